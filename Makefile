@@ -1,0 +1,39 @@
+# Two commands: `make demo` and `make test`. Each makes its own environment in .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo serve test lint lock clean
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'MétéoScore needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 …'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)  ## 30 days of four sources without network or keys, then a page to look at
+	$(BIN)/meteo-score demo
+
+serve: $(READY)  ## the real thing: see "Going live" in the README
+	$(BIN)/meteo-score serve
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint  ## everything that must hold
+	$(BIN)/coverage erase
+	$(BIN)/pytest -n 2 --cov --cov-report=
+	$(BIN)/coverage report --fail-under=90
+	$(BIN)/coverage report --fail-under=95 --include='backend/scheduler/*'
+
+lock: $(READY)  ## pin the newest allowed versions, with hashes, for Python 3.11 to 3.13
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-header --quiet --upgrade -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .demo .coverage* .mypy_cache .ruff_cache .pytest_cache

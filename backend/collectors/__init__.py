@@ -1,0 +1,1 @@
+"""The sources. What models say, and what beacons measure."""

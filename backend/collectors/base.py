@@ -1,0 +1,185 @@
+"""What every source is made of, and the one walk through it.
+
+A source is an ordered tuple of routes to the same data. A route reads an index, chooses, fetches and
+gives bytes to a pure `parse`; it opens no socket, file or clock and reads no environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from backend.core.errors import CollectorError
+from backend.core.parameters import canonical, why_implausible
+from backend.core.records import (
+    Failure,
+    Forecast,
+    ForecastBatch,
+    Observation,
+    ObservationBatch,
+    Rejected,
+    Wanted,
+)
+
+Kind = Literal["json", "xml", "html", "grib"]
+"""What a body must be; checked by its first bytes, because HTTP 200 and a content type prove nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One GET. `secret_params` and `secret_headers` are sent, and never logged, stored or shown.
+
+    `max_bytes` bounds the decoded body; `expected_bytes` is the exact size an index announced.
+    """
+
+    url: str
+    kind: Kind
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    secret_params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    max_bytes: int = 20_000_000
+    expected_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """Bytes as received, decompressed. `url` names where they came from, without any key."""
+
+    url: str
+    body: bytes
+    fetched_at: datetime
+    last_modified: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """A body too large to hold: a file that is gone when the context that gave it ends."""
+
+    url: str
+    path: Path
+    fetched_at: datetime
+    last_modified: datetime | None = None
+
+
+class Fetch(Protocol):
+    """The only way to the network. Both raise FetchError for anything but a whole body of its kind."""
+
+    async def __call__(self, request: Request) -> Payload:
+        """Return the body in memory."""
+        ...
+
+    def download(self, request: Request) -> AbstractAsyncContextManager[Download]:
+        """Give the body as a file for as long as the context lasts."""
+        ...
+
+
+B = TypeVar("B", ForecastBatch, ObservationBatch)
+B_co = TypeVar("B_co", ForecastBatch, ObservationBatch, covariant=True)
+
+
+class Route(Protocol[B_co]):
+    """One way to a source's data. Lower `rank` is better; equal ranks carry the same values."""
+
+    @property
+    def name(self) -> str:
+        """Name the route in rows and outcomes: "winds_mobi"."""
+        ...
+
+    @property
+    def rank(self) -> int:
+        """Say how good the route is: 0 is the best."""
+        ...
+
+    def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[B_co]:
+        """Yield what is wanted, batch by batch.
+
+        One request that fails is a Failure in a batch. A CollectorError raised here means that the
+        route as a whole did not answer. Yielding nothing wanted ("not published yet") is no failure:
+        a batch without records then only says how new the newest data are.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source(Generic[B]):
+    """Something we collect: its routes, best first, and what its publisher asks of us.
+
+    `batch` is what its routes yield: forecasts or observations. `models` names the models they speak for.
+    `disabled` says why nothing can be collected with the present settings. `max_age` is how old the
+    newest data may be before the source counts as stale. `public` says whether raw values may be shown.
+    """
+
+    name: str
+    batch: type[B]
+    routes: tuple[Route[B], ...]
+    max_age: timedelta
+    public: bool
+    attribution: str
+    models: tuple[str, ...] = ()
+    disabled: str | None = None
+
+
+async def collect(source: Source[B], wanted: Wanted, fetch: Fetch) -> AsyncIterator[B]:
+    """Walk the routes of a source until one answers; yield its batches, implausible values set aside.
+
+    The next route is tried only when one failed as a whole: it raised, or it failed and kept nothing.
+    What failed on the way is yielded too, so that nobody has to read logs to learn of it.
+    """
+    for route in source.routes:
+        kept, failed = 0, False
+        try:
+            async for batch in route.collect(wanted, fetch):
+                kept += len(batch.records) + len(batch.rejected)
+                failed = failed or bool(batch.failures)
+                yield set_aside_implausible(batch)
+        except CollectorError as error:
+            failed = True
+            yield failure_batch(source, route, error, wanted.now)
+        if kept or not failed:
+            return
+
+
+def as_failure(route: str, error: CollectorError) -> Failure:
+    """Turn an error into the value that a batch carries."""
+    return Failure(route=route, url=error.url, reason=error.reason, error=type(error).__name__)
+
+
+def failure_batch(source: Source[B], route: Route[B], error: CollectorError, now: datetime) -> B:
+    """Return a batch that holds nothing but the failure of a whole route."""
+    return source.batch(
+        source=source.name,
+        route=route.name,
+        rank=route.rank,
+        collected_at=now,
+        failures=(as_failure(route.name, error),),
+    )
+
+
+def set_aside_implausible(batch: B) -> B:
+    """Return the batch with each value that cannot be true moved from its records to its rejected."""
+    good: list[Any] = []
+    bad: list[Rejected] = []
+    for record in batch.records:
+        reason = why_implausible(record.parameter, record.value)
+        if reason:
+            bad.append(_rejected(record, reason))
+        elif record.value != (value := canonical(record.parameter, record.value)):
+            good.append(replace(record, value=value))
+        else:
+            good.append(record)
+    return replace(batch, records=tuple(good), rejected=(*batch.rejected, *bad))
+
+
+def _rejected(record: Forecast | Observation, reason: str) -> Rejected:
+    if isinstance(record, Forecast):
+        subject, time = f"{record.model} {record.site}", record.valid_time
+    else:
+        subject, time = record.station, record.time
+    return Rejected(
+        subject=subject, parameter=record.parameter, time=time, raw=repr(record.value), reason=reason
+    )

@@ -1,0 +1,1 @@
+"""What every other room stands on: settings, records, parameters, units, time and errors."""

@@ -1,0 +1,42 @@
+"""Time: aware and in UTC, everywhere. Local Paris stamps are converted here, at the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+PARIS = ZoneInfo("Europe/Paris")
+
+Clock = Callable[[], datetime]
+"""Something that says what time it is, aware and in UTC: the system, or a demo that steps."""
+
+
+def utc_now() -> datetime:
+    """Return the system's time in UTC."""
+    return datetime.now(UTC)
+
+
+def require_utc(moment: datetime) -> datetime:
+    """Return `moment` unchanged if it is aware and in UTC; raise ValueError otherwise."""
+    if moment.utcoffset() != timedelta(0):
+        raise ValueError(f"{moment.isoformat()} is not an aware time in UTC")
+    return moment
+
+
+def paris_to_utc(local: datetime, now: datetime) -> datetime | None:
+    """Convert a naive Europe/Paris wall-clock time to UTC; None where that time did not exist.
+
+    In the hour that October has twice, the choice is the instant that is not in the future of `now`
+    (aware, UTC) and nearest to it. In the hour that March skips there is nothing to choose from.
+    """
+    instants = {
+        instant
+        for fold in (0, 1)
+        if (instant := local.replace(tzinfo=PARIS, fold=fold).astimezone(UTC))
+        and instant.astimezone(PARIS).replace(tzinfo=None) == local
+    }
+    if not instants:
+        return None
+    past = [instant for instant in instants if instant <= now]
+    return max(past) if past else min(instants)

@@ -1,0 +1,177 @@
+"""Settings: the environment and a `.env` file, read once, validated, frozen.
+
+Every refusal is one line that names the variable, its value (no secret) and the rule.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
+
+from platformdirs import user_data_path
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from backend.core.errors import ConfigError
+
+SOURCE_NAMES = ("meteo_parapente", "arome", "ffvl", "romma")
+
+_TRUE = frozenset({"true", "1", "yes", "on"})
+_FALSE = frozenset({"false", "0", "no", "off"})
+
+
+def _boolean(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    word = value.strip().lower()
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    raise ValueError("must be one of true, false, 1, 0, yes, no, on, off")
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an http or https address without a query, such as https://example.org/api")
+    return value.rstrip("/")
+
+
+def split_words(value: object) -> object:
+    """Split a comma-separated setting into its words; anything but text is left to pydantic."""
+    if not isinstance(value, str):
+        return value
+    return tuple(word.strip() for word in value.split(",")) if value.strip() else ()
+
+
+def integers(value: object) -> object:
+    """Read a comma-separated setting of whole numbers."""
+    words = split_words(value)
+    if not isinstance(words, tuple) or not all(isinstance(word, str) for word in words):
+        return words
+    if not words or not all(word.isdecimal() for word in words):
+        raise ValueError("must be whole numbers separated by commas")
+    return tuple(int(word) for word in words)
+
+
+def _sources(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in SOURCE_NAMES:
+            raise ValueError(f"knows no source {name!r}: choose from {', '.join(SOURCE_NAMES)}")
+    return names
+
+
+def _arome_runs(hours: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(hours)) != len(hours) or not set(hours) <= set(range(0, 24, 3)):
+        raise ValueError("must be different hours out of 0,3,6,9,12,15,18,21")
+    return hours
+
+
+Boolean = Annotated[bool, BeforeValidator(_boolean)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Seconds = Annotated[float, Field(ge=0, le=3600)]
+Sources = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words), AfterValidator(_sources)]
+Integers = Annotated[tuple[int, ...], NoDecode, BeforeValidator(integers)]
+
+S = TypeVar("S", bound="EnvironmentSettings")
+
+
+class EnvironmentSettings(BaseSettings):
+    """Settings whose every field is a variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Read the environment; raise ConfigError for the first value that breaks a rule."""
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            raise ConfigError(_one_line(cls, error)) from error
+
+
+def _one_line(settings: type[BaseSettings], error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    field = settings.model_fields.get(name)
+    secret = field is not None and "SecretStr" in str(field.annotation)
+    shown = "(secret)" if secret else repr(first["input"])
+    rule = first["msg"].removeprefix("Value error, ")
+    return f"{name.upper()}={shown}: {rule}" if name else rule
+
+
+def _default_database_url() -> str:
+    return f"sqlite:///{user_data_path('meteo-score', appauthor=False) / 'meteo-score.sqlite3'}"
+
+
+class Settings(EnvironmentSettings):
+    """Everything but the schedule. Addresses are settings so that a stand-in or a proxy can serve."""
+
+    # Where things are kept
+    database_url: str = Field(default_factory=_default_database_url)
+    data_dir: Path = Field(default_factory=lambda: user_data_path("meteo-score", appauthor=False))
+    keep_payloads_days: Annotated[int, Field(ge=0, le=3650)] = 14
+    sites_file: Path = Path("sites.toml")
+    sites_from: Literal["file", "database"] = "file"
+
+    # Who we are, and who may do more than read
+    contact: str = ""
+    admin_token: SecretStr | None = None
+
+    # What to collect
+    sources: Sources = SOURCE_NAMES
+    public_raw_sources: Sources = ()
+    arome_grid: Literal["0025", "001"] = "0025"
+    arome_max_lead: Annotated[int, Field(ge=0, le=51)] = 51
+    arome_runs: Annotated[Integers, AfterValidator(_arome_runs)] = (0, 6, 12, 18)
+    open_meteo_fallback: Boolean = False
+    ffvl_html: Boolean = False
+    romma_html: Boolean = True
+
+    # From where
+    meteo_parapente_url: BaseUrl = "https://data0.meteo-parapente.com"
+    arome_url: BaseUrl = "https://meteofrance-pnt.s3.rbx.io.cloud.ovh.net"
+    meteofrance_api_url: BaseUrl = "https://public-api.meteofrance.fr"
+    meteofrance_api_key: SecretStr | None = None
+    open_meteo_url: BaseUrl = "https://api.open-meteo.com"
+    open_meteo_single_runs_url: BaseUrl = "https://single-runs-api.open-meteo.com"
+    ffvl_url: BaseUrl = "https://data.ffvl.fr"
+    ffvl_api_key: SecretStr | None = None
+    winds_mobi_url: BaseUrl = "https://winds.mobi"
+    balisemeteo_url: BaseUrl = "https://www.balisemeteo.com"
+    romma_url: BaseUrl = "https://www.romma.fr"
+    romma_key: SecretStr | None = None
+
+    # How politely
+    meteo_parapente_spacing_seconds: Seconds = 1.5
+    winds_mobi_spacing_seconds: Seconds = 1.0
+    romma_spacing_seconds: Seconds = 5.0
+    balisemeteo_spacing_seconds: Seconds = 2.0
+
+    # How to serve and speak
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["console", "json"] = "console"
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return every secret value in use, so that whoever writes text can mask it."""
+        values = (self.admin_token, self.meteofrance_api_key, self.ffvl_api_key, self.romma_key)
+        return tuple(value.get_secret_value() for value in values if value and value.get_secret_value())
+
+    def spacing(self) -> dict[str, timedelta]:
+        """Return the least time between two requests, per host that asks for one."""
+        pairs = (
+            (self.meteo_parapente_url, self.meteo_parapente_spacing_seconds),
+            (self.winds_mobi_url, self.winds_mobi_spacing_seconds),
+            (self.romma_url, self.romma_spacing_seconds),
+            (self.balisemeteo_url, self.balisemeteo_spacing_seconds),
+        )
+        return {urlsplit(url).netloc: timedelta(seconds=seconds) for url, seconds in pairs}
+
+    def hosts(self) -> frozenset[str]:
+        """Return the hosts (with ports) that collection may talk to: nothing redirects us elsewhere."""
+        return frozenset(
+            urlsplit(value).netloc for name, value in self if name.endswith("_url") and name != "database_url"
+        )

@@ -1,0 +1,69 @@
+"""The errors of the project, from the general to the particular.
+
+MeteoScoreError
+├── ConfigError              the service refuses to start
+├── NotFound                 asked for something we do not have
+├── StoreUnavailable         the database does not answer just now
+└── CollectorError           carries source, url (never with its key) and reason
+    ├── FetchError           could not be read; says whether trying again may help
+    └── ParseError           was read, but is not in the shape we know
+"""
+
+from __future__ import annotations
+
+
+class MeteoScoreError(Exception):
+    """Anything that this project raises on purpose."""
+
+
+class ConfigError(MeteoScoreError):
+    """A setting or a sites file cannot be used; the message names it, its value and the rule."""
+
+
+class NotFound(MeteoScoreError):  # noqa: N818 - the name says what happened, as an HTTP status does
+    """Something was asked for that does not exist."""
+
+
+class StoreUnavailable(MeteoScoreError):  # noqa: N818 - a state that passes, rather than a fault of ours
+    """The database is locked, full, stopped or out of reach; what was being written is not in it."""
+
+
+class CollectorError(MeteoScoreError):
+    """A source could not be collected, in whole or in part."""
+
+    def __init__(self, reason: str, *, source: str = "", url: str = "") -> None:
+        self.reason = reason
+        self.source = source
+        self.url = url
+        super().__init__(reason, source, url)
+
+    def __str__(self) -> str:
+        where = " ".join(part for part in (self.source, self.url) if part)
+        return f"{where}: {self.reason}" if where else self.reason
+
+
+class FetchError(CollectorError):
+    """A request brought no usable answer.
+
+    `status` is the HTTP status where there was one; `retryable` says whether the same request may
+    succeed later; `retry_after` is the wait in seconds that the server asked for.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        source: str = "",
+        url: str = "",
+        status: int | None = None,
+        retryable: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(reason, source=source, url=url)
+        self.status = status
+        self.retryable = retryable
+        self.retry_after = retry_after
+
+
+class ParseError(CollectorError):
+    """An answer arrived whole but is not in the shape that its source documents."""

@@ -1,0 +1,55 @@
+"""The four parameters we compare, each with its unit and the range a value can plausibly have."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Parameter(StrEnum):
+    """A measured or forecast quantity; the value is its name in the store, the API and exports."""
+
+    WIND_SPEED = "wind_speed"
+    WIND_GUST = "wind_gust"
+    WIND_DIRECTION = "wind_direction"
+    TEMPERATURE = "temperature"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How the values of a parameter are to be read.
+
+    `low` and `high` are inclusive bounds in `unit`. They are wide on purpose: they keep out marks
+    for "missing" (9999, -99) and broken sensors, not unusual weather.
+    """
+
+    unit: str
+    low: float
+    high: float
+    circular: bool = False
+
+
+RULES: dict[Parameter, Rule] = {
+    Parameter.WIND_SPEED: Rule("km/h", 0.0, 250.0),
+    Parameter.WIND_GUST: Rule("km/h", 0.0, 250.0),
+    Parameter.WIND_DIRECTION: Rule("degrees true, from", 0.0, 360.0, circular=True),
+    Parameter.TEMPERATURE: Rule("°C", -40.0, 50.0),
+}
+
+
+def why_implausible(parameter: Parameter, value: float) -> str | None:
+    """Return the rule that `value` (in the parameter's unit) breaks, or None if it is plausible."""
+    rule = RULES[parameter]
+    if not math.isfinite(value):
+        return "not_a_number"
+    if not rule.low <= value <= rule.high:
+        return f"out_of_range: not within {rule.low:g} to {rule.high:g} {rule.unit}"
+    return None
+
+
+def canonical(parameter: Parameter, value: float) -> float:
+    """Return `value` with the one spelling of north: 360 degrees is 0."""
+    if RULES[parameter].circular and value == 360.0:
+        return 0.0
+    return value

@@ -1,0 +1,246 @@
+"""What happened in the world, as frozen records: no database ids, aware UTC times, stated units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from backend.core.clock import require_utc
+from backend.core.parameters import Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A flying site: the take-off that pilots ask about.
+
+    `latitude` and `longitude` in decimal degrees (WGS 84), `elevation` of the take-off in metres above
+    sea level, `orientation` as the compass sectors it can be flown in (English: "SW"), `stations` as
+    ids ("ffvl:87") in order of preference, `without` as the networks known to have no station here.
+    `valid_from` opens a new series of the same site, after the take-off moved.
+    """
+
+    id: str
+    name: str
+    latitude: float
+    longitude: float
+    elevation: float
+    orientation: tuple[str, ...] = ()
+    stations: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    valid_from: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """A beacon that measures; `id` is network and number ("romma:241"), `elevation` in metres.
+
+    `kind` is what its network calls it ("FFVL", "PIOUPIOU"), in capitals, where it says so.
+    """
+
+    id: str
+    name: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+    elevation: float | None = None
+    kind: str = ""
+    remarks: str = ""
+
+    @property
+    def network(self) -> str:
+        """Return the network that runs it: "ffvl" or "romma"."""
+        return self.id.partition(":")[0]
+
+    @property
+    def number(self) -> str:
+        """Return what the network itself calls it: "87"."""
+        return self.id.partition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What `model` said in the run of `reference_time` about `parameter` at `site` and `valid_time`.
+
+    `value` in the parameter's unit.
+    """
+
+    model: str
+    site: str
+    parameter: Parameter
+    reference_time: datetime
+    valid_time: datetime
+    value: float
+
+    def __post_init__(self) -> None:
+        require_utc(self.reference_time)
+        require_utc(self.valid_time)
+
+    @property
+    def lead_time(self) -> timedelta:
+        """Return how far ahead the forecast looks: valid time minus reference time."""
+        return self.valid_time - self.reference_time
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What `station` measured of `parameter` at `time`; `value` in the parameter's unit."""
+
+    station: str
+    parameter: Parameter
+    time: datetime
+    value: float
+
+    def __post_init__(self) -> None:
+        require_utc(self.time)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A value set aside because it cannot be true, with the text it came as.
+
+    `subject` is the station, or the model and site ("arome_0025 planfait"). `reason` starts with a
+    short word ("out_of_range", "zero_triplet", "future", "missing_hour") that is counted by.
+    """
+
+    subject: str
+    parameter: Parameter | None
+    time: datetime | None
+    raw: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request or payload that brought nothing; `url` never holds a key."""
+
+    route: str
+    url: str
+    reason: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class GridPoint:
+    """Where a model answers for a site.
+
+    `cell` names the grid cell in the model's own terms; `ground` is the model's terrain height there
+    (metres above sea level) and `height` the level's height above that ground (metres), where stated.
+    """
+
+    model: str
+    site: str
+    cell: str
+    ground: float | None = None
+    height: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a model. `available_at` is when its publisher says it could be had.
+
+    Where the publisher does not say, `available_at` is when we first saw it, and `published` is False.
+    """
+
+    model: str
+    reference_time: datetime
+    available_at: datetime
+    published: bool
+
+    def __post_init__(self) -> None:
+        require_utc(self.reference_time)
+        require_utc(self.available_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one request or one run brought back, through one route of one source.
+
+    `rank` orders the routes of a source: 0 is the best, and a value that came by a lower rank number
+    replaces one that came by a higher. `newest` is the time of the newest data that the source showed,
+    new to us or not: the newest complete run, or the newest reading. `collected_at` is when it came.
+    """
+
+    source: str
+    route: str
+    rank: int
+    collected_at: datetime
+    rejected: Sequence[Rejected] = ()
+    failures: Sequence[Failure] = ()
+    newest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastBatch(Batch):
+    """Forecasts of one run, or of one run and day.
+
+    `parts` are the pieces of the run that are now complete ("20261123", "00H06H"), and `sites` the
+    sites they are complete for: what is named here is not asked for again.
+    """
+
+    records: Sequence[Forecast] = ()
+    run: Run | None = None
+    parts: Sequence[str] = ()
+    sites: Sequence[str] = ()
+    grid_points: Sequence[GridPoint] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservationBatch(Batch):
+    """Readings of one answer. `averaging_minutes` and `direction_resolution` (degrees) where known.
+
+    `stations` describes beacons that the answer introduced; `listed` names the network whose whole
+    list of stations this was.
+    """
+
+    records: Sequence[Observation] = ()
+    averaging_minutes: int | None = None
+    direction_resolution: float | None = None
+    stations: Sequence[Station] = ()
+    listed: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a collection is asked for: the sites, what is already kept, and the time it is.
+
+    `since` is the oldest reference time (forecasts) or reading (observations) still worth fetching.
+    `collected` maps (model, reference time, part, site) to the best rank it was kept by.
+    `newest` maps a station to its newest kept reading, `stations` an id to what is known of it,
+    `listed` a network to when its list of stations was last read, and `cells` (model, site) to the
+    grid cell that answered.
+    """
+
+    now: datetime
+    since: datetime
+    sites: tuple[Site, ...] = ()
+    collected: Mapping[tuple[str, datetime, str, str], int] = field(default_factory=dict)
+    newest: Mapping[str, datetime] = field(default_factory=dict)
+    stations: Mapping[str, Station] = field(default_factory=dict)
+    listed: Mapping[str, datetime] = field(default_factory=dict)
+    cells: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require_utc(self.now)
+        require_utc(self.since)
+
+    def missing(self, model: str, reference_time: datetime, part: str, rank: int) -> tuple[Site, ...]:
+        """Return the sites for which this part of a run is not kept by a route of `rank` or better."""
+        worst = rank + 1
+        return tuple(
+            site
+            for site in self.sites
+            if self.collected.get((model, reference_time, part, site.id), worst) > rank
+        )
+
+    def mapped_stations(self, network: str) -> tuple[str, ...]:
+        """Return the ids of the stations of `network` that speak for a site, each once, in order."""
+        prefix = f"{network}:"
+        mapped = (station for site in self.sites for station in site.stations if station.startswith(prefix))
+        return tuple(dict.fromkeys(mapped))
+
+
+SourceStatus = Literal["success", "partial", "nothing_new", "stale", "failed", "disabled"]
+RunStatus = Literal[
+    "running", "success", "partial", "nothing_new", "failed", "missed", "interrupted", "cancelled"
+]
