@@ -10,7 +10,10 @@ KMH_PER_MS = 3.6
 ZERO_CELSIUS_K = 273.15
 
 # The sixteen points of the French compass, clockwise from north. O is ouest: west.
-_FRENCH_POINTS = "N NNE NE ENE E ESE SE SSE S SSO SO OSO O ONO NO NNO".split()
+_FRENCH_POINTS = (
+    *("N", "NNE", "NE", "ENE", "E", "ESE", "SE", "SSE"),
+    *("S", "SSO", "SO", "OSO", "O", "ONO", "NO", "NNO"),
+)
 FRENCH_COMPASS = {point: index * 22.5 for index, point in enumerate(_FRENCH_POINTS)}
 
 
