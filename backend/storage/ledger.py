@@ -1,0 +1,369 @@
+"""The ledger: what was due, who does it, how it ended. APScheduler only ticks; this is the truth.
+
+A run is claimed by writing its row before the work, with an owner, an epoch and a lease. At most one
+row of a job is `running` (a unique index says so), in however many processes. Takeover raises the
+epoch, and every later write of the old owner names its epoch and is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from backend.core.errors import MeteoScoreError, NotFound
+from backend.core.records import Failure, RunStatus
+from backend.storage import schema as t
+from backend.storage.database import Database, from_epoch, inserted_id, maybe_epoch, maybe_time, to_epoch
+from backend.storage.owners import is_dead, this_process
+from backend.storage.runs import Claim, JobRun, Pause, SourceRun
+
+MAX_ATTEMPTS = 3
+"""How often a slot is begun: a run that kills its process each time must not do so for ever."""
+
+FAILURES_KEPT = 50
+"""How many failures of a source are kept whole per run; all of them are counted."""
+
+
+class LeaseLost(MeteoScoreError):  # noqa: N818 - it is what happened
+    """Another process took this run over; what this one still had to write is refused."""
+
+
+class JobBusy(MeteoScoreError):  # noqa: N818 - it is the job's state
+    """A run of the same job is under way."""
+
+    def __init__(self, job: str, run_id: int) -> None:
+        super().__init__(f"{job} is already running as run {run_id}")
+        self.run_id = run_id
+
+
+def hold(connection: sa.Connection, claim: Claim | None) -> None:
+    """Raise LeaseLost unless `claim` is still the right to write; None needs no right."""
+    if claim is None:
+        return
+    run = t.job_run.c
+    mine = sa.select(run.id).where(
+        run.id == claim.run_id,
+        run.owner == claim.owner,
+        run.epoch == claim.epoch,
+        run.status == "running",
+    )
+    if connection.execute(mine).first() is None:
+        raise LeaseLost(f"run {claim.run_id} was taken over: epoch {claim.epoch} is no longer its own")
+
+
+class Ledger:
+    """The runs of the jobs. All methods block: call them from a thread. `lease` is in seconds."""
+
+    def __init__(self, database: Database, *, lease: float = 60.0, owner: str | None = None) -> None:
+        self.database = database
+        self.lease = lease
+        self.owner = owner or this_process()
+
+    # --- Schedules and pauses ----------------------------------------------------------------------
+
+    def note_schedule(self, job: str, schedule: str, now: datetime) -> datetime:
+        """Remember since when a job has this schedule, and return it: no older slot is made up for."""
+        insert = self.database.insert(t.job)
+        with self.database.write() as connection:
+            connection.execute(
+                insert.on_conflict_do_update(
+                    index_elements=["name"],
+                    set_={"schedule": insert.excluded.schedule, "valid_since": insert.excluded.valid_since},
+                    where=t.job.c.schedule != insert.excluded.schedule,
+                ),
+                {"name": job, "schedule": schedule, "valid_since": to_epoch(now)},
+            )
+            since = connection.execute(sa.select(t.job.c.valid_since).where(t.job.c.name == job)).scalar_one()
+        return from_epoch(since)
+
+    def pause(self, job: str, by: str, now: datetime) -> None:
+        """Stop a job from running by itself until it is resumed; pausing twice changes nothing."""
+        insert = self.database.insert(t.job_pause)
+        with self.database.write() as connection:
+            connection.execute(
+                insert.values(job=job, paused_at=to_epoch(now), paused_by=by).on_conflict_do_nothing()
+            )
+
+    def resume(self, job: str, by: str, now: datetime) -> None:
+        """End a pause; what was due meanwhile is not made up for."""
+        pause = t.job_pause
+        with self.database.write() as connection:
+            connection.execute(
+                sa.update(pause)
+                .where(pause.c.job == job, pause.c.resumed_at.is_(None))
+                .values(resumed_at=to_epoch(now), resumed_by=by)
+            )
+
+    def pauses(self, job: str, since: datetime) -> tuple[Pause, ...]:
+        """Return the pauses of a job that lasted beyond `since`, oldest first."""
+        pause = t.job_pause.c
+        lasted = sa.or_(pause.resumed_at.is_(None), pause.resumed_at >= to_epoch(since))
+        query = sa.select(t.job_pause).where(pause.job == job, lasted).order_by(pause.paused_at)
+        with self.database.read() as connection:
+            return tuple(
+                Pause(from_epoch(row.paused_at), row.paused_by, maybe_time(row.resumed_at))
+                for row in connection.execute(query)
+            )
+
+    # --- Claims ------------------------------------------------------------------------------------
+
+    def claim(self, job: str, trigger: str, now: datetime, slot: datetime | None = None) -> Claim | None:
+        """Take the right to run `job`, for a slot or by hand; None where the slot has been dealt with.
+
+        Raises JobBusy while another living owner runs the same job.
+        """
+        with self.database.write() as connection:
+            self._reap(connection, job, now)
+            running = connection.execute(
+                sa.select(t.job_run.c.id).where(t.job_run.c.job == job, t.job_run.c.status == "running")
+            ).scalar()
+            if running is not None:
+                raise JobBusy(job, running)
+            kept = self._slot_row(connection, job, slot)
+            values = {
+                "trigger": trigger,
+                "status": "running",
+                "owner": self.owner,
+                "lease_until": time.time() + self.lease,
+                "start_time": to_epoch(now),
+            }
+            if kept is None:
+                made = sa.insert(t.job_run).values(job=job, slot=maybe_epoch(slot), epoch=1, **values)
+                run_id = inserted_id(connection, made)
+                return Claim(run_id, job, self.owner, 1)
+            if kept.status != "interrupted" or kept.epoch >= MAX_ATTEMPTS:
+                return None
+            epoch = kept.epoch + 1
+            again = values | {"epoch": epoch, "end_time": None, "duration": None}
+            connection.execute(sa.update(t.job_run).where(t.job_run.c.id == kept.id).values(again))
+            return Claim(kept.id, job, self.owner, epoch)
+
+    def renew(self, claim: Claim) -> None:
+        """Extend the lease; raise LeaseLost where the run is somebody else's by now."""
+        with self.database.write() as connection:
+            hold(connection, claim)
+            connection.execute(
+                sa.update(t.job_run)
+                .where(t.job_run.c.id == claim.run_id)
+                .values(lease_until=time.time() + self.lease)
+            )
+
+    def finish(
+        self,
+        claim: Claim,
+        status: RunStatus,
+        now: datetime,
+        *,
+        duration: float,
+        sources: Sequence[SourceRun] = (),
+        note: str = "",
+    ) -> None:
+        """Write how a run ended; raise LeaseLost where it is somebody else's by now."""
+        with self.database.write() as connection:
+            hold(connection, claim)
+            earlier = connection.execute(
+                sa.select(t.job_run.c.note).where(t.job_run.c.id == claim.run_id)
+            ).scalar_one()
+            connection.execute(
+                sa.update(t.job_run)
+                .where(t.job_run.c.id == claim.run_id)
+                .values(
+                    status=status,
+                    end_time=to_epoch(now),
+                    duration=duration,
+                    collected=sum(source.collected for source in sources),
+                    stored=sum(source.stored for source in sources),
+                    rejected=sum(source.rejected for source in sources),
+                    note="; ".join(part for part in (earlier, note) if part),
+                )
+            )
+            connection.execute(sa.delete(t.source_run).where(t.source_run.c.run_id == claim.run_id))
+            if sources:
+                rows = [_source_row(claim.run_id, source) for source in sources]
+                connection.execute(sa.insert(t.source_run), rows)
+
+    def note_missed(self, job: str, slots: Sequence[datetime], reason: str) -> None:
+        """Write a row for each slot that will not be run, with the reason; known slots stay as they are."""
+        rows = [
+            {
+                "job": job,
+                "slot": to_epoch(slot),
+                "trigger": "catch_up",
+                "status": "missed",
+                "owner": self.owner,
+                "epoch": 1,
+                "lease_until": 0.0,
+                "note": reason,
+            }
+            for slot in slots
+        ]
+        if rows:
+            insert = self.database.insert(t.job_run)
+            with self.database.write() as connection:
+                connection.execute(insert.on_conflict_do_nothing(index_elements=["job", "slot"]), rows)
+
+    def reap(self, job: str, now: datetime) -> None:
+        """Mark a run whose owner died, or let its lease run out, as interrupted."""
+        with self.database.write() as connection:
+            self._reap(connection, job, now)
+
+    def open_slots(self, job: str, since: datetime) -> tuple[set[datetime], set[datetime]]:
+        """Return the slots after `since` that have been dealt with, and those to be done again."""
+        query = sa.select(t.job_run.c.slot, t.job_run.c.status, t.job_run.c.epoch).where(
+            t.job_run.c.job == job, t.job_run.c.slot >= to_epoch(since)
+        )
+        done: set[datetime] = set()
+        again: set[datetime] = set()
+        with self.database.read() as connection:
+            for slot, status, epoch in connection.execute(query):
+                retry = status == "interrupted" and epoch < MAX_ATTEMPTS
+                (again if retry else done).add(from_epoch(slot))
+        return done, again
+
+    def _slot_row(self, connection: sa.Connection, job: str, slot: datetime | None) -> Any:
+        if slot is None:
+            return None
+        query = sa.select(t.job_run).where(t.job_run.c.job == job, t.job_run.c.slot == to_epoch(slot))
+        return connection.execute(query).one_or_none()
+
+    def _reap(self, connection: sa.Connection, job: str, now: datetime) -> None:
+        query = sa.select(t.job_run).where(t.job_run.c.job == job, t.job_run.c.status == "running")
+        for row in connection.execute(query).all():
+            if row.lease_until >= time.time() and not is_dead(row.owner):
+                continue
+            why = "its process died" if is_dead(row.owner) else "its lease ran out"
+            note = f"attempt {row.epoch} was interrupted: {why} ({row.owner})"
+            connection.execute(
+                sa.update(t.job_run)
+                .where(t.job_run.c.id == row.id, t.job_run.c.epoch == row.epoch)
+                .values(
+                    status="interrupted",
+                    end_time=to_epoch(now),
+                    note="; ".join(part for part in (row.note, note) if part),
+                )
+            )
+
+    # --- Reading -----------------------------------------------------------------------------------
+
+    def run(self, run_id: int) -> JobRun:
+        """Return one run with its sources; raise NotFound."""
+        with self.database.read() as connection:
+            row = connection.execute(sa.select(t.job_run).where(t.job_run.c.id == run_id)).one_or_none()
+            if row is None:
+                raise NotFound(f"there is no run {run_id}")
+            return _job_runs(connection, [row])[0]
+
+    def runs(
+        self,
+        *,
+        job: str | None = None,
+        status: str | None = None,
+        before: int | None = None,
+        limit: int = 20,
+    ) -> tuple[JobRun, ...]:
+        """Return runs, newest first, each with its sources; `before` is the id to go on from."""
+        query = sa.select(t.job_run).order_by(t.job_run.c.id.desc()).limit(limit)
+        if job is not None:
+            query = query.where(t.job_run.c.job == job)
+        if status is not None:
+            query = query.where(t.job_run.c.status == status)
+        if before is not None:
+            query = query.where(t.job_run.c.id < before)
+        with self.database.read() as connection:
+            return _job_runs(connection, connection.execute(query).all())
+
+    def latest(self, job: str) -> JobRun | None:
+        """Return the run of a job that last came to its end, whatever that end was; missed slots aside."""
+        run = t.job_run.c
+        query = (
+            sa.select(t.job_run)
+            .where(run.job == job, run.status.not_in(["running", "missed"]))
+            .order_by(run.end_time.desc(), run.id.desc())
+            .limit(1)
+        )
+        with self.database.read() as connection:
+            found = _job_runs(connection, connection.execute(query).all())
+        return found[0] if found else None
+
+    def newest_data(self) -> dict[str, datetime]:
+        """Return, per source, the time of the newest data that it has ever shown."""
+        source = t.source_run.c
+        query = sa.select(source.source, sa.func.max(source.newest)).group_by(source.source)
+        with self.database.read() as connection:
+            rows = connection.execute(query).all()
+        return {name: from_epoch(newest) for name, newest in rows if newest is not None}
+
+
+# --- Rows and records ------------------------------------------------------------------------------
+
+
+def _source_row(run_id: int, source: SourceRun) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "source": source.source,
+        "status": source.status,
+        "reason": source.reason,
+        "collected": source.collected,
+        "stored": source.stored,
+        "rejected": source.rejected,
+        "rejected_reasons": json.dumps(source.rejected_reasons),
+        "failures": json.dumps(
+            [[f.route, f.url, f.reason, f.error] for f in source.failures[:FAILURES_KEPT]]
+        ),
+        "failed": source.failed,
+        "requests": source.requests,
+        "bytes": source.bytes,
+        "duration": source.duration,
+        "newest": maybe_epoch(source.newest),
+    }
+
+
+def _job_runs(connection: sa.Connection, rows: Sequence[Any]) -> tuple[JobRun, ...]:
+    ids = [row.id for row in rows]
+    query = sa.select(t.source_run).where(t.source_run.c.run_id.in_(ids)).order_by(t.source_run.c.source)
+    sources: dict[int, list[SourceRun]] = {run_id: [] for run_id in ids}
+    for row in connection.execute(query):
+        sources[row.run_id].append(_source_run(row))
+    return tuple(
+        JobRun(
+            id=row.id,
+            job=row.job,
+            slot=maybe_time(row.slot),
+            trigger=row.trigger,
+            status=row.status,
+            owner=row.owner,
+            attempt=row.epoch,
+            start_time=maybe_time(row.start_time),
+            end_time=maybe_time(row.end_time),
+            duration=row.duration,
+            collected=row.collected,
+            stored=row.stored,
+            rejected=row.rejected,
+            note=row.note,
+            sources=tuple(sources[row.id]),
+        )
+        for row in rows
+    )
+
+
+def _source_run(row: Any) -> SourceRun:
+    return SourceRun(
+        source=row.source,
+        status=row.status,
+        reason=row.reason,
+        collected=row.collected,
+        stored=row.stored,
+        rejected=row.rejected,
+        rejected_reasons=json.loads(row.rejected_reasons),
+        failures=tuple(Failure(*parts) for parts in json.loads(row.failures)),
+        failed=row.failed,
+        requests=row.requests,
+        bytes=row.bytes,
+        duration=row.duration,
+        newest=maybe_time(row.newest),
+    )

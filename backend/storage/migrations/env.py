@@ -1,0 +1,9 @@
+"""Alembic's entry: run the migrations on the connection that Database.migrate() hands over."""
+
+from alembic import context
+
+from backend.storage.schema import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=False)
+context.run_migrations()

@@ -1,0 +1,262 @@
+"""The tables (SQLAlchemy Core), the same on SQLite and PostgreSQL.
+
+Times are whole seconds since 1970 in UTC; values are whole thousandths of their unit, so that sums are
+exact whatever the order of adding (docs/decisions/store-layout.md has the measurement). A reading or a
+forecast hour is one row with a column per parameter; null means absent.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _values() -> tuple[Column[int], ...]:
+    """One column per parameter: km/h, km/h, degrees, °C, each in thousandths."""
+    return (
+        Column("wind_speed", Integer),
+        Column("wind_gust", Integer),
+        Column("wind_direction", Integer),
+        Column("temperature", Integer),
+    )
+
+
+# --- What the world is made of ---------------------------------------------------------------------
+
+site = Table(
+    "site",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("slug", String, nullable=False),
+    Column("series", SmallInteger, nullable=False),  # 1, and one more each time the take-off moves
+    Column("valid_from", BigInteger),  # null: since ever
+    Column("name", String, nullable=False),
+    Column("latitude", Float, nullable=False),
+    Column("longitude", Float, nullable=False),
+    Column("elevation", Float, nullable=False),
+    Column("orientation", String, nullable=False),
+    Column("stations", String, nullable=False),
+    Column("without", String, nullable=False),
+    Column("configured", Boolean, nullable=False),  # false: removed from the list, its data stay
+    UniqueConstraint("slug", "series"),
+)
+
+model = Table(
+    "model",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+)
+
+station = Table(
+    "station",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("code", String, nullable=False, unique=True),  # "ffvl:87"
+    Column("name", String, nullable=False, server_default=""),
+    Column("latitude", Float),
+    Column("longitude", Float),
+    Column("elevation", Float),
+    Column("kind", String, nullable=False, server_default=""),
+    Column("remarks", Text, nullable=False, server_default=""),
+    Column("newest", BigInteger),  # the time of its newest reading kept
+)
+
+station_list = Table(
+    "station_list",
+    metadata,
+    Column("network", String, primary_key=True),
+    Column("listed_at", BigInteger, nullable=False),
+)
+
+grid_point = Table(
+    "grid_point",
+    metadata,
+    Column("model_id", ForeignKey(model.c.id), primary_key=True),
+    Column("site_id", ForeignKey(site.c.id), primary_key=True),
+    Column("cell", String, nullable=False),
+    Column("ground", Float),
+    Column("height", Float),
+)
+
+# --- What the models said --------------------------------------------------------------------------
+
+forecast_batch = Table(
+    "forecast_batch",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_run_id", Integer),
+    Column("model_id", ForeignKey(model.c.id), nullable=False),
+    Column("reference_time", BigInteger, nullable=False),
+    Column("source", String, nullable=False),
+    Column("route", String, nullable=False),
+    Column("rank", SmallInteger, nullable=False),
+    Column("available_at", BigInteger, nullable=False),
+    Column("published", Boolean, nullable=False),  # false: available_at is when we first saw the run
+    Column("collected_at", BigInteger, nullable=False),
+)
+Index("ix_forecast_batch_model_run", forecast_batch.c.model_id, forecast_batch.c.reference_time)
+
+# No foreign keys below: they would cost a look-up per row, and the store writes both sides itself.
+forecast = Table(
+    "forecast",
+    metadata,
+    Column("site_id", Integer, primary_key=True, autoincrement=False),
+    Column("valid_time", BigInteger, primary_key=True, autoincrement=False),
+    Column("model_id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("reference_time", BigInteger, primary_key=True, autoincrement=False),
+    Column("batch_id", Integer, nullable=False),
+    *_values(),
+    sqlite_with_rowid=False,
+)
+
+collected_part = Table(
+    "collected_part",
+    metadata,
+    Column("reference_time", BigInteger, primary_key=True, autoincrement=False),
+    Column("model_id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("part", String, primary_key=True),
+    Column("site_id", Integer, primary_key=True, autoincrement=False),
+    Column("rank", SmallInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# --- What the beacons measured ---------------------------------------------------------------------
+
+observation_batch = Table(
+    "observation_batch",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_run_id", Integer),
+    Column("source", String, nullable=False),
+    Column("route", String, nullable=False),
+    Column("rank", SmallInteger, nullable=False),
+    Column("averaging_minutes", SmallInteger),
+    Column("direction_resolution", Float),
+    Column("collected_at", BigInteger, nullable=False),
+)
+
+observation = Table(
+    "observation",
+    metadata,
+    Column("station_id", Integer, primary_key=True, autoincrement=False),
+    Column("time", BigInteger, primary_key=True, autoincrement=False),
+    Column("batch_id", Integer, nullable=False),
+    *_values(),
+    sqlite_with_rowid=False,
+)
+
+rejected = Table(
+    "rejected",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("fingerprint", String, nullable=False, unique=True),  # the same value is set aside once
+    Column("job_run_id", Integer),
+    Column("source", String, nullable=False),
+    Column("route", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("parameter", String),
+    Column("time", BigInteger),
+    Column("raw", Text, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("collected_at", BigInteger, nullable=False),
+)
+
+# --- What was done about it: the ledger ------------------------------------------------------------
+
+job = Table(
+    "job",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("schedule", String, nullable=False),
+    Column("valid_since", BigInteger, nullable=False),  # no slot before it is ever made up for
+)
+
+job_pause = Table(
+    "job_pause",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job", String, nullable=False),
+    Column("paused_at", BigInteger, nullable=False),
+    Column("paused_by", String, nullable=False),
+    Column("resumed_at", BigInteger),
+    Column("resumed_by", String),
+)
+Index(
+    "uq_job_pause_open",
+    job_pause.c.job,
+    unique=True,
+    sqlite_where=job_pause.c.resumed_at.is_(None),
+    postgresql_where=job_pause.c.resumed_at.is_(None),
+)
+
+job_run = Table(
+    "job_run",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job", String, nullable=False),
+    Column("slot", BigInteger),  # the exact scheduled time; null for a run asked for by hand
+    Column("trigger", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("epoch", Integer, nullable=False),  # 1, raised at every takeover; final writes name it
+    Column("lease_until", Float, nullable=False),  # real time, whatever the clock of the collection says
+    Column("start_time", BigInteger),
+    Column("end_time", BigInteger),
+    Column("duration", Float),
+    Column("collected", Integer, nullable=False, server_default="0"),
+    Column("stored", Integer, nullable=False, server_default="0"),
+    Column("rejected", Integer, nullable=False, server_default="0"),
+    Column("note", Text, nullable=False, server_default=""),
+    UniqueConstraint("job", "slot"),
+    sqlite_autoincrement=True,
+)
+Index(
+    "uq_job_run_running",  # one run of a job at a time, in however many processes
+    job_run.c.job,
+    unique=True,
+    sqlite_where=job_run.c.status == "running",
+    postgresql_where=job_run.c.status == "running",
+)
+Index("ix_job_run_job_id", job_run.c.job, job_run.c.id)
+
+source_run = Table(
+    "source_run",
+    metadata,
+    Column("run_id", ForeignKey(job_run.c.id), primary_key=True),
+    Column("source", String, primary_key=True),
+    Column("status", String, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("collected", Integer, nullable=False),
+    Column("stored", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),
+    Column("rejected_reasons", Text, nullable=False),  # JSON: word -> count
+    Column("failures", Text, nullable=False),  # JSON: the first of them, whole
+    Column("failed", Integer, nullable=False),
+    Column("requests", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("duration", Float, nullable=False),
+    Column("newest", BigInteger),  # the newest data that the source showed
+)
