@@ -15,7 +15,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(READY)  ## 30 days of four sources without network or keys, then a page to look at
-	$(BIN)/meteo-score demo
+	$(BIN)/meteo-score demo $(DEMO)
 
 serve: $(READY)  ## the real thing: see "Going live" in the README
 	$(BIN)/meteo-score serve

@@ -1,1 +1,35 @@
-"""The sources. What models say, and what beacons measure."""
+"""The sources: what models say, and what beacons measure. Adding one takes a line here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from backend.collectors import arome, ffvl, meteo_parapente, romma
+from backend.collectors.base import B, Source
+from backend.collectors.worker import Worker
+from backend.core.config import Settings
+from backend.core.records import ForecastBatch, ObservationBatch
+
+
+def forecast_sources(settings: Settings, worker: Worker) -> tuple[Source[ForecastBatch], ...]:
+    """Return what models say; a source that `SOURCES` leaves out is there as disabled."""
+    sources = (
+        meteo_parapente.build(settings),
+        arome.build(settings, worker),
+    )
+    return tuple(_unless_left_out(source, settings) for source in sources)
+
+
+def observation_sources(settings: Settings) -> tuple[Source[ObservationBatch], ...]:
+    """Return what beacons measured; a source that `SOURCES` leaves out is there as disabled."""
+    sources = (
+        ffvl.build(settings),
+        romma.build(settings),
+    )
+    return tuple(_unless_left_out(source, settings) for source in sources)
+
+
+def _unless_left_out(source: Source[B], settings: Settings) -> Source[B]:
+    if source.name in settings.sources:
+        return source
+    return replace(source, routes=(), disabled="turned off: SOURCES does not name it")

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
+import structlog
+
 from backend.core.errors import CollectorError
 from backend.core.parameters import canonical, why_implausible
 from backend.core.records import (
@@ -24,6 +26,8 @@ from backend.core.records import (
     Rejected,
     Wanted,
 )
+
+log = structlog.get_logger()
 
 Kind = Literal["json", "xml", "html", "grib"]
 """What a body must be; checked by its first bytes, because HTTP 200 and a content type prove nothing."""
@@ -76,6 +80,21 @@ class Fetch(Protocol):
     def download(self, request: Request) -> AbstractAsyncContextManager[Download]:
         """Give the body as a file for as long as the context lasts."""
         ...
+
+
+class Meter(Protocol):
+    """Counts what went over the network: requests, attempts included, and bytes as transferred."""
+
+    requests: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One source's way to the network in one collection, and what it cost."""
+
+    fetch: Fetch
+    meter: Meter
 
 
 B = TypeVar("B", ForecastBatch, ObservationBatch)
@@ -145,7 +164,8 @@ async def collect(source: Source[B], wanted: Wanted, fetch: Fetch) -> AsyncItera
 
 
 def as_failure(route: str, error: CollectorError) -> Failure:
-    """Turn an error into the value that a batch carries."""
+    """Turn an error into the value that a batch carries, and log it whole while its traceback is there."""
+    log.error("request failed", route=route, url=error.url, reason=error.reason, exc_info=error)
     return Failure(route=route, url=error.url, reason=error.reason, error=type(error).__name__)
 
 

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backend.core.errors import ConfigError
+from backend.core.sites import default_sites_file
 
 SOURCE_NAMES = ("meteo_parapente", "arome", "ffvl", "romma")
 
@@ -112,7 +113,7 @@ class Settings(EnvironmentSettings):
     database_url: str = Field(default_factory=_default_database_url)
     data_dir: Path = Field(default_factory=lambda: user_data_path("meteo-score", appauthor=False))
     keep_payloads_days: Annotated[int, Field(ge=0, le=3650)] = 14
-    sites_file: Path = Path("sites.toml")
+    sites_file: Path = Field(default_factory=default_sites_file)
     sites_from: Literal["file", "database"] = "file"
 
     # Who we are, and who may do more than read

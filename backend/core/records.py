@@ -190,7 +190,8 @@ class ObservationBatch(Batch):
     """Readings of one answer. `averaging_minutes` and `direction_resolution` (degrees) where known.
 
     `stations` describes beacons that the answer introduced; `listed` names the network whose whole
-    list of stations this was.
+    list of stations this was. `caught_up` says, per station, up to which time every reading that the
+    source still has is now in our hands: the next collection asks for what came after.
     """
 
     records: Sequence[Observation] = ()
@@ -198,6 +199,7 @@ class ObservationBatch(Batch):
     direction_resolution: float | None = None
     stations: Sequence[Station] = ()
     listed: str | None = None
+    caught_up: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +208,8 @@ class Wanted:
 
     `since` is the oldest reference time (forecasts) or reading (observations) still worth fetching.
     `collected` maps (model, reference time, part, site) to the best rank it was kept by.
-    `newest` maps a station to its newest kept reading, `stations` an id to what is known of it,
+    `newest` maps a station to its newest kept reading, `caught_up` to the time up to which nothing is
+    lacking (a hole may lie between the two), `stations` an id to what is known of it,
     `listed` a network to when its list of stations was last read, and `cells` (model, site) to the
     grid cell that answered.
     """
@@ -216,6 +219,7 @@ class Wanted:
     sites: tuple[Site, ...] = ()
     collected: Mapping[tuple[str, datetime, str, str], int] = field(default_factory=dict)
     newest: Mapping[str, datetime] = field(default_factory=dict)
+    caught_up: Mapping[str, datetime] = field(default_factory=dict)
     stations: Mapping[str, Station] = field(default_factory=dict)
     listed: Mapping[str, datetime] = field(default_factory=dict)
     cells: Mapping[tuple[str, str], str] = field(default_factory=dict)

@@ -7,7 +7,6 @@ epoch, and every later write of the old owner names its epoch and is refused.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,17 +15,22 @@ from typing import Any
 import sqlalchemy as sa
 
 from backend.core.errors import MeteoScoreError, NotFound
-from backend.core.records import Failure, RunStatus
+from backend.core.records import RunStatus
 from backend.storage import schema as t
-from backend.storage.database import Database, from_epoch, inserted_id, maybe_epoch, maybe_time, to_epoch
+from backend.storage.database import (
+    Database,
+    from_epoch,
+    insert_into,
+    inserted_id,
+    maybe_epoch,
+    maybe_time,
+    to_epoch,
+)
 from backend.storage.owners import is_dead, this_process
-from backend.storage.runs import Claim, JobRun, Pause, SourceRun
+from backend.storage.runs import Claim, JobRun, Pause, SourceRun, job_runs, source_row
 
 MAX_ATTEMPTS = 3
 """How often a slot is begun: a run that kills its process each time must not do so for ever."""
-
-FAILURES_KEPT = 50
-"""How many failures of a source are kept whole per run; all of them are counted."""
 
 
 class LeaseLost(MeteoScoreError):  # noqa: N818 - it is what happened
@@ -68,8 +72,8 @@ class Ledger:
 
     def note_schedule(self, job: str, schedule: str, now: datetime) -> datetime:
         """Remember since when a job has this schedule, and return it: no older slot is made up for."""
-        insert = self.database.insert(t.job)
         with self.database.write() as connection:
+            insert = insert_into(connection, t.job)
             connection.execute(
                 insert.on_conflict_do_update(
                     index_elements=["name"],
@@ -83,11 +87,9 @@ class Ledger:
 
     def pause(self, job: str, by: str, now: datetime) -> None:
         """Stop a job from running by itself until it is resumed; pausing twice changes nothing."""
-        insert = self.database.insert(t.job_pause)
+        row = {"job": job, "paused_at": to_epoch(now), "paused_by": by}
         with self.database.write() as connection:
-            connection.execute(
-                insert.values(job=job, paused_at=to_epoch(now), paused_by=by).on_conflict_do_nothing()
-            )
+            connection.execute(insert_into(connection, t.job_pause).on_conflict_do_nothing(), row)
 
     def resume(self, job: str, by: str, now: datetime) -> None:
         """End a pause; what was due meanwhile is not made up for."""
@@ -166,12 +168,11 @@ class Ledger:
         """Write how a run ended; raise LeaseLost where it is somebody else's by now."""
         with self.database.write() as connection:
             hold(connection, claim)
-            earlier = connection.execute(
-                sa.select(t.job_run.c.note).where(t.job_run.c.id == claim.run_id)
-            ).scalar_one()
+            mine = t.job_run.c.id == claim.run_id
+            earlier = connection.execute(sa.select(t.job_run.c.note).where(mine)).scalar_one()
             connection.execute(
                 sa.update(t.job_run)
-                .where(t.job_run.c.id == claim.run_id)
+                .where(mine)
                 .values(
                     status=status,
                     end_time=to_epoch(now),
@@ -179,13 +180,13 @@ class Ledger:
                     collected=sum(source.collected for source in sources),
                     stored=sum(source.stored for source in sources),
                     rejected=sum(source.rejected for source in sources),
-                    note="; ".join(part for part in (earlier, note) if part),
+                    note=_joined(earlier, note),
                 )
             )
-            connection.execute(sa.delete(t.source_run).where(t.source_run.c.run_id == claim.run_id))
             if sources:
-                rows = [_source_row(claim.run_id, source) for source in sources]
+                rows = [source_row(claim.run_id, source) for source in sources]
                 connection.execute(sa.insert(t.source_run), rows)
+            _note_newest(connection, sources)
 
     def note_missed(self, job: str, slots: Sequence[datetime], reason: str) -> None:
         """Write a row for each slot that will not be run, with the reason; known slots stay as they are."""
@@ -203,8 +204,8 @@ class Ledger:
             for slot in slots
         ]
         if rows:
-            insert = self.database.insert(t.job_run)
             with self.database.write() as connection:
+                insert = insert_into(connection, t.job_run)
                 connection.execute(insert.on_conflict_do_nothing(index_elements=["job", "slot"]), rows)
 
     def reap(self, job: str, now: datetime) -> None:
@@ -234,18 +235,15 @@ class Ledger:
     def _reap(self, connection: sa.Connection, job: str, now: datetime) -> None:
         query = sa.select(t.job_run).where(t.job_run.c.job == job, t.job_run.c.status == "running")
         for row in connection.execute(query).all():
-            if row.lease_until >= time.time() and not is_dead(row.owner):
+            dead = is_dead(row.owner)
+            if row.lease_until >= time.time() and not dead:
                 continue
-            why = "its process died" if is_dead(row.owner) else "its lease ran out"
+            why = "its process died" if dead else "its lease ran out"
             note = f"attempt {row.epoch} was interrupted: {why} ({row.owner})"
             connection.execute(
                 sa.update(t.job_run)
                 .where(t.job_run.c.id == row.id, t.job_run.c.epoch == row.epoch)
-                .values(
-                    status="interrupted",
-                    end_time=to_epoch(now),
-                    note="; ".join(part for part in (row.note, note) if part),
-                )
+                .values(status="interrupted", end_time=to_epoch(now), note=_joined(row.note, note))
             )
 
     # --- Reading -----------------------------------------------------------------------------------
@@ -256,7 +254,7 @@ class Ledger:
             row = connection.execute(sa.select(t.job_run).where(t.job_run.c.id == run_id)).one_or_none()
             if row is None:
                 raise NotFound(f"there is no run {run_id}")
-            return _job_runs(connection, [row])[0]
+            return job_runs(connection, [row])[0]
 
     def runs(
         self,
@@ -275,95 +273,44 @@ class Ledger:
         if before is not None:
             query = query.where(t.job_run.c.id < before)
         with self.database.read() as connection:
-            return _job_runs(connection, connection.execute(query).all())
+            return job_runs(connection, connection.execute(query).all())
 
     def latest(self, job: str) -> JobRun | None:
-        """Return the run of a job that last came to its end, whatever that end was; missed slots aside."""
+        """Return the run of a job that last came to its end, whatever that end was.
+
+        A missed slot never began, so it is none.
+        """
         run = t.job_run.c
         query = (
             sa.select(t.job_run)
-            .where(run.job == job, run.status.not_in(["running", "missed"]))
+            .where(run.job == job, run.end_time.is_not(None))
             .order_by(run.end_time.desc(), run.id.desc())
             .limit(1)
         )
         with self.database.read() as connection:
-            found = _job_runs(connection, connection.execute(query).all())
+            found = job_runs(connection, connection.execute(query).all())
         return found[0] if found else None
 
     def newest_data(self) -> dict[str, datetime]:
         """Return, per source, the time of the newest data that it has ever shown."""
-        source = t.source_run.c
-        query = sa.select(source.source, sa.func.max(source.newest)).group_by(source.source)
         with self.database.read() as connection:
-            rows = connection.execute(query).all()
-        return {name: from_epoch(newest) for name, newest in rows if newest is not None}
+            rows = connection.execute(sa.select(t.source_newest)).all()
+        return {row.source: from_epoch(row.newest) for row in rows}
 
 
-# --- Rows and records ------------------------------------------------------------------------------
-
-
-def _source_row(run_id: int, source: SourceRun) -> dict[str, Any]:
-    return {
-        "run_id": run_id,
-        "source": source.source,
-        "status": source.status,
-        "reason": source.reason,
-        "collected": source.collected,
-        "stored": source.stored,
-        "rejected": source.rejected,
-        "rejected_reasons": json.dumps(source.rejected_reasons),
-        "failures": json.dumps(
-            [[f.route, f.url, f.reason, f.error] for f in source.failures[:FAILURES_KEPT]]
-        ),
-        "failed": source.failed,
-        "requests": source.requests,
-        "bytes": source.bytes,
-        "duration": source.duration,
-        "newest": maybe_epoch(source.newest),
-    }
-
-
-def _job_runs(connection: sa.Connection, rows: Sequence[Any]) -> tuple[JobRun, ...]:
-    ids = [row.id for row in rows]
-    query = sa.select(t.source_run).where(t.source_run.c.run_id.in_(ids)).order_by(t.source_run.c.source)
-    sources: dict[int, list[SourceRun]] = {run_id: [] for run_id in ids}
-    for row in connection.execute(query):
-        sources[row.run_id].append(_source_run(row))
-    return tuple(
-        JobRun(
-            id=row.id,
-            job=row.job,
-            slot=maybe_time(row.slot),
-            trigger=row.trigger,
-            status=row.status,
-            owner=row.owner,
-            attempt=row.epoch,
-            start_time=maybe_time(row.start_time),
-            end_time=maybe_time(row.end_time),
-            duration=row.duration,
-            collected=row.collected,
-            stored=row.stored,
-            rejected=row.rejected,
-            note=row.note,
-            sources=tuple(sources[row.id]),
+def _note_newest(connection: sa.Connection, sources: Sequence[SourceRun]) -> None:
+    rows = [
+        {"source": source.source, "newest": to_epoch(source.newest)} for source in sources if source.newest
+    ]
+    if rows:
+        insert = insert_into(connection, t.source_newest)
+        later = insert.on_conflict_do_update(
+            index_elements=["source"],
+            set_={"newest": insert.excluded.newest},
+            where=insert.excluded.newest > t.source_newest.c.newest,
         )
-        for row in rows
-    )
+        connection.execute(later, rows)
 
 
-def _source_run(row: Any) -> SourceRun:
-    return SourceRun(
-        source=row.source,
-        status=row.status,
-        reason=row.reason,
-        collected=row.collected,
-        stored=row.stored,
-        rejected=row.rejected,
-        rejected_reasons=json.loads(row.rejected_reasons),
-        failures=tuple(Failure(*parts) for parts in json.loads(row.failures)),
-        failed=row.failed,
-        requests=row.requests,
-        bytes=row.bytes,
-        duration=row.duration,
-        newest=maybe_time(row.newest),
-    )
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)

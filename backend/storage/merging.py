@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, TypeVar
 
 Values = tuple[int | None, ...]
 """One value per parameter, in thousandths of its unit; None is absent."""
@@ -15,17 +16,30 @@ class Row(NamedTuple):
     values: Values
 
 
-def merge_forecast(old: Row | None, new: Row, *, replace: bool = False) -> Row:
-    """Return what is kept of a forecast hour: a run never changes, so the first value stays."""
-    return _merge(old, new, replace=replace, last_wins=False)
+K = TypeVar("K")
 
 
-def merge_observation(old: Row | None, new: Row, *, replace: bool = False) -> Row:
-    """Return what is kept of a reading: networks correct themselves, so the last value wins."""
-    return _merge(old, new, replace=replace, last_wins=True)
+def merge(
+    kept: Mapping[K, Row], came: Mapping[K, Values], rank: int, *, last_wins: bool, replace: bool = False
+) -> tuple[dict[K, Values], int]:
+    """Return the rows to write, and how many of their values are new or other than before.
+
+    Within a rank the first value stays, or with `last_wins` the last; a value that is not given takes
+    nothing away. `replace` makes the row that came win whole, as a better rank always does.
+    """
+    changed: dict[K, Values] = {}
+    gained = 0
+    for key, values in came.items():
+        old, new = kept.get(key), Row(rank, values)
+        merged = merge_row(old, new, last_wins=last_wins, replace=replace)
+        if merged != old:
+            changed[key] = merged.values
+            gained += _gained(old, merged)
+    return changed, gained
 
 
-def _merge(old: Row | None, new: Row, *, replace: bool, last_wins: bool) -> Row:
+def merge_row(old: Row | None, new: Row, *, last_wins: bool, replace: bool = False) -> Row:
+    """Return what is kept of a row that was there and one that came."""
     if old is None or new.rank < old.rank:
         return new  # whole: a lesser route may have written 0 for a value that the better one lacks
     if new.rank > old.rank:
@@ -35,3 +49,8 @@ def _merge(old: Row | None, new: Row, *, replace: bool, last_wins: bool) -> Row:
     winner, other = (new, old) if last_wins else (old, new)
     pairs = zip(winner.values, other.values, strict=True)
     return Row(old.rank, tuple(value if value is not None else spare for value, spare in pairs))
+
+
+def _gained(old: Row | None, new: Row) -> int:
+    before = old.values if old else (None,) * len(new.values)
+    return sum(value is not None and value != was for value, was in zip(new.values, before, strict=True))

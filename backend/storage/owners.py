@@ -1,39 +1,50 @@
-"""Who does a run: host, boot, process and its start, so that a dead owner is known as dead at once."""
+"""Who does a run: host, boot, process and its start, so that a dead owner is known as dead at once.
+
+All of it is read from Linux's /proc. A start counts clock ticks since the boot: psutil's start times are
+moved by every correction of the system's clock, which would make the living look dead. Where there is
+no /proc nobody is known to be dead, and a run is taken over when its lease ends.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
-from functools import cache
 from pathlib import Path
 
-import psutil
+_PROC = Path("/proc")
 
 
-@cache
 def this_process() -> str:
     """Name this process so that it can be recognised, and its death seen, on the same host."""
-    return _owner(os.getpid(), psutil.Process().create_time())
+    pid = os.getpid()
+    return f"{_host()}/{_boot()}/{pid}/{_start_of(pid)}"
 
 
 def is_dead(owner: str) -> bool:
     """Say whether an owner is known to be gone; False wherever we cannot tell (another host)."""
-    host, boot, pid, started = owner.split("/")
-    if host != socket.gethostname():
+    host, _, process = owner.partition("/")
+    if host != _host() or not _boot():
         return False
-    if boot != _boot_id():
-        return True
+    boot, pid, start = process.split("/")
+    return boot != _boot() or start != _start_of(int(pid))
+
+
+def _host() -> str:
+    """Containers can share a host's name, yet none can see another's processes: name their space too."""
+    namespace = _PROC / "self/ns/pid"
+    return f"{socket.gethostname()}:{namespace.stat().st_ino if namespace.exists() else ''}"
+
+
+def _boot() -> str:
+    path = _PROC / "sys/kernel/random/boot_id"
+    return path.read_text().strip() if path.exists() else ""
+
+
+def _start_of(pid: int) -> str:
+    """Return when a process started, in clock ticks since boot; empty if it is gone or only a zombie."""
     try:
-        return _owner(int(pid), psutil.Process(int(pid)).create_time()) != f"{host}/{boot}/{pid}/{started}"
-    except psutil.NoSuchProcess:
-        return True
-
-
-def _owner(pid: int, started: float) -> str:
-    return f"{socket.gethostname()}/{_boot_id()}/{pid}/{started:.2f}"
-
-
-@cache
-def _boot_id() -> str:
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else f"{psutil.boot_time():.0f}"
+        stat = (_PROC / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    state, *fields = stat.rpartition(")")[2].split()  # the name before it may hold spaces and brackets
+    return "" if state in "ZX" else fields[18]  # field 22, "starttime", of proc(5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,29 +13,25 @@ from backend.core.records import Site, Station
 from backend.storage import schema as t
 from backend.storage.database import maybe_epoch, maybe_time, to_epoch
 
-
-def active_ids(now: datetime) -> sa.Select[tuple[int]]:
-    """Select, per configured site, the id of the newest series that has begun."""
-    begun = sa.or_(t.site.c.valid_from.is_(None), t.site.c.valid_from <= to_epoch(now))
-    newest = (
-        sa.select(t.site.c.slug, sa.func.max(t.site.c.series).label("series"))
-        .where(t.site.c.configured, begun)
-        .group_by(t.site.c.slug)
-        .subquery()
-    )
-    return sa.select(t.site.c.id).join(
-        newest, sa.and_(newest.c.slug == t.site.c.slug, newest.c.series == t.site.c.series)
-    )
+# Positions closer than this are the same: rounding, or a better reading of the same place.
+_SAME_DEGREES = 1e-5
+_SAME_METRES = 1.0
 
 
-def active_sites(connection: sa.Connection, now: datetime) -> dict[str, int]:
-    """Return the row id of each configured site's present series."""
-    query = sa.select(t.site.c.slug, t.site.c.id).where(t.site.c.id.in_(active_ids(now)))
-    return {row.slug: row.id for row in connection.execute(query)}
+def present_ids(connection: sa.Connection, now: datetime) -> dict[str, int]:
+    """Return the row id of each site's present series: the newest that has begun at `now`.
+
+    A configured series comes before any other. A site without one is here too: what was on its way when
+    it was taken off the list is still kept.
+    """
+    site = t.site.c
+    begun = sa.or_(site.valid_from.is_(None), site.valid_from <= to_epoch(now))
+    best_last = sa.select(site.slug, site.id).where(begun).order_by(site.configured, site.series)
+    return {row.slug: row.id for row in connection.execute(best_last)}
 
 
 def save_site(connection: sa.Connection, site: Site) -> None:
-    """Write one configured site; raise ConfigError where it moved without saying since when."""
+    """Write one configured series; raise ConfigError where the site moved without saying since when."""
     series = sa.select(t.site).where(t.site.c.slug == site.id).order_by(t.site.c.series.desc())
     known = connection.execute(series).all()
     wording = {
@@ -44,40 +41,45 @@ def save_site(connection: sa.Connection, site: Site) -> None:
         "without": ",".join(site.without),
         "configured": True,
     }
-    same = next((row for row in known if _same_place(row, site)), None)
-    if same is not None:
-        connection.execute(sa.update(t.site).where(t.site.c.id == same.id).values(wording))
+    row = _series_of(site, known)
+    if row is not None:
+        connection.execute(sa.update(t.site).where(t.site.c.id == row.id).values(wording))
         return
-    latest = known[0] if known else None
-    if latest is not None and (
-        site.valid_from is None or to_epoch(site.valid_from) <= (latest.valid_from or 0)
-    ):
+    new = {
+        "slug": site.id,
+        "series": len(known) + 1,
+        "valid_from": maybe_epoch(site.valid_from),
+        "latitude": site.latitude,
+        "longitude": site.longitude,
+        "elevation": site.elevation,
+    }
+    connection.execute(sa.insert(t.site).values(new | wording))
+
+
+def _series_of(site: Site, known: Sequence[Any]) -> Any | None:
+    """Return the row of this series among those of its site, newest first; None if it opens a new one."""
+    opened = maybe_epoch(site.valid_from)
+    candidates = [row for row in known if row.valid_from == opened]
+    if opened is None:  # then the place alone may tell the series: of a place returned to, the newest
+        candidates += known
+    found = next((row for row in candidates if _same_place(row, site)), None)
+    opens_new = not known or (opened is not None and opened > (known[0].valid_from or 0))
+    if found is None and not opens_new:
+        place = f"{known[0].latitude:g}, {known[0].longitude:g}, {known[0].elevation:g} m"
         raise ConfigError(
-            f"site {site.id!r} has moved from {latest.latitude:g}, {latest.longitude:g}, "
-            f"{latest.elevation:g} m: give it a new id, or a valid_from later than its present series"
+            f"site {site.id!r}: is not where it was: what is stored was collected for {place}:"
+            " give the new place a new id, or a valid_from later than that of its present series"
         )
-    connection.execute(
-        sa.insert(t.site).values(
-            wording
-            | {
-                "slug": site.id,
-                "series": latest.series + 1 if latest else 1,
-                "valid_from": maybe_epoch(site.valid_from),
-                "latitude": site.latitude,
-                "longitude": site.longitude,
-                "elevation": site.elevation,
-            }
-        )
-    )
+    return found
 
 
 def _same_place(row: Any, site: Site) -> bool:
-    return (
-        abs(row.latitude - site.latitude) < 1e-5
-        and abs(row.longitude - site.longitude) < 1e-5
-        and abs(row.elevation - site.elevation) < 1.0
-        and (site.valid_from is None or row.valid_from == to_epoch(site.valid_from))
+    differences = (
+        (row.latitude - site.latitude, _SAME_DEGREES),
+        (row.longitude - site.longitude, _SAME_DEGREES),
+        (row.elevation - site.elevation, _SAME_METRES),
     )
+    return all(abs(difference) <= limit for difference, limit in differences)
 
 
 def site_record(row: Any) -> Site:

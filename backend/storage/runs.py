@@ -1,11 +1,21 @@
-"""Runs as the ledger has them: records, with aware UTC times and durations in seconds."""
+"""Runs as the ledger has them: records, with aware UTC times and durations in seconds; and their rows."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
 
 from backend.core.records import Failure, RunStatus, SourceStatus
+from backend.storage import schema as t
+from backend.storage.database import maybe_epoch, maybe_time
+
+FAILURES_KEPT = 50
+"""How many failures of a source are kept whole per run; all of them are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +75,75 @@ class Pause:
     start: datetime
     by: str
     end: datetime | None
+
+
+# --- Rows and records ------------------------------------------------------------------------------
+
+
+def source_row(run_id: int, source: SourceRun) -> dict[str, Any]:
+    """Lay what a source did in a run out as a row."""
+    return {
+        "run_id": run_id,
+        "source": source.source,
+        "status": source.status,
+        "reason": source.reason,
+        "collected": source.collected,
+        "stored": source.stored,
+        "rejected": source.rejected,
+        "rejected_reasons": json.dumps(source.rejected_reasons),
+        "failures": json.dumps(
+            [[f.route, f.url, f.reason, f.error] for f in source.failures[:FAILURES_KEPT]]
+        ),
+        "failed": source.failed,
+        "requests": source.requests,
+        "bytes": source.bytes,
+        "duration": source.duration,
+        "newest": maybe_epoch(source.newest),
+    }
+
+
+def job_runs(connection: sa.Connection, rows: Sequence[Any]) -> tuple[JobRun, ...]:
+    """Read rows of the job_run table, in their order, each with its sources."""
+    ids = [row.id for row in rows]
+    query = sa.select(t.source_run).where(t.source_run.c.run_id.in_(ids)).order_by(*t.source_run.primary_key)
+    sources: dict[int, list[SourceRun]] = {run_id: [] for run_id in ids}
+    for row in connection.execute(query):
+        sources[row.run_id].append(_source_run(row))
+    return tuple(
+        JobRun(
+            id=row.id,
+            job=row.job,
+            slot=maybe_time(row.slot),
+            trigger=row.trigger,
+            status=row.status,
+            owner=row.owner,
+            attempt=row.epoch,
+            start_time=maybe_time(row.start_time),
+            end_time=maybe_time(row.end_time),
+            duration=row.duration,
+            collected=row.collected,
+            stored=row.stored,
+            rejected=row.rejected,
+            note=row.note,
+            sources=tuple(sources[row.id]),
+        )
+        for row in rows
+    )
+
+
+def _source_run(row: Any) -> SourceRun:
+    return SourceRun(
+        source=row.source,
+        status=row.status,
+        reason=row.reason,
+        collected=row.collected,
+        stored=row.stored,
+        rejected=row.rejected,
+        rejected_reasons=json.loads(row.rejected_reasons),
+        failures=tuple(Failure(*parts) for parts in json.loads(row.failures)),
+        failed=row.failed,
+        requests=row.requests,
+        bytes=row.bytes,
+        duration=row.duration,
+        newest=maybe_time(row.newest),
+    )

@@ -82,6 +82,7 @@ station = Table(
     Column("kind", String, nullable=False, server_default=""),
     Column("remarks", Text, nullable=False, server_default=""),
     Column("newest", BigInteger),  # the time of its newest reading kept
+    Column("caught_up", BigInteger),  # up to here, every reading that its source still has is kept
 )
 
 station_list = Table(
@@ -183,6 +184,7 @@ rejected = Table(
     Column("reason", String, nullable=False),
     Column("collected_at", BigInteger, nullable=False),
 )
+Index("ix_rejected_collected_at", rejected.c.collected_at)
 
 # --- What was done about it: the ledger ------------------------------------------------------------
 
@@ -240,7 +242,10 @@ Index(
     sqlite_where=job_run.c.status == "running",
     postgresql_where=job_run.c.status == "running",
 )
+# A page of runs, of failed ones, or the last to end: each is a look-up, also after a year of 144 a day.
 Index("ix_job_run_job_id", job_run.c.job, job_run.c.id)
+Index("ix_job_run_status_id", job_run.c.status, job_run.c.id)
+Index("ix_job_run_job_end", job_run.c.job, job_run.c.end_time, job_run.c.id)
 
 source_run = Table(
     "source_run",
@@ -258,5 +263,12 @@ source_run = Table(
     Column("requests", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("duration", Float, nullable=False),
-    Column("newest", BigInteger),  # the newest data that the source showed
+    Column("newest", BigInteger),  # the newest data that the source showed in this run
+)
+
+source_newest = Table(
+    "source_newest",
+    metadata,
+    Column("source", String, primary_key=True),
+    Column("newest", BigInteger, nullable=False),  # the newest data that it has ever shown
 )

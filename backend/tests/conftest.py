@@ -8,6 +8,10 @@ import sqlite3  # noqa: F401
 
 import psycopg  # noqa: F401
 import pytest
+import structlog
+
+# Tracebacks as plain text: structlog's own default draws every local variable, and takes its time.
+structlog.configure(processors=[structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer()])
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,1 @@
+"""The service over HTTP: JSON for programs, one plain page for people."""

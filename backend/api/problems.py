@@ -1,0 +1,144 @@
+"""Errors as `application/problem+json` (RFC 9457), whatever went wrong and wherever."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from backend.api.schemas import ApiModel
+from backend.core.errors import ConfigError, NotFound, StoreUnavailable
+from backend.storage.ledger import JobBusy
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+
+RETRY_AFTER_SECONDS = 10
+
+
+class FieldProblem(ApiModel):
+    """A part of the request that cannot be used: "query.from", and the rule it breaks."""
+
+    field: str
+    message: str
+
+
+class Problem(ApiModel):
+    """What went wrong (RFC 9457). Members without a meaning in a case are left out."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[FieldProblem] | None = None
+    run_id: int | None = None
+
+
+_DESCRIPTIONS = {
+    401: "The admin token is missing or wrong",
+    403: "The service has no admin token configured",
+    404: "There is no such thing",
+    409: "The job is running already; `runId` names the run",
+    422: "The request cannot be understood; `errors` names the fields",
+    500: "A fault of the service",
+    503: "The store or the sites file cannot be used just now",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the error answers of a route, for the OpenAPI document."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {"description": _DESCRIPTIONS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
+    }
+
+
+def bad_query(name: str, message: str) -> RequestValidationError:
+    """Return the error for a query parameter that is well formed and still cannot be used."""
+    return RequestValidationError([{"loc": ("query", name), "msg": message, "type": "value_error"}])
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Answer every error of an application as a problem, and say so in its OpenAPI document."""
+    app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(NotFound)(_not_found)
+    app.exception_handler(JobBusy)(_job_busy)
+    app.exception_handler(StoreUnavailable)(_store_unavailable)
+    app.exception_handler(ConfigError)(_unusable_configuration)
+    app.exception_handler(Exception)(_fault)
+
+    document_routes = app.openapi
+
+    def document() -> dict[str, Any]:
+        document = document_routes()
+        schema = Problem.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+        schemas = document["components"]["schemas"]
+        schemas.update(schema.pop("$defs"))
+        schemas["Problem"] = schema
+        return document
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend it
+
+
+def _answer(
+    request: Request, status: int, detail: str, *, headers: dict[str, str] | None = None, **extra: Any
+) -> JSONResponse:
+    problem = Problem(
+        title=HTTPStatus(status).phrase, status=status, detail=detail, instance=request.url.path, **extra
+    )
+    content = problem.model_dump(mode="json", exclude_none=True)
+    return JSONResponse(content, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
+    detail = error.detail
+    if detail == HTTPStatus(error.status_code).phrase:  # the framework's own: no route, or not this method
+        detail = {
+            404: f"There is nothing at {request.url.path}: /docs lists what there is.",
+            405: f"{request.method} is not possible at {request.url.path}: /docs lists what is.",
+        }.get(error.status_code, detail)
+    return _answer(request, error.status_code, detail, headers=dict(error.headers or {}))
+
+
+async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    errors = [
+        FieldProblem(field=".".join(map(str, part["loc"])), message=part["msg"].removeprefix("Value error, "))
+        for part in error.errors()
+    ]
+    detail = "; ".join(f"{part.field}: {part.message}" for part in errors)
+    return _answer(request, 422, detail, errors=errors)
+
+
+async def _not_found(request: Request, error: NotFound) -> JSONResponse:
+    return _answer(request, 404, str(error))
+
+
+async def _job_busy(request: Request, error: JobBusy) -> JSONResponse:
+    return _answer(request, 409, str(error), run_id=error.run_id)
+
+
+async def _store_unavailable(request: Request, error: StoreUnavailable) -> JSONResponse:
+    # The database's own words name hosts and users: they are for the log.
+    log.warning("store unavailable", path=request.url.path, reason=str(error))
+    detail = "The store does not answer just now; nothing is lost, and the service tries again by itself."
+    return _answer(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+async def _unusable_configuration(request: Request, error: ConfigError) -> JSONResponse:
+    log.error("configuration cannot be used", path=request.url.path, reason=str(error))
+    detail = "The sites file cannot be used just now: the log of the service names the line and the rule."
+    return _answer(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+async def _fault(request: Request, error: Exception) -> JSONResponse:
+    log.error("request broke", method=request.method, path=request.url.path, exc_info=error)
+    return _answer(request, 500, "A fault of the service: its log holds the details.")

@@ -1,0 +1,5 @@
+"""The routes, in the order of the documentation."""
+
+from backend.api.routes import data, health, pages, scheduler, sites
+
+ROUTERS = (scheduler.router, sites.router, data.router, health.router, pages.router)

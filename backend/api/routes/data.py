@@ -1,0 +1,180 @@
+"""What models said and beacons measured, a page of values at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep, ServiceParts
+from backend.api.problems import bad_query, problems
+from backend.api.routes.sites import known_stations, require_site
+from backend.api.schemas import ForecastPage, ForecastValue, ObservationPage, ObservationValue
+from backend.api.tables import CSV_ANSWER, table
+from backend.api.withholding import Withheld
+from backend.core.errors import NotFound
+from backend.core.parameters import Parameter
+from backend.core.records import Station
+from backend.scheduler.config import FORECASTS, OBSERVATIONS
+
+router = APIRouter(
+    prefix="/api",
+    tags=["values"],
+    responses={**CSV_ANSWER, **problems(401, 403, 404, 422, 500, 503)},
+)
+
+
+def _written_out(value: object) -> object:
+    if isinstance(value, str) and ":" not in value:  # pydantic would take a bare number for seconds
+        raise ValueError("must be a time with its zone, such as 2026-07-15T06:00:00Z")
+    return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("lies outside of the calendar") from error
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
+
+
+class _Window(BaseModel):
+    """What both kinds of values are asked for by. Another name is refused, for it may be a slip."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    site: str | None = None
+    parameter: Parameter | None = None
+    start: Moment | None = Field(None, alias="from", description="the first time of the answer")
+    end: Moment | None = Field(None, alias="to", description="times of the answer are before it")
+    limit: int = Field(1000, ge=1, le=5000)
+    cursor: str | None = Field(None, description="`next` of the page before")
+
+
+class ForecastQuery(_Window):
+    """What forecasts are asked for by; times are valid times."""
+
+    model: str | None = None
+
+
+class ObservationQuery(_Window):
+    """What observations are asked for by; a site stands for its stations."""
+
+    station: str | None = None
+
+
+@router.get("/forecasts", response_model=ForecastPage, openapi_extra=TOKEN_OPTIONAL)
+def read_forecasts(
+    service: ServiceDep,
+    query: Annotated[ForecastQuery, Query()],
+    withheld: Withheld,
+    request: Request,
+    response: Response,
+) -> ForecastPage | Response:
+    """Return forecasts by site, valid time, model and run."""
+    _check(query)
+    if query.site is not None:
+        require_site(service.sites(), query.site)
+    if query.model is not None:
+        _require_model(service, query.model)
+    try:
+        found, following = service.reading.forecasts(
+            site=query.site,
+            model=query.model,
+            parameter=query.parameter,
+            start=query.start,
+            end=query.end,
+            models_withheld=withheld.models,
+            after=query.cursor,
+            limit=query.limit,
+        )
+    except ValueError as error:
+        raise bad_query("cursor", str(error)) from error
+    rows = [ForecastValue.model_validate(row) for row in found]
+    page = ForecastPage(
+        forecasts=rows,
+        next=following,
+        withheld=withheld.of_models(query.model),
+        attribution=_forecast_attribution(service, {row.model for row in rows}),
+    )
+    return table(
+        page,
+        rows,
+        ForecastValue,
+        request=request,
+        response=response,
+        following=following,
+        withheld=page.withheld,
+    )
+
+
+@router.get("/observations", response_model=ObservationPage, openapi_extra=TOKEN_OPTIONAL)
+def read_observations(
+    service: ServiceDep,
+    query: Annotated[ObservationQuery, Query()],
+    withheld: Withheld,
+    request: Request,
+    response: Response,
+) -> ObservationPage | Response:
+    """Return readings by station and time."""
+    _check(query)
+    sites = service.sites()
+    asked = None if query.site is None else require_site(sites, query.site).stations
+    if query.station is not None:
+        if query.station not in known_stations(service, sites):
+            raise NotFound(f"There is no station {query.station!r}: /api/stations lists them.")
+        asked = (query.station,)
+    try:
+        found, following = service.reading.observations(
+            station=query.station,
+            site=query.site,
+            parameter=query.parameter,
+            start=query.start,
+            end=query.end,
+            networks_withheld=withheld.networks,
+            after=query.cursor,
+            limit=query.limit,
+        )
+    except ValueError as error:
+        raise bad_query("cursor", str(error)) from error
+    rows = [ObservationValue.model_validate(row) for row in found]
+    page = ObservationPage(
+        observations=rows,
+        next=following,
+        withheld=withheld.of_stations(asked),
+        attribution=_network_attribution(service, {Station(row.station).network for row in rows}),
+    )
+    return table(
+        page,
+        rows,
+        ObservationValue,
+        request=request,
+        response=response,
+        following=following,
+        withheld=page.withheld,
+    )
+
+
+def _check(query: _Window) -> None:
+    if query.start is not None and query.end is not None and query.start > query.end:
+        raise bad_query("from", "must not be later than `to`")
+
+
+def _require_model(service: ServiceParts, name: str) -> None:
+    collected = {model for source in service.sources.of(FORECASTS) for model in source.models}
+    if name not in collected | {row.name for row in service.reading.models()}:
+        raise NotFound(f"There is no model {name!r}: /api/models lists them.")
+
+
+def _forecast_attribution(service: ServiceParts, models: Collection[str]) -> list[str]:
+    sources = service.sources.of(FORECASTS)
+    return [source.attribution for source in sources if set(source.models) & set(models)]
+
+
+def _network_attribution(service: ServiceParts, networks: Collection[str]) -> list[str]:
+    return [source.attribution for source in service.sources.of(OBSERVATIONS) if source.name in networks]

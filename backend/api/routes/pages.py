@@ -1,0 +1,48 @@
+"""What people see at `/`."""
+
+from __future__ import annotations
+
+import structlog
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, HTMLResponse
+
+from backend.api.dependencies import ServiceDep
+from backend.api.problems import RETRY_AFTER_SECONDS
+from backend.api.status_page import STYLESHEET, status_page, unavailable_page
+from backend.api.withholding import Withheld
+from backend.core.errors import ConfigError, StoreUnavailable
+
+log = structlog.get_logger()
+
+router = APIRouter(include_in_schema=False)
+
+# The page needs nothing but its stylesheet: whatever else a name could smuggle in is not loaded.
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none';"
+    " form-action 'none'; frame-ancestors 'none'",
+    "Vary": "Authorization",
+    "Cache-Control": "no-cache",
+}
+
+
+@router.get("/", response_class=HTMLResponse)
+def page(service: ServiceDep, withheld: Withheld) -> HTMLResponse:
+    """Show what the service did, does and will do, and the newest values of each site."""
+    try:
+        return HTMLResponse(status_page(service, withheld), headers=_HEADERS)
+    except StoreUnavailable as error:
+        log.warning("store unavailable", path="/", reason=str(error))
+        reason = "The store does not answer just now"
+    except ConfigError as error:
+        log.error("configuration cannot be used", path="/", reason=str(error))  # noqa: TRY400 - a line says it all
+        reason = "The sites file cannot be used just now"
+    headers = _HEADERS | {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return HTMLResponse(unavailable_page(service.clock(), reason), status_code=503, headers=headers)
+
+
+@router.get("/style.css")
+def stylesheet() -> FileResponse:
+    """Return the one stylesheet; the page asks for it under a new address whenever it changes."""
+    return FileResponse(
+        STYLESHEET, media_type="text/css", headers={"Cache-Control": "public, max-age=604800"}
+    )

@@ -1,0 +1,113 @@
+"""The schedule and its runs: look at them, start one, pause a job."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from backend.api.dependencies import ServiceDep, require_admin
+from backend.api.problems import bad_query, problems
+from backend.api.scheduling import collection_run, scheduled_job, scheduled_jobs, scheduler_status
+from backend.api.schemas import CollectionRun, JobList, RunPage, ScheduledJob, SchedulerStatus, StartedRun
+from backend.core.errors import NotFound
+from backend.core.records import RunStatus
+from backend.scheduler.config import JOBS, JobId
+
+MAX_ID = 2**31 - 1  # what the narrower of the two databases can hold
+
+router = APIRouter(prefix="/api/scheduler", tags=["scheduler"], responses=problems(500, 503))
+
+
+@router.get("/status", response_model=SchedulerStatus)
+def read_status(service: ServiceDep) -> SchedulerStatus:
+    """Return the last collections with their errors, what runs now, and how fresh each source is."""
+    return scheduler_status(service)
+
+
+@router.get("/jobs", response_model=JobList)
+def read_jobs(service: ServiceDep) -> JobList:
+    """Return the jobs with their next times, and who paused them."""
+    return scheduled_jobs(service)
+
+
+@router.get("/runs", response_model=RunPage, responses=problems(422))
+def read_runs(
+    service: ServiceDep,
+    job: JobId | None = None,
+    status: RunStatus | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    cursor: str | None = None,
+) -> RunPage:
+    """Return runs, newest first, a page at a time."""
+    runs = service.ledger.runs(job=job, status=status, before=_run_cursor(cursor), limit=limit + 1)
+    shown = runs[:limit]
+    return RunPage(
+        runs=[collection_run(run) for run in shown],
+        next=str(shown[-1].id) if len(runs) > limit else None,
+    )
+
+
+@router.get("/runs/{runId}", response_model=CollectionRun, responses=problems(404, 422))
+def read_run(
+    service: ServiceDep, run_id: Annotated[int, Path(alias="runId", ge=1, le=MAX_ID)]
+) -> CollectionRun:
+    """Return one run."""
+    return collection_run(service.ledger.run(run_id))
+
+
+# --- With the admin token ----------------------------------------------------------------------------
+
+admin_router = APIRouter(
+    prefix="/jobs/{jobId}", dependencies=[Depends(require_admin)], responses=problems(401, 403, 404)
+)
+
+
+def known_job(job_id: Annotated[str, Path(alias="jobId")]) -> JobId:
+    """Return the job that a path names; raise NotFound."""
+    for job in JOBS:
+        if job == job_id:
+            return job
+    raise NotFound(f"There is no job {job_id!r}: the jobs are {' and '.join(JOBS)}.")
+
+
+Job = Annotated[JobId, Depends(known_job)]
+
+
+@admin_router.post("/run", status_code=202, response_model=StartedRun, responses=problems(409))
+async def start_run(service: ServiceDep, job: Job, response: Response) -> StartedRun:
+    """Start a run now, paused or not; 409 names the run of this job that is under way."""
+    started = await service.runner.start(job, "api")
+    assert started is not None, "only a slot can have been dealt with"  # noqa: S101 - for the type checker
+    run_id, _task = started
+    response.headers["Location"] = f"/api/scheduler/runs/{run_id}"
+    return StartedRun(run_id=run_id, job=job)
+
+
+@admin_router.post("/pause", response_model=ScheduledJob)
+def pause_job(service: ServiceDep, job: Job, request: Request) -> ScheduledJob:
+    """Keep a job from running by itself, also after a restart, until it is resumed."""
+    service.ledger.pause(job, _who(request), service.clock())
+    return scheduled_job(service, job)
+
+
+@admin_router.post("/resume", response_model=ScheduledJob)
+def resume_job(service: ServiceDep, job: Job, request: Request) -> ScheduledJob:
+    """Let a job run by itself again; what was due meanwhile is not made up for."""
+    service.ledger.resume(job, _who(request), service.clock())
+    return scheduled_job(service, job)
+
+
+router.include_router(admin_router)
+
+
+def _who(request: Request) -> str:
+    return f"admin ({request.client.host})" if request.client else "admin"
+
+
+def _run_cursor(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if cursor.isdecimal() and len(cursor) < 10:
+        return int(cursor)
+    raise bad_query("cursor", "is not a cursor of this list: take it from `next` of the page before")

@@ -1,0 +1,117 @@
+"""What is collected, and where: sites, stations, models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from backend.api.dependencies import ServiceDep, ServiceParts
+from backend.api.problems import problems
+from backend.api.schemas import (
+    ModelEntry,
+    ModelList,
+    SiteEntry,
+    SiteList,
+    StationEntry,
+    StationPage,
+)
+from backend.api.tables import CSV_ANSWER, table
+from backend.core.errors import NotFound
+from backend.core.records import Site, Station
+from backend.scheduler.config import FORECASTS
+
+router = APIRouter(prefix="/api", tags=["sites"], responses={**CSV_ANSWER, **problems(500, 503)})
+
+
+@router.get("/sites", response_model=SiteList)
+def read_sites(service: ServiceDep, request: Request, response: Response) -> SiteList | Response:
+    """Return every configured site. Its data may be public or not: see the sources' freshness."""
+    collected = {site.id for site in service.store.sites()}
+    rows = [
+        SiteEntry(
+            id=site.id,
+            name=site.name,
+            latitude=site.latitude,
+            longitude=site.longitude,
+            elevation=site.elevation,
+            orientation=list(site.orientation),
+            stations=list(site.stations),
+            without=list(site.without),
+            valid_from=site.valid_from,
+            collected=site.id in collected,
+        )
+        for site in service.sites()
+    ]
+    return table(SiteList(sites=rows), rows, SiteEntry, request=request, response=response)
+
+
+@router.get("/stations", response_model=StationPage, responses=problems(404, 422))
+def read_stations(
+    service: ServiceDep,
+    request: Request,
+    response: Response,
+    site: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
+    cursor: str | None = None,
+) -> StationPage | Response:
+    """Return the stations of both networks, those of one site if asked, by id and a page at a time."""
+    sites = service.sites()
+    known = known_stations(service, sites)
+    asked = set(known) if site is None else set(require_site(sites, site).stations)
+    wanted = sorted(code for code in asked if cursor is None or code > cursor)
+    rows = [_station_entry(known[code], sites) for code in wanted[:limit]]
+    following = rows[-1].id if len(wanted) > limit else None
+    return table(
+        StationPage(stations=rows, next=following),
+        rows,
+        StationEntry,
+        request=request,
+        response=response,
+        following=following,
+    )
+
+
+@router.get("/models", response_model=ModelList)
+def read_models(service: ServiceDep, request: Request, response: Response) -> ModelList | Response:
+    """Return the models that are collected, and those of which something is still kept."""
+    sources = {model: source.name for source in service.sources.of(FORECASTS) for model in source.models}
+    kept = {row.name: row for row in service.reading.models()}
+    rows = [
+        ModelEntry(
+            name=name,
+            source=sources.get(name),
+            newest_run=kept[name].newest if name in kept else None,
+            runs=kept[name].runs if name in kept else 0,
+        )
+        for name in sorted(sources.keys() | kept.keys())
+    ]
+    return table(ModelList(models=rows), rows, ModelEntry, request=request, response=response)
+
+
+def require_site(sites: tuple[Site, ...], site_id: str) -> Site:
+    """Return a configured site; raise NotFound."""
+    for site in sites:
+        if site.id == site_id:
+            return site
+    raise NotFound(f"There is no site {site_id!r}: /api/sites lists them.")
+
+
+def known_stations(service: ServiceParts, sites: tuple[Site, ...]) -> dict[str, Station]:
+    """Return every station by its id: those that a network described, and those that a site names."""
+    mapped = {code: Station(code) for site in sites for code in site.stations}
+    return mapped | {station.id: station for station in service.store.stations()}
+
+
+def _station_entry(station: Station, sites: tuple[Site, ...]) -> StationEntry:
+    return StationEntry(
+        id=station.id,
+        network=station.network,
+        name=station.name or None,
+        latitude=station.latitude,
+        longitude=station.longitude,
+        elevation=station.elevation,
+        kind=station.kind or None,
+        remarks=station.remarks or None,
+        sites=[site.id for site in sites if station.id in site.stations],
+    )

@@ -1,0 +1,170 @@
+"""What the scheduler did, does and will do, as the API and the status page say it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from backend.api.dependencies import ServiceParts
+from backend.api.schemas import (
+    CollectionRun,
+    JobList,
+    RequestFailure,
+    RunError,
+    ScheduledJob,
+    SchedulerStatus,
+    SourceFreshness,
+    SourceOutcome,
+)
+from backend.scheduler.config import FORECASTS, JOB_NAMES, JOBS, OBSERVATIONS, JobId
+from backend.scheduler.scheduler import is_alive, next_run_times
+from backend.storage.runs import JobRun, SourceRun
+
+# A run writes its counts when it ends; until then, or if it never did, nobody knows them.
+_WITHOUT_COUNTS = frozenset({"running", "missed", "interrupted"})
+
+_A_COLLECTION = timedelta(minutes=30)  # how long a collection may take before its data are missed
+
+
+def scheduler_status(service: ServiceParts) -> SchedulerStatus:
+    """Return the last collections, what runs now, and how fresh each source is."""
+    forecasts, observations = (service.ledger.latest(job) for job in (FORECASTS, OBSERVATIONS))
+    return SchedulerStatus(
+        running=is_alive(),
+        enabled=service.config.scheduler_enabled,
+        last_forecast_collection=None if forecasts is None else collection_run(forecasts),
+        last_observation_collection=None if observations is None else collection_run(observations),
+        current=[collection_run(run) for run in service.ledger.runs(status="running")],
+        freshness=freshness(service),
+    )
+
+
+def freshness(service: ServiceParts) -> list[SourceFreshness]:
+    """Return, per source, how old the newest data are that it ever showed."""
+    newest, now = service.ledger.newest_data(), service.clock()
+    found = []
+    for job in JOBS:
+        due = last_due(service, job, now)
+        for source in service.sources.of(job):
+            seen = newest.get(source.name)
+            found.append(
+                SourceFreshness(
+                    source=source.name,
+                    kind="forecasts" if job == FORECASTS else "observations",
+                    newest_data=seen,
+                    age_seconds=None if seen is None else (now - seen).total_seconds(),
+                    max_age_seconds=source.max_age.total_seconds(),
+                    last_due=due,
+                    stale=None if seen is None else is_stale(seen, due, source.max_age),
+                    disabled=source.disabled,
+                    public=source.public,
+                    attribution=source.attribution,
+                )
+            )
+    return found
+
+
+def last_due(service: ServiceParts, job: JobId, now: datetime) -> datetime:
+    """Return the last scheduled time from which a collection should be through by now."""
+    settled = now - _A_COLLECTION
+    return service.config.latest_slot(job, settled) or settled
+
+
+def is_stale(newest: datetime, due: datetime, max_age: timedelta) -> bool:
+    """Say whether data were too old when they were last due: between two collections all data age."""
+    return due - newest > max_age
+
+
+def scheduled_jobs(service: ServiceParts) -> JobList:
+    """Return the jobs with their next times."""
+    return JobList(jobs=[scheduled_job(service, job) for job in JOBS])
+
+
+def scheduled_job(service: ServiceParts, job: JobId) -> ScheduledJob:
+    """Return one job with its next times; paused is what the ledger says, in whatever process."""
+    now, crontab = service.clock(), service.config.crontab(job)
+    pause = next((pause for pause in service.ledger.pauses(job, now) if pause.end is None), None)
+    times = next_run_times(service.config, job, now)
+    will_run = pause is None and is_alive()
+    return ScheduledJob(
+        id=job,
+        name=JOB_NAMES[job],
+        trigger=crontab,
+        trigger_text=schedule_in_words(crontab),
+        next_run_time=times[0] if times and will_run else None,
+        next_run_times=times,
+        paused=pause is not None,
+        paused_by=None if pause is None else pause.by,
+        paused_at=None if pause is None else pause.start,
+    )
+
+
+def schedule_in_words(crontab: str) -> str:
+    """Say a crontab line in words where it is plain hours of the day, and as it is otherwise."""
+    minute, hours, *days = crontab.split()
+    words = hours.split(",")
+    if days == ["*"] * 3 and all(word.isdecimal() for word in (minute, *words)):
+        times = [f"{int(hour):02}:{int(minute):02}" for hour in words]
+        return f"every day at {', '.join(times)} UTC"
+    return f"crontab {crontab}, in UTC"
+
+
+def collection_run(run: JobRun) -> CollectionRun:
+    """Return a run of the ledger in the API's words."""
+    counted = run.status not in _WITHOUT_COUNTS
+    return CollectionRun.model_validate(
+        {
+            "run_id": run.id,
+            "job": run.job,
+            "trigger": run.trigger,
+            "scheduled_time": run.slot,
+            "start_time": run.start_time,
+            "end_time": run.end_time,
+            "duration_seconds": run.duration,
+            "status": run.status,
+            "attempt": run.attempt,
+            "note": run.note or None,
+            "records_collected": run.collected if counted else None,
+            "records_stored": run.stored if counted else None,
+            "records_rejected": run.rejected if counted else None,
+            "errors": _errors(run),
+            "sources": [_source_outcome(source) for source in run.sources],
+        }
+    )
+
+
+def _source_outcome(source: SourceRun) -> SourceOutcome:
+    return SourceOutcome(
+        source=source.source,
+        status=source.status,
+        reason=source.reason or None,
+        records_collected=source.collected,
+        records_stored=source.stored,
+        records_rejected=source.rejected,
+        rejected_reasons=source.rejected_reasons,
+        failed_requests=source.failed,
+        failures=[RequestFailure.model_validate(failure) for failure in source.failures],
+        requests=source.requests,
+        bytes=source.bytes,
+        duration_seconds=source.duration,
+        newest_data=source.newest,
+    )
+
+
+def _errors(run: JobRun) -> list[RunError]:
+    """Return everything that went wrong in a run: failed requests, sources that failed as such, its note."""
+    errors = [RunError(source=None, reason=run.note)] if run.note else []
+    for source in run.sources:
+        if source.failures:
+            errors += [
+                RunError(
+                    source=source.source,
+                    reason=failure.reason,
+                    error=failure.error,
+                    route=failure.route or None,
+                    url=failure.url or None,
+                )
+                for failure in source.failures
+            ]
+        elif source.status in {"failed", "partial", "stale"}:
+            errors.append(RunError(source=source.source, reason=source.reason))
+    return errors

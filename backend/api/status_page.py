@@ -1,0 +1,233 @@
+"""The status page: the API's own answers, laid out for people. No script, one stylesheet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from backend import __version__
+from backend.api.dependencies import ServiceParts
+from backend.api.scheduling import last_due, scheduled_jobs, scheduler_status
+from backend.api.withholding import Withholding
+from backend.core.clock import PARIS
+from backend.core.parameters import Parameter
+from backend.core.records import Site, Station
+from backend.scheduler.config import FORECASTS, OBSERVATIONS
+from backend.storage.answers import ForecastRow, ObservationRow, SiteValues
+
+WEB = Path(__file__).parents[1] / "web"
+STYLESHEET = WEB / "style.css"
+
+MISSING = "–"
+NOT_PUBLIC = "not public"
+
+_HEADINGS = {  # with the unit that the values are in
+    Parameter.WIND_SPEED: ("Wind", "km/h"),
+    Parameter.WIND_GUST: ("Gust", "km/h"),
+    Parameter.WIND_DIRECTION: ("From", ""),
+    Parameter.TEMPERATURE: ("Temp.", "°C"),
+}
+_COMPASS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRow:
+    """One line of a site's table: who says it, about when, and a text per parameter."""
+
+    who: str
+    kind: str
+    when: datetime | None
+    run: datetime | None
+    old: bool
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteCard:
+    """A site with its newest observations and each model's values for now."""
+
+    site: Site
+    rows: tuple[ValueRow, ...]
+
+
+def status_page(service: ServiceParts, withheld: Withholding) -> str:
+    """Return the page; raise StoreUnavailable, or ConfigError for the sites file."""
+    now = service.clock()
+    status = scheduler_status(service)
+    last = {
+        FORECASTS: status.last_forecast_collection,
+        OBSERVATIONS: status.last_observation_collection,
+    }
+    return _render(
+        "status.html",
+        now=now,
+        day_before=now - timedelta(days=1),
+        status=status,
+        jobs=[(job, last[job.id]) for job in scheduled_jobs(service).jobs],
+        cards=site_cards(service, withheld, now),
+        parameters=[_HEADINGS[parameter] for parameter in Parameter],
+    )
+
+
+def unavailable_page(now: datetime, reason: str) -> str:
+    """Return the page for when there is nothing to show, and why."""
+    return _render("unavailable.html", now=now, reason=reason)
+
+
+def site_cards(service: ServiceParts, withheld: Withholding, now: datetime) -> list[SiteCard]:
+    """Return every site with what is known of it now; of a withheld value, only that there is one."""
+    sites = service.sites()
+    everything = service.reading.newest_values(sites, now)
+    shown = service.reading.newest_values(
+        sites, now, models_withheld=withheld.models, networks_withheld=withheld.networks
+    )
+    names = {station.id: station.name for station in service.store.stations()}
+    due = last_due(service, OBSERVATIONS, now)
+    oldest = {source.name: due - source.max_age for source in service.sources.of(OBSERVATIONS)}
+    models = [model for source in service.sources.of(FORECASTS) for model in source.models]
+    return [
+        SiteCard(
+            site,
+            (
+                *_observed_rows(site, everything[site.id], shown[site.id], names, oldest),
+                *_forecast_rows(models, everything[site.id], shown[site.id]),
+            ),
+        )
+        for site in sites
+    ]
+
+
+def _observed_rows(
+    site: Site,
+    everything: SiteValues,
+    shown: SiteValues,
+    names: dict[str, str],
+    oldest: dict[str, datetime],
+) -> Iterable[ValueRow]:
+    public = {value.station for value in shown.observed}
+    hidden = [value for value in everything.observed if value.station not in public]
+    readings: dict[tuple[str, datetime], list[ObservationRow]] = {}
+    for value in (*shown.observed, *hidden):
+        readings.setdefault((value.station, value.time), []).append(value)
+    if not readings:
+        yield ValueRow("No observation", "observed", None, None, False, _cells((), public=True))
+    for (station, time), values in sorted(readings.items(), key=lambda item: site.stations.index(item[0][0])):
+        limit = oldest.get(Station(station).network)
+        yield ValueRow(
+            who=names.get(station) or station,
+            kind="observed",
+            when=time,
+            run=None,
+            old=limit is not None and time < limit,
+            cells=_cells(values, public=station in public),
+        )
+
+
+def _forecast_rows(models: Sequence[str], everything: SiteValues, shown: SiteValues) -> Iterable[ValueRow]:
+    public = {value.model for value in shown.forecast}
+    for model in models:
+        values = [value for value in everything.forecast if value.model == model]
+        yield ValueRow(
+            who=model,
+            kind="forecast",
+            when=values[0].valid_time if values else None,
+            run=values[0].reference_time if values else None,
+            old=False,
+            cells=_cells(values, public=model in public),
+        )
+
+
+def _cells(values: Sequence[ForecastRow] | Sequence[ObservationRow], *, public: bool) -> tuple[str, ...]:
+    found = {value.parameter: value.value for value in values}
+    return tuple(
+        MISSING if parameter not in found else _text(parameter, found[parameter]) if public else NOT_PUBLIC
+        for parameter in Parameter
+    )
+
+
+def _text(parameter: Parameter, value: float) -> str:
+    if parameter == Parameter.TEMPERATURE:
+        return f"{value:.1f}".replace("-", "−")
+    if parameter == Parameter.WIND_DIRECTION:
+        return f"{value:.0f}° {_COMPASS[round(value / 45) % 8]}"
+    return f"{value:.0f}"
+
+
+# --- Words -------------------------------------------------------------------------------------------
+
+
+def in_words(seconds: float) -> str:
+    """Say a duration in its largest sensible unit: "25 min", "7 h", "3 days"."""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "less than a minute"
+    if minutes < 90:
+        return f"{minutes} min"
+    hours = round(seconds / 3600)
+    return f"{hours} h" if hours < 48 else f"{round(hours / 24)} days"
+
+
+def since_in_words(moment: datetime, now: datetime) -> str:
+    """Say how long ago a moment was."""
+    return f"{in_words((now - moment).total_seconds())} ago"
+
+
+def iso(moment: datetime) -> str:
+    """Return a time as ISO 8601 with Z, for machines."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def day_and_time(moment: datetime) -> str:
+    """Return a UTC time for people: "Wed 15 Jul 06:00"."""
+    return f"{moment:%a} {moment.day} {moment:%b %H:%M}"
+
+
+def paris_time(moment: datetime) -> str:
+    """Return the wall clock in Paris, with its day where that is another one than in UTC."""
+    local = moment.astimezone(PARIS)
+    return f"{local:%H:%M}" if local.date() == moment.date() else f"{local:%a %H:%M}"
+
+
+def breakable(name: str) -> Markup:
+    """Let a long name break after its underscores and colons, where a phone is too narrow for it."""
+    return Markup("<wbr>").join(re.findall(r"[^_:]*[_:]|[^_:]+", name))
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(WEB / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "iso": iso,
+        "day_and_time": day_and_time,
+        "paris": paris_time,
+        "in_words": in_words,
+        "breakable": breakable,
+        "since": since_in_words,
+    }
+    environment.globals |= {
+        "version": __version__,
+        "missing": MISSING,
+        "not_public": NOT_PUBLIC,
+        # A new stylesheet has a new address: browsers may keep the old one as long as they like.
+        "style_version": blake2b(STYLESHEET.read_bytes(), digest_size=4).hexdigest(),
+    }
+    return environment
+
+
+_ENVIRONMENT = _environment()
+
+
+def _render(template: str, **values: object) -> str:
+    return _ENVIRONMENT.get_template(template).render(values)

@@ -1,0 +1,90 @@
+"""Lists as JSON or CSV, and the way from one page to the next."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from fastapi import Request, Response
+
+from backend.api.schemas import ApiModel, WithheldSource
+
+P = TypeVar("P", bound=ApiModel)
+
+CSV_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "JSON, or the same rows as CSV with `Accept: text/csv`. `Link` names the next page.",
+        "content": {"text/csv": {"schema": {"type": "string"}}},
+    }
+}
+
+
+def table(
+    page: P,
+    rows: Sequence[ApiModel],
+    shape: type[ApiModel],
+    *,
+    request: Request,
+    response: Response,
+    following: str | None = None,
+    withheld: Sequence[WithheldSource] = (),
+) -> P | Response:
+    """Return a page as JSON, or its rows as CSV where the caller prefers that.
+
+    `following` is the cursor of the next page. Both forms carry it in a `Link` header; CSV has no
+    other place for it, nor for what is withheld.
+    """
+    headers = {"Vary": "Accept, Authorization"}
+    if following is not None:
+        url = request.url.include_query_params(cursor=following)
+        headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    if withheld:
+        headers["X-Withheld"] = ", ".join(source.source for source in withheld)
+    if not prefers_csv(request.headers.get("accept", "")):
+        response.headers.update(headers)
+        return page
+    return Response(csv_text(rows, shape), media_type="text/csv", headers=headers)
+
+
+def prefers_csv(accept: str) -> bool:
+    """Say whether an Accept header asks for CSV, and not for JSON at least as much."""
+    weights = {"text/csv": 0.0, "application/json": 0.0}
+    for part in accept.split(","):
+        media_type, _, rest = part.partition(";")
+        name = media_type.strip().lower()
+        if name in weights:
+            weights[name] = _weight(rest)
+    return weights["text/csv"] > weights["application/json"]
+
+
+def _weight(parameters: str) -> float:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def csv_text(rows: Sequence[ApiModel], shape: type[ApiModel]) -> str:
+    """Return rows as CSV with the names of the JSON; null is an empty cell, a list its words."""
+    columns = list(shape.model_json_schema(mode="serialization")["properties"])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    for row in rows:
+        values = row.model_dump(mode="json")
+        writer.writerow([_cell(values[column]) for column in columns])
+    return text.getvalue()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return " ".join(value) if isinstance(value, list) else str(value)

@@ -1,0 +1,186 @@
+"""`meteo-score collect` and `replay`: one collection by hand, and kept payloads parsed again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from backend.collectors.base import Channel
+from backend.console import (
+    AsJson,
+    opened,
+    outcomes_table,
+    print_json,
+    quiet_on_a_terminal,
+    run_as_dict,
+    run_to_the_end,
+    source_as_dict,
+    sources_table,
+)
+from backend.core.errors import ConfigError, NotFound
+from backend.core.records import Batch
+from backend.main import Service
+from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
+from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations
+from backend.scheduler.replay import replay as replay_run
+from backend.scheduler.runner import Selection
+from backend.storage.ledger import JobBusy
+
+WELL = {"success", "nothing_new"}
+
+
+class What(StrEnum):
+    """What there is to collect."""
+
+    FORECASTS = "forecasts"
+    OBSERVATIONS = "observations"
+
+
+def collect(
+    context: typer.Context,
+    what: What,
+    source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
+    site: Annotated[list[str] | None, typer.Option(help="Only this site; may be repeated.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Collect, and store nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Collect now what is missing. Exit 0: success or nothing new; 1: partial, failed or already running."""
+    settings = opened(context).settings
+    quiet_on_a_terminal(settings)
+    service = opened(context).migrated()
+    job = FORECASTS if what is What.FORECASTS else OBSERVATIONS
+    selection = _checked(service, job, source, site)
+    run = _rehearse if dry_run else _collect
+    status = run_to_the_end(run(service, job, selection, as_json))
+    raise typer.Exit(0 if status in WELL else 1)
+
+
+def replay(
+    context: typer.Context,
+    run: Annotated[list[int] | None, typer.Option(help="Only this run; may be repeated.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Parse the kept payloads again and store what differs: a parser's mistake, repaired."""
+    quiet_on_a_terminal(opened(context).settings)
+    service = opened(context).migrated()
+    status = run_to_the_end(_replay(service, run, as_json))
+    raise typer.Exit(0 if status in WELL else 1)
+
+
+async def _collect(service: Service, job: JobId, selection: Selection, as_json: bool) -> str:
+    try:
+        with _progress(service, job, shown=not as_json) as on_batch:
+            run = await service.runner.run(job, "cli", selection=selection, on_batch=on_batch)
+    except JobBusy as busy:
+        if as_json:
+            print_json({"status": "already_running", "runId": busy.run_id})
+        else:
+            Console(stderr=True).print(f"{busy}: meteo-score runs {busy.run_id}", markup=False)
+        return "already_running"
+    finally:
+        await service.close()
+    if run is None:
+        raise AssertionError("a run without a slot is always granted")
+    if as_json:
+        print_json(run_as_dict(run))
+    else:
+        Console().print(sources_table(run))
+    return run.status
+
+
+async def _rehearse(service: Service, job: JobId, selection: Selection, as_json: bool) -> str:
+    sites = await asyncio.to_thread(service.runner.sites)
+    wanted = await asyncio.to_thread(service.runner.wanted, job, sites, selection)
+    collect_all: Callable[..., Awaitable[Any]] = (
+        collect_all_forecasts if job == FORECASTS else collect_all_observations
+    )
+
+    def channel_for(_source: str) -> Channel:
+        counted = service.client.counted()
+        return Channel(counted, counted)
+
+    with _progress(service, job, shown=not as_json) as on_batch:
+
+        async def let_go(batch: Batch) -> None:
+            on_batch(batch)
+
+        collection = await collect_all(
+            wanted=wanted,
+            deliver=let_go,
+            sources=service.runner.selected(job, selection),
+            channel_for=channel_for,
+            settings=service.settings,
+        )
+    await service.close()
+    if as_json:
+        sources = [source_as_dict(outcome) for outcome in collection.outcomes]
+        print_json({"status": collection.status, "dryRun": True, "sources": sources})
+    else:
+        title = f"Dry run: {collection.status}; nothing was stored"
+        Console().print(outcomes_table(title, collection.outcomes))
+    return str(collection.status)
+
+
+async def _replay(service: Service, run_ids: list[int] | None, as_json: bool) -> str:
+    kept = await asyncio.to_thread(service.archive.runs)
+    chosen = [run for run in kept if run_ids is None or run.run_id in run_ids]
+    unknown = set(run_ids or ()) - {run.run_id for run in chosen}
+    if unknown:
+        raise NotFound(f"no payloads are kept of run {', '.join(map(str, sorted(unknown)))}")
+    try:
+        done = [await replay_run(service.runner, service.archive, run) for run in chosen]
+    except JobBusy as busy:
+        Console(stderr=True).print(f"{busy}: try again when it has ended", markup=False)
+        return "already_running"
+    finally:
+        await service.close()
+    if as_json:
+        print_json([run_as_dict(run) for run in done])
+    elif not done:
+        Console().print("No payloads are kept: there is nothing to parse again.")
+    else:
+        for run in done:
+            Console().print(sources_table(run))
+    return "success" if all(run.status in WELL for run in done) else "failed"
+
+
+def _checked(service: Service, job: JobId, sources: list[str] | None, sites: list[str] | None) -> Selection:
+    known = [source.name for source in service.sources.of(job)]
+    for name in sources or ():
+        if name not in known:
+            raise ConfigError(f"--source {name}: {job} knows only {', '.join(known)}")
+    listed = {site.id for site in service.runner.sites()}
+    for name in sites or ():
+        if name not in listed:
+            raise ConfigError(f"--site {name}: is not on the list; see meteo-score sites list")
+    return Selection(sources=sources, sites=sites)
+
+
+@contextmanager
+def _progress(service: Service, job: JobId, *, shown: bool) -> Iterator[Callable[[Batch], None]]:
+    """Show a line per source on a terminal, that grows with what comes; elsewhere nothing."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description:>16}"),
+        BarColumn(),
+        TextColumn("{task.fields[records]} records"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
+        names = [source.name for source in service.sources.of(job) if source.disabled is None]
+        tasks = {name: bar.add_task(name, total=None, records=0) for name in names}
+        records: Counter[str] = Counter()
+
+        def count(batch: Any) -> None:
+            records[batch.source] += len(batch.records)
+            bar.update(tasks[batch.source], records=records[batch.source])
+
+        yield count

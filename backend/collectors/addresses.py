@@ -1,0 +1,26 @@
+"""What of a request may be shown, and what must not."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode, urlsplit
+
+from backend.collectors.base import Request
+
+
+def address(request: Request) -> str:
+    """Return the address of a request with its query, and without anything secret."""
+    url, parts = request.url, urlsplit(request.url)
+    if "@" in parts.netloc:
+        url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    if not request.params:
+        return url
+    return f"{url}{'&' if parts.query else '?'}{urlencode(request.params)}"
+
+
+def secrets_of(request: Request) -> tuple[str, ...]:
+    """Return every value that is sent with a request and must never be shown."""
+    return (
+        *request.secret_params.values(),
+        *request.secret_headers.values(),
+        urlsplit(request.url).password or "",
+    )

@@ -1,0 +1,173 @@
+"""Météo-France's portal: the same files, for a free key, announced as links in JSON.
+
+`…/packages/SP1` links to the runs it serves, `…/packages/SP1?referencetime=…` to the files of one run.
+The key goes into the header `apikey`; its application must be subscribed to "DPPaquetAROME" (403 with
+code 900908 otherwise). 404 means a wrong path, or a run that is not served yet: a wrong path shows
+already in the list of runs. No stamp says since when a run is there. Seen in 2026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+from aiolimiter import AsyncLimiter
+
+from backend.collectors.arome_runs import (
+    MAX_FILE_BYTES,
+    NAME,
+    PACKAGE,
+    AromeGrid,
+    PackageFile,
+    Part,
+    PublishedRun,
+    cover,
+    timestamp,
+)
+from backend.collectors.base import Download, Fetch, Payload, Request, Route
+from backend.core.clock import require_utc
+from backend.core.errors import FetchError, ParseError
+from backend.core.records import ForecastBatch, Wanted
+
+# 50 requests a minute are allowed per application: ten at once, then 40 a minute.
+BURST, BURST_SECONDS = 10, 15.0
+
+
+class Link(msgspec.Struct):
+    """A link as the portal writes it; what it leads to stands in the query of its address."""
+
+    href: str
+    rel: str = ""
+
+    def query(self, key: str) -> str | None:
+        """Return what the address says about `key`, or None."""
+        return next(iter(parse_qs(urlsplit(self.href).query).get(key, [])), None)
+
+
+class _Links(msgspec.Struct):
+    links: list[Link]
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """The catalogue of one grid's files on the portal at `url`; a run is complete up to `max_lead` hours."""
+
+    url: str
+    key: str = field(repr=False)
+    grid: AromeGrid
+    max_lead: int
+
+    async def candidates(self, cycles: Sequence[datetime], fetch: Fetch) -> Sequence[datetime]:
+        """Return the cycles that the portal links to."""
+        payload = await fetch(self._request(self._package))
+        runs = parse_runs(payload.body, url=payload.url)
+        return [cycle for cycle in cycles if cycle in runs]
+
+    async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun | None:
+        """Return a run if its linked files cover all hours wanted."""
+        try:
+            payload = await fetch(self._request(self._package, referencetime=timestamp(reference_time)))
+        except FetchError as error:
+            if error.status == 404:
+                return None
+            raise
+        found = [
+            (part, time)
+            for time in parse_times(payload.body, url=payload.url)
+            if (part := Part.parse(time)) and part.first <= self.max_lead
+        ]
+        if not cover((part for part, _ in found), self.max_lead):
+            return None
+        return PublishedRun(
+            reference_time=reference_time,
+            files=tuple(self._file(part, time, reference_time) for part, time in sorted(found)),
+            seen_at=payload.fetched_at,
+        )
+
+    @property
+    def _package(self) -> str:
+        return (
+            f"{self.url}/previnum/DPPaquetAROME/v1/models/AROME/grids/{self.grid.degrees}/packages/{PACKAGE}"
+        )
+
+    def _file(self, part: Part, time: str, reference_time: datetime) -> PackageFile:
+        request = Request(
+            url=f"{self._package}/productARO",
+            kind="grib",
+            params={"referencetime": timestamp(reference_time), "time": time, "format": "grib2"},
+            secret_headers={"apikey": self.key},
+            max_bytes=MAX_FILE_BYTES,
+        )
+        return PackageFile(part.until(self.max_lead), request)
+
+    def _request(self, url: str, **params: str) -> Request:
+        return Request(url=url, kind="json", params=params, secret_headers={"apikey": self.key})
+
+
+def parse_runs(body: bytes, *, url: str = "") -> set[datetime]:
+    """Return the reference times (UTC) that a package links to."""
+    return {_reference_time(text, url) for text in _queries(body, "referencetime", url)}
+
+
+def parse_times(body: bytes, *, url: str = "") -> list[str]:
+    """Return the files that a run links to, by their `time`: "00H06H" or "06H"."""
+    return _queries(body, "time", url)
+
+
+def _queries(body: bytes, key: str, url: str) -> list[str]:
+    try:
+        links = msgspec.json.decode(body, type=_Links).links
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ParseError(f"not a list of links: {error}", source=NAME, url=url) from error
+    values = [link.query(key) for link in links if link.rel != "self"]
+    if None in values:
+        raise ParseError(f"a link that says no {key}", source=NAME, url=url)
+    return [value for value in values if value]
+
+
+def _reference_time(text: str, url: str) -> datetime:
+    try:
+        return require_utc(datetime.fromisoformat(text))
+    except ValueError as error:
+        raise ParseError(f"a run at {text!r}, which is no time in UTC", source=NAME, url=url) from error
+
+
+@dataclass(frozen=True, slots=True)
+class PacedRoute:
+    """A route that keeps to the portal's number of requests a minute."""
+
+    route: Route[ForecastBatch]
+
+    @property
+    def name(self) -> str:
+        """Return the name of the route itself."""
+        return self.route.name
+
+    @property
+    def rank(self) -> int:
+        """Return the rank of the route itself."""
+        return self.route.rank
+
+    def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
+        """Collect through a fetch that waits for its turn."""
+        return self.route.collect(wanted, _PacedFetch(fetch, AsyncLimiter(BURST, BURST_SECONDS)))
+
+
+@dataclass(frozen=True, slots=True)
+class _PacedFetch:
+    fetch: Fetch
+    limiter: AsyncLimiter
+
+    async def __call__(self, request: Request) -> Payload:
+        await self.limiter.acquire()
+        return await self.fetch(request)
+
+    @asynccontextmanager
+    async def download(self, request: Request) -> AsyncIterator[Download]:
+        await self.limiter.acquire()
+        async with self.fetch.download(request) as download:
+            yield download

@@ -1,0 +1,147 @@
+"""What a run of AROME is made of, whichever route it comes by: its grid, its parts, its files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, Self
+
+from backend.collectors.base import Fetch, Request
+from backend.core.records import Site, Wanted
+
+NAME = "arome"
+PACKAGE = "SP1"
+"""The package of files that holds wind, gust and temperature near the ground."""
+
+LONGEST_LEAD = 51
+"""How far every run goes, in hours."""
+
+MAX_FILE_BYTES = 500_000_000
+"""Ten times what the largest file had in 2026."""
+
+_HOUR = timedelta(hours=1)
+_GROUP = re.compile(r"(\d{2,3})H(?:(\d{2,3})H)?")
+
+
+@dataclass(frozen=True, slots=True)
+class AromeGrid:
+    """One of the two grids AROME is published on; `degrees` between cells."""
+
+    code: str
+    degrees: float
+
+    @property
+    def model(self) -> str:
+        """Return the model's name in our records: each grid is scored as a model of its own."""
+        return f"{NAME}_{self.code}"
+
+
+GRIDS = {grid.code: grid for grid in (AromeGrid("0025", 0.025), AromeGrid("001", 0.01))}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Part:
+    """A piece of a run: the lead times from `first` to `last`, in hours, both included."""
+
+    first: int
+    last: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Read "06H" or "00H06H"; None for anything else."""
+        match = _GROUP.fullmatch(text)
+        if not match:
+            return None
+        first = int(match[1])
+        last = int(match[2]) if match[2] else first
+        return cls(first, last) if first <= last else None
+
+    @property
+    def name(self) -> str:
+        """Return what the part is called in files and records."""
+        return f"{self.first:02}H" if self.first == self.last else f"{self.first:02}H{self.last:02}H"
+
+    @property
+    def leads(self) -> range:
+        """Return its lead times in hours."""
+        return range(self.first, self.last + 1)
+
+    def until(self, max_lead: int) -> Self:
+        """Return what is left of it up to `max_lead`.
+
+        The name says how far that goes, so that a part once cut short is collected again, whole, after
+        the setting was raised.
+        """
+        return type(self)(self.first, min(self.last, max_lead))
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFile:
+    """A published file: the part of the run that we want of it, and how to ask for it."""
+
+    part: Part
+    request: Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedRun:
+    """A run whose files are all there. `available_at` is None where the publisher does not say."""
+
+    reference_time: datetime
+    files: tuple[PackageFile, ...]
+    seen_at: datetime
+    available_at: datetime | None = None
+
+
+class Catalogue(Protocol):
+    """Where a route's runs are listed. Raises CollectorError where the listing cannot be read."""
+
+    async def candidates(self, cycles: Sequence[datetime], fetch: Fetch) -> Sequence[datetime]:
+        """Return those of the cycles, newest first, that are worth a look."""
+        ...
+
+    async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun | None:
+        """Return a run that is there as a whole, and None for one that is not (yet)."""
+        ...
+
+
+def cycles(wanted: Wanted, hours: Collection[int]) -> list[datetime]:
+    """Return the reference times at the given hours (UTC) that are still wanted, newest first."""
+    moment = wanted.now.replace(minute=0, second=0, microsecond=0)
+    found = []
+    while moment > wanted.since:
+        if moment.hour in hours:
+            found.append(moment)
+        moment -= _HOUR
+    return found
+
+
+def parts_of(grid: AromeGrid, max_lead: int) -> list[Part]:
+    """Return the parts as Météo-France cuts them, for a route that does not: seven hours, sixes, three."""
+    last = range(LONGEST_LEAD + 1) if grid.code == "001" else (*range(6, LONGEST_LEAD, 6), LONGEST_LEAD)
+    first = (0, *(hour + 1 for hour in last[:-1]))
+    whole = (Part(start, end) for start, end in zip(first, last, strict=True))
+    return [part.until(max_lead) for part in whole if part.first <= max_lead]
+
+
+def cover(parts: Iterable[Part], max_lead: int) -> bool:
+    """Say whether the parts hold every hour from 0 to `max_lead`."""
+    return {lead for part in parts for lead in part.leads} >= set(range(max_lead + 1))
+
+
+def parts_by_missing_sites(
+    wanted: Wanted, model: str, reference_time: datetime, parts: Iterable[Part], rank: int
+) -> dict[tuple[Site, ...], list[Part]]:
+    """Return which parts of a run are missing for which sites; as a rule there is one such set of sites."""
+    missing: dict[tuple[Site, ...], list[Part]] = {}
+    for part in parts:
+        if sites := wanted.missing(model, reference_time, part.name, rank):
+            missing.setdefault(sites, []).append(part)
+    return missing
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a time (UTC) as Météo-France does in names and queries: 2026-08-09T15:00:00Z."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

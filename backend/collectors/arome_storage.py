@@ -1,0 +1,142 @@
+"""Météo-France's object storage: anonymous, its listing is the proof that a run is complete.
+
+S3's ListObjectsV2 answers in XML, a thousand names at a time. The files of a run appear one by one over
+45 to 65 minutes (August 2026), so that a run with some files is not a run yet. An object that is not
+there is simply not listed: "not yet" and "never" look the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from lxml import etree
+
+from backend.collectors.arome_runs import (
+    MAX_FILE_BYTES,
+    NAME,
+    PACKAGE,
+    AromeGrid,
+    PackageFile,
+    Part,
+    PublishedRun,
+    cover,
+    timestamp,
+)
+from backend.collectors.base import Fetch, Request
+from backend.core.clock import require_utc
+from backend.core.errors import ParseError
+
+MAX_PAGES = 20
+"""A run has 52 files at most; a listing that never ends is not one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One object of a listing; `size` in bytes, `last_modified` in UTC."""
+
+    key: str
+    size: int
+    last_modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing; `next_token` asks for the page after it, where there is one."""
+
+    objects: tuple[Listed, ...]
+    next_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectStorage:
+    """The catalogue of one grid's files below `url`; a run is complete up to `max_lead` hours."""
+
+    url: str
+    grid: AromeGrid
+    max_lead: int
+
+    async def candidates(self, cycles: Sequence[datetime], fetch: Fetch) -> Sequence[datetime]:
+        """Return all of them: a listing costs a few kilobytes."""
+        return cycles
+
+    async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun | None:
+        """Return a run if its listed files cover all hours wanted, with its newest stamp."""
+        prefix = f"pnt/{timestamp(reference_time)}/arome/{self.grid.code}/{PACKAGE}/"
+        objects, seen_at = await self._list(prefix, fetch)
+        name = re.compile(
+            re.escape(f"{prefix}arome__{self.grid.code}__{PACKAGE}__")
+            + r"(\w+)"
+            + re.escape(f"__{timestamp(reference_time)}.grib2")
+        )
+        found = [
+            (part, listed)
+            for listed in objects
+            if listed.size
+            and (match := name.fullmatch(listed.key))
+            and (part := Part.parse(match[1]))
+            and part.first <= self.max_lead
+        ]
+        if not cover((part for part, _ in found), self.max_lead):
+            return None
+        return PublishedRun(
+            reference_time=reference_time,
+            files=tuple(self._file(part, listed) for part, listed in sorted(found, key=lambda pair: pair[0])),
+            seen_at=seen_at,
+            available_at=max(listed.last_modified for _, listed in found),
+        )
+
+    def _file(self, part: Part, listed: Listed) -> PackageFile:
+        request = Request(
+            url=f"{self.url}/{listed.key}",
+            kind="grib",
+            max_bytes=MAX_FILE_BYTES,
+            expected_bytes=listed.size,
+        )
+        return PackageFile(part.until(self.max_lead), request)
+
+    async def _list(self, prefix: str, fetch: Fetch) -> tuple[list[Listed], datetime]:
+        params = {"list-type": "2", "prefix": prefix, "max-keys": "1000"}
+        objects: list[Listed] = []
+        for _ in range(MAX_PAGES):
+            payload = await fetch(Request(url=f"{self.url}/", kind="xml", params=dict(params)))
+            page = parse_listing(payload.body, url=payload.url)
+            objects += page.objects
+            if page.next_token is None:
+                return objects, payload.fetched_at
+            params["continuation-token"] = page.next_token
+        raise ParseError(f"a listing of more than {MAX_PAGES} pages", source=NAME, url=payload.url)
+
+
+def parse_listing(body: bytes, *, url: str = "") -> Page:
+    """Read one page of a ListObjectsV2 answer; raise ParseError for any other XML."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
+    try:
+        root = etree.fromstring(body, parser)
+        if root.getroottree().docinfo.doctype:
+            raise ParseError("XML with a document type, which no listing has", source=NAME, url=url)
+        if etree.QName(root).localname != "ListBucketResult":
+            raise ParseError(
+                f"<{etree.QName(root).localname}> instead of a listing: {_text(root, 'Code')}",
+                source=NAME,
+                url=url,
+            )
+        objects = tuple(_listed(entry) for entry in root.iterfind("{*}Contents"))
+        more = {"true": True, "false": False}[_text(root, "IsTruncated")]
+        return Page(objects, _text(root, "NextContinuationToken") if more else None)
+    except (etree.XMLSyntaxError, ValueError, KeyError) as error:
+        raise ParseError(f"not a listing as S3 writes it: {error}", source=NAME, url=url) from error
+
+
+def _listed(entry: etree._Element) -> Listed:
+    stamp = datetime.fromisoformat(_text(entry, "LastModified"))
+    return Listed(_text(entry, "Key"), int(_text(entry, "Size")), require_utc(stamp))
+
+
+def _text(parent: etree._Element, tag: str) -> str:
+    text = parent.findtext(f"{{*}}{tag}")
+    if not text:
+        raise ValueError(f"<{etree.QName(parent).localname}> without <{tag}>")
+    return text

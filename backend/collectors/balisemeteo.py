@@ -1,0 +1,171 @@
+"""The FFVL beacons as balisemeteo.com shows them to people: one page per beacon, for mapped beacons only.
+
+Format (two projects that read it): a title "Relevé du 15/07/2026 - 14:02" in Europe/Paris, then label and
+value cells. After the words "Vent maxi" the labels Direction and Vitesse come a second time, for the
+gust. NC marks a missing value. Who comes without the session cookie of index.php reads
+"!!! WARNING !!!" in place of values. UTF-8, sometimes latin-1; accents may be entities.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from backend.collectors.base import Fetch, Payload, Request
+from backend.collectors.ffvl_gaps import take_stock
+from backend.collectors.ffvl_readings import (
+    NETWORK,
+    Reading,
+    Readings,
+    Value,
+    already_kept,
+    failed,
+    number_of,
+    paris_time,
+    sift,
+)
+from backend.core.errors import CollectorError, ParseError
+from backend.core.parameters import Parameter
+from backend.core.records import ObservationBatch, Rejected, Wanted
+
+MASK = "!!! WARNING !!!"
+
+_DATE = "%d/%m/%Y - %H:%M"
+_TITLE = re.compile(r"relevé du (.*)", re.IGNORECASE)
+_UNITS = {
+    Parameter.WIND_SPEED: "km/h",
+    Parameter.WIND_GUST: "km/h",
+    Parameter.WIND_DIRECTION: "°",
+    Parameter.TEMPERATURE: "°",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The start page for its cookie, then the page of each mapped beacon, one at a time."""
+
+    url: str
+
+    name = "page"
+    rank = 2
+
+    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+        """Yield one batch per beacon. The shared client keeps the cookie that the start page sets."""
+        stations = wanted.mapped_stations(NETWORK)
+        if not stations:
+            return
+        await self._open_session(fetch)
+        for station in stations:
+            yield await self._beacon(station, wanted, fetch)
+
+    async def _beacon(self, station: str, wanted: Wanted, fetch: Fetch) -> ObservationBatch:
+        try:
+            payload = await self._page(station, fetch)
+            readings = parse_page(payload, station, already_kept(wanted.newest, payload.fetched_at))
+        except CollectorError as error:
+            return failed(self, error, wanted)
+        # A gap stays open for a route that can fill it: pages have no history.
+        stock = take_stock(wanted, readings.latest, wanted.since)
+        return readings.batch(self, payload, stock.caught_up)
+
+    async def _open_session(self, fetch: Fetch) -> None:
+        await fetch(Request(url=f"{self.url}/index.php", kind="html"))
+
+    async def _page(self, station: str, fetch: Fetch) -> Payload:
+        """Fetch the page of a beacon; once more, in a new session, if it came masked."""
+        request = Request(url=f"{self.url}/balise.php", kind="html", params={"idBalise": number_of(station)})
+        payload = await fetch(request)
+        if MASK not in _text(payload):
+            return payload
+        await self._open_session(fetch)
+        return await fetch(request)
+
+
+def parse_page(payload: Payload, station: str, after: Mapping[str, datetime]) -> Readings:
+    """Read the page of one beacon: its one reading, if it is later than `after` says.
+
+    A masked cell is set aside as such; the next number on the page is another quantity. Raises
+    ParseError where the page has no reading, or is not built as we know it.
+    """
+    try:
+        reading = _reading(_text(payload), station, payload.fetched_at)
+    except ParseError as error:
+        raise ParseError(error.reason, url=payload.url) from error
+    return sift((reading,), payload.fetched_at, after)
+
+
+def _text(payload: Payload) -> str:
+    try:
+        return payload.body.decode("utf-8")
+    except UnicodeDecodeError:
+        return payload.body.decode("latin-1")
+
+
+def _reading(text: str, station: str, fetched_at: datetime) -> Reading | Rejected:
+    if "ERROR2" in text:
+        raise ParseError(f"balisemeteo.com has no data for {station}: is its number in sites.toml right?")
+    page = LexborHTMLParser(text)
+    time = paris_time(station, _stamp(page), _DATE, fetched_at)
+    mean, gust = _sections(page)
+    cells = {
+        Parameter.WIND_SPEED: _cell(mean, "vitesse"),
+        Parameter.WIND_GUST: _cell(gust, "vitesse"),
+        Parameter.WIND_DIRECTION: _cell(mean, "direction"),
+        Parameter.TEMPERATURE: mean.get("température"),
+    }
+    if isinstance(time, Rejected):
+        return time
+    return Reading(
+        station=station,
+        time=time,
+        values={parameter: _bare(cell, parameter) for parameter, cell in cells.items()},
+        marked={parameter: "masked" for parameter, cell in cells.items() if cell and MASK in cell},
+    )
+
+
+def _stamp(page: LexborHTMLParser) -> str:
+    for title in page.css("div.Titre"):
+        if match := _TITLE.search(_words(title)):
+            return match[1]
+    raise ParseError("the page has no title 'Relevé du …'")
+
+
+def _sections(page: LexborHTMLParser) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the cells by label, those before the words "Vent maxi" and those after them."""
+    mean: dict[str, str] = {}
+    gust: dict[str, str] = {}
+    section, label = mean, ""
+    for node in page.css("html")[0].traverse(include_text=True):
+        classes = (node.attributes.get("class") or "").split()
+        if node.tag == "-text" and "vent maxi" in _words(node).lower():
+            section = gust
+        elif "label" in classes:
+            label = _words(node).rstrip(" :").lower()
+        elif "valeur" in classes and label:
+            if label in section:
+                raise ParseError(f"the page gives {label!r} twice in one section")
+            section[label], label = _words(node), ""
+    return mean, gust
+
+
+def _cell(section: Mapping[str, str], label: str) -> str:
+    try:
+        return section[label]
+    except KeyError:
+        raise ParseError(f"the page has no cell {label!r} where one is expected") from None
+
+
+def _bare(cell: str | None, parameter: Parameter) -> Value:
+    """Strip what surrounds the number: "SO : 224°" is 224. Another unit stays, and is no number."""
+    if cell is None or MASK in cell:
+        return cell
+    return cell.rpartition(":")[2].removesuffix(_UNITS[parameter]).strip()
+
+
+def _words(node: LexborNode) -> str:
+    """Return the text of a node with each run of white space, hard spaces too, as one blank."""
+    return " ".join(node.text().split())

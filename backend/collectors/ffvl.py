@@ -1,0 +1,57 @@
+"""The beacons of the FFVL, the French federation of free flight, also shown on balisemeteo.com.
+
+Licence: no text could be found; re-use is accepted with the credit below, and raw data are not to be
+passed on in bulk. The key is personal to the service that asked for it (informatique@ffvl.fr).
+About 200 beacons speak every ten minutes or so; the feed is refreshed every five. Whole km/h, sixteen
+wind sectors, naive Europe/Paris times. The averaging period and the height of the masts are not
+published. The routes, best first, are a file each; docs/sources/ffvl.md has the quirks.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from backend.collectors.balisemeteo import Pages
+from backend.collectors.base import Route, Source
+from backend.collectors.ffvl_keyed import Keyed
+from backend.collectors.ffvl_readings import NETWORK
+from backend.collectors.winds_mobi import WindsMobi
+from backend.core.config import Settings
+from backend.core.records import ObservationBatch
+
+MAX_AGE = timedelta(minutes=35)
+"""Some 200 beacons speak every ten minutes: three silences in a row from all of them, and a margin."""
+
+ATTRIBUTION = "Source : FFVL - balisemeteo.com"
+
+
+def build(settings: Settings) -> Source[ObservationBatch]:
+    """Return the source with the routes that the settings open, best first; disabled if they open none."""
+    routes = _routes(settings)
+    return Source(
+        name=NETWORK,
+        batch=ObservationBatch,
+        routes=routes,
+        max_age=MAX_AGE,
+        public=True,
+        attribution=ATTRIBUTION,
+        disabled=None if routes else _why_disabled(settings),
+    )
+
+
+def _routes(settings: Settings) -> tuple[Route[ObservationBatch], ...]:
+    routes: list[Route[ObservationBatch]] = []
+    key = settings.ffvl_api_key.get_secret_value() if settings.ffvl_api_key else ""
+    if key:
+        routes.append(Keyed(settings.ffvl_url, key))
+    if settings.contact:
+        routes.append(WindsMobi(settings.winds_mobi_url))
+    if settings.contact and settings.ffvl_html:
+        routes.append(Pages(settings.balisemeteo_url))
+    return tuple(routes)
+
+
+def _why_disabled(settings: Settings) -> str:
+    ways = "set FFVL_API_KEY for the FFVL's own feed, or CONTACT for winds.mobi without a key"
+    pages = "CONTACT too" if settings.ffvl_html else "CONTACT and FFVL_HTML=true"
+    return f"no way to the beacons: {ways}; the pages of balisemeteo.com need {pages}"

@@ -1,0 +1,110 @@
+"""What a mapped beacon measured that we were not shown, and what may be vouched for once it is here.
+
+A collection is first told the newest reading of each beacon; what was measured before it has to be
+asked for, beacon by beacon. How far back is told by `caught_up`, the time up to which nothing is
+lacking. It moves on only with the readings it speaks for: a history that failed, or a process that
+died before it came, is made up for by the next collection. A station that no site names is not
+vouched for, so that it gets its history from the day on which a site does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from backend.collectors.base import Payload
+from backend.collectors.ffvl_readings import NETWORK, Readings
+from backend.core.errors import ParseError
+from backend.core.records import Wanted
+
+GAP = timedelta(minutes=15)
+"""Beacons speak every ten minutes: more than this between two readings means that some are to be had."""
+
+MARGIN = timedelta(hours=1)
+"""How much further back a history is asked for. It is counted from when the source answers, and from the
+newest reading it then has: in a long collection both are later than the bulk answer we count from."""
+
+SILENT = timedelta(hours=1)
+"""Without a reading for this long a beacon may be dead, and an empty history of it may be true."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A mapped station that may have measured more after `after`, up to which nothing is lacking.
+
+    `until` is its newest reading, which we were shown; None where the bulk answer has none of it.
+    """
+
+    station: str
+    after: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """The mapped stations after a bulk answer: those now complete, up to when, and those with a gap."""
+
+    caught_up: Mapping[str, datetime]
+    gaps: tuple[Gap, ...]
+
+
+def take_stock(
+    wanted: Wanted, latest: Mapping[str, datetime], oldest: datetime, skip: Collection[str] = ()
+) -> Stock:
+    """Compare each mapped station's newest reading, in `latest`, with the time we are caught up to.
+
+    `oldest` is how far back the source's histories reach: what lies before cannot be asked for, and
+    counts as complete. A station without a new reading has no gap, and neither has one that the bulk
+    answer leaves out, unless it was never vouched for: when it comes back, it is asked for from there.
+    """
+    caught_up: dict[str, datetime] = {}
+    gaps = []
+    for station in wanted.mapped_stations(NETWORK):
+        if station in skip:
+            continue
+        vouched, until = wanted.caught_up.get(station), latest.get(station)
+        after = max(vouched or wanted.since, wanted.since, oldest)
+        if until is None:
+            if vouched is None:
+                gaps.append(Gap(station, after, None))
+        elif until - after > GAP:
+            gaps.append(Gap(station, after, until))
+        elif vouched is None or until > vouched:
+            caught_up[station] = until
+    return Stock(caught_up, tuple(gaps))
+
+
+def closed(gap: Gap, history: Readings, payload: Payload) -> dict[str, datetime]:
+    """Return up to when nothing is lacking, now that the history of `gap` has answered.
+
+    That is our newest reading, be it of the bulk answer or of the history, unless the history stops
+    short of the bulk's: then it lags, and what lies between is left to the next collection. Rows
+    without one usable time vouch for nothing. Raises ParseError where a beacon that is speaking has
+    an empty history.
+    """
+    newest = history.latest.get(gap.station)
+    if newest is None:
+        return {} if history.rejected else {gap.station: _nothing_more(gap, payload)}
+    reached = max(newest, gap.after)
+    if gap.until is not None and gap.until - reached <= GAP:
+        reached = max(reached, gap.until)
+    return {gap.station: reached}
+
+
+def _nothing_more(gap: Gap, payload: Payload) -> datetime:
+    if gap.until is None:
+        return gap.after
+    if payload.fetched_at - gap.until <= SILENT:
+        reason = f"an empty history, though {gap.station} spoke at {gap.until:%H:%M} UTC"
+        raise ParseError(reason, url=payload.url)
+    return gap.until
+
+
+def unknown_station(station: str, url: str) -> ParseError:
+    """Return the error of a station that a site names and nobody knows."""
+    return ParseError(
+        f"neither the feed, nor a list of beacons, nor the store knows {station}:"
+        " correct the stations of its site in sites.toml",
+        url=url,
+    )

@@ -1,0 +1,245 @@
+"""What the three ways to the FFVL beacons share: from a network's words to readings in UTC.
+
+A route turns each row of an answer into a `Reading`, or into a `Rejected` where its time cannot be
+used; `sift` judges the values. Nothing here asks the network for anything.
+
+Times are cut to the minute. A beacon speaks every ten minutes; the feed and winds.mobi state seconds
+and the page does not, and one reading must be one observation whichever way it came.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import msgspec
+
+from backend.collectors.base import Payload, Route, as_failure
+from backend.core.clock import paris_to_utc
+from backend.core.errors import CollectorError, ParseError
+from backend.core.parameters import Parameter
+from backend.core.records import Observation, ObservationBatch, Rejected, Station, Wanted
+
+NETWORK = "ffvl"
+DIRECTION_RESOLUTION = 22.5
+"""Vanes report sixteen sectors, whatever route their readings take."""
+
+MISSING_MARKS = frozenset({"NC", "--", "---", "--.-"})
+"""Words for a value that was looked for and not found. An empty text or null says nothing at all."""
+
+FUTURE_TOLERANCE = timedelta(minutes=10)
+CORRECTED_FOR = timedelta(hours=72)
+"""How far back the network keeps history, hence may correct itself; older readings are not re-delivered."""
+
+_BEFORE_THE_NETWORK = 2000
+_DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_BOM = b"\xef\xbb\xbf"
+
+Value = str | float | None
+"""A measured value as it came: the feed writes texts, winds.mobi numbers, null where there is none."""
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a beacon said at `time` (UTC). `marked` gives the reason for values known not to be measured."""
+
+    station: str
+    time: datetime
+    values: Mapping[Parameter, Value]
+    marked: Mapping[Parameter, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What one answer held. `latest` is each beacon's newest time in it, delivered or not.
+
+    `newest` is the newest of all that is not in the future.
+    """
+
+    records: tuple[Observation, ...]
+    rejected: tuple[Rejected, ...]
+    latest: Mapping[str, datetime]
+    newest: datetime | None
+
+    @property
+    def stations(self) -> set[str]:
+        """Return every beacon that the answer speaks of, be its time of use or not."""
+        return {*self.latest, *(rejected.subject for rejected in self.rejected)}
+
+    def batch(
+        self,
+        route: Route[ObservationBatch],
+        payload: Payload,
+        caught_up: Mapping[str, datetime],
+        stations: tuple[Station, ...] = (),
+    ) -> ObservationBatch:
+        """Return the batch of this answer. FFVL documents no averaging period, so none is stated."""
+        return ObservationBatch(
+            source=NETWORK,
+            route=route.name,
+            rank=route.rank,
+            collected_at=payload.fetched_at,
+            records=self.records,
+            rejected=self.rejected,
+            newest=self.newest,
+            direction_resolution=DIRECTION_RESOLUTION,
+            stations=stations,
+            caught_up=caught_up,
+        )
+
+
+def failed(route: Route[ObservationBatch], error: CollectorError, wanted: Wanted) -> ObservationBatch:
+    """Return a batch that says that one request of `route` brought nothing."""
+    return ObservationBatch(
+        source=NETWORK,
+        route=route.name,
+        rank=route.rank,
+        collected_at=wanted.now,
+        failures=(as_failure(route.name, error),),
+    )
+
+
+def station_id(number: str | int) -> str:
+    """Return our id of the beacon that the network calls `number`: "ffvl:2834"."""
+    return f"{NETWORK}:{str(number).strip()}"
+
+
+def number_of(station: str) -> str:
+    """Return what the network calls `station`: "2834" for "ffvl:2834"."""
+    return station.partition(":")[2]
+
+
+def json_rows(payload: Payload, decoder: msgspec.json.Decoder[list[Row]]) -> list[Row]:
+    """Return the rows of a JSON array, which may be none, with or without a byte order mark."""
+    body = payload.body.removeprefix(_BOM)
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        # The body itself is not quoted: a refusal may repeat the key.
+        raise ParseError(f"not the JSON array that is documented: {error}", url=payload.url) from error
+
+
+def not_empty(rows: list[Row], payload: Payload) -> list[Row]:
+    """Return `rows`; ParseError if there are none, where the beacons of a whole country should be."""
+    if not rows:
+        raise ParseError("an empty array, which is no answer", url=payload.url)
+    return rows
+
+
+def paris_time(
+    station: str, text: str, pattern: str, fetched_at: datetime, newer: datetime | None = None
+) -> datetime | Rejected:
+    """Read a naive Europe/Paris stamp written as `pattern`; return it in UTC, or why it cannot be used.
+
+    In October's doubled hour it is the time nearest to the fetch; in a history that goes back in time,
+    the time nearest to the row before, which is `newer`: so both passes of that hour find their place.
+    """
+    try:
+        local = datetime.strptime(text.strip(), pattern)  # noqa: DTZ007 - naive on purpose: Paris wall clock
+    except ValueError:
+        return _untimely(station, text, "invalid_time")
+    if local.year < _BEFORE_THE_NETWORK:
+        return _untimely(station, text, "invalid_time")
+    time = paris_to_utc(_to_the_minute(local), newer or fetched_at)
+    if time is None:
+        return _untimely(station, text, "missing_hour: the clock skipped it")
+    return _not_in_the_future(station, time, text, fetched_at)
+
+
+def epoch_time(station: str, seconds: int, fetched_at: datetime) -> datetime | Rejected:
+    """Read seconds since 1970; return the time in UTC, or why it cannot be used."""
+    try:
+        time = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return _untimely(station, str(seconds), "invalid_time")
+    if time.year < _BEFORE_THE_NETWORK:
+        return _untimely(station, str(seconds), "invalid_time")
+    return _not_in_the_future(station, _to_the_minute(time), str(seconds), fetched_at)
+
+
+def _to_the_minute(time: datetime) -> datetime:
+    return time.replace(second=0, microsecond=0)
+
+
+def _not_in_the_future(station: str, time: datetime, raw: str, fetched_at: datetime) -> datetime | Rejected:
+    if time > fetched_at + FUTURE_TOLERANCE:
+        return _untimely(station, raw, "future: more than 10 min ahead of the fetch", time)
+    return time
+
+
+def _untimely(station: str, raw: str, reason: str, time: datetime | None = None) -> Rejected:
+    return Rejected(subject=station, parameter=None, time=time, raw=raw, reason=reason)
+
+
+def sift(rows: Iterable[Reading | Rejected], fetched_at: datetime, after: Mapping[str, datetime]) -> Readings:
+    """Judge the values of each reading later than `after` says for its station, each time once."""
+    records: list[Observation] = []
+    rejected: list[Rejected] = []
+    latest: dict[str, datetime] = {}
+    seen: set[tuple[str, datetime]] = set()
+    for row in rows:
+        if isinstance(row, Rejected):
+            rejected.append(row)
+            continue
+        if (row.station, row.time) in seen:
+            continue
+        seen.add((row.station, row.time))
+        latest[row.station] = max(row.time, latest.get(row.station, row.time))
+        if row.station not in after or row.time > after[row.station]:
+            good, bad = _judge(row)
+            records += good
+            rejected += bad
+    newest = max((time for _, time in seen if time <= fetched_at), default=None)
+    return Readings(tuple(records), tuple(rejected), latest, newest)
+
+
+def _judge(reading: Reading) -> tuple[list[Observation], list[Rejected]]:
+    """Return the values as observations, and those that are no measurement; what is not there is absent."""
+    station, time = reading.station, reading.time
+    calm = number(reading.values.get(Parameter.WIND_SPEED)) == 0
+    good: list[Observation] = []
+    bad: list[Rejected] = []
+    for parameter, raw in reading.values.items():
+        value = number(raw)
+        if parameter in reading.marked:
+            bad.append(Rejected(station, parameter, time, str(raw), reading.marked[parameter]))
+        elif _says_nothing(raw) or (calm and parameter is Parameter.WIND_DIRECTION):
+            continue
+        elif str(raw).strip().upper() in MISSING_MARKS:
+            bad.append(Rejected(station, parameter, time, str(raw), "missing"))
+        elif value is None:
+            bad.append(Rejected(station, parameter, time, str(raw), "not_a_number"))
+        else:
+            good.append(Observation(station, parameter, time, value))
+    return good, bad
+
+
+def _says_nothing(raw: Value) -> bool:
+    return raw is None or (isinstance(raw, str) and not raw.strip())
+
+
+def number(raw: Value) -> float | None:
+    """Return a value as a number, or None: plain decimals only, since float() takes "nan" and "1_000"."""
+    if isinstance(raw, str):
+        text = raw.strip()
+        return float(text) if _DECIMAL.fullmatch(text) else None
+    return raw
+
+
+def elevation(raw: Value) -> float | None:
+    """Return metres above sea level. 0 is "not known" to the sources: a beacon at the sea loses its own."""
+    return number(raw) or None
+
+
+def already_kept(newest: Mapping[str, datetime], fetched_at: datetime) -> dict[str, datetime]:
+    """Return, per station, the time up to which a reading in a bulk answer need not be delivered again.
+
+    The last three days are, because networks correct themselves. The months-old last word of a beacon
+    that fell silent is delivered once.
+    """
+    return {station: min(time, fetched_at - CORRECTED_FOR) for station, time in newest.items()}

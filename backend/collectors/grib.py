@@ -1,0 +1,308 @@
+"""Values at points out of GRIB 2 files, message by message. Runs in the worker process.
+
+Only `_load_eccodes` imports ecCodes, when it is called: nothing that imports this module gets it, and
+the records below can travel to a process that must never have it.
+
+Quirks met with ecCodes 2.50 (checked 2026-11-23):
+- importing it before `sqlite3` replaces Python's SQLite by the older one in its wheel, and before
+  `psycopg` it crashes at exit;
+- a point under the bitmap reads as 9999.0, not as NaN;
+- names of fields change between releases ("10efg" became "max_10efg"), numbers do not;
+- a file cut between two messages reads as a whole one: hence the walk over the lengths of all messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any, BinaryIO
+
+from backend.core.errors import MeteoScoreError
+
+MASKED_FROM = 9998.0
+"""Any value from here on is ecCodes' 9999, a point under the bitmap."""
+
+_START, _END = b"GRIB", b"7777"
+_SHORTEST = 20
+_HEAD_BYTES = 512  # the sections before the values take 143 in AROME's messages
+_HOUR = 1
+_REGULAR_LATITUDE_LONGITUDE = 0
+
+
+class BadGrib(MeteoScoreError):  # noqa: N818 - a statement about the file
+    """The file is not what was asked for. One text and no more, so that it can leave the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """What a field is, in the numbers of the GRIB 2 tables; `level` in the unit of its type (metres).
+
+    `statistic` is the statistical process (2: maximum) of a template that has one.
+    """
+
+    discipline: int
+    category: int
+    number: int
+    template: int
+    level_type: int
+    level: float
+    statistic: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A grid cell: row and column in the order in which the message scans, and its centre in degrees."""
+
+    j: int
+    i: int
+    latitude: float
+    longitude: float
+
+    @property
+    def name(self) -> str:
+        """Return row and column: "376,692"."""
+        return f"{self.j},{self.i}"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One message: what it says about itself, and its values at the points asked for, in their order.
+
+    `step` is the lead time of its end and `hours` the interval it covers (0: an instant). `spacing`
+    is the distance between cells in degrees. A point outside the grid has no cell; a point under the
+    bitmap has a cell and no value.
+    """
+
+    name: str
+    reference_time: datetime
+    step: int
+    hours: int
+    centre: int
+    process: int
+    spacing: float
+    cells: tuple[Cell | None, ...]
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """A regular grid as its message scans it; the steps carry the sign of the scan."""
+
+    columns: int
+    rows: int
+    first_latitude: float
+    first_longitude: float
+    latitude_step: float
+    longitude_step: float
+
+    def cell(self, latitude: float, longitude: float) -> Cell | None:
+        """Return the cell nearest to a place, or None if that lies outside the grid."""
+        width = abs(self.longitude_step)
+        along = (longitude - self.first_longitude) * (1 if self.longitude_step > 0 else -1) % 360
+        if along > 360 - width / 2:
+            along -= 360  # just before the first column, seen the long way round
+        i = round(along / width)
+        j = round((latitude - self.first_latitude) / self.latitude_step)
+        if not (0 <= i < self.columns and 0 <= j < self.rows):
+            return None
+        east = self.first_longitude + i * self.longitude_step
+        return Cell(
+            j, i, round(self.first_latitude + j * self.latitude_step, 6), round((east + 180) % 360 - 180, 6)
+        )
+
+
+def read_fields(
+    path: Path, points: Sequence[tuple[float, float]], wanted: Mapping[str, Selector]
+) -> list[Field]:
+    """Return the fields that `wanted` names, at all `points` (latitude, longitude in degrees) at once.
+
+    Every message is looked at and each wanted one is unpacked once, whatever the number of points;
+    one field is in memory at a time. Raises BadGrib for anything but a whole GRIB 2 file whose wanted
+    messages are hourly, on a regular grid, and there once.
+    """
+    eccodes = _load_eccodes()
+    names: dict[Selector | None, str] = {selector: name for name, selector in wanted.items()}
+    products = {(selector.discipline, selector.category, selector.number) for selector in names if selector}
+    cells: dict[_Grid, tuple[Cell | None, ...]] = {}
+    fields: dict[tuple[str, int], Field] = {}
+    with path.open("rb") as file:
+        for offset, length, head in _messages(file, path.stat().st_size):
+            if (product := _product(head)) and product not in products:
+                continue
+            file.seek(offset)
+            try:
+                with _opened(eccodes, file.read(length)) as message:
+                    name = names.get(_selector(message))
+                    if name is None:
+                        continue
+                    field = _read(message, name, points, cells)
+            except (eccodes.CodesInternalError, ValueError) as error:
+                raise BadGrib(f"the message at byte {offset} cannot be decoded: {error}") from error
+            if (name, field.step) in fields:
+                raise BadGrib(f"{name} at step {field.step} h is there twice")
+            fields[name, field.step] = field
+    return list(fields.values())
+
+
+def _load_eccodes() -> ModuleType:
+    import sqlite3  # noqa: F401 - first, or ecCodes puts the SQLite of its wheel in its place
+
+    import eccodes
+
+    return eccodes  # type: ignore[no-any-return]
+
+
+class _Message:
+    """A message that ecCodes holds; its values stay packed until they are asked for."""
+
+    def __init__(self, eccodes: ModuleType, handle: int) -> None:
+        self._eccodes = eccodes
+        self._handle = handle
+
+    def integer(self, key: str) -> int:
+        return int(self._eccodes.codes_get(self._handle, key, int))
+
+    def number(self, key: str) -> float:
+        return float(self._eccodes.codes_get(self._handle, key, float))
+
+    def integer_if_any(self, key: str) -> int | None:
+        return self.integer(key) if self._eccodes.codes_is_defined(self._handle, key) else None
+
+    def number_if_any(self, key: str) -> float | None:
+        return self.number(key) if self._eccodes.codes_is_defined(self._handle, key) else None
+
+    def values(self) -> Any:
+        """Unpack; return a one-dimensional array in scanning order."""
+        return self._eccodes.codes_get_values(self._handle)
+
+
+@contextmanager
+def _opened(eccodes: ModuleType, body: bytes) -> Iterator[_Message]:
+    handle = eccodes.codes_new_from_message(body)
+    try:
+        yield _Message(eccodes, handle)
+    finally:
+        eccodes.codes_release(handle)
+
+
+def _messages(file: BinaryIO, size: int) -> list[tuple[int, int, bytes]]:
+    """Return offset, length and head of every message; raise BadGrib unless they fill the file exactly."""
+    messages: list[tuple[int, int, bytes]] = []
+    offset = 0
+    while offset < size or not messages:
+        file.seek(offset)
+        head = file.read(_HEAD_BYTES)
+        if len(head) < _SHORTEST or not head.startswith(_START):
+            raise BadGrib(f"no GRIB message starts at byte {offset} of {size}")
+        if head[7] != 2:
+            raise BadGrib(f"GRIB edition {head[7]} at byte {offset}, not 2")
+        length = int.from_bytes(head[8:16], "big")
+        end = offset + length
+        if length < _SHORTEST or end > size:
+            raise BadGrib(f"cut: the message at byte {offset} has {length} bytes, the file ends at {size}")
+        file.seek(end - len(_END))
+        if file.read(len(_END)) != _END:
+            raise BadGrib(f"the message at byte {offset} does not end with 7777")
+        messages.append((offset, length, head))
+        offset = end
+    return messages
+
+
+def _product(head: bytes) -> tuple[int, int, int] | None:
+    """Return discipline, category and number by their fixed places, or None where the head is too short.
+
+    ecCodes takes most of a millisecond to open a message, and more than half of a file is not ours.
+    """
+    section = 16
+    while section + 11 <= len(head):
+        if head[section + 4] == 4:
+            return head[6], head[section + 9], head[section + 10]
+        section += int.from_bytes(head[section : section + 4], "big") or len(head)
+    return None
+
+
+def _selector(message: _Message) -> Selector | None:
+    """Return what a message is, or None where it has no level and so is nothing we could want."""
+    level_type = message.integer_if_any("typeOfFirstFixedSurface")
+    level = message.number_if_any("level")
+    if level_type is None or level is None:
+        return None
+    return Selector(
+        discipline=message.integer("discipline"),
+        category=message.integer("parameterCategory"),
+        number=message.integer("parameterNumber"),
+        template=message.integer("productDefinitionTemplateNumber"),
+        level_type=level_type,
+        level=level,
+        statistic=message.integer_if_any("typeOfStatisticalProcessing"),
+    )
+
+
+def _read(
+    message: _Message,
+    name: str,
+    points: Sequence[tuple[float, float]],
+    known: dict[_Grid, tuple[Cell | None, ...]],
+) -> Field:
+    if (unit := message.integer("stepUnits")) != _HOUR:
+        raise BadGrib(f"{name} counts its steps in unit {unit} of table 4.4, not in hours")
+    _check_bitmap(message)
+    grid = _grid(message)
+    if grid not in known:
+        known[grid] = tuple(grid.cell(latitude, longitude) for latitude, longitude in points)
+    step = message.integer("endStep")
+    return Field(
+        name=name,
+        reference_time=_reference_time(message),
+        step=step,
+        hours=step - message.integer("startStep"),
+        centre=message.integer("centre"),
+        process=message.integer("generatingProcessIdentifier"),
+        spacing=abs(grid.latitude_step),
+        cells=known[grid],
+        values=_values_at(message.values(), grid, known[grid]),
+    )
+
+
+def _check_bitmap(message: _Message) -> None:
+    """Refuse a bitmap that does not fit the values: they would be laid out over the wrong cells."""
+    hidden, coded = message.integer("numberOfMissing"), message.integer("numberOfCodedValues")
+    if hidden + coded != (cells := message.integer("numberOfDataPoints")):
+        raise BadGrib(f"{hidden} cells under the bitmap and {coded} values do not make {cells} cells")
+
+
+def _values_at(values: Any, grid: _Grid, cells: Sequence[Cell | None]) -> tuple[float | None, ...]:
+    if len(values) != grid.rows * grid.columns:
+        raise BadGrib(f"{len(values)} values for {grid.rows} x {grid.columns} cells")
+    at_cells = (None if cell is None else float(values[cell.j * grid.columns + cell.i]) for cell in cells)
+    return tuple(value if value is not None and value < MASKED_FROM else None for value in at_cells)
+
+
+def _reference_time(message: _Message) -> datetime:
+    year, month, day, hour, minute, second = map(
+        message.integer, ("year", "month", "day", "hour", "minute", "second")
+    )
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+
+
+def _grid(message: _Message) -> _Grid:
+    """Read the grid from a message; longitudes may count from 0 to 360 or from -180 to 180."""
+    if (template := message.integer("gridDefinitionTemplateNumber")) != _REGULAR_LATITUDE_LONGITUDE:
+        raise BadGrib(f"a grid of template 3.{template}, not a regular one of latitudes and longitudes")
+    if message.integer("jPointsAreConsecutive") or message.integer("alternativeRowScanning"):
+        raise BadGrib("a grid that is not scanned row by row in one direction")
+    columns, rows = message.integer("Ni"), message.integer("Nj")
+    if columns < 2 or rows < 2:
+        raise BadGrib(f"a grid of {rows} x {columns} cells")
+    north, south = (message.number(f"latitudeOf{end}GridPointInDegrees") for end in ("First", "Last"))
+    west, east = (message.number(f"longitudeOf{end}GridPointInDegrees") for end in ("First", "Last"))
+    westward = bool(message.integer("iScansNegatively"))
+    width = ((west - east if westward else east - west) % 360) / (columns - 1)
+    latitude_step = (south - north) / (rows - 1)
+    if not width or not latitude_step or (latitude_step > 0) != bool(message.integer("jScansPositively")):
+        raise BadGrib(f"a grid whose corners contradict its scanning: {north} {west} to {south} {east}")
+    return _Grid(columns, rows, north, west, latitude_step, -width if westward else width)

@@ -1,0 +1,359 @@
+"""The only code that touches the network: a request in, a whole body of its kind out, or a FetchError.
+
+One `HttpClient` lives as long as the process, so that what a host is owed (see http_hosts.py) holds for
+everything that talks to it. Keys are sent and never told: every text that leaves here as an error
+passes a mask first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import httpx2
+
+from backend.collectors.addresses import address, secrets_of
+from backend.collectors.base import Download, Meter, Payload, Request
+from backend.collectors.bodies import HEAD_BYTES, Glimpse, find_flaw, start_of_text
+from backend.collectors.http_headers import (
+    declared_bytes,
+    encoded,
+    host_name,
+    last_modified,
+    retry_after,
+    user_agent,
+)
+from backend.collectors.http_hosts import CircuitOpen, Host, Patience
+from backend.collectors.http_sinks import DiskTrouble, MemorySink, Sink, temporary_file
+from backend.core.clock import Clock, utc_now
+from backend.core.config import Settings
+from backend.core.errors import FetchError
+from backend.core.masking import Mask, mask_of
+
+MAX_REDIRECTS = 5
+
+_MENDABLE_STATUS = frozenset({408, 425, 429, *range(500, 600)})
+_MENDABLE_ERRORS = (
+    httpx2.TimeoutException,
+    httpx2.NetworkError,
+    httpx2.RemoteProtocolError,
+    httpx2.ProxyError,
+)
+_LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+
+
+class HttpClient:
+    """A Fetch. Close it with `aclose()` or use it with `async with`."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock = utc_now,
+        contact: str = "",
+        hosts: Collection[str] = (),
+        spacing: Mapping[str, timedelta] | None = None,
+        secrets: Collection[str] = (),
+        patience: Patience | None = None,
+        folder: Path | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Make a client; it opens nothing until it is asked for something.
+
+        `hosts` are the hosts (with ports) that a redirect may lead to, `spacing` the least time between
+        the starts of two requests to a host, `secrets` what is masked beyond the secrets of a request,
+        `folder` where downloads lie while they are used (default: the system's), and `transport` a
+        network to use instead of the real one.
+        """
+        self._clock = clock
+        self._known = frozenset(_normal(host) for host in hosts)
+        self._spacing = {_normal(host): gap for host, gap in (spacing or {}).items()}
+        self._secrets = tuple(secrets)
+        self._patience = patience or Patience()
+        self._folder = folder
+        self._hosts: dict[str, Host] = {}
+        self._client = httpx2.AsyncClient(
+            headers=encoded({"User-Agent": user_agent(contact), "Accept-Encoding": "gzip"}),
+            timeout=httpx2.Timeout(self._patience.read, connect=self._patience.connect),
+            transport=transport,
+            # Proxies come from the environment, but what runs on this machine is asked directly.
+            mounts=dict.fromkeys(_LOOPBACK),
+        )
+        # These write down the address of each request, key included, at INFO and at DEBUG.
+        for name in ("httpx2", "httpcore2"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        clock: Clock = utc_now,
+        *,
+        patience: Patience | None = None,
+        folder: Path | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> Self:
+        """Make the client that the settings ask for."""
+        return cls(
+            clock=clock,
+            contact=settings.contact,
+            hosts=settings.hosts(),
+            spacing=settings.spacing(),
+            secrets=settings.secrets(),
+            patience=patience,
+            folder=folder,
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+    async def __call__(self, request: Request) -> Payload:
+        """Return the body in memory."""
+        return await self.counted()(request)
+
+    def download(self, request: Request) -> AbstractAsyncContextManager[Download]:
+        """Give the body as a file for as long as the context lasts."""
+        return self.counted().download(request)
+
+    def counted(self) -> CountedFetch:
+        """Return a Fetch through this client that counts what it costs, apart from all others."""
+        return CountedFetch(self)
+
+    async def payload(self, request: Request, meter: Meter) -> Payload:
+        """Return the body in memory, and tell `meter` what it cost."""
+        sink = MemorySink()
+        headers = await self._run(self._errand(request, sink, self._patience.payload, meter))
+        return Payload(
+            url=address(request),
+            body=bytes(sink.body),
+            fetched_at=self._clock(),
+            last_modified=last_modified(headers),
+        )
+
+    @asynccontextmanager
+    async def file(self, request: Request, meter: Meter) -> AsyncIterator[Download]:
+        """Give the body as a file for as long as the context lasts, and tell `meter` what it cost."""
+        with ExitStack() as stack:
+            try:
+                sink = stack.enter_context(temporary_file(self._folder))
+            except DiskTrouble as error:
+                raise FetchError(str(error), url=address(request)) from error
+            headers = await self._run(self._errand(request, sink, self._patience.download, meter))
+            yield Download(
+                url=address(request),
+                path=sink.path,
+                fetched_at=self._clock(),
+                last_modified=last_modified(headers),
+            )
+
+    def _errand(self, request: Request, sink: Sink, bound: float, meter: Meter) -> _Errand:
+        return _Errand(request, sink, bound, meter, mask_of((*self._secrets, *secrets_of(request))))
+
+    async def _run(self, errand: _Errand) -> httpx2.Headers:
+        """Put the checked body into the sink and return the headers it came with."""
+        hop = errand.first_hop()
+        for _ in range(MAX_REDIRECTS + 1):
+            try:
+                ask = partial(self._attempt, errand, hop)
+                response = await self._host(hop.url).ask(ask, errand.bound)
+            except CircuitOpen as error:
+                raise errand.error(str(error), retryable=True, retry_after=error.wait) from error
+            if not response.has_redirect_location:
+                return response.headers
+            hop = self._next_hop(errand, hop, response.headers["Location"])
+        raise errand.error(f"redirected more than {MAX_REDIRECTS} times")
+
+    def _host(self, url: httpx2.URL) -> Host:
+        name = host_name(url)
+        if name not in self._hosts:
+            self._hosts[name] = Host(self._spacing.get(name, timedelta()), self._patience)
+        return self._hosts[name]
+
+    async def _attempt(self, errand: _Errand, hop: _Hop) -> httpx2.Response:
+        """Ask once; every low-level error becomes a FetchError here."""
+        try:
+            async with asyncio.timeout(errand.bound):
+                return await self._send(errand, hop)
+        except TimeoutError as error:
+            raise errand.error(f"not complete within {errand.bound:g} s", retryable=True) from error
+        except DiskTrouble as error:
+            raise errand.error(str(error)) from error
+        except httpx2.RequestError as error:
+            # A traceback shows the cause too: one that quotes a key is left out.
+            cause = error if errand.mask(str(error)) == str(error) else None
+            mendable = isinstance(error, _MENDABLE_ERRORS)
+            raise errand.error(_why(error, self._patience), retryable=mendable) from cause
+
+    async def _send(self, errand: _Errand, hop: _Hop) -> httpx2.Response:
+        message = self._client.build_request("GET", hop.url, headers=encoded(hop.headers))
+        errand.meter.requests += 1
+        response = await self._client.send(message, stream=True)
+        try:
+            if response.status_code == httpx2.codes.OK:
+                await _read(errand, response)
+            elif not response.has_redirect_location:
+                raise await self._refusal(errand, response)
+        finally:
+            errand.meter.bytes += response.num_bytes_downloaded
+            await response.aclose()
+        return response
+
+    async def _refusal(self, errand: _Errand, response: httpx2.Response) -> FetchError:
+        """Return the error for a status that is no answer, with what the host says about it."""
+        status, longest = response.status_code, self._patience.longest_retry_after
+        reason = f"HTTP {status} {response.reason_phrase}".rstrip()
+        if text := start_of_text(await _head(response), errand.mask):
+            reason += f": {text!r}"
+        if status not in _MENDABLE_STATUS:
+            return errand.error(reason, status=status)
+        wait = retry_after(response.headers, self._clock())
+        if wait is not None and wait > longest:
+            reason += f"; the host asks us to wait {wait:.0f} s, and we wait {longest:g} s at most"
+        return errand.error(reason, status=status, retryable=True, retry_after=wait)
+
+    def _next_hop(self, errand: _Errand, hop: _Hop, location: str) -> _Hop:
+        """Return where a redirect leads, or raise FetchError if we do not go there."""
+        try:
+            url = hop.url.join(location)
+        except httpx2.InvalidURL:
+            raise errand.error(f"redirected to {location!r}, which is no address") from None
+        host = host_name(url)
+        if url.scheme not in {"https", hop.url.scheme}:
+            raise errand.error(f"refused a redirect from {hop.url.scheme} to {url.scheme} (host {host})")
+        if host == host_name(hop.url):
+            return replace(hop, url=url)
+        if host not in self._known:
+            raise errand.error(f"refused a redirect to {host}, which is not one of the configured hosts")
+        if errand.mask(str(url)) != str(url):
+            raise errand.error(f"refused a redirect to {host}: it would hand our key to that host")
+        return _Hop(url, errand.request.headers)
+
+
+class CountedFetch:
+    """A Fetch through a shared client, and the meter of its own part.
+
+    `requests` counts attempts and redirects too; `bytes` are those of the bodies as they travelled,
+    compressed, failed attempts included, without headers.
+    """
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+        self.requests = 0
+        self.bytes = 0
+
+    async def __call__(self, request: Request) -> Payload:
+        """Return the body in memory."""
+        return await self._client.payload(request, self)
+
+    def download(self, request: Request) -> AbstractAsyncContextManager[Download]:
+        """Give the body as a file for as long as the context lasts."""
+        return self._client.file(request, self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Errand:
+    """One request on its way, with all its attempts and redirects."""
+
+    request: Request
+    sink: Sink
+    bound: float
+    meter: Meter
+    mask: Mask
+
+    def first_hop(self) -> _Hop:
+        """Return where the request goes first, secrets included."""
+        params = {**self.request.params, **self.request.secret_params}
+        try:
+            url = httpx2.URL(self.request.url)
+        except httpx2.InvalidURL as error:
+            raise self.error(f"not an address: {error}") from error
+        headers = {**self.request.headers, **self.request.secret_headers}
+        return _Hop(url.copy_merge_params(params) if params else url, headers)
+
+    def error(
+        self,
+        reason: str,
+        *,
+        status: int | None = None,
+        retryable: bool = False,
+        retry_after: float | None = None,
+    ) -> FetchError:
+        """Return the error that this request ends with, its secrets masked."""
+        return FetchError(
+            self.mask(reason),
+            url=self.mask(address(self.request)),
+            status=status,
+            retryable=retryable,
+            retry_after=retry_after,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Hop:
+    """An address to ask, and the headers it may see; both may hold a key."""
+
+    url: httpx2.URL = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+
+async def _read(errand: _Errand, response: httpx2.Response) -> None:
+    """Put a body into the sink; raise FetchError if it is too large, cut, or of the wrong kind."""
+    limit = errand.request.max_bytes
+    body = Glimpse()
+    await errand.sink.restart()
+    async with aclosing(response.aiter_bytes()) as chunks:  # decompressed in pieces of 1 MiB at most
+        async for chunk in chunks:
+            body.add(chunk)
+            if body.size > limit:
+                raise errand.error(f"body larger than {limit} bytes", status=response.status_code)
+            await errand.sink.write(chunk)
+    await errand.sink.finish()
+    if flaw := find_flaw(errand.request, body, declared_bytes(response.headers), errand.mask):
+        raise errand.error(flaw.reason, status=response.status_code, retryable=flaw.retryable)
+
+
+async def _head(response: httpx2.Response) -> bytes:
+    """Return how a refusal's body starts. The status is the news, so a body that breaks off will do."""
+    head = bytearray()
+    with suppress(httpx2.RequestError):
+        async with aclosing(response.aiter_bytes()) as chunks:
+            async for chunk in chunks:
+                head += chunk
+                if len(head) >= HEAD_BYTES:
+                    break
+    return bytes(head[:HEAD_BYTES])
+
+
+def _why(error: httpx2.RequestError, patience: Patience) -> str:
+    text = str(error) or type(error).__name__
+    match error:
+        case httpx2.ConnectTimeout():
+            return f"no connection within {patience.connect:g} s"
+        case httpx2.TimeoutException():
+            return f"nothing came for {patience.read:g} s"
+        case httpx2.ConnectError() | httpx2.ProxyError():
+            return f"no connection: {text}"
+        case httpx2.NetworkError() | httpx2.RemoteProtocolError():
+            return f"connection cut: {text}"
+        case httpx2.DecodingError():
+            return f"body cannot be decompressed: {text}"
+        case _:
+            return f"{type(error).__name__}: {text}"
+
+
+def _normal(netloc: str) -> str:
+    return host_name(httpx2.URL(f"//{netloc}"))

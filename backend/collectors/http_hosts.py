@@ -1,0 +1,116 @@
+"""What a host is owed: few requests at a time, time between them, and rest after failures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from aiolimiter import AsyncLimiter
+from circuitbreaker import CircuitBreaker
+from stamina import AsyncRetryingCaller
+
+from backend.core.errors import FetchError
+
+T = TypeVar("T")
+
+
+class CircuitOpen(Exception):  # noqa: N818 - a state that passes by itself
+    """A host failed too often in a row; it is not asked again for `wait` seconds."""
+
+    def __init__(self, failures: int, wait: float, last: str) -> None:
+        self.wait = wait
+        super().__init__(
+            f"circuit open after {failures} failures, next try in {wait} s (last failure: {last})"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long we wait, how often we try, and how many at a time. Times in seconds.
+
+    `payload` and `download` bound one whole answer, body included; no attempt starts once twice that
+    has passed since the first. A host has `per_host` requests at a time, or one if it asks for spacing.
+    After `failures` requests in a row that a retry could have mended it is left alone for `recovery`.
+    """
+
+    connect: float = 10
+    read: float = 30
+    payload: float = 60
+    download: float = 600
+    attempts: int = 3
+    backoff: float = 0.5
+    backoff_max: float = 10
+    jitter: float = 1
+    longest_retry_after: float = 60
+    per_host: int = 4
+    failures: int = 5
+    recovery: float = 300
+
+    def __post_init__(self) -> None:
+        # 0 would be read as "the library's own number" further down.
+        if self.attempts < 1 or self.per_host < 1 or self.failures < 1 or self.recovery <= 0:
+            raise ValueError(f"attempts, per_host, failures and recovery must be positive: {self}")
+
+    def when_to_retry(self, error: Exception) -> bool | float:
+        """Say whether to try again: no, yes after a backoff, or after so many seconds."""
+        if not isinstance(error, FetchError) or not error.retryable:
+            return False
+        if not error.retry_after:
+            return True
+        return error.retry_after if error.retry_after <= self.longest_retry_after else False
+
+
+class Host:
+    """One host, shared by everything in the process that talks to it."""
+
+    def __init__(self, spacing: timedelta, patience: Patience) -> None:
+        self._patience = patience
+        self._slots = asyncio.Semaphore(1 if spacing else patience.per_host)
+        self._limiter = AsyncLimiter(1, spacing.total_seconds()) if spacing else None
+        self._breaker = CircuitBreaker(
+            failure_threshold=patience.failures,
+            recovery_timeout=patience.recovery,
+            expected_exception=lambda _, error: isinstance(error, FetchError) and error.retryable,
+        )
+
+    async def ask(self, attempt: Callable[[], Awaitable[T]], bound: float) -> T:
+        """Return what `attempt` returns, tried again where that can help; one attempt takes `bound` seconds.
+
+        Waits for a turn, which is kept from the first attempt to the last, and before each attempt for
+        the host's spacing. Raises the FetchError of the last attempt, or at once CircuitOpen.
+        """
+        self._refuse_while_open()
+        async with self._slots:
+            self._refuse_while_open()  # it may have opened while we waited for our turn
+            # The breaker is told the outcome and not wrapped around the request: it would take a
+            # request that was cancelled for one that succeeded.
+            try:
+                answer = await self._retrying(bound)(self._patience.when_to_retry, self._spaced, attempt)
+            except FetchError:
+                with self._breaker:
+                    raise
+            self._breaker.reset()
+            return answer
+
+    def _retrying(self, bound: float) -> AsyncRetryingCaller:
+        return AsyncRetryingCaller(
+            attempts=self._patience.attempts,
+            timeout=2 * bound,
+            wait_initial=self._patience.backoff,
+            wait_max=self._patience.backoff_max,
+            wait_jitter=self._patience.jitter,
+        )
+
+    async def _spaced(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        if self._limiter:
+            await self._limiter.acquire()
+        return await attempt()
+
+    def _refuse_while_open(self) -> None:
+        if self._breaker.opened:
+            raise CircuitOpen(
+                self._breaker.failure_count, self._breaker.open_remaining, self._breaker.last_failure.reason
+            )

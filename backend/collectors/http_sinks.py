@@ -1,0 +1,120 @@
+"""Where a body goes while it arrives: into memory, or into a file that is gone after its use."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import IO, Protocol
+
+_BLOCK_BYTES = 1 << 20
+
+
+class DiskTrouble(Exception):  # noqa: N818 - the disk is in trouble, we are not
+    """A download cannot be written: the disk is full, read-only or gone."""
+
+
+class Sink(Protocol):
+    """Takes a body, from its start at each attempt; raises DiskTrouble when it cannot."""
+
+    async def restart(self) -> None:
+        """Forget what was written."""
+        ...
+
+    async def write(self, chunk: bytes) -> None:
+        """Take the next piece."""
+        ...
+
+    async def finish(self) -> None:
+        """Make sure that nothing is held back."""
+        ...
+
+
+class MemorySink:
+    """A body in memory."""
+
+    def __init__(self) -> None:
+        self.body = bytearray()
+
+    async def restart(self) -> None:
+        """Forget what was written."""
+        self.body.clear()
+
+    async def write(self, chunk: bytes) -> None:
+        """Take the next piece."""
+        self.body += chunk
+
+    async def finish(self) -> None:
+        """Hold nothing back."""
+
+
+class FileSink:
+    """A body in a file, written block by block in a thread: a slow disk must not hold up the event loop."""
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self.path = path
+        self._file = file
+        self._block = bytearray()
+
+    async def restart(self) -> None:
+        """Forget what was written."""
+        self._block.clear()
+        await _to_the_end(self._empty)
+
+    async def write(self, chunk: bytes) -> None:
+        """Take the next piece."""
+        self._block += chunk
+        if len(self._block) >= _BLOCK_BYTES:
+            await self._flush()
+
+    async def finish(self) -> None:
+        """Write what is held back, so that another reader of the file sees all of it."""
+        await self._flush()
+
+    async def _flush(self) -> None:
+        block, self._block = self._block, bytearray()
+        await _to_the_end(partial(self._store, block))
+
+    def _store(self, block: bytearray) -> None:
+        with _disk_trouble():
+            self._file.write(block)
+            self._file.flush()
+
+    def _empty(self) -> None:
+        with _disk_trouble():
+            self._file.seek(0)
+            self._file.truncate()
+
+
+async def _to_the_end(work: Callable[[], None]) -> None:
+    """Run work in a thread, and wait for it even when cancelled: it must not write into the next attempt."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+@contextmanager
+def temporary_file(folder: Path | None) -> Iterator[FileSink]:
+    """Give a sink whose file lies in `folder` (default: the system's) and is removed in every case."""
+    with _disk_trouble():
+        file = tempfile.NamedTemporaryFile(prefix="meteo-score-", dir=folder)  # noqa: SIM115 - closed below
+    try:
+        yield FileSink(Path(file.name), file)
+    finally:
+        # What matters was written by finish(); a full disk would only say so a second time.
+        with suppress(OSError):
+            file.close()
+
+
+@contextmanager
+def _disk_trouble() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DiskTrouble(f"cannot write the download: {error.strerror or error}") from error

@@ -1,0 +1,170 @@
+"""The FFVL beacons by way of winds.mobi, which asks the federation for us: no key, one answer for all.
+
+Format (its public source and captures): JSON numbers, times as epoch seconds in UTC, km/h, positions as
+[longitude, latitude]. `last` is left out of a station that said nothing for days. Its collectors write 0
+for a mandatory value that they did not get, so 0/0/0 proves no calm. Networks that the FFVL re-publishes
+are already removed. It asks for few calls and for a User-Agent that says who we are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import msgspec
+
+from backend.collectors.base import Fetch, Payload, Request
+from backend.collectors.ffvl_gaps import MARGIN, Gap, closed, take_stock, unknown_station
+from backend.collectors.ffvl_readings import (
+    NETWORK,
+    Reading,
+    Readings,
+    Value,
+    already_kept,
+    elevation,
+    epoch_time,
+    failed,
+    json_rows,
+    not_empty,
+    number,
+    number_of,
+    sift,
+    station_id,
+)
+from backend.core.errors import CollectorError, ParseError
+from backend.core.parameters import Parameter
+from backend.core.records import ObservationBatch, Rejected, Station, Wanted
+
+HISTORY = timedelta(days=7)
+
+_PREFIX = "ffvl-"
+_WIND = (Parameter.WIND_SPEED, Parameter.WIND_GUST, Parameter.WIND_DIRECTION)
+
+
+class _Reading(
+    msgspec.Struct, rename={"seconds": "_id", "direction": "w-dir", "mean": "w-avg", "gust": "w-max"}
+):
+    seconds: int
+    direction: Value = None
+    mean: Value = None
+    gust: Value = None
+    temp: Value = None
+
+
+class _Point(msgspec.Struct):
+    coordinates: Annotated[list[float], msgspec.Meta(min_length=2)]
+
+
+class _Station(msgspec.Struct, rename={"id": "_id"}):
+    id: str
+    name: str = ""
+    alt: float | None = None
+    loc: _Point | None = None
+    last: _Reading | None = None
+
+
+_STATIONS = msgspec.json.Decoder(list[_Station])
+_HISTORY = msgspec.json.Decoder(list[_Reading])
+
+
+@dataclass(frozen=True, slots=True)
+class WindsMobi:
+    """All newest readings, then the history of each mapped station with a gap."""
+
+    url: str
+
+    name = "winds_mobi"
+    rank = 1
+
+    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+        """Yield one batch per answer, and one for each mapped station that nobody knows.
+
+        A station that the bulk answer has no reading of gets no call: its history is counted back
+        from its last reading, and there is none.
+        """
+        payload = await fetch(self._request("", provider=NETWORK, limit="0"))
+        after = already_kept(wanted.newest, payload.fetched_at)
+        readings, stations = await asyncio.to_thread(parse_stations, payload, after)
+        introduced = tuple(station for station in stations if station.id not in wanted.stations)
+        stock = take_stock(wanted, readings.latest, wanted.since)
+        yield readings.batch(self, payload, stock.caught_up, introduced)
+
+        known = wanted.stations.keys() | {station.id for station in stations}
+        for gap in stock.gaps:
+            if gap.until is not None:
+                seconds = history_seconds(gap.after, gap.until)
+                yield await self._history(gap, seconds, wanted, fetch)
+            elif gap.station not in known:
+                yield failed(self, unknown_station(gap.station, payload.url), wanted)
+
+    async def _history(self, gap: Gap, seconds: int, wanted: Wanted, fetch: Fetch) -> ObservationBatch:
+        path = f"{_PREFIX}{number_of(gap.station)}/historic/"
+        try:
+            payload = await fetch(self._request(path, duration=str(seconds)))
+            readings = await asyncio.to_thread(parse_history, payload, gap.station, gap.after)
+            caught_up = closed(gap, readings, payload)
+        except CollectorError as error:
+            return failed(self, error, wanted)
+        return readings.batch(self, payload, caught_up)
+
+    def _request(self, path: str, **params: str) -> Request:
+        return Request(url=f"{self.url}/api/2.3/stations/{path}", kind="json", params=params)
+
+
+def history_seconds(after: datetime, until: datetime) -> int:
+    """Return how far to look back from a station's last reading `until` to see all since `after`."""
+    return math.ceil(min(until - after + MARGIN, HISTORY).total_seconds())
+
+
+def parse_stations(payload: Payload, after: Mapping[str, datetime]) -> tuple[Readings, tuple[Station, ...]]:
+    """Read the newest readings of all beacons, later than `after` per station, and the beacons.
+
+    Raises ParseError where stations of other networks are in it, or no station has a usable reading.
+    """
+    rows = not_empty(json_rows(payload, _STATIONS), payload)
+    foreign = next((row.id for row in rows if not row.id.startswith(_PREFIX)), None)
+    if foreign is not None:
+        raise ParseError(f"asked for the stations of ffvl, was told of {foreign!r}", url=payload.url)
+    last = ((_our_id(row), row.last) for row in rows if row.last is not None)
+    readings = sift(_readings(last, payload.fetched_at), payload.fetched_at, after)
+    if not readings.latest:
+        raise ParseError(f"none of {len(rows)} stations has a reading with a usable time", url=payload.url)
+    return readings, tuple(_described(row) for row in rows)
+
+
+def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
+    """Read the history of `station` (the answer does not name it), later than `after`; it may be empty."""
+    rows = ((station, row) for row in json_rows(payload, _HISTORY))
+    return sift(_readings(rows, payload.fetched_at), payload.fetched_at, {station: after})
+
+
+def _our_id(row: _Station) -> str:
+    return station_id(row.id.removeprefix(_PREFIX))
+
+
+def _described(row: _Station) -> Station:
+    station = Station(id=_our_id(row), name=row.name.strip(), elevation=elevation(row.alt))
+    if row.loc is None:
+        return station
+    longitude, latitude = row.loc.coordinates[:2]
+    return replace(station, latitude=latitude, longitude=longitude)
+
+
+def _readings(rows: Iterable[tuple[str, _Reading]], fetched_at: datetime) -> Iterable[Reading | Rejected]:
+    for station, row in rows:
+        time = epoch_time(station, row.seconds, fetched_at)
+        if isinstance(time, Rejected):
+            yield time
+            continue
+        wind = dict(zip(_WIND, (row.mean, row.gust, row.direction), strict=True))
+        zeros = all(number(value) == 0 for value in wind.values())
+        yield Reading(
+            station=station,
+            time=time,
+            values={**wind, Parameter.TEMPERATURE: row.temp},
+            marked=dict.fromkeys(_WIND, "zero_triplet") if zeros else {},
+        )

@@ -1,0 +1,74 @@
+"""Logging: one line per event, with the run it belongs to, and never with a key."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from backend.core.config import Settings
+from backend.core.masking import Mask, mask_of
+
+
+def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
+    """Send our own and the libraries' log lines to `stream` (standard error), in `LOG_FORMAT`.
+
+    Context variables (run, job, source) are on every line written while they are bound.
+    """
+    stream = stream or sys.stderr
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    as_json = settings.log_format == "json"
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                _Masking(mask_of(settings.secrets())),
+                structlog.processors.JSONRenderer(default=str)
+                if as_json
+                else structlog.dev.ConsoleRenderer(colors=stream.isatty()),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level)
+    # APScheduler and the HTTP client tell each step at INFO: our own lines say it with the run's id.
+    for name in ("apscheduler", "alembic", "httpx2", "httpcore2", "uvicorn.access"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    structlog.configure(
+        processors=[
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[settings.log_level]
+        ),
+        cache_logger_on_first_use=False,
+    )
+
+
+class _Masking:
+    """Takes the secrets out of every value of an event, tracebacks included."""
+
+    def __init__(self, mask: Mask) -> None:
+        self._mask = mask
+
+    def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+        return {key: self._clean(value) for key, value in event.items()}
+
+    def _clean(self, value: Any) -> Any:
+        if isinstance(value, int | float | bool | None):
+            return value
+        return self._mask(str(value))

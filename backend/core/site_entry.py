@@ -1,0 +1,192 @@
+"""One site as it is written, in TOML, in CSV or on the command line: its keys and what they may say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, NoReturn
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from backend.core.errors import ConfigError
+from backend.core.records import Site
+
+NETWORKS = ("ffvl", "romma")
+SECTORS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
+
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_STATION = re.compile(r"([a-z]+):[1-9][0-9]*")
+
+
+def _within(low: float, high: float, unit: str) -> AfterValidator:
+    def check(value: float) -> float:
+        if not low <= value <= high:
+            raise ValueError(f"must be from {low:g} to {high:g} {unit}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _distinct(rule: Callable[[str], str | None]) -> AfterValidator:
+    """Hold each word of a list to `rule` (which returns what is wrong with it), and refuse repetitions."""
+
+    def check(words: list[str]) -> list[str]:
+        for index, word in enumerate(words):
+            if wrong := rule(word):
+                raise ValueError(wrong)
+            if word in words[:index]:
+                raise ValueError(f"names {word!r} twice")
+        return words
+
+    return AfterValidator(check)
+
+
+def _check_id(value: str) -> str:
+    if not _SLUG.fullmatch(value):
+        raise ValueError("must be a slug: a-z, 0-9 and single hyphens between them, such as dune-du-pilat")
+    return value
+
+
+def _check_name(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be blank")
+    return value
+
+
+def _wrong_sector(word: str) -> str | None:
+    return None if word in SECTORS else f"{word!r} is not one of {', '.join(SECTORS)}"
+
+
+def _wrong_network(word: str) -> str | None:
+    return None if word in NETWORKS else f"{word!r} is not one of {', '.join(NETWORKS)}"
+
+
+def _wrong_station(word: str) -> str | None:
+    match = _STATION.fullmatch(word)
+    return _wrong_network(match[1]) if match else f"{word!r} is not network:number, such as ffvl:87"
+
+
+def _start_of_series(value: object) -> object:
+    """Turn a date into its 00:00 UTC; text comes from a CSV file or the command line."""
+    rule = "must be a date (00:00 UTC), or a time in UTC such as 2026-05-01T06:00:00Z"
+    if isinstance(value, str):
+        try:
+            value = (
+                date.fromisoformat(value)
+                if len(value) == len("2026-05-01")
+                else datetime.fromisoformat(value)
+            )
+        except ValueError:
+            raise ValueError(rule) from None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime.combine(value, time(), UTC)
+    if not isinstance(value, datetime) or value.utcoffset() != timedelta(0):
+        raise ValueError(rule)
+    return value.astimezone(UTC)
+
+
+class _Entry(BaseModel):
+    """The keys, in the order in which they are written."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    id: Annotated[str, AfterValidator(_check_id)]
+    name: Annotated[str, AfterValidator(_check_name)]
+    latitude: Annotated[float, _within(-90, 90, "degrees")]
+    longitude: Annotated[float, _within(-180, 180, "degrees")]
+    elevation: Annotated[float, _within(-100, 5000, "metres")]
+    orientation: Annotated[list[str], _distinct(_wrong_sector)] = []
+    stations: Annotated[list[str], _distinct(_wrong_station)] = []
+    without: Annotated[list[str], _distinct(_wrong_network)] = []
+    valid_from: Annotated[datetime | None, BeforeValidator(_start_of_series)] = None
+
+
+KEYS = tuple(_Entry.model_fields)
+REQUIRED_KEYS = tuple(key for key, field in _Entry.model_fields.items() if field.is_required())
+_NUMBERS = frozenset({"latitude", "longitude", "elevation"})
+_LISTS = frozenset({"orientation", "stations", "without"})
+
+
+def site_from_entry(entry: Mapping[str, object], where: str) -> Site:
+    """Check an entry with the types that TOML has; raise ConfigError naming `where`, key and rule."""
+    try:
+        checked = _Entry.model_validate(dict(entry))
+    except ValidationError as error:
+        _refuse(error, where)
+    _check_networks(checked, where)
+    return Site(
+        id=checked.id,
+        name=checked.name,
+        latitude=checked.latitude,
+        longitude=checked.longitude,
+        elevation=checked.elevation,
+        orientation=tuple(checked.orientation),
+        stations=tuple(checked.stations),
+        without=tuple(checked.without),
+        valid_from=checked.valid_from,
+    )
+
+
+def entry_from_site(site: Site) -> dict[str, object]:
+    """Return what is written of a site, in the order of the keys: the reverse of `site_from_entry`.
+
+    Whole metres have no decimal point, and a series that starts at 00:00 UTC has a plain date.
+    """
+    entry: dict[str, object] = {
+        "id": site.id,
+        "name": site.name,
+        "latitude": site.latitude,
+        "longitude": site.longitude,
+        "elevation": int(site.elevation) if site.elevation == int(site.elevation) else site.elevation,
+        "orientation": list(site.orientation),
+        "stations": list(site.stations),
+        "without": list(site.without),
+    }
+    if site.valid_from:
+        starts_at_midnight = site.valid_from.time() == time()
+        entry["valid_from"] = site.valid_from.date() if starts_at_midnight else site.valid_from
+    return entry
+
+
+def site_from_row(row: Mapping[str, str], where: str) -> Site:
+    """Check a row of a CSV file; lists are words with spaces between them, an empty cell is absent."""
+    entry: dict[str, object] = {}
+    for key, cell in row.items():
+        text = cell.strip()
+        if key in _LISTS:
+            entry[key] = text.split()
+        elif text:
+            entry[key] = _number(text) if key in _NUMBERS else text
+    return site_from_entry(entry, where)
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text  # refused by the type of its key, with the text in the message
+
+
+def _check_networks(entry: _Entry, where: str) -> None:
+    """Every network is either among the stations or in `without`: nobody has to guess what was forgotten."""
+    present = {station.partition(":")[0] for station in entry.stations}
+    for network in NETWORKS:
+        if network in present and network in entry.without:
+            raise ConfigError(f"{where}: without: {network!r} has a station here: drop one of the two")
+        if network not in present and network not in entry.without:
+            raise ConfigError(
+                f"{where}: stations: none of {network!r}: add one, or, if there is none,"
+                f" put {network!r} into without"
+            )
+
+
+def _refuse(error: ValidationError, where: str) -> NoReturn:
+    first = error.errors(include_url=False)[0]
+    key = first["loc"][0]
+    if first["type"] == "missing":
+        raise ConfigError(f"{where}: {key}: is missing") from error
+    if first["type"] == "extra_forbidden":
+        raise ConfigError(f"{where}: {key}: unknown key: the keys are {', '.join(KEYS)}") from error
+    rule = first["msg"].removeprefix("Value error, ")
+    raise ConfigError(f"{where}: {key} = {first['input']!r}: {rule}") from error

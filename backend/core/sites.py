@@ -1,0 +1,185 @@
+"""The sites: read from TOML or CSV, checked as a whole, and what a move of a take-off means.
+
+Coordinates belong to a series: what was collected for one place is never mixed with what is collected
+for another. A take-off that moved is a second entry of the same id, with `valid_from`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from backend.core.errors import ConfigError
+from backend.core.records import Site
+from backend.core.site_entry import KEYS, REQUIRED_KEYS, site_from_entry, site_from_row
+
+_ENTRY_HEADER = re.compile(r"\s*\[\[\s*sites\s*\]\]")
+_LIGATURES = str.maketrans({"œ": "oe", "æ": "ae"})
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
+
+# Positions closer than this are the same: rounding, or a better reading of the same place.
+_SAME_DEGREES = 1e-5
+_SAME_METRES = 1.0
+
+
+class Located(NamedTuple):
+    """A site and where it is written ("sites.toml, line 12 (planfait)"), for whoever must mend it."""
+
+    site: Site
+    where: str
+
+
+# --- Files -------------------------------------------------------------------------------------------
+
+
+def default_sites_file() -> Path:
+    """Return `sites.toml` of the working directory, or the project's own where there is none."""
+    here = Path("sites.toml")
+    shipped = Path(__file__).parents[2] / "sites.toml"
+    return shipped if shipped.exists() and not here.exists() else here
+
+
+def load_sites(path: Path) -> tuple[Site, ...]:
+    """Read and check a sites file; raise ConfigError naming file, line or key, and rule."""
+    entries = parse_toml(read_text(path), str(path))
+    check_series(entries)
+    return tuple(entry.site for entry in entries)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file, line ends as they are; raise ConfigError if it cannot be read."""
+    try:
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file: check the path (SITES_FILE names the sites file)") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}, line {line}: is not UTF-8: save the file with that encoding") from error
+
+
+def parse_toml(text: str, name: str) -> tuple[Located, ...]:
+    """Read the entries of a sites file called `name`, each checked by itself. An empty file has none."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name}: not valid TOML: {error}") from error
+    for key in data:
+        if key != "sites":
+            raise ConfigError(f"{name}: {key}: unknown key: a sites file holds [[sites]] entries only")
+    lines = entry_lines(text)
+    if "sites" in data and (not lines or len(data["sites"]) != len(lines)):
+        raise ConfigError(f"{name}: sites: write each site under a [[sites]] line of its own")
+    found = []
+    for line, entry in zip(lines, data.get("sites", ()), strict=True):
+        where = f"{name}, line {line}" + (f" ({entry['id']})" if "id" in entry else "")
+        found.append(Located(site_from_entry(entry, where), where))
+    return tuple(found)
+
+
+def entry_lines(text: str) -> tuple[int, ...]:
+    """Return the numbers, from 1, of the lines that open an entry."""
+    numbered = enumerate(text.split("\n"), start=1)
+    return tuple(number for number, line in numbered if _ENTRY_HEADER.match(line))
+
+
+def parse_csv(text: str, name: str) -> tuple[Located, ...]:
+    """Read the rows of a CSV file called `name`, each checked by itself; the header names the keys."""
+    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    found = []
+    try:
+        _check_header(reader.fieldnames or (), name)
+        for row in reader:
+            where = f"{name}, line {reader.line_num}"
+            if None in row or None in row.values():
+                raise ConfigError(f"{where}: must have as many cells as the header")
+            found.append(Located(site_from_row(row, where), where))
+    except csv.Error as error:
+        # The inner reader has counted the line that stopped it; `reader` has not.
+        raise ConfigError(f"{name}, line {reader.reader.line_num}: not valid CSV: {error}") from error
+    return tuple(found)
+
+
+def _check_header(header: Sequence[str], name: str) -> None:
+    columns = set(header)
+    if columns - set(KEYS) or set(REQUIRED_KEYS) - columns or len(columns) != len(header):
+        raise ConfigError(
+            f"{name}, line 1: the header is {','.join(header)!r}: must be {','.join(KEYS[:-1])}"
+            f" ({KEYS[-1]} may follow)"
+        )
+
+
+# --- Several series of one site ----------------------------------------------------------------------
+
+
+def check_series(entries: Iterable[Located]) -> None:
+    """Refuse an id that is used twice, unless as a later series of the same site, written in order."""
+    latest: dict[str, Located] = {}
+    for entry in entries:
+        before = latest.get(entry.site.id)
+        if before and _opened(entry.site) <= _opened(before.site):
+            raise ConfigError(
+                f"{entry.where}: id = {entry.site.id!r}: is used already ({before.where}): choose another id,"
+                " or, if the take-off moved, give the second entry a later valid_from"
+            )
+        latest[entry.site.id] = entry
+
+
+def check_positions(sites: Sequence[Site], known: Sequence[Site]) -> None:
+    """Refuse a site whose position is not the one that its data in the store were collected for.
+
+    `known` are the series in the store. A new position needs a new id, or a `valid_from` later than the
+    known one's; differences within 1e-5 degrees and 1 m are none. Raises ConfigError.
+    """
+    newest = {site.id: site for site in sorted(sites, key=_opened)}
+    latest = {site.id: site for site in sorted(known, key=_opened)}
+    series = {(site.id, site.valid_from): site for site in known}
+    for site in sites:
+        before = series.get((site.id, site.valid_from))
+        if before is None and site is newest[site.id]:
+            before = latest.get(site.id)
+        if before is None or _same_position(site, before) or _opened(site) > _opened(before):
+            continue
+        last = latest[site.id].valid_from
+        raise ConfigError(
+            f"site {site.id!r}: is now at {_position(site)}, but its stored data were collected for"
+            f" {_position(before)}: give the new place a new id, or keep the old entry and add a second"
+            " with the same id, the new position and valid_from = the day it moved"
+            + (f" (after {last:%Y-%m-%d})" if last else "")
+        )
+
+
+def active(sites: Sequence[Site], now: datetime) -> tuple[Site, ...]:
+    """Return one series per id: the newest that has begun at `now` (aware, UTC), in the order given."""
+    begun = {site.id: site for site in sorted(sites, key=_opened) if _opened(site) <= now}
+    return tuple(site for site in sites if site is begun.get(site.id))
+
+
+def slugify(name: str) -> str:
+    """Return an id made of a name: "Puy de Dôme" gives "puy-de-dome"; empty if nothing of it is left."""
+    plain = unicodedata.normalize("NFKD", name.casefold().translate(_LIGATURES))
+    letters = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return re.sub(r"[^a-z0-9]+", "-", letters).strip("-")
+
+
+def _opened(site: Site) -> datetime:
+    return site.valid_from or _ALWAYS
+
+
+def _same_position(one: Site, other: Site) -> bool:
+    degrees = max(abs(one.latitude - other.latitude), abs(one.longitude - other.longitude))
+    metres = abs(one.elevation - other.elevation)
+    # Rounded, or 45.85324 - 45.85323 would be more than 1e-5.
+    return round(degrees, 9) <= _SAME_DEGREES and round(metres, 9) <= _SAME_METRES
+
+
+def _position(site: Site) -> str:
+    return f"{site.latitude:.5f}, {site.longitude:.5f}, {site.elevation:g} m"

@@ -1,0 +1,136 @@
+"""AROME package SP1: which files of which runs exist at a time, and what is in them.
+
+A run's files come out one after the other, and the last comes 40 to 65 minutes after the first. The
+object storage (arome_storage.py) and the portal (arome_portal.py) hand out the same ones.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from backend.demo.grib import Writer, parts
+from backend.demo.weather import HOUR
+from backend.demo.world import View, World, utc
+
+GRIDS = ("001", "0025")
+
+# Minutes from the start of a run to its first and its last file, per cycle: 0.01 degrees, then 0.025.
+DELAYS: dict[str, dict[int, tuple[int, int]]] = {
+    "001": {
+        0: (116, 167),
+        3: (107, 158),
+        6: (257, 302),
+        9: (203, 251),
+        12: (181, 235),
+        15: (181, 230),
+        18: (251, 302),
+        21: (197, 248),
+    },
+    "0025": {
+        0: (118, 175),
+        3: (113, 165),
+        6: (260, 312),
+        9: (208, 255),
+        12: (189, 254),
+        15: (185, 236),
+        18: (257, 306),
+        21: (203, 254),
+    },
+}
+STORAGE_DAYS = 15
+PORTAL_DAYS = 4
+_CYCLE = 3 * HOUR
+_BYTES_KEPT = 400_000_000  # composed files in memory: one run of the full grid, or any number of cuts
+
+
+def published_at(grid: str, run: datetime, part: str) -> datetime:
+    """Return when one file of a run ("00H06H", or "06H") can first be had."""
+    first, last = DELAYS[grid][run.hour]
+    names = list(parts(grid))
+    share = names.index(part) / (len(names) - 1)
+    return run + timedelta(seconds=round(60 * (first + (last - first) * share)))
+
+
+def complete_at(grid: str, run: datetime) -> datetime:
+    """Return when the last file of a run can first be had."""
+    return published_at(grid, run, list(parts(grid))[-1])
+
+
+def runs(now: float, days: float) -> list[datetime]:
+    """Return the runs started within the last `days`, oldest first, published or not."""
+    newest = int(now // _CYCLE * _CYCLE)
+    return [utc(start) for start in range(newest, int(now - days * 24 * HOUR), -int(_CYCLE))][::-1]
+
+
+def stamp(run: datetime) -> str:
+    """Write a run as Météo-France names it."""
+    return f"{run:%Y-%m-%dT%H:%M:%SZ}"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of a run."""
+
+    grid: str
+    run: datetime
+    part: str
+
+    @property
+    def name(self) -> str:
+        """Return the file's own name."""
+        return f"arome__{self.grid}__SP1__{self.part}__{stamp(self.run)}.grib2"
+
+    @property
+    def key(self) -> str:
+        """Return where the object storage keeps it."""
+        return f"pnt/{stamp(self.run)}/arome/{self.grid}/SP1/{self.name}"
+
+    @property
+    def published_at(self) -> datetime:
+        """Return when it can first be had."""
+        return published_at(self.grid, self.run, self.part)
+
+
+class Archive:
+    """The files that exist, composed when they are first looked at."""
+
+    def __init__(self, world: World, *, full_grid: bool = False, bytes_kept: int = _BYTES_KEPT) -> None:
+        self._world = world
+        self._bytes_kept = bytes_kept
+        self._full_grid = full_grid
+        self._writers: dict[str, Writer] = {}
+        self._composed: OrderedDict[tuple[File, type], bytes] = OrderedDict()
+        self._held = 0
+
+    def published(self, now: float, days: int, prefix: str = "") -> Iterator[File]:
+        """Yield the files to be had whose key starts with `prefix`, in the order of their keys."""
+        for run in runs(now, days):
+            folder = f"pnt/{stamp(run)}/"
+            if not (folder.startswith(prefix) or prefix.startswith(folder)):
+                continue
+            for grid in GRIDS:
+                for part in parts(grid):
+                    file = File(grid, run, part)
+                    if file.key.startswith(prefix) and file.published_at.timestamp() <= now:
+                        yield file
+
+    def body(self, view: View, file: File) -> bytes:
+        """Return the file's bytes."""
+        key = (file, type(view.weather))
+        body = self._composed.pop(key, None)
+        if body is None:
+            steps = parts(file.grid)[file.part]
+            body = self._writer(file.grid).compose(view.weather, file.run, steps)
+            self._held += len(body)
+        self._composed[key] = body
+        while self._held > self._bytes_kept:
+            self._held -= len(self._composed.popitem(last=False)[1])
+        return body
+
+    def _writer(self, grid: str) -> Writer:
+        if grid not in self._writers:
+            self._writers[grid] = Writer(grid, self._world.sites, full_grid=self._full_grid)
+        return self._writers[grid]

@@ -1,0 +1,114 @@
+"""Météo-France's object storage: listings as S3 gives them (ListObjectsV2), and the files."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
+from email.utils import format_datetime
+from hashlib import md5
+from html import escape
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from backend.demo.arome import STORAGE_DAYS, Archive, File
+from backend.demo.faults import ErrorPage
+from backend.demo.world import World
+
+_XML = "application/xml"
+
+
+class _Storage:
+    def __init__(self, world: World, archive: Archive) -> None:
+        self._world = world
+        self._archive = archive
+
+    async def list(self, request: Request) -> Response:
+        asked = request.query_params
+        view = self._world.view("arome")
+        if asked.get("list-type") != "2":
+            return _xml_error(403, "AccessDenied", "Access Denied")
+        prefix = asked.get("prefix", "")
+        published = self._archive.published(view.now, STORAGE_DAYS, prefix)
+        if "delimiter" in asked:
+            return _folders(prefix, asked["delimiter"], published)
+        after = urlsafe_b64decode(asked.get("continuation-token", "")).decode()
+        rest = [file for file in published if file.key > after]
+        most = min(int(asked.get("max-keys", "1000")), 1000)
+        page = [(file, self._archive.body(view, file)) for file in rest[:most]]
+        return Response(_listing(prefix, most, page, truncated=len(rest) > most), media_type=_XML)
+
+    async def object(self, request: Request) -> Response:
+        view = self._world.view("arome")
+        key = request.path_params["key"]
+        for file in self._archive.published(view.now, STORAGE_DAYS, key):
+            if file.key == key:
+                body = self._archive.body(view, file)
+                headers = {
+                    "Last-Modified": format_datetime(file.published_at, usegmt=True),
+                    "ETag": _etag(body),
+                    "Accept-Ranges": "bytes",
+                }
+                return Response(body, media_type="application/octet-stream", headers=headers)
+        return _xml_error(404, "NoSuchKey", "The specified key does not exist.", key)
+
+
+def _listing(prefix: str, most: int, page: Iterable[tuple[File, bytes]], *, truncated: bool) -> str:
+    contents = [
+        f"<Contents><Key>{file.key}</Key>"
+        f"<LastModified>{file.published_at:%Y-%m-%dT%H:%M:%S}.000Z</LastModified>"
+        f"<ETag>{escape(_etag(body))}</ETag><Size>{len(body)}</Size>"
+        "<StorageClass>STANDARD</StorageClass></Contents>"
+        for file, body in page
+    ]
+    token = ""
+    if truncated:
+        last = max(file.key for file, _ in page)
+        token = f"<NextContinuationToken>{urlsafe_b64encode(last.encode()).decode()}</NextContinuationToken>"
+    return _bucket(
+        f"<Prefix>{escape(prefix)}</Prefix><KeyCount>{len(contents)}</KeyCount><MaxKeys>{most}</MaxKeys>"
+        f"<IsTruncated>{str(truncated).lower()}</IsTruncated>{token}{''.join(contents)}"
+    )
+
+
+def _folders(prefix: str, delimiter: str, published: Iterable[File]) -> Response:
+    below = {prefix + file.key[len(prefix) :].split(delimiter)[0] + delimiter: None for file in published}
+    names = "".join(
+        f"<CommonPrefixes><Prefix>{escape(name)}</Prefix></CommonPrefixes>" for name in sorted(below)
+    )
+    body = (
+        f"<Prefix>{escape(prefix)}</Prefix><KeyCount>{len(below)}</KeyCount><IsTruncated>false</IsTruncated>"
+    )
+    return Response(_bucket(body + names), media_type=_XML)
+
+
+def _bucket(inside: str) -> str:
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        f"<Name>meteofrance-pnt</Name>{inside}</ListBucketResult>"
+    )
+
+
+def _xml_error(status: int, code: str, message: str, key: str = "") -> Response:
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        f"<Error><Code>{code}</Code><Message>{message}</Message><Key>{escape(key)}</Key></Error>"
+    )
+    return Response(body, status, media_type=_XML)
+
+
+def _etag(body: bytes) -> str:
+    return f'"{md5(body, usedforsecurity=False).hexdigest()}"'
+
+
+def app(world: World, archive: Archive) -> Router:
+    """Return the object storage."""
+    storage = _Storage(world, archive)
+    return Router([Route("/", storage.list), Route("/{key:path}", storage.object)])
+
+
+def error_page() -> ErrorPage:
+    """Return what a proxy in front of the storage may put in a 200."""
+    return b"<!DOCTYPE html><html><body><h1>Service en maintenance</h1></body></html>", "text/html"

@@ -1,0 +1,156 @@
+"""The beacons: where they stand, and what they measured. Each network says it in its own words.
+
+Every beacon sees the truth of its site plus a little noise, every ten minutes from its own minute on.
+Single readings are missing, sometimes the wind sensor or the thermometer says nothing, and a few
+beacons have been dead for long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from backend.core.clock import PARIS
+from backend.core.records import Site
+from backend.demo.noise import Floats, Integers, chance, normal, stream, uniform
+from backend.demo.weather import DAY
+from backend.demo.world import View, utc
+
+PERIOD = 600
+_SKIPPED = 0.04  # share of readings that never come
+_WINDLESS = 0.008  # share that comes without wind
+_NO_TEMPERATURE = 0.03
+_NOISE_KMH, _NOISE_DEGREES, _NOISE_C = 0.5, 3.0, 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Beacon:
+    """A beacon at a site. `kind` is what the FFVL calls its maker.
+
+    `last_heard` gives, for a time (seconds), when a dead beacon spoke last; None for one that lives.
+    """
+
+    network: str
+    number: str
+    site: Site
+    kind: str = "FFVL"
+    last_heard: Callable[[float], float] | None = None
+
+    @property
+    def name(self) -> str:
+        """Return what its network calls it."""
+        return f"{self.site.name} (démo {self.number})"
+
+    @property
+    def phase(self) -> int:
+        """Return how many seconds after the full ten minutes it reports."""
+        return int(PERIOD * chance("phase", self.network, self.number))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a beacon said at `time` (seconds, UTC): km/h, one of sixteen sectors (0 is north), °C.
+
+    Wind and temperature are None where the sensor said nothing.
+    """
+
+    time: int
+    mean: float | None
+    gust: float | None
+    lull: float | None
+    sector: int | None
+    temperature: float | None
+
+
+def _months_ago(now: float) -> float:
+    """Return an evening in August of the year before: five to seventeen months back."""
+    return datetime(utc(now).year - 1, 8, 14, 17, 3, 20, tzinfo=PARIS).timestamp()
+
+
+def _weeks_ago(now: float) -> float:
+    """Return a moment that lies 12 to 19 days back."""
+    return (now - 12 * DAY) // (7 * DAY) * (7 * DAY)
+
+
+def ffvl_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
+    """Return the beacons of the FFVL's feed: one per site, two dead ones, and one of another network."""
+    sites = tuple(sites)
+    return (
+        *_mapped("ffvl", sites),
+        Beacon("ffvl", "9090", sites[0], last_heard=_months_ago),
+        Beacon("ffvl", "9091", sites[-1], last_heard=_weeks_ago),
+        Beacon("ffvl", "9777", sites[0], kind="PIOUPIOU"),
+    )
+
+
+def romma_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
+    """Return the stations of ROMMA: one per site, and a dead one."""
+    sites = tuple(sites)
+    return (*_mapped("romma", sites), Beacon("romma", "990", sites[0], last_heard=_months_ago))
+
+
+def _mapped(network: str, sites: tuple[Site, ...]) -> tuple[Beacon, ...]:
+    numbers = {
+        station.partition(":")[2]: site
+        for site in reversed(sites)
+        for station in site.stations
+        if station.startswith(f"{network}:")
+    }
+    return tuple(Beacon(network, number, numbers[number]) for number in sorted(numbers, key=int))
+
+
+def readings(view: View, beacon: Beacon, since: float, until: float) -> list[Reading]:
+    """Return what the beacon said after `since` and up to `until`, newest first."""
+    if beacon.last_heard:
+        last = int(beacon.last_heard(view.now))
+        return _measure(view, beacon, np.array([last])) if since < last <= until else []
+    phase = beacon.phase
+    slots = np.arange((since - phase) // PERIOD + 1, (until - phase) // PERIOD + 1).astype(np.int64)
+    came = uniform(_stream(view, beacon, "came"), slots) >= _SKIPPED
+    return _measure(view, beacon, slots[came] * PERIOD + phase)[::-1]
+
+
+def latest(view: View, beacon: Beacon, until: float) -> Reading | None:
+    """Return the last thing the beacon said up to `until`, however long ago."""
+    if beacon.last_heard:
+        until = beacon.last_heard(view.now)
+        return readings(view, beacon, until - PERIOD, until)[0]
+    return next(iter(readings(view, beacon, until - 20 * PERIOD, until)), None)
+
+
+def _measure(view: View, beacon: Beacon, times: Integers) -> list[Reading]:
+    truth = view.weather.truth(beacon.site, times.astype(np.float64))
+
+    def noise(name: str, size: float) -> Floats:
+        return size * normal(_stream(view, beacon, name), times)
+
+    mean = np.maximum(truth.speed + noise("mean", _NOISE_KMH), 0.0)
+    gust = np.maximum(truth.gust + noise("gust", _NOISE_KMH), mean)
+    lull = mean * (0.5 + 0.2 * uniform(_stream(view, beacon, "lull"), times))
+    sector = np.rint((truth.direction + noise("direction", _NOISE_DEGREES)) / 22.5).astype(np.int64) % 16
+    warmth = truth.temperature + noise("temperature", _NOISE_C)
+    wind_said = uniform(_stream(view, beacon, "wind said"), times) >= _WINDLESS
+    warmth_said = uniform(_stream(view, beacon, "warmth said"), times) >= _NO_TEMPERATURE
+    return [
+        Reading(
+            time=int(times[i]),
+            mean=float(mean[i]) if wind_said[i] else None,
+            gust=float(gust[i]) if wind_said[i] else None,
+            lull=float(lull[i]) if wind_said[i] else None,
+            sector=int(sector[i]) if wind_said[i] else None,
+            temperature=float(warmth[i]) if warmth_said[i] else None,
+        )
+        for i in range(len(times))
+    ]
+
+
+def _stream(view: View, beacon: Beacon, name: str) -> int:
+    return stream(view.weather.seed, beacon.network, beacon.number, name)
+
+
+def paris(seconds: float) -> datetime:
+    """Return a time as the clocks of Paris show it."""
+    return utc(seconds).astimezone(PARIS)

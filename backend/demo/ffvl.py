@@ -1,0 +1,126 @@
+"""The FFVL's keyed feed: the list of beacons, their last readings, and the history of one.
+
+Every answer starts with a byte order mark, every value is text or null, times are Paris wall clock
+without saying so, and a wrong key gets a page of HTML with HTTP 200.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from backend.demo.beacons import Beacon, Reading, ffvl_beacons, latest, paris, readings
+from backend.demo.faults import ErrorPage
+from backend.demo.world import ACCEPTED_KEYS, View, World
+
+LATENCY = 120  # seconds from a reading to its place in the feed
+HISTORY_HOURS = 72
+# Sixteen sectors, cut to the even numbers that the feed shows.
+SECTORS = (0, 22, 44, 66, 90, 112, 134, 156, 180, 202, 224, 246, 270, 292, 314, 336)
+_BOM = b"\xef\xbb\xbf"
+
+
+def whole(value: float | None) -> str | None:
+    """Write a number as the feed does: a whole one, as text."""
+    return None if value is None else str(round(value))
+
+
+def listed(beacon: Beacon) -> dict[str, str | None]:
+    """Compose a beacon's entry in the list."""
+    page = f"https://www.balisemeteo.com/balise.php?idBalise={beacon.number}"
+    return {
+        "idBalise": beacon.number,
+        "nom": beacon.name,
+        "latitude": f"{beacon.site.latitude:.4f}",
+        "longitude": f"{beacon.site.longitude:.4f}",
+        "altitude": f"{beacon.site.elevation:.0f}",
+        "departement": "74",
+        "remarques": "Balise imaginaire, pour la démonstration.",
+        "description": None,
+        "decalageHoraire": "0",
+        "struId": "0",
+        "station_type": beacon.kind,
+        "en_maintenance": "0",
+        "url": page,
+        "url_histo": page.replace("balise.php", "balise_histo.php"),
+    }
+
+
+def row(beacon: Beacon, reading: Reading) -> dict[str, str | None]:
+    """Compose a reading; the direction is shown twice, as a mean and as of the instant."""
+    sector = None if reading.sector is None else str(SECTORS[reading.sector])
+    return {
+        "idbalise": beacon.number,
+        "date": f"{paris(reading.time):%Y-%m-%d %H:%M:%S}",
+        "vitesseVentMoy": whole(reading.mean),
+        "vitesseVentMax": whole(reading.gust),
+        "vitesseVentMin": whole(reading.lull),
+        "directVentMoy": sector,
+        "directVentInst": sector,
+        "temperature": whole(reading.temperature),
+        "hydrometrie": None,
+        "pression": None,
+        "luminosite": None,
+        "LUM": None,
+    }
+
+
+_HISTORY_FIELDS = (
+    "idbalise",
+    "date",
+    "vitesseVentMoy",
+    "vitesseVentMax",
+    "vitesseVentMin",
+    "directVentMoy",
+    "temperature",
+)
+
+
+class _Feed:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._beacons = {beacon.number: beacon for beacon in ffvl_beacons(world.sites)}
+
+    async def answer(self, request: Request) -> Response:
+        asked = request.query_params
+        if asked.get("key") != ACCEPTED_KEYS["ffvl_api_key"] or asked.get("base") != "balises":
+            return Response(*_refusal(2))
+        view = self._world.view("ffvl")
+        match asked.get("r"):
+            case "list":
+                rows = [listed(beacon) for beacon in self._beacons.values()]
+            case "releves_meteo":
+                rows = self._latest(view)
+            case "histo":
+                rows = self._history(view, asked.get("idbalise", ""), asked.get("hours", "1"))
+            case _:
+                return Response(*_refusal(1))
+        return Response(_BOM + msgspec.json.encode(rows), media_type="application/json")
+
+    def _latest(self, view: View) -> list[dict[str, str | None]]:
+        found = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())
+        return [row(beacon, reading) for beacon, reading in found if reading]
+
+    def _history(self, view: View, number: str, hours: str) -> list[dict[str, str | None]]:
+        beacon = self._beacons.get(number)
+        if beacon is None or not hours.isdecimal():
+            return []
+        since = view.now - 3600 * min(int(hours), HISTORY_HOURS)
+        rows = (row(beacon, reading) for reading in readings(view, beacon, since, view.now - LATENCY))
+        return [{name: full[name] for name in _HISTORY_FIELDS} for full in rows]
+
+
+def _refusal(number: int) -> tuple[bytes, int, None, str]:
+    return f"<html><head></head><body>error#{number}</body></html>".encode(), 200, None, "text/html"
+
+
+def app(world: World) -> Router:
+    """Return the upstream."""
+    return Router([Route("/api/", _Feed(world).answer)])
+
+
+def error_page() -> ErrorPage:
+    """Return what the feed says, with HTTP 200, when it will not answer."""
+    return _refusal(3)[0], "text/html"

@@ -1,0 +1,276 @@
+"""AROME files in GRIB2, as Météo-France packs them: true headers, packing, bitmap, decoys and layout.
+
+Only the stand-in process may import this module: it loads ecCodes, and sqlite3 has to come first.
+
+The grid is a cut of the true one around the sites, on the true grid's own points, or the whole of it.
+A cell that is nearest to a site holds exactly what weather.py says the model says there; everywhere
+else is a smooth background. What our collector never reads (the decoys) is packed once, and only its
+times are set anew for each file.
+"""
+
+from __future__ import annotations
+
+import sqlite3  # noqa: F401 - before eccodes, whose wheels load a SQLite of their own
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+import eccodes
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.core.records import Site
+from backend.core.units import ZERO_CELSIUS_K
+from backend.demo.noise import Floats
+from backend.demo.weather import HOUR, Weather, components
+
+MISSING = 9999.0
+MAX_STEP = 51
+_BITS = 12
+_MARGIN = 4  # cells around the sites; a corner of this size is masked
+
+_NORTH, _SOUTH, _WEST, _EAST = 55.4, 37.5, -12.0, 16.0
+INCREMENTS = {"0025": 0.025, "001": 0.01}
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A rectangle of AROME's grid: rows from north to south, columns from west to east."""
+
+    increment: float
+    row: int  # of the true grid, where this one starts
+    column: int
+    rows: int
+    columns: int
+
+    @property
+    def latitudes(self) -> Floats:
+        """Return the latitude of each row, in degrees."""
+        return np.round(_NORTH - self.increment * (self.row + np.arange(self.rows)), 3)
+
+    @property
+    def longitudes(self) -> Floats:
+        """Return the longitude of each column, in degrees from -180 to 180."""
+        return np.round(_WEST + self.increment * (self.column + np.arange(self.columns)), 3)
+
+    def cell(self, site: Site) -> tuple[int, int]:
+        """Return the row and column here that are nearest to a site."""
+        row, column = _true_cell(self.increment, site)
+        return row - self.row, column - self.column
+
+    def masked(self) -> NDArray[np.bool_]:
+        """Return which points lie outside the model's own domain: the south-west corner."""
+        whole = self.row == 0 and self.column == 0
+        rows, columns = (0.58 * self.rows, 0.58 * self.columns) if whole else (_MARGIN, _MARGIN)
+        up = np.arange(self.rows)[::-1, None] / rows
+        return np.asarray(up + np.arange(self.columns)[None, :] / columns < 1.0)
+
+
+def _true_cell(increment: float, site: Site) -> tuple[int, int]:
+    return round((_NORTH - site.latitude) / increment), round((site.longitude - _WEST) / increment)
+
+
+def whole_grid(name: str) -> Grid:
+    """Return the true grid, masked over 17 % of its points."""
+    increment = INCREMENTS[name]
+    rows, columns = round((_NORTH - _SOUTH) / increment), round((_EAST - _WEST) / increment)
+    return Grid(increment, 0, 0, rows + 1, columns + 1)
+
+
+def cut_around(name: str, sites: Sequence[Site]) -> Grid:
+    """Return the smallest cut with a margin around all sites."""
+    cells = [_true_cell(INCREMENTS[name], site) for site in sites]
+    rows, columns = [row for row, _ in cells], [column for _, column in cells]
+    return Grid(
+        INCREMENTS[name],
+        row=min(rows) - _MARGIN,
+        column=min(columns) - _MARGIN,
+        rows=max(rows) - min(rows) + 2 * _MARGIN + 1,
+        columns=max(columns) - min(columns) + 2 * _MARGIN + 1,
+    )
+
+
+_SUM, _HIGHEST = 1, 2  # kinds of statistical processing (code table 4.10)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A quantity as GRIB2 numbers it, its level, and the time it speaks of.
+
+    `statistic` is None for a moment, _HIGHEST for the highest of the hour that ends at the step, and _SUM
+    for a sum since the run started. `wanted` names the field of weather.py that it holds; None is a decoy.
+    """
+
+    discipline: int
+    category: int
+    number: int
+    surface: int
+    level: int
+    statistic: int | None = None
+    wanted: str | None = None
+
+    def has(self, step: int) -> bool:
+        """Say whether a file holds this field at a step: step 0 has nothing that needs a past hour."""
+        return step > 0 or not (self.statistic or self in _NOT_AT_START)
+
+    def start(self, step: int) -> int:
+        """Return the hour at which the interval that ends at `step` starts: `step` itself for a moment."""
+        if self.statistic == _HIGHEST:
+            return step - 1
+        return 0 if self.statistic == _SUM else step
+
+
+_CLOUD = Field(0, 6, 1, surface=1, level=0)
+_NOT_AT_START = (_CLOUD,)
+
+_WIND = (
+    Field(0, 2, 2, 103, 10, wanted="u"),
+    Field(0, 2, 3, 103, 10, wanted="v"),
+)
+_GUST_COMPONENTS = (
+    Field(0, 2, 23, 103, 10, _HIGHEST, wanted="gust_u"),
+    Field(0, 2, 24, 103, 10, _HIGHEST, wanted="gust_v"),
+)
+_TEMPERATURE = Field(0, 0, 0, 103, 2, wanted="temperature")
+_HUMIDITY = Field(0, 1, 1, 103, 2)
+
+FIELDS: dict[str, tuple[Field, ...]] = {
+    "001": (*_WIND, *_GUST_COMPONENTS, _TEMPERATURE, _HUMIDITY),
+    "0025": (
+        Field(0, 3, 1, 101, 0),  # pressure at sea level
+        _TEMPERATURE,
+        _HUMIDITY,
+        *_WIND,
+        Field(0, 2, 1, 103, 10),  # wind speed
+        Field(0, 2, 0, 103, 10),  # wind direction
+        Field(0, 2, 22, 103, 10, _HIGHEST, wanted="gust"),
+        *_GUST_COMPONENTS,
+        _CLOUD,
+        Field(0, 1, 52, 1, 0, _SUM),  # precipitation
+        Field(0, 1, 66, 1, 0, _SUM),  # snow
+        Field(0, 1, 75, 1, 0, _SUM),  # graupel
+        Field(0, 4, 7, 1, 0, _SUM),  # sunshine
+    ),
+}
+"""The messages of package SP1 per step, in the order we write them."""
+
+
+@lru_cache(maxsize=len(FIELDS))
+def parts(grid_name: str) -> dict[str, tuple[int, ...]]:
+    """Return the steps (hours) in each file of a run, by the name it carries: "00H06H", or "06H"."""
+    if grid_name == "001":
+        return {f"{step:02}H": (step,) for step in range(MAX_STEP + 1)}
+    bounds = [(0, 6), *((first, min(first + 5, MAX_STEP)) for first in range(7, MAX_STEP + 1, 6))]
+    return {f"{first:02}H{last:02}H": tuple(range(first, last + 1)) for first, last in bounds}
+
+
+class Writer:
+    """Composes the files of one grid. Reuses its GRIB handles: not for two threads at once."""
+
+    def __init__(self, grid_name: str, sites: tuple[Site, ...], *, full_grid: bool = False) -> None:
+        self.grid = whole_grid(grid_name) if full_grid else cut_around(grid_name, sites)
+        self._model = f"arome_{grid_name}"
+        self._sites = sites
+        self._fields = FIELDS[grid_name]
+        self._masked = self.grid.masked()
+        self._handles = {field: self._template(field) for field in self._fields}
+        # One run is composed file by file; its sites are evaluated once for all of them.
+        self._at_sites = lru_cache(maxsize=8)(self._evaluate_sites)
+
+    def compose(self, weather: Weather, run: datetime, steps: tuple[int, ...]) -> bytes:
+        """Return one file: every message of these steps (hours) of the run."""
+        values = self._values(weather, run.timestamp(), steps)
+        for handle in self._handles.values():
+            eccodes.codes_set(handle, "dataDate", int(f"{run:%Y%m%d}"))
+            eccodes.codes_set(handle, "dataTime", int(f"{run:%H%M}"))
+        return b"".join(self._messages(values, steps))
+
+    def _messages(self, values: dict[str, Floats], steps: tuple[int, ...]) -> Iterator[bytes]:
+        for index, step in enumerate(steps):
+            for field in self._fields:
+                if not field.has(step):
+                    continue
+                handle = self._handles[field]
+                eccodes.codes_set(handle, "forecastTime", field.start(step))
+                if field.statistic:
+                    eccodes.codes_set(handle, "endStep", step)
+                if field.wanted:
+                    eccodes.codes_set_values(handle, values[field.wanted][index].ravel())
+                yield eccodes.codes_get_message(handle)
+
+    def _values(self, weather: Weather, run: float, steps: tuple[int, ...]) -> dict[str, Floats]:
+        """Return every wanted quantity in GRIB's units, shaped (steps, rows, columns)."""
+        times = run + HOUR * np.array(steps, dtype=np.float64)
+        u, v, temperature = weather.background(self.grid.latitudes, self.grid.longitudes, times)
+        fields = {"u": u, "v": v, "gust_u": 1.6 * u, "gust_v": 1.6 * v, "temperature": temperature}
+        for site, at_site in zip(self._sites, self._at_sites(weather, run), strict=True):
+            row, column = self.grid.cell(site)
+            for name, series in at_site.items():
+                fields[name][:, row, column] = series[list(steps)]
+        fields["temperature"] += ZERO_CELSIUS_K
+        fields["gust"] = np.hypot(fields["gust_u"], fields["gust_v"])
+        for field in fields.values():
+            field[:, self._masked] = MISSING
+        return fields
+
+    def _evaluate_sites(self, weather: Weather, run: float) -> list[dict[str, Floats]]:
+        times = run + HOUR * np.arange(MAX_STEP + 1, dtype=np.float64)
+        return [self._evaluate(weather, site, run, times) for site in self._sites]
+
+    def _evaluate(self, weather: Weather, site: Site, run: float, times: Floats) -> dict[str, Floats]:
+        said = weather.forecast(self._model, site, run, times)
+        gust_u, gust_v = components(said.gust, said.direction)
+        return {
+            "u": said.u,
+            "v": said.v,
+            "gust_u": gust_u,
+            "gust_v": gust_v,
+            "temperature": said.temperature,
+        }
+
+    def _template(self, field: Field) -> int:
+        handle: int = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib2")
+        grid = self.grid
+        for key, value in {
+            "tablesVersion": 15,
+            "centre": 84,
+            "subCentre": 0,
+            "typeOfProcessedData": 1,
+            "productDefinitionTemplateNumber": 0 if field.statistic is None else 8,
+            "typeOfGeneratingProcess": 2,
+            "generatingProcessIdentifier": 204,
+            "backgroundProcess": 255,
+            "discipline": field.discipline,
+            "parameterCategory": field.category,
+            "parameterNumber": field.number,
+            "typeOfFirstFixedSurface": field.surface,
+            "scaleFactorOfFirstFixedSurface": 0,
+            "scaledValueOfFirstFixedSurface": field.level,
+            "shapeOfTheEarth": 6,
+            "resolutionAndComponentFlags": 48,
+            "Ni": grid.columns,
+            "Nj": grid.rows,
+            "latitudeOfFirstGridPointInDegrees": float(grid.latitudes[0]),
+            "latitudeOfLastGridPointInDegrees": float(grid.latitudes[-1]),
+            "longitudeOfFirstGridPointInDegrees": float(grid.longitudes[0]) % 360.0,
+            "longitudeOfLastGridPointInDegrees": float(grid.longitudes[-1]) % 360.0,
+            "iDirectionIncrementInDegrees": grid.increment,
+            "jDirectionIncrementInDegrees": grid.increment,
+        }.items():
+            eccodes.codes_set(handle, key, value)
+        if field.statistic is not None:
+            eccodes.codes_set(handle, "typeOfStatisticalProcessing", field.statistic)
+            eccodes.codes_set(handle, "indicatorOfUnitForTimeRange", 1)  # hours
+        # Packing has to be chosen before the values that it is to pack: chosen afterwards, it shifts them.
+        eccodes.codes_set(handle, "missingValue", MISSING)
+        eccodes.codes_set(handle, "packingType", "grid_ccsds")
+        eccodes.codes_set(handle, "bitsPerValue", _BITS)
+        eccodes.codes_set(handle, "bitmapPresent", 1)
+        eccodes.codes_set_values(handle, self._decoy().ravel())
+        return handle
+
+    def _decoy(self) -> Floats:
+        rows = 40.0 + 20.0 * np.sin(np.linspace(0.0, 3.0, self.grid.rows))
+        columns = 10.0 * np.cos(np.linspace(0.0, 5.0, self.grid.columns))
+        return np.where(self._masked, MISSING, rows[:, None] + columns[None, :])

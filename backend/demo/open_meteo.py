@@ -1,0 +1,181 @@
+"""Open-Meteo: when a model's newest run came in (meta.json), and one run of it as JSON (single runs)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from backend.core.records import Site
+from backend.core.units import KMH_PER_MS
+from backend.demo.arome import complete_at, runs
+from backend.demo.faults import ErrorPage
+from backend.demo.grib import MAX_STEP
+from backend.demo.noise import Floats, Integers
+from backend.demo.weather import HOUR
+from backend.demo.world import View, World
+
+DOMAINS = {"meteofrance_arome_france_hd": "001", "meteofrance_arome_france0025": "0025"}
+MODELS = {**DOMAINS, "meteofrance_arome_france": "0025"}
+VARIABLES = {
+    "wind_speed_10m": "km/h",
+    "wind_direction_10m": "°",
+    "wind_gusts_10m": "km/h",
+    "temperature_2m": "°C",
+}
+_INGESTED_AFTER = timedelta(minutes=12)
+
+
+def available_at(grid: str, run: datetime) -> datetime:
+    """Return when Open-Meteo has taken in a run: some minutes after its last file."""
+    return complete_at(grid, run) + _INGESTED_AFTER
+
+
+def meta(grid: str, now: float) -> bytes:
+    """Compose meta.json of one of AROME's grids."""
+    run = max(run for run in runs(now, 2) if available_at(grid, run).timestamp() <= now)
+    available = available_at(grid, run).timestamp()
+    return msgspec.json.encode(
+        {
+            "chunk_time_length": 157,
+            "data_end_time": int(run.timestamp() + MAX_STEP * HOUR),
+            "last_run_availability_time": int(available),
+            "last_run_initialisation_time": int(run.timestamp()),
+            "last_run_modification_time": int(available - 70),
+            "temporal_resolution_seconds": 3600,
+            "update_interval_seconds": 10800,
+        }
+    )
+
+
+def _series(view: View, grid: str, site: Site, run: float, times: Floats) -> dict[str, list[float | None]]:
+    """Return every variable as the service rounds it: winds to 0.1 m/s, null where there is nothing."""
+    said = view.weather.forecast(f"arome_{grid}", site, run, times)
+    steps = np.rint((times - run) / HOUR).astype(np.int64)
+    columns: dict[str, Floats | Integers] = {
+        "wind_speed_10m": np.round(np.round(said.speed / KMH_PER_MS, 1) * KMH_PER_MS, 1),
+        "wind_direction_10m": np.rint(said.direction).astype(np.int64) % 360,
+        "wind_gusts_10m": np.round(np.round(said.gust / KMH_PER_MS, 1) * KMH_PER_MS, 1),
+        "temperature_2m": np.round(said.temperature, 1),
+    }
+    first = {"wind_gusts_10m": 1}
+    return {
+        name: [
+            value if first.get(name, 0) <= step <= MAX_STEP else None
+            for step, value in zip(steps.tolist(), column.tolist(), strict=True)
+        ]
+        for name, column in columns.items()
+    }
+
+
+def _location(view: View, asked: Asked, site: Site) -> dict[str, object]:
+    run = asked.run.timestamp()
+    times = run + HOUR * np.arange(24 * asked.days, dtype=np.float64)
+    stamps = [f"{asked.run + timedelta(hours=hour):%Y-%m-%dT%H:%M}" for hour in range(24 * asked.days)]
+    units: dict[str, str] = {"time": "iso8601"}
+    hourly: dict[str, object] = {"time": stamps}
+    for model in asked.models:
+        series = _series(view, MODELS[model], site, run, times)
+        suffix = f"_{model}" if len(asked.models) > 1 else ""
+        for name in asked.variables:
+            units[name + suffix] = VARIABLES[name]
+            hourly[name + suffix] = series[name]
+    return {
+        "latitude": round(site.latitude, 2),
+        "longitude": round(site.longitude, 2),
+        "generationtime_ms": 0.25,
+        "utc_offset_seconds": 0,
+        "timezone": "GMT",
+        "timezone_abbreviation": "GMT",
+        "elevation": float(site.elevation),
+        "hourly_units": units,
+        "hourly": hourly,
+    }
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A request to the single-runs service, read and checked."""
+
+    run: datetime
+    places: list[tuple[float, float]]
+    variables: list[str]
+    models: list[str]
+    days: int
+
+
+def _read(query: Mapping[str, str]) -> Asked:
+    """Read a request; raise ValueError with the reason that the service would give."""
+    try:
+        asked = Asked(
+            run=datetime.strptime(query["run"], "%Y-%m-%dT%H:%M").replace(tzinfo=UTC),
+            places=list(zip(_floats(query["latitude"]), _floats(query["longitude"]), strict=True)),
+            variables=query["hourly"].split(","),
+            models=query["models"].split(","),
+            days=int(query.get("forecast_days", "7")),
+        )
+    except KeyError as error:
+        raise ValueError(f"Parameter {error} is missing") from error
+    for known, names in ((VARIABLES, asked.variables), (MODELS, asked.models)):
+        for name in names:
+            if name not in known:
+                raise ValueError(f"Cannot initialize from invalid String value {name}")
+    if query.get("wind_speed_unit", "kmh") != "kmh" or query.get("timezone", "GMT") not in {"GMT", "UTC"}:
+        raise ValueError("The stand-in only speaks km/h and GMT")
+    return asked
+
+
+def _floats(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
+
+
+class _OpenMeteo:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def meta(self, request: Request) -> Response:
+        grid = DOMAINS.get(request.path_params["domain"])
+        if grid is None:
+            return Response("Not found", 404, media_type="text/plain")
+        return _json(meta(grid, self._world.view("open_meteo").now))
+
+    async def single_run(self, request: Request) -> Response:
+        view = self._world.view("open_meteo_single_runs")
+        try:
+            asked = _read(request.query_params)
+        except ValueError as error:
+            return _refused(str(error))
+        for model in asked.models:
+            cycle = asked.run.timestamp() % (3 * HOUR) == 0
+            if not cycle or available_at(MODELS[model], asked.run).timestamp() > view.now:
+                return _refused(f"modelRunUnavailable(run: {asked.run:%Y-%m-%dT%H:%MZ}, model: {model})")
+        answers = [_location(view, asked, view.nearest(*place)) for place in asked.places]
+        return _json(msgspec.json.encode(answers if len(answers) > 1 else answers[0]))
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json; charset=utf-8")
+
+
+def _refused(reason: str) -> Response:
+    body = msgspec.json.encode({"error": True, "reason": reason})
+    return Response(body, 400, media_type="application/json; charset=utf-8")
+
+
+def app(world: World) -> Router:
+    """Return the service that says what the newest run is."""
+    return Router([Route("/data/{domain}/static/meta.json", _OpenMeteo(world).meta)])
+
+
+def single_runs_app(world: World) -> Router:
+    """Return the service that answers with one run."""
+    return Router([Route("/v1/forecast", _OpenMeteo(world).single_run)])
+
+
+def error_page() -> ErrorPage:
+    """Return a 200 that says it is an error."""
+    return b'{"error":true,"reason":"The database is busy"}', "application/json"

@@ -1,0 +1,135 @@
+"""The stand-in process as seen from ours: start it, point the settings at it, move its clock, end it.
+
+Nothing here imports what the stand-in imports (ecCodes above all): the service stays free of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+import msgspec
+
+from backend.core.errors import MeteoScoreError
+from backend.demo.world import ACCEPTED_KEYS, SITES_FILE
+
+_ENDS_WITHIN_SECONDS = 5.0
+
+
+class Upstreams:
+    """The stand-in upstreams in a process of their own, for as long as the context lasts."""
+
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        now: datetime | None = None,
+        sites: Path | None = None,
+        full_grid: bool = False,
+        deadline: float = 30.0,
+    ) -> None:
+        """`now` is the simulated time (None: the real one); `deadline` seconds are allowed to start."""
+        self._arguments = ["--seed", str(seed)]
+        if now is not None:
+            self._arguments += ["--now", now.isoformat()]
+        if sites is not None:
+            self._arguments += ["--sites", str(sites.absolute())]
+        if full_grid:
+            self._arguments.append("--full-grid")
+        self._sites = sites or SITES_FILE
+        self._deadline = deadline
+        self._addresses: dict[str, str] = {}
+
+    async def __aenter__(self) -> Self:
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "backend.demo", *self._arguments),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            self._addresses = await self._read_addresses()
+        except BaseException:
+            await self._end()
+            raise
+        self._control = httpx2.AsyncClient(base_url=self._addresses["control"], trust_env=False)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._control.aclose()
+        await self._end()
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        return self._process.pid
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Return the settings that make the service collect from here: `Settings.load(**environment)`."""
+        urls = {name.lower(): url for name, url in self._addresses.items() if name != "control"}
+        spacing = ("meteo_parapente", "winds_mobi", "romma", "balisemeteo")
+        return {
+            **urls,
+            **ACCEPTED_KEYS,
+            **{f"{host}_spacing_seconds": 0.0 for host in spacing},
+            "contact": "demo@example.org",
+            "sites_from": "file",
+            "sites_file": self._sites,
+        }
+
+    async def set_clock(self, now: datetime | None) -> None:
+        """Stop the simulated time at `now` (aware), or let it run with the system's."""
+        await self._put("/clock", {"now": now})
+
+    async def set_faults(self, faults: Mapping[str, str | None]) -> None:
+        """Switch faults on, or off with None, by upstream: {"arome": "hang", "ffvl": None}."""
+        await self._put("/faults", faults)
+
+    async def counts(self) -> dict[str, dict[str, int]]:
+        """Return what each upstream was asked so far: {"arome": {"requests": 3, "bytes": 512}}."""
+        answer = await self._control.get("/counts")
+        answer.raise_for_status()
+        return msgspec.json.decode(answer.content, type=dict[str, dict[str, int]])
+
+    async def _put(self, path: str, content: object) -> None:
+        answer = await self._control.put(path, content=msgspec.json.encode(content))
+        if answer.is_error:
+            raise MeteoScoreError(f"the stand-in upstreams refused {path}: {answer.text}")
+
+    async def _read_addresses(self) -> dict[str, str]:
+        assert self._process.stdout is not None  # noqa: S101 - it was asked for as a pipe
+        try:
+            line = await asyncio.wait_for(self._process.stdout.readline(), self._deadline)
+        except TimeoutError:
+            raise MeteoScoreError(
+                f"the stand-in upstreams did not start within {self._deadline:g} s"
+            ) from None
+        if not line:
+            code = await self._process.wait()
+            raise MeteoScoreError(
+                f"the stand-in upstreams ended with exit code {code} before they were ready"
+            )
+        return msgspec.json.decode(line, type=dict[str, str])
+
+    async def _end(self) -> None:
+        """Close its standard input, which ends it; kill it should it not listen."""
+        assert self._process.stdin is not None  # noqa: S101 - it was asked for as a pipe
+        self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), _ENDS_WITHIN_SECONDS)
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()

@@ -1,0 +1,108 @@
+"""winds.mobi's copy of the FFVL's beacons: epoch seconds, numbers, and zeros where there was nothing."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from backend.demo.beacons import Beacon, Reading, ffvl_beacons, latest, readings
+from backend.demo.faults import ErrorPage
+from backend.demo.ffvl import SECTORS
+from backend.demo.weather import DAY
+from backend.demo.world import View, World
+
+LATENCY = 360  # seconds: it asks the FFVL every five minutes
+_FORGOTTEN = 10 * DAY  # a last value older than this is dropped
+_HIDDEN = 30 * DAY  # and a station silent for longer is not shown
+_HISTORY = 7 * DAY
+
+
+def measure(reading: Reading) -> dict[str, int | float]:
+    """Compose a reading. Its makers write 0 for a wind that is missing."""
+    said: dict[str, int | float] = {
+        "_id": reading.time,
+        "w-dir": 0 if reading.sector is None else SECTORS[reading.sector],
+        "w-avg": float(round(reading.mean or 0.0)),
+        "w-max": float(round(reading.gust or 0.0)),
+    }
+    if reading.temperature is not None:
+        said["temp"] = float(round(reading.temperature))
+    return said
+
+
+def _station(beacon: Beacon, reading: Reading, age: float) -> dict[str, object]:
+    station: dict[str, object] = {
+        "_id": f"ffvl-{beacon.number}",
+        "alt": round(beacon.site.elevation),
+        "loc": {"type": "Point", "coordinates": [beacon.site.longitude, beacon.site.latitude]},
+        "name": beacon.name,
+        "peak": False,
+        "pv-name": "ffvl.fr",
+        "short": beacon.site.name,
+        "status": "green" if age < 3600 else "red",
+        "tz": "Europe/Paris",
+    }
+    return station if age > _FORGOTTEN else {**station, "last": measure(reading)}
+
+
+class _WindsMobi:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        # It keeps the networks that the FFVL re-publishes under their own names only.
+        beacons = (beacon for beacon in ffvl_beacons(world.sites) if beacon.kind == "FFVL")
+        self._beacons = {f"ffvl-{beacon.number}": beacon for beacon in beacons}
+
+    async def stations(self, request: Request) -> Response:
+        asked = request.query_params
+        limit = int(asked.get("limit", "20"))
+        wanted = asked.getlist("ids")
+        if asked.get("provider", "ffvl") != "ffvl":
+            return _json([])
+        shown = [
+            station
+            for station in self._shown(self._world.view("winds_mobi"))
+            if not wanted or station["_id"] in wanted
+        ]
+        return _json(shown[: min(limit, 500)] if limit else shown)
+
+    def _shown(self, view: View) -> list[dict[str, object]]:
+        found = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())
+        return [
+            _station(beacon, reading, age)
+            for beacon, reading in found
+            if reading and (age := view.now - reading.time) < _HIDDEN
+        ]
+
+    async def historic(self, request: Request) -> Response:
+        """Answer with the readings of the last seconds, counted back from the station's last one."""
+        view = self._world.view("winds_mobi")
+        beacon = self._beacons.get(request.path_params["station"])
+        last = latest(view, beacon, view.now - LATENCY) if beacon else None
+        if beacon is None or last is None:
+            return _json({"detail": "Station not found"}, 404)
+        duration = min(int(request.query_params.get("duration", "3600")), int(_HISTORY))
+        return _json(
+            [measure(reading) for reading in readings(view, beacon, last.time - duration, last.time)]
+        )
+
+
+def _json(content: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
+
+
+def app(world: World) -> Router:
+    """Return the upstream."""
+    service = _WindsMobi(world)
+    return Router(
+        [
+            Route("/api/2.3/stations/", service.stations),
+            Route("/api/2.3/stations/{station}/historic/", service.historic),
+        ]
+    )
+
+
+def error_page() -> ErrorPage:
+    """Return a page where JSON should be."""
+    return b"<!DOCTYPE html><html><body>Maintenance</body></html>", "text/html"

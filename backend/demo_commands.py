@@ -1,0 +1,92 @@
+"""`meteo-score demo`: four sources, many days and a page to look at, without network or keys."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from backend.core.clock import utc_now
+from backend.core.config import Settings
+from backend.core.logs import configure_logging
+from backend.demo.backfill import SteppedClock, backfill, slots
+from backend.demo.process import Upstreams
+from backend.main import Service, create_app
+from backend.scheduler.config import SchedulerConfig
+from backend.storage.runs import JobRun
+
+console = Console()
+
+
+def demo(
+    days: Annotated[int, typer.Option(min=1, max=60, help="How many days to live through.")] = 30,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Throw the store of an earlier demo away.")] = False,
+    serve: Annotated[bool, typer.Option(help="Serve the page and the API afterwards.")] = True,
+    port: Annotated[int, typer.Option(help="Port to serve on.")] = 8000,
+    seed: Annotated[int, typer.Option(help="Seed of the weather.")] = 1,
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps its store.")] = Path(".demo"),
+) -> None:
+    """Start stand-in upstreams, collect from them day by day, and serve what came.
+
+    An earlier demo is resumed at its first unfinished slot, unless --fresh.
+    """
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    asyncio.run(_demo(days, serve, port, seed, folder))
+
+
+async def _demo(days: int, serve: bool, port: int, seed: int, folder: Path) -> None:
+    clock = SteppedClock()
+    async with Upstreams(seed=seed) as upstreams:
+        settings = Settings.load(
+            **upstreams.environment,
+            database_url=f"sqlite:///{folder / 'demo.sqlite3'}",
+            data_dir=folder,
+            keep_payloads_days=0,
+            port=port,
+            log_level="WARNING",
+        )
+        configure_logging(settings)
+        # A throw-away store need not survive a power cut; a run of the demo's is over in a second.
+        service = Service.make(settings, SchedulerConfig.load(), clock, durable=False)
+        await asyncio.to_thread(service.database.migrate)
+        await _backfill(service, upstreams, clock, days)
+        if not serve:
+            await service.close()
+            return
+        console.print(f"\n[bold]http://127.0.0.1:{port}/[/] (Ctrl-C ends it); the API is described at /docs")
+        server = uvicorn.Server(uvicorn.Config(create_app(service), port=port, log_config=None))
+        await server.serve()
+
+
+async def _backfill(service: Service, upstreams: Upstreams, clock: SteppedClock, days: int) -> None:
+    now = utc_now()
+    count = sum(
+        1
+        for slot, _ in slots(service.config, now.replace(year=now.year - 1), now)
+        if (now - slot).days < days
+    )
+    statuses: Counter[str] = Counter()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("collecting", total=count)
+
+        def on_slot(slot: datetime, run: JobRun | None) -> None:
+            statuses[run.status if run else "done before"] += 1
+            bar.update(task, advance=1, description=f"{slot:%Y-%m-%d %H:%M}")
+
+        await backfill(service.runner, upstreams, clock, days, on_slot)
+    table = Table("Runs", "Status", title=f"{days} days of four sources")
+    for status, number in statuses.most_common():
+        table.add_row(str(number), status)
+    console.print(table)

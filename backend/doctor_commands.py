@@ -1,0 +1,135 @@
+"""`meteo-score doctor`: is everything in place, and if not, what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from backend.collectors.base import Source, collect
+from backend.console import AsJson, opened, print_json, quiet_on_a_terminal, run_to_the_end
+from backend.core.errors import StoreUnavailable
+from backend.core.records import Site, Wanted
+from backend.main import Service
+from backend.scheduler.config import JOBS, OBSERVATIONS, JobId
+from backend.storage.address import shown
+
+SILENT_AFTER = timedelta(days=1)
+CLOCK_TOLERANCE = timedelta(minutes=10)
+
+
+class Finding(NamedTuple):
+    """One thing looked at; `ok` is None where there is nothing to judge."""
+
+    what: str
+    ok: bool | None
+    says: str
+
+
+def doctor(context: typer.Context, as_json: AsJson = False) -> None:
+    """Look at settings, store, clock, sources, sites and stations. Exit 1 if something needs mending."""
+    quiet_on_a_terminal(opened(context).settings)
+    service = opened(context).service()
+    findings = run_to_the_end(_examine(service))
+    if as_json:
+        print_json([finding._asdict() for finding in findings])
+    else:
+        table = Table("", "What", "Finding")
+        marks = {True: "[green]ok[/]", False: "[bold red]mend[/]", None: "[dim]–[/]"}
+        for finding in findings:
+            table.add_row(marks[finding.ok], finding.what, finding.says)
+        Console().print(table)
+    raise typer.Exit(1 if any(finding.ok is False for finding in findings) else 0)
+
+
+async def _examine(service: Service) -> list[Finding]:
+    findings = [_settings(service)]
+    try:
+        await asyncio.to_thread(service.database.migrate)
+        sites = await asyncio.to_thread(service.runner.sites)
+    except StoreUnavailable as error:
+        return [*findings, Finding("store", False, str(error))]
+    findings.append(Finding("store", True, shown(service.database.engine.url)))
+    findings.append(await _clock(service))
+    findings += [
+        await _source(service, job, source, sites) for job in JOBS for source in service.sources.of(job)
+    ]
+    findings += _sites(sites)
+    findings += await _stations(service, sites)
+    await service.close()
+    return findings
+
+
+def _settings(service: Service) -> Finding:
+    schedule = ", ".join(f"{job} at {service.config.crontab(job)!r}" for job in JOBS)
+    state = "" if service.config.scheduler_enabled else "; switched off by SCHEDULER_ENABLED"
+    return Finding("settings", True, f"{schedule} (UTC){state}")
+
+
+async def _clock(service: Service) -> Finding:
+    """Compare the clock with the newest data kept: data from the future mean a clock that is slow."""
+    now = service.clock()
+    newest = await asyncio.to_thread(service.ledger.newest_data)
+    ahead = {source: time for source, time in newest.items() if time > now + CLOCK_TOLERANCE}
+    if ahead:
+        source, time = max(ahead.items(), key=lambda item: item[1])
+        return Finding(
+            "clock", False, f"it is {now:%H:%M} UTC here, but {source} has data of {time:%F %H:%M}"
+        )
+    return Finding("clock", True, f"{now:%Y-%m-%d %H:%M:%S} UTC")
+
+
+async def _source(service: Service, job: JobId, source: Source[Any], sites: tuple[Site, ...]) -> Finding:
+    """Ask a source for its index: nothing is wanted, so that nothing more is fetched or stored."""
+    if source.disabled is not None:
+        return Finding(source.name, None, f"disabled: {source.disabled}")
+    now = service.clock()
+    wanted = Wanted(now=now, since=now - service.config.lookback(job))
+    if job == OBSERVATIONS:
+        wanted = _one_station(wanted, source.name, sites)
+    answered, failures = [], []
+    async for batch in collect(source, wanted, service.client):
+        failures += [f"{failure.route}: {failure.reason}" for failure in batch.failures]
+        if batch.newest is not None or batch.records:
+            answered.append(batch)
+    if not answered:
+        return Finding(source.name, False if failures else None, "; ".join(failures) or "nothing to ask")
+    newest = max((batch.newest for batch in answered if batch.newest), default=None)
+    age = "" if newest is None else f", newest data of {newest:%Y-%m-%d %H:%M} UTC"
+    says = f"answers by {answered[-1].route}{age}"
+    return Finding(source.name, not failures, "; ".join([says, *failures]))
+
+
+def _one_station(wanted: Wanted, network: str, sites: tuple[Site, ...]) -> Wanted:
+    """Want one station, with no gap: a network that has no feed of all can only be asked about some."""
+    for site in sites:
+        for station in site.stations:
+            if station.startswith(f"{network}:"):
+                one = replace(site, stations=(station,))
+                return replace(wanted, sites=(one,), caught_up={station: wanted.now})
+    return wanted
+
+
+def _sites(sites: tuple[Site, ...]) -> list[Finding]:
+    without = [site.id for site in sites if not site.stations]
+    findings = [Finding("sites", bool(sites), f"{len(sites)} configured")]
+    if without:
+        findings.append(Finding("sites without a station", None, ", ".join(without)))
+    return findings
+
+
+async def _stations(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
+    now = service.clock()
+    mapped = sorted({station for site in sites for station in site.stations})
+    silent = await asyncio.to_thread(service.reading.silent_stations, mapped, now, SILENT_AFTER)
+    if not silent:
+        return [Finding("stations", True, "none mapped to a site has been silent for a day")]
+    says = [
+        f"{code} ({f'since {last:%Y-%m-%d}' if last else 'never heard'})" for code, last in silent.items()
+    ]
+    return [Finding("stations silent for a day", False, ", ".join(says))]

@@ -1,0 +1,205 @@
+"""Where the objects meet: the service, and the application that serves it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Self
+
+import stamina
+import structlog
+from fastapi import FastAPI
+
+from backend import __version__
+from backend.api.problems import install_problem_handlers
+from backend.api.routes import ROUTERS
+from backend.collectors import forecast_sources, observation_sources
+from backend.collectors.archive import PayloadArchive
+from backend.collectors.base import Channel
+from backend.collectors.http import HttpClient
+from backend.collectors.worker import Worker
+from backend.core.clock import Clock, utc_now
+from backend.core.config import Settings
+from backend.core.errors import ConfigError, StoreUnavailable
+from backend.core.logs import configure_logging
+from backend.core.records import Site
+from backend.core.sites import active, load_sites
+from backend.scheduler.config import SchedulerConfig
+from backend.scheduler.runner import Runner, Sources
+from backend.scheduler.scheduler import start_scheduler, stop_scheduler
+from backend.storage.database import Database
+from backend.storage.ledger import Ledger
+from backend.storage.reading import Reading
+from backend.storage.store import Store
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """Everything that the application and the command line work with, made once per process."""
+
+    settings: Settings
+    config: SchedulerConfig
+    clock: Clock
+    database: Database
+    store: Store
+    ledger: Ledger
+    reading: Reading
+    sources: Sources
+    archive: PayloadArchive
+    runner: Runner
+    worker: Worker
+    client: HttpClient
+    unready: list[str] = field(default_factory=list)  # why the store is not there yet; empty once it is
+
+    @classmethod
+    def make(
+        cls,
+        settings: Settings | None = None,
+        config: SchedulerConfig | None = None,
+        clock: Clock = utc_now,
+        *,
+        durable: bool = True,
+    ) -> Self:
+        """Put the objects together; nothing is opened yet. Raises ConfigError."""
+        settings = settings or Settings.load()
+        config = config or SchedulerConfig.load()
+        database = Database(settings.database_url, durable=durable)
+        worker = Worker()
+        client = HttpClient.from_settings(settings, clock)
+        archive = PayloadArchive(settings.data_dir / "payloads", settings.keep_payloads_days)
+
+        def channel_for(run_id: int, source: str) -> Channel:
+            counted = client.counted()
+            return Channel(archive.keeping(counted, run_id, source), counted)
+
+        sources = Sources(
+            forecasts=forecast_sources(settings, worker),
+            observations=observation_sources(settings),
+            channel_for=channel_for,
+        )
+        store = Store(database)
+        ledger = Ledger(database, lease=config.lease_seconds)
+
+        def sites() -> tuple[Site, ...]:
+            if settings.sites_from == "file":
+                store.save_sites(load_sites(settings.sites_file))
+            return active(store.sites(), clock())
+
+        def housekeeping(now: datetime) -> None:
+            archive.prune(now)
+
+        runner = Runner(
+            store=store,
+            ledger=ledger,
+            sources=sources,
+            config=config,
+            sites=sites,
+            clock=clock,
+            after_run=housekeeping,
+        )
+        return cls(
+            settings=settings,
+            config=config,
+            clock=clock,
+            database=database,
+            store=store,
+            ledger=ledger,
+            reading=Reading(database),
+            sources=sources,
+            archive=archive,
+            runner=runner,
+            worker=worker,
+            client=client,
+        )
+
+    def sites(self) -> tuple[Site, ...]:
+        """Return the sites as they are configured just now; raise ConfigError, or StoreUnavailable."""
+        from_file = self.settings.sites_from == "file"
+        return active(load_sites(self.settings.sites_file) if from_file else self.store.sites(), self.clock())
+
+    def check(self) -> None:
+        """Raise ConfigError where the service could never run: an unusable sites file or database.
+
+        A database that does not answer just now is no reason to refuse: the service waits for it.
+        """
+        if self.settings.sites_from == "file":
+            load_sites(self.settings.sites_file)
+        with suppress(StoreUnavailable):
+            self.database.migrate()
+
+    async def open_store(self) -> None:
+        """Migrate the database, waiting for it as long as it takes."""
+        self.unready[:] = ["the store has not been opened yet"]
+
+        def unavailable(error: Exception) -> bool:
+            if isinstance(error, StoreUnavailable):
+                log.warning("waiting for the store", reason=str(error))
+                self.unready[:] = [str(error)]
+            return isinstance(error, StoreUnavailable)
+
+        async for attempt in stamina.retry_context(
+            on=unavailable, attempts=None, timeout=None, wait_initial=0.5, wait_max=15.0
+        ):
+            with attempt:
+                await asyncio.to_thread(self.database.migrate)
+        self.unready.clear()
+
+    async def close(self) -> None:
+        """Let go of everything that make() put together."""
+        self.worker.close()
+        await self.client.aclose()
+        await asyncio.to_thread(self.database.close)
+
+
+def create_app(service: Service | None = None) -> FastAPI:
+    """Return the application: the API, the status page and, unless switched off, the schedule.
+
+    Raises ConfigError for settings, a sites file or a database that can never be used.
+    """
+    if service is None:
+        service = Service.make()
+        configure_logging(service.settings)
+    service.check()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        start = asyncio.create_task(_bring_up(service))
+        try:
+            yield
+        finally:
+            start.cancel()
+            await asyncio.wait([start])
+            await stop_scheduler()
+            await service.runner.drain(service.config.shutdown_grace_seconds)
+            await service.close()
+
+    app = FastAPI(
+        title="MétéoScore",
+        version=__version__,
+        summary="Which forecast deserves a pilot's trust, at this site, this far ahead?",
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    install_problem_handlers(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app
+
+
+async def _bring_up(service: Service) -> None:
+    """Open the store and start the schedule, without holding up the first answer of the API."""
+    try:
+        await service.open_store()
+    except ConfigError as error:
+        service.unready[:] = [str(error)]
+        log.exception("the store cannot be used", reason=str(error))
+        return
+    if service.config.scheduler_enabled:
+        await start_scheduler(service.runner)
+    else:
+        log.info("scheduler off: SCHEDULER_ENABLED is false")

@@ -1,0 +1,82 @@
+"""Making up for slots that nobody ran: at start and every minute, by the ledger and not by APScheduler.
+
+The newest such slot is run; older ones get a `missed` row with the reason, because a collection looks
+back by itself and one run brings what several would have. Nothing is made up for from before the
+schedule was first seen or last changed, nor from a pause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import structlog
+
+from backend.core.errors import StoreUnavailable
+from backend.scheduler.config import JOBS, JobId
+from backend.scheduler.runner import Runner
+from backend.storage.ledger import JobBusy
+from backend.storage.runs import Pause
+
+log = structlog.get_logger()
+
+INTERVAL_SECONDS = 60.0
+
+TICK_ALLOWANCE = timedelta(seconds=30)
+"""How long a slot is left to the schedule itself before it counts as one that nobody ran."""
+
+
+class CatchUp:
+    """The loop beside the schedule. `once()` is one look at one job."""
+
+    def __init__(self, runner: Runner, *, interval: float = INTERVAL_SECONDS) -> None:
+        self.runner = runner
+        self.interval = interval
+
+    async def forever(self) -> None:
+        """Look after every job, now and then every `interval` seconds, until cancelled."""
+        while True:
+            for job in JOBS:
+                try:
+                    await self.once(job)
+                except JobBusy as busy:
+                    log.debug("catch-up has to wait", job=job, reason=str(busy))
+                except StoreUnavailable as error:
+                    log.warning("catch-up has to wait", job=job, reason=str(error))
+            await asyncio.sleep(self.interval)
+
+    async def once(self, job: JobId) -> int | None:
+        """Begin the run that one job lacks, if any, and note the missed ones; return its id.
+
+        Raises JobBusy while a run of the job is under way, StoreUnavailable without the store.
+        """
+        slot, missed = await asyncio.to_thread(self._due, job, self.runner.clock())
+        if missed:
+            reason = "nobody ran it in time; a later run looks back in its place"
+            await asyncio.to_thread(self.runner.ledger.note_missed, job, missed, reason)
+        if slot is None:
+            return None
+        started = await self.runner.start(job, "catch_up", slot)
+        return None if started is None else started[0]
+
+    def _due(self, job: JobId, now: datetime) -> tuple[datetime | None, list[datetime]]:
+        """Return the slot to run now, and the older ones that will never be."""
+        config, ledger = self.runner.config, self.runner.ledger
+        window = timedelta(hours=config.catchup_window_hours)
+        since = ledger.note_schedule(job, config.crontab(job), now)
+        pauses = ledger.pauses(job, now - window)
+        if any(pause.end is None for pause in pauses):
+            return None, []
+        ledger.reap(job, now)
+        if not ledger.runs(job=job, limit=1):
+            return config.latest_slot(job, now), []  # a first start on an empty store
+        done, again = ledger.open_slots(job, now - window)
+        expected = config.slots(job, max(since, now - window), now - TICK_ALLOWANCE)
+        lacking = {slot for slot in expected if slot not in done and not _paused(slot, pauses)}
+        newest = max(lacking | again | done, default=None)
+        slot = newest if newest not in done else max(again, default=None)
+        return slot, sorted(lacking - {slot})
+
+
+def _paused(slot: datetime, pauses: tuple[Pause, ...]) -> bool:
+    return any(pause.start <= slot and (pause.end is None or slot <= pause.end) for pause in pauses)

@@ -1,0 +1,101 @@
+"""When to collect, and how runs are kept apart: the schedule configuration, from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+from apscheduler.triggers.cron import CronTrigger
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from backend.core.config import Boolean, EnvironmentSettings, Integers
+
+JobId = Literal["collect_forecasts", "collect_observations"]
+
+FORECASTS: JobId = "collect_forecasts"
+OBSERVATIONS: JobId = "collect_observations"
+JOBS: tuple[JobId, ...] = (FORECASTS, OBSERVATIONS)
+JOB_NAMES: dict[JobId, str] = {
+    FORECASTS: "Collect forecasts",
+    OBSERVATIONS: "Collect observations",
+}
+
+MISFIRE_GRACE_SECONDS = 1800
+
+
+def _hours(hours: tuple[int, ...]) -> tuple[int, ...]:
+    if any(hour > 23 for hour in hours) or len(set(hours)) != len(hours):
+        raise ValueError("must be different hours from 0 to 23, separated by commas")
+    return tuple(sorted(hours))
+
+
+def _crontab(line: str) -> str:
+    fields = line.split()
+    if len(fields) != 5:
+        raise ValueError("must be a crontab line of five fields: minute hour day month weekday")
+    if any(character.isdigit() for character in fields[4]):
+        raise ValueError("must name weekdays (mon, tue, …): programs disagree on what their numbers mean")
+    try:
+        CronTrigger.from_crontab(line, timezone=UTC)
+    except ValueError as error:
+        raise ValueError(f"is no crontab line: {error}") from error
+    return " ".join(fields)
+
+
+def _unset_if_blank(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Hours = Annotated[Integers, AfterValidator(_hours)]
+Crontab = Annotated[Annotated[str, AfterValidator(_crontab)] | None, BeforeValidator(_unset_if_blank)]
+
+
+class SchedulerConfig(EnvironmentSettings):
+    """The schedule, in UTC, and the times by which runs are bounded."""
+
+    scheduler_enabled: Boolean = True
+    scheduler_forecast_hours: Hours = (0, 6, 12, 18)
+    scheduler_observation_hours: Hours = (8, 10, 12, 14, 16, 18)
+    scheduler_forecast_cron: Crontab = None
+    scheduler_observation_cron: Crontab = None
+
+    forecast_lookback_hours: Annotated[int, Field(ge=1, le=360)] = 36
+    observation_lookback_hours: Annotated[int, Field(ge=1, le=168)] = 72
+    catchup_window_hours: Annotated[int, Field(ge=1, le=720)] = 48
+    lease_seconds: Annotated[float, Field(gt=0, le=3600)] = 60
+    run_deadline_seconds: Annotated[float, Field(gt=0, le=86400)] = 5400
+    shutdown_grace_seconds: Annotated[float, Field(ge=0, le=3600)] = 30
+
+    def crontab(self, job: JobId) -> str:
+        """Return the schedule of a job as one crontab line in UTC: a cron line given wins over hours."""
+        line, hours = {
+            FORECASTS: (self.scheduler_forecast_cron, self.scheduler_forecast_hours),
+            OBSERVATIONS: (self.scheduler_observation_cron, self.scheduler_observation_hours),
+        }[job]
+        return line or f"0 {','.join(map(str, hours))} * * *"
+
+    def trigger(self, job: JobId) -> CronTrigger:
+        """Return the trigger of a job, in UTC and without jitter."""
+        return CronTrigger.from_crontab(self.crontab(job), timezone=UTC)
+
+    def slots(self, job: JobId, start: datetime, end: datetime) -> Iterator[datetime]:
+        """Yield the scheduled times of a job after `start` and up to `end`, the same in every process."""
+        trigger = self.trigger(job)
+        slot = trigger.get_next_fire_time(None, start + timedelta(microseconds=1))
+        while slot is not None and slot <= end:
+            yield slot.astimezone(UTC)
+            slot = trigger.get_next_fire_time(slot, slot)
+
+    def latest_slot(self, job: JobId, now: datetime) -> datetime | None:
+        """Return the last scheduled time of a job up to `now`; None where a year holds none."""
+        for days in (1, 8, 32, 366):
+            slots = list(self.slots(job, now - timedelta(days=days), now))
+            if slots:
+                return slots[-1]
+        return None
+
+    def lookback(self, job: JobId) -> timedelta:
+        """Return how far back a collection looks for what is missing."""
+        hours = {FORECASTS: self.forecast_lookback_hours, OBSERVATIONS: self.observation_lookback_hours}
+        return timedelta(hours=hours[job])

@@ -1,0 +1,276 @@
+"""The two jobs: collect everything, return it, store nothing. Storing is the caller's (runner.py).
+
+Sources run side by side. What one of them meets, failures and bugs included, stays its own: it is
+written into that source's outcome and never stops another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import structlog
+
+from backend.collectors import forecast_sources, observation_sources
+from backend.collectors.base import B, Channel, Source, collect
+from backend.collectors.http import HttpClient
+from backend.collectors.worker import Worker
+from backend.core.clock import Clock, utc_now
+from backend.core.config import Settings
+from backend.core.records import (
+    Failure,
+    Forecast,
+    ForecastBatch,
+    Observation,
+    ObservationBatch,
+    RunStatus,
+    Site,
+    SourceStatus,
+    Wanted,
+)
+from backend.core.sites import active, load_sites
+from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId, SchedulerConfig
+from backend.storage.runs import SourceRun
+
+log = structlog.get_logger()
+
+R = TypeVar("R", Forecast, Observation)
+ChannelFor = Callable[[str], Channel]
+"""Gives each source, by its name, its way to the network."""
+
+
+@dataclass
+class Tally:
+    """What one source has brought so far; `outcome()` sums it up at any moment, cut short or not."""
+
+    source: str
+    began: float = field(default_factory=time.monotonic)
+    collected: int = 0
+    new: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+    newest: datetime | None = None
+    channel: Channel | None = None
+    ended: SourceRun | None = None
+
+    def add(self, batch: ForecastBatch | ObservationBatch, wanted: Wanted) -> None:
+        """Count a batch. A reading no later than the newest one kept is collected, but it is not new."""
+        self.collected += len(batch.records)
+        if isinstance(batch, ForecastBatch):
+            self.new += len(batch.records)
+        else:
+            self.new += sum(_is_new(record, wanted) for record in batch.records)
+        self.rejected.update(value.reason.partition(":")[0] for value in batch.rejected)
+        self.failures.extend(batch.failures)
+        if batch.newest is not None:
+            self.newest = max(batch.newest, self.newest or batch.newest)
+
+    def outcome(self, status: SourceStatus, reason: str = "") -> SourceRun:
+        """Return what the ledger keeps of this source's part of a run."""
+        return SourceRun(
+            source=self.source,
+            status=status,
+            reason=reason,
+            collected=self.collected,
+            rejected=self.rejected.total(),
+            rejected_reasons=dict(self.rejected),
+            failures=tuple(self.failures),
+            failed=len(self.failures),
+            requests=self.channel.meter.requests if self.channel else 0,
+            bytes=self.channel.meter.bytes if self.channel else 0,
+            duration=time.monotonic() - self.began,
+            newest=self.newest,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection(Generic[R]):
+    """What a job returns: all records (none where they were delivered), and an outcome per source."""
+
+    job: JobId
+    records: tuple[R, ...]
+    outcomes: tuple[SourceRun, ...]
+
+    @property
+    def status(self) -> RunStatus:
+        """Return the status of the whole: computed from the sources, never set."""
+        return run_status(self.outcomes)
+
+
+async def collect_all_forecasts(
+    sites: Sequence[Site] | None = None,
+    wanted: Wanted | None = None,
+    deliver: Callable[[ForecastBatch], Awaitable[None]] | None = None,
+    *,
+    sources: Sequence[Source[ForecastBatch]] | None = None,
+    channel_for: ChannelFor | None = None,
+    tallies: dict[str, Tally] | None = None,
+    settings: Settings | None = None,
+    clock: Clock = utc_now,
+) -> Collection[Forecast]:
+    """Collect what every forecast source has and `wanted` lacks; return it, and store nothing.
+
+    Called bare it takes the configured sites and everything within the lookback, and returns all
+    records. With `deliver`, each complete batch is handed over at once and the records are not kept.
+    `tallies` is filled as the collection goes, for a caller that may have to cut it short.
+    Raises ConfigError for settings or a sites file that cannot be used; sources' failures are outcomes.
+    """
+    async with AsyncExitStack() as stack:
+        settings = settings or Settings.load()
+        if sources is None:
+            sources = forecast_sources(settings, _own_worker(stack))
+        if channel_for is None:
+            channel_for = await _own_client(stack, settings, clock)
+        wanted = wanted or _everything(FORECASTS, sites, settings, clock)
+        records: list[Forecast] = []
+
+        async def keep(batch: ForecastBatch) -> None:
+            records.extend(batch.records)
+
+        outcomes = await _collect_all(sources, wanted, channel_for, deliver or keep, _given(tallies))
+        return Collection(job=FORECASTS, records=tuple(records), outcomes=outcomes)
+
+
+async def collect_all_observations(
+    sites: Sequence[Site] | None = None,
+    wanted: Wanted | None = None,
+    deliver: Callable[[ObservationBatch], Awaitable[None]] | None = None,
+    *,
+    sources: Sequence[Source[ObservationBatch]] | None = None,
+    channel_for: ChannelFor | None = None,
+    tallies: dict[str, Tally] | None = None,
+    settings: Settings | None = None,
+    clock: Clock = utc_now,
+) -> Collection[Observation]:
+    """Collect what every network of beacons measured; the rest is as for `collect_all_forecasts`."""
+    async with AsyncExitStack() as stack:
+        settings = settings or Settings.load()
+        if sources is None:
+            sources = observation_sources(settings)
+        if channel_for is None:
+            channel_for = await _own_client(stack, settings, clock)
+        wanted = wanted or _everything(OBSERVATIONS, sites, settings, clock)
+        records: list[Observation] = []
+
+        async def keep(batch: ObservationBatch) -> None:
+            records.extend(batch.records)
+
+        outcomes = await _collect_all(sources, wanted, channel_for, deliver or keep, _given(tallies))
+        return Collection(job=OBSERVATIONS, records=tuple(records), outcomes=outcomes)
+
+
+def source_status(tally: Tally, source: Source[B], now: datetime) -> tuple[SourceStatus, str]:
+    """Return the status of a source that ran to its end, and the reason where it is not plain success."""
+    if tally.failures:
+        reason = tally.failures[0].reason
+        return ("partial", reason) if tally.collected else ("failed", reason)
+    if tally.rejected and not tally.collected:
+        return "failed", f"every value was rejected: {', '.join(tally.rejected)}"
+    if tally.newest is not None and now - tally.newest > source.max_age:
+        age = (now - tally.newest).total_seconds() / 3600
+        limit = source.max_age.total_seconds() / 3600
+        return "stale", f"its newest data are {age:.1f} h old, and {limit:.1f} h is the most for its cadence"
+    return ("success", "") if tally.new else ("nothing_new", "")
+
+
+def run_status(outcomes: Sequence[SourceRun]) -> RunStatus:
+    """Return the status of a run: `success` only where every enabled source is well and one brought news."""
+    statuses = {outcome.status for outcome in outcomes if outcome.status != "disabled"}
+    if statuses and statuses <= {"success", "nothing_new"}:
+        return "success" if "success" in statuses else "nothing_new"
+    something_failed = not statuses or "failed" in statuses
+    if something_failed and not any(outcome.collected for outcome in outcomes):
+        return "failed"
+    return "partial"
+
+
+async def _collect_all(
+    sources: Sequence[Source[B]],
+    wanted: Wanted,
+    channel_for: ChannelFor,
+    deliver: Callable[[B], Awaitable[None]],
+    tallies: dict[str, Tally],
+) -> tuple[SourceRun, ...]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(_collect_one(source, wanted, channel_for, deliver, tallies))
+            for source in sources
+        ]
+    return tuple(task.result() for task in tasks)
+
+
+async def _collect_one(
+    source: Source[B],
+    wanted: Wanted,
+    channel_for: ChannelFor,
+    deliver: Callable[[B], Awaitable[None]],
+    tallies: dict[str, Tally],
+) -> SourceRun:
+    tally = tallies.setdefault(source.name, Tally(source.name))
+    if source.disabled is not None:
+        log.info("source disabled", source=source.name, reason=source.disabled)
+        tally.ended = tally.outcome("disabled", source.disabled)
+        return tally.ended
+    tally.channel = channel = channel_for(source.name)
+    structlog.contextvars.bind_contextvars(source=source.name)  # this task's own
+    try:
+        async for batch in collect(source, wanted, channel.fetch):
+            tally.add(batch, wanted)
+            await deliver(batch)
+    except Exception as error:
+        # One of the project's two: whatever a source does, bugs included, the others go on.
+        log.exception("source broke")
+        reason = f"{type(error).__name__}: {error}"
+        tally.failures.append(Failure(route="", url="", reason=reason, error=type(error).__name__))
+    status, reason = source_status(tally, source, wanted.now)
+    outcome = tally.ended = tally.outcome(status, reason)
+    log.info(
+        "source done",
+        status=status,
+        reason=reason,
+        collected=outcome.collected,
+        rejected=outcome.rejected,
+        failed=outcome.failed,
+        requests=outcome.requests,
+        bytes=outcome.bytes,
+        seconds=round(outcome.duration, 3),
+    )
+    return outcome
+
+
+def _is_new(record: Observation, wanted: Wanted) -> bool:
+    newest = wanted.newest.get(record.station)
+    return newest is None or record.time > newest
+
+
+def _given(tallies: dict[str, Tally] | None) -> dict[str, Tally]:
+    return {} if tallies is None else tallies
+
+
+def _own_worker(stack: AsyncExitStack) -> Worker:
+    worker = Worker()
+    stack.callback(worker.close)
+    return worker
+
+
+async def _own_client(stack: AsyncExitStack, settings: Settings, clock: Clock) -> ChannelFor:
+    client = await stack.enter_async_context(HttpClient.from_settings(settings, clock))
+
+    def channel_for(_source: str) -> Channel:
+        counted = client.counted()
+        return Channel(counted, counted)
+
+    return channel_for
+
+
+def _everything(job: JobId, sites: Sequence[Site] | None, settings: Settings, clock: Clock) -> Wanted:
+    now = clock()
+    if sites is None:
+        sites = active(load_sites(settings.sites_file), now)
+    return Wanted(now=now, since=now - SchedulerConfig.load().lookback(job), sites=tuple(sites))

@@ -1,0 +1,333 @@
+"""The caller of the jobs: claims a slot, collects, stores, and writes down how it ended.
+
+The schedule, the catch-up, the API and the command line all come through here. One run is: claim the
+row, ask the store what is missing, hand each batch to a writer as it comes, compute the status, finish.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import stamina
+import structlog
+
+from backend.collectors.base import Channel, Source
+from backend.core.clock import Clock, utc_now
+from backend.core.errors import ConfigError, StoreUnavailable
+from backend.core.records import Batch, ForecastBatch, ObservationBatch, RunStatus, Site, Wanted
+from backend.scheduler.config import FORECASTS, JobId, SchedulerConfig
+from backend.scheduler.jobs import (
+    Tally,
+    collect_all_forecasts,
+    collect_all_observations,
+    run_status,
+)
+from backend.storage.ledger import JobBusy, LeaseLost, Ledger
+from backend.storage.runs import Claim, JobRun, SourceRun
+from backend.storage.store import Store
+
+log = structlog.get_logger()
+
+OnBatch = Callable[[Batch], None]
+"""Called with each batch as it is handed over, before it is stored: a progress bar's view."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Everything there is to collect, and each source's way to the network for a given run."""
+
+    forecasts: Sequence[Source[ForecastBatch]]
+    observations: Sequence[Source[ObservationBatch]]
+    channel_for: Callable[[int, str], Channel]
+
+    def of(self, job: JobId) -> Sequence[Source[Any]]:
+        """Return the sources of a job."""
+        return self.forecasts if job == FORECASTS else self.observations
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which sources and sites a run by hand is limited to; None is all."""
+
+    sources: Collection[str] | None = None
+    sites: Collection[str] | None = None
+
+
+EVERYTHING = Selection()
+
+
+class Runner:
+    """Runs jobs in this process, one run of a job at a time across all processes."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        ledger: Ledger,
+        sources: Sources,
+        config: SchedulerConfig,
+        sites: Callable[[], tuple[Site, ...]],
+        clock: Clock = utc_now,
+        after_run: Callable[[datetime], None] | None = None,
+    ) -> None:
+        """`sites` is asked before every run, so that a site added later is collected without a restart;
+        what it returns must be in the store.
+
+        `after_run` is called from a thread after each run, for housekeeping.
+        """
+        self.store = store
+        self.ledger = ledger
+        self.sources = sources
+        self.config = config
+        self.clock = clock
+        self.sites = sites
+        self._after_run = after_run
+        self._tasks: set[asyncio.Task[JobRun]] = set()
+
+    async def start(
+        self,
+        job: JobId,
+        trigger: str,
+        slot: datetime | None = None,
+        selection: Selection = EVERYTHING,
+        on_batch: OnBatch | None = None,
+    ) -> tuple[int, asyncio.Task[JobRun]] | None:
+        """Claim a run and let it go on in the background; return its id and its task.
+
+        None where the slot has been dealt with already. Raises JobBusy with the id of the run under way.
+        """
+        claim = await asyncio.to_thread(self.ledger.claim, job, trigger, self.clock(), slot)
+        if claim is None:
+            return None
+        task = asyncio.create_task(self._run(claim, job, trigger, slot, selection, on_batch))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return claim.run_id, task
+
+    async def run(
+        self,
+        job: JobId,
+        trigger: str,
+        slot: datetime | None = None,
+        selection: Selection = EVERYTHING,
+        on_batch: OnBatch | None = None,
+    ) -> JobRun | None:
+        """Claim a run and see it through; return it as the ledger has it, or None as for `start`."""
+        started = await self.start(job, trigger, slot, selection, on_batch)
+        return None if started is None else await started[1]
+
+    async def tick(self, job: JobId) -> None:
+        """Begin the slot that is due now: what APScheduler fires. The work itself is not waited for."""
+        now = self.clock()
+        slot = self.config.latest_slot(job, now)
+        try:
+            if any(pause.end is None for pause in await asyncio.to_thread(self.ledger.pauses, job, now)):
+                log.info("slot left out: the job is paused", job=job, slot=slot)
+            elif slot is not None:
+                await self.start(job, "schedule", slot)
+        except JobBusy as busy:
+            log.warning("slot has to wait", job=job, slot=slot, reason=str(busy))
+        except StoreUnavailable as error:
+            log.exception("slot has to wait", job=job, slot=slot, reason=str(error))
+
+    def wanted(self, job: JobId, sites: tuple[Site, ...], selection: Selection = EVERYTHING) -> Wanted:
+        """Return what the store lacks just now, for the selected sites. Blocks: call it in a thread."""
+        now = self.clock()
+        if selection.sites is not None:
+            sites = tuple(site for site in sites if site.id in selection.sites)
+        ask = self.store.wanted_forecasts if job == FORECASTS else self.store.wanted_observations
+        return ask(sites, now, now - self.config.lookback(job))
+
+    def selected(self, job: JobId, selection: Selection) -> list[Source[Any]]:
+        """Return the sources of a job that a selection leaves."""
+        return [
+            source
+            for source in self.sources.of(job)
+            if selection.sources is None or source.name in selection.sources
+        ]
+
+    async def drain(self, grace: float) -> None:
+        """Wait up to `grace` seconds for what runs, then cancel the rest and see it recorded."""
+        if self._tasks:
+            log.info("waiting for runs to end", runs=len(self._tasks), grace=grace)
+            await asyncio.wait(self._tasks, timeout=grace)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- One run -----------------------------------------------------------------------------------
+
+    async def _run(
+        self,
+        claim: Claim,
+        job: JobId,
+        trigger: str,
+        slot: datetime | None,
+        selection: Selection,
+        on_batch: OnBatch | None,
+    ) -> JobRun:
+        structlog.contextvars.bind_contextvars(run=claim.run_id, job=job)  # this task's own
+        log.info("run started", trigger=trigger, slot=slot, attempt=claim.epoch)
+        began = time.monotonic()
+        progress = _Progress()
+        status: RunStatus
+        note = ""
+        try:
+            async with self._lease(claim), asyncio.timeout(self.config.run_deadline_seconds):
+                await self._collect(claim, job, selection, progress, on_batch)
+            status = run_status(progress.outcomes())
+        except asyncio.CancelledError:
+            status, note = "cancelled", "stopped while running: the service was shut down"
+        except TimeoutError:
+            note = f"stopped at its deadline of {self.config.run_deadline_seconds:g} s"
+            if progress.store_error:
+                note = f"{note}: {progress.store_error}"
+            status = run_status(progress.outcomes(note))
+        except LeaseLost as lost:
+            log.warning("run lost", reason=str(lost))
+            return await asyncio.to_thread(self.ledger.run, claim.run_id)
+        except (ConfigError, StoreUnavailable) as error:
+            log.exception("run failed", reason=str(error))
+            status, note = "failed", str(error)
+        except Exception as error:
+            # The other of the project's two: a bug in a run is recorded as what it is.
+            log.exception("run broke")
+            status, note = "failed", f"{type(error).__name__}: {error}"
+        seconds = time.monotonic() - began
+        return await self._record(claim, status, seconds, progress.outcomes(note), note)
+
+    async def _collect(
+        self,
+        claim: Claim,
+        job: JobId,
+        selection: Selection,
+        progress: _Progress,
+        on_batch: OnBatch | None,
+    ) -> None:
+        sites = await asyncio.to_thread(self.sites)
+        wanted = await asyncio.to_thread(self.wanted, job, sites, selection)
+        collect: Callable[..., Awaitable[Any]] = (
+            collect_all_forecasts if job == FORECASTS else collect_all_observations
+        )
+        add = self.store.add_forecasts if job == FORECASTS else self.store.add_observations
+
+        async def deliver(batch: Any) -> None:
+            if on_batch is not None:
+                on_batch(batch)
+            # A batch that cannot be stored just now stays in memory, and is tried until the deadline.
+            async for attempt in _until_the_store_answers(progress):
+                with attempt:
+                    progress.stored[batch.source] += await asyncio.to_thread(add, batch, claim)
+
+        await collect(
+            wanted=wanted,
+            deliver=deliver,
+            sources=self.selected(job, selection),
+            channel_for=lambda source: self.sources.channel_for(claim.run_id, source),
+            tallies=progress.tallies,
+            clock=self.clock,
+        )
+
+    async def _record(
+        self, claim: Claim, status: RunStatus, seconds: float, sources: Sequence[SourceRun], note: str
+    ) -> JobRun:
+        """Write the end of a run as soon as the store answers, however long that takes."""
+        try:
+            async for attempt in _until_the_store_answers(_Progress()):
+                with attempt:
+                    await asyncio.to_thread(
+                        self.ledger.finish,
+                        claim,
+                        status,
+                        self.clock(),
+                        duration=seconds,
+                        sources=sources,
+                        note=note,
+                    )
+        except LeaseLost as lost:
+            log.warning("run lost", reason=str(lost))
+        run = await asyncio.to_thread(self.ledger.run, claim.run_id)
+        log.info(
+            "run ended",
+            status=run.status,
+            seconds=round(seconds, 3),
+            collected=run.collected,
+            stored=run.stored,
+            rejected=run.rejected,
+            note=run.note,
+            sources={source.source: source.status for source in run.sources},
+        )
+        if self._after_run is not None:
+            await asyncio.to_thread(self._after_run, self.clock())
+        return run
+
+    @asynccontextmanager
+    async def _lease(self, claim: Claim) -> AsyncIterator[None]:
+        """Keep the lease alive while the context lasts; cut it short with LeaseLost if it is taken."""
+        worker = asyncio.current_task()
+        lost: list[LeaseLost] = []
+
+        async def renew() -> None:
+            while not lost:
+                await asyncio.sleep(self.ledger.lease / 3)
+                try:
+                    await asyncio.to_thread(self.ledger.renew, claim)
+                except StoreUnavailable as error:
+                    # No reason to stop: whoever takes the run over needs the store as well.
+                    log.warning("lease not renewed", reason=str(error))
+                except LeaseLost as error:
+                    lost.append(error)
+                    if worker is not None:
+                        worker.cancel()
+
+        renewal = asyncio.create_task(renew())
+        try:
+            yield
+        except asyncio.CancelledError:
+            if lost and worker is not None:
+                worker.uncancel()
+                raise lost[0] from None
+            raise
+        finally:
+            renewal.cancel()
+
+
+@dataclass
+class _Progress:
+    """What a run has done so far, for whoever must sum it up, at its end or before."""
+
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    stored: Counter[str] = field(default_factory=Counter)
+    store_error: str = ""
+
+    def outcomes(self, cut_short: str = "") -> tuple[SourceRun, ...]:
+        """Return the outcome of each source; one that did not come to its end says why."""
+        return tuple(
+            replace(tally.ended or _unfinished(tally, cut_short), stored=self.stored[name])
+            for name, tally in self.tallies.items()
+        )
+
+
+def _unfinished(tally: Tally, reason: str) -> SourceRun:
+    return tally.outcome("partial" if tally.collected else "failed", reason)
+
+
+async def _until_the_store_answers(progress: _Progress) -> AsyncIterator[stamina.Attempt]:
+    """Yield attempts for as long as the store is unavailable; the caller's deadline ends it."""
+
+    def unavailable(error: Exception) -> bool:
+        progress.store_error = str(error)
+        return isinstance(error, StoreUnavailable)
+
+    async for attempt in stamina.retry_context(
+        on=unavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=15.0
+    ):
+        yield attempt
+    progress.store_error = ""

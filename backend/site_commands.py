@@ -1,0 +1,292 @@
+"""`meteo-score sites`: list, add, remove and import sites, and find the stations near a place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NamedTuple, Protocol
+
+import typer
+from geopy.distance import geodesic
+from rich.console import Console
+from rich.table import Table
+
+from backend.core.config import Settings
+from backend.core.errors import ConfigError, NotFound
+from backend.core.records import Site, Station
+from backend.core.site_entry import NETWORKS, entry_from_site, site_from_entry
+from backend.core.sites import (
+    Located,
+    check_positions,
+    check_series,
+    parse_csv,
+    parse_toml,
+    read_text,
+    slugify,
+)
+from backend.storage.sites_file import SitesFile
+
+app = typer.Typer(name="sites", help="The flying sites, and the stations that speak for them.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+class SiteStore(Protocol):
+    """What these commands need of the store."""
+
+    def sites(self) -> tuple[Site, ...]:
+        """Return every series of every site on the list."""
+        ...
+
+    def add_sites(self, sites: Sequence[Site]) -> None:
+        """Put these on the list too, all or none, and leave all others as they are."""
+        ...
+
+    def remove_site(self, site_id: str) -> None:
+        """Take a site with all its series off the list, and keep its data."""
+        ...
+
+    def stations(self) -> tuple[Station, ...]:
+        """Return every station seen so far."""
+        ...
+
+
+class Services(Protocol):
+    """What the main command hands down as `typer.Context.obj`."""
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings in force."""
+        ...
+
+    def store(self) -> SiteStore:
+        """Return the store, opening it at the first call."""
+        ...
+
+
+class _SitesTable:
+    """The sites of the store, with what SitesFile offers."""
+
+    label = "the database"
+
+    def __init__(self, store: SiteStore) -> None:
+        self._store = store
+
+    def entries(self) -> tuple[Located, ...]:
+        return tuple(Located(site, self.label) for site in self._store.sites())
+
+    def add(self, sites: Sequence[Site]) -> None:
+        self._store.add_sites(sites)
+
+    def remove(self, site_id: str) -> None:
+        self._store.remove_site(site_id)
+
+
+def _kept_in(services: Services) -> SitesFile | _SitesTable:
+    if services.settings.sites_from == "file":
+        return SitesFile(services.settings.sites_file)
+    return _SitesTable(services.store())
+
+
+# --- Commands ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what is refused into one line on stderr and exit code 2."""
+    try:
+        yield
+    except (ConfigError, NotFound) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+
+
+@app.command("list")
+def list_sites(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the sites and the stations that speak for them."""
+    with _refusals():
+        kept = _kept_in(context.obj)
+        entries = kept.entries()
+    sites = [entry.site for entry in entries]
+    if as_json:
+        typer.echo(json.dumps([_as_json(site) for site in sites], indent=2, ensure_ascii=False))
+        return
+    table = Table(caption=f"{len(sites)} in {kept.label}")
+    for title in ("Site", "Name", "Elevation", "Faces", "Stations"):
+        table.add_column(title, no_wrap=title != "Name")  # where space is short, only names are broken
+    for site in sites:
+        since = f" (from {site.valid_from:%Y-%m-%d})" if site.valid_from else ""
+        stations = [*site.stations, *(f"no {network}" for network in site.without)]
+        table.add_row(
+            site.id,
+            site.name + since,
+            f"{site.elevation:.0f} m",
+            " ".join(site.orientation),
+            "\n".join(stations),
+        )
+    _console().print(table)
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="What pilots call the place.")],
+    latitude: Annotated[float, typer.Option(help="Decimal degrees, north is positive.")],
+    longitude: Annotated[float, typer.Option(help="Decimal degrees, east is positive.")],
+    elevation: Annotated[float, typer.Option(help="Of the take-off, metres above sea level.")],
+    orientation: Annotated[str, typer.Option(help="Sectors that can be flown, such as SW,W,NW.")] = "",
+    station: Annotated[
+        list[str] | None, typer.Option(help="Station that speaks for the site (ffvl:87); repeat, best first.")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="Network without a station here (romma); repeat.")
+    ] = None,
+    site_id: Annotated[str, typer.Option("--id", help="Short name; made of NAME if not given.")] = "",
+    valid_from: Annotated[
+        str, typer.Option(help="Day (UTC) from which the take-off of this id is here: it moved.")
+    ] = "",
+) -> None:
+    """Add a site, or a new series of a site whose take-off moved."""
+    with _refusals():
+        site_id = site_id or slugify(name)
+        if not site_id:
+            raise ConfigError(f"id: nothing of {name!r} can be used for it: give one with --id")
+        entry: dict[str, object] = {
+            "id": site_id,
+            "name": name,
+            "latitude": latitude,
+            "longitude": longitude,
+            "elevation": elevation,
+            "orientation": orientation.replace(",", " ").split(),
+            "stations": station or [],
+            "without": without or [],
+        }
+        if valid_from:
+            entry["valid_from"] = valid_from
+        where = f"site {site_id!r}"
+        label = _add(context.obj, [Located(site_from_entry(entry, where), where)])
+    typer.echo(f"Added {site_id} ({name}) to {label}.")
+
+
+@app.command()
+def remove(context: typer.Context, site_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Take a site off the list. What was collected for it is kept."""
+    with _refusals():
+        kept = _kept_in(context.obj)
+        if site_id not in {entry.site.id for entry in kept.entries()}:
+            raise NotFound(f"no site {site_id!r} in {kept.label}: see meteo-score sites list")
+        kept.remove(site_id)
+    typer.echo(f"Removed {site_id} from {kept.label}. Its forecasts and observations are kept.")
+
+
+@app.command("import")
+def import_sites(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .toml or .csv file, in UTF-8.")],
+) -> None:
+    """Add every site of a TOML or CSV file, or none of them if one is refused."""
+    with _refusals():
+        parse = {".toml": parse_toml, ".csv": parse_csv}.get(file.suffix.lower())
+        if parse is None:
+            raise ConfigError(f"{file}: must end in .toml or .csv")
+        entries = parse(read_text(file), str(file))
+        if not entries:
+            raise ConfigError(f"{file}: holds no site")
+        label = _add(context.obj, entries)
+    typer.echo(f"Added {len(entries)} {'site' if len(entries) == 1 else 'sites'} to {label}.")
+
+
+# Without the setting, a western longitude (-1.21) would be taken for an option.
+@app.command(context_settings={"ignore_unknown_options": True})
+def near(
+    context: typer.Context,
+    latitude: Annotated[float, typer.Argument(metavar="LAT", min=-90, max=90)],
+    longitude: Annotated[float, typer.Argument(metavar="LON", min=-180, max=180)],
+    elevation: Annotated[
+        float | None, typer.Option(help="Of the take-off, in metres: shows how much higher a station is.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Stations per network.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """List the nearest known stations of each network."""
+    with _refusals():
+        known = context.obj.store().stations()
+    nearest = {
+        network: _nearest(known, network, latitude, longitude, elevation)[:limit] for network in NETWORKS
+    }
+    for network in (network for network, found in nearest.items() if not found):
+        typer.echo(
+            f"No station of {network} with a known position yet:"
+            " the list fills with the first collection of observations.",
+            err=True,
+        )
+    if as_json:
+        stations = {network: [one.as_json() for one in found] for network, found in nearest.items()}
+        typer.echo(json.dumps(stations, indent=2, ensure_ascii=False))
+        return
+    table = Table("Station", "Name", "Distance", "Height difference")
+    for one in (one for found in nearest.values() for one in found):
+        table.add_row(one.station.id, one.station.name, f"{one.distance_km:.1f} km", one.height())
+    _console().print(table)
+
+
+def _add(services: Services, new: Sequence[Located]) -> str:
+    """Add sites where sites are written, all or none, and return what that place is called."""
+    kept, store = _kept_in(services), services.store()
+    sites = [entry.site for entry in new]
+    check_series([*kept.entries(), *new])
+    check_positions(sites, store.sites())
+    named = dict.fromkeys(station for site in sites for station in site.stations)
+    unseen = [station for station in named if station not in {seen.id for seen in store.stations()}]
+    kept.add(sites)
+    if unseen:
+        typer.echo(
+            f"Warning: not seen yet: {', '.join(unseen)}. If that lasts after the next collection of"
+            " observations, check the number with meteo-score sites near.",
+            err=True,
+        )
+    return kept.label
+
+
+class _Near(NamedTuple):
+    station: Station
+    distance_km: float
+    height_difference: float | None  # metres; above the take-off is positive
+
+    def height(self) -> str:
+        return "" if self.height_difference is None else f"{self.height_difference:+.0f} m"
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "id": self.station.id,
+            "name": self.station.name,
+            "distanceKm": round(self.distance_km, 3),
+            "heightDifference": self.height_difference,
+        }
+
+
+def _nearest(
+    stations: Sequence[Station], network: str, latitude: float, longitude: float, elevation: float | None
+) -> list[_Near]:
+    found = []
+    for station in stations:
+        if station.network != network or station.latitude is None or station.longitude is None:
+            continue
+        distance = geodesic((latitude, longitude), (station.latitude, station.longitude)).km
+        higher = None
+        if elevation is not None and station.elevation is not None:
+            higher = station.elevation - elevation
+        found.append(_Near(station, distance, higher))
+    return sorted(found, key=lambda one: one.distance_km)
+
+
+def _as_json(site: Site) -> dict[str, object]:
+    entry = entry_from_site(site)
+    entry.pop("valid_from", None)
+    return entry | {"validFrom": site.valid_from and site.valid_from.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+def _console() -> Console:
+    return Console(markup=False, highlight=False)  # a name may hold [brackets]

@@ -1,0 +1,68 @@
+"""The address of the database, checked before anything connects to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+
+from backend.core.errors import ConfigError
+
+_SQLITE_HEADER = b"SQLite format 3\0"
+
+
+def usable_url(url: str) -> URL:
+    """Read DATABASE_URL; raise ConfigError, without any password, where it can never work.
+
+    A SQLite file is made if there is none, for that is the only sure way to know that it can be.
+    """
+    try:
+        parsed = make_url(url)
+    except (sa.exc.ArgumentError, ValueError) as error:  # ValueError: a port that is no number
+        masked = f"***@{url.rpartition('@')[2]}" if "@" in url else url
+        raise ConfigError(
+            f"DATABASE_URL={masked!r}: is no database address such as sqlite:///scores.sqlite3"
+        ) from error
+    if parsed.drivername not in {"sqlite", "postgresql+psycopg"}:
+        raise _refusal(parsed, "must start with sqlite:/// or postgresql+psycopg://")
+    if parsed.drivername == "sqlite":
+        _require_sqlite_file(parsed)
+    return parsed
+
+
+def shown(url: URL) -> str:
+    """Return the address as it may be shown: without a password, also not one among the options."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """Return the file that a checked SQLite address names, wherever we go from here; None for a server."""
+    return Path(url.database).absolute() if url.drivername == "sqlite" and url.database else None
+
+
+def sqlite_url(path: Path) -> URL:
+    """Return the address that opens this file and never makes one: an empty file would hide a lost one."""
+    return URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
+
+
+def _require_sqlite_file(url: URL) -> None:
+    path = sqlite_file(url)
+    if path is None or url.database == ":memory:":
+        raise _refusal(url, "must name a file, for several processes share the store")
+    if url.query or str(url.database).startswith("file:"):
+        raise _refusal(url, "must be sqlite:/// and the path of a file, without options")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as file:
+            file.seek(0)
+            header = file.read(len(_SQLITE_HEADER))
+    except OSError as error:
+        raise _refusal(url, f"cannot be written: {error.strerror}") from error
+    if header not in {b"", _SQLITE_HEADER}:
+        raise _refusal(url, "is a file, but not a SQLite database")
+
+
+def _refusal(url: URL, rule: str) -> ConfigError:
+    return ConfigError(f"DATABASE_URL={shown(url)!r}: {rule}")

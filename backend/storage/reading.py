@@ -1,0 +1,265 @@
+"""What the API, the pages and the command line ask of the store, answered in records."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from backend.core.parameters import Parameter
+from backend.core.records import Site
+from backend.storage import schema as t
+from backend.storage.answers import (
+    FORECASTS,
+    OBSERVATIONS,
+    ForecastRow,
+    ModelRow,
+    ObservationRow,
+    RejectedCount,
+    SiteValues,
+    forecast_row,
+    observation_row,
+)
+from backend.storage.database import Database, from_epoch, maybe_epoch, maybe_time, to_epoch
+from backend.storage.paging import read_page, values_of, within
+from backend.storage.places import present_ids
+from backend.storage.rows import chunks
+
+__all__ = ["ForecastRow", "ModelRow", "ObservationRow", "Reading", "RejectedCount", "SiteValues"]
+
+_NEAR = 3 * 3600  # how many seconds from now a model's value may be to stand for now
+_LAST_READINGS = 24  # how many of a station's last readings are searched for each parameter
+
+
+class Reading:
+    """Questions to the store. All methods block: call them from a thread; they raise StoreUnavailable.
+
+    What is asked for by a name that is not known is an empty answer. `models_withheld` and
+    `networks_withheld` are left out of it, as if they were not kept.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    # --- Pages of values ---------------------------------------------------------------------------
+
+    def forecasts(
+        self,
+        *,
+        site: str | None = None,
+        model: str | None = None,
+        parameter: Parameter | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        models_withheld: Collection[str] = (),
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> tuple[list[ForecastRow], str | None]:
+        """Return forecasts valid from `start` to before `end`, and the cursor to pass as `after` next.
+
+        They come by site, valid time, model and run. Raises ValueError for a bad cursor.
+        """
+        with self.database.read() as connection:
+            models = connection.execute(sa.select(t.model)).all()
+            wanted = [
+                row.id for row in models if model in {None, row.name} and row.name not in models_withheld
+            ]
+            places = (
+                sa.select(t.site.c.id)
+                if site is None
+                else sa.select(t.site.c.id).where(t.site.c.slug == site)
+            )
+            page = read_page(
+                connection,
+                FORECASTS.where(t.forecast.c.model_id.in_(wanted)),
+                t.forecast,
+                connection.execute(places).scalars(),
+                parameter=parameter,
+                start=start,
+                end=end,
+                after=after,
+                limit=limit,
+            )
+        return [forecast_row(value) for value in page.values], page.cursor
+
+    def observations(
+        self,
+        *,
+        station: str | None = None,
+        site: str | None = None,
+        parameter: Parameter | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        networks_withheld: Collection[str] = (),
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> tuple[list[ObservationRow], str | None]:
+        """Return readings from `start` to before `end`, and the cursor to pass as `after` next.
+
+        `site` stands for the stations that speak for it. They come by station and time. Raises
+        ValueError for a bad cursor.
+        """
+        stations = within(
+            sa.select(t.station.c.id, t.station.c.code), t.station.c.newest, maybe_epoch(start), None
+        )
+        if station is not None:
+            stations = stations.where(t.station.c.code == station)
+        with self.database.read() as connection:
+            if site is not None:
+                stations = stations.where(t.station.c.code.in_(_stations_of(connection, site)))
+            page = read_page(
+                connection,
+                OBSERVATIONS,
+                t.observation,
+                [
+                    row.id
+                    for row in connection.execute(stations)
+                    if _network(row.code) not in networks_withheld
+                ],
+                parameter=parameter,
+                start=start,
+                end=end,
+                after=after,
+                limit=limit,
+            )
+        return [observation_row(value) for value in page.values], page.cursor
+
+    # --- Overviews ---------------------------------------------------------------------------------
+
+    def models(self) -> list[ModelRow]:
+        """Return every model of which something is kept, by name."""
+        run = t.forecast_batch.c.reference_time
+        query = (
+            sa.select(t.model.c.name, sa.func.max(run), sa.func.count(sa.distinct(run)))
+            .join_from(t.model, t.forecast_batch)
+            .group_by(t.model.c.name)
+            .order_by(t.model.c.name)
+        )
+        with self.database.read() as connection:
+            return [
+                ModelRow(name=name, newest=from_epoch(newest), runs=runs)
+                for name, newest, runs in connection.execute(query)
+            ]
+
+    def newest_values(
+        self,
+        sites: Sequence[Site],
+        now: datetime,
+        *,
+        models_withheld: Collection[str] = (),
+        networks_withheld: Collection[str] = (),
+    ) -> dict[str, SiteValues]:
+        """Return, per site id, what is known of it at `now`.
+
+        Measured: of each parameter the newest value, from the first of its stations that has one.
+        Forecast: of each model, what the newest run says of the moment nearest to `now`.
+        """
+        with self.database.read() as connection:
+            ids = present_ids(connection, now)
+            return {
+                site.id: SiteValues(
+                    observed=_newest_observed(
+                        connection,
+                        [code for code in site.stations if _network(code) not in networks_withheld],
+                    ),
+                    forecast=tuple(
+                        row
+                        for row in _nearest_forecasts(connection, ids[site.id], now)
+                        if row.model not in models_withheld
+                    )
+                    if site.id in ids
+                    else (),
+                )
+                for site in sites
+            }
+
+    def rejected(self, source: str | None = None, *, since: datetime, limit: int = 20) -> list[RejectedCount]:
+        """Return how many values were set aside since a time, by source and reason, the most first."""
+        column = t.rejected.c
+        query = (
+            sa.select(column.source, column.reason, sa.func.count(), sa.func.max(column.collected_at))
+            .where(column.collected_at >= to_epoch(since))
+            .group_by(column.source, column.reason)
+        )
+        if source is not None:
+            query = query.where(column.source == source)
+        counts: defaultdict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+        with self.database.read() as connection:
+            for name, reason, count, newest in connection.execute(query):
+                counts[name, reason.partition(":")[0]].append((count, newest))
+        found = [
+            RejectedCount(
+                source=name,
+                reason=reason,
+                count=sum(count for count, _ in parts),
+                newest=from_epoch(max(newest for _, newest in parts)),
+            )
+            for (name, reason), parts in counts.items()
+        ]
+        return sorted(found, key=lambda row: (-row.count, row.source, row.reason))[:limit]
+
+    def silent_stations(
+        self, stations: Collection[str], now: datetime, age: timedelta
+    ) -> dict[str, datetime | None]:
+        """Return those of `stations` without a reading younger than `age`, each with its last, if any."""
+        query = sa.select(t.station.c.code, t.station.c.newest)
+        with self.database.read() as connection:
+            newest = {
+                row.code: maybe_time(row.newest)
+                for chunk in chunks(stations)
+                for row in connection.execute(query.where(t.station.c.code.in_(chunk)))
+            }
+        silent: dict[str, datetime | None] = {}
+        for station in stations:
+            last = newest.get(station)
+            if last is None or last < now - age:
+                silent[station] = last
+        return silent
+
+
+# --- Smaller questions -------------------------------------------------------------------------------
+
+
+def _network(station: str) -> str:
+    return station.partition(":")[0]
+
+
+def _stations_of(connection: sa.Connection, site: str) -> list[str]:
+    query = sa.select(t.site.c.stations).where(t.site.c.slug == site, t.site.c.configured)
+    return [code for stations in connection.execute(query).scalars() for code in stations.split(",")]
+
+
+def _newest_observed(connection: sa.Connection, stations: Sequence[str]) -> tuple[ObservationRow, ...]:
+    found: dict[Parameter, ObservationRow] = {}
+    for code in stations:
+        station_id = sa.select(t.station.c.id).where(t.station.c.code == code).scalar_subquery()
+        last = (
+            OBSERVATIONS.where(t.observation.c.station_id == station_id)
+            .order_by(t.observation.c.time.desc())
+            .limit(_LAST_READINGS)
+        )
+        newest: dict[Parameter, ObservationRow] = {}
+        for row in connection.execute(last):
+            for value in values_of(row, t.observation):
+                newest.setdefault(value.parameter, observation_row(value))
+        found = newest | found
+        if len(found) == len(Parameter):
+            break
+    return tuple(found[parameter] for parameter in Parameter if parameter in found)
+
+
+def _nearest_forecasts(connection: sa.Connection, site_id: int, now: datetime) -> list[ForecastRow]:
+    moment = to_epoch(now)
+    here = FORECASTS.where(t.forecast.c.site_id == site_id)
+    near = within(here, t.forecast.c.valid_time, moment - _NEAR, moment + _NEAR + 1)
+    best: dict[str, Any] = {}
+    for row in connection.execute(near):
+        closeness = row.reference_time, -abs(row.valid_time - moment)
+        if row.model not in best or closeness > best[row.model][0]:
+            best[row.model] = closeness, row
+    return [
+        forecast_row(value) for _, (_, row) in sorted(best.items()) for value in values_of(row, t.forecast)
+    ]

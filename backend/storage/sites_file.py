@@ -1,0 +1,97 @@
+"""The sites file as a place to keep sites in: read, added to and cut from, one whole text at a time."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import tomlkit
+
+from backend.core.errors import ConfigError
+from backend.core.records import Site
+from backend.core.site_entry import entry_from_site
+from backend.core.sites import Located, check_series, entry_lines, parse_toml, read_text
+
+
+class SitesFile:
+    """The sites of a TOML file. An edit leaves every byte that it is not about as it was."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.label = str(path)
+
+    def entries(self) -> tuple[Located, ...]:
+        """Return what the file holds; raise ConfigError if it cannot be read or breaks a rule."""
+        return self._checked(read_text(self._path))
+
+    def add(self, sites: Sequence[Site]) -> None:
+        """Write these sites at the end of the file, all of them or, with a ConfigError, none."""
+        text = read_text(self._path)
+        gap = "" if text.endswith("\n") or not text else "\n"
+        entries = "\n".join(_toml(site) for site in sites)
+        self._write(f"{text}{gap}\n{entries}" if text else entries)
+
+    def remove(self, site_id: str) -> None:
+        """Cut every series of a site out of the file, with the comments that touch them."""
+        text = read_text(self._path)
+        sites = [entry.site for entry in self._checked(text)]
+        for index in reversed(range(len(sites))):
+            if sites[index].id == site_id:
+                text = _without_entry(text, index)
+        self._write(text)
+
+    def _checked(self, text: str) -> tuple[Located, ...]:
+        entries = parse_toml(text, self.label)
+        check_series(entries)
+        return entries
+
+    def _write(self, text: str) -> None:
+        """Replace the file in one step: whoever reads it sees the old text or the new one, whole."""
+        self._checked(text)
+        path = self._path.resolve()  # behind a link, the file itself is replaced
+        try:
+            with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+                draft = Path(folder) / path.name
+                draft.write_bytes(text.encode())
+                shutil.copymode(path, draft)
+                draft.replace(path)
+        except OSError as error:
+            raise ConfigError(f"{self.label}: cannot be written: {error.strerror}") from error
+
+
+def _toml(site: Site) -> str:
+    entry = entry_from_site(site).items()
+    return "\n".join(
+        ["[[sites]]", *(f"{key} = {tomlkit.item(value).as_string()}" for key, value in entry), ""]
+    )
+
+
+def _without_entry(text: str, index: int) -> str:
+    """Cut one entry out of a sites file, with the comments that touch it and the blank lines after it.
+
+    tomlkit takes a comment above an entry for the end of the entry before: its deletion would move that
+    comment to the wrong site. Hence the cut by lines.
+    """
+    lines = text.split("\n")
+    headers = [number - 1 for number in entry_lines(text)]
+    start = _first_touching(lines, headers[index])
+    limit = _first_touching(lines, headers[index + 1]) if index + 1 < len(headers) else len(lines)
+    end = max(at for at in range(start, limit) if lines[at].strip() and not _is_comment(lines[at])) + 1
+    while end < limit and _is_comment(lines[end]):
+        end += 1
+    while end < limit and not lines[end].strip():
+        end += 1
+    rest = "\n".join([*lines[:start], *lines[end:]])
+    return rest if rest.endswith("\n") or not rest else f"{rest}\n"
+
+
+def _first_touching(lines: Sequence[str], header: int) -> int:
+    while header > 0 and _is_comment(lines[header - 1]):
+        header -= 1
+    return header
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith("#")

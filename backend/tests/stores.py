@@ -1,0 +1,130 @@
+"""Stores for tests, and records to fill them with: one site, one model, one station unless said otherwise."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from backend.core.parameters import Parameter
+from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
+from backend.storage.database import Database
+from backend.storage.store import Store
+
+NOW = datetime(2026, 7, 15, 12, 10, tzinfo=UTC)
+RUN = datetime(2026, 7, 15, 6, tzinfo=UTC)
+
+WIND, GUST = Parameter.WIND_SPEED, Parameter.WIND_GUST
+DIRECTION, TEMPERATURE = Parameter.WIND_DIRECTION, Parameter.TEMPERATURE
+
+PLANFAIT = Site(
+    "planfait", "Planfait", 45.85, 6.22, 950.0, ("W", "NW"), ("ffvl:2496", "romma:241"), valid_from=None
+)
+PASSY = Site("passy", "Passy Plaine-Joux", 45.95, 6.74, 1340.0, ("S",), ("romma:77",), ("ffvl",))
+
+
+def database_url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'scores.sqlite3'}"
+
+
+def open_database(folder: Path, **options: Any) -> Database:
+    database = Database(database_url(folder), durable=False, **options)
+    database.migrate()
+    return database
+
+
+def open_store(folder: Path, *sites: Site, **options: Any) -> Store:
+    """Return a store of its own, with the sites given (or Planfait and Passy) on its list."""
+    store = Store(open_database(folder, **options))
+    store.save_sites(sites or (PLANFAIT, PASSY))
+    return store
+
+
+def forecast(
+    value: float,
+    parameter: Parameter = WIND,
+    hours: float = 6,
+    site: str = "planfait",
+    run: datetime = RUN,
+    model: str = "arome_0025",
+) -> Forecast:
+    """Return a value `hours` after the start of the run: at 12:00 UTC unless said otherwise."""
+    return Forecast(model, site, parameter, run, run + timedelta(hours=hours), value)
+
+
+def forecasts(
+    *records: Forecast,
+    run: datetime = RUN,
+    model: str = "arome_0025",
+    rank: int = 0,
+    route: str = "",
+    **fields: Any,
+) -> ForecastBatch:
+    made: dict[str, Any] = {
+        "source": model.partition("_00")[0],
+        "route": route or f"route_{rank}",
+        "rank": rank,
+        "collected_at": NOW,
+        "run": Run(model, run, run + timedelta(hours=4), published=True),
+        "records": records,
+    }
+    return ForecastBatch(**(made | fields))
+
+
+def reading(
+    value: float, parameter: Parameter = WIND, minutes: float = 0, station: str = "ffvl:2496"
+) -> Observation:
+    """Return a value measured `minutes` before 12:00 UTC."""
+    return Observation(station, parameter, NOW.replace(minute=0) - timedelta(minutes=minutes), value)
+
+
+def observations(*records: Observation, rank: int = 0, route: str = "", **fields: Any) -> ObservationBatch:
+    made: dict[str, Any] = {
+        "source": "ffvl",
+        "route": route or f"route_{rank}",
+        "rank": rank,
+        "collected_at": NOW,
+        "records": records,
+    }
+    return ObservationBatch(**(made | fields))
+
+
+def rows(database: Database, table: sa.Table, *columns: str) -> list[tuple[Any, ...]]:
+    """Return what a table holds, in the order of its key."""
+    query = sa.select(*(table.c[name] for name in columns)).order_by(*table.primary_key)
+    with database.read() as connection:
+        return [tuple(row) for row in connection.execute(query)]
+
+
+def start_process(work: Callable[..., None], *arguments: object) -> BaseProcess:
+    """Start `work` in a process of its own, made from scratch as a second service would be."""
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    return process
+
+
+def query_plans(database: Database, ask: Callable[[], object]) -> list[str]:
+    """Return SQLite's plan for each query that `ask` makes of the database."""
+    asked: list[tuple[str, Any]] = []
+
+    def remember(_c: object, _k: object, statement: str, parameters: Any, *_rest: object) -> None:
+        if statement.startswith("SELECT"):
+            asked.append((statement, parameters))
+
+    sa.event.listen(database.engine, "before_cursor_execute", remember)
+    try:
+        ask()
+    finally:
+        sa.event.remove(database.engine, "before_cursor_execute", remember)
+    assert asked, "nothing was asked of the database"
+    with database.read() as connection:
+        plans = [
+            connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            for statement, parameters in asked
+        ]
+        return ["; ".join(row[3] for row in plan) for plan in plans]

@@ -1,0 +1,714 @@
+"""AROME by its GRIB files: which runs and files are asked for, and what they say.
+
+Files are composed (grib_factory.py): 3 m/s towards the east and 4 m/s towards the south make 18 km/h from
+323.13 degrees; gusts of 6 and 8 m/s make 36 km/h; 288.15 K is 15 °C.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from backend.collectors import arome
+from backend.collectors.arome_fields import FIELDS, Reading, parse
+from backend.collectors.arome_runs import GRIDS, Part
+from backend.collectors.arome_storage import parse_listing
+from backend.collectors.base import Download, Request, Source, collect
+from backend.collectors.grib import read_fields
+from backend.collectors.worker import Worker
+from backend.core.config import Settings
+from backend.core.errors import FetchError, ParseError
+from backend.core.parameters import Parameter
+from backend.core.records import Forecast, ForecastBatch, GridPoint, Rejected, Run, Site, Wanted
+from backend.tests import grib_factory
+from backend.tests.fakes import PAYLOADS, ScriptedFetch, address
+from backend.tests.grib_factory import RUN, Cut, Message, messages
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NOW = datetime(2026, 7, 15, 11, 50, tzinfo=UTC)
+EARLIER = datetime(2026, 7, 15, 0, tzinfo=UTC)
+STORAGE = "http://storage.test"
+PORTAL = "http://portal.test"
+
+SAINT_HILAIRE = Site("saint-hilaire", "Saint-Hilaire du Touvet", 46.0, 6.6, 1000)
+PLANPRAZ = Site("planpraz", "Planpraz", 46.1, 6.9, 2000)
+SITES = (SAINT_HILAIRE, PLANPRAZ)
+ELSEWHERE = Site("ager", "Àger", 42.0, 0.7, 1500)
+
+GROUPS = ("00H06H", "07H12H", "13H18H", "19H24H", "25H30H", "31H36H", "37H42H", "43H48H", "49H51H")
+HOUR_OF_STAMP = datetime(2026, 7, 15, 11, 5, tzinfo=UTC)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def worker() -> AsyncIterator[Worker]:
+    worker = Worker()
+    yield worker
+    worker.close()
+
+
+def source(worker: Worker, **settings: Any) -> Source[ForecastBatch]:
+    defaults = {"arome_url": STORAGE, "meteofrance_api_url": PORTAL, "arome_max_lead": 6}
+    return arome.build(Settings.load(**{**defaults, **settings}), worker)
+
+
+def wanted(
+    *sites: Site,
+    since: datetime = EARLIER,
+    collected: dict[tuple[str, datetime, str, str], int] | None = None,
+) -> Wanted:
+    return Wanted(now=NOW, since=since, sites=sites or SITES, collected=collected or {})
+
+
+async def batches(source: Source[ForecastBatch], wanted: Wanted, fetch: Any) -> list[ForecastBatch]:
+    return [batch async for batch in collect(source, wanted, fetch)]
+
+
+def run_name(run: datetime) -> str:
+    return f"{run:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def prefix(run: datetime = RUN, grid: str = "0025") -> str:
+    return f"pnt/{run_name(run)}/arome/{grid}/SP1/"
+
+
+def file_url(group: str, run: datetime = RUN, grid: str = "0025") -> str:
+    return f"{STORAGE}/{prefix(run, grid)}arome__{grid}__SP1__{group}__{run_name(run)}.grib2"
+
+
+def listing_url(run: datetime = RUN, grid: str = "0025") -> str:
+    encoded = prefix(run, grid).replace("/", "%2F").replace(":", "%3A")
+    return f"{STORAGE}/?list-type=2&prefix={encoded}&max-keys=1000"
+
+
+def listing(
+    groups: Iterable[str] = GROUPS, run: datetime = RUN, grid: str = "0025", *, empty: str = ""
+) -> bytes:
+    """Return what the storage answers; `empty` names a file of no bytes."""
+    contents = "".join(
+        f"<Contents><Key>{prefix(run, grid)}arome__{grid}__SP1__{group}__{run_name(run)}.grib2</Key>"
+        f"<LastModified>{HOUR_OF_STAMP + timedelta(minutes=minute):%Y-%m-%dT%H:%M:%S}.000Z</LastModified>"
+        f"<Size>{0 if group == empty else 5_000_000}</Size></Contents>"
+        for minute, group in enumerate(groups)
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        f"<IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"
+    ).encode()
+
+
+def grib(first: int = 0, last: int = 6, **how: Any) -> bytes:
+    return grib_factory.encode(messages(range(first, last + 1), **how))
+
+
+def values(
+    batch: ForecastBatch | Reading, site: Site = SAINT_HILAIRE, lead: int = 6
+) -> dict[Parameter, float]:
+    return {
+        record.parameter: round(record.value, 2)
+        for record in batch.records
+        if record.site == site.id and record.lead_time == timedelta(hours=lead)
+    }
+
+
+USUAL = {
+    Parameter.WIND_SPEED: 18.0,
+    Parameter.WIND_DIRECTION: 323.13,
+    Parameter.WIND_GUST: 36.0,
+    Parameter.TEMPERATURE: 15.0,
+}
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Callable[..., ScriptedFetch]:
+    """Make a fetch for a storage that lists the run of 06:00 UTC and has its first file."""
+
+    def make(script: dict[str, Any] | None = None, **keywords: Any) -> ScriptedFetch:
+        usual: dict[str, Any] = {
+            listing_url(EARLIER): listing((), EARLIER),
+            listing_url(): listing(),
+            file_url("00H06H"): grib(),
+        }
+        return ScriptedFetch({**usual, **(script or {})}, now=NOW, folder=tmp_path, **keywords)
+
+    return make
+
+
+# What a complete run brings
+
+
+async def test_one_download_answers_for_all_sites(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    fetch = scripted()
+
+    (batch,) = await batches(source(worker), wanted(), fetch)
+
+    assert fetch.urls == [listing_url(), file_url("00H06H")]
+    assert values(batch, SAINT_HILAIRE) == values(batch, PLANPRAZ) == USUAL
+    assert {record.valid_time for record in batch.records} == {
+        datetime(2026, 7, 15, hour, tzinfo=UTC) for hour in range(6, 13)
+    }
+    assert {(record.model, record.reference_time) for record in batch.records} == {("arome_0025", RUN)}
+    assert len(batch.records) == 2 * (7 * 4 - 1)
+    assert (batch.source, batch.route, batch.rank) == ("arome", "object_storage", 0)
+    assert (batch.parts, batch.sites) == (("00H06H",), ("saint-hilaire", "planpraz"))
+    assert batch.newest == RUN
+    assert (batch.failures, batch.rejected) == ((), ())
+    assert batch.grid_points == (
+        GridPoint("arome_0025", "saint-hilaire", "8,8"),
+        GridPoint("arome_0025", "planpraz", "4,20"),
+    )
+
+
+async def test_a_run_is_available_since_its_newest_file(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    everything = {file_url(GROUPS[1]): grib(7, 12), file_url(GROUPS[2]): grib(13, 18)}
+    (batch,) = await batches(source(worker, arome_max_lead=18), wanted(), scripted(everything))
+
+    stamp = datetime(2026, 7, 15, 11, 7, tzinfo=UTC)
+    assert batch.run == Run("arome_0025", RUN, available_at=stamp, published=True)
+    assert batch.collected_at == NOW
+
+
+async def test_the_analysis_has_no_gust(worker: Worker, scripted: Callable[..., ScriptedFetch]) -> None:
+    (batch,) = await batches(source(worker, arome_max_lead=0), wanted(), scripted())
+
+    assert values(batch, lead=0) == {p: v for p, v in USUAL.items() if p is not Parameter.WIND_GUST}
+    assert batch.parts == ("00H",)
+
+
+async def test_hours_beyond_the_longest_lead_are_dropped_and_files_beyond_it_not_asked_for(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    fetch = scripted({file_url("07H12H"): grib(7, 12)})
+
+    (batch,) = await batches(source(worker, arome_max_lead=8), wanted(), fetch)
+
+    assert max(record.lead_time for record in batch.records) == timedelta(hours=8)
+    assert batch.parts == ("00H06H", "07H08H")
+    assert fetch.urls[1:] == [file_url("00H06H"), file_url("07H12H")]
+
+
+async def test_a_part_cut_short_once_is_collected_whole_after_the_limit_was_raised(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    short = {("arome_0025", RUN, "00H03H", site.id): 0 for site in SITES}
+
+    (batch,) = await batches(source(worker), wanted(collected=short), scripted())
+
+    assert batch.parts == ("00H06H",)
+
+
+async def test_the_fine_grid_is_a_model_of_its_own_with_a_file_per_hour(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    fine = Message("wind_east", 0, cut=Cut(degrees=0.01, rows=41, columns=61))
+    hours = ("00H", "01H", "02H")
+    fetch = scripted(
+        {
+            listing_url(EARLIER, "001"): listing((), EARLIER, "001"),
+            listing_url(grid="001"): listing((*hours, "03H"), grid="001"),
+            **{file_url(name, grid="001"): grib(hour, hour, like=fine) for hour, name in enumerate(hours)},
+        }
+    )
+
+    (batch,) = await batches(source(worker, arome_grid="001", arome_max_lead=2), wanted(), fetch)
+
+    assert values(batch, lead=2) == USUAL
+    assert batch.parts == hours
+    assert {record.model for record in batch.records} == {"arome_001"}
+    assert batch.grid_points[0] == GridPoint("arome_001", "saint-hilaire", "20,20")
+
+
+async def test_every_complete_run_is_collected_newest_first(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    before = Message("wind_east", 0, run=EARLIER)
+    midnight = EARLIER - timedelta(seconds=1)
+    fetch = scripted(
+        {
+            listing_url(EARLIER): listing(run=EARLIER),
+            file_url("00H06H", EARLIER): grib(like=before),
+        }
+    )
+
+    newer, older = await batches(source(worker), wanted(since=midnight), fetch)
+
+    assert [newer.run.reference_time if newer.run else None, older.run and older.run.reference_time] == [
+        RUN,
+        EARLIER,
+    ]
+    assert newer.newest == older.newest == RUN
+    assert max(record.valid_time for record in older.records) == datetime(2026, 7, 15, 6, tzinfo=UTC)
+
+
+async def test_only_the_cycles_asked_for_are_looked_at(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    fetch = scripted()
+    since = NOW - timedelta(hours=36)
+
+    await batches(source(worker, arome_runs="3,18"), wanted(since=since), fetch)
+
+    assert fetch.urls == [
+        listing_url(datetime(2026, 7, day, hour, tzinfo=UTC)) for day, hour in ((15, 3), (14, 18), (14, 3))
+    ]
+
+
+# What is asked for, and what is not
+
+
+async def test_a_run_that_is_not_whole_yet_is_nothing_and_no_failure(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    fetch = scripted({listing_url(): (PAYLOADS / "arome/listing-partial.xml").read_bytes()})
+
+    assert await batches(source(worker, arome_max_lead=51), wanted(), fetch) == []
+    assert fetch.urls == [listing_url()]
+
+
+async def test_a_run_that_is_not_listed_at_all_is_nothing_and_no_failure(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    assert await batches(source(worker), wanted(), scripted({listing_url(): listing(())})) == []
+
+
+async def test_a_file_without_bytes_is_not_there_yet(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    fetch = scripted({listing_url(): listing(empty="00H06H")})
+    assert await batches(source(worker), wanted(), fetch) == []
+
+
+async def test_a_listing_of_several_pages_is_read_to_its_end(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    first, second = ((PAYLOADS / f"arome/listing-page-{page}.xml").read_bytes() for page in (1, 2))
+    token = "continuation-token=1ueGcxLPRx1Tr%2FXYExHnhbYLgveDs2J%2Fwm36Hy4vbOwM%3D"
+    fetch = scripted({listing_url(): first, f"{listing_url()}&{token}": second, f"{STORAGE}/pnt": grib()})
+
+    (batch,) = await batches(source(worker, arome_max_lead=51), wanted(), fetch)
+
+    assert fetch.urls[:3] == [listing_url(), f"{listing_url()}&{token}", file_url("00H06H")]
+    assert len(fetch.urls) == 2 + 9
+    assert [request.expected_bytes for request in fetch.requests[2:4]] == [54210877, 48877213]
+    assert batch.run == Run("arome_0025", RUN, datetime(2026, 7, 15, 11, 10, 56, tzinfo=UTC), published=True)
+
+
+async def test_a_listing_without_end_fails(worker: Worker, scripted: Callable[..., ScriptedFetch]) -> None:
+    endless = (PAYLOADS / "arome/listing-page-1.xml").read_bytes()
+
+    (batch,) = await batches(source(worker), wanted(), scripted({listing_url(): endless}))
+
+    assert [failure.reason for failure in batch.failures] == ["a listing of more than 20 pages"]
+
+
+async def test_nothing_missing_downloads_nothing_and_still_says_how_new_the_newest_run_is(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    fetch = scripted()
+    kept = {("arome_0025", RUN, "00H06H", site.id): 0 for site in SITES}
+
+    (batch,) = await batches(source(worker), wanted(collected=kept), fetch)
+
+    assert fetch.urls == [listing_url()]
+    assert (batch.newest, batch.records, batch.parts) == (RUN, (), ())
+    assert (batch.run, batch.failures, batch.collected_at) == (None, (), NOW)
+
+
+async def test_only_missing_parts_are_downloaded_and_only_for_the_sites_that_miss_them(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    fetch = scripted({file_url("07H12H"): grib(7, 12), file_url("13H18H"): grib(13, 18)})
+    kept = {
+        ("arome_0025", RUN, "00H06H", SAINT_HILAIRE.id): 0,
+        ("arome_0025", RUN, "00H06H", PLANPRAZ.id): 0,
+        ("arome_0025", RUN, "07H12H", SAINT_HILAIRE.id): 0,
+        ("arome_0025", RUN, "07H12H", PLANPRAZ.id): 2,
+    }
+
+    found = await batches(source(worker, arome_max_lead=18), wanted(collected=kept), fetch)
+
+    assert fetch.urls == [listing_url(), file_url("07H12H"), file_url("13H18H")]
+    assert [(batch.parts, batch.sites) for batch in found] == [
+        (("07H12H",), ("planpraz",)),
+        (("13H18H",), ("saint-hilaire", "planpraz")),
+    ]
+    assert {record.site for record in found[0].records} == {"planpraz"}
+
+
+# What cannot be used
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (grib(like=Message("wind_east", 0, run=EARLIER)), "holds the run of 2026-07-15 00:00 UTC"),
+        (
+            grib(0, 5),
+            "incomplete, without wind_east at 6 h, wind_north at 6 h, temperature at 6 h, gust_east",
+        ),
+        (grib(0, 5) + Message("wind_east", 6).encode(), "incomplete, without wind_north at 6 h"),
+        (grib(gusts={}), "incomplete, without gust_east at 1 h"),
+        (grib(gusts={"gust_east": grib_factory.KINDS["gust_east"]}), "incomplete, without gust_north at 1 h"),
+        (grib()[: len(grib()) // 2], "cut: the message at byte"),
+        (grib() + b"0", "no GRIB message starts at byte"),
+        (b'{"error": "no GRIB"}', "no GRIB message starts at byte 0"),
+        (grib(like=Message("wind_east", 0, cut=Cut(degrees=0.05))), "a grid of 0.05 degrees, not 0.025"),
+        (grib(0, 5) + Message("gust_east", 6, hours=6).encode(), "gust_east at step 6 h covers 6 h"),
+    ],
+    ids=[
+        *("another_run", "missing_step", "missing_field", "no_gusts", "half_a_gust", "cut_in_half"),
+        *("trailing_byte", "foreign_body", "another_grid", "gust_of_six_hours"),
+    ],
+)
+async def test_a_bad_file_costs_itself_only(
+    worker: Worker, scripted: Callable[..., ScriptedFetch], body: bytes, reason: str
+) -> None:
+    fetch = scripted({file_url("00H06H"): body, file_url("07H12H"): grib(7, 12)})
+
+    (batch,) = await batches(source(worker, arome_max_lead=12), wanted(), fetch)
+
+    (failure,) = batch.failures
+    assert failure.reason.startswith(reason)
+    assert (failure.url, failure.route, failure.error) == (file_url("00H06H"), "object_storage", "ParseError")
+    assert batch.parts == ("07H12H",)
+    assert {record.lead_time // timedelta(hours=1) for record in batch.records} == set(range(7, 13))
+
+
+@pytest.mark.parametrize("headers", [{"generatingProcessIdentifier": 254}, {"centre": 98}])
+async def test_another_model_or_centre_is_not_taken_for_arome(
+    worker: Worker, scripted: Callable[..., ScriptedFetch], headers: dict[str, int]
+) -> None:
+    foreign = [replace(message, headers=headers) for message in messages(range(7))]
+    fetch = scripted({file_url("00H06H"): grib_factory.encode(foreign)})
+
+    (batch,) = await batches(source(worker), wanted(), fetch)
+
+    assert "not AROME as we know it" in batch.failures[0].reason
+    assert batch.records == ()
+
+
+async def test_both_numbers_of_toulouse_are_the_publisher(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    captured_in_2026 = [replace(message, headers={"centre": 85}) for message in messages(range(7))]
+    fetch = scripted({file_url("00H06H"): grib_factory.encode(captured_in_2026)})
+
+    (batch,) = await batches(source(worker), wanted(), fetch)
+
+    assert values(batch) == USUAL
+
+
+async def test_a_download_that_fails_costs_itself_only(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    cut = FetchError("cut: 1000 of 5000000 bytes came", url=file_url("00H06H"), retryable=True)
+    fetch = scripted({file_url("00H06H"): cut, file_url("07H12H"): grib(7, 12)})
+
+    (batch,) = await batches(source(worker, arome_max_lead=12), wanted(), fetch)
+
+    assert [failure.reason for failure in batch.failures] == ["cut: 1000 of 5000000 bytes came"]
+    assert batch.parts == ("07H12H",)
+
+
+async def test_a_listing_that_fails_costs_its_run_only(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    broken = FetchError("HTTP 503", url=listing_url(EARLIER), status=503, retryable=True)
+    fetch = scripted({listing_url(EARLIER): broken})
+
+    good, bad = await batches(source(worker), wanted(since=EARLIER - timedelta(hours=1)), fetch)
+
+    assert (good.parts, good.failures) == (("00H06H",), ())
+    assert [failure.reason for failure in bad.failures] == ["HTTP 503"]
+
+
+# Places
+
+
+async def test_sites_outside_or_under_the_mask_are_rejected_once_and_not_asked_for_again(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    masked = [replace(message, masked=[(4, 20)]) for message in messages(range(13))]
+    fetch = scripted(
+        {
+            file_url("00H06H"): grib_factory.encode(masked),
+            file_url("07H12H"): grib_factory.encode(masked),
+        }
+    )
+
+    (batch,) = await batches(source(worker, arome_max_lead=12), wanted(*SITES, ELSEWHERE), fetch)
+
+    assert {record.site for record in batch.records} == {"saint-hilaire"}
+    nothing = "masked: the model says nothing in cell 4,20"
+    assert set(batch.rejected) == {
+        Rejected("arome_0025 planpraz", Parameter.WIND_SPEED, None, "9999", nothing),
+        Rejected("arome_0025 planpraz", Parameter.WIND_GUST, None, "9999", nothing),
+        Rejected("arome_0025 planpraz", Parameter.TEMPERATURE, None, "9999", nothing),
+        Rejected(
+            "arome_0025 ager", None, None, "42,0.7", "outside_grid: the model does not reach this place"
+        ),
+    }
+    assert len(batch.rejected) == 4
+    assert batch.sites == ("saint-hilaire", "planpraz", "ager")
+    assert batch.parts == ("00H06H", "07H12H")
+    assert [point.site for point in batch.grid_points] == ["saint-hilaire", "planpraz"]
+
+
+def read(tmp_path: Path, sites: tuple[Site, ...], **how: Any) -> Reading:
+    """Read a file of two steps in this process."""
+    part = Part(0, 1)
+    path = tmp_path / "file.grib2"
+    path.write_bytes(grib(part.first, part.last, **how))
+    fields = read_fields(path, [(site.latitude, site.longitude) for site in sites], FIELDS)
+    return parse(fields, grid=GRIDS["0025"], reference_time=RUN, part=part, sites=sites)
+
+
+async def test_sites_on_both_sides_of_greenwich_get_their_own_cells(tmp_path: Path) -> None:
+    west, east = Site("west", "", 46.0, -0.2, 0), Site("east", "", 46.0, 0.2, 0)
+    warmer_eastwards = {"temperature": lambda latitudes, longitudes, step: 283.15 + 10 * longitudes}
+
+    reading = read(
+        tmp_path,
+        (west, east),
+        weather=warmer_eastwards,
+        like=Message("wind_east", 0, cut=Cut(west=-0.4)),
+    )
+
+    assert values(reading, west, 1)[Parameter.TEMPERATURE] == pytest.approx(8.0, abs=0.01)
+    assert values(reading, east, 1)[Parameter.TEMPERATURE] == pytest.approx(12.0, abs=0.01)
+
+
+async def test_a_grid_scanned_from_the_south_gives_the_same_values(tmp_path: Path) -> None:
+    colder_northwards = {"temperature": lambda latitudes, longitudes, step: 283.15 - 10 * (latitudes - 46)}
+
+    north, south = (
+        read(tmp_path, SITES, weather=colder_northwards, like=Message("wind_east", 0, cut=Cut(from_south=up)))
+        for up in (False, True)
+    )
+
+    assert values(north, PLANPRAZ, 1)[Parameter.TEMPERATURE] == pytest.approx(9.0, abs=0.01)
+    assert values(north, PLANPRAZ, 1) == pytest.approx(values(south, PLANPRAZ, 1), abs=0.01)
+
+
+# Values
+
+
+async def test_a_file_with_the_speed_of_gusts_only_is_enough(tmp_path: Path) -> None:
+    reading = read(tmp_path, SITES, gusts=grib_factory.GUST_SPEED, weather={"gust_speed": 12.5})
+    assert values(reading, lead=1) == {**USUAL, Parameter.WIND_GUST: 45.0}
+
+
+async def test_the_components_of_a_gust_come_before_its_speed(tmp_path: Path) -> None:
+    both = {**grib_factory.GUST_COMPONENTS, **grib_factory.GUST_SPEED}
+    reading = read(tmp_path, SITES, gusts=both, decoys=True, weather={"gust_speed": 12.5})
+    assert values(reading, lead=1) == USUAL
+
+
+async def test_a_calm_has_a_speed_and_no_direction(tmp_path: Path) -> None:
+    reading = read(tmp_path, SITES, weather={"wind_east": 0.0, "wind_north": 0.0})
+    calm = {parameter: value for parameter, value in values(reading, lead=1).items() if value == 0}
+    assert calm == {Parameter.WIND_SPEED: 0.0}
+    assert Parameter.WIND_DIRECTION not in values(reading, lead=1)
+
+
+async def test_a_value_masked_alone_is_absent_and_the_rest_of_the_hour_is_kept(tmp_path: Path) -> None:
+    hidden = [
+        replace(message, masked=[(8, 8)] if message.name == "gust_north" else ())
+        for message in messages(range(2))
+    ]
+    path = tmp_path / "file.grib2"
+    path.write_bytes(grib_factory.encode(hidden))
+    fields = read_fields(path, [(46.0, 6.6)], FIELDS)
+
+    reading = parse(fields, grid=GRIDS["0025"], reference_time=RUN, part=Part(0, 1), sites=[SAINT_HILAIRE])
+
+    assert values(reading, lead=1) == {p: v for p, v in USUAL.items() if p is not Parameter.WIND_GUST}
+    assert [rejected.parameter for rejected in reading.rejected] == [Parameter.WIND_GUST]
+
+
+# The worker
+
+
+class RecordingFetch(ScriptedFetch):
+    """A ScriptedFetch that tells when each download begins to be held and when it is let go."""
+
+    def __init__(self, *args: Any, on_download: Callable[[int], None] = lambda _: None, **keywords: Any):
+        super().__init__(*args, **keywords)
+        self.events: list[str] = []
+        self.on_download = on_download
+
+    @asynccontextmanager
+    async def download(self, request: Request) -> AsyncIterator[Download]:
+        number = sum(event.startswith("hold") for event in self.events) + 1
+        self.on_download(number)
+        async with super().download(request) as download:
+            self.events.append(f"hold {number}")
+            yield download
+            self.events.append(f"let go {number}")
+
+
+def three_files() -> dict[str, Any]:
+    bodies = {
+        group: grib(first, last) for group, first, last in zip(GROUPS, (0, 7, 13), (6, 12, 18), strict=False)
+    }
+    return {listing_url(): listing(), **{file_url(group): body for group, body in bodies.items()}}
+
+
+async def test_the_next_file_is_downloaded_while_one_is_decoded_and_no_further_one(
+    worker: Worker, tmp_path: Path
+) -> None:
+    fetch = RecordingFetch(three_files(), now=NOW, folder=tmp_path)
+
+    (batch,) = await batches(source(worker, arome_max_lead=18), wanted(), fetch)
+
+    # A file is held until it is decoded: the second came before the first was done, the third after.
+    assert fetch.events == ["hold 1", "hold 2", "let go 1", "hold 3", "let go 2", "let go 3"]
+    assert batch.parts == ("00H06H", "07H12H", "13H18H")
+    assert list(tmp_path.iterdir()) == []
+
+
+class HangingFirstFile(RecordingFetch):
+    """The first file is a pipe into which nobody writes: its decode never ends by itself."""
+
+    @asynccontextmanager
+    async def download(self, request: Request) -> AsyncIterator[Download]:
+        async with super().download(request) as download:
+            if address(request) == file_url("00H06H"):
+                download.path.unlink()
+                os.mkfifo(download.path)
+            yield download
+
+
+async def test_a_worker_killed_while_it_decodes_costs_that_file_only(worker: Worker, tmp_path: Path) -> None:
+    await worker.run(os.getpid)
+
+    def kill(number: int) -> None:
+        if number == 2:  # the first is being decoded
+            assert worker.pid is not None
+            os.kill(worker.pid, signal.SIGKILL)
+
+    fetch = HangingFirstFile(three_files(), now=NOW, folder=tmp_path, on_download=kill)
+
+    (batch,) = await batches(source(worker, arome_max_lead=18), wanted(), fetch)
+
+    (failure,) = batch.failures
+    assert (failure.url, failure.error) == (file_url("00H06H"), "CollectorError")
+    assert failure.reason == "the worker process died during a call"
+    assert batch.parts == ("07H12H", "13H18H")
+    assert values(batch, lead=12) == USUAL
+
+
+async def test_a_file_that_hangs_the_decoder_costs_itself_only(tmp_path: Path) -> None:
+    worker = Worker()
+    await worker.run(os.getpid)
+    worker.seconds_per_call = 3.0
+    fetch = HangingFirstFile(three_files(), now=NOW, folder=tmp_path)
+
+    (batch,) = await batches(source(worker, arome_max_lead=12), wanted(), fetch)
+
+    assert [failure.reason for failure in batch.failures] == [
+        "the worker process was ended: a call took more than 3 s"
+    ]
+    assert batch.parts == ("07H12H",)
+    worker.close()
+
+
+# Listings
+
+
+async def test_a_listing_is_read_as_it_stands() -> None:
+    page = parse_listing((PAYLOADS / "arome/listing.xml").read_bytes())
+
+    assert len(page.objects) == 9
+    assert page.next_token is None
+    last = page.objects[-1]
+    assert last.key.endswith("/arome__0025__SP1__49H51H__2026-07-15T06:00:00Z.grib2")
+    assert (last.size, last.last_modified) == (25107733, datetime(2026, 7, 15, 11, 10, 56, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ((PAYLOADS / "arome/listing-error.xml").read_bytes(), "<Error> instead of a listing: NoSuchBucket"),
+        (b"<html><body>moved</body></html>", "<html> without <Code>"),
+        (b"<ListBucketResult/>", "<ListBucketResult> without <IsTruncated>"),
+        (listing()[:300], "not a listing as S3 writes it"),
+        (listing().replace(b"<Size>5000000</Size>", b""), "<Contents> without <Size>"),
+        (listing().replace(b"5000000", b"big"), "invalid literal"),
+        (listing().replace(b".000Z", b""), "not an aware time in UTC"),
+        (listing().replace(b"false", b"perhaps"), "perhaps"),
+        (listing().replace(b"false", b"true"), "without <NextContinuationToken>"),
+        (b'<!DOCTYPE x [<!ENTITY e "e">]>' + listing()[38:], "XML with a document type"),
+        (b"", "not a listing as S3 writes it"),
+    ],
+)
+async def test_what_is_no_listing_is_refused(body: bytes, reason: str) -> None:
+    with pytest.raises(ParseError, match=reason):
+        parse_listing(body)
+
+
+async def test_names_that_are_not_of_this_run_and_package_are_passed_over(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    strange = listing(("00H06H", "latest", "12H07H"), run=RUN)
+    other = listing(("07H12H",), run=EARLIER)
+    body = strange.replace(b"</ListBucketResult>", other[other.index(b"<Contents>") :])
+
+    fetch = scripted({listing_url(): body})
+
+    assert await batches(source(worker, arome_max_lead=12), wanted(), fetch) == []
+    (batch,) = await batches(source(worker), wanted(), fetch)
+    assert batch.parts == ("00H06H",)
+
+
+# The source
+
+
+async def test_the_settings_choose_the_grid_and_the_routes(worker: Worker) -> None:
+    plain = source(worker)
+    assert (plain.name, plain.models, plain.public) == ("arome", ("arome_0025",), True)
+    assert [(route.name, route.rank) for route in plain.routes] == [("object_storage", 0)]
+    assert plain.attribution == "Météo-France, AROME, Licence Ouverte 2.0 (Etalab)"
+
+    rich = source(worker, arome_grid="001", meteofrance_api_key="key", open_meteo_fallback=True)
+    assert rich.models == ("arome_001",)
+    assert [(route.name, route.rank) for route in rich.routes] == [
+        ("object_storage", 0),
+        ("portal", 0),
+        ("open_meteo", 2),
+    ]
+    assert "Open-Meteo.com, CC BY 4.0" in rich.attribution
+
+
+@pytest.mark.parametrize(("hours", "expected"), [("0,6,12,18", 18), ("0,3,6,9,12,15,18,21", 12), ("0", 54)])
+async def test_one_missing_run_does_not_make_the_source_stale(
+    worker: Worker, hours: str, expected: int
+) -> None:
+    assert source(worker, arome_runs=hours).max_age == timedelta(hours=expected)
+
+
+async def test_a_forecast_says_how_far_ahead_it_looks(tmp_path: Path) -> None:
+    records = read(tmp_path, (SAINT_HILAIRE,)).records
+    assert records[-1] == Forecast(
+        "arome_0025",
+        "saint-hilaire",
+        Parameter.TEMPERATURE,
+        RUN,
+        datetime(2026, 7, 15, 7, tzinfo=UTC),
+        pytest.approx(15.0, abs=1e-4),  # type: ignore[arg-type]
+    )
+    assert records[-1].lead_time == timedelta(hours=1)

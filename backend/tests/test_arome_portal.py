@@ -1,0 +1,213 @@
+"""AROME by Météo-France's portal: the same files for a key, found by links."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from backend.collectors import arome
+from backend.collectors.arome_portal import parse_runs, parse_times
+from backend.collectors.base import Source, collect
+from backend.collectors.worker import Worker
+from backend.core.config import Settings
+from backend.core.errors import FetchError, ParseError
+from backend.core.records import ForecastBatch, Run, Site, Wanted
+from backend.tests import grib_factory
+from backend.tests.fakes import PAYLOADS, ScriptedFetch, address
+from backend.tests.grib_factory import RUN, messages
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NOW = datetime(2026, 7, 15, 11, 50, tzinfo=UTC)
+SITE = Site("saint-hilaire", "Saint-Hilaire du Touvet", 46.0, 6.6, 1000)
+WANTED = Wanted(now=NOW, since=datetime(2026, 7, 15, 0, tzinfo=UTC), sites=(SITE,))
+
+KEY = "eyJ4NXQiOiJOelU0"
+PACKAGE = "http://portal.test/previnum/DPPaquetAROME/v1/models/AROME/grids/0.025/packages/SP1"
+RUN_LINKS = f"{PACKAGE}?referencetime=2026-07-15T06%3A00%3A00Z"
+PRODUCT = f"{PACKAGE}/productARO?referencetime=2026-07-15T06%3A00%3A00Z&time="
+STORAGE_IS_DOWN = FetchError("connection refused", url="http://storage.test/", retryable=True)
+
+
+def payload(name: str) -> bytes:
+    return (PAYLOADS / "arome" / name).read_bytes()
+
+
+def file(first: int = 0, last: int = 6) -> bytes:
+    return grib_factory.encode(messages(range(first, last + 1)))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def worker() -> AsyncIterator[Worker]:
+    worker = Worker()
+    yield worker
+    worker.close()
+
+
+def source(worker: Worker, max_lead: int = 6) -> Source[ForecastBatch]:
+    settings = Settings.load(
+        arome_url="http://storage.test",
+        meteofrance_api_url="http://portal.test",
+        meteofrance_api_key=KEY,
+        arome_max_lead=max_lead,
+    )
+    return arome.build(settings, worker)
+
+
+def scripted(tmp_path: Path, script: dict[str, Any] | None = None) -> ScriptedFetch:
+    """Make a fetch for a storage that is down and a portal that serves the run of 06:00 UTC."""
+    usual: dict[str, Any] = {
+        "http://storage.test/": STORAGE_IS_DOWN,
+        PACKAGE: payload("portal-runs.json"),
+        RUN_LINKS: payload("portal-run.json"),
+        f"{PRODUCT}00H06H": file(),
+    }
+    return ScriptedFetch({**usual, **(script or {})}, now=NOW, folder=tmp_path)
+
+
+async def batches(source: Source[ForecastBatch], fetch: ScriptedFetch) -> list[ForecastBatch]:
+    return [batch async for batch in collect(source, WANTED, fetch)]
+
+
+def asked_of_portal(fetch: ScriptedFetch) -> list[str]:
+    return [url for url in fetch.urls if url.startswith("http://portal.test")]
+
+
+async def test_the_portal_is_asked_when_the_storage_as_a_whole_fails(worker: Worker, tmp_path: Path) -> None:
+    fetch = scripted(tmp_path)
+
+    failed, good = await batches(source(worker), fetch)
+
+    assert [(failure.route, failure.reason) for failure in failed.failures] == [
+        ("object_storage", "connection refused")
+    ]
+    assert asked_of_portal(fetch) == [PACKAGE, RUN_LINKS, f"{PRODUCT}00H06H&format=grib2"]
+    assert (good.route, good.rank, good.parts, good.newest) == ("portal", 0, ("00H06H",), RUN)
+    assert len(good.records) == 7 * 4 - 1
+    # The portal has no stamps: the run is available since we saw it.
+    assert good.run == Run("arome_0025", RUN, available_at=NOW, published=False)
+
+
+async def test_the_portal_is_asked_when_every_file_of_the_storage_is_bad(
+    worker: Worker, tmp_path: Path
+) -> None:
+    storage = {
+        "http://storage.test/?": payload("listing.xml"),
+        "http://storage.test/pnt/": b"<html>maintenance</html>",
+    }
+
+    bad, good = await batches(source(worker), scripted(tmp_path, storage))
+
+    assert (bad.records, bad.parts, len(bad.failures)) == ((), (), 1)
+    assert (good.route, good.parts) == ("portal", ("00H06H",))
+
+
+async def test_the_portal_is_left_alone_when_the_storage_answers(worker: Worker, tmp_path: Path) -> None:
+    fetch = scripted(
+        tmp_path, {"http://storage.test/?": payload("listing.xml"), "http://storage.test/pnt/": file()}
+    )
+
+    (batch,) = await batches(source(worker), fetch)
+
+    assert batch.route == "object_storage"
+    assert asked_of_portal(fetch) == []
+
+
+async def test_a_run_not_published_yet_by_the_storage_is_no_reason_to_ask_the_portal(
+    worker: Worker, tmp_path: Path
+) -> None:
+    fetch = scripted(tmp_path, {"http://storage.test/?": payload("listing-partial.xml")})
+
+    assert await batches(source(worker, max_lead=51), fetch) == []
+    assert asked_of_portal(fetch) == []
+
+
+async def test_the_key_travels_in_a_header_that_nothing_shows(worker: Worker, tmp_path: Path) -> None:
+    fetch = scripted(tmp_path)
+
+    await batches(source(worker), fetch)
+
+    requests = [request for request in fetch.requests if "portal.test" in request.url]
+    assert [dict(request.secret_headers) for request in requests] == [{"apikey": KEY}] * 3
+    assert KEY not in "".join(map(repr, requests)) + "".join(map(address, requests))
+    assert KEY not in repr(source(worker))
+
+
+async def test_a_run_that_the_portal_does_not_serve_yet_is_nothing(worker: Worker, tmp_path: Path) -> None:
+    not_yet = FetchError("HTTP 404: donnee indisponible", url=RUN_LINKS, status=404)
+    found = await batches(source(worker), scripted(tmp_path, {RUN_LINKS: not_yet}))
+    assert [batch.route for batch in found] == ["object_storage"]
+
+
+async def test_a_run_that_the_portal_does_not_link_to_is_not_asked_for(
+    worker: Worker, tmp_path: Path
+) -> None:
+    fetch = scripted(tmp_path, {PACKAGE: payload("portal-runs.json").replace(b"-15T06", b"-15T09")})
+
+    await batches(source(worker), fetch)
+
+    assert asked_of_portal(fetch) == [PACKAGE]
+
+
+async def test_a_run_of_which_files_are_lacking_is_nothing_yet(worker: Worker, tmp_path: Path) -> None:
+    fetch = scripted(tmp_path, {RUN_LINKS: payload("portal-run-partial.json")})
+
+    found = await batches(source(worker, max_lead=51), fetch)
+
+    assert [batch.route for batch in found] == ["object_storage"]
+    assert asked_of_portal(fetch) == [PACKAGE, RUN_LINKS]
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [("HTTP 404: No matching resource", 404), ("HTTP 401", 401), ("HTTP 403: 900908", 403)],
+    ids=["wrong_path", "bad_key", "not_subscribed"],
+)
+async def test_a_portal_that_refuses_its_list_of_runs_has_failed(
+    worker: Worker, tmp_path: Path, reason: str, status: int
+) -> None:
+    refused = FetchError(reason, url=PACKAGE, status=status)
+
+    _, last = await batches(source(worker), scripted(tmp_path, {PACKAGE: refused}))
+
+    assert [(failure.route, failure.reason) for failure in last.failures] == [("portal", reason)]
+
+
+async def test_a_list_of_files_that_cannot_be_read_costs_its_run(worker: Worker, tmp_path: Path) -> None:
+    broken = FetchError("HTTP 503", url=RUN_LINKS, status=503, retryable=True)
+
+    _, last = await batches(source(worker), scripted(tmp_path, {RUN_LINKS: broken}))
+
+    assert [(failure.url, failure.reason) for failure in last.failures] == [(RUN_LINKS, "HTTP 503")]
+
+
+async def test_links_name_runs_and_files() -> None:
+    assert parse_runs(payload("portal-runs.json")) == {
+        datetime(2026, 7, 14, 18, tzinfo=UTC),
+        datetime(2026, 7, 14, 21, tzinfo=UTC),
+        datetime(2026, 7, 15, 0, tzinfo=UTC),
+        datetime(2026, 7, 15, 3, tzinfo=UTC),
+        datetime(2026, 7, 15, 6, tzinfo=UTC),
+    }
+    assert parse_times(payload("portal-run-partial.json")) == ["00H06H", "07H12H", "13H18H"]
+    assert parse_times(b'{"links":[{"rel":"self","href":"https://example.org/SP1"}]}') == []
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"code":"900901","message":"Invalid Credentials"}', "not a list of links"),
+        (b"[]", "not a list of links"),
+        (b'{"links":[{"href":"https://example.org/SP1?time=06H"}]}', "a link that says no referencetime"),
+        (b'{"links":[{"href":"https://example.org/?referencetime=noon"}]}', "a run at 'noon'"),
+        (b'{"links":[{"href":"https://example.org/?referencetime=2026-07-15T06:00:00"}]}', "no time in UTC"),
+    ],
+)
+async def test_what_is_no_list_of_runs_is_refused(body: bytes, reason: str) -> None:
+    with pytest.raises(ParseError, match=reason):
+        parse_runs(body)

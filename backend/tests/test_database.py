@@ -1,0 +1,205 @@
+"""The database: its address, its tables, and what it says when it cannot be used."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from backend.core.errors import ConfigError, StoreUnavailable
+from backend.storage import schema as t
+from backend.storage.database import Database
+from backend.tests.stores import database_url, open_database, rows, start_process
+
+
+def pragma(database: Database, name: str) -> object:
+    with database.read() as connection:
+        return connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+
+
+# --- The address ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("", "DATABASE_URL='': is no database address such as sqlite:///scores.sqlite3"),
+        ("scores.sqlite3", "DATABASE_URL='scores.sqlite3': is no database address"),
+        ("mysql://me:hush@host/scores", r"DATABASE_URL='mysql://me:\*\*\*@host/scores': must start with"),
+        ("postgresql://host/scores", r"must start with sqlite:/// or postgresql\+psycopg://"),
+        ("postgresql+psycopg//me:hush@host/scores", r"DATABASE_URL='\*\*\*@host/scores': is no database"),
+        ("postgresql+psycopg://me:hush@host:port/scores", r"DATABASE_URL='\*\*\*@host:port/scores': is no"),
+        ("mysql://host/scores?password=hush", "DATABASE_URL='mysql://host/scores': must start with"),
+        ("sqlite://", "DATABASE_URL='sqlite://': must name a file, for several processes share the store"),
+        ("sqlite:///:memory:", "must name a file"),
+        ("sqlite:///scores.sqlite3?mode=ro", "must be sqlite:/// and the path of a file, without options"),
+        ("sqlite:///file:scores.sqlite3", "without options"),
+        (
+            "sqlite:////proc/scores/s.sqlite3",
+            "DATABASE_URL='sqlite:////proc/scores/s.sqlite3': cannot be written",
+        ),
+        ("sqlite:///notes.txt", "DATABASE_URL='sqlite:///notes.txt': is a file, but not a SQLite database"),
+        ("sqlite:///folder", "DATABASE_URL='sqlite:///folder': cannot be written: Is a directory"),
+    ],
+)
+def test_an_address_that_can_never_work_is_refused_by_name_value_and_rule(url: str, said: str) -> None:
+    Path("notes.txt").write_text("Wednesday: north-westerly, cloud base 1900 m")
+    Path("folder").mkdir()
+    with pytest.raises(ConfigError, match=said) as refused:
+        Database(url)
+    told = "".join(traceback.format_exception_only(refused.value))
+    assert "hush" not in told and told.count("\n") == 1
+    assert Path("notes.txt").read_text().startswith("Wednesday")
+
+
+def test_the_folder_of_a_new_store_is_made(tmp_path: Path) -> None:
+    folder = tmp_path / "share" / "été 100 %?#"
+    database = Database(f"sqlite:///{folder.as_posix().replace('?', '%3F')}/scores.sqlite3")
+    database.migrate()
+    assert database.path is not None and database.path.exists()
+
+
+def test_a_relative_address_stays_where_it_was_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    database = Database("sqlite:///scores.sqlite3")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    database.migrate()
+    assert database.path == tmp_path / "scores.sqlite3"
+    assert list(Path().iterdir()) == []
+
+
+def test_a_server_that_is_down_is_no_reason_to_refuse_the_start() -> None:
+    database = Database("postgresql+psycopg://me:hush@127.0.0.1:9/scores", busy_timeout=1)
+    assert database.name == "postgresql+psycopg://me:***@127.0.0.1:9/scores"
+    with pytest.raises(StoreUnavailable, match="the store does not answer: connection") as unavailable:
+        database.migrate()
+    assert "hush" not in str(unavailable.value)
+
+
+# --- The tables -------------------------------------------------------------------------------------
+
+
+def test_a_migrated_database_has_exactly_the_tables_that_the_program_knows(tmp_path: Path) -> None:
+    database = open_database(tmp_path)
+    with database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, t.metadata) == []
+
+
+def test_the_migrated_tables_are_defined_as_the_schema_defines_them(tmp_path: Path) -> None:
+    """Alembic compares neither key order nor conditions, and both decide what is fast and what is allowed."""
+
+    def definitions(database: Database) -> dict[str, list[str]]:
+        query = sa.text("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND sql != ''")
+        with database.read() as connection:
+            found = connection.execute(query).all()
+        return {name: sorted(line.strip("\t ,") for line in sql.splitlines()) for name, sql in found}
+
+    made = Database(f"sqlite:///{tmp_path / 'made.sqlite3'}")
+    with made.write() as connection:
+        t.metadata.create_all(connection)
+    assert definitions(open_database(tmp_path)) == definitions(made)
+
+
+def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
+    database = open_database(tmp_path)
+    with database.write() as connection:
+        connection.execute(sa.insert(t.model).values(name="arome_0025"))
+    database.migrate()
+    assert rows(database, t.model, "name") == [("arome_0025",)]
+
+
+def _migrate(folder: Path) -> None:
+    open_database(folder).close()
+
+
+def test_four_processes_may_migrate_at_once(tmp_path: Path) -> None:
+    processes = [start_process(_migrate, tmp_path) for _ in range(4)]
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0, 0]
+    assert rows(open_database(tmp_path), t.model, "name") == []
+
+
+def test_threads_may_open_a_new_store_at_once(tmp_path: Path) -> None:
+    gate, failed = threading.Barrier(8), []
+
+    def open_it() -> None:
+        gate.wait()
+        try:
+            open_database(tmp_path).close()
+        except StoreUnavailable as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=open_it) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+
+
+def test_a_database_from_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    database = open_database(tmp_path)
+    with database.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(ConfigError, match=r"DATABASE_URL='sqlite://.*': was made by a newer meteo-score"):
+        database.migrate()
+    with database.read() as connection:
+        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == "9999"
+
+
+# --- How it is used ---------------------------------------------------------------------------------
+
+
+def test_readers_and_a_writer_share_the_file_and_writers_wait_their_turn(tmp_path: Path) -> None:
+    database = Database(database_url(tmp_path))
+    assert pragma(database, "journal_mode") == "wal"
+    assert pragma(database, "busy_timeout") == 5000
+    assert pragma(database, "synchronous") == 2, "full: a batch that was stored survives a power loss"
+    assert pragma(database, "foreign_keys") == 1
+    assert pragma(open_database(tmp_path, busy_timeout=0.25), "busy_timeout") == 250
+
+
+def test_a_reader_sees_one_state_while_another_writes(tmp_path: Path) -> None:
+    database = open_database(tmp_path)
+    names = sa.select(t.model.c.name)
+    with database.read() as reader:
+        assert reader.execute(names).all() == []
+        with database.write() as writer:
+            writer.execute(sa.insert(t.model).values(name="arome_0025"))
+        assert reader.execute(names).all() == []
+    assert rows(database, t.model, "name") == [("arome_0025",)]
+
+
+def test_a_bug_is_not_taken_for_a_database_that_does_not_answer(tmp_path: Path) -> None:
+    database = open_database(tmp_path)
+    twice = [{"name": "arome_0025"}, {"name": "arome_0025"}]
+    with pytest.raises(sa.exc.IntegrityError), database.write() as connection:
+        connection.execute(sa.insert(t.model), twice)
+    assert rows(database, t.model, "name") == []
+
+
+def test_a_damaged_file_is_unavailable_and_says_so(tmp_path: Path) -> None:
+    open_database(tmp_path).close()
+    path = tmp_path / "scores.sqlite3"
+    path.write_bytes(path.read_bytes()[:4096] + b"\x55" * 40_000)
+    database = Database(database_url(tmp_path))
+    with pytest.raises(StoreUnavailable, match=r"the store does not answer: .*malformed"):
+        rows(database, t.model, "name")
+
+
+def test_more_readers_than_connections_are_told_so_and_served_later(tmp_path: Path) -> None:
+    database = open_database(tmp_path, busy_timeout=0.05)
+    held = [database.engine.connect() for _ in range(15)]
+    with pytest.raises(StoreUnavailable, match="all its connections are in use"):
+        rows(database, t.model, "name")
+    for connection in held:
+        connection.close()
+    assert rows(database, t.model, "name") == []

@@ -1,0 +1,50 @@
+"""A file is what the last attempt wrote, whatever became of the attempts before."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from pathlib import Path
+
+import pytest
+
+from backend.collectors.http_sinks import FileSink, temporary_file
+
+
+class _SlowDisk(io.BytesIO):
+    """Takes each block only when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writing = threading.Event()
+        self.go_on = threading.Event()
+
+    def write(self, block: bytes) -> int:  # type: ignore[override]
+        self.writing.set()
+        assert self.go_on.wait(10)
+        return super().write(block)
+
+
+async def test_a_write_that_is_cancelled_ends_before_the_next_attempt_begins() -> None:
+    disk = _SlowDisk()
+    sink = FileSink(Path("unused"), disk)
+    await sink.write(b"first attempt")
+    cut_short = asyncio.create_task(sink.finish())
+    await asyncio.to_thread(disk.writing.wait, 10)
+    cut_short.cancel()
+    done, _ = await asyncio.wait([cut_short], timeout=0.05)
+    assert not done, "the write was left behind"
+    disk.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await cut_short
+    await sink.restart()
+    await sink.write(b"second")
+    await sink.finish()
+    assert disk.getvalue() == b"second"
+
+
+async def test_a_file_that_somebody_removed_is_no_error(tmp_path: Path) -> None:
+    with temporary_file(tmp_path) as sink:
+        sink.path.unlink()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,229 @@
+"""Who may import whom, and the few other rules that a reader of the whole code counts on.
+
+Each rule reads the source of a module and names the line that breaks it.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+BACKEND = Path(__file__).parents[1]
+
+# The rooms, and what each may know besides itself.
+ROOMS = {
+    "core": set(),
+    "collectors": {"core"},
+    "storage": {"core"},
+    "scoring": {"core"},
+    "scheduler": {"core", "collectors", "storage"},
+    "demo": {"core", "scheduler", "collectors", "storage"},
+    "api": {"core", "storage", "scoring", "scheduler"},
+    "web": {"core", "storage", "scoring", "scheduler"},
+}
+MAY_ALSO = {"scoring/scorecard.py": {"storage"}}
+MAY_IMPORT_ALL = ("main.py", "cli.py", "console.py", "__main__.py")
+
+# Besides the standard library, nothing else is under everything.
+CORE_LIBRARIES = {"pydantic", "pydantic_settings", "platformdirs", "structlog"}
+
+MAY_DECODE_GRIB = ("collectors/grib.py", "demo/")
+MAY_READ_ENVIRONMENT = ("core/config.py", "scheduler/config.py")
+MAY_CATCH_EVERYTHING = ("scheduler/jobs.py", "scheduler/runner.py")
+
+Problem = tuple[int, str]
+Rule = Callable[[str, ast.Module], Iterator[Problem]]
+
+
+def imports(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Every module that is imported, at the top or in a function, by name or through importlib."""
+    package = ["backend", *Path(path).parent.parts]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            if module == "backend":
+                yield from ((node.lineno, f"backend.{alias.name}") for alias in node.names)
+            else:
+                yield node.lineno, module
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+            yield from ((node.lineno, str(a.value)) for a in node.args[:1] if isinstance(a, ast.Constant))
+
+
+def rooms_keep_to_their_table(path: str, tree: ast.Module) -> Iterator[Problem]:
+    room = path.partition("/")[0]
+    if path in MAY_IMPORT_ALL or path.endswith("_commands.py"):
+        return
+    may = ROOMS.get(room, set()) | MAY_ALSO.get(path, set()) | {room}
+    for line, module in imports(path, tree):
+        top, _, rest = module.partition(".")
+        other = rest.partition(".")[0]
+        if top == "backend" and other not in may | {"__version__"}:
+            yield line, f"{room} may not import {module}; it may import {', '.join(sorted(may))}"
+
+
+def core_stands_on_little(path: str, tree: ast.Module) -> Iterator[Problem]:
+    if path.startswith("core/"):
+        for line, module in imports(path, tree):
+            top = module.partition(".")[0]
+            if top not in sys.stdlib_module_names | CORE_LIBRARIES | {"backend"}:
+                yield line, f"core may not import {top}: only {', '.join(sorted(CORE_LIBRARIES))}"
+
+
+def only_the_worker_decodes_grib(path: str, tree: ast.Module) -> Iterator[Problem]:
+    if not path.startswith(MAY_DECODE_GRIB):
+        for line, module in imports(path, tree):
+            if module.partition(".")[0] in {"eccodes", "gribapi", "eccodeslib"}:
+                yield line, f"only {' and '.join(MAY_DECODE_GRIB)} may import {module}"
+
+
+def only_settings_read_the_environment(path: str, tree: ast.Module) -> Iterator[Problem]:
+    if path in MAY_READ_ENVIRONMENT:
+        return
+    message = f"only {' and '.join(MAY_READ_ENVIRONMENT)} may read the environment"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in {
+            "os.environ",
+            "os.environb",
+            "os.getenv",
+        }:
+            yield node.lineno, message
+        elif isinstance(node, ast.ImportFrom) and node.module == "os":
+            if {alias.name for alias in node.names} & {"environ", "environb", "getenv"}:
+                yield node.lineno, message
+        elif isinstance(node, ast.ClassDef):
+            bases = {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+            if bases & {"BaseSettings", "EnvironmentSettings"}:
+                yield node.lineno, f"{message}: class {node.name}"
+
+
+def only_two_places_catch_everything(path: str, tree: ast.Module) -> Iterator[Problem]:
+    if path in MAY_CATCH_EVERYTHING:
+        return
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ExceptHandler):
+            continue
+        caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+        if {None if one is None else ast.unparse(one) for one in caught} & {None, "Exception"}:
+            yield node.lineno, f"only {' and '.join(MAY_CATCH_EVERYTHING)} may catch every exception"
+
+
+def time_is_aware(path: str, tree: ast.Module) -> Iterator[Problem]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in {"utcnow", "utcfromtimestamp"}:
+            yield node.lineno, f"{node.attr} gives a time without a zone: use datetime.now(UTC)"
+        elif isinstance(node, ast.Call) and ast.unparse(node).endswith("datetime.now()"):
+            yield node.lineno, "datetime.now() gives a time without a zone: use datetime.now(UTC)"
+
+
+RULES: tuple[Rule, ...] = (
+    rooms_keep_to_their_table,
+    core_stands_on_little,
+    only_the_worker_decodes_grib,
+    only_settings_read_the_environment,
+    only_two_places_catch_everything,
+    time_is_aware,
+)
+
+
+def problems(rule: Rule, path: str, source: str) -> list[str]:
+    return [f"backend/{path}:{line}: {message}" for line, message in rule(path, ast.parse(source))]
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in BACKEND.rglob("*.py") if "tests" not in path.relative_to(BACKEND).parts)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_no_line_of_the_service_breaks_the_rule(rule: Rule) -> None:
+    found = [
+        problem
+        for path in modules()
+        for problem in problems(rule, path.relative_to(BACKEND).as_posix(), path.read_text())
+    ]
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_every_module_lives_in_a_room_or_is_an_edge() -> None:
+    known = {*MAY_IMPORT_ALL, "__init__.py"}
+    outside = [
+        path.name
+        for path in modules()
+        if path.relative_to(BACKEND).parts[0] not in ROOMS
+        and path.name not in known
+        and not path.name.endswith("_commands.py")
+    ]
+    assert outside == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "source", "line", "word"),
+    [
+        (rooms_keep_to_their_table, "storage/store.py", "import backend.collectors.base", 1, "storage"),
+        (
+            rooms_keep_to_their_table,
+            "collectors/ffvl.py",
+            "from backend.storage import store",
+            1,
+            "collectors",
+        ),
+        (rooms_keep_to_their_table, "collectors/ffvl.py", "from backend import storage", 1, "collectors"),
+        (
+            rooms_keep_to_their_table,
+            "collectors/ffvl.py",
+            "from ..storage import store",
+            1,
+            "backend.storage",
+        ),
+        (rooms_keep_to_their_table, "core/units.py", "def f():\n    import backend.scoring", 2, "core"),
+        (rooms_keep_to_their_table, "scoring/pairing.py", "import backend.storage.store", 1, "scoring"),
+        (rooms_keep_to_their_table, "api/routes/a.py", "import backend.collectors", 1, "backend.collectors"),
+        (rooms_keep_to_their_table, "demo/weather.py", "import backend.main", 1, "backend.main"),
+        (core_stands_on_little, "core/sites.py", "import json\nimport tomlkit", 2, "tomlkit"),
+        (only_the_worker_decodes_grib, "collectors/arome.py", "import eccodes", 1, "eccodes"),
+        (only_the_worker_decodes_grib, "main.py", "from eccodes import codes_get", 1, "eccodes"),
+        (only_the_worker_decodes_grib, "main.py", "importlib.import_module('eccodes')", 1, "eccodes"),
+        (only_settings_read_the_environment, "main.py", "x = os.environ['A']", 1, "environment"),
+        (only_settings_read_the_environment, "main.py", "x = os.getenv('A')", 1, "environment"),
+        (only_settings_read_the_environment, "main.py", "from os import environ", 1, "environment"),
+        (only_settings_read_the_environment, "api/a.py", "class S(BaseSettings): ...", 1, "class S"),
+        (only_two_places_catch_everything, "main.py", "try: ...\nexcept Exception: ...", 2, "jobs.py"),
+        (only_two_places_catch_everything, "main.py", "try: ...\nexcept: ...", 2, "runner.py"),
+        (only_two_places_catch_everything, "a.py", "try: ...\nexcept (OSError, Exception): ...", 2, "catch"),
+        (time_is_aware, "core/clock.py", "now = datetime.now()", 1, "datetime.now(UTC)"),
+        (time_is_aware, "core/clock.py", "now = datetime.utcnow()", 1, "utcnow"),
+    ],
+)
+def test_a_line_that_breaks_a_rule_is_named(rule: Rule, path: str, source: str, line: int, word: str) -> None:
+    (problem,) = problems(rule, path, source)
+    assert problem.startswith(f"backend/{path}:{line}: ")
+    assert word in problem
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "source"),
+    [
+        (rooms_keep_to_their_table, "storage/store.py", "from backend.storage.schema import site"),
+        (rooms_keep_to_their_table, "storage/store.py", "from .schema import site"),
+        (rooms_keep_to_their_table, "scoring/scorecard.py", "import backend.storage.store"),
+        (rooms_keep_to_their_table, "site_commands.py", "import backend.storage.store"),
+        (rooms_keep_to_their_table, "main.py", "import backend.demo"),
+        (core_stands_on_little, "core/config.py", "import pydantic_settings\nimport backend.core.errors"),
+        (only_the_worker_decodes_grib, "collectors/grib.py", "import eccodes"),
+        (only_the_worker_decodes_grib, "demo/grib.py", "import eccodes"),
+        (only_settings_read_the_environment, "core/config.py", "class S(BaseSettings): ..."),
+        (only_settings_read_the_environment, "main.py", "import os\nprint(os.getpid())"),
+        (only_two_places_catch_everything, "scheduler/jobs.py", "try: ...\nexcept Exception: ..."),
+        (only_two_places_catch_everything, "main.py", "try: ...\nexcept (OSError, ValueError): ..."),
+        (time_is_aware, "core/clock.py", "now = datetime.now(UTC)"),
+        (time_is_aware, "core/clock.py", "now = datetime.now(tz=UTC)"),
+    ],
+)
+def test_what_is_allowed_passes(rule: Rule, path: str, source: str) -> None:
+    assert problems(rule, path, source) == []

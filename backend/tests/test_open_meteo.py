@@ -1,0 +1,342 @@
+"""AROME by Open-Meteo: one answer for many sites, run by run; a lesser copy, used only when asked for."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from backend.collectors import arome
+from backend.collectors.arome_runs import GRIDS, Part, parts_of
+from backend.collectors.base import Source, collect
+from backend.collectors.open_meteo import OpenMeteo, Reading, parse, parse_meta
+from backend.collectors.worker import Worker
+from backend.core.config import Settings
+from backend.core.errors import FetchError, ParseError
+from backend.core.parameters import Parameter
+from backend.core.records import ForecastBatch, Rejected, Run, Site, Wanted
+from backend.tests.fakes import PAYLOADS, ScriptedFetch
+
+RUN = datetime(2026, 7, 15, 6, tzinfo=UTC)
+NOW = datetime(2026, 7, 15, 11, 50, tzinfo=UTC)
+AVAILABLE_AT = datetime(2026, 7, 15, 10, 31, 14, tzinfo=UTC)
+META = "http://meta.test/data/meteofrance_arome_france0025/static/meta.json"
+RUNS = "http://runs.test/v1/forecast?run="
+
+NORTH = Site("north", "Plaine Joux", 45.93, 6.71, 1360)
+SOUTH = Site("south", "Planfait", 45.8123, 6.2, 950)
+SITES = (NORTH, SOUTH)
+PARTS = (Part(0, 6),)
+
+
+def payload(name: str) -> bytes:
+    return (PAYLOADS / "arome" / name).read_bytes()
+
+
+FORECAST = payload("open-meteo-two-sites.json")
+
+
+def changed(**columns: Any) -> bytes:
+    """Return the forecast with columns of its first place replaced."""
+    answer = json.loads(FORECAST)
+    answer[0]["hourly"].update(columns)
+    return json.dumps(answer).encode()
+
+
+def read(body: bytes = FORECAST, sites: tuple[Site, ...] = SITES, parts: tuple[Part, ...] = PARTS) -> Reading:
+    return parse(body, model="arome_0025", reference_time=RUN, parts=parts, sites=sites)
+
+
+def values(reading: Reading | ForecastBatch, site: Site, lead: int) -> dict[Parameter, float]:
+    return {
+        record.parameter: record.value
+        for record in reading.records
+        if record.site == site.id and record.lead_time == timedelta(hours=lead)
+    }
+
+
+# Answers
+
+
+def test_an_hour_is_read_as_it_stands() -> None:
+    reading = read()
+
+    at_nine = values(reading, NORTH, 3)
+    assert at_nine == {
+        Parameter.WIND_SPEED: 12.6,
+        Parameter.WIND_DIRECTION: 12.0,
+        Parameter.WIND_GUST: 22.7,
+        Parameter.TEMPERATURE: 19.0,
+    }
+    assert {record.valid_time.hour for record in reading.records} == set(range(6, 13))
+    assert {(record.model, record.reference_time) for record in reading.records} == {("arome_0025", RUN)}
+    assert reading.parts == PARTS
+
+
+def test_the_analysis_has_no_gust_and_a_calm_no_direction() -> None:
+    assert values(read(), SOUTH, 0) == {Parameter.WIND_SPEED: 0.0, Parameter.TEMPERATURE: 16.0}
+
+
+def test_hours_before_the_run_and_beyond_the_parts_are_left_out() -> None:
+    seven_hours = ["2026-07-15T05:00", *(f"2026-07-15T{hour:02}:00" for hour in range(6, 15))]
+    body = changed(time=seven_hours, wind_speed_10m=[99.0] * 10)
+    leads = {record.lead_time // timedelta(hours=1) for record in read(body, parts=(Part(0, 3),)).records}
+    assert leads == {0, 1, 2, 3}
+
+
+def test_one_place_is_an_object_and_not_a_list() -> None:
+    alone = json.dumps(json.loads(FORECAST)[0]).encode()
+    assert values(read(alone, sites=(NORTH,)), NORTH, 3)[Parameter.WIND_SPEED] == 12.6
+
+
+def test_a_column_of_nulls_is_absent_and_may_have_no_unit() -> None:
+    answer = json.loads(changed(wind_gusts_10m=[None] * 10))
+    answer[0]["hourly_units"]["wind_gusts_10m"] = "undefined"
+
+    reading = read(json.dumps(answer).encode())
+
+    assert Parameter.WIND_GUST not in values(reading, NORTH, 3)
+    assert Parameter.WIND_GUST in values(reading, SOUTH, 3)
+    assert reading.parts == PARTS
+
+
+def test_a_part_with_an_hour_without_wind_is_not_complete() -> None:
+    reading = read(parts=(Part(0, 6), Part(7, 12)))
+    assert reading.parts == (Part(0, 6),)
+
+
+def test_a_site_without_any_wind_is_rejected_and_holds_up_no_part() -> None:
+    reading = read(changed(wind_speed_10m=[None] * 10))
+
+    assert reading.rejected == (
+        Rejected("arome_0025 north", None, None, "null", "no_value: not one wind speed here"),
+    )
+    assert reading.parts == PARTS
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"error":true,"reason":"No data is available for this location"}', "not an hourly forecast"),
+        (b"Unexpected error while streaming data: modelRunUnavailable", "not an hourly forecast"),
+        (b"\xff", "not an hourly forecast"),
+        (json.dumps(json.loads(FORECAST)[:1]).encode(), "1 locations for 2 sites"),
+        (FORECAST.replace(b'"utc_offset_seconds": 0', b'"utc_offset_seconds": 7200'), "times 7200 s off UTC"),
+        (FORECAST.replace(b"km/h", b"m/s"), "wind_speed_10m in 'm/s' instead of 'km/h'"),
+        (FORECAST.replace(b'"km/h"', b'"undefined"'), "wind_speed_10m in 'undefined'"),
+        (changed(wind_speed_10m=[1.0]), "1 values of wind_speed_10m for 10 hours"),
+        (changed(temperature_2m="warm"), "not an hourly forecast"),
+        (FORECAST.replace(b"2026-07-15T07:00", b"07:00"), "an hour called '07:00'"),
+        (FORECAST.replace(b"2026-07-15T07:00", b"2026-07-15T07:15"), "not a whole hour after the run"),
+    ],
+)
+def test_another_shape_zone_or_unit_is_refused(body: bytes, reason: str) -> None:
+    with pytest.raises(ParseError, match=reason):
+        read(body)
+
+
+def test_an_answer_without_any_wind_is_refused() -> None:
+    answer = json.loads(FORECAST)
+    for place in answer:
+        place["hourly"]["wind_speed_10m"] = [None] * 10
+    with pytest.raises(ParseError, match="not one wind speed for any site"):
+        read(json.dumps(answer).encode())
+
+
+def test_metadata_tell_the_newest_run_and_since_when_it_is_there() -> None:
+    meta = parse_meta(payload("open-meteo-meta.json"))
+    assert (meta.reference_time, meta.available_at) == (RUN, AVAILABLE_AT)
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"[]", b"\xff", b'{"last_run_initialisation_time": 99999999999999999}']
+)
+def test_what_is_no_metadata_is_refused(body: bytes) -> None:
+    with pytest.raises(ParseError, match="not the metadata of a model"):
+        parse_meta(body)
+
+
+def test_a_year_beyond_reason_is_refused() -> None:
+    body = b'{"last_run_initialisation_time": 999999999999999, "last_run_availability_time": 0}'
+    with pytest.raises(ParseError, match="not the metadata of a model"):
+        parse_meta(body)
+
+
+def test_parts_are_cut_as_the_files_are() -> None:
+    names = [part.name for part in parts_of(GRIDS["0025"], 51)]
+    assert names == [
+        *("00H06H", "07H12H", "13H18H", "19H24H", "25H30H", "31H36H", "37H42H", "43H48H", "49H51H"),
+    ]
+    assert [part.name for part in parts_of(GRIDS["0025"], 8)] == ["00H06H", "07H08H"]
+    assert [part.name for part in parts_of(GRIDS["001"], 2)] == ["00H", "01H", "02H"]
+    assert len(parts_of(GRIDS["001"], 51)) == 52
+
+
+# The route
+
+
+def source(**settings: Any) -> Source[ForecastBatch]:
+    chosen = Settings.load(
+        **{
+            "arome_url": "http://storage.test",
+            "open_meteo_url": "http://meta.test",
+            "open_meteo_single_runs_url": "http://runs.test",
+            "open_meteo_fallback": True,
+            "arome_max_lead": 6,
+            **settings,
+        }
+    )
+    return arome.build(chosen, Worker())
+
+
+def scripted(script: dict[str, Any] | None = None) -> ScriptedFetch:
+    """Make a fetch for a storage that is down and a service that has the run of 06:00 UTC."""
+    usual: dict[str, Any] = {
+        "http://storage.test/": FetchError("connection refused", url="http://storage.test/"),
+        META: payload("open-meteo-meta.json"),
+        f"{RUNS}2026-07-15T06": FORECAST,
+    }
+    return ScriptedFetch({**usual, **(script or {})}, now=NOW)
+
+
+def wanted(**fields: Any) -> Wanted:
+    usual = {"now": NOW, "since": datetime(2026, 7, 15, 0, tzinfo=UTC), "sites": SITES}
+    return Wanted(**{**usual, **fields})
+
+
+async def from_open_meteo(
+    fetch: ScriptedFetch, wanted: Wanted, source: Source[ForecastBatch]
+) -> list[ForecastBatch]:
+    """Return what came after the storage had failed."""
+    found = [batch async for batch in collect(source, wanted, fetch)]
+    assert {batch.route for batch in found} <= {"object_storage", "open_meteo"}
+    return [batch for batch in found if batch.route == "open_meteo"]
+
+
+async def test_one_answer_gives_a_run_for_all_sites() -> None:
+    fetch = scripted()
+
+    (batch,) = await from_open_meteo(fetch, wanted(), source())
+
+    assert batch.run == Run("arome_0025", RUN, AVAILABLE_AT, published=True)
+    assert (batch.rank, batch.newest, batch.collected_at) == (2, RUN, NOW)
+    assert (batch.parts, batch.sites) == (("00H06H",), ("north", "south"))
+    assert (batch.failures, batch.rejected) == ((), ())
+    # A north wind is told as 360 and kept as 0.
+    assert values(batch, NORTH, 6)[Parameter.WIND_DIRECTION] == 0.0
+
+
+async def test_the_question_names_the_run_the_sites_the_model_and_the_units() -> None:
+    fetch = scripted()
+
+    await from_open_meteo(fetch, wanted(), source())
+
+    assert fetch.requests[-1].params == {
+        "run": "2026-07-15T06:00",
+        "latitude": "45.93000,45.81230",
+        "longitude": "6.71000,6.20000",
+        "hourly": "wind_speed_10m,wind_direction_10m,wind_gusts_10m,temperature_2m",
+        "models": "meteofrance_arome_france",
+        "forecast_days": "4",
+        "wind_speed_unit": "kmh",
+        "timezone": "GMT",
+        "elevation": "nan,nan",
+        "cell_selection": "nearest",
+    }
+
+
+async def test_the_fine_grid_is_asked_for_by_its_own_names() -> None:
+    fine_meta = "http://meta.test/data/meteofrance_arome_france_hd/static/meta.json"
+    fetch = scripted({fine_meta: payload("open-meteo-meta.json")})
+
+    (batch,) = await from_open_meteo(fetch, wanted(), source(arome_grid="001"))
+
+    assert fetch.requests[-1].params["models"] == "meteofrance_arome_france_hd"
+    assert batch.parts == ("00H", "01H", "02H", "03H", "04H", "05H", "06H")
+    assert {record.model for record in batch.records} == {"arome_001"}
+
+
+@pytest.mark.parametrize(("minutes", "used"), [(9, False), (10, True)])
+async def test_the_newest_run_is_used_ten_minutes_after_it_is_there(minutes: int, used: bool) -> None:
+    now = AVAILABLE_AT + timedelta(minutes=minutes)
+    found = await from_open_meteo(scripted(), wanted(now=now), source())
+    assert [batch.newest for batch in found] == ([RUN] if used else [])
+
+
+async def test_older_runs_are_caught_up_without_a_stamp_of_the_publisher() -> None:
+    midnight = datetime(2026, 7, 15, tzinfo=UTC)
+    older = FORECAST.replace(b"2026-07-15T", b"2026-07-14T")  # hours 05:00 to 14:00 of the day before
+    fetch = scripted({f"{RUNS}2026-07-15T00": FORECAST, f"{RUNS}2026-07-14T18": older})
+
+    newest, second, third = await from_open_meteo(
+        fetch, wanted(since=datetime(2026, 7, 14, 12, tzinfo=UTC)), source()
+    )
+
+    assert newest.run is not None
+    assert newest.run.published
+    assert second.run == Run("arome_0025", midnight, NOW, published=False)
+    assert (second.newest, third.newest) == (RUN, RUN)
+    # The run of midnight lacks its first hours in this answer: they are kept out of what is complete.
+    assert second.parts == ()
+    assert [failure.reason for failure in second.failures] == ["hours without wind in 00H06H"]
+    assert [failure.error for failure in third.failures] == ["ParseError"]
+
+
+async def test_only_the_cycles_asked_for_are_collected() -> None:
+    fetch = scripted()
+
+    await from_open_meteo(fetch, wanted(), source(arome_runs="3,9"))
+
+    assert [request.params["run"] for request in fetch.requests if "run" in request.params] == [
+        "2026-07-15T03:00"
+    ]
+
+
+async def test_nothing_missing_asks_nothing_and_still_says_how_new_the_newest_run_is() -> None:
+    kept = {("arome_0025", RUN, "00H06H", site.id): rank for site, rank in zip(SITES, (0, 2), strict=True)}
+    fetch = scripted()
+
+    (batch,) = await from_open_meteo(fetch, wanted(collected=kept), source())
+
+    assert fetch.urls[-1] == META
+    assert (batch.newest, batch.records, batch.run) == (RUN, (), None)
+
+
+async def test_many_sites_are_asked_for_a_hundred_at_a_time() -> None:
+    place = json.loads(FORECAST)[0]
+
+    def answer(request: Any) -> bytes:
+        return json.dumps([place] * request.params["latitude"].count(",") + [place]).encode()
+
+    many = tuple(Site(f"site-{number}", "", 45.9, 6.7, 1000) for number in range(150))
+    fetch = scripted({f"{RUNS}2026-07-15T06": answer})
+
+    first, second = await from_open_meteo(fetch, wanted(sites=many), source())
+
+    assert (len(first.sites), len(second.sites)) == (100, 50)
+    assert set(first.sites) | set(second.sites) == {site.id for site in many}
+
+
+async def test_a_run_that_is_not_archived_is_a_failure() -> None:
+    gone = FetchError("HTTP 400: modelRunUnavailable", url=RUNS, status=400)
+
+    (batch,) = await from_open_meteo(scripted({f"{RUNS}2026-07-15T06": gone}), wanted(), source())
+
+    assert [failure.reason for failure in batch.failures] == ["HTTP 400: modelRunUnavailable"]
+    assert (batch.records, batch.parts, batch.run, batch.collected_at) == ((), (), None, NOW)
+
+
+async def test_without_metadata_the_route_has_failed() -> None:
+    broken = FetchError("HTTP 500", url=META, status=500)
+
+    (batch,) = await from_open_meteo(scripted({META: broken}), wanted(), source())
+
+    assert [failure.reason for failure in batch.failures] == ["HTTP 500"]
+
+
+def test_it_is_a_lesser_route_than_the_files() -> None:
+    last = source().routes[-1]
+    assert isinstance(last, OpenMeteo)
+    assert last.rank == 2

@@ -1,0 +1,396 @@
+"""`meteo-score sites …` as it is typed, on a sites file and on a store."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from backend.core.config import Settings
+from backend.core.records import Site, Station
+from backend.core.sites import load_sites
+from backend.site_commands import SiteStore, app
+from backend.storage.database import Database
+from backend.storage.store import Store
+from backend.tests.test_sites import HEADER, MOVED, ROW, SITE, entry
+
+STATIONS = (
+    Station("ffvl:67", "Le Semnoz", 45.7972, 6.10478, 1704.0),
+    Station("ffvl:75", "Montmin décollage", 45.8139, 6.24667, 1270.0),
+    Station("ffvl:2496", "Planfait [atterro]", 45.84785, 6.21326, None),
+    Station("ffvl:64", "Pyla Pilat", 44.57611, -1.22472, 55.0),
+    Station("romma:24", "Sévrier", 45.86, 6.14, 450.0),
+    Station("romma:7", "nowhere"),
+)
+
+PLANFAIT = (
+    "add 'Planfait (Talloires)' --latitude 45.85323 --longitude 6.22304 --elevation 950 --orientation W"
+    " --station ffvl:75 --without romma --id planfait"
+)
+
+MOVE = "add 'Le Semnoz' --latitude 45.81 --longitude 6.1 --elevation 1650 --station ffvl:67 --without romma"
+
+
+class MemoryStore:
+    """A SiteStore in memory."""
+
+    def __init__(self, sites: Sequence[Site] = (), stations: Sequence[Station] = STATIONS) -> None:
+        self._sites = {(site.id, site.valid_from): site for site in sites}
+        self._stations = tuple(stations)
+
+    def sites(self) -> tuple[Site, ...]:
+        return tuple(self._sites.values())
+
+    def add_sites(self, sites: Sequence[Site]) -> None:
+        self._sites.update({(site.id, site.valid_from): site for site in sites})
+
+    def remove_site(self, site_id: str) -> None:
+        self._sites = {key: site for key, site in self._sites.items() if site.id != site_id}
+
+    def stations(self) -> tuple[Station, ...]:
+        return self._stations
+
+
+@dataclass
+class Services:
+    settings: Settings
+    kept: SiteStore = field(default_factory=MemoryStore)
+
+    def store(self) -> SiteStore:
+        return self.kept
+
+
+Type = Callable[[str], Result]
+"""Types a line after `meteo-score sites`."""
+
+
+def terminal(services: Services) -> Type:
+    command = typer.Typer()
+    command.add_typer(app)
+
+    @command.callback()
+    def main(context: typer.Context) -> None:
+        context.obj = services
+
+    return lambda line: CliRunner().invoke(command, ["sites", *shlex.split(line)])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "sites.toml"
+    path.write_text("# mine\n\n" + entry(), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def on_file(path: Path) -> Type:
+    return terminal(Services(Settings(sites_file=path)))
+
+
+@pytest.fixture
+def services() -> Services:
+    return Services(Settings(sites_from="database"), MemoryStore([SITE]))
+
+
+@pytest.fixture
+def on_store(services: Services) -> Type:
+    return terminal(services)
+
+
+def test_the_sites_of_a_database_can_be_added_moved_and_removed(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'test.sqlite3'}", durable=False)
+    database.migrate()
+    store = Store(database)
+    store.add_sites([SITE])
+    on_database = terminal(Services(Settings(sites_from="database"), store))
+    assert on_database(PLANFAIT).exit_code == 0
+    assert on_database(f"{MOVE} --id semnoz --valid-from 2026-05-01").exit_code == 0
+    assert [(site.id, site.latitude) for site in store.sites()] == [
+        ("planfait", 45.85323),
+        ("semnoz", 45.79718),
+        ("semnoz", 45.81),
+    ]
+    assert on_database("remove semnoz").exit_code == 0
+    assert [site.id for site in store.sites()] == ["planfait"]
+    # What was collected for it is still there, so the id cannot be used for a third place.
+    elsewhere = on_database(f"{MOVE} --id semnoz".replace("45.81", "45.9"))
+    assert (elsewhere.exit_code, elsewhere.stderr.count("\n")) == (2, 1)
+    database.close()
+
+
+# --- list ------------------------------------------------------------------------------------------------
+
+
+def test_list_shows_each_site_with_its_stations_and_the_networks_it_lacks(on_file: Type) -> None:
+    shown = on_file("list")
+    assert shown.exit_code == 0
+    for word in ("semnoz", "Le Semnoz", "1685 m", "W NW", "ffvl:67", "no romma", "1 in "):
+        assert word in shown.stdout
+
+
+def test_list_shows_ids_whole_on_a_narrow_terminal(path: Path, on_file: Type) -> None:
+    path.write_text(entry(id='"saint-hilaire-du-touvet"', name='"Saint-Hilaire-du-Touvet (décollage sud)"'))
+    assert "saint-hilaire-du-touvet" in on_file("list").stdout
+
+
+def test_list_shows_since_when_a_series_holds(services: Services, on_store: Type) -> None:
+    services.kept.add_sites([MOVED])
+    shown = on_store("list").stdout
+    assert "(from" in shown
+    assert "2026-05-01)" in shown
+    assert "2 in the database" in shown
+
+
+def test_list_as_json_holds_everything(services: Services, on_store: Type) -> None:
+    services.kept.add_sites([MOVED])
+    first, second = json.loads(on_store("list --json").stdout)
+    assert first == {
+        "id": "semnoz",
+        "name": "Le Semnoz",
+        "latitude": 45.79718,
+        "longitude": 6.10478,
+        "elevation": 1685,
+        "orientation": ["W", "NW"],
+        "stations": ["ffvl:67"],
+        "without": ["romma"],
+        "validFrom": None,
+    }
+    assert second["validFrom"] == "2026-05-01T00:00:00Z"
+
+
+def test_a_file_that_breaks_a_rule_ends_with_its_line_on_stderr_and_code_2(path: Path, on_file: Type) -> None:
+    path.write_text(entry(latitude="95"))
+    shown = on_file("list")
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert shown.stderr == f"{path}, line 1 (semnoz): latitude = 95: must be from -90 to 90 degrees\n"
+
+
+# --- add -------------------------------------------------------------------------------------------------
+
+
+def test_add_writes_the_site_into_the_file_and_keeps_its_comments(path: Path, on_file: Type) -> None:
+    shown = on_file(PLANFAIT)
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert shown.stdout == f"Added planfait (Planfait (Talloires)) to {path}.\n"
+    assert path.read_text().startswith("# mine\n\n" + entry())
+    planfait = load_sites(path)[1]
+    assert (planfait.id, planfait.name, planfait.elevation) == ("planfait", "Planfait (Talloires)", 950.0)
+    assert (planfait.orientation, planfait.stations, planfait.without) == (("W",), ("ffvl:75",), ("romma",))
+
+
+def test_add_then_remove_gives_the_same_file_back(path: Path, on_file: Type) -> None:
+    before = path.read_text()
+    assert on_file(PLANFAIT).exit_code == 0
+    assert on_file("remove planfait").exit_code == 0
+    assert path.read_text() == before
+
+
+def test_add_makes_an_id_of_the_name_and_takes_western_longitudes(path: Path, on_file: Type) -> None:
+    line = "add 'Dune du Pilat' --latitude 44.58596 --longitude -1.21491 --elevation 56 --orientation W,NW"
+    assert on_file(f"{line} --station ffvl:64 --without romma").exit_code == 0
+    pilat = load_sites(path)[1]
+    assert (pilat.id, pilat.longitude, pilat.orientation) == ("dune-du-pilat", -1.21491, ("W", "NW"))
+
+
+def test_stations_keep_their_order_of_preference(services: Services, on_store: Type) -> None:
+    on_store(PLANFAIT.replace("--without romma", "--station romma:24 --station ffvl:2496"))
+    assert services.kept.sites()[1].stations == ("ffvl:75", "romma:24", "ffvl:2496")
+
+
+def test_add_puts_the_site_into_the_store_where_that_is_the_source(
+    services: Services, on_store: Type
+) -> None:
+    assert on_store(PLANFAIT).stdout == "Added planfait (Planfait (Talloires)) to the database.\n"
+    assert [site.id for site in services.kept.sites()] == ["semnoz", "planfait"]
+    assert not Path("sites.toml").exists()
+
+
+def test_a_station_that_was_never_seen_is_accepted_with_a_warning(path: Path, on_file: Type) -> None:
+    shown = on_file(PLANFAIT.replace("ffvl:75", "ffvl:9999 --station ffvl:75"))
+    assert shown.exit_code == 0
+    assert shown.stderr.startswith("Warning: not seen yet: ffvl:9999. ")
+    assert load_sites(path)[1].stations == ("ffvl:9999", "ffvl:75")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("45.85323", "145.8"), "site 'planfait': latitude = 145.8: must be from -90 to 90 degrees"),
+        (("--without romma", ""), "site 'planfait': stations: none of 'romma': add one"),
+        (("ffvl:75", "75"), "site 'planfait': stations = ['75']: '75' is not network:number"),
+        (("--id planfait", "--id semnoz"), "site 'semnoz': id = 'semnoz': is used already ("),
+        (
+            ("--id planfait", "--id planfait --valid-from May"),
+            "site 'planfait': valid_from = 'May': must be a date",
+        ),
+        (("'Planfait (Talloires)'", "'富士'"), ""),
+    ],
+)
+def test_an_addition_that_breaks_a_rule_changes_nothing(
+    path: Path, on_file: Type, change: tuple[str, str], message: str
+) -> None:
+    before = path.read_text()
+    shown = on_file(
+        PLANFAIT.replace(*change) if message else PLANFAIT.replace(*change).replace("--id planfait", "")
+    )
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert shown.stderr.startswith(message or "id: nothing of '富士' can be used for it: give one with --id")
+    assert shown.stderr.count("\n") == 1
+    assert path.read_text() == before
+
+
+def test_a_moved_take_off_is_refused_until_it_says_since_when(services: Services, on_store: Type) -> None:
+    assert on_store(f"{MOVE} --id semnoz").exit_code == 2
+    assert on_store(f"{MOVE} --id semnoz --valid-from 2026-05-01").exit_code == 0
+    assert [(site.latitude, site.valid_from) for site in services.kept.sites()] == [
+        (45.79718, None),
+        (45.81, MOVED.valid_from),
+    ]
+
+
+def test_a_file_cannot_move_a_site_whose_data_the_store_holds(path: Path) -> None:
+    path.write_text("")
+    on_file = terminal(Services(Settings(sites_file=path), MemoryStore([SITE])))
+    shown = on_file(f"{MOVE} --id semnoz")
+    assert shown.exit_code == 2
+    assert shown.stderr.startswith("site 'semnoz': is now at 45.81000, 6.10000, 1650 m, but its stored data")
+    assert path.read_text() == ""
+
+
+# --- remove ------------------------------------------------------------------------------------------------
+
+
+def test_remove_takes_the_site_off_the_list_and_says_that_its_data_stay(path: Path, on_file: Type) -> None:
+    shown = on_file("remove semnoz")
+    assert (shown.exit_code, path.read_text()) == (0, "# mine\n")
+    assert shown.stdout == f"Removed semnoz from {path}. Its forecasts and observations are kept.\n"
+
+
+def test_remove_takes_it_off_the_store_where_that_is_the_source(services: Services, on_store: Type) -> None:
+    assert on_store("remove semnoz").exit_code == 0
+    assert services.kept.sites() == ()
+
+
+def test_remove_of_a_site_that_is_not_there_is_an_error(on_store: Type) -> None:
+    shown = on_store("remove semno")
+    assert shown.exit_code == 2
+    assert shown.stderr == "no site 'semno' in the database: see meteo-score sites list\n"
+
+
+# --- import ------------------------------------------------------------------------------------------------
+
+NEW_ROWS = ROW.replace("semnoz", "planfait") + ROW.replace("semnoz", "varan")
+
+
+@pytest.mark.parametrize("target", ["on_file", "on_store"])
+def test_import_adds_every_site_of_a_csv(target: str, request: pytest.FixtureRequest) -> None:
+    Path("new.csv").write_text(HEADER + NEW_ROWS)
+    type_: Type = request.getfixturevalue(target)
+    assert type_("import new.csv").stdout.startswith("Added 2 sites to ")
+    assert [site["id"] for site in json.loads(type_("list --json").stdout)] == ["semnoz", "planfait", "varan"]
+
+
+def test_import_adds_every_site_of_a_toml_file(services: Services, on_store: Type) -> None:
+    Path("new.toml").write_text(entry(id='"planfait"'))
+    assert on_store("import new.toml").stdout == "Added 1 site to the database.\n"
+    assert [site.id for site in services.kept.sites()] == ["semnoz", "planfait"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "new.csv",
+            HEADER + NEW_ROWS.replace("varan", "Varan"),
+            "new.csv, line 3: id = 'Varan': must be a slug",
+        ),
+        ("new.csv", HEADER + NEW_ROWS + ROW, "new.csv, line 4: id = 'semnoz': is used already ("),
+        ("new.csv", HEADER, "new.csv: holds no site"),
+        (
+            "new.toml",
+            entry(id='"varan"') + entry(),
+            "new.toml, line 10 (semnoz): id = 'semnoz': is used already (",
+        ),
+        ("new.toml", entry(id='"varan"', height="3"), "new.toml, line 1 (varan): height: unknown key"),
+        ("new.xlsx", "", "new.xlsx: must end in .toml or .csv"),
+    ],
+)
+@pytest.mark.parametrize("target", ["on_file", "on_store"])
+def test_an_import_with_one_bad_entry_adds_none(
+    target: str, request: pytest.FixtureRequest, name: str, text: str, message: str
+) -> None:
+    Path(name).write_text(text)
+    type_: Type = request.getfixturevalue(target)
+    shown = type_(f"import {name}")
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert shown.stderr.startswith(message)
+    assert [site["id"] for site in json.loads(type_("list --json").stdout)] == ["semnoz"]
+
+
+def test_an_import_of_a_file_that_is_not_there_is_named(on_store: Type) -> None:
+    assert on_store("import nowhere.csv").stderr.startswith("nowhere.csv: no such file")
+
+
+# --- near --------------------------------------------------------------------------------------------------
+
+
+def test_near_lists_the_nearest_stations_of_each_network_first(on_store: Type) -> None:
+    found = json.loads(on_store("near 45.85323 6.22304 --elevation 950 --limit 3 --json").stdout)
+    assert [one["id"] for one in found["ffvl"]] == ["ffvl:2496", "ffvl:75", "ffvl:67"]
+    # 4.37 km along the meridian and 1.84 km along the parallel: 4.74 km.
+    assert found["ffvl"][1] == {
+        "id": "ffvl:75",
+        "name": "Montmin décollage",
+        "distanceKm": pytest.approx(4.74, abs=0.01),
+        "heightDifference": 320.0,
+    }
+    assert found["ffvl"][0]["heightDifference"] is None
+    assert [(one["id"], one["heightDifference"]) for one in found["romma"]] == [("romma:24", -500.0)]
+
+
+def test_near_shows_distance_and_height_difference(on_store: Type) -> None:
+    shown = on_store("near 45.85323 6.22304 --elevation 950 --limit 2")
+    assert shown.exit_code == 0
+    lines = {line.split()[1]: line for line in shown.stdout.splitlines() if ":" in line}
+    assert list(lines) == ["ffvl:2496", "ffvl:75", "romma:24"]
+    assert "4.7 km" in lines["ffvl:75"]
+    assert "+320 m" in lines["ffvl:75"]
+    assert "Planfait [atterro]" in lines["ffvl:2496"]
+    assert " m " not in lines["ffvl:2496"]
+
+
+def test_near_without_an_elevation_has_no_height_difference(on_store: Type) -> None:
+    found = json.loads(on_store("near 45.85323 6.22304 --json").stdout)
+    assert [one["heightDifference"] for one in found["ffvl"]] == [None] * 4
+
+
+def test_near_takes_a_western_longitude(on_store: Type) -> None:
+    found = json.loads(on_store("near 44.58596 -1.21491 --json --limit 1").stdout)
+    assert found["ffvl"][0]["id"] == "ffvl:64"
+    assert found["ffvl"][0]["distanceKm"] == pytest.approx(1.34, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "line", ["near 95 6.2", "near 45.8 181", "near north 6.2", "near 45.8", "near 45 6 --limt 3"]
+)
+def test_near_refuses_what_is_no_place(on_store: Type, line: str) -> None:
+    assert on_store(line).exit_code == 2
+
+
+def test_near_says_when_the_list_fills_while_no_station_is_known() -> None:
+    empty = terminal(Services(Settings(), MemoryStore(stations=())))
+    shown = empty("near 45.85323 6.22304")
+    assert shown.exit_code == 0
+    assert "Station" in shown.stdout
+    for network in ("ffvl", "romma"):
+        assert (
+            f"No station of {network} with a known position yet: the list fills with the first"
+            in shown.stderr
+        )
+    assert json.loads(empty("near 45.85323 6.22304 --json").stdout) == {"ffvl": [], "romma": []}

@@ -1,0 +1,468 @@
+"""The store: what is kept, what wins, and that a batch is there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.core.errors import ConfigError, NotFound, StoreUnavailable
+from backend.core.parameters import Parameter
+from backend.core.records import GridPoint, Rejected, Station
+from backend.storage import schema as t
+from backend.storage.merging import Row, merge_row
+from backend.storage.reading import Reading
+from backend.storage.rows import COLUMNS
+from backend.storage.store import Store
+from backend.tests.stores import (
+    DIRECTION,
+    GUST,
+    NOW,
+    PASSY,
+    PLANFAIT,
+    RUN,
+    TEMPERATURE,
+    WIND,
+    forecast,
+    forecasts,
+    observations,
+    open_database,
+    open_store,
+    reading,
+    rows,
+    start_process,
+)
+
+DAY = timedelta(days=1)
+
+
+def said(store: Store) -> dict[tuple[str, Parameter, int], tuple[float, str]]:
+    """Return each forecast kept: site, parameter and lead in hours, with its value and route."""
+    found, _ = Reading(store.database).forecasts()
+    return {(row.site, row.parameter, row.lead_minutes // 60): (row.value, row.route) for row in found}
+
+
+def measured(store: Store) -> dict[tuple[str, Parameter, str], tuple[float, str]]:
+    """Return each reading kept: station, parameter and time of day, with its value and route."""
+    found, _ = Reading(store.database).observations()
+    return {(row.station, row.parameter, f"{row.time:%H:%M}"): (row.value, row.route) for row in found}
+
+
+# --- Whole batches ----------------------------------------------------------------------------------
+
+
+def test_a_batch_that_breaks_in_the_middle_leaves_nothing_behind(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    unknown = GridPoint("arome_0025", "nowhere", "1,1")  # noticed after the values were written
+    bad = forecasts(forecast(20), parts=("whole",), sites=("planfait",), grid_points=(unknown,))
+    with pytest.raises(KeyError, match="nowhere"):
+        store.add_forecasts(bad)
+    assert said(store) == {}
+    assert rows(store.database, t.model, "name") == []
+    assert store.wanted_forecasts((PLANFAIT,), NOW, RUN).collected == {}
+
+    assert store.add_forecasts(replace(bad, grid_points=())) == 1
+
+
+def _store_a_small_then_a_large_batch(folder: Path, said_go: Path) -> None:
+    store = open_store(folder)
+    store.add_forecasts(forecasts(*(forecast(hour, hours=hour) for hour in range(48))))
+    large = RUN + timedelta(hours=6)
+    batch = forecasts(
+        *(forecast(20, hours=minute / 60, run=large) for minute in range(120_000)),
+        run=large,
+        parts=("whole",),
+    )
+    said_go.touch()
+    store.add_forecasts(batch)
+
+
+def test_a_process_killed_while_storing_leaves_only_whole_batches(tmp_path: Path) -> None:
+    said_go, log = tmp_path / "go", tmp_path / "scores.sqlite3-wal"
+    process = start_process(_store_a_small_then_a_large_batch, tmp_path, said_go)
+    while process.is_alive() and not said_go.exists():
+        process.join(0.01)
+    before = log.stat().st_size
+    while process.is_alive() and log.stat().st_size < before + 500_000:
+        process.join(0.001)
+    assert process.is_alive(), "the batch was stored before it could be interrupted"
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+
+    assert log.stat().st_size > before, "the kill came before anything was written"
+    store = Store(open_database(tmp_path))
+    kept = rows(store.database, t.forecast, "reference_time", "wind_speed")
+    assert kept == [(int(RUN.timestamp()), hour * 1000) for hour in range(48)]
+    assert len(rows(store.database, t.forecast_batch, "id")) == 1
+    assert store.add_forecasts(forecasts(forecast(20, run=NOW), run=NOW)) == 1, "the store goes on working"
+
+
+def test_forecasts_that_are_not_of_the_run_of_their_batch_are_refused(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    with pytest.raises(ValueError, match="is not of the run"):
+        store.add_forecasts(forecasts(forecast(20), forecast(20, run=RUN - DAY)))
+    with pytest.raises(ValueError, match="do not say of which run"):
+        store.add_forecasts(replace(forecasts(forecast(20)), run=None))
+    assert said(store) == {}
+
+
+# --- Once, and which value wins ---------------------------------------------------------------------
+
+
+def test_a_repeated_batch_stores_nothing(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    run = forecasts(
+        forecast(20), forecast(31, GUST), forecast(18, hours=7), parts=("a",), sites=("planfait",)
+    )
+    network = observations(reading(12), reading(270, DIRECTION), reading(9, minutes=10))
+    assert (store.add_forecasts(run), store.add_observations(network)) == (3, 3)
+    later = NOW + timedelta(hours=6)
+    assert store.add_forecasts(replace(run, collected_at=later)) == 0
+    assert store.add_observations(replace(network, collected_at=later)) == 0
+    assert len(rows(store.database, t.forecast_batch, "id")) == 1
+    assert len(rows(store.database, t.observation_batch, "id")) == 1
+
+
+def test_a_run_never_changes_within_a_rank_but_takes_what_it_lacked(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.add_forecasts(forecasts(forecast(20)))
+    assert store.add_forecasts(forecasts(forecast(25), forecast(40, GUST))) == 1
+    assert said(store) == {
+        ("planfait", WIND, 6): (20, "route_0"),
+        ("planfait", GUST, 6): (40, "route_0"),
+    }
+
+
+def test_a_network_corrects_itself_and_takes_nothing_away(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.add_observations(observations(reading(12), reading(21, TEMPERATURE)))
+    assert store.add_observations(observations(reading(14), reading(20, GUST))) == 2
+    assert measured(store) == {
+        ("ffvl:2496", WIND, "12:00"): (14, "route_0"),
+        ("ffvl:2496", GUST, "12:00"): (20, "route_0"),
+        ("ffvl:2496", TEMPERATURE, "12:00"): (21, "route_0"),
+    }
+
+
+def test_a_better_route_replaces_whole_what_a_lesser_one_brought(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.add_forecasts(forecasts(forecast(0), forecast(0, GUST), rank=2))
+    assert store.add_forecasts(forecasts(forecast(20), rank=1)) == 1
+    assert said(store) == {("planfait", WIND, 6): (20, "route_1")}
+
+    store.add_observations(observations(reading(0), reading(0, GUST), rank=2))
+    assert store.add_observations(observations(reading(12), rank=1)) == 1
+    assert measured(store) == {("ffvl:2496", WIND, "12:00"): (12, "route_1")}
+
+
+def test_a_lesser_route_neither_overwrites_nor_adds_to_a_better_one(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.add_forecasts(forecasts(forecast(20), rank=0))
+    assert store.add_forecasts(forecasts(forecast(9), forecast(0, GUST), forecast(8, hours=7), rank=1)) == 1
+    assert said(store) == {("planfait", WIND, 6): (20, "route_0"), ("planfait", WIND, 7): (8, "route_1")}
+
+    store.add_observations(observations(reading(12), rank=0))
+    assert store.add_observations(observations(reading(9), reading(0, GUST), rank=1)) == 0
+    assert measured(store) == {("ffvl:2496", WIND, "12:00"): (12, "route_0")}
+
+
+def test_a_better_route_with_the_same_values_gains_nothing_but_is_noted(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.add_forecasts(forecasts(forecast(20), rank=1))
+    assert store.add_forecasts(forecasts(forecast(20), rank=0)) == 0
+    assert said(store) == {("planfait", WIND, 6): (20, "route_0")}
+
+
+def test_a_repaired_parser_replaces_what_the_broken_one_stored(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.add_forecasts(forecasts(forecast(72), forecast(5, GUST)))
+    assert store.add_forecasts(forecasts(forecast(20)), replace=True) == 1
+    assert said(store) == {("planfait", WIND, 6): (20, "route_0")}
+    assert store.add_forecasts(forecasts(forecast(9), rank=1), replace=True) == 0, "not a better route's"
+
+    store.add_observations(observations(reading(72), reading(5, GUST)))
+    assert store.add_observations(observations(reading(12)), replace=True) == 1
+    assert measured(store) == {("ffvl:2496", WIND, "12:00"): (12, "route_0")}
+
+
+def test_absent_stays_absent_and_zero_is_a_value(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    assert store.add_observations(observations(reading(0.0), reading(0.0, TEMPERATURE))) == 2
+    assert store.add_forecasts(forecasts(forecast(0.0), forecast(0.0, TEMPERATURE))) == 2
+    assert rows(store.database, t.observation, *COLUMNS) == [(0, None, None, 0)]
+    assert rows(store.database, t.forecast, *COLUMNS) == [(0, None, None, 0)]
+    assert measured(store)["ffvl:2496", WIND, "12:00"] == (0.0, "route_0")
+    assert said(store)["planfait", TEMPERATURE, 6] == (0.0, "route_0")
+
+
+def test_values_are_kept_to_the_thousandth_of_their_unit(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.add_observations(observations(reading(7.2 * 3.6), reading(-3.4567, TEMPERATURE)))
+    assert rows(store.database, t.observation, "wind_speed", "temperature") == [(25920, -3457)]
+
+
+values = st.lists(st.none() | st.integers(-5, 5), min_size=4, max_size=4).map(tuple)
+ranked = st.builds(Row, st.integers(0, 2), values)
+
+
+@given(st.lists(ranked, min_size=1, max_size=6), st.booleans())
+def test_whatever_the_order_the_best_rank_is_kept_and_coming_again_changes_nothing(
+    came: list[Row], last_wins: bool
+) -> None:
+    kept: Row | None = None
+    for row in came:
+        kept = merge_row(kept, row, last_wins=last_wins)
+    assert kept is not None
+    best = min(row.rank for row in came)
+    assert kept.rank == best
+    mine = [row.values for row in came if row.rank == best]
+    for index, value in enumerate(kept.values):
+        given_values = [row[index] for row in mine if row[index] is not None]
+        assert value == (given_values[-1 if last_wins else 0] if given_values else None)
+    assert merge_row(kept, kept, last_wins=last_wins) == kept
+
+
+# --- What is still wanted ---------------------------------------------------------------------------
+
+
+def test_what_is_collected_of_a_run_is_known_per_part_and_site(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.add_forecasts(
+        forecasts(forecast(20), parts=("20260715", "20260716"), sites=("planfait",)),
+    )
+    wanted = store.wanted_forecasts((PLANFAIT, PASSY), NOW, NOW - timedelta(hours=36))
+    assert wanted.missing("arome_0025", RUN, "20260715", rank=0) == (PASSY,)
+    assert wanted.missing("arome_0025", RUN, "20260717", rank=0) == (PLANFAIT, PASSY)
+    assert wanted.missing("arome_0025", RUN - DAY, "20260715", rank=0) == (PLANFAIT, PASSY)
+    assert wanted.missing("arome_001", RUN, "20260715", rank=0) == (PLANFAIT, PASSY)
+    assert wanted.missing("arome_0025", RUN, "20260716", rank=1) == (PASSY,)
+
+
+def test_a_site_added_later_is_missing_from_what_was_collected_before(tmp_path: Path) -> None:
+    store = open_store(tmp_path, PLANFAIT)
+    store.add_forecasts(forecasts(forecast(20), parts=("whole",), sites=("planfait",)))
+    store.save_sites((PLANFAIT, PASSY))
+    wanted = store.wanted_forecasts((PLANFAIT, PASSY), NOW, RUN)
+    assert wanted.missing("arome_0025", RUN, "whole", rank=0) == (PASSY,)
+
+
+def test_a_part_kept_by_a_lesser_route_is_missing_for_the_better_one_until_it_comes(tmp_path: Path) -> None:
+    store = open_store(tmp_path, PLANFAIT)
+
+    def missing(rank: int) -> tuple[object, ...]:
+        return store.wanted_forecasts((PLANFAIT,), NOW, RUN).missing("arome_0025", RUN, "whole", rank)
+
+    store.add_forecasts(forecasts(forecast(20), parts=("whole",), sites=("planfait",), rank=1))
+    assert (missing(0), missing(1), missing(2)) == ((PLANFAIT,), (), ())
+    store.add_forecasts(forecasts(forecast(21), parts=("whole",), sites=("planfait",), rank=0))
+    store.add_forecasts(forecasts(forecast(20), parts=("whole",), sites=("planfait",), rank=1))
+    assert missing(0) == ()
+
+
+def test_only_runs_since_the_oldest_wanted_are_looked_up(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    for run in (RUN - DAY, RUN):
+        store.add_forecasts(forecasts(forecast(20, run=run), run=run, parts=("a",), sites=("planfait",)))
+    wanted = store.wanted_forecasts((PLANFAIT,), NOW, RUN)
+    assert (wanted.now, wanted.since) == (NOW, RUN)
+    assert wanted.collected == {("arome_0025", RUN, "a", "planfait"): 0}
+
+
+def test_the_grid_cell_that_answered_is_remembered_and_may_change(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    for cell in ("12,7", "12,8"):
+        point = GridPoint("arome_0025", "planfait", cell, ground=912.5, height=8.0)
+        store.add_forecasts(forecasts(grid_points=(point,)))
+    assert store.wanted_forecasts((PLANFAIT,), NOW, RUN).cells == {("arome_0025", "planfait"): "12,8"}
+    assert rows(store.database, t.grid_point, "ground", "height") == [(912.5, 8.0)]
+
+
+def test_an_observation_collection_knows_the_newest_reading_of_each_station(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.add_observations(observations(reading(12, minutes=20), reading(11, minutes=40)))
+    store.add_observations(observations(reading(9, minutes=60), reading(3, station="romma:241")))
+    wanted = store.wanted_observations((PLANFAIT,), NOW, NOW - DAY)
+    assert wanted.newest == {
+        "ffvl:2496": datetime(2026, 7, 15, 11, 40, tzinfo=UTC),
+        "romma:241": datetime(2026, 7, 15, 12, 0, tzinfo=UTC),
+    }
+    assert wanted.sites == (PLANFAIT,)
+
+
+def test_when_a_list_of_stations_was_read_is_known_and_never_goes_back(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    for read_at in (NOW, NOW - DAY):
+        store.add_observations(observations(listed="ffvl", collected_at=read_at))
+    wanted = store.wanted_observations((PLANFAIT,), NOW, NOW - DAY)
+    assert wanted.listed == {"ffvl": NOW.replace(second=0)}
+
+
+# --- Stations and rejected values -------------------------------------------------------------------
+
+
+def test_what_is_known_of_a_station_is_never_lost(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    full = Station("ffvl:2496", "Planfait", 45.85, 6.22, 950.0, "FFVL", "in the lee of the hut")
+    store.add_observations(observations(reading(12)))
+    assert store.stations() == (Station("ffvl:2496"),)
+    store.add_observations(observations(stations=(full,)))
+    store.add_observations(observations(stations=(Station("ffvl:2496", "", elevation=952.0),)))
+    assert store.stations() == (replace(full, elevation=952.0),)
+    assert store.wanted_observations((), NOW, NOW).stations == {"ffvl:2496": replace(full, elevation=952.0)}
+
+
+def test_a_rejected_value_is_kept_once_with_its_raw_text_and_reason(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    absurd = Rejected("ffvl:2496", WIND, NOW, "9999", "out_of_range: not within 0 to 250 km/h")
+    unreadable = Rejected("ffvl:2496", None, None, "31/02", "time: no such day")
+    for batch in (observations(rejected=(absurd, unreadable)), observations(reading(1), rejected=(absurd,))):
+        store.add_observations(batch)
+    store.add_forecasts(replace(forecasts(rejected=(unreadable,)), run=None))
+    columns = ("source", "route", "subject", "parameter", "time", "raw", "reason")
+    assert rows(store.database, t.rejected, *columns) == [
+        ("ffvl", "route_0", "ffvl:2496", "wind_speed", int(NOW.timestamp()), "9999", absurd.reason),
+        ("ffvl", "route_0", "ffvl:2496", None, None, "31/02", "time: no such day"),
+    ]
+
+
+# --- Sites ------------------------------------------------------------------------------------------
+
+
+def test_sites_come_back_as_they_were_given(tmp_path: Path) -> None:
+    store = open_store(tmp_path, PLANFAIT, PASSY)
+    assert store.sites() == (PASSY, PLANFAIT)
+    store.save_sites((replace(PASSY, name="Plaine-Joux", stations=()),))
+    assert store.sites() == (replace(PASSY, name="Plaine-Joux", stations=()),)
+
+
+def test_sites_can_be_added_without_touching_the_others(tmp_path: Path) -> None:
+    store = open_store(tmp_path, PLANFAIT)
+    store.add_sites((PASSY,))
+    assert store.sites() == (PASSY, PLANFAIT)
+
+
+def test_a_site_that_moved_is_refused_and_nothing_is_changed(tmp_path: Path) -> None:
+    store = open_store(tmp_path, PLANFAIT)
+    moved = replace(PLANFAIT, latitude=45.86)
+    with pytest.raises(ConfigError, match=r"site 'planfait': is not where it was: .* 45.85, 6.22, 950 m"):
+        store.save_sites((PASSY, moved))
+    assert store.sites() == (PLANFAIT,)
+    store.remove_site("planfait")
+    with pytest.raises(ConfigError, match="is not where it was"):
+        store.add_sites((moved,))
+
+
+def test_a_better_reading_of_the_same_place_is_no_move(tmp_path: Path) -> None:
+    store = open_store(tmp_path, PLANFAIT)
+    store.save_sites((replace(PLANFAIT, latitude=45.850004, elevation=950.6),))
+    assert store.sites() == (PLANFAIT,)
+
+
+def test_a_site_that_moved_opens_a_new_series_and_keeps_the_old_ones_data(tmp_path: Path) -> None:
+    store = open_store(tmp_path, PLANFAIT)
+    batch = forecasts(forecast(20), parts=("whole",), sites=("planfait",))
+    store.add_forecasts(batch)
+    opening = NOW + DAY
+    moved = replace(PLANFAIT, latitude=45.86, valid_from=opening)
+    store.save_sites((PLANFAIT, moved))
+    assert store.sites() == (PLANFAIT, moved)
+
+    before = store.wanted_forecasts((PLANFAIT, moved), NOW, RUN)
+    assert before.sites == (PLANFAIT,)
+    assert before.missing("arome_0025", RUN, "whole", 0) == ()
+    after = store.wanted_forecasts((PLANFAIT, moved), opening, RUN)
+    assert after.sites == (moved,)
+    assert after.missing("arome_0025", RUN, "whole", 0) == (moved,)
+    assert store.add_forecasts(replace(batch, collected_at=opening)) == 1, "the new place has its own values"
+    assert rows(store.database, t.forecast, "site_id", "wind_speed") == [(1, 20000), (2, 20000)]
+
+
+def test_a_series_is_told_by_its_date_and_the_newest_by_its_place(tmp_path: Path) -> None:
+    store = open_store(tmp_path, PLANFAIT)
+    moved = replace(PLANFAIT, latitude=45.86, valid_from=NOW - DAY)
+    back = replace(PLANFAIT, valid_from=NOW)
+    store.save_sites((PLANFAIT, moved, back))
+    store.save_sites((PLANFAIT, moved, back))
+    assert store.sites() == (PLANFAIT, moved, back)
+    store.save_sites((replace(moved, valid_from=None, name="Moved"),))
+    assert store.sites() == (replace(moved, name="Moved"),)
+    with pytest.raises(ConfigError, match="is not where it was"):
+        store.save_sites((replace(back, latitude=45.9, valid_from=NOW - timedelta(hours=2)),))
+    with pytest.raises(ConfigError, match="is not where it was"):
+        store.save_sites((replace(moved, latitude=45.9),))
+
+
+def test_a_site_taken_off_the_list_keeps_its_data_and_what_was_on_its_way(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.add_forecasts(forecasts(forecast(20)))
+    store.remove_site("planfait")
+    assert store.sites() == (PASSY,)
+    assert store.add_forecasts(forecasts(forecast(18, hours=7))) == 1
+    assert said(store) == {("planfait", WIND, 6): (20, "route_0"), ("planfait", WIND, 7): (18, "route_0")}
+    with pytest.raises(NotFound, match="there is no site 'planfait'"):
+        store.remove_site("planfait")
+    store.save_sites((PLANFAIT,))
+    assert store.sites() == (PLANFAIT,)
+
+
+# --- A database that does not answer ----------------------------------------------------------------
+
+
+def test_a_locked_database_is_unavailable_and_nothing_is_half_written(tmp_path: Path) -> None:
+    store = open_store(tmp_path, busy_timeout=0.05)
+    other = sqlite3.connect(tmp_path / "scores.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="database is locked"):
+        store.add_forecasts(forecasts(forecast(20)))
+    assert said(store) == {}, "readers are not held up"
+    other.execute("ROLLBACK")
+    other.close()
+    assert store.add_forecasts(forecasts(forecast(20))) == 1
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    many = forecasts(*(forecast(20, hours=minute / 60) for minute in range(20_000)), parts=("a",))
+    with store.database.engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 20}")
+    with pytest.raises(StoreUnavailable, match="database or disk is full"):
+        store.add_forecasts(many)
+    assert said(store) == {}
+    with store.database.engine.connect() as connection:
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 20_000}")
+    assert store.add_forecasts(many) == 20_000
+
+
+def test_a_store_whose_folder_is_gone_says_so_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    store = open_store(folder)
+    assert store.add_forecasts(forecasts(forecast(20))) == 1
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(StoreUnavailable, match="unable to open database file"):
+        store.add_forecasts(forecasts(forecast(18, hours=7)))
+    with pytest.raises(StoreUnavailable, match="unable to open database file"):
+        store.sites()
+    (tmp_path / "elsewhere").rename(folder)
+    assert store.add_forecasts(forecasts(forecast(18, hours=7))) == 1
+    assert said(store).keys() == {("planfait", WIND, 6), ("planfait", WIND, 7)}
+
+
+def test_a_store_that_was_replaced_under_the_service_is_the_one_that_is_used(tmp_path: Path) -> None:
+    store = open_store(tmp_path, PLANFAIT)
+    backup = tmp_path / "backup"
+    backup.mkdir()
+    open_store(backup, PASSY).database.close()
+    for part in tmp_path.glob("scores.sqlite3*"):
+        part.unlink()
+    (backup / "scores.sqlite3").rename(tmp_path / "scores.sqlite3")
+    assert store.sites() == (PASSY,)

@@ -1,0 +1,231 @@
+"""The worker process: one beside the service, that breaks alone and never outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from backend.collectors.worker import NICENESS, Worker, WorkerLost
+from backend.core.errors import ParseError
+
+LONG = 600.0
+DEADLINE = 30.0
+
+
+@pytest.fixture
+async def worker() -> AsyncIterator[Worker]:
+    worker = Worker()
+    yield worker
+    worker.close()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something is so, and fail if it takes too long."""
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+async def at_work(worker: Worker) -> tuple[asyncio.Task[None], int]:
+    """Return a call that will not end by itself, and the process that it keeps."""
+    await worker.run(os.getpid)
+    task = asyncio.create_task(worker.run(time.sleep, LONG))
+    await asyncio.sleep(0)  # it is handed over at once
+    assert worker.pid is not None
+    return task, worker.pid
+
+
+def raise_parse_error() -> None:
+    raise ParseError("keyword arguments do not survive pickle", source="arome", url="https://example.org")
+
+
+def raise_timeout() -> None:
+    raise TimeoutError("my own")
+
+
+async def test_nothing_is_started_before_the_first_call() -> None:
+    worker = Worker()
+    assert worker.pid is None
+    worker.close()
+
+
+async def test_calls_run_in_one_other_process_behind_everyone_else(worker: Worker) -> None:
+    first, second = await asyncio.gather(worker.run(os.getpid), worker.run(os.getpid))
+
+    assert first == second == worker.pid != os.getpid()
+    assert await worker.run(os.nice, 0) == min(19, os.nice(0) + NICENESS)
+
+
+async def test_what_a_call_raises_is_raised_here_and_costs_no_process(worker: Worker) -> None:
+    before = await worker.run(os.getpid)
+
+    with pytest.raises(ValueError, match="invalid literal"):
+        await worker.run(int, "twelve")
+    with pytest.raises(TimeoutError, match="my own"):
+        await worker.run(raise_timeout)
+
+    assert await worker.run(os.getpid) == before
+
+
+async def test_a_killed_process_costs_the_call_at_work_and_not_the_one_that_waits(worker: Worker) -> None:
+    lost, pid = await at_work(worker)
+    waiting = asyncio.create_task(worker.run(os.getpid))
+
+    os.kill(pid, signal.SIGKILL)
+
+    with pytest.raises(WorkerLost, match="died during a call"):
+        await lost
+    assert await waiting not in (pid, os.getpid())
+
+
+async def test_a_call_that_crashes_the_process_costs_itself_only(worker: Worker) -> None:
+    with pytest.raises(WorkerLost):
+        await worker.run(ctypes.string_at, 0)
+
+    assert await worker.run(abs, -3) == 3
+
+
+async def test_a_process_that_died_between_two_calls_costs_neither(worker: Worker) -> None:
+    pid = await worker.run(os.getpid)
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: is_gone(pid))
+
+    assert await worker.run(os.getpid) != pid
+
+
+async def test_a_call_that_hangs_is_ended_with_its_process(worker: Worker) -> None:
+    pid = await worker.run(os.getpid)
+    worker.seconds_per_call = 0.1
+
+    with pytest.raises(WorkerLost, match=r"more than 0\.1 s"):
+        await worker.run(time.sleep, LONG)
+
+    wait_for(lambda: is_gone(pid))
+    worker.seconds_per_call = DEADLINE
+    assert await worker.run(abs, -3) == 3
+
+
+async def test_a_process_that_cannot_start_in_time_is_given_up() -> None:
+    worker = Worker(seconds_per_call=0.0)
+
+    with pytest.raises(WorkerLost, match="more than 0 s"):
+        await worker.run(abs, -3)
+
+    worker.seconds_per_call = DEADLINE
+    assert await worker.run(abs, -3) == 3
+    worker.close()
+
+
+async def test_a_cancelled_call_ends_its_process_and_leaves_the_next_call_alone(worker: Worker) -> None:
+    task, pid = await at_work(worker)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    wait_for(lambda: is_gone(pid))
+    assert await worker.run(abs, -3) == 3
+
+
+async def test_an_error_that_cannot_travel_costs_its_call_only(worker: Worker) -> None:
+    pid = await worker.run(os.getpid)
+
+    with pytest.raises(WorkerLost):
+        await worker.run(raise_parse_error)
+
+    wait_for(lambda: is_gone(pid))
+    assert await worker.run(abs, -3) == 3
+
+
+async def test_closing_ends_the_process_and_may_be_repeated(worker: Worker) -> None:
+    pid = await worker.run(os.getpid)
+
+    worker.close()
+    worker.close()
+
+    assert is_gone(pid)
+    assert worker.pid is None
+
+
+SERVICE = """
+import asyncio, os, signal, sys, time
+from backend.collectors.worker import Worker
+
+async def main():
+    worker, stop = Worker(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    print(await worker.run(os.getpid), flush=True)
+    busy = asyncio.create_task(worker.run(time.sleep, float(sys.argv[1])))
+    await stop.wait()
+    await busy
+    print("drained", flush=True)
+    worker.close()
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Callable[[float], subprocess.Popen[str]]:
+    """Start a process of its own group with a worker at work for some seconds."""
+    script = tmp_path / "service.py"
+    script.write_text(SERVICE)
+
+    def start(seconds: float) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-W", "error", str(script), str(seconds)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
+
+
+def test_the_process_ends_when_its_parent_is_killed(
+    service: Callable[[float], subprocess.Popen[str]],
+) -> None:
+    with service(LONG) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert not is_gone(pid)
+
+        os.kill(parent.pid, signal.SIGKILL)
+
+        wait_for(lambda: is_gone(pid))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_leaves_the_worker_at_work_and_silent(
+    service: Callable[[float], subprocess.Popen[str]], number: signal.Signals
+) -> None:
+    with service(0.5) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+
+        os.killpg(parent.pid, number)
+        out, err = parent.communicate(timeout=DEADLINE)
+
+        assert (out, err, parent.returncode) == ("drained\n", "", 0)
+        wait_for(lambda: is_gone(pid))

@@ -1,0 +1,186 @@
+"""Small worlds for tests: sources that obey, a clock that is set, and a runner on a store."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from backend.collectors.base import B, Channel, Fetch, Source
+from backend.core.errors import FetchError
+from backend.core.parameters import Parameter
+from backend.core.records import (
+    Forecast,
+    ForecastBatch,
+    Observation,
+    ObservationBatch,
+    Run,
+    Site,
+    Wanted,
+)
+from backend.scheduler.config import SchedulerConfig
+from backend.scheduler.runner import Runner, Sources
+from backend.storage.database import Database
+from backend.storage.ledger import Ledger
+from backend.storage.store import Store
+from backend.tests.fakes import ScriptedFetch
+
+NOON = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)
+PLANFAIT = Site("planfait", "Planfait", 45.85, 6.22, 950.0, ("W",), ("ffvl:2496",), ("romma",))
+
+Act = Callable[[Wanted], AsyncIterator[B]]
+
+
+@dataclass
+class HandClock:
+    """A clock that stands still until it is set."""
+
+    now: datetime = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass(frozen=True)
+class ActingRoute:
+    """A route that does what a test wants it to, under its source's name."""
+
+    source: str
+    act: Act[Any]
+    name: str = "acting"
+    rank: int = 0
+
+    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[Any]:
+        async for batch in self.act(wanted):
+            yield replace(batch, source=self.source)
+
+
+@dataclass
+class NoTraffic:
+    requests: int = 0
+    bytes: int = 0
+
+
+def forecast_source(act: Act[ForecastBatch], name: str = "arome", **options: Any) -> Source[ForecastBatch]:
+    defaults: dict[str, Any] = {
+        "max_age": timedelta(hours=18),
+        "public": True,
+        "attribution": "",
+        "models": (name,),
+    }
+    return Source(name=name, batch=ForecastBatch, routes=(ActingRoute(name, act),), **(defaults | options))
+
+
+def observation_source(
+    act: Act[ObservationBatch], name: str = "ffvl", **options: Any
+) -> Source[ObservationBatch]:
+    defaults: dict[str, Any] = {"max_age": timedelta(minutes=35), "public": True, "attribution": ""}
+    return Source(name=name, batch=ObservationBatch, routes=(ActingRoute(name, act),), **(defaults | options))
+
+
+def a_run(wanted: Wanted, value: float = 20.0, model: str = "arome") -> ForecastBatch:
+    """Return one hour of the newest six-hourly run at the first site, valid at its start."""
+    reference_time = wanted.now.replace(hour=wanted.now.hour // 6 * 6, minute=0, second=0)
+    site = wanted.sites[0].id
+    return ForecastBatch(
+        source=model,
+        route="acting",
+        rank=0,
+        collected_at=wanted.now,
+        newest=reference_time,
+        run=Run(model, reference_time, wanted.now, published=True),
+        parts=("whole",),
+        sites=(site,),
+        records=(Forecast(model, site, Parameter.WIND_SPEED, reference_time, reference_time, value),),
+    )
+
+
+def a_reading(wanted: Wanted, value: float = 12.0, station: str = "ffvl:2496") -> ObservationBatch:
+    """Return one reading of now."""
+    return ObservationBatch(
+        source="ffvl",
+        route="acting",
+        rank=0,
+        collected_at=wanted.now,
+        newest=wanted.now,
+        records=(Observation(station, Parameter.WIND_SPEED, wanted.now, value),),
+    )
+
+
+async def brings_a_run(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    yield a_run(wanted)
+
+
+async def brings_a_reading(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+    yield a_reading(wanted)
+
+
+async def fails(wanted: Wanted) -> AsyncIterator[Any]:
+    raise FetchError("HTTP 503", url="https://models.example/run", status=503, retryable=True)
+    yield
+
+
+async def breaks(wanted: Wanted) -> AsyncIterator[Any]:
+    raise KeyError("a bug of ours")
+    yield
+
+
+@dataclass
+class World:
+    """A runner on a store of its own, with the clock in the test's hand."""
+
+    clock: HandClock
+    database: Database
+    store: Store
+    ledger: Ledger
+    runner: Runner
+
+
+def make_world(
+    folder: Path,
+    *,
+    forecasts: Sequence[Source[ForecastBatch]] | None = None,
+    observations: Sequence[Source[ObservationBatch]] | None = None,
+    sites: Callable[[], tuple[Site, ...]] = lambda: (PLANFAIT,),
+    owner: str | None = None,
+    lease: float = 60.0,
+    clock: HandClock | None = None,
+    busy_timeout: float = 5.0,
+    **config: Any,
+) -> World:
+    clock = clock or HandClock()
+    database = Database(f"sqlite:///{folder / 'world.sqlite3'}", durable=False, busy_timeout=busy_timeout)
+    database.migrate()
+    store, ledger = Store(database), Ledger(database, lease=lease, owner=owner)
+
+    def listed() -> tuple[Site, ...]:
+        store.save_sites(sites())
+        return store.sites()
+
+    runner = Runner(
+        store=store,
+        ledger=ledger,
+        sources=Sources(
+            forecasts=(forecast_source(brings_a_run),) if forecasts is None else forecasts,
+            observations=(observation_source(brings_a_reading),) if observations is None else observations,
+            channel_for=lambda _run, _source: Channel(ScriptedFetch({}), NoTraffic()),
+        ),
+        config=SchedulerConfig.load(**config),
+        sites=listed,
+        clock=clock,
+    )
+    return World(clock, database, store, ledger, runner)
+
+
+async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait until a condition, awaited if need be, is true; fail after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while True:
+            held = condition()
+            if (await held) if inspect.isawaitable(held) else held:
+                return
+            await asyncio.sleep(0.01)
