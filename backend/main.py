@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Self
 
 import stamina
@@ -64,11 +64,15 @@ class Service:
         clock: Clock = utc_now,
         *,
         durable: bool = True,
+        busy_timeout: float = 5.0,
     ) -> Self:
-        """Put the objects together; nothing is opened yet. Raises ConfigError."""
+        """Put the objects together; nothing is opened yet. Raises ConfigError.
+
+        `durable` and `busy_timeout` are for the database.
+        """
         settings = settings or Settings.load()
         config = config or SchedulerConfig.load()
-        database = Database(settings.database_url, durable=durable)
+        database = Database(settings.database_url, durable=durable, busy_timeout=busy_timeout)
         worker = Worker()
         client = HttpClient.from_settings(settings, clock)
         archive = PayloadArchive(settings.data_dir / "payloads", settings.keep_payloads_days)
@@ -90,9 +94,6 @@ class Service:
                 store.save_sites(load_sites(settings.sites_file))
             return active(store.sites(), clock())
 
-        def housekeeping(now: datetime) -> None:
-            archive.prune(now)
-
         runner = Runner(
             store=store,
             ledger=ledger,
@@ -100,7 +101,8 @@ class Service:
             config=config,
             sites=sites,
             clock=clock,
-            after_run=housekeeping,
+            on_wanted=archive.keep_wanted,
+            after_run=archive.prune,
         )
         return cls(
             settings=settings,
@@ -159,11 +161,18 @@ class Service:
 def create_app(service: Service | None = None) -> FastAPI:
     """Return the application: the API, the status page and, unless switched off, the schedule.
 
-    Raises ConfigError for settings, a sites file or a database that can never be used.
+    Raises ConfigError for a sites file or a database that can never be used. Called bare, as a server's
+    factory (`uvicorn --factory backend.main:create_app`), it reads the settings, and ends the process with
+    exit code 2 and one line where they, or those two, cannot be used.
     """
     if service is None:
-        service = Service.make()
-        configure_logging(service.settings)
+        try:
+            service = Service.make()
+            configure_logging(service.settings)
+            return create_app(service)
+        except ConfigError as error:
+            print(f"meteo-score: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
     service.check()
 
     @asynccontextmanager

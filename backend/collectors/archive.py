@@ -1,9 +1,9 @@
 """The payloads of the last days, kept as they came: a mistake of a parser can be repaired.
 
-    <folder>/2026-11-23/run-17/ffvl/0001.gz
+    <folder>/2026-11-23/run-17/ffvl/0001.gz    an answer: a line of JSON (whence and when), then the body
+    <folder>/2026-11-23/run-17/wanted.gz       what that run was asked for, so that it can be asked again
 
-holds one answer, gzip-compressed: a line of JSON (where it came from, without keys, and when), then the
-body. GRIB is not kept: it is too large, and its publisher still has it when a mistake is noticed.
+GRIB is not kept: it is too large, and its publisher still has it when a mistake is noticed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ import structlog
 
 from backend.collectors.addresses import address, secrets_of
 from backend.collectors.base import Download, Fetch, Kind, Payload, Request
-from backend.core.errors import FetchError, NotFound, ParseError
+from backend.core.errors import NotFound, NotKept, ParseError
 from backend.core.masking import MASKED
+from backend.core.records import Wanted
 
 log = structlog.get_logger()
 
@@ -35,6 +36,7 @@ _LEAST_KEY_BYTES = 8
 
 _RUN = re.compile(r"run-(\d+)")
 _FILE = re.compile(r"(\d+)\.gz")
+_WANTED = "wanted.gz"
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,19 +81,18 @@ class PayloadArchive:
             last_modified=payload.last_modified,
         )
         kept = msgspec.json.encode(header) + b"\n" + _without_keys(payload.body, request)
-        folder = self._folder / payload.fetched_at.date().isoformat() / f"run-{run_id}" / source
-        try:
+        folder = self._of(payload.fetched_at, run_id) / source
+        with self._best_effort(run_id, source):
             folder.mkdir(parents=True, exist_ok=True)
             _write_next(folder, gzip.compress(kept, mtime=0))
-        except OSError as error:
-            if run_id not in self._warned:
-                self._warned.add(run_id)
-                log.warning(
-                    "payload not kept; the collection goes on, but this run cannot be replayed in full",
-                    run=run_id,
-                    source=source,
-                    reason=str(error),
-                )
+
+    def keep_wanted(self, run_id: int, wanted: Wanted) -> None:
+        """Write down what a run is asked for; a failure is logged. Blocks: call it in a thread."""
+        if self._keep_days:
+            folder = self._of(wanted.now, run_id)
+            with self._best_effort(run_id, "wanted"):
+                folder.mkdir(parents=True, exist_ok=True)
+                _write(folder / _WANTED, gzip.compress(msgspec.msgpack.encode(wanted), mtime=0))
 
     def prune(self, now: datetime) -> None:
         """Delete the days older than `keep_days`; a failure is logged. Blocks: call it in a thread."""
@@ -104,7 +105,7 @@ class PayloadArchive:
                     log.warning("old payloads not deleted", day=day.isoformat(), reason=str(error))
 
     def runs(self) -> list[KeptRun]:
-        """Return the runs that can be replayed, oldest first. Blocks: call it in a thread."""
+        """Return the runs with payloads to replay, oldest first. Blocks: call it in a thread."""
         days: dict[int, date] = {}
         sources: defaultdict[int, set[str]] = defaultdict(set)
         for day, folder in self._days():
@@ -112,8 +113,10 @@ class PayloadArchive:
                 if run.is_dir() and (named := _RUN.fullmatch(run.name)):
                     run_id = int(named[1])
                     days.setdefault(run_id, day)
-                    sources[run_id].update(entry.name for entry in run.iterdir())
-        kept = (KeptRun(run_id, day, tuple(sorted(sources[run_id]))) for run_id, day in days.items())
+                    sources[run_id].update(entry.name for entry in run.iterdir() if entry.is_dir())
+        kept = (
+            KeptRun(run_id, days[run_id], tuple(sorted(names))) for run_id, names in sources.items() if names
+        )
         return sorted(kept, key=lambda run: (run.day, run.run_id))
 
     def replay(self, run_id: int, source: str) -> Replay:
@@ -126,6 +129,36 @@ class PayloadArchive:
         if not files:
             raise NotFound(f"no payload of source {source!r} is kept for run {run_id}")
         return Replay(files)
+
+    def wanted(self, run_id: int) -> Wanted:
+        """Return what a run was asked for. Blocks: call it in a thread.
+
+        Raises NotFound if that was not kept, and ParseError for a damaged file.
+        """
+        for _, day in reversed(self._days()):
+            path = day / f"run-{run_id}" / _WANTED
+            if path.is_file():
+                with _opened(path) as file:
+                    return msgspec.msgpack.decode(file.read(), type=Wanted)
+        raise NotFound(f"what run {run_id} was asked for is not kept")
+
+    def _of(self, moment: datetime, run_id: int) -> Path:
+        return self._folder / moment.date().isoformat() / f"run-{run_id}"
+
+    @contextmanager
+    def _best_effort(self, run_id: int, source: str) -> Iterator[None]:
+        """Log, once per run, what the disk refuses."""
+        try:
+            yield
+        except OSError as error:
+            if run_id not in self._warned:
+                self._warned.add(run_id)
+                log.warning(
+                    "payload not kept; the collection goes on, but this run cannot be replayed in full",
+                    run=run_id,
+                    source=source,
+                    reason=str(error),
+                )
 
     def _days(self) -> list[tuple[date, Path]]:
         """Return the days that are kept, oldest first; what else may lie in the folder is not ours."""
@@ -155,21 +188,17 @@ class _KeepingFetch:
 class Replay:
     """A Fetch that answers from the kept payloads of one source in one run.
 
-    Several answers to one address come in the order they came then; the last one stays. `now` is when
-    the first of all was fetched: ask the source with a `Wanted` of that time.
+    Several answers to one address come in the order they came then; the last one stays. What was not
+    asked in that run cannot be answered now: ask the source with the `wanted()` of that run.
     """
 
     def __init__(self, files: list[Path]) -> None:
         self._answers: defaultdict[str, deque[Path]] = defaultdict(deque)
-        fetched_at = []
         for path in files:
-            header = _read_header(path)
-            self._answers[header.url].append(path)
-            fetched_at.append(header.fetched_at)
-        self.now = min(fetched_at)
+            self._answers[_read_header(path).url].append(path)
 
     async def __call__(self, request: Request) -> Payload:
-        """Return the body as it was kept; raise FetchError for an address that was not."""
+        """Return the body as it was kept; raise NotKept for an address that was not."""
         asked = address(request)
         if asked not in self._answers:
             raise _not_kept(request)
@@ -178,7 +207,7 @@ class Replay:
         return await asyncio.to_thread(_read_payload, path)
 
     def download(self, request: Request) -> AbstractAsyncContextManager[Download]:
-        """Raise FetchError: what is downloaded is not kept."""
+        """Raise NotKept: what is downloaded is not kept."""
         raise _not_kept(request)
 
 
@@ -195,8 +224,8 @@ def _numbered(folder: Path) -> list[tuple[int, Path]]:
     return sorted((int(name[1]), path) for name, path in names if name)
 
 
-def _not_kept(request: Request) -> FetchError:
-    return FetchError("not kept", url=address(request))
+def _not_kept(request: Request) -> NotKept:
+    return NotKept("not kept", url=address(request))
 
 
 def _without_keys(body: bytes, request: Request) -> bytes:
@@ -209,13 +238,18 @@ def _without_keys(body: bytes, request: Request) -> bytes:
 
 
 def _write_next(folder: Path, content: bytes) -> None:
-    """Write a file under the next free number; it is there whole or not at all."""
+    """Write a file under the next free number."""
     kept = _numbered(folder)
     number = kept[-1][0] + 1 if kept else 1
-    part = folder / f"{number:04d}.part"
+    _write(folder / f"{number:04d}.gz", content)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_suffix(".part")
     try:
         part.write_bytes(content)
-        part.rename(part.with_suffix(".gz"))
+        part.rename(path)
     except OSError:
         part.unlink(missing_ok=True)
         raise

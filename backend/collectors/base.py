@@ -15,7 +15,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import structlog
 
-from backend.core.errors import CollectorError
+from backend.core.errors import CollectorError, NotKept
 from backend.core.parameters import canonical, why_implausible
 from backend.core.records import (
     Failure,
@@ -165,7 +165,8 @@ async def collect(source: Source[B], wanted: Wanted, fetch: Fetch) -> AsyncItera
 
 def as_failure(route: str, error: CollectorError) -> Failure:
     """Turn an error into the value that a batch carries, and log it whole while its traceback is there."""
-    log.error("request failed", route=route, url=error.url, reason=error.reason, exc_info=error)
+    if not isinstance(error, NotKept):
+        log.error("request failed", route=route, url=error.url, reason=error.reason, exc_info=error)
     return Failure(route=route, url=error.url, reason=error.reason, error=type(error).__name__)
 
 

@@ -28,14 +28,14 @@ def paris_to_utc(local: datetime, now: datetime) -> datetime | None:
     """Convert a naive Europe/Paris wall-clock time to UTC; None where that time did not exist.
 
     In the hour that October has twice, the choice is the instant that is not in the future of `now`
-    (aware, UTC) and nearest to it. In the hour that March skips there is nothing to choose from.
+    (aware, UTC) and nearest to it. In the hour that March skips there is nothing to choose from. The
+    first minutes of the year 1, which some programs write for "no time", have no UTC that Python can tell.
     """
-    instants = {
-        instant
-        for fold in (0, 1)
-        if (instant := local.replace(tzinfo=PARIS, fold=fold).astimezone(UTC))
-        and instant.astimezone(PARIS).replace(tzinfo=None) == local
-    }
+    try:
+        candidates = {local.replace(tzinfo=PARIS, fold=fold).astimezone(UTC) for fold in (0, 1)}
+    except OverflowError:
+        return None
+    instants = {moment for moment in candidates if moment.astimezone(PARIS).replace(tzinfo=None) == local}
     if not instants:
         return None
     past = [instant for instant in instants if instant <= now]

@@ -5,6 +5,7 @@ Every refusal is one line that names the variable, its value (no secret) and the
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -21,6 +22,12 @@ SOURCE_NAMES = ("meteo_parapente", "arome", "ffvl", "romma")
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
+_CREDENTIALS = re.compile(r"//.*@")
+
+
+def without_credentials(url: str) -> str:
+    """Return an address as it may be shown: who is let in, and by which password, is left out."""
+    return _CREDENTIALS.sub("//***@", url)
 
 
 def _boolean(value: object) -> object:
@@ -32,11 +39,39 @@ def _boolean(value: object) -> object:
     raise ValueError("must be one of true, false, 1, 0, yes, no, on, off")
 
 
+def _is_base_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        well_formed = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        return False
+    bare = not parts.query and not parts.fragment and not any(letter.isspace() for letter in value)
+    return well_formed and bare and parts.scheme in {"http", "https"}
+
+
 def _base_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    value = value.strip()
+    if not _is_base_url(value):
         raise ValueError("must be an http or https address without a query, such as https://example.org/api")
     return value.rstrip("/")
+
+
+def _line_of_text(value: str) -> str:
+    value = value.strip()
+    if not value.isprintable():
+        raise ValueError("must be one line of text")
+    return value
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _key(value: object) -> object:
+    """Read a key as it is meant: without the space or line end of a copy; a blank one is none."""
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    return value.strip() or None if isinstance(value, str) else value
 
 
 def split_words(value: object) -> object:
@@ -63,6 +98,12 @@ def _sources(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _at_least_one(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError(f"names no source: choose from {', '.join(SOURCE_NAMES)}")
+    return names
+
+
 def _arome_runs(hours: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(hours)) != len(hours) or not set(hours) <= set(range(0, 24, 3)):
         raise ValueError("must be different hours out of 0,3,6,9,12,15,18,21")
@@ -71,6 +112,7 @@ def _arome_runs(hours: tuple[int, ...]) -> tuple[int, ...]:
 
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Key = Annotated[SecretStr | None, BeforeValidator(_key)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 Sources = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words), AfterValidator(_sources)]
 Integers = Annotated[tuple[int, ...], NoDecode, BeforeValidator(integers)]
@@ -89,7 +131,12 @@ class EnvironmentSettings(BaseSettings):
         try:
             return cls(**overrides)
         except ValidationError as error:
-            raise ConfigError(_one_line(cls, error)) from error
+            # Not chained: pydantic's own words quote the value, which may be a key.
+            raise ConfigError(_one_line(cls, error)) from None
+        except OSError as error:
+            raise ConfigError(f"{error.filename}: cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(".env: is not UTF-8: save the file with that encoding") from error
 
 
 def _one_line(settings: type[BaseSettings], error: ValidationError) -> str:
@@ -97,9 +144,11 @@ def _one_line(settings: type[BaseSettings], error: ValidationError) -> str:
     name = str(first["loc"][0]) if first["loc"] else ""
     field = settings.model_fields.get(name)
     secret = field is not None and "SecretStr" in str(field.annotation)
-    shown = "(secret)" if secret else repr(first["input"])
-    rule = first["msg"].removeprefix("Value error, ")
-    return f"{name.upper()}={shown}: {rule}" if name else rule
+    given = first["input"]
+    if name.endswith("_url") and isinstance(given, str):
+        given = without_credentials(given)
+    shown = "(secret)" if secret else repr(given)
+    return f"{name.upper()}={shown}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def _default_database_url() -> str:
@@ -117,11 +166,11 @@ class Settings(EnvironmentSettings):
     sites_from: Literal["file", "database"] = "file"
 
     # Who we are, and who may do more than read
-    contact: str = ""
-    admin_token: SecretStr | None = None
+    contact: Annotated[str, AfterValidator(_line_of_text)] = ""
+    admin_token: Key = None
 
     # What to collect
-    sources: Sources = SOURCE_NAMES
+    sources: Annotated[Sources, AfterValidator(_at_least_one)] = SOURCE_NAMES
     public_raw_sources: Sources = ()
     arome_grid: Literal["0025", "001"] = "0025"
     arome_max_lead: Annotated[int, Field(ge=0, le=51)] = 51
@@ -134,15 +183,15 @@ class Settings(EnvironmentSettings):
     meteo_parapente_url: BaseUrl = "https://data0.meteo-parapente.com"
     arome_url: BaseUrl = "https://meteofrance-pnt.s3.rbx.io.cloud.ovh.net"
     meteofrance_api_url: BaseUrl = "https://public-api.meteofrance.fr"
-    meteofrance_api_key: SecretStr | None = None
+    meteofrance_api_key: Key = None
     open_meteo_url: BaseUrl = "https://api.open-meteo.com"
     open_meteo_single_runs_url: BaseUrl = "https://single-runs-api.open-meteo.com"
     ffvl_url: BaseUrl = "https://data.ffvl.fr"
-    ffvl_api_key: SecretStr | None = None
+    ffvl_api_key: Key = None
     winds_mobi_url: BaseUrl = "https://winds.mobi"
     balisemeteo_url: BaseUrl = "https://www.balisemeteo.com"
     romma_url: BaseUrl = "https://www.romma.fr"
-    romma_key: SecretStr | None = None
+    romma_key: Key = None
 
     # How politely
     meteo_parapente_spacing_seconds: Seconds = 1.5
@@ -152,14 +201,14 @@ class Settings(EnvironmentSettings):
 
     # How to serve and speak
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)] = 8000
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any that is free, named in the log
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
     log_format: Literal["console", "json"] = "console"
 
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value in use, so that whoever writes text can mask it."""
         values = (self.admin_token, self.meteofrance_api_key, self.ffvl_api_key, self.romma_key)
-        return tuple(value.get_secret_value() for value in values if value and value.get_secret_value())
+        return tuple(value.get_secret_value() for value in values if value)
 
     def spacing(self) -> dict[str, timedelta]:
         """Return the least time between two requests, per host that asks for one."""

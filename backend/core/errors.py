@@ -6,6 +6,7 @@ MeteoScoreError
 ├── StoreUnavailable         the database does not answer just now
 └── CollectorError           carries source, url (never with its key) and reason
     ├── FetchError           could not be read; says whether trying again may help
+    │   └── NotKept          a replay asked for an answer that the archive does not have
     └── ParseError           was read, but is not in the shape we know
 """
 
@@ -63,6 +64,10 @@ class FetchError(CollectorError):
         self.status = status
         self.retryable = retryable
         self.retry_after = retry_after
+
+
+class NotKept(FetchError):  # noqa: N818 - it is what happened, and in a replay no fault
+    """A replay asked for what that run did not ask for, or for GRIB, which is never kept."""
 
 
 class ParseError(CollectorError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from datetime import datetime
 from typing import Any, TextIO
 
 import structlog
@@ -16,7 +17,8 @@ from backend.core.masking import Mask, mask_of
 def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     """Send our own and the libraries' log lines to `stream` (standard error), in `LOG_FORMAT`.
 
-    Context variables (run, job, source) are on every line written while they are bound.
+    Context variables (run, job, source) are on every line written while they are bound. Called again, it
+    replaces what it set up before.
     """
     stream = stream or sys.stderr
     shared: list[Any] = [
@@ -33,7 +35,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 _Masking(mask_of(settings.secrets())),
-                structlog.processors.JSONRenderer(default=str)
+                structlog.processors.JSONRenderer(ensure_ascii=False)
                 if as_json
                 else structlog.dev.ConsoleRenderer(colors=stream.isatty()),
             ],
@@ -42,6 +44,10 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
+    # A server started by its own command has given its loggers a format and handlers of their own.
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
     # APScheduler and the HTTP client tell each step at INFO: our own lines say it with the run's id.
     for name in ("apscheduler", "alembic", "httpx2", "httpcore2", "uvicorn.access"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
@@ -60,7 +66,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
 
 
 class _Masking:
-    """Takes the secrets out of every value of an event, tracebacks included."""
+    """Takes the secrets out of every value of an event, tracebacks included; times become ISO 8601."""
 
     def __init__(self, mask: Mask) -> None:
         self._mask = mask
@@ -69,6 +75,14 @@ class _Masking:
         return {key: self._clean(value) for key, value in event.items()}
 
     def _clean(self, value: Any) -> Any:
-        if isinstance(value, int | float | bool | None):
-            return value
-        return self._mask(str(value))
+        match value:
+            case None | bool() | int() | float():
+                return value
+            case datetime():
+                return value.isoformat().replace("+00:00", "Z")
+            case Mapping():
+                return {self._mask(str(key)): self._clean(part) for key, part in value.items()}
+            case list() | tuple() | set():
+                return [self._clean(part) for part in value]
+            case _:
+                return self._mask(str(value))

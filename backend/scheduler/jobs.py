@@ -23,6 +23,7 @@ from backend.collectors.http import HttpClient
 from backend.collectors.worker import Worker
 from backend.core.clock import Clock, utc_now
 from backend.core.config import Settings
+from backend.core.errors import NotKept
 from backend.core.records import (
     Failure,
     Forecast,
@@ -60,14 +61,17 @@ class Tally:
     ended: SourceRun | None = None
 
     def add(self, batch: ForecastBatch | ObservationBatch, wanted: Wanted) -> None:
-        """Count a batch. A reading no later than the newest one kept is collected, but it is not new."""
+        """Count a batch. A reading no later than the newest one kept is collected, but it is not new.
+
+        An answer that a replay does not find in the archive is no failure: nobody was asked.
+        """
         self.collected += len(batch.records)
         if isinstance(batch, ForecastBatch):
             self.new += len(batch.records)
         else:
             self.new += sum(_is_new(record, wanted) for record in batch.records)
         self.rejected.update(value.reason.partition(":")[0] for value in batch.rejected)
-        self.failures.extend(batch.failures)
+        self.failures.extend(failure for failure in batch.failures if failure.error != NotKept.__name__)
         if batch.newest is not None:
             self.newest = max(batch.newest, self.newest or batch.newest)
 

@@ -75,12 +75,14 @@ class Runner:
         config: SchedulerConfig,
         sites: Callable[[], tuple[Site, ...]],
         clock: Clock = utc_now,
+        on_wanted: Callable[[int, Wanted], None] | None = None,
         after_run: Callable[[datetime], None] | None = None,
     ) -> None:
         """`sites` is asked before every run, so that a site added later is collected without a restart;
         what it returns must be in the store.
 
-        `after_run` is called from a thread after each run, for housekeeping.
+        `on_wanted` is told the id of each run and what it is asked for, and `after_run` is called when it
+        has ended: both from a thread.
         """
         self.store = store
         self.ledger = ledger
@@ -88,6 +90,7 @@ class Runner:
         self.config = config
         self.clock = clock
         self.sites = sites
+        self._on_wanted = on_wanted
         self._after_run = after_run
         self._tasks: set[asyncio.Task[JobRun]] = set()
 
@@ -213,6 +216,8 @@ class Runner:
     ) -> None:
         sites = await asyncio.to_thread(self.sites)
         wanted = await asyncio.to_thread(self.wanted, job, sites, selection)
+        if self._on_wanted is not None:
+            await asyncio.to_thread(self._on_wanted, claim.run_id, wanted)
         collect: Callable[..., Awaitable[Any]] = (
             collect_all_forecasts if job == FORECASTS else collect_all_observations
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -24,7 +25,7 @@ from backend.core.records import (
     Station,
 )
 from backend.main import Service, create_app
-from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
+from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
 from backend.storage.runs import SourceRun
 from backend.tests.fakes import ScriptedFetch
@@ -133,6 +134,15 @@ async def served(service: Service, *, live: bool = False) -> AsyncIterator[httpx
             finally:
                 await service.runner.drain(0)
                 await service.close()
+
+
+async def when_ready(client: httpx2.AsyncClient) -> None:
+    """Wait until what the lifespan started is up."""
+    async with asyncio.timeout(20):
+        while True:
+            if (await client.get("/api/ready")).status_code == 200:
+                return
+            await asyncio.sleep(0.01)
 
 
 # --- What lies in the store --------------------------------------------------------------------------
@@ -257,3 +267,12 @@ def keep_runs(service: Service) -> None:
             SourceRun(source="romma", status="disabled", reason="ROMMA_KEY is not set"),
         ],
     )
+
+
+def owe_nothing(service: Service) -> None:
+    """Put in a run of each job for its last slot, so that nothing is made up for at the start."""
+    service.database.migrate()
+    for job in JOBS:
+        claim = service.ledger.claim(job, "schedule", NOW, NOW.replace(minute=0))
+        assert claim is not None
+        service.ledger.finish(claim, "nothing_new", NOW, duration=1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import httpx2
 import pytest
 
 from backend.api.tables import prefers_csv
-from backend.tests.served import ADMIN, NOW, TOKEN, fill, make_service, served
+from backend.tests.served import ADMIN, TOKEN, fill, make_service, served
 
 CSV = {"Accept": "text/csv"}
 WITHHELD_VALUES = (77.0, 88.0)  # what meteo_parapente and ROMMA start from in the filled store
@@ -126,9 +125,10 @@ async def test_a_model_is_listed_before_its_first_run_and_after_its_last(tmp_pat
 
 
 async def test_a_forecast_carries_its_times_unit_route_and_whose_stamp_it_bears(tmp_path: Path) -> None:
-    query = "site=grand-pre&model=arome_0025&parameter=wind_gust&from=2026-07-15T12:00:00Z&to=2026-07-15T13:00:00Z"
+    at_noon = "from=2026-07-15T12:00:00Z&to=2026-07-15T13:00:00Z"
+    asked = f"/api/forecasts?site=grand-pre&model=arome_0025&parameter=wind_gust&{at_noon}"
     async with served(filled(tmp_path)) as client:
-        page = await get(client, f"/api/forecasts?{query}")
+        page = await get(client, asked)
     assert page["forecasts"] == [
         {
             "site": "grand-pre",
@@ -400,8 +400,6 @@ async def test_a_sites_file_broken_meanwhile_is_a_503_that_says_where_to_look(tm
 
 
 async def test_a_moment_that_the_store_cannot_know_is_an_empty_answer(tmp_path: Path) -> None:
-    service = filled(tmp_path)
-    service = replace(service, clock=lambda: NOW)
-    async with served(service) as client:
+    async with served(filled(tmp_path)) as client:
         page = await get(client, "/api/forecasts?from=9999-12-31T00:00:00Z")
     assert (page["forecasts"], page["next"], page["attribution"]) == ([], None, [])

@@ -17,7 +17,7 @@ from backend.core.records import ObservationBatch, Wanted
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.storage.ledger import Ledger
 from backend.storage.runs import SourceRun
-from backend.tests.served import ADMIN, NOW, TOKEN, fill, make_service, served, with_sources
+from backend.tests.served import ADMIN, NOW, TOKEN, fill, make_service, served, when_ready, with_sources
 from backend.tests.worlds import (
     HandClock,
     a_reading,
@@ -44,14 +44,6 @@ async def when_ended(client: httpx2.AsyncClient, run_id: int) -> Any:
             run = await get(client, f"/api/scheduler/runs/{run_id}")
             if run["status"] != "running":
                 return run
-            await asyncio.sleep(0.01)
-
-
-async def when_ready(client: httpx2.AsyncClient) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            if (await client.get("/api/ready")).status_code == 200:
-                return
             await asyncio.sleep(0.01)
 
 

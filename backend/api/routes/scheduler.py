@@ -59,7 +59,7 @@ def read_run(
 # --- With the admin token ----------------------------------------------------------------------------
 
 admin_router = APIRouter(
-    prefix="/jobs/{jobId}", dependencies=[Depends(require_admin)], responses=problems(401, 403, 404)
+    prefix="/jobs/{jobId}", dependencies=[Depends(require_admin)], responses=problems(401, 403, 404, 422)
 )
 
 

@@ -1,0 +1,128 @@
+"""The demo as a newcomer runs it: the whole walk, from stand-in upstreams to values in the store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from backend.demo.backfill import SteppedClock, slots
+from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, SchedulerConfig
+from backend.storage import schema as t
+from backend.storage.database import Database
+from backend.storage.ledger import Ledger
+
+COMMAND = (sys.executable, "-c", "from backend.cli import main; main()", "demo", "--no-serve")
+
+
+def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, "--folder", str(folder), *options],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        env={**os.environ, "COLUMNS": "100"},
+    )
+
+
+def count(database: Database, table: sa.Table) -> int:
+    with database.read() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store in which the demo has lived through one day."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = demo(folder, "--days", "1")
+    assert done.returncode == 0, done.stderr
+    assert "success" in done.stdout
+    return folder
+
+
+@pytest.fixture
+def store(lived: Path) -> Database:
+    return Database(f"sqlite:///{lived / 'demo.sqlite3'}")
+
+
+def test_every_slot_of_the_day_was_a_success_of_every_source(store: Database) -> None:
+    runs = Ledger(store).runs(limit=100)
+    assert len(runs) == 4 + 6
+    assert {run.status for run in runs} == {"success"}
+    brought = {(run.job, source.source) for run in runs for source in run.sources if source.stored}
+    assert brought == {
+        (FORECASTS, "arome"),
+        (FORECASTS, "meteo_parapente"),
+        (OBSERVATIONS, "ffvl"),
+        (OBSERVATIONS, "romma"),
+    }
+
+
+def test_every_parameter_came_and_gusts_from_those_that_have_them(store: Database) -> None:
+    with store.read() as connection:
+        rows = connection.execute(
+            sa.select(
+                t.model.c.name,
+                sa.func.count(t.forecast.c.wind_speed),
+                sa.func.count(t.forecast.c.wind_gust),
+                sa.func.count(t.forecast.c.temperature),
+            )
+            .join_from(t.forecast, t.model, t.model.c.id == t.forecast.c.model_id)
+            .group_by(t.model.c.name)
+        ).all()
+    values = {name: (speed, gust, temperature) for name, speed, gust, temperature in rows}
+    assert set(values) == {"arome_0025", "meteo_parapente"}
+    assert all(values["arome_0025"])
+    assert values["meteo_parapente"][1] == 0  # it states no gust
+    assert values["meteo_parapente"][0] > 0
+
+
+def test_no_forecast_is_kept_from_before_it_could_be_had(store: Database) -> None:
+    batch = t.forecast_batch.c
+    late = (
+        sa.select(sa.func.count())
+        .select_from(t.forecast_batch)
+        .where(batch.available_at > batch.collected_at)
+    )
+    with store.read() as connection:
+        assert connection.execute(late).scalar_one() == 0
+        assert connection.execute(sa.select(sa.func.min(batch.published))).scalar_one()
+
+
+def test_a_demo_that_is_run_again_resumes_and_stores_nothing_twice(lived: Path, store: Database) -> None:
+    before = count(store, t.forecast), count(store, t.observation), count(store, t.job_run)
+    again = demo(lived, "--days", "1")
+    assert again.returncode == 0, again.stderr
+    assert "done before" in again.stdout
+    new_slots = count(store, t.job_run) - before[2]  # a slot that fell due between the two
+    assert new_slots <= 2
+    if new_slots == 0:
+        assert (count(store, t.forecast), count(store, t.observation)) == before[:2]
+
+
+def test_a_fresh_demo_throws_the_earlier_one_away(tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "left-over").touch()
+    done = demo(tmp_path / "demo", "--fresh", "--days", "1")
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "demo" / "left-over").exists()
+
+
+def test_slots_of_both_jobs_come_in_the_order_of_time() -> None:
+    start = datetime(2026, 7, 15, 5, tzinfo=UTC)
+    due = slots(SchedulerConfig.load(), start, start + timedelta(hours=6))
+    assert [(slot.hour, job) for slot, job in due] == [(6, FORECASTS), (8, OBSERVATIONS), (10, OBSERVATIONS)]
+    assert {job for _, job in slots(SchedulerConfig.load(), start, start + timedelta(days=1))} == set(JOBS)
+
+
+def test_a_stepped_clock_says_what_it_was_set_to_and_else_the_time() -> None:
+    clock = SteppedClock()
+    assert datetime.now(UTC) - clock() < timedelta(minutes=1)
+    clock.moment = datetime(2026, 7, 15, tzinfo=UTC)
+    assert clock() == datetime(2026, 7, 15, tzinfo=UTC)
