@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test lint lock clean
+.PHONY: demo serve test lint bench crash fuzz lock clean
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -31,9 +31,18 @@ test: lint  ## everything that must hold
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=95 --include='backend/scheduler/*'
 
+crash: $(READY)  ## 30 days with SIGKILL at random moments against 30 undisturbed ones (CRASH="--days 3 --seed 7")
+	$(BIN)/python -m backend.tests.proofs.crash $(CRASH)
+
+fuzz: $(READY)  ## every parser against payloads gone wrong (SECONDS=3600, FUZZ="--only romma --seed 7")
+	$(BIN)/python -m backend.tests.proofs.fuzz --seconds $(or $(SECONDS),60) $(FUZZ)
+
+bench: $(READY)  ## speed, memory and latency, each beside an alternative (BENCH="storing --rounds 3 --quiet 120")
+	$(BIN)/python -m backend.tests.proofs.bench $(BENCH)
+
 lock: $(READY)  ## pin the newest allowed versions, with hashes, for Python 3.11 to 3.13
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-annotate --no-header --quiet --upgrade -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .demo .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .demo .bench .coverage* .mypy_cache .ruff_cache .pytest_cache

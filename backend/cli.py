@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated
 
 import typer
 import uvicorn
 from pydantic import SecretStr
-from rich.console import Console
-from rich.table import Table
 
-from backend import collect_commands, demo_commands, doctor_commands, site_commands
-from backend.console import AsJson, Opened, opened, print_json, run_as_dict, runs_table, sources_table
-from backend.core.config import Settings
-from backend.core.errors import ConfigError, NotFound, StoreUnavailable
+from backend import collect_commands, db_commands, demo_commands, doctor_commands, site_commands
+from backend.console import (
+    AsJson,
+    Command,
+    Opened,
+    opened,
+    print_failures,
+    print_json,
+    print_run,
+    print_runs,
+    run_as_dict,
+)
+from backend.core.config import EnvironmentSettings, without_credentials
 from backend.core.logs import configure_logging
+from backend.core.masking import MASKED
+from backend.core.records import RunStatus
 from backend.main import create_app
-from backend.scheduler.config import SchedulerConfig
+from backend.scheduler.config import JobId, SchedulerConfig
 from backend.storage.address import shown, usable_url
 
 app = typer.Typer(
     name="meteo-score",
+    cls=Command,
     help="Which weather forecast deserves a paraglider pilot's trust, at this site, this far ahead?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 app.add_typer(site_commands.app)
+app.add_typer(db_commands.app)
 app.command("collect")(collect_commands.collect)
 app.command("replay")(collect_commands.replay)
 app.command("doctor")(doctor_commands.doctor)
@@ -37,21 +47,24 @@ app.command("demo")(demo_commands.demo)
 @app.callback()
 def _open(context: typer.Context) -> None:
     context.obj = Opened()
+    context.call_on_close(context.obj.close)
 
 
 @app.command()
 def serve(
     context: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen on; HOST if not given.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; PORT if not given.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on; PORT if not given.")
+    ] = None,
 ) -> None:
     """Collect on schedule, and serve the API and the status page."""
-    service = opened(context).service()
+    service = opened(context).service
     configure_logging(service.settings)
     uvicorn.run(
         create_app(service),
-        host=host or service.settings.host,
-        port=port or service.settings.port,
+        host=service.settings.host if host is None else host,
+        port=service.settings.port if port is None else port,
         log_config=None,
         timeout_graceful_shutdown=5,
     )
@@ -61,58 +74,64 @@ def serve(
 def runs(
     context: typer.Context,
     run_id: Annotated[int | None, typer.Argument(metavar="[ID]", help="Show this run in full.")] = None,
-    job: Annotated[str | None, typer.Option(help="collect_forecasts or collect_observations.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only runs that ended so.")] = None,
+    job: Annotated[JobId | None, typer.Option(help="Only runs of this job.")] = None,
+    status: Annotated[RunStatus | None, typer.Option(help="Only runs that ended so.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Show what was done and how it ended: the newest runs, or one of them in full."""
     ledger = opened(context).migrated().ledger
-    found = ledger.runs(job=job, status=status, limit=limit) if run_id is None else (ledger.run(run_id),)
-    if as_json:
-        print_json([run_as_dict(run) for run in found] if run_id is None else run_as_dict(found[0]))
+    if run_id is None:
+        found = ledger.runs(job=job, status=status, limit=limit)
+        if as_json:
+            print_json([run_as_dict(run) for run in found])
+        else:
+            print_runs(found)
         return
-    console = Console()
-    console.print(runs_table(found))
-    if run_id is not None:
-        console.print(sources_table(found[0]))
-        for source in found[0].sources:
-            for failure in source.failures:
-                console.print(f"{source.source}: {failure.url} {failure.reason}", markup=False)
+    run = ledger.run(run_id)
+    if as_json:
+        print_json(run_as_dict(run))
+    else:
+        print_runs([run])
+        print_run(run)
+        print_failures(run)
 
 
 @app.command()
-def config(as_json: AsJson = False) -> None:
-    """Show the settings in force, secrets masked."""
-    effective = _shown(Settings.load()) | _shown(SchedulerConfig.load())
+def config(context: typer.Context, as_json: AsJson = False) -> None:
+    """Show the settings in force as the environment would hold them, secrets masked."""
+    effective = dict([*_shown(opened(context).settings), *_shown(SchedulerConfig.load())])
     if as_json:
         print_json(effective)
         return
-    table = Table("Variable", "Value", title="Settings in force")
     for name, value in effective.items():
-        table.add_row(name, json.dumps(value, ensure_ascii=False, default=str))
-    Console().print(table)
+        typer.echo(f"{name}={_as_written(value)}")
 
 
-def _shown(settings: Settings | SchedulerConfig) -> dict[str, Any]:
-    return {name.upper(): _masked(name, value) for name, value in settings}
+def _shown(settings: EnvironmentSettings) -> Iterator[tuple[str, object]]:
+    for name, value in settings:
+        if name == "database_url":
+            value = shown(usable_url(value))
+        elif name.endswith("_url"):
+            value = without_credentials(value)
+        elif isinstance(value, SecretStr):
+            value = MASKED
+        yield name.upper(), value
 
 
-def _masked(name: str, value: object) -> object:
-    if name == "database_url":
-        return shown(usable_url(str(value)))
-    if isinstance(value, SecretStr):
-        return "***" if value.get_secret_value() else None
-    return value
+def _as_written(value: object) -> str:
+    """Return a value as the environment would hold it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ",".join(map(str, value))
+        case _:
+            return str(value)
 
 
 def main() -> None:
-    """Run the command; what can never work ends with exit code 2 and one line, without a traceback."""
-    try:
-        app()
-    except (ConfigError, NotFound) as error:
-        print(f"meteo-score: {error}", file=sys.stderr)
-        sys.exit(2)
-    except StoreUnavailable as error:
-        print(f"meteo-score: {error}", file=sys.stderr)
-        sys.exit(1)
+    """Run the command."""
+    app()

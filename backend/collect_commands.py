@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated, Any
@@ -17,16 +17,16 @@ from backend.collectors.base import Channel
 from backend.console import (
     AsJson,
     opened,
-    outcomes_table,
     print_json,
+    print_outcomes,
+    print_run,
     quiet_on_a_terminal,
     run_as_dict,
     run_to_the_end,
     source_as_dict,
-    sources_table,
 )
 from backend.core.errors import ConfigError, NotFound
-from backend.core.records import Batch
+from backend.core.records import Batch, Site
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations
@@ -57,7 +57,9 @@ def collect(
     quiet_on_a_terminal(settings)
     service = opened(context).migrated()
     job = FORECASTS if what is What.FORECASTS else OBSERVATIONS
-    selection = _checked(service, job, source, site)
+    # A rehearsal only reads the list of sites: a run keeps it in the store.
+    sites = service.sites() if dry_run else service.runner.sites()
+    selection = _checked(service, job, sites, source, site)
     run = _rehearse if dry_run else _collect
     status = run_to_the_end(run(service, job, selection, as_json))
     raise typer.Exit(0 if status in WELL else 1)
@@ -77,13 +79,13 @@ def replay(
 
 async def _collect(service: Service, job: JobId, selection: Selection, as_json: bool) -> str:
     try:
-        with _progress(service, job, shown=not as_json) as on_batch:
+        with _progress(service, job, selection, shown=not as_json) as on_batch:
             run = await service.runner.run(job, "cli", selection=selection, on_batch=on_batch)
     except JobBusy as busy:
         if as_json:
             print_json({"status": "already_running", "runId": busy.run_id})
         else:
-            Console(stderr=True).print(f"{busy}: meteo-score runs {busy.run_id}", markup=False)
+            typer.echo(f"meteo-score: {busy}: see meteo-score runs {busy.run_id}", err=True)
         return "already_running"
     finally:
         await service.close()
@@ -92,12 +94,12 @@ async def _collect(service: Service, job: JobId, selection: Selection, as_json: 
     if as_json:
         print_json(run_as_dict(run))
     else:
-        Console().print(sources_table(run))
+        print_run(run)
     return run.status
 
 
 async def _rehearse(service: Service, job: JobId, selection: Selection, as_json: bool) -> str:
-    sites = await asyncio.to_thread(service.runner.sites)
+    sites = await asyncio.to_thread(service.sites)
     wanted = await asyncio.to_thread(service.runner.wanted, job, sites, selection)
     collect_all: Callable[..., Awaitable[Any]] = (
         collect_all_forecasts if job == FORECASTS else collect_all_observations
@@ -107,30 +109,32 @@ async def _rehearse(service: Service, job: JobId, selection: Selection, as_json:
         counted = service.client.counted()
         return Channel(counted, counted)
 
-    with _progress(service, job, shown=not as_json) as on_batch:
+    try:
+        with _progress(service, job, selection, shown=not as_json) as on_batch:
 
-        async def let_go(batch: Batch) -> None:
-            on_batch(batch)
+            async def let_go(batch: Batch) -> None:
+                on_batch(batch)
 
-        collection = await collect_all(
-            wanted=wanted,
-            deliver=let_go,
-            sources=service.runner.selected(job, selection),
-            channel_for=channel_for,
-            settings=service.settings,
-        )
-    await service.close()
+            collection = await collect_all(
+                wanted=wanted,
+                deliver=let_go,
+                sources=service.runner.selected(job, selection),
+                channel_for=channel_for,
+                settings=service.settings,
+                clock=service.clock,
+            )
+    finally:
+        await service.close()
     if as_json:
         sources = [source_as_dict(outcome) for outcome in collection.outcomes]
         print_json({"status": collection.status, "dryRun": True, "sources": sources})
     else:
-        title = f"Dry run: {collection.status}; nothing was stored"
-        Console().print(outcomes_table(title, collection.outcomes))
+        print_outcomes(f"Dry run: {collection.status}; nothing was stored", collection.outcomes)
     return str(collection.status)
 
 
 async def _replay(service: Service, run_ids: list[int] | None, as_json: bool) -> str:
-    kept = await asyncio.to_thread(service.archive.runs)
+    kept = [run for run in await asyncio.to_thread(service.archive.runs) if run.sources]
     chosen = [run for run in kept if run_ids is None or run.run_id in run_ids]
     unknown = set(run_ids or ()) - {run.run_id for run in chosen}
     if unknown:
@@ -138,26 +142,32 @@ async def _replay(service: Service, run_ids: list[int] | None, as_json: bool) ->
     try:
         done = [await replay_run(service.runner, service.archive, run) for run in chosen]
     except JobBusy as busy:
-        Console(stderr=True).print(f"{busy}: try again when it has ended", markup=False)
+        typer.echo(f"meteo-score: {busy}: try again when it has ended", err=True)
         return "already_running"
     finally:
         await service.close()
     if as_json:
         print_json([run_as_dict(run) for run in done])
     elif not done:
-        Console().print("No payloads are kept: there is nothing to parse again.")
+        typer.echo("No payloads are kept: there is nothing to parse again.")
     else:
         for run in done:
-            Console().print(sources_table(run))
+            print_run(run)
     return "success" if all(run.status in WELL for run in done) else "failed"
 
 
-def _checked(service: Service, job: JobId, sources: list[str] | None, sites: list[str] | None) -> Selection:
+def _checked(
+    service: Service,
+    job: JobId,
+    configured: Sequence[Site],
+    sources: list[str] | None,
+    sites: list[str] | None,
+) -> Selection:
     known = [source.name for source in service.sources.of(job)]
     for name in sources or ():
         if name not in known:
             raise ConfigError(f"--source {name}: {job} knows only {', '.join(known)}")
-    listed = {site.id for site in service.runner.sites()}
+    listed = {site.id for site in configured}
     for name in sites or ():
         if name not in listed:
             raise ConfigError(f"--site {name}: is not on the list; see meteo-score sites list")
@@ -165,17 +175,20 @@ def _checked(service: Service, job: JobId, sources: list[str] | None, sites: lis
 
 
 @contextmanager
-def _progress(service: Service, job: JobId, *, shown: bool) -> Iterator[Callable[[Batch], None]]:
+def _progress(
+    service: Service, job: JobId, selection: Selection, *, shown: bool
+) -> Iterator[Callable[[Batch], None]]:
     """Show a line per source on a terminal, that grows with what comes; elsewhere nothing."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description:>16}"),
         BarColumn(),
-        TextColumn("{task.fields[records]} records"),
+        TextColumn("{task.fields[records]} values"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
-        names = [source.name for source in service.sources.of(job) if source.disabled is None]
+        sources = service.runner.selected(job, selection)
+        names = [source.name for source in sources if source.disabled is None]
         tasks = {name: bar.add_task(name, total=None, records=0) for name in names}
         records: Counter[str] = Counter()
 

@@ -12,9 +12,12 @@ from functools import cached_property
 from typing import Annotated, Any, TypeVar
 
 import typer
+from rich.console import Console
 from rich.table import Table
+from typer.core import TyperGroup
 
 from backend.core.config import Settings
+from backend.core.errors import ConfigError, MeteoScoreError, NotFound
 from backend.core.logs import configure_logging
 from backend.main import Service
 from backend.storage.runs import JobRun, SourceRun
@@ -23,6 +26,9 @@ from backend.storage.store import Store
 T = TypeVar("T")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+UNUSABLE = 2
+"""The exit code for what can never work as it is configured or asked for."""
 
 _STYLES = {
     "success": "green",
@@ -38,6 +44,22 @@ _STYLES = {
 }
 
 
+_NUMBERS = ("Values", "Stored", "Rejected", "Requests", "Failed", "MB", "Secs")
+
+
+class Command(TyperGroup):
+    """The main command: whatever the project refuses ends it with one line, and without a traceback."""
+
+    def invoke(self, context: Any) -> Any:
+        """Run a subcommand. Exit code 2: this can never work; 1: it did not work just now."""
+        try:
+            return super().invoke(context)
+        except MeteoScoreError as error:
+            typer.echo(f"meteo-score: {error}", err=True)
+            never = isinstance(error, ConfigError | NotFound)
+            raise typer.Exit(UNUSABLE if never else 1) from error
+
+
 class Opened:
     """What a subcommand works with; each thing is opened when it is first asked for."""
 
@@ -47,21 +69,23 @@ class Opened:
         return Settings.load()
 
     @cached_property
-    def _service(self) -> Service:
-        return Service.make(self.settings)
-
     def service(self) -> Service:
         """Return the service, its store not yet opened. Raises ConfigError."""
-        return self._service
+        return Service.make(self.settings)
 
     def migrated(self) -> Service:
         """Return the service with its store at this version. Raises ConfigError, StoreUnavailable."""
-        self._service.database.migrate()
-        return self._service
+        self.service.database.migrate()
+        return self.service
 
     def store(self) -> Store:
         """Return the store at this version. Raises ConfigError, StoreUnavailable."""
         return self.migrated().store
+
+    def close(self) -> None:
+        """Let go of the database, if it was opened."""
+        if "service" in self.__dict__:
+            self.service.database.close()
 
 
 def opened(context: typer.Context) -> Opened:
@@ -79,6 +103,11 @@ def quiet_on_a_terminal(settings: Settings) -> None:
     configure_logging(settings)
 
 
+def silent(settings: Settings) -> None:
+    """Log nothing: for a command whose output says it all."""
+    configure_logging(settings.model_copy(update={"log_level": "CRITICAL"}))
+
+
 def run_to_the_end(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine; SIGTERM stops it as Ctrl-C does, so that a run under way is recorded."""
 
@@ -89,7 +118,14 @@ def run_to_the_end(work: Coroutine[Any, Any, T]) -> T:
             loop.add_signal_handler(number, task.cancel)
         return await task
 
-    return asyncio.run(watched())
+    try:
+        return asyncio.run(watched())
+    except asyncio.CancelledError:
+        typer.echo("meteo-score: stopped", err=True)
+        raise typer.Exit(1) from None
+
+
+# --- As JSON -----------------------------------------------------------------------------------------
 
 
 def print_json(value: object) -> None:
@@ -138,70 +174,92 @@ def source_as_dict(source: SourceRun) -> dict[str, Any]:
     }
 
 
-def runs_table(runs: Iterable[JobRun]) -> Table:
-    """Return runs as a table, times in UTC."""
-    table = Table("Run", "Job", "Slot (UTC)", "Trigger", "Status", "Seconds", "Collected", "Stored", "Note")
+def _plain(value: object) -> str:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
+
+
+# --- On a terminal, 80 columns wide or more ----------------------------------------------------------
+
+
+def print_runs(runs: Iterable[JobRun]) -> None:
+    """Print runs as a table, times in UTC, and below it what was noted about them."""
+    console = Console()
+    table = _table("Run", "Job", "Slot (UTC)", "Trigger", "Status", "Secs", "Values", "Stored")
+    notes = []
     for run in runs:
         table.add_row(
             str(run.id),
-            run.job,
-            _time(run.slot),
+            run.job.removeprefix("collect_"),
+            "–" if run.slot is None else f"{run.slot:%Y-%m-%d %H:%M}",
             run.trigger,
             _status(run.status),
             "–" if run.duration is None else f"{run.duration:.1f}",
             str(run.collected),
             str(run.stored),
-            run.note,
         )
-    return table
+        if run.note:
+            notes.append(f"run {run.id}: {run.note}")
+    console.print(table)
+    _print_lines(console, notes)
 
 
-def sources_table(run: JobRun) -> Table:
-    """Return what each source did in a run as a table."""
-    return outcomes_table(f"Run {run.id}: {run.status}", run.sources)
+def print_run(run: JobRun) -> None:
+    """Print what each source did in a run, and what was noted about it."""
+    print_outcomes(f"Run {run.id}: {run.status}", run.sources)
+    _print_lines(Console(), [run.note] if run.note else [])
 
 
-def outcomes_table(title: str, outcomes: Iterable[SourceRun]) -> Table:
-    """Return the outcomes of sources as a table."""
-    table = Table(
-        *(
-            "Source",
-            "Status",
-            "Collected",
-            "Stored",
-            "Rejected",
-            "Failed",
-            "Requests",
-            "kB",
-            "Seconds",
-            "Why",
-        ),
+def print_failures(run: JobRun) -> None:
+    """Print every failure of a run that was kept, one a line."""
+    lines = [
+        f"{source.source}: {' '.join(filter(None, (failure.route, failure.url)))}: {failure.reason}"
+        for source in run.sources
+        for failure in source.failures
+    ]
+    _print_lines(Console(), ["Failed requests:", *lines] if lines else [])
+
+
+def print_outcomes(title: str, outcomes: Iterable[SourceRun]) -> None:
+    """Print the outcomes of sources as a table, and below it why they are what they are."""
+    console = Console()
+    table = _table(
+        *("Source", "Status", *_NUMBERS),
         title=title,
     )
+    why = []
     for source in outcomes:
-        rejected = ", ".join(f"{count} {reason}" for reason, count in source.rejected_reasons.items())
         table.add_row(
             source.source,
             _status(source.status),
             str(source.collected),
             str(source.stored),
-            rejected or "0",
-            str(source.failed),
+            str(source.rejected),
             str(source.requests),
-            f"{source.bytes / 1000:.0f}",
+            str(source.failed),
+            f"{source.bytes / 1e6:.1f}",
             f"{source.duration:.1f}",
-            source.reason,
         )
+        if source.reason:
+            why.append(f"{source.source}: {source.reason}")
+        if source.rejected_reasons:
+            counted = ", ".join(f"{count} {reason}" for reason, count in source.rejected_reasons.items())
+            why.append(f"{source.source}: rejected {counted}")
+    console.print(table)
+    _print_lines(console, why)
+
+
+def _table(*headers: str, title: str | None = None) -> Table:
+    """Return a table that has room on 80 columns, so that no word is cut."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for header in headers:
+        table.add_column(header, no_wrap=True, justify="right" if header in _NUMBERS else "left")
     return table
+
+
+def _print_lines(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _status(status: str) -> str:
     return f"[{_STYLES[status]}]{status}[/]"
-
-
-def _time(moment: datetime | None) -> str:
-    return "–" if moment is None else f"{moment:%Y-%m-%d %H:%M}"
-
-
-def _plain(value: object) -> str:
-    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)

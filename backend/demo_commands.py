@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +33,9 @@ def demo(
     serve: Annotated[bool, typer.Option(help="Serve the page and the API afterwards.")] = True,
     port: Annotated[int, typer.Option(help="Port to serve on.")] = 8000,
     seed: Annotated[int, typer.Option(help="Seed of the weather.")] = 1,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%SZ"], help="End of the days, UTC; now.")
+    ] = None,
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its store.")] = Path(".demo"),
 ) -> None:
     """Start stand-in upstreams, collect from them day by day, and serve what came.
@@ -42,10 +45,11 @@ def demo(
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    asyncio.run(_demo(days, serve, port, seed, folder))
+    end = until.replace(tzinfo=UTC) if until else utc_now()
+    asyncio.run(_demo(end - timedelta(days=days), end, serve, port, seed, folder))
 
 
-async def _demo(days: int, serve: bool, port: int, seed: int, folder: Path) -> None:
+async def _demo(start: datetime, end: datetime, serve: bool, port: int, seed: int, folder: Path) -> None:
     clock = SteppedClock()
     async with Upstreams(seed=seed) as upstreams:
         settings = Settings.load(
@@ -60,7 +64,7 @@ async def _demo(days: int, serve: bool, port: int, seed: int, folder: Path) -> N
         # A throw-away store need not survive a power cut; a run of the demo's is over in a second.
         service = Service.make(settings, SchedulerConfig.load(), clock, durable=False)
         await asyncio.to_thread(service.database.migrate)
-        await _backfill(service, upstreams, clock, days)
+        await _backfill(service, upstreams, clock, start, end)
         if not serve:
             await service.close()
             return
@@ -69,13 +73,10 @@ async def _demo(days: int, serve: bool, port: int, seed: int, folder: Path) -> N
         await server.serve()
 
 
-async def _backfill(service: Service, upstreams: Upstreams, clock: SteppedClock, days: int) -> None:
-    now = utc_now()
-    count = sum(
-        1
-        for slot, _ in slots(service.config, now.replace(year=now.year - 1), now)
-        if (now - slot).days < days
-    )
+async def _backfill(
+    service: Service, upstreams: Upstreams, clock: SteppedClock, start: datetime, end: datetime
+) -> None:
+    count = len(slots(service.config, start, end))
     statuses: Counter[str] = Counter()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
@@ -85,8 +86,8 @@ async def _backfill(service: Service, upstreams: Upstreams, clock: SteppedClock,
             statuses[run.status if run else "done before"] += 1
             bar.update(task, advance=1, description=f"{slot:%Y-%m-%d %H:%M}")
 
-        await backfill(service.runner, upstreams, clock, days, on_slot)
-    table = Table("Runs", "Status", title=f"{days} days of four sources")
+        await backfill(service.runner, upstreams, clock, start, end, on_slot)
+    table = Table("Runs", "Status", title=f"{start:%d %B} to {end:%d %B %Y}")
     for status, number in statuses.most_common():
         table.add_row(str(number), status)
     console.print(table)

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
-from backend.collectors.base import Source, collect
-from backend.console import AsJson, opened, print_json, quiet_on_a_terminal, run_to_the_end
+from backend.collectors.base import Fetch, Source, collect
+from backend.collectors.http import HttpClient
+from backend.collectors.http_hosts import Patience
+from backend.console import AsJson, opened, print_json, run_to_the_end, silent
 from backend.core.errors import StoreUnavailable
-from backend.core.records import Site, Wanted
+from backend.core.records import Failure, Site, Wanted
 from backend.main import Service
 from backend.scheduler.config import JOBS, OBSERVATIONS, JobId
-from backend.storage.address import shown
 
 SILENT_AFTER = timedelta(days=1)
 CLOCK_TOLERANCE = timedelta(minutes=10)
+
+IMPATIENT = Patience(connect=5, read=10, payload=20, attempts=1)
+"""Somebody is watching: one try, and no long wait."""
+
+_MARKS = {True: "[green]ok[/]", False: "[bold red]mend[/]", None: "[dim]–[/]"}
 
 
 class Finding(NamedTuple):
@@ -33,42 +41,42 @@ class Finding(NamedTuple):
 
 def doctor(context: typer.Context, as_json: AsJson = False) -> None:
     """Look at settings, store, clock, sources, sites and stations. Exit 1 if something needs mending."""
-    quiet_on_a_terminal(opened(context).settings)
-    service = opened(context).service()
-    findings = run_to_the_end(_examine(service))
+    silent(opened(context).settings)
+    findings = run_to_the_end(_examine(opened(context).service))
     if as_json:
         print_json([finding._asdict() for finding in findings])
     else:
-        table = Table("", "What", "Finding")
-        marks = {True: "[green]ok[/]", False: "[bold red]mend[/]", None: "[dim]–[/]"}
+        table = Table("", "What", Column("Finding", overflow="fold"))
         for finding in findings:
-            table.add_row(marks[finding.ok], finding.what, finding.says)
-        Console().print(table)
+            table.add_row(_MARKS[finding.ok], finding.what, escape(finding.says))
+        # On a terminal sentences are folded to its width; in a file each keeps to its line.
+        Console(width=None if sys.stdout.isatty() else 1000).print(table)
     raise typer.Exit(1 if any(finding.ok is False for finding in findings) else 0)
 
 
 async def _examine(service: Service) -> list[Finding]:
-    findings = [_settings(service)]
     try:
-        await asyncio.to_thread(service.database.migrate)
-        sites = await asyncio.to_thread(service.runner.sites)
-    except StoreUnavailable as error:
-        return [*findings, Finding("store", False, str(error))]
-    findings.append(Finding("store", True, shown(service.database.engine.url)))
-    findings.append(await _clock(service))
-    findings += [
-        await _source(service, job, source, sites) for job in JOBS for source in service.sources.of(job)
-    ]
-    findings += _sites(sites)
-    findings += await _stations(service, sites)
-    await service.close()
-    return findings
+        return [
+            _settings(service),
+            *await _store_and_clock(service),
+            *await _sources_and_sites(service),
+        ]
+    finally:
+        await service.close()
 
 
 def _settings(service: Service) -> Finding:
     schedule = ", ".join(f"{job} at {service.config.crontab(job)!r}" for job in JOBS)
     state = "" if service.config.scheduler_enabled else "; switched off by SCHEDULER_ENABLED"
     return Finding("settings", True, f"{schedule} (UTC){state}")
+
+
+async def _store_and_clock(service: Service) -> list[Finding]:
+    try:
+        await asyncio.to_thread(service.database.migrate)
+        return [Finding("store", True, service.database.name), await _clock(service)]
+    except StoreUnavailable as error:
+        return [Finding("store", False, f"{service.database.name}: {error}")]
 
 
 async def _clock(service: Service) -> Finding:
@@ -79,12 +87,32 @@ async def _clock(service: Service) -> Finding:
     if ahead:
         source, time = max(ahead.items(), key=lambda item: item[1])
         return Finding(
-            "clock", False, f"it is {now:%H:%M} UTC here, but {source} has data of {time:%F %H:%M}"
+            "clock",
+            False,
+            f"it is {now:%Y-%m-%d %H:%M} UTC here, but {source} has data of {time:%Y-%m-%d %H:%M}",
         )
     return Finding("clock", True, f"{now:%Y-%m-%d %H:%M:%S} UTC")
 
 
-async def _source(service: Service, job: JobId, source: Source[Any], sites: tuple[Site, ...]) -> Finding:
+async def _sources_and_sites(service: Service) -> list[Finding]:
+    try:
+        sites = await asyncio.to_thread(service.sites)
+    except StoreUnavailable:
+        sites = ()  # the store that does not answer has the list of them
+    async with HttpClient.from_settings(service.settings, service.clock, patience=IMPATIENT) as client:
+        sources = await asyncio.gather(
+            *(
+                _source(service, job, source, sites, client)
+                for job in JOBS
+                for source in service.sources.of(job)
+            )
+        )
+    return [*sources, *_sites(sites), *await _stations(service, sites)]
+
+
+async def _source(
+    service: Service, job: JobId, source: Source[Any], sites: tuple[Site, ...], fetch: Fetch
+) -> Finding:
     """Ask a source for its index: nothing is wanted, so that nothing more is fetched or stored."""
     if source.disabled is not None:
         return Finding(source.name, None, f"disabled: {source.disabled}")
@@ -92,11 +120,14 @@ async def _source(service: Service, job: JobId, source: Source[Any], sites: tupl
     wanted = Wanted(now=now, since=now - service.config.lookback(job))
     if job == OBSERVATIONS:
         wanted = _one_station(wanted, source.name, sites)
-    answered, failures = [], []
-    async for batch in collect(source, wanted, service.client):
-        failures += [f"{failure.route}: {failure.reason}" for failure in batch.failures]
+    answered = []
+    failed: dict[str, Failure] = {}  # the first of each route: the others tell no more
+    async for batch in collect(source, wanted, fetch):
+        for failure in batch.failures:
+            failed.setdefault(failure.route, failure)
         if batch.newest is not None or batch.records:
             answered.append(batch)
+    failures = [f"{route}: {failure.url}: {failure.reason}" for route, failure in failed.items()]
     if not answered:
         return Finding(source.name, False if failures else None, "; ".join(failures) or "nothing to ask")
     newest = max((batch.newest for batch in answered if batch.newest), default=None)
@@ -126,7 +157,13 @@ def _sites(sites: tuple[Site, ...]) -> list[Finding]:
 async def _stations(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
     now = service.clock()
     mapped = sorted({station for site in sites for station in site.stations})
-    silent = await asyncio.to_thread(service.reading.silent_stations, mapped, now, SILENT_AFTER)
+    try:
+        known = await asyncio.to_thread(service.store.stations)
+        silent = await asyncio.to_thread(service.reading.silent_stations, mapped, now, SILENT_AFTER)
+    except StoreUnavailable:
+        return []
+    if not known:
+        return [Finding("stations", None, "nothing has been collected yet: meteo-score collect observations")]
     if not silent:
         return [Finding("stations", True, "none mapped to a site has been silent for a day")]
     says = [

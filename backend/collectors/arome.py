@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -44,7 +44,7 @@ from backend.collectors.arome_runs import (
 )
 from backend.collectors.arome_storage import ObjectStorage
 from backend.collectors.base import Fetch, Route, Source, as_failure
-from backend.collectors.grib import BadGrib, Field, read_fields
+from backend.collectors.grib import BadGrib, Field, prepare, read_fields
 from backend.collectors.open_meteo import OpenMeteo
 from backend.collectors.worker import Worker, WorkerLost
 from backend.core.config import Settings
@@ -140,6 +140,7 @@ class PackageRoute:
         """Download and read files; one that fails costs itself only."""
         on_disk, line = asyncio.Semaphore(FILES_AT_A_TIME), asyncio.Lock()
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._start_worker())
             tasks = [
                 group.create_task(self._read_file(run, file, sites, fetch, on_disk, line)) for file in files
             ]
@@ -162,6 +163,12 @@ class PackageRoute:
             parts=tuple(file.part.name for file in read),
             sites=tuple(site.id for site in sites),
         )
+
+    async def _start_worker(self) -> None:
+        """Have the worker ready when the first file is; what fails here fails again, and is told, there."""
+        if self.worker.pid is None:
+            with suppress(WorkerLost):
+                await self.worker.run(prepare)
 
     async def _read_file(
         self,

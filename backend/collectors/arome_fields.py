@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from backend.collectors.arome_runs import NAME, AromeGrid, Part
 from backend.collectors.grib import Field, Selector
 from backend.core.errors import ParseError
-from backend.core.parameters import Parameter
+from backend.core.parameters import Parameter, why_implausible
 from backend.core.records import Forecast, GridPoint, Rejected, Site
 from backend.core.units import kelvin_to_celsius, ms_to_kmh, wind_from_components
 
@@ -137,7 +137,8 @@ def _parameters(
     wind = values("wind_east", "wind_north")
     speed, direction = wind_from_components(*wind) if wind else (None, None)
     yield Parameter.WIND_SPEED, speed
-    if direction is not None:
+    # A wind that cannot be true is set aside by its speed; its direction is no truer.
+    if speed is not None and direction is not None and not why_implausible(Parameter.WIND_SPEED, speed):
         yield Parameter.WIND_DIRECTION, direction
     if gust:
         components = values(*gust)

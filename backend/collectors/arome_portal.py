@@ -29,6 +29,7 @@ from backend.collectors.arome_runs import (
     timestamp,
 )
 from backend.collectors.base import Download, Fetch, Payload, Request, Route
+from backend.collectors.decoding import decode_json
 from backend.core.clock import require_utc
 from backend.core.errors import FetchError, ParseError
 from backend.core.records import ForecastBatch, Wanted
@@ -44,12 +45,15 @@ class Link(msgspec.Struct):
     rel: str = ""
 
     def query(self, key: str) -> str | None:
-        """Return what the address says about `key`, or None."""
+        """Return what the address says about `key`, or None; raise ValueError if it is no address."""
         return next(iter(parse_qs(urlsplit(self.href).query).get(key, [])), None)
 
 
 class _Links(msgspec.Struct):
     links: list[Link]
+
+
+_LINKS = msgspec.json.Decoder(_Links)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +124,13 @@ def parse_times(body: bytes, *, url: str = "") -> list[str]:
 
 def _queries(body: bytes, key: str, url: str) -> list[str]:
     try:
-        links = msgspec.json.decode(body, type=_Links).links
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ParseError(f"not a list of links: {error}", source=NAME, url=url) from error
-    values = [link.query(key) for link in links if link.rel != "self"]
+        links = decode_json(_LINKS, body).links
+    except ParseError as error:
+        raise ParseError(f"not a list of links: {error.reason}", source=NAME, url=url) from error
+    try:
+        values = [link.query(key) for link in links if link.rel != "self"]
+    except ValueError as error:
+        raise ParseError(f"a link that is no address: {error}", source=NAME, url=url) from error
     if None in values:
         raise ParseError(f"a link that says no {key}", source=NAME, url=url)
     return [value for value in values if value]

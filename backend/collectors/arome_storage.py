@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lxml import etree
 
@@ -26,11 +26,15 @@ from backend.collectors.arome_runs import (
     timestamp,
 )
 from backend.collectors.base import Fetch, Request
+from backend.collectors.decoding import parse_xml
 from backend.core.clock import require_utc
 from backend.core.errors import ParseError
 
 MAX_PAGES = 20
 """A run has 52 files at most; a listing that never ends is not one."""
+
+FUTURE_TOLERANCE = timedelta(minutes=10)
+"""How far ahead of ours the storage's clock may run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +78,26 @@ class ObjectStorage:
         found = [
             (part, listed)
             for listed in objects
-            if listed.size
+            if listed.size > 0
             and (match := name.fullmatch(listed.key))
             and (part := Part.parse(match[1]))
             and part.first <= self.max_lead
         ]
         if not cover((part for part, _ in found), self.max_lead):
             return None
+        available_at = max(listed.last_modified for _, listed in found)
+        if not reference_time <= available_at <= seen_at + FUTURE_TOLERANCE:
+            raise ParseError(
+                f"the files of {timestamp(reference_time)} are stamped {timestamp(available_at)}: that is not"
+                " between the start of the run and now",
+                source=NAME,
+                url=f"{self.url}/{prefix}",
+            )
         return PublishedRun(
             reference_time=reference_time,
             files=tuple(self._file(part, listed) for part, listed in sorted(found, key=lambda pair: pair[0])),
             seen_at=seen_at,
-            available_at=max(listed.last_modified for _, listed in found),
+            available_at=available_at,
         )
 
     def _file(self, part: Part, listed: Listed) -> PackageFile:
@@ -112,22 +124,20 @@ class ObjectStorage:
 
 def parse_listing(body: bytes, *, url: str = "") -> Page:
     """Read one page of a ListObjectsV2 answer; raise ParseError for any other XML."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
     try:
-        root = etree.fromstring(body, parser)
-        if root.getroottree().docinfo.doctype:
-            raise ParseError("XML with a document type, which no listing has", source=NAME, url=url)
-        if etree.QName(root).localname != "ListBucketResult":
-            raise ParseError(
-                f"<{etree.QName(root).localname}> instead of a listing: {_text(root, 'Code')}",
-                source=NAME,
-                url=url,
-            )
-        objects = tuple(_listed(entry) for entry in root.iterfind("{*}Contents"))
-        more = {"true": True, "false": False}[_text(root, "IsTruncated")]
-        return Page(objects, _text(root, "NextContinuationToken") if more else None)
-    except (etree.XMLSyntaxError, ValueError, KeyError) as error:
+        return _page(parse_xml(body))
+    except ParseError as error:
+        raise ParseError(error.reason, source=NAME, url=url) from error
+    except (ValueError, KeyError) as error:
         raise ParseError(f"not a listing as S3 writes it: {error}", source=NAME, url=url) from error
+
+
+def _page(root: etree._Element) -> Page:
+    if (name := etree.QName(root).localname) != "ListBucketResult":
+        raise ParseError(f"<{name}> instead of a listing: {_text(root, 'Code')}")
+    objects = tuple(_listed(entry) for entry in root.iterfind("{*}Contents"))
+    more = {"true": True, "false": False}[_text(root, "IsTruncated")]
+    return Page(objects, _text(root, "NextContinuationToken") if more else None)
 
 
 def _listed(entry: etree._Element) -> Listed:

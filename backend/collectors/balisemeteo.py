@@ -16,6 +16,7 @@ from datetime import datetime
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from backend.collectors.base import Fetch, Payload, Request
+from backend.collectors.decoding import parse_html
 from backend.collectors.ffvl_gaps import take_stock
 from backend.collectors.ffvl_readings import (
     NETWORK,
@@ -108,7 +109,7 @@ def _text(payload: Payload) -> str:
 def _reading(text: str, station: str, fetched_at: datetime) -> Reading | Rejected:
     if "ERROR2" in text:
         raise ParseError(f"balisemeteo.com has no data for {station}: is its number in sites.toml right?")
-    page = LexborHTMLParser(text)
+    page = parse_html(text)
     time = paris_time(station, _stamp(page), _DATE, fetched_at)
     mean, gust = _sections(page)
     cells = {

@@ -24,10 +24,17 @@ from backend.core.records import (
     Observation,
     ObservationBatch,
     Rejected,
+    Station,
     Wanted,
 )
 
 log = structlog.get_logger()
+
+DOUBTFUL = frozenset({"out_of_range", "not_a_number"})
+"""Why a value is set aside that may be right the next time: a mark for "missing" is not among them."""
+
+PLACE = {"latitude": (-90.0, 90.0), "longitude": (-180.0, 180.0), "elevation": (-500.0, 9000.0)}
+"""Where a station can stand, in degrees and in metres above sea level."""
 
 Kind = Literal["json", "xml", "html", "grib"]
 """What a body must be; checked by its first bytes, because HTTP 200 and a content type prove nothing."""
@@ -46,7 +53,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     secret_params: Mapping[str, str] = field(default_factory=dict, repr=False)
     secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    max_bytes: int = 20_000_000
+    max_bytes: int = 5_000_000
     expected_bytes: int | None = None
 
 
@@ -163,11 +170,15 @@ async def collect(source: Source[B], wanted: Wanted, fetch: Fetch) -> AsyncItera
             return
 
 
+LONGEST_TEXT = 500
+"""How much of what a source said is kept with a failure or a rejected value: enough to recognise it."""
+
+
 def as_failure(route: str, error: CollectorError) -> Failure:
     """Turn an error into the value that a batch carries, and log it whole while its traceback is there."""
     if not isinstance(error, NotKept):
         log.error("request failed", route=route, url=error.url, reason=error.reason, exc_info=error)
-    return Failure(route=route, url=error.url, reason=error.reason, error=type(error).__name__)
+    return Failure(route=route, url=error.url, reason=error.reason[:LONGEST_TEXT], error=type(error).__name__)
 
 
 def failure_batch(source: Source[B], route: Route[B], error: CollectorError, now: datetime) -> B:
@@ -182,9 +193,13 @@ def failure_batch(source: Source[B], route: Route[B], error: CollectorError, now
 
 
 def set_aside_implausible(batch: B) -> B:
-    """Return the batch with each value that cannot be true moved from its records to its rejected."""
+    """Return the batch with what cannot be true moved to its rejected: values, and places of stations.
+
+    It does not count as collected then, and is asked for again for as long as it is wanted: what went
+    wrong may be mended meanwhile.
+    """
     good: list[Any] = []
-    bad: list[Rejected] = []
+    bad = [replace(value, raw=value.raw[:LONGEST_TEXT]) for value in batch.rejected]
     for record in batch.records:
         reason = why_implausible(record.parameter, record.value)
         if reason:
@@ -193,12 +208,42 @@ def set_aside_implausible(batch: B) -> B:
             good.append(replace(record, value=value))
         else:
             good.append(record)
-    return replace(batch, records=tuple(good), rejected=(*batch.rejected, *bad))
+    kept = _vouched_for(replace(batch, records=tuple(good), rejected=tuple(bad)))
+    return _without_impossible_places(kept) if isinstance(kept, ObservationBatch) else kept
+
+
+def _vouched_for(batch: B) -> B:
+    """Return the batch without the promise that nothing lacks where a value was set aside as doubtful."""
+    doubtful = {value.subject for value in batch.rejected if value.reason.partition(":")[0] in DOUBTFUL}
+    if isinstance(batch, ObservationBatch):
+        caught_up = {station: time for station, time in batch.caught_up.items() if station not in doubtful}
+        return replace(batch, caught_up=caught_up)
+    sites = [site for site in batch.sites if batch.run and _subject(batch.run.model, site) not in doubtful]
+    return replace(batch, sites=tuple(sites))
+
+
+def _subject(model: str, site: str) -> str:
+    return f"{model} {site}"
+
+
+def _without_impossible_places(batch: ObservationBatch) -> ObservationBatch:
+    stations: list[Station] = []
+    bad: list[Rejected] = []
+    for station in batch.stations:
+        told = {name: getattr(station, name) for name in PLACE}
+        wrong = [name for name, (low, high) in PLACE.items() if not low <= (told[name] or 0.0) <= high]
+        bad += [
+            Rejected(station.id, None, None, repr(told[name]), f"no_such_place: no {name} on Earth")
+            for name in wrong
+        ]
+        unknown: dict[str, Any] = dict.fromkeys(wrong)
+        stations.append(replace(station, **unknown))
+    return replace(batch, stations=tuple(stations), rejected=(*batch.rejected, *bad))
 
 
 def _rejected(record: Forecast | Observation, reason: str) -> Rejected:
     if isinstance(record, Forecast):
-        subject, time = f"{record.model} {record.site}", record.valid_time
+        subject, time = _subject(record.model, record.site), record.valid_time
     else:
         subject, time = record.station, record.time
     return Rejected(

@@ -25,6 +25,7 @@ from backend.collectors.ffvl_readings import (
     NETWORK,
     Reading,
     Readings,
+    Told,
     Value,
     already_kept,
     elevation,
@@ -34,8 +35,10 @@ from backend.collectors.ffvl_readings import (
     number,
     number_of,
     paris_time,
+    require_fields,
     sift,
     station_id,
+    value_of,
 )
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
@@ -60,10 +63,10 @@ class _Row(
 ):
     beacon: str | int | None = None
     date: str | None = None
-    mean: Value | msgspec.UnsetType = msgspec.UNSET
-    gust: Value = None
-    direction: Value = None
-    temperature: Value = None
+    mean: Told = msgspec.UNSET
+    gust: Told = msgspec.UNSET
+    direction: Told = msgspec.UNSET
+    temperature: Told = msgspec.UNSET
 
 
 class _Beacon(
@@ -85,6 +88,10 @@ class _Beacon(
     description: str | None = None
     kind: str | None = None
 
+
+# A history was seen without some of them: of one beacon only the mean wind can be insisted on.
+_MEAN = {"mean": "vitesseVentMoy"}
+_VALUES = {**_MEAN, "gust": "vitesseVentMax", "direction": "directVentMoy", "temperature": "temperature"}
 
 _ROWS = msgspec.json.Decoder(list[_Row])
 _BEACONS = msgspec.json.Decoder(list[_Beacon])
@@ -172,16 +179,22 @@ def parse_list(payload: Payload) -> tuple[Station, ...]:
     """Read the list of beacons. Its remarks tell which beacon is sheltered or shows the breeze only."""
     _refuse_what_is_no_feed(payload)
     return tuple(
-        Station(
-            id=station_id(beacon.number),
-            name=(beacon.name or "").strip(),
-            latitude=number(beacon.latitude),
-            longitude=number(beacon.longitude),
-            elevation=elevation(beacon.elevation),
-            kind=(beacon.kind or "").strip().upper(),
-            remarks="\n".join(text.strip() for text in (beacon.remarks, beacon.description) if text),
-        )
-        for beacon in not_empty(json_rows(payload, _BEACONS), payload)
+        _described(beacon, payload.url) for beacon in not_empty(json_rows(payload, _BEACONS), payload)
+    )
+
+
+def _described(beacon: _Beacon, url: str) -> Station:
+    station = station_id(beacon.number)
+    if station is None:
+        raise ParseError(f"{str(beacon.number)[:40]!r} is not the number of a beacon", url=url)
+    return Station(
+        id=station,
+        name=(beacon.name or "").strip(),
+        latitude=number(beacon.latitude),
+        longitude=number(beacon.longitude),
+        elevation=elevation(beacon.elevation),
+        kind=(beacon.kind or "").strip().upper(),
+        remarks="\n".join(text.strip() for text in (beacon.remarks, beacon.description) if text),
     )
 
 
@@ -192,7 +205,7 @@ def parse_readings(
 
     Raises ParseError where no row at all can be used: then the format has changed.
     """
-    rows = ((row, _station(row)) for row in not_empty(_documented_rows(payload), payload))
+    rows = ((row, _station(row)) for row in not_empty(_documented_rows(payload, _VALUES), payload))
     mine = ((row, station) for row, station in rows if station not in skip)
     readings = sift(_readings(mine, payload.fetched_at), payload.fetched_at, after)
     if not readings.latest:
@@ -206,7 +219,7 @@ def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
 
     An empty one is read as such: whether it can be true, the caller knows.
     """
-    rows = _documented_rows(payload)
+    rows = _documented_rows(payload, _MEAN)
     others = {name for row in rows if (name := _station(row)) not in (station, None)}
     if others:
         raise ParseError(f"asked for {station}, was told of {', '.join(sorted(others))}", url=payload.url)
@@ -214,11 +227,10 @@ def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
     return sift(_readings(mine, payload.fetched_at), payload.fetched_at, {station: after})
 
 
-def _documented_rows(payload: Payload) -> list[_Row]:
+def _documented_rows(payload: Payload, fields: Mapping[str, str]) -> list[_Row]:
     _refuse_what_is_no_feed(payload)
     rows = json_rows(payload, _ROWS)
-    if rows and all(row.mean is msgspec.UNSET for row in rows):
-        raise ParseError("no row has the documented field vitesseVentMoy", url=payload.url)
+    require_fields(rows, fields, payload)
     return rows
 
 
@@ -234,7 +246,7 @@ def _refuse_what_is_no_feed(payload: Payload) -> None:
 
 
 def _station(row: _Row) -> str | None:
-    return None if row.beacon is None or row.beacon == "" else station_id(row.beacon)
+    return None if row.beacon is None else station_id(row.beacon)
 
 
 def _readings(rows: Iterable[tuple[_Row, str | None]], fetched_at: datetime) -> Iterable[Reading | Rejected]:
@@ -249,9 +261,9 @@ def _readings(rows: Iterable[tuple[_Row, str | None]], fetched_at: datetime) -> 
             continue
         newer[station] = time
         values: dict[Parameter, Value] = {
-            Parameter.WIND_SPEED: None if row.mean is msgspec.UNSET else row.mean,
-            Parameter.WIND_GUST: row.gust,
-            Parameter.WIND_DIRECTION: row.direction,
-            Parameter.TEMPERATURE: row.temperature,
+            Parameter.WIND_SPEED: value_of(row.mean),
+            Parameter.WIND_GUST: value_of(row.gust),
+            Parameter.WIND_DIRECTION: value_of(row.direction),
+            Parameter.TEMPERATURE: value_of(row.temperature),
         }
         yield Reading(station=station, time=time, values=values)

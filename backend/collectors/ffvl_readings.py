@@ -18,6 +18,7 @@ from typing import TypeVar
 import msgspec
 
 from backend.collectors.base import Payload, Route, as_failure
+from backend.collectors.decoding import decode_json
 from backend.core.clock import paris_to_utc
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
@@ -36,10 +37,14 @@ CORRECTED_FOR = timedelta(hours=72)
 
 _BEFORE_THE_NETWORK = 2000
 _DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_STATION_NUMBER = re.compile(r"[0-9]{1,9}")
 _BOM = b"\xef\xbb\xbf"
 
 Value = str | float | None
 """A measured value as it came: the feed writes texts, winds.mobi numbers, null where there is none."""
+
+Told = Value | msgspec.UnsetType
+"""A field of a row, UNSET where the row lacks it. One row may; if all do, the format has changed."""
 
 Row = TypeVar("Row")
 
@@ -104,9 +109,10 @@ def failed(route: Route[ObservationBatch], error: CollectorError, wanted: Wanted
     )
 
 
-def station_id(number: str | int) -> str:
-    """Return our id of the beacon that the network calls `number`: "ffvl:2834"."""
-    return f"{NETWORK}:{str(number).strip()}"
+def station_id(number: str | int) -> str | None:
+    """Return our id of the beacon that the network calls `number`: "ffvl:2834". None if it is no number."""
+    digits = str(number).strip()
+    return f"{NETWORK}:{digits}" if _STATION_NUMBER.fullmatch(digits) else None
 
 
 def number_of(station: str) -> str:
@@ -116,12 +122,25 @@ def number_of(station: str) -> str:
 
 def json_rows(payload: Payload, decoder: msgspec.json.Decoder[list[Row]]) -> list[Row]:
     """Return the rows of a JSON array, which may be none, with or without a byte order mark."""
-    body = payload.body.removeprefix(_BOM)
     try:
-        return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return decode_json(decoder, payload.body.removeprefix(_BOM))
+    except ParseError as error:
         # The body itself is not quoted: a refusal may repeat the key.
-        raise ParseError(f"not the JSON array that is documented: {error}", url=payload.url) from error
+        reason = f"not the JSON array that is documented: {error.reason}"
+        raise ParseError(reason, url=payload.url) from error
+
+
+def require_fields(rows: Iterable[object], fields: Mapping[str, str], payload: Payload) -> None:
+    """Raise ParseError for a field that not one row has; `fields` gives the source's name of an attribute."""
+    rows = tuple(rows)
+    for attribute, name in fields.items():
+        if rows and all(getattr(row, attribute) is msgspec.UNSET for row in rows):
+            raise ParseError(f"no row has the documented field {name}", url=payload.url)
+
+
+def value_of(field: Told) -> Value:
+    """Return what a field says; one that is not there says nothing."""
+    return None if field is msgspec.UNSET else field
 
 
 def not_empty(rows: list[Row], payload: Payload) -> list[Row]:

@@ -13,6 +13,8 @@ Quirks met with ecCodes 2.50 (checked 2026-11-23):
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,11 +28,15 @@ from backend.core.errors import MeteoScoreError
 MASKED_FROM = 9998.0
 """Any value from here on is ecCodes' 9999, a point under the bitmap."""
 
+MAX_CELLS = 10_000_000
+"""Twice what AROME's fine grid has. A few bytes can announce 4 thousand million cells, all of one value."""
+
 _START, _END = b"GRIB", b"7777"
 _SHORTEST = 20
 _HEAD_BYTES = 512  # the sections before the values take 143 in AROME's messages
 _HOUR = 1
 _REGULAR_LATITUDE_LONGITUDE = 0
+_IEEE_PACKING = 4  # values as they are; every other packing counts from a reference value
 
 
 class BadGrib(MeteoScoreError):  # noqa: N818 - a statement about the file
@@ -133,6 +139,7 @@ def read_fields(
         for offset, length, head in _messages(file, path.stat().st_size):
             if (product := _product(head)) and product not in products:
                 continue
+            _check_reference_value(head)
             file.seek(offset)
             try:
                 with _opened(eccodes, file.read(length)) as message:
@@ -146,6 +153,11 @@ def read_fields(
                 raise BadGrib(f"{name} at step {field.step} h is there twice")
             fields[name, field.step] = field
     return list(fields.values())
+
+
+def prepare() -> None:
+    """Load what reading takes, for whoever has a moment before the first file is there."""
+    _load_eccodes()
 
 
 def _load_eccodes() -> ModuleType:
@@ -217,12 +229,28 @@ def _product(head: bytes) -> tuple[int, int, int] | None:
 
     ecCodes takes most of a millisecond to open a message, and more than half of a file is not ours.
     """
-    section = 16
-    while section + 11 <= len(head):
-        if head[section + 4] == 4:
-            return head[6], head[section + 9], head[section + 10]
-        section += int.from_bytes(head[section : section + 4], "big") or len(head)
-    return None
+    section = _section(head, 4)
+    return (head[6], section[9], section[10]) if len(section) > 10 else None
+
+
+def _check_reference_value(head: bytes) -> None:
+    """Refuse a reference value that is no number: ecCodes takes it for 0, and unpacks wrong values."""
+    section = _section(head, 5)
+    if len(section) < 15 or int.from_bytes(section[9:11], "big") == _IEEE_PACKING:
+        return
+    (reference_value,) = struct.unpack(">f", section[11:15])
+    if not math.isfinite(reference_value):
+        raise BadGrib("a message whose values start from no number")
+
+
+def _section(head: bytes, number: int) -> bytes:
+    """Return a section from its start to the end of the head; empty where the head is too short."""
+    start = 16
+    while start + 5 <= len(head):
+        if head[start + 4] == number:
+            return head[start:]
+        start += int.from_bytes(head[start : start + 4], "big") or len(head)
+    return b""
 
 
 def _selector(message: _Message) -> Selector | None:
@@ -250,8 +278,8 @@ def _read(
 ) -> Field:
     if (unit := message.integer("stepUnits")) != _HOUR:
         raise BadGrib(f"{name} counts its steps in unit {unit} of table 4.4, not in hours")
-    _check_bitmap(message)
     grid = _grid(message)
+    _check_size(message, grid)
     if grid not in known:
         known[grid] = tuple(grid.cell(latitude, longitude) for latitude, longitude in points)
     step = message.integer("endStep")
@@ -268,10 +296,15 @@ def _read(
     )
 
 
-def _check_bitmap(message: _Message) -> None:
-    """Refuse a bitmap that does not fit the values: they would be laid out over the wrong cells."""
+def _check_size(message: _Message, grid: _Grid) -> None:
+    """Refuse more cells than we can hold, and a bitmap that would lay the values over the wrong ones."""
+    cells = message.integer("numberOfDataPoints")
+    if cells != grid.rows * grid.columns:
+        raise BadGrib(f"{cells} points for {grid.rows} x {grid.columns} cells")
+    if cells > MAX_CELLS:
+        raise BadGrib(f"{cells} cells, and {MAX_CELLS} is the most we read")
     hidden, coded = message.integer("numberOfMissing"), message.integer("numberOfCodedValues")
-    if hidden + coded != (cells := message.integer("numberOfDataPoints")):
+    if hidden + coded != cells:
         raise BadGrib(f"{hidden} cells under the bitmap and {coded} values do not make {cells} cells")
 
 
@@ -279,7 +312,8 @@ def _values_at(values: Any, grid: _Grid, cells: Sequence[Cell | None]) -> tuple[
     if len(values) != grid.rows * grid.columns:
         raise BadGrib(f"{len(values)} values for {grid.rows} x {grid.columns} cells")
     at_cells = (None if cell is None else float(values[cell.j * grid.columns + cell.i]) for cell in cells)
-    return tuple(value if value is not None and value < MASKED_FROM else None for value in at_cells)
+    # NaN is neither: it is told, and judged as a value.
+    return tuple(None if value is None or value >= MASKED_FROM else value for value in at_cells)
 
 
 def _reference_time(message: _Message) -> datetime:

@@ -50,6 +50,6 @@ def http_date(value: str) -> datetime | None:
     """Read a date of HTTP into UTC, which is also meant where no zone is said; None if it is no date."""
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # no date, or one beyond the years that Python knows
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

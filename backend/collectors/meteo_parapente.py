@@ -24,6 +24,7 @@ from typing import Annotated
 import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request, Source, as_failure
+from backend.collectors.decoding import decode_json
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter, why_implausible
@@ -37,6 +38,12 @@ MAX_AGE = timedelta(hours=20)
 
 _ECHO_TOLERANCE = 0.000_051
 """Half of the fourth decimal, in degrees: the answer repeats the place it was asked for that exactly."""
+
+_FUTURE_TOLERANCE = timedelta(minutes=10)
+"""How far ahead of ours the publisher's clock may run."""
+
+_LONGEST_DAYS = 7
+"""How many days after its own a run may speak of, at most; five were seen."""
 
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
@@ -101,25 +108,35 @@ class _Verdict(msgspec.Struct):
     message: str = ""
 
 
+_Index = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+_Metres = Annotated[float, msgspec.Meta(ge=-1000, le=100_000)]
+
+
 class _GridCoords(msgspec.Struct):
-    domain: float
-    sn: float
-    we: float
+    domain: _Index
+    sn: _Index
+    we: _Index
     lat: float
     lon: float
 
 
 class _Hour(msgspec.Struct):
-    z: list[float]
+    z: list[_Metres]
     umet: list[Level]
     vmet: list[Level]
-    tc: list[Level] | None = None
-    ter: float | None = None
+    tc: list[Level] | None  # a windgram leaves it out; we ask for soundings
+    ter: _Metres | None = None
 
 
 class _Sounding(msgspec.Struct, rename="camel"):
     grid_coords: _GridCoords
     data: dict[str, _Hour]
+
+
+_RUN_LIST = msgspec.json.Decoder(_RunList)
+_LINE = msgspec.json.Decoder(_Line)
+_VERDICT = msgspec.json.Decoder(_Verdict)
+_SOUNDING = msgspec.json.Decoder(_Sounding)
 
 
 def build(settings: Settings) -> Source[ForecastBatch]:
@@ -233,34 +250,39 @@ def parse_status(payload: Payload, now: datetime) -> tuple[list[Entry], list[Par
     Raise ParseError when the list itself is missing, empty or of another shape.
     """
     try:
-        lines = msgspec.json.decode(payload.body, type=_RunList).france
-    except msgspec.DecodeError as error:
-        raise ParseError(f"not a list of runs: {error}", source=NAME, url=payload.url) from error
+        lines = decode_json(_RUN_LIST, payload.body).france
+    except ParseError as error:
+        raise ParseError(f"not a list of runs: {error.reason}", source=NAME, url=payload.url) from error
     if not lines:
         raise ParseError("no runs listed", source=NAME, url=payload.url)
     entries, errors = [], []
     for line in lines:
         try:
             entries.append(_entry(line, now))
-        except (ValueError, OverflowError) as error:
+        except (ParseError, ValueError, OverflowError) as error:
             reason = f"run list entry {bytes(line).decode(errors='replace')[:200]}: {error}"
             errors.append(ParseError(reason, source=NAME, url=payload.url))
     return entries, errors
 
 
 def _entry(line: msgspec.Raw, now: datetime) -> Entry:
-    """Convert one entry; raise ValueError (msgspec's errors are such) or OverflowError for a wrong one."""
-    entry = msgspec.json.decode(line, type=_Line)
+    """Convert one entry; raise ParseError, ValueError or OverflowError for a wrong one."""
+    entry = decode_json(_LINE, bytes(line))
     started = time(int(entry.run[8:]), tzinfo=UTC)
     reference_time = datetime.combine(date.fromisoformat(entry.run[:8]), started)
+    day = date.fromisoformat(entry.day)
     update = entry.update.astimezone(UTC) if entry.update else None
     if reference_time > now:
         raise ValueError("the run starts in the future")
+    if not 0 <= (day - reference_time.date()).days <= _LONGEST_DAYS:
+        raise ValueError("a day that the run cannot speak of")
     if update and update < reference_time:
         raise ValueError("available before its run started")
+    if update and update > now + _FUTURE_TOLERANCE:
+        raise ValueError("available in the future")
     return Entry(
         reference_time=reference_time,
-        day=date.fromisoformat(entry.day),
+        day=day,
         complete=entry.status == "complete",
         private=entry.private,
         update=update,
@@ -275,17 +297,18 @@ def parse(payload: Payload, site: Site, entry: Entry) -> Answer:
     """
     try:
         return _answer(_sounding(payload.body), site, entry)
-    except msgspec.DecodeError as error:
-        raise ParseError(f"not a sounding: {error}", source=NAME, url=payload.url) from error
     except ParseError as error:
         raise ParseError(error.reason, source=NAME, url=payload.url) from error
 
 
 def _sounding(body: bytes) -> _Sounding:
-    verdict = msgspec.json.decode(body, type=_Verdict)
-    if verdict.status != "ok":
-        raise ParseError(f"refused with status {verdict.status!r}: {verdict.message[:200]}")
-    return msgspec.json.decode(body, type=_Sounding)
+    try:
+        verdict = decode_json(_VERDICT, body)
+        if verdict.status == "ok":
+            return decode_json(_SOUNDING, body)
+    except ParseError as error:
+        raise ParseError(f"not a sounding: {error.reason}") from error
+    raise ParseError(f"refused with status {verdict.status[:40]!r}: {verdict.message[:200]}")
 
 
 def _answer(sounding: _Sounding, site: Site, entry: Entry) -> Answer:

@@ -23,11 +23,13 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 import msgspec
 
 from backend.collectors.arome_runs import NAME, AromeGrid, Part, cycles, parts_by_missing_sites, parts_of
 from backend.collectors.base import Fetch, Request, as_failure
+from backend.collectors.decoding import decode_json
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import Forecast, ForecastBatch, Rejected, Run, Site, Wanted
@@ -49,9 +51,12 @@ _UNITS = {
 }
 
 
+_ThisCentury = Annotated[int, msgspec.Meta(ge=946_684_800, lt=4_102_444_800)]  # Unix seconds, 2000 to 2099
+
+
 class _Meta(msgspec.Struct):
-    last_run_initialisation_time: int
-    last_run_availability_time: int
+    last_run_initialisation_time: _ThisCentury
+    last_run_availability_time: _ThisCentury
 
 
 class _Hourly(msgspec.Struct):
@@ -66,6 +71,10 @@ class _Location(msgspec.Struct):
     utc_offset_seconds: int
     hourly_units: dict[str, str]
     hourly: _Hourly
+
+
+_META = msgspec.json.Decoder(_Meta)
+_ANSWER = msgspec.json.Decoder(list[_Location] | _Location)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,13 +199,16 @@ def _is_there(reference_time: datetime, latest: LatestRun, now: datetime) -> boo
 def parse_meta(body: bytes, *, url: str = "") -> LatestRun:
     """Read `meta.json`, whose times are Unix seconds."""
     try:
-        meta = msgspec.json.decode(body, type=_Meta)
-        return LatestRun(
-            datetime.fromtimestamp(meta.last_run_initialisation_time, UTC),
-            datetime.fromtimestamp(meta.last_run_availability_time, UTC),
-        )
-    except (msgspec.DecodeError, ValueError, OverflowError) as error:
-        raise ParseError(f"not the metadata of a model: {error}", source=NAME, url=url) from error
+        meta = decode_json(_META, body)
+    except ParseError as error:
+        raise ParseError(f"not the metadata of a model: {error.reason}", source=NAME, url=url) from error
+    latest = LatestRun(
+        datetime.fromtimestamp(meta.last_run_initialisation_time, UTC),
+        datetime.fromtimestamp(meta.last_run_availability_time, UTC),
+    )
+    if latest.available_at < latest.reference_time:
+        raise ParseError("a run that was available before it started", source=NAME, url=url)
+    return latest
 
 
 def parse(
@@ -214,9 +226,9 @@ def parse(
     Raises ParseError for another shape, zone or unit, or if no site has any wind.
     """
     try:
-        answer = msgspec.json.decode(body, type=list[_Location] | _Location)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ParseError(f"not an hourly forecast: {error}", source=NAME, url=url) from error
+        answer = decode_json(_ANSWER, body)
+    except ParseError as error:
+        raise ParseError(f"not an hourly forecast: {error.reason}", source=NAME, url=url) from error
     locations = answer if isinstance(answer, list) else [answer]
     if len(locations) != len(sites):
         raise ParseError(f"{len(locations)} locations for {len(sites)} sites", source=NAME, url=url)

@@ -21,9 +21,10 @@ from datetime import datetime, timedelta
 
 from lxml import etree
 from pydantic import SecretStr
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborNode
 
 from backend.collectors.base import Fetch, Payload, Request, Route, Source, as_failure
+from backend.collectors.decoding import parse_html, parse_xml
 from backend.core.clock import paris_to_utc
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
@@ -46,6 +47,7 @@ _FIRST_YEAR = 2000
 
 _MISSING = frozenset({"--", "---", "--.-"})
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
+_STATION_NUMBER = re.compile(r"[0-9]{1,9}")
 
 _XML_DATE = re.compile(r"([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4}) +([0-9]{1,2}):([0-9]{2})")
 _XML_NAMES = {
@@ -65,6 +67,7 @@ _PAGE_LABELS = {
     Parameter.WIND_GUST: "rafalemaxisur10min:",
     Parameter.TEMPERATURE: "temperature",
 }
+_PAGE_WIND = frozenset({Parameter.WIND_DIRECTION, Parameter.WIND_GUST})
 _PAGE_VALUES = frozenset({"bigTexte", "smallTexte"})
 _MONTHS = (
     *("janvier", "fevrier", "mars", "avril", "mai", "juin"),
@@ -188,12 +191,8 @@ def parse_feed(payload: Payload) -> Parsed:
     """Read the keyed XML. Raise ParseError for any other document, and for one without a station."""
     try:
         root = _xml(payload.body)
-    except etree.XMLSyntaxError as error:
-        # Its text may quote the document, and a refusal may repeat the key.
-        reason = f"not well-formed XML at line {error.lineno}"
-        raise ParseError(reason, source=NAME, url=payload.url) from None
-    if root.getroottree().docinfo.doctype:
-        raise ParseError("a document type declaration is not accepted", source=NAME, url=payload.url)
+    except ParseError as error:
+        raise ParseError(error.reason, source=NAME, url=payload.url) from error
     if root.tag != "releves":
         raise ParseError("the document is not <releves>", source=NAME, url=payload.url)
     elements = root.findall("releve")
@@ -206,8 +205,8 @@ def parse_feed(payload: Payload) -> Parsed:
     parsed = Parsed()
     for position, element in enumerate(elements, start=1):
         number = _text(element, "id")
-        if not number.isdecimal():
-            reason = f"row {position}: the station id {number!r} is not a number"
+        if not _STATION_NUMBER.fullmatch(number):
+            reason = f"row {position}: the station id {number[:40]!r} is not a number"
             parsed.errors.append(ParseError(reason, source=NAME, url=payload.url))
             continue
         station = f"{NAME}:{number}"
@@ -219,17 +218,13 @@ def parse_feed(payload: Payload) -> Parsed:
 def _xml(body: bytes) -> etree._Element:
     """Parse in the declared encoding, else UTF-8; in Latin-1 where the bytes are plainly not that."""
     try:
-        return etree.fromstring(body, _xml_parser())
-    except etree.XMLSyntaxError:
+        return parse_xml(body)
+    except ParseError:
         try:
             body.decode("utf-8")
         except UnicodeDecodeError:
-            return etree.fromstring(body, _xml_parser("iso-8859-1"))
+            return parse_xml(body, "iso-8859-1")
         raise
-
-
-def _xml_parser(encoding: str | None = None) -> etree.XMLParser:
-    return etree.XMLParser(encoding=encoding, resolve_entities=False, no_network=True, huge_tree=False)
 
 
 def _text(element: etree._Element, name: str) -> str:
@@ -261,7 +256,10 @@ def _feed_values(
 
 def parse_page(payload: Payload, station: str) -> Parsed:
     """Read a station's page. Raise ParseError for a page that shows no reading."""
-    block = LexborHTMLParser(_decoded(payload.body)).css_first("#affichage_simple")
+    try:
+        block = parse_html(_decoded(payload.body)).css_first("#affichage_simple")
+    except ParseError as error:
+        raise ParseError(error.reason, source=NAME, url=payload.url) from error
     if block is None:
         reason = "no block of readings: an unknown station, a login or a maintenance page"
         raise ParseError(reason, source=NAME, url=payload.url)
@@ -277,6 +275,9 @@ def parse_page(payload: Payload, station: str) -> Parsed:
             raise ParseError(reason, source=NAME, url=payload.url)
     if not texts:
         raise ParseError("not one reading that we know", source=NAME, url=payload.url)
+    if not _PAGE_WIND.isdisjoint(texts) and Parameter.WIND_SPEED not in texts:
+        reason = "the page shows a direction or a gust, and no mean wind where we know to look"
+        raise ParseError(reason, source=NAME, url=payload.url)
     parsed = Parsed()
     row = Row(station, heading["stamp"], _page_time(heading), texts)
     parsed.add(readings(row, payload.fetched_at))

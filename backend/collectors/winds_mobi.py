@@ -23,7 +23,7 @@ from backend.collectors.ffvl_readings import (
     NETWORK,
     Reading,
     Readings,
-    Value,
+    Told,
     already_kept,
     elevation,
     epoch_time,
@@ -32,8 +32,10 @@ from backend.collectors.ffvl_readings import (
     not_empty,
     number,
     number_of,
+    require_fields,
     sift,
     station_id,
+    value_of,
 )
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
@@ -43,16 +45,17 @@ HISTORY = timedelta(days=7)
 
 _PREFIX = "ffvl-"
 _WIND = (Parameter.WIND_SPEED, Parameter.WIND_GUST, Parameter.WIND_DIRECTION)
+_WIND_FIELDS = {"mean": "w-avg", "gust": "w-max", "direction": "w-dir"}
 
 
 class _Reading(
     msgspec.Struct, rename={"seconds": "_id", "direction": "w-dir", "mean": "w-avg", "gust": "w-max"}
 ):
     seconds: int
-    direction: Value = None
-    mean: Value = None
-    gust: Value = None
-    temp: Value = None
+    direction: Told = msgspec.UNSET
+    mean: Told = msgspec.UNSET
+    gust: Told = msgspec.UNSET
+    temp: Told = msgspec.UNSET
 
 
 class _Point(msgspec.Struct):
@@ -125,29 +128,32 @@ def parse_stations(payload: Payload, after: Mapping[str, datetime]) -> tuple[Rea
 
     Raises ParseError where stations of other networks are in it, or no station has a usable reading.
     """
-    rows = not_empty(json_rows(payload, _STATIONS), payload)
-    foreign = next((row.id for row in rows if not row.id.startswith(_PREFIX)), None)
-    if foreign is not None:
-        raise ParseError(f"asked for the stations of ffvl, was told of {foreign!r}", url=payload.url)
-    last = ((_our_id(row), row.last) for row in rows if row.last is not None)
+    rows = [(_our_id(row, payload.url), row) for row in not_empty(json_rows(payload, _STATIONS), payload)]
+    last = [(station, row.last) for station, row in rows if row.last is not None]
+    require_fields((reading for _, reading in last), _WIND_FIELDS, payload)
     readings = sift(_readings(last, payload.fetched_at), payload.fetched_at, after)
     if not readings.latest:
         raise ParseError(f"none of {len(rows)} stations has a reading with a usable time", url=payload.url)
-    return readings, tuple(_described(row) for row in rows)
+    return readings, tuple(_described(station, row) for station, row in rows)
 
 
 def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
     """Read the history of `station` (the answer does not name it), later than `after`; it may be empty."""
-    rows = ((station, row) for row in json_rows(payload, _HISTORY))
-    return sift(_readings(rows, payload.fetched_at), payload.fetched_at, {station: after})
+    rows = json_rows(payload, _HISTORY)
+    require_fields(rows, _WIND_FIELDS, payload)
+    mine = ((station, row) for row in rows)
+    return sift(_readings(mine, payload.fetched_at), payload.fetched_at, {station: after})
 
 
-def _our_id(row: _Station) -> str:
-    return station_id(row.id.removeprefix(_PREFIX))
+def _our_id(row: _Station, url: str) -> str:
+    station = station_id(row.id.removeprefix(_PREFIX)) if row.id.startswith(_PREFIX) else None
+    if station is None:
+        raise ParseError(f"asked for the stations of ffvl, was told of {row.id[:40]!r}", url=url)
+    return station
 
 
-def _described(row: _Station) -> Station:
-    station = Station(id=_our_id(row), name=row.name.strip(), elevation=elevation(row.alt))
+def _described(station_id: str, row: _Station) -> Station:
+    station = Station(id=station_id, name=row.name.strip(), elevation=elevation(row.alt))
     if row.loc is None:
         return station
     longitude, latitude = row.loc.coordinates[:2]
@@ -160,11 +166,12 @@ def _readings(rows: Iterable[tuple[str, _Reading]], fetched_at: datetime) -> Ite
         if isinstance(time, Rejected):
             yield time
             continue
-        wind = dict(zip(_WIND, (row.mean, row.gust, row.direction), strict=True))
+        told = (value_of(field) for field in (row.mean, row.gust, row.direction))
+        wind = dict(zip(_WIND, told, strict=True))
         zeros = all(number(value) == 0 for value in wind.values())
         yield Reading(
             station=station,
             time=time,
-            values={**wind, Parameter.TEMPERATURE: row.temp},
+            values={**wind, Parameter.TEMPERATURE: value_of(row.temp)},
             marked=dict.fromkeys(_WIND, "zero_triplet") if zeros else {},
         )

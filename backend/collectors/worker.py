@@ -84,18 +84,17 @@ class Worker:
     async def _call(
         self, pool: ProcessPoolExecutor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
+        seconds = self.seconds_per_call
         try:
             with _signals_held():  # the first call spawns the process
                 future = pool.submit(function, *args, **kwargs)
-            async with asyncio.timeout(self.seconds_per_call) as bound:
+            async with asyncio.timeout(seconds) as bound:
                 return await asyncio.wrap_future(future)
         except TimeoutError:
             if not bound.expired():
                 raise  # the function's own
             self._discard()
-            raise WorkerLost(
-                f"the worker process was ended: a call took more than {self.seconds_per_call:g} s"
-            ) from None
+            raise WorkerLost(f"the worker process was ended: a call took more than {seconds:g} s") from None
         except BrokenProcessPool as error:
             self._discard()
             raise WorkerLost("the worker process died during a call") from error

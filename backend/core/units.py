@@ -36,7 +36,8 @@ def wind_from_components(u_ms: float, v_ms: float) -> tuple[float, float | None]
     speed = ms_to_kmh(math.hypot(u_ms, v_ms))
     if speed == 0:
         return 0.0, None
-    return speed, math.degrees(math.atan2(-u_ms, -v_ms)) % 360.0
+    # Twice: an angle a hair below 0 is rounded up to 360 by the first.
+    return speed, math.degrees(math.atan2(-u_ms, -v_ms)) % 360.0 % 360.0
 
 
 def french_compass_to_degrees(point: str) -> float:

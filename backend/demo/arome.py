@@ -6,12 +6,15 @@ object storage (arome_storage.py) and the portal (arome_portal.py) hand out the 
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
-from backend.demo.grib import Writer, parts
+from backend.demo.faults import Fault
+from backend.demo.grib import TEMPERATURE, WIND_EAST, Writer, parts, replace_values, without
 from backend.demo.weather import HOUR
 from backend.demo.world import View, World, utc
 
@@ -94,15 +97,29 @@ class File:
         return published_at(self.grid, self.run, self.part)
 
 
+_LEFT_OUT = {Fault.MISSING_FIELDS: WIND_EAST, Fault.NO_TEMPERATURE: TEMPERATURE}
+_IN_FILES = {*_LEFT_OUT, Fault.ABSURD, Fault.FUTURE, Fault.NAN}
+"""The faults that a file itself can have."""
+
+
 class Archive:
     """The files that exist, composed when they are first looked at."""
 
-    def __init__(self, world: World, *, full_grid: bool = False, bytes_kept: int = _BYTES_KEPT) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        full_grid: bool = False,
+        bytes_kept: int = _BYTES_KEPT,
+        folder: Path | None = None,
+    ) -> None:
+        """`folder` keeps composed files for the next process with the same seed, sites and grid."""
         self._world = world
+        self._folder = folder
         self._bytes_kept = bytes_kept
         self._full_grid = full_grid
         self._writers: dict[str, Writer] = {}
-        self._composed: OrderedDict[tuple[File, type], bytes] = OrderedDict()
+        self._composed: OrderedDict[tuple[File, Fault | None], bytes] = OrderedDict()
         self._held = 0
 
     def published(self, now: float, days: int, prefix: str = "") -> Iterator[File]:
@@ -119,16 +136,35 @@ class Archive:
 
     def body(self, view: View, file: File) -> bytes:
         """Return the file's bytes."""
-        key = (file, type(view.weather))
+        fault = view.fault if view.fault in _IN_FILES else None
+        key = (file, fault)
         body = self._composed.pop(key, None)
         if body is None:
-            steps = parts(file.grid)[file.part]
-            body = self._writer(file.grid).compose(view.weather, file.run, steps)
+            body = self._compose(view, file) if fault else self._kept(view, file)
             self._held += len(body)
         self._composed[key] = body
         while self._held > self._bytes_kept:
             self._held -= len(self._composed.popitem(last=False)[1])
         return body
+
+    def _compose(self, view: View, file: File) -> bytes:
+        steps = parts(file.grid)[file.part]
+        run = file.run + timedelta(seconds=view.ahead)
+        body = self._writer(file.grid).compose(view.weather, run, steps)
+        if view.fault is Fault.NAN:
+            return replace_values(body, WIND_EAST, math.nan)
+        return without(body, _LEFT_OUT[view.fault]) if view.fault in _LEFT_OUT else body
+
+    def _kept(self, view: View, file: File) -> bytes:
+        """Return a file by way of the folder, if there is one."""
+        if self._folder is None:
+            return self._compose(view, file)
+        path = self._folder / file.name
+        if not path.exists():
+            half = path.with_suffix(".half")  # whoever is killed meanwhile leaves no half file behind
+            half.write_bytes(self._compose(view, file))
+            half.replace(path)
+        return path.read_bytes()
 
     def _writer(self, grid: str) -> Writer:
         if grid not in self._writers:

@@ -9,13 +9,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 
 from backend.demo.arome import PORTAL_DAYS, Archive, File, stamp
-from backend.demo.faults import ErrorPage
+from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.world import ACCEPTED_KEYS, World
 
 _PORTAL = "meteofrance_api"
 _BASE = "/previnum/DPPaquetAROME/v1/models/AROME/grids"
 _GRID_OF = {"0.01": "001", "0.025": "0025"}
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
+
+spoil = spoiled_by({Fault.MISSING_FIELDS: (rb'"href":"[^"]*",', b"")})
 
 
 class _Portal:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from email.utils import format_datetime
+from functools import lru_cache
 from hashlib import md5
 from html import escape
 
@@ -13,10 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from backend.demo.arome import STORAGE_DAYS, Archive, File
-from backend.demo.faults import ErrorPage
-from backend.demo.world import World
+from backend.demo.faults import ErrorPage, Fault, spoiled_by
+from backend.demo.world import View, World
 
 _XML = "application/xml"
+
+spoil = spoiled_by({Fault.MISSING_FIELDS: (rb"<Size>\d*</Size>", b"")})
 
 
 class _Storage:
@@ -37,7 +41,7 @@ class _Storage:
         rest = [file for file in published if file.key > after]
         most = min(int(asked.get("max-keys", "1000")), 1000)
         page = [(file, self._archive.body(view, file)) for file in rest[:most]]
-        return Response(_listing(prefix, most, page, truncated=len(rest) > most), media_type=_XML)
+        return Response(_listing(view, prefix, most, page, truncated=len(rest) > most), media_type=_XML)
 
     async def object(self, request: Request) -> Response:
         view = self._world.view("arome")
@@ -46,7 +50,7 @@ class _Storage:
             if file.key == key:
                 body = self._archive.body(view, file)
                 headers = {
-                    "Last-Modified": format_datetime(file.published_at, usegmt=True),
+                    "Last-Modified": format_datetime(_stamp(view, file), usegmt=True),
                     "ETag": _etag(body),
                     "Accept-Ranges": "bytes",
                 }
@@ -54,10 +58,12 @@ class _Storage:
         return _xml_error(404, "NoSuchKey", "The specified key does not exist.", key)
 
 
-def _listing(prefix: str, most: int, page: Iterable[tuple[File, bytes]], *, truncated: bool) -> str:
+def _listing(
+    view: View, prefix: str, most: int, page: Iterable[tuple[File, bytes]], *, truncated: bool
+) -> str:
     contents = [
         f"<Contents><Key>{file.key}</Key>"
-        f"<LastModified>{file.published_at:%Y-%m-%dT%H:%M:%S}.000Z</LastModified>"
+        f"<LastModified>{_stamp(view, file):%Y-%m-%dT%H:%M:%S}.000Z</LastModified>"
         f"<ETag>{escape(_etag(body))}</ETag><Size>{len(body)}</Size>"
         "<StorageClass>STANDARD</StorageClass></Contents>"
         for file, body in page
@@ -99,6 +105,11 @@ def _xml_error(status: int, code: str, message: str, key: str = "") -> Response:
     return Response(body, status, media_type=_XML)
 
 
+def _stamp(view: View, file: File) -> datetime:
+    return file.published_at + timedelta(seconds=view.ahead)
+
+
+@lru_cache(maxsize=9)  # a run of the full grid: 340 MB, which each listing would add up again
 def _etag(body: bytes) -> str:
     return f'"{md5(body, usedforsecurity=False).hexdigest()}"'
 
@@ -110,5 +121,5 @@ def app(world: World, archive: Archive) -> Router:
 
 
 def error_page() -> ErrorPage:
-    """Return what a proxy in front of the storage may put in a 200."""
-    return b"<!DOCTYPE html><html><body><h1>Service en maintenance</h1></body></html>", "text/html"
+    """Return an error as S3 words it, which may come with a 200 when it shows late."""
+    return b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>InternalError</Code></Error>', _XML

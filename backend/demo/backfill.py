@@ -36,16 +36,15 @@ async def backfill(
     runner: Runner,
     upstreams: Upstreams,
     clock: SteppedClock,
-    days: int,
+    start: datetime,
+    end: datetime,
     on_slot: Callable[[datetime, JobRun | None], None],
 ) -> None:
-    """Run every slot of the last `days` days that has not been dealt with, oldest first.
+    """Run every slot after `start` and up to `end` that has not been dealt with, oldest first.
 
     Slots done by an earlier demo on the same store are passed over, so that it resumes where it stopped.
     Afterwards both clocks, ours and the upstreams', go with the system's again.
     """
-    end = utc_now()
-    start = end - timedelta(days=days)
     for job in JOBS:
         runner.ledger.note_schedule(job, runner.config.crontab(job), start)
     try:

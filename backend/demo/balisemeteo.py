@@ -9,18 +9,26 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, Router
 
 from backend.core.units import FRENCH_COMPASS
-from backend.demo.beacons import Beacon, Reading, ffvl_beacons, latest, paris
-from backend.demo.faults import ErrorPage
+from backend.demo.beacons import Beacon, Reading, ffvl_beacons, latest
+from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.ffvl import LATENCY, SECTORS
 from backend.demo.noise import stream
-from backend.demo.world import World
+from backend.demo.world import View, World
 
 FRENCH = tuple(FRENCH_COMPASS)
 _COOKIE = "PHPSESSID"
 _MASK = "!!! WARNING !!!"
 
+spoil = spoiled_by(
+    {
+        Fault.MISSING_FIELDS: (rb'<tr><td class="label">Vitesse :</td>.*?</tr>', b""),
+        Fault.NO_TEMPERATURE: ('<tr><td class="label">Température :</td>.*?</tr>'.encode(), b""),
+        Fault.NAN: (rb'(Vitesse :</td><td class="valeur">(<b><big><font>)?)[^<]*', rb"\1NaN km/h"),
+    }
+)
 
-def page(beacon: Beacon, reading: Reading, *, masked: bool) -> str:
+
+def page(view: View, beacon: Beacon, reading: Reading, *, masked: bool) -> str:
     """Compose a beacon's page: label and value cells, used once for the mean and again for the gust."""
     direction = "NC" if reading.sector is None else f"{FRENCH[reading.sector]} : {SECTORS[reading.sector]}°"
     rows = [
@@ -39,7 +47,7 @@ def page(beacon: Beacon, reading: Reading, *, masked: bool) -> str:
         '<!DOCTYPE html><html lang="fr"><head><meta charset="utf-8"><title>Balise (démo)</title></head><body>'
         f"<h2>{escape(beacon.name)}</h2><p>Altitude : {beacon.site.elevation:.0f} m - "
         f'<a href="https://maps.example.org/?q={place}">plan</a></p>'
-        f'<div class="Titre">Relev&eacute; du {paris(reading.time):%d/%m/%Y - %H:%M}</div>'
+        f'<div class="Titre">Relev&eacute; du {view.paris(reading.time):%d/%m/%Y - %H:%M}</div>'
         f"<table>{''.join(rows)}</table><p>Vent maxi</p><table>{''.join(gust)}</table></body></html>"
     )
 
@@ -71,7 +79,8 @@ class _Pages:
         reading = latest(view, beacon, view.now - LATENCY) if beacon else None
         if beacon is None or reading is None:
             return HTMLResponse(f"<html><body>ERROR2 : no data for idBalise:{escape(number)}</body></html>")
-        return HTMLResponse(page(beacon, reading, masked=request.cookies.get(_COOKIE) != self._session))
+        masked = request.cookies.get(_COOKIE) != self._session
+        return HTMLResponse(page(view, beacon, reading, masked=masked))
 
 
 def app(world: World) -> Router:
@@ -81,5 +90,5 @@ def app(world: World) -> Router:
 
 
 def error_page() -> ErrorPage:
-    """Return a page without a beacon."""
-    return b"<html><body>Erreur de connexion a la base</body></html>", "text/html"
+    """Return what the site says of a beacon without data."""
+    return b"<html><body>ERROR2 : no data for idBalise:0</body></html>", "text/html"

@@ -149,8 +149,3 @@ def _measure(view: View, beacon: Beacon, times: Integers) -> list[Reading]:
 
 def _stream(view: View, beacon: Beacon, name: str) -> int:
     return stream(view.weather.seed, beacon.network, beacon.number, name)
-
-
-def paris(seconds: float) -> datetime:
-    """Return a time as the clocks of Paris show it."""
-    return utc(seconds).astimezone(PARIS)

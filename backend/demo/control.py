@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import datetime
 
@@ -20,8 +21,9 @@ class _Clock(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Control:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, heed_faults: Callable[[], Awaitable[None]]) -> None:
         self._world = world
+        self._heed_faults = heed_faults
 
     async def set_clock(self, request: Request) -> Response:
         """Set the simulated time; null lets it run with the system's."""
@@ -40,6 +42,7 @@ class _Control:
             )
         except ValueError as error:
             return _refused(error)
+        await self._heed_faults()
         return JSONResponse(self._world.faults())
 
     async def counts(self, _: Request) -> Response:
@@ -71,9 +74,13 @@ def _refused(error: ValueError) -> Response:
     return JSONResponse({"error": str(error)}, 400)
 
 
-def app(world: World) -> Router:
-    """Return the control port."""
-    control = _Control(world)
+async def _at_once() -> None:
+    """Wait for nothing: faults are heeded as requests come."""
+
+
+def app(world: World, heed_faults: Callable[[], Awaitable[None]] = _at_once) -> Router:
+    """Return the control port; `heed_faults` is awaited when other faults were set."""
+    control = _Control(world, heed_faults)
     return Router(
         [
             Route("/clock", control.set_clock, methods=["PUT"]),

@@ -1,25 +1,26 @@
 """Everything that can go wrong at an upstream, to be switched on per source.
 
-Two faults change what is said (`stale`, `absurd`) and live in world.py; the others change how, and live
-in the wrapper here, between the server and an upstream that knows nothing of them.
+Some faults change what is said, and when (`stale`, `future`, `absurd`, `missing_hour`): they live in
+world.py. The others change how it arrives, and live in the wrapper here, between the server and an
+upstream that knows nothing of them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from backend.demo.world import World
@@ -28,21 +29,64 @@ if TYPE_CHECKING:
 class Fault(StrEnum):
     """What an upstream can be told to suffer from."""
 
-    REFUSE = "refuse"  # the connection is reset before any answer
+    REFUSE = "refuse"  # nobody listens
+    RESET = "reset"  # half of the body, then the connection is reset
     HANG = "hang"  # no answer ever comes
+    DRIP = "drip"  # the answer comes a byte at a time
+    UNAUTHORIZED = "401"
+    FORBIDDEN = "403"
+    NOT_FOUND = "404"
     TOO_MANY = "429"  # with Retry-After
     BROKEN = "500"
-    TRUNCATED = "truncated"  # half of the announced body, then the connection closes
+    UNAVAILABLE = "503"
+    LOGIN = "login"  # a redirect to the login page of another host
+    MAINTENANCE = "maintenance"  # a page that says so, with HTTP 200
     ERROR_IN_200 = "error_in_200"  # what this upstream says with HTTP 200 when it means no
     EMPTY = "empty"  # HTTP 200 with no body at all
+    TRUNCATED = "truncated"  # half of the announced body, then the connection closes
+    CUT = "cut"  # half of the document, as if that were all
+    MISSING_FIELDS = "missing_fields"  # without the field that the mean wind comes in, or what leads to it
+    NO_TEMPERATURE = "no_temperature"  # without the field that the temperature comes in
     STALE = "stale"  # the newest data are two days old
+    FUTURE = "future"  # what is said is stamped a day ahead
     ABSURD = "absurd"  # values that cannot be true
+    NAN = "nan"  # mean winds that are no number
+    LATIN_1 = "latin_1"  # text in another encoding than it declares
+    MISSING_HOUR = "missing_hour"  # clocks of beacons go forward an hour late in March
 
 
 RETRY_AFTER_SECONDS = 1
+DRIP_SECONDS = 0.05  # between two bytes
+
+_STATUSES = {
+    Fault.UNAUTHORIZED: "Authentication required",
+    Fault.FORBIDDEN: "Forbidden",
+    Fault.NOT_FOUND: "Not found",
+    Fault.TOO_MANY: "Too many requests",
+    Fault.BROKEN: "Internal server error",
+    Fault.UNAVAILABLE: "Service unavailable",
+}
+_MAINTENANCE = (
+    "<!DOCTYPE html><html><body><h1>Site en maintenance</h1><p>De retour bientôt.</p></body></html>"
+)
+_LOGIN = "https://login.example.org/?service=meteo"
+_ACCENT = "démo".encode("latin-1")
 
 ErrorPage = tuple[bytes, str]
 """What an upstream answers with HTTP 200 when it failed, and the content type it gives it."""
+
+Spoil = Callable[[Fault, bytes], bytes]
+"""How an upstream's documents look without a field or with a NaN: only it knows its own format."""
+
+
+def spoiled_by(patterns: Mapping[Fault, tuple[bytes, bytes]]) -> Spoil:
+    """Return a Spoil that replaces, all over a document, what matches the pattern of a fault."""
+
+    def spoil(fault: Fault, body: bytes) -> bytes:
+        pattern, replacement = patterns.get(fault, (b"(?!)", b""))
+        return re.sub(pattern, replacement, body)
+
+    return spoil
 
 
 @dataclass(slots=True)
@@ -56,11 +100,14 @@ class Counter:
 class Unreliable:
     """An upstream behind its faults. Counts requests and bytes, and stamps answers with simulated time."""
 
-    def __init__(self, name: str, app: ASGIApp, world: World, error_page: Callable[[], ErrorPage]) -> None:
+    def __init__(
+        self, name: str, app: ASGIApp, world: World, error_page: Callable[[], ErrorPage], spoil: Spoil
+    ) -> None:
         self.name = name
         self.app = app
         self.world = world
         self.error_page = error_page
+        self.spoil = spoil
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as the upstream would, or as its fault has it."""
@@ -75,43 +122,101 @@ class Unreliable:
             counter.bytes += len(message.get("body", b""))
             await send(message)
 
-        match self.world.fault(self.name):
-            case Fault.REFUSE:
-                _reset(scope["state"]["transport"])
-                await _gone(receive)
-            case Fault.HANG:
-                await _gone(receive)
-            case Fault.TRUNCATED:
-                await self._truncate(scope, receive, counted)
-            case fault:
-                await (self._substitute(fault) or self.app)(scope, receive, counted)
+        with self.world.asked(_address(scope)):
+            match fault := self.world.fault(self.name):
+                case Fault.REFUSE:  # the port is closed but for what was on its way, and for a part of it
+                    _reset(scope)
+                    await _gone(receive)
+                case Fault.HANG:
+                    await _gone(receive)
+                case Fault.TRUNCATED | Fault.RESET:
+                    await self._break_off(scope, receive, counted, fault)
+                case Fault.DRIP:
+                    await self._drip(scope, receive, counted)
+                case Fault.CUT | Fault.LATIN_1 | Fault.NAN | Fault.MISSING_FIELDS | Fault.NO_TEMPERATURE:
+                    await self._garble(scope, receive, counted, fault)
+                case _:
+                    await (self._substitute(fault) or self.app)(scope, receive, counted)
 
     def _substitute(self, fault: Fault | None) -> Response | None:
         match fault:
-            case Fault.TOO_MANY:
-                wait = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-                return PlainTextResponse("Too many requests", 429, headers=wait)
-            case Fault.BROKEN:
-                return PlainTextResponse("Internal server error", 500)
             case Fault.EMPTY:
                 return Response(b"", 200)
             case Fault.ERROR_IN_200:
                 body, media_type = self.error_page()
                 return Response(body, 200, media_type=media_type)
+            case Fault.MAINTENANCE:
+                return HTMLResponse(_MAINTENANCE)
+            case Fault.LOGIN:
+                return RedirectResponse(_LOGIN, 302)
+        if fault in _STATUSES:
+            wait = {"Retry-After": str(RETRY_AFTER_SECONDS)} if fault is Fault.TOO_MANY else {}
+            return PlainTextResponse(_STATUSES[fault], int(fault), headers=wait)
         return None
 
-    async def _truncate(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _break_off(self, scope: Scope, receive: Receive, send: Send, fault: Fault) -> None:
+        start, body = await self._answer(scope, receive)
+        await send(start)
+        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+        if fault is Fault.RESET:
+            _reset(scope)
+        else:
+            scope["state"]["transport"].close()
+        await _gone(receive)
+
+    async def _drip(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start, body = await self._answer(scope, receive)
+        gone = asyncio.create_task(_gone(receive))
+        await send(start)
+        for index in range(len(body)):
+            await send({"type": "http.response.body", "body": body[index : index + 1], "more_body": True})
+            await asyncio.wait([gone], timeout=DRIP_SECONDS)
+            if gone.done():
+                return
+        gone.cancel()
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _garble(self, scope: Scope, receive: Receive, send: Send, fault: Fault) -> None:
+        """Answer with a document that is well framed and not what it should be."""
+        start, body = await self._answer(scope, receive)
+        match fault:
+            case Fault.CUT:
+                body = body[: len(body) // 2]
+            case Fault.LATIN_1:
+                body = in_latin_1(body)
+            case _:
+                body = self.spoil(fault, body)
+        headers = [header for header in start["headers"] if header[0] != b"content-length"]
+        await send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
+        """Return what the upstream would answer: how it starts, and the whole body."""
         messages: list[Message] = []
 
         async def keep(message: Message) -> None:
             messages.append(message)
 
         await self.app(scope, receive, keep)
-        body = b"".join(message.get("body", b"") for message in messages[1:])
-        await send(messages[0])
-        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-        scope["state"]["transport"].close()
-        await _gone(receive)
+        return messages[0], b"".join(message.get("body", b"") for message in messages[1:])
+
+
+def in_latin_1(body: bytes) -> bytes:
+    """Return a document with its accents in Latin-1, or with one in a place of no importance if it has none.
+
+    What is not text (GRIB) stays as it is.
+    """
+    if body.startswith(b"GRIB"):
+        return body
+    if not body.isascii():
+        return body.decode("utf-8-sig").encode("latin-1", "xmlcharrefreplace")
+    if body.startswith((b"{", b"[")):
+        return body.replace(b"{", b'{"remark":"' + _ACCENT + b'",', 1)
+    return body.replace(b">", b"><!-- " + _ACCENT + b" -->", 1)
+
+
+def _address(scope: Scope) -> str:
+    return f"{scope['path']}?{scope['query_string'].decode()}"
 
 
 async def _gone(receive: Receive) -> None:
@@ -120,8 +225,9 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-def _reset(transport: asyncio.Transport) -> None:
+def _reset(scope: Scope) -> None:
     """Drop the connection so that the client sees it reset, and not closed in good order."""
+    transport: asyncio.Transport = scope["state"]["transport"]
     no_lingering = struct.pack("ii", 1, 0)
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_lingering)
     transport.abort()

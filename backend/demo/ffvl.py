@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from backend.demo.beacons import Beacon, Reading, ffvl_beacons, latest, paris, readings
-from backend.demo.faults import ErrorPage
+from backend.demo.beacons import Beacon, Reading, ffvl_beacons, latest, readings
+from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.world import ACCEPTED_KEYS, View, World
 
 LATENCY = 120  # seconds from a reading to its place in the feed
@@ -20,6 +20,14 @@ HISTORY_HOURS = 72
 # Sixteen sectors, cut to the even numbers that the feed shows.
 SECTORS = (0, 22, 44, 66, 90, 112, 134, 156, 180, 202, 224, 246, 270, 292, 314, 336)
 _BOM = b"\xef\xbb\xbf"
+
+spoil = spoiled_by(
+    {
+        Fault.MISSING_FIELDS: (rb'"vitesseVentMoy":("[^"]*"|null),|"idBalise":"[^"]*",', b""),
+        Fault.NO_TEMPERATURE: (rb',"temperature":("[^"]*"|null)', b""),
+        Fault.NAN: (rb'("vitesseVentMoy":)("[^"]*"|null)', rb'\1"NaN"'),
+    }
+)
 
 
 def whole(value: float | None) -> str | None:
@@ -48,12 +56,12 @@ def listed(beacon: Beacon) -> dict[str, str | None]:
     }
 
 
-def row(beacon: Beacon, reading: Reading) -> dict[str, str | None]:
+def row(view: View, beacon: Beacon, reading: Reading) -> dict[str, str | None]:
     """Compose a reading; the direction is shown twice, as a mean and as of the instant."""
     sector = None if reading.sector is None else str(SECTORS[reading.sector])
     return {
         "idbalise": beacon.number,
-        "date": f"{paris(reading.time):%Y-%m-%d %H:%M:%S}",
+        "date": f"{view.paris(reading.time):%Y-%m-%d %H:%M:%S}",
         "vitesseVentMoy": whole(reading.mean),
         "vitesseVentMax": whole(reading.gust),
         "vitesseVentMin": whole(reading.lull),
@@ -101,14 +109,14 @@ class _Feed:
 
     def _latest(self, view: View) -> list[dict[str, str | None]]:
         found = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())
-        return [row(beacon, reading) for beacon, reading in found if reading]
+        return [row(view, beacon, reading) for beacon, reading in found if reading]
 
     def _history(self, view: View, number: str, hours: str) -> list[dict[str, str | None]]:
         beacon = self._beacons.get(number)
         if beacon is None or not hours.isdecimal():
             return []
         since = view.now - 3600 * min(int(hours), HISTORY_HOURS)
-        rows = (row(beacon, reading) for reading in readings(view, beacon, since, view.now - LATENCY))
+        rows = (row(view, beacon, reading) for reading in readings(view, beacon, since, view.now - LATENCY))
         return [{name: full[name] for name in _HISTORY_FIELDS} for full in rows]
 
 

@@ -110,6 +110,11 @@ class Field:
     statistic: int | None = None
     wanted: str | None = None
 
+    @property
+    def product(self) -> tuple[int, int, int]:
+        """Return discipline, category and number."""
+        return self.discipline, self.category, self.number
+
     def has(self, step: int) -> bool:
         """Say whether a file holds this field at a step: step 0 has nothing that needs a past hour."""
         return step > 0 or not (self.statistic or self in _NOT_AT_START)
@@ -124,22 +129,20 @@ class Field:
 _CLOUD = Field(0, 6, 1, surface=1, level=0)
 _NOT_AT_START = (_CLOUD,)
 
-_WIND = (
-    Field(0, 2, 2, 103, 10, wanted="u"),
-    Field(0, 2, 3, 103, 10, wanted="v"),
-)
+WIND_EAST = Field(0, 2, 2, 103, 10, wanted="u")
+_WIND = (WIND_EAST, Field(0, 2, 3, 103, 10, wanted="v"))
 _GUST_COMPONENTS = (
     Field(0, 2, 23, 103, 10, _HIGHEST, wanted="gust_u"),
     Field(0, 2, 24, 103, 10, _HIGHEST, wanted="gust_v"),
 )
-_TEMPERATURE = Field(0, 0, 0, 103, 2, wanted="temperature")
+TEMPERATURE = Field(0, 0, 0, 103, 2, wanted="temperature")
 _HUMIDITY = Field(0, 1, 1, 103, 2)
 
 FIELDS: dict[str, tuple[Field, ...]] = {
-    "001": (*_WIND, *_GUST_COMPONENTS, _TEMPERATURE, _HUMIDITY),
+    "001": (*_WIND, *_GUST_COMPONENTS, TEMPERATURE, _HUMIDITY),
     "0025": (
         Field(0, 3, 1, 101, 0),  # pressure at sea level
-        _TEMPERATURE,
+        TEMPERATURE,
         _HUMIDITY,
         *_WIND,
         Field(0, 2, 1, 103, 10),  # wind speed
@@ -274,3 +277,40 @@ class Writer:
         rows = 40.0 + 20.0 * np.sin(np.linspace(0.0, 3.0, self.grid.rows))
         columns = 10.0 * np.cos(np.linspace(0.0, 5.0, self.grid.columns))
         return np.where(self._masked, MISSING, rows[:, None] + columns[None, :])
+
+
+# --- What a faulty upstream does to a file ------------------------------------------------------------
+
+
+def without(body: bytes, field: Field) -> bytes:
+    """Return a file without the messages of a field."""
+    return b"".join(message for product, message in _messages_of(body) if product != field.product)
+
+
+def replace_values(body: bytes, field: Field, value: float) -> bytes:
+    """Return a file in which each message of a field has this value everywhere, as IEEE 754 writes it."""
+    return b"".join(
+        _filled(message, value) if product == field.product else message
+        for product, message in _messages_of(body)
+    )
+
+
+def _messages_of(body: bytes) -> Iterator[tuple[tuple[int, int, int], bytes]]:
+    """Yield the messages of a file, each with its discipline, category and number."""
+    while body:
+        length = int.from_bytes(body[8:16], "big")
+        start = 16
+        while body[start + 4] != 4:  # the section that says what the message holds
+            start += int.from_bytes(body[start : start + 4], "big")
+        yield (body[6], body[start + 9], body[start + 10]), body[:length]
+        body = body[length:]
+
+
+def _filled(message: bytes, value: float) -> bytes:
+    handle = eccodes.codes_new_from_message(message)
+    values = eccodes.codes_get_values(handle)
+    eccodes.codes_set(handle, "packingType", "grid_ieee")
+    eccodes.codes_set_values(handle, np.where(values == MISSING, values, value))
+    filled: bytes = eccodes.codes_get_message(handle)
+    eccodes.codes_release(handle)
+    return filled

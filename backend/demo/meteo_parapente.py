@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from backend.core.records import Site
-from backend.demo.faults import ErrorPage
+from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.noise import Floats, chance
 from backend.demo.weather import HOUR
 from backend.demo.world import View, World, utc
@@ -36,6 +36,14 @@ KEPT_HOURS = 84.0
 _ABSENT = 0.03  # share of (run, day) pairs that never come
 _STUCK = 0.015  # share that starts and is never finished
 _VISIBLE_BEFORE = HOUR  # an unfinished pair is listed, with its progress, for this long
+
+spoil = spoiled_by(
+    {
+        Fault.MISSING_FIELDS: (rb'"umet":\[[^\]]*\],|,"private":(true|false)', b""),
+        Fault.NO_TEMPERATURE: (rb'"tc":\[[^\]]*\],', b""),
+        Fault.NAN: (rb'("umet":\[)[^,\]]*', rb'\1"NaN"'),
+    }
+)
 
 _LEVELS = np.array([8.2, 32.6, 78.0, 140.0, 215.0, 303.0, 404.0, 510.0, 617.0, 729.0, 837.0, 946.0])
 _HALF_HOURS = np.arange(4.0, 21.01, 0.5) * HOUR

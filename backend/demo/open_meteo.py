@@ -14,11 +14,11 @@ from starlette.routing import Route, Router
 from backend.core.records import Site
 from backend.core.units import KMH_PER_MS
 from backend.demo.arome import complete_at, runs
-from backend.demo.faults import ErrorPage
+from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.grib import MAX_STEP
 from backend.demo.noise import Floats, Integers
 from backend.demo.weather import HOUR
-from backend.demo.world import View, World
+from backend.demo.world import View, World, utc
 
 DOMAINS = {"meteofrance_arome_france_hd": "001", "meteofrance_arome_france0025": "0025"}
 MODELS = {**DOMAINS, "meteofrance_arome_france": "0025"}
@@ -29,6 +29,14 @@ VARIABLES = {
     "temperature_2m": "°C",
 }
 _INGESTED_AFTER = timedelta(minutes=12)
+
+spoil = spoiled_by(
+    {
+        Fault.MISSING_FIELDS: (rb'"wind_speed_10m":\[[^\]]*\],?|"last_run_initialisation_time":\d+,', b""),
+        Fault.NO_TEMPERATURE: (rb',"temperature_2m":\[[^\]]*\]', b""),
+        Fault.NAN: (rb'("wind_speed_10m":\[)[^,\]]*', rb"\1NaN"),
+    }
+)
 
 
 def available_at(grid: str, run: datetime) -> datetime:
@@ -75,8 +83,8 @@ def _series(view: View, grid: str, site: Site, run: float, times: Floats) -> dic
 
 def _location(view: View, asked: Asked, site: Site) -> dict[str, object]:
     run = asked.run.timestamp()
-    times = run + HOUR * np.arange(24 * asked.days, dtype=np.float64)
-    stamps = [f"{asked.run + timedelta(hours=hour):%Y-%m-%dT%H:%M}" for hour in range(24 * asked.days)]
+    times = run + view.ahead + HOUR * np.arange(24 * asked.days, dtype=np.float64)
+    stamps = [f"{utc(moment):%Y-%m-%dT%H:%M}" for moment in times]
     units: dict[str, str] = {"time": "iso8601"}
     hourly: dict[str, object] = {"time": stamps}
     for model in asked.models:

@@ -33,9 +33,15 @@ class Upstreams:
         now: datetime | None = None,
         sites: Path | None = None,
         full_grid: bool = False,
+        files: Path | None = None,
+        latency: float = 0.0,
         deadline: float = 30.0,
     ) -> None:
-        """`now` is the simulated time (None: the real one); `deadline` seconds are allowed to start."""
+        """`now` is the simulated time (None: the real one); `deadline` seconds are allowed to start.
+
+        `files` is a folder that keeps composed AROME files for the next process with the same seed, sites
+        and grid; `latency` seconds pass before each answer begins.
+        """
         self._arguments = ["--seed", str(seed)]
         if now is not None:
             self._arguments += ["--now", now.isoformat()]
@@ -43,6 +49,10 @@ class Upstreams:
             self._arguments += ["--sites", str(sites.absolute())]
         if full_grid:
             self._arguments.append("--full-grid")
+        if files is not None:
+            self._arguments += ["--files", str(files.absolute())]
+        if latency:
+            self._arguments += ["--latency", str(latency)]
         self._sites = sites or SITES_FILE
         self._deadline = deadline
         self._addresses: dict[str, str] = {}

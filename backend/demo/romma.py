@@ -13,14 +13,30 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, Router
 
 from backend.demo.balisemeteo import FRENCH
-from backend.demo.beacons import Beacon, Reading, latest, paris, readings, romma_beacons
-from backend.demo.faults import ErrorPage
+from backend.demo.beacons import Beacon, Reading, latest, readings, romma_beacons
+from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.world import ACCEPTED_KEYS, View, World
 
 LATENCY = 180  # seconds from a reading to its place here
 _MONTHS = (
     *("Janvier", "F&eacute;vrier", "Mars", "Avril", "Mai", "Juin"),
     *("Juillet", "Ao&ucirc;t", "Septembre", "Octobre", "Novembre", "D&eacute;cembre"),
+)
+
+_DOCUMENT = '<?xml version="1.0" encoding="UTF-8"?>\n<releves>\n{}</releves>\n'
+
+spoil = spoiled_by(
+    {
+        Fault.MISSING_FIELDS: (
+            rb"<vent_moyen_10>[^<]*</vent_moyen_10>|Moyen sur 10min : <span[^>]*>[^<]*</span> km/h<br>",
+            b"",
+        ),
+        Fault.NO_TEMPERATURE: (
+            rb'<temperature>[^<]*</temperature>|<tr><td class="grandeur"><b>&nbsp;Temp.*?C</td></tr>',
+            b"",
+        ),
+        Fault.NAN: (rb"(<vent_moyen_10>|Moyen sur 10min : <span[^>]*>)[^<]*", rb"\1NaN"),
+    }
 )
 
 
@@ -34,14 +50,14 @@ def _point(reading: Reading) -> str:
 
 def _highest_today(view: View, beacon: Beacon, reading: Reading) -> Reading | None:
     """Return the reading with the strongest gust since midnight in Paris."""
-    midnight = paris(reading.time).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+    midnight = view.paris(reading.time).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     gusts = [said for said in readings(view, beacon, midnight, reading.time) if said.gust is not None]
     return max(gusts, key=lambda said: said.gust or 0.0, default=None)
 
 
 def element(view: View, beacon: Beacon, reading: Reading) -> str:
     """Compose a station's element. A dead one is marked as not valid."""
-    moment = paris(reading.time)
+    moment = view.paris(reading.time)
     highest = _highest_today(view, beacon, reading)
     values = {
         "id": beacon.number,
@@ -63,11 +79,11 @@ def element(view: View, beacon: Beacon, reading: Reading) -> str:
 
 def page(view: View, beacon: Beacon, reading: Reading) -> str:
     """Compose a station's page."""
-    moment = paris(reading.time)
+    moment = view.paris(reading.time)
     highest = _highest_today(view, beacon, reading)
     since_midnight = "---"
     if highest:
-        since_midnight = f"{_text(highest.gust)}</span> km/h &agrave; <span>{paris(highest.time):%H:%M}"
+        since_midnight = f"{_text(highest.gust)}</span> km/h &agrave; <span>{view.paris(highest.time):%H:%M}"
     return (
         '<!DOCTYPE html><html lang="fr"><head><meta charset="utf-8"><title>Station (d&eacute;mo)</title>'
         '</head><body><div id="affichage_simple">'
@@ -96,8 +112,7 @@ class _Romma:
             view = self._world.view("romma")
             found = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())
             elements = "".join(element(view, beacon, reading) for beacon, reading in found if reading)
-        body = f'<?xml version="1.0" encoding="UTF-8"?>\n<releves>\n{elements}</releves>\n'
-        return Response(body, media_type="text/xml")
+        return Response(_DOCUMENT.format(elements), media_type="text/xml")
 
     async def station(self, request: Request) -> Response:
         view = self._world.view("romma")
@@ -115,5 +130,5 @@ def app(world: World) -> Router:
 
 
 def error_page() -> ErrorPage:
-    """Return a page that holds no station."""
-    return b"<html><body>Trop de connexions</body></html>", "text/html"
+    """Return what a key without rights gets: a document without a station."""
+    return _DOCUMENT.format("").encode(), "text/xml"

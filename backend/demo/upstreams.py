@@ -14,11 +14,11 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import uvicorn
@@ -37,30 +37,55 @@ from backend.demo import (
     winds_mobi,
 )
 from backend.demo.arome import Archive
-from backend.demo.faults import ErrorPage, Unreliable
+from backend.demo.faults import ErrorPage, Fault, Unreliable
 from backend.demo.world import World
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 _LOOK_AFTER_PARENT_SECONDS = 0.5
 
 
-def upstream_apps(world: World, *, full_grid: bool = False) -> dict[str, Unreliable]:
-    """Return every upstream behind its faults, by name."""
-    archive = Archive(world, full_grid=full_grid)
-    apps: dict[str, tuple[ASGIApp, Callable[[], ErrorPage]]] = {
-        "meteo_parapente": (meteo_parapente.app(world), meteo_parapente.error_page),
-        "arome": (arome_storage.app(world, archive), arome_storage.error_page),
-        "meteofrance_api": (arome_portal.app(world, archive), arome_portal.error_page),
-        "open_meteo": (open_meteo.app(world), open_meteo.error_page),
-        "open_meteo_single_runs": (open_meteo.single_runs_app(world), open_meteo.error_page),
-        "ffvl": (ffvl.app(world), ffvl.error_page),
-        "winds_mobi": (winds_mobi.app(world), winds_mobi.error_page),
-        "balisemeteo": (balisemeteo.app(world), balisemeteo.error_page),
-        "romma": (romma.app(world), romma.error_page),
+class _Upstream(Protocol):
+    """What a module says of its upstream's failures."""
+
+    def error_page(self) -> ErrorPage: ...
+
+    def spoil(self, fault: Fault, body: bytes, /) -> bytes: ...
+
+
+def upstream_apps(
+    world: World, *, full_grid: bool = False, files: Path | None = None
+) -> dict[str, Unreliable]:
+    """Return every upstream behind its faults, by name; composed AROME files are kept in `files`."""
+    archive = Archive(world, full_grid=full_grid, folder=files)
+    apps: dict[str, tuple[ASGIApp, _Upstream]] = {
+        "meteo_parapente": (meteo_parapente.app(world), meteo_parapente),
+        "arome": (arome_storage.app(world, archive), arome_storage),
+        "meteofrance_api": (arome_portal.app(world, archive), arome_portal),
+        "open_meteo": (open_meteo.app(world), open_meteo),
+        "open_meteo_single_runs": (open_meteo.single_runs_app(world), open_meteo),
+        "ffvl": (ffvl.app(world), ffvl),
+        "winds_mobi": (winds_mobi.app(world), winds_mobi),
+        "balisemeteo": (balisemeteo.app(world), balisemeteo),
+        "romma": (romma.app(world), romma),
     }
-    return {name: Unreliable(name, app, world, error_page) for name, (app, error_page) in apps.items()}
+    return {
+        name: Unreliable(name, app, world, upstream.error_page, upstream.spoil)
+        for name, (app, upstream) in apps.items()
+    }
+
+
+class _FarAway:
+    """An app whose every answer begins some seconds after it was asked."""
+
+    def __init__(self, app: ASGIApp, latency: float) -> None:
+        self._app = app
+        self._latency = latency
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(self._latency)
+        await self._app(scope, receive, send)
 
 
 class _Protocol(HttpToolsProtocol):
@@ -85,35 +110,75 @@ class _Server(uvicorn.Server):
                 connection.transport.abort()
 
 
-@asynccontextmanager
-async def serving(world: World, *, full_grid: bool = False) -> AsyncIterator[dict[str, str]]:
-    """Serve everything for as long as the context lasts; give the addresses by setting."""
-    apps: dict[str, ASGIApp] = {
-        **{f"{name.upper()}_URL": app for name, app in upstream_apps(world, full_grid=full_grid).items()},
-        "control": control.app(world),
-    }
-    servers, addresses, running = [], {}, []
-    for name, app in apps.items():
-        listener = _listen()
-        addresses[name] = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        servers.append(_server(app))
-        running.append(asyncio.create_task(servers[-1].serve([listener])))
-    try:
-        yield addresses
-    finally:
-        for server in servers:
+class _Port:
+    """An app on a free port of loopback, which can be closed and opened again.
+
+    Whoever connects while it is closed is refused; the port stays ours.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._holder = _bind(0)
+        self.number: int = self._holder.getsockname()[1]
+        self._serving: tuple[_Server, asyncio.Task[None]] | None = None
+
+    def open(self) -> None:
+        """Listen: whoever connects from here on is served."""
+        if self._serving is None:
+            listener = _bind(self.number)
+            listener.listen()
+            server = _server(self._app)
+            self._serving = server, asyncio.create_task(server.serve([listener]))
+
+    async def close(self) -> None:
+        """Refuse connections, and break those there are."""
+        if self._serving is not None:
+            (server, task), self._serving = self._serving, None
             server.stop()
-        await asyncio.gather(*running)
+            await task
+
+    async def end(self) -> None:
+        """Close for good."""
+        await self.close()
+        self._holder.close()
 
 
-def _listen() -> socket.socket:
-    """Listen on a free port of loopback: whoever connects from here on is served."""
+@asynccontextmanager
+async def serving(
+    world: World, *, full_grid: bool = False, files: Path | None = None, latency: float = 0.0
+) -> AsyncIterator[dict[str, str]]:
+    """Serve everything for as long as the context lasts; give the addresses by setting.
+
+    `files` keeps composed AROME files; `latency` seconds pass before each answer begins.
+    """
+    apps = upstream_apps(world, full_grid=full_grid, files=files)
+    ports = {name: _Port(_FarAway(app, latency) if latency else app) for name, app in apps.items()}
+
+    async def heed_faults() -> None:
+        for name, port in ports.items():
+            if world.refuses(name):
+                await port.close()
+            else:
+                port.open()
+
+    control_port = _Port(control.app(world, heed_faults))
+    settings = {f"{name.upper()}_URL": port for name, port in ports.items()} | {"control": control_port}
+    for port in settings.values():
+        port.open()
+    try:
+        yield {name: f"http://127.0.0.1:{port.number}" for name, port in settings.items()}
+    finally:
+        await asyncio.gather(*(port.end() for port in settings.values()))
+
+
+def _bind(port: int) -> socket.socket:
+    """Take a port of loopback; 0 is any that is free."""
     # asyncio sends small writes at once only on sockets that name their protocol; without it every
     # answer waits 40 ms for an acknowledgement of its header.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    return listener
+    taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    taken.bind(("127.0.0.1", port))
+    return taken
 
 
 def _server(app: ASGIApp) -> _Server:
@@ -156,9 +221,9 @@ async def _until(told: asyncio.Event, parent: int) -> None:
             await asyncio.wait_for(told.wait(), _LOOK_AFTER_PARENT_SECONDS)
 
 
-async def _run(world: World, parent: int, *, full_grid: bool) -> None:
+async def _run(world: World, parent: int, *, full_grid: bool, files: Path | None, latency: float) -> None:
     told = _listen_for_the_end()
-    async with serving(world, full_grid=full_grid) as addresses:
+    async with serving(world, full_grid=full_grid, files=files, latency=latency) as addresses:
         print(msgspec.json.encode(addresses).decode(), flush=True)
         await _until(told, parent)
 
@@ -173,10 +238,12 @@ def main() -> None:
     )
     parser.add_argument("--sites", type=Path, help="a sites file other than the demo's own")
     parser.add_argument("--full-grid", action="store_true", help="AROME on its whole grid: 37 MB a file")
+    parser.add_argument("--files", type=Path, help="a folder that keeps composed AROME files for later")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer begins (0)")
     asked = parser.parse_args()
     sites = load_sites(asked.sites) if asked.sites else ()
     world = World(asked.seed, sites=sites, now=asked.now)
-    asyncio.run(_run(world, parent, full_grid=asked.full_grid))
+    asyncio.run(_run(world, parent, full_grid=asked.full_grid, files=asked.files, latency=asked.latency))
 
 
 if __name__ == "__main__":

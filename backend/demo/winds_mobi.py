@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from backend.demo.beacons import Beacon, Reading, ffvl_beacons, latest, readings
-from backend.demo.faults import ErrorPage
+from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.ffvl import SECTORS
 from backend.demo.weather import DAY
 from backend.demo.world import View, World
@@ -17,6 +17,14 @@ LATENCY = 360  # seconds: it asks the FFVL every five minutes
 _FORGOTTEN = 10 * DAY  # a last value older than this is dropped
 _HIDDEN = 30 * DAY  # and a station silent for longer is not shown
 _HISTORY = 7 * DAY
+
+spoil = spoiled_by(
+    {
+        Fault.MISSING_FIELDS: (rb'"w-avg":[^,}]*,', b""),
+        Fault.NO_TEMPERATURE: (rb',"temp":[^,}]*', b""),
+        Fault.NAN: (rb'("w-avg":)[^,}]*', rb"\1NaN"),  # as Python writes it, and no JSON at all
+    }
+)
 
 
 def measure(reading: Reading) -> dict[str, int | float]:
@@ -104,5 +112,5 @@ def app(world: World) -> Router:
 
 
 def error_page() -> ErrorPage:
-    """Return a page where JSON should be."""
-    return b"<!DOCTYPE html><html><body>Maintenance</body></html>", "text/html"
+    """Return its words for a refusal, in a 200."""
+    return b'{"detail":"Internal error"}', "application/json"

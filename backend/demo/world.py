@@ -5,11 +5,14 @@ What is served depends on the seed, the time and the request, and on nothing els
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
-from backend.core.clock import require_utc, utc_now
+from backend.core.clock import PARIS, require_utc, utc_now
 from backend.core.records import Site
 from backend.core.sites import load_sites
 from backend.demo.faults import Counter, Fault
@@ -38,15 +41,28 @@ ACCEPTED_KEYS = {
 """The keys the stand-ins accept, by setting. They open nothing anywhere else."""
 
 _STALE_SECONDS = 2 * DAY
+_AHEAD_SECONDS = DAY
+_LATE_CHANGE = timedelta(hours=1)
+
+_asked: ContextVar[str] = ContextVar("asked", default="")
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What an upstream knows when it is asked: the time (seconds since 1970, UTC) and the weather."""
+    """What an upstream knows when it is asked: the time (seconds since 1970, UTC) and the weather.
+
+    `fault` is what it suffers from; now and the weather are already as the fault has them.
+    """
 
     now: float
     weather: Weather
     sites: tuple[Site, ...]
+    fault: Fault | None = None
+
+    @property
+    def ahead(self) -> float:
+        """Return by how many seconds what it says comes from the future."""
+        return _AHEAD_SECONDS if self.fault is Fault.FUTURE else 0.0
 
     def nearest(self, latitude: float, longitude: float) -> Site:
         """Return the site at this place, or an unnamed one where there is none within about 500 m."""
@@ -55,6 +71,31 @@ class View:
                 return site
         place = f"{latitude:.2f},{longitude:.2f}"
         return Site(place, place, latitude, longitude, elevation=800.0)
+
+    def paris(self, seconds: float) -> datetime:
+        """Return a time as the clocks of beacons show it: those of Paris, if they were changed in time."""
+        moment = utc(seconds)
+        if self.fault is not Fault.MISSING_HOUR:
+            return moment.astimezone(PARIS)
+        offset = (moment - _LATE_CHANGE).astimezone(PARIS).utcoffset()
+        return moment.astimezone(timezone(offset or timedelta()))
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A fault, and the text that an address (path and query) must contain to be struck by it."""
+
+    fault: Fault
+    only: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Strike:
+        """Read "hang", or "hang@balise.php"; raise ValueError for an unknown fault."""
+        fault, _, only = text.partition("@")
+        return cls(Fault(fault), only)
+
+    def __str__(self) -> str:
+        return f"{self.fault}@{self.only}" if self.only else self.fault
 
 
 class World:
@@ -66,7 +107,7 @@ class World:
         self.counters = {name: Counter() for name in UPSTREAMS}
         self._weather = Weather(seed)
         self._absurd = AbsurdWeather(seed)
-        self._faults: dict[str, Fault] = {}
+        self._strikes: dict[str, Strike] = {}
         self._now: float | None = None
         self.set_clock(now)
 
@@ -78,33 +119,52 @@ class World:
         """Return the simulated time as seconds since 1970, in UTC."""
         return utc_now().timestamp() if self._now is None else self._now
 
-    def set_faults(self, faults: dict[str, str | None]) -> None:
-        """Switch a fault on, or off with None; raise ValueError for an unknown upstream or fault."""
-        wanted = {name: Fault(fault) if fault is not None else None for name, fault in faults.items()}
+    def set_faults(self, faults: Mapping[str, str | None]) -> None:
+        """Switch a fault on, or off with None; raise ValueError for an unknown upstream or fault.
+
+        "hang@balise.php" strikes only the requests whose path and query contain what follows the @.
+        """
+        wanted = {name: None if text is None else Strike.parse(text) for name, text in faults.items()}
         unknown = wanted.keys() - set(UPSTREAMS)
         if unknown:
             raise ValueError(f"{min(unknown)!r} is no upstream: choose from {', '.join(UPSTREAMS)}")
-        for name, fault in wanted.items():
-            if fault is None:
-                self._faults.pop(name, None)
+        for name, strike in wanted.items():
+            if strike is None:
+                self._strikes.pop(name, None)
             else:
-                self._faults[name] = fault
+                self._strikes[name] = strike
 
-    def faults(self) -> dict[str, Fault]:
+    def faults(self) -> dict[str, str]:
         """Return what is switched on."""
-        return dict(self._faults)
+        return {name: str(strike) for name, strike in self._strikes.items()}
+
+    def refuses(self, upstream: str) -> bool:
+        """Say whether nobody listens at this upstream."""
+        return self._strikes.get(upstream) == Strike(Fault.REFUSE)
+
+    @contextmanager
+    def asked(self, address: str) -> Iterator[None]:
+        """Say which address (path and query) is being answered for as long as the context lasts."""
+        token = _asked.set(address)
+        try:
+            yield
+        finally:
+            _asked.reset(token)
 
     def fault(self, upstream: str) -> Fault | None:
-        """Return what this upstream suffers from."""
-        return self._faults.get(upstream)
+        """Return what this upstream suffers from while it answers the present request."""
+        strike = self._strikes.get(upstream)
+        return strike.fault if strike and strike.only in _asked.get() else None
 
     def view(self, upstream: str) -> View:
         """Return the world as this upstream sees it now: late when it is stale, mad when it is absurd."""
         fault = self.fault(upstream)
+        shift = {Fault.STALE: -_STALE_SECONDS, Fault.FUTURE: _AHEAD_SECONDS}
         return View(
-            now=self.now() - (_STALE_SECONDS if fault is Fault.STALE else 0.0),
+            now=self.now() + (shift.get(fault, 0.0) if fault else 0.0),
             weather=self._absurd if fault is Fault.ABSURD else self._weather,
             sites=self.sites,
+            fault=fault,
         )
 
     def site(self, site_id: str) -> Site | None:

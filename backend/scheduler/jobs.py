@@ -126,12 +126,11 @@ async def collect_all_forecasts(
     Raises ConfigError for settings or a sites file that cannot be used; sources' failures are outcomes.
     """
     async with AsyncExitStack() as stack:
-        settings = settings or Settings.load()
         if sources is None:
-            sources = forecast_sources(settings, _own_worker(stack))
+            sources = forecast_sources(_settings(settings), _own_worker(stack))
         if channel_for is None:
-            channel_for = await _own_client(stack, settings, clock)
-        wanted = wanted or _everything(FORECASTS, sites, settings, clock)
+            channel_for = await _own_client(stack, _settings(settings), clock)
+        wanted = wanted or _everything(FORECASTS, sites, _settings(settings), clock)
         records: list[Forecast] = []
 
         async def keep(batch: ForecastBatch) -> None:
@@ -154,12 +153,11 @@ async def collect_all_observations(
 ) -> Collection[Observation]:
     """Collect what every network of beacons measured; the rest is as for `collect_all_forecasts`."""
     async with AsyncExitStack() as stack:
-        settings = settings or Settings.load()
         if sources is None:
-            sources = observation_sources(settings)
+            sources = observation_sources(_settings(settings))
         if channel_for is None:
-            channel_for = await _own_client(stack, settings, clock)
-        wanted = wanted or _everything(OBSERVATIONS, sites, settings, clock)
+            channel_for = await _own_client(stack, _settings(settings), clock)
+        wanted = wanted or _everything(OBSERVATIONS, sites, _settings(settings), clock)
         records: list[Observation] = []
 
         async def keep(batch: ObservationBatch) -> None:
@@ -176,6 +174,8 @@ def source_status(tally: Tally, source: Source[B], now: datetime) -> tuple[Sourc
         return ("partial", reason) if tally.collected else ("failed", reason)
     if tally.rejected and not tally.collected:
         return "failed", f"every value was rejected: {', '.join(tally.rejected)}"
+    if tally.newest is None and tally.channel is not None and tally.channel.meter.requests:
+        return "stale", "it answers, but shows no data at all"
     if tally.newest is not None and now - tally.newest > source.max_age:
         age = (now - tally.newest).total_seconds() / 3600
         limit = source.max_age.total_seconds() / 3600
@@ -230,8 +230,9 @@ async def _collect_one(
     except Exception as error:
         # One of the project's two: whatever a source does, bugs included, the others go on.
         log.exception("source broke")
-        reason = f"{type(error).__name__}: {error}"
-        tally.failures.append(Failure(route="", url="", reason=reason, error=type(error).__name__))
+        cause = _first_cause(error)
+        kind = type(cause).__name__
+        tally.failures.append(Failure(route="", url="", reason=f"{kind}: {cause}", error=kind))
     status, reason = source_status(tally, source, wanted.now)
     outcome = tally.ended = tally.outcome(status, reason)
     log.info(
@@ -248,6 +249,13 @@ async def _collect_one(
     return outcome
 
 
+def _first_cause(error: Exception) -> Exception:
+    """Return the error itself, or the first of a group: what a group says of itself tells nothing."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 def _is_new(record: Observation, wanted: Wanted) -> bool:
     newest = wanted.newest.get(record.station)
     return newest is None or record.time > newest
@@ -255,6 +263,11 @@ def _is_new(record: Observation, wanted: Wanted) -> bool:
 
 def _given(tallies: dict[str, Tally] | None) -> dict[str, Tally]:
     return {} if tallies is None else tallies
+
+
+def _settings(given: Settings | None) -> Settings:
+    """Read the environment only where something is left for it to say."""
+    return given or Settings.load()
 
 
 def _own_worker(stack: AsyncExitStack) -> Worker:

@@ -214,8 +214,10 @@ class Runner:
         progress: _Progress,
         on_batch: OnBatch | None,
     ) -> None:
-        sites = await asyncio.to_thread(self.sites)
-        wanted = await asyncio.to_thread(self.wanted, job, sites, selection)
+        async for attempt in _until_the_store_answers(progress):
+            with attempt:
+                sites = await asyncio.to_thread(self.sites)
+                wanted = await asyncio.to_thread(self.wanted, job, sites, selection)
         if self._on_wanted is not None:
             await asyncio.to_thread(self._on_wanted, claim.run_id, wanted)
         collect: Callable[..., Awaitable[Any]] = (

@@ -13,22 +13,23 @@ from backend.core.errors import ConfigError
 _SQLITE_HEADER = b"SQLite format 3\0"
 
 
-def usable_url(url: str) -> URL:
-    """Read DATABASE_URL; raise ConfigError, without any password, where it can never work.
+def usable_url(url: str, setting: str = "DATABASE_URL", *, make: bool = True) -> URL:
+    """Read the address that a setting holds; raise ConfigError, without any password, if it can never work.
 
-    A SQLite file is made if there is none, for that is the only sure way to know that it can be.
+    A SQLite file is made if there is none, for that is the only sure way to know that it can be; or, with
+    `make=False`, refused.
     """
     try:
         parsed = make_url(url)
     except (sa.exc.ArgumentError, ValueError) as error:  # ValueError: a port that is no number
         masked = f"***@{url.rpartition('@')[2]}" if "@" in url else url
         raise ConfigError(
-            f"DATABASE_URL={masked!r}: is no database address such as sqlite:///scores.sqlite3"
+            f"{setting}={masked!r}: is no database address such as sqlite:///scores.sqlite3"
         ) from error
     if parsed.drivername not in {"sqlite", "postgresql+psycopg"}:
-        raise _refusal(parsed, "must start with sqlite:/// or postgresql+psycopg://")
+        raise _refusal(setting, parsed, "must start with sqlite:/// or postgresql+psycopg://")
     if parsed.drivername == "sqlite":
-        _require_sqlite_file(parsed)
+        _require_sqlite_file(setting, parsed, make)
     return parsed
 
 
@@ -47,22 +48,24 @@ def sqlite_url(path: Path) -> URL:
     return URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
 
 
-def _require_sqlite_file(url: URL) -> None:
+def _require_sqlite_file(setting: str, url: URL, make: bool) -> None:
     path = sqlite_file(url)
     if path is None or url.database == ":memory:":
-        raise _refusal(url, "must name a file, for several processes share the store")
+        raise _refusal(setting, url, "must name a file, for several processes share the store")
     if url.query or str(url.database).startswith("file:"):
-        raise _refusal(url, "must be sqlite:/// and the path of a file, without options")
+        raise _refusal(setting, url, "must be sqlite:/// and the path of a file, without options")
+    if not make and not path.exists():
+        raise _refusal(setting, url, "there is no such file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file:
             file.seek(0)
             header = file.read(len(_SQLITE_HEADER))
     except OSError as error:
-        raise _refusal(url, f"cannot be written: {error.strerror}") from error
+        raise _refusal(setting, url, f"cannot be written: {error.strerror}") from error
     if header not in {b"", _SQLITE_HEADER}:
-        raise _refusal(url, "is a file, but not a SQLite database")
+        raise _refusal(setting, url, "is a file, but not a SQLite database")
 
 
-def _refusal(url: URL, rule: str) -> ConfigError:
-    return ConfigError(f"DATABASE_URL={shown(url)!r}: {rule}")
+def _refusal(setting: str, url: URL, rule: str) -> ConfigError:
+    return ConfigError(f"{setting}={shown(url)!r}: {rule}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL
 
 from backend.core.errors import ConfigError, StoreUnavailable
 from backend.storage.address import shown, sqlite_file, sqlite_url, usable_url
@@ -27,25 +29,37 @@ _WRITER_LOCK = 7_276_391  # any number, as long as every process asks PostgreSQL
 class Database:
     """An engine for SQLite or PostgreSQL. Making one connects to nothing: the service starts without it."""
 
-    def __init__(self, url: str, *, durable: bool = True, busy_timeout: float = 5.0) -> None:
-        """Prepare for `url`; raise ConfigError where the address can never work.
+    def __init__(
+        self,
+        url: str,
+        *,
+        setting: str = "DATABASE_URL",
+        make: bool = True,
+        durable: bool = True,
+        busy_timeout: float = 5.0,
+    ) -> None:
+        """Prepare for `url`; raise ConfigError, naming the `setting`, where the address can never work.
 
-        `durable=False` trades safety at power loss for speed (demo, tests). `busy_timeout` is how many
-        seconds to wait for another writer, a free connection or a server before StoreUnavailable.
+        `make=False` refuses a file that is not there. `durable=False` trades safety at power loss for
+        speed (demo, tests). `busy_timeout` is how many seconds to wait for another writer, a free
+        connection or a server before StoreUnavailable.
         """
-        parsed = usable_url(url)
+        parsed = usable_url(url, setting, make=make)
         self.name = shown(parsed)
+        self._setting = setting
         self.path = sqlite_file(parsed)
         reader: dict[str, Any] = {"reader": True}
         if self.path is not None:
             self.engine = sa.create_engine(sqlite_url(self.path), pool_timeout=busy_timeout)
             _prepare_sqlite(self.engine, self.path, durable=durable, busy_timeout=busy_timeout)
         else:
-            waits = {
-                "connect_timeout": max(2, round(busy_timeout)),  # seconds; the driver takes 2 at least
-                "options": f"-c lock_timeout={round(busy_timeout * 1000)}",
-            }
-            self.engine = sa.create_engine(parsed, connect_args=waits, pool_timeout=busy_timeout)
+            self.engine = sa.create_engine(
+                parsed,
+                connect_args=_postgres_arguments(parsed, durable=durable, busy_timeout=busy_timeout),
+                isolation_level="READ COMMITTED",  # whatever the server prefers: write() relies on it
+                pool_timeout=busy_timeout,
+                pool_pre_ping=True,  # after a restart of the server, its old connections are no error
+            )
             reader |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self._reader = self.engine.execution_options(**reader)
         weakref.finalize(self, self.engine.dispose)  # for whoever does not get to close()
@@ -58,7 +72,9 @@ class Database:
         fear that another writer came between.
         """
         with _translated(), self.engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
+            if is_postgres(connection):
+                # READ COMMITTED shows what the writer before us left. A stricter level would go on showing
+                # the state from before the wait.
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER_LOCK)))
             yield connection
 
@@ -82,13 +98,40 @@ class Database:
             except CommandError as error:
                 newest = ScriptDirectory.from_config(config).get_current_head()
                 raise ConfigError(
-                    f"DATABASE_URL={self.name!r}: was made by a newer meteo-score, this one knows tables up"
-                    f" to {newest}: update the program ({error})"
+                    f"{self._setting}={self.name!r}: was made by a newer meteo-score, this one knows tables"
+                    f" up to {newest}: update the program ({error})"
                 ) from error
+
+    def identity(self) -> object:
+        """Return what tells this database from every other, by whatever address it is reached.
+
+        Raises StoreUnavailable.
+        """
+        if self.path is not None:
+            return _identity(self.path)
+        server = "SELECT pg_postmaster_start_time(), oid FROM pg_database WHERE datname = current_database()"
+        with self.read() as connection:
+            return tuple(connection.exec_driver_sql(server).one())
 
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def is_postgres(connection: sa.Connection) -> bool:
+    """Say which of the two databases this is."""
+    return connection.dialect.name == "postgresql"
+
+
+def clock_of(connection: sa.Connection) -> float:
+    """Return the database's own time, in seconds since 1970: one clock for all who share the database.
+
+    A SQLite file is shared on one machine, whose clock it is.
+    """
+    if not is_postgres(connection):
+        return time.time()
+    now = sa.extract("epoch", sa.func.clock_timestamp())
+    return float(connection.execute(sa.select(now)).scalar_one())
 
 
 def insert_into(connection: sa.Connection, table: sa.Table) -> Any:
@@ -126,7 +169,24 @@ def maybe_time(seconds: int | None) -> datetime | None:
     return None if seconds is None else from_epoch(seconds)
 
 
-# --- What SQLite must be told, and what either may answer --------------------------------------------
+# --- What each database must be told, and what either may answer -------------------------------------
+
+
+def _postgres_arguments(url: URL, *, durable: bool, busy_timeout: float) -> dict[str, Any]:
+    """Return what to tell driver and server at each connection, beside what the address says of it."""
+    options = [f"-c lock_timeout={max(1, round(busy_timeout * 1000))}"]  # milliseconds; 0 would be for ever
+    if not durable:
+        options.append("-c synchronous_commit=off")
+    waits = {
+        "connect_timeout": max(2, round(busy_timeout)),  # seconds; the driver takes 2 at least
+        # A machine that is gone says nothing, for hours: it is given up after about half a minute.
+        "keepalives_idle": 20,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+    }
+    ours: dict[str, Any] = {name: value for name, value in waits.items() if name not in url.query}
+    return ours | {"options": " ".join([*options, str(url.query.get("options", ""))])}
 
 
 def _prepare_sqlite(engine: sa.Engine, path: Path, *, durable: bool, busy_timeout: float) -> None:
@@ -168,6 +228,9 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 # DatabaseError itself, not its other subclasses: a damaged file. IntegrityError and the like are bugs.
 _STATES = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.DatabaseError)
+# What PostgreSQL counts among the programmer's errors, and the operator can mend: no right to something,
+# a table or a schema that is not there (any more).
+_SQLSTATES = {"42501", "42P01", "3F000"}
 
 
 @contextmanager
@@ -175,7 +238,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except sa.exc.DBAPIError as error:
-        if type(error) not in _STATES:
+        if type(error) not in _STATES and getattr(error.orig, "sqlstate", None) not in _SQLSTATES:
             raise
         reason = str(error.orig).strip().partition("\n")[0]
         raise StoreUnavailable(f"the store does not answer: {reason}") from error

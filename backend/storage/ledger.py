@@ -7,7 +7,6 @@ epoch, and every later write of the old owner names its epoch and is refused.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -19,6 +18,7 @@ from backend.core.records import RunStatus
 from backend.storage import schema as t
 from backend.storage.database import (
     Database,
+    clock_of,
     from_epoch,
     insert_into,
     inserted_id,
@@ -29,8 +29,10 @@ from backend.storage.database import (
 from backend.storage.owners import is_dead, this_process
 from backend.storage.runs import Claim, JobRun, Pause, SourceRun, job_runs, source_row
 
-MAX_ATTEMPTS = 3
+MAX_ATTEMPTS = 10
 """How often a slot is begun: a run that kills its process each time must not do so for ever."""
+
+_BEYOND_ANY_ID = 2**31  # an id has 31 bits; of larger numbers the databases make errors, each its own
 
 
 class LeaseLost(MeteoScoreError):  # noqa: N818 - it is what happened
@@ -131,7 +133,7 @@ class Ledger:
                 "trigger": trigger,
                 "status": "running",
                 "owner": self.owner,
-                "lease_until": time.time() + self.lease,
+                "lease_until": clock_of(connection) + self.lease,
                 "start_time": to_epoch(now),
             }
             if kept is None:
@@ -152,7 +154,7 @@ class Ledger:
             connection.execute(
                 sa.update(t.job_run)
                 .where(t.job_run.c.id == claim.run_id)
-                .values(lease_until=time.time() + self.lease)
+                .values(lease_until=clock_of(connection) + self.lease)
             )
 
     def finish(
@@ -235,8 +237,10 @@ class Ledger:
     def _reap(self, connection: sa.Connection, job: str, now: datetime) -> None:
         query = sa.select(t.job_run).where(t.job_run.c.job == job, t.job_run.c.status == "running")
         for row in connection.execute(query).all():
+            if row.owner == self.owner:
+                continue  # it is under way right here, even if the store kept its lease from being renewed
             dead = is_dead(row.owner)
-            if row.lease_until >= time.time() and not dead:
+            if row.lease_until >= clock_of(connection) and not dead:
                 continue
             why = "its process died" if dead else "its lease ran out"
             note = f"attempt {row.epoch} was interrupted: {why} ({row.owner})"
@@ -250,8 +254,9 @@ class Ledger:
 
     def run(self, run_id: int) -> JobRun:
         """Return one run with its sources; raise NotFound."""
+        number = sa.literal(min(run_id, _BEYOND_ANY_ID), sa.BigInteger)
         with self.database.read() as connection:
-            row = connection.execute(sa.select(t.job_run).where(t.job_run.c.id == run_id)).one_or_none()
+            row = connection.execute(sa.select(t.job_run).where(t.job_run.c.id == number)).one_or_none()
             if row is None:
                 raise NotFound(f"there is no run {run_id}")
             return job_runs(connection, [row])[0]

@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from backend.core.parameters import Parameter
-from backend.storage.database import insert_into
+from backend.storage.bulk import incoming
+from backend.storage.database import insert_into, is_postgres
 from backend.storage.merging import Values
+from backend.storage.schema import storable
 
 COLUMNS = tuple(parameter.value for parameter in Parameter)
 CHUNK = 400  # keys in one IN list: well below the limit on variables of either database
@@ -44,20 +46,27 @@ def write_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[s
     """Write rows of values, each over the one with its key where there is one."""
     insert = insert_into(connection, table)
     new = {name: insert.excluded[name] for name in ("batch_id", *COLUMNS)}
-    connection.execute(insert.on_conflict_do_update(index_elements=table.primary_key, set_=new), rows)
+    over: dict[str, Any] = {"index_elements": table.primary_key, "set_": new}
+    if is_postgres(connection):
+        with incoming(connection, table, rows) as came:
+            insert = insert.from_select(came.c.keys(), sa.select(came))
+            connection.execute(insert.on_conflict_do_update(**over))
+    else:
+        connection.execute(insert.on_conflict_do_update(**over), rows)
 
 
 def ids_of(connection: sa.Connection, column: sa.Column[Any], names: Sequence[str]) -> dict[str, int]:
     """Return the id of each name in a table of names, making rows for the new ones."""
-    found = _known_ids(connection, column, names)
-    new = [name for name in names if name not in found]
+    stored = {name: storable(name) for name in names}
+    found = _known_ids(connection, column, stored.values())
+    new = sorted(set(stored.values()) - found.keys())
     if new:
         connection.execute(sa.insert(column.table), [{column.name: name} for name in new])
         found |= _known_ids(connection, column, new)
-    return found
+    return {name: found[text] for name, text in stored.items()}
 
 
-def _known_ids(connection: sa.Connection, column: sa.Column[Any], names: Sequence[str]) -> dict[str, int]:
+def _known_ids(connection: sa.Connection, column: sa.Column[Any], names: Iterable[str]) -> dict[str, int]:
     query = sa.select(column, column.table.c.id)
     return {
         row[0]: row[1]

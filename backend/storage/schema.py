@@ -7,10 +7,13 @@ forecast hour is one row with a column per parameter; null means absent.
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -20,8 +23,35 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
+
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """Return text as it is stored: what not every database can hold, a NUL or half a character, is "�"."""
+    return _NO_TEXT.sub("�", text)
+
+
+class Words(TypeDecorator[str]):
+    """Text, made storable wherever it is written or asked for: much of it comes from outside."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Return what goes to the database."""
+        return None if value is None else storable(value)
+
+
+class LongWords(Words):
+    """Words that may be many."""
+
+    impl = Text
+    cache_ok = True
+
 
 metadata = MetaData(
     naming_convention={
@@ -49,16 +79,16 @@ site = Table(
     "site",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("slug", String, nullable=False),
+    Column("slug", Words, nullable=False),
     Column("series", SmallInteger, nullable=False),  # 1, and one more each time the take-off moves
     Column("valid_from", BigInteger),  # null: since ever
-    Column("name", String, nullable=False),
+    Column("name", Words, nullable=False),
     Column("latitude", Float, nullable=False),
     Column("longitude", Float, nullable=False),
     Column("elevation", Float, nullable=False),
-    Column("orientation", String, nullable=False),
-    Column("stations", String, nullable=False),
-    Column("without", String, nullable=False),
+    Column("orientation", Words, nullable=False),
+    Column("stations", Words, nullable=False),
+    Column("without", Words, nullable=False),
     Column("configured", Boolean, nullable=False),  # false: removed from the list, its data stay
     UniqueConstraint("slug", "series"),
 )
@@ -67,20 +97,20 @@ model = Table(
     "model",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("name", String, nullable=False, unique=True),
+    Column("name", Words, nullable=False, unique=True),
 )
 
 station = Table(
     "station",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("code", String, nullable=False, unique=True),  # "ffvl:87"
-    Column("name", String, nullable=False, server_default=""),
+    Column("code", Words, nullable=False, unique=True),  # "ffvl:87"
+    Column("name", Words, nullable=False, server_default=""),
     Column("latitude", Float),
     Column("longitude", Float),
     Column("elevation", Float),
-    Column("kind", String, nullable=False, server_default=""),
-    Column("remarks", Text, nullable=False, server_default=""),
+    Column("kind", Words, nullable=False, server_default=""),
+    Column("remarks", LongWords, nullable=False, server_default=""),
     Column("newest", BigInteger),  # the time of its newest reading kept
     Column("caught_up", BigInteger),  # up to here, every reading that its source still has is kept
 )
@@ -88,7 +118,7 @@ station = Table(
 station_list = Table(
     "station_list",
     metadata,
-    Column("network", String, primary_key=True),
+    Column("network", Words, primary_key=True),
     Column("listed_at", BigInteger, nullable=False),
 )
 
@@ -97,7 +127,7 @@ grid_point = Table(
     metadata,
     Column("model_id", ForeignKey(model.c.id), primary_key=True),
     Column("site_id", ForeignKey(site.c.id), primary_key=True),
-    Column("cell", String, nullable=False),
+    Column("cell", Words, nullable=False),
     Column("ground", Float),
     Column("height", Float),
 )
@@ -111,8 +141,8 @@ forecast_batch = Table(
     Column("job_run_id", Integer),
     Column("model_id", ForeignKey(model.c.id), nullable=False),
     Column("reference_time", BigInteger, nullable=False),
-    Column("source", String, nullable=False),
-    Column("route", String, nullable=False),
+    Column("source", Words, nullable=False),
+    Column("route", Words, nullable=False),
     Column("rank", SmallInteger, nullable=False),
     Column("available_at", BigInteger, nullable=False),
     Column("published", Boolean, nullable=False),  # false: available_at is when we first saw the run
@@ -138,7 +168,7 @@ collected_part = Table(
     metadata,
     Column("reference_time", BigInteger, primary_key=True, autoincrement=False),
     Column("model_id", SmallInteger, primary_key=True, autoincrement=False),
-    Column("part", String, primary_key=True),
+    Column("part", Words, primary_key=True),
     Column("site_id", Integer, primary_key=True, autoincrement=False),
     Column("rank", SmallInteger, nullable=False),
     sqlite_with_rowid=False,
@@ -151,8 +181,8 @@ observation_batch = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("job_run_id", Integer),
-    Column("source", String, nullable=False),
-    Column("route", String, nullable=False),
+    Column("source", Words, nullable=False),
+    Column("route", Words, nullable=False),
     Column("rank", SmallInteger, nullable=False),
     Column("averaging_minutes", SmallInteger),
     Column("direction_resolution", Float),
@@ -173,15 +203,15 @@ rejected = Table(
     "rejected",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("fingerprint", String, nullable=False, unique=True),  # the same value is set aside once
+    Column("fingerprint", Words, nullable=False, unique=True),  # the same value is set aside once
     Column("job_run_id", Integer),
-    Column("source", String, nullable=False),
-    Column("route", String, nullable=False),
-    Column("subject", String, nullable=False),
-    Column("parameter", String),
+    Column("source", Words, nullable=False),
+    Column("route", Words, nullable=False),
+    Column("subject", Words, nullable=False),
+    Column("parameter", Words),
     Column("time", BigInteger),
-    Column("raw", Text, nullable=False),
-    Column("reason", String, nullable=False),
+    Column("raw", LongWords, nullable=False),
+    Column("reason", Words, nullable=False),
     Column("collected_at", BigInteger, nullable=False),
 )
 Index("ix_rejected_collected_at", rejected.c.collected_at)
@@ -191,8 +221,8 @@ Index("ix_rejected_collected_at", rejected.c.collected_at)
 job = Table(
     "job",
     metadata,
-    Column("name", String, primary_key=True),
-    Column("schedule", String, nullable=False),
+    Column("name", Words, primary_key=True),
+    Column("schedule", Words, nullable=False),
     Column("valid_since", BigInteger, nullable=False),  # no slot before it is ever made up for
 )
 
@@ -200,11 +230,11 @@ job_pause = Table(
     "job_pause",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("job", String, nullable=False),
+    Column("job", Words, nullable=False),
     Column("paused_at", BigInteger, nullable=False),
-    Column("paused_by", String, nullable=False),
+    Column("paused_by", Words, nullable=False),
     Column("resumed_at", BigInteger),
-    Column("resumed_by", String),
+    Column("resumed_by", Words),
 )
 Index(
     "uq_job_pause_open",
@@ -218,11 +248,11 @@ job_run = Table(
     "job_run",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("job", String, nullable=False),
+    Column("job", Words, nullable=False),
     Column("slot", BigInteger),  # the exact scheduled time; null for a run asked for by hand
-    Column("trigger", String, nullable=False),
-    Column("status", String, nullable=False),
-    Column("owner", String, nullable=False),
+    Column("trigger", Words, nullable=False),
+    Column("status", Words, nullable=False),
+    Column("owner", Words, nullable=False),
     Column("epoch", Integer, nullable=False),  # 1, raised at every takeover; final writes name it
     Column("lease_until", Float, nullable=False),  # real time, whatever the clock of the collection says
     Column("start_time", BigInteger),
@@ -231,7 +261,7 @@ job_run = Table(
     Column("collected", Integer, nullable=False, server_default="0"),
     Column("stored", Integer, nullable=False, server_default="0"),
     Column("rejected", Integer, nullable=False, server_default="0"),
-    Column("note", Text, nullable=False, server_default=""),
+    Column("note", LongWords, nullable=False, server_default=""),
     UniqueConstraint("job", "slot"),
     sqlite_autoincrement=True,
 )
@@ -251,14 +281,14 @@ source_run = Table(
     "source_run",
     metadata,
     Column("run_id", ForeignKey(job_run.c.id), primary_key=True),
-    Column("source", String, primary_key=True),
-    Column("status", String, nullable=False),
-    Column("reason", Text, nullable=False, server_default=""),
+    Column("source", Words, primary_key=True),
+    Column("status", Words, nullable=False),
+    Column("reason", LongWords, nullable=False, server_default=""),
     Column("collected", Integer, nullable=False),
     Column("stored", Integer, nullable=False),
     Column("rejected", Integer, nullable=False),
-    Column("rejected_reasons", Text, nullable=False),  # JSON: word -> count
-    Column("failures", Text, nullable=False),  # JSON: the first of them, whole
+    Column("rejected_reasons", LongWords, nullable=False),  # JSON: word -> count
+    Column("failures", LongWords, nullable=False),  # JSON: the first of them, whole
     Column("failed", Integer, nullable=False),
     Column("requests", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False),
@@ -269,6 +299,6 @@ source_run = Table(
 source_newest = Table(
     "source_newest",
     metadata,
-    Column("source", String, primary_key=True),
+    Column("source", Words, primary_key=True),
     Column("newest", BigInteger, nullable=False),  # the newest data that it has ever shown
 )

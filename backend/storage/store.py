@@ -18,6 +18,7 @@ from backend.storage.ledger import hold
 from backend.storage.observations import keep_observations
 from backend.storage.places import present_ids, save_site, site_record, station_record
 from backend.storage.runs import Claim
+from backend.storage.schema import storable
 
 
 class Store:
@@ -168,5 +169,7 @@ def _set_aside(connection: sa.Connection, batch: Batch, claim: Claim | None) -> 
 
 
 def _fingerprint(value: Rejected) -> str:
-    parts = (value.subject, value.parameter, value.time, value.raw, value.reason)
-    return blake2b("\x1f".join(map(str, parts)).encode(), digest_size=16).hexdigest()
+    """Tell one rejected value from another; that a station lacks a sensor is the same at each reading."""
+    time = None if value.reason == "missing" else value.time
+    parts = (value.subject, value.parameter, time, value.raw, value.reason)
+    return blake2b(storable("\x1f".join(map(str, parts))).encode(), digest_size=16).hexdigest()

@@ -5,10 +5,16 @@ their own, and the other order swaps it in or crashes at exit (see test_imports.
 """
 
 import sqlite3  # noqa: F401
+from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg  # noqa: F401
 import pytest
 import structlog
+
+from backend.storage.database import Database
+from backend.tests.postgres import PostgresServer, running_postgres
+from backend.tests.stores import sqlite_url
 
 # Tracebacks as plain text: structlog's own default draws every local variable, and takes its time.
 structlog.configure(processors=[structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer()])
@@ -20,3 +26,46 @@ def _no_settings_from_outside(
 ) -> None:
     """Each test starts in an empty folder, so that no .env and no sites.toml of the developer is read."""
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """PostgreSQL, started for the first test that asks for it."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: PostgresServer) -> str:
+    """A database on PostgreSQL that has the tables, to be copied and never to be connected to."""
+    name = postgres.create()
+    database = Database(postgres.url(name))
+    database.migrate()
+    database.close()
+    return name
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer, migrated_template: str) -> Iterator[str]:
+    """The address of a database on PostgreSQL that has the tables and is this test's own."""
+    with postgres.database(migrated_template) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database of this test's own: the test runs on both kinds."""
+    return sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+def bare_postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """As `postgres_url`, but with no tables yet."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bare_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """As `database_url`, but with no tables yet."""
+    return sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("bare_postgres_url")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from multiprocessing.process import BaseProcess
@@ -28,19 +29,19 @@ PLANFAIT = Site(
 PASSY = Site("passy", "Passy Plaine-Joux", 45.95, 6.74, 1340.0, ("S",), ("romma:77",), ("ffvl",))
 
 
-def database_url(folder: Path) -> str:
+def sqlite_url(folder: Path) -> str:
     return f"sqlite:///{folder / 'scores.sqlite3'}"
 
 
-def open_database(folder: Path, **options: Any) -> Database:
-    database = Database(database_url(folder), durable=False, **options)
+def open_database(url: str, **options: Any) -> Database:
+    database = Database(url, durable=False, **options)
     database.migrate()
     return database
 
 
-def open_store(folder: Path, *sites: Site, **options: Any) -> Store:
-    """Return a store of its own, with the sites given (or Planfait and Passy) on its list."""
-    store = Store(open_database(folder, **options))
+def open_store(url: str, *sites: Site, **options: Any) -> Store:
+    """Return the store of a database, with the sites given (or Planfait and Passy) on its list."""
+    store = Store(open_database(url, **options))
     store.save_sites(sites or (PLANFAIT, PASSY))
     return store
 
@@ -101,6 +102,14 @@ def rows(database: Database, table: sa.Table, *columns: str) -> list[tuple[Any, 
         return [tuple(row) for row in connection.execute(query)]
 
 
+def written(database: Database) -> int:
+    """Return how many bytes have gone into a database's log, also for batches not committed yet."""
+    if database.path is not None:
+        return database.path.with_name(f"{database.path.name}-wal").stat().st_size
+    with database.read() as connection:
+        return int(connection.exec_driver_sql("SELECT pg_current_wal_insert_lsn() - '0/0'").scalar_one())
+
+
 def start_process(work: Callable[..., None], *arguments: object) -> BaseProcess:
     """Start `work` in a process of its own, made from scratch as a second service would be."""
     process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
@@ -109,11 +118,11 @@ def start_process(work: Callable[..., None], *arguments: object) -> BaseProcess:
 
 
 def query_plans(database: Database, ask: Callable[[], object]) -> list[str]:
-    """Return SQLite's plan for each query that `ask` makes of the database."""
+    """Return the database's plan for each query of our tables that `ask` makes."""
     asked: list[tuple[str, Any]] = []
 
     def remember(_c: object, _k: object, statement: str, parameters: Any, *_rest: object) -> None:
-        if statement.startswith("SELECT"):
+        if statement.startswith("SELECT") and "FROM" in statement:
             asked.append((statement, parameters))
 
     sa.event.listen(database.engine, "before_cursor_execute", remember)
@@ -122,9 +131,28 @@ def query_plans(database: Database, ask: Callable[[], object]) -> list[str]:
     finally:
         sa.event.remove(database.engine, "before_cursor_execute", remember)
     assert asked, "nothing was asked of the database"
+    sqlite = database.path is not None
+    if not sqlite:  # which plans by what it knows of the tables' contents
+        with database.write() as connection:
+            connection.exec_driver_sql("ANALYZE")
+    explain, column = ("EXPLAIN QUERY PLAN", 3) if sqlite else ("EXPLAIN (COSTS OFF)", 0)
     with database.read() as connection:
         plans = [
-            connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            connection.exec_driver_sql(f"{explain} {statement}", parameters)
             for statement, parameters in asked
         ]
-        return ["; ".join(row[3] for row in plan) for plan in plans]
+        return ["; ".join(row[column].strip() for row in plan) for plan in plans]
+
+
+def looks_up(plan: str, table: sa.Table) -> bool:
+    """Say whether a plan finds rows of a table by the first column of its primary key, or by more."""
+    first = table.primary_key.columns[0].name
+    in_sqlite = f"SEARCH {table} USING PRIMARY KEY ({first}=?"
+    in_postgres = rf"using pk_{table} on {table}; Index Cond: \(+{first} = "
+    return in_sqlite in plan or re.search(in_postgres, plan) is not None
+
+
+def walks(plan: str, *tables: sa.Table) -> bool:
+    """Say whether a plan goes through the whole of one of these tables."""
+    names = "|".join(table.name for table in tables)
+    return re.search(rf"(SCAN|Seq Scan on) ({names})\b", plan) is not None

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -436,6 +437,18 @@ async def test_a_listing_that_fails_costs_its_run_only(
     assert [failure.reason for failure in bad.failures] == ["HTTP 503"]
 
 
+@pytest.mark.parametrize("day", [b"2026-07-14T", b"2026-07-16T"], ids=["before_the_run", "in_the_future"])
+async def test_files_with_a_stamp_that_cannot_be_true_fail_their_run(
+    worker: Worker, scripted: Callable[..., ScriptedFetch], day: bytes
+) -> None:
+    stamped = listing().replace(b"<LastModified>2026-07-15T", b"<LastModified>" + day)
+
+    (batch,) = await batches(source(worker), wanted(since=EARLIER), scripted({listing_url(): stamped}))
+
+    (failure,) = batch.failures
+    assert "not between the start of the run and now" in failure.reason
+
+
 # Places
 
 
@@ -523,6 +536,22 @@ async def test_a_calm_has_a_speed_and_no_direction(tmp_path: Path) -> None:
     calm = {parameter: value for parameter, value in values(reading, lead=1).items() if value == 0}
     assert calm == {Parameter.WIND_SPEED: 0.0}
     assert Parameter.WIND_DIRECTION not in values(reading, lead=1)
+
+
+async def test_a_wind_that_cannot_be_true_has_no_direction_and_its_sites_are_asked_for_again(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    def mad_at_planpraz(latitudes: Any, longitudes: Any, _step: int) -> Any:
+        return np.where(longitudes > 6.8, 2000.0, 3.0) + 0 * latitudes
+
+    fetch = scripted({file_url("00H06H"): grib(weather={"wind_east": mad_at_planpraz})})
+    (batch,) = await batches(source(worker), wanted(), fetch)
+
+    assert set(values(batch, PLANPRAZ)) == {Parameter.WIND_GUST, Parameter.TEMPERATURE}
+    assert {(value.subject, value.parameter) for value in batch.rejected} == {
+        ("arome_0025 planpraz", Parameter.WIND_SPEED)
+    }
+    assert (batch.parts, batch.sites) == (("00H06H",), ("saint-hilaire",))
 
 
 async def test_a_value_masked_alone_is_absent_and_the_rest_of_the_hour_is_kept(tmp_path: Path) -> None:
@@ -615,13 +644,18 @@ async def test_a_worker_killed_while_it_decodes_costs_that_file_only(worker: Wor
 async def test_a_file_that_hangs_the_decoder_costs_itself_only(tmp_path: Path) -> None:
     worker = Worker()
     await worker.run(os.getpid)
-    worker.seconds_per_call = 3.0
-    fetch = HangingFirstFile(three_files(), now=NOW, folder=tmp_path)
+    worker.seconds_per_call = 0.2
+
+    def be_patient(number: int) -> None:
+        if number == 2:  # the first is being decoded, and its time is running
+            worker.seconds_per_call = 60.0
+
+    fetch = HangingFirstFile(three_files(), now=NOW, folder=tmp_path, on_download=be_patient)
 
     (batch,) = await batches(source(worker, arome_max_lead=12), wanted(), fetch)
 
     assert [failure.reason for failure in batch.failures] == [
-        "the worker process was ended: a call took more than 3 s"
+        "the worker process was ended: a call took more than 0.2 s"
     ]
     assert batch.parts == ("07H12H",)
     worker.close()
@@ -646,14 +680,14 @@ async def test_a_listing_is_read_as_it_stands() -> None:
         ((PAYLOADS / "arome/listing-error.xml").read_bytes(), "<Error> instead of a listing: NoSuchBucket"),
         (b"<html><body>moved</body></html>", "<html> without <Code>"),
         (b"<ListBucketResult/>", "<ListBucketResult> without <IsTruncated>"),
-        (listing()[:300], "not a listing as S3 writes it"),
+        (listing()[:300], "not well-formed XML at line 1"),
         (listing().replace(b"<Size>5000000</Size>", b""), "<Contents> without <Size>"),
         (listing().replace(b"5000000", b"big"), "invalid literal"),
         (listing().replace(b".000Z", b""), "not an aware time in UTC"),
         (listing().replace(b"false", b"perhaps"), "perhaps"),
         (listing().replace(b"false", b"true"), "without <NextContinuationToken>"),
-        (b'<!DOCTYPE x [<!ENTITY e "e">]>' + listing()[38:], "XML with a document type"),
-        (b"", "not a listing as S3 writes it"),
+        (b'<!DOCTYPE x [<!ENTITY e "e">]>' + listing()[38:], "document type declaration"),
+        (b"", "not well-formed XML"),
     ],
 )
 async def test_what_is_no_listing_is_refused(body: bytes, reason: str) -> None:

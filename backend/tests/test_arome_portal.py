@@ -203,6 +203,8 @@ async def test_links_name_runs_and_files() -> None:
     [
         (b'{"code":"900901","message":"Invalid Credentials"}', "not a list of links"),
         (b"[]", "not a list of links"),
+        (b'{"more":' + b"[" * 5000, "not a list of links"),
+        (b'{"links":[{"href":"http://["}]}', "a link that is no address"),
         (b'{"links":[{"href":"https://example.org/SP1?time=06H"}]}', "a link that says no referencetime"),
         (b'{"links":[{"href":"https://example.org/?referencetime=noon"}]}', "a run at 'noon'"),
         (b'{"links":[{"href":"https://example.org/?referencetime=2026-07-15T06:00:00"}]}', "no time in UTC"),

@@ -44,6 +44,12 @@ def test_mean_and_gust_are_told_apart_by_the_section_they_stand_in() -> None:
     assert readings.newest == at(13, 4)
 
 
+def test_a_page_that_breaks_off_after_its_last_cell_is_refused() -> None:
+    body = read("page.html")
+    with pytest.raises(ParseError, match="never closed"):
+        parse_page(payload(body[: body.index(b"</body>")]), "ffvl:511", {})
+
+
 def test_masked_cells_are_rejected_and_the_next_number_of_the_page_is_not_taken_for_them() -> None:
     readings = parse_page(payload(read("page-masked.html")), "ffvl:511", {})
 

@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from backend.core.errors import ConfigError, StoreUnavailable
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.tests.stores import database_url, open_database, rows, start_process
+from backend.tests.stores import open_database, rows, sqlite_url, start_process
 
 
 def pragma(database: Database, name: str) -> object:
@@ -85,55 +85,70 @@ def test_a_server_that_is_down_is_no_reason_to_refuse_the_start() -> None:
 # --- The tables -------------------------------------------------------------------------------------
 
 
-def test_a_migrated_database_has_exactly_the_tables_that_the_program_knows(tmp_path: Path) -> None:
-    database = open_database(tmp_path)
+def test_a_migrated_database_has_exactly_the_tables_that_the_program_knows(bare_url: str) -> None:
+    database = open_database(bare_url)
     with database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, t.metadata) == []
 
 
-def test_the_migrated_tables_are_defined_as_the_schema_defines_them(tmp_path: Path) -> None:
+IN_SQLITE = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND sql != ''"
+IN_POSTGRES = """
+    SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid)
+    FROM pg_index WHERE indexrelid::regclass::text !~ '^(alembic|pg_)'
+    UNION SELECT conrelid::regclass::text || '.' || conname, pg_get_constraintdef(oid)
+    FROM pg_constraint
+    WHERE contype != 'n' AND conrelid::regclass::text !~ '^(alembic|pg_|information_schema)'
+    UNION SELECT table_name || '.' || column_name, concat_ws(' ', data_type, is_nullable, column_default)
+    FROM information_schema.columns WHERE table_schema = 'public' AND table_name !~ '^alembic'
+"""
+
+
+def test_the_migrated_tables_are_defined_as_the_schema_defines_them(bare_url: str) -> None:
     """Alembic compares neither key order nor conditions, and both decide what is fast and what is allowed."""
 
-    def definitions(database: Database) -> dict[str, list[str]]:
-        query = sa.text("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND sql != ''")
-        with database.read() as connection:
-            found = connection.execute(query).all()
+    def definitions(connection: sa.Connection) -> dict[str, list[str]]:
+        found = connection.exec_driver_sql(IN_SQLITE if "sqlite" in bare_url else IN_POSTGRES).all()
+        assert len(found) > 20
         return {name: sorted(line.strip("\t ,") for line in sql.splitlines()) for name, sql in found}
 
-    made = Database(f"sqlite:///{tmp_path / 'made.sqlite3'}")
-    with made.write() as connection:
+    database = Database(bare_url)
+    with database.write() as connection:
         t.metadata.create_all(connection)
-    assert definitions(open_database(tmp_path)) == definitions(made)
+        as_defined = definitions(connection)
+        t.metadata.drop_all(connection)
+    database.migrate()
+    with database.read() as connection:
+        assert definitions(connection) == as_defined
 
 
-def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
-    database = open_database(tmp_path)
+def test_migrating_again_changes_nothing(bare_url: str) -> None:
+    database = open_database(bare_url)
     with database.write() as connection:
         connection.execute(sa.insert(t.model).values(name="arome_0025"))
     database.migrate()
     assert rows(database, t.model, "name") == [("arome_0025",)]
 
 
-def _migrate(folder: Path) -> None:
-    open_database(folder).close()
+def _migrate(url: str) -> None:
+    open_database(url).close()
 
 
-def test_four_processes_may_migrate_at_once(tmp_path: Path) -> None:
-    processes = [start_process(_migrate, tmp_path) for _ in range(4)]
+def test_four_processes_may_migrate_at_once(bare_url: str) -> None:
+    processes = [start_process(_migrate, bare_url) for _ in range(4)]
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0, 0, 0]
-    assert rows(open_database(tmp_path), t.model, "name") == []
+    assert rows(open_database(bare_url), t.model, "name") == []
 
 
-def test_threads_may_open_a_new_store_at_once(tmp_path: Path) -> None:
+def test_threads_may_open_a_new_store_at_once(bare_url: str) -> None:
     gate, failed = threading.Barrier(8), []
 
     def open_it() -> None:
         gate.wait()
         try:
-            open_database(tmp_path).close()
+            open_database(bare_url).close()
         except StoreUnavailable as error:
             failed.append(error)
 
@@ -145,11 +160,11 @@ def test_threads_may_open_a_new_store_at_once(tmp_path: Path) -> None:
     assert failed == []
 
 
-def test_a_database_from_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
-    database = open_database(tmp_path)
+def test_a_database_from_a_newer_version_is_refused_and_left_alone(database_url: str) -> None:
+    database = open_database(database_url)
     with database.write() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(ConfigError, match=r"DATABASE_URL='sqlite://.*': was made by a newer meteo-score"):
+    with pytest.raises(ConfigError, match=r"DATABASE_URL='\w+.*': was made by a newer meteo-score"):
         database.migrate()
     with database.read() as connection:
         assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == "9999"
@@ -159,16 +174,16 @@ def test_a_database_from_a_newer_version_is_refused_and_left_alone(tmp_path: Pat
 
 
 def test_readers_and_a_writer_share_the_file_and_writers_wait_their_turn(tmp_path: Path) -> None:
-    database = Database(database_url(tmp_path))
+    database = Database(sqlite_url(tmp_path))
     assert pragma(database, "journal_mode") == "wal"
     assert pragma(database, "busy_timeout") == 5000
     assert pragma(database, "synchronous") == 2, "full: a batch that was stored survives a power loss"
     assert pragma(database, "foreign_keys") == 1
-    assert pragma(open_database(tmp_path, busy_timeout=0.25), "busy_timeout") == 250
+    assert pragma(open_database(sqlite_url(tmp_path), busy_timeout=0.25), "busy_timeout") == 250
 
 
-def test_a_reader_sees_one_state_while_another_writes(tmp_path: Path) -> None:
-    database = open_database(tmp_path)
+def test_a_reader_sees_one_state_while_another_writes(database_url: str) -> None:
+    database = open_database(database_url)
     names = sa.select(t.model.c.name)
     with database.read() as reader:
         assert reader.execute(names).all() == []
@@ -178,8 +193,8 @@ def test_a_reader_sees_one_state_while_another_writes(tmp_path: Path) -> None:
     assert rows(database, t.model, "name") == [("arome_0025",)]
 
 
-def test_a_bug_is_not_taken_for_a_database_that_does_not_answer(tmp_path: Path) -> None:
-    database = open_database(tmp_path)
+def test_a_bug_is_not_taken_for_a_database_that_does_not_answer(database_url: str) -> None:
+    database = open_database(database_url)
     twice = [{"name": "arome_0025"}, {"name": "arome_0025"}]
     with pytest.raises(sa.exc.IntegrityError), database.write() as connection:
         connection.execute(sa.insert(t.model), twice)
@@ -187,16 +202,16 @@ def test_a_bug_is_not_taken_for_a_database_that_does_not_answer(tmp_path: Path) 
 
 
 def test_a_damaged_file_is_unavailable_and_says_so(tmp_path: Path) -> None:
-    open_database(tmp_path).close()
+    open_database(sqlite_url(tmp_path)).close()
     path = tmp_path / "scores.sqlite3"
     path.write_bytes(path.read_bytes()[:4096] + b"\x55" * 40_000)
-    database = Database(database_url(tmp_path))
+    database = Database(sqlite_url(tmp_path))
     with pytest.raises(StoreUnavailable, match=r"the store does not answer: .*malformed"):
         rows(database, t.model, "name")
 
 
-def test_more_readers_than_connections_are_told_so_and_served_later(tmp_path: Path) -> None:
-    database = open_database(tmp_path, busy_timeout=0.05)
+def test_more_readers_than_connections_are_told_so_and_served_later(database_url: str) -> None:
+    database = open_database(database_url, busy_timeout=0.05)
     held = [database.engine.connect() for _ in range(15)]
     with pytest.raises(StoreUnavailable, match="all its connections are in use"):
         rows(database, t.model, "name")

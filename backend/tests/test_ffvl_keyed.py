@@ -164,6 +164,23 @@ def test_a_row_that_names_no_beacon_is_rejected() -> None:
     assert (rejected.subject, rejected.reason) == ("ffvl:?", "no_station")
 
 
+@pytest.mark.parametrize("number", ["", " ", "-1", "5e2", "٥٣١", "9" * 400, -1])
+def test_a_beacon_whose_number_is_none_is_rejected_and_a_list_of_such_is_refused(number: str | int) -> None:
+    nameless = {**feed_row("", "2026-05-09 15:00:00"), "idbalise": number}
+    readings = parse_readings(payload(feed(nameless, feed_row("531", "2026-05-09 15:00:00"))), {})
+    assert [rejected.reason for rejected in readings.rejected] == ["no_station"]
+    assert readings.stations == {"ffvl:531", "ffvl:?"}
+    with pytest.raises(ParseError, match="is not the number of a beacon"):
+        parse_list(payload(feed({"idBalise": "531"}, {"idBalise": number})))
+
+
+def test_endless_nesting_is_refused_and_a_letter_that_no_store_keeps_is_replaced() -> None:
+    with pytest.raises(ParseError, match="not the JSON array that is documented"):
+        parse_readings(payload(b'[{"more":' + b"[" * 5000), {})
+    [station] = parse_list(payload(feed({"idBalise": "531", "nom": "Loup\0"})))
+    assert station.name == "Loup\ufffd"
+
+
 @pytest.mark.parametrize(
     ("local", "fetched_at", "expected"),
     [
@@ -262,12 +279,24 @@ def test_an_answer_that_is_no_array_of_rows_is_refused(parse: object, body: byte
     [
         ([{"idbalise": "531", "date": "2026-05-09 15:00:00", "wind": "12"}], "vitesseVentMoy"),
         ([feed_row("531", "09.05.2026 15:00"), feed_row("532", "")], "invalid_time"),
-        ([{"id": "531", "date": "2026-05-09 15:00:00", "vitesseVentMoy": "3"}], "no_station"),
+        ([{**feed_row("531", "2026-05-09 15:00:00"), "idbalise": None}], "no_station"),
     ],
 )
 def test_a_feed_of_which_no_row_can_be_used_is_refused(rows: list[object], reason: str) -> None:
     with pytest.raises(ParseError, match=reason):
         parse_readings(payload(feed(*rows)), {})
+
+
+@pytest.mark.parametrize("field", ["vitesseVentMoy", "vitesseVentMax", "directVentMoy", "temperature"])
+def test_a_field_that_one_row_lacks_is_absent_and_one_that_all_lack_is_a_new_format(field: str) -> None:
+    whole = feed_row("531", "2026-05-09 15:00:00")
+    part = {name: value for name, value in feed_row("532", "2026-05-09 15:00:00").items() if name != field}
+    assert {record.station for record in parse_readings(payload(feed(whole, part)), {}).records} == {
+        "ffvl:531",
+        "ffvl:532",
+    }
+    with pytest.raises(ParseError, match=f"no row has the documented field {field}"):
+        parse_readings(payload(feed(part)), {})
 
 
 def test_a_feed_of_which_every_row_is_another_networks_is_refused() -> None:

@@ -5,6 +5,7 @@ Files are composed (grib_factory.py), so that every value can be found in the te
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from backend.collectors.arome_fields import FIELDS
 from backend.collectors.grib import BadGrib, Cell, Field, read_fields
+from backend.demo.grib import WIND_EAST, replace_values
 from backend.tests import grib_factory
 from backend.tests.grib_factory import Cut, Floats, Message
 
@@ -245,11 +247,41 @@ def test_a_damaged_message_is_refused(file: Path, section: int, reason: str) -> 
         read_fields(file, [HERE], FIELDS)
 
 
+def test_a_value_that_is_no_number_is_told_as_such_and_not_as_masked(file: Path) -> None:
+    whole = Message("wind_east", 3, masked=[(8, 20)]).encode()
+    file.write_bytes(replace_values(whole, WIND_EAST, math.nan))
+    ((here, hidden),) = (field.values for field in read_fields(file, [HERE, (46.0, 6.9)], FIELDS))
+    assert here is not None
+    assert math.isnan(here)
+    assert hidden is None
+
+
+def test_a_message_whose_reference_value_is_no_number_is_refused(file: Path) -> None:
+    # ecCodes takes it for 0: 3 m/s would be read as another wind, and nobody would know.
+    body = bytearray(Message("wind_east", 3, values=ramp).encode())
+    reference_value = sections(bytes(body))[5].start + 6  # octets 12 to 15 of section 5
+    body[reference_value : reference_value + 4] = b"\x7f\xc0\x00\x00"
+    file.write_bytes(body)
+    with pytest.raises(BadGrib, match="start from no number"):
+        read_fields(file, [HERE], FIELDS)
+
+
 def test_a_message_with_more_values_than_cells_is_refused(file: Path) -> None:
     whole = Message("temperature", 0, values=ramp).encode()
     columns = sections(whole)[3].start + 25  # octets 31 to 34 of section 3: Ni
     file.write_bytes(whole[:columns] + (32).to_bytes(4, "big") + whole[columns + 4 :])
-    with pytest.raises(BadGrib, match="561 values for 17 x 32 cells"):
+    with pytest.raises(BadGrib, match="561 points for 17 x 32 cells"):
+        read_fields(file, [HERE], FIELDS)
+
+
+def test_a_few_bytes_that_announce_a_thousand_million_cells_are_refused(file: Path) -> None:
+    body = bytearray(Message("temperature", 0, values=15.0).encode())
+    where, side = sections(bytes(body)), (31_623).to_bytes(4, "big")
+    cells = (31_623**2).to_bytes(4, "big")
+    body[where[3].start + 1 : where[3].start + 5] = body[where[5].start : where[5].start + 4] = cells
+    body[where[3].start + 25 : where[3].start + 33] = side * 2
+    file.write_bytes(body)
+    with pytest.raises(BadGrib, match="1000014129 cells, and 10000000 is the most we read"):
         read_fields(file, [HERE], FIELDS)
 
 

@@ -247,6 +247,11 @@ async def test_a_decompression_bomb_is_given_up_before_it_fills_the_memory() -> 
     assert len(server.heads) == 1
 
 
+async def test_a_body_of_many_comments_is_told_apart_at_once() -> None:
+    with pytest.raises(FetchError, match="expected JSON, got XML"):
+        await fetch(b"<!-- -->" * 400 + b"?", asks())
+
+
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
@@ -255,6 +260,7 @@ async def test_a_decompression_bomb_is_given_up_before_it_fills_the_memory() -> 
         ("Wed, 15 Jul 2026 11:58:30 -0000", datetime(2026, 7, 15, 11, 58, 30, tzinfo=UTC)),
         ("yesterday", None),
         ("", None),
+        ("Fri, 31 Dec 9999 23:59:59 -0100", None),
     ],
 )
 async def test_the_publishers_stamp_is_read_into_utc(header: str, expected: datetime | None) -> None:

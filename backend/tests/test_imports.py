@@ -7,6 +7,7 @@ does no harm, its test is skipped.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +18,9 @@ import pytest
 from backend.tests import grib_factory
 from backend.tests.grib_factory import Message
 
+# Coverage imports sqlite3 before anything else, and has remarks of its own for the standard error.
+UNMEASURED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+
 SQL = "sqlite3.connect(':memory:').execute('select sqlite_version()').fetchone()[0]"
 VERSION = f"import sqlite3; print({SQL})"
 OWN = sqlite3.sqlite_version
@@ -24,8 +28,13 @@ OWN = sqlite3.sqlite_version
 
 def run(*statements: str) -> subprocess.CompletedProcess[str]:
     """Run statements in a new interpreter; whatever happens at its exit shows in the return code."""
+    return python("-c", "\n".join(statements))
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run an interpreter to its end."""
     return subprocess.run(
-        [sys.executable, "-c", "\n".join(statements)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=60, check=False, env=UNMEASURED
     )
 
 
@@ -99,9 +108,7 @@ def test_decoding_in_the_worker_leaves_both_processes_their_own_sqlite(tmp_path:
     script.write_text(SERVICE)
     file.write_bytes(Message("wind_east", 3).encode())
 
-    done = subprocess.run(
-        [sys.executable, str(script), str(file)], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = python(str(script), str(file))
 
     assert done.stdout.splitlines() == [f"(3.0,) False {OWN}", OWN, "True"], done.stderr
     assert (done.stderr, done.returncode) == ("", 0)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +34,7 @@ from backend.tests.stores import (
     reading,
     rows,
     start_process,
+    walks,
 )
 
 JOB, OTHER_JOB = "collect_forecasts", "collect_observations"
@@ -44,8 +44,13 @@ ELSEWHERE = "another-host:1/a-boot/4711/815"
 LATER = NOW + timedelta(minutes=1)
 
 
-def open_ledger(folder: Path, **options: Any) -> Ledger:
-    return Ledger(open_database(folder), **options)
+def open_ledger(url: str, **options: Any) -> Ledger:
+    return Ledger(open_database(url), **options)
+
+
+def open_lost_ledger(url: str) -> Ledger:
+    """Return the ledger of a process elsewhere whose every lease has run out as soon as it is had."""
+    return open_ledger(url, owner=ELSEWHERE, lease=0)
 
 
 def claimed(ledger: Ledger, slot: datetime | None = SLOT, job: str = JOB, now: datetime = NOW) -> Claim:
@@ -73,16 +78,16 @@ def running(work: Callable[..., None], *arguments: object) -> Iterator[Any]:
         process.join()
 
 
-def _claim_and_wait(folder: Path, lease: float, tell: Any) -> None:
-    tell.send(claimed(open_ledger(folder, lease=lease)))
+def _claim_and_wait(url: str, lease: float, tell: Any) -> None:
+    tell.send(claimed(open_ledger(url, lease=lease)))
     threading.Event().wait()
 
 
 # --- One run of a job, one row of a slot ------------------------------------------------------------
 
 
-def test_a_run_is_in_the_ledger_from_its_claim_to_its_end(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path)
+def test_a_run_is_in_the_ledger_from_its_claim_to_its_end(database_url: str) -> None:
+    ledger = open_ledger(database_url)
     claim = claimed(ledger)
     begun = ledger.run(claim.run_id)
     assert begun == JobRun(
@@ -134,16 +139,16 @@ def test_a_run_is_in_the_ledger_from_its_claim_to_its_end(tmp_path: Path) -> Non
     assert ledger.latest(JOB) == ledger.run(claim.run_id)
 
 
-def test_a_slot_that_was_dealt_with_is_not_done_again(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path)
+def test_a_slot_that_was_dealt_with_is_not_done_again(database_url: str) -> None:
+    ledger = open_ledger(database_url)
     for hours, status in enumerate(("success", "partial", "nothing_new", "failed", "cancelled")):
         ended(ledger, SLOT + hours * HOUR, status=status)
         assert ledger.claim(JOB, "catch_up", NOW, SLOT + hours * HOUR) is None
     assert ended(ledger, SLOT, OTHER_JOB), "the same time is another slot of another job"
 
 
-def test_while_a_job_runs_no_second_run_of_it_begins_whoever_asks(tmp_path: Path) -> None:
-    ledger, other = open_ledger(tmp_path), open_ledger(tmp_path, owner=ELSEWHERE)
+def test_while_a_job_runs_no_second_run_of_it_begins_whoever_asks(database_url: str) -> None:
+    ledger, other = open_ledger(database_url), open_ledger(database_url, owner=ELSEWHERE)
     claim = claimed(ledger)
     for contender in (ledger, other):
         for slot in (None, SLOT, SLOT + HOUR):
@@ -153,16 +158,16 @@ def test_while_a_job_runs_no_second_run_of_it_begins_whoever_asks(tmp_path: Path
     assert claimed(other, job=OTHER_JOB)
 
 
-def test_runs_by_hand_have_no_slot_and_are_never_done_again(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path, lease=0)
-    first, second = claimed(ledger, None), claimed(ledger, None)
+def test_runs_by_hand_have_no_slot_and_are_never_done_again(database_url: str) -> None:
+    ledger = open_ledger(database_url)
+    first, second = claimed(open_lost_ledger(database_url), None), claimed(ledger, None)
     assert first.run_id != second.run_id
     assert ledger.run(first.run_id).status == "interrupted"
     assert ledger.open_slots(JOB, SLOT) == (set(), set())
 
 
-def test_of_two_threads_exactly_one_gets_a_slot(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path)
+def test_of_two_threads_exactly_one_gets_a_slot(database_url: str) -> None:
+    ledger = open_ledger(database_url)
     gate, outcomes = threading.Barrier(2), Counter[str]()
 
     def contend() -> None:
@@ -189,30 +194,30 @@ def _attempt(ledger: Ledger, slot: datetime) -> str:
     return "won"
 
 
-def _contend(folder: Path, gate: Any, outcomes: Any) -> None:
-    ledger = open_ledger(folder)
+def _contend(url: str, gate: Any, outcomes: Any) -> None:
+    ledger = open_ledger(url)
     for hours in range(20):
         gate.wait()
         outcomes.put((hours, _attempt(ledger, SLOT + hours * HOUR)))
 
 
-def test_of_two_processes_exactly_one_gets_a_slot(tmp_path: Path) -> None:
+def test_of_two_processes_exactly_one_gets_a_slot(database_url: str) -> None:
     spawn = multiprocessing.get_context("spawn")
     gate, outcomes = spawn.Barrier(2), spawn.Queue()
-    processes = [start_process(_contend, tmp_path, gate, outcomes) for _ in range(2)]
+    processes = [start_process(_contend, database_url, gate, outcomes) for _ in range(2)]
     found = [outcomes.get(timeout=60) for _ in range(40)]
     for process in processes:
         process.join()
     assert sorted(hours for hours, outcome in found if outcome == "won") == list(range(20))
-    assert len(open_ledger(tmp_path).runs(limit=100)) == 20
+    assert len(open_ledger(database_url).runs(limit=100)) == 20
 
 
 # --- Taking over ------------------------------------------------------------------------------------
 
 
-def test_the_slot_of_a_process_that_died_is_done_again_at_once(tmp_path: Path) -> None:
-    with running(_claim_and_wait, tmp_path, 3600.0) as claim:
-        ledger = open_ledger(tmp_path)
+def test_the_slot_of_a_process_that_died_is_done_again_at_once(database_url: str) -> None:
+    with running(_claim_and_wait, database_url, 3600.0) as claim:
+        ledger = open_ledger(database_url)
         with pytest.raises(JobBusy):
             ledger.claim(JOB, "schedule", NOW, SLOT)
     again = ledger.claim(JOB, "catch_up", LATER, SLOT)
@@ -225,16 +230,16 @@ def test_the_slot_of_a_process_that_died_is_done_again_at_once(tmp_path: Path) -
     assert run.note == f"attempt 1 was interrupted: its process died ({claim.owner})"
 
 
-def test_a_living_owner_is_left_alone_until_its_lease_ends(tmp_path: Path) -> None:
-    with running(_claim_and_wait, tmp_path, 0.0) as claim:
+def test_a_living_owner_is_left_alone_until_its_lease_ends(database_url: str) -> None:
+    with running(_claim_and_wait, database_url, 0.0) as claim:
         assert not is_dead(claim.owner)
-        again = open_ledger(tmp_path).claim(JOB, "catch_up", LATER, SLOT)
+        again = open_ledger(database_url).claim(JOB, "catch_up", LATER, SLOT)
     assert again is not None and (again.run_id, again.epoch) == (claim.run_id, 2)
-    assert "its lease ran out" in open_ledger(tmp_path).run(claim.run_id).note
+    assert "its lease ran out" in open_ledger(database_url).run(claim.run_id).note
 
 
-def test_the_owner_on_another_host_is_trusted_for_as_long_as_its_lease(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path)
+def test_the_owner_on_another_host_is_trusted_for_as_long_as_its_lease(database_url: str) -> None:
+    ledger = open_ledger(database_url)
     claimed(Ledger(ledger.database, owner=ELSEWHERE, lease=60))
     with pytest.raises(JobBusy):
         ledger.claim(JOB, "schedule", NOW, SLOT)
@@ -242,8 +247,20 @@ def test_the_owner_on_another_host_is_trusted_for_as_long_as_its_lease(tmp_path:
     assert claimed(ledger, job=OTHER_JOB).epoch == 2
 
 
-def test_a_renewed_lease_holds(tmp_path: Path) -> None:
-    database = open_database(tmp_path)
+def test_a_run_under_way_in_this_process_is_left_alone_also_when_its_lease_ran_out(database_url: str) -> None:
+    """The store may be locked for longer than a lease, and nobody knows better than we that it goes on."""
+    ledger = open_ledger(database_url, lease=0)
+    claim = claimed(ledger)
+    ledger.reap(JOB, LATER)
+    with pytest.raises(JobBusy):
+        ledger.claim(JOB, "schedule", LATER, SLOT)
+    ledger.renew(claim)
+    ledger.finish(claim, "success", LATER, duration=60.0)
+    assert (ledger.run(claim.run_id).status, ledger.run(claim.run_id).attempt) == ("success", 1)
+
+
+def test_a_renewed_lease_holds(database_url: str) -> None:
+    database = open_database(database_url)
     short, long = Ledger(database, owner=ELSEWHERE, lease=0), Ledger(database, owner=ELSEWHERE, lease=60)
     claim = claimed(short)
     long.renew(claim)
@@ -251,10 +268,10 @@ def test_a_renewed_lease_holds(tmp_path: Path) -> None:
         Ledger(database).claim(JOB, "schedule", NOW, SLOT)
 
 
-def test_a_slot_is_begun_at_most_so_often(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path, lease=0)
+def test_a_slot_is_begun_at_most_so_often(database_url: str) -> None:
+    ledger = open_ledger(database_url)
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        assert claimed(ledger).epoch == attempt
+        assert claimed(Ledger(ledger.database, owner=f"host-{attempt}", lease=0)).epoch == attempt
     ledger.reap(JOB, LATER)
     assert ledger.open_slots(JOB, SLOT) == ({SLOT}, set())
     assert ledger.claim(JOB, "catch_up", NOW, SLOT) is None
@@ -262,9 +279,9 @@ def test_a_slot_is_begun_at_most_so_often(tmp_path: Path) -> None:
     assert (run.status, run.end_time, run.note.count("interrupted")) == ("interrupted", LATER, MAX_ATTEMPTS)
 
 
-def test_a_stale_owner_can_write_nothing_more(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    stale = claimed(Ledger(store.database, lease=0))
+def test_a_stale_owner_can_write_nothing_more(database_url: str) -> None:
+    store = open_store(database_url)
+    stale = claimed(Ledger(store.database, owner=ELSEWHERE, lease=0))
     assert store.add_forecasts(forecasts(forecast(20)), stale) == 1
     fresh_ledger = Ledger(store.database)
     fresh = claimed(fresh_ledger)
@@ -288,10 +305,10 @@ def test_a_stale_owner_can_write_nothing_more(tmp_path: Path) -> None:
     assert fresh_ledger.run(fresh.run_id).status == "success"
 
 
-def test_an_interrupted_run_can_write_nothing_even_before_it_is_taken_over(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    ledger = Ledger(store.database, lease=0)
-    claim = claimed(ledger)
+def test_an_interrupted_run_can_write_nothing_even_before_it_is_taken_over(database_url: str) -> None:
+    store = open_store(database_url)
+    ledger = Ledger(store.database)
+    claim = claimed(Ledger(store.database, owner=ELSEWHERE, lease=0))
     ledger.reap(OTHER_JOB, NOW)
     assert ledger.run(claim.run_id).status == "running"
     ledger.reap(JOB, NOW)
@@ -347,8 +364,8 @@ def test_a_process_that_only_its_parent_remembers_is_dead() -> None:
 # --- Slots that were missed, schedules and pauses ---------------------------------------------------
 
 
-def test_a_missed_slot_has_a_row_with_the_reason_and_is_not_done_again(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path)
+def test_a_missed_slot_has_a_row_with_the_reason_and_is_not_done_again(database_url: str) -> None:
+    ledger = open_ledger(database_url)
     ended(ledger, SLOT)
     ledger.note_missed(JOB, (), "nothing was missed")
     ledger.note_missed(JOB, (SLOT, SLOT - HOUR), "the service was off")
@@ -363,37 +380,37 @@ def test_a_missed_slot_has_a_row_with_the_reason_and_is_not_done_again(tmp_path:
     assert ledger.latest(JOB) == done
 
 
-def test_slots_are_told_apart_into_those_dealt_with_and_those_to_do_again(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path, lease=0)
+def test_slots_are_told_apart_into_those_dealt_with_and_those_to_do_again(database_url: str) -> None:
+    ledger = open_ledger(database_url)
     ended(ledger, SLOT - 5 * HOUR)
     ended(ledger, SLOT - 2 * HOUR)
     ended(ledger, SLOT, OTHER_JOB)
     ended(ledger, None)
     ledger.note_missed(JOB, (SLOT - 3 * HOUR,), "the service was off")
-    claimed(ledger, SLOT - HOUR)
+    claimed(open_lost_ledger(database_url), SLOT - HOUR)
     claimed(ledger, SLOT)
     done, again = ledger.open_slots(JOB, SLOT - 4 * HOUR)
     assert done == {SLOT - 3 * HOUR, SLOT - 2 * HOUR, SLOT}
     assert again == {SLOT - HOUR}
 
 
-def test_a_schedule_is_valid_since_it_was_first_seen_or_last_changed(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path)
+def test_a_schedule_is_valid_since_it_was_first_seen_or_last_changed(database_url: str) -> None:
+    ledger = open_ledger(database_url)
     first = datetime(2026, 7, 1, tzinfo=UTC)
     assert ledger.note_schedule(JOB, "0 0,6,12,18 * * *", first) == first
     assert ledger.note_schedule(JOB, "0 0,6,12,18 * * *", NOW) == first
     assert ledger.note_schedule(OTHER_JOB, "0 8 * * *", NOW) == NOW
     assert ledger.note_schedule(JOB, "0 6 * * *", NOW) == NOW
-    assert open_ledger(tmp_path).note_schedule(JOB, "0 6 * * *", LATER) == NOW
+    assert open_ledger(database_url).note_schedule(JOB, "0 6 * * *", LATER) == NOW
 
 
-def test_a_pause_lasts_until_it_is_resumed_also_across_a_restart(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path)
+def test_a_pause_lasts_until_it_is_resumed_also_across_a_restart(database_url: str) -> None:
+    ledger = open_ledger(database_url)
     ledger.pause(JOB, "api 192.0.2.7", NOW)
     ledger.pause(JOB, "cli marie", LATER)
     ledger.database.close()
 
-    ledger = open_ledger(tmp_path)
+    ledger = open_ledger(database_url)
     assert ledger.pauses(JOB, NOW + 30 * HOUR) == (Pause(NOW, "api 192.0.2.7", None),)
     assert ledger.pauses(OTHER_JOB, NOW) == ()
     ledger.resume(JOB, "cli marie", NOW + HOUR)
@@ -409,8 +426,8 @@ def test_a_pause_lasts_until_it_is_resumed_also_across_a_restart(tmp_path: Path)
 # --- Reading back -----------------------------------------------------------------------------------
 
 
-def test_runs_come_newest_first_in_pages_by_job_and_status(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path)
+def test_runs_come_newest_first_in_pages_by_job_and_status(database_url: str) -> None:
+    ledger = open_ledger(database_url)
     ids = [
         ended(ledger, SLOT + hours * HOUR, status="failed" if hours % 2 else "success") for hours in range(6)
     ]
@@ -426,13 +443,14 @@ def test_runs_come_newest_first_in_pages_by_job_and_status(tmp_path: Path) -> No
     assert found(status="failed", before=ids[5]) == [ids[3], ids[1]]
     assert found(job=OTHER_JOB) == [other]
     assert found(status="cancelled") == []
-    with pytest.raises(NotFound, match="there is no run 999"):
-        ledger.run(999)
+    for number in (999, 2**31, 2**80):
+        with pytest.raises(NotFound, match=f"there is no run {number}"):
+            ledger.run(number)
 
 
-def test_the_latest_run_is_the_one_that_ended_last_not_the_one_begun_last(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path, lease=0)
-    first = claimed(ledger, SLOT)
+def test_the_latest_run_is_the_one_that_ended_last_not_the_one_begun_last(database_url: str) -> None:
+    ledger = open_ledger(database_url)
+    first = claimed(open_lost_ledger(database_url), SLOT)
     second = claimed(ledger, SLOT + HOUR)  # the first is interrupted
     ledger.finish(second, "success", LATER, duration=1)
     latest = ledger.latest(JOB)
@@ -445,8 +463,8 @@ def test_the_latest_run_is_the_one_that_ended_last_not_the_one_begun_last(tmp_pa
     assert latest is not None and latest.id == first.run_id
 
 
-def test_many_failures_of_a_source_are_all_counted_and_the_first_kept(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path)
+def test_many_failures_of_a_source_are_all_counted_and_the_first_kept(database_url: str) -> None:
+    ledger = open_ledger(database_url)
     failures = tuple(
         Failure("page", f"https://beacons.example/{n}", "HTTP 500", "FetchError") for n in range(70)
     )
@@ -456,8 +474,8 @@ def test_many_failures_of_a_source_are_all_counted_and_the_first_kept(tmp_path: 
     assert ledger.run(claim.run_id).sources == (replace(source, failures=failures[:50]),)
 
 
-def test_the_newest_data_of_a_source_is_known_and_never_goes_back(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path)
+def test_the_newest_data_of_a_source_is_known_and_never_goes_back(database_url: str) -> None:
+    ledger = open_ledger(database_url)
     assert ledger.newest_data() == {}
     for newest in (SLOT, SLOT - HOUR, None):
         claim = claimed(ledger, None)
@@ -469,8 +487,8 @@ def test_the_newest_data_of_a_source_is_known_and_never_goes_back(tmp_path: Path
     assert ledger.newest_data() == {"ffvl": SLOT}
 
 
-def test_after_a_year_of_144_runs_a_day_every_question_is_still_a_look_up(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path)
+def test_after_a_year_of_144_runs_a_day_every_question_is_still_a_look_up(database_url: str) -> None:
+    ledger = open_ledger(database_url)
     first = to_epoch(SLOT - timedelta(days=365))
     runs = [
         {
@@ -502,8 +520,7 @@ def test_after_a_year_of_144_runs_a_day_every_question_is_still_a_look_up(tmp_pa
         assert ledger.newest_data() == {}
 
     plans = query_plans(ledger.database, ask_everything)
-    # The first page of all runs walks the table backwards, and stops after 20 rows.
-    walks = [plan for plan in plans if "SCAN" in plan]
-    assert walks == ["SCAN job_run", "SCAN source_newest"]
+    # SQLite says SCAN where the first page of all runs walks the table backwards, and stops after 20 rows.
+    assert [plan for plan in plans if walks(plan, t.job_run)] in ([], ["SCAN job_run"])
     assert not [plan for plan in plans if "TEMP B-TREE" in plan]
     assert claimed(ledger).epoch == 1

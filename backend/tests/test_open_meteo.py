@@ -158,9 +158,16 @@ def test_what_is_no_metadata_is_refused(body: bytes) -> None:
         parse_meta(body)
 
 
-def test_a_year_beyond_reason_is_refused() -> None:
-    body = b'{"last_run_initialisation_time": 999999999999999, "last_run_availability_time": 0}'
+@pytest.mark.parametrize("seconds", [0, -1, 999_999_999_999_999, 2**62])
+def test_a_year_beyond_reason_is_refused(seconds: int) -> None:
+    body = {"last_run_initialisation_time": 1_784_095_200, "last_run_availability_time": seconds}
     with pytest.raises(ParseError, match="not the metadata of a model"):
+        parse_meta(json.dumps(body).encode())
+
+
+def test_a_run_that_was_available_before_it_started_is_refused() -> None:
+    body = b'{"last_run_initialisation_time": 1784095200, "last_run_availability_time": 1784095199}'
+    with pytest.raises(ParseError, match="available before it started"):
         parse_meta(body)
 
 

@@ -320,7 +320,7 @@ def test_a_feed_that_lost_one_of_its_fields_is_refused(name: str) -> None:
         read(feed(row(**{name: None}), row(**{"id": "311", name: None})))
 
 
-@pytest.mark.parametrize("number", [None, "", "--", "3x"])
+@pytest.mark.parametrize("number", [None, "", "--", "3x", "٣٠١", "1234567890"])
 def test_a_row_without_a_station_is_an_error_and_the_others_are_kept(number: str | None) -> None:
     parsed = read(feed(row(id=number), row(id="311")))
     assert [error.reason for error in parsed.errors] == [
@@ -533,6 +533,25 @@ def test_a_page_of_another_shape_is_refused_and_never_takes_the_next_value(
 ) -> None:
     with pytest.raises(ParseError, match=said):
         read_page(page(old, new))
+
+
+@pytest.mark.parametrize("end", ["<br>", "Direction", "</h3>", "</table>"])
+def test_a_page_that_breaks_off_is_refused(end: str) -> None:
+    body = page()
+    with pytest.raises(ParseError, match="never closed"):
+        read_page(body[: body.rindex(end.encode())])
+
+
+def test_a_page_with_a_direction_and_no_mean_wind_is_refused() -> None:
+    with pytest.raises(ParseError, match="no mean wind where we know to look"):
+        read_page(page('Moyen sur 10min : <span class="bigTexte">17</span> km/h<br>'))
+
+
+def test_a_station_without_an_anemometer_is_read() -> None:
+    text = page().decode()
+    start, end = text.index('<tr><td class="grandeur"><b>&nbsp;Vent'), text.index("</table>")
+    parsed = read_page((text[:start] + text[end:]).encode())
+    assert shown(parsed, "romma:301") == {TEMPERATURE: 18.6}
 
 
 def test_a_page_without_one_reading_is_refused() -> None:

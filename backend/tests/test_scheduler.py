@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from backend.collectors.base import Channel
 from backend.core.errors import ConfigError, MeteoScoreError
 from backend.core.parameters import Parameter
 from backend.core.records import ForecastBatch, Observation, ObservationBatch, Wanted
@@ -30,10 +31,13 @@ from backend.scheduler.scheduler import (
     stop_scheduler,
 )
 from backend.storage import schema as t
+from backend.storage.database import Database
 from backend.storage.ledger import JobBusy
+from backend.tests.fakes import ScriptedFetch
 from backend.tests.worlds import (
     NOON,
     PLANFAIT,
+    NoTraffic,
     a_reading,
     a_run,
     breaks,
@@ -54,8 +58,8 @@ def at(hour: int, day: int = 15) -> datetime:
 # --- The schedule -----------------------------------------------------------------------------------
 
 
-def test_the_two_jobs_are_registered_with_the_specified_guards(tmp_path: Path) -> None:
-    world = make_world(tmp_path)
+def test_the_two_jobs_are_registered_with_the_specified_guards(database_url: str) -> None:
+    world = make_world(database_url)
     scheduler = AsyncIOScheduler(timezone=UTC)
     register_jobs(scheduler, world.runner, world.runner.config)
     jobs = {job.id: job for job in scheduler.get_jobs()}
@@ -148,8 +152,8 @@ def test_the_environment_wins_over_the_env_file(monkeypatch: pytest.MonkeyPatch)
 # --- One run ----------------------------------------------------------------------------------------
 
 
-async def test_a_scheduled_run_stores_what_it_collected_and_says_so(tmp_path: Path) -> None:
-    world = make_world(tmp_path)
+async def test_a_scheduled_run_stores_what_it_collected_and_says_so(database_url: str) -> None:
+    world = make_world(database_url)
     run = await world.runner.run(FORECASTS, "schedule", NOON)
     assert run is not None
     assert (run.status, run.trigger, run.slot, run.collected, run.stored) == (
@@ -167,21 +171,21 @@ async def test_a_scheduled_run_stores_what_it_collected_and_says_so(tmp_path: Pa
     assert (row.wind_speed, row.wind_gust) == (20_000, None)
 
 
-async def test_a_slot_is_run_once_however_often_it_is_asked_for(tmp_path: Path) -> None:
-    world = make_world(tmp_path)
+async def test_a_slot_is_run_once_however_often_it_is_asked_for(database_url: str) -> None:
+    world = make_world(database_url)
     assert await world.runner.run(FORECASTS, "schedule", NOON) is not None
     assert await world.runner.run(FORECASTS, "catch_up", NOON) is None
     assert len(world.ledger.runs(job=FORECASTS)) == 1
 
 
-async def test_two_runs_at_once_are_one_run_and_a_refusal_with_its_id(tmp_path: Path) -> None:
+async def test_two_runs_at_once_are_one_run_and_a_refusal_with_its_id(database_url: str) -> None:
     release = asyncio.Event()
 
     async def slow(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
         await release.wait()
         yield a_run(wanted)
 
-    world = make_world(tmp_path, forecasts=[forecast_source(slow)])
+    world = make_world(database_url, forecasts=[forecast_source(slow)])
     started = await world.runner.start(FORECASTS, "schedule", NOON)
     assert started is not None
     with pytest.raises(JobBusy) as busy:
@@ -194,9 +198,9 @@ async def test_two_runs_at_once_are_one_run_and_a_refusal_with_its_id(tmp_path: 
     assert by_hand.slot is None
 
 
-async def test_the_failure_of_one_source_stops_no_other_and_is_no_success(tmp_path: Path) -> None:
+async def test_the_failure_of_one_source_stops_no_other_and_is_no_success(database_url: str) -> None:
     sources = [forecast_source(fails, "arome"), forecast_source(brings_a_run, "meteo_parapente")]
-    run = await make_world(tmp_path, forecasts=sources).runner.run(FORECASTS, "schedule", NOON)
+    run = await make_world(database_url, forecasts=sources).runner.run(FORECASTS, "schedule", NOON)
     assert run is not None
     assert run.status == "partial"
     arome, parapente = run.sources
@@ -209,36 +213,36 @@ async def test_the_failure_of_one_source_stops_no_other_and_is_no_success(tmp_pa
     assert run.stored == 1
 
 
-async def test_a_bug_in_one_source_is_recorded_and_stops_no_other(tmp_path: Path) -> None:
+async def test_a_bug_in_one_source_is_recorded_and_stops_no_other(database_url: str) -> None:
     sources = [forecast_source(breaks, "arome"), forecast_source(brings_a_run, "meteo_parapente")]
-    run = await make_world(tmp_path, forecasts=sources).runner.run(FORECASTS, "schedule", NOON)
+    run = await make_world(database_url, forecasts=sources).runner.run(FORECASTS, "schedule", NOON)
     assert run is not None
     assert run.status == "partial"
     assert "KeyError" in run.sources[0].reason
 
 
-async def test_a_run_that_brought_nothing_because_it_failed_has_failed(tmp_path: Path) -> None:
-    run = await make_world(tmp_path, forecasts=[forecast_source(fails)]).runner.run(
+async def test_a_run_that_brought_nothing_because_it_failed_has_failed(database_url: str) -> None:
+    run = await make_world(database_url, forecasts=[forecast_source(fails)]).runner.run(
         FORECASTS, "schedule", NOON
     )
     assert run is not None
     assert (run.status, run.collected) == ("failed", 0)
 
 
-async def test_not_published_yet_is_nothing_new_and_no_failure(tmp_path: Path) -> None:
+async def test_not_published_yet_is_nothing_new_and_no_failure(database_url: str) -> None:
     async def nothing(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
         yield ForecastBatch(
             source="arome", route="acting", rank=0, collected_at=wanted.now, newest=wanted.now
         )
 
-    run = await make_world(tmp_path, forecasts=[forecast_source(nothing)]).runner.run(
+    run = await make_world(database_url, forecasts=[forecast_source(nothing)]).runner.run(
         FORECASTS, "schedule", NOON
     )
     assert run is not None
     assert (run.status, run.sources[0].failed) == ("nothing_new", 0)
 
 
-async def test_a_source_whose_newest_data_are_too_old_is_stale_and_no_success(tmp_path: Path) -> None:
+async def test_a_source_whose_newest_data_are_too_old_is_stale_and_no_success(database_url: str) -> None:
     async def old(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
         time = wanted.now - timedelta(days=2)
         record = Observation("ffvl:2496", Parameter.TEMPERATURE, time, 0.0)
@@ -246,7 +250,9 @@ async def test_a_source_whose_newest_data_are_too_old_is_stale_and_no_success(tm
             source="ffvl", route="acting", rank=0, collected_at=wanted.now, newest=time, records=(record,)
         )
 
-    run = await make_world(tmp_path, observations=[observation_source(old)]).runner.run(OBSERVATIONS, "cli")
+    run = await make_world(database_url, observations=[observation_source(old)]).runner.run(
+        OBSERVATIONS, "cli"
+    )
     assert run is not None
     assert run.status == "partial"
     assert run.sources[0].status == "stale"
@@ -254,8 +260,26 @@ async def test_a_source_whose_newest_data_are_too_old_is_stale_and_no_success(tm
     assert run.stored == 1  # under its own time
 
 
-async def test_readings_already_kept_are_nothing_new(tmp_path: Path) -> None:
-    world = make_world(tmp_path)
+async def test_a_source_that_answers_without_any_data_is_stale(
+    database_url: str,
+) -> None:
+    async def empty(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+        traffic.requests += 1
+        yield ForecastBatch(source="arome", route="acting", rank=0, collected_at=wanted.now)
+
+    traffic = NoTraffic()
+    channel = Channel(ScriptedFetch({}), traffic)
+    world = make_world(
+        database_url, forecasts=[forecast_source(empty)], channel_for=lambda _run, _source: channel
+    )
+    run = await world.runner.run(FORECASTS, "schedule", NOON)
+    assert run is not None
+    assert (run.status, run.sources[0].status) == ("partial", "stale")
+    assert "no data at all" in run.sources[0].reason
+
+
+async def test_readings_already_kept_are_nothing_new(database_url: str) -> None:
+    world = make_world(database_url)
     first = await world.runner.run(OBSERVATIONS, "schedule", NOON)
     second = await world.runner.run(OBSERVATIONS, "api")
     assert first is not None
@@ -264,11 +288,11 @@ async def test_readings_already_kept_are_nothing_new(tmp_path: Path) -> None:
     assert (second.status, second.collected, second.stored) == ("nothing_new", 1, 0)
 
 
-async def test_values_that_cannot_be_true_are_counted_and_never_stored(tmp_path: Path) -> None:
+async def test_values_that_cannot_be_true_are_counted_and_never_stored(database_url: str) -> None:
     async def absurd(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
         yield a_reading(wanted, value=9999.0)
 
-    world = make_world(tmp_path, observations=[observation_source(absurd)])
+    world = make_world(database_url, observations=[observation_source(absurd)])
     run = await world.runner.run(OBSERVATIONS, "schedule", NOON)
     assert run is not None
     assert (run.status, run.stored, run.rejected) == ("failed", 0, 1)
@@ -278,12 +302,12 @@ async def test_values_that_cannot_be_true_are_counted_and_never_stored(tmp_path:
         assert connection.execute(sa.select(sa.func.count()).select_from(t.observation)).scalar_one() == 0
 
 
-async def test_a_disabled_source_says_why_and_does_not_spoil_the_run(tmp_path: Path) -> None:
+async def test_a_disabled_source_says_why_and_does_not_spoil_the_run(database_url: str) -> None:
     sources = [
         forecast_source(brings_a_run, "meteo_parapente"),
         forecast_source(brings_a_run, "arome", disabled="CONTACT is not set"),
     ]
-    run = await make_world(tmp_path, forecasts=sources).runner.run(FORECASTS, "schedule", NOON)
+    run = await make_world(database_url, forecasts=sources).runner.run(FORECASTS, "schedule", NOON)
     assert run is not None
     assert run.status == "success"
     assert [(source.status, source.reason) for source in run.sources] == [
@@ -292,14 +316,14 @@ async def test_a_disabled_source_says_why_and_does_not_spoil_the_run(tmp_path: P
     ]
 
 
-async def test_a_run_without_any_enabled_source_is_no_success(tmp_path: Path) -> None:
-    world = make_world(tmp_path, forecasts=[forecast_source(brings_a_run, disabled="off")])
+async def test_a_run_without_any_enabled_source_is_no_success(database_url: str) -> None:
+    world = make_world(database_url, forecasts=[forecast_source(brings_a_run, disabled="off")])
     run = await world.runner.run(FORECASTS, "schedule", NOON)
     assert run is not None
     assert run.status == "failed"
 
 
-async def test_a_run_by_hand_can_be_limited_to_a_source_and_a_site(tmp_path: Path) -> None:
+async def test_a_run_by_hand_can_be_limited_to_a_source_and_a_site(database_url: str) -> None:
     seen: list[tuple[str, ...]] = []
 
     async def look(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
@@ -308,7 +332,7 @@ async def test_a_run_by_hand_can_be_limited_to_a_source_and_a_site(tmp_path: Pat
 
     other = replace(PLANFAIT, id="semnoz", name="Semnoz")
     world = make_world(
-        tmp_path,
+        database_url,
         sites=lambda: (PLANFAIT, other),
         forecasts=[forecast_source(fails, "arome"), forecast_source(look, "meteo_parapente")],
     )
@@ -319,7 +343,7 @@ async def test_a_run_by_hand_can_be_limited_to_a_source_and_a_site(tmp_path: Pat
     assert seen == [("semnoz",)]
 
 
-async def test_a_site_added_later_gets_the_runs_that_are_still_served(tmp_path: Path) -> None:
+async def test_a_site_added_later_gets_the_runs_that_are_still_served(database_url: str) -> None:
     async def lacking(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
         missing = wanted.missing("arome", at(12), "whole", 0)
         yield (
@@ -329,7 +353,7 @@ async def test_a_site_added_later_gets_the_runs_that_are_still_served(tmp_path: 
         )
 
     sites = [PLANFAIT]
-    world = make_world(tmp_path, forecasts=[forecast_source(lacking)], sites=lambda: tuple(sites))
+    world = make_world(database_url, forecasts=[forecast_source(lacking)], sites=lambda: tuple(sites))
     statuses = []
     for added in (None, None, replace(PLANFAIT, id="semnoz", name="Semnoz")):
         if added:
@@ -340,22 +364,22 @@ async def test_a_site_added_later_gets_the_runs_that_are_still_served(tmp_path: 
     assert statuses == [("success", 1), ("nothing_new", 0), ("success", 1)]
 
 
-async def test_an_unusable_sites_file_fails_the_run_and_says_so(tmp_path: Path) -> None:
+async def test_an_unusable_sites_file_fails_the_run_and_says_so(database_url: str) -> None:
     def broken() -> Any:
         raise ConfigError("sites.toml: line 3: latitude must be between -90 and 90")
 
-    run = await make_world(tmp_path, sites=broken).runner.run(FORECASTS, "schedule", NOON)
+    run = await make_world(database_url, sites=broken).runner.run(FORECASTS, "schedule", NOON)
     assert run is not None
     assert run.status == "failed"
     assert "line 3" in run.note
 
 
-async def test_a_run_past_its_deadline_keeps_what_it_has_and_says_so(tmp_path: Path) -> None:
+async def test_a_run_past_its_deadline_keeps_what_it_has_and_says_so(database_url: str) -> None:
     async def hangs(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
         yield a_run(wanted)
         await asyncio.Event().wait()
 
-    world = make_world(tmp_path, forecasts=[forecast_source(hangs)], run_deadline_seconds=0.2)
+    world = make_world(database_url, forecasts=[forecast_source(hangs)], run_deadline_seconds=1.0)
     run = await world.runner.run(FORECASTS, "schedule", NOON)
     assert run is not None
     assert (run.status, run.stored) == ("partial", 1)
@@ -366,37 +390,35 @@ async def test_a_run_past_its_deadline_keeps_what_it_has_and_says_so(tmp_path: P
 # --- The store in trouble ---------------------------------------------------------------------------
 
 
-async def test_batches_wait_in_memory_while_the_store_is_locked(tmp_path: Path) -> None:
-    lock = sqlite3.connect(tmp_path / "world.sqlite3", isolation_level=None, check_same_thread=False)
+async def test_batches_wait_in_memory_while_the_store_is_locked(database_url: str) -> None:
+    lock, other = ExitStack(), Database(database_url)
 
     async def while_locked(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
-        lock.execute("BEGIN IMMEDIATE")
-        asyncio.get_running_loop().call_later(0.3, lock.execute, "ROLLBACK")
+        lock.enter_context(other.write())
+        asyncio.get_running_loop().call_later(0.3, lock.close)
         yield a_run(wanted)
 
-    world = make_world(tmp_path, forecasts=[forecast_source(while_locked)], busy_timeout=0.02)
+    world = make_world(database_url, forecasts=[forecast_source(while_locked)], busy_timeout=0.02)
     run = await world.runner.run(FORECASTS, "schedule", NOON)
-    lock.close()
     assert run is not None
     assert (run.status, run.stored) == ("success", 1)
 
 
-async def test_a_store_that_stays_locked_fails_the_run_at_its_deadline(tmp_path: Path) -> None:
-    lock = sqlite3.connect(tmp_path / "world.sqlite3", isolation_level=None, check_same_thread=False)
+async def test_a_store_that_stays_locked_fails_the_run_at_its_deadline(database_url: str) -> None:
+    lock, other = ExitStack(), Database(database_url)
 
     async def while_locked(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
-        lock.execute("BEGIN IMMEDIATE")
-        asyncio.get_running_loop().call_later(1.0, lock.execute, "ROLLBACK")
+        lock.enter_context(other.write())
+        asyncio.get_running_loop().call_later(1.0, lock.close)
         yield a_run(wanted)
 
     world = make_world(
-        tmp_path, forecasts=[forecast_source(while_locked)], run_deadline_seconds=0.5, busy_timeout=0.02
+        database_url, forecasts=[forecast_source(while_locked)], run_deadline_seconds=0.5, busy_timeout=0.02
     )
     run = await world.runner.run(FORECASTS, "schedule", NOON)
-    lock.close()
     assert run is not None  # recorded as soon as the store answered
     assert (run.status, run.stored) == ("partial", 0)
-    assert "locked" in run.note
+    assert "lock" in run.note
 
 
 # --- Leases -----------------------------------------------------------------------------------------
@@ -404,14 +426,14 @@ async def test_a_store_that_stays_locked_fails_the_run_at_its_deadline(tmp_path:
 DEAD = "otherhost/boot/1/0.00"
 
 
-async def test_a_run_that_another_process_took_over_writes_nothing_more(tmp_path: Path) -> None:
+async def test_a_run_that_another_process_took_over_writes_nothing_more(database_url: str) -> None:
     taken = asyncio.Event()
 
     async def slow(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
         await taken.wait()
         yield a_run(wanted)
 
-    world = make_world(tmp_path, forecasts=[forecast_source(slow)])
+    world = make_world(database_url, forecasts=[forecast_source(slow)])
     started = await world.runner.start(FORECASTS, "schedule", NOON)
     assert started is not None
     with world.database.write() as connection:  # as if its lease had run out and another had claimed it
@@ -421,12 +443,12 @@ async def test_a_run_that_another_process_took_over_writes_nothing_more(tmp_path
     assert (run.status, run.attempt, run.stored) == ("running", 2, 0)
 
 
-async def test_a_lost_lease_stops_the_work_by_itself(tmp_path: Path) -> None:
+async def test_a_lost_lease_stops_the_work_by_itself(database_url: str) -> None:
     async def endless(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
         await asyncio.Event().wait()
         yield a_run(wanted)
 
-    world = make_world(tmp_path, forecasts=[forecast_source(endless)], lease=0.1)
+    world = make_world(database_url, forecasts=[forecast_source(endless)], lease=0.1)
     started = await world.runner.start(FORECASTS, "schedule", NOON)
     assert started is not None
     with world.database.write() as connection:
@@ -435,14 +457,14 @@ async def test_a_lost_lease_stops_the_work_by_itself(tmp_path: Path) -> None:
     assert run.attempt == 2
 
 
-async def test_a_lease_is_renewed_while_the_work_goes_on(tmp_path: Path) -> None:
+async def test_a_lease_is_renewed_while_the_work_goes_on(database_url: str) -> None:
     release = asyncio.Event()
 
     async def slow(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
         await release.wait()
         yield a_run(wanted)
 
-    world = make_world(tmp_path, forecasts=[forecast_source(slow)], lease=0.2)
+    world = make_world(database_url, forecasts=[forecast_source(slow)], lease=0.2)
     started = await world.runner.start(FORECASTS, "schedule", NOON)
     assert started is not None
 
@@ -465,8 +487,8 @@ async def catch_up(world: Any, job: Any = FORECASTS) -> int | None:
     return run_id
 
 
-async def test_a_first_start_on_an_empty_store_collects_at_once_and_only_once(tmp_path: Path) -> None:
-    world = make_world(tmp_path)
+async def test_a_first_start_on_an_empty_store_collects_at_once_and_only_once(database_url: str) -> None:
+    world = make_world(database_url)
     world.clock.now = at(13)
     assert await catch_up(world) is not None
     assert await catch_up(world) is None
@@ -474,8 +496,8 @@ async def test_a_first_start_on_an_empty_store_collects_at_once_and_only_once(tm
     assert (run.trigger, run.slot, run.status) == ("catch_up", at(12), "success")
 
 
-async def test_after_an_outage_the_newest_slot_is_run_and_older_ones_are_missed(tmp_path: Path) -> None:
-    world = make_world(tmp_path)
+async def test_after_an_outage_the_newest_slot_is_run_and_older_ones_are_missed(database_url: str) -> None:
+    world = make_world(database_url)
     await catch_up(world)
     world.clock.now = at(7, day=16)
     await catch_up(world)
@@ -490,27 +512,27 @@ async def test_after_an_outage_the_newest_slot_is_run_and_older_ones_are_missed(
     assert runs[at(18)].start_time is None
 
 
-async def test_slots_beyond_the_window_are_left_alone(tmp_path: Path) -> None:
-    world = make_world(tmp_path, catchup_window_hours=6)
+async def test_slots_beyond_the_window_are_left_alone(database_url: str) -> None:
+    world = make_world(database_url, catchup_window_hours=6)
     await catch_up(world)
     world.clock.now = at(7, day=20)
     await catch_up(world)
     assert [run.slot for run in world.ledger.runs(job=FORECASTS)] == [at(6, 20), at(12)]
 
 
-async def test_a_changed_schedule_makes_up_for_nothing_from_before(tmp_path: Path) -> None:
-    world = make_world(tmp_path)
+async def test_a_changed_schedule_makes_up_for_nothing_from_before(database_url: str) -> None:
+    world = make_world(database_url)
     await catch_up(world)
     world.clock.now = at(20)
-    changed = make_world(tmp_path, scheduler_forecast_hours="13,14,21", clock=world.clock)
+    changed = make_world(database_url, scheduler_forecast_hours="13,14,21", clock=world.clock)
     assert await catch_up(changed) is None
     world.clock.now = at(22)
     await catch_up(changed)
     assert [run.slot for run in changed.ledger.runs(job=FORECASTS)] == [at(21), at(12)]
 
 
-async def test_a_paused_job_runs_by_itself_neither_now_nor_later_for_the_pause(tmp_path: Path) -> None:
-    world = make_world(tmp_path)
+async def test_a_paused_job_runs_by_itself_neither_now_nor_later_for_the_pause(database_url: str) -> None:
+    world = make_world(database_url)
     await catch_up(world)
     world.ledger.pause(FORECASTS, "admin", at(13))
     world.clock.now = at(18)
@@ -525,10 +547,10 @@ async def test_a_paused_job_runs_by_itself_neither_now_nor_later_for_the_pause(t
     assert [run.slot for run in world.ledger.runs(job=FORECASTS)] == [at(6, 16), at(12)]
 
 
-async def test_the_slot_of_a_dead_process_is_done_again(tmp_path: Path) -> None:
-    world = make_world(tmp_path)
+async def test_the_slot_of_a_dead_process_is_done_again(database_url: str) -> None:
+    world = make_world(database_url)
     await catch_up(world)
-    dead = make_world(tmp_path, owner=DEAD, lease=0.001, clock=world.clock)
+    dead = make_world(database_url, owner=DEAD, lease=0.001, clock=world.clock)
     world.clock.now = at(18)
     assert dead.ledger.claim(FORECASTS, "schedule", at(18), at(18)) is not None
     world.clock.now = at(18) + timedelta(minutes=2)
@@ -538,14 +560,14 @@ async def test_the_slot_of_a_dead_process_is_done_again(tmp_path: Path) -> None:
     assert "attempt 1 was interrupted" in run.note
 
 
-async def test_a_slot_whose_turn_came_during_a_long_run_is_made_up_for(tmp_path: Path) -> None:
+async def test_a_slot_whose_turn_came_during_a_long_run_is_made_up_for(database_url: str) -> None:
     release = asyncio.Event()
 
     async def slow(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
         await release.wait()
         yield a_run(wanted)
 
-    world = make_world(tmp_path, forecasts=[forecast_source(slow)])
+    world = make_world(database_url, forecasts=[forecast_source(slow)])
     world.ledger.note_schedule(FORECASTS, world.runner.config.crontab(FORECASTS), at(7))
     started = await world.runner.start(FORECASTS, "schedule", at(12))
     assert started is not None
@@ -563,8 +585,8 @@ async def test_a_slot_whose_turn_came_during_a_long_run_is_made_up_for(tmp_path:
     ]
 
 
-async def test_a_clock_set_back_an_hour_does_no_slot_twice(tmp_path: Path) -> None:
-    world = make_world(tmp_path)
+async def test_a_clock_set_back_an_hour_does_no_slot_twice(database_url: str) -> None:
+    world = make_world(database_url)
     await catch_up(world)
     world.clock.now = at(11)
     await world.runner.tick(FORECASTS)
@@ -580,8 +602,8 @@ async def test_a_clock_set_back_an_hour_does_no_slot_twice(tmp_path: Path) -> No
 # --- Starting and stopping --------------------------------------------------------------------------
 
 
-async def test_the_scheduler_starts_collects_and_is_handed_out_until_it_stops(tmp_path: Path) -> None:
-    world = make_world(tmp_path)
+async def test_the_scheduler_starts_collects_and_is_handed_out_until_it_stops(database_url: str) -> None:
+    world = make_world(database_url)
     assert get_scheduler() is None
     scheduler = await start_scheduler(world.runner)
     try:
@@ -597,7 +619,7 @@ async def test_the_scheduler_starts_collects_and_is_handed_out_until_it_stops(tm
     assert not is_alive()
 
 
-async def test_a_run_that_ends_within_the_grace_is_a_success(tmp_path: Path) -> None:
+async def test_a_run_that_ends_within_the_grace_is_a_success(database_url: str) -> None:
     asked, release = asyncio.Event(), asyncio.Event()
 
     async def slow(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
@@ -605,7 +627,7 @@ async def test_a_run_that_ends_within_the_grace_is_a_success(tmp_path: Path) -> 
         await release.wait()
         yield a_run(wanted)
 
-    world = make_world(tmp_path, forecasts=[forecast_source(slow)], shutdown_grace_seconds=20)
+    world = make_world(database_url, forecasts=[forecast_source(slow)], shutdown_grace_seconds=20)
     await start_scheduler(world.runner)
     await asked.wait()
     stopping = asyncio.create_task(stop_scheduler())
@@ -615,7 +637,7 @@ async def test_a_run_that_ends_within_the_grace_is_a_success(tmp_path: Path) -> 
     assert world.ledger.runs(job=FORECASTS)[0].status == "success"
 
 
-async def test_a_run_beyond_the_grace_is_recorded_as_cancelled_with_what_it_kept(tmp_path: Path) -> None:
+async def test_a_run_beyond_the_grace_is_recorded_as_cancelled_with_what_it_kept(database_url: str) -> None:
     kept = asyncio.Event()
 
     async def endless(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
@@ -623,7 +645,7 @@ async def test_a_run_beyond_the_grace_is_recorded_as_cancelled_with_what_it_kept
         kept.set()
         await asyncio.Event().wait()
 
-    world = make_world(tmp_path, forecasts=[forecast_source(endless)], shutdown_grace_seconds=0.05)
+    world = make_world(database_url, forecasts=[forecast_source(endless)], shutdown_grace_seconds=0.05)
     await start_scheduler(world.runner)
     await kept.wait()
     await stop_scheduler()
@@ -632,8 +654,8 @@ async def test_a_run_beyond_the_grace_is_recorded_as_cancelled_with_what_it_kept
     assert "shut down" in run.note
 
 
-async def test_a_restart_runs_no_slot_twice(tmp_path: Path) -> None:
-    world = make_world(tmp_path)
+async def test_a_restart_runs_no_slot_twice(database_url: str) -> None:
+    world = make_world(database_url)
     for _ in range(2):
         await start_scheduler(world.runner)
         await until(lambda: len(world.ledger.runs(status="success")) == 2)
@@ -641,8 +663,8 @@ async def test_a_restart_runs_no_slot_twice(tmp_path: Path) -> None:
     assert len(world.ledger.runs()) == 2
 
 
-async def test_each_job_runs_its_own_sources(tmp_path: Path) -> None:
-    world = make_world(tmp_path, observations=[observation_source(brings_a_reading)])
+async def test_each_job_runs_its_own_sources(database_url: str) -> None:
+    world = make_world(database_url, observations=[observation_source(brings_a_reading)])
     run = await world.runner.run(OBSERVATIONS, "schedule", NOON)
     assert run is not None
     assert [source.source for source in run.sources] == ["ffvl"]

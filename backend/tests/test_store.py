@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from backend.core.errors import ConfigError, NotFound, StoreUnavailable
 from backend.core.parameters import Parameter
 from backend.core.records import GridPoint, Rejected, Station
 from backend.storage import schema as t
+from backend.storage.database import Database
 from backend.storage.merging import Row, merge_row
 from backend.storage.reading import Reading
 from backend.storage.rows import COLUMNS
@@ -37,7 +38,9 @@ from backend.tests.stores import (
     open_store,
     reading,
     rows,
+    sqlite_url,
     start_process,
+    written,
 )
 
 DAY = timedelta(days=1)
@@ -58,8 +61,8 @@ def measured(store: Store) -> dict[tuple[str, Parameter, str], tuple[float, str]
 # --- Whole batches ----------------------------------------------------------------------------------
 
 
-def test_a_batch_that_breaks_in_the_middle_leaves_nothing_behind(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_a_batch_that_breaks_in_the_middle_leaves_nothing_behind(database_url: str) -> None:
+    store = open_store(database_url)
     unknown = GridPoint("arome_0025", "nowhere", "1,1")  # noticed after the values were written
     bad = forecasts(forecast(20), parts=("whole",), sites=("planfait",), grid_points=(unknown,))
     with pytest.raises(KeyError, match="nowhere"):
@@ -71,8 +74,8 @@ def test_a_batch_that_breaks_in_the_middle_leaves_nothing_behind(tmp_path: Path)
     assert store.add_forecasts(replace(bad, grid_points=())) == 1
 
 
-def _store_a_small_then_a_large_batch(folder: Path, said_go: Path) -> None:
-    store = open_store(folder)
+def _store_a_small_then_a_large_batch(url: str, said_go: Path) -> None:
+    store = open_store(url)
     store.add_forecasts(forecasts(*(forecast(hour, hours=hour) for hour in range(48))))
     large = RUN + timedelta(hours=6)
     batch = forecasts(
@@ -84,29 +87,28 @@ def _store_a_small_then_a_large_batch(folder: Path, said_go: Path) -> None:
     store.add_forecasts(batch)
 
 
-def test_a_process_killed_while_storing_leaves_only_whole_batches(tmp_path: Path) -> None:
-    said_go, log = tmp_path / "go", tmp_path / "scores.sqlite3-wal"
-    process = start_process(_store_a_small_then_a_large_batch, tmp_path, said_go)
+def test_a_process_killed_while_storing_leaves_only_whole_batches(database_url: str, tmp_path: Path) -> None:
+    said_go, database = tmp_path / "go", Database(database_url)
+    process = start_process(_store_a_small_then_a_large_batch, database_url, said_go)
     while process.is_alive() and not said_go.exists():
         process.join(0.01)
-    before = log.stat().st_size
-    while process.is_alive() and log.stat().st_size < before + 500_000:
+    before = written(database)
+    while process.is_alive() and written(database) < before + 500_000:
         process.join(0.001)
     assert process.is_alive(), "the batch was stored before it could be interrupted"
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
 
-    assert log.stat().st_size > before, "the kill came before anything was written"
-    store = Store(open_database(tmp_path))
+    store = Store(database)
     kept = rows(store.database, t.forecast, "reference_time", "wind_speed")
     assert kept == [(int(RUN.timestamp()), hour * 1000) for hour in range(48)]
     assert len(rows(store.database, t.forecast_batch, "id")) == 1
     assert store.add_forecasts(forecasts(forecast(20, run=NOW), run=NOW)) == 1, "the store goes on working"
 
 
-def test_forecasts_that_are_not_of_the_run_of_their_batch_are_refused(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_forecasts_that_are_not_of_the_run_of_their_batch_are_refused(database_url: str) -> None:
+    store = open_store(database_url)
     with pytest.raises(ValueError, match="is not of the run"):
         store.add_forecasts(forecasts(forecast(20), forecast(20, run=RUN - DAY)))
     with pytest.raises(ValueError, match="do not say of which run"):
@@ -117,8 +119,8 @@ def test_forecasts_that_are_not_of_the_run_of_their_batch_are_refused(tmp_path: 
 # --- Once, and which value wins ---------------------------------------------------------------------
 
 
-def test_a_repeated_batch_stores_nothing(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_a_repeated_batch_stores_nothing(database_url: str) -> None:
+    store = open_store(database_url)
     run = forecasts(
         forecast(20), forecast(31, GUST), forecast(18, hours=7), parts=("a",), sites=("planfait",)
     )
@@ -131,8 +133,8 @@ def test_a_repeated_batch_stores_nothing(tmp_path: Path) -> None:
     assert len(rows(store.database, t.observation_batch, "id")) == 1
 
 
-def test_a_run_never_changes_within_a_rank_but_takes_what_it_lacked(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_a_run_never_changes_within_a_rank_but_takes_what_it_lacked(database_url: str) -> None:
+    store = open_store(database_url)
     store.add_forecasts(forecasts(forecast(20)))
     assert store.add_forecasts(forecasts(forecast(25), forecast(40, GUST))) == 1
     assert said(store) == {
@@ -141,8 +143,8 @@ def test_a_run_never_changes_within_a_rank_but_takes_what_it_lacked(tmp_path: Pa
     }
 
 
-def test_a_network_corrects_itself_and_takes_nothing_away(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_a_network_corrects_itself_and_takes_nothing_away(database_url: str) -> None:
+    store = open_store(database_url)
     store.add_observations(observations(reading(12), reading(21, TEMPERATURE)))
     assert store.add_observations(observations(reading(14), reading(20, GUST))) == 2
     assert measured(store) == {
@@ -152,8 +154,8 @@ def test_a_network_corrects_itself_and_takes_nothing_away(tmp_path: Path) -> Non
     }
 
 
-def test_a_better_route_replaces_whole_what_a_lesser_one_brought(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_a_better_route_replaces_whole_what_a_lesser_one_brought(database_url: str) -> None:
+    store = open_store(database_url)
     store.add_forecasts(forecasts(forecast(0), forecast(0, GUST), rank=2))
     assert store.add_forecasts(forecasts(forecast(20), rank=1)) == 1
     assert said(store) == {("planfait", WIND, 6): (20, "route_1")}
@@ -163,8 +165,8 @@ def test_a_better_route_replaces_whole_what_a_lesser_one_brought(tmp_path: Path)
     assert measured(store) == {("ffvl:2496", WIND, "12:00"): (12, "route_1")}
 
 
-def test_a_lesser_route_neither_overwrites_nor_adds_to_a_better_one(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_a_lesser_route_neither_overwrites_nor_adds_to_a_better_one(database_url: str) -> None:
+    store = open_store(database_url)
     store.add_forecasts(forecasts(forecast(20), rank=0))
     assert store.add_forecasts(forecasts(forecast(9), forecast(0, GUST), forecast(8, hours=7), rank=1)) == 1
     assert said(store) == {("planfait", WIND, 6): (20, "route_0"), ("planfait", WIND, 7): (8, "route_1")}
@@ -174,15 +176,15 @@ def test_a_lesser_route_neither_overwrites_nor_adds_to_a_better_one(tmp_path: Pa
     assert measured(store) == {("ffvl:2496", WIND, "12:00"): (12, "route_0")}
 
 
-def test_a_better_route_with_the_same_values_gains_nothing_but_is_noted(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_a_better_route_with_the_same_values_gains_nothing_but_is_noted(database_url: str) -> None:
+    store = open_store(database_url)
     store.add_forecasts(forecasts(forecast(20), rank=1))
     assert store.add_forecasts(forecasts(forecast(20), rank=0)) == 0
     assert said(store) == {("planfait", WIND, 6): (20, "route_0")}
 
 
-def test_a_repaired_parser_replaces_what_the_broken_one_stored(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_a_repaired_parser_replaces_what_the_broken_one_stored(database_url: str) -> None:
+    store = open_store(database_url)
     store.add_forecasts(forecasts(forecast(72), forecast(5, GUST)))
     assert store.add_forecasts(forecasts(forecast(20)), replace=True) == 1
     assert said(store) == {("planfait", WIND, 6): (20, "route_0")}
@@ -193,8 +195,8 @@ def test_a_repaired_parser_replaces_what_the_broken_one_stored(tmp_path: Path) -
     assert measured(store) == {("ffvl:2496", WIND, "12:00"): (12, "route_0")}
 
 
-def test_absent_stays_absent_and_zero_is_a_value(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_absent_stays_absent_and_zero_is_a_value(database_url: str) -> None:
+    store = open_store(database_url)
     assert store.add_observations(observations(reading(0.0), reading(0.0, TEMPERATURE))) == 2
     assert store.add_forecasts(forecasts(forecast(0.0), forecast(0.0, TEMPERATURE))) == 2
     assert rows(store.database, t.observation, *COLUMNS) == [(0, None, None, 0)]
@@ -203,8 +205,8 @@ def test_absent_stays_absent_and_zero_is_a_value(tmp_path: Path) -> None:
     assert said(store)["planfait", TEMPERATURE, 6] == (0.0, "route_0")
 
 
-def test_values_are_kept_to_the_thousandth_of_their_unit(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_values_are_kept_to_the_thousandth_of_their_unit(database_url: str) -> None:
+    store = open_store(database_url)
     store.add_observations(observations(reading(7.2 * 3.6), reading(-3.4567, TEMPERATURE)))
     assert rows(store.database, t.observation, "wind_speed", "temperature") == [(25920, -3457)]
 
@@ -233,8 +235,8 @@ def test_whatever_the_order_the_best_rank_is_kept_and_coming_again_changes_nothi
 # --- What is still wanted ---------------------------------------------------------------------------
 
 
-def test_what_is_collected_of_a_run_is_known_per_part_and_site(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_what_is_collected_of_a_run_is_known_per_part_and_site(database_url: str) -> None:
+    store = open_store(database_url)
     store.add_forecasts(
         forecasts(forecast(20), parts=("20260715", "20260716"), sites=("planfait",)),
     )
@@ -246,16 +248,18 @@ def test_what_is_collected_of_a_run_is_known_per_part_and_site(tmp_path: Path) -
     assert wanted.missing("arome_0025", RUN, "20260716", rank=1) == (PASSY,)
 
 
-def test_a_site_added_later_is_missing_from_what_was_collected_before(tmp_path: Path) -> None:
-    store = open_store(tmp_path, PLANFAIT)
+def test_a_site_added_later_is_missing_from_what_was_collected_before(database_url: str) -> None:
+    store = open_store(database_url, PLANFAIT)
     store.add_forecasts(forecasts(forecast(20), parts=("whole",), sites=("planfait",)))
     store.save_sites((PLANFAIT, PASSY))
     wanted = store.wanted_forecasts((PLANFAIT, PASSY), NOW, RUN)
     assert wanted.missing("arome_0025", RUN, "whole", rank=0) == (PASSY,)
 
 
-def test_a_part_kept_by_a_lesser_route_is_missing_for_the_better_one_until_it_comes(tmp_path: Path) -> None:
-    store = open_store(tmp_path, PLANFAIT)
+def test_a_part_kept_by_a_lesser_route_is_missing_for_the_better_until_it_comes(
+    database_url: str,
+) -> None:
+    store = open_store(database_url, PLANFAIT)
 
     def missing(rank: int) -> tuple[object, ...]:
         return store.wanted_forecasts((PLANFAIT,), NOW, RUN).missing("arome_0025", RUN, "whole", rank)
@@ -267,8 +271,8 @@ def test_a_part_kept_by_a_lesser_route_is_missing_for_the_better_one_until_it_co
     assert missing(0) == ()
 
 
-def test_only_runs_since_the_oldest_wanted_are_looked_up(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_only_runs_since_the_oldest_wanted_are_looked_up(database_url: str) -> None:
+    store = open_store(database_url)
     for run in (RUN - DAY, RUN):
         store.add_forecasts(forecasts(forecast(20, run=run), run=run, parts=("a",), sites=("planfait",)))
     wanted = store.wanted_forecasts((PLANFAIT,), NOW, RUN)
@@ -276,8 +280,8 @@ def test_only_runs_since_the_oldest_wanted_are_looked_up(tmp_path: Path) -> None
     assert wanted.collected == {("arome_0025", RUN, "a", "planfait"): 0}
 
 
-def test_the_grid_cell_that_answered_is_remembered_and_may_change(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_the_grid_cell_that_answered_is_remembered_and_may_change(database_url: str) -> None:
+    store = open_store(database_url)
     for cell in ("12,7", "12,8"):
         point = GridPoint("arome_0025", "planfait", cell, ground=912.5, height=8.0)
         store.add_forecasts(forecasts(grid_points=(point,)))
@@ -285,8 +289,8 @@ def test_the_grid_cell_that_answered_is_remembered_and_may_change(tmp_path: Path
     assert rows(store.database, t.grid_point, "ground", "height") == [(912.5, 8.0)]
 
 
-def test_an_observation_collection_knows_the_newest_reading_of_each_station(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_an_observation_collection_knows_the_newest_reading_of_each_station(database_url: str) -> None:
+    store = open_store(database_url)
     store.add_observations(observations(reading(12, minutes=20), reading(11, minutes=40)))
     store.add_observations(observations(reading(9, minutes=60), reading(3, station="romma:241")))
     wanted = store.wanted_observations((PLANFAIT,), NOW, NOW - DAY)
@@ -297,8 +301,8 @@ def test_an_observation_collection_knows_the_newest_reading_of_each_station(tmp_
     assert wanted.sites == (PLANFAIT,)
 
 
-def test_when_a_list_of_stations_was_read_is_known_and_never_goes_back(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_when_a_list_of_stations_was_read_is_known_and_never_goes_back(database_url: str) -> None:
+    store = open_store(database_url)
     for read_at in (NOW, NOW - DAY):
         store.add_observations(observations(listed="ffvl", collected_at=read_at))
     wanted = store.wanted_observations((PLANFAIT,), NOW, NOW - DAY)
@@ -308,8 +312,8 @@ def test_when_a_list_of_stations_was_read_is_known_and_never_goes_back(tmp_path:
 # --- Stations and rejected values -------------------------------------------------------------------
 
 
-def test_what_is_known_of_a_station_is_never_lost(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_what_is_known_of_a_station_is_never_lost(database_url: str) -> None:
+    store = open_store(database_url)
     full = Station("ffvl:2496", "Planfait", 45.85, 6.22, 950.0, "FFVL", "in the lee of the hut")
     store.add_observations(observations(reading(12)))
     assert store.stations() == (Station("ffvl:2496"),)
@@ -319,8 +323,8 @@ def test_what_is_known_of_a_station_is_never_lost(tmp_path: Path) -> None:
     assert store.wanted_observations((), NOW, NOW).stations == {"ffvl:2496": replace(full, elevation=952.0)}
 
 
-def test_a_rejected_value_is_kept_once_with_its_raw_text_and_reason(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_a_rejected_value_is_kept_once_with_its_raw_text_and_reason(database_url: str) -> None:
+    store = open_store(database_url)
     absurd = Rejected("ffvl:2496", WIND, NOW, "9999", "out_of_range: not within 0 to 250 km/h")
     unreadable = Rejected("ffvl:2496", None, None, "31/02", "time: no such day")
     for batch in (observations(rejected=(absurd, unreadable)), observations(reading(1), rejected=(absurd,))):
@@ -333,24 +337,57 @@ def test_a_rejected_value_is_kept_once_with_its_raw_text_and_reason(tmp_path: Pa
     ]
 
 
+def test_that_a_station_lacks_a_sensor_is_kept_once_and_not_at_every_reading(database_url: str) -> None:
+    store = open_store(database_url)
+    for minutes, reason in product((0, 10), ("missing", "out_of_range: not within 0 to 250 km/h")):
+        value = Rejected("ffvl:2496", GUST, NOW - timedelta(minutes=minutes), "-", reason)
+        store.add_observations(observations(rejected=(value,)))
+    noon, earlier = int(NOW.timestamp()), int(NOW.timestamp()) - 600
+    assert [
+        (time, reason.partition(":")[0])
+        for time, reason in rows(store.database, t.rejected, "time", "reason")
+    ] == [
+        (noon, "missing"),
+        (noon, "out_of_range"),
+        (earlier, "out_of_range"),
+    ]
+
+
+def test_text_that_not_every_database_can_hold_is_kept_as_far_as_it_can_be(database_url: str) -> None:
+    store = open_store(database_url)
+    odd = "NUL \0, half of a pair \ud83e, whole \U0001fa82"
+    kept = "NUL \ufffd, half of a pair \ufffd, whole \U0001fa82"
+    batch = observations(
+        reading(12, station=f"ffvl:{odd}"),
+        stations=(Station(f"ffvl:{odd}", odd),),
+        rejected=(Rejected(odd, WIND, NOW, odd, f"out_of_range: {odd}"),),
+    )
+    for _ in range(2):
+        store.add_observations(batch)
+    assert store.stations() == (Station(f"ffvl:{kept}", kept),)
+    assert rows(store.database, t.rejected, "subject", "raw") == [(kept, kept)]
+    found, _ = Reading(store.database).observations(station=f"ffvl:{odd}")
+    assert [row.value for row in found] == [12]
+
+
 # --- Sites ------------------------------------------------------------------------------------------
 
 
-def test_sites_come_back_as_they_were_given(tmp_path: Path) -> None:
-    store = open_store(tmp_path, PLANFAIT, PASSY)
+def test_sites_come_back_as_they_were_given(database_url: str) -> None:
+    store = open_store(database_url, PLANFAIT, PASSY)
     assert store.sites() == (PASSY, PLANFAIT)
     store.save_sites((replace(PASSY, name="Plaine-Joux", stations=()),))
     assert store.sites() == (replace(PASSY, name="Plaine-Joux", stations=()),)
 
 
-def test_sites_can_be_added_without_touching_the_others(tmp_path: Path) -> None:
-    store = open_store(tmp_path, PLANFAIT)
+def test_sites_can_be_added_without_touching_the_others(database_url: str) -> None:
+    store = open_store(database_url, PLANFAIT)
     store.add_sites((PASSY,))
     assert store.sites() == (PASSY, PLANFAIT)
 
 
-def test_a_site_that_moved_is_refused_and_nothing_is_changed(tmp_path: Path) -> None:
-    store = open_store(tmp_path, PLANFAIT)
+def test_a_site_that_moved_is_refused_and_nothing_is_changed(database_url: str) -> None:
+    store = open_store(database_url, PLANFAIT)
     moved = replace(PLANFAIT, latitude=45.86)
     with pytest.raises(ConfigError, match=r"site 'planfait': is not where it was: .* 45.85, 6.22, 950 m"):
         store.save_sites((PASSY, moved))
@@ -360,14 +397,14 @@ def test_a_site_that_moved_is_refused_and_nothing_is_changed(tmp_path: Path) -> 
         store.add_sites((moved,))
 
 
-def test_a_better_reading_of_the_same_place_is_no_move(tmp_path: Path) -> None:
-    store = open_store(tmp_path, PLANFAIT)
+def test_a_better_reading_of_the_same_place_is_no_move(database_url: str) -> None:
+    store = open_store(database_url, PLANFAIT)
     store.save_sites((replace(PLANFAIT, latitude=45.850004, elevation=950.6),))
     assert store.sites() == (PLANFAIT,)
 
 
-def test_a_site_that_moved_opens_a_new_series_and_keeps_the_old_ones_data(tmp_path: Path) -> None:
-    store = open_store(tmp_path, PLANFAIT)
+def test_a_site_that_moved_opens_a_new_series_and_keeps_the_old_ones_data(database_url: str) -> None:
+    store = open_store(database_url, PLANFAIT)
     batch = forecasts(forecast(20), parts=("whole",), sites=("planfait",))
     store.add_forecasts(batch)
     opening = NOW + DAY
@@ -385,8 +422,18 @@ def test_a_site_that_moved_opens_a_new_series_and_keeps_the_old_ones_data(tmp_pa
     assert rows(store.database, t.forecast, "site_id", "wind_speed") == [(1, 20000), (2, 20000)]
 
 
-def test_a_series_is_told_by_its_date_and_the_newest_by_its_place(tmp_path: Path) -> None:
-    store = open_store(tmp_path, PLANFAIT)
+def test_a_move_that_was_taken_back_goes_on_with_the_old_series(database_url: str) -> None:
+    store = open_store(database_url, PLANFAIT)
+    moved = replace(PLANFAIT, latitude=45.86, valid_from=NOW - DAY)
+    store.save_sites((PLANFAIT, moved))
+    store.add_forecasts(forecasts(forecast(20)))
+    store.save_sites((PLANFAIT,))
+    store.add_forecasts(forecasts(forecast(30)))
+    assert rows(store.database, t.forecast, "site_id", "wind_speed") == [(1, 30000), (2, 20000)]
+
+
+def test_a_series_is_told_by_its_date_and_the_newest_by_its_place(database_url: str) -> None:
+    store = open_store(database_url, PLANFAIT)
     moved = replace(PLANFAIT, latitude=45.86, valid_from=NOW - DAY)
     back = replace(PLANFAIT, valid_from=NOW)
     store.save_sites((PLANFAIT, moved, back))
@@ -400,8 +447,8 @@ def test_a_series_is_told_by_its_date_and_the_newest_by_its_place(tmp_path: Path
         store.save_sites((replace(moved, latitude=45.9),))
 
 
-def test_a_site_taken_off_the_list_keeps_its_data_and_what_was_on_its_way(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_a_site_taken_off_the_list_keeps_its_data_and_what_was_on_its_way(database_url: str) -> None:
+    store = open_store(database_url)
     store.add_forecasts(forecasts(forecast(20)))
     store.remove_site("planfait")
     assert store.sites() == (PASSY,)
@@ -416,20 +463,17 @@ def test_a_site_taken_off_the_list_keeps_its_data_and_what_was_on_its_way(tmp_pa
 # --- A database that does not answer ----------------------------------------------------------------
 
 
-def test_a_locked_database_is_unavailable_and_nothing_is_half_written(tmp_path: Path) -> None:
-    store = open_store(tmp_path, busy_timeout=0.05)
-    other = sqlite3.connect(tmp_path / "scores.sqlite3", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreUnavailable, match="database is locked"):
-        store.add_forecasts(forecasts(forecast(20)))
-    assert said(store) == {}, "readers are not held up"
-    other.execute("ROLLBACK")
-    other.close()
+def test_a_locked_database_is_unavailable_and_nothing_is_half_written(database_url: str) -> None:
+    store = open_store(database_url, busy_timeout=0.05)
+    with open_database(database_url).write():
+        with pytest.raises(StoreUnavailable, match=r"database is locked|due to lock timeout"):
+            store.add_forecasts(forecasts(forecast(20)))
+        assert said(store) == {}, "readers are not held up"
     assert store.add_forecasts(forecasts(forecast(20))) == 1
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+    store = open_store(sqlite_url(tmp_path))
     many = forecasts(*(forecast(20, hours=minute / 60) for minute in range(20_000)), parts=("a",))
     with store.database.engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
@@ -445,7 +489,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
 def test_a_store_whose_folder_is_gone_says_so_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
-    store = open_store(folder)
+    store = open_store(sqlite_url(folder))
     assert store.add_forecasts(forecasts(forecast(20))) == 1
     folder.rename(tmp_path / "elsewhere")
     with pytest.raises(StoreUnavailable, match="unable to open database file"):
@@ -458,10 +502,10 @@ def test_a_store_whose_folder_is_gone_says_so_and_goes_on_when_it_is_back(tmp_pa
 
 
 def test_a_store_that_was_replaced_under_the_service_is_the_one_that_is_used(tmp_path: Path) -> None:
-    store = open_store(tmp_path, PLANFAIT)
+    store = open_store(sqlite_url(tmp_path), PLANFAIT)
     backup = tmp_path / "backup"
     backup.mkdir()
-    open_store(backup, PASSY).database.close()
+    open_store(sqlite_url(backup), PASSY).database.close()
     for part in tmp_path.glob("scores.sqlite3*"):
         part.unlink()
     (backup / "scores.sqlite3").rename(tmp_path / "scores.sqlite3")

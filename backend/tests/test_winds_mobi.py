@@ -50,6 +50,17 @@ def test_a_reading_has_speed_gust_direction_and_temperature_at_its_time() -> Non
     assert readings.newest == at(13, 4)
 
 
+@pytest.mark.parametrize("field", ["w-avg", "w-max", "w-dir"])
+def test_a_wind_field_that_no_reading_has_is_a_new_format(field: str) -> None:
+    lacking = station(5, int(at(13, 0).timestamp()))
+    del lacking["last"][field]
+    parse_stations(payload(answer(lacking, station(6, int(at(13, 0).timestamp())))), {})
+    with pytest.raises(ParseError, match=f"no row has the documented field {field}"):
+        parse_stations(payload(answer(lacking)), {})
+    with pytest.raises(ParseError, match=f"no row has the documented field {field}"):
+        parse_history(payload(answer(lacking["last"])), "ffvl:5", at(12, 0))
+
+
 def test_three_zeros_are_no_calm_but_a_mark_for_no_wind_measured_and_the_temperature_stays() -> None:
     readings, _ = parse_stations(payload(read("winds_mobi-stations.json")), {})
 
@@ -127,6 +138,8 @@ def test_a_value_that_is_null_or_left_out_is_absent_and_text_is_no_number() -> N
         (b"{}", "Expected `array`, got `object`"),
         (b'{"detail": "too many calls"}', "Expected `array`, got `object`"),
         (answer({"_id": "pioupiou-5"}), "told of 'pioupiou-5'"),
+        (answer({"_id": "ffvl-"}), "told of 'ffvl-'"),
+        (answer({"_id": "ffvl-1e3"}), "told of 'ffvl-1e3'"),
         (answer(station(5), station(6)), "none of 2 stations"),
         (answer(station(5, 12)), "none of 1 stations"),
         (answer({"name": "no id"}), "_id"),

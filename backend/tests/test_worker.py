@@ -21,6 +21,9 @@ from backend.core.errors import ParseError
 LONG = 600.0
 DEADLINE = 30.0
 
+# Coverage has remarks of its own for the standard error of a process that it measures.
+UNMEASURED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+
 
 @pytest.fixture
 async def worker() -> AsyncIterator[Worker]:
@@ -198,6 +201,7 @@ def service(tmp_path: Path) -> Callable[[float], subprocess.Popen[str]]:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            env=UNMEASURED,
         )
 
     return start

@@ -141,7 +141,7 @@ class World:
 
 
 def make_world(
-    folder: Path,
+    place: Path | str,
     *,
     forecasts: Sequence[Source[ForecastBatch]] | None = None,
     observations: Sequence[Source[ObservationBatch]] | None = None,
@@ -150,10 +150,14 @@ def make_world(
     lease: float = 60.0,
     clock: HandClock | None = None,
     busy_timeout: float = 5.0,
+    channel_for: Callable[[int, str], Channel] | None = None,
+    on_wanted: Callable[[int, Wanted], None] | None = None,
     **config: Any,
 ) -> World:
+    """Return a world on the database of this address, or on one of its own in a folder."""
     clock = clock or HandClock()
-    database = Database(f"sqlite:///{folder / 'world.sqlite3'}", durable=False, busy_timeout=busy_timeout)
+    url = place if isinstance(place, str) else f"sqlite:///{place / 'world.sqlite3'}"
+    database = Database(url, durable=False, busy_timeout=busy_timeout)
     database.migrate()
     store, ledger = Store(database), Ledger(database, lease=lease, owner=owner)
 
@@ -167,11 +171,12 @@ def make_world(
         sources=Sources(
             forecasts=(forecast_source(brings_a_run),) if forecasts is None else forecasts,
             observations=(observation_source(brings_a_reading),) if observations is None else observations,
-            channel_for=lambda _run, _source: Channel(ScriptedFetch({}), NoTraffic()),
+            channel_for=channel_for or (lambda _run, _source: Channel(ScriptedFetch({}), NoTraffic())),
         ),
         config=SchedulerConfig.load(**config),
         sites=listed,
         clock=clock,
+        on_wanted=on_wanted,
     )
     return World(clock, database, store, ledger, runner)
 

@@ -1,0 +1,89 @@
+"""`meteo-score db`: move a store from one database to another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from backend.console import AsJson, print_json
+from backend.storage.copying import CopyDiffers, OnRows, TableCopy, copy_store, count_rows, require_store
+from backend.storage.database import Database
+
+app = typer.Typer(name="db", help="The database that everything is kept in.")
+
+
+@app.callback()
+def _db() -> None:
+    """Keep `copy` a subcommand, though it is the only one."""
+
+
+@app.command()
+def copy(
+    source: Annotated[str, typer.Argument(help="Address of the database to read, as DATABASE_URL has it.")],
+    target: Annotated[str, typer.Argument(help="Address of an empty database, of the same or another kind.")],
+    as_json: AsJson = False,
+) -> None:
+    """Copy everything from one database to another, and compare.
+
+    Stop the service first: what it writes meanwhile stays behind. The source is not changed, but for its
+    tables being brought to this version. Exit 1 if anything differs; the target is then left empty.
+    """
+    with (
+        closing(Database(source, setting="SOURCE", make=False)) as old,
+        closing(Database(target, setting="TARGET")) as new,
+    ):
+        require_store(old)
+        for database in (old, new):
+            database.migrate()
+        try:
+            with _progress(2 * count_rows(old)) as on_rows:  # each is written, and then read again
+                tables = copy_store(old, new, on_rows)
+        except CopyDiffers as differs:
+            _print(differs.tables, as_json)
+            raise
+        _print(tables, as_json)
+        if not as_json:
+            typer.echo("Copied. Now set DATABASE_URL to the address of the target, and start the service.")
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[OnRows]:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda table, rows: bar.update(task, advance=rows, description=table)
+
+
+def _print(tables: Sequence[TableCopy], as_json: bool) -> None:
+    if as_json:
+        print_json([_as_dict(table) for table in tables])
+        return
+    shown = Table("Table", "Rows", "Checksum", "In the target")
+    for table in tables:
+        arrived = f"[bold red]{table.target.rows} rows, {table.target.checksum}[/]"
+        shown.add_row(
+            table.name,
+            str(table.source.rows),
+            table.source.checksum,
+            "the same" if table.same else arrived,
+        )
+    console = Console()
+    console.print(shown, soft_wrap=not console.is_terminal)
+
+
+def _as_dict(table: TableCopy) -> dict[str, object]:
+    return {
+        "table": table.name,
+        "rows": table.source.rows,
+        "checksum": table.source.checksum,
+        "rowsInTarget": table.target.rows,
+        "checksumInTarget": table.target.checksum,
+        "same": table.same,
+    }

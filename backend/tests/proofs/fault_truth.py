@@ -1,0 +1,133 @@
+"""What a store holds, and whether it is true: by the weather itself, no collector and no parser between.
+
+The matrix compares stores with each other; here the undisturbed one is compared with the truth. A reading
+in October's doubled hour that became the wrong instant is found here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import sqlalchemy as sa
+
+from backend.core.parameters import RULES, Parameter
+from backend.core.sites import load_sites
+from backend.demo.beacons import Reading, ffvl_beacons, readings, romma_beacons
+from backend.demo.ffvl import SECTORS
+from backend.demo.weather import Weather
+from backend.demo.world import SITES_FILE, View
+from backend.storage import schema as t
+from backend.storage.database import Database
+
+Key = tuple[str | int, ...]
+Values = dict[Key, int]
+"""What a store holds, in thousandths: (station, time, parameter), or (model, site, run, time, parameter)."""
+
+NAMES = tuple(parameter.value for parameter in Parameter)
+SEED = 1
+SITES = load_sites(SITES_FILE)
+
+OFF_KMH, OFF_DEGREES, OFF_CELSIUS = 0.3, 0.6, 0.15
+"""What packing and rounding may do to a forecast: Open-Meteo rounds to 0.1 m/s (0.36 km/h) and whole degrees.
+
+Components that are off by so much turn a weak wind further than a strong one.
+"""
+
+DECIMALS = {"ffvl": 0, "romma": 1}
+"""To how many decimals a network rounds its temperatures; winds are whole km/h everywhere."""
+
+
+def values(database: Database) -> Values:
+    """Return every value."""
+    forecast, observation = t.forecast.c, t.observation.c
+    told = (
+        sa.select(
+            *(t.model.c.name, t.site.c.slug, forecast.reference_time, forecast.valid_time),
+            *(forecast[name] for name in NAMES),
+        )
+        .join_from(t.forecast, t.model, t.model.c.id == forecast.model_id)
+        .join(t.site, t.site.c.id == forecast.site_id)
+    )
+    measured = sa.select(
+        *(t.station.c.code, observation.time), *(observation[name] for name in NAMES)
+    ).join_from(t.observation, t.station, t.station.c.id == observation.station_id)
+    found: Values = {}
+    with database.read() as connection:
+        for query in (told, measured):
+            for row in connection.execute(query):
+                key = tuple(row[: -len(NAMES)])
+                for name, value in zip(NAMES, row[-len(NAMES) :], strict=True):
+                    if value is not None:
+                        found[*key, name] = value
+    return found
+
+
+def untrue(kept: Values) -> list[Key]:
+    """Return the keys whose values the weather does not confirm."""
+    told: Values = {key: value for key, value in kept.items() if len(key) == 5}
+    measured: Values = {key: value for key, value in kept.items() if len(key) == 3}
+    return [*_untrue_forecasts(told), *_untrue_readings(measured)]
+
+
+def _untrue_forecasts(kept: Values) -> list[Key]:
+    weather, by_id = Weather(SEED), {site.id: site for site in SITES}
+    series: dict[tuple[str, str, int], list[Key]] = {}
+    for key in kept:
+        model, site, run = key[:3]
+        series.setdefault((str(model), str(site), int(run)), []).append(key)
+    wrong = []
+    for (model, site, run), keys in series.items():
+        times = np.array([float(key[3]) for key in keys])
+        said = weather.forecast(model, by_id[site], float(run), times)
+        turned = np.degrees(np.arctan2(OFF_KMH, said.speed))
+        columns = {
+            Parameter.WIND_SPEED: (said.speed, np.full_like(times, OFF_KMH)),
+            Parameter.WIND_GUST: (said.gust, np.full_like(times, OFF_KMH)),
+            Parameter.WIND_DIRECTION: (said.direction, OFF_DEGREES + turned),
+            Parameter.TEMPERATURE: (said.temperature, np.full_like(times, OFF_CELSIUS)),
+        }
+        for index, key in enumerate(keys):
+            parameter = Parameter(str(key[4]))
+            values, off = columns[parameter]
+            if _distance(parameter, kept[key] / 1000, values[index]) > off[index]:
+                wrong.append(key)
+    return wrong
+
+
+def _distance(parameter: Parameter, one: float, other: float) -> float:
+    distance = abs(one - other)
+    return min(distance, 360.0 - distance) if RULES[parameter].circular else distance
+
+
+def _untrue_readings(kept: Values) -> list[Key]:
+    now = max((float(time) for _, time, _ in kept), default=0.0)
+    view = View(now=now, weather=Weather(SEED), sites=SITES)
+    beacons = {f"{b.network}:{b.number}": b for b in (*ffvl_beacons(SITES), *romma_beacons(SITES))}
+    spans: dict[str, list[int]] = {}
+    for station, time, _ in kept:
+        spans.setdefault(str(station), []).append(int(time))
+    said = {
+        (station, reading.time // 60 * 60): reading  # readings are kept by the minute
+        for station, times in spans.items()
+        for reading in readings(view, beacons[station], min(times) - 60, max(times) + 60)
+    }
+    return [
+        key
+        for key, value in kept.items()
+        if value != _measured(str(key[0]), said.get((str(key[0]), int(key[1]))), Parameter(str(key[2])))
+    ]
+
+
+def _measured(station: str, reading: Reading | None, parameter: Parameter) -> int | None:
+    """Return a value in thousandths as its network rounds it, or None where there is none."""
+    network = station.partition(":")[0]
+    if reading is None:
+        return None
+    if parameter is Parameter.WIND_DIRECTION:
+        if reading.sector is None:
+            return None
+        return round(1000 * (SECTORS[reading.sector] if network == "ffvl" else 22.5 * reading.sector))
+    if parameter is Parameter.TEMPERATURE:
+        warmth = reading.temperature
+        return None if warmth is None else round(1000 * round(warmth, DECIMALS[network]))
+    speed = reading.mean if parameter is Parameter.WIND_SPEED else reading.gust
+    return None if speed is None else 1000 * round(speed)

@@ -1,0 +1,650 @@
+"""The command as an operator types it: what it says, what it keeps, and with which exit code it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from typer.testing import Result
+
+from backend.core.clock import utc_now
+from backend.core.records import Failure, Site
+from backend.scheduler.config import FORECASTS, OBSERVATIONS
+from backend.storage import schema as t
+from backend.storage.database import Database
+from backend.storage.ledger import Ledger
+from backend.storage.runs import Claim, JobRun, SourceRun
+from backend.storage.store import Store
+from backend.tests.commands import (
+    METEO_SCORE,
+    VARIABLES,
+    Environment,
+    StandIns,
+    contents,
+    ended,
+    outside,
+    running,
+    stand_ins,
+    store_of,
+    typed,
+    wait_for,
+)
+from backend.tests.stores import observations, reading
+
+KEYS = {
+    "METEOFRANCE_API_KEY": "demo-meteofrance",
+    "FFVL_API_KEY": "demo-ffvl",
+    "ROMMA_KEY": "demo-romma",
+    "ADMIN_TOKEN": "the-admin-token",
+}
+CLOSED = "http://127.0.0.1:1"
+NO_SERVER = "postgresql+psycopg://collector:s3cret@127.0.0.1:1/scores"
+
+
+@pytest.fixture(scope="module")
+def upstreams() -> Iterator[StandIns]:
+    with stand_ins() as serving:
+        yield serving
+
+
+@pytest.fixture
+def environment(upstreams: StandIns, tmp_path: Path) -> Environment:
+    return upstreams.environment(tmp_path, admin_token=KEYS["ADMIN_TOKEN"])
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Environment:
+    """An environment without upstreams, without sites and with an empty store."""
+    (tmp_path / "sites.toml").write_text("")
+    return outside() | {
+        **{name: CLOSED for name in VARIABLES if name.endswith("_URL")},
+        **{name: "0" for name in VARIABLES if name.endswith("_SPACING_SECONDS")},
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'store.sqlite3'}",
+        "DATA_DIR": str(tmp_path),
+        "SITES_FILE": str(tmp_path / "sites.toml"),
+    }
+
+
+@pytest.fixture
+def database(alone: Environment) -> Iterator[Database]:
+    """The store of `alone`, with its tables."""
+    database = store_of(alone)
+    database.migrate()
+    yield database
+    database.close()
+
+
+def words(result: Result) -> str:
+    """Return what was printed, without the frames of tables and the space in them."""
+    return " ".join(re.sub(r"[│┃]", " ", result.stdout).split())
+
+
+def refusal(result: Result) -> str:
+    """Return the one line of a command that ended because it could never work."""
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("meteo-score: ")
+    return line.removeprefix("meteo-score: ")
+
+
+def runs_of(environment: Environment) -> tuple[JobRun, ...]:
+    database = store_of(environment)
+    try:
+        return Ledger(database).runs(limit=100)
+    finally:
+        database.close()
+
+
+# --- collect ----------------------------------------------------------------------------------------
+
+
+def test_a_collection_ends_well_and_the_next_one_finds_nothing_new(environment: Environment) -> None:
+    first = typed("collect observations", environment)
+    assert first.exit_code == 0, first.stderr
+    assert "Run 1: success" in words(first)
+    assert re.search(r"ffvl success [1-9]\d+ [1-9]\d+ 0 \d+ 0 ", words(first))
+    kept = contents(environment)
+    assert kept["observation"] > 20
+
+    second = typed("collect observations", environment)
+    assert second.exit_code == 0, second.stderr
+    assert "Run 2: nothing_new" in words(second)
+    assert contents(environment)["observation"] == kept["observation"]
+    assert [(run.trigger, run.slot, run.status) for run in runs_of(environment)] == [
+        ("cli", None, "nothing_new"),
+        ("cli", None, "success"),
+    ]
+
+
+def test_forecasts_of_all_models_are_collected_by_the_real_command(environment: Environment) -> None:
+    done = ended("collect", "forecasts", "--json", environment=environment)
+    run = json.loads(done.stdout)
+    assert (done.returncode, run["status"], run["trigger"]) == (0, "success", "cli"), done.stderr
+    sources = {source["source"]: source for source in run["sources"]}
+    assert {name: source["status"] for name, source in sources.items()} == {
+        "arome": "success",
+        "meteo_parapente": "success",
+    }
+    assert all(source["recordsStored"] > 20 for source in sources.values())
+    assert run["recordsStored"] == sum(source["recordsStored"] for source in sources.values())
+    assert datetime.fromisoformat(run["startTime"]).tzinfo == UTC
+    assert "run ended" in done.stderr  # the log, where it does not get in the way
+
+
+def test_a_failed_source_makes_the_run_partial_and_is_told_with_its_reason(
+    environment: Environment, upstreams: StandIns
+) -> None:
+    with upstreams.faults(romma="error_in_200"):
+        result = typed("collect observations", environment)
+    assert result.exit_code == 1
+    assert "Run 1: partial" in words(result)
+    assert re.search(r"romma failed 0 0 0 2 2 ", words(result))
+    (run,) = runs_of(environment)
+    reason = {source.source: source.reason for source in run.sources}["romma"]
+    assert f"romma: {reason}" in result.stdout.splitlines()
+    assert contents(environment)["observation"] > 20
+
+
+def test_nothing_but_failures_is_a_failed_run(environment: Environment, upstreams: StandIns) -> None:
+    with upstreams.faults(romma="error_in_200"):
+        result = typed("collect observations --source romma --json", environment)
+    run = json.loads(result.stdout)
+    assert (result.exit_code, run["status"], run["recordsCollected"]) == (1, "failed", 0)
+    (romma,) = run["sources"]
+    assert romma["failedRequests"] == len(romma["failures"]) == 2
+    assert romma["reason"] == romma["failures"][0]["reason"] != ""
+    assert "demo-romma" not in result.output
+
+
+def test_while_a_job_runs_a_second_run_is_refused_with_the_id_of_the_first(
+    environment: Environment,
+) -> None:
+    typed("sites list", environment)
+    database = store_of(environment)
+    database.migrate()
+    claim = Ledger(database).claim(OBSERVATIONS, "schedule", utc_now())
+    assert claim is not None
+    for line in ("collect observations", "collect observations --json"):
+        result = typed(line, environment)
+        assert result.exit_code == 1
+        if "--json" in line:
+            assert json.loads(result.stdout) == {"status": "already_running", "runId": claim.run_id}
+        else:
+            assert f"already running as run {claim.run_id}" in result.stderr
+    assert len(runs_of(environment)) == 1
+    database.close()
+
+
+def test_sources_and_sites_can_be_chosen(environment: Environment) -> None:
+    result = typed("collect forecasts --source meteo_parapente --site planfait --json", environment)
+    assert result.exit_code == 0, result.stderr
+    assert [source["source"] for source in json.loads(result.stdout)["sources"]] == ["meteo_parapente"]
+
+
+@pytest.mark.parametrize("line", ["collect observations", "collect forecasts --source meteo_parapente"])
+@pytest.mark.parametrize("form", ["", "--json"])
+def test_a_dry_run_collects_and_stores_nothing(environment: Environment, line: str, form: str) -> None:
+    result = typed(f"{line} --dry-run {form}", environment)
+    assert result.exit_code == 0, result.stderr
+    if form:
+        told = json.loads(result.stdout)
+        assert (told["status"], told["dryRun"]) == ("success", True)
+        assert all(source["recordsCollected"] > 20 for source in told["sources"])
+        assert all(source["recordsStored"] == 0 for source in told["sources"])
+    else:
+        assert "Dry run: success; nothing was stored" in words(result)
+    assert set(contents(environment).values()) == {0}
+    assert not (Path(environment["DATA_DIR"]) / "payloads").exists()
+
+
+def test_a_dry_run_after_a_run_changes_no_table(environment: Environment) -> None:
+    typed("collect observations", environment)
+    before = contents(environment)
+    result = typed("collect observations --dry-run", environment)
+    assert "Dry run: nothing_new" in words(result)
+    assert contents(environment) == before
+
+
+def test_triggers_by_hand_work_while_the_schedule_is_switched_off(environment: Environment) -> None:
+    environment["SCHEDULER_ENABLED"] = "false"
+    assert typed("collect observations --source romma", environment).exit_code == 0
+
+
+def test_what_a_site_that_moved_would_mix_is_refused(environment: Environment) -> None:
+    assert typed("collect observations --source romma", environment).exit_code == 0
+    sites = Path(environment["SITES_FILE"])
+    sites.write_text(sites.read_text().replace("45.857", "45.9"))
+    assert "site 'planfait': is not where it was" in refusal(typed("collect observations", environment))
+    assert len(runs_of(environment)) == 1
+
+
+def test_sigterm_ends_a_collection_which_is_recorded_as_cancelled(
+    environment: Environment, upstreams: StandIns
+) -> None:
+    command = (METEO_SCORE, "collect", "forecasts", "--source", "meteo_parapente")
+    asked = upstreams.requests("meteo_parapente")
+    with (
+        upstreams.faults(meteo_parapente="hang"),
+        running(*command, environment=environment) as process,
+    ):
+        wait_for(lambda: upstreams.requests("meteo_parapente") > asked, "the request")
+        assert process.terminate() == 1
+    (run,) = runs_of(environment)
+    assert (run.status, run.sources[0].status) == ("cancelled", "failed")
+    assert "shut down" in run.note
+
+
+def test_ctrl_c_ends_a_rehearsal_without_a_traceback(environment: Environment, upstreams: StandIns) -> None:
+    command = (METEO_SCORE, "collect", "forecasts", "--dry-run", "--source", "meteo_parapente")
+    asked = upstreams.requests("meteo_parapente")
+    with (
+        upstreams.faults(meteo_parapente="hang"),
+        running(*command, environment=environment) as process,
+    ):
+        wait_for(lambda: upstreams.requests("meteo_parapente") > asked, "the request")
+        process.process.send_signal(signal.SIGINT)
+        assert process.wait() == 1
+        assert process.text().splitlines()[-1] == "meteo-score: stopped"
+        assert "Traceback" not in process.text()
+
+
+def test_a_person_who_watches_sees_the_sources_grow_and_no_log(environment: Environment) -> None:
+    terminal, end = pty.openpty()
+    process = subprocess.Popen([METEO_SCORE, "collect", "observations"], env=environment, stderr=end)
+    os.close(end)
+    seen = bytearray()
+    with suppress(OSError):  # how a terminal says that nobody is at its other end
+        while piece := os.read(terminal, 4096):
+            seen += piece
+    os.close(terminal)
+    assert process.wait(20) == 0
+    assert re.search(r"ffvl.*\d+ values", seen.decode())
+    assert re.search(r"romma.*\d+ values", seen.decode())
+    assert "run started" not in seen.decode()
+
+
+# --- runs -------------------------------------------------------------------------------------------
+
+
+def keep_runs(database: Database) -> tuple[int, int]:
+    """Keep a forecast run of which a part failed, and an observation run; return their ids."""
+    ledger = Ledger(database)
+    slot = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)
+    failed = Failure("api", "https://models.example/data.php", "HTTP 503", "FetchError")
+    parapente = SourceRun(
+        source="meteo_parapente",
+        status="partial",
+        reason="HTTP 503",
+        collected=300,
+        stored=290,
+        rejected=2,
+        rejected_reasons={"out_of_range": 2},
+        failures=(failed, replace(failed, url="https://models.example/[other]", reason="HTTP 404")),
+        failed=2,
+        requests=12,
+        bytes=3_450_000,
+        duration=18.0,
+    )
+    first = ledger.claim(FORECASTS, "schedule", slot, slot)
+    assert first is not None
+    end = slot + timedelta(minutes=2)
+    ledger.finish(first, "partial", end, duration=121.5, sources=[parapente], note="a note")
+    second = ledger.claim(OBSERVATIONS, "api", end)
+    assert second is not None
+    ledger.finish(second, "nothing_new", end, duration=1.0)
+    return first.run_id, second.run_id
+
+
+def test_runs_are_listed_newest_first_with_what_was_noted(alone: Environment, database: Database) -> None:
+    keep_runs(database)
+    result = typed("runs", alone)
+    assert result.exit_code == 0
+    header, newest, oldest, note = result.stdout.splitlines()
+    assert header.split() == [
+        *("Run", "Job", "Slot", "(UTC)"),
+        *("Trigger", "Status", "Secs", "Values", "Stored"),
+    ]
+    assert newest.split() == ["2", "observations", "–", "api", "nothing_new", "1.0", "0", "0"]
+    assert oldest.split() == [
+        *("1", "forecasts", "2026-07-15", "12:00", "schedule", "partial", "121.5", "300", "290"),
+    ]
+    assert note == "run 1: a note"
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        ("", [2, 1]),
+        ("--job collect_forecasts", [1]),
+        ("--status nothing_new", [2]),
+        ("--status failed", []),
+        ("--limit 1", [2]),
+    ],
+)
+def test_runs_can_be_chosen_and_told_as_json(
+    alone: Environment, database: Database, options: str, ids: list[int]
+) -> None:
+    keep_runs(database)
+    told = json.loads(typed(f"runs --json {options}", alone).stdout)
+    assert [run["runId"] for run in told] == ids
+
+
+def test_one_run_is_told_in_full(alone: Environment, database: Database) -> None:
+    first, _ = keep_runs(database)
+    shown = words(typed(f"runs {first}", alone))
+    assert "meteo_parapente partial 300 290 2 12 2 3.5 18.0" in shown
+    assert "meteo_parapente: rejected 2 out_of_range" in shown
+    assert "meteo_parapente: api https://models.example/data.php: HTTP 503" in shown
+    assert "meteo_parapente: api https://models.example/[other]: HTTP 404" in shown
+
+    told = json.loads(typed(f"runs {first} --json", alone).stdout)
+    assert (told["runId"], told["scheduledTime"], told["status"]) == (
+        first,
+        "2026-07-15T12:00:00Z",
+        "partial",
+    )
+    (source,) = told["sources"]
+    assert source["failures"][0] == {
+        "route": "api",
+        "url": "https://models.example/data.php",
+        "reason": "HTTP 503",
+        "error": "FetchError",
+    }
+
+
+def test_a_run_that_does_not_exist_is_said_so(alone: Environment, database: Database) -> None:
+    assert refusal(typed("runs 77", alone)) == "there is no run 77"
+
+
+@pytest.mark.parametrize("option", ["--job forecasts", "--status ok", "--limit 0"])
+def test_a_choice_that_does_not_exist_is_refused(alone: Environment, database: Database, option: str) -> None:
+    result = typed(f"runs {option}", alone)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert option.split()[0] in result.stderr
+
+
+# --- config -----------------------------------------------------------------------------------------
+
+
+def test_config_shows_every_setting_in_force_under_its_name(alone: Environment) -> None:
+    alone |= {"SCHEDULER_FORECAST_HOURS": "18,6", "FFVL_HTML": "yes", "CONTACT": "pilot@example.org"}
+    told = json.loads(typed("config --json", alone).stdout)
+    assert set(told) == VARIABLES
+    assert told["SCHEDULER_FORECAST_HOURS"] == [6, 18]
+    assert (told["FFVL_HTML"], told["CONTACT"], told["ADMIN_TOKEN"]) == (True, "pilot@example.org", None)
+    lines = typed("config", alone).stdout.splitlines()
+    assert [line.partition("=")[0] for line in lines] == list(told)
+    for line in (
+        "SCHEDULER_FORECAST_HOURS=6,18",
+        "FFVL_HTML=true",
+        "CONTACT=pilot@example.org",
+        "ROMMA_KEY=",
+    ):
+        assert line in lines
+
+
+@pytest.mark.parametrize("form", ["", "--json"])
+def test_config_masks_every_secret_and_the_passwords_in_addresses(alone: Environment, form: str) -> None:
+    secrets = {name: f"value-of-{name}" for name in KEYS}
+    alone |= secrets | {"DATABASE_URL": NO_SERVER, "ROMMA_URL": "http://me:s3cret@proxy.example/romma"}
+    result = typed(f"config {form}", alone)
+    assert result.exit_code == 0
+    assert "value-of" not in result.output
+    assert "s3cret" not in result.output
+    assert result.stdout.count("***") == len(KEYS) + 2
+    assert "postgresql+psycopg://collector:***@127.0.0.1:1/scores" in result.stdout
+    assert "http://***@proxy.example/romma" in result.stdout
+
+
+# --- doctor -----------------------------------------------------------------------------------------
+
+
+def findings(line: str, environment: Environment) -> tuple[int, dict[str, tuple[bool | None, str]]]:
+    result = typed(f"{line} --json", environment)
+    assert result.stderr == ""
+    told: list[dict[str, Any]] = json.loads(result.stdout)
+    return result.exit_code, {one["what"]: (one["ok"], one["says"]) for one in told}
+
+
+def test_all_is_well_where_every_source_answers_and_every_station_speaks(environment: Environment) -> None:
+    typed("collect observations", environment)
+    before = contents(environment)
+    code, found = findings("doctor", environment)
+    assert (code, {what for what, (ok, _) in found.items() if ok is not True}) == (0, set())
+    assert set(found) == {
+        *("settings", "store", "clock", "sites", "stations"),
+        *("meteo_parapente", "arome", "ffvl", "romma"),
+    }
+    assert "'0 0,6,12,18 * * *'" in found["settings"][1]
+    assert found["store"][1] == environment["DATABASE_URL"]
+    for name, route in (("meteo_parapente", "api"), ("arome", "object_storage"), ("ffvl", "keyed")):
+        assert found[name][1].startswith(f"answers by {route}, newest data of 20")
+    assert contents(environment) == before
+
+    shown = words(typed("doctor", environment))
+    assert "ok romma answers by keyed, newest data of" in shown
+
+
+def test_a_disabled_source_says_why_and_is_nothing_to_mend(environment: Environment) -> None:
+    environment |= {"SOURCES": "ffvl,romma,meteo_parapente", "CONTACT": "", "ROMMA_KEY": ""}
+    code, found = findings("doctor", environment)
+    assert code == 0
+    assert found["arome"] == (None, "disabled: turned off: SOURCES does not name it")
+    assert found["meteo_parapente"][0] is None
+    assert "CONTACT" in found["meteo_parapente"][1]
+    assert found["romma"] == (
+        None,
+        "disabled: ROMMA_KEY is not set, and the station pages are not read because CONTACT is not set",
+    )
+    assert found["ffvl"][0] is True
+
+
+def test_an_upstream_out_of_reach_is_named_with_its_address(environment: Environment) -> None:
+    environment |= {"ROMMA_URL": CLOSED}
+    code, found = findings("doctor", environment)
+    assert code == 1
+    assert found["romma"][0] is False
+    assert CLOSED in found["romma"][1]
+    assert "no connection" in found["romma"][1]
+    assert found["ffvl"][0] is True
+
+
+def test_a_route_that_fails_is_told_although_another_answers(
+    environment: Environment, upstreams: StandIns
+) -> None:
+    with upstreams.faults(ffvl="error_in_200"):
+        code, found = findings("doctor", environment)
+    assert (code, found["ffvl"][0]) == (1, False)
+    assert "answers by winds_mobi" in found["ffvl"][1]
+    assert "keyed: " in found["ffvl"][1]
+
+
+def test_a_store_that_does_not_answer_is_told_and_the_rest_is_looked_at_all_the_same(
+    environment: Environment,
+) -> None:
+    environment["DATABASE_URL"] = NO_SERVER
+    code, found = findings("doctor", environment)
+    assert (code, found["store"][0]) == (1, False)
+    assert (
+        "postgresql+psycopg://collector:***@127.0.0.1:1/scores: the store does not answer"
+        in found["store"][1]
+    )
+    assert found["ffvl"][0] is True
+    assert found["sites"] == (True, "1 configured")
+    environment["SITES_FROM"] = "database"
+    assert findings("doctor", environment)[1]["sites"] == (False, "0 configured")
+
+
+def test_sites_without_a_station_and_silent_stations_are_named(
+    alone: Environment, database: Database
+) -> None:
+    store = Store(database)
+    lonely = Site("lonely", "Lonely", 45.0, 6.0, 900.0, without=("ffvl", "romma"))
+    mapped = replace(lonely, id="mapped", stations=("ffvl:1", "ffvl:2", "romma:3"), without=())
+    store.save_sites([lonely, mapped])
+    alone |= {"SITES_FROM": "database", "SOURCES": "arome", "SCHEDULER_ENABLED": "false"}
+    assert findings("doctor", alone)[1]["stations"] == (
+        None,
+        "nothing has been collected yet: meteo-score collect observations",
+    )
+    store.add_observations(observations(reading(12.0, station="ffvl:1")))  # on 15 July 2026 at 12:00 UTC
+    now = utc_now().replace(microsecond=0)
+    store.add_observations(observations(replace(reading(12.0, station="romma:3"), time=now)))
+    code, found = findings("doctor", alone)
+    assert code == 1
+    assert found["sites without a station"] == (None, "lonely")
+    ok, silent = found["stations silent for a day"]
+    assert (ok, silent) == (False, "ffvl:1 (since 2026-07-15), ffvl:2 (never heard)")
+    assert "switched off by SCHEDULER_ENABLED" in found["settings"][1]
+
+
+def test_a_clock_that_is_slow_is_told_by_data_from_its_future(alone: Environment, database: Database) -> None:
+    tomorrow = utc_now() + timedelta(days=1)
+    ledger = Ledger(database)
+    claim = ledger.claim(OBSERVATIONS, "cli", tomorrow)
+    assert claim is not None
+    romma = SourceRun(source="romma", status="success", newest=tomorrow)
+    ledger.finish(claim, "success", tomorrow, duration=1.0, sources=[romma])
+    alone["SOURCES"] = "arome"
+    code, found = findings("doctor", alone)
+    assert (code, found["clock"][0]) == (1, False)
+    assert f"but romma has data of {tomorrow:%Y-%m-%d %H:%M}" in found["clock"][1]
+
+
+# --- What can never work ----------------------------------------------------------------------------
+
+BAD_SETTINGS = {
+    "SCHEDULER_FORECAST_HOURS": ("25", "must be different hours from 0 to 23"),
+    "SCHEDULER_OBSERVATION_HOURS": ("6,x", "must be whole numbers separated by commas"),
+    "SCHEDULER_FORECAST_CRON": ("0 6 * *", "must be a crontab line of five fields"),
+    "SCHEDULER_ENABLED": ("maybe", "must be one of true, false, 1, 0, yes, no, on, off"),
+    "SOURCES": ("romma,foo", "knows no source 'foo'"),
+    "ROMMA_URL": ("www.romma.fr", "must be an http or https address"),
+    "DATABASE_URL": ("mysql://localhost/scores", "must start with sqlite:/// or postgresql+psycopg://"),
+}
+
+
+@pytest.mark.parametrize(("variable", "value", "rule"), [(k, *v) for k, v in BAD_SETTINGS.items()])
+@pytest.mark.parametrize("line", ["serve", "collect forecasts", "doctor"])
+def test_a_bad_setting_ends_a_command_in_one_line(
+    alone: Environment, line: str, variable: str, value: str, rule: str
+) -> None:
+    said = refusal(typed(line, alone | {variable: value}))
+    assert said.startswith(f"{variable}={value!r}: ")
+    assert rule in said
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "collect forecasts --source foo",
+            "--source foo: collect_forecasts knows only meteo_parapente, arome",
+        ),
+        ("collect forecasts --source ffvl", "--source ffvl: collect_forecasts knows only"),
+        (
+            "collect observations --site nowhere",
+            "--site nowhere: is not on the list; see meteo-score sites list",
+        ),
+        ("replay --run 9", "no payloads are kept of run 9"),
+    ],
+)
+def test_what_is_asked_for_and_does_not_exist_is_refused(alone: Environment, line: str, said: str) -> None:
+    assert refusal(typed(line, alone)).startswith(said)
+    assert runs_of(alone) == ()
+
+
+@pytest.mark.parametrize("line", ["serve", "collect forecasts", "collect forecasts --dry-run", "doctor"])
+def test_a_sites_file_that_cannot_be_used_is_refused_with_its_line(alone: Environment, line: str) -> None:
+    Path(alone["SITES_FILE"]).write_text('[[sites]]\nid = "One"\n')
+    assert re.search(r"sites\.toml, line 1 \(One\): id = 'One': must be a slug", refusal(typed(line, alone)))
+
+
+@pytest.mark.parametrize("line", ["collect nothing", "collect", "serve --port 70000", "unknown"])
+def test_a_line_that_is_no_command_is_refused_with_how_to_learn_more(alone: Environment, line: str) -> None:
+    result = typed(line, alone)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--help" in result.stderr
+
+
+@pytest.mark.parametrize("line", ["collect forecasts", "runs", "collect forecasts --dry-run", "replay"])
+def test_a_store_that_does_not_answer_is_one_line_and_worth_another_try(
+    alone: Environment, line: str
+) -> None:
+    result = typed(line, alone | {"DATABASE_URL": NO_SERVER})
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("meteo-score: the store does not answer: ")
+    assert result.stderr.count("\n") == 1
+    assert "s3cret" not in result.stderr
+
+
+# --- replay (what it repairs is in test_replay.py) --------------------------------------------------
+
+
+def test_kept_payloads_are_parsed_again_and_what_differs_is_told(environment: Environment) -> None:
+    assert "No payloads are kept" in typed("replay", environment).stdout
+    typed("collect observations --source romma", environment)
+    database = store_of(environment)
+    with database.write() as connection:
+        spoilt = connection.execute(sa.update(t.observation).values(temperature=1)).rowcount
+    database.close()
+    result = typed("replay --run 1", environment)
+    assert result.exit_code == 0, result.stderr
+    assert "Run 2: success" in words(result)
+    assert "replay of run 1" in words(result)
+    told = json.loads(typed("replay --json", environment).stdout)
+    assert [(run["status"], run["recordsStored"], run["note"]) for run in told] == [
+        ("nothing_new", 0, "replay of run 1")
+    ]
+    assert spoilt > 0
+
+
+def test_a_damaged_payload_makes_a_replay_fail(environment: Environment) -> None:
+    typed("collect observations --source romma", environment)
+    (payload,) = Path(environment["DATA_DIR"]).glob("payloads/*/run-1/romma/*.gz")
+    payload.write_bytes(b"no gzip")
+    result = typed("replay", environment)
+    assert result.exit_code == 1
+    assert "Run 2: failed" in words(result)
+    assert f"romma: kept payload {payload} cannot be read" in result.stdout
+
+
+def test_while_a_job_runs_its_payloads_are_left_alone(environment: Environment) -> None:
+    typed("collect observations --source romma", environment)
+    database = store_of(environment)
+    assert isinstance(Ledger(database).claim(OBSERVATIONS, "schedule", utc_now()), Claim)
+    result = typed("replay", environment)
+    database.close()
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "already running as run 2: try again when it has ended" in result.stderr
+
+
+# --- The whole --------------------------------------------------------------------------------------
+
+
+def test_help_lists_every_subcommand() -> None:
+    shown = words(typed("--help", {}))
+    for name in ("serve", "collect", "runs", "sites", "replay", "config", "doctor", "demo"):
+        assert f" {name} " in shown
+
+
+def test_the_real_command_refuses_without_a_traceback(alone: Environment) -> None:
+    done = ended("serve", environment=alone | {"SCHEDULER_FORECAST_HOURS": "6,6"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "meteo-score: SCHEDULER_FORECAST_HOURS='6,6':"
+        " must be different hours from 0 to 23, separated by commas\n"
+    )

@@ -1,0 +1,156 @@
+"""The API against its own OpenAPI document: whatever is asked, the answer is one that is documented.
+
+Schemathesis makes up the questions and judges the answers. Half of the names it makes up are replaced by
+such as the store has, for a made-up one rarely gets beyond "there is no such thing".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import APIOperation, Case
+from schemathesis.checks import CheckFunction, not_a_server_error
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from backend.main import create_app
+from backend.scheduler.config import JOBS
+from backend.tests.served import ADMIN, TOKEN, fill, make_service, with_sources
+
+HOST = "http://meteo.example"
+CHECKS: list[CheckFunction] = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+KNOWN: dict[str, tuple[Any, ...]] = {
+    "site": ("grand-pre", "petit-col"),
+    "model": ("arome_0025", "meteo_parapente"),
+    "station": ("ffvl:901", "romma:902"),
+    "parameter": ("wind_speed", "wind_gust"),
+    "from": ("2026-07-15T06:00:00Z", "2026-07-15T12:00:00+02:00", "0001-01-01T00:00:00Z"),
+    "to": ("2026-07-15T12:00:00Z", "9999-12-31T23:59:59-14:00"),
+    "limit": (1, 3, 5000),
+    "cursor": ("1", "ffvl:901", "0", "٣"),
+    "jobId": JOBS,
+    "runId": (1, 2, 3, 2**31 - 1),
+}
+ACCEPTED = ("application/json", "text/csv", "*/*", "text/csv;q=0.5, application/json;q=0.1", "image/png", "")
+WHO: dict[str, Mapping[bytes, bytes]] = {
+    "nobody": {},
+    "admin": ADMIN,
+    "impostor": {b"Authorization": b"Bearer guess"},
+    "muddle": {b"Authorization": b"Basic \xff"},
+    "admin of nothing": ADMIN,  # where no token is configured
+}
+
+Operation = APIOperation[Any, Any, Any, Any]
+Call = Case[Any]
+Ask = Callable[[Call, Mapping[bytes, bytes]], httpx2.Response]
+
+
+@contextmanager
+def api(folder: Path, admin_token: str | None) -> Iterator[tuple[Any, Ask]]:
+    """Give the OpenAPI document of an application on a filled store, and a way to ask it."""
+    service = make_service(folder, admin_token=admin_token)
+    fill(service)
+    service = with_sources(service)
+    app = create_app(service)
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    client = httpx2.AsyncClient(transport=transport, base_url=HOST)
+    with asyncio.Runner() as runner:
+
+        def ask(case: Call, headers: Mapping[bytes, bytes]) -> httpx2.Response:
+            asked = requests.Request(**case.as_transport_kwargs(base_url=HOST)).prepare()
+            replaced = {name.decode().lower() for name in headers}
+            kept = [(name, value) for name, value in asked.headers.items() if name.lower() not in replaced]
+            sent = [(_as_sent(name), _as_sent(value)) for name, value in kept]
+            return runner.run(
+                client.request(
+                    str(asked.method),
+                    str(asked.url),
+                    headers=[*sent, *headers.items()],
+                    content=_as_sent(asked.body),
+                )
+            )
+
+        yield schemathesis.openapi.from_dict(app.openapi()), ask
+        runner.run(service.runner.drain(0))
+        runner.run(client.aclose())
+        runner.run(service.close())
+
+
+def _as_sent(value: Any) -> bytes:
+    return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else bytes(value or b"")
+
+
+def with_known_names(case: Call, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
+    """Replace some of the made-up values by such as the store has, and add some that were left out."""
+    operation = case.operation
+    for told, parameters in (
+        (case.query, operation.query),
+        (case.path_parameters, operation.path_parameters),
+    ):
+        for name in (parameter.name for parameter in parameters):
+            if name in KNOWN and draw(st.booleans()):
+                told[name] = draw(st.sampled_from(KNOWN[name]))
+
+
+def questions(operation: Operation) -> st.SearchStrategy[Call]:
+    """Return calls that keep to the document, and such as break it where there is something to break."""
+    right = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
+    if not operation.query and not operation.path_parameters:
+        return right
+    return right | operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+
+
+def keeps_its_word(operation: Operation, ask: Ask, who: Mapping[bytes, bytes]) -> set[int]:
+    """Ask an operation many things; return the statuses it answered with."""
+    statuses = set()
+
+    @settings(
+        max_examples=12,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=questions(operation), data=st.data())
+    def every_answer_is_documented(case: Call, data: st.DataObject) -> None:
+        with_known_names(case, data.draw)
+        accept = data.draw(st.sampled_from(ACCEPTED)).encode()
+        answer = ask(case, {**who, b"Accept": accept})
+        statuses.add(answer.status_code)
+        case.validate_response(answer, checks=CHECKS)
+
+    every_answer_is_documented()
+    return statuses
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_every_answer_is_documented(tmp_path: Path, who: str) -> None:
+    with api(tmp_path, None if who == "admin of nothing" else TOKEN) as (document, ask):
+        answered = {
+            operation.label: keeps_its_word(operation, ask, WHO[who])
+            for operation in (found.ok() for found in document.get_all_operations())
+        }
+    assert len(answered) >= 14
+    if who == "admin":
+        assert {label for label, statuses in answered.items() if not statuses & {200, 202}} == set()

@@ -1,0 +1,230 @@
+"""The two jobs, called bare or by a caller: they collect and return, and store nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from backend.collectors.base import Channel
+from backend.core.clock import utc_now
+from backend.core.config import Settings
+from backend.core.errors import ConfigError
+from backend.core.parameters import Parameter
+from backend.core.records import ForecastBatch, ObservationBatch, Wanted
+from backend.core.sites import load_sites
+from backend.scheduler.jobs import Tally, collect_all_forecasts, collect_all_observations, run_status
+from backend.storage.runs import SourceRun
+from backend.tests.commands import VARIABLES, StandIns, stand_ins
+from backend.tests.fakes import ScriptedFetch
+from backend.tests.worlds import (
+    NOON,
+    PLANFAIT,
+    HandClock,
+    NoTraffic,
+    a_reading,
+    a_run,
+    brings_a_run,
+    fails,
+    forecast_source,
+    observation_source,
+)
+
+WANTED = Wanted(now=NOON, since=NOON - timedelta(days=1), sites=(PLANFAIT,))
+
+
+def no_network(_source: str) -> Channel:
+    return Channel(ScriptedFetch({}), NoTraffic())
+
+
+# --- Called bare, on stand-in upstreams -------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def upstreams() -> Iterator[StandIns]:
+    with stand_ins() as serving:
+        yield serving
+
+
+@pytest.fixture
+def folder(upstreams: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a service whose settings are in the environment, and that was never started."""
+    for name, value in upstreams.environment(tmp_path).items():
+        if name in VARIABLES:
+            monkeypatch.setenv(name, value)
+    return tmp_path
+
+
+def test_called_bare_the_forecasts_of_all_sources_are_returned_and_nothing_is_stored(folder: Path) -> None:
+    collection = asyncio.run(collect_all_forecasts())
+    assert collection.status == "success"
+    assert {outcome.source: outcome.status for outcome in collection.outcomes} == {
+        "meteo_parapente": "success",
+        "arome": "success",
+    }
+    assert {record.model for record in collection.records} == {"meteo_parapente", "arome_0025"}
+    assert {record.site for record in collection.records} == {"planfait"}
+    assert {record.parameter for record in collection.records} == set(Parameter)
+    oldest = utc_now() - timedelta(hours=25)  # FORECAST_LOOKBACK_HOURS is 24
+    assert all(record.reference_time > oldest for record in collection.records)
+    for outcome in collection.outcomes:
+        brought = [record for record in collection.records if record.model.startswith(outcome.source)]
+        assert (outcome.collected, outcome.stored, outcome.failed) == (len(brought), 0, 0)
+        assert outcome.requests > 0
+        assert outcome.bytes > 1000
+        assert outcome.duration > 0
+    assert [path.name for path in folder.iterdir()] == ["sites.toml"]
+
+
+def test_called_bare_the_readings_of_all_networks_are_returned_with_what_was_rejected(folder: Path) -> None:
+    collection = asyncio.run(collect_all_observations())
+    assert collection.status == "success"
+    assert {record.station.partition(":")[0] for record in collection.records} == {"ffvl", "romma"}
+    assert sum(outcome.collected for outcome in collection.outcomes) == len(collection.records) > 50
+    romma = {outcome.source: outcome for outcome in collection.outcomes}["romma"]
+    assert romma.rejected == sum(romma.rejected_reasons.values()) > 0
+    assert [path.name for path in folder.iterdir()] == ["sites.toml"]
+
+
+def test_called_for_a_site_only_that_site_is_asked_for(folder: Path) -> None:
+    (planfait,) = load_sites(folder / "sites.toml")
+    elsewhere = replace(planfait, id="montmin", latitude=45.814, longitude=6.247)
+    settings = Settings.load(sources="meteo_parapente")
+    collection = asyncio.run(collect_all_forecasts([elsewhere], settings=settings))
+    assert {record.site for record in collection.records} == {"montmin"}
+    assert [outcome.status for outcome in collection.outcomes] == ["success", "disabled"]
+
+
+def test_called_bare_with_a_sites_file_that_cannot_be_used_it_is_refused(folder: Path) -> None:
+    (folder / "sites.toml").write_text("sites = 1\n")
+    with pytest.raises(ConfigError, match="write each site under a"):
+        asyncio.run(collect_all_forecasts())
+
+
+# --- Called by somebody who takes each batch at once ------------------------------------------------
+
+
+async def test_a_caller_is_handed_each_batch_at_once_and_the_records_are_not_kept() -> None:
+    handed: list[float] = []
+    seen_by_the_source: list[int] = []
+
+    async def two_runs(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+        for value in (20.0, 30.0):
+            seen_by_the_source.append(len(handed))
+            yield a_run(wanted, value)
+
+    async def deliver(batch: ForecastBatch) -> None:
+        handed.extend(record.value for record in batch.records)
+
+    collection = await collect_all_forecasts(
+        wanted=WANTED, deliver=deliver, sources=[forecast_source(two_runs)], channel_for=no_network
+    )
+    assert handed == [20.0, 30.0]
+    assert seen_by_the_source == [0, 1]  # the first was safe before the second came
+    assert collection.records == ()
+    assert collection.outcomes[0].collected == 2
+
+
+async def test_the_sources_run_side_by_side() -> None:
+    met = asyncio.Barrier(2)
+
+    async def waits_for_the_other(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+        await met.wait()
+        yield a_reading(wanted)
+
+    collection = await collect_all_observations(
+        wanted=WANTED,
+        sources=[observation_source(waits_for_the_other, name) for name in ("ffvl", "romma")],
+        channel_for=no_network,
+    )
+    assert collection.status == "success"
+
+
+async def test_what_cannot_be_delivered_is_a_failure_of_that_source_and_of_no_other() -> None:
+    async def deliver(batch: ForecastBatch) -> None:
+        if batch.source == "arome":
+            raise ValueError("no room")
+
+    collection = await collect_all_forecasts(
+        wanted=WANTED,
+        deliver=deliver,
+        sources=[forecast_source(brings_a_run, "arome"), forecast_source(brings_a_run, "meteo_parapente")],
+        channel_for=no_network,
+        clock=HandClock(),
+    )
+    arome, parapente = collection.outcomes
+    assert (arome.status, arome.reason) == ("partial", "ValueError: no room")
+    assert parapente.status == "success"
+
+
+async def test_of_a_group_of_errors_the_first_is_told_and_not_the_group() -> None:
+    async def several(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+        raise ExceptionGroup("several", [ExceptionGroup("inner", [KeyError("hourly")]), ValueError("b")])
+        yield a_run(wanted)
+
+    collection = await collect_all_forecasts(
+        wanted=WANTED, sources=[forecast_source(several)], channel_for=no_network
+    )
+    (outcome,) = collection.outcomes
+    assert outcome.reason == "KeyError: 'hourly'"
+    assert outcome.failures[0].error == "KeyError"
+
+
+async def test_a_collection_that_is_cut_short_can_be_summed_up_at_any_moment() -> None:
+    tallies: dict[str, Tally] = {}
+
+    async def endless(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+        yield a_run(wanted)
+        await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await collect_all_forecasts(
+                wanted=WANTED,
+                sources=[forecast_source(endless, "arome"), forecast_source(fails, "meteo_parapente")],
+                channel_for=no_network,
+                tallies=tallies,
+            )
+    assert tallies["arome"].ended is None
+    assert tallies["arome"].outcome("partial", "cut short").collected == 1
+    assert tallies["meteo_parapente"].ended is not None
+
+
+# --- One vocabulary ---------------------------------------------------------------------------------
+
+
+def outcomes(*said: str) -> list[SourceRun]:
+    """Return outcomes by their status; "partial" and "stale" brought something, as "success" did."""
+    brought = {"success", "partial", "stale"}
+    return [
+        SourceRun(source=str(index), status=status, collected=int(status in brought))  # type: ignore[arg-type]
+        for index, status in enumerate(said)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sources", "status"),
+    [
+        (("success",), "success"),
+        (("success", "nothing_new"), "success"),
+        (("success", "disabled"), "success"),
+        (("nothing_new", "nothing_new"), "nothing_new"),
+        (("nothing_new", "disabled"), "nothing_new"),
+        (("success", "failed"), "partial"),
+        (("success", "stale"), "partial"),
+        (("success", "partial"), "partial"),
+        (("stale",), "partial"),
+        (("nothing_new", "stale"), "partial"),
+        (("failed",), "failed"),
+        (("failed", "nothing_new"), "failed"),
+        (("failed", "disabled"), "failed"),
+        (("disabled",), "failed"),
+        ((), "failed"),
+    ],
+)
+def test_the_status_of_a_run_is_computed_from_its_sources(sources: tuple[str, ...], status: str) -> None:
+    assert run_status(outcomes(*sources)) == status

@@ -1,0 +1,170 @@
+"""What only PostgreSQL can do to us: connections that end, settings of its own, rights, its clock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+from backend.core.errors import StoreUnavailable
+from backend.storage import schema as t
+from backend.storage.bulk import copy_rows
+from backend.storage.database import Database
+from backend.storage.ledger import JobBusy, Ledger
+from backend.storage.store import Store
+from backend.tests.stores import (
+    NOW,
+    PASSY,
+    PLANFAIT,
+    forecast,
+    forecasts,
+    open_database,
+    open_store,
+    rows,
+)
+
+JOB = "collect_forecasts"
+ELSEWHERE = "another-host:1/a-boot/4711/815"
+
+END_ALL_OTHERS = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid != pg_backend_pid()"
+)
+
+
+def administer(url: str, *statements: str) -> None:
+    """Do what only an operator would, on a connection of one's own; {} is the name of the database."""
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement.format(make_url(url).database))
+
+
+def setting(database: Database, name: str) -> object:
+    with database.engine.connect() as connection:
+        return connection.exec_driver_sql(f"SHOW {name}").scalar_one()
+
+
+# --- Connections ------------------------------------------------------------------------------------
+
+
+def test_connections_that_the_server_ended_are_made_anew_without_an_error(postgres_url: str) -> None:
+    store = open_store(postgres_url)
+    administer(postgres_url, END_ALL_OTHERS)
+    assert store.sites() == (PASSY, PLANFAIT)
+    administer(postgres_url, END_ALL_OTHERS)
+    assert store.add_forecasts(forecasts(forecast(20))) == 1
+
+
+def test_a_connection_that_ends_while_copying_leaves_nothing_and_is_made_anew(postgres_url: str) -> None:
+    database = open_database(postgres_url)
+
+    def names() -> Iterator[tuple[int, str]]:
+        for number in range(1, 100_000):
+            if number == 5000:
+                administer(postgres_url, END_ALL_OTHERS)
+            yield number, f"model_{number}"
+
+    with pytest.raises(StoreUnavailable, match="the store does not answer"), database.write() as connection:
+        copy_rows(connection, t.model, names())
+    assert rows(database, t.model, "name") == []
+    with database.write() as connection:
+        copy_rows(connection, t.model, [(1, "arome_0025")])
+    assert rows(database, t.model, "name") == [("arome_0025",)]
+
+
+def test_a_bug_in_a_copy_is_not_taken_for_a_server_that_does_not_answer(postgres_url: str) -> None:
+    database = open_database(postgres_url)
+    with pytest.raises(psycopg.errors.UniqueViolation), database.write() as connection:
+        copy_rows(connection, t.model, [(1, "arome_0025"), (1, "arome_001")])
+    assert rows(database, t.model, "name") == []
+
+
+# --- Settings and rights ----------------------------------------------------------------------------
+
+
+def test_a_store_that_is_to_be_durable_leaves_that_to_the_server(postgres_url: str) -> None:
+    administer(postgres_url, "ALTER DATABASE {} SET synchronous_commit = on")
+    assert setting(Database(postgres_url), "synchronous_commit") == "on"
+    assert setting(Database(postgres_url, durable=False), "synchronous_commit") == "off"
+
+
+def test_nobody_waits_for_a_lock_for_ever(postgres_url: str) -> None:
+    assert setting(Database(postgres_url, busy_timeout=0.25), "lock_timeout") == "250ms"
+    assert setting(Database(postgres_url, busy_timeout=0), "lock_timeout") == "1ms", "0 is for ever"
+
+
+def test_what_the_address_says_of_a_connection_stands(postgres_url: str) -> None:
+    told = Database(f"{postgres_url}&connect_timeout=9&options=-c%20lock_timeout%3D7s%20-c%20work_mem%3D8MB")
+    assert (setting(told, "lock_timeout"), setting(told, "work_mem")) == ("7s", "8MB")
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_whatever_the_servers_isolation_of_two_threads_exactly_one_gets_a_slot(
+    postgres_url: str, level: str
+) -> None:
+    """A writer that had to wait must see what the one before it wrote, not the state before the wait."""
+    administer(postgres_url, f"ALTER DATABASE {{}} SET default_transaction_isolation = '{level}'")
+    ledger, gate, outcomes = Ledger(open_database(postgres_url)), threading.Barrier(2), []
+
+    def contend() -> None:
+        for _ in range(10):
+            gate.wait(20)
+            try:
+                outcomes.append(ledger.claim(JOB, "api", NOW, NOW))
+            except JobBusy:
+                outcomes.append(None)
+
+    threads = [threading.Thread(target=contend) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(outcomes), len([claim for claim in outcomes if claim])) == (20, 1)
+
+
+def test_a_user_without_the_right_to_make_tables_is_told_so(bare_postgres_url: str) -> None:
+    administer(
+        bare_postgres_url,
+        "DROP ROLE IF EXISTS reader",
+        "CREATE ROLE reader LOGIN",
+        "GRANT CONNECT ON DATABASE {} TO reader",
+    )
+    url = make_url(bare_postgres_url).set(username="reader").render_as_string(hide_password=False)
+    with pytest.raises(StoreUnavailable, match="permission denied for schema public"):
+        Database(url).migrate()
+
+
+def test_tables_that_are_gone_are_a_store_that_does_not_answer(postgres_url: str) -> None:
+    store = Store(open_database(postgres_url))
+    administer(postgres_url, "DROP TABLE grid_point, site")
+    with pytest.raises(StoreUnavailable, match='relation "site" does not exist'):
+        store.sites()
+
+
+# --- Clock ------------------------------------------------------------------------------------------
+
+
+def test_a_lease_is_measured_by_the_clock_of_the_database(postgres_url: str) -> None:
+    """Two hosts whose clocks differ must agree on when a lease ends: this database's is an hour ahead."""
+    administer(
+        postgres_url,
+        "CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql"
+        " AS 'SELECT pg_catalog.clock_timestamp() + interval ''1 hour'''",
+        "ALTER DATABASE {} SET search_path = public, pg_catalog",
+    )
+    database = open_database(postgres_url)
+    claim = Ledger(database, owner=ELSEWHERE, lease=600).claim(JOB, "schedule", NOW, NOW)
+    assert claim is not None
+    with pytest.raises(JobBusy):
+        Ledger(database).claim(JOB, "schedule", NOW, NOW)
+
+    with database.write() as connection:  # a lease that ends in half an hour by our clock has ended by its
+        ends = sa.update(t.job_run).values(lease_until=t.job_run.c.lease_until - 2400)
+        connection.execute(ends)
+    again = Ledger(database).claim(JOB, "schedule", NOW, NOW)
+    assert again is not None and again.epoch == 2
