@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test lint bench crash fuzz lock clean
+.PHONY: demo serve test lint bench crash faults fuzz lock clean
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -33,6 +33,9 @@ test: lint  ## everything that must hold
 
 crash: $(READY)  ## 30 days with SIGKILL at random moments against 30 undisturbed ones (CRASH="--days 3 --seed 7")
 	$(BIN)/python -m backend.tests.proofs.crash $(CRASH)
+
+faults: $(READY)  ## every source and route under every fault (FAULTS="--route ffvl/page --fault hang")
+	$(BIN)/python -m backend.tests.proofs.faults $(FAULTS)
 
 fuzz: $(READY)  ## every parser against payloads gone wrong (SECONDS=3600, FUZZ="--only romma --seed 7")
 	$(BIN)/python -m backend.tests.proofs.fuzz --seconds $(or $(SECONDS),60) $(FUZZ)

@@ -44,10 +44,11 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
-    # A server started by its own command has given its loggers a format and handlers of their own.
+    # A server started by its own command has given its loggers a level and handlers of their own.
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+        logging.getLogger(name).setLevel(logging.NOTSET)
     # APScheduler and the HTTP client tell each step at INFO: our own lines say it with the run's id.
     for name in ("apscheduler", "alembic", "httpx2", "httpcore2", "uvicorn.access"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

@@ -208,8 +208,9 @@ def in_latin_1(body: bytes) -> bytes:
     """
     if body.startswith(b"GRIB"):
         return body
+    body = body.decode("utf-8-sig").encode("latin-1", "xmlcharrefreplace")
     if not body.isascii():
-        return body.decode("utf-8-sig").encode("latin-1", "xmlcharrefreplace")
+        return body
     if body.startswith((b"{", b"[")):
         return body.replace(b"{", b'{"remark":"' + _ACCENT + b'",', 1)
     return body.replace(b">", b"><!-- " + _ACCENT + b" -->", 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import psycopg
@@ -17,6 +18,7 @@ from backend.storage.database import Database
 from backend.storage.ledger import JobBusy, Ledger
 from backend.storage.store import Store
 from backend.tests.stores import (
+    GUST,
     NOW,
     PASSY,
     PLANFAIT,
@@ -30,10 +32,9 @@ from backend.tests.stores import (
 JOB = "collect_forecasts"
 ELSEWHERE = "another-host:1/a-boot/4711/815"
 
-END_ALL_OTHERS = (
-    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND pid != pg_backend_pid()"
-)
+OTHERS = " FROM pg_stat_activity WHERE datname = current_database() AND pid != pg_backend_pid()"
+END_ALL_OTHERS = f"SELECT pg_terminate_backend(pid, 5000) {OTHERS}"
+CANCEL_ALL_OTHERS = f"SELECT pg_cancel_backend(pid) {OTHERS}"
 
 
 def administer(url: str, *statements: str) -> None:
@@ -60,13 +61,14 @@ def test_connections_that_the_server_ended_are_made_anew_without_an_error(postgr
     assert store.add_forecasts(forecasts(forecast(20))) == 1
 
 
-def test_a_connection_that_ends_while_copying_leaves_nothing_and_is_made_anew(postgres_url: str) -> None:
+@pytest.mark.parametrize("do", [END_ALL_OTHERS, CANCEL_ALL_OTHERS], ids=["ended", "cancelled"])
+def test_a_copy_that_the_server_ends_leaves_nothing_and_can_be_done_again(postgres_url: str, do: str) -> None:
     database = open_database(postgres_url)
 
     def names() -> Iterator[tuple[int, str]]:
         for number in range(1, 100_000):
             if number == 5000:
-                administer(postgres_url, END_ALL_OTHERS)
+                administer(postgres_url, do)
             yield number, f"model_{number}"
 
     with pytest.raises(StoreUnavailable, match="the store does not answer"), database.write() as connection:
@@ -82,6 +84,17 @@ def test_a_bug_in_a_copy_is_not_taken_for_a_server_that_does_not_answer(postgres
     with pytest.raises(psycopg.errors.UniqueViolation), database.write() as connection:
         copy_rows(connection, t.model, [(1, "arome_0025"), (1, "arome_001")])
     assert rows(database, t.model, "name") == []
+
+
+def test_columns_that_a_migration_put_last_get_the_values_that_are_theirs(postgres_url: str) -> None:
+    store = open_store(postgres_url)
+    administer(
+        postgres_url,
+        "ALTER TABLE forecast DROP COLUMN wind_speed",
+        "ALTER TABLE forecast ADD COLUMN wind_speed integer",
+    )
+    store.add_forecasts(forecasts(forecast(20), forecast(31, GUST)))
+    assert rows(store.database, t.forecast, "wind_speed", "wind_gust", "batch_id") == [(20000, 31000, 1)]
 
 
 # --- Settings and rights ----------------------------------------------------------------------------
@@ -163,8 +176,7 @@ def test_a_lease_is_measured_by_the_clock_of_the_database(postgres_url: str) -> 
     with pytest.raises(JobBusy):
         Ledger(database).claim(JOB, "schedule", NOW, NOW)
 
-    with database.write() as connection:  # a lease that ends in half an hour by our clock has ended by its
-        ends = sa.update(t.job_run).values(lease_until=t.job_run.c.lease_until - 2400)
-        connection.execute(ends)
+    with database.write() as connection:  # a lease that has half an hour to go by our clock
+        connection.execute(sa.update(t.job_run).values(lease_until=time.time() + 1800))
     again = Ledger(database).claim(JOB, "schedule", NOW, NOW)
     assert again is not None and again.epoch == 2

@@ -1,7 +1,6 @@
-"""The bench of the fault matrix: an installation under test, and what happens to it.
+"""The bench of the fault matrix: what happens to an installation, and what should have happened.
 
-An installation is the service as it is (settings, sources, HTTP client, worker, runner, SQLite store),
-collecting from stand-in upstreams in a process of their own. Three moments make a cell: a collection before
+It collects from stand-in upstreams in a process of their own. Three moments make a cell: a collection before
 the fault, one under it, and one after it. What the store must hold is known from an installation that lived
 through the same moments undisturbed.
 """
@@ -17,28 +16,19 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import httpx2
-
-from backend.collectors import forecast_sources, observation_sources
-from backend.collectors.base import B, Channel, Source
-from backend.collectors.http import HttpClient
 from backend.collectors.http_hosts import Patience
 from backend.collectors.worker import Worker
-from backend.core.config import Settings
-from backend.core.records import Site
 from backend.demo.process import Upstreams
-from backend.main import Service, create_app
-from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId, SchedulerConfig
-from backend.scheduler.runner import Runner, Sources
-from backend.storage.database import Database
-from backend.storage.runs import JobRun, SourceRun
-from backend.tests.commands import typed
-from backend.tests.proofs.fault_truth import SEED, SITES, Values, untrue, values
+from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
+from backend.storage.runs import SourceRun
+from backend.tests.proofs.fault_installation import Collected, Installation, Routes
+from backend.tests.proofs.fault_truth import SEED, Values, untrue, values
 from backend.tests.proofs.fault_verdict import (
     WELL,
     Reference,
+    kept_waiting,
     newest_routes,
     no_false_success,
     not_recovered,
@@ -46,10 +36,6 @@ from backend.tests.proofs.fault_verdict import (
     other_disturbed,
     wrong_values,
 )
-from backend.tests.worlds import HandClock
-
-COLLECTED = SITES[:3]
-"""The sites that are collected: enough for one of several answers to fail."""
 
 BEST = {"meteo_parapente": "api", "arome": "object_storage", "ffvl": "keyed", "romma": "keyed"}
 """The route by which a source is collected while another one is under test."""
@@ -63,7 +49,7 @@ BRISK = Patience(
     connect=1, read=6, payload=8, download=8, attempts=2, backoff=0.01, backoff_max=0.02, jitter=0.01,
     failures=4, recovery=0.1,
 )  # fmt: skip
-SHORT = replace(BRISK, read=0.5, payload=0.75, download=0.75)
+SHORT = replace(BRISK, read=0.8, payload=1.5, download=1.5)
 """For what never comes. What does come takes a few hundredths of a second."""
 
 
@@ -117,102 +103,6 @@ class Judged:
     problems: tuple[str, ...]
 
 
-Collected = tuple[JobRun, dict[str, SourceRun]]
-Routes = Mapping[str, Sequence[str]]
-"""The sources to collect, each with the routes that it is left."""
-
-
-class Installation:
-    """The service on a store of its own, collecting by forced routes; use it with `async with`."""
-
-    def __init__(
-        self, store: Path, environment: Mapping[str, Any], worker: Worker, patience: Patience
-    ) -> None:
-        self.clock = HandClock()
-        self.store = store
-        self.variables = {
-            **environment,
-            "database_url": f"sqlite:///{store}",
-            "data_dir": store.parent,
-            "keep_payloads_days": 0,
-            "arome_max_lead": 12,
-            "open_meteo_fallback": True,
-            "ffvl_html": True,
-        }
-        self.settings = Settings.load(**self.variables)
-        config = SchedulerConfig.load(forecast_lookback_hours=24, scheduler_enabled=False)
-        self._made = Service.make(self.settings, config, self.clock, durable=False)
-        self._worker = worker
-        self._patience = patience
-
-    async def __aenter__(self) -> Self:
-        self.database.migrate()
-        # Certificates take longer to load than most cells take, and nothing here is encrypted.
-        plain = httpx2.AsyncHTTPTransport(verify=False)
-        self._client = HttpClient.from_settings(
-            self.settings, self.clock, patience=self._patience, transport=plain
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
-        self.database.close()
-
-    @property
-    def database(self) -> Database:
-        """Return its database."""
-        return self._made.database
-
-    async def collect(self, job: JobId, now: datetime, routes: Routes) -> Collected:
-        """Run a job at a moment; return the run, and what became of each source."""
-        self.clock.now = now
-        run = await self._service(routes).runner.run(job, "cli")
-        assert run is not None, "a run by hand is always granted"
-        return run, {source.source: source for source in run.sources}
-
-    async def shown(self, run: JobRun) -> tuple[dict[str, Any], str]:
-        """Return what the API and the command line say of a run."""
-        transport = httpx2.ASGITransport(create_app(self._service({})))
-        async with httpx2.AsyncClient(transport=transport, base_url="http://service") as client:
-            answer = await client.get(f"/api/scheduler/runs/{run.id}")
-        said = typed(f"runs {run.id}", {name.upper(): str(value) for name, value in self.variables.items()})
-        return answer.json(), said.output
-
-    def _service(self, routes: Routes) -> Service:
-        made = self._made
-
-        def forced(source: Source[B]) -> Source[B]:
-            kept = tuple(route for route in source.routes if route.name in routes[source.name])
-            assert len(kept) == len(routes[source.name]), f"{source.name} lacks a route"
-            return replace(source, routes=kept)
-
-        def channel_for(_run: int, _source: str) -> Channel:
-            counted = self._client.counted()
-            return Channel(counted, counted)
-
-        forecasts = forecast_sources(self.settings, self._worker)
-        observations = observation_sources(self.settings)
-        sources = Sources(
-            forecasts=[forced(source) for source in forecasts if source.name in routes],
-            observations=[forced(source) for source in observations if source.name in routes],
-            channel_for=channel_for,
-        )
-
-        def listed() -> tuple[Site, ...]:
-            made.store.save_sites(COLLECTED)
-            return COLLECTED
-
-        runner = Runner(
-            store=made.store,
-            ledger=made.ledger,
-            sources=sources,
-            config=made.config,
-            sites=listed,
-            clock=self.clock,
-        )
-        return replace(made, client=self._client, sources=sources, runner=runner, worker=self._worker)
-
-
 @dataclass(frozen=True, slots=True)
 class _Lived:
     """What an undisturbed installation holds, and its store as it was before the fault."""
@@ -255,14 +145,16 @@ class Bench:
         lived = await self._undisturbed(way, under)
         await self._warm_up(way.job)
         reference, both = lived.reference, _both(way)
-        never_comes = any(fault.startswith(("hang", "drip")) for fault in strikes.values())
-        async with self._install(lived.before, SHORT if never_comes else BRISK) as place:
+        waits = any(fault.startswith(("hang", "drip")) for fault in strikes.values())
+        async with self._install(lived.before, SHORT if waits else BRISK) as place:
             run, sources = await self._collect_under(strikes, place, way.job, under, both)
             outcome, database = sources[way.source], place.database
             problems = [
                 *wrong_values(database, reference),
                 *no_false_success(database, reference, outcome, run, harmless=harmless),
                 *other_disturbed(database, sources[way.other], reference),
+                # AROME is heard of when its files are read, which may take as long as our patience.
+                *(kept_waiting(way.source, way.other, place.heard) if waits and way.other != "arome" else ()),
                 *not_shown(outcome, *await place.shown(run), place.settings.secrets()),
             ]
             await asyncio.sleep(BRISK.recovery)

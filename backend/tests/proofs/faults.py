@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import chdir
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -206,7 +207,6 @@ def main() -> None:
     parser.add_argument("--lanes", type=int, default=LANES, help="how many work side by side")
     parser.add_argument("--markdown", action="store_true", help="print the matrix of the documentation too")
     given = parser.parse_args()
-    silent(Settings.load())
     chosen = [
         cell for cell in all_cells() if given.route in cell.way.name and given.fault in {None, cell.fault}
     ]
@@ -218,7 +218,8 @@ def main() -> None:
     ]
     began, report = time.monotonic(), Report()
     cases: list[Case] = [*cells, *fallbacks]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):  # away from the .env of whoever runs this
+        silent(Settings.load())
         asyncio.run(judge_all(cases, Path(folder), given.lanes, report))
     for case in cases:
         print(report.line(case))

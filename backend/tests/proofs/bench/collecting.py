@@ -69,14 +69,14 @@ async def bench_collecting(
         }
     _check_equal_work(arome[counts[-1]][-1], loops[-1])
     return [
-        *_arome(arome, [loop["seconds"] for loop in loops]),
+        *_arome(arome, [loop["seconds"] for loop in loops], [loop["cpu"] for loop in loops]),
         *_memory(arome),
         *_observations(beacons),
         *_parapente(parapente),
     ]
 
 
-def _arome(found: Found, loop: list[float]) -> list[Figure]:
+def _arome(found: Found, loop: list[float], loop_cpu: list[float]) -> list[Figure]:
     group = "AROME, one run of nine files"
     fewest, most = min(found), max(found)
     figures = [over_rounds(group, "plain ecCodes loop over the same messages, in memory", "s", loop)]
@@ -126,6 +126,14 @@ def _arome(found: Found, loop: list[float]) -> list[Figure]:
             [sum(end - start for start, end in run["decodes"]) for run in found[most]],
             beside="loop",
             beside_value=median(loop),
+        ),
+        over_rounds(
+            group,
+            f"{_sites(most)}: decoding, of the processor",
+            "s",
+            [run["decode_cpu"] for run in found[most]],
+            beside="loop",
+            beside_value=median(loop_cpu),
         ),
         over_rounds(
             group,

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from backend.collectors import forecast_sources, observation_sources
 from backend.collectors.base import Channel, Download, Fetch, Payload, Request
+from backend.collectors.grib import read_fields
 from backend.collectors.worker import Worker
 from backend.core.logs import configure_logging
 from backend.core.parameters import Parameter
@@ -39,6 +40,7 @@ class Watch:
     downloads: list[Span] = field(default_factory=list)
     decodes: list[Span] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
+    decode_cpu: float = 0.0
 
 
 class WatchedWorker(Worker):
@@ -49,8 +51,10 @@ class WatchedWorker(Worker):
         self._watch = watch
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        result, span = await super().run(partial(timed, function, *args, **kwargs))
-        self._watch.decodes.append(span)
+        result, span, used = await super().run(partial(timed, function, *args, **kwargs))
+        if function is read_fields:
+            self._watch.decodes.append(span)
+            self._watch.decode_cpu += used
         return result
 
 
@@ -166,6 +170,8 @@ async def main() -> None:
             "rounds": rounds,
             "downloads": watch.downloads,
             "decodes": watch.decodes,
+            "decode_cpu": watch.decode_cpu,
+            "service_cpu": time.process_time(),
             "service_megabytes": peak_megabytes(),
             "worker_megabytes": peak_megabytes(worker_pid) if worker_pid else None,
         }

@@ -84,6 +84,17 @@ def _figures(
                 group, what, "s", ours, beside="row per value", beside_value=median(others), at_most=seconds
             )
         )
+        used, others = ([run["cpu"][index] for run in found[layout]] for layout in _FILLERS)
+        figures.append(
+            over_rounds(
+                group,
+                f"{what}: of the processor",
+                "s",
+                used,
+                beside="row per value",
+                beside_value=median(others),
+            )
+        )
     spans = [span for run in found["ours"] for span in run["spans"]]
     meanwhile: list[float] = []
     idle: list[float] = []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 
 from backend.storage.database import Database
 from backend.storage.store import Store
 from backend.tests.proofs.bench import narrow, values
-from backend.tests.proofs.bench.processes import answer, given, peak_megabytes
+from backend.tests.proofs.bench.processes import answer, given, peak_megabytes, timed
 
 
 def main() -> None:
@@ -19,13 +19,16 @@ def main() -> None:
     store = Store(database)
     with database.read():
         pass  # connected, as a service that has been running is
-    spans, new = [], []
-    for _ in range(2):
-        began = time.monotonic()
-        if task["layout"] == "narrow":
-            new.append(narrow.add(database, batch, shape))
-        else:
-            new.append(store.add_forecasts(batch))
-        spans.append((began, time.monotonic()))
+    add = partial(narrow.add, database, batch, shape)
+    if task["layout"] == "ours":
+        add = partial(store.add_forecasts, batch)
+    rounds = [timed(add) for _ in range(2)]
     database.close()
-    answer({"spans": spans, "new": new, "megabytes": peak_megabytes()})
+    answer(
+        {
+            "new": [new for new, _, _ in rounds],
+            "spans": [span for _, span, _ in rounds],
+            "cpu": [used for _, _, used in rounds],
+            "megabytes": peak_megabytes(),
+        }
+    )
