@@ -124,7 +124,7 @@ class _Hour(msgspec.Struct):
     z: list[_Metres]
     umet: list[Level]
     vmet: list[Level]
-    tc: list[Level] | None  # a windgram leaves it out; we ask for soundings
+    tc: list[Level] | None = None
     ter: _Metres | None = None
 
 
@@ -208,6 +208,7 @@ class ApiRoute:
             try:
                 payload = await fetch(self._request(site, entry))
                 answer = await asyncio.to_thread(parse, payload, site, entry)
+                _check_temperature(answer, payload)
             except CollectorError as error:
                 failures.append(as_failure(self.name, error))
                 if known is not None:
@@ -242,6 +243,13 @@ class ApiRoute:
                 "plot": "sounding",
             },
         )
+
+
+def _check_temperature(answer: Answer, payload: Payload) -> None:
+    """Refuse a sounding that says nothing of the temperature: only a windgram may, and we asked for none."""
+    said = {record.parameter for record in answer.records} | {value.parameter for value in answer.rejected}
+    if Parameter.TEMPERATURE not in said:
+        raise ParseError("a sounding without one temperature", source=NAME, url=payload.url)
 
 
 def parse_status(payload: Payload, now: datetime) -> tuple[list[Entry], list[ParseError]]:

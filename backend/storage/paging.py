@@ -62,9 +62,7 @@ def read_page(
         if begin[:1] == (group_id,):
             first = begin[1] if first is None else max(first, begin[1])
             if rest:
-                # As 64 bits, whatever the columns have: a cursor made up by someone is no error.
-                last = sa.tuple_(*begin[2:-1], types=[sa.BigInteger] * len(rest))
-                here = here.where(sa.or_(time > begin[1], sa.tuple_(*rest) >= last))
+                here = here.where(sa.or_(time > begin[1], sa.tuple_(*rest) >= sa.tuple_(*begin[2:-1])))
         # Each row holds at least one value, but the one the cursor stands on may hold none after it.
         rows = connection.execute(within(here, time, first, maybe_epoch(end)).limit(limit - len(found) + 2))
         found += (

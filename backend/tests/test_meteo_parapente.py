@@ -266,9 +266,21 @@ def test_status_and_numbers_may_be_written_otherwise() -> None:
     assert answer.grid_point.cell == "2/541/537"
 
 
-def test_a_sounding_without_the_field_of_the_temperatures_is_refused() -> None:
-    with pytest.raises(ParseError, match="required field `tc`"):
-        read(sounding(lambda answer: answer["data"]["12:00"].pop("tc")))
+def without_temperatures(answer: dict[str, Any]) -> None:
+    for hour in answer["data"].values():
+        del hour["tc"]
+
+
+def test_a_windgram_has_no_temperature() -> None:
+    answer = read(sounding(without_temperatures))
+    assert values(answer, Parameter.TEMPERATURE) == {}
+    assert len(values(answer, Parameter.WIND_SPEED)) == 3
+
+
+async def test_a_sounding_without_one_temperature_is_a_failure_and_not_collected() -> None:
+    [batch] = await batches(scripted(status(line()), sounding(without_temperatures)), wanted(HERE))
+    assert [failure.reason for failure in batch.failures] == ["a sounding without one temperature"]
+    assert (batch.records, batch.sites) == ((), ())
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -60,6 +62,15 @@ def raise_parse_error() -> None:
     raise ParseError("keyword arguments do not survive pickle", source="arome", url="https://example.org")
 
 
+def take_and_free() -> int:
+    """Return how many pages the system had to find for 20 times the memory that a message takes."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        blocks = [b"x" * (6 << 20) for _ in range(4)]
+        del blocks
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
 def raise_timeout() -> None:
     raise TimeoutError("my own")
 
@@ -75,6 +86,14 @@ async def test_calls_run_in_one_other_process_behind_everyone_else(worker: Worke
 
     assert first == second == worker.pid != os.getpid()
     assert await worker.run(os.nice, 0) == min(19, os.nice(0) + NICENESS)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="each C library has its own ways with memory")
+async def test_memory_that_one_message_frees_is_there_for_the_next(worker: Worker) -> None:
+    pages = await worker.run(take_and_free)
+
+    once = 4 * (6 << 20) // resource.getpagesize()
+    assert pages < 2 * once
 
 
 async def test_what_a_call_raises_is_raised_here_and_costs_no_process(worker: Worker) -> None:

@@ -101,7 +101,7 @@ class Fallback:
     def name(self) -> str:
         """Return what the tables call it."""
         best, *_, last = self.ways
-        return f"{best.source:<21} {best.route + ' down':<15} by {last.route}"
+        return f"{best.name:<21} {'down':<15} by {last.route}"
 
     async def judge(self, bench: Bench) -> Judged:
         """Live through it."""
@@ -166,12 +166,18 @@ class Report:
         return "\n".join((line, *(f"    WRONG: {problem}" for problem in problems)))
 
     def markdown(self) -> Iterator[str]:
-        """Yield the matrix for docs/reliability.md: everything struck / one answer struck."""
+        """Yield the matrix for docs/reliability.md: everything struck / one answer struck.
+
+        Faults with the same outcomes share a row.
+        """
         yield f"| fault | {' | '.join(f'`{way.name}`' for way in WAYS)} |"
         yield f"| --- |{' --- |' * len(WAYS)}"
+        rows: dict[str, list[str]] = {}
         for fault in FAULTS:
             pairs = ([self._status(Cell(way, fault, one)) for one in (False, True)] for way in WAYS)
-            yield f"| `{fault}` | {' | '.join(' / '.join(pair) for pair in pairs)} |"
+            rows.setdefault(" | ".join(" / ".join(pair) for pair in pairs), []).append(f"`{fault}`")
+        for outcomes, faults in rows.items():
+            yield f"| {', '.join(faults)} | {outcomes} |"
 
     def _status(self, cell: Cell) -> str:
         return self.judged[cell].outcome.status if cell in self.judged else "–"

@@ -16,7 +16,7 @@ from backend.tests.proofs import bench
 from backend.tests.proofs.bench.answering import bench_answering
 from backend.tests.proofs.bench.collecting import bench_collecting
 from backend.tests.proofs.bench.quiet import Quiet
-from backend.tests.proofs.bench.report import Figure, as_json, machine, show
+from backend.tests.proofs.bench.report import Figure, as_json, as_markdown, machine, show
 from backend.tests.proofs.bench.starting import bench_starting
 from backend.tests.proofs.bench.storing import bench_storing
 from backend.tests.proofs.bench.values import Shape
@@ -83,6 +83,7 @@ def main() -> None:
     path.write_text(
         json.dumps(as_json(figures, {**about, **asdict(quiet), "rounds": given.rounds}), indent=1) + "\n"
     )
+    (work / "figures.md").write_text(as_markdown(figures))
     missed = [figure for figure in figures if figure.met is False]
     print(f"{len(figures)} figures in {path}, {len(missed)} of them short of an aim")
     sys.exit(bool(missed) and not given.tiny)

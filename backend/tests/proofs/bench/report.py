@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ _LIBRARIES = (
     *("eccodes", "numpy", "httpx2", "sqlalchemy", "psycopg", "msgspec"),
     *("fastapi", "uvicorn", "httptools", "apscheduler"),
 )
+
+
+COLUMNS = ("What", "Median", "Rounds", "Beside", "Ratio", "Aim", "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,25 +87,39 @@ def _processor() -> str:
 
 
 def show(figures: Sequence[Figure], console: Console) -> None:
-    """Print the figures as a table that can be pasted into a page."""
-    table = Table("What", "Median", "Rounds", "Beside", "Ratio", "Aim", "", title="MétéoScore bench")
-    group = ""
-    for figure in figures:
-        if figure.group != group:
-            group = figure.group
-            table.add_section()
-            table.add_row(f"[bold]{group}[/]")
-        beside = "" if figure.beside_value is None else f"{figure.beside}: {_number(figure.beside_value)}"
-        table.add_row(
-            figure.name,
-            f"{_number(figure.value)} {figure.unit}",
-            "" if figure.spread is None else "–".join(map(_number, figure.spread)),
-            beside,
-            "" if figure.ratio is None else f"{figure.ratio:.2f}",
-            figure.aim,
-            {None: "", True: "met", False: "MISSED"}[figure.met],
-        )
+    """Print the figures as a table."""
+    table = Table(*COLUMNS, title="MétéoScore bench")
+    for group, lines in groupby(figures, key=lambda figure: figure.group):
+        table.add_section()
+        table.add_row(f"[bold]{group}[/]")
+        for figure in lines:
+            table.add_row(*_cells(figure))
     console.print(table)
+
+
+def as_markdown(figures: Sequence[Figure]) -> str:
+    """Return the figures as the tables of docs/performance.md."""
+    lines = []
+    for group, members in groupby(figures, key=lambda figure: figure.group):
+        lines += [f"### {group}", "", _row(COLUMNS), _row(["---"] * len(COLUMNS))]
+        lines += [_row(_cells(figure)) for figure in members] + [""]
+    return "\n".join(lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(figure: Figure) -> tuple[str, ...]:
+    return (
+        figure.name,
+        f"{_number(figure.value)} {figure.unit}".rstrip(),
+        "" if figure.spread is None else "–".join(map(_number, figure.spread)),
+        "" if figure.beside_value is None else f"{figure.beside}: {_number(figure.beside_value)}",
+        "" if figure.ratio is None else f"{figure.ratio:.2f}",
+        figure.aim,
+        {None: "", True: "met", False: "missed"}[figure.met],
+    )
 
 
 def _number(value: float) -> str:
