@@ -6,12 +6,15 @@ READY := $(VENV)/.ready
 
 .PHONY: demo serve test lint bench crash faults fuzz lock clean
 
+# The lock names every package there is to install: --no-deps keeps pip from looking for others
+# (pip 23 stumbles over "coverage[toml]" as soon as there is a release newer than the pinned one).
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo 'MétéoScore needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 …'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/pip check --disable-pip-version-check
 	@touch $@
 
 demo: $(READY)  ## 30 days of four sources without network or keys, then a page to look at
