@@ -23,6 +23,8 @@ class Client:
 
     async def ask(self) -> None:
         """Ask once, and read the whole answer."""
+        while self._free and self._free[-1][0].at_eof():
+            self._free.pop()[1].close()  # the server lets go of what has been idle for long
         reader, writer = (
             self._free.pop() if self._free else await asyncio.open_connection("127.0.0.1", self._port)
         )

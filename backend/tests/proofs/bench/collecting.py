@@ -33,12 +33,15 @@ async def bench_collecting(
         files = arome_files(work, full_grid=full_grid)
         paths = {count: write_sites(work, count) for count in counts}
         arome: Found = defaultdict(list)
+        cold: list[dict[str, Any]] = []
         beacons: Found = defaultdict(list)
         loops: list[dict[str, Any]] = []
 
-        async def collect(count: int, job: JobId, *sources: str, lookback: int = 7) -> dict[str, Any]:
+        async def collect(
+            count: int, job: JobId, *sources: str, lookback: int = 7, warm: bool = True
+        ) -> dict[str, Any]:
             moments = _MOMENTS if job == OBSERVATIONS else _MOMENTS[:1]
-            task = {"sites": paths[count], "job": job, "sources": sources, "lookback": lookback}
+            task = {"sites": paths[count], "job": job, "sources": sources, "lookback": lookback, "warm": warm}
             with running(
                 "collection",
                 environment=standing_in.environment,
@@ -58,6 +61,8 @@ async def bench_collecting(
             loops.append(await quiet.measure(decode))
             for count in counts:
                 arome[count].append(await quiet.measure(partial(collect, count, FORECASTS, "arome")))
+            first = partial(collect, counts[0], FORECASTS, "arome", warm=False)
+            cold.append(await quiet.measure(first))
             for count in counts:
                 both = partial(collect, count, OBSERVATIONS, "ffvl", "romma")
                 beacons[count].append(await quiet.measure(both))
@@ -69,19 +74,21 @@ async def bench_collecting(
         }
     _check_equal_work(arome[counts[-1]][-1], loops[-1])
     return [
-        *_arome(arome, [loop["seconds"] for loop in loops], [loop["cpu"] for loop in loops]),
+        *_arome(arome, cold, [loop["seconds"] for loop in loops], [loop["cpu"] for loop in loops]),
         *_memory(arome),
         *_observations(beacons),
         *_parapente(parapente),
     ]
 
 
-def _arome(found: Found, loop: list[float], loop_cpu: list[float]) -> list[Figure]:
+def _arome(
+    found: Found, cold: list[dict[str, Any]], loop: list[float], loop_cpu: list[float]
+) -> list[Figure]:
     group = "AROME, one run of nine files"
     fewest, most = min(found), max(found)
     figures = [over_rounds(group, "plain ecCodes loop over the same messages, in memory", "s", loop)]
     for count, runs in found.items():
-        fetched = [run["rounds"][0]["until_handed_over"] for run in runs]
+        fetched = [run["rounds"][0]["fetched"] for run in runs]
         ratios = [seconds / beside for seconds, beside in zip(fetched, loop, strict=True)]
         figures += [
             over_rounds(
@@ -97,7 +104,17 @@ def _arome(found: Found, loop: list[float], loop_cpu: list[float]) -> list[Figur
             over_rounds(group, f"{_sites(count)}: stored as well", "s", _of(runs, "seconds")),
             over_rounds(group, f"{_sites(count)}: requests", "", _of(runs, "requests")),
         ]
-    few, many = (_of(found[count], "until_handed_over") for count in (fewest, most))
+    figures.append(
+        over_rounds(
+            group,
+            f"{_sites(fewest)}: fetch, decode, extract, and start the worker first",
+            "s",
+            _of(cold, "fetched"),
+            beside="loop",
+            beside_value=median(loop),
+        )
+    )
+    few, many = (_of(found[count], "fetched") for count in (fewest, most))
     growth = [more / less for more, less in zip(many, few, strict=True)]
     requests = {median(_of(runs, "requests")) for runs in found.values()}
     return [

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from backend.collectors import forecast_sources, observation_sources
 from backend.collectors.base import Channel, Download, Fetch, Payload, Request
-from backend.collectors.grib import read_fields
+from backend.collectors.grib import prepare, read_fields
 from backend.collectors.worker import Worker
 from backend.core.logs import configure_logging
 from backend.core.parameters import Parameter
@@ -41,6 +41,7 @@ class Watch:
     decodes: list[Span] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
     decode_cpu: float = 0.0
+    first_request: float | None = None
 
 
 class WatchedWorker(Worker):
@@ -79,6 +80,8 @@ class WatchedFetch:
 
     def _note(self, request: Request) -> None:
         """Count by what an address is about: `r=histo` and a path of its own are about one beacon."""
+        if self.watch.first_request is None:
+            self.watch.first_request = time.monotonic()
         word = request.params.get("r") or Path(urlsplit(request.url).path).name
         self.watch.asked[word.partition("__")[0] or "listing"] += 1
 
@@ -110,7 +113,7 @@ def watched(service: Service, watch: Watch) -> Service:
 
 
 async def collected(service: Service, watch: Watch, job: Any) -> dict[str, Any]:
-    """Run a job once; say how long it took until the last batch came, and until all was stored."""
+    """Run a job once; say how long it took from first request to last batch, and until all was stored."""
     warmth: list[float] = []
     handed_over = 0.0
 
@@ -123,6 +126,7 @@ async def collected(service: Service, watch: Watch, job: Any) -> dict[str, Any]:
             )
 
     before = Counter(watch.asked)
+    watch.first_request = None
     began = time.monotonic()
     run = await service.runner.run(job, "cli", on_batch=on_batch)
     ended = time.monotonic()
@@ -130,7 +134,7 @@ async def collected(service: Service, watch: Watch, job: Any) -> dict[str, Any]:
         raise RuntimeError(f"the collection did not succeed: {run}")
     return {
         "seconds": ended - began,
-        "until_handed_over": handed_over - began,
+        "fetched": handed_over - (watch.first_request or began),
         "collected": run.collected,
         "stored": run.stored,
         "requests": sum(source.requests for source in run.sources),
@@ -157,6 +161,8 @@ async def main() -> None:
         )
         configure_logging(service.settings)
         await asyncio.to_thread(service.database.migrate)
+        if task["warm"]:
+            await service.worker.run(prepare)
         rounds = []
         for index, moment in enumerate(task["moments"]):
             if index:
