@@ -34,7 +34,7 @@ test: lint  ## everything that must hold
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=95 --include='backend/scheduler/*'
 
-crash: $(READY)  ## 30 days with SIGKILL at random moments against 30 undisturbed ones (CRASH="--days 3 --seed 7")
+crash: $(READY)  ## 30 days with SIGKILL at random moments against 30 undisturbed ones (CRASH="--days 3 --database sqlite")
 	$(BIN)/python -m backend.tests.proofs.crash $(CRASH)
 
 faults: $(READY)  ## every source and route under every fault (FAULTS="--route ffvl/page --fault hang")

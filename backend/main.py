@@ -27,6 +27,7 @@ from backend.core.errors import ConfigError, StoreUnavailable
 from backend.core.logs import configure_logging
 from backend.core.records import Site
 from backend.core.sites import active, load_sites
+from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
 from backend.scheduler.scheduler import start_scheduler, stop_scheduler
@@ -158,9 +159,10 @@ class Service:
         await asyncio.to_thread(self.database.close)
 
 
-def create_app(service: Service | None = None) -> FastAPI:
+def create_app(service: Service | None = None, *, catch_up: CatchUp | None = None) -> FastAPI:
     """Return the application: the API, the status page and, unless switched off, the schedule.
 
+    `catch_up` makes up for slots that nobody ran; the usual one looks every minute.
     Raises ConfigError for a sites file or a database that can never be used. Called bare, as a server's
     factory (`uvicorn --factory backend.main:create_app`), it reads the settings, and ends the process with
     exit code 2 and one line where they, or those two, cannot be used.
@@ -177,7 +179,7 @@ def create_app(service: Service | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        start = asyncio.create_task(_bring_up(service))
+        start = asyncio.create_task(_bring_up(service, catch_up))
         try:
             yield
         finally:
@@ -200,7 +202,7 @@ def create_app(service: Service | None = None) -> FastAPI:
     return app
 
 
-async def _bring_up(service: Service) -> None:
+async def _bring_up(service: Service, catch_up: CatchUp | None) -> None:
     """Open the store and start the schedule, without holding up the first answer of the API."""
     try:
         await service.open_store()
@@ -209,6 +211,6 @@ async def _bring_up(service: Service) -> None:
         log.exception("the store cannot be used", reason=str(error))
         return
     if service.config.scheduler_enabled:
-        await start_scheduler(service.runner)
+        await start_scheduler(service.runner, catch_up=catch_up)
     else:
         log.info("scheduler off: SCHEDULER_ENABLED is false")
