@@ -78,7 +78,8 @@ def _untrue_forecasts(kept: Values) -> list[Key]:
     for (model, site, run), keys in series.items():
         times = np.array([float(key[3]) for key in keys])
         said = weather.forecast(model, by_id[site], float(run), times)
-        turned = np.degrees(np.arctan2(OFF_KMH, said.speed))
+        # As good as calm: then it comes from anywhere.
+        turned = np.where(said.speed > OFF_KMH, np.degrees(np.arctan2(OFF_KMH, said.speed)), 180.0)
         columns = {
             Parameter.WIND_SPEED: (said.speed, np.full_like(times, OFF_KMH)),
             Parameter.WIND_GUST: (said.gust, np.full_like(times, OFF_KMH)),
