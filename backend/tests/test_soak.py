@@ -16,6 +16,7 @@ import pytest
 from backend.demo.backfill import slots
 from backend.demo.faults import Fault
 from backend.scheduler.config import SchedulerConfig
+from backend.tests.proofs.soak_life import live_undisturbed
 from backend.tests.proofs.soak_plan import DATED, Mishap, Trouble, began, plan, troubles
 from backend.tests.proofs.soak_report import END, prove
 from backend.tests.proofs.soak_samples import Rest, Sample, unbounded
@@ -23,11 +24,19 @@ from backend.tests.proofs.soak_samples import Rest, Sample, unbounded
 DUE = slots(SchedulerConfig.load(), END - timedelta(days=30), END)
 
 
+TWO_DAYS = {"days": 2, "max_lead": 12}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return live_undisturbed(tmp_path_factory.mktemp("undisturbed"), end=END, **TWO_DAYS)
+
+
 @pytest.mark.timeout(400)
 async def test_two_days_of_faults_take_up_no_more_lose_nothing_and_are_owned_up_to(
-    tmp_path: Path, database_url: str
+    tmp_path: Path, database_url: str, undisturbed: str
 ) -> None:
-    report = await prove(tmp_path, database_url, days=2, seed=1035, max_lead=12)
+    report = await prove(tmp_path, database_url, seed=1035, undisturbed=undisturbed, **TWO_DAYS)
     assert {name: problems for name, problems in report.verdicts.items() if problems} == {}
     assert set(report.mishaps) == set(Mishap)
     assert report.faults.total() >= 10
@@ -96,4 +105,4 @@ def test_days_that_are_all_the_same_are_bounded() -> None:
     ],
 )
 def test_what_grows_is_found(changed: dict[str, float], name: str) -> None:
-    assert wrong(days(**changed)) == {name}
+    assert wrong(days(**changed)) == {f"bounded: {name}"}

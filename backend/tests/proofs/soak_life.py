@@ -73,6 +73,7 @@ class Life:
     steps: dict[int, Step] = field(default_factory=dict)  # by run; runs that made up for a slot are not in it
     samples: list[Sample] = field(default_factory=list)
     befell: Counter[str] = field(default_factory=Counter)
+    _stops: set[asyncio.Task[None]] = field(default_factory=set)  # shutdowns under way
     _asleep: bool = False
     _strikes: Mapping[str, str] = field(default_factory=dict)
 
@@ -106,6 +107,8 @@ class Life:
         if self._asleep:
             await self._wake_up()
         run = await self.service.runner.run(step.job, "schedule", step.slot, on_batch=self._mishap(step))
+        await asyncio.gather(*self._stops)
+        self._stops.clear()
         if run is not None:  # a job that never ran begins with the newest slot, whoever wakes up
             self.steps[run.id] = step
 
@@ -130,7 +133,6 @@ class Life:
         """Return what brings about the mishap of a step, once, when its batch has come."""
         heard = 0
         done = False
-        tasks: set[asyncio.Task[None]] = set()
 
         def on_batch(_: Batch) -> None:
             nonlocal heard, done
@@ -138,7 +140,7 @@ class Life:
             if done or heard < step.batch:
                 return
             if step.mishap is Mishap.CANCELLED:
-                tasks.add(asyncio.create_task(self.service.runner.drain(0)))
+                self._stops.add(asyncio.create_task(self.service.runner.drain(0)))
             elif step.mishap is Mishap.WORKER_KILLED and self.service.worker.pid is not None:
                 with suppress(ProcessLookupError):
                     os.kill(self.service.worker.pid, signal.SIGKILL)

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,10 +17,11 @@ from backend.console import silent
 from backend.core.config import Settings
 from backend.demo.backfill import SteppedClock, slots
 from backend.demo.process import Upstreams
-from backend.scheduler.config import SchedulerConfig
+from backend.main import Service
+from backend.scheduler.config import JobId, SchedulerConfig
 from backend.storage.database import Database
 from backend.tests.postgres import running_postgres
-from backend.tests.proofs.fault_truth import SEED, values
+from backend.tests.proofs.fault_truth import SEED, Values, values
 from backend.tests.proofs.fault_verdict import wrong_values
 from backend.tests.proofs.soak_life import (
     COLLECTIONS_TO_THE_END,
@@ -83,52 +84,69 @@ class Report:
                 yield f"    and {len(problems) - PROBLEMS_SHOWN} more"
 
 
-async def prove(folder: Path, url: str, days: int, seed: int, max_lead: int = 51) -> Report:
-    """Live through the days and judge them; `url` is the address of an empty store."""
-    start, config, clock = END - timedelta(days=days), SchedulerConfig.load(), SteppedClock()
-    due = slots(config, start, END)
+async def prove(
+    folder: Path, url: str, days: int, seed: int, *, max_lead: int = 51, undisturbed: str | None = None
+) -> Report:
+    """Live through the days and judge them; `url` is the address of an empty store.
+
+    AROME is collected up to `max_lead` hours. `undisturbed` is the address of a store that lived through
+    the same days without faults; without it, one does so first.
+    """
+    start, clock = END - timedelta(days=days), SteppedClock()
+    due = slots(SchedulerConfig.load(), start, END)
     steps = plan(due, seed)
-    undisturbed = await asyncio.to_thread(live_undisturbed, folder / "undisturbed", days, END, max_lead)
+    if undisturbed is None:
+        undisturbed = await asyncio.to_thread(live_undisturbed, folder / "undisturbed", days, END, max_lead)
     async with Upstreams(seed=SEED) as upstreams:
-        settings = settings_for(upstreams, url, folder / "data", max_lead)
-        service = make_service(settings, clock)
+        service = make_service(settings_for(upstreams, url, folder / "data", max_lead), clock)
         life = Life(service, upstreams, clock, folder / "temporary")
         try:
             with temporary_files_in(life.temporary):
                 service.database.migrate()
                 rest = await life.live(steps, start)
                 rounds = await life.collect_the_rest(END)
-                now_offered = await offered(settings, clock, folder / "new")
+                still_offered = await offered(service.settings, clock, folder / "new")
             report = Report(samples=life.samples, faults=began(steps), mishaps=life.befell)
-            database = service.database
-            kind = "sqlite" if database.path else "postgresql"
-            for name, problems in unbounded(life.samples, rest, KEEP_PAYLOADS_DAYS, kind):
-                report.verdicts[f"bounded: {name}"] = problems
-            kept = values(database)
-            report.verdicts |= {
-                f"complete: all {len(now_offered)} values that are still offered": [
-                    *(["it never came to an end"] if rounds == COLLECTIONS_TO_THE_END else []),
-                    *incomplete(kept, now_offered),
-                ],
-                f"true: all {len(kept)} values": [*wrong_values(database), *ahead_of_time(database)],
-                f"ledger: each of {len(due)} slots once, and ended": ledger_problems(database, due),
-                "no key in the ledger": keys_shown(database, settings.secrets()),
-            }
-            del kept
-            other = Database(undisturbed, make=False)
-            mine, theirs = told(database), told(other)
-            other.close()
-            report.kept = kept_share(mine, theirs)
-            report.verdicts |= {
-                "honest: a source that is well lacks nothing": false_successes(
-                    database, mine, theirs, config
-                ),
-                "apart: a source without a fault is well": spoilt_without_cause(database, life.steps),
-            }
             report.statuses.update(run.status for run in service.ledger.runs(limit=10_000))
+            kind = "sqlite" if service.database.path else "postgresql"
+            report.verdicts |= dict(unbounded(life.samples, rest, KEEP_PAYLOADS_DAYS, kind))
+            report.verdicts |= dict(_kept(service, still_offered, rounds))
+            report.verdicts |= dict(_owned_up_to(service, life, due, undisturbed, report))
             return report
         finally:
             await service.close()
+
+
+def _kept(service: Service, still_offered: Values, rounds: int) -> Iterator[tuple[str, list[str]]]:
+    """Judge what is in the store, against what is offered and against the weather."""
+    kept = values(service.database)
+    restless = [f"there was news in {rounds} collections of the same moment"]
+    yield (
+        f"complete: all {len(still_offered)} values that are still offered",
+        [*(restless if rounds == COLLECTIONS_TO_THE_END else []), *incomplete(kept, still_offered)],
+    )
+    yield (
+        f"true: each of {len(kept)} values, by the weather",
+        [*wrong_values(service.database), *ahead_of_time(service.database)],
+    )
+
+
+def _owned_up_to(
+    service: Service, life: Life, due: Sequence[tuple[datetime, JobId]], undisturbed: str, report: Report
+) -> Iterator[tuple[str, list[str]]]:
+    """Judge what the ledger says, against what was to be had undisturbed."""
+    database, config = service.database, service.config
+    yield f"ledger: each of {len(due)} slots once, and ended", ledger_problems(database, due)
+    yield "no key in the ledger", keys_shown(database, service.settings.secrets())
+    other = Database(undisturbed, make=False)
+    mine, theirs = told(database), told(other)
+    other.close()
+    report.kept = kept_share(mine, theirs)
+    yield (
+        "honest: a source that is well lacks nothing",
+        false_successes(database, mine, theirs, config),
+    )
+    yield "apart: a source without a fault is well", spoilt_without_cause(database, life.steps)
 
 
 def soak(days: int, seed: int, kind: str) -> int:

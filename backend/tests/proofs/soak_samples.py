@@ -152,44 +152,45 @@ def unbounded(
     samples: Sequence[Sample], rest: Rest, keep_days: int, kind: str
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield each thing that has to stay bounded, and what is wrong with it."""
-    first, later = samples[:2], samples[2:]
-    last = samples[-1]
+    # There may be no worker on a day: it starts with the first GRIB, and some are killed.
+    first, last = [s for s in samples if s.worker_memory is not None][:2], samples[-1]
+    most_threads = rest.threads + EXECUTOR_THREADS + POOL_THREADS
 
     def at_most(name: str, of: Callable[[Sample], float | None], bound: float) -> list[str]:
         beyond = [(s.day, value) for s in samples if (value := of(s)) is not None and value > bound]
         return [f"day {day}: {value:g} {name}, and {bound:g} is the most" for day, value in beyond]
 
-    def as_on_day_two(name: str, of: Callable[[Sample], int | None]) -> list[str]:
+    def as_at_first(name: str, of: Callable[[Sample], int | None]) -> list[str]:
         level = max((value for s in first if (value := of(s)) is not None), default=None)
-        return [] if level is None or not later else at_most(name, of, level)
+        return [] if level is None else at_most(name, of, level)
 
     yield (
-        "memory",
+        "bounded: memory",
         [
             *_growth("the service", samples, lambda s: s.memory),
             *_growth("the worker", samples, lambda s: s.worker_memory),
         ],
     )
     yield (
-        "open files",
+        "bounded: open files",
         [
-            *as_on_day_two("open files", lambda s: s.files),
-            *as_on_day_two("open files of the worker", lambda s: s.worker_files),
+            *as_at_first("open files", lambda s: s.files),
+            *as_at_first("open files of the worker", lambda s: s.worker_files),
             *at_most("connections to upstreams", lambda s: s.upstreams, KEPT_CONNECTIONS),
             *at_most("connections to the store", lambda s: s.store, POOL_SIZE),
             *at_most("connections to the store in use", lambda s: s.busy, 0),
         ],
     )
-    yield "tasks", at_most("tasks", lambda s: s.tasks, rest.tasks)
-    yield "threads", at_most("threads", lambda s: s.threads, rest.threads + EXECUTOR_THREADS + POOL_THREADS)
+    yield "bounded: tasks", at_most("tasks", lambda s: s.tasks, rest.tasks)
+    yield "bounded: threads", at_most("threads", lambda s: s.threads, most_threads)
     problems = at_most("bytes of log", lambda s: s.log_bytes, LOG_BYTES)
     if last.values >= VALUES_FOR_A_RATIO and last.store_bytes / last.values > BYTES_PER_VALUE[kind]:
         problems.append(
             f"{last.store_bytes / last.values:.1f} bytes a value; the aim is {BYTES_PER_VALUE[kind]:g}"
         )
-    yield "store", problems
-    yield "payload archive", at_most("days of payloads", lambda s: s.payload_days, keep_days + 1)
-    yield "temporary files", at_most("temporary files", lambda s: s.left_over, 0)
+    yield "bounded: store", problems
+    yield "bounded: payload archive", at_most("days of payloads", lambda s: s.payload_days, keep_days + 1)
+    yield "bounded: temporary files", at_most("temporary files", lambda s: s.left_over, 0)
 
 
 def _growth(whose: str, samples: Sequence[Sample], of: Callable[[Sample], float | None]) -> list[str]:
