@@ -74,7 +74,7 @@ class Life:
     samples: list[Sample] = field(default_factory=list)
     befell: Counter[str] = field(default_factory=Counter)
     _stops: set[asyncio.Task[None]] = field(default_factory=set)  # shutdowns under way
-    _asleep: bool = False
+    _slept_through: datetime | None = None  # the last slot that nobody saw to
     _strikes: Mapping[str, str] = field(default_factory=dict)
 
     async def live(self, steps: list[Step], start: datetime) -> Rest:
@@ -101,10 +101,10 @@ class Life:
     async def _pass(self, step: Step) -> None:
         if step.mishap is Mishap.ASLEEP:
             self.befell[Mishap.ASLEEP] += 1
-            self._asleep = True
+            self._slept_through = step.slot
             return
         await self._move(step.slot + AFTER_THE_SLOT, step.strikes)
-        if self._asleep:
+        if self._slept_through and step.slot > self._slept_through:
             await self._wake_up()
         run = await self.service.runner.run(step.job, "schedule", step.slot, on_batch=self._mishap(step))
         await asyncio.gather(*self._stops)
@@ -123,7 +123,7 @@ class Life:
 
     async def _wake_up(self) -> None:
         """Make up for what was slept through, as the loop beside the schedule does."""
-        self._asleep = False
+        self._slept_through = None
         catch_up = CatchUp(self.service.runner)
         for job in JOBS:
             await catch_up.once(job)
