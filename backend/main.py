@@ -20,6 +20,7 @@ from backend.collectors import forecast_sources, observation_sources
 from backend.collectors.archive import PayloadArchive
 from backend.collectors.base import Channel
 from backend.collectors.http import HttpClient
+from backend.collectors.http_hosts import Patience
 from backend.collectors.worker import Worker
 from backend.core.clock import Clock, utc_now
 from backend.core.config import Settings
@@ -66,16 +67,17 @@ class Service:
         *,
         durable: bool = True,
         busy_timeout: float = 5.0,
+        patience: Patience | None = None,
     ) -> Self:
         """Put the objects together; nothing is opened yet. Raises ConfigError.
 
-        `durable` and `busy_timeout` are for the database.
+        `durable` and `busy_timeout` are for the database, `patience` is for the HTTP client.
         """
         settings = settings or Settings.load()
         config = config or SchedulerConfig.load()
         database = Database(settings.database_url, durable=durable, busy_timeout=busy_timeout)
         worker = Worker()
-        client = HttpClient.from_settings(settings, clock)
+        client = HttpClient.from_settings(settings, clock, patience=patience)
         archive = PayloadArchive(settings.data_dir / "payloads", settings.keep_payloads_days)
 
         def channel_for(run_id: int, source: str) -> Channel:
