@@ -25,7 +25,7 @@ def test_a_day_of_crashes_ends_with_the_keys_and_values_of_an_undisturbed_one(
     undisturbed: Life, bare_url: str, tmp_path: Path
 ) -> None:
     stormy = Life(1, tmp_path, bare_url)
-    assert stormy.killed(random.Random(3), between=(2.0, 4.0)) >= 1
+    assert stormy.killed(random.Random(3), between=(2.0, 5.0), apart=1.5) >= 1
     one, other = contents(undisturbed.url), contents(stormy.url)
     assert len(one["forecasts"]) + len(one["observations"]) > 1000
     assert differences(one, other) == []

@@ -57,15 +57,16 @@ class Life:
         if code := self.begin().wait(PATIENCE_SECONDS):
             raise SystemExit(f"the undisturbed days ended with exit code {code}")
 
-    def killed(self, chance: random.Random, between: tuple[float, float]) -> int:
+    def killed(self, chance: random.Random, between: tuple[float, float], apart: float = 1.1) -> int:
         """Live through the days, killed at random moments; return how often.
 
-        The moments move apart as crashes go on, so that a slow machine, too, comes to the end.
+        The moments, at first `between` so many seconds, move apart as crashes go on: so a slow machine
+        comes to the end as well.
         """
         for kills in range(MOST_KILLS):
             process = self.begin()
             try:
-                code = process.wait(chance.uniform(*between) * 1.1**kills)
+                code = process.wait(chance.uniform(*between) * apart**kills)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
