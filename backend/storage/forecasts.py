@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from backend.core.records import ForecastBatch, Run
 from backend.storage import schema as t
 from backend.storage.database import insert_into, inserted_id, to_epoch
+from backend.storage.due import forecasts_changed
 from backend.storage.merging import Row, Values, merge
 from backend.storage.places import present_ids
 from backend.storage.rows import Key, chunks, ids_of, row_of, rows_by_key, value_columns, write_rows
@@ -94,6 +95,7 @@ def _write(
         for (site_id, valid_time), values in sorted(changed.items())
     ]
     write_rows(connection, t.forecast, rows)
+    forecasts_changed(connection, changed)
 
 
 def _note_parts(

@@ -12,6 +12,7 @@ from backend.core.errors import ConfigError
 from backend.core.records import Site, Station
 from backend.storage import schema as t
 from backend.storage.database import maybe_epoch, maybe_time, to_epoch
+from backend.storage.due import EVERY_DAY, note_due
 
 # Positions closer than this are the same: rounding, or a better reading of the same place.
 _SAME_DEGREES = 1e-5
@@ -44,6 +45,8 @@ def save_site(connection: sa.Connection, site: Site) -> None:
     row = _series_of(site, known)
     if row is not None:
         connection.execute(sa.update(t.site).where(t.site.c.id == row.id).values(wording))
+        if row.stations != wording["stations"]:
+            note_due(connection, [(row.id, EVERY_DAY)])
         return
     new = {
         "slug": site.id,
