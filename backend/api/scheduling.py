@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from backend.api.dependencies import ServiceParts
@@ -27,20 +28,21 @@ _A_COLLECTION = timedelta(minutes=30)  # how long a collection may take before i
 
 def scheduler_status(service: ServiceParts) -> SchedulerStatus:
     """Return the last collections, what runs now, and how fresh each source is."""
-    forecasts, observations = (service.ledger.latest(job) for job in (FORECASTS, OBSERVATIONS))
+    standing = service.ledger.standing(JOBS)
+    forecasts, observations = (standing.latest.get(job) for job in (FORECASTS, OBSERVATIONS))
     return SchedulerStatus(
         running=is_alive(),
         enabled=service.config.scheduler_enabled,
         last_forecast_collection=None if forecasts is None else collection_run(forecasts),
         last_observation_collection=None if observations is None else collection_run(observations),
-        current=[collection_run(run) for run in service.ledger.runs(status="running")],
-        freshness=freshness(service),
+        current=[collection_run(run) for run in standing.current],
+        freshness=freshness(service, standing.newest_data),
     )
 
 
-def freshness(service: ServiceParts) -> list[SourceFreshness]:
-    """Return, per source, how old the newest data are that it ever showed."""
-    newest, now = service.ledger.newest_data(), service.clock()
+def freshness(service: ServiceParts, newest: Mapping[str, datetime]) -> list[SourceFreshness]:
+    """Return, per source, how old the newest data are that it ever showed: `newest`, as the ledger has it."""
+    now = service.clock()
     found = []
     for job in JOBS:
         due = last_due(service, job, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from apscheduler.triggers.cron import CronTrigger
@@ -80,22 +81,32 @@ class SchedulerConfig(EnvironmentSettings):
         return CronTrigger.from_crontab(self.crontab(job), timezone=UTC)
 
     def slots(self, job: JobId, start: datetime, end: datetime) -> Iterator[datetime]:
-        """Yield the scheduled times of a job after `start` and up to `end`, the same in every process."""
-        trigger = self.trigger(job)
-        slot = trigger.get_next_fire_time(None, start + timedelta(microseconds=1))
-        while slot is not None and slot <= end:
-            yield slot.astimezone(UTC)
-            slot = trigger.get_next_fire_time(slot, slot)
+        """Return the scheduled times of a job after `start` and up to `end`, the same in every process."""
+        return _slots(self.trigger(job), start, end)
 
     def latest_slot(self, job: JobId, now: datetime) -> datetime | None:
         """Return the last scheduled time of a job up to `now`; None where a year holds none."""
-        for days in (1, 8, 32, 366):
-            slots = list(self.slots(job, now - timedelta(days=days), now))
-            if slots:
-                return slots[-1]
-        return None
+        return _latest_slot(self.crontab(job), now.replace(second=0, microsecond=0))
 
     def lookback(self, job: JobId) -> timedelta:
         """Return how far back a collection looks for what is missing."""
         hours = {FORECASTS: self.forecast_lookback_hours, OBSERVATIONS: self.observation_lookback_hours}
         return timedelta(hours=hours[job])
+
+
+def _slots(trigger: CronTrigger, start: datetime, end: datetime) -> Iterator[datetime]:
+    slot = trigger.get_next_fire_time(None, start + timedelta(microseconds=1))
+    while slot is not None and slot <= end:
+        yield slot.astimezone(UTC)
+        slot = trigger.get_next_fire_time(slot, slot)
+
+
+@lru_cache(maxsize=16)
+def _latest_slot(crontab: str, minute: datetime) -> datetime | None:
+    """Return the last time up to a minute: a crontab has no seconds, and a page asks again and again."""
+    trigger = CronTrigger.from_crontab(crontab, timezone=UTC)
+    for days in (1, 8, 32, 366):
+        slots = list(_slots(trigger, minute - timedelta(days=days), minute))
+        if slots:
+            return slots[-1]
+    return None

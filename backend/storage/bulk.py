@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,12 +18,15 @@ _STATES = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalErr
 
 @contextmanager
 def incoming(
-    connection: sa.Connection, table: sa.Table, rows: Iterable[Mapping[str, Any]]
+    connection: sa.Connection, table: sa.Table, rows: Iterable[Sequence[Any]]
 ) -> Iterator[sa.TableClause]:
-    """Give a temporary table with the columns of `table` and these rows in it, while the context lasts."""
+    """Give a temporary table with the columns of `table` and these rows in it, while the context lasts.
+
+    A row has its values in the order of the columns.
+    """
     names = table.columns.keys()
     connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {_INCOMING} (LIKE {table.name})")
-    copy_rows(connection, table, ([row[name] for name in names] for row in rows), into=_INCOMING)
+    copy_rows(connection, table, rows, into=_INCOMING)
     yield sa.table(_INCOMING, *(sa.column(name) for name in names))
     connection.exec_driver_sql(f"DROP TABLE {_INCOMING}")
 

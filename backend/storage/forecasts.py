@@ -13,7 +13,7 @@ from backend.storage.database import insert_into, inserted_id, to_epoch
 from backend.storage.due import forecasts_changed
 from backend.storage.merging import Row, Values, merge
 from backend.storage.places import present_ids
-from backend.storage.rows import Key, chunks, ids_of, row_of, rows_by_key, value_columns, write_rows
+from backend.storage.rows import Key, chunks, fetched, ids_of, rows_by_key, value_columns, write_rows
 from backend.storage.runs import Claim
 
 
@@ -35,11 +35,10 @@ def keep_forecasts(
 
 def _rows(batch: ForecastBatch, run: Run, sites: Mapping[str, int]) -> dict[Key, Values]:
     for record in batch.records:
-        if (record.model, record.reference_time) != (run.model, run.reference_time):
+        if record.model != run.model or record.reference_time != run.reference_time:
             raise ValueError(f"{record} is not of the run that its batch is about: {run}")
     return rows_by_key(
-        ((sites[record.site], to_epoch(record.valid_time)), record.parameter, record.value)
-        for record in batch.records
+        (sites[record.site], record.valid_time, record.parameter, record.value) for record in batch.records
     )
 
 
@@ -61,9 +60,9 @@ def _kept(connection: sa.Connection, model_id: int, run: Run, came: Mapping[Key,
         )
     )
     return {
-        (row[0], row[1]): Row(row[2], tuple(row[3:]))
+        (row[0], row[1]): Row(row[2], row[3:])
         for chunk in chunks(sorted({site_id for site_id, _ in came}))
-        for row in connection.execute(query.where(forecast.site_id.in_(chunk)))
+        for row in fetched(connection, query.where(forecast.site_id.in_(chunk)))
     }
 
 
@@ -89,11 +88,8 @@ def _write(
             collected_at=to_epoch(batch.collected_at),
         ),
     )
-    same = {"model_id": model_id, "reference_time": to_epoch(run.reference_time), "batch_id": batch_id}
-    rows = [
-        row_of({"site_id": site_id, "valid_time": valid_time} | same, values)
-        for (site_id, valid_time), values in sorted(changed.items())
-    ]
+    same = (model_id, to_epoch(run.reference_time), batch_id)
+    rows = [(*key, *same, *values) for key, values in sorted(changed.items())]
     write_rows(connection, t.forecast, rows)
     forecasts_changed(connection, changed)
 

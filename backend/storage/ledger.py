@@ -27,7 +27,7 @@ from backend.storage.database import (
     to_epoch,
 )
 from backend.storage.owners import is_dead, this_process
-from backend.storage.runs import Claim, JobRun, Pause, SourceRun, job_runs, source_row
+from backend.storage.runs import Claim, JobRun, Pause, SourceRun, Standing, job_runs, source_row
 
 MAX_ATTEMPTS = 10
 """How often a slot is begun: a run that kills its process each time must not do so for ever."""
@@ -285,22 +285,39 @@ class Ledger:
 
         A missed slot never began, so it is none.
         """
-        run = t.job_run.c
-        query = (
-            sa.select(t.job_run)
-            .where(run.job == job, run.end_time.is_not(None))
-            .order_by(run.end_time.desc(), run.id.desc())
-            .limit(1)
-        )
         with self.database.read() as connection:
-            found = job_runs(connection, connection.execute(query).all())
+            found = job_runs(connection, connection.execute(_LATEST, {"job": job}).all())
         return found[0] if found else None
 
     def newest_data(self) -> dict[str, datetime]:
         """Return, per source, the time of the newest data that it has ever shown."""
         with self.database.read() as connection:
-            rows = connection.execute(sa.select(t.source_newest)).all()
-        return {row.source: from_epoch(row.newest) for row in rows}
+            return _newest_data(connection)
+
+    def standing(self, jobs: Sequence[str]) -> Standing:
+        """Return the latest run of each job, what runs, and the newest data, as they are at one moment."""
+        with self.database.read() as connection:
+            ended = [connection.execute(_LATEST, {"job": job}).first() for job in jobs]
+            running = connection.execute(_RUNNING).all()
+            rows = [row for row in ended if row is not None]
+            runs = job_runs(connection, [*rows, *running])
+            newest = _newest_data(connection)
+        latest, current = runs[: len(rows)], runs[len(rows) :]
+        return Standing(latest={run.job: run for run in latest}, current=current, newest_data=newest)
+
+
+_LATEST = (
+    sa.select(t.job_run)
+    .where(t.job_run.c.job == sa.bindparam("job"), t.job_run.c.end_time.is_not(None))
+    .order_by(t.job_run.c.end_time.desc(), t.job_run.c.id.desc())
+    .limit(1)
+)
+_RUNNING = sa.select(t.job_run).where(t.job_run.c.status == "running").order_by(t.job_run.c.id.desc())
+_NEWEST = sa.select(t.source_newest)
+
+
+def _newest_data(connection: sa.Connection) -> dict[str, datetime]:
+    return {row.source: from_epoch(row.newest) for row in connection.execute(_NEWEST)}
 
 
 def _note_newest(connection: sa.Connection, sources: Sequence[SourceRun]) -> None:

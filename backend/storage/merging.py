@@ -30,8 +30,10 @@ def merge(
     changed: dict[K, Values] = {}
     gained = 0
     for key, values in came.items():
-        old, new = kept.get(key), Row(rank, values)
-        merged = merge_row(old, new, last_wins=last_wins, replace=replace)
+        old = kept.get(key)
+        if old is not None and old.rank == rank and old.values == values:
+            continue  # most of what comes again
+        merged = merge_row(old, Row(rank, values), last_wins=last_wins, replace=replace)
         if merged != old:
             changed[key] = merged.values
             gained += _gained(old, merged)
@@ -52,5 +54,6 @@ def merge_row(old: Row | None, new: Row, *, last_wins: bool, replace: bool = Fal
 
 
 def _gained(old: Row | None, new: Row) -> int:
-    before = old.values if old else (None,) * len(new.values)
-    return sum(value is not None and value != was for value, was in zip(new.values, before, strict=True))
+    if old is None:
+        return len(new.values) - new.values.count(None)
+    return sum(value is not None and value != was for value, was in zip(new.values, old.values, strict=True))

@@ -11,7 +11,7 @@ from backend.storage import schema as t
 from backend.storage.database import insert_into, inserted_id, to_epoch
 from backend.storage.due import readings_changed
 from backend.storage.merging import Row, Values, merge
-from backend.storage.rows import Key, ids_of, row_of, rows_by_key, value_columns, write_rows
+from backend.storage.rows import Key, ids_of, rows_by_key, value_columns, write_rows
 from backend.storage.runs import Claim
 
 
@@ -24,8 +24,7 @@ def keep_observations(
     codes = sorted({record.station for record in batch.records} | batch.caught_up.keys())
     ids = ids_of(connection, t.station.c.code, codes)
     came = rows_by_key(
-        ((ids[record.station], to_epoch(record.time)), record.parameter, record.value)
-        for record in batch.records
+        (ids[record.station], record.time, record.parameter, record.value) for record in batch.records
     )
     changed, gained = merge(_kept(connection, came), came, batch.rank, last_wins=True, replace=replace)
     if changed:
@@ -82,10 +81,7 @@ def _write(
             collected_at=to_epoch(batch.collected_at),
         ),
     )
-    rows = [
-        row_of({"station_id": station_id, "time": time, "batch_id": batch_id}, values)
-        for (station_id, time), values in sorted(changed.items())
-    ]
+    rows = [(*key, batch_id, *values) for key, values in sorted(changed.items())]
     write_rows(connection, t.observation, rows)
     readings_changed(connection, changed)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import sqlite3
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
+import psycopg
 import sqlalchemy as sa
 
 from backend.core.parameters import Parameter
 from backend.storage.bulk import incoming
-from backend.storage.database import insert_into, is_postgres
+from backend.storage.database import insert_into, is_postgres, to_epoch
 from backend.storage.merging import Values
 from backend.storage.schema import storable
 
@@ -24,17 +27,17 @@ _COLUMN_OF = {parameter: index for index, parameter in enumerate(Parameter)}
 _ABSENT: Values = (None,) * len(COLUMNS)
 
 
-def rows_by_key(values: Iterable[tuple[Key, Parameter, float]]) -> dict[Key, Values]:
-    """Lay values (in their unit) of one batch side by side; what is not given stays absent."""
+def rows_by_key(values: Iterable[tuple[int, datetime, Parameter, float]]) -> dict[Key, Values]:
+    """Lay values (owner, time, parameter, value in its unit) side by side; what is not given stays absent."""
+    epoch = _Once(to_epoch)  # a batch has few times, and each of them often
     rows: dict[Key, list[int | None]] = {}
-    for key, parameter, value in values:
-        rows.setdefault(key, list(_ABSENT))[_COLUMN_OF[parameter]] = round(value * 1000)
+    for owner, time, parameter, value in values:
+        key = owner, epoch[time]
+        row = rows.get(key)
+        if row is None:
+            row = rows[key] = list(_ABSENT)
+        row[_COLUMN_OF[parameter]] = round(value * 1000)
     return {key: tuple(row) for key, row in rows.items()}
-
-
-def row_of(key: dict[str, int], values: Values) -> dict[str, int | None]:
-    """Return a table's row: its key, and its values under the names of their columns."""
-    return {**key, **dict(zip(COLUMNS, values, strict=True))}
 
 
 def value_columns(table: sa.Table) -> list[sa.Column[Any]]:
@@ -42,8 +45,8 @@ def value_columns(table: sa.Table) -> list[sa.Column[Any]]:
     return [table.c[name] for name in COLUMNS]
 
 
-def write_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, int | None]]) -> None:
-    """Write rows of values, each over the one with its key where there is one."""
+def write_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[int | None, ...]]) -> None:
+    """Write rows of whole numbers in the order of the table's columns, each over the one with its key."""
     insert = insert_into(connection, table)
     new = {name: insert.excluded[name] for name in ("batch_id", *COLUMNS)}
     over: dict[str, Any] = {"index_elements": table.primary_key, "set_": new}
@@ -52,7 +55,9 @@ def write_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[s
             insert = insert.from_select(came.c.keys(), sa.select(came))
             connection.execute(insert.on_conflict_do_update(**over))
     else:
-        connection.execute(insert.on_conflict_do_update(**over), rows)
+        # The driver's own executemany: SQLAlchemy's would look at each of 80 000 rows for values to convert.
+        statement = insert.values(dict.fromkeys(table.c.keys())).on_conflict_do_update(**over)
+        connection.exec_driver_sql(str(statement.compile(connection)), list(rows))
 
 
 def ids_of(connection: sa.Connection, column: sa.Column[Any], names: Sequence[str]) -> dict[str, int]:
@@ -75,7 +80,29 @@ def _known_ids(connection: sa.Connection, column: sa.Column[Any], names: Iterabl
     }
 
 
+def fetched(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield what a query answers as the driver's own tuples: for many rows of plain numbers."""
+    cursor: Any = connection.execute(query).cursor
+    try:
+        yield from cursor
+    except (sqlite3.DatabaseError, psycopg.DatabaseError) as error:  # SQLAlchemy does not see these
+        raise sa.exc.OperationalError(str(query), None, error) from error
+
+
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+
+class _Once(dict[K, T]):
+    """The results of a function, each worked out when it is first asked for."""
+
+    def __init__(self, function: Callable[[K], T]) -> None:
+        super().__init__()
+        self._function = function
+
+    def __missing__(self, key: K) -> T:
+        found = self[key] = self._function(key)
+        return found
 
 
 def chunks(items: Iterable[T]) -> Iterator[tuple[T, ...]]:

@@ -77,6 +77,15 @@ class Pause:
     end: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How things stand: by job its run that ended last, what runs now, by source its newest data (UTC)."""
+
+    latest: dict[str, JobRun]
+    current: tuple[JobRun, ...]
+    newest_data: dict[str, datetime]
+
+
 # --- Rows and records ------------------------------------------------------------------------------
 
 
@@ -102,12 +111,18 @@ def source_row(run_id: int, source: SourceRun) -> dict[str, Any]:
     }
 
 
+_SOURCES = (
+    sa.select(t.source_run)
+    .where(t.source_run.c.run_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(*t.source_run.primary_key)
+)
+
+
 def job_runs(connection: sa.Connection, rows: Sequence[Any]) -> tuple[JobRun, ...]:
     """Read rows of the job_run table, in their order, each with its sources."""
     ids = [row.id for row in rows]
-    query = sa.select(t.source_run).where(t.source_run.c.run_id.in_(ids)).order_by(*t.source_run.primary_key)
     sources: dict[int, list[SourceRun]] = {run_id: [] for run_id in ids}
-    for row in connection.execute(query):
+    for row in connection.execute(_SOURCES, {"ids": ids}):
         sources[row.run_id].append(_source_run(row))
     return tuple(
         JobRun(

@@ -29,7 +29,7 @@ def ready(service: ServiceDep) -> Readiness:
     """
     enabled, reasons = service.config.scheduler_enabled, []
     try:
-        ages = freshness(service)
+        ages = freshness(service, service.ledger.newest_data())
     except StoreUnavailable:
         reasons.append("the store does not answer")
     if enabled and not is_alive():
