@@ -118,7 +118,8 @@ def _make(connection: sa.Connection, site_id: int, due: Iterable[int], today: in
                 ],
             )
         )
-    known = _limits(connection, site_id, made, today)
+    known = {} if EVERY_DAY in due else _known_limits(connection, site_id)
+    _renew_limits(connection, site_id, made, known, today)
     for span in spans:
         made.observed.append((span, *_observed(connection, stations, span, rows[span], known)))
     return made
@@ -153,12 +154,21 @@ def _runs(rows: store.ForecastRows) -> Runs:
     )
 
 
-def _limits(connection: sa.Connection, site_id: int, made: _Made, today: int) -> dict[int, NDArray[np.int32]]:
-    """Return the limits of every month, those that the new forecasts change made anew and put into `made`."""
-    known = {
+def _known_limits(connection: sa.Connection, site_id: int) -> dict[int, NDArray[np.int32]]:
+    return {
         month: flat.reshape(QUARTERS, len(LIMITED))
         for month, flat in store.read_limits(connection, site_id).items()
     }
+
+
+def _renew_limits(
+    connection: sa.Connection,
+    site_id: int,
+    made: _Made,
+    known: dict[int, NDArray[np.int32]],
+    today: int,
+) -> None:
+    """Put the limits that the new forecasts change into `known` and `made`, with the days that they reach."""
     changed = {month_number(each.day) for _, found in made.forecasts for each in found}
     later = {month + ahead for month in changed for ahead in range(1, MONTHS_BEFORE + 1)}
     fresh: dict[int, dict[tuple[int, int], NDArray[np.int32]]] = {}
@@ -177,7 +187,6 @@ def _limits(connection: sa.Connection, site_id: int, made: _Made, today: int) ->
             made.limits[month] = known[month] = new
             if old is not None:
                 made.again |= {day for day in month_days(month) if day <= today} - redone
-    return known
 
 
 def _said(

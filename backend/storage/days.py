@@ -20,7 +20,7 @@ from backend.core.parameters import ABSENT, Parameter
 from backend.storage import schema as t
 from backend.storage.bulk import incoming
 from backend.storage.database import is_postgres
-from backend.storage.rows import chunks, value_columns
+from backend.storage.rows import chunks, fetched, value_columns
 
 Ints = NDArray[np.int32]
 Times = NDArray[np.int64]
@@ -206,10 +206,8 @@ def _pairs(connection: sa.Connection, query: sa.Select[Any]) -> dict[Any, Any]:
 
 
 def _columns(connection: sa.Connection, query: sa.Select[Any], width: int) -> NDArray[np.int64]:
-    """Return what a query of whole numbers answers, as an array: straight from the driver's tuples."""
-    cursor: Any = connection.execute(query).cursor
-    flat = np.fromiter(chain.from_iterable(cursor), np.int64)
-    return flat.reshape(-1, width)
+    """Return what a query of whole numbers answers, as an array with a row per row."""
+    return np.fromiter(chain.from_iterable(fetched(connection, query)), np.int64).reshape(-1, width)
 
 
 # --- Days, written and read --------------------------------------------------------------------------
@@ -352,7 +350,8 @@ def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[s
     if not rows:
         return
     if is_postgres(connection):
-        with incoming(connection, table, rows) as came:
+        names = table.c.keys()
+        with incoming(connection, table, ([row[name] for name in names] for row in rows)) as came:
             connection.execute(sa.insert(table).from_select(came.c.keys(), sa.select(came)))
     else:
         connection.execute(sa.insert(table), rows)

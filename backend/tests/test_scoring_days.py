@@ -198,7 +198,7 @@ def test_two_evenings_before_is_counted_in_local_days(store: Store) -> None:
     # 23:30 UTC on the 14th is the 15th in Paris: its first whole hour there is 22:00 UTC.
     made(store, said(utc(13, 12), {utc(14, 22): 5, utc(15, 21): 6, utc(15, 22): 7}, available=utc(13, 17)))
     assert forecast_hours(store, TWO_EVENINGS_BEFORE, number(15)) == {0: 5.0, 23: 6.0}
-    assert forecast_hours(store, TWO_EVENINGS_BEFORE, number(16)) == {}  # three evenings before, too
+    assert forecast_hours(store, EVENING_BEFORE, number(15)) == {0: 5.0, 23: 6.0}  # nothing newer came
 
 
 def test_an_hour_before_the_decision_is_not_decided_any_more(store: Store) -> None:
@@ -298,7 +298,7 @@ def test_a_reading_too_far_from_the_hour_speaks_for_none(store: Store) -> None:
 
 def test_a_station_that_reports_every_half_hour_may_be_a_quarter_away(store: Store) -> None:
     made(store, measured(every(30, utc(15, 9, 50), 5, 7.0), averaging=None))
-    assert observed_hours(store, number(15)) == {12: 7.0, 13: 7.0}
+    assert observed_hours(store, number(15)) == {12: 7.0, 13: 7.0, 14: 7.0}
 
 
 def test_the_first_hour_of_a_day_may_have_a_reading_of_the_day_before(store: Store) -> None:
