@@ -14,13 +14,8 @@ from numpy.typing import NDArray
 
 from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import ABSENT
-from backend.scoring.quality import DEVIATIONS, LIMITED, QUARTERS
-
-MONTHS_BEFORE = 3
-"""From how many closed months a limit is taken: long enough to have seen the season's weather."""
-
-LEAST_DAYS = 30
-"""With fewer days of forecasts in them there is no limit."""
+from backend.scoring.constants import CLIMATE_DAYS, FAR_FROM_MODELS
+from backend.scoring.quality import LIMITED, QUARTERS
 
 _QUARTER = np.minimum(np.arange(HOURS_A_DAY) // (24 // QUARTERS), QUARTERS - 1)
 
@@ -28,22 +23,22 @@ _QUARTER = np.minimum(np.arange(HOURS_A_DAY) // (24 // QUARTERS), QUARTERS - 1)
 def limits(days: Sequence[NDArray[np.int32]], distinct_days: int) -> NDArray[np.int32]:
     """Return limits (4 quarters, 3 parameters) in thousandths from days of forecasts (4, 25), or ABSENT.
 
-    The limit is DEVIATIONS sample standard deviations of the forecasts, from exact sums.
+    The limit is FAR_FROM_MODELS sample standard deviations of the forecasts, from exact sums.
     """
     found = np.full((QUARTERS, len(LIMITED)), ABSENT, np.int32)
-    if distinct_days < LEAST_DAYS:
+    if distinct_days < CLIMATE_DAYS.value:
         return found
     values = np.stack(days).astype(np.int64)
     for quarter in range(QUARTERS):
         for column, parameter in enumerate(LIMITED):
-            said = values[:, parameter][:, _QUARTER == quarter]
+            said = values[:, parameter][:, quarter == _QUARTER]
             said = said[said != ABSENT]
             count = len(said)
-            if count < LEAST_DAYS:
+            if count < CLIMATE_DAYS.value:
                 continue
             total, squares = int(said.sum()), int((said * said).sum())
             variance = (count * squares - total * total) / (count * (count - 1))
-            found[quarter, column] = round(DEVIATIONS * math.sqrt(variance))
+            found[quarter, column] = round(FAR_FROM_MODELS.value * math.sqrt(variance))
     return found
 
 

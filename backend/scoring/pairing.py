@@ -14,20 +14,14 @@ from numpy.typing import NDArray
 from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.calendar import HOUR, Span
+from backend.scoring.constants import (
+    GUST_REPORTS,
+    MATCH_TOLERANCE,
+    MATCH_TOLERANCE_MOST,
+    USUAL_AVERAGING,
+)
 from backend.scoring.quality import Readings
 from backend.scoring.selection import DIRECTION, GUST, SPEED
-
-USUAL_AVERAGING = 10
-"""Minutes of averaging where a source states none: what beacons are set to, mostly."""
-
-TOLERANCE = 10 * 60
-"""How far the middle of the window may be from the hour, in seconds: a report earlier or later."""
-
-MOST_TOLERANCE = 30 * 60
-"""For stations that report rarely, half their interval is allowed, up to this."""
-
-GUST_SHARE = 0.8
-"""Of the reports that are expected in an hour, how many must be there for their highest gust to count."""
 
 NOT_MATCHED = -128
 """In an array of offsets: no reading was matched."""
@@ -55,9 +49,9 @@ def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> list[Mat
     hourly = np.full((len(span.days), len(Parameter), HOURS_A_DAY), ABSENT, np.int32)
     offsets = np.full((len(span.days), HOURS_A_DAY), NOT_MATCHED, np.int8)
     hours, exists = span.hours(), np.arange(HOURS_A_DAY) < span.lengths()[:, None]
-    averaging = np.where(readings.averaging > 0, readings.averaging, USUAL_AVERAGING)
+    averaging = np.where(readings.averaging > 0, readings.averaging, USUAL_AVERAGING.value)
     middle = readings.time - averaging * 30
-    tolerance = np.clip(interval // 2, TOLERANCE, MOST_TOLERANCE)[:, None]
+    tolerance = np.clip(interval // 2, MATCH_TOLERANCE.value * 60, MATCH_TOLERANCE_MOST.value * 60)[:, None]
     calm = trusted[:, SPEED] == 0
     for parameter in range(len(Parameter)):
         if parameter == GUST:
@@ -125,7 +119,7 @@ def _highest_gusts(
     first = np.searchsorted(time, hours - HOUR, side="right")
     end = np.searchsorted(time, hours, side="right")
     expected = np.maximum(HOUR // np.maximum(interval, 60), 1)[:, None]
-    enough = (end - first >= GUST_SHARE * expected) & (end > first)
+    enough = (end - first >= GUST_REPORTS.value * expected) & (end > first)
     # reduceat takes pairs of bounds: every second result is the maximum between them.
     bounds = np.stack((first[enough], end[enough]), axis=1).ravel()
     highest[enough] = np.maximum.reduceat(np.append(gusts, ABSENT), bounds)[::2] if len(bounds) else 0

@@ -15,31 +15,29 @@ from numpy.typing import NDArray
 
 from backend.core.parameters import ABSENT
 from backend.scoring.calendar import HOUR
+from backend.scoring.constants import (
+    NEIGHBOUR_WIND,
+    SPIKE_GAP,
+    SPIKE_GUST,
+    SPIKE_TEMPERATURE,
+    SPIKE_WIND,
+    STUCK_CALM,
+    STUCK_READINGS,
+)
+from backend.scoring.grid import thousandths
 from backend.scoring.selection import DIRECTION, GUST, SPEED, TEMPERATURE
 
 CONTEXT = 6 * HOUR
 """How far around a reading we look, in seconds."""
 
-STUCK_READINGS = 12
-"""So many equal triples of speed, gust and direction in a row come from no wind."""
-
 STUCK_GAP = HOUR
 """A silence longer than this ends a row of equal readings, in seconds."""
 
-STUCK_CALM = 6 * HOUR
-"""So long a calm from one direction is an iced or blocked anemometer, if the neighbours have wind."""
-
-NEIGHBOUR_WIND = 10_000
-"""What the neighbours have then, at the least, in thousandths of a km/h."""
-
-SPIKE_GAP = 20 * 60
-"""How near both neighbours in time must be for a spike to be one, in seconds."""
-
-SPIKE = {SPEED: 50_000, GUST: 80_000, TEMPERATURE: 8_000}
-"""How far from both of them, in thousandths of km/h and °C: beyond what weather does in ten minutes."""
-
-DEVIATIONS = 6
-"""How many standard deviations of the models' climate a reading may be from the nearest model (harp)."""
+SPIKES = {
+    SPEED: thousandths(SPIKE_WIND.value),
+    GUST: thousandths(SPIKE_GUST.value),
+    TEMPERATURE: thousandths(SPIKE_TEMPERATURE.value),
+}
 
 LIMITED = (SPEED, GUST, TEMPERATURE)
 """The parameters that have such a limit."""
@@ -106,15 +104,15 @@ def doubt(readings: Readings, neighbours: Sequence[Readings], around: Surroundin
     gust, speed = readings.values[:, GUST], readings.values[:, SPEED]
     below = (gust != ABSENT) & (speed != ABSENT) & (gust < speed)
     found.reason[below, GUST] = _GUST
-    for parameter, limit in SPIKE.items():
+    for parameter, limit in SPIKES.items():
         found.reason[_spikes(readings.time, readings.values[:, parameter], limit), parameter] = _SPIKE
     first, last = _equal_around(readings)
     calm = (readings.values[:, SPEED] == 0) & (readings.values[:, GUST] == 0)
-    lasting = calm & (readings.time[last] - readings.time[first] >= STUCK_CALM)
+    lasting = calm & (readings.time[last] - readings.time[first] >= STUCK_CALM.value * HOUR)
     for row in np.flatnonzero(lasting):
         if _wind_among(neighbours, int(readings.time[first[row]]), int(readings.time[last[row]])):
             found.reason[row, _WIND] = _CALM
-    windy = (readings.values[:, SPEED] > 0) & (last - first + 1 >= STUCK_READINGS)
+    windy = (readings.values[:, SPEED] > 0) & (last - first + 1 >= STUCK_READINGS.value)
     for parameter in _WIND:
         found.reason[windy, parameter] = _STUCK
     found.reason[readings.values == ABSENT] = 0
@@ -141,7 +139,7 @@ def _wind_among(neighbours: Sequence[Readings], first: int, last: int) -> bool:
     for station in neighbours:
         speeds = station.values[(station.time >= first) & (station.time <= last), SPEED]
         speeds = speeds[speeds != ABSENT]
-        if len(speeds) and speeds.sum(dtype=np.int64) > NEIGHBOUR_WIND * len(speeds):
+        if len(speeds) and speeds.sum(dtype=np.int64) > thousandths(NEIGHBOUR_WIND.value) * len(speeds):
             return True
     return False
 
@@ -152,7 +150,7 @@ def _spikes(time: NDArray[np.int64], values: NDArray[np.int32], limit: int) -> N
     if len(there) < 3:
         return np.empty(0, np.int64)
     step = np.diff(values[there].astype(np.int64))
-    near = np.diff(time[there]) <= SPIKE_GAP
+    near = np.diff(time[there]) <= SPIKE_GAP.value * 60
     up = (step[:-1] > limit) & (step[1:] < -limit)
     down = (step[:-1] < -limit) & (step[1:] > limit)
     return there[1:-1][(up | down) & near[:-1] & near[1:]]

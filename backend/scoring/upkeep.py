@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from backend.core.local_time import HOURS_A_DAY, day_of_epoch, local_day, month_days, month_number
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.calendar import HOUR, Span
-from backend.scoring.limits import MONTHS_BEFORE, by_hour, limits
+from backend.scoring.constants import CLIMATE_MONTHS
+from backend.scoring.limits import by_hour, limits
 from backend.scoring.pairing import pair
 from backend.scoring.quality import CONTEXT, LIMITED, QUARTERS, Readings, Surroundings, doubt
 from backend.scoring.selection import Runs, select
@@ -170,7 +171,7 @@ def _renew_limits(
 ) -> None:
     """Put the limits that the new forecasts change into `known` and `made`, with the days that they reach."""
     changed = {month_number(each.day) for _, found in made.forecasts for each in found}
-    later = {month + ahead for month in changed for ahead in range(1, MONTHS_BEFORE + 1)}
+    later = {month + ahead for month in changed for ahead in range(1, CLIMATE_MONTHS.value + 1)}
     fresh: dict[int, dict[tuple[int, int], NDArray[np.int32]]] = {}
     redone = {day for span in made.spans for day in span.days}
     for _, found in made.forecasts:
@@ -179,7 +180,7 @@ def _renew_limits(
                 fresh.setdefault(month_number(each.day), {})[each.day, each.model] = each.hourly
     # Only a month of which something was forecast has a limit: there is nothing else to compare with.
     for month in sorted(changed | (later & known.keys())):
-        before = range(month - MONTHS_BEFORE, month)
+        before = range(month - CLIMATE_MONTHS.value, month)
         said = [*_said(connection, site_id, before, fresh, redone)]
         new = limits([hourly for _, hourly in said], len({day for day, _ in said}))
         old = known.get(month)

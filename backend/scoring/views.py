@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from backend.scoring.grid import Integers
+
 
 @dataclass(frozen=True, slots=True)
 class DecisionView:
     """What was known at `hour` o'clock local time, `days_before` the day that the forecast speaks of.
 
-    Hours before the decision are not in the view. `horizon` counts the daily observations that come between
-    the decision and the hours it is about, as the Diebold-Mariano test wants it.
+    Hours before the decision are not in the view.
     """
 
     number: int
@@ -23,9 +26,21 @@ class DecisionView:
     days_before: int
 
     @property
-    def horizon(self) -> int:
-        """Return h: same day 1, the day before 2, two days before 3."""
+    def steps_ahead(self) -> int:
+        """The h of Diebold-Mariano: the daily observations between issue and verification.
+
+        The same day 1, issued the evening before 2, two evenings before 3.
+        """
         return self.days_before + 1
+
+    def newest_known_day(self) -> Integers:
+        """Return, for each hour 0 to 23, how many days back its newest observation known by then lies.
+
+        An hour observed on the day of the decision is known if it is earlier than the decision; the day
+        that is verified is never used.
+        """
+        known_that_day = (np.arange(24) < self.hour) & (self.days_before > 0)
+        return np.where(known_that_day, self.days_before, self.days_before + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +53,21 @@ class LeadView:
     last: int
 
     @property
-    def horizon(self) -> int:
-        """Return h: how many daily observations come between issue and hour, at the most."""
+    def steps_ahead(self) -> int:
+        """The h of Diebold-Mariano: one more than the whole days of the shortest lead."""
         return self.first // 24 + 1
+
+    def newest_known_day(self) -> Integers:
+        """Return, for each hour 0 to 23, how many days back its newest observation known by then lies."""
+        return np.full(24, self.steps_ahead)
 
 
 View = DecisionView | LeadView
 
 MORNING = DecisionView(1, "morning", 7, 0)
 NOON = DecisionView(2, "noon", 12, 0)
-EVENING_BEFORE = DecisionView(3, "evening-before", 19, 1)
-TWO_EVENINGS_BEFORE = DecisionView(4, "two-evenings-before", 19, 2)
+EVENING_BEFORE = DecisionView(3, "evening_before", 19, 1)
+TWO_EVENINGS_BEFORE = DecisionView(4, "two_evenings_before", 19, 2)
 
 DECISION_VIEWS = (MORNING, NOON, EVENING_BEFORE, TWO_EVENINGS_BEFORE)
 
@@ -56,12 +75,12 @@ FURTHEST_HOURS = 240
 """No forecast further ahead than this is scored."""
 
 LEAD_VIEWS = (
-    LeadView(11, "lead-0-5", 0, 5),
-    LeadView(12, "lead-6-11", 6, 11),
-    LeadView(13, "lead-12-23", 12, 23),
-    LeadView(14, "lead-24-35", 24, 35),
-    LeadView(15, "lead-36-47", 36, 47),
-    LeadView(16, "lead-48", 48, FURTHEST_HOURS),
+    LeadView(11, "lead_0_5", 0, 5),
+    LeadView(12, "lead_6_11", 6, 11),
+    LeadView(13, "lead_12_23", 12, 23),
+    LeadView(14, "lead_24_35", 24, 35),
+    LeadView(15, "lead_36_47", 36, 47),
+    LeadView(16, "lead_48", 48, FURTHEST_HOURS),
 )
 
 VIEWS: tuple[View, ...] = (*DECISION_VIEWS, *LEAD_VIEWS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -26,7 +26,8 @@ SITE = Site("planfait", "Planfait", 45.85, 6.22, 950.0, ("W",), ("ffvl:2496", "r
 WIND, WIND_GUST = Parameter.WIND_SPEED, Parameter.WIND_GUST
 WIND_DIRECTION, WARMTH = Parameter.WIND_DIRECTION, Parameter.TEMPERATURE
 
-SUMMER = datetime(2026, 7, 15, tzinfo=UTC)
+Hour = float | dict[Parameter, float]
+
 LONG_AFTER = datetime(2027, 6, 1, tzinfo=UTC)
 DERIVED = (t.forecast_day, t.observed_day, t.doubted, t.quality_limit)
 
@@ -41,7 +42,7 @@ def number(day: int, month: int = 7) -> int:
 
 def said(
     run: datetime,
-    values: dict[datetime, float | dict[Parameter, float]],
+    values: Mapping[datetime, Hour],
     *,
     available: datetime | None = None,
     model: str = "arome_0025",
@@ -66,7 +67,7 @@ def said(
 
 
 def measured(
-    values: dict[datetime, float | dict[Parameter, float]],
+    values: Mapping[datetime, Hour],
     station: str = "ffvl:2496",
     averaging: int | None = 10,
 ) -> ObservationBatch:
@@ -89,7 +90,7 @@ def measured(
 
 def every(
     minutes: int, start: datetime, count: int, value: float | dict[Parameter, float]
-) -> dict[datetime, float | dict[Parameter, float]]:
+) -> dict[datetime, Hour]:
     return {start + timedelta(minutes=minutes * step): value for step in range(count)}
 
 
@@ -218,12 +219,12 @@ def test_lead_times_are_counted_from_the_start_of_the_run(store: Store) -> None:
     )
     found = {name: forecast_hours(store, VIEW_OF[name], number(15)) for name in VIEW_OF if "lead" in name}
     assert found == {
-        "lead-0-5": {12: 5.0},
-        "lead-6-11": {12: 6.0},  # the newest run of each
-        "lead-12-23": {12: 12.0},
-        "lead-24-35": {12: 24.0},
-        "lead-36-47": {12: 36.0},
-        "lead-48": {12: 48.0},
+        "lead_0_5": {12: 5.0},
+        "lead_6_11": {12: 6.0},  # the newest run of each
+        "lead_12_23": {12: 12.0},
+        "lead_24_35": {12: 24.0},
+        "lead_36_47": {12: 36.0},
+        "lead_48": {12: 48.0},
     }
 
 
@@ -247,7 +248,7 @@ def test_days_of_23_and_25_hours_hold_each_hour_once(store: Store) -> None:
     spring = {utc(28, 23, month=3) + timedelta(hours=hour): float(hour) for hour in range(24)}
     autumn = {utc(24, 22, month=10) + timedelta(hours=hour): float(hour) for hour in range(26)}
     made(store, said(utc(28, 21, month=3), spring), said(utc(24, 21, month=10), autumn))
-    lead = VIEW_OF["lead-12-23"]
+    lead = VIEW_OF["lead_12_23"]
     assert max(forecast_hours(store, lead, number(29, month=3))) == 21  # 02:00 to 20:59 UTC after 24 h ahead
     everything = [
         forecast_hours(store, VIEW_OF[name], number(day, month))
@@ -405,7 +406,7 @@ def _a_world(seed: int) -> list[ForecastBatch | ObservationBatch]:
             run = first + timedelta(days=day, hours=hour)
             for model in ("arome_0025", "meteo_parapente"):
                 if chance.random() < 0.9:
-                    values: dict[datetime, float | dict[Parameter, float]] = {
+                    values = {
                         run + timedelta(hours=lead): {
                             WIND: round(chance.uniform(0, 40), 1),
                             WIND_DIRECTION: chance.uniform(0, 359),
@@ -418,7 +419,7 @@ def _a_world(seed: int) -> list[ForecastBatch | ObservationBatch]:
         if day in range(40, 75) and chance.random() < 0.9:
             for station in ("ffvl:2496", "romma:241"):
                 start = first + timedelta(days=day, minutes=chance.choice((0, 3, 5)))
-                readings: dict[datetime, float | dict[Parameter, float]] = {
+                readings = {
                     start + timedelta(minutes=20 * step): {
                         WIND: chance.choice((0.0, round(chance.uniform(0, 60), 1))),
                         WIND_GUST: chance.uniform(0, 90),
@@ -457,9 +458,9 @@ def test_days_to_come_wait_until_they_are_today(store: Store) -> None:
     add(store, [said(utc(15, 0), {utc(15, 10): 1, utc(16, 10): 2})])
     update(store.database, utc(15, 6))
     assert forecast_hours(store, MORNING, number(15)) == {12: 1.0}
-    assert forecast_hours(store, VIEW_OF["lead-24-35"], number(16)) == {}
+    assert forecast_hours(store, VIEW_OF["lead_24_35"], number(16)) == {}
     update(store.database, utc(16, 0))
-    assert forecast_hours(store, VIEW_OF["lead-24-35"], number(16)) == {12: 2.0}
+    assert forecast_hours(store, VIEW_OF["lead_24_35"], number(16)) == {12: 2.0}
 
 
 def test_a_day_that_changed_since_it_was_read_is_not_settled(store: Store) -> None:

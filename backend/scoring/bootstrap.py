@@ -1,0 +1,132 @@
+"""Intervals by drawing whole blocks of days again: what a different run of days might have shown.
+
+The circular moving-block bootstrap over calendar days. Weather lasts for days, so days are drawn in
+blocks, and all models get the same days. A missing day stays a gap: drawn, it adds nothing. Ratios are
+formed from resampled counts and sums, never resampled themselves. Politis & Romano 1994, JASA 89.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
+
+import numpy as np
+
+from backend.scoring.constants import LEAST_BLOCK, REPLICATES, SEED
+from backend.scoring.daily import MICRO, DailySeries, extent_of
+from backend.scoring.formula import Formula, ratio
+from backend.scoring.grid import Integers
+from backend.scoring.intervals import Interval, percentile
+from backend.scoring.sums import ScalarSums, Sums
+
+S = TypeVar("S", bound=Sums)
+
+
+def block_length(days: int) -> int:
+    """Return the block length for a span of `days` calendar days: max(LEAST_BLOCK, ceil(days**(1/3)))."""
+    root = 1
+    while root**3 < days:
+        root += 1
+    return max(LEAST_BLOCK.value, root)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """Which blocks of `length` days each replicate is made of: their first days, shape (replicates, blocks).
+
+    Blocks wrap around the end of the span of `days`; the last one is cut, so that every replicate has
+    as many days as there are.
+    """
+
+    starts: Integers
+    days: int
+    length: int
+
+    def totals(self, column: Integers) -> Integers:
+        """Return each replicate's total of a column of per-day sums.
+
+        In whole numbers, from the sums of blocks: the same as adding up the days one by one.
+        """
+        cut = self.days - self.length * (self.starts.shape[1] - 1)
+        whole = self._block_sums(column, self.length)[self.starts[:, :-1]].sum(axis=1)
+        return np.asarray(whole + self._block_sums(column, cut)[self.starts[:, -1]])
+
+    def _block_sums(self, column: Integers, length: int) -> Integers:
+        running = np.concatenate([[0], np.cumsum(np.concatenate([column, column[:length]]))])
+        return np.asarray(running[length : length + self.days] - running[: self.days])
+
+
+@lru_cache(maxsize=64)
+def draws(days: int) -> Draws | None:
+    """Return the draws for a span of `days`, the same ones every time, for all who share the span.
+
+    None for fewer than two blocks: all replicates would be the same days, and every interval a point.
+    The starts come from the raw stream of PCG64 with SEED, which NumPy promises not to change (NEP 19),
+    unlike its samplers.
+    """
+    length = block_length(days)
+    if days < 2 * length:
+        return None
+    shape = (REPLICATES.value, -(-days // length))
+    raw = np.random.PCG64(SEED.value).random_raw(shape[0] * shape[1]).reshape(shape)
+    starts = (raw % np.uint64(days)).astype(np.int64)
+    starts.flags.writeable = False
+    return Draws(starts, days, length)
+
+
+def score_interval(score: Formula[S], sums: S) -> Interval | None:
+    """Return the interval of a score from its per-day sums.
+
+    This and the others look at the days from the first with data to the last. They are None where too
+    few replicates define the score, and where that span holds fewer than two blocks.
+    """
+    drawn = _resampled(sums)
+    return None if drawn is None else percentile(score.each(drawn[0]))
+
+
+def skill_interval(score: Formula[S], model: S, reference: S) -> Interval | None:
+    """Return the interval of `1 - S / S_ref`, both resampled with the same days."""
+    drawn = _resampled(model, reference)
+    return None if drawn is None else percentile(1.0 - ratio(score.each(drawn[0]), score.each(drawn[1])))
+
+
+def difference_interval(score: Formula[S], a: S, b: S) -> Interval | None:
+    """Return the interval of `S_A - S_B`, both resampled with the same days."""
+    drawn = _resampled(a, b)
+    return None if drawn is None else percentile(score.each(drawn[0]) - score.each(drawn[1]))
+
+
+def mean_interval(series: DailySeries) -> Interval | None:
+    """Return the interval of the mean of a daily series, each day that has a value counting once."""
+    series = series.trimmed()
+    drawn = draws(len(series.present))
+    if drawn is None:
+        return None
+    days = drawn.totals(series.present.astype(np.int64))
+    return percentile(ratio(drawn.totals(series.micro), days * MICRO))
+
+
+def effective_pairs(sums: ScalarSums) -> float | None:
+    """Return the effective number of pairs behind an MAE: `n * var_iid / var_block`, at most n.
+
+    `var_iid` is the variance of the mean of n independent errors' sizes, `var_block` that of the same
+    mean under the block bootstrap: hours that repeat each other count for less. Capped at n because
+    more than was measured is hard to explain. None where either variance is 0 or unknown.
+    """
+    totals, drawn = sums.total(), _resampled(sums)
+    n, size, square = int(totals.n), int(totals.sum_abs), int(totals.sum_ee)
+    if drawn is None or n < 2:
+        return None
+    iid = (n * square - size * size) / (n * (n - 1)) / n
+    sizes = ratio(drawn[0].sum_abs, drawn[0].n)
+    defined = sizes[np.isfinite(sizes)]
+    block = float(defined.var(ddof=1)) if defined.size > 1 else 0.0
+    return min(float(n), n * iid / block) if iid > 0 and block > 0 else None
+
+
+def _resampled(*sums: S) -> tuple[S, ...] | None:
+    """Return the replicates of each of `sums`, all of the same days."""
+    extent = extent_of(np.any([column != 0 for each in sums for column in each.columns()], axis=0))
+    drawn = draws(extent.stop - (extent.start or 0))
+    return None if drawn is None else tuple(each.days(extent).each(drawn.totals) for each in sums)
