@@ -1,0 +1,367 @@
+"""The one question that the API, the pages and the command line ask: which forecast to trust here.
+
+Everything is computed from the days that are kept (see upkeep); nothing here is stored. Models are compared on
+the hours that all of the compared ones have, and on nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from backend.scoring.bootstrap import effective_pairs, score_interval
+from backend.scoring.constants import COMMON_SAMPLE_KEEPS, WITHIN
+from backend.scoring.continuous import (
+    ErrorQuantiles,
+    correlation,
+    error_quantiles,
+    error_sd,
+    mae,
+    mean_error,
+    rmse,
+    within_share,
+)
+from backend.scoring.daily import daily_difference
+from backend.scoring.direction import (
+    circular_bias,
+    circular_sd,
+    mean_absolute_direction_error,
+    mean_direction_error,
+    resultant,
+    steady_bias,
+)
+from backend.scoring.grid import Bools
+from backend.scoring.intervals import Interval
+from backend.scoring.labels import Label, Season
+from backend.scoring.labels import Sample as SampleSize
+from backend.scoring.labels import sample_of
+from backend.scoring.quantities import (
+    Quantity,
+    Side,
+    errors,
+    forecast_side,
+    has_any,
+    observed_side,
+    pairs,
+    sums,
+)
+from backend.scoring.sample import REFERENCES, Sample
+from backend.scoring.skill import skill_score
+from backend.scoring.sums import DirectionSums, ScalarSums, Sums, VectorSums
+from backend.scoring.vector import mean_vector_error, rms_vector_error
+from backend.scoring.verdict import Comparison, Outcome, compare
+
+METHOD_VERSION = "1"
+"""Raised whenever a score of the same data would come out otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What one model scored, in the quantity's unit; None is undefined. `mean_error` > 0: it says too much."""
+
+    mean_error: float | None = None
+    mean_error_interval: Interval | None = None
+    mae: float | None = None
+    mae_interval: Interval | None = None
+    rmse: float | None = None
+    error_sd: float | None = None
+    correlation: float | None = None
+    within: float | None = None
+    within_tolerance: float | None = None
+    quantiles: ErrorQuantiles | None = None
+    # of directions
+    circular_bias: float | None = None
+    circular_sd: float | None = None
+    resultant: float | None = None
+    mean_direction_error: float | None = None
+    light_wind_pairs: int | None = None
+    undefined_pairs: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelScore:
+    """A model's (or a reference's) score on its pairs; `rank` is None where it may not be ranked."""
+
+    model: str
+    reference: bool
+    n_pairs: int
+    n_days: int
+    effective_pairs: float | None
+    label: Label
+    season: Season | None
+    rank: int | None
+    estimated_hours: int
+    score: Score
+    skill: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairOfModels:
+    """Two models on the hours that both have: `comparison.difference` < 0 means that `a` errs less."""
+
+    a: str
+    b: str
+    n_pairs: int
+    n_days: int
+    size: SampleSize
+    score_a: float | None
+    score_b: float | None
+    comparison: Comparison
+
+
+class Finding(StrEnum):
+    """What a verdict may say."""
+
+    WINNER = "winner"
+    TOO_CLOSE = "too_close_to_call"
+    NOT_ENOUGH = "not_enough_data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Which model to trust for a quantity, or why that cannot be said.
+
+    `best` and `second` are the models with the smallest errors on their common sample, whatever the finding.
+    """
+
+    quantity: Quantity
+    finding: Finding
+    best: str | None
+    second: str | None
+    duel: PairOfModels | None
+    models: tuple[ModelScore, ...]
+    n_pairs: int
+    n_days: int
+    size: SampleSize
+    common_sample: str
+
+
+class Scorecard:
+    """Answers about one sample; each is computed when it is asked for."""
+
+    def __init__(self, sample: Sample) -> None:
+        self.sample = sample
+
+    def models(self) -> tuple[str, ...]:
+        """Return the models of which anything is kept in this view, by name."""
+        return tuple(self.sample.forecasts)
+
+    # --- Scores of each ------------------------------------------------------------------------------
+
+    def scores(
+        self,
+        quantity: Quantity,
+        *,
+        models: Sequence[str] | None = None,
+        mask: Bools | None = None,
+        intervals: bool = True,
+    ) -> tuple[ModelScore, ...]:
+        """Return each model's score on its own pairs within `mask`, then the references'; none is ranked."""
+        asked = (*self.models(), *REFERENCES) if models is None else models
+        sides = {name: forecast_side(self.sample, quantity, name) for name in asked}
+        return tuple(
+            self._score(quantity, name, side, mask, intervals=intervals) for name, side in sides.items()
+        )
+
+    def _score(
+        self, quantity: Quantity, name: str, side: Side, mask: Bools | None, *, intervals: bool
+    ) -> ModelScore:
+        observed = observed_side(self.sample, quantity)
+        of_days = sums(quantity, side, observed, mask)
+        there = pairs(quantity, side, observed) if mask is None else pairs(quantity, side, observed) & mask
+        size = sample_of(there.any(axis=1), self.sample.months)
+        found = errors(quantity, side, observed)[there]
+        return ModelScore(
+            model=name,
+            reference=name in REFERENCES,
+            n_pairs=int(there.sum()),
+            n_days=size.days,
+            effective_pairs=effective_pairs(of_days)
+            if intervals and isinstance(of_days, ScalarSums)
+            else None,
+            label=size.label,
+            season=size.season,
+            rank=None,
+            estimated_hours=self.sample.estimated.get(name, 0),
+            score=_score_of(quantity, of_days, found, intervals=intervals),
+            skill={},
+        )
+
+    # --- Comparison ----------------------------------------------------------------------------------
+
+    def duel(self, quantity: Quantity, a: str, b: str) -> PairOfModels:
+        """Compare two models on the hours that both have."""
+        observed = observed_side(self.sample, quantity)
+        one, other = (forecast_side(self.sample, quantity, name) for name in (a, b))
+        both = pairs(quantity, one, observed) & pairs(quantity, other, observed)
+        sums_a, sums_b = (sums(quantity, side, observed, both) for side in (one, other))
+        series = daily_difference(_sized(sums_a), _sized(sums_b))
+        size = sample_of(both.any(axis=1), self.sample.months)
+        return PairOfModels(
+            a=a,
+            b=b,
+            n_pairs=int(both.sum()),
+            n_days=size.days,
+            size=size,
+            score_a=quantity.ranking(sums_a.total()),
+            score_b=quantity.ranking(sums_b.total()),
+            comparison=compare(series, self.sample.view.steps_ahead, quantity.parameter),
+        )
+
+    def duels(self, quantity: Quantity) -> tuple[PairOfModels, ...]:
+        """Compare every two models, whatever little the others have."""
+        return tuple(self.duel(quantity, a, b) for a, b in combinations(self.models(), 2))
+
+    def verdict(self, quantity: Quantity) -> Verdict:
+        """Return which model errs least here, if the tests and the sample allow to say so."""
+        observed = observed_side(self.sample, quantity)
+        sides = {name: forecast_side(self.sample, quantity, name) for name in self.models()}
+        has = {name: pairs(quantity, side, observed) for name, side in sides.items()}
+        compared = self._comparable(has)
+        shared = _all(has[name] for name in compared) if compared else np.zeros_like(observed.main, np.bool_)
+        size = sample_of(shared.any(axis=1), self.sample.months)
+        ranked = [self._score(quantity, name, sides[name], shared, intervals=True) for name in compared]
+        ranked.sort(key=lambda each: (_ranked_by(quantity, each.score), each.model))
+        best, second = ((*(each.model for each in ranked), None, None))[:2]
+        duel = self.duel(quantity, best, second) if best and second else None
+        finding = self._finding(size, duel)
+        may_rank = finding is Finding.WINNER or (
+            size.label in {Label.ESTABLISHED, Label.ESTABLISHED_SEASON} and len(ranked) > 1
+        )
+        references = self._references(quantity, shared, observed)
+        scored = [
+            _with_skill(quantity, each, references, rank if may_rank else None)
+            for rank, each in enumerate(ranked, start=1)
+        ]
+        unranked = [
+            self._score(quantity, name, sides[name], None, intervals=False)
+            for name in sides
+            if name not in compared
+        ]
+        return Verdict(
+            quantity=quantity,
+            finding=finding,
+            best=best,
+            second=second,
+            duel=duel,
+            models=(*scored, *unranked, *references),
+            n_pairs=int(shared.sum()),
+            n_days=size.days,
+            size=size,
+            common_sample=_words_for(compared, self.sample.station),
+        )
+
+    def _comparable(self, has: Mapping[str, Bools]) -> tuple[str, ...]:
+        """Return the models that are compared together: those that do not cost the others their sample.
+
+        From the one with the most pairs on, each is taken in as long as the common sample keeps
+        COMMON_SAMPLE_KEEPS of the largest that any two models share.
+        """
+        counted = sorted((name for name in has if has[name].any()), key=lambda name: -int(has[name].sum()))
+        largest = max((int((has[a] & has[b]).sum()) for a, b in combinations(counted, 2)), default=0)
+        taken: list[str] = []
+        shared: Bools | None = None
+        for name in counted:
+            both = has[name] if shared is None else shared & has[name]
+            if len(taken) < 1 or int(both.sum()) >= max(1, COMMON_SAMPLE_KEEPS.value * largest):
+                taken.append(name)
+                shared = both
+        return tuple(taken)
+
+    def _finding(self, size: SampleSize, duel: PairOfModels | None) -> Finding:
+        if duel is None or size.label in {Label.COLLECTING, Label.FIRST_LOOK}:
+            return Finding.NOT_ENOUGH
+        if duel.comparison.outcome is Outcome.TOO_CLOSE:
+            return Finding.TOO_CLOSE
+        return Finding.WINNER
+
+    def _references(self, quantity: Quantity, shared: Bools, observed: Side) -> tuple[ModelScore, ...]:
+        """Score the references on those of the shared hours that they have themselves."""
+        sides = {name: forecast_side(self.sample, quantity, name) for name in REFERENCES}
+        return tuple(
+            self._score(quantity, name, side, shared, intervals=False)
+            for name, side in sides.items()
+            if has_any(side)
+        )
+
+
+def _score_of(quantity: Quantity, of_days: Sums, found: Any, *, intervals: bool) -> Score:
+    total = of_days.total()
+    tolerance = WITHIN[quantity.parameter].value
+    shared: dict[str, Any] = {
+        "quantiles": error_quantiles(found),
+        "within": within_share(found, tolerance),
+        "within_tolerance": tolerance,
+    }
+    interval = score_interval if intervals else _no_interval
+    if isinstance(of_days, DirectionSums) and isinstance(total, DirectionSums):
+        return Score(
+            mae=mean_absolute_direction_error(total),
+            mae_interval=interval(mean_absolute_direction_error, of_days),
+            mean_error=steady_bias(total),
+            circular_bias=circular_bias(total),
+            circular_sd=circular_sd(total),
+            resultant=resultant(total),
+            mean_direction_error=mean_direction_error(total),
+            light_wind_pairs=int(total.light),
+            undefined_pairs=int(total.undefined),
+            **shared,
+        )
+    if isinstance(of_days, VectorSums) and isinstance(total, VectorSums):
+        return Score(
+            mae=mean_vector_error(total),
+            mae_interval=interval(mean_vector_error, of_days),
+            rmse=rms_vector_error(total),
+            **shared,
+        )
+    return Score(
+        mean_error=mean_error(total),
+        mean_error_interval=interval(mean_error, of_days),
+        mae=mae(total),
+        mae_interval=interval(mae, of_days),
+        rmse=rmse(total),
+        error_sd=error_sd(total),
+        correlation=correlation(total),
+        **shared,
+    )
+
+
+def _no_interval(_score: Any, _sums: Any) -> Interval | None:
+    return None
+
+
+def _ranked_by(quantity: Quantity, score: Score) -> float:
+    """Return what models are ranked by, declared beforehand: the mean size of the error."""
+    return float("inf") if score.mae is None else score.mae
+
+
+def _with_skill(
+    quantity: Quantity, each: ModelScore, references: Iterable[ModelScore], rank: int | None
+) -> ModelScore:
+    skill = {other.model: skill_score(each.score.mae, other.score.mae) for other in references}
+    return ModelScore(
+        **{
+            **{name: getattr(each, name) for name in ModelScore.__dataclass_fields__},
+            "skill": skill,
+            "rank": rank,
+        }
+    )
+
+
+def _sized(found: Sums) -> Any:
+    return found
+
+
+def _all(masks: Iterable[Bools]) -> Bools:
+    return np.logical_and.reduce(list(masks))
+
+
+def _words_for(compared: Sequence[str], station: str) -> str:
+    if not compared:
+        return f"no model has an hour in common with {station}"
+    return f"hours that {', '.join(compared)} and {station} all have"
