@@ -1,16 +1,16 @@
 """The one question that the API, the pages and the command line ask: which forecast to trust here.
 
-Everything is computed from the days that are kept (see upkeep); nothing here is stored. Models are compared on
-the hours that all of the compared ones have, and on nothing else.
+Everything is computed from the days that are kept (see upkeep); nothing here is stored. Models are compared
+on the hours that all of the compared ones have, and on nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import combinations
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -37,9 +37,8 @@ from backend.scoring.direction import (
 )
 from backend.scoring.grid import Bools
 from backend.scoring.intervals import Interval
-from backend.scoring.labels import Label, Season
+from backend.scoring.labels import Label, Season, sample_of
 from backend.scoring.labels import Sample as SampleSize
-from backend.scoring.labels import sample_of
 from backend.scoring.quantities import (
     Quantity,
     Side,
@@ -51,7 +50,7 @@ from backend.scoring.quantities import (
     sums,
 )
 from backend.scoring.sample import REFERENCES, Sample
-from backend.scoring.skill import skill_score
+from backend.scoring.skill import PooledSkill, Stratum, pooled_skill
 from backend.scoring.sums import DirectionSums, ScalarSums, Sums, VectorSums
 from backend.scoring.vector import mean_vector_error, rms_vector_error
 from backend.scoring.verdict import Comparison, Outcome, compare
@@ -62,7 +61,7 @@ METHOD_VERSION = "1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """What one model scored, in the quantity's unit; None is undefined. `mean_error` > 0: it says too much."""
+    """What a model scored, in the quantity's unit; None is undefined. `mean_error` > 0: it says too much."""
 
     mean_error: float | None = None
     mean_error_interval: Interval | None = None
@@ -97,7 +96,7 @@ class ModelScore:
     rank: int | None
     estimated_hours: int
     score: Score
-    skill: Mapping[str, float | None]
+    skill: Mapping[str, PooledSkill]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +173,7 @@ class Scorecard:
         observed = observed_side(self.sample, quantity)
         of_days = sums(quantity, side, observed, mask)
         there = pairs(quantity, side, observed) if mask is None else pairs(quantity, side, observed) & mask
-        size = sample_of(there.any(axis=1), self.sample.months)
+        size = sample_of(_days(there), self.sample.months)
         found = errors(quantity, side, observed)[there]
         return ModelScore(
             model=name,
@@ -201,7 +200,7 @@ class Scorecard:
         both = pairs(quantity, one, observed) & pairs(quantity, other, observed)
         sums_a, sums_b = (sums(quantity, side, observed, both) for side in (one, other))
         series = daily_difference(_sized(sums_a), _sized(sums_b))
-        size = sample_of(both.any(axis=1), self.sample.months)
+        size = sample_of(_days(both), self.sample.months)
         return PairOfModels(
             a=a,
             b=b,
@@ -224,7 +223,7 @@ class Scorecard:
         has = {name: pairs(quantity, side, observed) for name, side in sides.items()}
         compared = self._comparable(has)
         shared = _all(has[name] for name in compared) if compared else np.zeros_like(observed.main, np.bool_)
-        size = sample_of(shared.any(axis=1), self.sample.months)
+        size = sample_of(_days(shared), self.sample.months)
         ranked = [self._score(quantity, name, sides[name], shared, intervals=True) for name in compared]
         ranked.sort(key=lambda each: (_ranked_by(quantity, each.score), each.model))
         best, second = ((*(each.model for each in ranked), None, None))[:2]
@@ -233,9 +232,16 @@ class Scorecard:
         may_rank = finding is Finding.WINNER or (
             size.label in {Label.ESTABLISHED, Label.ESTABLISHED_SEASON} and len(ranked) > 1
         )
-        references = self._references(quantity, shared, observed)
+        reference_sides = self._references(quantity)
         scored = [
-            _with_skill(quantity, each, references, rank if may_rank else None)
+            replace(
+                each,
+                rank=rank if may_rank else None,
+                skill={
+                    name: self._skill(quantity, sides[each.model], reference, shared, observed)
+                    for name, reference in reference_sides.items()
+                },
+            )
             for rank, each in enumerate(ranked, start=1)
         ]
         unranked = [
@@ -249,7 +255,14 @@ class Scorecard:
             best=best,
             second=second,
             duel=duel,
-            models=(*scored, *unranked, *references),
+            models=(
+                *scored,
+                *unranked,
+                *(
+                    self._score(quantity, name, side, shared, intervals=False)
+                    for name, side in reference_sides.items()
+                ),
+            ),
             n_pairs=int(shared.sum()),
             n_days=size.days,
             size=size,
@@ -280,14 +293,23 @@ class Scorecard:
             return Finding.TOO_CLOSE
         return Finding.WINNER
 
-    def _references(self, quantity: Quantity, shared: Bools, observed: Side) -> tuple[ModelScore, ...]:
-        """Score the references on those of the shared hours that they have themselves."""
+    def _references(self, quantity: Quantity) -> dict[str, Side]:
+        """Return the references that say anything."""
         sides = {name: forecast_side(self.sample, quantity, name) for name in REFERENCES}
-        return tuple(
-            self._score(quantity, name, side, shared, intervals=False)
-            for name, side in sides.items()
-            if has_any(side)
-        )
+        return {name: side for name, side in sides.items() if has_any(side)}
+
+    def _skill(
+        self, quantity: Quantity, side: Side, reference: Side, shared: Bools, observed: Side
+    ) -> PooledSkill:
+        """Return the skill against a reference on the hours of both: formed month by month, then averaged."""
+        both = shared & pairs(quantity, reference, observed)
+        mine, others = (sums(quantity, each, observed, both) for each in (side, reference))
+        strata = []
+        for month in np.unique(self.sample.months):
+            days = self.sample.months == month
+            model, naive = (each.days(days).total() for each in (mine, others))
+            strata.append(Stratum(quantity.ranking(model), quantity.ranking(naive), int(_sized(model).n)))
+        return pooled_skill(strata)
 
 
 def _score_of(quantity: Quantity, of_days: Sums, found: Any, *, intervals: bool) -> Score:
@@ -319,14 +341,15 @@ def _score_of(quantity: Quantity, of_days: Sums, found: Any, *, intervals: bool)
             rmse=rms_vector_error(total),
             **shared,
         )
+    scalar, all_of_it = cast(ScalarSums, of_days), cast(ScalarSums, total)
     return Score(
-        mean_error=mean_error(total),
-        mean_error_interval=interval(mean_error, of_days),
-        mae=mae(total),
-        mae_interval=interval(mae, of_days),
-        rmse=rmse(total),
-        error_sd=error_sd(total),
-        correlation=correlation(total),
+        mean_error=mean_error(all_of_it),
+        mean_error_interval=interval(mean_error, scalar),
+        mae=mae(all_of_it),
+        mae_interval=interval(mae, scalar),
+        rmse=rmse(all_of_it),
+        error_sd=error_sd(all_of_it),
+        correlation=correlation(all_of_it),
         **shared,
     )
 
@@ -340,25 +363,17 @@ def _ranked_by(quantity: Quantity, score: Score) -> float:
     return float("inf") if score.mae is None else score.mae
 
 
-def _with_skill(
-    quantity: Quantity, each: ModelScore, references: Iterable[ModelScore], rank: int | None
-) -> ModelScore:
-    skill = {other.model: skill_score(each.score.mae, other.score.mae) for other in references}
-    return ModelScore(
-        **{
-            **{name: getattr(each, name) for name in ModelScore.__dataclass_fields__},
-            "skill": skill,
-            "rank": rank,
-        }
-    )
-
-
 def _sized(found: Sums) -> Any:
     return found
 
 
 def _all(masks: Iterable[Bools]) -> Bools:
-    return np.logical_and.reduce(list(masks))
+    return np.asarray(np.logical_and.reduce(list(masks)))
+
+
+def _days(mask: Bools) -> Bools:
+    """Return which days have any of these hours."""
+    return np.asarray(mask.any(axis=1))
 
 
 def _words_for(compared: Sequence[str], station: str) -> str:
