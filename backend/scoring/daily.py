@@ -65,7 +65,8 @@ def extent_of(present: Bools) -> slice:
 def daily_difference(a: Sized, b: Sized) -> DailySeries:
     """Return `mean|e_A| - mean|e_B|` of each day; negative where A was better.
 
-    The sums must be of the common sample, the same pairs for both models: ValueError otherwise.
+    The sums must be of the common sample, the same pairs for both models: ValueError otherwise. For
+    directions that is where both are `direction.usable`, since a forecast calm has none.
     """
     if not np.array_equal(a.n, b.n):
         raise ValueError("the two models were not summed over the same pairs")

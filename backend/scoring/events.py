@@ -46,7 +46,11 @@ def in_sector(direction: Values, start: float, end: float) -> Occurrence:
 
 
 def on_slope(direction: Values, speed: Values, start: float, end: float) -> Occurrence:
-    """Return where the direction suits the take-off, known only from LIGHT_WIND on: below it is noise."""
+    """Return where the direction suits the take-off, known only from LIGHT_WIND on: below it is noise.
+
+    For a table, pass the observed speed for forecast and observation alike: which hours count must not
+    depend on the model.
+    """
     sector = in_sector(direction, start, end)
     told = sector.known & (speed >= thousandths(LIGHT_WIND.value))
     return Occurrence(sector.yes & told, told)
@@ -61,10 +65,8 @@ def flyable(
     Any direction suits in winds below LIGHT_WIND. One bad value is enough to know an hour as not
     flyable; for it to be flyable, all that matters must be known.
     """
-    light = Occurrence(
-        present(speed) & (speed < thousandths(LIGHT_WIND.value)), present(speed)
-    )  # direction does not matter
-    suits = ~(~light & ~in_sector(direction, *sector))
+    told = Occurrence(speed >= thousandths(LIGHT_WIND.value), present(speed))
+    suits = ~(told & ~in_sector(direction, *sector))
     return ~above(speed, wind_limit) & ~above(gust, gust_limit) & suits
 
 

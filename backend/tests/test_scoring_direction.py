@@ -105,6 +105,12 @@ def test_errors_everywhere_have_no_bias_and_no_spread() -> None:
     assert mean_absolute_direction_error(sums) == 90.0
 
 
+@pytest.mark.parametrize("turn", range(0, 120, 7))
+def test_errors_that_cancel_out_have_no_bias_although_their_sines_are_rounded(turn: int) -> None:
+    sums = in_wind(grid([turn, turn + 120, turn + 240]), grid([0, 0, 0]))
+    assert (resultant(sums), circular_bias(sums)) == (0.0, None)
+
+
 @pytest.mark.parametrize(("half_angle", "steady"), [(59, True), (60, True), (61, False)])
 def test_a_bias_is_steady_from_a_resultant_of_one_half(half_angle: float, steady: bool) -> None:
     # Two errors 45 ± a have the resultant cos a, and cos 60 degrees is one half.

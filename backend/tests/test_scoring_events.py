@@ -253,6 +253,11 @@ def test_with_fewer_than_ten_events_on_either_side_only_counts_are_given(
     assert (kept(table).value is not None) is enough
 
 
+def test_a_model_that_always_warns_has_no_surprise_rate() -> None:
+    always = surprises(counts(10, 5, 0, 0))
+    assert (always.count, always.of, always.value, always.interval) == (0, 0, None, None)
+
+
 def test_two_of_three_stays_two_of_three() -> None:
     rate = detected(counts(2, 0, 1, 50))
     assert (rate.count, rate.of, rate.value) == (2, 3, None)

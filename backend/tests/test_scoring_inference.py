@@ -150,6 +150,18 @@ def test_hering_genton_recovers_an_exponential_autocovariance() -> None:
     assert found.interval.high - found.mean == pytest.approx(expected, rel=0.15)
 
 
+def test_with_every_second_day_missing_hering_genton_sees_a_series_of_every_second_day() -> None:
+    shocks = np.random.default_rng(14).standard_normal(801)
+    values = [float(shocks[0])]
+    for shock in shocks[1:]:
+        values.append(0.8 * values[-1] + float(shock))
+    gappy = hering_genton(series(*[value if day % 2 == 0 else None for day, value in enumerate(values)]), 2)
+    glued = hering_genton(series(*values[::2]), 2)
+    assert gappy is not None
+    assert glued is not None
+    assert gappy.interval == pytest.approx(glued.interval, rel=0.02)
+
+
 def test_the_tests_do_not_depend_on_the_unit() -> None:
     values = noise(60, seed=6)
     for test in (hln, hering_genton):
