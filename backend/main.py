@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Self
 
 import stamina
@@ -30,6 +32,7 @@ from backend.core.sites import active, load_sites
 from backend.scheduler.config import SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
 from backend.scheduler.scheduler import start_scheduler, stop_scheduler
+from backend.scoring.upkeep import update
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.reading import Reading
@@ -94,6 +97,10 @@ class Service:
                 store.save_sites(load_sites(settings.sites_file))
             return active(store.sites(), clock())
 
+        def after_run(now: datetime) -> None:
+            archive.prune(now)
+            _keep_up(database, now)
+
         runner = Runner(
             store=store,
             ledger=ledger,
@@ -102,7 +109,7 @@ class Service:
             sites=sites,
             clock=clock,
             on_wanted=archive.keep_wanted,
-            after_run=archive.prune,
+            after_run=after_run,
         )
         return cls(
             settings=settings,
@@ -156,6 +163,22 @@ class Service:
         self.worker.close()
         await self.client.aclose()
         await asyncio.to_thread(self.database.close)
+
+
+def _keep_up(database: Database, now: datetime) -> None:
+    """Make the days that a run changed; what cannot be made just now stays due, and no run fails by it."""
+    began = time.monotonic()
+    try:
+        report = update(database, now)
+    except StoreUnavailable as error:
+        log.warning("scores have to wait", reason=str(error))
+        return
+    log.info(
+        "scores kept up",
+        days=sum(report.days.values()),
+        unsettled=len(report.unsettled),
+        seconds=round(time.monotonic() - began, 3),
+    )
 
 
 def create_app(service: Service | None = None) -> FastAPI:

@@ -110,6 +110,18 @@ class Samples:
             return _load(connection, row.id, record, view, Span(first, last), station)
 
 
+def site_ids(database: Database, site: str | None = None) -> dict[int, str]:
+    """Return the ids of all series of all sites, or of one, with the site's name; raise NotFound."""
+    query = sa.select(t.site.c.id, t.site.c.slug).order_by(t.site.c.id)
+    if site is not None:
+        query = query.where(t.site.c.slug == site)
+    with database.read() as connection:
+        found = {row.id: row.slug for row in connection.execute(query)}
+    if site is not None and not found:
+        raise NotFound(f"there is no site {site!r}: meteo-score sites list")
+    return found
+
+
 def site_row(connection: sa.Connection, site: str) -> sa.Row[tuple[object, ...]]:
     """Return the row of a configured site's newest series; raise NotFound."""
     query = (
