@@ -17,6 +17,7 @@ from rich.table import Table
 
 from backend.core.clock import utc_now
 from backend.core.config import Settings
+from backend.core.errors import ConfigError
 from backend.core.logs import configure_logging
 from backend.demo.backfill import SteppedClock, backfill, slots
 from backend.demo.process import Upstreams
@@ -37,24 +38,32 @@ def demo(
         datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%SZ"], help="End of the days, UTC; now.")
     ] = None,
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its store.")] = Path(".demo"),
+    database_url: Annotated[
+        str | None, typer.Option(help="A database for the demo alone, in place of a file in its folder.")
+    ] = None,
 ) -> None:
     """Start stand-in upstreams, collect from them day by day, and serve what came.
 
     An earlier demo is resumed at its first unfinished slot, unless --fresh.
     """
+    if fresh and database_url is not None:
+        raise ConfigError("--fresh throws the demo's folder away, and no database: make a new one for it")
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     end = until.replace(tzinfo=UTC) if until else utc_now()
-    asyncio.run(_demo(end - timedelta(days=days), end, serve, port, seed, folder))
+    database_url = database_url or f"sqlite:///{folder / 'demo.sqlite3'}"
+    asyncio.run(_demo(end - timedelta(days=days), end, serve, port, seed, folder, database_url))
 
 
-async def _demo(start: datetime, end: datetime, serve: bool, port: int, seed: int, folder: Path) -> None:
+async def _demo(
+    start: datetime, end: datetime, serve: bool, port: int, seed: int, folder: Path, database_url: str
+) -> None:
     clock = SteppedClock()
     async with Upstreams(seed=seed) as upstreams:
         settings = Settings.load(
             **upstreams.environment,
-            database_url=f"sqlite:///{folder / 'demo.sqlite3'}",
+            database_url=database_url,
             data_dir=folder,
             keep_payloads_days=0,
             port=port,

@@ -162,12 +162,23 @@ async def collect(source: Source[B], wanted: Wanted, fetch: Fetch) -> AsyncItera
             async for batch in route.collect(wanted, fetch):
                 kept += len(batch.records) + len(batch.rejected)
                 failed = failed or bool(batch.failures)
-                yield set_aside_implausible(batch)
+                yield set_aside_implausible(_had_when_it_came(batch))
         except CollectorError as error:
             failed = True
             yield failure_batch(source, route, error, wanted.now)
         if kept or not failed:
             return
+
+
+def _had_when_it_came(batch: B) -> B:
+    """Return the batch with a run that could be had by the time it came: then, where its stamp is later.
+
+    The publisher's clock may run ahead of ours by some minutes. That is not when a run could be had.
+    """
+    if isinstance(batch, ForecastBatch) and batch.run and batch.run.available_at > batch.collected_at:
+        seen = replace(batch.run, available_at=batch.collected_at, published=False)
+        return replace(batch, run=seen)
+    return batch
 
 
 LONGEST_TEXT = 500

@@ -62,6 +62,9 @@ class Selection:
 
 EVERYTHING = Selection()
 
+RECORDING_SECONDS = 10.0
+"""How long a stop waits for the store to take the end of a run that was cut short."""
+
 
 class Runner:
     """Runs jobs in this process, one run of a job at a time across all processes."""
@@ -109,7 +112,8 @@ class Runner:
         claim = await asyncio.to_thread(self.ledger.claim, job, trigger, self.clock(), slot)
         if claim is None:
             return None
-        task = asyncio.create_task(self._run(claim, job, trigger, slot, selection, on_batch))
+        work = self._run(claim, job, trigger, slot, selection, on_batch)
+        task = asyncio.create_task(work, name=f"run {claim.run_id} of {job}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return claim.run_id, task
@@ -156,12 +160,21 @@ class Runner:
             if selection.sources is None or source.name in selection.sources
         ]
 
-    async def drain(self, grace: float) -> None:
-        """Wait up to `grace` seconds for what runs, then cancel the rest and see it recorded."""
+    async def drain(self, grace: float, recording: float = RECORDING_SECONDS) -> None:
+        """Wait up to `grace` seconds for what runs, then cancel the rest and see it recorded.
+
+        A store that does not take the record within `recording` seconds holds up no stop: such a run is
+        found by the next process, and done again.
+        """
         if self._tasks:
             log.info("waiting for runs to end", runs=len(self._tasks), grace=grace)
             await asyncio.wait(self._tasks, timeout=grace)
         for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=recording)
+        for task in self._tasks:
+            log.warning("run left without its end: the store does not answer", task=task.get_name())
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -183,8 +196,8 @@ class Runner:
         status: RunStatus
         note = ""
         try:
-            async with self._lease(claim), asyncio.timeout(self.config.run_deadline_seconds):
-                await self._collect(claim, job, selection, progress, on_batch)
+            async with self._lease(claim) as lose, asyncio.timeout(self.config.run_deadline_seconds):
+                await self._collect(claim, job, selection, progress, on_batch, lose)
             status = run_status(progress.outcomes())
         except asyncio.CancelledError:
             status, note = "cancelled", "stopped while running: the service was shut down"
@@ -194,8 +207,7 @@ class Runner:
                 note = f"{note}: {progress.store_error}"
             status = run_status(progress.outcomes(note))
         except LeaseLost as lost:
-            log.warning("run lost", reason=str(lost))
-            return await asyncio.to_thread(self.ledger.run, claim.run_id)
+            return await self._lost(claim, lost)
         except (ConfigError, StoreUnavailable) as error:
             log.exception("run failed", reason=str(error))
             status, note = "failed", str(error)
@@ -213,6 +225,7 @@ class Runner:
         selection: Selection,
         progress: _Progress,
         on_batch: OnBatch | None,
+        lose: Callable[[LeaseLost], None],
     ) -> None:
         async for attempt in _until_the_store_answers(progress):
             with attempt:
@@ -229,9 +242,13 @@ class Runner:
             if on_batch is not None:
                 on_batch(batch)
             # A batch that cannot be stored just now stays in memory, and is tried until the deadline.
-            async for attempt in _until_the_store_answers(progress):
-                with attempt:
-                    progress.stored[batch.source] += await asyncio.to_thread(add, batch, claim)
+            try:
+                async for attempt in _until_the_store_answers(progress):
+                    with attempt:
+                        progress.stored[batch.source] += await asyncio.to_thread(add, batch, claim)
+            except LeaseLost as lost:
+                lose(lost)
+                await asyncio.Event().wait()  # for the end of the whole run, which is no source's failure
 
         await collect(
             wanted=wanted,
@@ -259,8 +276,8 @@ class Runner:
                         note=note,
                     )
         except LeaseLost as lost:
-            log.warning("run lost", reason=str(lost))
-        run = await asyncio.to_thread(self.ledger.run, claim.run_id)
+            return await self._lost(claim, lost)
+        run = await self._as_recorded(claim.run_id)
         log.info(
             "run ended",
             status=run.status,
@@ -275,11 +292,30 @@ class Runner:
             await asyncio.to_thread(self._after_run, self.clock())
         return run
 
+    async def _lost(self, claim: Claim, lost: LeaseLost) -> JobRun:
+        log.warning("run lost", reason=str(lost))
+        return await self._as_recorded(claim.run_id)
+
+    async def _as_recorded(self, run_id: int) -> JobRun:
+        """Return a run as the ledger has it, as soon as the store answers."""
+        async for attempt in _until_the_store_answers(_Progress()):
+            with attempt:
+                run = await asyncio.to_thread(self.ledger.run, run_id)
+        return run
+
     @asynccontextmanager
-    async def _lease(self, claim: Claim) -> AsyncIterator[None]:
-        """Keep the lease alive while the context lasts; cut it short with LeaseLost if it is taken."""
+    async def _lease(self, claim: Claim) -> AsyncIterator[Callable[[LeaseLost], None]]:
+        """Keep the lease alive while the context lasts; cut it short with LeaseLost if it is taken.
+
+        Gives what is to be called by whoever finds that out first.
+        """
         worker = asyncio.current_task()
         lost: list[LeaseLost] = []
+
+        def lose(error: LeaseLost) -> None:
+            if worker is not None and not lost:
+                worker.cancel()
+            lost.append(error)
 
         async def renew() -> None:
             while not lost:
@@ -290,13 +326,11 @@ class Runner:
                     # No reason to stop: whoever takes the run over needs the store as well.
                     log.warning("lease not renewed", reason=str(error))
                 except LeaseLost as error:
-                    lost.append(error)
-                    if worker is not None:
-                        worker.cancel()
+                    lose(error)
 
         renewal = asyncio.create_task(renew())
         try:
-            yield
+            yield lose
         except asyncio.CancelledError:
             if lost and worker is not None:
                 worker.uncancel()

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -82,18 +83,22 @@ class StandIns:
     def set_faults(self, **faults: str | None) -> None:
         self._runner.run(self._upstreams.set_faults(faults))
 
+    def set_clock(self, now: datetime) -> None:
+        """Move the time of the upstreams."""
+        self._runner.run(self._upstreams.set_clock(now))
+
     def requests(self, upstream: str) -> int:
         """Return how often an upstream was asked so far."""
         return self._runner.run(self._upstreams.counts())[upstream]["requests"]
 
 
 @contextmanager
-def stand_ins() -> Iterator[StandIns]:
-    """Give stand-in upstreams that live as long as the context; their time stands still, so that
-    what was collected once is all there is.
+def stand_ins(now: datetime | None = None) -> Iterator[StandIns]:
+    """Give stand-in upstreams that live as long as the context; their time stands still (at the
+    present, if not told otherwise), so that what was collected once is all there is.
     """
     with asyncio.Runner() as runner:
-        upstreams = Upstreams(now=utc_now())
+        upstreams = Upstreams(now=now or utc_now())
         runner.run(upstreams.__aenter__())
         try:
             yield StandIns(runner, upstreams)
@@ -165,7 +170,11 @@ class Running:
 
     def has_logged(self, **values: object) -> bool:
         """Say whether there is a line with all these values."""
-        return any(values.items() <= event.items() for event in self.events())
+        return self.count(**values) > 0
+
+    def count(self, **values: object) -> int:
+        """Return how many lines have all these values."""
+        return sum(values.items() <= event.items() for event in self.events())
 
     def wait(self, seconds: float = 20) -> int:
         """Return its exit code."""
@@ -193,7 +202,7 @@ def running(*command: str | Path, environment: Environment, name: str = "output"
         process.wait()
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
     """Wait until a condition holds; fail after `seconds`, saying what was waited for."""
     deadline = time.monotonic() + seconds
     while not condition():
