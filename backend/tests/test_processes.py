@@ -54,6 +54,9 @@ def test_a_first_start_collects_at_once_a_restart_does_no_slot_twice_and_no_key_
         wait_for(lambda: ended_runs(service) == 2, "the first collections")
         answers += [client.get(path).text for path in ("/", "/api/scheduler/status", "/api/stations")]
         assert client.get("/api/ready").status_code == 200
+        status = client.get("/api/scheduler/status").json()
+        assert status["lastForecastCollection"]["status"] == "success"
+        assert status["lastObservationCollection"]["status"] == "success"
         assert service.terminate() in ENDED
         first = service
     before = runs_of(environment)

@@ -128,7 +128,7 @@ def _said(view: View, beacon: Beacon, times: list[int]) -> list[Reading]:
     first, last = min(times) - 60, max(times) + 60
     if beacon.last_heard is None:
         return readings(view, beacon, first, last)
-    days = (last + day * DAY for day in range(DEAD_DAYS))
+    days = (first + day * DAY for day in range(DEAD_DAYS))
     return [reading for now in days for reading in readings(replace(view, now=now), beacon, first, last)]
 
 
