@@ -138,6 +138,8 @@ class Source(Generic[B]):
     `batch` is what its routes yield: forecasts or observations. `models` names the models they speak for.
     `disabled` says why nothing can be collected with the present settings. `max_age` is how old the
     newest data may be before the source counts as stale. `public` says whether raw values may be shown.
+    `asked_for` is False where nobody turned a source on that is off by default: it is listed nowhere then,
+    and what it once brought stays as public as it was.
     """
 
     name: str
@@ -148,6 +150,7 @@ class Source(Generic[B]):
     attribution: str
     models: tuple[str, ...] = ()
     disabled: str | None = None
+    asked_for: bool = True
 
 
 async def collect(source: Source[B], wanted: Wanted, fetch: Fetch) -> AsyncIterator[B]:

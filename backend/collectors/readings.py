@@ -197,11 +197,11 @@ def epoch_time(station: str, seconds: int, fetched_at: datetime) -> datetime | R
 def iso_time(station: str, text: str, fetched_at: datetime) -> datetime | Rejected:
     """Read a stamp in ISO 8601 that says its zone; return it in UTC to the second, or why it is unusable."""
     try:
-        time = datetime.fromisoformat(text).astimezone(UTC)
-        stated = datetime.fromisoformat(text).utcoffset() is not None
+        stated = datetime.fromisoformat(text)
+        time = stated.astimezone(UTC)
     except (ValueError, OverflowError):
         return _untimely(station, text, "invalid_time")
-    if not stated or time.year < _BEFORE_THE_NETWORK:
+    if stated.utcoffset() is None or time.year < _BEFORE_THE_NETWORK:
         return _untimely(station, text, "invalid_time")
     return _not_in_the_future(station, time.replace(microsecond=0), text, fetched_at)
 

@@ -18,7 +18,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from backend.core.errors import ConfigError
 from backend.core.sites import default_sites_file
 
-SOURCE_NAMES = ("meteo_parapente", "arome", "ffvl", "romma")
+DEFAULT_SOURCES = ("meteo_parapente", "arome", "ffvl", "romma")
+OPTIONAL_SOURCES = ("pioupiou",)
+"""Off unless `SOURCES` names them: their licence forbids something, or they ask for a decision."""
+
+SOURCE_NAMES = (*DEFAULT_SOURCES, *OPTIONAL_SOURCES)
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -170,7 +174,7 @@ class Settings(EnvironmentSettings):
     admin_token: Key = None
 
     # What to collect
-    sources: Annotated[Sources, AfterValidator(_at_least_one)] = SOURCE_NAMES
+    sources: Annotated[Sources, AfterValidator(_at_least_one)] = DEFAULT_SOURCES
     public_raw_sources: Sources = ()
     arome_grid: Literal["0025", "001"] = "0025"
     arome_max_lead: Annotated[int, Field(ge=0, le=51)] = 51
@@ -192,12 +196,14 @@ class Settings(EnvironmentSettings):
     balisemeteo_url: BaseUrl = "https://www.balisemeteo.com"
     romma_url: BaseUrl = "https://www.romma.fr"
     romma_key: Key = None
+    pioupiou_url: BaseUrl = "https://api.pioupiou.fr"
 
     # How politely
     meteo_parapente_spacing_seconds: Seconds = 1.5
     winds_mobi_spacing_seconds: Seconds = 1.0
     romma_spacing_seconds: Seconds = 5.0
     balisemeteo_spacing_seconds: Seconds = 2.0
+    pioupiou_spacing_seconds: Seconds = 2.0
 
     # How to serve and speak
     host: str = "127.0.0.1"
@@ -217,6 +223,7 @@ class Settings(EnvironmentSettings):
             (self.winds_mobi_url, self.winds_mobi_spacing_seconds),
             (self.romma_url, self.romma_spacing_seconds),
             (self.balisemeteo_url, self.balisemeteo_spacing_seconds),
+            (self.pioupiou_url, self.pioupiou_spacing_seconds),
         )
         return {urlsplit(url).netloc: timedelta(seconds=seconds) for url, seconds in pairs}
 

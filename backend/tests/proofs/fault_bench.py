@@ -44,6 +44,7 @@ OF_JOB: dict[JobId, tuple[str, str]] = {
     FORECASTS: ("meteo_parapente", "arome"),
     OBSERVATIONS: ("ffvl", "romma"),
 }
+"""The two sources of a job that are each other's witness; for any other source the first of them is it."""
 
 BRISK = Patience(
     connect=1, read=6, payload=8, download=8, attempts=2, backoff=0.01, backoff_max=0.02, jitter=0.01,

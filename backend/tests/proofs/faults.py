@@ -43,7 +43,11 @@ WINDS_MOBI = Way("ffvl", "winds_mobi", ("winds_mobi",), one="ffvl-9002/historic"
 FFVL_PAGE = Way("ffvl", "page", ("balisemeteo",), one="idBalise=9002")
 ROMMA = Way("romma", "keyed", ("romma",), own="/releves_romma_xml.php")
 ROMMA_PAGE = Way("romma", "page", ("romma",), one="id=902")
-WAYS = (METEO_PARAPENTE, STORAGE, PORTAL, OPEN_METEO, FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA, ROMMA_PAGE)
+PIOUPIOU = Way("pioupiou", "live", ("pioupiou",), one="/archive/8002")
+WAYS = (
+    *(METEO_PARAPENTE, STORAGE, PORTAL, OPEN_METEO, FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA, ROMMA_PAGE),
+    PIOUPIOU,
+)
 
 DOUBLED_HOUR = "doubled_hour"
 """No fault: the second 02:35 of a night in October has to become the right instant."""
@@ -138,6 +142,8 @@ def why_not(cell: Cell) -> str | None:
             return "a GRIB file is no text"
         case Fault.NO_TEMPERATURE if way in {WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE} or (one and way is FFVL):
             return "a station without a thermometer looks the same"
+        case Fault.NO_TEMPERATURE if way is PIOUPIOU:
+            return "it measures wind only"
     return None if way.one or not one else "one request brings everything"
 
 
