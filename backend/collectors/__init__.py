@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backend.collectors import arome, ffvl, meteo_parapente, pioupiou, romma
+from backend.collectors import arome, ffvl, meteo_parapente, open_meteo_models, pioupiou, romma
 from backend.collectors.base import B, Source
 from backend.collectors.worker import Worker
 from backend.core.config import DEFAULT_SOURCES, Settings
@@ -17,7 +17,8 @@ def forecast_sources(settings: Settings, worker: Worker) -> tuple[Source[Forecas
         meteo_parapente.build(settings),
         arome.build(settings, worker),
     )
-    return tuple(_unless_left_out(source, settings) for source in sources)
+    chosen = tuple(_unless_left_out(source, settings) for source in sources)
+    return (*chosen, open_meteo_models.build(settings))  # has a setting of its own
 
 
 def observation_sources(settings: Settings) -> tuple[Source[ObservationBatch], ...]:

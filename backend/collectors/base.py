@@ -44,7 +44,8 @@ Kind = Literal["json", "xml", "html", "grib"]
 class Request:
     """One GET. `secret_params` and `secret_headers` are sent, and never logged, stored or shown.
 
-    `max_bytes` bounds the decoded body; `expected_bytes` is the exact size an index announced.
+    `max_bytes` bounds the decoded body; `expected_bytes` is the exact size an index announced. `calls` is
+    what the request counts for where its host has a quota.
     """
 
     url: str
@@ -55,6 +56,7 @@ class Request:
     secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     max_bytes: int = 5_000_000
     expected_bytes: int | None = None
+    calls: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

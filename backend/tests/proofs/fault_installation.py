@@ -52,6 +52,7 @@ class Installation:
             "open_meteo_fallback": True,
             "ffvl_html": True,
             "sources": ",".join(SOURCE_NAMES),
+            "open_meteo_models": "icon_d2,ecmwf_ifs025",
         }
         self.settings = Settings.load(**self.variables)
         config = SchedulerConfig.load(forecast_lookback_hours=24, scheduler_enabled=False)
