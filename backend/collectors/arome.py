@@ -33,6 +33,7 @@ from backend.collectors.arome_fields import FIELDS, Reading, parse
 from backend.collectors.arome_portal import PacedRoute, Portal
 from backend.collectors.arome_runs import (
     GRIDS,
+    LONGEST_LEAD,
     NAME,
     AromeGrid,
     Catalogue,
@@ -41,11 +42,12 @@ from backend.collectors.arome_runs import (
     PublishedRun,
     cycles,
     parts_by_missing_sites,
+    parts_of,
 )
 from backend.collectors.arome_storage import ObjectStorage
 from backend.collectors.base import Fetch, Route, Source, as_failure
 from backend.collectors.grib import BadGrib, Field, prepare, read_fields
-from backend.collectors.open_meteo import OpenMeteo
+from backend.collectors.open_meteo import Model, OpenMeteo
 from backend.collectors.worker import Worker, WorkerLost
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
@@ -53,6 +55,12 @@ from backend.core.records import Failure, ForecastBatch, Run, Site, Wanted
 
 ATTRIBUTION = "Météo-France, AROME, Licence Ouverte 2.0 (Etalab)"
 ATTRIBUTION_OPEN_METEO = "Open-Meteo.com, CC BY 4.0"
+
+_IN_OPEN_METEO = {
+    "0025": ("meteofrance_arome_france", "meteofrance_arome_france0025"),
+    "001": ("meteofrance_arome_france_hd", "meteofrance_arome_france_hd"),
+}
+"""What Open-Meteo calls each grid, in questions and in its metadata."""
 
 FILES_AT_A_TIME = 2
 """One is decoded while the next is downloaded."""
@@ -69,9 +77,7 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
         portal = Portal(settings.meteofrance_api_url, key, grid, max_lead)
         routes.append(PacedRoute(PackageRoute("portal", portal, grid, hours, worker)))
     if settings.open_meteo_fallback:
-        routes.append(
-            OpenMeteo(settings.open_meteo_url, settings.open_meteo_single_runs_url, grid, max_lead, hours)
-        )
+        routes.append(_open_meteo(settings, grid))
         attribution = f"{ATTRIBUTION}; {ATTRIBUTION_OPEN_METEO}"
     return Source(
         name=NAME,
@@ -81,6 +87,25 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
         public=True,
         attribution=attribution,
         models=(grid.model,),
+    )
+
+
+def _open_meteo(settings: Settings, grid: AromeGrid) -> OpenMeteo:
+    model = Model(
+        name=grid.model,
+        id=_IN_OPEN_METEO[grid.code][0],
+        domain=_IN_OPEN_METEO[grid.code][1],
+        hours=settings.arome_runs,
+        horizon=LONGEST_LEAD,
+        parts=parts_of(grid, settings.arome_max_lead),
+        usual_delay=timedelta(hours=6),
+    )
+    return OpenMeteo(
+        source=NAME,
+        url=settings.open_meteo_url,
+        single_runs_url=settings.open_meteo_single_runs_url,
+        models=(model,),
+        rank=2,
     )
 
 

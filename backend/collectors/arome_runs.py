@@ -43,10 +43,11 @@ GRIDS = {grid.code: grid for grid in (AromeGrid("0025", 0.025), AromeGrid("001",
 
 @dataclass(frozen=True, slots=True, order=True)
 class Part:
-    """A piece of a run: the lead times from `first` to `last`, in hours, both included."""
+    """A piece of a run: the lead times from `first` to `last`, in hours, both included, every `step`."""
 
     first: int
     last: int
+    step: int = 1
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
@@ -66,7 +67,7 @@ class Part:
     @property
     def leads(self) -> range:
         """Return its lead times in hours."""
-        return range(self.first, self.last + 1)
+        return range(self.first, self.last + 1, self.step)
 
     def until(self, max_lead: int) -> Self:
         """Return what is left of it up to `max_lead`.
@@ -74,7 +75,7 @@ class Part:
         The name says how far that goes, so that a part once cut short is collected again, whole, after
         the setting was raised.
         """
-        return type(self)(self.first, min(self.last, max_lead))
+        return type(self)(self.first, min(self.last, max_lead), self.step)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ Kind = Literal["json", "xml", "html", "grib"]
 class Request:
     """One GET. `secret_params` and `secret_headers` are sent, and never logged, stored or shown.
 
-    `max_bytes` bounds the decoded body; `expected_bytes` is the exact size an index announced.
+    `max_bytes` bounds the decoded body; `expected_bytes` is the exact size an index announced. `calls` is
+    what the request counts for where its host has a quota.
     """
 
     url: str
@@ -55,6 +56,7 @@ class Request:
     secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     max_bytes: int = 5_000_000
     expected_bytes: int | None = None
+    calls: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,8 @@ class Source(Generic[B]):
     `batch` is what its routes yield: forecasts or observations. `models` names the models they speak for.
     `disabled` says why nothing can be collected with the present settings. `max_age` is how old the
     newest data may be before the source counts as stale. `public` says whether raw values may be shown.
+    `asked_for` is False where nobody turned a source on that is off by default: it is listed nowhere then,
+    and what it once brought stays as public as it was.
     """
 
     name: str
@@ -148,6 +152,7 @@ class Source(Generic[B]):
     attribution: str
     models: tuple[str, ...] = ()
     disabled: str | None = None
+    asked_for: bool = True
 
 
 async def collect(source: Source[B], wanted: Wanted, fetch: Fetch) -> AsyncIterator[B]:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from backend.collectors.balisemeteo import Pages
 from backend.collectors.base import Route, Source
 from backend.collectors.ffvl_keyed import Keyed
-from backend.collectors.ffvl_readings import NETWORK
+from backend.collectors.ffvl_network import FFVL
 from backend.collectors.winds_mobi import WindsMobi
 from backend.core.config import Settings
 from backend.core.records import ObservationBatch
@@ -29,7 +29,7 @@ def build(settings: Settings) -> Source[ObservationBatch]:
     """Return the source with the routes that the settings open, best first; disabled if they open none."""
     routes = _routes(settings)
     return Source(
-        name=NETWORK,
+        name=FFVL.name,
         batch=ObservationBatch,
         routes=routes,
         max_age=MAX_AGE,

@@ -12,7 +12,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 from backend.core.errors import ConfigError
 from backend.core.records import Site
 
-NETWORKS = ("ffvl", "romma")
+ACCOUNTED_FOR = ("ffvl", "romma")
+"""The networks that every site either has a station of or says it has none of."""
+
+NETWORKS = (*ACCOUNTED_FOR, "pioupiou")
 SECTORS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -169,12 +172,12 @@ def _number(text: str) -> float | str:
 
 
 def _check_networks(entry: _Entry, where: str) -> None:
-    """Every network is either among the stations or in `without`: nobody has to guess what was forgotten."""
+    """A network that counts is among the stations or in `without`: nobody has to guess what was forgotten."""
     present = {station.partition(":")[0] for station in entry.stations}
     for network in NETWORKS:
         if network in present and network in entry.without:
             raise ConfigError(f"{where}: without: {network!r} has a station here: drop one of the two")
-        if network not in present and network not in entry.without:
+        if network in ACCOUNTED_FOR and network not in present and network not in entry.without:
             raise ConfigError(
                 f"{where}: stations: none of {network!r}: add one, or, if there is none,"
                 f" put {network!r} into without"

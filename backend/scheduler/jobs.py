@@ -127,7 +127,8 @@ async def collect_all_forecasts(
     """
     async with AsyncExitStack() as stack:
         if sources is None:
-            sources = forecast_sources(_settings(settings), _own_worker(stack))
+            built = forecast_sources(_settings(settings), _own_worker(stack))
+            sources = [source for source in built if source.asked_for]
         if channel_for is None:
             channel_for = await _own_client(stack, _settings(settings), clock)
         wanted = wanted or _everything(FORECASTS, sites, _settings(settings), clock)
@@ -154,7 +155,7 @@ async def collect_all_observations(
     """Collect what every network of beacons measured; the rest is as for `collect_all_forecasts`."""
     async with AsyncExitStack() as stack:
         if sources is None:
-            sources = observation_sources(_settings(settings))
+            sources = [source for source in observation_sources(_settings(settings)) if source.asked_for]
         if channel_for is None:
             channel_for = await _own_client(stack, _settings(settings), clock)
         wanted = wanted or _everything(OBSERVATIONS, sites, _settings(settings), clock)

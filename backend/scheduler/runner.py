@@ -48,7 +48,11 @@ class Sources:
     channel_for: Callable[[int, str], Channel]
 
     def of(self, job: JobId) -> Sequence[Source[Any]]:
-        """Return the sources of a job."""
+        """Return the sources of a job, without those that are off by default and that nobody asked for."""
+        return [source for source in self.every(job) if source.asked_for]
+
+    def every(self, job: JobId) -> Sequence[Source[Any]]:
+        """Return the sources of a job that there could be."""
         return self.forecasts if job == FORECASTS else self.observations
 
 

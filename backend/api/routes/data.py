@@ -166,15 +166,15 @@ def _check(query: _Window) -> None:
 
 
 def _require_model(service: ServiceParts, name: str) -> None:
-    collected = {model for source in service.sources.of(FORECASTS) for model in source.models}
+    collected = {model for source in service.sources.every(FORECASTS) for model in source.models}
     if name not in collected | {row.name for row in service.reading.models()}:
         raise NotFound(f"There is no model {name!r}: /api/models lists them.")
 
 
 def _forecast_attribution(service: ServiceParts, models: Collection[str]) -> list[str]:
-    sources = service.sources.of(FORECASTS)
+    sources = service.sources.every(FORECASTS)
     return [source.attribution for source in sources if set(source.models) & set(models)]
 
 
 def _network_attribution(service: ServiceParts, networks: Collection[str]) -> list[str]:
-    return [source.attribution for source in service.sources.of(OBSERVATIONS) if source.name in networks]
+    return [source.attribution for source in service.sources.every(OBSERVATIONS) if source.name in networks]

@@ -13,7 +13,14 @@ import sqlalchemy as sa
 
 from backend.core.parameters import RULES, Parameter
 from backend.core.sites import load_sites
-from backend.demo.beacons import Beacon, Reading, ffvl_beacons, readings, romma_beacons
+from backend.demo.beacons import (
+    Beacon,
+    Reading,
+    ffvl_beacons,
+    pioupiou_beacons,
+    readings,
+    romma_beacons,
+)
 from backend.demo.ffvl import SECTORS
 from backend.demo.weather import DAY, Weather
 from backend.demo.world import SITES_FILE, View
@@ -38,7 +45,7 @@ DEAD_DAYS = 520
 """For how many days a beacon that has been dead for long may be shown with the same last words."""
 
 DECIMALS = {"ffvl": 0, "romma": 1}
-"""To how many decimals a network rounds its temperatures; winds are whole km/h everywhere."""
+"""To how many decimals a network rounds its temperatures; winds are whole km/h, but quarters for Pioupiou."""
 
 
 def values(database: Database) -> Values:
@@ -107,12 +114,15 @@ def _distance(parameter: Parameter, one: float, other: float) -> float:
 def _untrue_readings(kept: Values) -> list[Key]:
     now = max((float(time) for _, time, _ in kept), default=0.0)
     view = View(now=now, weather=Weather(SEED), sites=SITES)
-    beacons = {f"{b.network}:{b.number}": b for b in (*ffvl_beacons(SITES), *romma_beacons(SITES))}
+    beacons = {
+        f"{b.network}:{b.number}": b
+        for b in (*ffvl_beacons(SITES), *romma_beacons(SITES), *pioupiou_beacons(SITES))
+    }
     spans: dict[str, list[int]] = {}
     for station, time, _ in kept:
         spans.setdefault(str(station), []).append(int(time))
     said = {
-        (station, reading.time // 60 * 60): reading  # readings are kept by the minute
+        (station, _kept_time(station, reading)): reading
         for station, times in spans.items()
         for reading in _said(view, beacons[station], times)
     }
@@ -132,6 +142,11 @@ def _said(view: View, beacon: Beacon, times: list[int]) -> list[Reading]:
     return [reading for now in days for reading in readings(replace(view, now=now), beacon, first, last)]
 
 
+def _kept_time(station: str, reading: Reading) -> int:
+    """Return the time a reading is kept under: to the minute, except where every way states the seconds."""
+    return reading.time if station.startswith("pioupiou:") else reading.time // 60 * 60
+
+
 def _measured(station: str, reading: Reading | None, parameter: Parameter) -> int | None:
     """Return a value in thousandths as its network rounds it, or None where there is none."""
     network = station.partition(":")[0]
@@ -145,4 +160,6 @@ def _measured(station: str, reading: Reading | None, parameter: Parameter) -> in
         warmth = reading.temperature
         return None if warmth is None else round(1000 * round(warmth, DECIMALS[network]))
     speed = reading.mean if parameter is Parameter.WIND_SPEED else reading.gust
-    return None if speed is None else 1000 * round(speed)
+    if speed is None:
+        return None
+    return 250 * round(4 * speed) if network == "pioupiou" else 1000 * round(speed)

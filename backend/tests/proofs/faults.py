@@ -43,7 +43,12 @@ WINDS_MOBI = Way("ffvl", "winds_mobi", ("winds_mobi",), one="ffvl-9002/historic"
 FFVL_PAGE = Way("ffvl", "page", ("balisemeteo",), one="idBalise=9002")
 ROMMA = Way("romma", "keyed", ("romma",), own="/releves_romma_xml.php")
 ROMMA_PAGE = Way("romma", "page", ("romma",), one="id=902")
-WAYS = (METEO_PARAPENTE, STORAGE, PORTAL, OPEN_METEO, FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA, ROMMA_PAGE)
+PIOUPIOU = Way("pioupiou", "live", ("pioupiou",), one="/archive/8002")
+MODELS = Way("open_meteo", "single_runs", ("open_meteo", "open_meteo_single_runs"), one="models=ecmwf_ifs025")
+WAYS = (
+    *(METEO_PARAPENTE, STORAGE, PORTAL, OPEN_METEO, FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA, ROMMA_PAGE),
+    *(PIOUPIOU, MODELS),
+)
 
 DOUBLED_HOUR = "doubled_hour"
 """No fault: the second 02:35 of a night in October has to become the right instant."""
@@ -80,7 +85,7 @@ class Cell:
     @property
     def name(self) -> str:
         """Return what the tables call it."""
-        return f"{self.way.name:<21} {self.fault:<15} {'one answer' if self.one else 'everything'}"
+        return f"{self.way.name:<22} {self.fault:<15} {'one answer' if self.one else 'everything'}"
 
     async def judge(self, bench: Bench) -> Judged:
         """Live through it."""
@@ -101,7 +106,7 @@ class Fallback:
     def name(self) -> str:
         """Return what the tables call it."""
         best, *_, last = self.ways
-        return f"{best.name:<21} {'down':<15} by {last.route}"
+        return f"{best.name:<22} {'down':<15} by {last.route}"
 
     async def judge(self, bench: Bench) -> Judged:
         """Live through it."""
@@ -138,6 +143,8 @@ def why_not(cell: Cell) -> str | None:
             return "a GRIB file is no text"
         case Fault.NO_TEMPERATURE if way in {WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE} or (one and way is FFVL):
             return "a station without a thermometer looks the same"
+        case Fault.NO_TEMPERATURE if way is PIOUPIOU:
+            return "it measures wind only"
     return None if way.one or not one else "one request brings everything"
 
 
@@ -162,7 +169,7 @@ class Report:
         outcome, problems = self.judged[case].outcome, self.judged[case].problems
         rejected = ", ".join(f"{count} {word}" for word, count in outcome.rejected_reasons.items())
         words = outcome.reason or (f"rejected {rejected}" if rejected else "")
-        line = f"{case.name:<49} {outcome.status:<11} {words[:WORDS]}".rstrip()
+        line = f"{case.name:<50} {outcome.status:<11} {words[:WORDS]}".rstrip()
         return "\n".join((line, *(f"    WRONG: {problem}" for problem in problems)))
 
     def markdown(self) -> Iterator[str]:
@@ -231,7 +238,7 @@ def main() -> None:
         print(report.line(case))
     for cell in chosen:
         if reason := why_not(cell):
-            print(f"{cell.name:<49} {'–':<11} not applicable: {reason}")
+            print(f"{cell.name:<50} {'–':<11} not applicable: {reason}")
     if given.markdown:
         print("\n".join(("", *report.markdown(), "")))
     print(f"{time.monotonic() - began:.0f} s")

@@ -212,8 +212,6 @@ def _on_disk(url: str) -> float:
     connection = sqlite3.connect(Path(url.removeprefix("sqlite:///")))
     names = ("forecast_day", "observed_day", "doubted", "quality_limit")
     marks = ", ".join("?" * len(names))
-    (size,) = connection.execute(
-        f"SELECT sum(pgsize) FROM dbstat WHERE name IN ({marks})", names
-    ).fetchone()
+    (size,) = connection.execute(f"SELECT sum(pgsize) FROM dbstat WHERE name IN ({marks})", names).fetchone()
     connection.close()
     return float(size) / 1e6
