@@ -42,6 +42,13 @@ from backend.storage.store import Store
 
 log = structlog.get_logger()
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the interpreter while others wait for it.
+
+An answer of the API asks the store, and each question gives the interpreter up and has to get it back, a
+dozen times an answer. From a thread that stores a batch it gets it back after this long: by default, 5 ms.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
@@ -204,6 +211,7 @@ def create_app(service: Service | None = None, *, catch_up: CatchUp | None = Non
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        sys.setswitchinterval(SWITCH_SECONDS)
         start = asyncio.create_task(_bring_up(service, catch_up))
         try:
             yield

@@ -32,7 +32,11 @@ class PostgresServer:
         self._address = self._hears()
         self._connection = psycopg.connect(self._address, autocommit=True)
         self._numbers = count(1)
-        for name, value in _SETTINGS.items():
+        self.settle(**_SETTINGS)
+
+    def settle(self, **settings: str) -> None:
+        """Change what the whole server does from now on."""
+        for name, value in settings.items():
             self._execute("ALTER SYSTEM SET {} = {}", sql.Identifier(name), sql.Literal(value))
         self._execute("SELECT pg_reload_conf()")
 

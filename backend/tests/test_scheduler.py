@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from structlog.testing import capture_logs
 
 from backend.collectors.base import Channel
 from backend.core.errors import ConfigError, MeteoScoreError
@@ -438,10 +439,13 @@ async def test_a_run_that_another_process_took_over_writes_nothing_more(database
     assert started is not None
     with world.database.write() as connection:  # as if its lease had run out and another had claimed it
         connection.execute(sa.update(t.job_run).values(owner=DEAD, epoch=2))
-    taken.set()
-    run = await started[1]
+    with capture_logs() as logs:
+        taken.set()
+        run = await started[1]
     assert (run.status, run.attempt, run.stored) == ("running", 2, 0)
-    assert run.sources == (), "being refused is no failure of the source"
+    assert [line["event"] for line in logs] == ["run started", "run lost"], (
+        "which is no failure of the source"
+    )
 
 
 async def test_a_lost_lease_stops_the_work_by_itself(database_url: str) -> None:

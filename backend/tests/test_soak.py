@@ -16,10 +16,21 @@ import pytest
 from backend.demo.backfill import slots
 from backend.demo.faults import Fault
 from backend.scheduler.config import SchedulerConfig
+from backend.tests.proofs.fault_truth import Values
 from backend.tests.proofs.soak_life import live_undisturbed
-from backend.tests.proofs.soak_plan import DATED, Mishap, Trouble, began, plan, troubles
+from backend.tests.proofs.soak_plan import DATED, Mishap, Step, Trouble, began, plan, troubles
 from backend.tests.proofs.soak_report import END, prove
 from backend.tests.proofs.soak_samples import Rest, Sample, unbounded
+from backend.tests.proofs.soak_verdict import (
+    Told,
+    false_successes,
+    incomplete,
+    kept_share,
+    ledger_problems,
+    spoilt_without_cause,
+    told,
+)
+from backend.tests.worlds import NOON, fails, make_world, observation_source
 
 DUE = slots(SchedulerConfig.load(), END - timedelta(days=30), END)
 
@@ -99,6 +110,7 @@ def test_days_that_are_all_the_same_are_bounded() -> None:
         ({"tasks": 2}, "tasks"),
         ({"threads": 60}, "threads"),
         ({"store_bytes": 1_200_000}, "store"),
+        ({"store_bytes": 800_000}, "store"),
         ({"log_bytes": 17_000_000}, "store"),
         ({"payload_days": 4}, "payload archive"),
         ({"left_over": 1}, "temporary files"),
@@ -106,3 +118,46 @@ def test_days_that_are_all_the_same_are_bounded() -> None:
 )
 def test_what_grows_is_found(changed: dict[str, float], name: str) -> None:
     assert wrong(days(**changed)) == {f"bounded: {name}"}
+
+
+# --- What is called honest, complete and apart -------------------------------------------------------
+
+
+async def test_a_success_that_lacks_what_was_to_be_had_is_a_lie_and_what_is_past_the_lookback_is_not(
+    tmp_path: Path,
+) -> None:
+    world = make_world(tmp_path)
+    await world.runner.run("collect_forecasts", "cli")
+    mine = told(world.database)
+    [(model, site, run, time)] = mine
+    now = int(NOON.timestamp())
+    fresh, old = (model, site, run, int(time) + 3600), (model, site, now - 37 * 3600, now)
+    for row, lies in ((fresh, 1), (old, 0)):
+        undisturbed = {**mine, row: Told(at=now, parameters=1)}
+        assert len(false_successes(world.database, mine, undisturbed, world.runner.config)) == lies
+    assert kept_share(mine, {**mine, fresh: Told(at=now, parameters=3)})["arome"] == (1, 3)
+    world.database.close()
+
+
+async def test_a_source_that_fails_is_only_excused_by_a_fault_of_its_own_upstreams(tmp_path: Path) -> None:
+    world = make_world(tmp_path, observations=[observation_source(fails)])
+    run = await world.runner.run("collect_observations", "schedule", NOON)
+    assert run is not None
+    for upstream, problems in (("romma", 1), ("winds_mobi", 0)):
+        step = Step(slot=NOON, job="collect_observations", troubles=(Trouble("500", ((upstream, "500"),)),))
+        assert len(spoilt_without_cause(world.database, {run.id: step})) == problems
+    world.database.close()
+
+
+async def test_a_slot_that_is_lacking_or_was_never_due_is_found_in_the_ledger(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    await world.runner.run("collect_forecasts", "schedule", NOON)
+    assert ledger_problems(world.database, [(NOON, "collect_forecasts")]) == []
+    assert len(ledger_problems(world.database, [(NOON, "collect_observations")])) == 2
+    world.database.close()
+
+
+def test_a_value_that_lacks_or_is_told_otherwise_is_found() -> None:
+    offered: Values = {("ffvl:9001", 0, "wind_speed"): 12_000}
+    assert incomplete(offered, offered) == []
+    assert len(incomplete({}, offered)) == len(incomplete(dict.fromkeys(offered, 13_000), offered)) == 1

@@ -169,4 +169,6 @@ def _store(kind: str, folder: Path) -> Iterator[str]:
         yield f"sqlite:///{folder / 'soak.sqlite3'}"
         return
     with running_postgres() as server, server.database() as url:
+        # As any server has it, and as often as these days go by.
+        server.settle(autovacuum="on", autovacuum_naptime="1s")
         yield url
