@@ -10,6 +10,7 @@ import uvicorn
 from pydantic import SecretStr
 
 from backend import (
+    backfill_commands,
     collect_commands,
     db_commands,
     demo_commands,
@@ -47,6 +48,7 @@ app.add_typer(site_commands.app)
 app.add_typer(db_commands.app)
 app.add_typer(scores_commands.app)
 app.command("collect")(collect_commands.collect)
+app.command("backfill")(backfill_commands.backfill)
 app.command("replay")(collect_commands.replay)
 app.command("doctor")(doctor_commands.doctor)
 app.command("demo")(demo_commands.demo)

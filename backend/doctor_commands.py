@@ -156,9 +156,9 @@ def _sites(sites: tuple[Site, ...]) -> list[Finding]:
 
 async def _stations(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
     now = service.clock()
-    collected = {source.name for source in service.sources.of(OBSERVATIONS) if source.disabled is None}
+    off = {source.name for source in service.sources.every(OBSERVATIONS) if not source.asked_for}
     named = {station for site in sites for station in site.stations}
-    mapped = sorted(station for station in named if Station(station).network in collected)
+    mapped = sorted(station for station in named if Station(station).network not in off)
     try:
         known = await asyncio.to_thread(service.store.stations)
         silent = await asyncio.to_thread(service.reading.silent_stations, mapped, now, SILENT_AFTER)

@@ -37,6 +37,7 @@ def _unless_left_out(source: Source[B], settings: Settings) -> Source[B]:
     return replace(
         source,
         routes=(),
+        past=None,
         disabled="turned off: SOURCES does not name it",
         asked_for=source.name in DEFAULT_SOURCES,
     )

@@ -45,9 +45,9 @@ from backend.collectors.arome_runs import (
     parts_of,
 )
 from backend.collectors.arome_storage import ObjectStorage
-from backend.collectors.base import Fetch, Route, Source, as_failure
+from backend.collectors.base import Fetch, Past, Route, Source, as_failure
 from backend.collectors.grib import BadGrib, Field, prepare, read_fields
-from backend.collectors.open_meteo import Model, OpenMeteo
+from backend.collectors.open_meteo import ARCHIVE_SINCE, Model, OpenMeteo
 from backend.collectors.worker import Worker, WorkerLost
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
@@ -55,6 +55,11 @@ from backend.core.records import Failure, ForecastBatch, Run, Site, Wanted
 
 ATTRIBUTION = "Météo-France, AROME, Licence Ouverte 2.0 (Etalab)"
 ATTRIBUTION_OPEN_METEO = "Open-Meteo.com, CC BY 4.0"
+
+NO_PAST = (
+    "its files are kept for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them; OPEN_METEO_FALLBACK=true"
+    " opens an archive of lesser copies"
+)
 
 _IN_OPEN_METEO = {
     "0025": ("meteofrance_arome_france", "meteofrance_arome_france0025"),
@@ -72,12 +77,14 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
     storage = ObjectStorage(settings.arome_url, grid, max_lead)
     routes: list[Route[ForecastBatch]] = [PackageRoute("object_storage", storage, grid, hours, worker)]
     attribution = ATTRIBUTION
+    past: Past[ForecastBatch] | None = None
     if settings.meteofrance_api_key:
         key = settings.meteofrance_api_key.get_secret_value()
         portal = Portal(settings.meteofrance_api_url, key, grid, max_lead)
         routes.append(PacedRoute(PackageRoute("portal", portal, grid, hours, worker)))
     if settings.open_meteo_fallback:
-        routes.append(_open_meteo(settings, grid))
+        routes.append(copies := _open_meteo(settings, grid))
+        past = Past(routes=(copies,), since=ARCHIVE_SINCE)
         attribution = f"{ATTRIBUTION}; {ATTRIBUTION_OPEN_METEO}"
     return Source(
         name=NAME,
@@ -87,6 +94,8 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
         public=True,
         attribution=attribution,
         models=(grid.model,),
+        past=past,
+        no_past=NO_PAST,
     )
 
 

@@ -110,7 +110,8 @@ class Catalogue(Protocol):
 
 def cycles(wanted: Wanted, hours: Collection[int]) -> list[datetime]:
     """Return the reference times at the given hours (UTC) that are still wanted, newest first."""
-    moment = wanted.now.replace(minute=0, second=0, microsecond=0)
+    newest = wanted.now if wanted.until is None else min(wanted.now, wanted.until)
+    moment = newest.replace(minute=0, second=0, microsecond=0)
     found = []
     while moment > wanted.since:
         if moment.hour in hours:

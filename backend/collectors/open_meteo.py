@@ -42,6 +42,9 @@ from backend.core.records import Forecast, ForecastBatch, GridPoint, Rejected, R
 
 SITES_PER_REQUEST = 100
 SETTLED_AFTER = timedelta(minutes=10)
+ARCHIVE_SINCE = datetime(2026, 4, 2, tzinfo=UTC)
+"""The first runs that the single-runs service keeps of most models."""
+
 
 _NO_DATA = "undefined"
 _UNITS = {
@@ -166,6 +169,8 @@ class OpenMeteo:
         A model that fails costs itself only.
         """
         for model in self.models:
+            if wanted.until is not None and not self._lacks(model, wanted):
+                continue
             try:
                 latest, asked_at = await self._latest(model, fetch)
             except CollectorError as error:
@@ -173,6 +178,12 @@ class OpenMeteo:
                 continue
             async for batch in self._collect_model(model, latest, asked_at, wanted, fetch):
                 yield batch
+
+    def _lacks(self, model: Model, wanted: Wanted) -> bool:
+        return any(
+            parts_by_missing_sites(_within(model, wanted), model.name, run, model.parts, self.rank)
+            for run in cycles(wanted, model.hours)
+        )
 
     async def _latest(self, model: Model, fetch: Fetch) -> tuple[LatestRun, datetime]:
         request = Request(url=f"{self.url}/data/{model.domain}/static/meta.json", kind="json")
@@ -182,16 +193,15 @@ class OpenMeteo:
     async def _collect_model(
         self, model: Model, latest: LatestRun, asked_at: datetime, wanted: Wanted, fetch: Fetch
     ) -> AsyncIterator[ForecastBatch]:
-        if model.area is not None:
-            covered = tuple(site for site in wanted.sites if model.area.holds(site))
-            wanted = replace(wanted, sites=covered)
+        wanted = _within(model, wanted)
         runs = [
             _run(model, reference_time, latest, wanted)
             for reference_time in cycles(wanted, model.hours)
             if _is_there(reference_time, latest, wanted.now)
         ]
         # One source is as new as its newest model: that another one stands still has to be told apart.
-        if len(self.models) > 1 and wanted.now - latest.reference_time > model.max_age:
+        several = len(self.models) > 1 and wanted.until is None
+        if several and wanted.now - latest.reference_time > model.max_age:
             yield self._failed(_stands_still(model, latest, self.source), wanted.now)
         idle = True
         for run in runs:
@@ -271,10 +281,24 @@ class OpenMeteo:
         return replace(self._batch(now), failures=(as_failure(self.name, error),))
 
 
+def _within(model: Model, wanted: Wanted) -> Wanted:
+    """Return what is wanted, for the sites that the model reaches."""
+    if model.area is None:
+        return wanted
+    return replace(wanted, sites=tuple(site for site in wanted.sites if model.area.holds(site)))
+
+
 def _run(model: Model, reference_time: datetime, latest: LatestRun, wanted: Wanted) -> Run:
-    """Return a run with its stamp: only the newest has one."""
-    stamped = reference_time == latest.reference_time
-    return Run(model.name, reference_time, latest.available_at if stamped else wanted.now, stamped)
+    """Return a run with its stamp: only the newest has one.
+
+    Any other could be had when we first see it; one of the past, after its usual delay, which is an estimate.
+    """
+    if reference_time == latest.reference_time:
+        return Run(model.name, reference_time, latest.available_at, published=True)
+    seen = wanted.now
+    if wanted.until is not None:
+        seen = min(seen, reference_time + model.usual_delay)
+    return Run(model.name, reference_time, seen, published=False)
 
 
 def _stands_still(model: Model, latest: LatestRun, source: str) -> CollectorError:

@@ -12,8 +12,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from backend.collectors.arome_runs import Part
-from backend.collectors.base import Source
-from backend.collectors.open_meteo import Area, Model, OpenMeteo
+from backend.collectors.base import Past, Source
+from backend.collectors.open_meteo import ARCHIVE_SINCE, Area, Model, OpenMeteo
 from backend.core.config import Settings
 from backend.core.records import ForecastBatch
 
@@ -99,4 +99,5 @@ def build(settings: Settings) -> Source[ForecastBatch]:
         models=tuple(model.name for model in models) or tuple(MODELS),
         disabled=None if models else "turned off: OPEN_METEO_MODELS names no model",
         asked_for=bool(models),
+        past=Past(routes=(route,), since=ARCHIVE_SINCE) if models else None,
     )

@@ -21,12 +21,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeVar
 
 import msgspec
 
-from backend.collectors.base import Fetch, Payload, Request, Source
+from backend.collectors.base import Fetch, Past, Payload, Request, Source
 from backend.collectors.decoding import decode_json
 from backend.collectors.gaps import Gap, closed, take_stock, unknown_station
 from backend.collectors.readings import (
@@ -59,6 +59,7 @@ MAX_AGE = timedelta(minutes=20)
 """Hundreds of beacons speak every five minutes: three silences in a row from all of them, and a margin."""
 
 LONGEST_ARCHIVE = timedelta(days=31)
+_DAY = timedelta(days=1)
 ATTRIBUTION = "Wind data (c) contributors of the OpenWindMap wind network, https://openwindmap.org"
 
 _DUMMY_DEGREES = 1.0
@@ -125,6 +126,7 @@ def build(settings: Settings) -> Source[ObservationBatch]:
         max_age=MAX_AGE,
         public=PIOUPIOU.name in settings.public_raw_sources,
         attribution=ATTRIBUTION,
+        past=Past(routes=(Archive(settings.pioupiou_url),)),
     )
 
 
@@ -161,6 +163,53 @@ class Live:
         except CollectorError as error:
             return PIOUPIOU.failed(self, error, wanted)
         return PIOUPIOU.batch(self, payload, readings, caught_up)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What mapped beacons said long ago, up to 31 days of one at a time."""
+
+    url: str
+
+    name = "archive"
+    rank = 0
+
+    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+        """Yield one batch per beacon and span of days that are not here yet."""
+        for station in wanted.mapped_stations(PIOUPIOU.name):
+            for first, last in lacking_days(wanted, station):
+                yield await self._span(station, first, last, wanted, fetch)
+
+    async def _span(
+        self, station: str, first: date, last: date, wanted: Wanted, fetch: Fetch
+    ) -> ObservationBatch:
+        start = datetime.combine(first, time(), UTC)
+        stop = datetime.combine(last, time(23, 59, 59), UTC)
+        try:
+            payload = await fetch(archive_request(self.url, station, start, stop))
+            before = start - timedelta(seconds=1)
+            readings = await asyncio.to_thread(parse_archive, payload, station, before)
+        except CollectorError as error:
+            return PIOUPIOU.failed(self, error, wanted)
+        return PIOUPIOU.batch(self, payload, readings, {})
+
+
+def lacking_days(wanted: Wanted, station: str) -> Iterator[tuple[date, date]]:
+    """Yield the spans of days from `since` to `until` of which no backfill brought a reading, oldest first.
+
+    Both ends are included; a span is as long as one request allows.
+    """
+    since, until = wanted.since.date(), (wanted.until or wanted.now).date()
+    held = set(wanted.filled.get(station, ()))
+    first: date | None = None
+    for day in (since + index * _DAY for index in range((until - since).days + 1)):
+        if first is not None and (day in held or day - first >= LONGEST_ARCHIVE):
+            yield first, day - _DAY
+            first = None
+        if first is None and day not in held:
+            first = day
+    if first is not None:
+        yield first, until
 
 
 def archive_request(url: str, station: str, start: datetime, stop: datetime) -> Request:

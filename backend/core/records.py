@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from backend.core.clock import require_utc
@@ -139,7 +139,8 @@ class GridPoint:
 class Run:
     """One run of a model. `available_at` is when its publisher says it could be had.
 
-    Where the publisher does not say, `available_at` is when we first saw it, and `published` is False.
+    Where the publisher does not say, `available_at` is when we first saw it, and `published` is False. In a
+    batch that was backfilled it is an estimate then: the publisher's usual delay after the start of the run.
     """
 
     model: str
@@ -150,6 +151,10 @@ class Run:
     def __post_init__(self) -> None:
         require_utc(self.reference_time)
         require_utc(self.available_at)
+
+
+BACKFILLED = "+backfill"
+"""What is added to the name of the route of a batch that was fetched from an archive long afterwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +217,8 @@ class Wanted:
     lacking (a hole may lie between the two), `stations` an id to what is known of it,
     `listed` a network to when its list of stations was last read, and `cells` (model, site) to the
     grid cell that answered.
+    `until` makes it a backfill: the newest reference time or reading that is wanted of the past. `filled`
+    then maps a station to the days (UTC) that an earlier backfill has brought readings of.
     """
 
     now: datetime
@@ -223,10 +230,14 @@ class Wanted:
     stations: Mapping[str, Station] = field(default_factory=dict)
     listed: Mapping[str, datetime] = field(default_factory=dict)
     cells: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    until: datetime | None = None
+    filled: Mapping[str, Sequence[date]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_utc(self.now)
         require_utc(self.since)
+        if self.until is not None:
+            require_utc(self.until)
 
     def missing(self, model: str, reference_time: datetime, part: str, rank: int) -> tuple[Site, ...]:
         """Return the sites for which this part of a run is not kept by a route of `rank` or better."""
