@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from backend.scoring.bootstrap import effective_pairs, score_interval
+from backend.scoring.bootstrap import effective_pairs, score_intervals
 from backend.scoring.constants import COMMON_SAMPLE_KEEPS, WITHIN
 from backend.scoring.continuous import (
     ErrorQuantiles,
@@ -125,11 +125,13 @@ class Finding(StrEnum):
 class Verdict:
     """Which model to trust for a quantity, or why that cannot be said.
 
-    `best` and `second` are the models with the smallest errors on their common sample, whatever the finding.
+    `best` errs least on the common sample of the models in `compared`, whatever the finding. `second` is the
+    one that errs least of those that it does not clearly beat, or else of all others.
     """
 
     quantity: Quantity
     finding: Finding
+    compared: tuple[str, ...]
     best: str | None
     second: str | None
     duel: PairOfModels | None
@@ -193,11 +195,13 @@ class Scorecard:
 
     # --- Comparison ----------------------------------------------------------------------------------
 
-    def duel(self, quantity: Quantity, a: str, b: str) -> PairOfModels:
-        """Compare two models on the hours that both have."""
+    def duel(self, quantity: Quantity, a: str, b: str, mask: Bools | None = None) -> PairOfModels:
+        """Compare two models on the hours that both have, within `mask`."""
         observed = observed_side(self.sample, quantity)
         one, other = (forecast_side(self.sample, quantity, name) for name in (a, b))
         both = pairs(quantity, one, observed) & pairs(quantity, other, observed)
+        if mask is not None:
+            both &= mask
         sums_a, sums_b = (sums(quantity, side, observed, both) for side in (one, other))
         series = daily_difference(_sized(sums_a), _sized(sums_b))
         size = sample_of(_days(both), self.sample.months)
@@ -226,9 +230,11 @@ class Scorecard:
         size = sample_of(_days(shared), self.sample.months)
         ranked = [self._score(quantity, name, sides[name], shared, intervals=True) for name in compared]
         ranked.sort(key=lambda each: (_ranked_by(quantity, each.score), each.model))
-        best, second = ((*(each.model for each in ranked), None, None))[:2]
-        duel = self.duel(quantity, best, second) if best and second else None
-        finding = self._finding(size, duel)
+        best = ranked[0].model if ranked else None
+        duels = [self.duel(quantity, ranked[0].model, each.model, shared) for each in ranked[1:]]
+        unbeaten = [duel for duel in duels if duel.comparison.outcome is not Outcome.A_BETTER]
+        duel = next(iter(unbeaten + duels), None)
+        finding = _finding(size, duel)
         may_rank = finding is Finding.WINNER or (
             size.label in {Label.ESTABLISHED, Label.ESTABLISHED_SEASON} and len(ranked) > 1
         )
@@ -252,8 +258,9 @@ class Scorecard:
         return Verdict(
             quantity=quantity,
             finding=finding,
+            compared=tuple(each.model for each in ranked),
             best=best,
-            second=second,
+            second=None if duel is None else duel.b,
             duel=duel,
             models=(
                 *scored,
@@ -286,13 +293,6 @@ class Scorecard:
                 shared = both
         return tuple(taken)
 
-    def _finding(self, size: SampleSize, duel: PairOfModels | None) -> Finding:
-        if duel is None or size.label in {Label.COLLECTING, Label.FIRST_LOOK}:
-            return Finding.NOT_ENOUGH
-        if duel.comparison.outcome is Outcome.TOO_CLOSE:
-            return Finding.TOO_CLOSE
-        return Finding.WINNER
-
     def _references(self, quantity: Quantity) -> dict[str, Side]:
         """Return the references that say anything."""
         sides = {name: forecast_side(self.sample, quantity, name) for name in REFERENCES}
@@ -320,11 +320,11 @@ def _score_of(quantity: Quantity, of_days: Sums, found: Any, *, intervals: bool)
         "within": within_share(found, tolerance),
         "within_tolerance": tolerance,
     }
-    interval = score_interval if intervals else _no_interval
+    intervals_of = score_intervals if intervals else _no_intervals
     if isinstance(of_days, DirectionSums) and isinstance(total, DirectionSums):
         return Score(
             mae=mean_absolute_direction_error(total),
-            mae_interval=interval(mean_absolute_direction_error, of_days),
+            mae_interval=intervals_of([mean_absolute_direction_error], of_days)[0],
             mean_error=steady_bias(total),
             circular_bias=circular_bias(total),
             circular_sd=circular_sd(total),
@@ -337,16 +337,17 @@ def _score_of(quantity: Quantity, of_days: Sums, found: Any, *, intervals: bool)
     if isinstance(of_days, VectorSums) and isinstance(total, VectorSums):
         return Score(
             mae=mean_vector_error(total),
-            mae_interval=interval(mean_vector_error, of_days),
+            mae_interval=intervals_of([mean_vector_error], of_days)[0],
             rmse=rms_vector_error(total),
             **shared,
         )
     scalar, all_of_it = cast(ScalarSums, of_days), cast(ScalarSums, total)
+    of_error, of_size = intervals_of([mean_error, mae], scalar)
     return Score(
         mean_error=mean_error(all_of_it),
-        mean_error_interval=interval(mean_error, scalar),
+        mean_error_interval=of_error,
         mae=mae(all_of_it),
-        mae_interval=interval(mae, scalar),
+        mae_interval=of_size,
         rmse=rmse(all_of_it),
         error_sd=error_sd(all_of_it),
         correlation=correlation(all_of_it),
@@ -354,8 +355,18 @@ def _score_of(quantity: Quantity, of_days: Sums, found: Any, *, intervals: bool)
     )
 
 
-def _no_interval(_score: Any, _sums: Any) -> Interval | None:
-    return None
+def _finding(size: SampleSize, duel: PairOfModels | None) -> Finding:
+    """Return what may be said of the best model (`a` of the duel) and the one nearest to beating it.
+
+    Where the days speak for `b` although it errs more in the mean of all hours, nothing is clear.
+    """
+    if duel is None or size.label in {Label.COLLECTING, Label.FIRST_LOOK}:
+        return Finding.NOT_ENOUGH
+    return Finding.WINNER if duel.comparison.outcome is Outcome.A_BETTER else Finding.TOO_CLOSE
+
+
+def _no_intervals(scores: Sequence[Any], _sums: Any) -> list[Interval | None]:
+    return [None] * len(scores)
 
 
 def _ranked_by(quantity: Quantity, score: Score) -> float:
