@@ -66,9 +66,9 @@ def rebuild_scores(
     else:
         typer.echo(f"{made['days']} days of {made['sites']} sites in {made['seconds']} s")
     if report.unsettled:
+        names = ", ".join(sites[site_id] for site_id in report.unsettled)
         raise MeteoScoreError(
-            f"not done: {', '.join(sites[site_id] for site_id in report.unsettled)}: values came in all the time;"
-            " the next collection makes them, or try again"
+            f"not done: {names}: values came in all the time; the next collection makes them, or try again"
         )
 
 
