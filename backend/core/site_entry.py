@@ -227,7 +227,7 @@ def _check_references(entry: _Entry, where: str) -> None:
     for index, each in enumerate(entry.references):
         if each.station not in entry.stations:
             raise ConfigError(
-                f"{where}: references: {each.station!r} is not one of the stations: add it to them, or drop it"
+                f"{where}: references: {each.station!r} is not one of the stations: add it there, or drop it"
             )
         if index and (each.since is None or (last is not None and each.since <= last)):
             raise ConfigError(
@@ -242,7 +242,7 @@ def _refuse(error: ValidationError, where: str) -> NoReturn:
     if key == "references" and len(first["loc"]) > 1:
         rule = first["msg"].removeprefix("Value error, ")
         raise ConfigError(
-            f"{where}: references: {rule}: write {{station = \"ffvl:87\", since = 2026-05-01}}"
+            f'{where}: references: {rule}: write {{station = "ffvl:87", since = 2026-05-01}}'
         ) from error
     if first["type"] == "missing":
         raise ConfigError(f"{where}: {key}: is missing") from error

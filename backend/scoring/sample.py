@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from backend.core.errors import NotFound
 from backend.core.local_time import HOURS_A_DAY, date_of, local_moment
@@ -35,6 +37,8 @@ REFERENCES = ("yesterday", "climatology", "model_mean")
 
 NOT_SAID = -1
 """In an array of lead times: no forecast."""
+
+N = TypeVar("N", np.int32, np.int64)
 
 _INDEX = {parameter: index for index, parameter in enumerate(Parameter)}
 
@@ -143,10 +147,10 @@ class Sample:
             return np.full_like(observed, ABSENT)  # the mean of one model is that model
         return model_mean_direction(speaking) if circular else model_mean(speaking)
 
-    def _by_speaker(self, values: Mapping[str, np.ndarray], absent: int, kind: type) -> np.ndarray:  # type: ignore[type-arg]
+    def _by_speaker(self, values: Mapping[str, NDArray[N]], absent: int, kind: type[N]) -> NDArray[N]:
         """Lay the values of the stations together, each on the days on which it speaks."""
         shape = (len(self.span.days), HOURS_A_DAY)
-        found = np.full(shape, absent, kind)
+        found: NDArray[N] = np.full(shape, absent, kind)
         for code, of_station in values.items():
             days = self.speaking[code]
             found[days] = of_station[days]
@@ -183,6 +187,18 @@ class Samples:
             row = site_row(connection, site.id, last)
             place = site if row is None else site_record(row)
             return _load(connection, None if row is None else row.id, place, view, span, station, models)
+
+
+def site_ids(database: Database, site: str | None = None) -> dict[int, str]:
+    """Return the ids of all series of all sites, or of one, with the site's name; raise NotFound."""
+    query = sa.select(t.site.c.id, t.site.c.slug).order_by(t.site.c.id)
+    if site is not None:
+        query = query.where(t.site.c.slug == site)
+    with database.read() as connection:
+        found = {row.id: row.slug for row in connection.execute(query)}
+    if site is not None and not found:
+        raise NotFound(f"there is no site {site!r}: meteo-score sites list")
+    return found
 
 
 def site_row(connection: sa.Connection, site: str, last: int) -> sa.Row[tuple[object, ...]] | None:

@@ -63,9 +63,7 @@ class SitesFile:
 
 def _toml(site: Site) -> str:
     entry = entry_from_site(site).items()
-    return "\n".join(
-        ["[[sites]]", *(f"{key} = {_inline(value)}" for key, value in entry), ""]
-    )
+    return "\n".join(["[[sites]]", *(f"{key} = {_inline(value)}" for key, value in entry), ""])
 
 
 def _inline(value: object) -> str:

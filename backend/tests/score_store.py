@@ -1,4 +1,4 @@
-"""Stores that hold days of scores, written straight into the tables of days: no collection stands behind them."""
+"""Stores that hold days of scores, written straight into the tables: no collection stands behind them."""
 
 from __future__ import annotations
 
