@@ -188,6 +188,23 @@ class Samples:
             place = site if row is None else site_record(row)
             return _load(connection, None if row is None else row.id, place, view, span, station, models)
 
+    def stamp(self, site: Site, last: int) -> str:
+        """Return a text that changes whenever an answer about a site's days up to `last` may change."""
+        station, point = t.station.c, t.grid_point.c
+        described = (
+            sa.select(station.code, station.name, station.latitude, station.longitude, station.elevation)
+            .where(station.code.in_(site.stations))
+            .order_by(station.code)
+        )
+        with self.database.read() as connection:
+            row = site_row(connection, site.id, last)
+            points = sa.select(point.model_id, point.ground).order_by(point.model_id)
+            parts: list[object] = [site, None if row is None else tuple(row)]
+            parts += map(tuple, connection.execute(described))
+            if row is not None:
+                parts += map(tuple, connection.execute(points.where(point.site_id == row.id)))
+        return repr(parts)
+
 
 def site_ids(database: Database, site: str | None = None) -> dict[int, str]:
     """Return the ids of all series of all sites, or of one, with the site's name; raise NotFound."""
