@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated
@@ -57,18 +58,21 @@ class Question:
     station: str | None = None
 
 
-class ScoreQuery(BaseModel):
-    """What scores are asked for by. Another name is refused, for it may be a slip."""
+class DaysQuery(BaseModel):
+    """Which days, in which view. Another name is refused, for it may be a slip."""
 
     model_config = ConfigDict(extra="forbid")
 
-    parameter: Quantity = Quantity.WIND_SPEED
     view: ViewName = "evening_before"
     first: Day | None = Field(
         None, alias="from", description="first local day; a year up to `to` unless told"
     )
     last: Day | None = Field(None, alias="to", description="last local day, included; today unless told")
     station: str | None = Field(None, description="another of the site's stations than its reference")
+
+    def quantity(self) -> Quantity:
+        """Return what is asked about; of winds as a whole, the mean wind stands for them."""
+        return Quantity.WIND_SPEED
 
     def question(
         self, service: ServiceParts, site: Site, *, usual: int = USUAL_DAYS.value, most: int = MOST_DAYS.value
@@ -78,7 +82,7 @@ class ScoreQuery(BaseModel):
             return make_question(
                 service,
                 site,
-                self.parameter,
+                self.quantity(),
                 VIEW_OF[self.view],
                 first=self.first,
                 last=self.last,
@@ -88,6 +92,16 @@ class ScoreQuery(BaseModel):
             )
         except BadDays as error:
             raise bad_query("from", str(error)) from error
+
+
+class ScoreQuery(DaysQuery):
+    """What scores are asked for by."""
+
+    parameter: Quantity = Quantity.WIND_SPEED
+
+    def quantity(self) -> Quantity:
+        """Return what is asked about."""
+        return self.parameter
 
 
 def make_question(
@@ -124,6 +138,18 @@ def load(service: ServiceParts, question: Question) -> Sample:
     return Samples(service.database).load(
         question.site,
         question.view,
+        question.first,
+        question.last,
+        station=question.station,
+        models=collected_models(service),
+    )
+
+
+def load_views(service: ServiceParts, question: Question, views: Sequence[View]) -> tuple[Sample, ...]:
+    """Return the sample of the same question in several views."""
+    return Samples(service.database).load_views(
+        question.site,
+        views,
         question.first,
         question.last,
         station=question.station,

@@ -322,13 +322,12 @@ class ModelEvent(ApiModel):
     model: str
     name: str
     sentence: str
-    surprises: Rate = Field(description="of the cases that the model called good, those that were not")
-    kept: Rate = Field(description="of the cases that the model called bad, those that were")
-    detected: Rate = Field(description="of the bad cases, those that the model had called bad")
-    counts: EventCounts
+    surprises: Rate | None = Field(description="of the cases that the model called good, those that were not")
+    kept: Rate | None = Field(description="of the cases that the model called bad, those that were")
+    detected: Rate | None = Field(description="of the bad cases, those that the model had called bad")
+    counts: EventCounts | None = Field(description="null while collecting")
     n_pairs: int
     n_days: int
-    label: Label
     enough_events: bool
     scores: EventScores
 
@@ -342,6 +341,7 @@ class Event(ApiModel):
     units: str
     n_pairs: int
     n_days: int
+    label: Label
     models: list[ModelEvent]
 
 

@@ -178,6 +178,20 @@ class Samples:
         `station` is one of the site's, NotFound otherwise; without it, each day is taken from the station
         that was the site's reference on it. Of `models` there is something even where nothing is kept.
         """
+        (found,) = self.load_views(site, (view,), first, last, station=station, models=models)
+        return found
+
+    def load_views(
+        self,
+        site: Site,
+        views: Sequence[View],
+        first: int,
+        last: int,
+        *,
+        station: str | None = None,
+        models: Iterable[str] = (),
+    ) -> tuple[Sample, ...]:
+        """Return a sample for each of several views, of one state of the store."""
         span = Span(first, last)
         if station is not None and station not in site.stations:
             raise NotFound(
@@ -185,8 +199,15 @@ class Samples:
             )
         with self.database.read() as connection:
             row = site_row(connection, site.id, last)
+            site_id = None if row is None else row.id
             place = site if row is None else site_record(row)
-            return _load(connection, None if row is None else row.id, place, view, span, station, models)
+            stations = _stations(connection, site_id, place, span)
+            alone = {} if station is None else {station: np.ones(len(span.days), np.bool_)}
+            speaking = alone or _speaking(place, span)
+            return tuple(
+                _load(connection, site_id, place, view, span, tuple(models), stations, speaking)
+                for view in views
+            )
 
     def stamp(self, site: Site, last: int) -> str:
         """Return a text that changes whenever an answer about a site's days up to `last` may change."""
@@ -231,8 +252,9 @@ def _load(
     site: Site,
     view: View,
     span: Span,
-    station: str | None,
-    models: Iterable[str],
+    models: Sequence[str],
+    stations: Mapping[str, StationDays],
+    speaking: Mapping[str, Bools],
 ) -> Sample:
     names = {row.id: row.name for row in connection.execute(sa.select(t.model))}
     days = (
@@ -252,8 +274,8 @@ def _load(
         leads={name: _leads(span, found) for name, found in by_model.items()},
         estimated={name: sum(day.estimated for day in found) for name, found in by_model.items()},
         grounds=dict.fromkeys(by_model) | ({} if site_id is None else _grounds(connection, site_id)),
-        stations=_stations(connection, site_id, site, span),
-        speaking=_speaking(site, span) if station is None else {station: np.ones(len(span.days), np.bool_)},
+        stations=stations,
+        speaking=speaking,
     )
 
 

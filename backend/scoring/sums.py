@@ -42,7 +42,7 @@ class Sums:
 
     def columns(self) -> tuple[Integers, ...]:
         """Return the sums in the order of their declaration."""
-        return tuple(getattr(self, name) for name in _names(type(self)))
+        return tuple(getattr(self, name) for name in _names(cast(Hashable, type(self))))
 
     def each(self, change: Callable[[Integers], Integers]) -> Self:
         """Return these sums with `change` applied to each."""
@@ -163,6 +163,11 @@ class Contingency(Sums):
     b: Integers
     c: Integers
     d: Integers
+
+    @classmethod
+    def nothing(cls) -> Self:
+        """Return the counts of no pairs."""
+        return cls(*(np.asarray(0) for _ in range(4)))
 
     @property
     def n(self) -> Integers:

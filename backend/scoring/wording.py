@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from backend.scoring.constants import CONFIDENCE, LIGHT_WIND, PRELIMINARY_DAYS
+from backend.scoring.constants import (
+    CONFIDENCE,
+    ESTABLISHED_DAYS,
+    ESTABLISHED_SEASONS,
+    FIRST_LOOK_DAYS,
+    LIGHT_WIND,
+    PRELIMINARY_DAYS,
+    SEASON_DAYS,
+)
 from backend.scoring.event_scores import Rate
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label, Season
@@ -32,6 +40,20 @@ QUANTITY_NAMES = {
 
 _UNITS = {"degrees": "°", "°C": " °C", "km/h": " km/h"}
 _DAYS_BEFORE = {0: "on the day itself", 1: "the evening before", 2: "two evenings before"}
+
+SIGN = (
+    "An error is forecast minus observation: positive means the forecast was too high, or too far clockwise."
+)
+LABEL_MEANINGS = {
+    Label.COLLECTING: f"fewer than {FIRST_LOOK_DAYS.value} common days: no score is shown",
+    Label.FIRST_LOOK: f"{FIRST_LOOK_DAYS.value} to {PRELIMINARY_DAYS.value - 1} common days: scores with"
+    " their intervals, no ranking",
+    Label.PRELIMINARY: f"from {PRELIMINARY_DAYS.value} common days on: ranked only where both tests agree",
+    Label.ESTABLISHED_SEASON: f"from {SEASON_DAYS.value} common days on, most of them in one season: a"
+    " ranking for that season",
+    Label.ESTABLISHED: f"from {ESTABLISHED_DAYS.value} common days in at least {ESTABLISHED_SEASONS.value}"
+    " seasons: a verdict for the whole year",
+}
 
 SAFETY = "Statistics about past forecasts at one beacon, not a flight decision."
 RELATIVE = (
