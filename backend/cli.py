@@ -15,6 +15,7 @@ from backend import (
     db_commands,
     demo_commands,
     doctor_commands,
+    score_commands,
     scores_commands,
     site_commands,
 )
@@ -50,6 +51,7 @@ app.add_typer(scores_commands.app)
 app.command("collect")(collect_commands.collect)
 app.command("backfill")(backfill_commands.backfill)
 app.command("replay")(collect_commands.replay)
+app.command("score")(score_commands.score)
 app.command("doctor")(doctor_commands.doctor)
 app.command("demo")(demo_commands.demo)
 

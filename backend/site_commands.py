@@ -286,6 +286,9 @@ def _nearest(
 def _as_json(site: Site) -> dict[str, object]:
     entry = entry_from_site(site)
     entry.pop("valid_from", None)
+    entry["references"] = [
+        {"station": each.station, "since": each.since and each.since.isoformat()} for each in site.references
+    ]
     return entry | {"validFrom": site.valid_from and site.valid_from.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 

@@ -26,6 +26,7 @@ class Withholding:
     models: dict[str, str]
     networks: frozenset[str]
     silent: frozenset[str] = frozenset()
+    public: bool = True  # false: what is shown is not for everybody, and no shared cache may keep it
 
     def of_models(self, asked: str | None) -> list[WithheldSource]:
         """Name the sources left out of an answer about one model, or about all."""
@@ -43,7 +44,7 @@ class Withholding:
 def withholding(service: ServiceDep, admin: Admin) -> Withholding:
     """Return what is withheld from whoever is asking."""
     if admin:
-        return Withholding({}, frozenset())
+        return Withholding({}, frozenset(), public=False)
     return Withholding(
         {
             model: source.name

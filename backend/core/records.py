@@ -12,13 +12,22 @@ from backend.core.parameters import Parameter
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """The station that a site's scores are about, from the local day `since` on (None: since ever)."""
+
+    station: str
+    since: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """A flying site: the take-off that pilots ask about.
 
     `latitude` and `longitude` in decimal degrees (WGS 84), `elevation` of the take-off in metres above
     sea level, `orientation` as the compass sectors it can be flown in (English: "SW"), `stations` as
     ids ("ffvl:87") in order of preference, `without` as the networks known to have no station here.
-    `valid_from` opens a new series of the same site, after the take-off moved.
+    `valid_from` opens a new series of the same site, after the take-off moved. `references` are in the
+    order of their days; where they say nothing, the first of `stations` is the reference.
     """
 
     id: str
@@ -30,6 +39,14 @@ class Site:
     stations: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     valid_from: datetime | None = None
+    references: tuple[Reference, ...] = ()
+
+    def reference_on(self, day: date) -> str | None:
+        """Return the station that scores of a local day are about; None where the site has no station."""
+        begun = [each for each in self.references if each.since is None or each.since <= day]
+        if begun:
+            return begun[-1].station
+        return self.stations[0] if self.stations else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ formed from resampled counts and sums, never resampled themselves. Politis & Rom
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from backend.scoring.constants import LEAST_BLOCK, REPLICATES, SEED
 from backend.scoring.daily import MICRO, DailySeries, extent_of
 from backend.scoring.formula import Formula, ratio
-from backend.scoring.grid import Integers
+from backend.scoring.grid import Floats, Integers
 from backend.scoring.intervals import Interval, percentile
 from backend.scoring.sums import ScalarSums, Sums
 
@@ -31,7 +32,11 @@ def block_length(days: int) -> int:
     return max(LEAST_BLOCK.value, root)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+EXACT = 2**53
+"""Whole numbers below it are exact as floats, and so is every sum of them that stays below it."""
+
+
+@dataclass(frozen=True, eq=False)
 class Draws:
     """Which blocks of `length` days each replicate is made of: their first days, shape (replicates, blocks).
 
@@ -43,21 +48,34 @@ class Draws:
     days: int
     length: int
 
-    def totals(self, column: Integers) -> Integers:
-        """Return each replicate's total of a column of per-day sums.
+    def totals(self, columns: Integers) -> Integers:
+        """Return each replicate's totals of per-day sums, (days,) or (days, k): the same as adding them up.
 
-        In whole numbers, from the sums of blocks: the same as adding up the days one by one.
+        How often each replicate has each day, times the day's sums, as one product of matrices. Floats
+        hold it exactly as long as no total can reach EXACT; ValueError beyond.
         """
-        cut = self.days - self.length * (self.starts.shape[1] - 1)
-        whole = self._block_sums(column, self.length)[self.starts[:, :-1]].sum(axis=1)
-        return np.asarray(whole + self._block_sums(column, cut)[self.starts[:, -1]])
+        if self.days * int(np.abs(columns).max(initial=0)) >= EXACT:
+            raise ValueError("these sums are too large for exact totals of replicates")
+        return np.asarray(self.counts @ columns.astype(np.float64)).astype(np.int64)
 
-    def _block_sums(self, column: Integers, length: int) -> Integers:
-        running = np.concatenate([[0], np.cumsum(np.concatenate([column, column[:length]]))])
-        return np.asarray(running[length : length + self.days] - running[: self.days])
+    @cached_property
+    def counts(self) -> Floats:
+        """How often each replicate has each day, (replicates, days)."""
+        blocks = self.starts.shape[1]
+        found = _times_drawn(self.starts[:, :-1], self.days, self.length)
+        return found + _times_drawn(self.starts[:, -1:], self.days, self.days - self.length * (blocks - 1))
 
 
-@lru_cache(maxsize=64)
+def _times_drawn(starts: Integers, days: int, length: int) -> Floats:
+    """Return how often blocks of `length` days from `starts` have each day, around the end."""
+    replicates = len(starts)
+    flat = (starts + days * np.arange(replicates)[:, None]).ravel()
+    begun = np.bincount(flat, minlength=replicates * days).reshape(replicates, days)
+    running = np.cumsum(np.concatenate([begun[:, days - length :], begun], axis=1), axis=1)
+    return np.asarray(running[:, length:] - running[:, :-length], np.float64)
+
+
+@lru_cache(maxsize=8)  # the counts of a year are 6 MB
 def draws(days: int) -> Draws | None:
     """Return the draws for a span of `days`, the same ones every time, for all who share the span.
 
@@ -81,8 +99,13 @@ def score_interval(score: Formula[S], sums: S) -> Interval | None:
     This and the others look at the days from the first with data to the last. They are None where too
     few replicates define the score, and where that span holds fewer than two blocks.
     """
+    return score_intervals([score], sums)[0]
+
+
+def score_intervals(scores: Sequence[Formula[S]], sums: S) -> list[Interval | None]:
+    """Return the intervals of several scores, all of the same replicates."""
     drawn = _resampled(sums)
-    return None if drawn is None else percentile(score.each(drawn[0]))
+    return [None if drawn is None else percentile(score.each(drawn[0])) for score in scores]
 
 
 def skill_interval(score: Formula[S], model: S, reference: S) -> Interval | None:
@@ -127,6 +150,10 @@ def effective_pairs(sums: ScalarSums) -> float | None:
 
 def _resampled(*sums: S) -> tuple[S, ...] | None:
     """Return the replicates of each of `sums`, all of the same days."""
-    extent = extent_of(np.any([column != 0 for each in sums for column in each.columns()], axis=0))
+    columns = np.stack([column for each in sums for column in each.columns()], axis=1)
+    extent = extent_of((columns != 0).any(axis=1))
     drawn = draws(extent.stop - (extent.start or 0))
-    return None if drawn is None else tuple(each.days(extent).each(drawn.totals) for each in sums)
+    if drawn is None:
+        return None
+    totals = iter(drawn.totals(columns[extent]).T)
+    return tuple(each.each(lambda _column: next(totals)) for each in sums)

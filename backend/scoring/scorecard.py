@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from backend.scoring.bootstrap import effective_pairs, score_interval
+from backend.scoring.bootstrap import effective_pairs, score_intervals
 from backend.scoring.constants import COMMON_SAMPLE_KEEPS, WITHIN
 from backend.scoring.continuous import (
     ErrorQuantiles,
@@ -35,6 +35,7 @@ from backend.scoring.direction import (
     resultant,
     steady_bias,
 )
+from backend.scoring.formula import number
 from backend.scoring.grid import Bools
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label, Season, sample_of
@@ -54,6 +55,8 @@ from backend.scoring.skill import PooledSkill, Stratum, pooled_skill
 from backend.scoring.sums import DirectionSums, ScalarSums, Sums, VectorSums
 from backend.scoring.vector import mean_vector_error, rms_vector_error
 from backend.scoring.verdict import Comparison, Outcome, compare
+
+MONTHS = 12
 
 METHOD_VERSION = "1"
 """Raised whenever a score of the same data would come out otherwise."""
@@ -125,11 +128,13 @@ class Finding(StrEnum):
 class Verdict:
     """Which model to trust for a quantity, or why that cannot be said.
 
-    `best` and `second` are the models with the smallest errors on their common sample, whatever the finding.
+    `best` errs least on the common sample of the models in `compared`, whatever the finding. `second` is the
+    one that errs least of those that it does not clearly beat, or else of all others.
     """
 
     quantity: Quantity
     finding: Finding
+    compared: tuple[str, ...]
     best: str | None
     second: str | None
     duel: PairOfModels | None
@@ -167,13 +172,20 @@ class Scorecard:
             self._score(quantity, name, side, mask, intervals=intervals) for name, side in sides.items()
         )
 
+    def group_scores(self, quantity: Quantity, masks: Mapping[str, Bools]) -> tuple[ModelScore, ...]:
+        """Return each model's score within a mask of its own."""
+        return tuple(
+            self._score(quantity, name, forecast_side(self.sample, quantity, name), mask, intervals=True)
+            for name, mask in masks.items()
+        )
+
     def _score(
         self, quantity: Quantity, name: str, side: Side, mask: Bools | None, *, intervals: bool
     ) -> ModelScore:
         observed = observed_side(self.sample, quantity)
         of_days = sums(quantity, side, observed, mask)
         there = pairs(quantity, side, observed) if mask is None else pairs(quantity, side, observed) & mask
-        size = sample_of(_days(there), self.sample.months)
+        size = sample_of(days_with(there), self.sample.months)
         found = errors(quantity, side, observed)[there]
         return ModelScore(
             model=name,
@@ -193,14 +205,16 @@ class Scorecard:
 
     # --- Comparison ----------------------------------------------------------------------------------
 
-    def duel(self, quantity: Quantity, a: str, b: str) -> PairOfModels:
-        """Compare two models on the hours that both have."""
+    def duel(self, quantity: Quantity, a: str, b: str, mask: Bools | None = None) -> PairOfModels:
+        """Compare two models on the hours that both have, within `mask`."""
         observed = observed_side(self.sample, quantity)
         one, other = (forecast_side(self.sample, quantity, name) for name in (a, b))
         both = pairs(quantity, one, observed) & pairs(quantity, other, observed)
+        if mask is not None:
+            both &= mask
         sums_a, sums_b = (sums(quantity, side, observed, both) for side in (one, other))
         series = daily_difference(_sized(sums_a), _sized(sums_b))
-        size = sample_of(_days(both), self.sample.months)
+        size = sample_of(days_with(both), self.sample.months)
         return PairOfModels(
             a=a,
             b=b,
@@ -221,14 +235,18 @@ class Scorecard:
         observed = observed_side(self.sample, quantity)
         sides = {name: forecast_side(self.sample, quantity, name) for name in self.models()}
         has = {name: pairs(quantity, side, observed) for name, side in sides.items()}
-        compared = self._comparable(has)
-        shared = _all(has[name] for name in compared) if compared else np.zeros_like(observed.main, np.bool_)
-        size = sample_of(_days(shared), self.sample.months)
+        compared = comparable(has)
+        shared = (
+            all_of(has[name] for name in compared) if compared else np.zeros_like(observed.main, np.bool_)
+        )
+        size = sample_of(days_with(shared), self.sample.months)
         ranked = [self._score(quantity, name, sides[name], shared, intervals=True) for name in compared]
         ranked.sort(key=lambda each: (_ranked_by(quantity, each.score), each.model))
-        best, second = ((*(each.model for each in ranked), None, None))[:2]
-        duel = self.duel(quantity, best, second) if best and second else None
-        finding = self._finding(size, duel)
+        best = ranked[0].model if ranked else None
+        duels = [self.duel(quantity, ranked[0].model, each.model, shared) for each in ranked[1:]]
+        unbeaten = [duel for duel in duels if duel.comparison.outcome is not Outcome.A_BETTER]
+        duel = next(iter(unbeaten + duels), None)
+        finding = _finding(size, duel)
         may_rank = finding is Finding.WINNER or (
             size.label in {Label.ESTABLISHED, Label.ESTABLISHED_SEASON} and len(ranked) > 1
         )
@@ -252,8 +270,9 @@ class Scorecard:
         return Verdict(
             quantity=quantity,
             finding=finding,
+            compared=tuple(each.model for each in ranked),
             best=best,
-            second=second,
+            second=None if duel is None else duel.b,
             duel=duel,
             models=(
                 *scored,
@@ -266,32 +285,8 @@ class Scorecard:
             n_pairs=int(shared.sum()),
             n_days=size.days,
             size=size,
-            common_sample=_words_for(compared, self.sample.station),
+            common_sample=common_words(compared, self.sample.station),
         )
-
-    def _comparable(self, has: Mapping[str, Bools]) -> tuple[str, ...]:
-        """Return the models that are compared together: those that do not cost the others their sample.
-
-        From the one with the most pairs on, each is taken in as long as the common sample keeps
-        COMMON_SAMPLE_KEEPS of the largest that any two models share.
-        """
-        counted = sorted((name for name in has if has[name].any()), key=lambda name: -int(has[name].sum()))
-        largest = max((int((has[a] & has[b]).sum()) for a, b in combinations(counted, 2)), default=0)
-        taken: list[str] = []
-        shared: Bools | None = None
-        for name in counted:
-            both = has[name] if shared is None else shared & has[name]
-            if len(taken) < 1 or int(both.sum()) >= max(1, COMMON_SAMPLE_KEEPS.value * largest):
-                taken.append(name)
-                shared = both
-        return tuple(taken)
-
-    def _finding(self, size: SampleSize, duel: PairOfModels | None) -> Finding:
-        if duel is None or size.label in {Label.COLLECTING, Label.FIRST_LOOK}:
-            return Finding.NOT_ENOUGH
-        if duel.comparison.outcome is Outcome.TOO_CLOSE:
-            return Finding.TOO_CLOSE
-        return Finding.WINNER
 
     def _references(self, quantity: Quantity) -> dict[str, Side]:
         """Return the references that say anything."""
@@ -304,12 +299,33 @@ class Scorecard:
         """Return the skill against a reference on the hours of both: formed month by month, then averaged."""
         both = shared & pairs(quantity, reference, observed)
         mine, others = (sums(quantity, each, observed, both) for each in (side, reference))
-        strata = []
-        for month in np.unique(self.sample.months):
-            days = self.sample.months == month
-            model, naive = (each.days(days).total() for each in (mine, others))
-            strata.append(Stratum(quantity.ranking(model), quantity.ranking(naive), int(_sized(model).n)))
+        model, naive = (each.groups(self.sample.months - 1, MONTHS) for each in (mine, others))
+        scores, references = (quantity.ranking.each(each) for each in (model, naive))
+        strata = [
+            Stratum(number(scores[month]), number(references[month]), int(_sized(model).n[month]))
+            for month in np.unique(self.sample.months - 1)
+        ]
         return pooled_skill(strata)
+
+
+def comparable(has: Mapping[str, Bools]) -> tuple[str, ...]:
+    """Return the models that are compared together: those that do not cost the others their sample.
+
+    `has` are the pairs of each. From the two that share the most on, each is taken in as long as the common
+    sample keeps COMMON_SAMPLE_KEEPS of what these two share.
+    """
+    counted = sorted((name for name in has if has[name].any()), key=lambda name: -int(has[name].sum()))
+    shares = {(a, b): int((has[a] & has[b]).sum()) for a, b in combinations(counted, 2)}
+    first = max(shares, key=lambda two: shares[two], default=())
+    if not first or not shares[first]:
+        return tuple(counted[:1])
+    taken, shared = list(first), has[first[0]] & has[first[1]]
+    for name in (name for name in counted if name not in first):
+        both = shared & has[name]
+        if int(both.sum()) >= COMMON_SAMPLE_KEEPS.value * shares[first]:
+            taken.append(name)
+            shared = both
+    return tuple(taken)
 
 
 def _score_of(quantity: Quantity, of_days: Sums, found: Any, *, intervals: bool) -> Score:
@@ -320,11 +336,11 @@ def _score_of(quantity: Quantity, of_days: Sums, found: Any, *, intervals: bool)
         "within": within_share(found, tolerance),
         "within_tolerance": tolerance,
     }
-    interval = score_interval if intervals else _no_interval
+    intervals_of = score_intervals if intervals else _no_intervals
     if isinstance(of_days, DirectionSums) and isinstance(total, DirectionSums):
         return Score(
             mae=mean_absolute_direction_error(total),
-            mae_interval=interval(mean_absolute_direction_error, of_days),
+            mae_interval=intervals_of([mean_absolute_direction_error], of_days)[0],
             mean_error=steady_bias(total),
             circular_bias=circular_bias(total),
             circular_sd=circular_sd(total),
@@ -337,16 +353,17 @@ def _score_of(quantity: Quantity, of_days: Sums, found: Any, *, intervals: bool)
     if isinstance(of_days, VectorSums) and isinstance(total, VectorSums):
         return Score(
             mae=mean_vector_error(total),
-            mae_interval=interval(mean_vector_error, of_days),
+            mae_interval=intervals_of([mean_vector_error], of_days)[0],
             rmse=rms_vector_error(total),
             **shared,
         )
     scalar, all_of_it = cast(ScalarSums, of_days), cast(ScalarSums, total)
+    of_error, of_size = intervals_of([mean_error, mae], scalar)
     return Score(
         mean_error=mean_error(all_of_it),
-        mean_error_interval=interval(mean_error, scalar),
+        mean_error_interval=of_error,
         mae=mae(all_of_it),
-        mae_interval=interval(mae, scalar),
+        mae_interval=of_size,
         rmse=rmse(all_of_it),
         error_sd=error_sd(all_of_it),
         correlation=correlation(all_of_it),
@@ -354,8 +371,18 @@ def _score_of(quantity: Quantity, of_days: Sums, found: Any, *, intervals: bool)
     )
 
 
-def _no_interval(_score: Any, _sums: Any) -> Interval | None:
-    return None
+def _finding(size: SampleSize, duel: PairOfModels | None) -> Finding:
+    """Return what may be said of the best model (`a` of the duel) and the one nearest to beating it.
+
+    Where the days speak for `b` although it errs more in the mean of all hours, nothing is clear.
+    """
+    if duel is None or size.label in {Label.COLLECTING, Label.FIRST_LOOK}:
+        return Finding.NOT_ENOUGH
+    return Finding.WINNER if duel.comparison.outcome is Outcome.A_BETTER else Finding.TOO_CLOSE
+
+
+def _no_intervals(scores: Sequence[Any], _sums: Any) -> list[Interval | None]:
+    return [None] * len(scores)
 
 
 def _ranked_by(quantity: Quantity, score: Score) -> float:
@@ -367,16 +394,20 @@ def _sized(found: Sums) -> Any:
     return found
 
 
-def _all(masks: Iterable[Bools]) -> Bools:
+def all_of(masks: Iterable[Bools]) -> Bools:
+    """Return the hours that all of these have."""
     return np.asarray(np.logical_and.reduce(list(masks)))
 
 
-def _days(mask: Bools) -> Bools:
+def days_with(mask: Bools) -> Bools:
     """Return which days have any of these hours."""
     return np.asarray(mask.any(axis=1))
 
 
-def _words_for(compared: Sequence[str], station: str) -> str:
+def common_words(compared: Sequence[str], station: str) -> str:
+    """Say which hours a common sample has."""
+    if not station:
+        return "no station speaks for this site"
     if not compared:
         return f"no model has an hour in common with {station}"
     return f"hours that {', '.join(compared)} and {station} all have"

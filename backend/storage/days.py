@@ -6,6 +6,7 @@ since 1970 in UTC.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -105,7 +106,14 @@ def settle(connection: sa.Connection, site_id: int, stamps: Mapping[int, int]) -
             return False
     for days in chunks(stamps):
         connection.execute(sa.delete(t.due_day).where(column.site_id == site_id, column.day.in_(days)))
+    stamp_days(connection, site_id)
     return True
+
+
+def stamp_days(connection: sa.Connection, site_id: int) -> None:
+    """Note that a site's days are not what they were: whoever remembers an answer asks again."""
+    stamp = secrets.randbits(31)
+    connection.execute(sa.update(t.site).where(t.site.c.id == site_id).values(days_stamp=stamp))
 
 
 def site_stations(connection: sa.Connection, site_id: int) -> tuple[int, ...]:
