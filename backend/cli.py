@@ -14,6 +14,7 @@ from backend import (
     db_commands,
     demo_commands,
     doctor_commands,
+    file_commands,
     scores_commands,
     site_commands,
 )
@@ -46,6 +47,8 @@ app = typer.Typer(
 app.add_typer(site_commands.app)
 app.add_typer(db_commands.app)
 app.add_typer(scores_commands.app)
+app.add_typer(file_commands.importing)
+app.add_typer(file_commands.exporting)
 app.command("collect")(collect_commands.collect)
 app.command("replay")(collect_commands.replay)
 app.command("doctor")(doctor_commands.doctor)
