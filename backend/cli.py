@@ -15,6 +15,7 @@ from backend import (
     db_commands,
     demo_commands,
     doctor_commands,
+    file_commands,
     score_commands,
     scores_commands,
     site_commands,
@@ -48,6 +49,8 @@ app = typer.Typer(
 app.add_typer(site_commands.app)
 app.add_typer(db_commands.app)
 app.add_typer(scores_commands.app)
+app.add_typer(file_commands.importing)
+app.add_typer(file_commands.exporting)
 app.command("collect")(collect_commands.collect)
 app.command("backfill")(backfill_commands.backfill)
 app.command("replay")(collect_commands.replay)

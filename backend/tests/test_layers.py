@@ -20,6 +20,7 @@ ROOMS = {
     "collectors": {"core"},
     "storage": {"core"},
     "scoring": {"core"},
+    "files": {"core", "storage", "scoring"},
     "scheduler": {"core", "collectors", "storage"},
     "demo": {"core", "scheduler", "collectors", "storage"},
     "api": {"core", "storage", "scoring", "scheduler"},

@@ -135,7 +135,7 @@ def _verdict(samples: Samples, shape: Scored) -> float:
     spent = []
     for site in [*shape.list_sites()[:2], *shape.list_sites()[:20]]:
         began = time.monotonic()
-        card = Scorecard(samples.load(site.id, EVENING_BEFORE, TODAY - shape.days, TODAY))
+        card = Scorecard(samples.load(site, EVENING_BEFORE, TODAY - shape.days, TODAY))
         if not card.verdict(Quantity.WIND_SPEED).n_pairs:
             raise RuntimeError("no pairs")
         spent.append(1000 * (time.monotonic() - began))
@@ -147,13 +147,13 @@ def _strata(samples: Samples, shape: Scored) -> dict[str, float]:
     sites = shape.list_sites()[:10]
     began = time.monotonic()
     ours = {
-        (site.id, view.name): _by_hour(samples.load(site.id, view, TODAY - shape.days, TODAY))
+        (site.id, view.name): _by_hour(samples.load(site, view, TODAY - shape.days, TODAY))
         for site in sites
         for view in VIEWS
     }
     seconds = time.monotonic() - began
     frame = pd.concat(
-        _frame(site.id, view.name, samples.load(site.id, view, TODAY - shape.days, TODAY))
+        _frame(site.id, view.name, samples.load(site, view, TODAY - shape.days, TODAY))
         for site in sites
         for view in VIEWS
     )
