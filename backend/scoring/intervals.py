@@ -8,7 +8,6 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtr, stdtrit  # type: ignore[import-untyped]
 
 from backend.scoring.constants import CONFIDENCE, DEFINED_REPLICATES, FALSE_DISCOVERIES
 from backend.scoring.grid import Floats
@@ -46,6 +45,9 @@ def wilson(count: int, of: int) -> Interval | None:
 
 def student(mean: float, standard_error: float, freedom: int) -> tuple[Interval, float]:
     """Return the interval of a mean and the two-sided p-value of "it is 0", by Student's t."""
+    # Here, because it takes a second to load, and a service that collects may never be asked.
+    from scipy.special import stdtr, stdtrit  # type: ignore[import-untyped]
+
     reach = float(stdtrit(freedom, 0.5 + CONFIDENCE.value / 2)) * standard_error
     p_value = 2.0 * float(stdtr(freedom, -abs(mean) / standard_error))
     return Interval(mean - reach, mean + reach), p_value
