@@ -45,9 +45,9 @@ def score(
 ) -> None:
     """Say which forecast to trust at a site, and by how much each one is wrong there."""
     service = cast(ServiceParts, opened(context).migrated())
-    asked = _Asked(parameter, view, _day(first), _day(last))
+    asked = Asked(parameter, view, _day(first), _day(last))
     if site is None:
-        _score_all(service, asked, as_json=as_json)
+        score_all(service, asked, as_json=as_json)
         return
     answer = verdict_answer(service, asked.question(service, require_site(service.sites(), site)))
     if as_json:
@@ -57,11 +57,13 @@ def score(
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    quantity: Quantity
-    view: str
-    first: date | None
-    last: date | None
+class Asked:
+    """What is asked of each site; days that are not given are the last year's."""
+
+    quantity: Quantity = Quantity.WIND_SPEED
+    view: str = "evening_before"
+    first: date | None = None
+    last: date | None = None
 
     def question(self, service: ServiceParts, site: Site) -> Question:
         """Return the question for one site. Raises ConfigError for days that cannot be asked for."""
@@ -134,7 +136,8 @@ def _interval(interval: object, quantity: Quantity) -> str:
 # --- All of them -------------------------------------------------------------------------------------
 
 
-def _score_all(service: ServiceParts, asked: _Asked, *, as_json: bool) -> None:
+def score_all(service: ServiceParts, asked: Asked, *, as_json: bool = False) -> None:
+    """Print the verdict of every site, and which winners stand in a list of so many."""
     sites = service.sites()
     if not sites:
         raise ConfigError("there is no site yet: see meteo-score sites add")
@@ -188,7 +191,7 @@ def _row(verdict: Verdict, *, stand: bool) -> tuple[str, ...]:
     return words, amount(duel.score_a, verdict.quantity), f"{model_name(duel.b)} {figures}", days, label
 
 
-def _as_dict(site: Site, verdict: Verdict, asked: _Asked, stands: bool) -> dict[str, object]:
+def _as_dict(site: Site, verdict: Verdict, asked: Asked, stands: bool) -> dict[str, object]:
     duel = verdict.duel if verdict.size.shows_values else None
     return {
         "site": site.id,
