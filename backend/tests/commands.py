@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -188,17 +188,26 @@ class Running:
 
 @contextmanager
 def running(*command: str | Path, environment: Environment, name: str = "output") -> Iterator[Running]:
-    """Run a command for as long as the context lasts; what it says goes to a file of this name."""
+    """Run a command for as long as the context lasts; what it says goes to a file of this name.
+
+    Whatever it started ends with it: a server that is killed would leave its workers behind.
+    """
     folder = Path(environment["DATA_DIR"])
     output = folder / f"{name}.log"
     with output.open("wb") as file:
         process = subprocess.Popen(
-            command, env=environment, cwd=folder, stdout=file, stderr=subprocess.STDOUT
+            command,
+            env=environment,
+            cwd=folder,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     try:
         yield Running(process, output)
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
