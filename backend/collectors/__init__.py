@@ -16,6 +16,7 @@ def forecast_sources(settings: Settings, worker: Worker) -> tuple[Source[Forecas
     sources = (
         meteo_parapente.build(settings),
         arome.build(settings, worker),
+        arome.build_ifs(settings, worker),
     )
     chosen = tuple(_unless_left_out(source, settings) for source in sources)
     return (*chosen, open_meteo_models.build(settings))  # has a setting of its own

@@ -16,6 +16,9 @@ Quirks, with the date we saw them:
   a parameter has been dropped from a package without notice before (2019, 2024);
 - the storage moved to another host without a redirect (May 2026): the address is a setting.
 
+AROME-IFS is the same model started from ECMWF's analysis: since June 2026 its files (0.025 degrees; 00, 06,
+12 and 18 UTC; complete about 7 h 30 after the run) lie beside AROME's, and are read by the same reader.
+
 Each file answers for all sites at once. Routes, best first: object storage and portal serve the same
 files (arome_storage.py, arome_portal.py); open_meteo.py is a lesser copy. docs/sources/arome.md tells more.
 """
@@ -32,6 +35,7 @@ from pathlib import Path
 from backend.collectors.arome_fields import FIELDS, Reading, parse
 from backend.collectors.arome_portal import PacedRoute, Portal
 from backend.collectors.arome_runs import (
+    AROME_IFS,
     GRIDS,
     LONGEST_LEAD,
     NAME,
@@ -54,7 +58,10 @@ from backend.core.errors import CollectorError, ParseError
 from backend.core.records import Failure, ForecastBatch, Run, Site, Wanted
 
 ATTRIBUTION = "Météo-France, AROME, Licence Ouverte 2.0 (Etalab)"
+ATTRIBUTION_IFS = "Météo-France, AROME-IFS, Licence Ouverte 2.0 (Etalab)"
 ATTRIBUTION_OPEN_METEO = "Open-Meteo.com, CC BY 4.0"
+
+IFS_RUNS = (0, 6, 12, 18)
 
 NO_PAST = (
     "its files are kept for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them; OPEN_METEO_FALLBACK=true"
@@ -96,6 +103,21 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
         models=(grid.model,),
         past=past,
         no_past=NO_PAST,
+    )
+
+
+def build_ifs(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
+    """Return the source of AROME-IFS, whose files lie beside AROME's; off unless `SOURCES` names it."""
+    storage = ObjectStorage(settings.arome_url, AROME_IFS, settings.arome_max_lead)
+    return Source(
+        name=AROME_IFS.source,
+        batch=ForecastBatch,
+        routes=(PackageRoute("object_storage", storage, AROME_IFS, IFS_RUNS, worker),),
+        max_age=max_age(IFS_RUNS) + timedelta(hours=2),  # a run takes up to 7 h 35
+        public=True,
+        attribution=ATTRIBUTION_IFS,
+        models=(AROME_IFS.model,),
+        no_past="its files are kept for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them",
     )
 
 
@@ -237,15 +259,15 @@ class PackageRoute:
         try:
             return await self.worker.run(read_fields, path, points, FIELDS)
         except BadGrib as error:
-            raise ParseError(str(error), source=NAME, url=url) from error
+            raise ParseError(str(error), source=self.grid.source, url=url) from error
         except WorkerLost as error:
-            raise CollectorError(str(error), source=NAME, url=url) from error
+            raise CollectorError(str(error), source=self.grid.source, url=url) from error
 
     def _batch(
         self, collected_at: datetime, newest: datetime | None, failures: Sequence[Failure] = ()
     ) -> ForecastBatch:
         return ForecastBatch(
-            source=NAME,
+            source=self.grid.source,
             route=self.name,
             rank=self.rank,
             collected_at=collected_at,

@@ -27,18 +27,26 @@ _GROUP = re.compile(r"(\d{2,3})H(?:(\d{2,3})H)?")
 
 @dataclass(frozen=True, slots=True)
 class AromeGrid:
-    """One of the two grids AROME is published on; `degrees` between cells."""
+    """One of the grids that AROME and its siblings are published on; `degrees` between cells.
+
+    `source` collects it, `product` is what its files are called, and `process` tells in GRIB whose they are.
+    """
 
     code: str
     degrees: float
+    source: str = NAME
+    product: str = "arome"
+    process: int = 204
 
     @property
     def model(self) -> str:
         """Return the model's name in our records: each grid is scored as a model of its own."""
-        return f"{NAME}_{self.code}"
+        return f"{self.source}_{self.code}"
 
 
 GRIDS = {grid.code: grid for grid in (AromeGrid("0025", 0.025), AromeGrid("001", 0.01))}
+AROME_IFS = AromeGrid("0025", 0.025, source="arome_ifs", product="aromeifs", process=254)
+"""The same model started from ECMWF's analysis and not from ARPEGE's."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -19,8 +19,8 @@ from backend.core.errors import ConfigError
 from backend.core.sites import default_sites_file
 
 DEFAULT_SOURCES = ("meteo_parapente", "arome", "ffvl", "romma")
-OPTIONAL_SOURCES = ("pioupiou",)
-"""Off unless `SOURCES` names them: their licence forbids something, or they ask for a decision."""
+OPTIONAL_SOURCES = ("arome_ifs", "pioupiou")
+"""Off unless `SOURCES` names them: for what their licence forbids, or for what they cost."""
 
 SOURCE_NAMES = (*DEFAULT_SOURCES, *OPTIONAL_SOURCES)
 

@@ -21,7 +21,7 @@ from backend.core.units import KMH_PER_MS
 from backend.demo.noise import Floats, chance, smooth, stream, uniform
 
 MODELS = (
-    *("meteo_parapente", "arome_0025", "arome_001"),
+    *("meteo_parapente", "arome_0025", "arome_001", "arome_ifs_0025"),
     *("icon_d2", "icon_ch1", "icon_ch2", "arpege_europe", "ecmwf_ifs025", "gfs_global"),
 )
 
@@ -144,6 +144,7 @@ CHARACTERS = {
         },
         growth=0.3,
     ),
+    "arome_ifs_0025": _like(bias=(0.3, 1.6, -1.0, 0.4), noise=(1.4, 2.3, 8.0, 0.7), growth=0.3),
     "icon_d2": _like(bias=(1.2, 0.5, 4.0, -0.4), noise=(1.4, 2.2, 8.0, 0.7), growth=0.3),
     "icon_ch1": _like(bias=(0.4, 1.2, -2.0, 0.2), noise=(1.1, 1.9, 7.0, 0.6), growth=0.3),
     "icon_ch2": _like(bias=(0.6, 1.5, -3.0, 0.3), noise=(1.5, 2.4, 9.0, 0.8), growth=0.3),

@@ -46,7 +46,7 @@ OF_JOB: dict[JobId, tuple[str, str]] = {
 }
 """The two sources of a job that are each other's witness; for any other source the first of them is it."""
 
-FORECAST_SOURCES = {*OF_JOB[FORECASTS], "open_meteo"}
+FORECAST_SOURCES = {*OF_JOB[FORECASTS], "open_meteo", "arome_ifs"}
 
 BRISK = Patience(
     connect=1, read=6, payload=8, download=8, attempts=2, backoff=0.01, backoff_max=0.02, jitter=0.01,
