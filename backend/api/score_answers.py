@@ -66,7 +66,7 @@ def verdict_answer(service: ServiceParts, question: Question) -> VerdictAnswer:
     duel = found.duel
     second_opinions = None
     if duel is not None and found.size.shows_values:
-        asked_elsewhere = robustness(sample, question.quantity, duel.a, duel.b)
+        asked_elsewhere = robustness(sample, question.quantity, duel)
         second_opinions = Robustness(
             sentence=robustness_sentence(asked_elsewhere),
             agreeing=asked_elsewhere.agreeing,

@@ -23,11 +23,19 @@ from backend.scoring.labels import sample_of, stratum_may_be_shown
 from backend.scoring.quantities import Quantity, forecast_side, observed_side, pairs
 from backend.scoring.sample import Sample
 from backend.scoring.scores import days_with, sized
-from backend.scoring.strata import Stratum, groups, whole_of
+from backend.scoring.strata import CLOCK, Stratum, clock_groups, groups, whole_of
 from backend.scoring.sums import Sums
 
 BIASED = tuple(quantity for quantity in Quantity if quantity is not Quantity.WIND)
 """What has a bias: the length of a vector error has no sign."""
+
+PARTS = tuple(
+    np.stack([index == number for number in range(len(names))]).astype(np.int64)
+    for names, index in (
+        clock_groups(stratum, np.arange(CLOCK)) for stratum in (Stratum.PART_OF_DAY, Stratum.DAY_AND_NIGHT)
+    )
+)
+"""Which hours of the clock are in which part of a day, (parts, 24), in the order of CLOCKS."""
 
 NEEDED = ("n", "sum_f", "sum_o", "sum_sin", "sum_cos")
 """The sums that a bias is formed of, of speeds and temperatures or of directions."""
@@ -75,7 +83,7 @@ def model_bias(sample: Sample, quantity: Quantity, model: str, leads: Sequence[S
         raise ValueError(f"{quantity} has no bias")
     side, observed = forecast_side(sample, quantity, model), observed_side(sample, quantity)
     kinds = [groups(sample, stratum, model) for stratum in CLOCKS]
-    tables = [group_sums(quantity, side, observed, each) for each in (whole_of(sample), *kinds)]
+    tables = [group_sums(quantity, side, observed, kinds[0]), group_sums(quantity, side, observed, kinds[-1])]
     tables += [
         group_sums(quantity, forecast_side(each, quantity, model), observed, whole_of(each)) for each in leads
     ]
@@ -103,10 +111,11 @@ def model_bias(sample: Sample, quantity: Quantity, model: str, leads: Sequence[S
 
 def _group_biases(quantity: Quantity, tables: Sequence[Sums]) -> list[list[GroupBias]]:
     """Return the bias of each group of each table, all from one draw of days."""
-    together = beside(tables)
+    by_hour = beside(tables)
+    drawn = drawn_from(by_hour, NEEDED, extent(by_hour))
+    drawn, together = None if drawn is None else _with_parts(drawn), _with_parts(by_hour)
     formula, totals = bias_of(quantity), over_days(together)
     counts, days = sized(totals).n, days_of(together)
-    drawn = drawn_from(together, NEEDED, extent(together))
     ends = intervals(formula, together, drawn)
     found = [
         GroupBias(
@@ -119,9 +128,22 @@ def _group_biases(quantity: Quantity, tables: Sequence[Sums]) -> list[list[Group
         )
         for index, value in enumerate(formula.each(totals).tolist())
     ]
-    widths = [sized(table).n.shape[1] for table in tables]
+    rest = [sized(table).n.shape[1] for table in tables[1:]]
+    widths = [1, CLOCK, *(len(part) for part in PARTS), *rest]
     starts = np.cumsum([0, *widths])
     return [found[start : start + width] for start, width in zip(starts, widths, strict=False)]
+
+
+def _with_parts(by_hour: Sums) -> Sums:
+    """Return the sums of all hours, of each, and of the parts of a day, before those of the other groups.
+
+    Whatever adds up over hours need not be drawn again.
+    """
+    parts = [np.ones((1, CLOCK), np.int64), np.eye(CLOCK, dtype=np.int64), *PARTS]
+    of_hours = np.concatenate(parts).T
+    return by_hour.each(
+        lambda column: np.concatenate([column[:, :CLOCK] @ of_hours, column[:, CLOCK:]], axis=1)
+    )
 
 
 def _named(names: Sequence[str], values: Sequence[GroupBias]) -> tuple[GroupBias, ...]:

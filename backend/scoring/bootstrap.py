@@ -56,7 +56,10 @@ class Draws:
         """
         if self.days * int(np.abs(columns).max(initial=0)) >= EXACT:
             raise ValueError("these sums are too large for exact totals of replicates")
-        return np.asarray(self.counts @ columns.astype(np.float64)).astype(np.int64)
+        table = columns.astype(np.float64).reshape(self.days, -1)
+        rows = _rows_at_a_time(len(self.counts), table.size)
+        totals = self.counts.reshape(-1, rows, self.days) @ table
+        return np.asarray(totals).reshape(len(self.counts), *columns.shape[1:]).astype(np.int64)
 
     @cached_property
     def counts(self) -> Floats:
@@ -64,6 +67,17 @@ class Draws:
         blocks = self.starts.shape[1]
         found = _times_drawn(self.starts[:, :-1], self.days, self.length)
         return found + _times_drawn(self.starts[:, -1:], self.days, self.days - self.length * (blocks - 1))
+
+
+SMALL_PRODUCT = 200_000
+"""Multiplications in a product of matrices for which no BLAS wakes other threads: in a service that has other
+work to do, their waiting for each other costs more than they save."""
+
+
+def _rows_at_a_time(rows: int, width: int) -> int:
+    """Return the largest divisor of `rows` that keeps a product small, or 1."""
+    most = max(1, SMALL_PRODUCT // max(width, 1))
+    return next(each for each in range(min(most, rows), 0, -1) if rows % each == 0)
 
 
 def _times_drawn(starts: Integers, days: int, length: int) -> Floats:

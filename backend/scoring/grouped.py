@@ -16,7 +16,7 @@ from backend.scoring.grid import Integers, Values
 from backend.scoring.intervals import Interval, around, percentiles
 from backend.scoring.quantities import Quantity, Side, sums
 from backend.scoring.strata import Groups
-from backend.scoring.sums import Sums
+from backend.scoring.sums import ScalarSums, Sums
 
 S = TypeVar("S", bound=Sums)
 
@@ -75,12 +75,15 @@ def _one_by_one(side: Side) -> Side:
 
 
 def _only(of_groups: S, names: Sequence[str]) -> S:
-    """Return sums of which all but the columns named are 0, for a formula that needs no others."""
-    return type(of_groups)(
-        *(
-            getattr(of_groups, field.name)
-            if field.name in names
-            else np.zeros_like(getattr(of_groups, field.name))
-            for field in fields(of_groups)
-        )
-    )
+    """Return sums of which all but the columns named are 0, for a formula that needs no others.
+
+    Of forecast and observation only the difference is drawn: it is all that an error needs.
+    """
+    none = np.zeros_like(of_groups.columns()[0])
+    kept = {
+        field.name: getattr(of_groups, field.name) if field.name in names else none
+        for field in fields(of_groups)
+    }
+    if isinstance(of_groups, ScalarSums):
+        kept |= {"sum_f": of_groups.sum_e, "sum_o": none}
+    return type(of_groups)(**kept)

@@ -147,14 +147,16 @@ class Scorecard:
             size.label in {Label.ESTABLISHED, Label.ESTABLISHED_SEASON} and len(ranked) > 1
         )
         reference_sides = self._references(quantity)
+        ranked_sides = {each.model: sides[each.model] for each in ranked}
+        skills = {
+            name: self._skills(quantity, ranked_sides, reference, shared)
+            for name, reference in reference_sides.items()
+        }
         scored = [
             replace(
                 each,
                 rank=rank if may_rank else None,
-                skill={
-                    name: self._skill(quantity, sides[each.model], reference, shared, observed)
-                    for name, reference in reference_sides.items()
-                },
+                skill={name: of_models[each.model] for name, of_models in skills.items()},
             )
             for rank, each in enumerate(ranked, start=1)
         ]
@@ -182,19 +184,28 @@ class Scorecard:
         sides = {name: forecast_side(self.sample, quantity, name) for name in REFERENCES}
         return {name: side for name, side in sides.items() if has_any(side)}
 
-    def _skill(
-        self, quantity: Quantity, side: Side, reference: Side, shared: Bools, observed: Side
-    ) -> PooledSkill:
-        """Return the skill against a reference on the hours of both: formed month by month, then averaged."""
+    def _skills(
+        self, quantity: Quantity, models: Mapping[str, Side], reference: Side, shared: Bools
+    ) -> dict[str, PooledSkill]:
+        """Return each model's skill against a reference, on the hours that all of them and it have.
+
+        It is formed month by month, and then averaged.
+        """
+        observed = observed_side(self.sample, quantity)
         both = shared & pairs(quantity, reference, observed)
-        mine, others = (sums(quantity, each, observed, both) for each in (side, reference))
-        model, naive = (each.groups(self.sample.months - 1, MONTHS) for each in (mine, others))
-        scores, references = (quantity.ranking.each(each) for each in (model, naive))
-        strata = [
-            Stratum(number(scores[month]), number(references[month]), int(sized(model).n[month]))
-            for month in np.unique(self.sample.months - 1)
-        ]
-        return pooled_skill(strata)
+        by_month = {
+            name: sums(quantity, side, observed, both).groups(self.sample.months - 1, MONTHS)
+            for name, side in {**models, "": reference}.items()
+        }
+        naive = quantity.ranking.each(by_month[""])
+        months = np.unique(self.sample.months - 1)
+        return {
+            name: pooled_skill(
+                Stratum(number(scores[month]), number(naive[month]), int(sized(by_month[name]).n[month]))
+                for month in months
+            )
+            for name, scores in ((name, quantity.ranking.each(by_month[name])) for name in models)
+        }
 
 
 def comparable(has: Mapping[str, Bools]) -> tuple[str, ...]:
