@@ -16,6 +16,7 @@ import structlog
 from fastapi import FastAPI
 
 from backend import __version__
+from backend.api.kept_answers import KeptAnswers
 from backend.api.problems import install_problem_handlers
 from backend.api.routes import ROUTERS
 from backend.collectors import forecast_sources, observation_sources
@@ -229,6 +230,7 @@ def create_app(service: Service | None = None, *, catch_up: CatchUp | None = Non
         lifespan=lifespan,
     )
     app.state.service = service
+    app.state.kept_answers = KeptAnswers()
     install_problem_handlers(app)
     for router in ROUTERS:
         app.include_router(router)

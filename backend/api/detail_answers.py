@@ -49,8 +49,7 @@ def bias_answer(service: ServiceParts, question: Question, *, model: str | None 
     size, n_pairs, words = common_of(sample, question, tuple(sample.forecasts))
     found = []
     for name in names:
-        each = biases.model_bias(sample, question.quantity, name)
-        leads = biases.lead_bias(by_lead, question.quantity, name)
+        each = biases.model_bias(sample, question.quantity, name, by_lead)
         found.append(
             ModelBias(
                 model=name,
@@ -66,7 +65,7 @@ def bias_answer(service: ServiceParts, question: Question, *, model: str | None 
                 by_part_of_day=_groups(each.groups[Stratum.PART_OF_DAY]),
                 by_day_and_night=_groups(each.groups[Stratum.DAY_AND_NIGHT]),
                 by_sector=_groups(each.groups[Stratum.SECTOR]),
-                by_lead=_groups(leads),
+                by_lead=_groups(each.leads),
                 given_forecast=[_given(bin_) for bin_ in each.given],
             )
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated
 
-from fastapi import Request, Response
+from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from backend.api.dependencies import ServiceParts
@@ -39,7 +39,7 @@ def _written_out(value: object) -> object:
     return value
 
 
-Day = Annotated[date, BeforeValidator(_written_out), Field(ge=FIRST_DAY, le=LAST_DAY)]
+Day = Annotated[date, BeforeValidator(_written_out)]
 
 
 class BadDays(ValueError):  # noqa: N818 - as NotFound
@@ -169,7 +169,8 @@ def cache_headers(
     """
     return {
         "ETag": _etag(
-            str(request.url),
+            request.url.path,
+            request.url.query,
             Samples(service.database).stamp(question.site, question.last),
             question,
             collected_models(service),
@@ -181,12 +182,15 @@ def cache_headers(
     }
 
 
-def known_already(request: Request, headers: dict[str, str]) -> Response | None:
-    """Return the answer to an asker who has it already (If-None-Match), or None."""
-    told = [part.strip() for part in request.headers.get("if-none-match", "").split(",")]
-    if "*" in told or headers["ETag"].removeprefix("W/") in {part.removeprefix("W/") for part in told}:
-        return Response(status_code=304, headers=headers)
-    return None
+def static_headers(request: Request, *parts: object) -> dict[str, str]:
+    """Return the same of an answer that depends on `parts` and on nothing of a site."""
+    return {"ETag": _etag(request.url.path, parts), "Cache-Control": f"public, max-age={KEPT_SECONDS}"}
+
+
+def known_already(request: Request, headers: dict[str, str]) -> bool:
+    """Say whether the asker has this answer already (If-None-Match, compared weakly)."""
+    told = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
+    return "*" in told or headers["ETag"].removeprefix("W/") in told
 
 
 def _etag(*parts: object) -> str:

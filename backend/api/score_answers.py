@@ -16,6 +16,7 @@ from backend.api.score_schemas import (
     Duel,
     Ends,
     Group,
+    GroupEntry,
     ModelEntry,
     Robustness,
     ScoresAnswer,
@@ -28,8 +29,9 @@ from backend.api.score_schemas import (
 from backend.core.local_time import date_of
 from backend.scoring.constants import CONFIDENCE
 from backend.scoring.grid import Bools
+from backend.scoring.group_scores import group_scores
 from backend.scoring.intervals import Interval
-from backend.scoring.labels import Label, sample_of, stratum_may_be_shown
+from backend.scoring.labels import Label, sample_of
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.notes import may_headline, notes
 from backend.scoring.quantities import forecast_side, observed_side, pairs
@@ -37,16 +39,15 @@ from backend.scoring.robustness import robustness
 from backend.scoring.sample import REFERENCES, Sample
 from backend.scoring.scorecard import (
     METHOD_VERSION,
-    ModelScore,
     PairOfModels,
     Scorecard,
     Verdict,
     all_of,
     common_words,
     comparable,
-    days_with,
 )
-from backend.scoring.strata import TEXTS, Stratum, groups
+from backend.scoring.scores import ModelScore, days_with
+from backend.scoring.strata import TEXTS, Stratum
 from backend.scoring.wording import (
     confidence_words,
     label_name,
@@ -65,7 +66,7 @@ def verdict_answer(service: ServiceParts, question: Question) -> VerdictAnswer:
     duel = found.duel
     second_opinions = None
     if duel is not None and found.size.shows_values:
-        asked_elsewhere = robustness(sample, question.quantity, duel.a, duel.b)
+        asked_elsewhere = robustness(sample, question.quantity, duel)
         second_opinions = Robustness(
             sentence=robustness_sentence(asked_elsewhere),
             agreeing=asked_elsewhere.agreeing,
@@ -114,7 +115,7 @@ def scores_answer(
     size, n_pairs, words = common_of(sample, question, card.models())
     found: list[Group] = []
     if stratum is not None:
-        found = list(_groups(card, question, stratum, asked))
+        found = _groups(sample, question, stratum, asked)
     return ScoresAnswer(
         **envelope(service, question, sample, size, n_pairs, words),
         stratum=stratum,
@@ -125,15 +126,26 @@ def scores_answer(
     )
 
 
-def _groups(card: Scorecard, question: Question, stratum: Stratum, models: Sequence[str]) -> Iterable[Group]:
-    of_model = {name: dict(groups(card.sample, stratum, name).each()) for name in models}
-    names = groups(card.sample, stratum, models[0]).names if models else ()
-    for group in names:
-        scored = card.group_scores(
-            question.quantity, {name: masks[group] for name, masks in of_model.items()}
+def _groups(sample: Sample, question: Question, stratum: Stratum, models: Sequence[str]) -> list[Group]:
+    of_model = {name: group_scores(sample, question.quantity, stratum, name) for name in models}
+    names = next(iter(of_model.values()), {})
+    return [
+        Group(
+            group=group,
+            models=[
+                GroupEntry(model=name, name=model_name(name), shown=False, entry=None)
+                if (found := of_model[name][group]) is None
+                else GroupEntry(
+                    model=name,
+                    name=model_name(name),
+                    shown=True,
+                    entry=_entry(found, common=False, shown=True),
+                )
+                for name in models
+            ],
         )
-        entries = [_entry(each, common=False, shown=stratum_may_be_shown(each.n_days)) for each in scored]
-        yield Group(group=group, shown=any(entry.score is not None for entry in entries), models=entries)
+        for group in names
+    ]
 
 
 # --- Parts -------------------------------------------------------------------------------------------

@@ -209,12 +209,20 @@ class ComparisonAnswer(Asked):
     references: list[ModelEntry]
 
 
+class GroupEntry(ApiModel):
+    """A model's scores in a group, on its own pairs."""
+
+    model: str
+    name: str
+    shown: bool = Field(description="false: the model has too few days in this group")
+    entry: ModelEntry | None
+
+
 class Group(ApiModel):
-    """One group of hours and each model's scores on its own pairs in it; null with too few days."""
+    """One group of hours: what it is, and each model in it."""
 
     group: str
-    shown: bool = Field(description="false: no model has enough days in this group")
-    models: list[ModelEntry]
+    models: list[GroupEntry]
 
 
 class ScoresAnswer(Asked):

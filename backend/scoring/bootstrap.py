@@ -56,7 +56,10 @@ class Draws:
         """
         if self.days * int(np.abs(columns).max(initial=0)) >= EXACT:
             raise ValueError("these sums are too large for exact totals of replicates")
-        return np.asarray(self.counts @ columns.astype(np.float64)).astype(np.int64)
+        table = columns.astype(np.float64).reshape(self.days, -1)
+        rows = _rows_at_a_time(len(self.counts), table.size)
+        totals = self.counts.reshape(-1, rows, self.days) @ table
+        return np.asarray(totals).reshape(len(self.counts), *columns.shape[1:]).astype(np.int64)
 
     @cached_property
     def counts(self) -> Floats:
@@ -64,6 +67,17 @@ class Draws:
         blocks = self.starts.shape[1]
         found = _times_drawn(self.starts[:, :-1], self.days, self.length)
         return found + _times_drawn(self.starts[:, -1:], self.days, self.days - self.length * (blocks - 1))
+
+
+SMALL_PRODUCT = 200_000
+"""Multiplications in a product of matrices for which no BLAS wakes other threads: in a service that has other
+work to do, their waiting for each other costs more than they save."""
+
+
+def _rows_at_a_time(rows: int, width: int) -> int:
+    """Return the largest divisor of `rows` that keeps a product small, or 1."""
+    most = max(1, SMALL_PRODUCT // max(width, 1))
+    return next(each for each in range(min(most, rows), 0, -1) if rows % each == 0)
 
 
 def _times_drawn(starts: Integers, days: int, length: int) -> Floats:
@@ -104,19 +118,19 @@ def score_interval(score: Formula[S], sums: S) -> Interval | None:
 
 def score_intervals(scores: Sequence[Formula[S]], sums: S) -> list[Interval | None]:
     """Return the intervals of several scores, all of the same replicates."""
-    drawn = _resampled(sums)
+    drawn = resampled(sums)
     return [None if drawn is None else percentile(score.each(drawn[0])) for score in scores]
 
 
 def skill_interval(score: Formula[S], model: S, reference: S) -> Interval | None:
     """Return the interval of `1 - S / S_ref`, both resampled with the same days."""
-    drawn = _resampled(model, reference)
+    drawn = resampled(model, reference)
     return None if drawn is None else percentile(1.0 - ratio(score.each(drawn[0]), score.each(drawn[1])))
 
 
 def difference_interval(score: Formula[S], a: S, b: S) -> Interval | None:
     """Return the interval of `S_A - S_B`, both resampled with the same days."""
-    drawn = _resampled(a, b)
+    drawn = resampled(a, b)
     return None if drawn is None else percentile(score.each(drawn[0]) - score.each(drawn[1]))
 
 
@@ -126,34 +140,46 @@ def mean_interval(series: DailySeries) -> Interval | None:
     drawn = draws(len(series.present))
     if drawn is None:
         return None
-    days = drawn.totals(series.present.astype(np.int64))
-    return percentile(ratio(drawn.totals(series.micro), days * MICRO))
+    totals = drawn.totals(np.stack([series.micro, series.present.astype(np.int64)], axis=1))
+    return percentile(ratio(totals[:, 0], totals[:, 1] * MICRO))
 
 
-def effective_pairs(sums: ScalarSums) -> float | None:
+def effective_pairs(sums: ScalarSums, drawn: ScalarSums | None) -> float | None:
     """Return the effective number of pairs behind an MAE: `n * var_iid / var_block`, at most n.
 
     `var_iid` is the variance of the mean of n independent errors' sizes, `var_block` that of the same
-    mean under the block bootstrap: hours that repeat each other count for less. Capped at n because
-    more than was measured is hard to explain. None where either variance is 0 or unknown.
+    mean in the replicates `drawn`: hours that repeat each other count for less. Capped at n because more
+    than was measured is hard to explain. None where either variance is 0 or unknown.
     """
-    totals, drawn = sums.total(), _resampled(sums)
+    totals = sums.total()
     n, size, square = int(totals.n), int(totals.sum_abs), int(totals.sum_ee)
     if drawn is None or n < 2:
         return None
     iid = (n * square - size * size) / (n * (n - 1)) / n
-    sizes = ratio(drawn[0].sum_abs, drawn[0].n)
+    sizes = ratio(drawn.sum_abs, drawn.n)
     defined = sizes[np.isfinite(sizes)]
     block = float(defined.var(ddof=1)) if defined.size > 1 else 0.0
     return min(float(n), n * iid / block) if iid > 0 and block > 0 else None
 
 
-def _resampled(*sums: S) -> tuple[S, ...] | None:
-    """Return the replicates of each of `sums`, all of the same days."""
-    columns = np.stack([column for each in sums for column in each.columns()], axis=1)
-    extent = extent_of((columns != 0).any(axis=1))
+def resampled(*sums: S, extent: slice | None = None) -> tuple[S, ...] | None:
+    """Return the replicates of each of `sums`, all of the same days: rows are replicates instead of days.
+
+    Days are drawn from `extent`, or from the first with data to the last. None where that is too short.
+    """
+    columns = [column for each in sums for column in each.columns()]
+    table = np.concatenate([column.reshape(len(column), -1) for column in columns], axis=1)
+    filled = table != 0
+    extent = extent_of(filled.any(axis=1)) if extent is None else extent
     drawn = draws(extent.stop - (extent.start or 0))
     if drawn is None:
         return None
-    totals = iter(drawn.totals(columns[extent]).T)
-    return tuple(each.each(lambda _column: next(totals)) for each in sums)
+    used = filled.any(axis=0)
+    totals = np.zeros((REPLICATES.value, table.shape[1]), np.int64)
+    totals[:, used] = drawn.totals(table[extent][:, used])
+    ends = np.cumsum([column.reshape(len(column), -1).shape[1] for column in columns])
+    parts = (
+        part.reshape(-1, *column.shape[1:])
+        for part, column in zip(np.split(totals, ends[:-1], axis=1), columns, strict=True)
+    )
+    return tuple(each.each(lambda _column: next(parts)) for each in sums)

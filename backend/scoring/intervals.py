@@ -66,6 +66,27 @@ def percentile(replicates: Floats) -> Interval | None:
     return Interval(float(low), float(high))
 
 
+def percentiles(replicates: Floats) -> list[Interval | None]:
+    """Return the percentile interval of each column of `replicates`, as `percentile` does of one."""
+    tail = (1 - CONFIDENCE.value) / 2
+    whole = np.asarray(np.isfinite(replicates).all(axis=0))
+    ends = np.quantile(replicates[:, whole], [tail, 1 - tail], axis=0, method="linear")
+    found = iter(Interval(float(low), float(high)) for low, high in ends.T)
+    return [
+        next(found) if is_whole else percentile(replicates[:, column])
+        for column, is_whole in enumerate(whole.tolist())
+    ]
+
+
+def around(replicates: Floats, value: float) -> Interval | None:
+    """Return the percentile interval of a direction's bias: of how far replicates turn from its `value`.
+
+    In degrees; an end may lie beyond 180, so that an interval never runs the long way round.
+    """
+    found = percentile((replicates - value + 180.0) % 360.0 - 180.0)
+    return None if found is None else Interval(value + found.low, value + found.high)
+
+
 def benjamini_hochberg(
     p_values: Sequence[float | None], q: float = FALSE_DISCOVERIES.value
 ) -> tuple[bool, ...]:

@@ -19,7 +19,7 @@ from backend.scoring.grid import paired, thousandths
 from backend.scoring.labels import stratum_may_be_shown
 from backend.scoring.quantities import Quantity
 from backend.scoring.sample import Sample, StationDays
-from backend.scoring.scorecard import Scorecard
+from backend.scoring.scorecard import PairOfModels, Scorecard
 from backend.scoring.verdict import Outcome
 
 
@@ -57,15 +57,16 @@ class Robustness:
         return sum(each.agrees is True for each in self.stations)
 
 
-def robustness(sample: Sample, quantity: Quantity, best: str, second: str) -> Robustness:
-    """Ask every station of the site which of two models errs less there."""
+def robustness(sample: Sample, quantity: Quantity, verdict: PairOfModels) -> Robustness:
+    """Ask every station of the site which of the two models of a verdict errs less there."""
     counting: list[StationDays] = []
     found = []
     ordered = [*sample.speaking, *(code for code in sample.stations if code not in sample.speaking)]
     for code in ordered:
         station = sample.stations[code]
         duplicate = next((other for other in counting if is_duplicate(station, other)), None)
-        duel = Scorecard(sample.at(code)).duel(quantity, best, second)
+        alone = [*sample.speaking] == [code]
+        duel = verdict if alone else Scorecard(sample.at(code)).duel(quantity, verdict.a, verdict.b)
         enough = duplicate is None and stratum_may_be_shown(duel.n_days)
         difference = duel.comparison.difference
         found.append(

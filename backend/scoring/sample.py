@@ -38,6 +38,17 @@ REFERENCES = ("yesterday", "climatology", "model_mean")
 NOT_SAID = -1
 """In an array of lead times: no forecast."""
 
+NOBODY = -1
+"""The number of a model or station of which nothing was ever kept."""
+
+NO_DAYS = store.DayColumns(
+    np.empty(0, np.int64),
+    np.empty(0, np.int64),
+    np.empty((0, len(Parameter), HOURS_A_DAY), np.int32),
+    np.empty((0, HOURS_A_DAY), np.int64),
+    (),
+)
+
 N = TypeVar("N", np.int32, np.int64)
 
 _INDEX = {parameter: index for index, parameter in enumerate(Parameter)}
@@ -256,24 +267,22 @@ def _load(
     stations: Mapping[str, StationDays],
     speaking: Mapping[str, Bools],
 ) -> Sample:
-    names = {row.id: row.name for row in connection.execute(sa.select(t.model))}
-    days = (
-        []
-        if site_id is None
-        else store.read_forecast_days(connection, site_id, view.number, span.first, span.last)
-    )
-    by_model: dict[str, list[store.ForecastDay]] = {name: [] for name in models}
-    for day in days:
-        by_model.setdefault(names[day.model], []).append(day)
-    by_model = dict(sorted(by_model.items()))
+    ids = {row.name: row.id for row in connection.execute(sa.select(t.model))}
+    days, grounds = NO_DAYS, {}
+    if site_id is not None:
+        days = store.forecast_columns(connection, site_id, view.number, span.first, span.last)
+        grounds = _grounds(connection, site_id)
+    kept = set(days.owner.tolist())
+    names = sorted({*models, *(name for name, number in ids.items() if number in kept)})
+    rows = {name: np.flatnonzero(days.owner == ids.get(name, NOBODY)) for name in names}
     return Sample(
         site=site,
         view=view,
         span=span,
-        forecasts={name: _by_parameter(span, found) for name, found in by_model.items()},
-        leads={name: _leads(span, found) for name, found in by_model.items()},
-        estimated={name: sum(day.estimated for day in found) for name, found in by_model.items()},
-        grounds=dict.fromkeys(by_model) | ({} if site_id is None else _grounds(connection, site_id)),
+        forecasts={name: _by_parameter(span, days, rows[name]) for name in names},
+        leads={name: _minutes(span, days, rows[name], NOT_SAID) for name in names},
+        estimated={name: sum(days.extra[row] for row in rows[name].tolist()) for name in names},
+        grounds={name: grounds.get(name) for name in names},
         stations=stations,
         speaking=speaking,
     )
@@ -289,44 +298,35 @@ def _speaking(site: Site, span: Span) -> dict[str, Bools]:
 def _stations(
     connection: sa.Connection, site_id: int | None, site: Site, span: Span
 ) -> dict[str, StationDays]:
-    described = {
-        row.code: row
-        for row in connection.execute(sa.select(t.station).where(t.station.c.code.in_(site.stations)))
-    }
-    by_station: dict[int, list[store.ObservedDay]] = {}
+    query = sa.select(t.station).where(t.station.c.code.in_(site.stations))
+    described = {row.code: row for row in connection.execute(query)}
+    days = NO_DAYS
     if site_id is not None:
-        for day in store.read_observed_days(connection, site_id, span.first, span.last):
-            by_station.setdefault(day.station, []).append(day)
+        days = store.observed_columns(connection, site_id, span.first, span.last)
     found = {}
     for code in site.stations:
         row = described.get(code)
-        days = by_station.get(row.id, []) if row is not None else []
-        offsets = np.full((len(span.days), HOURS_A_DAY), NOT_MATCHED, np.int64)
-        if days:
-            offsets[[day.day - span.first for day in days]] = np.stack([day.offsets for day in days])
+        rows = np.flatnonzero(days.owner == (NOBODY if row is None else row.id))
+        told = [days.extra[each] for each in rows.tolist() if days.extra[each] is not None]
         found[code] = StationDays(
             station=Station(code) if row is None else station_record(row),
-            observed=_by_parameter(span, days),
-            offsets=offsets,
-            resolution=max((day.resolution for day in days if day.resolution is not None), default=None),
+            observed=_by_parameter(span, days, rows),
+            offsets=_minutes(span, days, rows, NOT_MATCHED),
+            resolution=max(told, default=None),
         )
     return found
 
 
-def _leads(span: Span, days: Sequence[store.ForecastDay]) -> Integers:
-    leads = np.full((len(span.days), HOURS_A_DAY), NOT_SAID, np.int64)
-    if days:
-        leads[[day.day - span.first for day in days]] = np.stack([day.leads for day in days])
-    return leads
-
-
-def _by_parameter(
-    span: Span, days: Sequence[store.ForecastDay | store.ObservedDay]
-) -> dict[Parameter, Values]:
+def _by_parameter(span: Span, days: store.DayColumns, rows: Integers) -> dict[Parameter, Values]:
     values = np.full((len(Parameter), len(span.days), HOURS_A_DAY), ABSENT, np.int32)
-    if days:
-        values[:, [day.day - span.first for day in days]] = np.stack([day.hourly for day in days], axis=1)
+    values[:, days.day[rows] - span.first] = days.hourly[rows].transpose(1, 0, 2)
     return {parameter: values[index] for parameter, index in _INDEX.items()}
+
+
+def _minutes(span: Span, days: store.DayColumns, rows: Integers, missing: int) -> Integers:
+    minutes = np.full((len(span.days), HOURS_A_DAY), missing, np.int64)
+    minutes[days.day[rows] - span.first] = days.minutes[rows]
+    return minutes
 
 
 def _grounds(connection: sa.Connection, site_id: int) -> dict[str, float | None]:

@@ -10,96 +10,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import combinations
-from typing import Any, cast
 
 import numpy as np
 
-from backend.scoring.bootstrap import effective_pairs, score_intervals
-from backend.scoring.constants import COMMON_SAMPLE_KEEPS, WITHIN
-from backend.scoring.continuous import (
-    ErrorQuantiles,
-    correlation,
-    error_quantiles,
-    error_sd,
-    mae,
-    mean_error,
-    rmse,
-    within_share,
-)
+from backend.scoring.constants import COMMON_SAMPLE_KEEPS
 from backend.scoring.daily import daily_difference
-from backend.scoring.direction import (
-    circular_bias,
-    circular_sd,
-    mean_absolute_direction_error,
-    mean_direction_error,
-    resultant,
-    steady_bias,
-)
 from backend.scoring.formula import number
 from backend.scoring.grid import Bools
-from backend.scoring.intervals import Interval
-from backend.scoring.labels import Label, Season, sample_of
+from backend.scoring.labels import Label, sample_of
 from backend.scoring.labels import Sample as SampleSize
-from backend.scoring.quantities import (
-    Quantity,
-    Side,
-    errors,
-    forecast_side,
-    has_any,
-    observed_side,
-    pairs,
-    sums,
-)
+from backend.scoring.quantities import Quantity, Side, forecast_side, has_any, observed_side, pairs, sums
 from backend.scoring.sample import REFERENCES, Sample
+from backend.scoring.scores import ModelScore, Score, days_with, score_all, sized
 from backend.scoring.skill import PooledSkill, Stratum, pooled_skill
-from backend.scoring.sums import DirectionSums, ScalarSums, Sums, VectorSums
-from backend.scoring.vector import mean_vector_error, rms_vector_error
 from backend.scoring.verdict import Comparison, Outcome, compare
 
 MONTHS = 12
 
 METHOD_VERSION = "1"
 """Raised whenever a score of the same data would come out otherwise."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """What a model scored, in the quantity's unit; None is undefined. `mean_error` > 0: it says too much."""
-
-    mean_error: float | None = None
-    mean_error_interval: Interval | None = None
-    mae: float | None = None
-    mae_interval: Interval | None = None
-    rmse: float | None = None
-    error_sd: float | None = None
-    correlation: float | None = None
-    within: float | None = None
-    within_tolerance: float | None = None
-    quantiles: ErrorQuantiles | None = None
-    # of directions
-    circular_bias: float | None = None
-    circular_sd: float | None = None
-    resultant: float | None = None
-    mean_direction_error: float | None = None
-    light_wind_pairs: int | None = None
-    undefined_pairs: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelScore:
-    """A model's (or a reference's) score on its pairs; `rank` is None where it may not be ranked."""
-
-    model: str
-    reference: bool
-    n_pairs: int
-    n_days: int
-    effective_pairs: float | None
-    label: Label
-    season: Season | None
-    rank: int | None
-    estimated_hours: int
-    score: Score
-    skill: Mapping[str, PooledSkill]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,40 +97,7 @@ class Scorecard:
         """Return each model's score on its own pairs within `mask`, then the references'; none is ranked."""
         asked = (*self.models(), *REFERENCES) if models is None else models
         sides = {name: forecast_side(self.sample, quantity, name) for name in asked}
-        return tuple(
-            self._score(quantity, name, side, mask, intervals=intervals) for name, side in sides.items()
-        )
-
-    def group_scores(self, quantity: Quantity, masks: Mapping[str, Bools]) -> tuple[ModelScore, ...]:
-        """Return each model's score within a mask of its own."""
-        return tuple(
-            self._score(quantity, name, forecast_side(self.sample, quantity, name), mask, intervals=True)
-            for name, mask in masks.items()
-        )
-
-    def _score(
-        self, quantity: Quantity, name: str, side: Side, mask: Bools | None, *, intervals: bool
-    ) -> ModelScore:
-        observed = observed_side(self.sample, quantity)
-        of_days = sums(quantity, side, observed, mask)
-        there = pairs(quantity, side, observed) if mask is None else pairs(quantity, side, observed) & mask
-        size = sample_of(days_with(there), self.sample.months)
-        found = errors(quantity, side, observed)[there]
-        return ModelScore(
-            model=name,
-            reference=name in REFERENCES,
-            n_pairs=int(there.sum()),
-            n_days=size.days,
-            effective_pairs=effective_pairs(of_days)
-            if intervals and isinstance(of_days, ScalarSums)
-            else None,
-            label=size.label,
-            season=size.season,
-            rank=None,
-            estimated_hours=self.sample.estimated.get(name, 0),
-            score=_score_of(quantity, of_days, found, intervals=intervals),
-            skill={},
-        )
+        return score_all(self.sample, quantity, sides, mask, intervals=intervals)
 
     # --- Comparison ----------------------------------------------------------------------------------
 
@@ -213,7 +109,7 @@ class Scorecard:
         if mask is not None:
             both &= mask
         sums_a, sums_b = (sums(quantity, side, observed, both) for side in (one, other))
-        series = daily_difference(_sized(sums_a), _sized(sums_b))
+        series = daily_difference(sized(sums_a), sized(sums_b))
         size = sample_of(days_with(both), self.sample.months)
         return PairOfModels(
             a=a,
@@ -240,7 +136,7 @@ class Scorecard:
             all_of(has[name] for name in compared) if compared else np.zeros_like(observed.main, np.bool_)
         )
         size = sample_of(days_with(shared), self.sample.months)
-        ranked = [self._score(quantity, name, sides[name], shared, intervals=True) for name in compared]
+        ranked = list(score_all(self.sample, quantity, {name: sides[name] for name in compared}, shared))
         ranked.sort(key=lambda each: (_ranked_by(quantity, each.score), each.model))
         best = ranked[0].model if ranked else None
         duels = [self.duel(quantity, ranked[0].model, each.model, shared) for each in ranked[1:]]
@@ -251,22 +147,20 @@ class Scorecard:
             size.label in {Label.ESTABLISHED, Label.ESTABLISHED_SEASON} and len(ranked) > 1
         )
         reference_sides = self._references(quantity)
+        ranked_sides = {each.model: sides[each.model] for each in ranked}
+        skills = {
+            name: self._skills(quantity, ranked_sides, reference, shared)
+            for name, reference in reference_sides.items()
+        }
         scored = [
             replace(
                 each,
                 rank=rank if may_rank else None,
-                skill={
-                    name: self._skill(quantity, sides[each.model], reference, shared, observed)
-                    for name, reference in reference_sides.items()
-                },
+                skill={name: of_models[each.model] for name, of_models in skills.items()},
             )
             for rank, each in enumerate(ranked, start=1)
         ]
-        unranked = [
-            self._score(quantity, name, sides[name], None, intervals=False)
-            for name in sides
-            if name not in compared
-        ]
+        others = {name: side for name, side in sides.items() if name not in compared}
         return Verdict(
             quantity=quantity,
             finding=finding,
@@ -276,11 +170,8 @@ class Scorecard:
             duel=duel,
             models=(
                 *scored,
-                *unranked,
-                *(
-                    self._score(quantity, name, side, shared, intervals=False)
-                    for name, side in reference_sides.items()
-                ),
+                *score_all(self.sample, quantity, others, None, intervals=False),
+                *score_all(self.sample, quantity, reference_sides, shared, intervals=False),
             ),
             n_pairs=int(shared.sum()),
             n_days=size.days,
@@ -293,19 +184,28 @@ class Scorecard:
         sides = {name: forecast_side(self.sample, quantity, name) for name in REFERENCES}
         return {name: side for name, side in sides.items() if has_any(side)}
 
-    def _skill(
-        self, quantity: Quantity, side: Side, reference: Side, shared: Bools, observed: Side
-    ) -> PooledSkill:
-        """Return the skill against a reference on the hours of both: formed month by month, then averaged."""
+    def _skills(
+        self, quantity: Quantity, models: Mapping[str, Side], reference: Side, shared: Bools
+    ) -> dict[str, PooledSkill]:
+        """Return each model's skill against a reference, on the hours that all of them and it have.
+
+        It is formed month by month, and then averaged.
+        """
+        observed = observed_side(self.sample, quantity)
         both = shared & pairs(quantity, reference, observed)
-        mine, others = (sums(quantity, each, observed, both) for each in (side, reference))
-        model, naive = (each.groups(self.sample.months - 1, MONTHS) for each in (mine, others))
-        scores, references = (quantity.ranking.each(each) for each in (model, naive))
-        strata = [
-            Stratum(number(scores[month]), number(references[month]), int(_sized(model).n[month]))
-            for month in np.unique(self.sample.months - 1)
-        ]
-        return pooled_skill(strata)
+        by_month = {
+            name: sums(quantity, side, observed, both).groups(self.sample.months - 1, MONTHS)
+            for name, side in {**models, "": reference}.items()
+        }
+        naive = quantity.ranking.each(by_month[""])
+        months = np.unique(self.sample.months - 1)
+        return {
+            name: pooled_skill(
+                Stratum(number(scores[month]), number(naive[month]), int(sized(by_month[name]).n[month]))
+                for month in months
+            )
+            for name, scores in ((name, quantity.ranking.each(by_month[name])) for name in models)
+        }
 
 
 def comparable(has: Mapping[str, Bools]) -> tuple[str, ...]:
@@ -328,49 +228,6 @@ def comparable(has: Mapping[str, Bools]) -> tuple[str, ...]:
     return tuple(taken)
 
 
-def _score_of(quantity: Quantity, of_days: Sums, found: Any, *, intervals: bool) -> Score:
-    total = of_days.total()
-    tolerance = WITHIN[quantity.parameter].value
-    shared: dict[str, Any] = {
-        "quantiles": error_quantiles(found),
-        "within": within_share(found, tolerance),
-        "within_tolerance": tolerance,
-    }
-    intervals_of = score_intervals if intervals else _no_intervals
-    if isinstance(of_days, DirectionSums) and isinstance(total, DirectionSums):
-        return Score(
-            mae=mean_absolute_direction_error(total),
-            mae_interval=intervals_of([mean_absolute_direction_error], of_days)[0],
-            mean_error=steady_bias(total),
-            circular_bias=circular_bias(total),
-            circular_sd=circular_sd(total),
-            resultant=resultant(total),
-            mean_direction_error=mean_direction_error(total),
-            light_wind_pairs=int(total.light),
-            undefined_pairs=int(total.undefined),
-            **shared,
-        )
-    if isinstance(of_days, VectorSums) and isinstance(total, VectorSums):
-        return Score(
-            mae=mean_vector_error(total),
-            mae_interval=intervals_of([mean_vector_error], of_days)[0],
-            rmse=rms_vector_error(total),
-            **shared,
-        )
-    scalar, all_of_it = cast(ScalarSums, of_days), cast(ScalarSums, total)
-    of_error, of_size = intervals_of([mean_error, mae], scalar)
-    return Score(
-        mean_error=mean_error(all_of_it),
-        mean_error_interval=of_error,
-        mae=mae(all_of_it),
-        mae_interval=of_size,
-        rmse=rmse(all_of_it),
-        error_sd=error_sd(all_of_it),
-        correlation=correlation(all_of_it),
-        **shared,
-    )
-
-
 def _finding(size: SampleSize, duel: PairOfModels | None) -> Finding:
     """Return what may be said of the best model (`a` of the duel) and the one nearest to beating it.
 
@@ -381,27 +238,14 @@ def _finding(size: SampleSize, duel: PairOfModels | None) -> Finding:
     return Finding.WINNER if duel.comparison.outcome is Outcome.A_BETTER else Finding.TOO_CLOSE
 
 
-def _no_intervals(scores: Sequence[Any], _sums: Any) -> list[Interval | None]:
-    return [None] * len(scores)
-
-
 def _ranked_by(quantity: Quantity, score: Score) -> float:
     """Return what models are ranked by, declared beforehand: the mean size of the error."""
     return float("inf") if score.mae is None else score.mae
 
 
-def _sized(found: Sums) -> Any:
-    return found
-
-
 def all_of(masks: Iterable[Bools]) -> Bools:
     """Return the hours that all of these have."""
     return np.asarray(np.logical_and.reduce(list(masks)))
-
-
-def days_with(mask: Bools) -> Bools:
-    """Return which days have any of these hours."""
-    return np.asarray(mask.any(axis=1))
 
 
 def common_words(compared: Sequence[str], station: str) -> str:

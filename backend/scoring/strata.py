@@ -61,18 +61,16 @@ class Groups:
             yield name, np.asarray(self.index == number)
 
 
+def whole_of(sample: Sample) -> Groups:
+    """Return all hours as one group."""
+    return Groups(("all",), np.zeros(sample.clock.shape, np.int64))
+
+
 def groups(sample: Sample, stratum: Stratum, model: str) -> Groups:
     """Return the groups of a stratum, for a model."""
     clock = sample.clock
-    if stratum is Stratum.HOUR:
-        return Groups(tuple(f"{hour:02d}" for hour in range(CLOCK)), clock)
-    if stratum is Stratum.PART_OF_DAY:
-        width = PART_OF_DAY.value
-        names = tuple(f"{hour:02d}-{hour + width - 1:02d}" for hour in range(0, CLOCK, width))
-        return Groups(names, np.where(clock == NO_HOUR, NO_GROUP, clock // width))
-    if stratum is Stratum.DAY_AND_NIGHT:
-        night = (clock < DAY_FROM.value) | (clock > DAY_UNTIL.value)
-        return Groups(("day", "night"), np.where(clock == NO_HOUR, NO_GROUP, night.astype(np.int64)))
+    if stratum in {Stratum.HOUR, Stratum.PART_OF_DAY, Stratum.DAY_AND_NIGHT}:
+        return Groups(*clock_groups(stratum, clock))
     if stratum is Stratum.MONTH:
         months = np.broadcast_to(sample.months[:, None] - 1, clock.shape)
         return Groups(tuple(f"{month:02d}" for month in range(1, 13)), months)
@@ -80,6 +78,18 @@ def groups(sample: Sample, stratum: Stratum, model: str) -> Groups:
         seasons = np.broadcast_to(season_index(sample.months)[:, None], clock.shape)
         return Groups(tuple(SEASONS), seasons)
     return _by_forecast(sample, stratum, model)
+
+
+def clock_groups(stratum: Stratum, clock: Integers) -> tuple[tuple[str, ...], Integers]:
+    """Return the names of groups by the clock, and the group of each hour; NO_HOUR is in none."""
+    if stratum is Stratum.PART_OF_DAY:
+        width = PART_OF_DAY.value
+        names = tuple(f"{hour:02d}-{hour + width - 1:02d}" for hour in range(0, CLOCK, width))
+        return names, np.where(clock == NO_HOUR, NO_GROUP, clock // width)
+    if stratum is Stratum.DAY_AND_NIGHT:
+        night = (clock < DAY_FROM.value) | (clock > DAY_UNTIL.value)
+        return ("day", "night"), np.where(clock == NO_HOUR, NO_GROUP, night.astype(np.int64))
+    return tuple(f"{hour:02d}" for hour in range(CLOCK)), np.where(clock == NO_HOUR, NO_GROUP, clock)
 
 
 def _by_forecast(sample: Sample, stratum: Stratum, model: str) -> Groups:

@@ -344,6 +344,49 @@ def read_observed_days(connection: sa.Connection, site_id: int, first: int, last
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class DayColumns:
+    """Many days as columns: whose each is, its day, its values (n, 4, 25), and minutes of its hours (n, 25).
+
+    The minutes are lead times, or distances of readings. `extra` is what the row says besides.
+    """
+
+    owner: Times
+    day: Times
+    hourly: Ints
+    minutes: Times
+    extra: tuple[Any, ...]
+
+
+def forecast_columns(connection: sa.Connection, site_id: int, view: int, first: int, last: int) -> DayColumns:
+    """Return a view's days from `first` to `last`; `extra` counts hours whose run told no time."""
+    column = t.forecast_day.c
+    query = sa.select(column.model_id, column.day, column.hourly, column.leads, column.estimated).where(
+        column.site_id == site_id, column.view == view, column.day.between(first, last)
+    )
+    return _day_columns(fetched(connection, query), "<i2")
+
+
+def observed_columns(connection: sa.Connection, site_id: int, first: int, last: int) -> DayColumns:
+    """Return the days of all stations of a site from `first` to `last`; `extra` are resolutions."""
+    column = t.observed_day.c
+    query = sa.select(column.station_id, column.day, column.hourly, column.offsets, column.resolution).where(
+        column.site_id == site_id, column.day.between(first, last)
+    )
+    return _day_columns(fetched(connection, query), "i1")
+
+
+def _day_columns(rows: Sequence[tuple[Any, ...]], minutes: str) -> DayColumns:
+    owners, days, hourly, told, extra = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    return DayColumns(
+        np.array(owners, np.int64),
+        np.array(days, np.int64),
+        np.frombuffer(b"".join(hourly), "<i4").reshape(-1, len(Parameter), HOURS_A_DAY),
+        np.frombuffer(b"".join(told), minutes).reshape(-1, HOURS_A_DAY).astype(np.int64),
+        extra,
+    )
+
+
 def _hourly(packed: bytes) -> Ints:
     return np.frombuffer(packed, "<i4").reshape(len(Parameter), HOURS_A_DAY)
 

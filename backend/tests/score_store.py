@@ -49,8 +49,16 @@ def keep(
     with database.write() as connection:
         save_site(connection, site)
         site_id = connection.execute(sa.select(t.site.c.id).where(t.site.c.slug == site.id)).scalar_one()
-        for name, values in models.items():
-            _keep_model(connection, site_id, start, name, values, views, (grounds or {}).get(name), lead)
+        said = [
+            row
+            for name, values in models.items()
+            for row in _forecast_days(
+                connection, site_id, start, name, values, views, (grounds or {}).get(name), lead
+            )
+        ]
+        if said:
+            days = range(start, max(row.day for row in said) + 1)
+            store.write_forecast_days(connection, site_id, [view.number for view in views], days, said)
         observed = []
         for code, values in stations.items():
             number = _number(connection, t.station, code=code)
@@ -74,7 +82,7 @@ def keep(
         store.stamp_days(connection, site_id)
 
 
-def _keep_model(
+def _forecast_days(
     connection: sa.Connection,
     site_id: int,
     start: int,
@@ -83,7 +91,7 @@ def _keep_model(
     views: Sequence[View],
     ground: float | None,
     lead: int,
-) -> None:
+) -> list[ForecastDay]:
     number = _number(connection, t.model, name=name)
     if not connection.execute(
         sa.select(t.grid_point).where(t.grid_point.c.site_id == site_id, t.grid_point.c.model_id == number)
@@ -93,13 +101,13 @@ def _keep_model(
                 site_id=site_id, model_id=number, cell="1/1", ground=ground, height=10
             )
         )
-    rows = []
+    rows: list[ForecastDay] = []
     for day, hourly in enumerate(_packed(values, start)):
         there = (hourly != ABSENT).any(axis=0)
         leads = np.where(there, lead, -1).astype(np.int16)
         if there.any():
             rows += [ForecastDay(view.number, number, start + day, hourly, leads, 0) for view in views]
-    store.write_forecast_days(connection, site_id, (), range(start, start + 1), rows)
+    return rows
 
 
 def _packed(values: Mapping[Parameter, Grid], start: int) -> NDArray[np.int32]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
 from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep, ServiceParts
 from backend.api.detail_answers import bias_answer, events_answer, series_answer
+from backend.api.kept_answers import KeptAnswers
 from backend.api.method_answers import methods_answer, models_answer
 from backend.api.problems import bad_query, problems
 from backend.api.questions import (
@@ -19,6 +20,7 @@ from backend.api.questions import (
     cache_headers,
     collected_models,
     known_already,
+    static_headers,
 )
 from backend.api.routes.sites import require_site
 from backend.api.schemas import ApiModel
@@ -57,8 +59,6 @@ router = APIRouter(
     },
 )
 
-A = TypeVar("A", bound=ApiModel)
-
 Limit = Annotated[float, Field(ge=LEAST_LIMIT.value, le=MOST_LIMIT.value)]
 
 
@@ -91,13 +91,10 @@ def read_verdict(
     query: Annotated[ScoreQuery, Query()],
     withheld: Withheld,
     request: Request,
-    response: Response,
-) -> VerdictAnswer | Response:
+) -> Response:
     """Return which forecast to trust at a site: a winner, too close to call, or not enough data yet."""
     question = query.question(service, require_site(service.sites(), site_id))
-    return _answered(
-        service, question, withheld, request, response, lambda: verdict_answer(service, question)
-    )
+    return _answered(service, question, withheld, request, lambda: verdict_answer(service, question))
 
 
 @router.get("/sites/{siteId}/scores", response_model=ScoresAnswer, openapi_extra=TOKEN_OPTIONAL)
@@ -107,8 +104,7 @@ def read_scores(
     query: Annotated[GroupQuery, Query()],
     withheld: Withheld,
     request: Request,
-    response: Response,
-) -> ScoresAnswer | Response:
+) -> Response:
     """Return each model's scores on its own pairs, by hour, month, season, sector or wind class if asked."""
     question = query.question(service, require_site(service.sites(), site_id))
     _require_model(service, query.model)
@@ -117,7 +113,6 @@ def read_scores(
         question,
         withheld,
         request,
-        response,
         lambda: scores_answer(service, question, model=query.model, stratum=query.stratum),
     )
 
@@ -129,13 +124,10 @@ def read_comparison(
     query: Annotated[ScoreQuery, Query()],
     withheld: Withheld,
     request: Request,
-    response: Response,
-) -> ComparisonAnswer | Response:
+) -> Response:
     """Return every two models on the hours that both have, with both tests."""
     question = query.question(service, require_site(service.sites(), site_id))
-    return _answered(
-        service, question, withheld, request, response, lambda: comparison_answer(service, question)
-    )
+    return _answered(service, question, withheld, request, lambda: comparison_answer(service, question))
 
 
 @router.get("/sites/{siteId}/bias", response_model=BiasAnswer, openapi_extra=TOKEN_OPTIONAL)
@@ -145,8 +137,7 @@ def read_bias(
     query: Annotated[ModelQuery, Query()],
     withheld: Withheld,
     request: Request,
-    response: Response,
-) -> BiasAnswer | Response:
+) -> Response:
     """Return how each model is wrong: by the clock, by its own forecast, by how far ahead it was made."""
     question = query.question(service, require_site(service.sites(), site_id))
     _require_quantity(question, BIASED, "has no bias: the length of a vector error has no sign")
@@ -156,7 +147,6 @@ def read_bias(
         question,
         withheld,
         request,
-        response,
         lambda: bias_answer(service, question, model=query.model),
     )
 
@@ -168,8 +158,7 @@ def read_events(
     query: Annotated[EventQuery, Query()],
     withheld: Withheld,
     request: Request,
-    response: Response,
-) -> EventsAnswer | Response:
+) -> Response:
     """Return how often a "go" was a bad surprise, for a pilot's own limits in km/h."""
     question = query.question(service, require_site(service.sites(), site_id))
     return _answered(
@@ -177,7 +166,6 @@ def read_events(
         question,
         withheld,
         request,
-        response,
         lambda: events_answer(service, question, wind_limit=query.limit, gust_limit=query.gust_limit),
     )
 
@@ -189,8 +177,7 @@ def read_series(
     query: Annotated[ScoreQuery, Query()],
     withheld: Withheld,
     request: Request,
-    response: Response,
-) -> SeriesAnswer | Response:
+) -> Response:
     """Return recent days hour by hour: forecast, observation and error, at most a month at a time."""
     question = query.question(
         service,
@@ -199,21 +186,20 @@ def read_series(
         most=MOST_SERIES_DAYS.value,
     )
     _require_quantity(question, SHOWN, "has no hourly values: ask for wind_speed and wind_direction")
-    return _answered(
-        service, question, withheld, request, response, lambda: series_answer(service, question, withheld)
-    )
+    return _answered(service, question, withheld, request, lambda: series_answer(service, question, withheld))
 
 
 @router.get("/models", response_model=ModelsAnswer)
-def read_models(service: ServiceDep) -> ModelsAnswer:
+def read_models(service: ServiceDep, request: Request) -> Response:
     """Return the models that can appear in an answer."""
-    return models_answer(service)
+    found = models_answer(service)
+    return _given(request, static_headers(request, found.models), lambda: found)
 
 
 @router.get("/methods", response_model=MethodsAnswer)
-def read_methods(service: ServiceDep) -> MethodsAnswer:
+def read_methods(service: ServiceDep, request: Request) -> Response:
     """Return every number that scoring rests on, with its reason."""
-    return methods_answer(service)
+    return _given(request, static_headers(request), lambda: methods_answer(service))
 
 
 def _answered(
@@ -221,17 +207,22 @@ def _answered(
     question: Question,
     withheld: Withholding,
     request: Request,
-    response: Response,
-    answer: Callable[[], A],
-) -> A | Response:
-    """Answer, unless the asker has the answer already; say how long it may be kept."""
+    answer: Callable[[], ApiModel],
+) -> Response:
+    """Answer, with what was said lately if that still holds, or not at all to whoever has it already."""
     headers = cache_headers(service, request, question, withheld)
-    known = known_already(request, headers)
-    if known is not None:
-        return known
-    found = answer()
-    response.headers.update(headers)
-    return found
+    return _given(request, headers, answer)
+
+
+def _given(request: Request, headers: dict[str, str], answer: Callable[[], ApiModel]) -> Response:
+    if known_already(request, headers):
+        return Response(status_code=304, headers=headers)
+    kept: KeptAnswers = request.app.state.kept_answers
+    content = kept.get(headers["ETag"])
+    if content is None:
+        content = answer().model_dump_json().encode()
+        kept.put(headers["ETag"], content)
+    return Response(content, media_type="application/json", headers=headers)
 
 
 def _require_quantity(question: Question, allowed: Collection[Quantity], why: str) -> None:
