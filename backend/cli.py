@@ -14,7 +14,8 @@ from backend import (
     db_commands,
     demo_commands,
     doctor_commands,
-    file_commands,
+    export_commands,
+    import_commands,
     scores_commands,
     site_commands,
 )
@@ -47,8 +48,8 @@ app = typer.Typer(
 app.add_typer(site_commands.app)
 app.add_typer(db_commands.app)
 app.add_typer(scores_commands.app)
-app.add_typer(file_commands.importing)
-app.add_typer(file_commands.exporting)
+app.add_typer(import_commands.app)
+app.add_typer(export_commands.app)
 app.command("collect")(collect_commands.collect)
 app.command("replay")(collect_commands.replay)
 app.command("doctor")(doctor_commands.doctor)
