@@ -15,7 +15,8 @@ from backend import (
     db_commands,
     demo_commands,
     doctor_commands,
-    file_commands,
+    export_commands,
+    import_commands,
     score_commands,
     scores_commands,
     site_commands,
@@ -49,8 +50,8 @@ app = typer.Typer(
 app.add_typer(site_commands.app)
 app.add_typer(db_commands.app)
 app.add_typer(scores_commands.app)
-app.add_typer(file_commands.importing)
-app.add_typer(file_commands.exporting)
+app.add_typer(import_commands.app)
+app.add_typer(export_commands.app)
 app.command("collect")(collect_commands.collect)
 app.command("backfill")(backfill_commands.backfill)
 app.command("replay")(collect_commands.replay)

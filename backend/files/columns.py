@@ -137,6 +137,18 @@ SCORES: Columns = (
 )
 
 
+VERIF: Columns = (
+    Column("unixtime", pl.Int64, "seconds since 1970, UTC", "start of the run"),
+    Column("leadtime", pl.Float64, "hours", "valid time − start of the run"),
+    Column("location", pl.Int64, "", "number of site and station: see the comment in the file"),
+    Column("lat", pl.Float64, "degrees north", "of the site"),
+    Column("lon", pl.Float64, "degrees east", "of the site"),
+    Column("altitude", pl.Float64, "metres above sea level", "of the site"),
+    Column("obs", pl.Float64, "see the comment in the file", "what the station measured"),
+    Column("fcst", pl.Float64, "see the comment in the file", "what the model said"),
+)
+
+
 def schema(columns: Columns) -> dict[str, pl.DataType | type[pl.DataType]]:
     """Return names and types as Polars takes them."""
     return {column.name: column.dtype for column in columns}

@@ -13,7 +13,7 @@ A location of verif is a number and we have names, so that we add a comment that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -150,6 +150,55 @@ def _times(row: Mapping[str, str]) -> tuple[str, str]:
     except (ValueError, OverflowError):
         valid = row["leadtime"]
     return run.isoformat(), valid
+
+
+# --- Out ---------------------------------------------------------------------------------------------
+
+
+class Place(NamedTuple):
+    """A location of a file to write: a site, with its position, and the station it is compared with."""
+
+    site: str
+    station: str
+    latitude: float
+    longitude: float
+    elevation: float
+
+
+def write_verif(
+    file: TextIO, parameter: Parameter, model: str, places: Sequence[Place], pairs: Iterable[pl.DataFrame]
+) -> int:
+    """Write the pairs of one model, parameter and view; return how many.
+
+    The lead time in hours is what it is for each hour in that view: what verif says of the whole file is what
+    we say of the view.
+    """
+    numbers = {(place.site, place.station): number for number, place in enumerate(places, start=1)}
+    where = " ".join(f"{number}={site},{station}" for (site, station), number in numbers.items())
+    file.write(
+        f"# variable: {parameter.value}\n# units: {UNITS[parameter]}\n"
+        f"# model: {model}\n# locations: {where}\n"
+        "unixtime leadtime location lat lon altitude obs fcst\n"
+    )
+    positions = {
+        numbers[place.site, place.station]: f"{place.latitude:g} {place.longitude:g} {place.elevation:g}"
+        for place in places
+    }
+    written = 0
+    for frame in pairs:
+        chosen = frame.select(
+            "site",
+            "station",
+            pl.col("reference_time").dt.epoch("s"),
+            "lead_minutes",
+            "observation",
+            "forecast",
+        )
+        for site, station, run, lead, measured, said in chosen.iter_rows():
+            number = numbers[site, station]
+            file.write(f"{run} {lead / 60:g} {number} {positions[number]} {measured:.6g} {said:.6g}\n")
+        written += len(frame)
+    return written
 
 
 # --- What is said above the rows ---------------------------------------------------------------------

@@ -375,6 +375,7 @@ def test_a_run_before_a_site_moved_is_refused(empty: Store, write: Write) -> Non
 
 BAD_FILES: dict[str, tuple[str, bytes, str]] = {
     "no rows": ("a.csv", f"{FORECAST_HEADER}\n\n".encode(), "a.csv: holds no rows"),
+    "only a header": ("a.csv", FORECAST_HEADER.encode(), "a.csv: holds no rows"),
     "empty": ("a.csv", b"", "a.csv, line 1: the header lacks model, site"),
     "semicolons": (
         "a.csv",

@@ -1,7 +1,7 @@
-"""`meteo-score import` and `export`: values, pairs and scores from files and into them.
+"""`meteo-score import`: forecasts and observations from files.
 
-The rooms behind these commands stand on Polars, which a service that only collects has no need of: they are
-imported by the command that is typed.
+The room behind this command stands on Polars, which a service that only collects has no need of: it is
+imported when the command is typed.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from backend.console import AsJson, opened, print_json, silent
 from backend.main import Service
 from backend.scoring.upkeep import update
 
-importing = typer.Typer(name="import", help="Forecasts and observations from a file: all of it, or nothing.")
-exporting = typer.Typer(name="export", help="Values, pairs and scores into a file, with a data dictionary.")
+app = typer.Typer(name="import", help="Forecasts and observations from a file: all of it, or nothing.")
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the file, and store nothing.")]
 File = Annotated[
@@ -32,7 +31,7 @@ File = Annotated[
 # --- Import ------------------------------------------------------------------------------------------
 
 
-@importing.command("forecasts")
+@app.command("forecasts")
 def import_forecasts(
     context: typer.Context,
     file: File,
@@ -51,17 +50,17 @@ def import_forecasts(
     from backend.files import importing as files
     from backend.files.opening import forecast_table
 
-    service = _service(context)
+    service = service_of(context)
     table = forecast_table(file, model)
     sites = service.sites() if dry_run else service.runner.sites()
-    with _progress() as on_rows:
+    with row_progress() as on_rows:
         done = files.import_forecasts(
             service.database, table, sites, service.clock(), dry_run=dry_run, on_rows=on_rows
         )
     _finish(service, "forecasts", file, done.rows, done.new, dry_run=dry_run, as_json=as_json)
 
 
-@importing.command("observations")
+@app.command("observations")
 def import_observations(
     context: typer.Context, file: File, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
@@ -73,12 +72,12 @@ def import_observations(
     from backend.files import importing as files
     from backend.files.opening import is_verif, observation_table
 
-    service = _service(context)
+    service = service_of(context)
     table = observation_table(file)
     sites = service.sites() if dry_run else service.runner.sites()
     known = {station.id for station in service.store.stations()}
     known |= {station for site in sites for station in site.stations}
-    with _progress() as on_rows:
+    with row_progress() as on_rows:
         done = files.import_observations(
             service.database,
             table,
@@ -96,7 +95,7 @@ def _finish(
 ) -> None:
     """Make the days of scores that an import changed, and say what was done."""
     if not dry_run:
-        _keep_up(service)
+        keep_up(service)
     if as_json:
         told = {"file": str(file), "what": what, "rows": rows, "dryRun": dry_run}
         print_json(told if dry_run else told | {"new": new, "known": rows - new})
@@ -106,21 +105,22 @@ def _finish(
         typer.echo(f"{file}: {rows} {what}, {new} of them new, {rows - new} known already.")
 
 
-# --- What both share ---------------------------------------------------------------------------------
+# --- What export needs as well ------------------------------------------------------------------------
 
 
-def _service(context: typer.Context) -> Service:
+def service_of(context: typer.Context) -> Service:
+    """Return the service with its store, and let nothing but the command itself speak."""
     silent(opened(context).settings)
     return opened(context).migrated()
 
 
-def _keep_up(service: Service) -> None:
+def keep_up(service: Service) -> None:
     """Make every day that is due, so that pairs and scores are those of what is stored now."""
     update(service.database, service.clock())
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, int], None]]:
+def row_progress() -> Iterator[Callable[[str, int], None]]:
     """Show a line per step on a terminal, with its rows; elsewhere nothing."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
