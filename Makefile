@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test lint bench crash faults fuzz lock clean
+.PHONY: demo serve test lint bench crash faults fuzz soak lock clean
 
 # The lock names every package there is to install: --no-deps keeps pip from looking for others
 # (pip 23 stumbles over "coverage[toml]" as soon as there is a release newer than the pinned one).
@@ -34,11 +34,14 @@ test: lint  ## everything that must hold
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=95 --include='backend/scheduler/*'
 
-crash: $(READY)  ## 30 days with SIGKILL at random moments against 30 undisturbed ones (CRASH="--days 3 --seed 7")
+crash: $(READY)  ## 30 days with SIGKILL at random moments against 30 undisturbed ones (CRASH="--days 3 --database sqlite")
 	$(BIN)/python -m backend.tests.proofs.crash $(CRASH)
 
 faults: $(READY)  ## every source and route under every fault (FAULTS="--route ffvl/page --fault hang")
 	$(BIN)/python -m backend.tests.proofs.faults $(FAULTS)
+
+soak: $(READY)  ## 30 days in one process under random faults (SOAK="--days 3 --seed 7 --database postgresql")
+	$(BIN)/python -m backend.tests.proofs.soak $(SOAK)
 
 fuzz: $(READY)  ## every parser against payloads gone wrong (SECONDS=3600, FUZZ="--only romma --seed 7")
 	$(BIN)/python -m backend.tests.proofs.fuzz --seconds $(or $(SECONDS),60) $(FUZZ)

@@ -7,7 +7,7 @@ import shutil
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 import uvicorn
@@ -15,13 +15,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from backend.api.dependencies import ServiceParts
 from backend.core.clock import utc_now
 from backend.core.config import Settings
+from backend.core.errors import ConfigError
 from backend.core.logs import configure_logging
 from backend.demo.backfill import SteppedClock, backfill, slots
 from backend.demo.process import Upstreams
 from backend.main import Service, create_app
 from backend.scheduler.config import SchedulerConfig
+from backend.score_commands import Asked, score_all
 from backend.storage.runs import JobRun
 
 console = Console()
@@ -37,24 +40,32 @@ def demo(
         datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%SZ"], help="End of the days, UTC; now.")
     ] = None,
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its store.")] = Path(".demo"),
+    database_url: Annotated[
+        str | None, typer.Option(help="A database for the demo alone, in place of a file in its folder.")
+    ] = None,
 ) -> None:
     """Start stand-in upstreams, collect from them day by day, and serve what came.
 
     An earlier demo is resumed at its first unfinished slot, unless --fresh.
     """
+    if fresh and database_url is not None:
+        raise ConfigError("--fresh throws the demo's folder away, and no database: make a new one for it")
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     end = until.replace(tzinfo=UTC) if until else utc_now()
-    asyncio.run(_demo(end - timedelta(days=days), end, serve, port, seed, folder))
+    database_url = database_url or f"sqlite:///{folder / 'demo.sqlite3'}"
+    asyncio.run(_demo(end - timedelta(days=days), end, serve, port, seed, folder, database_url))
 
 
-async def _demo(start: datetime, end: datetime, serve: bool, port: int, seed: int, folder: Path) -> None:
+async def _demo(
+    start: datetime, end: datetime, serve: bool, port: int, seed: int, folder: Path, database_url: str
+) -> None:
     clock = SteppedClock()
     async with Upstreams(seed=seed) as upstreams:
         settings = Settings.load(
             **upstreams.environment,
-            database_url=f"sqlite:///{folder / 'demo.sqlite3'}",
+            database_url=database_url,
             data_dir=folder,
             keep_payloads_days=0,
             port=port,
@@ -65,6 +76,8 @@ async def _demo(start: datetime, end: datetime, serve: bool, port: int, seed: in
         service = Service.make(settings, SchedulerConfig.load(), clock, durable=False)
         await asyncio.to_thread(service.database.migrate)
         await _backfill(service, upstreams, clock, start, end)
+        console.print("\n[bold]Which forecast to trust[/] for the mean wind, looked at the evening before:")
+        score_all(cast(ServiceParts, service), Asked())
         if not serve:
             await service.close()
             return

@@ -16,12 +16,14 @@ import structlog
 from fastapi import FastAPI
 
 from backend import __version__
+from backend.api.kept_answers import KeptAnswers
 from backend.api.problems import install_problem_handlers
 from backend.api.routes import ROUTERS
 from backend.collectors import forecast_sources, observation_sources
 from backend.collectors.archive import PayloadArchive
 from backend.collectors.base import Channel
 from backend.collectors.http import HttpClient
+from backend.collectors.http_hosts import Patience
 from backend.collectors.worker import Worker
 from backend.core.clock import Clock, utc_now
 from backend.core.config import Settings
@@ -29,6 +31,7 @@ from backend.core.errors import ConfigError, StoreUnavailable
 from backend.core.logs import configure_logging
 from backend.core.records import Site
 from backend.core.sites import active, load_sites
+from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
 from backend.scheduler.scheduler import start_scheduler, stop_scheduler
@@ -39,6 +42,13 @@ from backend.storage.reading import Reading
 from backend.storage.store import Store
 
 log = structlog.get_logger()
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the interpreter while others wait for it.
+
+An answer of the API asks the store, and each question gives the interpreter up and has to get it back, a
+dozen times an answer. From a thread that stores a batch it gets it back after this long: by default, 5 ms.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,16 +78,17 @@ class Service:
         *,
         durable: bool = True,
         busy_timeout: float = 5.0,
+        patience: Patience | None = None,
     ) -> Self:
         """Put the objects together; nothing is opened yet. Raises ConfigError.
 
-        `durable` and `busy_timeout` are for the database.
+        `durable` and `busy_timeout` are for the database, `patience` is for the HTTP client.
         """
         settings = settings or Settings.load()
         config = config or SchedulerConfig.load()
         database = Database(settings.database_url, durable=durable, busy_timeout=busy_timeout)
         worker = Worker()
-        client = HttpClient.from_settings(settings, clock)
+        client = HttpClient.from_settings(settings, clock, patience=patience)
         archive = PayloadArchive(settings.data_dir / "payloads", settings.keep_payloads_days)
 
         def channel_for(run_id: int, source: str) -> Channel:
@@ -181,9 +192,10 @@ def _keep_up(database: Database, now: datetime) -> None:
     )
 
 
-def create_app(service: Service | None = None) -> FastAPI:
+def create_app(service: Service | None = None, *, catch_up: CatchUp | None = None) -> FastAPI:
     """Return the application: the API, the status page and, unless switched off, the schedule.
 
+    `catch_up` makes up for slots that nobody ran; the usual one looks every minute.
     Raises ConfigError for a sites file or a database that can never be used. Called bare, as a server's
     factory (`uvicorn --factory backend.main:create_app`), it reads the settings, and ends the process with
     exit code 2 and one line where they, or those two, cannot be used.
@@ -200,7 +212,8 @@ def create_app(service: Service | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        start = asyncio.create_task(_bring_up(service))
+        sys.setswitchinterval(SWITCH_SECONDS)
+        start = asyncio.create_task(_bring_up(service, catch_up))
         try:
             yield
         finally:
@@ -217,13 +230,14 @@ def create_app(service: Service | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.service = service
+    app.state.kept_answers = KeptAnswers()
     install_problem_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
     return app
 
 
-async def _bring_up(service: Service) -> None:
+async def _bring_up(service: Service, catch_up: CatchUp | None) -> None:
     """Open the store and start the schedule, without holding up the first answer of the API."""
     try:
         await service.open_store()
@@ -232,6 +246,6 @@ async def _bring_up(service: Service) -> None:
         log.exception("the store cannot be used", reason=str(error))
         return
     if service.config.scheduler_enabled:
-        await start_scheduler(service.runner)
+        await start_scheduler(service.runner, catch_up=catch_up)
     else:
         log.info("scheduler off: SCHEDULER_ENABLED is false")

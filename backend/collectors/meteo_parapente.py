@@ -152,6 +152,7 @@ def build(settings: Settings) -> Source[ForecastBatch]:
         disabled=None
         if settings.contact
         else "CONTACT is not set: MeteoParapente is asked only with an address it can write to",
+        no_past="its runs are kept for about three days, and FORECAST_LOOKBACK_HOURS=84 collects them",
     )
 
 
@@ -164,7 +165,11 @@ class ApiRoute:
     rank: int = 0
 
     async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
-        """Yield every complete (run, day) that a site still misses, the newest run and next day first."""
+        """Yield every complete (run, day) that a site still misses, the newest run and next day first.
+
+        Days gone by come last. A run is listed with them for three days, so that an evening without us, or
+        without the publisher, loses nothing of what was said in time.
+        """
         listing = await fetch(Request(url=f"{self.base_url}/status.php", kind="json"))
         entries, errors = parse_status(listing, wanted.now)
         newest = max((entry.reference_time for entry in entries if entry.complete), default=None)
@@ -179,7 +184,8 @@ class ApiRoute:
                 newest=newest,
             )
         cells = {site: cell for (model, site), cell in wanted.cells.items() if model == MODEL}
-        for entry in sorted(due, key=lambda entry: (wanted.now - entry.reference_time, entry.day)):
+        today = wanted.now.date()
+        for entry in sorted(due, key=lambda e: (e.day < today, wanted.now - e.reference_time, e.day)):
             yield replace(await self._collect_day(entry, wanted, fetch, cells), newest=newest)
 
     def _is_due(self, entry: Entry, wanted: Wanted) -> bool:
@@ -187,7 +193,6 @@ class ApiRoute:
             entry.complete
             and not entry.private
             and entry.reference_time >= wanted.since
-            and entry.day >= wanted.now.date()
             and bool(wanted.missing(MODEL, entry.reference_time, entry.part, self.rank))
         )
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import stamina
@@ -48,19 +48,31 @@ class Sources:
     channel_for: Callable[[int, str], Channel]
 
     def of(self, job: JobId) -> Sequence[Source[Any]]:
-        """Return the sources of a job."""
+        """Return the sources of a job, without those that are off by default and that nobody asked for."""
+        return [source for source in self.every(job) if source.asked_for]
+
+    def every(self, job: JobId) -> Sequence[Source[Any]]:
+        """Return the sources of a job that there could be."""
         return self.forecasts if job == FORECASTS else self.observations
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which sources and sites a run by hand is limited to; None is all."""
+    """Which sources and sites a run by hand is limited to; None is all.
+
+    `since` and `until` make it a backfill: of that span of the past, both ends included (aware, UTC).
+    """
 
     sources: Collection[str] | None = None
     sites: Collection[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 EVERYTHING = Selection()
+
+RECORDING_SECONDS = 10.0
+"""How long a stop waits for the store to take the end of a run that was cut short."""
 
 
 class Runner:
@@ -109,7 +121,8 @@ class Runner:
         claim = await asyncio.to_thread(self.ledger.claim, job, trigger, self.clock(), slot)
         if claim is None:
             return None
-        task = asyncio.create_task(self._run(claim, job, trigger, slot, selection, on_batch))
+        work = self._run(claim, job, trigger, slot, selection, on_batch)
+        task = asyncio.create_task(work, name=f"run {claim.run_id} of {job}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return claim.run_id, task
@@ -146,22 +159,39 @@ class Runner:
         if selection.sites is not None:
             sites = tuple(site for site in sites if site.id in selection.sites)
         ask = self.store.wanted_forecasts if job == FORECASTS else self.store.wanted_observations
-        return ask(sites, now, now - self.config.lookback(job))
+        if selection.since is None or selection.until is None:
+            return ask(sites, now, now - self.config.lookback(job))
+        # Runs are wanted that started after `since`.
+        wanted = ask(sites, now, selection.since - timedelta(seconds=1 if job == FORECASTS else 0))
+        stations = {station for site in wanted.sites for station in site.stations}
+        filled = self.store.backfilled_days(stations, selection.since, selection.until)
+        return replace(wanted, until=selection.until, caught_up={}, filled=filled)
 
     def selected(self, job: JobId, selection: Selection) -> list[Source[Any]]:
-        """Return the sources of a job that a selection leaves."""
+        """Return the sources of a job that a selection leaves; of a backfill, those that serve the past."""
+        past = selection.until is not None
         return [
             source
             for source in self.sources.of(job)
-            if selection.sources is None or source.name in selection.sources
+            if (selection.sources is None or source.name in selection.sources)
+            and (not past or source.past is not None)
         ]
 
-    async def drain(self, grace: float) -> None:
-        """Wait up to `grace` seconds for what runs, then cancel the rest and see it recorded."""
+    async def drain(self, grace: float, recording: float = RECORDING_SECONDS) -> None:
+        """Wait up to `grace` seconds for what runs, then cancel the rest and see it recorded.
+
+        A store that does not take the record within `recording` seconds holds up no stop: such a run is
+        found by the next process, and done again.
+        """
         if self._tasks:
             log.info("waiting for runs to end", runs=len(self._tasks), grace=grace)
             await asyncio.wait(self._tasks, timeout=grace)
         for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=recording)
+        for task in self._tasks:
+            log.warning("run left without its end: the store does not answer", task=task.get_name())
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -183,8 +213,8 @@ class Runner:
         status: RunStatus
         note = ""
         try:
-            async with self._lease(claim), asyncio.timeout(self.config.run_deadline_seconds):
-                await self._collect(claim, job, selection, progress, on_batch)
+            async with self._lease(claim) as lose, asyncio.timeout(self.config.run_deadline_seconds):
+                await self._collect(claim, job, selection, progress, on_batch, lose)
             status = run_status(progress.outcomes())
         except asyncio.CancelledError:
             status, note = "cancelled", "stopped while running: the service was shut down"
@@ -194,8 +224,7 @@ class Runner:
                 note = f"{note}: {progress.store_error}"
             status = run_status(progress.outcomes(note))
         except LeaseLost as lost:
-            log.warning("run lost", reason=str(lost))
-            return await asyncio.to_thread(self.ledger.run, claim.run_id)
+            return await self._lost(claim, lost)
         except (ConfigError, StoreUnavailable) as error:
             log.exception("run failed", reason=str(error))
             status, note = "failed", str(error)
@@ -213,6 +242,7 @@ class Runner:
         selection: Selection,
         progress: _Progress,
         on_batch: OnBatch | None,
+        lose: Callable[[LeaseLost], None],
     ) -> None:
         async for attempt in _until_the_store_answers(progress):
             with attempt:
@@ -229,9 +259,13 @@ class Runner:
             if on_batch is not None:
                 on_batch(batch)
             # A batch that cannot be stored just now stays in memory, and is tried until the deadline.
-            async for attempt in _until_the_store_answers(progress):
-                with attempt:
-                    progress.stored[batch.source] += await asyncio.to_thread(add, batch, claim)
+            try:
+                async for attempt in _until_the_store_answers(progress):
+                    with attempt:
+                        progress.stored[batch.source] += await asyncio.to_thread(add, batch, claim)
+            except LeaseLost as lost:
+                lose(lost)
+                await asyncio.Event().wait()  # for the end of the whole run, which is no source's failure
 
         await collect(
             wanted=wanted,
@@ -259,8 +293,8 @@ class Runner:
                         note=note,
                     )
         except LeaseLost as lost:
-            log.warning("run lost", reason=str(lost))
-        run = await asyncio.to_thread(self.ledger.run, claim.run_id)
+            return await self._lost(claim, lost)
+        run = await self._as_recorded(claim.run_id)
         log.info(
             "run ended",
             status=run.status,
@@ -275,11 +309,30 @@ class Runner:
             await asyncio.to_thread(self._after_run, self.clock())
         return run
 
+    async def _lost(self, claim: Claim, lost: LeaseLost) -> JobRun:
+        log.warning("run lost", reason=str(lost))
+        return await self._as_recorded(claim.run_id)
+
+    async def _as_recorded(self, run_id: int) -> JobRun:
+        """Return a run as the ledger has it, as soon as the store answers."""
+        async for attempt in _until_the_store_answers(_Progress()):
+            with attempt:
+                run = await asyncio.to_thread(self.ledger.run, run_id)
+        return run
+
     @asynccontextmanager
-    async def _lease(self, claim: Claim) -> AsyncIterator[None]:
-        """Keep the lease alive while the context lasts; cut it short with LeaseLost if it is taken."""
+    async def _lease(self, claim: Claim) -> AsyncIterator[Callable[[LeaseLost], None]]:
+        """Keep the lease alive while the context lasts; cut it short with LeaseLost if it is taken.
+
+        Gives what is to be called by whoever finds that out first.
+        """
         worker = asyncio.current_task()
         lost: list[LeaseLost] = []
+
+        def lose(error: LeaseLost) -> None:
+            if worker is not None and not lost:
+                worker.cancel()
+            lost.append(error)
 
         async def renew() -> None:
             while not lost:
@@ -290,13 +343,11 @@ class Runner:
                     # No reason to stop: whoever takes the run over needs the store as well.
                     log.warning("lease not renewed", reason=str(error))
                 except LeaseLost as error:
-                    lost.append(error)
-                    if worker is not None:
-                        worker.cancel()
+                    lose(error)
 
         renewal = asyncio.create_task(renew())
         try:
-            yield
+            yield lose
         except asyncio.CancelledError:
             if lost and worker is not None:
                 worker.uncancel()

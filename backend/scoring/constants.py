@@ -244,6 +244,46 @@ LEAST_CLIMATOLOGY_DAYS = Constant(
     "A mean over fewer is a reference too weak to be called a climatology.",
 )
 
+PART_OF_DAY = Constant(
+    "part_of_day", 3, "local hours", "Eight parts of the day: fine enough to tell morning from breeze."
+)
+DAY_FROM = Constant("day_from", 8, "local hour", "Start of the day where day and night are told apart.")
+DAY_UNTIL = Constant(
+    "day_until", 19, "local hour, itself included", "End of that day; the rest is night, with its inversions."
+)
+
+# Further stations
+
+DUPLICATE_DISTANCE = Constant(
+    "duplicate_distance", 180.0, "m", "Lists round positions: so near, two entries may be one mast."
+)
+DUPLICATE_HEIGHT = Constant("duplicate_height", 50.0, "m", "Lists differ by so much about one mast's height.")
+DUPLICATE_WIND = Constant(
+    "duplicate_wind", 1.0, "km/h", "What rounding and other units make of one and the same mean wind."
+)
+DUPLICATE_SHARE = Constant(
+    "duplicate_share",
+    0.9,
+    "share of the hours that both have",
+    "Two masts side by side differ more often; one mast in two lists hardly ever does.",
+)
+DUPLICATE_HOURS = Constant(
+    "duplicate_hours", 24, "hours", "With fewer in common, their values say nothing about being one mast."
+)
+
+# Questions
+
+USUAL_DAYS = Constant(
+    "usual_days", 365, "days up to today", "A whole year, so that no season weighs more than another."
+)
+MOST_DAYS = Constant("most_days", 1100, "days of a question", "Three years; models change faster than that.")
+MOST_SERIES_DAYS = Constant("most_series_days", 31, "days of hourly values", "What a chart can show.")
+USUAL_SERIES_DAYS = Constant("usual_series_days", 7, "days", "What a pilot remembers.")
+LEAST_LIMIT = Constant("least_limit", 5.0, "km/h", "The lowest limit that anyone may ask about.")
+MOST_LIMIT = Constant("most_limit", 80.0, "km/h", "The highest: beyond, nobody flies.")
+USUAL_WIND_LIMIT = Constant("usual_wind_limit", 25.0, "km/h", "Where the slider for the mean wind begins.")
+USUAL_GUST_LIMIT = Constant("usual_gust_limit", 35.0, "km/h", "Where the slider for gusts begins.")
+
 # Inference
 
 CONFIDENCE = Constant("confidence", 0.95, "probability", "What readers expect of an interval.")

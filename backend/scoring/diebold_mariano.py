@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
 
 from backend.scoring.daily import DailySeries
 from backend.scoring.grid import Bools, Floats
@@ -103,6 +102,8 @@ def _exponential_fit(autocovariances: Floats, known: Bools) -> tuple[float, floa
     grid = np.linspace(0.0, 1.0, 51)
     best = int(explained(grid).argmax())
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, 50)]
+    from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
+
     found = minimize_scalar(
         lambda r: -float(explained(r)), bounds=(low, high), method="bounded", options={"xatol": 1e-10}
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,6 +11,11 @@ import numpy as np
 from backend.scoring.constants import FLYABLE_RUN, FLYING_FROM, FLYING_UNTIL, LIGHT_WIND
 from backend.scoring.direction import CIRCLE
 from backend.scoring.grid import Bools, Integers, Values, present, thousandths
+
+Sector = tuple[float, float]
+"""From and to, clockwise, in degrees; both ends are in it."""
+
+COMPASS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,20 +51,45 @@ def in_sector(direction: Values, start: float, end: float) -> Occurrence:
     return Occurrence(known & (beyond <= width), known)
 
 
-def on_slope(direction: Values, speed: Values, start: float, end: float) -> Occurrence:
+def in_any_sector(direction: Values, sectors: Sequence[Sector]) -> Occurrence:
+    """Return where the wind comes from one of several sectors."""
+    known = present(direction)
+    inside = [in_sector(direction, *sector).yes for sector in sectors]
+    return Occurrence(np.asarray(np.logical_or.reduce([np.zeros_like(known), *inside])), known)
+
+
+def sectors_of(orientation: Sequence[str]) -> tuple[Sector, ...]:
+    """Return the sectors of a take-off from its compass names, neighbours as one; none stand for all.
+
+    "SW" is 202.5 to 247.5 degrees.
+    """
+    width = 360 / len(COMPASS)
+    faces = [name in orientation for name in COMPASS]
+    if not any(faces) or all(faces):
+        return ((0.0, 360.0),)
+    found = []
+    for index, faced in enumerate(faces):
+        if faced and not faces[index - 1]:
+            count = next(step for step in range(1, len(faces)) if not faces[(index + step) % len(faces)])
+            start = index * width - width / 2
+            found.append((start % 360, (start + count * width) % 360))
+    return tuple(found)
+
+
+def on_slope(direction: Values, speed: Values, sectors: Sequence[Sector]) -> Occurrence:
     """Return where the direction suits the take-off, known only from LIGHT_WIND on: below it is noise.
 
     For a table, pass the observed speed for forecast and observation alike: which hours count must not
     depend on the model.
     """
-    sector = in_sector(direction, start, end)
+    sector = in_any_sector(direction, sectors)
     told = sector.known & (speed >= thousandths(LIGHT_WIND.value))
     return Occurrence(sector.yes & told, told)
 
 
 def flyable(
     speed: Values, gust: Values, direction: Values, *,
-    wind_limit: float, gust_limit: float, sector: tuple[float, float],
+    wind_limit: float, gust_limit: float, sectors: Sequence[Sector],
 ) -> Occurrence:  # fmt: skip
     """Return where wind and gust are not above their limits (km/h) and the direction suits the take-off.
 
@@ -66,7 +97,7 @@ def flyable(
     flyable; for it to be flyable, all that matters must be known.
     """
     told = Occurrence(speed >= thousandths(LIGHT_WIND.value), present(speed))
-    suits = ~(told & ~in_sector(direction, *sector))
+    suits = ~(told & ~in_any_sector(direction, sectors))
     return ~above(speed, wind_limit) & ~above(gust, gust_limit) & suits
 
 

@@ -8,6 +8,7 @@ or was not said is ABSENT. Whole numbers make every sum exact, whatever the orde
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -53,6 +54,7 @@ def thousandths(value: float) -> int:
     return round(value * SCALE)
 
 
+@lru_cache(maxsize=64)
 def clock_hours(first: date, days: int, zone: ZoneInfo = LOCAL_ZONE) -> Integers:
     """Return what a clock in `zone` shows at each column of `days` days from `first`: 0 to 23.
 
@@ -65,12 +67,16 @@ def clock_hours(first: date, days: int, zone: ZoneInfo = LOCAL_ZONE) -> Integers
     for day in range(days):
         if offsets[day] != offsets[day + 1]:
             hours[day] = _hours_of(first + timedelta(days=day), zone)
+    hours.flags.writeable = False
     return hours
 
 
+@lru_cache(maxsize=64)
 def months(first: date, days: int) -> Integers:
     """Return the month, 1 to 12, of each of `days` days from `first`."""
-    return np.array([(first + timedelta(days=day)).month for day in range(days)], dtype=np.int64)
+    found = np.array([(first + timedelta(days=day)).month for day in range(days)], dtype=np.int64)
+    found.flags.writeable = False
+    return found
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -8,7 +8,6 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtr, stdtrit  # type: ignore[import-untyped]
 
 from backend.scoring.constants import CONFIDENCE, DEFINED_REPLICATES, FALSE_DISCOVERIES
 from backend.scoring.grid import Floats
@@ -46,6 +45,9 @@ def wilson(count: int, of: int) -> Interval | None:
 
 def student(mean: float, standard_error: float, freedom: int) -> tuple[Interval, float]:
     """Return the interval of a mean and the two-sided p-value of "it is 0", by Student's t."""
+    # Here, because it takes a second to load, and a service that collects may never be asked.
+    from scipy.special import stdtr, stdtrit  # type: ignore[import-untyped]
+
     reach = float(stdtrit(freedom, 0.5 + CONFIDENCE.value / 2)) * standard_error
     p_value = 2.0 * float(stdtr(freedom, -abs(mean) / standard_error))
     return Interval(mean - reach, mean + reach), p_value
@@ -62,6 +64,27 @@ def percentile(replicates: Floats) -> Interval | None:
     tail = (1 - CONFIDENCE.value) / 2
     low, high = np.quantile(defined, [tail, 1 - tail], method="linear")
     return Interval(float(low), float(high))
+
+
+def percentiles(replicates: Floats) -> list[Interval | None]:
+    """Return the percentile interval of each column of `replicates`, as `percentile` does of one."""
+    tail = (1 - CONFIDENCE.value) / 2
+    whole = np.asarray(np.isfinite(replicates).all(axis=0))
+    ends = np.quantile(replicates[:, whole], [tail, 1 - tail], axis=0, method="linear")
+    found = iter(Interval(float(low), float(high)) for low, high in ends.T)
+    return [
+        next(found) if is_whole else percentile(replicates[:, column])
+        for column, is_whole in enumerate(whole.tolist())
+    ]
+
+
+def around(replicates: Floats, value: float) -> Interval | None:
+    """Return the percentile interval of a direction's bias: of how far replicates turn from its `value`.
+
+    In degrees; an end may lie beyond 180, so that an interval never runs the long way round.
+    """
+    found = percentile((replicates - value + 180.0) % 360.0 - 180.0)
+    return None if found is None else Interval(value + found.low, value + found.high)
 
 
 def benjamini_hochberg(

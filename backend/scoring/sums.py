@@ -7,9 +7,10 @@ the unit, their squares, millionths for sines and cosines. A day adds at most 25
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, fields
-from typing import Self
+from functools import cache
+from typing import Self, cast
 
 import numpy as np
 
@@ -17,6 +18,11 @@ from backend.scoring.direction import direction_errors, sines_and_cosines, usabl
 from backend.scoring.events import Occurrence, above
 from backend.scoring.grid import Bools, Integers, Values, paired
 from backend.scoring.vector import vector_errors
+
+
+@cache
+def _names(kind: Hashable) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cast(type[Sums], kind)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +42,7 @@ class Sums:
 
     def columns(self) -> tuple[Integers, ...]:
         """Return the sums in the order of their declaration."""
-        return tuple(getattr(self, field.name) for field in fields(self))
+        return tuple(getattr(self, name) for name in _names(cast(Hashable, type(self))))
 
     def each(self, change: Callable[[Integers], Integers]) -> Self:
         """Return these sums with `change` applied to each."""
@@ -49,6 +55,17 @@ class Sums:
     def days(self, chosen: Bools | Integers | slice) -> Self:
         """Return the rows of the days `chosen`, by a mask, a slice or their indices."""
         return self.each(lambda column: column[chosen])
+
+    def groups(self, group: Integers, count: int) -> Self:
+        """Return the sums over the days of each group, one row for each of `count`; -1 is in none."""
+        inside = group >= 0
+
+        def added(column: Integers) -> Integers:
+            found = np.zeros(count, np.int64)
+            np.add.at(found, group[inside], column[inside])
+            return found
+
+        return self.each(added)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,6 +163,11 @@ class Contingency(Sums):
     b: Integers
     c: Integers
     d: Integers
+
+    @classmethod
+    def nothing(cls) -> Self:
+        """Return the counts of no pairs."""
+        return cls(*(np.asarray(0) for _ in range(4)))
 
     @property
     def n(self) -> Integers:

@@ -37,15 +37,19 @@ class Database:
         make: bool = True,
         durable: bool = True,
         busy_timeout: float = 5.0,
+        idle_timeout: float = 60.0,
     ) -> None:
         """Prepare for `url`; raise ConfigError, naming the `setting`, where the address can never work.
 
         `make=False` refuses a file that is not there. `durable=False` trades safety at power loss for
         speed (demo, tests). `busy_timeout` is how many seconds to wait for another writer, a free
-        connection or a server before StoreUnavailable.
+        connection or a server before StoreUnavailable. `idle_timeout` is after how many seconds
+        PostgreSQL ends a writer that says nothing more, frozen perhaps, so that others can write; 0 is
+        never. A SQLite file has nobody to do that.
         """
         parsed = usable_url(url, setting, make=make)
         self.name = shown(parsed)
+        self._idle_timeout = f"{round(idle_timeout * 1000)}ms"
         self._setting = setting
         self.path = sqlite_file(parsed)
         reader: dict[str, Any] = {"reader": True}
@@ -75,7 +79,8 @@ class Database:
             if is_postgres(connection):
                 # READ COMMITTED shows what the writer before us left. A stricter level would go on showing
                 # the state from before the wait.
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER_LOCK)))
+                idle = sa.func.set_config("idle_in_transaction_session_timeout", self._idle_timeout, True)
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER_LOCK), idle))
             yield connection
 
     @contextmanager

@@ -6,6 +6,7 @@ since 1970 in UTC.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -18,9 +19,9 @@ from numpy.typing import NDArray
 from backend.core.local_time import HOURS_A_DAY, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.storage import schema as t
-from backend.storage.bulk import incoming
+from backend.storage.bulk import copy_rows
 from backend.storage.database import is_postgres
-from backend.storage.rows import chunks, fetched, value_columns
+from backend.storage.rows import chunks, execute_many, fetched, value_columns
 
 Ints = NDArray[np.int32]
 Times = NDArray[np.int64]
@@ -105,7 +106,14 @@ def settle(connection: sa.Connection, site_id: int, stamps: Mapping[int, int]) -
             return False
     for days in chunks(stamps):
         connection.execute(sa.delete(t.due_day).where(column.site_id == site_id, column.day.in_(days)))
+    stamp_days(connection, site_id)
     return True
+
+
+def stamp_days(connection: sa.Connection, site_id: int) -> None:
+    """Note that a site's days are not what they were: whoever remembers an answer asks again."""
+    stamp = secrets.randbits(31)
+    connection.execute(sa.update(t.site).where(t.site.c.id == site_id).values(days_stamp=stamp))
 
 
 def site_stations(connection: sa.Connection, site_id: int) -> tuple[int, ...]:
@@ -225,15 +233,15 @@ def write_forecast_days(
             )
         )
     rows = [
-        {
-            "site_id": site_id,
-            "view": day.view,
-            "day": day.day,
-            "model_id": day.model,
-            "hourly": _bytes(day.hourly, "<i4"),
-            "leads": _bytes(day.leads, "<i2"),
-            "estimated": day.estimated,
-        }
+        (
+            site_id,
+            day.view,
+            day.day,
+            day.model,
+            _bytes(day.hourly, "<i4"),
+            _bytes(day.leads, "<i2"),
+            day.estimated,
+        )
         for day in made
     ]
     _insert(connection, t.forecast_day, rows)
@@ -247,30 +255,31 @@ def write_observed_days(
     doubts: Iterable[Doubt],
 ) -> None:
     """Put new observed days and doubts in the place of those that there are of these days."""
-    day, time = t.observed_day.c.day, t.doubted.c.time
+    day, time_ = t.observed_day.c.day, t.doubted.c.time
     first, end = local_moment(days[0]), local_moment(days[-1] + 1)
     connection.execute(
         sa.delete(t.observed_day).where(t.observed_day.c.site_id == site_id, day.between(days[0], days[-1]))
     )
-    connection.execute(sa.delete(t.doubted).where(t.doubted.c.site_id == site_id, time >= first, time < end))
+    connection.execute(
+        sa.delete(t.doubted).where(t.doubted.c.site_id == site_id, time_ >= first, time_ < end)
+    )
     rows = [
-        {
-            "site_id": site_id,
-            "day": each.day,
-            "station_id": each.station,
-            "hourly": _bytes(each.hourly, "<i4"),
-            "offsets": _bytes(each.offsets, "<i1"),
-            "readings": each.readings,
-            "resolution": each.resolution,
-        }
+        (
+            site_id,
+            each.day,
+            each.station,
+            _bytes(each.hourly, "<i4"),
+            _bytes(each.offsets, "<i1"),
+            each.readings,
+            each.resolution,
+        )
         for each in made
     ]
     _insert(connection, t.observed_day, rows)
-    names = ("station_id", "time", "parameter", "reason")
     _insert(
         connection,
         t.doubted,
-        [{"site_id": site_id, **dict(zip(names, doubt, strict=True))} for doubt in doubts],
+        [(site_id, time, station, parameter, reason) for station, time, parameter, reason in doubts],
     )
 
 
@@ -281,10 +290,7 @@ def write_limits(connection: sa.Connection, site_id: int, limits: Mapping[int, I
         connection.execute(
             sa.delete(t.quality_limit).where(column.site_id == site_id, column.month.in_(months))
         )
-    rows = [
-        {"site_id": site_id, "month": month, "limits": _bytes(found, "<i4")}
-        for month, found in limits.items()
-    ]
+    rows = [(site_id, month, _bytes(found, "<i4")) for month, found in limits.items()]
     _insert(connection, t.quality_limit, rows)
 
 
@@ -338,6 +344,49 @@ def read_observed_days(connection: sa.Connection, site_id: int, first: int, last
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class DayColumns:
+    """Many days as columns: whose each is, its day, its values (n, 4, 25), and minutes of its hours (n, 25).
+
+    The minutes are lead times, or distances of readings. `extra` is what the row says besides.
+    """
+
+    owner: Times
+    day: Times
+    hourly: Ints
+    minutes: Times
+    extra: tuple[Any, ...]
+
+
+def forecast_columns(connection: sa.Connection, site_id: int, view: int, first: int, last: int) -> DayColumns:
+    """Return a view's days from `first` to `last`; `extra` counts hours whose run told no time."""
+    column = t.forecast_day.c
+    query = sa.select(column.model_id, column.day, column.hourly, column.leads, column.estimated).where(
+        column.site_id == site_id, column.view == view, column.day.between(first, last)
+    )
+    return _day_columns(fetched(connection, query), "<i2")
+
+
+def observed_columns(connection: sa.Connection, site_id: int, first: int, last: int) -> DayColumns:
+    """Return the days of all stations of a site from `first` to `last`; `extra` are resolutions."""
+    column = t.observed_day.c
+    query = sa.select(column.station_id, column.day, column.hourly, column.offsets, column.resolution).where(
+        column.site_id == site_id, column.day.between(first, last)
+    )
+    return _day_columns(fetched(connection, query), "i1")
+
+
+def _day_columns(rows: Sequence[tuple[Any, ...]], minutes: str) -> DayColumns:
+    owners, days, hourly, told, extra = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    return DayColumns(
+        np.array(owners, np.int64),
+        np.array(days, np.int64),
+        np.frombuffer(b"".join(hourly), "<i4").reshape(-1, len(Parameter), HOURS_A_DAY),
+        np.frombuffer(b"".join(told), minutes).reshape(-1, HOURS_A_DAY).astype(np.int64),
+        extra,
+    )
+
+
 def _hourly(packed: bytes) -> Ints:
     return np.frombuffer(packed, "<i4").reshape(len(Parameter), HOURS_A_DAY)
 
@@ -346,12 +395,11 @@ def _bytes(values: NDArray[Any], kind: str) -> bytes:
     return np.ascontiguousarray(values, kind).tobytes()
 
 
-def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write rows, their values in the order of the table's columns."""
     if not rows:
         return
     if is_postgres(connection):
-        names = table.c.keys()
-        with incoming(connection, table, ([row[name] for name in names] for row in rows)) as came:
-            connection.execute(sa.insert(table).from_select(came.c.keys(), sa.select(came)))
+        copy_rows(connection, table, rows)
     else:
-        connection.execute(sa.insert(table), rows)
+        execute_many(connection, sa.insert(table), table, rows)

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from backend.core.errors import MeteoScoreError, NotFound
+from backend.core.errors import MeteoScoreError, NotFound, StoreUnavailable
 from backend.core.records import RunStatus
 from backend.storage import schema as t
 from backend.storage.database import (
@@ -69,6 +69,7 @@ class Ledger:
         self.database = database
         self.lease = lease
         self.owner = owner or this_process()
+        self._under_way: set[Claim] = set()  # claims handed out here whose end is not written yet
 
     # --- Schedules and pauses ----------------------------------------------------------------------
 
@@ -121,31 +122,45 @@ class Ledger:
 
         Raises JobBusy while another living owner runs the same job.
         """
-        with self.database.write() as connection:
-            self._reap(connection, job, now)
-            running = connection.execute(
-                sa.select(t.job_run.c.id).where(t.job_run.c.job == job, t.job_run.c.status == "running")
-            ).scalar()
-            if running is not None:
-                raise JobBusy(job, running)
-            kept = self._slot_row(connection, job, slot)
-            values = {
-                "trigger": trigger,
-                "status": "running",
-                "owner": self.owner,
-                "lease_until": clock_of(connection) + self.lease,
-                "start_time": to_epoch(now),
-            }
-            if kept is None:
-                made = sa.insert(t.job_run).values(job=job, slot=maybe_epoch(slot), epoch=1, **values)
-                run_id = inserted_id(connection, made)
-                return Claim(run_id, job, self.owner, 1)
-            if kept.status != "interrupted" or kept.epoch >= MAX_ATTEMPTS:
-                return None
-            epoch = kept.epoch + 1
-            again = values | {"epoch": epoch, "end_time": None, "duration": None}
-            connection.execute(sa.update(t.job_run).where(t.job_run.c.id == kept.id).values(again))
-            return Claim(kept.id, job, self.owner, epoch)
+        claim: Claim | None = None
+        try:
+            with self.database.write() as connection:
+                claim = self._take(connection, job, trigger, now, slot)
+                if claim is not None:
+                    self._under_way.add(claim)
+        except StoreUnavailable:
+            # Perhaps the row is there, and only the answer was lost: then its lease runs out unrenewed.
+            if claim is not None:
+                self._under_way.discard(claim)
+            raise
+        return claim
+
+    def _take(
+        self, connection: sa.Connection, job: str, trigger: str, now: datetime, slot: datetime | None
+    ) -> Claim | None:
+        self._reap(connection, job, now)
+        running = connection.execute(
+            sa.select(t.job_run.c.id).where(t.job_run.c.job == job, t.job_run.c.status == "running")
+        ).scalar()
+        if running is not None:
+            raise JobBusy(job, running)
+        kept = self._slot_row(connection, job, slot)
+        values = {
+            "trigger": trigger,
+            "status": "running",
+            "owner": self.owner,
+            "lease_until": clock_of(connection) + self.lease,
+            "start_time": to_epoch(now),
+        }
+        if kept is None:
+            made = sa.insert(t.job_run).values(job=job, slot=maybe_epoch(slot), epoch=1, **values)
+            return Claim(inserted_id(connection, made), job, self.owner, 1)
+        if kept.status != "interrupted" or kept.epoch >= MAX_ATTEMPTS:
+            return None
+        epoch = kept.epoch + 1
+        again = values | {"epoch": epoch, "end_time": None, "duration": None}
+        connection.execute(sa.update(t.job_run).where(t.job_run.c.id == kept.id).values(again))
+        return Claim(kept.id, job, self.owner, epoch)
 
     def renew(self, claim: Claim) -> None:
         """Extend the lease; raise LeaseLost where the run is somebody else's by now."""
@@ -168,6 +183,22 @@ class Ledger:
         note: str = "",
     ) -> None:
         """Write how a run ended; raise LeaseLost where it is somebody else's by now."""
+        try:
+            self._finish(claim, status, now, duration, sources, note)
+        except LeaseLost:
+            self._under_way.discard(claim)
+            raise
+        self._under_way.discard(claim)
+
+    def _finish(
+        self,
+        claim: Claim,
+        status: RunStatus,
+        now: datetime,
+        duration: float,
+        sources: Sequence[SourceRun],
+        note: str,
+    ) -> None:
         with self.database.write() as connection:
             hold(connection, claim)
             mine = t.job_run.c.id == claim.run_id
@@ -237,8 +268,8 @@ class Ledger:
     def _reap(self, connection: sa.Connection, job: str, now: datetime) -> None:
         query = sa.select(t.job_run).where(t.job_run.c.job == job, t.job_run.c.status == "running")
         for row in connection.execute(query).all():
-            if row.owner == self.owner:
-                continue  # it is under way right here, even if the store kept its lease from being renewed
+            if Claim(row.id, row.job, row.owner, row.epoch) in self._under_way:
+                continue  # right here, even if the store kept its lease from being renewed
             dead = is_dead(row.owner)
             if row.lease_until >= clock_of(connection) and not dead:
                 continue

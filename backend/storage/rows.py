@@ -55,9 +55,18 @@ def write_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[
             insert = insert.from_select(came.c.keys(), sa.select(came))
             connection.execute(insert.on_conflict_do_update(**over))
     else:
-        # The driver's own executemany: SQLAlchemy's would look at each of 80 000 rows for values to convert.
-        statement = insert.values(dict.fromkeys(table.c.keys())).on_conflict_do_update(**over)
-        connection.exec_driver_sql(str(statement.compile(connection)), list(rows))
+        execute_many(connection, insert.on_conflict_do_update(**over), table, rows)
+
+
+def execute_many(
+    connection: sa.Connection, insert: sa.Insert, table: sa.Table, rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Execute an INSERT for rows of values that need no converting, in the order of the table's columns.
+
+    By the driver's own executemany: SQLAlchemy's would look at each of 80 000 rows for values to convert.
+    """
+    statement = insert.values(dict.fromkeys(table.c.keys()))
+    connection.exec_driver_sql(str(statement.compile(connection)), list(rows))
 
 
 def ids_of(connection: sa.Connection, column: sa.Column[Any], names: Sequence[str]) -> dict[str, int]:
@@ -80,13 +89,14 @@ def _known_ids(connection: sa.Connection, column: sa.Column[Any], names: Iterabl
     }
 
 
-def fetched(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[tuple[Any, ...]]:
-    """Yield what a query answers as the driver's own tuples: for many rows of plain numbers."""
+def fetched(connection: sa.Connection, query: sa.Select[Any]) -> list[tuple[Any, ...]]:
+    """Return what a query answers as the driver's own tuples: for many rows of plain numbers."""
     cursor: Any = connection.execute(query).cursor
     try:
-        yield from cursor
+        found: list[tuple[Any, ...]] = cursor.fetchall()
     except (sqlite3.DatabaseError, psycopg.DatabaseError) as error:  # SQLAlchemy does not see these
         raise sa.exc.OperationalError(str(query), None, error) from error
+    return found
 
 
 T = TypeVar("T")

@@ -91,6 +91,8 @@ site = Table(
     Column("stations", Words, nullable=False),
     Column("without", Words, nullable=False),
     Column("configured", Boolean, nullable=False),  # false: removed from the list, its data stay
+    Column("reference_stations", Words, nullable=False, server_default=""),  # "ffvl:87,romma:241@2026-05-01"
+    Column("days_stamp", Integer, nullable=False, server_default="0"),  # another number when its days change
     UniqueConstraint("slug", "series"),
 )
 

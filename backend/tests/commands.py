@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -82,18 +83,22 @@ class StandIns:
     def set_faults(self, **faults: str | None) -> None:
         self._runner.run(self._upstreams.set_faults(faults))
 
+    def set_clock(self, now: datetime) -> None:
+        """Move the time of the upstreams."""
+        self._runner.run(self._upstreams.set_clock(now))
+
     def requests(self, upstream: str) -> int:
         """Return how often an upstream was asked so far."""
         return self._runner.run(self._upstreams.counts())[upstream]["requests"]
 
 
 @contextmanager
-def stand_ins() -> Iterator[StandIns]:
-    """Give stand-in upstreams that live as long as the context; their time stands still, so that
-    what was collected once is all there is.
+def stand_ins(now: datetime | None = None) -> Iterator[StandIns]:
+    """Give stand-in upstreams that live as long as the context; their time stands still (at the
+    present, if not told otherwise), so that what was collected once is all there is.
     """
     with asyncio.Runner() as runner:
-        upstreams = Upstreams(now=utc_now())
+        upstreams = Upstreams(now=now or utc_now())
         runner.run(upstreams.__aenter__())
         try:
             yield StandIns(runner, upstreams)
@@ -165,7 +170,11 @@ class Running:
 
     def has_logged(self, **values: object) -> bool:
         """Say whether there is a line with all these values."""
-        return any(values.items() <= event.items() for event in self.events())
+        return self.count(**values) > 0
+
+    def count(self, **values: object) -> int:
+        """Return how many lines have all these values."""
+        return sum(values.items() <= event.items() for event in self.events())
 
     def wait(self, seconds: float = 20) -> int:
         """Return its exit code."""
@@ -179,21 +188,30 @@ class Running:
 
 @contextmanager
 def running(*command: str | Path, environment: Environment, name: str = "output") -> Iterator[Running]:
-    """Run a command for as long as the context lasts; what it says goes to a file of this name."""
+    """Run a command for as long as the context lasts; what it says goes to a file of this name.
+
+    Whatever it started ends with it: a server that is killed would leave its workers behind.
+    """
     folder = Path(environment["DATA_DIR"])
     output = folder / f"{name}.log"
     with output.open("wb") as file:
         process = subprocess.Popen(
-            command, env=environment, cwd=folder, stdout=file, stderr=subprocess.STDOUT
+            command,
+            env=environment,
+            cwd=folder,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     try:
         yield Running(process, output)
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
     """Wait until a condition holds; fail after `seconds`, saying what was waited for."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -28,6 +28,7 @@ from backend.collectors import (
     http_headers,
     meteo_parapente,
     open_meteo,
+    pioupiou,
     romma,
     winds_mobi,
 )
@@ -305,6 +306,20 @@ def targets() -> tuple[Target, ...]:
             lambda body: winds_mobi.parse_history(payload(body), "ffvl:511", since),
             stored("ffvl", "winds_mobi-historic-511.json"),
             "ffvl:511",
+        ),
+        Target(
+            "pioupiou newest readings",
+            "json",
+            lambda body: pioupiou.parse_live(payload(body), {}),
+            (*stored("pioupiou", "live.json"), made["pioupiou"]),
+            r"pioupiou:[0-9]{1,9}",
+        ),
+        Target(
+            "pioupiou archive",
+            "json",
+            lambda body: pioupiou.parse_archive(payload(body), "pioupiou:611", since),
+            stored("pioupiou", "archive-611.json"),
+            "pioupiou:611",
         ),
         Target(
             "balisemeteo page",

@@ -11,10 +11,11 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
+import psutil
 import psycopg
 from psycopg import sql
 from sqlalchemy.engine import make_url
@@ -24,15 +25,55 @@ _SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "o
 
 
 class PostgresServer:
-    """A running server, known by the address of its maintenance database."""
+    """A running server, known by the address of its maintenance database, and its keeper."""
 
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._connection = psycopg.connect(address, autocommit=True)
+    def __init__(self, keeper: subprocess.Popen[str]) -> None:
+        self._keeper = keeper
+        self._address = self._hears()
+        self._connection = psycopg.connect(self._address, autocommit=True)
         self._numbers = count(1)
-        for name, value in _SETTINGS.items():
+        self.settle(**_SETTINGS)
+
+    def settle(self, **settings: str) -> None:
+        """Change what the whole server does from now on."""
+        for name, value in settings.items():
             self._execute("ALTER SYSTEM SET {} = {}", sql.Identifier(name), sql.Literal(value))
         self._execute("SELECT pg_reload_conf()")
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stop the server for as long as the context lasts; then it goes on with all its data."""
+        self._connection.close()
+        self._tell("stop")
+        try:
+            yield
+        finally:
+            self._tell("start")
+            self._connection = psycopg.connect(self._address, autocommit=True)
+
+    @contextmanager
+    def files_no_larger_than(self, size: int) -> Iterator[None]:
+        """Let no process that serves a client write a file beyond `size` bytes: as if the disk were full.
+
+        It has to be more than the 16 MB of a segment of the log, whose loss would stop the whole server.
+        """
+        assert size > 16 << 20
+        postmaster = psutil.Process(self._connection.info.backend_pid).parent()
+        assert postmaster is not None
+
+        def limit(size: int | str) -> None:  # the postmaster first, so that no new process escapes
+            for process in (postmaster, *postmaster.children()):
+                with suppress(psutil.NoSuchProcess):
+                    if process is postmaster or "[local]" in " ".join(process.cmdline()):
+                        # By the server's own user: root may lack the right to limit what others do.
+                        command = ["prlimit", f"--pid={process.pid}", f"--fsize={size}:unlimited"]
+                        subprocess.run(command, user=postmaster.uids().real, check=process is postmaster)
+
+        limit(size)
+        try:
+            yield
+        finally:
+            limit("unlimited")
 
     @contextmanager
     def database(self, template: str = "template0") -> Iterator[str]:
@@ -58,6 +99,18 @@ class PostgresServer:
     def close(self) -> None:
         self._connection.close()
 
+    def _tell(self, order: str) -> None:
+        assert self._keeper.stdin is not None
+        self._keeper.stdin.write(f"{order}\n")
+        self._keeper.stdin.flush()
+        self._hears()
+
+    def _hears(self) -> str:
+        assert self._keeper.stdout is not None
+        address = self._keeper.stdout.readline().strip()
+        assert address, "PostgreSQL did not obey: the lines above say why"
+        return address
+
     def _execute(self, statement: str, *parts: sql.Composable) -> None:
         self._connection.execute(sql.SQL(statement).format(*parts))
 
@@ -74,11 +127,9 @@ def running_postgres() -> Iterator[PostgresServer]:
         start_new_session=True,  # Ctrl-C is for the tests, which still need it then
     )
     with keeper:
-        assert keeper.stdout is not None and keeper.stdin is not None
+        assert keeper.stdin is not None
         try:
-            address = keeper.stdout.readline().strip()
-            assert address, "PostgreSQL did not start: the lines above say why"
-            server = PostgresServer(address)
+            server = PostgresServer(keeper)
             try:
                 yield server
             finally:
@@ -88,7 +139,10 @@ def running_postgres() -> Iterator[PostgresServer]:
 
 
 def _keep() -> None:
-    """Start a server, say where it is, and end it when standard input does: when nobody holds it any more."""
+    """Start a server, say where it is, and stop and start it as standard input says.
+
+    End it when standard input ends: when nobody holds it any more.
+    """
     with tempfile.TemporaryDirectory(prefix="pg-") as folder:
         tempfile.tempdir = folder  # for its lock, which in the common one may be another user's
         with warnings.catch_warnings(action="ignore"):  # about XDG_RUNTIME_DIR, which no server has
@@ -98,7 +152,12 @@ def _keep() -> None:
             server = get_server(Path(folder) / "data", cleanup_mode="delete")
         try:
             print(server.get_uri(), flush=True)
-            sys.stdin.read()
+            for order in sys.stdin:
+                if order == "stop\n":
+                    server.stop()
+                else:
+                    server.ensure_postgres_running()
+                print(server.get_uri(), flush=True)
         finally:
             server.cleanup()
 

@@ -210,7 +210,8 @@ def test_a_dry_run_collects_and_stores_nothing(environment: Environment, line: s
     assert not (Path(environment["DATA_DIR"]) / "payloads").exists()
 
 
-def test_a_dry_run_after_a_run_changes_no_table(environment: Environment) -> None:
+def test_a_dry_run_after_a_run_changes_no_table(environment: Environment, database_url: str) -> None:
+    environment |= {"DATABASE_URL": database_url}
     typed("collect observations", environment)
     before = contents(environment)
     result = typed("collect observations --dry-run", environment)

@@ -114,6 +114,14 @@ def test_a_fresh_demo_throws_the_earlier_one_away(tmp_path: Path) -> None:
     assert not (tmp_path / "demo" / "left-over").exists()
 
 
+def test_a_fresh_demo_throws_no_database_away(tmp_path: Path) -> None:
+    (tmp_path / "kept").touch()
+    refused = demo(tmp_path, "--fresh", "--database-url", f"sqlite:///{tmp_path / 'own.sqlite3'}")
+    assert refused.returncode == 2
+    assert "--fresh" in refused.stderr
+    assert (tmp_path / "kept").exists()
+
+
 def test_slots_of_both_jobs_come_in_the_order_of_time() -> None:
     start = datetime(2026, 7, 15, 5, tzinfo=UTC)
     due = slots(SchedulerConfig.load(), start, start + timedelta(hours=6))

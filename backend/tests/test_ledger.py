@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from backend.core.errors import NotFound
+from backend.core.errors import NotFound, StoreUnavailable
 from backend.core.records import Failure
 from backend.storage import schema as t
 from backend.storage.database import to_epoch
@@ -257,6 +257,30 @@ def test_a_run_under_way_in_this_process_is_left_alone_also_when_its_lease_ran_o
     ledger.renew(claim)
     ledger.finish(claim, "success", LATER, duration=60.0)
     assert (ledger.run(claim.run_id).status, ledger.run(claim.run_id).attempt) == ("success", 1)
+
+
+def test_a_claim_whose_answer_was_lost_is_taken_up_once_its_lease_ends(database_url: str) -> None:
+    """The store went away just after it had kept the claim: this process does not know that it has it."""
+    unheard = claimed(open_ledger(database_url, lease=0))
+    ledger = open_ledger(database_url)
+    again = ledger.claim(JOB, "catch_up", LATER, SLOT)
+    assert again == Claim(unheard.run_id, JOB, this_process(), 2)
+    assert "its lease ran out" in ledger.run(unheard.run_id).note
+
+
+def test_a_claim_that_the_store_did_not_answer_is_not_taken_for_a_run_under_way(database_url: str) -> None:
+    ledger = open_ledger(database_url, lease=0)
+
+    def kept_but_not_answered(connection: sa.Connection) -> None:
+        connection.connection.commit()
+        raise sa.exc.OperationalError("COMMIT", None, Exception("server closed the connection"))
+
+    sa.event.listen(ledger.database.engine, "commit", kept_but_not_answered)
+    with pytest.raises(StoreUnavailable):
+        ledger.claim(JOB, "schedule", NOW, SLOT)
+    sa.event.remove(ledger.database.engine, "commit", kept_but_not_answered)
+    assert [run.status for run in ledger.runs()] == ["running"]
+    assert claimed(ledger).epoch == 2
 
 
 def test_a_renewed_lease_holds(database_url: str) -> None:

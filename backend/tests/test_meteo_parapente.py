@@ -400,7 +400,7 @@ def test_an_answer_without_any_value_is_no_success() -> None:
 # --- a collection
 
 
-async def test_every_complete_public_day_from_today_on_is_collected_newest_run_first() -> None:
+async def test_every_complete_public_day_is_collected_newest_run_first_and_days_gone_by_last() -> None:
     fetch = scripted((FOLDER / "status.json").read_bytes())
     got = await batches(fetch, wanted(HERE))
     here = "45.86231,6.22719"
@@ -410,6 +410,7 @@ async def test_every_complete_public_day_from_today_on_is_collected_newest_run_f
         ("2026071500", "20260716", here),
         ("2026071418", "20260715", here),
         ("2026071418", "20260716", here),
+        ("2026071406", "20260714", here),
     ]
     assert {request.params["plot"] for request in fetch.requests[1:]} == {"sounding"}
     first = got[0]
@@ -435,11 +436,10 @@ async def test_a_run_that_is_not_listed_not_complete_or_reserved_is_not_asked_fo
     assert [(batch.records, batch.failures, batch.newest) for batch in got] == [((), (), utc(15, 0))]
 
 
-async def test_runs_older_than_the_lookback_and_days_gone_by_are_left_alone() -> None:
+async def test_runs_older_than_the_lookback_are_left_alone() -> None:
     listing = status(
         line(run="2026071400", day="20260715"),
         line(run="2026071318", day="20260715"),
-        line(run="2026071406", day="20260714"),
     )
     fetch = scripted(listing)
     asked = Wanted(now=NOW, since=utc(14, 0), sites=(HERE,))
@@ -447,15 +447,15 @@ async def test_runs_older_than_the_lookback_and_days_gone_by_are_left_alone() ->
     assert [request[:2] for request in data_requests(fetch)] == [("2026071400", "20260715")]
 
 
-async def test_a_day_begins_at_midnight_utc() -> None:
+async def test_a_day_gone_by_is_still_collected_after_all_others_from_midnight_utc_on() -> None:
     listing = status(
         line(run="2026071418", day="20260715", update=...),
         line(run="2026071418", day="20260714", update=...),
     )
     for now, days in (
         (utc(14, 23, 59), ["20260714", "20260715"]),
-        (utc(15, 0), ["20260715"]),
-        (utc(15, 1, 30), ["20260715"]),  # still the 15th in UTC and in Paris; not yet so in the west
+        (utc(15, 0), ["20260715", "20260714"]),
+        (utc(15, 1, 30), ["20260715", "20260714"]),  # still the 15th in UTC and in Paris; not so in the west
     ):
         fetch = scripted(status(*json.loads(listing)["france"]))
         await batches(fetch, wanted(HERE, now=now))
@@ -464,6 +464,12 @@ async def test_a_day_begins_at_midnight_utc() -> None:
 
 async def test_without_a_stamp_a_day_was_available_when_we_first_saw_it() -> None:
     [batch] = await batches(scripted(status(line(update=...))), wanted(HERE))
+    assert batch.run is not None
+    assert (batch.run.available_at, batch.run.published) == (NOW, False)
+
+
+async def test_a_day_was_available_when_we_saw_it_though_the_publishers_clock_runs_ahead() -> None:
+    [batch] = await batches(scripted(status(line(update="2026-07-15T12:13:00Z"))), wanted(HERE))
     assert batch.run is not None
     assert (batch.run.available_at, batch.run.published) == (NOW, False)
 

@@ -17,6 +17,7 @@ from backend.storage.bulk import copy_rows
 from backend.storage.database import Database
 from backend.storage.ledger import JobBusy, Ledger
 from backend.storage.store import Store
+from backend.tests.postgres import PostgresServer
 from backend.tests.stores import (
     GUST,
     NOW,
@@ -180,3 +181,32 @@ def test_a_lease_is_measured_by_the_clock_of_the_database(postgres_url: str) -> 
         connection.execute(sa.update(t.job_run).values(lease_until=time.time() + 1800))
     again = Ledger(database).claim(JOB, "schedule", NOW, NOW)
     assert again is not None and again.epoch == 2
+
+
+# --- A writer that says nothing more -----------------------------------------------------------------
+
+
+def test_a_writer_that_falls_silent_is_ended_so_that_others_can_write(postgres_url: str) -> None:
+    """A frozen process would keep every other one from writing for as long as it is frozen."""
+    silent, other = Database(postgres_url, idle_timeout=0.1), open_store(postgres_url)
+    stored = 0
+    with pytest.raises(StoreUnavailable), silent.write() as connection:
+        connection.execute(sa.update(t.site).values(name="half written"))
+        stored = other.add_forecasts(forecasts(forecast(20)))  # waits for its turn, as ever
+        connection.execute(sa.select(t.site))
+    assert stored == 1
+    assert {site.name for site in other.sites()} == {"Planfait", "Passy Plaine-Joux"}
+
+
+# --- A server that goes and comes back ---------------------------------------------------------------
+
+
+def test_a_server_that_was_stopped_and_started_again_goes_on_with_what_it_had(
+    postgres: PostgresServer, postgres_url: str
+) -> None:
+    store = open_store(postgres_url)
+    assert store.add_forecasts(forecasts(forecast(20))) == 1
+    with postgres.stopped(), pytest.raises(StoreUnavailable, match="the store does not answer"):
+        store.add_forecasts(forecasts(forecast(18, hours=7)))
+    assert store.add_forecasts(forecasts(forecast(18, hours=7))) == 1
+    assert store.add_forecasts(forecasts(forecast(20))) == 0

@@ -1,25 +1,23 @@
-"""The service in processes of its own: started, stopped, killed, started again, and two at a time."""
+"""One service in a process of its own: started, stopped, killed, frozen, and started again."""
 
 from __future__ import annotations
 
 import gzip
-import re
 import signal
-import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import psutil
 import pytest
+import sqlalchemy as sa
 
+from backend.core.errors import StoreUnavailable
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS
-from backend.storage.ledger import Ledger
-from backend.storage.runs import JobRun
+from backend.storage import schema as t
+from backend.storage.database import Database
 from backend.tests.commands import (
-    METEO_SCORE,
     Environment,
     Running,
     StandIns,
@@ -29,11 +27,9 @@ from backend.tests.commands import (
     store_of,
     wait_for,
 )
+from backend.tests.serving import ENDED, TOKEN, UVICORN, client_of, ended_runs, run_by_hand, runs_of, serving
 
-TOKEN = "the-admin-token"
 KEYS = ("demo-meteofrance", "demo-ffvl", "demo-romma", TOKEN)
-UVICORN = (sys.executable, "-m", "uvicorn", "--factory", "backend.main:create_app", "--port", "0")
-ENDED = {0, -signal.SIGTERM}  # the server drains, and then lets the signal do what it does
 
 
 @pytest.fixture(scope="module")
@@ -43,49 +39,8 @@ def upstreams() -> Iterator[StandIns]:
 
 
 @pytest.fixture
-def environment(upstreams: StandIns, tmp_path: Path) -> Environment:
-    return upstreams.environment(tmp_path, admin_token=TOKEN, log_format="json")
-
-
-@contextmanager
-def serving(environment: Environment, name: str = "serve") -> Iterator[Running]:
-    with running(METEO_SCORE, "serve", "--port", "0", environment=environment, name=name) as service:
-        yield service
-
-
-def address(service: Running) -> str:
-    """Return where a service listens, as soon as it does."""
-    found: list[str] = []
-
-    def listens() -> bool:
-        assert service.process.poll() is None, service.text()
-        found.extend(re.findall(r"running on (http://127\.0\.0\.1:\d+)", service.text()))
-        return bool(found)
-
-    wait_for(listens, "the server")
-    return found[0]
-
-
-def client_of(service: Running) -> httpx2.Client:
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    return httpx2.Client(base_url=address(service), headers=headers, trust_env=False, timeout=10)
-
-
-def runs_of(environment: Environment, **wanted: Any) -> tuple[JobRun, ...]:
-    """Return the runs in the store, oldest first."""
-    database = store_of(environment)
-    try:
-        return Ledger(database).runs(limit=100, **wanted)[::-1]
-    finally:
-        database.close()
-
-
-def ended_runs(service: Running) -> int:
-    return sum(event["event"] == "run ended" for event in service.events())
-
-
-def has_begun(service: Running, job: str) -> bool:
-    return service.has_logged(event="run started", job=job)
+def environment(upstreams: StandIns, bare_url: str, tmp_path: Path) -> Environment:
+    return upstreams.environment(tmp_path, database_url=bare_url, admin_token=TOKEN, log_format="json")
 
 
 # --- Start and restart ------------------------------------------------------------------------------
@@ -99,6 +54,9 @@ def test_a_first_start_collects_at_once_a_restart_does_no_slot_twice_and_no_key_
         wait_for(lambda: ended_runs(service) == 2, "the first collections")
         answers += [client.get(path).text for path in ("/", "/api/scheduler/status", "/api/stations")]
         assert client.get("/api/ready").status_code == 200
+        status = client.get("/api/scheduler/status").json()
+        assert status["lastForecastCollection"]["status"] == "success"
+        assert status["lastObservationCollection"]["status"] == "success"
         assert service.terminate() in ENDED
         first = service
     before = runs_of(environment)
@@ -130,7 +88,7 @@ def test_a_first_start_collects_at_once_a_restart_does_no_slot_twice_and_no_key_
 
     no_line_of_a_run_is_without_its_id([*first.events(), *second.events()])
     assert second.has_logged(event="request failed", source="romma", run=run_id)
-    for told in (*answers, *everything_kept_in(Path(environment["DATA_DIR"]))):
+    for told in (*answers, *everything_kept_by(environment)):
         assert not [key for key in KEYS if key in told]
 
 
@@ -143,14 +101,18 @@ def no_line_of_a_run_is_without_its_id(events: list[dict[str, Any]]) -> None:
     assert all("Traceback" in event["exception"] for event in of_runs if event["level"] == "error")
 
 
-def everything_kept_in(folder: Path) -> Iterator[str]:
-    """Yield every file that the service wrote, its logs, its store and its payloads, as text."""
-    kept = [path for path in folder.rglob("*") if path.is_file()]
-    kinds = {path.suffix for path in kept}
-    assert {".gz", ".log", ".sqlite3"} <= kinds, kinds
+def everything_kept_by(environment: Environment) -> Iterator[str]:
+    """Yield everything that the service wrote, its logs, its store and its payloads, as text."""
+    kept = [path for path in Path(environment["DATA_DIR"]).rglob("*") if path.is_file()]
+    assert {".gz", ".log"} <= {path.suffix for path in kept}
     for path in kept:
         content = path.read_bytes()
         yield (gzip.decompress(content) if path.suffix == ".gz" else content).decode(errors="replace")
+    database = store_of(environment)
+    with database.read() as connection:
+        for table in t.metadata.sorted_tables:
+            yield str(connection.execute(sa.select(table)).all())
+    database.close()
 
 
 # --- The end ----------------------------------------------------------------------------------------
@@ -213,35 +175,69 @@ def test_a_killed_run_is_done_again_as_a_second_attempt_and_leaves_no_process_be
     assert contents(environment)["forecast"] > kept
 
 
-# --- Several at a time ------------------------------------------------------------------------------
+# --- Frozen -----------------------------------------------------------------------------------------
 
 
-def test_several_processes_on_one_store_do_each_slot_once(environment: Environment) -> None:
-    workers = (*UVICORN, "--workers", "2")
-    with (
-        serving(environment, "one") as one,
-        running(*workers, environment=environment, name="workers") as others,
-    ):
-        everyone = (one, others)
-        wait_for(lambda: sum(map(ended_runs, everyone)) == 2, "one collection of each job")
-        wait_for(lambda: others.text().count("scheduler started") == 2, "the schedules of both workers")
-        assert one.has_logged(event="scheduler started")
-        with client_of(one) as here, client_of(others) as there:
-            told = [client.get("/api/scheduler/runs").json()["runs"] for client in (here, there)]
-        assert told[0] == told[1]
-        assert sum(service.text().count('"run started"') for service in everyone) == 2
-        assert {service.terminate() in ENDED for service in everyone} == {True}
-    assert sorted((run.job, run.status, run.attempt) for run in runs_of(environment)) == [
-        (FORECASTS, "success", 1),
-        (OBSERVATIONS, "success", 1),
-    ]
+def test_a_frozen_process_is_taken_over_after_its_lease_and_once_thawed_it_writes_nothing_and_lives_on(
+    environment: Environment, upstreams: StandIns
+) -> None:
+    environment |= {"SOURCES": "meteo_parapente", "LEASE_SECONDS": "1"}
+    slow = environment | {"METEO_PARAPENTE_SPACING_SECONDS": "0.3"}
+    asked = upstreams.requests("meteo_parapente")
+    with serving(slow, "frozen") as frozen:
+        wait_for(lambda: upstreams.requests("meteo_parapente") >= asked + 2, "a run under way")
+        freeze(frozen, environment)
+        (run,) = runs_of(environment, job=FORECASTS)
+        assert (run.status, run.attempt) == ("running", 1)
+        wait_for(lambda: lease_is_over(environment), "the end of the lease")
+        with serving(environment, "other") as other:
+            wait_for(lambda: other.has_logged(event="run ended", job=FORECASTS), "the second attempt")
+            taken = runs_of(environment)
+            kept = contents(environment)
+            frozen.process.send_signal(signal.SIGCONT)
+            wait_for(lambda: frozen.has_logged(event="run lost"), "the refusal")
+            assert (runs_of(environment), contents(environment)) == (taken, kept)
+            with client_of(frozen) as client:
+                assert client.get("/api/ready").status_code == 200
+                assert run_by_hand(client, frozen, FORECASTS)["status"] == "nothing_new"
+            assert {service.terminate() in ENDED for service in (frozen, other)} == {True}
+    (again,) = (run for run in taken if run.job == FORECASTS)
+    assert (again.id, again.status, again.attempt) == (run.id, "success", 2)
+    assert "attempt 1 was interrupted: its lease ran out" in again.note
+    assert not frozen.has_logged(level="error", job=FORECASTS), "being refused is no error of a source"
+
+
+def freeze(service: Running, environment: Environment) -> None:
+    """Stop a process where it is, though not within a transaction: nobody can take a file's lock from it."""
+    database = Database(environment["DATABASE_URL"], busy_timeout=0.5)
+    for _ in range(20):
+        service.process.send_signal(signal.SIGSTOP)
+        try:
+            with database.write():
+                break
+        except StoreUnavailable:
+            service.process.send_signal(signal.SIGCONT)
+    database.close()
+
+
+def lease_is_over(environment: Environment) -> bool:
+    database = store_of(environment)
+    with database.read() as connection:
+        until = connection.execute(
+            sa.select(sa.func.max(t.job_run.c.lease_until)).where(t.job_run.c.status == "running")
+        ).scalar_one()
+    database.close()
+    return bool(until < time.time())
+
+
+# --- Settings ---------------------------------------------------------------------------------------
 
 
 def test_a_server_that_makes_the_service_itself_refuses_bad_settings_in_one_line(
-    environment: Environment,
+    upstreams: StandIns, tmp_path: Path
 ) -> None:
-    environment |= {"SCHEDULER_FORECAST_HOURS": "25"}
-    with running(*UVICORN, environment=environment) as server:
+    environment = upstreams.environment(tmp_path, scheduler_forecast_hours="25")
+    with running(*UVICORN, "backend.main:create_app", environment=environment) as server:
         assert server.wait() == 2
         assert server.text() == (
             "meteo-score: SCHEDULER_FORECAST_HOURS='25':"

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from structlog.testing import capture_logs
 
 from backend.collectors.base import Channel
 from backend.core.errors import ConfigError, MeteoScoreError
@@ -438,9 +439,13 @@ async def test_a_run_that_another_process_took_over_writes_nothing_more(database
     assert started is not None
     with world.database.write() as connection:  # as if its lease had run out and another had claimed it
         connection.execute(sa.update(t.job_run).values(owner=DEAD, epoch=2))
-    taken.set()
-    run = await started[1]
+    with capture_logs() as logs:
+        taken.set()
+        run = await started[1]
     assert (run.status, run.attempt, run.stored) == ("running", 2, 0)
+    assert [line["event"] for line in logs] == ["run started", "run lost"], (
+        "which is no failure of the source"
+    )
 
 
 async def test_a_lost_lease_stops_the_work_by_itself(database_url: str) -> None:
@@ -654,6 +659,25 @@ async def test_a_run_beyond_the_grace_is_recorded_as_cancelled_with_what_it_kept
     assert "shut down" in run.note
 
 
+async def test_a_store_that_is_gone_for_good_holds_up_no_stop(database_url: str) -> None:
+    lock, other, asked = ExitStack(), Database(database_url), asyncio.Event()
+
+    async def endless(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+        lock.enter_context(other.write())
+        asked.set()
+        await asyncio.Event().wait()
+        yield a_run(wanted)
+
+    world = make_world(database_url, forecasts=[forecast_source(endless)], busy_timeout=0.02)
+    started = await world.runner.start(FORECASTS, "schedule", NOON)
+    assert started is not None
+    await asked.wait()
+    await asyncio.wait_for(world.runner.drain(0, recording=0.1), 5)
+    assert started[1].cancelled()
+    lock.close()
+    assert world.ledger.run(started[0]).status == "running"  # for the next process to find
+
+
 async def test_a_restart_runs_no_slot_twice(database_url: str) -> None:
     world = make_world(database_url)
     for _ in range(2):
@@ -661,6 +685,22 @@ async def test_a_restart_runs_no_slot_twice(database_url: str) -> None:
         await until(lambda: len(world.ledger.runs(status="success")) == 2)
         await stop_scheduler()
     assert len(world.ledger.runs()) == 2
+
+
+async def test_a_tick_that_a_busy_process_fires_seconds_late_still_runs_its_slot(database_url: str) -> None:
+    """A loop that was blocked wakes up late; APScheduler by itself forgives one second."""
+    world = make_world(database_url)
+    scheduler = AsyncIOScheduler(timezone=UTC)
+    register_jobs(scheduler, world.runner, world.runner.config)
+    scheduler.start(paused=True)
+    due = datetime.now(UTC) - timedelta(seconds=5)
+    scheduler.modify_job(FORECASTS, next_run_time=due)
+    scheduler.resume()
+    await until(lambda: world.ledger.runs(job=FORECASTS, status="success"))
+    scheduler.shutdown(wait=False)
+    await asyncio.sleep(0)
+    (run,) = world.ledger.runs(job=FORECASTS)
+    assert (run.trigger, run.slot) == ("schedule", NOON)
 
 
 async def test_each_job_runs_its_own_sources(database_url: str) -> None:

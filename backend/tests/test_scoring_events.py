@@ -79,7 +79,7 @@ def test_a_sector_is_clockwise_from_start_to_end_with_its_edges(
 
 
 def test_a_direction_says_nothing_in_light_wind() -> None:
-    found = on_slope(grid([0, 0, 180, None]), grid([10.8, 10.799, 20, 20]), 315, 45)
+    found = on_slope(grid([0, 0, 180, None]), grid([10.8, 10.799, 20, 20]), [(315, 45)])
     assert answers(found, 4) == [True, None, False, None]
 
 
@@ -88,7 +88,7 @@ def test_an_hour_is_flyable_when_wind_gust_and_direction_all_are() -> None:
     speed = grid([15, 20, 20.001, 15, 15, 10.799])
     gust = grid([20, 30, 25, 30.001, 20, 20])
     direction = grid([0, 0, 0, 0, 180, 180])
-    found = flyable(speed, gust, direction, wind_limit=20, gust_limit=30, sector=(315, 45))
+    found = flyable(speed, gust, direction, wind_limit=20, gust_limit=30, sectors=[(315, 45)])
     assert answers(found, 6) == [True, True, False, False, False, True]
 
 
@@ -97,7 +97,7 @@ def test_what_is_missing_leaves_an_hour_unknown_unless_it_could_not_matter() -> 
     speed = grid([15, 25, 15, 5, None, None])
     gust = grid([None, None, 20, 20, 20, 40])
     direction = grid([0, 0, None, None, 0, 180])
-    found = flyable(speed, gust, direction, wind_limit=20, gust_limit=30, sector=(315, 45))
+    found = flyable(speed, gust, direction, wind_limit=20, gust_limit=30, sectors=[(315, 45)])
     # The fifth: whatever the speed, the direction suits; but the speed may be above the limit.
     assert answers(found, 6) == [None, False, None, True, None, False]
 

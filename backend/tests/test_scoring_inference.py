@@ -18,6 +18,7 @@ from backend.scoring.bootstrap import (
     draws,
     effective_pairs,
     mean_interval,
+    resampled,
     score_interval,
     skill_interval,
 )
@@ -41,6 +42,11 @@ def series(*values: float | None) -> DailySeries:
 
 def noise(days: int, mean: float = 0.0, seed: int = 0) -> list[float]:
     return [float(x) for x in np.random.default_rng(seed).normal(mean, 1.0, days)]
+
+
+def effective_of(sums: ScalarSums) -> float | None:
+    drawn = resampled(sums)
+    return effective_pairs(sums, None if drawn is None else drawn[0])
 
 
 def test_a_day_counts_once_however_many_hours_it_has() -> None:
@@ -249,7 +255,7 @@ def test_fewer_days_than_two_blocks_have_no_interval_instead_of_a_point(days: in
     assert score_interval(mae, sums) is None
     assert skill_interval(mae, sums, sums) is None
     assert difference_interval(mae, sums, sums) is None
-    assert effective_pairs(sums) is None
+    assert effective_of(sums) is None
 
 
 def test_days_before_the_first_and_after_the_last_with_data_are_not_drawn() -> None:
@@ -260,7 +266,7 @@ def test_days_before_the_first_and_after_the_last_with_data_are_not_drawn() -> N
     late[50:] = ABSENT
     whole, part = ScalarSums.of(late, o), ScalarSums.of(f[20:50], o[20:50])
     assert score_interval(mae, whole) == score_interval(mae, part)
-    assert effective_pairs(whole) == effective_pairs(part)
+    assert effective_of(whole) == effective_of(part)
 
 
 def test_ratios_are_formed_from_resampled_counts() -> None:
@@ -297,12 +303,12 @@ def test_hours_that_repeat_each_other_count_for_less() -> None:
     independent = random_grid(generator, 120, -5, 5, absent=0)
     same_all_day = np.repeat(independent[:, :1], 25, axis=1)
     alone, repeated = (
-        effective_pairs(ScalarSums.of(independent, o)),
-        effective_pairs(ScalarSums.of(same_all_day, o)),
+        effective_of(ScalarSums.of(independent, o)),
+        effective_of(ScalarSums.of(same_all_day, o)),
     )
     assert alone == pytest.approx(120 * 24, rel=0.25)
     assert repeated == pytest.approx(120, rel=0.35)
-    assert effective_pairs(ScalarSums.of(filled(60, 1.0), filled(60, 0.0))) is None
+    assert effective_of(ScalarSums.of(filled(60, 1.0), filled(60, 0.0))) is None
 
 
 def test_wilson_is_the_one_worked_out_by_hand() -> None:

@@ -100,7 +100,7 @@ def lived(folder: Path, seed: int, *sites: Site) -> Store:
 
 def verdict(store: Store, site: str, quantity: Quantity) -> Verdict:
     sample = Samples(store.database).load(
-        site, EVENING_BEFORE, day_number(FIRST.date()), day_number(END.date())
+        SITES[site], EVENING_BEFORE, day_number(FIRST.date()), day_number(END.date())
     )
     return Scorecard(sample).verdict(quantity)
 
@@ -163,7 +163,7 @@ def test_before_there_is_enough_nothing_is_said(store: Store) -> None:
     samples = Samples(store.database)
     first = day_number(date(2026, 6, 3))
     found = {
-        days: Scorecard(samples.load("planfait", EVENING_BEFORE, first, first + days - 1)).verdict(
+        days: Scorecard(samples.load(SITES["planfait"], EVENING_BEFORE, first, first + days - 1)).verdict(
             Quantity.WIND_SPEED
         )
         for days in (1, 14, 15, 29, 30)
@@ -179,9 +179,9 @@ def test_before_there_is_enough_nothing_is_said(store: Store) -> None:
 
 def test_a_time_without_data_has_null_scores_and_a_label(store: Store) -> None:
     first = day_number(date(2020, 1, 1))
-    found = Scorecard(Samples(store.database).load("planfait", EVENING_BEFORE, first, first + 30)).verdict(
-        Quantity.WIND_SPEED
-    )
+    found = Scorecard(
+        Samples(store.database).load(SITES["planfait"], EVENING_BEFORE, first, first + 30)
+    ).verdict(Quantity.WIND_SPEED)
     assert (found.finding, found.best, found.duel, found.n_pairs, found.n_days) == (
         Finding.NOT_ENOUGH,
         None,

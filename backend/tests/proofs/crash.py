@@ -1,9 +1,9 @@
 """Crash equivalence: days lived through with SIGKILL at random moments end as undisturbed days do.
 
-    python -m backend.tests.proofs.crash --days 30 --seed 7
+    python -m backend.tests.proofs.crash --days 30 --seed 7 --database both
 
 The demo lives through the same days twice, once killed again and again and resumed. Both stores must hold
-the same keys and values, and every slot once.
+the same keys and values, and every slot once and well.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,43 +26,54 @@ import sqlalchemy as sa
 
 from backend.storage import schema as t
 from backend.storage.database import Database
+from backend.tests.postgres import running_postgres
 
 COMMAND = (sys.executable, "-c", "from backend.cli import main; main()", "demo", "--no-serve")
 END = "2026-11-23T06:30:00Z"
-PATIENCE_SECONDS = 900
+PATIENCE_SECONDS = 1800
 MOST_KILLS = 400
 
 
-def live(folder: Path, days: int) -> subprocess.Popen[bytes]:
-    """Start, or resume, the demo's days."""
-    options = ("--folder", str(folder), "--days", str(days), "--until", END)
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen([*COMMAND, *options], env={**os.environ, "LOG_LEVEL": "ERROR"}, **quiet)  # type: ignore[call-overload,no-any-return]
+@dataclass(frozen=True)
+class Life:
+    """A demo's days: how many, in which folder and on which database."""
 
+    days: int
+    folder: Path
+    url: str
 
-def live_undisturbed(folder: Path, days: int) -> None:
-    """Live through the days without a crash."""
-    if code := live(folder, days).wait(PATIENCE_SECONDS):
-        raise SystemExit(f"the undisturbed days ended with exit code {code}")
+    def begin(self) -> subprocess.Popen[bytes]:
+        """Start, or resume, the days."""
+        options = ("--folder", self.folder, "--days", str(self.days), "--until", END)
+        return subprocess.Popen(
+            [*COMMAND, *options, "--database-url", self.url],
+            env={**os.environ, "LOG_LEVEL": "ERROR"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
+    def undisturbed(self) -> None:
+        """Live through the days without a crash."""
+        if code := self.begin().wait(PATIENCE_SECONDS):
+            raise SystemExit(f"the undisturbed days ended with exit code {code}")
 
-def live_killed(folder: Path, days: int, chance: random.Random, between: tuple[float, float]) -> int:
-    """Live through the days, killed at random moments; return how often.
+    def killed(self, chance: random.Random, between: tuple[float, float]) -> int:
+        """Live through the days, killed at random moments; return how often.
 
-    The moments move apart as crashes go on, so that a slow machine, too, comes to the end.
-    """
-    for kills in range(MOST_KILLS):
-        process = live(folder, days)
-        try:
-            code = process.wait(chance.uniform(*between) * 1.1**kills)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            continue
-        if code:
-            raise SystemExit(f"after {kills} crashes the demo ended with exit code {code}")
-        return kills
-    raise SystemExit(f"not done after {MOST_KILLS} crashes: leave it more time between them")
+        The moments move apart as crashes go on, so that a slow machine, too, comes to the end.
+        """
+        for kills in range(MOST_KILLS):
+            process = self.begin()
+            try:
+                code = process.wait(chance.uniform(*between) * 1.1**kills)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                continue
+            if code:
+                raise SystemExit(f"after {kills} crashes the demo ended with exit code {code}")
+            return kills
+        raise SystemExit(f"not done after {MOST_KILLS} crashes: leave it more time between them")
 
 
 def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:
@@ -79,7 +94,7 @@ def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:
         "parts": sa.select(site.slug, model.name, part.reference_time, part.part, part.rank)
         .join_from(t.collected_part, t.site, site.id == part.site_id)
         .join(t.model, model.id == part.model_id),
-        "slots": sa.select(run.job, run.slot),
+        "slots": sa.select(run.job, run.slot, run.status.in_(["success", "nothing_new"])),
     }
     database = Database(url)
     with database.read() as connection:
@@ -102,13 +117,34 @@ def differences(one: dict[str, list[tuple[Any, ...]]], other: dict[str, list[tup
     ]
 
 
-def prove(folder: Path, days: int, seed: int, between: tuple[float, float]) -> tuple[int, list[str], int]:
-    """Return how often the days were cut, how the two stores differ, and how many values they hold."""
-    calm, stormy = folder / "calm", folder / "stormy"
-    live_undisturbed(calm, days)
-    kills = live_killed(stormy, days, random.Random(seed), between)
-    one, other = (contents(f"sqlite:///{path / 'demo.sqlite3'}") for path in (calm, stormy))
-    return kills, differences(one, other), len(one["forecasts"]) + len(one["observations"])
+@dataclass(frozen=True)
+class Proof:
+    """How often the days were cut, how many values the undisturbed ones brought, and what differs."""
+
+    kills: int
+    rows: int
+    differing: list[str]
+
+
+def prove(calm: Life, stormy: Life, seed: int, between: tuple[float, float]) -> Proof:
+    """Live through the days in both ways, and compare what the stores hold."""
+    calm.undisturbed()
+    kills = stormy.killed(random.Random(seed), between)
+    one, other = contents(calm.url), contents(stormy.url)
+    return Proof(kills, len(one["forecasts"]) + len(one["observations"]), differences(one, other))
+
+
+@contextmanager
+def lives(database: str, days: int, folder: Path) -> Iterator[tuple[Life, Life]]:
+    """Give two lives on new databases of one kind."""
+    folders = [folder / f"{database}-{name}" for name in ("calm", "stormy")]
+    if database == "sqlite":
+        first, second = (Life(days, path, f"sqlite:///{path / 'demo.sqlite3'}") for path in folders)
+        yield first, second
+    else:
+        with running_postgres() as server:
+            first, second = (Life(days, path, server.url(server.create())) for path in folders)
+            yield first, second
 
 
 def main() -> None:
@@ -117,15 +153,26 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
     parser.add_argument("--seed", type=int, default=int(datetime.now(UTC).timestamp()))
     parser.add_argument("--between", type=float, nargs=2, default=(2.0, 8.0), help="seconds between crashes")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        kills, differing, rows = prove(Path(folder), given.days, given.seed, tuple(given.between))
-    print(f"{given.days} days, seed {given.seed}: {kills} crashes, {rows} rows")
-    print("\n".join(differing) or "both stores hold the same keys and values, and every slot once")
-    print(f"{1 - bool(differing)} passed, {int(bool(differing))} failed")
-    sys.exit(bool(differing))
+    failed = 0
+    databases = ("sqlite", "postgresql") if given.database == "both" else (given.database,)
+    for database in databases:
+        print(f"{database}: {given.days} days, seed {given.seed} …", flush=True)
+        began = time.monotonic()
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            lives(database, given.days, Path(folder)) as (calm, stormy),
+        ):
+            proof = prove(calm, stormy, given.seed, tuple(given.between))
+        seconds = time.monotonic() - began
+        print(f"{database}: {proof.kills} crashes, {proof.rows} rows, {seconds:.0f} s")
+        print("\n".join(proof.differing) or "the same keys and values, and every slot once", flush=True)
+        failed += bool(proof.differing)
+    print(f"{len(databases) - failed} passed, {failed} failed")
+    sys.exit(failed > 0)
 
 
 if __name__ == "__main__":

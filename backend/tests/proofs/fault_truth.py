@@ -6,14 +6,23 @@ in October's doubled hour that became the wrong instant is found here.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import sqlalchemy as sa
 
 from backend.core.parameters import RULES, Parameter
 from backend.core.sites import load_sites
-from backend.demo.beacons import Reading, ffvl_beacons, readings, romma_beacons
+from backend.demo.beacons import (
+    Beacon,
+    Reading,
+    ffvl_beacons,
+    pioupiou_beacons,
+    readings,
+    romma_beacons,
+)
 from backend.demo.ffvl import SECTORS
-from backend.demo.weather import Weather
+from backend.demo.weather import DAY, Weather
 from backend.demo.world import SITES_FILE, View
 from backend.storage import schema as t
 from backend.storage.database import Database
@@ -32,8 +41,11 @@ OFF_KMH, OFF_DEGREES, OFF_CELSIUS = 0.3, 0.6, 0.15
 Components that are off by so much turn a weak wind further than a strong one.
 """
 
+DEAD_DAYS = 520
+"""For how many days a beacon that has been dead for long may be shown with the same last words."""
+
 DECIMALS = {"ffvl": 0, "romma": 1}
-"""To how many decimals a network rounds its temperatures; winds are whole km/h everywhere."""
+"""To how many decimals a network rounds its temperatures; winds are whole km/h, but quarters for Pioupiou."""
 
 
 def values(database: Database) -> Values:
@@ -78,7 +90,8 @@ def _untrue_forecasts(kept: Values) -> list[Key]:
     for (model, site, run), keys in series.items():
         times = np.array([float(key[3]) for key in keys])
         said = weather.forecast(model, by_id[site], float(run), times)
-        turned = np.degrees(np.arctan2(OFF_KMH, said.speed))
+        # As good as calm: then it comes from anywhere.
+        turned = np.where(said.speed > OFF_KMH, np.degrees(np.arctan2(OFF_KMH, said.speed)), 180.0)
         columns = {
             Parameter.WIND_SPEED: (said.speed, np.full_like(times, OFF_KMH)),
             Parameter.WIND_GUST: (said.gust, np.full_like(times, OFF_KMH)),
@@ -101,20 +114,37 @@ def _distance(parameter: Parameter, one: float, other: float) -> float:
 def _untrue_readings(kept: Values) -> list[Key]:
     now = max((float(time) for _, time, _ in kept), default=0.0)
     view = View(now=now, weather=Weather(SEED), sites=SITES)
-    beacons = {f"{b.network}:{b.number}": b for b in (*ffvl_beacons(SITES), *romma_beacons(SITES))}
+    beacons = {
+        f"{b.network}:{b.number}": b
+        for b in (*ffvl_beacons(SITES), *romma_beacons(SITES), *pioupiou_beacons(SITES))
+    }
     spans: dict[str, list[int]] = {}
     for station, time, _ in kept:
         spans.setdefault(str(station), []).append(int(time))
     said = {
-        (station, reading.time // 60 * 60): reading  # readings are kept by the minute
+        (station, _kept_time(station, reading)): reading
         for station, times in spans.items()
-        for reading in readings(view, beacons[station], min(times) - 60, max(times) + 60)
+        for reading in _said(view, beacons[station], times)
     }
     return [
         key
         for key, value in kept.items()
         if value != _measured(str(key[0]), said.get((str(key[0]), int(key[1]))), Parameter(str(key[2])))
     ]
+
+
+def _said(view: View, beacon: Beacon, times: list[int]) -> list[Reading]:
+    """Return what a beacon said at about these times; what was a dead one's last word depends on the day."""
+    first, last = min(times) - 60, max(times) + 60
+    if beacon.last_heard is None:
+        return readings(view, beacon, first, last)
+    days = (first + day * DAY for day in range(DEAD_DAYS))
+    return [reading for now in days for reading in readings(replace(view, now=now), beacon, first, last)]
+
+
+def _kept_time(station: str, reading: Reading) -> int:
+    """Return the time a reading is kept under: to the minute, except where every way states the seconds."""
+    return reading.time if station.startswith("pioupiou:") else reading.time // 60 * 60
 
 
 def _measured(station: str, reading: Reading | None, parameter: Parameter) -> int | None:
@@ -130,4 +160,6 @@ def _measured(station: str, reading: Reading | None, parameter: Parameter) -> in
         warmth = reading.temperature
         return None if warmth is None else round(1000 * round(warmth, DECIMALS[network]))
     speed = reading.mean if parameter is Parameter.WIND_SPEED else reading.gust
-    return None if speed is None else 1000 * round(speed)
+    if speed is None:
+        return None
+    return 250 * round(4 * speed) if network == "pioupiou" else 1000 * round(speed)
