@@ -142,7 +142,10 @@ def score_all(service: ServiceParts, asked: Asked, *, as_json: bool = False) -> 
     if not sites:
         raise ConfigError("there is no site yet: see meteo-score sites add")
     found = [(site, verdict_of(service, asked.question(service, site))) for site in sites]
-    stands = _standing([verdict for _, verdict in found])
+    stands = standing(
+        [_p_value(verdict) for _, verdict in found],
+        [verdict.finding is Finding.WINNER for _, verdict in found],
+    )
     if as_json:
         print_json(
             [
@@ -152,8 +155,9 @@ def score_all(service: ServiceParts, asked: Asked, *, as_json: bool = False) -> 
         )
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("Site", "Verdict", "MAE", "Against", "Days", "Label"):
-        table.add_column(title, justify="right" if title in {"MAE", "Days"} else "left")
+    for title in ("Site", "Verdict", asked.quantity.unit, "Against", "Days", "Label"):
+        right = title in {asked.quantity.unit, "Days"}
+        table.add_column(title, justify="right" if right else "left", no_wrap=title != "Label")
     for (site, verdict), stand in zip(found, stands, strict=True):
         table.add_row(site.id, *_row(verdict, stand=stand))
     console = Console(markup=False, highlight=False)
@@ -166,18 +170,15 @@ def score_all(service: ServiceParts, asked: Asked, *, as_json: bool = False) -> 
     )
 
 
-def _standing(verdicts: Sequence[Verdict]) -> list[bool]:
+def standing(p_values: Sequence[float | None], winners: Sequence[bool]) -> list[bool]:
     """Return which winners stand in a list of so many: every comparison that was made counts."""
-    p_values = [
-        verdict.duel.comparison.test.p_value
-        if verdict.finding is not Finding.NOT_ENOUGH and verdict.duel and verdict.duel.comparison.test
-        else None
-        for verdict in verdicts
-    ]
     passed = benjamini_hochberg(p_values)
-    return [
-        verdict.finding is Finding.WINNER and stands for verdict, stands in zip(verdicts, passed, strict=True)
-    ]
+    return [won and stands for won, stands in zip(winners, passed, strict=True)]
+
+
+def _p_value(verdict: Verdict) -> float | None:
+    test = verdict.duel.comparison.test if verdict.duel is not None else None
+    return None if verdict.finding is Finding.NOT_ENOUGH or test is None else test.p_value
 
 
 def _row(verdict: Verdict, *, stand: bool) -> tuple[str, ...]:
@@ -188,7 +189,13 @@ def _row(verdict: Verdict, *, stand: bool) -> tuple[str, ...]:
     best = model_name(duel.a)
     words = best if stand else f"({best})" if verdict.finding is Finding.WINNER else "too close to call"
     figures = amount(duel.score_b, verdict.quantity, unit=False)
-    return words, amount(duel.score_a, verdict.quantity), f"{model_name(duel.b)} {figures}", days, label
+    return (
+        words,
+        amount(duel.score_a, verdict.quantity, unit=False),
+        f"{model_name(duel.b)} {figures}",
+        days,
+        label,
+    )
 
 
 def _as_dict(site: Site, verdict: Verdict, asked: Asked, stands: bool) -> dict[str, object]:

@@ -168,7 +168,8 @@ def resampled(*sums: S, extent: slice | None = None) -> tuple[S, ...] | None:
     Days are drawn from `extent`, or from the first with data to the last. None where that is too short.
     """
     columns = [column for each in sums for column in each.columns()]
-    table = np.concatenate([column.reshape(len(column), -1) for column in columns], axis=1)
+    flat = [column[:, None] if column.ndim == 1 else column for column in columns]
+    table = np.concatenate(flat, axis=1)
     filled = table != 0
     extent = extent_of(filled.any(axis=1)) if extent is None else extent
     drawn = draws(extent.stop - (extent.start or 0))
@@ -177,7 +178,7 @@ def resampled(*sums: S, extent: slice | None = None) -> tuple[S, ...] | None:
     used = filled.any(axis=0)
     totals = np.zeros((REPLICATES.value, table.shape[1]), np.int64)
     totals[:, used] = drawn.totals(table[extent][:, used])
-    ends = np.cumsum([column.reshape(len(column), -1).shape[1] for column in columns])
+    ends = np.cumsum([column.shape[1] for column in flat])
     parts = (
         part.reshape(-1, *column.shape[1:])
         for part, column in zip(np.split(totals, ends[:-1], axis=1), columns, strict=True)
