@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backend.collectors import arome, ffvl, meteo_parapente, open_meteo_models, pioupiou, romma
+from backend.collectors import arome, ffvl, meteo_parapente, meteofrance, open_meteo_models, pioupiou, romma
 from backend.collectors.base import B, Source
 from backend.collectors.worker import Worker
 from backend.core.config import DEFAULT_SOURCES, Settings
@@ -28,6 +28,7 @@ def observation_sources(settings: Settings) -> tuple[Source[ObservationBatch], .
         ffvl.build(settings),
         romma.build(settings),
         pioupiou.build(settings),
+        meteofrance.build(settings),
     )
     return tuple(_unless_left_out(source, settings) for source in sources)
 

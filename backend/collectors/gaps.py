@@ -82,10 +82,13 @@ def closed(network: Network, gap: Gap, history: Readings, payload: Payload) -> d
 
     That is our newest reading, be it of the bulk answer or of the history, unless the history stops
     short of the bulk's: then it lags, and what lies between is left to the next collection. Rows
-    without one usable time vouch for nothing. Raises ParseError where a beacon that is speaking has
+    without one usable time vouch for nothing, and neither do those of a clock that runs ahead: they may
+    stand where others should. Raises ParseError where a beacon that is speaking has
     an empty history.
     """
     newest = history.latest.get(gap.station)
+    if any(value.reason.startswith("future") for value in history.rejected):
+        return {}
     if newest is None:
         return {} if history.rejected else {gap.station: _nothing_more(gap, payload)}
     reached = max(newest, gap.after)

@@ -19,7 +19,7 @@ from backend.core.errors import ConfigError
 from backend.core.sites import default_sites_file
 
 DEFAULT_SOURCES = ("meteo_parapente", "arome", "ffvl", "romma")
-OPTIONAL_SOURCES = ("arome_ifs", "pioupiou")
+OPTIONAL_SOURCES = ("arome_ifs", "pioupiou", "meteofrance")
 """Off unless `SOURCES` names them: for what their licence forbids, or for what they cost."""
 
 SOURCE_NAMES = (*DEFAULT_SOURCES, *OPTIONAL_SOURCES)

@@ -15,11 +15,11 @@ from backend.core.records import Reference, Site
 ACCOUNTED_FOR = ("ffvl", "romma")
 """The networks that every site either has a station of or says it has none of."""
 
-NETWORKS = (*ACCOUNTED_FOR, "pioupiou")
+NETWORKS = (*ACCOUNTED_FOR, "pioupiou", "meteofrance")
 SECTORS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_STATION = re.compile(r"([a-z]+):[1-9][0-9]*")
+_STATION = re.compile(r"(?!meteofrance:)([a-z]+):[1-9][0-9]*|(meteofrance):[0-9]{8}")
 
 
 def _within(low: float, high: float, unit: str) -> AfterValidator:
@@ -66,8 +66,9 @@ def _wrong_network(word: str) -> str | None:
 
 
 def _wrong_station(word: str) -> str | None:
-    match = _STATION.fullmatch(word)
-    return _wrong_network(match[1]) if match else f"{word!r} is not network:number, such as ffvl:87"
+    if match := _STATION.fullmatch(word):
+        return _wrong_network(match[1] or match[2])
+    return f"{word!r} is not network:number, such as ffvl:87"
 
 
 def _start_of_series(value: object) -> object:

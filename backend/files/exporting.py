@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from backend.core.errors import NotFound
 from backend.core.local_time import date_of, local_moment
 from backend.core.parameters import Parameter
+from backend.core.records import Site
 from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, schema
 from backend.files.verif import Place
 from backend.scoring.pairing import NOT_MATCHED
 from backend.scoring.quantities import Quantity, errors, forecast_side, observed_side, pairs
 from backend.scoring.sample import Sample, Samples, site_row
-from backend.scoring.scorecard import METHOD_VERSION, ModelScore, Scorecard, Verdict
+from backend.scoring.scorecard import METHOD_VERSION, Scorecard, Verdict
+from backend.scoring.scores import ModelScore
 from backend.scoring.upkeep import CHUNK_DAYS
 from backend.scoring.views import View
 from backend.storage import schema as t
@@ -163,8 +165,7 @@ def score_frames(
 
 def places(database: Database, choice: Choice) -> list[Place]:
     """Return the sites that pairs are written of, each with its station. Raises NotFound."""
-    with database.read() as connection:
-        sites = {slug: site_record(site_row(connection, slug)) for slug, _, _, _ in _spans(database, choice)}
+    sites = {slug: _site(database, slug, last) for slug, _, _, last in _spans(database, choice)}
     return [
         Place(
             site.id, site.stations[0] if site.stations else "", site.latitude, site.longitude, site.elevation
@@ -177,11 +178,21 @@ def _samples(
     database: Database, choice: Choice, views: Sequence[View], longest: int | None
 ) -> Iterator[tuple[View, Sample]]:
     samples = Samples(database)
-    for site, station, first, last in _spans(database, choice):
+    for slug, station, first, last in _spans(database, choice):
+        site = _site(database, slug, last)
         for view in views:
             step = longest or last - first + 1
             for begin in range(first, last + 1, step):
-                yield view, samples.load(site, view, begin, min(begin + step - 1, last), station)
+                yield view, samples.load(site, view, begin, min(begin + step - 1, last), station=station)
+
+
+def _site(database: Database, slug: str, last: int) -> Site:
+    """Return the series of a site that held on a local day of which something is kept."""
+    with database.read() as connection:
+        row = site_row(connection, slug, last)
+    if row is None:
+        raise NotFound(f"there is no site {slug!r} by then")
+    return site_record(row)
 
 
 def _spans(database: Database, choice: Choice) -> list[tuple[str, str | None, int, int]]:

@@ -85,8 +85,9 @@ def checked_header(path: Path, header: Sequence[str], shape: Shape) -> list[str]
 class CsvTable:
     """A CSV file in UTF-8 with commas, its first line a header. Blank lines are passed over."""
 
-    def __init__(self, path: Path, shape: Shape) -> None:
+    def __init__(self, path: Path, shape: Shape, block: int = BLOCK) -> None:
         self.path = path
+        self._block = block
         _, self._header = next(self._walk(), (1, []))
         self._columns = checked_header(path, self._header, shape)
 
@@ -116,7 +117,7 @@ class CsvTable:
         """
         with self.path.open("rb") as file:
             rest, skip = file.read(3).removeprefix(b"\xef\xbb\xbf"), 1
-            while chunk := file.read(BLOCK):
+            while chunk := file.read(self._block):
                 block = _whole_rows(rest + chunk, skip)
                 if block is None and len(rest) > BLOCK:
                     self._find_break()  # a quote that is never closed

@@ -27,6 +27,7 @@ from backend.collectors import (
     ffvl_keyed,
     http_headers,
     meteo_parapente,
+    meteofrance,
     open_meteo,
     pioupiou,
     romma,
@@ -306,6 +307,20 @@ def targets() -> tuple[Target, ...]:
             lambda body: winds_mobi.parse_history(payload(body), "ffvl:511", since),
             stored("ffvl", "winds_mobi-historic-511.json"),
             "ffvl:511",
+        ),
+        Target(
+            "meteofrance slot",
+            "json",
+            lambda body: meteofrance.parse_slot(payload(body), {}),
+            stored("meteofrance", "slot.json"),
+            r"meteofrance:[0-9]{8}",
+        ),
+        Target(
+            "meteofrance history",
+            "json",
+            lambda body: meteofrance.parse_history(payload(body), "meteofrance:01014002", since),
+            stored("meteofrance", "history-01014002.json"),
+            "meteofrance:01014002",
         ),
         Target(
             "pioupiou newest readings",

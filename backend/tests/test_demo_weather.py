@@ -221,4 +221,4 @@ def test_noise_before_1970_is_noise_too() -> None:
 def test_every_site_of_the_demo_has_a_station_of_each_network() -> None:
     assert 8 <= len(SITES) <= 12
     for site in SITES:
-        assert {station.partition(":")[0] for station in site.stations} == {"ffvl", "romma", "pioupiou"}
+        assert {station.partition(":")[0] for station in site.stations} >= {"ffvl", "romma", "pioupiou"}

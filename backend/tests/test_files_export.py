@@ -53,9 +53,11 @@ from backend.tests.stores import (
     forecasts,
     observations,
     open_store,
+    query_plans,
     reading,
     rows,
     sqlite_url,
+    walks,
 )
 from backend.tests.test_scoring_world import END, SITES, lived
 
@@ -208,6 +210,25 @@ def test_what_is_not_known_is_not_an_empty_file(store: Store, choice: Choice) ->
         list(frames(store.database, choice))
     with pytest.raises(NotFound, match="there is no"):
         list(pair_frames(store.database, choice, VIEWS))
+
+
+def test_nothing_is_lost_where_one_month_ends_and_the_next_begins(database_url: str) -> None:
+    store, month = open_store(database_url), 30 * 1440
+    minutes = [0, 1, month - 1, month, month + 1, 5 * month, 9 * month]
+    store.add_observations(observations(*(reading(back % 50, minutes=back) for back in minutes)))
+    found = pl.concat(observation_frames(store.database, Choice()))
+    assert found["time"].to_list() == [
+        NOW.replace(minute=0) - timedelta(minutes=back) for back in reversed(minutes)
+    ]
+
+
+def test_values_are_looked_up_and_no_table_is_walked(store: Store) -> None:
+    plans = query_plans(store.database, lambda: list(forecast_frames(store.database, Choice())))
+    plans += query_plans(store.database, lambda: list(observation_frames(store.database, Choice())))
+    of_values = [plan for plan in plans if "forecast" in plan or "observation" in plan]
+    assert of_values
+    if store.database.path is not None:  # PostgreSQL rightly walks a table of a hundred rows
+        assert not [plan for plan in of_values if walks(plan, t.forecast, t.observation)]
 
 
 def test_an_export_shows_one_state_of_the_store(store: Store) -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from backend.core.records import Site
 from backend.files import importing
-from backend.files.importing import Imported, import_forecasts, import_observations
+from backend.files.importing import FORECAST_SHAPE, Imported, import_forecasts, import_observations
 from backend.files.opening import forecast_table, is_verif, observation_table
+from backend.files.reading import CsvTable
 from backend.files.refusing import FileRefused
 from backend.scoring.upkeep import update
 from backend.scoring.views import DECISION_VIEWS, LEAD_VIEWS
@@ -362,6 +363,16 @@ def test_lines_are_counted_through_blank_ones_and_cells_of_several_lines(empty: 
         "history.csv, line 3: model",
         "history.csv, line 5: value",
     ]
+
+
+@pytest.mark.parametrize("block", [5, 40, 10_000])
+def test_it_makes_no_difference_in_which_blocks_a_file_is_read(write: Write, block: int) -> None:
+    lines = [GOOD, "", f'"a\n\nb",{GOOD.partition(",")[2]}', "", *[GOOD] * 3, f'"x",{GOOD.partition(",")[2]}']
+    table = CsvTable(write(*lines), FORECAST_SHAPE, block)
+    found = pl.concat(table.pieces())
+    assert found["row"].to_list() == [0, 2, 4, 5, 6, 7]
+    assert found["model"].to_list() == ["arome_0025", "a\n\nb", *["arome_0025"] * 3, "x"]
+    assert table.lines([0, 2, 4, 7]) == ["line 2", "line 4", "line 8", "line 11"]
 
 
 def test_a_run_before_a_site_moved_is_refused(empty: Store, write: Write) -> None:

@@ -102,3 +102,8 @@ def test_the_empty_history_of_a_beacon_that_spoke_within_the_hour_is_refused() -
 @pytest.mark.parametrize("until", [at(13, 4), None])
 def test_a_history_of_which_no_time_can_be_used_vouches_for_nothing(until: datetime | None) -> None:
     assert closed(FFVL, Gap(BEACON, at(10, 0), until), history(None, UNTIMELY), payload(b"")) == {}
+
+
+def test_a_history_with_rows_from_the_future_vouches_for_nothing() -> None:
+    ahead = Rejected(BEACON, None, at(14, 0), "14:00", "future: more than 10 min ahead of the fetch")
+    assert closed(FFVL, Gap(BEACON, at(10, 0), at(13, 4)), history(at(13, 4), ahead), payload(b"")) == {}

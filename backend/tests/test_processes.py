@@ -32,6 +32,9 @@ from backend.tests.serving import ENDED, TOKEN, UVICORN, client_of, ended_runs, 
 KEYS = ("demo-meteofrance", "demo-ffvl", "demo-romma", TOKEN)
 
 
+pytestmark = pytest.mark.timeout(300)  # on a busy machine a process takes many seconds to start
+
+
 @pytest.fixture(scope="module")
 def upstreams() -> Iterator[StandIns]:
     with stand_ins() as serving:

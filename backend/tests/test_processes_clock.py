@@ -24,6 +24,9 @@ LATE = timedelta(seconds=5)  # after its slot, so that the schedule has its turn
 Slot = tuple[int, int, str, str]
 
 
+pytestmark = pytest.mark.timeout(300)  # on a busy machine a process takes many seconds to start
+
+
 @pytest.fixture(scope="module")
 def upstreams() -> Iterator[StandIns]:
     with stand_ins(NOON) as serving:

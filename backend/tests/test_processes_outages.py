@@ -35,6 +35,9 @@ from backend.tests.stores import forecast, forecasts, open_database, open_store,
 COLLECTING = {"sources": "meteo_parapente", "admin_token": TOKEN, "log_format": "json"}
 
 
+pytestmark = pytest.mark.timeout(300)  # on a busy machine a process takes many seconds to start
+
+
 @pytest.fixture(scope="module")
 def upstreams() -> Iterator[StandIns]:
     with stand_ins() as serving:

@@ -44,11 +44,12 @@ FFVL_PAGE = Way("ffvl", "page", ("balisemeteo",), one="idBalise=9002")
 ROMMA = Way("romma", "keyed", ("romma",), own="/releves_romma_xml.php")
 ROMMA_PAGE = Way("romma", "page", ("romma",), one="id=902")
 PIOUPIOU = Way("pioupiou", "live", ("pioupiou",), one="/archive/8002")
+METEOFRANCE = Way("meteofrance", "portal", ("meteofrance_api",), one="id_station=74000002")
 IFS = Way("arome_ifs", "object_storage", ("arome",), one="aromeifs__0025__SP1__07H12H", own="/aromeifs/")
 MODELS = Way("open_meteo", "single_runs", ("open_meteo", "open_meteo_single_runs"), one="models=ecmwf_ifs025")
 WAYS = (
     *(METEO_PARAPENTE, STORAGE, PORTAL, OPEN_METEO, FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA, ROMMA_PAGE),
-    *(PIOUPIOU, MODELS, IFS),
+    *(PIOUPIOU, METEOFRANCE, MODELS, IFS),
 )
 
 DOUBLED_HOUR = "doubled_hour"
