@@ -111,9 +111,9 @@ def test_the_migrated_tables_are_defined_as_the_schema_defines_them(bare_url: st
     def definitions(connection: sa.Connection) -> dict[str, list[str]]:
         found = connection.exec_driver_sql(IN_SQLITE if "sqlite" in bare_url else IN_POSTGRES).all()
         assert len(found) > 20
-        # SQLite writes added columns one behind the other, on the last line.
-        parts = {name: re.split(r"\n|, (?=\w+ (?:VARCHAR|INTEGER)\b)", sql) for name, sql in found}
-        return {name: sorted(part.strip("\t ,)") for part in of_table) for name, of_table in parts.items()}
+        # SQLite puts a column that was added later behind a comma on the last line, not on its own.
+        parts = {name: re.split(r",\s+(?![^()]*\))|\n", sql) for name, sql in found}
+        return {name: sorted(part.strip() for part in split) for name, split in parts.items()}
 
     database = Database(bare_url)
     with database.write() as connection:
