@@ -9,7 +9,18 @@ import typer
 import uvicorn
 from pydantic import SecretStr
 
-from backend import collect_commands, db_commands, demo_commands, doctor_commands, site_commands
+from backend import (
+    backfill_commands,
+    collect_commands,
+    db_commands,
+    demo_commands,
+    doctor_commands,
+    export_commands,
+    import_commands,
+    score_commands,
+    scores_commands,
+    site_commands,
+)
 from backend.console import (
     AsJson,
     Command,
@@ -38,8 +49,13 @@ app = typer.Typer(
 )
 app.add_typer(site_commands.app)
 app.add_typer(db_commands.app)
+app.add_typer(scores_commands.app)
+app.add_typer(import_commands.app)
+app.add_typer(export_commands.app)
 app.command("collect")(collect_commands.collect)
+app.command("backfill")(backfill_commands.backfill)
 app.command("replay")(collect_commands.replay)
+app.command("score")(score_commands.score)
 app.command("doctor")(doctor_commands.doctor)
 app.command("demo")(demo_commands.demo)
 

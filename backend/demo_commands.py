@@ -7,7 +7,7 @@ import shutil
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 import uvicorn
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from backend.api.dependencies import ServiceParts
 from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.core.errors import ConfigError
@@ -23,6 +24,7 @@ from backend.demo.backfill import SteppedClock, backfill, slots
 from backend.demo.process import Upstreams
 from backend.main import Service, create_app
 from backend.scheduler.config import SchedulerConfig
+from backend.score_commands import Asked, score_all
 from backend.storage.runs import JobRun
 
 console = Console()
@@ -74,6 +76,8 @@ async def _demo(
         service = Service.make(settings, SchedulerConfig.load(), clock, durable=False)
         await asyncio.to_thread(service.database.migrate)
         await _backfill(service, upstreams, clock, start, end)
+        console.print("\n[bold]Which forecast to trust[/] for the mean wind, looked at the evening before:")
+        score_all(cast(ServiceParts, service), Asked())
         if not serve:
             await service.close()
             return

@@ -18,7 +18,7 @@ from backend.collectors.http import HttpClient
 from backend.collectors.http_hosts import Patience
 from backend.console import AsJson, opened, print_json, run_to_the_end, silent
 from backend.core.errors import StoreUnavailable
-from backend.core.records import Failure, Site, Wanted
+from backend.core.records import Failure, Site, Station, Wanted
 from backend.main import Service
 from backend.scheduler.config import JOBS, OBSERVATIONS, JobId
 
@@ -156,7 +156,9 @@ def _sites(sites: tuple[Site, ...]) -> list[Finding]:
 
 async def _stations(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
     now = service.clock()
-    mapped = sorted({station for site in sites for station in site.stations})
+    off = {source.name for source in service.sources.every(OBSERVATIONS) if not source.asked_for}
+    named = {station for site in sites for station in site.stations}
+    mapped = sorted(station for station in named if Station(station).network not in off)
     try:
         known = await asyncio.to_thread(service.store.stations)
         silent = await asyncio.to_thread(service.reading.silent_stations, mapped, now, SILENT_AFTER)

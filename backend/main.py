@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Self
 
 import stamina
@@ -14,6 +16,7 @@ import structlog
 from fastapi import FastAPI
 
 from backend import __version__
+from backend.api.kept_answers import KeptAnswers
 from backend.api.problems import install_problem_handlers
 from backend.api.routes import ROUTERS
 from backend.collectors import forecast_sources, observation_sources
@@ -32,6 +35,7 @@ from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
 from backend.scheduler.scheduler import start_scheduler, stop_scheduler
+from backend.scoring.upkeep import update
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.reading import Reading
@@ -104,6 +108,10 @@ class Service:
                 store.save_sites(load_sites(settings.sites_file))
             return active(store.sites(), clock())
 
+        def after_run(now: datetime) -> None:
+            archive.prune(now)
+            _keep_up(database, now)
+
         runner = Runner(
             store=store,
             ledger=ledger,
@@ -112,7 +120,7 @@ class Service:
             sites=sites,
             clock=clock,
             on_wanted=archive.keep_wanted,
-            after_run=archive.prune,
+            after_run=after_run,
         )
         return cls(
             settings=settings,
@@ -168,6 +176,22 @@ class Service:
         await asyncio.to_thread(self.database.close)
 
 
+def _keep_up(database: Database, now: datetime) -> None:
+    """Make the days that a run changed; what cannot be made just now stays due, and no run fails by it."""
+    began = time.monotonic()
+    try:
+        report = update(database, now)
+    except StoreUnavailable as error:
+        log.warning("scores have to wait", reason=str(error))
+        return
+    log.info(
+        "scores kept up",
+        days=sum(report.days.values()),
+        unsettled=len(report.unsettled),
+        seconds=round(time.monotonic() - began, 3),
+    )
+
+
 def create_app(service: Service | None = None, *, catch_up: CatchUp | None = None) -> FastAPI:
     """Return the application: the API, the status page and, unless switched off, the schedule.
 
@@ -206,6 +230,7 @@ def create_app(service: Service | None = None, *, catch_up: CatchUp | None = Non
         lifespan=lifespan,
     )
     app.state.service = service
+    app.state.kept_answers = KeptAnswers()
     install_problem_handlers(app)
     for router in ROUTERS:
         app.include_router(router)

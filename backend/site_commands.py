@@ -16,7 +16,7 @@ from rich.table import Table
 from backend.core.config import Settings
 from backend.core.errors import ConfigError, NotFound
 from backend.core.records import Site, Station
-from backend.core.site_entry import NETWORKS, entry_from_site, site_from_entry
+from backend.core.site_entry import ACCOUNTED_FOR, NETWORKS, entry_from_site, site_from_entry
 from backend.core.sites import (
     Located,
     check_positions,
@@ -213,9 +213,10 @@ def near(
     """List the nearest known stations of each network."""
     with _refusals():
         known = context.obj.store().stations()
-    nearest = {
-        network: _nearest(known, network, latitude, longitude, elevation)[:limit] for network in NETWORKS
-    }
+    all_nearest = (
+        (network, _nearest(known, network, latitude, longitude, elevation)[:limit]) for network in NETWORKS
+    )
+    nearest = {network: found for network, found in all_nearest if found or network in ACCOUNTED_FOR}
     for network in (network for network, found in nearest.items() if not found):
         typer.echo(
             f"No station of {network} with a known position yet:"
@@ -285,6 +286,9 @@ def _nearest(
 def _as_json(site: Site) -> dict[str, object]:
     entry = entry_from_site(site)
     entry.pop("valid_from", None)
+    entry["references"] = [
+        {"station": each.station, "since": each.since and each.since.isoformat()} for each in site.references
+    ]
     return entry | {"validFrom": site.valid_from and site.valid_from.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 

@@ -13,6 +13,7 @@ from backend.core.config import Settings
 from backend.core.records import Site
 from backend.scheduler.config import SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
+from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.reading import Reading
 from backend.storage.store import Store
@@ -24,6 +25,7 @@ class ServiceParts(Protocol):
     settings: Settings
     config: SchedulerConfig
     clock: Clock
+    database: Database
     store: Store
     ledger: Ledger
     reading: Reading

@@ -12,7 +12,7 @@ from backend.core.parameters import RULES, Parameter
 from backend.core.records import RunStatus, SourceStatus
 from backend.scheduler.config import JobId
 
-Trigger = Literal["schedule", "catch_up", "api", "cli"]
+Trigger = Literal["schedule", "catch_up", "api", "cli", "backfill"]
 Kind = Literal["forecasts", "observations"]
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backend.collectors import arome, ffvl, meteo_parapente, romma
+from backend.collectors import arome, ffvl, meteo_parapente, meteofrance, open_meteo_models, pioupiou, romma
 from backend.collectors.base import B, Source
 from backend.collectors.worker import Worker
-from backend.core.config import Settings
+from backend.core.config import DEFAULT_SOURCES, Settings
 from backend.core.records import ForecastBatch, ObservationBatch
 
 
@@ -16,8 +16,10 @@ def forecast_sources(settings: Settings, worker: Worker) -> tuple[Source[Forecas
     sources = (
         meteo_parapente.build(settings),
         arome.build(settings, worker),
+        arome.build_ifs(settings, worker),
     )
-    return tuple(_unless_left_out(source, settings) for source in sources)
+    chosen = tuple(_unless_left_out(source, settings) for source in sources)
+    return (*chosen, open_meteo_models.build(settings))  # has a setting of its own
 
 
 def observation_sources(settings: Settings) -> tuple[Source[ObservationBatch], ...]:
@@ -25,6 +27,8 @@ def observation_sources(settings: Settings) -> tuple[Source[ObservationBatch], .
     sources = (
         ffvl.build(settings),
         romma.build(settings),
+        pioupiou.build(settings),
+        meteofrance.build(settings),
     )
     return tuple(_unless_left_out(source, settings) for source in sources)
 
@@ -32,4 +36,10 @@ def observation_sources(settings: Settings) -> tuple[Source[ObservationBatch], .
 def _unless_left_out(source: Source[B], settings: Settings) -> Source[B]:
     if source.name in settings.sources:
         return source
-    return replace(source, routes=(), disabled="turned off: SOURCES does not name it")
+    return replace(
+        source,
+        routes=(),
+        past=None,
+        disabled="turned off: SOURCES does not name it",
+        asked_for=source.name in DEFAULT_SOURCES,
+    )

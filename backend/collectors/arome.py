@@ -16,6 +16,9 @@ Quirks, with the date we saw them:
   a parameter has been dropped from a package without notice before (2019, 2024);
 - the storage moved to another host without a redirect (May 2026): the address is a setting.
 
+AROME-IFS is the same model started from ECMWF's analysis: since June 2026 its files (0.025 degrees; 00, 06,
+12 and 18 UTC; complete about 7 h 30 after the run) lie beside AROME's, and are read by the same reader.
+
 Each file answers for all sites at once. Routes, best first: object storage and portal serve the same
 files (arome_storage.py, arome_portal.py); open_meteo.py is a lesser copy. docs/sources/arome.md tells more.
 """
@@ -32,7 +35,9 @@ from pathlib import Path
 from backend.collectors.arome_fields import FIELDS, Reading, parse
 from backend.collectors.arome_portal import PacedRoute, Portal
 from backend.collectors.arome_runs import (
+    AROME_IFS,
     GRIDS,
+    LONGEST_LEAD,
     NAME,
     AromeGrid,
     Catalogue,
@@ -41,18 +46,33 @@ from backend.collectors.arome_runs import (
     PublishedRun,
     cycles,
     parts_by_missing_sites,
+    parts_of,
 )
 from backend.collectors.arome_storage import ObjectStorage
-from backend.collectors.base import Fetch, Route, Source, as_failure
+from backend.collectors.base import Fetch, Past, Route, Source, as_failure
 from backend.collectors.grib import BadGrib, Field, prepare, read_fields
-from backend.collectors.open_meteo import OpenMeteo
+from backend.collectors.open_meteo import ARCHIVE_SINCE, Model, OpenMeteo
 from backend.collectors.worker import Worker, WorkerLost
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
 from backend.core.records import Failure, ForecastBatch, Run, Site, Wanted
 
 ATTRIBUTION = "Météo-France, AROME, Licence Ouverte 2.0 (Etalab)"
+ATTRIBUTION_IFS = "Météo-France, AROME-IFS, Licence Ouverte 2.0 (Etalab)"
 ATTRIBUTION_OPEN_METEO = "Open-Meteo.com, CC BY 4.0"
+
+IFS_RUNS = (0, 6, 12, 18)
+
+NO_PAST = (
+    "its files are kept for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them; OPEN_METEO_FALLBACK=true"
+    " opens an archive of lesser copies"
+)
+
+_IN_OPEN_METEO = {
+    "0025": ("meteofrance_arome_france", "meteofrance_arome_france0025"),
+    "001": ("meteofrance_arome_france_hd", "meteofrance_arome_france_hd"),
+}
+"""What Open-Meteo calls each grid, in questions and in its metadata."""
 
 FILES_AT_A_TIME = 2
 """One is decoded while the next is downloaded."""
@@ -64,14 +84,14 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
     storage = ObjectStorage(settings.arome_url, grid, max_lead)
     routes: list[Route[ForecastBatch]] = [PackageRoute("object_storage", storage, grid, hours, worker)]
     attribution = ATTRIBUTION
+    past: Past[ForecastBatch] | None = None
     if settings.meteofrance_api_key:
         key = settings.meteofrance_api_key.get_secret_value()
         portal = Portal(settings.meteofrance_api_url, key, grid, max_lead)
         routes.append(PacedRoute(PackageRoute("portal", portal, grid, hours, worker)))
     if settings.open_meteo_fallback:
-        routes.append(
-            OpenMeteo(settings.open_meteo_url, settings.open_meteo_single_runs_url, grid, max_lead, hours)
-        )
+        routes.append(copies := _open_meteo(settings, grid))
+        past = Past(routes=(copies,), since=ARCHIVE_SINCE)
         attribution = f"{ATTRIBUTION}; {ATTRIBUTION_OPEN_METEO}"
     return Source(
         name=NAME,
@@ -81,6 +101,42 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
         public=True,
         attribution=attribution,
         models=(grid.model,),
+        past=past,
+        no_past=NO_PAST,
+    )
+
+
+def build_ifs(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
+    """Return the source of AROME-IFS, whose files lie beside AROME's; off unless `SOURCES` names it."""
+    storage = ObjectStorage(settings.arome_url, AROME_IFS, settings.arome_max_lead)
+    return Source(
+        name=AROME_IFS.source,
+        batch=ForecastBatch,
+        routes=(PackageRoute("object_storage", storage, AROME_IFS, IFS_RUNS, worker),),
+        max_age=max_age(IFS_RUNS) + timedelta(hours=2),  # a run takes up to 7 h 35
+        public=True,
+        attribution=ATTRIBUTION_IFS,
+        models=(AROME_IFS.model,),
+        no_past="its files are kept for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them",
+    )
+
+
+def _open_meteo(settings: Settings, grid: AromeGrid) -> OpenMeteo:
+    model = Model(
+        name=grid.model,
+        id=_IN_OPEN_METEO[grid.code][0],
+        domain=_IN_OPEN_METEO[grid.code][1],
+        hours=settings.arome_runs,
+        horizon=LONGEST_LEAD,
+        parts=parts_of(grid, settings.arome_max_lead),
+        usual_delay=timedelta(hours=6),
+    )
+    return OpenMeteo(
+        source=NAME,
+        url=settings.open_meteo_url,
+        single_runs_url=settings.open_meteo_single_runs_url,
+        models=(model,),
+        rank=2,
     )
 
 
@@ -203,15 +259,15 @@ class PackageRoute:
         try:
             return await self.worker.run(read_fields, path, points, FIELDS)
         except BadGrib as error:
-            raise ParseError(str(error), source=NAME, url=url) from error
+            raise ParseError(str(error), source=self.grid.source, url=url) from error
         except WorkerLost as error:
-            raise CollectorError(str(error), source=NAME, url=url) from error
+            raise CollectorError(str(error), source=self.grid.source, url=url) from error
 
     def _batch(
         self, collected_at: datetime, newest: datetime | None, failures: Sequence[Failure] = ()
     ) -> ForecastBatch:
         return ForecastBatch(
-            source=NAME,
+            source=self.grid.source,
             route=self.name,
             rank=self.rank,
             collected_at=collected_at,

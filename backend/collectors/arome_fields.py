@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from backend.collectors.arome_runs import NAME, AromeGrid, Part
+from backend.collectors.arome_runs import AromeGrid, Part
 from backend.collectors.grib import Field, Selector
 from backend.core.errors import ParseError
 from backend.core.parameters import Parameter, why_implausible
@@ -15,7 +15,6 @@ from backend.core.records import Forecast, GridPoint, Rejected, Site
 from backend.core.units import kelvin_to_celsius, ms_to_kmh, wind_from_components
 
 TOULOUSE = (84, 85)
-AROME_PROCESS = 204  # AROME-IFS, on the same grid, is 254
 
 _ABOVE_GROUND, _MAXIMUM = 103, 2
 FIELDS: Mapping[str, Selector] = {
@@ -83,20 +82,25 @@ def parse(
 def _check_origin(item: Field, grid: AromeGrid, reference_time: datetime, url: str) -> None:
     if item.reference_time != reference_time:
         found, asked = f"{item.reference_time:%Y-%m-%d %H:%M}", f"{reference_time:%Y-%m-%d %H:%M}"
-        raise ParseError(f"holds the run of {found} UTC, was listed as {asked} UTC", source=NAME, url=url)
-    if item.centre not in TOULOUSE or item.process != AROME_PROCESS:
         raise ParseError(
-            f"comes from centre {item.centre}, process {item.process}: not AROME as we know it",
-            source=NAME,
+            f"holds the run of {found} UTC, was listed as {asked} UTC", source=grid.source, url=url
+        )
+    if item.centre not in TOULOUSE or item.process != grid.process:
+        known = f"{grid.product.upper()} as we know it"
+        raise ParseError(
+            f"comes from centre {item.centre}, process {item.process}: not {known}",
+            source=grid.source,
             url=url,
         )
     if not math.isclose(item.spacing, grid.degrees, rel_tol=1e-3):
-        raise ParseError(f"a grid of {item.spacing:g} degrees, not {grid.degrees:g}", source=NAME, url=url)
+        raise ParseError(
+            f"a grid of {item.spacing:g} degrees, not {grid.degrees:g}", source=grid.source, url=url
+        )
     if item.hours != (1 if item.name.startswith("gust") else 0):
         raise ParseError(
             f"{item.name} at step {item.step} h covers {item.hours} h: a gust covers the hour before its "
             "step, all else is an instant",
-            source=NAME,
+            source=grid.source,
             url=url,
         )
 
@@ -122,7 +126,7 @@ def _check_complete(fields: Fields, gusts: Mapping[int, tuple[str, ...]], url: s
     ]
     if lacking:
         shown = ", ".join(lacking[:4]) + (f" and {len(lacking) - 4} more" if len(lacking) > 4 else "")
-        raise ParseError(f"incomplete, without {shown}", source=NAME, url=url)
+        raise ParseError(f"incomplete, without {shown}", url=url)
 
 
 def _parameters(

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Generic
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -28,11 +29,11 @@ from backend.collectors.arome_runs import (
     cover,
     timestamp,
 )
-from backend.collectors.base import Download, Fetch, Payload, Request, Route
+from backend.collectors.base import B, Download, Fetch, Payload, Request, Route
 from backend.collectors.decoding import decode_json
 from backend.core.clock import require_utc
 from backend.core.errors import FetchError, ParseError
-from backend.core.records import ForecastBatch, Wanted
+from backend.core.records import Wanted
 
 # 50 requests a minute are allowed per application: ten at once, then 40 a minute.
 BURST, BURST_SECONDS = 10, 15.0
@@ -144,10 +145,10 @@ def _reference_time(text: str, url: str) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class PacedRoute:
+class PacedRoute(Generic[B]):
     """A route that keeps to the portal's number of requests a minute."""
 
-    route: Route[ForecastBatch]
+    route: Route[B]
 
     @property
     def name(self) -> str:
@@ -159,7 +160,7 @@ class PacedRoute:
         """Return the rank of the route itself."""
         return self.route.rank
 
-    def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
+    def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[B]:
         """Collect through a fetch that waits for its turn."""
         return self.route.collect(wanted, _PacedFetch(fetch, AsyncLimiter(BURST, BURST_SECONDS)))
 

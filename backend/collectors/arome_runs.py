@@ -27,26 +27,35 @@ _GROUP = re.compile(r"(\d{2,3})H(?:(\d{2,3})H)?")
 
 @dataclass(frozen=True, slots=True)
 class AromeGrid:
-    """One of the two grids AROME is published on; `degrees` between cells."""
+    """One of the grids that AROME and its siblings are published on; `degrees` between cells.
+
+    `source` collects it, `product` is what its files are called, and `process` tells in GRIB whose they are.
+    """
 
     code: str
     degrees: float
+    source: str = NAME
+    product: str = "arome"
+    process: int = 204
 
     @property
     def model(self) -> str:
         """Return the model's name in our records: each grid is scored as a model of its own."""
-        return f"{NAME}_{self.code}"
+        return f"{self.source}_{self.code}"
 
 
 GRIDS = {grid.code: grid for grid in (AromeGrid("0025", 0.025), AromeGrid("001", 0.01))}
+AROME_IFS = AromeGrid("0025", 0.025, source="arome_ifs", product="aromeifs", process=254)
+"""The same model started from ECMWF's analysis and not from ARPEGE's."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Part:
-    """A piece of a run: the lead times from `first` to `last`, in hours, both included."""
+    """A piece of a run: the lead times from `first` to `last`, in hours, both included, every `step`."""
 
     first: int
     last: int
+    step: int = 1
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
@@ -66,7 +75,7 @@ class Part:
     @property
     def leads(self) -> range:
         """Return its lead times in hours."""
-        return range(self.first, self.last + 1)
+        return range(self.first, self.last + 1, self.step)
 
     def until(self, max_lead: int) -> Self:
         """Return what is left of it up to `max_lead`.
@@ -74,7 +83,7 @@ class Part:
         The name says how far that goes, so that a part once cut short is collected again, whole, after
         the setting was raised.
         """
-        return type(self)(self.first, min(self.last, max_lead))
+        return type(self)(self.first, min(self.last, max_lead), self.step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +118,8 @@ class Catalogue(Protocol):
 
 def cycles(wanted: Wanted, hours: Collection[int]) -> list[datetime]:
     """Return the reference times at the given hours (UTC) that are still wanted, newest first."""
-    moment = wanted.now.replace(minute=0, second=0, microsecond=0)
+    newest = wanted.now if wanted.until is None else min(wanted.now, wanted.until)
+    moment = newest.replace(minute=0, second=0, microsecond=0)
     found = []
     while moment > wanted.since:
         if moment.hour in hours:

@@ -16,7 +16,6 @@ from lxml import etree
 
 from backend.collectors.arome_runs import (
     MAX_FILE_BYTES,
-    NAME,
     PACKAGE,
     AromeGrid,
     PackageFile,
@@ -68,10 +67,10 @@ class ObjectStorage:
 
     async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun | None:
         """Return a run if its listed files cover all hours wanted, with its newest stamp."""
-        prefix = f"pnt/{timestamp(reference_time)}/arome/{self.grid.code}/{PACKAGE}/"
+        prefix = f"pnt/{timestamp(reference_time)}/{self.grid.product}/{self.grid.code}/{PACKAGE}/"
         objects, seen_at = await self._list(prefix, fetch)
         name = re.compile(
-            re.escape(f"{prefix}arome__{self.grid.code}__{PACKAGE}__")
+            re.escape(f"{prefix}{self.grid.product}__{self.grid.code}__{PACKAGE}__")
             + r"(\w+)"
             + re.escape(f"__{timestamp(reference_time)}.grib2")
         )
@@ -90,7 +89,7 @@ class ObjectStorage:
             raise ParseError(
                 f"the files of {timestamp(reference_time)} are stamped {timestamp(available_at)}: that is not"
                 " between the start of the run and now",
-                source=NAME,
+                source=self.grid.source,
                 url=f"{self.url}/{prefix}",
             )
         return PublishedRun(
@@ -119,7 +118,9 @@ class ObjectStorage:
             if page.next_token is None:
                 return objects, payload.fetched_at
             params["continuation-token"] = page.next_token
-        raise ParseError(f"a listing of more than {MAX_PAGES} pages", source=NAME, url=payload.url)
+        raise ParseError(
+            f"a listing of more than {MAX_PAGES} pages", source=self.grid.source, url=payload.url
+        )
 
 
 def parse_listing(body: bytes, *, url: str = "") -> Page:
@@ -127,9 +128,9 @@ def parse_listing(body: bytes, *, url: str = "") -> Page:
     try:
         return _page(parse_xml(body))
     except ParseError as error:
-        raise ParseError(error.reason, source=NAME, url=url) from error
+        raise ParseError(error.reason, url=url) from error
     except (ValueError, KeyError) as error:
-        raise ParseError(f"not a listing as S3 writes it: {error}", source=NAME, url=url) from error
+        raise ParseError(f"not a listing as S3 writes it: {error}", url=url) from error
 
 
 def _page(root: etree._Element) -> Page:

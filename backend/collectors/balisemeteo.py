@@ -17,14 +17,13 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from backend.collectors.base import Fetch, Payload, Request
 from backend.collectors.decoding import parse_html
-from backend.collectors.ffvl_gaps import take_stock
-from backend.collectors.ffvl_readings import (
-    NETWORK,
+from backend.collectors.ffvl_network import FFVL
+from backend.collectors.gaps import take_stock
+from backend.collectors.readings import (
     Reading,
     Readings,
     Value,
     already_kept,
-    failed,
     number_of,
     paris_time,
     sift,
@@ -56,7 +55,7 @@ class Pages:
 
     async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per beacon. The shared client keeps the cookie that the start page sets."""
-        stations = wanted.mapped_stations(NETWORK)
+        stations = wanted.mapped_stations(FFVL.name)
         if not stations:
             return
         await self._open_session(fetch)
@@ -68,10 +67,10 @@ class Pages:
             payload = await self._page(station, fetch)
             readings = parse_page(payload, station, already_kept(wanted.newest, payload.fetched_at))
         except CollectorError as error:
-            return failed(self, error, wanted)
+            return FFVL.failed(self, error, wanted)
         # A gap stays open for a route that can fill it: pages have no history.
-        stock = take_stock(wanted, readings.latest, wanted.since)
-        return readings.batch(self, payload, stock.caught_up)
+        stock = take_stock(FFVL, wanted, readings.latest, wanted.since)
+        return FFVL.batch(self, payload, readings, stock.caught_up)
 
     async def _open_session(self, fetch: Fetch) -> None:
         await fetch(Request(url=f"{self.url}/index.php", kind="html"))

@@ -18,6 +18,7 @@ import structlog
 from backend.core.errors import CollectorError, NotKept
 from backend.core.parameters import canonical, why_implausible
 from backend.core.records import (
+    BACKFILLED,
     Failure,
     Forecast,
     ForecastBatch,
@@ -44,7 +45,8 @@ Kind = Literal["json", "xml", "html", "grib"]
 class Request:
     """One GET. `secret_params` and `secret_headers` are sent, and never logged, stored or shown.
 
-    `max_bytes` bounds the decoded body; `expected_bytes` is the exact size an index announced.
+    `max_bytes` bounds the decoded body; `expected_bytes` is the exact size an index announced. `calls` is
+    what the request counts for where its host has a quota.
     """
 
     url: str
@@ -55,6 +57,7 @@ class Request:
     secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     max_bytes: int = 5_000_000
     expected_bytes: int | None = None
+    calls: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +135,32 @@ class Route(Protocol[B_co]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Past(Generic[B]):
+    """What can still be had of the past: the routes to it, and how far back they go.
+
+    `reach` is counted back from now, `since` is the start of the archive; None is no limit of this kind.
+    """
+
+    routes: tuple[Route[B], ...]
+    reach: timedelta | None = None
+    since: datetime | None = None
+
+    def start(self, now: datetime) -> datetime | None:
+        """Return the oldest time there is something of, or None where nobody set a limit."""
+        limits = (self.since, now - self.reach if self.reach is not None else None)
+        return max((limit for limit in limits if limit is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source(Generic[B]):
     """Something we collect: its routes, best first, and what its publisher asks of us.
 
     `batch` is what its routes yield: forecasts or observations. `models` names the models they speak for.
     `disabled` says why nothing can be collected with the present settings. `max_age` is how old the
     newest data may be before the source counts as stale. `public` says whether raw values may be shown.
+    `past` is what a backfill may ask for, and `no_past` says why there is none.
+    `asked_for` is False where nobody turned a source on that is off by default: it is listed nowhere then,
+    and what it once brought stays as public as it was.
     """
 
     name: str
@@ -148,6 +171,9 @@ class Source(Generic[B]):
     attribution: str
     models: tuple[str, ...] = ()
     disabled: str | None = None
+    asked_for: bool = True
+    past: Past[B] | None = None
+    no_past: str = "its publisher serves no archive"
 
 
 async def collect(source: Source[B], wanted: Wanted, fetch: Fetch) -> AsyncIterator[B]:
@@ -155,7 +181,12 @@ async def collect(source: Source[B], wanted: Wanted, fetch: Fetch) -> AsyncItera
 
     The next route is tried only when one failed as a whole: it raised, or it failed and kept nothing.
     What failed on the way is yielded too, so that nobody has to read logs to learn of it.
+    A backfill asks every route to the past, since each may reach as far as no other does.
     """
+    if wanted.until is not None:
+        async for batch in _collect_past(source, wanted, fetch):
+            yield batch
+        return
     for route in source.routes:
         kept, failed = 0, False
         try:
@@ -179,6 +210,24 @@ def _had_when_it_came(batch: B) -> B:
         seen = replace(batch.run, available_at=batch.collected_at, published=False)
         return replace(batch, run=seen)
     return batch
+
+
+async def _collect_past(source: Source[B], wanted: Wanted, fetch: Fetch) -> AsyncIterator[B]:
+    """Yield what the archives of a source give, each batch labelled as backfilled.
+
+    None of them says up to when nothing lacks: of what came between that past and now, it tells nothing.
+    """
+    for route in source.past.routes if source.past else ():
+        try:
+            async for batch in route.collect(wanted, fetch):
+                yield _backfilled(set_aside_implausible(batch))
+        except CollectorError as error:
+            yield _backfilled(failure_batch(source, route, error, wanted.now))
+
+
+def _backfilled(batch: B) -> B:
+    labelled = replace(batch, route=f"{batch.route}{BACKFILLED}", newest=None)
+    return replace(labelled, caught_up={}) if isinstance(labelled, ObservationBatch) else labelled
 
 
 LONGEST_TEXT = 500

@@ -12,10 +12,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from backend.collectors.balisemeteo import Pages
-from backend.collectors.base import Route, Source
+from backend.collectors.base import Past, Route, Source
 from backend.collectors.ffvl_keyed import Keyed
-from backend.collectors.ffvl_readings import NETWORK
-from backend.collectors.winds_mobi import WindsMobi
+from backend.collectors.ffvl_network import FFVL
+from backend.collectors.winds_mobi import HISTORY, WindsMobi
 from backend.core.config import Settings
 from backend.core.records import ObservationBatch
 
@@ -28,14 +28,17 @@ ATTRIBUTION = "Source : FFVL - balisemeteo.com"
 def build(settings: Settings) -> Source[ObservationBatch]:
     """Return the source with the routes that the settings open, best first; disabled if they open none."""
     routes = _routes(settings)
+    past = tuple(route for route in routes if not isinstance(route, Pages))
     return Source(
-        name=NETWORK,
+        name=FFVL.name,
         batch=ObservationBatch,
         routes=routes,
         max_age=MAX_AGE,
         public=True,
         attribution=ATTRIBUTION,
         disabled=None if routes else _why_disabled(settings),
+        past=Past(routes=past, reach=HISTORY) if past else None,
+        no_past="the pages of balisemeteo.com show no history: set FFVL_API_KEY, or CONTACT for winds.mobi",
     )
 
 

@@ -20,16 +20,15 @@ from datetime import datetime, timedelta
 import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request
-from backend.collectors.ffvl_gaps import MARGIN, Gap, closed, take_stock, unknown_station
-from backend.collectors.ffvl_readings import (
-    NETWORK,
+from backend.collectors.ffvl_network import FFVL
+from backend.collectors.gaps import MARGIN, Gap, closed, take_stock, unknown_station
+from backend.collectors.readings import (
     Reading,
     Readings,
     Told,
     Value,
     already_kept,
     elevation,
-    failed,
     json_rows,
     not_empty,
     number,
@@ -37,7 +36,6 @@ from backend.collectors.ffvl_readings import (
     paris_time,
     require_fields,
     sift,
-    station_id,
     value_of,
 )
 from backend.core.errors import CollectorError, ParseError
@@ -119,8 +117,8 @@ class Keyed:
         payload = await fetch(self._request(r="releves_meteo"))
         after = already_kept(wanted.newest, payload.fetched_at)
         readings = await asyncio.to_thread(parse_readings, payload, after, skip)
-        stock = take_stock(wanted, readings.latest, payload.fetched_at - HISTORY, skip)
-        yield readings.batch(self, payload, stock.caught_up)
+        stock = take_stock(FFVL, wanted, readings.latest, payload.fetched_at - HISTORY, skip)
+        yield FFVL.batch(self, payload, readings, stock.caught_up)
 
         known = kinds.keys() | readings.stations
         for gap in stock.gaps:
@@ -132,14 +130,14 @@ class Keyed:
             payload = await fetch(self._request(r="list"))
             stations = await asyncio.to_thread(parse_list, payload)
         except CollectorError as error:
-            return failed(self, error, wanted)
+            return FFVL.failed(self, error, wanted)
         return ObservationBatch(
-            source=NETWORK,
+            source=FFVL.name,
             route=self.name,
             rank=self.rank,
             collected_at=payload.fetched_at,
             stations=stations,
-            listed=NETWORK,
+            listed=FFVL.name,
         )
 
     async def _history(
@@ -150,10 +148,10 @@ class Keyed:
             readings = await asyncio.to_thread(parse_history, payload, gap.station, gap.after)
             if gap.station not in known and not readings.stations:
                 raise unknown_station(gap.station, payload.url)
-            caught_up = closed(gap, readings, payload)
+            caught_up = closed(FFVL, gap, readings, payload)
         except CollectorError as error:
-            return failed(self, error, wanted)
-        return readings.batch(self, payload, caught_up)
+            return FFVL.failed(self, error, wanted)
+        return FFVL.batch(self, payload, readings, caught_up)
 
     def _request(self, **params: str) -> Request:
         return Request(
@@ -166,7 +164,7 @@ class Keyed:
 
 def list_is_due(wanted: Wanted) -> bool:
     """Say whether the list of beacons was never read, or a day ago."""
-    listed = wanted.listed.get(NETWORK)
+    listed = wanted.listed.get(FFVL.name)
     return listed is None or wanted.now - listed >= LIST_EVERY
 
 
@@ -184,7 +182,7 @@ def parse_list(payload: Payload) -> tuple[Station, ...]:
 
 
 def _described(beacon: _Beacon, url: str) -> Station:
-    station = station_id(beacon.number)
+    station = FFVL.station_id(beacon.number)
     if station is None:
         raise ParseError(f"{str(beacon.number)[:40]!r} is not the number of a beacon", url=url)
     return Station(
@@ -246,14 +244,14 @@ def _refuse_what_is_no_feed(payload: Payload) -> None:
 
 
 def _station(row: _Row) -> str | None:
-    return None if row.beacon is None else station_id(row.beacon)
+    return None if row.beacon is None else FFVL.station_id(row.beacon)
 
 
 def _readings(rows: Iterable[tuple[_Row, str | None]], fetched_at: datetime) -> Iterable[Reading | Rejected]:
     newer: dict[str, datetime] = {}
     for row, station in rows:
         if station is None:
-            yield Rejected(f"{NETWORK}:?", None, None, str(row), "no_station")
+            yield Rejected(f"{FFVL.name}:?", None, None, str(row), "no_station")
             continue
         time = paris_time(station, row.date or "", _DATE, fetched_at, newer.get(station))
         if isinstance(time, Rejected):

@@ -32,6 +32,7 @@ from backend.collectors.http_headers import (
 )
 from backend.collectors.http_hosts import CircuitOpen, Host, Patience
 from backend.collectors.http_sinks import DiskTrouble, MemorySink, Sink, temporary_file
+from backend.collectors.quota import Quota, QuotaSpent
 from backend.core.clock import Clock, utc_now
 from backend.core.config import Settings
 from backend.core.errors import FetchError
@@ -59,6 +60,7 @@ class HttpClient:
         contact: str = "",
         hosts: Collection[str] = (),
         spacing: Mapping[str, timedelta] | None = None,
+        quotas: Mapping[str, Quota] | None = None,
         secrets: Collection[str] = (),
         patience: Patience | None = None,
         folder: Path | None = None,
@@ -67,13 +69,15 @@ class HttpClient:
         """Make a client; it opens nothing until it is asked for something.
 
         `hosts` are the hosts (with ports) that a redirect may lead to, `spacing` the least time between
-        the starts of two requests to a host, `secrets` what is masked beyond the secrets of a request,
+        the starts of two requests to a host, `quotas` what may be asked of one, `secrets` what is masked
+        beyond the secrets of a request,
         `folder` where downloads lie while they are used (default: the system's), and `transport` a
         network to use instead of the real one.
         """
         self._clock = clock
         self._known = frozenset(_normal(host) for host in hosts)
         self._spacing = {_normal(host): gap for host, gap in (spacing or {}).items()}
+        self._quotas = {_normal(host): quota for host, quota in (quotas or {}).items()}
         self._secrets = tuple(secrets)
         self._patience = patience or Patience()
         self._folder = folder
@@ -105,6 +109,10 @@ class HttpClient:
             contact=settings.contact,
             hosts=settings.hosts(),
             spacing=settings.spacing(),
+            quotas={
+                host: Quota(host, allowance, settings.data_dir / "quota", clock)
+                for host, allowance in settings.quotas().items()
+            },
             secrets=settings.secrets(),
             patience=patience,
             folder=folder,
@@ -169,9 +177,11 @@ class HttpClient:
         for _ in range(MAX_REDIRECTS + 1):
             try:
                 ask = partial(self._attempt, errand, hop)
-                response = await self._host(hop.url).ask(ask, errand.bound)
+                response = await self._host(hop.url).ask(ask, errand.bound, errand.request.calls)
             except CircuitOpen as error:
                 raise errand.error(str(error), retryable=True, retry_after=error.wait) from error
+            except QuotaSpent as error:
+                raise errand.error(str(error)) from error
             if not response.has_redirect_location:
                 return response.headers
             hop = self._next_hop(errand, hop, response.headers["Location"])
@@ -180,7 +190,9 @@ class HttpClient:
     def _host(self, url: httpx2.URL) -> Host:
         name = host_name(url)
         if name not in self._hosts:
-            self._hosts[name] = Host(self._spacing.get(name, timedelta()), self._patience)
+            self._hosts[name] = Host(
+                self._spacing.get(name, timedelta()), self._patience, self._quotas.get(name)
+            )
         return self._hosts[name]
 
     async def _attempt(self, errand: _Errand, hop: _Hop) -> httpx2.Response:

@@ -12,6 +12,7 @@ from aiolimiter import AsyncLimiter
 from circuitbreaker import CircuitBreaker
 from stamina import AsyncRetryingCaller
 
+from backend.collectors.quota import Quota
 from backend.core.errors import FetchError
 
 T = TypeVar("T")
@@ -66,8 +67,9 @@ class Patience:
 class Host:
     """One host, shared by everything in the process that talks to it."""
 
-    def __init__(self, spacing: timedelta, patience: Patience) -> None:
+    def __init__(self, spacing: timedelta, patience: Patience, quota: Quota | None = None) -> None:
         self._patience = patience
+        self._quota = quota
         self._slots = asyncio.Semaphore(1 if spacing else patience.per_host)
         self._limiter = AsyncLimiter(1, spacing.total_seconds()) if spacing else None
         self._breaker = CircuitBreaker(
@@ -76,11 +78,12 @@ class Host:
             expected_exception=lambda _, error: isinstance(error, FetchError) and error.retryable,
         )
 
-    async def ask(self, attempt: Callable[[], Awaitable[T]], bound: float) -> T:
+    async def ask(self, attempt: Callable[[], Awaitable[T]], bound: float, calls: int = 0) -> T:
         """Return what `attempt` returns, tried again where that can help; one attempt takes `bound` seconds.
 
         Waits for a turn, which is kept from the first attempt to the last, and before each attempt for
-        the host's spacing. Raises the FetchError of the last attempt, or at once CircuitOpen.
+        the host's spacing. Each attempt counts as so many `calls` of the host's quota. Raises the
+        FetchError of the last attempt, or at once CircuitOpen or QuotaSpent.
         """
         self._refuse_while_open()
         async with self._slots:
@@ -88,7 +91,9 @@ class Host:
             # The breaker is told the outcome and not wrapped around the request: it would take a
             # request that was cancelled for one that succeeded.
             try:
-                answer = await self._retrying(bound)(self._patience.when_to_retry, self._spaced, attempt)
+                answer = await self._retrying(bound)(
+                    self._patience.when_to_retry, self._spaced, attempt, calls
+                )
             except FetchError:
                 with self._breaker:
                     raise
@@ -104,7 +109,9 @@ class Host:
             wait_jitter=self._patience.jitter,
         )
 
-    async def _spaced(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def _spaced(self, attempt: Callable[[], Awaitable[T]], calls: int) -> T:
+        if self._quota:
+            await self._quota.spend(calls)
         if self._limiter:
             await self._limiter.acquire()
         return await attempt()

@@ -152,6 +152,7 @@ def build(settings: Settings) -> Source[ForecastBatch]:
         disabled=None
         if settings.contact
         else "CONTACT is not set: MeteoParapente is asked only with an address it can write to",
+        no_past="its runs are kept for about three days, and FORECAST_LOOKBACK_HOURS=84 collects them",
     )
 
 

@@ -122,6 +122,7 @@ def build(settings: Settings) -> Source[ObservationBatch]:
         disabled=None
         if routes
         else f"ROMMA_KEY is not set, and the station pages are not read because {why_no_pages}",
+        no_past="ROMMA has no history",
     )
 
 

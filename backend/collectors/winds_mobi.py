@@ -18,23 +18,21 @@ from typing import Annotated
 import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request
-from backend.collectors.ffvl_gaps import MARGIN, Gap, closed, take_stock, unknown_station
-from backend.collectors.ffvl_readings import (
-    NETWORK,
+from backend.collectors.ffvl_network import FFVL
+from backend.collectors.gaps import MARGIN, Gap, closed, take_stock, unknown_station
+from backend.collectors.readings import (
     Reading,
     Readings,
     Told,
     already_kept,
     elevation,
     epoch_time,
-    failed,
     json_rows,
     not_empty,
     number,
     number_of,
     require_fields,
     sift,
-    station_id,
     value_of,
 )
 from backend.core.errors import CollectorError, ParseError
@@ -89,12 +87,12 @@ class WindsMobi:
         A station that the bulk answer has no reading of gets no call: its history is counted back
         from its last reading, and there is none.
         """
-        payload = await fetch(self._request("", provider=NETWORK, limit="0"))
+        payload = await fetch(self._request("", provider=FFVL.name, limit="0"))
         after = already_kept(wanted.newest, payload.fetched_at)
         readings, stations = await asyncio.to_thread(parse_stations, payload, after)
         introduced = tuple(station for station in stations if station.id not in wanted.stations)
-        stock = take_stock(wanted, readings.latest, wanted.since)
-        yield readings.batch(self, payload, stock.caught_up, introduced)
+        stock = take_stock(FFVL, wanted, readings.latest, wanted.since)
+        yield FFVL.batch(self, payload, readings, stock.caught_up, introduced)
 
         known = wanted.stations.keys() | {station.id for station in stations}
         for gap in stock.gaps:
@@ -102,17 +100,17 @@ class WindsMobi:
                 seconds = history_seconds(gap.after, gap.until)
                 yield await self._history(gap, seconds, wanted, fetch)
             elif gap.station not in known:
-                yield failed(self, unknown_station(gap.station, payload.url), wanted)
+                yield FFVL.failed(self, unknown_station(gap.station, payload.url), wanted)
 
     async def _history(self, gap: Gap, seconds: int, wanted: Wanted, fetch: Fetch) -> ObservationBatch:
         path = f"{_PREFIX}{number_of(gap.station)}/historic/"
         try:
             payload = await fetch(self._request(path, duration=str(seconds)))
             readings = await asyncio.to_thread(parse_history, payload, gap.station, gap.after)
-            caught_up = closed(gap, readings, payload)
+            caught_up = closed(FFVL, gap, readings, payload)
         except CollectorError as error:
-            return failed(self, error, wanted)
-        return readings.batch(self, payload, caught_up)
+            return FFVL.failed(self, error, wanted)
+        return FFVL.batch(self, payload, readings, caught_up)
 
     def _request(self, path: str, **params: str) -> Request:
         return Request(url=f"{self.url}/api/2.3/stations/{path}", kind="json", params=params)
@@ -146,7 +144,7 @@ def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
 
 
 def _our_id(row: _Station, url: str) -> str:
-    station = station_id(row.id.removeprefix(_PREFIX)) if row.id.startswith(_PREFIX) else None
+    station = FFVL.station_id(row.id.removeprefix(_PREFIX)) if row.id.startswith(_PREFIX) else None
     if station is None:
         raise ParseError(f"asked for the stations of ffvl, was told of {row.id[:40]!r}", url=url)
     return station

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
@@ -18,7 +18,28 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from backend.core.errors import ConfigError
 from backend.core.sites import default_sites_file
 
-SOURCE_NAMES = ("meteo_parapente", "arome", "ffvl", "romma")
+DEFAULT_SOURCES = ("meteo_parapente", "arome", "ffvl", "romma")
+OPTIONAL_SOURCES = ("arome_ifs", "pioupiou", "meteofrance")
+"""Off unless `SOURCES` names them: for what their licence forbids, or for what they cost."""
+
+SOURCE_NAMES = (*DEFAULT_SOURCES, *OPTIONAL_SOURCES)
+
+OPEN_METEO_MODELS = (
+    *("arome_hd", "icon_d2", "icon_ch1", "icon_ch2", "arpege_europe", "ecmwf_ifs025", "gfs_global"),
+)
+
+
+class Allowance(NamedTuple):
+    """How many calls a host allows one user in a minute, an hour, a day and a month."""
+
+    minute: int
+    hour: int
+    day: int
+    month: int
+
+
+OPEN_METEO_FREE = Allowance(minute=600, hour=5_000, day=10_000, month=300_000)
+"""What Open-Meteo lets anybody ask for without a fee (its terms, seen August 2026)."""
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -104,6 +125,13 @@ def _at_least_one(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _models(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in OPEN_METEO_MODELS:
+            raise ValueError(f"knows no model {name!r}: choose from {', '.join(OPEN_METEO_MODELS)}")
+    return tuple(dict.fromkeys(names))
+
+
 def _arome_runs(hours: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(hours)) != len(hours) or not set(hours) <= set(range(0, 24, 3)):
         raise ValueError("must be different hours out of 0,3,6,9,12,15,18,21")
@@ -115,6 +143,7 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Key = Annotated[SecretStr | None, BeforeValidator(_key)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 Sources = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words), AfterValidator(_sources)]
+Models = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words), AfterValidator(_models)]
 Integers = Annotated[tuple[int, ...], NoDecode, BeforeValidator(integers)]
 
 S = TypeVar("S", bound="EnvironmentSettings")
@@ -170,12 +199,13 @@ class Settings(EnvironmentSettings):
     admin_token: Key = None
 
     # What to collect
-    sources: Annotated[Sources, AfterValidator(_at_least_one)] = SOURCE_NAMES
+    sources: Annotated[Sources, AfterValidator(_at_least_one)] = DEFAULT_SOURCES
     public_raw_sources: Sources = ()
     arome_grid: Literal["0025", "001"] = "0025"
     arome_max_lead: Annotated[int, Field(ge=0, le=51)] = 51
     arome_runs: Annotated[Integers, AfterValidator(_arome_runs)] = (0, 6, 12, 18)
     open_meteo_fallback: Boolean = False
+    open_meteo_models: Models = ()
     ffvl_html: Boolean = False
     romma_html: Boolean = True
 
@@ -192,12 +222,14 @@ class Settings(EnvironmentSettings):
     balisemeteo_url: BaseUrl = "https://www.balisemeteo.com"
     romma_url: BaseUrl = "https://www.romma.fr"
     romma_key: Key = None
+    pioupiou_url: BaseUrl = "https://api.pioupiou.fr"
 
     # How politely
     meteo_parapente_spacing_seconds: Seconds = 1.5
     winds_mobi_spacing_seconds: Seconds = 1.0
     romma_spacing_seconds: Seconds = 5.0
     balisemeteo_spacing_seconds: Seconds = 2.0
+    pioupiou_spacing_seconds: Seconds = 2.0
 
     # How to serve and speak
     host: str = "127.0.0.1"
@@ -217,8 +249,13 @@ class Settings(EnvironmentSettings):
             (self.winds_mobi_url, self.winds_mobi_spacing_seconds),
             (self.romma_url, self.romma_spacing_seconds),
             (self.balisemeteo_url, self.balisemeteo_spacing_seconds),
+            (self.pioupiou_url, self.pioupiou_spacing_seconds),
         )
         return {urlsplit(url).netloc: timedelta(seconds=seconds) for url, seconds in pairs}
+
+    def quotas(self) -> dict[str, Allowance]:
+        """Return what may be asked of each host that counts."""
+        return {urlsplit(self.open_meteo_single_runs_url).netloc: OPEN_METEO_FREE}
 
     def hosts(self) -> frozenset[str]:
         """Return the hosts (with ports) that collection may talk to: nothing redirects us elsewhere."""

@@ -53,3 +53,7 @@ def canonical(parameter: Parameter, value: float) -> float:
     if RULES[parameter].circular and value == 360.0:
         return 0.0
     return value
+
+
+ABSENT = -(2**31)
+"""In arrays of whole thousandths, which have no other way to say it: there is no value."""

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from backend.core.clock import require_utc
 from backend.core.parameters import Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The station that a site's scores are about, from the local day `since` on (None: since ever)."""
+
+    station: str
+    since: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +26,8 @@ class Site:
     `latitude` and `longitude` in decimal degrees (WGS 84), `elevation` of the take-off in metres above
     sea level, `orientation` as the compass sectors it can be flown in (English: "SW"), `stations` as
     ids ("ffvl:87") in order of preference, `without` as the networks known to have no station here.
-    `valid_from` opens a new series of the same site, after the take-off moved.
+    `valid_from` opens a new series of the same site, after the take-off moved. `references` are in the
+    order of their days; where they say nothing, the first of `stations` is the reference.
     """
 
     id: str
@@ -30,6 +39,14 @@ class Site:
     stations: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     valid_from: datetime | None = None
+    references: tuple[Reference, ...] = ()
+
+    def reference_on(self, day: date) -> str | None:
+        """Return the station that scores of a local day are about; None where the site has no station."""
+        begun = [each for each in self.references if each.since is None or each.since <= day]
+        if begun:
+            return begun[-1].station
+        return self.stations[0] if self.stations else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +156,8 @@ class GridPoint:
 class Run:
     """One run of a model. `available_at` is when its publisher says it could be had.
 
-    Where the publisher does not say, `available_at` is when we first saw it, and `published` is False.
+    Where the publisher does not say, `available_at` is when we first saw it, and `published` is False. In a
+    batch that was backfilled it is an estimate then: the publisher's usual delay after the start of the run.
     """
 
     model: str
@@ -150,6 +168,10 @@ class Run:
     def __post_init__(self) -> None:
         require_utc(self.reference_time)
         require_utc(self.available_at)
+
+
+BACKFILLED = "+backfill"
+"""What is added to the name of the route of a batch that was fetched from an archive long afterwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +234,8 @@ class Wanted:
     lacking (a hole may lie between the two), `stations` an id to what is known of it,
     `listed` a network to when its list of stations was last read, and `cells` (model, site) to the
     grid cell that answered.
+    `until` makes it a backfill: the newest reference time or reading that is wanted of the past. `filled`
+    then maps a station to the days (UTC) that an earlier backfill has brought readings of.
     """
 
     now: datetime
@@ -223,10 +247,14 @@ class Wanted:
     stations: Mapping[str, Station] = field(default_factory=dict)
     listed: Mapping[str, datetime] = field(default_factory=dict)
     cells: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    until: datetime | None = None
+    filled: Mapping[str, Sequence[date]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_utc(self.now)
         require_utc(self.since)
+        if self.until is not None:
+            require_utc(self.until)
 
     def missing(self, model: str, reference_time: datetime, part: str, rank: int) -> tuple[Site, ...]:
         """Return the sites for which this part of a run is not kept by a route of `rank` or better."""

@@ -10,13 +10,16 @@ from typing import Annotated, NoReturn
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from backend.core.errors import ConfigError
-from backend.core.records import Site
+from backend.core.records import Reference, Site
 
-NETWORKS = ("ffvl", "romma")
+ACCOUNTED_FOR = ("ffvl", "romma")
+"""The networks that every site either has a station of or says it has none of."""
+
+NETWORKS = (*ACCOUNTED_FOR, "pioupiou", "meteofrance")
 SECTORS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_STATION = re.compile(r"([a-z]+):[1-9][0-9]*")
+_STATION = re.compile(r"(?!meteofrance:)([a-z]+):[1-9][0-9]*|(meteofrance):[0-9]{8}")
 
 
 def _within(low: float, high: float, unit: str) -> AfterValidator:
@@ -63,8 +66,9 @@ def _wrong_network(word: str) -> str | None:
 
 
 def _wrong_station(word: str) -> str | None:
-    match = _STATION.fullmatch(word)
-    return _wrong_network(match[1]) if match else f"{word!r} is not network:number, such as ffvl:87"
+    if match := _STATION.fullmatch(word):
+        return _wrong_network(match[1] or match[2])
+    return f"{word!r} is not network:number, such as ffvl:87"
 
 
 def _start_of_series(value: object) -> object:
@@ -86,6 +90,28 @@ def _start_of_series(value: object) -> object:
     return value.astimezone(UTC)
 
 
+def _day(value: object) -> object:
+    """Take a date as TOML has it, or as text of a CSV file."""
+    rule = "since must be a date such as 2026-05-01"
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise ValueError(rule) from None
+    if value is not None and (isinstance(value, datetime) or not isinstance(value, date)):
+        raise ValueError(rule)
+    return value
+
+
+class _Reference(BaseModel):
+    """Which station the scores are about, and from which local day on."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    station: str
+    since: Annotated[date | None, BeforeValidator(_day)] = None
+
+
 class _Entry(BaseModel):
     """The keys, in the order in which they are written."""
 
@@ -100,6 +126,7 @@ class _Entry(BaseModel):
     stations: Annotated[list[str], _distinct(_wrong_station)] = []
     without: Annotated[list[str], _distinct(_wrong_network)] = []
     valid_from: Annotated[datetime | None, BeforeValidator(_start_of_series)] = None
+    references: list[_Reference] = []
 
 
 KEYS = tuple(_Entry.model_fields)
@@ -115,6 +142,7 @@ def site_from_entry(entry: Mapping[str, object], where: str) -> Site:
     except ValidationError as error:
         _refuse(error, where)
     _check_networks(checked, where)
+    _check_references(checked, where)
     return Site(
         id=checked.id,
         name=checked.name,
@@ -125,6 +153,7 @@ def site_from_entry(entry: Mapping[str, object], where: str) -> Site:
         stations=tuple(checked.stations),
         without=tuple(checked.without),
         valid_from=checked.valid_from,
+        references=tuple(Reference(each.station, each.since) for each in checked.references),
     )
 
 
@@ -146,19 +175,34 @@ def entry_from_site(site: Site) -> dict[str, object]:
     if site.valid_from:
         starts_at_midnight = site.valid_from.time() == time()
         entry["valid_from"] = site.valid_from.date() if starts_at_midnight else site.valid_from
+    if site.references:
+        entry["references"] = [
+            {"station": each.station} | ({} if each.since is None else {"since": each.since})
+            for each in site.references
+        ]
     return entry
 
 
 def site_from_row(row: Mapping[str, str], where: str) -> Site:
-    """Check a row of a CSV file; lists are words with spaces between them, an empty cell is absent."""
+    """Check a row of a CSV file; lists are words with spaces between them, an empty cell is absent.
+
+    A reference is a station, with "@" and a date where it is one only from that day on.
+    """
     entry: dict[str, object] = {}
     for key, cell in row.items():
         text = cell.strip()
-        if key in _LISTS:
+        if key == "references":
+            entry[key] = [_reference_from(word) for word in text.split()]
+        elif key in _LISTS:
             entry[key] = text.split()
         elif text:
             entry[key] = _number(text) if key in _NUMBERS else text
     return site_from_entry(entry, where)
+
+
+def _reference_from(word: str) -> dict[str, object]:
+    station, at, since = word.partition("@")
+    return {"station": station, "since": since} if at else {"station": station}
 
 
 def _number(text: str) -> float | str:
@@ -169,21 +213,41 @@ def _number(text: str) -> float | str:
 
 
 def _check_networks(entry: _Entry, where: str) -> None:
-    """Every network is either among the stations or in `without`: nobody has to guess what was forgotten."""
+    """A network that counts is among the stations or in `without`: nobody has to guess what was forgotten."""
     present = {station.partition(":")[0] for station in entry.stations}
     for network in NETWORKS:
         if network in present and network in entry.without:
             raise ConfigError(f"{where}: without: {network!r} has a station here: drop one of the two")
-        if network not in present and network not in entry.without:
+        if network in ACCOUNTED_FOR and network not in present and network not in entry.without:
             raise ConfigError(
                 f"{where}: stations: none of {network!r}: add one, or, if there is none,"
                 f" put {network!r} into without"
             )
 
 
+def _check_references(entry: _Entry, where: str) -> None:
+    """Each reference is one of the stations, and holds from a later day than the one before it."""
+    last: date | None = None
+    for index, each in enumerate(entry.references):
+        if each.station not in entry.stations:
+            raise ConfigError(
+                f"{where}: references: {each.station!r} is not one of the stations: add it there, or drop it"
+            )
+        if index and (each.since is None or (last is not None and each.since <= last)):
+            raise ConfigError(
+                f"{where}: references: {each.station!r} must have a since later than the one before it"
+            )
+        last = each.since
+
+
 def _refuse(error: ValidationError, where: str) -> NoReturn:
     first = error.errors(include_url=False)[0]
     key = first["loc"][0]
+    if key == "references" and len(first["loc"]) > 1:
+        rule = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(
+            f'{where}: references: {rule}: write {{station = "ffvl:87", since = 2026-05-01}}'
+        ) from error
     if first["type"] == "missing":
         raise ConfigError(f"{where}: {key}: is missing") from error
     if first["type"] == "extra_forbidden":

@@ -112,8 +112,8 @@ def _check_header(header: Sequence[str], name: str) -> None:
     columns = set(header)
     if columns - set(KEYS) or set(REQUIRED_KEYS) - columns or len(columns) != len(header):
         raise ConfigError(
-            f"{name}, line 1: the header is {','.join(header)!r}: must be {','.join(KEYS[:-1])}"
-            f" ({KEYS[-1]} may follow)"
+            f"{name}, line 1: the header is {','.join(header)!r}: must be {','.join(KEYS[:-2])}"
+            f" ({' and '.join(KEYS[-2:])} may follow)"
         )
 
 

@@ -18,7 +18,11 @@ from backend.demo.grib import TEMPERATURE, WIND_EAST, Writer, parts, replace_val
 from backend.demo.weather import HOUR
 from backend.demo.world import View, World, utc
 
-GRIDS = ("001", "0025")
+GRIDS = ("001", "0025", "ifs_0025")
+"""AROME's two, and AROME-IFS on the coarser one."""
+
+_FOLDERS = {"ifs_0025": ("aromeifs", "0025")}
+_CYCLES = {"ifs_0025": (0, 6, 12, 18)}
 
 # Minutes from the start of a run to its first and its last file, per cycle: 0.01 degrees, then 0.025.
 DELAYS: dict[str, dict[int, tuple[int, int]]] = {
@@ -42,6 +46,7 @@ DELAYS: dict[str, dict[int, tuple[int, int]]] = {
         18: (257, 306),
         21: (203, 254),
     },
+    "ifs_0025": {0: (392, 440), 6: (398, 452), 12: (393, 444), 18: (399, 455)},
 }
 STORAGE_DAYS = 15
 PORTAL_DAYS = 4
@@ -73,6 +78,11 @@ def stamp(run: datetime) -> str:
     return f"{run:%Y-%m-%dT%H:%M:%SZ}"
 
 
+def _grids(run: datetime) -> Iterator[str]:
+    """Yield the grids that are run at this time."""
+    return (grid for grid in GRIDS if run.hour in _CYCLES.get(grid, DELAYS[grid]))
+
+
 @dataclass(frozen=True, slots=True)
 class File:
     """One file of a run."""
@@ -84,12 +94,18 @@ class File:
     @property
     def name(self) -> str:
         """Return the file's own name."""
-        return f"arome__{self.grid}__SP1__{self.part}__{stamp(self.run)}.grib2"
+        product, code = self._folder
+        return f"{product}__{code}__SP1__{self.part}__{stamp(self.run)}.grib2"
 
     @property
     def key(self) -> str:
         """Return where the object storage keeps it."""
-        return f"pnt/{stamp(self.run)}/arome/{self.grid}/SP1/{self.name}"
+        product, code = self._folder
+        return f"pnt/{stamp(self.run)}/{product}/{code}/SP1/{self.name}"
+
+    @property
+    def _folder(self) -> tuple[str, str]:
+        return _FOLDERS.get(self.grid, ("arome", self.grid))
 
     @property
     def published_at(self) -> datetime:
@@ -128,7 +144,7 @@ class Archive:
             folder = f"pnt/{stamp(run)}/"
             if not (folder.startswith(prefix) or prefix.startswith(folder)):
                 continue
-            for grid in GRIDS:
+            for grid in _grids(run):
                 for part in parts(grid):
                     file = File(grid, run, part)
                     if file.key.startswith(prefix) and file.published_at.timestamp() <= now:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 
+from backend.demo import meteofrance
 from backend.demo.arome import PORTAL_DAYS, Archive, File, stamp
 from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.world import ACCEPTED_KEYS, World
@@ -17,7 +18,13 @@ _BASE = "/previnum/DPPaquetAROME/v1/models/AROME/grids"
 _GRID_OF = {"0.01": "001", "0.025": "0025"}
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 
-spoil = spoiled_by({Fault.MISSING_FIELDS: (rb'"href":"[^"]*",', b"")})
+spoil = spoiled_by(
+    {
+        Fault.MISSING_FIELDS: (rb'"href":"[^"]*",|"ff":[^,}]*,', b""),
+        Fault.NO_TEMPERATURE: (rb'"t":[^,}]*,', b""),
+        Fault.NAN: (rb'("ff":)[^,}]*', rb"\1NaN"),
+    }
+)
 
 
 class _Portal:
@@ -100,6 +107,7 @@ def app(world: World, archive: Archive) -> Router:
             Route(_BASE + "/{grid}/packages", portal.packages),
             Route(_BASE + "/{grid}/packages/{package}", portal.package),
             Route(_BASE + "/{grid}/packages/{package}/productARO", portal.product),
+            *meteofrance.routes(world),
         ]
     )
 

@@ -92,6 +92,27 @@ def romma_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
     return (*_mapped("romma", sites), Beacon("romma", "990", sites[0], last_heard=_months_ago))
 
 
+def pioupiou_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
+    """Return the beacons of Pioupiou: one per site that names one, one switched off, and one that is lost."""
+    sites = tuple(sites)
+    return (
+        *_mapped("pioupiou", sites),
+        Beacon("pioupiou", "8090", sites[0], last_heard=_months_ago),
+        Beacon("pioupiou", "8091", sites[-1]),
+    )
+
+
+def meteofrance_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
+    """Return the stations of Météo-France: one per site that names one, and one without an anemometer."""
+    sites = tuple(sites)
+    return (*_mapped("meteofrance", sites), Beacon("meteofrance", "04039001", sites[-1]))
+
+
+def measured_at(view: View, beacon: Beacon, times: Integers) -> list[Reading]:
+    """Return what a station says at these times (seconds, UTC): it reports by the clock, and misses none."""
+    return _measure(view, beacon, times) if len(times) else []
+
+
 def _mapped(network: str, sites: tuple[Site, ...]) -> tuple[Beacon, ...]:
     numbers = {
         station.partition(":")[2]: site

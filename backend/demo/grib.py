@@ -31,7 +31,8 @@ _BITS = 12
 _MARGIN = 4  # cells around the sites; a corner of this size is masked
 
 _NORTH, _SOUTH, _WEST, _EAST = 55.4, 37.5, -12.0, 16.0
-INCREMENTS = {"0025": 0.025, "001": 0.01}
+INCREMENTS = {"0025": 0.025, "001": 0.01, "ifs_0025": 0.025}
+_PROCESSES = {"ifs_0025": 254}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,7 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         Field(0, 4, 7, 1, 0, _SUM),  # sunshine
     ),
 }
+FIELDS["ifs_0025"] = FIELDS["0025"]
 """The messages of package SP1 per step, in the order we write them."""
 
 
@@ -174,6 +176,7 @@ class Writer:
     def __init__(self, grid_name: str, sites: tuple[Site, ...], *, full_grid: bool = False) -> None:
         self.grid = whole_grid(grid_name) if full_grid else cut_around(grid_name, sites)
         self._model = f"arome_{grid_name}"
+        self._process = _PROCESSES.get(grid_name, 204)
         self._sites = sites
         self._fields = FIELDS[grid_name]
         self._masked = self.grid.masked()
@@ -242,7 +245,7 @@ class Writer:
             "typeOfProcessedData": 1,
             "productDefinitionTemplateNumber": 0 if field.statistic is None else 8,
             "typeOfGeneratingProcess": 2,
-            "generatingProcessIdentifier": 204,
+            "generatingProcessIdentifier": self._process,
             "backgroundProcess": 255,
             "discipline": field.discipline,
             "parameterCategory": field.category,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,15 +21,52 @@ from backend.demo.noise import Floats, Integers
 from backend.demo.weather import HOUR
 from backend.demo.world import View, World, utc
 
-DOMAINS = {"meteofrance_arome_france_hd": "001", "meteofrance_arome_france0025": "0025"}
-MODELS = {**DOMAINS, "meteofrance_arome_france": "0025"}
+_INGESTED_AFTER = timedelta(minutes=12)
+
+
+class Served(NamedTuple):
+    """A model as it is served: its names in questions, in metadata and in the weather, and when it is run.
+
+    A run starts every `every` hours and reaches `horizon` hours; `minutes` later it is there. None: as soon
+    as AROME's files are taken in. Hours between those that a model has are interpolated.
+    """
+
+    id: str
+    domain: str
+    weather: str
+    every: int
+    horizon: int
+    minutes: int | None = None
+
+    def available_at(self, run: datetime) -> datetime:
+        """Return when a run can be had."""
+        if self.minutes is None:
+            return complete_at(self.weather.removeprefix("arome_"), run) + _INGESTED_AFTER
+        return run + timedelta(minutes=self.minutes)
+
+    def starts(self, run: datetime) -> bool:
+        """Say whether there is a run at this time."""
+        return run.timestamp() % (self.every * HOUR) == 0
+
+
+SERVED = (
+    Served("meteofrance_arome_france", "meteofrance_arome_france0025", "arome_0025", 3, MAX_STEP),
+    Served("meteofrance_arome_france_hd", "meteofrance_arome_france_hd", "arome_001", 3, MAX_STEP),
+    Served("icon_d2", "dwd_icon_d2", "icon_d2", 3, 48, 85),
+    Served("meteoswiss_icon_ch1", "meteoswiss_icon_ch1", "icon_ch1", 3, 33, 105),
+    Served("meteoswiss_icon_ch2", "meteoswiss_icon_ch2", "icon_ch2", 6, 120, 170),
+    Served("meteofrance_arpege_europe", "meteofrance_arpege_europe", "arpege_europe", 6, 102, 280),
+    Served("ecmwf_ifs025", "ecmwf_ifs025", "ecmwf_ifs025", 6, 90, 445),
+    Served("gfs_global", "ncep_gfs013", "gfs_global", 6, 120, 310),
+)
+DOMAINS = {model.domain: model for model in SERVED}
+MODELS = {model.id: model for model in SERVED} | {"meteofrance_arome_france0025": SERVED[0]}
 VARIABLES = {
     "wind_speed_10m": "km/h",
     "wind_direction_10m": "°",
     "wind_gusts_10m": "km/h",
     "temperature_2m": "°C",
 }
-_INGESTED_AFTER = timedelta(minutes=12)
 
 spoil = spoiled_by(
     {
@@ -39,31 +77,29 @@ spoil = spoiled_by(
 )
 
 
-def available_at(grid: str, run: datetime) -> datetime:
-    """Return when Open-Meteo has taken in a run: some minutes after its last file."""
-    return complete_at(grid, run) + _INGESTED_AFTER
-
-
-def meta(grid: str, now: float) -> bytes:
-    """Compose meta.json of one of AROME's grids."""
-    run = max(run for run in runs(now, 2) if available_at(grid, run).timestamp() <= now)
-    available = available_at(grid, run).timestamp()
+def meta(model: Served, now: float) -> bytes:
+    """Compose meta.json of a model."""
+    found = (run for run in runs(now, 2) if model.starts(run))
+    run = max(run for run in found if model.available_at(run).timestamp() <= now)
+    available = model.available_at(run).timestamp()
     return msgspec.json.encode(
         {
             "chunk_time_length": 157,
-            "data_end_time": int(run.timestamp() + MAX_STEP * HOUR),
+            "data_end_time": int(run.timestamp() + model.horizon * HOUR),
             "last_run_availability_time": int(available),
             "last_run_initialisation_time": int(run.timestamp()),
             "last_run_modification_time": int(available - 70),
             "temporal_resolution_seconds": 3600,
-            "update_interval_seconds": 10800,
+            "update_interval_seconds": model.every * 3600,
         }
     )
 
 
-def _series(view: View, grid: str, site: Site, run: float, times: Floats) -> dict[str, list[float | None]]:
+def _series(
+    view: View, model: Served, site: Site, run: float, times: Floats
+) -> dict[str, list[float | None]]:
     """Return every variable as the service rounds it: winds to 0.1 m/s, null where there is nothing."""
-    said = view.weather.forecast(f"arome_{grid}", site, run, times)
+    said = view.weather.forecast(model.weather, site, run, times)
     steps = np.rint((times - run) / HOUR).astype(np.int64)
     columns: dict[str, Floats | Integers] = {
         "wind_speed_10m": np.round(np.round(said.speed / KMH_PER_MS, 1) * KMH_PER_MS, 1),
@@ -74,7 +110,7 @@ def _series(view: View, grid: str, site: Site, run: float, times: Floats) -> dic
     first = {"wind_gusts_10m": 1}
     return {
         name: [
-            value if first.get(name, 0) <= step <= MAX_STEP else None
+            value if first.get(name, 0) <= step <= model.horizon else None
             for step, value in zip(steps.tolist(), column.tolist(), strict=True)
         ]
         for name, column in columns.items()
@@ -146,10 +182,10 @@ class _OpenMeteo:
         self._world = world
 
     async def meta(self, request: Request) -> Response:
-        grid = DOMAINS.get(request.path_params["domain"])
-        if grid is None:
+        model = DOMAINS.get(request.path_params["domain"])
+        if model is None:
             return Response("Not found", 404, media_type="text/plain")
-        return _json(meta(grid, self._world.view("open_meteo").now))
+        return _json(meta(model, self._world.view("open_meteo").now))
 
     async def single_run(self, request: Request) -> Response:
         view = self._world.view("open_meteo_single_runs")
@@ -157,10 +193,10 @@ class _OpenMeteo:
             asked = _read(request.query_params)
         except ValueError as error:
             return _refused(str(error))
-        for model in asked.models:
-            cycle = asked.run.timestamp() % (3 * HOUR) == 0
-            if not cycle or available_at(MODELS[model], asked.run).timestamp() > view.now:
-                return _refused(f"modelRunUnavailable(run: {asked.run:%Y-%m-%dT%H:%MZ}, model: {model})")
+        for name in asked.models:
+            model = MODELS[name]
+            if not model.starts(asked.run) or model.available_at(asked.run).timestamp() > view.now:
+                return _refused(f"modelRunUnavailable(run: {asked.run:%Y-%m-%dT%H:%MZ}, model: {name})")
         answers = [_location(view, asked, view.nearest(*place)) for place in asked.places]
         return _json(msgspec.json.encode(answers if len(answers) > 1 else answers[0]))
 

@@ -89,7 +89,7 @@ class Upstreams:
     def environment(self) -> dict[str, Any]:
         """Return the settings that make the service collect from here: `Settings.load(**environment)`."""
         urls = {name.lower(): url for name, url in self._addresses.items() if name != "control"}
-        spacing = ("meteo_parapente", "winds_mobi", "romma", "balisemeteo")
+        spacing = ("meteo_parapente", "winds_mobi", "romma", "balisemeteo", "pioupiou")
         return {
             **urls,
             **ACCEPTED_KEYS,

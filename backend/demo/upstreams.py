@@ -33,6 +33,7 @@ from backend.demo import (
     ffvl,
     meteo_parapente,
     open_meteo,
+    pioupiou,
     romma,
     winds_mobi,
 )
@@ -69,6 +70,7 @@ def upstream_apps(
         "winds_mobi": (winds_mobi.app(world), winds_mobi),
         "balisemeteo": (balisemeteo.app(world), balisemeteo),
         "romma": (romma.app(world), romma),
+        "pioupiou": (pioupiou.app(world), pioupiou),
     }
     return {
         name: Unreliable(name, app, world, upstream.error_page, upstream.spoil)

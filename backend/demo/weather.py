@@ -20,7 +20,10 @@ from backend.core.site_entry import SECTORS
 from backend.core.units import KMH_PER_MS
 from backend.demo.noise import Floats, chance, smooth, stream, uniform
 
-MODELS = ("meteo_parapente", "arome_0025", "arome_001")
+MODELS = (
+    *("meteo_parapente", "arome_0025", "arome_001", "arome_ifs_0025"),
+    *("icon_d2", "icon_ch1", "icon_ch2", "arpege_europe", "ecmwf_ifs025", "gfs_global"),
+)
 
 EQUAL_SITE = "semnoz"
 EQUAL_MODELS = ("meteo_parapente", "arome_0025")
@@ -77,6 +80,17 @@ class Character:
     growth: float
 
 
+def _like(
+    *, bias: tuple[float, float, float, float], noise: tuple[float, float, float, float], growth: float
+) -> Character:
+    """Return a character, its numbers in the order of the parameters: speed, gust, direction, temperature."""
+    return Character(
+        bias=dict(zip(Parameter, bias, strict=True)),
+        noise=dict(zip(Parameter, noise, strict=True)),
+        growth=growth,
+    )
+
+
 _SITE_SPREAD = {
     Parameter.WIND_SPEED: 1.2,
     Parameter.WIND_GUST: 1.5,
@@ -130,6 +144,13 @@ CHARACTERS = {
         },
         growth=0.3,
     ),
+    "arome_ifs_0025": _like(bias=(0.3, 1.6, -1.0, 0.4), noise=(1.4, 2.3, 8.0, 0.7), growth=0.3),
+    "icon_d2": _like(bias=(1.2, 0.5, 4.0, -0.4), noise=(1.4, 2.2, 8.0, 0.7), growth=0.3),
+    "icon_ch1": _like(bias=(0.4, 1.2, -2.0, 0.2), noise=(1.1, 1.9, 7.0, 0.6), growth=0.3),
+    "icon_ch2": _like(bias=(0.6, 1.5, -3.0, 0.3), noise=(1.5, 2.4, 9.0, 0.8), growth=0.3),
+    "arpege_europe": _like(bias=(-1.5, 1.0, 6.0, 1.2), noise=(1.8, 2.7, 10.0, 1.0), growth=0.25),
+    "ecmwf_ifs025": _like(bias=(-1.8, -0.5, 7.0, 1.5), noise=(1.7, 2.5, 9.0, 0.9), growth=0.2),
+    "gfs_global": _like(bias=(1.8, 3.0, -9.0, -1.2), noise=(1.9, 2.8, 10.0, 0.8), growth=0.3),
 }
 
 

@@ -30,6 +30,7 @@ UPSTREAMS = (
     "winds_mobi",
     "balisemeteo",
     "romma",
+    "pioupiou",
 )
 """Every host we stand in for, named as its setting is: "arome" answers at `AROME_URL`."""
 

@@ -66,7 +66,7 @@ class Tally:
         An answer that a replay does not find in the archive is no failure: nobody was asked.
         """
         self.collected += len(batch.records)
-        if isinstance(batch, ForecastBatch):
+        if isinstance(batch, ForecastBatch) or wanted.until is not None:
             self.new += len(batch.records)
         else:
             self.new += sum(_is_new(record, wanted) for record in batch.records)
@@ -127,7 +127,8 @@ async def collect_all_forecasts(
     """
     async with AsyncExitStack() as stack:
         if sources is None:
-            sources = forecast_sources(_settings(settings), _own_worker(stack))
+            built = forecast_sources(_settings(settings), _own_worker(stack))
+            sources = [source for source in built if source.asked_for]
         if channel_for is None:
             channel_for = await _own_client(stack, _settings(settings), clock)
         wanted = wanted or _everything(FORECASTS, sites, _settings(settings), clock)
@@ -154,7 +155,7 @@ async def collect_all_observations(
     """Collect what every network of beacons measured; the rest is as for `collect_all_forecasts`."""
     async with AsyncExitStack() as stack:
         if sources is None:
-            sources = observation_sources(_settings(settings))
+            sources = [source for source in observation_sources(_settings(settings)) if source.asked_for]
         if channel_for is None:
             channel_for = await _own_client(stack, _settings(settings), clock)
         wanted = wanted or _everything(OBSERVATIONS, sites, _settings(settings), clock)
@@ -167,13 +168,18 @@ async def collect_all_observations(
         return Collection(job=OBSERVATIONS, records=tuple(records), outcomes=outcomes)
 
 
-def source_status(tally: Tally, source: Source[B], now: datetime) -> tuple[SourceStatus, str]:
-    """Return the status of a source that ran to its end, and the reason where it is not plain success."""
+def source_status(tally: Tally, source: Source[B], now: datetime | None) -> tuple[SourceStatus, str]:
+    """Return the status of a source that ran to its end, and the reason where it is not plain success.
+
+    `now` is None in a backfill, which shows nothing of how new the newest data are.
+    """
     if tally.failures:
         reason = tally.failures[0].reason
         return ("partial", reason) if tally.collected else ("failed", reason)
     if tally.rejected and not tally.collected:
         return "failed", f"every value was rejected: {', '.join(tally.rejected)}"
+    if now is None:
+        return ("success", "") if tally.new else ("nothing_new", "")
     if tally.newest is None and tally.channel is not None and tally.channel.meter.requests:
         return "stale", "it answers, but shows no data at all"
     if tally.newest is not None and now - tally.newest > source.max_age:
@@ -233,7 +239,7 @@ async def _collect_one(
         cause = _first_cause(error)
         kind = type(cause).__name__
         tally.failures.append(Failure(route="", url="", reason=f"{kind}: {cause}", error=kind))
-    status, reason = source_status(tally, source, wanted.now)
+    status, reason = source_status(tally, source, None if wanted.until else wanted.now)
     outcome = tally.ended = tally.outcome(status, reason)
     log.info(
         "source done",

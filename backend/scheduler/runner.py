@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import stamina
@@ -48,16 +48,25 @@ class Sources:
     channel_for: Callable[[int, str], Channel]
 
     def of(self, job: JobId) -> Sequence[Source[Any]]:
-        """Return the sources of a job."""
+        """Return the sources of a job, without those that are off by default and that nobody asked for."""
+        return [source for source in self.every(job) if source.asked_for]
+
+    def every(self, job: JobId) -> Sequence[Source[Any]]:
+        """Return the sources of a job that there could be."""
         return self.forecasts if job == FORECASTS else self.observations
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which sources and sites a run by hand is limited to; None is all."""
+    """Which sources and sites a run by hand is limited to; None is all.
+
+    `since` and `until` make it a backfill: of that span of the past, both ends included (aware, UTC).
+    """
 
     sources: Collection[str] | None = None
     sites: Collection[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 EVERYTHING = Selection()
@@ -150,14 +159,22 @@ class Runner:
         if selection.sites is not None:
             sites = tuple(site for site in sites if site.id in selection.sites)
         ask = self.store.wanted_forecasts if job == FORECASTS else self.store.wanted_observations
-        return ask(sites, now, now - self.config.lookback(job))
+        if selection.since is None or selection.until is None:
+            return ask(sites, now, now - self.config.lookback(job))
+        # Runs are wanted that started after `since`.
+        wanted = ask(sites, now, selection.since - timedelta(seconds=1 if job == FORECASTS else 0))
+        stations = {station for site in wanted.sites for station in site.stations}
+        filled = self.store.backfilled_days(stations, selection.since, selection.until)
+        return replace(wanted, until=selection.until, caught_up={}, filled=filled)
 
     def selected(self, job: JobId, selection: Selection) -> list[Source[Any]]:
-        """Return the sources of a job that a selection leaves."""
+        """Return the sources of a job that a selection leaves; of a backfill, those that serve the past."""
+        past = selection.until is not None
         return [
             source
             for source in self.sources.of(job)
-            if selection.sources is None or source.name in selection.sources
+            if (selection.sources is None or source.name in selection.sources)
+            and (not past or source.past is not None)
         ]
 
     async def drain(self, grace: float, recording: float = RECORDING_SECONDS) -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from backend.core.records import ForecastBatch, Run
 from backend.storage import schema as t
 from backend.storage.database import insert_into, inserted_id, to_epoch
+from backend.storage.due import forecasts_changed
 from backend.storage.merging import Row, Values, merge
 from backend.storage.places import present_ids
 from backend.storage.rows import Key, chunks, fetched, ids_of, rows_by_key, value_columns, write_rows
@@ -90,6 +91,7 @@ def _write(
     same = (model_id, to_epoch(run.reference_time), batch_id)
     rows = [(*key, *same, *values) for key, values in sorted(changed.items())]
     write_rows(connection, t.forecast, rows)
+    forecasts_changed(connection, changed)
 
 
 def _note_parts(

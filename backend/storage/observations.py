@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from backend.core.records import ObservationBatch
 from backend.storage import schema as t
 from backend.storage.database import insert_into, inserted_id, to_epoch
+from backend.storage.due import readings_changed
 from backend.storage.merging import Row, Values, merge
 from backend.storage.rows import Key, ids_of, rows_by_key, value_columns, write_rows
 from backend.storage.runs import Claim
@@ -82,6 +83,7 @@ def _write(
     )
     rows = [(*key, batch_id, *values) for key, values in sorted(changed.items())]
     write_rows(connection, t.observation, rows)
+    readings_changed(connection, changed)
 
 
 def _move_forward(connection: sa.Connection, column: sa.Column[int], times: Mapping[int, int]) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from backend.core.errors import ConfigError
-from backend.core.records import Site, Station
+from backend.core.records import Reference, Site, Station
 from backend.storage import schema as t
 from backend.storage.database import maybe_epoch, maybe_time, to_epoch
+from backend.storage.due import EVERY_DAY, note_due
 
 # Positions closer than this are the same: rounding, or a better reading of the same place.
 _SAME_DEGREES = 1e-5
@@ -40,10 +41,13 @@ def save_site(connection: sa.Connection, site: Site) -> None:
         "stations": ",".join(site.stations),
         "without": ",".join(site.without),
         "configured": True,
+        "reference_stations": ",".join(map(_reference_text, site.references)),
     }
     row = _series_of(site, known)
     if row is not None:
         connection.execute(sa.update(t.site).where(t.site.c.id == row.id).values(wording))
+        if row.stations != wording["stations"]:
+            note_due(connection, [(row.id, EVERY_DAY)])
         return
     new = {
         "slug": site.id,
@@ -94,7 +98,17 @@ def site_record(row: Any) -> Site:
         stations=_words(row.stations),
         without=_words(row.without),
         valid_from=maybe_time(row.valid_from),
+        references=tuple(map(_reference, _words(row.reference_stations))),
     )
+
+
+def _reference_text(reference: Reference) -> str:
+    return reference.station if reference.since is None else f"{reference.station}@{reference.since}"
+
+
+def _reference(text: str) -> Reference:
+    station, _, since = text.partition("@")
+    return Reference(station, date.fromisoformat(since) if since else None)
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -90,6 +91,8 @@ site = Table(
     Column("stations", Words, nullable=False),
     Column("without", Words, nullable=False),
     Column("configured", Boolean, nullable=False),  # false: removed from the list, its data stay
+    Column("reference_stations", Words, nullable=False, server_default=""),  # "ffvl:87,romma:241@2026-05-01"
+    Column("days_stamp", Integer, nullable=False, server_default="0"),  # another number when its days change
     UniqueConstraint("slug", "series"),
 )
 
@@ -215,6 +218,65 @@ rejected = Table(
     Column("collected_at", BigInteger, nullable=False),
 )
 Index("ix_rejected_collected_at", rejected.c.collected_at)
+
+# --- What scores are made of: days, derived from the above and made again whenever it changes -------
+
+# A day is 25 hours from local midnight. Its values are 32-bit integers, little-endian, one row of hours per
+# parameter (docs/decisions/day-blocks.md).
+forecast_day = Table(
+    "forecast_day",
+    metadata,
+    Column("site_id", Integer, primary_key=True, autoincrement=False),
+    Column("view", SmallInteger, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("model_id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("hourly", LargeBinary, nullable=False),
+    Column("leads", LargeBinary, nullable=False),  # minutes, 16 bits an hour
+    Column("estimated", SmallInteger, nullable=False),  # hours of runs whose publisher told no time
+    sqlite_with_rowid=False,
+)
+
+observed_day = Table(
+    "observed_day",
+    metadata,
+    Column("site_id", Integer, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("station_id", Integer, primary_key=True, autoincrement=False),
+    Column("hourly", LargeBinary, nullable=False),
+    Column("offsets", LargeBinary, nullable=False),  # minutes from the hour, 8 bits an hour
+    Column("readings", SmallInteger, nullable=False),
+    Column("resolution", Float),  # of directions, in degrees, where the source says so
+    sqlite_with_rowid=False,
+)
+
+doubted = Table(  # readings that are kept, and enter no score
+    "doubted",
+    metadata,
+    Column("site_id", Integer, primary_key=True, autoincrement=False),
+    Column("time", BigInteger, primary_key=True, autoincrement=False),
+    Column("station_id", Integer, primary_key=True, autoincrement=False),
+    Column("parameter", SmallInteger, primary_key=True, autoincrement=False),
+    Column("reason", Words, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+quality_limit = Table(  # how far from the models a reading of a month may be
+    "quality_limit",
+    metadata,
+    Column("site_id", Integer, primary_key=True, autoincrement=False),
+    Column("month", Integer, primary_key=True, autoincrement=False),
+    Column("limits", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+due_day = Table(  # days whose raw values changed since they were made
+    "due_day",
+    metadata,
+    Column("site_id", Integer, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("stamp", Integer, nullable=False),  # another number at each change; day -1 stands for all of them
+    sqlite_with_rowid=False,
+)
 
 # --- What was done about it: the ledger ------------------------------------------------------------
 

@@ -63,9 +63,16 @@ class SitesFile:
 
 def _toml(site: Site) -> str:
     entry = entry_from_site(site).items()
-    return "\n".join(
-        ["[[sites]]", *(f"{key} = {tomlkit.item(value).as_string()}" for key, value in entry), ""]
-    )
+    return "\n".join(["[[sites]]", *(f"{key} = {_inline(value)}" for key, value in entry), ""])
+
+
+def _inline(value: object) -> str:
+    """Write a value on one line; tomlkit itself would give tables headers of their own."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inline, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key} = {_inline(each)}' for key, each in value.items())}}}"
+    return tomlkit.item(value).as_string()
 
 
 def _without_entry(text: str, index: int) -> str:

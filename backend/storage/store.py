@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
 from hashlib import blake2b
 
 import sqlalchemy as sa
 
 from backend.core.errors import NotFound
-from backend.core.records import Batch, ForecastBatch, ObservationBatch, Rejected, Site, Station, Wanted
+from backend.core.records import (
+    BACKFILLED,
+    Batch,
+    ForecastBatch,
+    ObservationBatch,
+    Rejected,
+    Site,
+    Station,
+    Wanted,
+)
 from backend.core.sites import active
 from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch, insert_into, maybe_epoch, to_epoch
@@ -17,8 +26,11 @@ from backend.storage.forecasts import keep_forecasts
 from backend.storage.ledger import hold
 from backend.storage.observations import keep_observations
 from backend.storage.places import present_ids, save_site, site_record, station_record
+from backend.storage.rows import chunks
 from backend.storage.runs import Claim
 from backend.storage.schema import storable
+
+DAY_SECONDS = 86_400
 
 
 class Store:
@@ -113,6 +125,30 @@ class Store:
             stations={row.code: station_record(row) for row in rows},
             listed={row.network: from_epoch(row.listed_at) for row in listed},
         )
+
+    def backfilled_days(
+        self, stations: Collection[str], since: datetime, until: datetime
+    ) -> dict[str, tuple[date, ...]]:
+        """Return, per station, the days (UTC) from `since` to `until` that a backfill brought readings of."""
+        observation, batch = t.observation.c, t.observation_batch.c
+        day = (observation.time - observation.time % DAY_SECONDS).label("day")
+        query = (
+            sa.select(t.station.c.code, day)
+            .join_from(t.station, t.observation, observation.station_id == t.station.c.id)
+            .join(t.observation_batch, batch.id == observation.batch_id)
+            .where(
+                observation.time.between(to_epoch(since), to_epoch(until)),
+                batch.route.endswith(BACKFILLED, autoescape=True),
+            )
+            .distinct()
+            .order_by(t.station.c.code, day)
+        )
+        found: dict[str, list[date]] = {}
+        with self.database.read() as connection:
+            for chunk in chunks(sorted(stations)):
+                for code, start in connection.execute(query.where(t.station.c.code.in_(chunk))):
+                    found.setdefault(code, []).append(from_epoch(start).date())
+        return {code: tuple(days) for code, days in found.items()}
 
     # --- What came ---------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ ASK = {
     "winds_mobi": "/api/2.3/stations/?provider=ffvl&limit=0",
     "balisemeteo": "/balise.php?idBalise=9001",
     "romma": "/releves_romma_xml.php?id=demo-romma",
+    "pioupiou": "/v1/live/all",
 }
 
 

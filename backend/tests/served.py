@@ -79,7 +79,7 @@ def make_service(
     sites: str = SITES,
     **settings: Any,
 ) -> Service:
-    """Return a service on a store in `folder`, with the scheduler off and all four sources known."""
+    """Return a service on a store in `folder`, the scheduler off and the default sources known."""
     sites_file = folder / "sites.toml"
     sites_file.write_text(sites)
     return Service.make(

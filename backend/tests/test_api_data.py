@@ -11,7 +11,9 @@ import httpx2
 import pytest
 
 from backend.api.tables import prefers_csv
-from backend.tests.served import ADMIN, TOKEN, fill, make_service, served
+from backend.core.parameters import Parameter
+from backend.core.records import Observation, ObservationBatch
+from backend.tests.served import ADMIN, NOW, TOKEN, fill, make_service, served
 
 CSV = {"Accept": "text/csv"}
 WITHHELD_VALUES = (77.0, 88.0)  # what meteo_parapente and ROMMA start from in the filled store
@@ -283,6 +285,23 @@ async def test_what_the_operator_declares_public_is_shown_to_all(tmp_path: Path)
     assert observations["withheld"] == []
     assert 88.0 in values_in(observations)
     assert [withheld["source"] for withheld in forecasts["withheld"]] == ["meteo_parapente"]
+
+
+async def test_what_a_source_brought_stays_withheld_after_it_was_turned_off(tmp_path: Path) -> None:
+    service = filled(tmp_path)
+    reading = Observation("pioupiou:611", Parameter.WIND_SPEED, NOW, 55.0)
+    service.store.add_observations(
+        ObservationBatch(source="pioupiou", route="live", rank=0, collected_at=NOW, records=(reading,))
+    )
+    async with served(service) as client:
+        everything = await get(client, "/api/observations")
+        asked_for = await get(client, "/api/observations?station=pioupiou:611")
+        whole = await get(client, "/api/observations?station=pioupiou:611", headers=ADMIN)
+    assert 55.0 not in values_in(everything) | values_in(asked_for)
+    assert [withheld["source"] for withheld in everything["withheld"]] == ["romma"]
+    assert [withheld["source"] for withheld in asked_for["withheld"]] == ["pioupiou"]
+    assert values_in(whole) == {55.0}
+    assert "OpenWindMap" in whole["attribution"][0]
 
 
 async def test_a_wrong_token_is_refused_rather_than_shown_less(tmp_path: Path) -> None:

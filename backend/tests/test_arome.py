@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from backend.collectors import arome
+from backend.collectors import arome, forecast_sources
 from backend.collectors.arome_fields import FIELDS, Reading, parse
 from backend.collectors.arome_runs import GRIDS, Part
 from backend.collectors.arome_storage import parse_listing
@@ -400,6 +400,64 @@ async def test_another_model_or_centre_is_not_taken_for_arome(
 
     assert "not AROME as we know it" in batch.failures[0].reason
     assert batch.records == ()
+
+
+# AROME-IFS, which lies beside it
+
+
+def ifs_source(worker: Worker) -> Source[ForecastBatch]:
+    return arome.build_ifs(Settings.load(arome_url=STORAGE, arome_max_lead=6), worker)
+
+
+def beside(text: str) -> str:
+    """Return an address or a listing of AROME as AROME-IFS has it."""
+    return (
+        text.replace("/arome/", "/aromeifs/")
+        .replace("%2Farome%2F", "%2Faromeifs%2F")
+        .replace("arome__", "aromeifs__")
+    )
+
+
+async def test_arome_ifs_is_read_by_the_same_reader_under_a_name_of_its_own(
+    worker: Worker, tmp_path: Path
+) -> None:
+    own = [replace(message, headers={"generatingProcessIdentifier": 254}) for message in messages(range(7))]
+    script: dict[str, Any] = {
+        beside(listing_url()): beside(listing().decode()).encode(),
+        beside(file_url("00H06H")): grib_factory.encode(own),
+    }
+    fetch = ScriptedFetch(script, now=NOW, folder=tmp_path)
+
+    (batch,) = await batches(ifs_source(worker), wanted(), fetch)
+
+    assert fetch.urls == list(script)
+    assert values(batch) == USUAL
+    assert batch.run is not None
+    assert (batch.source, batch.run.model, batch.run.reference_time) == ("arome_ifs", "arome_ifs_0025", RUN)
+    assert {record.model for record in batch.records} == {"arome_ifs_0025"}
+    assert {point.model for point in batch.grid_points} == {"arome_ifs_0025"}
+
+
+async def test_a_file_of_arome_is_not_taken_for_one_of_arome_ifs(worker: Worker, tmp_path: Path) -> None:
+    script: dict[str, Any] = {
+        beside(listing_url()): beside(listing().decode()).encode(),
+        beside(file_url("00H06H")): grib(),
+    }
+
+    (batch,) = await batches(ifs_source(worker), wanted(), ScriptedFetch(script, now=NOW, folder=tmp_path))
+
+    assert "process 204: not AROMEIFS as we know it" in batch.failures[0].reason
+    assert batch.records == ()
+
+
+async def test_arome_ifs_is_off_unless_it_is_named(worker: Worker) -> None:
+    def built(**settings: Any) -> Source[ForecastBatch]:
+        return next(s for s in forecast_sources(Settings.load(**settings), worker) if s.name == "arome_ifs")
+
+    assert not built().asked_for
+    on = built(sources="arome,arome_ifs", arome_runs="0")
+    assert (on.asked_for, on.disabled, on.models) == (True, None, ("arome_ifs_0025",))
+    assert on.max_age == timedelta(hours=20)
 
 
 async def test_both_numbers_of_toulouse_are_the_publisher(

@@ -18,7 +18,6 @@ from backend.tests.commands import VARIABLES
 
 README = Path(__file__).parents[2] / "README.md"
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
-ALL_SOURCES = ("meteo_parapente", "arome", "ffvl", "romma")
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +61,9 @@ SPECIFIED: dict[str, object] = {
     "BALISEMETEO_URL": "https://www.balisemeteo.com",
     "ROMMA_URL": "https://www.romma.fr",
     "ROMMA_KEY": None,
-    "SOURCES": ALL_SOURCES,
+    "SOURCES": ("meteo_parapente", "arome", "ffvl", "romma"),
+    "PIOUPIOU_URL": "https://api.pioupiou.fr",
+    "PIOUPIOU_SPACING_SECONDS": 2.0,
     "CONTACT": "",
     "METEO_PARAPENTE_SPACING_SECONDS": 1.5,
     "WINDS_MOBI_SPACING_SECONDS": 1.0,
@@ -72,6 +73,7 @@ SPECIFIED: dict[str, object] = {
     "AROME_MAX_LEAD": 51,
     "AROME_RUNS": (0, 6, 12, 18),
     "OPEN_METEO_FALLBACK": False,
+    "OPEN_METEO_MODELS": (),
     "FFVL_HTML": False,
     "ROMMA_HTML": True,
     "PUBLIC_RAW_SOURCES": (),
@@ -159,7 +161,7 @@ SPACING = ("less than or equal to 3600", "greater than or equal to 0")
 @pytest.mark.parametrize(
     ("variable", "value", "rule"),
     [
-        ("SOURCES", "romma,foo", "knows no source 'foo': choose from meteo_parapente, arome, ffvl, romma"),
+        ("SOURCES", "romma,foo", "knows no source 'foo': choose from meteo_parapente, arome, ffvl, romma, "),
         ("SOURCES", "FFVL", "knows no source 'FFVL'"),
         ("SOURCES", "", "names no source: choose from"),
         ("PUBLIC_RAW_SOURCES", "rommma", "knows no source 'rommma'"),
@@ -173,6 +175,11 @@ SPACING = ("less than or equal to 3600", "greater than or equal to 0")
         ("BALISEMETEO_URL", "https://example.org:99999", BASE_URL),
         ("OPEN_METEO_URL", "https://[::1", BASE_URL),
         ("OPEN_METEO_FALLBACK", "maybe", "must be one of true, false, 1, 0, yes, no, on, off"),
+        (
+            "OPEN_METEO_MODELS",
+            "icon_d2,best_match",
+            "knows no model 'best_match': choose from arome_hd, icon_d2",
+        ),
         ("FFVL_HTML", "", "must be one of true, false"),
         ("ROMMA_HTML", "2", "must be one of true, false"),
         ("AROME_GRID", "25", "'0025' or '001'"),
@@ -310,11 +317,12 @@ def test_each_host_has_its_own_spacing() -> None:
         "winds.mobi": timedelta(seconds=1),
         "127.0.0.1:8080": timedelta(seconds=7),
         "www.balisemeteo.com": timedelta(seconds=2),
+        "api.pioupiou.fr": timedelta(seconds=2),
     }
 
 
-def test_collection_talks_to_the_nine_configured_hosts_and_no_other() -> None:
+def test_collection_talks_to_the_ten_configured_hosts_and_no_other() -> None:
     hosts = Settings.load(ffvl_url="http://127.0.0.1:8080").hosts()
-    assert len(hosts) == 9
+    assert len(hosts) == 10
     assert {"127.0.0.1:8080", "winds.mobi", "public-api.meteofrance.fr"} < hosts
     assert "data.ffvl.fr" not in hosts

@@ -9,11 +9,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from typer.testing import Result
 
 from backend.core.records import Failure, GridPoint, Rejected, Station
+from backend.storage import days
 from backend.storage import schema as t
 from backend.storage.copying import copy_store
 from backend.storage.database import Database
@@ -96,7 +98,20 @@ def fill(url: str) -> None:
     failure = Failure("page", "https://beacons.example/1", "HTTP 500", "FetchError")
     source = SourceRun(source="arome", status="partial", failures=(failure,), bytes=5_000_000_000, newest=RUN)
     ledger.finish(claim, "partial", NOW, duration=60.25, sources=(source,))
+    with store.database.write() as connection:
+        fill_days(connection)
     store.database.close()
+
+
+def fill_days(connection: sa.Connection) -> None:
+    """Put in a day of every kind, with bytes that no text could hold."""
+    hourly = np.full((4, 25), -2, np.int32)
+    said = days.ForecastDay(3, 1, 20_000, hourly, np.full(25, -1, np.int16), 2)
+    measured = days.ObservedDay(1, 20_000, hourly, np.full(25, -128, np.int8), 144, 22.5)
+    days.write_forecast_days(connection, 1, [3], range(20_000, 20_001), [said])
+    doubts = [(1, 1_728_000_000, 0, "stuck")]
+    days.write_observed_days(connection, 1, range(20_000, 20_001), [measured], doubts)
+    days.write_limits(connection, 1, {24_000: np.full((4, 3), 7, np.int32)})
 
 
 def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:

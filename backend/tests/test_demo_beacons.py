@@ -259,3 +259,53 @@ async def test_what_a_station_did_not_measure_is_marked_missing(client: Client) 
             if cell.text in {"--", "---", "--.-"}
         }
     assert {"temperature", "vent_moyen_10", "direction"} <= missing
+
+
+# --- Pioupiou ----------------------------------------------------------------------------------------
+
+
+async def test_pioupiou_says_quarters_of_a_km_h_and_sixteen_directions_in_utc(client: Client) -> None:
+    items = {item["id"]: item for item in (await client.json("pioupiou", "/v1/live/all"))["data"]}
+    assert items.keys() == {None, *range(8001, 8010), 8090, 8091}
+    said = items[8001]["measurements"]
+    assert 4 * said["wind_speed_avg"] == round(4 * said["wind_speed_avg"])
+    assert said["wind_heading"] % 22.5 == 0
+    assert said["wind_speed_min"] <= said["wind_speed_avg"] <= said["wind_speed_max"]
+    fresh = datetime.fromisoformat(said["date"])
+    assert timedelta(minutes=1) <= NOON - fresh <= timedelta(minutes=32)
+
+
+async def test_a_pioupiou_that_is_off_says_zero_and_one_that_is_lost_a_dummy_position(client: Client) -> None:
+    items = {item["id"]: item for item in (await client.json("pioupiou", "/v1/live/all"))["data"]}
+    off, lost = items[8090], items[8091]
+    assert (off["status"]["state"], off["measurements"]["wind_speed_avg"]) == ("off", 0)
+    assert off["measurements"]["wind_speed_max"] is None
+    assert (lost["location"]["success"], lost["location"]["latitude"]) == (False, 0.12345)
+
+
+async def test_the_archive_of_a_pioupiou_is_oldest_first_with_the_lull_before_the_mean(
+    client: Client,
+) -> None:
+    path = "/v1/archive/8003?start=2026-07-10T00:00:00Z&stop=2026-07-12T00:00:00Z"
+    archive = await client.json("pioupiou", path)
+    assert archive["legend"][3:6] == ["wind_speed_min", "wind_speed_avg", "wind_speed_max"]
+    times = [row[0] for row in archive["data"]]
+    assert times == sorted(times)
+    assert 250 < len(times) < 288
+    assert times[0].startswith("2026-07-10T00")
+    assert times[-1].startswith("2026-07-11T23")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("9?start=2026-07-10T00:00:00Z&stop=2026-07-12T00:00:00Z", 404, "station_not_found"),
+        ("8001?start=yesterday&stop=now", 400, "invalid_argument"),
+        ("8001?start=2026-06-10T00:00:00Z&stop=2026-07-12T00:00:00Z", 413, "request_too_large"),
+    ],
+)
+async def test_pioupiou_refuses_with_a_status_and_a_code(
+    client: Client, path: str, status: int, code: str
+) -> None:
+    answer = await client.get("pioupiou", f"/v1/archive/{path}")
+    assert (answer.status_code, answer.json()["error_code"]) == (status, code)

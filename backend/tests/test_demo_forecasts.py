@@ -420,7 +420,7 @@ async def test_the_portal_says_no_with_the_right_status(client: Client) -> None:
 
 async def test_meta_names_the_newest_run_that_was_taken_in(client: Client) -> None:
     path = "/data/meteofrance_arome_france0025/static/meta.json"
-    available = open_meteo.available_at("0025", datetime(2026, 7, 15, 6, tzinfo=UTC))
+    available = open_meteo.SERVED[0].available_at(datetime(2026, 7, 15, 6, tzinfo=UTC))
     assert available == datetime(2026, 7, 15, 11, 24, tzinfo=UTC)
     client.world.set_clock(available)
     meta = await client.json("open_meteo", path)

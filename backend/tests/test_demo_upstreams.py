@@ -19,7 +19,7 @@ import pytest
 
 from backend.core.config import Settings
 from backend.core.errors import MeteoScoreError
-from backend.demo import arome, control, meteo_parapente
+from backend.demo import arome, control, meteo_parapente, open_meteo
 from backend.demo.faults import Fault
 from backend.demo.grib import cut_around
 from backend.demo.process import Upstreams
@@ -89,7 +89,11 @@ def test_every_upstream_is_a_setting() -> None:
 
 
 def test_a_model_of_the_weather_is_a_model_of_an_upstream() -> None:
-    assert set(MODELS) == {meteo_parapente.MODEL, *(f"arome_{grid}" for grid in arome.GRIDS)}
+    assert set(MODELS) == {
+        meteo_parapente.MODEL,
+        *(f"arome_{grid}" for grid in arome.GRIDS),
+        *(model.weather for model in open_meteo.SERVED),
+    }
 
 
 # --- Faults, on real sockets -------------------------------------------------------------------------

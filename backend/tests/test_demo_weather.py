@@ -218,7 +218,7 @@ def test_noise_before_1970_is_noise_too() -> None:
 # --- The demo's sites --------------------------------------------------------------------------------
 
 
-def test_every_site_of_the_demo_has_a_station_of_both_networks() -> None:
+def test_every_site_of_the_demo_has_a_station_of_each_network() -> None:
     assert 8 <= len(SITES) <= 12
     for site in SITES:
-        assert {station.partition(":")[0] for station in site.stations} == {"ffvl", "romma"}
+        assert {station.partition(":")[0] for station in site.stations} >= {"ffvl", "romma", "pioupiou"}

@@ -16,7 +16,7 @@ from backend.collectors.worker import Worker
 from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import ForecastBatch, Rejected, Run, Site, Wanted
+from backend.core.records import ForecastBatch, GridPoint, Rejected, Run, Site, Wanted
 from backend.tests.fakes import PAYLOADS, ScriptedFetch
 
 RUN = datetime(2026, 7, 15, 6, tzinfo=UTC)
@@ -79,11 +79,39 @@ def test_the_analysis_has_no_gust_and_a_calm_no_direction() -> None:
     assert values(read(), SOUTH, 0) == {Parameter.WIND_SPEED: 0.0, Parameter.TEMPERATURE: 16.0}
 
 
-def test_hours_before_the_run_and_beyond_the_parts_are_left_out() -> None:
-    seven_hours = ["2026-07-15T05:00", *(f"2026-07-15T{hour:02}:00" for hour in range(6, 15))]
-    body = changed(time=seven_hours, wind_speed_10m=[99.0] * 10)
-    leads = {record.lead_time // timedelta(hours=1) for record in read(body, parts=(Part(0, 3),)).records}
-    assert leads == {0, 1, 2, 3}
+def test_hours_beyond_the_parts_and_between_their_steps_are_left_out() -> None:
+    def leads(part: Part) -> set[int]:
+        return {record.lead_time // timedelta(hours=1) for record in read(parts=(part,)).records}
+
+    assert leads(Part(0, 3)) == {0, 1, 2, 3}
+    assert leads(Part(0, 6, 3)) == {0, 3, 6}
+
+
+def test_an_answer_with_wind_from_before_the_run_is_of_several_runs_and_is_refused() -> None:
+    body = changed(wind_speed_10m=[99.0] * 10)
+    with pytest.raises(ParseError, match="wind from before the run: other runs are mixed into the answer"):
+        read(body)
+
+
+def test_a_place_that_the_model_does_not_cover_is_rejected_and_holds_up_no_other() -> None:
+    answer = json.loads(FORECAST)
+    answer[0] |= {"hourly": {"time": []}, "hourly_units": {}}
+    reading = read(json.dumps(answer).encode())
+
+    assert [(value.subject, value.reason) for value in reading.rejected] == [
+        ("arome_0025 north", "no_value: not one wind speed here")
+    ]
+    assert {record.site for record in reading.records} == {"south"}
+    assert reading.parts == PARTS
+
+
+def test_a_cell_has_its_place_and_its_ground_where_that_is_known() -> None:
+    answer = json.loads(FORECAST)
+    answer[1]["elevation"] = 1043.0
+    assert read(json.dumps(answer).encode()).grid_points == (
+        GridPoint("arome_0025", "north", "45.925,6.7", None),
+        GridPoint("arome_0025", "south", "45.8,6.2", 1043.0),
+    )
 
 
 def test_one_place_is_an_object_and_not_a_list() -> None:

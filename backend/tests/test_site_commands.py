@@ -159,6 +159,7 @@ def test_list_as_json_holds_everything(services: Services, on_store: Type) -> No
         "orientation": ["W", "NW"],
         "stations": ["ffvl:67"],
         "without": ["romma"],
+        "references": [],
         "validFrom": None,
     }
     assert second["validFrom"] == "2026-05-01T00:00:00Z"

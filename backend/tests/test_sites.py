@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from backend.core.errors import ConfigError
-from backend.core.records import Site
+from backend.core.records import Reference, Site
 from backend.core.site_entry import entry_from_site, site_from_entry
 from backend.core.sites import (
     active,
@@ -21,6 +21,8 @@ from backend.core.sites import (
     read_text,
     slugify,
 )
+from backend.storage.sites_file import SitesFile
+from backend.tests.stores import open_store, sqlite_url
 
 SEMNOZ = {
     "id": '"semnoz"',
@@ -160,6 +162,20 @@ def test_a_refusal_names_the_line_where_the_entry_begins_and_its_id(tmp_path: Pa
         ({"valid_from": "2026-05-01T00:00:00"}, "valid_from", "must be a date (00:00 UTC), or a time in UTC"),
         ({"valid_from": "2026-05-01T00:00:00+02:00"}, "valid_from", "must be a date (00:00 UTC)"),
         ({"valid_from": "2026"}, "valid_from = 2026", "must be a date (00:00 UTC)"),
+        ({"references": '[{station = "ffvl:68"}]'}, "references", "'ffvl:68' is not one of the stations"),
+        ({"references": "[{}]"}, "references", "Field required: write {station = "),
+        ({"references": '["ffvl:67"]'}, "references", "write {station = "),
+        ({"references": '[{station = "ffvl:67", since = 2026}]'}, "references", "must be a date"),
+        (
+            {"references": '[{station = "ffvl:67", since = 2026-05-01T06:00:00Z}]'},
+            "references",
+            "since must be a date such as 2026-05-01",
+        ),
+        (
+            {"references": '[{station = "ffvl:67"}, {station = "ffvl:67"}]'},
+            "references",
+            "'ffvl:67' must have a since later than the one before it",
+        ),
         ({"valid_from": '"in May"'}, "valid_from = 'in May'", "must be a date (00:00 UTC)"),
     ],
 )
@@ -204,6 +220,62 @@ def test_a_series_starts_at_a_time_in_utc_and_a_date_means_its_midnight(
 @pytest.mark.parametrize("site", [SITE, MOVED, replace(SITE, elevation=56.5, valid_from=MAY.replace(hour=6))])
 def test_what_is_written_of_a_site_reads_back_as_the_same_site(site: Site) -> None:
     assert site_from_entry(entry_from_site(site), "here") == site
+
+
+CHANGED = replace(
+    SITE,
+    stations=("ffvl:67", "ffvl:68"),
+    references=(Reference("ffvl:68"), Reference("ffvl:67", date(2026, 5, 1))),
+)
+
+
+def test_a_site_says_which_station_its_scores_are_about_and_since_when(tmp_path: Path) -> None:
+    path = tmp_path / "sites.toml"
+    path.write_text(
+        entry(
+            stations='["ffvl:67", "ffvl:68"]',
+            references='[{station = "ffvl:68"}, {station = "ffvl:67", since = 2026-05-01}]',
+        )
+    )
+    (site,) = load_sites(path)
+    assert site == CHANGED
+    assert [site.reference_on(date(2026, month, day)) for month, day in ((4, 30), (5, 1))] == [
+        "ffvl:68",
+        "ffvl:67",
+    ]
+
+
+def test_without_a_word_the_first_station_is_the_reference() -> None:
+    later = replace(CHANGED, references=(Reference("ffvl:68", date(2026, 5, 1)),))
+    assert SITE.reference_on(date(1990, 1, 1)) == "ffvl:67"
+    assert later.reference_on(date(2026, 4, 30)) == "ffvl:67"
+    assert replace(SITE, stations=()).reference_on(date(2026, 4, 30)) is None
+
+
+def test_references_are_written_as_they_are_read(tmp_path: Path) -> None:
+    assert site_from_entry(entry_from_site(CHANGED), "here") == CHANGED
+    (tmp_path / "sites.toml").write_text("")
+    file = SitesFile(tmp_path / "sites.toml")
+    file.add([CHANGED])
+    assert load_sites(tmp_path / "sites.toml") == (CHANGED,)
+    assert (
+        'references = [{station = "ffvl:68"}, {station = "ffvl:67", since = 2026-05-01}]'
+        in (tmp_path / "sites.toml").read_text()
+    )
+
+
+def test_a_row_of_a_csv_may_name_references() -> None:
+    header = HEADER.strip() + ",references\n"
+    row = ROW.strip().replace("ffvl:67", "ffvl:67 ffvl:68") + ",ffvl:68 ffvl:67@2026-05-01\n"
+    ((site, _),) = parse_csv(header + row, "mine.csv")
+    assert site == CHANGED
+
+
+def test_the_store_gives_references_back(tmp_path: Path) -> None:
+    store = open_store(sqlite_url(tmp_path), CHANGED)
+    assert store.sites() == (CHANGED,)
+    store.save_sites([SITE])
+    assert store.sites() == (SITE,)
 
 
 # --- Series ----------------------------------------------------------------------------------------------

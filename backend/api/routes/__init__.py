@@ -1,5 +1,5 @@
 """The routes, in the order of the documentation."""
 
-from backend.api.routes import data, health, pages, scheduler, sites
+from backend.api.routes import data, health, pages, scheduler, scores, sites
 
-ROUTERS = (scheduler.router, sites.router, data.router, health.router, pages.router)
+ROUTERS = (scheduler.router, sites.router, data.router, scores.router, health.router, pages.router)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from backend.api.attribution import forecast_attribution, network_attribution
 from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep, ServiceParts
 from backend.api.problems import bad_query, problems
 from backend.api.routes.sites import known_stations, require_site
@@ -18,7 +18,7 @@ from backend.api.withholding import Withheld
 from backend.core.errors import NotFound
 from backend.core.parameters import Parameter
 from backend.core.records import Station
-from backend.scheduler.config import FORECASTS, OBSERVATIONS
+from backend.scheduler.config import FORECASTS
 
 router = APIRouter(
     prefix="/api",
@@ -100,7 +100,7 @@ def read_forecasts(
         forecasts=rows,
         next=following,
         withheld=withheld.of_models(query.model),
-        attribution=_forecast_attribution(service, {row.model for row in rows}),
+        attribution=forecast_attribution(service, {row.model for row in rows}),
     )
     return table(
         page,
@@ -147,7 +147,7 @@ def read_observations(
         observations=rows,
         next=following,
         withheld=withheld.of_stations(asked),
-        attribution=_network_attribution(service, {Station(row.station).network for row in rows}),
+        attribution=network_attribution(service, {Station(row.station).network for row in rows}),
     )
     return table(
         page,
@@ -166,15 +166,6 @@ def _check(query: _Window) -> None:
 
 
 def _require_model(service: ServiceParts, name: str) -> None:
-    collected = {model for source in service.sources.of(FORECASTS) for model in source.models}
+    collected = {model for source in service.sources.every(FORECASTS) for model in source.models}
     if name not in collected | {row.name for row in service.reading.models()}:
         raise NotFound(f"There is no model {name!r}: /api/models lists them.")
-
-
-def _forecast_attribution(service: ServiceParts, models: Collection[str]) -> list[str]:
-    sources = service.sources.of(FORECASTS)
-    return [source.attribution for source in sources if set(source.models) & set(models)]
-
-
-def _network_attribution(service: ServiceParts, networks: Collection[str]) -> list[str]:
-    return [source.attribution for source in service.sources.of(OBSERVATIONS) if source.name in networks]

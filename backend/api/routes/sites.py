@@ -55,7 +55,7 @@ def read_stations(
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
     cursor: str | None = None,
 ) -> StationPage | Response:
-    """Return the stations of both networks, those of one site if asked, by id and a page at a time."""
+    """Return the stations of every network, those of one site if asked, by id and a page at a time."""
     sites = service.sites()
     known = known_stations(service, sites)
     asked = set(known) if site is None else set(require_site(sites, site).stations)
@@ -75,7 +75,7 @@ def read_stations(
 @router.get("/models", response_model=ModelList)
 def read_models(service: ServiceDep, request: Request, response: Response) -> ModelList | Response:
     """Return the models that are collected, and those of which something is still kept."""
-    sources = {model: source.name for source in service.sources.of(FORECASTS) for model in source.models}
+    sources = {model: source.name for source in service.sources.every(FORECASTS) for model in source.models}
     kept = {row.name: row for row in service.reading.models()}
     rows = [
         ModelEntry(

@@ -44,6 +44,9 @@ OF_JOB: dict[JobId, tuple[str, str]] = {
     FORECASTS: ("meteo_parapente", "arome"),
     OBSERVATIONS: ("ffvl", "romma"),
 }
+"""The two sources of a job that are each other's witness; for any other source the first of them is it."""
+
+FORECAST_SOURCES = {*OF_JOB[FORECASTS], "open_meteo", "arome_ifs"}
 
 BRISK = Patience(
     connect=1, read=6, payload=8, download=8, attempts=2, backoff=0.01, backoff_max=0.02, jitter=0.01,
@@ -75,7 +78,7 @@ class Way:
     @property
     def job(self) -> JobId:
         """Return the job that collects the source."""
-        return FORECASTS if self.source in OF_JOB[FORECASTS] else OBSERVATIONS
+        return FORECASTS if self.source in FORECAST_SOURCES else OBSERVATIONS
 
     @property
     def other(self) -> str:

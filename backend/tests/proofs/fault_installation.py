@@ -15,7 +15,7 @@ from backend.collectors.base import B, Channel, Source
 from backend.collectors.http import HttpClient
 from backend.collectors.http_hosts import Patience
 from backend.collectors.worker import Worker
-from backend.core.config import Settings
+from backend.core.config import SOURCE_NAMES, Settings
 from backend.core.records import Site
 from backend.main import Service, create_app
 from backend.scheduler.config import JobId, SchedulerConfig
@@ -51,6 +51,8 @@ class Installation:
             "arome_max_lead": 12,
             "open_meteo_fallback": True,
             "ffvl_html": True,
+            "sources": ",".join(SOURCE_NAMES),
+            "open_meteo_models": "icon_d2,ecmwf_ifs025",
         }
         self.settings = Settings.load(**self.variables)
         config = SchedulerConfig.load(forecast_lookback_hours=24, scheduler_enabled=False)

@@ -13,8 +13,19 @@ import sqlalchemy as sa
 
 from backend.core.parameters import RULES, Parameter
 from backend.core.sites import load_sites
-from backend.demo.beacons import Beacon, Reading, ffvl_beacons, readings, romma_beacons
+from backend.core.units import KMH_PER_MS, ZERO_CELSIUS_K
+from backend.demo.beacons import (
+    Beacon,
+    Reading,
+    ffvl_beacons,
+    measured_at,
+    meteofrance_beacons,
+    pioupiou_beacons,
+    readings,
+    romma_beacons,
+)
 from backend.demo.ffvl import SECTORS
+from backend.demo.meteofrance import kelvin, ms
 from backend.demo.weather import DAY, Weather
 from backend.demo.world import SITES_FILE, View
 from backend.storage import schema as t
@@ -38,7 +49,7 @@ DEAD_DAYS = 520
 """For how many days a beacon that has been dead for long may be shown with the same last words."""
 
 DECIMALS = {"ffvl": 0, "romma": 1}
-"""To how many decimals a network rounds its temperatures; winds are whole km/h everywhere."""
+"""To how many decimals a network rounds its temperatures; winds are whole km/h, but quarters for Pioupiou."""
 
 
 def values(database: Database) -> Values:
@@ -104,15 +115,29 @@ def _distance(parameter: Parameter, one: float, other: float) -> float:
     return min(distance, 360.0 - distance) if RULES[parameter].circular else distance
 
 
+def _written(reading: Reading, parameter: Parameter) -> int | None:
+    """Return a value in thousandths as Météo-France writes it: tenths of m/s, hundredths of a kelvin."""
+    match parameter:
+        case Parameter.WIND_DIRECTION:
+            return None if reading.sector is None else 1000 * round(22.5 * reading.sector)
+        case Parameter.TEMPERATURE:
+            warmth = kelvin(reading.temperature)
+            return None if warmth is None else round(1000 * (warmth - ZERO_CELSIUS_K))
+        case _:
+            speed = ms(reading.mean if parameter is Parameter.WIND_SPEED else reading.gust)
+            return None if speed is None else round(1000 * speed * KMH_PER_MS)
+
+
 def _untrue_readings(kept: Values) -> list[Key]:
     now = max((float(time) for _, time, _ in kept), default=0.0)
     view = View(now=now, weather=Weather(SEED), sites=SITES)
-    beacons = {f"{b.network}:{b.number}": b for b in (*ffvl_beacons(SITES), *romma_beacons(SITES))}
+    networks = (ffvl_beacons, romma_beacons, pioupiou_beacons, meteofrance_beacons)
+    beacons = {f"{b.network}:{b.number}": b for network in networks for b in network(SITES)}
     spans: dict[str, list[int]] = {}
     for station, time, _ in kept:
         spans.setdefault(str(station), []).append(int(time))
     said = {
-        (station, reading.time // 60 * 60): reading  # readings are kept by the minute
+        (station, _kept_time(station, reading)): reading
         for station, times in spans.items()
         for reading in _said(view, beacons[station], times)
     }
@@ -125,6 +150,8 @@ def _untrue_readings(kept: Values) -> list[Key]:
 
 def _said(view: View, beacon: Beacon, times: list[int]) -> list[Reading]:
     """Return what a beacon said at about these times; what was a dead one's last word depends on the day."""
+    if beacon.network == "meteofrance":  # by the clock
+        return measured_at(view, beacon, np.array(sorted(set(times))))
     first, last = min(times) - 60, max(times) + 60
     if beacon.last_heard is None:
         return readings(view, beacon, first, last)
@@ -132,11 +159,18 @@ def _said(view: View, beacon: Beacon, times: list[int]) -> list[Reading]:
     return [reading for now in days for reading in readings(replace(view, now=now), beacon, first, last)]
 
 
+def _kept_time(station: str, reading: Reading) -> int:
+    """Return the time a reading is kept under: to the minute, except where every way states the seconds."""
+    return reading.time // 60 * 60 if station.startswith(("ffvl:", "romma:")) else reading.time
+
+
 def _measured(station: str, reading: Reading | None, parameter: Parameter) -> int | None:
     """Return a value in thousandths as its network rounds it, or None where there is none."""
     network = station.partition(":")[0]
     if reading is None:
         return None
+    if network == "meteofrance":
+        return _written(reading, parameter)
     if parameter is Parameter.WIND_DIRECTION:
         if reading.sector is None:
             return None
@@ -145,4 +179,6 @@ def _measured(station: str, reading: Reading | None, parameter: Parameter) -> in
         warmth = reading.temperature
         return None if warmth is None else round(1000 * round(warmth, DECIMALS[network]))
     speed = reading.mean if parameter is Parameter.WIND_SPEED else reading.gust
-    return None if speed is None else 1000 * round(speed)
+    if speed is None:
+        return None
+    return 250 * round(4 * speed) if network == "pioupiou" else 1000 * round(speed)

@@ -43,7 +43,14 @@ WINDS_MOBI = Way("ffvl", "winds_mobi", ("winds_mobi",), one="ffvl-9002/historic"
 FFVL_PAGE = Way("ffvl", "page", ("balisemeteo",), one="idBalise=9002")
 ROMMA = Way("romma", "keyed", ("romma",), own="/releves_romma_xml.php")
 ROMMA_PAGE = Way("romma", "page", ("romma",), one="id=902")
-WAYS = (METEO_PARAPENTE, STORAGE, PORTAL, OPEN_METEO, FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA, ROMMA_PAGE)
+PIOUPIOU = Way("pioupiou", "live", ("pioupiou",), one="/archive/8002")
+METEOFRANCE = Way("meteofrance", "portal", ("meteofrance_api",), one="id_station=74000002")
+IFS = Way("arome_ifs", "object_storage", ("arome",), one="aromeifs__0025__SP1__07H12H", own="/aromeifs/")
+MODELS = Way("open_meteo", "single_runs", ("open_meteo", "open_meteo_single_runs"), one="models=ecmwf_ifs025")
+WAYS = (
+    *(METEO_PARAPENTE, STORAGE, PORTAL, OPEN_METEO, FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA, ROMMA_PAGE),
+    *(PIOUPIOU, METEOFRANCE, MODELS, IFS),
+)
 
 DOUBLED_HOUR = "doubled_hour"
 """No fault: the second 02:35 of a night in October has to become the right instant."""
@@ -80,7 +87,7 @@ class Cell:
     @property
     def name(self) -> str:
         """Return what the tables call it."""
-        return f"{self.way.name:<21} {self.fault:<15} {'one answer' if self.one else 'everything'}"
+        return f"{self.way.name:<24} {self.fault:<15} {'one answer' if self.one else 'everything'}"
 
     async def judge(self, bench: Bench) -> Judged:
         """Live through it."""
@@ -101,7 +108,7 @@ class Fallback:
     def name(self) -> str:
         """Return what the tables call it."""
         best, *_, last = self.ways
-        return f"{best.name:<21} {'down':<15} by {last.route}"
+        return f"{best.name:<24} {'down':<15} by {last.route}"
 
     async def judge(self, bench: Bench) -> Judged:
         """Live through it."""
@@ -119,7 +126,7 @@ FALLBACKS = (
 )
 
 _PARIS = {FFVL, FFVL_PAGE, ROMMA, ROMMA_PAGE}
-_GRIB = {STORAGE, PORTAL}
+_GRIB = {STORAGE, PORTAL, IFS}
 
 
 def why_not(cell: Cell) -> str | None:
@@ -138,6 +145,8 @@ def why_not(cell: Cell) -> str | None:
             return "a GRIB file is no text"
         case Fault.NO_TEMPERATURE if way in {WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE} or (one and way is FFVL):
             return "a station without a thermometer looks the same"
+        case Fault.NO_TEMPERATURE if way is PIOUPIOU:
+            return "it measures wind only"
     return None if way.one or not one else "one request brings everything"
 
 
@@ -162,7 +171,7 @@ class Report:
         outcome, problems = self.judged[case].outcome, self.judged[case].problems
         rejected = ", ".join(f"{count} {word}" for word, count in outcome.rejected_reasons.items())
         words = outcome.reason or (f"rejected {rejected}" if rejected else "")
-        line = f"{case.name:<49} {outcome.status:<11} {words[:WORDS]}".rstrip()
+        line = f"{case.name:<52} {outcome.status:<11} {words[:WORDS]}".rstrip()
         return "\n".join((line, *(f"    WRONG: {problem}" for problem in problems)))
 
     def markdown(self) -> Iterator[str]:
@@ -231,7 +240,7 @@ def main() -> None:
         print(report.line(case))
     for cell in chosen:
         if reason := why_not(cell):
-            print(f"{cell.name:<49} {'–':<11} not applicable: {reason}")
+            print(f"{cell.name:<52} {'–':<11} not applicable: {reason}")
     if given.markdown:
         print("\n".join(("", *report.markdown(), "")))
     print(f"{time.monotonic() - began:.0f} s")

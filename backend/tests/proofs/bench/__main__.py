@@ -17,13 +17,16 @@ from backend.tests.proofs.bench.answering import bench_answering
 from backend.tests.proofs.bench.collecting import bench_collecting
 from backend.tests.proofs.bench.quiet import Quiet
 from backend.tests.proofs.bench.report import Figure, as_json, as_markdown, machine, show
+from backend.tests.proofs.bench.scored import Scored
+from backend.tests.proofs.bench.scoring import bench_scoring
 from backend.tests.proofs.bench.starting import bench_starting
 from backend.tests.proofs.bench.storing import bench_storing
 from backend.tests.proofs.bench.values import Shape
 
-BENCHES = ("collecting", "answering", "storing", "starting")
+BENCHES = ("collecting", "answering", "storing", "scoring", "starting")
 SITES, FEW_SITES = (1, 50, 1000), (1, 3)
 FULL, TINY = Shape(), Shape(sites=200, hours=20)
+YEAR, FORTNIGHT = Scored(), Scored(sites=2, days=15)
 
 
 async def measure(only: Sequence[str], work: Path, quiet: Quiet, *, rounds: int, tiny: bool) -> list[Figure]:
@@ -45,6 +48,8 @@ async def measure(only: Sequence[str], work: Path, quiet: Quiet, *, rounds: int,
     if "storing" in only:
         held = 50_000 if tiny else 10_000_000
         figures += await bench_storing(work, quiet, rounds=rounds, shape=shape, held=held)
+    if "scoring" in only:
+        figures += await bench_scoring(work, quiet, rounds=rounds, shape=FORTNIGHT if tiny else YEAR)
     if "starting" in only:
         figures += await bench_starting(work, quiet, rounds=rounds)
     return figures

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from backend.collectors.ffvl_gaps import Gap, Stock, closed, take_stock
-from backend.collectors.ffvl_readings import Readings
+from backend.collectors.ffvl_network import FFVL
+from backend.collectors.gaps import Gap, Stock, closed, take_stock
+from backend.collectors.readings import Readings
 from backend.core.errors import ParseError
 from backend.core.records import Rejected
 from backend.tests.ffvl_samples import NOW, SINCE, at, payload, wanted
@@ -20,7 +21,7 @@ UNTIMELY = Rejected(BEACON, None, None, "", "invalid_time")
 def stock(until: datetime | None, vouched: datetime | None = None, since: datetime = SINCE) -> Stock:
     """Compare one mapped station's newest reading with what was vouched for."""
     want = wanted(BEACON, since=since, caught_up={BEACON: vouched} if vouched else {})
-    return take_stock(want, {BEACON: until} if until else {}, OLDEST)
+    return take_stock(FFVL, want, {BEACON: until} if until else {}, OLDEST)
 
 
 def history(newest: datetime | None, *rejected: Rejected) -> Readings:
@@ -58,7 +59,7 @@ def test_only_mapped_stations_that_are_not_skipped_are_looked_at() -> None:
     latest = dict.fromkeys((BEACON, "ffvl:512", "ffvl:513"), at(13, 4))
     caught_up = dict.fromkeys(latest, at(12, 54))
 
-    after = take_stock(wanted(BEACON, "ffvl:513", caught_up=caught_up), latest, OLDEST, {"ffvl:513"})
+    after = take_stock(FFVL, wanted(BEACON, "ffvl:513", caught_up=caught_up), latest, OLDEST, {"ffvl:513"})
 
     assert after == Stock({BEACON: at(13, 4)}, ())
 
@@ -76,28 +77,33 @@ def test_only_mapped_stations_that_are_not_skipped_are_looked_at() -> None:
 def test_a_history_that_answered_is_vouched_for_as_far_as_it_leaves_no_hole(
     newest: datetime, vouched: datetime
 ) -> None:
-    assert closed(Gap(BEACON, at(10, 0), at(13, 4)), history(newest), payload(b"")) == {BEACON: vouched}
+    assert closed(FFVL, Gap(BEACON, at(10, 0), at(13, 4)), history(newest), payload(b"")) == {BEACON: vouched}
 
 
 @pytest.mark.parametrize(("newest", "vouched"), [(at(12, 0), at(12, 0)), (at(9, 0), at(10, 0))])
 def test_a_station_that_the_bulk_answer_leaves_out_is_vouched_for_by_its_history_alone(
     newest: datetime, vouched: datetime
 ) -> None:
-    assert closed(Gap(BEACON, at(10, 0), None), history(newest), payload(b"")) == {BEACON: vouched}
+    assert closed(FFVL, Gap(BEACON, at(10, 0), None), history(newest), payload(b"")) == {BEACON: vouched}
 
 
 @pytest.mark.parametrize(("until", "vouched"), [(at(12, 9), at(12, 9)), (None, at(10, 0))])
 def test_the_empty_history_of_a_beacon_silent_for_an_hour_says_that_there_is_nothing_more(
     until: datetime | None, vouched: datetime
 ) -> None:
-    assert closed(Gap(BEACON, at(10, 0), until), history(None), payload(b"")) == {BEACON: vouched}
+    assert closed(FFVL, Gap(BEACON, at(10, 0), until), history(None), payload(b"")) == {BEACON: vouched}
 
 
 def test_the_empty_history_of_a_beacon_that_spoke_within_the_hour_is_refused() -> None:
     with pytest.raises(ParseError, match="an empty history, though ffvl:511 spoke at 12:10 UTC"):
-        closed(Gap(BEACON, at(10, 0), at(12, 10)), history(None), payload(b""))
+        closed(FFVL, Gap(BEACON, at(10, 0), at(12, 10)), history(None), payload(b""))
 
 
 @pytest.mark.parametrize("until", [at(13, 4), None])
 def test_a_history_of_which_no_time_can_be_used_vouches_for_nothing(until: datetime | None) -> None:
-    assert closed(Gap(BEACON, at(10, 0), until), history(None, UNTIMELY), payload(b"")) == {}
+    assert closed(FFVL, Gap(BEACON, at(10, 0), until), history(None, UNTIMELY), payload(b"")) == {}
+
+
+def test_a_history_with_rows_from_the_future_vouches_for_nothing() -> None:
+    ahead = Rejected(BEACON, None, at(14, 0), "14:00", "future: more than 10 min ahead of the fetch")
+    assert closed(FFVL, Gap(BEACON, at(10, 0), at(13, 4)), history(at(13, 4), ahead), payload(b"")) == {}

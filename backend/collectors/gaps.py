@@ -14,12 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backend.collectors.base import Payload
-from backend.collectors.ffvl_readings import NETWORK, Readings
+from backend.collectors.readings import Network, Readings
 from backend.core.errors import ParseError
 from backend.core.records import Wanted
-
-GAP = timedelta(minutes=15)
-"""Beacons speak every ten minutes: more than this between two readings means that some are to be had."""
 
 MARGIN = timedelta(hours=1)
 """How much further back a history is asked for. It is counted from when the source answers, and from the
@@ -50,17 +47,22 @@ class Stock:
 
 
 def take_stock(
-    wanted: Wanted, latest: Mapping[str, datetime], oldest: datetime, skip: Collection[str] = ()
+    network: Network,
+    wanted: Wanted,
+    latest: Mapping[str, datetime],
+    oldest: datetime,
+    skip: Collection[str] = (),
 ) -> Stock:
     """Compare each mapped station's newest reading, in `latest`, with the time we are caught up to.
 
     `oldest` is how far back the source's histories reach: what lies before cannot be asked for, and
     counts as complete. A station without a new reading has no gap, and neither has one that the bulk
     answer leaves out, unless it was never vouched for: when it comes back, it is asked for from there.
+    More than the network's cadence between two readings means that some are to be had.
     """
     caught_up: dict[str, datetime] = {}
     gaps = []
-    for station in wanted.mapped_stations(NETWORK):
+    for station in wanted.mapped_stations(network.name):
         if station in skip:
             continue
         vouched, until = wanted.caught_up.get(station), latest.get(station)
@@ -68,26 +70,29 @@ def take_stock(
         if until is None:
             if vouched is None:
                 gaps.append(Gap(station, after, None))
-        elif until - after > GAP:
+        elif until - after > network.cadence:
             gaps.append(Gap(station, after, until))
         elif vouched is None or until > vouched:
             caught_up[station] = until
     return Stock(caught_up, tuple(gaps))
 
 
-def closed(gap: Gap, history: Readings, payload: Payload) -> dict[str, datetime]:
+def closed(network: Network, gap: Gap, history: Readings, payload: Payload) -> dict[str, datetime]:
     """Return up to when nothing is lacking, now that the history of `gap` has answered.
 
     That is our newest reading, be it of the bulk answer or of the history, unless the history stops
     short of the bulk's: then it lags, and what lies between is left to the next collection. Rows
-    without one usable time vouch for nothing. Raises ParseError where a beacon that is speaking has
+    without one usable time vouch for nothing, and neither do those of a clock that runs ahead: they may
+    stand where others should. Raises ParseError where a beacon that is speaking has
     an empty history.
     """
     newest = history.latest.get(gap.station)
+    if any(value.reason.startswith("future") for value in history.rejected):
+        return {}
     if newest is None:
         return {} if history.rejected else {gap.station: _nothing_more(gap, payload)}
     reached = max(newest, gap.after)
-    if gap.until is not None and gap.until - reached <= GAP:
+    if gap.until is not None and gap.until - reached <= network.cadence:
         reached = max(reached, gap.until)
     return {gap.station: reached}
 

@@ -1,16 +1,17 @@
-"""What the three ways to the FFVL beacons share: from a network's words to readings in UTC.
+"""What all ways to beacons share: from a network's words to readings in UTC.
 
 A route turns each row of an answer into a `Reading`, or into a `Rejected` where its time cannot be
 used; `sift` judges the values. Nothing here asks the network for anything.
 
-Times are cut to the minute. A beacon speaks every ten minutes; the feed and winds.mobi state seconds
-and the page does not, and one reading must be one observation whichever way it came.
+The times of the FFVL are cut to the minute. Its beacons speak every ten minutes; the feed and winds.mobi
+state seconds and the page does not, and one reading must be one observation whichever way it came.
+Where one way states a time as exactly as the other, it is kept to the second.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -23,10 +24,6 @@ from backend.core.clock import paris_to_utc
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import Observation, ObservationBatch, Rejected, Station, Wanted
-
-NETWORK = "ffvl"
-DIRECTION_RESOLUTION = 22.5
-"""Vanes report sixteen sectors, whatever route their readings take."""
 
 MISSING_MARKS = frozenset({"NC", "--", "---", "--.-"})
 """Words for a value that was looked for and not found. An empty text or null says nothing at all."""
@@ -76,47 +73,63 @@ class Readings:
         """Return every beacon that the answer speaks of, be its time of use or not."""
         return {*self.latest, *(rejected.subject for rejected in self.rejected)}
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Who runs the beacons, and what its readings have in common by whichever route they come.
+
+    `cadence` is the longest time between two readings of a beacon that misses none.
+    `averaging_minutes` and `direction_resolution` (degrees) are stated where the network documents them.
+    """
+
+    name: str
+    cadence: timedelta
+    averaging_minutes: int | None = None
+    direction_resolution: float | None = None
+
+    def station_id(self, number: str | int) -> str | None:
+        """Return our id of the beacon it calls `number`: "ffvl:2834". None if that is no number."""
+        digits = str(number).strip()
+        return f"{self.name}:{digits}" if _STATION_NUMBER.fullmatch(digits) else None
+
     def batch(
         self,
         route: Route[ObservationBatch],
         payload: Payload,
+        readings: Readings,
         caught_up: Mapping[str, datetime],
-        stations: tuple[Station, ...] = (),
+        stations: Sequence[Station] = (),
     ) -> ObservationBatch:
-        """Return the batch of this answer. FFVL documents no averaging period, so none is stated."""
+        """Return the batch of one answer."""
         return ObservationBatch(
-            source=NETWORK,
+            source=self.name,
             route=route.name,
             rank=route.rank,
             collected_at=payload.fetched_at,
-            records=self.records,
-            rejected=self.rejected,
-            newest=self.newest,
-            direction_resolution=DIRECTION_RESOLUTION,
+            records=readings.records,
+            rejected=readings.rejected,
+            newest=readings.newest,
+            averaging_minutes=self.averaging_minutes,
+            direction_resolution=self.direction_resolution,
             stations=stations,
             caught_up=caught_up,
         )
 
-
-def failed(route: Route[ObservationBatch], error: CollectorError, wanted: Wanted) -> ObservationBatch:
-    """Return a batch that says that one request of `route` brought nothing."""
-    return ObservationBatch(
-        source=NETWORK,
-        route=route.name,
-        rank=route.rank,
-        collected_at=wanted.now,
-        failures=(as_failure(route.name, error),),
-    )
-
-
-def station_id(number: str | int) -> str | None:
-    """Return our id of the beacon that the network calls `number`: "ffvl:2834". None if it is no number."""
-    digits = str(number).strip()
-    return f"{NETWORK}:{digits}" if _STATION_NUMBER.fullmatch(digits) else None
+    def failed(
+        self, route: Route[ObservationBatch], error: CollectorError, wanted: Wanted
+    ) -> ObservationBatch:
+        """Return a batch that says that one request of `route` brought nothing."""
+        return ObservationBatch(
+            source=self.name,
+            route=route.name,
+            rank=route.rank,
+            collected_at=wanted.now,
+            failures=(as_failure(route.name, error),),
+        )
 
 
 def number_of(station: str) -> str:
-    """Return what the network calls `station`: "2834" for "ffvl:2834"."""
+    """Return what its network calls `station`: "2834" for "ffvl:2834"."""
     return station.partition(":")[2]
 
 
@@ -179,6 +192,18 @@ def epoch_time(station: str, seconds: int, fetched_at: datetime) -> datetime | R
     if time.year < _BEFORE_THE_NETWORK:
         return _untimely(station, str(seconds), "invalid_time")
     return _not_in_the_future(station, _to_the_minute(time), str(seconds), fetched_at)
+
+
+def iso_time(station: str, text: str, fetched_at: datetime) -> datetime | Rejected:
+    """Read a stamp in ISO 8601 that says its zone; return it in UTC to the second, or why it is unusable."""
+    try:
+        stated = datetime.fromisoformat(text)
+        time = stated.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return _untimely(station, text, "invalid_time")
+    if stated.utcoffset() is None or time.year < _BEFORE_THE_NETWORK:
+        return _untimely(station, text, "invalid_time")
+    return _not_in_the_future(station, time.replace(microsecond=0), text, fetched_at)
 
 
 def _to_the_minute(time: datetime) -> datetime:

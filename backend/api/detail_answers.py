@@ -1,0 +1,230 @@
+"""Answers that look closer: how a model is wrong, how often a "go" surprised, and recent days by the hour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from backend.api.dependencies import ServiceParts
+from backend.api.questions import Question, load, load_views
+from backend.api.schemas import WithheldSource
+from backend.api.score_answers import common_of, ends, envelope
+from backend.api.score_schemas import (
+    BiasAnswer,
+    BiasGroup,
+    Event,
+    EventCounts,
+    EventsAnswer,
+    EventScores,
+    ForecastHour,
+    GivenForecast,
+    ModelBias,
+    ModelEvent,
+    Rate,
+    SeriesAnswer,
+    SeriesHour,
+)
+from backend.api.withholding import Withholding
+from backend.core.local_time import date_of
+from backend.scoring import bias as biases
+from backend.scoring import event_scores
+from backend.scoring.events import sectors_of
+from backend.scoring.flyability import EventTable, ModelCounts, event_tables
+from backend.scoring.groups import Given
+from backend.scoring.intervals import Interval
+from backend.scoring.labels import stratum_may_be_shown
+from backend.scoring.recent import Hour, Said, hours
+from backend.scoring.strata import Stratum
+from backend.scoring.sums import Contingency
+from backend.scoring.views import LEAD_VIEWS
+from backend.scoring.wording import bias_sentence, model_name, surprise_sentence, tendency
+from backend.storage.database import from_epoch
+
+# --- Bias --------------------------------------------------------------------------------------------
+
+
+def bias_answer(service: ServiceParts, question: Question, *, model: str | None = None) -> BiasAnswer:
+    """Return how each model, or one, is wrong."""
+    sample, *by_lead = load_views(service, question, (question.view, *LEAD_VIEWS))
+    names = tuple(sample.forecasts) if model is None else (model,)
+    size, n_pairs, words = common_of(sample, question, tuple(sample.forecasts))
+    found = []
+    for name in names:
+        each = biases.model_bias(sample, question.quantity, name, by_lead)
+        found.append(
+            ModelBias(
+                model=name,
+                name=model_name(name),
+                sentence=bias_sentence(name, question.quantity, each.mean_error, each.interval),
+                n_pairs=each.n_pairs,
+                n_days=each.size.days,
+                label=each.size.label,
+                mean_error=each.mean_error,
+                interval=ends(each.interval),
+                tendency=tendency(each.mean_error, each.interval),
+                by_hour=_groups(each.groups[Stratum.HOUR]),
+                by_part_of_day=_groups(each.groups[Stratum.PART_OF_DAY]),
+                by_day_and_night=_groups(each.groups[Stratum.DAY_AND_NIGHT]),
+                by_sector=_groups(each.groups[Stratum.SECTOR]),
+                by_lead=_groups(each.leads),
+                given_forecast=[_given(bin_) for bin_ in each.given],
+            )
+        )
+    return BiasAnswer(**envelope(service, question, sample, size, n_pairs, words), models=found)
+
+
+def _groups(groups: Iterable[biases.GroupBias]) -> list[BiasGroup]:
+    return [
+        BiasGroup(
+            group=each.group,
+            n_pairs=each.n_pairs,
+            n_days=each.n_days,
+            shown=each.shown,
+            mean_error=each.mean_error,
+            interval=ends(each.interval),
+            tendency=tendency(each.mean_error, each.interval),
+        )
+        for each in groups
+    ]
+
+
+def _given(found: Given) -> GivenForecast:
+    shown = stratum_may_be_shown(found.days)
+    return GivenForecast(
+        low=found.low,
+        high=found.high,
+        n_pairs=found.n,
+        n_days=found.days,
+        shown=shown,
+        p10=found.p10 if shown else None,
+        median=found.median if shown else None,
+        p90=found.p90 if shown else None,
+    )
+
+
+# --- Events ------------------------------------------------------------------------------------------
+
+
+def events_answer(
+    service: ServiceParts, question: Question, *, wind_limit: float, gust_limit: float
+) -> EventsAnswer:
+    """Return how often a "go" was a bad surprise, for a pilot's own limits."""
+    sample = load(service, question)
+    tables = event_tables(sample, wind_limit, gust_limit)
+    first = tables[0]
+    sectors = sectors_of(sample.site.orientation)
+    words = (
+        f"of each event, the cases that all its models and {sample.station} have"
+        if sample.speaking
+        else "no station speaks for this site"
+    )
+    return EventsAnswer(
+        **envelope(service, question, sample, first.size, first.n_pairs, words),
+        wind_limit=wind_limit,
+        gust_limit=gust_limit,
+        sector=[end for sector in sectors for end in sector] if sample.site.orientation else None,
+        events=[_event(table) for table in tables],
+    )
+
+
+def _event(table: EventTable) -> Event:
+    silent = [ModelCounts(model=name, counts=Contingency.nothing()) for name in table.without]
+    return Event(
+        event=table.event,
+        text=table.text,
+        limit=table.limit,
+        units=table.units,
+        n_pairs=table.n_pairs,
+        n_days=table.size.days,
+        label=table.size.label,
+        models=[_model_event(table, each, counted=True) for each in table.models]
+        + [_model_event(table, each, counted=False) for each in silent],
+    )
+
+
+def _model_event(table: EventTable, each: ModelCounts, *, counted: bool) -> ModelEvent:
+    counts, shown = each.counts, counted and table.size.shows_values
+    enough = shown and event_scores.enough_events(counts)
+    surprises = event_scores.surprises(counts)
+    sentence = (
+        surprise_sentence(each.model, surprises, table.units)
+        if shown
+        else f"{model_name(each.model)}: not enough data yet."
+    )
+    scores = {
+        name: getattr(event_scores, name)(counts) if enough else None for name in EventScores.model_fields
+    }
+    return ModelEvent(
+        model=each.model,
+        name=model_name(each.model),
+        sentence=sentence,
+        surprises=_rate(surprises) if shown else None,
+        kept=_rate(event_scores.kept(counts)) if shown else None,
+        detected=_rate(event_scores.detected(counts)) if shown else None,
+        counts=_counts(counts) if shown else None,
+        n_pairs=int(counts.n),
+        n_days=table.size.days if counted else 0,
+        enough_events=enough,
+        scores=EventScores(**scores),
+    )
+
+
+def _rate(rate: event_scores.Rate) -> Rate:
+    interval: Interval | None = rate.interval
+    return Rate(count=rate.count, of=rate.of, value=rate.value, interval=ends(interval))
+
+
+def _counts(counts: Contingency) -> EventCounts:
+    a, b, c, d = (int(column) for column in counts.columns())
+    return EventCounts(hits=a, false_alarms=b, misses=c, correct_rejections=d)
+
+
+# --- Series ------------------------------------------------------------------------------------------
+
+
+def series_answer(service: ServiceParts, question: Question, withheld: Withholding) -> SeriesAnswer:
+    """Return recent days hour by hour, without what may not be shown.
+
+    An error and one side reveal the other: where one of them is withheld, the error is too.
+    """
+    sample = load(service, question)
+    size, n_pairs, words = common_of(sample, question, tuple(sample.forecasts))
+    silent = {
+        day
+        for code, days in sample.speaking.items()
+        if code.partition(":")[0] in withheld.networks
+        for day, speaks in zip(sample.span.days, days.tolist(), strict=True)
+        if speaks
+    }
+    left_out: dict[str, WithheldSource] = {}
+    for name in sample.forecasts:
+        left_out |= {each.source: each for each in withheld.of_models(name)}
+    left_out |= {each.source: each for each in withheld.of_stations([*sample.speaking])}
+    return SeriesAnswer(
+        **envelope(service, question, sample, size, n_pairs, words, list(left_out.values())),
+        hours=[
+            _hour(each, withheld, station=each.day in silent) for each in hours(sample, question.quantity)
+        ],
+    )
+
+
+def _hour(hour: Hour, withheld: Withholding, *, station: bool) -> SeriesHour:
+    return SeriesHour(
+        valid_time=from_epoch(hour.moment),
+        local_day=date_of(hour.day),
+        local_hour=hour.clock,
+        observation=None if station else hour.observation,
+        report_offset_minutes=hour.offset,
+        forecasts=[
+            _said(each, hour, hidden=each.model in withheld.models, station=station) for each in hour.said
+        ],
+    )
+
+
+def _said(said: Said, hour: Hour, *, hidden: bool, station: bool) -> ForecastHour:
+    return ForecastHour(
+        model=said.model,
+        forecast=None if hidden else said.forecast,
+        error=None if hidden or station else said.error,
+        reference_time=None if said.lead is None else from_epoch(hour.moment - 60 * said.lead),
+        lead_minutes=said.lead,
+    )

@@ -1,0 +1,68 @@
+"""Which models there are, and how scores are made: every number with its reason, from the code itself."""
+
+from __future__ import annotations
+
+from backend.api.dependencies import ServiceParts
+from backend.api.score_schemas import (
+    KnownModel,
+    MethodConstant,
+    MethodLabel,
+    MethodsAnswer,
+    MethodView,
+    ModelsAnswer,
+)
+from backend.core.local_time import LOCAL_ZONE
+from backend.scheduler.config import FORECASTS
+from backend.scoring.constants import CONSTANTS
+from backend.scoring.labels import Label
+from backend.scoring.quantities import Quantity
+from backend.scoring.scorecard import METHOD_VERSION
+from backend.scoring.views import VIEWS
+from backend.scoring.wording import LABEL_MEANINGS, SIGN, model_name, view_name
+
+
+def models_answer(service: ServiceParts) -> ModelsAnswer:
+    """Return the models that are collected, and those of which something is kept."""
+    sources = {model: source for source in service.sources.of(FORECASTS) for model in source.models}
+    kept = {row.name: row for row in service.reading.models()}
+    return ModelsAnswer(
+        models=[
+            KnownModel(
+                model=name,
+                name=model_name(name),
+                source=sources[name].name if name in sources else None,
+                newest_run=kept[name].newest if name in kept else None,
+                runs=kept[name].runs if name in kept else 0,
+                public=sources[name].public if name in sources else None,
+                attribution=sources[name].attribution if name in sources else None,
+            )
+            for name in sorted(sources.keys() | kept.keys())
+        ],
+        method_version=METHOD_VERSION,
+        generated_at=service.clock(),
+    )
+
+
+def methods_answer(service: ServiceParts) -> MethodsAnswer:
+    """Return every constant of scoring with its reason, the views, the labels and the units."""
+    return MethodsAnswer(
+        method_version=METHOD_VERSION,
+        sign=SIGN,
+        local_zone=LOCAL_ZONE.key,
+        constants=[
+            MethodConstant(
+                name=each.name,
+                value=list(each.value) if isinstance(each.value, tuple) else each.value,
+                unit=each.unit,
+                reason=each.reason,
+                reference=each.reference,
+            )
+            for each in CONSTANTS
+        ],
+        views=[
+            MethodView(name=view.name, text=view_name(view), steps_ahead=view.steps_ahead) for view in VIEWS
+        ],
+        labels=[MethodLabel(label=label, text=LABEL_MEANINGS[label]) for label in Label],
+        parameters={quantity.value: quantity.unit for quantity in Quantity},
+        generated_at=service.clock(),
+    )

@@ -1,0 +1,198 @@
+"""What is asked of scores: which site, view, quantity and days; and whether the asker knows the answer."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated
+
+from fastapi import Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from backend.api.dependencies import ServiceParts
+from backend.api.problems import bad_query
+from backend.api.score_schemas import ViewName
+from backend.api.withholding import Withholding
+from backend.core.local_time import day_number, local_day
+from backend.core.records import Site
+from backend.scheduler.config import FORECASTS
+from backend.scoring.constants import MOST_DAYS, USUAL_DAYS
+from backend.scoring.quantities import Quantity
+from backend.scoring.sample import Sample, Samples
+from backend.scoring.scorecard import METHOD_VERSION
+from backend.scoring.views import EVENING_BEFORE, VIEW_OF, View
+
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2099, 12, 31)
+
+KEPT_SECONDS = 300
+"""How long an answer may be shown without asking again: half of the shortest usual collection interval."""
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+def _written_out(value: object) -> object:
+    if isinstance(value, str) and not _DATE.fullmatch(value):  # pydantic would take a number for seconds
+        raise ValueError("must be a date such as 2026-07-15")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_written_out)]
+
+
+class BadDays(ValueError):  # noqa: N818 - as NotFound
+    """Days that cannot be asked for; the message names the rule."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One question of one site; days are local day numbers, both included."""
+
+    site: Site
+    view: View
+    quantity: Quantity
+    first: int
+    last: int
+    station: str | None = None
+
+
+class DaysQuery(BaseModel):
+    """Which days, in which view. Another name is refused, for it may be a slip."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    view: ViewName = "evening_before"
+    first: Day | None = Field(
+        None, alias="from", description="first local day; a year up to `to` unless told"
+    )
+    last: Day | None = Field(None, alias="to", description="last local day, included; today unless told")
+    station: str | None = Field(None, description="another of the site's stations than its reference")
+
+    def quantity(self) -> Quantity:
+        """Return what is asked about; of winds as a whole, the mean wind stands for them."""
+        return Quantity.WIND_SPEED
+
+    def question(
+        self, service: ServiceParts, site: Site, *, usual: int = USUAL_DAYS.value, most: int = MOST_DAYS.value
+    ) -> Question:
+        """Return the question, its days filled in; raise a problem where they cannot be asked for."""
+        try:
+            return make_question(
+                service,
+                site,
+                self.quantity(),
+                VIEW_OF[self.view],
+                first=self.first,
+                last=self.last,
+                station=self.station,
+                usual=usual,
+                most=most,
+            )
+        except BadDays as error:
+            raise bad_query("from", str(error)) from error
+
+
+class ScoreQuery(DaysQuery):
+    """What scores are asked for by."""
+
+    parameter: Quantity = Quantity.WIND_SPEED
+
+    def quantity(self) -> Quantity:
+        """Return what is asked about."""
+        return self.parameter
+
+
+def make_question(
+    service: ServiceParts,
+    site: Site,
+    quantity: Quantity = Quantity.WIND_SPEED,
+    view: View = EVENING_BEFORE,
+    *,
+    first: date | None = None,
+    last: date | None = None,
+    station: str | None = None,
+    usual: int = USUAL_DAYS.value,
+    most: int = MOST_DAYS.value,
+) -> Question:
+    """Return a question, by default about the `usual` days up to today; more than `most` are BadDays."""
+    end = local_day(service.clock()) if last is None else day_number(last)
+    begin = end - usual + 1 if first is None else day_number(first)
+    if begin > end:
+        raise BadDays("must not be later than the last day, which is today unless given")
+    if end - begin + 1 > most:
+        raise BadDays(f"asks for {end - begin + 1} days: at most {most} at a time")
+    if not day_number(FIRST_DAY) <= begin <= end <= day_number(LAST_DAY):
+        raise BadDays(f"days are from {FIRST_DAY} to {LAST_DAY}")
+    return Question(site=site, view=view, quantity=quantity, first=begin, last=end, station=station)
+
+
+def collected_models(service: ServiceParts) -> tuple[str, ...]:
+    """Return the models that are collected: each appears in an answer, whether or not it has data."""
+    return tuple(model for source in service.sources.of(FORECASTS) for model in source.models)
+
+
+def load(service: ServiceParts, question: Question) -> Sample:
+    """Return the sample of a question. Raises NotFound for a station that is none of the site's."""
+    return Samples(service.database).load(
+        question.site,
+        question.view,
+        question.first,
+        question.last,
+        station=question.station,
+        models=collected_models(service),
+    )
+
+
+def load_views(service: ServiceParts, question: Question, views: Sequence[View]) -> tuple[Sample, ...]:
+    """Return the sample of the same question in several views."""
+    return Samples(service.database).load_views(
+        question.site,
+        views,
+        question.first,
+        question.last,
+        station=question.station,
+        models=collected_models(service),
+    )
+
+
+# --- Does the asker have it already? -----------------------------------------------------------------
+
+
+def cache_headers(
+    service: ServiceParts, request: Request, question: Question, withheld: Withholding
+) -> dict[str, str]:
+    """Return what an answer says about how long, by whom and as what it may be kept.
+
+    The ETag is weak: the answer itself also says when it was made.
+    """
+    return {
+        "ETag": _etag(
+            request.url.path,
+            request.url.query,
+            Samples(service.database).stamp(question.site, question.last),
+            question,
+            collected_models(service),
+            sorted(withheld.models),
+            sorted(withheld.networks),
+        ),
+        "Cache-Control": f"{'public' if withheld.public else 'private'}, max-age={KEPT_SECONDS}",
+        "Vary": "Authorization",
+    }
+
+
+def static_headers(request: Request, *parts: object) -> dict[str, str]:
+    """Return the same of an answer that depends on `parts` and on nothing of a site."""
+    return {"ETag": _etag(request.url.path, parts), "Cache-Control": f"public, max-age={KEPT_SECONDS}"}
+
+
+def known_already(request: Request, headers: dict[str, str]) -> bool:
+    """Say whether the asker has this answer already (If-None-Match, compared weakly)."""
+    told = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
+    return "*" in told or headers["ETag"].removeprefix("W/") in told
+
+
+def _etag(*parts: object) -> str:
+    text = repr((METHOD_VERSION, *parts))
+    return f'W/"{hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]}"'

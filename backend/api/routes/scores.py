@@ -1,0 +1,238 @@
+"""Which forecast to trust, how each is wrong, and how often a "go" was a bad surprise: `/api/v1`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import Field
+
+from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep, ServiceParts
+from backend.api.detail_answers import bias_answer, events_answer, series_answer
+from backend.api.kept_answers import KeptAnswers
+from backend.api.method_answers import methods_answer, models_answer
+from backend.api.problems import bad_query, problems
+from backend.api.questions import (
+    DaysQuery,
+    Question,
+    ScoreQuery,
+    cache_headers,
+    collected_models,
+    known_already,
+    static_headers,
+)
+from backend.api.routes.sites import require_site
+from backend.api.schemas import ApiModel
+from backend.api.score_answers import comparison_answer, scores_answer, verdict_answer
+from backend.api.score_schemas import (
+    BiasAnswer,
+    ComparisonAnswer,
+    EventsAnswer,
+    MethodsAnswer,
+    ModelsAnswer,
+    ScoresAnswer,
+    SeriesAnswer,
+    VerdictAnswer,
+)
+from backend.api.withholding import Withheld, Withholding
+from backend.core.errors import NotFound
+from backend.scoring.bias import BIASED
+from backend.scoring.constants import (
+    LEAST_LIMIT,
+    MOST_LIMIT,
+    MOST_SERIES_DAYS,
+    USUAL_GUST_LIMIT,
+    USUAL_SERIES_DAYS,
+    USUAL_WIND_LIMIT,
+)
+from backend.scoring.quantities import Quantity
+from backend.scoring.recent import SHOWN
+from backend.scoring.strata import Stratum
+
+router = APIRouter(
+    prefix="/api/v1",
+    tags=["scores"],
+    responses={
+        304: {"description": "What `If-None-Match` names is still the answer"},
+        **problems(401, 403, 404, 422, 500, 503),
+    },
+)
+
+Limit = Annotated[float, Field(ge=LEAST_LIMIT.value, le=MOST_LIMIT.value)]
+
+
+class EventQuery(DaysQuery):
+    """What flyability is asked for by: a pilot's own limits in km/h."""
+
+    limit: Limit = USUAL_WIND_LIMIT.value
+    gust_limit: Limit = Field(USUAL_GUST_LIMIT.value, alias="gustLimit")
+
+
+SiteId = Annotated[str, Path(alias="siteId")]
+
+
+class ModelQuery(ScoreQuery):
+    """What is asked of all models, or of one."""
+
+    model: str | None = None
+
+
+class GroupQuery(ModelQuery):
+    """What scores of each model are asked for by."""
+
+    stratum: Stratum | None = None
+
+
+@router.get("/sites/{siteId}/verdict", response_model=VerdictAnswer, openapi_extra=TOKEN_OPTIONAL)
+def read_verdict(
+    service: ServiceDep,
+    site_id: SiteId,
+    query: Annotated[ScoreQuery, Query()],
+    withheld: Withheld,
+    request: Request,
+) -> Response:
+    """Return which forecast to trust at a site: a winner, too close to call, or not enough data yet."""
+    question = query.question(service, require_site(service.sites(), site_id))
+    return _answered(service, question, withheld, request, lambda: verdict_answer(service, question))
+
+
+@router.get("/sites/{siteId}/scores", response_model=ScoresAnswer, openapi_extra=TOKEN_OPTIONAL)
+def read_scores(
+    service: ServiceDep,
+    site_id: SiteId,
+    query: Annotated[GroupQuery, Query()],
+    withheld: Withheld,
+    request: Request,
+) -> Response:
+    """Return each model's scores on its own pairs, by hour, month, season, sector or wind class if asked."""
+    question = query.question(service, require_site(service.sites(), site_id))
+    _require_model(service, query.model)
+    return _answered(
+        service,
+        question,
+        withheld,
+        request,
+        lambda: scores_answer(service, question, model=query.model, stratum=query.stratum),
+    )
+
+
+@router.get("/sites/{siteId}/comparison", response_model=ComparisonAnswer, openapi_extra=TOKEN_OPTIONAL)
+def read_comparison(
+    service: ServiceDep,
+    site_id: SiteId,
+    query: Annotated[ScoreQuery, Query()],
+    withheld: Withheld,
+    request: Request,
+) -> Response:
+    """Return every two models on the hours that both have, with both tests."""
+    question = query.question(service, require_site(service.sites(), site_id))
+    return _answered(service, question, withheld, request, lambda: comparison_answer(service, question))
+
+
+@router.get("/sites/{siteId}/bias", response_model=BiasAnswer, openapi_extra=TOKEN_OPTIONAL)
+def read_bias(
+    service: ServiceDep,
+    site_id: SiteId,
+    query: Annotated[ModelQuery, Query()],
+    withheld: Withheld,
+    request: Request,
+) -> Response:
+    """Return how each model is wrong: by the clock, by its own forecast, by how far ahead it was made."""
+    question = query.question(service, require_site(service.sites(), site_id))
+    _require_quantity(question, BIASED, "has no bias: the length of a vector error has no sign")
+    _require_model(service, query.model)
+    return _answered(
+        service,
+        question,
+        withheld,
+        request,
+        lambda: bias_answer(service, question, model=query.model),
+    )
+
+
+@router.get("/sites/{siteId}/events", response_model=EventsAnswer, openapi_extra=TOKEN_OPTIONAL)
+def read_events(
+    service: ServiceDep,
+    site_id: SiteId,
+    query: Annotated[EventQuery, Query()],
+    withheld: Withheld,
+    request: Request,
+) -> Response:
+    """Return how often a "go" was a bad surprise, for a pilot's own limits in km/h."""
+    question = query.question(service, require_site(service.sites(), site_id))
+    return _answered(
+        service,
+        question,
+        withheld,
+        request,
+        lambda: events_answer(service, question, wind_limit=query.limit, gust_limit=query.gust_limit),
+    )
+
+
+@router.get("/sites/{siteId}/series", response_model=SeriesAnswer, openapi_extra=TOKEN_OPTIONAL)
+def read_series(
+    service: ServiceDep,
+    site_id: SiteId,
+    query: Annotated[ScoreQuery, Query()],
+    withheld: Withheld,
+    request: Request,
+) -> Response:
+    """Return recent days hour by hour: forecast, observation and error, at most a month at a time."""
+    question = query.question(
+        service,
+        require_site(service.sites(), site_id),
+        usual=USUAL_SERIES_DAYS.value,
+        most=MOST_SERIES_DAYS.value,
+    )
+    _require_quantity(question, SHOWN, "has no hourly values: ask for wind_speed and wind_direction")
+    return _answered(service, question, withheld, request, lambda: series_answer(service, question, withheld))
+
+
+@router.get("/models", response_model=ModelsAnswer)
+def read_models(service: ServiceDep, request: Request) -> Response:
+    """Return the models that can appear in an answer."""
+    found = models_answer(service)
+    return _given(request, static_headers(request, found.models), lambda: found)
+
+
+@router.get("/methods", response_model=MethodsAnswer)
+def read_methods(service: ServiceDep, request: Request) -> Response:
+    """Return every number that scoring rests on, with its reason."""
+    return _given(request, static_headers(request), lambda: methods_answer(service))
+
+
+def _answered(
+    service: ServiceParts,
+    question: Question,
+    withheld: Withholding,
+    request: Request,
+    answer: Callable[[], ApiModel],
+) -> Response:
+    """Answer, with what was said lately if that still holds, or not at all to whoever has it already."""
+    headers = cache_headers(service, request, question, withheld)
+    return _given(request, headers, answer)
+
+
+def _given(request: Request, headers: dict[str, str], answer: Callable[[], ApiModel]) -> Response:
+    if known_already(request, headers):
+        return Response(status_code=304, headers=headers)
+    kept: KeptAnswers = request.app.state.kept_answers
+    content = kept.get(headers["ETag"])
+    if content is None:
+        content = answer().model_dump_json().encode()
+        kept.put(headers["ETag"], content)
+    return Response(content, media_type="application/json", headers=headers)
+
+
+def _require_quantity(question: Question, allowed: Collection[Quantity], why: str) -> None:
+    if question.quantity not in allowed:
+        raise bad_query("parameter", f"{question.quantity} {why}")
+
+
+def _require_model(service: ServiceParts, name: str | None) -> None:
+    if name is None:
+        return
+    known: set[Any] = {*collected_models(service), *(row.name for row in service.reading.models())}
+    if name not in known:
+        raise NotFound(f"There is no model {name!r}: /api/v1/models lists them.")

@@ -1,0 +1,277 @@
+"""Answers about scores, built once for the API and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from backend.api.attribution import forecast_attribution, network_attribution
+from backend.api.dependencies import ServiceParts
+from backend.api.questions import Question, load
+from backend.api.schemas import WithheldSource
+from backend.api.score_schemas import (
+    ComparisonAnswer,
+    Duel,
+    Ends,
+    Group,
+    GroupEntry,
+    ModelEntry,
+    Robustness,
+    ScoresAnswer,
+    ScoreValues,
+    SecondOpinion,
+    Skill,
+    StudentTest,
+    VerdictAnswer,
+)
+from backend.core.local_time import date_of
+from backend.scoring.constants import CONFIDENCE
+from backend.scoring.grid import Bools
+from backend.scoring.group_scores import group_scores
+from backend.scoring.intervals import Interval
+from backend.scoring.labels import Label, sample_of
+from backend.scoring.labels import Sample as SampleSize
+from backend.scoring.notes import may_headline, notes
+from backend.scoring.quantities import forecast_side, observed_side, pairs
+from backend.scoring.robustness import robustness
+from backend.scoring.sample import REFERENCES, Sample
+from backend.scoring.scorecard import (
+    METHOD_VERSION,
+    PairOfModels,
+    Scorecard,
+    Verdict,
+    all_of,
+    common_words,
+    comparable,
+)
+from backend.scoring.scores import ModelScore, days_with
+from backend.scoring.strata import TEXTS, Stratum
+from backend.scoring.wording import (
+    confidence_words,
+    label_name,
+    model_name,
+    robustness_sentence,
+    tendency,
+    verdict_sentence,
+    view_name,
+)
+
+
+def verdict_answer(service: ServiceParts, question: Question) -> VerdictAnswer:
+    """Return which forecast to trust, and what speaks for it."""
+    sample = load(service, question)
+    found = Scorecard(sample).verdict(question.quantity)
+    duel = found.duel
+    second_opinions = None
+    if duel is not None and found.size.shows_values:
+        asked_elsewhere = robustness(sample, question.quantity, duel)
+        second_opinions = Robustness(
+            sentence=robustness_sentence(asked_elsewhere),
+            agreeing=asked_elsewhere.agreeing,
+            counted=asked_elsewhere.counted,
+            stations=[SecondOpinion.model_validate(each) for each in asked_elsewhere.stations],
+        )
+    return VerdictAnswer(
+        **envelope(service, question, sample, found.size, found.n_pairs, found.common_sample),
+        finding=found.finding,
+        sentence=verdict_sentence(found, question.view),
+        may_headline=may_headline(sample, question.quantity),
+        best=found.best if found.size.shows_values else None,
+        second=found.second if found.size.shows_values else None,
+        duel=None if duel is None else duel_entry(duel),
+        models=_entries(found.models, found.compared, references=False),
+        references=_entries(found.models, (*found.compared, *REFERENCES), references=True),
+        robustness=second_opinions,
+    )
+
+
+def comparison_answer(service: ServiceParts, question: Question) -> ComparisonAnswer:
+    """Return every two models on the hours that both have, and all of them where that is fair."""
+    sample = load(service, question)
+    card = Scorecard(sample)
+    found = card.verdict(question.quantity)
+    duels = card.duels(question.quantity)
+    largest = max((duel.n_pairs for duel in duels), default=0)
+    return ComparisonAnswer(
+        **envelope(service, question, sample, found.size, found.n_pairs, found.common_sample),
+        common_sample_share=found.n_pairs / largest if largest and len(found.compared) > 1 else None,
+        compared=list(found.compared),
+        duels=[duel_entry(duel) for duel in duels],
+        models=_entries(found.models, found.compared, references=False),
+        references=_entries(found.models, (*found.compared, *REFERENCES), references=True),
+    )
+
+
+def scores_answer(
+    service: ServiceParts, question: Question, *, model: str | None = None, stratum: Stratum | None = None
+) -> ScoresAnswer:
+    """Return each model on its own pairs, in groups where a stratum is asked for."""
+    sample = load(service, question)
+    card = Scorecard(sample)
+    asked = card.models() if model is None else (model,)
+    scored = card.scores(question.quantity, models=(*asked, *REFERENCES))
+    size, n_pairs, words = common_of(sample, question, card.models())
+    found: list[Group] = []
+    if stratum is not None:
+        found = _groups(sample, question, stratum, asked)
+    return ScoresAnswer(
+        **envelope(service, question, sample, size, n_pairs, words),
+        stratum=stratum,
+        stratum_text=None if stratum is None else TEXTS[stratum],
+        models=_entries(scored, (), references=False),
+        references=_entries(scored, (), references=True),
+        groups=found,
+    )
+
+
+def _groups(sample: Sample, question: Question, stratum: Stratum, models: Sequence[str]) -> list[Group]:
+    of_model = {name: group_scores(sample, question.quantity, stratum, name) for name in models}
+    names = next(iter(of_model.values()), {})
+    return [
+        Group(
+            group=group,
+            models=[
+                GroupEntry(model=name, name=model_name(name), shown=False, entry=None)
+                if (found := of_model[name][group]) is None
+                else GroupEntry(
+                    model=name,
+                    name=model_name(name),
+                    shown=True,
+                    entry=_entry(found, common=False, shown=True),
+                )
+                for name in models
+            ],
+        )
+        for group in names
+    ]
+
+
+# --- Parts -------------------------------------------------------------------------------------------
+
+
+def envelope(
+    service: ServiceParts,
+    question: Question,
+    sample: Sample,
+    size: SampleSize,
+    n_pairs: int,
+    common_sample: str,
+    withheld: Sequence[WithheldSource] = (),
+) -> dict[str, Any]:
+    """Return what every answer says of the question, the sample and itself."""
+    networks = {code.partition(":")[0] for code in sample.speaking}
+    return {
+        "site": question.site.id,
+        "site_name": question.site.name,
+        "stations": [
+            {
+                "station": code,
+                "name": sample.stations[code].station.name or None,
+                "elevation": sample.stations[code].station.elevation,
+                "days": int(days.sum()),
+            }
+            for code, days in sample.speaking.items()
+        ],
+        "view": question.view.name,
+        "view_text": view_name(question.view),
+        "parameter": question.quantity,
+        "unit": question.quantity.unit,
+        "first_day": date_of(question.first),
+        "last_day": date_of(question.last),
+        "n_pairs": n_pairs,
+        "n_days": size.days,
+        "label": size.label,
+        "season": size.season,
+        "label_text": label_name(size.label, size.season),
+        "common_sample": common_sample,
+        "confidence": CONFIDENCE.value,
+        "interval_method": confidence_words(),
+        "notes": list(notes(sample, question.quantity)),
+        "withheld": list(withheld),
+        "attribution": [
+            *forecast_attribution(service, set(sample.forecasts)),
+            *network_attribution(service, networks),
+        ],
+        "method_version": METHOD_VERSION,
+        "generated_at": service.clock(),
+    }
+
+
+def common_of(sample: Sample, question: Question, models: Sequence[str]) -> tuple[SampleSize, int, str]:
+    """Return the common sample of the models that can be compared: its days, its pairs and its words."""
+    observed = observed_side(sample, question.quantity)
+    has: Mapping[str, Bools] = {
+        name: pairs(question.quantity, forecast_side(sample, question.quantity, name), observed)
+        for name in models
+    }
+    compared = comparable(has)
+    shared = all_of(has[name] for name in compared) if compared else np.zeros_like(observed.main, np.bool_)
+    size = sample_of(days_with(shared), sample.months)
+    return size, int(shared.sum()), common_words(compared, sample.station)
+
+
+def duel_entry(duel: PairOfModels) -> Duel:
+    """Return a duel as it is shown: with values only where its days allow any."""
+    shown = duel.size.shows_values
+    comparison = duel.comparison
+    test = comparison.test
+    return Duel(
+        a=duel.a,
+        b=duel.b,
+        name_a=model_name(duel.a),
+        name_b=model_name(duel.b),
+        n_pairs=duel.n_pairs,
+        n_days=duel.n_days,
+        label=duel.size.label,
+        season=duel.size.season,
+        score_a=duel.score_a if shown else None,
+        score_b=duel.score_b if shown else None,
+        difference=comparison.difference if shown else None,
+        interval=ends(comparison.bootstrap) if shown else None,
+        test=StudentTest.model_validate(test) if shown and test is not None else None,
+        outcome=comparison.outcome,
+    )
+
+
+def _entries(models: Iterable[ModelScore], compared: Sequence[str], *, references: bool) -> list[ModelEntry]:
+    return [
+        _entry(each, common=each.model in compared, shown=each.label is not Label.COLLECTING)
+        for each in models
+        if each.reference is references
+    ]
+
+
+def _entry(each: ModelScore, *, common: bool, shown: bool) -> ModelEntry:
+    score = each.score
+    return ModelEntry(
+        model=each.model,
+        name=model_name(each.model),
+        rank=each.rank,
+        on_common_sample=common,
+        n_pairs=each.n_pairs,
+        n_days=each.n_days,
+        effective_pairs=each.effective_pairs,
+        label=each.label,
+        season=each.season,
+        estimated_hours=each.estimated_hours,
+        tendency=tendency(score.mean_error, score.mean_error_interval) if shown else None,
+        score=ScoreValues.model_validate(score) if shown else None,
+        skill={
+            name: Skill(skill=found.skill, used=found.used, left_out=found.left_out)
+            for name, found in each.skill.items()
+        }
+        if shown
+        else {},
+    )
+
+
+def ends(interval: Interval | None) -> Ends | None:
+    """Return an interval as it is shown."""
+    return None if interval is None else Ends(low=interval.low, high=interval.high)
+
+
+def verdict_of(service: ServiceParts, question: Question) -> Verdict:
+    """Return the bare verdict, for lists of many sites."""
+    return Scorecard(load(service, question)).verdict(question.quantity)

@@ -1,0 +1,455 @@
+"""The shapes of answers about scores. An error is forecast minus observation; null is what is not known."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Literal
+
+from pydantic import Field
+
+from backend.api.schemas import ApiModel, WithheldSource
+from backend.scoring.labels import Label, Season
+from backend.scoring.quantities import Quantity
+from backend.scoring.scorecard import Finding
+from backend.scoring.verdict import Outcome
+
+ViewName = Literal[
+    "morning",
+    "noon",
+    "evening_before",
+    "two_evenings_before",
+    "lead_0_5",
+    "lead_6_11",
+    "lead_12_23",
+    "lead_24_35",
+    "lead_36_47",
+    "lead_48",
+]
+
+
+class Ends(ApiModel):
+    """The ends of an interval, in the unit of what it encloses."""
+
+    low: float
+    high: float
+
+
+class SpeakingStation(ApiModel):
+    """A station that the scores are about, on `days` of the days asked for."""
+
+    station: str
+    name: str | None
+    elevation: float | None
+    days: int
+
+
+class Asked(ApiModel):
+    """What every answer says of the question, of the sample and of itself."""
+
+    site: str
+    site_name: str
+    stations: list[SpeakingStation]
+    view: str
+    view_text: str
+    parameter: Quantity
+    unit: str
+    first_day: date = Field(description="local days, both included")
+    last_day: date
+    n_pairs: int = Field(description="hours of the common sample")
+    n_days: int = Field(description="distinct local days of it")
+    label: Label = Field(description="how far the sample carries; while collecting, scores are null")
+    season: Season | None = Field(description="the only one that the sample speaks for")
+    label_text: str
+    common_sample: str
+    confidence: float = Field(description="of every interval: a share of 1")
+    interval_method: str
+    notes: list[str]
+    withheld: list[WithheldSource]
+    attribution: list[str]
+    method_version: str
+    generated_at: datetime
+
+
+# --- Scores ------------------------------------------------------------------------------------------
+
+
+class Quantiles(ApiModel):
+    """Quantiles of the error, and the ninth decile of its size."""
+
+    p10: float
+    p25: float
+    median: float
+    p75: float
+    p90: float
+    p90_abs: float
+
+
+class ScoreValues(ApiModel):
+    """Scores in the unit of the answer. Those that a quantity does not have are null."""
+
+    mean_error: float | None = Field(
+        description="bias: positive means forecast too much, or too far clockwise"
+    )
+    mean_error_interval: Ends | None
+    mae: float | None
+    mae_interval: Ends | None
+    rmse: float | None
+    error_sd: float | None
+    correlation: float | None
+    within: float | None = Field(description="share of errors of at most `withinTolerance`")
+    within_tolerance: float | None
+    quantiles: Quantiles | None
+    circular_bias: float | None
+    circular_sd: float | None
+    resultant: float | None
+    mean_direction_error: float | None
+    light_wind_pairs: int | None = Field(description="left out: the observed wind was too light")
+    undefined_pairs: int | None = Field(description="left out: one side had no direction")
+
+
+class Skill(ApiModel):
+    """1 - MAE / MAE of the reference, formed month by month; below 0 it is worse than the reference."""
+
+    skill: float | None
+    used: int = Field(description="months it rests on")
+    left_out: int = Field(description="months without it")
+
+
+class ModelEntry(ApiModel):
+    """A model's scores; `rank` is null where it may not be ranked."""
+
+    model: str
+    name: str
+    rank: int | None
+    on_common_sample: bool = Field(description="false: on its own hours, not to be compared with the others")
+    n_pairs: int
+    n_days: int
+    effective_pairs: float | None
+    label: Label
+    season: Season | None
+    estimated_hours: int = Field(description="hours whose run told no time of publication")
+    tendency: str | None
+    score: ScoreValues | None = Field(description="null while collecting")
+    skill: dict[str, Skill]
+
+
+class StudentTest(ApiModel):
+    """Is the mean daily difference 0? `method` is HLN or HG."""
+
+    mean: float
+    interval: Ends
+    p_value: float
+    days: int
+    method: str
+
+
+class Duel(ApiModel):
+    """Two models on the hours that both have; `difference` below 0 means that `a` errs less."""
+
+    a: str
+    b: str
+    name_a: str
+    name_b: str
+    n_pairs: int
+    n_days: int
+    label: Label
+    season: Season | None
+    score_a: float | None
+    score_b: float | None
+    difference: float | None = Field(description="mean over days of the difference of daily MAEs")
+    interval: Ends | None = Field(description="of the difference, by blocks of days")
+    test: StudentTest | None
+    outcome: Outcome
+
+
+class SecondOpinion(ApiModel):
+    """What another beacon says of the two models; `agrees` is null where it has too few days."""
+
+    station: str
+    n_pairs: int
+    n_days: int
+    difference: float | None
+    outcome: Outcome | None
+    agrees: bool | None
+    duplicate_of: str | None = Field(description="the station that this one copies: it does not count")
+
+
+class Robustness(ApiModel):
+    """Whether other beacons of the site say the same."""
+
+    sentence: str | None
+    agreeing: int
+    counted: int
+    stations: list[SecondOpinion]
+
+
+class VerdictAnswer(Asked):
+    """Which forecast to trust here, or why that cannot be said."""
+
+    finding: Finding
+    sentence: str
+    may_headline: bool = Field(description="false: a temperature of which the height decides")
+    best: str | None
+    second: str | None
+    duel: Duel | None
+    models: list[ModelEntry] = Field(description="best first; those without data last, unranked")
+    references: list[ModelEntry] = Field(description="forecasts that anyone could make; they never win")
+    robustness: Robustness | None
+
+
+class ComparisonAnswer(Asked):
+    """Every two models on the hours that both have, and whether one table for all would be fair."""
+
+    common_sample_share: float | None = Field(
+        description="of the largest sample that two models share, kept by all compared ones"
+    )
+    compared: list[str]
+    duels: list[Duel]
+    models: list[ModelEntry]
+    references: list[ModelEntry]
+
+
+class GroupEntry(ApiModel):
+    """A model's scores in a group, on its own pairs."""
+
+    model: str
+    name: str
+    shown: bool = Field(description="false: the model has too few days in this group")
+    entry: ModelEntry | None
+
+
+class Group(ApiModel):
+    """One group of hours: what it is, and each model in it."""
+
+    group: str
+    models: list[GroupEntry]
+
+
+class ScoresAnswer(Asked):
+    """Each model by itself, on its own pairs; in groups if asked. Not a comparison: see there."""
+
+    stratum: str | None
+    stratum_text: str | None
+    models: list[ModelEntry]
+    references: list[ModelEntry]
+    groups: list[Group]
+
+
+# --- Bias --------------------------------------------------------------------------------------------
+
+
+class BiasGroup(ApiModel):
+    """The mean error of one group of hours; null with too few days."""
+
+    group: str
+    n_pairs: int
+    n_days: int
+    shown: bool
+    mean_error: float | None
+    interval: Ends | None
+    tendency: str | None
+
+
+class GivenForecast(ApiModel):
+    """What was observed when the forecast was from `low` to below `high`; null with too few days."""
+
+    low: float | None
+    high: float | None
+    n_pairs: int
+    n_days: int
+    shown: bool
+    p10: float | None
+    median: float | None
+    p90: float | None
+
+
+class ModelBias(ApiModel):
+    """How one model is wrong."""
+
+    model: str
+    name: str
+    sentence: str
+    n_pairs: int
+    n_days: int
+    label: Label
+    mean_error: float | None
+    interval: Ends | None
+    tendency: str | None
+    by_hour: list[BiasGroup]
+    by_part_of_day: list[BiasGroup]
+    by_day_and_night: list[BiasGroup]
+    by_sector: list[BiasGroup] = Field(description="by the direction that the model itself forecast")
+    by_lead: list[BiasGroup] = Field(description="in each of the lead views, whatever the view asked for")
+    given_forecast: list[GivenForecast]
+
+
+class BiasAnswer(Asked):
+    """How each model is wrong, on its own pairs."""
+
+    models: list[ModelBias]
+
+
+# --- Events ------------------------------------------------------------------------------------------
+
+
+class Rate(ApiModel):
+    """So many `count` of `of`; the share and its interval are null with too few cases."""
+
+    count: int
+    of: int
+    value: float | None
+    interval: Ends | None
+
+
+class EventCounts(ApiModel):
+    """The cells in words of "too strong": said so and was, said so and was not, missed, rightly not said."""
+
+    hits: int
+    false_alarms: int
+    misses: int
+    correct_rejections: int
+
+
+class EventScores(ApiModel):
+    """Scores of one event; all null with too few cases."""
+
+    pod: float | None
+    far: float | None
+    pofd: float | None
+    csi: float | None
+    frequency_bias: float | None
+    ets: float | None
+    hss: float | None
+    peirce: float | None
+    sedi: float | None
+
+
+class ModelEvent(ApiModel):
+    """How a model forecast one event, the surprise rate first."""
+
+    model: str
+    name: str
+    sentence: str
+    surprises: Rate | None = Field(description="of the cases that the model called good, those that were not")
+    kept: Rate | None = Field(description="of the cases that the model called bad, those that were")
+    detected: Rate | None = Field(description="of the bad cases, those that the model had called bad")
+    counts: EventCounts | None = Field(description="null while collecting")
+    n_pairs: int
+    n_days: int
+    enough_events: bool
+    scores: EventScores
+
+
+class Event(ApiModel):
+    """An event, in words and with its limit, and each model on the cases that all compared models have."""
+
+    event: str
+    text: str
+    limit: float | None
+    units: str
+    n_pairs: int
+    n_days: int
+    label: Label
+    models: list[ModelEvent]
+
+
+class EventsAnswer(Asked):
+    """How often a "go" was a bad surprise."""
+
+    wind_limit: float
+    gust_limit: float
+    sector: list[float] | None = Field(
+        description="take-off sectors: from, to, from, to… in degrees clockwise"
+    )
+    events: list[Event]
+
+
+# --- Series ------------------------------------------------------------------------------------------
+
+
+class ForecastHour(ApiModel):
+    """What one model said of an hour; null where it said nothing, or where it is withheld."""
+
+    model: str
+    forecast: float | None
+    error: float | None
+    reference_time: datetime | None = Field(description="start of the run")
+    lead_minutes: int | None
+
+
+class SeriesHour(ApiModel):
+    """One hour: observed, and what each model had said of it by the decision."""
+
+    valid_time: datetime
+    local_day: date
+    local_hour: int
+    observation: float | None
+    report_offset_minutes: int | None = Field(description="from the hour to the middle of what was measured")
+    forecasts: list[ForecastHour]
+
+
+class SeriesAnswer(Asked):
+    """Forecast, observation and error of recent days."""
+
+    hours: list[SeriesHour]
+
+
+# --- Models and methods ------------------------------------------------------------------------------
+
+
+class KnownModel(ApiModel):
+    """A model that is collected, or of which something is kept."""
+
+    model: str
+    name: str
+    source: str | None = Field(description="null for a model that is no longer collected")
+    newest_run: datetime | None
+    runs: int
+    public: bool | None = Field(description="whether its raw values are shown without the admin token")
+    attribution: str | None
+
+
+class ModelsAnswer(ApiModel):
+    """Every model that can appear in an answer."""
+
+    models: list[KnownModel]
+    method_version: str
+    generated_at: datetime
+
+
+class MethodConstant(ApiModel):
+    """One number that scoring rests on; `reference` is null where the choice is ours."""
+
+    name: str
+    value: float | str | list[float]
+    unit: str
+    reason: str
+    reference: str | None
+
+
+class MethodView(ApiModel):
+    """A view of a forecast: which run speaks for an hour."""
+
+    name: str
+    text: str
+    steps_ahead: int
+
+
+class MethodLabel(ApiModel):
+    """What a sample of this size allows to say."""
+
+    label: Label
+    text: str
+
+
+class MethodsAnswer(ApiModel):
+    """How scores are made: every constant with its reason, from the code itself."""
+
+    method_version: str
+    sign: str
+    local_zone: str
+    constants: list[MethodConstant]
+    views: list[MethodView]
+    labels: list[MethodLabel]
+    parameters: dict[str, str] = Field(description="each parameter with its unit")
+    generated_at: datetime

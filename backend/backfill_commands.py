@@ -1,0 +1,190 @@
+"""`meteo-score backfill`: what archives still have of the past, span by span, resumed where it stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from backend.collectors.base import Source
+from backend.console import (
+    AsJson,
+    opened,
+    print_json,
+    quiet_on_a_terminal,
+    run_as_dict,
+    run_to_the_end,
+)
+from backend.core.errors import ConfigError
+from backend.main import Service
+from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
+from backend.scheduler.runner import Selection
+from backend.storage.ledger import JobBusy
+from backend.storage.runs import JobRun
+
+WELL = {"success", "nothing_new"}
+SPAN = {FORECASTS: timedelta(days=1), OBSERVATIONS: timedelta(days=31)}
+"""How much of the past one run asks for: few enough for the schedule to come between two of them."""
+
+_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One run of a backfill: a source, and the span of the past it is asked for, both ends included."""
+
+    job: JobId
+    source: str
+    since: datetime
+    until: datetime
+
+
+def backfill(
+    context: typer.Context,
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day (UTC).")],
+    last: Annotated[
+        datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day (UTC), yesterday at most.")
+    ],
+    source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch what archives still have of these days, and label it as backfilled.
+
+    What is here already is not asked for again: call it again to go on. Exit 1 if something failed.
+    """
+    quiet_on_a_terminal(opened(context).settings)
+    service = opened(context).migrated()
+    since, until = first.replace(tzinfo=UTC), datetime.combine(last.date(), time(23, 59, 59), UTC)
+    now = service.clock()
+    if until >= datetime.combine(now.date(), time(), UTC):
+        raise ConfigError(f"--to {last:%Y-%m-%d}: must be yesterday (UTC) at most")
+    if since > until:
+        raise ConfigError(f"--from {first:%Y-%m-%d}: must not be later than --to {last:%Y-%m-%d}")
+    chosen = _chosen(service, source)
+    pieces = [piece for job, one in chosen for piece in _pieces(job, one, since, until, now)]
+    for line in _left_out(service, chosen, since, now, named=source is not None):
+        typer.echo(line, err=True)
+    well = run_to_the_end(_backfill(service, pieces, as_json))
+    raise typer.Exit(0 if well else 1)
+
+
+def _chosen(service: Service, names: Sequence[str] | None) -> list[tuple[JobId, Source[Any]]]:
+    """Return the sources that serve the past; raise ConfigError for a named one that does not."""
+    known = {source.name: (job, source) for job in JOBS for source in service.sources.of(job)}
+    for name in names or ():
+        if name not in known:
+            raise ConfigError(f"--source {name}: there are only {', '.join(known)}")
+        if reason := _why_not(known[name][1]):
+            raise ConfigError(f"--source {name}: {reason}")
+    chosen = [found for name, found in known.items() if names is None or name in names]
+    return [(job, source) for job, source in chosen if not _why_not(source)]
+
+
+def _why_not(source: Source[Any]) -> str | None:
+    if source.disabled is not None:
+        return f"disabled: {source.disabled}"
+    return None if source.past is not None else f"cannot serve the past: {source.no_past}"
+
+
+def _left_out(
+    service: Service,
+    chosen: Sequence[tuple[JobId, Source[Any]]],
+    since: datetime,
+    now: datetime,
+    *,
+    named: bool,
+) -> Iterator[str]:
+    """Yield a line for each source that is not asked, and for each that reaches less far than `since`."""
+    for job in JOBS if not named else ():
+        for source in service.sources.of(job):
+            if reason := _why_not(source):
+                yield f"{source.name}: left out: {reason}"
+    for _, source in chosen:
+        start = source.past.start(now) if source.past else None
+        if start is not None and start > since:
+            yield f"{source.name}: its archive starts at {start:%Y-%m-%d %H:%M} UTC"
+
+
+def _pieces(
+    job: JobId, source: Source[Any], since: datetime, until: datetime, now: datetime
+) -> Iterator[Piece]:
+    """Yield the spans to ask a source for, oldest first; none that its archive does not reach."""
+    oldest = source.past.start(now) if source.past else None
+    start = since if oldest is None else max(since, oldest)
+    while start <= until:
+        end = min(datetime.combine(start.date(), time(), UTC) + SPAN[job] - _SECOND, until)
+        yield Piece(job, source.name, start, end)
+        start = end + _SECOND
+
+
+async def _backfill(service: Service, pieces: Sequence[Piece], as_json: bool) -> bool:
+    """Run every piece; return whether all went well. Ends early where a quota is spent or a job is busy."""
+    done: list[tuple[Piece, JobRun]] = []
+    columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    stopped = ""
+    spent: set[str] = set()
+    try:
+        with Progress(*columns, console=console, disable=as_json or not console.is_terminal) as bar:
+            task = bar.add_task("", total=len(pieces))
+            for piece in pieces:
+                bar.update(task, description=f"{piece.source} {piece.since:%Y-%m-%d}")
+                if piece.source not in spent:
+                    run = await _run(service, piece)
+                    done.append((piece, run))
+                    if reason := _quota(run):
+                        spent.add(piece.source)
+                        stopped = f"{piece.source}: {reason}: call it again later, and it goes on from there"
+                bar.update(task, advance=1)
+    except JobBusy as busy:
+        stopped = f"{busy}: call it again when it has ended, and it goes on from there"
+    finally:
+        await service.close()
+    _report(done, as_json)
+    if stopped:
+        typer.echo(f"meteo-score: {stopped}", err=True)
+    return not stopped and all(run.status in WELL for _, run in done)
+
+
+async def _run(service: Service, piece: Piece) -> JobRun:
+    await asyncio.to_thread(service.runner.sites)
+    selection = Selection(sources=(piece.source,), since=piece.since, until=piece.until)
+    run = await service.runner.run(piece.job, "backfill", selection=selection)
+    if run is None:
+        raise AssertionError("a run without a slot is always granted")
+    return run
+
+
+def _quota(run: JobRun) -> str:
+    """Return why a run was not let ask for more, if that is how it ended."""
+    reasons = (failure.reason for source in run.sources for failure in source.failures)
+    return next((reason for reason in reasons if reason.startswith("quota:")), "")
+
+
+def _report(done: Sequence[tuple[Piece, JobRun]], as_json: bool) -> None:
+    if as_json:
+        print_json([run_as_dict(run) for _, run in done])
+        return
+    table = Table("Source", "Runs", "Values", "Stored", "Requests", "Failed", title="Backfilled", box=None)
+    sums: dict[str, list[int]] = {}
+    why: dict[str, None] = {}
+    for piece, run in done:
+        row = sums.setdefault(piece.source, [0, 0, 0, 0, 0])
+        for source in run.sources:
+            counts = (1, source.collected, source.stored, source.requests, source.failed)
+            row[:] = [total + count for total, count in zip(row, counts, strict=True)]
+            if source.reason:
+                why[f"{piece.source}: {source.reason}"] = None
+    for name, row in sums.items():
+        table.add_row(name, *map(str, row))
+    console = Console()
+    console.print(table)
+    for line in why:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,257 @@
+"""The stations of Météo-France, every six minutes: masts of 10 m, the best reference there is near a site.
+
+Publisher: Météo-France. Licence: Licence Ouverte 2.0 (Etalab), to be credited. It needs a free key of the
+portal, whose application must be subscribed to "DPPaquetObs"; it is off unless `SOURCES` names it, since
+whoever set the key for AROME need not have done that. About 680 of some 1 850 stations report wind (2026).
+Units: m/s, degrees, K; means and gusts over the ten minutes before the stamp. Times: ISO 8601 in UTC.
+A station's id is its eight digits, leading zero included: "meteofrance:01014002".
+
+Quirks, with the date we saw them:
+- a slot of six minutes fills up for about twenty (August 2026): slots aged 12 to 30 minutes are read;
+- the gust is called `raf10` in version 2 and `fxi10` before it (June 2026): both are known;
+- a station without an anemometer has null for its wind: it is left out unless a site names it;
+- an empty list is a slot in the future, or a station that is not known.
+Limits: 50 requests a minute; the last 24 hours are kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import msgspec
+
+from backend.collectors.arome_portal import PacedRoute
+from backend.collectors.base import Fetch, Payload, Request, Source
+from backend.collectors.gaps import Gap, closed, take_stock, unknown_station
+from backend.collectors.readings import (
+    Network,
+    Reading,
+    Readings,
+    already_kept,
+    iso_time,
+    json_rows,
+    not_empty,
+    number_of,
+    require_fields,
+    sift,
+)
+from backend.core.config import Settings
+from backend.core.errors import CollectorError, ParseError
+from backend.core.parameters import Parameter
+from backend.core.records import ObservationBatch, Rejected, Station, Wanted
+from backend.core.units import kelvin_to_celsius, ms_to_kmh
+
+SLOT = timedelta(minutes=6)
+METEOFRANCE = Network(name="meteofrance", cadence=SLOT + timedelta(minutes=2), averaging_minutes=10)
+AGES = tuple(timedelta(minutes=minutes) for minutes in (12, 18, 24, 30))
+"""How old the slots are that one collection reads, newest first."""
+
+HISTORY = timedelta(hours=24)
+MAX_AGE = timedelta(minutes=60)
+"""The newest slot that is asked for is 12 to 18 minutes old, and slots may lag."""
+
+_DIGITS = 8
+_WIND = {"ff": "ff", "dd": "dd"}
+
+
+class _Row(msgspec.Struct):
+    geo_id_insee: str
+    validity_time: str
+    lat: float | None = None
+    lon: float | None = None
+    ff: float | msgspec.UnsetType | None = msgspec.UNSET
+    dd: float | msgspec.UnsetType | None = msgspec.UNSET
+    raf10: float | msgspec.UnsetType | None = msgspec.UNSET
+    fxi10: float | msgspec.UnsetType | None = msgspec.UNSET
+    t: float | msgspec.UnsetType | None = msgspec.UNSET
+
+    @property
+    def gust(self) -> float | msgspec.UnsetType | None:
+        """Return the gust by whichever name it has."""
+        return self.fxi10 if self.raf10 is msgspec.UNSET else self.raf10
+
+
+_ROWS = msgspec.json.Decoder(list[_Row])
+
+
+def build(settings: Settings) -> Source[ObservationBatch]:
+    """Return the source; disabled without a key, and turned off by the registry unless `SOURCES` names it."""
+    key = settings.meteofrance_api_key.get_secret_value() if settings.meteofrance_api_key else ""
+    return Source(
+        name=METEOFRANCE.name,
+        batch=ObservationBatch,
+        routes=(PacedRoute(Portal(settings.meteofrance_api_url, key)),) if key else (),
+        max_age=MAX_AGE,
+        public=True,
+        attribution="Source : Météo-France, Licence Ouverte 2.0 (Etalab)",
+        disabled=None if key else "set METEOFRANCE_API_KEY, and subscribe its application to DPPaquetObs",
+        no_past="the portal keeps 24 hours, which every collection makes up for by itself",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """Some slots of all stations, then the last day of each mapped station with a gap."""
+
+    url: str
+    key: str = field(repr=False)
+
+    name = "portal"
+    rank = 0
+
+    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+        """Yield one batch per slot and per history; a slot that fails costs itself only.
+
+        Of the older slots only mapped stations are kept: they are there to leave those no gap.
+        """
+        mapped = frozenset(wanted.mapped_stations(METEOFRANCE.name))
+        latest: dict[str, datetime] = {}
+        whole, only = True, None
+        for age in AGES:
+            try:
+                slot = await self._slot(_slot_of(wanted.now - age), wanted, only, fetch)
+            except CollectorError as error:
+                whole = False
+                yield METEOFRANCE.failed(self, error, wanted)
+                continue
+            for station, time in slot.latest.items():
+                latest[station] = max(time, latest.get(station, time))
+            yield slot.batch
+            only = mapped
+        if not latest:
+            return
+        # Four slots in a row leave no gap to a reading that is vouched for six minutes before the oldest.
+        reach = AGES[-1] - AGES[0] + SLOT if whole else METEOFRANCE.cadence
+        stock = take_stock(replace(METEOFRANCE, cadence=reach), wanted, latest, wanted.now - HISTORY)
+        if stock.caught_up:
+            yield self._vouching(stock.caught_up, wanted)
+        for gap in stock.gaps:
+            if gap.until is not None or gap.station not in wanted.stations:
+                yield await self._fill(gap, wanted, fetch)
+
+    async def _slot(
+        self, slot: datetime, wanted: Wanted, only: Collection[str] | None, fetch: Fetch
+    ) -> _Slot:
+        payload = await fetch(self._request("stations/infrahoraire-6m", date=f"{slot:%Y-%m-%dT%H:%M:%SZ}"))
+        after = already_kept(wanted.newest, payload.fetched_at)
+        readings, stations = await asyncio.to_thread(
+            parse_slot, payload, after, only, frozenset(wanted.mapped_stations(METEOFRANCE.name))
+        )
+        news = [station for station in stations if station.id not in wanted.stations]
+        return _Slot(METEOFRANCE.batch(self, payload, readings, {}, news), readings.latest)
+
+    async def _fill(self, gap: Gap, wanted: Wanted, fetch: Fetch) -> ObservationBatch:
+        try:
+            request = self._request("infrahoraire-6m", id_station=number_of(gap.station))
+            payload = await fetch(request)
+            readings = await asyncio.to_thread(parse_history, payload, gap.station, gap.after)
+            if gap.until is None and not readings.stations:
+                raise unknown_station(gap.station, payload.url)
+            caught_up = closed(METEOFRANCE, gap, readings, payload)
+        except CollectorError as error:
+            return METEOFRANCE.failed(self, error, wanted)
+        return METEOFRANCE.batch(self, payload, readings, caught_up)
+
+    def _vouching(self, caught_up: Mapping[str, datetime], wanted: Wanted) -> ObservationBatch:
+        return ObservationBatch(
+            source=METEOFRANCE.name,
+            route=self.name,
+            rank=self.rank,
+            collected_at=wanted.now,
+            caught_up=caught_up,
+        )
+
+    def _request(self, path: str, **params: str) -> Request:
+        return Request(
+            url=f"{self.url}/public/DPPaquetObs/v2/paquet/{path}",
+            kind="json",
+            params={**params, "format": "json"},
+            secret_headers={"apikey": self.key},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    batch: ObservationBatch
+    latest: Mapping[str, datetime]
+
+
+def _slot_of(moment: datetime) -> datetime:
+    """Return the start of the six minutes that a moment lies in."""
+    return moment.replace(minute=moment.minute // 6 * 6, second=0, microsecond=0)
+
+
+def parse_slot(
+    payload: Payload,
+    after: Mapping[str, datetime],
+    only: Collection[str] | None = None,
+    mapped: Collection[str] = (),
+) -> tuple[Readings, tuple[Station, ...]]:
+    """Read a slot of all stations, later than `after` per station, and the stations that are in it.
+
+    `only` these stations are kept, where given; of others those that report wind, or are `mapped` to a
+    site. Raises ParseError for another shape, or where no station at all has a usable reading.
+    """
+    rows = not_empty(json_rows(payload, _ROWS), payload)
+    require_fields(rows, {**_WIND, "gust": "raf10", "t": "t"}, payload)
+    told = [(row, METEOFRANCE.station_id(row.geo_id_insee)) for row in rows]
+    kept = [
+        (row, station)
+        for row, station in told
+        if (station in mapped or row.ff is not None if only is None else station in only)
+    ]
+    readings = sift(_readings(kept, payload.fetched_at), payload.fetched_at, after)
+    if not readings.latest and only is None:
+        raise ParseError(f"none of {len(rows)} stations has a usable reading", url=payload.url)
+    return readings, tuple(
+        Station(id=station, latitude=row.lat, longitude=row.lon)
+        for row, station in kept
+        if station is not None and len(number_of(station)) == _DIGITS
+    )
+
+
+def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
+    """Read the last day of one station, later than `after`; ParseError if it speaks of another one.
+
+    An empty one is read as such: whether it can be true, the caller knows.
+    """
+    rows = json_rows(payload, _ROWS)
+    require_fields(rows, {**_WIND, "gust": "raf10", "t": "t"}, payload)
+    told = [(row, METEOFRANCE.station_id(row.geo_id_insee)) for row in rows]
+    others = {name for _, name in told if name != station}
+    if others:
+        raise ParseError(
+            f"asked for {station}, was told of {', '.join(sorted(map(str, others)))}", url=payload.url
+        )
+    return sift(_readings(told, payload.fetched_at), payload.fetched_at, {station: after})
+
+
+def _readings(
+    rows: Collection[tuple[_Row, str | None]], fetched_at: datetime
+) -> Iterator[Reading | Rejected]:
+    for row, station in rows:
+        if station is None or len(number_of(station)) != _DIGITS:
+            yield Rejected(f"{METEOFRANCE.name}:?", None, None, row.geo_id_insee, "no_station")
+            continue
+        time = iso_time(station, row.validity_time, fetched_at)
+        if isinstance(time, Rejected):
+            yield time
+            continue
+        speed, gust, kelvin, direction = map(_told, (row.ff, row.gust, row.t, row.dd))
+        yield Reading(
+            station=station,
+            time=time,
+            values={
+                Parameter.WIND_SPEED: None if speed is None else ms_to_kmh(speed),
+                Parameter.WIND_GUST: None if gust is None else ms_to_kmh(gust),
+                Parameter.WIND_DIRECTION: None if speed is None else direction,
+                Parameter.TEMPERATURE: None if kelvin is None else kelvin_to_celsius(kelvin),
+            },
+        )
+
+
+def _told(value: float | msgspec.UnsetType | None) -> float | None:
+    return None if value is msgspec.UNSET else value

@@ -1,0 +1,320 @@
+"""The beacons of Pioupiou, now OpenWindMap: all newest readings in one answer, and an archive of each.
+
+Publisher: the contributors of the OpenWindMap network. Licence: the Community License lets anyone use the
+data with a visible credit, but not beside data of sensors that are not themselves open, as those of ROMMA
+are not and those of the FFVL hardly are. Whether the two may be mixed is for the operator to settle with the
+network: hence it is off unless `SOURCES` names it, and withheld unless `PUBLIC_RAW_SOURCES` does too.
+About 690 beacons report (2026), every 4 to 5 minutes; wind only, over the 4 minutes before the stamp.
+Units: km/h, degrees. Times: ISO 8601 in UTC. The network states no height of its masts, nor of its places.
+
+Quirks, with the date we saw them described:
+- the feed repeats a beacon's last word for months; `on` does not say that there is wind (October 2026);
+- a beacon that is switched off may say 0 for the mean and null for the rest: no calm (October 2026);
+- an item may have no number (2015), a position may be a dummy near 0, 0 with `success` false (2026);
+- rows of the archive are lists; its `legend` says what is where, and the lull comes first;
+- Pioupious turn in steps of 22.5 degrees, Windbirds of 1: no one resolution is stated.
+Limits: newest readings at most once a minute; an archive of one beacon and 31 days at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
+
+import msgspec
+
+from backend.collectors.base import Fetch, Past, Payload, Request, Source
+from backend.collectors.decoding import decode_json
+from backend.collectors.gaps import Gap, closed, take_stock, unknown_station
+from backend.collectors.readings import (
+    Network,
+    Reading,
+    Readings,
+    Told,
+    Value,
+    already_kept,
+    iso_time,
+    not_empty,
+    number,
+    number_of,
+    require_fields,
+    sift,
+    value_of,
+)
+from backend.core.config import Settings
+from backend.core.errors import CollectorError, ParseError
+from backend.core.parameters import Parameter
+from backend.core.records import ObservationBatch, Rejected, Station, Wanted
+
+PIOUPIOU = Network(
+    name="pioupiou",
+    cadence=timedelta(minutes=7),  # they speak every four or five
+    averaging_minutes=4,
+)
+
+MAX_AGE = timedelta(minutes=20)
+"""Hundreds of beacons speak every five minutes: three silences in a row from all of them, and a margin."""
+
+LONGEST_ARCHIVE = timedelta(days=31)
+_DAY = timedelta(days=1)
+ATTRIBUTION = "Wind data (c) contributors of the OpenWindMap wind network, https://openwindmap.org"
+
+_DUMMY_DEGREES = 1.0
+"""Nobody flies this near to 0 N 0 E: a position there is what a beacon says that does not know its own."""
+
+_WIND = {
+    Parameter.WIND_SPEED: "wind_speed_avg",
+    Parameter.WIND_GUST: "wind_speed_max",
+    Parameter.WIND_DIRECTION: "wind_heading",
+}
+_UNITS = {"time": "utc", "wind_speed_avg": "km/h", "wind_speed_max": "km/h", "wind_heading": "degrees"}
+
+_T = TypeVar("_T")
+
+
+class _Meta(msgspec.Struct):
+    name: str | None = None
+
+
+class _Location(msgspec.Struct):
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+class _Measurements(msgspec.Struct):
+    date: str | None = None
+    wind_speed_avg: Told = msgspec.UNSET
+    wind_speed_max: Told = msgspec.UNSET
+    wind_heading: Told = msgspec.UNSET
+
+
+class _Status(msgspec.Struct):
+    state: str | None = None
+
+
+class _Beacon(msgspec.Struct):
+    measurements: _Measurements
+    id: int | None = None
+    meta: _Meta = msgspec.field(default_factory=_Meta)
+    location: _Location = msgspec.field(default_factory=_Location)
+    status: _Status = msgspec.field(default_factory=_Status)
+
+
+class _Live(msgspec.Struct):
+    data: list[_Beacon]
+
+
+class _Archive(msgspec.Struct):
+    legend: list[str]
+    units: list[str]
+    data: list[list[Value]]
+
+
+_LIVE = msgspec.json.Decoder(_Live)
+_ARCHIVE = msgspec.json.Decoder(_Archive)
+
+
+def build(settings: Settings) -> Source[ObservationBatch]:
+    """Return the source; the registry turns it off unless `SOURCES` names it."""
+    return Source(
+        name=PIOUPIOU.name,
+        batch=ObservationBatch,
+        routes=(Live(settings.pioupiou_url),),
+        max_age=MAX_AGE,
+        public=PIOUPIOU.name in settings.public_raw_sources,
+        attribution=ATTRIBUTION,
+        past=Past(routes=(Archive(settings.pioupiou_url),)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """All newest readings, then the archive of each mapped beacon with a gap."""
+
+    url: str
+
+    name = "live"
+    rank = 0
+
+    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+        """Yield one batch per answer, and one for each mapped beacon that nobody knows."""
+        payload = await fetch(Request(url=f"{self.url}/v1/live/all", kind="json"))
+        after = already_kept(wanted.newest, payload.fetched_at)
+        readings, stations = await asyncio.to_thread(parse_live, payload, after)
+        news = [station for station in stations if _is_news(station, wanted.stations.get(station.id))]
+        stock = take_stock(PIOUPIOU, wanted, readings.latest, payload.fetched_at - LONGEST_ARCHIVE)
+        yield PIOUPIOU.batch(self, payload, readings, stock.caught_up, news)
+
+        known = wanted.stations.keys() | {station.id for station in stations}
+        for gap in stock.gaps:
+            if gap.until is not None:
+                yield await self._fill(gap, payload.fetched_at, wanted, fetch)
+            elif gap.station not in known:
+                yield PIOUPIOU.failed(self, unknown_station(gap.station, payload.url), wanted)
+
+    async def _fill(self, gap: Gap, until: datetime, wanted: Wanted, fetch: Fetch) -> ObservationBatch:
+        try:
+            payload = await fetch(archive_request(self.url, gap.station, gap.after, until))
+            readings = await asyncio.to_thread(parse_archive, payload, gap.station, gap.after)
+            caught_up = closed(PIOUPIOU, gap, readings, payload)
+        except CollectorError as error:
+            return PIOUPIOU.failed(self, error, wanted)
+        return PIOUPIOU.batch(self, payload, readings, caught_up)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What mapped beacons said long ago, up to 31 days of one at a time."""
+
+    url: str
+
+    name = "archive"
+    rank = 0
+
+    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+        """Yield one batch per beacon and span of days that are not here yet."""
+        for station in wanted.mapped_stations(PIOUPIOU.name):
+            for first, last in lacking_days(wanted, station):
+                yield await self._span(station, first, last, wanted, fetch)
+
+    async def _span(
+        self, station: str, first: date, last: date, wanted: Wanted, fetch: Fetch
+    ) -> ObservationBatch:
+        start = datetime.combine(first, time(), UTC)
+        stop = datetime.combine(last, time(23, 59, 59), UTC)
+        try:
+            payload = await fetch(archive_request(self.url, station, start, stop))
+            before = start - timedelta(seconds=1)
+            readings = await asyncio.to_thread(parse_archive, payload, station, before)
+        except CollectorError as error:
+            return PIOUPIOU.failed(self, error, wanted)
+        return PIOUPIOU.batch(self, payload, readings, {})
+
+
+def lacking_days(wanted: Wanted, station: str) -> Iterator[tuple[date, date]]:
+    """Yield the spans of days from `since` to `until` of which no backfill brought a reading, oldest first.
+
+    Both ends are included; a span is as long as one request allows.
+    """
+    since, until = wanted.since.date(), (wanted.until or wanted.now).date()
+    held = set(wanted.filled.get(station, ()))
+    first: date | None = None
+    for day in (since + index * _DAY for index in range((until - since).days + 1)):
+        if first is not None and (day in held or day - first >= LONGEST_ARCHIVE):
+            yield first, day - _DAY
+            first = None
+        if first is None and day not in held:
+            first = day
+    if first is not None:
+        yield first, until
+
+
+def archive_request(url: str, station: str, start: datetime, stop: datetime) -> Request:
+    """Ask for the readings of one beacon between two times, 31 days apart at most."""
+    return Request(
+        url=f"{url}/v1/archive/{number_of(station)}",
+        kind="json",
+        params={"start": f"{start:%Y-%m-%dT%H:%M:%SZ}", "stop": f"{stop:%Y-%m-%dT%H:%M:%SZ}"},
+    )
+
+
+def parse_live(payload: Payload, after: Mapping[str, datetime]) -> tuple[Readings, tuple[Station, ...]]:
+    """Read the newest readings of all beacons, later than `after` per station, and the beacons.
+
+    Raises ParseError for another shape, or where no beacon at all has a usable reading.
+    """
+    beacons = not_empty(_decoded(_LIVE, payload, "list of beacons").data, payload)
+    require_fields(
+        (beacon.measurements for beacon in beacons), {name: name for name in _WIND.values()}, payload
+    )
+    readings = sift(_newest(beacons, payload.fetched_at), payload.fetched_at, after)
+    if not readings.latest:
+        raise ParseError(f"none of {len(beacons)} beacons has a reading with a usable time", url=payload.url)
+    stations = (_described(beacon) for beacon in beacons)
+    return readings, tuple(station for station in stations if station is not None)
+
+
+def parse_archive(payload: Payload, station: str, after: datetime) -> Readings:
+    """Read the archive of `station` (the answer does not name it), later than `after`; it may be empty."""
+    archive = _decoded(_ARCHIVE, payload, "archive")
+    places = _places(archive, payload.url)
+    rows = _rows(archive.data, places, station, payload)
+    return sift(rows, payload.fetched_at, {station: after})
+
+
+def _decoded(decoder: msgspec.json.Decoder[_T], payload: Payload, what: str) -> _T:
+    try:
+        return decode_json(decoder, payload.body)
+    except ParseError as error:
+        raise ParseError(f"not the {what} that is documented: {error.reason}", url=payload.url) from error
+
+
+def _newest(beacons: Sequence[_Beacon], fetched_at: datetime) -> Iterator[Reading | Rejected]:
+    for beacon in beacons:
+        station = None if beacon.id is None else PIOUPIOU.station_id(beacon.id)
+        said = beacon.measurements
+        if station is None:
+            yield Rejected(f"{PIOUPIOU.name}:?", None, None, repr(beacon.id), "no_station")
+        elif said.date is not None:  # null: it never said anything
+            values = {parameter: value_of(getattr(said, name)) for parameter, name in _WIND.items()}
+            yield _reading(station, said.date, values, fetched_at, off=beacon.status.state == "off")
+
+
+def _rows(
+    rows: Sequence[Sequence[Value]], places: Mapping[str, int], station: str, payload: Payload
+) -> Iterator[Reading | Rejected]:
+    longest = max(places.values())
+    for row in rows:
+        if len(row) <= longest:
+            raise ParseError(f"a row of {len(row)} where its legend has more", url=payload.url)
+        values = {parameter: row[places[name]] for parameter, name in _WIND.items()}
+        yield _reading(station, str(row[places["time"]]), values, payload.fetched_at)
+
+
+def _reading(
+    station: str, stamp: str, values: Mapping[Parameter, Value], fetched_at: datetime, *, off: bool = False
+) -> Reading | Rejected:
+    """Return what a beacon said. Mean and gust only count together, and if it is not switched off."""
+    time = iso_time(station, stamp, fetched_at)
+    if isinstance(time, Rejected):
+        return time
+    there = [parameter for parameter, value in values.items() if value is not None]
+    marked: dict[Parameter, str] = {}
+    if off:
+        marked = dict.fromkeys(there, "switched_off: what it says then is no measurement")
+    elif None in (values[Parameter.WIND_SPEED], values[Parameter.WIND_GUST]):
+        marked = dict.fromkeys(there, "incomplete: mean and gust only count together")
+    return Reading(station=station, time=time, values=values, marked=marked)
+
+
+def _places(archive: _Archive, url: str) -> dict[str, int]:
+    """Return where in a row each value is, by the legend; raise ParseError for other names or units."""
+    units = dict(zip(archive.legend, archive.units, strict=False))
+    for name, unit in _UNITS.items():
+        if name not in archive.legend:
+            raise ParseError(f"an archive without {name}", url=url)
+        if units.get(name) != unit:
+            raise ParseError(f"{name} in {units.get(name)!r} instead of {unit!r}", url=url)
+    return {name: archive.legend.index(name) for name in _UNITS}
+
+
+def _described(beacon: _Beacon) -> Station | None:
+    """Return what is told of a beacon. A dummy for a position is none: the store keeps the last good one."""
+    station = None if beacon.id is None else PIOUPIOU.station_id(beacon.id)
+    if station is None:
+        return None
+    latitude, longitude = number(beacon.location.latitude), number(beacon.location.longitude)
+    if latitude is None or longitude is None or max(abs(latitude), abs(longitude)) < _DUMMY_DEGREES:
+        latitude = longitude = None
+    return Station(id=station, name=(beacon.meta.name or "").strip(), latitude=latitude, longitude=longitude)
+
+
+def _is_news(told: Station, known: Station | None) -> bool:
+    """Say whether a beacon is new, or says something else of itself than we know."""
+    if known is None:
+        return True
+    said = ((told.name, known.name), (told.latitude, known.latitude), (told.longitude, known.longitude))
+    return any(new not in ("", None, old) for new, old in said)

@@ -1,0 +1,58 @@
+"""The local day, in which pilots and scores think: Europe/Paris, through the IANA database.
+
+A day is named by its number, counted from 1 January 1970; its hours are counted from local midnight, so that
+a day on which the clocks change has 23 or 25 of them.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+LOCAL_ZONE = ZoneInfo("Europe/Paris")
+HOURS_A_DAY = 25
+"""How many hours a local day has at the most: one in October."""
+
+_FIRST = date(1970, 1, 1)
+
+
+def local_day(moment: datetime) -> int:
+    """Return the number of the local day in which an aware moment lies."""
+    return day_number(moment.astimezone(LOCAL_ZONE).date())
+
+
+def day_number(day: date) -> int:
+    """Return the number of a calendar day."""
+    return (day - _FIRST).days
+
+
+def date_of(day: int) -> date:
+    """Return the calendar day that has this number."""
+    return _FIRST + timedelta(days=day)
+
+
+@lru_cache(maxsize=8192)
+def local_moment(day: int, hour: int = 0) -> int:
+    """Return when the wall clock shows `hour` (0 to 23) on a local day, in seconds since 1970 in UTC."""
+    wall = datetime.combine(date_of(day), time(hour), LOCAL_ZONE)
+    return int(wall.timestamp())
+
+
+@lru_cache(maxsize=8192)
+def day_of_epoch(seconds: int) -> int:
+    """Return the number of the local day in which a moment, in seconds since 1970, lies."""
+    return local_day(datetime.fromtimestamp(seconds, UTC))
+
+
+def month_number(day: int) -> int:
+    """Return the calendar month of a local day as one number that grows by one a month."""
+    found = date_of(day)
+    return found.year * 12 + found.month - 1
+
+
+def month_days(month: int) -> range:
+    """Return the local days of a month."""
+    year, index = divmod(month, 12)
+    next_year, next_index = divmod(month + 1, 12)
+    return range(day_number(date(year, index + 1, 1)), day_number(date(next_year, next_index + 1, 1)))

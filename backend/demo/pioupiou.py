@@ -1,0 +1,165 @@
+"""Pioupiou / OpenWindMap: the newest reading of every beacon in one answer, and the archive of each.
+
+Speeds come in quarters of a km/h, directions in steps of 22.5 degrees; there is no temperature. One beacon
+is switched off and says zero, one has no idea where it stands, and one item has no number.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from backend.core.clock import require_utc
+from backend.demo.beacons import Beacon, Reading, latest, pioupiou_beacons, readings
+from backend.demo.faults import ErrorPage, Fault, spoiled_by
+from backend.demo.weather import DAY
+from backend.demo.world import View, World, utc
+
+LATENCY = 60  # seconds from a reading to its place here
+SWITCHED_OFF, LOST = "8090", "8091"
+_LONGEST = 31 * DAY
+_LEGEND = (
+    *("time", "latitude", "longitude", "wind_speed_min", "wind_speed_avg", "wind_speed_max"),
+    *("wind_heading", "pressure"),
+)
+_UNITS = ("utc", "degrees", "degrees", "km/h", "km/h", "km/h", "degrees", "(deprecated)")
+_CREDIT = "(c) contributors of the synthetic wind network"
+
+spoil = spoiled_by(
+    {
+        Fault.MISSING_FIELDS: (rb'"wind_speed_avg":[^,}]*,|"wind_speed_avg",', b""),
+        Fault.NAN: (rb'("wind_speed_avg":)[^,}]*|(T[^"]*Z",[^,]*,[^,]*,[^,]*,)[^,]*', rb"\1\2NaN"),
+    }
+)
+
+
+def quarters(speed: float | None) -> float | None:
+    """Round a speed (km/h) as the beacons do."""
+    return None if speed is None else round(4 * speed) / 4
+
+
+def heading(reading: Reading) -> float | None:
+    """Return the direction as the beacons say it."""
+    return None if reading.sector is None else 22.5 * reading.sector
+
+
+def stamp(seconds: float) -> str:
+    """Write a time as the network does."""
+    return f"{utc(seconds):%Y-%m-%dT%H:%M:%S}.000Z"
+
+
+def item(beacon: Beacon, reading: Reading) -> dict[str, object]:
+    """Compose the newest reading of a beacon. A dead one was switched off, and says 0 for its mean."""
+    off = beacon.number == SWITCHED_OFF
+    placed = beacon.number != LOST
+    date = stamp(reading.time)
+    return {
+        "id": int(beacon.number),
+        "meta": {"name": f" {beacon.name} "},
+        "location": {
+            "latitude": beacon.site.latitude if placed else 0.12345,
+            "longitude": beacon.site.longitude if placed else 0.12345,
+            "date": date,
+            "success": placed,
+            "hdop": 1 if placed else None,
+        },
+        "measurements": {
+            "date": date,
+            "pressure": None,
+            "wind_heading": None if off else heading(reading),
+            "wind_speed_avg": 0 if off else quarters(reading.mean),
+            "wind_speed_max": None if off else quarters(reading.gust),
+            "wind_speed_min": None if off else quarters(reading.lull),
+        },
+        "status": {"date": date, "snr": 0, "state": "off" if off else "on"},
+    }
+
+
+def nobody() -> dict[str, object]:
+    """Compose an item of no beacon: it has no number, no place and no reading."""
+    nothing = dict.fromkeys(("pressure", "wind_heading", "wind_speed_avg", "wind_speed_max"))
+    return {
+        "id": None,
+        "meta": {"name": "Pioupiou "},
+        "location": {"latitude": 0, "longitude": 0, "date": None, "success": False},
+        "measurements": {"date": None, **nothing, "wind_speed_min": None},
+        "status": {"date": None, "snr": None, "state": "off"},
+    }
+
+
+def row(beacon: Beacon, reading: Reading) -> list[object]:
+    """Compose a row of the archive, in the order of its legend."""
+    return [
+        stamp(reading.time),
+        beacon.site.latitude,
+        beacon.site.longitude,
+        quarters(reading.lull),
+        quarters(reading.mean),
+        quarters(reading.gust),
+        heading(reading),
+        None,
+    ]
+
+
+class _Pioupiou:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._beacons = {beacon.number: beacon for beacon in pioupiou_beacons(world.sites)}
+
+    async def live(self, request: Request) -> Response:
+        view = self._world.view("pioupiou")
+        found = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())
+        items = [item(beacon, reading) for beacon, reading in found if reading]
+        return _answer("live", {"data": [nobody(), *items]})
+
+    async def archive(self, request: Request) -> Response:
+        """Answer with what a beacon said from `start` to `stop`, oldest first."""
+        view = self._world.view("pioupiou")
+        beacon = self._beacons.get(request.path_params["station"])
+        if beacon is None:
+            return _refused("station_not_found", "unable to find station with this {station_id}", 404)
+        try:
+            start, stop = (_moment(request.query_params[name]) for name in ("start", "stop"))
+        except (KeyError, ValueError):
+            return _refused("invalid_argument", "start and stop must be dates in ISO 8601", 400)
+        if stop - start > _LONGEST:
+            return _refused("request_too_large", "31 days is the most", 413)
+        said = _between(view, beacon, start + view.ahead, stop + view.ahead)
+        rows = [row(beacon, reading) for reading in said]
+        return _answer("archive", {"legend": _LEGEND, "units": _UNITS, "data": rows})
+
+
+def _between(view: View, beacon: Beacon, start: float, stop: float) -> list[Reading]:
+    return readings(view, beacon, start - 1, min(stop, view.now - LATENCY))[::-1]
+
+
+def _moment(text: str) -> float:
+    return require_utc(datetime.fromisoformat(text)).timestamp()
+
+
+def _answer(what: str, content: dict[str, object]) -> Response:
+    head = {"doc": f"https://developers.pioupiou.fr/api/{what}/", "attribution": _CREDIT}
+    return _json(head | content)
+
+
+def _refused(code: str, message: str, status: int) -> Response:
+    return _json({"error_code": code, "error_message": message}, status)
+
+
+def _json(content: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
+
+
+def app(world: World) -> Router:
+    """Return the upstream."""
+    service = _Pioupiou(world)
+    return Router([Route("/v1/live/all", service.live), Route("/v1/archive/{station}", service.archive)])
+
+
+def error_page() -> ErrorPage:
+    """Return a 200 that says it is an error."""
+    return b'{"error_code":"internal_error","error_message":"try again later"}', "application/json"

@@ -1,0 +1,297 @@
+"""`meteo-score export`: values, pairs and scores into files, each with its data dictionary.
+
+As for import, the room behind it is imported when the command is typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.console import AsJson, print_json
+from backend.core.errors import ConfigError
+from backend.core.local_time import day_number
+from backend.core.parameters import Parameter
+from backend.import_commands import keep_up, row_progress, service_of
+from backend.main import Service
+from backend.scheduler.config import FORECASTS, OBSERVATIONS
+from backend.scoring.quantities import Quantity
+from backend.scoring.sample import REFERENCES
+from backend.scoring.views import VIEW_OF, View
+
+if TYPE_CHECKING:
+    from backend.files.columns import Columns
+    from backend.files.dictionary import Origin
+    from backend.files.exporting import Choice
+
+app = typer.Typer(name="export", help="Values, pairs and scores into a file, with a data dictionary.")
+
+Sites = Annotated[list[str] | None, typer.Option("--site", help="Only this site; may be repeated.")]
+Stations = Annotated[
+    list[str] | None, typer.Option("--station", help='Only this station ("ffvl:87"); may be repeated.')
+]
+Models = Annotated[list[str] | None, typer.Option("--model", help="Only this model; may be repeated.")]
+Parameters = Annotated[
+    list[Parameter] | None, typer.Option("--parameter", help="Only this parameter; may be repeated.")
+]
+Quantities = Annotated[
+    list[Quantity] | None, typer.Option("--parameter", help="Only this quantity; may be repeated.")
+]
+ViewNames = Annotated[
+    list[str] | None, typer.Option("--view", help=f"Only this view ({', '.join(VIEW_OF)}); may be repeated.")
+]
+First = Annotated[
+    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first local day (Europe/Paris).")
+]
+Last = Annotated[
+    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last local day, included.")
+]
+Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write: .csv or .parquet.")]
+Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there already.")]
+
+
+@app.command("forecasts")
+def export_forecasts(
+    context: typer.Context,
+    output: Output,
+    site: Sites = None,
+    model: Models = None,
+    parameter: Parameters = None,
+    first: First = None,
+    last: Last = None,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write what the models said, as `import forecasts` reads it."""
+    from backend.files import columns
+    from backend.files import exporting as files
+
+    service = service_of(context)
+    choice = _choice(site=site, model=model, first=first, last=last)
+    frames = files.forecast_frames(service.database, choice, parameter or ())
+    _write(service, "forecasts", output, columns.FORECASTS, frames, force=force, as_json=as_json)
+
+
+@app.command("observations")
+def export_observations(
+    context: typer.Context,
+    output: Output,
+    site: Sites = None,
+    station: Stations = None,
+    parameter: Parameters = None,
+    first: First = None,
+    last: Last = None,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write what the stations measured, as `import observations` reads it. A site stands for its stations."""
+    from backend.files import columns
+    from backend.files import exporting as files
+
+    service = service_of(context)
+    choice = _choice(site=site, station=station, first=first, last=last)
+    frames = files.observation_frames(service.database, choice, parameter or ())
+    _write(service, "observations", output, columns.OBSERVATIONS, frames, force=force, as_json=as_json)
+
+
+@app.command("pairs")
+def export_pairs(
+    context: typer.Context,
+    output: Output,
+    site: Sites = None,
+    station: Stations = None,
+    model: Models = None,
+    parameter: Quantities = None,
+    view: ViewNames = None,
+    first: First = None,
+    last: Last = None,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write forecasts beside what was measured, hour by hour: what the scores are made of."""
+    from backend.files import columns
+    from backend.files import exporting as files
+
+    service = service_of(context)
+    if Quantity.WIND in (parameter or ()):
+        raise ConfigError("--parameter wind: has no pairs: see those of wind_speed and wind_direction")
+    views = _views(view)
+    keep_up(service)
+    choice = _choice(site=site, station=station, model=model, first=first, last=last)
+    frames = files.pair_frames(service.database, choice, views, parameter or ())
+    _write(service, "pairs", output, columns.PAIRS, frames, force=force, as_json=as_json)
+
+
+@app.command("scores")
+def export_scores(
+    context: typer.Context,
+    output: Output,
+    site: Sites = None,
+    station: Stations = None,
+    model: Models = None,
+    parameter: Quantities = None,
+    view: ViewNames = None,
+    first: First = None,
+    last: Last = None,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the scores of every model by site, view and quantity. They may be passed on."""
+    from backend.files import columns
+    from backend.files import exporting as files
+
+    service = service_of(context)
+    views = _views(view)
+    keep_up(service)
+    choice = _choice(site=site, station=station, model=model, first=first, last=last)
+    frames = files.score_frames(service.database, choice, views, parameter or ())
+    _write(service, "scores", output, columns.SCORES, frames, force=force, as_json=as_json, raw=False)
+
+
+@app.command("verif")
+def export_verif(
+    context: typer.Context,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .txt file to write.")],
+    model: Annotated[str, typer.Option(help="The model.")],
+    parameter: Annotated[Parameter, typer.Option(help="The parameter, as the model said it.")],
+    view: Annotated[str, typer.Option(help=f"The view: {', '.join(VIEW_OF)}.")],
+    site: Sites = None,
+    first: First = None,
+    last: Last = None,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the pairs of a model, parameter and view in the text format of verif, to check us with it."""
+    from backend.files import columns
+    from backend.files import exporting as files
+    from backend.files.verif import write_verif
+    from backend.files.writing import replacing
+
+    service = service_of(context)
+    if output.suffix.lower() != ".txt":
+        raise ConfigError(f"{output}: must end in .txt")
+    quantity = Quantity.TEMPERATURE_RAW if parameter is Parameter.TEMPERATURE else Quantity(parameter.value)
+    views = _views([view])
+    keep_up(service)
+    choice = _choice(site=site, model=[model], first=first, last=last)
+    places = files.places(service.database, choice)
+    seen = _Seen()
+    with (
+        replacing(output, force=force) as part,
+        part.open("w", encoding="utf-8") as file,
+        row_progress() as told,
+    ):
+        frames = seen.watch(files.pair_frames(service.database, choice, views, [quantity]), told)
+        write_verif(file, parameter, model, places, frames)
+    _finish_export(service, "pairs", output, columns.VERIF, seen, as_json=as_json, raw=True)
+
+
+class _Seen:
+    """What went into a file: how many rows, and of which models and stations."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.models: set[str] = set()
+        self.stations: set[str] = set()
+
+    def watch(self, frames: Iterator[Any], told: Callable[[str, int], None]) -> Iterator[Any]:
+        """Yield the frames as they are."""
+        for frame in frames:
+            for name, names in (("model", self.models), ("station", self.stations)):
+                if name in frame.columns:
+                    names |= set(frame[name].unique().to_list())
+            self.rows += len(frame)
+            told("written", len(frame))
+            yield frame
+
+
+def _write(
+    service: Service,
+    what: str,
+    output: Path,
+    columns: Columns,
+    frames: Iterator[Any],
+    *,
+    force: bool,
+    as_json: bool,
+    raw: bool = True,
+) -> None:
+    from backend.files.writing import new_file
+
+    seen = _Seen()
+    with new_file(output, columns, force=force) as writer, row_progress() as told:
+        for frame in seen.watch(frames, told):
+            writer.write(frame)
+    _finish_export(service, what, output, columns, seen, as_json=as_json, raw=raw)
+
+
+def _finish_export(
+    service: Service, what: str, output: Path, columns: Columns, seen: _Seen, *, as_json: bool, raw: bool
+) -> None:
+    """Write the data dictionary beside a file, and say what there is and what may be done with it."""
+    from backend.files.dictionary import dictionary, name_origins, withheld
+    from backend.files.writing import replacing
+
+    named = name_origins(seen.models - set(REFERENCES), seen.stations, _origins(service))
+    beside = output.with_name(f"{output.name}.dictionary.md")
+    text = dictionary(output, what, columns, named, rows=seen.rows, now=service.clock(), raw=raw)
+    with replacing(beside, force=True) as part:
+        part.write_text(text, encoding="utf-8")
+    kept = withheld(named) if raw else []
+    if as_json:
+        print_json(
+            {
+                "file": str(output),
+                "dictionary": str(beside),
+                "what": what,
+                "rows": seen.rows,
+                "attribution": [each.terms for each in named],
+                "notToBePassedOn": kept,
+            }
+        )
+        return
+    typer.echo(f"{output}: {seen.rows} {what}; what the columns mean: {beside.name}")
+    for each in named:
+        typer.echo(f"{each.name}: {each.terms}")
+    if kept:
+        typer.echo(
+            f"Warning: do not pass this file on: it holds raw values of {', '.join(kept)}."
+            " Scores may be shown: meteo-score export scores",
+            err=True,
+        )
+
+
+def _origins(service: Service) -> list[Origin]:
+    from backend.files.dictionary import Origin
+
+    sources = (*service.sources.of(FORECASTS), *service.sources.of(OBSERVATIONS))
+    return [
+        Origin(source.name, source.attribution, source.public, tuple(source.models)) for source in sources
+    ]
+
+
+def _choice(
+    *,
+    site: list[str] | None = None,
+    station: list[str] | None = None,
+    model: list[str] | None = None,
+    first: datetime | None = None,
+    last: datetime | None = None,
+) -> Choice:
+    from backend.files.exporting import Choice
+
+    if first is not None and last is not None and first > last:
+        raise ConfigError("--from: must not be later than --to")
+    days = [None if day is None else day_number(day.replace(tzinfo=UTC).date()) for day in (first, last)]
+    return Choice(sites=site or (), stations=station or (), models=model or (), first=days[0], last=days[1])
+
+
+def _views(names: list[str] | None) -> list[View]:
+    for name in names or ():
+        if name not in VIEW_OF:
+            raise ConfigError(f"--view {name}: must be one of {', '.join(VIEW_OF)}")
+    return [VIEW_OF[name] for name in names or VIEW_OF]

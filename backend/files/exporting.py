@@ -1,0 +1,319 @@
+"""Values, pairs and scores as frames, a site and a month (or CHUNK_DAYS) at a time.
+
+A frame holds tens of thousands of rows whatever is exported, so that memory does not grow with the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from backend.core.errors import NotFound
+from backend.core.local_time import date_of, local_moment
+from backend.core.parameters import Parameter
+from backend.core.records import Site
+from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, schema
+from backend.files.verif import Place
+from backend.scoring.pairing import NOT_MATCHED
+from backend.scoring.quantities import Quantity, errors, forecast_side, observed_side, pairs
+from backend.scoring.sample import Sample, Samples, site_row
+from backend.scoring.scorecard import METHOD_VERSION, Scorecard, Verdict
+from backend.scoring.scores import ModelScore
+from backend.scoring.upkeep import CHUNK_DAYS
+from backend.scoring.views import View
+from backend.storage import schema as t
+from backend.storage.database import Database
+from backend.storage.extracts import Row, forecast_extracts, kept_days, reading_extracts
+from backend.storage.places import site_record
+
+_NAMES = tuple(parameter.value for parameter in Parameter)
+_ORDERED = pl.Enum(_NAMES)
+_THOUSANDTHS = dict.fromkeys(_NAMES, pl.Int64)
+
+PAIRED = tuple(quantity for quantity in Quantity if quantity is not Quantity.WIND)
+"""What has pairs of single values. A wind is a pair of speeds and a pair of directions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What is wanted; empty is all of it. `first` and `last` are local days, both included."""
+
+    sites: Sequence[str] = ()
+    stations: Sequence[str] = ()
+    models: Sequence[str] = ()
+    first: int | None = None
+    last: int | None = None
+
+    @property
+    def begins(self) -> int | None:
+        """Return when the first day begins, in seconds since 1970."""
+        return None if self.first is None else local_moment(self.first)
+
+    @property
+    def ends(self) -> int | None:
+        """Return when the last day ends."""
+        return None if self.last is None else local_moment(self.last + 1)
+
+
+# --- Values ------------------------------------------------------------------------------------------
+
+
+def forecast_frames(
+    database: Database, choice: Choice, parameters: Sequence[Parameter] = ()
+) -> Iterator[pl.DataFrame]:
+    """Yield forecasts by site, valid time, model, run and parameter. Raises NotFound, StoreUnavailable."""
+    keys = {"valid_time": pl.Int64, "model_id": pl.Int64, "reference_time": pl.Int64}
+    rest = {"available_at": pl.Int64, "available_at_published": pl.Boolean, "collected_at": pl.Int64}
+    shape = {**keys, **_THOUSANDTHS, **rest, "source": pl.String}
+    with database.read() as connection:
+        models = _chosen(connection, t.model.c.name, choice.models, "model")
+        names = pl.DataFrame(
+            {"model_id": list(models), "model": list(models.values())},
+            schema_overrides={"model_id": pl.Int64},
+        )
+        for site_id, site in _chosen(connection, t.site.c.slug, choice.sites, "site").items():
+            for rows in forecast_extracts(connection, site_id, choice.begins, choice.ends, list(models)):
+                wide = _frame(rows, shape).join(names, on="model_id").with_columns(site=pl.lit(site))
+                long = _long(wide, parameters).sort("valid_time", "model", "reference_time", "parameter")
+                yield _shaped(long, schema(FORECASTS))
+
+
+def observation_frames(
+    database: Database, choice: Choice, parameters: Sequence[Parameter] = ()
+) -> Iterator[pl.DataFrame]:
+    """Yield readings by station, time and parameter; a site stands for its stations. Raises as above."""
+    rest = {"averaging_minutes": pl.Int64, "direction_resolution": pl.Float64, "collected_at": pl.Int64}
+    shape = {"time": pl.Int64, **_THOUSANDTHS, **rest, "source": pl.String}
+    with database.read() as connection:
+        stations = _chosen(connection, t.station.c.code, choice.stations, "station")
+        if choice.sites:
+            speak = set(_stations_of(connection, choice.sites))
+            stations = {number: code for number, code in stations.items() if code in speak}
+        for station_id, station in stations.items():
+            for rows in reading_extracts(connection, station_id, choice.begins, choice.ends):
+                wide = _frame(rows, shape).with_columns(station=pl.lit(station))
+                long = _long(wide, parameters).sort("time", "parameter")
+                yield _shaped(long, schema(OBSERVATIONS))
+
+
+def _frame(rows: Sequence[Row], shape: dict[str, type[pl.DataType]]) -> pl.DataFrame:
+    # SQLite's driver gives 0 and 1 for what is true or false.
+    loose = {name: pl.Int64 if kind is pl.Boolean else kind for name, kind in shape.items()}
+    return pl.DataFrame(rows, schema=loose, orient="row", strict=False)
+
+
+def _long(wide: pl.DataFrame, parameters: Sequence[Parameter]) -> pl.DataFrame:
+    """Lay the values below each other, in their unit, absent ones left out."""
+    chosen = [parameter.value for parameter in parameters or Parameter]
+    others = [name for name in wide.columns if name not in _NAMES]
+    return (
+        wide.unpivot(chosen, index=others, variable_name="parameter")
+        .drop_nulls("value")
+        .with_columns(pl.col("parameter").cast(_ORDERED), pl.col("value") / 1000)
+    )
+
+
+def _shaped(frame: pl.DataFrame, columns: dict[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
+    """Return the columns of a file, seconds since 1970 made times."""
+    return frame.select(
+        pl.from_epoch(name, "s").dt.cast_time_unit("us").dt.replace_time_zone("UTC")
+        if isinstance(kind, pl.Datetime) and frame.schema[name] == pl.Int64
+        else pl.col(name).cast(kind)
+        for name, kind in columns.items()
+    )
+
+
+# --- Pairs and scores ---------------------------------------------------------------------------------
+
+
+def pair_frames(
+    database: Database, choice: Choice, views: Sequence[View], quantities: Sequence[Quantity] = ()
+) -> Iterator[pl.DataFrame]:
+    """Yield pairs by site, view, CHUNK_DAYS, model, quantity and hour, as scores are made from them.
+
+    Of each site they are with its first station, or with those chosen. Raises as above.
+    """
+    for view, sample in _samples(database, choice, views, CHUNK_DAYS):
+        for model in _models_of(sample, choice):
+            for quantity in quantities or PAIRED:
+                frame = _pairs_of(sample, view, model, quantity)
+                if len(frame):
+                    yield frame
+
+
+def score_frames(
+    database: Database, choice: Choice, views: Sequence[View], quantities: Sequence[Quantity] = ()
+) -> Iterator[pl.DataFrame]:
+    """Yield the scores of models and references by site, view and quantity. Raises as above."""
+    for view, sample in _samples(database, choice, views, None):
+        card = Scorecard(sample)
+        for quantity in quantities or Quantity:
+            verdict = card.verdict(quantity)
+            rows = [
+                _score_row(sample, view, quantity, score, verdict)
+                for score in card.scores(quantity)
+                if score.n_pairs and (not choice.models or score.model in choice.models)
+            ]
+            if rows:
+                yield pl.DataFrame(rows, schema=schema(SCORES))
+
+
+def places(database: Database, choice: Choice) -> list[Place]:
+    """Return the sites that pairs are written of, each with its station. Raises NotFound."""
+    sites = {slug: _site(database, slug, last) for slug, _, _, last in _spans(database, choice)}
+    return [
+        Place(
+            site.id, site.stations[0] if site.stations else "", site.latitude, site.longitude, site.elevation
+        )
+        for site in sites.values()
+    ]
+
+
+def _samples(
+    database: Database, choice: Choice, views: Sequence[View], longest: int | None
+) -> Iterator[tuple[View, Sample]]:
+    samples = Samples(database)
+    for slug, station, first, last in _spans(database, choice):
+        site = _site(database, slug, last)
+        for view in views:
+            step = longest or last - first + 1
+            for begin in range(first, last + 1, step):
+                yield view, samples.load(site, view, begin, min(begin + step - 1, last), station=station)
+
+
+def _site(database: Database, slug: str, last: int) -> Site:
+    """Return the series of a site that held on a local day of which something is kept."""
+    with database.read() as connection:
+        row = site_row(connection, slug, last)
+    if row is None:
+        raise NotFound(f"there is no site {slug!r} by then")
+    return site_record(row)
+
+
+def _spans(database: Database, choice: Choice) -> list[tuple[str, str | None, int, int]]:
+    """Return each site with a station (None: its first) and the first and last day to look at."""
+    with database.read() as connection:
+        _chosen(connection, t.model.c.name, choice.models, "model")
+        _chosen(connection, t.station.c.code, choice.stations, "station")
+        sites = _chosen(connection, t.site.c.slug, choice.sites, "site", t.site.c.configured)
+        newest = {slug: site_id for site_id, slug in sites.items()}  # of several series the last one stays
+        found: list[tuple[str, str | None, int, int]] = []
+        for slug, site_id in newest.items():
+            kept = kept_days(connection, site_id)
+            if kept is None:
+                continue
+            first = kept[0] if choice.first is None else max(kept[0], choice.first)
+            last = kept[1] if choice.last is None else min(kept[1], choice.last)
+            speak = _stations_of(connection, [slug])
+            stations = [station for station in choice.stations if station in speak]
+            found += ((slug, station, first, last) for station in (stations if choice.stations else [None]))
+        return [span for span in found if span[2] <= span[3]]
+
+
+def _models_of(sample: Sample, choice: Choice) -> list[str]:
+    return [model for model in sample.forecasts if not choice.models or model in choice.models]
+
+
+def _pairs_of(sample: Sample, view: View, model: str, quantity: Quantity) -> pl.DataFrame:
+    said, measured = forecast_side(sample, quantity, model), observed_side(sample, quantity)
+    there = pairs(quantity, said, measured)
+    valid, lead = sample.span.hours()[there], sample.leads[model][there]
+    frame = pl.DataFrame(
+        {
+            "valid_time": valid,
+            "forecast": said.main[there] / 1000,
+            "observation": measured.main[there] / 1000,
+            "error": errors(quantity, said, measured)[there] / 1000,
+            "reference_time": valid - 60 * lead,
+            "lead_minutes": lead,
+            "report_offset_minutes": _offsets(sample.offsets[there], quantity),
+        }
+    )
+    same = {"site": sample.site.id, "station": sample.station, "model": model, "view": view.name}
+    named = {name: pl.lit(value) for name, value in (same | {"quantity": quantity.value}).items()}
+    return _shaped(frame.with_columns(**named), schema(PAIRS))
+
+
+def _offsets(offsets: NDArray[np.int64], quantity: Quantity) -> pl.Series:
+    known = (offsets != NOT_MATCHED) & (quantity is Quantity.WIND_SPEED)
+    return pl.Series(
+        [int(minutes) if there else None for minutes, there in zip(offsets, known, strict=True)],
+        dtype=pl.Int64,
+    )
+
+
+def _score_row(
+    sample: Sample, view: View, quantity: Quantity, of_model: ModelScore, verdict: Verdict
+) -> dict[str, object]:
+    score, quantiles = of_model.score, of_model.score.quantiles
+    ranks = {each.model: each.rank for each in verdict.models}
+    low, high = score.mean_error_interval or (None, None)
+    mae_low, mae_high = score.mae_interval or (None, None)
+    plain = (
+        *("mean_error", "mae", "rmse", "error_sd", "correlation", "within", "within_tolerance"),
+        *("circular_bias", "circular_sd", "resultant", "mean_direction_error"),
+        *("light_wind_pairs", "undefined_pairs"),
+    )
+    return {
+        "site": sample.site.id,
+        "station": sample.station,
+        "model": of_model.model,
+        "reference": of_model.reference,
+        "view": view.name,
+        "quantity": quantity.value,
+        "unit": quantity.unit,
+        "first_day": date_of(sample.span.first),
+        "last_day": date_of(sample.span.last),
+        "n_pairs": of_model.n_pairs,
+        "n_days": of_model.n_days,
+        "label": of_model.label.value,
+        "estimated_hours": of_model.estimated_hours,
+        **{name: getattr(score, name) for name in plain},
+        "mean_error_low": low,
+        "mean_error_high": high,
+        "mae_low": mae_low,
+        "mae_high": mae_high,
+        **{
+            name: None if quantiles is None else getattr(quantiles, name)
+            for name in ("p10", "p25", "median", "p75", "p90", "p90_abs")
+        },
+        "rank": ranks.get(of_model.model),
+        "finding": verdict.finding.value,
+        "common_pairs": verdict.n_pairs,
+        "common_days": verdict.n_days,
+        "method_version": METHOD_VERSION,
+    }
+
+
+# --- What was chosen ----------------------------------------------------------------------------------
+
+
+def _chosen(
+    connection: sa.Connection,
+    column: sa.Column[str],
+    names: Sequence[str],
+    what: str,
+    only: sa.ColumnElement[bool] | None = None,
+) -> dict[int, str]:
+    """Return the ids of these names, or of all, with them, by name; raise NotFound for an unknown one."""
+    table = column.table
+    query = sa.select(table.c.id, column).order_by(column, table.c.id)
+    found = {row[0]: row[1] for row in connection.execute(query if only is None else query.where(only))}
+    for name in names:
+        if name not in found.values():
+            raise NotFound(f"there is no {what} {name!r}")
+    return {number: name for number, name in found.items() if not names or name in names}
+
+
+def _stations_of(connection: sa.Connection, sites: Sequence[str]) -> list[str]:
+    query = sa.select(t.site.c.slug, t.site.c.stations)
+    found = {row.slug: row.stations for row in connection.execute(query.where(t.site.c.configured))}
+    for site in sites:
+        if site not in found:
+            raise NotFound(f"there is no site {site!r}")
+    return [code for site in sites for code in found[site].split(",") if code]

@@ -1,0 +1,77 @@
+"""Times in files: aware, brought to UTC, in whole seconds since 1970."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import polars as pl
+
+EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)
+"""Earlier times are slips; and local day -1 has a meaning of its own in the store."""
+
+_NO_TIME = "is not a time with its zone, such as 2026-07-15T06:00:00Z"
+_NAIVE = "is a time without a zone: write it in UTC with a Z, or with its offset (+02:00)"
+_NOT_WHOLE = "is not a whole second"
+_TOO_EARLY = f"lies before {EARLIEST:%Y}"
+
+
+def epochs(cells: pl.Series) -> pl.DataFrame:
+    """Return `epoch` (seconds since 1970, null where there is none) and `wrong`: what is wrong with a cell.
+
+    An absent cell has neither. Text is read as Python's own ISO 8601.
+    """
+    if isinstance(cells.dtype, pl.Datetime):
+        return _of_datetimes(cells)
+    if cells.dtype != pl.String:
+        return _all_wrong(cells)
+    # A file has few times, and each of them often: each is read once per piece.
+    texts = cells.drop_nulls().unique()
+    read = [_read(text) for text in texts.to_list()]
+    known = pl.DataFrame(
+        {"text": texts, "epoch": [epoch for epoch, _ in read], "wrong": [wrong for _, wrong in read]},
+        schema={"text": pl.String, "epoch": pl.Int64, "wrong": pl.String},
+    )
+    return (
+        pl.DataFrame({"text": cells}).join(known, on="text", how="left", maintain_order="left").drop("text")
+    )
+
+
+def _read(text: str) -> tuple[int | None, str | None]:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None, _NO_TIME
+    if moment.tzinfo is None:
+        return None, _NAIVE
+    if moment.microsecond:
+        return None, _NOT_WHOLE
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError:
+        return None, "lies outside of the calendar"
+    return (int(utc.timestamp()), None) if utc >= EARLIEST else (None, _TOO_EARLY)
+
+
+def _of_datetimes(cells: pl.Series) -> pl.DataFrame:
+    dtype = cells.dtype
+    if not isinstance(dtype, pl.Datetime) or dtype.time_zone is None:
+        return _all_wrong(cells)
+    whole = {"ns": 1_000_000_000, "us": 1_000_000, "ms": 1_000}[dtype.time_unit]
+    ticks, there = cells.to_physical(), cells.is_not_null()
+    frame = pl.DataFrame({"ticks": ticks, "there": there})
+    seconds = pl.col("ticks") // whole
+    wrong = (
+        pl.when(pl.col("there") & (pl.col("ticks") % whole != 0))
+        .then(pl.lit(_NOT_WHOLE))
+        .when(pl.col("there") & (seconds < int(EARLIEST.timestamp())))
+        .then(pl.lit(_TOO_EARLY))
+    )
+    return frame.select(wrong=wrong, epoch=seconds).select(
+        epoch=pl.when(pl.col("wrong").is_null()).then(pl.col("epoch")), wrong="wrong"
+    )
+
+
+def _all_wrong(cells: pl.Series) -> pl.DataFrame:
+    why = _NAIVE if cells.dtype in (pl.Datetime, pl.Date) else _NO_TIME
+    frame = pl.DataFrame({"there": cells.is_not_null()})
+    return frame.select(epoch=pl.lit(None, pl.Int64), wrong=pl.when(pl.col("there")).then(pl.lit(why)))

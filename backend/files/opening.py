@@ -1,0 +1,31 @@
+"""A file by its name: as the table of forecasts or of readings that it is to be read as."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backend.files.importing import FORECAST_SHAPE, OBSERVATION_SHAPE
+from backend.files.reading import Table, open_table
+from backend.files.refusing import FileRefused
+from backend.files.verif import VerifTable
+
+
+def is_verif(path: Path) -> bool:
+    """Say whether a file is one of verif's by its name."""
+    return path.suffix.lower() == ".txt"
+
+
+def forecast_table(path: Path, model: str | None = None) -> Table:
+    """Return the forecasts of a file; `model` is for one of verif's that does not say. Raises FileRefused."""
+    if is_verif(path):
+        return VerifTable.forecasts(path, model)
+    if model is not None:
+        raise FileRefused(f"{path}: --model is for .txt files: the others have a column for it")
+    return open_table(path, FORECAST_SHAPE)
+
+
+def observation_table(path: Path) -> Table:
+    """Return the readings of a file. Raises FileRefused."""
+    if is_verif(path):
+        return VerifTable.observations(path)
+    return open_table(path, OBSERVATION_SHAPE)

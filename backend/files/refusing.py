@@ -1,0 +1,41 @@
+"""What is wrong with a file: the first lines with their rules, and how many more there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from backend.core.errors import ConfigError
+
+MOST_NAMED = 20
+"""How many faults of a file are named; all are counted."""
+
+Fault = tuple[int, str]
+"""A row of a file (from 0), and what is wrong with it."""
+
+
+class FileRefused(ConfigError):  # noqa: N818 - it is what happened
+    """A file cannot be imported; nothing of it is stored. The message names file, line and rule."""
+
+
+class Faults:
+    """The faults of one file, found in any order; only the first MOST_NAMED stay in memory."""
+
+    def __init__(self) -> None:
+        self._first: list[Fault] = []
+        self.count = 0
+
+    def add(self, faults: Sequence[Fault], count: int) -> None:
+        """Add `count` faults, of which `faults` are the first ones in the order of the file."""
+        self._first = sorted([*self._first, *faults])[:MOST_NAMED]
+        self.count += count
+
+    def raise_any(self, path: Path, lines: Callable[[Sequence[int]], Sequence[str]]) -> None:
+        """Raise FileRefused if there are any; `lines` says what to call rows: "line 3"."""
+        if not self.count:
+            return
+        named = lines([row for row, _ in self._first])
+        told = [f"{path}, {line}: {wrong}" for line, (_, wrong) in zip(named, self._first, strict=True)]
+        if self.count > len(told):
+            told.append(f"{path}: and {self.count - len(told)} more")
+        raise FileRefused("\n".join([*told, "nothing was stored"]))

@@ -1,0 +1,93 @@
+"""Checked rows on the way into the store: put in order on disk, so that memory does not grow with the file.
+
+A file may be in any order and the store wants whole runs, and a duplicate may lie anywhere. The rows go into
+a SQLite file in the temporary folder, whose sorter works on disk with a few megabytes of memory. It needs
+about as much room as the CSV file three times over (TMPDIR says where).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import polars as pl
+
+from backend.core.errors import MeteoScoreError
+from backend.files.reading import ROW
+from backend.files.refusing import MOST_NAMED
+
+
+class Staging:
+    """Rows of numbers in the order of a key, which each of them should have for itself."""
+
+    def __init__(self, key: Sequence[str], rest: Sequence[str]) -> None:
+        self.columns = (*key, *rest, ROW)
+        self._key = key
+        self._folder = tempfile.TemporaryDirectory(prefix="meteo-score-")
+        with _room(self._folder.name):
+            self._file = sqlite3.connect(Path(self._folder.name) / "rows.sqlite3", isolation_level=None)
+            for pragma in ("journal_mode=OFF", "synchronous=OFF", "temp_store=FILE"):
+                self._file.execute(f"PRAGMA {pragma}")
+            self._file.execute(f"CREATE TABLE came ({', '.join(self.columns)})")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._folder.cleanup()
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Add rows with all the columns."""
+        with _room(self._folder.name):
+            self._file.execute("BEGIN")
+            self._file.executemany(
+                f"INSERT INTO came VALUES ({', '.join('?' * len(self.columns))})",  # noqa: S608 - marks only
+                frame.select(self.columns).iter_rows(),
+            )
+            self._file.execute("COMMIT")
+
+    def sort(self, *, merge_same: bool = False) -> int:
+        """Put the rows in order and return how many there are; `merge_same` makes equal ones one row."""
+        same = ", ".join(self.columns[:-1])
+        rows = "SELECT * FROM came"
+        if merge_same:
+            rows = f"SELECT {same}, min({ROW}) AS {ROW} FROM came GROUP BY {same}"  # noqa: S608 - our names
+        with _room(self._folder.name):
+            self._file.execute(f"CREATE TABLE sorted AS {rows} ORDER BY {', '.join((*self._key, ROW))}")
+            self._file.execute("DROP TABLE came")
+            return int(self._file.execute("SELECT count(*) FROM sorted").fetchone()[0])
+
+    def duplicates(self) -> tuple[list[tuple[int, int]], int]:
+        """Return the first rows with the key of an earlier one, that one beside each, and how many."""
+        same = " AND ".join(f"later.{name} = earlier.{name}" for name in self._key)
+        pairs = f"FROM sorted later JOIN sorted earlier ON earlier.rowid = later.rowid - 1 WHERE {same}"
+        with _room(self._folder.name):
+            count = int(self._file.execute(f"SELECT count(*) {pairs}").fetchone()[0])
+            first = self._file.execute(
+                f"SELECT later.{ROW}, earlier.{ROW} {pairs} ORDER BY 1 LIMIT {MOST_NAMED}"
+            )
+            return first.fetchall() if count else [], count
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows in the order of the key, with all the columns."""
+        with _room(self._folder.name):
+            yield from self._file.execute("SELECT * FROM sorted ORDER BY rowid")
+
+
+@contextmanager
+def _room(folder: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise MeteoScoreError(
+            f"{folder}: cannot hold the rows of the file while they are put in order ({error}):"
+            " let TMPDIR name a folder with more room"
+        ) from error

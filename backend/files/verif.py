@@ -1,0 +1,268 @@
+"""The text format of verif (github.com/WFRT/verif, 3-clause BSD), both ways: pairs out, obs and fcst in.
+
+Comments come first: "# variable: " and "# units: " are read by verif, which passes over others with a
+warning each. The next line names the columns, which are parted by blanks: `unixtime` (seconds since 1970,
+start of the run) or `date` (YYYYMMDD) with `hour`; `leadtime` in hours; `location`, a number; `lat`, `lon` in
+degrees and `altitude` in metres; `obs` and `fcst`. -999 is a missing value. `offset`, `id` and `elev` are
+older names.
+
+A location of verif is a number and we have names, so that we add a comment that says which is which:
+"# locations: 1=planfait,ffvl:2496 2=…". Another tool's file can be given such a line by hand; without one,
+`location` itself must be the id of a site or of a station. "# model: arome_0025" may say whose `fcst` it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, Self, TextIO
+
+import polars as pl
+
+from backend.core.parameters import RULES, Parameter
+from backend.files.reading import PIECE, ROW
+from backend.files.refusing import FileRefused
+
+MISSING = -999.0
+_MISSING_WORDS = frozenset({"na", "nan", "null", "none", "missing", "."})
+_OLD_NAMES = {"offset": "leadtime", "id": "location", "elev": "altitude"}
+
+UNITS = {
+    Parameter.WIND_SPEED: "km/h",
+    Parameter.WIND_GUST: "km/h",
+    Parameter.WIND_DIRECTION: "degrees",
+    Parameter.TEMPERATURE: "°C",
+}
+_SPELLINGS = {
+    "km/h": "km/h",
+    "degrees": "degrees",
+    "degree": "degrees",
+    "°C": "°C",
+    "^oC": "°C",
+    "degC": "°C",
+}
+
+
+class Location(NamedTuple):
+    """What a number in the column `location` stands for."""
+
+    site: str
+    station: str
+
+
+class _Head(NamedTuple):
+    """What is said above the rows; `first` is the number of the first line of rows, from 1."""
+
+    parameter: str
+    model: str | None
+    locations: Mapping[str, Location]
+    columns: Mapping[str, int]
+    first: int
+
+
+class VerifTable:
+    """One of the two sides of a verif file as a table to import; missing values are left out."""
+
+    def __init__(self, path: Path, side: str, model: str | None) -> None:
+        self.path = path
+        self._side = side
+        self._head = _read_head(path, side)
+        self._model = model or self._head.model
+        if side == "fcst" and self._model is None:
+            raise FileRefused(
+                f'{path}: does not say which model it is of: add --model, or a "# model: " line'
+            )
+
+    @classmethod
+    def forecasts(cls, path: Path, model: str | None) -> Self:
+        """Return what a file says in `fcst`. Raises FileRefused."""
+        return cls(path, "fcst", model)
+
+    @classmethod
+    def observations(cls, path: Path) -> Self:
+        """Return what a file says in `obs`. Raises FileRefused."""
+        return cls(path, "obs", None)
+
+    def pieces(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows that have a value of this side. Raises FileRefused for a row of another width."""
+        with _opened(self.path) as file:
+            rows = self._rows(file)
+            while some := list(islice(rows, PIECE)):
+                yield pl.DataFrame(
+                    some, schema={ROW: pl.Int64, **dict.fromkeys(self._names(), pl.String)}, orient="row"
+                )
+
+    def lines(self, rows: Sequence[int]) -> list[str]:
+        """Return the numbers of lines: a row is counted by its line."""
+        return [f"line {row + 1}" for row in rows]
+
+    def _names(self) -> tuple[str, ...]:
+        if self._side == "fcst":
+            return ("model", "site", "parameter", "reference_time", "valid_time", "value")
+        return ("station", "parameter", "time", "value")
+
+    def _rows(self, file: TextIO) -> Iterator[tuple[int | str | None, ...]]:
+        head, width = self._head, len(self._head.columns)
+        for number, line in enumerate(file, start=1):
+            cells = line.split()
+            if number < head.first or not cells or cells[0].startswith("#"):
+                continue
+            if len(cells) != width:
+                raise FileRefused(
+                    f"{self.path}, line {number}: has {len(cells)} cells: must have as many as the header,"
+                    f" {width}"
+                )
+            row = {name: cells[index] for name, index in head.columns.items()}
+            if _is_missing(row[self._side]):
+                continue
+            where = head.locations.get(row["location"]) or Location(row["location"], row["location"])
+            run, valid = _times(row)
+            if self._side == "fcst":
+                yield number - 1, self._model, where.site, head.parameter, run, valid, row["fcst"]
+            else:
+                yield number - 1, where.station, head.parameter, valid, row["obs"]
+
+
+def _is_missing(cell: str) -> bool:
+    if cell.lower() in _MISSING_WORDS:
+        return True
+    try:
+        return float(cell) == MISSING
+    except ValueError:
+        return False
+
+
+def _times(row: Mapping[str, str]) -> tuple[str, str]:
+    """Return the start of the run and the valid time as ISO 8601; what cannot be read stays as it is."""
+    try:
+        if "unixtime" in row:
+            run = datetime.fromtimestamp(float(row["unixtime"]), UTC)
+        else:
+            run = datetime.strptime(row["date"], "%Y%m%d").replace(tzinfo=UTC)
+            run += timedelta(hours=float(row.get("hour", "0")))
+    except (ValueError, OverflowError, OSError):
+        text = row.get("unixtime") or f"{row['date']} {row.get('hour', '')}".strip()
+        return text, text
+    try:
+        valid = (run + timedelta(hours=float(row["leadtime"]))).isoformat()
+    except (ValueError, OverflowError):
+        valid = row["leadtime"]
+    return run.isoformat(), valid
+
+
+# --- Out ---------------------------------------------------------------------------------------------
+
+
+class Place(NamedTuple):
+    """A location of a file to write: a site, with its position, and the station it is compared with."""
+
+    site: str
+    station: str
+    latitude: float
+    longitude: float
+    elevation: float
+
+
+def write_verif(
+    file: TextIO, parameter: Parameter, model: str, places: Sequence[Place], pairs: Iterable[pl.DataFrame]
+) -> int:
+    """Write the pairs of one model, parameter and view; return how many.
+
+    The lead time in hours is what it is for each hour in that view: what verif says of the whole file is what
+    we say of the view.
+    """
+    numbers = {(place.site, place.station): number for number, place in enumerate(places, start=1)}
+    where = " ".join(f"{number}={site},{station}" for (site, station), number in numbers.items())
+    file.write(
+        f"# variable: {parameter.value}\n# units: {UNITS[parameter]}\n"
+        f"# model: {model}\n# locations: {where}\n"
+        "unixtime leadtime location lat lon altitude obs fcst\n"
+    )
+    positions = {
+        numbers[place.site, place.station]: f"{place.latitude:g} {place.longitude:g} {place.elevation:g}"
+        for place in places
+    }
+    written = 0
+    for frame in pairs:
+        chosen = frame.select(
+            "site",
+            "station",
+            pl.col("reference_time").dt.epoch("s"),
+            "lead_minutes",
+            "observation",
+            "forecast",
+        )
+        for site, station, run, lead, measured, said in chosen.iter_rows():
+            number = numbers[site, station]
+            file.write(f"{run} {lead / 60:g} {number} {positions[number]} {measured:.6g} {said:.6g}\n")
+        written += len(frame)
+    return written
+
+
+# --- What is said above the rows ---------------------------------------------------------------------
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        return path.open(encoding="utf-8-sig", errors="replace")
+    except FileNotFoundError:
+        raise FileRefused(f"{path}: no such file") from None
+    except OSError as error:
+        raise FileRefused(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _read_head(path: Path, side: str) -> _Head:
+    said: dict[str, str] = {}
+    with _opened(path) as file:
+        for number, line in enumerate(file, start=1):
+            if line.startswith("#"):
+                name, _, rest = line[1:].partition(":")
+                said[name.strip()] = rest.strip()
+            elif line.strip():
+                columns = _columns(path, number, line.split(), side)
+                parameter = _parameter(path, said)
+                return _Head(parameter, said.get("model"), _locations(path, said), columns, number + 1)
+    raise FileRefused(f"{path}: holds no rows")
+
+
+def _columns(path: Path, number: int, header: Sequence[str], side: str) -> dict[str, int]:
+    columns = {_OLD_NAMES.get(name, name): index for index, name in enumerate(header)}
+    lacking = [name for name in ("leadtime", "location", side) if name not in columns]
+    if "unixtime" not in columns and "date" not in columns:
+        lacking.insert(0, "unixtime")
+    if lacking:
+        raise FileRefused(f"{path}, line {number}: the header lacks {', '.join(lacking)}")
+    if len(columns) != len(header):
+        raise FileRefused(f"{path}, line {number}: the header names a column twice")
+    return columns
+
+
+def _parameter(path: Path, said: Mapping[str, str]) -> str:
+    """Return the parameter that a file is about; raise FileRefused for none of ours, or another unit."""
+    known = ", ".join(Parameter)
+    name = said.get("variable", "")
+    if name not in RULES:
+        raise FileRefused(f"{path}: variable = {name!r}: must be one of {known}: write it as # variable: …")
+    parameter = Parameter(name)
+    units = said.get("units", "").strip("$").replace("\\", "")
+    if _SPELLINGS.get(units) != UNITS[parameter]:
+        raise FileRefused(
+            f"{path}: units = {said.get('units', '')!r}: {name} must be in {UNITS[parameter]}:"
+            " nothing is converted"
+        )
+    return parameter.value
+
+
+def _locations(path: Path, said: Mapping[str, str]) -> dict[str, Location]:
+    found = {}
+    for word in said.get("locations", "").split():
+        number, _, names = word.partition("=")
+        site, _, station = names.partition(",")
+        if not number or not site:
+            raise FileRefused(
+                f"{path}: locations: {word!r}: must be number=site,station, such as 1=planfait,ffvl:87"
+            )
+        found[number] = Location(site, station or site)
+    return found

@@ -1,0 +1,113 @@
+"""Frames into a file, one after the other; the file appears under its name when it is whole."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from backend.core.errors import ConfigError, MeteoScoreError
+from backend.files.columns import Columns, schema
+
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+_BUFFERED = 200_000
+"""Rows of a row group in Parquet: they are in memory together."""
+
+
+class Writer(Protocol):
+    """Something that frames are written to."""
+
+    def write(self, frame: pl.DataFrame) -> None:
+        """Write rows after those before."""
+        ...
+
+    def finish(self) -> None:
+        """Write what is left; the file is whole then."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+        ...
+
+
+@contextmanager
+def new_file(path: Path, columns: Columns, *, force: bool) -> Iterator[Writer]:
+    """Give a writer of a .csv or .parquet file, which is there once the context has ended well.
+
+    Raises ConfigError for another kind, or a file that is there already unless `force`, and MeteoScoreError
+    where it cannot be written.
+    """
+    kinds: dict[str, Callable[[Path, Columns], Writer]] = {".csv": _Csv, ".parquet": _Parquet}
+    kind = kinds.get(path.suffix.lower())
+    if kind is None:
+        raise ConfigError(f"{path}: must end in .csv or .parquet")
+    with replacing(path, force=force) as part:
+        writer = kind(part, columns)
+        try:
+            yield writer
+            writer.finish()
+        finally:
+            writer.close()
+
+
+@contextmanager
+def replacing(path: Path, *, force: bool) -> Iterator[Path]:
+    """Give a name beside `path` to write to, which becomes `path` if the context ends well."""
+    if path.exists() and not force:
+        raise ConfigError(f"{path}: is there already: give another name, or --force to write over it")
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        part.replace(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise MeteoScoreError(f"{path}: cannot be written: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class _Csv:
+    def __init__(self, path: Path, columns: Columns) -> None:
+        self._file = path.open("wb")
+        pl.DataFrame(schema=schema(columns)).write_csv(self._file)
+
+    def write(self, frame: pl.DataFrame) -> None:
+        frame.write_csv(self._file, include_header=False, datetime_format=_TIME)
+
+    def finish(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Parquet:
+    """Parts of the file, put together at the end: Polars has no writer that is fed frame by frame."""
+
+    def __init__(self, path: Path, columns: Columns) -> None:
+        self._path = path
+        self._folder = tempfile.TemporaryDirectory(prefix=path.name, dir=path.parent)
+        self._waiting: list[pl.DataFrame] = [pl.DataFrame(schema=schema(columns))]
+        self._parts: list[Path] = []
+
+    def write(self, frame: pl.DataFrame) -> None:
+        self._waiting.append(frame)
+        if sum(map(len, self._waiting)) >= _BUFFERED:
+            self._flush()
+
+    def finish(self) -> None:
+        if self._waiting:
+            self._flush()
+        pl.scan_parquet(self._parts, glob=False).sink_parquet(self._path)
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+    def _flush(self) -> None:
+        part = Path(self._folder.name) / f"{len(self._parts):06}.parquet"
+        pl.concat(self._waiting).write_parquet(part)
+        self._parts.append(part)
+        self._waiting.clear()

@@ -1,0 +1,215 @@
+"""`meteo-score score`: which forecast to trust at a site, in one sentence, and what speaks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Annotated, cast
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from backend.api.dependencies import ServiceParts
+from backend.api.questions import BadDays, Question, make_question
+from backend.api.routes.sites import require_site
+from backend.api.score_answers import verdict_answer, verdict_of
+from backend.api.score_schemas import ModelEntry, VerdictAnswer, ViewName
+from backend.console import AsJson, opened, print_json
+from backend.core.errors import ConfigError
+from backend.core.records import Site
+from backend.scoring.constants import FALSE_DISCOVERIES
+from backend.scoring.intervals import benjamini_hochberg
+from backend.scoring.quantities import Quantity
+from backend.scoring.scorecard import Finding, Verdict
+from backend.scoring.views import VIEW_OF
+from backend.scoring.wording import amount, label_name, model_name, verdict_sentence
+
+
+def score(
+    context: typer.Context,
+    site: Annotated[str | None, typer.Argument(help="A site's id; without it, every site is listed.")] = None,
+    parameter: Annotated[Quantity, typer.Option(help="What to score.")] = Quantity.WIND_SPEED,
+    view: Annotated[
+        ViewName, typer.Option(help="When the forecast was looked at, or how far ahead it looks.")
+    ] = "evening_before",
+    first: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], help="First local day; a year before the last."),
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last local day; today.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which forecast to trust at a site, and by how much each one is wrong there."""
+    service = cast(ServiceParts, opened(context).migrated())
+    asked = Asked(parameter, view, _day(first), _day(last))
+    if site is None:
+        score_all(service, asked, as_json=as_json)
+        return
+    answer = verdict_answer(service, asked.question(service, require_site(service.sites(), site)))
+    if as_json:
+        print_json(answer.model_dump(mode="json"))
+    else:
+        _print_answer(answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of each site; days that are not given are the last year's."""
+
+    quantity: Quantity = Quantity.WIND_SPEED
+    view: str = "evening_before"
+    first: date | None = None
+    last: date | None = None
+
+    def question(self, service: ServiceParts, site: Site) -> Question:
+        """Return the question for one site. Raises ConfigError for days that cannot be asked for."""
+        try:
+            return make_question(
+                service, site, self.quantity, VIEW_OF[self.view], first=self.first, last=self.last
+            )
+        except BadDays as error:
+            raise ConfigError(f"--from, --to: {error}") from error
+
+
+def _day(given: datetime | None) -> date | None:
+    return None if given is None else given.replace(tzinfo=UTC).date()
+
+
+# --- One site ----------------------------------------------------------------------------------------
+
+
+def _print_answer(answer: VerdictAnswer) -> None:
+    console = Console(markup=False, highlight=False)
+    console.print(answer.sentence, style="bold", soft_wrap=True)
+    if answer.robustness is not None and answer.robustness.sentence is not None:
+        console.print(answer.robustness.sentence, soft_wrap=True)
+    entries = [*answer.models, *answer.references]
+    if any(entry.score is not None for entry in entries):
+        console.print(_table(entries, answer.parameter))
+    else:
+        console.print(f"{answer.n_days} days so far ({answer.label_text}): no score is shown yet.")
+    console.print(f"{answer.site_name}, {answer.first_day} to {answer.last_day}: {answer.common_sample}.")
+    for note in answer.notes:
+        console.print(note, style="dim", soft_wrap=True)
+
+
+def _table(entries: Iterable[ModelEntry], quantity: Quantity) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("Model")
+    for title in ("Rank", f"MAE ({quantity.unit})", "95 %", "Bias", "95 %", "Within", "Skill", "Days"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for entry in entries:
+        score = entry.score
+        skill = entry.skill.get("yesterday")
+        table.add_row(
+            entry.name + ("" if entry.on_common_sample or score is None else " *"),
+            "–" if entry.rank is None else str(entry.rank),
+            _shown(None if score is None else score.mae, quantity),
+            _interval(None if score is None else score.mae_interval, quantity),
+            _shown(None if score is None else score.mean_error, quantity, sign=True),
+            _interval(None if score is None else score.mean_error_interval, quantity),
+            "–" if score is None or score.within is None else f"{100 * score.within:.0f} %",
+            "–" if skill is None or skill.skill is None else f"{skill.skill:+.2f}",
+            str(entry.n_days),
+        )
+    return table
+
+
+def _shown(value: float | None, quantity: Quantity, *, sign: bool = False) -> str:
+    if value is None:
+        return "–"
+    text = amount(value, quantity, unit=False)
+    return f"+{text}" if sign and value > 0 else text
+
+
+def _interval(interval: object, quantity: Quantity) -> str:
+    low, high = getattr(interval, "low", None), getattr(interval, "high", None)
+    if low is None or high is None:
+        return "–"
+    return f"{amount(low, quantity, unit=False)}…{amount(high, quantity, unit=False)}"
+
+
+# --- All of them -------------------------------------------------------------------------------------
+
+
+def score_all(service: ServiceParts, asked: Asked, *, as_json: bool = False) -> None:
+    """Print the verdict of every site, and which winners stand in a list of so many."""
+    sites = service.sites()
+    if not sites:
+        raise ConfigError("there is no site yet: see meteo-score sites add")
+    found = [(site, verdict_of(service, asked.question(service, site))) for site in sites]
+    stands = standing(
+        [_p_value(verdict) for _, verdict in found],
+        [verdict.finding is Finding.WINNER for _, verdict in found],
+    )
+    if as_json:
+        print_json(
+            [
+                _as_dict(site, verdict, asked, stand)
+                for (site, verdict), stand in zip(found, stands, strict=True)
+            ]
+        )
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("Site", "Verdict", asked.quantity.unit, "Against", "Days", "Label"):
+        right = title in {asked.quantity.unit, "Days"}
+        table.add_column(title, justify="right" if right else "left", no_wrap=title != "Label")
+    for (site, verdict), stand in zip(found, stands, strict=True):
+        table.add_row(site.id, *_row(verdict, stand=stand))
+    console = Console(markup=False, highlight=False)
+    console.print(table)
+    console.print(
+        f"Of the winners above, at most {100 * FALSE_DISCOVERIES.value:.0f} % are expected to be chance "
+        "(Benjamini-Hochberg); (winner) in brackets does not stand in a list as long as this.",
+        style="dim",
+        soft_wrap=True,
+    )
+
+
+def standing(p_values: Sequence[float | None], winners: Sequence[bool]) -> list[bool]:
+    """Return which winners stand in a list of so many: every comparison that was made counts."""
+    passed = benjamini_hochberg(p_values)
+    return [won and stands for won, stands in zip(winners, passed, strict=True)]
+
+
+def _p_value(verdict: Verdict) -> float | None:
+    test = verdict.duel.comparison.test if verdict.duel is not None else None
+    return None if verdict.finding is Finding.NOT_ENOUGH or test is None else test.p_value
+
+
+def _row(verdict: Verdict, *, stand: bool) -> tuple[str, ...]:
+    label = label_name(verdict.size.label, verdict.size.season)
+    duel, days = verdict.duel, str(verdict.n_days)
+    if verdict.finding is Finding.NOT_ENOUGH or duel is None or duel.score_a is None or duel.score_b is None:
+        return "not enough data yet", "–", "–", days, label
+    best = model_name(duel.a)
+    words = best if stand else f"({best})" if verdict.finding is Finding.WINNER else "too close to call"
+    figures = amount(duel.score_b, verdict.quantity, unit=False)
+    return (
+        words,
+        amount(duel.score_a, verdict.quantity, unit=False),
+        f"{model_name(duel.b)} {figures}",
+        days,
+        label,
+    )
+
+
+def _as_dict(site: Site, verdict: Verdict, asked: Asked, stands: bool) -> dict[str, object]:
+    duel = verdict.duel if verdict.size.shows_values else None
+    return {
+        "site": site.id,
+        "finding": verdict.finding,
+        "standsInTheList": stands,
+        "sentence": verdict_sentence(verdict, VIEW_OF[asked.view]),
+        "best": None if duel is None else duel.a,
+        "second": None if duel is None else duel.b,
+        "maeOfBest": None if duel is None else duel.score_a,
+        "maeOfSecond": None if duel is None else duel.score_b,
+        "nPairs": verdict.n_pairs,
+        "nDays": verdict.n_days,
+        "label": verdict.size.label,
+    }

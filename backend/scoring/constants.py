@@ -1,0 +1,339 @@
+"""Every number that scoring rests on, once, with its unit, its reason and where it comes from.
+
+The methodology page and document are generated from CONSTANTS. A constant without a reference is a
+choice of this project, which no standard imposes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from backend.core.parameters import Parameter
+
+T = TypeVar("T", int, float, str, tuple[float, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(Generic[T]):
+    """A named value; `reference` is None where it is our own choice."""
+
+    name: str
+    value: T
+    unit: str
+    reason: str
+    reference: str | None = None
+
+
+# Errors and their spread
+
+RANKING_SCORE = Constant(
+    "ranking_score",
+    "MAE",
+    "score",
+    "Declared before any result was seen, so that no model is favoured by choosing a score afterwards. "
+    "The RMSE is published beside it: a model tuned for the mean is judged more fairly by that one.",
+    "Gneiting 2011, JASA, 10.1198/jasa.2011.r10138",
+)
+WITHIN_WIND = Constant(
+    "within_wind", 5.0, "km/h", "An error of the mean wind that does not change a pilot's decision."
+)
+WITHIN_GUST = Constant(
+    "within_gust", 8.0, "km/h", "Gusts scatter more than the mean wind: the same decision bears more."
+)
+WITHIN_DIRECTION = Constant(
+    "within_direction", 30.0, "degrees", "A wind 30 degrees off the slope is still the same take-off."
+)
+WITHIN_TEMPERATURE = Constant(
+    "within_temperature", 2.0, "°C", "The usual tolerance for a temperature two metres above ground."
+)
+WITHIN = {
+    Parameter.WIND_SPEED: WITHIN_WIND,
+    Parameter.WIND_GUST: WITHIN_GUST,
+    Parameter.WIND_DIRECTION: WITHIN_DIRECTION,
+    Parameter.TEMPERATURE: WITHIN_TEMPERATURE,
+}
+
+# Direction
+
+LIGHT_WIND = Constant(
+    "light_wind",
+    10.8,
+    "km/h",
+    "3 m/s: below, the observed direction is noise and says nothing of the model.",
+    "WMO LC-DNV, surface verification",
+)
+BREEZE = Constant(
+    "breeze", 5.0, "km/h", "Lower end of the optional light-wind group: noisier, and labelled so."
+)
+STEADY_RESULTANT = Constant(
+    "steady_resultant",
+    0.5,
+    "resultant length",
+    "Below it the errors point everywhere and their mean direction means nothing: "
+    "we say 'no steady direction error'.",
+)
+UNINFORMED_DIRECTION_MAE = Constant(
+    "uninformed_direction_mae",
+    90.0,
+    "degrees",
+    "The mean absolute error of a direction drawn at random; printed beside every direction MAE.",
+    "Mardia & Jupp 2000, Directional Statistics: the mean of |d| uniform on 0 to 180",
+)
+TRIGONOMETRIC_STEPS = Constant(
+    "trigonometric_steps",
+    1_000_000,
+    "steps in 1",
+    "Sines and cosines are added as whole millionths, so that sums are exact in any order; "
+    "one step is 0.00006 degrees, far below any instrument.",
+)
+
+# Temperature and gust
+
+LAPSE_RATE = Constant(
+    "lapse_rate",
+    0.0065,
+    "°C per metre",
+    "Brings the model's temperature from its own ground to the station's height.",
+    "WMO LC-DNV, surface verification",
+)
+FAR_IN_HEIGHT = Constant(
+    "far_in_height",
+    300.0,
+    "m",
+    "Further apart, a constant lapse rate decides the error: the temperature is flagged, not headlined.",
+)
+GUST_REPORTS = Constant(
+    "gust_reports",
+    0.8,
+    "share",
+    "A maximum over an interval is only comparable if most of the interval was observed.",
+)
+MEAN_WIND_PERIOD = Constant(
+    "mean_wind_period", 10, "minutes", "What a mean wind is the mean of.", "WMO-No. 8, chapter 5"
+)
+GUST_PERIOD = Constant(
+    "gust_period", 3, "seconds", "What a gust is the mean of.", "WMO-No. 306, volume I.1, 15.5.5; WMO-No. 8"
+)
+
+# Quality control of readings
+
+STUCK_READINGS = Constant(
+    "stuck_readings",
+    12,
+    "readings",
+    "So many equal triples of speed, gust and direction in a row, within six hours, come from no wind.",
+)
+STUCK_CALM = Constant(
+    "stuck_calm",
+    6,
+    "hours",
+    "So long a calm from one direction is an iced or blocked anemometer, if the neighbours have wind.",
+)
+NEIGHBOUR_WIND = Constant(
+    "neighbour_wind", 10.0, "km/h", "What another station of the site has meanwhile, in the mean."
+)
+SPIKE_WIND = Constant(
+    "spike_wind", 50.0, "km/h", "A mean wind this far from the readings before and after it is an error."
+)
+SPIKE_GUST = Constant("spike_gust", 80.0, "km/h", "The same for a gust, which may well stand alone.")
+SPIKE_TEMPERATURE = Constant("spike_temperature", 8.0, "°C", "The same for a temperature.")
+SPIKE_GAP = Constant(
+    "spike_gap", 20, "minutes", "Only of neighbours this near in time is a spike known to be one."
+)
+FAR_FROM_MODELS = Constant(
+    "far_from_models",
+    6,
+    "standard deviations of the models' climate",
+    "A reading further than this from the nearest model is an error of the station.",
+    "harp, check_obs_against_fcst",
+)
+CLIMATE_MONTHS = Constant(
+    "climate_months",
+    3,
+    "closed calendar months before the reading's",
+    "Long enough to have seen the season's weather; closed, so that a limit never depends on the reading.",
+)
+CLIMATE_DAYS = Constant(
+    "climate_days", 30, "days", "With fewer days of forecasts there is no climate, and no such limit."
+)
+
+# Pairs
+
+USUAL_AVERAGING = Constant(
+    "usual_averaging",
+    10,
+    "minutes",
+    "Of a mean wind whose source states no period. The middle of the period is what is matched: a mean of "
+    "ten minutes stamped at its end speaks for the time five minutes before.",
+)
+MATCH_TOLERANCE = Constant(
+    "match_tolerance", 10, "minutes", "One report of a ten-minute beacon earlier or later."
+)
+MATCH_TOLERANCE_MOST = Constant(
+    "match_tolerance_most",
+    30,
+    "minutes",
+    "Of beacons that report more rarely half their interval is allowed, but never more than this.",
+)
+SENSITIVITY_WINDOW = Constant(
+    "sensitivity_window", 30.0, "minutes either way", "A second pairing, by hourly means: same winner?"
+)
+SENSITIVITY_REPORTS = Constant(
+    "sensitivity_reports", 4, "reports of six", "Fewer do not make a mean over that window."
+)
+UNLIKELY_OBSERVATION = Constant(
+    "unlikely_observation",
+    6.0,
+    "standard deviations of the model's climate",
+    "An observation further from every forecast is set aside, kept with its reason, and counted.",
+    "harp, by station and quarter of day",
+)
+LEAD_BINS = Constant(
+    "lead_bins", (0.0, 6.0, 12.0, 24.0, 36.0, 48.0), "hours, lower ends", "Half days, finer where runs renew."
+)
+COMMON_SAMPLE_KEEPS = Constant(
+    "common_sample_keeps",
+    0.7,
+    "share of the largest pairwise sample",
+    "A model with a short history must not erase the others: below it, only pairs of models are compared.",
+)
+COMPLETE_MONTH = Constant(
+    "complete_month",
+    0.9,
+    "share of the month's observations",
+    "Used as a label, not as a reason to leave a station out.",
+    "WMO LC-DNV, surface verification",
+)
+
+# Events
+
+WIND_LIMITS = Constant("wind_limits", (15.0, 20.0, 25.0, 30.0), "km/h", "Where pilots draw their line.")
+GUST_LIMITS = Constant("gust_limits", (25.0, 30.0, 35.0, 40.0), "km/h", "Where pilots draw their line.")
+LEAST_EVENTS = Constant(
+    "least_events",
+    10,
+    "observed events, and forecast events",
+    "With fewer of either, a rate would suggest a precision that is not there: the counts are shown.",
+)
+FLYING_FROM = Constant("flying_from", 10, "local hour", "Start of the flying day.")
+FLYING_UNTIL = Constant("flying_until", 18, "local hour, itself included", "End of the flying day.")
+FLYABLE_RUN = Constant(
+    "flyable_run", 2, "consecutive hours", "One good hour does not make a day worth the drive."
+)
+
+# Groups
+
+SECTORS = Constant("sectors", 8, "sectors of 45 degrees", "The first is centred on north.")
+WIND_CLASSES = Constant(
+    "wind_classes",
+    (5.0, 10.8, 20.0, 30.0),
+    "km/h, lower ends after 0",
+    "Calm, light (no usable direction), good, strong, too strong.",
+)
+GIVEN_WIND_EDGES = Constant(
+    "given_wind_edges",
+    (5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0),
+    "km/h",
+    "Bins of the forecast for 'when the model says so much, what happens?'; wider where cases are rare.",
+)
+LEAST_CLIMATOLOGY_DAYS = Constant(
+    "least_climatology_days",
+    10,
+    "other days with this month and hour",
+    "A mean over fewer is a reference too weak to be called a climatology.",
+)
+
+PART_OF_DAY = Constant(
+    "part_of_day", 3, "local hours", "Eight parts of the day: fine enough to tell morning from breeze."
+)
+DAY_FROM = Constant("day_from", 8, "local hour", "Start of the day where day and night are told apart.")
+DAY_UNTIL = Constant(
+    "day_until", 19, "local hour, itself included", "End of that day; the rest is night, with its inversions."
+)
+
+# Further stations
+
+DUPLICATE_DISTANCE = Constant(
+    "duplicate_distance", 180.0, "m", "Lists round positions: so near, two entries may be one mast."
+)
+DUPLICATE_HEIGHT = Constant("duplicate_height", 50.0, "m", "Lists differ by so much about one mast's height.")
+DUPLICATE_WIND = Constant(
+    "duplicate_wind", 1.0, "km/h", "What rounding and other units make of one and the same mean wind."
+)
+DUPLICATE_SHARE = Constant(
+    "duplicate_share",
+    0.9,
+    "share of the hours that both have",
+    "Two masts side by side differ more often; one mast in two lists hardly ever does.",
+)
+DUPLICATE_HOURS = Constant(
+    "duplicate_hours", 24, "hours", "With fewer in common, their values say nothing about being one mast."
+)
+
+# Questions
+
+USUAL_DAYS = Constant(
+    "usual_days", 365, "days up to today", "A whole year, so that no season weighs more than another."
+)
+MOST_DAYS = Constant("most_days", 1100, "days of a question", "Three years; models change faster than that.")
+MOST_SERIES_DAYS = Constant("most_series_days", 31, "days of hourly values", "What a chart can show.")
+USUAL_SERIES_DAYS = Constant("usual_series_days", 7, "days", "What a pilot remembers.")
+LEAST_LIMIT = Constant("least_limit", 5.0, "km/h", "The lowest limit that anyone may ask about.")
+MOST_LIMIT = Constant("most_limit", 80.0, "km/h", "The highest: beyond, nobody flies.")
+USUAL_WIND_LIMIT = Constant("usual_wind_limit", 25.0, "km/h", "Where the slider for the mean wind begins.")
+USUAL_GUST_LIMIT = Constant("usual_gust_limit", 35.0, "km/h", "Where the slider for gusts begins.")
+
+# Inference
+
+CONFIDENCE = Constant("confidence", 0.95, "probability", "What readers expect of an interval.")
+LEAST_BLOCK = Constant(
+    "least_block",
+    5,
+    "days",
+    "About as long as one weather situation; longer series use the cube root of their days.",
+    "Politis & Romano 1994, JASA 89; lower end ours",
+)
+REPLICATES = Constant("replicates", 2000, "replicates", "The 2.5 % ends rest on 50 replicates each.")
+SEED = Constant("seed", 20_260_101, "", "Fixed: the same input gives the same interval, bit for bit.")
+DEFINED_REPLICATES = Constant(
+    "defined_replicates",
+    0.9,
+    "share",
+    "A score that is undefined in more of the replicates than the rest has no interval worth showing.",
+)
+DIFFERENCE_WIND = Constant("difference_wind", 0.5, "km/h", "Below it no pilot would notice.")
+DIFFERENCE_GUST = Constant("difference_gust", 1.0, "km/h", "Below it no pilot would notice.")
+DIFFERENCE_DIRECTION = Constant("difference_direction", 5.0, "degrees", "Below it no pilot would notice.")
+DIFFERENCE_TEMPERATURE = Constant("difference_temperature", 0.2, "°C", "Below it no pilot would notice.")
+DIFFERENCE = {
+    Parameter.WIND_SPEED: DIFFERENCE_WIND,
+    Parameter.WIND_GUST: DIFFERENCE_GUST,
+    Parameter.WIND_DIRECTION: DIFFERENCE_DIRECTION,
+    Parameter.TEMPERATURE: DIFFERENCE_TEMPERATURE,
+}
+FALSE_DISCOVERIES = Constant(
+    "false_discoveries",
+    0.10,
+    "share",
+    "Of a list of winners over many sites, at most this share is expected to be chance.",
+    "Benjamini & Hochberg 1995; Wilks 2016, BAMS; the level is ours",
+)
+
+# What a sample allows to say
+
+FIRST_LOOK_DAYS = Constant("first_look_days", 15, "days", "Fewer show nothing but that we are collecting.")
+PRELIMINARY_DAYS = Constant("preliminary_days", 30, "days", "From here, a ranking if it passes the tests.")
+SEASON_DAYS = Constant("season_days", 90, "days", "About one season.")
+DOMINANT_SEASON = Constant(
+    "dominant_season", 0.5, "share of days, exceeded", "The sample then speaks of that season."
+)
+ESTABLISHED_DAYS = Constant("established_days", 180, "days", "Half a year of days that were compared.")
+ESTABLISHED_SEASONS = Constant(
+    "established_seasons", 3, "seasons", "A verdict for the year must have seen most of it."
+)
+STRATUM_DAYS = Constant(
+    "stratum_days", 20, "days", "A group with fewer is merged or hidden; a season with fewer is not counted."
+)
+
+CONSTANTS = tuple(value for value in globals().values() if isinstance(value, Constant))

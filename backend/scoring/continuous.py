@@ -1,0 +1,104 @@
+"""Scores of speeds, gusts and temperatures. Error is `e = f - o`: positive means forecast too much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backend.scoring.formula import Formula, ratio
+from backend.scoring.grid import SCALE, Floats, Integers, thousandths
+
+if TYPE_CHECKING:
+    from backend.scoring.sums import ScalarSums
+
+
+@Formula
+def mean_error(sums: ScalarSums) -> Floats:
+    """ME, `mean(f - o)` in the parameter's unit; the bias. None without pairs."""
+    return ratio(sums.sum_e, sums.n * SCALE)
+
+
+@Formula
+def mae(sums: ScalarSums) -> Floats:
+    """MAE, `mean(|f - o|)` in the parameter's unit. None without pairs."""
+    return ratio(sums.sum_abs, sums.n * SCALE)
+
+
+@Formula
+def rmse(sums: ScalarSums) -> Floats:
+    """RMSE, `sqrt(mean((f - o)**2))` in the parameter's unit. None without pairs."""
+    return np.sqrt(ratio(sums.sum_ee, sums.n)) / SCALE
+
+
+@Formula
+def error_sd(sums: ScalarSums) -> Floats:
+    """The sample standard deviation of the error, with n - 1, in the parameter's unit.
+
+    `RMSE**2 = ME**2 + (n - 1) / n * sd**2`. None with fewer than two pairs.
+    """
+    squares = _about_mean(sums.n, sums.sum_e, sums.sum_e, sums.sum_ee)
+    return np.sqrt(ratio(squares, np.where(sums.n > 1, sums.n - 1, 0))) / SCALE
+
+
+@Formula
+def correlation(sums: ScalarSums) -> Floats:
+    """Pearson's r of forecast and observation, -1 to 1. None where either never changes.
+
+    For the detail view: it forgives every bias, and says nothing of a single day.
+    """
+    ff = _about_mean(sums.n, sums.sum_f, sums.sum_f, sums.sum_ff)
+    oo = _about_mean(sums.n, sums.sum_o, sums.sum_o, sums.sum_oo)
+    fo = _about_mean(sums.n, sums.sum_f, sums.sum_o, sums.sum_fo)
+    return np.clip(ratio(fo, np.sqrt(ff) * np.sqrt(oo)), -1.0, 1.0)
+
+
+@Formula
+def mean_observation(sums: ScalarSums) -> Floats:
+    """`mean(o)` in the parameter's unit, of the hours that are pairs."""
+    return ratio(sums.sum_o, sums.n * SCALE)
+
+
+def _about_mean(n: Integers, sum_x: Integers, sum_y: Integers, sum_xy: Integers) -> Floats:
+    """Return `sum((x - mean x) * (y - mean y))` from plain sums.
+
+    The sums are shifted by whole numbers next to the means while they are still integers, so that
+    nothing cancels and a constant series gives exactly 0; only the small rest is a float.
+    """
+    count = np.maximum(n, 1)
+    x, y = (2 * sum_x + count) // (2 * count), (2 * sum_y + count) // (2 * count)
+    shifted = sum_xy - x * sum_y - y * sum_x + n * x * y
+    return np.asarray(shifted - (sum_x - n * x) * (sum_y - n * y) / count)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorQuantiles:
+    """Quantiles of the error `e`, and the ninth decile of its size, in the parameter's unit."""
+
+    p10: float
+    p25: float
+    median: float
+    p75: float
+    p90: float
+    p90_abs: float
+
+
+def error_quantiles(errors: Integers) -> ErrorQuantiles | None:
+    """Return quantiles of `errors` (thousandths, in a row; of directions the wrapped ones), None of none.
+
+    Linear interpolation between order statistics: type 7 of Hyndman & Fan 1996, NumPy's default.
+    """
+    if not errors.size:
+        return None
+    of_error = np.quantile(errors, [0.1, 0.25, 0.5, 0.75, 0.9], method="linear") / SCALE
+    of_size = np.quantile(np.abs(errors), 0.9, method="linear") / SCALE
+    p10, p25, median, p75, p90 = map(float, of_error)
+    return ErrorQuantiles(p10, p25, median, p75, p90, float(of_size))
+
+
+def within_share(errors: Integers, tolerance: float) -> float | None:
+    """Return W(x), the share of `errors` (thousandths) of at most `tolerance` (the unit's), None of none."""
+    if not errors.size:
+        return None
+    return float(np.mean(np.abs(errors) <= thousandths(tolerance)))

@@ -1,0 +1,122 @@
+"""Wind direction: errors on a circle. Never average degrees arithmetically.
+
+`d = wrap(f - o)` in (-180, 180] degrees is positive when the forecast lies clockwise of the
+observation (veered). MET's DIR_ERR has the opposite sign, harp's `circle_bias` the same as ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backend.scoring.constants import LIGHT_WIND, STEADY_RESULTANT, TRIGONOMETRIC_STEPS
+from backend.scoring.formula import Formula, ratio
+from backend.scoring.grid import SCALE, Bools, Floats, Integers, Values, paired, present, thousandths
+
+if TYPE_CHECKING:
+    from backend.scoring.sums import DirectionSums
+
+CIRCLE = 360 * SCALE
+HALF_CIRCLE = CIRCLE // 2
+
+
+def wrap(angle: Integers) -> Integers:
+    """Return angles in thousandths of a degree, of any size, as the same ones in (-180000, 180000]."""
+    turned = np.asarray(angle, dtype=np.int64) % CIRCLE
+    return np.where(turned > HALF_CIRCLE, turned - CIRCLE, turned)
+
+
+def direction_errors(f: Values, o: Values) -> Integers:
+    """Return `wrap(f - o)` in thousandths of a degree; 0 where one of them is absent."""
+    return np.where(paired(f, o), wrap(f.astype(np.int64) - o), 0)
+
+
+def sines_and_cosines(angle: Integers) -> tuple[Integers, Integers]:
+    """Return sine and cosine of angles in thousandths of a degree, in whole TRIGONOMETRIC_STEPS."""
+    radians = np.deg2rad(angle / SCALE)
+    steps = TRIGONOMETRIC_STEPS.value
+    sine, cosine = np.rint(np.sin(radians) * steps), np.rint(np.cos(radians) * steps)
+    return sine.astype(np.int64), cosine.astype(np.int64)
+
+
+def usable(
+    f: Values, o: Values, speed_f: Values, speed_o: Values, mask: Bools | None = None, *,
+    least: float | None = None, below: float | None = None,
+) -> tuple[Bools, Bools, Bools]:  # fmt: skip
+    """Return which pairs of winds tell of direction, which are too light, and which lack a direction.
+
+    Pairs of winds are where a speed was observed and a wind forecast. Those whose observed speed is
+    not in [`least`, `below`) km/h are "light"; of the others, those with a forecast calm or without
+    one of the two directions are "undefined". `least` is LIGHT_WIND unless given (WMO LC-DNV).
+    """
+    wind = present(speed_o) & (present(speed_f) | present(f))
+    if mask is not None:
+        wind = wind & mask
+    inside = speed_o >= thousandths(LIGHT_WIND.value if least is None else least)
+    if below is not None:
+        inside &= speed_o < thousandths(below)
+    defined = paired(f, o) & (speed_f != 0)
+    return wind & inside & defined, wind & ~inside, wind & inside & ~defined
+
+
+@Formula
+def mean_absolute_direction_error(sums: DirectionSums) -> Floats:
+    """`mean(|d|)` in degrees, 0 to 180. A forecast that knows nothing gives UNINFORMED_DIRECTION_MAE."""
+    return ratio(sums.sum_abs, sums.n * SCALE)
+
+
+@Formula
+def mean_direction_error(sums: DirectionSums) -> Floats:
+    """DIR_ME, `mean(d)` in degrees: for comparison with others only, the circular bias is better founded."""
+    return ratio(sums.sum_d, sums.n * SCALE)
+
+
+@Formula
+def resultant(sums: DirectionSums) -> Floats:
+    """`R = hypot(mean(sin d), mean(cos d))`, 0 (errors everywhere) to 1 (all alike). Mardia & Jupp 2000."""
+    length = ratio(np.hypot(sums.sum_sin, sums.sum_cos), sums.n * TRIGONOMETRIC_STEPS.value)
+    # Each sine is off by half a step at most: what is shorter than that is no direction but rounding.
+    short = length < 1.0 / TRIGONOMETRIC_STEPS.value
+    return np.where(short, 0.0, np.minimum(length, 1.0))
+
+
+@Formula
+def circular_bias(sums: DirectionSums) -> Floats:
+    """`atan2(mean(sin d), mean(cos d))` in degrees, (-180, 180]; undefined when R is 0."""
+    angle = np.rad2deg(np.arctan2(sums.sum_sin, sums.sum_cos))
+    return np.where(resultant.each(sums) > 0, angle, np.nan)
+
+
+@Formula
+def steady_bias(sums: DirectionSums) -> Floats:
+    """The circular bias where R reaches STEADY_RESULTANT; elsewhere there is no steady direction error."""
+    steady = resultant.each(sums) >= STEADY_RESULTANT.value
+    return np.where(steady, circular_bias.each(sums), np.nan)
+
+
+@Formula
+def circular_sd(sums: DirectionSums) -> Floats:
+    """`sqrt(-2 ln R)` in degrees; undefined when R is 0. Mardia & Jupp 2000."""
+    length = resultant.each(sums)
+    log = np.log(length, out=np.full(length.shape, np.nan), where=length > 0)
+    return np.rad2deg(np.sqrt(-2.0 * log)) + 0.0  # + 0.0: the root of -0.0 is -0.0
+
+
+def quantisation_floor(resolution: float) -> float:
+    """Return the MAE (degrees) that a beacon of this `resolution` (degrees) costs a perfect forecast.
+
+    Rounding to steps leaves an error spread evenly over half a step either way: a quarter of a step
+    in the mean, 5.6 degrees for sixteen points.
+    """
+    return resolution / 4.0
+
+
+def mean_direction(sines: Integers, cosines: Integers, n: Integers) -> tuple[Integers, Bools]:
+    """Return the direction (thousandths of a degree, [0, 360000)) of sums of unit vectors, and where it is.
+
+    `sines` and `cosines` are sums of `n` whole TRIGONOMETRIC_STEPS. Vectors that cancel out have none.
+    """
+    known = np.hypot(sines, cosines) > n
+    angle = np.rint(np.rad2deg(np.arctan2(sines, cosines)) * SCALE).astype(np.int64) % CIRCLE
+    return angle, known

@@ -1,0 +1,136 @@
+"""Scores of forecast events from the counts a (hits), b (false alarms), c (misses), d (correct rejections).
+
+A denominator of 0 leaves a score undefined, never 0. Beware of names: what the `scores` library calls
+`false_alarm_rate` is POFD, not the false alarm ratio; MET's H_RATE is a/n, not a/(a+c).
+Definitions: Jolliffe & Stephenson (eds) 2012, Forecast Verification, 2nd edition, chapter 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.scoring.constants import LEAST_EVENTS
+from backend.scoring.formula import Formula, ratio
+from backend.scoring.grid import Floats
+from backend.scoring.intervals import Interval, wilson
+from backend.scoring.sums import Contingency
+
+
+@Formula
+def pod(counts: Contingency) -> Floats:
+    """POD, probability of detection, `a / (a + c)`: of the events, how many were forecast?"""
+    return ratio(counts.a, counts.a + counts.c)
+
+
+@Formula
+def far(counts: Contingency) -> Floats:
+    """FAR, the false alarm *ratio*, `b / (a + b)`: of the forecast events, how many did not come?"""
+    return ratio(counts.b, counts.a + counts.b)
+
+
+@Formula
+def pofd(counts: Contingency) -> Floats:
+    """POFD, probability of false detection, `b / (b + d)`."""
+    return ratio(counts.b, counts.b + counts.d)
+
+
+@Formula
+def csi(counts: Contingency) -> Floats:
+    """CSI, critical success index, `a / (a + b + c)`. Collapses as events become rare."""
+    return ratio(counts.a, counts.a + counts.b + counts.c)
+
+
+@Formula
+def frequency_bias(counts: Contingency) -> Floats:
+    """`(a + b) / (a + c)`: above 1, the event is forecast more often than it happens."""
+    return ratio(counts.a + counts.b, counts.a + counts.c)
+
+
+@Formula
+def ets(counts: Contingency) -> Floats:
+    """ETS, equitable threat score, `(a - r) / (a + b + c - r)` with `r = (a + b)(a + c) / n` by chance."""
+    by_chance = ratio((counts.a + counts.b) * (counts.a + counts.c), counts.n)
+    return ratio(counts.a - by_chance, counts.a + counts.b + counts.c - by_chance)
+
+
+@Formula
+def hss(counts: Contingency) -> Floats:
+    """HSS, Heidke, `(a + d - E) / (n - E)` with `E = ((a + b)(a + c) + (c + d)(b + d)) / n` by chance."""
+    right = (counts.a + counts.b) * (counts.a + counts.c) + (counts.c + counts.d) * (counts.b + counts.d)
+    by_chance = ratio(right, counts.n)
+    return ratio(counts.a + counts.d - by_chance, counts.n - by_chance)
+
+
+@Formula
+def peirce(counts: Contingency) -> Floats:
+    """Peirce's skill score, `POD - POFD`."""
+    return pod.each(counts) - pofd.each(counts)
+
+
+@Formula
+def sedi(counts: Contingency) -> Floats:
+    """SEDI, symmetric extremal dependence index, for rare events; undefined if POD or POFD is 0 or 1.
+
+    With F = POFD and H = POD:
+    `(ln F - ln H - ln(1-F) + ln(1-H)) / (ln F + ln H + ln(1-F) + ln(1-H))`.
+    Ferro & Stephenson 2011, Weather and Forecasting 26, 699-713.
+    """
+    ln_h, ln_not_h = _logarithms(pod.each(counts))
+    ln_f, ln_not_f = _logarithms(pofd.each(counts))
+    return ratio(ln_f - ln_h - ln_not_f + ln_not_h, ln_f + ln_h + ln_not_f + ln_not_h)
+
+
+def _logarithms(rate: Floats) -> tuple[Floats, Floats]:
+    inside = np.where((rate > 0) & (rate < 1), rate, np.nan)
+    return np.log(inside), np.log(1.0 - inside)
+
+
+@Formula
+def surprise_rate(counts: Contingency) -> Floats:
+    """`c / (c + d)`: when the model said "under the limit", how often was it over? The safety number."""
+    return ratio(counts.c, counts.c + counts.d)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many `count` of `of`, with the rate and its Wilson interval where there are enough events.
+
+    `value` and `interval` are None together: too few events, then "2 of 3" is all there is to say.
+    The interval takes hours as independent; as those of one day are not, it is narrower than the truth.
+    """
+
+    count: int
+    of: int
+    value: float | None
+    interval: Interval | None
+
+
+def detected(totals: Contingency) -> Rate:
+    """Return POD as a rate: hits of observed events."""
+    return _rate(totals, lambda a, b, c, d: (a, a + c))
+
+
+def kept(totals: Contingency) -> Rate:
+    """Return 1 - FAR as a rate, the twin of the surprise rate: hits of forecast events."""
+    return _rate(totals, lambda a, b, c, d: (a, a + b))
+
+
+def surprises(totals: Contingency) -> Rate:
+    """Return the surprise rate: misses of the hours forecast to be under the limit."""
+    return _rate(totals, lambda a, b, c, d: (c, c + d))
+
+
+def enough_events(totals: Contingency) -> bool:
+    """Return whether LEAST_EVENTS were observed and as many forecast, so that rates may be shown."""
+    return min(int(totals.a + totals.c), int(totals.a + totals.b)) >= LEAST_EVENTS.value
+
+
+def _rate(totals: Contingency, pick: Callable[[int, int, int, int], tuple[int, int]]) -> Rate:
+    a, b, c, d = (int(column) for column in totals.columns())
+    count, of = pick(a, b, c, d)
+    if not of or not enough_events(totals):
+        return Rate(count, of, None, None)
+    return Rate(count, of, count / of, wilson(count, of))

@@ -1,0 +1,67 @@
+"""Groups of pairs: by wind sector, by wind class, and what is observed given what was forecast.
+
+Group by something that is the same for every model compared. A group by the *observed* value is always
+pulled towards underestimation by plain noise and must never rank models (Lerch et al. 2017, Stat. Sci.).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.scoring.constants import GIVEN_WIND_EDGES, SECTORS, WIND_CLASSES
+from backend.scoring.direction import CIRCLE
+from backend.scoring.grid import SCALE, Bools, Integers, Values, paired, present, thousandths
+
+NO_GROUP = -1
+
+
+def sectors(direction: Values) -> Integers:
+    """Return the sector of each direction, 0 (north) clockwise to 7 (north-west); NO_GROUP where absent.
+
+    A sector is 45 degrees wide and has its lower edge in it: 337.5 is north, 22.5 is north-east.
+    """
+    width = CIRCLE // SECTORS.value
+    found = (direction.astype(np.int64) + width // 2) % CIRCLE // width
+    return np.where(present(direction), found, NO_GROUP)
+
+
+def wind_classes(speed: Values) -> Integers:
+    """Return the class of each speed, counting the WIND_CLASSES it reaches; NO_GROUP where absent."""
+    edges = [thousandths(edge) for edge in WIND_CLASSES.value]
+    return np.where(present(speed), np.searchsorted(edges, speed, side="right"), NO_GROUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was observed when the forecast was in [`low`, `high`), None for no end; the parameter's unit."""
+
+    low: float | None
+    high: float | None
+    n: int
+    days: int
+    p10: float
+    median: float
+    p90: float
+
+
+def given_forecast(
+    f: Values, o: Values, edges: Sequence[float] = GIVEN_WIND_EDGES.value, mask: Bools | None = None
+) -> tuple[Given, ...]:
+    """Return the distribution of `o` for each bin of `f` that has pairs: what comes when it says 25?
+
+    Not for directions. Quantiles of type 7. Calibration-refinement view of Murphy & Winkler 1987, MWR.
+    """
+    pair = paired(f, o, mask)
+    days = np.nonzero(pair)[0]
+    bins = np.searchsorted([thousandths(edge) for edge in edges], f[pair], side="right")
+    lows, highs = (None, *edges), (*edges, None)
+    found = []
+    for index in np.unique(bins):
+        inside = bins == index
+        p10, median, p90 = np.quantile(o[pair][inside], [0.1, 0.5, 0.9], method="linear") / SCALE
+        count, distinct = int(inside.sum()), len(np.unique(days[inside]))
+        found.append(Given(lows[index], highs[index], count, distinct, float(p10), float(median), float(p90)))
+    return tuple(found)

@@ -1,0 +1,102 @@
+"""Intervals, and the few distributions they need."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+from backend.scoring.constants import CONFIDENCE, DEFINED_REPLICATES, FALSE_DISCOVERIES
+from backend.scoring.grid import Floats
+
+
+class Interval(NamedTuple):
+    """The ends of a 95 % interval (CONFIDENCE), in the unit of what it encloses."""
+
+    low: float
+    high: float
+
+    def excludes_zero(self) -> bool:
+        """Return whether 0 lies strictly outside."""
+        return self.low > 0 or self.high < 0
+
+
+def wilson(count: int, of: int) -> Interval | None:
+    """Return Wilson's score interval of the rate `count / of`, None of none.
+
+    `(p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)`. It stays within 0 to 1 and has a width even
+    at 0 of n. Wilson 1927, JASA 22, 209-212.
+    """
+    if not 0 <= count <= of:
+        raise ValueError(f"{count} of {of} is no rate")
+    if not of:
+        return None
+    z = NormalDist().inv_cdf(0.5 + CONFIDENCE.value / 2)
+    p, weight = count / of, z * z / of
+    middle = p + weight / 2
+    half = z * math.sqrt(p * (1 - p) / of + weight / (4 * of))
+    low = 0.0 if count == 0 else (middle - half) / (1 + weight)
+    high = 1.0 if count == of else (middle + half) / (1 + weight)
+    return Interval(low, high)
+
+
+def student(mean: float, standard_error: float, freedom: int) -> tuple[Interval, float]:
+    """Return the interval of a mean and the two-sided p-value of "it is 0", by Student's t."""
+    # Here, because it takes a second to load, and a service that collects may never be asked.
+    from scipy.special import stdtr, stdtrit  # type: ignore[import-untyped]
+
+    reach = float(stdtrit(freedom, 0.5 + CONFIDENCE.value / 2)) * standard_error
+    p_value = 2.0 * float(stdtr(freedom, -abs(mean) / standard_error))
+    return Interval(mean - reach, mean + reach), p_value
+
+
+def percentile(replicates: Floats) -> Interval | None:
+    """Return the percentile interval of bootstrap `replicates`, NaN where one is undefined.
+
+    None when fewer than DEFINED_REPLICATES of them are defined. Quantiles of type 7.
+    """
+    defined = replicates[np.isfinite(replicates)]
+    if not replicates.size or defined.size < DEFINED_REPLICATES.value * replicates.size:
+        return None
+    tail = (1 - CONFIDENCE.value) / 2
+    low, high = np.quantile(defined, [tail, 1 - tail], method="linear")
+    return Interval(float(low), float(high))
+
+
+def percentiles(replicates: Floats) -> list[Interval | None]:
+    """Return the percentile interval of each column of `replicates`, as `percentile` does of one."""
+    tail = (1 - CONFIDENCE.value) / 2
+    whole = np.asarray(np.isfinite(replicates).all(axis=0))
+    ends = np.quantile(replicates[:, whole], [tail, 1 - tail], axis=0, method="linear")
+    found = iter(Interval(float(low), float(high)) for low, high in ends.T)
+    return [
+        next(found) if is_whole else percentile(replicates[:, column])
+        for column, is_whole in enumerate(whole.tolist())
+    ]
+
+
+def around(replicates: Floats, value: float) -> Interval | None:
+    """Return the percentile interval of a direction's bias: of how far replicates turn from its `value`.
+
+    In degrees; an end may lie beyond 180, so that an interval never runs the long way round.
+    """
+    found = percentile((replicates - value + 180.0) % 360.0 - 180.0)
+    return None if found is None else Interval(value + found.low, value + found.high)
+
+
+def benjamini_hochberg(
+    p_values: Sequence[float | None], q: float = FALSE_DISCOVERIES.value
+) -> tuple[bool, ...]:
+    """Return which of `p_values` stand when at most a share `q` of those that stand may be chance.
+
+    Of m tests, the largest k with `p(k) <= k q / m` in ascending order stands, with all smaller ones.
+    None (a test that could not be made) never stands and does not count in m.
+    Benjamini & Hochberg 1995, J. R. Stat. Soc. B 57, 289-300.
+    """
+    made = sorted(p for p in p_values if p is not None)
+    passing = [p for rank, p in enumerate(made, start=1) if p <= rank * q / len(made)]
+    threshold = max(passing, default=-1.0)
+    return tuple(p is not None and p <= threshold for p in p_values)

@@ -1,0 +1,100 @@
+"""What a sample is large enough to say. The unit is the distinct local day; span alone never upgrades."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from backend.scoring.constants import (
+    DOMINANT_SEASON,
+    ESTABLISHED_DAYS,
+    ESTABLISHED_SEASONS,
+    FIRST_LOOK_DAYS,
+    PRELIMINARY_DAYS,
+    SEASON_DAYS,
+    STRATUM_DAYS,
+)
+from backend.scoring.grid import Bools, Integers
+from backend.scoring.verdict import Outcome
+
+
+class Season(StrEnum):
+    """A meteorological season: three whole months."""
+
+    WINTER = "winter"
+    SPRING = "spring"
+    SUMMER = "summer"
+    AUTUMN = "autumn"
+
+
+SEASONS = tuple(Season)
+
+
+class Label(StrEnum):
+    """How far a sample carries."""
+
+    COLLECTING = "collecting"
+    FIRST_LOOK = "first_look"
+    PRELIMINARY = "preliminary"
+    ESTABLISHED_SEASON = "established_for_season"
+    ESTABLISHED = "established"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The distinct local days of a common sample, their label, and the season it is limited to, if so."""
+
+    days: int
+    label: Label
+    season: Season | None
+
+    @property
+    def shows_values(self) -> bool:
+        """Whether scores may be shown at all, with their intervals."""
+        return self.label is not Label.COLLECTING
+
+    def ranks(self, outcome: Outcome) -> bool:
+        """Whether models may be ranked: a preliminary sample needs a verdict that passed both tests."""
+        if self.label in (Label.COLLECTING, Label.FIRST_LOOK):
+            return False
+        return self.label is not Label.PRELIMINARY or outcome is not Outcome.TOO_CLOSE
+
+
+def season_index(months: Integers) -> Integers:
+    """Return the index in SEASONS of months 1 to 12: December to February is winter."""
+    return months % 12 // 3
+
+
+def sample_of(present: Bools, months: Integers) -> Sample:
+    """Return the sample of the days that are `present`, given the month of every day."""
+    counts = np.bincount(season_index(months[present]), minlength=len(SEASONS))
+    return sample({season: int(count) for season, count in zip(SEASONS, counts, strict=True)})
+
+
+def sample(days_by_season: Mapping[Season, int]) -> Sample:
+    """Label a sample by its distinct days in each season.
+
+    Established: ESTABLISHED_DAYS over ESTABLISHED_SEASONS, a season counting from STRATUM_DAYS. Else,
+    established for one season: SEASON_DAYS, most of them in it. A larger sample that is neither stays
+    preliminary.
+    """
+    days = sum(days_by_season.values())
+    covered = sum(count >= STRATUM_DAYS.value for count in days_by_season.values())
+    dominant = next((s for s, count in days_by_season.items() if count > DOMINANT_SEASON.value * days), None)
+    if days < FIRST_LOOK_DAYS.value:
+        return Sample(days, Label.COLLECTING, None)
+    if days < PRELIMINARY_DAYS.value:
+        return Sample(days, Label.FIRST_LOOK, None)
+    if days >= ESTABLISHED_DAYS.value and covered >= ESTABLISHED_SEASONS.value:
+        return Sample(days, Label.ESTABLISHED, None)
+    if days >= SEASON_DAYS.value and dominant is not None:
+        return Sample(days, Label.ESTABLISHED_SEASON, dominant)
+    return Sample(days, Label.PRELIMINARY, None)
+
+
+def stratum_may_be_shown(days: int) -> bool:
+    """Return whether a group with this many distinct days may stand on its own."""
+    return days >= STRATUM_DAYS.value

@@ -1,0 +1,144 @@
+"""The parts of docs/methodology.md that the code itself writes: worked examples, and every constant.
+
+`python -m backend.scoring.methodology docs/methodology.md` writes them anew; a test fails while they are old.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backend.scoring import event_scores
+from backend.scoring.constants import CONSTANTS, Constant
+from backend.scoring.continuous import error_sd, mae, mean_error, rmse, within_share
+from backend.scoring.direction import (
+    circular_bias,
+    direction_errors,
+    mean_absolute_direction_error,
+    resultant,
+    wrap,
+)
+from backend.scoring.event_scores import surprises
+from backend.scoring.grid import SCALE, Values
+from backend.scoring.intervals import wilson
+from backend.scoring.skill import skill_score
+from backend.scoring.sums import Contingency, DirectionSums, ScalarSums, VectorSums
+from backend.scoring.temperature import at_station
+from backend.scoring.vector import mean_vector_error
+
+_BLOCK = re.compile(r"(<!-- begin: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def renewed(document: str) -> str:
+    """Return a document with its generated parts as the code has them now."""
+    return _BLOCK.sub(lambda found: f"{found[1]}{PARTS[found[2]]()}{found[3]}", document)
+
+
+# --- Examples ----------------------------------------------------------------------------------------
+
+
+def examples() -> str:
+    """Return a worked example of each score, computed by the code that computes the scores."""
+    return "".join(f"- {line}\n" for part in (_winds, _directions, _events, _others) for line in part())
+
+
+def _winds() -> Iterator[str]:
+    f, o = _row(25, 18, 30), _row(20, 20, 24)
+    sums = ScalarSums.of(f, o).total()
+    errors = (f - o)[0].astype(np.int64)
+    yield "Forecast 25, 18 and 30 km/h, observed 20, 20 and 24: the errors are +5, -2 and +6."
+    yield f"**Mean error (bias)**: (5 - 2 + 6) / 3 = {mean_error(sums):+.1f} km/h. The model says too much."
+    yield f"**MAE**, the mean size of the error: (5 + 2 + 6) / 3 = {mae(sums):.2f} km/h. It ranks the models."
+    yield f"**RMSE**: the root of (25 + 4 + 36) / 3 = {rmse(sums):.2f} km/h. A large error weighs more in it."
+    yield f"**Standard deviation of the error**: {error_sd(sums):.2f} km/h. What remains without the bias."
+    yield f"**Within 5 km/h**: {100 * (within_share(errors, 5.0) or 0):.0f} % of the errors."
+
+
+def _directions() -> Iterator[str]:
+    f, o, speed = _row(350, 20, 90), _row(10, 10, 80), _row(20, 20, 20)
+    sums = DirectionSums.of(f, o, speed, speed).total()
+    each = ", ".join(f"{value / SCALE:+.0f}°" for value in direction_errors(f, o)[0])
+    yield (
+        f"Forecast 350°, 20° and 90°, observed 10°, 10° and 80°: the errors are {each}. From 350° to 10° is"
+        f" {abs(int(wrap(np.asarray(340_000)))) / SCALE:.0f}°, not 340°."
+    )
+    yield f"**Direction MAE**: (20 + 10 + 10) / 3 = {mean_absolute_direction_error(sums):.1f}°."
+    yield (
+        f"**Circular bias**: the three errors as unit vectors point to {circular_bias(sums):+.1f}°, with a"
+        f" resultant of {resultant(sums):.2f}: steady enough to be told."
+    )
+    vectors = VectorSums.of(_row(0), _row(90), _row(30), _row(40)).total()
+    yield (
+        "**Vector error**: 30 km/h from the north forecast, 40 km/h from the east observed: the arrows' ends"
+        f" are {mean_vector_error(vectors):.0f} km/h apart."
+    )
+
+
+def _events() -> Iterator[str]:
+    counts = Contingency(*(np.asarray(cell) for cell in (12, 9, 6, 51)))
+    rate, interval = surprises(counts), wilson(6, 57)
+    low, high = (0.0, 0.0) if interval is None else interval
+    yield (
+        "Limit 25 km/h. Said too strong and was: 12. Said too strong and was not: 9. Said good and was too"
+        " strong: 6. Said good and was: 51."
+    )
+    yield (
+        f"**Surprise rate**: {rate.count} of {rate.of} go hours, {100 * (rate.value or 0):.0f} %; by Wilson's"
+        f" interval between {100 * low:.0f} and {100 * high:.0f} %."
+    )
+    for name, words in (
+        ("pod", "POD, too strong and forecast: 12 / 18"),
+        ("far", "FAR, forecast too strong and was not: 9 / 21"),
+        ("pofd", "POFD, good and forecast too strong: 9 / 60"),
+        ("csi", "CSI: 12 / 27"),
+        ("frequency_bias", "Frequency bias: 21 / 18"),
+        ("ets", "ETS, the CSI without what chance hits"),
+        ("hss", "HSS, right calls beyond chance"),
+        ("peirce", "Peirce, POD minus POFD"),
+        ("sedi", "SEDI, for rare events"),
+    ):
+        yield f"**{words}** = {getattr(event_scores, name)(counts):.2f}."
+
+
+def _others() -> Iterator[str]:
+    brought = at_station(_row(10), 1500.0, 1300.0)
+    warmer = 0.0 if brought is None else brought[0, 0] / SCALE
+    yield (
+        "**Temperature**: 10 °C at the model's ground of 1500 m, a station at 1300 m:"
+        f" 10 + 0.0065 × 200 = {warmer:.1f} °C is compared."
+    )
+    yield f"**Skill**: MAE 4 against 5 for yesterday's observation: 1 - 4 / 5 = {skill_score(4, 5):+.2f}."
+    yield f"**Skill** of MAE 6 against 5: {skill_score(6, 5):+.2f}, worse than yesterday's observation."
+
+
+def _row(*values: float) -> Values:
+    return (np.array([values]) * SCALE).astype(np.int32)
+
+
+# --- Constants ---------------------------------------------------------------------------------------
+
+
+def constants() -> str:
+    """Return every constant as a row of a table: value, unit, reason, and whose choice it is."""
+    head = "| Constant | Value | Unit | Why | Source |\n| --- | --- | --- | --- | --- |\n"
+    return head + "".join(f"{_constant_row(each)}\n" for each in CONSTANTS)
+
+
+def _constant_row(constant: Constant[Any]) -> str:
+    value = constant.value
+    shown = ", ".join(f"{each:g}" for each in value) if isinstance(value, tuple) else str(value)
+    cells = (f"`{constant.name}`", shown, constant.unit, constant.reason, constant.reference or "ours")
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+PARTS: dict[str, Callable[[], str]] = {"examples": examples, "constants": constants}
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        Path(name).write_text(renewed(Path(name).read_text()))

@@ -1,0 +1,126 @@
+"""Which reading speaks for an hour: the one whose averaging window best covers it.
+
+A forecast of the mean wind at 12:00 is compared with the mean that has 12:00 in its middle, a forecast of the
+gust with the highest gust reported in the hour before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.core.local_time import HOURS_A_DAY
+from backend.core.parameters import ABSENT, Parameter
+from backend.scoring.calendar import HOUR, Span
+from backend.scoring.constants import (
+    GUST_REPORTS,
+    MATCH_TOLERANCE,
+    MATCH_TOLERANCE_MOST,
+    USUAL_AVERAGING,
+)
+from backend.scoring.quality import Readings
+from backend.scoring.selection import DIRECTION, GUST, SPEED
+
+NOT_MATCHED = -128
+"""In an array of offsets: no reading was matched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """A station's day: values (4, 25), the distance from its hour of each mean wind's window in minutes
+    (25, NOT_MATCHED where none), and how many readings there were on the day.
+    """
+
+    day: int
+    hourly: NDArray[np.int32]
+    offsets: NDArray[np.int8]
+    readings: int
+
+
+def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> list[Matched]:
+    """Return the days of the span on which the station said anything; `trusted` are the values to use.
+
+    Each forecast of an hour and a station thus has at most one partner, and a better one takes its place
+    when the day is made again.
+    """
+    interval = _intervals(readings, span)
+    hourly = np.full((len(span.days), len(Parameter), HOURS_A_DAY), ABSENT, np.int32)
+    offsets = np.full((len(span.days), HOURS_A_DAY), NOT_MATCHED, np.int8)
+    hours, exists = span.hours(), np.arange(HOURS_A_DAY) < span.lengths()[:, None]
+    averaging = np.where(readings.averaging > 0, readings.averaging, USUAL_AVERAGING.value)
+    middle = readings.time - averaging * 30
+    tolerance = np.clip(interval // 2, MATCH_TOLERANCE.value * 60, MATCH_TOLERANCE_MOST.value * 60)[:, None]
+    calm = trusted[:, SPEED] == 0
+    for parameter in range(len(Parameter)):
+        if parameter == GUST:
+            continue
+        usable = trusted[:, parameter] != ABSENT
+        if parameter == DIRECTION:
+            usable &= ~calm  # a calm comes from nowhere
+        rows = np.flatnonzero(usable)
+        if not len(rows):
+            continue
+        chosen, distance = _nearest(middle[rows], hours)
+        fits = exists & (np.abs(distance) <= tolerance)
+        hourly[:, parameter][fits] = trusted[rows[chosen[fits]], parameter]
+        if parameter == SPEED:
+            offsets[fits] = np.rint(distance[fits] / 60).astype(np.int8)
+    hourly[:, GUST] = np.where(
+        exists, _highest_gusts(readings.time, trusted[:, GUST], hours, interval), ABSENT
+    )
+    index, _ = span.locate(readings.time)
+    counts = np.bincount(index[(index >= 0) & (index < len(span.days))], minlength=len(span.days))
+    return [
+        Matched(day, of_day, distances, int(count))
+        for day, of_day, distances, count in zip(span.days, hourly, offsets, counts, strict=True)
+        if count or (of_day != ABSENT).any()
+    ]
+
+
+def _nearest(
+    middle: NDArray[np.int64], hours: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the index of the window nearest to each hour, the earlier of two, and its distance (seconds)."""
+    order = np.argsort(middle, kind="stable")
+    ordered = middle[order]
+    after = np.clip(np.searchsorted(ordered, hours), 0, len(ordered) - 1)
+    before = np.clip(after - 1, 0, None)
+    take_before = np.abs(ordered[before] - hours) <= np.abs(ordered[after] - hours)
+    chosen = np.where(take_before, before, after)
+    return order[chosen], ordered[chosen] - hours
+
+
+def _intervals(readings: Readings, span: Span) -> NDArray[np.int64]:
+    """Return how many seconds lie between two reports of each day, mostly; an hour where there are no two."""
+    index, _ = span.locate(readings.time)
+    found = np.full(len(span.days), HOUR, np.int64)
+    edges = np.searchsorted(index, np.arange(len(span.days) + 1))
+    for day in range(len(span.days)):
+        times = readings.time[edges[day] : edges[day + 1]]
+        if len(times) > 1:
+            found[day] = int(np.median(np.diff(times)))
+    return found
+
+
+def _highest_gusts(
+    time: NDArray[np.int64],
+    gusts: NDArray[np.int32],
+    hours: NDArray[np.int64],
+    interval: NDArray[np.int64],
+) -> NDArray[np.int32]:
+    """Return the highest gust of the hour that ends at each hour, ABSENT where too few were reported."""
+    rows = np.flatnonzero(gusts != ABSENT)
+    highest = np.full(hours.shape, ABSENT, np.int32)
+    if not len(rows):
+        return highest
+    time, gusts = time[rows], gusts[rows]
+    first = np.searchsorted(time, hours - HOUR, side="right")
+    end = np.searchsorted(time, hours, side="right")
+    expected = np.maximum(HOUR // np.maximum(interval, 60), 1)[:, None]
+    enough = (end - first >= GUST_REPORTS.value * expected) & (end > first)
+    # reduceat takes pairs of bounds: every second result is the maximum between them.
+    bounds = np.stack((first[enough], end[enough]), axis=1).ravel()
+    highest[enough] = np.maximum.reduceat(np.append(gusts, ABSENT), bounds)[::2] if len(bounds) else 0
+    return highest

@@ -1,0 +1,176 @@
+"""Quality control of readings: which of a station's values cannot be trusted, and why.
+
+A doubted value stays in the store with its reason; it enters no score. Whether a reading is doubted
+depends on what is kept of the six hours around it and on the limits of its month, and on nothing else: so a
+day made alone and a year made at once agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.core.parameters import ABSENT
+from backend.scoring.calendar import HOUR
+from backend.scoring.constants import (
+    NEIGHBOUR_WIND,
+    SPIKE_GAP,
+    SPIKE_GUST,
+    SPIKE_TEMPERATURE,
+    SPIKE_WIND,
+    STUCK_CALM,
+    STUCK_READINGS,
+)
+from backend.scoring.grid import thousandths
+from backend.scoring.selection import DIRECTION, GUST, SPEED, TEMPERATURE
+
+CONTEXT = 6 * HOUR
+"""How far around a reading we look, in seconds."""
+
+STUCK_GAP = HOUR
+"""A silence longer than this ends a row of equal readings, in seconds."""
+
+SPIKES = {
+    SPEED: thousandths(SPIKE_WIND.value),
+    GUST: thousandths(SPIKE_GUST.value),
+    TEMPERATURE: thousandths(SPIKE_TEMPERATURE.value),
+}
+
+LIMITED = (SPEED, GUST, TEMPERATURE)
+"""The parameters that have such a limit."""
+
+QUARTERS = 4
+"""Quarters of the local day, each with limits of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """A station's readings in the order of time (seconds since 1970); values (n, 4) in thousandths.
+
+    `averaging` is how many minutes before its time the mean wind of each begins; 0 is not known.
+    """
+
+    time: NDArray[np.int64]
+    averaging: NDArray[np.int64]
+    values: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a reading is compared with: one row per whole hour, from `first` on (seconds since 1970).
+
+    `models` (models, hours, 4) is what the models said, `limits` (hours, 3) how far from the nearest of them
+    is too far, for LIMITED, in thousandths; ABSENT where there is none.
+    """
+
+    first: int
+    models: NDArray[np.int32]
+    limits: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """Why values are doubted: an index into REASONS per reading and parameter, 0 where they are not."""
+
+    reason: NDArray[np.int8]
+
+    def trusted(self, readings: Readings) -> NDArray[np.int32]:
+        """Return the values with the doubted ones taken out."""
+        return np.where(self.reason > 0, ABSENT, readings.values)
+
+    def listed(self, readings: Readings, first: int, end: int) -> Iterator[tuple[int, int, str]]:
+        """Yield time, parameter and reason of each doubted value from `first` to before `end`."""
+        for row, parameter in np.argwhere(self.reason > 0).tolist():
+            time = int(readings.time[row])
+            if first <= time < end:
+                yield time, parameter, REASONS[self.reason[row, parameter]]
+
+
+REASONS = ("", "stuck", "calm_among_wind", "spike", "gust_below_mean", "far_from_models")
+_STUCK, _CALM, _SPIKE, _GUST, _FAR = range(1, len(REASONS))
+_WIND = [SPEED, GUST, DIRECTION]
+
+
+def doubt(readings: Readings, neighbours: Sequence[Readings], around: Surroundings) -> Doubts:
+    """Return which values are doubted; the first reason in the order of REASONS is the one that is told.
+
+    `neighbours` are the other stations of the site.
+    """
+    found = Doubts(np.zeros(readings.values.shape, np.int8))
+    found.reason[_far(readings, around)] = _FAR
+    gust, speed = readings.values[:, GUST], readings.values[:, SPEED]
+    below = (gust != ABSENT) & (speed != ABSENT) & (gust < speed)
+    found.reason[below, GUST] = _GUST
+    for parameter, limit in SPIKES.items():
+        found.reason[_spikes(readings.time, readings.values[:, parameter], limit), parameter] = _SPIKE
+    first, last = _equal_around(readings)
+    calm = (readings.values[:, SPEED] == 0) & (readings.values[:, GUST] == 0)
+    lasting = calm & (readings.time[last] - readings.time[first] >= STUCK_CALM.value * HOUR)
+    for row in np.flatnonzero(lasting):
+        if _wind_among(neighbours, int(readings.time[first[row]]), int(readings.time[last[row]])):
+            found.reason[row, _WIND] = _CALM
+    windy = (readings.values[:, SPEED] > 0) & (last - first + 1 >= STUCK_READINGS.value)
+    for parameter in _WIND:
+        found.reason[windy, parameter] = _STUCK
+    found.reason[readings.values == ABSENT] = 0
+    return found
+
+
+def _equal_around(readings: Readings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first and the last of the readings equal to each, in a row with it and within CONTEXT."""
+    time, triples = readings.time, readings.values[:, _WIND]
+    count = len(time)
+    if count == 0:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    breaks = (triples[1:] != triples[:-1]).any(axis=1) | (np.diff(time) > STUCK_GAP)
+    run = np.concatenate(([0], np.cumsum(breaks)))
+    begins = np.searchsorted(run, run, side="left")
+    ends = np.searchsorted(run, run, side="right") - 1
+    first = np.maximum(begins, np.searchsorted(time, time - CONTEXT, side="left"))
+    last = np.minimum(ends, np.searchsorted(time, time + CONTEXT, side="right") - 1)
+    return first, last
+
+
+def _wind_among(neighbours: Sequence[Readings], first: int, last: int) -> bool:
+    """Say whether any neighbour's mean wind between two moments was that of a windy day."""
+    for station in neighbours:
+        speeds = station.values[(station.time >= first) & (station.time <= last), SPEED]
+        speeds = speeds[speeds != ABSENT]
+        if len(speeds) and speeds.sum(dtype=np.int64) > thousandths(NEIGHBOUR_WIND.value) * len(speeds):
+            return True
+    return False
+
+
+def _spikes(time: NDArray[np.int64], values: NDArray[np.int32], limit: int) -> NDArray[np.int64]:
+    """Return which readings stand out from both neighbours in time, by more than `limit`, the same way."""
+    there = np.flatnonzero(values != ABSENT)
+    if len(there) < 3:
+        return np.empty(0, np.int64)
+    step = np.diff(values[there].astype(np.int64))
+    near = np.diff(time[there]) <= SPIKE_GAP.value * 60
+    up = (step[:-1] > limit) & (step[1:] < -limit)
+    down = (step[:-1] < -limit) & (step[1:] > limit)
+    return there[1:-1][(up | down) & near[:-1] & near[1:]]
+
+
+def _far(readings: Readings, around: Surroundings) -> NDArray[np.bool_]:
+    """Return which values are further from every model than their limit."""
+    far = np.zeros(readings.values.shape, np.bool_)
+    hour = (readings.time - around.first + HOUR // 2) // HOUR
+    inside = (hour >= 0) & (hour < around.limits.shape[0])
+    hour = np.where(inside, hour, 0)
+    if not around.limits.size or not around.models.size:
+        return far
+    for column, parameter in enumerate(LIMITED):
+        said = around.models[:, hour, parameter]
+        value = readings.values[:, parameter]
+        apart = np.abs(said.astype(np.int64) - value)
+        apart[said == ABSENT] = np.iinfo(np.int64).max
+        nearest = apart.min(axis=0)
+        limit = around.limits[hour, column]
+        known = inside & (limit != ABSENT) & (value != ABSENT) & (nearest != np.iinfo(np.int64).max)
+        far[:, parameter] = known & (nearest > limit)
+    return far

@@ -1,0 +1,140 @@
+"""What can be scored, and how: each quantity with its sums, its errors and the score that ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from backend.core.parameters import RULES, Parameter
+from backend.scoring.continuous import mae
+from backend.scoring.direction import direction_errors, mean_absolute_direction_error, usable
+from backend.scoring.formula import Formula
+from backend.scoring.grid import ABSENT, Bools, Integers, Values, paired, present
+from backend.scoring.sample import REFERENCES, Sample
+from backend.scoring.sums import DirectionSums, ScalarSums, Sums, VectorSums
+from backend.scoring.vector import mean_vector_error, vector_errors
+
+
+class Quantity(StrEnum):
+    """What is scored. The temperature is brought to the station's height; the raw one is beside it."""
+
+    WIND_SPEED = "wind_speed"
+    WIND_GUST = "wind_gust"
+    WIND_DIRECTION = "wind_direction"
+    TEMPERATURE = "temperature"
+    TEMPERATURE_RAW = "temperature_raw"
+    WIND = "wind"  # speed and direction in one, as a vector
+
+    @property
+    def parameter(self) -> Parameter:
+        """Return the parameter whose unit and least difference are this quantity's."""
+        return _PARAMETER[self]
+
+    @property
+    def unit(self) -> str:
+        """Return the unit of scores."""
+        return "degrees" if self is Quantity.WIND_DIRECTION else RULES[self.parameter].unit
+
+    @property
+    def ranking(self) -> Formula[Any]:
+        """Return the score that ranks models: smaller is better."""
+        if self is Quantity.WIND_DIRECTION:
+            return mean_absolute_direction_error
+        return mean_vector_error if self is Quantity.WIND else mae
+
+
+_PARAMETER = {
+    Quantity.WIND_SPEED: Parameter.WIND_SPEED,
+    Quantity.WIND_GUST: Parameter.WIND_GUST,
+    Quantity.WIND_DIRECTION: Parameter.WIND_DIRECTION,
+    Quantity.TEMPERATURE: Parameter.TEMPERATURE,
+    Quantity.TEMPERATURE_RAW: Parameter.TEMPERATURE,
+    Quantity.WIND: Parameter.WIND_SPEED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one side, a model or the station, says: `main` is the quantity, `speed` goes with a direction."""
+
+    main: Values
+    speed: Values | None = None
+
+
+def forecast_side(sample: Sample, quantity: Quantity, model: str) -> Side:
+    """Return what a model, or a reference, says of a quantity; all ABSENT where it says nothing."""
+    if quantity in {Quantity.WIND_DIRECTION, Quantity.WIND}:
+        return Side(
+            _said(sample, model, Parameter.WIND_DIRECTION), _said(sample, model, Parameter.WIND_SPEED)
+        )
+    if quantity is Quantity.TEMPERATURE:
+        if model in REFERENCES:
+            return Side(sample.reference(model, Parameter.TEMPERATURE, sample.temperatures.values()))
+        none = np.full_like(sample.observed[Parameter.TEMPERATURE], ABSENT)
+        return Side(sample.temperatures.get(model, none))
+    return Side(_said(sample, model, quantity.parameter))
+
+
+def observed_side(sample: Sample, quantity: Quantity) -> Side:
+    """Return what the station measured of a quantity."""
+    if quantity in {Quantity.WIND_DIRECTION, Quantity.WIND}:
+        return Side(sample.observed[Parameter.WIND_DIRECTION], sample.observed[Parameter.WIND_SPEED])
+    return Side(sample.observed[quantity.parameter])
+
+
+def _said(sample: Sample, model: str, parameter: Parameter) -> Values:
+    if model in REFERENCES:
+        said = (of_model[parameter] for of_model in sample.forecasts.values())
+        return sample.reference(model, parameter, said)
+    return sample.forecasts[model][parameter]
+
+
+def pairs(quantity: Quantity, f: Side, o: Side) -> Bools:
+    """Return the hours that count as pairs of a quantity."""
+    if quantity is Quantity.WIND_DIRECTION:
+        return usable(f.main, o.main, _speed(f), _speed(o))[0]
+    if quantity is Quantity.WIND:
+        return vector_errors(f.main, o.main, _speed(f), _speed(o))[1]
+    return paired(f.main, o.main)
+
+
+def sums(quantity: Quantity, f: Side, o: Side, mask: Bools | None = None) -> Sums:
+    """Return the per-day sums of a quantity within `mask`."""
+    if quantity is Quantity.WIND_DIRECTION:
+        return DirectionSums.of(f.main, o.main, _speed(f), _speed(o), mask)
+    if quantity is Quantity.WIND:
+        return VectorSums.of(f.main, o.main, _speed(f), _speed(o), mask)
+    return ScalarSums.of(f.main, o.main, mask)
+
+
+def errors(quantity: Quantity, f: Side, o: Side) -> Integers:
+    """Return the errors hour by hour, (days, 25), in thousandths; where there is no pair, 0."""
+    there = pairs(quantity, f, o)
+    if quantity is Quantity.WIND_DIRECTION:
+        return np.where(there, direction_errors(f.main, o.main), 0)
+    if quantity is Quantity.WIND:
+        return np.where(there, vector_errors(f.main, o.main, _speed(f), _speed(o))[0], 0)
+    return np.where(there, f.main.astype(np.int64) - o.main, 0)
+
+
+def common(quantity: Quantity, sides: Mapping[str, Side], o: Side) -> Bools:
+    """Return the hours that all of `sides` have as pairs: the sample on which they can be compared."""
+    found = np.ones(o.main.shape, np.bool_)
+    for side in sides.values():
+        found &= pairs(quantity, side, o)
+    return found
+
+
+def has_any(side: Side) -> bool:
+    """Say whether a side says anything at all."""
+    return bool(present(side.main).any())
+
+
+def _speed(side: Side) -> Values:
+    if side.speed is None:
+        raise ValueError("a direction is scored with its speed")
+    return side.speed

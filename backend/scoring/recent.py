@@ -1,0 +1,89 @@
+"""Recent days hour by hour: what was known at a decision, what came, and by how much it differed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.core.local_time import HOURS_A_DAY
+from backend.core.parameters import ABSENT
+from backend.scoring.grid import NO_HOUR, SCALE, Values
+from backend.scoring.pairing import NOT_MATCHED
+from backend.scoring.quantities import Quantity, errors, forecast_side, observed_side, pairs
+from backend.scoring.sample import NOT_SAID, Sample
+
+SHOWN = tuple(quantity for quantity in Quantity if quantity is not Quantity.WIND)
+"""What has one value an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a model said of an hour, in the quantity's unit; `lead` in minutes."""
+
+    model: str
+    forecast: float | None
+    error: float | None
+    lead: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """An hour: its moment (seconds since 1970), its local day and hour, and what was observed and said.
+
+    `offset` is how many minutes what was measured is from the hour.
+    """
+
+    moment: int
+    day: int
+    clock: int
+    observation: float | None
+    offset: int | None
+    said: tuple[Said, ...]
+
+
+def hours(sample: Sample, quantity: Quantity) -> Iterator[Hour]:
+    """Yield every hour of a sample's days. Raises ValueError for a quantity without hourly values."""
+    if quantity not in SHOWN:
+        raise ValueError(f"{quantity} has no hourly values")
+    observed = observed_side(sample, quantity)
+    sides = {model: forecast_side(sample, quantity, model) for model in sample.forecasts}
+    of_model = {
+        model: (
+            side.main,
+            np.where(pairs(quantity, side, observed), errors(quantity, side, observed), ABSENT),
+        )
+        for model, side in sides.items()
+    }
+    moments, clock = sample.span.hours(), sample.clock
+    for row, day in enumerate(sample.span.days):
+        for hour in range(HOURS_A_DAY):
+            if clock[row, hour] == NO_HOUR:
+                continue
+            said = tuple(
+                Said(
+                    model,
+                    _value(forecast, row, hour),
+                    _value(error, row, hour),
+                    _unless(int(sample.leads[model][row, hour]), NOT_SAID),
+                )
+                for model, (forecast, error) in of_model.items()
+            )
+            yield Hour(
+                int(moments[row, hour]),
+                day,
+                int(clock[row, hour]),
+                _value(observed.main, row, hour),
+                _unless(int(sample.offsets[row, hour]), NOT_MATCHED),
+                said,
+            )
+
+
+def _value(values: Values, row: int, hour: int) -> float | None:
+    found = int(values[row, hour])
+    return None if found == ABSENT else found / SCALE
+
+
+def _unless(value: int, missing: int) -> int | None:
+    return None if value == missing else value

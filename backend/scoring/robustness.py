@@ -1,0 +1,107 @@
+"""Would another beacon say the same? The further stations of a site, each scored by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from geopy.distance import geodesic
+
+from backend.core.parameters import Parameter
+from backend.scoring.constants import (
+    DUPLICATE_DISTANCE,
+    DUPLICATE_HEIGHT,
+    DUPLICATE_HOURS,
+    DUPLICATE_SHARE,
+    DUPLICATE_WIND,
+)
+from backend.scoring.grid import paired, thousandths
+from backend.scoring.labels import stratum_may_be_shown
+from backend.scoring.quantities import Quantity
+from backend.scoring.sample import Sample, StationDays
+from backend.scoring.scorecard import PairOfModels, Scorecard
+from backend.scoring.verdict import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondOpinion:
+    """What one station says of the two models; `agrees` is None where it has too few days to speak.
+
+    `difference` is the mean daily difference of error sizes, negative where the verdict's best errs less
+    here too. `duplicate_of` names the station that this one is a copy of: then it does not count.
+    """
+
+    station: str
+    n_pairs: int
+    n_days: int
+    difference: float | None
+    outcome: Outcome | None
+    agrees: bool | None
+    duplicate_of: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Robustness:
+    """At how many of the beacons that count the same model errs less; the reference station is the first."""
+
+    stations: tuple[SecondOpinion, ...]
+
+    @property
+    def counted(self) -> int:
+        """How many beacons have an opinion."""
+        return sum(each.agrees is not None for each in self.stations)
+
+    @property
+    def agreeing(self) -> int:
+        """How many of them agree with the verdict."""
+        return sum(each.agrees is True for each in self.stations)
+
+
+def robustness(sample: Sample, quantity: Quantity, verdict: PairOfModels) -> Robustness:
+    """Ask every station of the site which of the two models of a verdict errs less there."""
+    counting: list[StationDays] = []
+    found = []
+    ordered = [*sample.speaking, *(code for code in sample.stations if code not in sample.speaking)]
+    for code in ordered:
+        station = sample.stations[code]
+        duplicate = next((other for other in counting if is_duplicate(station, other)), None)
+        alone = [*sample.speaking] == [code]
+        duel = verdict if alone else Scorecard(sample.at(code)).duel(quantity, verdict.a, verdict.b)
+        enough = duplicate is None and stratum_may_be_shown(duel.n_days)
+        difference = duel.comparison.difference
+        found.append(
+            SecondOpinion(
+                station=code,
+                n_pairs=duel.n_pairs,
+                n_days=duel.n_days,
+                difference=difference if enough else None,
+                outcome=duel.comparison.outcome if enough else None,
+                agrees=difference < 0 if enough and difference is not None else None,
+                duplicate_of=None if duplicate is None else duplicate.station.id,
+            )
+        )
+        if duplicate is None:
+            counting.append(station)
+    return Robustness(tuple(found))
+
+
+def is_duplicate(one: StationDays, other: StationDays) -> bool:
+    """Say whether two stations are one mast in the lists of two networks.
+
+    They are within DUPLICATE_DISTANCE and DUPLICATE_HEIGHT, and their mean winds agree within
+    DUPLICATE_WIND in DUPLICATE_SHARE of the hours that both have.
+    """
+    places = [(each.station.latitude, each.station.longitude) for each in (one, other)]
+    if any(None in place for place in places):
+        return False
+    if geodesic(*places).m > DUPLICATE_DISTANCE.value:
+        return False
+    heights = [each.station.elevation for each in (one, other)]
+    if None not in heights and abs(heights[0] - heights[1]) > DUPLICATE_HEIGHT.value:  # type: ignore[operator]
+        return False
+    mine, others = (each.observed[Parameter.WIND_SPEED] for each in (one, other))
+    both = paired(mine, others)
+    if int(both.sum()) < DUPLICATE_HOURS.value:
+        return False
+    apart = np.abs(mine[both].astype(np.int64) - others[both])
+    return float(np.mean(apart <= thousandths(DUPLICATE_WIND.value))) >= DUPLICATE_SHARE.value

@@ -1,0 +1,338 @@
+"""One site in one view over a span of days, as arrays that lie hour on hour: what every score starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from backend.core.errors import NotFound
+from backend.core.local_time import HOURS_A_DAY, date_of, local_moment
+from backend.core.parameters import ABSENT, Parameter
+from backend.core.records import Site, Station
+from backend.scoring.calendar import Span
+from backend.scoring.grid import Bools, Integers, Values, clock_hours, months
+from backend.scoring.pairing import NOT_MATCHED
+from backend.scoring.references import (
+    climatology,
+    direction_climatology,
+    model_mean,
+    model_mean_direction,
+    yesterday,
+)
+from backend.scoring.temperature import at_station
+from backend.scoring.views import View
+from backend.storage import days as store
+from backend.storage import schema as t
+from backend.storage.database import Database
+from backend.storage.places import site_record, station_record
+
+REFERENCES = ("yesterday", "climatology", "model_mean")
+"""Forecasts that anyone could make; they are scored beside the models and never win."""
+
+NOT_SAID = -1
+"""In an array of lead times: no forecast."""
+
+NOBODY = -1
+"""The number of a model or station of which nothing was ever kept."""
+
+NO_DAYS = store.DayColumns(
+    np.empty(0, np.int64),
+    np.empty(0, np.int64),
+    np.empty((0, len(Parameter), HOURS_A_DAY), np.int32),
+    np.empty((0, HOURS_A_DAY), np.int64),
+    (),
+)
+
+N = TypeVar("N", np.int32, np.int64)
+
+_INDEX = {parameter: index for index, parameter in enumerate(Parameter)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StationDays:
+    """What a station measured: arrays (days, 25) in thousandths, and how far each report is from its hour.
+
+    `offsets` in minutes, NOT_MATCHED where there is no mean wind. `resolution` is of directions, in degrees.
+    """
+
+    station: Station
+    observed: Mapping[Parameter, Values]
+    offsets: Integers
+    resolution: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What was forecast and observed: arrays (days, 25) in thousandths, by parameter, and by model.
+
+    `stations` holds every station of the site, `speaking` those that the scores are about, each with the
+    days on which it speaks. `leads` are minutes, NOT_SAID where there is no forecast. `estimated` counts
+    hours whose run told no time of publication. `grounds` are metres, None where a model does not say.
+    """
+
+    site: Site
+    view: View
+    span: Span
+    forecasts: Mapping[str, Mapping[Parameter, Values]]
+    leads: Mapping[str, Integers]
+    estimated: Mapping[str, int]
+    grounds: Mapping[str, float | None]
+    stations: Mapping[str, StationDays]
+    speaking: Mapping[str, Bools]
+
+    @cached_property
+    def clock(self) -> Integers:
+        """The hour that the clock shows at each column, (days, 25)."""
+        return clock_hours(date_of(self.span.first), len(self.span.days))
+
+    @cached_property
+    def months(self) -> Integers:
+        """The month of each day, 1 to 12."""
+        return months(date_of(self.span.first), len(self.span.days))
+
+    @cached_property
+    def station(self) -> str:
+        """The reference station; of several that followed each other all, "" where there is none."""
+        return " and then ".join(self.speaking)
+
+    @cached_property
+    def observed(self) -> Mapping[Parameter, Values]:
+        """What the reference station measured."""
+        return {
+            parameter: self._by_speaker(
+                {code: self.stations[code].observed[parameter] for code in self.speaking}, ABSENT, np.int32
+            )
+            for parameter in Parameter
+        }
+
+    @cached_property
+    def offsets(self) -> Integers:
+        """How many minutes each report of the reference station is from its hour, or NOT_MATCHED."""
+        offsets = {code: self.stations[code].offsets for code in self.speaking}
+        return self._by_speaker(offsets, NOT_MATCHED, np.int64)
+
+    @cached_property
+    def temperatures(self) -> Mapping[str, Values]:
+        """What the models say of the temperature at the station's height.
+
+        A model whose ground is not known is not here; a day whose station's height is not known is absent.
+        """
+        found = {}
+        for model, of_model in self.forecasts.items():
+            raw, ground = of_model[Parameter.TEMPERATURE], self.grounds.get(model)
+            brought = {
+                code: at_station(raw, ground, self.stations[code].station.elevation) for code in self.speaking
+            }
+            known = {code: values for code, values in brought.items() if values is not None}
+            if known:
+                found[model] = self._by_speaker(known, ABSENT, np.int32)
+        return found
+
+    @property
+    def resolution(self) -> float | None:
+        """The coarsest resolution of the reference station's directions, in degrees."""
+        told = [self.stations[code].resolution for code in self.speaking]
+        return max((each for each in told if each is not None), default=None)
+
+    def at(self, station: str) -> Sample:
+        """Return the same forecasts against another of the site's stations."""
+        return replace(self, speaking={station: np.ones(len(self.span.days), np.bool_)})
+
+    def reference(self, name: str, parameter: Parameter, said: Iterable[Values]) -> Values:
+        """Return what one of REFERENCES would have forecast; `said` is what the models did."""
+        observed = self.observed[parameter]
+        circular = parameter is Parameter.WIND_DIRECTION
+        if name == "yesterday":
+            return yesterday(observed, self.clock, self.view)
+        if name == "climatology":
+            make = direction_climatology if circular else climatology
+            return make(observed, self.clock, self.months)
+        speaking = [values for values in said if (values != ABSENT).any()]
+        if len(speaking) < 2:
+            return np.full_like(observed, ABSENT)  # the mean of one model is that model
+        return model_mean_direction(speaking) if circular else model_mean(speaking)
+
+    def _by_speaker(self, values: Mapping[str, NDArray[N]], absent: int, kind: type[N]) -> NDArray[N]:
+        """Lay the values of the stations together, each on the days on which it speaks."""
+        shape = (len(self.span.days), HOURS_A_DAY)
+        found: NDArray[N] = np.full(shape, absent, kind)
+        for code, of_station in values.items():
+            days = self.speaking[code]
+            found[days] = of_station[days]
+        return found
+
+
+class Samples:
+    """Reads samples from the store. Blocks; raises StoreUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def load(
+        self,
+        site: Site,
+        view: View,
+        first: int,
+        last: int,
+        *,
+        station: str | None = None,
+        models: Iterable[str] = (),
+    ) -> Sample:
+        """Return what is kept of a site's days from `first` to `last` (local day numbers).
+
+        `station` is one of the site's, NotFound otherwise; without it, each day is taken from the station
+        that was the site's reference on it. Of `models` there is something even where nothing is kept.
+        """
+        (found,) = self.load_views(site, (view,), first, last, station=station, models=models)
+        return found
+
+    def load_views(
+        self,
+        site: Site,
+        views: Sequence[View],
+        first: int,
+        last: int,
+        *,
+        station: str | None = None,
+        models: Iterable[str] = (),
+    ) -> tuple[Sample, ...]:
+        """Return a sample for each of several views, of one state of the store."""
+        span = Span(first, last)
+        if station is not None and station not in site.stations:
+            raise NotFound(
+                f"{station!r} is no station of {site.id}: {', '.join(site.stations) or 'it has none'}."
+            )
+        with self.database.read() as connection:
+            row = site_row(connection, site.id, last)
+            site_id = None if row is None else row.id
+            place = site if row is None else site_record(row)
+            stations = _stations(connection, site_id, place, span)
+            alone = {} if station is None else {station: np.ones(len(span.days), np.bool_)}
+            speaking = alone or _speaking(place, span)
+            return tuple(
+                _load(connection, site_id, place, view, span, tuple(models), stations, speaking)
+                for view in views
+            )
+
+    def stamp(self, site: Site, last: int) -> str:
+        """Return a text that changes whenever an answer about a site's days up to `last` may change."""
+        station, point = t.station.c, t.grid_point.c
+        described = (
+            sa.select(station.code, station.name, station.latitude, station.longitude, station.elevation)
+            .where(station.code.in_(site.stations))
+            .order_by(station.code)
+        )
+        with self.database.read() as connection:
+            row = site_row(connection, site.id, last)
+            points = sa.select(point.model_id, point.ground).order_by(point.model_id)
+            parts: list[object] = [site, None if row is None else tuple(row)]
+            parts += map(tuple, connection.execute(described))
+            if row is not None:
+                parts += map(tuple, connection.execute(points.where(point.site_id == row.id)))
+        return repr(parts)
+
+
+def site_ids(database: Database, site: str | None = None) -> dict[int, str]:
+    """Return the ids of all series of all sites, or of one, with the site's name; raise NotFound."""
+    query = sa.select(t.site.c.id, t.site.c.slug).order_by(t.site.c.id)
+    if site is not None:
+        query = query.where(t.site.c.slug == site)
+    with database.read() as connection:
+        found = {row.id: row.slug for row in connection.execute(query)}
+    if site is not None and not found:
+        raise NotFound(f"there is no site {site!r}: meteo-score sites list")
+    return found
+
+
+def site_row(connection: sa.Connection, site: str, last: int) -> sa.Row[tuple[object, ...]] | None:
+    """Return the row of a site's newest series that had begun by the end of a local day, or None."""
+    begun = sa.or_(t.site.c.valid_from.is_(None), t.site.c.valid_from < local_moment(last + 1))
+    query = sa.select(t.site).where(t.site.c.slug == site, begun).order_by(t.site.c.series.desc()).limit(1)
+    return connection.execute(query).first()
+
+
+def _load(
+    connection: sa.Connection,
+    site_id: int | None,
+    site: Site,
+    view: View,
+    span: Span,
+    models: Sequence[str],
+    stations: Mapping[str, StationDays],
+    speaking: Mapping[str, Bools],
+) -> Sample:
+    ids = {row.name: row.id for row in connection.execute(sa.select(t.model))}
+    days, grounds = NO_DAYS, {}
+    if site_id is not None:
+        days = store.forecast_columns(connection, site_id, view.number, span.first, span.last)
+        grounds = _grounds(connection, site_id)
+    kept = set(days.owner.tolist())
+    names = sorted({*models, *(name for name, number in ids.items() if number in kept)})
+    rows = {name: np.flatnonzero(days.owner == ids.get(name, NOBODY)) for name in names}
+    return Sample(
+        site=site,
+        view=view,
+        span=span,
+        forecasts={name: _by_parameter(span, days, rows[name]) for name in names},
+        leads={name: _minutes(span, days, rows[name], NOT_SAID) for name in names},
+        estimated={name: sum(days.extra[row] for row in rows[name].tolist()) for name in names},
+        grounds={name: grounds.get(name) for name in names},
+        stations=stations,
+        speaking=speaking,
+    )
+
+
+def _speaking(site: Site, span: Span) -> dict[str, Bools]:
+    """Return the days on which each station of a site is its reference, in the order of these days."""
+    of_day = [site.reference_on(date_of(day)) for day in span.days]
+    codes = dict.fromkeys(code for code in of_day if code is not None)
+    return {code: np.array([each == code for each in of_day], np.bool_) for code in codes}
+
+
+def _stations(
+    connection: sa.Connection, site_id: int | None, site: Site, span: Span
+) -> dict[str, StationDays]:
+    query = sa.select(t.station).where(t.station.c.code.in_(site.stations))
+    described = {row.code: row for row in connection.execute(query)}
+    days = NO_DAYS
+    if site_id is not None:
+        days = store.observed_columns(connection, site_id, span.first, span.last)
+    found = {}
+    for code in site.stations:
+        row = described.get(code)
+        rows = np.flatnonzero(days.owner == (NOBODY if row is None else row.id))
+        told = [days.extra[each] for each in rows.tolist() if days.extra[each] is not None]
+        found[code] = StationDays(
+            station=Station(code) if row is None else station_record(row),
+            observed=_by_parameter(span, days, rows),
+            offsets=_minutes(span, days, rows, NOT_MATCHED),
+            resolution=max(told, default=None),
+        )
+    return found
+
+
+def _by_parameter(span: Span, days: store.DayColumns, rows: Integers) -> dict[Parameter, Values]:
+    values = np.full((len(Parameter), len(span.days), HOURS_A_DAY), ABSENT, np.int32)
+    values[:, days.day[rows] - span.first] = days.hourly[rows].transpose(1, 0, 2)
+    return {parameter: values[index] for parameter, index in _INDEX.items()}
+
+
+def _minutes(span: Span, days: store.DayColumns, rows: Integers, missing: int) -> Integers:
+    minutes = np.full((len(span.days), HOURS_A_DAY), missing, np.int64)
+    minutes[days.day[rows] - span.first] = days.minutes[rows]
+    return minutes
+
+
+def _grounds(connection: sa.Connection, site_id: int) -> dict[str, float | None]:
+    query = (
+        sa.select(t.model.c.name, t.grid_point.c.ground)
+        .join_from(t.grid_point, t.model, t.model.c.id == t.grid_point.c.model_id)
+        .where(t.grid_point.c.site_id == site_id)
+    )
+    return {row.name: row.ground for row in connection.execute(query)}

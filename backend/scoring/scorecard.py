@@ -1,0 +1,257 @@
+"""The one question that the API, the pages and the command line ask: which forecast to trust here.
+
+Everything is computed from the days that are kept (see upkeep); nothing here is stored. Models are compared
+on the hours that all of the compared ones have, and on nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import combinations
+
+import numpy as np
+
+from backend.scoring.constants import COMMON_SAMPLE_KEEPS
+from backend.scoring.daily import daily_difference
+from backend.scoring.formula import number
+from backend.scoring.grid import Bools
+from backend.scoring.labels import Label, sample_of
+from backend.scoring.labels import Sample as SampleSize
+from backend.scoring.quantities import Quantity, Side, forecast_side, has_any, observed_side, pairs, sums
+from backend.scoring.sample import REFERENCES, Sample
+from backend.scoring.scores import ModelScore, Score, days_with, score_all, sized
+from backend.scoring.skill import PooledSkill, Stratum, pooled_skill
+from backend.scoring.verdict import Comparison, Outcome, compare
+
+MONTHS = 12
+
+METHOD_VERSION = "1"
+"""Raised whenever a score of the same data would come out otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairOfModels:
+    """Two models on the hours that both have: `comparison.difference` < 0 means that `a` errs less."""
+
+    a: str
+    b: str
+    n_pairs: int
+    n_days: int
+    size: SampleSize
+    score_a: float | None
+    score_b: float | None
+    comparison: Comparison
+
+
+class Finding(StrEnum):
+    """What a verdict may say."""
+
+    WINNER = "winner"
+    TOO_CLOSE = "too_close_to_call"
+    NOT_ENOUGH = "not_enough_data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Which model to trust for a quantity, or why that cannot be said.
+
+    `best` errs least on the common sample of the models in `compared`, whatever the finding. `second` is the
+    one that errs least of those that it does not clearly beat, or else of all others.
+    """
+
+    quantity: Quantity
+    finding: Finding
+    compared: tuple[str, ...]
+    best: str | None
+    second: str | None
+    duel: PairOfModels | None
+    models: tuple[ModelScore, ...]
+    n_pairs: int
+    n_days: int
+    size: SampleSize
+    common_sample: str
+
+
+class Scorecard:
+    """Answers about one sample; each is computed when it is asked for."""
+
+    def __init__(self, sample: Sample) -> None:
+        self.sample = sample
+
+    def models(self) -> tuple[str, ...]:
+        """Return the models of which anything is kept in this view, by name."""
+        return tuple(self.sample.forecasts)
+
+    # --- Scores of each ------------------------------------------------------------------------------
+
+    def scores(
+        self,
+        quantity: Quantity,
+        *,
+        models: Sequence[str] | None = None,
+        mask: Bools | None = None,
+        intervals: bool = True,
+    ) -> tuple[ModelScore, ...]:
+        """Return each model's score on its own pairs within `mask`, then the references'; none is ranked."""
+        asked = (*self.models(), *REFERENCES) if models is None else models
+        sides = {name: forecast_side(self.sample, quantity, name) for name in asked}
+        return score_all(self.sample, quantity, sides, mask, intervals=intervals)
+
+    # --- Comparison ----------------------------------------------------------------------------------
+
+    def duel(self, quantity: Quantity, a: str, b: str, mask: Bools | None = None) -> PairOfModels:
+        """Compare two models on the hours that both have, within `mask`."""
+        observed = observed_side(self.sample, quantity)
+        one, other = (forecast_side(self.sample, quantity, name) for name in (a, b))
+        both = pairs(quantity, one, observed) & pairs(quantity, other, observed)
+        if mask is not None:
+            both &= mask
+        sums_a, sums_b = (sums(quantity, side, observed, both) for side in (one, other))
+        series = daily_difference(sized(sums_a), sized(sums_b))
+        size = sample_of(days_with(both), self.sample.months)
+        return PairOfModels(
+            a=a,
+            b=b,
+            n_pairs=int(both.sum()),
+            n_days=size.days,
+            size=size,
+            score_a=quantity.ranking(sums_a.total()),
+            score_b=quantity.ranking(sums_b.total()),
+            comparison=compare(series, self.sample.view.steps_ahead, quantity.parameter),
+        )
+
+    def duels(self, quantity: Quantity) -> tuple[PairOfModels, ...]:
+        """Compare every two models, whatever little the others have."""
+        return tuple(self.duel(quantity, a, b) for a, b in combinations(self.models(), 2))
+
+    def verdict(self, quantity: Quantity) -> Verdict:
+        """Return which model errs least here, if the tests and the sample allow to say so."""
+        observed = observed_side(self.sample, quantity)
+        sides = {name: forecast_side(self.sample, quantity, name) for name in self.models()}
+        has = {name: pairs(quantity, side, observed) for name, side in sides.items()}
+        compared = comparable(has)
+        shared = (
+            all_of(has[name] for name in compared) if compared else np.zeros_like(observed.main, np.bool_)
+        )
+        size = sample_of(days_with(shared), self.sample.months)
+        ranked = list(score_all(self.sample, quantity, {name: sides[name] for name in compared}, shared))
+        ranked.sort(key=lambda each: (_ranked_by(quantity, each.score), each.model))
+        best = ranked[0].model if ranked else None
+        duels = [self.duel(quantity, ranked[0].model, each.model, shared) for each in ranked[1:]]
+        unbeaten = [duel for duel in duels if duel.comparison.outcome is not Outcome.A_BETTER]
+        duel = next(iter(unbeaten + duels), None)
+        finding = _finding(size, duel)
+        may_rank = finding is Finding.WINNER or (
+            size.label in {Label.ESTABLISHED, Label.ESTABLISHED_SEASON} and len(ranked) > 1
+        )
+        reference_sides = self._references(quantity)
+        ranked_sides = {each.model: sides[each.model] for each in ranked}
+        skills = {
+            name: self._skills(quantity, ranked_sides, reference, shared)
+            for name, reference in reference_sides.items()
+        }
+        scored = [
+            replace(
+                each,
+                rank=rank if may_rank else None,
+                skill={name: of_models[each.model] for name, of_models in skills.items()},
+            )
+            for rank, each in enumerate(ranked, start=1)
+        ]
+        others = {name: side for name, side in sides.items() if name not in compared}
+        return Verdict(
+            quantity=quantity,
+            finding=finding,
+            compared=tuple(each.model for each in ranked),
+            best=best,
+            second=None if duel is None else duel.b,
+            duel=duel,
+            models=(
+                *scored,
+                *score_all(self.sample, quantity, others, None, intervals=False),
+                *score_all(self.sample, quantity, reference_sides, shared, intervals=False),
+            ),
+            n_pairs=int(shared.sum()),
+            n_days=size.days,
+            size=size,
+            common_sample=common_words(compared, self.sample.station),
+        )
+
+    def _references(self, quantity: Quantity) -> dict[str, Side]:
+        """Return the references that say anything."""
+        sides = {name: forecast_side(self.sample, quantity, name) for name in REFERENCES}
+        return {name: side for name, side in sides.items() if has_any(side)}
+
+    def _skills(
+        self, quantity: Quantity, models: Mapping[str, Side], reference: Side, shared: Bools
+    ) -> dict[str, PooledSkill]:
+        """Return each model's skill against a reference, on the hours that all of them and it have.
+
+        It is formed month by month, and then averaged.
+        """
+        observed = observed_side(self.sample, quantity)
+        both = shared & pairs(quantity, reference, observed)
+        by_month = {
+            name: sums(quantity, side, observed, both).groups(self.sample.months - 1, MONTHS)
+            for name, side in {**models, "": reference}.items()
+        }
+        naive = quantity.ranking.each(by_month[""])
+        months = np.unique(self.sample.months - 1)
+        return {
+            name: pooled_skill(
+                Stratum(number(scores[month]), number(naive[month]), int(sized(by_month[name]).n[month]))
+                for month in months
+            )
+            for name, scores in ((name, quantity.ranking.each(by_month[name])) for name in models)
+        }
+
+
+def comparable(has: Mapping[str, Bools]) -> tuple[str, ...]:
+    """Return the models that are compared together: those that do not cost the others their sample.
+
+    `has` are the pairs of each. From the two that share the most on, each is taken in as long as the common
+    sample keeps COMMON_SAMPLE_KEEPS of what these two share.
+    """
+    counted = sorted((name for name in has if has[name].any()), key=lambda name: -int(has[name].sum()))
+    shares = {(a, b): int((has[a] & has[b]).sum()) for a, b in combinations(counted, 2)}
+    first = max(shares, key=lambda two: shares[two], default=())
+    if not first or not shares[first]:
+        return tuple(counted[:1])
+    taken, shared = list(first), has[first[0]] & has[first[1]]
+    for name in (name for name in counted if name not in first):
+        both = shared & has[name]
+        if int(both.sum()) >= COMMON_SAMPLE_KEEPS.value * shares[first]:
+            taken.append(name)
+            shared = both
+    return tuple(taken)
+
+
+def _finding(size: SampleSize, duel: PairOfModels | None) -> Finding:
+    """Return what may be said of the best model (`a` of the duel) and the one nearest to beating it.
+
+    Where the days speak for `b` although it errs more in the mean of all hours, nothing is clear.
+    """
+    if duel is None or size.label in {Label.COLLECTING, Label.FIRST_LOOK}:
+        return Finding.NOT_ENOUGH
+    return Finding.WINNER if duel.comparison.outcome is Outcome.A_BETTER else Finding.TOO_CLOSE
+
+
+def _ranked_by(quantity: Quantity, score: Score) -> float:
+    """Return what models are ranked by, declared beforehand: the mean size of the error."""
+    return float("inf") if score.mae is None else score.mae
+
+
+def all_of(masks: Iterable[Bools]) -> Bools:
+    """Return the hours that all of these have."""
+    return np.asarray(np.logical_and.reduce(list(masks)))
+
+
+def common_words(compared: Sequence[str], station: str) -> str:
+    """Say which hours a common sample has."""
+    if not station:
+        return "no station speaks for this site"
+    if not compared:
+        return f"no model has an hour in common with {station}"
+    return f"hours that {', '.join(compared)} and {station} all have"

@@ -1,0 +1,270 @@
+"""Keeping the days up to date: after each collection those that changed, and all of them on demand.
+
+A site is made in three steps: read what is kept of its due days in one state of the store, compute, and
+write if they are still due as they were read. What came meanwhile leaves a day due, to be made again. A day
+is a pure function of what is stored, so neither the order in which things came nor the number of processes
+that work here makes a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from backend.core.local_time import HOURS_A_DAY, day_of_epoch, local_day, month_days, month_number
+from backend.core.parameters import ABSENT, Parameter
+from backend.scoring.calendar import HOUR, Span
+from backend.scoring.constants import CLIMATE_MONTHS
+from backend.scoring.limits import by_hour, limits
+from backend.scoring.pairing import pair
+from backend.scoring.quality import CONTEXT, LIMITED, QUARTERS, Readings, Surroundings, doubt
+from backend.scoring.selection import Runs, select
+from backend.scoring.views import NEAREST, VIEW_NUMBERS
+from backend.storage import days as store
+from backend.storage.database import Database
+from backend.storage.days import ForecastDay, ObservedDay
+from backend.storage.due import EVERY_DAY, note_due
+
+CHUNK_DAYS = 200
+"""How many days of a site are in memory at a time."""
+
+MOST_TRIES = 5
+"""How often a site is begun anew because values came in while it was made."""
+
+
+@dataclass
+class Report:
+    """What was made: days by site id, and the sites that went on changing."""
+
+    days: dict[int, int] = field(default_factory=dict)
+    unsettled: list[int] = field(default_factory=list)
+
+
+def update(database: Database, now: datetime, on_site: Callable[[int], None] | None = None) -> Report:
+    """Make every due day up to today's; `on_site` is called with the id of each site that is done.
+
+    Blocks. Raises StoreUnavailable.
+    """
+    today, report = local_day(now), Report()
+    with database.read() as connection:
+        sites = store.due_sites(connection, today)
+    for site_id in sites:
+        update_site(database, site_id, today, report)
+        if on_site is not None:
+            on_site(site_id)
+    return report
+
+
+def update_site(database: Database, site_id: int, today: int, report: Report) -> None:
+    """Make the due days of one site, and those that become due by it, until none is left."""
+    for _ in range(MOST_TRIES):
+        with database.read() as connection:
+            due = store.due_days(connection, site_id, today)
+            if not due:
+                return
+            made = _make(connection, site_id, due, today)
+        with database.write() as connection:
+            if store.settle(connection, site_id, due):
+                _write(connection, site_id, made, cleared=EVERY_DAY in due)
+                report.days[site_id] = report.days.get(site_id, 0) + sum(
+                    len(span.days) for span in made.spans
+                )
+    report.unsettled.append(site_id)
+
+
+def make_due(database: Database, site_ids: Iterable[int], first: int | None = None) -> None:
+    """Note sites as due: all their days, or those from local day `first` on."""
+    with database.write() as connection:
+        for site_id in site_ids:
+            if first is None:
+                note_due(connection, [(site_id, EVERY_DAY)])
+                continue
+            span = store.span_of(connection, site_id, store.site_stations(connection, site_id))
+            if span is not None:
+                days = range(max(first, day_of_epoch(span[0])), day_of_epoch(span[1]) + 1)
+                note_due(connection, ((site_id, day) for day in days))
+
+
+# --- Making -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Made:
+    spans: list[Span]
+    forecasts: list[tuple[Span, list[ForecastDay]]] = field(default_factory=list)
+    observed: list[tuple[Span, list[ObservedDay], list[store.Doubt]]] = field(default_factory=list)
+    limits: dict[int, NDArray[np.int32]] = field(default_factory=dict)
+    again: set[int] = field(default_factory=set)  # days that a changed limit makes due
+
+
+def _make(connection: sa.Connection, site_id: int, due: Iterable[int], today: int) -> _Made:
+    stations = store.site_stations(connection, site_id)
+    spans = _spans(connection, site_id, stations, set(due), today)
+    made = _Made(spans)
+    rows = {}
+    for span in spans:
+        first, last = int(span.starts[0]) - HOUR, int(span.starts[-1]) + HOUR
+        rows[span] = _runs(store.forecast_rows(connection, site_id, first, last))
+        made.forecasts.append(
+            (
+                span,
+                [
+                    ForecastDay(day.view, day.model, day.day, day.hourly, day.leads, day.estimated)
+                    for day in select(rows[span], span)
+                ],
+            )
+        )
+    known = {} if EVERY_DAY in due else _known_limits(connection, site_id)
+    _renew_limits(connection, site_id, made, known, today)
+    for span in spans:
+        made.observed.append((span, *_observed(connection, stations, span, rows[span], known)))
+    return made
+
+
+def _spans(
+    connection: sa.Connection, site_id: int, stations: tuple[int, ...], due: set[int], today: int
+) -> list[Span]:
+    """Return the due days as spans of neighbours, none longer than CHUNK_DAYS."""
+    if EVERY_DAY in due:
+        due = due - {EVERY_DAY}
+        kept = store.span_of(connection, site_id, stations)
+        if kept is not None:
+            due |= set(range(day_of_epoch(kept[0]), min(day_of_epoch(kept[1]), today) + 1))
+    spans: list[Span] = []
+    for day in sorted(due):
+        if spans and day == spans[-1].last + 1 and len(spans[-1].days) < CHUNK_DAYS:
+            spans[-1] = Span(spans[-1].first, day)
+        else:
+            spans.append(Span(day, day))
+    return spans
+
+
+def _runs(rows: store.ForecastRows) -> Runs:
+    return Runs(
+        valid_time=rows.valid_time,
+        model=rows.model,
+        reference_time=rows.reference_time,
+        available_at=rows.available_at,
+        estimated=rows.estimated,
+        values=rows.values,
+    )
+
+
+def _known_limits(connection: sa.Connection, site_id: int) -> dict[int, NDArray[np.int32]]:
+    return {
+        month: flat.reshape(QUARTERS, len(LIMITED))
+        for month, flat in store.read_limits(connection, site_id).items()
+    }
+
+
+def _renew_limits(
+    connection: sa.Connection,
+    site_id: int,
+    made: _Made,
+    known: dict[int, NDArray[np.int32]],
+    today: int,
+) -> None:
+    """Put the limits that the new forecasts change into `known` and `made`, with the days that they reach."""
+    changed = {month_number(each.day) for _, found in made.forecasts for each in found}
+    later = {month + ahead for month in changed for ahead in range(1, CLIMATE_MONTHS.value + 1)}
+    fresh: dict[int, dict[tuple[int, int], NDArray[np.int32]]] = {}
+    redone = {day for span in made.spans for day in span.days}
+    for _, found in made.forecasts:
+        for each in found:
+            if each.view == NEAREST.number:
+                fresh.setdefault(month_number(each.day), {})[each.day, each.model] = each.hourly
+    # Only a month of which something was forecast has a limit: there is nothing else to compare with.
+    for month in sorted(changed | (later & known.keys())):
+        before = range(month - CLIMATE_MONTHS.value, month)
+        said = [*_said(connection, site_id, before, fresh, redone)]
+        new = limits([hourly for _, hourly in said], len({day for day, _ in said}))
+        old = known.get(month)
+        if old is None or not np.array_equal(old, new):
+            made.limits[month] = known[month] = new
+            if old is not None:
+                made.again |= {day for day in month_days(month) if day <= today} - redone
+
+
+def _said(
+    connection: sa.Connection,
+    site_id: int,
+    months: range,
+    fresh: Mapping[int, Mapping[tuple[int, int], NDArray[np.int32]]],
+    redone: set[int],
+) -> Iterator[tuple[int, NDArray[np.int32]]]:
+    """Yield day and values of what the models said last in these months, as it will be once written."""
+    first, last = month_days(months[0])[0], month_days(months[-1])[-1]
+    if not redone.issuperset(range(first, last + 1)):
+        for each in store.read_forecast_days(connection, site_id, NEAREST.number, first, last):
+            if each.day not in redone:
+                yield each.day, each.hourly
+    for month in months:
+        for (day, _), hourly in fresh.get(month, {}).items():
+            yield day, hourly
+
+
+def _observed(
+    connection: sa.Connection,
+    stations: tuple[int, ...],
+    span: Span,
+    runs: Runs,
+    known: Mapping[int, NDArray[np.int32]],
+) -> tuple[list[ObservedDay], list[store.Doubt]]:
+    first, end = int(span.starts[0]), int(span.starts[-1])
+    rows = {
+        station: store.reading_rows(connection, station, first - HOUR - CONTEXT, end + HOUR + CONTEXT)
+        for station in stations
+    }
+    readings = {
+        station: Readings(time=found.time, averaging=found.averaging, values=found.values)
+        for station, found in rows.items()
+    }
+    around = _surroundings(runs, span, known)
+    days: list[ObservedDay] = []
+    doubts: list[store.Doubt] = []
+    for station, mine in readings.items():
+        others = [each for other, each in readings.items() if other != station]
+        doubted = doubt(mine, others, around)
+        doubts += ((station, *each) for each in doubted.listed(mine, first, end))
+        days += (
+            ObservedDay(station, day.day, day.hourly, day.offsets, day.readings, rows[station].resolution)
+            for day in pair(mine, doubted.trusted(mine), span)
+        )
+    return days, doubts
+
+
+def _surroundings(runs: Runs, span: Span, known: Mapping[int, NDArray[np.int32]]) -> Surroundings:
+    """Return what the models last said of each hour from one before the span to one after it, and limits."""
+    first = int(span.starts[0]) - HOUR
+    hours = (int(span.starts[-1]) - first) // HOUR + 2
+    models, model = np.unique(runs.model, return_inverse=True)
+    said = np.full((len(models), hours, len(Parameter)), ABSENT, np.int32)
+    lead = (runs.valid_time - runs.reference_time) // 60
+    rows = np.flatnonzero(
+        (runs.valid_time % HOUR == 0) & (lead >= NEAREST.first * 60) & (lead < (NEAREST.last + 1) * 60)
+    )
+    said[model[rows], (runs.valid_time[rows] - first) // HOUR] = runs.values[rows]
+    none = np.full((QUARTERS, len(LIMITED)), ABSENT, np.int32)
+    wide = Span(span.first - 1, span.last + 1)
+    of_hours = by_hour([known.get(month_number(day), none) for day in wide.days])
+    index, hour = wide.locate(first + HOUR * np.arange(hours))
+    return Surroundings(first, said, of_hours[index, np.minimum(hour, HOURS_A_DAY - 1)])
+
+
+# --- Writing -----------------------------------------------------------------------------------------
+
+
+def _write(connection: sa.Connection, site_id: int, made: _Made, *, cleared: bool) -> None:
+    if cleared:
+        store.forget(connection, site_id)
+    for span, forecasts in made.forecasts:
+        store.write_forecast_days(connection, site_id, VIEW_NUMBERS, span.days, forecasts)
+    for span, observed, doubts in made.observed:
+        store.write_observed_days(connection, site_id, span.days, observed, doubts)
+    store.write_limits(connection, site_id, made.limits)
+    note_due(connection, ((site_id, day) for day in made.again))

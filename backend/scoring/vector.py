@@ -1,0 +1,48 @@
+"""The vector error of the wind: speed and direction in one number, with no rule for light winds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backend.scoring.direction import direction_errors
+from backend.scoring.formula import Formula, ratio
+from backend.scoring.grid import SCALE, Bools, Floats, Integers, Values, present
+
+if TYPE_CHECKING:
+    from backend.scoring.sums import VectorSums
+
+
+def vector_errors(
+    f: Values, o: Values, speed_f: Values, speed_o: Values, mask: Bools | None = None
+) -> tuple[Integers, Bools]:
+    """Return the length of each vector error, in whole thousandths of a km/h, and where it exists.
+
+    With u = -s sin t and v = -s cos t, `ve = sqrt((uf-uo)**2 + (vf-vo)**2)`. By the half-angle form of
+    the law of cosines that is `sqrt((sf-so)**2 + 4 sf so sin(d/2)**2)`, which depends on the directions
+    through their difference only and is never less than `|sf-so|`, rounding included. A calm needs no
+    direction. 0 where there is no pair.
+    """
+    pair = _wind(f, speed_f) & _wind(o, speed_o)
+    if mask is not None:
+        pair = pair & mask
+    fcst, obs = np.where(pair, speed_f, 0).astype(np.float64), np.where(pair, speed_o, 0).astype(np.float64)
+    half = np.sin(np.deg2rad(direction_errors(f, o) / SCALE) / 2.0)
+    return np.rint(np.sqrt((fcst - obs) ** 2 + 4.0 * fcst * obs * half**2)).astype(np.int64), pair
+
+
+def _wind(direction: Values, speed: Values) -> Bools:
+    return np.asarray(present(speed) & (present(direction) | (speed == 0)))
+
+
+@Formula
+def mean_vector_error(sums: VectorSums) -> Floats:
+    """MVE, `mean(ve)` in km/h."""
+    return ratio(sums.sum_ve, sums.n * SCALE)
+
+
+@Formula
+def rms_vector_error(sums: VectorSums) -> Floats:
+    """RMSVE, `sqrt(mean(ve**2))` in km/h: WMO's mandatory score for upper-air winds (WMO-No. 485)."""
+    return np.sqrt(ratio(sums.sum_vv, sums.n)) / SCALE

@@ -1,0 +1,197 @@
+"""What a score says in words: one place for the sentences of the API, the pages and the command line."""
+
+from __future__ import annotations
+
+from backend.scoring.constants import (
+    CONFIDENCE,
+    ESTABLISHED_DAYS,
+    ESTABLISHED_SEASONS,
+    FIRST_LOOK_DAYS,
+    LIGHT_WIND,
+    PRELIMINARY_DAYS,
+    SEASON_DAYS,
+)
+from backend.scoring.event_scores import Rate
+from backend.scoring.intervals import Interval
+from backend.scoring.labels import Label, Season
+from backend.scoring.labels import Sample as SampleSize
+from backend.scoring.quantities import Quantity
+from backend.scoring.robustness import Robustness
+from backend.scoring.scorecard import Finding, Verdict
+from backend.scoring.views import DecisionView, View
+
+MODEL_NAMES = {
+    "arome_0025": "AROME",
+    "arome_001": "AROME 1.3 km",
+    "arome_hd": "AROME HD",
+    "arome_ifs_0025": "AROME-IFS",
+    "arpege_europe": "ARPEGE",
+    "ecmwf_ifs025": "IFS",
+    "gfs_global": "GFS",
+    "icon_ch1": "ICON-CH1",
+    "icon_ch2": "ICON-CH2",
+    "icon_d2": "ICON-D2",
+    "meteo_parapente": "MeteoParapente",
+    "yesterday": "yesterday's observation",
+    "climatology": "the usual for the month and hour",
+    "model_mean": "the mean of the models",
+}
+
+QUANTITY_NAMES = {
+    Quantity.WIND_SPEED: "mean wind",
+    Quantity.WIND_GUST: "gust",
+    Quantity.WIND_DIRECTION: "wind direction",
+    Quantity.TEMPERATURE: "temperature at the station's height",
+    Quantity.TEMPERATURE_RAW: "temperature as forecast",
+    Quantity.WIND: "wind as a vector",
+}
+
+_UNITS = {"degrees": "°", "°C": " °C", "km/h": " km/h"}
+_DAYS_BEFORE = {0: "on the day itself", 1: "the evening before", 2: "two evenings before"}
+
+SIGN = (
+    "An error is forecast minus observation: positive means the forecast was too high, or too far clockwise."
+)
+LABEL_MEANINGS = {
+    Label.COLLECTING: f"fewer than {FIRST_LOOK_DAYS.value} common days: no score is shown",
+    Label.FIRST_LOOK: f"{FIRST_LOOK_DAYS.value} to {PRELIMINARY_DAYS.value - 1} common days: scores with"
+    " their intervals, no ranking",
+    Label.PRELIMINARY: f"from {PRELIMINARY_DAYS.value} common days on: ranked only where both tests agree",
+    Label.ESTABLISHED_SEASON: f"from {SEASON_DAYS.value} common days on, most of them in one season: a"
+    " ranking for that season",
+    Label.ESTABLISHED: f"from {ESTABLISHED_DAYS.value} common days in at least {ESTABLISHED_SEASONS.value}"
+    " seasons: a verdict for the whole year",
+}
+
+SAFETY = "Statistics about past forecasts at one beacon, not a flight decision."
+RELATIVE = (
+    "Errors are relative to this beacon: where it stands shifts the bias of all models alike, so differences "
+    "between models remain meaningful where a single bias may not be."
+)
+
+
+def model_name(model: str) -> str:
+    """Return what pilots call a model or a reference."""
+    return MODEL_NAMES.get(model, model)
+
+
+def view_name(view: View) -> str:
+    """Return a view in words: "the evening before"."""
+    if isinstance(view, DecisionView):
+        words = _DAYS_BEFORE[view.days_before]
+        return words if view.days_before else f"at {view.hour:02d}:00 {words}"
+    if view.first >= 48:
+        return f"{view.first} hours ahead or more"
+    return f"{view.first} to {view.last} hours ahead"
+
+
+def amount(value: float, quantity: Quantity, *, unit: bool = True) -> str:
+    """Return a value as it is shown: whole degrees, or one decimal, with its unit."""
+    text = f"{value:.0f}" if quantity is Quantity.WIND_DIRECTION else f"{value:.1f}"
+    if float(text) == 0:
+        text = text.removeprefix("-")
+    return text + (_UNITS[quantity.unit] if unit else "")
+
+
+def label_name(label: Label, season: Season | None = None) -> str:
+    """Return a label in words: "established for winter"."""
+    words = {
+        Label.COLLECTING: "collecting",
+        Label.FIRST_LOOK: "first look",
+        Label.PRELIMINARY: "preliminary",
+        Label.ESTABLISHED: "established",
+    }
+    return words.get(label) or f"established for {'one season' if season is None else season.value}"
+
+
+def days_of(size: SampleSize, noun: str = "common days") -> str:
+    """Return the days of a sample and its label: "118 common days (preliminary)"."""
+    return f"{_count(size.days, noun)} ({label_name(size.label, size.season)})"
+
+
+def verdict_sentence(verdict: Verdict, view: View) -> str:
+    """Return a verdict in one sentence: a winner, too close to call, or not enough data yet."""
+    quantity, duel = verdict.quantity, verdict.duel
+    asked = f"{view_name(view)}, {QUANTITY_NAMES[quantity]}"
+    if verdict.finding is Finding.NOT_ENOUGH or duel is None:
+        return f"Not enough data yet, {asked}: {_what_is_missing(verdict)}."
+    if duel.score_a is None or duel.score_b is None:
+        raise ValueError("a duel with a finding has scores")
+    days = days_of(duel.size)
+    best, second = model_name(duel.a), model_name(duel.b)
+    if verdict.finding is Finding.WINNER:
+        figures = f"{amount(duel.score_a, quantity)} against {amount(duel.score_b, quantity, unit=False)}"
+        return f"{best}, {asked}: {figures} for {second}, {days}."
+    figures = (
+        f"{best} {amount(duel.score_a, quantity)}, {second} {amount(duel.score_b, quantity, unit=False)}"
+    )
+    return f"Too close to call, {asked}: {figures}, {days}."
+
+
+def _what_is_missing(verdict: Verdict) -> str:
+    if not verdict.compared:
+        return verdict.common_sample
+    if verdict.duel is None:
+        only = model_name(verdict.compared[0])
+        return f"only {only} has hours in common with the station, and there is nothing to compare it with"
+    needed = PRELIMINARY_DAYS.value
+    return f"{_count(verdict.n_days, 'common days')} of the {needed} that a verdict needs"
+
+
+def bias_sentence(model: str, quantity: Quantity, bias: float | None, interval: Interval | None) -> str:
+    """Return how a model is wrong in one sentence; without an interval that excludes 0 there is no bias."""
+    name, what = model_name(model), QUANTITY_NAMES[quantity]
+    if bias is None or interval is None:
+        if quantity is Quantity.WIND_DIRECTION and bias is None:
+            return f"{name}, {what}: no steady direction error."
+        return f"{name}, {what}: not enough data to speak of a bias."
+    if not interval.excludes_zero():
+        return f"{name}, {what}: no steady bias."
+    ends = sorted((abs(interval.low), abs(interval.high)))
+    between = f"(between {amount(ends[0], quantity, unit=False)} and {amount(ends[1], quantity, unit=False)})"
+    size = amount(abs(bias), quantity)
+    if quantity is Quantity.WIND_DIRECTION:
+        turn = "clockwise" if bias > 0 else "anticlockwise"
+        return f"{name} turns the wind {size} {turn} of the observed one {between}."
+    return f"{name} {'overestimates' if bias > 0 else 'underestimates'} the {what} by {size} {between}."
+
+
+def tendency(bias: float | None, interval: Interval | None) -> str | None:
+    """Return "overestimates", "underestimates" or "no steady bias"; None where that cannot be said."""
+    if bias is None or interval is None:
+        return None
+    if not interval.excludes_zero():
+        return "no steady bias"
+    return "overestimates" if bias > 0 else "underestimates"
+
+
+def surprise_sentence(model: str, rate: Rate, units: str = "hours") -> str:
+    """Return how often "go" was a bad surprise: counts always, a share only of enough cases."""
+    if not rate.of:
+        return f"{model_name(model)} never said that it would be flyable."
+    counts = f"{_count(rate.count, 'bad surprises')} in {_count(rate.of, f'go {units}')}"
+    if rate.value is None or rate.interval is None:
+        return f"{model_name(model)}: {counts}."
+    low, high = (f"{100 * end:.0f}" for end in rate.interval)
+    return f"{model_name(model)}: {counts} ({100 * rate.value:.0f} %, {low}–{high} %)."
+
+
+def robustness_sentence(found: Robustness) -> str | None:
+    """Return at how many beacons the same model errs less; None where there is but one to look at."""
+    if found.counted < 2:
+        return None
+    return f"Same winner at {found.agreeing} of {found.counted} beacons."
+
+
+def confidence_words() -> str:
+    """Return what an interval is."""
+    return f"{100 * CONFIDENCE.value:.0f} % interval, days drawn in blocks"
+
+
+def light_wind_words() -> str:
+    """Return the rule that leaves light winds out of directions."""
+    return f"hours with less than {LIGHT_WIND.value:g} km/h observed are left out of directions"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun.removesuffix('s') if number == 1 else noun}"

@@ -1,0 +1,54 @@
+"""Scores: every day made from scratch, one collection later, and the same strata by pandas."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from backend.tests.proofs.bench.processes import measured
+from backend.tests.proofs.bench.quiet import Quiet
+from backend.tests.proofs.bench.report import Figure, over_rounds
+from backend.tests.proofs.bench.scored import Scored, filled
+
+
+async def bench_scoring(work: Path, quiet: Quiet, *, rounds: int, shape: Scored) -> list[Figure]:
+    """Measure on a copy of a store that was filled once."""
+    source = filled(work, shape)
+    rebuilt: list[dict[str, Any]] = []
+    for _ in range(rounds):
+        store = work / "scored.sqlite3"
+        for leftover in work.glob(f"{store.name}*"):
+            leftover.unlink()
+        shutil.copy(source, store)
+        task = {"url": f"sqlite:///{store}", "sites": shape.sites, "days": shape.days}
+        rebuilt.append(await quiet.measure(partial(measured, "scorer", **task)))
+    return _figures(shape, rebuilt)
+
+
+def _figures(shape: Scored, found: list[dict[str, Any]]) -> list[Figure]:
+    group = f"Scores of {shape.sites} sites × {shape.days} days × 2 models"
+
+    def of(name: str) -> list[float]:
+        return [each[name] for each in found]
+
+    hours = f"{shape.forecast_hours / 1e6:.1f} million forecast hours"
+    return [
+        over_rounds(group, f"rebuild: {hours}, two processes", "s", of("rebuild"), at_most=60),
+        over_rounds(
+            group, "rebuild: memory of all processes at their largest", "MB", of("megabytes"), at_most=2000
+        ),
+        over_rounds(group, "update after one collection of all sites", "s", of("update"), at_most=2),
+        over_rounds(group, "days on disk, a site and year", "MB", of("disk_megabytes")),
+        over_rounds(
+            group,
+            "mean error, MAE, RMSE by model, view and hour: 10 sites, from the kept days",
+            "s",
+            of("strata"),
+            beside="pandas, pairs in memory",
+            beside_value=median(of("strata_pandas")),
+        ),
+        over_rounds(group, "verdict of a site and year, wind speed", "ms", of("verdict"), at_most=50),
+    ]

@@ -1,0 +1,142 @@
+"""Stores that hold days of scores, written straight into the tables: no collection stands behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from backend.core.local_time import HOURS_A_DAY, day_number, local_moment
+from backend.core.parameters import ABSENT, Parameter
+from backend.core.records import Site
+from backend.scoring.pairing import NOT_MATCHED
+from backend.scoring.views import EVENING_BEFORE, View
+from backend.storage import days as store
+from backend.storage import schema as t
+from backend.storage.database import Database
+from backend.storage.days import ForecastDay, ObservedDay
+from backend.storage.places import save_site
+
+Grid = NDArray[np.float64]
+"""Values (days, 25) in the parameter's unit; NaN is absent."""
+
+SPEED, GUST, DIRECTION, TEMPERATURE = Parameter
+
+
+def constant(days: int, value: float) -> Grid:
+    """Return the same value in every hour."""
+    return np.full((days, HOURS_A_DAY), value)
+
+
+def keep(
+    database: Database,
+    site: Site,
+    first: date,
+    *,
+    models: Mapping[str, Mapping[Parameter, Grid]],
+    stations: Mapping[str, Mapping[Parameter, Grid]],
+    views: Sequence[View] = (EVENING_BEFORE,),
+    grounds: Mapping[str, float | None] | None = None,
+    elevations: Mapping[str, float] | None = None,
+    positions: Mapping[str, tuple[float, float]] | None = None,
+    lead: int = 18 * 60,
+) -> None:
+    """Write what models said and stations measured from a local day on, as if it had been collected."""
+    start = day_number(first)
+    with database.write() as connection:
+        save_site(connection, site)
+        site_id = connection.execute(sa.select(t.site.c.id).where(t.site.c.slug == site.id)).scalar_one()
+        said = [
+            row
+            for name, values in models.items()
+            for row in _forecast_days(
+                connection, site_id, start, name, values, views, (grounds or {}).get(name), lead
+            )
+        ]
+        if said:
+            days = range(start, max(row.day for row in said) + 1)
+            store.write_forecast_days(connection, site_id, [view.number for view in views], days, said)
+        observed = []
+        for code, values in stations.items():
+            number = _number(connection, t.station, code=code)
+            place = (positions or {}).get(code, (site.latitude, site.longitude))
+            connection.execute(
+                sa.update(t.station)
+                .where(t.station.c.id == number)
+                .values(
+                    elevation=(elevations or {}).get(code, site.elevation),
+                    latitude=place[0],
+                    longitude=place[1],
+                )
+            )
+            observed += [
+                ObservedDay(number, start + day, hourly, _offsets(hourly), 144, None)
+                for day, hourly in enumerate(_packed(values, start))
+                if (hourly != ABSENT).any()
+            ]
+        last = max([start, *(day.day for day in observed)])
+        store.write_observed_days(connection, site_id, range(start, last + 1), observed, [])
+        store.stamp_days(connection, site_id)
+
+
+def _forecast_days(
+    connection: sa.Connection,
+    site_id: int,
+    start: int,
+    name: str,
+    values: Mapping[Parameter, Grid],
+    views: Sequence[View],
+    ground: float | None,
+    lead: int,
+) -> list[ForecastDay]:
+    number = _number(connection, t.model, name=name)
+    if not connection.execute(
+        sa.select(t.grid_point).where(t.grid_point.c.site_id == site_id, t.grid_point.c.model_id == number)
+    ).first():
+        connection.execute(
+            sa.insert(t.grid_point).values(
+                site_id=site_id, model_id=number, cell="1/1", ground=ground, height=10
+            )
+        )
+    rows: list[ForecastDay] = []
+    for day, hourly in enumerate(_packed(values, start)):
+        there = (hourly != ABSENT).any(axis=0)
+        leads = np.where(there, lead, -1).astype(np.int16)
+        if there.any():
+            rows += [ForecastDay(view.number, number, start + day, hourly, leads, 0) for view in views]
+    return rows
+
+
+def _packed(values: Mapping[Parameter, Grid], start: int) -> NDArray[np.int32]:
+    """Return (days, 4, 25) in thousandths; what the clock change leaves out of a day is absent."""
+    days = len(next(iter(values.values())))
+    packed = np.full((days, len(Parameter), HOURS_A_DAY), ABSENT, np.int32)
+    exists = np.array(
+        [
+            np.arange(HOURS_A_DAY) < (local_moment(start + day + 1) - local_moment(start + day)) // 3600
+            for day in range(days)
+        ]
+    )
+    for index, parameter in enumerate(Parameter):
+        if parameter in values:
+            given = values[parameter]
+            known = ~np.isnan(given) & exists
+            packed[:, index][known] = np.rint(given[known] * 1000)
+    return packed
+
+
+def _offsets(hourly: NDArray[np.int32]) -> NDArray[np.int8]:
+    return np.where(hourly[0] != ABSENT, 0, NOT_MATCHED).astype(np.int8)
+
+
+def _number(connection: sa.Connection, table: sa.Table, **key: str) -> int:
+    ((name, value),) = key.items()
+    query = sa.select(table.c.id).where(table.c[name] == value)
+    found = connection.execute(query).scalar()
+    if found is None:
+        connection.execute(sa.insert(table).values(**key))
+        found = connection.execute(query).scalar_one()
+    return int(found)

@@ -1,0 +1,48 @@
+"""Grids for the tests of scoring, from numbers a person can read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from backend.scoring.grid import ABSENT, HOURS, Values
+
+FEW = 4
+
+Row = Sequence[float | None]
+
+
+def grid(*rows: Row) -> Values:
+    """Return days of hours in the parameter's unit; None and the hours not given are absent."""
+    values = np.full((len(rows), HOURS), ABSENT, dtype=np.int32)
+    for day, row in enumerate(rows):
+        for hour, value in enumerate(row):
+            if value is not None:
+                values[day, hour] = round(value * 1000)
+    return values
+
+
+def filled(days: int, value: float) -> Values:
+    """Return `days` of 24 hours, all with the same value."""
+    return grid(*[[value] * 24] * days)
+
+
+def random_grid(
+    generator: np.random.Generator, days: int, low: float, high: float, absent: float = 0.1
+) -> Values:
+    """Return `days` of random hours, evenly from `low` to `high`, a share of them `absent`."""
+    values = generator.integers(round(low * 1000), round(high * 1000) + 1, size=(days, HOURS), dtype=np.int32)
+    values[generator.random(values.shape) < absent] = ABSENT
+    return values
+
+
+def grids(days: int, low: float, high: float) -> st.SearchStrategy[Values]:
+    """Return any grid of `days` with values in its first hours, gaps and the extremes among them."""
+    values = st.one_of(st.just(ABSENT), st.integers(round(low * 1000), round(high * 1000)))
+    cells = arrays(np.int32, (days, FEW), elements=values)
+    return cells.map(
+        lambda some: np.pad(some, ((0, 0), (0, HOURS - FEW)), constant_values=ABSENT).astype(np.int32)
+    )

@@ -1,0 +1,661 @@
+"""What the API says of scores, through the whole service: verdicts, biases, surprises, recent days."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+import pytest
+
+from backend.core.parameters import Parameter
+from backend.core.records import Site
+from backend.main import Service
+from backend.scoring.views import LEAD_VIEWS, MORNING, VIEWS
+from backend.tests.score_store import DIRECTION, GUST, SPEED, TEMPERATURE, Grid, constant, keep
+from backend.tests.served import ADMIN, NOW, make_service, served
+from backend.tests.worlds import HandClock
+
+DAYS = 40
+TODAY = NOW.date()
+FIRST = TODAY - timedelta(days=DAYS - 1)
+AROME, PARAPENTE = "arome_0025", "meteo_parapente"
+FFVL, ROMMA = "ffvl:901", "romma:902"
+VERDICT = "/api/v1/sites/grand-pre/verdict"
+
+Values = Mapping[Parameter, Grid]
+
+
+def grand_pre(service: Service) -> Site:
+    return service.sites()[0]
+
+
+def noise(seed: int, days: int = DAYS, size: float = 1.0) -> Grid:
+    return np.random.default_rng(seed).normal(0, size, (days, 25))
+
+
+def stored(
+    folder: Path,
+    models: Mapping[str, Values],
+    stations: Mapping[str, Values] | None = None,
+    first: date = FIRST,
+    **options: Any,
+) -> Service:
+    service = make_service(folder)
+    service.database.migrate()
+    observed = {FFVL: {SPEED: constant(DAYS, 20.0)}} if stations is None else stations
+    keep(service.database, grand_pre(service), first, models=models, stations=observed, **options)
+    return service
+
+
+async def get(client: httpx2.AsyncClient, path: str, **options: Any) -> Any:
+    answer = await client.get(path, **options)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def by_model(answer: Any, part: str = "models") -> dict[str, Any]:
+    return {each["model"]: each for each in answer[part]}
+
+
+def speeds(*values: float | Grid, days: int = DAYS) -> list[Values]:
+    return [{SPEED: constant(days, 0.0) + value} for value in values]
+
+
+# --- The sign ----------------------------------------------------------------------------------------
+
+
+async def test_a_forecast_of_25_where_20_came_is_5_too_much_everywhere(tmp_path: Path) -> None:
+    said, other = speeds(25.0, 19.0)
+    service = stored(tmp_path, {AROME: said, PARAPENTE: other}, views=VIEWS)
+    site = "/api/v1/sites/grand-pre"
+    async with served(service) as client:
+        verdict = await get(client, VERDICT)
+        scores = await get(client, f"{site}/scores?stratum=hour")
+        comparison = await get(client, f"{site}/comparison")
+        bias = await get(client, f"{site}/bias")
+        series = await get(client, f"{site}/series", headers=ADMIN)
+    for answer in (verdict, scores, comparison):
+        found = by_model(answer)[AROME]
+        assert (found["score"]["meanError"], found["score"]["mae"], found["score"]["rmse"]) == (5, 5, 5)
+        assert found["tendency"] == "overestimates"
+    assert {
+        each["entry"]["score"]["meanError"] for group in scores["groups"] for each in group["models"]
+    } == {
+        5.0,
+        -1.0,
+    }
+    wrong = by_model(bias)[AROME]
+    assert wrong["sentence"] == "AROME overestimates the mean wind by 5.0 km/h (between 5.0 and 5.0)."
+    groups = [*wrong["byHour"], *wrong["byPartOfDay"], *wrong["byDayAndNight"], *wrong["byLead"]]
+    assert {(each["meanError"], each["tendency"]) for each in groups} == {(5.0, "overestimates")}
+    assert len(groups) == 24 + 8 + 2 + 6
+    assert wrong["givenForecast"] == [
+        {"low": 25.0, "high": 30.0, "nPairs": 960, "nDays": 40, "shown": True}
+        | {"p10": 20.0, "median": 20.0, "p90": 20.0}
+    ]
+    (said_of_hour,) = (each for each in series["hours"][0]["forecasts"] if each["model"] == AROME)
+    assert (said_of_hour["forecast"], said_of_hour["error"]) == (25.0, 5.0)
+    assert by_model(bias)[PARAPENTE]["tendency"] == "underestimates"
+
+
+async def test_350_degrees_against_10_is_20_degrees_anticlockwise(tmp_path: Path) -> None:
+    said = {SPEED: constant(DAYS, 20.0), DIRECTION: constant(DAYS, 350.0)}
+    observed = {SPEED: constant(DAYS, 20.0), DIRECTION: constant(DAYS, 10.0)}
+    service = stored(tmp_path, {AROME: said}, {FFVL: observed})
+    async with served(service) as client:
+        verdict = await get(client, f"{VERDICT}?parameter=wind_direction")
+        bias = await get(client, "/api/v1/sites/grand-pre/bias?parameter=wind_direction")
+    score = by_model(verdict)[AROME]["score"]
+    assert score["mae"] == pytest.approx(20.0, abs=1e-3)
+    assert score["circularBias"] == pytest.approx(-20.0, abs=1e-3)
+    assert by_model(bias)[AROME]["sentence"] == (
+        "AROME turns the wind 20° anticlockwise of the observed one (between 20 and 20)."
+    )
+    assert verdict["unit"] == "degrees"
+
+
+async def test_zero_degrees_and_no_wind_are_values(tmp_path: Path) -> None:
+    said = {SPEED: constant(DAYS, 0.0), TEMPERATURE: constant(DAYS, 1.0)}
+    observed = {SPEED: constant(DAYS, 0.0), TEMPERATURE: constant(DAYS, 0.0)}
+    service = stored(tmp_path, {AROME: said}, {FFVL: observed}, grounds={AROME: 1400.0})
+    async with served(service) as client:
+        wind = await get(client, VERDICT)
+        warmth = await get(client, f"{VERDICT}?parameter=temperature")
+        series = await get(client, "/api/v1/sites/grand-pre/series?parameter=temperature")
+    assert by_model(wind)[AROME]["score"]["mae"] == 0.0
+    assert by_model(wind)[AROME]["nPairs"] == 24 * DAYS
+    assert by_model(warmth)[AROME]["score"]["meanError"] == 1.0
+    assert series["hours"][0]["observation"] == 0.0
+
+
+# --- Verdicts ----------------------------------------------------------------------------------------
+
+
+def two_models(*, days: int = DAYS, a: float = 2.0, b: float = 5.0, first: date = FIRST) -> dict[str, Any]:
+    """Return what `stored` takes: AROME errs by about `a`, MeteoParapente by about `b`."""
+    observed = constant(days, 20.0)
+    return {
+        "models": {
+            AROME: {SPEED: observed + a + noise(1, days)},
+            PARAPENTE: {SPEED: observed + b + noise(2, days)},
+        },
+        "stations": {FFVL: {SPEED: observed}},
+        "first": first,
+    }
+
+
+async def test_the_better_model_wins_in_one_sentence_with_its_figures(tmp_path: Path) -> None:
+    async with served(stored(tmp_path, **two_models())) as client:
+        answer = await get(client, VERDICT)
+    assert answer["finding"] == "winner"
+    assert answer["sentence"] == (
+        "AROME, the evening before, mean wind: 2.0 km/h against 5.0 for MeteoParapente,"
+        " 40 common days (preliminary)."
+    )
+    assert (answer["best"], answer["second"]) == (AROME, PARAPENTE)
+    assert [(each["model"], each["rank"]) for each in answer["models"]] == [(AROME, 1), (PARAPENTE, 2)]
+    assert answer["duel"]["outcome"] == "a_better"
+    assert answer["duel"]["interval"]["high"] < 0
+    assert answer["duel"]["test"]["interval"]["high"] < 0
+    for name, value in {
+        "nPairs": 24 * DAYS,
+        "nDays": DAYS,
+        "label": "preliminary",
+        "commonSample": f"hours that {AROME}, {PARAPENTE} and {FFVL} all have",
+        "methodVersion": "1",
+        "generatedAt": "2026-07-15T12:10:00Z",
+        "confidence": 0.95,
+        "firstDay": "2025-07-16",
+        "lastDay": "2026-07-15",
+    }.items():
+        assert answer[name] == value, name
+
+
+async def test_models_that_err_alike_are_too_close_to_call(tmp_path: Path) -> None:
+    async with served(stored(tmp_path, **two_models(a=2.0, b=2.3))) as client:
+        answer = await get(client, VERDICT)
+    assert answer["finding"] == "too_close_to_call"
+    assert answer["sentence"].startswith("Too close to call, the evening before, mean wind: ")
+    assert [each["rank"] for each in answer["models"]] == [None, None]
+
+
+@pytest.mark.parametrize(("days", "label"), [(14, "collecting"), (15, "first_look"), (29, "first_look")])
+async def test_too_few_days_name_no_winner_however_clear_it_looks(
+    tmp_path: Path, days: int, label: str
+) -> None:
+    service = stored(tmp_path, **two_models(days=days, first=TODAY - timedelta(days=days - 1)))
+    async with served(service) as client:
+        answer = await get(client, VERDICT)
+    assert (answer["finding"], answer["label"], answer["nDays"]) == ("not_enough_data", label, days)
+    assert f"{days} common days of the 30 that a verdict needs" in answer["sentence"]
+    assert [each["rank"] for each in answer["models"]] == [None, None]
+    shown = label != "collecting"
+    assert [each["score"] is not None for each in answer["models"]] == [shown, shown]
+    assert (answer["duel"]["scoreA"] is not None) == shown
+
+
+async def test_a_model_without_data_is_last_unranked_and_null(tmp_path: Path) -> None:
+    models = {AROME: {SPEED: constant(DAYS, 22.0)}}
+    async with served(stored(tmp_path, models)) as client:
+        answer = await get(client, VERDICT)
+    last = answer["models"][-1]
+    assert [each["model"] for each in answer["models"]] == [AROME, PARAPENTE]
+    assert (last["rank"], last["score"], last["nPairs"], last["onCommonSample"]) == (None, None, 0, False)
+    assert answer["finding"] == "not_enough_data"
+    assert "nothing to compare it with" in answer["sentence"]
+
+
+async def test_a_model_that_missed_the_stormy_days_gains_nothing_by_it(tmp_path: Path) -> None:
+    """In the first ten days both err by 20; the one that said nothing then is compared on the others only."""
+    found = two_models(a=2.0, b=2.0)
+    storm = found["models"][AROME][SPEED]
+    storm[:10] += 20
+    found["models"][PARAPENTE][SPEED][:10] = np.nan
+    async with served(stored(tmp_path, **found)) as client:
+        answer = await get(client, VERDICT)
+    assert answer["nDays"] == 30
+    assert answer["finding"] == "too_close_to_call"
+    assert by_model(answer)[AROME]["score"]["mae"] == pytest.approx(2.0, abs=0.2)
+
+
+async def test_a_model_with_a_short_history_does_not_erase_the_others(tmp_path: Path) -> None:
+    found = two_models()
+    third = constant(DAYS, np.nan)
+    third[:5] = 20.0
+    found["models"]["icon_d2"] = {SPEED: third}
+    async with served(stored(tmp_path, **found)) as client:
+        answer = await get(client, VERDICT)
+        comparison = await get(client, "/api/v1/sites/grand-pre/comparison")
+    assert (answer["finding"], answer["best"], answer["nDays"]) == ("winner", AROME, DAYS)
+    assert answer["models"][-1]["model"] == "icon_d2"
+    assert answer["models"][-1]["onCommonSample"] is False
+    assert comparison["compared"] == [AROME, PARAPENTE]
+    assert comparison["commonSampleShare"] == 1.0
+    assert {(duel["a"], duel["b"]): duel["nDays"] for duel in comparison["duels"]} == {
+        (AROME, "icon_d2"): 5,
+        (AROME, PARAPENTE): DAYS,
+        ("icon_d2", PARAPENTE): 5,
+    }
+
+
+async def test_each_view_has_its_own_verdict(tmp_path: Path) -> None:
+    service = stored(tmp_path, **two_models())
+    swapped = two_models(a=5.0, b=2.0)
+    keep(
+        service.database,
+        grand_pre(service),
+        FIRST,
+        models=swapped["models"],
+        stations=swapped["stations"],
+        views=(MORNING,),
+    )
+    async with served(service) as client:
+        evening = await get(client, VERDICT)
+        morning = await get(client, f"{VERDICT}?view=morning")
+    assert (evening["best"], morning["best"]) == (AROME, PARAPENTE)
+    assert morning["viewText"] == "at 07:00 on the day itself"
+
+
+# --- Further beacons, and which one is the reference -------------------------------------------------
+
+
+async def test_another_beacon_is_asked_and_a_copy_of_the_first_is_not_counted(tmp_path: Path) -> None:
+    found = two_models()
+    found["stations"][ROMMA] = {SPEED: constant(DAYS, 20.0) + noise(5) * 0.2}
+    service = stored(tmp_path, **found)
+    async with served(service) as client:
+        copy = await get(client, VERDICT)
+    keep(service.database, grand_pre(service), FIRST, **found_only(found), positions={ROMMA: (45.91, 6.7)})
+    async with served(service) as client:
+        other = await get(client, VERDICT)
+    assert copy["robustness"]["sentence"] is None
+    assert copy["robustness"]["stations"][1]["duplicateOf"] == FFVL
+    assert copy["robustness"]["stations"][1]["agrees"] is None
+    assert other["robustness"]["sentence"] == "Same winner at 2 of 2 beacons."
+
+
+def found_only(found: dict[str, Any]) -> dict[str, Any]:
+    """Return observations without the forecasts, which are in the store already."""
+    return {"models": {}, "stations": found["stations"]}
+
+
+async def test_a_beacon_that_disagrees_is_told(tmp_path: Path) -> None:
+    found = two_models()
+    found["stations"][ROMMA] = {SPEED: constant(DAYS, 25.0)}
+    async with served(stored(tmp_path, **found)) as client:
+        answer = await get(client, VERDICT)
+    assert answer["robustness"]["sentence"] == "Same winner at 1 of 2 beacons."
+
+
+async def test_a_station_may_be_asked_for_by_itself(tmp_path: Path) -> None:
+    found = two_models()
+    found["stations"][ROMMA] = {SPEED: constant(DAYS, 25.0)}
+    async with served(stored(tmp_path, **found)) as client:
+        answer = await get(client, f"{VERDICT}?station={ROMMA}")
+        unknown = await client.get(f"{VERDICT}?station=ffvl:1")
+    assert answer["best"] == PARAPENTE
+    assert [each["station"] for each in answer["stations"]] == [ROMMA]
+    assert unknown.status_code == 404
+
+
+async def test_each_day_is_judged_by_the_station_that_was_the_reference_on_it(tmp_path: Path) -> None:
+    change = FIRST + timedelta(days=20)
+    service = make_service(tmp_path)
+    text = (tmp_path / "sites.toml").read_text()
+    references = f'references = [{{station = "{FFVL}"}}, {{station = "{ROMMA}", since = {change}}}]'
+    stations = f'stations = ["{FFVL}", "{ROMMA}"]'
+    (tmp_path / "sites.toml").write_text(text.replace(stations, f"{stations}\n{references}"))
+    service.database.migrate()
+    keep(
+        service.database,
+        grand_pre(service),
+        FIRST,
+        models={AROME: {SPEED: constant(DAYS, 25.0)}},
+        stations={FFVL: {SPEED: constant(DAYS, 20.0)}, ROMMA: {SPEED: constant(DAYS, 24.0)}},
+    )
+    async with served(service) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/scores")
+        series = await get(client, f"/api/v1/sites/grand-pre/series?to={change}&from={FIRST}", headers=ADMIN)
+    assert by_model(answer)[AROME]["score"]["mae"] == pytest.approx((5.0 + 1.0) / 2)
+    assert [(each["station"], each["days"]) for each in answer["stations"]] == [(FFVL, 345), (ROMMA, 20)]
+    of_day = {each["localDay"]: each["observation"] for each in series["hours"]}
+    assert of_day[str(change - timedelta(days=1))] == 20.0
+    assert of_day[str(change)] == 24.0
+
+
+# --- Temperature -------------------------------------------------------------------------------------
+
+
+async def test_a_temperature_is_brought_to_the_stations_height_and_shown_raw_as_well(tmp_path: Path) -> None:
+    """The model's ground lies 100 m above the station: 0.65 degrees are added."""
+    models = {AROME: {TEMPERATURE: constant(DAYS, 10.0)}, PARAPENTE: {TEMPERATURE: constant(DAYS, 10.0)}}
+    stations = {FFVL: {TEMPERATURE: constant(DAYS, 10.0)}}
+    service = stored(tmp_path, models, stations, grounds={AROME: 1500.0})
+    async with served(service) as client:
+        corrected = await get(client, f"{VERDICT}?parameter=temperature")
+        raw = await get(client, f"{VERDICT}?parameter=temperature_raw")
+        parts = await get(
+            client, "/api/v1/sites/grand-pre/scores?parameter=temperature&stratum=day_and_night"
+        )
+    assert by_model(corrected)[AROME]["score"]["meanError"] == pytest.approx(0.65)
+    assert by_model(corrected)[PARAPENTE]["score"] is None
+    assert any("MeteoParapente: the height of the model's ground" in note for note in corrected["notes"])
+    assert by_model(raw)[PARAPENTE]["score"]["meanError"] == 0.0
+    assert [group["group"] for group in parts["groups"]] == ["day", "night"]
+
+
+async def test_a_model_far_in_height_heads_no_page(tmp_path: Path) -> None:
+    models = {AROME: {TEMPERATURE: constant(DAYS, 10.0)}}
+    stations = {FFVL: {TEMPERATURE: constant(DAYS, 10.0)}}
+    service = stored(tmp_path, models, stations, grounds={AROME: 1701.0})
+    async with served(service) as client:
+        far = await get(client, f"{VERDICT}?parameter=temperature")
+        wind = await get(client, VERDICT)
+    assert far["mayHeadline"] is False
+    assert any("more than 300 m" in note for note in far["notes"])
+    assert wind["mayHeadline"] is True
+
+
+# --- Groups ------------------------------------------------------------------------------------------
+
+
+async def test_a_group_with_too_few_days_has_no_value(tmp_path: Path) -> None:
+    models = {AROME: {SPEED: constant(DAYS, 22.0)}}
+    async with served(stored(tmp_path, models)) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/scores?stratum=month&model=arome_0025")
+    shown = {group["group"]: group["models"][0]["entry"] for group in answer["groups"]}
+    assert len(shown) == 12
+    assert shown["06"]["nDays"] == 25  # from the 6th on
+    assert shown["07"] is None  # 15 days
+    assert shown["01"] is None
+
+
+async def test_an_hour_that_is_wrong_is_found_and_the_others_are_not(tmp_path: Path) -> None:
+    said = constant(DAYS, 20.0) + noise(1)
+    said[:, 12] += 6
+    async with served(stored(tmp_path, {AROME: {SPEED: said}})) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/bias?model=arome_0025")
+    (found,) = answer["models"]
+    hours = {each["group"]: each for each in found["byHour"]}
+    assert hours["12"]["meanError"] == pytest.approx(6.0, abs=0.5)
+    assert hours["12"]["tendency"] == "overestimates"
+    assert [each["tendency"] for each in found["byHour"]].count("no steady bias") >= 20
+    assert found["byPartOfDay"][4]["tendency"] == "overestimates"
+
+
+@pytest.mark.parametrize(
+    ("stratum", "groups"),
+    [("season", 4), ("sector", 8), ("wind_class", 5), ("part_of_day", 8), ("hour", 24)],
+)
+async def test_every_stratum_has_all_its_groups(tmp_path: Path, stratum: str, groups: int) -> None:
+    said = {SPEED: constant(DAYS, 22.0), DIRECTION: constant(DAYS, 45.0)}
+    async with served(stored(tmp_path, {AROME: said})) as client:
+        answer = await get(client, f"/api/v1/sites/grand-pre/scores?model=arome_0025&stratum={stratum}")
+    entries = [group["models"][0]["entry"] for group in answer["groups"]]
+    assert len(entries) == groups
+    assert sum(entry["nPairs"] for entry in entries if entry is not None) == 24 * DAYS
+
+
+async def test_the_length_of_a_vector_has_no_bias_and_no_hourly_value(tmp_path: Path) -> None:
+    async with served(stored(tmp_path, {})) as client:
+        for path in ("bias", "series"):
+            answer = await client.get(f"/api/v1/sites/grand-pre/{path}?parameter=wind")
+            assert answer.status_code == 422, path
+
+
+# --- Events ------------------------------------------------------------------------------------------
+
+
+def windy(over: int, said_over: int, both: int, days: int = DAYS) -> tuple[Grid, Grid]:
+    """Return observed and forecast winds at noon: hours over 25 km/h on so many days, and 10 on the rest."""
+    observed, said = constant(days, np.nan), constant(days, np.nan)
+    observed[:, 12], said[:, 12] = 10.0, 10.0
+    observed[:over, 12] = 30.0
+    said[:both, 12] = 30.0
+    said[over : over + said_over - both, 12] = 30.0
+    return observed, said
+
+
+async def test_surprises_are_counted_among_the_hours_that_were_called_good(tmp_path: Path) -> None:
+    """12 windy hours of 40; 11 were called windy, 8 of them rightly: 4 of 29 go hours were surprises."""
+    observed, said = windy(over=12, said_over=11, both=8)
+    service = stored(tmp_path, {AROME: {SPEED: said}}, {FFVL: {SPEED: observed}})
+    async with served(service) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/events?limit=25")
+    event = next(each for each in answer["events"] if each["event"] == "wind_over")
+    arome = by_model(event)[AROME]
+    assert arome["counts"] == {"hits": 8, "falseAlarms": 3, "misses": 4, "correctRejections": 25}
+    assert (arome["surprises"]["count"], arome["surprises"]["of"]) == (4, 29)
+    assert arome["surprises"]["value"] == pytest.approx(4 / 29)
+    assert arome["surprises"]["interval"]["low"] == pytest.approx(0.0550, abs=1e-3)
+    assert arome["sentence"] == "AROME: 4 bad surprises in 29 go hours (14 %, 5–31 %)."
+    assert arome["scores"]["pod"] == pytest.approx(8 / 12)
+    assert by_model(event)[PARAPENTE]["counts"] is None
+
+
+async def test_few_events_have_counts_and_no_rate(tmp_path: Path) -> None:
+    observed, said = windy(over=9, said_over=11, both=8)
+    service = stored(tmp_path, {AROME: {SPEED: said}}, {FFVL: {SPEED: observed}})
+    async with served(service) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/events?limit=25")
+    arome = by_model(next(each for each in answer["events"] if each["event"] == "wind_over"))[AROME]
+    assert (arome["enoughEvents"], arome["surprises"]["value"], arome["scores"]["pod"]) == (False, None, None)
+    assert arome["sentence"] == "AROME: 1 bad surprise in 29 go hours."
+
+
+@pytest.mark.parametrize(("limit", "over"), [(29.9, 12), (30, 0)])
+async def test_the_limit_itself_is_still_good(tmp_path: Path, limit: float, over: int) -> None:
+    observed, said = windy(over=12, said_over=12, both=12)
+    service = stored(tmp_path, {AROME: {SPEED: said}}, {FFVL: {SPEED: observed}})
+    async with served(service) as client:
+        answer = await get(client, f"/api/v1/sites/grand-pre/events?limit={limit}")
+    arome = by_model(next(each for each in answer["events"] if each["event"] == "wind_over"))[AROME]
+    assert arome["counts"]["hits"] == over
+
+
+async def test_a_wind_off_the_slope_is_not_flyable_and_light_winds_are_from_anywhere(tmp_path: Path) -> None:
+    """Grand Pré faces S and SW: 157.5 to 247.5 degrees."""
+    direction = constant(DAYS, 0.0)
+    direction[:, 12] = 200.0
+    direction[:, 14] = 0.0
+    speed = constant(DAYS, 15.0)
+    speed[:, 14] = 8.0
+    winds = {SPEED: speed, DIRECTION: direction}
+    async with served(stored(tmp_path, {AROME: winds}, {FFVL: winds})) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/events?limit=20")
+    assert answer["sector"] == [157.5, 247.5]
+    events = {each["event"]: by_model(each)[AROME]["counts"] for each in answer["events"]}
+    assert events["not_flyable_hour"] == {
+        "hits": 22 * DAYS,
+        "falseAlarms": 0,
+        "misses": 0,
+        "correctRejections": 2 * DAYS,
+    }
+    assert events["off_slope"]["correctRejections"] == DAYS  # of the light winds nothing is known
+    assert events["not_flyable_day"]["hits"] == DAYS  # 12 and 14 o'clock are not in a row
+
+
+async def test_a_model_without_gusts_is_charged_for_those_that_came(tmp_path: Path) -> None:
+    observed = {SPEED: constant(DAYS, 10.0), GUST: constant(DAYS, 20.0)}
+    observed[GUST][:, 12] = 50.0
+    models = {
+        AROME: {SPEED: constant(DAYS, 10.0), GUST: observed[GUST]},
+        PARAPENTE: {SPEED: constant(DAYS, 10.0)},
+    }
+    async with served(stored(tmp_path, models, {FFVL: observed})) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/events")
+    event = answer["events"][0]
+    assert f"{PARAPENTE}: without its gusts" in event["text"]
+    assert by_model(event)[AROME]["surprises"]["count"] == 0
+    assert by_model(event)[PARAPENTE]["surprises"]["count"] == DAYS
+
+
+# --- Recent days -------------------------------------------------------------------------------------
+
+
+async def test_an_hour_has_its_run_and_how_far_its_report_is(tmp_path: Path) -> None:
+    service = stored(tmp_path, {AROME: {SPEED: constant(DAYS, 22.0)}})
+    async with served(service) as client:
+        answer = await get(client, f"/api/v1/sites/grand-pre/series?from={TODAY}")
+    hour = answer["hours"][12]
+    assert (hour["validTime"], hour["localHour"]) == ("2026-07-15T10:00:00Z", 12)
+    assert hour["reportOffsetMinutes"] == 0
+    arome = next(each for each in hour["forecasts"] if each["model"] == AROME)
+    assert arome == {
+        "model": AROME,
+        "forecast": 22.0,
+        "error": 2.0,
+        "referenceTime": "2026-07-14T16:00:00Z",
+        "leadMinutes": 1080,
+    }
+    assert len(answer["hours"]) == 24
+    assert answer["nDays"] == 1
+
+
+async def test_days_of_23_and_25_hours_have_as_many_rows(tmp_path: Path) -> None:
+    service = make_service(tmp_path, clock=HandClock(datetime(2026, 11, 1, tzinfo=UTC)))
+    async with served(stored_in(service)) as client:
+        spring = await get(client, "/api/v1/sites/grand-pre/series?from=2026-03-29&to=2026-03-29")
+        autumn = await get(client, "/api/v1/sites/grand-pre/series?from=2026-10-25&to=2026-10-25")
+    assert [each["localHour"] for each in spring["hours"]][:4] == [0, 1, 3, 4]
+    assert [each["localHour"] for each in autumn["hours"]][:5] == [0, 1, 2, 2, 3]
+    assert (len(spring["hours"]), len(autumn["hours"])) == (23, 25)
+
+
+def stored_in(service: Service) -> Service:
+    service.database.migrate()
+    return service
+
+
+async def test_what_may_not_be_shown_is_withheld_with_its_errors_and_named(tmp_path: Path) -> None:
+    found = two_models()
+    found["stations"][ROMMA] = {SPEED: constant(DAYS, 20.0)}
+    path = "/api/v1/sites/grand-pre/series?from=2026-07-15"
+    async with served(stored(tmp_path, **found)) as client:
+        public = await get(client, path)
+        of_romma = await get(client, f"{path}&station={ROMMA}")
+        admin = await get(client, path, headers=ADMIN)
+        head = await client.get(path, headers=ADMIN)
+    hour = {each["model"]: each for each in public["hours"][12]["forecasts"]}
+    assert (hour[PARAPENTE]["forecast"], hour[PARAPENTE]["error"]) == (None, None)
+    assert hour[AROME]["error"] is not None
+    assert [each["source"] for each in public["withheld"]] == [PARAPENTE]
+    # One side and the error reveal the other: without the station's value no model's error is told.
+    assert {each["observation"] for each in of_romma["hours"]} == {None}
+    assert {each["error"] for hour in of_romma["hours"] for each in hour["forecasts"]} == {None}
+    assert of_romma["hours"][12]["forecasts"][0]["forecast"] is not None
+    assert [each["source"] for each in of_romma["withheld"]] == [PARAPENTE, "romma"]
+    assert admin["withheld"] == []
+    assert {each["model"]: each["error"] is None for each in admin["hours"][12]["forecasts"]} == {
+        AROME: False,
+        PARAPENTE: False,
+    }
+    assert head.headers["cache-control"].startswith("private")
+
+
+async def test_a_few_days_give_no_mean_from_which_single_values_follow(tmp_path: Path) -> None:
+    async with served(stored(tmp_path, **two_models())) as client:
+        for path in ("scores?stratum=hour&", "bias?", "events?", "comparison?", "verdict?"):
+            text = (await client.get(f"/api/v1/sites/grand-pre/{path}from={TODAY}")).text
+            found = [part for part in text.split(",") if '"mae":' in part or '"meanError":' in part]
+            assert all(part.endswith("null") for part in found), (path, found)
+            assert '"misses"' not in text
+
+
+# --- Empty, unknown, too much ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["verdict", "scores", "comparison", "bias", "events", "series"])
+async def test_a_time_without_data_has_null_scores_and_the_label(tmp_path: Path, path: str) -> None:
+    async with served(stored(tmp_path, **two_models())) as client:
+        answer = await get(client, f"/api/v1/sites/grand-pre/{path}?from=2020-01-01&to=2020-01-31")
+        never = await get(client, f"/api/v1/sites/petit-col/{path}")
+        nobody = await get(client, f"/api/v1/sites/sans-balise/{path}")
+    for found in (answer, never, nobody):
+        assert (found["nPairs"], found["nDays"], found["label"]) == (0, 0, "collecting")
+        if path in {"verdict", "scores", "comparison"}:
+            assert [each["score"] for each in found["models"]] == [None, None]
+    assert "no station" in (nobody["commonSample"])
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "word"),
+    [
+        ("/api/v1/sites/nowhere/verdict", 404, "nowhere"),
+        (f"{VERDICT}?parameter=humidity", 422, "parameter"),
+        (f"{VERDICT}?view=tomorrow", 422, "view"),
+        (f"{VERDICT}?from=2026-07-15T00:00:00Z", 422, "2026-07-15"),
+        (f"{VERDICT}?from=1493979010", 422, "must be a date"),
+        (f"{VERDICT}?from=2026-07-15&to=2026-07-14", 422, "later"),
+        (f"{VERDICT}?from=2020-01-01", 422, "at most 1100"),
+        (f"{VERDICT}?from=0001-01-01&to=0001-02-01", 422, "2000-01-01"),
+        (f"{VERDICT}?period=year", 422, "period"),
+        ("/api/v1/sites/grand-pre/series?from=2026-01-01", 422, "at most 31"),
+        ("/api/v1/sites/grand-pre/scores?model=gfs", 404, "gfs"),
+        ("/api/v1/sites/grand-pre/scores?stratum=moon", 422, "stratum"),
+        ("/api/v1/sites/grand-pre/events?limit=1000", 422, "80"),
+    ],
+)
+async def test_what_cannot_be_asked_is_refused_with_the_rule(
+    tmp_path: Path, query: str, status: int, word: str
+) -> None:
+    async with served(stored(tmp_path, {})) as client:
+        answer = await client.get(query)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert word in answer.json()["detail"]
+
+
+# --- Kept answers ------------------------------------------------------------------------------------
+
+
+async def test_who_has_the_answer_already_is_told_so_until_the_days_change(tmp_path: Path) -> None:
+    service = stored(tmp_path, **two_models())
+    async with served(service) as client:
+        first = await client.get(VERDICT)
+        again = await client.get(VERDICT, headers={"If-None-Match": first.headers["etag"]})
+        other = await client.get(f"{VERDICT}?view=noon", headers={"If-None-Match": first.headers["etag"]})
+        admin = await client.get(VERDICT, headers={**ADMIN, b"If-None-Match": first.headers["etag"].encode()})
+        keep(service.database, grand_pre(service), **two_models(a=6.0))
+        changed = await client.get(VERDICT, headers={"If-None-Match": first.headers["etag"]})
+    assert first.headers["etag"].startswith('W/"')
+    assert first.headers["cache-control"] == "public, max-age=300"
+    assert first.headers["vary"] == "Authorization"
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == first.headers["etag"]
+    assert (other.status_code, admin.status_code) == (200, 200)
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != first.headers["etag"]
+    assert (first.json()["best"], changed.json()["best"]) == (AROME, PARAPENTE)
+
+
+async def test_the_next_day_is_another_answer(tmp_path: Path) -> None:
+    clock = HandClock(NOW)
+    service = make_service(tmp_path, clock=clock)
+    async with served(stored_in(service)) as client:
+        today = await client.get(VERDICT)
+        clock.now += timedelta(days=1)
+        tomorrow = await client.get(VERDICT, headers={"If-None-Match": today.headers["etag"]})
+    assert tomorrow.json()["lastDay"] == "2026-07-16"
+
+
+# --- Models and methods ------------------------------------------------------------------------------
+
+
+async def test_the_methods_tell_every_constant_with_its_reason(tmp_path: Path) -> None:
+    async with served(stored(tmp_path, {})) as client:
+        answer = await get(client, "/api/v1/methods")
+        models = await get(client, "/api/v1/models")
+    constants = {each["name"]: each for each in answer["constants"]}
+    assert constants["light_wind"]["value"] == 10.8
+    assert constants["wind_limits"]["value"] == [15.0, 20.0, 25.0, 30.0]
+    assert all(each["reason"] for each in constants.values())
+    assert [view["name"] for view in answer["views"]][-6:] == [view.name for view in LEAD_VIEWS]
+    assert {each["model"]: (each["name"], each["public"]) for each in models["models"]} == {
+        AROME: ("AROME", True),
+        PARAPENTE: ("MeteoParapente", False),
+    }

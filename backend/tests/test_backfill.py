@@ -1,0 +1,348 @@
+"""The past from archives: labelled, with its true times, never known too early, resumed, within bounds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from backend.collectors import ffvl, romma
+from backend.collectors.base import Past, Source, collect
+from backend.collectors.pioupiou import LONGEST_ARCHIVE, Archive, lacking_days
+from backend.core.clock import utc_now
+from backend.core.config import Settings
+from backend.core.errors import FetchError
+from backend.core.parameters import Parameter
+from backend.core.records import Observation, ObservationBatch, Site, Wanted
+from backend.scheduler.runner import Selection
+from backend.storage import schema as t
+from backend.storage.database import Database
+from backend.storage.store import Store
+from backend.tests.commands import Environment, StandIns, contents, stand_ins, store_of, typed
+from backend.tests.fakes import PAYLOADS, ScriptedFetch
+from backend.tests.worlds import ActingRoute, World, make_world, observation_source
+
+NOW = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)
+FIRST, LAST = datetime(2026, 5, 8, tzinfo=UTC), datetime(2026, 5, 10, 23, 59, 59, tzinfo=UTC)
+ARCHIVE = "https://pioupiou.test/v1/archive/"
+LOUP = Site("loup", "Crête du Loup", 45.8, 6.22, 1745.0, stations=("pioupiou:611",))
+
+
+def wanted(**fields: Any) -> Wanted:
+    usual = {"now": NOW, "since": FIRST, "until": LAST, "sites": (LOUP,)}
+    return Wanted(**{**usual, **fields})
+
+
+def readings_of(wanted: Wanted, *times: datetime, **fields: Any) -> ObservationBatch:
+    return ObservationBatch(
+        source="ffvl",
+        route="acting",
+        rank=0,
+        collected_at=wanted.now,
+        newest=times[-1],
+        records=tuple(Observation("ffvl:2496", Parameter.WIND_SPEED, time, 12.0) for time in times),
+        caught_up={"ffvl:2496": times[-1]},
+        **fields,
+    )
+
+
+# What a source serves of the past
+
+
+async def test_every_archive_is_asked_and_its_batches_are_labelled_and_vouch_for_nothing() -> None:
+    async def serves(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+        yield readings_of(wanted, FIRST)
+
+    async def breaks(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+        raise FetchError("HTTP 503")
+        yield
+
+    routes = (ActingRoute("ffvl", serves), ActingRoute("ffvl", breaks, name="other"))
+    source: Source[ObservationBatch] = observation_source(breaks, past=Past(routes=routes))
+
+    good, bad = [batch async for batch in collect(source, wanted(), ScriptedFetch({}))]
+
+    assert (good.route, bad.route) == ("acting+backfill", "other+backfill")
+    assert (good.caught_up, good.newest) == ({}, None)
+    assert [failure.reason for failure in bad.failures] == ["HTTP 503"]
+
+
+@pytest.mark.parametrize(
+    ("past", "start"),
+    [
+        (Past(routes=()), None),
+        (Past(routes=(), reach=timedelta(days=7)), NOW - timedelta(days=7)),
+        (Past(routes=(), since=FIRST), FIRST),
+        (Past(routes=(), since=FIRST, reach=timedelta(days=7)), NOW - timedelta(days=7)),
+    ],
+)
+def test_an_archive_starts_where_the_later_of_its_limits_lies(
+    past: Past[ObservationBatch], start: datetime | None
+) -> None:
+    assert past.start(NOW) == start
+
+
+def test_pages_are_no_archive_and_romma_has_none() -> None:
+    def routes(**settings: Any) -> list[str]:
+        past = ffvl.build(Settings.load(**settings)).past
+        return [route.name for route in past.routes] if past else []
+
+    assert routes(contact="a@b.example", ffvl_api_key="k", ffvl_html=True) == ["keyed", "winds_mobi"]
+    assert routes(contact="a@b.example", ffvl_html=True) == ["winds_mobi"]
+    assert routes() == []
+    assert romma.build(Settings.load(romma_key="k")).past is None
+
+
+# Pioupiou's archive
+
+
+@pytest.mark.parametrize(
+    ("filled", "spans"),
+    [
+        ((), [(8, 10)]),
+        ((9,), [(8, 8), (10, 10)]),
+        ((8, 9), [(10, 10)]),
+        ((10,), [(8, 9)]),
+        ((8, 9, 10), []),
+    ],
+)
+def test_only_days_that_no_backfill_brought_are_asked_for(
+    filled: tuple[int, ...], spans: list[tuple[int, int]]
+) -> None:
+    want = wanted(filled={"pioupiou:611": tuple(date(2026, 5, day) for day in filled)})
+    assert list(lacking_days(want, "pioupiou:611")) == [
+        (date(2026, 5, first), date(2026, 5, last)) for first, last in spans
+    ]
+
+
+def test_a_span_is_31_days_at_most_and_nothing_lies_between_two() -> None:
+    spans = list(lacking_days(wanted(since=FIRST - timedelta(days=70)), "pioupiou:611"))
+
+    assert (spans[0][0], spans[-1][1]) == ((FIRST - timedelta(days=70)).date(), LAST.date())
+    assert all(last - first < LONGEST_ARCHIVE for first, last in spans)
+    assert all(later[0] - earlier[1] == timedelta(days=1) for earlier, later in pairwise(spans))
+
+
+async def test_the_archive_is_asked_for_whole_days_and_its_readings_keep_their_times() -> None:
+    body = (PAYLOADS / "pioupiou" / "archive-611.json").read_bytes()
+    fetch = ScriptedFetch({f"{ARCHIVE}611": body}, now=NOW)
+
+    (batch,) = [batch async for batch in Archive("https://pioupiou.test").collect(wanted(), fetch)]
+
+    assert fetch.requests[0].params == {"start": "2026-05-08T00:00:00Z", "stop": "2026-05-10T23:59:59Z"}
+    assert (batch.route, batch.averaging_minutes) == ("archive", 4)
+    assert min(record.time for record in batch.records) == datetime(2026, 5, 9, 12, 36, 9, tzinfo=UTC)
+
+
+# The store and the runner
+
+
+def test_the_store_tells_the_days_that_a_backfill_brought_and_no_others(database_url: str) -> None:
+    database = Database(database_url, durable=False)
+    store = Store(database)
+
+    def keep(route: str, station: str, *times: datetime) -> None:
+        records = tuple(Observation(station, Parameter.WIND_SPEED, time, 9.0) for time in times)
+        store.add_observations(
+            ObservationBatch(source="pioupiou", route=route, rank=0, collected_at=NOW, records=records)
+        )
+
+    database.migrate()
+    noon = FIRST + timedelta(hours=12)
+    keep("live", "pioupiou:611", noon + timedelta(days=1))
+    keep("archive+backfill", "pioupiou:611", noon, noon + timedelta(hours=1), noon + timedelta(days=2))
+    keep("archive+backfill", "pioupiou:612", noon)
+    keep("archive+backfill", "pioupiou:611", noon + timedelta(days=9))
+
+    found = store.backfilled_days({"pioupiou:611", "pioupiou:700"}, FIRST, LAST)
+    database.close()
+
+    assert found == {"pioupiou:611": (date(2026, 5, 8), date(2026, 5, 10))}
+
+
+async def test_a_backfill_moves_no_station_forward_and_is_new_however_old_it_is(tmp_path: Path) -> None:
+    asked: list[Wanted] = []
+
+    async def serves(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+        asked.append(wanted)
+        yield readings_of(wanted, wanted.since + timedelta(hours=1))
+
+    past = Past(routes=(ActingRoute("ffvl", serves),))
+    world = make_world(tmp_path, observations=(observation_source(serves, past=past),))
+    world.clock.now = NOW
+    await world.runner.run("collect_observations", "cli")
+    before = _stations(world)
+
+    run = await world.runner.run("collect_observations", "backfill", selection=_period())
+
+    assert run is not None
+    assert (run.status, run.trigger, run.stored) == ("success", "backfill", 1)
+    assert (asked[-1].since, asked[-1].until, asked[-1].caught_up) == (FIRST, LAST, {})
+    assert _stations(world) == before
+    assert run.sources[0].newest is None
+
+
+async def test_a_source_without_a_past_takes_no_part_in_a_backfill(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    run = await world.runner.run("collect_observations", "backfill", selection=_period())
+    assert run is not None
+    assert run.sources == ()
+
+
+def _period() -> Selection:
+    return Selection(since=FIRST, until=LAST)
+
+
+def _stations(world: World) -> list[Any]:
+    with world.database.read() as connection:
+        query = sa.select(t.station.c.code, t.station.c.newest, t.station.c.caught_up)
+        return list(connection.execute(query))
+
+
+# The command, on stand-ins
+
+
+@pytest.fixture(scope="module")
+def upstreams() -> Iterator[StandIns]:
+    with stand_ins() as serving:
+        yield serving
+
+
+@pytest.fixture
+def environment(upstreams: StandIns, tmp_path: Path) -> Environment:
+    environment = upstreams.environment(
+        tmp_path,
+        sources="meteo_parapente,arome,ffvl,romma,pioupiou",
+        open_meteo_models="icon_d2",
+    )
+    sites = tmp_path / "sites.toml"
+    sites.write_text(sites.read_text().replace('"romma:901"', '"romma:901", "pioupiou:8001"'))
+    return environment
+
+
+def days_ago(days: int) -> str:
+    return f"{utc_now() - timedelta(days=days):%Y-%m-%d}"
+
+
+def rows(environment: Environment, query: sa.Select[Any]) -> list[Any]:
+    database = store_of(environment)
+    try:
+        with database.read() as connection:
+            return list(connection.execute(query))
+    finally:
+        database.close()
+
+
+def test_runs_of_the_past_are_stored_with_their_times_an_estimated_stamp_and_a_label(
+    environment: Environment,
+) -> None:
+    result = typed(f"backfill --from {days_ago(20)} --to {days_ago(19)} --source open_meteo", environment)
+
+    assert result.exit_code == 0, result.output
+    batch = t.forecast_batch.c
+    found = rows(
+        environment,
+        sa.select(
+            batch.route, batch.published, batch.reference_time, batch.available_at, t.job_run.c.trigger
+        ).join_from(t.forecast_batch, t.job_run, t.job_run.c.id == batch.job_run_id),
+    )
+    midnight = datetime.fromisoformat(f"{days_ago(20)}T00:00:00Z").timestamp()
+    assert sorted(row.reference_time for row in found) == [midnight + 10_800 * n for n in range(16)]
+    assert {row.available_at - row.reference_time for row in found} == {7200}  # 2 h as a rule
+    assert {(row.route, bool(row.published)) for row in found} == {("single_runs+backfill", False)}
+    assert {row.trigger for row in found} == {"backfill"}
+
+
+def test_a_backfill_asks_again_for_nothing_that_is_here(
+    environment: Environment, upstreams: StandIns
+) -> None:
+    shorter = f"backfill --from {days_ago(8)} --to {days_ago(6)} --source open_meteo --source pioupiou"
+    assert typed(shorter, environment).exit_code == 0
+    before = {name: upstreams.requests(name) for name in ("open_meteo_single_runs", "pioupiou")}
+    kept = contents(environment)
+
+    again = typed(shorter, environment)
+
+    assert again.exit_code == 0, again.output
+    assert {name: upstreams.requests(name) for name in before} == before
+    assert contents(environment)["forecast"] == kept["forecast"]
+
+    line = f"backfill --from {days_ago(40)} --to {days_ago(3)} --source pioupiou"
+    assert typed(line, environment).exit_code == 0
+    # 38 days in runs of 31 and 7, the second cut in two by what was here.
+    assert upstreams.requests("pioupiou") - before["pioupiou"] == 3
+    times = [row.time for row in rows(environment, sa.select(t.observation.c.time))]
+    assert 38 * 120 < len(times) < 38 * 144
+
+
+def test_the_ffvl_is_asked_as_far_back_as_its_histories_reach(environment: Environment) -> None:
+    keyed = {**environment, "FFVL_API_KEY": ""}
+    result = typed(f"backfill --from {days_ago(30)} --to {days_ago(1)} --source ffvl", keyed)
+
+    assert result.exit_code == 0, result.output
+    assert "ffvl: its archive starts at" in result.output
+    assert contents(environment)["observation"] > 5 * 120
+
+
+def test_sources_that_cannot_serve_the_past_are_named_with_the_reason(environment: Environment) -> None:
+    result = typed(f"backfill --from {days_ago(6)} --to {days_ago(6)} --json", environment)
+
+    assert result.exit_code == 0, result.output
+    assert "romma: left out: cannot serve the past: ROMMA has no history" in result.stderr
+    assert "arome: left out: cannot serve the past: its files are kept for 15 days" in result.stderr
+    assert "meteo_parapente: left out: cannot serve the past" in result.stderr
+    runs = json.loads(result.stdout)
+    assert {source["source"] for run in runs for source in run["sources"]} == {
+        "open_meteo",
+        "ffvl",
+        "pioupiou",
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("--from {6} --to {6} --source romma", "--source romma: cannot serve the past: ROMMA has no history"),
+        ("--from {6} --to {6} --source nobody", "--source nobody: there are only meteo_parapente, arome"),
+        ("--from {6} --to {0}", "must be yesterday (UTC) at most"),
+        ("--from {5} --to {6}", "must not be later than --to"),
+    ],
+)
+def test_what_can_never_work_is_refused_in_one_line(environment: Environment, line: str, reason: str) -> None:
+    words = {f"{{{days}}}": days_ago(days) for days in (0, 5, 6)}
+    for mark, day in words.items():
+        line = line.replace(mark, day)
+
+    result = typed(f"backfill {line}", environment)
+
+    assert result.exit_code == 2
+    assert reason in result.output
+
+
+def test_a_spent_quota_ends_it_and_says_that_it_goes_on_from_there(
+    environment: Environment, tmp_path: Path, upstreams: StandIns
+) -> None:
+    host = environment["OPEN_METEO_SINGLE_RUNS_URL"].removeprefix("http://").replace(":", "-")
+    (tmp_path / "quota").mkdir()
+    spent = tmp_path / "quota" / f"{host}_{utc_now():%Y-%m-%d}.txt"
+    spent.write_text(f"{utc_now().timestamp():.0f} 4990\n")
+
+    result = typed(f"backfill --from {days_ago(9)} --to {days_ago(4)} --source open_meteo", environment)
+
+    assert result.exit_code == 1
+    assert "quota: 4999 of the 5000 calls" in result.output
+    assert "it goes on from there" in result.output
+    assert len(rows(environment, sa.select(t.forecast_batch.c.id))) == 9
+
+    spent.write_text("")
+    assert (
+        typed(f"backfill --from {days_ago(9)} --to {days_ago(4)} --source open_meteo", environment).exit_code
+        == 0
+    )
+    assert len(rows(environment, sa.select(t.forecast_batch.c.id))) == 48

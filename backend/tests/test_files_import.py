@@ -1,0 +1,444 @@
+"""Files in: every rule refuses with file, line and rule, and a file is stored whole or not at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from backend.core.records import Site
+from backend.files import importing
+from backend.files.importing import FORECAST_SHAPE, Imported, import_forecasts, import_observations
+from backend.files.opening import forecast_table, is_verif, observation_table
+from backend.files.reading import CsvTable
+from backend.files.refusing import FileRefused
+from backend.scoring.upkeep import update
+from backend.scoring.views import DECISION_VIEWS, LEAD_VIEWS
+from backend.storage import schema as t
+from backend.storage.reading import Reading
+from backend.storage.store import Store
+from backend.tests.stores import (
+    NOW,
+    PASSY,
+    PLANFAIT,
+    RUN,
+    TEMPERATURE,
+    WIND,
+    forecast,
+    forecasts,
+    observations,
+    open_store,
+    reading,
+    rows,
+    sqlite_url,
+)
+
+SITES = (PLANFAIT, PASSY)
+STATIONS = ("ffvl:2496", "romma:241", "romma:77")
+FORECAST_HEADER = "model,site,parameter,reference_time,valid_time,value"
+READING_HEADER = "station,parameter,time,value"
+GOOD = "arome_0025,planfait,wind_speed,2026-07-15T06:00:00Z,2026-07-15T12:00:00Z,12.5"
+GOOD_READING = "ffvl:2496,wind_speed,2026-07-15T12:00:00Z,12.5"
+
+
+@pytest.fixture
+def store(database_url: str) -> Store:
+    return open_store(database_url, *SITES)
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store of which every test here takes care that it stays empty."""
+    return open_store(sqlite_url(tmp_path_factory.mktemp("empty")), *SITES)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    def written(*lines: str, header: str = FORECAST_HEADER, name: str = "history.csv") -> Path:
+        path = tmp_path / name
+        path.write_text("\n".join([header, *lines]) + "\n")
+        return path
+
+    return written
+
+
+Write = Callable[..., Path]
+
+
+def take_forecasts(
+    store: Store, path: Path, now: datetime = NOW, sites: Sequence[Site] = SITES, *, dry_run: bool = False
+) -> Imported:
+    return import_forecasts(store.database, forecast_table(path), sites, now, dry_run=dry_run)
+
+
+def take_readings(store: Store, path: Path, now: datetime = NOW) -> Imported:
+    table = observation_table(path)
+    return import_observations(store.database, table, STATIONS, now, merge_same=is_verif(path))
+
+
+def refusal(take: Callable[[], object]) -> list[str]:
+    """Return what was wrong with a file, a line each, without where the file lies."""
+    with pytest.raises(FileRefused) as refused:
+        take()
+    return [re.sub(r"^/\S*/", "", line) for line in str(refused.value).splitlines()]
+
+
+def nothing_is_in(store: Store) -> bool:
+    tables = (t.forecast, t.forecast_batch, t.observation, t.observation_batch, t.station, t.model, t.due_day)
+    return not any(rows(store.database, table, *table.c.keys()) for table in tables)
+
+
+# --- What is good -------------------------------------------------------------------------------------
+
+
+def test_a_forecast_is_stored_as_it_is_written_and_as_an_import(store: Store, write: Write) -> None:
+    path = write(
+        GOOD,
+        "my.wrf-1,passy,temperature,2026-07-15T08:00:00+02:00,2026-07-15 14:00:00+02:00,-3.25",
+        "my.wrf-1,passy,wind_direction,2026-07-15T06:00Z,2026-07-15T12:00Z,360",
+    )
+    assert take_forecasts(store, path) == Imported(3, 3)
+    found, _ = Reading(store.database).forecasts()
+    assert {(row.model, row.site, row.parameter.value, row.value) for row in found} == {
+        ("arome_0025", "planfait", "wind_speed", 12.5),
+        ("my.wrf-1", "passy", "temperature", -3.25),
+        ("my.wrf-1", "passy", "wind_direction", 0.0),
+    }
+    noon = datetime(2026, 7, 15, 12, tzinfo=UTC)
+    for row in found:
+        assert (row.reference_time, row.valid_time) == (RUN, noon)
+        assert (row.available_at, row.available_at_published, row.collected_at) == (NOW, False, NOW)
+    batches = rows(store.database, t.forecast_batch, "source", "route", "rank", "job_run_id")
+    assert set(batches) == {("import", "file", importing.RANK, None)}
+
+
+def test_a_reading_is_stored_with_how_it_was_measured(store: Store, write: Write) -> None:
+    path = write(
+        f"{GOOD_READING},10,22.5",
+        "romma:77,temperature,2026-07-15T12:00:00Z,1e1,,",
+        header=f"{READING_HEADER},averaging_minutes,direction_resolution",
+    )
+    assert take_readings(store, path) == Imported(2, 2)
+    found, _ = Reading(store.database).observations()
+    assert [
+        (row.station, row.parameter, row.value, row.averaging_minutes, row.direction_resolution)
+        for row in found
+    ] == [("ffvl:2496", WIND, 12.5, 10, 22.5), ("romma:77", TEMPERATURE, 10.0, None, None)]
+
+
+@pytest.mark.parametrize("text", ["\ufeff", '"quoted"', "blank", "crlf", "column order"])
+def test_what_spreadsheets_write_is_read(store: Store, tmp_path: Path, text: str) -> None:
+    lines = [FORECAST_HEADER, GOOD]
+    if text == '"quoted"':
+        lines = [",".join(f'"{cell}"' for cell in line.split(",")) for line in lines]
+    if text == "blank":
+        lines = [FORECAST_HEADER, "", GOOD.replace(",", " , "), "", ""]
+    if text == "column order":
+        lines = [",".join(reversed(line.split(","))) for line in lines]
+    path = tmp_path / "from a [spreadsheet] *.csv"
+    path.write_bytes(
+        (("\r\n" if text == "crlf" else "\n").join(lines) + "\n").encode(
+            "utf-8-sig" if text == "\ufeff" else "utf-8"
+        )
+    )
+    assert take_forecasts(store, path) == Imported(1, 1)
+    found, _ = Reading(store.database).forecasts()
+    assert [row.value for row in found] == [12.5]
+
+
+def test_a_parquet_file_is_read_with_times_of_any_zone_and_unit(store: Store, tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "model": ["m"] * 2,
+            "site": ["passy"] * 2,
+            "parameter": ["wind_gust"] * 2,
+            "reference_time": ["2026-07-15T06:00:00Z"] * 2,
+            "valid_time": [datetime(2026, 7, 15, hour, tzinfo=UTC) for hour in (11, 12)],
+            "value": [20, 30],
+        }
+    ).with_columns(pl.col("valid_time").dt.convert_time_zone("Europe/Paris").dt.cast_time_unit("ns"))
+    frame.write_parquet(tmp_path / "values.parquet")
+    assert take_forecasts(store, tmp_path / "values.parquet") == Imported(2, 2)
+    found, _ = Reading(store.database).forecasts()
+    assert [(row.valid_time.hour, row.value) for row in found] == [(11, 20.0), (12, 30.0)]
+
+
+def test_the_same_file_again_changes_nothing(store: Store, write: Write) -> None:
+    path = write(GOOD)
+    take_forecasts(store, path)
+    assert take_forecasts(store, path, NOW + timedelta(days=1)) == Imported(1, 0)
+    assert Imported(1, 0).known == 1
+    assert len(rows(store.database, t.forecast_batch, "id")) == 1
+
+
+def test_rows_of_a_run_may_lie_anywhere_in_a_file(store: Store, write: Write) -> None:
+    """The run is written whole all the same, in one batch, however many pieces the file is read in."""
+    hour = [
+        f"m,planfait,wind_speed,2026-07-15T06:00:00Z,2026-07-15T{hour:02}:00:00Z,1" for hour in range(6, 24)
+    ]
+    other = [f"m,passy,wind_speed,2026-07-15T00:00:00Z,2026-07-15T{hour:02}:00:00Z,2" for hour in range(24)]
+    mixed = [line for both in zip(hour, other, strict=False) for line in both]
+    assert take_forecasts(store, write(*reversed(mixed))) == Imported(36, 36)
+    assert len(rows(store.database, t.forecast_batch, "id")) == 2
+
+
+def test_a_dry_run_checks_and_stores_nothing(store: Store, write: Write) -> None:
+    assert take_forecasts(store, write(GOOD), dry_run=True).rows == 1
+    assert refusal(lambda: take_forecasts(store, write(GOOD, GOOD), dry_run=True))
+    assert nothing_is_in(store)
+
+
+# --- What an import may not do ------------------------------------------------------------------------
+
+
+def test_what_was_collected_stays_and_what_is_collected_later_wins(store: Store, write: Write) -> None:
+    store.add_forecasts(forecasts(forecast(20), rank=2))
+    store.add_observations(observations(reading(20), rank=2))
+    assert take_forecasts(store, write(GOOD, GOOD.replace("12:00:00Z,", "13:00:00Z,"))) == Imported(2, 1)
+    assert take_readings(store, write(GOOD_READING, header=READING_HEADER)) == Imported(1, 0)
+    values = Reading(store.database)
+    assert [row.value for row in values.forecasts()[0]] == [20, 12.5]
+    assert [row.value for row in values.observations()[0]] == [20]
+
+    store.add_forecasts(forecasts(forecast(7, hours=7), rank=2))
+    assert [row.value for row in values.forecasts()[0]] == [20, 7]
+
+
+def test_an_import_leaves_what_is_still_to_be_collected_wanted(store: Store, write: Write) -> None:
+    take_forecasts(store, write(GOOD))
+    wanted = store.wanted_forecasts(SITES, NOW, NOW - timedelta(days=2))
+    assert wanted.missing("arome_0025", RUN, "whole", 0) == SITES
+
+
+def views_with_anything(store: Store, now: datetime) -> set[int]:
+    update(store.database, now)
+    return {view for (view,) in rows(store.database, t.forecast_day, "view")}
+
+
+def test_without_a_time_of_availability_a_run_is_in_no_view_of_a_decision(store: Store, write: Write) -> None:
+    ago = NOW + timedelta(days=300)
+    lines = [GOOD.replace("12:00:00Z,", f"{hour}:00:00Z,") for hour in range(10, 24)]
+    take_forecasts(store, write(*lines), ago)
+    found = views_with_anything(store, ago)
+    assert found and found <= {view.number for view in LEAD_VIEWS}
+
+
+def test_with_a_time_of_availability_a_run_enters_the_decisions_after_it(store: Store, write: Write) -> None:
+    lines = [
+        GOOD.replace("12:00:00Z,", f"{hour}:00:00Z,") + ",2026-07-15T09:30:00Z" for hour in range(10, 24)
+    ]
+    take_forecasts(store, write(*lines, header=f"{FORECAST_HEADER},available_at"))
+    decisions = {view.name for view in DECISION_VIEWS if view.number in views_with_anything(store, NOW)}
+    assert decisions == {"noon"}
+    found, _ = Reading(store.database).forecasts()
+    assert {(row.available_at, row.available_at_published) for row in found} == {
+        (datetime(2026, 7, 15, 9, 30, tzinfo=UTC), False)
+    }
+
+
+def test_parts_of_a_run_keep_their_own_times_of_availability(store: Store, write: Write) -> None:
+    later = GOOD.replace("12:00:00Z,", "13:00:00Z,")
+    path = write(
+        f"{GOOD},2026-07-15T09:00:00Z",
+        f"{later},2026-07-15T10:00:00Z",
+        f"{GOOD.replace('wind_speed', 'wind_gust')},2026-07-15T10:00:00Z",
+        f"{later.replace('wind_speed', 'wind_gust')},",
+        header=f"{FORECAST_HEADER},available_at",
+    )
+    assert take_forecasts(store, path) == Imported(4, 4)
+    found, _ = Reading(store.database).forecasts()
+    # An hour lies in one row: all its values count from when the last of them could be had.
+    assert {(row.valid_time.hour, row.available_at.strftime("%H:%M")) for row in found} == {
+        (12, "10:00"),
+        (13, "12:10"),
+    }
+
+
+# --- What is refused ----------------------------------------------------------------------------------
+
+BAD_FORECASTS = {
+    GOOD.replace("planfait", "planfoy"): "site = 'planfoy': is not a site on the list",
+    GOOD.replace("planfait", ""): "site: is not a site on the list",
+    GOOD.replace("wind_speed", "wind"): "parameter = 'wind': is not one of wind_speed, wind_gust",
+    GOOD.replace("arome_0025", ""): "model: is not the name of a model",
+    GOOD.replace("arome_0025", "a b"): "model = 'a b': is not the name of a model",
+    GOOD.replace("arome_0025", "yesterday"): "model = 'yesterday': is not the name of a model",
+    GOOD.replace("06:00:00Z", "06:00:00"): "reference_time = '2026-07-15T06:00:00': is a time without a zone",
+    GOOD.replace("12:00:00Z", "12:00:00"): "valid_time = '2026-07-15T12:00:00': is a time without a zone",
+    GOOD.replace("T12:00:00Z", ""): "valid_time = '2026-07-15': is a time without a zone",
+    GOOD.replace("2026-07-15T12:00:00Z", "noon"): "valid_time = 'noon': is not a time with its zone",
+    GOOD.replace("2026-07-15T12:00:00Z", ""): "valid_time: is missing",
+    GOOD.replace("12:00:00Z", "12:00:00.5Z"): "is not a whole second",
+    GOOD.replace("2026-07-15T06", "1870-07-15T06"): "lies before 1971",
+    GOOD.replace("2026-07-15T12:00:00Z", "9999-12-31T23:00:00-05:00"): "lies outside of the calendar",
+    GOOD.replace(
+        "2026-07-15T06", "2026-07-16T06"
+    ): "reference_time = '2026-07-16T06:00:00Z': lies in the future",
+    GOOD.replace(
+        "2026-07-15T12", "2026-07-15T05"
+    ): "valid_time = '2026-07-15T05:00:00Z': is before reference_time",
+    GOOD.replace("2026-07-15T12", "2026-08-15T12"): "is over 20 days ahead",
+    GOOD.replace("12.5", ""): "value: is not a number",
+    GOOD.replace("12.5", "12,5"): "has 7 cells: must have as many as the header, 6",
+    GOOD.replace("12.5", "calm"): "value = 'calm': is not a number",
+    GOOD.replace("12.5", "nan"): "value = 'nan': is not a number",
+    GOOD.replace("12.5", "inf"): "value = 'inf': is not a number",
+    GOOD.replace("12.5", "-0.1"): "value = '-0.1': must be from 0 to 250 km/h (wind_speed)",
+    GOOD.replace("12.5", "9999"): "value = '9999': must be from 0 to 250 km/h (wind_speed)",
+    GOOD.replace("wind_speed", "wind_direction").replace("12.5", "361"): "must be from 0 to 360 degrees",
+    GOOD.replace("wind_speed", "temperature").replace("12.5", "288.1"): "must be from -40 to 50 °C",
+    "arome_0025,planfait": "parameter: is not one of",
+}
+
+
+@pytest.mark.parametrize(("line", "rule"), BAD_FORECASTS.items())
+def test_one_bad_line_refuses_the_whole_file_by_its_number(
+    empty: Store, write: Write, line: str, rule: str
+) -> None:
+    other = GOOD.replace("planfait", "passy")
+    told = refusal(lambda: take_forecasts(empty, write(other, line, GOOD)))
+    assert told[0].startswith("history.csv, line 3"), told
+    assert rule in told[0]
+    assert told[1:] == ([] if "cells" in rule else ["nothing was stored"])
+    assert nothing_is_in(empty)
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    {
+        GOOD_READING.replace("ffvl:2496", "ffvl:1"): "station = 'ffvl:1': is not a station that we know",
+        GOOD_READING.replace("wind_speed", "pressure"): "parameter = 'pressure': is not one of",
+        GOOD_READING.replace("Z", ""): "time = '2026-07-15T12:00:00': is a time without a zone",
+        GOOD_READING.replace("T12:00", "T12:11"): "time = '2026-07-15T12:11:00Z': lies in the future",
+        GOOD_READING.replace("12.5", "x"): "value = 'x': is not a number",
+        f"{GOOD_READING},0": "averaging_minutes = '0': must be from 1 to 1440 minutes",
+        f"{GOOD_READING},1.5": "averaging_minutes = '1.5': is not a whole number",
+        f"{GOOD_READING},ten": "averaging_minutes = 'ten': is not a number",
+        f"{GOOD_READING},,400": "direction_resolution = '400': must be from 0.001 to 180 degrees",
+    }.items(),
+)
+def test_one_bad_reading_refuses_the_whole_file_by_its_number(
+    empty: Store, write: Write, line: str, rule: str
+) -> None:
+    header = f"{READING_HEADER},averaging_minutes,direction_resolution"
+    other = GOOD_READING.replace("ffvl:2496", "romma:77")
+    told = refusal(lambda: take_readings(empty, write(other, line, header=header)))
+    assert told[0].startswith("history.csv, line 3: "), told
+    assert rule in told[0]
+    assert nothing_is_in(empty)
+
+
+def test_a_value_given_twice_is_refused_with_both_lines(store: Store, write: Write) -> None:
+    """Also with the same value, with times written otherwise, and far apart."""
+    between = [GOOD.replace("12:00:00Z,", f"{hour}:00:00Z,") for hour in (13, 14)]
+    again = GOOD.replace("12:00:00Z,12.5", "14:00:00+02:00,3")
+    told = refusal(lambda: take_forecasts(store, write(GOOD, *between, again)))
+    assert told == [
+        "history.csv, line 5: has the same model, reference_time, site, valid_time, parameter as line 2",
+        "nothing was stored",
+    ]
+    told = refusal(lambda: take_readings(store, write(GOOD_READING, GOOD_READING, header=READING_HEADER)))
+    assert told[0] == "history.csv, line 3: has the same station, time, parameter as line 2"
+    assert nothing_is_in(store)
+
+
+def test_the_first_twenty_faults_are_named_and_the_others_counted(empty: Store, write: Write) -> None:
+    bad = [GOOD.replace("12.5", f"bad {number}") for number in range(30)]
+    told = refusal(lambda: take_forecasts(empty, write(GOOD, *bad[:29], GOOD)))
+    assert len(told) == 22
+    assert told[0].startswith("history.csv, line 3: value = 'bad 0'")
+    assert told[19].startswith("history.csv, line 22: value = 'bad 19'")
+    assert told[20:] == ["history.csv: and 10 more", "nothing was stored"]
+    assert nothing_is_in(empty)
+
+
+def test_lines_are_counted_through_blank_ones_and_cells_of_several_lines(empty: Store, write: Write) -> None:
+    lines = ["", f'"a\nb",{GOOD.partition(",")[2]}', GOOD.replace("12.5", "x")]
+    told = refusal(lambda: take_forecasts(empty, write(*lines)))
+    assert [line.partition(" = ")[0] for line in told[:2]] == [
+        "history.csv, line 3: model",
+        "history.csv, line 5: value",
+    ]
+
+
+@pytest.mark.parametrize("block", [5, 40, 10_000])
+def test_it_makes_no_difference_in_which_blocks_a_file_is_read(write: Write, block: int) -> None:
+    lines = [GOOD, "", f'"a\n\nb",{GOOD.partition(",")[2]}', "", *[GOOD] * 3, f'"x",{GOOD.partition(",")[2]}']
+    table = CsvTable(write(*lines), FORECAST_SHAPE, block)
+    found = pl.concat(table.pieces())
+    assert found["row"].to_list() == [0, 2, 4, 5, 6, 7]
+    assert found["model"].to_list() == ["arome_0025", "a\n\nb", *["arome_0025"] * 3, "x"]
+    assert table.lines([0, 2, 4, 7]) == ["line 2", "line 4", "line 8", "line 11"]
+
+
+def test_a_run_before_a_site_moved_is_refused(empty: Store, write: Write) -> None:
+    moved = Site(
+        "planfait", "Planfait", 45.9, 6.3, 900.0, stations=("ffvl:2496",), valid_from=RUN + timedelta(hours=1)
+    )
+    told = refusal(lambda: take_forecasts(empty, write(GOOD), sites=(moved, PASSY)))
+    assert "line 2: reference_time" in told[0]
+    assert "is before planfait moved to where it is now (2026-07-15)" in told[0]
+
+
+BAD_FILES: dict[str, tuple[str, bytes, str]] = {
+    "no rows": ("a.csv", f"{FORECAST_HEADER}\n\n".encode(), "a.csv: holds no rows"),
+    "only a header": ("a.csv", FORECAST_HEADER.encode(), "a.csv: holds no rows"),
+    "empty": ("a.csv", b"", "a.csv, line 1: the header lacks model, site"),
+    "semicolons": (
+        "a.csv",
+        f"{FORECAST_HEADER}\n".replace(",", ";").encode(),
+        "a.csv, line 1: the header lacks",
+    ),
+    "a slip": ("a.csv", f"{FORECAST_HEADER},availble_at\n{GOOD},\n".encode(), "the header has 'availble_at'"),
+    "twice": ("a.csv", f"{FORECAST_HEADER},value\n{GOOD},1\n".encode(), "the header names value twice"),
+    "latin-1": (
+        "a.csv",
+        f"{FORECAST_HEADER}\n{GOOD}\n{GOOD}é\n".encode("latin-1"),
+        "a.csv, line 3: is not UTF-8",
+    ),
+    "open quote": ("a.csv", f'{FORECAST_HEADER}\n{GOOD}\n"{GOOD}\n'.encode(), "a.csv, line 3: not valid CSV"),
+    "no parquet": ("a.parquet", b"PAR1", "a.parquet: is not a Parquet file"),
+    "another kind": ("a.xlsx", b"", "a.xlsx: must end in .csv, .parquet or .txt"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_broken_file_is_refused_with_what_is_wrong(empty: Store, tmp_path: Path, name: str) -> None:
+    file, content, rule = BAD_FILES[name]
+    (tmp_path / file).write_bytes(content)
+    assert rule in refusal(lambda: take_forecasts(empty, tmp_path / file))[0]
+    assert nothing_is_in(empty)
+
+
+def test_a_file_that_is_not_there_is_refused(empty: Store, tmp_path: Path) -> None:
+    assert refusal(lambda: take_forecasts(empty, tmp_path / "a.csv")) == ["a.csv: no such file"]
+    (tmp_path / "folder.csv").mkdir()
+    told = refusal(lambda: take_forecasts(empty, tmp_path / "folder.csv"))
+    assert told[0].startswith("folder.csv: cannot be read: ")
+
+
+@pytest.mark.parametrize(
+    ("column", "rule"),
+    [
+        (pl.Series("valid_time", [NOW]).dt.replace_time_zone(None), "is a time without a zone"),
+        (pl.Series("valid_time", [NOW.date()]), "is a time without a zone"),
+        (pl.Series("valid_time", [1_800_000_000]), "is not a time with its zone"),
+        (pl.Series("valid_time", [None], dtype=pl.Datetime("us", "UTC")), "valid_time: is missing"),
+        (pl.Series("valid_time", [datetime(1960, 1, 1, tzinfo=UTC)]), "lies before 1971"),
+        (pl.Series("valid_time", [datetime(2026, 7, 15, 12, 0, 0, 5, tzinfo=UTC)]), "is not a whole second"),
+        (pl.Series("value", [None], dtype=pl.Float64), "value: is not a number"),
+        (pl.Series("value", [float("nan")]), "value = 'nan': is not a number"),
+    ],
+)
+def test_a_bad_row_of_a_parquet_file_is_named(
+    empty: Store, tmp_path: Path, column: pl.Series, rule: str
+) -> None:
+    frame = pl.DataFrame([GOOD.split(",")], schema=FORECAST_HEADER.split(","), orient="row")
+    frame.with_columns(column).write_parquet(tmp_path / "a.parquet")
+    told = refusal(lambda: take_forecasts(empty, tmp_path / "a.parquet"))
+    assert told[0].startswith("a.parquet, row 1: ") and rule in told[0], told
+    assert nothing_is_in(empty)

@@ -1,0 +1,104 @@
+"""`meteo-score score`: the verdict first, in words, and all sites in a list that allows for its length."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.core.sites import load_sites
+from backend.score_commands import standing
+from backend.storage.database import Database
+from backend.tests.commands import typed
+from backend.tests.score_store import SPEED, constant, keep
+from backend.tests.served import SITES
+from backend.tests.stores import sqlite_url
+
+DAYS = 40
+FIRST, LAST = date(2026, 6, 6), date(2026, 7, 15)
+SPAN = f"--from {FIRST} --to {LAST}"
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Return the environment of a store in which AROME is the better one at Grand Pré, and none elsewhere."""
+    sites = tmp_path / "sites.toml"
+    sites.write_text(SITES)
+    database = Database(sqlite_url(tmp_path), durable=False)
+    database.migrate()
+    noise = np.random.default_rng(1).normal(0, 1, (2, DAYS, 25))
+    observed = constant(DAYS, 20.0)
+    for site, biases in zip(load_sites(sites), ((2, 5), (2, 2)), strict=False):
+        models = {
+            name: {SPEED: observed + bias + noise[index]}
+            for index, (name, bias) in enumerate(zip(("arome_0025", "meteo_parapente"), biases, strict=True))
+        }
+        keep(database, site, FIRST, models=models, stations={site.stations[0]: {SPEED: observed}})
+    database.close()
+    return {"DATABASE_URL": sqlite_url(tmp_path), "SITES_FILE": str(sites), "DATA_DIR": str(tmp_path)}
+
+
+def test_the_verdict_comes_first_in_one_sentence(environment: dict[str, str]) -> None:
+    shown = typed(f"score grand-pre {SPAN}", environment)
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    first, *rest = shown.stdout.splitlines()
+    assert first == (
+        "AROME, the evening before, mean wind: 2.0 km/h against 5.0 for MeteoParapente,"
+        " 40 common days (preliminary)."
+    )
+    assert any(line.startswith("AROME ") and "+1.9" in line for line in rest)
+    assert "not a flight decision" in rest[-1]
+
+
+def test_as_json_it_is_what_the_api_says(environment: dict[str, str]) -> None:
+    told = json.loads(typed(f"score grand-pre {SPAN} --json", environment).stdout)
+    assert (told["finding"], told["best"], told["nDays"]) == ("winner", "arome_0025", DAYS)
+    assert told["duel"]["interval"]["high"] < 0
+
+
+def test_without_a_site_all_are_listed(environment: dict[str, str]) -> None:
+    shown = typed(f"score {SPAN}", environment)
+    lines = {line.split()[0]: line for line in shown.stdout.splitlines() if line.strip()}
+    assert "AROME" in lines["grand-pre"]
+    assert "too close to call" in lines["petit-col"]
+    assert "not enough data yet" in lines["sans-balise"]
+    told = json.loads(typed(f"score {SPAN} --json", environment).stdout)
+    assert [(each["site"], each["standsInTheList"]) for each in told] == [
+        ("grand-pre", True),
+        ("petit-col", False),
+        ("sans-balise", False),
+    ]
+
+
+def test_a_winner_that_may_be_chance_does_not_stand_among_many() -> None:
+    """0.04 is below 0.05, and of 20 tests the smallest has to be below 0.1 / 20 = 0.005."""
+    assert standing([0.04, *[0.9] * 19], [True, *[False] * 19]) == [False] * 20
+    assert standing([0.004, *[0.9] * 19], [True, *[False] * 19]) == [True, *[False] * 19]
+    assert standing([0.001, None], [False, False]) == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("score nowhere", "There is no site 'nowhere'"),
+        ("score grand-pre --from 2020-01-01 --to 2026-01-01", "at most 1100"),
+        ("score grand-pre --from 2026-01-02 --to 2026-01-01", "must not be later"),
+    ],
+)
+def test_what_cannot_be_asked_ends_with_one_line_and_code_2(
+    environment: dict[str, str], words: str, message: str
+) -> None:
+    shown = typed(words, environment)
+    assert shown.exit_code == 2
+    assert message in shown.stderr
+    assert len(shown.stderr.splitlines()) == 1
+
+
+def test_before_anything_was_collected_it_says_so(environment: dict[str, str]) -> None:
+    shown = typed("score grand-pre --from 2020-01-01 --to 2020-02-01", environment)
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith("Not enough data yet, the evening before, mean wind: ")
+    assert "no score is shown yet" in shown.stdout

@@ -1,0 +1,518 @@
+"""Days for scores: which forecast and which reading speak for an hour, kept up to date exactly."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from backend.core.local_time import day_number, local_moment
+from backend.core.parameters import ABSENT, Parameter
+from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
+from backend.scoring.selection import DIRECTION, GUST, SPEED, TEMPERATURE
+from backend.scoring.upkeep import make_due, update
+from backend.scoring.views import EVENING_BEFORE, MORNING, NEAREST, NOON, TWO_EVENINGS_BEFORE, VIEW_OF, View
+from backend.storage import days, due
+from backend.storage import schema as t
+from backend.storage.database import Database
+from backend.storage.store import Store
+from backend.tests.stores import open_store
+
+SITE = Site("planfait", "Planfait", 45.85, 6.22, 950.0, ("W",), ("ffvl:2496", "romma:241"))
+WIND, WIND_GUST = Parameter.WIND_SPEED, Parameter.WIND_GUST
+WIND_DIRECTION, WARMTH = Parameter.WIND_DIRECTION, Parameter.TEMPERATURE
+
+Hour = float | dict[Parameter, float]
+
+LONG_AFTER = datetime(2027, 6, 1, tzinfo=UTC)
+DERIVED = (t.forecast_day, t.observed_day, t.doubted, t.quality_limit)
+
+
+def utc(day: int, hour: int = 0, minute: int = 0, month: int = 7) -> datetime:
+    return datetime(2026, month, day, hour, minute, tzinfo=UTC)
+
+
+def number(day: int, month: int = 7) -> int:
+    return day_number(date(2026, month, day))
+
+
+def said(
+    run: datetime,
+    values: Mapping[datetime, Hour],
+    *,
+    available: datetime | None = None,
+    model: str = "arome_0025",
+    published: bool = True,
+) -> ForecastBatch:
+    """Return what a run said, four hours after its start unless `available` says otherwise."""
+    given = {
+        time: value if isinstance(value, dict) else {WIND: float(value)} for time, value in values.items()
+    }
+    return ForecastBatch(
+        source=model,
+        route="test",
+        rank=0,
+        collected_at=run + timedelta(hours=5),
+        run=Run(model, run, available or run + timedelta(hours=4), published=published),
+        records=[
+            Forecast(model, SITE.id, parameter, run, time, value)
+            for time, hour in given.items()
+            for parameter, value in hour.items()
+        ],
+    )
+
+
+def measured(
+    values: Mapping[datetime, Hour],
+    station: str = "ffvl:2496",
+    averaging: int | None = 10,
+) -> ObservationBatch:
+    given = {
+        time: value if isinstance(value, dict) else {WIND: float(value)} for time, value in values.items()
+    }
+    return ObservationBatch(
+        source=station.partition(":")[0],
+        route="test",
+        rank=0,
+        collected_at=max(values) + timedelta(minutes=2),
+        averaging_minutes=averaging,
+        records=[
+            Observation(station, parameter, time, value)
+            for time, reading in given.items()
+            for parameter, value in reading.items()
+        ],
+    )
+
+
+def every(
+    minutes: int, start: datetime, count: int, value: float | dict[Parameter, float]
+) -> dict[datetime, Hour]:
+    return {start + timedelta(minutes=minutes * step): value for step in range(count)}
+
+
+@pytest.fixture
+def store(database_url: str) -> Store:
+    return open_store(database_url, SITE)
+
+
+def made(store: Store, *batches: ForecastBatch | ObservationBatch, now: datetime = LONG_AFTER) -> Store:
+    """Return the store with these batches in it and its days made."""
+    add(store, batches)
+    update(store.database, now)
+    return store
+
+
+def add(store: Store, batches: Iterable[ForecastBatch | ObservationBatch]) -> None:
+    for batch in batches:
+        if isinstance(batch, ForecastBatch):
+            store.add_forecasts(batch)
+        else:
+            store.add_observations(batch)
+
+
+def forecast_hours(
+    store: Store, view: View, day: int, parameter: int = SPEED, model: int = 1
+) -> dict[int, float]:
+    """Return what a model says of a day in a view, by hours from local midnight, in the parameter's unit."""
+    with store.database.read() as connection:
+        found = days.read_forecast_days(connection, 1, view.number, day, day)
+    return {
+        hour: value / 1000
+        for each in found
+        if each.model == model
+        for hour, value in enumerate(each.hourly[parameter].tolist())
+        if value != ABSENT
+    }
+
+
+def observed_hours(store: Store, day: int, parameter: int = SPEED, station: int = 1) -> dict[int, float]:
+    with store.database.read() as connection:
+        found = days.read_observed_days(connection, 1, day, day)
+    return {
+        hour: value / 1000
+        for each in found
+        if each.station == station
+        for hour, value in enumerate(each.hourly[parameter].tolist())
+        if value != ABSENT
+    }
+
+
+def doubts(store: Store) -> list[tuple[datetime, int, str]]:
+    with store.database.read() as connection:
+        found = connection.execute(sa.select(t.doubted).order_by(*t.doubted.primary_key)).all()
+    return [(datetime.fromtimestamp(row.time, UTC), row.parameter, row.reason) for row in found]
+
+
+def derived(database: Database) -> dict[str, list[tuple[object, ...]]]:
+    """Return everything that was made, to the bit."""
+    with database.read() as connection:
+        return {
+            table.name: [
+                tuple(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key))
+            ]
+            for table in DERIVED
+        }
+
+
+# --- Which forecast --------------------------------------------------------------------------------
+
+
+def test_noon_in_paris_is_ten_utc_in_summer_and_eleven_in_winter(store: Store) -> None:
+    made(
+        store,
+        said(utc(15, 6), {utc(15, 10): 20}),
+        said(utc(15, 6, month=12), {utc(15, 11, month=12): 30}),
+    )
+    assert forecast_hours(store, NEAREST, number(15)) == {12: 20.0}
+    assert forecast_hours(store, NEAREST, number(15, month=12)) == {12: 30.0}
+
+
+def test_a_decision_takes_the_newest_run_that_was_out_by_then(store: Store) -> None:
+    noon = utc(15, 10)  # 12:00 in Paris; 07:00 there is 05:00 UTC
+    made(
+        store,
+        said(utc(14, 18), {noon: 10}, available=utc(14, 22)),
+        said(utc(15, 0), {noon: 20}, available=utc(15, 5)),
+        said(utc(15, 6), {noon: 30}, available=utc(15, 9, 59)),
+    )
+    assert forecast_hours(store, MORNING, number(15)) == {12: 20.0}
+    assert forecast_hours(store, NOON, number(15)) == {12: 30.0}
+    assert forecast_hours(store, EVENING_BEFORE, number(15)) == {}
+    assert forecast_hours(store, NEAREST, number(15)) == {12: 30.0}
+
+
+def test_a_run_published_a_second_too_late_does_not_count(store: Store) -> None:
+    noon = utc(15, 10)
+    made(
+        store,
+        said(utc(14, 6), {noon: 10}, available=utc(14, 17)),  # 19:00 in Paris
+        said(utc(14, 12), {noon: 20}, available=utc(14, 17) + timedelta(seconds=1)),
+    )
+    assert forecast_hours(store, EVENING_BEFORE, number(15)) == {12: 10.0}
+
+
+def test_two_evenings_before_is_counted_in_local_days(store: Store) -> None:
+    # 23:30 UTC on the 14th is the 15th in Paris: its first whole hour there is 22:00 UTC.
+    made(store, said(utc(13, 12), {utc(14, 22): 5, utc(15, 21): 6, utc(15, 22): 7}, available=utc(13, 17)))
+    assert forecast_hours(store, TWO_EVENINGS_BEFORE, number(15)) == {0: 5.0, 23: 6.0}
+    assert forecast_hours(store, EVENING_BEFORE, number(15)) == {0: 5.0, 23: 6.0}  # nothing newer came
+
+
+def test_an_hour_before_the_decision_is_not_decided_any_more(store: Store) -> None:
+    made(store, said(utc(15, 0), {utc(15, 9): 9, utc(15, 10): 10, utc(15, 11): 11}, available=utc(15, 4)))
+    assert forecast_hours(store, NOON, number(15)) == {12: 10.0, 13: 11.0}
+    assert forecast_hours(store, MORNING, number(15)) == {11: 9.0, 12: 10.0, 13: 11.0}
+
+
+def test_lead_times_are_counted_from_the_start_of_the_run(store: Store) -> None:
+    noon = utc(15, 10)
+    made(
+        store,
+        *(
+            said(noon - timedelta(hours=lead), {noon: lead})
+            for lead in (5, 6, 11, 12, 23, 24, 35, 36, 47, 48, 60)
+        ),
+    )
+    found = {name: forecast_hours(store, VIEW_OF[name], number(15)) for name in VIEW_OF if "lead" in name}
+    assert found == {
+        "lead_0_5": {12: 5.0},
+        "lead_6_11": {12: 6.0},  # the newest run of each
+        "lead_12_23": {12: 12.0},
+        "lead_24_35": {12: 24.0},
+        "lead_36_47": {12: 36.0},
+        "lead_48": {12: 48.0},
+    }
+
+
+def test_half_hours_are_no_hours_of_a_day(store: Store) -> None:
+    made(store, said(utc(15, 6), {utc(15, 10): 20, utc(15, 10, 30): 99}, model="meteo_parapente"))
+    assert forecast_hours(store, NEAREST, number(15)) == {12: 20.0}
+
+
+def test_a_calm_has_no_direction_and_zero_is_a_value(store: Store) -> None:
+    hour = {WIND: 0.0, WIND_GUST: 0.0, WIND_DIRECTION: 0.0, WARMTH: 0.0}
+    made(store, said(utc(15, 6), {utc(15, 10): hour}), measured({utc(15, 10, 5): hour}))
+    assert forecast_hours(store, NEAREST, number(15), SPEED) == {12: 0.0}
+    assert forecast_hours(store, NEAREST, number(15), TEMPERATURE) == {12: 0.0}
+    assert forecast_hours(store, NEAREST, number(15), DIRECTION) == {}
+    assert observed_hours(store, number(15), SPEED) == {12: 0.0}
+    assert observed_hours(store, number(15), TEMPERATURE) == {12: 0.0}
+    assert observed_hours(store, number(15), DIRECTION) == {}
+
+
+def test_days_of_23_and_25_hours_hold_each_hour_once(store: Store) -> None:
+    spring = {utc(28, 23, month=3) + timedelta(hours=hour): float(hour) for hour in range(24)}
+    autumn = {utc(24, 22, month=10) + timedelta(hours=hour): float(hour) for hour in range(26)}
+    made(store, said(utc(28, 21, month=3), spring), said(utc(24, 21, month=10), autumn))
+    lead = VIEW_OF["lead_12_23"]
+    assert max(forecast_hours(store, lead, number(29, month=3))) == 21  # 02:00 to 20:59 UTC after 24 h ahead
+    everything = [
+        forecast_hours(store, VIEW_OF[name], number(day, month))
+        for name in VIEW_OF
+        if name.startswith("lead")
+        for day, month in ((29, 3), (25, 10))
+    ]
+    assert sorted(hour for found in everything[::2] for hour in found) == list(range(23))
+    assert sorted(hour for found in everything[1::2] for hour in found) == list(range(25))
+
+
+def test_hours_of_runs_that_told_no_time_are_counted(store: Store) -> None:
+    made(
+        store,
+        said(utc(15, 0), {utc(15, 10): 1, utc(15, 11): 2}, model="meteo_parapente", published=False),
+        said(utc(15, 6), {utc(15, 11): 3}, model="meteo_parapente", available=utc(15, 8)),
+    )
+    with store.database.read() as connection:
+        (found,) = days.read_forecast_days(connection, 1, NOON.number, number(15), number(15))
+    assert found.estimated == 1
+    assert found.leads.tolist()[12:14] == [600, 300]
+
+
+# --- Which reading ---------------------------------------------------------------------------------
+
+
+def test_the_reading_whose_window_has_the_hour_in_its_middle_is_taken(store: Store) -> None:
+    made(store, measured({utc(15, 9, 55): 1, utc(15, 10, 0): 2, utc(15, 10, 5): 3, utc(15, 10, 15): 4}))
+    assert observed_hours(store, number(15)) == {12: 3.0}
+
+
+def test_a_window_of_four_minutes_has_another_middle(store: Store) -> None:
+    made(store, measured({utc(15, 9, 58): 1, utc(15, 10, 2): 2, utc(15, 10, 6): 3}, averaging=4))
+    assert observed_hours(store, number(15)) == {12: 2.0}
+
+
+def test_a_better_reading_takes_the_place_of_a_worse_one(store: Store) -> None:
+    made(store, measured({utc(15, 10, 14): 1}))
+    assert observed_hours(store, number(15)) == {12: 1.0}
+    made(store, measured({utc(15, 10, 6): 2}))
+    assert observed_hours(store, number(15)) == {12: 2.0}
+
+
+def test_a_reading_too_far_from_the_hour_speaks_for_none(store: Store) -> None:
+    made(store, measured({utc(15, 10, 25): 1, utc(15, 10, 35): 2}))
+    assert observed_hours(store, number(15)) == {}
+
+
+def test_a_station_that_reports_every_half_hour_may_be_a_quarter_away(store: Store) -> None:
+    made(store, measured(every(30, utc(15, 9, 50), 5, 7.0), averaging=None))
+    assert observed_hours(store, number(15)) == {12: 7.0, 13: 7.0, 14: 7.0}
+
+
+def test_the_first_hour_of_a_day_may_have_a_reading_of_the_day_before(store: Store) -> None:
+    made(store, measured({utc(14, 21, 59): 4, utc(14, 21, 49): 3}))
+    assert observed_hours(store, number(15)) == {0: 4.0}
+
+
+def test_the_gust_of_an_hour_is_the_highest_of_the_hour_before_it(store: Store) -> None:
+    gusts = {utc(15, 9, 5) + timedelta(minutes=10 * step): {WIND_GUST: 20.0 + step} for step in range(12)}
+    made(store, measured(gusts))
+    assert observed_hours(store, number(15), GUST) == {12: 25.0, 13: 31.0}
+
+
+def test_too_few_gusts_are_none(store: Store) -> None:
+    gusts = {utc(15, 9, 5) + timedelta(minutes=10 * step): {WIND_GUST: 20.0} for step in range(12)}
+    del gusts[utc(15, 9, 25)], gusts[utc(15, 9, 35)]
+    made(store, measured(gusts))
+    assert observed_hours(store, number(15), GUST) == {13: 20.0}
+
+
+# --- Which readings are not believed ----------------------------------------------------------------
+
+
+def test_a_gust_below_the_mean_is_doubted_and_the_mean_is_not(store: Store) -> None:
+    made(store, measured({utc(15, 10, 5): {WIND: 20.0, WIND_GUST: 15.0}}))
+    assert doubts(store) == [(utc(15, 10, 5), GUST, "gust_below_mean")]
+    assert observed_hours(store, number(15)) == {12: 20.0}
+
+
+def test_a_single_spike_is_doubted_and_a_storm_that_stays_is_not(store: Store) -> None:
+    quiet = every(10, utc(15, 9, 5), 12, 10.0)
+    made(store, measured(quiet | {utc(15, 10, 5): 90.0}))
+    assert doubts(store) == [(utc(15, 10, 5), SPEED, "spike")]
+    made(store, measured({utc(15, 10, 15): 90.0}))  # it goes on: no spike
+    assert doubts(store) == []
+    assert observed_hours(store, number(15))[12] == 90.0
+
+
+def test_twelve_equal_winds_in_a_row_are_a_stuck_sensor_and_eleven_are_not(store: Store) -> None:
+    reading = {WIND: 12.0, WIND_GUST: 18.0, WIND_DIRECTION: 270.0, WARMTH: 9.0}
+    made(store, measured(every(10, utc(15, 8, 5), 11, reading)))
+    assert doubts(store) == []
+    made(store, measured({utc(15, 9, 55): reading}))
+    assert {reason for _, _, reason in doubts(store)} == {"stuck"}
+    assert len(doubts(store)) == 12 * 3  # the temperature is another sensor
+    assert observed_hours(store, number(15), TEMPERATURE) != {}
+    assert observed_hours(store, number(15)) == {}
+
+
+def test_a_long_calm_is_doubted_only_where_the_neighbour_has_wind(store: Store) -> None:
+    calm = {WIND: 0.0, WIND_GUST: 0.0, WIND_DIRECTION: 90.0}
+    made(store, measured(every(10, utc(15, 6, 5), 40, calm)))
+    assert doubts(store) == []
+    windy = {utc(15, 6, 5) + timedelta(minutes=10 * step): 15.0 + step % 5 for step in range(40)}
+    made(store, measured(windy, station="romma:241"))
+    assert {reason for _, _, reason in doubts(store)} == {"calm_among_wind"}
+    assert observed_hours(store, number(15)) == {}
+
+
+def _a_climate(store: Store, month: int = 6, *, spread: float = 2.0) -> None:
+    """Put in a month of forecasts of 10 km/h, give or take `spread`."""
+    add(
+        store,
+        (
+            said(
+                utc(day, 6, month=month),
+                {utc(day, hour, month=month): 10 + spread * (-1) ** (day + hour) for hour in range(6, 12)},
+            )
+            for day in range(1, 31)
+        ),
+    )
+
+
+def test_a_reading_far_from_every_model_is_doubted_by_the_climate_of_the_months_before(store: Store) -> None:
+    _a_climate(store)
+    made(
+        store,
+        said(utc(15, 6), {utc(15, 10): 10, utc(15, 11): 10}),
+        measured({utc(15, 10, 5): 30, utc(15, 11, 5): 18}),
+    )
+    assert doubts(store) == [(utc(15, 10, 5), SPEED, "far_from_models")]
+    assert observed_hours(store, number(15)) == {13: 18.0}
+
+
+def test_a_limit_that_changes_makes_its_month_anew(store: Store) -> None:
+    _a_climate(store)
+    made(store, said(utc(15, 6), {utc(15, 10): 10}), measured({utc(15, 10, 5): 30}))
+    assert observed_hours(store, number(15)) == {}
+    _a_climate(store, month=5, spread=9.0)  # backfilled: the models' climate is wider than we knew
+    update(store.database, LONG_AFTER)
+    assert observed_hours(store, number(15)) == {12: 30.0}
+
+
+# --- Exactly, whatever the order -------------------------------------------------------------------
+
+
+def _a_world(seed: int) -> list[ForecastBatch | ObservationBatch]:
+    """Return batches of two models and two stations over three months, with gaps and corrections."""
+    chance = random.Random(seed)
+    batches: list[ForecastBatch | ObservationBatch] = []
+    first = datetime(2026, 9, 1, tzinfo=UTC)
+    for day in range(0, 75, 1):
+        for hour in (0, 12):
+            run = first + timedelta(days=day, hours=hour)
+            for model in ("arome_0025", "meteo_parapente"):
+                if chance.random() < 0.9:
+                    values = {
+                        run + timedelta(hours=lead): {
+                            WIND: round(chance.uniform(0, 40), 1),
+                            WIND_DIRECTION: chance.uniform(0, 359),
+                            WARMTH: chance.uniform(-5, 25),
+                        }
+                        for lead in range(0, 48, 3)
+                    }
+                    available = run + timedelta(hours=chance.uniform(2, 9))
+                    batches.append(said(run, values, available=available, model=model))
+        if day in range(40, 75) and chance.random() < 0.9:
+            for station in ("ffvl:2496", "romma:241"):
+                start = first + timedelta(days=day, minutes=chance.choice((0, 3, 5)))
+                readings = {
+                    start + timedelta(minutes=20 * step): {
+                        WIND: chance.choice((0.0, round(chance.uniform(0, 60), 1))),
+                        WIND_GUST: chance.uniform(0, 90),
+                        WIND_DIRECTION: chance.choice((0.0, 90.0, 180.0)),
+                    }
+                    for step in range(72)
+                    if chance.random() < 0.8
+                }
+                batches.append(measured(readings, station))
+                if chance.random() < 0.3:  # the network corrects itself
+                    some = chance.sample(sorted(readings), 5)
+                    batches.append(measured({time: chance.uniform(0, 50) for time in some}, station))
+    return batches
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_days_kept_up_to_date_in_any_order_equal_those_made_at_once(database_url: str, seed: int) -> None:
+    store = open_store(database_url, SITE)
+    chance = random.Random(seed)
+    batches = _a_world(seed)
+    chance.shuffle(batches)
+    now = datetime(2026, 11, 10, 12, tzinfo=UTC)
+    for number_, batch in enumerate(batches):
+        add(store, [batch])
+        if number_ % 37 == 0:
+            update(store.database, now - timedelta(days=chance.randrange(30)))
+    update(store.database, now)
+    kept = derived(store.database)
+    assert {name: bool(found) for name, found in kept.items()} == dict.fromkeys(kept, True)
+    make_due(store.database, [1])
+    update(store.database, now)
+    assert derived(store.database) == kept
+
+
+def test_days_to_come_wait_until_they_are_today(store: Store) -> None:
+    add(store, [said(utc(15, 0), {utc(15, 10): 1, utc(16, 10): 2})])
+    update(store.database, utc(15, 6))
+    assert forecast_hours(store, MORNING, number(15)) == {12: 1.0}
+    assert forecast_hours(store, VIEW_OF["lead_24_35"], number(16)) == {}
+    update(store.database, utc(16, 0))
+    assert forecast_hours(store, VIEW_OF["lead_24_35"], number(16)) == {12: 2.0}
+
+
+def test_a_day_that_changed_since_it_was_read_is_not_settled(store: Store) -> None:
+    add(store, [said(utc(15, 0), {utc(15, 10): 1})])
+    with store.database.read() as connection:
+        read = days.due_days(connection, 1, number(20))
+    add(store, [said(utc(15, 6), {utc(15, 10): 2})])
+    with store.database.write() as connection:
+        assert not days.settle(connection, 1, read)
+        now = days.due_days(connection, 1, number(20))
+        assert days.settle(connection, 1, now)
+        assert days.due_days(connection, 1, number(20)) == {}
+
+
+def test_the_same_batch_again_makes_nothing_due(store: Store) -> None:
+    batch = said(utc(15, 0), {utc(15, 10): 1})
+    made(store, batch)
+    add(store, [batch])
+    with store.database.read() as connection:
+        assert days.due_sites(connection, number(31)) == []
+
+
+def test_a_station_that_comes_to_speak_for_a_site_is_made_for_all_its_days(store: Store) -> None:
+    made(store, measured({utc(15, 10, 5): 12}, station="ffvl:7"))
+    assert observed_hours(store, number(15)) == {}
+    store.save_sites(
+        [
+            Site(
+                SITE.id,
+                SITE.name,
+                SITE.latitude,
+                SITE.longitude,
+                SITE.elevation,
+                SITE.orientation,
+                ("ffvl:7",),
+            )
+        ]
+    )
+    update(store.database, LONG_AFTER)
+    assert observed_hours(store, number(15)) == {12: 12.0}
+
+
+def test_what_was_collected_before_there_were_days_is_made_by_the_first_update(store: Store) -> None:
+    add(store, [said(utc(15, 0), {utc(15, 10): 1}), measured({utc(15, 10, 5): 12})])
+    with store.database.write() as connection:  # as the migration leaves a store
+        connection.execute(sa.delete(t.due_day))
+        due.note_due(connection, [(1, due.EVERY_DAY)])
+    update(store.database, LONG_AFTER)
+    assert forecast_hours(store, NOON, number(15)) == {12: 1.0}
+    assert observed_hours(store, number(15)) == {12: 12.0}
+
+
+def test_local_midnight_is_where_a_day_begins() -> None:
+    assert np.diff([local_moment(number(29, month=3) + step) for step in range(2)]).tolist() == [23 * 3600]
+    assert np.diff([local_moment(number(25, month=10) + step) for step in range(2)]).tolist() == [25 * 3600]

@@ -1,0 +1,106 @@
+"""Skill, groups of pairs, and the registry of constants."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from backend.core.parameters import Parameter
+from backend.scoring.constants import CONSTANTS, DIFFERENCE, LIGHT_WIND, WITHIN
+from backend.scoring.groups import NO_GROUP, given_forecast, sectors, wind_classes
+from backend.scoring.skill import PooledSkill, Stratum, pooled_skill, skill_score
+from backend.tests.scoring_grids import grid, random_grid
+
+
+@pytest.mark.parametrize(
+    ("score", "reference", "skill"),
+    [(0.0, 4.0, 1.0), (4.0, 4.0, 0.0), (1.0, 4.0, 0.75), (6.0, 4.0, -0.5), (1.0, 0.0, None), (0.0, 0.0, None),
+     (None, 4.0, None), (1.0, None, None)],
+)  # fmt: skip
+def test_skill_is_one_for_perfect_zero_for_the_reference_and_negative_below(
+    score: float | None, reference: float | None, skill: float | None
+) -> None:
+    assert skill_score(score, reference) == skill
+
+
+def test_skills_of_groups_are_averaged_and_not_the_groups_pooled() -> None:
+    # Each group has no skill at all; pooled errors (1 * 90 + 9 * 10) / 100 against a reference of the
+    # common climate would have seemed skilful.
+    none = [Stratum(1.0, 1.0, 90), Stratum(9.0, 9.0, 10)]
+    assert pooled_skill(none) == PooledSkill(0.0, 2, 0)
+    # 0.5 with 30 pairs and -0.1 with 10: (15 - 1) / 40.
+    assert pooled_skill([Stratum(1.0, 2.0, 30), Stratum(2.2, 2.0, 10)]).skill == pytest.approx(0.35)
+
+
+def test_groups_without_skill_are_left_out_and_counted() -> None:
+    groups = [Stratum(1.0, 2.0, 30), Stratum(1.0, 0.0, 30), Stratum(None, 2.0, 0)]
+    assert pooled_skill(groups) == PooledSkill(0.5, 1, 2)
+    assert pooled_skill([]) == PooledSkill(None, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("direction", "sector"),
+    [
+        (0, 0),
+        (22.499, 0),
+        (22.5, 1),
+        (45, 1),
+        (90, 2),
+        (180, 4),
+        (337.499, 7),
+        (337.5, 0),
+        (359.999, 0),
+        (360, 0),
+    ],
+)
+def test_eight_sectors_are_centred_on_their_points(direction: float, sector: int) -> None:
+    assert sectors(grid([direction]))[0, 0] == sector
+
+
+def test_an_absent_value_is_in_no_group_and_a_calm_in_the_first() -> None:
+    assert sectors(grid([None]))[0, 0] == NO_GROUP
+    assert wind_classes(grid([None, 0.0, 4.999, 5, 10.799, 10.8, 20, 29.999, 30, 200]))[0, :10].tolist() == [
+        NO_GROUP, 0, 0, 1, 1, 2, 3, 3, 4, 4,
+    ]  # fmt: skip
+
+
+def test_what_was_observed_given_the_forecast_is_the_table_worked_out_by_hand() -> None:
+    f = grid([0, 4.999, 5, 9, 7, None, 26], [6, 40])
+    o = grid([1, 3, 10, 12, 14, 99, None], [20, 33])
+    found = given_forecast(f, o, edges=(5, 10, 25))
+    assert [(bin_.low, bin_.high, bin_.n, bin_.days) for bin_ in found] == [
+        (None, 5, 2, 1), (5, 10, 4, 2), (25, None, 1, 1),
+    ]  # fmt: skip
+    spread = [(bin_.p10, bin_.median, bin_.p90) for bin_ in found]
+    assert np.array(spread) == pytest.approx(
+        np.array([(1.2, 2.0, 2.8), (10.6, 13.0, 18.2), (33.0, 33.0, 33.0)])
+    )
+    assert given_forecast(f, grid([None], [None])) == ()
+    assert sum(bin_.n for bin_ in given_forecast(f, o, mask=f > 8_000)) == 2
+
+
+def test_bins_of_the_forecast_cover_every_pair_once() -> None:
+    generator = np.random.default_rng(1)
+    f, o = random_grid(generator, 30, 0, 80, 0), random_grid(generator, 30, 0, 80, 0)
+    bins = given_forecast(f, o)
+    assert sum(bin_.n for bin_ in bins) == f.size
+    assert all(bin_.p10 <= bin_.median <= bin_.p90 for bin_ in bins)
+
+
+def test_every_constant_has_a_name_of_its_own_a_unit_and_a_reason() -> None:
+    assert len({constant.name for constant in CONSTANTS}) == len(CONSTANTS) >= 40
+    for constant in CONSTANTS:
+        assert constant.reason.endswith((".", ":")) or len(constant.reason) > 20, constant.name
+        assert constant.reference is None or constant.reference, constant.name
+    assert LIGHT_WIND in CONSTANTS
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        LIGHT_WIND.value = 1.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("parameter", Parameter)
+def test_every_parameter_has_its_tolerance_and_its_least_difference(parameter: Parameter) -> None:
+    assert WITHIN[parameter] in CONSTANTS
+    assert DIFFERENCE[parameter] in CONSTANTS
+    assert WITHIN[parameter].unit == DIFFERENCE[parameter].unit

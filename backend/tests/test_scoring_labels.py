@@ -1,0 +1,78 @@
+"""What a sample may claim, by its distinct days and seasons."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from backend.scoring.grid import months
+from backend.scoring.labels import (
+    SEASONS,
+    Label,
+    Season,
+    sample,
+    sample_of,
+    season_index,
+    stratum_may_be_shown,
+)
+from backend.scoring.verdict import Outcome
+
+WINTER, SPRING, SUMMER, AUTUMN = SEASONS
+
+
+@pytest.mark.parametrize(
+    ("days", "label", "season"),
+    [
+        ({}, Label.COLLECTING, None),
+        ({SUMMER: 14}, Label.COLLECTING, None),
+        ({SUMMER: 15}, Label.FIRST_LOOK, None),
+        ({SUMMER: 29}, Label.FIRST_LOOK, None),
+        ({SUMMER: 30}, Label.PRELIMINARY, None),
+        ({SUMMER: 89}, Label.PRELIMINARY, None),
+        ({SUMMER: 90}, Label.ESTABLISHED_SEASON, SUMMER),
+        ({SUMMER: 46, AUTUMN: 44}, Label.ESTABLISHED_SEASON, SUMMER),
+        ({SUMMER: 45, AUTUMN: 45}, Label.PRELIMINARY, None),  # neither speaks for the other
+        ({WINTER: 179}, Label.ESTABLISHED_SEASON, WINTER),
+        ({WINTER: 400}, Label.ESTABLISHED_SEASON, WINTER),  # span alone never upgrades
+        ({WINTER: 90, SPRING: 90}, Label.PRELIMINARY, None),
+        ({WINTER: 60, SPRING: 60, SUMMER: 60}, Label.ESTABLISHED, None),
+        ({WINTER: 60, SPRING: 60, SUMMER: 59}, Label.PRELIMINARY, None),
+        ({WINTER: 140, SPRING: 20, SUMMER: 20}, Label.ESTABLISHED, None),
+        ({WINTER: 160, SPRING: 19, SUMMER: 19}, Label.ESTABLISHED_SEASON, WINTER),
+        ({WINTER: 91, SPRING: 91, SUMMER: 91, AUTUMN: 91}, Label.ESTABLISHED, None),
+    ],
+)
+def test_a_sample_is_labelled_by_its_days_and_seasons(
+    days: dict[Season, int], label: Label, season: Season | None
+) -> None:
+    found = sample(days)
+    assert (found.days, found.label, found.season) == (sum(days.values()), label, season)
+    assert found.shows_values is (label is not Label.COLLECTING)
+
+
+def test_december_belongs_to_winter() -> None:
+    assert [SEASONS[i] for i in season_index(np.array([12, 1, 2, 3, 5, 6, 8, 9, 11]))] == [
+        *[WINTER] * 3, *[SPRING] * 2, *[SUMMER] * 2, *[AUTUMN] * 2,
+    ]  # fmt: skip
+
+
+def test_only_days_that_are_present_count() -> None:
+    present = np.zeros(365, dtype=bool)
+    present[::4] = True
+    found = sample_of(present, months(date(2026, 1, 1), 365))
+    assert (found.days, found.label) == (92, Label.PRELIMINARY)
+
+
+@pytest.mark.parametrize(
+    ("days", "close", "clear"), [(14, False, False), (29, False, False), (30, False, True), (90, True, True)]
+)
+def test_a_preliminary_sample_ranks_only_what_passed_the_tests(days: int, close: bool, clear: bool) -> None:
+    found = sample({SUMMER: days})
+    assert found.ranks(Outcome.TOO_CLOSE) is close
+    assert found.ranks(Outcome.A_BETTER) is clear
+
+
+def test_a_group_stands_on_its_own_from_twenty_days() -> None:
+    assert (stratum_may_be_shown(19), stratum_may_be_shown(20)) == (False, True)

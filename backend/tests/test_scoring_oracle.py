@@ -1,0 +1,165 @@
+"""Our formulas against the `scores` package (Bureau of Meteorology): written by others, from the papers."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import scores.categorical  # type: ignore[import-untyped]
+import scores.continuous  # type: ignore[import-untyped]
+import scores.stats.statistical_tests  # type: ignore[import-untyped]
+import xarray as xr
+
+from backend.scoring import continuous, direction, event_scores
+from backend.scoring.daily import MICRO, DailySeries
+from backend.scoring.diebold_mariano import hering_genton, hln
+from backend.scoring.grid import ABSENT, Floats, Values, errors, paired
+from backend.scoring.sums import Contingency, DirectionSums, ScalarSums
+from backend.tests.scoring_grids import filled, grid, random_grid
+
+SEEDS = range(8)
+EDGES = {
+    "one pair": (grid([3]), grid([5])),
+    "constant": (filled(2, 7.0), filled(2, 7.0)),
+    "zeros": (grid([0, 0, 1]), grid([0, 2, 0])),
+    "extremes": (grid([250, 0]), grid([0, 250])),
+}
+
+
+def cases() -> list[tuple[Values, Values]]:
+    generators = [np.random.default_rng(seed) for seed in SEEDS]
+    return [(random_grid(g, 20, -40, 250, 0.3), random_grid(g, 20, -40, 250, 0.3)) for g in generators]
+
+
+def labelled(values: Values) -> xr.DataArray:
+    """Return values as `scores` wants them: in the unit, NaN where absent."""
+    return xr.DataArray(np.where(values == ABSENT, np.nan, values / 1000), dims=["day", "hour"])
+
+
+@pytest.mark.parametrize(("f", "o"), [*cases(), *EDGES.values()])
+def test_continuous_scores_agree(f: Values, o: Values) -> None:
+    totals, fcst, obs = ScalarSums.of(f, o).total(), labelled(f), labelled(o)
+    assert continuous.mean_error(totals) == pytest.approx(float(scores.continuous.mean_error(fcst, obs)))
+    assert continuous.mae(totals) == pytest.approx(float(scores.continuous.mae(fcst, obs)))
+    assert continuous.rmse(totals) == pytest.approx(float(scores.continuous.rmse(fcst, obs)))
+    percent = scores.continuous.percent_within_x(fcst, obs, threshold=5.0)
+    share = continuous.within_share(errors(f, o), 5.0)
+    assert share is not None
+    assert 100 * share == pytest.approx(float(percent))
+
+
+@pytest.mark.parametrize(("f", "o"), cases())
+def test_correlation_agrees(f: Values, o: Values) -> None:
+    ours = continuous.correlation(ScalarSums.of(f, o).total())
+    theirs = scores.continuous.correlation.pearsonr(labelled(f), labelled(o))
+    assert ours == pytest.approx(float(theirs), abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_direction_mae_agrees(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    f, o = (random_grid(generator, 20, 0, 360, 0.3) for _ in range(2))
+    sums = DirectionSums.of(f, o, filled_like(f), filled_like(f)).total()
+    theirs = scores.continuous.mae(labelled(f), labelled(o), is_angular=True)
+    assert direction.mean_absolute_direction_error(sums) == pytest.approx(float(theirs))
+
+
+def filled_like(values: Values) -> Values:
+    return np.full_like(values, 20_000)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("limit", [5.0, 25.0, 38.0])
+def test_tables_and_their_scores_agree(seed: int, limit: float) -> None:
+    generator = np.random.default_rng(seed)
+    f, o = (random_grid(generator, 20, 0, 40, 0.2) for _ in range(2))
+    ours = Contingency.above(f, o, limit).total()
+    pair = xr.DataArray(paired(f, o), dims=["day", "hour"])
+    fcst, obs = ((labelled(x) > limit).astype(float).where(pair) for x in (f, o))
+    theirs = scores.categorical.BinaryContingencyManager(fcst, obs).transform()
+    counted = theirs.get_counts()
+    names = ("tp_count", "fp_count", "fn_count", "tn_count")
+    assert [int(cell) for cell in ours.columns()] == [int(counted[name]) for name in names]
+    assert_scores_agree(ours, theirs)
+
+
+# The name is a trap: their "false alarm rate" is our POFD, their "false alarm ratio" our FAR.
+NAMES = {
+    event_scores.pod: "probability_of_detection",
+    event_scores.far: "false_alarm_ratio",
+    event_scores.pofd: "false_alarm_rate",
+    event_scores.csi: "critical_success_index",
+    event_scores.frequency_bias: "frequency_bias",
+    event_scores.ets: "equitable_threat_score",
+    event_scores.hss: "heidke_skill_score",
+    event_scores.peirce: "peirce_skill_score",
+    event_scores.sedi: "symmetric_extremal_dependence_index",
+}
+
+
+def assert_scores_agree(ours: Contingency, theirs: scores.categorical.BasicContingencyManager) -> None:
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # theirs divides by 0, and says so
+        expected = {score: float(getattr(theirs, name)()) for score, name in NAMES.items()}
+        expected[event_scores.surprise_rate] = 1 - float(theirs.negative_predictive_value())
+    for score, value in expected.items():
+        mine = score(ours)
+        if mine is None:
+            assert not np.isfinite(value), score
+        else:
+            assert mine == pytest.approx(value, abs=1e-12), score
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [(0, 0, 0, 9), (9, 0, 0, 0), (0, 9, 0, 0), (0, 0, 9, 0), (0, 3, 0, 9), (3, 0, 0, 9), (28, 72, 23, 2680)],
+)
+def test_tables_with_empty_cells_agree(cells: tuple[int, int, int, int]) -> None:
+    names = ("tp_count", "fp_count", "fn_count", "tn_count")
+    counted = {name: xr.DataArray(float(cell)) for name, cell in zip(names, cells, strict=True)}
+    counted["total_count"] = xr.DataArray(float(sum(cells)))
+    ours = Contingency(*(np.array(cell) for cell in cells))
+    assert_scores_agree(ours, scores.categorical.BasicContingencyManager(counted))
+
+
+def daily(values: Floats) -> DailySeries:
+    return DailySeries(np.rint(values * MICRO).astype(np.int64), np.ones(len(values), dtype=bool))
+
+
+def theirs_of(values: Floats, h: int, method: str) -> tuple[float, float]:
+    """Return the ends of their 95 % interval, which contain their statistic; some come in reverse."""
+    series = xr.DataArray(
+        values[None, :], dims=["series", "day"], coords={"series": [0], "h": ("series", [h])}
+    )
+    found = scores.stats.statistical_tests.diebold_mariano(
+        series, "series", "h", method=method, statistic_distribution="t"
+    )
+    ends = float(found["ci_lower"][0]), float(found["ci_upper"][0])
+    return min(ends), max(ends)
+
+
+def autoregressive(seed: int, days: int, correlation: float) -> Floats:
+    noise = np.random.default_rng(seed).standard_normal(days)
+    values = [float(noise[0])]
+    for shock in noise[1:]:
+        values.append(correlation * values[-1] + float(shock))
+    return np.round(np.array(values) + 0.3, 6)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("days", "h"), [(20, 1), (60, 2), (365, 3)])
+def test_harvey_leybourne_newbold_agrees(seed: int, days: int, h: int) -> None:
+    values = autoregressive(seed, days, 0.4)
+    ours = hln(daily(values), h)
+    assert ours is not None
+    assert ours.interval == pytest.approx(theirs_of(values, h, "HLN"), abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("days", "h"), [(20, 1), (60, 2), (365, 3)])
+def test_hering_genton_agrees(seed: int, days: int, h: int) -> None:
+    values = autoregressive(seed, days, 0.4)
+    ours = hering_genton(daily(values), h)
+    assert ours is not None
+    assert ours.interval == pytest.approx(theirs_of(values, h, "HG"), rel=1e-4, abs=1e-4)

@@ -1,0 +1,192 @@
+"""The whole chain on the demo's synthetic world, whose truth is known: from batches to verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.core.local_time import day_number
+from backend.core.parameters import Parameter
+from backend.core.records import (
+    Forecast,
+    ForecastBatch,
+    GridPoint,
+    Observation,
+    ObservationBatch,
+    Run,
+    Site,
+    Station,
+)
+from backend.core.sites import load_sites
+from backend.demo.weather import EQUAL_SITE, Values, Weather, injected_bias
+from backend.demo.world import SITES_FILE
+from backend.scoring.quantities import Quantity
+from backend.scoring.sample import Samples
+from backend.scoring.scorecard import Finding, Scorecard, Verdict
+from backend.scoring.upkeep import update
+from backend.scoring.views import EVENING_BEFORE
+from backend.storage.store import Store
+from backend.tests.stores import open_store, sqlite_url
+
+DAYS = 70
+FIRST = datetime(2026, 6, 1, tzinfo=UTC)
+END = FIRST + timedelta(days=DAYS)
+MODELS = ("arome_0025", "meteo_parapente")
+SITES = {site.id: site for site in load_sites(SITES_FILE)}
+HOUR = 3600.0
+
+
+def _values(found: Values) -> Iterator[dict[Parameter, float]]:
+    columns = (found.speed, found.gust, found.direction, found.temperature)
+    for row in zip(*(column.tolist() for column in columns), strict=True):
+        yield dict(zip(Parameter, row, strict=True))
+
+
+def forecasts(weather: Weather, site: Site, model: str, run: datetime) -> ForecastBatch:
+    """Return a run of 48 hours, out five hours after its start, at the height of the station."""
+    times = np.array([run.timestamp() + HOUR * hour for hour in range(48)])
+    return ForecastBatch(
+        source=model,
+        route="world",
+        rank=0,
+        collected_at=run + timedelta(hours=6),
+        run=Run(model, run, run + timedelta(hours=5), published=True),
+        grid_points=[GridPoint(model, site.id, "here", ground=site.elevation)],
+        records=[
+            Forecast(model, site.id, parameter, run, run + timedelta(hours=hour), value)
+            for hour, values in enumerate(_values(weather.forecast(model, site, run.timestamp(), times)))
+            for parameter, value in values.items()
+        ],
+    )
+
+
+def readings(weather: Weather, site: Site, day: datetime) -> ObservationBatch:
+    """Return a day of ten-minute readings, stamped at the end of what they are the mean of."""
+    station = site.stations[0]
+    stamps = [day + timedelta(minutes=5 + 10 * step) for step in range(144)]
+    middles = np.array([stamp.timestamp() - 300 for stamp in stamps])
+    return ObservationBatch(
+        source="ffvl",
+        route="world",
+        rank=0,
+        collected_at=stamps[-1],
+        averaging_minutes=10,
+        stations=[Station(station, "", site.latitude, site.longitude, site.elevation)],
+        records=[
+            Observation(station, parameter, stamp, value)
+            for stamp, values in zip(stamps, _values(weather.truth(site, middles)), strict=True)
+            for parameter, value in values.items()
+            if parameter is not Parameter.WIND_GUST
+        ],
+    )
+
+
+def lived(folder: Path, seed: int, *sites: Site) -> Store:
+    """Return a store that was told everything of these sites over DAYS days, its days made."""
+    folder.mkdir(exist_ok=True)
+    store, weather = open_store(sqlite_url(folder), *sites), Weather(seed)
+    for site in sites:
+        for day in (FIRST + timedelta(days=count) for count in range(DAYS)):
+            for model in MODELS:
+                store.add_forecasts(forecasts(weather, site, model, day + timedelta(hours=6)))
+            store.add_observations(readings(weather, site, day))
+    update(store.database, END)
+    return store
+
+
+def verdict(store: Store, site: str, quantity: Quantity) -> Verdict:
+    sample = Samples(store.database).load(
+        SITES[site], EVENING_BEFORE, day_number(FIRST.date()), day_number(END.date())
+    )
+    return Scorecard(sample).verdict(quantity)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return lived(tmp_path_factory.mktemp("world"), 1, SITES["planfait"], SITES["montmin"])
+
+
+@pytest.mark.parametrize("site", ["planfait", "montmin"])
+@pytest.mark.parametrize("quantity", [Quantity.WIND_SPEED, Quantity.TEMPERATURE])
+def test_the_bias_that_was_put_in_comes_out_within_its_interval(
+    store: Store, site: str, quantity: Quantity
+) -> None:
+    found = {each.model: each for each in verdict(store, site, quantity).models}
+    for model in MODELS:
+        score, bias = found[model].score, injected_bias(model, site, quantity.parameter)
+        assert score.mean_error is not None
+        assert score.mean_error_interval is not None
+        low, high = score.mean_error_interval
+        # Half as wide again: twelve intervals of 95 % do not all hold.
+        assert abs(score.mean_error - bias) <= 0.75 * (high - low), (model, bias, score)
+        assert found[model].n_days >= DAYS - 4
+
+
+@pytest.mark.parametrize("site", ["planfait", "montmin"])
+def test_the_turn_that_was_put_in_comes_out(store: Store, site: str) -> None:
+    for each in verdict(store, site, Quantity.WIND_DIRECTION).models:
+        if each.model in MODELS:
+            bias = injected_bias(each.model, site, Parameter.WIND_DIRECTION)
+            assert each.score.circular_bias == pytest.approx(bias, abs=1.5)
+
+
+def test_the_better_model_is_named_with_its_figures(store: Store) -> None:
+    found = verdict(store, "planfait", Quantity.WIND_SPEED)
+    sizes = {model: abs(injected_bias(model, "planfait", Parameter.WIND_SPEED)) for model in MODELS}
+    assert found.finding is Finding.WINNER
+    assert found.best == min(sizes, key=lambda model: sizes[model])
+    assert [each.rank for each in found.models][:2] == [1, 2]
+    assert found.duel is not None
+    assert found.duel.n_pairs == found.n_pairs == found.models[0].n_pairs == found.models[1].n_pairs
+
+
+def test_every_model_beats_what_anyone_could_say(store: Store) -> None:
+    for each in verdict(store, "planfait", Quantity.WIND_SPEED).models[:2]:
+        assert each.skill["yesterday"].skill is not None
+        assert each.skill["yesterday"].skill > 0.3
+
+
+def test_models_that_err_alike_are_too_close_to_call(tmp_path: Path) -> None:
+    """A nominal rate of 5 % and a least difference: in 6 worlds one false winner is bad luck, two are not."""
+    findings = [
+        verdict(lived(tmp_path / str(seed), seed, SITES[EQUAL_SITE]), EQUAL_SITE, Quantity.WIND_SPEED).finding
+        for seed in range(1, 7)
+    ]
+    assert findings.count(Finding.TOO_CLOSE) >= 5
+
+
+def test_before_there_is_enough_nothing_is_said(store: Store) -> None:
+    samples = Samples(store.database)
+    first = day_number(date(2026, 6, 3))
+    found = {
+        days: Scorecard(samples.load(SITES["planfait"], EVENING_BEFORE, first, first + days - 1)).verdict(
+            Quantity.WIND_SPEED
+        )
+        for days in (1, 14, 15, 29, 30)
+    }
+    assert [found[days].finding for days in (1, 14, 15, 29)] == [Finding.NOT_ENOUGH] * 4
+    assert [found[days].size.label.value for days in (14, 15, 29, 30)] == [
+        "collecting",
+        "first_look",
+        "first_look",
+        "preliminary",
+    ]
+
+
+def test_a_time_without_data_has_null_scores_and_a_label(store: Store) -> None:
+    first = day_number(date(2020, 1, 1))
+    found = Scorecard(
+        Samples(store.database).load(SITES["planfait"], EVENING_BEFORE, first, first + 30)
+    ).verdict(Quantity.WIND_SPEED)
+    assert (found.finding, found.best, found.duel, found.n_pairs, found.n_days) == (
+        Finding.NOT_ENOUGH,
+        None,
+        None,
+        0,
+        0,
+    )
+    assert found.models == ()
