@@ -15,6 +15,7 @@ import numpy as np
 from backend.scoring.continuous import mean_error
 from backend.scoring.direction import steady_bias
 from backend.scoring.formula import Formula, number
+from backend.scoring.grid import Integers
 from backend.scoring.grouped import beside, days_of, drawn_from, extent, group_sums, intervals, over_days
 from backend.scoring.groups import Given, given_forecast
 from backend.scoring.intervals import Interval
@@ -30,12 +31,12 @@ BIASED = tuple(quantity for quantity in Quantity if quantity is not Quantity.WIN
 """What has a bias: the length of a vector error has no sign."""
 
 PARTS = tuple(
-    np.stack([index == number for number in range(len(names))]).astype(np.int64)
+    tuple(np.flatnonzero(index == number) for number in range(len(names)))
     for names, index in (
         clock_groups(stratum, np.arange(CLOCK)) for stratum in (Stratum.PART_OF_DAY, Stratum.DAY_AND_NIGHT)
     )
 )
-"""Which hours of the clock are in which part of a day, (parts, 24), in the order of CLOCKS."""
+"""Which hours of the clock are in which part of a day, in the order of CLOCKS."""
 
 NEEDED = ("n", "sum_f", "sum_o", "sum_sin", "sum_cos")
 """The sums that a bias is formed of, of speeds and temperatures or of directions."""
@@ -139,11 +140,17 @@ def _with_parts(by_hour: Sums) -> Sums:
 
     Whatever adds up over hours need not be drawn again.
     """
-    parts = [np.ones((1, CLOCK), np.int64), np.eye(CLOCK, dtype=np.int64), *PARTS]
-    of_hours = np.concatenate(parts).T
-    return by_hour.each(
-        lambda column: np.concatenate([column[:, :CLOCK] @ of_hours, column[:, CLOCK:]], axis=1)
-    )
+
+    def widened(column: Integers) -> Integers:
+        if not column.any():
+            return np.zeros((len(column), column.shape[1] + 1 + sum(map(len, PARTS))), np.int64)
+        hours = column[:, :CLOCK]
+        parts = [hours[:, part].sum(axis=1) for of_day in PARTS for part in of_day]
+        return np.concatenate(
+            [hours.sum(axis=1)[:, None], hours, np.stack(parts, axis=1), column[:, CLOCK:]], axis=1
+        )
+
+    return by_hour.each(widened)
 
 
 def _named(names: Sequence[str], values: Sequence[GroupBias]) -> tuple[GroupBias, ...]:

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from backend.scoring.constants import LEAST_BLOCK, REPLICATES, SEED
 from backend.scoring.daily import MICRO, DailySeries, extent_of
 from backend.scoring.formula import Formula, ratio
-from backend.scoring.grid import Floats, Integers
+from backend.scoring.grid import Integers
 from backend.scoring.intervals import Interval, percentile
 from backend.scoring.sums import ScalarSums, Sums
 
@@ -30,10 +30,6 @@ def block_length(days: int) -> int:
     while root**3 < days:
         root += 1
     return max(LEAST_BLOCK.value, root)
-
-
-EXACT = 2**53
-"""Whole numbers below it are exact as floats, and so is every sum of them that stays below it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,45 +47,35 @@ class Draws:
     def totals(self, columns: Integers) -> Integers:
         """Return each replicate's totals of per-day sums, (days,) or (days, k): the same as adding them up.
 
-        How often each replicate has each day, times the day's sums, as one product of matrices. Floats
-        hold it exactly as long as no total can reach EXACT; ValueError beyond.
+        In whole numbers, from the sums of blocks: a replicate adds up a few dozen of them. As a product of
+        a sparse matrix this runs in one thread, where a dense one would wake several, which in a service
+        with other work to do wait for each other.
         """
-        if self.days * int(np.abs(columns).max(initial=0)) >= EXACT:
-            raise ValueError("these sums are too large for exact totals of replicates")
-        table = columns.astype(np.float64).reshape(self.days, -1)
-        rows = _rows_at_a_time(len(self.counts), table.size)
-        totals = self.counts.reshape(-1, rows, self.days) @ table
-        return np.asarray(totals).reshape(len(self.counts), *columns.shape[1:]).astype(np.int64)
+        table = columns.reshape(self.days, -1)
+        cut = self.days - self.length * (self.starts.shape[1] - 1)
+        whole = self._whole_blocks @ _block_sums(table, self.length)
+        totals = np.asarray(whole + _block_sums(table, cut)[self.starts[:, -1]])
+        return totals.reshape(len(self.starts), *columns.shape[1:])
 
     @cached_property
-    def counts(self) -> Floats:
-        """How often each replicate has each day, (replicates, days)."""
-        blocks = self.starts.shape[1]
-        found = _times_drawn(self.starts[:, :-1], self.days, self.length)
-        return found + _times_drawn(self.starts[:, -1:], self.days, self.days - self.length * (blocks - 1))
+    def _whole_blocks(self) -> Any:
+        """Which blocks each replicate is made of, but for its last one: (replicates, first days), sparse."""
+        from scipy.sparse import csr_array  # type: ignore[import-untyped]  # it takes long to load
+
+        replicates, blocks = len(self.starts), self.starts.shape[1] - 1
+        ones = np.ones(replicates * blocks, np.int64)
+        ends = np.arange(replicates + 1) * blocks
+        return csr_array((ones, self.starts[:, :-1].ravel(), ends), shape=(replicates, self.days))
 
 
-SMALL_PRODUCT = 200_000
-"""Multiplications in a product of matrices for which no BLAS wakes other threads: in a service that has other
-work to do, their waiting for each other costs more than they save."""
+def _block_sums(table: Integers, length: int) -> Integers:
+    """Return, for each first day, the sums over `length` days from it on, around the end."""
+    nothing = np.zeros((1, table.shape[1]), np.int64)
+    running = np.cumsum(np.concatenate([nothing, table, table[:length]]), axis=0)
+    return np.asarray(running[length : length + len(table)] - running[: len(table)])
 
 
-def _rows_at_a_time(rows: int, width: int) -> int:
-    """Return the largest divisor of `rows` that keeps a product small, or 1."""
-    most = max(1, SMALL_PRODUCT // max(width, 1))
-    return next(each for each in range(min(most, rows), 0, -1) if rows % each == 0)
-
-
-def _times_drawn(starts: Integers, days: int, length: int) -> Floats:
-    """Return how often blocks of `length` days from `starts` have each day, around the end."""
-    replicates = len(starts)
-    flat = (starts + days * np.arange(replicates)[:, None]).ravel()
-    begun = np.bincount(flat, minlength=replicates * days).reshape(replicates, days)
-    running = np.cumsum(np.concatenate([begun[:, days - length :], begun], axis=1), axis=1)
-    return np.asarray(running[:, length:] - running[:, :-length], np.float64)
-
-
-@lru_cache(maxsize=8)  # the counts of a year are 6 MB
+@lru_cache(maxsize=64)
 def draws(days: int) -> Draws | None:
     """Return the draws for a span of `days`, the same ones every time, for all who share the span.
 

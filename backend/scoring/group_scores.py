@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from backend.scoring.continuous import mean_error
 from backend.scoring.direction import steady_bias
 from backend.scoring.grouped import days_of, drawn_from, extent, group_sums, intervals, over_days
@@ -13,7 +11,7 @@ from backend.scoring.intervals import Interval
 from backend.scoring.labels import sample_of, stratum_may_be_shown
 from backend.scoring.quantities import Quantity, errors, forecast_side, observed_side, pairs
 from backend.scoring.sample import Sample
-from backend.scoring.scores import ModelScore, days_with, score_of, sized
+from backend.scoring.scores import ModelScore, days_with, scores_of, sized
 from backend.scoring.strata import Stratum, groups
 
 NEEDED = ("n", "sum_f", "sum_o", "sum_abs", "sum_sin", "sum_cos", "sum_ve")
@@ -38,17 +36,15 @@ def group_scores(
         bias = steady_bias if quantity is Quantity.WIND_DIRECTION else mean_error
         of_error = intervals(bias, table, drawn)
     there, found = pairs(quantity, side, observed), errors(quantity, side, observed)
-    scored: dict[str, ModelScore | None] = {}
-    for index, name in enumerate(kind.names):
-        if not stratum_may_be_shown(int(days[index])):
-            scored[name] = None
-            continue
-        mask = there & (kind.index == index)
-        size = sample_of(days_with(mask), sample.months)
-        total = totals.each(lambda column, index=index: np.asarray(column[index]))  # type: ignore[misc]
-        score = score_of(quantity, total, None, found[mask])
-        known = score.mean_error is not None
-        scored[name] = ModelScore(
+    shown = [index for index in range(len(kind.names)) if stratum_may_be_shown(int(days[index]))]
+    masks = {index: there & (kind.index == index) for index in shown}
+    scores = scores_of(
+        quantity, totals.each(lambda column: column[shown]), [found[masks[index]] for index in shown]
+    )
+    scored: dict[str, ModelScore | None] = dict.fromkeys(kind.names)
+    for index, score in zip(shown, scores, strict=True):
+        size = sample_of(days_with(masks[index]), sample.months)
+        scored[kind.names[index]] = ModelScore(
             model=model,
             reference=False,
             n_pairs=int(sized(totals).n[index]),
@@ -61,7 +57,7 @@ def group_scores(
             score=replace(
                 score,
                 mae_interval=of_size[index],
-                mean_error_interval=of_error[index] if known else None,
+                mean_error_interval=None if score.mean_error is None else of_error[index],
             ),
             skill={},
         )

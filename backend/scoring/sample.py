@@ -274,6 +274,7 @@ def _load(
         grounds = _grounds(connection, site_id)
     kept = set(days.owner.tolist())
     names = sorted({*models, *(name for name, number in ids.items() if number in kept)})
+    estimated = np.array(days.extra, np.int64)
     rows = {name: np.flatnonzero(days.owner == ids.get(name, NOBODY)) for name in names}
     return Sample(
         site=site,
@@ -281,7 +282,7 @@ def _load(
         span=span,
         forecasts={name: _by_parameter(span, days, rows[name]) for name in names},
         leads={name: _minutes(span, days, rows[name], NOT_SAID) for name in names},
-        estimated={name: sum(days.extra[row] for row in rows[name].tolist()) for name in names},
+        estimated={name: int(estimated[rows[name]].sum()) for name in names},
         grounds={name: grounds.get(name) for name in names},
         stations=stations,
         speaking=speaking,

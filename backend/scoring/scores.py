@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from backend.scoring.direction import (
     resultant,
     steady_bias,
 )
-from backend.scoring.formula import Formula
+from backend.scoring.formula import Formula, number
 from backend.scoring.grid import Bools, Integers
 from backend.scoring.intervals import Interval, around, percentile
 from backend.scoring.labels import Label, Season, sample_of
@@ -124,60 +124,72 @@ def _model_score(
         season=size.season,
         rank=None,
         estimated_hours=sample.estimated.get(name, 0),
-        score=score_of(quantity, of_days.total(), drawn, errors(quantity, side, observed)[there]),
+        score=_score_of(quantity, of_days.total(), drawn, errors(quantity, side, observed)[there]),
         skill={},
     )
 
 
-def score_of(quantity: Quantity, total: Sums, drawn: Sums | None, found: Integers) -> Score:
-    """Return every score of totals and of the replicates `drawn`; `found` are the errors themselves."""
+FORMULAS: dict[type[Sums], dict[str, Formula[Any]]] = {
+    ScalarSums: {
+        "mean_error": mean_error,
+        "mae": mae,
+        "rmse": rmse,
+        "error_sd": error_sd,
+        "correlation": correlation,
+    },
+    DirectionSums: {
+        "mean_error": steady_bias,
+        "mae": mean_absolute_direction_error,
+        "circular_bias": circular_bias,
+        "circular_sd": circular_sd,
+        "resultant": resultant,
+        "mean_direction_error": mean_direction_error,
+    },
+    VectorSums: {"mae": mean_vector_error, "rmse": rms_vector_error},
+}
+"""The scores of each kind of sums, by the names that Score has for them."""
+
+
+def scores_of(quantity: Quantity, totals: Sums, errors_of: Sequence[Integers]) -> list[Score]:
+    """Return the scores of many groups, a row of `totals` each, without intervals.
+
+    `errors_of` are the errors of each, in thousandths.
+    """
     tolerance = WITHIN[quantity.parameter].value
-    shared: dict[str, Any] = {
-        "quantiles": error_quantiles(found),
-        "within": within_share(found, tolerance),
-        "within_tolerance": tolerance,
+    values = {name: formula.each(totals) for name, formula in FORMULAS[type(totals)].items()}
+    counted = {"light_wind_pairs": "light", "undefined_pairs": "undefined"}
+    counts = {
+        name: getattr(totals, column) for name, column in counted.items() if isinstance(totals, DirectionSums)
     }
-    if isinstance(total, DirectionSums):
-        return Score(
-            mae=mean_absolute_direction_error(total),
-            mae_interval=_interval(mean_absolute_direction_error, drawn),
-            mean_error=steady_bias(total),
-            mean_error_interval=_turn_interval(total, drawn),
-            circular_bias=circular_bias(total),
-            circular_sd=circular_sd(total),
-            resultant=resultant(total),
-            mean_direction_error=mean_direction_error(total),
-            light_wind_pairs=int(total.light),
-            undefined_pairs=int(total.undefined),
-            **shared,
+    return [
+        Score(
+            quantiles=error_quantiles(found),
+            within=within_share(found, tolerance),
+            within_tolerance=tolerance,
+            **_at(index, values, number),
+            **_at(index, counts, int),
         )
-    if isinstance(total, VectorSums):
-        return Score(
-            mae=mean_vector_error(total),
-            mae_interval=_interval(mean_vector_error, drawn),
-            rmse=rms_vector_error(total),
-            **shared,
-        )
-    all_of_it = cast(ScalarSums, total)
-    return Score(
-        mean_error=mean_error(all_of_it),
-        mean_error_interval=_interval(mean_error, drawn),
-        mae=mae(all_of_it),
-        mae_interval=_interval(mae, drawn),
-        rmse=rmse(all_of_it),
-        error_sd=error_sd(all_of_it),
-        correlation=correlation(all_of_it),
-        **shared,
-    )
+        for index, found in enumerate(errors_of)
+    ]
 
 
-def _turn_interval(total: DirectionSums, drawn: Sums | None) -> Interval | None:
-    turn = steady_bias(total)
-    return None if turn is None or drawn is None else around(circular_bias.each(cast(Any, drawn)), turn)
+def _at(index: int, rows: Mapping[str, Any], plain: Callable[[Any], Any]) -> dict[str, Any]:
+    return {name: plain(each[index]) for name, each in rows.items()}
 
 
-def _interval(formula: Formula[Any], drawn: Sums | None) -> Interval | None:
-    return None if drawn is None else percentile(formula.each(drawn))
+def _score_of(quantity: Quantity, total: Sums, drawn: Sums | None, found: Integers) -> Score:
+    """Return every score of totals, with the intervals of the replicates `drawn`."""
+    (score,) = scores_of(quantity, total.each(lambda column: column[None]), [found])
+    if drawn is None:
+        return score
+    formulas = FORMULAS[type(total)]
+    mean = None
+    if isinstance(drawn, DirectionSums):
+        if score.mean_error is not None:
+            mean = around(circular_bias.each(drawn), score.mean_error)
+    elif "mean_error" in formulas:
+        mean = percentile(formulas["mean_error"].each(drawn))
+    return replace(score, mae_interval=percentile(formulas["mae"].each(drawn)), mean_error_interval=mean)
 
 
 def sized(found: Sums) -> Any:

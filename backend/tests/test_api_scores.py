@@ -289,6 +289,7 @@ async def test_a_beacon_that_disagrees_is_told(tmp_path: Path) -> None:
     async with served(stored(tmp_path, **found)) as client:
         answer = await get(client, VERDICT)
     assert answer["robustness"]["sentence"] == "Same winner at 1 of 2 beacons."
+    assert [each["agrees"] for each in answer["robustness"]["stations"]] == [True, False]
 
 
 async def test_a_station_may_be_asked_for_by_itself(tmp_path: Path) -> None:
