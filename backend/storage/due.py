@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from backend.core.local_time import day_of_epoch
 from backend.storage import schema as t
 from backend.storage.database import insert_into
+from backend.storage.rows import chunks
 
 EVERY_DAY = -1
 """In place of a day: all of them, with what is left over from stations that speak for the site no more."""
@@ -48,20 +49,22 @@ def forecasts_changed(connection: sa.Connection, keys: Iterable[tuple[int, int]]
 
 def readings_changed(connection: sa.Connection, keys: Iterable[tuple[int, int]]) -> None:
     """Note what changed (station id, time) pairs make due, at every site that a station speaks for."""
-    sites = sites_of_stations(connection)
+    reached = _reached(keys, READING_REACH)
+    sites = _sites_of_stations(connection, {station_id for station_id, _ in reached})
     note_due(
         connection,
-        (
-            (site_id, day)
-            for station_id, day in _reached(keys, READING_REACH)
-            for site_id in sites.get(station_id, ())
-        ),
+        ((site_id, day) for station_id, day in reached for site_id in sites.get(station_id, ())),
     )
 
 
-def sites_of_stations(connection: sa.Connection) -> dict[int, list[int]]:
+def _sites_of_stations(connection: sa.Connection, station_ids: Iterable[int]) -> dict[int, list[int]]:
     """Return, per station id, the ids of the sites it speaks for, past series included."""
-    ids = {row.code: row.id for row in connection.execute(sa.select(t.station.c.code, t.station.c.id))}
+    station = t.station.c
+    ids = {
+        row.code: row.id
+        for some in chunks(station_ids)
+        for row in connection.execute(sa.select(station.code, station.id).where(station.id.in_(some)))
+    }
     found: dict[int, list[int]] = {}
     for site_id, stations in connection.execute(sa.select(t.site.c.id, t.site.c.stations)):
         for code in stations.split(","):

@@ -473,4 +473,5 @@ def test_what_is_kept_and_already_known_is_looked_up_when_a_batch_comes_again(da
     for table in (t.forecast, t.observation):
         assert len([plan for plan in plans if looks_up(plan, table)]) == 1
     assert not [plan for plan in plans if walks(plan, t.forecast, t.observation)]
-    assert {plan for plan in plans if "SCAN" in plan} <= {"SCAN site; USE TEMP B-TREE FOR ORDER BY"}
+    # Of the tables that are walked through, site is the only one: it has a row for each site.
+    assert {plan.partition(";")[0] for plan in plans if "SCAN" in plan} <= {"SCAN site"}

@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
 
+from backend.core.config import DEFAULT_SOURCES
 from backend.demo.faults import Fault
 from backend.scheduler.config import FORECASTS, JobId
 from backend.tests.proofs.fault_bench import Way
@@ -86,7 +87,9 @@ def troubles() -> dict[str, list[Trouble]]:
     def add(name: str, strikes: Mapping[str, str]) -> None:
         found.setdefault(name, []).append(Trouble(name, tuple(strikes.items())))
 
-    for cell in all_cells():
+    # What is off by default is not collected here: nobody would notice its troubles.
+    cells = [cell for cell in all_cells() if cell.way.source in DEFAULT_SOURCES]
+    for cell in cells:
         if cell.fault not in DATED and cell.way != ROMMA_PAGE and not why_not(cell):
             add(cell.fault, _better_down(cell.way) | cell.strikes)
     for fallback in FALLBACKS:

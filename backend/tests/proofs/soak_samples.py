@@ -29,7 +29,7 @@ MEMORY_GROWTH_MB = 15.0
 """By how much the last third's median may be above the second third's."""
 
 LOG_BYTES = 16e6
-BYTES_PER_VALUE = {"sqlite": 16.0, "postgresql": 64.0}
+BYTES_PER_VALUE = {"sqlite": 20.0, "postgresql": 100.0}
 """Of the whole store. PostgreSQL takes 36 in a large one whose rows are full (docs/decisions/postgresql.md);
 here a row has 3.4 values of four, and the ledger counts. Set after 49 had been measured over 30 days.
 """
