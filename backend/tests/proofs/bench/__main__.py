@@ -86,7 +86,8 @@ def main() -> None:
     show(figures, Console(width=150))
     path = given.json or work / "figures.json"
     path.write_text(
-        json.dumps(as_json(figures, {**about, **asdict(quiet), "rounds": given.rounds}), indent=1) + "\n"
+        json.dumps(as_json(figures, {**about, "quiet": asdict(quiet), "rounds": given.rounds}), indent=1)
+        + "\n"
     )
     (work / "figures.md").write_text(as_markdown(figures))
     missed = [figure for figure in figures if figure.met is False]
