@@ -212,22 +212,32 @@ def test_a_frozen_process_is_taken_over_after_its_lease_and_once_thawed_it_write
 
 
 def freeze(service: Running, environment: Environment) -> None:
-    """Stop a process where it is, though not within a transaction: nobody can take a file's lock from it."""
-    impatient = Database(environment["DATABASE_URL"], busy_timeout=0.5)
-    patient = store_of(environment)
+    """Stop a process where it is, though not within a transaction: nobody can take a file's lock from it.
+
+    PostgreSQL may still give it the lock that it was waiting for: hence a second try to write.
+    """
+    hasty, patient = Database(environment["DATABASE_URL"], busy_timeout=0.5), store_of(environment)
     for _ in range(20):
         service.process.send_signal(signal.SIGSTOP)
+        wait_for(lambda: stands_still(service), "the last of its threads to stop")
         try:
-            with impatient.write():
-                break
+            for _ in range(2):
+                with hasty.write():
+                    pass
+            break
         except StoreUnavailable:
             service.process.send_signal(signal.SIGCONT)
-            with patient.write():
-                pass  # what it was at is done
+            with patient.write():  # once the transaction has come to its end
+                continue
     else:
-        raise AssertionError("it was never found outside of a transaction")
-    impatient.close()
+        raise AssertionError("it is always within a transaction")
+    hasty.close()
     patient.close()
+
+
+def stands_still(service: Running) -> bool:
+    threads = psutil.Process(service.process.pid).threads()
+    return {psutil.Process(thread.id).status() for thread in threads} == {psutil.STATUS_STOPPED}
 
 
 def lease_is_over(environment: Environment) -> bool:
