@@ -181,6 +181,8 @@ def _renew_limits(
     # Only a month of which something was forecast has a limit: there is nothing else to compare with.
     for month in sorted(changed | (later & known.keys())):
         before = range(month - CLIMATE_MONTHS.value, month)
+        if month in known and changed.isdisjoint(before):
+            continue  # it rests on the months before, of which nothing came
         said = [*_said(connection, site_id, before, fresh, redone)]
         new = limits([hourly for _, hourly in said], len({day for day, _ in said}))
         old = known.get(month)
