@@ -109,12 +109,6 @@ GUST_REPORTS = Constant(
     "share",
     "A maximum over an interval is only comparable if most of the interval was observed.",
 )
-MEAN_WIND_PERIOD = Constant(
-    "mean_wind_period", 10, "minutes", "What a mean wind is the mean of.", "WMO-No. 8, chapter 5"
-)
-GUST_PERIOD = Constant(
-    "gust_period", 3, "seconds", "What a gust is the mean of.", "WMO-No. 306, volume I.1, 15.5.5; WMO-No. 8"
-)
 
 # Quality control of readings
 
@@ -176,40 +170,15 @@ MATCH_TOLERANCE_MOST = Constant(
     "minutes",
     "Of beacons that report more rarely half their interval is allowed, but never more than this.",
 )
-SENSITIVITY_WINDOW = Constant(
-    "sensitivity_window", 30.0, "minutes either way", "A second pairing, by hourly means: same winner?"
-)
-SENSITIVITY_REPORTS = Constant(
-    "sensitivity_reports", 4, "reports of six", "Fewer do not make a mean over that window."
-)
-UNLIKELY_OBSERVATION = Constant(
-    "unlikely_observation",
-    6.0,
-    "standard deviations of the model's climate",
-    "An observation further from every forecast is set aside, kept with its reason, and counted.",
-    "harp, by station and quarter of day",
-)
-LEAD_BINS = Constant(
-    "lead_bins", (0.0, 6.0, 12.0, 24.0, 36.0, 48.0), "hours, lower ends", "Half days, finer where runs renew."
-)
 COMMON_SAMPLE_KEEPS = Constant(
     "common_sample_keeps",
     0.7,
     "share of the largest pairwise sample",
     "A model with a short history must not erase the others: below it, only pairs of models are compared.",
 )
-COMPLETE_MONTH = Constant(
-    "complete_month",
-    0.9,
-    "share of the month's observations",
-    "Used as a label, not as a reason to leave a station out.",
-    "WMO LC-DNV, surface verification",
-)
 
 # Events
 
-WIND_LIMITS = Constant("wind_limits", (15.0, 20.0, 25.0, 30.0), "km/h", "Where pilots draw their line.")
-GUST_LIMITS = Constant("gust_limits", (25.0, 30.0, 35.0, 40.0), "km/h", "Where pilots draw their line.")
 LEAST_EVENTS = Constant(
     "least_events",
     10,

@@ -653,7 +653,7 @@ async def test_the_methods_tell_every_constant_with_its_reason(tmp_path: Path) -
         models = await get(client, "/api/v1/models")
     constants = {each["name"]: each for each in answer["constants"]}
     assert constants["light_wind"]["value"] == 10.8
-    assert constants["wind_limits"]["value"] == [15.0, 20.0, 25.0, 30.0]
+    assert constants["wind_classes"]["value"] == [5.0, 10.8, 20.0, 30.0]
     assert all(each["reason"] for each in constants.values())
     assert [view["name"] for view in answer["views"]][-6:] == [view.name for view in LEAD_VIEWS]
     assert {each["model"]: (each["name"], each["public"]) for each in models["models"]} == {

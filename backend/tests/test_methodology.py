@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from backend.scoring import constants
 from backend.scoring.constants import CONSTANTS
 from backend.scoring.methodology import examples, renewed
 
@@ -15,6 +17,20 @@ def test_the_document_is_what_the_code_would_write() -> None:
     assert renewed(text) == text, "python -m backend.scoring.methodology docs/methodology.md"
     assert all(f"`{constant.name}`" in text for constant in CONSTANTS)
     assert text.count("<!-- begin: ") == 2
+
+
+def test_nothing_is_published_that_the_code_does_not_apply() -> None:
+    """The ranking score is a declaration: which one it is stands in quantities.py."""
+    package = Path(constants.__file__).parents[1]
+    used = {
+        word
+        for path in package.rglob("*.py")
+        if "tests" not in path.parts and path.name != "constants.py"
+        for word in re.findall(r"\b[A-Z][A-Z_]+\b", path.read_text())
+    }
+    tables = re.findall(r"^    Parameter\.\w+: (\w+),$", Path(constants.__file__).read_text(), re.MULTILINE)
+    names = {name for name, value in vars(constants).items() if isinstance(value, constants.Constant)}
+    assert names - used - set(tables) == {"RANKING_SCORE"}
 
 
 def test_the_examples_are_those_worked_out_by_hand() -> None:
