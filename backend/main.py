@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from fastapi import FastAPI
 
 from backend import __version__
 from backend.api.kept_answers import KeptAnswers
+from backend.api.kept_status import KeptStatus
 from backend.api.problems import install_problem_handlers
 from backend.api.routes import ROUTERS
 from backend.collectors import forecast_sources, observation_sources
@@ -213,6 +215,7 @@ def create_app(service: Service | None = None, *, catch_up: CatchUp | None = Non
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_SECONDS)
+        gc.freeze()  # modules and routes live as long as the process: to look them over holds up every answer
         start = asyncio.create_task(_bring_up(service, catch_up))
         try:
             yield
@@ -222,6 +225,7 @@ def create_app(service: Service | None = None, *, catch_up: CatchUp | None = Non
             await stop_scheduler()
             await service.runner.drain(service.config.shutdown_grace_seconds)
             await service.close()
+            gc.unfreeze()
 
     app = FastAPI(
         title="MétéoScore",
@@ -231,6 +235,7 @@ def create_app(service: Service | None = None, *, catch_up: CatchUp | None = Non
     )
     app.state.service = service
     app.state.kept_answers = KeptAnswers()
+    app.state.kept_status = KeptStatus()
     install_problem_handlers(app)
     for router in ROUTERS:
         app.include_router(router)

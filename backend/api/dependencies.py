@@ -37,8 +37,11 @@ class ServiceParts(Protocol):
         ...
 
 
-def service_of(request: Request) -> ServiceParts:
-    """Return the service that an application was made for."""
+async def service_of(request: Request) -> ServiceParts:
+    """Return the service that an application was made for.
+
+    `async`, like what is asked below: FastAPI would send a plain function to a thread and wait for it.
+    """
     return cast(ServiceParts, request.app.state.service)
 
 
@@ -53,7 +56,7 @@ _bearer = HTTPBearer(
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
-def is_admin(
+async def is_admin(
     service: ServiceDep, shown: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 ) -> bool:
     """Say whether the admin token was shown. A wrong one is refused rather than taken for none."""
@@ -66,7 +69,7 @@ def is_admin(
     return True
 
 
-def require_admin(service: ServiceDep, admin: Annotated[bool, Depends(is_admin)]) -> None:
+async def require_admin(service: ServiceDep, admin: Annotated[bool, Depends(is_admin)]) -> None:
     """Refuse whoever did not show the admin token."""
     _admin_token(service)
     if not admin:

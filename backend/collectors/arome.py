@@ -30,6 +30,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 from backend.collectors.arome_fields import FIELDS, Reading, parse
@@ -206,7 +207,7 @@ class PackageRoute:
         came_at = max((file.fetched_at for file in read), default=run.seen_at)
         return replace(
             self._batch(came_at, newest, failures),
-            records=tuple(record for file in read for record in file.reading.records),
+            records=tuple(chain.from_iterable(file.reading.records for file in read)),
             # Every file says again of the same sites that they lie outside: once is enough.
             rejected=tuple(dict.fromkeys(item for file in read for item in file.reading.rejected)),
             grid_points=tuple(dict.fromkeys(point for file in read for point in file.reading.grid_points)),

@@ -6,6 +6,7 @@ gives bytes to a pure `parse`; it opens no socket, file or clock and reads no en
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
+import msgspec
 import structlog
 
 from backend.core.errors import CollectorError, NotKept
@@ -179,6 +181,7 @@ class Source(Generic[B]):
 async def collect(source: Source[B], wanted: Wanted, fetch: Fetch) -> AsyncIterator[B]:
     """Walk the routes of a source until one answers; yield its batches, implausible values set aside.
 
+    Hundreds of thousands of values are looked at in a thread, for the service answers meanwhile.
     The next route is tried only when one failed as a whole: it raised, or it failed and kept nothing.
     What failed on the way is yielded too, so that nobody has to read logs to learn of it.
     A backfill asks every route to the past, since each may reach as far as no other does.
@@ -193,7 +196,7 @@ async def collect(source: Source[B], wanted: Wanted, fetch: Fetch) -> AsyncItera
             async for batch in route.collect(wanted, fetch):
                 kept += len(batch.records) + len(batch.rejected)
                 failed = failed or bool(batch.failures)
-                yield set_aside_implausible(_had_when_it_came(batch))
+                yield await asyncio.to_thread(set_aside_implausible, _had_when_it_came(batch))
         except CollectorError as error:
             failed = True
             yield failure_batch(source, route, error, wanted.now)
@@ -220,7 +223,7 @@ async def _collect_past(source: Source[B], wanted: Wanted, fetch: Fetch) -> Asyn
     for route in source.past.routes if source.past else ():
         try:
             async for batch in route.collect(wanted, fetch):
-                yield _backfilled(set_aside_implausible(batch))
+                yield _backfilled(await asyncio.to_thread(set_aside_implausible, batch))
         except CollectorError as error:
             yield _backfilled(failure_batch(source, route, error, wanted.now))
 
@@ -265,7 +268,7 @@ def set_aside_implausible(batch: B) -> B:
         if reason:
             bad.append(_rejected(record, reason))
         elif record.value != (value := canonical(record.parameter, record.value)):
-            good.append(replace(record, value=value))
+            good.append(msgspec.structs.replace(record, value=value))
         else:
             good.append(record)
     kept = _vouched_for(replace(batch, records=tuple(good), rejected=tuple(bad)))

@@ -85,7 +85,7 @@ class Answer:
     def at(self, site: Site) -> Answer:
         """Return the same answer for another site of the same grid cell."""
         return Answer(
-            tuple(replace(record, site=site.id) for record in self.records),
+            tuple(msgspec.structs.replace(record, site=site.id) for record in self.records),
             tuple(replace(value, subject=_subject(site)) for value in self.rejected),
             replace(self.grid_point, site=site.id),
         )

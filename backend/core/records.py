@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Literal
 
+import msgspec
+
 from backend.core.clock import require_utc
 from backend.core.parameters import Parameter
 
@@ -75,11 +77,11 @@ class Station:
         return self.id.partition(":")[2]
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(msgspec.Struct, frozen=True, gc=False):
     """What `model` said in the run of `reference_time` about `parameter` at `site` and `valid_time`.
 
-    `value` in the parameter's unit.
+    `value` in the parameter's unit. A batch has hundreds of thousands of these: they are unknown to the
+    garbage collector, which would hold up every thread while it looks at each.
     """
 
     model: str
@@ -99,8 +101,7 @@ class Forecast:
         return self.valid_time - self.reference_time
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True, gc=False):
     """What `station` measured of `parameter` at `time`; `value` in the parameter's unit."""
 
     station: str

@@ -231,7 +231,7 @@ async def _collect_one(
     structlog.contextvars.bind_contextvars(source=source.name)  # this task's own
     try:
         async for batch in collect(source, wanted, channel.fetch):
-            tally.add(batch, wanted)
+            await asyncio.to_thread(tally.add, batch, wanted)
             await deliver(batch)
     except Exception as error:
         # One of the project's two: whatever a source does, bugs included, the others go on.

@@ -7,8 +7,10 @@ epoch, and every later write of the old owner names its epoch and is refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 import sqlalchemy as sa
@@ -69,13 +71,25 @@ class Ledger:
         self.database = database
         self.lease = lease
         self.owner = owner or this_process()
+        self.changes = 0  # another number whenever this process has written here, but for renewing a lease
+        self._numbers = count(1)
         self._under_way: set[Claim] = set()  # claims handed out here whose end is not written yet
+
+    @contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        try:
+            with self.database.write() as connection:
+                yield connection
+        finally:
+            self.changes = next(
+                self._numbers
+            )  # also where it failed: an answer that was lost may have been written
 
     # --- Schedules and pauses ----------------------------------------------------------------------
 
     def note_schedule(self, job: str, schedule: str, now: datetime) -> datetime:
         """Remember since when a job has this schedule, and return it: no older slot is made up for."""
-        with self.database.write() as connection:
+        with self._write() as connection:
             insert = insert_into(connection, t.job)
             connection.execute(
                 insert.on_conflict_do_update(
@@ -91,13 +105,13 @@ class Ledger:
     def pause(self, job: str, by: str, now: datetime) -> None:
         """Stop a job from running by itself until it is resumed; pausing twice changes nothing."""
         row = {"job": job, "paused_at": to_epoch(now), "paused_by": by}
-        with self.database.write() as connection:
+        with self._write() as connection:
             connection.execute(insert_into(connection, t.job_pause).on_conflict_do_nothing(), row)
 
     def resume(self, job: str, by: str, now: datetime) -> None:
         """End a pause; what was due meanwhile is not made up for."""
         pause = t.job_pause
-        with self.database.write() as connection:
+        with self._write() as connection:
             connection.execute(
                 sa.update(pause)
                 .where(pause.c.job == job, pause.c.resumed_at.is_(None))
@@ -124,7 +138,7 @@ class Ledger:
         """
         claim: Claim | None = None
         try:
-            with self.database.write() as connection:
+            with self._write() as connection:
                 claim = self._take(connection, job, trigger, now, slot)
                 if claim is not None:
                     self._under_way.add(claim)
@@ -199,7 +213,7 @@ class Ledger:
         sources: Sequence[SourceRun],
         note: str,
     ) -> None:
-        with self.database.write() as connection:
+        with self._write() as connection:
             hold(connection, claim)
             mine = t.job_run.c.id == claim.run_id
             earlier = connection.execute(sa.select(t.job_run.c.note).where(mine)).scalar_one()
@@ -237,13 +251,13 @@ class Ledger:
             for slot in slots
         ]
         if rows:
-            with self.database.write() as connection:
+            with self._write() as connection:
                 insert = insert_into(connection, t.job_run)
                 connection.execute(insert.on_conflict_do_nothing(index_elements=["job", "slot"]), rows)
 
     def reap(self, job: str, now: datetime) -> None:
         """Mark a run whose owner died, or let its lease run out, as interrupted."""
-        with self.database.write() as connection:
+        with self._write() as connection:
             self._reap(connection, job, now)
 
     def open_slots(self, job: str, since: datetime) -> tuple[set[datetime], set[datetime]]:

@@ -70,6 +70,12 @@ without = ["ffvl", "romma"]
 """
 
 
+def lose_the_store(folder: Path) -> None:
+    """Take the file away, as a disk that is gone would."""
+    for file in folder.glob("store.sqlite3*"):
+        file.unlink()
+
+
 def make_service(
     folder: Path,
     *,

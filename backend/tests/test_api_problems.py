@@ -13,8 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from backend import __version__
-from backend.main import Service, create_app
-from backend.tests.served import ADMIN, fill, make_service, served
+from backend.main import create_app
+from backend.tests.served import ADMIN, fill, lose_the_store, make_service, served
 
 GETS = (
     "/api/scheduler/status",
@@ -29,12 +29,6 @@ GETS = (
     "/api/ready",
 )
 POSTS = tuple(f"/api/scheduler/jobs/collect_forecasts/{action}" for action in ("run", "pause", "resume"))
-
-
-def lose_the_store(service: Service, folder: Path) -> None:
-    """Take the file away, as a disk that is gone would."""
-    for file in folder.glob("store.sqlite3*"):
-        file.unlink()
 
 
 def as_problem(answer: Any, status: int) -> Any:
@@ -56,7 +50,7 @@ async def test_without_the_store_everything_but_health_is_a_503_that_says_so(tmp
     service = make_service(tmp_path)
     fill(service)
     async with served(service) as client:
-        lose_the_store(service, tmp_path)
+        lose_the_store(tmp_path)
         for path in GETS:
             answer = await client.get(path, headers=ADMIN)
             assert "store does not answer" in as_problem(answer, 503)["detail"], path
@@ -89,7 +83,7 @@ async def test_a_service_whose_scheduler_should_tick_and_does_not_is_not_ready(t
         answer = await client.get("/api/ready")
         assert as_problem(answer, 503)["detail"] == "Not ready: the scheduler is not running."
     async with served(make_service(tmp_path, enabled=True)) as client:
-        lose_the_store(make_service(tmp_path), tmp_path)
+        lose_the_store(tmp_path)
         detail = as_problem(await client.get("/api/ready"), 503)["detail"]
     assert detail == "Not ready: the store does not answer, and the scheduler is not running."
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from typer.testing import Result
@@ -503,7 +504,7 @@ def test_sites_without_a_station_and_silent_stations_are_named(
     )
     store.add_observations(observations(reading(12.0, station="ffvl:1")))  # on 15 July 2026 at 12:00 UTC
     now = utc_now().replace(microsecond=0)
-    store.add_observations(observations(replace(reading(12.0, station="romma:3"), time=now)))
+    store.add_observations(observations(msgspec.structs.replace(reading(12.0, station="romma:3"), time=now)))
     code, found = findings("doctor", alone)
     assert code == 1
     assert found["sites without a station"] == (None, "lonely")

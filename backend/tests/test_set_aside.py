@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from backend.collectors.base import LONGEST_TEXT, as_failure, set_aside_implausible
@@ -31,7 +32,7 @@ def test_a_value_out_of_range_is_rejected_and_a_full_turn_is_north() -> None:
     batch = set_aside_implausible(
         replace(BATCH, records=(direction, Observation(LOUP.id, Parameter.WIND_SPEED, NOON, 251.0)))
     )
-    assert batch.records == (replace(direction, value=0.0),)
+    assert batch.records == (msgspec.structs.replace(direction, value=0.0),)
     assert [(value.raw, value.reason) for value in batch.rejected] == [
         ("251.0", "out_of_range: not within 0 to 250 km/h")
     ]

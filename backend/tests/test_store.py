@@ -18,6 +18,7 @@ from backend.core.parameters import Parameter
 from backend.core.records import GridPoint, Rejected, Station
 from backend.storage import schema as t
 from backend.storage.database import Database
+from backend.storage.forecasts import VALUES_AT_A_TIME
 from backend.storage.merging import Row, merge_row
 from backend.storage.reading import Reading
 from backend.storage.rows import COLUMNS
@@ -115,6 +116,22 @@ def test_forecasts_that_are_not_of_the_run_of_their_batch_are_refused(database_u
     with pytest.raises(ValueError, match="do not say of which run"):
         store.add_forecasts(replace(forecasts(forecast(20)), run=None))
     assert said(store) == {}
+
+
+def test_a_batch_that_is_written_in_portions_is_one_batch_with_whole_rows(database_url: str) -> None:
+    store = open_store(database_url)
+    hours, sites = range(VALUES_AT_A_TIME * 2 // 3), ("planfait", "passy")
+    # By parameter, as a file of a model lies: the values of a row come far apart.
+    values = [
+        forecast(hour % 60, each, hour, site) for each in (WIND, GUST) for site in sites for hour in hours
+    ]
+    batch = forecasts(*values)
+    assert store.add_forecasts(batch) == len(values)
+    assert len(rows(store.database, t.forecast_batch, "id")) == 1
+    kept = rows(store.database, t.forecast, "wind_speed", "wind_gust")
+    assert len(kept) == len(values) // 2
+    assert all(wind == gust is not None for wind, gust in kept)
+    assert store.add_forecasts(replace(batch, records=(*values, forecast(5, DIRECTION, 3, "passy")))) == 1
 
 
 # --- Once, and which value wins ---------------------------------------------------------------------
