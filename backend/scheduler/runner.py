@@ -104,6 +104,7 @@ class Runner:
         self.sites = sites
         self._on_wanted = on_wanted
         self._after_run = after_run
+        self._starts: set[asyncio.Task[tuple[int, asyncio.Task[JobRun]] | None]] = set()
         self._tasks: set[asyncio.Task[JobRun]] = set()
 
     async def start(
@@ -118,6 +119,25 @@ class Runner:
 
         None where the slot has been dealt with already. Raises JobBusy with the id of the run under way.
         """
+        # Whoever stops waiting for the claim does not stop it, and what it claimed must come to its end.
+        begin = asyncio.create_task(self._start(job, trigger, slot, selection, on_batch))
+        self._starts.add(begin)
+        begin.add_done_callback(self._begun)
+        return await asyncio.shield(begin)
+
+    def _begun(self, begin: asyncio.Task[tuple[int, asyncio.Task[JobRun]] | None]) -> None:
+        self._starts.discard(begin)
+        if not begin.cancelled():
+            begin.exception()  # is for the one who waits; where nobody does any more, nobody is told
+
+    async def _start(
+        self,
+        job: JobId,
+        trigger: str,
+        slot: datetime | None,
+        selection: Selection,
+        on_batch: OnBatch | None,
+    ) -> tuple[int, asyncio.Task[JobRun]] | None:
         claim = await asyncio.to_thread(self.ledger.claim, job, trigger, self.clock(), slot)
         if claim is None:
             return None
@@ -183,6 +203,8 @@ class Runner:
         A store that does not take the record within `recording` seconds holds up no stop: such a run is
         found by the next process, and done again.
         """
+        if self._starts:
+            await asyncio.wait(self._starts, timeout=recording)
         if self._tasks:
             log.info("waiting for runs to end", runs=len(self._tasks), grace=grace)
             await asyncio.wait(self._tasks, timeout=grace)

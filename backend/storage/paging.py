@@ -82,10 +82,10 @@ def within(query: sa.Select[Any], time: sa.Column[int], first: int | None, end: 
 
 def values_of(row: Any, table: sa.Table, parameter: Parameter | None = None) -> Iterator[Value]:
     """Yield the values of a row (of one parameter, or of all), absent ones left out."""
-    key = tuple(row._mapping[column] for column in table.primary_key)
+    told = row._mapping
+    key = tuple(told[column] for column in table.primary_key)
     for index, each in enumerate(_PARAMETERS):
-        stored = row._mapping[table.c[each.value]]
-        if stored is not None and parameter in {None, each}:
+        if parameter in {None, each} and (stored := told[table.c[each.value]]) is not None:
             yield Value(row, each, stored / 1000, (*key, index))
 
 
