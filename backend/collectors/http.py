@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AbstractAsyncContextManager, ExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -155,9 +155,9 @@ class HttpClient:
     @asynccontextmanager
     async def file(self, request: Request, meter: Meter) -> AsyncIterator[Download]:
         """Give the body as a file for as long as the context lasts, and tell `meter` what it cost."""
-        with ExitStack() as stack:
+        async with AsyncExitStack() as stack:
             try:
-                sink = stack.enter_context(temporary_file(self._folder))
+                sink = await stack.enter_async_context(temporary_file(self._folder))
             except DiskTrouble as error:
                 raise FetchError(str(error), url=address(request)) from error
             headers = await self._run(self._errand(request, sink, self._patience.download, meter))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Protocol
@@ -99,8 +99,8 @@ async def _to_the_end(work: Callable[[], None]) -> None:
         raise
 
 
-@contextmanager
-def temporary_file(folder: Path | None) -> Iterator[FileSink]:
+@asynccontextmanager
+async def temporary_file(folder: Path | None) -> AsyncIterator[FileSink]:
     """Give a sink whose file lies in `folder` (default: the system's) and is removed in every case."""
     with _disk_trouble():
         file = tempfile.NamedTemporaryFile(prefix="meteo-score-", dir=folder)  # noqa: SIM115 - closed below
@@ -109,7 +109,7 @@ def temporary_file(folder: Path | None) -> Iterator[FileSink]:
     finally:
         # What matters was written by finish(); a full disk would only say so a second time.
         with suppress(OSError):
-            file.close()
+            await _to_the_end(file.close)  # to remove 10 MB takes longer than an answer
 
 
 @contextmanager

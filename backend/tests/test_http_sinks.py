@@ -45,6 +45,6 @@ async def test_a_write_that_is_cancelled_ends_before_the_next_attempt_begins() -
 
 
 async def test_a_file_that_somebody_removed_is_no_error(tmp_path: Path) -> None:
-    with temporary_file(tmp_path) as sink:
+    async with temporary_file(tmp_path) as sink:
         sink.path.unlink()
     assert list(tmp_path.iterdir()) == []
