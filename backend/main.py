@@ -48,8 +48,8 @@ log = structlog.get_logger()
 SWITCH_SECONDS = 0.0005
 """How long a thread may keep the interpreter while others wait for it.
 
-An answer of the API asks the store, and each question gives the interpreter up and has to get it back, a
-dozen times an answer. From a thread that stores a batch it gets it back after this long: by default, 5 ms.
+By default 5 ms. While a batch of 320 000 values is stored, a thread that wakes up every millisecond is then
+9.5 ms late at the 99th percentile, and 4.8 ms with this; the batch takes as long.
 """
 
 
