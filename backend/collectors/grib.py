@@ -311,7 +311,9 @@ def _check_size(message: _Message, grid: _Grid) -> None:
 def _values_at(values: Any, grid: _Grid, cells: Sequence[Cell | None]) -> tuple[float | None, ...]:
     if len(values) != grid.rows * grid.columns:
         raise BadGrib(f"{len(values)} values for {grid.rows} x {grid.columns} cells")
-    at_cells = (None if cell is None else float(values[cell.j * grid.columns + cell.i]) for cell in cells)
+    # All at once: one by one, numpy makes an object of each.
+    taken = iter(values[[cell.j * grid.columns + cell.i for cell in cells if cell is not None]].tolist())
+    at_cells = (None if cell is None else next(taken) for cell in cells)
     # NaN is neither: it is told, and judged as a value.
     return tuple(None if value is None or value >= MASKED_FROM else value for value in at_cells)
 
