@@ -18,6 +18,10 @@ async def bench_scoring(work: Path, quiet: Quiet, *, rounds: int, shape: Scored)
     """Measure on a copy of a store that was filled once."""
     source = filled(work, shape)
     rebuilt: list[dict[str, Any]] = []
+    verified: list[dict[str, Any]] = []
+    verif = shutil.which("verif")
+    if verif is None:
+        print("verif is not on the PATH: the comparison with it is left out (docs/performance.md)")
     for _ in range(rounds):
         store = work / "scored.sqlite3"
         for leftover in work.glob(f"{store.name}*"):
@@ -25,11 +29,32 @@ async def bench_scoring(work: Path, quiet: Quiet, *, rounds: int, shape: Scored)
         shutil.copy(source, store)
         task = {"url": f"sqlite:///{store}", "sites": shape.sites, "days": shape.days}
         rebuilt.append(await quiet.measure(partial(measured, "scorer", **task)))
-    return _figures(shape, rebuilt)
+        if verif is not None:
+            verified.append(await quiet.measure(partial(measured, "verified", verif=verif, **task)))
+    return [*_figures(shape, rebuilt), *_beside_verif(shape, verified)]
+
+
+def _beside_verif(shape: Scored, found: list[dict[str, Any]]) -> list[Figure]:
+    if not found:
+        return []
+    return [
+        over_rounds(
+            _group(shape),
+            "MAE of the wind speed at 10 sites, seen the evening before, from the kept days",
+            "s",
+            [each["ours"] for each in found],
+            beside="verif, from the file we write",
+            beside_value=median(each["verif"] for each in found),
+        )
+    ]
+
+
+def _group(shape: Scored) -> str:
+    return f"Scores of {shape.sites} sites × {shape.days} days × 2 models"
 
 
 def _figures(shape: Scored, found: list[dict[str, Any]]) -> list[Figure]:
-    group = f"Scores of {shape.sites} sites × {shape.days} days × 2 models"
+    group = _group(shape)
 
     def of(name: str) -> list[float]:
         return [each[name] for each in found]
