@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backend.collectors.arome_runs import AromeGrid, Part
+from backend.collectors.base import PLACE
 from backend.collectors.grib import Field, Selector
 from backend.core.errors import ParseError
 from backend.core.parameters import Parameter, why_implausible
@@ -27,9 +28,6 @@ FIELDS: Mapping[str, Selector] = {
 }
 GROUND: Mapping[str, Selector] = {"ground": Selector(0, 3, 6, 0, _SURFACE, 0)}
 """The height of the model's ground (m). ecCodes calls it "h", geometrical height, at the surface."""
-
-GROUND_RANGE = (-500.0, 9000.0)
-"""Where ground can be on Earth, in metres above sea level."""
 
 _GUST_COMPONENTS, _GUST_SPEED = ("gust_east", "gust_north"), ("gust_speed",)
 
@@ -105,6 +103,7 @@ def parse_ground(
     if not fields:
         raise ParseError("without the height of the ground", source=grid.source, url=url)
     item = fields[0]  # it does not change with the hour
+    lowest, highest = PLACE["elevation"]
     rejected: list[Rejected] = []
     points: list[GridPoint] = []
     for site, cell, height in zip(sites, item.cells, item.values, strict=True):
@@ -113,7 +112,7 @@ def parse_ground(
             rejected.append(_outside(subject, site))
         elif height is None:
             rejected.append(_masked(subject, None, cell.name))
-        elif not GROUND_RANGE[0] <= height <= GROUND_RANGE[1]:
+        elif not lowest <= height <= highest:  # nor is NaN
             why = "out_of_range: no ground on Earth is as high or as low as this"
             rejected.append(Rejected(subject, None, None, repr(height), why))
         else:
