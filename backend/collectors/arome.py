@@ -5,7 +5,7 @@ Runs: 00, 03, 06, 09, 12, 15, 18, 21 UTC, hourly to +51 h. Complete (seen August
 03 UTC, about 5 h 10 after 06 and 18 UTC, about 4 h after the others: there is no one delay to rely on.
 Grids: 0.025 degrees ("0025": nine files of about 50 MB a run) and 0.01 degrees ("001": 52 files of about
 23 MB a run), from 55.4 N 12 W to 37.5 N 16 E, row by row from the north.
-Units: m/s (wind as components, east and north), K. Times: UTC.
+Units: m/s (wind as components, east and north), K, m above sea level (the model's ground). Times: UTC.
 
 Quirks, with the date we saw them:
 - longitudes start at 348 and cross Greenwich; 17 % of the cells lie under a bitmap (April 2026);
@@ -14,6 +14,7 @@ Quirks, with the date we saw them:
 - gusts come as components on both grids and as a speed on 0.025 only, the two being equal (2026).
   We take the components where they are, so that both grids are treated alike, and the speed elsewhere:
   a parameter has been dropped from a package without notice before (2019, 2024);
+- the ground is in other packages, once in a run: SP2 of the coarse grid, SP3 of the fine one (2026);
 - the storage moved to another host without a redirect (May 2026): the address is a setting.
 
 AROME-IFS is the same model started from ECMWF's analysis: since June 2026 its files (0.025 degrees; 00, 06,
@@ -26,14 +27,14 @@ files (arome_storage.py, arome_portal.py); open_meteo.py is a lesser copy. docs/
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 
-from backend.collectors.arome_fields import FIELDS, Reading, parse
+from backend.collectors.arome_fields import FIELDS, GROUND, Reading, parse, parse_ground
 from backend.collectors.arome_portal import PacedRoute, Portal
 from backend.collectors.arome_runs import (
     AROME_IFS,
@@ -50,8 +51,8 @@ from backend.collectors.arome_runs import (
     parts_of,
 )
 from backend.collectors.arome_storage import ObjectStorage
-from backend.collectors.base import Fetch, Past, Route, Source, as_failure
-from backend.collectors.grib import BadGrib, Field, prepare, read_fields
+from backend.collectors.base import LONGEST_TEXT, Fetch, Past, Route, Source, as_failure
+from backend.collectors.grib import BadGrib, Field, Selector, prepare, read_fields
 from backend.collectors.open_meteo import ARCHIVE_SINCE, Model, OpenMeteo
 from backend.collectors.worker import Worker, WorkerLost
 from backend.core.config import Settings
@@ -167,8 +168,14 @@ class PackageRoute:
     rank: int = 0
 
     async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
-        """Yield every complete run of which something is missing, newest first; see Route."""
+        """Yield every complete run of which something is missing, newest first; see Route.
+
+        Where the model answers for a site and the height of its ground is not kept, that file of the run
+        is read too: once in a collection, and never again once it is kept.
+        """
         newest: datetime | None = None
+        answered: dict[str, str] = {}
+        tried: set[Site] = set()
         for reference_time in await self.catalogue.candidates(cycles(wanted, self.hours), fetch):
             try:
                 run = await self.catalogue.find(reference_time, fetch)
@@ -184,7 +191,13 @@ class PackageRoute:
                 if not missing:
                     yield self._batch(run.seen_at, newest)
             for sites, parts in missing.items():
-                yield await self._collect_files(run, [files[part] for part in parts], sites, fetch, newest)
+                batch = await self._collect_files(run, [files[part] for part in parts], sites, fetch, newest)
+                answered |= {point.site: point.cell for point in batch.grid_points}
+                yield batch
+            lacking = wanted.without_ground(self.grid.model, answered)
+            if sites := tuple(site for site in lacking if site not in tried):
+                tried.update(sites)
+                yield await self._collect_ground(run, sites, fetch, newest)
 
     async def _collect_files(
         self,
@@ -221,14 +234,34 @@ class PackageRoute:
             # Every file says again of the same sites that they lie outside: once is enough.
             rejected=tuple(dict.fromkeys(item for file in read for item in file.reading.rejected)),
             grid_points=tuple(dict.fromkeys(point for file in read for point in file.reading.grid_points)),
-            run=Run(
-                model=self.grid.model,
-                reference_time=run.reference_time,
-                available_at=run.available_at or run.seen_at,
-                published=run.available_at is not None,
-            ),
+            run=self._run(run),
             parts=tuple(file.part.name for file in read),
             sites=tuple(site.id for site in sites),
+        )
+
+    async def _collect_ground(
+        self, run: PublishedRun, sites: tuple[Site, ...], fetch: Fetch, newest: datetime
+    ) -> ForecastBatch:
+        """Return the grid points of `sites` with their ground, or the failure to read it."""
+        try:
+            async with fetch.download(self.catalogue.ground(run.reference_time)) as download:
+                fields = await self._decode(download.path, download.url, sites, GROUND)
+                reading = parse_ground(
+                    fields,
+                    grid=self.grid,
+                    reference_time=run.reference_time,
+                    sites=sites,
+                    url=download.url,
+                )
+        except CollectorError as error:
+            failure = as_failure(self.name, error)
+            reason = f"the height of the model's ground: {failure.reason}"[:LONGEST_TEXT]
+            return self._batch(run.seen_at, newest, [replace(failure, reason=reason)])
+        return replace(
+            self._batch(download.fetched_at, newest),
+            rejected=reading.rejected,
+            grid_points=reading.grid_points,
+            run=self._run(run),
         )
 
     async def _start_worker(self) -> None:
@@ -251,7 +284,7 @@ class PackageRoute:
             async with on_disk, AsyncExitStack() as stack:
                 async with line:
                     download = await stack.enter_async_context(fetch.download(file.request))
-                fields = await self._decode(download.path, download.url, sites)
+                fields = await self._decode(download.path, download.url, sites, FIELDS)
                 reading = await asyncio.to_thread(
                     parse,
                     fields,
@@ -265,14 +298,24 @@ class PackageRoute:
         except CollectorError as error:
             return error
 
-    async def _decode(self, path: Path, url: str, sites: Sequence[Site]) -> list[Field]:
+    async def _decode(
+        self, path: Path, url: str, sites: Sequence[Site], wanted: Mapping[str, Selector]
+    ) -> list[Field]:
         points = [(site.latitude, site.longitude) for site in sites]
         try:
-            return await self.worker.run(read_fields, path, points, FIELDS)
+            return await self.worker.run(read_fields, path, points, wanted)
         except BadGrib as error:
             raise ParseError(str(error), source=self.grid.source, url=url) from error
         except WorkerLost as error:
             raise CollectorError(str(error), source=self.grid.source, url=url) from error
+
+    def _run(self, run: PublishedRun) -> Run:
+        return Run(
+            model=self.grid.model,
+            reference_time=run.reference_time,
+            available_at=run.available_at or run.seen_at,
+            published=run.available_at is not None,
+        )
 
     def _batch(
         self, collected_at: datetime, newest: datetime | None, failures: Sequence[Failure] = ()

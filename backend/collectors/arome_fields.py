@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backend.collectors.arome_runs import AromeGrid, Part
+from backend.collectors.base import PLACE
 from backend.collectors.grib import Field, Selector
 from backend.core.errors import ParseError
 from backend.core.parameters import Parameter, why_implausible
@@ -16,7 +17,7 @@ from backend.core.units import kelvin_to_celsius, ms_to_kmh, wind_from_component
 
 TOULOUSE = (84, 85)
 
-_ABOVE_GROUND, _MAXIMUM = 103, 2
+_SURFACE, _ABOVE_GROUND, _MAXIMUM = 1, 103, 2
 FIELDS: Mapping[str, Selector] = {
     "wind_east": Selector(0, 2, 2, 0, _ABOVE_GROUND, 10),
     "wind_north": Selector(0, 2, 3, 0, _ABOVE_GROUND, 10),
@@ -25,6 +26,9 @@ FIELDS: Mapping[str, Selector] = {
     "gust_speed": Selector(0, 2, 22, 8, _ABOVE_GROUND, 10, _MAXIMUM),
     "temperature": Selector(0, 0, 0, 0, _ABOVE_GROUND, 2),
 }
+GROUND: Mapping[str, Selector] = {"ground": Selector(0, 3, 6, 0, _SURFACE, 0)}
+"""The height of the model's ground (m). ecCodes calls it "h", geometrical height, at the surface."""
+
 _GUST_COMPONENTS, _GUST_SPEED = ("gust_east", "gust_north"), ("gust_speed",)
 
 
@@ -66,7 +70,7 @@ def parse(
         if cell is None:
             rejected[_outside(subject, site)] = None
             continue
-        points.append(GridPoint(grid.model, site.id, cell.name))
+        said = len(records)
         for lead in part.leads:
             valid_time = reference_time + timedelta(hours=lead)
             for parameter, value in _parameters(by_name, gusts[lead], lead, index):
@@ -76,7 +80,44 @@ def parse(
                     records.append(
                         Forecast(grid.model, site.id, parameter, reference_time, valid_time, value)
                     )
+        if len(records) > said:  # under the mask, the model does not answer
+            points.append(GridPoint(grid.model, site.id, cell.name))
     return Reading(tuple(records), tuple(rejected), tuple(points))
+
+
+def parse_ground(
+    fields: Sequence[Field],
+    *,
+    grid: AromeGrid,
+    reference_time: datetime,
+    sites: Sequence[Site],
+    url: str = "",
+) -> Reading:
+    """Turn the height of the model's ground (m), read at the places of `sites`, into their grid points.
+
+    Raises ParseError unless the field is there, AROME's, of the run and on the grid that was asked for. A
+    site of which it says nothing, or nothing that can be true, is rejected.
+    """
+    for item in fields:
+        _check_origin(item, grid, reference_time, url)
+    if not fields:
+        raise ParseError("without the height of the ground", source=grid.source, url=url)
+    item = fields[0]  # it does not change with the hour
+    lowest, highest = PLACE["elevation"]
+    rejected: list[Rejected] = []
+    points: list[GridPoint] = []
+    for site, cell, height in zip(sites, item.cells, item.values, strict=True):
+        subject = f"{grid.model} {site.id}"
+        if cell is None:
+            rejected.append(_outside(subject, site))
+        elif height is None:
+            rejected.append(_masked(subject, None, cell.name))
+        elif not lowest <= height <= highest:  # nor is NaN
+            why = "out_of_range: no ground on Earth is as high or as low as this"
+            rejected.append(Rejected(subject, None, None, repr(height), why))
+        else:
+            points.append(GridPoint(grid.model, site.id, cell.name, ground=height))
+    return Reading(rejected=tuple(rejected), grid_points=tuple(points))
 
 
 def _check_origin(item: Field, grid: AromeGrid, reference_time: datetime, url: str) -> None:
@@ -156,5 +197,5 @@ def _outside(subject: str, site: Site) -> Rejected:
     return Rejected(subject, None, None, where, "outside_grid: the model does not reach this place")
 
 
-def _masked(subject: str, parameter: Parameter, cell: str) -> Rejected:
+def _masked(subject: str, parameter: Parameter | None, cell: str) -> Rejected:
     return Rejected(subject, parameter, None, "9999", f"masked: the model says nothing in cell {cell}")

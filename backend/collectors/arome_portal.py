@@ -68,14 +68,15 @@ class Portal:
 
     async def candidates(self, cycles: Sequence[datetime], fetch: Fetch) -> Sequence[datetime]:
         """Return the cycles that the portal links to."""
-        payload = await fetch(self._request(self._package))
+        payload = await fetch(self._request(self._package(PACKAGE)))
         runs = parse_runs(payload.body, url=payload.url)
         return [cycle for cycle in cycles if cycle in runs]
 
     async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun | None:
         """Return a run if its linked files cover all hours wanted."""
         try:
-            payload = await fetch(self._request(self._package, referencetime=timestamp(reference_time)))
+            asked = self._request(self._package(PACKAGE), referencetime=timestamp(reference_time))
+            payload = await fetch(asked)
         except FetchError as error:
             if error.status == 404:
                 return None
@@ -93,21 +94,25 @@ class Portal:
             seen_at=payload.fetched_at,
         )
 
-    @property
-    def _package(self) -> str:
-        return (
-            f"{self.url}/previnum/DPPaquetAROME/v1/models/AROME/grids/{self.grid.degrees}/packages/{PACKAGE}"
-        )
+    def ground(self, reference_time: datetime) -> Request:
+        """Return the request for the file that holds the model's ground; no link says that it is there."""
+        package, time = self.grid.ground
+        return self._product(package, time, reference_time)
+
+    def _package(self, name: str) -> str:
+        return f"{self.url}/previnum/DPPaquetAROME/v1/models/AROME/grids/{self.grid.degrees}/packages/{name}"
 
     def _file(self, part: Part, time: str, reference_time: datetime) -> PackageFile:
-        request = Request(
-            url=f"{self._package}/productARO",
+        return PackageFile(part.until(self.max_lead), self._product(PACKAGE, time, reference_time))
+
+    def _product(self, package: str, time: str, reference_time: datetime) -> Request:
+        return Request(
+            url=f"{self._package(package)}/productARO",
             kind="grib",
             params={"referencetime": timestamp(reference_time), "time": time, "format": "grib2"},
             secret_headers={"apikey": self.key},
             max_bytes=MAX_FILE_BYTES,
         )
-        return PackageFile(part.until(self.max_lead), request)
 
     def _request(self, url: str, **params: str) -> Request:
         return Request(url=url, kind="json", params=params, secret_headers={"apikey": self.key})

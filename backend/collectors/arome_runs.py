@@ -30,10 +30,12 @@ class AromeGrid:
     """One of the grids that AROME and its siblings are published on; `degrees` between cells.
 
     `source` collects it, `product` is what its files are called, and `process` tells in GRIB whose they are.
+    `ground` names the file that holds the height of the model's ground: its package and its part.
     """
 
     code: str
     degrees: float
+    ground: tuple[str, str]
     source: str = NAME
     product: str = "arome"
     process: int = 204
@@ -44,8 +46,11 @@ class AromeGrid:
         return f"{self.source}_{self.code}"
 
 
-GRIDS = {grid.code: grid for grid in (AromeGrid("0025", 0.025), AromeGrid("001", 0.01))}
-AROME_IFS = AromeGrid("0025", 0.025, source="arome_ifs", product="aromeifs", process=254)
+_GROUND_0025, _GROUND_001 = ("SP2", "00H06H"), ("SP3", "00H")
+GRIDS = {
+    grid.code: grid for grid in (AromeGrid("0025", 0.025, _GROUND_0025), AromeGrid("001", 0.01, _GROUND_001))
+}
+AROME_IFS = AromeGrid("0025", 0.025, _GROUND_0025, source="arome_ifs", product="aromeifs", process=254)
 """The same model started from ECMWF's analysis and not from ARPEGE's."""
 
 
@@ -113,6 +118,10 @@ class Catalogue(Protocol):
 
     async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun | None:
         """Return a run that is there as a whole, and None for one that is not (yet)."""
+        ...
+
+    def ground(self, reference_time: datetime) -> Request:
+        """Return how to ask for the file of a run that holds the height of the model's ground."""
         ...
 
 

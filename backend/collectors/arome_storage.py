@@ -67,13 +67,10 @@ class ObjectStorage:
 
     async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun | None:
         """Return a run if its listed files cover all hours wanted, with its newest stamp."""
-        prefix = f"pnt/{timestamp(reference_time)}/{self.grid.product}/{self.grid.code}/{PACKAGE}/"
+        prefix = self._prefix(reference_time, PACKAGE)
         objects, seen_at = await self._list(prefix, fetch)
-        name = re.compile(
-            re.escape(f"{prefix}{self.grid.product}__{self.grid.code}__{PACKAGE}__")
-            + r"(\w+)"
-            + re.escape(f"__{timestamp(reference_time)}.grib2")
-        )
+        before, after = self._around_part(reference_time, PACKAGE)
+        name = re.compile(f"{re.escape(before)}(\\w+){re.escape(after)}")
         found = [
             (part, listed)
             for listed in objects
@@ -98,6 +95,21 @@ class ObjectStorage:
             seen_at=seen_at,
             available_at=available_at,
         )
+
+    def ground(self, reference_time: datetime) -> Request:
+        """Return the request for the file that holds the model's ground; no listing says that it is there."""
+        package, part = self.grid.ground
+        before, after = self._around_part(reference_time, package)
+        return Request(url=f"{self.url}/{before}{part}{after}", kind="grib", max_bytes=MAX_FILE_BYTES)
+
+    def _prefix(self, reference_time: datetime, package: str) -> str:
+        return f"pnt/{timestamp(reference_time)}/{self.grid.product}/{self.grid.code}/{package}/"
+
+    def _around_part(self, reference_time: datetime, package: str) -> tuple[str, str]:
+        """Return what stands before and after the part in the keys of a run."""
+        prefix = self._prefix(reference_time, package)
+        before = f"{prefix}{self.grid.product}__{self.grid.code}__{package}__"
+        return before, f"__{timestamp(reference_time)}.grib2"
 
     def _file(self, part: Part, listed: Listed) -> PackageFile:
         request = Request(

@@ -234,7 +234,8 @@ class Wanted:
     `newest` maps a station to its newest kept reading, `caught_up` to the time up to which nothing is
     lacking (a hole may lie between the two), `stations` an id to what is known of it,
     `listed` a network to when its list of stations was last read, and `cells` (model, site) to the
-    grid cell that answered.
+    grid cell that answered. `grounds` holds the (model, site) of which the height of the model's ground
+    in that cell is kept.
     `until` makes it a backfill: the newest reference time or reading that is wanted of the past. `filled`
     then maps a station to the days (UTC) that an earlier backfill has brought readings of.
     """
@@ -248,6 +249,7 @@ class Wanted:
     stations: Mapping[str, Station] = field(default_factory=dict)
     listed: Mapping[str, datetime] = field(default_factory=dict)
     cells: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    grounds: frozenset[tuple[str, str]] = frozenset()
     until: datetime | None = None
     filled: Mapping[str, Sequence[date]] = field(default_factory=dict)
 
@@ -265,6 +267,19 @@ class Wanted:
             for site in self.sites
             if self.collected.get((model, reference_time, part, site.id), worst) > rank
         )
+
+    def without_ground(self, model: str, answered: Mapping[str, str]) -> tuple[Site, ...]:
+        """Return the sites that `model` answers for and of which the height of its ground is not kept.
+
+        `answered` maps a site to the cell that answered just now: a new cell has a ground of its own.
+        """
+
+        def lacks(site: Site) -> bool:
+            kept = self.cells.get((model, site.id))
+            cell = answered.get(site.id, kept)
+            return cell is not None and (cell != kept or (model, site.id) not in self.grounds)
+
+        return tuple(site for site in self.sites if lacks(site))
 
     def mapped_stations(self, network: str) -> tuple[str, ...]:
         """Return the ids of the stations of `network` that speak for a site, each once, in order."""

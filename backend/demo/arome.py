@@ -1,4 +1,4 @@
-"""AROME package SP1: which files of which runs exist at a time, and what is in them.
+"""AROME package SP1, and the file with the model's ground: which of which runs exist, and what is in them.
 
 A run's files come out one after the other, and the last comes 40 to 65 minutes after the first. The
 object storage (arome_storage.py) and the portal (arome_portal.py) hand out the same ones.
@@ -14,12 +14,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from backend.demo.faults import Fault
-from backend.demo.grib import TEMPERATURE, WIND_EAST, Writer, parts, replace_values, without
+from backend.demo.grib import GROUND, TEMPERATURE, WIND_EAST, Writer, parts, replace_values, without
 from backend.demo.weather import HOUR
 from backend.demo.world import View, World, utc
 
 GRIDS = ("001", "0025", "ifs_0025")
 """AROME's two, and AROME-IFS on the coarser one."""
+
+PACKAGE = "SP1"
+GROUNDS = {"001": ("SP3", "00H"), "0025": ("SP2", "00H06H"), "ifs_0025": ("SP2", "00H06H")}
+"""The package and the part that hold the height of the ground; of these packages there is nothing else."""
 
 _FOLDERS = {"ifs_0025": ("aromeifs", "0025")}
 _CYCLES = {"ifs_0025": (0, 6, 12, 18)}
@@ -90,18 +94,19 @@ class File:
     grid: str
     run: datetime
     part: str
+    package: str = PACKAGE
 
     @property
     def name(self) -> str:
         """Return the file's own name."""
         product, code = self._folder
-        return f"{product}__{code}__SP1__{self.part}__{stamp(self.run)}.grib2"
+        return f"{product}__{code}__{self.package}__{self.part}__{stamp(self.run)}.grib2"
 
     @property
     def key(self) -> str:
         """Return where the object storage keeps it."""
         product, code = self._folder
-        return f"pnt/{stamp(self.run)}/{product}/{code}/SP1/{self.name}"
+        return f"pnt/{stamp(self.run)}/{product}/{code}/{self.package}/{self.name}"
 
     @property
     def _folder(self) -> tuple[str, str]:
@@ -111,6 +116,14 @@ class File:
     def published_at(self) -> datetime:
         """Return when it can first be had."""
         return published_at(self.grid, self.run, self.part)
+
+
+def _files(grid: str, run: datetime) -> Iterator[File]:
+    """Yield the files of a run in the order of their keys, published or not."""
+    for part in parts(grid):
+        yield File(grid, run, part)
+    package, part = GROUNDS[grid]
+    yield File(grid, run, part, package)
 
 
 _LEFT_OUT = {Fault.MISSING_FIELDS: WIND_EAST, Fault.NO_TEMPERATURE: TEMPERATURE}
@@ -145,8 +158,7 @@ class Archive:
             if not (folder.startswith(prefix) or prefix.startswith(folder)):
                 continue
             for grid in _grids(run):
-                for part in parts(grid):
-                    file = File(grid, run, part)
+                for file in _files(grid, run):
                     if file.key.startswith(prefix) and file.published_at.timestamp() <= now:
                         yield file
 
@@ -166,6 +178,9 @@ class Archive:
     def _compose(self, view: View, file: File) -> bytes:
         steps = parts(file.grid)[file.part]
         run = file.run + timedelta(seconds=view.ahead)
+        if file.package != PACKAGE:
+            body = self._writer(file.grid).compose_ground(run, steps)
+            return without(body, GROUND) if view.fault is Fault.MISSING_FIELDS else body
         body = self._writer(file.grid).compose(view.weather, run, steps)
         if view.fault is Fault.NAN:
             return replace_values(body, WIND_EAST, math.nan)

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 
 from backend.demo import meteofrance
-from backend.demo.arome import PORTAL_DAYS, Archive, File, stamp
+from backend.demo.arome import GROUNDS, PACKAGE, PORTAL_DAYS, Archive, File, stamp
 from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.world import ACCEPTED_KEYS, World
 
@@ -36,7 +36,10 @@ class _Portal:
         return self._refusal(request) or _links(request, {f"{_BASE}/{grid}": grid for grid in _GRID_OF})
 
     async def packages(self, request: Request) -> Response:
-        return self._refusal(request) or _links(request, {f"{request.url.path}/SP1": "SP1"})
+        if refusal := self._refusal(request):
+            return refusal
+        names = _packages(_GRID_OF[request.path_params["grid"]])
+        return _links(request, {f"{request.url.path}/{name}": name for name in names})
 
     async def package(self, request: Request) -> Response:
         """Answer with the runs, or with the steps of the run that is asked for."""
@@ -70,19 +73,24 @@ class _Portal:
         return _problem(404, "donnée indisponible")
 
     def _served(self, request: Request) -> list[File]:
-        grid = _GRID_OF[request.path_params["grid"]]
+        asked = _GRID_OF[request.path_params["grid"]], request.path_params["package"]
         now = self._world.view(_PORTAL).now
-        return [file for file in self._archive.published(now, PORTAL_DAYS) if file.grid == grid]
+        published = self._archive.published(now, PORTAL_DAYS)
+        return [file for file in published if (file.grid, file.package) == asked]
 
     def _refusal(self, request: Request) -> Response | None:
         if request.method == "HEAD":
             return _problem(405, "Method not allowed")
         if request.headers.get("apikey") != ACCEPTED_KEYS["meteofrance_api_key"]:
             return _problem(401, "Invalid Credentials")
-        known = request.path_params.get("grid", "0.01") in _GRID_OF
-        if not known or request.path_params.get("package", "SP1") != "SP1":
+        grid = _GRID_OF.get(request.path_params.get("grid", "0.01"))
+        if grid is None or request.path_params.get("package", PACKAGE) not in _packages(grid):
             return _problem(404, "No matching resource found for given API Request")
         return None
+
+
+def _packages(grid: str) -> tuple[str, str]:
+    return PACKAGE, GROUNDS[grid][0]
 
 
 def _problem(status: int, message: str) -> Response:

@@ -27,7 +27,6 @@ from backend.demo.weather import HOUR, Weather, components
 
 MISSING = 9999.0
 MAX_STEP = 51
-_BITS = 12
 _MARGIN = 4  # cells around the sites; a corner of this size is masked
 
 _NORTH, _SOUTH, _WEST, _EAST = 55.4, 37.5, -12.0, 16.0
@@ -101,6 +100,7 @@ class Field:
 
     `statistic` is None for a moment, _HIGHEST for the highest of the hour that ends at the step, and _SUM
     for a sum since the run started. `wanted` names the field of weather.py that it holds; None is a decoy.
+    `bits` is what a packed value takes.
     """
 
     discipline: int
@@ -110,6 +110,7 @@ class Field:
     level: int
     statistic: int | None = None
     wanted: str | None = None
+    bits: int = 12
 
     @property
     def product(self) -> tuple[int, int, int]:
@@ -160,6 +161,9 @@ FIELDS: dict[str, tuple[Field, ...]] = {
 FIELDS["ifs_0025"] = FIELDS["0025"]
 """The messages of package SP1 per step, in the order we write them."""
 
+GROUND = Field(0, 3, 6, surface=1, level=0, bits=16)
+_SURFACE_PRESSURE = Field(0, 3, 0, surface=1, level=0)
+
 
 @lru_cache(maxsize=len(FIELDS))
 def parts(grid_name: str) -> dict[str, tuple[int, ...]]:
@@ -191,6 +195,33 @@ class Writer:
             eccodes.codes_set(handle, "dataDate", int(f"{run:%Y%m%d}"))
             eccodes.codes_set(handle, "dataTime", int(f"{run:%H%M}"))
         return b"".join(self._messages(values, steps))
+
+    def compose_ground(self, run: datetime, steps: tuple[int, ...]) -> bytes:
+        """Return the file with the height of the ground: that once, and a decoy at every step (hours)."""
+        decoys = (self._moment(_SURFACE_PRESSURE, run, step, self._decoy()) for step in steps)
+        return b"".join((self._moment(GROUND, run, steps[0], self._ground()), *decoys))
+
+    def _moment(self, field: Field, run: datetime, step: int, values: Floats) -> bytes:
+        handle = self._template(field)
+        eccodes.codes_set(handle, "dataDate", int(f"{run:%Y%m%d}"))
+        eccodes.codes_set(handle, "dataTime", int(f"{run:%H%M}"))
+        eccodes.codes_set(handle, "forecastTime", step)
+        eccodes.codes_set_values(handle, values.ravel())
+        message: bytes = eccodes.codes_get_message(handle)
+        eccodes.codes_release(handle)
+        return message
+
+    def _ground(self) -> Floats:
+        """Return the height of the model's ground (m): that of the site where there is one, else hills.
+
+        What weather.py has a model say of a site holds at the site's own height.
+        """
+        rows = 800.0 + 300.0 * np.sin(np.linspace(0.0, 9.0, self.grid.rows))
+        columns = 300.0 * np.cos(np.linspace(0.0, 9.0, self.grid.columns))
+        ground = rows[:, None] + columns[None, :]
+        for site in self._sites:
+            ground[self.grid.cell(site)] = site.elevation
+        return np.where(self._masked, MISSING, ground)
 
     def _messages(self, values: dict[str, Floats], steps: tuple[int, ...]) -> Iterator[bytes]:
         for index, step in enumerate(steps):
@@ -271,7 +302,7 @@ class Writer:
         # Packing has to be chosen before the values that it is to pack: chosen afterwards, it shifts them.
         eccodes.codes_set(handle, "missingValue", MISSING)
         eccodes.codes_set(handle, "packingType", "grid_ccsds")
-        eccodes.codes_set(handle, "bitsPerValue", _BITS)
+        eccodes.codes_set(handle, "bitsPerValue", field.bits)
         eccodes.codes_set(handle, "bitmapPresent", 1)
         eccodes.codes_set_values(handle, self._decoy().ravel())
         return handle

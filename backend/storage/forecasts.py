@@ -148,6 +148,7 @@ def _note_parts(
 def _note_grid_points(
     connection: sa.Connection, batch: ForecastBatch, model_id: int, sites: Mapping[str, int]
 ) -> None:
+    """Keep where the model answers; a height that is not told stays as it was while the cell does."""
     rows = [
         {
             "model_id": model_id,
@@ -160,7 +161,17 @@ def _note_grid_points(
     ]
     if rows:
         insert = insert_into(connection, t.grid_point)
-        new = {name: insert.excluded[name] for name in ("cell", "ground", "height")}
+        new, kept = insert.excluded, t.grid_point.c
+        heights = {
+            name: sa.case(
+                (new.cell == kept.cell, sa.func.coalesce(new[name], kept[name])),
+                else_=new[name],
+            )
+            for name in ("ground", "height")
+        }
         connection.execute(
-            insert.on_conflict_do_update(index_elements=t.grid_point.primary_key, set_=new), rows
+            insert.on_conflict_do_update(
+                index_elements=t.grid_point.primary_key, set_={"cell": new.cell, **heights}
+            ),
+            rows,
         )

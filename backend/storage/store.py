@@ -92,9 +92,16 @@ class Store:
             .join_from(t.collected_part, t.model, t.model.c.id == part.model_id)
             .where(part.reference_time >= to_epoch(since))
         )
-        cells = sa.select(t.model.c.name, point.site_id, point.cell).join_from(t.grid_point, t.model)
+        points = sa.select(t.model.c.name, point.site_id, point.cell, point.ground).join_from(
+            t.grid_point, t.model
+        )
         with self.database.read() as connection:
             slugs = {site_id: slug for slug, site_id in present_ids(connection, now).items()}
+            kept = [
+                ((model, slugs[site_id]), cell, ground)
+                for model, site_id, cell, ground in connection.execute(points)
+                if site_id in slugs
+            ]
             return Wanted(
                 now=now,
                 since=since,
@@ -104,11 +111,8 @@ class Store:
                     for model, run, name, site_id, rank in connection.execute(collected)
                     if site_id in slugs
                 },
-                cells={
-                    (model, slugs[site_id]): cell
-                    for model, site_id, cell in connection.execute(cells)
-                    if site_id in slugs
-                },
+                cells={key: cell for key, cell, _ in kept},
+                grounds=frozenset(key for key, _, ground in kept if ground is not None),
             )
 
     def wanted_observations(self, sites: Sequence[Site], now: datetime, since: datetime) -> Wanted:

@@ -108,9 +108,9 @@ INTEGER_KEYS = (
 )
 
 
-async def grib(client: Client, grid: str, part: str) -> list[dict[str, Any]]:
+async def grib(client: Client, grid: str, part: str, package: str = "SP1") -> list[dict[str, Any]]:
     run = "2026-07-15T06:00:00Z"
-    path = f"/pnt/{run}/arome/{grid}/SP1/arome__{grid}__SP1__{part}__{run}.grib2"
+    path = f"/pnt/{run}/arome/{grid}/{package}/arome__{grid}__{package}__{part}__{run}.grib2"
     return messages((await client.get("arome", path)).content)
 
 

@@ -92,7 +92,17 @@ NEAR_MISSES = {
     "wind_east_mean": _statistic(2, 2, 0),
     "satellite_image": Kind(2, 2, level_type=None, template=31),
 }
+# What lies in the files of packages SP2 and SP3 that hold it; nothing else there is of interest.
+GROUND = {"ground": Kind(3, 6, level_type=1, level=0)}
+GROUND_DECOYS = {
+    "surface_pressure": Kind(3, 0, level_type=1, level=0),
+    "geopotential_height": Kind(3, 5, level_type=100, level=500),
+    "height_of_a_level": Kind(3, 6, level=10),
+    "brightness_temperature": Kind(5, 7, level_type=None, template=32),
+}
 KINDS: dict[str, Kind] = {
+    **GROUND,
+    **GROUND_DECOYS,
     **WIND_AND_TEMPERATURE,
     **GUST_COMPONENTS,
     **GUST_SPEED,
@@ -101,15 +111,17 @@ KINDS: dict[str, Kind] = {
     **NEAR_MISSES,
 }
 
-# A wind of 18 km/h from 323.13 degrees, gusts of 36 km/h, 15 °C; decoys that nobody could overlook.
+# A wind of 18 km/h from 323.13 degrees, gusts of 36 km/h, 15 °C, and ground at 1234 m; decoys that nobody
+# could overlook.
 WEATHER: dict[str, float] = {
+    "ground": 1234.0,
     "wind_east": 3.0,
     "wind_north": -4.0,
     "temperature": 288.15,
     "gust_east": 6.0,
     "gust_north": -8.0,
     "gust_speed": 10.0,
-    **dict.fromkeys([*INSTANT_DECOYS, *HOURLY_DECOYS, *NEAR_MISSES], 66.0),
+    **dict.fromkeys([*INSTANT_DECOYS, *HOURLY_DECOYS, *NEAR_MISSES, *GROUND_DECOYS], 66.0),
 }
 
 
@@ -226,6 +238,12 @@ def messages(
             names += [*gusts, *(HOURLY_DECOYS if decoys else ())]
         made += [replace(like, name=name, step=lead, values=told.get(name)) for name in names]
     return made
+
+
+def ground(value: Values | float | None = None, *, like: Message = Message("ground", 0)) -> list[Message]:
+    """Return the messages of a file that holds the height of the ground, and others, at step 0."""
+    decoys = [replace(like, name=name, step=0) for name in GROUND_DECOYS]
+    return [*decoys[:2], replace(like, name="ground", step=0, values=value), *decoys[2:]]
 
 
 def encode(messages: Iterable[Message]) -> bytes:

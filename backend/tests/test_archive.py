@@ -190,6 +190,7 @@ def test_what_a_run_was_asked_for_is_kept_whole(archive: PayloadArchive) -> None
         caught_up={"ffvl:2496": NOON},
         stations={"ffvl:2496": Station("ffvl:2496", "Planfait")},
         cells={("arome_0025", "planfait"): "3,4"},
+        grounds=frozenset({("arome_0025", "planfait")}),
     )
     archive.keep_wanted(17, wanted)
     assert archive.wanted(17) == wanted

@@ -62,12 +62,30 @@ def source(worker: Worker, **settings: Any) -> Source[ForecastBatch]:
     return arome.build(Settings.load(**{**defaults, **settings}), worker)
 
 
+CELLS = {
+    ("arome_0025", "saint-hilaire"): "8,8",
+    ("arome_0025", "planpraz"): "4,20",
+    ("arome_001", "saint-hilaire"): "20,20",
+    ("arome_001", "planpraz"): "10,50",
+    ("arome_ifs_0025", "saint-hilaire"): "8,8",
+    ("arome_ifs_0025", "planpraz"): "4,20",
+}
+
+
 def wanted(
     *sites: Site,
     since: datetime = EARLIER,
     collected: dict[tuple[str, datetime, str, str], int] | None = None,
 ) -> Wanted:
-    return Wanted(now=NOW, since=since, sites=sites or SITES, collected=collected or {})
+    """Want the values of the sites and nothing else: the ground of the model is known (test_arome_ground)."""
+    return Wanted(
+        now=NOW,
+        since=since,
+        sites=sites or SITES,
+        collected=collected or {},
+        cells=CELLS,
+        grounds=frozenset(CELLS),
+    )
 
 
 async def batches(source: Source[ForecastBatch], wanted: Wanted, fetch: Any) -> list[ForecastBatch]:
@@ -536,7 +554,7 @@ async def test_sites_outside_or_under_the_mask_are_rejected_once_and_not_asked_f
     assert len(batch.rejected) == 4
     assert batch.sites == ("saint-hilaire", "planpraz", "ager")
     assert batch.parts == ("00H06H", "07H12H")
-    assert [point.site for point in batch.grid_points] == ["saint-hilaire", "planpraz"]
+    assert [point.site for point in batch.grid_points] == ["saint-hilaire"]
 
 
 def read(tmp_path: Path, sites: tuple[Site, ...], **how: Any) -> Reading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NOW = datetime(2026, 7, 15, 11, 50, tzinfo=UTC)
 SITE = Site("saint-hilaire", "Saint-Hilaire du Touvet", 46.0, 6.6, 1000)
-WANTED = Wanted(now=NOW, since=datetime(2026, 7, 15, 0, tzinfo=UTC), sites=(SITE,))
+KEPT = ("arome_0025", SITE.id)
+WANTED = Wanted(
+    now=NOW,
+    since=datetime(2026, 7, 15, 0, tzinfo=UTC),
+    sites=(SITE,),
+    cells={KEPT: "8,8"},
+    grounds=frozenset({KEPT}),
+)
 
 KEY = "eyJ4NXQiOiJOelU0"
 PACKAGE = "http://portal.test/previnum/DPPaquetAROME/v1/models/AROME/grids/0.025/packages/SP1"
@@ -136,6 +144,44 @@ async def test_the_key_travels_in_a_header_that_nothing_shows(worker: Worker, tm
     assert [dict(request.secret_headers) for request in requests] == [{"apikey": KEY}] * 3
     assert KEY not in "".join(map(repr, requests)) + "".join(map(address, requests))
     assert KEY not in repr(source(worker))
+
+
+async def test_the_ground_of_the_model_is_a_file_of_another_package(worker: Worker, tmp_path: Path) -> None:
+    url = f"{PRODUCT}00H06H".replace("/SP1/", "/SP2/")
+    fetch = scripted(tmp_path, {url: grib_factory.encode(grib_factory.ground())})
+    nothing_kept = replace(WANTED, cells={}, grounds=frozenset())
+
+    *_, heights = [batch async for batch in collect(source(worker), nothing_kept, fetch)]
+
+    assert asked_of_portal(fetch)[-2:] == [f"{PRODUCT}00H06H&format=grib2", f"{url}&format=grib2"]
+    assert dict(fetch.requests[-1].secret_headers) == {"apikey": KEY}
+    assert [(point.cell, round(point.ground or 0)) for point in heights.grid_points] == [("8,8", 1234)]
+    assert heights.run == Run("arome_0025", RUN, available_at=NOW, published=False)
+
+
+async def test_a_ground_alone_that_the_storage_fails_to_give_is_asked_of_the_portal(
+    worker: Worker, tmp_path: Path
+) -> None:
+    url = f"{PRODUCT}00H06H".replace("/SP1/", "/SP2/")
+    script = {
+        "http://storage.test/?": payload("listing.xml"),
+        url: grib_factory.encode(grib_factory.ground()),
+    }
+    lacks_it = replace(
+        WANTED,
+        collected={("arome_0025", RUN, "00H06H", SITE.id): 0},
+        cells={KEPT: "8,8"},
+        grounds=frozenset(),
+    )
+
+    found = [batch async for batch in collect(source(worker), lacks_it, scripted(tmp_path, script))]
+
+    failures = [failure for batch in found for failure in batch.failures]
+    assert [(failure.route, failure.reason) for failure in failures] == [
+        ("object_storage", "the height of the model's ground: connection refused")
+    ]
+    points = [(batch.route, round(point.ground or 0)) for batch in found for point in batch.grid_points]
+    assert points == [("portal", 1234)]
 
 
 async def test_a_run_that_the_portal_does_not_serve_yet_is_nothing(worker: Worker, tmp_path: Path) -> None:

@@ -151,6 +151,23 @@ def test_a_part_of_a_run_is_missing_for_the_sites_that_only_a_lesser_route_broug
     assert [site.id for site in wanted.missing("arome", NOON, "00H06H", 1)] == ["none"]
 
 
+def test_a_ground_lacks_where_a_model_answers_in_a_cell_whose_ground_is_not_kept() -> None:
+    names = ("kept", "not_kept", "moved_cell", "just_answered", "never_answered")
+    sites = {name: Site(name, name, 45.0, 6.0, 900.0) for name in names}
+    wanted = Wanted(
+        now=NOON,
+        since=NOON,
+        sites=tuple(sites.values()),
+        cells={("arome", name): "1,1" for name in ("kept", "not_kept", "moved_cell")},
+        grounds=frozenset({("arome", "kept"), ("arome", "moved_cell"), ("arome_ifs", "not_kept")}),
+    )
+    answered = {"kept": "1,1", "moved_cell": "2,2", "just_answered": "3,3"}
+
+    lacking = wanted.without_ground("arome", answered)
+
+    assert [site.id for site in lacking] == ["not_kept", "moved_cell", "just_answered"]
+
+
 def test_the_mapped_stations_of_a_network_come_once_each_in_the_order_of_the_sites() -> None:
     sites = (
         Site("one", "One", 45.0, 6.0, 900.0, stations=("ffvl:2", "romma:9", "ffvl:1")),

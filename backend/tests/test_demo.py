@@ -83,6 +83,20 @@ def test_every_parameter_came_and_gusts_from_those_that_have_them(store: Databas
     assert values["meteo_parapente"][0] > 0
 
 
+def test_the_ground_of_each_model_is_known_so_that_its_temperature_can_be_ranked(store: Database) -> None:
+    point = t.grid_point.c
+    with store.read() as connection:
+        known = connection.execute(
+            sa.select(t.model.c.name, t.site.c.elevation, point.ground)
+            .join_from(t.grid_point, t.model)
+            .join(t.site, t.site.c.id == point.site_id)
+        ).all()
+    assert {name for name, _, ground in known if ground is None} == set()
+    arome = [(elevation, ground) for name, elevation, ground in known if name == "arome_0025"]
+    assert len(arome) == 9
+    assert [ground for _, ground in arome] == pytest.approx([elevation for elevation, _ in arome], abs=0.1)
+
+
 def test_no_forecast_is_kept_from_before_it_could_be_had(store: Database) -> None:
     batch = t.forecast_batch.c
     late = (

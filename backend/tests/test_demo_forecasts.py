@@ -321,6 +321,34 @@ async def test_the_fine_grid_has_one_file_per_hour_and_no_gust_at_the_start(clie
     assert len(await grib(client, "001", "06H")) == 6
 
 
+@pytest.mark.parametrize(
+    ("grid", "package", "part", "steps"), [("0025", "SP2", "00H06H", 7), ("001", "SP3", "00H", 1)]
+)
+async def test_one_file_of_another_package_holds_the_height_of_the_ground_once(
+    client: Client, grid: str, package: str, part: str, steps: int
+) -> None:
+    found = await grib(client, grid, part, package)
+    assert [number(message) for message in found] == [(0, 3, 6), *[(0, 3, 0)] * steps]
+    ground = found[0]
+    assert (ground["typeOfFirstFixedSurface"], ground["level"], ground["endStep"]) == (1, 0, 0)
+    assert (ground["dataDate"], ground["generatingProcessIdentifier"]) == (20260715, 204)
+    increment = {"0025": 0.025, "001": 0.01}[grid]
+    for site in client.world.sites:
+        row = round((ground["latitudeOfFirstGridPointInDegrees"] - site.latitude) / increment)
+        column = round((site.longitude - ground["longitudeOfFirstGridPointInDegrees"]) / increment)
+        assert ground["values"][row, column] == pytest.approx(site.elevation, abs=0.1)
+    on_land = ground["values"][ground["values"] != 9999]
+    assert 0 < on_land.min() < on_land.max() < 4000
+
+
+async def test_the_portal_has_the_ground_that_the_storage_has(client: Client) -> None:
+    run = "2026-07-15T06:00:00Z"
+    product = f"{PORTAL}/0.01/packages/SP3/productARO?referencetime={run}&time=00H&format=grib2"
+    body = (await client.get("meteofrance_api", product, headers=APIKEY)).content
+    key = f"/pnt/{run}/arome/001/SP3/arome__001__SP3__00H__{run}.grib2"
+    assert body == (await client.get("arome", key)).content
+
+
 def test_the_groups_of_the_coarse_grid_do_not_overlap() -> None:
     assert list(parts("0025"))[:2] == ["00H06H", "07H12H"]
     assert list(parts("0025"))[-1] == "49H51H"
@@ -372,7 +400,8 @@ async def test_the_portal_leads_from_grids_to_a_file_that_is_the_storages(client
         return {link["title"]: link["href"] for link in answer["links"][1:]}
 
     assert list(await links(PORTAL)) == ["0.01", "0.025"]
-    assert list(await links(f"{PORTAL}/0.025/packages")) == ["SP1"]
+    assert list(await links(f"{PORTAL}/0.025/packages")) == ["SP1", "SP2"]
+    assert list(await links(f"{PORTAL}/0.01/packages")) == ["SP1", "SP3"]
     runs = await links(f"{PORTAL}/0.025/packages/SP1")
     assert list(runs)[-1] == "2026-07-15T09:00:00Z"
     assert next(iter(runs)) == "2026-07-11T15:00:00Z"  # four days
@@ -410,6 +439,7 @@ async def test_the_portal_says_no_with_the_right_status(client: Client) -> None:
     assert await status(good.replace("06:00:00Z", "6h"), **APIKEY) == 400
     assert await status(good.replace("0.025", "0.5"), **APIKEY) == 404
     assert await status(f"{PORTAL}/0.025/packages/HP1", **APIKEY) == 404
+    assert await status(f"{PORTAL}/0.025/packages/SP3", **APIKEY) == 404
     assert await status(f"{PORTAL}/0.5/packages", **APIKEY) == 404
     assert await status(PORTAL) == 401
     assert (await client.head("meteofrance_api", good, headers=APIKEY)).status_code == 405

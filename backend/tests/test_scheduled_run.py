@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from backend.collectors.base import Channel
@@ -15,11 +16,14 @@ from backend.collectors.http import HttpClient
 from backend.collectors.http_hosts import Patience
 from backend.core.clock import utc_now
 from backend.core.config import SOURCE_NAMES, Settings
+from backend.core.local_time import date_of, local_day
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, JobId, SchedulerConfig
 from backend.scheduler.runner import Runner
 from backend.storage.runs import JobRun
 from backend.tests.commands import StandIns, stand_ins
+from backend.tests.score_store import TEMPERATURE, constant, keep
+from backend.tests.served import served
 
 BRISK = Patience(attempts=1, failures=3)
 
@@ -30,13 +34,17 @@ def upstreams() -> Iterator[StandIns]:
         yield serving
 
 
+def installed(upstreams: StandIns, folder: Path, database_url: str, **variables: Any) -> Service:
+    environment = upstreams.environment(folder, database_url=database_url, **variables)
+    known = {name: environment[name.upper()] for name in Settings.model_fields if name.upper() in environment}
+    return Service.make(Settings.load(**known), SchedulerConfig.load(), durable=False)
+
+
 def scheduled_run(
     job: JobId, upstreams: StandIns, folder: Path, database_url: str, **variables: Any
 ) -> JobRun:
     """Run the newest slot of a job as the schedule does, with the service's sources and HTTP client."""
-    environment = upstreams.environment(folder, database_url=database_url, **variables)
-    known = {name: environment[name.upper()] for name in Settings.model_fields if name.upper() in environment}
-    service = Service.make(Settings.load(**known), SchedulerConfig.load(), durable=False)
+    service = installed(upstreams, folder, database_url, **variables)
     client = HttpClient.from_settings(service.settings, utc_now, patience=BRISK)
 
     def channel_for(_run: int, _source: str) -> Channel:
@@ -87,6 +95,53 @@ def test_the_stations_of_one_host_are_asked_for_one_after_the_other_with_its_spa
     requests = upstreams.requests("meteo_parapente") - asked
     assert run.status == "success"
     assert run.duration is not None and run.duration >= (requests - 1) * 0.1
+
+
+def test_aromes_temperature_is_brought_to_the_stations_height_and_ranked(
+    upstreams: StandIns, database_url: str, tmp_path: Path
+) -> None:
+    """Its ground is collected, 930 m. The station of the days written lies 100 m below: 0.65 °C are added."""
+    run = scheduled_run(FORECASTS, upstreams, tmp_path, database_url, sources="arome")
+    assert run.status == "success"
+
+    service = installed(upstreams, tmp_path, database_url)
+    (site,) = service.sites()
+    drawn = np.random.default_rng(1).normal(0.0, 1.0, (40, 25))
+    said = {"arome_0025": {TEMPERATURE: 10.0 + drawn}, "meteo_parapente": {TEMPERATURE: 17.0 - 2 * drawn}}
+    keep(
+        service.database,
+        site,
+        date_of(local_day(service.clock()) - 39),
+        models=said,
+        stations={"ffvl:9001": {TEMPERATURE: constant(40, 10.0)}},
+        grounds={"meteo_parapente": 830.0},
+        elevations={"ffvl:9001": 830.0},
+    )
+
+    async def verdict() -> Any:
+        async with served(service) as client:
+            answer = await client.get(f"/api/v1/sites/{site.id}/verdict?parameter=temperature")
+            return answer.json()
+
+    found = {each["model"]: each for each in asyncio.run(verdict())["models"]}
+    service.database.close()
+    arome = found["arome_0025"]
+    assert arome["score"]["meanError"] == pytest.approx(0.65 + drawn.mean(), abs=0.05)
+    assert (arome["rank"], found["meteo_parapente"]["rank"]) == (1, 2)
+
+
+@pytest.mark.parametrize("fault", ["404", "missing_fields", "truncated"])
+def test_a_ground_that_cannot_be_had_leaves_a_run_partial_with_all_its_values(
+    upstreams: StandIns, tmp_path: Path, fault: str
+) -> None:
+    store = f"sqlite:///{tmp_path / 'store.sqlite3'}"
+    with upstreams.faults(arome=f"{fault}@/SP2/"):
+        run = scheduled_run(FORECASTS, upstreams, tmp_path, store, sources="arome")
+
+    (source,) = (source for source in run.sources if source.source == "arome")
+    assert (source.status, source.failed) == ("partial", 1)
+    assert source.reason.startswith("the height of the model's ground: ")
+    assert source.stored == source.collected > 0
 
 
 @pytest.mark.parametrize("named", SOURCE_NAMES)

@@ -307,6 +307,44 @@ def test_the_grid_cell_that_answered_is_remembered_and_may_change(database_url: 
     assert rows(store.database, t.grid_point, "ground", "height") == [(912.5, 8.0)]
 
 
+def test_a_ground_once_told_stays_for_as_long_as_the_cell_does(database_url: str) -> None:
+    store = open_store(database_url)
+    told = GridPoint("arome_0025", "planfait", "12,7", ground=912.5, height=8.0)
+
+    def then(point: GridPoint) -> list[tuple[object, ...]]:
+        store.add_forecasts(forecasts(grid_points=(point,)))
+        return rows(store.database, t.grid_point, "cell", "ground", "height")
+
+    assert then(told) == [("12,7", 912.5, 8.0)]
+    assert then(replace(told, ground=None, height=None)) == [("12,7", 912.5, 8.0)]
+    assert then(replace(told, ground=915.0, height=None)) == [("12,7", 915.0, 8.0)]
+    assert then(replace(told, cell="12,8", ground=None)) == [("12,8", None, 8.0)]
+
+
+def test_a_forecast_collection_knows_of_which_sites_the_ground_is_kept(database_url: str) -> None:
+    store = open_store(database_url)
+    points = (
+        GridPoint("arome_0025", "planfait", "12,7", ground=0.0),
+        GridPoint("arome_0025", "passy", "9,9"),
+    )
+    store.add_forecasts(forecasts(grid_points=points))
+
+    wanted = store.wanted_forecasts((PLANFAIT, PASSY), NOW, RUN)
+
+    assert wanted.grounds == {("arome_0025", "planfait")}
+    assert wanted.without_ground("arome_0025", {}) == (PASSY,)
+
+
+def test_the_ground_of_a_site_that_moved_is_not_known(database_url: str) -> None:
+    store = open_store(database_url, PLANFAIT)
+    store.add_forecasts(forecasts(grid_points=(GridPoint("arome_0025", "planfait", "12,7", ground=912.5),)))
+    opening = NOW + DAY
+    moved = replace(PLANFAIT, latitude=45.86, valid_from=opening)
+    store.save_sites((PLANFAIT, moved))
+
+    assert store.wanted_forecasts((moved,), opening, RUN).grounds == frozenset()
+
+
 def test_an_observation_collection_knows_the_newest_reading_of_each_station(database_url: str) -> None:
     store = open_store(database_url)
     store.add_observations(observations(reading(12, minutes=20), reading(11, minutes=40)))

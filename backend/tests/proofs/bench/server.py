@@ -41,7 +41,7 @@ def decoding(service: Service) -> Work:
     sources = [source for source in service.sources.forecasts if source.name == "arome"]
 
     async def drop(batch: ForecastBatch) -> None:
-        if not batch.records:
+        if batch.failures:
             raise RuntimeError(f"nothing was decoded: {batch.failures}")
 
     async def collect() -> None:

@@ -67,7 +67,7 @@ async def upstreams(work: Path, *, full_grid: bool) -> AsyncIterator[Upstreams]:
     async with standing_in:
         async with httpx2.AsyncClient(trust_env=False, timeout=300) as client:
             url = standing_in.environment["arome_url"]
-            prefix = f"pnt/{RUN:%Y-%m-%dT%H:%M:%SZ}/arome/0025/SP1/"
+            prefix = f"pnt/{RUN:%Y-%m-%dT%H:%M:%SZ}/arome/0025/"
             (await client.get(f"{url}/?list-type=2&prefix={prefix}")).raise_for_status()
         yield standing_in
 
