@@ -119,7 +119,10 @@ async def collected(service: Service, watch: Watch, job: Any) -> dict[str, Any]:
 
     def on_batch(batch: Batch) -> None:
         nonlocal handed_over
-        handed_over = time.monotonic()
+        if (
+            not isinstance(batch, ForecastBatch) or batch.records
+        ):  # and not the height of the ground, which comes once and for all
+            handed_over = time.monotonic()
         if isinstance(batch, ForecastBatch):
             warmth.extend(
                 record.value for record in batch.records if record.parameter is Parameter.TEMPERATURE
