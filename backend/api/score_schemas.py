@@ -405,7 +405,9 @@ class KnownModel(ApiModel):
     source: str | None = Field(description="null for a model that is no longer collected")
     newest_run: datetime | None
     runs: int
-    public: bool | None = Field(description="whether its raw values are shown without the admin token")
+    public: bool | None = Field(
+        description="whether its raw values are shown without the admin token; null: its source is gone"
+    )
     attribution: str | None
 
 
