@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,9 +26,11 @@ from backend.api.score_schemas import (
     StudentTest,
     VerdictAnswer,
 )
+from backend.api.withholding import NOTHING, Withholding
 from backend.core.local_time import date_of
+from backend.core.parameters import Parameter
 from backend.scoring.constants import CONFIDENCE
-from backend.scoring.grid import Bools
+from backend.scoring.grid import Bools, Values, present
 from backend.scoring.group_scores import group_scores
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label, sample_of
@@ -53,13 +55,16 @@ from backend.scoring.wording import (
     label_name,
     model_name,
     robustness_sentence,
+    rounded_words,
     tendency,
     verdict_sentence,
     view_name,
 )
 
 
-def verdict_answer(service: ServiceParts, question: Question) -> VerdictAnswer:
+def verdict_answer(
+    service: ServiceParts, question: Question, withheld: Withholding = NOTHING
+) -> VerdictAnswer:
     """Return which forecast to trust, and what speaks for it."""
     sample = load(service, question)
     found = Scorecard(sample).verdict(question.quantity)
@@ -74,7 +79,15 @@ def verdict_answer(service: ServiceParts, question: Question) -> VerdictAnswer:
             stations=[SecondOpinion.model_validate(each) for each in asked_elsewhere.stations],
         )
     return VerdictAnswer(
-        **envelope(service, question, sample, found.size, found.n_pairs, found.common_sample),
+        **envelope(
+            service,
+            question,
+            sample,
+            found.size,
+            found.n_pairs,
+            found.common_sample,
+            hidden=taking_part(withheld, [sample], sample.stations),
+        ),
         finding=found.finding,
         sentence=verdict_sentence(found, question.view),
         may_headline=may_headline(sample, question.quantity),
@@ -87,7 +100,9 @@ def verdict_answer(service: ServiceParts, question: Question) -> VerdictAnswer:
     )
 
 
-def comparison_answer(service: ServiceParts, question: Question) -> ComparisonAnswer:
+def comparison_answer(
+    service: ServiceParts, question: Question, withheld: Withholding = NOTHING
+) -> ComparisonAnswer:
     """Return every two models on the hours that both have, and all of them where that is fair."""
     sample = load(service, question)
     card = Scorecard(sample)
@@ -95,7 +110,15 @@ def comparison_answer(service: ServiceParts, question: Question) -> ComparisonAn
     duels = card.duels(question.quantity)
     largest = max((duel.n_pairs for duel in duels), default=0)
     return ComparisonAnswer(
-        **envelope(service, question, sample, found.size, found.n_pairs, found.common_sample),
+        **envelope(
+            service,
+            question,
+            sample,
+            found.size,
+            found.n_pairs,
+            found.common_sample,
+            hidden=taking_part(withheld, [sample], sample.speaking),
+        ),
         common_sample_share=found.n_pairs / largest if largest and len(found.compared) > 1 else None,
         compared=list(found.compared),
         duels=[duel_entry(duel) for duel in duels],
@@ -105,7 +128,12 @@ def comparison_answer(service: ServiceParts, question: Question) -> ComparisonAn
 
 
 def scores_answer(
-    service: ServiceParts, question: Question, *, model: str | None = None, stratum: Stratum | None = None
+    service: ServiceParts,
+    question: Question,
+    withheld: Withholding = NOTHING,
+    *,
+    model: str | None = None,
+    stratum: Stratum | None = None,
 ) -> ScoresAnswer:
     """Return each model on its own pairs, in groups where a stratum is asked for."""
     sample = load(service, question)
@@ -117,7 +145,15 @@ def scores_answer(
     if stratum is not None:
         found = _groups(sample, question, stratum, asked)
     return ScoresAnswer(
-        **envelope(service, question, sample, size, n_pairs, words),
+        **envelope(
+            service,
+            question,
+            sample,
+            size,
+            n_pairs,
+            words,
+            hidden=taking_part(withheld, [sample], sample.speaking),
+        ),
         stratum=stratum,
         stratum_text=None if stratum is None else TEXTS[stratum],
         models=_entries(scored, (), references=False),
@@ -158,9 +194,14 @@ def envelope(
     size: SampleSize,
     n_pairs: int,
     common_sample: str,
+    *,
+    hidden: Collection[str] = (),
     withheld: Sequence[WithheldSource] = (),
 ) -> dict[str, Any]:
-    """Return what every answer says of the question, the sample and itself."""
+    """Return what every answer says of the question, the sample and itself.
+
+    `hidden` are the withheld sources that its figures rest on, `withheld` those whose values it leaves out.
+    """
     networks = {code.partition(":")[0] for code in sample.speaking}
     return {
         "site": question.site.id,
@@ -188,7 +229,8 @@ def envelope(
         "common_sample": common_sample,
         "confidence": CONFIDENCE.value,
         "interval_method": confidence_words(),
-        "notes": list(notes(sample, question.quantity)),
+        "notes": [*([rounded_words(sorted(hidden))] if hidden else []), *notes(sample, question.quantity)],
+        "rounded": bool(hidden),
         "withheld": list(withheld),
         "attribution": [
             *forecast_attribution(service, set(sample.forecasts)),
@@ -197,6 +239,29 @@ def envelope(
         "method_version": METHOD_VERSION,
         "generated_at": service.clock(),
     }
+
+
+def taking_part(withheld: Withholding, samples: Iterable[Sample], stations: Iterable[str]) -> set[str]:
+    """Return the withheld sources that have values in these samples, of models and of these stations.
+
+    The samples are one question in several views, and so have the same stations.
+    """
+    found: set[str] = set()
+    for sample in samples:
+        networks = {
+            code: code.partition(":")[0] for code in stations if _has_any(sample.stations[code].observed)
+        }
+        found |= withheld.networks.intersection(networks.values())
+        found |= {
+            source
+            for model, source in withheld.models.items()
+            if model in sample.forecasts and _has_any(sample.forecasts[model])
+        }
+    return found
+
+
+def _has_any(values: Mapping[Parameter, Values]) -> bool:
+    return any(bool(present(of_parameter).any()) for of_parameter in values.values())
 
 
 def common_of(sample: Sample, question: Question, models: Sequence[str]) -> tuple[SampleSize, int, str]:

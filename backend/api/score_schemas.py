@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer, SerializationInfo
 
 from backend.api.schemas import ApiModel, WithheldSource
+from backend.scoring.constants import PUBLIC_DECIMALS, PUBLIC_SHARE_DECIMALS
 from backend.scoring.labels import Label, Season
 from backend.scoring.quantities import Quantity
 from backend.scoring.scorecard import Finding
@@ -27,8 +28,32 @@ ViewName = Literal[
 ]
 
 
+def _rounded_to(decimals: int) -> PlainSerializer:
+    """Return how a number is written: to so many decimals where the answer is to be rounded."""
+
+    def written(value: float, info: SerializationInfo[Any]) -> float:
+        return round(value, decimals) + 0.0 if info.context == ROUNDED else value  # + 0.0: -0.0 is 0
+
+    return PlainSerializer(written, return_type=float)
+
+
+ROUNDED = "rounded"
+"""The context in which an answer is written whose figures would tell the values of a withheld source."""
+
+Figure = Annotated[float, _rounded_to(PUBLIC_DECIMALS.value)]
+Share = Annotated[float, _rounded_to(PUBLIC_SHARE_DECIMALS.value)]
+Whole = Annotated[float, _rounded_to(0)]
+
+
 class Ends(ApiModel):
     """The ends of an interval, in the unit of what it encloses."""
+
+    low: Figure
+    high: Figure
+
+
+class ShareEnds(ApiModel):
+    """The ends of the interval of a share of 1 that follows from counts."""
 
     low: float
     high: float
@@ -64,6 +89,7 @@ class Asked(ApiModel):
     confidence: float = Field(description="of every interval: a share of 1")
     interval_method: str
     notes: list[str]
+    rounded: bool = Field(description="to 0.1, shares to 0.01: exact figures would tell withheld values")
     withheld: list[WithheldSource]
     attribution: list[str]
     method_version: str
@@ -76,33 +102,33 @@ class Asked(ApiModel):
 class Quantiles(ApiModel):
     """Quantiles of the error, and the ninth decile of its size."""
 
-    p10: float
-    p25: float
-    median: float
-    p75: float
-    p90: float
-    p90_abs: float
+    p10: Figure
+    p25: Figure
+    median: Figure
+    p75: Figure
+    p90: Figure
+    p90_abs: Figure
 
 
 class ScoreValues(ApiModel):
     """Scores in the unit of the answer. Those that a quantity does not have are null."""
 
-    mean_error: float | None = Field(
+    mean_error: Figure | None = Field(
         description="bias: positive means forecast too much, or too far clockwise"
     )
     mean_error_interval: Ends | None
-    mae: float | None
+    mae: Figure | None
     mae_interval: Ends | None
-    rmse: float | None
-    error_sd: float | None
-    correlation: float | None
-    within: float | None = Field(description="share of errors of at most `withinTolerance`")
+    rmse: Figure | None
+    error_sd: Figure | None
+    correlation: Share | None
+    within: Share | None = Field(description="share of errors of at most `withinTolerance`")
     within_tolerance: float | None
     quantiles: Quantiles | None
-    circular_bias: float | None
-    circular_sd: float | None
-    resultant: float | None
-    mean_direction_error: float | None
+    circular_bias: Figure | None
+    circular_sd: Figure | None
+    resultant: Share | None
+    mean_direction_error: Figure | None
     light_wind_pairs: int | None = Field(description="left out: the observed wind was too light")
     undefined_pairs: int | None = Field(description="left out: one side had no direction")
 
@@ -110,7 +136,7 @@ class ScoreValues(ApiModel):
 class Skill(ApiModel):
     """1 - MAE / MAE of the reference, formed month by month; below 0 it is worse than the reference."""
 
-    skill: float | None
+    skill: Share | None
     used: int = Field(description="months it rests on")
     left_out: int = Field(description="months without it")
 
@@ -124,7 +150,7 @@ class ModelEntry(ApiModel):
     on_common_sample: bool = Field(description="false: on its own hours, not to be compared with the others")
     n_pairs: int
     n_days: int
-    effective_pairs: float | None
+    effective_pairs: Whole | None
     label: Label
     season: Season | None
     estimated_hours: int = Field(description="hours whose run told no time of publication")
@@ -136,9 +162,9 @@ class ModelEntry(ApiModel):
 class StudentTest(ApiModel):
     """Is the mean daily difference 0? `method` is HLN or HG."""
 
-    mean: float
+    mean: Figure
     interval: Ends
-    p_value: float
+    p_value: Share
     days: int
     method: str
 
@@ -154,9 +180,9 @@ class Duel(ApiModel):
     n_days: int
     label: Label
     season: Season | None
-    score_a: float | None
-    score_b: float | None
-    difference: float | None = Field(description="mean over days of the difference of daily MAEs")
+    score_a: Figure | None
+    score_b: Figure | None
+    difference: Figure | None = Field(description="mean over days of the difference of daily MAEs")
     interval: Ends | None = Field(description="of the difference, by blocks of days")
     test: StudentTest | None
     outcome: Outcome
@@ -168,7 +194,7 @@ class SecondOpinion(ApiModel):
     station: str
     n_pairs: int
     n_days: int
-    difference: float | None
+    difference: Figure | None
     outcome: Outcome | None
     agrees: bool | None
     duplicate_of: str | None = Field(description="the station that this one copies: it does not count")
@@ -245,7 +271,7 @@ class BiasGroup(ApiModel):
     n_pairs: int
     n_days: int
     shown: bool
-    mean_error: float | None
+    mean_error: Figure | None
     interval: Ends | None
     tendency: str | None
 
@@ -258,9 +284,9 @@ class GivenForecast(ApiModel):
     n_pairs: int
     n_days: int
     shown: bool
-    p10: float | None
-    median: float | None
-    p90: float | None
+    p10: Figure | None
+    median: Figure | None
+    p90: Figure | None
 
 
 class ModelBias(ApiModel):
@@ -272,7 +298,7 @@ class ModelBias(ApiModel):
     n_pairs: int
     n_days: int
     label: Label
-    mean_error: float | None
+    mean_error: Figure | None
     interval: Ends | None
     tendency: str | None
     by_hour: list[BiasGroup]
@@ -298,7 +324,7 @@ class Rate(ApiModel):
     count: int
     of: int
     value: float | None
-    interval: Ends | None
+    interval: ShareEnds | None
 
 
 class EventCounts(ApiModel):
@@ -356,7 +382,7 @@ class Event(ApiModel):
 class EventsAnswer(Asked):
     """How often a "go" was a bad surprise."""
 
-    wind_limit: float
+    wind_limit: float = Field(description="as applied: where `rounded`, the nearest 5 km/h to that asked for")
     gust_limit: float
     sector: list[float] | None = Field(
         description="take-off sectors: from, to, from, to… in degrees clockwise"

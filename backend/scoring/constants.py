@@ -253,6 +253,24 @@ MOST_LIMIT = Constant("most_limit", 80.0, "km/h", "The highest: beyond, nobody f
 USUAL_WIND_LIMIT = Constant("usual_wind_limit", 25.0, "km/h", "Where the slider for the mean wind begins.")
 USUAL_GUST_LIMIT = Constant("usual_gust_limit", 35.0, "km/h", "Where the slider for gusts begins.")
 
+# What is told to the public where one side's values are withheld
+
+PUBLIC_DECIMALS = Constant(
+    "public_decimals",
+    1,
+    "decimals of a figure",
+    "From exact means over N and over N + 1 days, a withheld value could be worked out; no pilot needs more.",
+)
+PUBLIC_SHARE_DECIMALS = Constant(
+    "public_share_decimals", 2, "decimals of a share, a skill or a correlation", "For the same reason."
+)
+PUBLIC_LIMIT_STEP = Constant(
+    "public_limit_step",
+    5.0,
+    "km/h",
+    "Limits are then taken to the nearest such step: counts over many limits would tell every value.",
+)
+
 # Inference
 
 CONFIDENCE = Constant("confidence", 0.95, "probability", "What readers expect of an interval.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from backend.scoring.constants import (
     CONFIDENCE,
     ESTABLISHED_DAYS,
@@ -9,6 +11,8 @@ from backend.scoring.constants import (
     FIRST_LOOK_DAYS,
     LIGHT_WIND,
     PRELIMINARY_DAYS,
+    PUBLIC_DECIMALS,
+    PUBLIC_SHARE_DECIMALS,
     SEASON_DAYS,
 )
 from backend.scoring.event_scores import Rate
@@ -191,6 +195,15 @@ def confidence_words() -> str:
 def light_wind_words() -> str:
     """Return the rule that leaves light winds out of directions."""
     return f"hours with less than {LIGHT_WIND.value:g} km/h observed are left out of directions"
+
+
+def rounded_words(sources: Sequence[str]) -> str:
+    """Return why figures are rounded, and how."""
+    figures, shares = 10**-PUBLIC_DECIMALS.value, 10**-PUBLIC_SHARE_DECIMALS.value
+    return (
+        f"{', '.join(sources)}: raw values are not public, so figures are rounded to {figures:g}"
+        f" and shares to {shares:g}."
+    )
 
 
 def _count(number: int, noun: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -337,7 +337,7 @@ async def test_a_temperature_is_brought_to_the_stations_height_and_shown_raw_as_
     stations = {FFVL: {TEMPERATURE: constant(DAYS, 10.0)}}
     service = stored(tmp_path, models, stations, grounds={AROME: 1500.0})
     async with served(service) as client:
-        corrected = await get(client, f"{VERDICT}?parameter=temperature")
+        corrected = await get(client, f"{VERDICT}?parameter=temperature", headers=ADMIN)
         raw = await get(client, f"{VERDICT}?parameter=temperature_raw")
         parts = await get(
             client, "/api/v1/sites/grand-pre/scores?parameter=temperature&stratum=day_and_night"
@@ -556,6 +556,106 @@ async def test_what_may_not_be_shown_is_withheld_with_its_errors_and_named(tmp_p
         PARAPENTE: False,
     }
     assert head.headers["cache-control"].startswith("private")
+
+
+SITE = "/api/v1/sites/grand-pre"
+ROUNDED_PATHS = [
+    f"{VERDICT}?",
+    f"{SITE}/comparison?",
+    f"{SITE}/scores?stratum=hour&",
+    f"{SITE}/scores?parameter=wind_direction&",
+    f"{SITE}/bias?",
+]
+
+
+def a_last_day_unlike_the_others() -> dict[str, Any]:
+    """Return what `stored` takes: MeteoParapente errs by 2.0 km/h on 39 days, by 7.3 on the 40th."""
+    said, observed = constant(DAYS, 22.0), constant(DAYS, 20.0)
+    said[-1] = 27.3
+    arome = observed + 3.0 + noise(1)
+    direction = {DIRECTION: constant(DAYS, 10.0)}
+    return {
+        "models": {
+            AROME: {SPEED: arome, DIRECTION: direction[DIRECTION] + noise(2, size=9.0) % 30},
+            PARAPENTE: {SPEED: said, DIRECTION: direction[DIRECTION] + noise(3, size=9.0) % 30},
+        },
+        "stations": {FFVL: {SPEED: observed, **direction}},
+    }
+
+
+async def test_a_withheld_day_does_not_follow_from_the_means_with_and_without_it(tmp_path: Path) -> None:
+    """(39 * 2.0 + 7.3) / 40 = 2.1325: rounded, it says 6.0 of the last day; exact, it says 7.3."""
+    yesterday = TODAY - timedelta(days=1)
+    async with served(stored(tmp_path, **a_last_day_unlike_the_others(), views=VIEWS)) as client:
+        for path in (f"{SITE}/scores?", f"{SITE}/bias?", f"{VERDICT}?"):
+            told: dict[str, float] = {}
+            for who, headers in {"public": {}, "operator": ADMIN}.items():
+                means = []
+                for last in (yesterday, TODAY):
+                    answer = await get(client, f"{path}from={FIRST}&to={last}", headers=headers)
+                    assert answer["rounded"] is (who == "public")
+                    found = by_model(answer)[PARAPENTE]
+                    means.append((found.get("score") or found)["meanError"])
+                told[who] = 40 * means[1] - 39 * means[0]
+            assert told["public"] == pytest.approx(40 * 2.1 - 39 * 2.0), path
+            assert told["operator"] == pytest.approx(7.3), path
+
+
+@pytest.mark.parametrize("path", ROUNDED_PATHS)
+async def test_no_figure_is_finer_than_what_is_published_of_withheld_sources(
+    tmp_path: Path, path: str
+) -> None:
+    async with served(stored(tmp_path, **a_last_day_unlike_the_others(), views=VIEWS)) as client:
+        public = await get(client, path)
+        operator = await get(client, path, headers=ADMIN)
+    shares = {"within", "skill", "correlation", "resultant", "pValue"}
+    figures = list(numbers(public))
+    assert [name for name, value in figures if value != round(value, 2 if name in shares else 1)] == []
+    assert [name for name, _ in figures] == [name for name, _ in numbers(operator)]
+    assert any(value != round(value, 2) for _, value in numbers(operator))
+    assert public["notes"][0].startswith("meteo_parapente: raw values are not public")
+    assert not operator["notes"][0].startswith("meteo_parapente")
+
+
+def numbers(answer: Any, name: str = "") -> Iterator[tuple[str, float]]:
+    """Yield every number of an answer that is no whole number by nature, with its name."""
+    if isinstance(answer, dict):
+        for key, value in answer.items():
+            if key not in {"confidence", "commonSampleShare"}:  # of the method, and of counts
+                yield from numbers(value, key)
+    elif isinstance(answer, list):
+        for value in answer:
+            yield from numbers(value, name)
+    elif isinstance(answer, float):
+        yield name, answer
+
+
+async def test_counts_over_many_limits_do_not_tell_withheld_values(tmp_path: Path) -> None:
+    """27.3 km/h on the last day: for the public it lies above 25, and not above 30."""
+    path = f"{SITE}/events?gustLimit=33&limit="
+    async with served(stored(tmp_path, **a_last_day_unlike_the_others())) as client:
+        for asked, taken, over in (("27.2", 25.0, 24), ("27.3", 25.0, 24), ("27.5", 30.0, 0)):
+            answer = await get(client, f"{path}{asked}")
+            wind = next(each for each in answer["events"] if each["event"] == "wind_over")
+            counts = by_model(wind)[PARAPENTE]["counts"]
+            assert (answer["windLimit"], answer["gustLimit"], counts["falseAlarms"]) == (taken, 35.0, over)
+        for asked, over in (("27.2", 24), ("27.3", 0)):
+            answer = await get(client, f"{path}{asked}", headers=ADMIN)
+            wind = next(each for each in answer["events"] if each["event"] == "wind_over")
+            assert (answer["windLimit"], answer["gustLimit"]) == (float(asked), 33.0)
+            assert by_model(wind)[PARAPENTE]["counts"]["falseAlarms"] == over
+
+
+async def test_figures_of_public_sources_alone_are_exact(tmp_path: Path) -> None:
+    said = {SPEED: constant(DAYS, 22.123)}
+    observed = {SPEED: constant(DAYS, 20.0)}
+    service = stored(tmp_path, {AROME: said}, {FFVL: observed, ROMMA: observed})
+    async with served(service) as client:
+        exact = await get(client, f"{SITE}/scores")
+        of_romma = await get(client, f"{SITE}/scores?station={ROMMA}")
+    assert (exact["rounded"], by_model(exact)[AROME]["score"]["mae"]) == (False, 2.123)
+    assert (of_romma["rounded"], by_model(of_romma)[AROME]["score"]["mae"]) == (True, 2.1)
+    assert of_romma["notes"][0].startswith("romma: raw values are not public")
 
 
 async def test_a_few_days_give_no_mean_from_which_single_values_follow(tmp_path: Path) -> None:
