@@ -87,6 +87,8 @@ def _print_answer(answer: VerdictAnswer) -> None:
     console.print(answer.sentence, style="bold", soft_wrap=True)
     if answer.robustness is not None and answer.robustness.sentence is not None:
         console.print(answer.robustness.sentence, soft_wrap=True)
+    if answer.hourly_means is not None and answer.hourly_means.sentence is not None:
+        console.print(answer.hourly_means.sentence, soft_wrap=True)
     entries = [*answer.models, *answer.references]
     if any(entry.score is not None for entry in entries):
         console.print(_table(entries, answer.parameter))

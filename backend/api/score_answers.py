@@ -17,6 +17,7 @@ from backend.api.score_schemas import (
     Ends,
     Group,
     GroupEntry,
+    HourlyMeans,
     ModelEntry,
     Robustness,
     ScoresAnswer,
@@ -37,7 +38,7 @@ from backend.scoring.labels import Label, sample_of
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.notes import may_headline, notes
 from backend.scoring.quantities import forecast_side, observed_side, pairs
-from backend.scoring.robustness import robustness
+from backend.scoring.robustness import by_means, robustness
 from backend.scoring.sample import REFERENCES, Sample
 from backend.scoring.scorecard import (
     METHOD_VERSION,
@@ -53,6 +54,7 @@ from backend.scoring.strata import TEXTS, Stratum
 from backend.scoring.wording import (
     confidence_words,
     label_name,
+    means_sentence,
     model_name,
     robustness_sentence,
     rounded_words,
@@ -69,8 +71,18 @@ def verdict_answer(
     sample = load(service, question)
     found = Scorecard(sample).verdict(question.quantity)
     duel = found.duel
-    second_opinions = None
+    second_opinions = hourly_means = None
     if duel is not None and found.size.shows_values:
+        averaged = by_means(sample, question.quantity, found)
+        if averaged is not None:
+            hourly_means = HourlyMeans(
+                sentence=means_sentence(averaged, found),
+                n_pairs=averaged.n_pairs,
+                n_days=averaged.n_days,
+                difference=averaged.difference,
+                outcome=averaged.outcome,
+                same_finding=averaged.same,
+            )
         asked_elsewhere = robustness(sample, question.quantity, duel)
         second_opinions = Robustness(
             sentence=robustness_sentence(asked_elsewhere),
@@ -97,6 +109,7 @@ def verdict_answer(
         models=_entries(found.models, found.compared, references=False),
         references=_entries(found.models, (*found.compared, *REFERENCES), references=True),
         robustness=second_opinions,
+        hourly_means=hourly_means,
     )
 
 

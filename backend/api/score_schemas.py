@@ -209,6 +209,17 @@ class Robustness(ApiModel):
     stations: list[SecondOpinion]
 
 
+class HourlyMeans(ApiModel):
+    """What the two models show against the mean of each hour's reports; null with too few days of such."""
+
+    sentence: str | None
+    n_pairs: int
+    n_days: int
+    difference: Figure | None
+    outcome: Outcome | None
+    same_finding: bool | None
+
+
 class VerdictAnswer(Asked):
     """Which forecast to trust here, or why that cannot be said."""
 
@@ -221,6 +232,9 @@ class VerdictAnswer(Asked):
     models: list[ModelEntry] = Field(description="best first; those without data last, unranked")
     references: list[ModelEntry] = Field(description="forecasts that anyone could make; they never win")
     robustness: Robustness | None
+    hourly_means: HourlyMeans | None = Field(
+        description="null of gusts: theirs is the highest of an hour anyway"
+    )
 
 
 class ComparisonAnswer(Asked):

@@ -170,6 +170,19 @@ MATCH_TOLERANCE_MOST = Constant(
     "minutes",
     "Of beacons that report more rarely half their interval is allowed, but never more than this.",
 )
+MEAN_REACH = Constant(
+    "mean_reach",
+    30,
+    "minutes before and after the hour",
+    "A verdict is tried again with the mean of the hour, to see that it does not hang on single reports.",
+)
+MEAN_REPORTS = Constant("mean_reports", 4, "reports", "With fewer there is no mean of an hour.")
+MEAN_REPORTS_OF = Constant(
+    "mean_reports_of",
+    6,
+    "reports",
+    "Of so many the former are asked for; of a beacon that reports more often, the same share.",
+)
 COMMON_SAMPLE_KEEPS = Constant(
     "common_sample_keeps",
     0.7,

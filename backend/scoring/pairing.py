@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
+from backend.scoring.averaging import hourly_means
 from backend.scoring.calendar import HOUR, Span
 from backend.scoring.constants import (
     GUST_REPORTS,
@@ -30,13 +31,14 @@ NOT_MATCHED = -128
 @dataclass(frozen=True, slots=True)
 class Matched:
     """A station's day: values (4, 25), the distance from its hour of each mean wind's window in minutes
-    (25, NOT_MATCHED where none), and how many readings there were on the day.
+    (25, NOT_MATCHED where none), how many readings there were on the day, and the means of its hours (4, 25).
     """
 
     day: int
     hourly: NDArray[np.int32]
     offsets: NDArray[np.int8]
     readings: int
+    means: NDArray[np.int32]
 
 
 def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> list[Matched]:
@@ -70,12 +72,16 @@ def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> list[Mat
     hourly[:, GUST] = np.where(
         exists, _highest_gusts(readings.time, trusted[:, GUST], hours, interval), ABSENT
     )
+    means = hourly_means(middle, averaging, trusted, hours, interval)
+    means = np.where(exists[:, None], means, ABSENT)
     index, _ = span.locate(readings.time)
     counts = np.bincount(index[(index >= 0) & (index < len(span.days))], minlength=len(span.days))
     return [
-        Matched(day, of_day, distances, int(count))
-        for day, of_day, distances, count in zip(span.days, hourly, offsets, counts, strict=True)
-        if count or (of_day != ABSENT).any()
+        Matched(day, of_day, distances, int(count), of_hours)
+        for day, of_day, distances, count, of_hours in zip(
+            span.days, hourly, offsets, counts, means, strict=True
+        )
+        if count or (of_day != ABSENT).any() or (of_hours != ABSENT).any()
     ]
 
 

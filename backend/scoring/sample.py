@@ -59,10 +59,12 @@ class StationDays:
     """What a station measured: arrays (days, 25) in thousandths, and how far each report is from its hour.
 
     `offsets` in minutes, NOT_MATCHED where there is no mean wind. `resolution` is of directions, in degrees.
+    `means` are those of all reports around each hour, of gusts there are none.
     """
 
     station: Station
     observed: Mapping[Parameter, Values]
+    means: Mapping[Parameter, Values]
     offsets: Integers
     resolution: float | None
 
@@ -143,6 +145,12 @@ class Sample:
     def at(self, station: str) -> Sample:
         """Return the same forecasts against another of the site's stations."""
         return replace(self, speaking={station: np.ones(len(self.span.days), np.bool_)})
+
+    def averaged(self) -> Sample:
+        """Return the same forecasts against the mean of each hour's reports."""
+        return replace(
+            self, stations={code: replace(each, observed=each.means) for code, each in self.stations.items()}
+        )
 
     def reference(self, name: str, parameter: Parameter, said: Iterable[Values]) -> Values:
         """Return what one of REFERENCES would have forecast; `said` is what the models did."""
@@ -301,9 +309,9 @@ def _stations(
 ) -> dict[str, StationDays]:
     query = sa.select(t.station).where(t.station.c.code.in_(site.stations))
     described = {row.code: row for row in connection.execute(query)}
-    days = NO_DAYS
+    days = means = NO_DAYS
     if site_id is not None:
-        days = store.observed_columns(connection, site_id, span.first, span.last)
+        days, means = store.observed_columns(connection, site_id, span.first, span.last)
     found = {}
     for code in site.stations:
         row = described.get(code)
@@ -312,6 +320,7 @@ def _stations(
         found[code] = StationDays(
             station=Station(code) if row is None else station_record(row),
             observed=_by_parameter(span, days, rows),
+            means=_by_parameter(span, means, rows),
             offsets=_minutes(span, days, rows, NOT_MATCHED),
             resolution=max(told, default=None),
         )

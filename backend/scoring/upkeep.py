@@ -234,7 +234,9 @@ def _observed(
         doubted = doubt(mine, others, around)
         doubts += ((station, *each) for each in doubted.listed(mine, first, end))
         days += (
-            ObservedDay(station, day.day, day.hourly, day.offsets, day.readings, rows[station].resolution)
+            ObservedDay(
+                station, day.day, day.hourly, day.offsets, day.readings, rows[station].resolution, day.means
+            )
             for day in pair(mine, doubted.trusted(mine), span)
         )
     return days, doubts

@@ -20,8 +20,9 @@ from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label, Season
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.quantities import Quantity
-from backend.scoring.robustness import Robustness
+from backend.scoring.robustness import ByMeans, Robustness
 from backend.scoring.scorecard import Finding, Verdict
+from backend.scoring.verdict import Outcome
 from backend.scoring.views import DecisionView, View
 
 MODEL_NAMES = {
@@ -185,6 +186,24 @@ def robustness_sentence(found: Robustness) -> str | None:
     if found.counted < 2:
         return None
     return f"Same winner at {found.agreeing} of {found.counted} beacons."
+
+
+def means_sentence(found: ByMeans | None, verdict: Verdict) -> str | None:
+    """Return what a verdict would be by hourly means; None where there is none, or too few days have such."""
+    duel = verdict.duel
+    if found is None or duel is None or found.outcome is None or verdict.finding is Finding.NOT_ENOUGH:
+        return None
+    if found.difference is None or duel.comparison.difference is None:
+        return None
+    winner = {Outcome.A_BETTER: duel.a, Outcome.B_BETTER: duel.b}.get(found.outcome)
+    other = "too close to call" if winner is None else f"{model_name(winner)} is better"
+    by_means = amount(abs(found.difference), verdict.quantity)
+    by_reports = amount(abs(duel.comparison.difference), verdict.quantity, unit=False)
+    return (
+        "By hourly means of the beacon instead of single reports: "
+        f"{'the same finding' if found.same else f'another finding, {other}'};"
+        f" the models differ by {by_means} ({by_reports} by single reports)."
+    )
 
 
 def confidence_words() -> str:

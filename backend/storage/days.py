@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -66,7 +66,10 @@ class ForecastDay:
 
 @dataclass(frozen=True, slots=True)
 class ObservedDay:
-    """A row of observed_day: hourly values (parameters × 25), each reading's distance from its hour."""
+    """A row of observed_day: hourly values (parameters × 25), each reading's distance from its hour.
+
+    `means` are of the same hours, each the mean of its reports.
+    """
 
     station: int
     day: int
@@ -74,7 +77,11 @@ class ObservedDay:
     offsets: NDArray[np.int8]
     readings: int
     resolution: float | None
+    means: Ints
 
+
+NO_MEANS = np.full((len(Parameter), HOURS_A_DAY), ABSENT, "<i4").tobytes()
+"""In place of the means of a day that was made before there were any: it is due."""
 
 Doubt = tuple[int, int, int, str]
 """A reading that enters no score: station, time, index of the parameter, reason."""
@@ -272,6 +279,7 @@ def write_observed_days(
             _bytes(each.offsets, "<i1"),
             each.readings,
             each.resolution,
+            _bytes(each.means, "<i4"),
         )
         for each in made
     ]
@@ -339,6 +347,7 @@ def read_observed_days(connection: sa.Connection, site_id: int, first: int, last
             np.frombuffer(row.offsets, "i1"),
             row.readings,
             row.resolution,
+            _hourly(NO_MEANS if row.means is None else row.means),
         )
         for row in connection.execute(query)
     ]
@@ -367,13 +376,21 @@ def forecast_columns(connection: sa.Connection, site_id: int, view: int, first: 
     return _day_columns(fetched(connection, query), "<i2")
 
 
-def observed_columns(connection: sa.Connection, site_id: int, first: int, last: int) -> DayColumns:
-    """Return the days of all stations of a site from `first` to `last`; `extra` are resolutions."""
+def observed_columns(
+    connection: sa.Connection, site_id: int, first: int, last: int
+) -> tuple[DayColumns, DayColumns]:
+    """Return the days of all stations of a site from `first` to `last`, and the same with their hourly means.
+
+    `extra` are resolutions.
+    """
     column = t.observed_day.c
-    query = sa.select(column.station_id, column.day, column.hourly, column.offsets, column.resolution).where(
-        column.site_id == site_id, column.day.between(first, last)
-    )
-    return _day_columns(fetched(connection, query), "i1")
+    query = sa.select(
+        column.station_id, column.day, column.hourly, column.offsets, column.resolution, column.means
+    ).where(column.site_id == site_id, column.day.between(first, last))
+    rows = fetched(connection, query)
+    days = _day_columns([row[:-1] for row in rows], "i1")
+    means = b"".join(NO_MEANS if row[-1] is None else row[-1] for row in rows)
+    return days, replace(days, hourly=_hours_of_days(means))
 
 
 def _day_columns(rows: Sequence[tuple[Any, ...]], minutes: str) -> DayColumns:
@@ -381,10 +398,14 @@ def _day_columns(rows: Sequence[tuple[Any, ...]], minutes: str) -> DayColumns:
     return DayColumns(
         np.array(owners, np.int64),
         np.array(days, np.int64),
-        np.frombuffer(b"".join(hourly), "<i4").reshape(-1, len(Parameter), HOURS_A_DAY),
+        _hours_of_days(b"".join(hourly)),
         np.frombuffer(b"".join(told), minutes).reshape(-1, HOURS_A_DAY).astype(np.int64),
         extra,
     )
+
+
+def _hours_of_days(packed: bytes) -> Ints:
+    return np.frombuffer(packed, "<i4").reshape(-1, len(Parameter), HOURS_A_DAY)
 
 
 def _hourly(packed: bytes) -> Ints:

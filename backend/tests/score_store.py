@@ -43,6 +43,7 @@ def keep(
     elevations: Mapping[str, float] | None = None,
     positions: Mapping[str, tuple[float, float]] | None = None,
     lead: int = 18 * 60,
+    means: Mapping[str, Mapping[Parameter, Grid]] | None = None,
 ) -> None:
     """Write what models said and stations measured from a local day on, as if it had been collected."""
     start = day_number(first)
@@ -62,6 +63,7 @@ def keep(
         observed = []
         for code, values in stations.items():
             number = _number(connection, t.station, code=code)
+            none = {SPEED: constant(len(next(iter(values.values()))), np.nan)}
             place = (positions or {}).get(code, (site.latitude, site.longitude))
             connection.execute(
                 sa.update(t.station)
@@ -73,8 +75,10 @@ def keep(
                 )
             )
             observed += [
-                ObservedDay(number, start + day, hourly, _offsets(hourly), 144, None)
-                for day, hourly in enumerate(_packed(values, start))
+                ObservedDay(number, start + day, hourly, _offsets(hourly), 144, None, of_hours)
+                for day, (hourly, of_hours) in enumerate(
+                    zip(_packed(values, start), _packed((means or {}).get(code, none), start), strict=True)
+                )
                 if (hourly != ABSENT).any()
             ]
         last = max([start, *(day.day for day in observed)])

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from backend.core.parameters import Parameter
-from backend.core.records import Site
+from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
 from backend.main import Service
+from backend.scoring.upkeep import update
 from backend.scoring.views import LEAD_VIEWS, MORNING, VIEWS
 from backend.tests.score_store import DIRECTION, GUST, SPEED, TEMPERATURE, Grid, constant, keep
 from backend.tests.served import ADMIN, NOW, make_service, served
@@ -326,6 +327,92 @@ async def test_each_day_is_judged_by_the_station_that_was_the_reference_on_it(tm
     of_day = {each["localDay"]: each["observation"] for each in series["hours"]}
     assert of_day[str(change - timedelta(days=1))] == 20.0
     assert of_day[str(change)] == 24.0
+
+
+# --- By hourly means --------------------------------------------------------------------------------
+
+
+def lived(folder: Path, beside: float, *, minutes: int = 10) -> Service:
+    """Return a service that collected 40 days of four hours, in which the report on the hour says 20 km/h.
+
+    The other five of the hour say `beside`. AROME says 21.5 and 22.5 by turns, MeteoParapente 25.1.
+    """
+    service = make_service(folder)
+    service.database.migrate()
+    service.store.save_sites(service.sites())
+    readings = []
+    for day in range(DAYS):
+        noon = datetime.combine(FIRST, datetime.min.time(), UTC) + timedelta(days=day, hours=12)
+        run = noon - timedelta(days=1, hours=6)
+        for model, speed in ((AROME, 21.5 + day % 2), (PARAPENTE, 25.1)):
+            service.store.add_forecasts(
+                ForecastBatch(
+                    source=model,
+                    route="test",
+                    rank=0,
+                    collected_at=run,
+                    run=Run(model, run, run + timedelta(hours=4), published=True),
+                    records=[
+                        Forecast(model, "grand-pre", SPEED, run, noon + timedelta(hours=hour), speed)
+                        for hour in range(4)
+                    ],
+                )
+            )
+        for minute in range(-25, 240 - 25, minutes):
+            value = 20.0 if minute % 60 == 5 else beside
+            readings.append(Observation(FFVL, SPEED, noon + timedelta(minutes=minute), value))
+    service.store.add_observations(
+        ObservationBatch(
+            source="ffvl", route="test", rank=0, collected_at=NOW, averaging_minutes=10, records=readings
+        )
+    )
+    update(service.database, NOW)
+    return service
+
+
+async def test_by_hourly_means_the_same_model_may_be_the_better_one(tmp_path: Path) -> None:
+    """(20 + 5 * 21.8) / 6 = 21.5: AROME errs by 0 and 1 by turns, MeteoParapente by 3.6; else 2 and 5.1."""
+    async with served(lived(tmp_path, beside=21.8)) as client:
+        answer = await get(client, VERDICT, headers=ADMIN)
+    assert (answer["finding"], answer["best"], answer["nPairs"]) == ("winner", AROME, 4 * DAYS)
+    assert answer["duel"]["difference"] == pytest.approx(2.0 - 5.1)
+    means = answer["hourlyMeans"]
+    assert means["difference"] == pytest.approx(0.5 - 3.6)
+    assert (means["nPairs"], means["nDays"], means["outcome"]) == (4 * DAYS, DAYS, "a_better")
+    assert means["sameFinding"] is True
+    assert means["sentence"] == (
+        "By hourly means of the beacon instead of single reports: the same finding;"
+        " the models differ by 3.1 km/h (3.1 by single reports)."
+    )
+
+
+async def test_by_hourly_means_the_other_model_may_be_the_better_one(tmp_path: Path) -> None:
+    """(20 + 5 * 26) / 6 = 25: AROME errs by 3.5 and 2.5 by turns, MeteoParapente by 0.1."""
+    async with served(lived(tmp_path, beside=26.0)) as client:
+        answer = await get(client, VERDICT, headers=ADMIN)
+    assert (answer["finding"], answer["best"]) == ("winner", AROME)
+    assert answer["hourlyMeans"]["difference"] == pytest.approx(3.0 - 0.1)
+    assert answer["hourlyMeans"]["sameFinding"] is False
+    assert answer["hourlyMeans"]["sentence"] == (
+        "By hourly means of the beacon instead of single reports: another finding, MeteoParapente is better;"
+        " the models differ by 2.9 km/h (3.1 by single reports)."
+    )
+
+
+async def test_a_beacon_that_reports_too_rarely_says_nothing_by_hourly_means(tmp_path: Path) -> None:
+    async with served(lived(tmp_path, beside=26.0, minutes=30)) as client:
+        answer = await get(client, VERDICT)
+        gust = await get(client, f"{VERDICT}?parameter=wind_gust")
+    assert answer["finding"] == "winner"
+    assert answer["hourlyMeans"] == {
+        "sentence": None,
+        "nPairs": 0,
+        "nDays": 0,
+        "difference": None,
+        "outcome": None,
+        "sameFinding": None,
+    }
+    assert gust["hourlyMeans"] is None
 
 
 # --- Temperature -------------------------------------------------------------------------------------

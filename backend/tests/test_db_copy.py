@@ -107,7 +107,7 @@ def fill_days(connection: sa.Connection) -> None:
     """Put in a day of every kind, with bytes that no text could hold."""
     hourly = np.full((4, 25), -2, np.int32)
     said = days.ForecastDay(3, 1, 20_000, hourly, np.full(25, -1, np.int16), 2)
-    measured = days.ObservedDay(1, 20_000, hourly, np.full(25, -128, np.int8), 144, 22.5)
+    measured = days.ObservedDay(1, 20_000, hourly, np.full(25, -128, np.int8), 144, 22.5, hourly + 1)
     days.write_forecast_days(connection, 1, [3], range(20_000, 20_001), [said])
     doubts = [(1, 1_728_000_000, 0, "stuck")]
     days.write_observed_days(connection, 1, range(20_000, 20_001), [measured], doubts)
