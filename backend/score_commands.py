@@ -24,7 +24,7 @@ from backend.scoring.intervals import benjamini_hochberg
 from backend.scoring.quantities import Quantity
 from backend.scoring.scorecard import Finding, Verdict
 from backend.scoring.views import VIEW_OF
-from backend.scoring.wording import amount, label_name, model_name, verdict_sentence
+from backend.scoring.wording import amount, coverage_sentence, label_name, model_name, verdict_sentence
 
 
 def score(
@@ -95,8 +95,24 @@ def _print_answer(answer: VerdictAnswer) -> None:
     else:
         console.print(f"{answer.n_days} days so far ({answer.label_text}): no score is shown yet.")
     console.print(f"{answer.site_name}, {answer.first_day} to {answer.last_day}: {answer.common_sample}.")
+    console.print(_coverage(answer), soft_wrap=True)
     for note in answer.notes:
         console.print(note, style="dim", soft_wrap=True)
+
+
+def _coverage(answer: VerdictAnswer) -> str:
+    stations = [station.coverage for station in answer.stations]
+    expected = sum(each.expected for each in stations)
+    return coverage_sentence(
+        sum(each.hours for each in stations) / expected if expected else None,
+        {
+            entry.model: entry.coverage.share
+            for entry in answer.models
+            if entry.coverage is not None and entry.coverage.share is not None
+        },
+        sum(month.complete for month in answer.months),
+        len(answer.months),
+    )
 
 
 def _table(entries: Iterable[ModelEntry], quantity: Quantity) -> Table:

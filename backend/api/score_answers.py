@@ -13,12 +13,14 @@ from backend.api.questions import Question, load
 from backend.api.schemas import WithheldSource
 from backend.api.score_schemas import (
     ComparisonAnswer,
+    Coverage,
     Duel,
     Ends,
     Group,
     GroupEntry,
     HourlyMeans,
     ModelEntry,
+    Month,
     Robustness,
     ScoresAnswer,
     ScoreValues,
@@ -28,9 +30,11 @@ from backend.api.score_schemas import (
     VerdictAnswer,
 )
 from backend.api.withholding import NOTHING, Withholding
-from backend.core.local_time import date_of
+from backend.core.local_time import date_of, month_days
 from backend.core.parameters import Parameter
+from backend.scoring import coverage as coverages
 from backend.scoring.constants import CONFIDENCE
+from backend.scoring.coverage import Covered
 from backend.scoring.grid import Bools, Values, present
 from backend.scoring.group_scores import group_scores
 from backend.scoring.intervals import Interval
@@ -62,6 +66,7 @@ from backend.scoring.wording import (
     verdict_sentence,
     view_name,
 )
+from backend.storage.database import to_epoch
 
 
 def verdict_answer(
@@ -69,6 +74,7 @@ def verdict_answer(
 ) -> VerdictAnswer:
     """Return which forecast to trust, and what speaks for it."""
     sample = load(service, question)
+    had = coverage_of(service, question, sample)
     found = Scorecard(sample).verdict(question.quantity)
     duel = found.duel
     second_opinions = hourly_means = None
@@ -98,6 +104,7 @@ def verdict_answer(
             found.size,
             found.n_pairs,
             found.common_sample,
+            had=had,
             hidden=taking_part(withheld, [sample], sample.stations),
         ),
         finding=found.finding,
@@ -106,8 +113,8 @@ def verdict_answer(
         best=found.best if found.size.shows_values else None,
         second=found.second if found.size.shows_values else None,
         duel=None if duel is None else duel_entry(duel),
-        models=_entries(found.models, found.compared, references=False),
-        references=_entries(found.models, (*found.compared, *REFERENCES), references=True),
+        models=_entries(found.models, found.compared, had, references=False),
+        references=_entries(found.models, (*found.compared, *REFERENCES), had, references=True),
         robustness=second_opinions,
         hourly_means=hourly_means,
     )
@@ -118,6 +125,7 @@ def comparison_answer(
 ) -> ComparisonAnswer:
     """Return every two models on the hours that both have, and all of them where that is fair."""
     sample = load(service, question)
+    had = coverage_of(service, question, sample)
     card = Scorecard(sample)
     found = card.verdict(question.quantity)
     duels = card.duels(question.quantity)
@@ -130,13 +138,14 @@ def comparison_answer(
             found.size,
             found.n_pairs,
             found.common_sample,
+            had=had,
             hidden=taking_part(withheld, [sample], sample.speaking),
         ),
         common_sample_share=found.n_pairs / largest if largest and len(found.compared) > 1 else None,
         compared=list(found.compared),
         duels=[duel_entry(duel) for duel in duels],
-        models=_entries(found.models, found.compared, references=False),
-        references=_entries(found.models, (*found.compared, *REFERENCES), references=True),
+        models=_entries(found.models, found.compared, had, references=False),
+        references=_entries(found.models, (*found.compared, *REFERENCES), had, references=True),
     )
 
 
@@ -150,6 +159,7 @@ def scores_answer(
 ) -> ScoresAnswer:
     """Return each model on its own pairs, in groups where a stratum is asked for."""
     sample = load(service, question)
+    had = coverage_of(service, question, sample)
     card = Scorecard(sample)
     asked = card.models() if model is None else (model,)
     scored = card.scores(question.quantity, models=(*asked, *REFERENCES))
@@ -165,12 +175,13 @@ def scores_answer(
             size,
             n_pairs,
             words,
+            had=had,
             hidden=taking_part(withheld, [sample], sample.speaking),
         ),
         stratum=stratum,
         stratum_text=None if stratum is None else TEXTS[stratum],
-        models=_entries(scored, (), references=False),
-        references=_entries(scored, (), references=True),
+        models=_entries(scored, (), had, references=False),
+        references=_entries(scored, (), had, references=True),
         groups=found,
     )
 
@@ -208,6 +219,7 @@ def envelope(
     n_pairs: int,
     common_sample: str,
     *,
+    had: Covered | None = None,
     hidden: Collection[str] = (),
     withheld: Sequence[WithheldSource] = (),
 ) -> dict[str, Any]:
@@ -216,6 +228,7 @@ def envelope(
     `hidden` are the withheld sources that its figures rest on, `withheld` those whose values it leaves out.
     """
     networks = {code.partition(":")[0] for code in sample.speaking}
+    had = coverage_of(service, question, sample) if had is None else had
     return {
         "site": question.site.id,
         "site_name": question.site.name,
@@ -225,8 +238,18 @@ def envelope(
                 "name": sample.stations[code].station.name or None,
                 "elevation": sample.stations[code].station.elevation,
                 "days": int(days.sum()),
+                "coverage": Coverage.model_validate(had.stations[code]),
             }
             for code, days in sample.speaking.items()
+        ],
+        "months": [
+            Month(
+                month=f"{date_of(month_days(each.number)[0]):%Y-%m}",
+                hours=each.coverage.hours,
+                expected=each.coverage.expected,
+                complete=each.complete,
+            )
+            for each in had.months
         ],
         "view": question.view.name,
         "view_text": view_name(question.view),
@@ -252,6 +275,11 @@ def envelope(
         "method_version": METHOD_VERSION,
         "generated_at": service.clock(),
     }
+
+
+def coverage_of(service: ServiceParts, question: Question, sample: Sample) -> Covered:
+    """Return how much of what could be had by now was had."""
+    return coverages.covered(sample, question.quantity, to_epoch(service.clock()))
 
 
 def taking_part(withheld: Withholding, samples: Iterable[Sample], stations: Iterable[str]) -> set[str]:
@@ -313,15 +341,24 @@ def duel_entry(duel: PairOfModels) -> Duel:
     )
 
 
-def _entries(models: Iterable[ModelScore], compared: Sequence[str], *, references: bool) -> list[ModelEntry]:
+def _entries(
+    models: Iterable[ModelScore], compared: Sequence[str], had: Covered, *, references: bool
+) -> list[ModelEntry]:
     return [
-        _entry(each, common=each.model in compared, shown=each.label is not Label.COLLECTING)
+        _entry(
+            each,
+            common=each.model in compared,
+            shown=each.label is not Label.COLLECTING,
+            coverage=had.models.get(each.model),
+        )
         for each in models
         if each.reference is references
     ]
 
 
-def _entry(each: ModelScore, *, common: bool, shown: bool) -> ModelEntry:
+def _entry(
+    each: ModelScore, *, common: bool, shown: bool, coverage: coverages.Coverage | None = None
+) -> ModelEntry:
     score = each.score
     return ModelEntry(
         model=each.model,
@@ -333,6 +370,7 @@ def _entry(each: ModelScore, *, common: bool, shown: bool) -> ModelEntry:
         effective_pairs=each.effective_pairs,
         label=each.label,
         season=each.season,
+        coverage=None if coverage is None else Coverage.model_validate(coverage),
         estimated_hours=each.estimated_hours,
         tendency=tendency(score.mean_error, score.mean_error_interval) if shown else None,
         score=ScoreValues.model_validate(score) if shown else None,

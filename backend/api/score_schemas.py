@@ -59,6 +59,23 @@ class ShareEnds(ApiModel):
     high: float
 
 
+class Coverage(ApiModel):
+    """So many `hours` were had of those `expected`; `share` is null where none was expected."""
+
+    hours: int
+    expected: int
+    share: float | None
+
+
+class Month(ApiModel):
+    """A calendar month of observations: complete with at least 90 % of all its hours."""
+
+    month: str = Field(description="such as 2026-07")
+    hours: int
+    expected: int
+    complete: bool
+
+
 class SpeakingStation(ApiModel):
     """A station that the scores are about, on `days` of the days asked for."""
 
@@ -66,6 +83,7 @@ class SpeakingStation(ApiModel):
     name: str | None
     elevation: float | None
     days: int
+    coverage: Coverage = Field(description="observed hours of those days, since anything was kept")
 
 
 class Asked(ApiModel):
@@ -74,6 +92,7 @@ class Asked(ApiModel):
     site: str
     site_name: str
     stations: list[SpeakingStation]
+    months: list[Month] = Field(description="of observations, since anything was kept")
     view: str
     view_text: str
     parameter: Quantity
@@ -153,6 +172,9 @@ class ModelEntry(ApiModel):
     effective_pairs: Whole | None
     label: Label
     season: Season | None
+    coverage: Coverage | None = Field(
+        description="forecast hours of this view, since anything was kept; null of a group or a reference"
+    )
     estimated_hours: int = Field(description="hours whose run told no time of publication")
     tendency: str | None
     score: ScoreValues | None = Field(description="null while collecting")

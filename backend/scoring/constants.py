@@ -190,6 +190,14 @@ COMMON_SAMPLE_KEEPS = Constant(
     "A model with a short history must not erase the others: below it, only pairs of models are compared.",
 )
 
+COMPLETE_MONTH = Constant(
+    "complete_month",
+    0.9,
+    "share of a calendar month's hours",
+    "From here on a month of observations is called complete; a label, and no reason to leave hours out.",
+    "WMO LC-DNV, surface verification",
+)
+
 # Events
 
 LEAST_EVENTS = Constant(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from backend.scoring.constants import (
+    COMPLETE_MONTH,
     CONFIDENCE,
     ESTABLISHED_DAYS,
     ESTABLISHED_SEASONS,
@@ -203,6 +204,16 @@ def means_sentence(found: ByMeans | None, verdict: Verdict) -> str | None:
         "By hourly means of the beacon instead of single reports: "
         f"{'the same finding' if found.same else f'another finding, {other}'};"
         f" the models differ by {by_means} ({by_reports} by single reports)."
+    )
+
+
+def coverage_sentence(observed: float | None, models: Mapping[str, float], complete: int, months: int) -> str:
+    """Return which shares of the hours were had, and how many months of observations are complete."""
+    shares = [] if observed is None else [f"observed {100 * observed:.0f} %"]
+    shares += [f"{model_name(model)} {100 * share:.0f} %" for model, share in models.items()]
+    return (
+        f"Of the hours that could be had: {', '.join(shares) or 'none'}. Complete months of observations"
+        f" ({100 * COMPLETE_MONTH.value:.0f} % of the hours and more): {complete} of {months}."
     )
 
 

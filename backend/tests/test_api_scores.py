@@ -329,6 +329,71 @@ async def test_each_day_is_judged_by_the_station_that_was_the_reference_on_it(tm
     assert of_day[str(change)] == 24.0
 
 
+# --- How much there was ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("march", "april", "complete"), [(2, 0, True), (3, 1, False)])
+async def test_a_month_is_complete_from_nine_tenths_of_its_hours_on(
+    tmp_path: Path, march: int, april: int, complete: bool
+) -> None:
+    """March 2026 has 743 hours, for the clock goes forward, and April 720: 669 and 648 are needed."""
+    first = date(2026, 2, 28)
+    days = (date(2026, 5, 1) - first).days + 1
+    observed = constant(days, 20.0)
+    for start, hours in ((1, march), (32, april)):
+        observed[start : start + 3] = np.nan  # 72 hours
+        observed[start + 3, :hours] = np.nan
+    said = {SPEED: constant(days, 22.0)}
+    service = stored(tmp_path, {AROME: said}, {FFVL: {SPEED: observed}}, first=first)
+    async with served(service) as client:
+        answer = await get(client, f"{SITE}/scores?from=2026-01-01&to=2026-05-01")
+        cut = await get(client, f"{SITE}/scores?from=2026-03-08&to=2026-05-01")
+    assert [tuple(month.values()) for month in answer["months"]] == [
+        ("2026-02", 24, 28 * 24, False),
+        ("2026-03", 671 - march, 743, complete),
+        ("2026-04", 648 - april, 720, complete),
+        ("2026-05", 24, 744, False),
+    ]
+    # A month that the question cuts is one only if enough of the whole lies within.
+    assert cut["months"][0] == {"month": "2026-03", "hours": 743 - 7 * 24, "expected": 743, "complete": False}
+
+
+async def test_each_model_and_station_has_its_share_of_the_hours_that_could_be_had(tmp_path: Path) -> None:
+    """40 days up to 12:10 UTC, 14:10 in Paris: 39 * 24 + 15 hours; in the view of noon 39 * 12 + 3."""
+    said, observed = constant(DAYS, 22.0), constant(DAYS, 20.0)
+    said[:10] = np.nan
+    observed[0, :12] = np.nan
+    observed[-1, 15:] = np.nan
+    models = {AROME: {SPEED: constant(DAYS, 21.0)}, PARAPENTE: {SPEED: said}}
+    models[AROME][SPEED][:, :12] = np.nan
+    service = stored(tmp_path, models, {FFVL: {SPEED: observed}}, views=VIEWS)
+    async with served(service) as client:
+        evening = await get(client, VERDICT)
+        noon = await get(client, f"{VERDICT}?view=noon")
+    all_hours, of_noon = 39 * 24 + 15, 39 * 12 + 3
+    (station,) = evening["stations"]
+    assert station["coverage"]["hours"] == all_hours - 12
+    assert station["coverage"]["expected"] == all_hours
+    assert station["coverage"]["share"] == pytest.approx((all_hours - 12) / all_hours)
+    found = {model: each["coverage"] for model, each in by_model(evening).items()}
+    assert (found[AROME]["hours"], found[AROME]["expected"]) == (of_noon, all_hours)
+    assert found[PARAPENTE]["hours"] == 29 * 24 + 15
+    assert by_model(noon)[AROME]["coverage"] == {"hours": of_noon, "expected": of_noon, "share": 1.0}
+    assert by_model(evening, "references")["yesterday"]["coverage"] is None
+
+
+async def test_winds_too_light_to_tell_a_direction_count_as_observed(tmp_path: Path) -> None:
+    said = {SPEED: constant(DAYS, 5.0), DIRECTION: constant(DAYS, 10.0)}
+    observed = {SPEED: constant(DAYS, 5.0), DIRECTION: constant(DAYS, 10.0)}
+    observed[SPEED][:, :12], observed[DIRECTION][:, :12] = 0.0, np.nan
+    observed[DIRECTION][:, 20:] = np.nan
+    async with served(stored(tmp_path, {AROME: said}, {FFVL: observed})) as client:
+        answer = await get(client, f"{SITE}/scores?parameter=wind_direction&to={TODAY - timedelta(days=1)}")
+    assert by_model(answer)[AROME]["nPairs"] == 0
+    assert answer["stations"][0]["coverage"]["hours"] == 39 * 20
+    assert answer["stations"][0]["coverage"]["expected"] == 39 * 24
+
+
 # --- By hourly means --------------------------------------------------------------------------------
 
 
@@ -708,7 +773,7 @@ def numbers(answer: Any, name: str = "") -> Iterator[tuple[str, float]]:
     """Yield every number of an answer that is no whole number by nature, with its name."""
     if isinstance(answer, dict):
         for key, value in answer.items():
-            if key not in {"confidence", "commonSampleShare"}:  # of the method, and of counts
+            if key not in {"confidence", "commonSampleShare", "coverage"}:  # of the method, and of counts
                 yield from numbers(value, key)
     elif isinstance(answer, list):
         for value in answer:

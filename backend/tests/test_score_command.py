@@ -36,7 +36,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
             name: {SPEED: observed + bias + noise[index]}
             for index, (name, bias) in enumerate(zip(("arome_0025", "meteo_parapente"), biases, strict=True))
         }
-        keep(database, site, FIRST, models=models, stations={site.stations[0]: {SPEED: observed}})
+        stations = {site.stations[0]: {SPEED: observed}}
+        keep(database, site, FIRST, models=models, stations=stations, means=stations)
     database.close()
     return {"DATABASE_URL": sqlite_url(tmp_path), "SITES_FILE": str(sites), "DATA_DIR": str(tmp_path)}
 
@@ -50,6 +51,14 @@ def test_the_verdict_comes_first_in_one_sentence(environment: dict[str, str]) ->
         " 40 common days (preliminary)."
     )
     assert any(line.startswith("AROME ") and "+1.9" in line for line in rest)
+    assert rest[0] == (
+        "By hourly means of the beacon instead of single reports: the same finding;"
+        " the models differ by 3.0 km/h (3.0 by single reports)."
+    )
+    assert (
+        "Of the hours that could be had: observed 100 %, AROME 100 %, MeteoParapente 100 %."
+        " Complete months of observations (90 % of the hours and more): 0 of 2."
+    ) in rest
     assert "not a flight decision" in rest[-1]
 
 
