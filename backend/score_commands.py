@@ -92,6 +92,10 @@ def _print_answer(answer: VerdictAnswer) -> None:
     entries = [*answer.models, *answer.references]
     if any(entry.score is not None for entry in entries):
         console.print(_table(entries, answer.parameter))
+        for entry in answer.models:
+            skill = entry.skill.get("yesterday")
+            if skill is not None and skill.skill is not None and skill.skill < 0:
+                console.print(f"{entry.name} is {skill.text}.", soft_wrap=True)
     else:
         console.print(f"{answer.n_days} days so far ({answer.label_text}): no score is shown yet.")
     console.print(f"{answer.site_name}, {answer.first_day} to {answer.last_day}: {answer.common_sample}.")

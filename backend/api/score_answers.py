@@ -62,6 +62,7 @@ from backend.scoring.wording import (
     model_name,
     robustness_sentence,
     rounded_words,
+    skill_words,
     tendency,
     verdict_sentence,
     view_name,
@@ -239,6 +240,11 @@ def envelope(
                 "elevation": sample.stations[code].station.elevation,
                 "days": int(days.sum()),
                 "coverage": Coverage.model_validate(had.stations[code]),
+                "doubted": {
+                    reason: count
+                    for (parameter, reason), count in sample.stations[code].doubted.items()
+                    if parameter is question.quantity.parameter
+                },
             }
             for code, days in sample.speaking.items()
         ],
@@ -349,17 +355,16 @@ def _entries(
             each,
             common=each.model in compared,
             shown=each.label is not Label.COLLECTING,
-            coverage=had.models.get(each.model),
+            had=had,
         )
         for each in models
         if each.reference is references
     ]
 
 
-def _entry(
-    each: ModelScore, *, common: bool, shown: bool, coverage: coverages.Coverage | None = None
-) -> ModelEntry:
+def _entry(each: ModelScore, *, common: bool, shown: bool, had: Covered | None = None) -> ModelEntry:
     score = each.score
+    coverage = None if had is None else had.models.get(each.model)
     return ModelEntry(
         model=each.model,
         name=model_name(each.model),
@@ -367,6 +372,7 @@ def _entry(
         on_common_sample=common,
         n_pairs=each.n_pairs,
         n_days=each.n_days,
+        own_pairs=None if had is None else had.pairs.get(each.model),
         effective_pairs=each.effective_pairs,
         label=each.label,
         season=each.season,
@@ -375,7 +381,12 @@ def _entry(
         tendency=tendency(score.mean_error, score.mean_error_interval) if shown else None,
         score=ScoreValues.model_validate(score) if shown else None,
         skill={
-            name: Skill(skill=found.skill, used=found.used, left_out=found.left_out)
+            name: Skill(
+                skill=found.skill,
+                text=skill_words(found.skill, name),
+                used=found.used,
+                left_out=found.left_out,
+            )
             for name, found in each.skill.items()
         }
         if shown

@@ -84,6 +84,7 @@ class SpeakingStation(ApiModel):
     elevation: float | None
     days: int
     coverage: Coverage = Field(description="observed hours of those days, since anything was kept")
+    doubted: dict[str, int] = Field(description="its readings that enter no score, by reason: stuck, spike…")
 
 
 class Asked(ApiModel):
@@ -149,6 +150,10 @@ class ScoreValues(ApiModel):
     resultant: Share | None
     mean_direction_error: Figure | None
     light_wind_pairs: int | None = Field(description="left out: the observed wind was too light")
+    breeze_mae: Figure | None = Field(
+        description="of directions in light winds, 5 to 10.8 km/h: noisier, and in no other score"
+    )
+    breeze_pairs: int | None
     undefined_pairs: int | None = Field(description="left out: one side had no direction")
 
 
@@ -156,6 +161,7 @@ class Skill(ApiModel):
     """1 - MAE / MAE of the reference, formed month by month; below 0 it is worse than the reference."""
 
     skill: Share | None
+    text: str | None = Field(description="such as: worse than yesterday's observation")
     used: int = Field(description="months it rests on")
     left_out: int = Field(description="months without it")
 
@@ -169,6 +175,9 @@ class ModelEntry(ApiModel):
     on_common_sample: bool = Field(description="false: on its own hours, not to be compared with the others")
     n_pairs: int
     n_days: int
+    own_pairs: int | None = Field(
+        description="with the station, whatever the other models have; null of a group or a reference"
+    )
     effective_pairs: Whole | None
     label: Label
     season: Season | None

@@ -11,7 +11,7 @@ from backend.core.local_time import local_moment, month_days, month_number
 from backend.scoring.calendar import HOUR
 from backend.scoring.constants import COMPLETE_MONTH
 from backend.scoring.grid import Bools, present
-from backend.scoring.quantities import Quantity, Side, forecast_side, observed_side
+from backend.scoring.quantities import Quantity, Side, forecast_side, observed_side, pairs
 from backend.scoring.sample import Sample
 from backend.scoring.views import DecisionView
 
@@ -49,8 +49,12 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """What was had of one question, by model, by station that speaks, and by month."""
+    """What was had of one question, by model, by station that speaks, and by month.
 
+    `pairs` are the hours that each model has in common with the station, whatever the others have.
+    """
+
+    pairs: Mapping[str, int]
     models: Mapping[str, Coverage]
     stations: Mapping[str, Coverage]
     months: tuple[Month, ...]
@@ -62,12 +66,15 @@ def covered(sample: Sample, quantity: Quantity, now: int) -> Covered:
     Of a model, the hours of the view are expected; of a station, those of the days on which it speaks. Winds
     too light to tell a direction are had.
     """
-    observed = known(observed_side(sample, quantity), quantity)
-    said = {model: known(forecast_side(sample, quantity, model), quantity) for model in sample.forecasts}
+    measured = observed_side(sample, quantity)
+    sides = {model: forecast_side(sample, quantity, model) for model in sample.forecasts}
+    observed = known(measured, quantity)
+    said = {model: known(side, quantity) for model, side in sides.items()}
     had = np.logical_or.reduce([observed, *said.values()]).any(axis=1)
     expected = _over(sample, now) & (np.cumsum(had) > 0)[:, None]
     of_view = expected & _in_view(sample)
     return Covered(
+        pairs={model: int(pairs(quantity, side, measured).sum()) for model, side in sides.items()},
         models={model: _counted(values, of_view) for model, values in said.items()},
         stations={
             code: _counted(observed, expected & days[:, None]) for code, days in sample.speaking.items()

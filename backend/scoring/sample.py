@@ -51,6 +51,7 @@ NO_DAYS = store.DayColumns(
 
 N = TypeVar("N", np.int32, np.int64)
 
+_PARAMETERS = tuple(Parameter)
 _INDEX = {parameter: index for index, parameter in enumerate(Parameter)}
 
 
@@ -59,7 +60,8 @@ class StationDays:
     """What a station measured: arrays (days, 25) in thousandths, and how far each report is from its hour.
 
     `offsets` in minutes, NOT_MATCHED where there is no mean wind. `resolution` is of directions, in degrees.
-    `means` are those of all reports around each hour, of gusts there are none.
+    `means` are those of all reports around each hour, of gusts there are none. `doubted` counts the values
+    that are kept and enter no score, by parameter and reason.
     """
 
     station: Station
@@ -67,6 +69,7 @@ class StationDays:
     means: Mapping[Parameter, Values]
     offsets: Integers
     resolution: float | None
+    doubted: Mapping[tuple[Parameter, str], int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,8 +313,10 @@ def _stations(
     query = sa.select(t.station).where(t.station.c.code.in_(site.stations))
     described = {row.code: row for row in connection.execute(query)}
     days = means = NO_DAYS
+    counts: Mapping[tuple[int, int, str], int] = {}
     if site_id is not None:
         days, means = store.observed_columns(connection, site_id, span.first, span.last)
+        counts = store.doubted_counts(connection, site_id, span.days)
     found = {}
     for code in site.stations:
         row = described.get(code)
@@ -323,6 +328,11 @@ def _stations(
             means=_by_parameter(span, means, rows),
             offsets=_minutes(span, days, rows, NOT_MATCHED),
             resolution=max(told, default=None),
+            doubted={
+                (_PARAMETERS[parameter], reason): count
+                for (station, parameter, reason), count in counts.items()
+                if row is not None and station == row.id
+            },
         )
     return found
 

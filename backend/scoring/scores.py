@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backend.scoring.bootstrap import effective_pairs, resampled
-from backend.scoring.constants import WITHIN
+from backend.scoring.constants import BREEZE, LIGHT_WIND, WITHIN
 from backend.scoring.continuous import (
     ErrorQuantiles,
     correlation,
@@ -31,8 +31,8 @@ from backend.scoring.direction import (
 from backend.scoring.formula import Formula, number
 from backend.scoring.grid import Bools, Integers
 from backend.scoring.intervals import Interval, around, percentile
-from backend.scoring.labels import Label, Season, sample_of
-from backend.scoring.quantities import Quantity, Side, errors, observed_side, pairs, sums
+from backend.scoring.labels import Label, Season, sample_of, stratum_may_be_shown
+from backend.scoring.quantities import Quantity, Side, errors, observed_side, pairs, speed_of, sums
 from backend.scoring.sample import REFERENCES, Sample
 from backend.scoring.skill import PooledSkill
 from backend.scoring.sums import DirectionSums, ScalarSums, Sums, VectorSums
@@ -60,6 +60,8 @@ class Score:
     mean_direction_error: float | None = None
     light_wind_pairs: int | None = None
     undefined_pairs: int | None = None
+    breeze_mae: float | None = None
+    breeze_pairs: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,9 @@ def _model_score(
     if mask is not None:
         there = there & mask
     size = sample_of(days_with(there), sample.months)
+    score = _score_of(quantity, of_days.total(), drawn, errors(quantity, side, observed)[there])
+    if quantity is Quantity.WIND_DIRECTION and mask is None:
+        score = _with_breeze(score, side, observed)
     effective = None
     if isinstance(of_days, ScalarSums) and isinstance(drawn, ScalarSums):
         effective = effective_pairs(of_days, drawn)
@@ -124,7 +129,7 @@ def _model_score(
         season=size.season,
         rank=None,
         estimated_hours=sample.estimated.get(name, 0),
-        score=_score_of(quantity, of_days.total(), drawn, errors(quantity, side, observed)[there]),
+        score=score,
         skill={},
     )
 
@@ -190,6 +195,22 @@ def _score_of(quantity: Quantity, total: Sums, drawn: Sums | None, found: Intege
     elif "mean_error" in formulas:
         mean = percentile(formulas["mean_error"].each(drawn))
     return replace(score, mae_interval=percentile(formulas["mae"].each(drawn)), mean_error_interval=mean)
+
+
+def _with_breeze(score: Score, side: Side, observed: Side) -> Score:
+    """Return a score of directions with the noisier one of light winds, from BREEZE to below LIGHT_WIND."""
+    of_days = DirectionSums.of(
+        side.main,
+        observed.main,
+        speed_of(side),
+        speed_of(observed),
+        least=BREEZE.value,
+        below=LIGHT_WIND.value,
+    )
+    shown = stratum_may_be_shown(int((of_days.n > 0).sum()))
+    total = of_days.total()
+    mean = mean_absolute_direction_error(total) if shown else None
+    return replace(score, breeze_mae=mean, breeze_pairs=int(total.n))
 
 
 def sized(found: Sums) -> Any:

@@ -171,6 +171,14 @@ def tendency(bias: float | None, interval: Interval | None) -> str | None:
     return "overestimates" if bias > 0 else "underestimates"
 
 
+def skill_words(skill: float | None, reference: str) -> str | None:
+    """Return whether a model is worth reading beside a reference, plainly; None where that is not known."""
+    if skill is None:
+        return None
+    word = "no better" if skill == 0 else "better" if skill > 0 else "worse"
+    return f"{word} than {model_name(reference)}"
+
+
 def surprise_sentence(model: str, rate: Rate, units: str = "hours") -> str:
     """Return how often "go" was a bad surprise: counts always, a share only of enough cases."""
     if not rate.of:

@@ -291,6 +291,19 @@ def write_observed_days(
     )
 
 
+def doubted_counts(connection: sa.Connection, site_id: int, days: range) -> dict[tuple[int, int, str], int]:
+    """Return how many values of these days are doubted, by station, index of the parameter, and reason."""
+    column = t.doubted.c
+    key = (column.station_id, column.parameter, column.reason)
+    query = (
+        sa.select(*key, sa.func.count())
+        .where(column.site_id == site_id)
+        .where(column.time >= local_moment(days[0]), column.time < local_moment(days[-1] + 1))
+        .group_by(*key)
+    )
+    return {(row[0], row[1], row[2]): row[3] for row in connection.execute(query)}
+
+
 def write_limits(connection: sa.Connection, site_id: int, limits: Mapping[int, Ints]) -> None:
     """Put limits in the place of those of these months."""
     column = t.quality_limit.c

@@ -219,6 +219,10 @@ async def test_a_model_that_missed_the_stormy_days_gains_nothing_by_it(tmp_path:
     async with served(stored(tmp_path, **found)) as client:
         answer = await get(client, VERDICT)
     assert answer["nDays"] == 30
+    assert {
+        each["model"]: (each["nPairs"], each["ownPairs"], each["nDays"]) for each in answer["models"]
+    } == {AROME: (24 * 30, 24 * DAYS, 30), PARAPENTE: (24 * 30, 24 * 30, 30)}
+    assert answer["references"][0]["ownPairs"] is None
     assert answer["finding"] == "too_close_to_call"
     assert by_model(answer)[AROME]["score"]["mae"] == pytest.approx(2.0, abs=0.2)
 
@@ -392,6 +396,70 @@ async def test_winds_too_light_to_tell_a_direction_count_as_observed(tmp_path: P
     assert by_model(answer)[AROME]["nPairs"] == 0
     assert answer["stations"][0]["coverage"]["hours"] == 39 * 20
     assert answer["stations"][0]["coverage"]["expected"] == 39 * 24
+
+
+async def test_readings_that_enter_no_score_are_counted_with_the_reason(tmp_path: Path) -> None:
+    service = lived(tmp_path, beside=21.8)
+    with_spike = datetime.combine(FIRST, datetime.min.time(), UTC) + timedelta(hours=13, minutes=5)
+    service.store.add_observations(
+        ObservationBatch(
+            source="ffvl",
+            route="test",
+            rank=0,
+            collected_at=NOW,
+            averaging_minutes=10,
+            records=[Observation(FFVL, SPEED, with_spike, 99.0)],
+        )
+    )
+    update(service.database, NOW)
+    async with served(service) as client:
+        answer = await get(client, VERDICT)
+        gust = await get(client, f"{VERDICT}?parameter=wind_gust")
+        later = await get(client, f"{VERDICT}?from={FIRST + timedelta(days=1)}")
+    assert [each["stations"][0]["doubted"] for each in (answer, gust, later)] == [{"spike": 1}, {}, {}]
+    assert answer["nPairs"] == 4 * DAYS, "the report before it, ten minutes from the hour, takes its place"
+
+
+# --- Directions in light winds -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("days", "mae"), [(20, 40.0), (19, None)])
+async def test_directions_in_light_winds_have_a_score_of_their_own(
+    tmp_path: Path, days: int, mae: float | None
+) -> None:
+    """From 5 to below 10.8 km/h: 8 hours err by 30 degrees and 4 by 60, hence 40; 10.8 is not light."""
+    speed, said = constant(DAYS, 4.9), constant(DAYS, 190.0)
+    for hours, wind, error in (
+        (slice(8, 16), 5.0, 30.0),
+        (slice(16, 20), 10.7, 60.0),
+        (slice(20, 24), 10.8, 10.0),
+    ):
+        speed[:, hours], said[:, hours] = wind, 10.0 - error
+    winds = {SPEED: speed, DIRECTION: constant(DAYS, 10.0)}
+    service = stored(tmp_path, {AROME: {SPEED: speed, DIRECTION: said % 360}}, {FFVL: winds})
+    first = TODAY - timedelta(days=days - 1)
+    async with served(service) as client:
+        answer = await get(client, f"{SITE}/scores?parameter=wind_direction&from={first}")
+    score = by_model(answer)[AROME]["score"]
+    assert score["mae"] == pytest.approx(10.0)
+    assert (score["breezePairs"], score["lightWindPairs"]) == (12 * days, 20 * days)
+    assert score["breezeMae"] == (None if mae is None else pytest.approx(mae))
+
+
+# --- Beside what anyone could say --------------------------------------------------------------------
+
+
+async def test_a_model_that_is_worse_than_yesterdays_observation_is_called_so(tmp_path: Path) -> None:
+    """Half a km/h more each day: yesterday's errs by 0.5, and by 1 from 19:00 on, 0.604 in the mean."""
+    observed = constant(DAYS, 10.0) + 0.5 * np.arange(DAYS)[:, None]
+    models = {AROME: {SPEED: observed + 0.25}, PARAPENTE: {SPEED: observed - 3.0}}
+    async with served(stored(tmp_path, models, {FFVL: {SPEED: observed}})) as client:
+        answer = await get(client, VERDICT, headers=ADMIN)
+    skills = {model: each["skill"]["yesterday"] for model, each in by_model(answer).items()}
+    assert skills[AROME]["skill"] == pytest.approx(1 - 0.25 / 0.604, abs=0.01)
+    assert skills[AROME]["text"] == "better than yesterday's observation"
+    assert skills[PARAPENTE]["skill"] == pytest.approx(1 - 3 / 0.604, abs=0.1)
+    assert skills[PARAPENTE]["text"] == "worse than yesterday's observation"
 
 
 # --- By hourly means --------------------------------------------------------------------------------

@@ -62,6 +62,19 @@ def test_the_verdict_comes_first_in_one_sentence(environment: dict[str, str]) ->
     assert "not a flight decision" in rest[-1]
 
 
+def test_a_model_that_is_worse_than_yesterdays_observation_is_called_so(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    database, (site, *_) = Database(sqlite_url(tmp_path), durable=False), load_sites(tmp_path / "sites.toml")
+    observed = constant(DAYS, 10.0) + 0.5 * np.arange(DAYS)[:, None]
+    models = {"arome_0025": {SPEED: observed + 0.25}, "meteo_parapente": {SPEED: observed - 3.0}}
+    keep(database, site, FIRST, models=models, stations={site.stations[0]: {SPEED: observed}})
+    database.close()
+    shown = typed(f"score grand-pre {SPAN}", environment).stdout
+    assert "MeteoParapente is worse than yesterday's observation." in shown
+    assert "AROME is" not in shown
+
+
 def test_as_json_it_is_what_the_api_says(environment: dict[str, str]) -> None:
     told = json.loads(typed(f"score grand-pre {SPAN} --json", environment).stdout)
     assert (told["finding"], told["best"], told["nDays"]) == ("winner", "arome_0025", DAYS)
