@@ -52,7 +52,7 @@ def bias_answer(
     model: str | None = None,
 ) -> BiasAnswer:
     """Return how each model, or one, is wrong."""
-    sample, *by_lead = load_views(service, question, (question.view, *LEAD_VIEWS))
+    sample, *by_lead = load_views(service, question, (question.view, *LEAD_VIEWS), model=model)
     names = tuple(sample.forecasts) if model is None else (model,)
     size, n_pairs, words = common_of(sample, question, tuple(sample.forecasts))
     found = []

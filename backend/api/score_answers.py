@@ -159,7 +159,7 @@ def scores_answer(
     stratum: Stratum | None = None,
 ) -> ScoresAnswer:
     """Return each model on its own pairs, in groups where a stratum is asked for."""
-    sample = load(service, question)
+    sample = load(service, question, model=model)
     had = coverage_of(service, question, sample)
     card = Scorecard(sample)
     asked = card.models() if model is None else (model,)

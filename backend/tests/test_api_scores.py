@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from backend.core.parameters import Parameter
-from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
+from backend.core.records import IMPORTED, Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
 from backend.main import Service
 from backend.scoring.upkeep import update
 from backend.scoring.views import LEAD_VIEWS, MORNING, VIEWS
 from backend.tests.score_store import DIRECTION, GUST, SPEED, TEMPERATURE, Grid, constant, keep
-from backend.tests.served import ADMIN, NOW, make_service, served
+from backend.tests.served import ADMIN, NOW, keep_forecasts, make_service, served
 from backend.tests.worlds import HandClock
 
 DAYS = 40
@@ -901,6 +901,22 @@ async def test_a_time_without_data_has_null_scores_and_the_label(tmp_path: Path,
         if path in {"verdict", "scores", "comparison"}:
             assert [each["score"] for each in found["models"]] == [None, None]
     assert "no station" in (nobody["commonSample"])
+
+
+@pytest.mark.parametrize(
+    "path", ["bias?", "scores?", "scores?stratum=sector&", "bias?parameter=temperature&"]
+)
+async def test_a_model_that_is_collected_no_more_is_null_where_nothing_is_kept_of_it(
+    tmp_path: Path, path: str
+) -> None:
+    service = stored(tmp_path, **two_models())
+    service.store.save_sites(service.sites())
+    keep_forecasts(service, "my_wrf", IMPORTED, base=10.0, gust=False)
+    async with served(service) as client:
+        answer = await get(client, f"{SITE}/{path}model=my_wrf&from=2026-06-10&to=2026-07-10")
+    (found,) = answer["models"]
+    assert (found["model"], found["nPairs"]) == ("my_wrf", 0)
+    assert (found["score"] if "score" in found else found["meanError"]) is None
 
 
 @pytest.mark.parametrize(
