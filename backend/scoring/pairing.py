@@ -27,19 +27,19 @@ NOT_MATCHED = -128
 """In an array of offsets: no reading was matched."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Matched:
-    """A station's day: values (4, 25), the distance from its hour of each mean wind's window in minutes
-    (25, NOT_MATCHED where none), and how many readings there were on the day.
+    """A station's days: values (n, 4, 25), the distance from its hour of each mean wind's window in minutes
+    (n, 25, NOT_MATCHED where none), and how many readings there were on each day.
     """
 
-    day: int
+    day: NDArray[np.int64]
     hourly: NDArray[np.int32]
     offsets: NDArray[np.int8]
-    readings: int
+    readings: NDArray[np.int64]
 
 
-def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> list[Matched]:
+def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> Matched:
     """Return the days of the span on which the station said anything; `trusted` are the values to use.
 
     Each forecast of an hour and a station thus has at most one partner, and a better one takes its place
@@ -72,11 +72,8 @@ def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> list[Mat
     )
     index, _ = span.locate(readings.time)
     counts = np.bincount(index[(index >= 0) & (index < len(span.days))], minlength=len(span.days))
-    return [
-        Matched(day, of_day, distances, int(count))
-        for day, of_day, distances, count in zip(span.days, hourly, offsets, counts, strict=True)
-        if count or (of_day != ABSENT).any()
-    ]
+    said = np.flatnonzero((counts > 0) | (hourly != ABSENT).any(axis=(1, 2)))
+    return Matched(span.first + said, hourly[said], offsets[said], counts[said])
 
 
 def _nearest(

@@ -39,15 +39,7 @@ NOT_SAID = -1
 """In an array of lead times: no forecast."""
 
 NOBODY = -1
-"""The number of a model or station of which nothing was ever kept."""
-
-NO_DAYS = store.DayColumns(
-    np.empty(0, np.int64),
-    np.empty(0, np.int64),
-    np.empty((0, len(Parameter), HOURS_A_DAY), np.int32),
-    np.empty((0, HOURS_A_DAY), np.int64),
-    (),
-)
+"""The number of a site, model or station of which nothing was ever kept."""
 
 N = TypeVar("N", np.int32, np.int64)
 
@@ -210,7 +202,7 @@ class Samples:
             )
         with self.database.read() as connection:
             row = site_row(connection, site.id, last)
-            site_id = None if row is None else row.id
+            site_id = NOBODY if row is None else row.id
             place = site if row is None else site_record(row)
             stations = _stations(connection, site_id, place, span)
             alone = {} if station is None else {station: np.ones(len(span.days), np.bool_)}
@@ -259,7 +251,7 @@ def site_row(connection: sa.Connection, site: str, last: int) -> sa.Row[tuple[ob
 
 def _load(
     connection: sa.Connection,
-    site_id: int | None,
+    site_id: int,
     site: Site,
     view: View,
     span: Span,
@@ -268,13 +260,10 @@ def _load(
     speaking: Mapping[str, Bools],
 ) -> Sample:
     ids = {row.name: row.id for row in connection.execute(sa.select(t.model))}
-    days, grounds = NO_DAYS, {}
-    if site_id is not None:
-        days = store.forecast_columns(connection, site_id, view.number, span.first, span.last)
-        grounds = _grounds(connection, site_id)
+    days = store.forecast_columns(connection, site_id, view.number, span.first, span.last)
+    grounds = _grounds(connection, site_id)
     kept = set(days.owner.tolist())
     names = sorted({*models, *(name for name, number in ids.items() if number in kept)})
-    estimated = np.array(days.extra, np.int64)
     rows = {name: np.flatnonzero(days.owner == ids.get(name, NOBODY)) for name in names}
     return Sample(
         site=site,
@@ -282,7 +271,7 @@ def _load(
         span=span,
         forecasts={name: _by_parameter(span, days, rows[name]) for name in names},
         leads={name: _minutes(span, days, rows[name], NOT_SAID) for name in names},
-        estimated={name: int(estimated[rows[name]].sum()) for name in names},
+        estimated={name: int(days.estimated[rows[name]].sum()) for name in names},
         grounds={name: grounds.get(name) for name in names},
         stations=stations,
         speaking=speaking,
@@ -296,19 +285,15 @@ def _speaking(site: Site, span: Span) -> dict[str, Bools]:
     return {code: np.array([each == code for each in of_day], np.bool_) for code in codes}
 
 
-def _stations(
-    connection: sa.Connection, site_id: int | None, site: Site, span: Span
-) -> dict[str, StationDays]:
+def _stations(connection: sa.Connection, site_id: int, site: Site, span: Span) -> dict[str, StationDays]:
     query = sa.select(t.station).where(t.station.c.code.in_(site.stations))
     described = {row.code: row for row in connection.execute(query)}
-    days = NO_DAYS
-    if site_id is not None:
-        days = store.observed_columns(connection, site_id, span.first, span.last)
+    days = store.observed_columns(connection, site_id, span.first, span.last)
     found = {}
     for code in site.stations:
         row = described.get(code)
         rows = np.flatnonzero(days.owner == (NOBODY if row is None else row.id))
-        told = [days.extra[each] for each in rows.tolist() if days.extra[each] is not None]
+        told = [each for row in rows.tolist() if (each := days.resolution[row]) is not None]
         found[code] = StationDays(
             station=Station(code) if row is None else station_record(row),
             observed=_by_parameter(span, days, rows),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from backend.storage.schema import storable
 
 COLUMNS = tuple(parameter.value for parameter in Parameter)
 CHUNK = 400  # keys in one IN list: well below the limit on variables of either database
+FETCHED_AT_ONCE = 500  # rows: few enough to stay near the processor until they are used
 
 Key = tuple[int, int]
 """Site or station, and time: what tells the rows of one batch apart."""
@@ -91,12 +92,22 @@ def _known_ids(connection: sa.Connection, column: sa.Column[Any], names: Iterabl
 
 def fetched(connection: sa.Connection, query: sa.Select[Any]) -> list[tuple[Any, ...]]:
     """Return what a query answers as the driver's own tuples: for many rows of plain numbers."""
-    cursor: Any = connection.execute(query).cursor
+    return list(streamed(connection, query))
+
+
+def streamed(
+    connection: sa.Connection, query: sa.Select[Any], given: Mapping[str, Any] | None = None
+) -> Iterator[tuple[Any, ...]]:
+    """Yield what a query answers as the driver's own tuples, a few at a time.
+
+    Whoever makes an array of them never has them all in memory, and is faster for it.
+    """
+    cursor: Any = connection.execute(query, given).cursor
     try:
-        found: list[tuple[Any, ...]] = cursor.fetchall()
+        while rows := cursor.fetchmany(FETCHED_AT_ONCE):
+            yield from rows
     except (sqlite3.DatabaseError, psycopg.DatabaseError) as error:  # SQLAlchemy does not see these
         raise sa.exc.OperationalError(str(query), None, error) from error
-    return found
 
 
 T = TypeVar("T")
