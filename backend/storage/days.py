@@ -21,7 +21,7 @@ from backend.core.parameters import ABSENT, Parameter
 from backend.storage import schema as t
 from backend.storage.bulk import copy_rows
 from backend.storage.database import is_postgres
-from backend.storage.rows import chunks, execute_many, streamed, value_columns
+from backend.storage.rows import chunks, execute_many, fetched, streamed, value_columns
 
 Ints = NDArray[np.int32]
 Times = NDArray[np.int64]
@@ -221,7 +221,7 @@ def forecast_rows(connection: sa.Connection, site_id: int, first: int, last: int
         [
             tuple(batch)
             for some in chunks(ids.tolist())
-            for batch in streamed(connection, _BATCHES, {"ids": some})
+            for batch in fetched(connection, _BATCHES, {"ids": some})
         ],
         np.int64,
     ).reshape(-1, 5)
@@ -346,14 +346,14 @@ def forecast_columns(
 ) -> ForecastDays:
     """Return a view's days from `first` to `last`."""
     given = {"site": site_id, "view": view, "first": first, "last": last}
-    columns, (estimated,) = _day_columns(streamed(connection, _FORECAST_DAYS, given), 1, "<i2")
+    columns, (estimated,) = _day_columns(fetched(connection, _FORECAST_DAYS, given), 1, "<i2")
     return ForecastDays(*columns, np.array(estimated, np.int64))
 
 
 def observed_columns(connection: sa.Connection, site_id: int, first: int, last: int) -> ObservedDays:
     """Return the days of all stations of a site from `first` to `last`."""
     given = {"site": site_id, "first": first, "last": last}
-    columns, (readings, resolution) = _day_columns(streamed(connection, _OBSERVED_DAYS, given), 2, "<i1")
+    columns, (readings, resolution) = _day_columns(fetched(connection, _OBSERVED_DAYS, given), 2, "<i1")
     return ObservedDays(*columns, np.array(readings, np.int64), resolution)
 
 
