@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from backend.scoring.bootstrap import effective_pairs, resampled
+from backend.scoring.bootstrap import NEEDED, effective_pairs, only, resampled
 from backend.scoring.constants import BREEZE, LIGHT_WIND, WITHIN
 from backend.scoring.continuous import (
     ErrorQuantiles,
@@ -20,6 +20,7 @@ from backend.scoring.continuous import (
     rmse,
     within_share,
 )
+from backend.scoring.daily import extent_of
 from backend.scoring.direction import (
     circular_bias,
     circular_sd,
@@ -92,7 +93,12 @@ def score_all(
     """Return the score of each side on its own pairs within `mask`, unranked and without skill."""
     observed = observed_side(sample, quantity)
     of_days = [sums(quantity, side, observed, mask) for side in sides.values()]
-    drawn = resampled(*of_days) if intervals and of_days else None
+    drawn = None
+    if intervals and of_days:
+        extent = extent_of(
+            np.logical_or.reduce([column != 0 for each in of_days for column in each.columns()])
+        )
+        drawn = resampled(*(only(each, NEEDED) for each in of_days), extent=extent)
     return tuple(
         _model_score(sample, quantity, name, side, mask, each, None if drawn is None else drawn[index])
         for index, ((name, side), each) in enumerate(zip(sides.items(), of_days, strict=True))

@@ -119,24 +119,21 @@ def forecast_hours(
 ) -> dict[int, float]:
     """Return what a model says of a day in a view, by hours from local midnight, in the parameter's unit."""
     with store.database.read() as connection:
-        found = days.read_forecast_days(connection, 1, view.number, day, day)
-    return {
-        hour: value / 1000
-        for each in found
-        if each.model == model
-        for hour, value in enumerate(each.hourly[parameter].tolist())
-        if value != ABSENT
-    }
+        found = days.forecast_columns(connection, 1, view.number, day, day)
+    return _hours(found, model, parameter)
 
 
 def observed_hours(store: Store, day: int, parameter: int = SPEED, station: int = 1) -> dict[int, float]:
     with store.database.read() as connection:
-        found = days.read_observed_days(connection, 1, day, day)
+        found = days.observed_columns(connection, 1, day, day)
+    return _hours(found, station, parameter)
+
+
+def _hours(found: days.DayColumns, owner: int, parameter: int) -> dict[int, float]:
     return {
         hour: value / 1000
-        for each in found
-        if each.station == station
-        for hour, value in enumerate(each.hourly[parameter].tolist())
+        for hourly in found.hourly[found.owner == owner]
+        for hour, value in enumerate(hourly[parameter].tolist())
         if value != ABSENT
     }
 
@@ -144,11 +141,11 @@ def observed_hours(store: Store, day: int, parameter: int = SPEED, station: int 
 def mean_hours(store: Store, day: int, parameter: int = SPEED) -> dict[int, float]:
     """Return the means of hours that the first station's reports make."""
     with store.database.read() as connection:
-        found = days.read_observed_days(connection, 1, day, day)
+        found = days.observed_columns(connection, 1, day, day)
     return {
         hour: value / 1000
-        for each in found
-        for hour, value in enumerate(each.means[parameter].tolist())
+        for means in found.means
+        for hour, value in enumerate(means[parameter].tolist())
         if value != ABSENT
     }
 
@@ -279,9 +276,9 @@ def test_hours_of_runs_that_told_no_time_are_counted(store: Store) -> None:
         said(utc(15, 6), {utc(15, 11): 3}, model="meteo_parapente", available=utc(15, 8)),
     )
     with store.database.read() as connection:
-        (found,) = days.read_forecast_days(connection, 1, NOON.number, number(15), number(15))
-    assert found.estimated == 1
-    assert found.leads.tolist()[12:14] == [600, 300]
+        found = days.forecast_columns(connection, 1, NOON.number, number(15), number(15))
+    assert found.estimated.tolist() == [1]
+    assert found.minutes[:, 12:14].tolist() == [[600, 300]]
 
 
 # --- Which reading ---------------------------------------------------------------------------------
