@@ -236,7 +236,12 @@ def _finish_export(
     from backend.files.dictionary import dictionary, name_origins, withheld
     from backend.files.writing import replacing
 
-    named = name_origins(seen.models - set(REFERENCES), seen.stations, _origins(service))
+    named = name_origins(
+        seen.models - set(REFERENCES),
+        seen.stations,
+        _origins(service),
+        service.settings.public_imports,
+    )
     beside = output.with_name(f"{output.name}.dictionary.md")
     text = dictionary(output, what, columns, named, rows=seen.rows, now=service.clock(), raw=raw)
     with replacing(beside, force=True) as part:

@@ -24,7 +24,7 @@ from backend.scoring.intervals import benjamini_hochberg
 from backend.scoring.quantities import Quantity
 from backend.scoring.scorecard import Finding, Verdict
 from backend.scoring.views import VIEW_OF
-from backend.scoring.wording import amount, label_name, model_name, verdict_sentence
+from backend.scoring.wording import amount, coverage_sentence, label_name, model_name, verdict_sentence
 
 
 def score(
@@ -87,14 +87,36 @@ def _print_answer(answer: VerdictAnswer) -> None:
     console.print(answer.sentence, style="bold", soft_wrap=True)
     if answer.robustness is not None and answer.robustness.sentence is not None:
         console.print(answer.robustness.sentence, soft_wrap=True)
+    if answer.hourly_means is not None and answer.hourly_means.sentence is not None:
+        console.print(answer.hourly_means.sentence, soft_wrap=True)
     entries = [*answer.models, *answer.references]
     if any(entry.score is not None for entry in entries):
         console.print(_table(entries, answer.parameter))
+        for entry in answer.models:
+            skill = entry.skill.get("yesterday")
+            if skill is not None and skill.skill is not None and skill.skill < 0:
+                console.print(f"{entry.name} is {skill.text}.", soft_wrap=True)
     else:
         console.print(f"{answer.n_days} days so far ({answer.label_text}): no score is shown yet.")
     console.print(f"{answer.site_name}, {answer.first_day} to {answer.last_day}: {answer.common_sample}.")
+    console.print(_coverage(answer), soft_wrap=True)
     for note in answer.notes:
         console.print(note, style="dim", soft_wrap=True)
+
+
+def _coverage(answer: VerdictAnswer) -> str:
+    stations = [station.coverage for station in answer.stations]
+    expected = sum(each.expected for each in stations)
+    return coverage_sentence(
+        sum(each.hours for each in stations) / expected if expected else None,
+        {
+            entry.model: entry.coverage.share
+            for entry in answer.models
+            if entry.coverage is not None and entry.coverage.share is not None
+        },
+        sum(month.complete for month in answer.months),
+        len(answer.months),
+    )
 
 
 def _table(entries: Iterable[ModelEntry], quantity: Quantity) -> Table:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from backend.api.dependencies import ServiceParts
 from backend.api.questions import Question, load, load_views
 from backend.api.schemas import WithheldSource
-from backend.api.score_answers import common_of, ends, envelope
+from backend.api.score_answers import common_of, ends, envelope, taking_part
 from backend.api.score_schemas import (
     BiasAnswer,
     BiasGroup,
@@ -22,15 +23,16 @@ from backend.api.score_schemas import (
     Rate,
     SeriesAnswer,
     SeriesHour,
+    ShareEnds,
 )
-from backend.api.withholding import Withholding
+from backend.api.withholding import NOTHING, Withholding
 from backend.core.local_time import date_of
 from backend.scoring import bias as biases
 from backend.scoring import event_scores
+from backend.scoring.constants import PUBLIC_LIMIT_STEP
 from backend.scoring.events import sectors_of
 from backend.scoring.flyability import EventTable, ModelCounts, event_tables
 from backend.scoring.groups import Given
-from backend.scoring.intervals import Interval
 from backend.scoring.labels import stratum_may_be_shown
 from backend.scoring.recent import Hour, Said, hours
 from backend.scoring.strata import Stratum
@@ -42,9 +44,15 @@ from backend.storage.database import from_epoch
 # --- Bias --------------------------------------------------------------------------------------------
 
 
-def bias_answer(service: ServiceParts, question: Question, *, model: str | None = None) -> BiasAnswer:
+def bias_answer(
+    service: ServiceParts,
+    question: Question,
+    withheld: Withholding = NOTHING,
+    *,
+    model: str | None = None,
+) -> BiasAnswer:
     """Return how each model, or one, is wrong."""
-    sample, *by_lead = load_views(service, question, (question.view, *LEAD_VIEWS))
+    sample, *by_lead = load_views(service, question, (question.view, *LEAD_VIEWS), model=model)
     names = tuple(sample.forecasts) if model is None else (model,)
     size, n_pairs, words = common_of(sample, question, tuple(sample.forecasts))
     found = []
@@ -69,7 +77,10 @@ def bias_answer(service: ServiceParts, question: Question, *, model: str | None 
                 given_forecast=[_given(bin_) for bin_ in each.given],
             )
         )
-    return BiasAnswer(**envelope(service, question, sample, size, n_pairs, words), models=found)
+    hidden = taking_part(withheld, (sample, *by_lead), sample.speaking)
+    return BiasAnswer(
+        **envelope(service, question, sample, size, n_pairs, words, hidden=hidden), models=found
+    )
 
 
 def _groups(groups: Iterable[biases.GroupBias]) -> list[BiasGroup]:
@@ -105,10 +116,18 @@ def _given(found: Given) -> GivenForecast:
 
 
 def events_answer(
-    service: ServiceParts, question: Question, *, wind_limit: float, gust_limit: float
+    service: ServiceParts,
+    question: Question,
+    withheld: Withholding = NOTHING,
+    *,
+    wind_limit: float,
+    gust_limit: float,
 ) -> EventsAnswer:
     """Return how often a "go" was a bad surprise, for a pilot's own limits."""
     sample = load(service, question)
+    hidden = taking_part(withheld, [sample], sample.speaking)
+    if hidden:
+        wind_limit, gust_limit = _stepwise(wind_limit), _stepwise(gust_limit)
     tables = event_tables(sample, wind_limit, gust_limit)
     first = tables[0]
     sectors = sectors_of(sample.site.orientation)
@@ -118,12 +137,18 @@ def events_answer(
         else "no station speaks for this site"
     )
     return EventsAnswer(
-        **envelope(service, question, sample, first.size, first.n_pairs, words),
+        **envelope(service, question, sample, first.size, first.n_pairs, words, hidden=hidden),
         wind_limit=wind_limit,
         gust_limit=gust_limit,
         sector=[end for sector in sectors for end in sector] if sample.site.orientation else None,
         events=[_event(table) for table in tables],
     )
+
+
+def _stepwise(limit: float) -> float:
+    """Return the step nearest to a limit, the higher of two: counts over finer ones tell single values."""
+    step = PUBLIC_LIMIT_STEP.value
+    return math.floor(limit / step + 0.5) * step
 
 
 def _event(table: EventTable) -> Event:
@@ -169,8 +194,9 @@ def _model_event(table: EventTable, each: ModelCounts, *, counted: bool) -> Mode
 
 
 def _rate(rate: event_scores.Rate) -> Rate:
-    interval: Interval | None = rate.interval
-    return Rate(count=rate.count, of=rate.of, value=rate.value, interval=ends(interval))
+    found = rate.interval
+    interval = None if found is None else ShareEnds(low=found.low, high=found.high)
+    return Rate(count=rate.count, of=rate.of, value=rate.value, interval=interval)
 
 
 def _counts(counts: Contingency) -> EventCounts:
@@ -200,7 +226,7 @@ def series_answer(service: ServiceParts, question: Question, withheld: Withholdi
         left_out |= {each.source: each for each in withheld.of_models(name)}
     left_out |= {each.source: each for each in withheld.of_stations([*sample.speaking])}
     return SeriesAnswer(
-        **envelope(service, question, sample, size, n_pairs, words, list(left_out.values())),
+        **envelope(service, question, sample, size, n_pairs, words, withheld=list(left_out.values())),
         hours=[
             _hour(each, withheld, station=each.day in silent) for each in hours(sample, question.quantity)
         ],

@@ -11,6 +11,7 @@ from backend.api.score_schemas import (
     MethodView,
     ModelsAnswer,
 )
+from backend.api.withholding import public_models
 from backend.core.local_time import LOCAL_ZONE
 from backend.scheduler.config import FORECASTS
 from backend.scoring.constants import CONSTANTS
@@ -25,6 +26,7 @@ def models_answer(service: ServiceParts) -> ModelsAnswer:
     """Return the models that are collected, and those of which something is kept."""
     sources = {model: source for source in service.sources.of(FORECASTS) for model in source.models}
     kept = {row.name: row for row in service.reading.models()}
+    public = public_models(service, sources.keys() | kept.keys())
     return ModelsAnswer(
         models=[
             KnownModel(
@@ -33,7 +35,7 @@ def models_answer(service: ServiceParts) -> ModelsAnswer:
                 source=sources[name].name if name in sources else None,
                 newest_run=kept[name].newest if name in kept else None,
                 runs=kept[name].runs if name in kept else 0,
-                public=sources[name].public if name in sources else None,
+                public=public.get(name),
                 attribution=sources[name].attribution if name in sources else None,
             )
             for name in sorted(sources.keys() | kept.keys())

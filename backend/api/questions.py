@@ -133,19 +133,24 @@ def collected_models(service: ServiceParts) -> tuple[str, ...]:
     return tuple(model for source in service.sources.of(FORECASTS) for model in source.models)
 
 
-def load(service: ServiceParts, question: Question) -> Sample:
-    """Return the sample of a question. Raises NotFound for a station that is none of the site's."""
+def load(service: ServiceParts, question: Question, *, model: str | None = None) -> Sample:
+    """Return the sample of a question. Raises NotFound for a station that is none of the site's.
+
+    The models that are collected are in it, and `model`, whether or not they have data.
+    """
     return Samples(service.database).load(
         question.site,
         question.view,
         question.first,
         question.last,
         station=question.station,
-        models=collected_models(service),
+        models=_wanted(service, model),
     )
 
 
-def load_views(service: ServiceParts, question: Question, views: Sequence[View]) -> tuple[Sample, ...]:
+def load_views(
+    service: ServiceParts, question: Question, views: Sequence[View], *, model: str | None = None
+) -> tuple[Sample, ...]:
     """Return the sample of the same question in several views."""
     return Samples(service.database).load_views(
         question.site,
@@ -153,8 +158,12 @@ def load_views(service: ServiceParts, question: Question, views: Sequence[View])
         question.first,
         question.last,
         station=question.station,
-        models=collected_models(service),
+        models=_wanted(service, model),
     )
+
+
+def _wanted(service: ServiceParts, model: str | None) -> tuple[str, ...]:
+    return (*collected_models(service), *(() if model is None else (model,)))
 
 
 # --- Does the asker have it already? -----------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,14 @@ from backend.api.questions import Question, load
 from backend.api.schemas import WithheldSource
 from backend.api.score_schemas import (
     ComparisonAnswer,
+    Coverage,
     Duel,
     Ends,
     Group,
     GroupEntry,
+    HourlyMeans,
     ModelEntry,
+    Month,
     Robustness,
     ScoresAnswer,
     ScoreValues,
@@ -26,16 +29,20 @@ from backend.api.score_schemas import (
     StudentTest,
     VerdictAnswer,
 )
-from backend.core.local_time import date_of
+from backend.api.withholding import NOTHING, Withholding
+from backend.core.local_time import date_of, month_days
+from backend.core.parameters import Parameter
+from backend.scoring import coverage as coverages
 from backend.scoring.constants import CONFIDENCE
-from backend.scoring.grid import Bools
+from backend.scoring.coverage import Covered
+from backend.scoring.grid import Bools, Values, present
 from backend.scoring.group_scores import group_scores
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label, sample_of
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.notes import may_headline, notes
 from backend.scoring.quantities import forecast_side, observed_side, pairs
-from backend.scoring.robustness import robustness
+from backend.scoring.robustness import by_means, robustness
 from backend.scoring.sample import REFERENCES, Sample
 from backend.scoring.scorecard import (
     METHOD_VERSION,
@@ -51,21 +58,38 @@ from backend.scoring.strata import TEXTS, Stratum
 from backend.scoring.wording import (
     confidence_words,
     label_name,
+    means_sentence,
     model_name,
     robustness_sentence,
+    rounded_words,
+    skill_words,
     tendency,
     verdict_sentence,
     view_name,
 )
+from backend.storage.database import to_epoch
 
 
-def verdict_answer(service: ServiceParts, question: Question) -> VerdictAnswer:
+def verdict_answer(
+    service: ServiceParts, question: Question, withheld: Withholding = NOTHING
+) -> VerdictAnswer:
     """Return which forecast to trust, and what speaks for it."""
     sample = load(service, question)
+    had = coverage_of(service, question, sample)
     found = Scorecard(sample).verdict(question.quantity)
     duel = found.duel
-    second_opinions = None
+    second_opinions = hourly_means = None
     if duel is not None and found.size.shows_values:
+        averaged = by_means(sample, question.quantity, found)
+        if averaged is not None:
+            hourly_means = HourlyMeans(
+                sentence=means_sentence(averaged, found),
+                n_pairs=averaged.n_pairs,
+                n_days=averaged.n_days,
+                difference=averaged.difference,
+                outcome=averaged.outcome,
+                same_finding=averaged.same,
+            )
         asked_elsewhere = robustness(sample, question.quantity, duel)
         second_opinions = Robustness(
             sentence=robustness_sentence(asked_elsewhere),
@@ -74,41 +98,69 @@ def verdict_answer(service: ServiceParts, question: Question) -> VerdictAnswer:
             stations=[SecondOpinion.model_validate(each) for each in asked_elsewhere.stations],
         )
     return VerdictAnswer(
-        **envelope(service, question, sample, found.size, found.n_pairs, found.common_sample),
+        **envelope(
+            service,
+            question,
+            sample,
+            found.size,
+            found.n_pairs,
+            found.common_sample,
+            had=had,
+            hidden=taking_part(withheld, [sample], sample.stations),
+        ),
         finding=found.finding,
         sentence=verdict_sentence(found, question.view),
         may_headline=may_headline(sample, question.quantity),
         best=found.best if found.size.shows_values else None,
         second=found.second if found.size.shows_values else None,
         duel=None if duel is None else duel_entry(duel),
-        models=_entries(found.models, found.compared, references=False),
-        references=_entries(found.models, (*found.compared, *REFERENCES), references=True),
+        models=_entries(found.models, found.compared, had, references=False),
+        references=_entries(found.models, (*found.compared, *REFERENCES), had, references=True),
         robustness=second_opinions,
+        hourly_means=hourly_means,
     )
 
 
-def comparison_answer(service: ServiceParts, question: Question) -> ComparisonAnswer:
+def comparison_answer(
+    service: ServiceParts, question: Question, withheld: Withholding = NOTHING
+) -> ComparisonAnswer:
     """Return every two models on the hours that both have, and all of them where that is fair."""
     sample = load(service, question)
+    had = coverage_of(service, question, sample)
     card = Scorecard(sample)
     found = card.verdict(question.quantity)
     duels = card.duels(question.quantity)
     largest = max((duel.n_pairs for duel in duels), default=0)
     return ComparisonAnswer(
-        **envelope(service, question, sample, found.size, found.n_pairs, found.common_sample),
+        **envelope(
+            service,
+            question,
+            sample,
+            found.size,
+            found.n_pairs,
+            found.common_sample,
+            had=had,
+            hidden=taking_part(withheld, [sample], sample.speaking),
+        ),
         common_sample_share=found.n_pairs / largest if largest and len(found.compared) > 1 else None,
         compared=list(found.compared),
         duels=[duel_entry(duel) for duel in duels],
-        models=_entries(found.models, found.compared, references=False),
-        references=_entries(found.models, (*found.compared, *REFERENCES), references=True),
+        models=_entries(found.models, found.compared, had, references=False),
+        references=_entries(found.models, (*found.compared, *REFERENCES), had, references=True),
     )
 
 
 def scores_answer(
-    service: ServiceParts, question: Question, *, model: str | None = None, stratum: Stratum | None = None
+    service: ServiceParts,
+    question: Question,
+    withheld: Withholding = NOTHING,
+    *,
+    model: str | None = None,
+    stratum: Stratum | None = None,
 ) -> ScoresAnswer:
     """Return each model on its own pairs, in groups where a stratum is asked for."""
-    sample = load(service, question)
+    sample = load(service, question, model=model)
+    had = coverage_of(service, question, sample)
     card = Scorecard(sample)
     asked = card.models() if model is None else (model,)
     scored = card.scores(question.quantity, models=(*asked, *REFERENCES))
@@ -117,11 +169,20 @@ def scores_answer(
     if stratum is not None:
         found = _groups(sample, question, stratum, asked)
     return ScoresAnswer(
-        **envelope(service, question, sample, size, n_pairs, words),
+        **envelope(
+            service,
+            question,
+            sample,
+            size,
+            n_pairs,
+            words,
+            had=had,
+            hidden=taking_part(withheld, [sample], sample.speaking),
+        ),
         stratum=stratum,
         stratum_text=None if stratum is None else TEXTS[stratum],
-        models=_entries(scored, (), references=False),
-        references=_entries(scored, (), references=True),
+        models=_entries(scored, (), had, references=False),
+        references=_entries(scored, (), had, references=True),
         groups=found,
     )
 
@@ -158,10 +219,17 @@ def envelope(
     size: SampleSize,
     n_pairs: int,
     common_sample: str,
+    *,
+    had: Covered | None = None,
+    hidden: Collection[str] = (),
     withheld: Sequence[WithheldSource] = (),
 ) -> dict[str, Any]:
-    """Return what every answer says of the question, the sample and itself."""
+    """Return what every answer says of the question, the sample and itself.
+
+    `hidden` are the withheld sources that its figures rest on, `withheld` those whose values it leaves out.
+    """
     networks = {code.partition(":")[0] for code in sample.speaking}
+    had = coverage_of(service, question, sample) if had is None else had
     return {
         "site": question.site.id,
         "site_name": question.site.name,
@@ -171,8 +239,23 @@ def envelope(
                 "name": sample.stations[code].station.name or None,
                 "elevation": sample.stations[code].station.elevation,
                 "days": int(days.sum()),
+                "coverage": Coverage.model_validate(had.stations[code]),
+                "doubted": {
+                    reason: count
+                    for (parameter, reason), count in sample.stations[code].doubted.items()
+                    if parameter is question.quantity.parameter
+                },
             }
             for code, days in sample.speaking.items()
+        ],
+        "months": [
+            Month(
+                month=f"{date_of(month_days(each.number)[0]):%Y-%m}",
+                hours=each.coverage.hours,
+                expected=each.coverage.expected,
+                complete=each.complete,
+            )
+            for each in had.months
         ],
         "view": question.view.name,
         "view_text": view_name(question.view),
@@ -188,7 +271,8 @@ def envelope(
         "common_sample": common_sample,
         "confidence": CONFIDENCE.value,
         "interval_method": confidence_words(),
-        "notes": list(notes(sample, question.quantity)),
+        "notes": [*([rounded_words(sorted(hidden))] if hidden else []), *notes(sample, question.quantity)],
+        "rounded": bool(hidden),
         "withheld": list(withheld),
         "attribution": [
             *forecast_attribution(service, set(sample.forecasts)),
@@ -197,6 +281,34 @@ def envelope(
         "method_version": METHOD_VERSION,
         "generated_at": service.clock(),
     }
+
+
+def coverage_of(service: ServiceParts, question: Question, sample: Sample) -> Covered:
+    """Return how much of what could be had by now was had."""
+    return coverages.covered(sample, question.quantity, to_epoch(service.clock()))
+
+
+def taking_part(withheld: Withholding, samples: Iterable[Sample], stations: Iterable[str]) -> set[str]:
+    """Return the withheld sources that have values in these samples, of models and of these stations.
+
+    The samples are one question in several views, and so have the same stations.
+    """
+    found: set[str] = set()
+    for sample in samples:
+        networks = {
+            code: code.partition(":")[0] for code in stations if _has_any(sample.stations[code].observed)
+        }
+        found |= withheld.networks.intersection(networks.values())
+        found |= {
+            source
+            for model, source in withheld.models.items()
+            if model in sample.forecasts and _has_any(sample.forecasts[model])
+        }
+    return found
+
+
+def _has_any(values: Mapping[Parameter, Values]) -> bool:
+    return any(bool(present(of_parameter).any()) for of_parameter in values.values())
 
 
 def common_of(sample: Sample, question: Question, models: Sequence[str]) -> tuple[SampleSize, int, str]:
@@ -235,16 +347,24 @@ def duel_entry(duel: PairOfModels) -> Duel:
     )
 
 
-def _entries(models: Iterable[ModelScore], compared: Sequence[str], *, references: bool) -> list[ModelEntry]:
+def _entries(
+    models: Iterable[ModelScore], compared: Sequence[str], had: Covered, *, references: bool
+) -> list[ModelEntry]:
     return [
-        _entry(each, common=each.model in compared, shown=each.label is not Label.COLLECTING)
+        _entry(
+            each,
+            common=each.model in compared,
+            shown=each.label is not Label.COLLECTING,
+            had=had,
+        )
         for each in models
         if each.reference is references
     ]
 
 
-def _entry(each: ModelScore, *, common: bool, shown: bool) -> ModelEntry:
+def _entry(each: ModelScore, *, common: bool, shown: bool, had: Covered | None = None) -> ModelEntry:
     score = each.score
+    coverage = None if had is None else had.models.get(each.model)
     return ModelEntry(
         model=each.model,
         name=model_name(each.model),
@@ -252,14 +372,21 @@ def _entry(each: ModelScore, *, common: bool, shown: bool) -> ModelEntry:
         on_common_sample=common,
         n_pairs=each.n_pairs,
         n_days=each.n_days,
+        own_pairs=None if had is None else had.pairs.get(each.model),
         effective_pairs=each.effective_pairs,
         label=each.label,
         season=each.season,
+        coverage=None if coverage is None else Coverage.model_validate(coverage),
         estimated_hours=each.estimated_hours,
         tendency=tendency(score.mean_error, score.mean_error_interval) if shown else None,
         score=ScoreValues.model_validate(score) if shown else None,
         skill={
-            name: Skill(skill=found.skill, used=found.used, left_out=found.left_out)
+            name: Skill(
+                skill=found.skill,
+                text=skill_words(found.skill, name),
+                used=found.used,
+                left_out=found.left_out,
+            )
             for name, found in each.skill.items()
         }
         if shown

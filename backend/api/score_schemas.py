@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer, SerializationInfo
 
 from backend.api.schemas import ApiModel, WithheldSource
+from backend.scoring.constants import PUBLIC_DECIMALS, PUBLIC_SHARE_DECIMALS
 from backend.scoring.labels import Label, Season
 from backend.scoring.quantities import Quantity
 from backend.scoring.scorecard import Finding
@@ -27,11 +28,52 @@ ViewName = Literal[
 ]
 
 
+def _rounded_to(decimals: int) -> PlainSerializer:
+    """Return how a number is written: to so many decimals where the answer is to be rounded."""
+
+    def written(value: float, info: SerializationInfo[Any]) -> float:
+        return round(value, decimals) + 0.0 if info.context == ROUNDED else value  # + 0.0: -0.0 is 0
+
+    return PlainSerializer(written, return_type=float)
+
+
+ROUNDED = "rounded"
+"""The context in which an answer is written whose figures would tell the values of a withheld source."""
+
+Figure = Annotated[float, _rounded_to(PUBLIC_DECIMALS.value)]
+Share = Annotated[float, _rounded_to(PUBLIC_SHARE_DECIMALS.value)]
+Whole = Annotated[float, _rounded_to(0)]
+
+
 class Ends(ApiModel):
     """The ends of an interval, in the unit of what it encloses."""
 
+    low: Figure
+    high: Figure
+
+
+class ShareEnds(ApiModel):
+    """The ends of the interval of a share of 1 that follows from counts."""
+
     low: float
     high: float
+
+
+class Coverage(ApiModel):
+    """So many `hours` were had of those `expected`; `share` is null where none was expected."""
+
+    hours: int
+    expected: int
+    share: float | None
+
+
+class Month(ApiModel):
+    """A calendar month of observations: complete with at least 90 % of all its hours."""
+
+    month: str = Field(description="such as 2026-07")
+    hours: int
+    expected: int
+    complete: bool
 
 
 class SpeakingStation(ApiModel):
@@ -41,6 +83,8 @@ class SpeakingStation(ApiModel):
     name: str | None
     elevation: float | None
     days: int
+    coverage: Coverage = Field(description="observed hours of those days, since anything was kept")
+    doubted: dict[str, int] = Field(description="its readings that enter no score, by reason: stuck, spike…")
 
 
 class Asked(ApiModel):
@@ -49,6 +93,7 @@ class Asked(ApiModel):
     site: str
     site_name: str
     stations: list[SpeakingStation]
+    months: list[Month] = Field(description="of observations, since anything was kept")
     view: str
     view_text: str
     parameter: Quantity
@@ -64,6 +109,7 @@ class Asked(ApiModel):
     confidence: float = Field(description="of every interval: a share of 1")
     interval_method: str
     notes: list[str]
+    rounded: bool = Field(description="to 0.1, shares to 0.01: exact figures would tell withheld values")
     withheld: list[WithheldSource]
     attribution: list[str]
     method_version: str
@@ -76,41 +122,46 @@ class Asked(ApiModel):
 class Quantiles(ApiModel):
     """Quantiles of the error, and the ninth decile of its size."""
 
-    p10: float
-    p25: float
-    median: float
-    p75: float
-    p90: float
-    p90_abs: float
+    p10: Figure
+    p25: Figure
+    median: Figure
+    p75: Figure
+    p90: Figure
+    p90_abs: Figure
 
 
 class ScoreValues(ApiModel):
     """Scores in the unit of the answer. Those that a quantity does not have are null."""
 
-    mean_error: float | None = Field(
+    mean_error: Figure | None = Field(
         description="bias: positive means forecast too much, or too far clockwise"
     )
     mean_error_interval: Ends | None
-    mae: float | None
+    mae: Figure | None
     mae_interval: Ends | None
-    rmse: float | None
-    error_sd: float | None
-    correlation: float | None
-    within: float | None = Field(description="share of errors of at most `withinTolerance`")
+    rmse: Figure | None
+    error_sd: Figure | None
+    correlation: Share | None
+    within: Share | None = Field(description="share of errors of at most `withinTolerance`")
     within_tolerance: float | None
     quantiles: Quantiles | None
-    circular_bias: float | None
-    circular_sd: float | None
-    resultant: float | None
-    mean_direction_error: float | None
+    circular_bias: Figure | None
+    circular_sd: Figure | None
+    resultant: Share | None
+    mean_direction_error: Figure | None
     light_wind_pairs: int | None = Field(description="left out: the observed wind was too light")
+    breeze_mae: Figure | None = Field(
+        description="of directions in light winds, 5 to 10.8 km/h: noisier, and in no other score"
+    )
+    breeze_pairs: int | None
     undefined_pairs: int | None = Field(description="left out: one side had no direction")
 
 
 class Skill(ApiModel):
     """1 - MAE / MAE of the reference, formed month by month; below 0 it is worse than the reference."""
 
-    skill: float | None
+    skill: Share | None
+    text: str | None = Field(description="such as: worse than yesterday's observation")
     used: int = Field(description="months it rests on")
     left_out: int = Field(description="months without it")
 
@@ -124,9 +175,15 @@ class ModelEntry(ApiModel):
     on_common_sample: bool = Field(description="false: on its own hours, not to be compared with the others")
     n_pairs: int
     n_days: int
-    effective_pairs: float | None
+    own_pairs: int | None = Field(
+        description="with the station, whatever the other models have; null of a group or a reference"
+    )
+    effective_pairs: Whole | None
     label: Label
     season: Season | None
+    coverage: Coverage | None = Field(
+        description="forecast hours of this view, since anything was kept; null of a group or a reference"
+    )
     estimated_hours: int = Field(description="hours whose run told no time of publication")
     tendency: str | None
     score: ScoreValues | None = Field(description="null while collecting")
@@ -136,9 +193,9 @@ class ModelEntry(ApiModel):
 class StudentTest(ApiModel):
     """Is the mean daily difference 0? `method` is HLN or HG."""
 
-    mean: float
+    mean: Figure
     interval: Ends
-    p_value: float
+    p_value: Share
     days: int
     method: str
 
@@ -154,9 +211,9 @@ class Duel(ApiModel):
     n_days: int
     label: Label
     season: Season | None
-    score_a: float | None
-    score_b: float | None
-    difference: float | None = Field(description="mean over days of the difference of daily MAEs")
+    score_a: Figure | None
+    score_b: Figure | None
+    difference: Figure | None = Field(description="mean over days of the difference of daily MAEs")
     interval: Ends | None = Field(description="of the difference, by blocks of days")
     test: StudentTest | None
     outcome: Outcome
@@ -168,7 +225,7 @@ class SecondOpinion(ApiModel):
     station: str
     n_pairs: int
     n_days: int
-    difference: float | None
+    difference: Figure | None
     outcome: Outcome | None
     agrees: bool | None
     duplicate_of: str | None = Field(description="the station that this one copies: it does not count")
@@ -183,6 +240,17 @@ class Robustness(ApiModel):
     stations: list[SecondOpinion]
 
 
+class HourlyMeans(ApiModel):
+    """What the two models show against the mean of each hour's reports; null with too few days of such."""
+
+    sentence: str | None
+    n_pairs: int
+    n_days: int
+    difference: Figure | None
+    outcome: Outcome | None
+    same_finding: bool | None
+
+
 class VerdictAnswer(Asked):
     """Which forecast to trust here, or why that cannot be said."""
 
@@ -195,6 +263,9 @@ class VerdictAnswer(Asked):
     models: list[ModelEntry] = Field(description="best first; those without data last, unranked")
     references: list[ModelEntry] = Field(description="forecasts that anyone could make; they never win")
     robustness: Robustness | None
+    hourly_means: HourlyMeans | None = Field(
+        description="null of gusts: theirs is the highest of an hour anyway"
+    )
 
 
 class ComparisonAnswer(Asked):
@@ -245,7 +316,7 @@ class BiasGroup(ApiModel):
     n_pairs: int
     n_days: int
     shown: bool
-    mean_error: float | None
+    mean_error: Figure | None
     interval: Ends | None
     tendency: str | None
 
@@ -258,9 +329,9 @@ class GivenForecast(ApiModel):
     n_pairs: int
     n_days: int
     shown: bool
-    p10: float | None
-    median: float | None
-    p90: float | None
+    p10: Figure | None
+    median: Figure | None
+    p90: Figure | None
 
 
 class ModelBias(ApiModel):
@@ -272,7 +343,7 @@ class ModelBias(ApiModel):
     n_pairs: int
     n_days: int
     label: Label
-    mean_error: float | None
+    mean_error: Figure | None
     interval: Ends | None
     tendency: str | None
     by_hour: list[BiasGroup]
@@ -298,7 +369,7 @@ class Rate(ApiModel):
     count: int
     of: int
     value: float | None
-    interval: Ends | None
+    interval: ShareEnds | None
 
 
 class EventCounts(ApiModel):
@@ -356,7 +427,7 @@ class Event(ApiModel):
 class EventsAnswer(Asked):
     """How often a "go" was a bad surprise."""
 
-    wind_limit: float
+    wind_limit: float = Field(description="as applied: where `rounded`, the nearest 5 km/h to that asked for")
     gust_limit: float
     sector: list[float] | None = Field(
         description="take-off sectors: from, to, from, to… in degrees clockwise"
@@ -405,7 +476,9 @@ class KnownModel(ApiModel):
     source: str | None = Field(description="null for a model that is no longer collected")
     newest_run: datetime | None
     runs: int
-    public: bool | None = Field(description="whether its raw values are shown without the admin token")
+    public: bool | None = Field(
+        description="whether its raw values are shown without the admin token; null: its source is gone"
+    )
     attribution: str | None
 
 

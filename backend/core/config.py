@@ -144,6 +144,7 @@ Key = Annotated[SecretStr | None, BeforeValidator(_key)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 Sources = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words), AfterValidator(_sources)]
 Models = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words), AfterValidator(_models)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
 Integers = Annotated[tuple[int, ...], NoDecode, BeforeValidator(integers)]
 
 S = TypeVar("S", bound="EnvironmentSettings")
@@ -201,6 +202,7 @@ class Settings(EnvironmentSettings):
     # What to collect
     sources: Annotated[Sources, AfterValidator(_at_least_one)] = DEFAULT_SOURCES
     public_raw_sources: Sources = ()
+    public_imports: Names = ()
     arome_grid: Literal["0025", "001"] = "0025"
     arome_max_lead: Annotated[int, Field(ge=0, le=51)] = 51
     arome_runs: Annotated[Integers, AfterValidator(_arome_runs)] = (0, 6, 12, 18)

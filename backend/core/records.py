@@ -288,6 +288,9 @@ class Wanted:
         return tuple(dict.fromkeys(mapped))
 
 
+IMPORTED = "import"
+"""In place of a source: what came from a file. Of nothing else are the publisher's terms unknown."""
+
 SourceStatus = Literal["success", "partial", "nothing_new", "stale", "failed", "disabled"]
 RunStatus = Literal[
     "running", "success", "partial", "nothing_new", "failed", "missed", "interrupted", "cancelled"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -39,32 +39,44 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A model or a network that a file has values of, and its origin; None where we do not know it."""
+    """A model or a network that a file has values of, and its origin; None where we do not know it.
+
+    `declared` says that the operator knows the terms of what was imported, and that it may be passed on.
+    """
 
     name: str
     origin: Origin | None
+    declared: bool = False
 
     @property
     def may_be_passed_on(self) -> bool:
-        """Say whether raw values may be: of what was only imported, nobody has told us that they may."""
-        return self.origin is not None and self.origin.public
+        """Say whether raw values may be: of what was only imported, only where somebody says so."""
+        return self.declared if self.origin is None else self.origin.public
 
     @property
     def terms(self) -> str:
         """Say in words what its publisher asks for."""
         if self.origin is None:
-            return "imported from a file: its terms are not known here"
+            return "imported from a file" + ("" if self.declared else ": its terms are not known here")
         return self.origin.attribution
 
 
-def name_origins(models: Iterable[str], stations: Iterable[str], origins: Sequence[Origin]) -> list[Named]:
-    """Return the models and the networks of the stations, each with its origin, by name."""
+def name_origins(
+    models: Iterable[str],
+    stations: Iterable[str],
+    origins: Sequence[Origin],
+    declared: Collection[str] = (),
+) -> list[Named]:
+    """Return the models and the networks of the stations, each with its origin, by name.
+
+    `declared` are the imported ones that the setting PUBLIC_IMPORTS names.
+    """
     of_models = {model: origin for origin in origins for model in origin.models}
     of_networks = {origin.name: origin for origin in origins if not origin.models}
     networks = {Station(station).network for station in stations}
     return [
-        *(Named(model, of_models.get(model)) for model in sorted(models)),
-        *(Named(network, of_networks.get(network)) for network in sorted(networks)),
+        *(Named(model, of_models.get(model), model in declared) for model in sorted(models)),
+        *(Named(network, of_networks.get(network), network in declared) for network in sorted(networks)),
     ]
 
 

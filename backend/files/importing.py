@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 import sqlalchemy as sa
 
 from backend.core.clock import require_utc
-from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
+from backend.core.records import IMPORTED, Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
 from backend.files.checking import PARAMETER_NUMBERS, PARAMETERS, Piece
 from backend.files.reading import Shape, Table
 from backend.files.refusing import Faults, FileRefused
@@ -29,7 +29,6 @@ from backend.storage.database import Database, from_epoch, to_epoch
 from backend.storage.forecasts import keep_forecasts
 from backend.storage.observations import keep_observations
 
-SOURCE = "import"
 ROUTE = "file"
 RANK = 1000
 """Behind every route of every source: whatever is collected takes the place of what was imported."""
@@ -216,7 +215,7 @@ class _Forecasts:
             for available_at, part in sorted(parts.items()):
                 run = Run(model, from_epoch(reference_time), from_epoch(available_at), published=False)
                 yield ForecastBatch(
-                    source=SOURCE,
+                    source=IMPORTED,
                     route=ROUTE,
                     rank=RANK,
                     collected_at=self.now,
@@ -276,7 +275,7 @@ class _Observations:
                 ways.setdefault((row[3], row[4]), []).append(row)
             for (averaging, resolution), part in ways.items():
                 yield ObservationBatch(
-                    source=SOURCE,
+                    source=IMPORTED,
                     route=ROUTE,
                     rank=RANK,
                     collected_at=self.now,

@@ -7,8 +7,8 @@ that were observed to be windy (Lerch et al. 2017, Stat. Sci.).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,27 +16,36 @@ from backend.scoring.continuous import mean_error
 from backend.scoring.direction import steady_bias
 from backend.scoring.formula import Formula, number
 from backend.scoring.grid import Integers
-from backend.scoring.grouped import beside, days_of, drawn_from, extent, group_sums, intervals, over_days
+from backend.scoring.grouped import (
+    beside,
+    days_of,
+    drawn_from,
+    extent,
+    group_sums,
+    hourly_sums,
+    intervals,
+    over_days,
+)
 from backend.scoring.groups import Given, given_forecast
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.labels import sample_of, stratum_may_be_shown
-from backend.scoring.quantities import Quantity, forecast_side, observed_side, pairs
+from backend.scoring.quantities import Quantity, forecast_side, observed_side, pairs, sums
 from backend.scoring.sample import Sample
 from backend.scoring.scores import days_with, sized
-from backend.scoring.strata import CLOCK, Stratum, clock_groups, groups, whole_of
+from backend.scoring.strata import CLOCK, Stratum, clock_groups, groups
 from backend.scoring.sums import Sums
 
 BIASED = tuple(quantity for quantity in Quantity if quantity is not Quantity.WIND)
 """What has a bias: the length of a vector error has no sign."""
 
 PARTS = tuple(
-    tuple(np.flatnonzero(index == number) for number in range(len(names)))
+    (index[:, None] == np.arange(len(names))).astype(np.int64)
     for names, index in (
         clock_groups(stratum, np.arange(CLOCK)) for stratum in (Stratum.PART_OF_DAY, Stratum.DAY_AND_NIGHT)
     )
 )
-"""Which hours of the clock are in which part of a day, in the order of CLOCKS."""
+"""Which hours of the clock are in which part of a day, (24, parts), in the order of CLOCKS."""
 
 NEEDED = ("n", "sum_f", "sum_o", "sum_sin", "sum_cos")
 """The sums that a bias is formed of, of speeds and temperatures or of directions."""
@@ -84,81 +93,77 @@ def model_bias(sample: Sample, quantity: Quantity, model: str, leads: Sequence[S
         raise ValueError(f"{quantity} has no bias")
     side, observed = forecast_side(sample, quantity, model), observed_side(sample, quantity)
     kinds = [groups(sample, stratum, model) for stratum in CLOCKS]
-    tables = [group_sums(quantity, side, observed, kinds[0]), group_sums(quantity, side, observed, kinds[-1])]
+    hourly = hourly_sums(quantity, side, observed)
+    tables = [group_sums(hourly, kinds[0]), group_sums(hourly, kinds[-1])]
     tables += [
-        group_sums(quantity, forecast_side(each, quantity, model), observed, whole_of(each)) for each in leads
+        sums(quantity, forecast_side(each, quantity, model), observed).each(lambda column: column[:, None])
+        for each in leads
     ]
-    found = _group_biases(quantity, tables)
-    whole = found[0][0]
+    whole, *found = _biases(quantity, tables)
     size = sample_of(days_with(pairs(quantity, side, observed)), sample.months)
     wind = quantity in {Quantity.WIND_SPEED, Quantity.WIND_GUST}
     return ModelBias(
         model=model,
-        n_pairs=whole.n_pairs,
+        n_pairs=whole[0].n_pairs,
         size=size,
-        mean_error=whole.mean_error if size.shows_values else None,
-        interval=whole.interval if size.shows_values else None,
+        mean_error=whole[0].mean_error if size.shows_values else None,
+        interval=whole[0].interval if size.shows_values else None,
         groups={
-            stratum: _named(kind.names, values)
-            for stratum, kind, values in zip(CLOCKS, kinds, found[1:], strict=False)
+            stratum: tuple(map(_shown, kind.names, values))
+            for stratum, kind, values in zip(CLOCKS, kinds, found, strict=False)
         },
         leads=tuple(
-            _shown(replace(values[0], group=each.view.name))
-            for each, values in zip(leads, found[1 + len(CLOCKS) :], strict=True)
+            _shown(each.view.name, values[0])
+            for each, values in zip(leads, found[len(CLOCKS) :], strict=True)
         ),
         given=given_forecast(side.main, observed.main) if wind else (),
     )
 
 
-def _group_biases(quantity: Quantity, tables: Sequence[Sums]) -> list[list[GroupBias]]:
-    """Return the bias of each group of each table, all from one draw of days."""
-    by_hour = beside(tables)
-    drawn = drawn_from(by_hour, NEEDED, extent(by_hour))
-    drawn, together = None if drawn is None else _with_parts(drawn), _with_parts(by_hour)
+class _Bias(NamedTuple):
+    n_pairs: int
+    n_days: int
+    mean_error: float | None
+    interval: Interval | None
+
+
+def _biases(quantity: Quantity, tables: Sequence[Sums]) -> list[list[_Bias]]:
+    """Return the bias of all hours, of each, of the parts of a day, and of each group of the other tables."""
+    together = _with_parts(beside(tables))
+    drawn = drawn_from(together, NEEDED, extent(together))
     formula, totals = bias_of(quantity), over_days(together)
     counts, days = sized(totals).n, days_of(together)
     ends = intervals(formula, together, drawn)
+    values = map(number, formula.each(totals).tolist())
     found = [
-        GroupBias(
-            group="",
-            n_pairs=int(counts[index]),
-            n_days=int(days[index]),
-            shown=True,
-            mean_error=number(value),
-            interval=None if number(value) is None else ends[index],
-        )
-        for index, value in enumerate(formula.each(totals).tolist())
+        _Bias(count, of_days, value, None if value is None else interval)
+        for count, of_days, value, interval in zip(counts.tolist(), days.tolist(), values, ends, strict=True)
     ]
     rest = [sized(table).n.shape[1] for table in tables[1:]]
-    widths = [1, CLOCK, *(len(part) for part in PARTS), *rest]
+    widths = [1, CLOCK, *(part.shape[1] for part in PARTS), *rest]
     starts = np.cumsum([0, *widths])
     return [found[start : start + width] for start, width in zip(starts, widths, strict=False)]
 
 
 def _with_parts(by_hour: Sums) -> Sums:
-    """Return the sums of all hours, of each, and of the parts of a day, before those of the other groups.
-
-    Whatever adds up over hours need not be drawn again.
-    """
+    """Return the sums of all hours, of each, and of the parts of a day, before those of the other groups."""
 
     def widened(column: Integers) -> Integers:
-        if not column.any():
-            return np.zeros((len(column), column.shape[1] + 1 + sum(map(len, PARTS))), np.int64)
         hours = column[:, :CLOCK]
-        parts = [hours[:, part].sum(axis=1) for of_day in PARTS for part in of_day]
-        return np.concatenate(
-            [hours.sum(axis=1)[:, None], hours, np.stack(parts, axis=1), column[:, CLOCK:]], axis=1
-        )
+        parts = [hours @ part for part in PARTS]
+        return np.concatenate([hours.sum(axis=1)[:, None], hours, *parts, column[:, CLOCK:]], axis=1)
 
     return by_hour.each(widened)
 
 
-def _named(names: Sequence[str], values: Sequence[GroupBias]) -> tuple[GroupBias, ...]:
-    return tuple(_shown(replace(value, group=name)) for name, value in zip(names, values, strict=True))
-
-
-def _shown(found: GroupBias) -> GroupBias:
+def _shown(group: str, found: _Bias) -> GroupBias:
     """Return a group as it may be shown: without values where it has too few days."""
-    if stratum_may_be_shown(found.n_days):
-        return found
-    return replace(found, shown=False, mean_error=None, interval=None)
+    shown = stratum_may_be_shown(found.n_days)
+    return GroupBias(
+        group=group,
+        n_pairs=found.n_pairs,
+        n_days=found.n_days,
+        shown=shown,
+        mean_error=found.mean_error if shown else None,
+        interval=found.interval if shown else None,
+    )

@@ -170,11 +170,32 @@ MATCH_TOLERANCE_MOST = Constant(
     "minutes",
     "Of beacons that report more rarely half their interval is allowed, but never more than this.",
 )
+MEAN_REACH = Constant(
+    "mean_reach",
+    30,
+    "minutes before and after the hour",
+    "A verdict is tried again with the mean of the hour, to see that it does not hang on single reports.",
+)
+MEAN_REPORTS = Constant("mean_reports", 4, "reports", "With fewer there is no mean of an hour.")
+MEAN_REPORTS_OF = Constant(
+    "mean_reports_of",
+    6,
+    "reports",
+    "Of so many the former are asked for; of a beacon that reports more often, the same share.",
+)
 COMMON_SAMPLE_KEEPS = Constant(
     "common_sample_keeps",
     0.7,
     "share of the largest pairwise sample",
     "A model with a short history must not erase the others: below it, only pairs of models are compared.",
+)
+
+COMPLETE_MONTH = Constant(
+    "complete_month",
+    0.9,
+    "share of a calendar month's hours",
+    "From here on a month of observations is called complete; a label, and no reason to leave hours out.",
+    "WMO LC-DNV, surface verification",
 )
 
 # Events
@@ -252,6 +273,24 @@ LEAST_LIMIT = Constant("least_limit", 5.0, "km/h", "The lowest limit that anyone
 MOST_LIMIT = Constant("most_limit", 80.0, "km/h", "The highest: beyond, nobody flies.")
 USUAL_WIND_LIMIT = Constant("usual_wind_limit", 25.0, "km/h", "Where the slider for the mean wind begins.")
 USUAL_GUST_LIMIT = Constant("usual_gust_limit", 35.0, "km/h", "Where the slider for gusts begins.")
+
+# What is told to the public where one side's values are withheld
+
+PUBLIC_DECIMALS = Constant(
+    "public_decimals",
+    1,
+    "decimals of a figure",
+    "From exact means over N and over N + 1 days, a withheld value could be worked out; no pilot needs more.",
+)
+PUBLIC_SHARE_DECIMALS = Constant(
+    "public_share_decimals", 2, "decimals of a share, a skill or a correlation", "For the same reason."
+)
+PUBLIC_LIMIT_STEP = Constant(
+    "public_limit_step",
+    5.0,
+    "km/h",
+    "Limits are then taken to the nearest such step: counts over many limits would tell every value.",
+)
 
 # Inference
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from backend.scoring.formula import Formula, ratio
 from backend.scoring.grid import SCALE, Floats, Integers, thousandths
+from backend.scoring.intervals import quantiles
 
 if TYPE_CHECKING:
     from backend.scoring.sums import ScalarSums
@@ -85,16 +86,12 @@ class ErrorQuantiles:
 
 
 def error_quantiles(errors: Integers) -> ErrorQuantiles | None:
-    """Return quantiles of `errors` (thousandths, in a row; of directions the wrapped ones), None of none.
-
-    Linear interpolation between order statistics: type 7 of Hyndman & Fan 1996, NumPy's default.
-    """
+    """Return quantiles of `errors` (thousandths, in a row; of directions the wrapped ones), None of none."""
     if not errors.size:
         return None
-    of_error = np.quantile(errors, [0.1, 0.25, 0.5, 0.75, 0.9], method="linear") / SCALE
-    of_size = np.quantile(np.abs(errors), 0.9, method="linear") / SCALE
-    p10, p25, median, p75, p90 = map(float, of_error)
-    return ErrorQuantiles(p10, p25, median, p75, p90, float(of_size))
+    of_error = quantiles(errors, [0.1, 0.25, 0.5, 0.75, 0.9]) / SCALE
+    of_size = quantiles(np.abs(errors), [0.9]) / SCALE
+    return ErrorQuantiles(*of_error.tolist(), *of_size.tolist())
 
 
 def within_share(errors: Integers, tolerance: float) -> float | None:

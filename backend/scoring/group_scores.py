@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from backend.scoring.bootstrap import NEEDED
 from backend.scoring.continuous import mean_error
 from backend.scoring.direction import steady_bias
-from backend.scoring.grouped import days_of, drawn_from, extent, group_sums, intervals, over_days
+from backend.scoring.grouped import days_of, drawn_from, extent, group_sums, hourly_sums, intervals, over_days
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import sample_of, stratum_may_be_shown
 from backend.scoring.quantities import Quantity, errors, forecast_side, observed_side, pairs
 from backend.scoring.sample import Sample
 from backend.scoring.scores import ModelScore, days_with, scores_of, sized
 from backend.scoring.strata import Stratum, groups
-
-NEEDED = ("n", "sum_f", "sum_o", "sum_abs", "sum_sin", "sum_cos", "sum_ve")
-"""The sums that the intervals are formed of, of whatever kind the quantity has."""
 
 
 def group_scores(
@@ -27,7 +25,7 @@ def group_scores(
     """
     side, observed = forecast_side(sample, quantity, model), observed_side(sample, quantity)
     kind = groups(sample, stratum, model)
-    table = group_sums(quantity, side, observed, kind)
+    table = group_sums(hourly_sums(quantity, side, observed), kind)
     totals, days = over_days(table), days_of(table)
     drawn = drawn_from(table, NEEDED, extent(table))
     of_size = intervals(quantity.ranking, table, drawn)

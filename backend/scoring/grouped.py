@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from backend.scoring.bootstrap import resampled
+from backend.scoring.bootstrap import only, resampled
 from backend.scoring.daily import extent_of
 from backend.scoring.direction import circular_bias, steady_bias
 from backend.scoring.formula import Formula
 from backend.scoring.grid import Integers, Values
-from backend.scoring.intervals import Interval, around, percentiles
+from backend.scoring.intervals import Interval, arounds, percentiles
 from backend.scoring.quantities import Quantity, Side, sums
 from backend.scoring.strata import Groups
-from backend.scoring.sums import ScalarSums, Sums
+from backend.scoring.sums import Sums
 
 S = TypeVar("S", bound=Sums)
 
 
-def group_sums(quantity: Quantity, side: Side, observed: Side, groups: Groups) -> Sums:
+def hourly_sums(quantity: Quantity, side: Side, observed: Side) -> Sums:
+    """Return the sums of each hour by itself, columns (days, hours)."""
+    shape = side.main.shape
+    one_by_one = sums(quantity, _one_by_one(side), _one_by_one(observed))
+    return one_by_one.each(lambda column: column.reshape(shape))
+
+
+def group_sums(hourly: Sums, groups: Groups) -> Sums:
     """Return the sums of each day and group, columns (days, groups)."""
-    days, hours = side.main.shape
-    count = len(groups.names)
-    hourly = sums(quantity, _one_by_one(side), _one_by_one(observed))
+    days, count = len(groups.index), len(groups.names)
     cell = np.arange(days)[:, None] * count + groups.index
-    cell = np.where(groups.index >= 0, cell, -1).reshape(days * hours)
-    return hourly.groups(cell, days * count).each(lambda column: column.reshape(days, count))
+    cell = np.where(groups.index >= 0, cell, -1).ravel()
+    by_cell = hourly.each(np.ravel).groups(cell, days * count)
+    return by_cell.each(lambda column: column.reshape(days, count))
 
 
 def over_days(of_groups: S) -> S:
@@ -54,7 +59,7 @@ def extent(of_groups: Any) -> slice:
 
 def drawn_from(of_groups: S, names: Sequence[str], span: slice) -> S | None:
     """Return replicates of some columns, the others 0; all groups get the same days, drawn from `span`."""
-    drawn = resampled(_only(of_groups, names), extent=span)
+    drawn = resampled(only(of_groups, names), extent=span)
     return None if drawn is None else drawn[0]
 
 
@@ -64,26 +69,10 @@ def intervals(formula: Formula[Any], of_groups: Sums, drawn: Sums | None) -> lis
     if drawn is None:
         return [None] * len(values)
     if formula is steady_bias:
-        turns = circular_bias.each(cast(Any, drawn))
-        return [around(turns[:, group], value) for group, value in enumerate(values)]
+        return arounds(circular_bias.each(cast(Any, drawn)), values)
     return percentiles(formula.each(drawn))
 
 
 def _one_by_one(side: Side) -> Side:
     speed: Values | None = None if side.speed is None else side.speed.reshape(-1, 1)
     return Side(side.main.reshape(-1, 1), speed)
-
-
-def _only(of_groups: S, names: Sequence[str]) -> S:
-    """Return sums of which all but the columns named are 0, for a formula that needs no others.
-
-    Of forecast and observation only the difference is drawn: it is all that an error needs.
-    """
-    none = np.zeros_like(of_groups.columns()[0])
-    kept = {
-        field.name: getattr(of_groups, field.name) if field.name in names else none
-        for field in fields(of_groups)
-    }
-    if isinstance(of_groups, ScalarSums):
-        kept |= {"sum_f": of_groups.sum_e, "sum_o": none}
-    return type(of_groups)(**kept)

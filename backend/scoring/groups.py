@@ -14,6 +14,7 @@ import numpy as np
 from backend.scoring.constants import GIVEN_WIND_EDGES, SECTORS, WIND_CLASSES
 from backend.scoring.direction import CIRCLE
 from backend.scoring.grid import SCALE, Bools, Integers, Values, paired, present, thousandths
+from backend.scoring.intervals import quantiles
 
 NO_GROUP = -1
 
@@ -55,13 +56,13 @@ def given_forecast(
     Not for directions. Quantiles of type 7. Calibration-refinement view of Murphy & Winkler 1987, MWR.
     """
     pair = paired(f, o, mask)
-    days = np.nonzero(pair)[0]
-    bins = np.searchsorted([thousandths(edge) for edge in edges], f[pair], side="right")
+    day, observed = np.nonzero(pair)[0], o[pair]
+    bins = np.searchsorted(np.array([thousandths(edge) for edge in edges], np.int32), f[pair], side="right")
     lows, highs = (None, *edges), (*edges, None)
     found = []
-    for index in np.unique(bins):
+    for index in np.unique(bins).tolist():
         inside = bins == index
-        p10, median, p90 = np.quantile(o[pair][inside], [0.1, 0.5, 0.9], method="linear") / SCALE
-        count, distinct = int(inside.sum()), len(np.unique(days[inside]))
-        found.append(Given(lows[index], highs[index], count, distinct, float(p10), float(median), float(p90)))
+        p10, median, p90 = (quantiles(observed[inside], [0.1, 0.5, 0.9]) / SCALE).tolist()
+        days = int(np.count_nonzero(np.diff(day[inside], prepend=-1)))  # they come in their order
+        found.append(Given(lows[index], highs[index], int(inside.sum()), days, p10, median, p90))
     return tuple(found)

@@ -20,23 +20,22 @@ from backend.scoring.quality import LIMITED, QUARTERS
 _QUARTER = np.minimum(np.arange(HOURS_A_DAY) // (24 // QUARTERS), QUARTERS - 1)
 
 
-def limits(days: Sequence[NDArray[np.int32]], distinct_days: int) -> NDArray[np.int32]:
-    """Return limits (4 quarters, 3 parameters) in thousandths from days of forecasts (4, 25), or ABSENT.
+def limits(said: NDArray[np.int32], distinct_days: int) -> NDArray[np.int32]:
+    """Return limits (4 quarters, 3 parameters) in thousandths from days of forecasts (n, 4, 25), or ABSENT.
 
     The limit is FAR_FROM_MODELS sample standard deviations of the forecasts, from exact sums.
     """
     found = np.full((QUARTERS, len(LIMITED)), ABSENT, np.int32)
     if distinct_days < CLIMATE_DAYS.value:
         return found
-    values = np.stack(days).astype(np.int64)
     for quarter in range(QUARTERS):
         for column, parameter in enumerate(LIMITED):
-            said = values[:, parameter][:, quarter == _QUARTER]
-            said = said[said != ABSENT]
-            count = len(said)
+            values = said[:, parameter, quarter == _QUARTER]
+            values = values[values != ABSENT].astype(np.int64)
+            count = len(values)
             if count < CLIMATE_DAYS.value:
                 continue
-            total, squares = int(said.sum()), int((said * said).sum())
+            total, squares = int(values.sum()), int((values * values).sum())
             variance = (count * squares - total * total) / (count * (count - 1))
             found[quarter, column] = round(FAR_FROM_MODELS.value * math.sqrt(variance))
     return found

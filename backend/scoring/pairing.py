@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
+from backend.scoring.averaging import hourly_means
 from backend.scoring.calendar import HOUR, Span
 from backend.scoring.constants import (
     GUST_REPORTS,
@@ -27,19 +28,21 @@ NOT_MATCHED = -128
 """In an array of offsets: no reading was matched."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Matched:
-    """A station's day: values (4, 25), the distance from its hour of each mean wind's window in minutes
-    (25, NOT_MATCHED where none), and how many readings there were on the day.
+    """A station's days: values (n, 4, 25), the distance from its hour of each mean wind's window in minutes
+    (n, 25, NOT_MATCHED where none), how many readings there were on each day, and the means of the hours
+    (n, 4, 25).
     """
 
-    day: int
+    day: NDArray[np.int64]
     hourly: NDArray[np.int32]
     offsets: NDArray[np.int8]
-    readings: int
+    readings: NDArray[np.int64]
+    means: NDArray[np.int32]
 
 
-def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> list[Matched]:
+def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> Matched:
     """Return the days of the span on which the station said anything; `trusted` are the values to use.
 
     Each forecast of an hour and a station thus has at most one partner, and a better one takes its place
@@ -70,13 +73,13 @@ def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> list[Mat
     hourly[:, GUST] = np.where(
         exists, _highest_gusts(readings.time, trusted[:, GUST], hours, interval), ABSENT
     )
+    means = hourly_means(middle, averaging, trusted, hours, interval)
+    means = np.where(exists[:, None], means, ABSENT)
     index, _ = span.locate(readings.time)
     counts = np.bincount(index[(index >= 0) & (index < len(span.days))], minlength=len(span.days))
-    return [
-        Matched(day, of_day, distances, int(count))
-        for day, of_day, distances, count in zip(span.days, hourly, offsets, counts, strict=True)
-        if count or (of_day != ABSENT).any()
-    ]
+    there = (hourly != ABSENT) | (means != ABSENT)
+    said = np.flatnonzero((counts > 0) | there.any(axis=(1, 2)))
+    return Matched(span.first + said, hourly[said], offsets[said], counts[said], means[said])
 
 
 def _nearest(

@@ -83,10 +83,10 @@ class Doubts:
 
     def listed(self, readings: Readings, first: int, end: int) -> Iterator[tuple[int, int, str]]:
         """Yield time, parameter and reason of each doubted value from `first` to before `end`."""
-        for row, parameter in np.argwhere(self.reason > 0).tolist():
-            time = int(readings.time[row])
-            if first <= time < end:
-                yield time, parameter, REASONS[self.reason[row, parameter]]
+        within = (readings.time >= first) & (readings.time < end)
+        row, parameter = np.nonzero((self.reason > 0) & within[:, None])
+        reasons = (REASONS[reason] for reason in self.reason[row, parameter].tolist())
+        return zip(readings.time[row].tolist(), parameter.tolist(), reasons, strict=True)
 
 
 REASONS = ("", "stuck", "calm_among_wind", "spike", "gust_below_mean", "far_from_models")

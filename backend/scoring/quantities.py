@@ -96,18 +96,18 @@ def _said(sample: Sample, model: str, parameter: Parameter) -> Values:
 def pairs(quantity: Quantity, f: Side, o: Side) -> Bools:
     """Return the hours that count as pairs of a quantity."""
     if quantity is Quantity.WIND_DIRECTION:
-        return usable(f.main, o.main, _speed(f), _speed(o))[0]
+        return usable(f.main, o.main, speed_of(f), speed_of(o))[0]
     if quantity is Quantity.WIND:
-        return vector_errors(f.main, o.main, _speed(f), _speed(o))[1]
+        return vector_errors(f.main, o.main, speed_of(f), speed_of(o))[1]
     return paired(f.main, o.main)
 
 
 def sums(quantity: Quantity, f: Side, o: Side, mask: Bools | None = None) -> Sums:
     """Return the per-day sums of a quantity within `mask`."""
     if quantity is Quantity.WIND_DIRECTION:
-        return DirectionSums.of(f.main, o.main, _speed(f), _speed(o), mask)
+        return DirectionSums.of(f.main, o.main, speed_of(f), speed_of(o), mask)
     if quantity is Quantity.WIND:
-        return VectorSums.of(f.main, o.main, _speed(f), _speed(o), mask)
+        return VectorSums.of(f.main, o.main, speed_of(f), speed_of(o), mask)
     return ScalarSums.of(f.main, o.main, mask)
 
 
@@ -117,7 +117,7 @@ def errors(quantity: Quantity, f: Side, o: Side) -> Integers:
     if quantity is Quantity.WIND_DIRECTION:
         return np.where(there, direction_errors(f.main, o.main), 0)
     if quantity is Quantity.WIND:
-        return np.where(there, vector_errors(f.main, o.main, _speed(f), _speed(o))[0], 0)
+        return np.where(there, vector_errors(f.main, o.main, speed_of(f), speed_of(o))[0], 0)
     return np.where(there, f.main.astype(np.int64) - o.main, 0)
 
 
@@ -134,7 +134,8 @@ def has_any(side: Side) -> bool:
     return bool(present(side.main).any())
 
 
-def _speed(side: Side) -> Values:
+def speed_of(side: Side) -> Values:
+    """Return the speed that goes with a direction; raise ValueError where there is none."""
     if side.speed is None:
         raise ValueError("a direction is scored with its speed")
     return side.speed

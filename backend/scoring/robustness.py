@@ -1,4 +1,4 @@
-"""Would another beacon say the same? The further stations of a site, each scored by itself."""
+"""Would it come out the same otherwise? By a site's further stations, and by the means of whole hours."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from backend.scoring.constants import (
 )
 from backend.scoring.grid import paired, thousandths
 from backend.scoring.labels import stratum_may_be_shown
-from backend.scoring.quantities import Quantity
+from backend.scoring.quantities import Quantity, forecast_side, observed_side, pairs
 from backend.scoring.sample import Sample, StationDays
-from backend.scoring.scorecard import PairOfModels, Scorecard
+from backend.scoring.scorecard import PairOfModels, Scorecard, Verdict, all_of
 from backend.scoring.verdict import Outcome
 
 
@@ -83,6 +83,40 @@ def robustness(sample: Sample, quantity: Quantity, verdict: PairOfModels) -> Rob
         if duplicate is None:
             counting.append(station)
     return Robustness(tuple(found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByMeans:
+    """What the two models of a verdict show against the mean of each hour's reports, on its common sample.
+
+    `same` says whether that is the verdict's outcome; None where too few days have such means.
+    """
+
+    n_pairs: int
+    n_days: int
+    difference: float | None
+    outcome: Outcome | None
+    same: bool | None
+
+
+def by_means(sample: Sample, quantity: Quantity, verdict: Verdict) -> ByMeans | None:
+    """Compare the two models of a verdict anew, by hourly means; None of gusts, and without a duel."""
+    if quantity is Quantity.WIND_GUST or verdict.duel is None:
+        return None
+    observed = observed_side(sample, quantity)
+    shared = all_of(
+        pairs(quantity, forecast_side(sample, quantity, model), observed) for model in verdict.compared
+    )
+    duel = Scorecard(sample.averaged()).duel(quantity, verdict.duel.a, verdict.duel.b, shared)
+    enough = stratum_may_be_shown(duel.n_days)
+    outcome = duel.comparison.outcome
+    return ByMeans(
+        n_pairs=duel.n_pairs,
+        n_days=duel.n_days,
+        difference=duel.comparison.difference if enough else None,
+        outcome=outcome if enough else None,
+        same=outcome is verdict.duel.comparison.outcome if enough else None,
+    )
 
 
 def is_duplicate(one: StationDays, other: StationDays) -> bool:

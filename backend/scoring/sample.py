@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeVar
+from itertools import pairwise
+from typing import TypedDict, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from backend.core.errors import NotFound
-from backend.core.local_time import HOURS_A_DAY, date_of, local_moment
+from backend.core.local_time import HOURS_A_DAY, date_of, day_number, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
 from backend.scoring.calendar import Span
@@ -39,18 +40,11 @@ NOT_SAID = -1
 """In an array of lead times: no forecast."""
 
 NOBODY = -1
-"""The number of a model or station of which nothing was ever kept."""
-
-NO_DAYS = store.DayColumns(
-    np.empty(0, np.int64),
-    np.empty(0, np.int64),
-    np.empty((0, len(Parameter), HOURS_A_DAY), np.int32),
-    np.empty((0, HOURS_A_DAY), np.int64),
-    (),
-)
+"""The number of a site, model or station of which nothing was ever kept."""
 
 N = TypeVar("N", np.int32, np.int64)
 
+_PARAMETERS = tuple(Parameter)
 _INDEX = {parameter: index for index, parameter in enumerate(Parameter)}
 
 
@@ -59,12 +53,16 @@ class StationDays:
     """What a station measured: arrays (days, 25) in thousandths, and how far each report is from its hour.
 
     `offsets` in minutes, NOT_MATCHED where there is no mean wind. `resolution` is of directions, in degrees.
+    `means` are those of all reports around each hour, of gusts there are none. `doubted` counts the values
+    that are kept and enter no score, by parameter and reason.
     """
 
     station: Station
     observed: Mapping[Parameter, Values]
+    means: Mapping[Parameter, Values]
     offsets: Integers
     resolution: float | None
+    doubted: Mapping[tuple[Parameter, str], int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +142,12 @@ class Sample:
         """Return the same forecasts against another of the site's stations."""
         return replace(self, speaking={station: np.ones(len(self.span.days), np.bool_)})
 
+    def averaged(self) -> Sample:
+        """Return the same forecasts against the mean of each hour's reports."""
+        return replace(
+            self, stations={code: replace(each, observed=each.means) for code, each in self.stations.items()}
+        )
+
     def reference(self, name: str, parameter: Parameter, said: Iterable[Values]) -> Values:
         """Return what one of REFERENCES would have forecast; `said` is what the models did."""
         observed = self.observed[parameter]
@@ -210,32 +214,67 @@ class Samples:
             )
         with self.database.read() as connection:
             row = site_row(connection, site.id, last)
-            site_id = None if row is None else row.id
+            site_id = NOBODY if row is None else row.id
             place = site if row is None else site_record(row)
-            stations = _stations(connection, site_id, place, span)
             alone = {} if station is None else {station: np.ones(len(span.days), np.bool_)}
-            speaking = alone or _speaking(place, span)
-            return tuple(
-                _load(connection, site_id, place, view, span, tuple(models), stations, speaking)
-                for view in views
+            same = _SameInAllViews(
+                site=place,
+                span=span,
+                stations=_stations(connection, site_id, place, span),
+                speaking=alone or _speaking(place, span),
             )
+            named = _Models(
+                asked=frozenset(models),
+                ids=dict(map(tuple, connection.execute(_MODELS))),
+                grounds=dict(map(tuple, connection.execute(_GROUNDS, {"site": site_id}))),
+            )
+            return tuple(_load(connection, site_id, view, same, named) for view in views)
 
     def stamp(self, site: Site, last: int) -> str:
         """Return a text that changes whenever an answer about a site's days up to `last` may change."""
-        station, point = t.station.c, t.grid_point.c
-        described = (
-            sa.select(station.code, station.name, station.latitude, station.longitude, station.elevation)
-            .where(station.code.in_(site.stations))
-            .order_by(station.code)
-        )
         with self.database.read() as connection:
             row = site_row(connection, site.id, last)
-            points = sa.select(point.model_id, point.ground).order_by(point.model_id)
             parts: list[object] = [site, None if row is None else tuple(row)]
-            parts += map(tuple, connection.execute(described))
+            parts += map(tuple, connection.execute(_DESCRIBED, {"codes": site.stations}))
             if row is not None:
-                parts += map(tuple, connection.execute(points.where(point.site_id == row.id)))
+                parts += map(tuple, connection.execute(_POINTS, {"site": row.id}))
         return repr(parts)
+
+
+# --- Statements: to build one takes longer than to execute it ------------------------------------------
+
+_SITE_ROW = (
+    sa.select(t.site)
+    .where(
+        t.site.c.slug == sa.bindparam("name"),
+        sa.or_(t.site.c.valid_from.is_(None), t.site.c.valid_from < sa.bindparam("end")),
+    )
+    .order_by(t.site.c.series.desc())
+    .limit(1)
+)
+_STATIONS = (
+    sa.select(t.station)
+    .where(t.station.c.code.in_(sa.bindparam("codes", expanding=True)))
+    .order_by(t.station.c.code)
+)
+_DESCRIBED = _STATIONS.with_only_columns(
+    t.station.c.code,
+    t.station.c.name,
+    t.station.c.latitude,
+    t.station.c.longitude,
+    t.station.c.elevation,
+)
+_POINTS = (
+    sa.select(t.grid_point.c.model_id, t.grid_point.c.ground)
+    .where(t.grid_point.c.site_id == sa.bindparam("site"))
+    .order_by(t.grid_point.c.model_id)
+)
+_MODELS = sa.select(t.model.c.name, t.model.c.id)
+_GROUNDS = (
+    sa.select(t.model.c.name, t.grid_point.c.ground)
+    .join_from(t.grid_point, t.model, t.model.c.id == t.grid_point.c.model_id)
+    .where(t.grid_point.c.site_id == sa.bindparam("site"))
+)
 
 
 def site_ids(database: Database, site: str | None = None) -> dict[int, str]:
@@ -252,68 +291,79 @@ def site_ids(database: Database, site: str | None = None) -> dict[int, str]:
 
 def site_row(connection: sa.Connection, site: str, last: int) -> sa.Row[tuple[object, ...]] | None:
     """Return the row of a site's newest series that had begun by the end of a local day, or None."""
-    begun = sa.or_(t.site.c.valid_from.is_(None), t.site.c.valid_from < local_moment(last + 1))
-    query = sa.select(t.site).where(t.site.c.slug == site, begun).order_by(t.site.c.series.desc()).limit(1)
-    return connection.execute(query).first()
+    return connection.execute(_SITE_ROW, {"name": site, "end": local_moment(last + 1)}).first()
+
+
+class _SameInAllViews(TypedDict):
+    """What the samples of one question have in common."""
+
+    site: Site
+    span: Span
+    stations: Mapping[str, StationDays]
+    speaking: Mapping[str, Bools]
+
+
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """The models that are asked for in any case, and the ids of all, and their grounds at the site."""
+
+    asked: frozenset[str]
+    ids: Mapping[str, int]
+    grounds: Mapping[str, float | None]
 
 
 def _load(
-    connection: sa.Connection,
-    site_id: int | None,
-    site: Site,
-    view: View,
-    span: Span,
-    models: Sequence[str],
-    stations: Mapping[str, StationDays],
-    speaking: Mapping[str, Bools],
+    connection: sa.Connection, site_id: int, view: View, same: _SameInAllViews, models: _Models
 ) -> Sample:
-    ids = {row.name: row.id for row in connection.execute(sa.select(t.model))}
-    days, grounds = NO_DAYS, {}
-    if site_id is not None:
-        days = store.forecast_columns(connection, site_id, view.number, span.first, span.last)
-        grounds = _grounds(connection, site_id)
+    span = same["span"]
+    days = store.forecast_columns(connection, site_id, view.number, span.first, span.last)
     kept = set(days.owner.tolist())
-    names = sorted({*models, *(name for name, number in ids.items() if number in kept)})
-    estimated = np.array(days.extra, np.int64)
-    rows = {name: np.flatnonzero(days.owner == ids.get(name, NOBODY)) for name in names}
+    names = sorted(models.asked.union(name for name, number in models.ids.items() if number in kept))
+    rows = {name: np.flatnonzero(days.owner == models.ids.get(name, NOBODY)) for name in names}
     return Sample(
-        site=site,
         view=view,
-        span=span,
         forecasts={name: _by_parameter(span, days, rows[name]) for name in names},
         leads={name: _minutes(span, days, rows[name], NOT_SAID) for name in names},
-        estimated={name: int(estimated[rows[name]].sum()) for name in names},
-        grounds={name: grounds.get(name) for name in names},
-        stations=stations,
-        speaking=speaking,
+        estimated={name: int(days.estimated[rows[name]].sum()) for name in names},
+        grounds={name: models.grounds.get(name) for name in names},
+        **same,
     )
 
 
 def _speaking(site: Site, span: Span) -> dict[str, Bools]:
     """Return the days on which each station of a site is its reference, in the order of these days."""
-    of_day = [site.reference_on(date_of(day)) for day in span.days]
-    codes = dict.fromkeys(code for code in of_day if code is not None)
-    return {code: np.array([each == code for each in of_day], np.bool_) for code in codes}
+    changes = (day_number(each.since) for each in site.references if each.since is not None)
+    begins = sorted({span.first, *(day for day in changes if day in span.days)})
+    found: dict[str, Bools] = {}
+    for first, end in pairwise([*begins, span.last + 1]):
+        code = site.reference_on(date_of(first))
+        if code is not None:
+            days = found.setdefault(code, np.zeros(len(span.days), np.bool_))
+            days[first - span.first : end - span.first] = True
+    return found
 
 
-def _stations(
-    connection: sa.Connection, site_id: int | None, site: Site, span: Span
-) -> dict[str, StationDays]:
-    query = sa.select(t.station).where(t.station.c.code.in_(site.stations))
-    described = {row.code: row for row in connection.execute(query)}
-    days = NO_DAYS
-    if site_id is not None:
-        days = store.observed_columns(connection, site_id, span.first, span.last)
+def _stations(connection: sa.Connection, site_id: int, site: Site, span: Span) -> dict[str, StationDays]:
+    described = {row.code: row for row in connection.execute(_STATIONS, {"codes": site.stations})}
+    days = store.observed_columns(connection, site_id, span.first, span.last)
+    means = replace(days, hourly=days.means)
+    counts = store.doubted_counts(connection, site_id, span.days)
     found = {}
     for code in site.stations:
         row = described.get(code)
         rows = np.flatnonzero(days.owner == (NOBODY if row is None else row.id))
-        told = [days.extra[each] for each in rows.tolist() if days.extra[each] is not None]
+        told = [each for row in rows.tolist() if (each := days.resolution[row]) is not None]
         found[code] = StationDays(
             station=Station(code) if row is None else station_record(row),
             observed=_by_parameter(span, days, rows),
+            means=_by_parameter(span, means, rows),
             offsets=_minutes(span, days, rows, NOT_MATCHED),
             resolution=max(told, default=None),
+            doubted={
+                (_PARAMETERS[parameter], reason): count
+                for (station, parameter, reason), count in counts.items()
+                if row is not None and station == row.id
+            },
         )
     return found
 
@@ -328,12 +378,3 @@ def _minutes(span: Span, days: store.DayColumns, rows: Integers, missing: int) -
     minutes = np.full((len(span.days), HOURS_A_DAY), missing, np.int64)
     minutes[days.day[rows] - span.first] = days.minutes[rows]
     return minutes
-
-
-def _grounds(connection: sa.Connection, site_id: int) -> dict[str, float | None]:
-    query = (
-        sa.select(t.model.c.name, t.grid_point.c.ground)
-        .join_from(t.grid_point, t.model, t.model.c.id == t.grid_point.c.model_id)
-        .where(t.grid_point.c.site_id == site_id)
-    )
-    return {row.name: row.ground for row in connection.execute(query)}

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from backend.scoring.bootstrap import effective_pairs, resampled
-from backend.scoring.constants import WITHIN
+from backend.scoring.bootstrap import NEEDED, effective_pairs, only, resampled
+from backend.scoring.constants import BREEZE, LIGHT_WIND, WITHIN
 from backend.scoring.continuous import (
     ErrorQuantiles,
     correlation,
@@ -20,6 +20,7 @@ from backend.scoring.continuous import (
     rmse,
     within_share,
 )
+from backend.scoring.daily import extent_of
 from backend.scoring.direction import (
     circular_bias,
     circular_sd,
@@ -31,8 +32,8 @@ from backend.scoring.direction import (
 from backend.scoring.formula import Formula, number
 from backend.scoring.grid import Bools, Integers
 from backend.scoring.intervals import Interval, around, percentile
-from backend.scoring.labels import Label, Season, sample_of
-from backend.scoring.quantities import Quantity, Side, errors, observed_side, pairs, sums
+from backend.scoring.labels import Label, Season, sample_of, stratum_may_be_shown
+from backend.scoring.quantities import Quantity, Side, errors, observed_side, pairs, speed_of, sums
 from backend.scoring.sample import REFERENCES, Sample
 from backend.scoring.skill import PooledSkill
 from backend.scoring.sums import DirectionSums, ScalarSums, Sums, VectorSums
@@ -60,6 +61,8 @@ class Score:
     mean_direction_error: float | None = None
     light_wind_pairs: int | None = None
     undefined_pairs: int | None = None
+    breeze_mae: float | None = None
+    breeze_pairs: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +93,12 @@ def score_all(
     """Return the score of each side on its own pairs within `mask`, unranked and without skill."""
     observed = observed_side(sample, quantity)
     of_days = [sums(quantity, side, observed, mask) for side in sides.values()]
-    drawn = resampled(*of_days) if intervals and of_days else None
+    drawn = None
+    if intervals and of_days:
+        extent = extent_of(
+            np.logical_or.reduce([column != 0 for each in of_days for column in each.columns()])
+        )
+        drawn = resampled(*(only(each, NEEDED) for each in of_days), extent=extent)
     return tuple(
         _model_score(sample, quantity, name, side, mask, each, None if drawn is None else drawn[index])
         for index, ((name, side), each) in enumerate(zip(sides.items(), of_days, strict=True))
@@ -111,6 +119,9 @@ def _model_score(
     if mask is not None:
         there = there & mask
     size = sample_of(days_with(there), sample.months)
+    score = _score_of(quantity, of_days.total(), drawn, errors(quantity, side, observed)[there])
+    if quantity is Quantity.WIND_DIRECTION and mask is None:
+        score = _with_breeze(score, side, observed)
     effective = None
     if isinstance(of_days, ScalarSums) and isinstance(drawn, ScalarSums):
         effective = effective_pairs(of_days, drawn)
@@ -124,7 +135,7 @@ def _model_score(
         season=size.season,
         rank=None,
         estimated_hours=sample.estimated.get(name, 0),
-        score=_score_of(quantity, of_days.total(), drawn, errors(quantity, side, observed)[there]),
+        score=score,
         skill={},
     )
 
@@ -190,6 +201,22 @@ def _score_of(quantity: Quantity, total: Sums, drawn: Sums | None, found: Intege
     elif "mean_error" in formulas:
         mean = percentile(formulas["mean_error"].each(drawn))
     return replace(score, mae_interval=percentile(formulas["mae"].each(drawn)), mean_error_interval=mean)
+
+
+def _with_breeze(score: Score, side: Side, observed: Side) -> Score:
+    """Return a score of directions with the noisier one of light winds, from BREEZE to below LIGHT_WIND."""
+    of_days = DirectionSums.of(
+        side.main,
+        observed.main,
+        speed_of(side),
+        speed_of(observed),
+        least=BREEZE.value,
+        below=LIGHT_WIND.value,
+    )
+    shown = stratum_may_be_shown(int((of_days.n > 0).sum()))
+    total = of_days.total()
+    mean = mean_absolute_direction_error(total) if shown else None
+    return replace(score, breeze_mae=mean, breeze_pairs=int(total.n))
 
 
 def sized(found: Sums) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,20 +32,22 @@ class Runs:
     values: NDArray[np.int32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Selected:
-    """What a model said of a day in a view: values (4, 25), lead times in minutes (25), -1 where none."""
+    """What models said in a view, a row per day and model: values (n, 4, 25), lead times in minutes (n, 25).
 
-    view: int
-    model: int
-    day: int
+    A lead time is -1 where nothing was said. `estimated` counts the hours that rest on an estimate.
+    """
+
+    model: NDArray[np.int64]
+    day: NDArray[np.int64]
     hourly: NDArray[np.int32]
     leads: NDArray[np.int16]
-    estimated: int
+    estimated: NDArray[np.int64]
 
 
-def select(runs: Runs, span: Span) -> Iterator[Selected]:
-    """Yield, by view, day and model, the days of which a model said anything.
+def select(runs: Runs, span: Span) -> dict[int, Selected]:
+    """Return, by the number of a view, the days of which a model said anything, by day and model.
 
     Only whole hours are looked at, so that half-hourly models have no more weight than others. A speed of 0
     has no direction.
@@ -53,13 +55,25 @@ def select(runs: Runs, span: Span) -> Iterator[Selected]:
     index, hour = span.locate(runs.valid_time)
     within = (runs.valid_time % HOUR == 0) & (index >= 0) & (index < len(span.days))
     models, model = np.unique(runs.model, return_inverse=True)
-    slot = ((index * len(models)) + model) * HOURS_A_DAY + hour
+    shape = len(span.days), len(models), HOURS_A_DAY
+    slot = (index * len(models) + model) * HOURS_A_DAY + hour
     lead = (runs.valid_time - runs.reference_time) // 60
     values = runs.values.copy()
     values[values[:, SPEED] == 0, DIRECTION] = ABSENT
+    # What was not said is the row after the last one: -1, too.
+    said = _Said(
+        np.append(values, np.full((1, len(Parameter)), ABSENT, np.int32), axis=0),
+        np.append(lead, -1).astype(np.int16),
+        np.append(runs.estimated, False),
+    )
+    found = {}
     for view in VIEWS:
         chosen = np.flatnonzero(within & _allowed(runs, view, span, index, lead))
-        yield from _days(view.number, span, models, chosen, slot, lead, values, runs.estimated)
+        row = np.full(shape, -1, np.int64)
+        # Runs come oldest first, and of several values for one place the last one stays.
+        row.reshape(-1)[slot[chosen]] = chosen
+        found[view.number] = _days(row, span, models, said)
+    return found
 
 
 def _allowed(
@@ -72,28 +86,20 @@ def _allowed(
     return (lead >= view.first * 60) & (lead < (view.last + 1) * 60)
 
 
-def _days(
-    view: int,
-    span: Span,
-    models: NDArray[np.int64],
-    chosen: NDArray[np.int64],
-    slot: NDArray[np.int64],
-    lead: NDArray[np.int64],
-    values: NDArray[np.int32],
-    estimated: NDArray[np.bool_],
-) -> Iterator[Selected]:
-    size = len(span.days) * len(models) * HOURS_A_DAY
-    # Runs come oldest first, and of several values for one place the last one stays.
-    row = np.full(size, -1, np.int64)
-    row[slot[chosen]] = chosen
-    by_day = row.reshape(len(span.days), len(models), HOURS_A_DAY)
-    for day, of_models in zip(span.days, by_day, strict=True):
-        for model, rows in zip(models.tolist(), of_models, strict=True):
-            there = rows >= 0
-            if not there.any():
-                continue
-            hourly = np.full((len(Parameter), HOURS_A_DAY), ABSENT, np.int32)
-            hourly[:, there] = values[rows[there]].T
-            leads = np.full(HOURS_A_DAY, -1, np.int16)
-            leads[there] = lead[rows[there]]
-            yield Selected(view, model, day, hourly, leads, int(estimated[rows[there]].sum()))
+class _Said(NamedTuple):
+    values: NDArray[np.int32]
+    lead: NDArray[np.int16]
+    estimated: NDArray[np.bool_]
+
+
+def _days(row: NDArray[np.int64], span: Span, models: NDArray[np.int64], said: _Said) -> Selected:
+    """Return the days that say anything, given the row in `said` of each day, model and hour."""
+    day, model = np.nonzero((row >= 0).any(axis=2))
+    rows = row[day, model]
+    return Selected(
+        model=models[model],
+        day=span.first + day,
+        hourly=said.values[rows].transpose(0, 2, 1),
+        leads=said.lead[rows],
+        estimated=said.estimated[rows].sum(axis=1),
+    )

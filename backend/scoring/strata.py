@@ -61,11 +61,6 @@ class Groups:
             yield name, np.asarray(self.index == number)
 
 
-def whole_of(sample: Sample) -> Groups:
-    """Return all hours as one group."""
-    return Groups(("all",), np.zeros(sample.clock.shape, np.int64))
-
-
 def groups(sample: Sample, stratum: Stratum, model: str) -> Groups:
     """Return the groups of a stratum, for a model."""
     clock = sample.clock

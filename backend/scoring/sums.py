@@ -14,10 +14,15 @@ from typing import Self, cast
 
 import numpy as np
 
-from backend.scoring.direction import direction_errors, sines_and_cosines, usable
+from backend.scoring.direction import sines_and_cosines, usable, wrap
 from backend.scoring.events import Occurrence, above
 from backend.scoring.grid import Bools, Integers, Values, paired
 from backend.scoring.vector import vector_errors
+
+
+def no_sums(*shape: int) -> Integers:
+    """Return sums of nothing, which take no memory."""
+    return np.broadcast_to(np.int64(0), shape)
 
 
 @cache
@@ -58,11 +63,12 @@ class Sums:
 
     def groups(self, group: Integers, count: int) -> Self:
         """Return the sums over the days of each group, one row for each of `count`; -1 is in none."""
-        inside = group >= 0
+        inside = np.flatnonzero(group >= 0)
+        group = group[inside]
 
         def added(column: Integers) -> Integers:
             found = np.zeros(count, np.int64)
-            np.add.at(found, group[inside], column[inside])
+            np.add.at(found, group, column[inside])
             return found
 
         return self.each(added)
@@ -129,9 +135,11 @@ class DirectionSums(Sums):
         By default every speed from LIGHT_WIND on; the light-wind group asks for BREEZE to LIGHT_WIND.
         """
         pair, light, undefined = usable(f, o, speed_f, speed_o, mask, least=least, below=below)
-        d = np.where(pair, direction_errors(f, o), 0)
+        d = wrap(f[pair].astype(np.int64) - o[pair])
         sines, cosines = sines_and_cosines(d)
-        products = (pair, sines * pair, cosines * pair, np.abs(d), d, light, undefined)
+        hourly = np.zeros((4, *pair.shape), np.int64)
+        hourly[:, pair] = sines, cosines, np.abs(d), d
+        products = (pair, *hourly, light, undefined)
         return cls(*(product.sum(axis=-1, dtype=np.int64) for product in products))
 
 

@@ -8,7 +8,7 @@ that work here makes a difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -24,10 +24,10 @@ from backend.scoring.limits import by_hour, limits
 from backend.scoring.pairing import pair
 from backend.scoring.quality import CONTEXT, LIMITED, QUARTERS, Readings, Surroundings, doubt
 from backend.scoring.selection import Runs, select
-from backend.scoring.views import NEAREST, VIEW_NUMBERS
+from backend.scoring.views import NEAREST
 from backend.storage import days as store
 from backend.storage.database import Database
-from backend.storage.days import ForecastDay, ObservedDay
+from backend.storage.days import ForecastDays, ObservedDays
 from backend.storage.due import EVERY_DAY, note_due
 
 CHUNK_DAYS = 200
@@ -96,33 +96,33 @@ def make_due(database: Database, site_ids: Iterable[int], first: int | None = No
 @dataclass
 class _Made:
     spans: list[Span]
-    forecasts: list[tuple[Span, list[ForecastDay]]] = field(default_factory=list)
-    observed: list[tuple[Span, list[ObservedDay], list[store.Doubt]]] = field(default_factory=list)
+    forecasts: list[dict[int, ForecastDays]] = field(default_factory=list)  # by view, for each span
+    observed: list[list[ObservedDays]] = field(default_factory=list)  # by station
+    doubts: list[list[store.Doubt]] = field(default_factory=list)
     limits: dict[int, NDArray[np.int32]] = field(default_factory=dict)
     again: set[int] = field(default_factory=set)  # days that a changed limit makes due
 
 
 def _make(connection: sa.Connection, site_id: int, due: Iterable[int], today: int) -> _Made:
     stations = store.site_stations(connection, site_id)
-    spans = _spans(connection, site_id, stations, set(due), today)
-    made = _Made(spans)
-    rows = {}
-    for span in spans:
+    made = _Made(_spans(connection, site_id, stations, set(due), today))
+    runs = []
+    for span in made.spans:
         first, last = int(span.starts[0]) - HOUR, int(span.starts[-1]) + HOUR
-        rows[span] = _runs(store.forecast_rows(connection, site_id, first, last))
+        runs.append(_runs(store.forecast_rows(connection, site_id, first, last)))
         made.forecasts.append(
-            (
-                span,
-                [
-                    ForecastDay(day.view, day.model, day.day, day.hourly, day.leads, day.estimated)
-                    for day in select(rows[span], span)
-                ],
-            )
+            {
+                view: ForecastDays(found.model, found.day, found.hourly, found.leads, found.estimated)
+                for view, found in select(runs[-1], span).items()
+            }
         )
     known = {} if EVERY_DAY in due else _known_limits(connection, site_id)
-    _renew_limits(connection, site_id, made, known, today)
-    for span in spans:
-        made.observed.append((span, *_observed(connection, stations, span, rows[span], known)))
+    if made.spans:
+        _renew_limits(connection, site_id, made, known, today)
+    for span, of_span in zip(made.spans, runs, strict=True):
+        observed, doubts = _observed(connection, stations, span, of_span, known)
+        made.observed.append(observed)
+        made.doubts.append(doubts)
     return made
 
 
@@ -170,21 +170,17 @@ def _renew_limits(
     today: int,
 ) -> None:
     """Put the limits that the new forecasts change into `known` and `made`, with the days that they reach."""
-    changed = {month_number(each.day) for _, found in made.forecasts for each in found}
+    fresh = [found[NEAREST.number] for found in made.forecasts]
+    days = np.concatenate([each.day for found in made.forecasts for each in found.values()])
+    changed = {month_number(day) for day in np.unique(days).tolist()}
     later = {month + ahead for month in changed for ahead in range(1, CLIMATE_MONTHS.value + 1)}
-    fresh: dict[int, dict[tuple[int, int], NDArray[np.int32]]] = {}
     redone = {day for span in made.spans for day in span.days}
-    for _, found in made.forecasts:
-        for each in found:
-            if each.view == NEAREST.number:
-                fresh.setdefault(month_number(each.day), {})[each.day, each.model] = each.hourly
     # Only a month of which something was forecast has a limit: there is nothing else to compare with.
     for month in sorted(changed | (later & known.keys())):
         before = range(month - CLIMATE_MONTHS.value, month)
         if month in known and changed.isdisjoint(before):
             continue  # it rests on the months before, of which nothing came
-        said = [*_said(connection, site_id, before, fresh, redone)]
-        new = limits([hourly for _, hourly in said], len({day for day, _ in said}))
+        new = _limits(connection, site_id, before, fresh, redone)
         old = known.get(month)
         if old is None or not np.array_equal(old, new):
             made.limits[month] = known[month] = new
@@ -192,22 +188,21 @@ def _renew_limits(
                 made.again |= {day for day in month_days(month) if day <= today} - redone
 
 
-def _said(
-    connection: sa.Connection,
-    site_id: int,
-    months: range,
-    fresh: Mapping[int, Mapping[tuple[int, int], NDArray[np.int32]]],
-    redone: set[int],
-) -> Iterator[tuple[int, NDArray[np.int32]]]:
-    """Yield day and values of what the models said last in these months, as it will be once written."""
+def _limits(
+    connection: sa.Connection, site_id: int, months: range, fresh: Sequence[ForecastDays], redone: set[int]
+) -> NDArray[np.int32]:
+    """Return the limits that what the models last said in these months gives, as it will be once written."""
     first, last = month_days(months[0])[0], month_days(months[-1])[-1]
+    days = [each.day for each in fresh]
+    hourly = [each.hourly for each in fresh]
     if not redone.issuperset(range(first, last + 1)):
-        for each in store.read_forecast_days(connection, site_id, NEAREST.number, first, last):
-            if each.day not in redone:
-                yield each.day, each.hourly
-    for month in months:
-        for (day, _), hourly in fresh.get(month, {}).items():
-            yield day, hourly
+        kept = store.forecast_columns(connection, site_id, NEAREST.number, first, last)
+        stays = ~np.isin(kept.day, list(redone))
+        days.append(kept.day[stays])
+        hourly.append(kept.hourly[stays])
+    day = np.concatenate(days)
+    within = (day >= first) & (day <= last)
+    return limits(np.concatenate(hourly)[within], len(np.unique(day[within])))
 
 
 def _observed(
@@ -216,7 +211,7 @@ def _observed(
     span: Span,
     runs: Runs,
     known: Mapping[int, NDArray[np.int32]],
-) -> tuple[list[ObservedDay], list[store.Doubt]]:
+) -> tuple[list[ObservedDays], list[store.Doubt]]:
     first, end = int(span.starts[0]), int(span.starts[-1])
     rows = {
         station: store.reading_rows(connection, station, first - HOUR - CONTEXT, end + HOUR + CONTEXT)
@@ -227,15 +222,24 @@ def _observed(
         for station, found in rows.items()
     }
     around = _surroundings(runs, span, known)
-    days: list[ObservedDay] = []
+    days: list[ObservedDays] = []
     doubts: list[store.Doubt] = []
     for station, mine in readings.items():
         others = [each for other, each in readings.items() if other != station]
         doubted = doubt(mine, others, around)
         doubts += ((station, *each) for each in doubted.listed(mine, first, end))
-        days += (
-            ObservedDay(station, day.day, day.hourly, day.offsets, day.readings, rows[station].resolution)
-            for day in pair(mine, doubted.trusted(mine), span)
+        found = pair(mine, doubted.trusted(mine), span)
+        count = len(found.day)
+        days.append(
+            ObservedDays(
+                np.full(count, station),
+                found.day,
+                found.hourly,
+                found.offsets,
+                found.readings,
+                (rows[station].resolution,) * count,
+                found.means,
+            )
         )
     return days, doubts
 
@@ -264,9 +268,9 @@ def _surroundings(runs: Runs, span: Span, known: Mapping[int, NDArray[np.int32]]
 def _write(connection: sa.Connection, site_id: int, made: _Made, *, cleared: bool) -> None:
     if cleared:
         store.forget(connection, site_id)
-    for span, forecasts in made.forecasts:
-        store.write_forecast_days(connection, site_id, VIEW_NUMBERS, span.days, forecasts)
-    for span, observed, doubts in made.observed:
+    for span, forecasts in zip(made.spans, made.forecasts, strict=True):
+        store.write_forecast_days(connection, site_id, span.days, forecasts)
+    for span, observed, doubts in zip(made.spans, made.observed, made.doubts, strict=True):
         store.write_observed_days(connection, site_id, span.days, observed, doubts)
     store.write_limits(connection, site_id, made.limits)
     note_due(connection, ((site_id, day) for day in made.again))

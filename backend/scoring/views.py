@@ -84,7 +84,6 @@ LEAD_VIEWS = (
 )
 
 VIEWS: tuple[View, ...] = (*DECISION_VIEWS, *LEAD_VIEWS)
-VIEW_NUMBERS = tuple(view.number for view in VIEWS)
 VIEW_OF = {view.name: view for view in VIEWS}
 
 NEAREST = LEAD_VIEWS[0]

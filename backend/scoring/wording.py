@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from backend.scoring.constants import (
+    COMPLETE_MONTH,
     CONFIDENCE,
     ESTABLISHED_DAYS,
     ESTABLISHED_SEASONS,
     FIRST_LOOK_DAYS,
     LIGHT_WIND,
     PRELIMINARY_DAYS,
+    PUBLIC_DECIMALS,
+    PUBLIC_SHARE_DECIMALS,
     SEASON_DAYS,
 )
 from backend.scoring.event_scores import Rate
@@ -16,8 +21,9 @@ from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label, Season
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.quantities import Quantity
-from backend.scoring.robustness import Robustness
+from backend.scoring.robustness import ByMeans, Robustness
 from backend.scoring.scorecard import Finding, Verdict
+from backend.scoring.verdict import Outcome
 from backend.scoring.views import DecisionView, View
 
 MODEL_NAMES = {
@@ -165,6 +171,14 @@ def tendency(bias: float | None, interval: Interval | None) -> str | None:
     return "overestimates" if bias > 0 else "underestimates"
 
 
+def skill_words(skill: float | None, reference: str) -> str | None:
+    """Return whether a model is worth reading beside a reference, plainly; None where that is not known."""
+    if skill is None:
+        return None
+    word = "no better" if skill == 0 else "better" if skill > 0 else "worse"
+    return f"{word} than {model_name(reference)}"
+
+
 def surprise_sentence(model: str, rate: Rate, units: str = "hours") -> str:
     """Return how often "go" was a bad surprise: counts always, a share only of enough cases."""
     if not rate.of:
@@ -183,6 +197,34 @@ def robustness_sentence(found: Robustness) -> str | None:
     return f"Same winner at {found.agreeing} of {found.counted} beacons."
 
 
+def means_sentence(found: ByMeans | None, verdict: Verdict) -> str | None:
+    """Return what a verdict would be by hourly means; None where there is none, or too few days have such."""
+    duel = verdict.duel
+    if found is None or duel is None or found.outcome is None or verdict.finding is Finding.NOT_ENOUGH:
+        return None
+    if found.difference is None or duel.comparison.difference is None:
+        return None
+    winner = {Outcome.A_BETTER: duel.a, Outcome.B_BETTER: duel.b}.get(found.outcome)
+    other = "too close to call" if winner is None else f"{model_name(winner)} is better"
+    by_means = amount(abs(found.difference), verdict.quantity)
+    by_reports = amount(abs(duel.comparison.difference), verdict.quantity, unit=False)
+    return (
+        "By hourly means of the beacon instead of single reports: "
+        f"{'the same finding' if found.same else f'another finding, {other}'};"
+        f" the models differ by {by_means} ({by_reports} by single reports)."
+    )
+
+
+def coverage_sentence(observed: float | None, models: Mapping[str, float], complete: int, months: int) -> str:
+    """Return which shares of the hours were had, and how many months of observations are complete."""
+    shares = [] if observed is None else [f"observed {100 * observed:.0f} %"]
+    shares += [f"{model_name(model)} {100 * share:.0f} %" for model, share in models.items()]
+    return (
+        f"Of the hours that could be had: {', '.join(shares) or 'none'}. Complete months of observations"
+        f" ({100 * COMPLETE_MONTH.value:.0f} % of the hours and more): {complete} of {months}."
+    )
+
+
 def confidence_words() -> str:
     """Return what an interval is."""
     return f"{100 * CONFIDENCE.value:.0f} % interval, days drawn in blocks"
@@ -191,6 +233,15 @@ def confidence_words() -> str:
 def light_wind_words() -> str:
     """Return the rule that leaves light winds out of directions."""
     return f"hours with less than {LIGHT_WIND.value:g} km/h observed are left out of directions"
+
+
+def rounded_words(sources: Sequence[str]) -> str:
+    """Return why figures are rounded, and how."""
+    figures, shares = 10**-PUBLIC_DECIMALS.value, 10**-PUBLIC_SHARE_DECIMALS.value
+    return (
+        f"{', '.join(sources)}: raw values are not public, so figures are rounded to {figures:g}"
+        f" and shares to {shares:g}."
+    )
 
 
 def _count(number: int, noun: str) -> str:

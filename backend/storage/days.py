@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from backend.core.parameters import ABSENT, Parameter
 from backend.storage import schema as t
 from backend.storage.bulk import copy_rows
 from backend.storage.database import is_postgres
-from backend.storage.rows import chunks, execute_many, fetched, value_columns
+from backend.storage.rows import chunks, execute_many, fetched, streamed, value_columns
 
 Ints = NDArray[np.int32]
 Times = NDArray[np.int64]
@@ -52,32 +52,123 @@ class ReadingRows:
     resolution: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class ForecastDay:
-    """A row of forecast_day: hourly values (parameters × 25) and lead times in minutes (25)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class DayColumns:
+    """Many days as columns: whose each is, its day, its values (n, 4, 25), minutes of its hours (n, 25)."""
 
-    view: int
-    model: int
-    day: int
+    owner: Times
+    day: Times
     hourly: Ints
-    leads: NDArray[np.int16]
-    estimated: int
+    minutes: NDArray[np.integer[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedDay:
-    """A row of observed_day: hourly values (parameters × 25), each reading's distance from its hour."""
+@dataclass(frozen=True, slots=True, eq=False)
+class ForecastDays(DayColumns):
+    """Rows of forecast_day of one view: `owner` is a model, `minutes` are lead times.
 
-    station: int
-    day: int
-    hourly: Ints
-    offsets: NDArray[np.int8]
-    readings: int
-    resolution: float | None
+    `estimated` counts the hours of each whose run told no time of publication.
+    """
 
+    estimated: Times
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObservedDays(DayColumns):
+    """Rows of observed_day: `owner` is a station, `minutes` are distances of readings from their hour.
+
+    `readings` is how many there were on the day, `resolution` that of their directions in degrees or None.
+    `means` are of the same hours (n, 4, 25), each the mean of its reports.
+    """
+
+    readings: Times
+    resolution: tuple[float | None, ...]
+    means: Ints
+
+
+NO_MEANS = np.full((len(Parameter), HOURS_A_DAY), ABSENT, "<i4").tobytes()
+"""In place of the means of a day that was made before there were any: it is due."""
 
 Doubt = tuple[int, int, int, str]
 """A reading that enters no score: station, time, index of the parameter, reason."""
+
+
+# --- Statements: to build one takes longer than to execute it ------------------------------------------
+
+_SITE, _FIRST, _LAST = (sa.bindparam(name, type_=sa.BigInteger) for name in ("site", "first", "last"))
+
+_DUE_DAYS = sa.select(t.due_day.c.day, t.due_day.c.stamp).where(
+    t.due_day.c.site_id == _SITE, t.due_day.c.day <= sa.bindparam("until")
+)
+_SETTLED = sa.delete(t.due_day).where(t.due_day.c.site_id == _SITE, t.due_day.c.day == sa.bindparam("of_day"))
+_STAMPED = sa.update(t.site).where(t.site.c.id == _SITE).values(days_stamp=sa.bindparam("stamp"))
+_STATIONS_OF = sa.select(t.site.c.stations).where(t.site.c.id == _SITE)
+_STATION_IDS = sa.select(t.station.c.code, t.station.c.id).where(
+    t.station.c.code.in_(sa.bindparam("names", expanding=True))
+)
+_FORECASTS = (
+    sa.select(
+        t.forecast.c.valid_time,
+        t.forecast.c.batch_id,  # it knows the model and the run, which need not be said of every hour
+        *(sa.func.coalesce(column, ABSENT) for column in value_columns(t.forecast)),
+    )
+    .where(t.forecast.c.site_id == sa.bindparam("owner"), t.forecast.c.valid_time.between(_FIRST, _LAST))
+    .order_by(t.forecast.c.valid_time, t.forecast.c.model_id, t.forecast.c.reference_time)
+)
+_BATCHES = sa.select(
+    t.forecast_batch.c.id,
+    t.forecast_batch.c.model_id,
+    t.forecast_batch.c.reference_time,
+    t.forecast_batch.c.available_at,
+    t.forecast_batch.c.published,
+).where(t.forecast_batch.c.id.in_(sa.bindparam("ids", expanding=True)))
+_READINGS = (
+    sa.select(
+        t.observation.c.time,
+        sa.func.coalesce(t.observation_batch.c.averaging_minutes, UNKNOWN_MINUTES),
+        sa.cast(sa.func.coalesce(t.observation_batch.c.direction_resolution, 0) * 1000, sa.Integer),
+        *(sa.func.coalesce(column, ABSENT) for column in value_columns(t.observation)),
+    )
+    .join_from(t.observation, t.observation_batch, t.observation_batch.c.id == t.observation.c.batch_id)
+    .where(t.observation.c.station_id == sa.bindparam("owner"), t.observation.c.time.between(_FIRST, _LAST))
+    .order_by(t.observation.c.time)
+)
+_FORECAST_DAYS = sa.select(
+    t.forecast_day.c.model_id,
+    t.forecast_day.c.day,
+    t.forecast_day.c.hourly,
+    t.forecast_day.c.leads,
+    t.forecast_day.c.estimated,
+).where(
+    t.forecast_day.c.site_id == _SITE,
+    t.forecast_day.c.view == sa.bindparam("view"),
+    t.forecast_day.c.day.between(_FIRST, _LAST),
+)
+_OBSERVED_DAYS = sa.select(
+    t.observed_day.c.station_id,
+    t.observed_day.c.day,
+    t.observed_day.c.hourly,
+    t.observed_day.c.offsets,
+    t.observed_day.c.readings,
+    t.observed_day.c.resolution,
+    t.observed_day.c.means,
+).where(t.observed_day.c.site_id == _SITE, t.observed_day.c.day.between(_FIRST, _LAST))
+_FORECAST_DAYS_REPLACED = sa.delete(t.forecast_day).where(
+    t.forecast_day.c.site_id == _SITE,
+    t.forecast_day.c.view.in_(sa.bindparam("views", expanding=True)),
+    t.forecast_day.c.day.between(_FIRST, _LAST),
+)
+_OBSERVED_DAYS_REPLACED = sa.delete(t.observed_day).where(
+    t.observed_day.c.site_id == _SITE, t.observed_day.c.day.between(_FIRST, _LAST)
+)
+_DOUBTED_KEY = (t.doubted.c.station_id, t.doubted.c.parameter, t.doubted.c.reason)
+_DOUBTED_COUNTS = (
+    sa.select(*_DOUBTED_KEY, sa.func.count())
+    .where(t.doubted.c.site_id == _SITE, t.doubted.c.time >= _FIRST, t.doubted.c.time < sa.bindparam("end"))
+    .group_by(*_DOUBTED_KEY)
+)
+_DOUBTS_REPLACED = sa.delete(t.doubted).where(
+    t.doubted.c.site_id == _SITE, t.doubted.c.time >= _FIRST, t.doubted.c.time < sa.bindparam("end")
+)
 
 
 # --- What is due -------------------------------------------------------------------------------------
@@ -91,37 +182,29 @@ def due_sites(connection: sa.Connection, until: int) -> list[int]:
 
 def due_days(connection: sa.Connection, site_id: int, until: int) -> dict[int, int]:
     """Return the due days of a site up to `until`, EVERY_DAY among them, with their stamps."""
-    column = t.due_day.c
-    query = sa.select(column.day, column.stamp).where(column.site_id == site_id, column.day <= until)
-    return _pairs(connection, query)
+    return _pairs(connection, _DUE_DAYS, site=site_id, until=until)
 
 
 def settle(connection: sa.Connection, site_id: int, stamps: Mapping[int, int]) -> bool:
     """Take days off the list of what is due; False, and nothing done, where they are not as read."""
-    column = t.due_day.c
-    for days in chunks(stamps):
-        here = sa.and_(column.site_id == site_id, column.day.in_(days))
-        now = _pairs(connection, sa.select(column.day, column.stamp).where(here))
-        if now != {day: stamps[day] for day in days}:
-            return False
-    for days in chunks(stamps):
-        connection.execute(sa.delete(t.due_day).where(column.site_id == site_id, column.day.in_(days)))
+    now = due_days(connection, site_id, max(stamps))
+    if any(now.get(day) != stamp for day, stamp in stamps.items()):
+        return False
+    connection.execute(_SETTLED, [{"site": site_id, "of_day": day} for day in stamps])
     stamp_days(connection, site_id)
     return True
 
 
 def stamp_days(connection: sa.Connection, site_id: int) -> None:
     """Note that a site's days are not what they were: whoever remembers an answer asks again."""
-    stamp = secrets.randbits(31)
-    connection.execute(sa.update(t.site).where(t.site.c.id == site_id).values(days_stamp=stamp))
+    connection.execute(_STAMPED, {"site": site_id, "stamp": secrets.randbits(31)})
 
 
 def site_stations(connection: sa.Connection, site_id: int) -> tuple[int, ...]:
     """Return the ids of the stations that speak for a site and are known, in order of preference."""
-    codes = connection.execute(sa.select(t.site.c.stations).where(t.site.c.id == site_id)).scalar_one()
+    codes = connection.execute(_STATIONS_OF, {"site": site_id}).scalar_one()
     names = [code for code in codes.split(",") if code]
-    query = sa.select(t.station.c.code, t.station.c.id).where(t.station.c.code.in_(names))
-    ids = _pairs(connection, query)
+    ids = _pairs(connection, _STATION_IDS, names=names)
     return tuple(ids[name] for name in names if name in ids)
 
 
@@ -144,62 +227,30 @@ def span_of(connection: sa.Connection, site_id: int, stations: Collection[int]) 
 
 def forecast_rows(connection: sa.Connection, site_id: int, first: int, last: int) -> ForecastRows:
     """Return the forecasts for a site that are valid from `first` to `last`."""
-    forecast = t.forecast.c
-    query = (
-        sa.select(
-            forecast.valid_time,
-            forecast.model_id,
-            forecast.reference_time,
-            forecast.batch_id,
-            *(sa.func.coalesce(column, ABSENT) for column in value_columns(t.forecast)),
-        )
-        .where(forecast.site_id == site_id, forecast.valid_time.between(first, last))
-        .order_by(forecast.valid_time, forecast.model_id, forecast.reference_time)
-    )
-    table = _columns(connection, query, 4 + len(Parameter))
-    available_at, published = _batch_times(connection, table[:, 3])
+    table = _table(connection, _FORECASTS, 2 + len(Parameter), owner=site_id, first=first, last=last)
+    ids, row = np.unique(table[:, 1], return_inverse=True)
+    batches = np.array(
+        [
+            tuple(batch)
+            for some in chunks(ids.tolist())
+            for batch in fetched(connection, _BATCHES, {"ids": some})
+        ],
+        np.int64,
+    ).reshape(-1, 5)
+    of_batch = batches[np.argsort(batches[:, 0])][row]
     return ForecastRows(
         valid_time=table[:, 0],
-        model=table[:, 1],
-        reference_time=table[:, 2],
-        available_at=available_at,
-        estimated=~published,
-        values=table[:, 4:].astype(np.int32),
+        model=of_batch[:, 1],
+        reference_time=of_batch[:, 2],
+        available_at=of_batch[:, 3],
+        estimated=of_batch[:, 4] == 0,
+        values=table[:, 2:].astype(np.int32),
     )
-
-
-def _batch_times(
-    connection: sa.Connection, batch_ids: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return when the run of each row's batch could be had, and whether its publisher said so."""
-    batch = t.forecast_batch.c
-    query = sa.select(batch.id, batch.available_at, batch.published)
-    ids, row = np.unique(batch_ids, return_inverse=True)
-    told = {
-        batch_id: (available_at, published)
-        for some in chunks(ids.tolist())
-        for batch_id, available_at, published in connection.execute(query.where(batch.id.in_(some)))
-    }
-    available_at = np.array([told[batch_id][0] for batch_id in ids.tolist()], np.int64)
-    published = np.array([told[batch_id][1] for batch_id in ids.tolist()], np.bool_)
-    return available_at[row], published[row]
 
 
 def reading_rows(connection: sa.Connection, station_id: int, first: int, last: int) -> ReadingRows:
     """Return the readings of a station from `first` to `last`."""
-    observation, batch = t.observation.c, t.observation_batch.c
-    query = (
-        sa.select(
-            observation.time,
-            sa.func.coalesce(batch.averaging_minutes, UNKNOWN_MINUTES),
-            sa.cast(sa.func.coalesce(batch.direction_resolution, 0) * 1000, sa.Integer),
-            *(sa.func.coalesce(column, ABSENT) for column in value_columns(t.observation)),
-        )
-        .join_from(t.observation, t.observation_batch, batch.id == observation.batch_id)
-        .where(observation.station_id == station_id, observation.time.between(first, last))
-        .order_by(observation.time)
-    )
-    table = _columns(connection, query, 3 + len(Parameter))
+    table = _table(connection, _READINGS, 3 + len(Parameter), owner=station_id, first=first, last=last)
     coarsest = int(table[:, 2].max()) / 1000 if len(table) else 0.0
     return ReadingRows(
         time=table[:, 0],
@@ -209,40 +260,38 @@ def reading_rows(connection: sa.Connection, station_id: int, first: int, last: i
     )
 
 
-def _pairs(connection: sa.Connection, query: sa.Select[Any]) -> dict[Any, Any]:
-    return {row[0]: row[1] for row in connection.execute(query)}
+def _pairs(connection: sa.Connection, query: sa.Select[Any], **given: Any) -> dict[Any, Any]:
+    return {row[0]: row[1] for row in connection.execute(query, given)}
 
 
-def _columns(connection: sa.Connection, query: sa.Select[Any], width: int) -> NDArray[np.int64]:
+def _table(connection: sa.Connection, query: sa.Select[Any], width: int, **given: int) -> NDArray[np.int64]:
     """Return what a query of whole numbers answers, as an array with a row per row."""
-    return np.fromiter(chain.from_iterable(fetched(connection, query)), np.int64).reshape(-1, width)
+    rows = streamed(connection, query, given)
+    return np.fromiter(chain.from_iterable(rows), np.int64).reshape(-1, width)
 
 
 # --- Days, written and read --------------------------------------------------------------------------
 
 
 def write_forecast_days(
-    connection: sa.Connection, site_id: int, views: Iterable[int], days: range, made: Iterable[ForecastDay]
+    connection: sa.Connection, site_id: int, days: range, made: Mapping[int, ForecastDays]
 ) -> None:
-    """Put new forecast days in the place of those that there are of these views and days."""
-    column = t.forecast_day.c
-    for view in views:
-        connection.execute(
-            sa.delete(t.forecast_day).where(
-                column.site_id == site_id, column.view == view, column.day.between(days[0], days[-1])
-            )
-        )
+    """Put new forecast days, by view, in the place of those that there are of these views and days."""
+    span = {"site": site_id, "first": days[0], "last": days[-1]}
+    connection.execute(_FORECAST_DAYS_REPLACED, {**span, "views": list(made)})
     rows = [
-        (
-            site_id,
-            day.view,
-            day.day,
-            day.model,
-            _bytes(day.hourly, "<i4"),
-            _bytes(day.leads, "<i2"),
-            day.estimated,
+        row
+        for view, found in made.items()
+        for row in zip(
+            repeat(site_id),
+            repeat(view),
+            found.day.tolist(),
+            found.owner.tolist(),
+            _packed(found.hourly, "<i4"),
+            _packed(found.minutes, "<i2"),
+            found.estimated.tolist(),
+            strict=False,
         )
-        for day in made
     ]
     _insert(connection, t.forecast_day, rows)
 
@@ -251,29 +300,27 @@ def write_observed_days(
     connection: sa.Connection,
     site_id: int,
     days: range,
-    made: Iterable[ObservedDay],
+    made: Iterable[ObservedDays],
     doubts: Iterable[Doubt],
 ) -> None:
     """Put new observed days and doubts in the place of those that there are of these days."""
-    day, time_ = t.observed_day.c.day, t.doubted.c.time
-    first, end = local_moment(days[0]), local_moment(days[-1] + 1)
-    connection.execute(
-        sa.delete(t.observed_day).where(t.observed_day.c.site_id == site_id, day.between(days[0], days[-1]))
-    )
-    connection.execute(
-        sa.delete(t.doubted).where(t.doubted.c.site_id == site_id, time_ >= first, time_ < end)
-    )
+    moments = {"first": local_moment(days[0]), "end": local_moment(days[-1] + 1)}
+    connection.execute(_OBSERVED_DAYS_REPLACED, {"site": site_id, "first": days[0], "last": days[-1]})
+    connection.execute(_DOUBTS_REPLACED, {"site": site_id, **moments})
     rows = [
-        (
-            site_id,
-            each.day,
-            each.station,
-            _bytes(each.hourly, "<i4"),
-            _bytes(each.offsets, "<i1"),
-            each.readings,
-            each.resolution,
+        row
+        for found in made
+        for row in zip(
+            repeat(site_id),
+            found.day.tolist(),
+            found.owner.tolist(),
+            _packed(found.hourly, "<i4"),
+            _packed(found.minutes, "<i1"),
+            found.readings.tolist(),
+            found.resolution,
+            _packed(found.means, "<i4"),
+            strict=False,
         )
-        for each in made
     ]
     _insert(connection, t.observed_day, rows)
     _insert(
@@ -283,6 +330,13 @@ def write_observed_days(
     )
 
 
+def doubted_counts(connection: sa.Connection, site_id: int, days: range) -> dict[tuple[int, int, str], int]:
+    """Return how many values of these days are doubted, by station, index of the parameter, and reason."""
+    moments = {"first": local_moment(days[0]), "end": local_moment(days[-1] + 1)}
+    counted = connection.execute(_DOUBTED_COUNTS, {"site": site_id, **moments})
+    return {(row[0], row[1], row[2]): row[3] for row in counted}
+
+
 def write_limits(connection: sa.Connection, site_id: int, limits: Mapping[int, Ints]) -> None:
     """Put limits in the place of those of these months."""
     column = t.quality_limit.c
@@ -290,7 +344,7 @@ def write_limits(connection: sa.Connection, site_id: int, limits: Mapping[int, I
         connection.execute(
             sa.delete(t.quality_limit).where(column.site_id == site_id, column.month.in_(months))
         )
-    rows = [(site_id, month, _bytes(found, "<i4")) for month, found in limits.items()]
+    rows = [(site_id, month, found.astype("<i4").tobytes()) for month, found in limits.items()]
     _insert(connection, t.quality_limit, rows)
 
 
@@ -307,92 +361,48 @@ def forget(connection: sa.Connection, site_id: int) -> None:
         connection.execute(sa.delete(table).where(table.c.site_id == site_id))
 
 
-def read_forecast_days(
+def forecast_columns(
     connection: sa.Connection, site_id: int, view: int, first: int, last: int
-) -> list[ForecastDay]:
-    """Return a view's days from `first` to `last`, by day and model."""
-    column = t.forecast_day.c
-    query = (
-        sa.select(column.model_id, column.day, column.hourly, column.leads, column.estimated)
-        .where(column.site_id == site_id, column.view == view, column.day.between(first, last))
-        .order_by(column.day, column.model_id)
+) -> ForecastDays:
+    """Return a view's days from `first` to `last`."""
+    given = {"site": site_id, "view": view, "first": first, "last": last}
+    columns, (estimated,) = _day_columns(fetched(connection, _FORECAST_DAYS, given), 1, "<i2")
+    return ForecastDays(*columns, np.array(estimated, np.int64))
+
+
+def observed_columns(connection: sa.Connection, site_id: int, first: int, last: int) -> ObservedDays:
+    """Return the days of all stations of a site from `first` to `last`."""
+    given = {"site": site_id, "first": first, "last": last}
+    columns, (readings, resolution, means) = _day_columns(
+        fetched(connection, _OBSERVED_DAYS, given), 3, "<i1"
     )
-    return [
-        ForecastDay(view, model, day, _hourly(hourly), np.frombuffer(leads, "<i2"), estimated)
-        for model, day, hourly, leads, estimated in connection.execute(query)
-    ]
+    of_hours = _hours_of_days(b"".join(NO_MEANS if each is None else each for each in means))
+    return ObservedDays(*columns, np.array(readings, np.int64), resolution, of_hours)
 
 
-def read_observed_days(connection: sa.Connection, site_id: int, first: int, last: int) -> list[ObservedDay]:
-    """Return the days of all stations of a site from `first` to `last`, by day and station."""
-    column = t.observed_day.c
-    query = (
-        sa.select(t.observed_day)
-        .where(column.site_id == site_id, column.day.between(first, last))
-        .order_by(column.day, column.station_id)
-    )
-    return [
-        ObservedDay(
-            row.station_id,
-            row.day,
-            _hourly(row.hourly),
-            np.frombuffer(row.offsets, "i1"),
-            row.readings,
-            row.resolution,
-        )
-        for row in connection.execute(query)
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class DayColumns:
-    """Many days as columns: whose each is, its day, its values (n, 4, 25), and minutes of its hours (n, 25).
-
-    The minutes are lead times, or distances of readings. `extra` is what the row says besides.
-    """
-
-    owner: Times
-    day: Times
-    hourly: Ints
-    minutes: Times
-    extra: tuple[Any, ...]
-
-
-def forecast_columns(connection: sa.Connection, site_id: int, view: int, first: int, last: int) -> DayColumns:
-    """Return a view's days from `first` to `last`; `extra` counts hours whose run told no time."""
-    column = t.forecast_day.c
-    query = sa.select(column.model_id, column.day, column.hourly, column.leads, column.estimated).where(
-        column.site_id == site_id, column.view == view, column.day.between(first, last)
-    )
-    return _day_columns(fetched(connection, query), "<i2")
-
-
-def observed_columns(connection: sa.Connection, site_id: int, first: int, last: int) -> DayColumns:
-    """Return the days of all stations of a site from `first` to `last`; `extra` are resolutions."""
-    column = t.observed_day.c
-    query = sa.select(column.station_id, column.day, column.hourly, column.offsets, column.resolution).where(
-        column.site_id == site_id, column.day.between(first, last)
-    )
-    return _day_columns(fetched(connection, query), "i1")
-
-
-def _day_columns(rows: Sequence[tuple[Any, ...]], minutes: str) -> DayColumns:
-    owners, days, hourly, told, extra = zip(*rows, strict=True) if rows else ((), (), (), (), ())
-    return DayColumns(
+def _day_columns(
+    rows: Iterable[tuple[Any, ...]], more: int, minutes: str
+) -> tuple[tuple[Times, Times, Ints, NDArray[np.integer[Any]]], list[tuple[Any, ...]]]:
+    """Return the columns that all days have, and the `more` others that these have."""
+    owners, days, hourly, told, *others = tuple(zip(*rows, strict=True)) or ((),) * (4 + more)
+    columns = (
         np.array(owners, np.int64),
         np.array(days, np.int64),
-        np.frombuffer(b"".join(hourly), "<i4").reshape(-1, len(Parameter), HOURS_A_DAY),
-        np.frombuffer(b"".join(told), minutes).reshape(-1, HOURS_A_DAY).astype(np.int64),
-        extra,
+        _hours_of_days(b"".join(hourly)),
+        np.frombuffer(b"".join(told), minutes).reshape(-1, HOURS_A_DAY),
     )
+    return columns, others
 
 
-def _hourly(packed: bytes) -> Ints:
-    return np.frombuffer(packed, "<i4").reshape(len(Parameter), HOURS_A_DAY)
+def _hours_of_days(packed: bytes) -> Ints:
+    return np.frombuffer(packed, "<i4").reshape(-1, len(Parameter), HOURS_A_DAY)
 
 
-def _bytes(values: NDArray[Any], kind: str) -> bytes:
-    return np.ascontiguousarray(values, kind).tobytes()
+def _packed(rows: NDArray[Any], kind: str) -> list[bytes]:
+    """Return the bytes of each row."""
+    packed = np.ascontiguousarray(rows, kind).tobytes()
+    width = len(packed) // max(len(rows), 1)
+    return [packed[start : start + width] for start in range(0, len(packed), width or 1)]
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:

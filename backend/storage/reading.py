@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from backend.core.parameters import Parameter
-from backend.core.records import Site
+from backend.core.records import IMPORTED, Site
 from backend.storage import schema as t
 from backend.storage.answers import (
     FORECASTS,
@@ -23,7 +24,7 @@ from backend.storage.answers import (
     forecast_row,
     observation_row,
 )
-from backend.storage.database import Database, from_epoch, maybe_epoch, maybe_time, to_epoch
+from backend.storage.database import Database, from_epoch, is_postgres, maybe_epoch, maybe_time, to_epoch
 from backend.storage.paging import read_page, values_of, within
 from backend.storage.places import present_ids
 from backend.storage.rows import chunks
@@ -32,6 +33,13 @@ __all__ = ["ForecastRow", "ModelRow", "ObservationRow", "Reading", "RejectedCoun
 
 _NEAR = 3 * 3600  # how many seconds from now a model's value may be to stand for now
 _LAST_READINGS = 24  # how many of a station's last readings are searched for each parameter
+
+_BATCHES = sa.select(t.forecast_batch.c.id).where(t.forecast_batch.c.model_id == t.model.c.id)
+_FROM_FILES = (
+    sa.select(t.model.c.name)
+    .where(_BATCHES.where(t.forecast_batch.c.source == IMPORTED).exists())
+    .where(~_BATCHES.where(t.forecast_batch.c.source != IMPORTED).exists())
+)
 
 
 class Reading:
@@ -144,6 +152,21 @@ class Reading:
                 for name, newest, runs in connection.execute(query)
             ]
 
+    def imported(
+        self, models: Collection[str], networks: Collection[str]
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the models and the networks that are known from files only.
+
+        `models` and `networks` are those that sources speak for. A model of which anything was ever
+        collected is none.
+        """
+        with self.database.read() as connection:
+            names = connection.execute(sa.select(t.model.c.name)).scalars()
+            others = [name for name in names if name not in models]
+            bytewise = "C" if is_postgres(connection) else None  # as SQLite compares anyway
+            stations = connection.execute(_others_than(frozenset(networks), bytewise)).scalars()
+            return frozenset(_only_from_files(connection, others)), frozenset(map(_network, stations))
+
     def newest_values(
         self,
         sites: Sequence[Site],
@@ -225,6 +248,27 @@ class Reading:
 
 def _network(station: str) -> str:
     return station.partition(":")[0]
+
+
+def _only_from_files(connection: sa.Connection, models: Sequence[str]) -> list[str]:
+    return [
+        name
+        for some in chunks(models)
+        for name in connection.execute(_FROM_FILES.where(t.model.c.name.in_(some))).scalars()
+    ]
+
+
+@lru_cache(maxsize=8)
+def _others_than(networks: frozenset[str], collation: str | None) -> sa.Select[Any]:
+    """Return a query for the stations of other networks: what lies between these by name, in the index."""
+    code: sa.ColumnElement[str] = t.station.c.code
+    if collation is not None:
+        code = sa.collate(code, collation)
+    after, between = "", []
+    for network in sorted(networks):
+        between.append(sa.and_(code >= after, code < f"{network}:"))
+        after = f"{network};"  # the character after the colon
+    return sa.select(t.station.c.code).where(sa.or_(*between, code >= after))
 
 
 def _stations_of(connection: sa.Connection, site: str) -> list[str]:

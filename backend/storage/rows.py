@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from backend.storage.schema import storable
 
 COLUMNS = tuple(parameter.value for parameter in Parameter)
 CHUNK = 400  # keys in one IN list: well below the limit on variables of either database
+FETCHED_AT_ONCE = 500  # rows: few enough to stay near the processor until they are used
 
 Key = tuple[int, int]
 """Site or station, and time: what tells the rows of one batch apart."""
@@ -89,14 +91,36 @@ def _known_ids(connection: sa.Connection, column: sa.Column[Any], names: Iterabl
     }
 
 
-def fetched(connection: sa.Connection, query: sa.Select[Any]) -> list[tuple[Any, ...]]:
-    """Return what a query answers as the driver's own tuples: for many rows of plain numbers."""
-    cursor: Any = connection.execute(query).cursor
-    try:
-        found: list[tuple[Any, ...]] = cursor.fetchall()
-    except (sqlite3.DatabaseError, psycopg.DatabaseError) as error:  # SQLAlchemy does not see these
-        raise sa.exc.OperationalError(str(query), None, error) from error
+def fetched(
+    connection: sa.Connection, query: sa.Select[Any], given: Mapping[str, Any] | None = None
+) -> list[tuple[Any, ...]]:
+    """Return what a query answers as the driver's own tuples: for many rows of plain values."""
+    with _translated(query):
+        found: list[tuple[Any, ...]] = _cursor(connection, query, given).fetchall()
     return found
+
+
+def streamed(
+    connection: sa.Connection, query: sa.Select[Any], given: Mapping[str, Any] | None = None
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the same, a few at a time: whoever makes an array of very many never has them all in memory."""
+    with _translated(query):
+        cursor = _cursor(connection, query, given)
+        while rows := cursor.fetchmany(FETCHED_AT_ONCE):
+            yield from rows
+
+
+def _cursor(connection: sa.Connection, query: sa.Select[Any], given: Mapping[str, Any] | None) -> Any:
+    return connection.execute(query, given).cursor
+
+
+@contextmanager
+def _translated(query: sa.Select[Any]) -> Iterator[None]:
+    """Raise the driver's errors, which SQLAlchemy does not see, as its own."""
+    try:
+        yield
+    except (sqlite3.DatabaseError, psycopg.DatabaseError) as error:
+        raise sa.exc.OperationalError(str(query), None, error) from error
 
 
 T = TypeVar("T")

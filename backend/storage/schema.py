@@ -246,6 +246,7 @@ observed_day = Table(
     Column("offsets", LargeBinary, nullable=False),  # minutes from the hour, 8 bits an hour
     Column("readings", SmallInteger, nullable=False),
     Column("resolution", Float),  # of directions, in degrees, where the source says so
+    Column("means", LargeBinary),  # as hourly, of all reports around each hour; null: not made yet
     sqlite_with_rowid=False,
 )
 

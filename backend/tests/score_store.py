@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from backend.scoring.views import EVENING_BEFORE, View
 from backend.storage import days as store
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.storage.days import ForecastDay, ObservedDay
+from backend.storage.days import ForecastDays, ObservedDays
 from backend.storage.places import save_site
 
 Grid = NDArray[np.float64]
@@ -43,6 +44,7 @@ def keep(
     elevations: Mapping[str, float] | None = None,
     positions: Mapping[str, tuple[float, float]] | None = None,
     lead: int = 18 * 60,
+    means: Mapping[str, Mapping[Parameter, Grid]] | None = None,
 ) -> None:
     """Write what models said and stations measured from a local day on, as if it had been collected."""
     start = day_number(first)
@@ -50,15 +52,13 @@ def keep(
         save_site(connection, site)
         site_id = connection.execute(sa.select(t.site.c.id).where(t.site.c.slug == site.id)).scalar_one()
         said = [
-            row
+            _forecast_days(connection, site_id, start, name, values, (grounds or {}).get(name), lead)
             for name, values in models.items()
-            for row in _forecast_days(
-                connection, site_id, start, name, values, views, (grounds or {}).get(name), lead
-            )
         ]
         if said:
-            days = range(start, max(row.day for row in said) + 1)
-            store.write_forecast_days(connection, site_id, [view.number for view in views], days, said)
+            together = ForecastDays(*map(np.concatenate, zip(*map(_columns, said), strict=True)))
+            days = range(start, max([start, *together.day.tolist()]) + 1)
+            store.write_forecast_days(connection, site_id, days, {view.number: together for view in views})
         observed = []
         for code, values in stations.items():
             number = _number(connection, t.station, code=code)
@@ -72,12 +72,8 @@ def keep(
                     longitude=place[1],
                 )
             )
-            observed += [
-                ObservedDay(number, start + day, hourly, _offsets(hourly), 144, None)
-                for day, hourly in enumerate(_packed(values, start))
-                if (hourly != ABSENT).any()
-            ]
-        last = max([start, *(day.day for day in observed)])
+            observed.append(_observed_days(start, number, values, (means or {}).get(code)))
+        last = max([start, *(day for each in observed for day in each.day.tolist())])
         store.write_observed_days(connection, site_id, range(start, last + 1), observed, [])
         store.stamp_days(connection, site_id)
 
@@ -88,10 +84,9 @@ def _forecast_days(
     start: int,
     name: str,
     values: Mapping[Parameter, Grid],
-    views: Sequence[View],
     ground: float | None,
     lead: int,
-) -> list[ForecastDay]:
+) -> ForecastDays:
     number = _number(connection, t.model, name=name)
     if not connection.execute(
         sa.select(t.grid_point).where(t.grid_point.c.site_id == site_id, t.grid_point.c.model_id == number)
@@ -101,13 +96,28 @@ def _forecast_days(
                 site_id=site_id, model_id=number, cell="1/1", ground=ground, height=10
             )
         )
-    rows: list[ForecastDay] = []
-    for day, hourly in enumerate(_packed(values, start)):
-        there = (hourly != ABSENT).any(axis=0)
-        leads = np.where(there, lead, -1).astype(np.int16)
-        if there.any():
-            rows += [ForecastDay(view.number, number, start + day, hourly, leads, 0) for view in views]
-    return rows
+    packed = _packed(values, start)
+    there = (packed != ABSENT).any(axis=1)
+    days = np.flatnonzero(there.any(axis=1))
+    leads = np.where(there, lead, -1).astype(np.int16)
+    none = np.zeros(len(days), np.int64)
+    return ForecastDays(np.full(len(days), number), start + days, packed[days], leads[days], none)
+
+
+def _observed_days(
+    start: int, number: int, values: Mapping[Parameter, Grid], means: Mapping[Parameter, Grid] | None
+) -> ObservedDays:
+    packed = _packed(values, start)
+    of_hours = np.full_like(packed, ABSENT) if means is None else _packed(means, start)
+    days = np.flatnonzero((packed != ABSENT).any(axis=(1, 2)))
+    offsets = np.where(packed[days, 0] != ABSENT, 0, NOT_MATCHED).astype(np.int8)
+    count = len(days)
+    owner, readings = np.full(count, number), np.full(count, 144)
+    return ObservedDays(owner, start + days, packed[days], offsets, readings, (None,) * count, of_hours[days])
+
+
+def _columns(days: ForecastDays) -> tuple[NDArray[Any], ...]:
+    return days.owner, days.day, days.hourly, days.minutes, days.estimated
 
 
 def _packed(values: Mapping[Parameter, Grid], start: int) -> NDArray[np.int32]:
@@ -126,10 +136,6 @@ def _packed(values: Mapping[Parameter, Grid], start: int) -> NDArray[np.int32]:
             known = ~np.isnan(given) & exists
             packed[:, index][known] = np.rint(given[known] * 1000)
     return packed
-
-
-def _offsets(hourly: NDArray[np.int32]) -> NDArray[np.int8]:
-    return np.where(hourly[0] != ABSENT, 0, NOT_MATCHED).astype(np.int8)
 
 
 def _number(connection: sa.Connection, table: sa.Table, **key: str) -> int:

@@ -12,8 +12,8 @@ import pytest
 
 from backend.api.tables import prefers_csv
 from backend.core.parameters import Parameter
-from backend.core.records import Observation, ObservationBatch
-from backend.tests.served import ADMIN, NOW, TOKEN, fill, make_service, served
+from backend.core.records import IMPORTED, Observation, ObservationBatch
+from backend.tests.served import ADMIN, NOW, TOKEN, fill, keep_forecasts, make_service, served
 
 CSV = {"Accept": "text/csv"}
 WITHHELD_VALUES = (77.0, 88.0)  # what meteo_parapente and ROMMA start from in the filled store
@@ -302,6 +302,49 @@ async def test_what_a_source_brought_stays_withheld_after_it_was_turned_off(tmp_
     assert [withheld["source"] for withheld in asked_for["withheld"]] == ["pioupiou"]
     assert values_in(whole) == {55.0}
     assert "OpenWindMap" in whole["attribution"][0]
+
+
+async def test_a_model_from_a_file_is_withheld_until_the_operator_declares_it_public(tmp_path: Path) -> None:
+    service = filled(tmp_path)
+    keep_forecasts(service, "my_wrf", IMPORTED, base=155.0, gust=False)
+    keep_forecasts(service, "arome_0025", IMPORTED, base=10.0, gust=True)
+    async with served(service) as client:
+        everything = await get(client, "/api/forecasts")
+        asked_for = await get(client, "/api/forecasts?model=my_wrf")
+        known = await get(client, "/api/forecasts?model=arome_0025")
+        whole = await get(client, "/api/forecasts?model=my_wrf", headers=ADMIN)
+        models = (await get(client, "/api/v1/models"))["models"]
+    assert asked_for["forecasts"] == []
+    assert [withheld["source"] for withheld in asked_for["withheld"]] == ["my_wrf"]
+    assert "came from a file" in asked_for["withheld"][0]["reason"]
+    assert [withheld["source"] for withheld in everything["withheld"]] == ["meteo_parapente", "my_wrf"]
+    assert 155.0 not in values_in(everything)
+    assert known["forecasts"], "more hours of a model that is collected are under its terms"
+    assert 155.0 in values_in(whole)
+    assert {model["model"]: model["public"] for model in models}["my_wrf"] is False
+    async with served(make_service(tmp_path, public_imports="other, my_wrf")) as client:
+        declared = await get(client, "/api/forecasts?model=my_wrf")
+        models = (await get(client, "/api/v1/models"))["models"]
+    assert 155.0 in values_in(declared)
+    assert declared["withheld"] == []
+    assert {model["model"]: model["public"] for model in models}["my_wrf"] is True
+
+
+async def test_a_station_of_a_network_that_only_a_file_knows_is_withheld_too(tmp_path: Path) -> None:
+    service = filled(tmp_path)
+    reading = Observation("mine:1", Parameter.WIND_SPEED, NOW, 55.0)
+    service.store.add_observations(
+        ObservationBatch(source=IMPORTED, route="file", rank=1000, collected_at=NOW, records=(reading,))
+    )
+    async with served(service) as client:
+        public = await get(client, "/api/observations?station=mine:1")
+        everything = await get(client, "/api/observations")
+        whole = await get(client, "/api/observations?station=mine:1", headers=ADMIN)
+    assert (public["observations"], [each["source"] for each in public["withheld"]]) == ([], ["mine"])
+    assert [each["source"] for each in everything["withheld"]] == ["mine", "romma"]
+    assert values_in(whole) == {55.0}
+    async with served(make_service(tmp_path, public_imports="mine")) as client:
+        assert values_in(await get(client, "/api/observations?station=mine:1")) == {55.0}
 
 
 async def test_a_wrong_token_is_refused_rather_than_shown_less(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from backend.core.parameters import Parameter
-from backend.core.records import Site
+from backend.core.records import IMPORTED, Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
 from backend.main import Service
+from backend.scoring.upkeep import update
 from backend.scoring.views import LEAD_VIEWS, MORNING, VIEWS
 from backend.tests.score_store import DIRECTION, GUST, SPEED, TEMPERATURE, Grid, constant, keep
-from backend.tests.served import ADMIN, NOW, make_service, served
+from backend.tests.served import ADMIN, NOW, keep_forecasts, make_service, served
 from backend.tests.worlds import HandClock
 
 DAYS = 40
@@ -218,6 +219,10 @@ async def test_a_model_that_missed_the_stormy_days_gains_nothing_by_it(tmp_path:
     async with served(stored(tmp_path, **found)) as client:
         answer = await get(client, VERDICT)
     assert answer["nDays"] == 30
+    assert {
+        each["model"]: (each["nPairs"], each["ownPairs"], each["nDays"]) for each in answer["models"]
+    } == {AROME: (24 * 30, 24 * DAYS, 30), PARAPENTE: (24 * 30, 24 * 30, 30)}
+    assert answer["references"][0]["ownPairs"] is None
     assert answer["finding"] == "too_close_to_call"
     assert by_model(answer)[AROME]["score"]["mae"] == pytest.approx(2.0, abs=0.2)
 
@@ -328,6 +333,221 @@ async def test_each_day_is_judged_by_the_station_that_was_the_reference_on_it(tm
     assert of_day[str(change)] == 24.0
 
 
+# --- How much there was ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("march", "april", "complete"), [(2, 0, True), (3, 1, False)])
+async def test_a_month_is_complete_from_nine_tenths_of_its_hours_on(
+    tmp_path: Path, march: int, april: int, complete: bool
+) -> None:
+    """March 2026 has 743 hours, for the clock goes forward, and April 720: 669 and 648 are needed."""
+    first = date(2026, 2, 28)
+    days = (date(2026, 5, 1) - first).days + 1
+    observed = constant(days, 20.0)
+    for start, hours in ((1, march), (32, april)):
+        observed[start : start + 3] = np.nan  # 72 hours
+        observed[start + 3, :hours] = np.nan
+    said = {SPEED: constant(days, 22.0)}
+    service = stored(tmp_path, {AROME: said}, {FFVL: {SPEED: observed}}, first=first)
+    async with served(service) as client:
+        answer = await get(client, f"{SITE}/scores?from=2026-01-01&to=2026-05-01")
+        cut = await get(client, f"{SITE}/scores?from=2026-03-08&to=2026-05-01")
+    assert [tuple(month.values()) for month in answer["months"]] == [
+        ("2026-02", 24, 28 * 24, False),
+        ("2026-03", 671 - march, 743, complete),
+        ("2026-04", 648 - april, 720, complete),
+        ("2026-05", 24, 744, False),
+    ]
+    # A month that the question cuts is one only if enough of the whole lies within.
+    assert cut["months"][0] == {"month": "2026-03", "hours": 743 - 7 * 24, "expected": 743, "complete": False}
+
+
+async def test_each_model_and_station_has_its_share_of_the_hours_that_could_be_had(tmp_path: Path) -> None:
+    """40 days up to 12:10 UTC, 14:10 in Paris: 39 * 24 + 15 hours; in the view of noon 39 * 12 + 3."""
+    said, observed = constant(DAYS, 22.0), constant(DAYS, 20.0)
+    said[:10] = np.nan
+    observed[0, :12] = np.nan
+    observed[-1, 15:] = np.nan
+    models = {AROME: {SPEED: constant(DAYS, 21.0)}, PARAPENTE: {SPEED: said}}
+    models[AROME][SPEED][:, :12] = np.nan
+    service = stored(tmp_path, models, {FFVL: {SPEED: observed}}, views=VIEWS)
+    async with served(service) as client:
+        evening = await get(client, VERDICT)
+        noon = await get(client, f"{VERDICT}?view=noon")
+    all_hours, of_noon = 39 * 24 + 15, 39 * 12 + 3
+    (station,) = evening["stations"]
+    assert station["coverage"]["hours"] == all_hours - 12
+    assert station["coverage"]["expected"] == all_hours
+    assert station["coverage"]["share"] == pytest.approx((all_hours - 12) / all_hours)
+    found = {model: each["coverage"] for model, each in by_model(evening).items()}
+    assert (found[AROME]["hours"], found[AROME]["expected"]) == (of_noon, all_hours)
+    assert found[PARAPENTE]["hours"] == 29 * 24 + 15
+    assert by_model(noon)[AROME]["coverage"] == {"hours": of_noon, "expected": of_noon, "share": 1.0}
+    assert by_model(evening, "references")["yesterday"]["coverage"] is None
+
+
+async def test_winds_too_light_to_tell_a_direction_count_as_observed(tmp_path: Path) -> None:
+    said = {SPEED: constant(DAYS, 5.0), DIRECTION: constant(DAYS, 10.0)}
+    observed = {SPEED: constant(DAYS, 5.0), DIRECTION: constant(DAYS, 10.0)}
+    observed[SPEED][:, :12], observed[DIRECTION][:, :12] = 0.0, np.nan
+    observed[DIRECTION][:, 20:] = np.nan
+    async with served(stored(tmp_path, {AROME: said}, {FFVL: observed})) as client:
+        answer = await get(client, f"{SITE}/scores?parameter=wind_direction&to={TODAY - timedelta(days=1)}")
+    assert by_model(answer)[AROME]["nPairs"] == 0
+    assert answer["stations"][0]["coverage"]["hours"] == 39 * 20
+    assert answer["stations"][0]["coverage"]["expected"] == 39 * 24
+
+
+async def test_readings_that_enter_no_score_are_counted_with_the_reason(tmp_path: Path) -> None:
+    service = lived(tmp_path, beside=21.8)
+    with_spike = datetime.combine(FIRST, datetime.min.time(), UTC) + timedelta(hours=13, minutes=5)
+    service.store.add_observations(
+        ObservationBatch(
+            source="ffvl",
+            route="test",
+            rank=0,
+            collected_at=NOW,
+            averaging_minutes=10,
+            records=[Observation(FFVL, SPEED, with_spike, 99.0)],
+        )
+    )
+    update(service.database, NOW)
+    async with served(service) as client:
+        answer = await get(client, VERDICT)
+        gust = await get(client, f"{VERDICT}?parameter=wind_gust")
+        later = await get(client, f"{VERDICT}?from={FIRST + timedelta(days=1)}")
+    assert [each["stations"][0]["doubted"] for each in (answer, gust, later)] == [{"spike": 1}, {}, {}]
+    assert answer["nPairs"] == 4 * DAYS, "the report before it, ten minutes from the hour, takes its place"
+
+
+# --- Directions in light winds -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("days", "mae"), [(20, 40.0), (19, None)])
+async def test_directions_in_light_winds_have_a_score_of_their_own(
+    tmp_path: Path, days: int, mae: float | None
+) -> None:
+    """From 5 to below 10.8 km/h: 8 hours err by 30 degrees and 4 by 60, hence 40; 10.8 is not light."""
+    speed, said = constant(DAYS, 4.9), constant(DAYS, 190.0)
+    for hours, wind, error in (
+        (slice(8, 16), 5.0, 30.0),
+        (slice(16, 20), 10.7, 60.0),
+        (slice(20, 24), 10.8, 10.0),
+    ):
+        speed[:, hours], said[:, hours] = wind, 10.0 - error
+    winds = {SPEED: speed, DIRECTION: constant(DAYS, 10.0)}
+    service = stored(tmp_path, {AROME: {SPEED: speed, DIRECTION: said % 360}}, {FFVL: winds})
+    first = TODAY - timedelta(days=days - 1)
+    async with served(service) as client:
+        answer = await get(client, f"{SITE}/scores?parameter=wind_direction&from={first}")
+    score = by_model(answer)[AROME]["score"]
+    assert score["mae"] == pytest.approx(10.0)
+    assert (score["breezePairs"], score["lightWindPairs"]) == (12 * days, 20 * days)
+    assert score["breezeMae"] == (None if mae is None else pytest.approx(mae))
+
+
+# --- Beside what anyone could say --------------------------------------------------------------------
+
+
+async def test_a_model_that_is_worse_than_yesterdays_observation_is_called_so(tmp_path: Path) -> None:
+    """Half a km/h more each day: yesterday's errs by 0.5, and by 1 from 19:00 on, 0.604 in the mean."""
+    observed = constant(DAYS, 10.0) + 0.5 * np.arange(DAYS)[:, None]
+    models = {AROME: {SPEED: observed + 0.25}, PARAPENTE: {SPEED: observed - 3.0}}
+    async with served(stored(tmp_path, models, {FFVL: {SPEED: observed}})) as client:
+        answer = await get(client, VERDICT, headers=ADMIN)
+    skills = {model: each["skill"]["yesterday"] for model, each in by_model(answer).items()}
+    assert skills[AROME]["skill"] == pytest.approx(1 - 0.25 / 0.604, abs=0.01)
+    assert skills[AROME]["text"] == "better than yesterday's observation"
+    assert skills[PARAPENTE]["skill"] == pytest.approx(1 - 3 / 0.604, abs=0.1)
+    assert skills[PARAPENTE]["text"] == "worse than yesterday's observation"
+
+
+# --- By hourly means --------------------------------------------------------------------------------
+
+
+def lived(folder: Path, beside: float, *, minutes: int = 10) -> Service:
+    """Return a service that collected 40 days of four hours, in which the report on the hour says 20 km/h.
+
+    The other five of the hour say `beside`. AROME says 21.5 and 22.5 by turns, MeteoParapente 25.1.
+    """
+    service = make_service(folder)
+    service.database.migrate()
+    service.store.save_sites(service.sites())
+    readings = []
+    for day in range(DAYS):
+        noon = datetime.combine(FIRST, datetime.min.time(), UTC) + timedelta(days=day, hours=12)
+        run = noon - timedelta(days=1, hours=6)
+        for model, speed in ((AROME, 21.5 + day % 2), (PARAPENTE, 25.1)):
+            service.store.add_forecasts(
+                ForecastBatch(
+                    source=model,
+                    route="test",
+                    rank=0,
+                    collected_at=run,
+                    run=Run(model, run, run + timedelta(hours=4), published=True),
+                    records=[
+                        Forecast(model, "grand-pre", SPEED, run, noon + timedelta(hours=hour), speed)
+                        for hour in range(4)
+                    ],
+                )
+            )
+        for minute in range(-25, 240 - 25, minutes):
+            value = 20.0 if minute % 60 == 5 else beside
+            readings.append(Observation(FFVL, SPEED, noon + timedelta(minutes=minute), value))
+    service.store.add_observations(
+        ObservationBatch(
+            source="ffvl", route="test", rank=0, collected_at=NOW, averaging_minutes=10, records=readings
+        )
+    )
+    update(service.database, NOW)
+    return service
+
+
+async def test_by_hourly_means_the_same_model_may_be_the_better_one(tmp_path: Path) -> None:
+    """(20 + 5 * 21.8) / 6 = 21.5: AROME errs by 0 and 1 by turns, MeteoParapente by 3.6; else 2 and 5.1."""
+    async with served(lived(tmp_path, beside=21.8)) as client:
+        answer = await get(client, VERDICT, headers=ADMIN)
+    assert (answer["finding"], answer["best"], answer["nPairs"]) == ("winner", AROME, 4 * DAYS)
+    assert answer["duel"]["difference"] == pytest.approx(2.0 - 5.1)
+    means = answer["hourlyMeans"]
+    assert means["difference"] == pytest.approx(0.5 - 3.6)
+    assert (means["nPairs"], means["nDays"], means["outcome"]) == (4 * DAYS, DAYS, "a_better")
+    assert means["sameFinding"] is True
+    assert means["sentence"] == (
+        "By hourly means of the beacon instead of single reports: the same finding;"
+        " the models differ by 3.1 km/h (3.1 by single reports)."
+    )
+
+
+async def test_by_hourly_means_the_other_model_may_be_the_better_one(tmp_path: Path) -> None:
+    """(20 + 5 * 26) / 6 = 25: AROME errs by 3.5 and 2.5 by turns, MeteoParapente by 0.1."""
+    async with served(lived(tmp_path, beside=26.0)) as client:
+        answer = await get(client, VERDICT, headers=ADMIN)
+    assert (answer["finding"], answer["best"]) == ("winner", AROME)
+    assert answer["hourlyMeans"]["difference"] == pytest.approx(3.0 - 0.1)
+    assert answer["hourlyMeans"]["sameFinding"] is False
+    assert answer["hourlyMeans"]["sentence"] == (
+        "By hourly means of the beacon instead of single reports: another finding, MeteoParapente is better;"
+        " the models differ by 2.9 km/h (3.1 by single reports)."
+    )
+
+
+async def test_a_beacon_that_reports_too_rarely_says_nothing_by_hourly_means(tmp_path: Path) -> None:
+    async with served(lived(tmp_path, beside=26.0, minutes=30)) as client:
+        answer = await get(client, VERDICT)
+        gust = await get(client, f"{VERDICT}?parameter=wind_gust")
+    assert answer["finding"] == "winner"
+    assert answer["hourlyMeans"] == {
+        "sentence": None,
+        "nPairs": 0,
+        "nDays": 0,
+        "difference": None,
+        "outcome": None,
+        "sameFinding": None,
+    }
+    assert gust["hourlyMeans"] is None
+
+
 # --- Temperature -------------------------------------------------------------------------------------
 
 
@@ -337,7 +557,7 @@ async def test_a_temperature_is_brought_to_the_stations_height_and_shown_raw_as_
     stations = {FFVL: {TEMPERATURE: constant(DAYS, 10.0)}}
     service = stored(tmp_path, models, stations, grounds={AROME: 1500.0})
     async with served(service) as client:
-        corrected = await get(client, f"{VERDICT}?parameter=temperature")
+        corrected = await get(client, f"{VERDICT}?parameter=temperature", headers=ADMIN)
         raw = await get(client, f"{VERDICT}?parameter=temperature_raw")
         parts = await get(
             client, "/api/v1/sites/grand-pre/scores?parameter=temperature&stratum=day_and_night"
@@ -558,6 +778,106 @@ async def test_what_may_not_be_shown_is_withheld_with_its_errors_and_named(tmp_p
     assert head.headers["cache-control"].startswith("private")
 
 
+SITE = "/api/v1/sites/grand-pre"
+ROUNDED_PATHS = [
+    f"{VERDICT}?",
+    f"{SITE}/comparison?",
+    f"{SITE}/scores?stratum=hour&",
+    f"{SITE}/scores?parameter=wind_direction&",
+    f"{SITE}/bias?",
+]
+
+
+def a_last_day_unlike_the_others() -> dict[str, Any]:
+    """Return what `stored` takes: MeteoParapente errs by 2.0 km/h on 39 days, by 7.3 on the 40th."""
+    said, observed = constant(DAYS, 22.0), constant(DAYS, 20.0)
+    said[-1] = 27.3
+    arome = observed + 3.0 + noise(1)
+    direction = {DIRECTION: constant(DAYS, 10.0)}
+    return {
+        "models": {
+            AROME: {SPEED: arome, DIRECTION: direction[DIRECTION] + noise(2, size=9.0) % 30},
+            PARAPENTE: {SPEED: said, DIRECTION: direction[DIRECTION] + noise(3, size=9.0) % 30},
+        },
+        "stations": {FFVL: {SPEED: observed, **direction}},
+    }
+
+
+async def test_a_withheld_day_does_not_follow_from_the_means_with_and_without_it(tmp_path: Path) -> None:
+    """(39 * 2.0 + 7.3) / 40 = 2.1325: rounded, it says 6.0 of the last day; exact, it says 7.3."""
+    yesterday = TODAY - timedelta(days=1)
+    async with served(stored(tmp_path, **a_last_day_unlike_the_others(), views=VIEWS)) as client:
+        for path in (f"{SITE}/scores?", f"{SITE}/bias?", f"{VERDICT}?"):
+            told: dict[str, float] = {}
+            for who, headers in {"public": {}, "operator": ADMIN}.items():
+                means = []
+                for last in (yesterday, TODAY):
+                    answer = await get(client, f"{path}from={FIRST}&to={last}", headers=headers)
+                    assert answer["rounded"] is (who == "public")
+                    found = by_model(answer)[PARAPENTE]
+                    means.append((found.get("score") or found)["meanError"])
+                told[who] = 40 * means[1] - 39 * means[0]
+            assert told["public"] == pytest.approx(40 * 2.1 - 39 * 2.0), path
+            assert told["operator"] == pytest.approx(7.3), path
+
+
+@pytest.mark.parametrize("path", ROUNDED_PATHS)
+async def test_no_figure_is_finer_than_what_is_published_of_withheld_sources(
+    tmp_path: Path, path: str
+) -> None:
+    async with served(stored(tmp_path, **a_last_day_unlike_the_others(), views=VIEWS)) as client:
+        public = await get(client, path)
+        operator = await get(client, path, headers=ADMIN)
+    shares = {"within", "skill", "correlation", "resultant", "pValue"}
+    figures = list(numbers(public))
+    assert [name for name, value in figures if value != round(value, 2 if name in shares else 1)] == []
+    assert [name for name, _ in figures] == [name for name, _ in numbers(operator)]
+    assert any(value != round(value, 2) for _, value in numbers(operator))
+    assert public["notes"][0].startswith("meteo_parapente: raw values are not public")
+    assert not operator["notes"][0].startswith("meteo_parapente")
+
+
+def numbers(answer: Any, name: str = "") -> Iterator[tuple[str, float]]:
+    """Yield every number of an answer that is no whole number by nature, with its name."""
+    if isinstance(answer, dict):
+        for key, value in answer.items():
+            if key not in {"confidence", "commonSampleShare", "coverage"}:  # of the method, and of counts
+                yield from numbers(value, key)
+    elif isinstance(answer, list):
+        for value in answer:
+            yield from numbers(value, name)
+    elif isinstance(answer, float):
+        yield name, answer
+
+
+async def test_counts_over_many_limits_do_not_tell_withheld_values(tmp_path: Path) -> None:
+    """27.3 km/h on the last day: for the public it lies above 25, and not above 30."""
+    path = f"{SITE}/events?gustLimit=33&limit="
+    async with served(stored(tmp_path, **a_last_day_unlike_the_others())) as client:
+        for asked, taken, over in (("27.2", 25.0, 24), ("27.3", 25.0, 24), ("27.5", 30.0, 0)):
+            answer = await get(client, f"{path}{asked}")
+            wind = next(each for each in answer["events"] if each["event"] == "wind_over")
+            counts = by_model(wind)[PARAPENTE]["counts"]
+            assert (answer["windLimit"], answer["gustLimit"], counts["falseAlarms"]) == (taken, 35.0, over)
+        for asked, over in (("27.2", 24), ("27.3", 0)):
+            answer = await get(client, f"{path}{asked}", headers=ADMIN)
+            wind = next(each for each in answer["events"] if each["event"] == "wind_over")
+            assert (answer["windLimit"], answer["gustLimit"]) == (float(asked), 33.0)
+            assert by_model(wind)[PARAPENTE]["counts"]["falseAlarms"] == over
+
+
+async def test_figures_of_public_sources_alone_are_exact(tmp_path: Path) -> None:
+    said = {SPEED: constant(DAYS, 22.123)}
+    observed = {SPEED: constant(DAYS, 20.0)}
+    service = stored(tmp_path, {AROME: said}, {FFVL: observed, ROMMA: observed})
+    async with served(service) as client:
+        exact = await get(client, f"{SITE}/scores")
+        of_romma = await get(client, f"{SITE}/scores?station={ROMMA}")
+    assert (exact["rounded"], by_model(exact)[AROME]["score"]["mae"]) == (False, 2.123)
+    assert (of_romma["rounded"], by_model(of_romma)[AROME]["score"]["mae"]) == (True, 2.1)
+    assert of_romma["notes"][0].startswith("romma: raw values are not public")
+
+
 async def test_a_few_days_give_no_mean_from_which_single_values_follow(tmp_path: Path) -> None:
     async with served(stored(tmp_path, **two_models())) as client:
         for path in ("scores?stratum=hour&", "bias?", "events?", "comparison?", "verdict?"):
@@ -581,6 +901,22 @@ async def test_a_time_without_data_has_null_scores_and_the_label(tmp_path: Path,
         if path in {"verdict", "scores", "comparison"}:
             assert [each["score"] for each in found["models"]] == [None, None]
     assert "no station" in (nobody["commonSample"])
+
+
+@pytest.mark.parametrize(
+    "path", ["bias?", "scores?", "scores?stratum=sector&", "bias?parameter=temperature&"]
+)
+async def test_a_model_that_is_collected_no_more_is_null_where_nothing_is_kept_of_it(
+    tmp_path: Path, path: str
+) -> None:
+    service = stored(tmp_path, **two_models())
+    service.store.save_sites(service.sites())
+    keep_forecasts(service, "my_wrf", IMPORTED, base=10.0, gust=False)
+    async with served(service) as client:
+        answer = await get(client, f"{SITE}/{path}model=my_wrf&from=2026-06-10&to=2026-07-10")
+    (found,) = answer["models"]
+    assert (found["model"], found["nPairs"]) == ("my_wrf", 0)
+    assert (found["score"] if "score" in found else found["meanError"]) is None
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ SPECIFIED: dict[str, object] = {
     "FFVL_HTML": False,
     "ROMMA_HTML": True,
     "PUBLIC_RAW_SOURCES": (),
+    "PUBLIC_IMPORTS": (),
     "KEEP_PAYLOADS_DAYS": 14,
     "SITES_FROM": "file",
     "ADMIN_TOKEN": None,

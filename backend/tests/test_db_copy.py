@@ -105,10 +105,11 @@ def fill(url: str) -> None:
 
 def fill_days(connection: sa.Connection) -> None:
     """Put in a day of every kind, with bytes that no text could hold."""
-    hourly = np.full((4, 25), -2, np.int32)
-    said = days.ForecastDay(3, 1, 20_000, hourly, np.full(25, -1, np.int16), 2)
-    measured = days.ObservedDay(1, 20_000, hourly, np.full(25, -128, np.int8), 144, 22.5)
-    days.write_forecast_days(connection, 1, [3], range(20_000, 20_001), [said])
+    one, day, hourly = np.array([1]), np.array([20_000]), np.full((1, 4, 25), -2, np.int32)
+    said = days.ForecastDays(one, day, hourly, np.full((1, 25), -1, np.int16), np.array([2]))
+    offsets = np.full((1, 25), -128, np.int8)
+    measured = days.ObservedDays(one, day, hourly, offsets, np.array([144]), (22.5,), hourly + 1)
+    days.write_forecast_days(connection, 1, range(20_000, 20_001), {3: said})
     doubts = [(1, 1_728_000_000, 0, "stuck")]
     days.write_observed_days(connection, 1, range(20_000, 20_001), [measured], doubts)
     days.write_limits(connection, 1, {24_000: np.full((4, 3), 7, np.int32)})

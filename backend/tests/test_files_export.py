@@ -570,6 +570,11 @@ def test_scores_follow_an_import_at_once(environment: Environment, tmp_path: Pat
     assert (
         "imported from a file: its terms are not known here" in (tmp_path / "s.csv.dictionary.md").read_text()
     )
+    raw = f"export forecasts --model my_wrf -o {tmp_path / 'raw.csv'}"
+    assert "do not pass this file on" in typed(raw, environment).stderr
+    declared = typed(f"{raw} --force", environment | {"PUBLIC_IMPORTS": "my_wrf"})
+    assert (declared.exit_code, declared.stderr) == (0, "")
+    assert "| my_wrf | imported from a file | yes |" in (tmp_path / "raw.csv.dictionary.md").read_text()
 
 
 @pytest.mark.parametrize(

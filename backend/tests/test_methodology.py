@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -23,10 +24,11 @@ def test_nothing_is_published_that_the_code_does_not_apply() -> None:
     """The ranking score is a declaration: which one it is stands in quantities.py."""
     package = Path(constants.__file__).parents[1]
     used = {
-        word
+        node.id
         for path in package.rglob("*.py")
         if "tests" not in path.parts and path.name != "constants.py"
-        for word in re.findall(r"\b[A-Z][A-Z_]+\b", path.read_text())
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Name)
     }
     tables = re.findall(r"^    Parameter\.\w+: (\w+),$", Path(constants.__file__).read_text(), re.MULTILINE)
     names = {name for name, value in vars(constants).items() if isinstance(value, constants.Constant)}

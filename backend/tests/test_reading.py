@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.core.parameters import Parameter
-from backend.core.records import Rejected
+from backend.core.records import IMPORTED, Rejected
 from backend.storage import schema as t
 from backend.storage.database import to_epoch
 from backend.storage.paging import decode_cursor, encode_cursor
@@ -378,6 +378,22 @@ def test_rejected_values_are_counted_by_source_and_the_first_word_of_the_reason(
     assert read.rejected("ffvl", since=NOW - 7 * DAY) == ffvl
     assert read.rejected(since=NOW - 7 * DAY, limit=1) == ffvl[:1]
     assert read.rejected("arome", since=NOW - 7 * DAY) == []
+
+
+def test_what_is_known_from_files_only_is_told_apart(database_url: str) -> None:
+    store = open_store(database_url)
+    for model, source in (
+        ("my_wrf", IMPORTED),
+        ("arome_001", "arome"),
+        ("arome_001", IMPORTED),
+        ("arome_0025", IMPORTED),
+    ):
+        store.add_forecasts(forecasts(forecast(20, model=model), model=model, source=source, rank=9))
+    stations = ("ffvl:1", "Mine:1", "ffvl2:1", "ff:1", "romma:241", "zoo:9")
+    store.add_observations(observations(*(reading(10, station=station) for station in stations)))
+    models, networks = Reading(store.database).imported({"arome_0025"}, {"romma", "ffvl"})
+    assert models == {"my_wrf"}, "AROME's finer grid was collected once, the coarse one is known"
+    assert networks == {"Mine", "ffvl2", "ff", "zoo"}
 
 
 def test_stations_without_a_recent_reading_are_silent(database_url: str) -> None:

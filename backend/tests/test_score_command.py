@@ -36,7 +36,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
             name: {SPEED: observed + bias + noise[index]}
             for index, (name, bias) in enumerate(zip(("arome_0025", "meteo_parapente"), biases, strict=True))
         }
-        keep(database, site, FIRST, models=models, stations={site.stations[0]: {SPEED: observed}})
+        stations = {site.stations[0]: {SPEED: observed}}
+        keep(database, site, FIRST, models=models, stations=stations, means=stations)
     database.close()
     return {"DATABASE_URL": sqlite_url(tmp_path), "SITES_FILE": str(sites), "DATA_DIR": str(tmp_path)}
 
@@ -50,7 +51,28 @@ def test_the_verdict_comes_first_in_one_sentence(environment: dict[str, str]) ->
         " 40 common days (preliminary)."
     )
     assert any(line.startswith("AROME ") and "+1.9" in line for line in rest)
+    assert rest[0] == (
+        "By hourly means of the beacon instead of single reports: the same finding;"
+        " the models differ by 3.0 km/h (3.0 by single reports)."
+    )
+    assert (
+        "Of the hours that could be had: observed 100 %, AROME 100 %, MeteoParapente 100 %."
+        " Complete months of observations (90 % of the hours and more): 0 of 2."
+    ) in rest
     assert "not a flight decision" in rest[-1]
+
+
+def test_a_model_that_is_worse_than_yesterdays_observation_is_called_so(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    database, (site, *_) = Database(sqlite_url(tmp_path), durable=False), load_sites(tmp_path / "sites.toml")
+    observed = constant(DAYS, 10.0) + 0.5 * np.arange(DAYS)[:, None]
+    models = {"arome_0025": {SPEED: observed + 0.25}, "meteo_parapente": {SPEED: observed - 3.0}}
+    keep(database, site, FIRST, models=models, stations={site.stations[0]: {SPEED: observed}})
+    database.close()
+    shown = typed(f"score grand-pre {SPAN}", environment).stdout
+    assert "MeteoParapente is worse than yesterday's observation." in shown
+    assert "AROME is" not in shown
 
 
 def test_as_json_it_is_what_the_api_says(environment: dict[str, str]) -> None:

@@ -119,24 +119,33 @@ def forecast_hours(
 ) -> dict[int, float]:
     """Return what a model says of a day in a view, by hours from local midnight, in the parameter's unit."""
     with store.database.read() as connection:
-        found = days.read_forecast_days(connection, 1, view.number, day, day)
-    return {
-        hour: value / 1000
-        for each in found
-        if each.model == model
-        for hour, value in enumerate(each.hourly[parameter].tolist())
-        if value != ABSENT
-    }
+        found = days.forecast_columns(connection, 1, view.number, day, day)
+    return _hours(found, model, parameter)
 
 
 def observed_hours(store: Store, day: int, parameter: int = SPEED, station: int = 1) -> dict[int, float]:
     with store.database.read() as connection:
-        found = days.read_observed_days(connection, 1, day, day)
+        found = days.observed_columns(connection, 1, day, day)
+    return _hours(found, station, parameter)
+
+
+def _hours(found: days.DayColumns, owner: int, parameter: int) -> dict[int, float]:
     return {
         hour: value / 1000
-        for each in found
-        if each.station == station
-        for hour, value in enumerate(each.hourly[parameter].tolist())
+        for hourly in found.hourly[found.owner == owner]
+        for hour, value in enumerate(hourly[parameter].tolist())
+        if value != ABSENT
+    }
+
+
+def mean_hours(store: Store, day: int, parameter: int = SPEED) -> dict[int, float]:
+    """Return the means of hours that the first station's reports make."""
+    with store.database.read() as connection:
+        found = days.observed_columns(connection, 1, day, day)
+    return {
+        hour: value / 1000
+        for means in found.means
+        for hour, value in enumerate(means[parameter].tolist())
         if value != ABSENT
     }
 
@@ -267,9 +276,9 @@ def test_hours_of_runs_that_told_no_time_are_counted(store: Store) -> None:
         said(utc(15, 6), {utc(15, 11): 3}, model="meteo_parapente", available=utc(15, 8)),
     )
     with store.database.read() as connection:
-        (found,) = days.read_forecast_days(connection, 1, NOON.number, number(15), number(15))
-    assert found.estimated == 1
-    assert found.leads.tolist()[12:14] == [600, 300]
+        found = days.forecast_columns(connection, 1, NOON.number, number(15), number(15))
+    assert found.estimated.tolist() == [1]
+    assert found.minutes[:, 12:14].tolist() == [[600, 300]]
 
 
 # --- Which reading ---------------------------------------------------------------------------------
@@ -318,6 +327,82 @@ def test_too_few_gusts_are_none(store: Store) -> None:
     del gusts[utc(15, 9, 25)], gusts[utc(15, 9, 35)]
     made(store, measured(gusts))
     assert observed_hours(store, number(15), GUST) == {13: 20.0}
+
+
+# --- The mean of an hour ----------------------------------------------------------------------------
+
+
+def reports(values: Iterable[Hour], start: datetime, minutes: int = 10) -> dict[datetime, Hour]:
+    return {start + timedelta(minutes=minutes * step): value for step, value in enumerate(values)}
+
+
+def test_an_hour_has_the_mean_of_the_reports_from_half_an_hour_before_to_half_an_hour_after(
+    store: Store,
+) -> None:
+    """Windows with their middle from 09:30 to before 10:30: (10 + 12 + 14 + 16 + 18 + 21) / 6 = 15.1667."""
+    made(store, measured(reports([99, 10, 12, 14, 16, 18, 21, 99, 99], utc(15, 9, 25))))
+    assert mean_hours(store, number(15)) == {12: 15.167}
+    assert observed_hours(store, number(15)) == {12: 16.0}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "count", "hours"),
+    [(10, 3, {}), (10, 4, {12: 7.0}), (5, 7, {}), (5, 8, {12: 7.0}), (15, 3, {}), (15, 4, {12: 7.0})],
+)
+def test_four_reports_of_six_make_a_mean_and_of_more_the_same_share(
+    store: Store, minutes: int, count: int, hours: dict[int, float]
+) -> None:
+    start = utc(15, 9, 35)
+    made(store, measured(every(minutes, start, count, 7.0)))
+    assert mean_hours(store, number(15)) == hours
+
+
+def test_a_beacon_of_two_reports_an_hour_has_no_means(store: Store) -> None:
+    made(store, measured(reports([7.0, 8.0] * 6, utc(15, 6), 30)))
+    assert len(observed_hours(store, number(15))) == 6
+    assert mean_hours(store, number(15)) == {}
+
+
+def test_what_was_averaged_over_more_than_an_hour_is_no_part_of_one(store: Store) -> None:
+    made(store, measured(reports([7.0, 8.0] * 12, utc(15, 10)), averaging=61))
+    assert mean_hours(store, number(15)) == {}
+    made(store, measured(reports([7.0, 8.0] * 12, utc(16, 10)), averaging=60))
+    assert mean_hours(store, number(16)) == {12: 7.5, 13: 7.5, 14: 7.5, 15: 7.5}
+
+
+def test_the_direction_of_an_hour_is_that_of_the_mean_vector(store: Store) -> None:
+    """Twice 10 km/h from 350 and 30 from 20 degrees: atan2(17.048, 76.078) = 12.63, not 185 and not 5."""
+    north: Hour = {WIND: 10.0, WIND_DIRECTION: 350.0}
+    veered: Hour = {WIND: 30.0, WIND_DIRECTION: 20.0}
+    made(store, measured(reports([north, veered, north, veered], utc(15, 9, 45))))
+    assert mean_hours(store, number(15)) == {12: 20.0}
+    assert mean_hours(store, number(15), DIRECTION) == {12: pytest.approx(12.63, abs=0.005)}
+
+
+def test_a_calm_is_a_report_without_a_say_in_the_direction(store: Store) -> None:
+    calm: Hour = {WIND: 0.0, WIND_DIRECTION: 200.0}
+    east: Hour = {WIND: 8.0, WIND_DIRECTION: 90.0}
+    made(store, measured(reports([calm, east, calm, east], utc(15, 9, 45))))
+    made(store, measured(reports([calm, calm, calm, calm], utc(16, 9, 45))))
+    assert mean_hours(store, number(15)) == {12: 4.0}
+    assert mean_hours(store, number(15), DIRECTION) == {12: 90.0}
+    assert mean_hours(store, number(16)) == {12: 0.0}
+    assert mean_hours(store, number(16), DIRECTION) == {}
+
+
+def test_of_temperatures_there_is_a_mean_and_of_gusts_none(store: Store) -> None:
+    """(-1 + 0 + 0 + 0.5) / 4 = -0.125."""
+    warmth = [-1.0, 0.0, 0.0, 0.5]
+    made(store, measured(reports([{WARMTH: each, WIND_GUST: 30.0} for each in warmth], utc(15, 9, 45))))
+    assert mean_hours(store, number(15), TEMPERATURE) == {12: -0.125}
+    assert mean_hours(store, number(15), GUST) == {}
+
+
+def test_a_doubted_reading_is_in_no_mean(store: Store) -> None:
+    """80 stands out from 12 and 14: (10 + 12 + 14 + 16) / 4 = 13."""
+    made(store, measured(reports([10, 12, 80, 14, 16], utc(15, 9, 35))))
+    assert doubts(store) == [(utc(15, 9, 55), SPEED, "spike")]
+    assert mean_hours(store, number(15)) == {12: 13.0}
 
 
 # --- Which readings are not believed ----------------------------------------------------------------

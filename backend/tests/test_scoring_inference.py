@@ -28,7 +28,7 @@ from backend.scoring.daily import MICRO, DailySeries, daily_difference
 from backend.scoring.diebold_mariano import MeanTest, Method, hering_genton, hln, mean_test
 from backend.scoring.event_scores import csi, pod
 from backend.scoring.grid import ABSENT, Integers
-from backend.scoring.intervals import Interval, benjamini_hochberg, percentile, wilson
+from backend.scoring.intervals import Interval, benjamini_hochberg, percentile, percentiles, quantiles, wilson
 from backend.scoring.sums import Contingency, DirectionSums, ScalarSums, VectorSums
 from backend.scoring.verdict import Outcome, compare, outcome
 from backend.tests.scoring_grids import filled, grid, random_grid
@@ -317,6 +317,27 @@ def test_wilson_is_the_one_worked_out_by_hand() -> None:
     assert wilson(0, 10) == pytest.approx((0.0, 0.277533), abs=1e-6)
     assert wilson(10, 10) == pytest.approx((1 - 0.277533, 1.0), abs=1e-6)
     assert wilson(0, 0) is None
+
+
+@given(
+    values=st.lists(st.integers(-360_000, 360_000), min_size=1, max_size=60),
+    columns=st.integers(1, 3),
+    shares=st.lists(st.floats(0, 1), min_size=1, max_size=5),
+    unit=st.sampled_from([1, 1000.0]),
+)
+def test_quantiles_are_those_of_numpy_to_the_last_bit(
+    values: list[int], columns: int, shares: list[float], unit: float
+) -> None:
+    table = np.array(values * columns).reshape(columns, -1).T // unit
+    for each in (table, table[:, 0]):
+        assert np.array_equal(quantiles(each, shares), np.quantile(each, shares, axis=0, method="linear"))
+
+
+def test_intervals_of_many_columns_are_those_of_each_by_itself() -> None:
+    replicates = np.random.default_rng(4).normal(size=(500, 4))
+    replicates[0, 1] = replicates[:, 2] = np.nan
+    assert percentiles(replicates) == [percentile(replicates[:, column]) for column in range(4)]
+    assert percentiles(replicates)[2] is None
 
 
 @given(of=st.integers(1, 5000), data=st.data())

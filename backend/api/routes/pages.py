@@ -6,10 +6,10 @@ import structlog
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, HTMLResponse
 
-from backend.api.dependencies import ServiceDep
+from backend.api.dependencies import Admin, ServiceDep
 from backend.api.problems import RETRY_AFTER_SECONDS
 from backend.api.status_page import STYLESHEET, status_page, unavailable_page
-from backend.api.withholding import Withheld
+from backend.api.withholding import withholding
 from backend.core.errors import ConfigError, StoreUnavailable
 
 log = structlog.get_logger()
@@ -26,10 +26,10 @@ _HEADERS = {
 
 
 @router.get("/", response_class=HTMLResponse)
-def page(service: ServiceDep, withheld: Withheld) -> HTMLResponse:
+def page(service: ServiceDep, admin: Admin) -> HTMLResponse:
     """Show what the service did, does and will do, and the newest values of each site."""
     try:
-        return HTMLResponse(status_page(service, withheld), headers=_HEADERS)
+        return HTMLResponse(status_page(service, withholding(service, admin)), headers=_HEADERS)
     except StoreUnavailable as error:
         log.warning("store unavailable", path="/", reason=str(error))
         reason = "The store does not answer just now"

@@ -26,6 +26,8 @@ from backend.api.routes.sites import require_site
 from backend.api.schemas import ApiModel
 from backend.api.score_answers import comparison_answer, scores_answer, verdict_answer
 from backend.api.score_schemas import (
+    ROUNDED,
+    Asked,
     BiasAnswer,
     ComparisonAnswer,
     EventsAnswer,
@@ -94,7 +96,9 @@ def read_verdict(
 ) -> Response:
     """Return which forecast to trust at a site: a winner, too close to call, or not enough data yet."""
     question = query.question(service, require_site(service.sites(), site_id))
-    return _answered(service, question, withheld, request, lambda: verdict_answer(service, question))
+    return _answered(
+        service, question, withheld, request, lambda: verdict_answer(service, question, withheld)
+    )
 
 
 @router.get("/sites/{siteId}/scores", response_model=ScoresAnswer, openapi_extra=TOKEN_OPTIONAL)
@@ -113,7 +117,7 @@ def read_scores(
         question,
         withheld,
         request,
-        lambda: scores_answer(service, question, model=query.model, stratum=query.stratum),
+        lambda: scores_answer(service, question, withheld, model=query.model, stratum=query.stratum),
     )
 
 
@@ -127,7 +131,9 @@ def read_comparison(
 ) -> Response:
     """Return every two models on the hours that both have, with both tests."""
     question = query.question(service, require_site(service.sites(), site_id))
-    return _answered(service, question, withheld, request, lambda: comparison_answer(service, question))
+    return _answered(
+        service, question, withheld, request, lambda: comparison_answer(service, question, withheld)
+    )
 
 
 @router.get("/sites/{siteId}/bias", response_model=BiasAnswer, openapi_extra=TOKEN_OPTIONAL)
@@ -147,7 +153,7 @@ def read_bias(
         question,
         withheld,
         request,
-        lambda: bias_answer(service, question, model=query.model),
+        lambda: bias_answer(service, question, withheld, model=query.model),
     )
 
 
@@ -166,7 +172,9 @@ def read_events(
         question,
         withheld,
         request,
-        lambda: events_answer(service, question, wind_limit=query.limit, gust_limit=query.gust_limit),
+        lambda: events_answer(
+            service, question, withheld, wind_limit=query.limit, gust_limit=query.gust_limit
+        ),
     )
 
 
@@ -220,7 +228,9 @@ def _given(request: Request, headers: dict[str, str], answer: Callable[[], ApiMo
     kept: KeptAnswers = request.app.state.kept_answers
     content = kept.get(headers["ETag"])
     if content is None:
-        content = answer().model_dump_json().encode()
+        made = answer()
+        context = ROUNDED if isinstance(made, Asked) and made.rounded else None
+        content = made.model_dump_json(context=context).encode()
         kept.put(headers["ETag"], content)
     return Response(content, media_type="application/json", headers=headers)
 
