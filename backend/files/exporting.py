@@ -22,7 +22,7 @@ from backend.files.verif import Place
 from backend.scoring.pairing import NOT_MATCHED
 from backend.scoring.quantities import Quantity, errors, forecast_side, observed_side, pairs
 from backend.scoring.sample import Sample, Samples, site_row
-from backend.scoring.scorecard import METHOD_VERSION, Scorecard, Verdict
+from backend.scoring.scorecard import METHOD_VERSION, Ranking, Scorecard
 from backend.scoring.scores import ModelScore
 from backend.scoring.upkeep import CHUNK_DAYS
 from backend.scoring.views import View
@@ -153,9 +153,9 @@ def score_frames(
     for view, sample in _samples(database, choice, views, None):
         card = Scorecard(sample)
         for quantity in quantities or Quantity:
-            verdict = card.verdict(quantity)
+            ranking = card.ranking(quantity)
             rows = [
-                _score_row(sample, view, quantity, score, verdict)
+                _score_row(sample, view, quantity, score, ranking)
                 for score in card.scores(quantity)
                 if score.n_pairs and (not choice.models or score.model in choice.models)
             ]
@@ -248,10 +248,9 @@ def _offsets(offsets: NDArray[np.int64], quantity: Quantity) -> pl.Series:
 
 
 def _score_row(
-    sample: Sample, view: View, quantity: Quantity, of_model: ModelScore, verdict: Verdict
+    sample: Sample, view: View, quantity: Quantity, of_model: ModelScore, ranking: Ranking
 ) -> dict[str, object]:
     score, quantiles = of_model.score, of_model.score.quantiles
-    ranks = {each.model: each.rank for each in verdict.models}
     low, high = score.mean_error_interval or (None, None)
     mae_low, mae_high = score.mae_interval or (None, None)
     plain = (
@@ -282,10 +281,10 @@ def _score_row(
             name: None if quantiles is None else getattr(quantiles, name)
             for name in ("p10", "p25", "median", "p75", "p90", "p90_abs")
         },
-        "rank": ranks.get(of_model.model),
-        "finding": verdict.finding.value,
-        "common_pairs": verdict.n_pairs,
-        "common_days": verdict.n_days,
+        "rank": ranking.ranks.get(of_model.model),
+        "finding": ranking.finding.value,
+        "common_pairs": ranking.n_pairs,
+        "common_days": ranking.size.days,
         "method_version": METHOD_VERSION,
     }
 

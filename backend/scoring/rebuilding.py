@@ -6,7 +6,7 @@ import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from backend.scoring.upkeep import Report, make_due, update_site
+from backend.scoring.upkeep import Report, make_due, update_sites
 from backend.storage.database import Database
 
 OnSite = Callable[[int], None]
@@ -50,5 +50,5 @@ def _open(url: str) -> None:
 
 def _make(site_id: int, today: int) -> Report:
     report = Report()
-    update_site(_opened[0], site_id, today, report)
+    update_sites(_opened[0], [site_id], today, report)
     return report

@@ -53,6 +53,44 @@ class Finding(StrEnum):
     NOT_ENOUGH = "not_enough_data"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ranking:
+    """The models that are compared on the hours `shared` by all of them, those that err least first.
+
+    `compared` names them in the order in which they were taken in. `duel` is between the first and the one
+    that errs least of those that it does not clearly beat, or else of all others.
+    """
+
+    scores: tuple[ModelScore, ...]
+    compared: tuple[str, ...]
+    shared: Bools
+    size: SampleSize
+    duel: PairOfModels | None
+
+    @property
+    def n_pairs(self) -> int:
+        """Return how many hours they share."""
+        return int(self.shared.sum())
+
+    @property
+    def finding(self) -> Finding:
+        """Return what may be said of the first.
+
+        Where the days speak for the other although it errs more in the mean of all hours, nothing is clear.
+        """
+        if self.duel is None or self.size.label in {Label.COLLECTING, Label.FIRST_LOOK}:
+            return Finding.NOT_ENOUGH
+        return Finding.WINNER if self.duel.comparison.outcome is Outcome.A_BETTER else Finding.TOO_CLOSE
+
+    @property
+    def ranks(self) -> dict[str, int | None]:
+        """Return the rank of each, None where they may not be ranked."""
+        may_rank = self.finding is Finding.WINNER or (
+            self.size.label in {Label.ESTABLISHED, Label.ESTABLISHED_SEASON} and len(self.scores) > 1
+        )
+        return {each.model: rank if may_rank else None for rank, each in enumerate(self.scores, start=1)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """Which model to trust for a quantity, or why that cannot be said.
@@ -126,8 +164,8 @@ class Scorecard:
         """Compare every two models, whatever little the others have."""
         return tuple(self.duel(quantity, a, b) for a, b in combinations(self.models(), 2))
 
-    def verdict(self, quantity: Quantity) -> Verdict:
-        """Return which model errs least here, if the tests and the sample allow to say so."""
+    def ranking(self, quantity: Quantity, *, intervals: bool = False) -> Ranking:
+        """Return which models are compared, in the order of their errors, and what that allows to say."""
         observed = observed_side(self.sample, quantity)
         sides = {name: forecast_side(self.sample, quantity, name) for name in self.models()}
         has = {name: pairs(quantity, side, observed) for name, side in sides.items()}
@@ -135,48 +173,56 @@ class Scorecard:
         shared = (
             all_of(has[name] for name in compared) if compared else np.zeros_like(observed.main, np.bool_)
         )
-        size = sample_of(days_with(shared), self.sample.months)
-        ranked = list(score_all(self.sample, quantity, {name: sides[name] for name in compared}, shared))
+        of_compared = {name: sides[name] for name in compared}
+        ranked = list(score_all(self.sample, quantity, of_compared, shared, intervals=intervals))
         ranked.sort(key=lambda each: (_ranked_by(quantity, each.score), each.model))
-        best = ranked[0].model if ranked else None
         duels = [self.duel(quantity, ranked[0].model, each.model, shared) for each in ranked[1:]]
         unbeaten = [duel for duel in duels if duel.comparison.outcome is not Outcome.A_BETTER]
-        duel = next(iter(unbeaten + duels), None)
-        finding = _finding(size, duel)
-        may_rank = finding is Finding.WINNER or (
-            size.label in {Label.ESTABLISHED, Label.ESTABLISHED_SEASON} and len(ranked) > 1
+        return Ranking(
+            scores=tuple(ranked),
+            compared=compared,
+            shared=shared,
+            size=sample_of(days_with(shared), self.sample.months),
+            duel=next(iter(unbeaten + duels), None),
         )
+
+    def verdict(self, quantity: Quantity) -> Verdict:
+        """Return which model errs least here, if the tests and the sample allow to say so."""
+        found = self.ranking(quantity, intervals=True)
+        ranked = tuple(each.model for each in found.scores)
+        sides = {name: forecast_side(self.sample, quantity, name) for name in self.models()}
         reference_sides = self._references(quantity)
-        ranked_sides = {each.model: sides[each.model] for each in ranked}
+        ranked_sides = {name: sides[name] for name in ranked}
+        ranks = found.ranks
         skills = {
-            name: self._skills(quantity, ranked_sides, reference, shared)
+            name: self._skills(quantity, ranked_sides, reference, found.shared)
             for name, reference in reference_sides.items()
         }
         scored = [
             replace(
                 each,
-                rank=rank if may_rank else None,
+                rank=ranks[each.model],
                 skill={name: of_models[each.model] for name, of_models in skills.items()},
             )
-            for rank, each in enumerate(ranked, start=1)
+            for each in found.scores
         ]
-        others = {name: side for name, side in sides.items() if name not in compared}
+        others = {name: side for name, side in sides.items() if name not in ranked}
         return Verdict(
             quantity=quantity,
-            finding=finding,
-            compared=tuple(each.model for each in ranked),
-            best=best,
-            second=None if duel is None else duel.b,
-            duel=duel,
+            finding=found.finding,
+            compared=ranked,
+            best=next(iter(ranked), None),
+            second=None if found.duel is None else found.duel.b,
+            duel=found.duel,
             models=(
                 *scored,
                 *score_all(self.sample, quantity, others, None, intervals=False),
-                *score_all(self.sample, quantity, reference_sides, shared, intervals=False),
+                *score_all(self.sample, quantity, reference_sides, found.shared, intervals=False),
             ),
-            n_pairs=int(shared.sum()),
-            n_days=size.days,
-            size=size,
-            common_sample=common_words(compared, self.sample.station),
+            n_pairs=found.n_pairs,
+            n_days=found.size.days,
+            size=found.size,
+            common_sample=common_words(found.compared, self.sample.station),
         )
 
     def _references(self, quantity: Quantity) -> dict[str, Side]:
@@ -226,16 +272,6 @@ def comparable(has: Mapping[str, Bools]) -> tuple[str, ...]:
             taken.append(name)
             shared = both
     return tuple(taken)
-
-
-def _finding(size: SampleSize, duel: PairOfModels | None) -> Finding:
-    """Return what may be said of the best model (`a` of the duel) and the one nearest to beating it.
-
-    Where the days speak for `b` although it errs more in the mean of all hours, nothing is clear.
-    """
-    if duel is None or size.label in {Label.COLLECTING, Label.FIRST_LOOK}:
-        return Finding.NOT_ENOUGH
-    return Finding.WINNER if duel.comparison.outcome is Outcome.A_BETTER else Finding.TOO_CLOSE
 
 
 def _ranked_by(quantity: Quantity, score: Score) -> float:

@@ -8,7 +8,7 @@ that work here makes a difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -31,10 +31,10 @@ from backend.storage.days import ForecastDays, ObservedDays
 from backend.storage.due import EVERY_DAY, note_due
 
 CHUNK_DAYS = 200
-"""How many days of a site are in memory at a time."""
+"""How many days are read at a time."""
 
 MOST_TRIES = 5
-"""How often a site is begun anew because values came in while it was made."""
+"""How often a site is begun anew because values came in, or became due, while it was made."""
 
 
 @dataclass
@@ -44,6 +44,10 @@ class Report:
     days: dict[int, int] = field(default_factory=dict)
     unsettled: list[int] = field(default_factory=list)
 
+    def add(self, site_id: int, days: int) -> None:
+        """Count days that were made."""
+        self.days[site_id] = self.days.get(site_id, 0) + days
+
 
 def update(database: Database, now: datetime, on_site: Callable[[int], None] | None = None) -> Report:
     """Make every due day up to today's; `on_site` is called with the id of each site that is done.
@@ -52,29 +56,55 @@ def update(database: Database, now: datetime, on_site: Callable[[int], None] | N
     """
     today, report = local_day(now), Report()
     with database.read() as connection:
-        sites = store.due_sites(connection, today)
-    for site_id in sites:
-        update_site(database, site_id, today, report)
+        due = store.due_sites(connection, today)
+    for site_ids in _together(due):
+        update_sites(database, site_ids, today, report)
         if on_site is not None:
-            on_site(site_id)
+            for site_id in site_ids:
+                on_site(site_id)
     return report
 
 
-def update_site(database: Database, site_id: int, today: int, report: Report) -> None:
-    """Make the due days of one site, and those that become due by it, until none is left."""
+def _together(due: Mapping[int, int]) -> Iterator[list[int]]:
+    """Yield sites that are made at the same time: those with few due days cost little but transactions."""
+    sites: list[int] = []
+    days = 0
+    for site_id, count in due.items():
+        if sites and days + count > CHUNK_DAYS:
+            yield sites
+            sites, days = [], 0
+        sites.append(site_id)
+        days += count
+    if sites:
+        yield sites
+
+
+def update_sites(database: Database, site_ids: Iterable[int], today: int, report: Report) -> None:
+    """Make the due days of these sites, and those that become due by it.
+
+    What comes only after they were read is left to whoever brings it.
+    """
+    left = list(site_ids)
     for _ in range(MOST_TRIES):
         with database.read() as connection:
-            due = store.due_days(connection, site_id, today)
-            if not due:
-                return
-            made = _make(connection, site_id, due, today)
+            due = {site_id: store.due_days(connection, site_id, today) for site_id in left}
+            made = {
+                site_id: _make(connection, site_id, due[site_id], today) for site_id in left if due[site_id]
+            }
+        if not made:
+            return
+        left = []
         with database.write() as connection:
-            if store.settle(connection, site_id, due):
-                _write(connection, site_id, made, cleared=EVERY_DAY in due)
-                report.days[site_id] = report.days.get(site_id, 0) + sum(
-                    len(span.days) for span in made.spans
-                )
-    report.unsettled.append(site_id)
+            for site_id, found in made.items():
+                settled = store.settle(connection, site_id, due[site_id])
+                if settled:
+                    _write(connection, site_id, found, cleared=EVERY_DAY in due[site_id])
+                    report.add(site_id, sum(len(span.days) for span in found.spans))
+                if found.again or not settled:
+                    left.append(site_id)
+        if not left:
+            return
+    report.unsettled += left
 
 
 def make_due(database: Database, site_ids: Iterable[int], first: int | None = None) -> None:

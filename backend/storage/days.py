@@ -7,24 +7,29 @@ since 1970 in UTC.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
+from sqlalchemy.dialects import sqlite
 
 from backend.core.local_time import HOURS_A_DAY, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.storage import schema as t
 from backend.storage.bulk import copy_rows
 from backend.storage.database import is_postgres
-from backend.storage.rows import chunks, execute_many, fetched, streamed, value_columns
+from backend.storage.due import EVERY_DAY
+from backend.storage.rows import chunks, fetched, fetched_in_parts, value_columns
 
 Ints = NDArray[np.int32]
 Times = NDArray[np.int64]
+
+DAYS_A_YEAR = 366
 
 UNKNOWN_MINUTES = 0
 """In an array of averaging periods: the source does not say."""
@@ -96,6 +101,15 @@ Doubt = tuple[int, int, int, str]
 
 _SITE, _FIRST, _LAST = (sa.bindparam(name, type_=sa.BigInteger) for name in ("site", "first", "last"))
 
+_DUE_SITES = (
+    sa.select(
+        t.due_day.c.site_id,
+        sa.func.sum(sa.case((t.due_day.c.day == EVERY_DAY, DAYS_A_YEAR), else_=1)),
+    )
+    .where(t.due_day.c.day <= sa.bindparam("until"))
+    .group_by(t.due_day.c.site_id)
+    .order_by(t.due_day.c.site_id)
+)
 _DUE_DAYS = sa.select(t.due_day.c.day, t.due_day.c.stamp).where(
     t.due_day.c.site_id == _SITE, t.due_day.c.day <= sa.bindparam("until")
 )
@@ -152,6 +166,9 @@ _OBSERVED_DAYS = sa.select(
     t.observed_day.c.resolution,
     t.observed_day.c.means,
 ).where(t.observed_day.c.site_id == _SITE, t.observed_day.c.day.between(_FIRST, _LAST))
+_LIMITS = sa.select(t.quality_limit.c.month, t.quality_limit.c.limits).where(
+    t.quality_limit.c.site_id == _SITE
+)
 _FORECAST_DAYS_REPLACED = sa.delete(t.forecast_day).where(
     t.forecast_day.c.site_id == _SITE,
     t.forecast_day.c.view.in_(sa.bindparam("views", expanding=True)),
@@ -174,10 +191,9 @@ _DOUBTS_REPLACED = sa.delete(t.doubted).where(
 # --- What is due -------------------------------------------------------------------------------------
 
 
-def due_sites(connection: sa.Connection, until: int) -> list[int]:
-    """Return the ids of the sites that have due days up to `until`, EVERY_DAY among them."""
-    query = sa.select(t.due_day.c.site_id).where(t.due_day.c.day <= until).distinct()
-    return sorted(connection.execute(query).scalars())
+def due_sites(connection: sa.Connection, until: int) -> dict[int, int]:
+    """Return by site id how many days of it are due up to `until`; EVERY_DAY counts as a year."""
+    return _pairs(connection, _DUE_SITES, until=until)
 
 
 def due_days(connection: sa.Connection, site_id: int, until: int) -> dict[int, int]:
@@ -266,7 +282,7 @@ def _pairs(connection: sa.Connection, query: sa.Select[Any], **given: Any) -> di
 
 def _table(connection: sa.Connection, query: sa.Select[Any], width: int, **given: int) -> NDArray[np.int64]:
     """Return what a query of whole numbers answers, as an array with a row per row."""
-    rows = streamed(connection, query, given)
+    rows = chain.from_iterable(fetched_in_parts(connection, query, given))
     return np.fromiter(chain.from_iterable(rows), np.int64).reshape(-1, width)
 
 
@@ -350,9 +366,8 @@ def write_limits(connection: sa.Connection, site_id: int, limits: Mapping[int, I
 
 def read_limits(connection: sa.Connection, site_id: int) -> dict[int, Ints]:
     """Return the limits of each month, as they were written, flat."""
-    column = t.quality_limit.c
-    query = sa.select(column.month, column.limits).where(column.site_id == site_id)
-    return {month: np.frombuffer(limits, "<i4") for month, limits in connection.execute(query)}
+    found = connection.execute(_LIMITS, {"site": site_id})
+    return {month: np.frombuffer(limits, "<i4") for month, limits in found}
 
 
 def forget(connection: sa.Connection, site_id: int) -> None:
@@ -405,11 +420,17 @@ def _packed(rows: NDArray[Any], kind: str) -> list[bytes]:
     return [packed[start : start + width] for start in range(0, len(packed), width or 1)]
 
 
-def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+def _insert(connection: sa.Connection, table: sa.Table, rows: list[tuple[Any, ...]]) -> None:
     """Write rows, their values in the order of the table's columns."""
     if not rows:
         return
     if is_postgres(connection):
         copy_rows(connection, table, rows)
     else:
-        execute_many(connection, sa.insert(table), table, rows)
+        connection.exec_driver_sql(_insert_text(table), rows)
+
+
+@cache
+def _insert_text(table: sa.Table) -> str:
+    """Return an INSERT for the driver's own executemany into SQLite."""
+    return str(sa.insert(table).values(dict.fromkeys(table.c.keys())).compile(dialect=sqlite.dialect()))

@@ -100,14 +100,14 @@ def fetched(
     return found
 
 
-def streamed(
+def fetched_in_parts(
     connection: sa.Connection, query: sa.Select[Any], given: Mapping[str, Any] | None = None
-) -> Iterator[tuple[Any, ...]]:
-    """Yield the same, a few at a time: whoever makes an array of very many never has them all in memory."""
+) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the same, some rows at a time: whoever makes an array of many never has them all in memory."""
     with _translated(query):
         cursor = _cursor(connection, query, given)
         while rows := cursor.fetchmany(FETCHED_AT_ONCE):
-            yield from rows
+            yield rows
 
 
 def _cursor(connection: sa.Connection, query: sa.Select[Any], given: Mapping[str, Any] | None) -> Any:

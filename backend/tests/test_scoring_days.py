@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -14,7 +15,7 @@ from backend.core.local_time import day_number, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
 from backend.scoring.selection import DIRECTION, GUST, SPEED, TEMPERATURE
-from backend.scoring.upkeep import make_due, update
+from backend.scoring.upkeep import CHUNK_DAYS, make_due, update
 from backend.scoring.views import EVENING_BEFORE, MORNING, NEAREST, NOON, TWO_EVENINGS_BEFORE, VIEW_OF, View
 from backend.storage import days, due
 from backend.storage import schema as t
@@ -47,6 +48,7 @@ def said(
     available: datetime | None = None,
     model: str = "arome_0025",
     published: bool = True,
+    site: str = SITE.id,
 ) -> ForecastBatch:
     """Return what a run said, four hours after its start unless `available` says otherwise."""
     given = {
@@ -59,7 +61,7 @@ def said(
         collected_at=run + timedelta(hours=5),
         run=Run(model, run, available or run + timedelta(hours=4), published=published),
         records=[
-            Forecast(model, SITE.id, parameter, run, time, value)
+            Forecast(model, site, parameter, run, time, value)
             for time, hour in given.items()
             for parameter, value in hour.items()
         ],
@@ -115,11 +117,11 @@ def add(store: Store, batches: Iterable[ForecastBatch | ObservationBatch]) -> No
 
 
 def forecast_hours(
-    store: Store, view: View, day: int, parameter: int = SPEED, model: int = 1
+    store: Store, view: View, day: int, parameter: int = SPEED, model: int = 1, site: int = 1
 ) -> dict[int, float]:
     """Return what a model says of a day in a view, by hours from local midnight, in the parameter's unit."""
     with store.database.read() as connection:
-        found = days.forecast_columns(connection, 1, view.number, day, day)
+        found = days.forecast_columns(connection, site, view.number, day, day)
     return _hours(found, model, parameter)
 
 
@@ -539,6 +541,26 @@ def test_days_kept_up_to_date_in_any_order_equal_those_made_at_once(database_url
     assert derived(store.database) == kept
 
 
+def test_an_update_makes_every_site_that_something_came_for_and_no_other(store: Store) -> None:
+    sites = [SITE, *(replace(SITE, id=f"other-{index}", stations=()) for index in range(4))]
+    store.save_sites(sites)
+    update(store.database, LONG_AFTER)
+    lengths = {"other-0": 3, "other-2": CHUNK_DAYS + 10, "other-3": 3}  # one of them too much for one time
+    for site, length in lengths.items():
+        values = {utc(1, 10) + timedelta(days=day): day for day in range(length)}
+        add(store, [said(utc(1), values, site=site)])
+    done: list[int] = []
+    report = update(store.database, LONG_AFTER, done.append)
+    assert report.days == {2: 3, 4: CHUNK_DAYS + 10, 5: 3}
+    assert sorted(done) == [2, 4, 5]
+    assert forecast_hours(store, NOON, number(3), site=4) == {12: 2.0}
+    kept = derived(store.database)
+    for site_id in (5, 4, 2):
+        make_due(store.database, [site_id])
+        update(store.database, LONG_AFTER)
+    assert derived(store.database) == kept
+
+
 def test_days_to_come_wait_until_they_are_today(store: Store) -> None:
     add(store, [said(utc(15, 0), {utc(15, 10): 1, utc(16, 10): 2})])
     update(store.database, utc(15, 6))
@@ -565,7 +587,7 @@ def test_the_same_batch_again_makes_nothing_due(store: Store) -> None:
     made(store, batch)
     add(store, [batch])
     with store.database.read() as connection:
-        assert days.due_sites(connection, number(31)) == []
+        assert days.due_sites(connection, number(31)) == {}
 
 
 def test_a_station_that_comes_to_speak_for_a_site_is_made_for_all_its_days(store: Store) -> None:
