@@ -75,17 +75,23 @@ def mean_direction_error(sums: DirectionSums) -> Floats:
 @Formula
 def resultant(sums: DirectionSums) -> Floats:
     """`R = hypot(mean(sin d), mean(cos d))`, 0 (errors everywhere) to 1 (all alike). Mardia & Jupp 2000."""
-    length = ratio(np.hypot(sums.sum_sin, sums.sum_cos), sums.n * TRIGONOMETRIC_STEPS.value)
-    # Each sine is off by half a step at most: what is shorter than that is no direction but rounding.
-    short = length < 1.0 / TRIGONOMETRIC_STEPS.value
-    return np.where(short, 0.0, np.minimum(length, 1.0))
+    length = _resultant(sums)
+    return np.where(length < _ROUNDING, 0.0, np.minimum(length, 1.0))
+
+
+def _resultant(sums: DirectionSums) -> Floats:
+    return ratio(np.hypot(sums.sum_sin, sums.sum_cos), sums.n * TRIGONOMETRIC_STEPS.value)
+
+
+_ROUNDING = 1.0 / TRIGONOMETRIC_STEPS.value
+"""Each sine is off by half a step at most: what is shorter than this is no direction but rounding."""
 
 
 @Formula
 def circular_bias(sums: DirectionSums) -> Floats:
     """`atan2(mean(sin d), mean(cos d))` in degrees, (-180, 180]; undefined when R is 0."""
     angle = np.rad2deg(np.arctan2(sums.sum_sin, sums.sum_cos))
-    return np.where(resultant.each(sums) > 0, angle, np.nan)
+    return np.where(_resultant(sums) >= _ROUNDING, angle, np.nan)
 
 
 @Formula

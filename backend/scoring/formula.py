@@ -41,5 +41,6 @@ def number(value: ArrayLike) -> float | None:
 
 def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
     """Return the quotient, NaN where the denominator is 0 or anything is undefined."""
-    top, bottom = np.broadcast_arrays(np.asarray(numerator, float), np.asarray(denominator, float))
-    return np.asarray(np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        quotient = np.true_divide(numerator, denominator)
+    return np.where(np.equal(denominator, 0), np.nan, quotient)
