@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ class Span:
         """Return the numbers of the days."""
         return range(self.first, self.last + 1)
 
-    @property
+    @cached_property
     def starts(self) -> NDArray[np.int64]:
         """Return when each day begins, and when the last one ends: seconds since 1970, one more than days."""
         return np.array([local_moment(day) for day in range(self.first, self.last + 2)], np.int64)
