@@ -40,6 +40,7 @@ def main() -> None:
     task = given()
     shape = Scored(task["sites"], task["days"])
     database = Database(task["url"], busy_timeout=60)
+    database.migrate()  # the store may have been filled before the newest tables were made
     seconds, megabytes = _rebuilt(database, task["url"])
     samples = Samples(database)
     found = {
@@ -67,11 +68,13 @@ def _rebuilt(database: Database, url: str) -> tuple[float, float]:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    began = time.monotonic()
-    report = rebuild(url, sites, TODAY, workers=2)
-    seconds = time.monotonic() - began
-    done.set()
-    watcher.join()
+    try:
+        began = time.monotonic()
+        report = rebuild(url, sites, TODAY, workers=2)
+        seconds = time.monotonic() - began
+    finally:
+        done.set()
+        watcher.join()
     if len(report.days) != len(sites) or report.unsettled:
         raise RuntimeError(f"not every site was made: {report}")
     return seconds, largest[0]

@@ -18,6 +18,7 @@ async def bench_scoring(work: Path, quiet: Quiet, *, rounds: int, shape: Scored)
     """Measure on a copy of a store that was filled once."""
     source = filled(work, shape)
     rebuilt: list[dict[str, Any]] = []
+    asked: list[dict[str, float]] = []
     verified: list[dict[str, Any]] = []
     verif = shutil.which("verif")
     if verif is None:
@@ -29,9 +30,10 @@ async def bench_scoring(work: Path, quiet: Quiet, *, rounds: int, shape: Scored)
         shutil.copy(source, store)
         task = {"url": f"sqlite:///{store}", "sites": shape.sites, "days": shape.days}
         rebuilt.append(await quiet.measure(partial(measured, "scorer", **task)))
+        asked.append(await quiet.measure(partial(measured, "asked", **task)))
         if verif is not None:
             verified.append(await quiet.measure(partial(measured, "verified", verif=verif, **task)))
-    return [*_figures(shape, rebuilt), *_beside_verif(shape, verified)]
+    return [*_figures(shape, rebuilt), *_beside_verif(shape, verified), *_answers(asked)]
 
 
 def _beside_verif(shape: Scored, found: list[dict[str, Any]]) -> list[Figure]:
@@ -46,6 +48,14 @@ def _beside_verif(shape: Scored, found: list[dict[str, Any]]) -> list[Figure]:
             beside="verif, from the file we write",
             beside_value=median(each["verif"] for each in found),
         )
+    ]
+
+
+def _answers(found: list[dict[str, float]]) -> list[Figure]:
+    group = "GET /api/v1/sites/{id}/…, asked for the first time, a year"
+    return [
+        over_rounds(group, question, "ms", [each[question] for each in found], at_most=50)
+        for question in found[0]
     ]
 
 
