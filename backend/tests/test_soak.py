@@ -53,6 +53,7 @@ async def test_two_days_of_faults_take_up_no_more_lose_nothing_and_are_owned_up_
     assert report.faults.total() >= 10
     assert report.samples[-1].values > 30_000
     assert {"success", "partial", "cancelled"} <= set(report.statuses)
+    assert "passed  no key in the ledger" in list(report.lines())
 
 
 def test_thirty_days_see_every_fault_that_needs_no_date_and_two_upstreams_at_once() -> None:

@@ -73,7 +73,7 @@ def source_of(row: Row) -> str:
 
 
 def kept_share(mine: Mapping[Row, Told], undisturbed: Mapping[Row, Told]) -> dict[str, tuple[int, int]]:
-    """Return, per source, how many of the undisturbed values are kept, and how many there are."""
+    """Return how many undisturbed values are kept, and how many there are, per source that has any."""
     kept: Counter[str] = Counter()
     whole: Counter[str] = Counter()
     for row, said in undisturbed.items():
@@ -81,7 +81,7 @@ def kept_share(mine: Mapping[Row, Told], undisturbed: Mapping[Row, Told]) -> dic
         whole[source] += said.parameters.bit_count()
         if row in mine:
             kept[source] += (said.parameters & mine[row].parameters).bit_count()
-    return {source: (kept[source], whole[source]) for source in SOURCE_NAMES}
+    return {source: (kept[source], whole[source]) for source in SOURCE_NAMES if whole[source]}
 
 
 # --- The store ---------------------------------------------------------------------------------------
