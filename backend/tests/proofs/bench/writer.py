@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import partial
 
 from backend.storage.database import Database
@@ -19,6 +20,7 @@ def main() -> None:
     store = Store(database)
     with database.read():
         pass  # connected, as a service that has been running is
+    gc.freeze()  # as the command and the service do
     add = partial(narrow.add, database, batch, shape)
     if task["layout"] == "ours":
         add = partial(store.add_forecasts, batch)
