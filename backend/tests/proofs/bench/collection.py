@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
 from collections import Counter
@@ -166,6 +167,7 @@ async def main() -> None:
         await asyncio.to_thread(service.database.migrate)
         if task["warm"]:
             await service.worker.run(prepare)
+        gc.freeze()  # as the command and the service do
         rounds = []
         for index, moment in enumerate(task["moments"]):
             if index:

@@ -150,15 +150,15 @@ def _strata(samples: Samples, shape: Scored) -> dict[str, float]:
     sites = shape.list_sites()[:10]
     began = time.monotonic()
     ours = {
-        (site.id, view.name): _by_hour(samples.load(site, view, TODAY - shape.days, TODAY))
+        (site.id, sample.view.name): _by_hour(sample)
         for site in sites
-        for view in VIEWS
+        for sample in samples.load_views(site, VIEWS, TODAY - shape.days, TODAY)
     }
     seconds = time.monotonic() - began
     frame = pd.concat(
-        _frame(site.id, view.name, samples.load(site, view, TODAY - shape.days, TODAY))
+        _frame(site.id, sample.view.name, sample)
         for site in sites
-        for view in VIEWS
+        for sample in samples.load_views(site, VIEWS, TODAY - shape.days, TODAY)
     )
     began = time.monotonic()
     grouped = frame.groupby(["site", "view", "model", "hour"], observed=True)["error"]
