@@ -50,9 +50,11 @@ class Installation:
         self, name: str, variables: Mapping[str, str] | None = None, workers: int = 1
     ) -> Iterator[Running]:
         """Run the application until the context ends, and then end it as a service manager does."""
-        command = (*UVICORN, "backend.tests.clocked:create_app", "--workers", str(workers))
+        # uvicorn replaces a worker that is silent for five seconds, as one on a busy machine may be.
+        patient = ("--timeout-worker-healthcheck", "60")
+        command = (*UVICORN, "backend.tests.clocked:create_app", "--workers", str(workers), *patient)
         with running(*command, environment={**self.environment, **(variables or {})}, name=name) as service:
-            wait_for(lambda: service.count(event="scheduler started") == workers, "the schedule")
+            wait_for(lambda: service.count(event="scheduler started") == workers, "the schedule", 90)
             yield service
             assert service.terminate() in ENDED
 
