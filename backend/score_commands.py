@@ -16,6 +16,7 @@ from backend.api.questions import BadDays, Question, make_question
 from backend.api.routes.sites import require_site
 from backend.api.score_answers import verdict_answer, verdict_of
 from backend.api.score_schemas import ModelEntry, VerdictAnswer, ViewName
+from backend.api.withholding import NOTHING
 from backend.console import AsJson, opened, print_json
 from backend.core.errors import ConfigError
 from backend.core.records import Site
@@ -49,7 +50,8 @@ def score(
     if site is None:
         score_all(service, asked, as_json=as_json)
         return
-    answer = verdict_answer(service, asked.question(service, require_site(service.sites(), site)))
+    question = asked.question(service, require_site(service.sites(), site))
+    answer = verdict_answer(service, question, NOTHING)
     if as_json:
         print_json(answer.model_dump(mode="json"))
     else:

@@ -25,7 +25,7 @@ from backend.api.score_schemas import (
     SeriesHour,
     ShareEnds,
 )
-from backend.api.withholding import NOTHING, Withholding
+from backend.api.withholding import Withholding
 from backend.core.local_time import date_of
 from backend.scoring import bias as biases
 from backend.scoring import event_scores
@@ -47,7 +47,7 @@ from backend.storage.database import from_epoch
 def bias_answer(
     service: ServiceParts,
     question: Question,
-    withheld: Withholding = NOTHING,
+    withheld: Withholding,
     *,
     model: str | None = None,
 ) -> BiasAnswer:
@@ -118,7 +118,7 @@ def _given(found: Given) -> GivenForecast:
 def events_answer(
     service: ServiceParts,
     question: Question,
-    withheld: Withholding = NOTHING,
+    withheld: Withholding,
     *,
     wind_limit: float,
     gust_limit: float,

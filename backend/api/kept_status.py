@@ -61,7 +61,7 @@ class KeptStatus:
 
     def _make(self, service: ServiceParts) -> _Made:
         seen, now = _state(service), service.clock()
-        body = scheduler_status(service).model_dump_json(by_alias=True).encode()
+        body = scheduler_status(service).model_dump_json().encode()
         made = self._made = _Made(now, seen, body)
         return made
 

@@ -29,7 +29,7 @@ from backend.api.score_schemas import (
     StudentTest,
     VerdictAnswer,
 )
-from backend.api.withholding import NOTHING, Withholding
+from backend.api.withholding import Withholding
 from backend.core.local_time import date_of, month_days
 from backend.core.parameters import Parameter
 from backend.scoring import coverage as coverages
@@ -70,9 +70,7 @@ from backend.scoring.wording import (
 from backend.storage.database import to_epoch
 
 
-def verdict_answer(
-    service: ServiceParts, question: Question, withheld: Withholding = NOTHING
-) -> VerdictAnswer:
+def verdict_answer(service: ServiceParts, question: Question, withheld: Withholding) -> VerdictAnswer:
     """Return which forecast to trust, and what speaks for it."""
     sample = load(service, question)
     had = coverage_of(service, question, sample)
@@ -121,9 +119,7 @@ def verdict_answer(
     )
 
 
-def comparison_answer(
-    service: ServiceParts, question: Question, withheld: Withholding = NOTHING
-) -> ComparisonAnswer:
+def comparison_answer(service: ServiceParts, question: Question, withheld: Withholding) -> ComparisonAnswer:
     """Return every two models on the hours that both have, and all of them where that is fair."""
     sample = load(service, question)
     had = coverage_of(service, question, sample)
@@ -153,7 +149,7 @@ def comparison_answer(
 def scores_answer(
     service: ServiceParts,
     question: Question,
-    withheld: Withholding = NOTHING,
+    withheld: Withholding,
     *,
     model: str | None = None,
     stratum: Stratum | None = None,

@@ -122,13 +122,8 @@ class Runner:
         # Whoever stops waiting for the claim does not stop it, and what it claimed must come to its end.
         begin = asyncio.create_task(self._start(job, trigger, slot, selection, on_batch))
         self._starts.add(begin)
-        begin.add_done_callback(self._begun)
+        begin.add_done_callback(self._starts.discard)
         return await asyncio.shield(begin)
-
-    def _begun(self, begin: asyncio.Task[tuple[int, asyncio.Task[JobRun]] | None]) -> None:
-        self._starts.discard(begin)
-        if not begin.cancelled():
-            begin.exception()  # is for the one who waits; where nobody does any more, nobody is told
 
     async def _start(
         self,

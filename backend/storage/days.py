@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain, repeat
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -296,17 +296,15 @@ def write_forecast_days(
     span = {"site": site_id, "first": days[0], "last": days[-1]}
     connection.execute(_FORECAST_DAYS_REPLACED, {**span, "views": list(made)})
     rows = [
-        row
+        (site_id, view, *row)
         for view, found in made.items()
         for row in zip(
-            repeat(site_id),
-            repeat(view),
             found.day.tolist(),
             found.owner.tolist(),
             _packed(found.hourly, "<i4"),
             _packed(found.minutes, "<i2"),
             found.estimated.tolist(),
-            strict=False,
+            strict=True,
         )
     ]
     _insert(connection, t.forecast_day, rows)
@@ -324,10 +322,9 @@ def write_observed_days(
     connection.execute(_OBSERVED_DAYS_REPLACED, {"site": site_id, "first": days[0], "last": days[-1]})
     connection.execute(_DOUBTS_REPLACED, {"site": site_id, **moments})
     rows = [
-        row
+        (site_id, *row)
         for found in made
         for row in zip(
-            repeat(site_id),
             found.day.tolist(),
             found.owner.tolist(),
             _packed(found.hourly, "<i4"),
@@ -335,7 +332,7 @@ def write_observed_days(
             found.readings.tolist(),
             found.resolution,
             _packed(found.means, "<i4"),
-            strict=False,
+            strict=True,
         )
     ]
     _insert(connection, t.observed_day, rows)

@@ -678,14 +678,19 @@ async def test_a_store_that_is_gone_for_good_holds_up_no_stop(database_url: str)
 
 async def test_a_stop_within_a_claim_leaves_no_run_without_an_end(database_url: str) -> None:
     world = make_world(database_url)
-    lock = ExitStack()
-    lock.enter_context(Database(database_url).write())
-    tick = asyncio.create_task(world.runner.tick(FORECASTS))
-    await asyncio.sleep(0.1)  # the claim waits for the lock by now, in a thread that nothing can stop
-    tick.cancel()
-    stop = asyncio.create_task(world.runner.drain(0))
-    await asyncio.sleep(0.1)
-    lock.close()
+    asked: list[str] = []
+
+    @sa.event.listens_for(world.database.engine, "before_cursor_execute")
+    def _note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    with Database(database_url).write():
+        tick = asyncio.create_task(world.runner.tick(FORECASTS))
+        # The claim waits for the lock then, in a thread that nothing can stop.
+        await until(lambda: any("IMMEDIATE" in each or "pg_advisory" in each for each in asked))
+        tick.cancel()
+        stop = asyncio.create_task(world.runner.drain(0))
+        await asyncio.sleep(0)  # the stop has begun
     await stop
     (run,) = world.ledger.runs()
     assert (run.slot, run.status) == (NOON, "cancelled")
