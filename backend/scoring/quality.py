@@ -88,8 +88,20 @@ class Doubts:
         reasons = (REASONS[reason] for reason in self.reason[row, parameter].tolist())
         return zip(readings.time[row].tolist(), parameter.tolist(), reasons, strict=True)
 
+    def counted(self, day: NDArray[np.int64], days: int, reasons: int) -> NDArray[np.int64]:
+        """Return how many values of each of `days` days are doubted (days, 4, reasons).
+
+        `day` is that of each reading, from 0 on; readings of other days do not count.
+        """
+        counts = np.zeros((days, self.reason.shape[1], reasons), np.int64)
+        row, parameter = np.nonzero((self.reason > 0) & ((day >= 0) & (day < days))[:, None])
+        np.add.at(counts, (day[row], parameter, self.reason[row, parameter]), 1)
+        return counts
+
 
 REASONS = ("", "stuck", "calm_among_wind", "spike", "gust_below_mean", "far_from_models")
+"""Their numbers are kept with the days: a new one comes last."""
+
 _STUCK, _CALM, _SPIKE, _GUST, _FAR = range(1, len(REASONS))
 _WIND = [SPEED, GUST, DIRECTION]
 

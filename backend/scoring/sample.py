@@ -19,6 +19,7 @@ from backend.core.records import Site, Station
 from backend.scoring.calendar import Span
 from backend.scoring.grid import Bools, Integers, Values, clock_hours, months
 from backend.scoring.pairing import NOT_MATCHED
+from backend.scoring.quality import REASONS
 from backend.scoring.references import (
     climatology,
     direction_climatology,
@@ -44,7 +45,6 @@ NOBODY = -1
 
 N = TypeVar("N", np.int32, np.int64)
 
-_PARAMETERS = tuple(Parameter)
 _INDEX = {parameter: index for index, parameter in enumerate(Parameter)}
 
 
@@ -347,7 +347,6 @@ def _stations(connection: sa.Connection, site_id: int, site: Site, span: Span) -
     described = {row.code: row for row in connection.execute(_STATIONS, {"codes": site.stations})}
     days = store.observed_columns(connection, site_id, span.first, span.last)
     means = replace(days, hourly=days.means)
-    counts = store.doubted_counts(connection, site_id, span.days)
     found = {}
     for code in site.stations:
         row = described.get(code)
@@ -360,9 +359,12 @@ def _stations(connection: sa.Connection, site_id: int, site: Site, span: Span) -
             offsets=_minutes(span, days, rows, NOT_MATCHED),
             resolution=max(told, default=None),
             doubted={
-                (_PARAMETERS[parameter], reason): count
-                for (station, parameter, reason), count in counts.items()
-                if row is not None and station == row.id
+                (parameter, reason): count
+                for parameter, counts in zip(
+                    Parameter, days.doubts[rows].sum(axis=0, dtype=np.int64).tolist(), strict=True
+                )
+                for reason, count in zip(REASONS, counts, strict=False)
+                if count
             },
         )
     return found

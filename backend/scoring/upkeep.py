@@ -260,6 +260,7 @@ def _observed(
         doubts += ((station, *each) for each in doubted.listed(mine, first, end))
         found = pair(mine, doubted.trusted(mine), span)
         count = len(found.day)
+        counts = doubted.counted(span.locate(mine.time)[0], len(span.days), store.MOST_REASONS)
         days.append(
             ObservedDays(
                 np.full(count, station),
@@ -269,6 +270,7 @@ def _observed(
                 found.readings,
                 (rows[station].resolution,) * count,
                 found.means,
+                counts[found.day - span.first],
             )
         )
     return days, doubts

@@ -82,16 +82,24 @@ class ObservedDays(DayColumns):
     """Rows of observed_day: `owner` is a station, `minutes` are distances of readings from their hour.
 
     `readings` is how many there were on the day, `resolution` that of their directions in degrees or None.
-    `means` are of the same hours (n, 4, 25), each the mean of its reports.
+    `means` are of the same hours (n, 4, 25), each the mean of its reports. `doubts` (n, 4, 8) counts the
+    values of the day that are doubted, by parameter and by the number of the reason.
     """
 
     readings: Times
     resolution: tuple[float | None, ...]
     means: Ints
+    doubts: NDArray[np.integer[Any]]
 
 
 NO_MEANS = np.full((len(Parameter), HOURS_A_DAY), ABSENT, "<i4").tobytes()
 """In place of the means of a day that was made before there were any: it is due."""
+
+MOST_REASONS = 8
+"""For how many reasons to doubt a value a day has room."""
+
+NO_DOUBTS = np.zeros((len(Parameter), MOST_REASONS), "<u2").tobytes()
+"""In place of the counts of such a day."""
 
 Doubt = tuple[int, int, int, str]
 """A reading that enters no score: station, time, index of the parameter, reason."""
@@ -165,6 +173,7 @@ _OBSERVED_DAYS = sa.select(
     t.observed_day.c.readings,
     t.observed_day.c.resolution,
     t.observed_day.c.means,
+    t.observed_day.c.doubts,
 ).where(t.observed_day.c.site_id == _SITE, t.observed_day.c.day.between(_FIRST, _LAST))
 _LIMITS = sa.select(t.quality_limit.c.month, t.quality_limit.c.limits).where(
     t.quality_limit.c.site_id == _SITE
@@ -176,12 +185,6 @@ _FORECAST_DAYS_REPLACED = sa.delete(t.forecast_day).where(
 )
 _OBSERVED_DAYS_REPLACED = sa.delete(t.observed_day).where(
     t.observed_day.c.site_id == _SITE, t.observed_day.c.day.between(_FIRST, _LAST)
-)
-_DOUBTED_KEY = (t.doubted.c.station_id, t.doubted.c.parameter, t.doubted.c.reason)
-_DOUBTED_COUNTS = (
-    sa.select(*_DOUBTED_KEY, sa.func.count())
-    .where(t.doubted.c.site_id == _SITE, t.doubted.c.time >= _FIRST, t.doubted.c.time < sa.bindparam("end"))
-    .group_by(*_DOUBTED_KEY)
 )
 _DOUBTS_REPLACED = sa.delete(t.doubted).where(
     t.doubted.c.site_id == _SITE, t.doubted.c.time >= _FIRST, t.doubted.c.time < sa.bindparam("end")
@@ -332,6 +335,7 @@ def write_observed_days(
             found.readings.tolist(),
             found.resolution,
             _packed(found.means, "<i4"),
+            _packed(found.doubts, "<u2"),
             strict=True,
         )
     ]
@@ -341,13 +345,6 @@ def write_observed_days(
         t.doubted,
         [(site_id, time, station, parameter, reason) for station, time, parameter, reason in doubts],
     )
-
-
-def doubted_counts(connection: sa.Connection, site_id: int, days: range) -> dict[tuple[int, int, str], int]:
-    """Return how many values of these days are doubted, by station, index of the parameter, and reason."""
-    moments = {"first": local_moment(days[0]), "end": local_moment(days[-1] + 1)}
-    counted = connection.execute(_DOUBTED_COUNTS, {"site": site_id, **moments})
-    return {(row[0], row[1], row[2]): row[3] for row in counted}
 
 
 def write_limits(connection: sa.Connection, site_id: int, limits: Mapping[int, Ints]) -> None:
@@ -385,11 +382,18 @@ def forecast_columns(
 def observed_columns(connection: sa.Connection, site_id: int, first: int, last: int) -> ObservedDays:
     """Return the days of all stations of a site from `first` to `last`."""
     given = {"site": site_id, "first": first, "last": last}
-    columns, (readings, resolution, means) = _day_columns(
-        fetched(connection, _OBSERVED_DAYS, given), 3, "<i1"
+    columns, (readings, resolution, means, doubts) = _day_columns(
+        fetched(connection, _OBSERVED_DAYS, given), 4, "<i1"
     )
     of_hours = _hours_of_days(b"".join(NO_MEANS if each is None else each for each in means))
-    return ObservedDays(*columns, np.array(readings, np.int64), resolution, of_hours)
+    counts = np.frombuffer(b"".join(NO_DOUBTS if each is None else each for each in doubts), "<u2")
+    return ObservedDays(
+        *columns,
+        np.array(readings, np.int64),
+        resolution,
+        of_hours,
+        counts.reshape(-1, len(Parameter), MOST_REASONS),
+    )
 
 
 def _day_columns(

@@ -18,7 +18,7 @@ from backend.scoring.views import EVENING_BEFORE, View
 from backend.storage import days as store
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.storage.days import ForecastDays, ObservedDays
+from backend.storage.days import MOST_REASONS, ForecastDays, ObservedDays
 from backend.storage.places import save_site
 
 Grid = NDArray[np.float64]
@@ -113,7 +113,10 @@ def _observed_days(
     offsets = np.where(packed[days, 0] != ABSENT, 0, NOT_MATCHED).astype(np.int8)
     count = len(days)
     owner, readings = np.full(count, number), np.full(count, 144)
-    return ObservedDays(owner, start + days, packed[days], offsets, readings, (None,) * count, of_hours[days])
+    none = np.zeros((count, len(Parameter), MOST_REASONS), np.int64)
+    return ObservedDays(
+        owner, start + days, packed[days], offsets, readings, (None,) * count, of_hours[days], none
+    )
 
 
 def _columns(days: ForecastDays) -> tuple[NDArray[Any], ...]:

@@ -108,7 +108,8 @@ def fill_days(connection: sa.Connection) -> None:
     one, day, hourly = np.array([1]), np.array([20_000]), np.full((1, 4, 25), -2, np.int32)
     said = days.ForecastDays(one, day, hourly, np.full((1, 25), -1, np.int16), np.array([2]))
     offsets = np.full((1, 25), -128, np.int8)
-    measured = days.ObservedDays(one, day, hourly, offsets, np.array([144]), (22.5,), hourly + 1)
+    counts = np.full((1, 4, days.MOST_REASONS), 65_535, np.int64)
+    measured = days.ObservedDays(one, day, hourly, offsets, np.array([144]), (22.5,), hourly + 1, counts)
     days.write_forecast_days(connection, 1, range(20_000, 20_001), {3: said})
     doubts = [(1, 1_728_000_000, 0, "stuck")]
     days.write_observed_days(connection, 1, range(20_000, 20_001), [measured], doubts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -11,9 +12,10 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from backend.core.local_time import day_number, local_moment
+from backend.core.local_time import day_number, day_of_epoch, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
+from backend.scoring.quality import REASONS
 from backend.scoring.selection import DIRECTION, GUST, SPEED, TEMPERATURE
 from backend.scoring.upkeep import CHUNK_DAYS, make_due, update
 from backend.scoring.views import EVENING_BEFORE, MORNING, NEAREST, NOON, TWO_EVENINGS_BEFORE, VIEW_OF, View
@@ -153,8 +155,18 @@ def mean_hours(store: Store, day: int, parameter: int = SPEED) -> dict[int, floa
 
 
 def doubts(store: Store) -> list[tuple[datetime, int, str]]:
+    """Return each doubted value, after a look whether the days count the same ones."""
     with store.database.read() as connection:
         found = connection.execute(sa.select(t.doubted).order_by(*t.doubted.primary_key)).all()
+        kept = days.observed_columns(connection, 1, -(10**6), 10**6)
+    counted = {
+        (int(kept.owner[row]), int(kept.day[row]), parameter, REASONS[reason]): int(count)
+        for (row, parameter, reason), count in np.ndenumerate(kept.doubts)
+        if count
+    }
+    assert counted == Counter(
+        (row.station_id, day_of_epoch(row.time), row.parameter, row.reason) for row in found
+    )
     return [(datetime.fromtimestamp(row.time, UTC), row.parameter, row.reason) for row in found]
 
 
