@@ -31,6 +31,7 @@ from backend.core.clock import Clock, utc_now
 from backend.core.config import Settings
 from backend.core.errors import ConfigError, StoreUnavailable
 from backend.core.logs import configure_logging
+from backend.core.memory import keep_freed
 from backend.core.records import Site
 from backend.core.sites import active, load_sites
 from backend.scheduler.catchup import CatchUp
@@ -227,6 +228,7 @@ def create_app(service: Service | None = None, *, catch_up: CatchUp | None = Non
             await service.close()
             gc.unfreeze()
 
+    keep_freed()
     app = FastAPI(
         title="MétéoScore",
         version=__version__,

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
 from threading import Lock
+
+from backend.core.errors import Busy
 
 MOST_BYTES = 32_000_000
 """How much is kept in a process: about a thousand answers."""
+
+AT_ONCE = 2
+"""How many answers are made at a time. More would wait for each other, for the memory of each other's years,
+and for the connections to the store that collection needs too."""
+
+MOST_SECONDS = 20.0
+"""How long a question waits for its answer: for some hundred before it, or a store that does not answer."""
 
 
 class KeptAnswers:
@@ -15,22 +27,46 @@ class KeptAnswers:
     Those asked for longest ago are dropped first. Used from several threads.
     """
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self, most_bytes: int = MOST_BYTES, *, at_once: int = AT_ONCE, most_seconds: float = MOST_SECONDS
+    ) -> None:
         self._most = most_bytes
         self._bytes = 0
         self._answers: OrderedDict[str, bytes] = OrderedDict()
         self._lock = Lock()
+        self._makers = ThreadPoolExecutor(at_once, thread_name_prefix="answers")
+        self._most_seconds = most_seconds
 
-    def get(self, etag: str) -> bytes | None:
-        """Return an answer, or None where it is not kept."""
+    def get(self, etag: str, make: Callable[[], bytes]) -> bytes:
+        """Return the answer that is kept, or else make it and keep it.
+
+        Blocks while it, and what was asked before, is made; raises Busy when that takes too long, and
+        whatever `make` raises.
+        """
+        found = self._kept(etag)
+        if found is not None:
+            return found
+        making = self._makers.submit(copy_context().run, self._made, etag, make)
+        if not wait([making], self._most_seconds).done:
+            making.cancel()
+            raise Busy(f"no answer within {self._most_seconds:g} seconds")
+        return making.result()
+
+    def _made(self, etag: str, make: Callable[[], bytes]) -> bytes:
+        found = self._kept(etag)  # another who asked the same may have had it made meanwhile
+        if found is None:
+            found = make()
+            self._keep(etag, found)
+        return found
+
+    def _kept(self, etag: str) -> bytes | None:
         with self._lock:
             found = self._answers.get(etag)
             if found is not None:
                 self._answers.move_to_end(etag)
             return found
 
-    def put(self, etag: str, answer: bytes) -> None:
-        """Keep an answer, unless it alone is too large."""
+    def _keep(self, etag: str, answer: bytes) -> None:
         if len(answer) > self._most:
             return
         with self._lock:

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from backend.api.schemas import ApiModel
-from backend.core.errors import ConfigError, NotFound, StoreUnavailable
+from backend.core.errors import Busy, ConfigError, NotFound, StoreUnavailable
 from backend.storage.ledger import JobBusy
 
 log = structlog.get_logger()
@@ -48,7 +48,7 @@ _DESCRIPTIONS = {
     409: "The job is running already; `runId` names the run",
     422: "The request cannot be understood; `errors` names the fields",
     500: "A fault of the service",
-    503: "The store or the sites file cannot be used just now",
+    503: "The store or the sites file cannot be used just now, or too many ask",
 }
 
 
@@ -73,6 +73,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.exception_handler(NotFound)(_not_found)
     app.exception_handler(JobBusy)(_job_busy)
     app.exception_handler(StoreUnavailable)(_store_unavailable)
+    app.exception_handler(Busy)(_busy)
     app.exception_handler(ConfigError)(_unusable_configuration)
     app.exception_handler(Exception)(_fault)
 
@@ -130,6 +131,12 @@ async def _store_unavailable(request: Request, error: StoreUnavailable) -> JSONR
     # The database's own words name hosts and users: they are for the log.
     log.warning("store unavailable", path=request.url.path, reason=str(error))
     detail = "The store does not answer just now; nothing is lost, and the service tries again by itself."
+    return _answer(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+async def _busy(request: Request, error: Busy) -> JSONResponse:
+    log.warning("too much is asked", path=request.url.path, reason=str(error))
+    detail = "Too many ask at the same time: ask again in a moment."
     return _answer(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 

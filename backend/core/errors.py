@@ -4,6 +4,7 @@ MeteoScoreError
 ├── ConfigError              the service refuses to start
 ├── NotFound                 asked for something we do not have
 ├── StoreUnavailable         the database does not answer just now
+├── Busy                     too many ask at the same time
 └── CollectorError           carries source, url (never with its key) and reason
     ├── FetchError           could not be read; says whether trying again may help
     │   └── NotKept          a replay asked for an answer that the archive does not have
@@ -27,6 +28,10 @@ class NotFound(MeteoScoreError):  # noqa: N818 - the name says what happened, as
 
 class StoreUnavailable(MeteoScoreError):  # noqa: N818 - a state that passes, rather than a fault of ours
     """The database is locked, full, stopped or out of reach; what was being written is not in it."""
+
+
+class Busy(MeteoScoreError):  # noqa: N818 - as StoreUnavailable
+    """Too much is asked at the same time to be answered soon."""
 
 
 class CollectorError(MeteoScoreError):

@@ -25,12 +25,13 @@ from backend.scoring.grouped import (
     hourly_sums,
     intervals,
     over_days,
+    side_by_side,
 )
 from backend.scoring.groups import Given, given_forecast
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.labels import sample_of, stratum_may_be_shown
-from backend.scoring.quantities import Quantity, forecast_side, observed_side, pairs, sums
+from backend.scoring.quantities import Quantity, forecast_side, observed_side, pairs
 from backend.scoring.sample import Sample
 from backend.scoring.scores import days_with, sized
 from backend.scoring.strata import CLOCK, Stratum, clock_groups, groups
@@ -95,10 +96,9 @@ def model_bias(sample: Sample, quantity: Quantity, model: str, leads: Sequence[S
     kinds = [groups(sample, stratum, model) for stratum in CLOCKS]
     hourly = hourly_sums(quantity, side, observed)
     tables = [group_sums(hourly, kinds[0]), group_sums(hourly, kinds[-1])]
-    tables += [
-        sums(quantity, forecast_side(each, quantity, model), observed).each(lambda column: column[:, None])
-        for each in leads
-    ]
+    if leads:
+        said = [forecast_side(each, quantity, model) for each in leads]
+        tables.append(side_by_side(quantity, said, observed))
     whole, *found = _biases(quantity, tables)
     size = sample_of(days_with(pairs(quantity, side, observed)), sample.months)
     wind = quantity in {Quantity.WIND_SPEED, Quantity.WIND_GUST}
@@ -112,10 +112,7 @@ def model_bias(sample: Sample, quantity: Quantity, model: str, leads: Sequence[S
             stratum: tuple(map(_shown, kind.names, values))
             for stratum, kind, values in zip(CLOCKS, kinds, found, strict=False)
         },
-        leads=tuple(
-            _shown(each.view.name, values[0])
-            for each, values in zip(leads, found[len(CLOCKS) :], strict=True)
-        ),
+        leads=tuple(map(_shown, (each.view.name for each in leads), found[-1])) if leads else (),
         given=given_forecast(side.main, observed.main) if wind else (),
     )
 

@@ -89,8 +89,8 @@ def error_quantiles(errors: Integers) -> ErrorQuantiles | None:
     """Return quantiles of `errors` (thousandths, in a row; of directions the wrapped ones), None of none."""
     if not errors.size:
         return None
-    of_error = quantiles(errors, [0.1, 0.25, 0.5, 0.75, 0.9]) / SCALE
-    of_size = quantiles(np.abs(errors), [0.9]) / SCALE
+    of_error = quantiles(errors, (0.1, 0.25, 0.5, 0.75, 0.9)) / SCALE
+    of_size = quantiles(np.abs(errors), (0.9,)) / SCALE
     return ErrorQuantiles(*of_error.tolist(), *of_size.tolist())
 
 
@@ -98,4 +98,4 @@ def within_share(errors: Integers, tolerance: float) -> float | None:
     """Return W(x), the share of `errors` (thousandths) of at most `tolerance` (the unit's), None of none."""
     if not errors.size:
         return None
-    return float(np.mean(np.abs(errors) <= thousandths(tolerance)))
+    return np.count_nonzero(np.abs(errors) <= thousandths(tolerance)) / errors.size

@@ -27,6 +27,12 @@ def hourly_sums(quantity: Quantity, side: Side, observed: Side) -> Sums:
     return one_by_one.each(lambda column: column.reshape(shape))
 
 
+def side_by_side(quantity: Quantity, sides: Sequence[Side], observed: Side) -> Sums:
+    """Return the sums of several forecasts of the same hours, columns (days, sides)."""
+    stacked = sums(quantity, _stacked(sides), _stacked([observed] * len(sides)))
+    return stacked.each(lambda column: column.reshape(len(sides), -1).T)
+
+
 def group_sums(hourly: Sums, groups: Groups) -> Sums:
     """Return the sums of each day and group, columns (days, groups)."""
     days, count = len(groups.index), len(groups.names)
@@ -76,3 +82,9 @@ def intervals(formula: Formula[Any], of_groups: Sums, drawn: Sums | None) -> lis
 def _one_by_one(side: Side) -> Side:
     speed: Values | None = None if side.speed is None else side.speed.reshape(-1, 1)
     return Side(side.main.reshape(-1, 1), speed)
+
+
+def _stacked(sides: Sequence[Side]) -> Side:
+    """Return one side whose days are those of all, one after the other."""
+    speeds = [side.speed for side in sides if side.speed is not None]
+    return Side(np.concatenate([side.main for side in sides]), np.concatenate(speeds) if speeds else None)

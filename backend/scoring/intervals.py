@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -63,13 +64,30 @@ def quantiles(values: NDArray[Any], shares: Sequence[float]) -> Floats:
     Linear interpolation between order statistics: type 7 of Hyndman & Fan 1996. It is np.quantile to the
     bit, without what that looks at first: an answer asks for hundreds of quantiles of some hundred values.
     """
-    ordered = np.sort(values, axis=0)
-    place = np.array(shares) * (len(ordered) - 1)
-    below = place.astype(np.int64)
-    low, high = ordered[below], ordered[np.minimum(below + 1, len(ordered) - 1)]
-    weight = (place - below).reshape(-1, *[1] * (ordered.ndim - 1))
+    rows = np.ascontiguousarray(values.T)  # what is looked through lies side by side
+    places = _places(rows.shape[-1], tuple(shares))
+    ordered = np.partition(rows, places.sought, axis=-1).T
+    low, high = ordered[places.below], ordered[places.above]
+    weight = places.weight.reshape(-1, *[1] * (values.ndim - 1))
     step = high - low
     return np.asarray(np.where(weight < 0.5, low + step * weight, high - step * (1 - weight)))
+
+
+class _Places(NamedTuple):
+    """Between which order statistics quantiles lie, and how far from the lower one."""
+
+    below: NDArray[np.int64]
+    above: NDArray[np.int64]
+    weight: Floats
+    sought: tuple[int, ...]
+
+
+@lru_cache(maxsize=4096)
+def _places(count: int, shares: tuple[float, ...]) -> _Places:
+    place = np.array(shares) * (count - 1)
+    below = place.astype(np.int64)
+    above = np.minimum(below + 1, count - 1)
+    return _Places(below, above, place - below, tuple(sorted({*below.tolist(), *above.tolist()})))
 
 
 def percentile(replicates: Floats) -> Interval | None:
@@ -104,7 +122,10 @@ def around(replicates: Floats, value: float) -> Interval | None:
 
 def arounds(replicates: Floats, values: Sequence[float]) -> list[Interval | None]:
     """Return the interval of each column of `replicates` around its value, as `around` does of one."""
-    found = percentiles((replicates - np.array(values) + 180.0) % 360.0 - 180.0)
+    turned = replicates - np.array(values)
+    turned[turned >= 180.0] -= 360.0
+    turned[turned < -180.0] += 360.0
+    found = percentiles(turned)
     return [
         None if turn is None else Interval(value + turn.low, value + turn.high)
         for turn, value in zip(found, values, strict=True)

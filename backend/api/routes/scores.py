@@ -226,13 +226,13 @@ def _given(request: Request, headers: dict[str, str], answer: Callable[[], ApiMo
     if known_already(request, headers):
         return Response(status_code=304, headers=headers)
     kept: KeptAnswers = request.app.state.kept_answers
-    content = kept.get(headers["ETag"])
-    if content is None:
-        made = answer()
-        context = ROUNDED if isinstance(made, Asked) and made.rounded else None
-        content = made.model_dump_json(context=context).encode()
-        kept.put(headers["ETag"], content)
+    content = kept.get(headers["ETag"], lambda: _written(answer()))
     return Response(content, media_type="application/json", headers=headers)
+
+
+def _written(answer: ApiModel) -> bytes:
+    context = ROUNDED if isinstance(answer, Asked) and answer.rounded else None
+    return answer.model_dump_json(context=context).encode()
 
 
 def _require_quantity(question: Question, allowed: Collection[Quantity], why: str) -> None:
