@@ -26,6 +26,7 @@ from backend.api.score_schemas import (
     ScoreValues,
     SecondOpinion,
     Skill,
+    SkillEnds,
     StudentTest,
     VerdictAnswer,
 )
@@ -379,6 +380,7 @@ def _entry(each: ModelScore, *, common: bool, shown: bool, had: Covered | None =
         skill={
             name: Skill(
                 skill=found.skill,
+                interval=None if found.interval is None else SkillEnds.model_validate(found.interval),
                 text=skill_words(found.skill, name),
                 used=found.used,
                 left_out=found.left_out,

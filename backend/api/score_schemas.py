@@ -52,6 +52,13 @@ class Ends(ApiModel):
     high: Figure
 
 
+class SkillEnds(ApiModel):
+    """The ends of the interval of a skill."""
+
+    low: Share
+    high: Share
+
+
 class ShareEnds(ApiModel):
     """The ends of the interval of a share of 1 that follows from counts."""
 
@@ -161,6 +168,7 @@ class Skill(ApiModel):
     """1 - MAE / MAE of the reference, formed month by month; below 0 it is worse than the reference."""
 
     skill: Share | None
+    interval: SkillEnds | None
     text: str | None = Field(description="such as: worse than yesterday's observation")
     used: int = Field(description="months it rests on")
     left_out: int = Field(description="months without it")

@@ -7,7 +7,7 @@ formed from resampled counts and sums, never resampled themselves. Politis & Rom
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ import numpy as np
 
 from backend.scoring.constants import LEAST_BLOCK, REPLICATES, SEED
 from backend.scoring.daily import MICRO, DailySeries, extent_of
-from backend.scoring.formula import Formula, ratio
+from backend.scoring.formula import ratio
 from backend.scoring.grid import Bools, Integers
 from backend.scoring.intervals import Interval, percentile
 from backend.scoring.sums import ScalarSums, Sums, no_sums
@@ -26,6 +26,10 @@ S = TypeVar("S", bound=Sums)
 
 NEEDED = ("n", "sum_f", "sum_o", "sum_abs", "sum_sin", "sum_cos", "sum_ve")
 """The sums that the intervals of a bias and of a mean size of error are formed of, whatever the quantity."""
+
+
+SIZES = ("n", "sum_abs", "sum_ve")
+"""The sums that a mean size of error is formed of."""
 
 
 def block_length(days: int) -> int:
@@ -101,35 +105,11 @@ def draws(days: int) -> Draws | None:
     return Draws(starts, days, length)
 
 
-def score_interval(score: Formula[S], sums: S) -> Interval | None:
-    """Return the interval of a score from its per-day sums.
-
-    This and the others look at the days from the first with data to the last. They are None where too
-    few replicates define the score, and where that span holds fewer than two blocks.
-    """
-    return score_intervals([score], sums)[0]
-
-
-def score_intervals(scores: Sequence[Formula[S]], sums: S) -> list[Interval | None]:
-    """Return the intervals of several scores, all of the same replicates."""
-    drawn = resampled(sums)
-    return [None if drawn is None else percentile(score.each(drawn[0])) for score in scores]
-
-
-def skill_interval(score: Formula[S], model: S, reference: S) -> Interval | None:
-    """Return the interval of `1 - S / S_ref`, both resampled with the same days."""
-    drawn = resampled(model, reference)
-    return None if drawn is None else percentile(1.0 - ratio(score.each(drawn[0]), score.each(drawn[1])))
-
-
-def difference_interval(score: Formula[S], a: S, b: S) -> Interval | None:
-    """Return the interval of `S_A - S_B`, both resampled with the same days."""
-    drawn = resampled(a, b)
-    return None if drawn is None else percentile(score.each(drawn[0]) - score.each(drawn[1]))
-
-
 def mean_interval(series: DailySeries) -> Interval | None:
-    """Return the interval of the mean of a daily series, each day that has a value counting once."""
+    """Return the interval of the mean of a daily series, each day that has a value counting once.
+
+    None where the days from the first with a value to the last are fewer than two blocks.
+    """
     series = series.trimmed()
     drawn = draws(len(series.present))
     if drawn is None:
@@ -192,7 +172,7 @@ def only(sums: S, names: Collection[str]) -> S:
         else no_sums(*getattr(sums, field.name).shape)
         for field in fields(sums)
     }
-    if isinstance(sums, ScalarSums):
+    if isinstance(sums, ScalarSums) and "sum_f" in names:
         kept |= {"sum_f": sums.sum_e, "sum_o": no_sums(*sums.n.shape)}
     return type(sums)(**kept)
 

@@ -15,7 +15,7 @@ from backend.scoring.grid import Integers, Values
 from backend.scoring.intervals import Interval, arounds, percentiles
 from backend.scoring.quantities import Quantity, Side, sums
 from backend.scoring.strata import Groups
-from backend.scoring.sums import Sums
+from backend.scoring.sums import Sums, no_sums
 
 S = TypeVar("S", bound=Sums)
 
@@ -40,6 +40,20 @@ def group_sums(hourly: Sums, groups: Groups) -> Sums:
     cell = np.where(groups.index >= 0, cell, -1).ravel()
     by_cell = hourly.each(np.ravel).groups(cell, days * count)
     return by_cell.each(lambda column: column.reshape(days, count))
+
+
+def by_day_groups(of_days: S, group: Integers, count: int) -> S:
+    """Return the sums of each day in the column of its group, as that of its month: (days, groups)."""
+    days = np.arange(len(group))
+
+    def laid_out(column: Integers) -> Integers:
+        if not column.any():
+            return no_sums(len(group), count)
+        table = np.zeros((len(group), count), np.int64)
+        table[days, group] = column
+        return table
+
+    return of_days.each(laid_out)
 
 
 def over_days(of_groups: S) -> S:

@@ -13,19 +13,18 @@ from itertools import combinations
 
 import numpy as np
 
+from backend.scoring.bootstrap import SIZES, only, resampled
 from backend.scoring.constants import COMMON_SAMPLE_KEEPS
 from backend.scoring.daily import daily_difference
-from backend.scoring.formula import number
 from backend.scoring.grid import Bools
+from backend.scoring.grouped import by_day_groups, over_days
 from backend.scoring.labels import Label, sample_of
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.quantities import Quantity, Side, forecast_side, has_any, observed_side, pairs, sums
 from backend.scoring.sample import REFERENCES, Sample
 from backend.scoring.scores import ModelScore, Score, days_with, score_all, sized
-from backend.scoring.skill import PooledSkill, Stratum, pooled_skill
+from backend.scoring.skill import PooledSkill, pooled_skill
 from backend.scoring.verdict import Comparison, Outcome, compare
-
-MONTHS = 12
 
 METHOD_VERSION = "1"
 """Raised whenever a score of the same data would come out otherwise."""
@@ -235,22 +234,22 @@ class Scorecard:
     ) -> dict[str, PooledSkill]:
         """Return each model's skill against a reference, on the hours that all of them and it have.
 
-        It is formed month by month, and then averaged.
+        It is formed month by month, and then averaged; its interval is of the same days for all of them.
         """
         observed = observed_side(self.sample, quantity)
         both = shared & pairs(quantity, reference, observed)
-        by_month = {
-            name: sums(quantity, side, observed, both).groups(self.sample.months - 1, MONTHS)
-            for name, side in {**models, "": reference}.items()
-        }
-        naive = quantity.ranking.each(by_month[""])
-        months = np.unique(self.sample.months - 1)
+        months, month = np.unique(self.sample.months, return_inverse=True)
+        by_month = [
+            by_day_groups(only(sums(quantity, side, observed, both), SIZES), month, len(months))
+            for side in (*models.values(), reference)
+        ]
+        drawn = resampled(*by_month)
+        *of_models, naive = map(over_days, by_month)
         return {
             name: pooled_skill(
-                Stratum(number(scores[month]), number(naive[month]), int(sized(by_month[name]).n[month]))
-                for month in months
+                quantity.ranking, each, naive, None if drawn is None else (drawn[index], drawn[-1])
             )
-            for name, scores in ((name, quantity.ranking.each(by_month[name])) for name in models)
+            for index, (name, each) in enumerate(zip(models, of_models, strict=True))
         }
 
 

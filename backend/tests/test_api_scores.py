@@ -460,6 +460,9 @@ async def test_a_model_that_is_worse_than_yesterdays_observation_is_called_so(tm
     assert skills[AROME]["text"] == "better than yesterday's observation"
     assert skills[PARAPENTE]["skill"] == pytest.approx(1 - 3 / 0.604, abs=0.1)
     assert skills[PARAPENTE]["text"] == "worse than yesterday's observation"
+    for each in skills.values():  # within the ends, which are as close as the days are alike
+        assert each["interval"]["low"] <= each["skill"] <= each["interval"]["high"]
+        assert each["interval"]["high"] - each["interval"]["low"] < 0.2 * abs(each["skill"])
 
 
 # --- By hourly means --------------------------------------------------------------------------------
@@ -838,11 +841,14 @@ async def test_no_figure_is_finer_than_what_is_published_of_withheld_sources(
 
 
 def numbers(answer: Any, name: str = "") -> Iterator[tuple[str, float]]:
-    """Yield every number of an answer that is no whole number by nature, with its name."""
+    """Yield every number of an answer that is no whole number by nature, with its name.
+
+    What lies within a skill, its ends, is called that too.
+    """
     if isinstance(answer, dict):
         for key, value in answer.items():
             if key not in {"confidence", "commonSampleShare", "coverage"}:  # of the method, and of counts
-                yield from numbers(value, key)
+                yield from numbers(value, name if name == "skill" else key)
     elif isinstance(answer, list):
         for value in answer:
             yield from numbers(value, name)

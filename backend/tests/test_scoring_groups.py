@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 
 from backend.core.parameters import Parameter
+from backend.scoring.bootstrap import SIZES, draws, only, resampled
 from backend.scoring.constants import CONSTANTS, DIFFERENCE, LIGHT_WIND, WITHIN
+from backend.scoring.continuous import mae
+from backend.scoring.grid import SCALE, Bools, Values, present
+from backend.scoring.grouped import by_day_groups, over_days
 from backend.scoring.groups import NO_GROUP, given_forecast, sectors, wind_classes
-from backend.scoring.skill import PooledSkill, Stratum, pooled_skill, skill_score
-from backend.tests.scoring_grids import grid, random_grid
+from backend.scoring.skill import PooledSkill, pooled_skill, skill_score
+from backend.scoring.sums import ScalarSums
+from backend.tests.scoring_grids import filled, grid, random_grid
 
 
 @pytest.mark.parametrize(
@@ -25,19 +30,77 @@ def test_skill_is_one_for_perfect_zero_for_the_reference_and_negative_below(
     assert skill_score(score, reference) == skill
 
 
+def of_groups(*groups: tuple[float, int]) -> ScalarSums:
+    """Return sums with a mean error size (in the unit) and a number of pairs for each group."""
+    n = np.array([pairs for _, pairs in groups], np.int64)
+    sizes = np.array([round(size * SCALE) * pairs for size, pairs in groups], np.int64)
+    none = np.zeros_like(n)
+    return ScalarSums(n, none, none, none, none, none, sizes)
+
+
 def test_skills_of_groups_are_averaged_and_not_the_groups_pooled() -> None:
     # Each group has no skill at all; pooled errors (1 * 90 + 9 * 10) / 100 against a reference of the
     # common climate would have seemed skilful.
-    none = [Stratum(1.0, 1.0, 90), Stratum(9.0, 9.0, 10)]
-    assert pooled_skill(none) == PooledSkill(0.0, 2, 0)
+    none = of_groups((1.0, 90), (9.0, 10))
+    assert pooled_skill(mae, none, none) == PooledSkill(0.0, 2, 0)
     # 0.5 with 30 pairs and -0.1 with 10: (15 - 1) / 40.
-    assert pooled_skill([Stratum(1.0, 2.0, 30), Stratum(2.2, 2.0, 10)]).skill == pytest.approx(0.35)
+    found = pooled_skill(mae, of_groups((1.0, 30), (2.2, 10)), of_groups((2.0, 30), (2.0, 10)))
+    assert found.skill == pytest.approx(0.35)
 
 
 def test_groups_without_skill_are_left_out_and_counted() -> None:
-    groups = [Stratum(1.0, 2.0, 30), Stratum(1.0, 0.0, 30), Stratum(None, 2.0, 0)]
-    assert pooled_skill(groups) == PooledSkill(0.5, 1, 2)
-    assert pooled_skill([]) == PooledSkill(None, 0, 0)
+    model, reference = of_groups((1.0, 30), (1.0, 30), (0.0, 0)), of_groups((2.0, 30), (0.0, 30), (0.0, 0))
+    assert pooled_skill(mae, model, reference) == PooledSkill(0.5, 1, 2)
+    assert pooled_skill(mae, of_groups(), of_groups()) == PooledSkill(None, 0, 0)
+
+
+def monthly(f: Values, o: Values, mask: Bools | None = None) -> ScalarSums:
+    """Return sums of days in two groups of thirty: (60, 2)."""
+    return by_day_groups(ScalarSums.of(f, o, mask), np.repeat([0, 1], 30), 2)
+
+
+def skill_of(model: ScalarSums, reference: ScalarSums) -> PooledSkill:
+    drawn = resampled(only(model, SIZES), only(reference, SIZES))
+    assert drawn is not None
+    return pooled_skill(mae, over_days(model), over_days(reference), (drawn[0], drawn[1]))
+
+
+def test_the_interval_of_a_skill_is_that_of_sums_drawn_again_and_averaged_by_group() -> None:
+    generator = np.random.default_rng(10)
+    f, naive, o = (random_grid(generator, 60, 0, 40) for _ in range(3))
+    model, reference = monthly(f, o, present(naive)), monthly(naive, o, present(f))
+    found = skill_of(model, reference)
+    draw = draws(60)
+    assert draw is not None
+    blocks = [(start + np.arange(draw.length)) % 60 for start in range(60)]
+    by_hand = []
+    for starts in draw.starts:
+        days = np.concatenate([blocks[start] for start in starts])[:60]
+        n, ours, theirs = (each[days].sum(axis=0) for each in (model.n, model.sum_abs, reference.sum_abs))
+        by_hand.append(((1 - ours / theirs) * n).sum() / n.sum())
+    assert found.interval is not None and found.skill is not None
+    assert found.interval == pytest.approx(tuple(np.quantile(by_hand, [0.025, 0.975])))
+    assert found.interval.low < found.skill < found.interval.high
+
+
+def test_model_and_reference_are_drawn_again_with_the_same_days() -> None:
+    generator = np.random.default_rng(11)
+    f, o = random_grid(generator, 60, 0, 40), random_grid(generator, 60, 0, 40)
+    model = monthly(f, o)
+    # A reference that is wrong by twice as much on every day: the skill is 0.5 in every replicate.
+    reference = dataclasses.replace(model, sum_abs=2 * model.sum_abs)
+    assert skill_of(model, reference).interval == pytest.approx((0.5, 0.5))
+
+
+def test_a_skill_of_other_pairs_than_those_of_the_reference_is_refused() -> None:
+    with pytest.raises(ValueError, match="not summed over the same pairs"):
+        pooled_skill(mae, of_groups((1.0, 30)), of_groups((1.0, 29)))
+
+
+def test_a_skill_that_is_not_defined_has_no_interval() -> None:
+    o = filled(60, 10.0)
+    perfect = monthly(o, o)
+    assert skill_of(monthly(filled(60, 12.0), o), perfect) == PooledSkill(None, 0, 2, None)
 
 
 @pytest.mark.parametrize(
