@@ -25,7 +25,14 @@ from backend.scoring.intervals import benjamini_hochberg
 from backend.scoring.quantities import Quantity
 from backend.scoring.scorecard import Finding, Verdict
 from backend.scoring.views import VIEW_OF
-from backend.scoring.wording import amount, coverage_sentence, label_name, model_name, verdict_sentence
+from backend.scoring.wording import (
+    amount,
+    coverage_sentence,
+    label_name,
+    model_name,
+    skill_ends_sentence,
+    verdict_sentence,
+)
 
 
 def score(
@@ -94,6 +101,16 @@ def _print_answer(answer: VerdictAnswer) -> None:
     entries = [*answer.models, *answer.references]
     if any(entry.score is not None for entry in entries):
         console.print(_table(entries, answer.parameter))
+        within = skill_ends_sentence(
+            {
+                entry.name: (skill.interval.low, skill.interval.high)
+                for entry in answer.models
+                if (skill := entry.skill.get("yesterday")) is not None and skill.interval is not None
+            },
+            "yesterday",
+        )
+        if within is not None:
+            console.print(within, soft_wrap=True)
         for entry in answer.models:
             skill = entry.skill.get("yesterday")
             if skill is not None and skill.skill is not None and skill.skill < 0:

@@ -179,6 +179,14 @@ def skill_words(skill: float | None, reference: str) -> str | None:
     return f"{word} than {model_name(reference)}"
 
 
+def skill_ends_sentence(ends: Mapping[str, tuple[float, float]], reference: str) -> str | None:
+    """Return between which ends the skills of models lie, by the names that are shown; None without any."""
+    if not ends:
+        return None
+    each = "; ".join(f"{name} {low:+.2f}…{high:+.2f}" for name, (low, high) in ends.items())
+    return f"Skill against {model_name(reference)}, {100 * CONFIDENCE.value:.0f} % intervals: {each}."
+
+
 def surprise_sentence(model: str, rate: Rate, units: str = "hours") -> str:
     """Return how often "go" was a bad surprise: counts always, a share only of enough cases."""
     if not rate.of:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from pathlib import Path
 
@@ -72,6 +73,11 @@ def test_a_model_that_is_worse_than_yesterdays_observation_is_called_so(
     database.close()
     shown = typed(f"score grand-pre {SPAN}", environment).stdout
     assert "MeteoParapente is worse than yesterday's observation." in shown
+    assert re.search(
+        r"Skill against yesterday's observation, 95 % intervals: AROME [+]0[.]\d\d…[+]0[.]\d\d;"
+        r" MeteoParapente -\d[.]\d\d…-\d[.]\d\d[.]",
+        shown,
+    )
     assert "AROME is" not in shown
 
 
