@@ -381,7 +381,7 @@ def _entry(each: ModelScore, *, common: bool, shown: bool, had: Covered | None =
             name: Skill(
                 skill=found.skill,
                 interval=None if found.interval is None else SkillEnds.model_validate(found.interval),
-                text=skill_words(found.skill, name),
+                text=skill_words(found, name),
                 used=found.used,
                 left_out=found.left_out,
             )

@@ -23,6 +23,7 @@ from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.quantities import Quantity
 from backend.scoring.robustness import ByMeans, Robustness
 from backend.scoring.scorecard import Finding, Verdict
+from backend.scoring.skill import PooledSkill
 from backend.scoring.verdict import Outcome
 from backend.scoring.views import DecisionView, View
 
@@ -171,12 +172,13 @@ def tendency(bias: float | None, interval: Interval | None) -> str | None:
     return "overestimates" if bias > 0 else "underestimates"
 
 
-def skill_words(skill: float | None, reference: str) -> str | None:
+def skill_words(found: PooledSkill, reference: str) -> str | None:
     """Return whether a model is worth reading beside a reference, plainly; None where that is not known."""
-    if skill is None:
+    if found.skill is None:
         return None
-    word = "no better" if skill == 0 else "better" if skill > 0 else "worse"
-    return f"{word} than {model_name(reference)}"
+    word = "no better" if found.skill == 0 else "better" if found.skill > 0 else "worse"
+    clear = found.skill == 0 or found.interval is None or found.interval.excludes_zero()
+    return f"{word} than {model_name(reference)}{'' if clear else ', but not clearly so'}"
 
 
 def skill_ends_sentence(ends: Mapping[str, tuple[float, float]], reference: str) -> str | None:

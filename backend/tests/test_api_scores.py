@@ -465,6 +465,20 @@ async def test_a_model_that_is_worse_than_yesterdays_observation_is_called_so(tm
         assert each["interval"]["high"] - each["interval"]["low"] < 0.2 * abs(each["skill"])
 
 
+async def test_a_skill_that_may_be_chance_is_not_said_as_if_it_were_sure(tmp_path: Path) -> None:
+    """Steady 10 km/h, and now and then a step of 4: it errs as yesterday does, a day earlier or later."""
+    observed = constant(DAYS, 10.0)
+    observed[::6] += 4.0
+    model = constant(DAYS, 10.0)
+    model[1::6] += 4.0
+    async with served(stored(tmp_path, {AROME: {SPEED: model}}, {FFVL: {SPEED: observed}})) as client:
+        answer = await get(client, VERDICT, headers=ADMIN)
+    skill = by_model(answer)[AROME]["skill"]["yesterday"]
+    assert skill["interval"]["low"] < 0 < skill["interval"]["high"]
+    word = "better" if skill["skill"] > 0 else "worse"
+    assert skill["text"] == f"{word} than yesterday's observation, but not clearly so"
+
+
 # --- By hourly means --------------------------------------------------------------------------------
 
 
