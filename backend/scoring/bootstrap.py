@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from backend.scoring.constants import LEAST_BLOCK, REPLICATES, SEED
-from backend.scoring.daily import MICRO, DailySeries, extent_of
+from backend.scoring.daily import MICRO, DailySeries, Squared, extent_of
 from backend.scoring.formula import ratio
-from backend.scoring.grid import Bools, Integers
+from backend.scoring.grid import Bools, Floats, Integers
 from backend.scoring.intervals import Interval, percentile
 from backend.scoring.sums import ScalarSums, Sums, no_sums
 
@@ -118,21 +118,27 @@ def mean_interval(series: DailySeries) -> Interval | None:
     return percentile(ratio(totals[:, 0], totals[:, 1] * MICRO))
 
 
-def effective_pairs(sums: ScalarSums, drawn: ScalarSums | None) -> float | None:
-    """Return the effective number of pairs behind an MAE: `n * var_iid / var_block`, at most n.
+def effective_pairs(totals: Squared, drawn: Squared | None) -> list[float | None]:
+    """Return the effective number of pairs behind each group's MAE: `n * var_iid / var_block`, at most n.
 
-    `var_iid` is the variance of the mean of n independent errors' sizes, `var_block` that of the same
-    mean in the replicates `drawn`: hours that repeat each other count for less. Capped at n because more
-    than was measured is hard to explain. None where either variance is 0 or unknown.
+    `totals` have one entry for each group, or are of shape () for one alone; `drawn` are their replicates.
+    `var_iid` is the variance of the mean of n independent errors' sizes, `var_block` that of the same mean
+    in the replicates: hours that repeat each other count for less. Capped at n because more than was
+    measured is hard to explain. None where either variance is 0 or unknown.
     """
-    totals = sums.total()
-    n, size, square = int(totals.n), int(totals.sum_abs), int(totals.sum_ee)
-    if drawn is None or n < 2:
+    n, size, square = (np.atleast_1d(each) for each in (totals.n, totals.sum_abs, totals.sum_squares))
+    if drawn is None:
+        return [None] * len(n)
+    means = ratio(drawn.sum_abs, drawn.n).reshape(-1, len(n))
+    return list(map(_effective, n.tolist(), size.tolist(), square.tolist(), means.T))
+
+
+def _effective(n: int, size: int, square: int, means: Floats) -> float | None:
+    """Return the same of one group: whole numbers of any length, so that equal sizes have no variance."""
+    defined = means[np.isfinite(means)]
+    if n < 2 or defined.size < 2:
         return None
-    iid = (n * square - size * size) / (n * (n - 1)) / n
-    sizes = ratio(drawn.sum_abs, drawn.n)
-    defined = sizes[np.isfinite(sizes)]
-    block = float(defined.var(ddof=1)) if defined.size > 1 else 0.0
+    iid, block = (n * square - size * size) / (n * (n - 1)) / n, float(defined.var(ddof=1))
     return min(float(n), n * iid / block) if iid > 0 and block > 0 else None
 
 

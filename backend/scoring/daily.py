@@ -27,6 +27,13 @@ class Sized(Protocol):
     def sum_abs(self) -> Integers: ...  # noqa: D102
 
 
+class Squared(Sized, Protocol):
+    """The same with the sum of the squares of these sizes."""
+
+    @property
+    def sum_squares(self) -> Integers: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class DailySeries:
     """One value for each of successive calendar days, in millionths of the unit; 0 where not `present`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backend.scoring.bootstrap import NEEDED
+from backend.scoring.bootstrap import NEEDED, effective_pairs
 from backend.scoring.continuous import mean_error
 from backend.scoring.direction import steady_bias
 from backend.scoring.grouped import days_of, drawn_from, extent, group_sums, hourly_sums, intervals, over_days
@@ -33,6 +33,7 @@ def group_scores(
     if quantity is not Quantity.WIND:
         bias = steady_bias if quantity is Quantity.WIND_DIRECTION else mean_error
         of_error = intervals(bias, table, drawn)
+    effective = effective_pairs(sized(totals), sized(drawn))
     there, found = pairs(quantity, side, observed), errors(quantity, side, observed)
     shown = [index for index in range(len(kind.names)) if stratum_may_be_shown(int(days[index]))]
     masks = {index: there & (kind.index == index) for index in shown}
@@ -47,7 +48,7 @@ def group_scores(
             reference=False,
             n_pairs=int(sized(totals).n[index]),
             n_days=size.days,
-            effective_pairs=None,
+            effective_pairs=effective[index],
             label=size.label,
             season=size.season,
             rank=None,

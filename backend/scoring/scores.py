@@ -122,9 +122,7 @@ def _model_score(
     score = _score_of(quantity, of_days.total(), drawn, errors(quantity, side, observed)[there])
     if quantity is Quantity.WIND_DIRECTION and mask is None:
         score = _with_breeze(score, side, observed)
-    effective = None
-    if isinstance(of_days, ScalarSums) and isinstance(drawn, ScalarSums):
-        effective = effective_pairs(of_days, drawn)
+    (effective,) = effective_pairs(sized(of_days.total()), sized(drawn))
     return ModelScore(
         model=name,
         reference=name in REFERENCES,
@@ -219,8 +217,8 @@ def _with_breeze(score: Score, side: Side, observed: Side) -> Score:
     return replace(score, breeze_mae=mean, breeze_pairs=int(total.n))
 
 
-def sized(found: Sums) -> Any:
-    """Return sums as what they all are: they have a number of pairs and a sum of error sizes."""
+def sized(found: Sums | None) -> Any:
+    """Return sums as what they all are: with a number of pairs and sums of error sizes and their squares."""
     return found
 
 

@@ -97,6 +97,11 @@ class ScalarSums(Sums):
         """The sum of `(f - o)**2`: exact, hence not kept twice."""
         return self.sum_ff - 2 * self.sum_fo + self.sum_oo
 
+    @property
+    def sum_squares(self) -> Integers:
+        """The sum of the squares of what `sum_abs` adds up; each kind of sums has it."""
+        return self.sum_ee
+
     @classmethod
     def of(cls, f: Values, o: Values, mask: Bools | None = None) -> Self:
         """Add up each day's pairs within `mask`; arrays of shape (days, 25)."""
@@ -118,12 +123,21 @@ class DirectionSums(Sums):
     """The sum of the errors' sines, in millionths; `sum_cos` likewise."""
     sum_cos: Integers
     sum_abs: Integers
-    """The sum of `|d|` with `d` the wrapped error, in thousandths of a degree; `sum_d` is that of `d`."""
+    """The sum of `|d|` with `d` the wrapped error, in thousandths of a degree.
+
+    `sum_d` is that of `d`, `sum_dd` that of `d**2`.
+    """
     sum_d: Integers
+    sum_dd: Integers
     light: Integers
     """Pairs left out because the observed wind was too light (or outside the speeds asked for)."""
     undefined: Integers
     """Pairs left out because one side had no direction, as in a forecast calm."""
+
+    @property
+    def sum_squares(self) -> Integers:
+        """The sum of `|d|**2`."""
+        return self.sum_dd
 
     @classmethod
     def of(
@@ -137,8 +151,8 @@ class DirectionSums(Sums):
         pair, light, undefined = usable(f, o, speed_f, speed_o, mask, least=least, below=below)
         d = wrap(f[pair].astype(np.int64) - o[pair])
         sines, cosines = sines_and_cosines(d)
-        hourly = np.zeros((4, *pair.shape), np.int64)
-        hourly[:, pair] = sines, cosines, np.abs(d), d
+        hourly = np.zeros((5, *pair.shape), np.int64)
+        hourly[:, pair] = sines, cosines, np.abs(d), d, d * d
         products = (pair, *hourly, light, undefined)
         return cls(*(product.sum(axis=-1, dtype=np.int64) for product in products))
 
@@ -155,6 +169,11 @@ class VectorSums(Sums):
     def sum_abs(self) -> Integers:
         """The sum of what a comparison of two models compares: here the length of the error."""
         return self.sum_ve
+
+    @property
+    def sum_squares(self) -> Integers:
+        """The sum of the squares of these lengths."""
+        return self.sum_vv
 
     @classmethod
     def of(cls, f: Values, o: Values, speed_f: Values, speed_o: Values, mask: Bools | None = None) -> Self:

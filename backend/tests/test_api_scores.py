@@ -638,6 +638,23 @@ async def test_every_stratum_has_all_its_groups(tmp_path: Path, stratum: str, gr
     assert sum(entry["nPairs"] for entry in entries if entry is not None) == 24 * DAYS
 
 
+@pytest.mark.parametrize("parameter", ["wind_speed", "wind_direction", "wind"])
+async def test_every_score_says_how_many_independent_hours_it_is_worth(
+    tmp_path: Path, parameter: str
+) -> None:
+    """The errors of a day are alike, so its hours are worth little more than one."""
+    turned = np.repeat(noise(5)[:, :1], 25, axis=1)
+    said = {SPEED: 22.0 + turned, DIRECTION: 45.0 + 10.0 * turned}
+    seen = {SPEED: constant(DAYS, 20.0), DIRECTION: constant(DAYS, 45.0)}
+    async with served(stored(tmp_path, {AROME: said}, {FFVL: seen})) as client:
+        verdict = await get(client, f"{VERDICT}?parameter={parameter}")
+        scores = await get(client, f"{SITE}/scores?parameter={parameter}&model={AROME}&stratum=hour")
+    whole = by_model(verdict)[AROME]
+    hours = [group["models"][0]["entry"] for group in scores["groups"]]
+    assert 0.4 * DAYS < whole["effectivePairs"] < 2.5 * DAYS < whole["nPairs"]
+    assert all(0.4 * DAYS < hour["effectivePairs"] <= hour["nPairs"] for hour in hours)
+
+
 async def test_the_length_of_a_vector_has_no_bias_and_no_hourly_value(tmp_path: Path) -> None:
     async with served(stored(tmp_path, {})) as client:
         for path in ("bias", "series"):

@@ -26,6 +26,7 @@ from backend.scoring.diebold_mariano import MeanTest, Method, hering_genton, hln
 from backend.scoring.event_scores import csi, pod
 from backend.scoring.formula import Formula
 from backend.scoring.grid import ABSENT, Integers
+from backend.scoring.grouped import beside, over_days
 from backend.scoring.intervals import Interval, benjamini_hochberg, percentile, percentiles, quantiles, wilson
 from backend.scoring.sums import Contingency, DirectionSums, ScalarSums, Sums, VectorSums
 from backend.scoring.verdict import Outcome, compare, outcome
@@ -47,9 +48,10 @@ def score_interval(score: Formula[Any], sums: Sums) -> Interval | None:
     return None if drawn is None else percentile(score.each(drawn[0]))
 
 
-def effective_of(sums: ScalarSums) -> float | None:
+def effective_of(sums: ScalarSums | DirectionSums | VectorSums) -> float | None:
     drawn = resampled(sums)
-    return effective_pairs(sums, None if drawn is None else drawn[0])
+    (found,) = effective_pairs(sums.total(), None if drawn is None else drawn[0])
+    return found
 
 
 def test_a_day_counts_once_however_many_hours_it_has() -> None:
@@ -300,6 +302,27 @@ def test_hours_that_repeat_each_other_count_for_less() -> None:
     assert alone == pytest.approx(120 * 24, rel=0.25)
     assert repeated == pytest.approx(120, rel=0.35)
     assert effective_of(ScalarSums.of(filled(60, 1.0), filled(60, 0.0))) is None
+
+
+def test_hours_of_directions_and_winds_that_repeat_each_other_count_for_less_too() -> None:
+    generator = np.random.default_rng(12)
+    o, speed = filled(120, 0.0), filled(120, 20.0)
+    independent = random_grid(generator, 120, 0, 360, absent=0)
+    same_all_day = np.repeat(independent[:, :1], 25, axis=1)
+    for kind in (DirectionSums, VectorSums):
+        alone, repeated = (effective_of(kind.of(f, o, speed, speed)) for f in (independent, same_all_day))
+        assert alone == pytest.approx(120 * 24, rel=0.25)
+        assert repeated == pytest.approx(120, rel=0.35)
+
+
+def test_groups_have_the_effective_pairs_that_each_has_alone() -> None:
+    generator = np.random.default_rng(14)
+    f, o = random_grid(generator, 60, 0, 40), random_grid(generator, 60, 0, 40)
+    halves = [ScalarSums.of(f, o, np.broadcast_to(np.arange(25) % 2 == half, f.shape)) for half in (0, 1)]
+    both = beside([half.each(lambda column: column[:, None]) for half in halves])
+    drawn = resampled(both)
+    assert drawn is not None
+    assert effective_pairs(over_days(both), drawn[0]) == [effective_of(half) for half in halves]
 
 
 def test_wilson_is_the_one_worked_out_by_hand() -> None:
