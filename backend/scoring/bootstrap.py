@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
+from math import prod
 from typing import Any, TypeVar
 
 import numpy as np
@@ -149,7 +150,7 @@ def resampled(*sums: S, extent: slice | None = None) -> tuple[S, ...] | None:
     What is 0 on every day is not drawn: it stays 0.
     """
     columns = [column for each in sums for column in each.columns()]
-    tables = [column[:, None] if column.ndim == 1 else column for column in columns]
+    tables = [column.reshape(len(column), prod(column.shape[1:])) for column in columns]
     if extent is None:
         extent = extent_of(np.logical_or.reduce([table.any(axis=1) for table in tables]))
     drawn = draws(extent.stop - (extent.start or 0))

@@ -13,17 +13,17 @@ from itertools import combinations
 
 import numpy as np
 
-from backend.scoring.bootstrap import SIZES, only, resampled
+from backend.scoring.bootstrap import SIZES, only
 from backend.scoring.constants import COMMON_SAMPLE_KEEPS
 from backend.scoring.daily import daily_difference
 from backend.scoring.grid import Bools
-from backend.scoring.grouped import by_day_groups, over_days
+from backend.scoring.grouped import by_day_groups
 from backend.scoring.labels import Label, sample_of
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.quantities import Quantity, Side, forecast_side, has_any, observed_side, pairs, sums
 from backend.scoring.sample import REFERENCES, Sample
 from backend.scoring.scores import ModelScore, Score, days_with, score_all, sized
-from backend.scoring.skill import PooledSkill, pooled_skill
+from backend.scoring.skill import PooledSkill, pooled_skills
 from backend.scoring.verdict import Comparison, Outcome, compare
 
 METHOD_VERSION = "1"
@@ -239,18 +239,12 @@ class Scorecard:
         observed = observed_side(self.sample, quantity)
         both = shared & pairs(quantity, reference, observed)
         months, month = np.unique(self.sample.months, return_inverse=True)
-        by_month = [
+        *of_models, naive = (
             by_day_groups(only(sums(quantity, side, observed, both), SIZES), month, len(months))
             for side in (*models.values(), reference)
-        ]
-        drawn = resampled(*by_month)
-        *of_models, naive = map(over_days, by_month)
-        return {
-            name: pooled_skill(
-                quantity.ranking, each, naive, None if drawn is None else (drawn[index], drawn[-1])
-            )
-            for index, (name, each) in enumerate(zip(models, of_models, strict=True))
-        }
+        )
+        found = pooled_skills(quantity.ranking, of_models, naive)
+        return dict(zip(models, found, strict=True))
 
 
 def comparable(has: Mapping[str, Bools]) -> tuple[str, ...]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from backend.scoring.bootstrap import resampled
 from backend.scoring.formula import Formula, number, ratio
-from backend.scoring.grid import Floats, Integers
-from backend.scoring.intervals import Interval, percentile
+from backend.scoring.grid import Floats
+from backend.scoring.grouped import over_days
+from backend.scoring.intervals import Interval, percentiles
 
 
 class PooledSkill(NamedTuple):
@@ -32,34 +36,48 @@ def skill_score(score: float | None, reference: float | None) -> float | None:
     return number(_skills(score, reference))
 
 
-def pooled_skill(
-    formula: Formula[Any], model: Any, reference: Any, drawn: tuple[Any, Any] | None = None
-) -> PooledSkill:
-    """Return the mean of the groups' skills, weighted by their pairs; groups without skill are left out.
+def pooled_skills(formula: Formula[Any], models: Sequence[Any], reference: Any) -> list[PooledSkill]:
+    """Return the mean of each model's skills in groups, weighted by pairs; those without skill are left out.
 
-    `model` and `reference` are sums of the same pairs, an entry for each group; `drawn` are replicates of
-    both, a row for each. Sums are drawn again and not the skills: a replicate forms its own. Pooling the
-    pairs of groups with different climates first, and forming one skill of them, would credit the model for
-    knowing the climates. Hamill & Juras 2006, QJRMS 132. Raises ValueError for other pairs.
+    All are sums of one kind, of the same pairs, columns (days, groups). For the interval they are drawn again, the same
+    days for all, and each draw forms its own skills. Pooling the pairs of groups with different climates
+    first, and forming one skill of them, would credit a model for knowing the climates. Hamill & Juras 2006,
+    QJRMS 132. Raises ValueError for other pairs.
     """
-    if not np.array_equal(model.n, reference.n):
-        raise ValueError("the model and its reference were not summed over the same pairs")
-    of_groups = _skills(formula.each(model), formula.each(reference))
-    used = int(np.isfinite(of_groups).sum())
-    mean = number(_averaged(of_groups, model.n))
-    interval = None
-    if drawn is not None and mean is not None:
-        again, naive = drawn
-        interval = percentile(_averaged(_skills(formula.each(again), formula.each(naive)), again.n))
-    return PooledSkill(mean, used, len(of_groups) - used, interval)
+    together = _beside([*models, reference])
+    totals, drawn = over_days(together), resampled(together)
+    of_groups = _of_groups(formula, totals)
+    means = map(number, _averaged(of_groups, totals))
+    ends: Sequence[Interval | None] = [None] * len(models)
+    if drawn is not None:
+        ends = percentiles(_averaged(_of_groups(formula, drawn[0]), drawn[0]))
+    return [
+        PooledSkill(mean, used, of_groups.shape[1] - used, None if mean is None else interval)
+        for mean, used, interval in zip(means, np.isfinite(of_groups).sum(axis=1).tolist(), ends, strict=True)
+    ]
+
+
+def _beside(tables: Sequence[Any]) -> Any:
+    """Return sums of the same pairs in one, columns (days, tables, groups); `n`, which they share, once."""
+    n = tables[-1].n
+    if not all(np.array_equal(n, each.n) for each in tables):
+        raise ValueError("the models and their reference were not summed over the same pairs")
+    columns = zip(*(table.columns() for table in tables), strict=True)
+    return replace(type(tables[0])(*(np.stack(each, axis=1) for each in columns)), n=n[:, None])
+
+
+def _of_groups(formula: Formula[Any], together: Any) -> Floats:
+    """Return the skill of each model and group against the last table, (..., models, groups)."""
+    scores = formula.each(together)
+    return _skills(scores[..., :-1, :], scores[..., -1:, :])
 
 
 def _skills(score: ArrayLike, reference: ArrayLike) -> Floats:
     return np.asarray(1.0 - ratio(score, reference))
 
 
-def _averaged(skills: Floats, n: Integers) -> Floats:
-    """Return the mean along the last axis, weighted by `n`, of what is defined."""
+def _averaged(skills: Floats, together: Any) -> Floats:
+    """Return the mean over the groups, weighted by their pairs, of what is defined."""
     defined = np.isfinite(skills)
-    total = np.where(defined, skills * n, 0.0).sum(axis=-1)
-    return ratio(total, np.where(defined, n, 0).sum(axis=-1))
+    total = np.where(defined, skills * together.n, 0.0).sum(axis=-1)
+    return ratio(total, np.where(defined, together.n, 0).sum(axis=-1))

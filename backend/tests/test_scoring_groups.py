@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from backend.core.parameters import Parameter
-from backend.scoring.bootstrap import SIZES, draws, only, resampled
+from backend.scoring.bootstrap import draws
 from backend.scoring.constants import CONSTANTS, DIFFERENCE, LIGHT_WIND, WITHIN
 from backend.scoring.continuous import mae
 from backend.scoring.grid import SCALE, Bools, Values, present
-from backend.scoring.grouped import by_day_groups, over_days
+from backend.scoring.grouped import by_day_groups
 from backend.scoring.groups import NO_GROUP, given_forecast, sectors, wind_classes
-from backend.scoring.skill import PooledSkill, pooled_skill, skill_score
+from backend.scoring.skill import PooledSkill, pooled_skills, skill_score
 from backend.scoring.sums import ScalarSums
 from backend.tests.scoring_grids import filled, grid, random_grid
 
@@ -31,38 +31,45 @@ def test_skill_is_one_for_perfect_zero_for_the_reference_and_negative_below(
 
 
 def of_groups(*groups: tuple[float, int]) -> ScalarSums:
-    """Return sums with a mean error size (in the unit) and a number of pairs for each group."""
-    n = np.array([pairs for _, pairs in groups], np.int64)
-    sizes = np.array([round(size * SCALE) * pairs for size, pairs in groups], np.int64)
+    """Return the sums of one day: for each group a mean error size (in the unit) and a number of pairs."""
+    n = np.array([[pairs for _, pairs in groups]], np.int64)
+    sizes = np.array([[round(size * SCALE) * pairs for size, pairs in groups]], np.int64)
     none = np.zeros_like(n)
     return ScalarSums(n, none, none, none, none, none, sizes)
+
+
+def skill_of(model: ScalarSums, reference: ScalarSums) -> PooledSkill:
+    (found,) = pooled_skills(mae, [model], reference)
+    return found
 
 
 def test_skills_of_groups_are_averaged_and_not_the_groups_pooled() -> None:
     # Each group has no skill at all; pooled errors (1 * 90 + 9 * 10) / 100 against a reference of the
     # common climate would have seemed skilful.
     none = of_groups((1.0, 90), (9.0, 10))
-    assert pooled_skill(mae, none, none) == PooledSkill(0.0, 2, 0)
+    assert skill_of(none, none) == PooledSkill(0.0, 2, 0)
     # 0.5 with 30 pairs and -0.1 with 10: (15 - 1) / 40.
-    found = pooled_skill(mae, of_groups((1.0, 30), (2.2, 10)), of_groups((2.0, 30), (2.0, 10)))
+    found = skill_of(of_groups((1.0, 30), (2.2, 10)), of_groups((2.0, 30), (2.0, 10)))
     assert found.skill == pytest.approx(0.35)
 
 
 def test_groups_without_skill_are_left_out_and_counted() -> None:
     model, reference = of_groups((1.0, 30), (1.0, 30), (0.0, 0)), of_groups((2.0, 30), (0.0, 30), (0.0, 0))
-    assert pooled_skill(mae, model, reference) == PooledSkill(0.5, 1, 2)
-    assert pooled_skill(mae, of_groups(), of_groups()) == PooledSkill(None, 0, 0)
+    assert skill_of(model, reference) == PooledSkill(0.5, 1, 2)
+    assert skill_of(of_groups(), of_groups()) == PooledSkill(None, 0, 0)
+
+
+def test_each_of_several_models_has_the_skill_that_it_has_alone() -> None:
+    generator = np.random.default_rng(15)
+    naive, o, *forecasts = (random_grid(generator, 60, 0, 40, absent=0) for _ in range(5))
+    reference, *models = (monthly(f, o) for f in (naive, *forecasts))
+    assert pooled_skills(mae, models, reference) == [skill_of(model, reference) for model in models]
+    assert pooled_skills(mae, [], reference) == []
 
 
 def monthly(f: Values, o: Values, mask: Bools | None = None) -> ScalarSums:
     """Return sums of days in two groups of thirty: (60, 2)."""
     return by_day_groups(ScalarSums.of(f, o, mask), np.repeat([0, 1], 30), 2)
-
-
-def skill_of(model: ScalarSums, reference: ScalarSums) -> PooledSkill:
-    drawn = resampled(only(model, SIZES), only(reference, SIZES))
-    assert drawn is not None
-    return pooled_skill(mae, over_days(model), over_days(reference), (drawn[0], drawn[1]))
 
 
 def test_the_interval_of_a_skill_is_that_of_sums_drawn_again_and_averaged_by_group() -> None:
@@ -94,7 +101,7 @@ def test_model_and_reference_are_drawn_again_with_the_same_days() -> None:
 
 def test_a_skill_of_other_pairs_than_those_of_the_reference_is_refused() -> None:
     with pytest.raises(ValueError, match="not summed over the same pairs"):
-        pooled_skill(mae, of_groups((1.0, 30)), of_groups((1.0, 29)))
+        skill_of(of_groups((1.0, 30)), of_groups((1.0, 29)))
 
 
 def test_a_skill_that_is_not_defined_has_no_interval() -> None:
