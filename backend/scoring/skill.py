@@ -39,10 +39,10 @@ def skill_score(score: float | None, reference: float | None) -> float | None:
 def pooled_skills(formula: Formula[Any], models: Sequence[Any], reference: Any) -> list[PooledSkill]:
     """Return the mean of each model's skills in groups, weighted by pairs; those without skill are left out.
 
-    All are sums of one kind, of the same pairs, columns (days, groups). For the interval they are drawn again, the same
-    days for all, and each draw forms its own skills. Pooling the pairs of groups with different climates
-    first, and forming one skill of them, would credit a model for knowing the climates. Hamill & Juras 2006,
-    QJRMS 132. Raises ValueError for other pairs.
+    All are sums of one kind, of the same pairs, columns (days, groups). For the interval they are drawn
+    again, the same days for all, and each draw forms its own skills. Pooling the pairs of groups with
+    different climates first, and forming one skill of them, would credit a model for knowing the climates.
+    Hamill & Juras 2006, QJRMS 132. Raises ValueError for other pairs.
     """
     together = _beside([*models, reference])
     totals, drawn = over_days(together), resampled(together)
