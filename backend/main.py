@@ -225,6 +225,7 @@ def create_app(service: Service | None = None, *, catch_up: CatchUp | None = Non
             await asyncio.wait([start])
             await stop_scheduler()
             await service.runner.drain(service.config.shutdown_grace_seconds)
+            app.state.kept_answers.close()
             await service.close()
             gc.unfreeze()
 

@@ -18,7 +18,8 @@ AT_ONCE = 2
 and for the connections to the store that collection needs too."""
 
 MOST_SECONDS = 20.0
-"""How long a question waits for its answer: for some hundred before it, or a store that does not answer."""
+"""How long a question waits for its answer, once a thread took it on: there are threads for forty, which
+takes two seconds, and longer only while the store does not answer."""
 
 
 class KeptAnswers:
@@ -34,8 +35,14 @@ class KeptAnswers:
         self._bytes = 0
         self._answers: OrderedDict[str, bytes] = OrderedDict()
         self._lock = Lock()
-        self._makers = ThreadPoolExecutor(at_once, thread_name_prefix="answers")
+        self._at_once = at_once
+        self._makers = self._new_makers()
         self._most_seconds = most_seconds
+
+    def close(self) -> None:
+        """Make nothing more of what was asked: whoever asked is gone. What is asked later is made again."""
+        makers, self._makers = self._makers, self._new_makers()
+        makers.shutdown(wait=False, cancel_futures=True)
 
     def get(self, etag: str, make: Callable[[], bytes]) -> bytes:
         """Return the answer that is kept, or else make it and keep it.
@@ -51,6 +58,9 @@ class KeptAnswers:
             making.cancel()
             raise Busy(f"no answer within {self._most_seconds:g} seconds")
         return making.result()
+
+    def _new_makers(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._at_once, thread_name_prefix="answers")
 
     def _made(self, etag: str, make: Callable[[], bytes]) -> bytes:
         found = self._kept(etag)  # another who asked the same may have had it made meanwhile

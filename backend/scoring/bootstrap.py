@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from backend.scoring.constants import LEAST_BLOCK, REPLICATES, SEED
+from backend.scoring.constants import DEFINED_REPLICATES, LEAST_BLOCK, REPLICATES, SEED
 from backend.scoring.daily import MICRO, DailySeries, Squared, extent_of
 from backend.scoring.formula import ratio
 from backend.scoring.grid import Bools, Floats, Integers
@@ -125,7 +125,8 @@ def effective_pairs(totals: Squared, drawn: Squared | None) -> list[float | None
     `totals` have one entry for each group, or are of shape () for one alone; `drawn` are their replicates.
     `var_iid` is the variance of the mean of n independent errors' sizes, `var_block` that of the same mean
     in the replicates: hours that repeat each other count for less. Capped at n because more than was
-    measured is hard to explain. None where either variance is 0 or unknown.
+    measured is hard to explain. None where either variance is 0 or unknown, as it is when fewer than
+    DEFINED_REPLICATES of the replicates have any pair.
     """
     n, size, square = (np.atleast_1d(each) for each in (totals.n, totals.sum_abs, totals.sum_squares))
     if drawn is None:
@@ -137,7 +138,7 @@ def effective_pairs(totals: Squared, drawn: Squared | None) -> list[float | None
 def _effective(n: int, size: int, square: int, means: Floats) -> float | None:
     """Return the same of one group: whole numbers of any length, so that equal sizes have no variance."""
     defined = means[np.isfinite(means)]
-    if n < 2 or defined.size < 2:
+    if n < 2 or defined.size < max(2, DEFINED_REPLICATES.value * means.size):
         return None
     iid, block = (n * square - size * size) / (n * (n - 1)) / n, float(defined.var(ddof=1))
     return min(float(n), n * iid / block) if iid > 0 and block > 0 else None

@@ -173,11 +173,14 @@ def tendency(bias: float | None, interval: Interval | None) -> str | None:
 
 
 def skill_words(found: PooledSkill, reference: str) -> str | None:
-    """Return whether a model is worth reading beside a reference, plainly; None where that is not known."""
+    """Return whether a model is worth reading beside a reference, plainly; None where that is not known.
+
+    What has an interval with 0 in it, or too few days for any, is no clear matter.
+    """
     if found.skill is None:
         return None
     word = "no better" if found.skill == 0 else "better" if found.skill > 0 else "worse"
-    clear = found.skill == 0 or found.interval is None or found.interval.excludes_zero()
+    clear = found.skill == 0 or (found.interval is not None and found.interval.excludes_zero())
     return f"{word} than {model_name(reference)}{'' if clear else ', but not clearly so'}"
 
 

@@ -101,6 +101,18 @@ def test_an_answer_that_fails_says_why_and_is_made_again_when_it_is_asked_for_ag
     assert kept.get("one", lambda: b"found") == b"found"
 
 
+def test_closing_waits_for_no_answer_that_is_being_made_and_what_is_asked_later_is_made() -> None:
+    kept, maker = KeptAnswers(at_once=1), Maker()
+    with ThreadPoolExecutor(1) as askers:
+        first = askers.submit(asked, kept, maker, "first")
+        assert maker.begun.wait(PATIENCE)
+        kept.close()
+        assert kept.get("second", lambda: b"second") == b"second"
+        assert not first.done()
+        maker.let.set()
+        assert first.result(PATIENCE) == b"first"
+
+
 def test_what_is_bound_to_the_request_is_bound_where_its_answer_is_made() -> None:
     bound = ContextVar("bound", default="nothing")
     bound.set("request 7")

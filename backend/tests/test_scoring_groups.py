@@ -14,8 +14,10 @@ from backend.scoring.continuous import mae
 from backend.scoring.grid import SCALE, Bools, Values, present
 from backend.scoring.grouped import by_day_groups
 from backend.scoring.groups import NO_GROUP, given_forecast, sectors, wind_classes
+from backend.scoring.intervals import Interval
 from backend.scoring.skill import PooledSkill, pooled_skills, skill_score
 from backend.scoring.sums import ScalarSums
+from backend.scoring.wording import skill_words
 from backend.tests.scoring_grids import filled, grid, random_grid
 
 
@@ -108,6 +110,26 @@ def test_a_skill_that_is_not_defined_has_no_interval() -> None:
     o = filled(60, 10.0)
     perfect = monthly(o, o)
     assert skill_of(monthly(filled(60, 12.0), o), perfect) == PooledSkill(None, 0, 2, None)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (PooledSkill(0.2, 1, 0, Interval(0.1, 0.3)), "better than yesterday's observation"),
+        (PooledSkill(-0.2, 1, 0, Interval(-0.3, -0.1)), "worse than yesterday's observation"),
+        (
+            PooledSkill(0.1, 1, 0, Interval(-0.1, 0.3)),
+            "better than yesterday's observation, but not clearly so",
+        ),
+        (PooledSkill(-0.1, 1, 0, None), "worse than yesterday's observation, but not clearly so"),
+        (PooledSkill(0.0, 1, 0, Interval(-0.1, 0.1)), "no better than yesterday's observation"),
+        (PooledSkill(None, 0, 1, None), None),
+    ],
+)
+def test_a_skill_is_called_clear_only_where_its_interval_says_so(
+    found: PooledSkill, words: str | None
+) -> None:
+    assert skill_words(found, "yesterday") == words
 
 
 @pytest.mark.parametrize(

@@ -315,6 +315,15 @@ def test_hours_of_directions_and_winds_that_repeat_each_other_count_for_less_too
         assert repeated == pytest.approx(120, rel=0.35)
 
 
+def test_a_few_days_far_apart_have_no_effective_pairs_as_they_have_no_interval() -> None:
+    f = filled(365, ABSENT / 1000)
+    f[0, :2], f[364, :2] = 12_000, 15_000
+    sums = ScalarSums.of(f, filled(365, 10.0))
+    assert sums.total().n == 4
+    assert score_interval(mae, sums) is None
+    assert effective_of(sums) is None
+
+
 def test_groups_have_the_effective_pairs_that_each_has_alone() -> None:
     generator = np.random.default_rng(14)
     f, o = random_grid(generator, 60, 0, 40), random_grid(generator, 60, 0, 40)

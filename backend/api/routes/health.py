@@ -16,8 +16,8 @@ router = APIRouter(prefix="/api", tags=["health"])
 
 
 @router.get("/health", response_model=Health, responses=problems(500))
-def health() -> Health:
-    """Say that the process answers; whatever state the store is in."""
+async def health() -> Health:
+    """Say that the process answers; whatever state the store is in, and whoever waits for a thread."""
     return Health(version=__version__)
 
 
