@@ -223,12 +223,18 @@ class Samples:
                 stations=_stations(connection, site_id, place, span),
                 speaking=alone or _speaking(place, span),
             )
-            named = _Models(
-                asked=frozenset(models),
-                ids=dict(map(tuple, connection.execute(_MODELS))),
+            days = [
+                store.forecast_columns(connection, site_id, view.number, span.first, span.last)
+                for view in views
+            ]
+            ids: dict[str, int] = dict(map(tuple, connection.execute(_MODELS)))
+            kept = {number for of_view in days for number in of_view.owner.tolist()}
+            named = _Models(  # the same in all views: a model may have forecasts in some of them only
+                asked=frozenset(models).union(name for name, number in ids.items() if number in kept),
+                ids=ids,
                 grounds=dict(map(tuple, connection.execute(_GROUNDS, {"site": site_id}))),
             )
-            return tuple(_load(connection, site_id, view, same, named) for view in views)
+            return tuple(_load(view, of_view, same, named) for view, of_view in zip(views, days, strict=True))
 
     def stamp(self, site: Site, last: int) -> str:
         """Return a text that changes whenever an answer about a site's days up to `last` may change."""
@@ -312,13 +318,8 @@ class _Models:
     grounds: Mapping[str, float | None]
 
 
-def _load(
-    connection: sa.Connection, site_id: int, view: View, same: _SameInAllViews, models: _Models
-) -> Sample:
-    span = same["span"]
-    days = store.forecast_columns(connection, site_id, view.number, span.first, span.last)
-    kept = set(days.owner.tolist())
-    names = sorted(models.asked.union(name for name, number in models.ids.items() if number in kept))
+def _load(view: View, days: store.ForecastDays, same: _SameInAllViews, models: _Models) -> Sample:
+    span, names = same["span"], sorted(models.asked)
     rows = {name: np.flatnonzero(days.owner == models.ids.get(name, NOBODY)) for name in names}
     return Sample(
         view=view,

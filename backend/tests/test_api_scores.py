@@ -655,6 +655,17 @@ async def test_every_score_says_how_many_independent_hours_it_is_worth(
     assert all(0.4 * DAYS < hour["effectivePairs"] <= hour["nPairs"] for hour in hours)
 
 
+async def test_a_model_that_is_kept_in_one_view_only_has_a_bias_there_and_none_by_lead(
+    tmp_path: Path,
+) -> None:
+    said = {"my_wrf": {SPEED: constant(DAYS, 25.0)}}
+    async with served(stored(tmp_path, said)) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/bias", headers=ADMIN)
+    found = by_model(answer)["my_wrf"]
+    assert found["meanError"] == 5.0
+    assert {each["meanError"] for each in found["byLead"]} == {None}
+
+
 async def test_the_length_of_a_vector_has_no_bias_and_no_hourly_value(tmp_path: Path) -> None:
     async with served(stored(tmp_path, {})) as client:
         for path in ("bias", "series"):
