@@ -99,7 +99,7 @@ MOST_REASONS = 8
 """For how many reasons to doubt a value a day has room."""
 
 NO_DOUBTS = np.zeros((len(Parameter), MOST_REASONS), "<u2").tobytes()
-"""In place of the counts of such a day."""
+"""In place of the counts of a day that was made before they were kept with it, and had none to count."""
 
 Doubt = tuple[int, int, int, str]
 """A reading that enters no score: station, time, index of the parameter, reason."""

@@ -247,7 +247,7 @@ observed_day = Table(
     Column("readings", SmallInteger, nullable=False),
     Column("resolution", Float),  # of directions, in degrees, where the source says so
     Column("means", LargeBinary),  # as hourly, of all reports around each hour; null: not made yet
-    Column("doubts", LargeBinary),  # counts of doubted values, 16 bits each; null: not made yet
+    Column("doubts", LargeBinary),  # counts of doubted values, 16 bits each; null: there are none
     sqlite_with_rowid=False,
 )
 

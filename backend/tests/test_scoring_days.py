@@ -448,6 +448,22 @@ def test_twelve_equal_winds_in_a_row_are_a_stuck_sensor_and_eleven_are_not(store
     assert observed_hours(store, number(15)) == {}
 
 
+def test_a_store_of_before_counts_the_same_doubts_once_it_is_migrated(store: Store) -> None:
+    steady = every(10, utc(15, 20), 60, {WIND: 10.0, WIND_GUST: 5.0})  # over midnight in Paris
+    made(store, measured(steady), measured({utc(20, 12): 8.0}))
+    with store.database.read() as connection:
+        new = days.observed_columns(connection, 1, number(1), number(31))
+    assert (new.doubts.sum(axis=(1, 2)) > 0).tolist() == [True, True, False]
+    with store.database.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE observed_day DROP COLUMN doubts")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0004'")
+    store.database.migrate()
+    assert doubts(store)
+    with store.database.read() as connection:
+        migrated = days.observed_columns(connection, 1, number(1), number(31))
+    assert np.array_equal(migrated.doubts, new.doubts)
+
+
 def test_a_long_calm_is_doubted_only_where_the_neighbour_has_wind(store: Store) -> None:
     calm = {WIND: 0.0, WIND_GUST: 0.0, WIND_DIRECTION: 90.0}
     made(store, measured(every(10, utc(15, 6, 5), 40, calm)))
