@@ -398,8 +398,10 @@ async def _until_the_store_answers(progress: _Progress) -> AsyncIterator[stamina
     """Yield attempts for as long as the store is unavailable; the caller's deadline ends it."""
 
     def unavailable(error: Exception) -> bool:
+        if not isinstance(error, StoreUnavailable):
+            return False  # a deadline within an attempt too: what the store said before it stands
         progress.store_error = str(error)
-        return isinstance(error, StoreUnavailable)
+        return True
 
     async for attempt in stamina.retry_context(
         on=unavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=15.0

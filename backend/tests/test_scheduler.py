@@ -405,16 +405,28 @@ async def test_batches_wait_in_memory_while_the_store_is_locked(database_url: st
     assert (run.status, run.stored) == ("success", 1)
 
 
-async def test_a_store_that_stays_locked_fails_the_run_at_its_deadline(database_url: str) -> None:
+@pytest.mark.parametrize(
+    ("patience", "deadline"),
+    [
+        pytest.param(0.02, 0.5, id="between_two_tries"),
+        pytest.param(1.0, 2.1, id="within_a_try"),  # the second begins at 1.2 to 2.2 and ends a second later
+    ],
+)
+async def test_a_store_that_stays_locked_fails_the_run_at_its_deadline(
+    database_url: str, patience: float, deadline: float
+) -> None:
     lock, other = ExitStack(), Database(database_url)
 
     async def while_locked(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
         lock.enter_context(other.write())
-        asyncio.get_running_loop().call_later(1.0, lock.close)
+        asyncio.get_running_loop().call_later(2 * deadline, lock.close)
         yield a_run(wanted)
 
     world = make_world(
-        database_url, forecasts=[forecast_source(while_locked)], run_deadline_seconds=0.5, busy_timeout=0.02
+        database_url,
+        forecasts=[forecast_source(while_locked)],
+        run_deadline_seconds=deadline,
+        busy_timeout=patience,
     )
     run = await world.runner.run(FORECASTS, "schedule", NOON)
     assert run is not None  # recorded as soon as the store answered
