@@ -14,6 +14,7 @@ from backend.api.score_schemas import (
     BiasGroup,
     Event,
     EventCounts,
+    EventIntervals,
     EventsAnswer,
     EventScores,
     ForecastHour,
@@ -24,6 +25,7 @@ from backend.api.score_schemas import (
     SeriesAnswer,
     SeriesHour,
     ShareEnds,
+    SkillEnds,
 )
 from backend.api.withholding import Withholding
 from backend.core.local_time import date_of
@@ -171,12 +173,16 @@ def _model_event(table: EventTable, each: ModelCounts, *, counted: bool) -> Mode
     enough = shown and event_scores.enough_events(counts)
     surprises = event_scores.surprises(counts)
     sentence = (
-        surprise_sentence(each.model, surprises, table.units)
+        surprise_sentence(each.model, surprises, table.event, table.units)
         if shown
         else f"{model_name(each.model)}: not enough data yet."
     )
-    scores = {
-        name: getattr(event_scores, name)(counts) if enough else None for name in EventScores.model_fields
+    scores = {name: formula(counts) if enough else None for name, formula in event_scores.SCORES.items()}
+    intervals = {
+        name: SkillEnds.model_validate(found)
+        if (found := each.intervals.get(name)) is not None and score is not None
+        else None
+        for name, score in scores.items()
     }
     return ModelEvent(
         model=each.model,
@@ -190,6 +196,7 @@ def _model_event(table: EventTable, each: ModelCounts, *, counted: bool) -> Mode
         n_days=table.size.days if counted else 0,
         enough_events=enough,
         scores=EventScores(**scores),
+        intervals=EventIntervals(**intervals),
     )
 
 

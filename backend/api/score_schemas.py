@@ -53,7 +53,7 @@ class Ends(ApiModel):
 
 
 class SkillEnds(ApiModel):
-    """The ends of the interval of a skill."""
+    """The ends of the interval of a skill, or of a score of an event."""
 
     low: Share
     high: Share
@@ -392,6 +392,7 @@ class EventCounts(ApiModel):
 class EventScores(ApiModel):
     """Scores of one event; all null with too few cases."""
 
+    surprise_rate: float | None
     pod: float | None
     far: float | None
     pofd: float | None
@@ -401,6 +402,21 @@ class EventScores(ApiModel):
     hss: float | None
     peirce: float | None
     sedi: float | None
+
+
+class EventIntervals(ApiModel):
+    """The intervals of an event's scores, of whole days drawn again; null where the score is."""
+
+    surprise_rate: SkillEnds | None
+    pod: SkillEnds | None
+    far: SkillEnds | None
+    pofd: SkillEnds | None
+    csi: SkillEnds | None
+    frequency_bias: SkillEnds | None
+    ets: SkillEnds | None
+    hss: SkillEnds | None
+    peirce: SkillEnds | None
+    sedi: SkillEnds | None
 
 
 class ModelEvent(ApiModel):
@@ -417,6 +433,7 @@ class ModelEvent(ApiModel):
     n_days: int
     enough_events: bool
     scores: EventScores
+    intervals: EventIntervals
 
 
 class Event(ApiModel):

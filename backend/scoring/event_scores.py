@@ -15,7 +15,7 @@ import numpy as np
 from backend.scoring.constants import LEAST_EVENTS
 from backend.scoring.formula import Formula, ratio
 from backend.scoring.grid import Floats
-from backend.scoring.intervals import Interval, wilson
+from backend.scoring.intervals import Interval, percentiles, wilson
 from backend.scoring.sums import Contingency
 
 
@@ -94,12 +94,35 @@ def surprise_rate(counts: Contingency) -> Floats:
     return ratio(counts.c, counts.c + counts.d)
 
 
+SCORES: dict[str, Formula[Contingency]] = {
+    "surprise_rate": surprise_rate,
+    "pod": pod,
+    "far": far,
+    "pofd": pofd,
+    "csi": csi,
+    "frequency_bias": frequency_bias,
+    "ets": ets,
+    "hss": hss,
+    "peirce": peirce,
+    "sedi": sedi,
+}
+"""Every score of an event, by its name in answers."""
+
+
+def score_intervals(drawn: Contingency) -> dict[str, Interval | None]:
+    """Return the interval of each score, formed from replicates of the counts."""
+    found = percentiles(np.stack([formula.each(drawn) for formula in SCORES.values()], axis=1))
+    return dict(zip(SCORES, found, strict=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """So many `count` of `of`, with the rate and its Wilson interval where there are enough events.
 
-    `value` and `interval` are None together: too few events, then "2 of 3" is all there is to say.
-    The interval takes hours as independent; as those of one day are not, it is narrower than the truth.
+    `value` and `interval` are None together: too few events, or too few cases that the rate is of, then
+    "2 of 3" is all there is to say.
+    The interval takes hours as independent; as those of one day are not, it is narrower than the truth,
+    which `score_intervals` has, from whole days.
     """
 
     count: int
@@ -131,6 +154,6 @@ def enough_events(totals: Contingency) -> bool:
 def _rate(totals: Contingency, pick: Callable[[int, int, int, int], tuple[int, int]]) -> Rate:
     a, b, c, d = (int(column) for column in totals.columns())
     count, of = pick(a, b, c, d)
-    if not of or not enough_events(totals):
+    if of < LEAST_EVENTS.value or not enough_events(totals):
         return Rate(count, of, None, None)
     return Rate(count, of, count / of, wilson(count, of))

@@ -101,13 +101,13 @@ def flyable(
     return ~above(speed, wind_limit) & ~above(gust, gust_limit) & suits
 
 
-def event_day(flyable_hours: Occurrence, clock: Integers) -> Occurrence:
+def event_day(flyable_hours: Occurrence, clock: Integers, begins: int = int(FLYING_FROM.value)) -> Occurrence:
     """Return for each day, shape (days, 1), whether it was flyable: FLYABLE_RUN good hours in a row.
 
-    Only hours from FLYING_FROM to FLYING_UNTIL o'clock, both included, count; `clock` is that of
+    Only hours from `begins` to FLYING_UNTIL o'clock, both included, count; `clock` is that of
     `grid.clock_hours`. A day is known when the hours that are missing could not change the answer.
     """
-    window = (clock >= FLYING_FROM.value) & (clock <= FLYING_UNTIL.value)
+    window = (clock >= begins) & (clock <= FLYING_UNTIL.value)
     certain = _has_run(window & flyable_hours.yes)
     possible = _has_run(window & (flyable_hours.yes | ~flyable_hours.known))
     return Occurrence(certain[:, None], (certain | ~possible)[:, None])

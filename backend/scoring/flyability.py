@@ -7,29 +7,39 @@ All models of an event are counted on the same cases.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from backend.core.parameters import Parameter
+from backend.scoring.bootstrap import resampled
 from backend.scoring.constants import FLYABLE_RUN, FLYING_FROM, FLYING_UNTIL, LIGHT_WIND
+from backend.scoring.daily import extent_of
+from backend.scoring.event_scores import score_intervals
 from backend.scoring.events import Occurrence, Sector, above, event_day, flyable, on_slope, sectors_of
-from backend.scoring.grid import Bools, Values, present, thousandths
+from backend.scoring.grid import Bools, Values, present
+from backend.scoring.intervals import Interval
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.labels import sample_of
 from backend.scoring.sample import Sample
 from backend.scoring.scorecard import all_of, comparable
 from backend.scoring.sums import Contingency
+from backend.scoring.views import first_hour
+from backend.scoring.wording import model_name
 
 Winds = Mapping[Parameter, Values]
+
+_FURTHER = (Parameter.WIND_GUST, Parameter.WIND_DIRECTION)
+"""What decides beside the mean wind, where the station measures it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCounts:
-    """A model's counts of one event."""
+    """A model's counts of one event, and the intervals of their scores, of whole days drawn again."""
 
     model: str
     counts: Contingency
+    intervals: Mapping[str, Interval | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,27 +64,21 @@ def event_tables(sample: Sample, wind_limit: float, gust_limit: float) -> tuple[
     sectors = sectors_of(sample.site.orientation)
     winds = sample.forecasts
     observed = sample.observed
-    gusty = _has(observed[Parameter.WIND_GUST])
+    asked = tuple(parameter for parameter in _FURTHER if _has(observed[parameter]))
     hours = {
-        name: _not_flyable(values, wind_limit, gust_limit, sectors, gusty=gusty)
-        for name, values in winds.items()
+        name: _not_flyable(values, wind_limit, gust_limit, sectors, asked) for name, values in winds.items()
     }
-    real_hours = _not_flyable(observed, wind_limit, gust_limit, sectors, gusty=gusty)
-    days = {name: ~event_day(~found, sample.clock) for name, found in hours.items()}
-    real_days = ~event_day(~real_hours, sample.clock)
-    limits = f"more than {wind_limit:g} km/h of mean wind"
-    if gusty:
-        limits += f" or {gust_limit:g} of gust"
-    silent = [name for name, values in winds.items() if gusty and not _has(values[Parameter.WIND_GUST])]
-    if silent:
-        limits += f" ({', '.join(silent)}: without its gusts, which it does not forecast)"
-    limits += f", or a wind of {LIGHT_WIND.value:g} km/h and more off the slope"
+    real_hours = _not_flyable(observed, wind_limit, gust_limit, sectors, asked)
+    begins = max(int(FLYING_FROM.value), first_hour(sample.view))
+    days = {name: ~event_day(~found, sample.clock, begins) for name, found in hours.items()}
+    real_days = ~event_day(~real_hours, sample.clock, begins)
+    limits = _limits(winds, wind_limit, gust_limit, asked)
     return (
         _table(sample, "not_flyable_hour", f"an hour with {limits}", "hours", hours, real_hours),
         _table(
             sample,
             "not_flyable_day",
-            f"a day without {FLYABLE_RUN.value} flyable hours in a row from {FLYING_FROM.value} to"
+            f"a day without {FLYABLE_RUN.value} flyable hours in a row from {begins} to"
             f" {FLYING_UNTIL.value} o'clock; not flyable: {limits}",
             "days",
             days,
@@ -84,6 +88,27 @@ def event_tables(sample: Sample, wind_limit: float, gust_limit: float) -> tuple[
         _over(sample, Parameter.WIND_GUST, "gust_over", "gust", gust_limit),
         _off_slope(sample, sectors),
     )
+
+
+def _limits(
+    winds: Mapping[str, Winds], wind_limit: float, gust_limit: float, asked: Sequence[Parameter]
+) -> str:
+    """Return in words what makes an hour not flyable, and which models are judged without a part of it."""
+    said = {
+        Parameter.WIND_GUST: (f" or {gust_limit:g} of gust", "gusts"),
+        Parameter.WIND_DIRECTION: (
+            f", or a wind of {LIGHT_WIND.value:g} km/h and more off the slope",
+            "directions",
+        ),
+    }
+    words = f"more than {wind_limit:g} km/h of mean wind"
+    for parameter in asked:
+        part, name = said[parameter]
+        silent = [model_name(model) for model, values in winds.items() if not _has(values[parameter])]
+        words += part + (
+            f" ({', '.join(silent)}: without {name}, of which it says nothing)" if silent else ""
+        )
+    return words
 
 
 def _over(sample: Sample, parameter: Parameter, event: str, name: str, limit: float) -> EventTable:
@@ -104,20 +129,30 @@ def _off_slope(sample: Sample, sectors: Sequence[Sector]) -> EventTable:
 
 
 def _not_flyable(
-    winds: Winds, wind_limit: float, gust_limit: float, sectors: Sequence[Sector], *, gusty: bool
+    winds: Winds,
+    wind_limit: float,
+    gust_limit: float,
+    sectors: Sequence[Sector],
+    asked: Sequence[Parameter],
 ) -> Occurrence:
-    """Return where an hour is not flyable, known only where all that decides it is.
+    """Return where an hour is not flyable, known only where all that decides it was told.
 
-    A side that has no gusts at all is judged without them; so are all where the station has none. One bad
-    value would be enough to know an hour as bad; but then hours with gaps would count as bad ones only.
+    `asked` are the further parameters that the station measures; a side that never has one of them is judged
+    without it. Which hours are known must not depend on how strong the wind was, or those that are left would
+    be the good ones, or the bad: a direction is asked of light winds too, although it decides nothing there.
+    A calm has none, and counts on days on which directions are told.
     """
-    speed, direction = winds[Parameter.WIND_SPEED], winds[Parameter.WIND_DIRECTION]
-    gust = winds[Parameter.WIND_GUST]
-    whole = present(speed) & ((speed < thousandths(LIGHT_WIND.value)) | present(direction))
-    if gusty and _has(gust):
-        whole &= present(gust)
+    speed = winds[Parameter.WIND_SPEED]
+    told = {parameter: winds[parameter] for parameter in asked if _has(winds[parameter])}
+    nothing = np.where(present(speed), 0, speed)
+    gust = told.get(Parameter.WIND_GUST, nothing)
+    whole = present(speed) & present(gust)
+    if Parameter.WIND_DIRECTION in told:
+        direction = told[Parameter.WIND_DIRECTION]
+        calm = (speed == 0) & np.asarray(present(direction).any(axis=1))[:, None]
+        whole &= present(direction) | calm
     else:
-        gust = np.where(present(speed), 0, gust)
+        direction, sectors = nothing, ((0.0, 360.0),)
     good = flyable(speed, gust, direction, wind_limit=wind_limit, gust_limit=gust_limit, sectors=sectors)
     return ~Occurrence(good.yes & whole, whole)
 
@@ -138,16 +173,24 @@ def _table(
     has: dict[str, Bools] = {name: found.known & real.known for name, found in said.items()}
     compared = comparable(has)
     shared = all_of(has[name] for name in compared) if compared else np.zeros_like(real.known)
+    there = np.asarray(shared.any(axis=1))
+    size = sample_of(there, sample.months)
+    of_days = {name: Contingency.of(said[name], real, shared) for name in sorted(compared)}
+    drawn = resampled(*of_days.values(), extent=extent_of(there)) if size.shows_values else None
     return EventTable(
         event=event,
         text=text,
         limit=limit,
         units=units,
         n_pairs=int(shared.sum()),
-        size=sample_of(np.asarray(shared.any(axis=1)), sample.months),
+        size=size,
         models=tuple(
-            ModelCounts(model=name, counts=Contingency.of(said[name], real, shared).total())
-            for name in sorted(compared)
+            ModelCounts(
+                model=name,
+                counts=counts.total(),
+                intervals={} if drawn is None else score_intervals(drawn[index]),
+            )
+            for index, (name, counts) in enumerate(of_days.items())
         ),
         without=tuple(name for name in said if name not in compared),
     )

@@ -64,6 +64,12 @@ class LeadView:
 
 View = DecisionView | LeadView
 
+
+def first_hour(view: View) -> int:
+    """Return the first o'clock of a day that a view has forecasts of: nothing before its own decision."""
+    return view.hour if isinstance(view, DecisionView) and not view.days_before else 0
+
+
 MORNING = DecisionView(1, "morning", 7, 0)
 NOON = DecisionView(2, "noon", 12, 0)
 EVENING_BEFORE = DecisionView(3, "evening_before", 19, 1)

@@ -53,6 +53,15 @@ QUANTITY_NAMES = {
     Quantity.WIND: "wind as a vector",
 }
 
+_GOOD = {
+    "not_flyable_hour": "flyable",
+    "not_flyable_day": "a flyable day",
+    "wind_over": "within the wind limit",
+    "gust_over": "within the gust limit",
+    "off_slope": "on the slope",
+}
+"""What a model says that does not announce one of the events."""
+
 _UNITS = {"degrees": "°", "°C": " °C", "km/h": " km/h"}
 _DAYS_BEFORE = {0: "on the day itself", 1: "the evening before", 2: "two evenings before"}
 
@@ -192,10 +201,10 @@ def skill_ends_sentence(ends: Mapping[str, tuple[float, float]], reference: str)
     return f"Skill against {model_name(reference)}, {100 * CONFIDENCE.value:.0f} % intervals: {each}."
 
 
-def surprise_sentence(model: str, rate: Rate, units: str = "hours") -> str:
+def surprise_sentence(model: str, rate: Rate, event: str, units: str = "hours") -> str:
     """Return how often "go" was a bad surprise: counts always, a share only of enough cases."""
     if not rate.of:
-        return f"{model_name(model)} never said that it would be flyable."
+        return f"{model_name(model)} never said that it would be {_GOOD[event]}."
     counts = f"{_count(rate.count, 'bad surprises')} in {_count(rate.of, f'go {units}')}"
     if rate.value is None or rate.interval is None:
         return f"{model_name(model)}: {counts}."

@@ -755,9 +755,95 @@ async def test_a_model_without_gusts_is_charged_for_those_that_came(tmp_path: Pa
     async with served(stored(tmp_path, models, {FFVL: observed})) as client:
         answer = await get(client, "/api/v1/sites/grand-pre/events")
     event = answer["events"][0]
-    assert f"{PARAPENTE}: without its gusts" in event["text"]
+    assert "MeteoParapente: without gusts, of which it says nothing" in event["text"]
     assert by_model(event)[AROME]["surprises"]["count"] == 0
     assert by_model(event)[PARAPENTE]["surprises"]["count"] == DAYS
+
+
+def half_windy() -> Values:
+    """Return light winds from the south in the morning and strong ones after noon."""
+    winds = {SPEED: constant(DAYS, 5.0), DIRECTION: constant(DAYS, 180.0)}
+    winds[SPEED][:, 12:] = 30.0
+    return winds
+
+
+@pytest.mark.parametrize("told", [0.0, 0.5])
+async def test_hours_count_whether_windy_or_not_where_a_station_tells_few_directions(
+    tmp_path: Path, told: float
+) -> None:
+    """A vane that is broken, now and then or for good, must not leave the light hours alone."""
+    winds = half_windy()
+    there = np.random.default_rng(1).random((DAYS, 25)) < told
+    observed = {SPEED: winds[SPEED], DIRECTION: np.where(there, winds[DIRECTION], np.nan)}
+    async with served(stored(tmp_path, {AROME: winds}, {FFVL: observed})) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/events?limit=20")
+    event = answer["events"][0]
+    counts = by_model(event)[AROME]["counts"]
+    windy = there[:, 12:24].sum() if told else 12 * DAYS
+    light = there[:, :12].sum() if told else 12 * DAYS
+    assert (counts["hits"], counts["correctRejections"]) == (windy, light)
+    assert ("off the slope" in event["text"]) is bool(told)
+
+
+async def test_a_calm_has_no_direction_and_is_flyable_all_the_same(tmp_path: Path) -> None:
+    winds = half_windy()
+    winds[SPEED][:, 8] = 0.0
+    winds[DIRECTION][:, 8] = np.nan
+    async with served(stored(tmp_path, {AROME: winds}, {FFVL: winds})) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/events?limit=20")
+    assert by_model(answer["events"][0])[AROME]["counts"]["correctRejections"] == 12 * DAYS
+
+
+async def test_a_model_without_directions_is_named(tmp_path: Path) -> None:
+    winds = half_windy()
+    models = {AROME: winds, PARAPENTE: {SPEED: winds[SPEED]}}
+    async with served(stored(tmp_path, models, {FFVL: winds})) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/events?limit=20")
+    assert "MeteoParapente: without directions, of which it says nothing" in answer["events"][0]["text"]
+    assert answer["events"][0]["nPairs"] == 24 * DAYS
+
+
+async def test_at_noon_a_day_is_judged_by_the_hours_to_come(tmp_path: Path) -> None:
+    """The view has nothing before 12 o'clock; days that were not called flyable are known all the same."""
+    said, real = constant(DAYS, 30.0), constant(DAYS, 30.0)
+    said[:, :12] = np.nan
+    said[:25], real[20:] = 10.0, 10.0
+    models = {AROME: {SPEED: said}}
+    async with served(stored(tmp_path, models, {FFVL: {SPEED: real}}, views=VIEWS)) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/events?limit=20&view=noon")
+    event = answer["events"][1]
+    assert "from 12 to 18 o'clock" in event["text"]
+    assert by_model(event)[AROME]["counts"] == {
+        "hits": 0,
+        "falseAlarms": DAYS - 25,
+        "misses": 20,
+        "correctRejections": 5,
+    }
+
+
+async def test_scores_of_events_have_intervals_of_whole_days(tmp_path: Path) -> None:
+    """Wilson's interval takes hours as independent; days that repeat themselves make a wider one."""
+    generator = np.random.default_rng(7)
+    observed = np.where(generator.random((DAYS, 1)) < 0.4, 30.0, 10.0) + constant(DAYS, 0.0)
+    said = np.where(generator.random((DAYS, 1)) < 0.8, observed, 40.0 - observed)
+    async with served(stored(tmp_path, {AROME: {SPEED: said}}, {FFVL: {SPEED: observed}})) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/events?limit=25")
+    found = by_model(next(each for each in answer["events"] if each["event"] == "wind_over"))[AROME]
+    assert found["scores"].keys() == found["intervals"].keys()
+    for name, value in found["scores"].items():
+        assert found["intervals"][name]["low"] < value < found["intervals"][name]["high"], name
+    wilson, by_days = found["surprises"]["interval"], found["intervals"]["surpriseRate"]
+    assert found["scores"]["surpriseRate"] == found["surprises"]["value"]
+    assert by_days["high"] - by_days["low"] > 2 * (wilson["high"] - wilson["low"])
+
+
+async def test_a_model_that_never_gives_a_go_is_told_in_the_words_of_the_event(tmp_path: Path) -> None:
+    models = {AROME: {SPEED: constant(DAYS, 30.0)}}
+    async with served(stored(tmp_path, models)) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/events?limit=25")
+    sentences = {each["event"]: by_model(each)[AROME]["sentence"] for each in answer["events"]}
+    assert sentences["wind_over"] == "AROME never said that it would be within the wind limit."
+    assert sentences["not_flyable_day"] == "AROME never said that it would be a flyable day."
 
 
 # --- Recent days -------------------------------------------------------------------------------------

@@ -133,6 +133,13 @@ def test_a_day_is_flyable_with_two_good_hours_in_a_row_between_10_and_18(
     assert answers(found, 1) == [answer]
 
 
+def test_a_day_is_judged_by_the_hours_that_a_view_has() -> None:
+    """At 12 o'clock the hours before are past, and no forecast speaks of them."""
+    bad_after_noon = hours_of("?" * 12 + "n" * 7)
+    assert answers(event_day(bad_after_noon, ORDINARY), 1) == [None]
+    assert answers(event_day(bad_after_noon, ORDINARY, begins=12), 1) == [False]
+
+
 @pytest.mark.parametrize(
     ("day", "column_of_ten"), [(date(2026, 3, 29), 9), (date(2026, 7, 1), 10), (date(2026, 10, 25), 11)]
 )
@@ -251,6 +258,12 @@ def test_with_fewer_than_ten_events_on_either_side_only_counts_are_given(
         if not enough:
             assert (rate.value, rate.interval) == (None, None)
     assert (kept(table).value is not None) is enough
+
+
+def test_one_go_hour_gives_no_rate_however_many_events_there_were() -> None:
+    few, enough = surprises(counts(30, 5, 1, 8)), surprises(counts(30, 5, 1, 9))
+    assert (few.count, few.of, few.value, few.interval) == (1, 9, None, None)
+    assert enough.value == 0.1
 
 
 def test_a_model_that_always_warns_has_no_surprise_rate() -> None:
