@@ -22,6 +22,7 @@ from backend.core.errors import ConfigError
 from backend.core.records import Site
 from backend.scoring.constants import FALSE_DISCOVERIES
 from backend.scoring.intervals import benjamini_hochberg
+from backend.scoring.names import model_name
 from backend.scoring.quantities import Quantity
 from backend.scoring.scorecard import Finding, Verdict
 from backend.scoring.views import VIEW_OF
@@ -29,7 +30,6 @@ from backend.scoring.wording import (
     amount,
     coverage_sentence,
     label_name,
-    model_name,
     skill_ends_sentence,
     verdict_sentence,
 )
@@ -101,6 +101,9 @@ def _print_answer(answer: VerdictAnswer) -> None:
     entries = [*answer.models, *answer.references]
     if any(entry.score is not None for entry in entries):
         console.print(_table(entries, answer.parameter))
+        if any(map(_on_its_own, entries)):
+            console.print("* on its own hours, not to be compared with the others.", soft_wrap=True)
+        console.print(f"Skill: against {model_name('yesterday')}, above 0 is better.", soft_wrap=True)
         within = skill_ends_sentence(
             {
                 entry.name: (skill.interval.low, skill.interval.high)
@@ -147,7 +150,7 @@ def _table(entries: Iterable[ModelEntry], quantity: Quantity) -> Table:
         score = entry.score
         skill = entry.skill.get("yesterday")
         table.add_row(
-            entry.name + ("" if entry.on_common_sample or score is None else " *"),
+            entry.name + (" *" if _on_its_own(entry) else ""),
             "–" if entry.rank is None else str(entry.rank),
             _shown(None if score is None else score.mae, quantity),
             _interval(None if score is None else score.mae_interval, quantity),
@@ -158,6 +161,10 @@ def _table(entries: Iterable[ModelEntry], quantity: Quantity) -> Table:
             str(entry.n_days),
         )
     return table
+
+
+def _on_its_own(entry: ModelEntry) -> bool:
+    return entry.score is not None and not entry.on_common_sample
 
 
 def _shown(value: float | None, quantity: Quantity, *, sign: bool = False) -> str:
@@ -184,7 +191,7 @@ def score_all(service: ServiceParts, asked: Asked, *, as_json: bool = False) -> 
         raise ConfigError("there is no site yet: see meteo-score sites add")
     found = [(site, verdict_of(service, asked.question(service, site))) for site in sites]
     stands = standing(
-        [_p_value(verdict) for _, verdict in found],
+        [verdict.p_value for _, verdict in found],
         [verdict.finding is Finding.WINNER for _, verdict in found],
     )
     if as_json:
@@ -217,18 +224,16 @@ def standing(p_values: Sequence[float | None], winners: Sequence[bool]) -> list[
     return [won and stands for won, stands in zip(winners, passed, strict=True)]
 
 
-def _p_value(verdict: Verdict) -> float | None:
-    test = verdict.duel.comparison.test if verdict.duel is not None else None
-    return None if verdict.finding is Finding.NOT_ENOUGH or test is None else test.p_value
+_WITHOUT = {Finding.TOO_CLOSE: "too close to call", Finding.NOT_RANKED: "not ranked"}
 
 
 def _row(verdict: Verdict, *, stand: bool) -> tuple[str, ...]:
     label = label_name(verdict.size.label, verdict.size.season)
     duel, days = verdict.duel, str(verdict.n_days)
-    if verdict.finding is Finding.NOT_ENOUGH or duel is None or duel.score_a is None or duel.score_b is None:
+    if duel is None or verdict.finding is Finding.NOT_ENOUGH or duel.score_a is None or duel.score_b is None:
         return "not enough data yet", "–", "–", days, label
     best = model_name(duel.a)
-    words = best if stand else f"({best})" if verdict.finding is Finding.WINNER else "too close to call"
+    words = best if stand else f"({best})" if verdict.finding is Finding.WINNER else _WITHOUT[verdict.finding]
     figures = amount(duel.score_b, verdict.quantity, unit=False)
     return (
         words,
@@ -240,14 +245,14 @@ def _row(verdict: Verdict, *, stand: bool) -> tuple[str, ...]:
 
 
 def _as_dict(site: Site, verdict: Verdict, asked: Asked, stands: bool) -> dict[str, object]:
-    duel = verdict.duel if verdict.size.shows_values else None
+    duel = None if verdict.best is None else verdict.duel
     return {
         "site": site.id,
         "finding": verdict.finding,
         "standsInTheList": stands,
         "sentence": verdict_sentence(verdict, VIEW_OF[asked.view]),
-        "best": None if duel is None else duel.a,
-        "second": None if duel is None else duel.b,
+        "best": verdict.best,
+        "second": verdict.second,
         "maeOfBest": None if duel is None else duel.score_a,
         "maeOfSecond": None if duel is None else duel.score_b,
         "nPairs": verdict.n_pairs,

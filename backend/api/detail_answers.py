@@ -36,11 +36,13 @@ from backend.scoring.events import sectors_of
 from backend.scoring.flyability import EventTable, ModelCounts, event_tables
 from backend.scoring.groups import Given
 from backend.scoring.labels import stratum_may_be_shown
+from backend.scoring.names import model_name
+from backend.scoring.quantities import Quantity
 from backend.scoring.recent import Hour, Said, hours
 from backend.scoring.strata import Stratum
 from backend.scoring.sums import Contingency
 from backend.scoring.views import LEAD_VIEWS
-from backend.scoring.wording import bias_sentence, model_name, surprise_sentence, tendency
+from backend.scoring.wording import bias_sentence, surprise_sentence, tendency
 from backend.storage.database import from_epoch
 
 # --- Bias --------------------------------------------------------------------------------------------
@@ -56,7 +58,7 @@ def bias_answer(
     """Return how each model, or one, is wrong."""
     sample, *by_lead = load_views(service, question, (question.view, *LEAD_VIEWS), model=model)
     names = tuple(sample.forecasts) if model is None else (model,)
-    size, n_pairs, words = common_of(sample, question, tuple(sample.forecasts))
+    size, n_pairs, words = common_of(sample, question)
     found = []
     for name in names:
         each = biases.model_bias(sample, question.quantity, name, by_lead)
@@ -70,22 +72,23 @@ def bias_answer(
                 label=each.size.label,
                 mean_error=each.mean_error,
                 interval=ends(each.interval),
-                tendency=tendency(each.mean_error, each.interval),
-                by_hour=_groups(each.groups[Stratum.HOUR]),
-                by_part_of_day=_groups(each.groups[Stratum.PART_OF_DAY]),
-                by_day_and_night=_groups(each.groups[Stratum.DAY_AND_NIGHT]),
-                by_sector=_groups(each.groups[Stratum.SECTOR]),
-                by_lead=_groups(each.leads),
+                tendency=tendency(question.quantity, each.mean_error, each.interval),
+                by_hour=_groups(question.quantity, each.groups[Stratum.HOUR]),
+                by_part_of_day=_groups(question.quantity, each.groups[Stratum.PART_OF_DAY]),
+                by_day_and_night=_groups(question.quantity, each.groups[Stratum.DAY_AND_NIGHT]),
+                by_sector=_groups(question.quantity, each.groups[Stratum.SECTOR]),
+                by_lead=_groups(question.quantity, each.leads),
                 given_forecast=[_given(bin_) for bin_ in each.given],
             )
         )
+    found.sort(key=lambda each: not each.n_pairs)  # models without data come last
     hidden = taking_part(withheld, (sample, *by_lead), sample.speaking)
     return BiasAnswer(
         **envelope(service, question, sample, size, n_pairs, words, hidden=hidden), models=found
     )
 
 
-def _groups(groups: Iterable[biases.GroupBias]) -> list[BiasGroup]:
+def _groups(quantity: Quantity, groups: Iterable[biases.GroupBias]) -> list[BiasGroup]:
     return [
         BiasGroup(
             group=each.group,
@@ -94,7 +97,7 @@ def _groups(groups: Iterable[biases.GroupBias]) -> list[BiasGroup]:
             shown=each.shown,
             mean_error=each.mean_error,
             interval=ends(each.interval),
-            tendency=tendency(each.mean_error, each.interval),
+            tendency=tendency(quantity, each.mean_error, each.interval),
         )
         for each in groups
     ]
@@ -220,7 +223,7 @@ def series_answer(service: ServiceParts, question: Question, withheld: Withholdi
     An error and one side reveal the other: where one of them is withheld, the error is too.
     """
     sample = load(service, question)
-    size, n_pairs, words = common_of(sample, question, tuple(sample.forecasts))
+    size, n_pairs, words = common_of(sample, question)
     silent = {
         day
         for code, days in sample.speaking.items()

@@ -16,10 +16,11 @@ from backend.core.local_time import LOCAL_ZONE
 from backend.scheduler.config import FORECASTS
 from backend.scoring.constants import CONSTANTS
 from backend.scoring.labels import Label
+from backend.scoring.names import model_name
 from backend.scoring.quantities import Quantity
 from backend.scoring.scorecard import METHOD_VERSION
 from backend.scoring.views import VIEWS
-from backend.scoring.wording import LABEL_MEANINGS, SIGN, model_name, view_name
+from backend.scoring.wording import LABEL_MEANINGS, SIGN, view_name
 
 
 def models_answer(service: ServiceParts) -> ModelsAnswer:

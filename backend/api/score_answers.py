@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from backend.api.attribution import forecast_attribution, network_attribution
 from backend.api.dependencies import ServiceParts
 from backend.api.questions import Question, load
@@ -36,23 +34,23 @@ from backend.core.parameters import Parameter
 from backend.scoring import coverage as coverages
 from backend.scoring.constants import CONFIDENCE
 from backend.scoring.coverage import Covered
-from backend.scoring.grid import Bools, Values, present
+from backend.scoring.grid import Values, present
 from backend.scoring.group_scores import group_scores
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label, sample_of
 from backend.scoring.labels import Sample as SampleSize
+from backend.scoring.names import model_name
 from backend.scoring.notes import may_headline, notes
-from backend.scoring.quantities import forecast_side, observed_side, pairs
+from backend.scoring.quantities import Quantity
 from backend.scoring.robustness import by_means, robustness
-from backend.scoring.sample import REFERENCES, Sample
+from backend.scoring.sample import Sample
 from backend.scoring.scorecard import (
     METHOD_VERSION,
+    Finding,
     PairOfModels,
     Scorecard,
     Verdict,
-    all_of,
     common_words,
-    comparable,
 )
 from backend.scoring.scores import ModelScore, days_with
 from backend.scoring.strata import TEXTS, Stratum
@@ -60,7 +58,6 @@ from backend.scoring.wording import (
     confidence_words,
     label_name,
     means_sentence,
-    model_name,
     robustness_sentence,
     rounded_words,
     skill_words,
@@ -78,7 +75,7 @@ def verdict_answer(service: ServiceParts, question: Question, withheld: Withhold
     found = Scorecard(sample).verdict(question.quantity)
     duel = found.duel
     second_opinions = hourly_means = None
-    if duel is not None and found.size.shows_values:
+    if duel is not None and found.finding in {Finding.WINNER, Finding.TOO_CLOSE}:
         averaged = by_means(sample, question.quantity, found)
         if averaged is not None:
             hourly_means = HourlyMeans(
@@ -91,7 +88,7 @@ def verdict_answer(service: ServiceParts, question: Question, withheld: Withhold
             )
         asked_elsewhere = robustness(sample, question.quantity, duel)
         second_opinions = Robustness(
-            sentence=robustness_sentence(asked_elsewhere),
+            sentence=robustness_sentence(asked_elsewhere, found.finding),
             agreeing=asked_elsewhere.agreeing,
             counted=asked_elsewhere.counted,
             stations=[SecondOpinion.model_validate(each) for each in asked_elsewhere.stations],
@@ -110,11 +107,11 @@ def verdict_answer(service: ServiceParts, question: Question, withheld: Withhold
         finding=found.finding,
         sentence=verdict_sentence(found, question.view),
         may_headline=may_headline(sample, question.quantity),
-        best=found.best if found.size.shows_values else None,
-        second=found.second if found.size.shows_values else None,
-        duel=None if duel is None else duel_entry(duel),
-        models=_entries(found.models, found.compared, had, references=False),
-        references=_entries(found.models, (*found.compared, *REFERENCES), had, references=True),
+        best=found.best,
+        second=found.second,
+        duel=None if duel is None else duel_entry(duel, question.quantity),
+        models=_entries(question, found.models, _on_common_sample(found), had, references=False),
+        references=_entries(question, found.models, _on_common_sample(found), had, references=True),
         robustness=second_opinions,
         hourly_means=hourly_means,
     )
@@ -141,9 +138,9 @@ def comparison_answer(service: ServiceParts, question: Question, withheld: Withh
         ),
         common_sample_share=found.n_pairs / largest if largest and len(found.compared) > 1 else None,
         compared=list(found.compared),
-        duels=[duel_entry(duel) for duel in duels],
-        models=_entries(found.models, found.compared, had, references=False),
-        references=_entries(found.models, (*found.compared, *REFERENCES), had, references=True),
+        duels=[duel_entry(duel, question.quantity) for duel in duels],
+        models=_entries(question, found.models, _on_common_sample(found), had, references=False),
+        references=_entries(question, found.models, _on_common_sample(found), had, references=True),
     )
 
 
@@ -160,11 +157,12 @@ def scores_answer(
     had = coverage_of(service, question, sample)
     card = Scorecard(sample)
     asked = card.models() if model is None else (model,)
-    scored = card.scores(question.quantity, models=(*asked, *REFERENCES))
-    size, n_pairs, words = common_of(sample, question, card.models())
+    scored = card.scores(question.quantity, models=asked)
+    size, n_pairs, words = common_of(sample, question)
     found: list[Group] = []
     if stratum is not None:
-        found = _groups(sample, question, stratum, asked)
+        in_order = [each.model for each in scored if not each.reference]
+        found = _groups(sample, question, stratum, in_order)
     return ScoresAnswer(
         **envelope(
             service,
@@ -178,8 +176,8 @@ def scores_answer(
         ),
         stratum=stratum,
         stratum_text=None if stratum is None else TEXTS[stratum],
-        models=_entries(scored, (), had, references=False),
-        references=_entries(scored, (), had, references=True),
+        models=_entries(question, scored, (), had, references=False),
+        references=_entries(question, scored, (), had, references=True),
         groups=found,
     )
 
@@ -197,7 +195,7 @@ def _groups(sample: Sample, question: Question, stratum: Stratum, models: Sequen
                     model=name,
                     name=model_name(name),
                     shown=True,
-                    entry=_entry(found, common=False, shown=True),
+                    entry=_entry(question, found, common=False, shown=True),
                 )
                 for name in models
             ],
@@ -308,21 +306,24 @@ def _has_any(values: Mapping[Parameter, Values]) -> bool:
     return any(bool(present(of_parameter).any()) for of_parameter in values.values())
 
 
-def common_of(sample: Sample, question: Question, models: Sequence[str]) -> tuple[SampleSize, int, str]:
+def common_of(sample: Sample, question: Question) -> tuple[SampleSize, int, str]:
     """Return the common sample of the models that can be compared: its days, its pairs and its words."""
-    observed = observed_side(sample, question.quantity)
-    has: Mapping[str, Bools] = {
-        name: pairs(question.quantity, forecast_side(sample, question.quantity, name), observed)
-        for name in models
-    }
-    compared = comparable(has)
-    shared = all_of(has[name] for name in compared) if compared else np.zeros_like(observed.main, np.bool_)
+    compared, shared = Scorecard(sample).common(question.quantity)
     size = sample_of(days_with(shared), sample.months)
-    return size, int(shared.sum()), common_words(compared, sample.station)
+    return size, int(shared.sum()), common_words(compared, sample, question.quantity)
 
 
-def duel_entry(duel: PairOfModels) -> Duel:
-    """Return a duel as it is shown: with values only where its days allow any."""
+def _on_common_sample(found: Verdict) -> set[str]:
+    """Return the models, and the references, whose scores are of all the hours that the models share."""
+    return {
+        each.model
+        for each in found.models
+        if each.model in found.compared or (each.reference and each.n_pairs == found.n_pairs)
+    }
+
+
+def duel_entry(duel: PairOfModels, quantity: Quantity) -> Duel:
+    """Return a duel as it is shown: with values, and then with an outcome, only where its days allow any."""
     shown = duel.size.shows_values
     comparison = duel.comparison
     test = comparison.test
@@ -340,15 +341,21 @@ def duel_entry(duel: PairOfModels) -> Duel:
         difference=comparison.difference if shown else None,
         interval=ends(comparison.bootstrap) if shown else None,
         test=StudentTest.model_validate(test) if shown and test is not None else None,
-        outcome=comparison.outcome,
+        outcome=comparison.outcome if duel.size.may_rank and quantity.is_ranked else None,
     )
 
 
 def _entries(
-    models: Iterable[ModelScore], compared: Sequence[str], had: Covered, *, references: bool
+    question: Question,
+    models: Iterable[ModelScore],
+    compared: Collection[str],
+    had: Covered,
+    *,
+    references: bool,
 ) -> list[ModelEntry]:
     return [
         _entry(
+            question,
             each,
             common=each.model in compared,
             shown=each.label is not Label.COLLECTING,
@@ -359,7 +366,9 @@ def _entries(
     ]
 
 
-def _entry(each: ModelScore, *, common: bool, shown: bool, had: Covered | None = None) -> ModelEntry:
+def _entry(
+    question: Question, each: ModelScore, *, common: bool, shown: bool, had: Covered | None = None
+) -> ModelEntry:
     score = each.score
     coverage = None if had is None else had.models.get(each.model)
     return ModelEntry(
@@ -375,7 +384,7 @@ def _entry(each: ModelScore, *, common: bool, shown: bool, had: Covered | None =
         season=each.season,
         coverage=None if coverage is None else Coverage.model_validate(coverage),
         estimated_hours=each.estimated_hours,
-        tendency=tendency(score.mean_error, score.mean_error_interval) if shown else None,
+        tendency=tendency(question.quantity, score.mean_error, score.mean_error_interval) if shown else None,
         score=ScoreValues.model_validate(score) if shown else None,
         skill={
             name: Skill(

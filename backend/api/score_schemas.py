@@ -224,7 +224,7 @@ class Duel(ApiModel):
     difference: Figure | None = Field(description="mean over days of the difference of daily MAEs")
     interval: Ends | None = Field(description="of the difference, by blocks of days")
     test: StudentTest | None
-    outcome: Outcome
+    outcome: Outcome | None = Field(description="null with fewer than 30 days, and where nothing is ranked")
 
 
 class SecondOpinion(ApiModel):
@@ -265,12 +265,14 @@ class VerdictAnswer(Asked):
     finding: Finding
     sentence: str
     may_headline: bool = Field(description="false: a temperature of which the height decides")
-    best: str | None
+    best: str | None = Field(description="null, as is `second`, with fewer than 30 days")
     second: str | None
     duel: Duel | None
-    models: list[ModelEntry] = Field(description="best first; those without data last, unranked")
+    models: list[ModelEntry] = Field(
+        description="best first, by name where nothing may be ranked; those without data last, unranked"
+    )
     references: list[ModelEntry] = Field(description="forecasts that anyone could make; they never win")
-    robustness: Robustness | None
+    robustness: Robustness | None = Field(description="null, as `hourlyMeans` is, where nothing is ranked")
     hourly_means: HourlyMeans | None = Field(
         description="null of gusts: theirs is the highest of an hour anyway"
     )

@@ -21,11 +21,11 @@ from backend.scoring.grid import Bools, Values, present
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.labels import sample_of
+from backend.scoring.names import model_name
 from backend.scoring.sample import Sample
 from backend.scoring.scorecard import all_of, comparable
 from backend.scoring.sums import Contingency
 from backend.scoring.views import first_hour
-from backend.scoring.wording import model_name
 
 Winds = Mapping[Parameter, Values]
 

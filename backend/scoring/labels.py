@@ -18,7 +18,6 @@ from backend.scoring.constants import (
     STRATUM_DAYS,
 )
 from backend.scoring.grid import Bools, Integers
-from backend.scoring.verdict import Outcome
 
 
 class Season(StrEnum):
@@ -56,11 +55,10 @@ class Sample:
         """Whether scores may be shown at all, with their intervals."""
         return self.label is not Label.COLLECTING
 
-    def ranks(self, outcome: Outcome) -> bool:
-        """Whether models may be ranked: a preliminary sample needs a verdict that passed both tests."""
-        if self.label in (Label.COLLECTING, Label.FIRST_LOOK):
-            return False
-        return self.label is not Label.PRELIMINARY or outcome is not Outcome.TOO_CLOSE
+    @property
+    def may_rank(self) -> bool:
+        """Whether it may be said which model errs less, if the tests agree."""
+        return self.label not in {Label.COLLECTING, Label.FIRST_LOOK}
 
 
 def season_index(months: Integers) -> Integers:

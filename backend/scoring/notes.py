@@ -5,10 +5,11 @@ from __future__ import annotations
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.constants import FAR_IN_HEIGHT, UNINFORMED_DIRECTION_MAE
 from backend.scoring.direction import quantisation_floor
+from backend.scoring.names import listed, model_name
 from backend.scoring.quantities import Quantity
 from backend.scoring.sample import Sample
 from backend.scoring.temperature import is_far_in_height
-from backend.scoring.wording import RELATIVE, SAFETY, light_wind_words, model_name
+from backend.scoring.wording import RELATIVE, SAFETY, light_wind_words
 
 _TEMPERATURES = {Quantity.TEMPERATURE, Quantity.TEMPERATURE_RAW}
 
@@ -27,7 +28,7 @@ def far_models(sample: Sample) -> tuple[str, ...]:
 
 def may_headline(sample: Sample, quantity: Quantity) -> bool:
     """Say whether a quantity may head a page here: not a temperature of which the height decides."""
-    return quantity not in _TEMPERATURES or not far_models(sample)
+    return quantity.is_ranked and (quantity is not Quantity.TEMPERATURE or not far_models(sample))
 
 
 def notes(sample: Sample, quantity: Quantity) -> tuple[str, ...]:
@@ -42,8 +43,8 @@ def notes(sample: Sample, quantity: Quantity) -> tuple[str, ...]:
     estimated = [model_name(model) for model, hours in sample.estimated.items() if hours]
     if estimated:
         found.append(
-            f"{_listed(estimated)}: where the publisher does not say when a run could be had, it is taken to"
-            " be when we first saw it."
+            f"{listed(estimated)}: where the publisher does not say when a run could be had, that time is an"
+            " estimate."
         )
     return (*found, RELATIVE, SAFETY)
 
@@ -71,19 +72,24 @@ def _of_temperature(sample: Sample, quantity: Quantity) -> list[str]:
     ]
     if unknown and quantity is Quantity.TEMPERATURE:
         found.append(
-            f"{_listed(unknown)}: the height of the model's ground is not known, so its temperature cannot be"
+            f"{listed(unknown)}: the height of the model's ground is not known, so its temperature cannot be"
             " brought to the station's height and is not ranked. parameter=temperature_raw shows it as it is."
+        )
+    no_height = [code for code in sample.speaking if sample.stations[code].station.elevation is None]
+    if no_height and quantity is Quantity.TEMPERATURE:
+        found.append(
+            f"{listed(no_height)}: the height of the station is not known, so no temperature can be brought"
+            " to it. parameter=temperature_raw shows them as they are."
         )
     far = [model_name(model) for model in far_models(sample)]
     if far:
         found.append(
-            f"{_listed(far)}: more than {FAR_IN_HEIGHT.value:g} m between the model's ground and the station:"
+            f"{listed(far)}: more than {FAR_IN_HEIGHT.value:g} m between the model's ground and the station:"
             " a constant lapse rate decides the error there."
         )
     if quantity is Quantity.TEMPERATURE_RAW:
-        found.append("The temperature as forecast, at the height of the model's ground, not the station's.")
+        found.append(
+            "The temperature as forecast, at the height of the model's ground, not the station's: no model is"
+            " ranked by it."
+        )
     return found
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -14,7 +14,7 @@ from backend.scoring.continuous import mae
 from backend.scoring.direction import direction_errors, mean_absolute_direction_error, usable
 from backend.scoring.formula import Formula
 from backend.scoring.grid import ABSENT, Bools, Integers, Values, paired, present
-from backend.scoring.sample import REFERENCES, Sample
+from backend.scoring.sample import Sample
 from backend.scoring.sums import DirectionSums, ScalarSums, Sums, VectorSums
 from backend.scoring.vector import mean_vector_error, vector_errors
 
@@ -38,6 +38,11 @@ class Quantity(StrEnum):
     def unit(self) -> str:
         """Return the unit of scores."""
         return "degrees" if self is Quantity.WIND_DIRECTION else RULES[self.parameter].unit
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether models may be ranked by it: not by temperatures at the heights of their own grounds."""
+        return self is not Quantity.TEMPERATURE_RAW
 
     @property
     def ranking(self) -> Formula[Any]:
@@ -66,17 +71,29 @@ class Side:
 
 
 def forecast_side(sample: Sample, quantity: Quantity, model: str) -> Side:
-    """Return what a model, or a reference, says of a quantity; all ABSENT where it says nothing."""
-    if quantity in {Quantity.WIND_DIRECTION, Quantity.WIND}:
-        return Side(
-            _said(sample, model, Parameter.WIND_DIRECTION), _said(sample, model, Parameter.WIND_SPEED)
-        )
+    """Return what a model says of a quantity; all ABSENT where it says nothing."""
     if quantity is Quantity.TEMPERATURE:
-        if model in REFERENCES:
-            return Side(sample.reference(model, Parameter.TEMPERATURE, sample.temperatures.values()))
         none = np.full_like(sample.observed[Parameter.TEMPERATURE], ABSENT)
         return Side(sample.temperatures.get(model, none))
-    return Side(_said(sample, model, quantity.parameter))
+    said = sample.forecasts[model]
+    if quantity in {Quantity.WIND_DIRECTION, Quantity.WIND}:
+        return Side(said[Parameter.WIND_DIRECTION], said[Parameter.WIND_SPEED])
+    return Side(said[quantity.parameter])
+
+
+def reference_side(sample: Sample, quantity: Quantity, name: str, models: Sequence[str]) -> Side:
+    """Return what one of REFERENCES says of a quantity; the mean of the models is that of `models`."""
+
+    def said(parameter: Parameter) -> Values:
+        if quantity is Quantity.TEMPERATURE:
+            of_models = [sample.temperatures[model] for model in models if model in sample.temperatures]
+        else:
+            of_models = [sample.forecasts[model][parameter] for model in models]
+        return sample.reference(name, parameter, of_models)
+
+    if quantity in {Quantity.WIND_DIRECTION, Quantity.WIND}:
+        return Side(said(Parameter.WIND_DIRECTION), said(Parameter.WIND_SPEED))
+    return Side(said(quantity.parameter))
 
 
 def observed_side(sample: Sample, quantity: Quantity) -> Side:
@@ -84,13 +101,6 @@ def observed_side(sample: Sample, quantity: Quantity) -> Side:
     if quantity in {Quantity.WIND_DIRECTION, Quantity.WIND}:
         return Side(sample.observed[Parameter.WIND_DIRECTION], sample.observed[Parameter.WIND_SPEED])
     return Side(sample.observed[quantity.parameter])
-
-
-def _said(sample: Sample, model: str, parameter: Parameter) -> Values:
-    if model in REFERENCES:
-        said = (of_model[parameter] for of_model in sample.forecasts.values())
-        return sample.reference(model, parameter, said)
-    return sample.forecasts[model][parameter]
 
 
 def pairs(quantity: Quantity, f: Side, o: Side) -> Bools:
@@ -119,14 +129,6 @@ def errors(quantity: Quantity, f: Side, o: Side) -> Integers:
     if quantity is Quantity.WIND:
         return np.where(there, vector_errors(f.main, o.main, speed_of(f), speed_of(o))[0], 0)
     return np.where(there, f.main.astype(np.int64) - o.main, 0)
-
-
-def common(quantity: Quantity, sides: Mapping[str, Side], o: Side) -> Bools:
-    """Return the hours that all of `sides` have as pairs: the sample on which they can be compared."""
-    found = np.ones(o.main.shape, np.bool_)
-    for side in sides.values():
-        found &= pairs(quantity, side, o)
-    return found
 
 
 def has_any(side: Side) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +21,17 @@ from backend.scoring.grid import Bools
 from backend.scoring.grouped import by_day_groups
 from backend.scoring.labels import Label, sample_of
 from backend.scoring.labels import Sample as SampleSize
-from backend.scoring.quantities import Quantity, Side, forecast_side, has_any, observed_side, pairs, sums
+from backend.scoring.names import listed, model_name
+from backend.scoring.quantities import (
+    Quantity,
+    Side,
+    forecast_side,
+    has_any,
+    observed_side,
+    pairs,
+    reference_side,
+    sums,
+)
 from backend.scoring.sample import REFERENCES, Sample
 from backend.scoring.scores import ModelScore, Score, days_with, score_all, sized
 from backend.scoring.skill import PooledSkill, pooled_skills
@@ -45,31 +56,44 @@ class PairOfModels:
 
 
 class Finding(StrEnum):
-    """What a verdict may say."""
+    """What a verdict may say. NOT_RANKED is for what models cannot be ranked by, with however many days."""
 
     WINNER = "winner"
     TOO_CLOSE = "too_close_to_call"
     NOT_ENOUGH = "not_enough_data"
+    NOT_RANKED = "not_ranked"
+
+
+class Common(NamedTuple):
+    """The models that are compared, in the order in which they were taken in, and the hours they share."""
+
+    compared: tuple[str, ...]
+    shared: Bools
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ranking:
     """The models that are compared on the hours `shared` by all of them, those that err least first.
 
-    `compared` names them in the order in which they were taken in. `duel` is between the first and the one
-    that errs least of those that it does not clearly beat, or else of all others.
+    `duels` are between the first and each other.
     """
 
+    quantity: Quantity
     scores: tuple[ModelScore, ...]
-    compared: tuple[str, ...]
-    shared: Bools
+    common: Common
     size: SampleSize
-    duel: PairOfModels | None
+    duels: tuple[PairOfModels, ...]
 
     @property
     def n_pairs(self) -> int:
         """Return how many hours they share."""
-        return int(self.shared.sum())
+        return int(self.common.shared.sum())
+
+    @property
+    def duel(self) -> PairOfModels | None:
+        """The duel with the one that errs least of those that the first does not clearly beat, or of all."""
+        unbeaten = [duel for duel in self.duels if duel.comparison.outcome is not Outcome.A_BETTER]
+        return next(iter((*unbeaten, *self.duels)), None)
 
     @property
     def finding(self) -> Finding:
@@ -77,16 +101,30 @@ class Ranking:
 
         Where the days speak for the other although it errs more in the mean of all hours, nothing is clear.
         """
-        if self.duel is None or self.size.label in {Label.COLLECTING, Label.FIRST_LOOK}:
+        duel = self.duel
+        if duel is None or not self.size.may_rank:
             return Finding.NOT_ENOUGH
-        return Finding.WINNER if self.duel.comparison.outcome is Outcome.A_BETTER else Finding.TOO_CLOSE
+        if not self.quantity.is_ranked:
+            return Finding.NOT_RANKED
+        return Finding.WINNER if duel.comparison.outcome is Outcome.A_BETTER else Finding.TOO_CLOSE
+
+    @property
+    def p_value(self) -> float | None:
+        """Return how likely it is by chance that the first beats all others: that of its weakest duel.
+
+        None where nothing may be found yet, or where a duel has no test.
+        """
+        tests = [duel.comparison.test for duel in self.duels]
+        told = [test.p_value for test in tests if test is not None]
+        if self.finding not in {Finding.WINNER, Finding.TOO_CLOSE} or len(told) < len(tests):
+            return None
+        return max(told)
 
     @property
     def ranks(self) -> dict[str, int | None]:
         """Return the rank of each, None where they may not be ranked."""
-        may_rank = self.finding is Finding.WINNER or (
-            self.size.label in {Label.ESTABLISHED, Label.ESTABLISHED_SEASON} and len(self.scores) > 1
-        )
+        settled = self.size.label in {Label.ESTABLISHED, Label.ESTABLISHED_SEASON}
+        may_rank = self.finding is Finding.WINNER or (self.finding is Finding.TOO_CLOSE and settled)
         return {each.model: rank if may_rank else None for rank, each in enumerate(self.scores, start=1)}
 
 
@@ -94,8 +132,9 @@ class Ranking:
 class Verdict:
     """Which model to trust for a quantity, or why that cannot be said.
 
-    `best` errs least on the common sample of the models in `compared`, whatever the finding. `second` is the
-    one that errs least of those that it does not clearly beat, or else of all others.
+    `best` errs least on the common sample of the models in `compared`. `second` is the one that errs least of
+    those that it does not clearly beat, or else of all others. Both are None, and `models` are in the order
+    of their names, where models may not be ranked. `p_value` is that of the weakest of its duels.
     """
 
     quantity: Quantity
@@ -104,6 +143,7 @@ class Verdict:
     best: str | None
     second: str | None
     duel: PairOfModels | None
+    p_value: float | None
     models: tuple[ModelScore, ...]
     n_pairs: int
     n_days: int
@@ -131,12 +171,28 @@ class Scorecard:
         mask: Bools | None = None,
         intervals: bool = True,
     ) -> tuple[ModelScore, ...]:
-        """Return each model's score on its own pairs within `mask`, then the references'; none is ranked."""
-        asked = (*self.models(), *REFERENCES) if models is None else models
-        sides = {name: forecast_side(self.sample, quantity, name) for name in asked}
-        return score_all(self.sample, quantity, sides, mask, intervals=intervals)
+        """Return each model's score on its own pairs within `mask`, then the references'; none is ranked.
+
+        Models without any pair are the last of the models.
+        """
+        names = self.models() if models is None else models
+        sides = {name: forecast_side(self.sample, quantity, name) for name in names}
+        sides |= self._references(quantity, self.common(quantity).compared)
+        found = score_all(self.sample, quantity, sides, mask, intervals=intervals)
+        return tuple(sorted(found, key=_with_pairs_first))
 
     # --- Comparison ----------------------------------------------------------------------------------
+
+    def common(self, quantity: Quantity) -> Common:
+        """Return which models can be compared, and on which hours."""
+        observed = observed_side(self.sample, quantity)
+        has = {
+            name: pairs(quantity, forecast_side(self.sample, quantity, name), observed)
+            for name in self.models()
+        }
+        compared = comparable(has)
+        none = np.zeros_like(observed.main, np.bool_)
+        return Common(compared, all_of(has[name] for name in compared) if compared else none)
 
     def duel(self, quantity: Quantity, a: str, b: str, mask: Bools | None = None) -> PairOfModels:
         """Compare two models on the hours that both have, within `mask`."""
@@ -165,37 +221,32 @@ class Scorecard:
 
     def ranking(self, quantity: Quantity, *, intervals: bool = False) -> Ranking:
         """Return which models are compared, in the order of their errors, and what that allows to say."""
-        observed = observed_side(self.sample, quantity)
-        sides = {name: forecast_side(self.sample, quantity, name) for name in self.models()}
-        has = {name: pairs(quantity, side, observed) for name, side in sides.items()}
-        compared = comparable(has)
-        shared = (
-            all_of(has[name] for name in compared) if compared else np.zeros_like(observed.main, np.bool_)
-        )
-        of_compared = {name: sides[name] for name in compared}
-        ranked = list(score_all(self.sample, quantity, of_compared, shared, intervals=intervals))
+        common = self.common(quantity)
+        sides = {name: forecast_side(self.sample, quantity, name) for name in common.compared}
+        ranked = list(score_all(self.sample, quantity, sides, common.shared, intervals=intervals))
         ranked.sort(key=lambda each: (_ranked_by(quantity, each.score), each.model))
-        duels = [self.duel(quantity, ranked[0].model, each.model, shared) for each in ranked[1:]]
-        unbeaten = [duel for duel in duels if duel.comparison.outcome is not Outcome.A_BETTER]
         return Ranking(
+            quantity=quantity,
             scores=tuple(ranked),
-            compared=compared,
-            shared=shared,
-            size=sample_of(days_with(shared), self.sample.months),
-            duel=next(iter(unbeaten + duels), None),
+            common=common,
+            size=sample_of(days_with(common.shared), self.sample.months),
+            duels=tuple(
+                self.duel(quantity, ranked[0].model, each.model, common.shared) for each in ranked[1:]
+            ),
         )
 
     def verdict(self, quantity: Quantity) -> Verdict:
         """Return which model errs least here, if the tests and the sample allow to say so."""
         found = self.ranking(quantity, intervals=True)
+        shared, ranks, duel = found.common.shared, found.ranks, found.duel
+        may_rank = found.finding in {Finding.WINNER, Finding.TOO_CLOSE}
         ranked = tuple(each.model for each in found.scores)
         sides = {name: forecast_side(self.sample, quantity, name) for name in self.models()}
-        reference_sides = self._references(quantity)
-        ranked_sides = {name: sides[name] for name in ranked}
-        ranks = found.ranks
+        references = self._references(quantity, found.common.compared)
+        references = {name: side for name, side in references.items() if has_any(side)}
         skills = {
-            name: self._skills(quantity, ranked_sides, reference, found.shared)
-            for name, reference in reference_sides.items()
+            name: self._skills(quantity, {each: sides[each] for each in ranked}, reference, shared)
+            for name, reference in references.items()
         }
         scored = [
             replace(
@@ -203,31 +254,32 @@ class Scorecard:
                 rank=ranks[each.model],
                 skill={name: of_models[each.model] for name, of_models in skills.items()},
             )
-            for each in found.scores
+            for each in (found.scores if may_rank else sorted(found.scores, key=lambda each: each.model))
         ]
         others = {name: side for name, side in sides.items() if name not in ranked}
+        on_their_own = score_all(self.sample, quantity, others, None, intervals=False)
         return Verdict(
             quantity=quantity,
             finding=found.finding,
-            compared=ranked,
-            best=next(iter(ranked), None),
-            second=None if found.duel is None else found.duel.b,
-            duel=found.duel,
+            compared=tuple(each.model for each in scored),
+            best=ranked[0] if may_rank else None,
+            second=duel.b if may_rank and duel is not None else None,
+            duel=duel,
+            p_value=found.p_value,
             models=(
                 *scored,
-                *score_all(self.sample, quantity, others, None, intervals=False),
-                *score_all(self.sample, quantity, reference_sides, found.shared, intervals=False),
+                *sorted(on_their_own, key=_with_pairs_first),
+                *score_all(self.sample, quantity, references, shared, intervals=False),
             ),
             n_pairs=found.n_pairs,
             n_days=found.size.days,
             size=found.size,
-            common_sample=common_words(found.compared, self.sample.station),
+            common_sample=common_words(found.common.compared, self.sample, quantity),
         )
 
-    def _references(self, quantity: Quantity) -> dict[str, Side]:
-        """Return the references that say anything."""
-        sides = {name: forecast_side(self.sample, quantity, name) for name in REFERENCES}
-        return {name: side for name, side in sides.items() if has_any(side)}
+    def _references(self, quantity: Quantity, models: Sequence[str]) -> dict[str, Side]:
+        """Return the references, the mean of the models being that of `models`."""
+        return {name: reference_side(self.sample, quantity, name, models) for name in REFERENCES}
 
     def _skills(
         self, quantity: Quantity, models: Mapping[str, Side], reference: Side, shared: Bools
@@ -277,10 +329,20 @@ def all_of(masks: Iterable[Bools]) -> Bools:
     return np.asarray(np.logical_and.reduce(list(masks)))
 
 
-def common_words(compared: Sequence[str], station: str) -> str:
-    """Say which hours a common sample has."""
-    if not station:
+def _with_pairs_first(each: ModelScore) -> tuple[bool, bool]:
+    """Return an order that keeps that of the names: models with pairs, models without any, references."""
+    return each.reference, not each.n_pairs
+
+
+def common_words(compared: Sequence[str], sample: Sample, quantity: Quantity) -> str:
+    """Say which hours a common sample has, or why it has none."""
+    if not sample.speaking:
         return "no station speaks for this site"
-    if not compared:
-        return f"no model has an hour in common with {station}"
-    return f"hours that {', '.join(compared)} and {station} all have"
+    if compared:
+        return f"hours that {listed([*map(model_name, compared), sample.station])} all have"
+    if quantity is Quantity.TEMPERATURE:
+        if all(sample.stations[code].station.elevation is None for code in sample.speaking):
+            return f"the height of {sample.station} is not known, to which temperatures would be brought"
+        if not sample.temperatures:
+            return "no model tells the height of its ground, from which its temperature would be brought"
+    return f"no model has an hour in common with {sample.station}"

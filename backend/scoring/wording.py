@@ -20,29 +20,13 @@ from backend.scoring.event_scores import Rate
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label, Season
 from backend.scoring.labels import Sample as SampleSize
+from backend.scoring.names import model_name
 from backend.scoring.quantities import Quantity
 from backend.scoring.robustness import ByMeans, Robustness
 from backend.scoring.scorecard import Finding, Verdict
 from backend.scoring.skill import PooledSkill
 from backend.scoring.verdict import Outcome
 from backend.scoring.views import DecisionView, View
-
-MODEL_NAMES = {
-    "arome_0025": "AROME",
-    "arome_001": "AROME 1.3 km",
-    "arome_hd": "AROME HD",
-    "arome_ifs_0025": "AROME-IFS",
-    "arpege_europe": "ARPEGE",
-    "ecmwf_ifs025": "IFS",
-    "gfs_global": "GFS",
-    "icon_ch1": "ICON-CH1",
-    "icon_ch2": "ICON-CH2",
-    "icon_d2": "ICON-D2",
-    "meteo_parapente": "MeteoParapente",
-    "yesterday": "yesterday's observation",
-    "climatology": "the usual for the month and hour",
-    "model_mean": "the mean of the models",
-}
 
 QUANTITY_NAMES = {
     Quantity.WIND_SPEED: "mean wind",
@@ -86,11 +70,6 @@ RELATIVE = (
 )
 
 
-def model_name(model: str) -> str:
-    """Return what pilots call a model or a reference."""
-    return MODEL_NAMES.get(model, model)
-
-
 def view_name(view: View) -> str:
     """Return a view in words: "the evening before"."""
     if isinstance(view, DecisionView):
@@ -129,7 +108,7 @@ def verdict_sentence(verdict: Verdict, view: View) -> str:
     """Return a verdict in one sentence: a winner, too close to call, or not enough data yet."""
     quantity, duel = verdict.quantity, verdict.duel
     asked = f"{view_name(view)}, {QUANTITY_NAMES[quantity]}"
-    if verdict.finding is Finding.NOT_ENOUGH or duel is None:
+    if duel is None or verdict.finding is Finding.NOT_ENOUGH:
         return f"Not enough data yet, {asked}: {_what_is_missing(verdict)}."
     if duel.score_a is None or duel.score_b is None:
         raise ValueError("a duel with a finding has scores")
@@ -141,6 +120,8 @@ def verdict_sentence(verdict: Verdict, view: View) -> str:
     figures = (
         f"{best} {amount(duel.score_a, quantity)}, {second} {amount(duel.score_b, quantity, unit=False)}"
     )
+    if verdict.finding is Finding.NOT_RANKED:
+        return f"Not ranked, {asked}, each at the height of its own ground: {figures}, {days}."
     return f"Too close to call, {asked}: {figures}, {days}."
 
 
@@ -148,6 +129,8 @@ def _what_is_missing(verdict: Verdict) -> str:
     if not verdict.compared:
         return verdict.common_sample
     if verdict.duel is None:
+        if sum(bool(each.n_pairs) for each in verdict.models if not each.reference) > 1:
+            return "no two models have an hour in common"
         only = model_name(verdict.compared[0])
         return f"only {only} has hours in common with the station, and there is nothing to compare it with"
     needed = PRELIMINARY_DAYS.value
@@ -172,12 +155,17 @@ def bias_sentence(model: str, quantity: Quantity, bias: float | None, interval: 
     return f"{name} {'overestimates' if bias > 0 else 'underestimates'} the {what} by {size} {between}."
 
 
-def tendency(bias: float | None, interval: Interval | None) -> str | None:
-    """Return "overestimates", "underestimates" or "no steady bias"; None where that cannot be said."""
+def tendency(quantity: Quantity, bias: float | None, interval: Interval | None) -> str | None:
+    """Return "overestimates", "underestimates" or "no steady bias"; None where that cannot be said.
+
+    Of a direction "clockwise" or "anticlockwise": a direction is not too high or too low.
+    """
     if bias is None or interval is None:
         return None
     if not interval.excludes_zero():
         return "no steady bias"
+    if quantity is Quantity.WIND_DIRECTION:
+        return "clockwise" if bias > 0 else "anticlockwise"
     return "overestimates" if bias > 0 else "underestimates"
 
 
@@ -212,9 +200,9 @@ def surprise_sentence(model: str, rate: Rate, event: str, units: str = "hours") 
     return f"{model_name(model)}: {counts} ({100 * rate.value:.0f} %, {low}–{high} %)."
 
 
-def robustness_sentence(found: Robustness) -> str | None:
-    """Return at how many beacons the same model errs less; None where there is but one to look at."""
-    if found.counted < 2:
+def robustness_sentence(found: Robustness, finding: Finding) -> str | None:
+    """Return at how many beacons a winner errs less; None without one, or with one beacon to look at."""
+    if finding is not Finding.WINNER or found.counted < 2:
         return None
     return f"Same winner at {found.agreeing} of {found.counted} beacons."
 
@@ -222,7 +210,7 @@ def robustness_sentence(found: Robustness) -> str | None:
 def means_sentence(found: ByMeans | None, verdict: Verdict) -> str | None:
     """Return what a verdict would be by hourly means; None where there is none, or too few days have such."""
     duel = verdict.duel
-    if found is None or duel is None or found.outcome is None or verdict.finding is Finding.NOT_ENOUGH:
+    if found is None or duel is None or found.outcome is None:
         return None
     if found.difference is None or duel.comparison.difference is None:
         return None

@@ -41,7 +41,7 @@ def keep(
     stations: Mapping[str, Mapping[Parameter, Grid]],
     views: Sequence[View] = (EVENING_BEFORE,),
     grounds: Mapping[str, float | None] | None = None,
-    elevations: Mapping[str, float] | None = None,
+    elevations: Mapping[str, float | None] | None = None,
     positions: Mapping[str, tuple[float, float]] | None = None,
     lead: int = 18 * 60,
     means: Mapping[str, Mapping[Parameter, Grid]] | None = None,

@@ -117,6 +117,8 @@ async def test_350_degrees_against_10_is_20_degrees_anticlockwise(tmp_path: Path
         "AROME turns the wind 20° anticlockwise of the observed one (between 20 and 20)."
     )
     assert verdict["unit"] == "degrees"
+    assert {by_model(answer)[AROME]["tendency"] for answer in (verdict, bias)} == {"anticlockwise"}
+    assert by_model(bias)[AROME]["byHour"][12]["tendency"] == "anticlockwise"
 
 
 async def test_zero_degrees_and_no_wind_are_values(tmp_path: Path) -> None:
@@ -166,7 +168,7 @@ async def test_the_better_model_wins_in_one_sentence_with_its_figures(tmp_path: 
         "nPairs": 24 * DAYS,
         "nDays": DAYS,
         "label": "preliminary",
-        "commonSample": f"hours that {AROME}, {PARAPENTE} and {FFVL} all have",
+        "commonSample": f"hours that AROME, MeteoParapente and {FFVL} all have",
         "methodVersion": "1",
         "generatedAt": "2026-07-15T12:10:00Z",
         "confidence": 0.95,
@@ -188,10 +190,16 @@ async def test_models_that_err_alike_are_too_close_to_call(tmp_path: Path) -> No
 async def test_too_few_days_name_no_winner_however_clear_it_looks(
     tmp_path: Path, days: int, label: str
 ) -> None:
-    service = stored(tmp_path, **two_models(days=days, first=TODAY - timedelta(days=days - 1)))
+    found = two_models(a=5.0, b=2.0, days=days, first=TODAY - timedelta(days=days - 1))
+    found["stations"][ROMMA] = {SPEED: constant(days, 20.0)}
+    service = stored(tmp_path, **found, means=found["stations"], positions={ROMMA: (45.91, 6.7)})
     async with served(service) as client:
         answer = await get(client, VERDICT)
+        comparison = await get(client, "/api/v1/sites/grand-pre/comparison")
     assert (answer["finding"], answer["label"], answer["nDays"]) == ("not_enough_data", label, days)
+    assert [answer[name] for name in ("best", "second", "robustness", "hourlyMeans")] == [None] * 4
+    assert [duel["outcome"] for duel in (answer["duel"], *comparison["duels"])] == [None] * 2
+    assert [each["model"] for each in answer["models"]] == [AROME, PARAPENTE]  # by name
     assert f"{days} common days of the 30 that a verdict needs" in answer["sentence"]
     assert [each["rank"] for each in answer["models"]] == [None, None]
     shown = label != "collecting"
@@ -205,9 +213,27 @@ async def test_a_model_without_data_is_last_unranked_and_null(tmp_path: Path) ->
         answer = await get(client, VERDICT)
     last = answer["models"][-1]
     assert [each["model"] for each in answer["models"]] == [AROME, PARAPENTE]
+    models = {PARAPENTE: {SPEED: constant(DAYS, 22.0)}}
+    other = tmp_path / "other"
+    other.mkdir()
+    async with served(stored(other, models)) as client:
+        others = [
+            await get(client, f"/api/v1/sites/grand-pre/{path}")
+            for path in ("verdict", "comparison", "scores?stratum=hour", "bias")
+        ]
+    for each in (*others, others[2]["groups"][0]):
+        assert [entry["model"] for entry in each["models"]] == [PARAPENTE, AROME]
     assert (last["rank"], last["score"], last["nPairs"], last["onCommonSample"]) == (None, None, 0, False)
     assert answer["finding"] == "not_enough_data"
     assert "nothing to compare it with" in answer["sentence"]
+
+
+async def test_two_models_that_share_no_hour_are_not_said_to_be_one(tmp_path: Path) -> None:
+    early, late = constant(DAYS, 20.0), constant(DAYS, 20.0)
+    early[20:], late[:20] = np.nan, np.nan
+    async with served(stored(tmp_path, {AROME: {SPEED: early}, PARAPENTE: {SPEED: late}})) as client:
+        answer = await get(client, VERDICT)
+    assert answer["sentence"].endswith("no two models have an hour in common.")
 
 
 async def test_a_model_that_missed_the_stormy_days_gains_nothing_by_it(tmp_path: Path) -> None:
@@ -240,11 +266,22 @@ async def test_a_model_with_a_short_history_does_not_erase_the_others(tmp_path: 
     assert answer["models"][-1]["onCommonSample"] is False
     assert comparison["compared"] == [AROME, PARAPENTE]
     assert comparison["commonSampleShare"] == 1.0
+    mean = by_model(answer, "references")["model_mean"]  # of the two that are compared
+    assert (mean["nPairs"], mean["onCommonSample"]) == (answer["nPairs"], True)
+    assert by_model(answer)[AROME]["skill"]["model_mean"]["skill"] is not None
     assert {(duel["a"], duel["b"]): duel["nDays"] for duel in comparison["duels"]} == {
         (AROME, "icon_d2"): 5,
         (AROME, PARAPENTE): DAYS,
         ("icon_d2", PARAPENTE): 5,
     }
+
+
+async def test_a_reference_that_has_fewer_hours_is_not_on_the_common_sample(tmp_path: Path) -> None:
+    async with served(stored(tmp_path, **two_models())) as client:
+        answer = await get(client, VERDICT)
+    yesterday = by_model(answer, "references")["yesterday"]
+    assert 0 < yesterday["nPairs"] < answer["nPairs"]  # the first day has none before it
+    assert yesterday["onCommonSample"] is False
 
 
 async def test_each_view_has_its_own_verdict(tmp_path: Path) -> None:
@@ -286,6 +323,15 @@ async def test_another_beacon_is_asked_and_a_copy_of_the_first_is_not_counted(tm
 def found_only(found: dict[str, Any]) -> dict[str, Any]:
     """Return observations without the forecasts, which are in the store already."""
     return {"models": {}, "stations": found["stations"]}
+
+
+async def test_without_a_winner_no_beacon_is_said_to_have_the_same(tmp_path: Path) -> None:
+    found = two_models(a=2.0, b=2.3)
+    found["stations"][ROMMA] = {SPEED: constant(DAYS, 20.0)}
+    async with served(stored(tmp_path, **found, positions={ROMMA: (45.91, 6.7)})) as client:
+        answer = await get(client, VERDICT)
+    assert answer["finding"] == "too_close_to_call"
+    assert (answer["robustness"]["counted"], answer["robustness"]["sentence"]) == (2, None)
 
 
 async def test_a_beacon_that_disagrees_is_told(tmp_path: Path) -> None:
@@ -584,6 +630,33 @@ async def test_a_temperature_is_brought_to_the_stations_height_and_shown_raw_as_
     assert any("MeteoParapente: the height of the model's ground" in note for note in corrected["notes"])
     assert by_model(raw)[PARAPENTE]["score"]["meanError"] == 0.0
     assert [group["group"] for group in parts["groups"]] == ["day", "night"]
+
+
+async def test_temperatures_at_the_heights_of_different_grounds_rank_nobody(tmp_path: Path) -> None:
+    models = {
+        AROME: {TEMPERATURE: 10.0 + noise(1, size=0.1)},
+        PARAPENTE: {TEMPERATURE: 13.0 + noise(2, size=0.1)},
+    }
+    service = stored(tmp_path, models, {FFVL: {TEMPERATURE: constant(DAYS, 10.0)}})
+    async with served(service) as client:
+        answer = await get(client, f"{VERDICT}?parameter=temperature_raw")
+    assert (answer["finding"], answer["mayHeadline"]) == ("not_ranked", False)
+    assert (answer["best"], answer["duel"]["outcome"], answer["robustness"]) == (None, None, None)
+    assert [each["rank"] for each in answer["models"]] == [None, None]
+    assert answer["sentence"] == (
+        "Not ranked, the evening before, temperature as forecast, each at the height of its own ground:"
+        " AROME 0.1 °C, MeteoParapente 3.0, 40 common days (preliminary)."
+    )
+
+
+async def test_a_station_whose_height_is_not_known_is_told(tmp_path: Path) -> None:
+    models = {AROME: {TEMPERATURE: constant(DAYS, 10.0)}}
+    stations = {FFVL: {TEMPERATURE: constant(DAYS, 10.0)}}
+    service = stored(tmp_path, models, stations, grounds={AROME: 1500.0}, elevations={FFVL: None})
+    async with served(service) as client:
+        answer = await get(client, f"{VERDICT}?parameter=temperature")
+    assert f"the height of {FFVL} is not known" in answer["sentence"]
+    assert any(f"{FFVL}: the height of the station is not known" in note for note in answer["notes"])
 
 
 async def test_a_model_far_in_height_heads_no_page(tmp_path: Path) -> None:

@@ -52,6 +52,9 @@ def test_the_verdict_comes_first_in_one_sentence(environment: dict[str, str]) ->
         " 40 common days (preliminary)."
     )
     assert any(line.startswith("AROME ") and "+1.9" in line for line in rest)
+    assert any("observation *" in line for line in rest)
+    assert "* on its own hours, not to be compared with the others." in rest
+    assert "Skill: against yesterday's observation, above 0 is better." in rest
     assert rest[0] == (
         "By hourly means of the beacon instead of single reports: the same finding;"
         " the models differ by 3.0 km/h (3.0 by single reports)."
