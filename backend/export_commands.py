@@ -20,7 +20,7 @@ from backend.import_commands import keep_up, row_progress, service_of
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.scoring.quantities import Quantity
-from backend.scoring.sample import REFERENCES
+from backend.scoring.sample import REFERENCES, THEN
 from backend.scoring.views import VIEW_OF, View
 
 if TYPE_CHECKING:
@@ -140,16 +140,31 @@ def export_scores(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the scores of every model by site, view and quantity. They may be passed on."""
+    """Write the scores of every model by site, view and quantity. They may be passed on.
+
+    Where raw values may not be, scores are rounded as they are in public.
+    """
     from backend.files import columns
     from backend.files import exporting as files
+    from backend.files.dictionary import name_origins, withheld
+    from backend.files.writing import new_file
 
     service = service_of(context)
     views = _views(view)
     keep_up(service)
     choice = _choice(site=site, station=station, model=model, first=first, last=last)
-    frames = files.score_frames(service.database, choice, views, parameter or ())
-    _write(service, "scores", output, columns.SCORES, frames, force=force, as_json=as_json, raw=False)
+    origins, declared, seen = _origins(service), service.settings.public_imports, _Seen()
+
+    def hidden(models: set[str], stations: set[str]) -> bool:
+        return bool(withheld(name_origins(models, stations, origins, declared)))
+
+    with new_file(output, columns.SCORES, force=force) as writer, row_progress() as told:
+        frames = files.score_frames(
+            service.database, choice, views, parameter or (), withheld=hidden, told=told
+        )
+        for frame in seen.watch(frames, told):
+            writer.write(frame)
+    _finish_export(service, "scores", output, columns.SCORES, seen, as_json=as_json, raw=False)
 
 
 @app.command("verif")
@@ -203,7 +218,7 @@ class _Seen:
         for frame in frames:
             for name, names in (("model", self.models), ("station", self.stations)):
                 if name in frame.columns:
-                    names |= set(frame[name].unique().to_list())
+                    names |= {each for told in frame[name].unique().to_list() for each in told.split(THEN)}
             self.rows += len(frame)
             told("written", len(frame))
             yield frame
@@ -218,7 +233,6 @@ def _write(
     *,
     force: bool,
     as_json: bool,
-    raw: bool = True,
 ) -> None:
     from backend.files.writing import new_file
 
@@ -226,7 +240,7 @@ def _write(
     with new_file(output, columns, force=force) as writer, row_progress() as told:
         for frame in seen.watch(frames, told):
             writer.write(frame)
-    _finish_export(service, what, output, columns, seen, as_json=as_json, raw=raw)
+    _finish_export(service, what, output, columns, seen, as_json=as_json, raw=True)
 
 
 def _finish_export(

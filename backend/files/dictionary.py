@@ -166,5 +166,6 @@ def _warning(named: Sequence[Named], *, raw: bool) -> Iterator[str]:
         yield "Scores may be shown, with the names above; `meteo-score export scores` writes them."
         yield ""
     elif kept:
-        yield "It holds scores and no raw value: it may be passed on, with the names above."
+        yield "It holds scores and no raw value: it may be passed on, with the names above. Where raw values"
+        yield "may not be, scores are rounded, so that none follows from them."
         yield ""

@@ -5,7 +5,7 @@ A frame holds tens of thousands of rows whatever is exported, so that memory doe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +19,15 @@ from backend.core.parameters import Parameter
 from backend.core.records import Site
 from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, schema
 from backend.files.verif import Place
+from backend.scoring.calendar import Span
+from backend.scoring.constants import PUBLIC_DECIMALS, PUBLIC_SHARE_DECIMALS
+from backend.scoring.intervals import benjamini_hochberg
+from backend.scoring.labels import Label
 from backend.scoring.pairing import NOT_MATCHED
 from backend.scoring.quantities import Quantity, errors, forecast_side, observed_side, pairs
-from backend.scoring.sample import Sample, Samples, site_row
-from backend.scoring.scorecard import METHOD_VERSION, Ranking, Scorecard
-from backend.scoring.scores import ModelScore
+from backend.scoring.sample import Sample, Samples, site_row, speaking
+from backend.scoring.scorecard import METHOD_VERSION, Finding, Ranking, Scorecard
+from backend.scoring.scores import ModelScore, Score
 from backend.scoring.upkeep import CHUNK_DAYS
 from backend.scoring.views import View
 from backend.storage import schema as t
@@ -34,6 +38,12 @@ from backend.storage.places import site_record
 _NAMES = tuple(parameter.value for parameter in Parameter)
 _ORDERED = pl.Enum(_NAMES)
 _THOUSANDTHS = dict.fromkeys(_NAMES, pl.Int64)
+
+_SHARES = ("correlation", "within", "resultant", "p_value")
+"""The scores that are shares of 1."""
+
+IsWithheld = Callable[[set[str], set[str]], bool]
+"""Says of models and stations whether any of them has raw values that may not be passed on."""
 
 PAIRED = tuple(quantity for quantity in Quantity if quantity is not Quantity.WIND)
 """What has pairs of single values. A wind is a pair of speeds and a pair of directions."""
@@ -136,7 +146,7 @@ def pair_frames(
 ) -> Iterator[pl.DataFrame]:
     """Yield pairs by site, view, CHUNK_DAYS, model, quantity and hour, as scores are made from them.
 
-    Of each site they are with its first station, or with those chosen. Raises as above.
+    Of each site they are with the reference station of each day, or with those chosen. Raises as above.
     """
     for view, sample in _samples(database, choice, views, CHUNK_DAYS):
         for model in _models_of(sample, choice):
@@ -147,11 +157,25 @@ def pair_frames(
 
 
 def score_frames(
-    database: Database, choice: Choice, views: Sequence[View], quantities: Sequence[Quantity] = ()
+    database: Database,
+    choice: Choice,
+    views: Sequence[View],
+    quantities: Sequence[Quantity] = (),
+    *,
+    withheld: IsWithheld = lambda models, stations: False,
+    told: Callable[[str, int], None] = lambda what, rows: None,
 ) -> Iterator[pl.DataFrame]:
-    """Yield the scores of models and references by site, view and quantity. Raises as above."""
+    """Yield the scores of models and references by site, view and quantity, as they may be published.
+
+    Scores of few days are absent, and all are rounded where `withheld` says so of the models and stations
+    that take part: single values would follow from them. Which winners stand follows from all of them, so
+    that the first frame comes when all are made; `told` is told of each on the way. Raises as above.
+    """
+    frames: list[pl.DataFrame] = []
+    tests: list[float | None] = []
     for view, sample in _samples(database, choice, views, None):
         card = Scorecard(sample)
+        rounded = withheld({*sample.forecasts}, {*sample.speaking})
         for quantity in quantities or Quantity:
             ranking = card.ranking(quantity)
             rows = [
@@ -160,18 +184,38 @@ def score_frames(
                 if score.n_pairs and (not choice.models or score.model in choice.models)
             ]
             if rows:
-                yield pl.DataFrame(rows, schema=schema(SCORES))
+                frame = pl.DataFrame(rows, schema=schema(SCORES))
+                tests.append(ranking.p_value)
+                frames.append(_rounded(frame) if rounded else frame)
+                told("scored", len(rows))
+    passed = benjamini_hochberg(tests)
+    for frame, stands in zip(frames, passed, strict=True):
+        won = pl.col("finding") == Finding.WINNER.value
+        yield frame.with_columns(stands=pl.when(won).then(pl.lit(stands)))
+
+
+def _rounded(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return scores no finer than they are published where a withheld source takes part."""
+    figures = [
+        name
+        for name, kind in frame.schema.items()
+        if kind == pl.Float64 and name not in {*_SHARES, "within_tolerance"}
+    ]
+    return frame.with_columns(
+        pl.col(figures).round(PUBLIC_DECIMALS.value),
+        pl.col(_SHARES).round(PUBLIC_SHARE_DECIMALS.value),
+        rounded=pl.lit(True),
+    )
 
 
 def places(database: Database, choice: Choice) -> list[Place]:
-    """Return the sites that pairs are written of, each with its station. Raises NotFound."""
-    sites = {slug: _site(database, slug, last) for slug, _, _, last in _spans(database, choice)}
-    return [
-        Place(
-            site.id, site.stations[0] if site.stations else "", site.latitude, site.longitude, site.elevation
-        )
-        for site in sites.values()
-    ]
+    """Return the sites of pairs, each with every station it is compared with. Raises NotFound."""
+    found = {}
+    for slug, station, first, last in _spans(database, choice):
+        site = _site(database, slug, last)
+        for code in [station] if station else speaking(site, Span(first, last)):
+            found[slug, code] = Place(site.id, code, site.latitude, site.longitude, site.elevation)
+    return list(found.values())
 
 
 def _samples(
@@ -196,7 +240,7 @@ def _site(database: Database, slug: str, last: int) -> Site:
 
 
 def _spans(database: Database, choice: Choice) -> list[tuple[str, str | None, int, int]]:
-    """Return each site with a station (None: its first) and the first and last day to look at."""
+    """Return each site with a station (None: its reference) and the first and last day to look at."""
     with database.read() as connection:
         _chosen(connection, t.model.c.name, choice.models, "model")
         _chosen(connection, t.station.c.code, choice.stations, "station")
@@ -229,14 +273,23 @@ def _pairs_of(sample: Sample, view: View, model: str, quantity: Quantity) -> pl.
             "forecast": said.main[there] / 1000,
             "observation": measured.main[there] / 1000,
             "error": errors(quantity, said, measured)[there] / 1000,
+            "station": _stations_on(sample)[np.nonzero(there)[0]],
             "reference_time": valid - 60 * lead,
             "lead_minutes": lead,
             "report_offset_minutes": _offsets(sample.offsets[there], quantity),
         }
     )
-    same = {"site": sample.site.id, "station": sample.station, "model": model, "view": view.name}
+    same = {"site": sample.site.id, "model": model, "view": view.name}
     named = {name: pl.lit(value) for name, value in (same | {"quantity": quantity.value}).items()}
     return _shaped(frame.with_columns(**named), schema(PAIRS))
+
+
+def _stations_on(sample: Sample) -> NDArray[np.str_]:
+    """Return which station speaks on each day; "" on days on which none does."""
+    found = np.full(len(sample.span.days), "", dtype=f"<U{max(map(len, sample.speaking), default=1)}")
+    for code, days in sample.speaking.items():
+        found[days] = code
+    return found
 
 
 def _offsets(offsets: NDArray[np.int64], quantity: Quantity) -> pl.Series:
@@ -250,7 +303,8 @@ def _offsets(offsets: NDArray[np.int64], quantity: Quantity) -> pl.Series:
 def _score_row(
     sample: Sample, view: View, quantity: Quantity, of_model: ModelScore, ranking: Ranking
 ) -> dict[str, object]:
-    score, quantiles = of_model.score, of_model.score.quantiles
+    score = of_model.score if of_model.label is not Label.COLLECTING else Score()
+    quantiles = score.quantiles
     low, high = score.mean_error_interval or (None, None)
     mae_low, mae_high = score.mae_interval or (None, None)
     plain = (
@@ -268,6 +322,7 @@ def _score_row(
         "unit": quantity.unit,
         "first_day": date_of(sample.span.first),
         "last_day": date_of(sample.span.last),
+        "rounded": False,
         "n_pairs": of_model.n_pairs,
         "n_days": of_model.n_days,
         "label": of_model.label.value,
@@ -283,6 +338,8 @@ def _score_row(
         },
         "rank": ranking.ranks.get(of_model.model),
         "finding": ranking.finding.value,
+        "p_value": ranking.p_value,
+        "stands": None,
         "common_pairs": ranking.n_pairs,
         "common_days": ranking.size.days,
         "method_version": METHOD_VERSION,

@@ -37,6 +37,9 @@ from backend.storage.places import site_record, station_record
 REFERENCES = ("yesterday", "climatology", "model_mean")
 """Forecasts that anyone could make; they are scored beside the models and never win."""
 
+THEN = " and then "
+"""Between the names of reference stations that followed each other."""
+
 NOT_SAID = -1
 """In an array of lead times: no forecast."""
 
@@ -97,7 +100,7 @@ class Sample:
     @cached_property
     def station(self) -> str:
         """The reference station; of several that followed each other all, "" where there is none."""
-        return " and then ".join(self.speaking)
+        return THEN.join(self.speaking)
 
     @cached_property
     def observed(self) -> Mapping[Parameter, Values]:
@@ -221,7 +224,7 @@ class Samples:
                 site=place,
                 span=span,
                 stations=_stations(connection, site_id, place, span),
-                speaking=alone or _speaking(place, span),
+                speaking=alone or speaking(place, span),
             )
             days = [
                 store.forecast_columns(connection, site_id, view.number, span.first, span.last)
@@ -331,7 +334,7 @@ def _load(view: View, days: store.ForecastDays, same: _SameInAllViews, models: _
     )
 
 
-def _speaking(site: Site, span: Span) -> dict[str, Bools]:
+def speaking(site: Site, span: Span) -> dict[str, Bools]:
     """Return the days on which each station of a site is its reference, in the order of these days."""
     changes = (day_number(each.since) for each in site.references if each.since is not None)
     begins = sorted({span.first, *(day for day in changes if day in span.days)})

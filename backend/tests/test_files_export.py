@@ -9,7 +9,8 @@ import sqlite3
 import subprocess
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
 from backend.core.errors import ConfigError, MeteoScoreError, NotFound
-from backend.core.local_time import local_day
+from backend.core.local_time import day_number, local_day
 from backend.core.parameters import Parameter
+from backend.core.records import Reference, Site
 from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, Columns, schema
 from backend.files.exporting import (
     PAIRED,
@@ -42,6 +44,7 @@ from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.store import Store
 from backend.tests.commands import METEO_SCORE, Environment, outside, typed
+from backend.tests.score_store import constant, keep
 from backend.tests.stores import (
     DIRECTION,
     GUST,
@@ -523,6 +526,105 @@ def test_raw_values_that_may_not_be_passed_on_are_named_and_scores_are_not(
     scores = typed(f"export scores -o {tmp_path / 's.csv'} --view noon --parameter wind_speed", environment)
     assert (scores.exit_code, scores.stderr) == (0, "")
     assert "it may be passed on" in (tmp_path / "s.csv.dictionary.md").read_text()
+
+
+# --- What may be published ------------------------------------------------------------------------------
+
+PLACE = Site(
+    id="deux", name="Deux", latitude=45.9, longitude=6.7, elevation=1400.0, stations=("ffvl:1", "romma:2")
+)
+BEGINS = date(2026, 6, 1)
+
+
+def kept_store(folder: Path, site: Site = PLACE, days: int = 40) -> Database:
+    """Return a site's store: its first station had 20 km/h, its second 24, AROME said 25, the other 28."""
+    database = Database(sqlite_url(folder), durable=False)
+    database.migrate()
+    noise = np.random.default_rng(3).normal(0, 1, (2, days, 25))
+    keep(
+        database,
+        site,
+        BEGINS,
+        models={
+            "arome_0025": {WIND: constant(days, 25.0) + noise[0]},
+            "meteo_parapente": {WIND: constant(days, 28.0) + noise[1]},
+        },
+        stations={"ffvl:1": {WIND: constant(days, 20.0)}, "romma:2": {WIND: constant(days, 24.0)}},
+    )
+    return database
+
+
+def changing(folder: Path) -> Database:
+    """Return the same where the second station follows the first after twenty days."""
+    references = (Reference("ffvl:1"), Reference("romma:2", BEGINS + 20 * DAY))
+    return kept_store(folder, replace(PLACE, references=references))
+
+
+def test_a_pair_is_with_the_station_that_spoke_on_its_day(tmp_path: Path) -> None:
+    database, choice = changing(tmp_path), Choice(models=["arome_0025"])
+    pairs = pl.concat(pair_frames(database, choice, [EVENING_BEFORE]))
+    found = pairs.group_by("station", "observation").len().sort("station").rows()
+    assert found == [("ffvl:1", 20.0, 480), ("romma:2", 24.0, 480)]
+    change = pairs.filter(pl.col("station") == "romma:2")["valid_time"].min()
+    assert change == datetime(2026, 6, 20, 22, tzinfo=UTC)
+    assert [place.station for place in places(database, choice)] == ["ffvl:1", "romma:2"]
+    with (tmp_path / "v.txt").open("w") as file:
+        frames = pair_frames(database, choice, [EVENING_BEFORE], [Quantity.WIND_SPEED])
+        assert write_verif(file, WIND, "arome_0025", places(database, choice), frames) == 960
+
+
+def test_both_networks_of_a_site_are_named_and_credited(tmp_path: Path) -> None:
+    changing(tmp_path).close()
+    settings = outside() | {
+        "DATABASE_URL": sqlite_url(tmp_path),
+        "DATA_DIR": str(tmp_path),
+        "SITES_FROM": "database",
+    }
+    for what in ("pairs", "scores"):
+        told = typed(f"export {what} --json -o {tmp_path / what}.csv --view evening_before", settings)
+        assert told.exit_code == 0, told.output
+        assert any("ROMMA" in each for each in json.loads(told.stdout)["attribution"])
+    told = typed(
+        f"export pairs --json -o {tmp_path}/a.csv --model arome_0025 --view evening_before", settings
+    )
+    assert json.loads(told.stdout)["notToBePassedOn"] == ["romma"]
+
+
+def test_scores_of_a_few_days_are_absent(tmp_path: Path) -> None:
+    """The mean of a day and of the day before tell the day's own value."""
+    database, choice = kept_store(tmp_path, days=20), Choice(last=day_number(BEGINS) + 13)
+    values = [column.name for column in SCORES if column.kind == "number" and column.name != "p_value"]
+    for last, absent in ((13, True), (14, False)):
+        chosen = replace(choice, last=day_number(BEGINS) + last)
+        (scores,) = score_frames(database, chosen, [EVENING_BEFORE], [Quantity.WIND_SPEED])
+        models = scores.filter(~pl.col("reference"))
+        assert set(models["n_days"]) == {last + 1}
+        assert (models["mae"].null_count() == len(models)) is absent
+        assert any(models[name].null_count() < len(models) for name in values) is not absent
+
+
+def test_scores_are_rounded_where_a_withheld_source_takes_part(tmp_path: Path) -> None:
+    database = kept_store(tmp_path)
+
+    def romma(models: set[str], stations: set[str]) -> bool:
+        assert models == {"arome_0025", "meteo_parapente"}
+        return "romma:2" in stations
+
+    choice = Choice(stations=["ffvl:1", "romma:2"])
+    frames = score_frames(database, choice, [EVENING_BEFORE], [Quantity.WIND_SPEED], withheld=romma)
+    exact, rounded = frames
+    assert (set(exact["rounded"]), set(rounded["rounded"])) == ({False}, {True})
+    for name in ("mae", "mean_error", "rmse", "p90", "mae_low"):
+        assert (rounded[name].round(1) == rounded[name]).all()
+        assert not (exact[name].round(1) == exact[name]).all()
+    assert (rounded["within"].round(2) == rounded["within"]).all()
+
+
+def test_a_winner_stands_by_its_weakest_comparison_in_a_list_of_all(tmp_path: Path) -> None:
+    database = kept_store(tmp_path)
+    (scores,) = score_frames(database, Choice(), [EVENING_BEFORE], [Quantity.WIND_SPEED])
+    assert scores["p_value"].null_count() == 0
+    assert set(scores.filter(pl.col("finding") == "winner")["stands"]) == {True}
 
 
 def history(folder: Path) -> tuple[Path, Path]:
