@@ -260,7 +260,8 @@ def _observed(
         doubts += ((station, *each) for each in doubted.listed(mine, first, end))
         found = pair(mine, doubted.trusted(mine), span)
         count = len(found.day)
-        counts = doubted.counted(span.locate(mine.time)[0], len(span.days), store.MOST_REASONS)
+        day = span.locate(mine.time)[0]
+        counts = doubted.counted(day, len(span.days), store.MOST_REASONS)
         days.append(
             ObservedDays(
                 np.full(count, station),
@@ -268,12 +269,21 @@ def _observed(
                 found.hourly,
                 found.offsets,
                 found.readings,
-                (rows[station].resolution,) * count,
+                _coarsest(rows[station].resolution, day, found.day - span.first),
                 found.means,
                 counts[found.day - span.first],
             )
         )
     return days, doubts
+
+
+def _coarsest(
+    resolution: NDArray[np.int64], day: NDArray[np.int64], days: NDArray[np.int64]
+) -> tuple[float | None, ...]:
+    """Return the coarsest resolution of each of `days`, in degrees; `day` is that of each reading."""
+    coarsest = np.zeros(int(max(days.max(initial=-1), day.max(initial=-1))) + 1, np.int64)
+    np.maximum.at(coarsest, day[day >= 0], resolution[day >= 0])
+    return tuple(each / 1000 or None for each in coarsest[days].tolist())
 
 
 def _surroundings(runs: Runs, span: Span, known: Mapping[int, NDArray[np.int32]]) -> Surroundings:

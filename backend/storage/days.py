@@ -49,12 +49,15 @@ class ForecastRows:
 
 @dataclass(frozen=True, slots=True)
 class ReadingRows:
-    """Readings of one station, by time; `averaging` in minutes, `values` with a column per parameter."""
+    """Readings of one station, by time; `averaging` in minutes, `values` with a column per parameter.
+
+    `resolution` is of their directions, in thousandths of a degree; 0 where the source does not say.
+    """
 
     time: Times
     averaging: Times
     values: Ints
-    resolution: float | None
+    resolution: Times
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +84,8 @@ class ForecastDays(DayColumns):
 class ObservedDays(DayColumns):
     """Rows of observed_day: `owner` is a station, `minutes` are distances of readings from their hour.
 
-    `readings` is how many there were on the day, `resolution` that of their directions in degrees or None.
+    `readings` is how many there were on the day, `resolution` the coarsest of their directions in degrees or
+    None.
     `means` are of the same hours (n, 4, 25), each the mean of its reports. `doubts` (n, 4, 8) counts the
     values of the day that are doubted, by parameter and by the number of the reason.
     """
@@ -270,12 +274,11 @@ def forecast_rows(connection: sa.Connection, site_id: int, first: int, last: int
 def reading_rows(connection: sa.Connection, station_id: int, first: int, last: int) -> ReadingRows:
     """Return the readings of a station from `first` to `last`."""
     table = _table(connection, _READINGS, 3 + len(Parameter), owner=station_id, first=first, last=last)
-    coarsest = int(table[:, 2].max()) / 1000 if len(table) else 0.0
     return ReadingRows(
         time=table[:, 0],
         averaging=table[:, 1],
         values=table[:, 3:].astype(np.int32),
-        resolution=coarsest or None,
+        resolution=table[:, 2],
     )
 
 

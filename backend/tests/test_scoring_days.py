@@ -74,6 +74,7 @@ def measured(
     values: Mapping[datetime, Hour],
     station: str = "ffvl:2496",
     averaging: int | None = 10,
+    resolution: float | None = None,
 ) -> ObservationBatch:
     given = {
         time: value if isinstance(value, dict) else {WIND: float(value)} for time, value in values.items()
@@ -84,6 +85,7 @@ def measured(
         rank=0,
         collected_at=max(values) + timedelta(minutes=2),
         averaging_minutes=averaging,
+        direction_resolution=resolution,
         records=[
             Observation(station, parameter, time, value)
             for time, reading in given.items()
@@ -543,7 +545,8 @@ def _a_world(seed: int) -> list[ForecastBatch | ObservationBatch]:
                     for step in range(72)
                     if chance.random() < 0.8
                 }
-                batches.append(measured(readings, station))
+                finer = chance.choice((None, 22.5, 45.0))  # a vane is replaced
+                batches.append(measured(readings, station, resolution=finer))
                 if chance.random() < 0.3:  # the network corrects itself
                     some = chance.sample(sorted(readings), 5)
                     batches.append(measured({time: chance.uniform(0, 50) for time in some}, station))
@@ -567,6 +570,20 @@ def test_days_kept_up_to_date_in_any_order_equal_those_made_at_once(database_url
     make_due(store.database, [1])
     update(store.database, now)
     assert derived(store.database) == kept
+
+
+def test_each_day_has_the_resolution_of_its_own_directions(store: Store) -> None:
+    for day, resolution in ((10, 22.5), (11, None), (12, 45.0)):
+        values = {utc(day, hour): {WIND: 10.0, WIND_DIRECTION: 90.0} for hour in range(24)}
+        add(store, [measured(values, resolution=resolution)])
+    update(store.database, LONG_AFTER)
+    with store.database.read() as connection:
+        found = connection.execute(
+            sa.select(t.observed_day.c.day, t.observed_day.c.resolution).order_by(t.observed_day.c.day)
+        )
+        kept = {row.day - number(10): row.resolution for row in found}
+    # The first two local hours of a day are the last two of the day before in UTC.
+    assert kept == {0: 22.5, 1: 22.5, 2: 45.0, 3: 45.0}
 
 
 def test_an_update_makes_every_site_that_something_came_for_and_no_other(store: Store) -> None:
