@@ -116,7 +116,8 @@ STUCK_READINGS = Constant(
     "stuck_readings",
     12,
     "readings",
-    "So many equal triples of speed, gust and direction in a row, within six hours, come from no wind.",
+    "So many equal triples of speed, gust and direction in a row, within six hours and of a moving wind,"
+    " come from no wind. A triple with one value alone is none.",
 )
 STUCK_CALM = Constant(
     "stuck_calm",

@@ -118,32 +118,45 @@ def doubt(readings: Readings, neighbours: Sequence[Readings], around: Surroundin
     found.reason[below, GUST] = _GUST
     for parameter, limit in SPIKES.items():
         found.reason[_spikes(readings.time, readings.values[:, parameter], limit), parameter] = _SPIKE
-    first, last = _equal_around(readings)
+    run = _equal_runs(readings)
+    first, last = _around(readings.time, run)
     calm = (readings.values[:, SPEED] == 0) & (readings.values[:, GUST] == 0)
     lasting = calm & (readings.time[last] - readings.time[first] >= STUCK_CALM.value * HOUR)
     for row in np.flatnonzero(lasting):
         if _wind_among(neighbours, int(readings.time[first[row]]), int(readings.time[last[row]])):
             found.reason[row, _WIND] = _CALM
-    windy = (readings.values[:, SPEED] > 0) & (last - first + 1 >= STUCK_READINGS.value)
+    told = (readings.values[:, _WIND] != ABSENT).sum(axis=1)  # one value alone is often the same again
+    stuck = _repeated(readings.time, run) & (readings.values[:, SPEED] > 0) & (told >= 2)
     for parameter in _WIND:
-        found.reason[windy, parameter] = _STUCK
+        found.reason[stuck, parameter] = _STUCK
     found.reason[readings.values == ABSENT] = 0
     return found
 
 
-def _equal_around(readings: Readings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first and the last of the readings equal to each, in a row with it and within CONTEXT."""
-    time, triples = readings.time, readings.values[:, _WIND]
-    count = len(time)
-    if count == 0:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    breaks = (triples[1:] != triples[:-1]).any(axis=1) | (np.diff(time) > STUCK_GAP)
-    run = np.concatenate(([0], np.cumsum(breaks)))
+def _equal_runs(readings: Readings) -> NDArray[np.int64]:
+    """Return the number of the run of equal readings, without a silence in it, that each is in."""
+    triples = readings.values[:, _WIND]
+    breaks = (triples[1:] != triples[:-1]).any(axis=1) | (np.diff(readings.time) > STUCK_GAP)
+    return np.cumsum(np.concatenate(([False], breaks))[: len(triples)], dtype=np.int64)
+
+
+def _around(time: NDArray[np.int64], run: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first and the last of the readings that are in a run with each, and within CONTEXT of it."""
     begins = np.searchsorted(run, run, side="left")
     ends = np.searchsorted(run, run, side="right") - 1
     first = np.maximum(begins, np.searchsorted(time, time - CONTEXT, side="left"))
     last = np.minimum(ends, np.searchsorted(time, time + CONTEXT, side="right") - 1)
     return first, last
+
+
+def _repeated(time: NDArray[np.int64], run: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which readings are among STUCK_READINGS of a run that follow each other within CONTEXT."""
+    further = int(STUCK_READINGS.value) - 1
+    begins = np.flatnonzero((run[further:] == run[:-further]) & (time[further:] - time[:-further] <= CONTEXT))
+    edges = np.zeros(len(run) + 1, np.int64)
+    edges[begins] += 1
+    edges[begins + further + 1] -= 1
+    return np.cumsum(edges[:-1]) > 0
 
 
 def _wind_among(neighbours: Sequence[Readings], first: int, last: int) -> bool:

@@ -450,6 +450,21 @@ def test_twelve_equal_winds_in_a_row_are_a_stuck_sensor_and_eleven_are_not(store
     assert observed_hours(store, number(15)) == {}
 
 
+def test_equal_winds_are_stuck_within_six_hours_and_all_of_them(store: Store) -> None:
+    reading = {WIND: 12.0, WIND_GUST: 18.0, WIND_DIRECTION: 270.0}
+    made(store, measured(every(40, utc(15, 0), 30, reading)))  # twelve take more than seven hours
+    assert doubts(store) == []
+    made(store, measured(every(32, utc(17, 0), 20, reading)))  # twelve take 5 h 52 min
+    assert len(doubts(store)) == 20 * 3
+
+
+def test_a_wind_speed_alone_may_well_be_the_same_twelve_times(store: Store) -> None:
+    made(store, measured(every(10, utc(15, 8, 5), 30, {WIND: 3.0})))
+    assert doubts(store) == []
+    made(store, measured(every(10, utc(17, 8, 5), 30, {WIND: 3.0, WIND_DIRECTION: 90.0})))
+    assert {reason for _, _, reason in doubts(store)} == {"stuck"}
+
+
 def test_a_store_of_before_counts_the_same_doubts_once_it_is_migrated(store: Store) -> None:
     steady = every(10, utc(15, 20), 60, {WIND: 10.0, WIND_GUST: 5.0})  # over midnight in Paris
     made(store, measured(steady), measured({utc(20, 12): 8.0}))
