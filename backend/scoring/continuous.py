@@ -55,12 +55,6 @@ def correlation(sums: ScalarSums) -> Floats:
     return np.clip(ratio(fo, np.sqrt(ff) * np.sqrt(oo)), -1.0, 1.0)
 
 
-@Formula
-def mean_observation(sums: ScalarSums) -> Floats:
-    """`mean(o)` in the parameter's unit, of the hours that are pairs."""
-    return ratio(sums.sum_o, sums.n * SCALE)
-
-
 def _about_mean(n: Integers, sum_x: Integers, sum_y: Integers, sum_xy: Integers) -> Floats:
     """Return `sum((x - mean x) * (y - mean y))` from plain sums.
 

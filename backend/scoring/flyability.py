@@ -104,10 +104,12 @@ def _limits(
     words = f"more than {wind_limit:g} km/h of mean wind"
     for parameter in asked:
         part, name = said[parameter]
-        silent = [model_name(model) for model, values in winds.items() if not _has(values[parameter])]
-        words += part + (
-            f" ({', '.join(silent)}: without {name}, of which it says nothing)" if silent else ""
-        )
+        silent = [
+            model_name(model)
+            for model, values in winds.items()
+            if _has(values[Parameter.WIND_SPEED]) and not _has(values[parameter])
+        ]
+        words += part + (f" ({', '.join(silent)}: without {name})" if silent else "")
     return words
 
 

@@ -43,12 +43,6 @@ def paired(f: Values, o: Values, mask: Bools | None = None) -> Bools:
     return both if mask is None else both & mask
 
 
-def errors(f: Values, o: Values, mask: Bools | None = None) -> Integers:
-    """Return the errors `f - o` of all pairs in one row, in thousandths. Not for directions."""
-    pair = paired(f, o, mask)
-    return f[pair].astype(np.int64) - o[pair]
-
-
 def thousandths(value: float) -> int:
     """Return `value`, in the parameter's unit, as the nearest whole number of stored steps."""
     return round(value * SCALE)

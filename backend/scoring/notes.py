@@ -7,7 +7,7 @@ from backend.scoring.constants import FAR_IN_HEIGHT, UNINFORMED_DIRECTION_MAE
 from backend.scoring.direction import quantisation_floor
 from backend.scoring.names import listed, model_name
 from backend.scoring.quantities import Quantity
-from backend.scoring.sample import Sample
+from backend.scoring.sample import LONGER_GUSTS, Sample
 from backend.scoring.temperature import is_far_in_height
 from backend.scoring.wording import RELATIVE, SAFETY, light_wind_words
 
@@ -38,6 +38,10 @@ def notes(sample: Sample, quantity: Quantity) -> tuple[str, ...]:
         found.append("No station speaks for this site: there is nothing to compare forecasts with.")
     if quantity is Quantity.WIND_DIRECTION:
         found += _of_direction(sample)
+    if quantity is Quantity.WIND_GUST:
+        longer = [model_name(model) for model in sample.forecasts if model in LONGER_GUSTS]
+        if longer:
+            found.append(f"{listed(longer)}: gusts of three hours, not compared with those of one.")
     if quantity in _TEMPERATURES:
         found += _of_temperature(sample, quantity)
     estimated = [model_name(model) for model, hours in sample.estimated.items() if hours]

@@ -27,6 +27,7 @@ from backend.scoring.references import (
     model_mean_direction,
     yesterday,
 )
+from backend.scoring.selection import GUST
 from backend.scoring.temperature import at_station
 from backend.scoring.views import View
 from backend.storage import days as store
@@ -42,6 +43,12 @@ THEN = " and then "
 
 NOT_SAID = -1
 """In an array of lead times: no forecast."""
+
+LONGER_GUSTS = frozenset({"ecmwf_ifs025"})
+"""The models whose gust is the highest since their step before, of three hours.
+
+A beacon's highest of one hour is another quantity: their gusts are kept, and not scored.
+"""
 
 NOBODY = -1
 """The number of a site, model or station of which nothing was ever kept."""
@@ -322,11 +329,15 @@ class _Models:
 
 
 def _load(view: View, days: store.ForecastDays, same: _SameInAllViews, models: _Models) -> Sample:
+    """Return a sample; gusts that are not of one hour are not in it."""
     span, names = same["span"], sorted(models.asked)
     rows = {name: np.flatnonzero(days.owner == models.ids.get(name, NOBODY)) for name in names}
     return Sample(
         view=view,
-        forecasts={name: _by_parameter(span, days, rows[name]) for name in names},
+        forecasts={
+            name: _by_parameter(span, days, rows[name], GUST if name in LONGER_GUSTS else None)
+            for name in names
+        },
         leads={name: _minutes(span, days, rows[name], NOT_SAID) for name in names},
         estimated={name: int(days.estimated[rows[name]].sum()) for name in names},
         grounds={name: models.grounds.get(name) for name in names},
@@ -374,9 +385,13 @@ def _stations(connection: sa.Connection, site_id: int, site: Site, span: Span) -
     return found
 
 
-def _by_parameter(span: Span, days: store.DayColumns, rows: Integers) -> dict[Parameter, Values]:
+def _by_parameter(
+    span: Span, days: store.DayColumns, rows: Integers, without: int | None = None
+) -> dict[Parameter, Values]:
     values = np.full((len(Parameter), len(span.days), HOURS_A_DAY), ABSENT, np.int32)
     values[:, days.day[rows] - span.first] = days.hourly[rows].transpose(1, 0, 2)
+    if without is not None:
+        values[without] = ABSENT
     return {parameter: values[index] for parameter, index in _INDEX.items()}
 
 

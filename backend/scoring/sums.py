@@ -15,7 +15,7 @@ from typing import Self, cast
 import numpy as np
 
 from backend.scoring.direction import sines_and_cosines, usable, wrap
-from backend.scoring.events import Occurrence, above
+from backend.scoring.events import Occurrence
 from backend.scoring.grid import Bools, Integers, Values, paired
 from backend.scoring.vector import vector_errors
 
@@ -207,12 +207,3 @@ class Contingency(Sums):
         known = f.known & o.known if mask is None else f.known & o.known & mask
         cells = (f.yes & o.yes, f.yes & ~o.yes, ~f.yes & o.yes, ~f.yes & ~o.yes)
         return cls(*((cell & known).sum(axis=-1, dtype=np.int64) for cell in cells))
-
-    @classmethod
-    def above(cls, f: Values, o: Values, limit: float, mask: Bools | None = None) -> Self:
-        """Count each day's hours with more than `limit`, in the parameter's unit; the limit itself is not."""
-        return cls.of(above(f, limit), above(o, limit), mask)
-
-    def opposite(self) -> Self:
-        """Return the counts of the opposite event, "not flyable" for "flyable"."""
-        return type(self)(self.d, self.c, self.b, self.a)

@@ -54,12 +54,16 @@ class LeadView:
 
     @property
     def steps_ahead(self) -> int:
-        """The h of Diebold-Mariano: one more than the whole days of the shortest lead."""
-        return self.first // 24 + 1
+        """The h of Diebold-Mariano: a day's hours may come from a run of as many days before, and one more.
+
+        Of leads without a near end, those of the newest run count: it is hardly more than a day older.
+        """
+        last = min(self.last, self.first + 23)
+        return -(-last // 24) + 1
 
     def newest_known_day(self) -> Integers:
         """Return, for each hour 0 to 23, how many days back its newest observation known by then lies."""
-        return np.full(24, self.steps_ahead)
+        return np.full(24, self.first // 24 + 1)
 
 
 View = DecisionView | LeadView

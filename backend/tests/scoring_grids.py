@@ -8,7 +8,9 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from backend.scoring.grid import ABSENT, HOURS, Values
+from backend.scoring.events import above
+from backend.scoring.grid import ABSENT, HOURS, Bools, Integers, Values, paired
+from backend.scoring.sums import Contingency
 
 FEW = 4
 
@@ -23,6 +25,17 @@ def grid(*rows: Row) -> Values:
             if value is not None:
                 values[day, hour] = round(value * 1000)
     return values
+
+
+def errors(f: Values, o: Values) -> Integers:
+    """Return `f - o` of all pairs in one row, in thousandths."""
+    both = paired(f, o)
+    return f[both].astype(np.int64) - o[both]
+
+
+def counted(f: Values, o: Values, limit: float, mask: Bools | None = None) -> Contingency:
+    """Return the counts by day of hours above a limit, in the parameter's unit."""
+    return Contingency.of(above(f, limit), above(o, limit), mask)
 
 
 def filled(days: int, value: float) -> Values:

@@ -649,6 +649,19 @@ async def test_temperatures_at_the_heights_of_different_grounds_rank_nobody(tmp_
     )
 
 
+async def test_gusts_of_three_hours_are_not_compared_with_those_of_one(tmp_path: Path) -> None:
+    gusts = {SPEED: constant(DAYS, 10.0), GUST: constant(DAYS, 20.0)}
+    models = {AROME: gusts, "ecmwf_ifs025": gusts}
+    async with served(stored(tmp_path, models, {FFVL: gusts})) as client:
+        answer = await get(client, f"{VERDICT}?parameter=wind_gust")
+        wind = await get(client, VERDICT)
+        events = await get(client, "/api/v1/sites/grand-pre/events")
+    assert by_model(answer)["ecmwf_ifs025"]["nPairs"] == 0
+    assert "IFS: gusts of three hours, not compared with those of one." in answer["notes"]
+    assert by_model(wind)["ecmwf_ifs025"]["nPairs"] == 24 * DAYS
+    assert "(IFS: without gusts)" in events["events"][0]["text"]
+
+
 async def test_a_station_whose_height_is_not_known_is_told(tmp_path: Path) -> None:
     models = {AROME: {TEMPERATURE: constant(DAYS, 10.0)}}
     stations = {FFVL: {TEMPERATURE: constant(DAYS, 10.0)}}
@@ -828,7 +841,7 @@ async def test_a_model_without_gusts_is_charged_for_those_that_came(tmp_path: Pa
     async with served(stored(tmp_path, models, {FFVL: observed})) as client:
         answer = await get(client, "/api/v1/sites/grand-pre/events")
     event = answer["events"][0]
-    assert "MeteoParapente: without gusts, of which it says nothing" in event["text"]
+    assert "(MeteoParapente: without gusts)" in event["text"]
     assert by_model(event)[AROME]["surprises"]["count"] == 0
     assert by_model(event)[PARAPENTE]["surprises"]["count"] == DAYS
 
@@ -872,7 +885,7 @@ async def test_a_model_without_directions_is_named(tmp_path: Path) -> None:
     models = {AROME: winds, PARAPENTE: {SPEED: winds[SPEED]}}
     async with served(stored(tmp_path, models, {FFVL: winds})) as client:
         answer = await get(client, "/api/v1/sites/grand-pre/events?limit=20")
-    assert "MeteoParapente: without directions, of which it says nothing" in answer["events"][0]["text"]
+    assert "(MeteoParapente: without directions)" in answer["events"][0]["text"]
     assert answer["events"][0]["nPairs"] == 24 * DAYS
 
 

@@ -16,16 +16,15 @@ from backend.scoring.continuous import (
     error_sd,
     mae,
     mean_error,
-    mean_observation,
     rmse,
     within_share,
 )
-from backend.scoring.grid import Values, errors, present
+from backend.scoring.grid import Values, present
 from backend.scoring.sums import ScalarSums
 from backend.scoring.temperature import at_station, is_far_in_height
-from backend.tests.scoring_grids import filled, grid, grids
+from backend.tests.scoring_grids import errors, filled, grid, grids
 
-SCORES = (mean_error, mae, rmse, error_sd, correlation, mean_observation)
+SCORES = (mean_error, mae, rmse, error_sd, correlation)
 TEMPERATURES = grids(2, -40, 50)
 
 
@@ -41,7 +40,6 @@ def test_scores_of_four_errors_are_those_worked_out_by_hand() -> None:
     assert mae(sums) == 2.0
     assert rmse(sums) == pytest.approx(math.sqrt(5.5))
     assert error_sd(sums) == pytest.approx(math.sqrt(6))
-    assert mean_observation(sums) == 15.0
 
 
 def test_correlation_is_the_one_worked_out_by_hand() -> None:

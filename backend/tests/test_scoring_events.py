@@ -28,7 +28,7 @@ from backend.scoring.event_scores import (
 from backend.scoring.events import Occurrence, above, event_day, flyable, in_sector, on_slope
 from backend.scoring.grid import Integers, clock_hours
 from backend.scoring.sums import Contingency
-from backend.tests.scoring_grids import filled, grid
+from backend.tests.scoring_grids import counted, filled, grid
 
 SCORES = (pod, far, pofd, csi, frequency_bias, ets, hss, peirce, sedi, surprise_rate)
 CELLS = st.integers(0, 10_000)
@@ -47,20 +47,20 @@ def answers(event: Occurrence, hours: int) -> list[bool | None]:
 def test_the_limit_itself_is_not_above_it_on_either_side() -> None:
     hours = grid([25.0, 25.001, 24.999, None, 0.0])
     assert answers(above(hours, 25.0), 5) == [False, True, False, None, False]
-    at_limit = Contingency.above(grid([25.0, 25.001, 25.0, 25.001]), grid([25.0, 25.0, 25.001, 25.001]), 25.0)
+    at_limit = counted(grid([25.0, 25.001, 25.0, 25.001]), grid([25.0, 25.0, 25.001, 25.001]), 25.0)
     assert at_limit.total() == counts(1, 1, 1, 1)
 
 
 def test_a_table_counts_only_hours_known_on_both_sides_and_within_the_mask() -> None:
     f, o = grid([30, 30, None, 10, 10]), grid([30, 10, 30, None, 10])
-    assert Contingency.above(f, o, 20.0).total() == counts(1, 1, 0, 1)
-    assert Contingency.above(f, o, 20.0, f > 20_000).total() == counts(1, 1, 0, 0)
+    assert counted(f, o, 20.0).total() == counts(1, 1, 0, 1)
+    assert counted(f, o, 20.0, f > 20_000).total() == counts(1, 1, 0, 0)
 
 
 def test_the_opposite_event_swaps_hits_with_correct_rejections() -> None:
-    assert counts(1, 2, 3, 4).opposite() == counts(4, 3, 2, 1)
     f, o = above(grid([30, 30, 10]), 20.0), above(grid([30, 10, 30]), 20.0)
-    assert Contingency.of(~f, ~o) == Contingency.of(f, o).opposite()
+    found, opposite = Contingency.of(f, o), Contingency.of(~f, ~o)
+    assert [*opposite.columns()] == [*reversed([*found.columns()])]
 
 
 @pytest.mark.parametrize(

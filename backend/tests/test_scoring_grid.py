@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from backend.scoring.grid import ABSENT, NO_HOUR, clock_hours, errors, months, paired, present
+from backend.scoring.grid import ABSENT, NO_HOUR, clock_hours, months, paired, present
 from backend.tests.scoring_grids import grid
 
 DAY = [*range(24), NO_HOUR]
@@ -48,7 +48,6 @@ def test_a_pair_needs_both_sides_and_the_mask() -> None:
     mask[0, 3] = False
     assert np.flatnonzero(paired(f, o)).tolist() == [0, 3]
     assert np.flatnonzero(paired(f, o, mask)).tolist() == [0]
-    assert errors(grid([3, None]), grid([5, 1])).tolist() == [-2000]
 
 
 def test_arrays_of_different_days_are_refused() -> None:

@@ -28,9 +28,9 @@ from backend.scoring.formula import Formula
 from backend.scoring.grid import ABSENT, Integers
 from backend.scoring.grouped import beside, over_days
 from backend.scoring.intervals import Interval, benjamini_hochberg, percentile, percentiles, quantiles, wilson
-from backend.scoring.sums import Contingency, DirectionSums, ScalarSums, Sums, VectorSums
+from backend.scoring.sums import DirectionSums, ScalarSums, Sums, VectorSums
 from backend.scoring.verdict import Outcome, compare, outcome
-from backend.tests.scoring_grids import filled, grid, random_grid
+from backend.tests.scoring_grids import counted, filled, grid, random_grid
 
 
 def series(*values: float | None) -> DailySeries:
@@ -275,7 +275,7 @@ def test_days_before_the_first_and_after_the_last_with_data_are_not_drawn() -> N
 def test_ratios_are_formed_from_resampled_counts() -> None:
     generator = np.random.default_rng(9)
     f, o = random_grid(generator, 60, 0, 40), random_grid(generator, 60, 0, 40)
-    counts = Contingency.above(f, o, 25.0)
+    counts = counted(f, o, 25.0)
     found = score_interval(pod, counts)
     days = drawn_days(60)
     by_hand = counts.a[days].sum(axis=1) / (counts.a + counts.c)[days].sum(axis=1)
@@ -285,7 +285,7 @@ def test_ratios_are_formed_from_resampled_counts() -> None:
 def test_a_score_that_is_mostly_undefined_has_no_interval() -> None:
     f, o = filled(60, 0.0), filled(60, 0.0)
     o[7, 12] = 30_000  # one event: a third of the replicates never draw it
-    assert score_interval(csi, Contingency.above(f, o, 25.0)) is None
+    assert score_interval(csi, counted(f, o, 25.0)) is None
     assert percentile(np.array([1.0] * 90 + [math.nan] * 10)) == Interval(1.0, 1.0)
     assert percentile(np.array([1.0] * 89 + [math.nan] * 11)) is None
 

@@ -14,9 +14,9 @@ import xarray as xr
 from backend.scoring import continuous, direction, event_scores
 from backend.scoring.daily import MICRO, DailySeries
 from backend.scoring.diebold_mariano import hering_genton, hln
-from backend.scoring.grid import ABSENT, Floats, Values, errors, paired
+from backend.scoring.grid import ABSENT, Floats, Values, paired
 from backend.scoring.sums import Contingency, DirectionSums, ScalarSums
-from backend.tests.scoring_grids import filled, grid, random_grid
+from backend.tests.scoring_grids import counted, errors, filled, grid, random_grid
 
 SEEDS = range(8)
 EDGES = {
@@ -74,13 +74,13 @@ def filled_like(values: Values) -> Values:
 def test_tables_and_their_scores_agree(seed: int, limit: float) -> None:
     generator = np.random.default_rng(seed)
     f, o = (random_grid(generator, 20, 0, 40, 0.2) for _ in range(2))
-    ours = Contingency.above(f, o, limit).total()
+    ours = counted(f, o, limit).total()
     pair = xr.DataArray(paired(f, o), dims=["day", "hour"])
     fcst, obs = ((labelled(x) > limit).astype(float).where(pair) for x in (f, o))
     theirs = scores.categorical.BinaryContingencyManager(fcst, obs).transform()
-    counted = theirs.get_counts()
+    theirs_counted = theirs.get_counts()
     names = ("tp_count", "fp_count", "fn_count", "tn_count")
-    assert [int(cell) for cell in ours.columns()] == [int(counted[name]) for name in names]
+    assert [int(cell) for cell in ours.columns()] == [int(theirs_counted[name]) for name in names]
     assert_scores_agree(ours, theirs)
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from backend.scoring.continuous import error_sd, mae, mean_error, rmse
 from backend.scoring.grid import Bools, Values
-from backend.scoring.sums import Contingency, DirectionSums, ScalarSums, Sums, VectorSums
-from backend.tests.scoring_grids import filled, grid, grids, random_grid
+from backend.scoring.sums import DirectionSums, ScalarSums, Sums, VectorSums
+from backend.tests.scoring_grids import counted, filled, grid, grids, random_grid
 
 WINDS = grids(3, 0, 250)
 DIRECTIONS = grids(3, 0, 360)
@@ -23,7 +23,7 @@ def all_sums(f: Values, o: Values, turn_f: Values, turn_o: Values) -> list[Sums]
         ScalarSums.of(f, o),
         DirectionSums.of(turn_f, turn_o, f, o),
         VectorSums.of(turn_f, turn_o, f, o),
-        Contingency.above(f, o, 25.0),
+        counted(f, o, 25.0),
     ]
 
 
@@ -70,7 +70,7 @@ def test_the_sums_within_a_mask_and_outside_it_make_the_whole(
         lambda chosen: ScalarSums.of(f, o, chosen),
         lambda chosen: DirectionSums.of(turn_f, turn_o, f, o, chosen),
         lambda chosen: VectorSums.of(turn_f, turn_o, f, o, chosen),
-        lambda chosen: Contingency.above(f, o, 25.0, chosen),
+        lambda chosen: counted(f, o, 25.0, chosen),
     )
     for make in makers:
         assert make(inside) + make(~inside) == make(None)
