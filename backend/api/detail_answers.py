@@ -39,6 +39,7 @@ from backend.scoring.labels import stratum_may_be_shown
 from backend.scoring.names import model_name
 from backend.scoring.quantities import Quantity
 from backend.scoring.recent import Hour, Said, hours
+from backend.scoring.scorecard import Scorecard
 from backend.scoring.strata import Stratum
 from backend.scoring.sums import Contingency
 from backend.scoring.views import LEAD_VIEWS
@@ -58,7 +59,7 @@ def bias_answer(
     """Return how each model, or one, is wrong."""
     sample, *by_lead = load_views(service, question, (question.view, *LEAD_VIEWS), model=model)
     names = tuple(sample.forecasts) if model is None else (model,)
-    size, n_pairs, words = common_of(sample, question)
+    size, n_pairs, words = common_of(Scorecard(sample), question)
     found = []
     for name in names:
         each = biases.model_bias(sample, question.quantity, name, by_lead)
@@ -223,7 +224,7 @@ def series_answer(service: ServiceParts, question: Question, withheld: Withholdi
     An error and one side reveal the other: where one of them is withheld, the error is too.
     """
     sample = load(service, question)
-    size, n_pairs, words = common_of(sample, question)
+    size, n_pairs, words = common_of(Scorecard(sample), question)
     silent = {
         day
         for code, days in sample.speaking.items()

@@ -158,7 +158,7 @@ def scores_answer(
     card = Scorecard(sample)
     asked = card.models() if model is None else (model,)
     scored = card.scores(question.quantity, models=asked)
-    size, n_pairs, words = common_of(sample, question)
+    size, n_pairs, words = common_of(card, question)
     found: list[Group] = []
     if stratum is not None:
         in_order = [each.model for each in scored if not each.reference]
@@ -306,11 +306,11 @@ def _has_any(values: Mapping[Parameter, Values]) -> bool:
     return any(bool(present(of_parameter).any()) for of_parameter in values.values())
 
 
-def common_of(sample: Sample, question: Question) -> tuple[SampleSize, int, str]:
+def common_of(card: Scorecard, question: Question) -> tuple[SampleSize, int, str]:
     """Return the common sample of the models that can be compared: its days, its pairs and its words."""
-    compared, shared = Scorecard(sample).common(question.quantity)
-    size = sample_of(days_with(shared), sample.months)
-    return size, int(shared.sum()), common_words(compared, sample, question.quantity)
+    compared, shared = card.common(question.quantity)
+    size = sample_of(days_with(shared), card.sample.months)
+    return size, int(shared.sum()), common_words(compared, card.sample, question.quantity)
 
 
 def _on_common_sample(found: Verdict) -> set[str]:

@@ -156,6 +156,7 @@ class Scorecard:
 
     def __init__(self, sample: Sample) -> None:
         self.sample = sample
+        self._common: dict[Quantity, Common] = {}
 
     def models(self) -> tuple[str, ...]:
         """Return the models of which anything is kept in this view, by name."""
@@ -185,6 +186,8 @@ class Scorecard:
 
     def common(self, quantity: Quantity) -> Common:
         """Return which models can be compared, and on which hours."""
+        if quantity in self._common:
+            return self._common[quantity]
         observed = observed_side(self.sample, quantity)
         has = {
             name: pairs(quantity, forecast_side(self.sample, quantity, name), observed)
@@ -192,7 +195,8 @@ class Scorecard:
         }
         compared = comparable(has)
         none = np.zeros_like(observed.main, np.bool_)
-        return Common(compared, all_of(has[name] for name in compared) if compared else none)
+        shared = all_of(has[name] for name in compared) if compared else none
+        return self._common.setdefault(quantity, Common(compared, shared))
 
     def duel(self, quantity: Quantity, a: str, b: str, mask: Bools | None = None) -> PairOfModels:
         """Compare two models on the hours that both have, within `mask`."""

@@ -38,6 +38,8 @@ from backend.files.opening import forecast_table, observation_table
 from backend.files.verif import write_verif
 from backend.files.writing import new_file
 from backend.scoring.quantities import Quantity
+from backend.scoring.sample import Samples
+from backend.scoring.scorecard import Finding, Scorecard
 from backend.scoring.upkeep import update
 from backend.scoring.views import EVENING_BEFORE, MORNING, NEAREST, VIEWS
 from backend.storage import schema as t
@@ -625,6 +627,28 @@ def test_a_winner_stands_by_its_weakest_comparison_in_a_list_of_all(tmp_path: Pa
     (scores,) = score_frames(database, Choice(), [EVENING_BEFORE], [Quantity.WIND_SPEED])
     assert scores["p_value"].null_count() == 0
     assert set(scores.filter(pl.col("finding") == "winner")["stands"]) == {True}
+
+
+def test_the_weakest_comparison_of_a_winner_is_not_always_that_with_the_second(tmp_path: Path) -> None:
+    """The third errs more, but not on every day: that it is beaten is less sure than that the second is."""
+    database = kept_store(tmp_path)
+    by_day = np.random.default_rng(4).normal(0, 5, (40, 1))
+    models = {
+        "arome_0025": {WIND: constant(40, 25.0) + np.random.default_rng(6).normal(0, 0.1, (40, 25))},
+        "icon_d2": {WIND: constant(40, 26.0) + np.random.default_rng(5).normal(0, 0.1, (40, 25))},
+        "gfs_global": {WIND: constant(40, 30.0) + by_day},
+    }
+    stations = {"ffvl:1": {WIND: constant(40, 20.0)}}
+    keep(database, PLACE, BEGINS, models=models, stations=stations)
+    (scores,) = score_frames(database, Choice(), [EVENING_BEFORE], [Quantity.WIND_SPEED])
+    first = day_number(BEGINS)
+    ranking = Scorecard(Samples(database).load(PLACE, EVENING_BEFORE, first, first + 39)).ranking(
+        Quantity.WIND_SPEED
+    )
+    found = {duel.b: duel.comparison.test.p_value for duel in ranking.duels if duel.comparison.test}
+    assert (ranking.finding, ranking.duels[0].b) == (Finding.WINNER, "icon_d2")
+    assert found["gfs_global"] > 100 * found["icon_d2"]
+    assert set(scores["p_value"]) == {found["gfs_global"]}
 
 
 def history(folder: Path) -> tuple[Path, Path]:
