@@ -156,6 +156,8 @@ def export_scores(
     origins, declared, seen = _origins(service), service.settings.public_imports, _Seen()
 
     def hidden(models: set[str], stations: set[str]) -> bool:
+        seen.models |= models  # ranks and the mean of the models rest on all, whichever have a row
+        seen.stations |= stations
         return bool(withheld(name_origins(models, stations, origins, declared)))
 
     with new_file(output, columns.SCORES, force=force) as writer, row_progress() as told:
@@ -287,7 +289,7 @@ def _finish_export(
 def _origins(service: Service) -> list[Origin]:
     from backend.files.dictionary import Origin
 
-    sources = (*service.sources.of(FORECASTS), *service.sources.of(OBSERVATIONS))
+    sources = (*service.sources.every(FORECASTS), *service.sources.every(OBSERVATIONS))
     return [
         Origin(source.name, source.attribution, source.public, tuple(source.models)) for source in sources
     ]

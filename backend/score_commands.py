@@ -230,6 +230,8 @@ _WITHOUT = {Finding.TOO_CLOSE: "too close to call", Finding.NOT_RANKED: "not ran
 def _row(verdict: Verdict, *, stand: bool) -> tuple[str, ...]:
     label = label_name(verdict.size.label, verdict.size.season)
     duel, days = verdict.duel, str(verdict.n_days)
+    if verdict.finding is Finding.NOT_RANKED:
+        return _WITHOUT[verdict.finding], "–", "–", days, label
     if duel is None or verdict.finding is Finding.NOT_ENOUGH or duel.score_a is None or duel.score_b is None:
         return "not enough data yet", "–", "–", days, label
     best = model_name(duel.a)

@@ -25,7 +25,6 @@ from backend.api.score_schemas import (
     SeriesAnswer,
     SeriesHour,
     ShareEnds,
-    SkillEnds,
 )
 from backend.api.withholding import Withholding
 from backend.core.local_time import date_of
@@ -67,7 +66,13 @@ def bias_answer(
             ModelBias(
                 model=name,
                 name=model_name(name),
-                sentence=bias_sentence(name, question.quantity, each.mean_error, each.interval),
+                sentence=bias_sentence(
+                    name,
+                    question.quantity,
+                    each.mean_error,
+                    each.interval,
+                    shown=each.size.shows_values,
+                ),
                 n_pairs=each.n_pairs,
                 n_days=each.size.days,
                 label=each.size.label,
@@ -158,7 +163,6 @@ def _stepwise(limit: float) -> float:
 
 
 def _event(table: EventTable) -> Event:
-    silent = [ModelCounts(model=name, counts=Contingency.nothing()) for name in table.without]
     return Event(
         event=table.event,
         text=table.text,
@@ -167,13 +171,34 @@ def _event(table: EventTable) -> Event:
         n_pairs=table.n_pairs,
         n_days=table.size.days,
         label=table.size.label,
-        models=[_model_event(table, each, counted=True) for each in table.models]
-        + [_model_event(table, each, counted=False) for each in silent],
+        models=[_model_event(table, each) for each in table.models]
+        + [_left_out(name, *own) for name, own in table.without.items()],
     )
 
 
-def _model_event(table: EventTable, each: ModelCounts, *, counted: bool) -> ModelEvent:
-    counts, shown = each.counts, counted and table.size.shows_values
+def _left_out(model: str, n_pairs: int, n_days: int) -> ModelEvent:
+    """Return a model that is not counted with the others, with the cases that it has itself."""
+    why = "not enough data yet"
+    if n_pairs:
+        why = "not counted with the others, of whose cases it has too few"
+    return ModelEvent(
+        model=model,
+        name=model_name(model),
+        sentence=f"{model_name(model)}: {why}.",
+        surprises=None,
+        kept=None,
+        detected=None,
+        counts=None,
+        n_pairs=n_pairs,
+        n_days=n_days,
+        enough_events=False,
+        scores=EventScores(**dict.fromkeys(event_scores.SCORES)),
+        intervals=EventIntervals(**dict.fromkeys(event_scores.SCORES)),
+    )
+
+
+def _model_event(table: EventTable, each: ModelCounts) -> ModelEvent:
+    counts, shown = each.counts, table.size.shows_values
     enough = shown and event_scores.enough_events(counts)
     surprises = event_scores.surprises(counts)
     sentence = (
@@ -182,8 +207,10 @@ def _model_event(table: EventTable, each: ModelCounts, *, counted: bool) -> Mode
         else f"{model_name(each.model)}: not enough data yet."
     )
     scores = {name: formula(counts) if enough else None for name, formula in event_scores.SCORES.items()}
+    if surprises.value is None:
+        scores["surprise_rate"] = None
     intervals = {
-        name: SkillEnds.model_validate(found)
+        name: ShareEnds.model_validate(found)
         if (found := each.intervals.get(name)) is not None and score is not None
         else None
         for name, score in scores.items()
@@ -197,7 +224,7 @@ def _model_event(table: EventTable, each: ModelCounts, *, counted: bool) -> Mode
         detected=_rate(event_scores.detected(counts)) if shown else None,
         counts=_counts(counts) if shown else None,
         n_pairs=int(counts.n),
-        n_days=table.size.days if counted else 0,
+        n_days=table.size.days,
         enough_events=enough,
         scores=EventScores(**scores),
         intervals=EventIntervals(**intervals),

@@ -23,8 +23,8 @@ from backend.api.score_schemas import (
     ScoresAnswer,
     ScoreValues,
     SecondOpinion,
+    ShareEnds,
     Skill,
-    SkillEnds,
     StudentTest,
     VerdictAnswer,
 )
@@ -73,9 +73,9 @@ def verdict_answer(service: ServiceParts, question: Question, withheld: Withhold
     sample = load(service, question)
     had = coverage_of(service, question, sample)
     found = Scorecard(sample).verdict(question.quantity)
-    duel = found.duel
+    duel = found.duel if found.finding in {Finding.WINNER, Finding.TOO_CLOSE} else None
     second_opinions = hourly_means = None
-    if duel is not None and found.finding in {Finding.WINNER, Finding.TOO_CLOSE}:
+    if duel is not None:
         averaged = by_means(sample, question.quantity, found)
         if averaged is not None:
             hourly_means = HourlyMeans(
@@ -389,7 +389,7 @@ def _entry(
         skill={
             name: Skill(
                 skill=found.skill,
-                interval=None if found.interval is None else SkillEnds.model_validate(found.interval),
+                interval=None if found.interval is None else ShareEnds.model_validate(found.interval),
                 text=skill_words(found, name),
                 used=found.used,
                 left_out=found.left_out,

@@ -52,18 +52,11 @@ class Ends(ApiModel):
     high: Figure
 
 
-class SkillEnds(ApiModel):
-    """The ends of the interval of a skill, or of a score of an event."""
+class ShareEnds(ApiModel):
+    """The ends of the interval of a share of 1, of a skill, or of a score of an event."""
 
     low: Share
     high: Share
-
-
-class ShareEnds(ApiModel):
-    """The ends of the interval of a share of 1 that follows from counts."""
-
-    low: float
-    high: float
 
 
 class Coverage(ApiModel):
@@ -168,7 +161,7 @@ class Skill(ApiModel):
     """1 - MAE / MAE of the reference, formed month by month; below 0 it is worse than the reference."""
 
     skill: Share | None
-    interval: SkillEnds | None
+    interval: ShareEnds | None
     text: str | None = Field(description="such as: worse than yesterday's observation")
     used: int = Field(description="months it rests on")
     left_out: int = Field(description="months without it")
@@ -265,7 +258,9 @@ class VerdictAnswer(Asked):
     finding: Finding
     sentence: str
     may_headline: bool = Field(description="false: a temperature of which the height decides")
-    best: str | None = Field(description="null, as is `second`, with fewer than 30 days")
+    best: str | None = Field(
+        description="null, as are `second` and `duel`, with fewer than 30 days and where nothing is ranked"
+    )
     second: str | None
     duel: Duel | None
     models: list[ModelEntry] = Field(
@@ -378,7 +373,7 @@ class Rate(ApiModel):
 
     count: int
     of: int
-    value: float | None
+    value: Share | None
     interval: ShareEnds | None
 
 
@@ -394,31 +389,31 @@ class EventCounts(ApiModel):
 class EventScores(ApiModel):
     """Scores of one event; all null with too few cases."""
 
-    surprise_rate: float | None
-    pod: float | None
-    far: float | None
-    pofd: float | None
-    csi: float | None
-    frequency_bias: float | None
-    ets: float | None
-    hss: float | None
-    peirce: float | None
-    sedi: float | None
+    surprise_rate: Share | None
+    pod: Share | None
+    far: Share | None
+    pofd: Share | None
+    csi: Share | None
+    frequency_bias: Share | None
+    ets: Share | None
+    hss: Share | None
+    peirce: Share | None
+    sedi: Share | None
 
 
 class EventIntervals(ApiModel):
     """The intervals of an event's scores, of whole days drawn again; null where the score is."""
 
-    surprise_rate: SkillEnds | None
-    pod: SkillEnds | None
-    far: SkillEnds | None
-    pofd: SkillEnds | None
-    csi: SkillEnds | None
-    frequency_bias: SkillEnds | None
-    ets: SkillEnds | None
-    hss: SkillEnds | None
-    peirce: SkillEnds | None
-    sedi: SkillEnds | None
+    surprise_rate: ShareEnds | None
+    pod: ShareEnds | None
+    far: ShareEnds | None
+    pofd: ShareEnds | None
+    csi: ShareEnds | None
+    frequency_bias: ShareEnds | None
+    ets: ShareEnds | None
+    hss: ShareEnds | None
+    peirce: ShareEnds | None
+    sedi: ShareEnds | None
 
 
 class ModelEvent(ApiModel):
@@ -431,7 +426,7 @@ class ModelEvent(ApiModel):
     kept: Rate | None = Field(description="of the cases that the model called bad, those that were")
     detected: Rate | None = Field(description="of the bad cases, those that the model had called bad")
     counts: EventCounts | None = Field(description="null while collecting")
-    n_pairs: int
+    n_pairs: int = Field(description="of the common cases; of a model not counted with them, its own")
     n_days: int
     enough_events: bool
     scores: EventScores

@@ -209,6 +209,13 @@ LEAST_EVENTS = Constant(
 )
 FLYING_FROM = Constant("flying_from", 10, "local hour", "Start of the flying day.")
 FLYING_UNTIL = Constant("flying_until", 18, "local hour, itself included", "End of the flying day.")
+FLYABLE_DAY_HOURS = Constant(
+    "flyable_day_hours",
+    0.8,
+    "share of a flying day's hours",
+    "Only a day with so many known hours counts, whatever they were: with fewer, good days would be known by "
+    "the hours that are left, and bad ones not. An hour that is missing ends a run of good ones.",
+)
 FLYABLE_RUN = Constant(
     "flyable_run", 2, "consecutive hours", "One good hour does not make a day worth the drive."
 )

@@ -8,12 +8,15 @@ from typing import Self
 
 import numpy as np
 
-from backend.scoring.constants import FLYABLE_RUN, FLYING_FROM, FLYING_UNTIL, LIGHT_WIND
+from backend.scoring.constants import FLYABLE_DAY_HOURS, FLYABLE_RUN, FLYING_FROM, FLYING_UNTIL, LIGHT_WIND
 from backend.scoring.direction import CIRCLE
 from backend.scoring.grid import Bools, Integers, Values, present, thousandths
 
 Sector = tuple[float, float]
 """From and to, clockwise, in degrees; both ends are in it."""
+
+EVERY_SECTOR: tuple[Sector, ...] = ((0.0, 360.0),)
+"""The sectors of a take-off that does not say which, or has all."""
 
 COMPASS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
@@ -29,6 +32,10 @@ class Occurrence:
         """Both events: also known not to happen where either is known not to."""
         known_not = (self.known & ~self.yes) | (other.known & ~other.yes)
         return type(self)(self.yes & other.yes, (self.known & other.known) | known_not)
+
+    def where(self, mask: Bools) -> Self:
+        """Return the same, known only within `mask`."""
+        return type(self)(self.yes & mask, self.known & mask)
 
     def __invert__(self) -> Self:
         return type(self)(self.known & ~self.yes, self.known)
@@ -66,7 +73,7 @@ def sectors_of(orientation: Sequence[str]) -> tuple[Sector, ...]:
     width = 360 / len(COMPASS)
     faces = [name in orientation for name in COMPASS]
     if not any(faces) or all(faces):
-        return ((0.0, 360.0),)
+        return EVERY_SECTOR
     found = []
     for index, faced in enumerate(faces):
         if faced and not faces[index - 1]:
@@ -105,12 +112,11 @@ def event_day(flyable_hours: Occurrence, clock: Integers, begins: int = int(FLYI
     """Return for each day, shape (days, 1), whether it was flyable: FLYABLE_RUN good hours in a row.
 
     Only hours from `begins` to FLYING_UNTIL o'clock, both included, count; `clock` is that of
-    `grid.clock_hours`. A day is known when the hours that are missing could not change the answer.
+    `grid.clock_hours`. A day is known by how many of these hours are, and never by what they were.
     """
     window = (clock >= begins) & (clock <= FLYING_UNTIL.value)
-    certain = _has_run(window & flyable_hours.yes)
-    possible = _has_run(window & (flyable_hours.yes | ~flyable_hours.known))
-    return Occurrence(certain[:, None], (certain | ~possible)[:, None])
+    enough = (window & flyable_hours.known).sum(axis=1) >= FLYABLE_DAY_HOURS.value * window.sum(axis=1)
+    return Occurrence((_has_run(window & flyable_hours.yes) & enough)[:, None], enough[:, None])
 
 
 def _has_run(hours: Bools) -> Bools:

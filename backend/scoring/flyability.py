@@ -16,7 +16,16 @@ from backend.scoring.bootstrap import resampled
 from backend.scoring.constants import FLYABLE_RUN, FLYING_FROM, FLYING_UNTIL, LIGHT_WIND
 from backend.scoring.daily import extent_of
 from backend.scoring.event_scores import score_intervals
-from backend.scoring.events import Occurrence, Sector, above, event_day, flyable, on_slope, sectors_of
+from backend.scoring.events import (
+    EVERY_SECTOR,
+    Occurrence,
+    Sector,
+    above,
+    event_day,
+    flyable,
+    on_slope,
+    sectors_of,
+)
 from backend.scoring.grid import Bools, Values, present
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Sample as SampleSize
@@ -28,9 +37,6 @@ from backend.scoring.sums import Contingency
 from backend.scoring.views import first_hour
 
 Winds = Mapping[Parameter, Values]
-
-_FURTHER = (Parameter.WIND_GUST, Parameter.WIND_DIRECTION)
-"""What decides beside the mean wind, where the station measures it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +52,8 @@ class ModelCounts:
 class EventTable:
     """One event: what it is, the cases that all models in `models` have, and their counts on them.
 
-    `limit` in km/h, None where the event has none. `without` are models that cannot be counted with them.
+    `limit` in km/h, None where the event has none. `without` are models that cannot be counted with them,
+    each with its own cases and the distinct days of these.
     """
 
     event: str
@@ -56,7 +63,7 @@ class EventTable:
     n_pairs: int
     size: SampleSize
     models: tuple[ModelCounts, ...]
-    without: tuple[str, ...]
+    without: Mapping[str, tuple[int, int]]
 
 
 def event_tables(sample: Sample, wind_limit: float, gust_limit: float) -> tuple[EventTable, ...]:
@@ -64,13 +71,19 @@ def event_tables(sample: Sample, wind_limit: float, gust_limit: float) -> tuple[
     sectors = sectors_of(sample.site.orientation)
     winds = sample.forecasts
     observed = sample.observed
-    asked = tuple(parameter for parameter in _FURTHER if _has(observed[parameter]))
+    everywhere = sectors == EVERY_SECTOR
+    asked = [Parameter.WIND_GUST] if _has(observed[Parameter.WIND_GUST]) else []
+    if not everywhere and _has(observed[Parameter.WIND_DIRECTION]):
+        asked.append(Parameter.WIND_DIRECTION)
     hours = {
         name: _not_flyable(values, wind_limit, gust_limit, sectors, asked) for name, values in winds.items()
     }
     real_hours = _not_flyable(observed, wind_limit, gust_limit, sectors, asked)
     begins = max(int(FLYING_FROM.value), first_hour(sample.view))
-    days = {name: ~event_day(~found, sample.clock, begins) for name, found in hours.items()}
+    days = {  # of the hours that the station has: both sides are judged by the same ones
+        name: ~event_day(~found.where(real_hours.known), sample.clock, begins)
+        for name, found in hours.items()
+    }
     real_days = ~event_day(~real_hours, sample.clock, begins)
     limits = _limits(winds, wind_limit, gust_limit, asked)
     return (
@@ -86,7 +99,7 @@ def event_tables(sample: Sample, wind_limit: float, gust_limit: float) -> tuple[
         ),
         _over(sample, Parameter.WIND_SPEED, "wind_over", "mean wind", wind_limit),
         _over(sample, Parameter.WIND_GUST, "gust_over", "gust", gust_limit),
-        _off_slope(sample, sectors),
+        *(() if everywhere else (_off_slope(sample, sectors),)),
     )
 
 
@@ -142,19 +155,20 @@ def _not_flyable(
     `asked` are the further parameters that the station measures; a side that never has one of them is judged
     without it. Which hours are known must not depend on how strong the wind was, or those that are left would
     be the good ones, or the bad: a direction is asked of light winds too, although it decides nothing there.
-    A calm has none, and counts on days on which directions are told.
+    A calm has none, and counts on days on which directions are told, or which were calm all day.
     """
     speed = winds[Parameter.WIND_SPEED]
-    told = {parameter: winds[parameter] for parameter in asked if _has(winds[parameter])}
+    has = {parameter: winds[parameter] for parameter in asked if _has(winds[parameter])}
     nothing = np.where(present(speed), 0, speed)
-    gust = told.get(Parameter.WIND_GUST, nothing)
+    gust = has.get(Parameter.WIND_GUST, nothing)
     whole = present(speed) & present(gust)
-    if Parameter.WIND_DIRECTION in told:
-        direction = told[Parameter.WIND_DIRECTION]
-        calm = (speed == 0) & np.asarray(present(direction).any(axis=1))[:, None]
-        whole &= present(direction) | calm
+    if Parameter.WIND_DIRECTION in has:
+        direction = has[Parameter.WIND_DIRECTION]
+        calm = (speed == 0) | ~present(speed)
+        told = np.asarray(present(direction).any(axis=1) | calm.all(axis=1))
+        whole &= present(direction) | (calm & told[:, None])
     else:
-        direction, sectors = nothing, ((0.0, 360.0),)
+        direction, sectors = nothing, EVERY_SECTOR
     good = flyable(speed, gust, direction, wind_limit=wind_limit, gust_limit=gust_limit, sectors=sectors)
     return ~Occurrence(good.yes & whole, whole)
 
@@ -194,5 +208,9 @@ def _table(
             )
             for index, (name, counts) in enumerate(of_days.items())
         ),
-        without=tuple(name for name in said if name not in compared),
+        without={
+            name: (int(own.sum()), int(own.any(axis=1).sum()))
+            for name, own in has.items()
+            if name not in compared
+        },
     )

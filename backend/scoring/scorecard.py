@@ -291,9 +291,12 @@ class Scorecard:
         """Return each model's skill against a reference, on the hours that all of them and it have.
 
         It is formed month by month, and then averaged; its interval is of the same days for all of them.
+        Of too few days to show a score there is none.
         """
         observed = observed_side(self.sample, quantity)
         both = shared & pairs(quantity, reference, observed)
+        if not sample_of(days_with(both), self.sample.months).shows_values:
+            return dict.fromkeys(models, PooledSkill(None, 0, 0))
         months, month = np.unique(self.sample.months, return_inverse=True)
         *of_models, naive = (
             by_day_groups(only(sums(quantity, side, observed, both), SIZES), month, len(months))

@@ -191,11 +191,6 @@ class Contingency(Sums):
     c: Integers
     d: Integers
 
-    @classmethod
-    def nothing(cls) -> Self:
-        """Return the counts of no pairs."""
-        return cls(*(np.asarray(0) for _ in range(4)))
-
     @property
     def n(self) -> Integers:
         """All pairs."""

@@ -113,6 +113,13 @@ def verdict_sentence(verdict: Verdict, view: View) -> str:
     if duel.score_a is None or duel.score_b is None:
         raise ValueError("a duel with a finding has scores")
     days = days_of(duel.size)
+    if verdict.finding is Finding.NOT_RANKED:
+        each = ", ".join(
+            f"{model_name(model.model)} {amount(model.score.mae, quantity)}"
+            for model in verdict.models
+            if model.model in verdict.compared and model.score.mae is not None
+        )
+        return f"Not ranked, {asked}, each at the height of its own ground: {each}, {days}."
     best, second = model_name(duel.a), model_name(duel.b)
     if verdict.finding is Finding.WINNER:
         figures = f"{amount(duel.score_a, quantity)} against {amount(duel.score_b, quantity, unit=False)}"
@@ -120,8 +127,6 @@ def verdict_sentence(verdict: Verdict, view: View) -> str:
     figures = (
         f"{best} {amount(duel.score_a, quantity)}, {second} {amount(duel.score_b, quantity, unit=False)}"
     )
-    if verdict.finding is Finding.NOT_RANKED:
-        return f"Not ranked, {asked}, each at the height of its own ground: {figures}, {days}."
     return f"Too close to call, {asked}: {figures}, {days}."
 
 
@@ -137,11 +142,16 @@ def _what_is_missing(verdict: Verdict) -> str:
     return f"{_count(verdict.n_days, 'common days')} of the {needed} that a verdict needs"
 
 
-def bias_sentence(model: str, quantity: Quantity, bias: float | None, interval: Interval | None) -> str:
-    """Return how a model is wrong in one sentence; without an interval that excludes 0 there is no bias."""
+def bias_sentence(
+    model: str, quantity: Quantity, bias: float | None, interval: Interval | None, *, shown: bool
+) -> str:
+    """Return how a model is wrong in one sentence; without an interval that excludes 0 there is no bias.
+
+    `shown` says whether there are days enough for any value.
+    """
     name, what = model_name(model), QUANTITY_NAMES[quantity]
     if bias is None or interval is None:
-        if quantity is Quantity.WIND_DIRECTION and bias is None:
+        if quantity is Quantity.WIND_DIRECTION and bias is None and shown:
             return f"{name}, {what}: no steady direction error."
         return f"{name}, {what}: not enough data to speak of a bias."
     if not interval.excludes_zero():

@@ -197,14 +197,14 @@ async def test_too_few_days_name_no_winner_however_clear_it_looks(
         answer = await get(client, VERDICT)
         comparison = await get(client, "/api/v1/sites/grand-pre/comparison")
     assert (answer["finding"], answer["label"], answer["nDays"]) == ("not_enough_data", label, days)
-    assert [answer[name] for name in ("best", "second", "robustness", "hourlyMeans")] == [None] * 4
-    assert [duel["outcome"] for duel in (answer["duel"], *comparison["duels"])] == [None] * 2
+    nothing = ("best", "second", "duel", "robustness", "hourlyMeans")
+    assert [answer[name] for name in nothing] == [None] * 5
+    assert [duel["outcome"] for duel in comparison["duels"]] == [None]
     assert [each["model"] for each in answer["models"]] == [AROME, PARAPENTE]  # by name
     assert f"{days} common days of the 30 that a verdict needs" in answer["sentence"]
     assert [each["rank"] for each in answer["models"]] == [None, None]
     shown = label != "collecting"
     assert [each["score"] is not None for each in answer["models"]] == [shown, shown]
-    assert (answer["duel"]["scoreA"] is not None) == shown
 
 
 async def test_a_model_without_data_is_last_unranked_and_null(tmp_path: Path) -> None:
@@ -641,11 +641,11 @@ async def test_temperatures_at_the_heights_of_different_grounds_rank_nobody(tmp_
     async with served(service) as client:
         answer = await get(client, f"{VERDICT}?parameter=temperature_raw")
     assert (answer["finding"], answer["mayHeadline"]) == ("not_ranked", False)
-    assert (answer["best"], answer["duel"]["outcome"], answer["robustness"]) == (None, None, None)
+    assert (answer["best"], answer["duel"], answer["robustness"]) == (None, None, None)
     assert [each["rank"] for each in answer["models"]] == [None, None]
     assert answer["sentence"] == (
         "Not ranked, the evening before, temperature as forecast, each at the height of its own ground:"
-        " AROME 0.1 °C, MeteoParapente 3.0, 40 common days (preliminary)."
+        " AROME 0.1 °C, MeteoParapente 3.0 °C, 40 common days (preliminary)."
     )
 
 
@@ -930,6 +930,103 @@ async def test_a_model_that_never_gives_a_go_is_told_in_the_words_of_the_event(t
     sentences = {each["event"]: by_model(each)[AROME]["sentence"] for each in answer["events"]}
     assert sentences["wind_over"] == "AROME never said that it would be within the wind limit."
     assert sentences["not_flyable_day"] == "AROME never said that it would be a flyable day."
+
+
+async def test_a_skill_of_too_few_days_is_none(tmp_path: Path) -> None:
+    """The station speaks every other day, so that yesterday's observation is there on two of 21 days."""
+    observed = constant(DAYS, 20.0)
+    observed[1::2] = np.nan
+    observed[5] = 20.0
+    models = {AROME: {SPEED: 21.0 + noise(1)}, PARAPENTE: {SPEED: 22.0 + noise(2)}}
+    async with served(stored(tmp_path, models, {FFVL: {SPEED: observed}}, views=VIEWS)) as client:
+        answer = await get(client, f"{VERDICT}?view=morning")
+    assert (answer["nDays"], by_model(answer, "references")["yesterday"]["nDays"]) == (21, 2)
+    assert by_model(answer)[AROME]["skill"]["yesterday"]["skill"] is None
+    assert by_model(answer)[AROME]["skill"]["yesterday"]["text"] is None
+
+
+async def test_days_are_counted_by_what_is_known_of_them_and_not_by_how_they_were(tmp_path: Path) -> None:
+    wind = constant(DAYS, 10.0)
+    wind[1::2] = 30.0
+    gaps = wind.copy()
+    gaps[:, [11, 12, 14, 15]] = np.nan
+    one_gap = wind.copy()
+    one_gap[:, 12] = np.nan
+    counts = []
+    for name, observed in (("whole", wind), ("one", one_gap), ("four", gaps)):
+        folder = tmp_path / name
+        folder.mkdir()
+        async with served(stored(folder, {AROME: {SPEED: wind}}, {FFVL: {SPEED: observed}})) as client:
+            answer = await get(client, "/api/v1/sites/grand-pre/events?limit=20")
+        found = by_model(answer["events"][1])[AROME]["counts"]
+        counts.append(None if found is None else (found["hits"], found["correctRejections"]))
+    assert counts == [(20, 20), (20, 20), None]
+
+
+async def test_a_day_that_was_calm_throughout_counts(tmp_path: Path) -> None:
+    winds = half_windy()
+    winds[SPEED][:10], winds[DIRECTION][:10] = 0.0, np.nan
+    async with served(stored(tmp_path, {AROME: winds}, {FFVL: winds})) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/events?limit=20")
+    assert (answer["events"][0]["nPairs"], answer["events"][0]["nDays"]) == (24 * DAYS, DAYS)
+
+
+async def test_a_take_off_that_faces_all_sides_asks_for_no_direction(tmp_path: Path) -> None:
+    service = make_service(tmp_path)
+    text = (tmp_path / "sites.toml").read_text()
+    (tmp_path / "sites.toml").write_text(text.replace('orientation = ["S", "SW"]\n', "", 1))
+    service.database.migrate()
+    winds = {SPEED: constant(DAYS, 15.0), DIRECTION: constant(DAYS, 0.0)}
+    told = {SPEED: winds[SPEED], DIRECTION: winds[DIRECTION].copy()}
+    told[DIRECTION][:, ::2] = np.nan
+    keep(service.database, grand_pre(service), FIRST, models={AROME: winds}, stations={FFVL: told})
+    async with served(service) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/events?limit=20")
+    assert answer["sector"] is None
+    assert [each["event"] for each in answer["events"]] == [
+        "not_flyable_hour",
+        "not_flyable_day",
+        "wind_over",
+        "gust_over",
+    ]
+    assert answer["events"][0]["nPairs"] == 24 * DAYS
+    assert "slope" not in answer["events"][0]["text"]
+
+
+async def test_a_model_that_is_not_counted_with_the_others_says_why(tmp_path: Path) -> None:
+    half = constant(DAYS, 10.0)
+    half[:, ::2] = np.nan
+    models = {
+        AROME: {SPEED: constant(DAYS, 10.0)},
+        PARAPENTE: {SPEED: constant(DAYS, 12.0)},
+        "icon_d2": {SPEED: half},
+    }
+    async with served(stored(tmp_path, models, {FFVL: {SPEED: constant(DAYS, 11.0)}})) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/events?limit=20")
+    icon = by_model(answer["events"][0])["icon_d2"]
+    assert (icon["nPairs"], icon["nDays"], icon["counts"]) == (12 * DAYS, DAYS, None)
+    assert icon["sentence"] == "ICON-D2: not counted with the others, of whose cases it has too few."
+
+
+async def test_five_go_hours_give_no_surprise_rate_anywhere(tmp_path: Path) -> None:
+    said, real = constant(DAYS, 30.0), constant(DAYS, 30.0)
+    said[0, :5], real[0, :2], real[0, 20] = 10.0, 10.0, 10.0
+    async with served(stored(tmp_path, {AROME: {SPEED: said}}, {FFVL: {SPEED: real}})) as client:
+        answer = await get(client, "/api/v1/sites/grand-pre/events?limit=25")
+    arome = by_model(next(each for each in answer["events"] if each["event"] == "wind_over"))[AROME]
+    assert (arome["surprises"]["count"], arome["surprises"]["of"], arome["enoughEvents"]) == (3, 5, True)
+    assert (arome["surprises"]["value"], arome["scores"]["surpriseRate"]) == (None, None)
+    assert arome["scores"]["pod"] is not None
+
+
+async def test_without_data_no_direction_is_called_unsteady(tmp_path: Path) -> None:
+    winds = {SPEED: constant(5, 20.0), DIRECTION: constant(5, 90.0)}
+    first = TODAY - timedelta(days=4)
+    async with served(stored(tmp_path, {AROME: winds}, {FFVL: winds}, first)) as client:
+        bias = await get(client, "/api/v1/sites/grand-pre/bias?parameter=wind_direction")
+    for model, name in ((AROME, "AROME"), (PARAPENTE, "MeteoParapente")):
+        sentence = by_model(bias)[model]["sentence"]
+        assert sentence == f"{name}, wind direction: not enough data to speak of a bias."
 
 
 # --- Recent days -------------------------------------------------------------------------------------

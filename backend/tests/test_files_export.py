@@ -556,6 +556,10 @@ def kept_store(folder: Path, site: Site = PLACE, days: int = 40) -> Database:
     return database
 
 
+def settings_of(folder: Path) -> Environment:
+    return outside() | {"DATABASE_URL": sqlite_url(folder), "DATA_DIR": str(folder), "SITES_FROM": "database"}
+
+
 def changing(folder: Path) -> Database:
     """Return the same where the second station follows the first after twenty days."""
     references = (Reference("ffvl:1"), Reference("romma:2", BEGINS + 20 * DAY))
@@ -577,11 +581,7 @@ def test_a_pair_is_with_the_station_that_spoke_on_its_day(tmp_path: Path) -> Non
 
 def test_both_networks_of_a_site_are_named_and_credited(tmp_path: Path) -> None:
     changing(tmp_path).close()
-    settings = outside() | {
-        "DATABASE_URL": sqlite_url(tmp_path),
-        "DATA_DIR": str(tmp_path),
-        "SITES_FROM": "database",
-    }
+    settings = settings_of(tmp_path)
     for what in ("pairs", "scores"):
         told = typed(f"export {what} --json -o {tmp_path / what}.csv --view evening_before", settings)
         assert told.exit_code == 0, told.output
@@ -590,6 +590,27 @@ def test_both_networks_of_a_site_are_named_and_credited(tmp_path: Path) -> None:
         f"export pairs --json -o {tmp_path}/a.csv --model arome_0025 --view evening_before", settings
     )
     assert json.loads(told.stdout)["notToBePassedOn"] == ["romma"]
+
+
+def test_a_source_that_is_off_keeps_its_terms(tmp_path: Path) -> None:
+    database = kept_store(tmp_path)
+    models = {"icon_d2": {WIND: constant(40, 26.0)}}
+    keep(database, PLACE, BEGINS, models=models, stations={"ffvl:1": {WIND: constant(40, 20.0)}})
+    database.close()
+    settings = settings_of(tmp_path)
+    told = typed(f"export pairs --json -o {tmp_path}/a.csv --view evening_before", settings)
+    assert json.loads(told.stdout)["notToBePassedOn"] == []
+    assert any("Open-Meteo" in each for each in json.loads(told.stdout)["attribution"])
+
+
+def test_the_dictionary_names_all_whose_values_scores_rest_on(tmp_path: Path) -> None:
+    kept_store(tmp_path).close()
+    settings = settings_of(tmp_path)
+    path = tmp_path / "s.csv"
+    typed(f"export scores -o {path} --model arome_0025 --view evening_before", settings)
+    assert set(pl.read_csv(path)["rounded"]) == {True}
+    text = (tmp_path / "s.csv.dictionary.md").read_text()
+    assert "| meteo_parapente |" in text and "scores are rounded" in text
 
 
 def test_scores_of_a_few_days_are_absent(tmp_path: Path) -> None:
