@@ -13,9 +13,9 @@ from datetime import timedelta
 
 from backend.collectors.balisemeteo import Pages
 from backend.collectors.base import Past, Route, Source
-from backend.collectors.ffvl_keyed import Keyed
+from backend.collectors.ffvl_keyed import Keyed, PastOfKeyed
 from backend.collectors.ffvl_network import FFVL
-from backend.collectors.winds_mobi import HISTORY, WindsMobi
+from backend.collectors.winds_mobi import HISTORY, PastOfWindsMobi, WindsMobi
 from backend.core.config import Settings
 from backend.core.records import ObservationBatch
 
@@ -27,8 +27,7 @@ ATTRIBUTION = "Source : FFVL - balisemeteo.com"
 
 def build(settings: Settings) -> Source[ObservationBatch]:
     """Return the source with the routes that the settings open, best first; disabled if they open none."""
-    routes = _routes(settings)
-    past = tuple(route for route in routes if not isinstance(route, Pages))
+    routes, past = _routes(settings), _past(settings)
     return Source(
         name=FFVL.name,
         batch=ObservationBatch,
@@ -44,14 +43,26 @@ def build(settings: Settings) -> Source[ObservationBatch]:
 
 def _routes(settings: Settings) -> tuple[Route[ObservationBatch], ...]:
     routes: list[Route[ObservationBatch]] = []
-    key = settings.ffvl_api_key.get_secret_value() if settings.ffvl_api_key else ""
-    if key:
+    if key := _key(settings):
         routes.append(Keyed(settings.ffvl_url, key))
     if settings.contact:
         routes.append(WindsMobi(settings.winds_mobi_url))
     if settings.contact and settings.ffvl_html:
         routes.append(Pages(settings.balisemeteo_url))
     return tuple(routes)
+
+
+def _past(settings: Settings) -> tuple[Route[ObservationBatch], ...]:
+    routes: list[Route[ObservationBatch]] = []
+    if key := _key(settings):
+        routes.append(PastOfKeyed(settings.ffvl_url, key))
+    if settings.contact:
+        routes.append(PastOfWindsMobi(settings.winds_mobi_url))
+    return tuple(routes)
+
+
+def _key(settings: Settings) -> str:
+    return settings.ffvl_api_key.get_secret_value() if settings.ffvl_api_key else ""
 
 
 def _why_disabled(settings: Settings) -> str:

@@ -21,7 +21,7 @@ import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request
 from backend.collectors.ffvl_network import FFVL
-from backend.collectors.gaps import MARGIN, Gap, closed, take_stock, unknown_station
+from backend.collectors.gaps import MARGIN, Gap, closed, lacking_span, take_stock, unknown_station
 from backend.collectors.readings import (
     Reading,
     Readings,
@@ -154,12 +154,50 @@ class Keyed:
         return FFVL.batch(self, payload, readings, caught_up)
 
     def _request(self, **params: str) -> Request:
-        return Request(
-            url=f"{self.url}/api/",
-            kind="json",
-            params={"base": "balises", **params, "mode": "json"},
-            secret_params={"key": self.key},
-        )
+        return request(self.url, self.key, **params)
+
+
+@dataclass(frozen=True, slots=True)
+class PastOfKeyed:
+    """What mapped beacons said in the last days: the history of each of which days are lacking."""
+
+    url: str
+    key: str = field(repr=False)
+
+    name = "keyed"
+    rank = 0
+
+    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+        """Yield one batch per beacon of which days are lacking, with nothing that is not of them."""
+        for station in wanted.mapped_stations(FFVL.name):
+            span = lacking_span(wanted, station, HISTORY)
+            republished = station in wanted.stations and wanted.stations[station].kind.upper() in REPUBLISHED
+            if span is not None and not republished:
+                yield await self._history(station, *span, wanted, fetch)
+
+    async def _history(
+        self, station: str, first: datetime, last: datetime, wanted: Wanted, fetch: Fetch
+    ) -> ObservationBatch:
+        hours = str(history_hours(first, wanted.now))
+        try:
+            payload = await fetch(
+                request(self.url, self.key, r="histo", idbalise=number_of(station), hours=hours)
+            )
+            before = first - timedelta(seconds=1)
+            readings = await asyncio.to_thread(parse_history, payload, station, before)
+        except CollectorError as error:
+            return FFVL.failed(self, error, wanted)
+        return FFVL.batch(self, payload, readings.within(first, last), {})
+
+
+def request(url: str, key: str, **params: str) -> Request:
+    """Ask the FFVL's feed for something of its beacons."""
+    return Request(
+        url=f"{url}/api/",
+        kind="json",
+        params={"base": "balises", **params, "mode": "json"},
+        secret_params={"key": key},
+    )
 
 
 def list_is_due(wanted: Wanted) -> bool:

@@ -9,14 +9,16 @@ vouched for, so that it gets its history from the day on which a site does.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from backend.collectors.base import Payload
 from backend.collectors.readings import Network, Readings
 from backend.core.errors import ParseError
 from backend.core.records import Wanted
+
+_DAY, _EVER = timedelta(days=1), timedelta.max
 
 MARGIN = timedelta(hours=1)
 """How much further back a history is asked for. It is counted from when the source answers, and from the
@@ -104,6 +106,35 @@ def _nothing_more(gap: Gap, payload: Payload) -> datetime:
         reason = f"an empty history, though {gap.station} spoke at {gap.until:%H:%M} UTC"
         raise ParseError(reason, url=payload.url)
     return gap.until
+
+
+def lacking_days(wanted: Wanted, station: str, longest: timedelta) -> Iterator[tuple[date, date]]:
+    """Yield the spans of days from `since` to `until` of which no backfill brought a reading, oldest first.
+
+    Both ends are included; no span is longer than `longest`.
+    """
+    since, until = wanted.since.date(), (wanted.until or wanted.now).date()
+    held = set(wanted.filled.get(station, ()))
+    first: date | None = None
+    for day in (since + index * _DAY for index in range((until - since).days + 1)):
+        if first is not None and (day in held or day - first >= longest):
+            yield first, day - _DAY
+            first = None
+        if first is None and day not in held:
+            first = day
+    if first is not None:
+        yield first, until
+
+
+def lacking_span(wanted: Wanted, station: str, reach: timedelta) -> tuple[datetime, datetime] | None:
+    """Return from when to when a history that reaches back from now can bring what is lacking, or None."""
+    days = [*lacking_days(wanted, station, _EVER)]
+    oldest = wanted.now - reach
+    if not days or wanted.until is None:
+        return None
+    first = max(datetime.combine(days[0][0], time(), UTC), wanted.since, oldest)
+    last = min(datetime.combine(days[-1][1], time(23, 59, 59), UTC), wanted.until)
+    return (first, last) if first <= last else None
 
 
 def unknown_station(station: str, url: str) -> ParseError:

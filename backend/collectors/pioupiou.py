@@ -28,7 +28,7 @@ import msgspec
 
 from backend.collectors.base import Fetch, Past, Payload, Request, Source
 from backend.collectors.decoding import decode_json
-from backend.collectors.gaps import Gap, closed, take_stock, unknown_station
+from backend.collectors.gaps import Gap, closed, lacking_days, take_stock, unknown_station
 from backend.collectors.readings import (
     Network,
     Reading,
@@ -177,7 +177,7 @@ class Archive:
     async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per beacon and span of days that are not here yet."""
         for station in wanted.mapped_stations(PIOUPIOU.name):
-            for first, last in lacking_days(wanted, station):
+            for first, last in lacking_days(wanted, station, LONGEST_ARCHIVE):
                 yield await self._span(station, first, last, wanted, fetch)
 
     async def _span(
@@ -192,24 +192,6 @@ class Archive:
         except CollectorError as error:
             return PIOUPIOU.failed(self, error, wanted)
         return PIOUPIOU.batch(self, payload, readings, {})
-
-
-def lacking_days(wanted: Wanted, station: str) -> Iterator[tuple[date, date]]:
-    """Yield the spans of days from `since` to `until` of which no backfill brought a reading, oldest first.
-
-    Both ends are included; a span is as long as one request allows.
-    """
-    since, until = wanted.since.date(), (wanted.until or wanted.now).date()
-    held = set(wanted.filled.get(station, ()))
-    first: date | None = None
-    for day in (since + index * _DAY for index in range((until - since).days + 1)):
-        if first is not None and (day in held or day - first >= LONGEST_ARCHIVE):
-            yield first, day - _DAY
-            first = None
-        if first is None and day not in held:
-            first = day
-    if first is not None:
-        yield first, until
 
 
 def archive_request(url: str, station: str, start: datetime, stop: datetime) -> Request:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -67,6 +67,16 @@ class Readings:
     rejected: tuple[Rejected, ...]
     latest: Mapping[str, datetime]
     newest: datetime | None
+
+    def within(self, first: datetime, last: datetime) -> Readings:
+        """Return what was measured from `first` to `last`; what has no usable time is not among it."""
+        return replace(
+            self,
+            records=tuple(each for each in self.records if first <= each.time <= last),
+            rejected=tuple(
+                each for each in self.rejected if each.time is not None and first <= each.time <= last
+            ),
+        )
 
     @property
     def stations(self) -> set[str]:

@@ -19,7 +19,7 @@ import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request
 from backend.collectors.ffvl_network import FFVL
-from backend.collectors.gaps import MARGIN, Gap, closed, take_stock, unknown_station
+from backend.collectors.gaps import MARGIN, Gap, closed, lacking_span, take_stock, unknown_station
 from backend.collectors.readings import (
     Reading,
     Readings,
@@ -87,7 +87,7 @@ class WindsMobi:
         A station that the bulk answer has no reading of gets no call: its history is counted back
         from its last reading, and there is none.
         """
-        payload = await fetch(self._request("", provider=FFVL.name, limit="0"))
+        payload = await fetch(request(self.url, "", provider=FFVL.name, limit="0"))
         after = already_kept(wanted.newest, payload.fetched_at)
         readings, stations = await asyncio.to_thread(parse_stations, payload, after)
         introduced = tuple(station for station in stations if station.id not in wanted.stations)
@@ -103,17 +103,54 @@ class WindsMobi:
                 yield FFVL.failed(self, unknown_station(gap.station, payload.url), wanted)
 
     async def _history(self, gap: Gap, seconds: int, wanted: Wanted, fetch: Fetch) -> ObservationBatch:
-        path = f"{_PREFIX}{number_of(gap.station)}/historic/"
         try:
-            payload = await fetch(self._request(path, duration=str(seconds)))
+            payload = await fetch(history_request(self.url, gap.station, seconds))
             readings = await asyncio.to_thread(parse_history, payload, gap.station, gap.after)
             caught_up = closed(FFVL, gap, readings, payload)
         except CollectorError as error:
             return FFVL.failed(self, error, wanted)
         return FFVL.batch(self, payload, readings, caught_up)
 
-    def _request(self, path: str, **params: str) -> Request:
-        return Request(url=f"{self.url}/api/2.3/stations/{path}", kind="json", params=params)
+
+@dataclass(frozen=True, slots=True)
+class PastOfWindsMobi:
+    """What mapped beacons said in the last days: the history of each of which days are lacking."""
+
+    url: str
+
+    name = "winds_mobi"
+    rank = 1
+
+    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+        """Yield one batch per beacon of which days are lacking, with nothing that is not of them.
+
+        The source counts back from a beacon's last reading, which may be older than now, and never newer.
+        """
+        for station in wanted.mapped_stations(FFVL.name):
+            span = lacking_span(wanted, station, HISTORY)
+            if span is not None:
+                yield await self._history(station, *span, wanted, fetch)
+
+    async def _history(
+        self, station: str, first: datetime, last: datetime, wanted: Wanted, fetch: Fetch
+    ) -> ObservationBatch:
+        try:
+            payload = await fetch(history_request(self.url, station, history_seconds(first, wanted.now)))
+            before = first - timedelta(seconds=1)
+            readings = await asyncio.to_thread(parse_history, payload, station, before)
+        except CollectorError as error:
+            return FFVL.failed(self, error, wanted)
+        return FFVL.batch(self, payload, readings.within(first, last), {})
+
+
+def request(url: str, path: str, **params: str) -> Request:
+    """Ask winds.mobi for something of its stations."""
+    return Request(url=f"{url}/api/2.3/stations/{path}", kind="json", params=params)
+
+
+def history_request(url: str, station: str, seconds: int) -> Request:
+    """Ask for what a beacon said in so many seconds before its last reading."""
+    return request(url, f"{_PREFIX}{number_of(station)}/historic/", duration=str(seconds))
 
 
 def history_seconds(after: datetime, until: datetime) -> int:

@@ -14,10 +14,14 @@ import sqlalchemy as sa
 
 from backend.collectors import ffvl, romma
 from backend.collectors.base import Past, Source, collect
-from backend.collectors.pioupiou import LONGEST_ARCHIVE, Archive, lacking_days
+from backend.collectors.ffvl_keyed import PastOfKeyed
+from backend.collectors.gaps import lacking_days
+from backend.collectors.pioupiou import LONGEST_ARCHIVE, Archive
+from backend.collectors.winds_mobi import PastOfWindsMobi
 from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.core.errors import FetchError
+from backend.core.local_time import LOCAL_ZONE
 from backend.core.parameters import Parameter
 from backend.core.records import Observation, ObservationBatch, Site, Wanted
 from backend.scheduler.runner import Selection
@@ -116,13 +120,13 @@ def test_only_days_that_no_backfill_brought_are_asked_for(
     filled: tuple[int, ...], spans: list[tuple[int, int]]
 ) -> None:
     want = wanted(filled={"pioupiou:611": tuple(date(2026, 5, day) for day in filled)})
-    assert list(lacking_days(want, "pioupiou:611")) == [
+    assert list(lacking_days(want, "pioupiou:611", LONGEST_ARCHIVE)) == [
         (date(2026, 5, first), date(2026, 5, last)) for first, last in spans
     ]
 
 
 def test_a_span_is_31_days_at_most_and_nothing_lies_between_two() -> None:
-    spans = list(lacking_days(wanted(since=FIRST - timedelta(days=70)), "pioupiou:611"))
+    spans = list(lacking_days(wanted(since=FIRST - timedelta(days=70)), "pioupiou:611", LONGEST_ARCHIVE))
 
     assert (spans[0][0], spans[-1][1]) == ((FIRST - timedelta(days=70)).date(), LAST.date())
     assert all(last - first < LONGEST_ARCHIVE for first, last in spans)
@@ -138,6 +142,69 @@ async def test_the_archive_is_asked_for_whole_days_and_its_readings_keep_their_t
     assert fetch.requests[0].params == {"start": "2026-05-08T00:00:00Z", "stop": "2026-05-10T23:59:59Z"}
     assert (batch.route, batch.averaging_minutes) == ("archive", 4)
     assert min(record.time for record in batch.records) == datetime(2026, 5, 9, 12, 36, 9, tzinfo=UTC)
+
+
+# The histories of the FFVL's beacons, which are counted back from now
+
+HISTORIES: dict[str, tuple[PastOfKeyed | PastOfWindsMobi, str]] = {
+    "keyed": (
+        PastOfKeyed("https://data.ffvl.fr", "s3cret"),
+        "https://data.ffvl.fr/api/?base=balises&r=histo",
+    ),
+    "winds_mobi": (
+        PastOfWindsMobi("https://winds.mobi"),
+        "https://winds.mobi/api/2.3/stations/ffvl-87/historic/",
+    ),
+}
+FORCLAZ = Site("forclaz", "Col de la Forclaz", 45.8, 6.25, 1157.0, stations=("ffvl:87",))
+
+
+def six_days(route: str) -> bytes:
+    """Return a reading at the end of each hour of the six days before NOW, as each of the two writes it."""
+    times = [NOW - timedelta(hours=hours) for hours in range(6 * 24)]
+    if route == "winds_mobi":
+        rows = [{"_id": int(time.timestamp()), "w-dir": 90, "w-avg": 5, "w-max": 9} for time in times]
+        return json.dumps(rows).encode()
+    return json.dumps(
+        [
+            {
+                "idbalise": "87",
+                "date": f"{time.astimezone(LOCAL_ZONE):%Y-%m-%d %H:%M:%S}",
+                "vitesseVentMoy": "5",
+                "vitesseVentMax": "9",
+                "directVentMoy": "90",
+                "temperature": "11",
+            }
+            for time in times
+        ]
+    ).encode()
+
+
+@pytest.mark.parametrize("route", HISTORIES)
+async def test_the_past_of_a_beacon_holds_the_days_that_are_lacking_and_nothing_else(route: str) -> None:
+    archive, url = HISTORIES[route]
+    fetch = ScriptedFetch({url: six_days(route)}, now=NOW)
+    since, until = datetime(2026, 7, 13, tzinfo=UTC), datetime(2026, 7, 14, 23, 59, 59, tzinfo=UTC)
+    want = wanted(since=since, until=until, sites=(FORCLAZ,), filled={"ffvl:87": (date(2026, 7, 14),)})
+
+    (batch,) = [batch async for batch in archive.collect(want, fetch)]
+
+    speeds = [record.time for record in batch.records if record.parameter is Parameter.WIND_SPEED]
+    assert (min(speeds), max(speeds), len(speeds)) == (since, since + timedelta(hours=23), 24)
+    assert (batch.route, batch.caught_up, len(fetch.requests)) == (route, {}, 1)
+
+
+@pytest.mark.parametrize("route", HISTORIES)
+async def test_days_that_are_here_or_out_of_reach_are_not_asked_for(route: str) -> None:
+    archive, url = HISTORIES[route]
+    fetch = ScriptedFetch({url: six_days(route)}, now=NOW)
+    for back, filled in ((2, True), (20, False)):
+        day = NOW.date() - timedelta(days=back)
+        since = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        until = since + timedelta(days=1, seconds=-1)
+        want = wanted(since=since, until=until, sites=(FORCLAZ,), filled={"ffvl:87": (day,) * filled})
+        assert [batch async for batch in archive.collect(want, fetch)] == []
+    assert fetch.requests == []
 
 
 # The store and the runner
