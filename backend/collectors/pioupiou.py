@@ -96,11 +96,11 @@ class _Status(msgspec.Struct):
 
 
 class _Beacon(msgspec.Struct):
-    measurements: _Measurements
+    measurements: _Measurements | None
     id: int | None = None
-    meta: _Meta = msgspec.field(default_factory=_Meta)
-    location: _Location = msgspec.field(default_factory=_Location)
-    status: _Status = msgspec.field(default_factory=_Status)
+    meta: _Meta | None = None
+    location: _Location | None = None
+    status: _Status | None = None
 
 
 class _Live(msgspec.Struct):
@@ -210,7 +210,9 @@ def parse_live(payload: Payload, after: Mapping[str, datetime]) -> tuple[Reading
     """
     beacons = not_empty(_decoded(_LIVE, payload, "list of beacons").data, payload)
     require_fields(
-        (beacon.measurements for beacon in beacons), {name: name for name in _WIND.values()}, payload
+        (beacon.measurements for beacon in beacons if beacon.measurements is not None),
+        {name: name for name in _WIND.values()},
+        payload,
     )
     readings = sift(_newest(beacons, payload.fetched_at), payload.fetched_at, after)
     if not readings.latest:
@@ -240,9 +242,11 @@ def _newest(beacons: Sequence[_Beacon], fetched_at: datetime) -> Iterator[Readin
         said = beacon.measurements
         if station is None:
             yield Rejected(f"{PIOUPIOU.name}:?", None, None, repr(beacon.id), "no_station")
-        elif said.date is not None:  # null: it never said anything
+        elif said is not None and said.date is not None:  # null: it never said anything
             values = {parameter: value_of(getattr(said, name)) for parameter, name in _WIND.items()}
-            yield _reading(station, said.date, values, fetched_at, off=beacon.status.state == "off")
+            yield _reading(
+                station, said.date, values, fetched_at, off=(beacon.status or _Status()).state == "off"
+            )
 
 
 def _rows(
@@ -288,10 +292,11 @@ def _described(beacon: _Beacon) -> Station | None:
     station = None if beacon.id is None else PIOUPIOU.station_id(beacon.id)
     if station is None:
         return None
-    latitude, longitude = number(beacon.location.latitude), number(beacon.location.longitude)
+    place, meta = beacon.location or _Location(), beacon.meta or _Meta()
+    latitude, longitude = number(place.latitude), number(place.longitude)
     if latitude is None or longitude is None or max(abs(latitude), abs(longitude)) < _DUMMY_DEGREES:
         latitude = longitude = None
-    return Station(id=station, name=(beacon.meta.name or "").strip(), latitude=latitude, longitude=longitude)
+    return Station(id=station, name=(meta.name or "").strip(), latitude=latitude, longitude=longitude)
 
 
 def _is_news(told: Station, known: Station | None) -> bool:

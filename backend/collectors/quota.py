@@ -27,28 +27,32 @@ class QuotaSpent(Exception):  # noqa: N818 - a state that passes by itself
 class Quota:
     """The calls to one host, which may count for more or less than one; `folder` keeps the count.
 
-    A minute's allowance is waited for. The other periods are the last hour, 24 hours and 31 days.
+    A minute's allowance is waited for, by each process for itself: half of it at once, and the other half
+    evenly, so that no minute has more. The other periods are the last hour, 24 hours and 31 days.
     """
 
     def __init__(self, host: str, allowance: Allowance, folder: Path, clock: Clock) -> None:
         self._host = host
         self._folder = folder
         self._clock = clock
-        self._minute = allowance.minute
+        self._at_once = allowance.minute / 2
         self._limits = (
             (_HOUR, allowance.hour, "an hour"),
             (_DAY, allowance.day, "a day"),
             (_MONTH, allowance.month, "a month"),
         )
-        self._pace = AsyncLimiter(allowance.minute, 60)
+        self._pace = AsyncLimiter(self._at_once, 60)
         self._turn = asyncio.Lock()
 
     async def spend(self, calls: int) -> None:
         """Note a request that counts as so many calls, waiting for the minute's turn; raise QuotaSpent."""
         if not calls:
             return
-        if calls > self._minute:
-            raise QuotaSpent(f"quota: one request of {calls} calls, and {self._host} allows {self._minute}")
+        if calls > self._at_once:
+            raise QuotaSpent(
+                f"quota: one request of {calls} calls, and of what {self._host} allows a minute we ask"
+                f" {self._at_once:g} at once"
+            )
         async with self._turn:
             await asyncio.to_thread(self._note, calls)
         await self._pace.acquire(calls)
@@ -66,7 +70,7 @@ class Quota:
                     )
             self._forget(now)
             with self._file(now.date()).open("a") as file:
-                file.write(f"{now.timestamp():.0f} {calls}\n")
+                file.write(f"\n{now.timestamp():.0f} {calls}\n")  # what came before may be half a line
         except OSError as error:
             raise QuotaSpent(f"quota: what cannot be counted is not asked: {error}") from error
 
@@ -74,8 +78,8 @@ class Quota:
         """Yield what was spent in the last month; half a line, of a process that died, is skipped."""
         for ago in range(_MONTH.days + 1):
             file = self._file(now.date() - timedelta(days=ago))
-            for line in file.read_text().splitlines() if file.exists() else ():
-                with suppress(ValueError):
+            for line in file.read_text(errors="replace").splitlines() if file.exists() else ():
+                with suppress(ValueError, OverflowError):
                     seconds, calls = line.split()
                     yield datetime.fromtimestamp(int(seconds), now.tzinfo), int(calls)
 

@@ -49,8 +49,8 @@ def why_implausible(parameter: Parameter, value: float) -> str | None:
 
 
 def canonical(parameter: Parameter, value: float) -> float:
-    """Return `value` with the one spelling of north: 360 degrees is 0."""
-    if RULES[parameter].circular and value == 360.0:
+    """Return `value` with the one spelling of north: 360 degrees is 0, as is what is kept as 360."""
+    if RULES[parameter].circular and round(value, 3) == 360.0:
         return 0.0
     return value
 

@@ -86,7 +86,7 @@ class Piece:
                 f"must be from {rule.low:g} to {rule.high:g} {rule.unit} ({each.value})",
             )
             if rule.circular:
-                north = (here & (numbers == 360.0)).fill_null(value=False)
+                north = (here & (numbers.round(3) == 360.0)).fill_null(value=False)
                 numbers = numbers.zip_with(~north, pl.zeros(len(numbers), pl.Float64, eager=True))
         self._keep(name, numbers)
 
@@ -146,6 +146,8 @@ class Piece:
         cells = self.raw[name]
         if cells.dtype == pl.String:
             cells = cells.str.strip_chars()
+        elif cells.dtype.is_temporal():  # a time is no number, although it could be made one
+            cells = pl.repeat(None, len(cells), dtype=pl.Float64, eager=True)
         numbers = cells.cast(pl.Float64, strict=False)
         self._keep(name, numbers)
         return numbers

@@ -6,12 +6,14 @@ A table yields frames with the row's number, from 0, in the column ROW; of a CSV
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from backend.files.refusing import FileRefused
 
@@ -23,12 +25,18 @@ BLOCK = 8_000_000
 """How many bytes of a CSV file are read at a time: about as many rows."""
 
 
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
+
+
 class Shape(NamedTuple):
     """The columns of a table: those it must have, those it may have, and those that are not read."""
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
     ignored: tuple[str, ...]
+
+
+_TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
 
 class Table(Protocol):
@@ -97,6 +105,7 @@ class CsvTable:
         header = ",".join(self._header).encode() + b"\n"
         first = 0
         for block in self._blocks():
+            self._refuse_lone_returns(block.text, block.line)
             try:
                 frame = pl.read_csv(
                     header + block.text,
@@ -106,7 +115,11 @@ class CsvTable:
                 )
             except pl.exceptions.PolarsError as error:
                 self._find_break()
+                if b'"' in block.text:
+                    raise self._stray_quote(block.line) from error
                 raise FileRefused(f"{self.path}: cannot be read as CSV: {_first_line(error)}") from error
+            if len(frame) != block.rows:
+                raise self._stray_quote(block.line)
             first += block.rows
             yield frame.select(ROW, *cells).filter(pl.any_horizontal(cell.is_not_null() for cell in cells))
 
@@ -116,22 +129,26 @@ class CsvTable:
         Polars can do that by itself, but reads ahead: 400 MB of memory for a file of 260 MB.
         """
         with self.path.open("rb") as file:
-            rest, skip = file.read(3).removeprefix(b"\xef\xbb\xbf"), 1
+            rest, skip, line = file.read(3).removeprefix(b"\xef\xbb\xbf"), 1, 1
             while chunk := file.read(self._block):
-                block = _whole_rows(rest + chunk, skip)
+                block = _whole_rows(rest + chunk, skip, line)
                 if block is None and len(rest) > BLOCK:
-                    self._find_break()  # a quote that is never closed
+                    self._find_break()
+                    raise self._stray_quote(line + skip)
                 if block is None:
                     rest += chunk
                     continue
-                rest, skip = block.rest, 0
+                rest, skip, line = block.rest, 0, block.next_line
                 yield block
             if rest.strip():
-                block = _whole_rows(rest + b"\n", skip)
+                block = _whole_rows(rest + b"\n", skip, line)
                 if block is not None:
                     yield block
-                else:  # nothing but a header, or a quote that is never closed
+                elif rest.count(b'"') % 2:
                     self._find_break()
+                    raise self._stray_quote(line + skip)
+                else:  # nothing but a header
+                    self._refuse_lone_returns(rest, line)
 
     def lines(self, rows: Sequence[int]) -> list[str]:
         """Return the numbers of lines: a row is not always one line further, for a cell may hold several."""
@@ -142,6 +159,23 @@ class CsvTable:
                 if len(found) == len(wanted):
                     break
         return [found[row] for row in rows]
+
+    def _stray_quote(self, line: int) -> FileRefused:
+        """Return the error of a quote by which the rows from a line on cannot be told apart."""
+        return FileRefused(
+            f"{self.path}, line {line}: here or soon after, a quote is never closed, or stands within a cell"
+            ' that is not quoted: quote the whole cell, and write "" for a quote in it'
+        )
+
+    def _refuse_lone_returns(self, text: bytes, line: int) -> None:
+        """Raise FileRefused for a carriage return alone: not everybody takes it for the end of a row."""
+        found = _LONE_RETURN.search(text)
+        if found is not None:
+            line += text.count(b"\n", 0, found.start())
+            raise FileRefused(
+                f"{self.path}, line {line}: has a carriage return without a line feed: end every line with"
+                " a line feed"
+            )
 
     def _find_break(self) -> None:
         """Raise FileRefused for the first row that has more cells than the header."""
@@ -176,14 +210,21 @@ class ParquetTable:
     def __init__(self, path: Path, shape: Shape) -> None:
         self.path = path
         try:
-            header = pl.scan_parquet(path, glob=False).collect_schema().names()
+            columns = pl.scan_parquet(path, glob=False).collect_schema()
         except pl.exceptions.PolarsError as error:
             raise FileRefused(f"{path}: is not a Parquet file: {_first_line(error)}") from error
-        self._columns = checked_header(path, header, shape)
+        self._columns = checked_header(path, columns.names(), shape)
+        for name in self._columns:
+            kind = columns[name]
+            if not (kind.is_numeric() or kind in _TEXTS or kind in (pl.Datetime, pl.Date, pl.Null)):
+                raise FileRefused(
+                    f"{path}: the column {name} is {kind}: must be text, numbers, or times with their zone"
+                )
 
     def pieces(self) -> Iterator[pl.DataFrame]:
         """Yield all rows in their order."""
         rows = pl.scan_parquet(self.path, row_index_name=ROW, glob=False).select(ROW, *self._columns)
+        rows = rows.with_columns(cs.categorical().cast(pl.String), cs.enum().cast(pl.String))
         try:
             yield from rows.collect_batches(chunk_size=PIECE, maintain_order=True)
         except pl.exceptions.PolarsError as error:
@@ -195,14 +236,20 @@ class ParquetTable:
 
 
 class _Block(NamedTuple):
-    """Some whole rows of a CSV file, how many they are, and what came after them."""
+    """Some whole rows of a CSV file, how many they are, the line they begin on, and what came after them."""
 
     text: bytes
     rows: int
+    line: int
     rest: bytes
 
+    @property
+    def next_line(self) -> int:
+        """The line on which `rest` begins."""
+        return self.line + self.text.count(b"\n")
 
-def _whole_rows(text: bytes, skip: int) -> _Block | None:
+
+def _whole_rows(text: bytes, skip: int, line: int) -> _Block | None:
     """Cut off what comes after the last whole row, and the first `skip` rows; None if nothing is left."""
     letters = np.frombuffer(text, np.uint8)
     ends = np.flatnonzero(letters == ord("\n"))
@@ -212,7 +259,7 @@ def _whole_rows(text: bytes, skip: int) -> _Block | None:
         return None
     begin = int(ends[skip - 1]) + 1 if skip else 0
     end = int(ends[-1]) + 1
-    return _Block(text[begin:end], len(ends) - skip, text[end:])
+    return _Block(text[begin:end], len(ends) - skip, line + text.count(b"\n", 0, begin), text[end:])
 
 
 def _undecodable(path: Path) -> int:

@@ -146,7 +146,7 @@ def _times(row: Mapping[str, str]) -> tuple[str, str]:
         text = row.get("unixtime") or f"{row['date']} {row.get('hour', '')}".strip()
         return text, text
     try:
-        valid = (run + timedelta(hours=float(row["leadtime"]))).isoformat()
+        valid = (run + timedelta(seconds=round(3600 * float(row["leadtime"])))).isoformat()
     except (ValueError, OverflowError):
         valid = row["leadtime"]
     return run.isoformat(), valid
@@ -196,7 +196,7 @@ def write_verif(
         )
         for site, station, run, lead, measured, said in chosen.iter_rows():
             number = numbers[site, station]
-            file.write(f"{run} {lead / 60:g} {number} {positions[number]} {measured:.6g} {said:.6g}\n")
+            file.write(f"{run} {lead / 60:.10g} {number} {positions[number]} {measured:.6g} {said:.6g}\n")
         written += len(frame)
     return written
 

@@ -294,6 +294,8 @@ def test_a_value_that_cannot_be_true_is_told_which_rule_it_breaks(
     ("parameter", "value", "spelt"),
     [
         (Parameter.WIND_DIRECTION, 360.0, 0.0),
+        (Parameter.WIND_DIRECTION, 359.9996, 0.0),  # kept in thousandths, it would be 360
+        (Parameter.WIND_DIRECTION, 359.9994, 359.9994),
         (Parameter.WIND_DIRECTION, 0.0, 0.0),
         (Parameter.WIND_DIRECTION, 359.9, 359.9),
         (Parameter.WIND_SPEED, 360.0, 360.0),

@@ -35,7 +35,7 @@ from backend.files.exporting import (
 )
 from backend.files.importing import import_forecasts, import_observations
 from backend.files.opening import forecast_table, observation_table
-from backend.files.verif import write_verif
+from backend.files.verif import Place, write_verif
 from backend.files.writing import new_file
 from backend.scoring.quantities import Quantity
 from backend.scoring.sample import Samples
@@ -356,6 +356,26 @@ def test_both_sides_of_a_verif_file_come_back_the_same(
     assert said["reference_time"].to_list() == before["reference_time"].to_list()
     measured = pl.concat(observation_frames(store.database, Choice()))
     assert measured["value"].to_list() == pytest.approx(before["observation"].to_list(), abs=1e-3)
+
+
+def test_a_lead_of_any_minutes_comes_back_from_a_verif_file(tmp_path: Path) -> None:
+    path = tmp_path / "v.txt"
+    run = datetime(2026, 7, 2, 6, 10, tzinfo=UTC)
+    frame = pl.DataFrame(
+        {
+            "site": ["planfait"],
+            "station": ["ffvl:2496"],
+            "reference_time": [run],
+            "lead_minutes": [50],
+            "observation": [10.0],
+            "forecast": [12.0],
+        }
+    )
+    with path.open("w") as file:
+        place = Place("planfait", "ffvl:2496", 45.9, 6.2, 900.0)
+        assert write_verif(file, WIND, "arome_0025", [place], [frame]) == 1
+    (piece,) = forecast_table(path).pieces()
+    assert piece["valid_time"].to_list() == ["2026-07-02T07:00:00+00:00"]
 
 
 VERIF = """# variable: temperature

@@ -99,7 +99,7 @@ def test_a_forecast_is_stored_as_it_is_written_and_as_an_import(store: Store, wr
     path = write(
         GOOD,
         "my.wrf-1,passy,temperature,2026-07-15T08:00:00+02:00,2026-07-15 14:00:00+02:00,-3.25",
-        "my.wrf-1,passy,wind_direction,2026-07-15T06:00Z,2026-07-15T12:00Z,360",
+        "my.wrf-1,passy,wind_direction,2026-07-15T06:00Z,2026-07-15T12:00Z,359.9996",
     )
     assert take_forecasts(store, path) == Imported(3, 3)
     found, _ = Reading(store.database).forecasts()
@@ -401,6 +401,36 @@ BAD_FILES: dict[str, tuple[str, bytes, str]] = {
         "a.csv, line 3: is not UTF-8",
     ),
     "open quote": ("a.csv", f'{FORECAST_HEADER}\n{GOOD}\n"{GOOD}\n'.encode(), "a.csv, line 3: not valid CSV"),
+    "stray quote": (
+        "a.csv",
+        f'{FORECAST_HEADER}\n{GOOD}\n{GOOD}"\n{GOOD}\nnonsense\n'.encode(),
+        "a.csv, line 3: here or soon after, a quote is never closed, or stands within a cell",
+    ),
+    "stray quote at once": (
+        "a.csv",
+        f'{FORECAST_HEADER}\nm"x,{GOOD}\n'.encode(),
+        "a.csv, line 2: has 7 cells",
+    ),
+    "two stray quotes": (
+        "a.csv",
+        f'{FORECAST_HEADER}\n{GOOD}\n{GOOD}"\n{GOOD}\n{GOOD}"\n{GOOD}\n'.encode(),
+        "a.csv, line 2: here or soon after, a quote is never closed, or stands within a cell",
+    ),
+    "doubled stray quotes": (
+        "a.csv",
+        f'{FORECAST_HEADER}\ny""q",{GOOD[11:]}\ny"",{GOOD[11:]}\n'.encode(),
+        "a.csv, line 2: ",
+    ),
+    "returns alone": (
+        "a.csv",
+        f"{FORECAST_HEADER}\r{GOOD}\r".encode(),
+        "a.csv, line 1: has a carriage return without a line feed",
+    ),
+    "a return alone": (
+        "a.csv",
+        f"{FORECAST_HEADER}\r\n{GOOD}\r\n\r{GOOD}\r\n".encode(),
+        "a.csv, line 3: has a carriage return without a line feed",
+    ),
     "no parquet": ("a.parquet", b"PAR1", "a.parquet: is not a Parquet file"),
     "another kind": ("a.xlsx", b"", "a.xlsx: must end in .csv, .parquet or .txt"),
 }
@@ -422,6 +452,36 @@ def test_a_file_that_is_not_there_is_refused(empty: Store, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series("value", [True]),
+        pl.Series("value", [[12.5]]),
+        pl.Series("value", [{"km/h": 12.5}]),
+        pl.Series("value", [b"12.5"]),
+        pl.Series("value", [timedelta(seconds=12)]),
+        pl.Series("model", [["arome_0025"]]),
+    ],
+)
+def test_a_column_of_a_parquet_file_that_is_of_another_kind_is_named(
+    empty: Store, tmp_path: Path, column: pl.Series
+) -> None:
+    frame = pl.DataFrame([GOOD.split(",")], schema=FORECAST_HEADER.split(","), orient="row")
+    frame.with_columns(column).write_parquet(tmp_path / "a.parquet")
+    told = refusal(lambda: take_forecasts(empty, tmp_path / "a.parquet"))
+    assert told == [
+        f"a.parquet: the column {column.name} is {column.dtype}: must be text, numbers, or times with their"
+        " zone"
+    ]
+    assert nothing_is_in(empty)
+
+
+def test_words_and_numbers_may_be_kept_as_categories(store: Store, tmp_path: Path) -> None:
+    frame = pl.DataFrame([GOOD.split(",")], schema=FORECAST_HEADER.split(","), orient="row")
+    frame.cast({"model": pl.Categorical, "value": pl.Categorical}).write_parquet(tmp_path / "a.parquet")
+    assert take_forecasts(store, tmp_path / "a.parquet").new == 1
+
+
+@pytest.mark.parametrize(
     ("column", "rule"),
     [
         (pl.Series("valid_time", [NOW]).dt.replace_time_zone(None), "is a time without a zone"),
@@ -432,6 +492,8 @@ def test_a_file_that_is_not_there_is_refused(empty: Store, tmp_path: Path) -> No
         (pl.Series("valid_time", [datetime(2026, 7, 15, 12, 0, 0, 5, tzinfo=UTC)]), "is not a whole second"),
         (pl.Series("value", [None], dtype=pl.Float64), "value: is not a number"),
         (pl.Series("value", [float("nan")]), "value = 'nan': is not a number"),
+        (pl.Series("value", [NOW]), "is not a number"),
+        (pl.Series("value", ["x"], dtype=pl.Categorical), "value = 'x': is not a number"),
     ],
 )
 def test_a_bad_row_of_a_parquet_file_is_named(

@@ -137,6 +137,15 @@ def test_an_answer_in_another_shape_is_refused(body: bytes, reason: str) -> None
     assert caught.value.url == "https://somewhere.example/feed"
 
 
+def test_a_beacon_of_which_parts_are_null_costs_the_others_nothing() -> None:
+    whole = json.loads(live())["data"][0]
+    hollow = {"id": 6, "meta": None, "location": None, "status": None, "measurements": whole["measurements"]}
+    silent = {"id": 7, "measurements": None}
+    readings, stations = parse_live(payload(json.dumps({"data": [whole, hollow, silent]}).encode()), {})
+    assert set(readings.latest) == {"pioupiou:5", "pioupiou:6"}
+    assert [station.id for station in stations] == ["pioupiou:5", "pioupiou:6", "pioupiou:7"]
+
+
 # The archive of one
 
 

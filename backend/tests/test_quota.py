@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -65,15 +66,25 @@ async def test_a_line_cut_short_by_a_crash_is_passed_over(tmp_path: Path) -> Non
     clock = HandClock(NOON)
     await quota(tmp_path, clock).spend(3)
     (file,) = (tmp_path / "quota").iterdir()
-    file.write_text(file.read_text() + "17840")
+    file.write_bytes(file.read_bytes() + b"\xff17840")
+    await quota(tmp_path, clock).spend(4)
 
-    with pytest.raises(QuotaSpent, match="3 of the 4"):
-        await quota(tmp_path, clock, day=4).spend(1)
+    with pytest.raises(QuotaSpent, match="7 of the 8"):
+        await quota(tmp_path, clock, day=8).spend(1)
 
 
 async def test_more_at_once_than_a_minute_allows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(QuotaSpent, match=r"one request of 11 calls, and runs\.test allows 10"):
-        await quota(tmp_path, HandClock(NOON), minute=10).spend(11)
+    with pytest.raises(QuotaSpent, match=r"one request of 6 calls, and .* we ask 5 at once"):
+        await quota(tmp_path, HandClock(NOON), minute=10).spend(6)
+
+
+async def test_no_minute_has_more_than_it_allows(tmp_path: Path) -> None:
+    """Half of it comes at once; the other half takes the whole minute to come back."""
+    spent = quota(tmp_path, HandClock(NOON), minute=10)
+    await spent.spend(5)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await spent.spend(1)
 
 
 async def test_what_cannot_be_counted_is_not_asked(tmp_path: Path) -> None:
