@@ -120,7 +120,7 @@ def _model_score(
         there = there & mask
     size = sample_of(days_with(there), sample.months)
     score = _score_of(quantity, of_days.total(), drawn, errors(quantity, side, observed)[there])
-    if quantity is Quantity.WIND_DIRECTION and mask is None:
+    if quantity is Quantity.WIND_DIRECTION and mask is None and name not in REFERENCES:
         score = _with_breeze(score, side, observed)
     (effective,) = effective_pairs(sized(of_days.total()), sized(drawn))
     return ModelScore(

@@ -150,11 +150,12 @@ class DirectionSums(Sums):
         """
         pair, light, undefined = usable(f, o, speed_f, speed_o, mask, least=least, below=below)
         d = wrap(f[pair].astype(np.int64) - o[pair])
-        sines, cosines = sines_and_cosines(d)
-        hourly = np.zeros((5, *pair.shape), np.int64)
-        hourly[:, pair] = sines, cosines, np.abs(d), d, d * d
-        products = (pair, *hourly, light, undefined)
-        return cls(*(product.sum(axis=-1, dtype=np.int64) for product in products))
+        # The pairs lie day after day: what a day adds to the running sums is its own.
+        n, light, undefined = (each.sum(axis=-1, dtype=np.int64) for each in (pair, light, undefined))
+        running = np.zeros((5, len(d) + 1), np.int64)
+        np.cumsum((*sines_and_cosines(d), np.abs(d), d, d * d), axis=1, out=running[:, 1:])
+        ends = np.cumsum(n)
+        return cls(*(n, *(running[:, ends] - running[:, ends - n]), light, undefined))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
