@@ -46,7 +46,6 @@ from backend.scoring.robustness import by_means, robustness
 from backend.scoring.sample import Sample
 from backend.scoring.scorecard import (
     METHOD_VERSION,
-    Finding,
     PairOfModels,
     Scorecard,
     Verdict,
@@ -73,7 +72,7 @@ def verdict_answer(service: ServiceParts, question: Question, withheld: Withhold
     sample = load(service, question)
     had = coverage_of(service, question, sample)
     found = Scorecard(sample).verdict(question.quantity)
-    duel = found.duel if found.finding in {Finding.WINNER, Finding.TOO_CLOSE} else None
+    duel = found.duel if found.finding.ranks else None
     second_opinions = hourly_means = None
     if duel is not None:
         averaged = by_means(sample, question.quantity, found)

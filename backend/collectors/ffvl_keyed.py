@@ -21,7 +21,7 @@ import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request
 from backend.collectors.ffvl_network import FFVL
-from backend.collectors.gaps import MARGIN, Gap, closed, lacking_span, take_stock, unknown_station
+from backend.collectors.gaps import MARGIN, Gap, closed, lacking_histories, take_stock, unknown_station
 from backend.collectors.readings import (
     Reading,
     Readings,
@@ -167,27 +167,17 @@ class PastOfKeyed:
     name = "keyed"
     rank = 0
 
-    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
-        """Yield one batch per beacon of which days are lacking, with nothing that is not of them."""
-        for station in wanted.mapped_stations(FFVL.name):
-            span = lacking_span(wanted, station, HISTORY)
-            republished = station in wanted.stations and wanted.stations[station].kind.upper() in REPUBLISHED
-            if span is not None and not republished:
-                yield await self._history(station, *span, wanted, fetch)
+    def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+        """Yield one batch per beacon of which days are lacking."""
 
-    async def _history(
-        self, station: str, first: datetime, last: datetime, wanted: Wanted, fetch: Fetch
-    ) -> ObservationBatch:
-        hours = str(history_hours(first, wanted.now))
-        try:
-            payload = await fetch(
-                request(self.url, self.key, r="histo", idbalise=number_of(station), hours=hours)
-            )
-            before = first - timedelta(seconds=1)
-            readings = await asyncio.to_thread(parse_history, payload, station, before)
-        except CollectorError as error:
-            return FFVL.failed(self, error, wanted)
-        return FFVL.batch(self, payload, readings.within(first, last), {})
+        def ask(station: str, first: datetime) -> Request:
+            hours = str(history_hours(first, wanted.now))
+            return request(self.url, self.key, r="histo", idbalise=number_of(station), hours=hours)
+
+        others = {each.id for each in wanted.stations.values() if each.kind.upper() in REPUBLISHED}
+        return lacking_histories(
+            FFVL, self, wanted, fetch, reach=HISTORY, request=ask, parse=parse_history, skip=others
+        )
 
 
 def request(url: str, key: str, **params: str) -> Request:

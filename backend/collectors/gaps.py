@@ -9,14 +9,15 @@ vouched for, so that it gets its history from the day on which a site does.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from backend.collectors.base import Payload
+from backend.collectors.base import Fetch, Payload, Request, Route
 from backend.collectors.readings import Network, Readings
-from backend.core.errors import ParseError
-from backend.core.records import Wanted
+from backend.core.errors import CollectorError, ParseError
+from backend.core.records import ObservationBatch, Wanted
 
 _DAY, _EVER = timedelta(days=1), timedelta.max
 
@@ -135,6 +136,36 @@ def lacking_span(wanted: Wanted, station: str, reach: timedelta) -> tuple[dateti
     first = max(datetime.combine(days[0][0], time(), UTC), wanted.since, oldest)
     last = min(datetime.combine(days[-1][1], time(23, 59, 59), UTC), wanted.until)
     return (first, last) if first <= last else None
+
+
+async def lacking_histories(
+    network: Network,
+    route: Route[ObservationBatch],
+    wanted: Wanted,
+    fetch: Fetch,
+    *,
+    reach: timedelta,
+    request: Callable[[str, datetime], Request],
+    parse: Callable[[Payload, str, datetime], Readings],
+    skip: Collection[str] = (),
+) -> AsyncIterator[ObservationBatch]:
+    """Yield one batch per mapped beacon of which days are lacking, with nothing that is not of them.
+
+    For histories that reach back from now: `request` asks for that of a station since a time, and `parse`
+    reads what is later than one.
+    """
+    for station in wanted.mapped_stations(network.name):
+        span = lacking_span(wanted, station, reach)
+        if span is None or station in skip:
+            continue
+        first, last = span
+        try:
+            payload = await fetch(request(station, first))
+            readings = await asyncio.to_thread(parse, payload, station, first - timedelta(seconds=1))
+        except CollectorError as error:
+            yield network.failed(route, error, wanted)
+        else:
+            yield network.batch(route, payload, readings.within(first, last), {})
 
 
 def unknown_station(station: str, url: str) -> ParseError:

@@ -19,7 +19,7 @@ import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request
 from backend.collectors.ffvl_network import FFVL
-from backend.collectors.gaps import MARGIN, Gap, closed, lacking_span, take_stock, unknown_station
+from backend.collectors.gaps import MARGIN, Gap, closed, lacking_histories, take_stock, unknown_station
 from backend.collectors.readings import (
     Reading,
     Readings,
@@ -121,26 +121,16 @@ class PastOfWindsMobi:
     name = "winds_mobi"
     rank = 1
 
-    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
-        """Yield one batch per beacon of which days are lacking, with nothing that is not of them.
+    def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+        """Yield one batch per beacon of which days are lacking.
 
         The source counts back from a beacon's last reading, which may be older than now, and never newer.
         """
-        for station in wanted.mapped_stations(FFVL.name):
-            span = lacking_span(wanted, station, HISTORY)
-            if span is not None:
-                yield await self._history(station, *span, wanted, fetch)
 
-    async def _history(
-        self, station: str, first: datetime, last: datetime, wanted: Wanted, fetch: Fetch
-    ) -> ObservationBatch:
-        try:
-            payload = await fetch(history_request(self.url, station, history_seconds(first, wanted.now)))
-            before = first - timedelta(seconds=1)
-            readings = await asyncio.to_thread(parse_history, payload, station, before)
-        except CollectorError as error:
-            return FFVL.failed(self, error, wanted)
-        return FFVL.batch(self, payload, readings.within(first, last), {})
+        def ask(station: str, first: datetime) -> Request:
+            return history_request(self.url, station, history_seconds(first, wanted.now))
+
+        return lacking_histories(FFVL, self, wanted, fetch, reach=HISTORY, request=ask, parse=parse_history)
 
 
 def request(url: str, path: str, **params: str) -> Request:

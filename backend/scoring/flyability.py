@@ -34,7 +34,6 @@ from backend.scoring.names import model_name
 from backend.scoring.sample import Sample
 from backend.scoring.scorecard import all_of, comparable
 from backend.scoring.sums import Contingency
-from backend.scoring.views import first_hour
 
 Winds = Mapping[Parameter, Values]
 
@@ -79,7 +78,7 @@ def event_tables(sample: Sample, wind_limit: float, gust_limit: float) -> tuple[
         name: _not_flyable(values, wind_limit, gust_limit, sectors, asked) for name, values in winds.items()
     }
     real_hours = _not_flyable(observed, wind_limit, gust_limit, sectors, asked)
-    begins = max(int(FLYING_FROM.value), first_hour(sample.view))
+    begins = max(int(FLYING_FROM.value), sample.view.first_hour)
     days = {  # of the hours that the station has: both sides are judged by the same ones
         name: ~event_day(~found.where(real_hours.known), sample.clock, begins)
         for name, found in hours.items()

@@ -63,6 +63,11 @@ class Finding(StrEnum):
     NOT_ENOUGH = "not_enough_data"
     NOT_RANKED = "not_ranked"
 
+    @property
+    def ranks(self) -> bool:
+        """Whether it says who errs less, be it that nobody clearly does."""
+        return self in {Finding.WINNER, Finding.TOO_CLOSE}
+
 
 class Common(NamedTuple):
     """The models that are compared, in the order in which they were taken in, and the hours they share."""
@@ -116,7 +121,7 @@ class Ranking:
         """
         tests = [duel.comparison.test for duel in self.duels]
         told = [test.p_value for test in tests if test is not None]
-        if self.finding not in {Finding.WINNER, Finding.TOO_CLOSE} or len(told) < len(tests):
+        if not self.finding.ranks or len(told) < len(tests):
             return None
         return max(told)
 
@@ -243,7 +248,7 @@ class Scorecard:
         """Return which model errs least here, if the tests and the sample allow to say so."""
         found = self.ranking(quantity, intervals=True)
         shared, ranks, duel = found.common.shared, found.ranks, found.duel
-        may_rank = found.finding in {Finding.WINNER, Finding.TOO_CLOSE}
+        may_rank = found.finding.ranks
         ranked = tuple(each.model for each in found.scores)
         sides = {name: forecast_side(self.sample, quantity, name) for name in self.models()}
         references = self._references(quantity, found.common.compared)

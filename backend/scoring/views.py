@@ -33,6 +33,11 @@ class DecisionView:
         """
         return self.days_before + 1
 
+    @property
+    def first_hour(self) -> int:
+        """The first o'clock of a day that it has forecasts of: none before its own decision."""
+        return 0 if self.days_before else self.hour
+
     def newest_known_day(self) -> Integers:
         """Return, for each hour 0 to 23, how many days back its newest observation known by then lies.
 
@@ -61,18 +66,17 @@ class LeadView:
         last = min(self.last, self.first + 23)
         return -(-last // 24) + 1
 
+    @property
+    def first_hour(self) -> int:
+        """The first o'clock of a day that it has forecasts of."""
+        return 0
+
     def newest_known_day(self) -> Integers:
         """Return, for each hour 0 to 23, how many days back its newest observation known by then lies."""
         return np.full(24, self.first // 24 + 1)
 
 
 View = DecisionView | LeadView
-
-
-def first_hour(view: View) -> int:
-    """Return the first o'clock of a day that a view has forecasts of: nothing before its own decision."""
-    return view.hour if isinstance(view, DecisionView) and not view.days_before else 0
-
 
 MORNING = DecisionView(1, "morning", 7, 0)
 NOON = DecisionView(2, "noon", 12, 0)

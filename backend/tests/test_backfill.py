@@ -23,7 +23,7 @@ from backend.core.config import Settings
 from backend.core.errors import FetchError
 from backend.core.local_time import LOCAL_ZONE
 from backend.core.parameters import Parameter
-from backend.core.records import Observation, ObservationBatch, Site, Wanted
+from backend.core.records import Observation, ObservationBatch, Site, Station, Wanted
 from backend.scheduler.runner import Selection
 from backend.storage import schema as t
 from backend.storage.database import Database
@@ -204,6 +204,16 @@ async def test_days_that_are_here_or_out_of_reach_are_not_asked_for(route: str) 
         until = since + timedelta(days=1, seconds=-1)
         want = wanted(since=since, until=until, sites=(FORCLAZ,), filled={"ffvl:87": (day,) * filled})
         assert [batch async for batch in archive.collect(want, fetch)] == []
+    assert fetch.requests == []
+
+
+async def test_the_past_of_a_beacon_of_another_network_is_not_asked_for() -> None:
+    archive, url = HISTORIES["keyed"]
+    fetch = ScriptedFetch({url: six_days("keyed")}, now=NOW)
+    since, until = datetime(2026, 7, 13, tzinfo=UTC), datetime(2026, 7, 14, 23, 59, 59, tzinfo=UTC)
+    known = {"ffvl:87": Station("ffvl:87", kind="PIOUPIOU")}
+    want = wanted(since=since, until=until, sites=(FORCLAZ,), stations=known)
+    assert [batch async for batch in archive.collect(want, fetch)] == []
     assert fetch.requests == []
 
 

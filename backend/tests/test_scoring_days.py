@@ -481,6 +481,16 @@ def test_a_store_of_before_counts_the_same_doubts_once_it_is_migrated(store: Sto
     assert np.array_equal(migrated.doubts, new.doubts)
 
 
+def test_a_store_of_before_has_its_days_made_anew(store: Store) -> None:
+    made(store, measured({utc(20, 12): 8.0}))
+    with store.database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0005'")
+    store.database.migrate()
+    with store.database.read() as connection:
+        assert days.due_days(connection, 1, number(31)).keys() == {due.EVERY_DAY}
+    assert update(store.database, LONG_AFTER).days
+
+
 def test_a_long_calm_is_doubted_only_where_the_neighbour_has_wind(store: Store) -> None:
     calm = {WIND: 0.0, WIND_GUST: 0.0, WIND_DIRECTION: 90.0}
     made(store, measured(every(10, utc(15, 6, 5), 40, calm)))
