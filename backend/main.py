@@ -17,6 +17,7 @@ import structlog
 from fastapi import FastAPI
 
 from backend import __version__
+from backend.api.head import HeadAsGet
 from backend.api.kept_answers import KeptAnswers
 from backend.api.kept_status import KeptStatus
 from backend.api.problems import install_problem_handlers
@@ -240,6 +241,7 @@ def create_app(service: Service | None = None, *, catch_up: CatchUp | None = Non
     app.state.kept_answers = KeptAnswers()
     app.state.kept_status = KeptStatus()
     install_problem_handlers(app)
+    app.add_middleware(HeadAsGet)
     for router in ROUTERS:
         app.include_router(router)
     return app

@@ -1,0 +1,80 @@
+"""`HEAD` answers as `GET` does, without the body, on every route there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import Route
+
+from backend.api.routes import ROUTERS
+from backend.main import create_app
+from backend.tests.commands import StandIns, stand_ins
+from backend.tests.served import fill, make_service, served
+from backend.tests.serving import address, serving
+
+GIVEN = {"{runId}": "1", "{siteId}": "grand-pre"}
+
+
+def paths(app: FastAPI) -> list[str]:
+    """Return an address for every path that answers GET: API, pages, style sheet and documentation."""
+    routes = [*app.routes, *(route for router in ROUTERS for route in router.routes)]
+    found = {
+        route.path
+        for route in routes
+        if isinstance(route, Route | APIRoute) and "GET" in (route.methods or ())
+    }
+    found |= {path for path, operations in app.openapi()["paths"].items() if "get" in operations}
+    return sorted(_filled_in(path) for path in found)
+
+
+def _filled_in(path: str) -> str:
+    for name, value in GIVEN.items():
+        path = path.replace(name, value)
+    assert "{" not in path, f"{path}: give the test a value for its parameter"
+    return path
+
+
+async def test_head_has_the_status_and_headers_of_get_and_no_body_on_every_route(tmp_path: Path) -> None:
+    service = make_service(tmp_path)
+    fill(service)
+    known = paths(create_app(service))
+    assert {"/", "/style.css", "/docs", "/openapi.json", "/api/health", "/api/ready"} <= set(known)
+    assert "/api/scheduler/runs/1" in known
+    async with served(service) as client:
+        for path in known:
+            got, head = await client.get(path), await client.head(path)
+            assert got.status_code == 200, path
+            assert (head.status_code, head.content) == (got.status_code, b""), path
+            changing = {"date", "etag"}
+            assert {k: v for k, v in head.headers.items() if k not in changing} == {
+                k: v for k, v in got.headers.items() if k not in changing
+            }, path
+
+
+async def test_head_of_what_is_not_there_or_only_takes_posts_is_refused_as_get_is(tmp_path: Path) -> None:
+    async with served(make_service(tmp_path)) as client:
+        assert (await client.head("/nothing")).status_code == 404
+        answer = await client.head("/api/scheduler/jobs/collect_forecasts/run")
+        assert (answer.status_code, answer.content) == (405, b"")
+
+
+@pytest.fixture(scope="module")
+def upstreams() -> Iterator[StandIns]:
+    with stand_ins() as serving_upstreams:
+        yield serving_upstreams
+
+
+def test_a_real_server_answers_head_and_keeps_the_connection_usable(
+    upstreams: StandIns, tmp_path: Path
+) -> None:
+    environment = upstreams.environment(tmp_path, scheduler_enabled="false")
+    with serving(environment) as service, httpx2.Client(base_url=address(service), trust_env=False) as client:
+        for path in ("/api/health", "/", "/docs", "/api/sites"):
+            got, head = client.get(path), client.head(path)
+            assert (head.status_code, head.content) == (got.status_code, b"")
+            assert head.headers["content-length"] == got.headers["content-length"]
