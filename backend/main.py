@@ -22,6 +22,7 @@ from backend.api.kept_answers import KeptAnswers
 from backend.api.kept_status import KeptStatus
 from backend.api.problems import install_problem_handlers
 from backend.api.routes import ROUTERS
+from backend.api.security_headers import SecurityHeaders
 from backend.collectors import forecast_sources, observation_sources
 from backend.collectors.archive import PayloadArchive
 from backend.collectors.base import Channel
@@ -236,10 +237,14 @@ def create_app(service: Service | None = None, *, catch_up: CatchUp | None = Non
         version=__version__,
         summary="Which forecast deserves a pilot's trust, at this site, this far ahead?",
         lifespan=lifespan,
+        docs_url=None,  # routes/docs.py serves both pages without scripts of other hosts
+        redoc_url=None,
+        redirect_slashes=False,  # such a redirect repeats whatever host the client named
     )
     app.state.service = service
     app.state.kept_answers = KeptAnswers()
     app.state.kept_status = KeptStatus()
+    app.add_middleware(SecurityHeaders)
     install_problem_handlers(app)
     app.add_middleware(HeadAsGet)
     for router in ROUTERS:

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from backend.api.schemas import ApiModel
+from backend.api.security_headers import HEADERS
 from backend.core.errors import Busy, ConfigError, NotFound, StoreUnavailable
 from backend.storage.ledger import JobBusy
 
@@ -148,4 +149,5 @@ async def _unusable_configuration(request: Request, error: ConfigError) -> JSONR
 
 async def _fault(request: Request, error: Exception) -> JSONResponse:
     log.error("request broke", method=request.method, path=request.url.path, exc_info=error)
-    return _answer(request, 500, "A fault of the service: its log holds the details.")
+    # This answer is made outside of the middleware that adds the headers to all others.
+    return _answer(request, 500, "A fault of the service: its log holds the details.", headers=HEADERS)

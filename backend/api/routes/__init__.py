@@ -1,5 +1,13 @@
 """The routes, in the order of the documentation."""
 
-from backend.api.routes import data, health, pages, scheduler, scores, sites
+from backend.api.routes import data, docs, health, pages, scheduler, scores, sites
 
-ROUTERS = (scheduler.router, sites.router, data.router, scores.router, health.router, pages.router)
+ROUTERS = (
+    scheduler.router,
+    sites.router,
+    data.router,
+    scores.router,
+    health.router,
+    pages.router,
+    docs.router,
+)
