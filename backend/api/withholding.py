@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import Depends
 
 from backend.api.dependencies import Admin, ServiceDep, ServiceParts
 from backend.api.schemas import WithheldSource
-from backend.core.records import Station
+from backend.core.records import IMPORTED, Station
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS
 
 REASON = "its publisher does not let raw values be shown to the public; with the admin token they are"
-IMPORT_REASON = (
-    "it came from a file, and its publisher's terms are not known here; with the admin token it is shown,"
-    " and to the public once the setting PUBLIC_IMPORTS names it"
+UNKNOWN_REASON = (
+    "its publisher's terms are not known: it came from a file, or from a source that this version does not"
+    " have; with the admin token it is shown, and to the public once the setting PUBLIC_IMPORTS names it"
 )
 
 
@@ -25,7 +25,7 @@ class Withholding:
     """The models, each with its source, and the networks, whose values are left out for this caller.
 
     `silent` are those of them that nobody asked to collect: named only to whoever asks for them. `imported`
-    are the models and networks that came from files: they stand for their own source.
+    are the models and networks whose terms are not known: they stand for their own source.
     """
 
     models: dict[str, str]
@@ -49,7 +49,7 @@ class Withholding:
     def named(self, sources: Iterable[str]) -> list[WithheldSource]:
         """Name sources that are withheld, each with the reason."""
         return [
-            WithheldSource(source=source, reason=IMPORT_REASON if source in self.imported else REASON)
+            WithheldSource(source=source, reason=UNKNOWN_REASON if source in self.imported else REASON)
             for source in sorted(set(sources))
         ]
 
@@ -63,30 +63,54 @@ def withholding(service: ServiceDep, admin: Admin) -> Withholding:
     if admin:
         return NOTHING
     forecasts, observations = service.sources.every(FORECASTS), service.sources.every(OBSERVATIONS)
-    models, networks = service.reading.imported(
-        {model for source in forecasts for model in source.models}, {source.name for source in observations}
-    )
-    imported = (models | networks).difference(service.settings.public_imports)
+    known = {model: _Terms(source.name, source.public) for source in forecasts for model in source.models}
+    others = _terms_of_other_models(service, known)
+    networks = service.reading.other_networks({source.name for source in observations})
+    declared = frozenset(service.settings.public_imports)
+    undeclared = {model for model, terms in others.items() if terms is None} - declared
+    collected = known | {model: terms for model, terms in others.items() if terms is not None}
     return Withholding(
-        {model: source.name for source in forecasts if not source.public for model in source.models}
-        | {model: model for model in models & imported},
-        frozenset(source.name for source in observations if not source.public) | (networks & imported),
+        {model: terms.name for model, terms in collected.items() if not terms.public}
+        | {model: model for model in undeclared},
+        frozenset(source.name for source in observations if not source.public) | (networks - declared),
         frozenset(
             source.name for job in JOBS for source in service.sources.every(job) if not source.asked_for
         ),
-        imported,
+        frozenset(undeclared | (networks - declared)),
     )
+
+
+class _Terms(NamedTuple):
+    """Whose terms a model is under: the name of a source, and whether raw values may be shown."""
+
+    name: str
+    public: bool
+
+
+def _terms_of_other_models(service: ServiceParts, known: Collection[str]) -> dict[str, _Terms | None]:
+    """Return each stored model that no source lists now, with its terms.
+
+    They are those of the source which collected it (AROME's other grid, after the setting changed). Of
+    several, one that is not public counts. None where it came from files alone, or where a source took part
+    that this version does not have.
+    """
+    sources = {source.name: _Terms(source.name, source.public) for source in service.sources.every(FORECASTS)}
+    found: dict[str, _Terms | None] = {}
+    for model, names in service.reading.other_models(known).items():
+        collected = names - {IMPORTED}
+        if not collected or not collected <= sources.keys():
+            found[model] = None
+        else:
+            found[model] = min((sources[name] for name in collected), key=lambda terms: terms.public)
+    return found
 
 
 def public_models(service: ServiceParts, models: Collection[str]) -> dict[str, bool]:
-    """Return which of these models' raw values are shown to everybody, of those whose terms are known."""
-    sources = {model: source for source in service.sources.every(FORECASTS) for model in source.models}
-    imported, _ = service.reading.imported(
-        sources, {source.name for source in service.sources.every(OBSERVATIONS)}
-    )
-    known = {model: source.public for model, source in sources.items()}
-    known |= {model: model in service.settings.public_imports for model in imported}
-    return {model: known[model] for model in models if model in known}
+    """Return of each of these models whether its raw values are shown to everybody."""
+    public = {model: source.public for source in service.sources.every(FORECASTS) for model in source.models}
+    for model, terms in _terms_of_other_models(service, public).items():
+        public[model] = model in service.settings.public_imports if terms is None else terms.public
+    return {model: public[model] for model in models if model in public}
 
 
 Withheld = Annotated[Withholding, Depends(withholding)]

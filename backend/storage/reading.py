@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from backend.core.parameters import Parameter
-from backend.core.records import IMPORTED, Site
+from backend.core.records import Site
 from backend.storage import schema as t
 from backend.storage.answers import (
     FORECASTS,
@@ -34,11 +34,10 @@ __all__ = ["ForecastRow", "ModelRow", "ObservationRow", "Reading", "RejectedCoun
 _NEAR = 3 * 3600  # how many seconds from now a model's value may be to stand for now
 _LAST_READINGS = 24  # how many of a station's last readings are searched for each parameter
 
-_BATCHES = sa.select(t.forecast_batch.c.id).where(t.forecast_batch.c.model_id == t.model.c.id)
-_FROM_FILES = (
-    sa.select(t.model.c.name)
-    .where(_BATCHES.where(t.forecast_batch.c.source == IMPORTED).exists())
-    .where(~_BATCHES.where(t.forecast_batch.c.source != IMPORTED).exists())
+_SOURCES_OF_MODELS = (
+    sa.select(t.model.c.name, t.forecast_batch.c.source)
+    .join(t.forecast_batch, t.forecast_batch.c.model_id == t.model.c.id)
+    .distinct()
 )
 
 
@@ -152,20 +151,26 @@ class Reading:
                 for name, newest, runs in connection.execute(query)
             ]
 
-    def imported(
-        self, models: Collection[str], networks: Collection[str]
-    ) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the models and the networks that are known from files only.
+    def other_models(self, models: Collection[str]) -> dict[str, frozenset[str]]:
+        """Return each stored model that is not among `models`, with the sources that its values came from.
 
-        `models` and `networks` are those that sources speak for. A model of which anything was ever
-        collected is none.
+        `IMPORTED` stands for files.
         """
+        found: defaultdict[str, set[str]] = defaultdict(set)
         with self.database.read() as connection:
             names = connection.execute(sa.select(t.model.c.name)).scalars()
             others = [name for name in names if name not in models]
+            for some in chunks(others):
+                for name, source in connection.execute(_SOURCES_OF_MODELS.where(t.model.c.name.in_(some))):
+                    found[name].add(source)
+        return {name: frozenset(found[name]) for name in others}
+
+    def other_networks(self, networks: Collection[str]) -> frozenset[str]:
+        """Return the networks of stored stations that are not among `networks`."""
+        with self.database.read() as connection:
             bytewise = "C" if is_postgres(connection) else None  # as SQLite compares anyway
             stations = connection.execute(_others_than(frozenset(networks), bytewise)).scalars()
-            return frozenset(_only_from_files(connection, others)), frozenset(map(_network, stations))
+            return frozenset(map(_network, stations))
 
     def newest_values(
         self,
@@ -248,14 +253,6 @@ class Reading:
 
 def _network(station: str) -> str:
     return station.partition(":")[0]
-
-
-def _only_from_files(connection: sa.Connection, models: Sequence[str]) -> list[str]:
-    return [
-        name
-        for some in chunks(models)
-        for name in connection.execute(_FROM_FILES.where(t.model.c.name.in_(some))).scalars()
-    ]
 
 
 @lru_cache(maxsize=8)

@@ -330,6 +330,28 @@ async def test_a_model_from_a_file_is_withheld_until_the_operator_declares_it_pu
     assert {model["model"]: model["public"] for model in models}["my_wrf"] is True
 
 
+async def test_a_model_of_a_source_that_this_version_does_not_have_is_withheld(tmp_path: Path) -> None:
+    service = filled(tmp_path)
+    keep_forecasts(service, "old_model", "removed_source", base=155.0, gust=False)
+    keep_forecasts(service, "arome_001", "arome", base=255.0, gust=False)
+    keep_forecasts(service, "mp_old", "meteo_parapente", base=355.0, gust=False)
+    async with served(service) as client:
+        public = [
+            await get(client, f"/api/forecasts?model={model}")
+            for model in ("old_model", "arome_001", "mp_old")
+        ]
+        page = (await client.get("/")).text
+        whole = await get(client, "/api/forecasts?model=old_model", headers=ADMIN)
+        models = (await get(client, "/api/v1/models"))["models"]
+    assert [bool(answer["forecasts"]) for answer in public] == [False, True, False]
+    assert "a source that this version does not have" in public[0]["withheld"][0]["reason"]
+    assert [each["source"] for each in public[2]["withheld"]] == ["meteo_parapente"]
+    assert 155.0 in values_in(whole)
+    assert "155" not in page
+    shown = {model["model"]: model["public"] for model in models}
+    assert (shown["old_model"], shown["arome_001"], shown["mp_old"]) == (False, True, False)
+
+
 async def test_a_station_of_a_network_that_only_a_file_knows_is_withheld_too(tmp_path: Path) -> None:
     service = filled(tmp_path)
     reading = Observation("mine:1", Parameter.WIND_SPEED, NOW, 55.0)

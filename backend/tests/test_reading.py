@@ -380,20 +380,22 @@ def test_rejected_values_are_counted_by_source_and_the_first_word_of_the_reason(
     assert read.rejected("arome", since=NOW - 7 * DAY) == []
 
 
-def test_what_is_known_from_files_only_is_told_apart(database_url: str) -> None:
+def test_models_and_networks_that_no_source_has_are_listed_with_their_origin(database_url: str) -> None:
     store = open_store(database_url)
     for model, source in (
         ("my_wrf", IMPORTED),
         ("arome_001", "arome"),
-        ("arome_001", IMPORTED),
         ("arome_0025", IMPORTED),
     ):
         store.add_forecasts(forecasts(forecast(20, model=model), model=model, source=source, rank=9))
     stations = ("ffvl:1", "Mine:1", "ffvl2:1", "ff:1", "romma:241", "zoo:9")
     store.add_observations(observations(*(reading(10, station=station) for station in stations)))
-    models, networks = Reading(store.database).imported({"arome_0025"}, {"romma", "ffvl"})
-    assert models == {"my_wrf"}, "AROME's finer grid was collected once, the coarse one is known"
-    assert networks == {"Mine", "ffvl2", "ff", "zoo"}
+    read = Reading(store.database)
+    assert read.other_models({"arome_0025"}) == {
+        "my_wrf": frozenset({IMPORTED}),
+        "arome_001": frozenset({"arome"}),
+    }
+    assert read.other_networks({"romma", "ffvl"}) == {"Mine", "ffvl2", "ff", "zoo"}
 
 
 def test_stations_without_a_recent_reading_are_silent(database_url: str) -> None:
