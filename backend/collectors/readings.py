@@ -22,7 +22,7 @@ from backend.collectors.base import Payload, Route, as_failure
 from backend.collectors.decoding import decode_json
 from backend.core.clock import paris_to_utc
 from backend.core.errors import CollectorError, ParseError
-from backend.core.parameters import Parameter
+from backend.core.parameters import MISSING_BESIDE_WIND, Parameter
 from backend.core.records import Observation, ObservationBatch, Rejected, Station, Wanted
 
 MISSING_MARKS = frozenset({"NC", "--", "---", "--.-"})
@@ -255,13 +255,16 @@ def sift(rows: Iterable[Reading | Rejected], fetched_at: datetime, after: Mappin
 def _judge(reading: Reading) -> tuple[list[Observation], list[Rejected]]:
     """Return the values as observations, and those that are no measurement; what is not there is absent."""
     station, time = reading.station, reading.time
-    calm = number(reading.values.get(Parameter.WIND_SPEED)) == 0
+    zeros = missing_as_zero({parameter: number(raw) for parameter, raw in reading.values.items()})
+    calm = number(reading.values.get(Parameter.WIND_SPEED)) == 0 and Parameter.WIND_SPEED not in zeros
     good: list[Observation] = []
     bad: list[Rejected] = []
     for parameter, raw in reading.values.items():
         value = number(raw)
         if parameter in reading.marked:
             bad.append(Rejected(station, parameter, time, str(raw), reading.marked[parameter]))
+        elif parameter in zeros:
+            bad.append(Rejected(station, parameter, time, str(raw), zeros[parameter]))
         elif _says_nothing(raw) or (calm and parameter is Parameter.WIND_DIRECTION):
             continue
         elif str(raw).strip().upper() in MISSING_MARKS:
@@ -271,6 +274,20 @@ def _judge(reading: Reading) -> tuple[list[Observation], list[Rejected]]:
         else:
             good.append(Observation(station, parameter, time, value))
     return good, bad
+
+
+def missing_as_zero(values: Mapping[Parameter, float | None]) -> dict[Parameter, str]:
+    """Return the reason per parameter whose 0 stands for a missing value; `values` are of one reading.
+
+    A mean of 0 contradicts a gust of MISSING_BESIDE_WIND, and a gust of 0 contradicts such a mean: all
+    networks measure both over the same minutes. A direction or a temperature of 0 is never suspect by itself.
+    """
+    mean, gust = values.get(Parameter.WIND_SPEED), values.get(Parameter.WIND_GUST)
+    if mean == 0 and gust is not None and gust >= MISSING_BESIDE_WIND:
+        return {Parameter.WIND_SPEED: f"zero_mean: 0 beside a gust of {gust:g} km/h is a missing value"}
+    if gust == 0 and mean is not None and mean >= MISSING_BESIDE_WIND:
+        return {Parameter.WIND_GUST: f"zero_gust: 0 beside a mean of {mean:g} km/h is a missing value"}
+    return {}
 
 
 def _says_nothing(raw: Value) -> bool:

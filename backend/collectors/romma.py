@@ -25,6 +25,7 @@ from selectolax.lexbor import LexborNode
 
 from backend.collectors.base import Fetch, Payload, Request, Route, Source, as_failure
 from backend.collectors.decoding import parse_html, parse_xml
+from backend.collectors.readings import missing_as_zero
 from backend.core.clock import paris_to_utc
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
@@ -352,7 +353,19 @@ def readings(row: Row, fetched_at: datetime) -> list[Observation | Rejected]:
     moment = _moment(row, fetched_at)
     if isinstance(moment, Rejected):
         return [moment]
-    values = [_value(row.station, parameter, text, moment) for parameter, text in row.texts.items() if text]
+    zeros = missing_as_zero(
+        {
+            parameter: _number(text) if _NUMBER.fullmatch(text) else None
+            for parameter, text in row.texts.items()
+        }
+    )
+    values = [
+        Rejected(row.station, parameter, moment, text, zeros[parameter])
+        if parameter in zeros
+        else _value(row.station, parameter, text, moment)
+        for parameter, text in row.texts.items()
+        if text
+    ]
     calm = any(
         isinstance(value, Observation) and value.parameter is Parameter.WIND_SPEED and value.value == 0
         for value in values

@@ -2,8 +2,9 @@
 
 Format (its public source and captures): JSON numbers, times as epoch seconds in UTC, km/h, positions as
 [longitude, latitude]. `last` is left out of a station that said nothing for days. Its collectors write 0
-for a mandatory value that they did not get, so 0/0/0 proves no calm. Networks that the FFVL re-publishes
-are already removed. It asks for few calls and for a User-Agent that says who we are.
+for each mandatory value that they did not get: 0/0/0 proves no calm, and one 0 beside wind is no value.
+Networks that the FFVL re-publishes are already removed. It asks for few calls and for a
+User-Agent that says who we are.
 """
 
 from __future__ import annotations

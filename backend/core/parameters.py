@@ -38,6 +38,10 @@ RULES: dict[Parameter, Rule] = {
 }
 
 
+MISSING_BESIDE_WIND = 10.0
+"""A mean wind of 0 beside a gust this high (km/h), or a gust of 0 beside such a mean, is a missing value."""
+
+
 def why_implausible(parameter: Parameter, value: float) -> str | None:
     """Return the rule that `value` (in the parameter's unit) breaks, or None if it is plausible."""
     rule = RULES[parameter]

@@ -101,6 +101,15 @@ def test_a_time_that_cannot_be_used_is_rejected(stamp: str, reason: str) -> None
     assert rejected.reason.startswith(reason)
 
 
+def test_a_mean_of_zero_beside_a_gust_of_ten_is_a_missing_mean() -> None:
+    readings = parse_page(payload(read("page.html").replace(b"14 km/h", b"0 km/h")), "ffvl:511", {})
+
+    assert values(readings.records, "ffvl:511") == {
+        at(13, 4): {GUST: 23.0, DIRECTION: 292.0, TEMPERATURE: 11.0}
+    }
+    assert [(each.parameter, each.raw) for each in readings.rejected] == [(SPEED, "0")]
+
+
 def test_a_speed_in_another_unit_is_no_number() -> None:
     page = read("page.html").replace(b"14 km/h", b"4 m/s")
 

@@ -67,6 +67,15 @@ def test_a_calm_has_no_direction() -> None:
     assert values(readings.records, "ffvl:516") == {at(13, 1): {SPEED: 0.0, GUST: 3.0, TEMPERATURE: -2.0}}
 
 
+def test_a_mean_of_zero_beside_a_gust_of_ten_is_a_missing_mean() -> None:
+    row = feed_row("5", "2026-05-09 15:00:00", vitesseVentMoy="0", vitesseVentMax="25")
+
+    readings = parse_readings(payload(feed(row)), {})
+
+    assert values(readings.records, "ffvl:5") == {at(13, 0): {GUST: 25.0, DIRECTION: 270.0, TEMPERATURE: 7.0}}
+    assert reasons(readings.rejected) == {("ffvl:5", "0"): "zero_mean"}
+
+
 def test_of_two_rows_with_one_station_and_time_the_first_is_kept_and_other_times_are_kept_too() -> None:
     readings = parse_readings(payload(read("releves_meteo.json")), {})
 

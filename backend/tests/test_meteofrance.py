@@ -92,6 +92,13 @@ def test_a_calm_has_no_direction_and_what_is_not_measured_is_absent() -> None:
     assert set(values(readings.records, "meteofrance:73054001")[at(12, 54)]) == {SPEED, DIRECTION}
 
 
+def test_a_mean_of_zero_beside_a_gust_of_ten_is_a_missing_mean() -> None:
+    readings, _ = parse_slot(payload(changed(ff=0.0, raf10=9.2)), {})
+
+    assert set(values(readings.records, ARBENT)[at(12, 54)]) == {GUST, DIRECTION, TEMPERATURE}
+    assert reasons(readings.rejected)[ARBENT, "0.0"] == "zero_mean"
+
+
 def test_a_station_without_wind_is_left_out_unless_a_site_names_it() -> None:
     _, stations = parse_slot(payload(read("slot.json")), {})
     _, named = parse_slot(payload(read("slot.json")), {}, mapped={"meteofrance:04039001"})

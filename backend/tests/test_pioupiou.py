@@ -89,6 +89,15 @@ def test_a_calm_has_no_direction() -> None:
     assert values(readings.records, "pioupiou:615") == {second(13, 5, 11): {SPEED: 0.0, GUST: 1.25}}
 
 
+def test_a_mean_of_zero_beside_a_gust_of_ten_is_a_missing_mean() -> None:
+    body = read("live.json").replace(b"11.25", b"0.0")
+
+    readings, _ = parse_live(payload(body), {})
+
+    assert values(readings.records, "pioupiou:611") == {second(13, 6, 21): {GUST: 18.5, DIRECTION: 292.5}}
+    assert reasons(readings.rejected)["pioupiou:611", "0.0"] == "zero_mean"
+
+
 def test_a_beacon_has_its_name_without_blanks_and_no_dummy_for_a_position() -> None:
     _, stations = parse_live(payload(read("live.json")), {})
 

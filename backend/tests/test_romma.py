@@ -496,8 +496,17 @@ def test_a_page_in_latin_1_is_read() -> None:
 
 
 def test_a_calm_page_has_no_direction() -> None:
+    body = page('<span class="bigTexte">17</span>', '<span class="bigTexte">0</span>')
+    parsed = read_page(body.replace(b">28<", b">9<"))
+    assert shown(parsed, "romma:301") == {SPEED: 0, GUST: 9, TEMPERATURE: 18.6}
+
+
+def test_a_mean_of_zero_beside_a_gust_of_ten_is_a_missing_mean_and_the_direction_stays() -> None:
     parsed = read_page(page('<span class="bigTexte">17</span>', '<span class="bigTexte">0</span>'))
-    assert shown(parsed, "romma:301") == {SPEED: 0, GUST: 28, TEMPERATURE: 18.6}
+    assert shown(parsed, "romma:301") == {DIRECTION: 202.5, GUST: 28, TEMPERATURE: 18.6}
+    assert reasons(parsed) == [
+        (SPEED, "0", "zero_mean: 0 beside a gust of 28 km/h is a missing value"),
+    ]
 
 
 def test_a_value_span_may_carry_a_second_class_and_markup() -> None:

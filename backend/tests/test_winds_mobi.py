@@ -70,6 +70,42 @@ def test_three_zeros_are_no_calm_but_a_mark_for_no_wind_measured_and_the_tempera
     }
 
 
+def test_a_zero_for_one_missing_value_is_rejected_alone() -> None:
+    """winds.mobi writes 0 for any mandatory value that a station has not measured."""
+    seconds = int(at(13, 0).timestamp())
+    body = answer(
+        station(37, seconds, **{"w-avg": 0, "w-max": 31.0, "w-dir": 202, "temp": 0}),
+        station(38, seconds, **{"w-avg": 22.0, "w-max": 0, "w-dir": 180}),
+        station(41, seconds, **{"w-avg": 0, "w-max": 10}),
+        station(42, seconds, **{"w-avg": 0, "w-max": 9.9}),
+        station(43, seconds, **{"w-avg": 9.9, "w-max": 0}),
+    )
+
+    readings, _ = parse_stations(payload(body), {})
+
+    assert values(readings.records, "ffvl:37") == {
+        at(13, 0): {GUST: 31.0, DIRECTION: 202.0, TEMPERATURE: 0.0}
+    }
+    assert values(readings.records, "ffvl:38") == {at(13, 0): {SPEED: 22.0, DIRECTION: 180.0}}
+    assert values(readings.records, "ffvl:41") == {at(13, 0): {GUST: 10.0, DIRECTION: 90.0}}
+    assert values(readings.records, "ffvl:42") == {at(13, 0): {SPEED: 0.0, GUST: 9.9}}
+    assert values(readings.records, "ffvl:43") == {at(13, 0): {SPEED: 9.9, GUST: 0.0, DIRECTION: 90.0}}
+    assert {(each.subject, each.parameter, each.raw, each.reason) for each in readings.rejected} == {
+        ("ffvl:37", SPEED, "0.0", "zero_mean: 0 beside a gust of 31 km/h is a missing value"),
+        ("ffvl:38", GUST, "0.0", "zero_gust: 0 beside a mean of 22 km/h is a missing value"),
+        ("ffvl:41", SPEED, "0.0", "zero_mean: 0 beside a gust of 10 km/h is a missing value"),
+    }
+
+
+def test_a_history_rejects_a_mean_of_zero_beside_a_gust_too() -> None:
+    rows = [{"_id": int(at(12, minute).timestamp()), **WIND, "w-avg": 0, "w-max": 25} for minute in (0, 10)]
+
+    readings = parse_history(payload(answer(*rows)), "ffvl:5", at(11, 0))
+
+    assert {record.parameter for record in readings.records} == {GUST, DIRECTION}
+    assert [(each.parameter, each.raw) for each in readings.rejected] == [(SPEED, "0.0")] * 2
+
+
 def test_a_calm_with_a_gust_is_a_calm_and_has_no_direction() -> None:
     readings, _ = parse_stations(payload(read("winds_mobi-stations.json")), {})
 
