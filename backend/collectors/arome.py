@@ -56,7 +56,7 @@ from backend.collectors.grib import BadGrib, Field, Selector, prepare, read_fiel
 from backend.collectors.open_meteo import ARCHIVE_SINCE, Model, OpenMeteo
 from backend.collectors.worker import Worker, WorkerLost
 from backend.core.config import Settings
-from backend.core.errors import CollectorError, ParseError
+from backend.core.errors import CollectorError, IncompleteError, ParseError
 from backend.core.records import Failure, ForecastBatch, Run, Site, Wanted
 
 ATTRIBUTION = "Météo-France, AROME, Licence Ouverte 2.0 (Etalab)"
@@ -254,9 +254,9 @@ class PackageRoute:
                     url=download.url,
                 )
         except CollectorError as error:
-            failure = as_failure(self.name, error)
-            reason = f"the height of the model's ground: {failure.reason}"[:LONGEST_TEXT]
-            return self._batch(run.seen_at, newest, [replace(failure, reason=reason)])
+            reason = f"the height of the model's ground: {error.reason}"[:LONGEST_TEXT]
+            without = IncompleteError(reason, source=error.source, url=error.url)
+            return self._batch(run.seen_at, newest, [as_failure(self.name, without)])
         return replace(
             self._batch(download.fetched_at, newest),
             rejected=reading.rejected,

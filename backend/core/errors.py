@@ -8,7 +8,8 @@ MeteoScoreError
 └── CollectorError           carries source, url (never with its key) and reason
     ├── FetchError           could not be read; says whether trying again may help
     │   └── NotKept          a replay asked for an answer that the archive does not have
-    └── ParseError           was read, but is not in the shape we know
+    ├── ParseError           was read, but is not in the shape we know
+    └── IncompleteError      a run without all of its values; those that are there are kept
 """
 
 from __future__ import annotations
@@ -77,3 +78,10 @@ class NotKept(FetchError):  # noqa: N818 - it is what happened, and in a replay 
 
 class ParseError(CollectorError):
     """An answer arrived whole but is not in the shape that its source documents."""
+
+
+class IncompleteError(CollectorError):
+    """A run without all of its values: a field, a file or the whole run is not there. The rest is kept.
+
+    A source that meets nothing worse has not failed: its part of a job's run is `partial`.
+    """

@@ -182,6 +182,7 @@ class Batch:
     `rank` orders the routes of a source: 0 is the best, and a value that came by a lower rank number
     replaces one that came by a higher. `newest` is the time of the newest data that the source showed,
     new to us or not: the newest complete run, or the newest reading. `collected_at` is when it came.
+    `notes` are sentences for the outcome of the source that are no failures.
     """
 
     source: str
@@ -191,6 +192,7 @@ class Batch:
     rejected: Sequence[Rejected] = ()
     failures: Sequence[Failure] = ()
     newest: datetime | None = None
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from backend.collectors.http import HttpClient
 from backend.collectors.worker import Worker
 from backend.core.clock import Clock, utc_now
 from backend.core.config import Settings
-from backend.core.errors import NotKept
+from backend.core.errors import IncompleteError, NotKept
 from backend.core.records import (
     Failure,
     Forecast,
@@ -41,6 +41,9 @@ from backend.storage.runs import SourceRun
 
 log = structlog.get_logger()
 
+LONGEST_REASON = 2000
+"""How many characters of a reason with its notes are kept for the outcome of a source."""
+
 R = TypeVar("R", Forecast, Observation)
 ChannelFor = Callable[[str], Channel]
 """Gives each source, by its name, its way to the network."""
@@ -56,6 +59,7 @@ class Tally:
     new: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)  # each once, in their order
     newest: datetime | None = None
     channel: Channel | None = None
     ended: SourceRun | None = None
@@ -72,6 +76,7 @@ class Tally:
             self.new += sum(_is_new(record, wanted) for record in batch.records)
         self.rejected.update(value.reason.partition(":")[0] for value in batch.rejected)
         self.failures.extend(failure for failure in batch.failures if failure.error != NotKept.__name__)
+        self.notes.update(dict.fromkeys(batch.notes))
         if batch.newest is not None:
             self.newest = max(batch.newest, self.newest or batch.newest)
 
@@ -171,11 +176,18 @@ async def collect_all_observations(
 def source_status(tally: Tally, source: Source[B], now: datetime | None) -> tuple[SourceStatus, str]:
     """Return the status of a source that ran to its end, and the reason where it is not plain success.
 
-    `now` is None in a backfill, which shows nothing of how new the newest data are.
+    `now` is None in a backfill, which shows nothing of how new the newest data are. A source whose runs
+    were incomplete, and that met nothing worse, is partial even where it collected nothing new.
     """
+    status, reason = _status_alone(tally, source, now)
+    return status, "; ".join(filter(None, (reason, *tally.notes)))[:LONGEST_REASON]
+
+
+def _status_alone(tally: Tally, source: Source[B], now: datetime | None) -> tuple[SourceStatus, str]:
     if tally.failures:
-        reason = tally.failures[0].reason
-        return ("partial", reason) if tally.collected else ("failed", reason)
+        errors = [failure for failure in tally.failures if failure.error != IncompleteError.__name__]
+        reason = (errors or tally.failures)[0].reason
+        return ("partial", reason) if tally.collected or not errors else ("failed", reason)
     if tally.rejected and not tally.collected:
         return "failed", f"every value was rejected: {', '.join(tally.rejected)}"
     if now is None:
@@ -190,14 +202,24 @@ def source_status(tally: Tally, source: Source[B], now: datetime | None) -> tupl
 
 
 def run_status(outcomes: Sequence[SourceRun]) -> RunStatus:
-    """Return the status of a run: `success` only where every enabled source is well and one brought news."""
+    """Return the status of a run: `success` only where every enabled source is well and one brought news.
+
+    A job without an enabled source has nothing new, and `why_no_source` says why.
+    """
     statuses = {outcome.status for outcome in outcomes if outcome.status != "disabled"}
-    if statuses and statuses <= {"success", "nothing_new"}:
+    if statuses <= {"success", "nothing_new"}:
         return "success" if "success" in statuses else "nothing_new"
-    something_failed = not statuses or "failed" in statuses
-    if something_failed and not any(outcome.collected for outcome in outcomes):
+    if "failed" in statuses and not any(outcome.collected for outcome in outcomes):
         return "failed"
     return "partial"
+
+
+def why_no_source(outcomes: Sequence[SourceRun]) -> str:
+    """Return why a run asked no source at all, source by source; empty where it asked one."""
+    if any(outcome.status != "disabled" for outcome in outcomes):
+        return ""
+    reasons = [f"{outcome.source}: {outcome.reason}" for outcome in outcomes]
+    return "; ".join(["no source of this job is enabled", *reasons])
 
 
 async def _collect_all(

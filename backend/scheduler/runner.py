@@ -28,6 +28,7 @@ from backend.scheduler.jobs import (
     collect_all_forecasts,
     collect_all_observations,
     run_status,
+    why_no_source,
 )
 from backend.storage.ledger import JobBusy, LeaseLost, Ledger
 from backend.storage.runs import Claim, JobRun, SourceRun
@@ -232,14 +233,14 @@ class Runner:
         try:
             async with self._lease(claim) as lose, asyncio.timeout(self.config.run_deadline_seconds):
                 await self._collect(claim, job, selection, progress, on_batch, lose)
-            status = run_status(progress.outcomes())
+            status, note = run_status(progress.outcomes()), why_no_source(progress.outcomes())
         except asyncio.CancelledError:
             status, note = "cancelled", "stopped while running: the service was shut down"
         except TimeoutError:
             note = f"stopped at its deadline of {self.config.run_deadline_seconds:g} s"
             if progress.store_error:
                 note = f"{note}: {progress.store_error}"
-            status = run_status(progress.outcomes(note))
+            status = run_status(progress.outcomes(note)) if progress.tallies else "failed"
         except LeaseLost as lost:
             return await self._lost(claim, lost)
         except (ConfigError, StoreUnavailable) as error:

@@ -222,8 +222,8 @@ def outcomes(*said: str) -> list[SourceRun]:
         (("failed",), "failed"),
         (("failed", "nothing_new"), "failed"),
         (("failed", "disabled"), "failed"),
-        (("disabled",), "failed"),
-        ((), "failed"),
+        (("disabled",), "nothing_new"),
+        ((), "nothing_new"),
     ],
 )
 def test_the_status_of_a_run_is_computed_from_its_sources(sources: tuple[str, ...], status: str) -> None:

@@ -317,7 +317,7 @@ async def test_a_source_that_is_switched_off_by_now_says_so(collected: MakeColle
     there = collected(json=b'{"speed": 10}')
     run = await there.run()
     again = await there.replayed(run, model(disabled="SOURCES does not name it"))
-    assert (again.status, outcome(again).status) == ("failed", "disabled")
+    assert (again.status, outcome(again).status) == ("nothing_new", "disabled")
     assert outcome(again).reason == "SOURCES does not name it"
 
 

@@ -317,11 +317,11 @@ async def test_a_disabled_source_says_why_and_does_not_spoil_the_run(database_ur
     ]
 
 
-async def test_a_run_without_any_enabled_source_is_no_success(database_url: str) -> None:
+async def test_a_run_without_any_enabled_source_has_nothing_new_and_says_why(database_url: str) -> None:
     world = make_world(database_url, forecasts=[forecast_source(brings_a_run, disabled="off")])
     run = await world.runner.run(FORECASTS, "schedule", NOON)
     assert run is not None
-    assert run.status == "failed"
+    assert (run.status, run.note) == ("nothing_new", "no source of this job is enabled; arome: off")
 
 
 async def test_a_run_by_hand_can_be_limited_to_a_source_and_a_site(database_url: str) -> None:
