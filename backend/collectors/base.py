@@ -24,6 +24,7 @@ from backend.core.records import (
     Failure,
     Forecast,
     ForecastBatch,
+    IncompletePart,
     Observation,
     ObservationBatch,
     Rejected,
@@ -258,8 +259,8 @@ def failure_batch(source: Source[B], route: Route[B], error: CollectorError, now
 def set_aside_implausible(batch: B) -> B:
     """Return the batch with what cannot be true moved to its rejected: values, and places of stations.
 
-    It does not count as collected then, and is asked for again for as long as it is wanted: what went
-    wrong may be mended meanwhile.
+    It does not count as collected then, and is asked for again for as long as it is wanted, because the
+    publisher may correct it. A file that is known by its version is read again only once it has another.
     """
     good: list[Any] = []
     bad = [replace(value, raw=value.raw[:LONGEST_TEXT]) for value in batch.rejected]
@@ -281,8 +282,15 @@ def _vouched_for(batch: B) -> B:
     if isinstance(batch, ObservationBatch):
         caught_up = {station: time for station, time in batch.caught_up.items() if station not in doubtful}
         return replace(batch, caught_up=caught_up)
-    sites = [site for site in batch.sites if batch.run and _subject(batch.run.model, site) not in doubtful]
-    return replace(batch, sites=tuple(sites))
+    open_ = [site for site in batch.sites if batch.run and _subject(batch.run.model, site) in doubtful]
+    again: list[IncompletePart] = [
+        IncompletePart(part, site, "a value that cannot be true", batch.versions[part])
+        for part in batch.parts
+        for site in open_
+        if batch.versions.get(part)
+    ]
+    sites = tuple(site for site in batch.sites if batch.run and site not in open_)
+    return replace(batch, sites=sites, incomplete=(*batch.incomplete, *again))
 
 
 def _subject(model: str, site: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import product
 from typing import Literal
 
 import msgspec
@@ -154,6 +155,29 @@ class GridPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class IncompletePart:
+    """A part of a run that is not complete for a site, and what is not there.
+
+    `version` names the file that was read, by its size and its stamp: the same file need not be read again.
+    It is empty where there is no file yet.
+    """
+
+    part: str
+    site: str
+    reason: str
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """A site that a model does not cover, and how that is known."""
+
+    model: str
+    site: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run of a model. `available_at` is when its publisher says it could be had.
 
@@ -200,7 +224,9 @@ class ForecastBatch(Batch):
     """Forecasts of one run, or of one run and day.
 
     `parts` are the pieces of the run that are now complete ("20261123", "00H06H"), and `sites` the
-    sites they are complete for: what is named here is not asked for again.
+    sites they are complete for, but for those pairs that `incomplete` names: what is complete is not asked
+    for again. `versions` names, by part, the file that was read (see IncompletePart). `outside` are sites
+    that the model turned out not to cover.
     """
 
     records: Sequence[Forecast] = ()
@@ -208,6 +234,14 @@ class ForecastBatch(Batch):
     parts: Sequence[str] = ()
     sites: Sequence[str] = ()
     grid_points: Sequence[GridPoint] = ()
+    incomplete: Sequence[IncompletePart] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    outside: Sequence[Outside] = ()
+
+    def complete(self) -> tuple[tuple[str, str], ...]:
+        """Return the pairs of part and site that are now complete."""
+        open_ = {(one.part, one.site) for one in self.incomplete}
+        return tuple(pair for pair in product(self.parts, self.sites) if pair not in open_)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +266,9 @@ class Wanted:
     """What a collection is asked for: the sites, what is already kept, and the time it is.
 
     `since` is the oldest reference time (forecasts) or reading (observations) still worth fetching.
-    `collected` maps (model, reference time, part, site) to the best rank it was kept by.
+    `collected` maps (model, reference time, part, site) to the best rank it was kept by, and `incomplete`
+    to the version of the file that was read without all values ("" where there was none). `outside` holds
+    the (model, site) that were reported as not covered.
     `newest` maps a station to its newest kept reading, `caught_up` to the time up to which nothing is
     lacking (a hole may lie between the two), `stations` an id to what is known of it,
     `listed` a network to when its list of stations was last read, and `cells` (model, site) to the
@@ -252,6 +288,8 @@ class Wanted:
     listed: Mapping[str, datetime] = field(default_factory=dict)
     cells: Mapping[tuple[str, str], str] = field(default_factory=dict)
     grounds: frozenset[tuple[str, str]] = frozenset()
+    incomplete: Mapping[tuple[str, datetime, str, str], str] = field(default_factory=dict)
+    outside: frozenset[tuple[str, str]] = frozenset()
     until: datetime | None = None
     filled: Mapping[str, Sequence[date]] = field(default_factory=dict)
 
@@ -261,14 +299,25 @@ class Wanted:
         if self.until is not None:
             require_utc(self.until)
 
-    def missing(self, model: str, reference_time: datetime, part: str, rank: int) -> tuple[Site, ...]:
-        """Return the sites for which this part of a run is not kept by a route of `rank` or better."""
+    def missing(
+        self, model: str, reference_time: datetime, part: str, rank: int, version: str = ""
+    ) -> tuple[Site, ...]:
+        """Return the sites for which this part of a run is not kept by a route of `rank` or better.
+
+        A file of this `version` that was read before without all values has nothing more to give.
+        """
         worst = rank + 1
-        return tuple(
-            site
-            for site in self.sites
-            if self.collected.get((model, reference_time, part, site.id), worst) > rank
-        )
+
+        def lacks(site: Site) -> bool:
+            key = (model, reference_time, part, site.id)
+            read_before = bool(version) and self.incomplete.get(key) == version
+            return not read_before and self.collected.get(key, worst) > rank
+
+        return tuple(site for site in self.sites if lacks(site))
+
+    def known_incomplete(self, model: str, reference_time: datetime, part: str, site: str) -> bool:
+        """Say whether this part of a run was reported as incomplete before."""
+        return (model, reference_time, part, site) in self.incomplete
 
     def without_ground(self, model: str, answered: Mapping[str, str]) -> tuple[Site, ...]:
         """Return the sites that `model` answers for and of which the height of its ground is not kept.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import product
 
 import sqlalchemy as sa
 
@@ -23,6 +22,9 @@ VALUES_AT_A_TIME = 20_000
 A batch may have ten times as many. Sorting, copying and freeing as many things at once keeps the
 interpreter for a tenth of a second, and every answer of the API waiting.
 """
+
+
+_PART_KEY = ("reference_time", "model_id", "part", "site_id")
 
 
 def keep_forecasts(
@@ -46,6 +48,7 @@ def keep_forecasts(
             write_rows(connection, t.forecast, rows)
             forecasts_changed(connection, changed)
     _note_parts(connection, batch, run, model_id, sites)
+    _note_incomplete(connection, batch, run, model_id, sites)
     _note_grid_points(connection, batch, model_id, sites)
     return gained
 
@@ -133,9 +136,13 @@ def _note_parts(
             "site_id": sites[site],
             "rank": batch.rank,
         }
-        for part, site in product(batch.parts, batch.sites)
+        for part, site in batch.complete()
     ]
     if rows:
+        no_more = sa.delete(t.incomplete_part).where(
+            *(t.incomplete_part.c[key] == sa.bindparam(f"its_{key}") for key in _PART_KEY)
+        )
+        connection.execute(no_more, [{f"its_{key}": row[key] for key in _PART_KEY} for row in rows])
         insert = insert_into(connection, t.collected_part)
         better = insert.on_conflict_do_update(
             index_elements=t.collected_part.primary_key,
@@ -145,10 +152,61 @@ def _note_parts(
         connection.execute(better, rows)
 
 
+def _note_incomplete(
+    connection: sa.Connection, batch: ForecastBatch, run: Run, model_id: int, sites: Mapping[str, int]
+) -> None:
+    """Keep which parts are not complete, but for those that are by a route as good as this one."""
+    if not batch.incomplete:
+        return
+    part, reference_time = t.collected_part.c, to_epoch(run.reference_time)
+    kept = sa.select(part.part, part.site_id).where(
+        part.reference_time == reference_time, part.model_id == model_id, part.rank <= batch.rank
+    )
+    complete = {tuple(row) for row in connection.execute(kept)}
+    rows = [
+        {
+            "reference_time": reference_time,
+            "model_id": model_id,
+            "part": one.part,
+            "site_id": sites[one.site],
+            "version": one.version,
+            "reason": one.reason,
+        }
+        for one in batch.incomplete
+        if (one.part, sites[one.site]) not in complete
+    ]
+    if rows:
+        insert = insert_into(connection, t.incomplete_part)
+        over = {"version": insert.excluded.version, "reason": insert.excluded.reason}
+        connection.execute(insert.on_conflict_do_update(index_elements=_PART_KEY, set_=over), rows)
+
+
+def note_outside(connection: sa.Connection, batch: ForecastBatch) -> None:
+    """Keep which sites a model does not cover, each with the reason that was given first."""
+    if not batch.outside:
+        return
+    models = ids_of(connection, t.model.c.name, sorted({one.model for one in batch.outside}))
+    sites = present_ids(connection, batch.collected_at)
+    rows = [
+        {
+            "model_id": models[one.model],
+            "site_id": sites[one.site],
+            "reason": one.reason,
+            "noted_at": to_epoch(batch.collected_at),
+        }
+        for one in batch.outside
+    ]
+    insert = insert_into(connection, t.outside_model)
+    connection.execute(insert.on_conflict_do_nothing(index_elements=["model_id", "site_id"]), rows)
+
+
 def _note_grid_points(
     connection: sa.Connection, batch: ForecastBatch, model_id: int, sites: Mapping[str, int]
 ) -> None:
-    """Keep where the model answers; a height that is not told stays as it was while the cell does."""
+    """Keep where the model answers; a height that is not told stays as it was while the cell does.
+
+    A site for which the model answers is not outside of it, whatever was noted before.
+    """
     rows = [
         {
             "model_id": model_id,
@@ -160,6 +218,12 @@ def _note_grid_points(
         for point in batch.grid_points
     ]
     if rows:
+        outside = t.outside_model.c
+        covered = [row["site_id"] for row in rows]
+        for chunk in chunks(covered):
+            connection.execute(
+                sa.delete(t.outside_model).where(outside.model_id == model_id, outside.site_id.in_(chunk))
+            )
         insert = insert_into(connection, t.grid_point)
         new, kept = insert.excluded, t.grid_point.c
         heights = {

@@ -177,6 +177,28 @@ collected_part = Table(
     sqlite_with_rowid=False,
 )
 
+incomplete_part = Table(  # parts of runs that were reported as incomplete, until they are complete
+    "incomplete_part",
+    metadata,
+    Column("reference_time", BigInteger, primary_key=True, autoincrement=False),
+    Column("model_id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("part", Words, primary_key=True),
+    Column("site_id", Integer, primary_key=True, autoincrement=False),
+    Column("version", Words, nullable=False),  # of the file that was read; empty: there was none
+    Column("reason", LongWords, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+outside_model = Table(  # sites that a model does not cover, as it turned out
+    "outside_model",
+    metadata,
+    Column("model_id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("site_id", Integer, primary_key=True, autoincrement=False),
+    Column("reason", LongWords, nullable=False),
+    Column("noted_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # --- What the beacons measured ---------------------------------------------------------------------
 
 observation_batch = Table(

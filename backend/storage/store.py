@@ -14,6 +14,7 @@ from backend.core.records import (
     Batch,
     ForecastBatch,
     ObservationBatch,
+    Outside,
     Rejected,
     Site,
     Station,
@@ -22,7 +23,7 @@ from backend.core.records import (
 from backend.core.sites import active
 from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch, insert_into, maybe_epoch, to_epoch
-from backend.storage.forecasts import keep_forecasts
+from backend.storage.forecasts import keep_forecasts, note_outside
 from backend.storage.ledger import hold
 from backend.storage.observations import keep_observations
 from backend.storage.places import present_ids, save_site, site_record, station_record
@@ -95,6 +96,15 @@ class Store:
         points = sa.select(t.model.c.name, point.site_id, point.cell, point.ground).join_from(
             t.grid_point, t.model
         )
+        open_, outside = t.incomplete_part.c, t.outside_model.c
+        incomplete = (
+            sa.select(t.model.c.name, open_.reference_time, open_.part, open_.site_id, open_.version)
+            .join_from(t.incomplete_part, t.model, t.model.c.id == open_.model_id)
+            .where(open_.reference_time >= to_epoch(since))
+        )
+        not_covered = sa.select(t.model.c.name, outside.site_id).join_from(
+            t.outside_model, t.model, t.model.c.id == outside.model_id
+        )
         with self.database.read() as connection:
             slugs = {site_id: slug for slug, site_id in present_ids(connection, now).items()}
             kept = [
@@ -113,6 +123,52 @@ class Store:
                 },
                 cells={key: cell for key, cell, _ in kept},
                 grounds=frozenset(key for key, _, ground in kept if ground is not None),
+                incomplete={
+                    (model, from_epoch(run), name, slugs[site_id]): version
+                    for model, run, name, site_id, version in connection.execute(incomplete)
+                    if site_id in slugs
+                },
+                outside=frozenset(
+                    (model, slugs[site_id])
+                    for model, site_id in connection.execute(not_covered)
+                    if site_id in slugs
+                ),
+            )
+
+    def incomplete_parts(self, since: datetime) -> tuple[tuple[str, datetime, str, str], ...]:
+        """Return (model, reference time, part, reason) of every part that is not complete, newest run first.
+
+        Of the runs that started at `since` or later. A part that is so for several sites is there once for
+        each reason.
+        """
+        part = t.incomplete_part.c
+        query = (
+            sa.select(t.model.c.name, part.reference_time, part.part, part.reason)
+            .join_from(t.incomplete_part, t.model, t.model.c.id == part.model_id)
+            .where(part.reference_time >= to_epoch(since))
+            .distinct()
+            .order_by(part.reference_time.desc(), t.model.c.name, part.part, part.reason)
+        )
+        with self.database.read() as connection:
+            return tuple(
+                (model, from_epoch(run), name, reason)
+                for model, run, name, reason in connection.execute(query)
+            )
+
+    def outside(self, now: datetime) -> tuple[Outside, ...]:
+        """Return the sites that a model turned out not to cover, at their present places."""
+        outside = t.outside_model.c
+        query = (
+            sa.select(t.model.c.name, outside.site_id, outside.reason)
+            .join_from(t.outside_model, t.model, t.model.c.id == outside.model_id)
+            .order_by(t.model.c.name, outside.site_id)
+        )
+        with self.database.read() as connection:
+            slugs = {site_id: slug for slug, site_id in present_ids(connection, now).items()}
+            return tuple(
+                Outside(model, slugs[site_id], reason)
+                for model, site_id, reason in connection.execute(query)
+                if site_id in slugs
             )
 
     def wanted_observations(self, sites: Sequence[Site], now: datetime, since: datetime) -> Wanted:
@@ -167,6 +223,7 @@ class Store:
         with self.database.write() as connection:
             hold(connection, claim)
             _set_aside(connection, batch, claim)
+            note_outside(connection, batch)
             if batch.run is None:
                 if batch.records:
                     raise ValueError(f"the forecasts of {batch.source} do not say of which run they are")
