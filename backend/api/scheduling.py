@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from backend.api.dependencies import ServiceParts
@@ -33,9 +34,9 @@ def scheduler_status(service: ServiceParts) -> SchedulerStatus:
     return SchedulerStatus(
         running=is_alive(),
         enabled=service.config.scheduler_enabled,
-        last_forecast_collection=None if forecasts is None else collection_run(forecasts),
-        last_observation_collection=None if observations is None else collection_run(observations),
-        current=[collection_run(run) for run in standing.current],
+        last_forecast_collection=None if forecasts is None else public_run(forecasts),
+        last_observation_collection=None if observations is None else public_run(observations),
+        current=[public_run(run) for run in standing.current],
         freshness=freshness(service, standing.newest_data),
     )
 
@@ -76,13 +77,16 @@ def is_stale(newest: datetime, due: datetime, max_age: timedelta) -> bool:
     return due - newest > max_age
 
 
-def scheduled_jobs(service: ServiceParts) -> JobList:
+def scheduled_jobs(service: ServiceParts, *, admin: bool = False) -> JobList:
     """Return the jobs with their next times."""
-    return JobList(jobs=[scheduled_job(service, job) for job in JOBS])
+    return JobList(jobs=[scheduled_job(service, job, admin=admin) for job in JOBS])
 
 
-def scheduled_job(service: ServiceParts, job: JobId) -> ScheduledJob:
-    """Return one job with its next times; paused is what the ledger says, in whatever process."""
+def scheduled_job(service: ServiceParts, job: JobId, *, admin: bool = False) -> ScheduledJob:
+    """Return one job with its next times; paused is what the ledger says, in whatever process.
+
+    `admin` also shows the address from which it was paused.
+    """
     now, crontab = service.clock(), service.config.crontab(job)
     pause = next((pause for pause in service.ledger.pauses(job, now) if pause.end is None), None)
     times = next_run_times(service.config, job, now)
@@ -95,7 +99,7 @@ def scheduled_job(service: ServiceParts, job: JobId) -> ScheduledJob:
         next_run_time=times[0] if times and will_run else None,
         next_run_times=times,
         paused=pause is not None,
-        paused_by=None if pause is None else pause.by,
+        paused_by=None if pause is None else pause.by if admin else pause.by.partition(" ")[0],
         paused_at=None if pause is None else pause.start,
     )
 
@@ -110,8 +114,48 @@ def schedule_in_words(crontab: str) -> str:
     return f"crontab {crontab}, in UTC"
 
 
+_PUBLIC_NOTES = {
+    "running": "an earlier attempt was interrupted",
+    "success": "an earlier attempt was interrupted",
+    "nothing_new": "an earlier attempt was interrupted",
+    "interrupted": "the process of this run ended before the run did",
+    "cancelled": "stopped while running: the service was shut down",
+    "partial": "ended before all of its sources did",
+    "failed": "the store or the sites file could not be used, or the service has a fault",
+}
+_BROKEN_SOURCE = "the service has a fault with this source: its log holds the details"
+
+
+def public_run(run: JobRun) -> CollectionRun:
+    """Return a run as everybody may see it.
+
+    The ledger's notes and the texts of unexpected errors hold host, process, paths and the database's own
+    words. They are for the operator: the command line and the admin token show them.
+    """
+    note = run.note
+    if note and run.status != "missed":  # that one is a fixed sentence
+        note = f"{_PUBLIC_NOTES[run.status]} (the admin token shows the details)"
+
+    def public_reason(reason: str, broken: bool) -> str:
+        if broken:
+            return _BROKEN_SOURCE
+        return note if reason and reason in run.note else reason
+
+    sources = tuple(
+        replace(
+            source,
+            reason=public_reason(source.reason, any(not each.route for each in source.failures)),
+            failures=tuple(
+                each if each.route else replace(each, reason=_BROKEN_SOURCE) for each in source.failures
+            ),
+        )
+        for source in run.sources
+    )
+    return collection_run(replace(run, note=note, sources=sources))
+
+
 def collection_run(run: JobRun) -> CollectionRun:
-    """Return a run of the ledger in the API's words."""
+    """Return a run of the ledger in the API's words, with all that the operator may see."""
     counted = run.status not in _WITHOUT_COUNTS
     return CollectionRun.model_validate(
         {

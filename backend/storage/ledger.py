@@ -288,7 +288,7 @@ class Ledger:
             if row.lease_until >= clock_of(connection) and not dead:
                 continue
             why = "its process died" if dead else "its lease ran out"
-            note = f"attempt {row.epoch} was interrupted: {why} ({row.owner})"
+            note = f"attempt {row.epoch} was interrupted: {why} ({row.owner})"  # for the operator alone
             connection.execute(
                 sa.update(t.job_run)
                 .where(t.job_run.c.id == row.id, t.job_run.c.epoch == row.epoch)

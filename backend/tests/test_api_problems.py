@@ -206,12 +206,26 @@ def test_states_are_enumerated(document: dict[str, Any]) -> None:
     }
 
 
+SHOWS_MORE = (
+    *("/api/forecasts", "/api/observations", "/api/v1/sites/"),
+    *("/api/scheduler/jobs", "/api/scheduler/runs"),
+)
+
+
 def test_it_says_where_the_token_is_needed_and_where_it_only_shows_more(document: dict[str, Any]) -> None:
     security = {name: operation.get("security") for name, operation in operations(document)}
     for name, wanted in security.items():
         if name.startswith("POST"):
             assert wanted == [{"adminToken": []}], name
-        elif name in {"GET /api/forecasts", "GET /api/observations"} or name.startswith("GET /api/v1/sites/"):
+        elif name.removeprefix("GET ").startswith(
+            (
+                "/api/forecasts",
+                "/api/observations",
+                "/api/v1/sites/",
+                "/api/scheduler/jobs",
+                "/api/scheduler/runs",
+            )
+        ):
             assert wanted == [{"adminToken": []}, {}], name
         else:
             assert wanted is None, name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +14,7 @@ import httpx2
 import pytest
 
 from backend.api.scheduling import schedule_in_words
-from backend.core.records import ObservationBatch, Wanted
+from backend.core.records import Failure, ObservationBatch, Wanted
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.storage.ledger import Ledger
 from backend.storage.runs import SourceRun
@@ -45,6 +46,50 @@ async def when_ended(client: httpx2.AsyncClient, run_id: int) -> Any:
             if run["status"] != "running":
                 return run
             await asyncio.sleep(0.01)
+
+
+# --- What the public does not see --------------------------------------------------------------------
+
+PRIVATE = ("host-7", "4026531836", "b0071d", "/var/lib/meteo", "db.internal", "10.0.0.7")
+
+
+async def test_host_process_paths_and_the_databases_words_are_for_the_operator(tmp_path: Path) -> None:
+    service = make_service(tmp_path)
+    service.database.migrate()
+    dead = Ledger(service.database, owner="host-7:4026531836/b0071d/4711/99", lease=0)
+    dead.claim(OBSERVATIONS, "schedule", NOW, NOW.replace(minute=0))
+    service.ledger.reap(OBSERVATIONS, NOW)
+    again = service.ledger.claim(OBSERVATIONS, "catch_up", NOW, NOW.replace(minute=0))
+    assert again is not None
+    words = "/var/lib/meteo/sites.toml: connection to db.internal (10.0.0.7) failed"
+    fault = Failure("", "", "KeyError: '/var/lib/meteo/x'", "KeyError")
+    service.ledger.finish(
+        again,
+        "failed",
+        NOW,
+        duration=1.0,
+        note=words,
+        sources=[
+            SourceRun(source="ffvl", status="failed", reason=words),
+            SourceRun(source="romma", status="failed", reason=fault.reason, failures=(fault,), failed=1),
+        ],
+    )
+    paths = ["/", "/api/scheduler/status", "/api/scheduler/runs", "/api/scheduler/runs/1", "/api/ready"]
+    async with served(service) as client:
+        public = {path: (await client.get(path)).text for path in paths}
+        run = json.loads(public["/api/scheduler/runs/1"])
+        whole = (await client.get("/api/scheduler/runs/1", headers=ADMIN)).text
+
+    assert {path: [word for word in PRIVATE if word in text] for path, text in public.items()} == {
+        path: [] for path in paths
+    }
+    assert run["note"].startswith("the store or the sites file could not be used")
+    assert [source["reason"] for source in run["sources"]] == [
+        run["note"],
+        "the service has a fault with this source: its log holds the details",
+    ]
+    assert {error["reason"] for error in run["errors"]} <= {source["reason"] for source in run["sources"]}
+    assert all(word in whole for word in PRIVATE)
 
 
 # --- Status ------------------------------------------------------------------------------------------
@@ -363,8 +408,10 @@ async def test_a_pause_survives_a_restart_with_who_and_when(tmp_path: Path) -> N
     later = HandClock(NOW + timedelta(hours=5))
     async with served(make_service(tmp_path, clock=later)) as client:
         forecasts, observations = (await get(client, "/api/scheduler/jobs"))["jobs"]
+        of_admin = (await client.get("/api/scheduler/jobs", headers=ADMIN)).json()["jobs"][0]
         assert forecasts["paused"] is True
-        assert forecasts["pausedBy"] == "admin (127.0.0.1)"
+        assert forecasts["pausedBy"] == "admin", "the address is for the operator"
+        assert of_admin["pausedBy"] == "admin (127.0.0.1)"
         assert forecasts["pausedAt"] == "2026-07-15T12:10:00Z"
         assert observations["paused"] is False
         resumed = (await client.post(RESUME, headers=ADMIN)).json()

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from backend.api.dependencies import ServiceDep, require_admin
+from backend.api.dependencies import TOKEN_OPTIONAL, Admin, ServiceDep, require_admin
 from backend.api.kept_status import KeptStatus
 from backend.api.problems import bad_query, problems
-from backend.api.scheduling import collection_run, scheduled_job, scheduled_jobs
+from backend.api.scheduling import collection_run, public_run, scheduled_job, scheduled_jobs
 from backend.api.schemas import CollectionRun, JobList, RunPage, ScheduledJob, SchedulerStatus, StartedRun
 from backend.core.errors import NotFound
 from backend.core.records import RunStatus
@@ -30,35 +30,42 @@ async def read_status(service: ServiceDep, request: Request) -> Response:
     return Response(await status.body(service), media_type="application/json")
 
 
-@router.get("/jobs", response_model=JobList)
-def read_jobs(service: ServiceDep) -> JobList:
-    """Return the jobs with their next times, and who paused them."""
-    return scheduled_jobs(service)
+@router.get("/jobs", response_model=JobList, responses=problems(401, 403), openapi_extra=TOKEN_OPTIONAL)
+def read_jobs(service: ServiceDep, admin: Admin) -> JobList:
+    """Return the jobs with their next times, and who paused them: with the admin token from which address."""
+    return scheduled_jobs(service, admin=admin)
 
 
-@router.get("/runs", response_model=RunPage, responses=problems(422))
+@router.get("/runs", response_model=RunPage, responses=problems(401, 403, 422), openapi_extra=TOKEN_OPTIONAL)
 def read_runs(
     service: ServiceDep,
+    admin: Admin,
     job: JobId | None = None,
     status: RunStatus | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
 ) -> RunPage:
-    """Return runs, newest first, a page at a time."""
+    """Return runs, newest first, a page at a time; their notes in full with the admin token."""
     runs = service.ledger.runs(job=job, status=status, before=_run_cursor(cursor), limit=limit + 1)
     shown = runs[:limit]
     return RunPage(
-        runs=[collection_run(run) for run in shown],
+        runs=[collection_run(run) if admin else public_run(run) for run in shown],
         next=str(shown[-1].id) if len(runs) > limit else None,
     )
 
 
-@router.get("/runs/{runId}", response_model=CollectionRun, responses=problems(404, 422))
+@router.get(
+    "/runs/{runId}",
+    response_model=CollectionRun,
+    responses=problems(401, 403, 404, 422),
+    openapi_extra=TOKEN_OPTIONAL,
+)
 def read_run(
-    service: ServiceDep, run_id: Annotated[int, Path(alias="runId", ge=1, le=MAX_ID)]
+    service: ServiceDep, admin: Admin, run_id: Annotated[int, Path(alias="runId", ge=1, le=MAX_ID)]
 ) -> CollectionRun:
-    """Return one run."""
-    return collection_run(service.ledger.run(run_id))
+    """Return one run; its notes in full with the admin token."""
+    run = service.ledger.run(run_id)
+    return collection_run(run) if admin else public_run(run)
 
 
 # --- With the admin token ----------------------------------------------------------------------------
@@ -93,14 +100,14 @@ async def start_run(service: ServiceDep, job: Job, response: Response) -> Starte
 def pause_job(service: ServiceDep, job: Job, request: Request) -> ScheduledJob:
     """Keep a job from running by itself, also after a restart, until it is resumed."""
     service.ledger.pause(job, _who(request), service.clock())
-    return scheduled_job(service, job)
+    return scheduled_job(service, job, admin=True)
 
 
 @admin_router.post("/resume", response_model=ScheduledJob)
 def resume_job(service: ServiceDep, job: Job, request: Request) -> ScheduledJob:
     """Let a job run by itself again; what was due meanwhile is not made up for."""
     service.ledger.resume(job, _who(request), service.clock())
-    return scheduled_job(service, job)
+    return scheduled_job(service, job, admin=True)
 
 
 router.include_router(admin_router)
