@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL, make_url
 
 from backend.core.errors import ConfigError
 
+_ESCAPE = "an @ in a user name or password must be written %40 (and : as %3A, / as %2F)"
 _SQLITE_HEADER = b"SQLite format 3\0"
 
 
@@ -22,15 +23,24 @@ def usable_url(url: str, setting: str = "DATABASE_URL", *, make: bool = True) ->
     try:
         parsed = make_url(url)
     except (sa.exc.ArgumentError, ValueError) as error:  # ValueError: a port that is no number
-        masked = f"***@{url.rpartition('@')[2]}" if "@" in url else url
+        hint = f"; {_ESCAPE}" if url.count("@") > 1 else ""
         raise ConfigError(
-            f"{setting}={masked!r}: is no database address such as sqlite:///scores.sqlite3"
+            f"{setting}={_masked(url)!r}: is no database address such as sqlite:///scores.sqlite3{hint}"
         ) from error
     if parsed.drivername not in {"sqlite", "postgresql+psycopg"}:
         raise _refusal(setting, parsed, "must start with sqlite:/// or postgresql+psycopg://")
     if parsed.drivername == "sqlite":
         _require_sqlite_file(setting, parsed, make)
+    else:
+        if "@" in f"{parsed.host}{parsed.database}":  # there the end of a password was taken for them
+            raise ConfigError(f"{setting}={_masked(url)!r}: {_ESCAPE}")
+        _require_postgres_options(setting, parsed)
     return parsed
+
+
+def _masked(url: str) -> str:
+    """Return an address that cannot be taken apart without all that may be a user or a password."""
+    return f"***@{url.rpartition('@')[2]}" if "@" in url else url
 
 
 def shown(url: URL) -> str:
@@ -65,6 +75,18 @@ def _require_sqlite_file(setting: str, url: URL, make: bool) -> None:
         raise _refusal(setting, url, f"cannot be written: {error.strerror}") from error
     if header not in {b"", _SQLITE_HEADER}:
         raise _refusal(setting, url, "is a file, but not a SQLite database")
+
+
+def _require_postgres_options(setting: str, url: URL) -> None:
+    import psycopg  # only where PostgreSQL is used
+
+    for name, value in url.query.items():
+        if not isinstance(value, str):
+            raise _refusal(setting, url, f"gives the option {name!r} more than once")
+        try:
+            psycopg.conninfo.make_conninfo("", **{name: value})
+        except psycopg.ProgrammingError as error:
+            raise _refusal(setting, url, f"{name!r} is not a connection option of PostgreSQL") from error
 
 
 def _refusal(setting: str, url: URL, rule: str) -> ConfigError:

@@ -36,6 +36,18 @@ def pragma(database: Database, name: str) -> object:
         ("postgresql+psycopg//me:hush@host/scores", r"DATABASE_URL='\*\*\*@host/scores': is no database"),
         ("postgresql+psycopg://me:hush@host:port/scores", r"DATABASE_URL='\*\*\*@host:port/scores': is no"),
         ("mysql://host/scores?password=hush", "DATABASE_URL='mysql://host/scores': must start with"),
+        (
+            "postgresql+psycopg://me:hu@sh-hush@host/scores",
+            r"DATABASE_URL='\*\*\*@host/scores': an @ in a user name or password must be written %40",
+        ),
+        ("postgresql+psycopg://me:a@hush/hush@host/scores", r"'\*\*\*@host/scores': an @ in .* written %40"),
+        ("postgresql+psycopg://me:hu@hush:1@host:5/scores", r"'\*\*\*@host:5/scores': .* written %40"),
+        (
+            "postgresql+psycopg://me:hush@host/scores?ssl_mode=require",
+            r"'postgresql\+psycopg://me:\*\*\*@host/scores': 'ssl_mode' is not a connection option",
+        ),
+        ("postgresql+psycopg://host/scores?autocommit=1", "'autocommit' is not a connection option"),
+        ("postgresql+psycopg://host/s?user=me&user=hush", "gives the option 'user' more than once"),
         ("sqlite://", "DATABASE_URL='sqlite://': must name a file, for several processes share the store"),
         ("sqlite:///:memory:", "must name a file"),
         ("sqlite:///scores.sqlite3?mode=ro", "must be sqlite:/// and the path of a file, without options"),
