@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from dataclasses import replace
 from datetime import timedelta
@@ -18,6 +19,7 @@ from backend.collectors.http import HttpClient
 from backend.collectors.http_hosts import Patience
 from backend.console import AsJson, opened, print_json, run_to_the_end, silent
 from backend.core.errors import StoreUnavailable
+from backend.core.private_files import open_to_others
 from backend.core.records import Failure, Site, Station, Wanted
 from backend.main import Service
 from backend.scheduler.config import JOBS, OBSERVATIONS, JobId
@@ -58,6 +60,7 @@ async def _examine(service: Service) -> list[Finding]:
     try:
         return [
             _settings(service),
+            *_permissions(service),
             *await _store_and_clock(service),
             *await _sources_and_sites(service),
         ]
@@ -69,6 +72,18 @@ def _settings(service: Service) -> Finding:
     schedule = ", ".join(f"{job} at {service.config.crontab(job)!r}" for job in JOBS)
     state = "" if service.config.scheduler_enabled else "; switched off by SCHEDULER_ENABLED"
     return Finding("settings", True, f"{schedule} (UTC){state}")
+
+
+def _permissions(service: Service) -> list[Finding]:
+    """Return the files that others on this machine can read: they hold values that may not be passed on."""
+    paths = [service.settings.data_dir / "payloads"]
+    if service.database.path is not None:
+        paths.append(service.database.path)
+    return [
+        Finding("permissions", False, f"others can read {path}: chmod go= {shlex.quote(str(path))}")
+        for path in paths
+        if path.exists() and open_to_others(path)
+    ]
 
 
 async def _store_and_clock(service: Service) -> list[Finding]:

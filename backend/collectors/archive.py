@@ -27,6 +27,7 @@ from backend.collectors.addresses import address, secrets_of
 from backend.collectors.base import Download, Fetch, Kind, Payload, Request
 from backend.core.errors import NotFound, NotKept, ParseError
 from backend.core.masking import MASKED
+from backend.core.private_files import make_private_folder
 from backend.core.records import Wanted
 
 log = structlog.get_logger()
@@ -83,6 +84,7 @@ class PayloadArchive:
         kept = msgspec.json.encode(header) + b"\n" + _without_keys(payload.body, request)
         folder = self._of(payload.fetched_at, run_id) / source
         with self._best_effort(run_id, source):
+            make_private_folder(self._folder)
             folder.mkdir(parents=True, exist_ok=True)
             _write_next(folder, gzip.compress(kept, mtime=0))
 
@@ -91,6 +93,7 @@ class PayloadArchive:
         if self._keep_days:
             folder = self._of(wanted.now, run_id)
             with self._best_effort(run_id, "wanted"):
+                make_private_folder(self._folder)
                 folder.mkdir(parents=True, exist_ok=True)
                 _write(folder / _WANTED, gzip.compress(msgspec.msgpack.encode(wanted), mtime=0))
 

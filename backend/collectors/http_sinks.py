@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -101,11 +102,15 @@ async def _to_the_end(work: Callable[[], None]) -> None:
 
 @asynccontextmanager
 async def temporary_file(folder: Path | None) -> AsyncIterator[FileSink]:
-    """Give a sink whose file lies in `folder` (default: the system's) and is removed in every case."""
+    """Give a sink whose file takes its space in `folder` (default: the system's) and has no name there.
+
+    So nothing is left behind, not even by SIGKILL. Its path is that of our open file in /proc, by which the
+    worker process can open it too.
+    """
     with _disk_trouble():
-        file = tempfile.NamedTemporaryFile(prefix="meteo-score-", dir=folder)  # noqa: SIM115 - closed below
+        file = tempfile.TemporaryFile(prefix="meteo-score-", dir=folder)  # noqa: SIM115 - closed below
     try:
-        yield FileSink(Path(file.name), file)
+        yield FileSink(Path(f"/proc/{os.getpid()}/fd/{file.fileno()}"), file)
     finally:
         # What matters was written by finish(); a full disk would only say so a second time.
         with suppress(OSError):

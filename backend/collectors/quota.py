@@ -16,6 +16,7 @@ from aiolimiter import AsyncLimiter
 
 from backend.core.clock import Clock
 from backend.core.config import Allowance
+from backend.core.private_files import make_private_folder
 
 _HOUR, _DAY, _MONTH = timedelta(hours=1), timedelta(days=1), timedelta(days=31)
 
@@ -84,7 +85,7 @@ class Quota:
                     yield datetime.fromtimestamp(int(seconds), now.tzinfo), int(calls)
 
     def _forget(self, now: datetime) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._folder)
         self._file(now.date() - _MONTH - 2 * _DAY).unlink(missing_ok=True)
 
     def _file(self, day: date) -> Path:

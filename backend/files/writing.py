@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,10 +58,13 @@ def new_file(path: Path, columns: Columns, *, force: bool) -> Iterator[Writer]:
 @contextmanager
 def replacing(path: Path, *, force: bool) -> Iterator[Path]:
     """Give a name beside `path` to write to, which becomes `path` if the context ends well."""
-    if path.exists() and not force:
+    if os.path.lexists(path) and not force:
         raise ConfigError(f"{path}: is there already: give another name, or --force to write over it")
     part = path.with_name(f".{path.name}.part")
     try:
+        # Made by us, or not at all: in a folder of others a link may lie under this name.
+        part.unlink(missing_ok=True)
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
         yield part
         part.replace(path)
     except (OSError, pl.exceptions.PolarsError) as error:

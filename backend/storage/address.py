@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
 from backend.core.errors import ConfigError
+from backend.core.private_files import make_private_folder
 
 _ESCAPE = "an @ in a user name or password must be written %40 (and : as %3A, / as %2F)"
 _SQLITE_HEADER = b"SQLite format 3\0"
@@ -67,9 +69,9 @@ def _require_sqlite_file(setting: str, url: URL, make: bool) -> None:
     if not make and not path.exists():
         raise _refusal(setting, url, "there is no such file")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as file:
-            file.seek(0)
+        make_private_folder(path.parent)
+        # SQLite gives its other files the permissions of this one.
+        with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb") as file:  # noqa: PTH123 - with a mode
             header = file.read(len(_SQLITE_HEADER))
     except OSError as error:
         raise _refusal(setting, url, f"cannot be written: {error.strerror}") from error

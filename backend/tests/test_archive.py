@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from backend.collectors.archive import KeptRun, PayloadArchive
 from backend.collectors.base import Fetch, Kind, Payload, Request
 from backend.core.errors import FetchError, NotFound, ParseError
+from backend.core.private_files import open_to_others
 from backend.core.records import Site, Station, Wanted
 from backend.tests.fakes import ScriptedFetch
 from backend.tests.full_disk import disk_with_room_for
@@ -62,6 +63,13 @@ async def test_each_payload_is_passed_on_and_kept_under_its_day_run_and_source(
     )
     assert [payload.body for payload in payloads] == list(SCRIPT.values())
     assert files(tmp_path) == [f"2026-07-15/run-17/ffvl/000{number}.gz" for number in (1, 2, 3)]
+
+
+async def test_payloads_are_for_the_user_of_the_service_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "payloads"
+    await collect(PayloadArchive(folder, keep_days=14).keeping(upstream(), 17, "ffvl"), asks(LIST))
+    assert files(folder) == ["2026-07-15/run-17/ffvl/0001.gz"]
+    assert not open_to_others(folder)
 
 
 async def test_a_kept_file_is_a_line_of_json_and_the_body_as_it_came(

@@ -440,6 +440,19 @@ def test_all_is_well_where_every_source_answers_and_every_station_speaks(environ
     assert "ok romma answers by keyed, newest data of" in shown
 
 
+def test_a_store_that_others_can_read_is_named_with_the_command_that_closes_it(
+    environment: Environment,
+) -> None:
+    typed("collect observations", environment)
+    store = Path(environment["DATABASE_URL"].removeprefix("sqlite:///"))
+    store.chmod(0o644)
+    code, found = findings("doctor", environment)
+    assert code == 1
+    assert found["permissions"] == (False, f"others can read {store}: chmod go= {store}")
+    store.chmod(0o600)
+    assert "permissions" not in findings("doctor", environment)[1]
+
+
 def test_a_disabled_source_says_why_and_is_nothing_to_mend(environment: Environment) -> None:
     environment |= {"SOURCES": "ffvl,romma,meteo_parapente", "CONTACT": "", "ROMMA_KEY": ""}
     code, found = findings("doctor", environment)

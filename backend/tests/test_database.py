@@ -13,6 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from backend.core.errors import ConfigError, StoreUnavailable
+from backend.core.private_files import open_to_others
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.tests.stores import open_database, rows, sqlite_url, start_process
@@ -75,6 +76,17 @@ def test_the_folder_of_a_new_store_is_made(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{folder.as_posix().replace('?', '%3F')}/scores.sqlite3")
     database.migrate()
     assert database.path is not None and database.path.exists()
+
+
+def test_a_new_store_is_for_the_user_of_the_service_alone(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'share' / 'scores.sqlite3'}")
+    database.migrate()
+    with database.read():
+        files = [tmp_path / "share", *(tmp_path / "share").iterdir()]
+        assert {path.name for path in files} == {
+            *("share", "scores.sqlite3", "scores.sqlite3-wal", "scores.sqlite3-shm")
+        }
+        assert [path for path in files if open_to_others(path)] == []
 
 
 def test_a_relative_address_stays_where_it_was_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -464,6 +464,29 @@ def test_a_file_that_fails_is_not_there(tmp_path: Path, kind: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["a.csv", ".a.csv.part", "a.parquet", ".a.parquet.part"])
+def test_a_link_that_lies_in_the_way_is_never_written_through(tmp_path: Path, name: str) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / name).symlink_to(victim)
+    path = tmp_path / name.removeprefix(".").removesuffix(".part")
+    if not name.endswith(".part"):
+        with pytest.raises(ConfigError, match="is there already"), new_file(path, PAIRS, force=False):
+            pytest.fail("a link is a file that is there")
+    with new_file(path, PAIRS, force=True):
+        pass
+    assert victim.read_text() == "mine"
+    assert not path.is_symlink()
+
+
+def test_a_link_to_nowhere_is_a_file_that_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match="is there already"), new_file(path, PAIRS, force=False):
+        pytest.fail("it would have been written to nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_a_file_that_is_there_is_kept_unless_forced(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("mine")

@@ -6,6 +6,8 @@ import asyncio
 import gzip
 import html
 import logging
+import subprocess
+import sys
 import traceback
 import tracemalloc
 from collections.abc import Iterable
@@ -486,8 +488,11 @@ async def test_a_download_is_a_whole_file_that_is_gone_afterwards(tmp_path: Path
         counted = client.counted()
         request = replace(server.asks("/file.grib2"), kind="grib", expected_bytes=len(body))
         async with counted.download(request) as download:
-            assert download.path.parent == tmp_path
+            assert list(tmp_path.iterdir()) == [], "not even SIGKILL leaves anything behind"
             assert download.path.read_bytes() == body
+            in_a_worker = [sys.executable, "-c", "import sys; print(len(open(sys.argv[1], 'rb').read()))"]
+            read = await asyncio.to_thread(subprocess.check_output, [*in_a_worker, str(download.path)])
+            assert int(read) == len(body)
             assert download.url == f"{server.url}/file.grib2"
             assert download.fetched_at == NOON
             assert download.last_modified == datetime(2026, 7, 15, 11, 58, 30, tzinfo=UTC)
