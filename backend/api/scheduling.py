@@ -17,6 +17,7 @@ from backend.api.schemas import (
     SourceFreshness,
     SourceOutcome,
 )
+from backend.core.clock import CLOCK_TOLERANCE
 from backend.scheduler.config import FORECASTS, JOB_NAMES, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.scheduler import is_alive, next_run_times
 from backend.storage.runs import JobRun, SourceRun
@@ -29,7 +30,7 @@ _A_COLLECTION = timedelta(minutes=30)  # how long a collection may take before i
 
 def scheduler_status(service: ServiceParts) -> SchedulerStatus:
     """Return the last collections, what runs now, and how fresh each source is."""
-    standing = service.ledger.standing(JOBS)
+    standing = service.ledger.standing(JOBS, service.clock())
     forecasts, observations = (standing.latest.get(job) for job in (FORECASTS, OBSERVATIONS))
     return SchedulerStatus(
         running=is_alive(),
@@ -49,6 +50,8 @@ def freshness(service: ServiceParts, newest: Mapping[str, datetime]) -> list[Sou
         due = last_due(service, job, now)
         for source in service.sources.of(job):
             seen = newest.get(source.name)
+            if seen is not None and seen > now + CLOCK_TOLERANCE:
+                seen = None  # written under a clock that was ahead: the age of the data is unknown
             found.append(
                 SourceFreshness(
                     source=source.name,

@@ -12,6 +12,14 @@ Clock = Callable[[], datetime]
 """Something that says what time it is, aware and in UTC: the system, or a demo that steps."""
 
 
+CLOCK_TOLERANCE = timedelta(minutes=10)
+"""How far ahead of the clock a stored or published time may lie; later ones come from another clock.
+
+A service that once ran under a wrong clock (2031, say) leaves such times behind. They are not compared with
+the present: otherwise nothing newer would count until that year.
+"""
+
+
 def utc_now() -> datetime:
     """Return the system's time in UTC."""
     return datetime.now(UTC)

@@ -70,7 +70,7 @@ class CatchUp:
         ledger.reap(job, now)
         if not ledger.runs(job=job, limit=1):
             return config.latest_slot(job, now), []  # a first start on an empty store
-        done, again = ledger.open_slots(job, now - window)
+        done, again = ledger.open_slots(job, now - window, now)
         expected = config.slots(job, max(since, now - window), now - TICK_ALLOWANCE)
         lacking = {slot for slot in expected if slot not in done and not _paused(slot, pauses)}
         newest = max(lacking | again | done, default=None)

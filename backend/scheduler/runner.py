@@ -265,6 +265,7 @@ class Runner:
         async for attempt in _until_the_store_answers(progress):
             with attempt:
                 sites = await asyncio.to_thread(self.sites)
+                await asyncio.to_thread(self.store.forget_times_ahead, self.clock())
                 wanted = await asyncio.to_thread(self.wanted, job, sites, selection)
         if self._on_wanted is not None:
             await asyncio.to_thread(self._on_wanted, claim.run_id, wanted)

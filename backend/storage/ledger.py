@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
 import sqlalchemy as sa
 
+from backend.core.clock import CLOCK_TOLERANCE
 from backend.core.errors import MeteoScoreError, NotFound, StoreUnavailable
 from backend.core.records import RunStatus
 from backend.storage import schema as t
@@ -28,12 +29,13 @@ from backend.storage.database import (
     maybe_time,
     to_epoch,
 )
-from backend.storage.owners import is_dead, this_process
+from backend.storage.owners import is_dead, is_observable, this_process
 from backend.storage.runs import Claim, JobRun, Pause, SourceRun, Standing, job_runs, source_row
 
 MAX_ATTEMPTS = 10
 """How often a slot is begun: a run that kills its process each time must not do so for ever."""
 
+_LONGEST_LEASE = timedelta(hours=2).total_seconds()  # twice what LEASE_SECONDS may be
 _BEYOND_ANY_ID = 2**31  # an id has 31 bits; of larger numbers the databases make errors, each its own
 
 
@@ -88,14 +90,22 @@ class Ledger:
     # --- Schedules and pauses ----------------------------------------------------------------------
 
     def note_schedule(self, job: str, schedule: str, now: datetime) -> datetime:
-        """Remember since when a job has this schedule, and return it: no older slot is made up for."""
+        """Remember since when a job has this schedule, and return it: no older slot is made up for.
+
+        What an earlier process wrote under a clock that was ahead is corrected to `now`: a schedule that
+        would be valid only from then on, and a pause that would end only then.
+        """
         with self._write() as connection:
+            _correct_pauses(connection, job, now)
             insert = insert_into(connection, t.job)
             connection.execute(
                 insert.on_conflict_do_update(
                     index_elements=["name"],
                     set_={"schedule": insert.excluded.schedule, "valid_since": insert.excluded.valid_since},
-                    where=t.job.c.schedule != insert.excluded.schedule,
+                    where=sa.or_(
+                        t.job.c.schedule != insert.excluded.schedule,
+                        t.job.c.valid_since > to_epoch(now + CLOCK_TOLERANCE),
+                    ),
                 ),
                 {"name": job, "schedule": schedule, "valid_since": to_epoch(now)},
             )
@@ -233,7 +243,7 @@ class Ledger:
             if sources:
                 rows = [source_row(claim.run_id, source) for source in sources]
                 connection.execute(sa.insert(t.source_run), rows)
-            _note_newest(connection, sources)
+            _note_newest(connection, sources, now)
 
     def note_missed(self, job: str, slots: Sequence[datetime], reason: str) -> None:
         """Write a row for each slot that will not be run, with the reason; known slots stay as they are."""
@@ -260,10 +270,13 @@ class Ledger:
         with self._write() as connection:
             self._reap(connection, job, now)
 
-    def open_slots(self, job: str, since: datetime) -> tuple[set[datetime], set[datetime]]:
-        """Return the slots after `since` that have been dealt with, and those to be done again."""
+    def open_slots(self, job: str, since: datetime, now: datetime) -> tuple[set[datetime], set[datetime]]:
+        """Return the slots from `since` to `now` that have been dealt with, and those to be done again.
+
+        Later slots have rows too where the clock was ahead; they say nothing about what is due now.
+        """
         query = sa.select(t.job_run.c.slot, t.job_run.c.status, t.job_run.c.epoch).where(
-            t.job_run.c.job == job, t.job_run.c.slot >= to_epoch(since)
+            t.job_run.c.job == job, t.job_run.c.slot.between(to_epoch(since), to_epoch(now))
         )
         done: set[datetime] = set()
         again: set[datetime] = set()
@@ -284,10 +297,14 @@ class Ledger:
         for row in connection.execute(query).all():
             if Claim(row.id, row.job, row.owner, row.epoch) in self._under_way:
                 continue  # right here, even if the store kept its lease from being renewed
-            dead = is_dead(row.owner)
-            if row.lease_until >= clock_of(connection) and not dead:
+            dead, clock = is_dead(row.owner), clock_of(connection)
+            # A lease that no process takes for so long was written under a clock that was ahead.
+            impossible = row.lease_until > clock + _LONGEST_LEASE and not is_observable(row.owner)
+            if row.lease_until >= clock and not dead and not impossible:
                 continue
             why = "its process died" if dead else "its lease ran out"
+            if impossible and not dead:
+                why = "its lease ends further ahead than any: it was written under a clock that was ahead"
             note = f"attempt {row.epoch} was interrupted: {why} ({row.owner})"  # for the operator alone
             connection.execute(
                 sa.update(t.job_run)
@@ -325,24 +342,25 @@ class Ledger:
         with self.database.read() as connection:
             return job_runs(connection, connection.execute(query).all())
 
-    def latest(self, job: str) -> JobRun | None:
+    def latest(self, job: str, now: datetime) -> JobRun | None:
         """Return the run of a job that last came to its end, whatever that end was.
 
-        A missed slot never began, so it is none.
+        A missed slot never began, so it is none. A run that ended later than `now`, under a clock that was
+        ahead, is returned only where there is no other.
         """
         with self.database.read() as connection:
-            found = job_runs(connection, connection.execute(_LATEST, {"job": job}).all())
-        return found[0] if found else None
+            row = _latest(connection, job, now)
+            return None if row is None else job_runs(connection, [row])[0]
 
     def newest_data(self) -> dict[str, datetime]:
         """Return, per source, the time of the newest data that it has ever shown."""
         with self.database.read() as connection:
             return _newest_data(connection)
 
-    def standing(self, jobs: Sequence[str]) -> Standing:
+    def standing(self, jobs: Sequence[str], now: datetime) -> Standing:
         """Return the latest run of each job, what runs, and the newest data, as they are at one moment."""
         with self.database.read() as connection:
-            ended = [connection.execute(_LATEST, {"job": job}).first() for job in jobs]
+            ended = [_latest(connection, job, now) for job in jobs]
             running = connection.execute(_RUNNING).all()
             rows = [row for row in ended if row is not None]
             runs = job_runs(connection, [*rows, *running])
@@ -351,21 +369,36 @@ class Ledger:
         return Standing(latest={run.job: run for run in latest}, current=current, newest_data=newest)
 
 
-_LATEST = (
+_ENDED = (
     sa.select(t.job_run)
     .where(t.job_run.c.job == sa.bindparam("job"), t.job_run.c.end_time.is_not(None))
     .order_by(t.job_run.c.end_time.desc(), t.job_run.c.id.desc())
     .limit(1)
 )
+_ENDED_BY = _ENDED.where(t.job_run.c.end_time <= sa.bindparam("end"))
 _RUNNING = sa.select(t.job_run).where(t.job_run.c.status == "running").order_by(t.job_run.c.id.desc())
 _NEWEST = sa.select(t.source_newest)
+
+
+def _latest(connection: sa.Connection, job: str, now: datetime) -> Any:
+    found = connection.execute(_ENDED_BY, {"job": job, "end": to_epoch(now + CLOCK_TOLERANCE)}).first()
+    return found or connection.execute(_ENDED, {"job": job}).first()
+
+
+def _correct_pauses(connection: sa.Connection, job: str, now: datetime) -> None:
+    for column in (t.job_pause.c.paused_at, t.job_pause.c.resumed_at):
+        ahead = column > to_epoch(now + CLOCK_TOLERANCE)
+        connection.execute(
+            sa.update(t.job_pause).where(t.job_pause.c.job == job, ahead).values({column: to_epoch(now)})
+        )
 
 
 def _newest_data(connection: sa.Connection) -> dict[str, datetime]:
     return {row.source: from_epoch(row.newest) for row in connection.execute(_NEWEST)}
 
 
-def _note_newest(connection: sa.Connection, sources: Sequence[SourceRun]) -> None:
+def _note_newest(connection: sa.Connection, sources: Sequence[SourceRun], now: datetime) -> None:
+    newest = t.source_newest.c.newest
     rows = [
         {"source": source.source, "newest": to_epoch(source.newest)} for source in sources if source.newest
     ]
@@ -374,7 +407,7 @@ def _note_newest(connection: sa.Connection, sources: Sequence[SourceRun]) -> Non
         later = insert.on_conflict_do_update(
             index_elements=["source"],
             set_={"newest": insert.excluded.newest},
-            where=insert.excluded.newest > t.source_newest.c.newest,
+            where=sa.or_(insert.excluded.newest > newest, newest > to_epoch(now + CLOCK_TOLERANCE)),
         )
         connection.execute(later, rows)
 

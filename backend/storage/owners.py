@@ -29,6 +29,11 @@ def is_dead(owner: str) -> bool:
     return boot != _boot() or start != _start_of(int(pid))
 
 
+def is_observable(owner: str) -> bool:
+    """Say whether `is_dead` can tell for this owner: it runs, or ran, where this process can see it."""
+    return owner.partition("/")[0] == _host() and bool(_boot())
+
+
 def _host() -> str:
     """Containers can share a host's name, yet none can see another's processes: name their space too."""
     namespace = _PROC / "self/ns/pid"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date, datetime, timedelta
 from hashlib import blake2b
 
 import sqlalchemy as sa
 
+from backend.core.clock import CLOCK_TOLERANCE
 from backend.core.errors import NotFound
 from backend.core.records import (
     BACKFILLED,
@@ -172,7 +173,17 @@ class Store:
             )
 
     def wanted_observations(self, sites: Sequence[Site], now: datetime, since: datetime) -> Wanted:
-        """Return what an observation collection should know: the stations and their newest readings."""
+        """Return what an observation collection should know: the stations and their newest readings.
+
+        Times ahead of `now` were written under a clock that was ahead, and are left out: nothing would be
+        asked for until they are reached.
+        """
+        ahead = now + CLOCK_TOLERANCE
+
+        def times(found: Iterable[tuple[str, int | None]]) -> dict[str, datetime]:
+            stamps = {name: from_epoch(seconds) for name, seconds in found if seconds is not None}
+            return {name: stamp for name, stamp in stamps.items() if stamp <= ahead}
+
         with self.database.read() as connection:
             rows = connection.execute(sa.select(t.station)).all()
             listed = connection.execute(sa.select(t.station_list)).all()
@@ -180,11 +191,23 @@ class Store:
             now=now,
             since=since,
             sites=active(sites, now),
-            newest={row.code: from_epoch(row.newest) for row in rows if row.newest is not None},
-            caught_up={row.code: from_epoch(row.caught_up) for row in rows if row.caught_up is not None},
+            newest=times((row.code, row.newest) for row in rows),
+            caught_up=times((row.code, row.caught_up) for row in rows),
             stations={row.code: station_record(row) for row in rows},
-            listed={row.network: from_epoch(row.listed_at) for row in listed},
+            listed=times((row.network, row.listed_at) for row in listed),
         )
+
+    def forget_times_ahead(self, now: datetime) -> None:
+        """Forget which readings and lists we have up to a time that lies more than a day ahead of `now`.
+
+        A run under a clock that was ahead writes such times, and later ones never replace them. What they
+        stood for is asked for again. A day, so that a clock that is slow for an hour costs no history.
+        """
+        ahead = to_epoch(now + timedelta(days=1))
+        with self.database.write() as connection:
+            for column in (t.station.c.newest, t.station.c.caught_up):
+                connection.execute(sa.update(t.station).where(column > ahead).values({column: None}))
+            connection.execute(sa.delete(t.station_list).where(t.station_list.c.listed_at > ahead))
 
     def backfilled_days(
         self, stations: Collection[str], since: datetime, until: datetime

@@ -106,7 +106,7 @@ def test_a_run_is_in_the_ledger_from_its_claim_to_its_end(database_url: str) -> 
         rejected=0,
         note="",
     )
-    assert ledger.latest(JOB) is None
+    assert ledger.latest(JOB, LATER + 9 * HOUR) is None
     sources = (
         SourceRun(source="arome", status="success", collected=80, stored=72, newest=SLOT),
         SourceRun(
@@ -136,7 +136,7 @@ def test_a_run_is_in_the_ledger_from_its_claim_to_its_end(database_url: str) -> 
         note="one day is missing",
         sources=sources,
     )
-    assert ledger.latest(JOB) == ledger.run(claim.run_id)
+    assert ledger.latest(JOB, LATER + 9 * HOUR) == ledger.run(claim.run_id)
 
 
 def test_a_slot_that_was_dealt_with_is_not_done_again(database_url: str) -> None:
@@ -163,7 +163,7 @@ def test_runs_by_hand_have_no_slot_and_are_never_done_again(database_url: str) -
     first, second = claimed(open_lost_ledger(database_url), None), claimed(ledger, None)
     assert first.run_id != second.run_id
     assert ledger.run(first.run_id).status == "interrupted"
-    assert ledger.open_slots(JOB, SLOT) == (set(), set())
+    assert ledger.open_slots(JOB, SLOT, NOW) == (set(), set())
 
 
 def test_of_two_threads_exactly_one_gets_a_slot(database_url: str) -> None:
@@ -297,7 +297,7 @@ def test_a_slot_is_begun_at_most_so_often(database_url: str) -> None:
     for attempt in range(1, MAX_ATTEMPTS + 1):
         assert claimed(Ledger(ledger.database, owner=f"host-{attempt}", lease=0)).epoch == attempt
     ledger.reap(JOB, LATER)
-    assert ledger.open_slots(JOB, SLOT) == ({SLOT}, set())
+    assert ledger.open_slots(JOB, SLOT, NOW) == ({SLOT}, set())
     assert ledger.claim(JOB, "catch_up", NOW, SLOT) is None
     [run] = ledger.runs()
     assert (run.status, run.end_time, run.note.count("interrupted")) == ("interrupted", LATER, MAX_ATTEMPTS)
@@ -401,7 +401,7 @@ def test_a_missed_slot_has_a_row_with_the_reason_and_is_not_done_again(database_
     )
     assert (missed.start_time, missed.end_time, missed.duration) == (None, None, None)
     assert ledger.claim(JOB, "catch_up", NOW, SLOT - HOUR) is None
-    assert ledger.latest(JOB) == done
+    assert ledger.latest(JOB, LATER + 9 * HOUR) == done
 
 
 def test_slots_are_told_apart_into_those_dealt_with_and_those_to_do_again(database_url: str) -> None:
@@ -413,7 +413,7 @@ def test_slots_are_told_apart_into_those_dealt_with_and_those_to_do_again(databa
     ledger.note_missed(JOB, (SLOT - 3 * HOUR,), "the service was off")
     claimed(open_lost_ledger(database_url), SLOT - HOUR)
     claimed(ledger, SLOT)
-    done, again = ledger.open_slots(JOB, SLOT - 4 * HOUR)
+    done, again = ledger.open_slots(JOB, SLOT - 4 * HOUR, NOW)
     assert done == {SLOT - 3 * HOUR, SLOT - 2 * HOUR, SLOT}
     assert again == {SLOT - HOUR}
 
@@ -477,13 +477,13 @@ def test_the_latest_run_is_the_one_that_ended_last_not_the_one_begun_last(databa
     first = claimed(open_lost_ledger(database_url), SLOT)
     second = claimed(ledger, SLOT + HOUR)  # the first is interrupted
     ledger.finish(second, "success", LATER, duration=1)
-    latest = ledger.latest(JOB)
+    latest = ledger.latest(JOB, LATER + 9 * HOUR)
     assert latest is not None and latest.id == second.run_id
     again = claimed(ledger, SLOT)
     assert again.run_id == first.run_id
     ledger.finish(again, "success", LATER + HOUR, duration=1)
     ledger.note_missed(JOB, (SLOT + 9 * HOUR,), "the service was off")
-    latest = ledger.latest(JOB)
+    latest = ledger.latest(JOB, LATER + 9 * HOUR)
     assert latest is not None and latest.id == first.run_id
 
 
@@ -537,9 +537,9 @@ def test_after_a_year_of_144_runs_a_day_every_question_is_still_a_look_up(databa
         assert {run.job for run in ledger.runs(status="failed", job=JOB)} == {JOB}
         assert len(ledger.runs(job=OTHER_JOB, status="success", before=9_000)) == 20
         assert ledger.run(52_560).id == 52_560
-        latest = ledger.latest(OTHER_JOB)
+        latest = ledger.latest(OTHER_JOB, LATER)
         assert latest is not None and latest.id == 52_560
-        done, _ = ledger.open_slots(OTHER_JOB, SLOT - timedelta(hours=48))
+        done, _ = ledger.open_slots(OTHER_JOB, SLOT - timedelta(hours=48), NOW)
         assert len(done) == 280
         assert ledger.newest_data() == {}
 

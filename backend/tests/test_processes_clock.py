@@ -195,3 +195,33 @@ def test_neither_a_changed_schedule_nor_a_pause_over_a_restart_is_made_up_for(
         installation.ended(4)
     assert installation.slots(FORECASTS) == [(20, 12, "success", "catch_up"), (20, 21, "success", "schedule")]
     assert [(day, hour) for day, hour, _, _ in installation.slots(OBSERVATIONS)] == [(20, 12), (21, 8)]
+
+
+def test_one_start_under_a_clock_in_2031_neither_stops_the_catch_up_nor_freezes_the_status(
+    installation: Installation,
+) -> None:
+    with installation.serving("first"):
+        installation.ended(2)
+    installation.set_clock(datetime(2031, 3, 1, 12, tzinfo=UTC) + LATE)
+    with installation.serving("in_2031"):
+        wait_for(lambda: (2031, FORECASTS) in years(installation), "a run in 2031")
+        wait_for(lambda: (2031, OBSERVATIONS) in years(installation), "a run in 2031")
+    in_the_evening = NOON.replace(hour=18, minute=40)
+    installation.set_clock(in_the_evening)
+    with installation.serving("afterwards") as service, client_of(service) as client:
+        wait_for(
+            lambda: client.get(STATUS).json()["lastForecastCollection"]["scheduledTime"] == EVENING, "18 h"
+        )
+        wait_for(
+            lambda: client.get(STATUS).json()["lastObservationCollection"]["scheduledTime"] == EVENING, "18 h"
+        )
+    done = {(run.job, run.slot) for run in installation.runs() if run.slot and run.slot.year == 2026}
+    assert {(job, NOON) for job in JOBS} | {(job, NOON.replace(hour=18)) for job in JOBS} <= done
+
+
+STATUS, EVENING = "/api/scheduler/status", "2026-11-20T18:00:00Z"
+
+
+def years(installation: Installation) -> set[tuple[int, str]]:
+    """Return in which years a job has come to its end."""
+    return {(run.end_time.year, run.job) for run in installation.runs() if run.end_time is not None}
