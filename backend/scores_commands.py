@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from backend.console import AsJson, opened, print_json
 from backend.core.errors import MeteoScoreError
 from backend.core.local_time import day_number, local_day
+from backend.scoring.public_months import publish
 from backend.scoring.rebuilding import OnSite, rebuild
 from backend.scoring.sample import site_ids
 
@@ -55,6 +56,7 @@ def rebuild_scores(
             workers=workers,
             on_site=on_site,
         )
+    publish(service.database, now, report.months)
     made = {
         "sites": len(report.days),
         "days": sum(report.days.values()),

@@ -282,22 +282,61 @@ MOST_LIMIT = Constant("most_limit", 80.0, "km/h", "The highest: beyond, nobody f
 USUAL_WIND_LIMIT = Constant("usual_wind_limit", 25.0, "km/h", "Where the slider for the mean wind begins.")
 USUAL_GUST_LIMIT = Constant("usual_gust_limit", 35.0, "km/h", "Where the slider for gusts begins.")
 
-# What is told to the public where one side's values are withheld
+# Figures for the public in which a source with withheld values takes part
 
 PUBLIC_DECIMALS = Constant(
     "public_decimals",
     1,
     "decimals of a figure",
-    "From exact means over N and over N + 1 days, a withheld value could be worked out; no pilot needs more.",
+    "The finest figure that is published where a withheld source takes part, however many hours it rests on.",
 )
 PUBLIC_SHARE_DECIMALS = Constant(
-    "public_share_decimals", 2, "decimals of a share, a skill or a correlation", "For the same reason."
+    "public_share_decimals", 2, "decimals of a share or a skill", "The finest of these, for the same reason."
 )
 PUBLIC_LIMIT_STEP = Constant(
     "public_limit_step",
     5.0,
     "km/h",
-    "Limits are then taken to the nearest such step: counts over many limits would tell every value.",
+    "Limits are taken to the nearest such step: counts over many limits would reveal every value.",
+)
+PUBLIC_AFTER_DAYS = Constant(
+    "public_after_days",
+    3,
+    "days after the end of a calendar month",
+    "By then the networks' histories of 72 hours have been read; what comes later changes no published figure"
+    " unless at least 20 days of the month differ.",
+)
+PUBLIC_WINDOWS = Constant(
+    "public_windows",
+    (1.0, 3.0, 12.0),
+    "whole calendar months",
+    "Two such periods differ by 0 days or by at least 20 days of pairs, so that no single value follows from"
+    " two figures.",
+)
+PUBLIC_PAIRS = Constant(
+    "public_pairs",
+    180,
+    "pairs of hours",
+    "20 days of nine flying hours. A figure over fewer hours changes too much with each of them.",
+)
+PUBLIC_ROUNDING = Constant(
+    "public_rounding",
+    1.35,
+    "tolerances divided by the root of the number of pairs",
+    "The step to which a figure is rounded: its sum then stays uncertain by about as much as the hours that"
+    " it adds up, each guessed from public values.",
+)
+PUBLIC_SHARE_ROUNDING = Constant(
+    "public_share_rounding",
+    1.5,
+    "1 divided by the root of the number of pairs",
+    "The same for shares, whose single cases are 0 or 1.",
+)
+PUBLIC_COUNT_STEP = Constant(
+    "public_count_step",
+    10,
+    "pairs",
+    "Counts of pairs are rounded to it: how many winds are strong enough for a direction depends on values.",
 )
 
 # Inference

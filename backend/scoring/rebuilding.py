@@ -35,6 +35,7 @@ def rebuild(
         for each in as_completed(made):
             of_site = each.result()
             report.days |= of_site.days
+            report.months |= of_site.months
             report.unsettled += of_site.unsettled
             if on_site is not None:
                 on_site(made[each])

@@ -197,13 +197,15 @@ class Samples:
         *,
         station: str | None = None,
         models: Iterable[str] = (),
+        public: bool = False,
     ) -> Sample:
         """Return what is kept of a site's days from `first` to `last` (local day numbers).
 
         `station` is one of the site's, NotFound otherwise; without it, each day is taken from the station
         that was the site's reference on it. Of `models` there is something even where nothing is kept.
+        `public` takes the published months in place of the days of now (see public_months).
         """
-        (found,) = self.load_views(site, (view,), first, last, station=station, models=models)
+        (found,) = self.load_views(site, (view,), first, last, station=station, models=models, public=public)
         return found
 
     def load_views(
@@ -215,6 +217,7 @@ class Samples:
         *,
         station: str | None = None,
         models: Iterable[str] = (),
+        public: bool = False,
     ) -> tuple[Sample, ...]:
         """Return a sample for each of several views, of one state of the store."""
         span = Span(first, last)
@@ -230,11 +233,11 @@ class Samples:
             same = _SameInAllViews(
                 site=place,
                 span=span,
-                stations=_stations(connection, site_id, place, span),
+                stations=_stations(connection, site_id, place, span, public=public),
                 speaking=alone or speaking(place, span),
             )
             days = [
-                store.forecast_columns(connection, site_id, view.number, span.first, span.last)
+                store.forecast_columns(connection, site_id, view.number, span.first, span.last, public=public)
                 for view in views
             ]
             ids: dict[str, int] = dict(map(tuple, connection.execute(_MODELS)))
@@ -358,9 +361,11 @@ def speaking(site: Site, span: Span) -> dict[str, Bools]:
     return found
 
 
-def _stations(connection: sa.Connection, site_id: int, site: Site, span: Span) -> dict[str, StationDays]:
+def _stations(
+    connection: sa.Connection, site_id: int, site: Site, span: Span, *, public: bool
+) -> dict[str, StationDays]:
     described = {row.code: row for row in connection.execute(_STATIONS, {"codes": site.stations})}
-    days = store.observed_columns(connection, site_id, span.first, span.last)
+    days = store.observed_columns(connection, site_id, span.first, span.last, public=public)
     means = replace(days, hourly=days.means)
     found = {}
     for code in site.stations:

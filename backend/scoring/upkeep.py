@@ -22,6 +22,7 @@ from backend.scoring.calendar import HOUR, Span
 from backend.scoring.constants import CLIMATE_MONTHS
 from backend.scoring.limits import by_hour, limits
 from backend.scoring.pairing import pair
+from backend.scoring.public_months import publish
 from backend.scoring.quality import CONTEXT, LIMITED, QUARTERS, Readings, Surroundings, doubt
 from backend.scoring.selection import Runs, select
 from backend.scoring.views import NEAREST
@@ -39,18 +40,21 @@ MOST_TRIES = 5
 
 @dataclass
 class Report:
-    """What was made: days by site id, and the sites that went on changing."""
+    """What was made: days by site id, the months that they lie in, and the sites that went on changing."""
 
     days: dict[int, int] = field(default_factory=dict)
+    months: dict[int, set[int]] = field(default_factory=dict)
     unsettled: list[int] = field(default_factory=list)
 
-    def add(self, site_id: int, days: int) -> None:
+    def add(self, site_id: int, spans: Iterable[Span]) -> None:
         """Count days that were made."""
-        self.days[site_id] = self.days.get(site_id, 0) + days
+        days = [day for span in spans for day in span.days]
+        self.days[site_id] = self.days.get(site_id, 0) + len(days)
+        self.months.setdefault(site_id, set()).update(map(month_number, days))
 
 
 def update(database: Database, now: datetime, on_site: Callable[[int], None] | None = None) -> Report:
-    """Make every due day up to today's; `on_site` is called with the id of each site that is done.
+    """Make every due day up to today's, and publish closed months; `on_site` is called with each site's id.
 
     Blocks. Raises StoreUnavailable.
     """
@@ -62,6 +66,7 @@ def update(database: Database, now: datetime, on_site: Callable[[int], None] | N
         if on_site is not None:
             for site_id in site_ids:
                 on_site(site_id)
+    publish(database, now, report.months)
     return report
 
 
@@ -99,7 +104,7 @@ def update_sites(database: Database, site_ids: Iterable[int], today: int, report
                 settled = store.settle(connection, site_id, due[site_id])
                 if settled:
                     _write(connection, site_id, found, cleared=EVERY_DAY in due[site_id])
-                    report.add(site_id, sum(len(span.days) for span in found.spans))
+                    report.add(site_id, found.spans)
                 if found.again or not settled:
                     left.append(site_id)
         if not left:

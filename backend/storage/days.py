@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.dialects import sqlite
 
-from backend.core.local_time import HOURS_A_DAY, local_moment
+from backend.core.local_time import HOURS_A_DAY, local_moment, month_days, month_number
 from backend.core.parameters import ABSENT, Parameter
 from backend.storage import schema as t
 from backend.storage.bulk import copy_rows
@@ -158,27 +158,26 @@ _READINGS = (
     .where(t.observation.c.station_id == sa.bindparam("owner"), t.observation.c.time.between(_FIRST, _LAST))
     .order_by(t.observation.c.time)
 )
-_FORECAST_DAYS = sa.select(
-    t.forecast_day.c.model_id,
-    t.forecast_day.c.day,
-    t.forecast_day.c.hourly,
-    t.forecast_day.c.leads,
-    t.forecast_day.c.estimated,
-).where(
-    t.forecast_day.c.site_id == _SITE,
-    t.forecast_day.c.view == sa.bindparam("view"),
-    t.forecast_day.c.day.between(_FIRST, _LAST),
-)
-_OBSERVED_DAYS = sa.select(
-    t.observed_day.c.station_id,
-    t.observed_day.c.day,
-    t.observed_day.c.hourly,
-    t.observed_day.c.offsets,
-    t.observed_day.c.readings,
-    t.observed_day.c.resolution,
-    t.observed_day.c.means,
-    t.observed_day.c.doubts,
-).where(t.observed_day.c.site_id == _SITE, t.observed_day.c.day.between(_FIRST, _LAST))
+_FORECAST_DAYS = {  # by whether they are the days as published
+    public: sa.select(*(table.c[name] for name in ("model_id", "day", "hourly", "leads", "estimated"))).where(
+        table.c.site_id == _SITE,
+        table.c.view == sa.bindparam("view"),
+        table.c.day.between(_FIRST, _LAST),
+    )
+    for public, table in ((False, t.forecast_day), (True, t.public_forecast_day))
+}
+_OBSERVED_DAYS = {
+    public: sa.select(
+        *(
+            table.c[name]
+            for name in (
+                *("station_id", "day", "hourly", "offsets"),
+                *("readings", "resolution", "means", "doubts"),
+            )
+        )
+    ).where(table.c.site_id == _SITE, table.c.day.between(_FIRST, _LAST))
+    for public, table in ((False, t.observed_day), (True, t.public_observed_day))
+}
 _LIMITS = sa.select(t.quality_limit.c.month, t.quality_limit.c.limits).where(
     t.quality_limit.c.site_id == _SITE
 )
@@ -301,7 +300,11 @@ def write_forecast_days(
     """Put new forecast days, by view, in the place of those that there are of these views and days."""
     span = {"site": site_id, "first": days[0], "last": days[-1]}
     connection.execute(_FORECAST_DAYS_REPLACED, {**span, "views": list(made)})
-    rows = [
+    _insert(connection, t.forecast_day, _forecast_day_rows(site_id, made))
+
+
+def _forecast_day_rows(site_id: int, made: Mapping[int, ForecastDays]) -> list[tuple[Any, ...]]:
+    return [
         (site_id, view, *row)
         for view, found in made.items()
         for row in zip(
@@ -313,7 +316,6 @@ def write_forecast_days(
             strict=True,
         )
     ]
-    _insert(connection, t.forecast_day, rows)
 
 
 def write_observed_days(
@@ -327,7 +329,16 @@ def write_observed_days(
     moments = {"first": local_moment(days[0]), "end": local_moment(days[-1] + 1)}
     connection.execute(_OBSERVED_DAYS_REPLACED, {"site": site_id, "first": days[0], "last": days[-1]})
     connection.execute(_DOUBTS_REPLACED, {"site": site_id, **moments})
-    rows = [
+    _insert(connection, t.observed_day, _observed_day_rows(site_id, made))
+    _insert(
+        connection,
+        t.doubted,
+        [(site_id, time, station, parameter, reason) for station, time, parameter, reason in doubts],
+    )
+
+
+def _observed_day_rows(site_id: int, made: Iterable[ObservedDays]) -> list[tuple[Any, ...]]:
+    return [
         (site_id, *row)
         for found in made
         for row in zip(
@@ -342,12 +353,6 @@ def write_observed_days(
             strict=True,
         )
     ]
-    _insert(connection, t.observed_day, rows)
-    _insert(
-        connection,
-        t.doubted,
-        [(site_id, time, station, parameter, reason) for station, time, parameter, reason in doubts],
-    )
 
 
 def write_limits(connection: sa.Connection, site_id: int, limits: Mapping[int, Ints]) -> None:
@@ -374,19 +379,21 @@ def forget(connection: sa.Connection, site_id: int) -> None:
 
 
 def forecast_columns(
-    connection: sa.Connection, site_id: int, view: int, first: int, last: int
+    connection: sa.Connection, site_id: int, view: int, first: int, last: int, *, public: bool = False
 ) -> ForecastDays:
-    """Return a view's days from `first` to `last`."""
+    """Return a view's days from `first` to `last`, or those of its published months."""
     given = {"site": site_id, "view": view, "first": first, "last": last}
-    columns, (estimated,) = _day_columns(fetched(connection, _FORECAST_DAYS, given), 1, "<i2")
+    columns, (estimated,) = _day_columns(fetched(connection, _FORECAST_DAYS[public], given), 1, "<i2")
     return ForecastDays(*columns, np.array(estimated, np.int64))
 
 
-def observed_columns(connection: sa.Connection, site_id: int, first: int, last: int) -> ObservedDays:
-    """Return the days of all stations of a site from `first` to `last`."""
+def observed_columns(
+    connection: sa.Connection, site_id: int, first: int, last: int, *, public: bool = False
+) -> ObservedDays:
+    """Return the days of all stations of a site from `first` to `last`, or those of its published months."""
     given = {"site": site_id, "first": first, "last": last}
     columns, (readings, resolution, means, doubts) = _day_columns(
-        fetched(connection, _OBSERVED_DAYS, given), 4, "<i1"
+        fetched(connection, _OBSERVED_DAYS[public], given), 4, "<i1"
     )
     of_hours = _hours_of_days(b"".join(NO_MEANS if each is None else each for each in means))
     counts = np.frombuffer(b"".join(NO_DOUBTS if each is None else each for each in doubts), "<u2")
@@ -396,6 +403,74 @@ def observed_columns(connection: sa.Connection, site_id: int, first: int, last: 
         resolution,
         of_hours,
         counts.reshape(-1, len(Parameter), MOST_REASONS),
+    )
+
+
+# --- Months as they are published ----------------------------------------------------------------------
+
+OF_MODEL, OF_STATION = 0, 1
+"""The kinds of owners of a published month."""
+
+
+def public_months(connection: sa.Connection, site_id: int) -> dict[tuple[int, int], set[int]]:
+    """Return the published months of a site by kind and id of their owner."""
+    column = t.public_month.c
+    found: dict[tuple[int, int], set[int]] = {}
+    for kind, owner, month in connection.execute(
+        sa.select(column.kind, column.owner_id, column.month).where(column.site_id == site_id)
+    ):
+        found.setdefault((kind, owner), set()).add(month)
+    return found
+
+
+def months_with_days(connection: sa.Connection, site_id: int) -> tuple[int, int] | None:
+    """Return the first and the last month with any day of a site, or None."""
+    ends: list[int] = []
+    for column in (t.forecast_day.c, t.observed_day.c):
+        row = connection.execute(
+            sa.select(sa.func.min(column.day), sa.func.max(column.day)).where(column.site_id == site_id)
+        ).one()
+        ends += [month_number(day) for day in row if day is not None]
+    return (min(ends), max(ends)) if ends else None
+
+
+def publish_forecast_month(
+    connection: sa.Connection, site_id: int, month: int, model_id: int, made: Mapping[int, ForecastDays]
+) -> None:
+    """Put a model's days, by view, in the place of those of a month that are published."""
+    _replace_month(connection, t.public_forecast_day, site_id, month, OF_MODEL, model_id)
+    rows = _forecast_day_rows(site_id, made)
+    _insert(connection, t.public_forecast_day, rows)
+    if rows:
+        _insert(connection, t.public_month, [(site_id, month, OF_MODEL, model_id)])
+
+
+def publish_observed_month(
+    connection: sa.Connection, site_id: int, month: int, station_id: int, made: ObservedDays
+) -> None:
+    """Put a station's days in the place of those of a month that are published."""
+    _replace_month(connection, t.public_observed_day, site_id, month, OF_STATION, station_id)
+    rows = _observed_day_rows(site_id, [made])
+    _insert(connection, t.public_observed_day, rows)
+    if rows:
+        _insert(connection, t.public_month, [(site_id, month, OF_STATION, station_id)])
+
+
+def _replace_month(
+    connection: sa.Connection, table: sa.Table, site_id: int, month: int, kind: int, owner: int
+) -> None:
+    days, column = month_days(month), t.public_month.c
+    connection.execute(
+        sa.delete(table).where(
+            table.c.site_id == site_id,
+            table.c.day.between(days[0], days[-1]),
+            table.c["model_id" if kind == OF_MODEL else "station_id"] == owner,
+        )
+    )
+    connection.execute(
+        sa.delete(t.public_month).where(
+            column.site_id == site_id, column.month == month, column.kind == kind, column.owner_id == owner
+        )
     )
 
 

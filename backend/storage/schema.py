@@ -245,31 +245,55 @@ Index("ix_rejected_collected_at", rejected.c.collected_at)
 
 # A day is 25 hours from local midnight. Its values are 32-bit integers, little-endian, one row of hours per
 # parameter (docs/decisions/day-blocks.md).
-forecast_day = Table(
-    "forecast_day",
-    metadata,
-    Column("site_id", Integer, primary_key=True, autoincrement=False),
-    Column("view", SmallInteger, primary_key=True, autoincrement=False),
-    Column("day", Integer, primary_key=True, autoincrement=False),
-    Column("model_id", SmallInteger, primary_key=True, autoincrement=False),
-    Column("hourly", LargeBinary, nullable=False),
-    Column("leads", LargeBinary, nullable=False),  # minutes, 16 bits an hour
-    Column("estimated", SmallInteger, nullable=False),  # hours of runs whose publisher told no time
-    sqlite_with_rowid=False,
-)
 
-observed_day = Table(
-    "observed_day",
+
+def _forecast_days(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("site_id", Integer, primary_key=True, autoincrement=False),
+        Column("view", SmallInteger, primary_key=True, autoincrement=False),
+        Column("day", Integer, primary_key=True, autoincrement=False),
+        Column("model_id", SmallInteger, primary_key=True, autoincrement=False),
+        Column("hourly", LargeBinary, nullable=False),
+        Column("leads", LargeBinary, nullable=False),  # minutes, 16 bits an hour
+        Column("estimated", SmallInteger, nullable=False),  # hours of runs whose publisher told no time
+        sqlite_with_rowid=False,
+    )
+
+
+def _observed_days(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("site_id", Integer, primary_key=True, autoincrement=False),
+        Column("day", Integer, primary_key=True, autoincrement=False),
+        Column("station_id", Integer, primary_key=True, autoincrement=False),
+        Column("hourly", LargeBinary, nullable=False),
+        Column("offsets", LargeBinary, nullable=False),  # minutes from the hour, 8 bits an hour
+        Column("readings", SmallInteger, nullable=False),
+        Column("resolution", Float),  # of directions, in degrees, where the source says so
+        Column("means", LargeBinary),  # as hourly, of all reports around each hour; null: not made yet
+        Column("doubts", LargeBinary),  # counts of doubted values, 16 bits each; null: there are none
+        sqlite_with_rowid=False,
+    )
+
+
+forecast_day = _forecast_days("forecast_day")
+observed_day = _observed_days("observed_day")
+
+# Copies of closed calendar months, for public answers in which a withheld source takes part. They change by
+# at least 20 days or not at all (docs/decisions/withheld-values.md).
+public_forecast_day = _forecast_days("public_forecast_day")
+public_observed_day = _observed_days("public_observed_day")
+
+public_month = Table(  # whose days of a month are copied
+    "public_month",
     metadata,
     Column("site_id", Integer, primary_key=True, autoincrement=False),
-    Column("day", Integer, primary_key=True, autoincrement=False),
-    Column("station_id", Integer, primary_key=True, autoincrement=False),
-    Column("hourly", LargeBinary, nullable=False),
-    Column("offsets", LargeBinary, nullable=False),  # minutes from the hour, 8 bits an hour
-    Column("readings", SmallInteger, nullable=False),
-    Column("resolution", Float),  # of directions, in degrees, where the source says so
-    Column("means", LargeBinary),  # as hourly, of all reports around each hour; null: not made yet
-    Column("doubts", LargeBinary),  # counts of doubted values, 16 bits each; null: there are none
+    Column("month", Integer, primary_key=True, autoincrement=False),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),  # 0: a model, 1: a station
+    Column("owner_id", Integer, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
 

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import Result
 
+from backend.core.local_time import month_number
 from backend.core.records import Failure, GridPoint, Rejected, Station
 from backend.storage import days
 from backend.storage import schema as t
@@ -114,6 +115,9 @@ def fill_days(connection: sa.Connection) -> None:
     doubts = [(1, 1_728_000_000, 0, "stuck")]
     days.write_observed_days(connection, 1, range(20_000, 20_001), [measured], doubts)
     days.write_limits(connection, 1, {24_000: np.full((4, 3), 7, np.int32)})
+    month, later = month_number(20_001), day + 1
+    days.publish_forecast_month(connection, 1, month, 1, {3: replace(said, day=later)})
+    days.publish_observed_month(connection, 1, month, 1, replace(measured, day=later))
 
 
 def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:
