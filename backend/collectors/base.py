@@ -34,7 +34,7 @@ from backend.core.records import (
 
 log = structlog.get_logger()
 
-DOUBTFUL = frozenset({"out_of_range", "not_a_number"})
+DOUBTFUL = frozenset({"out_of_range", "not_a_number", "odd_row"})
 """Why a value is set aside that may be right the next time: a mark for "missing" is not among them."""
 
 PLACE = {"latitude": (-90.0, 90.0), "longitude": (-180.0, 180.0), "elevation": (-500.0, 9000.0)}

@@ -6,7 +6,9 @@ told apart here once, so that a collector need only know its own format.
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -19,13 +21,38 @@ MAX_PAGE_CHARACTERS, MAX_PAGE_TAGS = 500_000, 20_000
 """Far more than a page of readings has. Lexbor's time grows with the square of what stands open or in one
 tag: 20 000 open tags take it one second, 40 000 four."""
 
+MOST_ROWS = 0.5
+"""An answer fails when more than this share of its rows is odd: then its format has changed."""
+
+MOST_ODD_ROWS = 1_000
+"""An answer fails with more odd rows than this too. It bounds the memory and the table of rejected values;
+the largest answer we read has some 2,000 rows."""
+
+MAX_ODD_TEXT = 500
+"""Characters of an odd row that are kept: enough to recognise it."""
+
 T = TypeVar("T")
+Row = TypeVar("Row")
+
+_RAW_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 _NUL = rb"\u0000"
 _REPLACEMENT = rb"\ufffd"
 
 _BODY_OPENS = re.compile(r"<body\b", re.IGNORECASE)
 _BODY_CLOSES = re.compile(r"</(body|html)\s*>", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class OddRow:
+    """A row of an answer that is not in the documented shape.
+
+    `content` is the row as plain Python values, None where it is no JSON; `raw` is cut to MAX_ODD_TEXT.
+    """
+
+    raw: str
+    reason: str
+    content: object = None
 
 
 def decode_json(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
@@ -37,6 +64,71 @@ def decode_json(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         return decoder.decode(body.replace(_NUL, _REPLACEMENT))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ParseError(str(error)) from error
+
+
+def decode_json_leniently(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """Decode as `decode_json` does, and what Python's encoder writes beyond JSON too.
+
+    NaN and Infinity become texts, so that they cost their own row and not the answer; half a surrogate
+    pair becomes "?".
+    """
+    try:
+        return decode_json(decoder, body)
+    except ParseError as error:
+        if isinstance(error.__cause__, msgspec.ValidationError):
+            raise
+        try:
+            body = _without_constants(body.replace(_NUL, _REPLACEMENT))
+        except (ValueError, RecursionError):
+            raise error from error.__cause__
+        return decode_json(decoder, body)
+
+
+def _without_constants(body: bytes) -> bytes:
+    """Return a body that Python's lenient decoder reads, as strict JSON; raise ValueError for any other."""
+    content = json.loads(body.decode("utf-8", "replace"), parse_constant=str)
+    return json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def decode_rows(
+    array: msgspec.json.Decoder[list[Row]], row: msgspec.json.Decoder[Row], body: bytes
+) -> tuple[list[Row], list[OddRow]]:
+    """Decode a JSON array of rows; return the rows in the documented shape, and those that are not.
+
+    The whole array is decoded at once; only where that fails, row by row. Raise ParseError for anything
+    but an array, and where most rows are odd.
+    """
+    try:
+        return decode_json(array, body), []
+    except ParseError:
+        raw_rows = decode_json_leniently(_RAW_ROWS, body)
+    rows: list[Row] = []
+    odd: list[OddRow] = []
+    for raw in raw_rows:
+        try:
+            rows.append(decode_json(row, bytes(raw)))
+        except ParseError as error:
+            odd.append(OddRow(_text_of(raw), error.reason, _content_of(raw)))
+            require_few_odd(odd, len(raw_rows))
+    return rows, odd
+
+
+def require_few_odd(odd: list[OddRow], total: int) -> None:
+    """Raise ParseError where more than MOST_ROWS of `total` rows, or MOST_ODD_ROWS of them, are odd."""
+    if len(odd) > min(MOST_ROWS * total, MOST_ODD_ROWS):
+        raise ParseError(f"at least {len(odd)} of {total} rows are not as documented: {odd[0].reason}")
+
+
+def _text_of(raw: msgspec.Raw) -> str:
+    # A character of UTF-8 has four bytes at most.
+    return bytes(raw)[: 4 * MAX_ODD_TEXT].decode("utf-8", "replace")[:MAX_ODD_TEXT]
+
+
+def _content_of(raw: msgspec.Raw) -> object:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def parse_xml(body: bytes, encoding: str | None = None) -> etree._Element:

@@ -20,11 +20,13 @@ from datetime import datetime, timedelta
 import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request
+from backend.collectors.decoding import OddRow
 from backend.collectors.ffvl_network import FFVL
 from backend.collectors.gaps import MARGIN, Gap, closed, lacking_histories, take_stock, unknown_station
 from backend.collectors.readings import (
     Reading,
     Readings,
+    Rows,
     Told,
     Value,
     already_kept,
@@ -36,6 +38,7 @@ from backend.collectors.readings import (
     paris_time,
     require_fields,
     sift,
+    text_of,
     value_of,
 )
 from backend.core.errors import CollectorError, ParseError
@@ -91,8 +94,21 @@ class _Beacon(
 _MEAN = {"mean": "vitesseVentMoy"}
 _VALUES = {**_MEAN, "gust": "vitesseVentMax", "direction": "directVentMoy", "temperature": "temperature"}
 
-_ROWS = msgspec.json.Decoder(list[_Row])
-_BEACONS = msgspec.json.Decoder(list[_Beacon])
+_ROWS, _ROW = msgspec.json.Decoder(list[_Row]), msgspec.json.Decoder(_Row)
+_BEACONS, _BEACON = msgspec.json.Decoder(list[_Beacon]), msgspec.json.Decoder(_Beacon)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The list of beacons. Of an odd row with a number only the kind is in `stations`.
+
+    `whole` is False where an odd row may be of a network that the feed re-publishes, and does not say of
+    which beacon: then a beacon that is not in the list may be that one.
+    """
+
+    stations: tuple[Station, ...]
+    rejected: tuple[Rejected, ...] = ()
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +122,34 @@ class Keyed:
     rank = 0
 
     async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
-        """Yield one batch per answer. A list that fails costs the list; the readings are the point."""
+        """Yield one batch per answer. A list that fails costs the list; the readings are the point.
+
+        As long as a list that is due was not read whole, nothing is taken of a beacon whose kind neither
+        the list nor the store states: it may be one that the feed re-publishes. Where no list came at all,
+        the stations of the sites are taken.
+        """
         kinds = {station.id: station.kind for station in wanted.stations.values()}
+        mapped = wanted.mapped_stations(FFVL.name)
+        taken: Collection[str] | None = None
         if list_is_due(wanted):
-            listing = await self._list(wanted, fetch)
-            kinds |= {station.id: station.kind for station in listing.stations}
-            yield listing
+            try:
+                payload = await fetch(self._request(r="list"))
+                listing = await asyncio.to_thread(parse_list, payload)
+            except CollectorError as error:
+                yield FFVL.failed(self, error, wanted)
+                taken = kinds.keys() | set(mapped)
+            else:
+                yield self._listed(listing, payload)
+                kinds |= {station.id: station.kind for station in listing.stations}
+                taken = None if listing.whole else kinds.keys()
 
         skip = {station for station, kind in kinds.items() if kind.upper() in REPUBLISHED}
         payload = await fetch(self._request(r="releves_meteo"))
         after = already_kept(wanted.newest, payload.fetched_at)
-        readings = await asyncio.to_thread(parse_readings, payload, after, skip)
-        stock = take_stock(FFVL, wanted, readings.latest, payload.fetched_at - HISTORY, skip)
+        readings = await asyncio.to_thread(parse_readings, payload, after, skip, taken)
+        unknown = () if taken is None else [station for station in mapped if station not in taken]
+        left_out = skip.union(unknown)
+        stock = take_stock(FFVL, wanted, readings.latest, payload.fetched_at - HISTORY, left_out)
         yield FFVL.batch(self, payload, readings, stock.caught_up)
 
         known = kinds.keys() | readings.stations
@@ -125,19 +157,16 @@ class Keyed:
             hours = history_hours(gap.after, payload.fetched_at)
             yield await self._history(gap, hours, known, wanted, fetch)
 
-    async def _list(self, wanted: Wanted, fetch: Fetch) -> ObservationBatch:
-        try:
-            payload = await fetch(self._request(r="list"))
-            stations = await asyncio.to_thread(parse_list, payload)
-        except CollectorError as error:
-            return FFVL.failed(self, error, wanted)
+    def _listed(self, listing: Listing, payload: Payload) -> ObservationBatch:
+        """Return the batch of a list. One that was not read whole stays due."""
         return ObservationBatch(
             source=FFVL.name,
             route=self.name,
             rank=self.rank,
             collected_at=payload.fetched_at,
-            stations=stations,
-            listed=FFVL.name,
+            rejected=listing.rejected,
+            stations=listing.stations,
+            listed=FFVL.name if listing.whole else None,
         )
 
     async def _history(
@@ -201,20 +230,46 @@ def history_hours(after: datetime, now: datetime) -> int:
     return math.ceil(min(now - after + MARGIN, HISTORY) / timedelta(hours=1))
 
 
-def parse_list(payload: Payload) -> tuple[Station, ...]:
+def parse_list(payload: Payload) -> Listing:
     """Read the list of beacons. Its remarks tell which beacon is sheltered or shows the breeze only."""
     _refuse_what_is_no_feed(payload)
-    return tuple(
-        _described(beacon, payload.url) for beacon in not_empty(json_rows(payload, _BEACONS), payload)
+    rows = not_empty(json_rows(payload, _BEACONS, _BEACON)).without(_why_no_beacon)
+    odd = [_kind_of_odd(row) for row in rows.odd]
+    return Listing(
+        stations=(
+            *(_described(beacon) for beacon in rows.rows),
+            *(Station(id=station, kind=kind) for station, kind in odd if station and kind is not None),
+        ),
+        rejected=rows.rejected(_listed_station, f"{FFVL.name}:?"),
+        whole=all(
+            kind is not None if station else kind not in (None, "", *REPUBLISHED) for station, kind in odd
+        ),
     )
 
 
-def _described(beacon: _Beacon, url: str) -> Station:
-    station = FFVL.station_id(beacon.number)
-    if station is None:
-        raise ParseError(f"{str(beacon.number)[:40]!r} is not the number of a beacon", url=url)
+def _why_no_beacon(beacon: _Beacon) -> str | None:
+    if FFVL.station_id(beacon.number) is None:
+        return f"{str(beacon.number)[:40]!r} is not the number of a beacon"
+    return None
+
+
+def _listed_station(content: object) -> str | None:
+    number = text_of(content, "idBalise")
+    return None if number is None else FFVL.station_id(number)
+
+
+def _kind_of_odd(row: OddRow) -> tuple[str | None, str | None]:
+    """Return station and kind as far as an odd row of the list states them; "" for a kind left out."""
+    if not isinstance(row.content, dict):
+        return None, None
+    kind = row.content.get("station_type")
+    told = "" if kind is None else kind
+    return _listed_station(row.content), told.strip().upper() if isinstance(told, str) else None
+
+
+def _described(beacon: _Beacon) -> Station:
     return Station(
-        id=station,
+        id=f"{FFVL.name}:{str(beacon.number).strip()}",
         name=(beacon.name or "").strip(),
         latitude=number(beacon.latitude),
         longitude=number(beacon.longitude),
@@ -225,38 +280,61 @@ def _described(beacon: _Beacon, url: str) -> Station:
 
 
 def parse_readings(
-    payload: Payload, after: Mapping[str, datetime], skip: Collection[str] = frozenset()
+    payload: Payload,
+    after: Mapping[str, datetime],
+    skip: Collection[str] = frozenset(),
+    taken: Collection[str] | None = None,
 ) -> Readings:
     """Read the newest readings of all beacons but those to `skip`, later than `after` per station.
 
-    Raises ParseError where no row at all can be used: then the format has changed.
+    Of beacons that are not in `taken`, where given, the kind is not known and the reading is rejected.
+    Raises ParseError where no row at all can be used, or most rows are odd: then the format has changed.
     """
-    rows = ((row, _station(row)) for row in not_empty(_documented_rows(payload, _VALUES), payload))
-    mine = ((row, station) for row, station in rows if station not in skip)
-    readings = sift(_readings(mine, payload.fetched_at), payload.fetched_at, after)
+    rows = not_empty(_documented_rows(payload, _VALUES))
+    mine = ((row, station) for row in rows.rows if (station := _station(row)) not in skip)
+    found = (
+        *rows.rejected(_station_of_odd, f"{FFVL.name}:?"),
+        *_readings(mine, payload.fetched_at),
+    )
+    readings = sift((_of_known_kind(each, taken) for each in found), payload.fetched_at, after)
     if not readings.latest:
         reasons = ", ".join(sorted({rejected.reason for rejected in readings.rejected})) or "all skipped"
         raise ParseError(f"no row is of a beacon and of a time that can be used: {reasons}", url=payload.url)
     return readings
 
 
+def _of_known_kind(value: Reading | Rejected, taken: Collection[str] | None) -> Reading | Rejected:
+    if isinstance(value, Rejected) or taken is None or value.station in taken:
+        return value
+    reason = "unknown_kind: the list of beacons could not be read whole, and may call it another network's"
+    return Rejected(value.station, None, value.time, str(dict(value.values)), reason)
+
+
 def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
-    """Read the history of one beacon, later than `after`; ParseError if it speaks of another beacon.
+    """Read the history of one beacon, later than `after`; ParseError if most rows are of another beacon.
 
     An empty one is read as such: whether it can be true, the caller knows.
     """
-    rows = _documented_rows(payload, _MEAN)
-    others = {name for row in rows if (name := _station(row)) not in (station, None)}
-    if others:
-        raise ParseError(f"asked for {station}, was told of {', '.join(sorted(others))}", url=payload.url)
-    mine = ((row, station) for row in rows)
-    return sift(_readings(mine, payload.fetched_at), payload.fetched_at, {station: after})
+
+    def why_not_mine(row: _Row) -> str | None:
+        told = _station(row)
+        return f"requested {station}, row is of {told}" if told not in (station, None) else None
+
+    rows = _documented_rows(payload, _MEAN).without(why_not_mine)
+    mine = ((row, station) for row in rows.rows)
+    found = (*rows.rejected(lambda _: station, station), *_readings(mine, payload.fetched_at))
+    return sift(found, payload.fetched_at, {station: after})
 
 
-def _documented_rows(payload: Payload, fields: Mapping[str, str]) -> list[_Row]:
+def _station_of_odd(content: object) -> str | None:
+    number = text_of(content, "idbalise")
+    return None if number is None else FFVL.station_id(number)
+
+
+def _documented_rows(payload: Payload, fields: Mapping[str, str]) -> Rows[_Row]:
     _refuse_what_is_no_feed(payload)
-    rows = json_rows(payload, _ROWS)
-    require_fields(rows, fields, payload)
+    rows = json_rows(payload, _ROWS, _ROW)
+    require_fields(rows.rows, fields, payload)
     return rows
 
 

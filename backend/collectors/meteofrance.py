@@ -17,7 +17,7 @@ Limits: 50 requests a minute; the last 24 hours are kept.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -37,6 +37,7 @@ from backend.collectors.readings import (
     number_of,
     require_fields,
     sift,
+    text_of,
 )
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
@@ -74,7 +75,7 @@ class _Row(msgspec.Struct):
         return self.fxi10 if self.raf10 is msgspec.UNSET else self.raf10
 
 
-_ROWS = msgspec.json.Decoder(list[_Row])
+_ROWS, _ROW = msgspec.json.Decoder(list[_Row]), msgspec.json.Decoder(_Row)
 
 
 def build(settings: Settings) -> Source[ObservationBatch]:
@@ -193,19 +194,22 @@ def parse_slot(
     """Read a slot of all stations, later than `after` per station, and the stations that are in it.
 
     `only` these stations are kept, where given; of others those that report wind, or are `mapped` to a
-    site. Raises ParseError for another shape, or where no station at all has a usable reading.
+    site. Raises ParseError for another shape, where most rows are odd, or no station at all has a usable
+    reading.
     """
-    rows = not_empty(json_rows(payload, _ROWS), payload)
-    require_fields(rows, {**_WIND, "gust": "raf10", "t": "t"}, payload)
-    told = [(row, METEOFRANCE.station_id(row.geo_id_insee)) for row in rows]
+    rows = not_empty(json_rows(payload, _ROWS, _ROW))
+    require_fields(rows.rows, {**_WIND, "gust": "raf10", "t": "t"}, payload)
+    told = [(row, METEOFRANCE.station_id(row.geo_id_insee)) for row in rows.rows]
     kept = [
         (row, station)
         for row, station in told
         if (station in mapped or row.ff is not None if only is None else station in only)
     ]
-    readings = sift(_readings(kept, payload.fetched_at), payload.fetched_at, after)
+    odd = rows.rejected(_station_of_odd, f"{METEOFRANCE.name}:?")
+    of_interest = odd if only is None else [each for each in odd if each.subject in only]
+    readings = sift((*of_interest, *_readings(kept, payload.fetched_at)), payload.fetched_at, after)
     if not readings.latest and only is None:
-        raise ParseError(f"none of {len(rows)} stations has a usable reading", url=payload.url)
+        raise ParseError(f"none of {rows.total} stations has a usable reading", url=payload.url)
     return readings, tuple(
         Station(id=station, latitude=row.lat, longitude=row.lon)
         for row, station in kept
@@ -214,24 +218,28 @@ def parse_slot(
 
 
 def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
-    """Read the last day of one station, later than `after`; ParseError if it speaks of another one.
+    """Read the last day of one station, later than `after`; ParseError if most rows are of another one.
 
     An empty one is read as such: whether it can be true, the caller knows.
     """
-    rows = json_rows(payload, _ROWS)
-    require_fields(rows, {**_WIND, "gust": "raf10", "t": "t"}, payload)
-    told = [(row, METEOFRANCE.station_id(row.geo_id_insee)) for row in rows]
-    others = {name for _, name in told if name != station}
-    if others:
-        raise ParseError(
-            f"asked for {station}, was told of {', '.join(sorted(map(str, others)))}", url=payload.url
-        )
-    return sift(_readings(told, payload.fetched_at), payload.fetched_at, {station: after})
+
+    def why_not_mine(row: _Row) -> str | None:
+        told = METEOFRANCE.station_id(row.geo_id_insee)
+        return None if told == station else f"requested {station}, row is of {told}"
+
+    rows = json_rows(payload, _ROWS, _ROW).without(why_not_mine)
+    require_fields(rows.rows, {**_WIND, "gust": "raf10", "t": "t"}, payload)
+    mine = [(row, station) for row in rows.rows]
+    found = (*rows.rejected(lambda _: station, station), *_readings(mine, payload.fetched_at))
+    return sift(found, payload.fetched_at, {station: after})
 
 
-def _readings(
-    rows: Collection[tuple[_Row, str | None]], fetched_at: datetime
-) -> Iterator[Reading | Rejected]:
+def _station_of_odd(content: object) -> str | None:
+    station = METEOFRANCE.station_id(text_of(content, "geo_id_insee") or "")
+    return station if station is not None and len(number_of(station)) == _DIGITS else None
+
+
+def _readings(rows: Sequence[tuple[_Row, str | None]], fetched_at: datetime) -> Iterator[Reading | Rejected]:
     for row, station in rows:
         if station is None or len(number_of(station)) != _DIGITS:
             yield Rejected(f"{METEOFRANCE.name}:?", None, None, row.geo_id_insee, "no_station")

@@ -27,7 +27,7 @@ from typing import TypeVar
 import msgspec
 
 from backend.collectors.base import Fetch, Past, Payload, Request, Source
-from backend.collectors.decoding import decode_json
+from backend.collectors.decoding import decode_json_leniently
 from backend.collectors.gaps import Gap, closed, lacking_days, take_stock, unknown_station
 from backend.collectors.readings import (
     Network,
@@ -37,11 +37,13 @@ from backend.collectors.readings import (
     Value,
     already_kept,
     iso_time,
+    json_rows,
     not_empty,
     number,
     number_of,
     require_fields,
     sift,
+    text_of,
     value_of,
 )
 from backend.core.config import Settings
@@ -104,17 +106,19 @@ class _Beacon(msgspec.Struct):
 
 
 class _Live(msgspec.Struct):
-    data: list[_Beacon]
+    data: msgspec.Raw
 
 
 class _Archive(msgspec.Struct):
     legend: list[str]
     units: list[str]
-    data: list[list[Value]]
+    data: msgspec.Raw
 
 
 _LIVE = msgspec.json.Decoder(_Live)
 _ARCHIVE = msgspec.json.Decoder(_Archive)
+_BEACONS, _BEACON = msgspec.json.Decoder(list[_Beacon]), msgspec.json.Decoder(_Beacon)
+_VALUE_ROWS, _VALUE_ROW = msgspec.json.Decoder(list[list[Value]]), msgspec.json.Decoder(list[Value])
 
 
 def build(settings: Settings) -> Source[ObservationBatch]:
@@ -206,32 +210,49 @@ def archive_request(url: str, station: str, start: datetime, stop: datetime) -> 
 def parse_live(payload: Payload, after: Mapping[str, datetime]) -> tuple[Readings, tuple[Station, ...]]:
     """Read the newest readings of all beacons, later than `after` per station, and the beacons.
 
-    Raises ParseError for another shape, or where no beacon at all has a usable reading.
+    Raises ParseError for another shape, where most rows are odd, or no beacon at all has a usable reading.
     """
-    beacons = not_empty(_decoded(_LIVE, payload, "list of beacons").data, payload)
+    data = bytes(_decoded(_LIVE, payload, "list of beacons").data)
+    rows = not_empty(json_rows(payload, _BEACONS, _BEACON, data))
+    beacons = rows.rows
     require_fields(
         (beacon.measurements for beacon in beacons if beacon.measurements is not None),
         {name: name for name in _WIND.values()},
         payload,
     )
-    readings = sift(_newest(beacons, payload.fetched_at), payload.fetched_at, after)
+    odd = rows.rejected(_station_of_odd, f"{PIOUPIOU.name}:?")
+    readings = sift((*odd, *_newest(beacons, payload.fetched_at)), payload.fetched_at, after)
     if not readings.latest:
-        raise ParseError(f"none of {len(beacons)} beacons has a reading with a usable time", url=payload.url)
+        raise ParseError(f"none of {rows.total} beacons has a reading with a usable time", url=payload.url)
     stations = (_described(beacon) for beacon in beacons)
     return readings, tuple(station for station in stations if station is not None)
 
 
 def parse_archive(payload: Payload, station: str, after: datetime) -> Readings:
-    """Read the archive of `station` (the answer does not name it), later than `after`; it may be empty."""
+    """Read the archive of `station` (the answer does not name it), later than `after`; it may be empty.
+
+    Raises ParseError for another shape, and where most rows are odd.
+    """
     archive = _decoded(_ARCHIVE, payload, "archive")
     places = _places(archive, payload.url)
-    rows = _rows(archive.data, places, station, payload)
-    return sift(rows, payload.fetched_at, {station: after})
+    longest = max(places.values())
+
+    def why_short(row: Sequence[Value]) -> str | None:
+        return f"a row of {len(row)} where its legend has more" if len(row) <= longest else None
+
+    rows = json_rows(payload, _VALUE_ROWS, _VALUE_ROW, bytes(archive.data)).without(why_short)
+    found = (*rows.rejected(lambda _: station, station), *_rows(rows.rows, places, station, payload))
+    return sift(found, payload.fetched_at, {station: after})
+
+
+def _station_of_odd(content: object) -> str | None:
+    number = text_of(content, "id")
+    return None if number is None else PIOUPIOU.station_id(number)
 
 
 def _decoded(decoder: msgspec.json.Decoder[_T], payload: Payload, what: str) -> _T:
     try:
-        return decode_json(decoder, payload.body)
+        return decode_json_leniently(decoder, payload.body)
     except ParseError as error:
         raise ParseError(f"not the {what} that is documented: {error.reason}", url=payload.url) from error
 
@@ -252,10 +273,7 @@ def _newest(beacons: Sequence[_Beacon], fetched_at: datetime) -> Iterator[Readin
 def _rows(
     rows: Sequence[Sequence[Value]], places: Mapping[str, int], station: str, payload: Payload
 ) -> Iterator[Reading | Rejected]:
-    longest = max(places.values())
     for row in rows:
-        if len(row) <= longest:
-            raise ParseError(f"a row of {len(row)} where its legend has more", url=payload.url)
         values = {parameter: row[places[name]] for parameter, name in _WIND.items()}
         yield _reading(station, str(row[places["time"]]), values, payload.fetched_at)
 

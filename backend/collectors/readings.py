@@ -11,15 +11,15 @@ Where one way states a time as exactly as the other, it is kept to the second.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
 from backend.collectors.base import Payload, Route, as_failure
-from backend.collectors.decoding import decode_json
+from backend.collectors.decoding import MAX_ODD_TEXT, OddRow, decode_rows, require_few_odd
 from backend.core.clock import paris_to_utc
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import MISSING_BESIDE_WIND, Parameter
@@ -69,12 +69,17 @@ class Readings:
     newest: datetime | None
 
     def within(self, first: datetime, last: datetime) -> Readings:
-        """Return what was measured from `first` to `last`; what has no usable time is not among it."""
+        """Return what was measured from `first` to `last`.
+
+        Of what has no usable time only the odd rows are kept: they may be of that time.
+        """
         return replace(
             self,
             records=tuple(each for each in self.records if first <= each.time <= last),
             rejected=tuple(
-                each for each in self.rejected if each.time is not None and first <= each.time <= last
+                each
+                for each in self.rejected
+                if (first <= each.time <= last if each.time is not None else is_odd_row(each))
             ),
         )
 
@@ -143,14 +148,79 @@ def number_of(station: str) -> str:
     return station.partition(":")[2]
 
 
-def json_rows(payload: Payload, decoder: msgspec.json.Decoder[list[Row]]) -> list[Row]:
-    """Return the rows of a JSON array, which may be none, with or without a byte order mark."""
+@dataclass(frozen=True, slots=True)
+class Rows(Generic[Row]):
+    """The rows of one answer: those in the documented shape, and the odd ones."""
+
+    rows: list[Row]
+    odd: list[OddRow]
+    url: str
+
+    @property
+    def total(self) -> int:
+        """Return how many rows the answer has."""
+        return len(self.rows) + len(self.odd)
+
+    def without(self, why_odd: Callable[[Row], str | None]) -> Rows[Row]:
+        """Return the rows for which `why_odd` gives no reason, the others among the odd ones.
+
+        Raises ParseError where most rows are odd now.
+        """
+        good: list[Row] = []
+        odd = list(self.odd)
+        for row in self.rows:
+            if reason := why_odd(row):
+                text = msgspec.json.encode(row).decode()
+                odd.append(OddRow(text[:MAX_ODD_TEXT], reason, msgspec.to_builtins(row)))
+            else:
+                good.append(row)
+        try:
+            require_few_odd(odd, self.total)
+        except ParseError as error:
+            raise ParseError(error.reason, url=self.url) from error
+        return Rows(good, odd, self.url)
+
+    def rejected(self, subject: Callable[[object], str | None], otherwise: str) -> tuple[Rejected, ...]:
+        """Return the odd rows as rejected values of the station that `subject` finds in the content."""
+        return tuple(
+            Rejected(subject(row.content) or otherwise, None, None, row.raw, f"{ODD_ROW}: {row.reason}")
+            for row in self.odd
+        )
+
+
+ODD_ROW = "odd_row"
+"""Why a row of an answer is rejected that is not in the documented shape."""
+
+
+def is_odd_row(value: Rejected) -> bool:
+    """Say whether a rejected value is a whole row that is not in the documented shape."""
+    return value.reason.partition(":")[0] == ODD_ROW
+
+
+def json_rows(
+    payload: Payload,
+    array: msgspec.json.Decoder[list[Row]],
+    row: msgspec.json.Decoder[Row],
+    body: bytes | None = None,
+) -> Rows[Row]:
+    """Return the rows of a JSON array, which may be none, with or without a byte order mark.
+
+    `body` is the part of the payload that is the array, where it is not the whole. Raises ParseError for
+    anything but an array, and where most rows are odd.
+    """
     try:
-        return decode_json(decoder, payload.body.removeprefix(_BOM))
+        rows, odd = decode_rows(array, row, payload.body.removeprefix(_BOM) if body is None else body)
     except ParseError as error:
         # The body itself is not quoted: a refusal may repeat the key.
         reason = f"not the JSON array that is documented: {error.reason}"
         raise ParseError(reason, url=payload.url) from error
+    return Rows(rows, odd, payload.url)
+
+
+def text_of(content: object, name: str) -> str | None:
+    """Return the text or whole number under `name` in an odd row's content, or None."""
+    value = content.get(name) if isinstance(content, dict) else None
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def require_fields(rows: Iterable[object], fields: Mapping[str, str], payload: Payload) -> None:
@@ -166,10 +236,10 @@ def value_of(field: Told) -> Value:
     return None if field is msgspec.UNSET else field
 
 
-def not_empty(rows: list[Row], payload: Payload) -> list[Row]:
+def not_empty(rows: Rows[Row]) -> Rows[Row]:
     """Return `rows`; ParseError if there are none, where the beacons of a whole country should be."""
-    if not rows:
-        raise ParseError("an empty array, which is no answer", url=payload.url)
+    if not rows.total:
+        raise ParseError("an empty array, which is no answer", url=rows.url)
     return rows
 
 

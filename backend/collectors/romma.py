@@ -24,8 +24,8 @@ from pydantic import SecretStr
 from selectolax.lexbor import LexborNode
 
 from backend.collectors.base import Fetch, Payload, Request, Route, Source, as_failure
-from backend.collectors.decoding import parse_html, parse_xml
-from backend.collectors.readings import missing_as_zero
+from backend.collectors.decoding import MAX_ODD_TEXT, OddRow, parse_html, parse_xml, require_few_odd
+from backend.collectors.readings import ODD_ROW, missing_as_zero
 from backend.core.clock import paris_to_utc
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
@@ -88,12 +88,11 @@ class Row:
 
 @dataclass(slots=True)
 class Parsed:
-    """What one document says. Errors are the rows that could not be told apart."""
+    """The values and stations of one document."""
 
     records: list[Observation] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     stations: list[Station] = field(default_factory=list)
-    errors: list[ParseError] = field(default_factory=list)
 
     def add(self, values: Iterable[Observation | Rejected]) -> None:
         """Keep each value on its own side."""
@@ -145,8 +144,7 @@ class KeyedRoute:
         )
         payload = await fetch(request)
         parsed = await asyncio.to_thread(parse_feed, payload)
-        failures = tuple(as_failure(self.name, error) for error in parsed.errors)
-        yield _batch(self, payload.fetched_at, parsed, failures)
+        yield _batch(self, payload.fetched_at, parsed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +188,7 @@ def _batch(
 
 
 def parse_feed(payload: Payload) -> Parsed:
-    """Read the keyed XML. Raise ParseError for any other document, and for one without a station."""
+    """Read the keyed XML. Raise ParseError for any other document, one without a station or of odd rows."""
     try:
         root = _xml(payload.body)
     except ParseError as error:
@@ -205,15 +203,21 @@ def parse_feed(payload: Payload) -> Parsed:
         if all(element.find(name) is None for element in elements):
             raise ParseError(f"no row has a <{name}>", source=NAME, url=payload.url)
     parsed = Parsed()
+    odd: list[OddRow] = []
     for position, element in enumerate(elements, start=1):
         number = _text(element, "id")
         if not _STATION_NUMBER.fullmatch(number):
             reason = f"row {position}: the station id {number[:40]!r} is not a number"
-            parsed.errors.append(ParseError(reason, source=NAME, url=payload.url))
+            odd.append(OddRow(number[:MAX_ODD_TEXT], reason))
             continue
         station = f"{NAME}:{number}"
         parsed.stations.append(_station(station, element))
         parsed.add(_feed_values(station, element, payload.fetched_at))
+    try:
+        require_few_odd(odd, len(elements))
+    except ParseError as error:
+        raise ParseError(error.reason, source=NAME, url=payload.url) from error
+    parsed.add(Rejected(f"{NAME}:?", None, None, row.raw, f"{ODD_ROW}: {row.reason}") for row in odd)
     return parsed
 
 

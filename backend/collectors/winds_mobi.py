@@ -34,6 +34,7 @@ from backend.collectors.readings import (
     number_of,
     require_fields,
     sift,
+    text_of,
     value_of,
 )
 from backend.core.errors import CollectorError, ParseError
@@ -69,8 +70,8 @@ class _Station(msgspec.Struct, rename={"id": "_id"}):
     last: _Reading | None = None
 
 
-_STATIONS = msgspec.json.Decoder(list[_Station])
-_HISTORY = msgspec.json.Decoder(list[_Reading])
+_STATIONS, _STATION = msgspec.json.Decoder(list[_Station]), msgspec.json.Decoder(_Station)
+_HISTORY, _READING = msgspec.json.Decoder(list[_Reading]), msgspec.json.Decoder(_Reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,30 +153,35 @@ def history_seconds(after: datetime, until: datetime) -> int:
 def parse_stations(payload: Payload, after: Mapping[str, datetime]) -> tuple[Readings, tuple[Station, ...]]:
     """Read the newest readings of all beacons, later than `after` per station, and the beacons.
 
-    Raises ParseError where stations of other networks are in it, or no station has a usable reading.
+    Raises ParseError where most rows are odd, a station of another network among them, or no station has
+    a usable reading.
     """
-    rows = [(_our_id(row, payload.url), row) for row in not_empty(json_rows(payload, _STATIONS), payload)]
-    last = [(station, row.last) for station, row in rows if row.last is not None]
+    rows = not_empty(json_rows(payload, _STATIONS, _STATION)).without(_why_not_ours)
+    ours = [(station, row) for row in rows.rows if (station := _our_id(row.id))]
+    last = [(station, row.last) for station, row in ours if row.last is not None]
     require_fields((reading for _, reading in last), _WIND_FIELDS, payload)
-    readings = sift(_readings(last, payload.fetched_at), payload.fetched_at, after)
+    odd = rows.rejected(lambda content: _our_id(text_of(content, "_id") or ""), f"{FFVL.name}:?")
+    readings = sift((*odd, *_readings(last, payload.fetched_at)), payload.fetched_at, after)
     if not readings.latest:
-        raise ParseError(f"none of {len(rows)} stations has a reading with a usable time", url=payload.url)
-    return readings, tuple(_described(station, row) for station, row in rows)
+        raise ParseError(f"none of {rows.total} stations has a reading with a usable time", url=payload.url)
+    return readings, tuple(_described(station, row) for station, row in ours)
 
 
 def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
     """Read the history of `station` (the answer does not name it), later than `after`; it may be empty."""
-    rows = json_rows(payload, _HISTORY)
-    require_fields(rows, _WIND_FIELDS, payload)
-    mine = ((station, row) for row in rows)
-    return sift(_readings(mine, payload.fetched_at), payload.fetched_at, {station: after})
+    rows = json_rows(payload, _HISTORY, _READING)
+    require_fields(rows.rows, _WIND_FIELDS, payload)
+    mine = ((station, row) for row in rows.rows)
+    found = (*rows.rejected(lambda _: station, station), *_readings(mine, payload.fetched_at))
+    return sift(found, payload.fetched_at, {station: after})
 
 
-def _our_id(row: _Station, url: str) -> str:
-    station = FFVL.station_id(row.id.removeprefix(_PREFIX)) if row.id.startswith(_PREFIX) else None
-    if station is None:
-        raise ParseError(f"asked for the stations of ffvl, was told of {row.id[:40]!r}", url=url)
-    return station
+def _our_id(name: str) -> str | None:
+    return FFVL.station_id(name.removeprefix(_PREFIX)) if name.startswith(_PREFIX) else None
+
+
+def _why_not_ours(row: _Station) -> str | None:
+    return None if _our_id(row.id) else f"requested stations of ffvl, row is of {row.id[:40]!r}"
 
 
 def _described(station_id: str, row: _Station) -> Station:

@@ -51,6 +51,7 @@ class Fault(StrEnum):
     FUTURE = "future"  # what is said is stamped a day ahead
     ABSURD = "absurd"  # values that cannot be true
     NAN = "nan"  # mean winds that are no number
+    ODD_ROW = "odd_row"  # one row among the others is not in the documented shape
     LATIN_1 = "latin_1"  # text in another encoding than it declares
     MISSING_HOUR = "missing_hour"  # clocks of beacons go forward an hour late in March
 
@@ -133,7 +134,14 @@ class Unreliable:
                     await self._break_off(scope, receive, counted, fault)
                 case Fault.DRIP:
                     await self._drip(scope, receive, counted)
-                case Fault.CUT | Fault.LATIN_1 | Fault.NAN | Fault.MISSING_FIELDS | Fault.NO_TEMPERATURE:
+                case (
+                    Fault.CUT
+                    | Fault.LATIN_1
+                    | Fault.NAN
+                    | Fault.ODD_ROW
+                    | Fault.MISSING_FIELDS
+                    | Fault.NO_TEMPERATURE
+                ):
                     await self._garble(scope, receive, counted, fault)
                 case _:
                     await (self._substitute(fault) or self.app)(scope, receive, counted)

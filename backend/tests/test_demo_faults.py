@@ -196,6 +196,23 @@ async def test_a_mean_wind_is_no_number(client: Client, name: str, path: str, sh
     assert shown in (await client.get(name, path)).text
 
 
+@pytest.mark.parametrize(
+    ("name", "path", "odd"),
+    [
+        ("ffvl", ASK["ffvl"], '[{"idBalise":false,"idbalise":false},{'),
+        ("winds_mobi", ASK["winds_mobi"], '[{"_id":false},{'),
+        ("pioupiou", ASK["pioupiou"], '"data":[null,{'),
+        ("romma", ASK["romma"], "<releve><id>--</id></releve><releve>"),
+    ],
+)
+async def test_one_row_is_in_another_shape(client: Client, name: str, path: str, odd: str) -> None:
+    before = (await client.get(name, path)).text
+    client.world.set_faults({name: "odd_row"})
+    after = (await client.get(name, path)).text
+    assert odd not in before
+    assert odd in after
+
+
 async def test_a_page_of_romma_lacks_a_field_too(client: Client) -> None:
     for fault, gone in ((Fault.MISSING_FIELDS, "Moyen sur 10min"), (Fault.NO_TEMPERATURE, "&deg;C")):
         client.world.set_faults({"romma": fault})

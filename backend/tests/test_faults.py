@@ -54,6 +54,8 @@ CASES: tuple[Case, ...] = (
     Fallback((FFVL, WINDS_MOBI)),
     Cell(FFVL, Fault.NOT_FOUND, one=True),
     Cell(FFVL, Fault.NAN),
+    Cell(FFVL, Fault.ODD_ROW),
+    Cell(PIOUPIOU, Fault.ODD_ROW, one=True),
     Cell(FFVL, DOUBLED_HOUR),
     Cell(WINDS_MOBI, Fault.MAINTENANCE, one=True),
     Cell(FFVL_PAGE, Fault.HANG, one=True),

@@ -174,19 +174,22 @@ def test_a_row_that_names_no_beacon_is_rejected() -> None:
 
 
 @pytest.mark.parametrize("number", ["", " ", "-1", "5e2", "٥٣١", "9" * 400, -1])
-def test_a_beacon_whose_number_is_none_is_rejected_and_a_list_of_such_is_refused(number: str | int) -> None:
+def test_a_beacon_whose_number_is_none_is_rejected_in_readings_and_list(number: str | int) -> None:
     nameless = {**feed_row("", "2026-05-09 15:00:00"), "idbalise": number}
     readings = parse_readings(payload(feed(nameless, feed_row("531", "2026-05-09 15:00:00"))), {})
     assert [rejected.reason for rejected in readings.rejected] == ["no_station"]
     assert readings.stations == {"ffvl:531", "ffvl:?"}
+    listing = parse_list(payload(feed({"idBalise": "531"}, {"idBalise": number})))
+    assert [station.id for station in listing.stations] == ["ffvl:531"]
+    assert reasons(listing.rejected)["ffvl:?", listing.rejected[0].raw] == "odd_row"
     with pytest.raises(ParseError, match="is not the number of a beacon"):
-        parse_list(payload(feed({"idBalise": "531"}, {"idBalise": number})))
+        parse_list(payload(feed({"idBalise": number})))
 
 
 def test_endless_nesting_is_refused_and_a_letter_that_no_store_keeps_is_replaced() -> None:
     with pytest.raises(ParseError, match="not the JSON array that is documented"):
         parse_readings(payload(b'[{"more":' + b"[" * 5000), {})
-    [station] = parse_list(payload(feed({"idBalise": "531", "nom": "Loup\0"})))
+    [station] = parse_list(payload(feed({"idBalise": "531", "nom": "Loup\0"}))).stations
     assert station.name == "Loup\ufffd"
 
 
@@ -317,7 +320,7 @@ def test_a_feed_of_which_every_row_is_another_networks_is_refused() -> None:
 
 
 def test_the_list_describes_each_beacon() -> None:
-    stations = parse_list(payload(read("list.json")))
+    stations = parse_list(payload(read("list.json"))).stations
 
     assert stations[0] == Station(
         id="ffvl:511",
@@ -336,7 +339,7 @@ def test_the_list_describes_each_beacon() -> None:
     ("altitude", "elevation"), [("0", None), ("", None), (0, None), (None, None), ("-3", -3.0), ("4", 4.0)]
 )
 def test_an_elevation_of_0_or_none_is_not_known(altitude: object, elevation: float | None) -> None:
-    [station] = parse_list(payload(feed({"idBalise": "515", "altitude": altitude})))
+    [station] = parse_list(payload(feed({"idBalise": "515", "altitude": altitude}))).stations
 
     assert station.elevation == elevation
 
@@ -386,14 +389,17 @@ async def test_stations_of_other_networks_are_skipped_by_the_list_just_read() ->
     }
 
 
-async def test_a_list_that_fails_is_a_failure_and_the_readings_are_collected_all_the_same() -> None:
+async def test_a_list_that_fails_is_a_failure_and_costs_beacons_of_unknown_kind_only() -> None:
     fetch = ScriptedFetch(script(list=FetchError("HTTP 500", url=LIST, status=500)), now=NOW)
+    known = {"ffvl:512": Station("ffvl:512", kind="FFVL")}
 
-    listing, readings = await collected(ROUTE, wanted(), fetch)
+    listing, readings, *_ = await collected(ROUTE, wanted("ffvl:511", known=known), fetch)
 
     assert [failure.reason for failure in listing.failures] == ["HTTP 500"]
     assert listing.listed is None
-    assert readings.records
+    assert {record.station for record in readings.records} == {"ffvl:511", "ffvl:512"}
+    unknown = {value.subject for value in readings.rejected if value.reason.startswith("unknown_kind")}
+    assert {"ffvl:513", "ffvl:516"} <= unknown, "513 is a Pioupiou, as only the list says"
 
 
 # History
@@ -407,7 +413,7 @@ def test_a_history_gives_every_reading_later_than_the_last_one_kept() -> None:
 
 
 def test_a_history_of_another_beacon_is_refused() -> None:
-    with pytest.raises(ParseError, match="asked for ffvl:512, was told of ffvl:511"):
+    with pytest.raises(ParseError, match="requested ffvl:512, row is of ffvl:511"):
         parse_history(payload(read("histo-511.json")), "ffvl:512", SINCE)
 
 
@@ -554,7 +560,7 @@ async def test_a_number_that_nobody_knows_is_a_failure_that_says_where_to_mend_i
     [
         (FetchError("HTTP 503", url=HISTORY, status=503), "HTTP 503"),
         (b"[]", "an empty history, though ffvl:511 spoke at 13:04 UTC"),
-        (feed(feed_row("600", "2026-05-09 15:00:00")), "asked for ffvl:511, was told of ffvl:600"),
+        (feed(feed_row("600", "2026-05-09 15:00:00")), "requested ffvl:511, row is of ffvl:600"),
     ],
 )
 async def test_a_history_that_fails_costs_that_station_only(answer: bytes | Exception, reason: str) -> None:
@@ -567,7 +573,8 @@ async def test_a_history_that_fails_costs_that_station_only(answer: bytes | Exce
     bulk, broken, good = await collected(ROUTE, wanted("ffvl:511", "ffvl:516", listed=TODAY), fetch)
 
     assert bulk.records
-    assert [failure.reason for failure in broken.failures] == [reason]
+    [failure] = broken.failures
+    assert failure.reason.endswith(reason)
     assert (broken.caught_up, good.caught_up) == ({}, {"ffvl:516": at(13, 1)})
     assert set(values(good.records, "ffvl:516")) == {at(12, 51)}
 

@@ -139,7 +139,7 @@ def test_a_row_that_cannot_be_placed_is_rejected(fields: dict[str, Any], subject
         (without("raf10"), "no row has the documented field raf10"),
         (without("t"), "no row has the documented field t"),
         (without("geo_id_insee"), "geo_id_insee"),
-        (changed(ff="4.5"), "Expected `float"),
+        (read("slot.json").replace(b'"ff":', b'"ff": "4.5", "f":'), "Expected `float"),
         (read("slot.json").replace(b"2026-05-09T12:54:00Z", b"noon"), "none of 5 stations"),
     ],
 )
@@ -152,7 +152,7 @@ def test_a_history_is_of_the_station_asked_for_and_later_than_what_is_kept() -> 
     readings = parse_history(payload(read("history-01014002.json")), ARBENT, at(12, 30))
 
     assert sorted(values(readings.records, ARBENT)) == [at(12, minute) for minute in (36, 42, 48, 54)]
-    with pytest.raises(ParseError, match="asked for meteofrance:74056001, was told of meteofrance:01014002"):
+    with pytest.raises(ParseError, match="requested meteofrance:74056001, row is of meteofrance:01014002"):
         parse_history(payload(read("history-01014002.json")), "meteofrance:74056001", at(12, 0))
 
 

@@ -152,7 +152,6 @@ def test_the_feed_is_read_with_units_and_utc() -> None:
     assert {record.time for record in parsed.records if record.station == "romma:302"} == {
         datetime(2026, 7, 15, 11, 50, tzinfo=UTC)
     }
-    assert parsed.errors == []
 
 
 def test_a_gust_over_an_unknown_time_is_not_kept() -> None:
@@ -321,12 +320,11 @@ def test_a_feed_that_lost_one_of_its_fields_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("number", [None, "", "--", "3x", "٣٠١", "1234567890"])
-def test_a_row_without_a_station_is_an_error_and_the_others_are_kept(number: str | None) -> None:
+def test_a_row_without_a_station_is_rejected_and_the_others_are_kept(number: str | None) -> None:
     parsed = read(feed(row(id=number), row(id="311")))
-    assert [error.reason for error in parsed.errors] == [
-        f"row 1: the station id {number or ''!r} is not a number"
+    assert [(value.subject, value.reason) for value in parsed.rejected] == [
+        ("romma:?", f"odd_row: row 1: the station id {number or ''!r} is not a number")
     ]
-    assert parsed.errors[0].url == FEED
     assert [station.id for station in parsed.stations] == ["romma:311"]
 
 
@@ -390,10 +388,12 @@ async def test_an_absurd_value_is_set_aside_and_the_rest_kept() -> None:
     assert all(value.reason.startswith("out_of_range") for value in batch.rejected)
 
 
-async def test_a_bad_row_is_a_failure_of_that_row_only() -> None:
+async def test_a_bad_row_costs_that_row_only_and_most_rows_cost_the_feed() -> None:
     [batch], _ = await batches({FEED: feed(row(id=""), row())})
     assert shown(batch) == {SPEED: 12, DIRECTION: 292.5, TEMPERATURE: 15.5}
-    assert [(failure.route, failure.error) for failure in batch.failures] == [("keyed", "ParseError")]
+    assert (len(batch.rejected), batch.failures) == (1, ())
+    with pytest.raises(ParseError, match="at least 2 of 3 rows are not as documented"):
+        read(feed(row(id=""), row(), row(id="x")))
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,7 @@ FALLBACKS = (
 )
 
 _PARIS = {FFVL, FFVL_PAGE, ROMMA, ROMMA_PAGE}
+_ROWS = {FFVL, WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE}
 _GRIB = {STORAGE, PORTAL, IFS}
 
 
@@ -141,6 +142,8 @@ def why_not(cell: Cell) -> str | None:
             return "age is judged by source; a single silent station is shown by meteo-score doctor"
         case Fault.FUTURE if one and way is METEO_PARAPENTE:
             return "a sounding carries no stamp of its own"
+        case Fault.ODD_ROW if way not in _ROWS:
+            return "its answers are no rows of stations"
         case Fault.LATIN_1 if one and way in _GRIB:
             return "a GRIB file is no text"
         case Fault.NO_TEMPERATURE if way in {WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE} or (one and way is FFVL):
