@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from backend.core.config import Settings
 from backend.core.errors import ConfigError, MeteoScoreError, NotFound
 from backend.core.logs import configure_logging
+from backend.core.text import printable
 from backend.main import Service
 from backend.storage.runs import JobRun, SourceRun
 from backend.storage.store import Store
@@ -55,7 +56,7 @@ class Command(TyperGroup):
         try:
             return super().invoke(context)
         except MeteoScoreError as error:
-            typer.echo(f"meteo-score: {error}", err=True)
+            typer.echo(printable(f"meteo-score: {error}", keep="\n"), err=True)
             never = isinstance(error, ConfigError | NotFound)
             raise typer.Exit(UNUSABLE if never else 1) from error
 

@@ -115,6 +115,7 @@ class Service:
 
         def after_run(now: datetime) -> None:
             archive.prune(now)
+            _prune_rejected(store, now)
             _keep_up(database, now)
 
         runner = Runner(
@@ -179,6 +180,13 @@ class Service:
         self.worker.close()
         await self.client.aclose()
         await asyncio.to_thread(self.database.close)
+
+
+def _prune_rejected(store: Store, now: datetime) -> None:
+    try:
+        store.prune_rejected(now)
+    except StoreUnavailable as error:
+        log.warning("old rejected values not deleted", reason=str(error))
 
 
 def _keep_up(database: Database, now: datetime) -> None:

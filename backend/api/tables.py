@@ -87,4 +87,8 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    return " ".join(value) if isinstance(value, list) else str(value)
+    if not isinstance(value, str | list):
+        return str(value)
+    text = value if isinstance(value, str) else " ".join(value)
+    # A spreadsheet would run a name that begins like this as a formula.
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

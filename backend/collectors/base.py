@@ -17,7 +17,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 import msgspec
 import structlog
 
-from backend.core.errors import CollectorError, NotKept
+from backend.core.errors import CollectorError, NotKept, ParseError
 from backend.core.parameters import canonical, why_implausible
 from backend.core.records import (
     BACKFILLED,
@@ -31,6 +31,7 @@ from backend.core.records import (
     Station,
     Wanted,
 )
+from backend.core.text import one_line
 
 log = structlog.get_logger()
 
@@ -237,12 +238,22 @@ def _backfilled(batch: B) -> B:
 LONGEST_TEXT = 500
 """How much of what a source said is kept with a failure or a rejected value: enough to recognise it."""
 
+LONGEST_NAME, LONGEST_KIND, LONGEST_REMARKS = 100, 30, 2000
+"""How many characters of what a network says of a station are kept."""
+
+LONGEST_ID = 60
+"""How many characters the id of a station may have; the longest of any network that is collected has 25."""
+
+MOST_STATIONS = 10_000
+"""How many stations one answer may name: ten times what the largest network that is collected has."""
+
 
 def as_failure(route: str, error: CollectorError) -> Failure:
     """Turn an error into the value that a batch carries, and log it whole while its traceback is there."""
     if not isinstance(error, NotKept):
         log.error("request failed", route=route, url=error.url, reason=error.reason, exc_info=error)
-    return Failure(route=route, url=error.url, reason=error.reason[:LONGEST_TEXT], error=type(error).__name__)
+    reason = one_line(error.reason, LONGEST_TEXT)
+    return Failure(route=route, url=error.url, reason=reason, error=type(error).__name__)
 
 
 def failure_batch(source: Source[B], route: Route[B], error: CollectorError, now: datetime) -> B:
@@ -262,8 +273,18 @@ def set_aside_implausible(batch: B) -> B:
     It does not count as collected then, and is asked for again for as long as it is wanted, because the
     publisher may correct it. A file that is known by its version is read again only once it has another.
     """
+    if isinstance(batch, ObservationBatch):
+        batch = _with_bounded_stations(batch)
     good: list[Any] = []
-    bad = [replace(value, raw=value.raw[:LONGEST_TEXT]) for value in batch.rejected]
+    bad = [
+        replace(
+            value,
+            subject=one_line(value.subject, LONGEST_TEXT),
+            raw=one_line(value.raw, LONGEST_TEXT),
+            reason=one_line(value.reason, LONGEST_TEXT),
+        )
+        for value in batch.rejected
+    ]
     for record in batch.records:
         reason = why_implausible(record.parameter, record.value)
         if reason:
@@ -295,6 +316,40 @@ def _vouched_for(batch: B) -> B:
 
 def _subject(model: str, site: str) -> str:
     return f"{model} {site}"
+
+
+def _with_bounded_stations(batch: ObservationBatch) -> ObservationBatch:
+    """Return the batch with texts of stations that can be printed, and without ids that cannot be one.
+
+    Raises ParseError for more stations than any network has.
+    """
+    ids = {record.station for record in batch.records} | {station.id for station in batch.stations}
+    if len(ids) > MOST_STATIONS:
+        raise ParseError(
+            f"{len(ids)} stations in one answer: more than {MOST_STATIONS} are no network's list"
+        )
+    odd = {code for code in ids if len(code) > LONGEST_ID or not code.isprintable()}
+    stations = tuple(
+        replace(
+            station,
+            name=one_line(station.name, LONGEST_NAME),
+            kind=one_line(station.kind, LONGEST_KIND),
+            remarks=one_line(station.remarks, LONGEST_REMARKS),
+        )
+        for station in batch.stations
+        if station.id not in odd
+    )
+    if not odd:
+        return replace(batch, stations=stations)
+    return replace(
+        batch,
+        stations=stations,
+        records=tuple(record for record in batch.records if record.station not in odd),
+        rejected=(
+            *batch.rejected,
+            *(Rejected(code, None, None, code, "bad_id: no id of a station") for code in sorted(odd)),
+        ),
+    )
 
 
 def _without_impossible_places(batch: ObservationBatch) -> ObservationBatch:

@@ -12,6 +12,7 @@ import structlog
 
 from backend.core.config import Settings
 from backend.core.masking import Mask, mask_of
+from backend.core.text import printable
 
 
 def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
@@ -67,13 +68,16 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
 
 
 class _Masking:
-    """Takes the secrets out of every value of an event, tracebacks included; times become ISO 8601."""
+    """Takes secrets and control characters out of every value of an event, tracebacks included.
+
+    Times become ISO 8601.
+    """
 
     def __init__(self, mask: Mask) -> None:
         self._mask = mask
 
     def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
-        return {key: self._clean(value) for key, value in event.items()}
+        return {self._text(key): self._clean(value) for key, value in event.items()}
 
     def _clean(self, value: Any) -> Any:
         match value:
@@ -82,8 +86,12 @@ class _Masking:
             case datetime():
                 return value.isoformat().replace("+00:00", "Z")
             case Mapping():
-                return {self._mask(str(key)): self._clean(part) for key, part in value.items()}
+                return {self._text(str(key)): self._clean(part) for key, part in value.items()}
             case list() | tuple() | set():
                 return [self._clean(part) for part in value]
             case _:
-                return self._mask(str(value))
+                return self._text(str(value))
+
+    def _text(self, text: str) -> str:
+        # Texts of upstreams and clients may hold escape sequences that a terminal would obey.
+        return printable(self._mask(text), keep="\n\t")

@@ -240,6 +240,7 @@ rejected = Table(
     Column("collected_at", BigInteger, nullable=False),
 )
 Index("ix_rejected_collected_at", rejected.c.collected_at)
+Index("ix_rejected_job_run_id", rejected.c.job_run_id)
 
 # --- What scores are made of: days, derived from the above and made again whenever it changes -------
 

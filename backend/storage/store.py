@@ -266,6 +266,28 @@ class Store:
             _set_aside(connection, batch, claim)
             return keep_observations(connection, batch, claim, replace=replace)
 
+    def prune_rejected(self, now: datetime) -> None:
+        """Delete the rejected values that were set aside more than REJECTED_DAYS ago.
+
+        What the runs counted of them stays. Raises StoreUnavailable.
+        """
+        old = t.rejected.c.collected_at < to_epoch(now - timedelta(days=REJECTED_DAYS))
+        with self.database.read() as connection:
+            if connection.execute(sa.select(t.rejected.c.id).where(old).limit(1)).first() is None:
+                return
+        with self.database.write() as connection:
+            connection.execute(sa.delete(t.rejected).where(old))
+
+
+MOST_REJECTED = 1000
+"""How many rejected values of one source are kept as they came, per run: enough to see what is wrong.
+
+The run counts all of them, by reason.
+"""
+
+REJECTED_DAYS = 90
+"""How long they are kept."""
+
 
 def _set_aside(connection: sa.Connection, batch: Batch, claim: Claim | None) -> None:
     rows = [
@@ -283,9 +305,15 @@ def _set_aside(connection: sa.Connection, batch: Batch, claim: Claim | None) -> 
         }
         for value in batch.rejected
     ]
+    if rows and claim is not None:
+        of_run = sa.select(sa.func.count()).where(
+            t.rejected.c.job_run_id == claim.run_id, t.rejected.c.source == batch.source
+        )
+        rows = rows[: max(0, MOST_REJECTED - connection.execute(of_run).scalar_one())]
     if rows:
         insert = insert_into(connection, t.rejected)
-        connection.execute(insert.on_conflict_do_nothing(index_elements=["fingerprint"]), rows)
+        new = insert.on_conflict_do_nothing(index_elements=["fingerprint"])
+        connection.execute(new, rows[:MOST_REJECTED])
 
 
 def _fingerprint(value: Rejected) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from backend.api.tables import prefers_csv
 from backend.core.parameters import Parameter
-from backend.core.records import IMPORTED, Observation, ObservationBatch
+from backend.core.records import IMPORTED, Observation, ObservationBatch, Station
 from backend.tests.served import ADMIN, NOW, TOKEN, fill, keep_forecasts, make_service, served
 
 CSV = {"Accept": "text/csv"}
@@ -409,6 +409,21 @@ async def test_csv_says_what_json_says(tmp_path: Path, name: str) -> None:
     table = list(csv.DictReader(io.StringIO(answer.text)))
     assert rows
     assert table == [{key: as_cell(value) for key, value in row.items()} for row in rows]
+
+
+async def test_a_name_is_no_formula_in_a_spreadsheet(tmp_path: Path) -> None:
+    service = filled(tmp_path)
+    names = ["=1+1", "+33 4", "-2", "@SUM(A1)", "Pic = Midi"]
+    stations = tuple(Station(f"ffvl:{n}", name, latitude=-1.5) for n, name in enumerate(names))
+    service.store.add_observations(
+        ObservationBatch(source="ffvl", route="keyed", rank=0, collected_at=NOW, stations=stations)
+    )
+    async with served(service) as client:
+        answer = await client.get("/api/stations", headers=CSV)
+    rows = {row["id"]: row for row in csv.DictReader(io.StringIO(answer.text))}
+    shown = [rows[station.id]["name"] for station in stations]
+    assert shown == ["'=1+1", "'+33 4", "'-2", "'@SUM(A1)", "Pic = Midi"]
+    assert rows["ffvl:0"]["latitude"] == "-1.5", "a number below 0 is no formula"
 
 
 async def test_an_empty_csv_still_names_its_columns(tmp_path: Path) -> None:

@@ -82,6 +82,15 @@ def test_on_a_console_the_same_is_one_line_of_text() -> None:
     assert all(word in stream.getvalue() for word in ("run ended", "run=17", "status=success", "info"))
 
 
+def test_a_line_gives_no_orders_to_the_terminal_that_shows_it() -> None:
+    stream = written("console")
+    error = ValueError("\x1b]0;owned\x07")
+    log.error("odd\x1b[2J", name="\x1b[31mPic\r", exc_info=error, **{"key\x1b": 1})
+    text = stream.getvalue()
+    assert "ValueError" in text and r"\x1b]0;owned" in text and r"\x1b[31mPic" in text
+    assert {letter for letter in text if not letter.isprintable()} == {"\n"}
+
+
 @pytest.mark.parametrize("log_format", FORMATS)
 def test_what_a_library_says_is_a_line_like_any_other(log_format: Format) -> None:
     stream = written(log_format)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from backend.collectors.base import LONGEST_TEXT, as_failure, set_aside_implausible
+from backend.collectors.base import LONGEST_TEXT, MOST_STATIONS, as_failure, set_aside_implausible
 from backend.core.errors import ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import (
@@ -105,3 +105,43 @@ def test_of_a_long_text_the_beginning_is_kept() -> None:
     batch = set_aside_implausible(replace(BATCH, rejected=(Rejected(LOUP.id, None, None, long, "future"),)))
     assert [len(value.raw) for value in batch.rejected] == [LONGEST_TEXT]
     assert len(as_failure("keyed", ParseError(long)).reason) == LONGEST_TEXT
+
+
+ESCAPES = "Pic\x1b[2J\x07 du\r\n Midi \u202e"
+
+
+def test_texts_of_a_station_hold_no_control_characters_and_have_an_end() -> None:
+    odd = replace(LOUP, name=ESCAPES, kind="K" * 500, remarks="sheltered\nfrom the north" * 500)
+    (station,) = set_aside_implausible(replace(BATCH, stations=(odd,))).stations
+    assert station.name == r"Pic\x1b[2J\x07 du Midi \u202e"
+    assert (len(station.kind), len(station.remarks)) == (30, 2000)
+    assert station.remarks.startswith("sheltered from the north")
+
+
+def test_rejected_values_and_failures_hold_no_control_characters() -> None:
+    value = Rejected(LOUP.id, None, None, ESCAPES, f"odd: {ESCAPES}")
+    batch = set_aside_implausible(replace(BATCH, rejected=(value,)))
+    failure = as_failure("keyed", ParseError(f"not JSON: {ESCAPES}"))
+    texts = [batch.rejected[0].raw, batch.rejected[0].reason, failure.reason]
+    assert all(text.isprintable() and r"\x1b[2J" in text for text in texts)
+
+
+@pytest.mark.parametrize("code", ["ffvl:" + "9" * 100, "ffvl:1\x1b[2J"])
+def test_a_station_with_an_id_that_is_none_costs_that_station_alone(code: str) -> None:
+    records = (
+        Observation(code, Parameter.WIND_SPEED, NOON, 12.0),
+        Observation(LOUP.id, Parameter.WIND_SPEED, NOON, 12.0),
+    )
+    batch = set_aside_implausible(replace(BATCH, records=records, stations=(Station(code), LOUP)))
+    assert [record.station for record in batch.records] == [LOUP.id]
+    assert batch.stations == (LOUP,)
+    assert [value.reason for value in batch.rejected] == ["bad_id: no id of a station"]
+
+
+@pytest.mark.parametrize("described", [True, False])
+def test_an_answer_with_more_stations_than_any_network_has_is_refused(described: bool) -> None:
+    codes = [f"ffvl:{number}" for number in range(MOST_STATIONS + 1)]
+    listed = replace(BATCH, stations=tuple(map(Station, codes)))
+    read = replace(BATCH, records=tuple(Observation(c, Parameter.WIND_SPEED, NOON, 12.0) for c in codes))
+    with pytest.raises(ParseError, match="10001 stations in one answer"):
+        set_aside_implausible(listed if described else read)

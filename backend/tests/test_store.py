@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 
 from backend.core.errors import ConfigError, NotFound, StoreUnavailable
 from backend.core.parameters import Parameter
-from backend.core.records import GridPoint, Rejected, Station
+from backend.core.records import GridPoint, ObservationBatch, Rejected, Station
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.forecasts import VALUES_AT_A_TIME
+from backend.storage.ledger import Ledger
 from backend.storage.merging import Row, merge_row
 from backend.storage.reading import Reading
 from backend.storage.rows import COLUMNS
-from backend.storage.store import Store
+from backend.storage.store import MOST_REJECTED, REJECTED_DAYS, Store
 from backend.tests.stores import (
     DIRECTION,
     GUST,
@@ -391,6 +392,27 @@ def test_a_rejected_value_is_kept_once_with_its_raw_text_and_reason(database_url
         ("ffvl", "route_0", "ffvl:2496", "wind_speed", int(NOW.timestamp()), "9999", absurd.reason),
         ("ffvl", "route_0", "ffvl:2496", None, None, "31/02", "time: no such day"),
     ]
+
+
+def test_of_a_flood_of_rejected_values_a_thousand_are_kept_for_ninety_days(database_url: str) -> None:
+    store = open_store(database_url)
+    ledger = Ledger(store.database)
+    claim = ledger.claim("collect_observations", "cli", NOW)
+    assert claim is not None
+
+    def flood(first: int, source: str = "ffvl") -> ObservationBatch:
+        values = [Rejected(f"{source}:{first + n}", WIND, NOW, "9999", "out_of_range") for n in range(600)]
+        return observations(rejected=tuple(values), source=source)
+
+    for batch in (flood(0), flood(600), flood(1200), flood(0, "romma")):
+        store.add_observations(batch, claim)
+    kept = [source for (source,) in rows(store.database, t.rejected, "source")]
+    assert (kept.count("ffvl"), kept.count("romma")) == (MOST_REJECTED, 600)
+
+    store.prune_rejected(NOW + timedelta(days=REJECTED_DAYS))
+    assert len(rows(store.database, t.rejected, "source")) == 1600
+    store.prune_rejected(NOW + timedelta(days=REJECTED_DAYS, seconds=1))
+    assert rows(store.database, t.rejected, "source") == []
 
 
 def test_that_a_station_lacks_a_sensor_is_kept_once_and_not_at_every_reading(database_url: str) -> None:

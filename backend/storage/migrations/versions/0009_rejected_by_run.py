@@ -1,0 +1,12 @@
+"""Rejected values are bounded per run and source, which counts those of a run"""
+
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index("ix_rejected_job_run_id", "rejected", ["job_run_id"])
