@@ -19,6 +19,7 @@ from backend.core.parameters import Parameter
 from backend.import_commands import keep_up, row_progress, service_of
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
+from backend.scoring.hours import Hours
 from backend.scoring.quantities import Quantity
 from backend.scoring.sample import REFERENCES, THEN
 from backend.scoring.views import VIEW_OF, View
@@ -49,6 +50,10 @@ First = Annotated[
 ]
 Last = Annotated[
     datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last local day, included.")
+]
+HoursOption = Annotated[
+    Hours,
+    typer.Option("--hours", help="Hours of the local clock that count: flying is 10 to 18, day 08 to 19."),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write: .csv or .parquet.")]
 Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there already.")]
@@ -137,6 +142,7 @@ def export_scores(
     view: ViewNames = None,
     first: First = None,
     last: Last = None,
+    hours: HoursOption = Hours.FLYING,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -162,7 +168,7 @@ def export_scores(
 
     with new_file(output, columns.SCORES, force=force) as writer, row_progress() as told:
         frames = files.score_frames(
-            service.database, choice, views, parameter or (), withheld=hidden, told=told
+            service.database, choice, views, parameter or (), hours=hours, withheld=hidden, told=told
         )
         for frame in seen.watch(frames, told):
             writer.write(frame)

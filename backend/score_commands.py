@@ -21,6 +21,7 @@ from backend.console import AsJson, opened, print_json
 from backend.core.errors import ConfigError
 from backend.core.records import Site
 from backend.scoring.constants import FALSE_DISCOVERIES
+from backend.scoring.hours import Hours
 from backend.scoring.intervals import benjamini_hochberg
 from backend.scoring.names import model_name
 from backend.scoring.quantities import Quantity
@@ -49,11 +50,14 @@ def score(
     last: Annotated[
         datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last local day; today.")
     ] = None,
+    hours: Annotated[
+        Hours, typer.Option(help="Hours of the local clock that count: flying is 10 to 18, day 08 to 19.")
+    ] = Hours.FLYING,
     as_json: AsJson = False,
 ) -> None:
     """Say which forecast to trust at a site, and by how much each one is wrong there."""
     service = cast(ServiceParts, opened(context).migrated())
-    asked = Asked(parameter, view, _day(first), _day(last))
+    asked = Asked(parameter, view, _day(first), _day(last), hours)
     if site is None:
         score_all(service, asked, as_json=as_json)
         return
@@ -73,12 +77,19 @@ class Asked:
     view: str = "evening_before"
     first: date | None = None
     last: date | None = None
+    hours: Hours = Hours.FLYING
 
     def question(self, service: ServiceParts, site: Site) -> Question:
         """Return the question for one site. Raises ConfigError for days that cannot be asked for."""
         try:
             return make_question(
-                service, site, self.quantity, VIEW_OF[self.view], first=self.first, last=self.last
+                service,
+                site,
+                self.quantity,
+                VIEW_OF[self.view],
+                first=self.first,
+                last=self.last,
+                hours=self.hours,
             )
         except BadDays as error:
             raise ConfigError(f"--from, --to: {error}") from error
@@ -250,6 +261,7 @@ def _as_dict(site: Site, verdict: Verdict, asked: Asked, stands: bool) -> dict[s
     duel = None if verdict.best is None else verdict.duel
     return {
         "site": site.id,
+        "hours": asked.hours,
         "finding": verdict.finding,
         "standsInTheList": stands,
         "sentence": verdict_sentence(verdict, VIEW_OF[asked.view]),

@@ -34,10 +34,12 @@ from backend.scoring.constants import PUBLIC_LIMIT_STEP
 from backend.scoring.events import sectors_of
 from backend.scoring.flyability import EventTable, ModelCounts, event_tables
 from backend.scoring.groups import Given
+from backend.scoring.hours import Hours
 from backend.scoring.labels import stratum_may_be_shown
 from backend.scoring.names import model_name
 from backend.scoring.quantities import Quantity
-from backend.scoring.recent import Hour, Said, hours
+from backend.scoring.recent import Hour, Said
+from backend.scoring.recent import hours as hourly
 from backend.scoring.scorecard import Scorecard
 from backend.scoring.strata import Stratum
 from backend.scoring.sums import Contingency
@@ -61,7 +63,7 @@ def bias_answer(
     size, n_pairs, words = common_of(Scorecard(sample), question)
     found = []
     for name in names:
-        each = biases.model_bias(sample, question.quantity, name, by_lead)
+        each = biases.model_bias(sample, question.quantity, name, by_lead, clock_hours=question.clock_hours)
         found.append(
             ModelBias(
                 model=name,
@@ -71,6 +73,7 @@ def bias_answer(
                     question.quantity,
                     each.mean_error,
                     each.interval,
+                    question.hours,
                     shown=each.size.shows_values,
                 ),
                 n_pairs=each.n_pairs,
@@ -90,7 +93,9 @@ def bias_answer(
     found.sort(key=lambda each: not each.n_pairs)  # models without data come last
     hidden = taking_part(withheld, (sample, *by_lead), sample.speaking)
     return BiasAnswer(
-        **envelope(service, question, sample, size, n_pairs, words, hidden=hidden), models=found
+        **envelope(service, question, sample, size, n_pairs, words, hidden=hidden),
+        clock_hours=question.clock_hours,
+        models=found,
     )
 
 
@@ -152,7 +157,7 @@ def events_answer(
         wind_limit=wind_limit,
         gust_limit=gust_limit,
         sector=[end for sector in sectors for end in sector] if sample.site.orientation else None,
-        events=[_event(table) for table in tables],
+        events=[_event(table, question.hours) for table in tables],
     )
 
 
@@ -162,7 +167,7 @@ def _stepwise(limit: float) -> float:
     return math.floor(limit / step + 0.5) * step
 
 
-def _event(table: EventTable) -> Event:
+def _event(table: EventTable, hours: Hours) -> Event:
     return Event(
         event=table.event,
         text=table.text,
@@ -171,7 +176,7 @@ def _event(table: EventTable) -> Event:
         n_pairs=table.n_pairs,
         n_days=table.size.days,
         label=table.size.label,
-        models=[_model_event(table, each) for each in table.models]
+        models=[_model_event(table, each, hours) for each in table.models]
         + [_left_out(name, *own) for name, own in table.without.items()],
     )
 
@@ -197,12 +202,12 @@ def _left_out(model: str, n_pairs: int, n_days: int) -> ModelEvent:
     )
 
 
-def _model_event(table: EventTable, each: ModelCounts) -> ModelEvent:
+def _model_event(table: EventTable, each: ModelCounts, hours: Hours) -> ModelEvent:
     counts, shown = each.counts, table.size.shows_values
     enough = shown and event_scores.enough_events(counts)
     surprises = event_scores.surprises(counts)
     sentence = (
-        surprise_sentence(each.model, surprises, table.event, table.units)
+        surprise_sentence(each.model, surprises, table.event, table.units, hours)
         if shown
         else f"{model_name(each.model)}: not enough data yet."
     )
@@ -264,10 +269,13 @@ def series_answer(service: ServiceParts, question: Question, withheld: Withholdi
         left_out |= {each.source: each for each in withheld.of_models(name)}
     left_out |= {each.source: each for each in withheld.of_stations([*sample.speaking])}
     return SeriesAnswer(
-        **envelope(service, question, sample, size, n_pairs, words, withheld=list(left_out.values())),
-        hours=[
-            _hour(each, withheld, station=each.day in silent) for each in hours(sample, question.quantity)
-        ],
+        **envelope(service, question, sample, size, n_pairs, words, withheld=list(left_out.values()))
+        | {
+            "hours": [
+                _hour(each, withheld, station=each.day in silent)
+                for each in hourly(sample, question.quantity)
+            ]
+        }
     )
 
 

@@ -6,6 +6,7 @@ from backend.api.dependencies import ServiceParts
 from backend.api.score_schemas import (
     KnownModel,
     MethodConstant,
+    MethodHours,
     MethodLabel,
     MethodsAnswer,
     MethodView,
@@ -15,6 +16,7 @@ from backend.api.withholding import public_models
 from backend.core.local_time import LOCAL_ZONE
 from backend.scheduler.config import FORECASTS
 from backend.scoring.constants import CONSTANTS
+from backend.scoring.hours import Hours
 from backend.scoring.labels import Label
 from backend.scoring.names import model_name
 from backend.scoring.quantities import Quantity
@@ -64,6 +66,10 @@ def methods_answer(service: ServiceParts) -> MethodsAnswer:
         ],
         views=[
             MethodView(name=view.name, text=view_name(view), steps_ahead=view.steps_ahead) for view in VIEWS
+        ],
+        hours=[
+            MethodHours(name=hours, text=hours.text, first=hours.ends[0], last=hours.ends[1])
+            for hours in Hours
         ],
         labels=[MethodLabel(label=label, text=LABEL_MEANINGS[label]) for label in Label],
         parameters={quantity.value: quantity.unit for quantity in Quantity},

@@ -20,6 +20,7 @@ from backend.core.local_time import day_number, local_day
 from backend.core.records import Site
 from backend.scheduler.config import FORECASTS
 from backend.scoring.constants import MOST_DAYS, USUAL_DAYS
+from backend.scoring.hours import Hours
 from backend.scoring.quantities import Quantity
 from backend.scoring.sample import Sample, Samples
 from backend.scoring.scorecard import METHOD_VERSION
@@ -48,13 +49,18 @@ class BadDays(ValueError):  # noqa: N818 - as NotFound
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """One question of one site; days are local day numbers, both included."""
+    """One question of one site; days are local day numbers, both included.
+
+    `hours` are those that count; of a bias, `clock_hours` are those of its groups by the clock.
+    """
 
     site: Site
     view: View
     quantity: Quantity
     first: int
     last: int
+    hours: Hours = Hours.ALL
+    clock_hours: Hours = Hours.ALL
     station: str | None = None
 
 
@@ -69,6 +75,14 @@ class DaysQuery(BaseModel):
     )
     last: Day | None = Field(None, alias="to", description="last local day, included; today unless told")
     station: str | None = Field(None, description="another of the site's stations than its reference")
+
+    def hours_asked(self) -> Hours:
+        """Return the hours that count: all of them."""
+        return Hours.ALL
+
+    def clock_hours_asked(self) -> Hours:
+        """Return the hours of groups by the clock: all of them."""
+        return Hours.ALL
 
     def quantity(self) -> Quantity:
         """Return what is asked about; of winds as a whole, the mean wind stands for them."""
@@ -86,6 +100,8 @@ class DaysQuery(BaseModel):
                 VIEW_OF[self.view],
                 first=self.first,
                 last=self.last,
+                hours=self.hours_asked(),
+                clock_hours=self.clock_hours_asked(),
                 station=self.station,
                 usual=usual,
                 most=most,
@@ -94,7 +110,35 @@ class DaysQuery(BaseModel):
             raise bad_query("from", str(error)) from error
 
 
-class ScoreQuery(DaysQuery):
+class HoursQuery(DaysQuery):
+    """Which days, in which view, and which hours of the local clock count."""
+
+    hours: Hours | None = Field(
+        None,
+        description="`flying`: 10 to 18 local, unless given; `day`: 08 to 19; `all`. Both ends are included."
+        " Groups by the clock are of all hours unless given.",
+    )
+
+    def hours_asked(self) -> Hours:
+        """Return the hours that count: those in which pilots fly, unless given."""
+        return Hours.FLYING if self.hours is None else self.hours
+
+    def clock_hours_asked(self) -> Hours:
+        """Return the hours of groups by the clock: all of them, unless given."""
+        return Hours.ALL if self.hours is None else self.hours
+
+
+class SeriesQuery(DaysQuery):
+    """What hourly values are asked for by. They are of all hours."""
+
+    parameter: Quantity = Quantity.WIND_SPEED
+
+    def quantity(self) -> Quantity:
+        """Return what is asked about."""
+        return self.parameter
+
+
+class ScoreQuery(HoursQuery):
     """What scores are asked for by."""
 
     parameter: Quantity = Quantity.WIND_SPEED
@@ -112,6 +156,8 @@ def make_question(
     *,
     first: date | None = None,
     last: date | None = None,
+    hours: Hours = Hours.FLYING,
+    clock_hours: Hours = Hours.ALL,
     station: str | None = None,
     usual: int = USUAL_DAYS.value,
     most: int = MOST_DAYS.value,
@@ -125,7 +171,16 @@ def make_question(
         raise BadDays(f"asks for {end - begin + 1} days: at most {most} at a time")
     if not day_number(FIRST_DAY) <= begin <= end <= day_number(LAST_DAY):
         raise BadDays(f"days are from {FIRST_DAY} to {LAST_DAY}")
-    return Question(site=site, view=view, quantity=quantity, first=begin, last=end, station=station)
+    return Question(
+        site=site,
+        view=view,
+        quantity=quantity,
+        first=begin,
+        last=end,
+        hours=hours,
+        clock_hours=clock_hours,
+        station=station,
+    )
 
 
 def collected_models(service: ServiceParts) -> tuple[str, ...]:
@@ -145,6 +200,7 @@ def load(service: ServiceParts, question: Question, *, model: str | None = None)
         question.last,
         station=question.station,
         models=_wanted(service, model),
+        hours=question.hours,
     )
 
 
@@ -159,6 +215,7 @@ def load_views(
         question.last,
         station=question.station,
         models=_wanted(service, model),
+        hours=question.hours,
     )
 
 

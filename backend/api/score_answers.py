@@ -253,6 +253,8 @@ def envelope(
         ],
         "view": question.view.name,
         "view_text": view_name(question.view),
+        "hours": question.hours,
+        "hours_text": question.hours.text,
         "parameter": question.quantity,
         "unit": question.quantity.unit,
         "first_day": date_of(question.first),
@@ -296,7 +298,7 @@ def taking_part(withheld: Withholding, samples: Iterable[Sample], stations: Iter
         found |= {
             source
             for model, source in withheld.models.items()
-            if model in sample.forecasts and _has_any(sample.forecasts[model])
+            if model in sample.all_forecasts and _has_any(sample.all_forecasts[model])
         }
     return found
 

@@ -9,6 +9,7 @@ from pydantic import Field, PlainSerializer, SerializationInfo
 
 from backend.api.schemas import ApiModel, WithheldSource
 from backend.scoring.constants import PUBLIC_DECIMALS, PUBLIC_SHARE_DECIMALS
+from backend.scoring.hours import Hours
 from backend.scoring.labels import Label, Season
 from backend.scoring.quantities import Quantity
 from backend.scoring.scorecard import Finding
@@ -96,6 +97,7 @@ class Asked(ApiModel):
     months: list[Month] = Field(description="of observations, since anything was kept")
     view: str
     view_text: str
+    hours_text: str = Field(description='such as "flying hours, 10 to 18"')
     parameter: Quantity
     unit: str
     first_day: date = Field(description="local days, both included")
@@ -114,6 +116,12 @@ class Asked(ApiModel):
     attribution: list[str]
     method_version: str
     generated_at: datetime
+
+
+class Scored(Asked):
+    """What every answer with scores says; the series, whose `hours` are its rows, is of all hours."""
+
+    hours: Hours = Field(description="the hours of the local clock that count: flying, day or all")
 
 
 # --- Scores ------------------------------------------------------------------------------------------
@@ -252,7 +260,7 @@ class HourlyMeans(ApiModel):
     same_finding: bool | None
 
 
-class VerdictAnswer(Asked):
+class VerdictAnswer(Scored):
     """Which forecast to trust here, or why that cannot be said."""
 
     finding: Finding
@@ -273,7 +281,7 @@ class VerdictAnswer(Asked):
     )
 
 
-class ComparisonAnswer(Asked):
+class ComparisonAnswer(Scored):
     """Every two models on the hours that both have, and whether one table for all would be fair."""
 
     common_sample_share: float | None = Field(
@@ -301,7 +309,7 @@ class Group(ApiModel):
     models: list[GroupEntry]
 
 
-class ScoresAnswer(Asked):
+class ScoresAnswer(Scored):
     """Each model by itself, on its own pairs; in groups if asked. Not a comparison: see there."""
 
     stratum: str | None
@@ -359,9 +367,10 @@ class ModelBias(ApiModel):
     given_forecast: list[GivenForecast]
 
 
-class BiasAnswer(Asked):
+class BiasAnswer(Scored):
     """How each model is wrong, on its own pairs."""
 
+    clock_hours: Hours = Field(description="the hours of `byHour`, `byPartOfDay` and `byDayAndNight`")
     models: list[ModelBias]
 
 
@@ -446,7 +455,7 @@ class Event(ApiModel):
     models: list[ModelEvent]
 
 
-class EventsAnswer(Asked):
+class EventsAnswer(Scored):
     """How often a "go" was a bad surprise."""
 
     wind_limit: float = Field(description="as applied: where `rounded`, the nearest 5 km/h to that asked for")
@@ -530,6 +539,15 @@ class MethodView(ApiModel):
     steps_ahead: int
 
 
+class MethodHours(ApiModel):
+    """Hours of the local clock that a question may count; both ends are included."""
+
+    name: Hours
+    text: str
+    first: int
+    last: int
+
+
 class MethodLabel(ApiModel):
     """What a sample of this size allows to say."""
 
@@ -545,6 +563,7 @@ class MethodsAnswer(ApiModel):
     local_zone: str
     constants: list[MethodConstant]
     views: list[MethodView]
+    hours: list[MethodHours]
     labels: list[MethodLabel]
     parameters: dict[str, str] = Field(description="each parameter with its unit")
     generated_at: datetime

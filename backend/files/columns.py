@@ -100,6 +100,7 @@ SCORES: Columns = (
     Column("reference", pl.Boolean, "", "true: no model, but a forecast that anyone could make"),
     *_SAMPLE[3:],
     Column("unit", pl.String, "", "unit of the scores"),
+    Column("hours", pl.String, "", "local hours that count: flying (10 to 18), day (08 to 19) or all"),
     Column("first_day", pl.Date, "", "first local day (Europe/Paris) that was looked at"),
     Column("last_day", pl.Date, "", "last local day that was looked at"),
     Column("rounded", pl.Boolean, "", "true: to 0.1 and shares to 0.01, for a withheld source takes part"),

@@ -21,6 +21,7 @@ from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, schema
 from backend.files.verif import Place
 from backend.scoring.calendar import Span
 from backend.scoring.constants import PUBLIC_DECIMALS, PUBLIC_SHARE_DECIMALS
+from backend.scoring.hours import Hours
 from backend.scoring.intervals import benjamini_hochberg
 from backend.scoring.labels import Label
 from backend.scoring.pairing import NOT_MATCHED
@@ -144,7 +145,7 @@ def _shaped(frame: pl.DataFrame, columns: dict[str, pl.DataType | type[pl.DataTy
 def pair_frames(
     database: Database, choice: Choice, views: Sequence[View], quantities: Sequence[Quantity] = ()
 ) -> Iterator[pl.DataFrame]:
-    """Yield pairs by site, view, CHUNK_DAYS, model, quantity and hour, as scores are made from them.
+    """Yield pairs of all hours by site, view, CHUNK_DAYS, model and quantity, as scores are made from them.
 
     Of each site they are with the reference station of each day, or with those chosen. Raises as above.
     """
@@ -162,10 +163,13 @@ def score_frames(
     views: Sequence[View],
     quantities: Sequence[Quantity] = (),
     *,
+    hours: Hours = Hours.FLYING,
     withheld: IsWithheld = lambda models, stations: False,
     told: Callable[[str, int], None] = lambda what, rows: None,
 ) -> Iterator[pl.DataFrame]:
     """Yield the scores of models and references by site, view and quantity, as they may be published.
+
+    They are of `hours` of the local clock.
 
     Scores of few days are absent, and all are rounded where `withheld` says so of the models and stations
     that take part: single values would follow from them. Which winners stand follows from all of them, so
@@ -173,7 +177,7 @@ def score_frames(
     """
     frames: list[pl.DataFrame] = []
     tests: list[float | None] = []
-    for view, sample in _samples(database, choice, views, None):
+    for view, sample in _samples(database, choice, views, None, hours):
         card = Scorecard(sample)
         rounded = withheld({*sample.forecasts}, {*sample.speaking})
         for quantity in quantities or Quantity:
@@ -219,7 +223,7 @@ def places(database: Database, choice: Choice) -> list[Place]:
 
 
 def _samples(
-    database: Database, choice: Choice, views: Sequence[View], longest: int | None
+    database: Database, choice: Choice, views: Sequence[View], longest: int | None, hours: Hours = Hours.ALL
 ) -> Iterator[tuple[View, Sample]]:
     samples = Samples(database)
     for slug, station, first, last in _spans(database, choice):
@@ -227,7 +231,8 @@ def _samples(
         for view in views:
             step = longest or last - first + 1
             for begin in range(first, last + 1, step):
-                yield view, samples.load(site, view, begin, min(begin + step - 1, last), station=station)
+                end = min(begin + step - 1, last)
+                yield view, samples.load(site, view, begin, end, station=station, hours=hours)
 
 
 def _site(database: Database, slug: str, last: int) -> Site:
@@ -320,6 +325,7 @@ def _score_row(
         "view": view.name,
         "quantity": quantity.value,
         "unit": quantity.unit,
+        "hours": sample.hours.value,
         "first_day": date_of(sample.span.first),
         "last_day": date_of(sample.span.last),
         "rounded": False,

@@ -28,6 +28,7 @@ from backend.scoring.grouped import (
     side_by_side,
 )
 from backend.scoring.groups import Given, given_forecast
+from backend.scoring.hours import Hours
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.labels import sample_of, stratum_may_be_shown
@@ -85,21 +86,30 @@ def bias_of(quantity: Quantity) -> Formula[Any]:
     return steady_bias if quantity is Quantity.WIND_DIRECTION else mean_error
 
 
-def model_bias(sample: Sample, quantity: Quantity, model: str, leads: Sequence[Sample] = ()) -> ModelBias:
+def model_bias(
+    sample: Sample,
+    quantity: Quantity,
+    model: str,
+    leads: Sequence[Sample] = (),
+    *,
+    clock_hours: Hours = Hours.ALL,
+) -> ModelBias:
     """Return how a model is wrong, on its own pairs; `leads` are the same question in other views.
 
-    Raises ValueError for a quantity without bias.
+    The groups by the clock are of `clock_hours`, among which the sample's are. Raises ValueError for a
+    quantity without bias.
     """
     if quantity not in BIASED:
         raise ValueError(f"{quantity} has no bias")
     side, observed = forecast_side(sample, quantity, model), observed_side(sample, quantity)
     kinds = [groups(sample, stratum, model) for stratum in CLOCKS]
-    hourly = hourly_sums(quantity, side, observed)
-    tables = [group_sums(hourly, kinds[0]), group_sums(hourly, kinds[-1])]
+    wide = sample.within(clock_hours)
+    hourly = hourly_sums(quantity, forecast_side(wide, quantity, model), observed_side(wide, quantity))
+    tables = [group_sums(hourly, kinds[0]), group_sums(hourly, kinds[-1])]  # hours not counted have no sector
     if leads:
         said = [forecast_side(each, quantity, model) for each in leads]
         tables.append(side_by_side(quantity, said, observed))
-    whole, *found = _biases(quantity, tables)
+    whole, *found = _biases(quantity, tables, sample.hours)
     size = sample_of(days_with(pairs(quantity, side, observed)), sample.months)
     wind = quantity in {Quantity.WIND_SPEED, Quantity.WIND_GUST}
     return ModelBias(
@@ -124,9 +134,9 @@ class _Bias(NamedTuple):
     interval: Interval | None
 
 
-def _biases(quantity: Quantity, tables: Sequence[Sums]) -> list[list[_Bias]]:
-    """Return the bias of all hours, of each, of the parts of a day, and of each group of the other tables."""
-    together = _with_parts(beside(tables))
+def _biases(quantity: Quantity, tables: Sequence[Sums], hours: Hours) -> list[list[_Bias]]:
+    """Return the bias of the hours that count, of each hour and part of a day, and of the other groups."""
+    together = _with_parts(beside(tables), hours)
     drawn = drawn_from(together, NEEDED, extent(together))
     formula, totals = bias_of(quantity), over_days(together)
     counts, days = sized(totals).n, days_of(together)
@@ -142,13 +152,16 @@ def _biases(quantity: Quantity, tables: Sequence[Sums]) -> list[list[_Bias]]:
     return [found[start : start + width] for start, width in zip(starts, widths, strict=False)]
 
 
-def _with_parts(by_hour: Sums) -> Sums:
-    """Return the sums of all hours, of each, and of the parts of a day, before those of the other groups."""
+def _with_parts(by_hour: Sums, counted: Hours) -> Sums:
+    """Return the sums of the hours that count, of each hour, and of the parts of a day, before the others."""
+    whole = counted.counted(np.arange(CLOCK))
 
     def widened(column: Integers) -> Integers:
         hours = column[:, :CLOCK]
         parts = [hours @ part for part in PARTS]
-        return np.concatenate([hours.sum(axis=1)[:, None], hours, *parts, column[:, CLOCK:]], axis=1)
+        return np.concatenate(
+            [hours[:, whole].sum(axis=1)[:, None], hours, *parts, column[:, CLOCK:]], axis=1
+        )
 
     return by_hour.each(widened)
 

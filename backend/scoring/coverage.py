@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.core.local_time import local_moment, month_days, month_number
-from backend.scoring.calendar import HOUR
+from backend.core.local_time import date_of, month_days, month_number
 from backend.scoring.constants import COMPLETE_MONTH
-from backend.scoring.grid import Bools, present
+from backend.scoring.grid import Bools, clock_hours, present
+from backend.scoring.hours import Hours
 from backend.scoring.quantities import Quantity, Side, forecast_side, observed_side, pairs
 from backend.scoring.sample import Sample
 from backend.scoring.views import DecisionView
@@ -33,9 +33,9 @@ class Coverage:
 class Month:
     """A calendar month: the number of `core.local_time.month_number`, and how much of it was observed.
 
-    All of its hours are expected, so that one that is cut short by the days asked for, or not over yet, is
-    complete only if enough of the whole was observed. WMO LC-DNV leaves a station out below COMPLETE_MONTH;
-    here that is a label.
+    All of its hours that the question counts are expected, so that one that is cut short by the days asked
+    for, or not over yet, is complete only if enough of the whole was observed. WMO LC-DNV leaves a station
+    out below COMPLETE_MONTH; here that is a label.
     """
 
     number: int
@@ -63,15 +63,15 @@ class Covered:
 def covered(sample: Sample, quantity: Quantity, now: int) -> Covered:
     """Return what was had up to `now` (seconds since 1970), since the first day on which anything was.
 
-    Of a model, the hours of the view are expected; of a station, those of the days on which it speaks. Winds
-    too light to tell a direction are had.
+    Only hours that the question counts are expected: of a model, those of the view; of a station, those of
+    the days on which it speaks. Winds too light to tell a direction are had.
     """
     measured = observed_side(sample, quantity)
     sides = {model: forecast_side(sample, quantity, model) for model in sample.forecasts}
     observed = known(measured, quantity)
     said = {model: known(side, quantity) for model, side in sides.items()}
     had = np.logical_or.reduce([observed, *said.values()]).any(axis=1)
-    expected = _over(sample, now) & (np.cumsum(had) > 0)[:, None]
+    expected = _over(sample, now) & sample.counted & (np.cumsum(had) > 0)[:, None]
     of_view = expected & _in_view(sample)
     return Covered(
         pairs={model: int(pairs(quantity, side, measured).sum()) for model, side in sides.items()},
@@ -112,12 +112,12 @@ def _months(sample: Sample, observed: Bools, first: int) -> tuple[Month, ...]:
     numbers = np.array([month_number(day) for day in sample.span.days])
     hours = observed.sum(axis=1)
     return tuple(
-        Month(number, Coverage(int(hours[numbers == number].sum()), _length(number)))
+        Month(number, Coverage(int(hours[numbers == number].sum()), _length(number, sample.hours)))
         for number in np.unique(numbers[first:]).tolist()
     )
 
 
-def _length(number: int) -> int:
-    """Return how many hours a calendar month has: an hour less in March, one more in October."""
+def _length(number: int, hours: Hours) -> int:
+    """Return how many of these hours a calendar month has, the changes of the clocks included."""
     days = month_days(number)
-    return (local_moment(days[-1] + 1) - local_moment(days[0])) // HOUR
+    return int(hours.counted(clock_hours(date_of(days[0]), len(days))).sum())

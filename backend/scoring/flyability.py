@@ -66,10 +66,14 @@ class EventTable:
 
 
 def event_tables(sample: Sample, wind_limit: float, gust_limit: float) -> tuple[EventTable, ...]:
-    """Return the events of a site for a pilot's own limits, in km/h."""
+    """Return the events of a site for a pilot's own limits, in km/h.
+
+    Hours are those that the sample counts. A flyable day has its own hours, whichever the sample counts: it
+    is judged, and so is what is asked of an hour, by all that models and station have.
+    """
     sectors = sectors_of(sample.site.orientation)
-    winds = sample.forecasts
-    observed = sample.observed
+    winds = sample.all_forecasts
+    observed = sample.measured
     everywhere = sectors == EVERY_SECTOR
     asked = [Parameter.WIND_GUST] if _has(observed[Parameter.WIND_GUST]) else []
     if not everywhere and _has(observed[Parameter.WIND_DIRECTION]):
@@ -86,7 +90,14 @@ def event_tables(sample: Sample, wind_limit: float, gust_limit: float) -> tuple[
     real_days = ~event_day(~real_hours, sample.clock, begins)
     limits = _limits(winds, wind_limit, gust_limit, asked)
     return (
-        _table(sample, "not_flyable_hour", f"an hour with {limits}", "hours", hours, real_hours),
+        _table(
+            sample,
+            "not_flyable_hour",
+            f"an hour with {limits}",
+            "hours",
+            hours,
+            real_hours.where(sample.counted),
+        ),
         _table(
             sample,
             "not_flyable_day",

@@ -18,6 +18,7 @@ from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
 from backend.scoring.calendar import Span
 from backend.scoring.grid import Bools, Integers, Values, clock_hours, months
+from backend.scoring.hours import Hours
 from backend.scoring.pairing import NOT_MATCHED
 from backend.scoring.quality import REASONS
 from backend.scoring.references import (
@@ -79,15 +80,22 @@ class StationDays:
 class Sample:
     """What was forecast and observed: arrays (days, 25) in thousandths, by parameter, and by model.
 
+    `hours` are those that the question counts: `forecasts`, `observed`, `temperatures` and `reference()` are
+    ABSENT in all others, so that everything made from them agrees. `all_forecasts`, `measured` and the arrays
+    of `stations` have every hour, for what needs the others too: the references, flyable days, and whether
+    two stations are one.
+
     `stations` holds every station of the site, `speaking` those that the scores are about, each with the
     days on which it speaks. `leads` are minutes, NOT_SAID where there is no forecast. `estimated` counts
-    hours whose run told no time of publication. `grounds` are metres, None where a model does not say.
+    hours whose run told no time of publication, of the whole days. `grounds` are metres, None where a model
+    does not say.
     """
 
     site: Site
     view: View
     span: Span
-    forecasts: Mapping[str, Mapping[Parameter, Values]]
+    hours: Hours
+    all_forecasts: Mapping[str, Mapping[Parameter, Values]]
     leads: Mapping[str, Integers]
     estimated: Mapping[str, int]
     grounds: Mapping[str, float | None]
@@ -110,8 +118,26 @@ class Sample:
         return THEN.join(self.speaking)
 
     @cached_property
+    def counted(self) -> Bools:
+        """The hours that the question counts, (days, 25)."""
+        return self.hours.counted(self.clock)
+
+    @cached_property
+    def forecasts(self) -> Mapping[str, Mapping[Parameter, Values]]:
+        """What the models said of the hours that count."""
+        return {
+            model: {parameter: self._within(values) for parameter, values in of_model.items()}
+            for model, of_model in self.all_forecasts.items()
+        }
+
+    @cached_property
     def observed(self) -> Mapping[Parameter, Values]:
-        """What the reference station measured."""
+        """What the reference station measured in the hours that count."""
+        return {parameter: self._within(values) for parameter, values in self.measured.items()}
+
+    @cached_property
+    def measured(self) -> Mapping[Parameter, Values]:
+        """What the reference station measured in all hours."""
         return {
             parameter: self._by_speaker(
                 {code: self.stations[code].observed[parameter] for code in self.speaking}, ABSENT, np.int32
@@ -148,6 +174,10 @@ class Sample:
         told = [self.stations[code].resolution for code in self.speaking]
         return max((each for each in told if each is not None), default=None)
 
+    def within(self, hours: Hours) -> Sample:
+        """Return the same days with other hours that count."""
+        return self if hours is self.hours else replace(self, hours=hours)
+
     def at(self, station: str) -> Sample:
         """Return the same forecasts against another of the site's stations."""
         return replace(self, speaking={station: np.ones(len(self.span.days), np.bool_)})
@@ -159,8 +189,14 @@ class Sample:
         )
 
     def reference(self, name: str, parameter: Parameter, said: Iterable[Values]) -> Values:
-        """Return what one of REFERENCES would have forecast; `said` is what the models did."""
-        observed = self.observed[parameter]
+        """Return what one of REFERENCES would have forecast; `said` is what the models did.
+
+        It is made from all hours, and is there in those that count.
+        """
+        return self._within(self._reference(name, parameter, said))
+
+    def _reference(self, name: str, parameter: Parameter, said: Iterable[Values]) -> Values:
+        observed = self.measured[parameter]
         circular = parameter is Parameter.WIND_DIRECTION
         if name == "yesterday":
             return yesterday(observed, self.clock, self.view)
@@ -171,6 +207,9 @@ class Sample:
         if len(speaking) < 2:
             return np.full_like(observed, ABSENT)  # the mean of one model is that model
         return model_mean_direction(speaking) if circular else model_mean(speaking)
+
+    def _within(self, values: Values) -> Values:
+        return values if self.hours is Hours.ALL else np.where(self.counted, values, ABSENT).astype(np.int32)
 
     def _by_speaker(self, values: Mapping[str, NDArray[N]], absent: int, kind: type[N]) -> NDArray[N]:
         """Lay the values of the stations together, each on the days on which it speaks."""
@@ -197,15 +236,19 @@ class Samples:
         *,
         station: str | None = None,
         models: Iterable[str] = (),
+        hours: Hours = Hours.ALL,
         public: bool = False,
     ) -> Sample:
         """Return what is kept of a site's days from `first` to `last` (local day numbers).
 
-        `station` is one of the site's, NotFound otherwise; without it, each day is taken from the station
-        that was the site's reference on it. Of `models` there is something even where nothing is kept.
-        `public` takes the published months in place of the days of now (see public_months).
+        `hours` are those that count. `station` is one of the site's, NotFound otherwise; without it, each day
+        is taken from the station that was the site's reference on it. Of `models` there is something even
+        where nothing is kept. `public` takes the published months in place of the days of now (see
+        public_months).
         """
-        (found,) = self.load_views(site, (view,), first, last, station=station, models=models, public=public)
+        (found,) = self.load_views(
+            site, (view,), first, last, station=station, models=models, hours=hours, public=public
+        )
         return found
 
     def load_views(
@@ -217,6 +260,7 @@ class Samples:
         *,
         station: str | None = None,
         models: Iterable[str] = (),
+        hours: Hours = Hours.ALL,
         public: bool = False,
     ) -> tuple[Sample, ...]:
         """Return a sample for each of several views, of one state of the store."""
@@ -233,6 +277,7 @@ class Samples:
             same = _SameInAllViews(
                 site=place,
                 span=span,
+                hours=hours,
                 stations=_stations(connection, site_id, place, span, public=public),
                 speaking=alone or speaking(place, span),
             )
@@ -318,6 +363,7 @@ class _SameInAllViews(TypedDict):
 
     site: Site
     span: Span
+    hours: Hours
     stations: Mapping[str, StationDays]
     speaking: Mapping[str, Bools]
 
@@ -337,7 +383,7 @@ def _load(view: View, days: store.ForecastDays, same: _SameInAllViews, models: _
     rows = {name: np.flatnonzero(days.owner == models.ids.get(name, NOBODY)) for name in names}
     return Sample(
         view=view,
-        forecasts={
+        all_forecasts={
             name: _by_parameter(span, days, rows[name], GUST if name in LONGER_GUSTS else None)
             for name in names
         },

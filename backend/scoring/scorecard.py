@@ -19,6 +19,7 @@ from backend.scoring.constants import COMMON_SAMPLE_KEEPS
 from backend.scoring.daily import daily_difference
 from backend.scoring.grid import Bools
 from backend.scoring.grouped import by_day_groups
+from backend.scoring.hours import Hours
 from backend.scoring.labels import Label, sample_of
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.names import listed, model_name
@@ -37,7 +38,7 @@ from backend.scoring.scores import ModelScore, Score, days_with, score_all, size
 from backend.scoring.skill import PooledSkill, pooled_skills
 from backend.scoring.verdict import Comparison, Outcome, compare
 
-METHOD_VERSION = "1"
+METHOD_VERSION = "2"
 """Raised whenever a score of the same data would come out otherwise."""
 
 
@@ -143,6 +144,7 @@ class Verdict:
     """
 
     quantity: Quantity
+    hours: Hours
     finding: Finding
     compared: tuple[str, ...]
     best: str | None
@@ -269,6 +271,7 @@ class Scorecard:
         on_their_own = score_all(self.sample, quantity, others, None, intervals=False)
         return Verdict(
             quantity=quantity,
+            hours=self.sample.hours,
             finding=found.finding,
             compared=tuple(each.model for each in scored),
             best=ranked[0] if may_rank else None,
@@ -351,7 +354,7 @@ def common_words(compared: Sequence[str], sample: Sample, quantity: Quantity) ->
     if not sample.speaking:
         return "no station speaks for this site"
     if compared:
-        return f"hours that {listed([*map(model_name, compared), sample.station])} all have"
+        return f"{sample.hours.noun} that {listed([*map(model_name, compared), sample.station])} all have"
     if quantity is Quantity.TEMPERATURE:
         if all(sample.stations[code].station.elevation is None for code in sample.speaking):
             return f"the height of {sample.station} is not known, to which temperatures would be brought"

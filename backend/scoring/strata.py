@@ -36,6 +36,9 @@ class Stratum(StrEnum):
     WIND_CLASS = "wind_class"
 
 
+BY_CLOCK = frozenset({Stratum.HOUR, Stratum.PART_OF_DAY, Stratum.DAY_AND_NIGHT})
+"""The strata by the time of day."""
+
 TEXTS = {
     Stratum.HOUR: "the hour that the local clock shows",
     Stratum.PART_OF_DAY: f"{PART_OF_DAY.value} hours of the local clock",
@@ -64,7 +67,7 @@ class Groups:
 def groups(sample: Sample, stratum: Stratum, model: str) -> Groups:
     """Return the groups of a stratum, for a model."""
     clock = sample.clock
-    if stratum in {Stratum.HOUR, Stratum.PART_OF_DAY, Stratum.DAY_AND_NIGHT}:
+    if stratum in BY_CLOCK:
         return Groups(*clock_groups(stratum, clock))
     if stratum is Stratum.MONTH:
         months = np.broadcast_to(sample.months[:, None] - 1, clock.shape)

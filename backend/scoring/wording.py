@@ -17,6 +17,7 @@ from backend.scoring.constants import (
     SEASON_DAYS,
 )
 from backend.scoring.event_scores import Rate
+from backend.scoring.hours import Hours
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label, Season
 from backend.scoring.labels import Sample as SampleSize
@@ -38,11 +39,11 @@ QUANTITY_NAMES = {
 }
 
 _GOOD = {
-    "not_flyable_hour": "flyable",
+    "not_flyable_hour": "a flyable hour",
     "not_flyable_day": "a flyable day",
-    "wind_over": "within the wind limit",
-    "gust_over": "within the gust limit",
-    "off_slope": "on the slope",
+    "wind_over": "a mean wind within the limit",
+    "gust_over": "a gust within the limit",
+    "off_slope": "a wind on the slope",
 }
 """What a model says that does not announce one of the events."""
 
@@ -107,7 +108,7 @@ def days_of(size: SampleSize, noun: str = "common days") -> str:
 def verdict_sentence(verdict: Verdict, view: View) -> str:
     """Return a verdict in one sentence: a winner, too close to call, or not enough data yet."""
     quantity, duel = verdict.quantity, verdict.duel
-    asked = f"{view_name(view)}, {QUANTITY_NAMES[quantity]}"
+    asked = f"{view_name(view)}, {QUANTITY_NAMES[quantity]} in {verdict.hours.text}"
     if duel is None or verdict.finding is Finding.NOT_ENOUGH:
         return f"Not enough data yet, {asked}: {_what_is_missing(verdict)}."
     if duel.score_a is None or duel.score_b is None:
@@ -143,26 +144,38 @@ def _what_is_missing(verdict: Verdict) -> str:
 
 
 def bias_sentence(
-    model: str, quantity: Quantity, bias: float | None, interval: Interval | None, *, shown: bool
+    model: str,
+    quantity: Quantity,
+    bias: float | None,
+    interval: Interval | None,
+    hours: Hours,
+    *,
+    shown: bool,
 ) -> str:
     """Return how a model is wrong in one sentence; without an interval that excludes 0 there is no bias.
 
     `shown` says whether there are days enough for any value.
     """
-    name, what = model_name(model), QUANTITY_NAMES[quantity]
+    name, what, within = model_name(model), QUANTITY_NAMES[quantity], f"in {hours.text}"
     if bias is None or interval is None:
         if quantity is Quantity.WIND_DIRECTION and bias is None and shown:
-            return f"{name}, {what}: no steady direction error."
-        return f"{name}, {what}: not enough data to speak of a bias."
-    if not interval.excludes_zero():
-        return f"{name}, {what}: no steady bias."
+            return f"{name}, {what} {within}: no steady direction error."
+        return f"{name}, {what} {within}: not enough data to speak of a bias."
+    if not _is_steady(quantity, bias, interval):
+        return f"{name}, {what} {within}: no steady bias."
     ends = sorted((abs(interval.low), abs(interval.high)))
     between = f"(between {amount(ends[0], quantity, unit=False)} and {amount(ends[1], quantity, unit=False)})"
     size = amount(abs(bias), quantity)
     if quantity is Quantity.WIND_DIRECTION:
         turn = "clockwise" if bias > 0 else "anticlockwise"
-        return f"{name} turns the wind {size} {turn} of the observed one {between}."
-    return f"{name} {'overestimates' if bias > 0 else 'underestimates'} the {what} by {size} {between}."
+        return f"In {hours.text}, {name} turns the wind {size} {turn} of the observed one {between}."
+    verb = "overestimates" if bias > 0 else "underestimates"
+    return f"In {hours.text}, {name} {verb} the {what} by {size} {between}."
+
+
+def _is_steady(quantity: Quantity, bias: float, interval: Interval) -> bool:
+    """Return whether a bias is worth a word: its interval excludes 0, and it is not 0.0 as it is shown."""
+    return interval.excludes_zero() and float(amount(bias, quantity, unit=False)) != 0
 
 
 def tendency(quantity: Quantity, bias: float | None, interval: Interval | None) -> str | None:
@@ -172,7 +185,7 @@ def tendency(quantity: Quantity, bias: float | None, interval: Interval | None) 
     """
     if bias is None or interval is None:
         return None
-    if not interval.excludes_zero():
+    if not _is_steady(quantity, bias, interval):
         return "no steady bias"
     if quantity is Quantity.WIND_DIRECTION:
         return "clockwise" if bias > 0 else "anticlockwise"
@@ -199,15 +212,20 @@ def skill_ends_sentence(ends: Mapping[str, tuple[float, float]], reference: str)
     return f"Skill against {model_name(reference)}, {100 * CONFIDENCE.value:.0f} % intervals: {each}."
 
 
-def surprise_sentence(model: str, rate: Rate, event: str, units: str = "hours") -> str:
-    """Return how often "go" was a bad surprise: counts always, a share only of enough cases."""
+def surprise_sentence(model: str, rate: Rate, event: str, units: str, hours: Hours) -> str:
+    """Return how often "go" was a bad surprise: counts always, a share only of enough cases.
+
+    `hours` are named of hours, not of days, which have their own.
+    """
+    name, within = model_name(model), f" in {hours.text}" if units == "hours" else ""
     if not rate.of:
-        return f"{model_name(model)} never said that it would be {_GOOD[event]}."
+        return f"{name} never forecast {_GOOD[event]}{within}."
+    who = f"{name}{within and ','}{within}"
     counts = f"{_count(rate.count, 'bad surprises')} in {_count(rate.of, f'go {units}')}"
     if rate.value is None or rate.interval is None:
-        return f"{model_name(model)}: {counts}."
+        return f"{who}: {counts}."
     low, high = (f"{100 * end:.0f}" for end in rate.interval)
-    return f"{model_name(model)}: {counts} ({100 * rate.value:.0f} %, {low}–{high} %)."
+    return f"{who}: {counts} ({100 * rate.value:.0f} %, {low}–{high} %)."
 
 
 def robustness_sentence(found: Robustness, finding: Finding) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -52,7 +53,13 @@ def stored(
     return service
 
 
+SCORED = re.compile(r"/(verdict|scores|comparison|bias|events)(\?|$)")
+
+
 async def get(client: httpx2.AsyncClient, path: str, **options: Any) -> Any:
+    """Return an answer, of all hours unless the path has others: test_hours.py is about that choice."""
+    if SCORED.search(path) and "hours=" not in path:
+        path += f"{'&' if '?' in path else '?'}hours=all"
     answer = await client.get(path, **options)
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -90,7 +97,10 @@ async def test_a_forecast_of_25_where_20_came_is_5_too_much_everywhere(tmp_path:
         -1.0,
     }
     wrong = by_model(bias)[AROME]
-    assert wrong["sentence"] == "AROME overestimates the mean wind by 5.0 km/h (between 5.0 and 5.0)."
+    assert (
+        wrong["sentence"]
+        == "In all hours, AROME overestimates the mean wind by 5.0 km/h (between 5.0 and 5.0)."
+    )
     groups = [*wrong["byHour"], *wrong["byPartOfDay"], *wrong["byDayAndNight"], *wrong["byLead"]]
     assert {(each["meanError"], each["tendency"]) for each in groups} == {(5.0, "overestimates")}
     assert len(groups) == 24 + 8 + 2 + 6
@@ -114,7 +124,7 @@ async def test_350_degrees_against_10_is_20_degrees_anticlockwise(tmp_path: Path
     assert score["mae"] == pytest.approx(20.0, abs=1e-3)
     assert score["circularBias"] == pytest.approx(-20.0, abs=1e-3)
     assert by_model(bias)[AROME]["sentence"] == (
-        "AROME turns the wind 20° anticlockwise of the observed one (between 20 and 20)."
+        "In all hours, AROME turns the wind 20° anticlockwise of the observed one (between 20 and 20)."
     )
     assert verdict["unit"] == "degrees"
     assert {by_model(answer)[AROME]["tendency"] for answer in (verdict, bias)} == {"anticlockwise"}
@@ -156,7 +166,7 @@ async def test_the_better_model_wins_in_one_sentence_with_its_figures(tmp_path: 
         answer = await get(client, VERDICT)
     assert answer["finding"] == "winner"
     assert answer["sentence"] == (
-        "AROME, the evening before, mean wind: 2.0 km/h against 5.0 for MeteoParapente,"
+        "AROME, the evening before, mean wind in all hours: 2.0 km/h against 5.0 for MeteoParapente,"
         " 40 common days (preliminary)."
     )
     assert (answer["best"], answer["second"]) == (AROME, PARAPENTE)
@@ -169,7 +179,7 @@ async def test_the_better_model_wins_in_one_sentence_with_its_figures(tmp_path: 
         "nDays": DAYS,
         "label": "preliminary",
         "commonSample": f"hours that AROME, MeteoParapente and {FFVL} all have",
-        "methodVersion": "1",
+        "methodVersion": "2",
         "generatedAt": "2026-07-15T12:10:00Z",
         "confidence": 0.95,
         "firstDay": "2025-07-16",
@@ -182,7 +192,7 @@ async def test_models_that_err_alike_are_too_close_to_call(tmp_path: Path) -> No
     async with served(stored(tmp_path, **two_models(a=2.0, b=2.3))) as client:
         answer = await get(client, VERDICT)
     assert answer["finding"] == "too_close_to_call"
-    assert answer["sentence"].startswith("Too close to call, the evening before, mean wind: ")
+    assert answer["sentence"].startswith("Too close to call, the evening before, mean wind in all hours: ")
     assert [each["rank"] for each in answer["models"]] == [None, None]
 
 
@@ -644,8 +654,8 @@ async def test_temperatures_at_the_heights_of_different_grounds_rank_nobody(tmp_
     assert (answer["best"], answer["duel"], answer["robustness"]) == (None, None, None)
     assert [each["rank"] for each in answer["models"]] == [None, None]
     assert answer["sentence"] == (
-        "Not ranked, the evening before, temperature as forecast, each at the height of its own ground:"
-        " AROME 0.1 °C, MeteoParapente 3.0 °C, 40 common days (preliminary)."
+        "Not ranked, the evening before, temperature as forecast in all hours, each at the height of its own"
+        " ground: AROME 0.1 °C, MeteoParapente 3.0 °C, 40 common days (preliminary)."
     )
 
 
@@ -784,7 +794,7 @@ async def test_surprises_are_counted_among_the_hours_that_were_called_good(tmp_p
     assert (arome["surprises"]["count"], arome["surprises"]["of"]) == (4, 29)
     assert arome["surprises"]["value"] == pytest.approx(4 / 29)
     assert arome["surprises"]["interval"]["low"] == pytest.approx(0.0550, abs=1e-3)
-    assert arome["sentence"] == "AROME: 4 bad surprises in 29 go hours (14 %, 5–31 %)."
+    assert arome["sentence"] == "AROME, in all hours: 4 bad surprises in 29 go hours (14 %, 5–31 %)."
     assert arome["scores"]["pod"] == pytest.approx(8 / 12)
     assert by_model(event)[PARAPENTE]["counts"] is None
 
@@ -796,7 +806,7 @@ async def test_few_events_have_counts_and_no_rate(tmp_path: Path) -> None:
         answer = await get(client, "/api/v1/sites/grand-pre/events?limit=25")
     arome = by_model(next(each for each in answer["events"] if each["event"] == "wind_over"))[AROME]
     assert (arome["enoughEvents"], arome["surprises"]["value"], arome["scores"]["pod"]) == (False, None, None)
-    assert arome["sentence"] == "AROME: 1 bad surprise in 29 go hours."
+    assert arome["sentence"] == "AROME, in all hours: 1 bad surprise in 29 go hours."
 
 
 @pytest.mark.parametrize(("limit", "over"), [(29.9, 12), (30, 0)])
@@ -928,8 +938,8 @@ async def test_a_model_that_never_gives_a_go_is_told_in_the_words_of_the_event(t
     async with served(stored(tmp_path, models)) as client:
         answer = await get(client, "/api/v1/sites/grand-pre/events?limit=25")
     sentences = {each["event"]: by_model(each)[AROME]["sentence"] for each in answer["events"]}
-    assert sentences["wind_over"] == "AROME never said that it would be within the wind limit."
-    assert sentences["not_flyable_day"] == "AROME never said that it would be a flyable day."
+    assert sentences["wind_over"] == "AROME never forecast a mean wind within the limit in all hours."
+    assert sentences["not_flyable_day"] == "AROME never forecast a flyable day."
 
 
 async def test_a_skill_of_too_few_days_is_none(tmp_path: Path) -> None:
@@ -1026,7 +1036,7 @@ async def test_without_data_no_direction_is_called_unsteady(tmp_path: Path) -> N
         bias = await get(client, "/api/v1/sites/grand-pre/bias?parameter=wind_direction")
     for model, name in ((AROME, "AROME"), (PARAPENTE, "MeteoParapente")):
         sentence = by_model(bias)[model]["sentence"]
-        assert sentence == f"{name}, wind direction: not enough data to speak of a bias."
+        assert sentence == f"{name}, wind direction in all hours: not enough data to speak of a bias."
 
 
 # --- Recent days -------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ from backend.files.importing import import_forecasts, import_observations
 from backend.files.opening import forecast_table, observation_table
 from backend.files.verif import Place, write_verif
 from backend.files.writing import new_file
+from backend.scoring.hours import Hours
 from backend.scoring.quantities import Quantity
 from backend.scoring.sample import Samples
 from backend.scoring.scorecard import Finding, Scorecard
@@ -249,7 +250,10 @@ def test_an_export_shows_one_state_of_the_store(store: Store) -> None:
 def test_the_scores_can_be_made_from_the_pairs(world: Store) -> None:
     choice = Choice(sites=["planfait"])
     pairs = pl.concat(pair_frames(world.database, choice, [MORNING, NEAREST]))
-    scores = pl.concat(score_frames(world.database, choice, [MORNING, NEAREST]))
+    clock = pl.col("valid_time").dt.convert_time_zone("Europe/Paris").dt.hour()
+    scores = pl.concat(
+        pl.concat(score_frames(world.database, choice, [MORNING, NEAREST], hours=hours)) for hours in Hours
+    )
     compared = 0
     for row in scores.filter(~pl.col("reference")).iter_rows(named=True):
         if row["quantity"] == "wind":
@@ -258,13 +262,14 @@ def test_the_scores_can_be_made_from_the_pairs(world: Store) -> None:
             pl.col("model") == row["model"],
             pl.col("view") == row["view"],
             pl.col("quantity") == row["quantity"],
+            clock.is_between(*{"flying": (10, 18), "day": (8, 19), "all": (0, 23)}[row["hours"]]),
         )["error"]
         assert len(errors) == row["n_pairs"]
         assert errors.abs().mean() == pytest.approx(row["mae"], abs=1e-9)
         if row["quantity"] != "wind_direction":
             assert errors.mean() == pytest.approx(row["mean_error"], abs=1e-9)
         compared += 1
-    assert compared == 2 * 2 * 4  # views, models, and the quantities that are measured: there are no gusts
+    assert compared == 3 * 2 * 2 * 4  # hours, views, models, and quantities that are measured: no gusts
     assert set(scores["model"]) > {"yesterday", "climatology", "model_mean"}
 
 
@@ -704,7 +709,7 @@ def test_the_weakest_comparison_of_a_winner_is_not_always_that_with_the_second(t
     }
     stations = {"ffvl:1": {WIND: constant(40, 20.0)}}
     keep(database, PLACE, BEGINS, models=models, stations=stations)
-    (scores,) = score_frames(database, Choice(), [EVENING_BEFORE], [Quantity.WIND_SPEED])
+    (scores,) = score_frames(database, Choice(), [EVENING_BEFORE], [Quantity.WIND_SPEED], hours=Hours.ALL)
     first = day_number(BEGINS)
     ranking = Scorecard(Samples(database).load(PLACE, EVENING_BEFORE, first, first + 39)).ranking(
         Quantity.WIND_SPEED
@@ -754,9 +759,15 @@ def test_scores_follow_an_import_at_once(environment: Environment, tmp_path: Pat
     assert typed(f"import forecasts {said}", environment).exit_code == 0
     assert typed(f"import observations {measured}", environment).exit_code == 0
     out = tmp_path / "s.csv"
-    assert typed(f"export scores --model my_wrf --parameter wind_speed -o {out}", environment).exit_code == 0
+    assert (
+        typed(
+            f"export scores --hours all --model my_wrf --parameter wind_speed -o {out}", environment
+        ).exit_code
+        == 0
+    )
     scores = pl.read_csv(out)
     assert set(scores["view"]) == {"lead_0_5", "lead_6_11", "lead_12_23"}
+    assert set(scores["hours"]) == {"all"}
     assert (
         "imported from a file: its terms are not known here" in (tmp_path / "s.csv.dictionary.md").read_text()
     )

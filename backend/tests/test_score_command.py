@@ -48,8 +48,8 @@ def test_the_verdict_comes_first_in_one_sentence(environment: dict[str, str]) ->
     assert (shown.exit_code, shown.stderr) == (0, "")
     first, *rest = shown.stdout.splitlines()
     assert first == (
-        "AROME, the evening before, mean wind: 2.0 km/h against 5.0 for MeteoParapente,"
-        " 40 common days (preliminary)."
+        "AROME, the evening before, mean wind in flying hours, 10 to 18: 1.9 km/h against 4.9 for"
+        " MeteoParapente, 40 common days (preliminary)."
     )
     assert any(line.startswith("AROME ") and "+1.9" in line for line in rest)
     assert any("observation *" in line for line in rest)
@@ -131,5 +131,7 @@ def test_what_cannot_be_asked_ends_with_one_line_and_code_2(
 def test_before_anything_was_collected_it_says_so(environment: dict[str, str]) -> None:
     shown = typed("score grand-pre --from 2020-01-01 --to 2020-02-01", environment)
     assert shown.exit_code == 0
-    assert shown.stdout.startswith("Not enough data yet, the evening before, mean wind: ")
+    assert shown.stdout.startswith(
+        "Not enough data yet, the evening before, mean wind in flying hours, 10 to 18: "
+    )
     assert "no score is shown yet" in shown.stdout

@@ -14,9 +14,10 @@ from backend.api.kept_answers import KeptAnswers
 from backend.api.method_answers import methods_answer, models_answer
 from backend.api.problems import bad_query, problems
 from backend.api.questions import (
-    DaysQuery,
+    HoursQuery,
     Question,
     ScoreQuery,
+    SeriesQuery,
     cache_headers,
     collected_models,
     known_already,
@@ -48,9 +49,10 @@ from backend.scoring.constants import (
     USUAL_SERIES_DAYS,
     USUAL_WIND_LIMIT,
 )
+from backend.scoring.hours import Hours
 from backend.scoring.quantities import Quantity
 from backend.scoring.recent import SHOWN
-from backend.scoring.strata import Stratum
+from backend.scoring.strata import BY_CLOCK, Stratum
 
 router = APIRouter(
     prefix="/api/v1",
@@ -64,7 +66,7 @@ router = APIRouter(
 Limit = Annotated[float, Field(ge=LEAST_LIMIT.value, le=MOST_LIMIT.value)]
 
 
-class EventQuery(DaysQuery):
+class EventQuery(HoursQuery):
     """What flyability is asked for by: a pilot's own limits in km/h."""
 
     limit: Limit = USUAL_WIND_LIMIT.value
@@ -84,6 +86,10 @@ class GroupQuery(ModelQuery):
     """What scores of each model are asked for by."""
 
     stratum: Stratum | None = None
+
+    def hours_asked(self) -> Hours:
+        """Return the hours that count: of groups by the clock all of them, unless given."""
+        return self.clock_hours_asked() if self.stratum in BY_CLOCK else super().hours_asked()
 
 
 @router.get("/sites/{siteId}/verdict", response_model=VerdictAnswer, openapi_extra=TOKEN_OPTIONAL)
@@ -182,7 +188,7 @@ def read_events(
 def read_series(
     service: ServiceDep,
     site_id: SiteId,
-    query: Annotated[ScoreQuery, Query()],
+    query: Annotated[SeriesQuery, Query()],
     withheld: Withheld,
     request: Request,
 ) -> Response:
