@@ -237,7 +237,7 @@ class _Forecasts:
         """Write a batch; return how many of its values are new."""
         if batch.run is None:
             raise AssertionError("every batch of a file is about a run")
-        return keep_forecasts(connection, batch, batch.run, None, replace=False)
+        return keep_forecasts(connection, batch, batch.run, None)
 
 
 # --- Observations ------------------------------------------------------------------------------------
@@ -289,4 +289,4 @@ class _Observations:
 
     def keep(self, connection: sa.Connection, batch: ObservationBatch) -> int:
         """Write a batch; return how many of its values are new."""
-        return keep_observations(connection, batch, None, replace=False)
+        return keep_observations(connection, batch, None)

@@ -100,7 +100,7 @@ async def _again(
     async def deliver(batch: Any) -> None:
         if isinstance(batch, ObservationBatch):
             batch = replace(batch, caught_up={})  # old payloads vouch for nothing now
-        stored[source.name] += await asyncio.to_thread(add, batch, claim, replace=True)
+        stored[source.name] += await asyncio.to_thread(add, batch, claim, repair=True)
         await asyncio.to_thread(runner.ledger.renew, claim)
 
     collection = await collect(

@@ -22,7 +22,7 @@ from backend.scoring.constants import (
     USUAL_AVERAGING,
 )
 from backend.scoring.quality import Readings
-from backend.scoring.selection import DIRECTION, GUST, SPEED
+from backend.scoring.selection import DIRECTION, GUST, SPEED, TEMPERATURE
 
 NOT_MATCHED = -128
 """In an array of offsets: no reading was matched."""
@@ -52,8 +52,12 @@ def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> Matched:
     hourly = np.full((len(span.days), len(Parameter), HOURS_A_DAY), ABSENT, np.int32)
     offsets = np.full((len(span.days), HOURS_A_DAY), NOT_MATCHED, np.int8)
     hours, exists = span.hours(), np.arange(HOURS_A_DAY) < span.lengths()[:, None]
-    averaging = np.where(readings.averaging > 0, readings.averaging, USUAL_AVERAGING.value)
-    middle = readings.time - averaging * 30
+    averaging, middle = _windows(readings, readings.averaging)
+    temperature = readings.temperature_averaging
+    apart = temperature is not None and not np.array_equal(temperature, readings.averaging)
+    windows = dict.fromkeys(range(len(Parameter)), (averaging, middle))
+    if temperature is not None and apart:
+        windows[TEMPERATURE] = _windows(readings, temperature)
     tolerance = np.clip(interval // 2, MATCH_TOLERANCE.value * 60, MATCH_TOLERANCE_MOST.value * 60)[:, None]
     calm = trusted[:, SPEED] == 0
     for parameter in range(len(Parameter)):
@@ -65,7 +69,7 @@ def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> Matched:
         rows = np.flatnonzero(usable)
         if not len(rows):
             continue
-        chosen, distance = _nearest(middle[rows], hours)
+        chosen, distance = _nearest(windows[parameter][1][rows], hours)
         fits = exists & (np.abs(distance) <= tolerance)
         hourly[:, parameter][fits] = trusted[rows[chosen[fits]], parameter]
         if parameter == SPEED:
@@ -74,12 +78,22 @@ def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> Matched:
         exists, _highest_gusts(readings.time, trusted[:, GUST], hours, interval), ABSENT
     )
     means = hourly_means(middle, averaging, trusted, hours, interval)
+    if apart:
+        averaging, middle = windows[TEMPERATURE]
+        of_temperature = hourly_means(middle, averaging, trusted, hours, interval)
+        means[:, TEMPERATURE] = of_temperature[:, TEMPERATURE]
     means = np.where(exists[:, None], means, ABSENT)
     index, _ = span.locate(readings.time)
     counts = np.bincount(index[(index >= 0) & (index < len(span.days))], minlength=len(span.days))
     there = (hourly != ABSENT) | (means != ABSENT)
     said = np.flatnonzero((counts > 0) | there.any(axis=(1, 2)))
     return Matched(span.first + said, hourly[said], offsets[said], counts[said], means[said])
+
+
+def _windows(readings: Readings, averaging: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the length (minutes) and the middle (seconds since 1970) of each averaging window."""
+    known = np.where(averaging > 0, averaging, USUAL_AVERAGING.value)
+    return known, readings.time - known * 30
 
 
 def _nearest(

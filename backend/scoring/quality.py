@@ -51,11 +51,13 @@ class Readings:
     """A station's readings in the order of time (seconds since 1970); values (n, 4) in thousandths.
 
     `averaging` is how many minutes before its time the mean wind of each begins; 0 is not known.
+    `temperature_averaging` is the same for its temperature; None: as for the wind.
     """
 
     time: NDArray[np.int64]
     averaging: NDArray[np.int64]
     values: NDArray[np.int32]
+    temperature_averaging: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

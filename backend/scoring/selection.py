@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +20,9 @@ SPEED, GUST, DIRECTION, TEMPERATURE = range(len(Parameter))
 class Runs:
     """Forecast hours of one site in the order of valid time, model and run; values (n, 4) in thousandths.
 
-    Times are seconds since 1970; `available_at` is when the run could be had, `estimated` where that is when
-    we first saw it.
+    Times are seconds since 1970. `available_at` is when the first value of the hour was available,
+    `estimated` where that is when we first saw it. `later` has a row for each value that was available later:
+    index of the hour, index of the parameter, when.
     """
 
     valid_time: NDArray[np.int64]
@@ -30,6 +31,7 @@ class Runs:
     available_at: NDArray[np.int64]
     estimated: NDArray[np.bool_]
     values: NDArray[np.int32]
+    later: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +52,7 @@ def select(runs: Runs, span: Span) -> dict[int, Selected]:
     """Return, by the number of a view, the days of which a model said anything, by day and model.
 
     Only whole hours are looked at, so that half-hourly models have no more weight than others. A speed of 0
-    has no direction.
+    has no direction. A value that was not available yet at the moment of a decision is absent in its view.
     """
     index, hour = span.locate(runs.valid_time)
     within = (runs.valid_time % HOUR == 0) & (index >= 0) & (index < len(span.days))
@@ -72,7 +74,7 @@ def select(runs: Runs, span: Span) -> dict[int, Selected]:
         row = np.full(shape, -1, np.int64)
         # Runs come oldest first, and of several values for one place the last one stays.
         row.reshape(-1)[slot[chosen]] = chosen
-        found[view.number] = _days(row, span, models, said)
+        found[view.number] = _days(row, span, models, _known(said, runs, view, span, index))
     return found
 
 
@@ -80,16 +82,32 @@ def _allowed(
     runs: Runs, view: View, span: Span, index: NDArray[np.int64], lead: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     if isinstance(view, DecisionView):
-        moments = span.moments(view.hour, view.days_before)
-        decided = moments[np.clip(index, 0, len(moments) - 1)]
+        decided = _decided(view, span, index)
         return (runs.available_at <= decided) & (runs.valid_time >= decided) & (lead >= 0)
     return (lead >= view.first * 60) & (lead < (view.last + 1) * 60)
+
+
+def _decided(view: DecisionView, span: Span, index: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the moment of decision of each day, given by its index in the span."""
+    moments = span.moments(view.hour, view.days_before)
+    return moments[np.clip(index, 0, len(moments) - 1)]
 
 
 class _Said(NamedTuple):
     values: NDArray[np.int32]
     lead: NDArray[np.int16]
     estimated: NDArray[np.bool_]
+
+
+def _known(said: _Said, runs: Runs, view: View, span: Span, index: NDArray[np.int64]) -> _Said:
+    """Return what was said without the values that were not available when a decision was made."""
+    if not len(runs.later) or not isinstance(view, DecisionView):
+        return said
+    row, parameter, available_at = runs.later.T
+    late = available_at > _decided(view, span, index[row])
+    values = said.values.copy()
+    values[row[late], parameter[late]] = ABSENT
+    return said._replace(values=values)
 
 
 def _days(row: NDArray[np.int64], span: Span, models: NDArray[np.int64], said: _Said) -> Selected:

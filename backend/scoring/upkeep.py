@@ -187,6 +187,7 @@ def _runs(rows: store.ForecastRows) -> Runs:
         available_at=rows.available_at,
         estimated=rows.estimated,
         values=rows.values,
+        later=rows.later,
     )
 
 
@@ -253,7 +254,12 @@ def _observed(
         for station in stations
     }
     readings = {
-        station: Readings(time=found.time, averaging=found.averaging, values=found.values)
+        station: Readings(
+            time=found.time,
+            averaging=found.averaging,
+            values=found.values,
+            temperature_averaging=found.temperature_averaging,
+        )
         for station, found in rows.items()
     }
     around = _surroundings(runs, span, known)

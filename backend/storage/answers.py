@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from backend.core.parameters import Parameter
 from backend.storage import schema as t
 from backend.storage.database import from_epoch
+from backend.storage.origins import exceptions
 from backend.storage.paging import Value
-from backend.storage.rows import value_columns
+from backend.storage.rows import chunks, value_columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +109,40 @@ OBSERVATIONS = sa.select(
 ).join_from(t.observation, t.observation_batch, t.observation_batch.c.id == t.observation.c.batch_id)
 
 
-def forecast_row(value: Value) -> ForecastRow:
-    """Read a value of a row of FORECASTS."""
+def forecast_rows(connection: sa.Connection, values: Sequence[Value]) -> list[ForecastRow]:
+    """Read values of rows of FORECASTS, each with the batch that it came in."""
+    batches = _own_batches(connection, t.forecast, t.forecast_batch, values)
+    return [_forecast_row(value, batches.get(value.position, value.row)) for value in values]
+
+
+def observation_rows(connection: sa.Connection, values: Sequence[Value]) -> list[ObservationRow]:
+    """Read values of rows of OBSERVATIONS, each with the batch that it came in."""
+    batches = _own_batches(connection, t.observation, t.observation_batch, values)
+    return [_observation_row(value, batches.get(value.position, value.row)) for value in values]
+
+
+def _own_batches(
+    connection: sa.Connection, table: sa.Table, batches: sa.Table, values: Sequence[Value]
+) -> dict[tuple[int, ...], Any]:
+    """Return, by position, the batch of each value that came in another one than most of its row."""
+    spans: dict[int, tuple[int, int]] = {}
+    for owner, time, *_ in (value.position for value in values):
+        first, last = spans.get(owner, (time, time))
+        spans[owner] = min(first, time), max(last, time)
+    found: dict[tuple[int, ...], int] = {}
+    for owner, (first, last) in spans.items():
+        for key, of_row in exceptions(connection, table, owner, first, last).items():
+            found |= {(*key, parameter): batch for parameter, batch in of_row.items()}
+    query = sa.select(batches)
+    rows = {
+        row.id: row
+        for some in chunks(sorted(set(found.values())))
+        for row in connection.execute(query.where(batches.c.id.in_(some)))
+    }
+    return {position: rows[batch] for position, batch in found.items()}
+
+
+def _forecast_row(value: Value, batch: Any) -> ForecastRow:
     row = value.row
     return ForecastRow(
         model=row.model,
@@ -117,23 +152,22 @@ def forecast_row(value: Value) -> ForecastRow:
         valid_time=from_epoch(row.valid_time),
         lead_minutes=(row.valid_time - row.reference_time) // 60,
         value=value.value,
-        route=row.route,
-        available_at=from_epoch(row.available_at),
-        available_at_published=row.published,
-        collected_at=from_epoch(row.collected_at),
+        route=batch.route,
+        available_at=from_epoch(batch.available_at),
+        available_at_published=batch.published,
+        collected_at=from_epoch(batch.collected_at),
     )
 
 
-def observation_row(value: Value) -> ObservationRow:
-    """Read a value of a row of OBSERVATIONS."""
+def _observation_row(value: Value, batch: Any) -> ObservationRow:
     row = value.row
     return ObservationRow(
         station=row.station,
         parameter=value.parameter,
         time=from_epoch(row.time),
         value=value.value,
-        route=row.route,
-        averaging_minutes=row.averaging_minutes,
-        direction_resolution=row.direction_resolution,
-        collected_at=from_epoch(row.collected_at),
+        route=batch.route,
+        averaging_minutes=batch.averaging_minutes,
+        direction_resolution=batch.direction_resolution,
+        collected_at=from_epoch(batch.collected_at),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -24,6 +24,7 @@ from backend.storage import schema as t
 from backend.storage.bulk import copy_rows
 from backend.storage.database import is_postgres
 from backend.storage.due import EVERY_DAY
+from backend.storage.origins import exceptions
 from backend.storage.rows import chunks, fetched, fetched_in_parts, value_columns
 
 Ints = NDArray[np.int32]
@@ -37,7 +38,11 @@ UNKNOWN_MINUTES = 0
 
 @dataclass(frozen=True, slots=True)
 class ForecastRows:
-    """Forecast hours of one site, by valid time, model and run; `values` has a column per parameter."""
+    """Forecast hours of one site, by valid time, model and run; `values` has a column per parameter.
+
+    `available_at` is that of the value of an hour that was available first. `later` has a row for each value
+    that was available later: index of the hour, index of the parameter, when.
+    """
 
     valid_time: Times
     model: Times
@@ -45,19 +50,22 @@ class ForecastRows:
     available_at: Times
     estimated: NDArray[np.bool_]
     values: Ints
+    later: Times
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingRows:
     """Readings of one station, by time; `averaging` in minutes, `values` with a column per parameter.
 
-    `resolution` is of their directions, in thousandths of a degree; 0 where the source does not say.
+    `averaging` is that of the wind, `temperature_averaging` that of the temperature. `resolution` is of their
+    directions, in thousandths of a degree; 0 where the source does not say.
     """
 
     time: Times
     averaging: Times
     values: Ints
     resolution: Times
+    temperature_averaging: Times
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +119,9 @@ Doubt = tuple[int, int, int, str]
 
 # --- Statements: to build one takes longer than to execute it ------------------------------------------
 
+_SPEED, _GUST, _DIRECTION, _TEMPERATURE = range(len(Parameter))
+_WIND = (_SPEED, _DIRECTION, _GUST)
+
 _SITE, _FIRST, _LAST = (sa.bindparam(name, type_=sa.BigInteger) for name in ("site", "first", "last"))
 
 _DUE_SITES = (
@@ -147,11 +158,16 @@ _BATCHES = sa.select(
     t.forecast_batch.c.available_at,
     t.forecast_batch.c.published,
 ).where(t.forecast_batch.c.id.in_(sa.bindparam("ids", expanding=True)))
+_AVERAGING = sa.func.coalesce(t.observation_batch.c.averaging_minutes, UNKNOWN_MINUTES)
+_RESOLUTION = sa.cast(sa.func.coalesce(t.observation_batch.c.direction_resolution, 0) * 1000, sa.Integer)
+_WAYS = sa.select(t.observation_batch.c.id, _AVERAGING, _RESOLUTION).where(
+    t.observation_batch.c.id.in_(sa.bindparam("ids", expanding=True))
+)
 _READINGS = (
     sa.select(
         t.observation.c.time,
-        sa.func.coalesce(t.observation_batch.c.averaging_minutes, UNKNOWN_MINUTES),
-        sa.cast(sa.func.coalesce(t.observation_batch.c.direction_resolution, 0) * 1000, sa.Integer),
+        _AVERAGING,
+        _RESOLUTION,
         *(sa.func.coalesce(column, ABSENT) for column in value_columns(t.observation)),
     )
     .join_from(t.observation, t.observation_batch, t.observation_batch.c.id == t.observation.c.batch_id)
@@ -250,35 +266,92 @@ def span_of(connection: sa.Connection, site_id: int, stations: Collection[int]) 
 def forecast_rows(connection: sa.Connection, site_id: int, first: int, last: int) -> ForecastRows:
     """Return the forecasts for a site that are valid from `first` to `last`."""
     table = _table(connection, _FORECASTS, 2 + len(Parameter), owner=site_id, first=first, last=last)
-    ids, row = np.unique(table[:, 1], return_inverse=True)
+    others = exceptions(connection, t.forecast, site_id, first, last)
+    ids = np.unique(table[:, 1])
+    wanted = {*ids.tolist(), *(batch for of_row in others.values() for batch in of_row.values())}
     batches = np.array(
         [
             tuple(batch)
-            for some in chunks(ids.tolist())
+            for some in chunks(sorted(wanted))
             for batch in fetched(connection, _BATCHES, {"ids": some})
         ],
         np.int64,
     ).reshape(-1, 5)
-    of_batch = batches[np.argsort(batches[:, 0])][row]
-    return ForecastRows(
+    batches = batches[np.argsort(batches[:, 0])]
+    of_batch = batches[np.searchsorted(batches[:, 0], table[:, 1])]
+    rows = ForecastRows(
         valid_time=table[:, 0],
         model=of_batch[:, 1],
         reference_time=of_batch[:, 2],
-        available_at=of_batch[:, 3],
+        available_at=of_batch[:, 3].copy(),
         estimated=of_batch[:, 4] == 0,
         values=table[:, 2:].astype(np.int32),
+        later=np.empty((0, 3), np.int64),
     )
+    if not others:
+        return rows
+    known = {
+        batch: (available_at, not published) for batch, _, _, available_at, published in batches.tolist()
+    }
+    return _with_later(rows, table[:, 1], {key[1:]: of_row for key, of_row in others.items()}, known)
+
+
+def _with_later(
+    rows: ForecastRows,
+    batch: Times,
+    others: Mapping[tuple[int, ...], Mapping[int, int]],
+    known: Mapping[int, tuple[int, bool]],
+) -> ForecastRows:
+    """Return rows with the availability of each value; `known` is that of each batch, and if it is estimated.
+
+    `others` is by valid time, model and run.
+    """
+    later: list[tuple[int, int, int]] = []
+    keys = zip(rows.valid_time.tolist(), rows.model.tolist(), rows.reference_time.tolist(), strict=True)
+    for index, key in enumerate(keys):
+        if key not in others:
+            continue
+        present = np.flatnonzero(rows.values[index] != ABSENT).tolist()
+        each = {place: known[others[key].get(place, int(batch[index]))] for place in present}
+        earliest = min(available_at for available_at, _ in each.values())
+        rows.available_at[index] = earliest
+        rows.estimated[index] = any(estimated for _, estimated in each.values())
+        later += (
+            (index, place, available_at)
+            for place, (available_at, _) in each.items()
+            if available_at > earliest
+        )
+    return replace(rows, later=np.array(later, np.int64).reshape(-1, 3))
 
 
 def reading_rows(connection: sa.Connection, station_id: int, first: int, last: int) -> ReadingRows:
     """Return the readings of a station from `first` to `last`."""
     table = _table(connection, _READINGS, 3 + len(Parameter), owner=station_id, first=first, last=last)
-    return ReadingRows(
+    rows = ReadingRows(
         time=table[:, 0],
         averaging=table[:, 1],
         values=table[:, 3:].astype(np.int32),
         resolution=table[:, 2],
+        temperature_averaging=table[:, 1].copy(),
     )
+    others = exceptions(connection, t.observation, station_id, first, last)
+    ids = {batch for of_row in others.values() for batch in of_row.values()}
+    ways = {
+        number: (averaging, resolution)
+        for some in chunks(sorted(ids))
+        for number, averaging, resolution in fetched(connection, _WAYS, {"ids": some})
+    }
+    for (_, time), of_row in others.items():
+        index = int(np.searchsorted(rows.time, time))
+        # The first of the wind's values that is there says how the wind was averaged.
+        wind = next((each for each in _WIND if rows.values[index, each] != ABSENT), None)
+        if wind in of_row:
+            rows.averaging[index] = ways[of_row[wind]][0]
+        if _DIRECTION in of_row:
+            rows.resolution[index] = ways[of_row[_DIRECTION]][1]
+        if _TEMPERATURE in of_row:
+            rows.temperature_averaging[index] = ways[of_row[_TEMPERATURE]][0]
+    return rows
 
 
 def _pairs(connection: sa.Connection, query: sa.Select[Any], **given: Any) -> dict[Any, Any]:

@@ -6,17 +6,21 @@ functions take an open connection, so that a whole file shows one state of the s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from backend.storage import schema as t
-from backend.storage.rows import fetched, value_columns
+from backend.storage.origins import batch_fields, exceptions
+from backend.storage.rows import COLUMNS, fetched, value_columns
 
 MONTH = 30 * 86_400
 
 Row = tuple[Any, ...]
+
+_OF_FORECASTS = ("available_at", "published", "collected_at", "source")
+_OF_READINGS = ("averaging_minutes", "direction_resolution", "collected_at", "source")
 
 
 def forecast_extracts(
@@ -24,8 +28,9 @@ def forecast_extracts(
 ) -> Iterator[list[Row]]:
     """Yield the forecasts of some models for a site that are valid from `first` to before `end`.
 
-    A row is valid time, model id, start of the run, values, when the run could be had, whether its publisher
-    said so, when it came, and its source; by valid time, model and run.
+    A row is valid time, model id, start of the run, values, when they were available, whether their publisher
+    said so, when they came, and their source; by valid time, model and run. Values of the same hour that came
+    in several batches are in a row each.
     """
     forecast, batch = t.forecast.c, t.forecast_batch.c
     query = (
@@ -34,16 +39,14 @@ def forecast_extracts(
             forecast.model_id,
             forecast.reference_time,
             *value_columns(t.forecast),
-            batch.available_at,
-            batch.published,
-            batch.collected_at,
-            batch.source,
+            *(batch[name] for name in _OF_FORECASTS),
         )
         .join_from(t.forecast, t.forecast_batch, batch.id == forecast.batch_id)
         .where(forecast.site_id == site_id, forecast.model_id.in_(models))
         .order_by(forecast.valid_time, forecast.model_id, forecast.reference_time)
     )
-    yield from _months(connection, query, forecast.valid_time, forecast.site_id == site_id, first, end)
+    for rows in _months(connection, query, forecast.valid_time, forecast.site_id == site_id, first, end):
+        yield _by_batch(connection, t.forecast, site_id, rows, t.forecast_batch, _OF_FORECASTS)
 
 
 def reading_extracts(
@@ -51,24 +54,49 @@ def reading_extracts(
 ) -> Iterator[list[Row]]:
     """Yield the readings of a station from `first` to before `end`, by time.
 
-    A row is time, values, averaging period (minutes), resolution of directions (degrees), when it came, and
-    its source.
+    A row is time, values, averaging period (minutes), resolution of directions (degrees), when they came, and
+    their source. Values of the same moment that came in several batches are in a row each.
     """
     observation, batch = t.observation.c, t.observation_batch.c
     query = (
         sa.select(
             observation.time,
             *value_columns(t.observation),
-            batch.averaging_minutes,
-            batch.direction_resolution,
-            batch.collected_at,
-            batch.source,
+            *(batch[name] for name in _OF_READINGS),
         )
         .join_from(t.observation, t.observation_batch, batch.id == observation.batch_id)
         .where(observation.station_id == station_id)
         .order_by(observation.time)
     )
-    yield from _months(connection, query, observation.time, observation.station_id == station_id, first, end)
+    for rows in _months(
+        connection, query, observation.time, observation.station_id == station_id, first, end
+    ):
+        yield _by_batch(connection, t.observation, station_id, rows, t.observation_batch, _OF_READINGS)
+
+
+def _by_batch(
+    connection: sa.Connection,
+    table: sa.Table,
+    owner: int,
+    rows: list[Row],
+    batches: sa.Table,
+    names: Sequence[str],
+) -> list[Row]:
+    """Return rows of one site or station with a row per batch; `names` are the columns of the batch."""
+    others = exceptions(connection, table, owner, rows[0][0], rows[-1][0])
+    if not others:
+        return rows
+    fields = batch_fields(connection, batches, others, names)
+    length = len(table.primary_key.columns) - 1
+    parted: list[Row] = []
+    for row in rows:
+        key, values = row[:length], row[length : length + len(COLUMNS)]
+        fields[None] = row[length + len(COLUMNS) :]
+        of_row = others.get((owner, *key), {})
+        for batch in (None, *sorted(set(of_row.values()))):
+            mine = (value if of_row.get(index) == batch else None for index, value in enumerate(values))
+            parted.append((*key, *mine, *fields[batch]))
+    return parted
 
 
 def kept_days(connection: sa.Connection, site_id: int) -> tuple[int, int] | None:

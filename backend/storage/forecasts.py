@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,9 +12,10 @@ from backend.core.records import Forecast, ForecastBatch, Run
 from backend.storage import schema as t
 from backend.storage.database import insert_into, inserted_id, to_epoch
 from backend.storage.due import forecasts_changed
-from backend.storage.merging import Row, Values, merge
+from backend.storage.merging import NEW, Batches, Mode, Origin, Row, Values, merge
+from backend.storage.origins import by_row, kept_row, mixed, origin_of, origins_of, write_values
 from backend.storage.places import present_ids
-from backend.storage.rows import Key, chunks, fetched, ids_of, rows_by_key, value_columns, write_rows
+from backend.storage.rows import Key, chunks, fetched, ids_of, rows_by_key, value_columns
 from backend.storage.runs import Claim
 
 VALUES_AT_A_TIME = 20_000
@@ -28,24 +30,26 @@ _PART_KEY = ("reference_time", "model_id", "part", "site_id")
 
 
 def keep_forecasts(
-    connection: sa.Connection, batch: ForecastBatch, run: Run, claim: Claim | None, *, replace: bool
+    connection: sa.Connection, batch: ForecastBatch, run: Run, claim: Claim | None, *, mode: Mode = "collect"
 ) -> int:
     """Write a batch of `run`; return how many values are new or better."""
     model_id = ids_of(connection, t.model.c.name, [run.model])[run.model]
     sites = present_ids(connection, batch.collected_at)
     known = _is_known(connection, model_id, run)
-    batch_id: int | None = None
+    noted = _Noted(connection, batch, run, claim, model_id)
+    of_run = (model_id, to_epoch(run.reference_time))
     gained = 0
     for came in _portions(batch, run, sites):
-        kept = _kept(connection, model_id, run, came) if known else {}
-        changed, new = merge(kept, came, batch.rank, last_wins=False, replace=replace)
+        kept: dict[Key, Row] = {}
+        origins: dict[int, Origin] = {}
+        if known:
+            kept, origins = kept_forecasts(connection, *of_run, came)
+        changed, new = merge(kept, came, origin_of(batch), origins, last_wins=False, mode=mode)
         gained += new
         if changed:
-            if batch_id is None:
-                batch_id = _note_batch(connection, batch, run, claim, model_id)
-            same = (model_id, to_epoch(run.reference_time), batch_id)
-            rows = [(*key, *same, *values) for key, values in sorted(changed.items())]
-            write_rows(connection, t.forecast, rows)
+            rows = {(*key, *of_run): noted.with_ids(row) for key, row in changed.items()}
+            before = [(*key, *of_run) for key in mixed(kept) if key in changed]
+            write_values(connection, t.forecast, rows, before)
             forecasts_changed(connection, changed)
     _note_parts(connection, batch, run, model_id, sites)
     _note_incomplete(connection, batch, run, model_id, sites)
@@ -85,44 +89,84 @@ def _is_known(connection: sa.Connection, model_id: int, run: Run) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
-def _kept(connection: sa.Connection, model_id: int, run: Run, came: Mapping[Key, Values]) -> dict[Key, Row]:
-    """Return those of the rows that are there already: one span of valid times per site is read."""
-    forecast, batch = t.forecast.c, t.forecast_batch.c
+def kept_forecasts(
+    connection: sa.Connection, model_id: int, reference_time: int, came: Iterable[Key]
+) -> tuple[dict[Key, Row], dict[int, Origin]]:
+    """Return those of the rows of a run that are there already, and the origins of their batches.
+
+    One span of valid times per site is read.
+    """
     times = [valid_time for _, valid_time in came]
-    query = (
-        sa.select(forecast.site_id, forecast.valid_time, batch.rank, *value_columns(t.forecast))
-        .join_from(t.forecast, t.forecast_batch, batch.id == forecast.batch_id)
-        .where(
-            forecast.valid_time.between(min(times), max(times)),
-            forecast.model_id == model_id,
-            forecast.reference_time == to_epoch(run.reference_time),
+    sites = sorted({site_id for site_id, _ in came})
+
+    def within(table: sa.Table, *columns: sa.ColumnElement[int]) -> Iterator[tuple[Any, ...]]:
+        query = sa.select(table.c.site_id, table.c.valid_time, *columns).where(
+            table.c.valid_time.between(min(times), max(times)),
+            table.c.model_id == model_id,
+            table.c.reference_time == reference_time,
         )
-    )
-    return {
-        (row[0], row[1]): Row(row[2], row[3:])
-        for chunk in chunks(sorted({site_id for site_id, _ in came}))
-        for row in fetched(connection, query.where(forecast.site_id.in_(chunk)))
+        for some in chunks(sites):
+            yield from fetched(connection, query.where(table.c.site_id.in_(some)))
+
+    origin = t.forecast_origin
+    others = by_row(within(origin, origin.c.parameter, origin.c.batch_id))
+    kept = {
+        (row[0], row[1]): kept_row(row[2], row[3:], others.get((row[0], row[1])))
+        for row in within(t.forecast, t.forecast.c.batch_id, *value_columns(t.forecast))
     }
+    ids = {batch for row in kept.values() for batch in row.batches if batch is not None}
+    return kept, origins_of(connection, t.forecast_batch, ids)
 
 
-def _note_batch(
-    connection: sa.Connection, batch: ForecastBatch, run: Run, claim: Claim | None, model_id: int
-) -> int:
-    """Write where the values come from, and return the id that their rows name."""
-    return inserted_id(
-        connection,
-        sa.insert(t.forecast_batch).values(
-            job_run_id=claim.run_id if claim else None,
-            model_id=model_id,
-            reference_time=to_epoch(run.reference_time),
-            source=batch.source,
-            route=batch.route,
-            rank=batch.rank,
-            available_at=to_epoch(run.available_at),
-            published=run.published,
-            collected_at=to_epoch(batch.collected_at),
-        ),
-    )
+class _Noted:
+    """The rows in the table of batches that the values of one batch need, each written when it is needed."""
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        batch: ForecastBatch,
+        run: Run,
+        claim: Claim | None,
+        model_id: int,
+    ) -> None:
+        self._connection = connection
+        self._fields = {
+            "job_run_id": claim.run_id if claim else None,
+            "model_id": model_id,
+            "reference_time": to_epoch(run.reference_time),
+            "source": batch.source,
+            "route": batch.route,
+            "rank": batch.rank,
+            "collected_at": to_epoch(batch.collected_at),
+        }
+        self._availability: dict[int, tuple[int, bool]] = {NEW: (to_epoch(run.available_at), run.published)}
+        self._ids: dict[tuple[int, bool], int] = {}
+        self._batches: dict[Batches, Batches] = {}
+
+    def with_ids(self, row: Row) -> Row:
+        """Return a merged row with the ids of its batches in place of what merge() says of them."""
+        if row.batches not in self._batches:
+            ids = tuple(batch if batch is None else self._id(batch) for batch in row.batches)
+            self._batches[row.batches] = ids
+        return Row(row.values, self._batches[row.batches])
+
+    def _id(self, batch: int) -> int:
+        if batch > 0:
+            return batch
+        if batch not in self._availability:
+            column = t.forecast_batch.c
+            query = sa.select(column.available_at, column.published).where(column.id == -batch)
+            available_at, published = self._connection.execute(query).one()
+            self._availability[batch] = available_at, bool(published)
+        availability = self._availability[batch]
+        if availability not in self._ids:
+            self._ids[availability] = inserted_id(
+                self._connection,
+                sa.insert(t.forecast_batch).values(
+                    self._fields | {"available_at": availability[0], "published": availability[1]}
+                ),
+            )
+        return self._ids[availability]
 
 
 def _note_parts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -10,13 +11,14 @@ from backend.core.records import ObservationBatch
 from backend.storage import schema as t
 from backend.storage.database import insert_into, inserted_id, to_epoch
 from backend.storage.due import readings_changed
-from backend.storage.merging import Row, Values, merge
-from backend.storage.rows import Key, ids_of, rows_by_key, value_columns, write_rows
+from backend.storage.merging import NEW, Mode, Origin, Row, merge
+from backend.storage.origins import by_row, kept_row, mixed, origin_of, origins_of, write_values
+from backend.storage.rows import Key, ids_of, rows_by_key, value_columns
 from backend.storage.runs import Claim
 
 
 def keep_observations(
-    connection: sa.Connection, batch: ObservationBatch, claim: Claim | None, *, replace: bool
+    connection: sa.Connection, batch: ObservationBatch, claim: Claim | None, *, mode: Mode = "collect"
 ) -> int:
     """Write a batch; return how many values are new or changed."""
     _describe_stations(connection, batch)
@@ -26,9 +28,16 @@ def keep_observations(
     came = rows_by_key(
         (ids[record.station], record.time, record.parameter, record.value) for record in batch.records
     )
-    changed, gained = merge(_kept(connection, came), came, batch.rank, last_wins=True, replace=replace)
+    kept, origins = kept_readings(connection, came)
+    changed, gained = merge(kept, came, origin_of(batch), origins, last_wins=True, mode=mode)
     if changed:
-        _write(connection, batch, claim, changed)
+        batch_id = _note_batch(connection, batch, claim)
+        rows = {
+            key: Row(row.values, tuple(batch_id if each == NEW else each for each in row.batches))
+            for key, row in changed.items()
+        }
+        write_values(connection, t.observation, rows, [key for key in mixed(kept) if key in changed])
+        readings_changed(connection, changed)
         newest = dict(sorted(changed))  # of a station's times, the last one stays
         _move_forward(connection, t.station.c.newest, newest)
     caught_up = {ids[code]: to_epoch(time) for code, time in batch.caught_up.items()}
@@ -36,40 +45,42 @@ def keep_observations(
     return gained
 
 
-def _kept(connection: sa.Connection, came: Iterable[Key]) -> dict[Key, Row]:
-    """Return those of the rows that are there already: one span of times per station is read.
+def kept_readings(connection: sa.Connection, came: Iterable[Key]) -> tuple[dict[Key, Row], dict[int, Origin]]:
+    """Return those of the rows that are there already, and the origins of their batches.
 
-    SQLite answers a list of (station, time) pairs by walking the whole table. One span for all stations
-    would be no better: a beacon that fell silent is sent with its last reading, which may be a year old.
+    One span of times per station is read. SQLite answers a list of (station, time) pairs by walking the whole
+    table. One span for all stations would be no better: a beacon that fell silent is sent with its last
+    reading, which may be a year old.
     """
-    observation, batch = t.observation.c, t.observation_batch.c
-    query = (
-        sa.select(observation.station_id, observation.time, batch.rank, *value_columns(t.observation))
-        .join_from(t.observation, t.observation_batch, batch.id == observation.batch_id)
-        .where(
-            observation.station_id == sa.bindparam("station"),
-            observation.time.between(sa.bindparam("first"), sa.bindparam("last")),
-        )
-    )
     times: dict[int, list[int]] = {}
     for station_id, time in came:
         times.setdefault(station_id, []).append(time)
-    return {
-        (row[0], row[1]): Row(row[2], tuple(row[3:]))
-        for station_id, moments in times.items()
-        for row in connection.execute(
-            query, {"station": station_id, "first": min(moments), "last": max(moments)}
-        )
-    }
+    kept: dict[Key, Row] = {}
+    for station_id, moments in times.items():
+        span = {"station": station_id, "first": min(moments), "last": max(moments)}
+        others = by_row(connection.execute(_OTHERS, span))
+        kept |= {
+            (row[0], row[1]): kept_row(row[2], tuple(row[3:]), others.get((row[0], row[1])))
+            for row in connection.execute(_READINGS, span)
+        }
+    ids = {batch for row in kept.values() for batch in row.batches if batch is not None}
+    return kept, origins_of(connection, t.observation_batch, ids)
 
 
-def _write(
-    connection: sa.Connection,
-    batch: ObservationBatch,
-    claim: Claim | None,
-    changed: Mapping[Key, Values],
-) -> None:
-    batch_id = inserted_id(
+def _spanned(table: sa.Table, *columns: sa.ColumnElement[int]) -> sa.Select[Any]:
+    return sa.select(table.c.station_id, table.c.time, *columns).where(
+        table.c.station_id == sa.bindparam("station"),
+        table.c.time.between(sa.bindparam("first"), sa.bindparam("last")),
+    )
+
+
+_READINGS = _spanned(t.observation, t.observation.c.batch_id, *value_columns(t.observation))
+_OTHERS = _spanned(t.observation_origin, t.observation_origin.c.parameter, t.observation_origin.c.batch_id)
+
+
+def _note_batch(connection: sa.Connection, batch: ObservationBatch, claim: Claim | None) -> int:
+    """Write how the readings came, and return the id that their rows name."""
+    return inserted_id(
         connection,
         sa.insert(t.observation_batch).values(
             job_run_id=claim.run_id if claim else None,
@@ -81,9 +92,6 @@ def _write(
             collected_at=to_epoch(batch.collected_at),
         ),
     )
-    rows = [(*key, batch_id, *values) for key, values in sorted(changed.items())]
-    write_rows(connection, t.observation, rows)
-    readings_changed(connection, changed)
 
 
 def _move_forward(connection: sa.Connection, column: sa.Column[int], times: Mapping[int, int]) -> None:

@@ -21,11 +21,11 @@ from backend.storage.answers import (
     ObservationRow,
     RejectedCount,
     SiteValues,
-    forecast_row,
-    observation_row,
+    forecast_rows,
+    observation_rows,
 )
 from backend.storage.database import Database, from_epoch, is_postgres, maybe_epoch, maybe_time, to_epoch
-from backend.storage.paging import read_page, values_of, within
+from backend.storage.paging import Value, read_page, values_of, within
 from backend.storage.places import present_ids
 from backend.storage.rows import chunks
 
@@ -90,7 +90,7 @@ class Reading:
                 after=after,
                 limit=limit,
             )
-        return [forecast_row(value) for value in page.values], page.cursor
+            return forecast_rows(connection, page.values), page.cursor
 
     def observations(
         self,
@@ -132,7 +132,7 @@ class Reading:
                 after=after,
                 limit=limit,
             )
-        return [observation_row(value) for value in page.values], page.cursor
+            return observation_rows(connection, page.values), page.cursor
 
     # --- Overviews ---------------------------------------------------------------------------------
 
@@ -282,11 +282,12 @@ def _newest_observed(connection: sa.Connection, stations: Sequence[str]) -> tupl
             .order_by(t.observation.c.time.desc())
             .limit(_LAST_READINGS)
         )
-        newest: dict[Parameter, ObservationRow] = {}
+        newest: dict[Parameter, Value] = {}
         for row in connection.execute(last):
             for value in values_of(row, t.observation):
-                newest.setdefault(value.parameter, observation_row(value))
-        found = newest | found
+                newest.setdefault(value.parameter, value)
+        rows = observation_rows(connection, list(newest.values()))
+        found = {row.parameter: row for row in rows} | found
         if len(found) == len(Parameter):
             break
     return tuple(found[parameter] for parameter in Parameter if parameter in found)
@@ -301,6 +302,5 @@ def _nearest_forecasts(connection: sa.Connection, site_id: int, now: datetime) -
         closeness = row.reference_time, -abs(row.valid_time - moment)
         if row.model not in best or closeness > best[row.model][0]:
             best[row.model] = closeness, row
-    return [
-        forecast_row(value) for _, (_, row) in sorted(best.items()) for value in values_of(row, t.forecast)
-    ]
+    values = [value for _, (_, row) in sorted(best.items()) for value in values_of(row, t.forecast)]
+    return forecast_rows(connection, values)

@@ -50,7 +50,8 @@ def value_columns(table: sa.Table) -> list[sa.Column[Any]]:
 def write_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[int | None, ...]]) -> None:
     """Write rows of whole numbers in the order of the table's columns, each over the one with its key."""
     insert = insert_into(connection, table)
-    new = {name: insert.excluded[name] for name in ("batch_id", *COLUMNS)}
+    key = table.primary_key.columns
+    new = {name: insert.excluded[name] for name in table.c.keys() if name not in key}  # noqa: SIM118
     over: dict[str, Any] = {"index_elements": table.primary_key, "set_": new}
     if is_postgres(connection):
         with incoming(connection, table, rows) as came:

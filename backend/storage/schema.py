@@ -166,6 +166,19 @@ forecast = Table(
     sqlite_with_rowid=False,
 )
 
+# Which batch a value came in, where it is another than that of its row: for most rows there is nothing here.
+forecast_origin = Table(
+    "forecast_origin",
+    metadata,
+    Column("site_id", Integer, primary_key=True, autoincrement=False),
+    Column("valid_time", BigInteger, primary_key=True, autoincrement=False),
+    Column("model_id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("reference_time", BigInteger, primary_key=True, autoincrement=False),
+    Column("parameter", SmallInteger, primary_key=True, autoincrement=False),  # its place among Parameter
+    Column("batch_id", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 collected_part = Table(
     "collected_part",
     metadata,
@@ -221,6 +234,16 @@ observation = Table(
     Column("time", BigInteger, primary_key=True, autoincrement=False),
     Column("batch_id", Integer, nullable=False),
     *_values(),
+    sqlite_with_rowid=False,
+)
+
+observation_origin = Table(
+    "observation_origin",
+    metadata,
+    Column("station_id", Integer, primary_key=True, autoincrement=False),
+    Column("time", BigInteger, primary_key=True, autoincrement=False),
+    Column("parameter", SmallInteger, primary_key=True, autoincrement=False),
+    Column("batch_id", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
 

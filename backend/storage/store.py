@@ -213,35 +213,34 @@ class Store:
         self, stations: Collection[str], since: datetime, until: datetime
     ) -> dict[str, tuple[date, ...]]:
         """Return, per station, the days (UTC) from `since` to `until` that a backfill brought readings of."""
-        observation, batch = t.observation.c, t.observation_batch.c
-        day = (observation.time - observation.time % DAY_SECONDS).label("day")
-        query = (
-            sa.select(t.station.c.code, day)
-            .join_from(t.station, t.observation, observation.station_id == t.station.c.id)
-            .join(t.observation_batch, batch.id == observation.batch_id)
-            .where(
-                observation.time.between(to_epoch(since), to_epoch(until)),
-                batch.route.endswith(BACKFILLED, autoescape=True),
-            )
-            .distinct()
-            .order_by(t.station.c.code, day)
-        )
-        found: dict[str, list[date]] = {}
+        batch = t.observation_batch.c
+        found: dict[str, set[date]] = {}
         with self.database.read() as connection:
-            for chunk in chunks(sorted(stations)):
-                for code, start in connection.execute(query.where(t.station.c.code.in_(chunk))):
-                    found.setdefault(code, []).append(from_epoch(start).date())
-        return {code: tuple(days) for code, days in found.items()}
+            for table in (t.observation, t.observation_origin):
+                day = (table.c.time - table.c.time % DAY_SECONDS).label("day")
+                query = (
+                    sa.select(t.station.c.code, day)
+                    .join_from(t.station, table, table.c.station_id == t.station.c.id)
+                    .join(t.observation_batch, batch.id == table.c.batch_id)
+                    .where(
+                        table.c.time.between(to_epoch(since), to_epoch(until)),
+                        batch.route.endswith(BACKFILLED, autoescape=True),
+                    )
+                    .distinct()
+                )
+                for chunk in chunks(sorted(stations)):
+                    for code, start in connection.execute(query.where(t.station.c.code.in_(chunk))):
+                        found.setdefault(code, set()).add(from_epoch(start).date())
+        return {code: tuple(sorted(days)) for code, days in sorted(found.items())}
 
     # --- What came ---------------------------------------------------------------------------------
 
-    def add_forecasts(
-        self, batch: ForecastBatch, claim: Claim | None = None, *, replace: bool = False
-    ) -> int:
+    def add_forecasts(self, batch: ForecastBatch, claim: Claim | None = None, *, repair: bool = False) -> int:
         """Keep a batch whole, once, however often it comes; return how many values are new or better.
 
-        A run never changes: within a rank the first value stays (`replace` makes the new one win: a
-        repaired parser). Raises LeaseLost where `claim` is no longer held, with nothing written.
+        A run never changes: within a rank the first value stays. `repair` is for a kept payload that is
+        parsed again: of two payloads, the one that was collected first wins. Raises LeaseLost where `claim`
+        is no longer held, with nothing written.
         """
         with self.database.write() as connection:
             hold(connection, claim)
@@ -251,20 +250,21 @@ class Store:
                 if batch.records:
                     raise ValueError(f"the forecasts of {batch.source} do not say of which run they are")
                 return 0
-            return keep_forecasts(connection, batch, batch.run, claim, replace=replace)
+            return keep_forecasts(connection, batch, batch.run, claim, mode="repair" if repair else "collect")
 
     def add_observations(
-        self, batch: ObservationBatch, claim: Claim | None = None, *, replace: bool = False
+        self, batch: ObservationBatch, claim: Claim | None = None, *, repair: bool = False
     ) -> int:
         """Keep a batch whole; return how many values are new or changed. Networks correct themselves.
 
-        Within a rank the last value wins; a value that an answer does not give stays as it was.
+        Within a rank the last value wins; a value that an answer does not give stays as it was. `repair` is
+        for a kept payload that is parsed again: of two payloads, the one that was collected last wins.
         Raises LeaseLost where `claim` is no longer held, with nothing written.
         """
         with self.database.write() as connection:
             hold(connection, claim)
             _set_aside(connection, batch, claim)
-            return keep_observations(connection, batch, claim, replace=replace)
+            return keep_observations(connection, batch, claim, mode="repair" if repair else "collect")
 
     def prune_rejected(self, now: datetime) -> None:
         """Delete the rejected values that were set aside more than REJECTED_DAYS ago.

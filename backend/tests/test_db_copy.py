@@ -31,6 +31,7 @@ from backend.tests.stores import (
     NOW,
     PLANFAIT,
     RUN,
+    TEMPERATURE,
     WIND,
     forecast,
     forecasts,
@@ -96,6 +97,9 @@ def fill(url: str) -> None:
             rejected=(Rejected("ffvl:2496", WIND, None, '9999 "x"', "out_of_range: high"),),
         )
     )
+    # What comes later to the same hour and moment has a batch of its own.
+    store.add_forecasts(forecasts(forecast(14, TEMPERATURE), collected_at=NOW + DAY))
+    store.add_observations(observations(reading(21, TEMPERATURE, minutes=10), collected_at=NOW + DAY))
     failure = Failure("page", "https://beacons.example/1", "HTTP 500", "FetchError")
     source = SourceRun(source="arome", status="partial", failures=(failure,), bytes=5_000_000_000, newest=RUN)
     ledger.finish(claim, "partial", NOW, duration=60.25, sources=(source,))

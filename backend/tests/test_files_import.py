@@ -251,10 +251,11 @@ def test_parts_of_a_run_keep_their_own_times_of_availability(store: Store, write
     )
     assert take_forecasts(store, path) == Imported(4, 4)
     found, _ = Reading(store.database).forecasts()
-    # An hour lies in one row: all its values count from when the last of them could be had.
-    assert {(row.valid_time.hour, row.available_at.strftime("%H:%M")) for row in found} == {
-        (12, "10:00"),
-        (13, "12:10"),
+    assert {(row.parameter.value, row.valid_time.hour, f"{row.available_at:%H:%M}") for row in found} == {
+        ("wind_speed", 12, "09:00"),
+        ("wind_speed", 13, "10:00"),
+        ("wind_gust", 12, "10:00"),
+        ("wind_gust", 13, "12:10"),
     }
 
 

@@ -32,6 +32,7 @@ from backend.tests.fakes import Answer, ScriptedFetch
 from backend.tests.worlds import (
     NOON,
     PLANFAIT,
+    HandClock,
     NoTraffic,
     World,
     a_reading,
@@ -154,14 +155,16 @@ def collected(tmp_path: Path) -> MakeCollected:
         *forecasts: Source[ForecastBatch], observations: Source[Any] | None = None, **script: Answer
     ) -> Collected:
         archive = PayloadArchive(tmp_path / "payloads", 14)
+        clock = HandClock()
         answers = {f"{MODEL}/{name}": answer for name, answer in script.items()} | {BEACONS: FEED}
 
         def channel_for(run: int, source: str) -> Channel:
-            fetch = ScriptedFetch(answers, now=NOON, folder=tmp_path)
+            fetch = ScriptedFetch(answers, now=clock(), folder=tmp_path)
             return Channel(archive.keeping(fetch, run, source), NoTraffic())
 
         world = make_world(
             tmp_path,
+            clock=clock,
             forecasts=forecasts or [model()],
             observations=[observations or beacons()],
             channel_for=channel_for,
@@ -233,6 +236,20 @@ async def test_what_a_better_route_brought_since_is_not_replaced_by_a_lesser_one
     assert speeds(there.world.database) == [8.0]
     assert (await there.replayed(run)).status == "nothing_new"
     assert speeds(there.world.database) == [8.0]
+
+
+async def test_a_networks_later_correction_stays_when_the_run_before_it_is_replayed(
+    collected: MakeCollected,
+) -> None:
+    there = collected()
+    first = await there.run(OBSERVATIONS)
+    there.world.clock.now = NOON + timedelta(hours=1)
+    there.script[BEACONS] = FEED.replace(b"<vent_moyen_10>13<", b"<vent_moyen_10>22<")
+    second = await there.run(OBSERVATIONS)
+    assert speeds(there.world.database, t.observation) == [22.0]
+    assert (await there.replayed(first)).status == "nothing_new"
+    assert (await there.replayed(second)).status == "nothing_new"
+    assert speeds(there.world.database, t.observation) == [22.0]
 
 
 async def test_old_payloads_vouch_for_nothing_and_are_no_sign_of_life(collected: MakeCollected) -> None:

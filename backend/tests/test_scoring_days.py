@@ -482,9 +482,19 @@ def test_a_store_of_before_counts_the_same_doubts_once_it_is_migrated(store: Sto
     assert np.array_equal(migrated.doubts, new.doubts)
 
 
+TABLES_OF_0006 = (
+    "site model station station_list grid_point forecast_batch forecast collected_part observation_batch"
+    " observation rejected forecast_day observed_day doubted quality_limit due_day job job_pause job_run"
+    " source_run source_newest"
+).split()
+
+
 def drop_what_later_versions_add(connection: sa.Connection) -> None:
-    for table in (t.public_forecast_day, t.public_observed_day, t.public_month):
-        table.drop(connection)
+    """Take a store back to the tables of version 0006."""
+    for table in reversed(t.metadata.sorted_tables):
+        if table.name not in TABLES_OF_0006:
+            table.drop(connection)
+    connection.exec_driver_sql("DROP INDEX ix_rejected_job_run_id")
 
 
 def test_a_store_of_before_has_its_days_made_anew(store: Store) -> None:

@@ -20,7 +20,7 @@ from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.forecasts import VALUES_AT_A_TIME
 from backend.storage.ledger import Ledger
-from backend.storage.merging import Row, merge_row
+from backend.storage.merging import NEW, Origin, Row, Values, merge
 from backend.storage.reading import Reading
 from backend.storage.rows import COLUMNS
 from backend.storage.store import MOST_REJECTED, REJECTED_DAYS, Store
@@ -205,12 +205,12 @@ def test_a_better_route_with_the_same_values_gains_nothing_but_is_noted(database
 def test_a_repaired_parser_replaces_what_the_broken_one_stored(database_url: str) -> None:
     store = open_store(database_url)
     store.add_forecasts(forecasts(forecast(72), forecast(5, GUST)))
-    assert store.add_forecasts(forecasts(forecast(20)), replace=True) == 1
+    assert store.add_forecasts(forecasts(forecast(20)), repair=True) == 1
     assert said(store) == {("planfait", WIND, 6): (20, "route_0")}
-    assert store.add_forecasts(forecasts(forecast(9), rank=1), replace=True) == 0, "not a better route's"
+    assert store.add_forecasts(forecasts(forecast(9), rank=1), repair=True) == 0, "not a better route's"
 
     store.add_observations(observations(reading(72), reading(5, GUST)))
-    assert store.add_observations(observations(reading(12)), replace=True) == 1
+    assert store.add_observations(observations(reading(12)), repair=True) == 1
     assert measured(store) == {("ffvl:2496", WIND, "12:00"): (12, "route_0")}
 
 
@@ -231,24 +231,40 @@ def test_values_are_kept_to_the_thousandth_of_their_unit(database_url: str) -> N
 
 
 values = st.lists(st.none() | st.integers(-5, 5), min_size=4, max_size=4).map(tuple)
-ranked = st.builds(Row, st.integers(0, 2), values)
+ranked = st.tuples(st.integers(0, 2), values.filter(lambda row: any(value is not None for value in row)))
 
 
 @given(st.lists(ranked, min_size=1, max_size=6), st.booleans())
 def test_whatever_the_order_the_best_rank_is_kept_and_coming_again_changes_nothing(
-    came: list[Row], last_wins: bool
+    came: list[tuple[int, Values]], last_wins: bool
 ) -> None:
-    kept: Row | None = None
-    for row in came:
-        kept = merge_row(kept, row, last_wins=last_wins)
-    assert kept is not None
-    best = min(row.rank for row in came)
-    assert kept.rank == best
-    mine = [row.values for row in came if row.rank == best]
-    for index, value in enumerate(kept.values):
-        given_values = [row[index] for row in mine if row[index] is not None]
-        assert value == (given_values[-1 if last_wins else 0] if given_values else None)
-    assert merge_row(kept, kept, last_wins=last_wins) == kept
+    origins = {number: Origin(rank, "", number) for number, (rank, _) in enumerate(came, start=1)}
+    kept: dict[str, Row] = {}
+    for number, (_, row) in enumerate(came, start=1):
+        changed, _ = merge(kept, {"here": row}, origins[number], origins, last_wins=last_wins)
+        kept |= {key: numbered(each, number) for key, each in changed.items()}
+    best = min(rank for rank, _ in came)
+    mine = [(number, row) for number, (rank, row) in enumerate(came, start=1) if rank == best]
+    for index, (value, batch) in enumerate(zip(*kept["here"], strict=True)):
+        given_values = [(row[index], number) for number, row in mine if row[index] is not None]
+        if not given_values:
+            assert (value, batch) == (None, None)
+        elif not last_wins:
+            assert (value, batch) == given_values[0]
+        else:
+            # Where the last ones are the same value, it came in the first of these.
+            last = given_values[-1][0]
+            others = [number for other, number in given_values if other != last]
+            since = max(others, default=0)
+            assert (value, batch) == (last, min(n for _, n in given_values if n > since))
+    number = mine[-1][0]
+    again = merge(kept, {"here": kept["here"].values}, origins[number], origins, last_wins=last_wins)
+    assert again == ({}, 0)
+
+
+def numbered(row: Row, number: int) -> Row:
+    """Return a merged row with the number of the batch that came in the place of NEW."""
+    return Row(row.values, tuple(number if batch == NEW else batch for batch in row.batches))
 
 
 # --- What is still wanted ---------------------------------------------------------------------------
