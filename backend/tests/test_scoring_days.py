@@ -482,11 +482,29 @@ def test_a_store_of_before_counts_the_same_doubts_once_it_is_migrated(store: Sto
     assert np.array_equal(migrated.doubts, new.doubts)
 
 
-TABLES_OF_0006 = (
-    "site model station station_list grid_point forecast_batch forecast collected_part observation_batch"
-    " observation rejected forecast_day observed_day doubted quality_limit due_day job job_pause job_run"
-    " source_run source_newest"
-).split()
+TABLES_OF_0006 = [
+    "site",
+    "model",
+    "station",
+    "station_list",
+    "grid_point",
+    "forecast_batch",
+    "forecast",
+    "collected_part",
+    "observation_batch",
+    "observation",
+    "rejected",
+    "forecast_day",
+    "observed_day",
+    "doubted",
+    "quality_limit",
+    "due_day",
+    "job",
+    "job_pause",
+    "job_run",
+    "source_run",
+    "source_newest",
+]
 
 
 def drop_what_later_versions_add(connection: sa.Connection) -> None:
