@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test lint bench crash faults fuzz soak lock clean
+.PHONY: demo serve test lint bench crash faults fuzz prove soak lock clean
 
 # The lock names every package there is to install: --no-deps keeps pip from looking for others
 # (pip 23 stumbles over "coverage[toml]" as soon as there is a release newer than the pinned one).
@@ -45,6 +45,9 @@ soak: $(READY)  ## 30 days in one process under random faults (SOAK="--days 3 --
 
 fuzz: $(READY)  ## every parser against payloads gone wrong (SECONDS=3600, FUZZ="--only romma --seed 7")
 	$(BIN)/python -m backend.tests.proofs.fuzz --seconds $(or $(SECONDS),60) $(FUZZ)
+
+prove: $(READY)  ## how often intervals, biases and winners are right where the truth is known (PROVE="--only power")
+	$(BIN)/python -m backend.tests.proofs.inference $(PROVE)
 
 bench: $(READY)  ## speed, memory and latency, each beside an alternative (BENCH="storing --rounds 3 --quiet 120")
 	$(BIN)/python -m backend.tests.proofs.bench $(BENCH)

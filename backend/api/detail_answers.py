@@ -205,7 +205,7 @@ def _left_out(model: str, n_pairs: int, n_days: int) -> ModelEvent:
 def _model_event(table: EventTable, each: ModelCounts, hours: Hours) -> ModelEvent:
     counts, shown = each.counts, table.size.shows_values
     enough = shown and event_scores.enough_events(counts)
-    surprises = event_scores.surprises(counts)
+    surprises = event_scores.surprises(counts, each.intervals)
     sentence = (
         surprise_sentence(each.model, surprises, table.event, table.units, hours)
         if shown
@@ -225,8 +225,8 @@ def _model_event(table: EventTable, each: ModelCounts, hours: Hours) -> ModelEve
         name=model_name(each.model),
         sentence=sentence,
         surprises=_rate(surprises) if shown else None,
-        kept=_rate(event_scores.kept(counts)) if shown else None,
-        detected=_rate(event_scores.detected(counts)) if shown else None,
+        kept=_rate(event_scores.kept(counts, each.intervals)) if shown else None,
+        detected=_rate(event_scores.detected(counts, each.intervals)) if shown else None,
         counts=_counts(counts) if shown else None,
         n_pairs=int(counts.n),
         n_days=table.size.days,

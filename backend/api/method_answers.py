@@ -64,9 +64,7 @@ def methods_answer(service: ServiceParts) -> MethodsAnswer:
             )
             for each in CONSTANTS
         ],
-        views=[
-            MethodView(name=view.name, text=view_name(view), steps_ahead=view.steps_ahead) for view in VIEWS
-        ],
+        views=[MethodView(name=view.name, text=view_name(view)) for view in VIEWS],
         hours=[
             MethodHours(name=hours, text=hours.text, first=hours.ends[0], last=hours.ends[1])
             for hours in Hours

@@ -340,7 +340,7 @@ def duel_entry(duel: PairOfModels, quantity: Quantity) -> Duel:
         score_a=duel.score_a if shown else None,
         score_b=duel.score_b if shown else None,
         difference=comparison.difference if shown else None,
-        interval=ends(comparison.bootstrap) if shown else None,
+        interval=ends(test.interval) if shown and test is not None else None,
         test=StudentTest.model_validate(test) if shown and test is not None else None,
         outcome=comparison.outcome if duel.size.may_rank and quantity.is_ranked else None,
     )

@@ -200,13 +200,13 @@ class ModelEntry(ApiModel):
 
 
 class StudentTest(ApiModel):
-    """Is the mean daily difference 0? `method` is HLN or HG."""
+    """Is the mean daily difference 0? By Student's t of the independent days that the days are worth."""
 
     mean: Figure
     interval: Ends
     p_value: Share
     days: int
-    method: str
+    effective_days: Figure
 
 
 class Duel(ApiModel):
@@ -223,7 +223,7 @@ class Duel(ApiModel):
     score_a: Figure | None
     score_b: Figure | None
     difference: Figure | None = Field(description="mean over days of the difference of daily MAEs")
-    interval: Ends | None = Field(description="of the difference, by blocks of days")
+    interval: Ends | None = Field(description="of the difference; the same as that of `test`")
     test: StudentTest | None
     outcome: Outcome | None = Field(description="null with fewer than 30 days, and where nothing is ranked")
 
@@ -536,7 +536,6 @@ class MethodView(ApiModel):
 
     name: str
     text: str
-    steps_ahead: int
 
 
 class MethodHours(ApiModel):

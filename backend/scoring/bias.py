@@ -8,22 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from backend.scoring.continuous import mean_error
-from backend.scoring.direction import steady_bias
-from backend.scoring.formula import Formula, number
+from backend.scoring.formula import number
 from backend.scoring.grid import Integers
 from backend.scoring.grouped import (
     beside,
+    bias_intervals,
     days_of,
-    drawn_from,
-    extent,
     group_sums,
     hourly_sums,
-    intervals,
     over_days,
     side_by_side,
 )
@@ -38,7 +34,7 @@ from backend.scoring.scores import days_with, sized
 from backend.scoring.strata import CLOCK, Stratum, clock_groups, groups
 from backend.scoring.sums import Sums
 
-BIASED = tuple(quantity for quantity in Quantity if quantity is not Quantity.WIND)
+BIASED = tuple(quantity for quantity in Quantity if quantity.bias is not None)
 """What has a bias: the length of a vector error has no sign."""
 
 PARTS = tuple(
@@ -48,9 +44,6 @@ PARTS = tuple(
     )
 )
 """Which hours of the clock are in which part of a day, (24, parts), in the order of CLOCKS."""
-
-NEEDED = ("n", "sum_f", "sum_o", "sum_sin", "sum_cos")
-"""The sums that a bias is formed of, of speeds and temperatures or of directions."""
 
 CLOCKS = (Stratum.HOUR, Stratum.PART_OF_DAY, Stratum.DAY_AND_NIGHT, Stratum.SECTOR)
 
@@ -79,11 +72,6 @@ class ModelBias:
     groups: Mapping[Stratum, tuple[GroupBias, ...]]
     leads: tuple[GroupBias, ...]
     given: tuple[Given, ...]
-
-
-def bias_of(quantity: Quantity) -> Formula[Any]:
-    """Return what the bias of a quantity is: of directions the steady turn, else the mean error."""
-    return steady_bias if quantity is Quantity.WIND_DIRECTION else mean_error
 
 
 def model_bias(
@@ -137,15 +125,16 @@ class _Bias(NamedTuple):
 def _biases(quantity: Quantity, tables: Sequence[Sums], hours: Hours) -> list[list[_Bias]]:
     """Return the bias of the hours that count, of each hour and part of a day, and of the other groups."""
     together = _with_parts(beside(tables), hours)
-    drawn = drawn_from(together, NEEDED, extent(together))
-    formula, totals = bias_of(quantity), over_days(together)
-    counts, days = sized(totals).n, days_of(together)
-    ends = intervals(formula, together, drawn)
+    totals, formula = over_days(together), quantity.bias
+    assert formula is not None  # noqa: S101  # model_bias refuses what has none
     values = map(number, formula.each(totals).tolist())
-    found = [
-        _Bias(count, of_days, value, None if value is None else interval)
-        for count, of_days, value, interval in zip(counts.tolist(), days.tolist(), values, ends, strict=True)
-    ]
+    columns = (
+        sized(totals).n.tolist(),
+        days_of(together).tolist(),
+        values,
+        bias_intervals(quantity, together),
+    )
+    found = [_Bias(*each) for each in zip(*columns, strict=True)]
     rest = [sized(table).n.shape[1] for table in tables[1:]]
     widths = [1, CLOCK, *(part.shape[1] for part in PARTS), *rest]
     starts = np.cumsum([0, *widths])

@@ -342,20 +342,31 @@ PUBLIC_COUNT_STEP = Constant(
 # Inference
 
 CONFIDENCE = Constant("confidence", 0.95, "probability", "What readers expect of an interval.")
-LEAST_BLOCK = Constant(
-    "least_block",
-    5,
+INTERVAL_DAYS = Constant(
+    "interval_days",
+    10,
     "days",
-    "About as long as one weather situation; longer series use the cube root of their days.",
-    "Politis & Romano 1994, JASA 89; lower end ours",
+    "With fewer, how much successive days resemble each other cannot be estimated: no interval.",
 )
-REPLICATES = Constant("replicates", 2000, "replicates", "The 2.5 % ends rest on 50 replicates each.")
-SEED = Constant("seed", 20_260_101, "", "Fixed: the same input gives the same interval, bit for bit.")
-DEFINED_REPLICATES = Constant(
-    "defined_replicates",
-    0.9,
-    "share",
-    "A score that is undefined in more of the replicates than the rest has no interval worth showing.",
+PERSISTENCE_CAUTION = Constant(
+    "persistence_caution",
+    0.25,
+    "standard errors",
+    "Added to the estimated autocorrelation of successive days: too low an estimate makes an interval too"
+    " narrow by more than too high a one makes it too wide.",
+    "ours, by the simulation of `make prove`",
+)
+MOST_PERSISTENCE = Constant(
+    "most_persistence",
+    0.99,
+    "autocorrelation",
+    "At 1 no number of days is worth a second one, and no interval exists.",
+)
+LEAST_EFFECTIVE_DAYS = Constant(
+    "least_effective_days",
+    2.0,
+    "days",
+    "Student's t needs two values: an interval of so few is as wide as it gets, 12.7 standard errors.",
 )
 DIFFERENCE_WIND = Constant("difference_wind", 0.5, "km/h", "Below it no pilot would notice.")
 DIFFERENCE_GUST = Constant("difference_gust", 1.0, "km/h", "Below it no pilot would notice.")
@@ -378,7 +389,7 @@ FALSE_DISCOVERIES = Constant(
 # What a sample allows to say
 
 FIRST_LOOK_DAYS = Constant("first_look_days", 15, "days", "Fewer show nothing but that we are collecting.")
-PRELIMINARY_DAYS = Constant("preliminary_days", 30, "days", "From here, a ranking if it passes the tests.")
+PRELIMINARY_DAYS = Constant("preliminary_days", 30, "days", "From here, a ranking if it passes the test.")
 SEASON_DAYS = Constant("season_days", 90, "days", "About one season.")
 DOMINANT_SEASON = Constant(
     "dominant_season", 0.5, "share of days, exceeded", "The sample then speaks of that season."

@@ -14,7 +14,7 @@ import numpy as np
 from backend.scoring.grid import SCALE, Bools, Floats, Integers
 
 MICRO = 1_000_000
-"""Steps in one unit of a daily mean: whole ones, so that means and bootstrap totals are exact."""
+"""Steps in one unit of a daily mean: whole ones, so that means are exact."""
 
 
 class Sized(Protocol):
@@ -25,13 +25,6 @@ class Sized(Protocol):
 
     @property
     def sum_abs(self) -> Integers: ...  # noqa: D102
-
-
-class Squared(Sized, Protocol):
-    """The same with the sum of the squares of these sizes."""
-
-    @property
-    def sum_squares(self) -> Integers: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,22 +44,11 @@ class DailySeries:
         """The mean over the days that have a value, each counting once, in the unit. None without any."""
         return int(self.micro.sum()) / (self.days * MICRO) if self.days else None
 
-    def trimmed(self) -> DailySeries:
-        """Return the series from its first to its last day with a value: gaps at the ends say nothing."""
-        extent = extent_of(self.present)
-        return DailySeries(self.micro[extent], self.present[extent])
-
     def departures(self) -> Floats:
         """Return each day's value minus the mean, in the unit; 0 in a gap, so that it adds nothing."""
         # Subtracted as whole numbers: a series that never changes must give 0, not a rounding error.
         rest = self.micro * self.days - self.micro.sum()
         return np.where(self.present, rest / (max(self.days, 1) * MICRO), 0.0)
-
-
-def extent_of(present: Bools) -> slice:
-    """Return the span of days from the first to the last that is `present`; an empty one for none."""
-    days = np.flatnonzero(present)
-    return slice(int(days[0]), int(days[-1]) + 1) if days.size else slice(0)
 
 
 def daily_difference(a: Sized, b: Sized) -> DailySeries:

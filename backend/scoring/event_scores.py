@@ -7,15 +7,16 @@ Definitions: Jolliffe & Stephenson (eds) 2012, Forecast Verification, 2nd editio
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from backend.scoring.constants import LEAST_EVENTS
 from backend.scoring.formula import Formula, ratio
-from backend.scoring.grid import Floats
-from backend.scoring.intervals import Interval, percentiles, wilson
+from backend.scoring.grid import Floats, Integers
+from backend.scoring.intervals import Interval
+from backend.scoring.jackknife import jackknife, rates, symmetric
 from backend.scoring.sums import Contingency
 
 
@@ -109,20 +110,40 @@ SCORES: dict[str, Formula[Contingency]] = {
 """Every score of an event, by its name in answers."""
 
 
-def score_intervals(drawn: Contingency) -> dict[str, Interval | None]:
-    """Return the interval of each score, formed from replicates of the counts."""
-    found = percentiles(np.stack([formula.each(drawn) for formula in SCORES.values()], axis=1))
-    return dict(zip(SCORES, found, strict=True))
+OF_CASES: dict[str, str] = {"surprise_rate": "cd", "pod": "ac", "far": "ab", "pofd": "bd", "csi": "abc"}
+"""The scores that are rates, and the cells that make up their denominators."""
+
+LOWEST = {"frequency_bias": 0.0, "ets": -1 / 3, "hss": -1.0, "peirce": -1.0, "sedi": -1.0}
+HIGHEST = {"frequency_bias": np.inf, "ets": 1.0, "hss": 1.0, "peirce": 1.0, "sedi": 1.0}
+
+
+def score_intervals(of_days: Contingency) -> list[dict[str, Interval | None]]:
+    """Return the interval of each score, by group, from counts with columns (days, groups).
+
+    Hours of one day are not independent cases: whole days are what is left out in turn.
+    """
+    present = np.asarray(of_days.n > 0)
+    found: dict[str, list[Interval | None]] = {}
+    for name, formula in SCORES.items():
+        sure = jackknife(formula.each, of_days, present)
+        if name in OF_CASES:
+            cases = sum(getattr(of_days, cell) for cell in OF_CASES[name])
+            found[name] = rates(sure, np.asarray((cases > 0).sum(axis=0)))
+        else:
+            found[name] = symmetric(sure, LOWEST[name], HIGHEST[name])
+    return [dict(zip(found, of_group, strict=True)) for of_group in zip(*found.values(), strict=True)]
+
+
+Intervals = Mapping[str, Interval | None]
+"""The intervals of an event's scores, by their names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many `count` of `of`, with the rate and its Wilson interval where there are enough events.
+    """So many `count` of `of`, with the rate and its interval by whole days where there are enough events.
 
-    `value` and `interval` are None together: too few events, or too few cases that the rate is of, then
-    "2 of 3" is all there is to say.
-    The interval takes hours as independent; as those of one day are not, it is narrower than the truth,
-    which `score_intervals` has, from whole days.
+    `value` is None with too few events, or too few cases that the rate is of: then "2 of 3" is the whole
+    answer. `interval` is None then too, and where the rate hangs on a single day.
     """
 
     count: int
@@ -131,19 +152,21 @@ class Rate:
     interval: Interval | None
 
 
-def detected(totals: Contingency) -> Rate:
+def detected(totals: Contingency, intervals: Intervals) -> Rate:
     """Return POD as a rate: hits of observed events."""
-    return _rate(totals, lambda a, b, c, d: (a, a + c))
+    return _rate(totals, totals.a, totals.a + totals.c, intervals.get("pod"))
 
 
-def kept(totals: Contingency) -> Rate:
+def kept(totals: Contingency, intervals: Intervals) -> Rate:
     """Return 1 - FAR as a rate, the twin of the surprise rate: hits of forecast events."""
-    return _rate(totals, lambda a, b, c, d: (a, a + b))
+    of_false = intervals.get("far")
+    interval = None if of_false is None else Interval(1 - of_false.high, 1 - of_false.low)
+    return _rate(totals, totals.a, totals.a + totals.b, interval)
 
 
-def surprises(totals: Contingency) -> Rate:
+def surprises(totals: Contingency, intervals: Intervals) -> Rate:
     """Return the surprise rate: misses of the hours forecast to be under the limit."""
-    return _rate(totals, lambda a, b, c, d: (c, c + d))
+    return _rate(totals, totals.c, totals.c + totals.d, intervals.get("surprise_rate"))
 
 
 def enough_events(totals: Contingency) -> bool:
@@ -151,9 +174,7 @@ def enough_events(totals: Contingency) -> bool:
     return min(int(totals.a + totals.c), int(totals.a + totals.b)) >= LEAST_EVENTS.value
 
 
-def _rate(totals: Contingency, pick: Callable[[int, int, int, int], tuple[int, int]]) -> Rate:
-    a, b, c, d = (int(column) for column in totals.columns())
-    count, of = pick(a, b, c, d)
+def _rate(totals: Contingency, count: Integers, of: Integers, interval: Interval | None) -> Rate:
     if of < LEAST_EVENTS.value or not enough_events(totals):
-        return Rate(count, of, None, None)
-    return Rate(count, of, count / of, wilson(count, of))
+        return Rate(int(count), int(of), None, None)
+    return Rate(int(count), int(of), int(count) / int(of), interval)

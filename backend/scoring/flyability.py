@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backend.core.parameters import Parameter
-from backend.scoring.bootstrap import resampled
 from backend.scoring.constants import FLYABLE_RUN, FLYING_FROM, FLYING_UNTIL, LIGHT_WIND
-from backend.scoring.daily import extent_of
-from backend.scoring.event_scores import score_intervals
+from backend.scoring.event_scores import Intervals, score_intervals
 from backend.scoring.events import (
     EVERY_SECTOR,
     Occurrence,
@@ -27,7 +25,7 @@ from backend.scoring.events import (
     sectors_of,
 )
 from backend.scoring.grid import Bools, Values, present
-from backend.scoring.intervals import Interval
+from backend.scoring.grouped import alone, beside
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.labels import sample_of
 from backend.scoring.names import model_name
@@ -40,11 +38,11 @@ Winds = Mapping[Parameter, Values]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCounts:
-    """A model's counts of one event, and the intervals of their scores, of whole days drawn again."""
+    """A model's counts of one event, and the intervals of their scores, by whole days."""
 
     model: str
     counts: Contingency
-    intervals: Mapping[str, Interval | None] = field(default_factory=dict)
+    intervals: Intervals = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +200,9 @@ def _table(
     there = np.asarray(shared.any(axis=1))
     size = sample_of(there, sample.months)
     of_days = {name: Contingency.of(said[name], real, shared) for name in sorted(compared)}
-    drawn = resampled(*of_days.values(), extent=extent_of(there)) if size.shows_values else None
+    intervals: Sequence[Intervals] = [{}] * len(of_days)
+    if of_days and size.shows_values:
+        intervals = score_intervals(beside([alone(counts) for counts in of_days.values()]))
     return EventTable(
         event=event,
         text=text,
@@ -211,12 +211,8 @@ def _table(
         n_pairs=int(shared.sum()),
         size=size,
         models=tuple(
-            ModelCounts(
-                model=name,
-                counts=counts.total(),
-                intervals={} if drawn is None else score_intervals(drawn[index]),
-            )
-            for index, (name, counts) in enumerate(of_days.items())
+            ModelCounts(model=name, counts=counts.total(), intervals=of_model)
+            for (name, counts), of_model in zip(of_days.items(), intervals, strict=True)
         ),
         without={
             name: (int(own.sum()), int(own.any(axis=1).sum()))

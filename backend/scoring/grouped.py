@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from backend.scoring.bootstrap import only, resampled
-from backend.scoring.daily import extent_of
 from backend.scoring.direction import circular_bias, steady_bias
-from backend.scoring.formula import Formula
-from backend.scoring.grid import Integers, Values
-from backend.scoring.intervals import Interval, arounds, percentiles
+from backend.scoring.grid import SCALE, Floats, Integers, Values
+from backend.scoring.intervals import Interval
+from backend.scoring.jackknife import departures_spread, jackknife, symmetric
 from backend.scoring.quantities import Quantity, Side, sums
 from backend.scoring.strata import Groups
 from backend.scoring.sums import Sums, no_sums
@@ -72,25 +70,81 @@ def days_of(of_groups: Any) -> Integers:
     return np.asarray((of_groups.n > 0).sum(axis=0))
 
 
-def extent(of_groups: Any) -> slice:
-    """Return the span from the first day on which any group has a pair to the last."""
-    return extent_of((of_groups.n > 0).any(axis=1))
+def alone(of_days: S) -> S:
+    """Return the sums of days as those of one group: (days, 1)."""
+    return of_days.each(lambda column: column[:, None])
 
 
-def drawn_from(of_groups: S, names: Sequence[str], span: slice) -> S | None:
-    """Return replicates of some columns, the others 0; all groups get the same days, drawn from `span`."""
-    drawn = resampled(only(of_groups, names), extent=span)
-    return None if drawn is None else drawn[0]
+# --- Intervals: every answer and file has its own from here ---------------------------------------------
 
 
-def intervals(formula: Formula[Any], of_groups: Sums, drawn: Sums | None) -> list[Interval | None]:
-    """Return the interval of a score in each group; of a turn, around its own value."""
-    values = formula.each(over_days(of_groups)).tolist()
-    if drawn is None:
-        return [None] * len(values)
+class Sizes(NamedTuple):
+    """The intervals of groups' mean sizes of error, and how many independent pairs each rests on."""
+
+    intervals: list[Interval | None]
+    effective_pairs: list[float | None]
+
+
+def bias_intervals(quantity: Quantity, of_groups: Sums) -> list[Interval | None]:
+    """Return the interval of each group's bias, in the quantity's unit; None where there is no bias.
+
+    That of a direction's turn goes up to 180 degrees to either side of it, and its ends may lie beyond 180:
+    it never runs the long way round.
+    """
+    formula, groups = quantity.bias, of_groups.columns()[0].shape[1]
+    if formula is None:
+        return [None] * groups
     if formula is steady_bias:
-        return arounds(circular_bias.each(cast(Any, drawn)), values)
-    return percentiles(formula.each(drawn))
+        return _turns(of_groups)
+    return symmetric(jackknife(formula.each, of_groups, _present(of_groups)))
+
+
+def size_intervals(quantity: Quantity, of_groups: Any) -> Sizes:
+    """Return the interval of each group's mean size of error, in the quantity's unit.
+
+    The effective number of pairs is `n * var_iid / var_days`, at most n: `var_iid` is the variance of the
+    mean of n independent errors' sizes, `var_days` that of the same mean by its days. Hours that repeat each
+    other count for less. Capped at n because more than was measured is hard to explain. None where either
+    variance is 0 or unknown.
+    """
+    sure = jackknife(quantity.ranking.each, of_groups, _present(of_groups))
+    totals = over_days(of_groups)
+    columns = (totals.n, totals.sum_abs, totals.sum_squares, sure.spread.standard_error * SCALE)
+    effective = [_effective(*each) for each in zip(*(column.tolist() for column in columns), strict=True)]
+    return Sizes(symmetric(sure, lowest=0.0), effective)
+
+
+def _effective(n: int, size: int, square: int, error: float) -> float | None:
+    """Return the same of one group: whole numbers of any length, so that equal sizes have no variance."""
+    if n < 2 or not error > 0:
+        return None
+    iid = (n * square - size * size) / (n * (n - 1)) / n
+    return min(float(n), n * iid / error**2) if iid > 0 else None
+
+
+def _turns(of_groups: Any) -> list[Interval | None]:
+    """Return the interval of each group's steady turn: the spread is that of the circular bias around it."""
+    values = steady_bias.each(over_days(of_groups))
+    without = circular_bias.each(of_groups.each(lambda column: column.sum(axis=0) - column))
+    turned = _wrapped(without - values)
+    found = departures_spread(turned, _present(of_groups))
+    reach = found.reach()
+    known = np.isfinite(values + reach).tolist()
+    return [
+        Interval(value - half, value + half) if is_known else None
+        for value, half, is_known in zip(
+            values.tolist(), np.minimum(reach, 180.0).tolist(), known, strict=True
+        )
+    ]
+
+
+def _wrapped(degrees: Floats) -> Floats:
+    return np.asarray((degrees + 180.0) % 360.0 - 180.0)
+
+
+def _present(of_groups: Any) -> Any:
+    """Return which days have a pair, by group."""
+    return np.asarray(of_groups.n > 0)
 
 
 def _one_by_one(side: Side) -> Side:

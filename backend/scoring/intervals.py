@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.scoring.constants import CONFIDENCE, DEFINED_REPLICATES, FALSE_DISCOVERIES
+from backend.scoring.constants import CONFIDENCE, FALSE_DISCOVERIES
 from backend.scoring.grid import Floats
 
-_TAIL = (1 - CONFIDENCE.value) / 2
-_ENDS = (_TAIL, 1 - _TAIL)
+Z = NormalDist().inv_cdf(0.5 + CONFIDENCE.value / 2)
+"""How many standard errors an interval goes to either side where the variance is known."""
 
 
 class Interval(NamedTuple):
@@ -29,33 +29,36 @@ class Interval(NamedTuple):
         return self.low > 0 or self.high < 0
 
 
-def wilson(count: int, of: int) -> Interval | None:
-    """Return Wilson's score interval of the rate `count / of`, None of none.
+def wilson(rate: float, of: float, z: float = Z) -> Interval:
+    """Return Wilson's score interval of a `rate` of `of` independent cases.
 
     `(p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)`. It stays within 0 to 1 and has a width even
-    at 0 of n. Wilson 1927, JASA 22, 209-212.
+    at 0 of n. Wilson 1927, JASA 22, 209-212. `z` is its half width in standard errors. Raises ValueError for
+    what is no rate.
     """
-    if not 0 <= count <= of:
-        raise ValueError(f"{count} of {of} is no rate")
-    if not of:
-        return None
-    z = NormalDist().inv_cdf(0.5 + CONFIDENCE.value / 2)
-    p, weight = count / of, z * z / of
-    middle = p + weight / 2
-    half = z * math.sqrt(p * (1 - p) / of + weight / (4 * of))
-    low = 0.0 if count == 0 else (middle - half) / (1 + weight)
-    high = 1.0 if count == of else (middle + half) / (1 + weight)
+    if not (0 <= rate <= 1 and of > 0):
+        raise ValueError(f"{rate} of {of} cases is no rate")
+    weight = z * z / of
+    middle = rate + weight / 2
+    half = z * math.sqrt(rate * (1 - rate) / of + weight / (4 * of))
+    low = 0.0 if rate == 0 else (middle - half) / (1 + weight)
+    high = 1.0 if rate == 1 else (middle + half) / (1 + weight)
     return Interval(low, high)
 
 
-def student(mean: float, standard_error: float, freedom: int) -> tuple[Interval, float]:
-    """Return the interval of a mean and the two-sided p-value of "it is 0", by Student's t."""
+def student_quantile(freedom: Floats) -> Floats:
+    """Return how many standard errors an interval of Student's t goes to either side; NaN where it is."""
     # Here, because it takes a second to load, and a service that collects may never be asked.
-    from scipy.special import stdtr, stdtrit  # type: ignore[import-untyped]
+    from scipy.special import stdtrit  # type: ignore[import-untyped]
 
-    reach = float(stdtrit(freedom, 0.5 + CONFIDENCE.value / 2)) * standard_error
-    p_value = 2.0 * float(stdtr(freedom, -abs(mean) / standard_error))
-    return Interval(mean - reach, mean + reach), p_value
+    return np.asarray(stdtrit(freedom, 0.5 + CONFIDENCE.value / 2))
+
+
+def student_tails(statistic: float, freedom: float) -> float:
+    """Return the two-sided p-value of a statistic of Student's t."""
+    from scipy.special import stdtr
+
+    return 2.0 * float(stdtr(freedom, -abs(statistic)))
 
 
 def quantiles(values: NDArray[Any], shares: Sequence[float]) -> Floats:
@@ -88,48 +91,6 @@ def _places(count: int, shares: tuple[float, ...]) -> _Places:
     below = place.astype(np.int64)
     above = np.minimum(below + 1, count - 1)
     return _Places(below, above, place - below, tuple(sorted({*below.tolist(), *above.tolist()})))
-
-
-def percentile(replicates: Floats) -> Interval | None:
-    """Return the percentile interval of bootstrap `replicates`, NaN where one is undefined.
-
-    None when fewer than DEFINED_REPLICATES of them are defined. Quantiles of type 7.
-    """
-    defined = replicates[np.isfinite(replicates)]
-    if not replicates.size or defined.size < DEFINED_REPLICATES.value * replicates.size:
-        return None
-    low, high = quantiles(defined, _ENDS)
-    return Interval(float(low), float(high))
-
-
-def percentiles(replicates: Floats) -> list[Interval | None]:
-    """Return the percentile interval of each column of `replicates`, as `percentile` does of one."""
-    whole = np.asarray(np.isfinite(replicates).all(axis=0))
-    found = iter(Interval(*ends) for ends in quantiles(replicates[:, whole], _ENDS).T.tolist())
-    return [
-        next(found) if is_whole else percentile(replicates[:, column])
-        for column, is_whole in enumerate(whole.tolist())
-    ]
-
-
-def around(replicates: Floats, value: float) -> Interval | None:
-    """Return the percentile interval of a direction's bias: of how far replicates turn from its `value`.
-
-    In degrees; an end may lie beyond 180, so that an interval never runs the long way round.
-    """
-    return arounds(replicates[:, None], [value])[0]
-
-
-def arounds(replicates: Floats, values: Sequence[float]) -> list[Interval | None]:
-    """Return the interval of each column of `replicates` around its value, as `around` does of one."""
-    turned = replicates - np.array(values)
-    turned[turned >= 180.0] -= 360.0
-    turned[turned < -180.0] += 360.0
-    found = percentiles(turned)
-    return [
-        None if turn is None else Interval(value + turn.low, value + turn.high)
-        for turn, value in zip(found, values, strict=True)
-    ]
 
 
 def benjamini_hochberg(

@@ -16,6 +16,7 @@ import numpy as np
 from backend.scoring import event_scores
 from backend.scoring.constants import CONSTANTS, Constant
 from backend.scoring.continuous import error_sd, mae, mean_error, rmse, within_share
+from backend.scoring.daily import MICRO, DailySeries
 from backend.scoring.direction import (
     circular_bias,
     direction_errors,
@@ -23,9 +24,9 @@ from backend.scoring.direction import (
     resultant,
     wrap,
 )
-from backend.scoring.event_scores import surprises
+from backend.scoring.effective_days import mean_test, persistence
 from backend.scoring.grid import SCALE, Values
-from backend.scoring.intervals import wilson
+from backend.scoring.intervals import Interval, student_quantile, wilson
 from backend.scoring.skill import skill_score
 from backend.scoring.sums import Contingency, DirectionSums, ScalarSums, VectorSums
 from backend.scoring.temperature import at_station
@@ -44,7 +45,9 @@ def renewed(document: str) -> str:
 
 def examples() -> str:
     """Return a worked example of each score, computed by the code that computes the scores."""
-    return "".join(f"- {line}\n" for part in (_winds, _directions, _events, _others) for line in part())
+    return "".join(
+        f"- {line}\n" for part in (_winds, _directions, _events, _others, _inference) for line in part()
+    )
 
 
 def _winds() -> Iterator[str]:
@@ -81,15 +84,14 @@ def _directions() -> Iterator[str]:
 
 def _events() -> Iterator[str]:
     counts = Contingency(*(np.asarray(cell) for cell in (12, 9, 6, 51)))
-    rate, interval = surprises(counts), wilson(6, 57)
-    low, high = (0.0, 0.0) if interval is None else interval
+    rate, independent, by_days = 6 / 57, wilson(6 / 57, 57), wilson(6 / 57, 20)
     yield (
         "Limit 25 km/h. Said too strong and was: 12. Said too strong and was not: 9. Said good and was too"
         " strong: 6. Said good and was: 51."
     )
     yield (
-        f"**Surprise rate**: {rate.count} of {rate.of} go hours, {100 * (rate.value or 0):.0f} %; by Wilson's"
-        f" interval between {100 * low:.0f} and {100 * high:.0f} %."
+        f"**Surprise rate**: 6 of 57 go hours, {100 * rate:.0f} %. Wilson's interval of 57 independent hours"
+        f" is {_percent(independent)}; if their days are worth 20 cases, it is {_percent(by_days)}."
     )
     for name, words in (
         ("pod", "POD, too strong and forecast: 12 / 18"),
@@ -114,6 +116,35 @@ def _others() -> Iterator[str]:
     )
     yield f"**Skill**: MAE 4 against 5 for yesterday's observation: 1 - 4 / 5 = {skill_score(4, 5):+.2f}."
     yield f"**Skill** of MAE 6 against 5: {skill_score(6, 5):+.2f}, worse than yesterday's observation."
+
+
+def _inference() -> Iterator[str]:
+    values = (2, 3, 1, 1, 0, -1, 1, -1, 2, 1, 3, 4, 1, 2, 0, 1)
+    series = DailySeries(np.array(values) * MICRO, np.ones(len(values), np.bool_))
+    departures = series.departures()
+    lag_1 = float(departures[:-1] @ departures[1:] / (departures @ departures))
+    r = persistence(np.asarray(lag_1), np.asarray(len(values)))
+    found = mean_test(series)
+    assert found is not None  # noqa: S101  # these days differ from each other
+    low, high = found.interval
+    yield (
+        f"**Interval**: the daily differences {', '.join(map(str, values))} km/h have the mean"
+        f" {found.mean:+.2f} and the lag-1 autocorrelation {lag_1:.2f}. Corrected for the few days, and with"
+        f" the caution added, that is r = {float(r):.2f}: {series.days} days are worth"
+        f" {found.effective_days:.1f} independent ones, and the interval is {low:+.1f} to {high:+.1f}. Of"
+        f" independent days it would be {_as_independent(series)}."
+    )
+
+
+def _as_independent(series: DailySeries) -> str:
+    days, departures = series.days, series.departures()
+    error = float(np.sqrt(departures @ departures / days / (days - 1)))
+    reach = float(student_quantile(np.asarray(days - 1))) * error
+    return f"{(series.mean or 0) - reach:+.1f} to {(series.mean or 0) + reach:+.1f}"
+
+
+def _percent(interval: Interval) -> str:
+    return f"{100 * interval.low:.0f} to {100 * interval.high:.0f} %"
 
 
 def _row(*values: float) -> Values:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from backend.core.parameters import RULES, Parameter
-from backend.scoring.continuous import mae
-from backend.scoring.direction import direction_errors, mean_absolute_direction_error, usable
+from backend.scoring.continuous import mae, mean_error
+from backend.scoring.direction import direction_errors, mean_absolute_direction_error, steady_bias, usable
 from backend.scoring.formula import Formula
 from backend.scoring.grid import ABSENT, Bools, Integers, Values, paired, present
 from backend.scoring.sample import Sample
@@ -50,6 +50,13 @@ class Quantity(StrEnum):
         if self is Quantity.WIND_DIRECTION:
             return mean_absolute_direction_error
         return mean_vector_error if self is Quantity.WIND else mae
+
+    @property
+    def bias(self) -> Formula[Any] | None:
+        """Return the bias: of directions the steady turn, of winds none, for a length has no sign."""
+        if self is Quantity.WIND_DIRECTION:
+            return steady_bias
+        return None if self is Quantity.WIND else mean_error
 
 
 _PARAMETER = {

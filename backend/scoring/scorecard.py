@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backend.scoring.bootstrap import SIZES, only
 from backend.scoring.constants import COMMON_SAMPLE_KEEPS
 from backend.scoring.daily import daily_difference
 from backend.scoring.grid import Bools
@@ -223,7 +222,7 @@ class Scorecard:
             size=size,
             score_a=quantity.ranking(sums_a.total()),
             score_b=quantity.ranking(sums_b.total()),
-            comparison=compare(series, self.sample.view.steps_ahead, quantity.parameter),
+            comparison=compare(series, quantity.parameter),
         )
 
     def duels(self, quantity: Quantity) -> tuple[PairOfModels, ...]:
@@ -247,7 +246,7 @@ class Scorecard:
         )
 
     def verdict(self, quantity: Quantity) -> Verdict:
-        """Return which model errs least here, if the tests and the sample allow to say so."""
+        """Return which model errs least here, if the test and the sample allow to say so."""
         found = self.ranking(quantity, intervals=True)
         shared, ranks, duel = found.common.shared, found.ranks, found.duel
         may_rank = found.finding.ranks
@@ -307,7 +306,7 @@ class Scorecard:
             return dict.fromkeys(models, PooledSkill(None, 0, 0))
         months, month = np.unique(self.sample.months, return_inverse=True)
         *of_models, naive = (
-            by_day_groups(only(sums(quantity, side, observed, both), SIZES), month, len(months))
+            by_day_groups(sums(quantity, side, observed, both), month, len(months))
             for side in (*models.values(), reference)
         )
         found = pooled_skills(quantity.ranking, of_models, naive)

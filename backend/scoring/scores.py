@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from backend.scoring.bootstrap import NEEDED, effective_pairs, only, resampled
 from backend.scoring.constants import BREEZE, LIGHT_WIND, WITHIN
 from backend.scoring.continuous import (
     ErrorQuantiles,
@@ -20,7 +19,6 @@ from backend.scoring.continuous import (
     rmse,
     within_share,
 )
-from backend.scoring.daily import extent_of
 from backend.scoring.direction import (
     circular_bias,
     circular_sd,
@@ -31,7 +29,8 @@ from backend.scoring.direction import (
 )
 from backend.scoring.formula import Formula, number
 from backend.scoring.grid import Bools, Integers
-from backend.scoring.intervals import Interval, around, percentile
+from backend.scoring.grouped import alone, beside, bias_intervals, size_intervals
+from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label, Season, sample_of, stratum_may_be_shown
 from backend.scoring.quantities import Quantity, Side, errors, observed_side, pairs, speed_of, sums
 from backend.scoring.sample import REFERENCES, Sample
@@ -93,15 +92,24 @@ def score_all(
     """Return the score of each side on its own pairs within `mask`, unranked and without skill."""
     observed = observed_side(sample, quantity)
     of_days = [sums(quantity, side, observed, mask) for side in sides.values()]
-    drawn = None
+    none: list[Any] = [None] * len(of_days)
+    of_size, of_error, effective = none, none, none
     if intervals and of_days:
-        extent = extent_of(
-            np.logical_or.reduce([column != 0 for each in of_days for column in each.columns()])
-        )
-        drawn = resampled(*(only(each, NEEDED) for each in of_days), extent=extent)
+        together = beside([alone(each) for each in of_days])
+        of_size, effective = size_intervals(quantity, together)
+        of_error = bias_intervals(quantity, together)
     return tuple(
-        _model_score(sample, quantity, name, side, mask, each, None if drawn is None else drawn[index])
-        for index, ((name, side), each) in enumerate(zip(sides.items(), of_days, strict=True))
+        _model_score(
+            sample,
+            quantity,
+            name,
+            side,
+            mask,
+            of_days=of_days[index],
+            intervals=(of_size[index], of_error[index]),
+            effective=effective[index],
+        )
+        for index, (name, side) in enumerate(sides.items())
     )
 
 
@@ -111,18 +119,21 @@ def _model_score(
     name: str,
     side: Side,
     mask: Bools | None,
+    *,
     of_days: Sums,
-    drawn: Sums | None,
+    intervals: tuple[Interval | None, Interval | None],
+    effective: float | None,
 ) -> ModelScore:
     observed = observed_side(sample, quantity)
     there = pairs(quantity, side, observed)
     if mask is not None:
         there = there & mask
     size = sample_of(days_with(there), sample.months)
-    score = _score_of(quantity, of_days.total(), drawn, errors(quantity, side, observed)[there])
+    totals = of_days.total().each(lambda column: column[None])
+    (score,) = scores_of(quantity, totals, [errors(quantity, side, observed)[there]])
+    score = replace(score, mae_interval=intervals[0], mean_error_interval=intervals[1])
     if quantity is Quantity.WIND_DIRECTION and mask is None and name not in REFERENCES:
         score = _with_breeze(score, side, observed)
-    (effective,) = effective_pairs(sized(of_days.total()), sized(drawn))
     return ModelScore(
         model=name,
         reference=name in REFERENCES,
@@ -184,21 +195,6 @@ def scores_of(quantity: Quantity, totals: Sums, errors_of: Sequence[Integers]) -
 
 def _at(index: int, rows: Mapping[str, Any], plain: Callable[[Any], Any]) -> dict[str, Any]:
     return {name: plain(each[index]) for name, each in rows.items()}
-
-
-def _score_of(quantity: Quantity, total: Sums, drawn: Sums | None, found: Integers) -> Score:
-    """Return every score of totals, with the intervals of the replicates `drawn`."""
-    (score,) = scores_of(quantity, total.each(lambda column: column[None]), [found])
-    if drawn is None:
-        return score
-    formulas = FORMULAS[type(total)]
-    mean = None
-    if isinstance(drawn, DirectionSums):
-        if score.mean_error is not None:
-            mean = around(circular_bias.each(drawn), score.mean_error)
-    elif "mean_error" in formulas:
-        mean = percentile(formulas["mean_error"].each(drawn))
-    return replace(score, mae_interval=percentile(formulas["mae"].each(drawn)), mean_error_interval=mean)
 
 
 def _with_breeze(score: Score, side: Side, observed: Side) -> Score:

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from backend.scoring.bootstrap import resampled
 from backend.scoring.formula import Formula, number, ratio
 from backend.scoring.grid import Floats
 from backend.scoring.grouped import over_days
-from backend.scoring.intervals import Interval, percentiles
+from backend.scoring.intervals import Interval
+from backend.scoring.jackknife import jackknife, symmetric
 
 
 class PooledSkill(NamedTuple):
@@ -39,21 +39,21 @@ def skill_score(score: float | None, reference: float | None) -> float | None:
 def pooled_skills(formula: Formula[Any], models: Sequence[Any], reference: Any) -> list[PooledSkill]:
     """Return the mean of each model's skills in groups, weighted by pairs; those without skill are left out.
 
-    All are sums of one kind, of the same pairs, columns (days, groups). For the interval they are drawn
-    again, the same days for all, and each draw forms its own skills. Pooling the pairs of groups with
-    different climates first, and forming one skill of them, would credit a model for knowing the climates.
-    Hamill & Juras 2006, QJRMS 132. Raises ValueError for other pairs.
+    All are sums of one kind, of the same pairs, columns (days, groups). For the interval each day is left out
+    of all of them, and what remains forms its own skills. Pooling the pairs of groups with different climates
+    first, and forming one skill of them, would credit a model for knowing the climates. Hamill & Juras 2006,
+    QJRMS 132. Raises ValueError for other pairs.
     """
     together = _beside([*models, reference])
-    totals, drawn = over_days(together), resampled(together)
-    of_groups = _of_groups(formula, totals)
-    means = map(number, _averaged(of_groups, totals))
-    ends: Sequence[Interval | None] = [None] * len(models)
-    if drawn is not None:
-        ends = percentiles(_averaged(_of_groups(formula, drawn[0]), drawn[0]))
+    of_groups = _of_groups(formula, over_days(together))
+    present = np.broadcast_to((together.n > 0).any(axis=(1, 2))[:, None], (len(together.n), len(models)))
+    sure = jackknife(lambda sums: _averaged(_of_groups(formula, sums), sums), together, present)
+    used = np.isfinite(of_groups).sum(axis=1).tolist()
     return [
-        PooledSkill(mean, used, of_groups.shape[1] - used, None if mean is None else interval)
-        for mean, used, interval in zip(means, np.isfinite(of_groups).sum(axis=1).tolist(), ends, strict=True)
+        PooledSkill(mean, of_model, of_groups.shape[1] - of_model, interval)
+        for mean, of_model, interval in zip(
+            map(number, sure.values), used, symmetric(sure, highest=1.0), strict=True
+        )
     ]
 
 

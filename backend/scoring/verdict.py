@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from backend.core.parameters import Parameter
-from backend.scoring.bootstrap import mean_interval
 from backend.scoring.constants import DIFFERENCE
 from backend.scoring.daily import DailySeries
-from backend.scoring.diebold_mariano import MeanTest, mean_test
-from backend.scoring.intervals import Interval
+from backend.scoring.effective_days import MeanTest, mean_test
 
 
 class Outcome(StrEnum):
@@ -23,31 +21,25 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The mean daily difference `|e_A| - |e_B|` (the unit's), both tests, and what follows.
+    """The mean daily difference `|e_A| - |e_B|` (the unit's), its test, and what follows.
 
-    `test` or `bootstrap` is None where the days allow none; then nobody is called better.
+    `test` is None where the days allow none; then nobody is called better.
     """
 
     difference: float | None
     days: int
     test: MeanTest | None
-    bootstrap: Interval | None
     outcome: Outcome
 
 
-def compare(series: DailySeries, steps_ahead: int, parameter: Parameter) -> Comparison:
+def compare(series: DailySeries, parameter: Parameter) -> Comparison:
     """Compare two models by their daily differences; those of the vector error count as a wind speed."""
-    test, interval = mean_test(series, steps_ahead), mean_interval(series)
-    least = DIFFERENCE[parameter].value
-    return Comparison(series.mean, series.days, test, interval, outcome(test, interval, least))
+    test = mean_test(series)
+    return Comparison(series.mean, series.days, test, outcome(test, DIFFERENCE[parameter].value))
 
 
-def outcome(test: MeanTest | None, bootstrap: Interval | None, least_difference: float) -> Outcome:
-    """Return the verdict: better only if both intervals exclude 0 and the difference exceeds the least."""
-    if test is None or bootstrap is None or abs(test.mean) <= least_difference:
+def outcome(test: MeanTest | None, least_difference: float) -> Outcome:
+    """Return the verdict: better only if the interval excludes 0 and the difference exceeds the least."""
+    if test is None or abs(test.mean) <= least_difference or not test.interval.excludes_zero():
         return Outcome.TOO_CLOSE
-    if test.interval.high < 0 and bootstrap.high < 0:
-        return Outcome.A_BETTER
-    if test.interval.low > 0 and bootstrap.low > 0:
-        return Outcome.B_BETTER
-    return Outcome.TOO_CLOSE
+    return Outcome.A_BETTER if test.mean < 0 else Outcome.B_BETTER

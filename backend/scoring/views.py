@@ -26,14 +26,6 @@ class DecisionView:
     days_before: int
 
     @property
-    def steps_ahead(self) -> int:
-        """The h of Diebold-Mariano: the daily observations between issue and verification.
-
-        The same day 1, issued the evening before 2, two evenings before 3.
-        """
-        return self.days_before + 1
-
-    @property
     def first_hour(self) -> int:
         """The first o'clock of a day that it has forecasts of: none before its own decision."""
         return 0 if self.days_before else self.hour
@@ -56,15 +48,6 @@ class LeadView:
     name: str
     first: int
     last: int
-
-    @property
-    def steps_ahead(self) -> int:
-        """The h of Diebold-Mariano: a day's hours may come from a run of as many days before, and one more.
-
-        Of leads without a near end, those of the newest run count: it is hardly more than a day older.
-        """
-        last = min(self.last, self.first + 23)
-        return -(-last // 24) + 1
 
     @property
     def first_hour(self) -> int:

@@ -57,7 +57,7 @@ LABEL_MEANINGS = {
     Label.COLLECTING: f"fewer than {FIRST_LOOK_DAYS.value} common days: no score is shown",
     Label.FIRST_LOOK: f"{FIRST_LOOK_DAYS.value} to {PRELIMINARY_DAYS.value - 1} common days: scores with"
     " their intervals, no ranking",
-    Label.PRELIMINARY: f"from {PRELIMINARY_DAYS.value} common days on: ranked only where both tests agree",
+    Label.PRELIMINARY: f"from {PRELIMINARY_DAYS.value} common days on: ranked only where the test agrees",
     Label.ESTABLISHED_SEASON: f"from {SEASON_DAYS.value} common days on, most of them in one season: a"
     " ranking for that season",
     Label.ESTABLISHED: f"from {ESTABLISHED_DAYS.value} common days in at least {ESTABLISHED_SEASONS.value}"
@@ -265,7 +265,7 @@ def coverage_sentence(observed: float | None, models: Mapping[str, float], compl
 
 def confidence_words() -> str:
     """Return what an interval is."""
-    return f"{100 * CONFIDENCE.value:.0f} % interval, days drawn in blocks"
+    return f"{100 * CONFIDENCE.value:.0f} % interval by whole days, fewer where they resemble each other"
 
 
 def light_wind_words() -> str:

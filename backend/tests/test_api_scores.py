@@ -15,6 +15,7 @@ import pytest
 from backend.core.parameters import Parameter
 from backend.core.records import IMPORTED, Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
 from backend.main import Service
+from backend.scoring.intervals import wilson
 from backend.scoring.upkeep import update
 from backend.scoring.views import LEAD_VIEWS, MORNING, VIEWS
 from backend.tests.score_store import DIRECTION, GUST, SPEED, TEMPERATURE, Grid, constant, keep
@@ -773,13 +774,17 @@ async def test_the_length_of_a_vector_has_no_bias_and_no_hourly_value(tmp_path: 
 
 
 def windy(over: int, said_over: int, both: int, days: int = DAYS) -> tuple[Grid, Grid]:
-    """Return observed and forecast winds at noon: hours over 25 km/h on so many days, and 10 on the rest."""
+    """Return observed and forecast winds at noon: hours over 25 km/h on so many days, and 10 on the rest.
+
+    The days are in no order: windy ones that followed each other would be worth few.
+    """
     observed, said = constant(days, np.nan), constant(days, np.nan)
     observed[:, 12], said[:, 12] = 10.0, 10.0
     observed[:over, 12] = 30.0
     said[:both, 12] = 30.0
     said[over : over + said_over - both, 12] = 30.0
-    return observed, said
+    order = np.random.default_rng(5).permutation(days)
+    return observed[order], said[order]
 
 
 async def test_surprises_are_counted_among_the_hours_that_were_called_good(tmp_path: Path) -> None:
@@ -793,8 +798,11 @@ async def test_surprises_are_counted_among_the_hours_that_were_called_good(tmp_p
     assert arome["counts"] == {"hits": 8, "falseAlarms": 3, "misses": 4, "correctRejections": 25}
     assert (arome["surprises"]["count"], arome["surprises"]["of"]) == (4, 29)
     assert arome["surprises"]["value"] == pytest.approx(4 / 29)
-    assert arome["surprises"]["interval"]["low"] == pytest.approx(0.0550, abs=1e-3)
-    assert arome["sentence"] == "AROME, in all hours: 4 bad surprises in 29 go hours (14 %, 5–31 %)."
+    interval = arome["surprises"]["interval"]
+    assert interval == arome["intervals"]["surpriseRate"]
+    assert interval["low"] == pytest.approx(0.055, abs=0.03)  # about Wilson's: an hour a day, in no order
+    low, high = (f"{100 * interval[end]:.0f}" for end in ("low", "high"))
+    assert arome["sentence"] == f"AROME, in all hours: 4 bad surprises in 29 go hours (14 %, {low}–{high} %)."
     assert arome["scores"]["pod"] == pytest.approx(8 / 12)
     assert by_model(event)[PARAPENTE]["counts"] is None
 
@@ -918,7 +926,7 @@ async def test_at_noon_a_day_is_judged_by_the_hours_to_come(tmp_path: Path) -> N
 
 
 async def test_scores_of_events_have_intervals_of_whole_days(tmp_path: Path) -> None:
-    """Wilson's interval takes hours as independent; days that repeat themselves make a wider one."""
+    """Hours of one day are no independent cases: the interval is far wider than Wilson's of so many hours."""
     generator = np.random.default_rng(7)
     observed = np.where(generator.random((DAYS, 1)) < 0.4, 30.0, 10.0) + constant(DAYS, 0.0)
     said = np.where(generator.random((DAYS, 1)) < 0.8, observed, 40.0 - observed)
@@ -928,9 +936,15 @@ async def test_scores_of_events_have_intervals_of_whole_days(tmp_path: Path) -> 
     assert found["scores"].keys() == found["intervals"].keys()
     for name, value in found["scores"].items():
         assert found["intervals"][name]["low"] < value < found["intervals"][name]["high"], name
-    wilson, by_days = found["surprises"]["interval"], found["intervals"]["surpriseRate"]
     assert found["scores"]["surpriseRate"] == found["surprises"]["value"]
-    assert by_days["high"] - by_days["low"] > 2 * (wilson["high"] - wilson["low"])
+    assert found["intervals"]["surpriseRate"] == found["surprises"]["interval"]
+    assert found["intervals"]["pod"] == found["detected"]["interval"]
+    assert found["kept"]["interval"]["low"] == pytest.approx(1 - found["intervals"]["far"]["high"])
+    by_days, by_hours = (
+        found["surprises"]["interval"],
+        wilson(found["surprises"]["value"], found["surprises"]["of"]),
+    )
+    assert by_days["high"] - by_days["low"] > 2 * (by_hours.high - by_hours.low)
 
 
 async def test_a_model_that_never_gives_a_go_is_told_in_the_words_of_the_event(tmp_path: Path) -> None:

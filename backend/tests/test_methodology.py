@@ -40,5 +40,5 @@ def test_the_examples_are_those_worked_out_by_hand() -> None:
     text = examples()
     for figure in ("= +3.0 km/h", "= 4.33 km/h", "= 4.65 km/h", "-20°, +10°, +10°", "6 of 57 go hours, 11 %"):
         assert figure in text
-    for figure in ("between 5 and 21 %", "50 km/h apart", "= 11.3 °C", "= +0.20", "-0.20, worse", "67 %"):
+    for figure in ("is 5 to 21 %", "50 km/h apart", "= 11.3 °C", "= +0.20", "-0.20, worse", "67 %"):
         assert figure in text

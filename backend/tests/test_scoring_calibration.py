@@ -1,113 +1,104 @@
-"""How often the tests cry wolf: series whose true mean is 0, nominal 5 %, measured.
+"""How often intervals and winners are wrong in worlds whose truth is known: one small cell of `make prove`.
 
-Days of weather are correlated, so expect a little more than 5 %; a test that takes correlated hours for
-independent cries wolf more than every second time. Seeded: the rates are the same on every run; the bands
-are what 300 repeats leave uncertain (two standard errors, 2.5 points) around what was measured once.
+Seeded: the figures are the same on every run. docs/decisions/effective-days.md has those of all cells.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pytest
-from scipy.signal import lfilter  # type: ignore[import-untyped]
 
-from backend.core.parameters import Parameter
-from backend.scoring.bootstrap import mean_interval
 from backend.scoring.daily import MICRO, DailySeries
-from backend.scoring.diebold_mariano import hering_genton, hln
-from backend.scoring.grid import Floats
-from backend.scoring.intervals import Interval
-from backend.scoring.verdict import Outcome, compare
-
-REPEATS = 300
-
-
-def autoregressive(seed: int, repeats: int, length: int, correlation: float) -> Floats:
-    """Return stationary AR(1) series of variance 1 and mean 0, one per row."""
-    shocks = np.random.default_rng(seed).standard_normal((repeats, length + 200))
-    scale = math.sqrt(1 - correlation**2)
-    return np.asarray(lfilter([scale], [1, -correlation], shocks, axis=1)[:, 200:])
-
-
-def series(values: Floats) -> DailySeries:
-    return DailySeries(np.rint(values * MICRO).astype(np.int64), np.ones(len(values), dtype=bool))
-
-
-def by_hln(steps: int) -> Callable[[DailySeries], Interval | None]:
-    return lambda daily: None if (found := hln(daily, steps)) is None else found.interval
-
-
-def by_hg(daily: DailySeries) -> Interval | None:
-    found = hering_genton(daily, 2)
-    return None if found is None else found.interval
-
-
-def false_alarms(daily: Floats, interval: Callable[[DailySeries], Interval | None]) -> float:
-    """Return how often, in percent, an interval excludes the true mean."""
-    found = [interval(series(values)) for values in daily]
-    return 100 * float(np.mean([one is not None and one.excludes_zero() for one in found]))
-
-
-HOURLY = autoregressive(1, REPEATS, 120 * 24, 0.9)
-DAILY_MEANS = HOURLY.reshape(REPEATS, 120, 24).mean(axis=2)
-
-
-def test_taking_correlated_hours_for_independent_cries_wolf_half_the_time() -> None:
-    errors = HOURLY.std(axis=1, ddof=1) / math.sqrt(HOURLY.shape[1])
-    assert 58 < 100 * np.mean(np.abs(HOURLY.mean(axis=1)) > 1.96 * errors) < 72
-
-
-@pytest.mark.parametrize(
-    ("interval", "low", "high"),
-    [(by_hln(2), 3.0, 10.0), (by_hg, 3.0, 10.0), (mean_interval, 4.0, 12.0)],
-    ids=["HLN", "HG", "blocks"],
+from backend.scoring.effective_days import mean_test
+from backend.tests.proofs.inference import (
+    CELLS,
+    DAYS,
+    LAGS,
+    POWER_BEFORE,
+    Cell,
+    Row,
+    aim_of,
+    chunk,
+    lasting,
+    line,
+    rows,
+    surprise_rate,
 )
-def test_on_daily_means_of_correlated_hours_false_alarms_stay_near_five_percent(
-    interval: Callable[[DailySeries], Interval | None], low: float, high: float
-) -> None:
-    assert low <= false_alarms(DAILY_MEANS, interval) <= high
+
+REPETITIONS = 200
 
 
-@pytest.mark.parametrize(
-    ("correlation", "interval", "low", "high"),
-    [
-        (0.0, by_hg, 2.5, 10.0),
-        (0.0, by_hln(2), 2.5, 9.0),
-        (0.5, by_hg, 2.5, 10.0),
-        (0.5, by_hln(8), 2.5, 10.0),
-        (0.5, by_hln(1), 22.0, 36.0),  # that is the plain t-test: h must be right
-    ],
-    ids=["independent HG", "independent HLN", "0.5 HG", "0.5 HLN h=8", "0.5 HLN h=1"],
-)
-def test_on_correlated_days_false_alarms_are_as_published_for_the_method(
-    correlation: float, interval: Callable[[DailySeries], Interval | None], low: float, high: float
-) -> None:
-    assert low <= false_alarms(autoregressive(2, REPEATS, 360, correlation), interval) <= high
+def figures(cell: Cell) -> dict[str, Row]:
+    return {row.what: row for row in rows(cell, chunk(cell, 0, REPETITIONS))}
 
 
-def test_a_third_of_the_days_missing_does_not_make_the_tests_cry_wolf() -> None:
-    days = autoregressive(3, REPEATS, 240, 0.5)
-    there = np.random.default_rng(4).random(days.shape) > 1 / 3
-    there[:, [0, -1]] = True  # one span for all
-
-    def alarms(interval: Callable[[DailySeries], Interval | None]) -> float:
-        found = [
-            interval(DailySeries(np.rint(np.where(kept, values, 0) * MICRO).astype(np.int64), kept))
-            for values, kept in zip(days, there, strict=True)
-        ]
-        return 100 * float(np.mean([one is not None and one.excludes_zero() for one in found]))
-
-    assert 2.5 <= alarms(by_hg) <= 10.0
-    assert 2.5 <= alarms(by_hln(6)) <= 11.0
-    assert 4.0 <= alarms(mean_interval) <= 14.0
+def test_on_few_and_correlated_days_intervals_hold_the_truth_as_often_as_they_should() -> None:
+    found = figures(Cell("model", 0.5, 20))
+    assert [line(row) for row in found.values() if not row.met] == []
+    assert set(found) == {"mean_error", "word", "mae", "hour", "direction", "surprise_rate", "skill"}
+    assert found["mean_error"].figure == 1 - found["word"].figure
+    assert found["mean_error"].repetitions == REPETITIONS
 
 
-def test_equal_models_are_seldom_told_apart_and_a_clear_difference_mostly_is() -> None:
-    equal = [compare(series(values), 2, Parameter.WIND_SPEED).outcome for values in DAILY_MEANS * 3]
-    assert sum(found is not Outcome.TOO_CLOSE for found in equal) <= 0.08 * REPEATS
-    apart = [compare(series(values - 1.0), 2, Parameter.WIND_SPEED).outcome for values in DAILY_MEANS * 3]
-    assert sum(found is Outcome.A_BETTER for found in apart) >= 0.8 * REPEATS
-    assert Outcome.B_BETTER not in apart
+@pytest.mark.parametrize("lag", [0.5, 0.7])
+def test_two_equal_models_seldom_have_a_winner_where_whole_days_are_correlated(lag: float) -> None:
+    (row,) = figures(Cell("equal", lag, 60)).values()
+    assert row.met, line(row)
+
+
+def test_a_difference_is_found_about_as_often_as_by_the_two_tests_of_version_1() -> None:
+    (row,) = figures(Cell("power", 0.0, 60)).values()
+    assert row.met, line(row)
+    assert row.aim == 0.9 * POWER_BEFORE[60] > 0.6
+
+
+def test_taking_correlated_days_for_independent_would_miss_the_aim() -> None:
+    """The worlds are hard enough: Student's t of all days, as r = 0 would give it, is wrong far too often."""
+    wrong = []
+    for number in range(REPETITIONS):
+        days = np.nanmean(lasting(np.random.default_rng(number), 60, 0.5), axis=1)
+        wrong.append(abs(days.mean()) > 2.0 * days.std(ddof=1) / math.sqrt(60))
+    assert np.mean(wrong) > 0.15
+
+
+def test_a_third_of_the_days_missing_does_not_make_the_test_cry_wolf() -> None:
+    alarms = []
+    for number in range(REPETITIONS):
+        generator = np.random.default_rng([3, number])
+        days = np.nanmean(lasting(generator, 120, 0.5), axis=1)
+        there = generator.random(120) > 1 / 3
+        micro = np.rint(np.where(there, days, 0.0) * MICRO).astype(np.int64)
+        found = mean_test(DailySeries(micro, there))
+        assert found is not None
+        alarms.append(found.interval.excludes_zero())
+    assert np.mean(alarms) <= 0.08 + 2 * math.sqrt(0.08 * 0.92 / REPETITIONS)
+
+
+def test_the_cells_are_those_of_the_aims() -> None:
+    model, equal, power = (
+        [cell for cell in CELLS if cell.kind == kind] for kind in ("model", "equal", "power")
+    )
+    assert {(cell.lag, cell.days) for cell in model} == {(lag, days) for lag in LAGS for days in DAYS}
+    assert {(cell.lag, cell.days) for cell in equal} == {(lag, days) for lag in LAGS for days in (60, 120)}
+    assert [(cell.lag, cell.days) for cell in power] == [(0.0, 60), (0.0, 120)]
+    assert aim_of("mean_error", Cell("model", 0.5, 15)) == (0.92, True)
+    assert aim_of("mean_error", Cell("model", 0.7, 15)) == (0.88, True)
+    assert aim_of("winner", Cell("equal", 0.7, 60)) == (0.12, False)
+
+
+def test_a_figure_is_met_up_to_two_standard_errors_from_its_aim() -> None:
+    cell = Cell("model", 0.0, 15)
+    slack = 2 * math.sqrt(0.92 * 0.08 / 1000)
+    assert Row("mean_error", cell, 0.92 - slack + 0.001, 1000, 0.92, at_least=True).met
+    missed = Row("mean_error", cell, 0.92 - slack - 0.001, 1000, 0.92, at_least=True)
+    assert not missed.met
+    assert line(missed).endswith("MISSED")
+
+
+def test_the_true_surprise_rate_is_that_of_many_hours() -> None:
+    generator = np.random.default_rng(1)
+    wind = 20 + 4 * math.sqrt(2) * generator.standard_normal(1_000_000)
+    said = wind + 3 * math.sqrt(2) * generator.standard_normal(1_000_000)
+    assert surprise_rate() == pytest.approx((wind[said <= 25] > 25).mean(), abs=0.002)

@@ -27,6 +27,7 @@ from backend.scoring.event_scores import (
 )
 from backend.scoring.events import Occurrence, above, event_day, flyable, in_sector, on_slope
 from backend.scoring.grid import Integers, clock_hours
+from backend.scoring.intervals import Interval
 from backend.scoring.sums import Contingency
 from backend.tests.scoring_grids import counted, filled, grid
 
@@ -232,13 +233,14 @@ def test_a_forecast_without_skill_scores_zero_by_chance_corrected_scores() -> No
 
 def test_rates_come_with_their_counts_and_an_interval() -> None:
     table = counts(28, 72, 23, 2680)
-    assert (surprises(table).count, surprises(table).of) == (23, 2703)
-    assert (kept(table).count, kept(table).of) == (28, 100)
-    assert (detected(table).count, detected(table).of) == (28, 51)
-    assert surprises(table).value == surprise_rate(table)
-    interval = kept(table).interval
-    assert interval is not None
-    assert interval.low < 0.28 < interval.high
+    assert (surprises(table, {}).count, surprises(table, {}).of) == (23, 2703)
+    assert (kept(table, {}).count, kept(table, {}).of) == (28, 100)
+    assert (detected(table, {}).count, detected(table, {}).of) == (28, 51)
+    assert surprises(table, {}).value == surprise_rate(table)
+    of_far = Interval(0.6, 0.85)
+    assert kept(table, {"far": of_far}).interval == pytest.approx((0.15, 0.4))
+    assert surprises(table, {"surprise_rate": of_far}).interval == of_far
+    assert detected(table, {}).interval is None
 
 
 @pytest.mark.parametrize(
@@ -255,23 +257,24 @@ def test_with_fewer_than_ten_events_on_either_side_only_counts_are_given(
     table: Contingency, enough: bool
 ) -> None:
     assert enough_events(table) is enough
-    for rate in (surprises(table), kept(table), detected(table)):
+    given = dict.fromkeys(("surprise_rate", "far", "pod"), Interval(0.1, 0.2))
+    for rate in (surprises(table, given), kept(table, given), detected(table, given)):
         if not enough:
             assert (rate.value, rate.interval) == (None, None)
-    assert (kept(table).value is not None) is enough
+    assert (kept(table, {}).value is not None) is enough
 
 
 def test_one_go_hour_gives_no_rate_however_many_events_there_were() -> None:
-    few, enough = surprises(counts(30, 5, 1, 8)), surprises(counts(30, 5, 1, 9))
+    few, enough = surprises(counts(30, 5, 1, 8), {}), surprises(counts(30, 5, 1, 9), {})
     assert (few.count, few.of, few.value, few.interval) == (1, 9, None, None)
     assert enough.value == 0.1
 
 
 def test_a_model_that_always_warns_has_no_surprise_rate() -> None:
-    always = surprises(counts(10, 5, 0, 0))
+    always = surprises(counts(10, 5, 0, 0), {})
     assert (always.count, always.of, always.value, always.interval) == (0, 0, None, None)
 
 
 def test_two_of_three_stays_two_of_three() -> None:
-    rate = detected(counts(2, 0, 1, 50))
+    rate = detected(counts(2, 0, 1, 50), {})
     assert (rate.count, rate.of, rate.value) == (2, 3, None)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import scores.categorical  # type: ignore[import-untyped]
 import scores.continuous  # type: ignore[import-untyped]
-import scores.stats.statistical_tests  # type: ignore[import-untyped]
 import xarray as xr
+from scipy.stats import ttest_1samp  # type: ignore[import-untyped]
 
 from backend.scoring import continuous, direction, event_scores
 from backend.scoring.daily import MICRO, DailySeries
-from backend.scoring.diebold_mariano import hering_genton, hln
+from backend.scoring.effective_days import mean_test
 from backend.scoring.grid import ABSENT, Floats, Values, paired
 from backend.scoring.sums import Contingency, DirectionSums, ScalarSums
 from backend.tests.scoring_grids import counted, errors, filled, grid, random_grid
@@ -127,39 +127,13 @@ def daily(values: Floats) -> DailySeries:
     return DailySeries(np.rint(values * MICRO).astype(np.int64), np.ones(len(values), dtype=bool))
 
 
-def theirs_of(values: Floats, h: int, method: str) -> tuple[float, float]:
-    """Return the ends of their 95 % interval, which contain their statistic; some come in reverse."""
-    series = xr.DataArray(
-        values[None, :], dims=["series", "day"], coords={"series": [0], "h": ("series", [h])}
-    )
-    found = scores.stats.statistical_tests.diebold_mariano(
-        series, "series", "h", method=method, statistic_distribution="t"
-    )
-    ends = float(found["ci_lower"][0]), float(found["ci_upper"][0])
-    return min(ends), max(ends)
-
-
-def autoregressive(seed: int, days: int, correlation: float) -> Floats:
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("days", [20, 60, 365])
+def test_on_days_that_alternate_a_mean_test_is_students(seed: int, days: int) -> None:
+    """Days that are less alike than by chance are taken for independent, as ttest_1samp takes all days."""
     noise = np.random.default_rng(seed).standard_normal(days)
-    values = [float(noise[0])]
-    for shock in noise[1:]:
-        values.append(correlation * values[-1] + float(shock))
-    return np.round(np.array(values) + 0.3, 6)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize(("days", "h"), [(20, 1), (60, 2), (365, 3)])
-def test_harvey_leybourne_newbold_agrees(seed: int, days: int, h: int) -> None:
-    values = autoregressive(seed, days, 0.4)
-    ours = hln(daily(values), h)
+    values = np.round(noise + 4.0 * (-1.0) ** np.arange(days) + 0.3, 6)
+    ours, theirs = mean_test(daily(values)), ttest_1samp(values, 0.0)
     assert ours is not None
-    assert ours.interval == pytest.approx(theirs_of(values, h, "HLN"), abs=1e-6)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize(("days", "h"), [(20, 1), (60, 2), (365, 3)])
-def test_hering_genton_agrees(seed: int, days: int, h: int) -> None:
-    values = autoregressive(seed, days, 0.4)
-    ours = hering_genton(daily(values), h)
-    assert ours is not None
-    assert ours.interval == pytest.approx(theirs_of(values, h, "HG"), rel=1e-4, abs=1e-4)
+    assert ours.p_value == pytest.approx(float(theirs.pvalue), rel=1e-6)
+    assert ours.interval == pytest.approx(tuple(theirs.confidence_interval(0.95)), abs=1e-6)

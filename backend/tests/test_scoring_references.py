@@ -19,7 +19,7 @@ from backend.scoring.references import (
     rounded_mean,
     yesterday,
 )
-from backend.scoring.views import DECISION_VIEWS, VIEW_OF, DecisionView
+from backend.scoring.views import DECISION_VIEWS, DecisionView
 from backend.tests.scoring_grids import filled, grid, grids, random_grid
 
 MORNING, NOON, EVENING_BEFORE, TWO_EVENINGS_BEFORE = DECISION_VIEWS
@@ -33,27 +33,6 @@ def numbered(days: int) -> Values:
 
 def said(o: Values, first: date, view: DecisionView) -> Values:
     return yesterday(o, clock_hours(first, len(o)), view)
-
-
-@pytest.mark.parametrize(("view", "steps"), list(zip(DECISION_VIEWS, (1, 1, 2, 3), strict=True)))
-def test_steps_ahead_count_the_daily_observations_in_between(view: DecisionView, steps: int) -> None:
-    assert view.steps_ahead == steps
-
-
-@pytest.mark.parametrize(
-    ("name", "steps"),
-    [
-        ("lead_0_5", 2),
-        ("lead_6_11", 2),
-        ("lead_12_23", 2),
-        ("lead_24_35", 3),
-        ("lead_36_47", 3),
-        ("lead_48", 4),
-    ],
-)
-def test_a_day_by_lead_rests_on_runs_of_the_days_before(name: str, steps: int) -> None:
-    """At 1 o'clock, 12 hours ahead was yesterday at 13; 35 hours ahead the day before, at 14."""
-    assert VIEW_OF[name].steps_ahead == steps
 
 
 @pytest.mark.parametrize("view", [MORNING, NOON])
