@@ -20,6 +20,11 @@ Quirks, with the date we saw them:
 AROME-IFS is the same model started from ECMWF's analysis: since June 2026 its files (0.025 degrees; 00, 06,
 12 and 18 UTC; complete about 7 h 30 after the run) lie beside AROME's, and are read by the same reader.
 
+A run is collected once all of its files are there. A file may never come: once a newer run is complete, or
+OVERDUE_AFTER its start, the files that are there are taken and the run is kept as incomplete; what comes
+later is still taken. A field that is not in its file costs its own values. A file that was read is read again
+only when its size or its stamp has changed.
+
 Each file answers for all sites at once. Routes, best first: object storage and portal serve the same
 files (arome_storage.py, arome_portal.py); open_meteo.py is a lesser copy. docs/sources/arome.md tells more.
 """
@@ -34,6 +39,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 
+from backend.collectors.areas import within
 from backend.collectors.arome_fields import FIELDS, GROUND, Reading, parse, parse_ground
 from backend.collectors.arome_portal import PacedRoute, Portal
 from backend.collectors.arome_runs import (
@@ -56,8 +62,8 @@ from backend.collectors.grib import BadGrib, Field, Selector, prepare, read_fiel
 from backend.collectors.open_meteo import ARCHIVE_SINCE, Model, OpenMeteo
 from backend.collectors.worker import Worker, WorkerLost
 from backend.core.config import Settings
-from backend.core.errors import CollectorError, IncompleteError, ParseError
-from backend.core.records import Failure, ForecastBatch, Run, Site, Wanted
+from backend.core.errors import CollectorError, IncompleteError, ParseError, UnchangedError
+from backend.core.records import Failure, ForecastBatch, IncompletePart, Rejected, Run, Site, Wanted
 
 ATTRIBUTION = "Météo-France, AROME, Licence Ouverte 2.0 (Etalab)"
 ATTRIBUTION_IFS = "Météo-France, AROME-IFS, Licence Ouverte 2.0 (Etalab)"
@@ -78,6 +84,12 @@ _IN_OPEN_METEO = {
 
 FILES_AT_A_TIME = 2
 """One is decoded while the next is downloaded."""
+
+OVERDUE_AFTER = timedelta(hours=12)
+"""How long after its start a run may still become complete: AROME-IFS, the last, takes 7 h 35."""
+
+KEPT_FOR = timedelta(days=14)
+"""How long the storage keeps files, rounded down: an older run without files may have been there."""
 
 
 def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
@@ -103,6 +115,7 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
         public=True,
         attribution=attribution,
         models=(grid.model,),
+        areas={grid.model: grid.area},
         past=past,
         no_past=NO_PAST,
     )
@@ -119,6 +132,7 @@ def build_ifs(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
         public=True,
         attribution=ATTRIBUTION_IFS,
         models=(AROME_IFS.model,),
+        areas={AROME_IFS.model: AROME_IFS.area},
         no_past="its files are kept for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them",
     )
 
@@ -142,6 +156,12 @@ def _open_meteo(settings: Settings, grid: AromeGrid) -> OpenMeteo:
     )
 
 
+def _is_overdue(run: PublishedRun, newest: datetime | None, now: datetime) -> bool:
+    """Say whether an incomplete run is to be taken as it is: `newest` is a newer run that is there."""
+    age = now - run.reference_time
+    return (newest is not None or age >= OVERDUE_AFTER) and (bool(run.files) or age < KEPT_FOR)
+
+
 def max_age(hours: Collection[int]) -> timedelta:
     """Return how old the newest complete run may be: one run may be missing, the next takes up to 6 h."""
     ordered = sorted(hours)
@@ -152,6 +172,8 @@ def max_age(hours: Collection[int]) -> timedelta:
 @dataclass(frozen=True, slots=True)
 class _FileRead:
     part: Part
+    url: str
+    version: str
     reading: Reading
     fetched_at: datetime
 
@@ -168,36 +190,120 @@ class PackageRoute:
     rank: int = 0
 
     async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
-        """Yield every complete run of which something is missing, newest first; see Route.
+        """Yield every run that is complete or overdue and of which something is missing, newest first.
 
-        Where the model answers for a site and the height of its ground is not kept, that file of the run
-        is read too: once in a collection, and never again once it is kept.
+        See Route. A run is reported as incomplete once, as a failure, and then in a note. Where the model
+        answers for a site and the height of its ground is not kept, that file of the run is read too: once
+        in a collection, and never again once it is kept.
         """
         newest: datetime | None = None
         answered: dict[str, str] = {}
         tried: set[Site] = set()
+        incomplete: list[str] = []
+        wanted, outside = within(self.grid.model, self.grid.area, wanted)
+        if outside:
+            yield replace(self._batch(wanted.now, None), outside=outside)
         for reference_time in await self.catalogue.candidates(cycles(wanted, self.hours), fetch):
             try:
                 run = await self.catalogue.find(reference_time, fetch)
             except CollectorError as error:
                 yield self._batch(wanted.now, newest, [as_failure(self.name, error)])
                 continue
-            if run is None:
+            if run.absent and not _is_overdue(run, newest, wanted.now):
                 continue
             files = {file.part: file for file in run.files}
-            missing = parts_by_missing_sites(wanted, self.grid.model, reference_time, files, self.rank)
-            if newest is None:
+            versions = {part: file.version for part, file in files.items()}
+            missing = parts_by_missing_sites(
+                wanted, self.grid.model, reference_time, files, self.rank, versions
+            )
+            if newest is None and files:
                 newest = reference_time
                 if not missing:
                     yield self._batch(run.seen_at, newest)
+            complete: set[tuple[str, str]] = set()
             for sites, parts in missing.items():
-                batch = await self._collect_files(run, [files[part] for part in parts], sites, fetch, newest)
+                some = [self._unless_known(files[part], reference_time, sites, wanted) for part in parts]
+                batch = await self._collect_files(run, some, sites, fetch, newest)
                 answered |= {point.site: point.cell for point in batch.grid_points}
-                yield batch
+                complete.update(batch.complete())
+                yield self._settled(batch, wanted)
+            if self._is_open(run, wanted, complete):
+                incomplete.append(f"{reference_time:%Y-%m-%d %H:%M}")
+            if absent := self._without_files(run, wanted, newest):
+                yield absent
+            if not files:
+                continue
             lacking = wanted.without_ground(self.grid.model, answered)
             if sites := tuple(site for site in lacking if site not in tried):
                 tried.update(sites)
                 yield await self._collect_ground(run, sites, fetch, newest)
+        if incomplete:
+            note = f"{self.grid.model} is incomplete in {', '.join(incomplete)} UTC"
+            yield replace(self._batch(wanted.now, newest), notes=(note,))
+
+    def _unless_known(
+        self, file: PackageFile, reference_time: datetime, sites: Sequence[Site], wanted: Wanted
+    ) -> PackageFile:
+        """Return the file, to be downloaded unless it is of the version that was read for all of `sites`.
+
+        For a listing without stamps: where there are some, such a file is not asked for at all.
+        """
+        read = {
+            wanted.incomplete.get((self.grid.model, reference_time, file.part.name, site.id), "")
+            for site in sites
+        }
+        (known, *others) = read
+        return file if others or file.version else replace(file, request=replace(file.request, known=known))
+
+    def _is_open(self, run: PublishedRun, wanted: Wanted, complete: Collection[tuple[str, str]]) -> bool:
+        """Say whether a part of a run was reported before as incomplete, and is not `complete` by now."""
+        parts = [*(file.part for file in run.files), *run.absent]
+        return any(
+            wanted.known_incomplete(self.grid.model, run.reference_time, part.name, site.id)
+            for part in parts
+            for site in wanted.missing(self.grid.model, run.reference_time, part.name, self.rank)
+            if (part.name, site.id) not in complete
+        )
+
+    def _without_files(
+        self, run: PublishedRun, wanted: Wanted, newest: datetime | None
+    ) -> ForecastBatch | None:
+        """Return the parts of a run of which there is no file, if that is not reported yet."""
+        model, start = self.grid.model, run.reference_time
+        new = [
+            IncompletePart(part.name, site.id, "there is no file")
+            for part in run.absent
+            for site in wanted.missing(model, start, part.name, self.rank)
+            if not wanted.known_incomplete(model, start, part.name, site.id)
+        ]
+        if not new:
+            return None
+        names = ", ".join(dict.fromkeys(one.part for one in new)) if run.files else "the whole run"
+        reason = f"{model} of {start:%Y-%m-%d %H:%M} UTC is incomplete: there is no file of {names}"
+        error = IncompleteError(reason[:LONGEST_TEXT], source=self.grid.source)
+        batch = self._batch(run.seen_at, newest, [as_failure(self.name, error)])
+        return replace(batch, run=self._run(run), incomplete=tuple(new))
+
+    def _settled(self, batch: ForecastBatch, wanted: Wanted) -> ForecastBatch:
+        """Return the batch with its sites without a value either outside of the model or rejected.
+
+        Where the model had values before, a mask is an odd thing of this run.
+        """
+        known = {site for model, site in wanted.cells if model == self.grid.model}
+        outside = [one for one in batch.outside if one.site not in known]
+        subjects = {f"{one.model} {one.site}" for one in outside}
+        named = {value.subject for value in batch.rejected}
+        odd = [
+            Rejected(f"{one.model} {one.site}", None, None, "", f"outside_grid: {one.reason}")
+            for one in batch.outside
+            if one.site in known and f"{one.model} {one.site}" not in named
+        ]
+        kept = [value for value in batch.rejected if value.subject not in subjects]
+        return replace(
+            batch,
+            rejected=(*kept, *odd),
+            outside=tuple(one for one in outside if (one.model, one.site) not in wanted.outside),
+        )
 
     async def _collect_files(
         self,
@@ -205,7 +311,7 @@ class PackageRoute:
         files: Sequence[PackageFile],
         sites: tuple[Site, ...],
         fetch: Fetch,
-        newest: datetime,
+        newest: datetime | None,
     ) -> ForecastBatch:
         """Download and read files; one that fails costs itself only."""
         on_disk, line = asyncio.Semaphore(FILES_AT_A_TIME), asyncio.Lock()
@@ -220,27 +326,43 @@ class PackageRoute:
     def _together(
         self,
         run: PublishedRun,
-        outcomes: Sequence[_FileRead | CollectorError],
+        outcomes: Sequence[_FileRead | CollectorError | None],
         sites: tuple[Site, ...],
-        newest: datetime,
+        newest: datetime | None,
     ) -> ForecastBatch:
         """Return what the files say as one batch. For a thread: there may be 200 000 records."""
         read = [outcome for outcome in outcomes if isinstance(outcome, _FileRead)]
+        open_ = [file for file in read if file.reading.absent]
         failures = [as_failure(self.name, error) for error in outcomes if isinstance(error, CollectorError)]
+        failures += [as_failure(self.name, self._incomplete(run, file)) for file in open_]
         came_at = max((file.fetched_at for file in read), default=run.seen_at)
         return replace(
             self._batch(came_at, newest, failures),
             records=tuple(chain.from_iterable(file.reading.records for file in read)),
-            # Every file says again of the same sites that they lie outside: once is enough.
+            # Every file has the same sites under the mask: once is enough.
             rejected=tuple(dict.fromkeys(item for file in read for item in file.reading.rejected)),
             grid_points=tuple(dict.fromkeys(point for file in read for point in file.reading.grid_points)),
             run=self._run(run),
             parts=tuple(file.part.name for file in read),
             sites=tuple(site.id for site in sites),
+            versions={file.part.name: file.version for file in read},
+            incomplete=tuple(
+                IncompletePart(file.part.name, site.id, f"without {file.reading.absent}", file.version)
+                for file in open_
+                for site in sites
+            ),
+            outside=tuple(dict.fromkeys(one for file in read for one in file.reading.outside)),
         )
 
+    def _incomplete(self, run: PublishedRun, file: _FileRead) -> IncompleteError:
+        reason = (
+            f"{self.grid.model} of {run.reference_time:%Y-%m-%d %H:%M} UTC is incomplete: {file.part.name}"
+            f" is without {file.reading.absent}"
+        )
+        return IncompleteError(reason[:LONGEST_TEXT], source=self.grid.source, url=file.url)
+
     async def _collect_ground(
-        self, run: PublishedRun, sites: tuple[Site, ...], fetch: Fetch, newest: datetime
+        self, run: PublishedRun, sites: tuple[Site, ...], fetch: Fetch, newest: datetime | None
     ) -> ForecastBatch:
         """Return the grid points of `sites` with their ground, or the failure to read it."""
         try:
@@ -278,8 +400,11 @@ class PackageRoute:
         fetch: Fetch,
         on_disk: asyncio.Semaphore,
         line: asyncio.Lock,
-    ) -> _FileRead | CollectorError:
-        """Return what a file says, or why it says nothing; downloads go one at a time, in order."""
+    ) -> _FileRead | CollectorError | None:
+        """Return the values of a file, why it has none, or None where it was read before.
+
+        Downloads go one at a time, in order.
+        """
         try:
             async with on_disk, AsyncExitStack() as stack:
                 async with line:
@@ -294,7 +419,10 @@ class PackageRoute:
                     sites=sites,
                     url=download.url,
                 )
-                return _FileRead(file.part, reading, download.fetched_at)
+                version = file.version or download.version
+                return _FileRead(file.part, download.url, version, reading, download.fetched_at)
+        except UnchangedError:
+            return None
         except CollectorError as error:
             return error
 

@@ -12,7 +12,7 @@ from backend.collectors.base import PLACE
 from backend.collectors.grib import Field, Selector
 from backend.core.errors import ParseError
 from backend.core.parameters import Parameter, why_implausible
-from backend.core.records import Forecast, GridPoint, Rejected, Site
+from backend.core.records import Forecast, GridPoint, Outside, Rejected, Site
 from backend.core.units import kelvin_to_celsius, ms_to_kmh, wind_from_components
 
 TOULOUSE = (84, 85)
@@ -30,15 +30,21 @@ GROUND: Mapping[str, Selector] = {"ground": Selector(0, 3, 6, 0, _SURFACE, 0)}
 """The height of the model's ground (m). ecCodes calls it "h", geometrical height, at the surface."""
 
 _GUST_COMPONENTS, _GUST_SPEED = ("gust_east", "gust_north"), ("gust_speed",)
+_WIND, _TEMPERATURE = ("wind_east", "wind_north"), ("temperature",)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one file said about the sites."""
+    """The values of one file at the sites; `absent` names the fields that are not in it, with their hours.
+
+    `outside` are the sites without one value, off the grid or under its mask.
+    """
 
     records: tuple[Forecast, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     grid_points: tuple[GridPoint, ...] = ()
+    outside: tuple[Outside, ...] = ()
+    absent: str = ""
 
 
 def parse(
@@ -52,23 +58,27 @@ def parse(
 ) -> Reading:
     """Turn the fields of a file, read at the places of `sites`, into forecasts for the hours of `part`.
 
-    Raises ParseError unless the fields are AROME's, of the run that the listing named, on the grid it
-    named, and all there. A site outside the grid or under its mask is rejected, once and not for every
-    hour: nothing will ever be said about it.
+    A field that is not there costs the values that are made of it: one component of the wind costs speed
+    and direction, at that hour. Raises ParseError unless the fields are AROME's, of the run that the
+    listing named, on the grid it named, and make at least one value. A value under the mask is rejected
+    once and not for every hour.
     """
     for item in fields:
         _check_origin(item, grid, reference_time, url)
-    by_name = {(item.name, item.step): item for item in fields}
+    by_name = {(item.name, item.step): item for item in fields if _has_its_interval(item)}
     gusts = {lead: _gust_fields(by_name, lead) for lead in part.leads}
-    _check_complete(by_name, gusts, url)
+    absent = _absent(by_name, gusts, {(item.name, item.step): item.hours for item in fields})
+    if not any(_can_be_made(by_name, gust, lead) for lead, gust in gusts.items()):
+        raise ParseError(f"incomplete, without {absent}", source=grid.source, url=url)
     records: list[Forecast] = []
     rejected: dict[Rejected, None] = {}
     points: list[GridPoint] = []
-    cells = by_name["wind_east", part.first].cells
+    outside: list[Outside] = []
+    cells = fields[0].cells
     for index, (site, cell) in enumerate(zip(sites, cells, strict=True)):
         subject = f"{grid.model} {site.id}"
         if cell is None:
-            rejected[_outside(subject, site)] = None
+            outside.append(Outside(grid.model, site.id, "it lies outside the grid of the model's files"))
             continue
         said = len(records)
         for lead in part.leads:
@@ -80,9 +90,11 @@ def parse(
                     records.append(
                         Forecast(grid.model, site.id, parameter, reference_time, valid_time, value)
                     )
-        if len(records) > said:  # under the mask, the model does not answer
+        if len(records) > said:
             points.append(GridPoint(grid.model, site.id, cell.name))
-    return Reading(tuple(records), tuple(rejected), tuple(points))
+        else:
+            outside.append(Outside(grid.model, site.id, f"its grid cell {cell.name} is masked"))
+    return Reading(tuple(records), tuple(rejected), tuple(points), tuple(outside), absent)
 
 
 def parse_ground(
@@ -137,13 +149,11 @@ def _check_origin(item: Field, grid: AromeGrid, reference_time: datetime, url: s
         raise ParseError(
             f"a grid of {item.spacing:g} degrees, not {grid.degrees:g}", source=grid.source, url=url
         )
-    if item.hours != (1 if item.name.startswith("gust") else 0):
-        raise ParseError(
-            f"{item.name} at step {item.step} h covers {item.hours} h: a gust covers the hour before its "
-            "step, all else is an instant",
-            source=grid.source,
-            url=url,
-        )
+
+
+def _has_its_interval(item: Field) -> bool:
+    """Say whether a gust covers the hour before its step, and all else is an instant."""
+    return item.hours == (1 if item.name.startswith("gust") else 0)
 
 
 Fields = Mapping[tuple[str, int], Field]
@@ -158,38 +168,57 @@ def _gust_fields(fields: Fields, lead: int) -> tuple[str, ...]:
     return _GUST_SPEED
 
 
-def _check_complete(fields: Fields, gusts: Mapping[int, tuple[str, ...]], url: str) -> None:
-    lacking = [
+def _absent(
+    fields: Fields, gusts: Mapping[int, tuple[str, ...]], intervals: Mapping[tuple[str, int], int]
+) -> str:
+    """Name the fields that are not there, the first four of them with their hours.
+
+    `intervals` holds how many hours a field covers that is there: one with another interval than it
+    should have is of no use.
+    """
+    absent = [
         f"{name} at {lead} h"
+        + (f" (it covers {intervals[name, lead]} h)" if (name, lead) in intervals else "")
         for lead, gust in gusts.items()
-        for name in ("wind_east", "wind_north", "temperature", *gust)
+        for name in (*_WIND, *_TEMPERATURE, *gust)
         if (name, lead) not in fields
     ]
-    if lacking:
-        shown = ", ".join(lacking[:4]) + (f" and {len(lacking) - 4} more" if len(lacking) > 4 else "")
-        raise ParseError(f"incomplete, without {shown}", url=url)
+    return ", ".join(absent[:4]) + (f" and {len(absent) - 4} more" if len(absent) > 4 else "")
+
+
+def _can_be_made(fields: Fields, gust: tuple[str, ...], lead: int) -> bool:
+    made_of = (_WIND, _TEMPERATURE, *((gust,) if gust else ()))
+    return any(all((name, lead) in fields for name in names) for names in made_of)
 
 
 def _parameters(
     fields: Fields, gust: tuple[str, ...], lead: int, index: int
 ) -> Iterator[tuple[Parameter, float | None]]:
-    """Yield each parameter of a site and hour; None under the mask. A calm has no direction."""
+    """Yield each parameter of a site and hour whose fields are there; None under the mask.
 
-    def values(*names: str) -> list[float] | None:
+    A calm has no direction.
+    """
+
+    def there(names: tuple[str, ...]) -> bool:
+        return all((name, lead) in fields for name in names)
+
+    def values(names: tuple[str, ...]) -> list[float] | None:
         found = [value for name in names if (value := fields[name, lead].values[index]) is not None]
         return found if len(found) == len(names) else None
 
-    wind = values("wind_east", "wind_north")
-    speed, direction = wind_from_components(*wind) if wind else (None, None)
-    yield Parameter.WIND_SPEED, speed
-    # A wind that cannot be true is set aside by its speed; its direction is no truer.
-    if speed is not None and direction is not None and not why_implausible(Parameter.WIND_SPEED, speed):
-        yield Parameter.WIND_DIRECTION, direction
-    if gust:
-        components = values(*gust)
+    if there(_WIND):
+        wind = values(_WIND)
+        speed, direction = wind_from_components(*wind) if wind else (None, None)
+        yield Parameter.WIND_SPEED, speed
+        # A wind that cannot be true is set aside by its speed; its direction is no truer.
+        if speed is not None and direction is not None and not why_implausible(Parameter.WIND_SPEED, speed):
+            yield Parameter.WIND_DIRECTION, direction
+    if gust and there(gust):
+        components = values(gust)
         yield Parameter.WIND_GUST, ms_to_kmh(math.hypot(*components)) if components else None
-    kelvin = values("temperature")
-    yield Parameter.TEMPERATURE, kelvin_to_celsius(*kelvin) if kelvin else None
+    if there(_TEMPERATURE):
+        kelvin = values(_TEMPERATURE)
+        yield Parameter.TEMPERATURE, kelvin_to_celsius(*kelvin) if kelvin else None
 
 
 def _outside(subject: str, site: Site) -> Rejected:

@@ -26,7 +26,7 @@ from backend.collectors.arome_runs import (
     PackageFile,
     Part,
     PublishedRun,
-    cover,
+    absent_parts,
     timestamp,
 )
 from backend.collectors.base import B, Download, Fetch, Payload, Request, Route
@@ -59,7 +59,7 @@ _LINKS = msgspec.json.Decoder(_Links)
 
 @dataclass(frozen=True, slots=True)
 class Portal:
-    """The catalogue of one grid's files on the portal at `url`; a run is complete up to `max_lead` hours."""
+    """The catalogue of one grid's files on the portal at `url`; a run is wanted up to `max_lead` hours."""
 
     url: str
     key: str = field(repr=False)
@@ -67,31 +67,29 @@ class Portal:
     max_lead: int
 
     async def candidates(self, cycles: Sequence[datetime], fetch: Fetch) -> Sequence[datetime]:
-        """Return the cycles that the portal links to."""
+        """Return the cycles from the oldest to the newest one that the portal links to."""
         payload = await fetch(self._request(self._package(PACKAGE)))
         runs = parse_runs(payload.body, url=payload.url)
-        return [cycle for cycle in cycles if cycle in runs]
+        return [cycle for cycle in cycles if runs and min(runs) <= cycle <= max(runs)]
 
-    async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun | None:
-        """Return a run if its linked files cover all hours wanted."""
+    async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun:
+        """Return a run with the files that the portal links to; 404 means that there are none."""
+        times: list[str] = []
+        seen_at = reference_time
         try:
             asked = self._request(self._package(PACKAGE), referencetime=timestamp(reference_time))
             payload = await fetch(asked)
         except FetchError as error:
-            if error.status == 404:
-                return None
-            raise
-        found = [
-            (part, time)
-            for time in parse_times(payload.body, url=payload.url)
-            if (part := Part.parse(time)) and part.first <= self.max_lead
-        ]
-        if not cover((part for part, _ in found), self.max_lead):
-            return None
+            if error.status != 404:
+                raise
+        else:
+            times, seen_at = parse_times(payload.body, url=payload.url), payload.fetched_at
+        found = [(part, time) for time in times if (part := Part.parse(time)) and part.first <= self.max_lead]
         return PublishedRun(
             reference_time=reference_time,
             files=tuple(self._file(part, time, reference_time) for part, time in sorted(found)),
-            seen_at=payload.fetched_at,
+            absent=absent_parts(self.grid, (part for part, _ in found), self.max_lead),
+            seen_at=seen_at,
         )
 
     def ground(self, reference_time: datetime) -> Request:

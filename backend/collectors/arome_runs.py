@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, Self
 
+from backend.collectors.areas import Area
 from backend.collectors.base import Fetch, Request
 from backend.core.records import Site, Wanted
 
@@ -25,11 +26,15 @@ _HOUR = timedelta(hours=1)
 _GROUP = re.compile(r"(\d{2,3})H(?:(\d{2,3})H)?")
 
 
+_AREA = Area(south=37.5, west=-12.0, north=55.4, east=16.0)
+
+
 @dataclass(frozen=True, slots=True)
 class AromeGrid:
     """One of the grids that AROME and its siblings are published on; `degrees` between cells.
 
     `source` collects it, `product` is what its files are called, and `process` tells in GRIB whose they are.
+    `area` is that of its grid, of which a sixth near the edges is masked.
     `ground` names the file that holds the height of the model's ground: its package and its part.
     """
 
@@ -37,6 +42,7 @@ class AromeGrid:
     degrees: float
     ground: tuple[str, str]
     source: str = NAME
+    area: Area = _AREA
     product: str = "arome"
     process: int = 204
 
@@ -93,19 +99,27 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class PackageFile:
-    """A published file: the part of the run that we want of it, and how to ask for it."""
+    """A published file: the part of the run that we want of it, and how to ask for it.
+
+    `version` is its size and stamp in the listing; empty where the listing has none.
+    """
 
     part: Part
     request: Request
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedRun:
-    """A run whose files are all there. `available_at` is None where the publisher does not say."""
+    """A run and the files that are there; `absent` are the parts of which there is no file.
+
+    `available_at` is None where the publisher does not say.
+    """
 
     reference_time: datetime
     files: tuple[PackageFile, ...]
     seen_at: datetime
+    absent: tuple[Part, ...] = ()
     available_at: datetime | None = None
 
 
@@ -116,8 +130,8 @@ class Catalogue(Protocol):
         """Return those of the cycles, newest first, that are worth a look."""
         ...
 
-    async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun | None:
-        """Return a run that is there as a whole, and None for one that is not (yet)."""
+    async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun:
+        """Return a run with the files that are there: all, some or none of them."""
         ...
 
     def ground(self, reference_time: datetime) -> Request:
@@ -145,18 +159,30 @@ def parts_of(grid: AromeGrid, max_lead: int) -> list[Part]:
     return [part.until(max_lead) for part in whole if part.first <= max_lead]
 
 
-def cover(parts: Iterable[Part], max_lead: int) -> bool:
-    """Say whether the parts hold every hour from 0 to `max_lead`."""
-    return {lead for part in parts for lead in part.leads} >= set(range(max_lead + 1))
+def absent_parts(grid: AromeGrid, there: Iterable[Part], max_lead: int) -> tuple[Part, ...]:
+    """Return the parts up to `max_lead` with an hour that no part holds of those that are there."""
+    held = {lead for part in there for lead in part.leads}
+    return tuple(part for part in parts_of(grid, max_lead) if not held.issuperset(part.leads))
+
+
+_NO_VERSIONS: Mapping[Part, str] = {}
 
 
 def parts_by_missing_sites(
-    wanted: Wanted, model: str, reference_time: datetime, parts: Iterable[Part], rank: int
+    wanted: Wanted,
+    model: str,
+    reference_time: datetime,
+    parts: Iterable[Part],
+    rank: int,
+    versions: Mapping[Part, str] = _NO_VERSIONS,
 ) -> dict[tuple[Site, ...], list[Part]]:
-    """Return which parts of a run are missing for which sites; as a rule there is one such set of sites."""
+    """Return which parts of a run are missing for which sites; as a rule there is one such set of sites.
+
+    A part whose file was read before in the version that it has now is not missing, complete or not.
+    """
     missing: dict[tuple[Site, ...], list[Part]] = {}
     for part in parts:
-        if sites := wanted.missing(model, reference_time, part.name, rank):
+        if sites := wanted.missing(model, reference_time, part.name, rank, versions.get(part, "")):
             missing.setdefault(sites, []).append(part)
     return missing
 

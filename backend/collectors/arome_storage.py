@@ -2,7 +2,7 @@
 
 S3's ListObjectsV2 answers in XML, a thousand names at a time. The files of a run appear one by one over
 45 to 65 minutes (August 2026), so that a run with some files is not a run yet. An object that is not
-there is simply not listed: "not yet" and "never" look the same.
+there is simply not listed: "not yet" and "never" look the same, and only time tells them apart (arome.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from backend.collectors.arome_runs import (
     PackageFile,
     Part,
     PublishedRun,
-    cover,
+    absent_parts,
     timestamp,
 )
 from backend.collectors.base import Fetch, Request
@@ -55,7 +55,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ObjectStorage:
-    """The catalogue of one grid's files below `url`; a run is complete up to `max_lead` hours."""
+    """The catalogue of one grid's files below `url`; a run is wanted up to `max_lead` hours."""
 
     url: str
     grid: AromeGrid
@@ -65,8 +65,8 @@ class ObjectStorage:
         """Return all of them: a listing costs a few kilobytes."""
         return cycles
 
-    async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun | None:
-        """Return a run if its listed files cover all hours wanted, with its newest stamp."""
+    async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun:
+        """Return a run with its listed files and the newest of their stamps."""
         prefix = self._prefix(reference_time, PACKAGE)
         objects, seen_at = await self._list(prefix, fetch)
         before, after = self._around_part(reference_time, PACKAGE)
@@ -79,10 +79,8 @@ class ObjectStorage:
             and (part := Part.parse(match[1]))
             and part.first <= self.max_lead
         ]
-        if not cover((part for part, _ in found), self.max_lead):
-            return None
-        available_at = max(listed.last_modified for _, listed in found)
-        if not reference_time <= available_at <= seen_at + FUTURE_TOLERANCE:
+        available_at = max((listed.last_modified for _, listed in found), default=None)
+        if available_at and not reference_time <= available_at <= seen_at + FUTURE_TOLERANCE:
             raise ParseError(
                 f"the files of {timestamp(reference_time)} are stamped {timestamp(available_at)}: that is not"
                 " between the start of the run and now",
@@ -92,6 +90,7 @@ class ObjectStorage:
         return PublishedRun(
             reference_time=reference_time,
             files=tuple(self._file(part, listed) for part, listed in sorted(found, key=lambda pair: pair[0])),
+            absent=absent_parts(self.grid, (part for part, _ in found), self.max_lead),
             seen_at=seen_at,
             available_at=available_at,
         )
@@ -118,7 +117,8 @@ class ObjectStorage:
             max_bytes=MAX_FILE_BYTES,
             expected_bytes=listed.size,
         )
-        return PackageFile(part.until(self.max_lead), request)
+        version = f"{listed.size} {listed.last_modified.isoformat()}"
+        return PackageFile(part.until(self.max_lead), request, version)
 
     async def _list(self, prefix: str, fetch: Fetch) -> tuple[list[Listed], datetime]:
         params = {"list-type": "2", "prefix": prefix, "max-keys": "1000"}

@@ -17,7 +17,8 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 import msgspec
 import structlog
 
-from backend.core.errors import CollectorError, NotKept, ParseError
+from backend.collectors.areas import Area
+from backend.core.errors import CollectorError, IncompleteError, NotKept, ParseError
 from backend.core.parameters import canonical, why_implausible
 from backend.core.records import (
     BACKFILLED,
@@ -50,7 +51,8 @@ class Request:
     """One GET. `secret_params` and `secret_headers` are sent, and never logged, stored or shown.
 
     `max_bytes` bounds the decoded body; `expected_bytes` is the exact size an index announced. `calls` is
-    what the request counts for where its host has a quota.
+    what the request counts for where its host has a quota. `known` is the version of the body that was
+    downloaded before: if it is still that one, the download raises UnchangedError before the body comes.
     """
 
     url: str
@@ -62,6 +64,7 @@ class Request:
     max_bytes: int = 5_000_000
     expected_bytes: int | None = None
     calls: int = 0
+    known: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +79,16 @@ class Payload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """A body too large to hold: a file that is gone when the context that gave it ends."""
+    """A body too large to hold: a file that is gone when the context that gave it ends.
+
+    `version` is made of its length and its stamps; empty where the host sends none of them.
+    """
 
     url: str
     path: Path
     fetched_at: datetime
     last_modified: datetime | None = None
+    version: str = ""
 
 
 class Fetch(Protocol):
@@ -162,6 +169,7 @@ class Source(Generic[B]):
     `batch` is what its routes yield: forecasts or observations. `models` names the models they speak for.
     `disabled` says why nothing can be collected with the present settings. `max_age` is how old the
     newest data may be before the source counts as stale. `public` says whether raw values may be shown.
+    `areas` holds the area of each model that has one: sites outside are not asked for.
     `past` is what a backfill may ask for, and `no_past` says why there is none.
     `asked_for` is False where nobody turned a source on that is off by default: it is listed nowhere then,
     and what it once brought stays as public as it was.
@@ -174,6 +182,7 @@ class Source(Generic[B]):
     public: bool
     attribution: str
     models: tuple[str, ...] = ()
+    areas: Mapping[str, Area] = field(default_factory=dict)
     disabled: str | None = None
     asked_for: bool = True
     past: Past[B] | None = None
@@ -250,7 +259,9 @@ MOST_STATIONS = 10_000
 
 def as_failure(route: str, error: CollectorError) -> Failure:
     """Turn an error into the value that a batch carries, and log it whole while its traceback is there."""
-    if not isinstance(error, NotKept):
+    if isinstance(error, IncompleteError):
+        log.warning("run incomplete", route=route, url=error.url, reason=error.reason)
+    elif not isinstance(error, NotKept):
         log.error("request failed", route=route, url=error.url, reason=error.reason, exc_info=error)
     reason = one_line(error.reason, LONGEST_TEXT)
     return Failure(route=route, url=error.url, reason=reason, error=type(error).__name__)

@@ -23,6 +23,7 @@ from backend.collectors.addresses import address, secrets_of
 from backend.collectors.base import Download, Meter, Payload, Request
 from backend.collectors.bodies import HEAD_BYTES, Glimpse, find_flaw, start_of_text
 from backend.collectors.http_headers import (
+    body_version,
     declared_bytes,
     encoded,
     host_name,
@@ -35,7 +36,7 @@ from backend.collectors.http_sinks import DiskTrouble, MemorySink, Sink, tempora
 from backend.collectors.quota import Quota, QuotaSpent
 from backend.core.clock import Clock, utc_now
 from backend.core.config import Settings
-from backend.core.errors import FetchError
+from backend.core.errors import FetchError, UnchangedError
 from backend.core.masking import Mask, mask_of
 
 MAX_REDIRECTS = 5
@@ -161,11 +162,14 @@ class HttpClient:
             except DiskTrouble as error:
                 raise FetchError(str(error), url=address(request)) from error
             headers = await self._run(self._errand(request, sink, self._patience.download, meter))
+            if _is_known(request, headers):
+                raise UnchangedError(f"still of the version {request.known!r}", url=address(request))
             yield Download(
                 url=address(request),
                 path=sink.path,
                 fetched_at=self._clock(),
                 last_modified=last_modified(headers),
+                version=body_version(headers),
             )
 
     def _errand(self, request: Request, sink: Sink, bound: float, meter: Meter) -> _Errand:
@@ -215,9 +219,9 @@ class HttpClient:
         errand.meter.requests += 1
         response = await self._client.send(message, stream=True)
         try:
-            if response.status_code == httpx2.codes.OK:
+            if response.status_code == httpx2.codes.OK and not _is_known(errand.request, response.headers):
                 await _read(errand, response)
-            elif not response.has_redirect_location:
+            elif response.status_code != httpx2.codes.OK and not response.has_redirect_location:
                 raise await self._refusal(errand, response)
         finally:
             errand.meter.bytes += response.num_bytes_downloaded
@@ -320,6 +324,10 @@ class _Hop:
 
     url: httpx2.URL = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
+
+
+def _is_known(request: Request, headers: httpx2.Headers) -> bool:
+    return bool(request.known) and body_version(headers) == request.known
 
 
 async def _read(errand: _Errand, response: httpx2.Response) -> None:

@@ -32,6 +32,15 @@ def declared_bytes(headers: httpx2.Headers) -> int | None:
     return int(length) if length.isdecimal() and "Content-Encoding" not in headers else None
 
 
+def body_version(headers: httpx2.Headers) -> str:
+    """Return length, ETag and Last-Modified of a body; empty where none of them is sent.
+
+    A length alone is a version too: a file that gets a field that it did not have is longer.
+    """
+    parts = (headers.get(name, "") for name in ("Content-Length", "ETag", "Last-Modified"))
+    return " ".join(part.strip() for part in parts if part.strip())
+
+
 def last_modified(headers: httpx2.Headers) -> datetime | None:
     """Return the publisher's stamp in UTC; None where it is absent or unreadable."""
     return http_date(headers.get("Last-Modified", ""))

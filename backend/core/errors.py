@@ -7,7 +7,8 @@ MeteoScoreError
 ├── Busy                     too many ask at the same time
 └── CollectorError           carries source, url (never with its key) and reason
     ├── FetchError           could not be read; says whether trying again may help
-    │   └── NotKept          a replay asked for an answer that the archive does not have
+    │   ├── NotKept          a replay asked for an answer that the archive does not have
+    │   └── UnchangedError   the file is the one that was read before, and was not downloaded
     ├── ParseError           was read, but is not in the shape we know
     └── IncompleteError      a run without all of its values; those that are there are kept
 """
@@ -74,6 +75,10 @@ class FetchError(CollectorError):
 
 class NotKept(FetchError):  # noqa: N818 - it is what happened, and in a replay no fault
     """A replay asked for what that run did not ask for, or for GRIB, which is never kept."""
+
+
+class UnchangedError(FetchError):
+    """The host still has the file of the version that was read before; its body was not downloaded."""
 
 
 class ParseError(CollectorError):

@@ -30,6 +30,7 @@ from backend.core.records import (
     ForecastBatch,
     Observation,
     ObservationBatch,
+    Outside,
     RunStatus,
     Site,
     SourceStatus,
@@ -77,6 +78,8 @@ class Tally:
         self.rejected.update(value.reason.partition(":")[0] for value in batch.rejected)
         self.failures.extend(failure for failure in batch.failures if failure.error != NotKept.__name__)
         self.notes.update(dict.fromkeys(batch.notes))
+        if isinstance(batch, ForecastBatch):
+            self.notes.update(dict.fromkeys(map(_not_covered, batch.outside)))
         if batch.newest is not None:
             self.newest = max(batch.newest, self.newest or batch.newest)
 
@@ -282,6 +285,10 @@ def _first_cause(error: Exception) -> Exception:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _not_covered(one: Outside) -> str:
+    return f"{one.model} does not cover {one.site}: {one.reason}"
 
 
 def _is_new(record: Observation, wanted: Wanted) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from backend.collectors.base import Download, Payload, Request
-from backend.core.errors import FetchError
+from backend.core.errors import FetchError, UnchangedError
 
 Answer = bytes | Exception | Callable[[Request], bytes]
 
@@ -32,11 +32,13 @@ class ScriptedFetch:
         now: datetime = datetime(2026, 7, 15, 12, 10, tzinfo=UTC),
         last_modified: datetime | None = None,
         folder: Path | None = None,
+        version: str = "",
     ) -> None:
         self.script = dict(script)
         self.now = now
         self.last_modified = last_modified
         self.folder = folder
+        self.version = version  # of every file, as an HTTP client makes it of the headers
         self.requests: list[Request] = []
 
     @property
@@ -56,11 +58,17 @@ class ScriptedFetch:
     async def download(self, request: Request) -> AsyncIterator[Download]:
         assert self.folder is not None, "pass folder=tmp_path to a ScriptedFetch that downloads"
         body = self._answer(request)
+        if request.known and request.known == self.version:
+            raise UnchangedError("still of the known version", url=address(request))
         path = self.folder / f"download-{len(self.requests)}"
         path.write_bytes(body)
         try:
             yield Download(
-                url=address(request), path=path, fetched_at=self.now, last_modified=self.last_modified
+                url=address(request),
+                path=path,
+                fetched_at=self.now,
+                last_modified=self.last_modified,
+                version=self.version,
             )
         finally:
             path.unlink()

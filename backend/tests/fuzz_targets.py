@@ -460,7 +460,7 @@ def grib_target(collect: Callable[[bytes], ForecastBatch]) -> Target:
         batch = collect(body)
         good = [record for record in batch.records if record.lead_time == timedelta(0)]
         assert len(good) == 3, "the good file gave no wind, direction and temperature"
-        assert (BAD.name in batch.parts) != bool(batch.failures), batch.failures
+        assert (BAD.name in dict(batch.complete())) != bool(batch.failures), batch.failures
         return batch
 
     seeds = (

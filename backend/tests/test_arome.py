@@ -29,7 +29,7 @@ from backend.collectors.worker import Worker
 from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import Forecast, ForecastBatch, GridPoint, Rejected, Run, Site, Wanted
+from backend.core.records import Forecast, ForecastBatch, GridPoint, Outside, Rejected, Run, Site, Wanted
 from backend.tests import grib_factory
 from backend.tests.fakes import PAYLOADS, ScriptedFetch, address
 from backend.tests.grib_factory import RUN, Cut, Message, messages
@@ -376,22 +376,15 @@ async def test_only_missing_parts_are_downloaded_and_only_for_the_sites_that_mis
     [
         (grib(like=Message("wind_east", 0, run=EARLIER)), "holds the run of 2026-07-15 00:00 UTC"),
         (
-            grib(0, 5),
-            "incomplete, without wind_east at 6 h, wind_north at 6 h, temperature at 6 h, gust_east",
+            Message("wind_east", 6).encode() + Message("gust_north", 6).encode(),
+            "incomplete, without wind_east at 0 h, wind_north at 0 h, temperature at 0 h, wind_east at 1 h",
         ),
-        (grib(0, 5) + Message("wind_east", 6).encode(), "incomplete, without wind_north at 6 h"),
-        (grib(gusts={}), "incomplete, without gust_east at 1 h"),
-        (grib(gusts={"gust_east": grib_factory.KINDS["gust_east"]}), "incomplete, without gust_north at 1 h"),
         (grib()[: len(grib()) // 2], "cut: the message at byte"),
         (grib() + b"0", "no GRIB message starts at byte"),
         (b'{"error": "no GRIB"}', "no GRIB message starts at byte 0"),
         (grib(like=Message("wind_east", 0, cut=Cut(degrees=0.05))), "a grid of 0.05 degrees, not 0.025"),
-        (grib(0, 5) + Message("gust_east", 6, hours=6).encode(), "gust_east at step 6 h covers 6 h"),
     ],
-    ids=[
-        *("another_run", "missing_step", "missing_field", "no_gusts", "half_a_gust", "cut_in_half"),
-        *("trailing_byte", "foreign_body", "another_grid", "gust_of_six_hours"),
-    ],
+    ids=["another_run", "nothing_whole", "cut_in_half", "trailing_byte", "foreign_body", "another_grid"],
 )
 async def test_a_bad_file_costs_itself_only(
     worker: Worker, scripted: Callable[..., ScriptedFetch], body: bytes, reason: str
@@ -405,6 +398,62 @@ async def test_a_bad_file_costs_itself_only(
     assert (failure.url, failure.route, failure.error) == (file_url("00H06H"), "object_storage", "ParseError")
     assert batch.parts == ("07H12H",)
     assert {record.lead_time // timedelta(hours=1) for record in batch.records} == set(range(7, 13))
+
+
+WIND = frozenset({Parameter.WIND_SPEED, Parameter.WIND_DIRECTION})
+GUST = frozenset({Parameter.WIND_GUST})
+
+
+def without(*names: str, step: int | None = None) -> bytes:
+    """Return a file of seven hours without some of its fields, at all steps or at one."""
+    kept = [each for each in messages(range(7)) if each.name not in names or step not in {None, each.step}]
+    return grib_factory.encode(kept)
+
+
+@pytest.mark.parametrize(
+    ("body", "absent", "lost", "leads"),
+    [
+        (without("gust_east", "gust_north"), "gust_east at 1 h, gust_north at 1 h", GUST, range(1, 7)),
+        (without("gust_north"), "gust_north at 1 h", GUST, range(1, 7)),
+        (without("wind_north"), "wind_north at 0 h", WIND, range(7)),
+        (without("wind_east", step=3), "wind_east at 3 h", WIND, [3]),
+        (without("temperature", step=0), "temperature at 0 h", {Parameter.TEMPERATURE}, [0]),
+        (grib(0, 5), "wind_east at 6 h, wind_north at 6 h, temperature at 6 h", set(Parameter), [6]),
+        (
+            without("gust_east", step=6) + Message("gust_east", 6, hours=6).encode(),
+            "gust_east at 6 h (it covers 6 h)",
+            GUST,
+            [6],
+        ),
+    ],
+    ids=["no_gusts", "half_a_gust", "u_without_v", "one_hour", "no_analysis", "no_last_hour", "long_gust"],
+)
+async def test_a_field_that_is_not_there_costs_its_own_values_only(
+    worker: Worker,
+    scripted: Callable[..., ScriptedFetch],
+    body: bytes,
+    absent: str,
+    lost: Iterable[Parameter],
+    leads: Iterable[int],
+) -> None:
+    fetch = scripted({file_url("00H06H"): body})
+
+    (batch,) = await batches(source(worker), wanted(), fetch)
+
+    def keys(records: Iterable[Forecast]) -> set[tuple[int, Parameter]]:
+        return {(record.lead_time // timedelta(hours=1), record.parameter) for record in records}
+
+    (full,) = await batches(source(worker), wanted(), scripted())
+    assert keys(full.records) - keys(batch.records) == {(lead, one) for lead in leads for one in lost} - {
+        (0, Parameter.WIND_GUST)
+    }
+    (failure,) = batch.failures
+    assert failure.reason.startswith(
+        f"arome_0025 of 2026-07-15 06:00 UTC is incomplete: 00H06H is without {absent}"
+    )
+    assert (failure.url, failure.error) == (file_url("00H06H"), "IncompleteError")
+    assert batch.complete() == ()
+    assert {(one.part, one.site) for one in batch.incomplete} == {("00H06H", site.id) for site in SITES}
 
 
 @pytest.mark.parametrize("headers", [{"generatingProcessIdentifier": 254}, {"centre": 98}])
@@ -528,7 +577,7 @@ async def test_files_with_a_stamp_that_cannot_be_true_fail_their_run(
 # Places
 
 
-async def test_sites_outside_or_under_the_mask_are_rejected_once_and_not_asked_for_again(
+async def test_sites_outside_or_newly_masked_are_reported_once_and_not_asked_for_again(
     worker: Worker, scripted: Callable[..., ScriptedFetch]
 ) -> None:
     masked = [replace(message, masked=[(4, 20)]) for message in messages(range(13))]
@@ -547,14 +596,35 @@ async def test_sites_outside_or_under_the_mask_are_rejected_once_and_not_asked_f
         Rejected("arome_0025 planpraz", Parameter.WIND_SPEED, None, "9999", nothing),
         Rejected("arome_0025 planpraz", Parameter.WIND_GUST, None, "9999", nothing),
         Rejected("arome_0025 planpraz", Parameter.TEMPERATURE, None, "9999", nothing),
-        Rejected(
-            "arome_0025 ager", None, None, "42,0.7", "outside_grid: the model does not reach this place"
-        ),
     }
-    assert len(batch.rejected) == 4
+    assert len(batch.rejected) == 3
+    assert batch.outside == (Outside("arome_0025", "ager", "it lies outside the grid of the model's files"),)
     assert batch.sites == ("saint-hilaire", "planpraz", "ager")
     assert batch.parts == ("00H06H", "07H12H")
     assert [point.site for point in batch.grid_points] == ["saint-hilaire"]
+
+
+async def test_a_site_that_was_never_under_the_model_is_outside_and_nothing_of_it_is_rejected(
+    worker: Worker, scripted: Callable[..., ScriptedFetch]
+) -> None:
+    masked = [replace(message, masked=[(4, 20)]) for message in messages(range(7))]
+    far = Site("tenerife", "Taucho", 28.1, -16.7, 900)
+    new = replace(wanted(*SITES, far), cells={("arome_0025", "saint-hilaire"): "8,8"})
+
+    away, batch = await batches(
+        source(worker), new, scripted({file_url("00H06H"): grib_factory.encode(masked)})
+    )
+
+    assert away.outside == (
+        Outside(
+            "arome_0025",
+            "tenerife",
+            "it lies outside the area of the model (37.5 N to 55.4 N, 12 W to 16 E)",
+        ),
+    )
+    assert batch.outside == (Outside("arome_0025", "planpraz", "its grid cell 4,20 is masked"),)
+    assert (batch.rejected, batch.failures) == ((), ())
+    assert batch.sites == ("saint-hilaire", "planpraz")
 
 
 def read(tmp_path: Path, sites: tuple[Site, ...], **how: Any) -> Reading:

@@ -190,10 +190,10 @@ async def test_a_run_that_the_portal_does_not_serve_yet_is_nothing(worker: Worke
     assert [batch.route for batch in found] == ["object_storage"]
 
 
-async def test_a_run_that_the_portal_does_not_link_to_is_not_asked_for(
+async def test_a_run_newer_than_those_that_the_portal_links_to_is_not_asked_for(
     worker: Worker, tmp_path: Path
 ) -> None:
-    fetch = scripted(tmp_path, {PACKAGE: payload("portal-runs.json").replace(b"-15T06", b"-15T09")})
+    fetch = scripted(tmp_path, {PACKAGE: payload("portal-runs.json").replace(b"-15T06", b"-14T15")})
 
     await batches(source(worker), fetch)
 
@@ -207,6 +207,30 @@ async def test_a_run_of_which_files_are_lacking_is_nothing_yet(worker: Worker, t
 
     assert [batch.route for batch in found] == ["object_storage"]
     assert asked_of_portal(fetch) == [PACKAGE, RUN_LINKS]
+
+
+async def test_a_file_without_gusts_is_not_read_again_while_its_headers_are_the_same(
+    worker: Worker, tmp_path: Path
+) -> None:
+    script = {f"{PRODUCT}00H06H": grib_factory.encode(messages(range(7), gusts={}))}
+    first = scripted(tmp_path, script)
+    first.version = "5000000 etag-1"
+
+    _, batch = await batches(source(worker), first)
+
+    (open_,) = batch.incomplete
+    assert (open_.part, open_.site, open_.version) == ("00H06H", SITE.id, "5000000 etag-1")
+
+    known = {("arome_0025", RUN, "00H06H", SITE.id): open_.version}
+    for version, read in (("5000000 etag-1", 0), ("6000000 etag-2", 27)):
+        again = scripted(tmp_path)
+        again.version = version
+        route = source(worker).routes[1]
+        found = [batch async for batch in route.collect(replace(WANTED, incomplete=known), again)]
+        assert sum(len(batch.records) for batch in found) == read
+        assert not any(batch.failures for batch in found)
+        notes = [note for batch in found for note in batch.notes]
+        assert notes == ([] if read else ["arome_0025 is incomplete in 2026-07-15 06:00 UTC"])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from typer.testing import Result
 
 from backend.core.local_time import month_number
-from backend.core.records import Failure, GridPoint, Rejected, Station
+from backend.core.records import Failure, GridPoint, IncompletePart, Outside, Rejected, Station
 from backend.storage import days
 from backend.storage import schema as t
 from backend.storage.copying import copy_store
@@ -82,7 +82,15 @@ def fill(url: str) -> None:
     point = GridPoint("arome_0025", "planfait", "12,7", ground=912.3, height=None)
     many = (forecast(step % 250 / 7, hours=step / 60) for step in range(12_000))
     store.add_forecasts(
-        forecasts(*many, forecast(0, GUST), grid_points=(point,), parts=("whole",), sites=("planfait",)),
+        forecasts(
+            *many,
+            forecast(0, GUST),
+            grid_points=(point,),
+            parts=("whole",),
+            sites=("planfait",),
+            incomplete=(IncompletePart("late", "planfait", "no file", ""),),
+            outside=(Outside("icon_d2", "planfait", "no cell «ici»"),),
+        ),
         claim,
     )
     beacon = Station("ffvl:2496", "Planfait\nl'été\t«\\N»", 45.85, 6.22, 950.1, "FFVL", "")

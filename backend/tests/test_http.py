@@ -24,7 +24,7 @@ from backend.collectors.base import Kind, Payload, Request
 from backend.collectors.http import HttpClient
 from backend.collectors.http_hosts import Patience
 from backend.core.config import Settings
-from backend.core.errors import FetchError
+from backend.core.errors import FetchError, UnchangedError
 from backend.tests.full_disk import disk_with_room_for
 from backend.tests.loopback import JSON, Loopback, redirects, resets, says, says_gzipped, sends
 
@@ -269,6 +269,24 @@ async def test_the_publishers_stamp_is_read_into_utc(header: str, expected: date
     payload = await fetch(b"{}", asks(), {"Last-Modified": header})
     assert payload.last_modified == expected
     assert payload.fetched_at == NOON
+
+
+async def test_a_file_of_the_version_that_is_known_is_not_downloaded(tmp_path: Path) -> None:
+    stamps = {"ETag": '"1"', "Last-Modified": "Wed, 15 Jul 2026 11:58:30 GMT"}
+    answer = httpx2.Response(200, content=GRIB, headers=stamps)
+    async with client_for(answer, folder=tmp_path) as client:
+        async with client.download(asks("grib")) as download:
+            known = download.version
+        counted = client.counted()
+        with pytest.raises(UnchangedError):
+            async with counted.download(replace(asks("grib"), known=known)):
+                pass
+        async with client.download(replace(asks("grib"), known=f"{known} or so")) as download:
+            assert download.path.read_bytes() == GRIB
+
+    assert known == f'{len(GRIB)} "1" Wed, 15 Jul 2026 11:58:30 GMT'
+    assert (counted.requests, counted.bytes) == (1, 0)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("url", ["https://data.example/\x00", "ftp://data.example/file", "nowhere"])

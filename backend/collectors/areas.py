@@ -1,0 +1,46 @@
+"""Where a model has values, and which sites lie outside."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from backend.core.records import Outside, Site, Wanted
+
+
+class Area(NamedTuple):
+    """A box in degrees (WGS 84), east and north positive, within which a model has values."""
+
+    south: float
+    west: float
+    north: float
+    east: float
+
+    def holds(self, site: Site) -> bool:
+        """Say whether a site lies within it."""
+        return self.south <= site.latitude <= self.north and self.west <= site.longitude <= self.east
+
+    def __str__(self) -> str:
+        """Write the box as in "43.3 to 58 N, 3.8 W to 20.2 E"."""
+
+        def written(degrees: float, positive: str, negative: str) -> str:
+            return f"{abs(degrees):g} {positive if degrees >= 0 else negative}"
+
+        latitudes = f"{written(self.south, 'N', 'S')} to {written(self.north, 'N', 'S')}"
+        return f"{latitudes}, {written(self.west, 'E', 'W')} to {written(self.east, 'E', 'W')}"
+
+
+def outside(model: str, area: Area | None, site: Site) -> Outside | None:
+    """Return that a site lies outside the area of a model, or None."""
+    if area is None or area.holds(site):
+        return None
+    return Outside(model, site.id, f"it lies outside the area of the model ({area})")
+
+
+def within(model: str, area: Area | None, wanted: Wanted) -> tuple[Wanted, tuple[Outside, ...]]:
+    """Return what is wanted of a model within its area, and the sites outside that are not reported yet."""
+    away = [found for site in wanted.sites if (found := outside(model, area, site))]
+    names = {one.site for one in away}
+    inside = tuple(site for site in wanted.sites if site.id not in names)
+    new = tuple(one for one in away if (model, one.site) not in wanted.outside)
+    return replace(wanted, sites=inside), new
