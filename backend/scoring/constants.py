@@ -153,6 +153,79 @@ CLIMATE_DAYS = Constant(
     "climate_days", 30, "days", "With fewer days of forecasts there is no climate, and no such limit."
 )
 
+# What the days of a station together show about its sensors
+
+NORTH_SHARE = Constant(
+    "north_share",
+    0.95,
+    "share of a station's readings with wind",
+    "So often a direction of exactly 0 is no wind: some sources write 0 for a vane that is missing.",
+)
+NORTH_READINGS = Constant(
+    "north_readings", 100, "readings with wind", "With fewer, a north wind may be all that was seen."
+)
+NORTH_DAYS = Constant("north_days", 3, "days", "A north wind may well last for a day or two.")
+NORTH_RETURNS = Constant(
+    "north_returns",
+    14,
+    "days",
+    "A stretch up to this long counts again once the vane has shown other directions: it was a north wind. "
+    "Through a longer one no wind keeps to one bearing.",
+)
+SENSOR_HISTORY = Constant(
+    "sensor_history",
+    30,
+    "days on which the sensor varied",
+    "With fewer, nobody knows how long a calm of this station lasts.",
+)
+STOPPED_DAYS = Constant(
+    "stopped_days",
+    10,
+    "days with daytime readings, without one of wind",
+    "Longer than an inversion keeps an anemometer at exactly 0, gusts included. With no neighbour to "
+    "confirm it, a shorter calm is believed, be every model against it.",
+)
+TURNING_DAYS = Constant(
+    "turning_days",
+    2,
+    "days with daytime readings",
+    "Enough where the vane keeps turning beside a mean and a gust of 0: something moves it.",
+)
+TURNING_SHARE = Constant(
+    "turning_share",
+    0.5,
+    "share of two calm readings in a row with directions",
+    "The vane turns if so many of them differ; in still air it stays where it is.",
+)
+STUCK_VANE_DAYS = Constant(
+    "stuck_vane_days",
+    5,
+    "days with wind that varies",
+    "No weather keeps a vane at one bearing, to the degree, for so long.",
+)
+STUCK_VANE_SPEEDS = Constant(
+    "stuck_vane_speeds", 5.0, "km/h", "By at least so much the mean wind varies on a day that counts."
+)
+STUCK_VANE_ANGLE = Constant(
+    "stuck_vane_angle",
+    90.0,
+    "degrees",
+    "So far away every model has the wind on a day that counts against it.",
+)
+FROZEN_DAYS = Constant(
+    "frozen_days", 5, "days", "Fog may hold a temperature for a day or two, and not for so long."
+)
+FROZEN_RANGE = Constant(
+    "frozen_range", 3.0, "°C", "By so much every model's temperature varies on a day that counts against it."
+)
+SENSOR_CONTRADICTED = Constant(
+    "sensor_contradicted",
+    0.5,
+    "share of the days",
+    "On so many of them every model must disagree, by day. That is never enough by itself: the calm must "
+    "also be longer than any verified one of the station.",
+)
+
 # Pairs
 
 USUAL_AVERAGING = Constant(

@@ -1,19 +1,20 @@
 """Quality control of readings: which of a station's values cannot be trusted, and why.
 
 A doubted value stays in the store with its reason; it enters no score. Whether a reading is doubted
-depends on what is kept of the six hours around it and on the limits of its month, and on nothing else: so a
-day made alone and a year made at once agree.
+depends on what is kept of the six hours around it, on the limits of its month and on the flags of its station
+(sensors.py), and on nothing else: so a day made alone and a year made at once agree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.core.parameters import ABSENT
+from backend.core.parameters import ABSENT, MISSING_BESIDE_WIND
 from backend.scoring.calendar import HOUR
 from backend.scoring.constants import (
     NEIGHBOUR_WIND,
@@ -73,6 +74,21 @@ class Surroundings:
     limits: NDArray[np.int32]
 
 
+class Flag(NamedTuple):
+    """Values of a parameter of a station from `first` to before `until` (seconds since 1970) are suspect.
+
+    `reason` is one of REASONS. Where `excludes` is False the values are scored all the same: it is a
+    question for the operator.
+    """
+
+    station: int
+    parameter: int
+    reason: str
+    first: int
+    until: int
+    excludes: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Doubts:
     """Why values are doubted: an index into REASONS per reading and parameter, 0 where they are not."""
@@ -101,21 +117,32 @@ class Doubts:
         return counts
 
 
-REASONS = ("", "stuck", "calm_among_wind", "spike", "gust_below_mean", "far_from_models")
+ZERO_DIRECTION, STOPPED = "zero_direction", "stopped"
+STUCK_VANE, FROZEN_TEMPERATURE, EXCLUDED = "stuck_vane", "frozen_temperature", "excluded_by_operator"
+
+REASONS = (
+    *("", "stuck", "calm_among_wind", "spike", "gust_below_mean", "far_from_models"),
+    *("zero_mean", ZERO_DIRECTION, STOPPED, STUCK_VANE, FROZEN_TEMPERATURE, EXCLUDED),
+)
 """Their numbers are kept with the days: a new one comes last."""
 
-_STUCK, _CALM, _SPIKE, _GUST, _FAR = range(1, len(REASONS))
+_STUCK, _CALM, _SPIKE, _GUST, _FAR, _ZERO_MEAN = range(1, 7)
 _WIND = [SPEED, GUST, DIRECTION]
 
 
-def doubt(readings: Readings, neighbours: Sequence[Readings], around: Surroundings) -> Doubts:
+def doubt(
+    readings: Readings, neighbours: Sequence[Readings], around: Surroundings, flags: Sequence[Flag] = ()
+) -> Doubts:
     """Return which values are doubted; the first reason in the order of REASONS is the one that is told.
 
-    `neighbours` are the other stations of the site.
+    `neighbours` are the other stations of the site, `flags` what is known of this one's sensors.
     """
     found = Doubts(np.zeros(readings.values.shape, np.int8))
-    found.reason[_far(readings, around)] = _FAR
+    for flag in sorted(flags, key=lambda flag: REASONS.index(flag.reason), reverse=True):
+        _take_out(found.reason, readings, flag)
     gust, speed = readings.values[:, GUST], readings.values[:, SPEED]
+    found.reason[(speed == 0) & (gust >= thousandths(MISSING_BESIDE_WIND)), SPEED] = _ZERO_MEAN
+    found.reason[_far(readings, around)] = _FAR
     below = (gust != ABSENT) & (speed != ABSENT) & (gust < speed)
     found.reason[below, GUST] = _GUST
     for parameter, limit in SPIKES.items():
@@ -133,6 +160,22 @@ def doubt(readings: Readings, neighbours: Sequence[Readings], around: Surroundin
         found.reason[stuck, parameter] = _STUCK
     found.reason[readings.values == ABSENT] = 0
     return found
+
+
+def _take_out(reason: NDArray[np.int8], readings: Readings, flag: Flag) -> None:
+    """Note the reason of a flag for the values that it is about."""
+    if not flag.excludes:
+        return
+    within = (readings.time >= flag.first) & (readings.time < flag.until)
+    number = REASONS.index(flag.reason)
+    if flag.reason == STOPPED:
+        within &= (readings.values[:, SPEED] == 0) & (readings.values[:, GUST] <= 0)  # ABSENT is far below
+        for parameter in _WIND:
+            reason[within, parameter] = number
+        return
+    if flag.reason == ZERO_DIRECTION:
+        within &= readings.values[:, DIRECTION] == 0
+    reason[within, flag.parameter] = number
 
 
 def _equal_runs(readings: Readings) -> NDArray[np.int64]:

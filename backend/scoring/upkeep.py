@@ -16,16 +16,33 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from backend.core.local_time import HOURS_A_DAY, day_of_epoch, local_day, month_days, month_number
+from backend.core.local_time import (
+    HOURS_A_DAY,
+    day_of_epoch,
+    local_day,
+    local_moment,
+    month_days,
+    month_number,
+)
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.calendar import HOUR, Span
 from backend.scoring.constants import CLIMATE_MONTHS
 from backend.scoring.limits import by_hour, limits
 from backend.scoring.pairing import pair
 from backend.scoring.public_months import publish
-from backend.scoring.quality import CONTEXT, LIMITED, QUARTERS, Readings, Surroundings, doubt
+from backend.scoring.quality import (
+    CONTEXT,
+    EXCLUDED,
+    LIMITED,
+    QUARTERS,
+    Flag,
+    Readings,
+    Surroundings,
+    doubt,
+)
 from backend.scoring.selection import Runs, select
-from backend.scoring.views import NEAREST
+from backend.scoring.sensors import DIGEST, Digests, digests, learned
+from backend.scoring.views import LEAD_VIEWS, NEAREST
 from backend.storage import days as store
 from backend.storage.database import Database
 from backend.storage.days import ForecastDays, ObservedDays
@@ -101,7 +118,7 @@ def update_sites(database: Database, site_ids: Iterable[int], today: int, report
         left = []
         with database.write() as connection:
             for site_id, found in made.items():
-                settled = store.settle(connection, site_id, due[site_id])
+                settled = store.settle(connection, site_id, due[site_id], found.stamp)
                 if settled:
                     _write(connection, site_id, found, cleared=EVERY_DAY in due[site_id])
                     report.add(site_id, found.spans)
@@ -130,17 +147,22 @@ def make_due(database: Database, site_ids: Iterable[int], first: int | None = No
 
 @dataclass
 class _Made:
+    stamp: int  # of the site's days, as they were read
     spans: list[Span]
     forecasts: list[dict[int, ForecastDays]] = field(default_factory=list)  # by view, for each span
     observed: list[list[ObservedDays]] = field(default_factory=list)  # by station
     doubts: list[list[store.Doubt]] = field(default_factory=list)
     limits: dict[int, NDArray[np.int32]] = field(default_factory=dict)
-    again: set[int] = field(default_factory=set)  # days that a changed limit makes due
+    digests: list[dict[int, Digests]] = field(default_factory=list)  # by station, for each span
+    flags: list[Flag] = field(default_factory=list)
+    again: set[int] = field(default_factory=set)  # days that a changed limit or flag makes due
 
 
 def _make(connection: sa.Connection, site_id: int, due: Iterable[int], today: int) -> _Made:
     stations = store.site_stations(connection, site_id)
-    made = _Made(_spans(connection, site_id, stations, set(due), today))
+    made = _Made(
+        store.days_stamp(connection, site_id), _spans(connection, site_id, stations, set(due), today)
+    )
     runs = []
     for span in made.spans:
         first, last = int(span.starts[0]) - HOUR, int(span.starts[-1]) + HOUR
@@ -154,8 +176,13 @@ def _make(connection: sa.Connection, site_id: int, due: Iterable[int], today: in
     known = {} if EVERY_DAY in due else _known_limits(connection, site_id)
     if made.spans:
         _renew_limits(connection, site_id, made, known, today)
-    for span, of_span in zip(made.spans, runs, strict=True):
-        observed, doubts = _observed(connection, stations, span, of_span, known)
+    rows = [_reading_rows(connection, stations, span) for span in made.spans]
+    for span, of_span in zip(made.spans, rows, strict=True):
+        made.digests.append({station: digests(_readings(each), span) for station, each in of_span.items()})
+    _learn_flags(connection, site_id, made, stations, today, cleared=EVERY_DAY in due)
+    flags = [*made.flags, *_exclusions(connection, stations)]
+    for span, of_runs, of_readings in zip(made.spans, runs, rows, strict=True):
+        observed, doubts = _observed(of_readings, span, of_runs, known, flags)
         made.observed.append(observed)
         made.doubts.append(doubts)
     return made
@@ -241,33 +268,109 @@ def _limits(
     return limits(np.concatenate(hourly)[within], len(np.unique(day[within])))
 
 
-def _observed(
+def _learn_flags(
     connection: sa.Connection,
+    site_id: int,
+    made: _Made,
     stations: tuple[int, ...],
+    today: int,
+    *,
+    cleared: bool,
+) -> None:
+    """Put the flags into `made` as they will be once it is written, with the days that a change reaches."""
+    redone = {day for span in made.spans for day in span.days}
+    parts: dict[int, list[tuple[int, NDArray[np.void]]]] = {station: [] for station in stations}
+    for station, day, packed in () if cleared else store.read_digests(connection, site_id):
+        if station in parts and day not in redone:
+            parts[station].append((day, np.frombuffer(packed, DIGEST)[0]))
+    for of_span in made.digests:
+        for station, found in of_span.items():
+            parts[station] += zip(found.day.tolist(), found.digest, strict=True)
+    of_stations = {}
+    for station, days in parts.items():
+        days.sort(key=lambda each: each[0])
+        of_stations[station] = Digests(
+            np.array([day for day, _ in days], np.int64), np.array([found for _, found in days], DIGEST)
+        )
+
+    def said(first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        return _freshest(connection, site_id, first, last, made, redone)
+
+    made.flags = learned(of_stations, said)
+    if not cleared:
+        before = {each for flag in store.read_flags(connection, site_id) for each in _of_days(Flag(*flag))}
+        after = {each for flag in made.flags for each in _of_days(flag)}
+        # A reading near midnight may be paired with an hour of the day beside it.
+        near = {day + step for day, *_ in before ^ after for step in (-1, 0, 1)}
+        made.again |= {day for day in near if day <= today} - redone
+
+
+def _freshest(
+    connection: sa.Connection, site_id: int, first: int, last: int, made: _Made, redone: set[int]
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return what each model said of days, hour by hour with the shortest lead time that there is."""
+    together: dict[tuple[int, int], NDArray[np.int32]] = {}
+    for view in LEAD_VIEWS:
+        fresh = [found[view.number] for found in made.forecasts]
+        kept = store.forecast_columns(connection, site_id, view.number, first, last)
+        for days in (kept, *fresh):
+            for model, day, hourly in zip(days.owner.tolist(), days.day.tolist(), days.hourly, strict=True):
+                if first <= day <= last and (days is not kept or day not in redone):
+                    known = together.setdefault((day, model), hourly)
+                    together[day, model] = np.where(known == ABSENT, hourly, known)
+    keys = sorted(together)
+    hourly = np.array([together[key] for key in keys], np.int32).reshape(-1, len(Parameter), HOURS_A_DAY)
+    return np.array([day for day, _ in keys], np.int64), hourly
+
+
+def _of_days(flag: Flag) -> Iterator[tuple[int, int, int, str, int, int]]:
+    """Yield what a flag takes out of the scores, day by day."""
+    if not flag.excludes:
+        return
+    for day in range(day_of_epoch(flag.first), day_of_epoch(flag.until - 1) + 1):
+        first, until = max(flag.first, local_moment(day)), min(flag.until, local_moment(day + 1))
+        yield day, flag.station, flag.parameter, flag.reason, first, until
+
+
+def _exclusions(connection: sa.Connection, stations: tuple[int, ...]) -> Iterator[Flag]:
+    """Yield what the operator takes out of the scores."""
+    for station, parameter, first, last in store.read_exclusions(connection, stations):
+        until = np.iinfo(np.int64).max if last is None else local_moment(last + 1)
+        yield Flag(station, parameter, EXCLUDED, local_moment(first), int(until), excludes=True)
+
+
+def _reading_rows(
+    connection: sa.Connection, stations: tuple[int, ...], span: Span
+) -> dict[int, store.ReadingRows]:
+    """Return what is kept of a span and of the hours around it that its days depend on, by station."""
+    first, last = int(span.starts[0]) - HOUR - CONTEXT, int(span.starts[-1]) + HOUR + CONTEXT
+    return {station: store.reading_rows(connection, station, first, last) for station in stations}
+
+
+def _readings(rows: store.ReadingRows) -> Readings:
+    return Readings(
+        time=rows.time,
+        averaging=rows.averaging,
+        values=rows.values,
+        temperature_averaging=rows.temperature_averaging,
+    )
+
+
+def _observed(
+    rows: Mapping[int, store.ReadingRows],
     span: Span,
     runs: Runs,
     known: Mapping[int, NDArray[np.int32]],
+    flags: Sequence[Flag],
 ) -> tuple[list[ObservedDays], list[store.Doubt]]:
     first, end = int(span.starts[0]), int(span.starts[-1])
-    rows = {
-        station: store.reading_rows(connection, station, first - HOUR - CONTEXT, end + HOUR + CONTEXT)
-        for station in stations
-    }
-    readings = {
-        station: Readings(
-            time=found.time,
-            averaging=found.averaging,
-            values=found.values,
-            temperature_averaging=found.temperature_averaging,
-        )
-        for station, found in rows.items()
-    }
+    readings = {station: _readings(found) for station, found in rows.items()}
     around = _surroundings(runs, span, known)
     days: list[ObservedDays] = []
     doubts: list[store.Doubt] = []
     for station, mine in readings.items():
         others = [each for other, each in readings.items() if other != station]
-        doubted = doubt(mine, others, around)
+        doubted = doubt(mine, others, around, [flag for flag in flags if flag.station == station])
         doubts += ((station, *each) for each in doubted.listed(mine, first, end))
         found = pair(mine, doubted.trusted(mine), span)
         count = len(found.day)
@@ -325,5 +428,17 @@ def _write(connection: sa.Connection, site_id: int, made: _Made, *, cleared: boo
         store.write_forecast_days(connection, site_id, span.days, forecasts)
     for span, observed, doubts in zip(made.spans, made.observed, made.doubts, strict=True):
         store.write_observed_days(connection, site_id, span.days, observed, doubts)
+    for span, of_span in zip(made.spans, made.digests, strict=True):
+        store.write_digests(
+            connection,
+            site_id,
+            span.days,
+            (
+                (station, day, digest.tobytes())
+                for station, found in of_span.items()
+                for day, digest in zip(found.day.tolist(), found.digest, strict=True)
+            ),
+        )
     store.write_limits(connection, site_id, made.limits)
+    store.write_flags(connection, site_id, made.flags)
     note_due(connection, ((site_id, day) for day in made.again))

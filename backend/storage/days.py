@@ -107,7 +107,7 @@ class ObservedDays(DayColumns):
 NO_MEANS = np.full((len(Parameter), HOURS_A_DAY), ABSENT, "<i4").tobytes()
 """In place of the means of a day that was made before there were any: it is due."""
 
-MOST_REASONS = 8
+MOST_REASONS = 16
 """For how many reasons to doubt a value a day has room."""
 
 NO_DOUBTS = np.zeros((len(Parameter), MOST_REASONS), "<u2").tobytes()
@@ -115,6 +115,10 @@ NO_DOUBTS = np.zeros((len(Parameter), MOST_REASONS), "<u2").tobytes()
 
 Doubt = tuple[int, int, int, str]
 """A reading that enters no score: station, time, index of the parameter, reason."""
+
+
+FlagRow = tuple[int, int, str, int, int, bool]
+"""A flag: station, index of the parameter, reason, first moment, first moment after it, does it exclude."""
 
 
 # --- Statements: to build one takes longer than to execute it ------------------------------------------
@@ -194,6 +198,25 @@ _OBSERVED_DAYS = {
     ).where(table.c.site_id == _SITE, table.c.day.between(_FIRST, _LAST))
     for public, table in ((False, t.observed_day), (True, t.public_observed_day))
 }
+_DIGESTS = (
+    sa.select(t.sensor_day.c.station_id, t.sensor_day.c.day, t.sensor_day.c.digest)
+    .where(t.sensor_day.c.site_id == _SITE)
+    .order_by(t.sensor_day.c.station_id, t.sensor_day.c.day)
+)
+_DIGESTS_REPLACED = sa.delete(t.sensor_day).where(
+    t.sensor_day.c.site_id == _SITE, t.sensor_day.c.day.between(_FIRST, _LAST)
+)
+_FLAGS = sa.select(*(column for column in t.station_flag.c if column.name != "site_id")).where(
+    t.station_flag.c.site_id == _SITE
+)
+_FLAGS_REPLACED = sa.delete(t.station_flag).where(t.station_flag.c.site_id == _SITE)
+_EXCLUSIONS = sa.select(
+    t.station_exclusion.c.station_id,
+    t.station_exclusion.c.parameter,
+    t.station_exclusion.c.first_day,
+    t.station_exclusion.c.last_day,
+).where(t.station_exclusion.c.station_id.in_(sa.bindparam("ids", expanding=True)))
+_STAMP = sa.select(t.site.c.days_stamp).where(t.site.c.id == _SITE)
 _LIMITS = sa.select(t.quality_limit.c.month, t.quality_limit.c.limits).where(
     t.quality_limit.c.site_id == _SITE
 )
@@ -223,10 +246,21 @@ def due_days(connection: sa.Connection, site_id: int, until: int) -> dict[int, i
     return _pairs(connection, _DUE_DAYS, site=site_id, until=until)
 
 
-def settle(connection: sa.Connection, site_id: int, stamps: Mapping[int, int]) -> bool:
-    """Take days off the list of what is due; False, and nothing done, where they are not as read."""
+def days_stamp(connection: sa.Connection, site_id: int) -> int:
+    """Return the number that a site has until its days change."""
+    return int(connection.execute(_STAMP, {"site": site_id}).scalar_one())
+
+
+def settle(connection: sa.Connection, site_id: int, stamps: Mapping[int, int], of_site: int) -> bool:
+    """Take days off the list of what is due; False, and nothing done, where they are not as read.
+
+    `of_site` is the site's days_stamp as read: limits and flags rest on all its days, so that none of them
+    may have been written in between.
+    """
     now = due_days(connection, site_id, max(stamps))
     if any(now.get(day) != stamp for day, stamp in stamps.items()):
+        return False
+    if days_stamp(connection, site_id) != of_site:
         return False
     connection.execute(_SETTLED, [{"site": site_id, "of_day": day} for day in stamps])
     stamp_days(connection, site_id)
@@ -445,9 +479,43 @@ def read_limits(connection: sa.Connection, site_id: int) -> dict[int, Ints]:
     return {month: np.frombuffer(limits, "<i4") for month, limits in found}
 
 
+def write_digests(
+    connection: sa.Connection, site_id: int, days: range, made: Iterable[tuple[int, int, bytes]]
+) -> None:
+    """Put new digests (station, day, bytes) in the place of those that there are of these days."""
+    connection.execute(_DIGESTS_REPLACED, {"site": site_id, "first": days[0], "last": days[-1]})
+    _insert(connection, t.sensor_day, [(site_id, *row) for row in made])
+
+
+def read_digests(connection: sa.Connection, site_id: int) -> list[tuple[int, int, bytes]]:
+    """Return the digests of a site (station, day, bytes), by station and day."""
+    return [(row[0], row[1], bytes(row[2])) for row in connection.execute(_DIGESTS, {"site": site_id})]
+
+
+def write_flags(connection: sa.Connection, site_id: int, flags: Iterable[FlagRow]) -> None:
+    """Put flags in the place of all that a site has."""
+    connection.execute(_FLAGS_REPLACED, {"site": site_id})
+    _insert(connection, t.station_flag, [(site_id, *flag) for flag in flags])
+
+
+def read_flags(connection: sa.Connection, site_id: int) -> list[FlagRow]:
+    """Return the flags of a site's stations."""
+    return [tuple(row) for row in connection.execute(_FLAGS, {"site": site_id})]
+
+
+def read_exclusions(
+    connection: sa.Connection, stations: Collection[int]
+) -> list[tuple[int, int, int, int | None]]:
+    """Return what the operator excludes of these stations: station, parameter, first and last local day."""
+    return [tuple(row) for row in connection.execute(_EXCLUSIONS, {"ids": list(stations)})]
+
+
 def forget(connection: sa.Connection, site_id: int) -> None:
     """Remove every day that was made for a site."""
-    for table in (t.forecast_day, t.observed_day, t.doubted, t.quality_limit):
+    for table in (
+        *(t.forecast_day, t.observed_day, t.doubted, t.quality_limit),
+        *(t.sensor_day, t.station_flag),
+    ):
         connection.execute(sa.delete(table).where(table.c.site_id == site_id))
 
 

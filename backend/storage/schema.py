@@ -247,6 +247,18 @@ observation_origin = Table(
     sqlite_with_rowid=False,
 )
 
+station_exclusion = Table(  # what the operator takes out of the scores; the values stay stored
+    "station_exclusion",
+    metadata,
+    Column("station_id", Integer, primary_key=True, autoincrement=False),
+    Column("parameter", SmallInteger, primary_key=True, autoincrement=False),
+    Column("first_day", Integer, primary_key=True, autoincrement=False),  # local days, both included
+    Column("last_day", Integer),  # null: until further notice
+    Column("note", Words, nullable=False, server_default=""),
+    Column("noted_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 rejected = Table(
     "rejected",
     metadata,
@@ -338,6 +350,29 @@ quality_limit = Table(  # how far from the models a reading of a month may be
     Column("site_id", Integer, primary_key=True, autoincrement=False),
     Column("month", Integer, primary_key=True, autoincrement=False),
     Column("limits", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+sensor_day = Table(  # digest of a station's readings of a day, from which flags are learned
+    "sensor_day",
+    metadata,
+    Column("site_id", Integer, primary_key=True, autoincrement=False),
+    Column("station_id", Integer, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("digest", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+station_flag = Table(  # periods in which a sensor of a station is suspect
+    "station_flag",
+    metadata,
+    Column("site_id", Integer, primary_key=True, autoincrement=False),
+    Column("station_id", Integer, primary_key=True, autoincrement=False),
+    Column("parameter", SmallInteger, primary_key=True, autoincrement=False),
+    Column("reason", Words, primary_key=True),
+    Column("first", BigInteger, primary_key=True, autoincrement=False),
+    Column("until", BigInteger, nullable=False),  # the first moment after it
+    Column("excludes", Boolean, nullable=False),  # false: a question for the operator, scored all the same
     sqlite_with_rowid=False,
 )
 

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
 from backend.core.parameters import Parameter
 from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
-from backend.storage.database import Database
+from backend.storage import schema as t
+from backend.storage.database import MIGRATIONS, Database
 from backend.storage.store import Store
 
 NOW = datetime(2026, 7, 15, 12, 10, tzinfo=UTC)
@@ -44,6 +47,29 @@ def open_store(url: str, *sites: Site, **options: Any) -> Store:
     store = Store(open_database(url, **options))
     store.save_sites(sites or (PLANFAIT, PASSY))
     return store
+
+
+def set_back(connection: sa.Connection, revision: str) -> None:
+    """Drop the tables, columns and indexes that migrations after `revision` add."""
+    config = Config()
+    config.set_main_option("script_location", MIGRATIONS.as_posix().replace("%", "%%"))
+    engine = sa.create_engine("sqlite://")
+    with engine.begin() as old:
+        config.attributes["connection"] = old
+        command.upgrade(config, revision)
+        known = sa.MetaData()
+        known.reflect(old)
+    for table in reversed(t.metadata.sorted_tables):
+        before = known.tables.get(table.name)
+        if before is None:
+            table.drop(connection)
+            continue
+        names = {index.name for index in before.indexes}
+        for index in [each for each in table.indexes if each.name not in names]:
+            index.drop(connection)
+        for column in set(table.c.keys()) - set(before.c.keys()):
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} DROP COLUMN {column}")
+    connection.execute(sa.text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
 
 
 def forecast(

@@ -113,6 +113,7 @@ def fill(url: str) -> None:
     ledger.finish(claim, "partial", NOW, duration=60.25, sources=(source,))
     with store.database.write() as connection:
         fill_days(connection)
+        fill_the_rest(connection)
     store.database.close()
 
 
@@ -130,6 +131,24 @@ def fill_days(connection: sa.Connection) -> None:
     month, later = month_number(20_001), day + 1
     days.publish_forecast_month(connection, 1, month, 1, {3: replace(said, day=later)})
     days.publish_observed_month(connection, 1, month, 1, replace(measured, day=later))
+
+
+def fill_the_rest(connection: sa.Connection) -> None:
+    """Put a row of its own into every table that has none yet."""
+    for number, table in enumerate(t.metadata.sorted_tables, start=1):
+        if connection.execute(sa.select(table).limit(1)).first() is None:
+            values = {
+                int: number,
+                float: number / 2,
+                str: f"l'été {number}\t",
+                bytes: bytes([0, 255, number]),
+            }
+            kinds = {
+                column.name: str if isinstance(column.type, t.Words) else column.type.python_type
+                for column in table.c
+            }
+            row = {name: values.get(kind, True) for name, kind in kinds.items()}
+            connection.execute(sa.insert(table).values(row))
 
 
 def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:

@@ -23,7 +23,7 @@ from backend.storage import days, due
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.store import Store
-from backend.tests.stores import open_store
+from backend.tests.stores import open_store, set_back
 
 SITE = Site("planfait", "Planfait", 45.85, 6.22, 950.0, ("W",), ("ffvl:2496", "romma:241"))
 WIND, WIND_GUST = Parameter.WIND_SPEED, Parameter.WIND_GUST
@@ -32,7 +32,7 @@ WIND_DIRECTION, WARMTH = Parameter.WIND_DIRECTION, Parameter.TEMPERATURE
 Hour = float | dict[Parameter, float]
 
 LONG_AFTER = datetime(2027, 6, 1, tzinfo=UTC)
-DERIVED = (t.forecast_day, t.observed_day, t.doubted, t.quality_limit)
+DERIVED = (t.forecast_day, t.observed_day, t.doubted, t.quality_limit, t.sensor_day, t.station_flag)
 
 
 def utc(day: int, hour: int = 0, minute: int = 0, month: int = 7) -> datetime:
@@ -472,9 +472,7 @@ def test_a_store_of_before_counts_the_same_doubts_once_it_is_migrated(store: Sto
         new = days.observed_columns(connection, 1, number(1), number(31))
     assert (new.doubts.sum(axis=(1, 2)) > 0).tolist() == [True, True, False]
     with store.database.write() as connection:
-        connection.exec_driver_sql("ALTER TABLE observed_day DROP COLUMN doubts")
-        drop_what_later_versions_add(connection)
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0004'")
+        set_back(connection, "0004")
     store.database.migrate()
     assert doubts(store)
     with store.database.read() as connection:
@@ -482,44 +480,32 @@ def test_a_store_of_before_counts_the_same_doubts_once_it_is_migrated(store: Sto
     assert np.array_equal(migrated.doubts, new.doubts)
 
 
-TABLES_OF_0006 = [
-    "site",
-    "model",
-    "station",
-    "station_list",
-    "grid_point",
-    "forecast_batch",
-    "forecast",
-    "collected_part",
-    "observation_batch",
-    "observation",
-    "rejected",
-    "forecast_day",
-    "observed_day",
-    "doubted",
-    "quality_limit",
-    "due_day",
-    "job",
-    "job_pause",
-    "job_run",
-    "source_run",
-    "source_newest",
-]
-
-
-def drop_what_later_versions_add(connection: sa.Connection) -> None:
-    """Take a store back to the tables of version 0006."""
-    for table in reversed(t.metadata.sorted_tables):
-        if table.name not in TABLES_OF_0006:
-            table.drop(connection)
-    connection.exec_driver_sql("DROP INDEX ix_rejected_job_run_id")
+def test_a_store_of_before_keeps_its_counts_of_doubts_where_there_is_room_for_more_reasons(
+    store: Store,
+) -> None:
+    steady = every(10, utc(15, 20), 60, {WIND: 10.0, WIND_GUST: 5.0})
+    made(store, measured(steady), measured({utc(20, 12): 8.0}))
+    with store.database.read() as connection:
+        new = days.observed_columns(connection, 1, number(1), number(31))
+    narrow = sa.update(t.observed_day).where(t.observed_day.c.day == sa.bindparam("of_day"))
+    with store.database.write() as connection:
+        set_back(connection, "0010")
+        for day, counts in zip(new.day.tolist(), new.doubts, strict=True):
+            packed = np.ascontiguousarray(counts[:, :8], "<u2").tobytes()
+            connection.execute(narrow.values(doubts=packed), {"of_day": day})
+    store.database.migrate()
+    with store.database.read() as connection:
+        migrated = days.observed_columns(connection, 1, number(1), number(31))
+        assert days.due_days(connection, 1, number(31)).keys() == {due.EVERY_DAY}
+    assert new.doubts.sum() > 0
+    assert np.array_equal(migrated.doubts, new.doubts)
 
 
 def test_a_store_of_before_has_its_days_made_anew(store: Store) -> None:
     made(store, measured({utc(20, 12): 8.0}))
     with store.database.write() as connection:
-        drop_what_later_versions_add(connection)
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0005'")
+        connection.exec_driver_sql("UPDATE observed_day SET doubts = NULL")
+        set_back(connection, "0005")
     store.database.migrate()
     with store.database.read() as connection:
         assert days.due_days(connection, 1, number(31)).keys() == {due.EVERY_DAY}
@@ -626,7 +612,9 @@ def test_days_kept_up_to_date_in_any_order_equal_those_made_at_once(database_url
             update(store.database, now - timedelta(days=chance.randrange(30)))
     update(store.database, now)
     kept = derived(store.database)
+    flags = kept.pop(t.station_flag.name)  # of a weather without rhyme or reason, none need be learned
     assert {name: bool(found) for name, found in kept.items()} == dict.fromkeys(kept, True)
+    kept[t.station_flag.name] = flags
     make_due(store.database, [1])
     update(store.database, now)
     assert derived(store.database) == kept
@@ -679,12 +667,25 @@ def test_a_day_that_changed_since_it_was_read_is_not_settled(store: Store) -> No
     add(store, [said(utc(15, 0), {utc(15, 10): 1})])
     with store.database.read() as connection:
         read = days.due_days(connection, 1, number(20))
+        stamp = days.days_stamp(connection, 1)
     add(store, [said(utc(15, 6), {utc(15, 10): 2})])
     with store.database.write() as connection:
-        assert not days.settle(connection, 1, read)
+        assert not days.settle(connection, 1, read, stamp)
         now = days.due_days(connection, 1, number(20))
-        assert days.settle(connection, 1, now)
+        assert days.settle(connection, 1, now, stamp)
         assert days.due_days(connection, 1, number(20)) == {}
+
+
+def test_days_are_not_settled_once_another_process_has_written_other_days_of_the_site(store: Store) -> None:
+    """Limits and flags rest on days that are not due: they may not be those of before."""
+    add(store, [said(utc(15, 0), {utc(15, 10): 1})])
+    with store.database.read() as connection:
+        read = days.due_days(connection, 1, number(20))
+        stamp = days.days_stamp(connection, 1)
+    with store.database.write() as connection:
+        days.stamp_days(connection, 1)
+        assert not days.settle(connection, 1, read, stamp)
+        assert days.due_days(connection, 1, number(20)) == read
 
 
 def test_the_same_batch_again_makes_nothing_due(store: Store) -> None:
@@ -728,3 +729,102 @@ def test_what_was_collected_before_there_were_days_is_made_by_the_first_update(s
 def test_local_midnight_is_where_a_day_begins() -> None:
     assert np.diff([local_moment(number(29, month=3) + step) for step in range(2)]).tolist() == [23 * 3600]
     assert np.diff([local_moment(number(25, month=10) + step) for step in range(2)]).tolist() == [25 * 3600]
+
+
+# --- What is learned of sensors ---------------------------------------------------------------------
+
+
+def _a_stop(seed: int) -> list[ForecastBatch | ObservationBatch]:
+    """Return a batch per day: a station that stops for 14 days, and two models that always have wind.
+
+    Its vane is missing on the last five days. A network that corrects itself says once more that it stood.
+    """
+    chance = random.Random(seed)
+    first = datetime(2026, 9, 1, tzinfo=UTC)
+    batches: list[ForecastBatch | ObservationBatch] = []
+    for day in range(60):
+        start = first + timedelta(days=day)
+        stands, missing = 38 <= day < 52, day >= 55
+        values: dict[datetime, Hour] = {}
+        for step in range(48):
+            wind = 0.0 if stands or step < 14 else round(chance.uniform(1, 30))
+            hour: dict[Parameter, float] = {WIND: wind, WIND_GUST: 1.5 * wind, WARMTH: step / 4 + day % 7}
+            if wind:
+                hour[WIND_DIRECTION] = 0.0 if missing else chance.choice((90.0, 112.5, 135.0))
+            values[start + timedelta(minutes=30 * step + 5)] = hour
+        batches.append(measured(values))
+        if stands and chance.random() < 0.3:
+            batches.append(measured(dict.fromkeys(chance.sample(sorted(values), 5), 0.0)))
+        for model in ("arome_0025", "meteo_parapente"):
+            told: dict[datetime, Hour] = {
+                start + timedelta(hours=hour): {WIND: 14.0 + hour % 5, WIND_DIRECTION: 180.0}
+                for hour in range(24)
+            }
+            batches.append(said(start - timedelta(hours=6), told, model=model))
+    return batches
+
+
+def _learned(database: Database) -> set[tuple[int, str, bool]]:
+    with database.read() as connection:
+        return {(row[1], row[2], bool(row[5])) for row in days.read_flags(connection, 1)}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_is_learned_of_sensors_in_any_order_equals_what_is_learned_at_once(
+    database_url: str, seed: int
+) -> None:
+    store = open_store(database_url, SITE)
+    chance = random.Random(seed)
+    batches = _a_stop(seed)
+    if seed == 1:
+        chance.shuffle(batches)
+    now = datetime(2026, 10, 31, 12, tzinfo=UTC)
+    for number_, batch in enumerate(batches):
+        add(store, [batch])
+        if number_ % 23 == 0:
+            update(store.database, now - timedelta(days=chance.randrange(30)))
+    update(store.database, now)
+    kept = derived(store.database)
+    assert _learned(store.database) == {(SPEED, "stopped", True), (DIRECTION, "zero_direction", True)}
+    assert {row.reason for row in _doubted(store)} >= {"stopped", "zero_direction"}
+    make_due(store.database, [1])
+    update(store.database, now)
+    assert derived(store.database) == kept
+
+
+def _doubted(store: Store) -> list[sa.Row[tuple[object, ...]]]:
+    doubts(store)  # the days count the same ones
+    with store.database.read() as connection:
+        return list(connection.execute(sa.select(t.doubted)))
+
+
+def test_days_that_were_made_lose_what_is_learned_later_and_get_it_back(store: Store) -> None:
+    """Ten days on end without wind are believed on the ninth; a day is added, and the others are due."""
+    batches = [batch for batch in _a_stop(3) if isinstance(batch, ForecastBatch)]
+    measurements = [batch for batch in _a_stop(3) if isinstance(batch, ObservationBatch)]
+    add(store, batches)
+    first = datetime(2026, 9, 1, tzinfo=UTC)
+
+    def until(day: int) -> None:
+        end = first + timedelta(days=day)
+        add(store, (batch for batch in measurements if max(each.time for each in batch.records) < end))
+        update(store.database, end)
+
+    until(46)
+    assert _learned(store.database) == set()
+    standing = day_number(date(2026, 10, 10))
+    assert observed_hours(store, standing)[12] == 0.0
+    until(50)
+    assert _learned(store.database) == {(SPEED, "stopped", True)}
+    assert observed_hours(store, standing) == {}
+    assert observed_hours(store, standing, TEMPERATURE) != {}
+    with store.database.read() as connection:
+        assert days.due_sites(connection, number(20, month=10)) == {}
+    # A model that has no wind arrives for these days: the calm may be honest, and counts again.
+    calm: dict[datetime, Hour] = {
+        first + timedelta(days=day, hours=hour): 3.0 for day in range(36, 52) for hour in range(24)
+    }
+    add(store, [said(first + timedelta(days=35, hours=12), calm, model="icon_d2")])
+    update(store.database, first + timedelta(days=50))
+    assert {flag[2] for flag in _learned(store.database)} == {False}
+    assert observed_hours(store, standing)[12] == 0.0
