@@ -21,6 +21,7 @@ from backend import (
     scores_commands,
     site_commands,
 )
+from backend.api.connections import BACKLOG, BoundedProtocol, allow_files
 from backend.console import (
     AsJson,
     Command,
@@ -77,12 +78,16 @@ def serve(
     """Collect on schedule, and serve the API and the status page."""
     service = opened(context).service
     configure_logging(service.settings)
+    allow_files()
     uvicorn.run(
         create_app(service),
         host=service.settings.host if host is None else host,
         port=service.settings.port if port is None else port,
         log_config=None,
         timeout_graceful_shutdown=5,
+        http=BoundedProtocol,
+        backlog=BACKLOG,
+        proxy_headers=False,  # the application trusts those of TRUSTED_PROXIES, and no address by itself
     )
 
 

@@ -18,6 +18,7 @@ from backend.collectors.base import Fetch, Source, collect
 from backend.collectors.http import HttpClient
 from backend.collectors.http_hosts import Patience
 from backend.console import AsJson, opened, print_json, run_to_the_end, silent
+from backend.core.config import LEAST_TOKEN
 from backend.core.errors import StoreUnavailable
 from backend.core.private_files import open_to_others
 from backend.core.records import Failure, Site, Station, Wanted
@@ -60,6 +61,7 @@ async def _examine(service: Service) -> list[Finding]:
     try:
         return [
             _settings(service),
+            *_admin_token(service),
             *_permissions(service),
             *await _store_and_clock(service),
             *await _sources_and_sites(service),
@@ -72,6 +74,16 @@ def _settings(service: Service) -> Finding:
     schedule = ", ".join(f"{job} at {service.config.crontab(job)!r}" for job in JOBS)
     state = "" if service.config.scheduler_enabled else "; switched off by SCHEDULER_ENABLED"
     return Finding("settings", True, f"{schedule} (UTC){state}")
+
+
+def _admin_token(service: Service) -> list[Finding]:
+    """Return that the admin token is too short to be used; the collection goes on without it."""
+    if service.settings.admin_token is None or service.settings.usable_admin_token is not None:
+        return []
+    rule = (
+        f"ADMIN_TOKEN has fewer than {LEAST_TOKEN} characters, so the admin routes are off: set a longer one"
+    )
+    return [Finding("admin token", False, rule)]
 
 
 def _permissions(service: Service) -> list[Finding]:

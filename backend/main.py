@@ -15,8 +15,10 @@ from typing import Self
 import stamina
 import structlog
 from fastapi import FastAPI
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from backend import __version__
+from backend.api.admission import Admission
 from backend.api.head import HeadAsGet
 from backend.api.kept_answers import KeptAnswers
 from backend.api.kept_status import KeptStatus
@@ -252,7 +254,10 @@ def create_app(service: Service | None = None, *, catch_up: CatchUp | None = Non
     app.state.service = service
     app.state.kept_answers = KeptAnswers()
     app.state.kept_status = KeptStatus()
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(Admission, settings=service.settings)
+    if service.settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(service.settings.trusted_proxies))
+    app.add_middleware(SecurityHeaders)  # added last, so around the others: their refusals have them too
     install_problem_handlers(app)
     app.add_middleware(HeadAsGet)
     for router in ROUTERS:

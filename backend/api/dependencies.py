@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hmac
+from enum import Enum
 from typing import Annotated, Any, Protocol, cast
 
 from fastapi import Depends, HTTPException, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from backend.core.clock import Clock
-from backend.core.config import Settings
+from backend.core.config import LEAST_TOKEN, Settings
 from backend.core.records import Site
 from backend.scheduler.config import SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
@@ -56,35 +57,60 @@ _bearer = HTTPBearer(
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
+class TokenShown(Enum):
+    """What a request shows of the admin token."""
+
+    NONE = "none"
+    ADMIN = "admin"
+    WRONG = "wrong"
+
+
+def token_shown(settings: Settings, authorization: str | None) -> TokenShown:
+    """Return what an Authorization header shows; without a usable token in the settings, none is right."""
+    scheme, _, credentials = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not credentials:
+        return TokenShown.NONE
+    token = settings.usable_admin_token
+    as_sent = credentials.strip().encode("latin-1")  # as header bytes are read, whatever they were meant in
+    if token is not None and hmac.compare_digest(as_sent, token.encode()):
+        return TokenShown.ADMIN
+    return TokenShown.WRONG
+
+
 async def is_admin(
-    service: ServiceDep, shown: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+    service: ServiceDep,
+    request: Request,
+    shown: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> bool:
-    """Say whether the admin token was shown. A wrong one is refused rather than taken for none."""
+    """Return whether the admin token was shown. A wrong one is refused rather than taken for none."""
     if shown is None:
         return False
-    token = _admin_token(service)
-    as_sent = shown.credentials.encode("latin-1")  # as header bytes are read, whatever they were meant in
-    if not hmac.compare_digest(as_sent, token.encode()):
+    _require_token(service)
+    if token_shown(service.settings, request.headers.get("authorization")) is not TokenShown.ADMIN:
         raise HTTPException(401, "This is not the admin token.", CHALLENGE)
     return True
 
 
 async def require_admin(service: ServiceDep, admin: Annotated[bool, Depends(is_admin)]) -> None:
-    """Refuse whoever did not show the admin token."""
-    _admin_token(service)
+    """Refuse a request without the admin token."""
+    _require_token(service)
     if not admin:
         raise HTTPException(401, "Send Authorization: Bearer and the admin token.", CHALLENGE)
 
 
-def _admin_token(service: ServiceParts) -> str:
-    token = service.settings.admin_token
-    if token is None or not token.get_secret_value():
+def _require_token(service: ServiceParts) -> None:
+    if service.settings.admin_token is None:
         raise HTTPException(
             403,
             "No admin token is configured: set ADMIN_TOKEN in the environment or the .env file, restart the"
             " service, and send it as Authorization: Bearer.",
         )
-    return token.get_secret_value()
+    if service.settings.usable_admin_token is None:
+        raise HTTPException(
+            403,
+            f"The admin routes are off: ADMIN_TOKEN has fewer than {LEAST_TOKEN} characters. Set a longer one"
+            " and restart the service.",
+        )
 
 
 Admin = Annotated[bool, Depends(is_admin)]

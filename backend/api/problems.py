@@ -47,6 +47,7 @@ _DESCRIPTIONS = {
     403: "The service has no admin token configured",
     404: "There is no such thing",
     409: "The job is running already; `runId` names the run",
+    429: "Too many requests from one address: ask again after `Retry-After` seconds",
     422: "The request cannot be understood; `errors` names the fields",
     500: "A fault of the service",
     503: "The store or the sites file cannot be used just now, or too many ask",
@@ -91,9 +92,10 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend it
 
 
-def _answer(
+def problem_response(
     request: Request, status: int, detail: str, *, headers: dict[str, str] | None = None, **extra: Any
 ) -> JSONResponse:
+    """Return a problem as the answer to a request."""
     problem = Problem(
         title=HTTPStatus(status).phrase, status=status, detail=detail, instance=request.url.path, **extra
     )
@@ -108,7 +110,7 @@ async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
             404: f"There is nothing at {request.url.path}: /docs lists what there is.",
             405: f"{request.method} is not possible at {request.url.path}: /docs lists what is.",
         }.get(error.status_code, detail)
-    return _answer(request, error.status_code, detail, headers=dict(error.headers or {}))
+    return problem_response(request, error.status_code, detail, headers=dict(error.headers or {}))
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -117,37 +119,39 @@ async def _invalid(request: Request, error: RequestValidationError) -> JSONRespo
         for part in error.errors()
     ]
     detail = "; ".join(f"{part.field}: {part.message}" for part in errors)
-    return _answer(request, 422, detail, errors=errors)
+    return problem_response(request, 422, detail, errors=errors)
 
 
 async def _not_found(request: Request, error: NotFound) -> JSONResponse:
-    return _answer(request, 404, str(error))
+    return problem_response(request, 404, str(error))
 
 
 async def _job_busy(request: Request, error: JobBusy) -> JSONResponse:
-    return _answer(request, 409, str(error), run_id=error.run_id)
+    return problem_response(request, 409, str(error), run_id=error.run_id)
 
 
 async def _store_unavailable(request: Request, error: StoreUnavailable) -> JSONResponse:
     # The database's own words name hosts and users: they are for the log.
     log.warning("store unavailable", path=request.url.path, reason=str(error))
     detail = "The store does not answer just now; nothing is lost, and the service tries again by itself."
-    return _answer(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    return problem_response(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 async def _busy(request: Request, error: Busy) -> JSONResponse:
     log.warning("too much is asked", path=request.url.path, reason=str(error))
     detail = "Too many ask at the same time: ask again in a moment."
-    return _answer(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    return problem_response(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 async def _unusable_configuration(request: Request, error: ConfigError) -> JSONResponse:
     log.error("configuration cannot be used", path=request.url.path, reason=str(error))
     detail = "The sites file cannot be used just now: the log of the service names the line and the rule."
-    return _answer(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    return problem_response(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 async def _fault(request: Request, error: Exception) -> JSONResponse:
     log.error("request broke", method=request.method, path=request.url.path, exc_info=error)
     # This answer is made outside of the middleware that adds the headers to all others.
-    return _answer(request, 500, "A fault of the service: its log holds the details.", headers=HEADERS)
+    return problem_response(
+        request, 500, "A fault of the service: its log holds the details.", headers=HEADERS
+    )

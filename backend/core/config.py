@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
@@ -40,6 +41,9 @@ class Allowance(NamedTuple):
 
 OPEN_METEO_FREE = Allowance(minute=600, hour=5_000, day=10_000, month=300_000)
 """What Open-Meteo lets anybody ask for without a fee (its terms, seen August 2026)."""
+
+LEAST_TOKEN = 16
+"""How many characters an admin token must have to be used: a shorter one can be guessed."""
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -132,6 +136,15 @@ def _models(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        try:
+            ip_network(value, strict=False)
+        except ValueError as error:
+            raise ValueError(f"{value!r} is no IP address or network such as 192.0.2.0/24") from error
+    return values
+
+
 def _arome_runs(hours: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(hours)) != len(hours) or not set(hours) <= set(range(0, 24, 3)):
         raise ValueError("must be different hours out of 0,3,6,9,12,15,18,21")
@@ -145,6 +158,7 @@ Seconds = Annotated[float, Field(ge=0, le=3600)]
 Sources = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words), AfterValidator(_sources)]
 Models = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words), AfterValidator(_models)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
+Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words), AfterValidator(_networks)]
 Integers = Annotated[tuple[int, ...], NoDecode, BeforeValidator(integers)]
 
 S = TypeVar("S", bound="EnvironmentSettings")
@@ -236,8 +250,16 @@ class Settings(EnvironmentSettings):
     # How to serve and speak
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any that is free, named in the log
+    trusted_proxies: Networks = ()
+    rate_limit_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 300  # 0: no limit
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
     log_format: Literal["console", "json"] = "console"
+
+    @property
+    def usable_admin_token(self) -> str | None:
+        """The admin token, if there is one that is long enough."""
+        token = self.admin_token.get_secret_value() if self.admin_token is not None else ""
+        return token if len(token) >= LEAST_TOKEN else None
 
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value in use, so that whoever writes text can mask it."""

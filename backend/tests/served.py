@@ -33,7 +33,7 @@ from backend.tests.worlds import HandClock, NoTraffic
 
 NOW = datetime(2026, 7, 15, 12, 10, tzinfo=UTC)
 RUN = datetime(2026, 7, 15, 6, 0, tzinfo=UTC)
-TOKEN = "let-me-in-é"
+TOKEN = "let-me-in-éééé-please"
 ADMIN = {b"Authorization": f"Bearer {TOKEN}".encode()}
 
 # Speed, gust, direction, temperature.

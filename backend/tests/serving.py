@@ -23,7 +23,7 @@ from backend.tests.commands import (
 )
 from backend.tests.proofs.crash import contents
 
-TOKEN = "the-admin-token"
+TOKEN = "the-admin-token-of-tests"
 UVICORN = (sys.executable, "-m", "uvicorn", "--port", "0", "--factory")
 ENDED = {0, -signal.SIGTERM}  # the server drains, and then lets the signal do what it does
 

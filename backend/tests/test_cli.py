@@ -48,7 +48,7 @@ KEYS = {
     "METEOFRANCE_API_KEY": "demo-meteofrance",
     "FFVL_API_KEY": "demo-ffvl",
     "ROMMA_KEY": "demo-romma",
-    "ADMIN_TOKEN": "the-admin-token",
+    "ADMIN_TOKEN": "the-admin-token-of-tests",
 }
 CLOSED = "http://127.0.0.1:1"
 NO_SERVER = "postgresql+psycopg://collector:s3cret@127.0.0.1:1/scores"

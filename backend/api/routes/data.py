@@ -23,7 +23,7 @@ from backend.scheduler.config import FORECASTS
 router = APIRouter(
     prefix="/api",
     tags=["values"],
-    responses={**CSV_ANSWER, **problems(401, 403, 404, 422, 500, 503)},
+    responses={**CSV_ANSWER, **problems(401, 403, 404, 422, 429, 500, 503)},
 )
 
 

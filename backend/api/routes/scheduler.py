@@ -17,7 +17,7 @@ from backend.scheduler.config import JOBS, JobId
 
 MAX_ID = 2**31 - 1  # what the narrower of the two databases can hold
 
-router = APIRouter(prefix="/api/scheduler", tags=["scheduler"], responses=problems(500, 503))
+router = APIRouter(prefix="/api/scheduler", tags=["scheduler"], responses=problems(429, 500, 503))
 
 
 @router.get("/status", response_model=SchedulerStatus)

@@ -59,7 +59,7 @@ router = APIRouter(
     tags=["scores"],
     responses={
         304: {"description": "What `If-None-Match` names is still the answer"},
-        **problems(401, 403, 404, 422, 500, 503),
+        **problems(401, 403, 404, 422, 429, 500, 503),
     },
 )
 

@@ -21,7 +21,7 @@ from backend.core.errors import NotFound
 from backend.core.records import Site, Station
 from backend.scheduler.config import FORECASTS
 
-router = APIRouter(prefix="/api", tags=["sites"], responses={**CSV_ANSWER, **problems(500, 503)})
+router = APIRouter(prefix="/api", tags=["sites"], responses={**CSV_ANSWER, **problems(429, 500, 503)})
 
 
 @router.get("/sites", response_model=SiteList)

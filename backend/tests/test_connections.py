@@ -1,0 +1,136 @@
+"""Clients that say nothing, too much, or never read: each ends, and the service goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import ClassVar
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from backend.api.connections import BoundedProtocol
+from backend.tests.worlds import until
+
+LARGE = 40_000_000  # more than the system buffers between two of its own sockets
+
+
+async def application(scope: Scope, _receive: Receive, send: Send) -> None:
+    body = b"x" * LARGE if scope["path"] == "/large" else b"fine"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Hasty(BoundedProtocol):
+    """The same with bounds that a test reaches."""
+
+    made: ClassVar[list[BoundedProtocol]] = []  # by the last server
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.made.append(self)
+
+    most_connections = 20
+    request_seconds = 0.2
+    read_seconds = 0.2
+
+
+class Patient(Hasty):
+    """No time ends anything here: what ends a connection is its number or its size."""
+
+    request_seconds = read_seconds = 600
+
+
+@asynccontextmanager
+async def serving(protocol: type[BoundedProtocol]) -> AsyncIterator[int]:
+    Hasty.made.clear()
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(application, http=protocol, log_config=None, lifespan="off", proxy_headers=False)
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve([listening]))
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        server.should_exit = server.force_exit = True
+        await task
+
+
+@asynccontextmanager
+async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def ask(port: int, path: str = "/") -> bytes:
+    async with connected(port) as (reader, writer):
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        return await reader.read()
+
+
+async def read_to_end(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read()
+    except ConnectionResetError:
+        return b""
+
+
+async def test_many_silent_clients_do_not_keep_another_from_its_answer() -> None:
+    async with serving(Patient) as port, AsyncExitStack() as stack:
+        silent = [await stack.enter_async_context(connected(port)) for _ in range(100)]
+        assert b"fine" in await ask(port)
+        ended = [reader for reader, _ in silent[:80]]
+        assert await asyncio.gather(*map(read_to_end, ended)) == [b""] * 80, "the longest silent make room"
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\n", b"GET / HTTP/1.1\r\nA"])
+async def test_a_request_that_never_ends_is_given_up(sent: bytes) -> None:
+    async with serving(Hasty) as port, connected(port) as (reader, writer):
+        writer.write(sent)
+        assert await read_to_end(reader) == b""
+
+
+async def test_a_request_after_an_answer_must_end_too() -> None:
+    async with serving(Hasty) as port, connected(port) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHo")
+        assert (await read_to_end(reader)).count(b"fine") == 1
+
+
+ENDLESS = [b"GET / HTTP/1.1\r\nA: ", b"GET /", b"POST / HTTP/1.1\r\nContent-Length: 9999999999\r\n\r\n"]
+
+
+@pytest.mark.parametrize("start", ENDLESS)
+async def test_a_head_or_a_body_without_end_is_refused_before_it_fills_the_memory(start: bytes) -> None:
+    async with serving(Patient) as port:
+        async with connected(port) as (_, writer):
+            writer.write(start)
+            sent = 0
+            with suppress(ConnectionError):
+                while sent < 100_000_000:
+                    writer.write(b"a" * 65_536)
+                    await writer.drain()
+                    sent += 65_536
+        assert sent < 100_000_000, "all of it was taken"
+        assert b"fine" in await ask(port)
+
+
+async def test_a_client_that_does_not_read_is_given_up() -> None:
+    async with serving(Hasty) as port, connected(port) as (reader, writer):
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+        await until(lambda: Hasty.made and Hasty.made[0].transport.is_closing(), 60)
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        assert len(await read_to_end(reader)) < LARGE
+
+
+async def test_a_client_that_reads_gets_all_of_a_large_answer() -> None:
+    async with serving(Patient) as port:
+        answer = await ask(port, "/large")
+    assert answer.count(b"x") == LARGE
