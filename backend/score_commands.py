@@ -14,13 +14,14 @@ from rich.table import Table
 from backend.api.dependencies import ServiceParts
 from backend.api.questions import BadDays, Question, make_question
 from backend.api.routes.sites import require_site
-from backend.api.score_answers import verdict_answer, verdict_of
+from backend.api.score_answers import headline_of, verdict_answer
 from backend.api.score_schemas import ModelEntry, VerdictAnswer, ViewName
 from backend.api.withholding import NOTHING
 from backend.console import AsJson, opened, print_json
 from backend.core.errors import ConfigError
 from backend.core.records import Site
 from backend.scoring.constants import FALSE_DISCOVERIES
+from backend.scoring.headline import USUAL_LIMITS, Headline
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import benjamini_hochberg
 from backend.scoring.names import model_name
@@ -32,7 +33,7 @@ from backend.scoring.wording import (
     coverage_sentence,
     label_name,
     skill_ends_sentence,
-    verdict_sentence,
+    verdict_sentences,
 )
 
 
@@ -104,14 +105,22 @@ def _day(given: datetime | None) -> date | None:
 
 def _print_answer(answer: VerdictAnswer) -> None:
     console = Console(markup=False, highlight=False)
-    console.print(answer.sentence, style="bold", soft_wrap=True)
+    first, *others = answer.sentences
+    console.print(first, style="bold", soft_wrap=True)
+    for sentence in others:
+        console.print(sentence, soft_wrap=True)
     if answer.robustness is not None and answer.robustness.sentence is not None:
         console.print(answer.robustness.sentence, soft_wrap=True)
     if answer.hourly_means is not None and answer.hourly_means.sentence is not None:
         console.print(answer.hourly_means.sentence, soft_wrap=True)
     entries = [*answer.models, *answer.references]
     if any(entry.score is not None for entry in entries):
-        console.print(_table(entries, answer.parameter))
+        console.print(_table(entries, answer))
+        if answer.surprise_limit is not None:
+            console.print(
+                f"Surprise: of hours forecast at {answer.surprise_limit:g} km/h or less, those with more.",
+                soft_wrap=True,
+            )
         if any(map(_on_its_own, entries)):
             console.print("* on its own hours, not to be compared with the others.", soft_wrap=True)
         console.print(f"Skill: against {model_name('yesterday')}, above 0 is better.", soft_wrap=True)
@@ -152,10 +161,24 @@ def _coverage(answer: VerdictAnswer) -> str:
     )
 
 
-def _table(entries: Iterable[ModelEntry], quantity: Quantity) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("Model")
-    for title in ("Rank", f"MAE ({quantity.unit})", "95 %", "Bias", "95 %", "Within", "Skill", "Days"):
+_UNIT_NAMES = {"degrees": "°"}
+"""Units that are too long for the head of a column."""
+
+
+def _table(entries: Iterable[ModelEntry], answer: VerdictAnswer) -> Table:
+    quantity = answer.parameter
+    surprises = {
+        each.model: f"{100 * each.surprises.value:.0f} %"
+        for each in answer.contenders
+        if each.surprises is not None and each.surprises.value is not None
+    }
+    unit, tolerance = _UNIT_NAMES.get(quantity.unit, quantity.unit), f"{answer.within_tolerance:g}"
+    titles = ["Rank", f"MAE\n{unit}", "\n95 %", f"Bias\n{unit}", "\n95 %", f"Within\n{tolerance} {unit}"]
+    if answer.surprise_limit is not None:
+        titles.append(f"Surprise\n{answer.surprise_limit:g} km/h")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("Model", overflow="fold", min_width=14)
+    for title in (*titles, "Skill", "Days"):
         table.add_column(title, justify="right", no_wrap=True)
     for entry in entries:
         score = entry.score
@@ -168,6 +191,7 @@ def _table(entries: Iterable[ModelEntry], quantity: Quantity) -> Table:
             _shown(None if score is None else score.mean_error, quantity, sign=True),
             _interval(None if score is None else score.mean_error_interval, quantity),
             "–" if score is None or score.within is None else f"{100 * score.within:.0f} %",
+            *([surprises.get(entry.model, "–")] if answer.surprise_limit is not None else []),
             "–" if skill is None or skill.skill is None else f"{skill.skill:+.2f}",
             str(entry.n_days),
         )
@@ -200,27 +224,40 @@ def score_all(service: ServiceParts, asked: Asked, *, as_json: bool = False) -> 
     sites = service.sites()
     if not sites:
         raise ConfigError("there is no site yet: see meteo-score sites add")
-    found = [(site, verdict_of(service, asked.question(service, site))) for site in sites]
+    found = [(site, headline_of(service, asked.question(service, site))) for site in sites]
     stands = standing(
-        [verdict.p_value for _, verdict in found],
-        [verdict.finding is Finding.WINNER for _, verdict in found],
+        [each.verdict.p_value for _, each in found],
+        [each.verdict.finding is Finding.WINNER for _, each in found],
     )
     if as_json:
         print_json(
-            [
-                _as_dict(site, verdict, asked, stand)
-                for (site, verdict), stand in zip(found, stands, strict=True)
-            ]
+            [_as_dict(site, each, asked, stand) for (site, each), stand in zip(found, stands, strict=True)]
         )
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("Site", "Verdict", asked.quantity.unit, "Against", "Days", "Label"):
-        right = title in {asked.quantity.unit, "Days"}
-        table.add_column(title, justify="right" if right else "left", no_wrap=title != "Label")
-    for (site, verdict), stand in zip(found, stands, strict=True):
-        table.add_row(site.id, *_row(verdict, stand=stand))
+    limit = USUAL_LIMITS.get(asked.quantity)
+    error = f"Error\n{_UNIT_NAMES.get(asked.quantity.unit, asked.quantity.unit)}"
+    titles = ["Site", "Verdict", error, "Against", *(["Sur-\nprise"] if limit else []), "Days", "Label"]
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in titles:
+        left = title in {"Site", "Verdict", "Against", "Label"}
+        table.add_column(
+            title,
+            justify="left" if left else "right",
+            no_wrap=title not in {"Site", "Label"},
+            overflow="fold",
+            min_width=len("preliminary") if title == "Label" else None,
+        )
+    for (site, each), stand in zip(found, stands, strict=True):
+        verdict, figure, against, *rest = _row(each.verdict, stand=stand)
+        table.add_row(site.id, verdict, figure, against, *([_surprises(each)] if limit else []), *rest)
     console = Console(markup=False, highlight=False)
     console.print(table)
+    console.print(f"Average errors in {asked.hours.text}.", soft_wrap=True)
+    if limit:
+        console.print(
+            f"Surprise: of hours forecast at {limit:g} km/h or less, the share with more; of both models.",
+            soft_wrap=True,
+        )
     console.print(
         f"Of the winners above, at most {100 * FALSE_DISCOVERIES.value:.0f} % are expected to be chance "
         "(Benjamini-Hochberg); (winner) in brackets does not stand in a list as long as this.",
@@ -257,19 +294,41 @@ def _row(verdict: Verdict, *, stand: bool) -> tuple[str, ...]:
     )
 
 
-def _as_dict(site: Site, verdict: Verdict, asked: Asked, stands: bool) -> dict[str, object]:
+def _as_dict(site: Site, found: Headline, asked: Asked, stands: bool) -> dict[str, object]:
+    verdict = found.verdict
+    sentences = verdict_sentences(found, VIEW_OF[asked.view])
     duel = None if verdict.best is None else verdict.duel
     return {
         "site": site.id,
         "hours": asked.hours,
         "finding": verdict.finding,
         "standsInTheList": stands,
-        "sentence": verdict_sentence(verdict, VIEW_OF[asked.view]),
+        "sentence": sentences[0],
+        "sentences": sentences,
         "best": verdict.best,
         "second": verdict.second,
         "maeOfBest": None if duel is None else duel.score_a,
         "maeOfSecond": None if duel is None else duel.score_b,
+        "surpriseLimit": found.limit,
+        "surprisesOfBest": None if duel is None else _rate(found, duel.a),
+        "surprisesOfSecond": None if duel is None else _rate(found, duel.b),
         "nPairs": verdict.n_pairs,
         "nDays": verdict.n_days,
         "label": verdict.size.label,
     }
+
+
+def _surprises(found: Headline) -> str:
+    """Return how often each of the two models was a bad surprise: "18/4 %"."""
+    duel = found.verdict.duel
+    if duel is None or not found.verdict.finding.ranks:
+        return "–"
+    rates = [_rate(found, model) for model in (duel.a, duel.b)]
+    if rates == [None, None]:
+        return "–"
+    return "/".join("–" if rate is None else f"{100 * rate:.0f}" for rate in rates) + " %"
+
+
+def _rate(found: Headline, model: str) -> float | None:
+    rate = found.surprises.get(model)
+    return None if rate is None else rate.value

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, NamedTuple, Protocol
 
 import typer
-from geopy.distance import geodesic
 from rich.console import Console
 from rich.table import Table
 
@@ -26,6 +25,7 @@ from backend.core.sites import (
     read_text,
     slugify,
 )
+from backend.scoring.distance import metres_between
 from backend.storage.sites_file import SitesFile
 
 app = typer.Typer(name="sites", help="The flying sites, and the stations that speak for them.")
@@ -273,13 +273,13 @@ def _nearest(
 ) -> list[_Near]:
     found = []
     for station in stations:
-        if station.network != network or station.latitude is None or station.longitude is None:
+        metres = metres_between((latitude, longitude), (station.latitude, station.longitude))
+        if station.network != network or metres is None:
             continue
-        distance = geodesic((latitude, longitude), (station.latitude, station.longitude)).km
         higher = None
         if elevation is not None and station.elevation is not None:
             higher = station.elevation - elevation
-        found.append(_Near(station, distance, higher))
+        found.append(_Near(station, metres / 1000, higher))
     return sorted(found, key=lambda one: one.distance_km)
 
 

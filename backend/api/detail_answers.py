@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from backend.api.dependencies import ServiceParts
 from backend.api.questions import Question, load, load_views
 from backend.api.schemas import WithheldSource
-from backend.api.score_answers import common_of, ends, envelope, taking_part
+from backend.api.score_answers import common_of, ends, envelope, rate_entry, taking_part
 from backend.api.score_schemas import (
     BiasAnswer,
     BiasGroup,
@@ -21,7 +21,6 @@ from backend.api.score_schemas import (
     GivenForecast,
     ModelBias,
     ModelEvent,
-    Rate,
     SeriesAnswer,
     SeriesHour,
     ShareEnds,
@@ -224,9 +223,9 @@ def _model_event(table: EventTable, each: ModelCounts, hours: Hours) -> ModelEve
         model=each.model,
         name=model_name(each.model),
         sentence=sentence,
-        surprises=_rate(surprises) if shown else None,
-        kept=_rate(event_scores.kept(counts, each.intervals)) if shown else None,
-        detected=_rate(event_scores.detected(counts, each.intervals)) if shown else None,
+        surprises=rate_entry(surprises) if shown else None,
+        kept=rate_entry(event_scores.kept(counts, each.intervals)) if shown else None,
+        detected=rate_entry(event_scores.detected(counts, each.intervals)) if shown else None,
         counts=_counts(counts) if shown else None,
         n_pairs=int(counts.n),
         n_days=table.size.days,
@@ -234,12 +233,6 @@ def _model_event(table: EventTable, each: ModelCounts, hours: Hours) -> ModelEve
         scores=EventScores(**scores),
         intervals=EventIntervals(**intervals),
     )
-
-
-def _rate(rate: event_scores.Rate) -> Rate:
-    found = rate.interval
-    interval = None if found is None else ShareEnds(low=found.low, high=found.high)
-    return Rate(count=rate.count, of=rate.of, value=rate.value, interval=interval)
 
 
 def _counts(counts: Contingency) -> EventCounts:

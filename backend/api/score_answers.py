@@ -10,7 +10,9 @@ from backend.api.dependencies import ServiceParts
 from backend.api.questions import Question, load
 from backend.api.schemas import WithheldSource
 from backend.api.score_schemas import (
+    BetterMean,
     ComparisonAnswer,
+    Contender,
     Coverage,
     Duel,
     Ends,
@@ -19,6 +21,7 @@ from backend.api.score_schemas import (
     HourlyMeans,
     ModelEntry,
     Month,
+    Rate,
     Robustness,
     ScoresAnswer,
     ScoreValues,
@@ -32,10 +35,12 @@ from backend.api.withholding import Withholding
 from backend.core.local_time import date_of, month_days
 from backend.core.parameters import Parameter
 from backend.scoring import coverage as coverages
-from backend.scoring.constants import CONFIDENCE
+from backend.scoring import event_scores
+from backend.scoring.constants import CONFIDENCE, WITHIN
 from backend.scoring.coverage import Covered
 from backend.scoring.grid import Values, present
 from backend.scoring.group_scores import group_scores
+from backend.scoring.headline import Headline, beacon, headline
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label, sample_of
 from backend.scoring.labels import Sample as SampleSize
@@ -61,7 +66,7 @@ from backend.scoring.wording import (
     rounded_words,
     skill_words,
     tendency,
-    verdict_sentence,
+    verdict_sentences,
     view_name,
 )
 from backend.storage.database import to_epoch
@@ -72,6 +77,8 @@ def verdict_answer(service: ServiceParts, question: Question, withheld: Withhold
     sample = load(service, question)
     had = coverage_of(service, question, sample)
     found = Scorecard(sample).verdict(question.quantity)
+    beside = headline(sample, found)
+    sentences = verdict_sentences(beside, question.view)
     duel = found.duel if found.finding.ranks else None
     second_opinions = hourly_means = None
     if duel is not None:
@@ -104,7 +111,16 @@ def verdict_answer(service: ServiceParts, question: Question, withheld: Withhold
             hidden=taking_part(withheld, [sample], sample.stations),
         ),
         finding=found.finding,
-        sentence=verdict_sentence(found, question.view),
+        sentence=sentences[0],
+        sentences=list(sentences),
+        contenders=[_contender(beside, model) for model in found.compared],
+        within_tolerance=WITHIN[question.quantity.parameter].value,
+        surprise_limit=beside.limit,
+        better_mean=None
+        if beside.model_mean is None
+        else BetterMean(
+            average_error=beside.model_mean.score.mae or 0.0, within=beside.model_mean.score.within
+        ),
         may_headline=may_headline(sample, question.quantity),
         best=found.best,
         second=found.second,
@@ -114,6 +130,26 @@ def verdict_answer(service: ServiceParts, question: Question, withheld: Withhold
         robustness=second_opinions,
         hourly_means=hourly_means,
     )
+
+
+def _contender(found: Headline, model: str) -> Contender:
+    size = found.verdict.size
+    score = next(each.score for each in found.verdict.models if each.model == model)
+    surprises = found.surprises.get(model)
+    return Contender(
+        model=model,
+        name=model_name(model),
+        average_error=score.mae if size.shows_values else None,
+        within=score.within if size.shows_values else None,
+        surprises=None if surprises is None else rate_entry(surprises),
+    )
+
+
+def rate_entry(rate: event_scores.Rate) -> Rate:
+    """Return a rate as it is shown."""
+    found = rate.interval
+    interval = None if found is None else ShareEnds(low=found.low, high=found.high)
+    return Rate(count=rate.count, of=rate.of, value=rate.value, interval=interval)
 
 
 def comparison_answer(service: ServiceParts, question: Question, withheld: Withholding) -> ComparisonAnswer:
@@ -232,6 +268,8 @@ def envelope(
                 "station": code,
                 "name": sample.stations[code].station.name or None,
                 "elevation": sample.stations[code].station.elevation,
+                "distance_km": _rounded(place.distance, 3),
+                "height_difference": _rounded(place.height, 1),
                 "days": int(days.sum()),
                 "coverage": Coverage.model_validate(had.stations[code]),
                 "doubted": {
@@ -241,6 +279,7 @@ def envelope(
                 },
             }
             for code, days in sample.speaking.items()
+            for place in [beacon(sample.site, sample.stations[code].station)]
         ],
         "months": [
             Month(
@@ -407,6 +446,11 @@ def ends(interval: Interval | None) -> Ends | None:
     return None if interval is None else Ends(low=interval.low, high=interval.high)
 
 
-def verdict_of(service: ServiceParts, question: Question) -> Verdict:
-    """Return the bare verdict, for lists of many sites."""
-    return Scorecard(load(service, question)).verdict(question.quantity)
+def headline_of(service: ServiceParts, question: Question) -> Headline:
+    """Return the verdict and what belongs beside it, for lists of many sites."""
+    sample = load(service, question)
+    return headline(sample, Scorecard(sample).verdict(question.quantity))
+
+
+def _rounded(value: float | None, decimals: int) -> float | None:
+    return None if value is None else round(value, decimals)

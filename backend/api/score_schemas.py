@@ -83,6 +83,8 @@ class SpeakingStation(ApiModel):
     station: str
     name: str | None
     elevation: float | None
+    distance_km: float | None = Field(description="from the take-off; null without a known position")
+    height_difference: float | None = Field(description="metres above the take-off; below it negative")
     days: int
     coverage: Coverage = Field(description="observed hours of those days, since anything was kept")
     doubted: dict[str, int] = Field(description="its readings that enter no score, by reason: stuck, spike…")
@@ -228,8 +230,39 @@ class Duel(ApiModel):
     outcome: Outcome | None = Field(description="null with fewer than 30 days, and where nothing is ranked")
 
 
+class Rate(ApiModel):
+    """So many `count` of `of`; the share and its interval are null with too few cases."""
+
+    count: int
+    of: int
+    value: Share | None
+    interval: ShareEnds | None
+
+
+class Contender(ApiModel):
+    """A compared model, on the hours that all compared models have; null with too few days."""
+
+    model: str
+    name: str
+    average_error: Figure | None = Field(description="the MAE: by how much it is wrong on average")
+    within: Share | None = Field(description="share of errors of at most `withinTolerance`")
+    surprises: Rate | None = Field(
+        description="of the hours forecast at or below `surpriseLimit`, those with more"
+    )
+
+
+class BetterMean(ApiModel):
+    """The mean of the models, where it errs less than the best of them."""
+
+    average_error: Figure
+    within: Share | None
+
+
 class SecondOpinion(ApiModel):
-    """What another beacon says of the two models; `agrees` is null where it has too few days."""
+    """The two models at another beacon; `agrees` is null where it has too few days.
+
+    It is true only where the same model is clearly better there too; `outcome` may be too close to call.
+    """
 
     station: str
     n_pairs: int
@@ -241,7 +274,7 @@ class SecondOpinion(ApiModel):
 
 
 class Robustness(ApiModel):
-    """Whether other beacons of the site say the same."""
+    """Whether the same model is clearly better at the other beacons of the site."""
 
     sentence: str | None
     agreeing: int
@@ -264,7 +297,16 @@ class VerdictAnswer(Scored):
     """Which forecast to trust here, or why that cannot be said."""
 
     finding: Finding
-    sentence: str
+    sentence: str = Field(
+        description="the verdict in one sentence that stands alone: the first of `sentences`"
+    )
+    sentences: list[str] = Field(
+        description="one to three: after the first, how reliable both models are, and where the beacon stands"
+    )
+    contenders: list[Contender] = Field(description="the compared models, in the order of `models`")
+    within_tolerance: float | None = Field(description="in the unit of the answer")
+    surprise_limit: float | None = Field(description="in km/h: 25 of mean wind, 35 of gusts, else null")
+    better_mean: BetterMean | None = Field(description="null where the mean of the models does not err less")
     may_headline: bool = Field(description="false: a temperature of which the height decides")
     best: str | None = Field(
         description="null, as are `second` and `duel`, with fewer than 30 days and where nothing is ranked"
@@ -375,15 +417,6 @@ class BiasAnswer(Scored):
 
 
 # --- Events ------------------------------------------------------------------------------------------
-
-
-class Rate(ApiModel):
-    """So many `count` of `of`; the share and its interval are null with too few cases."""
-
-    count: int
-    of: int
-    value: Share | None
-    interval: ShareEnds | None
 
 
 class EventCounts(ApiModel):

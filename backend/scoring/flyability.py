@@ -105,8 +105,8 @@ def event_tables(sample: Sample, wind_limit: float, gust_limit: float) -> tuple[
             days,
             real_days,
         ),
-        _over(sample, Parameter.WIND_SPEED, "wind_over", "mean wind", wind_limit),
-        _over(sample, Parameter.WIND_GUST, "gust_over", "gust", gust_limit),
+        limit_table(sample, Parameter.WIND_SPEED, wind_limit),
+        limit_table(sample, Parameter.WIND_GUST, gust_limit),
         *(() if everywhere else (_off_slope(sample, sectors),)),
     )
 
@@ -134,7 +134,18 @@ def _limits(
     return words
 
 
-def _over(sample: Sample, parameter: Parameter, event: str, name: str, limit: float) -> EventTable:
+_LIMITED = {
+    Parameter.WIND_SPEED: ("wind_over", "mean wind"),
+    Parameter.WIND_GUST: ("gust_over", "gust"),
+}
+
+
+def limit_table(sample: Sample, parameter: Parameter, limit: float) -> EventTable:
+    """Return how often a mean wind or a gust exceeded a limit (km/h), and who forecast it.
+
+    Raises KeyError for another parameter.
+    """
+    event, name = _LIMITED[parameter]
     said = {model: above(values[parameter], limit) for model, values in sample.forecasts.items()}
     real = above(sample.observed[parameter], limit)
     return _table(sample, event, f"a {name} of more than {limit:g} km/h", "hours", said, real, limit)

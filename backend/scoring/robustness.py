@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from geopy.distance import geodesic
 
 from backend.core.parameters import Parameter
 from backend.scoring.constants import (
@@ -15,6 +14,7 @@ from backend.scoring.constants import (
     DUPLICATE_SHARE,
     DUPLICATE_WIND,
 )
+from backend.scoring.distance import metres_between
 from backend.scoring.grid import paired, thousandths
 from backend.scoring.labels import stratum_may_be_shown
 from backend.scoring.quantities import Quantity, forecast_side, observed_side, pairs
@@ -25,10 +25,12 @@ from backend.scoring.verdict import Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondOpinion:
-    """What one station says of the two models; `agrees` is None where it has too few days to speak.
+    """How the two models of a verdict compare at one station; `agrees` is None where it has too few days.
 
     `difference` is the mean daily difference of error sizes, negative where the verdict's best errs less
-    here too. `duplicate_of` names the station that this one is a copy of: then it does not count.
+    here too. A station agrees only where that is clear by the same tests as the verdict; `outcome` says
+    whether it is too close to call, or the other model better. `duplicate_of` names the station that this one
+    is a copy of: then it does not count.
     """
 
     station: str
@@ -42,7 +44,7 @@ class SecondOpinion:
 
 @dataclass(frozen=True, slots=True)
 class Robustness:
-    """At how many of the beacons that count the same model errs less; the reference station is the first."""
+    """At how many of the beacons that count the same model is clearly better; the reference is the first."""
 
     stations: tuple[SecondOpinion, ...]
 
@@ -76,7 +78,7 @@ def robustness(sample: Sample, quantity: Quantity, verdict: PairOfModels) -> Rob
                 n_days=duel.n_days,
                 difference=difference if enough else None,
                 outcome=duel.comparison.outcome if enough else None,
-                agrees=difference < 0 if enough and difference is not None else None,
+                agrees=duel.comparison.outcome is Outcome.A_BETTER if enough else None,
                 duplicate_of=None if duplicate is None else duplicate.station.id,
             )
         )
@@ -125,10 +127,8 @@ def is_duplicate(one: StationDays, other: StationDays) -> bool:
     They are within DUPLICATE_DISTANCE and DUPLICATE_HEIGHT, and their mean winds agree within
     DUPLICATE_WIND in DUPLICATE_SHARE of the hours that both have.
     """
-    places = [(each.station.latitude, each.station.longitude) for each in (one, other)]
-    if any(None in place for place in places):
-        return False
-    if geodesic(*places).m > DUPLICATE_DISTANCE.value:
+    apart = metres_between(*((each.station.latitude, each.station.longitude) for each in (one, other)))
+    if apart is None or apart > DUPLICATE_DISTANCE.value:
         return False
     heights = [each.station.elevation for each in (one, other)]
     if None not in heights and abs(heights[0] - heights[1]) > DUPLICATE_HEIGHT.value:  # type: ignore[operator]
@@ -137,5 +137,5 @@ def is_duplicate(one: StationDays, other: StationDays) -> bool:
     both = paired(mine, others)
     if int(both.sum()) < DUPLICATE_HOURS.value:
         return False
-    apart = np.abs(mine[both].astype(np.int64) - others[both])
-    return float(np.mean(apart <= thousandths(DUPLICATE_WIND.value))) >= DUPLICATE_SHARE.value
+    difference = np.abs(mine[both].astype(np.int64) - others[both])
+    return float(np.mean(difference <= thousandths(DUPLICATE_WIND.value))) >= DUPLICATE_SHARE.value

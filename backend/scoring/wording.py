@@ -10,6 +10,7 @@ from backend.scoring.constants import (
     ESTABLISHED_DAYS,
     ESTABLISHED_SEASONS,
     FIRST_LOOK_DAYS,
+    LEAST_EVENTS,
     LIGHT_WIND,
     PRELIMINARY_DAYS,
     PUBLIC_DECIMALS,
@@ -17,14 +18,15 @@ from backend.scoring.constants import (
     SEASON_DAYS,
 )
 from backend.scoring.event_scores import Rate
+from backend.scoring.headline import Beacon, Headline
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label, Season
 from backend.scoring.labels import Sample as SampleSize
-from backend.scoring.names import model_name
+from backend.scoring.names import listed, model_name
 from backend.scoring.quantities import Quantity
 from backend.scoring.robustness import ByMeans, Robustness
-from backend.scoring.scorecard import Finding, Verdict
+from backend.scoring.scorecard import Finding, PairOfModels, Verdict
 from backend.scoring.skill import PooledSkill
 from backend.scoring.verdict import Outcome
 from backend.scoring.views import DecisionView, View
@@ -105,12 +107,19 @@ def days_of(size: SampleSize, noun: str = "common days") -> str:
     return f"{_count(size.days, noun)} ({label_name(size.label, size.season)})"
 
 
-def verdict_sentence(verdict: Verdict, view: View) -> str:
-    """Return a verdict in one sentence: a winner, too close to call, or not enough data yet."""
-    quantity, duel = verdict.quantity, verdict.duel
-    asked = f"{view_name(view)}, {QUANTITY_NAMES[quantity]} in {verdict.hours.text}"
+def verdict_sentences(found: Headline, view: View) -> tuple[str, ...]:
+    """Return a verdict in one to three short sentences, of which the first stands alone.
+
+    It says who errs least and by how much on average, that this is too close to call, that there are not
+    enough data yet, or that models are not ranked. After a winner, or a pair too close to call, come how
+    often each was within the tolerance and a bad surprise, the mean of the models where it errs less, and
+    where the beacon stands. What the days do not allow to say is left out.
+    """
+    verdict = found.verdict
+    duel, quantity = verdict.duel, verdict.quantity
+    when, what = view_name(view), f"{QUANTITY_NAMES[quantity]} in {verdict.hours.text}"
     if duel is None or verdict.finding is Finding.NOT_ENOUGH:
-        return f"Not enough data yet, {asked}: {_what_is_missing(verdict)}."
+        return (f"Not enough data yet, {when}, {what}: {_what_is_missing(verdict)}.",)
     if duel.score_a is None or duel.score_b is None:
         raise ValueError("a duel with a finding has scores")
     days = days_of(duel.size)
@@ -120,15 +129,72 @@ def verdict_sentence(verdict: Verdict, view: View) -> str:
             for model in verdict.models
             if model.model in verdict.compared and model.score.mae is not None
         )
-        return f"Not ranked, {asked}, each at the height of its own ground: {each}, {days}."
-    best, second = model_name(duel.a), model_name(duel.b)
+        return (
+            f"Not ranked, {when}, {what}, each at the height of its own ground: average errors {each};"
+            f" {days}.",
+        )
+    a, b = model_name(duel.a), model_name(duel.b)
+    what = what if verdict.hours is Hours.ALL else f"{what},"
+    error_a = f"{amount(duel.score_a, quantity)} on average"
+    error_b = amount(duel.score_b, quantity, unit=False)
     if verdict.finding is Finding.WINNER:
-        figures = f"{amount(duel.score_a, quantity)} against {amount(duel.score_b, quantity, unit=False)}"
-        return f"{best}, {asked}: {figures} for {second}, {days}."
-    figures = (
-        f"{best} {amount(duel.score_a, quantity)}, {second} {amount(duel.score_b, quantity, unit=False)}"
-    )
-    return f"Too close to call, {asked}: {figures}, {days}."
+        first = f"{a} errs least {when}: its {what} is wrong by {error_a}, that of {b} by {error_b}; {days}."
+    else:
+        first = (
+            f"Too close to call {when}: the {what} of {a} is wrong by {error_a}, of {b} by {error_b}; {days}."
+        )
+    return tuple(each for each in (first, _how_reliable(found, duel), _what_else(found)) if each)
+
+
+def _how_reliable(found: Headline, duel: PairOfModels) -> str | None:
+    """Return how often the two models of a duel were within the tolerance, and a bad surprise."""
+    verdict, names = found.verdict, [duel.a, duel.b]
+    scores = {each.model: each.score for each in verdict.models}
+    parts = []
+    tolerance, of_a, of_b = scores[duel.a].within_tolerance, scores[duel.a].within, scores[duel.b].within
+    if tolerance is not None and of_a is not None and of_b is not None:
+        shares = (
+            f"{model_name(duel.a)} in {_percent(of_a)} of the hours, {model_name(duel.b)} in {_percent(of_b)}"
+        )
+        parts.append(f"within {tolerance:g}{_UNITS[verdict.quantity.unit]}: {shares}")
+    rates = {name: found.surprises[name] for name in names if name in found.surprises}
+    # A model that never forecasts a strong wind has no rate, and all the surprises.
+    if any(rate.value is not None or rate.count >= LEAST_EVENTS.value for rate in rates.values()):
+        each = ", ".join(f"{model_name(name)} in {_rate_words(rate)}" for name, rate in rates.items())
+        parts.append(f"bad surprises (over {found.limit:g} km/h where no more was forecast): {each}")
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}." if text else None
+
+
+def _what_else(found: Headline) -> str | None:
+    """Return the mean of the models where it errs less, and where the beacon stands."""
+    parts = []
+    if found.model_mean is not None and found.model_mean.score.mae is not None:
+        error = amount(found.model_mean.score.mae, found.verdict.quantity)
+        parts.append(f"the mean of the models errs less, by {error}")
+    parts += [words for each in found.beacons if (words := beacon_words(each)) is not None]
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}." if text else None
+
+
+def beacon_words(found: Beacon) -> str | None:
+    """Return where a beacon stands: "the beacon Planfait stands 4.7 km from the take-off, 320 m higher"."""
+    if found.distance is None:
+        return None
+    height = ""
+    if found.height is not None:
+        metres = round(abs(found.height))
+        height = f", {metres} m {'higher' if found.height > 0 else 'lower'}" if metres else ", at its height"
+    far = f"{found.distance:.1f} km from" if found.distance >= 0.05 else "at"
+    return f"the beacon {found.name or found.station} stands {far} the take-off{height}"
+
+
+def _rate_words(rate: Rate) -> str:
+    return _percent(rate.value) if rate.value is not None else f"{rate.count} of {_count(rate.of, 'hours')}"
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.0f} %"
 
 
 def _what_is_missing(verdict: Verdict) -> str:
@@ -229,10 +295,20 @@ def surprise_sentence(model: str, rate: Rate, event: str, units: str, hours: Hou
 
 
 def robustness_sentence(found: Robustness, finding: Finding) -> str | None:
-    """Return at how many beacons a winner errs less; None without one, or with one beacon to look at."""
+    """Return at how many beacons the winner is clearly better, and what the others show.
+
+    None without a winner, or with one beacon to look at.
+    """
     if finding is not Finding.WINNER or found.counted < 2:
         return None
-    return f"Same winner at {found.agreeing} of {found.counted} beacons."
+    words = {Outcome.TOO_CLOSE: "too close to call", Outcome.B_BETTER: "the other model is better"}
+    others = [
+        f"{words[outcome]} at {listed(stations)}"
+        for outcome in words
+        if (stations := [each.station for each in found.stations if each.outcome is outcome])
+    ]
+    same = f"Same winner at {found.agreeing} of {found.counted} beacons"
+    return f"{same}: {'; '.join(others)}." if others else f"{same}."
 
 
 def means_sentence(found: ByMeans | None, verdict: Verdict) -> str | None:

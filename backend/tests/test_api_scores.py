@@ -167,8 +167,8 @@ async def test_the_better_model_wins_in_one_sentence_with_its_figures(tmp_path: 
         answer = await get(client, VERDICT)
     assert answer["finding"] == "winner"
     assert answer["sentence"] == (
-        "AROME, the evening before, mean wind in all hours: 2.0 km/h against 5.0 for MeteoParapente,"
-        " 40 common days (preliminary)."
+        "AROME errs least the evening before: its mean wind in all hours is wrong by 2.0 km/h on average,"
+        " that of MeteoParapente by 5.0; 40 common days (preliminary)."
     )
     assert (answer["best"], answer["second"]) == (AROME, PARAPENTE)
     assert [(each["model"], each["rank"]) for each in answer["models"]] == [(AROME, 1), (PARAPENTE, 2)]
@@ -193,7 +193,9 @@ async def test_models_that_err_alike_are_too_close_to_call(tmp_path: Path) -> No
     async with served(stored(tmp_path, **two_models(a=2.0, b=2.3))) as client:
         answer = await get(client, VERDICT)
     assert answer["finding"] == "too_close_to_call"
-    assert answer["sentence"].startswith("Too close to call, the evening before, mean wind in all hours: ")
+    assert answer["sentence"].startswith(
+        "Too close to call the evening before: the mean wind in all hours of AROME is wrong by "
+    )
     assert [each["rank"] for each in answer["models"]] == [None, None]
 
 
@@ -350,8 +352,23 @@ async def test_a_beacon_that_disagrees_is_told(tmp_path: Path) -> None:
     found["stations"][ROMMA] = {SPEED: constant(DAYS, 25.0)}
     async with served(stored(tmp_path, **found)) as client:
         answer = await get(client, VERDICT)
-    assert answer["robustness"]["sentence"] == "Same winner at 1 of 2 beacons."
+    assert answer["robustness"]["sentence"] == (
+        f"Same winner at 1 of 2 beacons: the other model is better at {ROMMA}."
+    )
     assert [each["agrees"] for each in answer["robustness"]["stations"]] == [True, False]
+
+
+async def test_a_beacon_that_is_too_close_to_call_does_not_have_the_same_winner(tmp_path: Path) -> None:
+    """The same model errs less there too, by 0.3 km/h in the mean: no pilot would notice."""
+    found = two_models(a=2.0, b=5.0)
+    found["stations"][ROMMA] = {SPEED: constant(DAYS, 23.35)}
+    async with served(stored(tmp_path, **found)) as client:
+        answer = await get(client, VERDICT)
+    reference, other = answer["robustness"]["stations"]
+    assert other["difference"] < 0
+    assert (reference["agrees"], other["agrees"], other["outcome"]) == (True, False, "too_close_to_call")
+    assert (answer["robustness"]["agreeing"], answer["robustness"]["counted"]) == (1, 2)
+    assert answer["robustness"]["sentence"] == f"Same winner at 1 of 2 beacons: too close to call at {ROMMA}."
 
 
 async def test_a_station_may_be_asked_for_by_itself(tmp_path: Path) -> None:
@@ -656,7 +673,7 @@ async def test_temperatures_at_the_heights_of_different_grounds_rank_nobody(tmp_
     assert [each["rank"] for each in answer["models"]] == [None, None]
     assert answer["sentence"] == (
         "Not ranked, the evening before, temperature as forecast in all hours, each at the height of its own"
-        " ground: AROME 0.1 °C, MeteoParapente 3.0 °C, 40 common days (preliminary)."
+        " ground: average errors AROME 0.1 °C, MeteoParapente 3.0 °C; 40 common days (preliminary)."
     )
 
 

@@ -48,14 +48,18 @@ def test_the_verdict_comes_first_in_one_sentence(environment: dict[str, str]) ->
     assert (shown.exit_code, shown.stderr) == (0, "")
     first, *rest = shown.stdout.splitlines()
     assert first == (
-        "AROME, the evening before, mean wind in flying hours, 10 to 18: 1.9 km/h against 4.9 for"
-        " MeteoParapente, 40 common days (preliminary)."
+        "AROME errs least the evening before: its mean wind in flying hours, 10 to 18, is wrong by 1.9 km/h"
+        " on average, that of MeteoParapente by 4.9; 40 common days (preliminary)."
     )
     assert any(line.startswith("AROME ") and "+1.9" in line for line in rest)
     assert any("observation *" in line for line in rest)
     assert "* on its own hours, not to be compared with the others." in rest
     assert "Skill: against yesterday's observation, above 0 is better." in rest
-    assert rest[0] == (
+    assert rest[:2] == [
+        "Within 5 km/h: AROME in 100 % of the hours, MeteoParapente in 54 %.",
+        "The beacon ffvl:901 stands at the take-off, at its height.",
+    ]
+    assert rest[2] == (
         "By hourly means of the beacon instead of single reports: the same finding;"
         " the models differ by 3.0 km/h (3.0 by single reports)."
     )
@@ -81,7 +85,10 @@ def test_a_model_that_is_worse_than_yesterdays_observation_is_called_so(
         r" MeteoParapente -\d[.]\d\d…-\d[.]\d\d[.]",
         shown,
     )
-    assert "AROME is" not in shown
+    assert "AROME is worse" not in shown
+    assert "bad surprises (over 25 km/h where no more was forecast): AROME in 0 %, MeteoParapente in" in shown
+    assert re.search(r"Within +Surprise", shown)
+    assert max(map(len, re.findall(r"^ *(?:Model|AROME|MeteoParapente) .*", shown, re.MULTILINE)[1:])) <= 80
 
 
 def test_as_json_it_is_what_the_api_says(environment: dict[str, str]) -> None:
@@ -96,12 +103,16 @@ def test_without_a_site_all_are_listed(environment: dict[str, str]) -> None:
     assert "AROME" in lines["grand-pre"]
     assert "too close to call" in lines["petit-col"]
     assert "not enough data yet" in lines["sans-balise"]
+    assert lines["Site"].split() == ["Site", "Verdict", "km/h", "Against", "prise", "Days", "Label"]
+    assert "Average errors in flying hours, 10 to 18." in shown.stdout
     told = json.loads(typed(f"score {SPAN} --json", environment).stdout)
     assert [(each["site"], each["standsInTheList"]) for each in told] == [
         ("grand-pre", True),
         ("petit-col", False),
         ("sans-balise", False),
     ]
+    assert [(each["hours"], each["surpriseLimit"]) for each in told] == [("flying", 25.0)] * 3
+    assert all(each["sentence"] == each["sentences"][0] for each in told)
 
 
 def test_a_winner_that_may_be_chance_does_not_stand_among_many() -> None:
