@@ -146,6 +146,7 @@ def _open_meteo(settings: Settings, grid: AromeGrid) -> OpenMeteo:
         horizon=LONGEST_LEAD,
         parts=parts_of(grid, settings.arome_max_lead),
         usual_delay=timedelta(hours=6),
+        area=grid.area,
     )
     return OpenMeteo(
         source=NAME,

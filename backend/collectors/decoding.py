@@ -39,6 +39,8 @@ _RAW_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 _NUL = rb"\u0000"
 _REPLACEMENT = rb"\ufffd"
 
+_STRING_OR_NAN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|-?\b(?:nan|inf(?:inity)?)\b', re.IGNORECASE | re.DOTALL)
+
 _BODY_OPENS = re.compile(r"<body\b", re.IGNORECASE)
 _BODY_CLOSES = re.compile(r"</(body|html)\s*>", re.IGNORECASE)
 
@@ -129,6 +131,24 @@ def _content_of(raw: msgspec.Raw) -> object:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def decode_json_with_nan(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """Decode JSON in which bare `nan` or `inf` may stand, which no JSON has: as text, "nan".
+
+    Raise ParseError as `decode_json` does.
+    """
+    try:
+        return decode_json(decoder, body)
+    except ParseError:
+        repaired = _STRING_OR_NAN.sub(_as_string, body)
+        if repaired == body:
+            raise
+        return decode_json(decoder, repaired)
+
+
+def _as_string(found: re.Match[bytes]) -> bytes:
+    return found[0] if found[0].startswith(b'"') else b'"%b"' % found[0]
 
 
 def parse_xml(body: bytes, encoding: str | None = None) -> etree._Element:

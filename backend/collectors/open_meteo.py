@@ -14,8 +14,8 @@ Quirks, with the date we saw them described:
 - what the model does not have is null, its unit then "undefined"; step 0 has no gust;
 - temperature is moved to a finer terrain unless `elevation=nan`, and a cell on land is preferred unless
   `cell_selection=nearest`; several sites need as many `nan`;
-- a place that the model does not cover has empty columns, or none, beside places that it covers; alone it
-  is a 400 (September 2026);
+- a place that the model does not cover has empty columns, or none, and bare `nan` for its coordinates,
+  which is no JSON, beside places that it covers; alone it is a 400 (September 2026);
 - the hours between those that a model has are interpolated: only those of its own step are taken;
 - an `elevation` of 0 is what it says where it does not know the ground of the cell (December 2024);
 - the gusts of the fine grid of AROME were null for a while (June 2024).
@@ -26,34 +26,33 @@ counts as one call (up to ten variables and two weeks): the HTTP client counts, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+import re
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, NamedTuple
+from http import HTTPStatus
+from typing import Annotated
 
 import msgspec
 
+from backend.collectors.areas import Area, within
 from backend.collectors.arome_runs import Part, cycles, parts_by_missing_sites
-from backend.collectors.base import Fetch, Request, as_failure
+from backend.collectors.base import Fetch, Payload, Request, as_failure
 from backend.collectors.decoding import decode_json
-from backend.core.errors import CollectorError, ParseError
-from backend.core.parameters import Parameter
-from backend.core.records import Forecast, ForecastBatch, GridPoint, Rejected, Run, Site, Wanted
+from backend.collectors.open_meteo_answer import UNITS, Reading, parse
+from backend.core.errors import CollectorError, FetchError, IncompleteError, ParseError
+from backend.core.records import ForecastBatch, IncompletePart, Outside, Run, Site, Wanted
 
 SITES_PER_REQUEST = 100
 SETTLED_AFTER = timedelta(minutes=10)
 ARCHIVE_SINCE = datetime(2026, 4, 2, tzinfo=UTC)
 """The first runs that the single-runs service keeps of most models."""
 
+MOST_SPLITS = 16
+"""Requests that find the one place in a hundred for which a request for all of them is refused."""
 
-_NO_DATA = "undefined"
-_UNITS = {
-    "wind_speed_10m": "km/h",
-    "wind_direction_10m": "°",
-    "wind_gusts_10m": "km/h",
-    "temperature_2m": "°C",
-}
-
+_NOT_ARCHIVED = re.compile("modelRunUnavailable|model run is not available", re.IGNORECASE)
+_REFUSED_PLACE = re.compile("noData|for this location|while streaming", re.IGNORECASE)
 
 _ThisCentury = Annotated[int, msgspec.Meta(ge=946_684_800, lt=4_102_444_800)]  # Unix seconds, 2000 to 2099
 
@@ -63,46 +62,7 @@ class _Meta(msgspec.Struct):
     last_run_availability_time: _ThisCentury
 
 
-_Column = list[float | None] | msgspec.UnsetType
-
-
-class _Hourly(msgspec.Struct):
-    time: list[str]
-    wind_speed_10m: _Column = msgspec.UNSET
-    wind_direction_10m: _Column = msgspec.UNSET
-    wind_gusts_10m: _Column = msgspec.UNSET
-    temperature_2m: _Column = msgspec.UNSET
-
-    def column(self, name: str) -> list[float | None]:
-        """Return the values of a variable; none where it is left out."""
-        values: _Column = getattr(self, name)
-        return [] if values is msgspec.UNSET else values
-
-
-class _Location(msgspec.Struct):
-    latitude: float
-    longitude: float
-    utc_offset_seconds: int
-    hourly: _Hourly
-    hourly_units: dict[str, str] = {}
-    elevation: float | None = None
-
-
 _META = msgspec.json.Decoder(_Meta)
-_ANSWER = msgspec.json.Decoder(list[_Location] | _Location)
-
-
-class Area(NamedTuple):
-    """Where a model answers, in degrees."""
-
-    south: float
-    west: float
-    north: float
-    east: float
-
-    def holds(self, site: Site) -> bool:
-        """Say whether a site lies within it."""
-        return self.south <= site.latitude <= self.north and self.west <= site.longitude <= self.east
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +71,7 @@ class Model:
 
     It is run at `hours` (UTC), and reaches `horizon` hours ahead. `parts` are what a run is counted by, and
     hold the hours that the model itself has. `usual_delay` is when a run can be had as a rule, rounded up:
-    the stamp of a run fetched long after. `area` is None for a model that covers all of France.
+    the stamp of a run fetched long after. `area` is None for a global model.
     """
 
     name: str
@@ -143,13 +103,25 @@ class LatestRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What one answer said; `parts` are the parts of the run that it gave for every site it knows."""
+class _Question:
+    """What is asked of one run, whatever the sites; `newest` is the newest run there is."""
 
-    records: tuple[Forecast, ...]
-    rejected: tuple[Rejected, ...]
-    parts: tuple[Part, ...]
-    grid_points: tuple[GridPoint, ...] = ()
+    model: Model
+    run: Run
+    parts: Sequence[Part]
+    newest: datetime
+    wanted: Wanted
+
+    @property
+    def title(self) -> str:
+        return f"{self.model.name} of {self.run.reference_time:%Y-%m-%d %H:%M} UTC"
+
+    def is_known(self, site: Site) -> bool:
+        """Say whether all of it was reported before as incomplete for a site."""
+        start = self.run.reference_time
+        return all(
+            self.wanted.known_incomplete(self.model.name, start, part.name, site.id) for part in self.parts
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,8 +152,9 @@ class OpenMeteo:
                 yield batch
 
     def _lacks(self, model: Model, wanted: Wanted) -> bool:
+        inside, _ = within(model.name, model.area, wanted)
         return any(
-            parts_by_missing_sites(_within(model, wanted), model.name, run, model.parts, self.rank)
+            parts_by_missing_sites(inside, model.name, run, model.parts, self.rank)
             for run in cycles(wanted, model.hours)
         )
 
@@ -193,38 +166,82 @@ class OpenMeteo:
     async def _collect_model(
         self, model: Model, latest: LatestRun, asked_at: datetime, wanted: Wanted, fetch: Fetch
     ) -> AsyncIterator[ForecastBatch]:
-        wanted = _within(model, wanted)
+        wanted, outside = within(model.name, model.area, wanted)
         runs = [
             _run(model, reference_time, latest, wanted)
             for reference_time in cycles(wanted, model.hours)
             if _is_there(reference_time, latest, wanted.now)
         ]
+        if outside:
+            yield replace(self._batch(wanted.now), outside=outside)
         # One source is as new as its newest model: that another one stands still has to be told apart.
         several = len(self.models) > 1 and wanted.until is None
         if several and wanted.now - latest.reference_time > model.max_age:
             yield self._failed(_stands_still(model, latest, self.source), wanted.now)
         idle = True
+        incomplete: list[str] = []
         for run in runs:
             missing = parts_by_missing_sites(wanted, model.name, run.reference_time, model.parts, self.rank)
             for sites, parts in missing.items():
-                for first in range(0, len(sites), SITES_PER_REQUEST):
-                    idle = False
-                    some = sites[first : first + SITES_PER_REQUEST]
-                    batch = self._batch(wanted.now, runs[0].reference_time)
-                    yield await self._collect_run(batch, model, run, parts, some, fetch)
-        if runs and idle:
-            yield self._batch(asked_at, runs[0].reference_time)
+                idle = False
+                question = _Question(model, run, parts, runs[0].reference_time, wanted)
+                batches = await self._collect_run(question, sites, fetch)
+                for batch in batches:
+                    yield batch
+                if any(question.is_known(site) for site in sites) and not any(map(_completes, batches)):
+                    incomplete.append(f"{run.reference_time:%Y-%m-%d %H:%M}")
+        if runs and (idle or incomplete):
+            note = f"{model.name} is incomplete in {', '.join(dict.fromkeys(incomplete))} UTC"
+            batch = self._batch(asked_at, runs[0].reference_time)
+            yield replace(batch, notes=(note,)) if incomplete else batch
 
     async def _collect_run(
+        self, question: _Question, sites: Sequence[Site], fetch: Fetch
+    ) -> list[ForecastBatch]:
+        """Return what the answers give of a run.
+
+        What was reported as incomplete before is asked of one site first, and of the others only once that
+        one has become complete. A site that turned out to lie outside before is asked for apart, so that it
+        spoils no answer for others.
+        """
+        known = [site for site in sites if question.is_known(site)]
+        new = [site for site in sites if not question.is_known(site)]
+        away = [site for site in new if (question.model.name, site.id) in question.wanted.outside]
+        near = [site for site in new if site not in away]
+        batches = [*await self._ask_all(question, near, fetch), *await self._ask_all(question, away, fetch)]
+        if known:
+            probe = await self._ask_all(question, known[:1], fetch)
+            if any(map(_completes, probe)):
+                batches += [*probe, *await self._ask_all(question, known[1:], fetch)]
+            else:  # the same values again
+                batches += [replace(batch, records=(), rejected=()) for batch in probe if batch.failures]
+        return batches
+
+    async def _ask_all(self, question: _Question, sites: Sequence[Site], fetch: Fetch) -> list[ForecastBatch]:
+        batches: list[ForecastBatch] = []
+        refused: list[tuple[Site, CollectorError]] = []
+        for first in range(0, len(sites), SITES_PER_REQUEST):
+            some = sites[first : first + SITES_PER_REQUEST]
+            try:
+                batches += await self._ask(question, some, fetch, refused, [MOST_SPLITS])
+            except _NotArchivedError as error:
+                return [*batches, self._not_archived(question, sites[first:], error)]
+        answered = any(batch.records for batch in batches)
+        return batches + [self._refused(question, site, error, answered) for site, error in refused]
+
+    async def _ask(
         self,
-        batch: ForecastBatch,
-        model: Model,
-        run: Run,
-        parts: Sequence[Part],
+        question: _Question,
         sites: Sequence[Site],
         fetch: Fetch,
-    ) -> ForecastBatch:
-        """Return the batch with what one answer says about a run, or why it says nothing."""
+        refused: list[tuple[Site, CollectorError]],
+        splits: list[int],
+    ) -> list[ForecastBatch]:
+        """Return the batches of some sites, and add those that are refused alone to `refused`.
+
+        A request that is refused because of a place is asked again in halves, `splits` times at most.
+        """
+        model, run = question.model, question.run
         try:
             payload = await fetch(self._request(model, run.reference_time, sites))
             reading = await asyncio.to_thread(
@@ -232,25 +249,112 @@ class OpenMeteo:
                 payload.body,
                 model=model.name,
                 reference_time=run.reference_time,
-                parts=parts,
+                parts=question.parts,
                 sites=sites,
                 source=self.source,
                 url=payload.url,
             )
         except CollectorError as error:
-            return replace(batch, failures=(as_failure(self.name, error),))
-        lacking = [part.name for part in parts if part not in reading.parts]
-        gap = ParseError(f"hours without wind in {', '.join(lacking)}", source=self.source, url=payload.url)
+            if _NOT_ARCHIVED.search(error.reason):
+                raise _NotArchivedError(error.reason, source=self.source, url=error.url) from error
+            if not _is_about_a_place(error):
+                return [self._failed(error, question.wanted.now, question.newest)]
+            if len(sites) == 1:
+                refused.append((sites[0], error))
+                return []
+            if splits[0] < 2:
+                return [self._failed(error, question.wanted.now, question.newest)]
+            splits[0] -= 2
+            middle = len(sites) // 2
+            return [
+                batch
+                for half in (sites[:middle], sites[middle:])
+                for batch in await self._ask(question, half, fetch, refused, splits)
+            ]
+        return [self._as_batch(question, sites, payload, reading)]
+
+    def _as_batch(
+        self, question: _Question, sites: Sequence[Site], payload: Payload, reading: Reading
+    ) -> ForecastBatch:
+        model, wanted = question.model.name, question.wanted
+        start = question.run.reference_time
+        answered = {site for name, site in wanted.cells if name == model}
+        # Where the model had values before, an empty place is an odd thing of this run.
+        odd = [
+            IncompletePart(part.name, one.site, one.reason)
+            for one in reading.outside
+            if one.site in answered
+            for part in question.parts
+        ]
+        incomplete = (*reading.incomplete, *odd)
+        new = [one for one in incomplete if not wanted.known_incomplete(model, start, one.part, one.site)]
+        failures = [as_failure(self.name, self._incomplete(question, new, payload.url))] if new else []
+        empty = ", ".join(reading.empty)
         return replace(
-            batch,
-            collected_at=payload.fetched_at,
+            self._batch(payload.fetched_at, question.newest),
             records=reading.records,
             rejected=reading.rejected,
-            failures=(as_failure(self.name, gap),) if lacking else (),
-            run=run,
+            failures=tuple(failures),
+            notes=(f"{question.title} has no {empty}",) if empty and reading.records else (),
+            run=question.run,
             parts=tuple(part.name for part in reading.parts),
             sites=tuple(site.id for site in sites),
             grid_points=reading.grid_points,
+            incomplete=incomplete,
+            versions={part.name: _THE_RUN for part in question.parts},
+            outside=tuple(
+                one
+                for one in reading.outside
+                if one.site not in answered and (model, one.site) not in wanted.outside
+            ),
+        )
+
+    def _incomplete(self, question: _Question, new: Sequence[IncompletePart], url: str) -> IncompleteError:
+        first = new[0]
+        sites = list(dict.fromkeys(one.site for one in new))
+        parts = ", ".join(dict.fromkeys(one.part for one in new))
+        others = f" and {len(sites) - 1} more" if len(sites) > 1 else ""
+        reason = f"{question.title} is incomplete in {parts} at {first.site}{others}: {first.reason}"
+        return IncompleteError(reason, source=self.source, url=url)
+
+    def _not_archived(
+        self, question: _Question, sites: Sequence[Site], error: CollectorError
+    ) -> ForecastBatch:
+        """Return that a run is not in the archive, as a failure where that was not reported before."""
+        batch = self._batch(question.wanted.now, question.newest)
+        if all(question.is_known(site) for site in sites):
+            return batch
+        reason = f"{question.title} is not in the archive: {error.reason}"
+        failure = as_failure(self.name, IncompleteError(reason, source=self.source, url=error.url))
+        return replace(
+            batch,
+            run=question.run,
+            failures=(failure,),
+            incomplete=tuple(
+                IncompletePart(part.name, site.id, "the run is not in the archive")
+                for part in question.parts
+                for site in sites
+            ),
+        )
+
+    def _refused(
+        self, question: _Question, site: Site, error: CollectorError, answered: bool
+    ) -> ForecastBatch:
+        """Return that a place is refused by itself.
+
+        It lies outside the model if that never answered for it, and has now for others or says so.
+        """
+        model, wanted = question.model.name, question.wanted
+        if (model, site.id) in wanted.cells or not (answered or _REFUSED_PLACE.search(error.reason)):
+            named = CollectorError(f"{site.id}: {error.reason}", source=self.source, url=error.url)
+            return self._failed(named, wanted.now, question.newest)
+        outside = Outside(model, site.id, f"Open-Meteo refuses the place: {error.reason}")
+        return replace(
+            self._batch(wanted.now, question.newest),
+            run=question.run,
+            parts=tuple(part.name for part in question.parts),
+            sites=(site.id,),
+            outside=() if (model, site.id) in wanted.outside else (outside,),
         )
 
     def _request(self, model: Model, reference_time: datetime, sites: Sequence[Site]) -> Request:
@@ -261,7 +365,7 @@ class OpenMeteo:
                 "run": f"{reference_time:%Y-%m-%dT%H:%M}",
                 "latitude": ",".join(f"{site.latitude:.5f}" for site in sites),
                 "longitude": ",".join(f"{site.longitude:.5f}" for site in sites),
-                "hourly": ",".join(_UNITS),
+                "hourly": ",".join(UNITS),
                 "models": model.id,
                 "forecast_days": str(model.days),
                 "wind_speed_unit": "kmh",
@@ -277,15 +381,27 @@ class OpenMeteo:
             source=self.source, route=self.name, rank=self.rank, collected_at=collected_at, newest=newest
         )
 
-    def _failed(self, error: CollectorError, now: datetime) -> ForecastBatch:
-        return replace(self._batch(now), failures=(as_failure(self.name, error),))
+    def _failed(self, error: CollectorError, now: datetime, newest: datetime | None = None) -> ForecastBatch:
+        return replace(self._batch(now, newest), failures=(as_failure(self.name, error),))
 
 
-def _within(model: Model, wanted: Wanted) -> Wanted:
-    """Return what is wanted, for the sites that the model reaches."""
-    if model.area is None:
-        return wanted
-    return replace(wanted, sites=tuple(site for site in wanted.sites if model.area.holds(site)))
+class _NotArchivedError(CollectorError):
+    """The archive has no such run."""
+
+
+_THE_RUN = "single run"
+"""The version of every part: the archive does not change a run that it has."""
+
+
+def _completes(batch: ForecastBatch) -> bool:
+    return bool(batch.records and batch.complete())
+
+
+def _is_about_a_place(error: CollectorError) -> bool:
+    """Say whether a request may be refused because of one of its places."""
+    return (isinstance(error, FetchError) and error.status == HTTPStatus.BAD_REQUEST) or bool(
+        _REFUSED_PLACE.search(error.reason)
+    )
 
 
 def _run(model: Model, reference_time: datetime, latest: LatestRun, wanted: Wanted) -> Run:
@@ -330,117 +446,3 @@ def parse_meta(body: bytes, *, url: str = "") -> LatestRun:
     if latest.available_at < latest.reference_time:
         raise ParseError("a run that was available before it started", url=url)
     return latest
-
-
-def parse(
-    body: bytes,
-    *,
-    model: str,
-    reference_time: datetime,
-    parts: Sequence[Part],
-    sites: Sequence[Site],
-    source: str = "",
-    url: str = "",
-) -> Reading:
-    """Turn one answer, with its locations in the order of `sites`, into forecasts for the hours of `parts`.
-
-    Null is absent, and a calm has no direction. A site without any wind, as where the model does not
-    reach, is rejected and holds up no part. Raises ParseError for another shape, zone or unit, for a wind
-    from before the run (then runs were stitched together), or if no site has any wind.
-    """
-    try:
-        return _read(body, model, reference_time, parts, sites)
-    except ParseError as error:
-        raise ParseError(error.reason, source=source, url=url) from error
-
-
-def _read(
-    body: bytes, model: str, reference_time: datetime, parts: Sequence[Part], sites: Sequence[Site]
-) -> Reading:
-    records: list[Forecast] = []
-    rejected: list[Rejected] = []
-    points: list[GridPoint] = []
-    leads_with_wind: list[set[int]] = []
-    for site, location in zip(sites, _locations(body, len(sites)), strict=True):
-        hours = dict(_hours(location, reference_time))
-        windy = {lead for lead, values in hours.items() if values[Parameter.WIND_SPEED] is not None}
-        if not windy:
-            nothing = "no_value: not one wind speed here"
-            rejected.append(Rejected(f"{model} {site.id}", None, None, "null", nothing))
-        elif min(windy) < 0:
-            raise ParseError("wind from before the run: other runs are mixed into the answer")
-        else:
-            leads_with_wind.append(windy)
-            points.append(_grid_point(model, site, location))
-        records += [
-            Forecast(model, site.id, parameter, reference_time, reference_time + timedelta(hours=lead), value)
-            for part in parts
-            for lead in part.leads
-            for parameter, value in hours.get(lead, {}).items()
-            if value is not None
-        ]
-    if not leads_with_wind:
-        raise ParseError("not one wind speed for any site")
-    everywhere = set.intersection(*leads_with_wind)
-    complete = tuple(part for part in parts if everywhere.issuperset(part.leads))
-    return Reading(tuple(records), tuple(rejected), complete, tuple(points))
-
-
-def _locations(body: bytes, expected: int) -> list[_Location]:
-    try:
-        answer = decode_json(_ANSWER, body)
-    except ParseError as error:
-        raise ParseError(f"not an hourly forecast: {error.reason}") from error
-    locations = answer if isinstance(answer, list) else [answer]
-    if len(locations) != expected:
-        raise ParseError(f"{len(locations)} locations for {expected} sites")
-    return locations
-
-
-def _grid_point(model: str, site: Site, location: _Location) -> GridPoint:
-    # 0 is said of a ground that is not known; a cell at sea loses its own by that.
-    ground = location.elevation or None
-    return GridPoint(model, site.id, f"{location.latitude:g},{location.longitude:g}", ground)
-
-
-def _columns(location: _Location) -> list[list[float | None]]:
-    """Return the columns in the order of `_UNITS`; none for a place that the model does not cover."""
-    if location.utc_offset_seconds:
-        raise ParseError(f"times {location.utc_offset_seconds} s off UTC")
-    hours = len(location.hourly.time)
-    columns = [location.hourly.column(name) for name in _UNITS]
-    if not any(columns):
-        return []
-    for (name, unit), column in zip(_UNITS.items(), columns, strict=True):
-        if len(column) != hours:
-            raise ParseError(f"{len(column)} values of {name} for {hours} hours")
-        told = location.hourly_units.get(name, "")
-        empty = all(value is None for value in column)
-        if told != unit and not (told == _NO_DATA and empty):
-            raise ParseError(f"{name} in {told!r} instead of {unit!r}")
-    return columns
-
-
-def _hours(
-    location: _Location, reference_time: datetime
-) -> Iterator[tuple[int, dict[Parameter, float | None]]]:
-    """Yield the lead time in hours and the values of every hour."""
-    if not (columns := _columns(location)):
-        return
-    for text, speed, direction, gust, temperature in zip(location.hourly.time, *columns, strict=True):
-        try:
-            valid_time = datetime.strptime(text, "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
-        except ValueError as error:
-            raise ParseError(f"an hour called {text!r}") from error
-        lead, rest = divmod(valid_time - reference_time, timedelta(hours=1))
-        if rest:
-            raise ParseError(f"{text} is not a whole hour after the run")
-        yield (
-            lead,
-            {
-                Parameter.WIND_SPEED: speed,
-                Parameter.WIND_DIRECTION: direction if speed else None,
-                Parameter.WIND_GUST: gust,
-                Parameter.TEMPERATURE: temperature,
-            },
-        )

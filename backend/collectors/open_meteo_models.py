@@ -4,16 +4,18 @@ Publishers: Météo-France (AROME, ARPEGE), DWD (ICON-D2), MeteoSwiss (ICON-CH1 
 NOAA (GFS), by way of Open-Meteo.com. Licence: CC BY 4.0 from Open-Meteo, whose free service is for
 non-commercial use: hence none is collected unless `OPEN_METEO_MODELS` names it. Format, units, rounding and
 quirks: open_meteo.py. Hours, horizons and delays: as described in 2026; the delays are rounded up.
-Areas: within the grids, a few tenths of a degree from their edges.
+Areas: the grids, those of DWD and MeteoSwiss a few tenths of a degree from their edges. The models of ECMWF
+and NOAA are global.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from backend.collectors.arome_runs import Part
+from backend.collectors.areas import Area
+from backend.collectors.arome_runs import GRIDS, Part
 from backend.collectors.base import Past, Source
-from backend.collectors.open_meteo import ARCHIVE_SINCE, Area, Model, OpenMeteo
+from backend.collectors.open_meteo import ARCHIVE_SINCE, Model, OpenMeteo
 from backend.core.config import Settings
 from backend.core.records import ForecastBatch
 
@@ -55,7 +57,14 @@ MODELS = {
     model.name: model
     for model in (
         # The same model as arome_001, from other hands: no archive of files reaches as far back.
-        _model("arome_hd", "meteofrance_arome_france_hd", _EVERY_3_HOURS, 51, timedelta(hours=6)),
+        _model(
+            "arome_hd",
+            "meteofrance_arome_france_hd",
+            _EVERY_3_HOURS,
+            51,
+            timedelta(hours=6),
+            area=GRIDS["001"].area,
+        ),
         _model(
             "icon_d2",
             "icon_d2",
@@ -67,7 +76,14 @@ MODELS = {
         ),
         _model("icon_ch1", "meteoswiss_icon_ch1", _EVERY_3_HOURS, 33, timedelta(hours=2.5), area=_ALPS),
         _model("icon_ch2", "meteoswiss_icon_ch2", _EVERY_6_HOURS, 120, timedelta(hours=4), area=_ALPS),
-        _model("arpege_europe", "meteofrance_arpege_europe", _EVERY_6_HOURS, 102, timedelta(hours=6)),
+        _model(
+            "arpege_europe",
+            "meteofrance_arpege_europe",
+            _EVERY_6_HOURS,
+            102,
+            timedelta(hours=6),
+            area=Area(south=20.0, west=-32.0, north=72.0, east=42.0),
+        ),
         # Every three hours, and 06 and 18 UTC reach no further than this.
         _model("ecmwf_ifs025", "ecmwf_ifs025", _EVERY_6_HOURS, 90, timedelta(hours=9), step=3),
         _model("gfs_global", "gfs_global", _EVERY_6_HOURS, 120, timedelta(hours=7), domain="ncep_gfs013"),
@@ -97,6 +113,7 @@ def build(settings: Settings) -> Source[ForecastBatch]:
         public=True,
         attribution=ATTRIBUTION,
         models=tuple(model.name for model in models) or tuple(MODELS),
+        areas={model.name: model.area for model in models if model.area},
         disabled=None if models else "turned off: OPEN_METEO_MODELS names no model",
         asked_for=bool(models),
         past=Past(routes=(route,), since=ARCHIVE_SINCE) if models else None,

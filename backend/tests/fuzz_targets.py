@@ -29,6 +29,7 @@ from backend.collectors import (
     meteo_parapente,
     meteofrance,
     open_meteo,
+    open_meteo_answer,
     pioupiou,
     romma,
     winds_mobi,
@@ -237,7 +238,7 @@ TODAY = Entry(RUN, date(2026, 7, 15), complete=True, private=False, update=RUN +
 
 
 def _open_meteo(body: bytes) -> object:
-    return open_meteo.parse(
+    return open_meteo_answer.parse(
         body, model="arome_0025", reference_time=RUN, parts=(Part(0, 6),), sites=(NORTH, SOUTH)
     )
 

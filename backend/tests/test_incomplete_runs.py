@@ -5,10 +5,11 @@ The sources are the real ones on scripted answers; the runner and the store are 
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ import pytest_asyncio
 import sqlalchemy as sa
 
 from backend.collectors.arome import OVERDUE_AFTER
-from backend.collectors.base import Channel, Source
+from backend.collectors.base import Channel, Request, Source
+from backend.collectors.open_meteo import MOST_SPLITS
 from backend.collectors.worker import Worker
+from backend.core.errors import FetchError
 from backend.core.parameters import Parameter
 from backend.core.records import ForecastBatch, Site
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
@@ -40,6 +43,8 @@ from backend.tests.test_arome import (
     source,
 )
 from backend.tests.test_arome_ground import ground, ground_url
+from backend.tests.test_open_meteo_models import ANNECY, META, NINE, RUNS, SIX, answer, meta, place
+from backend.tests.test_open_meteo_models import source as models
 from backend.tests.worlds import (
     HandClock,
     NoTraffic,
@@ -334,3 +339,164 @@ async def test_a_lone_site_outside_is_no_failure_either(tmp_path: Path, worker: 
 
     assert (first.status, second.status, second.reason) == ("nothing_new", "nothing_new", "")
     assert [(one.model, one.site) for one in life.world.store.outside(NOW)] == [("arome_0025", "tenerife")]
+
+
+# --- Open-Meteo -------------------------------------------------------------------------------------
+
+UNAVAILABLE = FetchError("HTTP 400: modelRunUnavailable(run: x)", url=RUNS, status=400)
+NO_DATA = FetchError("HTTP 400: No data is available for this location", url=RUNS, status=400)
+ICON_META = f"{META}dwd_icon_d2/static/meta.json"
+PLACES = tuple(Site(f"site-{number}", "", 45.9, 6.0 + number / 100, 1000) for number in range(8))
+
+
+def icon(answers: Any, newest: datetime = NINE) -> dict[str, Any]:
+    return {ICON_META: meta(newest, newest + timedelta(minutes=84)), RUNS: answers}
+
+
+def icon_life(folder: Path, sites: tuple[Site, ...] = (ANNECY,)) -> Life:
+    life = Life(folder, models("icon_d2"), sites)
+    life.world.clock.now = NOW
+    return life
+
+
+def but_for(run: datetime, error: Exception) -> Any:
+    """Return what answers for all runs but one."""
+
+    def body(request: Request) -> bytes:
+        if request.params["run"] == f"{run:%Y-%m-%dT%H:%M}":
+            raise error
+        return answer(48)(request)
+
+    return body
+
+
+async def test_a_run_that_was_never_archived_is_partial_once_and_nothing_new_from_then_on(
+    tmp_path: Path,
+) -> None:
+    life = icon_life(tmp_path)
+    script = icon(but_for(SIX, UNAVAILABLE))
+
+    first = await life.collect(script)
+    assert first.status == "partial"
+    assert first.reason.startswith("icon_d2 of 2026-07-15 06:00 UTC is not in the archive: HTTP 400")
+
+    for _ in range(2):
+        again = await icon_life(tmp_path).collect(script)
+        assert (again.status, again.failed) == ("nothing_new", 0)
+        assert again.reason == "icon_d2 is incomplete in 2026-07-15 06:00 UTC"
+
+    late = await life.collect(icon(answer(48)))
+    assert (late.status, late.reason) == ("success", "")
+    assert life.world.store.incomplete_parts(SIX) == ()
+
+
+async def test_a_run_that_was_never_archived_is_forgotten_once_it_is_out_of_the_lookback(
+    tmp_path: Path,
+) -> None:
+    life = icon_life(tmp_path)
+    await life.collect(icon(but_for(SIX, UNAVAILABLE)))
+
+    newest = NOW.replace(hour=15, minute=0)
+    later = await life.collect(icon(but_for(SIX, UNAVAILABLE), newest), after=timedelta(hours=7, minutes=15))
+
+    assert (later.status, later.failed, later.reason) == ("success", 0, "")
+
+
+async def test_where_nothing_else_is_collected_a_run_that_was_never_archived_is_no_failure(
+    tmp_path: Path,
+) -> None:
+    life = icon_life(tmp_path)
+
+    statuses = [(await life.collect(icon(UNAVAILABLE, SIX))).status for _ in range(3)]
+
+    assert statuses == ["partial", "nothing_new", "nothing_new"]
+
+
+async def test_what_is_known_as_incomplete_is_asked_of_one_site_only(tmp_path: Path) -> None:
+    life = icon_life(tmp_path, PLACES)
+    script = icon(but_for(SIX, UNAVAILABLE))
+    await life.collect(script)
+    await life.collect(script)
+
+    asked = [request for request in life.fetch.requests if "run" in request.params]
+    assert [(request.params["run"], request.calls) for request in asked] == [("2026-07-15T06:00", 1)]
+    late = await life.collect(icon(answer(48)))
+    assert late.status == "success"
+    assert [request.calls for request in life.fetch.requests if "run" in request.params] == [1, 7]
+
+
+async def test_a_place_without_coordinates_costs_that_site_only_is_named_and_no_failure_afterwards(
+    tmp_path: Path,
+) -> None:
+    def with_nan(request: Request) -> bytes:
+        run = datetime.strptime(request.params["run"], "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
+        places: list[Any] = [place(run, 48) for _ in request.params["latitude"].split(",")]
+        if "6.07000" in request.params["longitude"]:
+            places[-1] |= {"latitude": "@", "longitude": "@", "hourly": {"time": []}, "hourly_units": {}}
+        return json.dumps(places if len(places) > 1 else places[0]).encode().replace(b'"@"', b"nan")
+
+    life = icon_life(tmp_path, PLACES)
+    first = await life.collect(icon(with_nan))
+
+    assert (first.status, first.failed, first.rejected) == ("success", 0, 0)
+    assert first.reason == ("icon_d2 does not cover site-7: Open-Meteo has no grid cell of the model there")
+    stored = life.values(Parameter.WIND_SPEED)
+    assert set(stored.values()) == {7 * 49}
+
+    next_run = await life.collect(
+        icon(with_nan, NOW.replace(hour=12, minute=0)), after=timedelta(hours=2, minutes=30)
+    )
+    assert (next_run.status, next_run.failed, next_run.reason) == ("success", 0, "")
+
+
+async def test_one_place_that_makes_the_whole_group_a_refusal_is_found_and_costs_itself_only(
+    tmp_path: Path,
+) -> None:
+    def refuses_one(request: Request) -> bytes:
+        if "6.05000" in request.params["longitude"]:
+            raise NO_DATA
+        return answer(48)(request)
+
+    life = icon_life(tmp_path, PLACES)
+    first = await life.collect(icon(refuses_one, SIX))
+
+    assert (first.status, first.failed) == ("success", 0)
+    assert first.reason.startswith("icon_d2 does not cover site-5: Open-Meteo refuses the place: HTTP 400")
+    assert set(life.values(Parameter.WIND_SPEED).values()) == {7 * 49}
+
+    second = await life.collect(icon(refuses_one), after=timedelta(minutes=1))
+    assert (second.status, second.failed, second.reason) == ("success", 0, "")
+    # One request for the seven others, and one for the place that is known to lie outside.
+    assert [request.calls for request in life.fetch.requests if "run" in request.params] == [7, 1]
+
+
+async def test_a_request_that_is_refused_for_all_places_alike_is_not_asked_without_end(
+    tmp_path: Path,
+) -> None:
+    bad = FetchError("HTTP 400: Cannot initialize from invalid String value", url=RUNS, status=400)
+    life = icon_life(tmp_path, tuple(replace(one, id=f"{one.id}-{n}") for n in range(12) for one in PLACES))
+
+    outcome = await life.collect(icon(bad, SIX))
+
+    assert outcome.status == "failed"
+    runs = {request.params["run"] for request in life.fetch.requests if "run" in request.params}
+    assert len(life.fetch.requests) <= 1 + len(runs) * (1 + MOST_SPLITS)
+
+
+async def test_an_odd_column_of_one_site_is_partial_and_costs_that_value_only(tmp_path: Path) -> None:
+    def odd(request: Request) -> bytes:
+        run = datetime.strptime(request.params["run"], "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
+        places = [place(run, 48) for _ in request.params["latitude"].split(",")]
+        places[0]["hourly"]["temperature_2m"] = "warm"
+        return json.dumps(places if len(places) > 1 else places[0]).encode()
+
+    life = icon_life(tmp_path, PLACES)
+    first = await life.collect(icon(odd, SIX))
+    second = await life.collect(icon(odd, SIX))
+
+    assert first.status == "partial"
+    assert "at site-0: temperature_2m is no list" in first.reason
+    runs = life.values(Parameter.WIND_SPEED)
+    assert set(runs.values()) == {8 * 49}
+    assert set(life.values(Parameter.TEMPERATURE).values()) == {7 * 49}
+    assert (second.status, second.failed) == ("nothing_new", 0)

@@ -6,17 +6,28 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from backend.collectors import arome
 from backend.collectors.arome_runs import GRIDS, Part, parts_of
 from backend.collectors.base import Source, collect
-from backend.collectors.open_meteo import OpenMeteo, Reading, parse, parse_meta
+from backend.collectors.decoding import decode_json_with_nan
+from backend.collectors.open_meteo import OpenMeteo, parse_meta
+from backend.collectors.open_meteo_answer import UNITS, Reading, parse
 from backend.collectors.worker import Worker
 from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import ForecastBatch, GridPoint, Rejected, Run, Site, Wanted
+from backend.core.records import (
+    ForecastBatch,
+    GridPoint,
+    IncompletePart,
+    Outside,
+    Run,
+    Site,
+    Wanted,
+)
 from backend.tests.fakes import PAYLOADS, ScriptedFetch
 
 RUN = datetime(2026, 7, 15, 6, tzinfo=UTC)
@@ -93,16 +104,134 @@ def test_an_answer_with_wind_from_before_the_run_is_of_several_runs_and_is_refus
         read(body)
 
 
-def test_a_place_that_the_model_does_not_cover_is_rejected_and_holds_up_no_other() -> None:
+NO_CELL = "Open-Meteo has no grid cell of the model there"
+
+
+def with_first_place(**fields: Any) -> bytes:
+    """Return the forecast with fields of its first place replaced."""
     answer = json.loads(FORECAST)
-    answer[0] |= {"hourly": {"time": []}, "hourly_units": {}}
+    answer[0] |= fields
+    return json.dumps(answer).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (
+            with_first_place(hourly={"time": []}, hourly_units={}),
+            "Open-Meteo has no value of the model there",
+        ),
+        # Bare `nan`, as the service writes it for one place of a group.
+        (
+            with_first_place(latitude="@", longitude="@", hourly={"time": []}, hourly_units={}).replace(
+                b'"@"', b"nan"
+            ),
+            NO_CELL,
+        ),
+        (with_first_place(latitude=None, longitude=None, hourly={"time": []}), NO_CELL),
+    ],
+    ids=["empty", "nan", "null"],
+)
+def test_a_place_that_the_model_does_not_cover_is_outside_and_holds_up_no_other(
+    body: bytes, reason: str
+) -> None:
+    reading = read(body)
+
+    assert reading.outside == (Outside("arome_0025", "north", reason),)
+    assert {record.site for record in reading.records} == {"south"}
+    assert (reading.parts, reading.incomplete, reading.rejected) == (PARTS, (), ())
+    assert [point.site for point in reading.grid_points] == ["south"]
+
+
+def test_a_text_that_holds_nan_is_left_as_it_is() -> None:
+    decoder = msgspec.json.Decoder(dict[str, str | float])
+    body = b'{"a": "x, nan, \\" nan", "b": nan, "c": -Infinity, "d": 1.5, "e": "nan"}'
+    assert decode_json_with_nan(decoder, body) == {
+        "a": 'x, nan, " nan',
+        "b": "nan",
+        "c": "-Infinity",
+        "d": 1.5,
+        "e": "nan",
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (changed(temperature_2m="warm"), "temperature_2m is no list"),
+        (changed(temperature_2m=[1.0]), "1 values of temperature_2m for 10 hours"),
+        (
+            with_first_place(hourly_units=json.loads(FORECAST)[0]["hourly_units"] | {"temperature_2m": "°F"}),
+            "temperature_2m in '°F' instead of '°C'",
+        ),
+        (
+            with_first_place(
+                hourly={k: v for k, v in json.loads(FORECAST)[0]["hourly"].items() if k != "temperature_2m"}
+            ),
+            "without temperature_2m",
+        ),
+    ],
+    ids=["no_list", "short", "other_unit", "not_there"],
+)
+def test_an_odd_column_costs_that_value_of_that_site_only(body: bytes, problem: str) -> None:
+    reading = read(body)
+
+    lost = {(record.site, record.parameter) for record in read().records} - {
+        (record.site, record.parameter) for record in reading.records
+    }
+    assert lost == {("north", Parameter.TEMPERATURE)}
+    assert reading.incomplete == (IncompletePart("00H06H", "north", problem),)
+    assert reading.parts == PARTS
+
+
+def test_an_odd_value_costs_itself_only() -> None:
+    temperatures = json.loads(FORECAST)[0]["hourly"]["temperature_2m"]
+    reading = read(changed(temperature_2m=[*temperatures[:4], "warm", *temperatures[5:]]))
+
+    (odd,) = reading.rejected
+    assert (odd.subject, odd.parameter, odd.raw, odd.reason) == (
+        "arome_0025 north",
+        Parameter.TEMPERATURE,
+        "'warm'",
+        "not_a_number",
+    )
+    assert len(reading.records) == len(read().records) - 1
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (with_first_place(utc_offset_seconds=7200), "not an hourly forecast: times 7200 s off UTC"),
+        (with_first_place(hourly=None), "not an hourly forecast: Expected `object`, got `null`"),
+        (
+            with_first_place(hourly={"time": ["07:00"], **{name: [1.0] for name in UNITS}}),
+            "not an hourly forecast: not one time of an hour, such as '07:00'",
+        ),
+    ],
+    ids=["other_zone", "no_hours", "no_times"],
+)
+def test_an_odd_place_costs_that_site_only(body: bytes, reason: str) -> None:
+    reading = read(body)
+
+    assert {record.site for record in reading.records} == {"south"}
+    (open_,) = reading.incomplete
+    assert open_.site == "north"
+    assert open_.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("time", ["07:00", "2026-07-15T07:15"])
+def test_an_odd_time_costs_that_hour_of_that_site_only(time: str) -> None:
+    answer = json.loads(FORECAST)
+    hours = answer[0]["hourly"]["time"]
+    hours[hours.index("2026-07-15T07:00")] = time
     reading = read(json.dumps(answer).encode())
 
-    assert [(value.subject, value.reason) for value in reading.rejected] == [
-        ("arome_0025 north", "no_value: not one wind speed here")
+    assert values(reading, NORTH, 1) == {}
+    assert values(reading, SOUTH, 1) == values(read(), SOUTH, 1) != {}
+    assert [(value.raw, value.reason) for value in reading.rejected] == [
+        (time, "odd_time: not a whole hour after the run")
     ]
-    assert {record.site for record in reading.records} == {"south"}
-    assert reading.parts == PARTS
+    assert reading.incomplete == (IncompletePart("00H06H", "north", "without wind at 1 h"),)
 
 
 def test_a_cell_has_its_place_and_its_ground_where_that_is_known() -> None:
@@ -135,13 +264,13 @@ def test_a_part_with_an_hour_without_wind_is_not_complete() -> None:
     assert reading.parts == (Part(0, 6),)
 
 
-def test_a_site_without_any_wind_is_rejected_and_holds_up_no_part() -> None:
+def test_a_site_without_any_wind_keeps_its_temperature_and_holds_up_no_other() -> None:
     reading = read(changed(wind_speed_10m=[None] * 10))
 
-    assert reading.rejected == (
-        Rejected("arome_0025 north", None, None, "null", "no_value: not one wind speed here"),
-    )
-    assert reading.parts == PARTS
+    assert values(reading, NORTH, 3)[Parameter.TEMPERATURE] == 19.0
+    assert Parameter.WIND_SPEED not in values(reading, NORTH, 3)
+    assert reading.incomplete == (IncompletePart("00H06H", "north", "without wind at 7 hours from 0 h on"),)
+    assert (reading.parts, reading.rejected, reading.outside) == (PARTS, (), ())
 
 
 @pytest.mark.parametrize(
@@ -152,12 +281,8 @@ def test_a_site_without_any_wind_is_rejected_and_holds_up_no_part() -> None:
         (b"\xff", "not an hourly forecast"),
         (json.dumps(json.loads(FORECAST)[:1]).encode(), "1 locations for 2 sites"),
         (FORECAST.replace(b'"utc_offset_seconds": 0', b'"utc_offset_seconds": 7200'), "times 7200 s off UTC"),
-        (FORECAST.replace(b"km/h", b"m/s"), "wind_speed_10m in 'm/s' instead of 'km/h'"),
-        (FORECAST.replace(b'"km/h"', b'"undefined"'), "wind_speed_10m in 'undefined'"),
-        (changed(wind_speed_10m=[1.0]), "1 values of wind_speed_10m for 10 hours"),
-        (changed(temperature_2m="warm"), "not an hourly forecast"),
-        (FORECAST.replace(b"2026-07-15T07:00", b"07:00"), "an hour called '07:00'"),
-        (FORECAST.replace(b"2026-07-15T07:00", b"2026-07-15T07:15"), "not a whole hour after the run"),
+        (FORECAST.replace(b"2026-07-15T", b"at "), "not one time of an hour, such as 'at 05:00'"),
+        (FORECAST[:-900] + b"Unexpected error while streaming data: x", "not an hourly forecast: Unexpected"),
     ],
 )
 def test_another_shape_zone_or_unit_is_refused(body: bytes, reason: str) -> None:
@@ -165,12 +290,23 @@ def test_another_shape_zone_or_unit_is_refused(body: bytes, reason: str) -> None
         read(body)
 
 
-def test_an_answer_without_any_wind_is_refused() -> None:
+def test_an_answer_without_one_value_is_incomplete_for_every_site() -> None:
     answer = json.loads(FORECAST)
     for place in answer:
-        place["hourly"]["wind_speed_10m"] = [None] * 10
-    with pytest.raises(ParseError, match="not one wind speed for any site"):
-        read(json.dumps(answer).encode())
+        place["hourly"] |= dict.fromkeys(UNITS, [None] * 10)
+    reading = read(json.dumps(answer).encode())
+
+    assert (reading.records, reading.outside, reading.parts) == ((), (), ())
+    assert {one.site for one in reading.incomplete} == {"north", "south"}
+
+
+def test_a_variable_of_which_no_place_has_a_value_is_named() -> None:
+    answer = json.loads(FORECAST)
+    for place in answer:
+        place["hourly"]["wind_gusts_10m"] = [None] * 10
+    reading = read(json.dumps(answer).encode())
+
+    assert (reading.empty, reading.incomplete) == (("wind_gusts_10m",), ())
 
 
 def test_metadata_tell_the_newest_run_and_since_when_it_is_there() -> None:
@@ -314,8 +450,11 @@ async def test_older_runs_are_caught_up_without_a_stamp_of_the_publisher() -> No
     assert second.run == Run("arome_0025", midnight, NOW, published=False)
     assert (second.newest, third.newest) == (RUN, RUN)
     # The run of midnight lacks its first hours in this answer: they are kept out of what is complete.
-    assert second.parts == ()
-    assert [failure.reason for failure in second.failures] == ["hours without wind in 00H06H"]
+    assert second.complete() == ()
+    assert [failure.reason for failure in second.failures] == [
+        "arome_0025 of 2026-07-15 00:00 UTC is incomplete in 00H06H at north and 1 more:"
+        " without wind at 6 hours from 0 h on"
+    ]
     assert [failure.error for failure in third.failures] == ["ParseError"]
 
 
@@ -359,8 +498,14 @@ async def test_a_run_that_is_not_archived_is_a_failure() -> None:
 
     (batch,) = await from_open_meteo(scripted({f"{RUNS}2026-07-15T06": gone}), wanted(), source())
 
-    assert [failure.reason for failure in batch.failures] == ["HTTP 400: modelRunUnavailable"]
-    assert (batch.records, batch.parts, batch.run, batch.collected_at) == ((), (), None, NOW)
+    assert [(failure.reason, failure.error) for failure in batch.failures] == [
+        (
+            "arome_0025 of 2026-07-15 06:00 UTC is not in the archive: HTTP 400: modelRunUnavailable",
+            "IncompleteError",
+        )
+    ]
+    assert (batch.records, batch.parts, batch.collected_at) == ((), (), NOW)
+    assert {one.site for one in batch.incomplete} == {"north", "south"}
 
 
 async def test_without_metadata_the_route_has_failed() -> None:

@@ -16,7 +16,7 @@ from backend.collectors.open_meteo_models import MODELS, build
 from backend.collectors.worker import Worker
 from backend.core.config import OPEN_METEO_MODELS, Settings
 from backend.core.errors import FetchError
-from backend.core.records import ForecastBatch, GridPoint, Run, Site, Wanted
+from backend.core.records import ForecastBatch, GridPoint, Outside, Run, Site, Wanted
 from backend.tests.fakes import Answer, ScriptedFetch
 
 NOW = datetime(2026, 7, 15, 11, 50, tzinfo=UTC)
@@ -145,9 +145,17 @@ async def test_only_the_hours_that_a_model_itself_has_are_taken() -> None:
 async def test_a_site_that_a_model_does_not_reach_is_not_asked_for() -> None:
     fetch = ScriptedFetch(ICON, now=NOW)
 
-    (batch,) = await collected(source("icon_d2"), wanted(PYRENEES, ANNECY, since=SIX), fetch)
-    (nothing,) = await collected(source("icon_d2"), wanted(PYRENEES, since=SIX), fetch)
+    away, batch = await collected(source("icon_d2"), wanted(PYRENEES, ANNECY, since=SIX), fetch)
+    told = frozenset({("icon_d2", "pyrenees")})
+    (nothing,) = await collected(source("icon_d2"), wanted(PYRENEES, since=SIX, outside=told), fetch)
 
+    assert away.outside == (
+        Outside(
+            "icon_d2",
+            "pyrenees",
+            "it lies outside the area of the model (43.3 N to 58 N, 3.8 W to 20.2 E)",
+        ),
+    )
     assert batch.sites == ("annecy",)
     assert "," not in fetch.requests[1].params["latitude"]
     assert (nothing.records, nothing.failures, nothing.newest) == ((), (), NINE)

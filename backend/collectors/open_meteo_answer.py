@@ -1,0 +1,329 @@
+"""From one answer of Open-Meteo to forecasts. Pure.
+
+An answer for several places is a list in the order in which they were asked for. What is odd in it costs
+itself: a value, a column of a place, or a place. See open_meteo.py for units and quirks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from backend.collectors.arome_runs import Part
+from backend.collectors.decoding import decode_json, decode_json_with_nan
+from backend.core.errors import ParseError
+from backend.core.parameters import Parameter
+from backend.core.records import Forecast, GridPoint, IncompletePart, Outside, Rejected, Site
+
+UNITS = {
+    "wind_speed_10m": "km/h",
+    "wind_direction_10m": "°",
+    "wind_gusts_10m": "km/h",
+    "temperature_2m": "°C",
+}
+_PARAMETERS = {
+    "wind_speed_10m": Parameter.WIND_SPEED,
+    "wind_direction_10m": Parameter.WIND_DIRECTION,
+    "wind_gusts_10m": Parameter.WIND_GUST,
+    "temperature_2m": Parameter.TEMPERATURE,
+}
+_NO_DATA = "undefined"
+_BROKE_OFF = b"Unexpected error while streaming data"
+_HOUR = timedelta(hours=1)
+
+Value = float | str | bool | None
+"""A value of a column, or a coordinate. Only a number is one; bare `nan` is read as text."""
+
+
+class _Location(msgspec.Struct):
+    utc_offset_seconds: int
+    hourly: dict[str, msgspec.Raw]
+    latitude: Value = None
+    longitude: Value = None
+    hourly_units: dict[str, Value] = {}
+    elevation: Value = None
+
+
+class _Refusal(msgspec.Struct):
+    error: bool
+    reason: str = ""
+
+
+_LOCATION = msgspec.json.Decoder(_Location)
+_ONE_LOCATION = msgspec.json.Decoder(msgspec.Raw)
+_LOCATIONS = msgspec.json.Decoder(list[msgspec.Raw])
+_REFUSAL = msgspec.json.Decoder(_Refusal)
+_COLUMN = msgspec.json.Decoder(list[Value])
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The values of one answer, and what it is without.
+
+    `parts` are complete but for the pairs of part and site in `incomplete`. `outside` are the places that
+    have no grid cell, or nothing at all where others have values. `empty` names the variables of which no
+    place has a value.
+    """
+
+    records: tuple[Forecast, ...]
+    rejected: tuple[Rejected, ...]
+    parts: tuple[Part, ...]
+    grid_points: tuple[GridPoint, ...] = ()
+    incomplete: tuple[IncompletePart, ...] = ()
+    outside: tuple[Outside, ...] = ()
+    empty: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Place:
+    """What the answer has for one site; `problems` are in words."""
+
+    site: Site
+    records: list[Forecast] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    filled: set[str] = field(default_factory=set)  # the variables of which there is a value
+    winds: set[int] = field(default_factory=set)  # the lead times with a wind
+    point: GridPoint | None = None
+    no_cell: bool = False
+
+    @property
+    def bare(self) -> bool:
+        """Say whether there is nothing at all, neither a value nor an odd thing in place of one."""
+        return not self.filled and not self.problems and not self.rejected
+
+
+def parse(
+    body: bytes,
+    *,
+    model: str,
+    reference_time: datetime,
+    parts: Sequence[Part],
+    sites: Sequence[Site],
+    source: str = "",
+    url: str = "",
+) -> Reading:
+    """Turn one answer, with its locations in the order of `sites`, into forecasts for the hours of `parts`.
+
+    Null is absent, and a calm has no direction. Raises ParseError for another shape or number of places,
+    for a wind from before the run (then runs were stitched together), or if every place is odd.
+    """
+    try:
+        return _answer(body, model, reference_time, parts, sites)
+    except ParseError as error:
+        raise ParseError(error.reason, source=source, url=url) from error
+
+
+def _answer(
+    body: bytes, model: str, reference_time: datetime, parts: Sequence[Part], sites: Sequence[Site]
+) -> Reading:
+    locations = _locations(body, len(sites))
+    places = [
+        _place(location, model, reference_time, parts, site)
+        for site, location in zip(sites, locations, strict=True)
+    ]
+    odd = [place.problems[0] for place in places if place.problems and not place.records]
+    if odd and len(odd) == len(places):
+        raise ParseError(odd[0])
+    return _together(model, parts, places)
+
+
+def _together(model: str, parts: Sequence[Part], places: Sequence[_Place]) -> Reading:
+    covered = [place for place in places if not place.bare]
+    outside = [
+        Outside(model, place.site.id, "Open-Meteo has no grid cell of the model there")
+        if place.no_cell
+        else Outside(model, place.site.id, "Open-Meteo has no value of the model there")
+        for place in places
+        if place.bare and (place.no_cell or covered)
+    ]
+    names = {one.site for one in outside}
+    incomplete = tuple(
+        IncompletePart(part.name, place.site.id, reason)
+        for place in places
+        if place.site.id not in names
+        for part in parts
+        if (reason := _why_incomplete(place, part))
+    )
+    open_ = {(one.part, one.site) for one in incomplete}
+    return Reading(
+        records=tuple(record for place in places for record in place.records),
+        rejected=tuple(value for place in places for value in place.rejected),
+        parts=tuple(
+            part for part in parts if any((part.name, place.site.id) not in open_ for place in places)
+        ),
+        grid_points=tuple(place.point for place in places if place.point and place.records),
+        incomplete=incomplete,
+        outside=tuple(outside),
+        empty=tuple(name for name in UNITS if covered and not any(name in place.filled for place in covered)),
+    )
+
+
+def _why_incomplete(place: _Place, part: Part) -> str:
+    if place.problems:
+        return "; ".join(place.problems)
+    without = [lead for lead in part.leads if lead not in place.winds]
+    if not without:
+        return ""
+    hours = f"{without[0]} h" if len(without) == 1 else f"{len(without)} hours from {without[0]} h on"
+    return f"without wind at {hours}"
+
+
+def _locations(body: bytes, expected: int) -> list[msgspec.Raw]:
+    try:
+        locations = (
+            decode_json_with_nan(_LOCATIONS, body)
+            if body.lstrip().startswith(b"[")
+            else [decode_json_with_nan(_ONE_LOCATION, body)]
+        )
+    except ParseError as error:
+        broke_off = body.find(_BROKE_OFF)
+        said = body[broke_off : broke_off + 200].decode(errors="replace") if broke_off >= 0 else error.reason
+        raise ParseError(f"not an hourly forecast: {said}") from error
+    if len(locations) != expected:
+        _raise_if_refused(locations)
+        raise ParseError(f"{len(locations)} locations for {expected} sites")
+    if len(locations) == 1:
+        _raise_if_refused(locations)
+    return locations
+
+
+def _raise_if_refused(locations: Sequence[msgspec.Raw]) -> None:
+    """Raise ParseError with the reason of an error that came in place of an answer."""
+    if len(locations) != 1:
+        return
+    try:
+        refusal = decode_json(_REFUSAL, bytes(locations[0]))
+    except ParseError:
+        return
+    raise ParseError(f"not an hourly forecast: refused: {refusal.reason[:200]}")
+
+
+def _place(
+    raw: msgspec.Raw, model: str, reference_time: datetime, parts: Sequence[Part], site: Site
+) -> _Place:
+    place = _Place(site)
+    try:
+        location = _location(raw)
+        columns = _columns(location, place)
+        leads = _leads(location, reference_time, place, model) if columns else []
+    except ParseError as error:
+        place.problems.append(f"not an hourly forecast: {error.reason}")
+        return place
+    cell = (location.latitude, location.longitude)
+    place.no_cell = not all(isinstance(degrees, float) for degrees in cell)
+    if not place.no_cell:
+        # 0 stands for a ground that is not known; a cell at sea loses its own by that.
+        ground = location.elevation if isinstance(location.elevation, float) else None
+        place.point = GridPoint(model, site.id, "{:g},{:g}".format(*cell), ground or None)
+    _read(place, columns, leads, model, reference_time, parts)
+    return place
+
+
+def _location(raw: msgspec.Raw) -> _Location:
+    location = decode_json(_LOCATION, bytes(raw))
+    if location.utc_offset_seconds:
+        raise ParseError(f"times {location.utc_offset_seconds} s off UTC")
+    return location
+
+
+def _columns(location: _Location, place: _Place) -> dict[str, list[Value]]:
+    """Return the columns that can be used; the others are problems of the place.
+
+    A place that the model does not cover has none, or empty ones: these are no problem.
+    """
+    times = _listed(location.hourly.get("time"))
+    columns: dict[str, list[Value]] = {}
+    problems: list[str] = []
+    for name, unit in UNITS.items():
+        column = _listed(location.hourly.get(name))
+        reported = location.hourly_units.get(name, "")
+        empty = column is not None and all(value is None for value in column)
+        if name not in location.hourly:
+            problems.append(f"without {name}")
+        elif column is None or times is None:
+            problems.append(f"{name} is no list")
+        elif len(column) != len(times):
+            problems.append(f"{len(column)} values of {name} for {len(times)} hours")
+        elif reported != unit and not (empty and reported in {_NO_DATA, ""}):
+            problems.append(f"{name} in {reported!r} instead of {unit!r}")
+        else:
+            columns[name] = column
+    if not any(columns.values()) and not any(_listed(location.hourly.get(name)) for name in UNITS):
+        return {}
+    place.problems += problems
+    return columns
+
+
+def _listed(raw: msgspec.Raw | None) -> list[Value] | None:
+    if raw is None:
+        return None
+    try:
+        return decode_json(_COLUMN, bytes(raw))
+    except ParseError:
+        return None
+
+
+def _leads(
+    location: _Location, reference_time: datetime, place: _Place, model: str
+) -> list[tuple[int, datetime] | None]:
+    """Return lead time (h) and valid time of each row; None for a row whose time cannot be read."""
+    found: list[tuple[int, datetime] | None] = []
+    for text in _listed(location.hourly.get("time")) or []:
+        try:
+            valid_time = datetime.strptime(str(text), "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
+        except ValueError:
+            valid_time = None
+        lead, rest = divmod(valid_time - reference_time, _HOUR) if valid_time else (0, _HOUR)
+        if valid_time is None or rest:
+            reason = "odd_time: not a whole hour after the run"
+            place.rejected.append(Rejected(f"{model} {place.site.id}", None, None, str(text), reason))
+            found.append(None)
+        else:
+            found.append((lead, valid_time))
+    if found and not any(found):
+        raise ParseError(f"not one time of an hour, such as {place.rejected[0].raw!r}")
+    return found
+
+
+def _read(
+    place: _Place,
+    columns: Mapping[str, Sequence[Value]],
+    leads: Sequence[tuple[int, datetime] | None],
+    model: str,
+    reference_time: datetime,
+    parts: Sequence[Part],
+) -> None:
+    wanted = {lead for part in parts for lead in part.leads}
+    for (lead, valid_time), name, value in _cells(columns, leads):
+        parameter = _PARAMETERS[name]
+        if isinstance(value, float):
+            place.filled.add(name)
+            if name == "wind_speed_10m":
+                if lead < 0:
+                    raise ParseError("wind from before the run: other runs are mixed into the answer")
+                place.winds.add(lead)
+        if lead not in wanted or value is None:
+            continue
+        if not isinstance(value, float):
+            place.rejected.append(
+                Rejected(f"{model} {place.site.id}", parameter, valid_time, repr(value)[:200], "not_a_number")
+            )
+        else:
+            place.records.append(Forecast(model, place.site.id, parameter, reference_time, valid_time, value))
+
+
+def _cells(
+    columns: Mapping[str, Sequence[Value]], leads: Sequence[tuple[int, datetime] | None]
+) -> Iterator[tuple[tuple[int, datetime], str, Value]]:
+    """Yield each value with its time and its variable, hour by hour. A calm has no direction."""
+    speeds = columns.get("wind_speed_10m")
+    for index, lead in enumerate(leads):
+        if lead is None:
+            continue
+        for name, column in columns.items():
+            calm = name == "wind_direction_10m" and speeds is not None and not speeds[index]
+            yield lead, name, None if calm else column[index]
