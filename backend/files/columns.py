@@ -111,6 +111,7 @@ SCORES: Columns = (
     Column("mean_error", pl.Float64, _UNIT, "mean of forecast − observation; of directions the steady turn"),
     Column("mean_error_low", pl.Float64, _UNIT, _LOW),
     Column("mean_error_high", pl.Float64, _UNIT, _HIGH),
+    Column("tendency", pl.String, "", "the mean error in a word: overestimates, clockwise, no steady bias"),
     Column("mae", pl.Float64, _UNIT, "mean size of the error; for wind, of the vector difference"),
     Column("mae_low", pl.Float64, _UNIT, _LOW),
     Column("mae_high", pl.Float64, _UNIT, _HIGH),

@@ -31,6 +31,7 @@ from backend.scoring.scorecard import METHOD_VERSION, Finding, Ranking, Scorecar
 from backend.scoring.scores import ModelScore, Score
 from backend.scoring.upkeep import CHUNK_DAYS
 from backend.scoring.views import View
+from backend.scoring.wording import tendency
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.extracts import Row, forecast_extracts, kept_days, reading_extracts
@@ -169,7 +170,8 @@ def score_frames(
 ) -> Iterator[pl.DataFrame]:
     """Yield the scores of models and references by site, view and quantity, as they may be published.
 
-    They are of `hours` of the local clock.
+    They are of `hours` of the local clock, and those that the API has for the same days: the period is not
+    narrowed to the days with forecasts, for the references rest on the readings of all days.
 
     Scores of few days are absent, and all are rounded where `withheld` says so of the models and stations
     that take part: single values would follow from them. Which winners stand follows from all of them, so
@@ -226,7 +228,7 @@ def _samples(
     database: Database, choice: Choice, views: Sequence[View], longest: int | None, hours: Hours = Hours.ALL
 ) -> Iterator[tuple[View, Sample]]:
     samples = Samples(database)
-    for slug, station, first, last in _spans(database, choice):
+    for slug, station, first, last in _spans(database, choice, narrowed=longest is not None):
         site = _site(database, slug, last)
         for view in views:
             step = longest or last - first + 1
@@ -244,8 +246,14 @@ def _site(database: Database, slug: str, last: int) -> Site:
     return site_record(row)
 
 
-def _spans(database: Database, choice: Choice) -> list[tuple[str, str | None, int, int]]:
-    """Return each site with a station (None: its reference) and the first and last day to look at."""
+def _spans(
+    database: Database, choice: Choice, *, narrowed: bool = True
+) -> list[tuple[str, str | None, int, int]]:
+    """Return each site with a station (None: its reference) and the first and last day to look at.
+
+    Days that are not chosen are all that is kept. Those chosen are taken as they are, as the API takes them,
+    or `narrowed` to what is kept, which gives the same pairs sooner. A site without any of them is left out.
+    """
     with database.read() as connection:
         _chosen(connection, t.model.c.name, choice.models, "model")
         _chosen(connection, t.station.c.code, choice.stations, "station")
@@ -256,12 +264,17 @@ def _spans(database: Database, choice: Choice) -> list[tuple[str, str | None, in
             kept = kept_days(connection, site_id)
             if kept is None:
                 continue
-            first = kept[0] if choice.first is None else max(kept[0], choice.first)
-            last = kept[1] if choice.last is None else min(kept[1], choice.last)
+            first = max(kept[0], kept[0] if choice.first is None else choice.first)
+            last = min(kept[1], kept[1] if choice.last is None else choice.last)
+            if first > last:
+                continue
+            if not narrowed:
+                first = first if choice.first is None else choice.first
+                last = last if choice.last is None else choice.last
             speak = _stations_of(connection, [slug])
             stations = [station for station in choice.stations if station in speak]
             found += ((slug, station, first, last) for station in (stations if choice.stations else [None]))
-        return [span for span in found if span[2] <= span[3]]
+        return found
 
 
 def _models_of(sample: Sample, choice: Choice) -> list[str]:
@@ -336,6 +349,7 @@ def _score_row(
         **{name: getattr(score, name) for name in plain},
         "mean_error_low": low,
         "mean_error_high": high,
+        "tendency": tendency(quantity, score.mean_error, score.mean_error_interval),
         "mae_low": mae_low,
         "mae_high": mae_high,
         **{

@@ -100,11 +100,16 @@ def _by_batch(
 
 
 def kept_days(connection: sa.Connection, site_id: int) -> tuple[int, int] | None:
-    """Return the first and last local day for which anything was forecast for a site, or None."""
-    column = t.forecast_day.c
-    query = sa.select(sa.func.min(column.day), sa.func.max(column.day)).where(column.site_id == site_id)
-    first, last = connection.execute(query).one()
-    return None if first is None else (first, last)
+    """Return the first and last local day of which a forecast or a reading is kept for a site, or None."""
+    ends = [
+        day
+        for column in (t.forecast_day.c, t.observed_day.c)
+        for day in connection.execute(
+            sa.select(sa.func.min(column.day), sa.func.max(column.day)).where(column.site_id == site_id)
+        ).one()
+        if day is not None
+    ]
+    return (min(ends), max(ends)) if ends else None
 
 
 def _months(
