@@ -6,10 +6,11 @@ import asyncio
 import gc
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Self
 
 import stamina
@@ -32,12 +33,13 @@ from backend.collectors.http import HttpClient
 from backend.collectors.http_hosts import Patience
 from backend.collectors.worker import Worker
 from backend.core.clock import Clock, utc_now
+from backend.core.clock_watch import ClockWatch
 from backend.core.config import Settings
+from backend.core.disk import free_bytes
 from backend.core.errors import ConfigError, StoreUnavailable
 from backend.core.logs import configure_logging
 from backend.core.memory import keep_freed
 from backend.core.records import Site
-from backend.core.sites import active, load_sites
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
@@ -46,7 +48,9 @@ from backend.scoring.upkeep import update
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.reading import Reading
+from backend.storage.site_list import SiteList
 from backend.storage.store import Store
+from backend.storage.store_check import watch_store
 
 log = structlog.get_logger()
 
@@ -74,6 +78,9 @@ class Service:
     runner: Runner
     worker: Worker
     client: HttpClient
+    site_list: SiteList
+    clock_watch: ClockWatch
+    free_bytes: Callable[[Path], int | None]
     unready: list[str] = field(default_factory=list)  # why the store is not there yet; empty once it is
 
     @classmethod
@@ -86,16 +93,19 @@ class Service:
         durable: bool = True,
         busy_timeout: float = 5.0,
         patience: Patience | None = None,
+        free_bytes: Callable[[Path], int | None] = free_bytes,
     ) -> Self:
         """Put the objects together; nothing is opened yet. Raises ConfigError.
 
-        `durable` and `busy_timeout` are for the database, `patience` is for the HTTP client.
+        `durable` and `busy_timeout` are for the database, `patience` is for the HTTP client, and `free_bytes`
+        returns how much room is left on the disk of a path.
         """
         settings = settings or Settings.load()
         config = config or SchedulerConfig.load()
-        database = Database(settings.database_url, durable=durable, busy_timeout=busy_timeout)
+        database = Database(settings.database_url, durable=durable, busy_timeout=busy_timeout, clock=clock)
         worker = Worker()
-        client = HttpClient.from_settings(settings, clock, patience=patience)
+        clock_watch = ClockWatch(clock)
+        client = HttpClient.from_settings(settings, clock, patience=patience, clock_watch=clock_watch)
         archive = PayloadArchive(settings.data_dir / "payloads", settings.keep_payloads_days)
 
         def channel_for(run_id: int, source: str) -> Channel:
@@ -110,14 +120,12 @@ class Service:
         store = Store(database)
         ledger = Ledger(database, lease=config.lease_seconds)
 
-        def sites() -> tuple[Site, ...]:
-            if settings.sites_from == "file":
-                store.save_sites(load_sites(settings.sites_file))
-            return active(store.sites(), clock())
+        site_list = SiteList(store, settings.sites_file if settings.sites_from == "file" else None, clock)
 
         def after_run(now: datetime) -> None:
-            archive.prune(now)
-            _prune_rejected(store, now)
+            if clock_watch.offset() is None:  # under a clock that is ahead everything would count as old
+                archive.prune(now)
+                _prune_rejected(store, now)
             _keep_up(database, now)
 
         runner = Runner(
@@ -125,7 +133,7 @@ class Service:
             ledger=ledger,
             sources=sources,
             config=config,
-            sites=sites,
+            sites=site_list.stored,
             clock=clock,
             on_wanted=archive.keep_wanted,
             after_run=after_run,
@@ -143,12 +151,14 @@ class Service:
             runner=runner,
             worker=worker,
             client=client,
+            site_list=site_list,
+            clock_watch=clock_watch,
+            free_bytes=free_bytes,
         )
 
     def sites(self) -> tuple[Site, ...]:
         """Return the sites as they are configured just now; raise ConfigError, or StoreUnavailable."""
-        from_file = self.settings.sites_from == "file"
-        return active(load_sites(self.settings.sites_file) if from_file else self.store.sites(), self.clock())
+        return self.site_list.sites()
 
     def check(self) -> None:
         """Raise ConfigError where the service could never run: an unusable sites file or database.
@@ -156,7 +166,7 @@ class Service:
         A database that does not answer just now is no reason to refuse: the service waits for it.
         """
         if self.settings.sites_from == "file":
-            load_sites(self.settings.sites_file)
+            self.site_list.sites()
         with suppress(StoreUnavailable):
             self.database.migrate()
 
@@ -175,6 +185,7 @@ class Service:
         ):
             with attempt:
                 await asyncio.to_thread(self.database.migrate)
+                await asyncio.to_thread(self.ledger.note_start)
         self.unready.clear()
 
     async def close(self) -> None:
@@ -230,11 +241,13 @@ def create_app(service: Service | None = None, *, catch_up: CatchUp | None = Non
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.freeze()  # modules and routes live as long as the process: to look them over holds up every answer
         start = asyncio.create_task(_bring_up(service, catch_up))
+        watch = asyncio.create_task(_watch_store(service, start), name="watch the store")
         try:
             yield
         finally:
             start.cancel()
-            await asyncio.wait([start])
+            watch.cancel()
+            await asyncio.wait([start, watch])
             await stop_scheduler()
             await service.runner.drain(service.config.shutdown_grace_seconds)
             app.state.kept_answers.close()
@@ -263,6 +276,12 @@ def create_app(service: Service | None = None, *, catch_up: CatchUp | None = Non
     for router in ROUTERS:
         app.include_router(router)
     return app
+
+
+async def _watch_store(service: Service, start: asyncio.Task[None]) -> None:
+    """Check the store once it is open, and then regularly, beside the first collections."""
+    await asyncio.wait([start])
+    await watch_store(service.database)
 
 
 async def _bring_up(service: Service, catch_up: CatchUp | None) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any, Protocol, cast
 
 from fastapi import Depends, HTTPException, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from backend.core.clock import Clock
+from backend.core.clock_watch import ClockWatch
 from backend.core.config import LEAST_TOKEN, Settings
 from backend.core.records import Site
 from backend.scheduler.config import SchedulerConfig
@@ -17,6 +20,7 @@ from backend.scheduler.runner import Runner, Sources
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.reading import Reading
+from backend.storage.site_list import SiteList
 from backend.storage.store import Store
 
 
@@ -32,6 +36,9 @@ class ServiceParts(Protocol):
     reading: Reading
     sources: Sources
     runner: Runner
+    site_list: SiteList
+    clock_watch: ClockWatch
+    free_bytes: Callable[[Path], int | None]
 
     def sites(self) -> tuple[Site, ...]:
         """Return the sites as they are configured just now; raise ConfigError, or StoreUnavailable."""

@@ -11,9 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from backend.api.schemas import ApiModel
+from backend.api.schemas import ApiModel, StateReason
 from backend.api.security_headers import HEADERS
-from backend.core.errors import Busy, ConfigError, NotFound, StoreUnavailable
+from backend.core.errors import Busy, ConfigError, NotFound, StoreDamaged, StoreUnavailable
 from backend.storage.ledger import JobBusy
 
 log = structlog.get_logger()
@@ -40,6 +40,7 @@ class Problem(ApiModel):
     instance: str
     errors: list[FieldProblem] | None = None
     run_id: int | None = None
+    reasons: list[StateReason] | None = None
 
 
 _DESCRIPTIONS = {
@@ -133,7 +134,9 @@ async def _job_busy(request: Request, error: JobBusy) -> JSONResponse:
 async def _store_unavailable(request: Request, error: StoreUnavailable) -> JSONResponse:
     # The database's own words name hosts and users: they are for the log.
     log.warning("store unavailable", path=request.url.path, reason=str(error))
-    detail = "The store does not answer just now; nothing is lost, and the service tries again by itself."
+    detail = "The store does not answer just now; the service tries again by itself."
+    if isinstance(error, StoreDamaged):
+        detail = "The store is damaged: this cannot be read until the operator has restored it."
     return problem_response(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from backend.api.dependencies import ServiceParts
 from backend.api.schemas import (
+    BlockedRun,
     CollectionRun,
     JobList,
     RequestFailure,
@@ -25,7 +26,8 @@ from backend.storage.runs import JobRun, SourceRun
 # A run writes its counts when it ends; until then, or if it never did, nobody knows them.
 _WITHOUT_COUNTS = frozenset({"running", "missed", "interrupted"})
 
-_A_COLLECTION = timedelta(minutes=30)  # how long a collection may take before its data are missed
+_A_COLLECTION = timedelta(minutes=30)
+"""How long a collection may take before its data are missed, unless the next one is due sooner."""
 
 
 def scheduler_status(service: ServiceParts) -> SchedulerStatus:
@@ -38,6 +40,10 @@ def scheduler_status(service: ServiceParts) -> SchedulerStatus:
         last_forecast_collection=None if forecasts is None else public_run(forecasts),
         last_observation_collection=None if observations is None else public_run(observations),
         current=[public_run(run) for run in standing.current],
+        blocked=[
+            BlockedRun(job=blocked.job, scheduled_time=blocked.slot, since=blocked.since)
+            for blocked in service.runner.blocked.values()
+        ],
         freshness=freshness(service, standing.newest_data),
     )
 
@@ -71,7 +77,8 @@ def freshness(service: ServiceParts, newest: Mapping[str, datetime]) -> list[Sou
 
 def last_due(service: ServiceParts, job: JobId, now: datetime) -> datetime:
     """Return the last scheduled time from which a collection should be through by now."""
-    settled = now - _A_COLLECTION
+    allowance = min(_A_COLLECTION, service.config.shortest_interval(job))
+    settled = now - allowance
     return service.config.latest_slot(job, settled) or settled
 
 

@@ -122,6 +122,14 @@ class SourceFreshness(ApiModel):
     attribution: str
 
 
+class BlockedRun(ApiModel):
+    """A run that cannot begin, because the store does not take it; it is in no list of runs."""
+
+    job: JobId
+    scheduled_time: datetime | None = Field(description="null where even that cannot be read")
+    since: datetime
+
+
 class SchedulerStatus(ApiModel):
     """What the service did last, what it does now, and how fresh each source is."""
 
@@ -130,6 +138,7 @@ class SchedulerStatus(ApiModel):
     last_forecast_collection: CollectionRun | None
     last_observation_collection: CollectionRun | None
     current: list[CollectionRun]
+    blocked: list[BlockedRun] = Field(description="runs that cannot begin, as far as this process knows")
     freshness: list[SourceFreshness]
 
 
@@ -289,6 +298,30 @@ class ObservationPage(ApiModel):
 # --- The process -------------------------------------------------------------------------------------
 
 
+ReasonCode = Literal[
+    "store_unreachable",
+    "store_damaged",
+    "scheduler_dead",
+    "run_cannot_begin",
+    "job_failing",
+    "source_silent",
+    "data_stale",
+    "disk_low",
+    "disk_full",
+    "sites_file_broken",
+    "clock_off",
+]
+
+
+class StateReason(ApiModel):
+    """One reason why the service is not well. docs/operations.md has a section for each `code`."""
+
+    code: ReasonCode
+    sentence: str
+    since: datetime | None = Field(description="null where it is unknown")
+    what_to_do: str
+
+
 class Health(ApiModel):
     """The process answers."""
 
@@ -297,9 +330,10 @@ class Health(ApiModel):
 
 
 class Readiness(ApiModel):
-    """The store answers, and the schedule ticks or is off by setting."""
+    """The store answers, and the schedule ticks or is off by setting; degraded for the reasons given."""
 
-    status: Literal["ready"] = "ready"
+    status: Literal["ready", "degraded"]
     store: Literal["reachable"] = "reachable"
     scheduler: Literal["running", "off"]
+    reasons: list[StateReason] = Field(description="why the status is degraded; empty otherwise")
     freshness: list[SourceFreshness]

@@ -14,6 +14,8 @@ from markupsafe import Markup
 
 from backend import __version__
 from backend.api.dependencies import ServiceParts
+from backend.api.durations import in_words
+from backend.api.readiness import reasons, take_snapshot
 from backend.api.scheduling import last_due, scheduled_jobs, scheduler_status
 from backend.api.withholding import Withholding
 from backend.core.clock import PARIS
@@ -70,15 +72,16 @@ def status_page(service: ServiceParts, withheld: Withholding) -> str:
         now=now,
         day_before=now - timedelta(days=1),
         status=status,
+        reasons=reasons(take_snapshot(service)),
         jobs=[(job, last[job.id]) for job in scheduled_jobs(service).jobs],
         cards=site_cards(service, withheld, now),
         parameters=[_HEADINGS[parameter] for parameter in Parameter],
     )
 
 
-def unavailable_page(now: datetime, reason: str) -> str:
+def unavailable_page(now: datetime, title: str, explanation: str) -> str:
     """Return the page for when there is nothing to show, and why."""
-    return _render("unavailable.html", now=now, reason=reason)
+    return _render("unavailable.html", now=now, title=title, explanation=explanation)
 
 
 def site_cards(service: ServiceParts, withheld: Withholding, now: datetime) -> list[SiteCard]:
@@ -161,17 +164,6 @@ def _text(parameter: Parameter, value: float) -> str:
 
 
 # --- Words -------------------------------------------------------------------------------------------
-
-
-def in_words(seconds: float) -> str:
-    """Say a duration in its largest sensible unit: "25 min", "7 h", "3 days"."""
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return "less than a minute"
-    if minutes < 90:
-        return f"{minutes} min"
-    hours = round(seconds / 3600)
-    return f"{hours} h" if hours < 48 else f"{round(hours / 24)} days"
 
 
 def since_in_words(moment: datetime, now: datetime) -> str:

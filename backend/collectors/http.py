@@ -29,12 +29,14 @@ from backend.collectors.http_headers import (
     host_name,
     last_modified,
     retry_after,
+    stated_time,
     user_agent,
 )
 from backend.collectors.http_hosts import CircuitOpen, Host, Patience
 from backend.collectors.http_sinks import DiskTrouble, MemorySink, Sink, temporary_file
 from backend.collectors.quota import Quota, QuotaSpent
 from backend.core.clock import Clock, utc_now
+from backend.core.clock_watch import ClockWatch
 from backend.core.config import Settings
 from backend.core.errors import FetchError, UnchangedError
 from backend.core.masking import Mask, mask_of
@@ -64,6 +66,7 @@ class HttpClient:
         quotas: Mapping[str, Quota] | None = None,
         secrets: Collection[str] = (),
         patience: Patience | None = None,
+        clock_watch: ClockWatch | None = None,
         folder: Path | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
@@ -71,11 +74,12 @@ class HttpClient:
 
         `hosts` are the hosts (with ports) that a redirect may lead to, `spacing` the least time between
         the starts of two requests to a host, `quotas` what may be asked of one, `secrets` what is masked
-        beyond the secrets of a request,
+        beyond the secrets of a request, `clock_watch` is told what time each host says it is,
         `folder` where downloads lie while they are used (default: the system's), and `transport` a
         network to use instead of the real one.
         """
         self._clock = clock
+        self._clock_watch = clock_watch
         self._known = frozenset(_normal(host) for host in hosts)
         self._spacing = {_normal(host): gap for host, gap in (spacing or {}).items()}
         self._quotas = {_normal(host): quota for host, quota in (quotas or {}).items()}
@@ -101,6 +105,7 @@ class HttpClient:
         clock: Clock = utc_now,
         *,
         patience: Patience | None = None,
+        clock_watch: ClockWatch | None = None,
         folder: Path | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> Self:
@@ -116,6 +121,7 @@ class HttpClient:
             },
             secrets=settings.secrets(),
             patience=patience,
+            clock_watch=clock_watch,
             folder=folder,
             transport=transport,
         )
@@ -218,6 +224,9 @@ class HttpClient:
         message = self._client.build_request("GET", hop.url, headers=encoded(hop.headers))
         errand.meter.requests += 1
         response = await self._client.send(message, stream=True)
+        stated = stated_time(response.headers)
+        if stated is not None and self._clock_watch is not None:
+            self._clock_watch.note(host_name(hop.url), stated)
         try:
             if response.status_code == httpx2.codes.OK and not _is_known(errand.request, response.headers):
                 await _read(errand, response)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 
@@ -53,6 +53,20 @@ def retry_after(headers: httpx2.Headers, now: datetime) -> float | None:
         return float(value)
     moment = http_date(value)
     return max(0.0, (moment - now).total_seconds()) if moment else None
+
+
+def stated_time(headers: httpx2.Headers) -> datetime | None:
+    """Return the host's own time in UTC as it answers; None where it states none.
+
+    A cache keeps the `Date` of the stored answer and says in `Age` how many seconds ago that was.
+    """
+    stated, age = http_date(headers.get("Date", "")), headers.get("Age", "").strip()
+    if stated is None or not age.isdecimal():
+        return stated
+    try:
+        return stated + timedelta(seconds=int(age))
+    except (OverflowError, ValueError):  # no number of seconds that a time can have
+        return None
 
 
 def http_date(value: str) -> datetime | None:

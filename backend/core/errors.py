@@ -4,6 +4,7 @@ MeteoScoreError
 ├── ConfigError              the service refuses to start
 ├── NotFound                 asked for something we do not have
 ├── StoreUnavailable         the database does not answer just now
+│   └── StoreDamaged         the database answers, and what it holds cannot be read
 ├── Busy                     too many ask at the same time
 └── CollectorError           carries source, url (never with its key) and reason
     ├── FetchError           could not be read; says whether trying again may help
@@ -30,6 +31,10 @@ class NotFound(MeteoScoreError):  # noqa: N818 - the name says what happened, as
 
 class StoreUnavailable(MeteoScoreError):  # noqa: N818 - a state that passes, rather than a fault of ours
     """The database is locked, full, stopped or out of reach; what was being written is not in it."""
+
+
+class StoreDamaged(StoreUnavailable):
+    """The database found its own pages broken. Waiting does not help: the operator restores the store."""
 
 
 class Busy(MeteoScoreError):  # noqa: N818 - as StoreUnavailable

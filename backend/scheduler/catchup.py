@@ -8,6 +8,8 @@ schedule was first seen or last changed, nor from a pause.
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
@@ -22,6 +24,12 @@ log = structlog.get_logger()
 
 INTERVAL_SECONDS = 60.0
 
+STALLED_AFTER_SECONDS = 900.0
+"""After how long without a finished round the loop counts as dead.
+
+A round waits for the store, a minute at most for each question, and for a free thread.
+"""
+
 TICK_ALLOWANCE = timedelta(seconds=30)
 """How long a slot is left to the schedule itself before it counts as one that nobody ran."""
 
@@ -29,9 +37,21 @@ TICK_ALLOWANCE = timedelta(seconds=30)
 class CatchUp:
     """The loop beside the schedule. `once()` is one look at one job."""
 
-    def __init__(self, runner: Runner, *, interval: float = INTERVAL_SECONDS) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        *,
+        interval: float = INTERVAL_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.runner = runner
         self.interval = interval
+        self._monotonic = monotonic
+        self._last_round = monotonic()
+
+    def is_stalled(self) -> bool:
+        """Say whether no round has ended for so long that something holds the loop up for good."""
+        return self._monotonic() - self._last_round > max(STALLED_AFTER_SECONDS, 3 * self.interval)
 
     async def forever(self) -> None:
         """Look after every job, now and then every `interval` seconds, until cancelled."""
@@ -39,10 +59,14 @@ class CatchUp:
             for job in JOBS:
                 try:
                     await self.once(job)
+                    self.runner.blocked.pop(job, None)
                 except JobBusy as busy:
+                    self.runner.blocked.pop(job, None)
                     log.debug("catch-up has to wait", job=job, reason=str(busy))
                 except StoreUnavailable as error:
+                    self.runner.note_blocked(job, None, error)
                     log.warning("catch-up has to wait", job=job, reason=str(error))
+            self._last_round = self._monotonic()
             await asyncio.sleep(self.interval)
 
     async def once(self, job: JobId) -> int | None:

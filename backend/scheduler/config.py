@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import islice, pairwise
 from typing import Annotated, Literal
 
 from apscheduler.triggers.cron import CronTrigger
@@ -88,6 +89,10 @@ class SchedulerConfig(EnvironmentSettings):
         """Return the last scheduled time of a job up to `now`; None where a year holds none."""
         return _latest_slot(self.crontab(job), now.replace(second=0, microsecond=0))
 
+    def shortest_interval(self, job: JobId) -> timedelta:
+        """Return the shortest time between two of a job's scheduled times."""
+        return _shortest_interval(self.crontab(job))
+
     def lookback(self, job: JobId) -> timedelta:
         """Return how far back a collection looks for what is missing."""
         hours = {FORECASTS: self.forecast_lookback_hours, OBSERVATIONS: self.observation_lookback_hours}
@@ -110,3 +115,12 @@ def _latest_slot(crontab: str, minute: datetime) -> datetime | None:
         if slots:
             return slots[-1]
     return None
+
+
+@lru_cache(maxsize=16)
+def _shortest_interval(crontab: str) -> timedelta:
+    """Return the shortest time between two slots: of the first thousand of a leap year, which hold a week."""
+    trigger = CronTrigger.from_crontab(crontab, timezone=UTC)
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    slots = list(islice(_slots(trigger, start, start + timedelta(days=366)), 1000))
+    return min((later - earlier for earlier, later in pairwise(slots)), default=timedelta.max)

@@ -20,7 +20,7 @@ import structlog
 
 from backend.collectors.base import Channel, Source
 from backend.core.clock import Clock, utc_now
-from backend.core.errors import ConfigError, StoreUnavailable
+from backend.core.errors import ConfigError, StoreDamaged, StoreUnavailable
 from backend.core.records import Batch, ForecastBatch, ObservationBatch, RunStatus, Site, Wanted
 from backend.scheduler.config import FORECASTS, JobId, SchedulerConfig
 from backend.scheduler.jobs import (
@@ -72,6 +72,21 @@ class Selection:
 
 EVERYTHING = Selection()
 
+
+@dataclass(frozen=True, slots=True)
+class BlockedJob:
+    """A job that cannot begin, because the store did not take its claim since then (UTC).
+
+    `slot` is the scheduled time that waits; None where the store does not even say which one is due. The
+    ledger cannot hold this: it is in the store. `reason` is for the log and the operator.
+    """
+
+    job: JobId
+    slot: datetime | None
+    since: datetime
+    reason: str
+
+
 RECORDING_SECONDS = 10.0
 """How long a stop waits for the store to take the end of a run that was cut short."""
 
@@ -103,6 +118,7 @@ class Runner:
         self.config = config
         self.clock = clock
         self.sites = sites
+        self.blocked: dict[JobId, BlockedJob] = {}
         self._on_wanted = on_wanted
         self._after_run = after_run
         self._starts: set[asyncio.Task[tuple[int, asyncio.Task[JobRun]] | None]] = set()
@@ -134,7 +150,15 @@ class Runner:
         selection: Selection,
         on_batch: OnBatch | None,
     ) -> tuple[int, asyncio.Task[JobRun]] | None:
-        claim = await asyncio.to_thread(self.ledger.claim, job, trigger, self.clock(), slot)
+        try:
+            claim = await asyncio.to_thread(self.ledger.claim, job, trigger, self.clock(), slot)
+        except StoreUnavailable as error:
+            self.note_blocked(job, slot, error)
+            raise
+        except JobBusy:  # the store has answered
+            self.blocked.pop(job, None)
+            raise
+        self.blocked.pop(job, None)
         if claim is None:
             return None
         work = self._run(claim, job, trigger, slot, selection, on_batch)
@@ -167,7 +191,15 @@ class Runner:
         except JobBusy as busy:
             log.warning("slot has to wait", job=job, slot=slot, reason=str(busy))
         except StoreUnavailable as error:
+            self.note_blocked(job, slot, error)
             log.exception("slot has to wait", job=job, slot=slot, reason=str(error))
+
+    def note_blocked(self, job: JobId, slot: datetime | None, error: StoreUnavailable) -> None:
+        """Remember that a job cannot begin, and since when; a claim that the store takes ends it."""
+        before = self.blocked.get(job)
+        since = self.clock() if before is None else before.since
+        waiting = slot or (before.slot if before else None)
+        self.blocked[job] = BlockedJob(job, waiting, since, str(error))
 
     def wanted(self, job: JobId, sites: tuple[Site, ...], selection: Selection = EVERYTHING) -> Wanted:
         """Return what the store lacks just now, for the selected sites. Blocks: call it in a thread."""
@@ -262,7 +294,7 @@ class Runner:
         on_batch: OnBatch | None,
         lose: Callable[[LeaseLost], None],
     ) -> None:
-        async for attempt in _until_the_store_answers(progress):
+        async for attempt in _until_the_store_answers(progress, also_if_damaged=False):
             with attempt:
                 sites = await asyncio.to_thread(self.sites)
                 await asyncio.to_thread(self.store.forget_times_ahead, self.clock())
@@ -279,9 +311,12 @@ class Runner:
                 on_batch(batch)
             # A batch that cannot be stored just now stays in memory, and is tried until the deadline.
             try:
-                async for attempt in _until_the_store_answers(progress):
+                async for attempt in _until_the_store_answers(progress, also_if_damaged=False):
                     with attempt:
                         progress.stored[batch.source] += await asyncio.to_thread(add, batch, claim)
+            except StoreDamaged as error:
+                progress.damage = error
+                raise
             except LeaseLost as lost:
                 lose(lost)
                 await asyncio.Event().wait()  # for the end of the whole run, which is no source's failure
@@ -294,6 +329,8 @@ class Runner:
             tallies=progress.tallies,
             clock=self.clock,
         )
+        if progress.damage is not None:
+            raise progress.damage
 
     async def _record(
         self, claim: Claim, status: RunStatus, seconds: float, sources: Sequence[SourceRun], note: str
@@ -383,6 +420,7 @@ class _Progress:
     tallies: dict[str, Tally] = field(default_factory=dict)
     stored: Counter[str] = field(default_factory=Counter)
     store_error: str = ""
+    damage: StoreDamaged | None = None
 
     def outcomes(self, cut_short: str = "") -> tuple[SourceRun, ...]:
         """Return the outcome of each source; one that did not come to its end says why."""
@@ -396,14 +434,20 @@ def _unfinished(tally: Tally, reason: str) -> SourceRun:
     return tally.outcome("partial" if tally.collected else "failed", reason)
 
 
-async def _until_the_store_answers(progress: _Progress) -> AsyncIterator[stamina.Attempt]:
-    """Yield attempts for as long as the store is unavailable; the caller's deadline ends it."""
+async def _until_the_store_answers(
+    progress: _Progress, *, also_if_damaged: bool = True
+) -> AsyncIterator[stamina.Attempt]:
+    """Yield attempts for as long as the store is unavailable; the caller's deadline ends it.
+
+    A damaged store does not heal by waiting: a collection fails at once, so that it is seen. The end of a
+    run waits also for a store that the operator restores.
+    """
 
     def unavailable(error: Exception) -> bool:
         if not isinstance(error, StoreUnavailable):
             return False  # a deadline within an attempt too: what the store said before it stands
         progress.store_error = str(error)
-        return True
+        return also_if_damaged or not isinstance(error, StoreDamaged)
 
     async for attempt in stamina.retry_context(
         on=unavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=15.0

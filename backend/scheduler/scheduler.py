@@ -26,6 +26,7 @@ class _Running:
     runner: Runner
     scheduler: AsyncIOScheduler
     catch_up: asyncio.Task[None]
+    look_out: CatchUp
 
 
 # The only module-level reference of the project, for the accessor that the specification asks for.
@@ -56,8 +57,9 @@ async def start_scheduler(runner: Runner, *, catch_up: CatchUp | None = None) ->
     scheduler = AsyncIOScheduler(timezone=UTC)
     register_jobs(scheduler, runner, runner.config)
     scheduler.start()
-    loop = asyncio.create_task((catch_up or CatchUp(runner)).forever(), name="catch-up")
-    _running = _Running(runner, scheduler, loop)
+    look_out = catch_up or CatchUp(runner)
+    loop = asyncio.create_task(look_out.forever(), name="catch-up")
+    _running = _Running(runner, scheduler, loop, look_out)
     log.info("scheduler started", jobs={job: runner.config.crontab(job) for job in JOBS})
     return scheduler
 
@@ -84,7 +86,9 @@ def get_scheduler() -> AsyncIOScheduler | None:
 
 def is_alive() -> bool:
     """Say whether the schedule ticks and the loop beside it still goes round."""
-    return _running is not None and _running.scheduler.running and not _running.catch_up.done()
+    if _running is None or not _running.scheduler.running or _running.catch_up.done():
+        return False
+    return not _running.look_out.is_stalled()
 
 
 def next_run_times(config: SchedulerConfig, job: JobId, now: datetime, count: int = 5) -> list[datetime]:

@@ -7,11 +7,13 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -19,11 +21,25 @@ from alembic.util import CommandError
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 
-from backend.core.errors import ConfigError, StoreUnavailable
+from backend.core.clock import Clock, utc_now
+from backend.core.errors import ConfigError, StoreDamaged, StoreUnavailable
 from backend.storage.address import shown, sqlite_file, sqlite_url, usable_url
+
+log = structlog.get_logger()
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITER_LOCK = 7_276_391  # any number, as long as every process asks PostgreSQL for the same one
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something wrong with the store: since when (UTC) it is known, and in the database's own words.
+
+    The words can name hosts, users and paths: they are for the log and the operator.
+    """
+
+    since: datetime
+    reason: str
 
 
 class Database:
@@ -38,6 +54,7 @@ class Database:
         durable: bool = True,
         busy_timeout: float = 5.0,
         idle_timeout: float = 60.0,
+        clock: Clock = utc_now,
     ) -> None:
         """Prepare for `url`; raise ConfigError, naming the `setting`, where the address can never work.
 
@@ -49,6 +66,11 @@ class Database:
         """
         parsed = usable_url(url, setting, make=make)
         self.name = shown(parsed)
+        self.damage: Trouble | None = None
+        """The damage that a query or a check met; a whole check without any (store_check.py) removes it."""
+        self.full: Trouble | None = None
+        """The last write found no room on the disk; the next write that is stored removes it."""
+        self._clock = clock
         self._idle_timeout = f"{round(idle_timeout * 1000)}ms"
         self._setting = setting
         self.path = sqlite_file(parsed)
@@ -75,18 +97,19 @@ class Database:
         There is one writer at a time, on PostgreSQL as on SQLite: whoever reads and then writes need not
         fear that another writer came between.
         """
-        with _translated(), self.engine.begin() as connection:
+        with self._translated(), self.engine.begin() as connection:
             if is_postgres(connection):
                 # READ COMMITTED shows what the writer before us left. A stricter level would go on showing
                 # the state from before the wait.
                 idle = sa.func.set_config("idle_in_transaction_session_timeout", self._idle_timeout, True)
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER_LOCK), idle))
             yield connection
+        self.full = None
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Give a connection that sees one state of the database and holds up no writer."""
-        with _translated(), self._reader.connect() as connection:
+        with self._translated(), self._reader.connect() as connection:
             yield connection
 
     def migrate(self) -> None:
@@ -121,6 +144,29 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+    def note_damage(self, reason: str) -> None:
+        """Remember that the store is damaged, since when it was first seen."""
+        if self.damage is None:
+            log.critical("the store is damaged", reason=reason)
+            self.damage = Trouble(self._clock(), reason)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            if type(error) not in _STATES and getattr(error.orig, "sqlstate", None) not in _SQLSTATES:
+                raise
+            reason = str(error.orig).strip().partition("\n")[0]
+            if is_damage(error.orig):
+                self.note_damage(reason)
+                raise StoreDamaged(f"the store is damaged: {reason}") from error
+            if _is_full(error.orig):
+                self.full = self.full or Trouble(self._clock(), reason)
+            raise StoreUnavailable(f"the store does not answer: {reason}") from error
+        except sa.exc.TimeoutError as error:
+            raise StoreUnavailable("the store does not answer: all its connections are in use") from error
 
 
 def is_postgres(connection: sa.Connection) -> bool:
@@ -238,14 +284,20 @@ _STATES = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError,
 _SQLSTATES = {"42501", "42P01", "3F000"}
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except sa.exc.DBAPIError as error:
-        if type(error) not in _STATES and getattr(error.orig, "sqlstate", None) not in _SQLSTATES:
-            raise
-        reason = str(error.orig).strip().partition("\n")[0]
-        raise StoreUnavailable(f"the store does not answer: {reason}") from error
-    except sa.exc.TimeoutError as error:
-        raise StoreUnavailable("the store does not answer: all its connections are in use") from error
+# SQLite's primary result codes; those of PostgreSQL: data_corrupted, index_corrupted, and undefined_file,
+# which is a table whose file is gone.
+_DAMAGED_SQLITE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_DAMAGED_POSTGRES = {"XX001", "XX002", "58P01"}
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Say whether a driver's error means that what is stored is broken."""
+    if isinstance(error, sqlite3.Error):
+        return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGED_SQLITE
+    return getattr(error, "sqlstate", None) in _DAMAGED_POSTGRES
+
+
+def _is_full(error: BaseException | None) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_FULL
+    return getattr(error, "sqlstate", None) == "53100"  # disk_full

@@ -7,7 +7,7 @@ epoch, and every later write of the old owner names its epoch and is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import count
@@ -30,7 +30,16 @@ from backend.storage.database import (
     to_epoch,
 )
 from backend.storage.owners import is_dead, is_observable, this_process
-from backend.storage.runs import Claim, JobRun, Pause, SourceRun, Standing, job_runs, source_row
+from backend.storage.runs import (
+    Claim,
+    FailureStreak,
+    JobRun,
+    Pause,
+    SourceRun,
+    Standing,
+    job_runs,
+    source_row,
+)
 
 MAX_ATTEMPTS = 10
 """How often a slot is begun: a run that kills its process each time must not do so for ever."""
@@ -73,8 +82,10 @@ class Ledger:
         self.database = database
         self.lease = lease
         self.owner = owner or this_process()
+        self.started_after = 0  # the newest run when this process opened the store; 0: all runs count
         self.changes = 0  # another number whenever this process has written here, but for renewing a lease
         self._numbers = count(1)
+        self._answered: set[str] = set()  # sources that have answered since the start: they are not silent
         self._under_way: set[Claim] = set()  # claims handed out here whose end is not written yet
 
     @contextmanager
@@ -351,6 +362,46 @@ class Ledger:
         with self.database.read() as connection:
             row = _latest(connection, job, now)
             return None if row is None else job_runs(connection, [row])[0]
+
+    def note_start(self) -> None:
+        """Count runs from here on as those since the start of this process."""
+        with self.database.read() as connection:
+            newest = connection.execute(sa.select(sa.func.max(t.job_run.c.id))).scalar()
+        self.started_after = newest or 0
+
+    def failure_streak(self, job: str) -> FailureStreak | None:
+        """Return how many runs of a job failed in a row up to now; None where the last one did not fail.
+
+        Only runs that came to a verdict count: none that was missed, interrupted, cancelled, or a backfill.
+        """
+        run = t.job_run.c
+        of_job = sa.and_(run.job == job, run.trigger != "backfill")
+        not_failed = sa.select(run.id).where(of_job, run.status.in_(("success", "partial", "nothing_new")))
+        last = not_failed.order_by(run.id.desc()).limit(1).scalar_subquery()
+        failed = sa.select(sa.func.count(), sa.func.min(run.end_time)).where(
+            of_job, run.status == "failed", run.id > sa.func.coalesce(last, 0)
+        )
+        with self.database.read() as connection:
+            count, since = connection.execute(failed).one()
+        return FailureStreak(job, count, from_epoch(since)) if count else None
+
+    def silent_sources(self, sources: Collection[str]) -> dict[str, datetime]:
+        """Return which of these sources failed in every run since the start, and since when (UTC)."""
+        asked = [source for source in sources if source not in self._answered]
+        if not asked:
+            return {}
+        run, part = t.job_run.c, t.source_run.c
+        answered = sa.func.sum(sa.case((part.status == "failed", 0), else_=1))
+        query = (
+            sa.select(part.source, sa.func.min(run.start_time), answered)
+            .join_from(t.source_run, t.job_run, part.run_id == run.id)
+            .where(part.run_id > self.started_after, part.source.in_(asked), part.status != "disabled")
+            .group_by(part.source)
+        )
+        with self.database.read() as connection:
+            rows = connection.execute(query).all()
+        self._answered |= {source for source, _, answers in rows if answers}
+        return {source: from_epoch(since) for source, since, answers in rows if not answers}
 
     def newest_data(self) -> dict[str, datetime]:
         """Return, per source, the time of the newest data that it has ever shown."""

@@ -69,6 +69,15 @@ class JobRun:
 
 
 @dataclass(frozen=True, slots=True)
+class FailureStreak:
+    """How many runs of a job failed one after the other, and when the first of them ended (UTC)."""
+
+    job: str
+    runs: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """A time during which a job was not to run by itself; `end` is None while it lasts."""
 

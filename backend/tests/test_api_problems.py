@@ -96,7 +96,8 @@ async def test_old_data_never_make_the_service_unready(tmp_path: Path) -> None:
         answer = await client.get("/api/ready")
     assert answer.status_code == 200
     ready = answer.json()
-    assert (ready["status"], ready["store"], ready["scheduler"]) == ("ready", "reachable", "off")
+    assert (ready["status"], ready["store"], ready["scheduler"]) == ("degraded", "reachable", "off")
+    assert [reason["code"] for reason in ready["reasons"]] == ["data_stale"] * 3
     assert [source["stale"] for source in ready["freshness"]] == [True, True, True, None]
 
 

@@ -17,7 +17,7 @@ from backend.tests.commands import StandIns, stand_ins
 from backend.tests.served import fill, make_service, served
 from backend.tests.serving import address, serving
 
-GIVEN = {"{runId}": "1", "{siteId}": "grand-pre"}
+GIVEN = {"{runId}": "1", "{siteId}": "grand-pre", "{asset}": "swagger-ui.css"}
 
 
 def paths(app: FastAPI) -> list[str]:

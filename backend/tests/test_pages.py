@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from backend.api.status_page import STYLESHEET, day_and_time, in_words, paris_time
+from backend.api.durations import in_words
+from backend.api.status_page import STYLESHEET, day_and_time, paris_time
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.tests.served import (
@@ -186,7 +187,9 @@ async def test_a_stale_source_is_named_at_the_top_and_explained_below(tmp_path: 
     service = make_service(tmp_path)
     fill(service)
     page = await page_of(replace(service, clock=HandClock(NOW + timedelta(hours=4))))
-    assert "! stale ffvl" in text_of(page.css_first("ul.summary"))
+    summary = text_of(page.css_first("ul.summary"))
+    assert "! data stale The newest data of ffvl are 4 h old; 35 min is the most for its cadence." in summary
+    assert "If its runs fail, read their errors" in summary
     assert source_row(page, "ffvl").startswith("ffvl ! stale observations 4 h old")
     assert "more than 35 min old when it was last due, Wed 15 Jul 14:00 UTC" in main_text(page)
 

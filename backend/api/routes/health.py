@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, Request, Response
 
 from backend import __version__
 from backend.api.dependencies import ServiceDep
-from backend.api.problems import RETRY_AFTER_SECONDS, problems
-from backend.api.scheduling import freshness
+from backend.api.problems import RETRY_AFTER_SECONDS, problem_response, problems
+from backend.api.readiness import is_blocking, reasons, take_snapshot
 from backend.api.schemas import Health, Readiness
-from backend.core.errors import StoreUnavailable
-from backend.scheduler.scheduler import is_alive
 
 router = APIRouter(prefix="/api", tags=["health"])
 
@@ -22,19 +20,22 @@ async def health() -> Health:
 
 
 @router.get("/ready", response_model=Readiness, responses=problems(500, 503))
-def ready(service: ServiceDep) -> Readiness:
-    """Say whether the store answers and the schedule ticks, or is off by setting.
+def ready(service: ServiceDep, request: Request) -> Readiness | Response:
+    """Say whether the service does its work, and why it does not, or only in part.
 
-    Freshness is information: old data are the sources' matter, and never make the service unready.
+    503: the store does not answer or is damaged, or the scheduler is dead. Everything else that needs the
+    operator is 200 with the status "degraded". `reasons` says what, since when, and what to do.
     """
-    enabled, reasons = service.config.scheduler_enabled, []
-    try:
-        ages = freshness(service, service.ledger.newest_data())
-    except StoreUnavailable:
-        reasons.append("the store does not answer")
-    if enabled and not is_alive():
-        reasons.append("the scheduler is not running")
-    if reasons:
-        detail = f"Not ready: {', and '.join(reasons)}."
-        raise HTTPException(503, detail, {"Retry-After": str(RETRY_AFTER_SECONDS)})
-    return Readiness(scheduler="running" if enabled else "off", freshness=ages)
+    snapshot = take_snapshot(service)
+    found = reasons(snapshot)
+    blocking = [reason.sentence for reason in found if is_blocking(reason)]
+    if blocking:
+        detail = ", and ".join(sentence[0].lower() + sentence[1:].rstrip(".") for sentence in blocking)
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return problem_response(request, 503, f"Not ready: {detail}.", headers=headers, reasons=list(found))
+    return Readiness(
+        status="degraded" if found else "ready",
+        scheduler="running" if service.config.scheduler_enabled else "off",
+        reasons=list(found),
+        freshness=list(snapshot.freshness),
+    )

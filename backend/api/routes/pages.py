@@ -10,7 +10,7 @@ from backend.api.dependencies import Admin, ServiceDep
 from backend.api.problems import RETRY_AFTER_SECONDS
 from backend.api.status_page import STYLESHEET, status_page, unavailable_page
 from backend.api.withholding import withholding
-from backend.core.errors import ConfigError, StoreUnavailable
+from backend.core.errors import ConfigError, StoreDamaged, StoreUnavailable
 
 log = structlog.get_logger()
 
@@ -32,12 +32,22 @@ def page(service: ServiceDep, admin: Admin) -> HTMLResponse:
         return HTMLResponse(status_page(service, withholding(service, admin)), headers=_HEADERS)
     except StoreUnavailable as error:
         log.warning("store unavailable", path="/", reason=str(error))
-        reason = "The store does not answer just now"
+        title = "The store does not answer just now"
+        explanation = "The service goes on trying by itself; its log says what is wrong."
+        if isinstance(error, StoreDamaged):
+            title = "The store is damaged"
+            explanation = (
+                "Some of what was collected cannot be read, and the operator has to restore it. The page of"
+                " the documentation on operations says how."
+            )
     except ConfigError as error:
         log.error("configuration cannot be used", path="/", reason=str(error))  # noqa: TRY400 - a line says it all
-        reason = "The sites file cannot be used just now"
+        title = "The sites file cannot be used just now"
+        explanation = "Its log names the line and the rule."
     headers = _HEADERS | {"Retry-After": str(RETRY_AFTER_SECONDS)}
-    return HTMLResponse(unavailable_page(service.clock(), reason), status_code=503, headers=headers)
+    return HTMLResponse(
+        unavailable_page(service.clock(), title, explanation), status_code=503, headers=headers
+    )
 
 
 @router.get("/style.css")

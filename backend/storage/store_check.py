@@ -1,0 +1,202 @@
+"""Is what lies in the store whole? Checked at the start, regularly, and by `doctor`.
+
+SQLite checks a file itself (`PRAGMA quick_check`, `integrity_check`). PostgreSQL has no such command: its
+tables are read whole, which finds every broken page where page checksums are on, and its extension amcheck is
+used where it is installed and allowed. Values that were altered without breaking their page are found by
+neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+import structlog
+
+from backend.core.errors import StoreDamaged, StoreUnavailable
+from backend.storage import schema as t
+from backend.storage.database import Database, is_damage
+
+log = structlog.get_logger()
+
+CHECK_EVERY = timedelta(hours=6)
+RECHECK_EVERY = timedelta(minutes=5)
+"""How soon a damaged or unreachable store is checked again: the operator may have restored it."""
+
+MOST_PROBLEMS = 20
+"""After how many problems a check ends: the count of broken pages does not change what is to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a check found wrong, in the database's words, and what the check covers."""
+
+    problems: tuple[str, ...]
+    covers: str
+
+    @property
+    def damage(self) -> str:
+        """Return the problems in one line; empty where there are none."""
+        if not self.problems:
+            return ""
+        first, *others = self.problems
+        if not others:
+            return first
+        least = "at least " if len(self.problems) >= MOST_PROBLEMS else ""
+        return f"{first} (and {least}{len(others)} more)"
+
+
+def check_store(database: Database, *, whole: bool) -> CheckReport:
+    """Check what is stored, and whether the store takes writes; note damage in `database.damage`.
+
+    `whole` also compares indexes with their tables and reads every value. Only a whole check without a
+    problem removes damage noted earlier. Blocks, from seconds to minutes, on connections of its own, and
+    holds up no writer. Raises StoreUnavailable where the store is out of reach or read-only.
+    """
+    with suppress(StoreDamaged):  # the check below finds it too, and more of it
+        _require_writable(database)
+    try:
+        report = _check_sqlite(database.path, whole) if database.path else _check_postgres(database, whole)
+    except StoreDamaged as error:
+        report = CheckReport((str(error),), "stopped at the first error")
+    if report.problems:
+        database.note_damage(report.damage)
+    elif whole:
+        database.damage = None
+    return report
+
+
+def _require_writable(database: Database) -> None:
+    """Raise StoreUnavailable where a write is refused; nothing is changed."""
+    with database.write() as connection:
+        connection.execute(sa.update(t.job).where(t.job.c.name == "").values(schedule=""))
+
+
+def _check_sqlite(path: Path, whole: bool) -> CheckReport:
+    # A connection of its own: it has no page in memory, so that it sees what lies on the disk.
+    pragma = "integrity_check" if whole else "quick_check"
+    covers = "every page and index checked" if whole else "every page checked"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            lines = [str(row[0]) for row in connection.execute(f"PRAGMA {pragma}({MOST_PROBLEMS})")]
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise StoreUnavailable(f"the store does not answer: {error}") from error
+        lines = [str(error)]
+    problems = [line for line in lines if line != "ok"]
+    # Its first line only names the schema: "*** in database main ***".
+    return CheckReport(tuple(line.removeprefix("*** in database main ***\n") for line in problems), covers)
+
+
+def _check_postgres(database: Database, whole: bool) -> CheckReport:
+    problems: list[str] = []
+    with database.read() as connection:
+        checksums = connection.exec_driver_sql("SHOW data_checksums").scalar_one() == "on"
+        failures = connection.exec_driver_sql(_CHECKSUM_FAILURES).scalar_one()
+        amcheck = connection.exec_driver_sql(_AMCHECK).scalar_one()
+        indexes = [str(name) for (name,) in connection.exec_driver_sql(_INDEXES)] if amcheck else []
+    if failures:
+        problems.append(f"the server counted {failures} pages with a wrong checksum")
+    counted = "(value.*)::text" if whole else "*"  # a row as text: every value is read, the long ones too
+    tables = [table.name for table in t.metadata.sorted_tables]
+    statements = [f"SELECT count({counted}) FROM {table} AS value" for table in tables]  # noqa: S608 - ours
+    if amcheck and whole:
+        statements += [f"SELECT count(*), min(msg) FROM verify_heapam('{table}')" for table in tables]  # noqa: S608
+        statements += [f"SELECT bt_index_check('{index}')" for index in indexes]
+    for statement in statements:
+        problems += _problems_of(database, statement)
+    covers = _covered(whole=whole, checksums=checksums, amcheck=amcheck)
+    return CheckReport(tuple(problems[:MOST_PROBLEMS]), covers)
+
+
+def _problems_of(database: Database, statement: str) -> list[str]:
+    """Return what a statement of a check found, be it an answer or an error."""
+    try:
+        with database.read() as connection:
+            connection.exec_driver_sql("SET LOCAL enable_indexscan = off")
+            connection.exec_driver_sql("SET LOCAL enable_indexonlyscan = off")
+            row = connection.exec_driver_sql(statement).one()
+    except StoreDamaged as error:
+        return [str(error)]
+    return [str(row[1])] if "verify_heapam" in statement and row[0] else []
+
+
+def _covered(*, whole: bool, checksums: bool, amcheck: bool) -> str:
+    parts = ["every row read" if whole else "every page of every table read"]
+    if amcheck and whole:
+        parts.append("tables and indexes checked by amcheck")
+    elif whole:
+        parts.append("indexes not checked: amcheck is not installed, or not allowed for this user")
+    if not checksums:
+        parts.append("page checksums are off on this server, so that not every broken page is noticed")
+    return "; ".join(parts)
+
+
+_CHECKSUM_FAILURES = (
+    "SELECT coalesce(max(checksum_failures), 0) FROM pg_stat_database WHERE datname = current_database()"
+)
+_AMCHECK = """
+    SELECT coalesce(bool_and(has_function_privilege(p.oid, 'EXECUTE')) AND count(*) > 0, false)
+    FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.deptype = 'e'
+    JOIN pg_extension e ON e.oid = d.refobjid
+    WHERE e.extname = 'amcheck' AND p.proname IN ('verify_heapam', 'bt_index_check')
+"""
+_INDEXES = """
+    SELECT c.oid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    JOIN pg_class r ON r.oid = i.indrelid JOIN pg_am a ON a.oid = c.relam
+    JOIN pg_namespace n ON n.oid = r.relnamespace
+    WHERE a.amname = 'btree' AND n.nspname = current_schema() AND i.indisvalid
+"""
+
+
+async def watch_store(
+    database: Database, *, every: timedelta = CHECK_EVERY, again: timedelta = RECHECK_EVERY
+) -> None:
+    """Check the store now and every so often, until cancelled; collections and answers go on beside it."""
+    while True:
+        wait = every
+        try:
+            # While damage is known, only a whole check can say that the store was restored.
+            report = await _in_a_thread_of_its_own(database, database.damage is not None)
+            log.info("store checked", covers=report.covers, problems=len(report.problems))
+        except StoreUnavailable as error:
+            log.warning("the store could not be checked", reason=str(error))
+            wait = again
+        await asyncio.sleep((again if database.damage else wait).total_seconds())
+
+
+async def _in_a_thread_of_its_own(database: Database, whole: bool) -> CheckReport:
+    """Check in a thread that holds up no stop, and takes none of those that answers and runs wait for.
+
+    SQLite 3.40 cannot be interrupted within a check.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[CheckReport] = loop.create_future()
+
+    def settle(report: CheckReport | None, error: StoreUnavailable | None) -> None:
+        if done.cancelled():
+            return
+        if report is not None:
+            done.set_result(report)
+        else:
+            done.set_exception(error or StoreUnavailable("the check broke: the log holds the traceback"))
+
+    def work() -> None:
+        report: CheckReport | None = None
+        failed: StoreUnavailable | None = None
+        try:
+            report = check_store(database, whole=whole)
+        except StoreUnavailable as error:
+            failed = error
+        finally:
+            with suppress(RuntimeError):  # the service has stopped, and its loop is closed
+                loop.call_soon_threadsafe(settle, report, failed)
+
+    threading.Thread(target=work, name="store check", daemon=True).start()
+    return await done

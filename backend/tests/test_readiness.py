@@ -1,0 +1,359 @@
+"""Is the service well, and if not: why, since when, and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+import httpx2
+import pytest
+from structlog.testing import capture_logs
+
+from backend.api.readiness import (
+    BLOCKING,
+    DISK_FULL_BYTES,
+    DISK_LOW_BYTES,
+    Disk,
+    Snapshot,
+    is_blocking,
+    reasons,
+)
+from backend.api.schemas import ReasonCode
+from backend.core.clock_watch import ClockOffset
+from backend.core.disk import free_bytes
+from backend.core.errors import StoreUnavailable
+from backend.core.records import ObservationBatch, Wanted
+from backend.main import Service, create_app
+from backend.scheduler.catchup import STALLED_AFTER_SECONDS, CatchUp
+from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
+from backend.scheduler.runner import BlockedJob
+from backend.storage.database import Trouble
+from backend.storage.runs import FailureStreak, SourceRun
+from backend.storage.store_check import check_store
+from backend.tests.damage import overwrite_pages
+from backend.tests.served import (
+    ADMIN,
+    NOW,
+    SITES,
+    fill,
+    keep_forecasts,
+    make_service,
+    owe_nothing,
+    served,
+    when_ready,
+    with_sources,
+)
+from backend.tests.worlds import HandClock, a_reading, brings_a_run, forecast_source, observation_source, until
+
+HOUR = timedelta(hours=1)
+DOCS = Path(__file__).parents[2] / "docs"
+FINE = Snapshot(now=NOW, silent={})
+
+
+# --- The judgement, from a snapshot -----------------------------------------------------------------
+
+
+def codes(snapshot: Snapshot) -> list[str]:
+    return [reason.code for reason in reasons(snapshot)]
+
+
+def test_a_service_that_is_well_has_no_reason() -> None:
+    assert reasons(FINE) == ()
+    assert reasons(replace(FINE, scheduler="off")) == ()
+    assert codes(replace(FINE, disks=[Disk("the store", DISK_LOW_BYTES)])) == []
+
+
+UNWELL: dict[ReasonCode, Snapshot] = {
+    "store_unreachable": replace(FINE, store="unreachable"),
+    "store_damaged": replace(
+        FINE, store="damaged", damage=Trouble(NOW - HOUR, "database disk image is malformed")
+    ),
+    "scheduler_dead": replace(FINE, scheduler="dead"),
+    "run_cannot_begin": replace(FINE, blocked=[BlockedJob(FORECASTS, NOW, NOW - HOUR, "10.0.0.7 refused")]),
+    "job_failing": replace(FINE, streaks=[FailureStreak(FORECASTS, 3, NOW - HOUR)]),
+    "source_silent": replace(FINE, silent={"ffvl": NOW - HOUR}),
+    "disk_low": replace(FINE, disks=[Disk("the store", DISK_LOW_BYTES - 1)]),
+    "disk_full": replace(FINE, disks=[Disk("the store", DISK_FULL_BYTES - 1)]),
+    "sites_file_broken": replace(FINE, sites_problem=Trouble(NOW - HOUR, "/srv/sites.toml, line 3")),
+    "clock_off": replace(FINE, clock_offset=ClockOffset(3660.0, 3, 4)),
+}
+
+
+@pytest.mark.parametrize("code", UNWELL)
+def test_each_trouble_is_one_reason_with_a_sentence_and_what_to_do(code: ReasonCode) -> None:
+    (reason,) = reasons(UNWELL[code])
+    assert reason.code == code
+    assert reason.sentence.endswith(".")
+    assert len(reason.what_to_do) > 20
+    assert is_blocking(reason) == (code in BLOCKING)
+    for private in ("10.0.0.7", "/srv", "malformed"):
+        assert private not in reason.sentence + reason.what_to_do, "anyone may read it"
+
+
+def test_two_failed_runs_are_no_reason_and_a_full_disk_is_told_once_for_each_cause() -> None:
+    assert codes(replace(FINE, streaks=[FailureStreak(FORECASTS, 2, NOW)])) == []
+    full = replace(FINE, disk_full=Trouble(NOW, "database or disk is full"))
+    assert [(reason.code, reason.since) for reason in reasons(full)] == [("disk_full", NOW)]
+
+
+def test_every_code_has_a_section_that_says_what_to_do() -> None:
+    text = (DOCS / "operations.md").read_text()
+    for code in get_args(ReasonCode):
+        assert f"### `{code}`" in text
+
+
+def test_free_bytes_are_those_of_the_nearest_folder_there_is(tmp_path: Path) -> None:
+    assert free_bytes(tmp_path / "not" / "there" / "yet") is not None
+
+
+# --- Asked of the service ---------------------------------------------------------------------------
+
+
+async def ready(client: httpx2.AsyncClient) -> Any:
+    answer = await client.get("/api/ready")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def why(client: httpx2.AsyncClient) -> list[tuple[str, str | None]]:
+    found = await ready(client)
+    assert found["status"] == ("degraded" if found["reasons"] else "ready")
+    return [(reason["code"], reason["since"]) for reason in found["reasons"]]
+
+
+def run_of(
+    service: Service, status: Any, newest: Any = None, source: str = "ffvl", job: Any = OBSERVATIONS
+) -> int:
+    """Put in a run of one source that ends now."""
+    claim = service.ledger.claim(OBSERVATIONS, "cli", service.clock())
+    assert claim is not None
+    part = SourceRun(source=source, status=status, newest=newest)
+    service.ledger.finish(claim, status, service.clock(), duration=1, sources=[part])
+    return claim.run_id
+
+
+async def test_a_well_service_is_ready(tmp_path: Path) -> None:
+    service = make_service(tmp_path)
+    fill(service)
+    async with served(service) as client:
+        assert await why(client) == []
+
+
+async def test_eleven_failed_runs_in_33_minutes_are_seen_from_the_third_on(tmp_path: Path) -> None:
+    clock = HandClock(NOW)
+    every_three_minutes = SchedulerConfig.load(
+        scheduler_enabled=False, scheduler_observation_cron="*/3 * * * *"
+    )
+    service = replace(make_service(tmp_path, clock=clock, sources="ffvl"), config=every_three_minutes)
+    service.database.migrate()
+    run_of(service, "success", newest=NOW)
+    seen = []
+    async with served(service) as client:
+        for _ in range(11):
+            clock.now += timedelta(minutes=3)
+            run_of(service, "failed")
+            seen.append([code for code, _ in await why(client)])
+        assert seen[:2] == [[], []]
+        assert seen[2:] == [["job_failing"]] * 9
+        clock.now += timedelta(minutes=9)
+        assert await why(client) == [
+            ("job_failing", "2026-07-15T12:13:00Z"),
+            ("data_stale", "2026-07-15T12:10:00Z"),
+        ]
+        run_of(service, "success", newest=clock.now)
+        assert await why(client) == []
+
+
+async def test_what_came_to_no_verdict_ends_no_row_of_failures(tmp_path: Path) -> None:
+    service = make_service(tmp_path, sources="ffvl")
+    service.database.migrate()
+    run_of(service, "success", newest=NOW)
+    for status in ("failed", "cancelled", "failed"):
+        run_of(service, status)
+    service.ledger.note_missed(OBSERVATIONS, [NOW], "nobody ran it in time")
+    async with served(service) as client:
+        assert await why(client) == []
+        run_of(service, "failed")
+        assert [code for code, _ in await why(client)] == ["job_failing"]
+    assert service.ledger.failure_streak(FORECASTS) is None
+
+
+async def test_a_source_that_never_answered_since_the_start_is_named_and_a_restart_counts_anew(
+    tmp_path: Path,
+) -> None:
+    service = make_service(tmp_path, sources="ffvl,romma,arome")
+    service.database.migrate()
+    run_of(service, "success", source="romma", newest=NOW)
+    run_of(service, "failed", source="ffvl")
+    async with served(service) as client:
+        assert await why(client) == [("source_silent", "2026-07-15T12:10:00Z")]
+        run_of(service, "partial", source="ffvl", newest=NOW)
+        assert await why(client) == []
+        run_of(service, "failed", source="ffvl")
+        assert await why(client) == [], "it has answered"
+
+    restarted = make_service(tmp_path, sources="ffvl,romma,arome")
+    await restarted.open_store()
+    async with served(restarted) as client:
+        assert await why(client) == []
+        run_of(restarted, "failed", source="ffvl")
+        sentences = [reason["sentence"] for reason in (await ready(client))["reasons"]]
+        assert sentences == ["ffvl has never answered since the start."]
+
+
+async def test_a_disk_that_is_nearly_full_is_a_reason(tmp_path: Path) -> None:
+    service = replace(make_service(tmp_path), free_bytes=lambda path: 12_000_000)
+    fill(service)
+    async with served(service) as client:
+        found = (await ready(client))["reasons"]
+    assert {reason["code"] for reason in found} == {"disk_full"}
+    assert found[0]["sentence"] == "12 MB are free on the disk of the store."
+
+
+async def test_a_clock_that_several_hosts_contradict_is_a_reason_on_the_page_too(tmp_path: Path) -> None:
+    service = make_service(tmp_path)
+    fill(service)
+    for host in ("a.example", "b.example", "c.example"):
+        service.clock_watch.note(host, NOW + timedelta(minutes=61))
+    async with served(service) as client:
+        assert [code for code, _ in await why(client)] == ["clock_off"]
+        page = (await client.get("/")).text
+    assert "The clock of this machine is 61 min slow, by the answers of 3 of 3 hosts." in page
+    assert "timedatectl" in page
+
+
+# --- A sites file that breaks under a running service -----------------------------------------------
+
+
+async def test_a_sites_file_that_breaks_leaves_the_last_good_list_and_is_a_reason(tmp_path: Path) -> None:
+    clock = HandClock(NOW)
+    service = make_service(tmp_path, clock=clock)
+    fill(service)
+    file = tmp_path / "sites.toml"
+    async with served(service) as client:
+        before = (await client.get("/api/sites")).json()
+        file.write_text(SITES + "[[sites]]\nid = 'One'\n")
+        with capture_logs() as logs:
+            assert (await client.get("/api/sites")).json() == before
+        assert "sites.toml, line 29 (One)" in logs[-1]["reason"]
+        assert await why(client) == [("sites_file_broken", "2026-07-15T12:10:00Z")]
+        clock.now += HOUR
+        assert (await client.get("/")).status_code == 200
+        assert await why(client) == [("sites_file_broken", "2026-07-15T12:10:00Z")], "since it was first seen"
+        assert [site.id for site in service.runner.sites()] == ["grand-pre", "petit-col", "sans-balise"]
+
+        file.unlink()
+        assert (await client.get("/api/sites")).json() == before
+        file.write_text(SITES)
+        assert await why(client) == [], "the file is looked at when it is asked"
+
+
+async def test_a_run_collects_the_last_good_list_although_the_file_broke_before_its_first_run(
+    tmp_path: Path,
+) -> None:
+    service = make_service(tmp_path)
+    service.check()
+    (tmp_path / "sites.toml").write_text("[[sites")
+    assert [site.id for site in service.runner.sites()] == ["grand-pre", "petit-col", "sans-balise"]
+    assert len(service.store.sites()) == 3
+
+
+async def test_a_take_off_moved_in_the_file_is_refused_and_the_list_of_the_store_goes_on(
+    tmp_path: Path,
+) -> None:
+    service = make_service(tmp_path)
+    fill(service)
+    service.check()
+    (tmp_path / "sites.toml").write_text(SITES.replace("latitude = 45.9", "latitude = 44.9"))
+    async with served(service) as client:
+        assert service.runner.sites()[0].latitude == 45.9
+        assert [code for code, _ in await why(client)] == ["sites_file_broken"]
+        assert (await client.get("/api/sites")).json()["sites"][0]["latitude"] == 45.9
+        assert service.runner.sites()[0].latitude == 45.9
+
+
+# --- A store that does not take a run ---------------------------------------------------------------
+
+
+async def test_a_run_that_cannot_begin_is_seen_and_gone_once_it_can(tmp_path: Path) -> None:
+    clock = HandClock(NOW)
+    service = with_sources(make_service(tmp_path, clock=clock), [forecast_source(brings_a_run)])
+    owe_nothing(service)
+    service.store.save_sites(service.sites())
+    error = StoreUnavailable("the store does not answer: attempt to write a readonly database")
+    async with served(service) as client:
+        service.runner.note_blocked(FORECASTS, NOW, error)
+        clock.now += HOUR
+        service.runner.note_blocked(FORECASTS, None, error)
+        assert await why(client) == [("run_cannot_begin", "2026-07-15T12:10:00Z")]
+        status = (await client.get("/api/scheduler/status")).json()
+        assert status["blocked"] == [
+            {"job": FORECASTS, "scheduledTime": "2026-07-15T12:10:00Z", "since": "2026-07-15T12:10:00Z"}
+        ]
+        await service.runner.run(FORECASTS, "api")
+        assert await why(client) == []
+
+
+async def test_a_damaged_store_is_503_whoever_found_it_and_nothing_is_promised(tmp_path: Path) -> None:
+    service = make_service(tmp_path)
+    fill(service)
+    for day in range(40):
+        keep_forecasts(service, f"model_{day}", "arome", base=10.0, gust=True)
+    service.database.close()
+    overwrite_pages(tmp_path / "store.sqlite3", 60)
+    async with served(service) as client:
+        await asyncio.to_thread(check_store, service.database, whole=False)
+        answer = await client.get("/api/ready")
+        assert answer.status_code == 503
+        problem = answer.json()
+        assert "the store is damaged" in problem["detail"]
+        assert problem["reasons"][0]["code"] == "store_damaged"
+        assert problem["reasons"][0]["since"] == "2026-07-15T12:10:00Z"
+        for path in ("/", "/api/forecasts", "/api/observations", "/api/models", "/api/scheduler/runs"):
+            text = (await client.get(path, headers=ADMIN)).text
+            assert "not lost" not in text and "nothing is lost" not in text, path
+
+
+async def test_a_collection_into_a_damaged_store_fails_at_once_and_says_why(tmp_path: Path) -> None:
+    async def reads(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+        yield a_reading(wanted, station="ffvl:901")
+
+    service = with_sources(make_service(tmp_path), (), [observation_source(reads)])
+    fill(service)
+    service.database.close()
+    overwrite_pages(tmp_path / "store.sqlite3", 1, tables=("observation_batch",))
+    run = await asyncio.wait_for(service.runner.run(OBSERVATIONS, "cli"), 30)
+    assert run is not None
+    assert run.status == "failed"
+    assert "the store is damaged" in run.sources[0].reason
+    await service.close()
+
+
+# --- The scheduler ----------------------------------------------------------------------------------
+
+
+async def test_a_catch_up_whose_rounds_never_end_is_a_dead_scheduler(tmp_path: Path) -> None:
+    service = make_service(tmp_path, enabled=True)
+    owe_nothing(service)
+    seconds = [0.0]
+    catch_up = CatchUp(service.runner, interval=3600, monotonic=lambda: seconds[0])
+    app = create_app(service, catch_up=catch_up)
+    transport = httpx2.ASGITransport(app)
+    async with (
+        httpx2.AsyncClient(transport=transport, base_url="http://meteo.example") as client,
+        app.router.lifespan_context(app),
+    ):
+        await when_ready(client)
+
+        async def is_dead() -> bool:
+            seconds[0] += 3 * 3600 + STALLED_AFTER_SECONDS  # the first round may end only now
+            return (await client.get("/api/ready")).status_code == 503
+
+        await until(is_dead)
+        answer = await client.get("/api/ready")
+    assert (answer.status_code, answer.json()["detail"]) == (503, "Not ready: the scheduler is not running.")
+    assert [reason["code"] for reason in answer.json()["reasons"]] == ["scheduler_dead"]
