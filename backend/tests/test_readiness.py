@@ -47,7 +47,14 @@ from backend.tests.served import (
     when_ready,
     with_sources,
 )
-from backend.tests.worlds import HandClock, a_reading, brings_a_run, forecast_source, observation_source, until
+from backend.tests.worlds import (
+    HandClock,
+    a_reading,
+    brings_a_run,
+    forecast_source,
+    observation_source,
+    until,
+)
 
 HOUR = timedelta(hours=1)
 DOCS = Path(__file__).parents[2] / "docs"
