@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from backend.core.errors import ConfigError, StoreUnavailable
+from backend.core.errors import ConfigError, StoreDamaged, StoreUnavailable
 from backend.core.private_files import open_to_others
 from backend.storage import schema as t
 from backend.storage.database import Database
@@ -228,12 +228,12 @@ def test_a_bug_is_not_taken_for_a_database_that_does_not_answer(database_url: st
     assert rows(database, t.model, "name") == []
 
 
-def test_a_damaged_file_is_unavailable_and_says_so(tmp_path: Path) -> None:
+def test_a_damaged_file_is_not_one_that_is_out_of_reach(tmp_path: Path) -> None:
     open_database(sqlite_url(tmp_path)).close()
     path = tmp_path / "scores.sqlite3"
     path.write_bytes(path.read_bytes()[:4096] + b"\x55" * 40_000)
     database = Database(sqlite_url(tmp_path))
-    with pytest.raises(StoreUnavailable, match=r"the store does not answer: .*malformed"):
+    with pytest.raises(StoreDamaged, match=r"the store is damaged: .*malformed"):
         rows(database, t.model, "name")
 
 
