@@ -347,6 +347,7 @@ async def test_a_catch_up_whose_rounds_never_end_is_a_dead_scheduler(tmp_path: P
     service = make_service(tmp_path, enabled=True)
     owe_nothing(service)
     seconds = [0.0]
+    answers: list[httpx2.Response] = []
     catch_up = CatchUp(service.runner, interval=3600, monotonic=lambda: seconds[0])
     app = create_app(service, catch_up=catch_up)
     transport = httpx2.ASGITransport(app)
@@ -358,9 +359,10 @@ async def test_a_catch_up_whose_rounds_never_end_is_a_dead_scheduler(tmp_path: P
 
         async def is_dead() -> bool:
             seconds[0] += 3 * 3600 + STALLED_AFTER_SECONDS  # the first round may end only now
-            return (await client.get("/api/ready")).status_code == 503
+            answers.append(await client.get("/api/ready"))
+            return answers[-1].status_code == 503
 
         await until(is_dead)
-        answer = await client.get("/api/ready")
+    answer = answers[-1]
     assert (answer.status_code, answer.json()["detail"]) == (503, "Not ready: the scheduler is not running.")
     assert [reason["code"] for reason in answer.json()["reasons"]] == ["scheduler_dead"]
