@@ -12,7 +12,7 @@ from backend.core.records import Forecast, ForecastBatch, Run
 from backend.storage import schema as t
 from backend.storage.database import insert_into, inserted_id, to_epoch
 from backend.storage.due import forecasts_changed
-from backend.storage.merging import NEW, Batches, Mode, Origin, Row, Values, merge
+from backend.storage.merging import NEW, Mode, Origin, Row, Values, merge
 from backend.storage.origins import by_row, kept_row, mixed, origin_of, origins_of, write_values
 from backend.storage.places import present_ids
 from backend.storage.rows import Key, chunks, fetched, ids_of, rows_by_key, value_columns
@@ -47,9 +47,8 @@ def keep_forecasts(
         changed, new = merge(kept, came, origin_of(batch), origins, last_wins=False, mode=mode)
         gained += new
         if changed:
-            rows = {(*key, *of_run): noted.with_ids(row) for key, row in changed.items()}
-            before = [(*key, *of_run) for key in mixed(kept) if key in changed]
-            write_values(connection, t.forecast, rows, before)
+            before = [key for key in mixed(kept) if key in changed]
+            write_values(connection, t.forecast, changed, noted.id_of, before, of_run)
             forecasts_changed(connection, changed)
     _note_parts(connection, batch, run, model_id, sites)
     _note_incomplete(connection, batch, run, model_id, sites)
@@ -141,16 +140,9 @@ class _Noted:
         }
         self._availability: dict[int, tuple[int, bool]] = {NEW: (to_epoch(run.available_at), run.published)}
         self._ids: dict[tuple[int, bool], int] = {}
-        self._batches: dict[Batches, Batches] = {}
 
-    def with_ids(self, row: Row) -> Row:
-        """Return a merged row with the ids of its batches in place of what merge() says of them."""
-        if row.batches not in self._batches:
-            ids = tuple(batch if batch is None else self._id(batch) for batch in row.batches)
-            self._batches[row.batches] = ids
-        return Row(row.values, self._batches[row.batches])
-
-    def _id(self, batch: int) -> int:
+    def id_of(self, batch: int) -> int:
+        """Return the id of a batch of a merged row."""
         if batch > 0:
             return batch
         if batch not in self._availability:

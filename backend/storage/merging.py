@@ -68,6 +68,9 @@ def merge(
     """
     changed: dict[K, Row] = {}
     gained = 0
+    if not kept:
+        changed = {key: _whole(values) for key, values in came.items()}
+        return changed, sum(len(values) - values.count(None) for values in came.values())
     for key, values in came.items():
         old = kept.get(key)
         if old is None:
@@ -97,7 +100,7 @@ _ALL_NEW: Batches = (NEW,) * 4
 def _whole(values: Values) -> Row:
     if None not in values:
         return Row(values, _ALL_NEW)
-    return Row(values, tuple(None if value is None else NEW for value in values))
+    return Row(values, tuple([None if value is None else NEW for value in values]))
 
 
 def _rank(row: Row, origins: Mapping[int, Origin]) -> int:

@@ -32,11 +32,10 @@ def keep_observations(
     changed, gained = merge(kept, came, origin_of(batch), origins, last_wins=True, mode=mode)
     if changed:
         batch_id = _note_batch(connection, batch, claim)
-        rows = {
-            key: Row(row.values, tuple(batch_id if each == NEW else each for each in row.batches))
-            for key, row in changed.items()
-        }
-        write_values(connection, t.observation, rows, [key for key in mixed(kept) if key in changed])
+        before = [key for key in mixed(kept) if key in changed]
+        write_values(
+            connection, t.observation, changed, lambda batch: batch_id if batch == NEW else batch, before
+        )
         readings_changed(connection, changed)
         newest = dict(sorted(changed))  # of a station's times, the last one stays
         _move_forward(connection, t.station.c.newest, newest)

@@ -7,7 +7,7 @@ came in one batch and have none there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from backend.core.records import BACKFILLED, IMPORTED, Batch, ForecastBatch
 from backend.storage import schema as t
 from backend.storage.database import to_epoch
 from backend.storage.merging import Batches, Origin, Row, Values
-from backend.storage.rows import chunks, fetched, write_rows
+from backend.storage.rows import Key, chunks, fetched, write_rows
 
 ORIGINS: Mapping[sa.Table, sa.Table] = {
     t.forecast: t.forecast_origin,
@@ -58,13 +58,13 @@ def batch_fields(
 
 def kept_row(batch_id: int, values: Values, others: Mapping[int, int] | None) -> Row:
     """Return a row of the store, `others` being its exceptions."""
-    if others is None:
-        batches: Batches = tuple(None if value is None else batch_id for value in values)
-    else:
-        batches = tuple(
-            None if value is None else others.get(index, batch_id) for index, value in enumerate(values)
-        )
-    return Row(values, batches)
+    if others is None and None not in values:
+        return Row(values, (batch_id,) * len(values))
+    given = others or {}
+    return Row(
+        values,
+        tuple(None if value is None else given.get(index, batch_id) for index, value in enumerate(values)),
+    )
 
 
 def origin_of(batch: Batch) -> Origin:
@@ -116,31 +116,33 @@ def _witnessed(source: str, route: str, *, published: bool) -> bool:
 def write_values(
     connection: sa.Connection,
     table: sa.Table,
-    rows: Mapping[Any, Row],
-    before: Iterable[tuple[int, ...]],
+    rows: Mapping[Key, Row],
+    id_of: Callable[[int], int],
+    before: Iterable[Key],
+    of_run: tuple[int, ...] = (),
 ) -> None:
-    """Write rows by their whole key, each over the one with its key; their batches are ids.
+    """Write merged rows, each over the one with its key; `of_run` is the rest of the key of all of them.
 
-    `before` are the keys of those that had exceptions.
+    `id_of` gives the id for what merge() says of a batch. `before` are the keys of rows with exceptions.
     """
     origin = ORIGINS[table]
     plain: list[tuple[int | None, ...]] = []
     others: list[tuple[int | None, ...]] = []
     parted: dict[Batches, tuple[int, tuple[tuple[int, int], ...]]] = {}
-    for key, row in sorted(rows.items()):
-        if row.batches not in parted:
-            parted[row.batches] = _parted(row.batches)
-        batch_id, rest = parted[row.batches]
-        plain.append((*key, batch_id, *row.values))
+    for key, (values, batches) in sorted(rows.items()):
+        if batches not in parted:  # there are few ways in which rows are made up of batches
+            parted[batches] = _parted([None if batch is None else id_of(batch) for batch in batches])
+        batch_id, rest = parted[batches]
+        plain.append((*key, *of_run, batch_id, *values))
         if rest:
-            others += ((*key, *other) for other in rest)
+            others += ((*key, *of_run, *other) for other in rest)
     write_rows(connection, table, plain)
-    _forget(connection, origin, before)
+    _forget(connection, origin, [(*key, *of_run) for key in before])
     if others:
         write_rows(connection, origin, others)
 
 
-def _parted(batches: Batches) -> tuple[int, tuple[tuple[int, int], ...]]:
+def _parted(batches: Sequence[int | None]) -> tuple[int, tuple[tuple[int, int], ...]]:
     """Return the batch of most values, the oldest of several, and (parameter, batch) of the other values."""
     counts = Counter(batch for batch in batches if batch is not None)
     commonest = max(counts, key=lambda batch: (counts[batch], -batch))
@@ -156,8 +158,11 @@ def _forget(connection: sa.Connection, origin: sa.Table, keys: Iterable[tuple[in
         connection.execute(sa.delete(origin).where(*same), given)
 
 
-def mixed(rows: Mapping[Any, Row]) -> Iterator[Any]:
+def mixed(rows: Mapping[Key, Row]) -> Iterator[Key]:
     """Yield the keys of rows whose values came in several batches."""
-    for key, row in rows.items():
-        if len({*row.batches} - {None}) > 1:
+    seen: dict[Batches, bool] = {}
+    for key, (_, batches) in rows.items():
+        if batches not in seen:
+            seen[batches] = len({*batches} - {None}) > 1
+        if seen[batches]:
             yield key
