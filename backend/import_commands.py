@@ -9,19 +9,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from backend.console import AsJson, opened, print_json, silent
+from backend.core.text import printable
 from backend.main import Service
 from backend.scoring.upkeep import update
+from backend.storage.database import from_epoch
+from backend.storage.replaced import Measure, Replaced, replaced_values
+
+if TYPE_CHECKING:
+    from backend.files.importing import Imported
 
 app = typer.Typer(name="import", help="Forecasts and observations from a file: all of it, or nothing.")
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the file, and store nothing.")]
+Replace = Annotated[
+    bool,
+    typer.Option(
+        "--replace", help="Take values that differ from those of an earlier file; the old ones are recorded."
+    ),
+]
 File = Annotated[
     Path,
     typer.Argument(metavar="FILE", help="A .csv or .parquet file, or a .txt file in the format of verif."),
@@ -39,13 +51,14 @@ def import_forecasts(
         str | None, typer.Option(help="The model that a verif file is of, where it does not say.")
     ] = None,
     dry_run: DryRun = False,
+    replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
     """Store the forecasts of FILE: model,site,parameter,reference_time,valid_time,value[,available_at].
 
     Times carry a zone. What was collected is never replaced. Without available_at, a run counts as to be had
     from now on: it then enters the views by lead time, and none of those of a pilot's decision. Exit 2 if a
-    line breaks a rule; nothing is stored then.
+    line breaks a rule, or differs from what an earlier file stored; nothing is stored then.
     """
     from backend.files import importing as files
     from backend.files.opening import forecast_table
@@ -55,19 +68,29 @@ def import_forecasts(
     sites = service.sites() if dry_run else service.runner.sites()
     with row_progress() as on_rows:
         done = files.import_forecasts(
-            service.database, table, sites, service.clock(), dry_run=dry_run, on_rows=on_rows
+            service.database,
+            table,
+            sites,
+            service.clock(),
+            dry_run=dry_run,
+            replace=replace,
+            on_rows=on_rows,
         )
-    _finish(service, "forecasts", file, done.rows, done.new, dry_run=dry_run, as_json=as_json)
+    _finish(service, "forecasts", file, done, dry_run=dry_run, as_json=as_json)
 
 
 @app.command("observations")
 def import_observations(
-    context: typer.Context, file: File, dry_run: DryRun = False, as_json: AsJson = False
+    context: typer.Context,
+    file: File,
+    dry_run: DryRun = False,
+    replace: Replace = False,
+    as_json: AsJson = False,
 ) -> None:
     """Store the readings of FILE: station,parameter,time,value[,averaging_minutes,direction_resolution].
 
-    Times carry a zone. What was collected is never replaced. Exit 2 if a line breaks a rule; nothing is
-    stored then.
+    Times carry a zone. What was collected is never replaced. Exit 2 if a line breaks a rule, or differs from
+    what an earlier file stored; nothing is stored then.
     """
     from backend.files import importing as files
     from backend.files.opening import is_verif, observation_table
@@ -85,24 +108,94 @@ def import_observations(
             service.clock(),
             merge_same=is_verif(file),
             dry_run=dry_run,
+            replace=replace,
             on_rows=on_rows,
         )
-    _finish(service, "observations", file, done.rows, done.new, dry_run=dry_run, as_json=as_json)
+    _finish(service, "observations", file, done, dry_run=dry_run, as_json=as_json)
 
 
-def _finish(
-    service: Service, what: str, file: Path, rows: int, new: int, *, dry_run: bool, as_json: bool
+@app.command("replaced")
+def show_replaced(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many, the last first.")] = 20,
+    as_json: AsJson = False,
 ) -> None:
+    """Show the values that `import --replace` replaced: the old value, the file and the time."""
+    service = service_of(context)
+    found, count = replaced_values(service.database, limit)
+    if as_json:
+        print_json({"count": count, "values": [_as_dict(each) for each in found]})
+        return
+    if not found:
+        typer.echo("No import has replaced anything.")
+    for each in found:
+        run = f", run of {each.reference_time:%Y-%m-%d %H:%M}" if each.reference_time else ""
+        at = f" at {each.site}" if each.site else ""
+        typer.echo(f"{each.replaced_at:%Y-%m-%d %H:%M} UTC, by {printable(each.file)}")
+        typer.echo(f"  {each.name}{at}: {each.parameter} of {each.time:%Y-%m-%d %H:%M}{run}")
+        typer.echo(f"  was {_described(each.old)}")
+        typer.echo(f"  is  {_described(each.new)}")
+    if count > len(found):
+        typer.echo(f"and {count - len(found)} more: see --limit")
+
+
+def _described(measure: Measure) -> str:
+    words = [f"{measure.value / 1000:g}"]
+    if measure.available_at is not None:
+        words.append(f"available {from_epoch(measure.available_at):%Y-%m-%d %H:%M}")
+    if measure.averaging_minutes is not None:
+        words.append(f"averaged over {measure.averaging_minutes} min")
+    if measure.direction_resolution is not None:
+        words.append(f"directions in steps of {measure.direction_resolution:g}°")
+    return ", ".join(words)
+
+
+def _as_dict(each: Replaced) -> dict[str, Any]:
+    def measure(found: Measure) -> dict[str, Any]:
+        return {
+            "value": found.value / 1000,
+            "availableAt": None if found.available_at is None else from_epoch(found.available_at),
+            "averagingMinutes": found.averaging_minutes,
+            "directionResolution": found.direction_resolution,
+        }
+
+    return {
+        "replacedAt": each.replaced_at,
+        "file": each.file,
+        "modelOrStation": each.name,
+        "site": each.site,
+        "parameter": each.parameter,
+        "referenceTime": each.reference_time,
+        "time": each.time,
+        "old": measure(each.old),
+        "new": measure(each.new),
+    }
+
+
+def _finish(service: Service, what: str, file: Path, done: Imported, *, dry_run: bool, as_json: bool) -> None:
     """Make the days of scores that an import changed, and say what was done."""
     if not dry_run:
         keep_up(service)
     if as_json:
-        told = {"file": str(file), "what": what, "rows": rows, "dryRun": dry_run}
-        print_json(told if dry_run else told | {"new": new, "known": rows - new})
-    elif dry_run:
-        typer.echo(f"{file}: {rows} {what} keep every rule. Dry run: nothing was stored.")
-    else:
-        typer.echo(f"{file}: {rows} {what}, {new} of them new, {rows - new} known already.")
+        counts = {
+            "new": done.new,
+            "known": done.known,
+            "replaced": done.replaced,
+            "collected": done.collected,
+        }
+        print_json({"file": str(file), "what": what, "rows": done.rows, "dryRun": dry_run} | counts)
+        return
+    checked = " keep every rule. Dry run: nothing was stored." if dry_run else ""
+    typer.echo(f"{file}: {done.rows} {what}{checked}")
+    lines = (
+        (done.new, "new"),
+        (done.known, "already stored"),
+        (done.replaced, "replace another value: see meteo-score import replaced"),
+        (done.collected, "left out: a collected value is never replaced by a file"),
+    )
+    for count, meaning in lines:
+        if count or meaning == "new":
+            typer.echo(f"  {count} {meaning}")
 
 
 # --- What export needs as well ------------------------------------------------------------------------

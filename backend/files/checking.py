@@ -108,6 +108,12 @@ class Piece:
         if value is not None:
             self._keep(name, self._read[name].fill_null(value))
 
+    def note_given(self, name: str, column: str) -> None:
+        """Read a column `name` as 1 where the file has a value in `column`, and 0 elsewhere."""
+        none = pl.zeros(len(self.raw), pl.Boolean, eager=True)
+        given = self._read[column].is_not_null() if column in self._read else none
+        self._keep(name, given.cast(pl.Int64))
+
     # --- What came out -------------------------------------------------------------------------------
 
     def good(self, names: Sequence[str]) -> pl.DataFrame:

@@ -1,7 +1,8 @@
 """Forecasts and observations from files: checked whole, put in order, and stored in one transaction.
 
-Nothing is stored of a file in which one row breaks a rule. The store's own road is taken from there on, so an
-imported value meets what was collected as any lesser route's would: it never takes its place.
+Nothing is stored of a file in which one row breaks a rule, or differs from what an earlier file stored. The
+store's own road is taken from there on, so an imported value meets what was collected as any lesser route's
+would: it never takes its place.
 
 Memory is bounded whatever the size of the file: the check holds PIECE rows at a time, the order is made on
 disk (see staging), and what is stored is built one run, or BATCH readings, at a time.
@@ -9,12 +10,13 @@ disk (see staging), and what is stored is built one run, or BATCH readings, at a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import sqlalchemy as sa
 
@@ -22,12 +24,19 @@ from backend.core.clock import require_utc
 from backend.core.records import IMPORTED, Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
 from backend.files.checking import PARAMETER_NUMBERS, PARAMETERS, Piece
 from backend.files.reading import Shape, Table
-from backend.files.refusing import Faults, FileRefused
+from backend.files.refusing import MOST_NAMED, Fault, Faults, FileRefused
 from backend.files.staging import Staging
 from backend.scoring.sample import REFERENCES
+from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch, to_epoch
-from backend.storage.forecasts import keep_forecasts
-from backend.storage.observations import keep_observations
+from backend.storage.forecasts import keep_forecasts, kept_forecasts
+from backend.storage.merging import Mode, Origin
+from backend.storage.merging import Row as StoredRow
+from backend.storage.observations import keep_observations, kept_readings
+from backend.storage.origins import batch_fields
+from backend.storage.places import present_ids
+from backend.storage.replaced import Measure, Replaced, note_replaced
+from backend.storage.rows import Key, known_ids
 
 ROUTE = "file"
 RANK = 1000
@@ -59,6 +68,7 @@ _NO_SITE = "is not a site on the list: see meteo-score sites list"
 _NO_STATION = "is not a station that we know: see meteo-score sites near"
 
 B = TypeVar("B", ForecastBatch, ObservationBatch)
+R = TypeVar("R", Forecast, Observation)
 Row = tuple[Any, ...]
 
 OnRows = Callable[[str, int], None]
@@ -67,15 +77,22 @@ OnRows = Callable[[str, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many values a file had, and how many of them were new; the others were known, or came better."""
+    """What became of the values of a file.
+
+    `rows` is how many there are, `new` how many the store did not have, `replaced` how many took the place of
+    another value of an earlier file, `collected` how many give way to a collected hour or reading. The others
+    are stored already.
+    """
 
     rows: int
     new: int
+    replaced: int = 0
+    collected: int = 0
 
     @property
     def known(self) -> int:
-        """Return how many values changed nothing."""
-        return self.rows - self.new
+        """Return how many values are stored already as the file has them."""
+        return self.rows - self.new - self.replaced - self.collected
 
 
 def import_forecasts(
@@ -85,15 +102,17 @@ def import_forecasts(
     now: datetime,
     *,
     dry_run: bool = False,
+    replace: bool = False,
     on_rows: OnRows | None = None,
 ) -> Imported:
     """Store the forecasts of a file, or only check them. `sites` are those on the list, and in the store.
 
     Where the file does not say when a run could be had, it is `now`: nobody can show that it was to be had
-    before, so that what is imported of the past enters views by lead time, and no decision. Blocks. Raises
-    FileRefused and StoreUnavailable, with nothing stored.
+    before, so that what is imported of the past enters views by lead time, and no decision. A value or an
+    `available_at` that differs from what an earlier file stored is refused, unless `replace` takes it and
+    writes down what it was. Blocks. Raises FileRefused and StoreUnavailable, with nothing stored.
     """
-    return _import(database, table, _Forecasts(sites, require_utc(now)), dry_run, on_rows)
+    return _import(database, table, _Forecasts(sites, require_utc(now)), dry_run, replace, on_rows)
 
 
 def import_observations(
@@ -104,18 +123,51 @@ def import_observations(
     *,
     merge_same: bool = False,
     dry_run: bool = False,
+    replace: bool = False,
     on_rows: OnRows | None = None,
 ) -> Imported:
     """Store the readings of a file, or only check them; `stations` are those that we know.
 
-    `merge_same` is for a format that repeats a reading beside each forecast of it. Blocks. Raises FileRefused
-    and StoreUnavailable, with nothing stored.
+    `merge_same` is for a format that repeats a reading beside each forecast of it. A value, an averaging
+    period or a resolution that differs is treated as in import_forecasts. Blocks. Raises FileRefused and
+    StoreUnavailable, with nothing stored.
     """
     kind = _Observations(stations, require_utc(now), merge_same=merge_same)
-    return _import(database, table, kind, dry_run, on_rows)
+    return _import(database, table, kind, dry_run, replace, on_rows)
 
 
-class _Kind(Protocol[B]):
+class _Stored(NamedTuple):
+    """A stored value, and whether it was collected."""
+
+    measure: Measure
+    collected: bool
+
+
+class _Part(NamedTuple, Generic[R]):
+    """A record of a file with its row, what the file states of it, and what the store has in its place.
+
+    Where the file does not state something, it is None in `stated`.
+    """
+
+    row: int
+    record: R
+    stated: Measure
+    stored: _Stored | None
+
+    @property
+    def differs(self) -> list[str]:
+        """Return the names of what the file states otherwise than the store has it."""
+        if self.stored is None:
+            return []
+        old, new = self.stored.measure, self.stated
+        return [
+            name
+            for name in ("value", "available_at", "averaging_minutes", "direction_resolution")
+            if getattr(new, name) is not None and getattr(new, name) != getattr(old, name)
+        ]
+
+
+class _Kind(Protocol[B, R]):
     """What differs between forecasts and observations."""
 
     key: tuple[str, ...]
@@ -123,27 +175,84 @@ class _Kind(Protocol[B]):
     merge_same: bool
 
     def check(self, piece: Piece) -> None: ...
-    def batches(self, rows: Iterator[Row]) -> Iterator[B]: ...
-    def keep(self, connection: sa.Connection, batch: B) -> int: ...
+    def batches(
+        self, connection: sa.Connection, rows: Iterator[Row]
+    ) -> Iterator[tuple[B, list[_Part[R]]]]: ...
+    def keep(self, connection: sa.Connection, batch: B, records: Sequence[R], mode: Mode) -> None: ...
+    def replaced(self, part: _Part[R], old: Measure, file: str) -> Replaced: ...
 
 
 def _import(
-    database: Database, table: Table, kind: _Kind[B], dry_run: bool, on_rows: OnRows | None
+    database: Database,
+    table: Table,
+    kind: _Kind[B, R],
+    dry_run: bool,
+    replace: bool,
+    on_rows: OnRows | None,
 ) -> Imported:
     told = on_rows or (lambda _what, _rows: None)
     with Staging(kind.key, kind.rest) as staging:
         rows = _checked(table, staging, kind, told)
-        if dry_run:
-            return Imported(rows, 0)
-        new = 0
-        with database.write() as connection:
-            for batch in kind.batches(staging.rows()):
-                new += kind.keep(connection, batch)
-                told("stored", len(batch.records))
-        return Imported(rows, new)
+        with database.read() if dry_run else database.write() as connection:
+            faults, new, replaced, collected = Faults(), 0, 0, 0
+            for batch, parts in kind.batches(connection, staging.rows()):
+                fresh = [part for part in parts if part.stored is None]
+                taken = [part for part in parts if part.stored is not None and part.stored.collected]
+                changed = [
+                    part
+                    for part in parts
+                    if part.stored is not None and not part.stored.collected and part.differs
+                ]
+                new, replaced = new + len(fresh), replaced + len(changed)
+                collected += len(taken)
+                if not replace:
+                    faults.add(*_refused(changed))
+                if not dry_run and not faults.count:
+                    kind.keep(connection, batch, [part.record for part in fresh], "collect")
+                    kind.keep(connection, batch, [part.record for part in changed], "correct")
+                    note_replaced(
+                        connection,
+                        [
+                            kind.replaced(part, part.stored.measure, str(table.path))
+                            for part in changed
+                            if part.stored is not None
+                        ],
+                    )
+                    told("stored", len(parts))
+            advice = ": --replace takes what the file has, and keeps a record of what was stored"
+            faults.raise_any(table.path, table.lines, advice)  # a transaction that fails stores nothing
+        return Imported(rows, new, replaced, collected)
 
 
-def _checked(table: Table, staging: Staging, kind: _Kind[B], told: OnRows) -> int:
+def _refused(parts: Sequence[_Part[Any]]) -> tuple[list[Fault], int]:
+    """Return the faults of values that differ from stored ones: the first in the file, and how many."""
+    first = sorted(parts, key=lambda part: part.row)[:MOST_NAMED]
+    faults = []
+    for part in first:
+        if part.stored is None:
+            raise AssertionError("only a value that is stored can differ from it")
+        differences = [
+            f"{name} = {_shown(name, part.stated)}: {_shown(name, part.stored.measure)} is stored"
+            for name in part.differs
+        ]
+        faults.append((part.row, ", ".join(differences)))
+    return faults, len(parts)
+
+
+def _shown(name: str, measure: Measure) -> str:
+    found = getattr(measure, name)
+    if found is None:
+        return "none"
+    if name == "available_at":
+        return f"{from_epoch(found):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{found / 1000:g}" if name == "value" else f"{found:g}"
+
+
+def _thousandths(value: float) -> int:
+    return round(value * 1000)  # as rows_by_key() stores it
+
+
+def _checked(table: Table, staging: Staging, kind: _Kind[B, R], told: OnRows) -> int:
     """Put the rows of a file in order and return how many there are; raise FileRefused."""
     faults, seen = Faults(), 0
     for frame in table.pieces():
@@ -170,7 +279,7 @@ def _checked(table: Table, staging: Staging, kind: _Kind[B], told: OnRows) -> in
 
 class _Forecasts:
     key: tuple[str, ...] = ("model", "reference_time", "site", "valid_time", "parameter")
-    rest: tuple[str, ...] = ("available_at", "value")
+    rest: tuple[str, ...] = ("available_at", "stated", "value")
     merge_same = False
 
     def __init__(self, sites: Sequence[Site], now: datetime) -> None:
@@ -204,9 +313,12 @@ class _Forecasts:
             piece.moment("available_at", required=False)
             piece.not_after("available_at", self.now)
             piece.refuse("available_at", piece["available_at"] < run, "is before reference_time")
+        piece.note_given("stated", "available_at")
         piece.fill("available_at", to_epoch(self.now))
 
-    def batches(self, rows: Iterator[Row]) -> Iterator[ForecastBatch]:
+    def batches(
+        self, connection: sa.Connection, rows: Iterator[Row]
+    ) -> Iterator[tuple[ForecastBatch, list[_Part[Forecast]]]]:
         """Yield the batches of each run: one for each time at which a part of it could be had."""
         for (model, reference_time), of_run in groupby(rows, key=itemgetter(0, 1)):
             parts: dict[int, list[Row]] = {}
@@ -214,30 +326,66 @@ class _Forecasts:
                 parts.setdefault(row[5], []).append(row)
             for available_at, part in sorted(parts.items()):
                 run = Run(model, from_epoch(reference_time), from_epoch(available_at), published=False)
-                yield ForecastBatch(
-                    source=IMPORTED,
-                    route=ROUTE,
-                    rank=RANK,
-                    collected_at=self.now,
-                    run=run,
-                    records=[
-                        Forecast(
-                            model,
-                            self.names[site],
-                            PARAMETERS[parameter],
-                            run.reference_time,
-                            from_epoch(valid_time),
-                            value,
-                        )
-                        for _, _, site, valid_time, parameter, _, value, _ in part
-                    ],
-                )
+                batch = ForecastBatch(source=IMPORTED, route=ROUTE, rank=RANK, collected_at=self.now, run=run)
+                yield batch, self._compared(connection, run, part)
 
-    def keep(self, connection: sa.Connection, batch: ForecastBatch) -> int:
-        """Write a batch; return how many of its values are new."""
+    def _compared(self, connection: sa.Connection, run: Run, rows: Sequence[Row]) -> list[_Part[Forecast]]:
+        """Return the records of some rows of a run beside what is stored in their place."""
+        sites = present_ids(connection, self.now)
+        models = known_ids(connection, t.model.c.name, [run.model])
+        kept: Mapping[Key, StoredRow] = {}
+        origins: Mapping[int, Origin] = {}
+        if run.model in models:
+            keys = [(sites[self.names[row[2]]], row[3]) for row in rows if self.names[row[2]] in sites]
+            reference_time = to_epoch(run.reference_time)
+            kept, origins = kept_forecasts(connection, models[run.model], reference_time, keys)
+        parts = []
+        for _, _, site, valid_time, parameter, available_at, stated, value, number in rows:
+            name = self.names[site]
+            record = Forecast(
+                model=run.model,
+                site=name,
+                parameter=PARAMETERS[parameter],
+                reference_time=run.reference_time,
+                valid_time=from_epoch(valid_time),
+                value=value,
+            )
+            new = Measure(value=_thousandths(value), available_at=available_at if stated else None)
+            found = kept.get((sites.get(name, 0), valid_time))
+            stored = None
+            if found is not None:
+                stored = _in_place(
+                    found, parameter, origins, lambda batch: {"available_at": origins[batch].available_at}
+                )
+            parts.append(_Part(number, record, new, stored))
+        return parts
+
+    def keep(
+        self, connection: sa.Connection, batch: ForecastBatch, records: Sequence[Forecast], mode: Mode
+    ) -> None:
+        """Write some records of a batch."""
         if batch.run is None:
             raise AssertionError("every batch of a file is about a run")
-        return keep_forecasts(connection, batch, batch.run, None)
+        if records:
+            whole = dataclasses.replace(batch, records=records)
+            keep_forecasts(connection, whole, batch.run, None, mode=mode)
+
+    def replaced(self, part: _Part[Forecast], old: Measure, file: str) -> Replaced:
+        """Return the record of a replaced value. Where the file states no time, it is that of the import."""
+        record, new = part.record, part.stated
+        if new.available_at is None:
+            new = dataclasses.replace(new, available_at=to_epoch(self.now))
+        return Replaced(
+            replaced_at=self.now,
+            file=file,
+            name=record.model,
+            site=record.site,
+            parameter=record.parameter.value,
+            reference_time=record.reference_time,
+            time=record.valid_time,
+            old=old,
+            new=new,
+        )
 
 
 # --- Observations ------------------------------------------------------------------------------------
@@ -267,26 +415,85 @@ class _Observations:
         piece.fill("averaging_minutes")
         piece.fill("direction_resolution")
 
-    def batches(self, rows: Iterator[Row]) -> Iterator[ObservationBatch]:
+    def batches(
+        self, connection: sa.Connection, rows: Iterator[Row]
+    ) -> Iterator[tuple[ObservationBatch, list[_Part[Observation]]]]:
         """Yield batches of up to BATCH readings: one for each way in which a station measures."""
         while some := list(islice(rows, BATCH)):
             ways: dict[tuple[int | None, float | None], list[Row]] = {}
             for row in some:
                 ways.setdefault((row[3], row[4]), []).append(row)
             for (averaging, resolution), part in ways.items():
-                yield ObservationBatch(
+                batch = ObservationBatch(
                     source=IMPORTED,
                     route=ROUTE,
                     rank=RANK,
                     collected_at=self.now,
                     averaging_minutes=averaging,
                     direction_resolution=resolution,
-                    records=[
-                        Observation(self.names[station], PARAMETERS[parameter], from_epoch(time), value)
-                        for station, time, parameter, _, _, value, _ in part
-                    ],
                 )
+                yield batch, self._compared(connection, part)
 
-    def keep(self, connection: sa.Connection, batch: ObservationBatch) -> int:
-        """Write a batch; return how many of its values are new."""
-        return keep_observations(connection, batch, None)
+    def _compared(self, connection: sa.Connection, rows: Sequence[Row]) -> list[_Part[Observation]]:
+        """Return the records of some rows beside what is stored in their place."""
+        ids = known_ids(connection, t.station.c.code, sorted({self.names[row[0]] for row in rows}))
+        kept, origins = kept_readings(
+            connection, [(ids[self.names[row[0]]], row[1]) for row in rows if self.names[row[0]] in ids]
+        )
+        names = ("averaging_minutes", "direction_resolution")
+        ways = batch_fields(connection, t.observation_batch, origins, names)
+        parts = []
+        for station, time, parameter, averaging, resolution, value, number in rows:
+            name = self.names[station]
+            record = Observation(name, PARAMETERS[parameter], from_epoch(time), value)
+            new = Measure(
+                value=_thousandths(value), averaging_minutes=averaging, direction_resolution=resolution
+            )
+            found = kept.get((ids.get(name, 0), time))
+            stored = None
+            if found is not None:
+                stored = _in_place(
+                    found, parameter, origins, lambda batch: dict(zip(names, ways[batch], strict=True))
+                )
+            parts.append(_Part(number, record, new, stored))
+        return parts
+
+    def keep(
+        self,
+        connection: sa.Connection,
+        batch: ObservationBatch,
+        records: Sequence[Observation],
+        mode: Mode,
+    ) -> None:
+        """Write some records of a batch."""
+        if records:
+            keep_observations(connection, dataclasses.replace(batch, records=records), None, mode=mode)
+
+    def replaced(self, part: _Part[Observation], old: Measure, file: str) -> Replaced:
+        """Return the record of a replaced value."""
+        record = part.record
+        return Replaced(
+            replaced_at=self.now,
+            file=file,
+            name=record.station,
+            parameter=record.parameter.value,
+            time=record.time,
+            old=old,
+            new=part.stated,
+        )
+
+
+def _in_place(
+    row: StoredRow, parameter: int, origins: Mapping[int, Origin], stated: Callable[[int], dict[str, Any]]
+) -> _Stored | None:
+    """Return what is stored in the place of a value; None where the place is free.
+
+    A row that was collected has no free place: nothing of a file is added to it.
+    """
+    ranks = {origins[batch].rank for batch in row.batches if batch is not None}
+    if ranks and min(ranks) < RANK:
+        return _Stored(Measure(value=0), collected=True)
+    value, batch = row.values[parameter], row.batches[parameter]
+    if value is None or batch is None:
+        return None
+    return _Stored(Measure(value=value, **stated(batch)), collected=False)

@@ -30,7 +30,9 @@ class Faults:
         self._first = sorted([*self._first, *faults])[:MOST_NAMED]
         self.count += count
 
-    def raise_any(self, path: Path, lines: Callable[[Sequence[int]], Sequence[str]]) -> None:
+    def raise_any(
+        self, path: Path, lines: Callable[[Sequence[int]], Sequence[str]], advice: str = ""
+    ) -> None:
         """Raise FileRefused if there are any; `lines` says what to call rows: "line 3"."""
         if not self.count:
             return
@@ -38,4 +40,4 @@ class Faults:
         told = [f"{path}, {line}: {wrong}" for line, (_, wrong) in zip(named, self._first, strict=True)]
         if self.count > len(told):
             told.append(f"{path}: and {self.count - len(told)} more")
-        raise FileRefused("\n".join([*told, "nothing was stored"]))
+        raise FileRefused("\n".join([*told, f"nothing was stored{advice}"]))

@@ -86,7 +86,8 @@ def _by_batch(
     others = exceptions(connection, table, owner, rows[0][0], rows[-1][0])
     if not others:
         return rows
-    fields = batch_fields(connection, batches, others, names)
+    ids = {batch for of_row in others.values() for batch in of_row.values()}
+    fields = batch_fields(connection, batches, ids, names)
     length = len(table.primary_key.columns) - 1
     parted: list[Row] = []
     for row in rows:

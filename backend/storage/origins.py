@@ -44,14 +44,13 @@ def by_row(found: Iterable[Sequence[int]]) -> Exceptions:
 
 
 def batch_fields(
-    connection: sa.Connection, batches: sa.Table, others: Exceptions, names: Sequence[str]
+    connection: sa.Connection, batches: sa.Table, ids: Iterable[int], names: Sequence[str]
 ) -> dict[int | None, tuple[Any, ...]]:
-    """Return columns of the batches that exceptions name, by id."""
-    ids = {batch for of_row in others.values() for batch in of_row.values()}
+    """Return columns of batches by id."""
     query = sa.select(batches.c.id, *(batches.c[name] for name in names))
     return {
         row[0]: tuple(row[1:])
-        for some in chunks(sorted(ids))
+        for some in chunks(sorted(set(ids)))
         for row in connection.execute(query.where(batches.c.id.in_(some)))
     }
 

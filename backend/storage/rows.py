@@ -75,15 +75,16 @@ def execute_many(
 def ids_of(connection: sa.Connection, column: sa.Column[Any], names: Sequence[str]) -> dict[str, int]:
     """Return the id of each name in a table of names, making rows for the new ones."""
     stored = {name: storable(name) for name in names}
-    found = _known_ids(connection, column, stored.values())
+    found = known_ids(connection, column, stored.values())
     new = sorted(set(stored.values()) - found.keys())
     if new:
         connection.execute(sa.insert(column.table), [{column.name: name} for name in new])
-        found |= _known_ids(connection, column, new)
+        found |= known_ids(connection, column, new)
     return {name: found[text] for name, text in stored.items()}
 
 
-def _known_ids(connection: sa.Connection, column: sa.Column[Any], names: Iterable[str]) -> dict[str, int]:
+def known_ids(connection: sa.Connection, column: sa.Column[Any], names: Iterable[str]) -> dict[str, int]:
+    """Return the id of each name that a table of names has."""
     query = sa.select(column, column.table.c.id)
     return {
         row[0]: row[1]

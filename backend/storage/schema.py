@@ -259,6 +259,27 @@ station_exclusion = Table(  # what the operator takes out of the scores; the val
     sqlite_with_rowid=False,
 )
 
+replaced_value = Table(  # what `import --replace` took away; kept whatever is removed
+    "replaced_value",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("replaced_at", BigInteger, nullable=False),
+    Column("file", Words, nullable=False),
+    Column("name", Words, nullable=False),  # of the model, or the code of the station
+    Column("site", Words),  # null: a reading
+    Column("parameter", Words, nullable=False),
+    Column("reference_time", BigInteger),
+    Column("time", BigInteger, nullable=False),
+    Column("old_value", Integer, nullable=False),
+    Column("new_value", Integer, nullable=False),
+    Column("old_available_at", BigInteger),
+    Column("new_available_at", BigInteger),
+    Column("old_averaging_minutes", SmallInteger),
+    Column("new_averaging_minutes", SmallInteger),
+    Column("old_direction_resolution", Float),
+    Column("new_direction_resolution", Float),
+)
+
 rejected = Table(
     "rejected",
     metadata,

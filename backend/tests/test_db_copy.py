@@ -22,6 +22,7 @@ from backend.storage.copying import copy_store
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.reading import Reading
+from backend.storage.replaced import Measure, Replaced, note_replaced
 from backend.storage.runs import SourceRun
 from backend.storage.store import Store
 from backend.tests.commands import typed
@@ -66,6 +67,19 @@ def make_url(tmp_path: Path, request: pytest.FixtureRequest) -> MakeUrl:
     return make
 
 
+A_REPLACED_VALUE = Replaced(
+    replaced_at=NOW,
+    file="relevés d'été.csv",
+    name="my_wrf",
+    site="planfait",
+    parameter="wind_gust",
+    reference_time=RUN,
+    time=NOW,
+    old=Measure(value=12_500, available_at=1),
+    new=Measure(value=-1, averaging_minutes=10, direction_resolution=22.5),
+)
+
+
 def fill(url: str) -> None:
     """Put rows into every table, more of them than are copied at a time, and text of all kinds."""
     store = open_store(url, PLANFAIT)
@@ -108,6 +122,8 @@ def fill(url: str) -> None:
     # What comes later to the same hour and moment has a batch of its own.
     store.add_forecasts(forecasts(forecast(14, TEMPERATURE), collected_at=NOW + DAY))
     store.add_observations(observations(reading(21, TEMPERATURE, minutes=10), collected_at=NOW + DAY))
+    with store.database.write() as connection:
+        note_replaced(connection, [A_REPLACED_VALUE])
     failure = Failure("page", "https://beacons.example/1", "HTTP 500", "FetchError")
     source = SourceRun(source="arome", status="partial", failures=(failure,), bytes=5_000_000_000, newest=RUN)
     ledger.finish(claim, "partial", NOW, duration=60.25, sources=(source,))
@@ -200,6 +216,8 @@ def test_afterwards_the_store_goes_on_in_the_target(make_url: MakeUrl, kind: str
     assert store.add_forecasts(forecasts(forecast(20, hours=1 / 60), forecast(8, GUST, hours=5)), claim) == 1
     new = Rejected("ffvl:9", WIND, NOW, "-1", "out_of_range: low")
     assert store.add_observations(observations(reading(9, station="ffvl:9"), rejected=(new,))) == 1
+    with store.database.write() as connection:
+        note_replaced(connection, [A_REPLACED_VALUE])
     for name, kept in contents(target).items():
         if "id" in t.metadata.tables[name].c:
             assert kept[-1][0] > last[name]

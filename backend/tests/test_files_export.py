@@ -738,10 +738,36 @@ def test_what_was_exported_is_imported_by_the_command(environment: Environment, 
     given, out = history(tmp_path)[0], tmp_path / "out.csv"
     dry = typed(f"import forecasts --dry-run {given}", environment)
     assert "120 forecasts keep every rule. Dry run: nothing was stored." in dry.stdout
-    assert "120 of them new, 0 known" in typed(f"import forecasts {given}", environment).stdout
+    assert typed(f"import forecasts {given}", environment).stdout.endswith("120 forecasts\n  120 new\n")
+    again = typed(f"import forecasts {given}", environment)
+    assert again.stdout.endswith("120 forecasts\n  0 new\n  120 already stored\n")
     assert typed(f"export forecasts --model my_wrf -o {out}", environment).exit_code == 0
     done = json.loads(typed(f"import forecasts --json {out}", environment).stdout)
     assert (done["rows"], done["new"], done["known"]) == (120, 0, 120)
+
+
+def test_a_corrected_file_is_refused_until_it_is_told_to_replace(
+    environment: Environment, tmp_path: Path
+) -> None:
+    given, corrected = history(tmp_path)[0], tmp_path / "corrected.csv"
+    assert typed(f"import forecasts {given}", environment).exit_code == 0
+    corrected.write_text(given.read_text().replace("T07:00:00Z,20", "T07:00:00Z,21.5"))
+    refused = typed(f"import forecasts {corrected}", environment)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "corrected.csv, line 9: value = 21.5: 20 is stored" in refused.stderr
+    assert "nothing was stored: --replace takes what the file has" in refused.stderr
+    assert typed("import replaced", environment).stdout == "No import has replaced anything.\n"
+
+    done = typed(f"import forecasts --replace {corrected}", environment)
+    assert "  0 new\n  115 already stored\n  5 replace another value" in done.stdout
+    assert max(map(len, done.stdout.splitlines()[1:])) <= 80
+    shown = typed("import replaced --limit 2", environment).stdout
+    assert "  my_wrf at planfait: wind_speed of 2025-06-05 07:00, run of 2025-06-05 00:00\n" in shown
+    assert "  was 20, available " in shown and "  is  21.5, available " in shown
+    assert shown.endswith("and 3 more: see --limit\n")
+    record = json.loads(typed("import replaced --json", environment).stdout)
+    assert (record["count"], record["values"][0]["old"]["value"]) == (5, 20.0)
+    assert record["values"][0]["file"] == str(corrected)
 
 
 def test_an_import_that_is_refused_ends_with_two_and_the_lines(

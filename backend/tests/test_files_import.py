@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -20,6 +21,7 @@ from backend.scoring.upkeep import update
 from backend.scoring.views import DECISION_VIEWS, LEAD_VIEWS
 from backend.storage import schema as t
 from backend.storage.reading import Reading
+from backend.storage.replaced import Measure, replaced_values
 from backend.storage.store import Store
 from backend.tests.stores import (
     NOW,
@@ -70,14 +72,14 @@ Write = Callable[..., Path]
 
 
 def take_forecasts(
-    store: Store, path: Path, now: datetime = NOW, sites: Sequence[Site] = SITES, *, dry_run: bool = False
+    store: Store, path: Path, now: datetime = NOW, sites: Sequence[Site] = SITES, **options: Any
 ) -> Imported:
-    return import_forecasts(store.database, forecast_table(path), sites, now, dry_run=dry_run)
+    return import_forecasts(store.database, forecast_table(path), sites, now, **options)
 
 
-def take_readings(store: Store, path: Path, now: datetime = NOW) -> Imported:
+def take_readings(store: Store, path: Path, now: datetime = NOW, **options: Any) -> Imported:
     table = observation_table(path)
-    return import_observations(store.database, table, STATIONS, now, merge_same=is_verif(path))
+    return import_observations(store.database, table, STATIONS, now, merge_same=is_verif(path), **options)
 
 
 def refusal(take: Callable[[], object]) -> list[str]:
@@ -198,14 +200,142 @@ def test_a_dry_run_checks_and_stores_nothing(store: Store, write: Write) -> None
 def test_what_was_collected_stays_and_what_is_collected_later_wins(store: Store, write: Write) -> None:
     store.add_forecasts(forecasts(forecast(20), rank=2))
     store.add_observations(observations(reading(20), rank=2))
-    assert take_forecasts(store, write(GOOD, GOOD.replace("12:00:00Z,", "13:00:00Z,"))) == Imported(2, 1)
-    assert take_readings(store, write(GOOD_READING, header=READING_HEADER)) == Imported(1, 0)
+    assert take_forecasts(store, write(GOOD, GOOD.replace("12:00:00Z,", "13:00:00Z,"))) == Imported(
+        2, 1, 0, 1
+    )
+    assert take_readings(store, write(GOOD_READING, header=READING_HEADER)) == Imported(1, 0, 0, 1)
     values = Reading(store.database)
     assert [row.value for row in values.forecasts()[0]] == [20, 12.5]
     assert [row.value for row in values.observations()[0]] == [20]
 
     store.add_forecasts(forecasts(forecast(7, hours=7), rank=2))
     assert [row.value for row in values.forecasts()[0]] == [20, 7]
+
+
+ADVICE = "nothing was stored: --replace takes what the file has, and keeps a record of what was stored"
+LATER = NOW + timedelta(days=1)
+WITH_TIME = f"{FORECAST_HEADER},available_at"
+
+
+def state(store: Store) -> list[list[tuple[object, ...]]]:
+    tables = (t.forecast, t.forecast_batch, t.forecast_origin, t.observation, t.observation_batch)
+    return [rows(store.database, table, *table.c.keys()) for table in (*tables, t.replaced_value, t.due_day)]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_forecast_that_differs_from_an_earlier_files_is_refused_by_its_line(
+    store: Store, write: Write, dry_run: bool
+) -> None:
+    other = GOOD.replace("12:00:00Z,", "13:00:00Z,")
+    take_forecasts(store, write(GOOD, other))
+    before = state(store)
+    path = write(other, GOOD.replace("12.5", "14"), GOOD.replace("wind_speed", "wind_gust"))
+    told = refusal(lambda: take_forecasts(store, path, LATER, dry_run=dry_run))
+    assert told == ["history.csv, line 3: value = 14: 12.5 is stored", ADVICE]
+    assert state(store) == before
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_reading_that_differs_from_an_earlier_files_is_refused_by_its_line(
+    store: Store, write: Write, dry_run: bool
+) -> None:
+    header = f"{READING_HEADER},averaging_minutes"
+    take_readings(store, write(f"{GOOD_READING},10", header=header))
+    before = state(store)
+    told = refusal(
+        lambda: take_readings(store, write(f"{GOOD_READING},30", header=header), LATER, dry_run=dry_run)
+    )
+    assert told == ["history.csv, line 2: averaging_minutes = 30: 10 is stored", ADVICE]
+    corrected = GOOD_READING.replace("12.5", "13")
+    told = refusal(lambda: take_readings(store, write(corrected, header=READING_HEADER), dry_run=dry_run))
+    assert told == ["history.csv, line 2: value = 13: 12.5 is stored", ADVICE]
+    assert state(store) == before
+
+
+def test_another_time_of_availability_is_refused_and_none_is_no_difference(
+    store: Store, write: Write
+) -> None:
+    take_forecasts(store, write(f"{GOOD},2026-07-15T09:00:00Z", header=WITH_TIME))
+    before = state(store)
+    told = refusal(
+        lambda: take_forecasts(store, write(f"{GOOD},2026-07-15T10:00:00Z", header=WITH_TIME), LATER)
+    )
+    assert told[0] == (
+        "history.csv, line 2: available_at = 2026-07-15T10:00:00Z: 2026-07-15T09:00:00Z is stored"
+    )
+    assert take_forecasts(store, write(GOOD), LATER) == Imported(1, 0)
+    assert take_forecasts(store, write(f"{GOOD},", header=WITH_TIME), LATER) == Imported(1, 0)
+    assert state(store) == before
+
+
+def test_many_differences_are_counted(store: Store, write: Write) -> None:
+    hours = [
+        GOOD.replace("12:00:00Z,12.5", f"{hour:02}:{minute}:00Z,{{}}")
+        for hour in range(8, 20)
+        for minute in ("00", "30")
+    ]
+    take_forecasts(store, write(*(line.format(10) for line in hours)))
+    told = refusal(lambda: take_forecasts(store, write(*(line.format(11) for line in hours)), LATER))
+    assert (len(told), told[20]) == (22, "history.csv: and 4 more")
+
+
+def test_replace_takes_the_file_and_records_what_was_stored(store: Store, write: Write) -> None:
+    gust = GOOD.replace("wind_speed", "wind_gust")
+    take_forecasts(
+        store, write(f"{GOOD},2026-07-15T09:00:00Z", f"{gust},2026-07-15T09:00:00Z", header=WITH_TIME)
+    )
+    update(store.database, LATER)
+    path = write(
+        f"{GOOD.replace('12.5', '14')},2026-07-15T10:00:00Z",
+        f"{gust},2026-07-15T09:00:00Z",
+        f"{GOOD.replace('wind_speed', 'temperature')},2026-07-15T09:00:00Z",
+        header=WITH_TIME,
+        name="corrected.csv",
+    )
+    assert take_forecasts(store, path, LATER, dry_run=True, replace=True) == Imported(3, 1, 1)
+    assert replaced_values(store.database, 10) == ([], 0)
+    assert take_forecasts(store, path, LATER, replace=True) == Imported(3, 1, 1)
+    found, _ = Reading(store.database).forecasts()
+    assert [(row.parameter.value, row.value, f"{row.available_at:%H:%M}") for row in found] == [
+        ("wind_speed", 14, "10:00"),
+        ("wind_gust", 12.5, "09:00"),
+        ("temperature", 12.5, "09:00"),
+    ]
+    assert rows(store.database, t.due_day, "site_id") != [], "its scores are made again"
+    nine, ten = (int(RUN.replace(hour=hour).timestamp()) for hour in (9, 10))
+    (record,), count = replaced_values(store.database, 10)
+    assert (record.old, record.new) == (
+        Measure(value=12_500, available_at=nine),
+        Measure(value=14_000, available_at=ten),
+    )
+    assert (count, record.name, record.site, record.parameter) == (1, "arome_0025", "planfait", "wind_speed")
+    assert (Path(record.file).name, record.replaced_at) == ("corrected.csv", LATER)
+    assert (record.reference_time, record.time) == (RUN, RUN.replace(hour=12))
+    assert take_forecasts(store, path, LATER, replace=True) == Imported(3, 0)
+    store.remove_site("planfait")
+    assert replaced_values(store.database, 10)[1] == 1
+
+
+def test_replace_takes_a_reading_and_leaves_what_was_collected(store: Store, write: Write) -> None:
+    store.add_observations(observations(reading(20, station="romma:77")))
+    take_readings(store, write(GOOD_READING, header=READING_HEADER))
+    update(store.database, LATER)
+    path = write(
+        GOOD_READING.replace("12.5", "13"),
+        GOOD_READING.replace("ffvl:2496", "romma:77"),
+        header=READING_HEADER,
+    )
+    assert take_readings(store, path, LATER, replace=True) == Imported(2, 0, 1, 1)
+    found, _ = Reading(store.database).observations()
+    assert {(row.station, row.value) for row in found} == {("ffvl:2496", 13), ("romma:77", 20)}
+    (record,), _ = replaced_values(store.database, 10)
+    assert (record.name, record.site, record.old.value, record.new.value) == (
+        "ffvl:2496",
+        None,
+        12_500,
+        13_000,
+    )
+    assert rows(store.database, t.due_day, "site_id") != []
 
 
 def test_an_import_leaves_what_is_still_to_be_collected_wanted(store: Store, write: Write) -> None:
