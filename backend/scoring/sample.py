@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import TypedDict, TypeVar
@@ -30,7 +30,7 @@ from backend.scoring.references import (
 )
 from backend.scoring.selection import GUST
 from backend.scoring.temperature import at_station
-from backend.scoring.views import View
+from backend.scoring.views import VIEWS, View
 from backend.storage import days as store
 from backend.storage import schema as t
 from backend.storage.database import Database
@@ -54,6 +54,9 @@ A beacon's highest of one hour is another quantity: their gusts are kept, and no
 NOBODY = -1
 """The number of a site, model or station of which nothing was ever kept."""
 
+EARLIER_DAYS = max(int(view.newest_known_day().max()) for view in VIEWS)
+"""How many days before the first are read: "yesterday" of the first days lies in them."""
+
 N = TypeVar("N", np.int32, np.int64)
 
 _INDEX = {parameter: index for index, parameter in enumerate(Parameter)}
@@ -65,7 +68,8 @@ class StationDays:
 
     `offsets` in minutes, NOT_MATCHED where there is no mean wind. `resolution` is of directions, in degrees.
     `means` are those of all reports around each hour, of gusts there are none. `doubted` counts the values
-    that are kept and enter no score, by parameter and reason.
+    that are kept and enter no score, by parameter and reason. `before` is what was measured on the
+    EARLIER_DAYS days before the first, (EARLIER_DAYS, 25).
     """
 
     station: Station
@@ -74,6 +78,7 @@ class StationDays:
     offsets: Integers
     resolution: float | None
     doubted: Mapping[tuple[Parameter, str], int]
+    before: Mapping[Parameter, Values] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +93,7 @@ class Sample:
     `stations` holds every station of the site, `speaking` those that the scores are about, each with the
     days on which it speaks. `leads` are minutes, NOT_SAID where there is no forecast. `estimated` counts
     hours whose run told no time of publication, of the whole days. `grounds` are metres, None where a model
-    does not say.
+    does not say. `speaking_before` is as `speaking`, of the EARLIER_DAYS days before the first.
     """
 
     site: Site
@@ -101,6 +106,7 @@ class Sample:
     grounds: Mapping[str, float | None]
     stations: Mapping[str, StationDays]
     speaking: Mapping[str, Bools]
+    speaking_before: Mapping[str, Bools] = field(default_factory=dict)
 
     @cached_property
     def clock(self) -> Integers:
@@ -180,7 +186,11 @@ class Sample:
 
     def at(self, station: str) -> Sample:
         """Return the same forecasts against another of the site's stations."""
-        return replace(self, speaking={station: np.ones(len(self.span.days), np.bool_)})
+        return replace(
+            self,
+            speaking={station: np.ones(len(self.span.days), np.bool_)},
+            speaking_before={station: np.ones(EARLIER_DAYS, np.bool_)},
+        )
 
     def averaged(self) -> Sample:
         """Return the same forecasts against the mean of each hour's reports."""
@@ -199,7 +209,11 @@ class Sample:
         observed = self.measured[parameter]
         circular = parameter is Parameter.WIND_DIRECTION
         if name == "yesterday":
-            return yesterday(observed, self.clock, self.view)
+            before = np.full((EARLIER_DAYS, HOURS_A_DAY), ABSENT, np.int32)
+            for code, days in self.speaking_before.items():
+                before[days] = self.stations[code].before[parameter][days]
+            clock = clock_hours(date_of(self.span.first - EARLIER_DAYS), EARLIER_DAYS + len(self.span.days))
+            return yesterday(np.concatenate([before, observed]), clock, self.view)[EARLIER_DAYS:]
         if name == "climatology":
             make = direction_climatology if circular else climatology
             return make(observed, self.clock, self.months)
@@ -273,13 +287,18 @@ class Samples:
             row = site_row(connection, site.id, last)
             site_id = NOBODY if row is None else row.id
             place = site if row is None else site_record(row)
-            alone = {} if station is None else {station: np.ones(len(span.days), np.bool_)}
+            earlier = Span(span.first - EARLIER_DAYS, span.first - 1)
+            of_span, of_earlier = (
+                speaking(place, each) if station is None else {station: np.ones(len(each.days), np.bool_)}
+                for each in (span, earlier)
+            )
             same = _SameInAllViews(
                 site=place,
                 span=span,
                 hours=hours,
                 stations=_stations(connection, site_id, place, span, public=public),
-                speaking=alone or speaking(place, span),
+                speaking=of_span,
+                speaking_before=of_earlier,
             )
             days = [
                 store.forecast_columns(connection, site_id, view.number, span.first, span.last, public=public)
@@ -366,6 +385,7 @@ class _SameInAllViews(TypedDict):
     hours: Hours
     stations: Mapping[str, StationDays]
     speaking: Mapping[str, Bools]
+    speaking_before: Mapping[str, Bools]
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,12 +431,14 @@ def _stations(
     connection: sa.Connection, site_id: int, site: Site, span: Span, *, public: bool
 ) -> dict[str, StationDays]:
     described = {row.code: row for row in connection.execute(_STATIONS, {"codes": site.stations})}
-    days = store.observed_columns(connection, site_id, span.first, span.last, public=public)
+    earlier = Span(span.first - EARLIER_DAYS, span.first - 1)
+    days = store.observed_columns(connection, site_id, earlier.first, span.last, public=public)
     means = replace(days, hourly=days.means)
     found = {}
     for code in site.stations:
         row = described.get(code)
-        rows = np.flatnonzero(days.owner == (NOBODY if row is None else row.id))
+        mine = days.owner == (NOBODY if row is None else row.id)
+        rows = np.flatnonzero(mine & (days.day >= span.first))
         told = [each for row in rows.tolist() if (each := days.resolution[row]) is not None]
         found[code] = StationDays(
             station=Station(code) if row is None else station_record(row),
@@ -432,6 +454,7 @@ def _stations(
                 for reason, count in zip(REASONS, counts, strict=False)
                 if count
             },
+            before=_by_parameter(earlier, days, np.flatnonzero(mine & (days.day < span.first))),
         )
     return found
 

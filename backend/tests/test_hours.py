@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from backend.main import Service
 from backend.scoring.constants import DAY_FROM, DAY_UNTIL, FLYING_FROM, FLYING_UNTIL
 from backend.scoring.grid import clock_hours
 from backend.scoring.hours import Hours
+from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS, MORNING, TWO_EVENINGS_BEFORE, View
 from backend.tests.method_one import STORED, figures, world
 from backend.tests.score_store import SPEED, Grid, constant, keep
 from backend.tests.served import ADMIN, make_service, served
@@ -194,3 +195,27 @@ async def test_another_choice_of_hours_is_another_answer_to_caches(tmp_path: Pat
 def test_the_hours_are_those_of_the_constants() -> None:
     assert Hours.FLYING.ends == (FLYING_FROM.value, FLYING_UNTIL.value) == (10, 18)
     assert Hours.DAY.ends == (DAY_FROM.value, DAY_UNTIL.value) == (8, 19)
+
+
+@pytest.mark.parametrize(
+    ("view", "lag"), [(EVENING_BEFORE, 1), (TWO_EVENINGS_BEFORE, 2), (LEAD_VIEWS[-1], 3), (MORNING, 1)]
+)
+async def test_yesterday_of_the_first_asked_day_lies_in_the_days_before(
+    tmp_path: Path, view: View, lag: int
+) -> None:
+    """The wind rises by 0.5 km/h a day: each day asked for has its own yesterday, the first ones as well."""
+    service = make_service(tmp_path)
+    service.database.migrate()
+    wind = constant(DAYS, 10.0) + 0.5 * np.arange(DAYS)[:, None]
+    models = {AROME: {SPEED: wind}, PARAPENTE: {SPEED: wind + 1}}
+    site = service.sites()[0]
+    keep(service.database, site, FIRST, models=models, stations={FFVL: {SPEED: wind}}, views=[view])
+    first = FIRST + timedelta(days=10)
+    async with served(service) as client:
+        path = f"{SITE}/scores?view={view.name}&from={first}&to={LAST}"
+        cut = (await client.get(path, headers=ADMIN)).json()
+        whole = (await client.get(path.replace(str(first), str(FIRST)), headers=ADMIN)).json()
+    yesterday = of(cut, "yesterday", "references")
+    assert (yesterday["nPairs"], yesterday["nDays"]) == (9 * (DAYS - 10), DAYS - 10)
+    assert yesterday["score"]["mae"] == 0.5 * lag
+    assert of(whole, "yesterday", "references")["nDays"] == DAYS - lag  # before FIRST nothing is stored
