@@ -8,6 +8,11 @@ Metres per second, °C, metres above sea level, UTC.
 Quirks: the list of runs is sorted by day, so its first entry is the furthest day, and some runs are
 simply absent (seen 2025-09-15). A refusal comes with HTTP 200. Half-hourly in soundings, no gust.
 See docs/sources/meteo_parapente.md.
+
+What is odd in a sounding costs itself: an hour, or a value. A day without wind or temperature is read again
+only when the list of runs has another stamp for it. A day that a run leaves unfinished, while a newer run has
+it or a day after the start of the run, is reported as incomplete; if it is finished late, it is taken. What
+the server has of an unfinished day is not asked for, because nobody has recorded what that is.
 """
 
 from __future__ import annotations
@@ -15,20 +20,33 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from http import HTTPStatus
 from itertools import pairwise
 from typing import Annotated
 
 import msgspec
 
+from backend.collectors.areas import Area, within
 from backend.collectors.base import Fetch, Payload, Request, Source, as_failure
-from backend.collectors.decoding import decode_json
+from backend.collectors.decoding import decode_json, decode_json_with_nan
 from backend.core.config import Settings
-from backend.core.errors import CollectorError, ParseError
+from backend.core.errors import CollectorError, FetchError, IncompleteError, ParseError
 from backend.core.parameters import Parameter, why_implausible
-from backend.core.records import Failure, Forecast, ForecastBatch, GridPoint, Rejected, Run, Site, Wanted
+from backend.core.records import (
+    Failure,
+    Forecast,
+    ForecastBatch,
+    GridPoint,
+    IncompletePart,
+    Outside,
+    Rejected,
+    Run,
+    Site,
+    Wanted,
+)
 from backend.core.units import wind_from_components
 
 NAME = MODEL = "meteo_parapente"
@@ -44,6 +62,16 @@ _FUTURE_TOLERANCE = timedelta(minutes=10)
 
 _LONGEST_DAYS = 7
 """How many days after its own a run may speak of, at most; five were seen."""
+
+AREA = Area(south=35.0, west=-11.0, north=61.0, east=25.0)
+"""A box around what the publisher names: Portugal to the British Isles, Sicily to Poland. Its true edges, and
+those of a coarser outer grid, are not published: a site in the box may still be refused."""
+
+_OVERDUE_AFTER = timedelta(hours=24)
+"""How long after its start a run may still finish a day: the last one takes up to 12.5 h."""
+
+_MOST_ODD_HOURS = 0.5
+"""A sounding fails when more than this share of its hours is odd: then its format has changed."""
 
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
@@ -63,6 +91,12 @@ class Entry:
     complete: bool
     private: bool
     update: datetime | None
+    status: str = "complete"
+
+    @property
+    def version(self) -> str:
+        """Return what tells one state of the day from another; empty where there is no stamp."""
+        return self.update.isoformat() if self.update else ""
 
     @property
     def part(self) -> str:
@@ -76,11 +110,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model says at a site in one run for one day."""
+    """The values at a site in one run for one day; `absent` names the parameters that it is without."""
 
     records: tuple[Forecast, ...]
     rejected: tuple[Rejected, ...]
     grid_point: GridPoint
+    absent: str = ""
 
     def at(self, site: Site) -> Answer:
         """Return the same answer for another site of the same grid cell."""
@@ -88,6 +123,7 @@ class Answer:
             tuple(msgspec.structs.replace(record, site=site.id) for record in self.records),
             tuple(replace(value, subject=_subject(site)) for value in self.rejected),
             replace(self.grid_point, site=site.id),
+            self.absent,
         )
 
 
@@ -122,21 +158,32 @@ class _GridCoords(msgspec.Struct):
 
 class _Hour(msgspec.Struct):
     z: list[_Metres]
-    umet: list[Level]
-    vmet: list[Level]
-    tc: list[Level] | None = None
-    ter: _Metres | None = None
+    umet: list[Level] | None = None
+    vmet: list[Level] | None = None
+    tc: msgspec.Raw = msgspec.Raw(b"null")
+    ter: Level = None
+
+    @property
+    def ground(self) -> float | None:
+        """Return the height of the model's ground (m), where it can be one."""
+        return self.ter if isinstance(self.ter, float) and -1000 <= self.ter <= 9000 else None
 
 
 class _Sounding(msgspec.Struct, rename="camel"):
     grid_coords: _GridCoords
-    data: dict[str, _Hour]
+    data: dict[str, msgspec.Raw]
 
 
 _RUN_LIST = msgspec.json.Decoder(_RunList)
 _LINE = msgspec.json.Decoder(_Line)
 _VERDICT = msgspec.json.Decoder(_Verdict)
 _SOUNDING = msgspec.json.Decoder(_Sounding)
+_HOUR = msgspec.json.Decoder(_Hour)
+_LEVELS = msgspec.json.Decoder(list[Level] | None)
+
+
+class RefusedError(ParseError):
+    """The server refuses to answer for a place or a day."""
 
 
 def build(settings: Settings) -> Source[ForecastBatch]:
@@ -149,6 +196,7 @@ def build(settings: Settings) -> Source[ForecastBatch]:
         public=NAME in settings.public_raw_sources,
         attribution="MeteoParapente, meteo-parapente.com",
         models=(MODEL,),
+        areas={MODEL: AREA},
         disabled=None
         if settings.contact
         else "CONTACT is not set: MeteoParapente is asked only with an address it can write to",
@@ -173,8 +221,9 @@ class ApiRoute:
         listing = await fetch(Request(url=f"{self.base_url}/status.php", kind="json"))
         entries, errors = parse_status(listing, wanted.now)
         newest = max((entry.reference_time for entry in entries if entry.complete), default=None)
+        wanted, outside = within(MODEL, AREA, wanted)
         due = [entry for entry in entries if self._is_due(entry, wanted)]
-        if errors or not due:
+        if errors or outside or not due:
             yield ForecastBatch(
                 source=NAME,
                 route=self.name,
@@ -182,29 +231,80 @@ class ApiRoute:
                 collected_at=listing.fetched_at,
                 failures=tuple(as_failure(self.name, error) for error in errors),
                 newest=newest,
+                outside=outside,
             )
+        async for batch in self._unfinished(entries, wanted, listing.fetched_at):
+            yield replace(batch, newest=newest)
+        refused: set[str] = set()
         cells = {site: cell for (model, site), cell in wanted.cells.items() if model == MODEL}
         today = wanted.now.date()
         for entry in sorted(due, key=lambda e: (e.day < today, wanted.now - e.reference_time, e.day)):
-            yield replace(await self._collect_day(entry, wanted, fetch, cells), newest=newest)
+            yield replace(await self._collect_day(entry, wanted, fetch, cells, refused), newest=newest)
+
+    async def _unfinished(
+        self, entries: Sequence[Entry], wanted: Wanted, seen_at: datetime
+    ) -> AsyncIterator[ForecastBatch]:
+        """Yield the days that runs left unfinished: as a failure where that is new, else in a note."""
+        days: dict[datetime, list[Entry]] = {}
+        for entry in entries:
+            if _is_overdue(entry, entries, wanted.now) and entry.reference_time >= wanted.since:
+                days.setdefault(entry.reference_time, []).append(entry)
+        known: list[str] = []
+        for start, left in sorted(days.items(), reverse=True):
+            missing = [
+                (entry, site)
+                for entry in left
+                for site in wanted.missing(MODEL, start, entry.part, self.rank)
+            ]
+            new = [
+                IncompletePart(entry.part, site.id, f"the day stayed at {entry.status!r}")
+                for entry, site in missing
+                if not wanted.known_incomplete(MODEL, start, entry.part, site.id)
+            ]
+            if new:
+                states = ", ".join(f"{entry.part} stayed at {entry.status!r}" for entry in left)
+                reason = f"{MODEL} of {start:%Y-%m-%d %H:%M} UTC is incomplete: {states}"
+                yield replace(
+                    self._batch(seen_at),
+                    failures=(as_failure(self.name, IncompleteError(reason, source=NAME)),),
+                    run=Run(MODEL, start, wanted.now, published=False),
+                    incomplete=tuple(new),
+                )
+            elif missing:
+                known.append(f"{start:%Y-%m-%d %H:%M}")
+        if known:
+            yield replace(self._batch(seen_at), notes=(f"{MODEL} is incomplete in {', '.join(known)} UTC",))
+
+    def _batch(self, collected_at: datetime) -> ForecastBatch:
+        return ForecastBatch(source=NAME, route=self.name, rank=self.rank, collected_at=collected_at)
 
     def _is_due(self, entry: Entry, wanted: Wanted) -> bool:
         return (
             entry.complete
             and not entry.private
             and entry.reference_time >= wanted.since
-            and bool(wanted.missing(MODEL, entry.reference_time, entry.part, self.rank))
+            and bool(self._missing(entry, wanted))
         )
 
+    def _missing(self, entry: Entry, wanted: Wanted) -> tuple[Site, ...]:
+        return wanted.missing(MODEL, entry.reference_time, entry.part, self.rank, entry.version)
+
     async def _collect_day(
-        self, entry: Entry, wanted: Wanted, fetch: Fetch, cells: dict[str, str]
+        self, entry: Entry, wanted: Wanted, fetch: Fetch, cells: dict[str, str], refused: set[str]
     ) -> ForecastBatch:
-        """Ask once for each grid cell; add what is learned to `cells` (site to cell)."""
+        """Ask once for each grid cell; add what is learned to `cells` (site to cell) and `refused`.
+
+        A place that is refused, has never answered, and is refused where others answer, lies outside the
+        model. It is asked for once in a collection, in case that is no longer so.
+        """
         answers: list[Answer] = []
         failures: list[Failure] = []
         by_cell: dict[str, Answer | None] = {}  # None: the request for this cell failed
         collected_at = wanted.now
-        for site in wanted.missing(MODEL, entry.reference_time, entry.part, self.rank):
+        away: list[tuple[Site, CollectorError]] = []
+        for site in self._missing(entry, wanted):
+            if site.id in refused:
+                continue
             known = cells.get(site.id)
             if known is not None and known in by_cell:
                 if shared := by_cell[known]:
@@ -213,8 +313,10 @@ class ApiRoute:
             try:
                 payload = await fetch(self._request(site, entry))
                 answer = await asyncio.to_thread(parse, payload, site, entry)
-                _check_temperature(answer, payload)
             except CollectorError as error:
+                if known is None and _is_refusal(error):
+                    away.append((site, error))
+                    continue
                 failures.append(as_failure(self.name, error))
                 if known is not None:
                     by_cell[known] = None
@@ -223,11 +325,34 @@ class ApiRoute:
             cells[site.id] = answer.grid_point.cell
             by_cell[answer.grid_point.cell] = answer
             answers.append(answer)
-        return ForecastBatch(
-            source=NAME,
-            route=self.name,
-            rank=self.rank,
-            collected_at=collected_at,
+        outside: list[Outside] = []
+        for site, refusal in away:
+            if cells:  # it answers for others
+                refused.add(site.id)
+                outside.append(Outside(MODEL, site.id, f"the server refuses the place: {refusal.reason}"))
+            else:
+                failures.append(as_failure(self.name, refusal))
+        sites = {answer.grid_point.site: answer for answer in answers}
+        incomplete = [
+            IncompletePart(entry.part, site, f"without {answer.absent}", entry.version)
+            for site, answer in sites.items()
+            if answer.absent
+        ]
+        new = [
+            one
+            for one in incomplete
+            if not wanted.known_incomplete(MODEL, entry.reference_time, one.part, one.site)
+        ]
+        if new:
+            others = f" and {len(new) - 1} more" if len(new) > 1 else ""
+            title = f"{MODEL} of {entry.reference_time:%Y-%m-%d %H:%M} UTC"
+            reason = f"{title} is incomplete in {entry.part} at {new[0].site}{others}: {new[0].reason}"
+            failures.append(as_failure(self.name, IncompleteError(reason, source=NAME)))
+        return replace(
+            self._batch(collected_at),
+            incomplete=tuple(incomplete),
+            versions={entry.part: entry.version},
+            outside=tuple(one for one in outside if (MODEL, one.site) not in wanted.outside),
             records=tuple(record for answer in answers for record in answer.records),
             rejected=tuple(value for answer in answers for value in answer.rejected),
             failures=tuple(failures),
@@ -250,11 +375,19 @@ class ApiRoute:
         )
 
 
-def _check_temperature(answer: Answer, payload: Payload) -> None:
-    """Refuse a sounding that says nothing of the temperature: only a windgram may, and we asked for none."""
-    said = {record.parameter for record in answer.records} | {value.parameter for value in answer.rejected}
-    if Parameter.TEMPERATURE not in said:
-        raise ParseError("a sounding without one temperature", source=NAME, url=payload.url)
+def _is_overdue(entry: Entry, entries: Sequence[Entry], now: datetime) -> bool:
+    """Say whether a day of a run will hardly be finished: a newer run has it, or the run is a day old."""
+    newer = any(
+        other.complete and other.day == entry.day and other.reference_time > entry.reference_time
+        for other in entries
+    )
+    old = now - entry.reference_time >= _OVERDUE_AFTER
+    return not entry.complete and not entry.private and (newer or old)
+
+
+def _is_refusal(error: CollectorError) -> bool:
+    refused = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}
+    return isinstance(error, RefusedError) or (isinstance(error, FetchError) and error.status in refused)
 
 
 def parse_status(payload: Payload, now: datetime) -> tuple[list[Entry], list[ParseError]]:
@@ -299,29 +432,30 @@ def _entry(line: msgspec.Raw, now: datetime) -> Entry:
         complete=entry.status == "complete",
         private=entry.private,
         update=update,
+        status=entry.status[:40],
     )
 
 
 def parse(payload: Payload, site: Site, entry: Entry) -> Answer:
     """Read a sounding: the lowest level (about 8 m above the model's ground) at every hour given.
 
-    Hours before the run started are left out. Raise ParseError for a refusal, for another place than
-    `site`, for levels that do not fit together, and when nothing usable is left.
+    Hours before the run started are left out, and odd hours rejected. Raise ParseError for a refusal, for
+    another place than `site`, when most hours are odd, and when nothing usable is left.
     """
     try:
         return _answer(_sounding(payload.body), site, entry)
     except ParseError as error:
-        raise ParseError(error.reason, source=NAME, url=payload.url) from error
+        raise type(error)(error.reason, source=NAME, url=payload.url) from error
 
 
 def _sounding(body: bytes) -> _Sounding:
     try:
-        verdict = decode_json(_VERDICT, body)
+        verdict = decode_json_with_nan(_VERDICT, body)
         if verdict.status == "ok":
-            return decode_json(_SOUNDING, body)
+            return decode_json_with_nan(_SOUNDING, body)
     except ParseError as error:
         raise ParseError(f"not a sounding: {error.reason}") from error
-    raise ParseError(f"refused with status {verdict.status[:40]!r}: {verdict.message[:200]}")
+    raise RefusedError(f"refused with status {verdict.status[:40]!r}: {verdict.message[:200]}")
 
 
 def _answer(sounding: _Sounding, site: Site, entry: Entry) -> Answer:
@@ -330,13 +464,24 @@ def _answer(sounding: _Sounding, site: Site, entry: Entry) -> Answer:
     records: list[Forecast] = []
     rejected: list[Rejected] = []
     ground = height = None
-    for clock, hour in sorted(sounding.data.items()):
-        valid_time = datetime.combine(entry.day, _time_of_day(clock), UTC)
-        _check_levels(clock, hour)
-        if ground is None and hour.ter is not None:
-            ground, height = hour.ter, round(hour.z[0] - hour.ter, 1)
+    odd: list[str] = []
+    used, without = 0, {"wind": 0, "temperature": 0}
+    for clock, raw in sorted(sounding.data.items()):
+        try:
+            valid_time = datetime.combine(entry.day, _time_of_day(clock), UTC)
+            hour = _hour(clock, raw)
+        except ParseError as error:
+            odd.append(error.reason)
+            text = bytes(raw).decode(errors="replace")[:200]
+            rejected.append(Rejected(_subject(site), None, None, text, f"odd_hour: {error.reason}"))
+            continue
+        if ground is None and hour.ground is not None:
+            ground, height = hour.ground, round(hour.z[0] - hour.ground, 1)
         if valid_time < entry.reference_time:
             continue  # a run has nothing to say about its past
+        used += 1
+        without["wind"] += hour.umet is None or hour.vmet is None
+        without["temperature"] += bytes(hour.tc) == b"null"
         values, unreadable = _lowest_level(hour)
         records += [
             Forecast(MODEL, site.id, parameter, entry.reference_time, valid_time, value)
@@ -346,17 +491,36 @@ def _answer(sounding: _Sounding, site: Site, entry: Entry) -> Answer:
             Rejected(_subject(site), parameter, valid_time, raw, "not_a_number")
             for parameter, raw in unreadable.items()
         ]
+    if len(odd) > _MOST_ODD_HOURS * len(sounding.data):
+        raise ParseError(odd[0])
     if not records:
         raise ParseError(f"no usable value at or after the start of the run for {entry.day}")
     cell = f"{grid.domain:.0f}/{grid.sn:.0f}/{grid.we:.0f}"
-    return Answer(tuple(records), tuple(rejected), GridPoint(MODEL, site.id, cell, ground, height))
+    absent = [
+        name if hours == used else f"{name} in {hours} of {used} hours"
+        for name, hours in without.items()
+        if hours
+    ]
+    if odd:
+        absent.append(f"{len(odd)} of {len(sounding.data)} hours: {odd[0]}")
+    point = GridPoint(MODEL, site.id, cell, ground, height)
+    return Answer(tuple(records), tuple(rejected), point, " and ".join(absent))
+
+
+def _hour(clock: str, raw: msgspec.Raw) -> _Hour:
+    try:
+        hour = decode_json(_HOUR, bytes(raw))
+    except ParseError as error:
+        raise ParseError(f"{clock}: {error.reason}") from error
+    _check_levels(clock, hour)
+    return hour
 
 
 def _lowest_level(hour: _Hour) -> tuple[dict[Parameter, float], dict[Parameter, str]]:
     """Return the values of one hour, and as text what stood where a number should. A null is absent."""
     values: dict[Parameter, float] = {}
     unreadable: dict[Parameter, str] = {}
-    east, north = hour.umet[0], hour.vmet[0]
+    east, north = (levels[0] if levels else None for levels in (hour.umet, hour.vmet))
     if isinstance(east, float) and isinstance(north, float):
         speed, direction = wind_from_components(east, north)
         values[Parameter.WIND_SPEED] = speed
@@ -365,12 +529,23 @@ def _lowest_level(hour: _Hour) -> tuple[dict[Parameter, float], dict[Parameter, 
             values[Parameter.WIND_DIRECTION] = direction
     elif east is not None and north is not None:
         unreadable[Parameter.WIND_SPEED] = f"umet {east!r}, vmet {north!r}"
-    temperature = hour.tc[0] if hour.tc else None
+    temperature = _lowest_temperature(hour)
     if isinstance(temperature, float):
         values[Parameter.TEMPERATURE] = temperature + 0.0  # -0.0 becomes 0.0
     elif temperature is not None:
         unreadable[Parameter.TEMPERATURE] = repr(temperature)
     return values, unreadable
+
+
+def _lowest_temperature(hour: _Hour) -> Level:
+    """Return the temperature (°C) of the lowest level; text where the levels cannot be read."""
+    try:
+        levels = decode_json(_LEVELS, bytes(hour.tc))
+    except ParseError:
+        return bytes(hour.tc).decode(errors="replace")[:200]
+    if levels is None:
+        return None
+    return levels[0] if len(levels) == len(hour.z) else f"{len(levels)} values for {len(hour.z)} levels"
 
 
 def _check_place(grid: _GridCoords, site: Site) -> None:
@@ -383,9 +558,9 @@ def _check_place(grid: _GridCoords, site: Site) -> None:
 
 
 def _check_levels(clock: str, hour: _Hour) -> None:
-    lengths = {len(levels) for levels in (hour.z, hour.umet, hour.vmet, hour.tc) if levels is not None}
+    lengths = {len(levels) for levels in (hour.z, hour.umet, hour.vmet) if levels is not None}
     if len(lengths) != 1 or 0 in lengths:
-        raise ParseError(f"{clock}: z, umet, vmet and tc are empty or of unequal length")
+        raise ParseError(f"{clock}: z, umet and vmet are empty or of unequal length")
     if any(upper <= lower for lower, upper in pairwise(hour.z)):
         raise ParseError(f"{clock}: level altitudes do not ascend")
 

@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 
+from backend.collectors import meteo_parapente
 from backend.collectors.arome import OVERDUE_AFTER
 from backend.collectors.base import Channel, Request, Source
 from backend.collectors.open_meteo import MOST_SPLITS
@@ -28,6 +29,7 @@ from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.storage import schema as t
 from backend.storage.database import from_epoch
 from backend.storage.runs import JobRun, SourceRun
+from backend.tests import test_meteo_parapente as parapente
 from backend.tests.fakes import ScriptedFetch
 from backend.tests.grib_factory import RUN, Message
 from backend.tests.test_arome import (
@@ -500,3 +502,97 @@ async def test_an_odd_column_of_one_site_is_partial_and_costs_that_value_only(tm
     assert set(runs.values()) == {8 * 49}
     assert set(life.values(Parameter.TEMPERATURE).values()) == {7 * 49}
     assert (second.status, second.failed) == ("nothing_new", 0)
+
+
+# --- MeteoParapente ---------------------------------------------------------------------------------
+
+TENERIFE = Site("tenerife", "Taucho", 28.1, -16.7, 900)
+
+
+def parapente_life(folder: Path, *sites: Site) -> Life:
+    life = Life(folder, meteo_parapente.build(parapente.SETTINGS), sites)
+    life.world.clock.now = parapente.NOW
+    return life
+
+
+def parapente_script(*lines: dict[str, Any], data: Any = parapente.answer_for) -> dict[str, Any]:
+    return {
+        f"{parapente.HOST}/status.php": parapente.status(*lines),
+        f"{parapente.HOST}/data.php": data,
+    }
+
+
+async def test_a_site_outside_meteo_parapente_is_noted_once_and_never_asked_for(tmp_path: Path) -> None:
+    life = parapente_life(tmp_path, parapente.HERE, TENERIFE)
+
+    first = await life.collect(parapente_script(parapente.line()))
+    second = await life.collect(parapente_script(parapente.line()))
+
+    assert (first.status, first.failed) == ("success", 0)
+    assert first.reason.startswith("meteo_parapente does not cover tenerife: it lies outside the area")
+    assert (second.status, second.reason) == ("nothing_new", "")
+    assert not [url for url in life.fetch.urls if "28.1" in url]
+
+
+async def test_a_place_that_meteo_parapente_refuses_costs_that_site_only_and_is_no_failure_afterwards(
+    tmp_path: Path,
+) -> None:
+    def refuses_far(request: Request) -> bytes:
+        if request.params["location"].startswith("44.5"):
+            return b'{"message": "Outside the domain", "status": "bad_request", "time": 1784117400}'
+        return parapente.answer_for(request)
+
+    life = parapente_life(tmp_path, parapente.FAR, parapente.HERE)
+    lines = (parapente.line(), parapente.line(day="20260716"))
+    first = await life.collect(parapente_script(*lines, data=refuses_far))
+    asked = [url for url in life.fetch.urls if "location=44.5" in url]
+    second = await life.collect(parapente_script(*lines, data=refuses_far))
+
+    assert (first.status, first.failed) == ("success", 0)
+    assert first.reason.startswith("meteo_parapente does not cover far: the server refuses the place")
+    assert len(asked) == 1
+    assert (second.status, second.failed, second.reason) == ("nothing_new", 0, "")
+
+    later = await life.collect(parapente_script(*lines))
+    assert later.status == "success"
+    assert life.world.store.outside(parapente.NOW) == ()
+
+
+async def test_a_day_that_a_run_leaves_unfinished_is_reported_once_a_newer_run_has_it_and_taken_when_late(
+    tmp_path: Path,
+) -> None:
+    life = parapente_life(tmp_path, parapente.HERE)
+    unfinished = parapente.line(run="2026071500", day="20260715", status="84%", update=...)
+    newer = parapente.line(run="2026071506", day="20260715")
+
+    waiting = await life.collect(parapente_script(unfinished))
+    given_up = await life.collect(parapente_script(unfinished, newer))
+    again = await life.collect(parapente_script(unfinished, newer))
+    late = await life.collect(
+        parapente_script({**unfinished, "status": "complete", "update": "2026-07-15T12:09:00Z"}, newer)
+    )
+
+    assert (waiting.failed, waiting.collected) == (0, 0)
+    assert (given_up.status, given_up.reason) == (
+        "partial",
+        "meteo_parapente of 2026-07-15 00:00 UTC is incomplete: 20260715 stayed at '84%'",
+    )
+    assert (again.status, again.reason) == (
+        "nothing_new",
+        "meteo_parapente is incomplete in 2026-07-15 00:00 UTC",
+    )
+    assert (late.status, late.reason) == ("success", "")
+    assert EARLIER in life.values(Parameter.WIND_SPEED)
+
+
+async def test_a_sounding_without_temperature_is_partial_once(tmp_path: Path) -> None:
+    life = parapente_life(tmp_path, parapente.HERE)
+    cold = parapente.sounding(parapente.without_temperatures)
+
+    first = await life.collect(parapente_script(parapente.line(), data=cold))
+    second = await life.collect(parapente_script(parapente.line(), data=cold))
+
+    assert first.status == "partial"
+    assert first.reason.endswith("is incomplete in 20260715 at here: without temperature")
+    assert len(life.values(Parameter.WIND_SPEED)) == 1
+    assert (second.status, second.failed, len(life.fetch.urls)) == ("nothing_new", 0, 1)

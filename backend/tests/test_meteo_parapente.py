@@ -277,10 +277,47 @@ def test_a_windgram_has_no_temperature() -> None:
     assert len(values(answer, Parameter.WIND_SPEED)) == 3
 
 
-async def test_a_sounding_without_one_temperature_is_a_failure_and_not_collected() -> None:
-    [batch] = await batches(scripted(status(line()), sounding(without_temperatures)), wanted(HERE))
-    assert [failure.reason for failure in batch.failures] == ["a sounding without one temperature"]
-    assert (batch.records, batch.sites) == ((), ())
+async def test_a_sounding_without_temperature_keeps_its_wind_and_is_not_asked_for_again_unchanged() -> None:
+    fetch = scripted(status(line()), sounding(without_temperatures))
+    [batch] = await batches(fetch, wanted(HERE))
+    assert [(failure.reason, failure.error) for failure in batch.failures] == [
+        (
+            "meteo_parapente of 2026-07-15 06:00 UTC is incomplete in 20260715 at here: without temperature",
+            "IncompleteError",
+        )
+    ]
+    assert len(values(batch, Parameter.WIND_SPEED)) == 3
+    assert batch.complete() == ()
+    (open_,) = batch.incomplete
+
+    known = {(MODEL, utc(15, 6), "20260715", "here"): open_.version}
+    for update, asked in (("2026-07-15T12:08:31Z", 0), ("2026-07-15T12:09:00Z", 1)):
+        again = scripted(status(line(update=update)))
+        await batches(again, wanted(HERE, incomplete=known))
+        assert len(data_requests(again)) == asked
+
+
+def without_north_wind(answer: dict[str, Any]) -> None:
+    for hour in answer["data"].values():
+        del hour["vmet"]
+
+
+async def test_a_sounding_without_one_component_of_the_wind_keeps_its_temperature() -> None:
+    [batch] = await batches(scripted(status(line()), sounding(without_north_wind)), wanted(HERE))
+    assert {record.parameter for record in batch.records} == {Parameter.TEMPERATURE}
+    assert batch.failures[0].reason.endswith("at here: without wind")
+
+
+@pytest.mark.parametrize("change", ["pop", "null"])
+def test_an_hour_without_one_component_of_the_wind_keeps_its_temperature(change: str) -> None:
+    def without(answer: dict[str, Any]) -> None:
+        hour = answer["data"]["12:30"]
+        hour.pop("vmet") if change == "pop" else hour.update(vmet=None)
+
+    answer = read(sounding(without))
+    assert "12:30" in values(answer, Parameter.TEMPERATURE)
+    assert "12:30" not in values(answer, Parameter.WIND_SPEED)
+    assert answer.absent == "wind in 1 of 3 hours"
 
 
 @pytest.mark.parametrize(
@@ -328,23 +365,65 @@ def test_minus_zero_is_zero() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"umet": [3, 3.4]}, "12:00: z, umet, vmet and tc are empty or of unequal length"),
-        ({"tc": [20]}, "12:00: z, umet, vmet and tc are empty or of unequal length"),
-        ({"z": [], "umet": [], "vmet": [], "tc": []}, "empty or of unequal length"),
+        ({"umet": [3, 3.4]}, "12:00: z, umet and vmet are empty or of unequal length"),
+        ({"z": [], "umet": [], "vmet": [], "tc": []}, "12:00: z, umet and vmet are empty"),
         ({"z": [861.4, 861.4, 932]}, "12:00: level altitudes do not ascend"),
         ({"z": [932, 886, 861]}, "12:00: level altitudes do not ascend"),
-        ({"z": ["NaN", 886, 861]}, "not a sounding"),
-        ({"z": None}, "not a sounding"),
-        ({"umet": 3}, "not a sounding"),
-        ({"umet": [[3], 3, 3]}, "not a sounding"),
-        ({"ter": "NaN"}, "not a sounding"),
-        ({"ter": -1e308}, "not a sounding"),
-        ({"z": [861.4, 886, 1e300]}, "not a sounding"),
+        ({"z": ["NaN", 886, 861]}, "12:00: Expected `float`, got `str`"),
+        ({"z": None}, "12:00: Expected `array`, got `null`"),
+        ({"umet": 3}, "12:00: Expected `array | null`, got `int`"),
+        ({"umet": [[3], 3, 3]}, "12:00: Expected `bool | float | str | null`, got `array`"),
+        ({"z": [861.4, 886, 1e300]}, "12:00: Expected `float` <= 100000"),
     ],
 )
-def test_levels_that_do_not_fit_together_are_refused(fields: dict[str, Any], said: str) -> None:
-    with pytest.raises(ParseError, match=said):
-        read(with_noon(**fields))
+def test_an_odd_hour_costs_itself_only(fields: dict[str, Any], said: str) -> None:
+    answer = read(with_noon(**fields))
+
+    (odd,) = answer.rejected
+    assert (odd.subject, odd.parameter, odd.time) == ("meteo_parapente here", None, None)
+    assert odd.reason.startswith(f"odd_hour: {said}")
+    assert "12:00" not in values(answer, Parameter.WIND_SPEED) | values(answer, Parameter.TEMPERATURE)
+    usual = values(read(sounding()), Parameter.WIND_SPEED)
+    del usual["12:00"]
+    assert values(answer, Parameter.WIND_SPEED) == usual
+    assert answer.absent.startswith(f"1 of 4 hours: {said}")
+
+
+@pytest.mark.parametrize("clock", ["24:00", "12"])
+def test_an_hour_at_no_time_of_day_costs_itself_only(clock: str) -> None:
+    answer = read(sounding(lambda answer: answer["data"].update({clock: answer["data"]["12:00"]})))
+
+    assert [value.reason for value in answer.rejected] == [
+        f"odd_hour: {clock!r} is not a time of day such as '12:30'"
+    ]
+    assert values(answer, Parameter.WIND_SPEED) == values(read(sounding()), Parameter.WIND_SPEED)
+
+
+@pytest.mark.parametrize("levels", [[20], "warm", 20, [[20], 19, 18]])
+def test_odd_temperatures_of_an_hour_cost_themselves_only(levels: Any) -> None:
+    answer = read(with_noon(tc=levels))
+
+    assert "12:00" in values(answer, Parameter.WIND_SPEED)
+    assert "12:00" not in values(answer, Parameter.TEMPERATURE)
+    assert [(value.parameter, value.reason) for value in answer.rejected] == [
+        (Parameter.TEMPERATURE, "not_a_number")
+    ]
+
+
+@pytest.mark.parametrize("ground", ["NaN", -1e308])
+def test_an_odd_ground_of_an_hour_costs_nothing_else(ground: Any) -> None:
+    answer = read(with_noon(ter=ground))
+    assert answer.records == read(sounding()).records
+    assert answer.rejected == ()
+
+
+def test_a_sounding_of_which_most_hours_are_odd_is_refused() -> None:
+    def odd(answer: dict[str, Any]) -> None:
+        for hour in list(answer["data"].values())[:3]:
+            hour["z"] = None
+
+    with pytest.raises(ParseError, match="Expected `array`, got `null`"):
+        read(sounding(odd))
 
 
 @pytest.mark.parametrize(
@@ -355,9 +434,6 @@ def test_levels_that_do_not_fit_together_are_refused(fields: dict[str, Any], sai
         (lambda answer: answer.pop("data"), "not a sounding"),
         (lambda answer: answer.pop("gridCoords"), "not a sounding"),
         (lambda answer: answer["gridCoords"].pop("sn"), "not a sounding"),
-        (lambda answer: answer["data"].update({"24:00": answer["data"]["12:00"]}), "'24:00' is not a time"),
-        (lambda answer: answer["data"].update({"12": answer["data"]["12:00"]}), "'12' is not a time"),
-        (lambda answer: answer["data"]["12:30"].pop("vmet"), "not a sounding"),
         (lambda answer: answer.update(status=None), "not a sounding"),
         (
             lambda answer: answer["gridCoords"].update(lat=45.8624),
@@ -580,7 +656,7 @@ async def test_an_unusable_answer_is_a_failure_that_names_its_address(body: byte
     assert (batch.records, batch.sites) == ((), ())
     [failure] = batch.failures
     assert said in failure.reason
-    assert failure.error == "ParseError"
+    assert failure.error == ("RefusedError" if "status" in failure.reason else "ParseError")
     assert failure.url == (
         f"{HOST}/data.php?run=2026071506&location=45.86231%2C6.22719&date=20260715&plot=sounding"
     )
