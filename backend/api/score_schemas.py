@@ -444,7 +444,7 @@ class EventScores(ApiModel):
 
 
 class EventIntervals(ApiModel):
-    """The intervals of an event's scores, of whole days drawn again; null where the score is."""
+    """The intervals of an event's scores, by whole days; null where the score is, or hangs on one day."""
 
     surprise_rate: ShareEnds | None
     pod: ShareEnds | None

@@ -1,7 +1,7 @@
 """From sums of a day to one value a day: the series on which differences are judged.
 
-Hours of one day are not independent, days nearly are: so first average over each local day, then test
-the days. A day without pairs stays in the series as a gap; its neighbours are not glued together.
+Hours of one day are not independent: so first average over each local day, then test the days. How much days
+resemble each other is effective_days' matter. A day without pairs is no value, and not 0.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ S = TypeVar("S")
 class Formula(Generic[S]):
     """A score as a function of sums: of totals it is a number, or None where it is undefined.
 
-    `each` applies it to every row (day, group, bootstrap replicate) of sums that are not totals;
+    `each` applies it to every row (day, group) of sums that are not totals;
     an array cannot hold None, so there, and only there, undefined is NaN.
     """
 

@@ -95,6 +95,8 @@ def test_a_figure_is_met_up_to_two_standard_errors_from_its_aim() -> None:
     missed = Row("mean_error", cell, 0.92 - slack - 0.001, 1000, 0.92, at_least=True)
     assert not missed.met
     assert line(missed).endswith("MISSED")
+    known = Row("surprise_rate", Cell("model", 0.5, 20), 0.8, 1000, 0.92, at_least=True)
+    assert line(known).endswith("missed, see Limits")
 
 
 def test_the_true_surprise_rate_is_that_of_many_hours() -> None:

@@ -135,7 +135,7 @@ def read_comparison(
     withheld: Withheld,
     request: Request,
 ) -> Response:
-    """Return every two models on the hours that both have, with both tests."""
+    """Return every two models on the hours that both have, with the test of their difference."""
     question = query.question(service, require_site(service.sites(), site_id))
     return _answered(
         service, question, withheld, request, lambda: comparison_answer(service, question, withheld)
