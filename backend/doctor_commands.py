@@ -6,7 +6,7 @@ import asyncio
 import shlex
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import typer
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from backend.api.station_flags import flag_text
 from backend.collectors.base import Fetch, Source, collect
 from backend.collectors.http import HttpClient
 from backend.collectors.http_hosts import Patience
@@ -24,8 +25,13 @@ from backend.core.private_files import open_to_others
 from backend.core.records import Failure, Site, Station, Wanted
 from backend.main import Service
 from backend.scheduler.config import JOBS, OBSERVATIONS, JobId
+from backend.storage.station_flags import BY_OPERATOR, StationFlag
 
 SILENT_AFTER = timedelta(days=1)
+SENSOR_LASTS = timedelta(days=3)
+"""A sensor that was suspect up to this long ago still is."""
+
+SENSOR_SHOWN = timedelta(days=30)
 CLOCK_TOLERANCE = timedelta(minutes=10)
 
 IMPATIENT = Patience(connect=5, read=10, payload=20, attempts=1)
@@ -134,7 +140,7 @@ async def _sources_and_sites(service: Service) -> list[Finding]:
                 for source in service.sources.of(job)
             )
         )
-    return [*sources, *_sites(sites), *await _stations(service, sites)]
+    return [*sources, *_sites(sites), *await _stations(service, sites), *await _sensors(service)]
 
 
 async def _source(
@@ -199,3 +205,36 @@ async def _stations(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
         f"{code} ({f'since {last:%Y-%m-%d}' if last else 'never heard'})" for code, last in silent.items()
     ]
     return [Finding("stations silent for a day", False, ", ".join(says))]
+
+
+async def _sensors(service: Service) -> list[Finding]:
+    """Return what is known of the sensors of sites' stations, where it lasts or waits for an answer."""
+    now = service.clock()
+    try:
+        flags = await asyncio.to_thread(service.store.station_flags)
+    except StoreUnavailable:
+        return []
+    return [
+        Finding(
+            f"sensor of {flag.station}",
+            False
+            if _lasts(flag, now - SENSOR_LASTS) and flag.excludes and flag.reason != BY_OPERATOR
+            else None,
+            f"{flag_text(flag)}{_what_to_do(flag)}",
+        )
+        for flag in flags
+        if flag.sites and _lasts(flag, now - SENSOR_SHOWN)
+    ]
+
+
+def _lasts(flag: StationFlag, moment: datetime) -> bool:
+    return flag.until is None or flag.until > moment
+
+
+def _what_to_do(flag: StationFlag) -> str:
+    if flag.reason == BY_OPERATOR:
+        return ""
+    command = f"meteo-score sites exclude-station {flag.station} {flag.parameter} --from DAY"
+    if flag.excludes:
+        return ". The values count again once the station reports others; tell its network"
+    return f" If not: {command}"

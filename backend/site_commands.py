@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, NamedTuple, Protocol
 
@@ -12,8 +13,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from backend.api.station_flags import flag_entry, flag_text
+from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.core.errors import ConfigError, NotFound
+from backend.core.parameters import Parameter
 from backend.core.records import Site, Station
 from backend.core.site_entry import ACCOUNTED_FOR, NETWORKS, entry_from_site, site_from_entry
 from backend.core.sites import (
@@ -27,6 +31,7 @@ from backend.core.sites import (
 )
 from backend.scoring.distance import metres_between
 from backend.storage.sites_file import SitesFile
+from backend.storage.station_flags import StationFlag
 
 app = typer.Typer(name="sites", help="The flying sites, and the stations that speak for them.")
 
@@ -50,6 +55,26 @@ class SiteStore(Protocol):
 
     def stations(self) -> tuple[Station, ...]:
         """Return every station seen so far."""
+        ...
+
+    def station_flags(self) -> tuple[StationFlag, ...]:
+        """Return what is learned of the sensors of stations, and what the operator excludes."""
+        ...
+
+    def exclude_station(
+        self,
+        station: str,
+        parameters: Sequence[Parameter],
+        first: date,
+        last: date | None,
+        note: str,
+        now: datetime,
+    ) -> None:
+        """Take parameters of a station out of all scores for some local days."""
+        ...
+
+    def include_station(self, station: str, parameters: Collection[Parameter]) -> list[date]:
+        """Take back what is excluded of parameters of a station, and return the first days of it."""
         ...
 
 
@@ -231,6 +256,72 @@ def near(
     for one in (one for found in nearest.values() for one in found):
         table.add_row(one.station.id, one.station.name, f"{one.distance_km:.1f} km", one.height())
     _console().print(table)
+
+
+WIND = "wind"
+"""In place of a parameter: the mean wind, the gust and the direction."""
+
+PARAMETERS = {WIND: tuple(each for each in Parameter if each is not Parameter.TEMPERATURE)} | {
+    parameter.value: (parameter,) for parameter in Parameter
+}
+
+
+@app.command("exclude-station")
+def exclude_station(
+    context: typer.Context,
+    station: Annotated[str, typer.Argument(metavar="STATION", help="Such as ffvl:87.")],
+    parameter: Annotated[
+        str, typer.Argument(metavar="PARAMETER", help=f"One of {', '.join(PARAMETERS)} (all three of it).")
+    ],
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First local day.")
+    ] = None,
+    last: Annotated[
+        datetime | None,
+        typer.Option("--until", formats=["%Y-%m-%d"], help="Last local day; none: until it is undone."),
+    ] = None,
+    note: Annotated[str, typer.Option(help="Why, in a few words; it is shown with the station.")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Take back what is excluded of it.")] = False,
+) -> None:
+    """Take a station's parameter out of the scores from a day on. The values stay stored."""
+    with _refusals():
+        parameters = PARAMETERS.get(parameter)
+        if parameters is None:
+            raise ConfigError(f"PARAMETER: {parameter!r} is none of {', '.join(PARAMETERS)}")
+        store = context.obj.store()
+        if undo:
+            days = store.include_station(station, parameters)
+            if not days:
+                raise NotFound(
+                    f"nothing of the {parameter} of {station} is excluded: meteo-score sites flags"
+                )
+            typer.echo(f"The {parameter} of {station} counts again from {days[0]} on.")
+        elif first is None:
+            raise ConfigError("--from: give the first local day, such as --from 2026-10-29")
+        else:
+            until = None if last is None else last.date()
+            store.exclude_station(station, parameters, first.date(), until, note, utc_now())
+            end = "" if until is None else f" to {until}"
+            typer.echo(
+                f"The {parameter} of {station} is left out of the scores from {first.date()}"
+                f"{end or ' on'}. The values stay stored."
+            )
+    typer.echo("The scores follow with the next collection of observations.")
+
+
+@app.command("flags")
+def list_flags(context: typer.Context, as_json: AsJson = False) -> None:
+    """List what is known of stations' sensors: what is left out of the scores, and what is in question."""
+    with _refusals():
+        flags = context.obj.store().station_flags()
+    if as_json:
+        shown = [{"station": each.station} | flag_entry(each).model_dump(mode="json") for each in flags]
+        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        return
+    for each in flags:
+        typer.echo(flag_text(each))
+    if not flags:
+        typer.echo("Nothing is known against any sensor of a site's stations.")
 
 
 def _add(services: Services, new: Sequence[Located]) -> str:

@@ -188,6 +188,20 @@ class SiteList(ApiModel):
     sites: list[SiteEntry]
 
 
+class StationFlag(ApiModel):
+    """Values of a station's sensor that are suspect; they stay stored."""
+
+    parameter: Parameter
+    reason: str = Field(
+        description="zero_direction, stopped, stuck_vane, frozen_temperature, excluded_by_operator"
+    )
+    since: datetime
+    until: datetime | None = Field(description="the first moment after it; null: without an end")
+    excluded: bool = Field(description="from the scores; false: a question for the operator")
+    sites: list[str] = Field(description="whose scores it is about")
+    text: str
+
+
 class StationEntry(ApiModel):
     """A beacon, in degrees (WGS 84) and metres; null is what its network has not told."""
 
@@ -200,6 +214,7 @@ class StationEntry(ApiModel):
     kind: str | None
     remarks: str | None
     sites: list[str] = Field(description="the sites that it speaks for")
+    flags: list[StationFlag] = Field(description="what is known of its sensors; the values stay stored")
 
 
 class StationPage(ApiModel):

@@ -17,6 +17,7 @@ from backend.api.dependencies import ServiceParts
 from backend.api.durations import in_words
 from backend.api.readiness import reasons, take_snapshot
 from backend.api.scheduling import last_due, scheduled_jobs, scheduler_status
+from backend.api.station_flags import flag_text
 from backend.api.withholding import Withholding
 from backend.core.clock import PARIS
 from backend.core.parameters import Parameter
@@ -26,6 +27,9 @@ from backend.storage.answers import ForecastRow, ObservationRow, SiteValues
 
 WEB = Path(__file__).parents[1] / "web"
 STYLESHEET = WEB / "style.css"
+
+SENSOR_LASTS = timedelta(days=3)
+"""A sensor that was suspect up to this long ago still is."""
 
 MISSING = "–"
 NOT_PUBLIC = "not public"
@@ -53,10 +57,11 @@ class ValueRow:
 
 @dataclass(frozen=True, slots=True)
 class SiteCard:
-    """A site with its newest observations and each model's values for now."""
+    """A site with its newest observations, each model's values for now, and what is known of sensors."""
 
     site: Site
     rows: tuple[ValueRow, ...]
+    flags: tuple[str, ...] = ()
 
 
 def status_page(service: ServiceParts, withheld: Withholding) -> str:
@@ -95,6 +100,11 @@ def site_cards(service: ServiceParts, withheld: Withholding, now: datetime) -> l
     due = last_due(service, OBSERVATIONS, now)
     oldest = {source.name: due - source.max_age for source in service.sources.of(OBSERVATIONS)}
     models = [model for source in service.sources.of(FORECASTS) for model in source.models]
+    lasting = [
+        flag
+        for flag in service.store.station_flags()
+        if flag.excludes and (flag.until is None or flag.until > now - SENSOR_LASTS)
+    ]
     return [
         SiteCard(
             site,
@@ -102,6 +112,7 @@ def site_cards(service: ServiceParts, withheld: Withholding, now: datetime) -> l
                 *_observed_rows(site, everything[site.id], shown[site.id], names, oldest),
                 *_forecast_rows(models, everything[site.id], shown[site.id]),
             ),
+            tuple(flag_text(flag) for flag in lasting if site.id in flag.sites),
         )
         for site in sites
     ]

@@ -82,6 +82,13 @@ def csv_text(rows: Sequence[ApiModel], shape: type[ApiModel]) -> str:
     return text.getvalue()
 
 
+def _listed(values: list[Any]) -> str:
+    """Return a list in one cell: its words, or of things that have a text their texts."""
+    if values and isinstance(values[0], dict):
+        return "; ".join(str(each["text"]) for each in values)
+    return " ".join(values)
+
+
 def _cell(value: object) -> str:
     if value is None:
         return ""
@@ -89,6 +96,6 @@ def _cell(value: object) -> str:
         return str(value).lower()
     if not isinstance(value, str | list):
         return str(value)
-    text = value if isinstance(value, str) else " ".join(value)
+    text = value if isinstance(value, str) else _listed(value)
     # A spreadsheet would run a name that begins like this as a formula.
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

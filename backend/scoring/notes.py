@@ -6,10 +6,11 @@ from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.constants import FAR_IN_HEIGHT, UNINFORMED_DIRECTION_MAE
 from backend.scoring.direction import quantisation_floor
 from backend.scoring.names import listed, model_name
+from backend.scoring.quality import LEARNED
 from backend.scoring.quantities import Quantity
 from backend.scoring.sample import LONGER_GUSTS, Sample
 from backend.scoring.temperature import is_far_in_height
-from backend.scoring.wording import RELATIVE, SAFETY, light_wind_words
+from backend.scoring.wording import RELATIVE, SAFETY, left_out_sentence, light_wind_words
 
 _TEMPERATURES = {Quantity.TEMPERATURE, Quantity.TEMPERATURE_RAW}
 
@@ -36,6 +37,7 @@ def notes(sample: Sample, quantity: Quantity) -> tuple[str, ...]:
     found = []
     if not sample.speaking:
         found.append("No station speaks for this site: there is nothing to compare forecasts with.")
+    found += _of_sensors(sample, quantity)
     if quantity is Quantity.WIND_DIRECTION:
         found += _of_direction(sample)
     if quantity is Quantity.WIND_GUST:
@@ -51,6 +53,19 @@ def notes(sample: Sample, quantity: Quantity) -> tuple[str, ...]:
             " estimate."
         )
     return (*found, RELATIVE, SAFETY)
+
+
+def _of_sensors(sample: Sample, quantity: Quantity) -> list[str]:
+    """Return which values of the reference stations are left out because of what is known of a sensor."""
+    about = {quantity.parameter}
+    if quantity is Quantity.WIND:
+        about |= {Parameter.WIND_SPEED, Parameter.WIND_DIRECTION}
+    return [
+        left_out_sentence(code, parameter, reason, count)
+        for code in sample.speaking
+        for (parameter, reason), count in sample.stations[code].doubted.items()
+        if parameter in about and reason in LEARNED
+    ]
 
 
 def _of_direction(sample: Sample) -> list[str]:

@@ -119,6 +119,8 @@ class Doubts:
 
 ZERO_DIRECTION, STOPPED = "zero_direction", "stopped"
 STUCK_VANE, FROZEN_TEMPERATURE, EXCLUDED = "stuck_vane", "frozen_temperature", "excluded_by_operator"
+LEARNED = (ZERO_DIRECTION, STOPPED, STUCK_VANE, FROZEN_TEMPERATURE, EXCLUDED)
+"""Reasons that are not of one reading but of a sensor, for days."""
 
 REASONS = (
     *("", "stuck", "calm_among_wind", "spike", "gust_below_mean", "far_from_models"),

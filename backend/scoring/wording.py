@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
+from backend.core.parameters import Parameter
 from backend.scoring.constants import (
     COMPLETE_MONTH,
     CONFIDENCE,
@@ -24,6 +26,7 @@ from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label, Season
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.names import listed, model_name
+from backend.scoring.quality import EXCLUDED, FROZEN_TEMPERATURE, STOPPED, STUCK_VANE, ZERO_DIRECTION
 from backend.scoring.quantities import Quantity
 from backend.scoring.robustness import ByMeans, Robustness
 from backend.scoring.scorecard import Finding, PairOfModels, Verdict
@@ -71,6 +74,48 @@ RELATIVE = (
     "Errors are relative to this beacon: where it stands shifts the bias of all models alike, so differences "
     "between models remain meaningful where a single bias may not be."
 )
+
+
+FLAG_TEXTS = {
+    ZERO_DIRECTION: "all but always exactly 0 beside wind, as sources write a vane that is missing",
+    STOPPED: "at 0 day and night, gusts included, for longer than the station ever was",
+    STUCK_VANE: "one direction while the wind varies",
+    FROZEN_TEMPERATURE: "one temperature for days",
+    EXCLUDED: "excluded by the operator",
+}
+"""What a flag of a station is about; each begins after the name of the parameter."""
+
+PARAMETER_NAMES = {
+    Parameter.WIND_SPEED: "mean wind",
+    Parameter.WIND_GUST: "gust",
+    Parameter.WIND_DIRECTION: "wind direction",
+    Parameter.TEMPERATURE: "temperature",
+}
+
+
+def flag_sentence(
+    station: str,
+    parameter: Parameter,
+    reason: str,
+    first: date,
+    last: date | None,
+    *,
+    excludes: bool = True,
+    note: str = "",
+) -> str:
+    """Return what a flag of a station says, with the local days of its first and its last value."""
+    days = f"from {first} on" if last is None else f"{first} to {last}"
+    fate = "left out of the scores" if excludes else "scored all the same: is its sensor in order?"
+    reason = f"{FLAG_TEXTS.get(reason, reason)}{f' ({note})' if note else ''}"
+    return f"{station}, {PARAMETER_NAMES[parameter]}, {days}: {reason}; {fate}"
+
+
+def left_out_sentence(station: str, parameter: Parameter, reason: str, count: int) -> str:
+    """Return how many values of a station's sensor enter no score of this time, and why."""
+    return (
+        f"{station}: {count} values of the {PARAMETER_NAMES[parameter]} are stored and left out:"
+        f" {FLAG_TEXTS[reason]}."
+    )
 
 
 def view_name(view: View) -> str:

@@ -50,14 +50,14 @@ def forecasts_changed(connection: sa.Connection, keys: Iterable[tuple[int, int]]
 def readings_changed(connection: sa.Connection, keys: Iterable[tuple[int, int]]) -> None:
     """Note what changed (station id, time) pairs make due, at every site that a station speaks for."""
     reached = _reached(keys, READING_REACH)
-    sites = _sites_of_stations(connection, {station_id for station_id, _ in reached})
+    sites = sites_of_stations(connection, {station_id for station_id, _ in reached})
     note_due(
         connection,
         ((site_id, day) for station_id, day in reached for site_id in sites.get(station_id, ())),
     )
 
 
-def _sites_of_stations(connection: sa.Connection, station_ids: Iterable[int]) -> dict[int, list[int]]:
+def sites_of_stations(connection: sa.Connection, station_ids: Iterable[int]) -> dict[int, list[int]]:
     """Return, per station id, the ids of the sites it speaks for, past series included."""
     station = t.station.c
     ids = {

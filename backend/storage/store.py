@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from backend.core.clock import CLOCK_TOLERANCE
 from backend.core.errors import NotFound
+from backend.core.parameters import Parameter
 from backend.core.records import (
     BACKFILLED,
     Batch,
@@ -31,6 +32,7 @@ from backend.storage.places import present_ids, save_site, site_record, station_
 from backend.storage.rows import chunks
 from backend.storage.runs import Claim
 from backend.storage.schema import storable
+from backend.storage.station_flags import StationFlag, exclude, include, station_flags
 
 DAY_SECONDS = 86_400
 
@@ -80,6 +82,31 @@ class Store:
         with self.database.read() as connection:
             rows = connection.execute(sa.select(t.station).order_by(t.station.c.code))
             return tuple(station_record(row) for row in rows)
+
+    # --- What is known of sensors --------------------------------------------------------------------
+
+    def station_flags(self) -> tuple[StationFlag, ...]:
+        """Return what is learned of the sensors of sites' stations, and what the operator excludes."""
+        with self.database.read() as connection:
+            return station_flags(connection)
+
+    def exclude_station(
+        self,
+        station: str,
+        parameters: Sequence[Parameter],
+        first: date,
+        last: date | None,
+        note: str,
+        now: datetime,
+    ) -> None:
+        """Take parameters of a station out of all scores for some local days; see station_flags.exclude."""
+        with self.database.write() as connection:
+            exclude(connection, station, parameters, first, last, note, now)
+
+    def include_station(self, station: str, parameters: Collection[Parameter]) -> list[date]:
+        """Take back what is excluded of parameters of a station; return the first days. Raises NotFound."""
+        with self.database.write() as connection:
+            return include(connection, station, parameters)
 
     # --- What to ask for ---------------------------------------------------------------------------
 

@@ -90,6 +90,7 @@ async def test_what_a_network_does_not_tell_of_a_station_is_null(tmp_path: Path)
         "kind": None,
         "remarks": None,
         "sites": ["grand-pre"],
+        "flags": [],
     }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,13 @@ import typer
 from typer.testing import CliRunner, Result
 
 from backend.core.config import Settings
+from backend.core.local_time import LOCAL_ZONE
+from backend.core.parameters import Parameter
 from backend.core.records import Site, Station
 from backend.core.sites import load_sites
 from backend.site_commands import SiteStore, app
 from backend.storage.database import Database
+from backend.storage.station_flags import BY_OPERATOR, StationFlag
 from backend.storage.store import Store
 from backend.tests.test_sites import HEADER, MOVED, ROW, SITE, entry
 
@@ -43,6 +47,7 @@ class MemoryStore:
     def __init__(self, sites: Sequence[Site] = (), stations: Sequence[Station] = STATIONS) -> None:
         self._sites = {(site.id, site.valid_from): site for site in sites}
         self._stations = tuple(stations)
+        self.excluded: list[StationFlag] = []
 
     def sites(self) -> tuple[Site, ...]:
         return tuple(self._sites.values())
@@ -55,6 +60,33 @@ class MemoryStore:
 
     def stations(self) -> tuple[Station, ...]:
         return self._stations
+
+    def station_flags(self) -> tuple[StationFlag, ...]:
+        return tuple(self.excluded)
+
+    def exclude_station(
+        self,
+        station: str,
+        parameters: Sequence[Parameter],
+        first: date,
+        last: date | None,
+        note: str,
+        now: datetime,
+    ) -> None:
+        del now
+        begins = datetime.combine(first, time(), LOCAL_ZONE).astimezone(UTC)
+        ends = None
+        if last is not None:
+            ends = datetime.combine(last + timedelta(days=1), time(), LOCAL_ZONE).astimezone(UTC)
+        self.excluded += [
+            StationFlag(station, parameter, BY_OPERATOR, begins, ends, True, (), note)
+            for parameter in parameters
+        ]
+
+    def include_station(self, station: str, parameters: Collection[Parameter]) -> list[date]:
+        mine = [flag for flag in self.excluded if flag.station == station and flag.parameter in parameters]
+        self.excluded = [flag for flag in self.excluded if flag not in mine]
+        return [flag.since.astimezone(LOCAL_ZONE).date() for flag in mine]
 
 
 @dataclass
@@ -395,3 +427,46 @@ def test_near_says_when_the_list_fills_while_no_station_is_known() -> None:
             in shown.stderr
         )
     assert json.loads(empty("near 45.85323 6.22304 --json").stdout) == {"ffvl": [], "romma": []}
+
+
+# --- Sensors -----------------------------------------------------------------------------------------
+
+
+def test_a_parameter_of_a_station_is_left_out_from_a_day_on_and_counts_again(on_store: Type) -> None:
+    assert on_store("flags").stdout == "Nothing is known against any sensor of a site's stations.\n"
+    said = on_store("exclude-station ffvl:67 wind_direction --from 2026-10-29 --note 'vane is bent'")
+    assert said.exit_code == 0
+    assert said.stdout == (
+        "The wind_direction of ffvl:67 is left out of the scores from 2026-10-29 on."
+        " The values stay stored.\n"
+        "The scores follow with the next collection of observations.\n"
+    )
+    assert on_store("flags").stdout == (
+        "ffvl:67, wind direction, from 2026-10-29 on: excluded by the operator (vane is bent);"
+        " left out of the scores\n"
+    )
+    [flag] = json.loads(on_store("flags --json").stdout)
+    assert (flag["station"], flag["since"], flag["until"]) == ("ffvl:67", "2026-10-28T23:00:00Z", None)
+    undone = on_store("exclude-station ffvl:67 wind_direction --undo")
+    assert "counts again from 2026-10-29 on" in undone.stdout
+    assert json.loads(on_store("flags --json").stdout) == []
+
+
+def test_all_of_the_wind_can_be_left_out_for_some_days(on_store: Type) -> None:
+    on_store("exclude-station ffvl:67 wind --from 2026-10-01 --until 2026-10-05")
+    flags = json.loads(on_store("flags --json").stdout)
+    assert [flag["parameter"] for flag in flags] == ["wind_speed", "wind_gust", "wind_direction"]
+    assert flags[0]["text"].startswith("ffvl:67, mean wind, 2026-10-01 to 2026-10-05: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("exclude-station ffvl:67 gust --from 2026-10-01", "'gust' is none of wind, wind_speed"),
+        ("exclude-station ffvl:67 wind_gust", "--from: give the first local day"),
+        ("exclude-station ffvl:67 wind_gust --undo", "nothing of the wind_gust of ffvl:67 is excluded"),
+    ],
+)
+def test_an_exclusion_that_cannot_be_is_refused(on_store: Type, line: str, said: str) -> None:
+    refused = on_store(line)
+    assert (refused.exit_code, said in refused.stderr) == (2, True)

@@ -16,10 +16,12 @@ from backend.api.schemas import (
     StationEntry,
     StationPage,
 )
+from backend.api.station_flags import flag_entry
 from backend.api.tables import CSV_ANSWER, table
 from backend.core.errors import NotFound
 from backend.core.records import Site, Station
 from backend.scheduler.config import FORECASTS
+from backend.storage.station_flags import StationFlag
 
 router = APIRouter(prefix="/api", tags=["sites"], responses={**CSV_ANSWER, **problems(429, 500, 503)})
 
@@ -60,7 +62,8 @@ def read_stations(
     known = known_stations(service, sites)
     asked = set(known) if site is None else set(require_site(sites, site).stations)
     wanted = sorted(code for code in asked if cursor is None or code > cursor)
-    rows = [_station_entry(known[code], sites) for code in wanted[:limit]]
+    flags = service.store.station_flags()
+    rows = [_station_entry(known[code], sites, flags) for code in wanted[:limit]]
     following = rows[-1].id if len(wanted) > limit else None
     return table(
         StationPage(stations=rows, next=following),
@@ -103,7 +106,7 @@ def known_stations(service: ServiceParts, sites: tuple[Site, ...]) -> dict[str, 
     return mapped | {station.id: station for station in service.store.stations()}
 
 
-def _station_entry(station: Station, sites: tuple[Site, ...]) -> StationEntry:
+def _station_entry(station: Station, sites: tuple[Site, ...], flags: tuple[StationFlag, ...]) -> StationEntry:
     return StationEntry(
         id=station.id,
         network=station.network,
@@ -114,4 +117,5 @@ def _station_entry(station: Station, sites: tuple[Site, ...]) -> StationEntry:
         kind=station.kind or None,
         remarks=station.remarks or None,
         sites=[site.id for site in sites if station.id in site.stations],
+        flags=[flag_entry(each) for each in flags if each.station == station.id],
     )
