@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, TypeVar
@@ -16,11 +16,14 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
+from backend.collectors.areas import not_covered
 from backend.core.config import Settings
 from backend.core.errors import ConfigError, MeteoScoreError, NotFound
 from backend.core.logs import configure_logging
+from backend.core.records import Outside, Site
 from backend.core.text import printable
 from backend.main import Service
+from backend.scheduler.config import FORECASTS
 from backend.storage.runs import JobRun, SourceRun
 from backend.storage.store import Store
 
@@ -82,6 +85,12 @@ class Opened:
     def store(self) -> Store:
         """Return the store at this version. Raises ConfigError, StoreUnavailable."""
         return self.migrated().store
+
+    def uncovered(self, sites: Sequence[Site]) -> tuple[Outside, ...]:
+        """Return which of these sites lie outside the area of a model that is collected."""
+        used = [source for source in self.service.sources.of(FORECASTS) if source.disabled is None]
+        areas = {model: area for source in used for model, area in source.areas.items()}
+        return not_covered(areas, sites)
 
     def close(self) -> None:
         """Let go of the database, if it was opened."""

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from backend.api.station_flags import flag_text
+from backend.collectors.areas import not_covered
 from backend.collectors.base import Fetch, Source, collect
 from backend.collectors.http import HttpClient
 from backend.collectors.http_hosts import Patience
@@ -24,7 +25,7 @@ from backend.core.errors import StoreUnavailable
 from backend.core.private_files import open_to_others
 from backend.core.records import Failure, Site, Station, Wanted
 from backend.main import Service
-from backend.scheduler.config import JOBS, OBSERVATIONS, JobId
+from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
 from backend.storage.station_flags import BY_OPERATOR, StationFlag
 
 SILENT_AFTER = timedelta(days=1)
@@ -140,7 +141,14 @@ async def _sources_and_sites(service: Service) -> list[Finding]:
                 for source in service.sources.of(job)
             )
         )
-    return [*sources, *_sites(sites), *await _stations(service, sites), *await _sensors(service)]
+    return [
+        *sources,
+        *await _incomplete_runs(service),
+        *_sites(sites),
+        *await _coverage(service, sites),
+        *await _stations(service, sites),
+        *await _sensors(service),
+    ]
 
 
 async def _source(
@@ -177,6 +185,46 @@ def _one_station(wanted: Wanted, network: str, sites: tuple[Site, ...]) -> Wante
                 one = replace(site, stations=(station,))
                 return replace(wanted, sites=(one,), caught_up={station: wanted.now})
     return wanted
+
+
+async def _coverage(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
+    """Return which models do not cover which sites: by their areas, and as it turned out."""
+    used = [source for source in service.sources.of(FORECASTS) if source.disabled is None]
+    areas = {model: area for source in used for model, area in source.areas.items()}
+    models = {model for source in used for model in source.models}
+    try:
+        noted = await asyncio.to_thread(service.store.outside, service.clock())
+    except StoreUnavailable:
+        noted = ()
+    listed = {site.id for site in sites}
+    away: dict[str, dict[str, None]] = {}
+    for one in (*not_covered(areas, sites), *noted):
+        if one.site in listed and one.model in models:
+            away.setdefault(one.model, {})[one.site] = None
+    return [
+        Finding(f"sites outside {model}", None, f"no forecasts for {', '.join(names)}")
+        for model, names in away.items()
+    ]
+
+
+async def _incomplete_runs(service: Service) -> list[Finding]:
+    """Return the runs within the lookback that are not complete, with what is not there."""
+    since = service.clock() - service.config.lookback(FORECASTS)
+    try:
+        parts = await asyncio.to_thread(service.store.incomplete_parts, since)
+    except StoreUnavailable:
+        return []
+    runs: dict[str, dict[str, dict[str, None]]] = {}
+    for model, start, part, reason in parts:
+        title = f"{model} of {start:%Y-%m-%d %H:%M} UTC"
+        runs.setdefault(title, {}).setdefault(reason, {})[part] = None
+    return [
+        Finding("incomplete run", None, f"{title}: {_in_words(reasons)}") for title, reasons in runs.items()
+    ]
+
+
+def _in_words(reasons: dict[str, dict[str, None]]) -> str:
+    return "; ".join(f"{', '.join(parts)}: {reason}" for reason, parts in reasons.items())
 
 
 def _sites(sites: tuple[Site, ...]) -> list[Finding]:

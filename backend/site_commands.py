@@ -18,7 +18,7 @@ from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.core.errors import ConfigError, NotFound
 from backend.core.parameters import Parameter
-from backend.core.records import Site, Station
+from backend.core.records import Outside, Site, Station
 from backend.core.site_entry import ACCOUNTED_FOR, NETWORKS, entry_from_site, site_from_entry
 from backend.core.sites import (
     Located,
@@ -88,6 +88,10 @@ class Services(Protocol):
 
     def store(self) -> SiteStore:
         """Return the store, opening it at the first call."""
+        ...
+
+    def uncovered(self, sites: Sequence[Site]) -> Sequence[Outside]:
+        """Return which of these sites lie outside the area of a model that is collected."""
         ...
 
 
@@ -333,6 +337,11 @@ def _add(services: Services, new: Sequence[Located]) -> str:
     named = dict.fromkeys(station for site in sites for station in site.stations)
     unseen = [station for station in named if station not in {seen.id for seen in store.stations()}]
     kept.add(sites)
+    for one in services.uncovered(sites):
+        typer.echo(
+            f"Warning: {one.model} has no forecasts for {one.site}: {one.reason}. It is left out there.",
+            err=True,
+        )
     if unseen:
         typer.echo(
             f"Warning: not seen yet: {', '.join(unseen)}. If that lasts after the next collection of"

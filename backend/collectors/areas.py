@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -35,6 +36,13 @@ def outside(model: str, area: Area | None, site: Site) -> Outside | None:
     if area is None or area.holds(site):
         return None
     return Outside(model, site.id, f"it lies outside the area of the model ({area})")
+
+
+def not_covered(areas: Mapping[str, Area], sites: Iterable[Site]) -> tuple[Outside, ...]:
+    """Return the sites that lie outside the area of a model, by model."""
+    sites = tuple(sites)
+    pairs = ((model, area, site) for model, area in sorted(areas.items()) for site in sites)
+    return tuple(found for model, area, site in pairs if (found := outside(model, area, site)))
 
 
 def within(model: str, area: Area | None, wanted: Wanted) -> tuple[Wanted, tuple[Outside, ...]]:

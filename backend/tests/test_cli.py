@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from typer.testing import Result
 
 from backend.core.clock import utc_now
-from backend.core.records import Failure, Site
+from backend.core.records import Failure, ForecastBatch, IncompletePart, Outside, Run, Site
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.storage import schema as t
 from backend.storage.database import Database
@@ -501,6 +501,39 @@ def test_a_store_that_does_not_answer_is_told_and_the_rest_is_looked_at_all_the_
     assert found["sites"] == (True, "1 configured")
     environment["SITES_FROM"] = "database"
     assert findings("doctor", environment)[1]["sites"] == (False, "0 configured")
+
+
+def test_models_that_do_not_cover_a_site_and_incomplete_runs_are_named(
+    alone: Environment, database: Database
+) -> None:
+    store = Store(database)
+    near = Site("near", "Near", 45.0, 6.0, 900.0, without=("ffvl", "romma"))
+    far = replace(near, id="far", latitude=28.1, longitude=-16.7)
+    store.save_sites([near, far])
+    run = utc_now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
+    store.add_forecasts(
+        ForecastBatch(
+            source="arome",
+            route="object_storage",
+            rank=0,
+            collected_at=run,
+            run=Run("arome_0025", run, run, published=False),
+            incomplete=(
+                IncompletePart("00H06H", "near", "without gust_east at 1 h", "5 x"),
+                IncompletePart("07H12H", "near", "there is no file"),
+            ),
+            outside=(Outside("arome_0025", "near", "its grid cell 4,20 is masked"),),
+        )
+    )
+    alone |= {"SITES_FROM": "database", "SOURCES": "arome", "SCHEDULER_ENABLED": "false"}
+
+    _, found = findings("doctor", alone)
+
+    assert found["sites outside arome_0025"] == (None, "no forecasts for far, near")
+    assert found["incomplete run"] == (
+        None,
+        f"arome_0025 of {run:%Y-%m-%d %H:%M} UTC: 00H06H: without gust_east at 1 h; 07H12H: there is no file",
+    )
 
 
 def test_sites_without_a_station_and_silent_stations_are_named(

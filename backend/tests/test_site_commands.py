@@ -13,10 +13,11 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from backend.collectors.areas import Area, not_covered
 from backend.core.config import Settings
 from backend.core.local_time import LOCAL_ZONE
 from backend.core.parameters import Parameter
-from backend.core.records import Site, Station
+from backend.core.records import Outside, Site, Station
 from backend.core.sites import load_sites
 from backend.site_commands import SiteStore, app
 from backend.storage.database import Database
@@ -96,6 +97,9 @@ class Services:
 
     def store(self) -> SiteStore:
         return self.kept
+
+    def uncovered(self, sites: Sequence[Site]) -> Sequence[Outside]:
+        return not_covered({"icon_d2": Area(43.3, -3.8, 58.0, 20.2)}, sites)
 
 
 Type = Callable[[str], Result]
@@ -470,3 +474,18 @@ def test_all_of_the_wind_can_be_left_out_for_some_days(on_store: Type) -> None:
 def test_an_exclusion_that_cannot_be_is_refused(on_store: Type, line: str, said: str) -> None:
     refused = on_store(line)
     assert (refused.exit_code, said in refused.stderr) == (2, True)
+
+
+def test_adding_a_site_outside_a_model_warns_which_one_and_adds_it(
+    services: Services, on_store: Type
+) -> None:
+    added = on_store(
+        "add 'Val Louron' --latitude 42.81 --longitude 0.4 --elevation 1450 --without ffvl --without romma"
+    )
+
+    assert added.exit_code == 0
+    assert added.stderr.splitlines() == [
+        "Warning: icon_d2 has no forecasts for val-louron: it lies outside the area of the model"
+        " (43.3 N to 58 N, 3.8 W to 20.2 E). It is left out there."
+    ]
+    assert [site.id for site in services.kept.sites()][-1] == "val-louron"
