@@ -5,28 +5,34 @@ from __future__ import annotations
 import asyncio
 import shlex
 import sys
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from backend.api.dependencies import ServiceParts
+from backend.api.readiness import SET_THE_CLOCK, reasons, take_snapshot
 from backend.api.station_flags import flag_text
 from backend.collectors.areas import not_covered
 from backend.collectors.base import Fetch, Source, collect
 from backend.collectors.http import HttpClient
 from backend.collectors.http_hosts import Patience
 from backend.console import AsJson, opened, print_json, run_to_the_end, silent
+from backend.core.clock_watch import ClockWatch
 from backend.core.config import LEAST_TOKEN
-from backend.core.errors import StoreUnavailable
+from backend.core.errors import StoreDamaged, StoreUnavailable
 from backend.core.private_files import open_to_others
 from backend.core.records import Failure, Site, Station, Wanted
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
+from backend.scheduler.jobs import counted
 from backend.storage.station_flags import BY_OPERATOR, StationFlag
+from backend.storage.store_check import check_store
 
 SILENT_AFTER = timedelta(days=1)
 SENSOR_LASTS = timedelta(days=3)
@@ -37,6 +43,10 @@ CLOCK_TOLERANCE = timedelta(minutes=10)
 
 IMPATIENT = Patience(connect=5, read=10, payload=20, attempts=1)
 """Somebody is watching: one try, and no long wait."""
+
+_RESTORE = "restore a backup, or recover what can be read: docs/operations.md, store_damaged"
+
+_LOOKED_INTO = {"store_unreachable", "store_damaged", "scheduler_dead", "clock_off"}
 
 _MARKS = {True: "[green]ok[/]", False: "[bold red]mend[/]", None: "[dim]–[/]"}
 
@@ -66,12 +76,17 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
 
 async def _examine(service: Service) -> list[Finding]:
     try:
+        clock_watch = ClockWatch(service.clock)
+        store = await _store(service)
+        sources_and_sites = await _sources_and_sites(service, clock_watch)  # which also hears the hosts' time
         return [
             _settings(service),
             *_admin_token(service),
             *_permissions(service),
-            *await _store_and_clock(service),
-            *await _sources_and_sites(service),
+            *store,
+            await _clock(service, clock_watch),
+            *await _state(service),
+            *sources_and_sites,
         ]
     finally:
         await service.close()
@@ -105,18 +120,33 @@ def _permissions(service: Service) -> list[Finding]:
     ]
 
 
-async def _store_and_clock(service: Service) -> list[Finding]:
+async def _store(service: Service) -> list[Finding]:
+    """Open the store, and check all of it."""
     try:
         await asyncio.to_thread(service.database.migrate)
-        return [Finding("store", True, service.database.name), await _clock(service)]
+        report = await asyncio.to_thread(check_store, service.database, whole=True)
+    except StoreDamaged as error:
+        return [Finding("store", False, f"{service.database.name}: {error}: {_RESTORE}")]
     except StoreUnavailable as error:
         return [Finding("store", False, f"{service.database.name}: {error}")]
+    store = Finding("store", True, service.database.name)
+    if report.problems:
+        return [store, Finding("store check", False, f"the store is damaged: {report.damage}: {_RESTORE}")]
+    return [store, Finding("store check", True, report.covers)]
 
 
-async def _clock(service: Service) -> Finding:
-    """Compare the clock with the newest data kept: data from the future mean a clock that is slow."""
+async def _clock(service: Service, clock_watch: ClockWatch) -> Finding:
+    """Compare the clock with the time that the hosts state, and with the newest data in the store."""
     now = service.clock()
-    newest = await asyncio.to_thread(service.ledger.newest_data)
+    offset = clock_watch.offset()
+    if offset is not None:
+        return Finding(
+            "clock", False, f"it is {now:%Y-%m-%d %H:%M} UTC here: {offset.in_words()} {SET_THE_CLOCK}"
+        )
+    try:
+        newest = await asyncio.to_thread(service.ledger.newest_data)
+    except StoreUnavailable:
+        newest = {}
     ahead = {source: time for source, time in newest.items() if time > now + CLOCK_TOLERANCE}
     if ahead:
         source, time = max(ahead.items(), key=lambda item: item[1])
@@ -128,12 +158,25 @@ async def _clock(service: Service) -> Finding:
     return Finding("clock", True, f"{now:%Y-%m-%d %H:%M:%S} UTC")
 
 
-async def _sources_and_sites(service: Service) -> list[Finding]:
+async def _state(service: Service) -> list[Finding]:
+    """Return the reasons that `ready` and the status page give, but for those that are looked into here."""
+    parts = cast(ServiceParts, service)  # its fields are read-only, which a protocol of variables is not
+    found = reasons(await asyncio.to_thread(take_snapshot, parts))
+    return [
+        Finding(reason.code.replace("_", " "), False, f"{reason.sentence} {reason.what_to_do}")
+        for reason in found
+        if reason.code not in _LOOKED_INTO
+    ]
+
+
+async def _sources_and_sites(service: Service, clock_watch: ClockWatch) -> list[Finding]:
     try:
         sites = await asyncio.to_thread(service.sites)
     except StoreUnavailable:
         sites = ()  # the store that does not answer has the list of them
-    async with HttpClient.from_settings(service.settings, service.clock, patience=IMPATIENT) as client:
+    async with HttpClient.from_settings(
+        service.settings, service.clock, patience=IMPATIENT, clock_watch=clock_watch
+    ) as client:
         sources = await asyncio.gather(
             *(
                 _source(service, job, source, sites, client)
@@ -162,18 +205,26 @@ async def _source(
     if job == OBSERVATIONS:
         wanted = _one_station(wanted, source.name, sites)
     answered = []
+    refused: Counter[str] = Counter()
     failed: dict[str, Failure] = {}  # the first of each route: the others tell no more
     async for batch in collect(source, wanted, fetch):
+        refused.update(value.reason.partition(":")[0] for value in batch.rejected)
         for failure in batch.failures:
             failed.setdefault(failure.route, failure)
         if batch.newest is not None or batch.records:
             answered.append(batch)
     failures = [f"{route}: {failure.url}: {failure.reason}" for route, failure in failed.items()]
+    if not answered and refused and not failures:
+        return Finding(source.name, False, f"every value was refused: {counted(refused)}")
     if not answered:
         return Finding(source.name, False if failures else None, "; ".join(failures) or "nothing to ask")
     newest = max((batch.newest for batch in answered if batch.newest), default=None)
     age = "" if newest is None else f", newest data of {newest:%Y-%m-%d %H:%M} UTC"
     says = f"answers by {answered[-1].route}{age}"
+    # A beacon that fell silent long ago is still listed with its last reading, beside refused current ones.
+    is_old = newest is not None and now - newest > source.max_age
+    if is_old and refused:
+        failures.append(f"every current value was refused: {counted(refused)}")
     return Finding(source.name, not failures, "; ".join([says, *failures]))
 
 

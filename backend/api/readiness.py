@@ -33,6 +33,11 @@ DISK_LOW_BYTES = 500_000_000
 DISK_FULL_BYTES = 50_000_000
 """Below this the disk counts as full: SQLite needs room for its log before it can store anything."""
 
+SET_THE_CLOCK = (
+    "Set the clock of the machine and keep it set (timedatectl set-ntp true). What was refused as future is"
+    " asked for again."
+)
+
 BLOCKING: frozenset[ReasonCode] = frozenset({"store_unreachable", "store_damaged", "scheduler_dead"})
 """With one of these the service cannot do its work: 503. All others are 200 and "degraded"."""
 
@@ -236,8 +241,7 @@ def _about_the_machine(snapshot: Snapshot) -> list[StateReason]:
                 code="clock_off",
                 sentence=snapshot.clock_offset.in_words(),
                 since=None,
-                what_to_do="Set the clock of the machine and keep it set (timedatectl set-ntp true). What was"
-                " refused as future is asked for again.",
+                what_to_do=SET_THE_CLOCK,
             )
         )
     return found

@@ -35,12 +35,14 @@ class Upstreams:
         full_grid: bool = False,
         files: Path | None = None,
         latency: float = 0.0,
+        dates: bool = False,
         deadline: float = 30.0,
     ) -> None:
         """`now` is the simulated time (None: the real one); `deadline` seconds are allowed to start.
 
         `files` is a folder that keeps composed AROME files for the next process with the same seed, sites
-        and grid; `latency` seconds pass before each answer begins.
+        and grid; `latency` seconds pass before each answer begins; with `dates` each answer states the
+        simulated time as the host's own.
         """
         self._arguments = ["--seed", str(seed)]
         if now is not None:
@@ -53,6 +55,8 @@ class Upstreams:
             self._arguments += ["--files", str(files.absolute())]
         if latency:
             self._arguments += ["--latency", str(latency)]
+        if dates:
+            self._arguments.append("--dates")
         self._sites = sites or SITES_FILE
         self._deadline = deadline
         self._addresses: dict[str, str] = {}

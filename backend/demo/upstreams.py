@@ -17,6 +17,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
+from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,7 +43,7 @@ from backend.demo.faults import ErrorPage, Fault, Unreliable
 from backend.demo.world import World
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _LOOK_AFTER_PARENT_SECONDS = 0.5
 
@@ -76,6 +77,23 @@ def upstream_apps(
         name: Unreliable(name, app, world, upstream.error_page, upstream.spoil)
         for name, (app, upstream) in apps.items()
     }
+
+
+class _Dated:
+    """An app whose every answer states the simulated time in its `Date` header."""
+
+    def __init__(self, app: ASGIApp, world: World) -> None:
+        self._app = app
+        self._world = world
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = formatdate(self._world.now(), usegmt=True).encode()
+                message = {**message, "headers": [*message.get("headers", ()), (b"date", date)]}
+            await send(message)
+
+        await self._app(scope, receive, send_dated)
 
 
 class _FarAway:
@@ -147,13 +165,21 @@ class _Port:
 
 @asynccontextmanager
 async def serving(
-    world: World, *, full_grid: bool = False, files: Path | None = None, latency: float = 0.0
+    world: World,
+    *,
+    full_grid: bool = False,
+    files: Path | None = None,
+    latency: float = 0.0,
+    dates: bool = False,
 ) -> AsyncIterator[dict[str, str]]:
     """Serve everything for as long as the context lasts; give the addresses by setting.
 
-    `files` keeps composed AROME files; `latency` seconds pass before each answer begins.
+    `files` keeps composed AROME files; `latency` seconds pass before each answer begins; with `dates` each
+    answer states the simulated time.
     """
-    apps = upstream_apps(world, full_grid=full_grid, files=files)
+    apps: dict[str, ASGIApp] = dict(upstream_apps(world, full_grid=full_grid, files=files))
+    if dates:
+        apps = {name: _Dated(app, world) for name, app in apps.items()}
     ports = {name: _Port(_FarAway(app, latency) if latency else app) for name, app in apps.items()}
 
     async def heed_faults() -> None:
@@ -223,9 +249,11 @@ async def _until(told: asyncio.Event, parent: int) -> None:
             await asyncio.wait_for(told.wait(), _LOOK_AFTER_PARENT_SECONDS)
 
 
-async def _run(world: World, parent: int, *, full_grid: bool, files: Path | None, latency: float) -> None:
+async def _run(
+    world: World, parent: int, *, full_grid: bool, files: Path | None, latency: float, dates: bool
+) -> None:
     told = _listen_for_the_end()
-    async with serving(world, full_grid=full_grid, files=files, latency=latency) as addresses:
+    async with serving(world, full_grid=full_grid, files=files, latency=latency, dates=dates) as addresses:
         print(msgspec.json.encode(addresses).decode(), flush=True)
         await _until(told, parent)
 
@@ -241,11 +269,20 @@ def main() -> None:
     parser.add_argument("--sites", type=Path, help="a sites file other than the demo's own")
     parser.add_argument("--full-grid", action="store_true", help="AROME on its whole grid: 37 MB a file")
     parser.add_argument("--files", type=Path, help="a folder that keeps composed AROME files for later")
+    parser.add_argument("--dates", action="store_true", help="state the simulated time in each answer")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer begins (0)")
     asked = parser.parse_args()
     sites = load_sites(asked.sites) if asked.sites else ()
     world = World(asked.seed, sites=sites, now=asked.now)
-    asyncio.run(_run(world, parent, full_grid=asked.full_grid, files=asked.files, latency=asked.latency))
+    work = _run(
+        world,
+        parent,
+        full_grid=asked.full_grid,
+        files=asked.files,
+        latency=asked.latency,
+        dates=asked.dates,
+    )
+    asyncio.run(work)
 
 
 if __name__ == "__main__":

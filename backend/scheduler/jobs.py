@@ -176,6 +176,11 @@ async def collect_all_observations(
         return Collection(job=OBSERVATIONS, records=tuple(records), outcomes=outcomes)
 
 
+def counted(reasons: Counter[str]) -> str:
+    """Return how often each reason was met, the most frequent first: "200 future, 3 out_of_range"."""
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+
+
 def source_status(tally: Tally, source: Source[B], now: datetime | None) -> tuple[SourceStatus, str]:
     """Return the status of a source that ran to its end, and the reason where it is not plain success.
 
@@ -192,7 +197,7 @@ def _status_alone(tally: Tally, source: Source[B], now: datetime | None) -> tupl
         reason = (errors or tally.failures)[0].reason
         return ("partial", reason) if tally.collected or not errors else ("failed", reason)
     if tally.rejected and not tally.collected:
-        return "failed", f"every value was rejected: {', '.join(tally.rejected)}"
+        return "failed", f"every value was rejected: {counted(tally.rejected)}"
     if now is None:
         return ("success", "") if tally.new else ("nothing_new", "")
     if tally.newest is None and tally.channel is not None and tally.channel.meter.requests:
@@ -200,7 +205,10 @@ def _status_alone(tally: Tally, source: Source[B], now: datetime | None) -> tupl
     if tally.newest is not None and now - tally.newest > source.max_age:
         age = (now - tally.newest).total_seconds() / 3600
         limit = source.max_age.total_seconds() / 3600
-        return "stale", f"its newest data are {age:.1f} h old, and {limit:.1f} h is the most for its cadence"
+        reason = f"its newest data are {age:.1f} h old, and {limit:.1f} h is the most for its cadence"
+        return "stale", f"{reason}; rejected: {counted(tally.rejected)}" if tally.rejected else reason
+    if tally.rejected["future"] > tally.collected:  # by our clock or by theirs, current values are not taken
+        return "partial", f"most values were rejected: {counted(tally.rejected)}"
     return ("success", "") if tally.new else ("nothing_new", "")
 
 

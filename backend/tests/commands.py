@@ -93,12 +93,12 @@ class StandIns:
 
 
 @contextmanager
-def stand_ins(now: datetime | None = None) -> Iterator[StandIns]:
+def stand_ins(now: datetime | None = None, *, dates: bool = False) -> Iterator[StandIns]:
     """Give stand-in upstreams that live as long as the context; their time stands still (at the
     present, if not told otherwise), so that what was collected once is all there is.
     """
     with asyncio.Runner() as runner:
-        upstreams = Upstreams(now=now or utc_now())
+        upstreams = Upstreams(now=now or utc_now(), dates=dates)
         runner.run(upstreams.__aenter__())
         try:
             yield StandIns(runner, upstreams)

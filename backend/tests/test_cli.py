@@ -427,7 +427,7 @@ def test_all_is_well_where_every_source_answers_and_every_station_speaks(environ
     code, found = findings("doctor", environment)
     assert (code, {what for what, (ok, _) in found.items() if ok is not True}) == (0, set())
     assert set(found) == {
-        *("settings", "store", "clock", "sites", "stations"),
+        *("settings", "store", "store check", "clock", "sites", "stations"),
         *("meteo_parapente", "arome", "ffvl", "romma"),
     }
     assert "'0 0,6,12,18 * * *'" in found["settings"][1]

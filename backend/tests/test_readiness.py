@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -34,6 +35,7 @@ from backend.scheduler.runner import BlockedJob
 from backend.storage.database import Trouble
 from backend.storage.runs import FailureStreak, SourceRun
 from backend.storage.store_check import check_store
+from backend.tests.commands import Running, StandIns, stand_ins, store_of, typed, wait_for
 from backend.tests.damage import overwrite_pages
 from backend.tests.served import (
     ADMIN,
@@ -47,6 +49,7 @@ from backend.tests.served import (
     when_ready,
     with_sources,
 )
+from backend.tests.serving import ENDED, TOKEN, client_of, ended_runs, serving
 from backend.tests.worlds import (
     HandClock,
     a_reading,
@@ -366,3 +369,53 @@ async def test_a_catch_up_whose_rounds_never_end_is_a_dead_scheduler(tmp_path: P
     answer = answers[-1]
     assert (answer.status_code, answer.json()["detail"]) == (503, "Not ready: the scheduler is not running.")
     assert [reason["code"] for reason in answer.json()["reasons"]] == ["scheduler_dead"]
+
+
+# --- A damaged store under a real service -----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def upstreams() -> Iterator[StandIns]:
+    with stand_ins() as serving_upstreams:
+        yield serving_upstreams
+
+
+@pytest.mark.timeout(300)
+def test_sixty_damaged_blocks_are_503_no_run_is_a_success_and_doctor_says_what_to_do(
+    upstreams: StandIns, tmp_path: Path
+) -> None:
+    environment = upstreams.environment(
+        tmp_path, sources="meteo_parapente,romma", admin_token=TOKEN, log_format="json"
+    )
+    for what in ("forecasts", "observations"):
+        assert typed(f"collect {what} --json", environment).exit_code == 0
+    database = store_of(environment)
+    path = database.path
+    assert path is not None
+    database.close()
+    overwrite_pages(path, 60)
+
+    with serving(environment) as service, client_of(service) as client:
+        wait_for(lambda: client.get("/api/ready").status_code == 503, "the damage to be noticed")
+        wait_for(lambda: service.has_logged(event="the store is damaged"), "the check")
+        problem = client.get("/api/ready").json()
+        assert problem["reasons"][0]["code"] == "store_damaged"
+        assert "docs/operations.md" in problem["reasons"][0]["whatToDo"]
+        assert str(tmp_path) not in json.dumps(problem)
+        answer = client.post("/api/scheduler/jobs/collect_observations/run")
+        assert answer.status_code == 503 or not run_is_a_success(service)
+        assert "not lost" not in client.get("/").text
+        assert client.get("/api/health").status_code == 200
+        assert service.terminate() in ENDED
+
+    result = typed("doctor --json", environment)
+    assert result.exit_code == 1
+    unwell = {one["what"]: one["says"] for one in json.loads(result.stdout) if one["ok"] is False}
+    says = unwell.get("store check") or unwell["store"]
+    assert "the store is damaged: " in says
+    assert "docs/operations.md, store_damaged" in says
+
+
+def run_is_a_success(service: Running) -> bool:
+    wait_for(lambda: ended_runs(service) >= 1, "the run")
+    return service.has_logged(event="run ended", status="success")
