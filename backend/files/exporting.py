@@ -284,7 +284,7 @@ def _models_of(sample: Sample, choice: Choice) -> list[str]:
 def _pairs_of(sample: Sample, view: View, model: str, quantity: Quantity) -> pl.DataFrame:
     said, measured = forecast_side(sample, quantity, model), observed_side(sample, quantity)
     there = pairs(quantity, said, measured)
-    valid, lead = sample.span.hours()[there], sample.leads[model][there]
+    valid, lead = sample.span.hours()[there], sample.lead(model, quantity.parameter)[there]
     frame = pl.DataFrame(
         {
             "valid_time": valid,

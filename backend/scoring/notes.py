@@ -46,6 +46,7 @@ def notes(sample: Sample, quantity: Quantity) -> tuple[str, ...]:
             found.append(f"{listed(longer)}: gusts of three hours, not compared with those of one.")
     if quantity in _TEMPERATURES:
         found += _of_temperature(sample, quantity)
+    found += _of_older_runs(sample, quantity)
     estimated = [model_name(model) for model, hours in sample.estimated.items() if hours]
     if estimated:
         found.append(
@@ -65,6 +66,20 @@ def _of_sensors(sample: Sample, quantity: Quantity) -> list[str]:
         for code in sample.speaking
         for (parameter, reason), count in sample.stations[code].doubted.items()
         if parameter in about and reason in LEARNED
+    ]
+
+
+def _of_older_runs(sample: Sample, quantity: Quantity) -> list[str]:
+    """Return of which models hours rest on an older run, for the newest has no such value."""
+    parameters = [quantity.parameter]
+    if quantity in {Quantity.WIND, Quantity.WIND_DIRECTION}:
+        parameters = [Parameter.WIND_SPEED, Parameter.WIND_DIRECTION]
+    return [
+        f"{model_name(model)}: in {count} hours the newest run has no {parameter.value.replace('_', ' ')};"
+        " that of the newest run that has one counts."
+        for model in sample.forecasts
+        for parameter in parameters
+        if (count := sample.from_older_runs(model, parameter))
     ]
 
 

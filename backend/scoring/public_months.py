@@ -150,6 +150,9 @@ def _forecast_days(model: int, span: range, values: Grid, sources: list[Forecast
         hourly=values[days],
         minutes=np.array([days_of.minutes[row] for days_of, row in found]).reshape(-1, HOURS_A_DAY),
         estimated=np.array([days_of.estimated[row] for days_of, row in found], np.int64),
+        older=np.array([days_of.older[row] for days_of, row in found]).reshape(
+            -1, len(Parameter), HOURS_A_DAY
+        ),
     )
 
 

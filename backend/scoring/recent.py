@@ -56,6 +56,7 @@ def hours(sample: Sample, quantity: Quantity) -> Iterator[Hour]:
         )
         for model, side in sides.items()
     }
+    leads = {model: sample.lead(model, quantity.parameter) for model in sides}
     moments, clock = sample.span.hours(), sample.clock
     for row, day in enumerate(sample.span.days):
         for hour in range(HOURS_A_DAY):
@@ -66,7 +67,7 @@ def hours(sample: Sample, quantity: Quantity) -> Iterator[Hour]:
                     model,
                     _value(forecast, row, hour),
                     _value(error, row, hour),
-                    _unless(int(sample.leads[model][row, hour]), NOT_SAID),
+                    _unless(int(leads[model][row, hour]), NOT_SAID),
                 )
                 for model, (forecast, error) in of_model.items()
             )

@@ -17,7 +17,7 @@ from backend.core.local_time import HOURS_A_DAY, date_of, day_number, local_mome
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
 from backend.scoring.calendar import Span
-from backend.scoring.grid import Bools, Integers, Values, clock_hours, months
+from backend.scoring.grid import Bools, Integers, Values, clock_hours, months, present
 from backend.scoring.hours import Hours
 from backend.scoring.pairing import NOT_MATCHED
 from backend.scoring.quality import REASONS
@@ -91,9 +91,10 @@ class Sample:
     two stations are one.
 
     `stations` holds every station of the site, `speaking` those that the scores are about, each with the
-    days on which it speaks. `leads` are minutes, NOT_SAID where there is no forecast. `estimated` counts
-    hours whose run told no time of publication, of the whole days. `grounds` are metres, None where a model
-    does not say. `speaking_before` is as `speaking`, of the EARLIER_DAYS days before the first.
+    days on which it speaks. `leads` are minutes, NOT_SAID where there is no forecast, and of the newest run;
+    `older` is by how many minutes the run that a value is from is older. `estimated` counts hours whose run
+    told no time of publication, of the whole days. `grounds` are metres, None where a model does not say.
+    `speaking_before` is as `speaking`, of the EARLIER_DAYS days before the first.
     """
 
     site: Site
@@ -102,6 +103,7 @@ class Sample:
     hours: Hours
     all_forecasts: Mapping[str, Mapping[Parameter, Values]]
     leads: Mapping[str, Integers]
+    older: Mapping[str, Mapping[Parameter, Integers]]
     estimated: Mapping[str, int]
     grounds: Mapping[str, float | None]
     stations: Mapping[str, StationDays]
@@ -179,6 +181,16 @@ class Sample:
         """The coarsest resolution of the reference station's directions, in degrees."""
         told = [self.stations[code].resolution for code in self.speaking]
         return max((each for each in told if each is not None), default=None)
+
+    def lead(self, model: str, parameter: Parameter) -> Integers:
+        """Return the lead times of a parameter of a model in minutes; NOT_SAID without a forecast."""
+        leads = self.leads[model]
+        return np.where(leads == NOT_SAID, NOT_SAID, leads + self.older[model][parameter])
+
+    def from_older_runs(self, model: str, parameter: Parameter) -> int:
+        """Return in how many hours that count the value of a parameter is not of the newest run."""
+        said = present(self.forecasts[model][parameter])  # without gusts that are not of one hour
+        return int((said & (self.older[model][parameter] > 0)).sum())
 
     def within(self, hours: Hours) -> Sample:
         """Return the same days with other hours that count."""
@@ -408,6 +420,7 @@ def _load(view: View, days: store.ForecastDays, same: _SameInAllViews, models: _
             for name in names
         },
         leads={name: _minutes(span, days, rows[name], NOT_SAID) for name in names},
+        older={name: _older(span, days, rows[name]) for name in names},
         estimated={name: int(days.estimated[rows[name]].sum()) for name in names},
         grounds={name: models.grounds.get(name) for name in names},
         **same,
@@ -467,6 +480,12 @@ def _by_parameter(
     if without is not None:
         values[without] = ABSENT
     return {parameter: values[index] for parameter, index in _INDEX.items()}
+
+
+def _older(span: Span, days: store.ForecastDays, rows: Integers) -> dict[Parameter, Integers]:
+    minutes = np.zeros((len(Parameter), len(span.days), HOURS_A_DAY), np.int64)
+    minutes[:, days.day[rows] - span.first] = days.older[rows].transpose(1, 0, 2)
+    return {parameter: minutes[index] for parameter, index in _INDEX.items()}
 
 
 def _minutes(span: Span, days: store.DayColumns, rows: Integers, missing: int) -> Integers:

@@ -1,7 +1,12 @@
-"""Which forecast speaks for an hour, in each view: the newest run among those that the view allows."""
+"""Which forecast counts for an hour, in each view: of each parameter, that of the newest run that has it.
+
+Only runs that the view allows are looked at. A run without a parameter (a package without gusts, a value that
+was not available yet) does not hide the one of an older run: that is the newest that a pilot could read.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -38,7 +43,9 @@ class Runs:
 class Selected:
     """What models said in a view, a row per day and model: values (n, 4, 25), lead times in minutes (n, 25).
 
-    A lead time is -1 where nothing was said. `estimated` counts the hours that rest on an estimate.
+    Lead times are those of the newest run, -1 where nothing was said. `older` (n, 4, 25) is by how many
+    minutes the run that a value is from is older than that one. `estimated` counts the hours that rest on an
+    estimate.
     """
 
     model: NDArray[np.int64]
@@ -46,13 +53,15 @@ class Selected:
     hourly: NDArray[np.int32]
     leads: NDArray[np.int16]
     estimated: NDArray[np.int64]
+    older: NDArray[np.int16]
 
 
 def select(runs: Runs, span: Span) -> dict[int, Selected]:
     """Return, by the number of a view, the days of which a model said anything, by day and model.
 
     Only whole hours are looked at, so that half-hourly models have no more weight than others. A speed of 0
-    has no direction. A value that was not available yet at the moment of a decision is absent in its view.
+    has no direction, and none of an older run either. A value that was not available yet at the moment of a
+    decision is absent in its view.
     """
     index, hour = span.locate(runs.valid_time)
     within = (runs.valid_time % HOUR == 0) & (index >= 0) & (index < len(span.days))
@@ -71,10 +80,19 @@ def select(runs: Runs, span: Span) -> dict[int, Selected]:
     found = {}
     for view in VIEWS:
         chosen = np.flatnonzero(within & _allowed(runs, view, span, index, lead))
-        row = np.full(shape, -1, np.int64)
-        # Runs come oldest first, and of several values for one place the last one stays.
-        row.reshape(-1)[slot[chosen]] = chosen
-        found[view.number] = _days(row, span, models, _known(said, runs, view, span, index))
+        known = _known(said, runs, view, span, index)
+
+        def newest(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+            """Return the last of these rows at each place: runs come oldest first."""
+            row = np.full(shape, -1, np.int64)
+            row.reshape(-1)[slot[rows]] = rows
+            return row
+
+        row = newest(chosen)
+        has = known.values[chosen] != ABSENT
+        has[:, DIRECTION] |= known.values[chosen, SPEED] == 0
+        of_parameters = [row if mine.all() else newest(chosen[mine]) for mine in has.T]
+        found[view.number] = _days(row, of_parameters, span, models, known)
     return found
 
 
@@ -110,14 +128,26 @@ def _known(said: _Said, runs: Runs, view: View, span: Span, index: NDArray[np.in
     return said._replace(values=values)
 
 
-def _days(row: NDArray[np.int64], span: Span, models: NDArray[np.int64], said: _Said) -> Selected:
-    """Return the days that say anything, given the row in `said` of each day, model and hour."""
+def _days(
+    row: NDArray[np.int64],
+    of_parameters: Sequence[NDArray[np.int64]],
+    span: Span,
+    models: NDArray[np.int64],
+    said: _Said,
+) -> Selected:
+    """Return the days that say anything, given the rows in `said` of each day, model and hour.
+
+    `row` is of the newest run, `of_parameters` of the newest run that has each parameter.
+    """
     day, model = np.nonzero((row >= 0).any(axis=2))
     rows = row[day, model]
+    each = np.stack([of_parameter[day, model] for of_parameter in of_parameters], axis=1)
+    there = said.values[each, np.arange(len(Parameter))[:, None]] != ABSENT
     return Selected(
         model=models[model],
         day=span.first + day,
-        hourly=said.values[rows].transpose(0, 2, 1),
+        hourly=said.values[each, np.arange(len(Parameter))[:, None]],
         leads=said.lead[rows],
-        estimated=said.estimated[rows].sum(axis=1),
+        estimated=(said.estimated[rows] | said.estimated[each].any(axis=1)).sum(axis=1),
+        older=np.where(there, said.lead[each] - said.lead[rows][:, None], 0).astype(np.int16),
     )

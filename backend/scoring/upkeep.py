@@ -169,7 +169,9 @@ def _make(connection: sa.Connection, site_id: int, due: Iterable[int], today: in
         runs.append(_runs(store.forecast_rows(connection, site_id, first, last)))
         made.forecasts.append(
             {
-                view: ForecastDays(found.model, found.day, found.hourly, found.leads, found.estimated)
+                view: ForecastDays(
+                    found.model, found.day, found.hourly, found.leads, found.estimated, found.older
+                )
                 for view, found in select(runs[-1], span).items()
             }
         )
@@ -410,7 +412,10 @@ def _surroundings(runs: Runs, span: Span, known: Mapping[int, NDArray[np.int32]]
     rows = np.flatnonzero(
         (runs.valid_time % HOUR == 0) & (lead >= NEAREST.first * 60) & (lead < (NEAREST.last + 1) * 60)
     )
-    said[model[rows], (runs.valid_time[rows] - first) // HOUR] = runs.values[rows]
+    hour = (runs.valid_time[rows] - first) // HOUR
+    for parameter in range(len(Parameter)):  # as in select(): a run without a parameter hides no older one
+        has = runs.values[rows, parameter] != ABSENT
+        said[model[rows][has], hour[has], parameter] = runs.values[rows[has], parameter]
     none = np.full((QUARTERS, len(LIMITED)), ABSENT, np.int32)
     wide = Span(span.first - 1, span.last + 1)
     of_hours = by_hour([known.get(month_number(day), none) for day in wide.days])

@@ -82,10 +82,12 @@ class DayColumns:
 class ForecastDays(DayColumns):
     """Rows of forecast_day of one view: `owner` is a model, `minutes` are lead times.
 
-    `estimated` counts the hours of each whose run told no time of publication.
+    `minutes` are of the newest run; `older` (n, 4, 25) is by how many minutes the run that a value is from is
+    older than that one. `estimated` counts the hours of each whose run told no time of publication.
     """
 
     estimated: Times
+    older: NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +108,9 @@ class ObservedDays(DayColumns):
 
 NO_MEANS = np.full((len(Parameter), HOURS_A_DAY), ABSENT, "<i4").tobytes()
 """In place of the means of a day that was made before there were any: it is due."""
+
+NO_OLDER = np.zeros((len(Parameter), HOURS_A_DAY), "<i2").tobytes()
+"""In place of the ages of the runs of a day whose values are all of the newest run."""
 
 MOST_REASONS = 16
 """For how many reasons to doubt a value a day has room."""
@@ -179,7 +184,9 @@ _READINGS = (
     .order_by(t.observation.c.time)
 )
 _FORECAST_DAYS = {  # by whether they are the days as published
-    public: sa.select(*(table.c[name] for name in ("model_id", "day", "hourly", "leads", "estimated"))).where(
+    public: sa.select(
+        *(table.c[name] for name in ("model_id", "day", "hourly", "leads", "estimated", "older"))
+    ).where(
         table.c.site_id == _SITE,
         table.c.view == sa.bindparam("view"),
         table.c.day.between(_FIRST, _LAST),
@@ -420,9 +427,16 @@ def _forecast_day_rows(site_id: int, made: Mapping[int, ForecastDays]) -> list[t
             _packed(found.hourly, "<i4"),
             _packed(found.minutes, "<i2"),
             found.estimated.tolist(),
+            _packed_or_none(found.older),
             strict=True,
         )
     ]
+
+
+def _packed_or_none(older: NDArray[np.integer[Any]]) -> list[bytes | None]:
+    """Return the bytes of each row, None of a day whose values are all of the newest run."""
+    some: list[bool] = np.asarray(older.any(axis=(1, 2))).tolist()
+    return [packed if kept else None for packed, kept in zip(_packed(older, "<i2"), some, strict=True)]
 
 
 def write_observed_days(
@@ -524,8 +538,11 @@ def forecast_columns(
 ) -> ForecastDays:
     """Return a view's days from `first` to `last`, or those of its published months."""
     given = {"site": site_id, "view": view, "first": first, "last": last}
-    columns, (estimated,) = _day_columns(fetched(connection, _FORECAST_DAYS[public], given), 1, "<i2")
-    return ForecastDays(*columns, np.array(estimated, np.int64))
+    columns, (estimated, older) = _day_columns(fetched(connection, _FORECAST_DAYS[public], given), 2, "<i2")
+    of_runs = np.frombuffer(b"".join(NO_OLDER if each is None else each for each in older), "<i2")
+    return ForecastDays(
+        *columns, np.array(estimated, np.int64), of_runs.reshape(-1, len(Parameter), HOURS_A_DAY)
+    )
 
 
 def observed_columns(

@@ -315,6 +315,8 @@ def _forecast_days(name: str) -> Table:
         Column("hourly", LargeBinary, nullable=False),
         Column("leads", LargeBinary, nullable=False),  # minutes, 16 bits an hour
         Column("estimated", SmallInteger, nullable=False),  # hours of runs whose publisher told no time
+        # By how many minutes the run of a value is older than the newest one, as `leads`, by parameter
+        Column("older", LargeBinary),  # null: all values are of the newest run
         sqlite_with_rowid=False,
     )
 

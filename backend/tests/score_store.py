@@ -101,7 +101,8 @@ def _forecast_days(
     days = np.flatnonzero(there.any(axis=1))
     leads = np.where(there, lead, -1).astype(np.int16)
     none = np.zeros(len(days), np.int64)
-    return ForecastDays(np.full(len(days), number), start + days, packed[days], leads[days], none)
+    newest = np.zeros(packed[days].shape, np.int16)
+    return ForecastDays(np.full(len(days), number), start + days, packed[days], leads[days], none, newest)
 
 
 def _observed_days(
@@ -120,7 +121,7 @@ def _observed_days(
 
 
 def _columns(days: ForecastDays) -> tuple[NDArray[Any], ...]:
-    return days.owner, days.day, days.hourly, days.minutes, days.estimated
+    return days.owner, days.day, days.hourly, days.minutes, days.estimated, days.older
 
 
 def _packed(values: Mapping[Parameter, Grid], start: int) -> NDArray[np.int32]:

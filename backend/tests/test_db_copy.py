@@ -136,7 +136,7 @@ def fill(url: str) -> None:
 def fill_days(connection: sa.Connection) -> None:
     """Put in a day of every kind, with bytes that no text could hold."""
     one, day, hourly = np.array([1]), np.array([20_000]), np.full((1, 4, 25), -2, np.int32)
-    said = days.ForecastDays(one, day, hourly, np.full((1, 25), -1, np.int16), np.array([2]))
+    said = days.ForecastDays(one, day, hourly, np.full((1, 25), -1, np.int16), np.array([2]), hourly)
     offsets = np.full((1, 25), -128, np.int8)
     counts = np.full((1, 4, days.MOST_REASONS), 65_535, np.int64)
     measured = days.ObservedDays(one, day, hourly, offsets, np.array([144]), (22.5,), hourly + 1, counts)

@@ -15,7 +15,12 @@ import sqlalchemy as sa
 from backend.core.local_time import day_number, day_of_epoch, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
+from backend.scoring.hours import Hours
+from backend.scoring.notes import notes
 from backend.scoring.quality import REASONS
+from backend.scoring.quantities import Quantity
+from backend.scoring.recent import hours
+from backend.scoring.sample import Samples
 from backend.scoring.selection import DIRECTION, GUST, SPEED, TEMPERATURE
 from backend.scoring.upkeep import CHUNK_DAYS, make_due, update
 from backend.scoring.views import EVENING_BEFORE, MORNING, NEAREST, NOON, TWO_EVENINGS_BEFORE, VIEW_OF, View
@@ -297,6 +302,76 @@ def test_hours_of_runs_that_told_no_time_are_counted(store: Store) -> None:
     assert found.minutes[:, 12:14].tolist() == [[600, 300]]
 
 
+def older_runs(store: Store, view: View, day: int, parameter: int) -> dict[int, int]:
+    """Return by how many minutes the run of a value is older than the newest one, by hour, where it is."""
+    with store.database.read() as connection:
+        (found,) = days.forecast_columns(connection, 1, view.number, day, day).older
+    return {hour: int(minutes) for hour, minutes in enumerate(found[parameter]) if minutes}
+
+
+def test_a_newer_run_without_a_gust_does_not_hide_that_of_the_older_run(store: Store) -> None:
+    whole = {WIND: 20.0, WIND_GUST: 35.0, WIND_DIRECTION: 90.0, WARMTH: 8.0}
+    made(
+        store,
+        said(utc(14, 6), {utc(15, 10): whole, utc(15, 11): whole}),
+        said(utc(14, 12), {utc(15, 10): {WIND: 24.0, WIND_DIRECTION: 100.0}, utc(15, 11): whole}),
+    )
+    day = number(15)
+    for view in (EVENING_BEFORE, VIEW_OF["lead_12_23"]):
+        assert forecast_hours(store, view, day, SPEED)[12] == 24.0
+        assert forecast_hours(store, view, day, DIRECTION)[12] == 100.0
+    assert forecast_hours(store, EVENING_BEFORE, day, GUST) == {12: 35.0, 13: 35.0}
+    assert forecast_hours(store, EVENING_BEFORE, day, TEMPERATURE) == {12: 8.0, 13: 8.0}
+    assert older_runs(store, EVENING_BEFORE, day, GUST) == {12: 360}
+    assert older_runs(store, EVENING_BEFORE, day, SPEED) == {}
+    assert forecast_hours(store, VIEW_OF["lead_12_23"], day, GUST) == {
+        13: 35.0
+    }  # the older run is 28 h ahead
+
+
+def test_a_calm_of_the_newest_run_takes_no_direction_of_an_older_one(store: Store) -> None:
+    made(
+        store,
+        said(utc(14, 6), {utc(15, 10): {WIND: 20.0, WIND_DIRECTION: 90.0}}),
+        said(utc(14, 12), {utc(15, 10): {WIND: 0.0, WIND_DIRECTION: 0.0}}),
+    )
+    assert forecast_hours(store, EVENING_BEFORE, number(15), SPEED) == {12: 0.0}
+    assert forecast_hours(store, EVENING_BEFORE, number(15), DIRECTION) == {}
+
+
+def test_a_gust_that_came_after_the_decision_leaves_the_older_run_s_gust_in_it(store: Store) -> None:
+    newer = said(utc(14, 12), {utc(15, 10): 24})
+    made(store, said(utc(14, 6), {utc(15, 10): {WIND: 20.0, WIND_GUST: 35.0}}), newer)
+    late = said(utc(14, 12), {utc(15, 10): {WIND_GUST: 50.0}}, available=utc(14, 20))
+    made(store, late)
+    assert forecast_hours(store, EVENING_BEFORE, number(15), GUST) == {12: 35.0}
+    assert forecast_hours(store, EVENING_BEFORE, number(15), SPEED) == {12: 24.0}
+    assert forecast_hours(store, VIEW_OF["morning"], number(15), GUST) == {12: 50.0}
+
+
+def test_hours_of_an_older_run_s_gust_are_counted_and_have_their_own_lead(store: Store) -> None:
+    moments = [utc(15, 10), utc(15, 11)]
+    whole = {time: {WIND: 20.0, WIND_GUST: 35.0} for time in moments}
+    made(
+        store,
+        said(utc(14, 6), whole),
+        said(utc(14, 12), {time: {WIND: 20.0} for time in moments}),
+        measured({time + timedelta(minutes=5): {WIND: 18.0, WIND_GUST: 30.0} for time in moments}),
+    )
+    sample = Samples(store.database).load(SITE, EVENING_BEFORE, number(15), number(15))
+    assert sample.from_older_runs("arome_0025", Parameter.WIND_GUST) == 2
+    assert sample.within(Hours.DAY).from_older_runs("arome_0025", Parameter.WIND_GUST) == 2
+    assert sample.from_older_runs("arome_0025", Parameter.WIND_SPEED) == 0
+    assert sample.lead("arome_0025", Parameter.WIND_GUST)[0, 12] == 28 * 60
+    assert sample.lead("arome_0025", Parameter.WIND_SPEED)[0, 12] == 22 * 60
+    assert (
+        "AROME: in 2 hours the newest run has no wind gust; that of the newest run that has one counts."
+    ) in notes(sample, Quantity.WIND_GUST)
+    assert not any("newest run" in note for note in notes(sample, Quantity.WIND_SPEED))
+    (hour,) = (each for each in hours(sample, Quantity.WIND_GUST) if each.moment == moments[0].timestamp())
+    assert (hour.said[0].forecast, hour.said[0].lead) == (35.0, 28 * 60)
+
+
 # --- Which reading ---------------------------------------------------------------------------------
 
 
@@ -501,11 +576,12 @@ def test_a_store_of_before_keeps_its_counts_of_doubts_where_there_is_room_for_mo
     assert np.array_equal(migrated.doubts, new.doubts)
 
 
-def test_a_store_of_before_has_its_days_made_anew(store: Store) -> None:
+@pytest.mark.parametrize("version", ["0005", "0012"])
+def test_a_store_of_before_has_its_days_made_anew(store: Store, version: str) -> None:
     made(store, measured({utc(20, 12): 8.0}))
     with store.database.write() as connection:
         connection.exec_driver_sql("UPDATE observed_day SET doubts = NULL")
-        set_back(connection, "0005")
+        set_back(connection, version)
     store.database.migrate()
     with store.database.read() as connection:
         assert days.due_days(connection, 1, number(31)).keys() == {due.EVERY_DAY}

@@ -104,6 +104,7 @@ def world(observed: dict[Parameter, Floats], models: dict[str, dict[Parameter, F
         hours=Hours.ALL,
         all_forecasts={name: _values(days, said) for name, said in models.items()},
         leads={name: np.full((days, HOURS_A_DAY), 720) for name in models},
+        older={name: dict.fromkeys(Parameter, np.zeros((days, HOURS_A_DAY), np.int64)) for name in models},
         estimated=dict.fromkeys(models, 0),
         grounds=dict.fromkeys(models),
         stations={
