@@ -182,6 +182,7 @@ def _finish(service: Service, what: str, file: Path, done: Imported, *, dry_run:
             "known": done.known,
             "replaced": done.replaced,
             "collected": done.collected,
+            "missing": done.missing,
         }
         print_json({"file": str(file), "what": what, "rows": done.rows, "dryRun": dry_run} | counts)
         return
@@ -192,6 +193,7 @@ def _finish(service: Service, what: str, file: Path, done: Imported, *, dry_run:
         (done.known, "already stored"),
         (done.replaced, "replace another value: see meteo-score import replaced"),
         (done.collected, "left out: a collected value is never replaced by a file"),
+        (done.missing, "rows without a value, passed over"),
     )
     for count, meaning in lines:
         if count or meaning == "new":

@@ -18,6 +18,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+import polars as pl
 import sqlalchemy as sa
 
 from backend.core.clock import require_utc
@@ -48,11 +49,13 @@ FORECAST_SHAPE = Shape(
     ("model", "site", "parameter", "reference_time", "valid_time", "value"),
     ("available_at",),
     ("available_at_published", "collected_at", "source"),
+    ("value",),
 )
 OBSERVATION_SHAPE = Shape(
     ("station", "parameter", "time", "value"),
     ("averaging_minutes", "direction_resolution"),
     ("collected_at", "source"),
+    ("value", "averaging_minutes", "direction_resolution"),
 )
 
 FURTHEST = timedelta(days=20)
@@ -81,13 +84,14 @@ class Imported:
 
     `rows` is how many there are, `new` how many the store did not have, `replaced` how many took the place of
     another value of an earlier file, `collected` how many give way to a collected hour or reading. The others
-    are stored already.
+    are stored already. `missing` counts the rows without a value, which are not among `rows`.
     """
 
     rows: int
     new: int
     replaced: int = 0
     collected: int = 0
+    missing: int = 0
 
     @property
     def known(self) -> int:
@@ -192,7 +196,7 @@ def _import(
 ) -> Imported:
     told = on_rows or (lambda _what, _rows: None)
     with Staging(kind.key, kind.rest) as staging:
-        rows = _checked(table, staging, kind, told)
+        rows, missing = _checked(table, staging, kind, told)
         with database.read() if dry_run else database.write() as connection:
             faults, new, replaced, collected = Faults(), 0, 0, 0
             for batch, parts in kind.batches(connection, staging.rows()):
@@ -221,7 +225,7 @@ def _import(
                     told("stored", len(parts))
             advice = ": --replace takes what the file has, and keeps a record of what was stored"
             faults.raise_any(table.path, table.lines, advice)  # a transaction that fails stores nothing
-        return Imported(rows, new, replaced, collected)
+        return Imported(rows, new, replaced, collected, missing)
 
 
 def _refused(parts: Sequence[_Part[Any]]) -> tuple[list[Fault], int]:
@@ -252,18 +256,24 @@ def _thousandths(value: float) -> int:
     return round(value * 1000)  # as rows_by_key() stores it
 
 
-def _checked(table: Table, staging: Staging, kind: _Kind[B, R], told: OnRows) -> int:
-    """Put the rows of a file in order and return how many there are; raise FileRefused."""
-    faults, seen = Faults(), 0
+def _checked(table: Table, staging: Staging, kind: _Kind[B, R], told: OnRows) -> tuple[int, int]:
+    """Put the rows of a file in order; return how many have a value, and how many have none.
+
+    Raises FileRefused.
+    """
+    faults, seen, missing = Faults(), 0, 0
     for frame in table.pieces():
-        piece = Piece(frame)
+        given = frame.filter(pl.col("value").is_not_null())
+        piece = Piece(given)
         kind.check(piece)
         faults.add(*piece.faults())
         staging.add(piece.good(staging.columns))
-        seen += len(frame)
+        seen += len(given)
+        missing += len(frame) - len(given)
         told("checked", len(frame))
     if not seen:
-        raise FileRefused(f"{table.path}: holds no rows")
+        without = f": its {missing} rows have no value" if missing else ""
+        raise FileRefused(f"{table.path}: holds no {'values' if missing else 'rows'}{without}")
     rows = staging.sort(merge_same=kind.merge_same)
     twice, count = staging.duplicates()
     before = sorted({earlier for _, earlier in twice})
@@ -271,7 +281,7 @@ def _checked(table: Table, staging: Staging, kind: _Kind[B, R], told: OnRows) ->
     key = ", ".join(kind.key)
     faults.add([(row, f"has the same {key} as {named[earlier]}") for row, earlier in twice], count)
     faults.raise_any(table.path, table.lines)
-    return rows
+    return rows, missing
 
 
 # --- Forecasts ---------------------------------------------------------------------------------------

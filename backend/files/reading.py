@@ -8,16 +8,21 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TextIO
 
 import numpy as np
 import polars as pl
 import polars.selectors as cs
 
+from backend.files.cells import NumberCells, without_marks
 from backend.files.refusing import FileRefused
 
 ROW = "row"
+LONGEST_NAME = 40
+"""How many characters of the name of a column are shown."""
+
 PIECE = 100_000
 """How many rows are looked at together: some tens of megabytes, with all that is made of them."""
 
@@ -25,15 +30,31 @@ BLOCK = 8_000_000
 """How many bytes of a CSV file are read at a time: about as many rows."""
 
 
+LONGEST_LINE = 1 << 20
+"""How many bytes a line of a text file may have. A row of ours has about a hundred."""
+
+MOST_COLUMNS = 64
+
+SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
+
+_INDEX = ("", "unnamed: 0")
+"""Names that pandas gives to its index, where that is the first column."""
+
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
+_SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
 
 class Shape(NamedTuple):
-    """The columns of a table: those it must have, those it may have, and those that are not read."""
+    """The columns of a table: those it must have, those it may have, and those that are not read.
+
+    `numbers` are those of these columns that hold numbers.
+    """
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
     ignored: tuple[str, ...]
+    numbers: tuple[str, ...] = ("value",)
 
 
 _TEXTS = (pl.String, pl.Categorical, pl.Enum)
@@ -71,38 +92,148 @@ def open_table(path: Path, shape: Shape) -> Table:
     return kind(path, shape)
 
 
-def checked_header(path: Path, header: Sequence[str], shape: Shape) -> list[str]:
-    """Return which columns of a header are to be read; raise FileRefused."""
+def checked_header(
+    path: Path, header: Sequence[str], shape: Shape, line: int = 1, how: str = ""
+) -> list[str]:
+    """Return which columns of a header are to be read; raise FileRefused. `how` tells how it was read."""
+    if len(header) > MOST_COLUMNS:
+        raise FileRefused(
+            f"{path}, line {line}: the header has {len(header)} columns{how}:"
+            f" must have at most {MOST_COLUMNS}"
+        )
     known = {*shape.required, *shape.optional, *shape.ignored}
     lacking = [name for name in shape.required if name not in header]
     strange = [name for name in header if name not in known]
     twice = sorted({name for name in header if header.count(name) > 1})
     problem = (
         (lacking and f"lacks {', '.join(lacking)}")
-        or (strange and f"has {', '.join(map(repr, strange))}")
+        or (strange and f"has {', '.join(repr(name[:LONGEST_NAME]) for name in strange)}")
         or (twice and f"names {', '.join(twice)} twice")
     )
     if problem:
         optional = f", and it may have {','.join(shape.optional)}" if shape.optional else ""
         raise FileRefused(
-            f"{path}, line 1: the header {problem}: it must be {','.join(shape.required)}{optional}"
+            f"{path}, line {line}: the header {problem}: it must be {','.join(shape.required)}{optional}{how}"
         )
     return [name for name in header if name not in shape.ignored]
 
 
+class _Dialect(NamedTuple):
+    """How a CSV file is written: what separates its columns, the line of its header, and its names."""
+
+    separator: str
+    line: int
+    header: list[str]
+
+    @property
+    def how(self) -> str:
+        """Say what separates the columns, at the end of a message."""
+        return f" (the columns are separated by {SEPARATORS.get(self.separator, repr(self.separator))})"
+
+
+def _dialect(path: Path, shape: Shape) -> _Dialect:
+    """Find out how a CSV file is written, from its first lines. Raises FileRefused.
+
+    Columns are separated by what Excel's line "sep=;" names, or else by the one of SEPARATORS that makes the
+    names of the required columns appear.
+    """
+    with path.open("rb") as file:
+        head = file.read(LONGEST_LINE)
+    if head.startswith(_UTF_16) or b"\0" in head:
+        raise FileRefused(
+            f"{path}: is UTF-16 or no text: save it as CSV in UTF-8 (in Excel: CSV UTF-8, comma delimited)"
+        )
+    stated, text = None, b""
+    lines = head.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    for number, text in enumerate(lines, start=1):
+        sep = _SEP.fullmatch(text.decode("utf-8", "replace").strip()) if stated is None else None
+        if sep is not None:
+            stated = sep[1]
+            if stated not in SEPARATORS:
+                allowed = ", ".join(SEPARATORS.values())
+                raise FileRefused(f"{path}, line {number}: sep={stated}: must be {allowed}")
+        elif text.strip():
+            break
+    if len(head) == LONGEST_LINE and number == len(lines):
+        raise _too_long(path, number)
+    if _LONE_RETURN.search(text[:-1]):
+        raise _lone_return(path, number)
+    try:
+        line = text.decode().strip("\r\n")
+    except UnicodeDecodeError as error:
+        raise _not_utf_8(path, number) from error
+    found = [_Dialect(each, number, _names(line, each)) for each in ([stated] if stated else SEPARATORS)]
+    for dialect in found:
+        if set(shape.required) <= {*dialect.header}:
+            return dialect
+    return max(found, key=lambda dialect: len(dialect.header))
+
+
+def _names(line: str, separator: str) -> list[str]:
+    """Return the names of a header as we write them: without blanks around them, in small letters."""
+    try:
+        cells = next(csv.reader([line], delimiter=separator, strict=True), [])
+    except csv.Error:
+        cells = line.split(separator)
+    return [cell.strip().lower() for cell in cells]
+
+
+def _too_long(path: Path, line: int) -> FileRefused:
+    return FileRefused(f"{path}, line {line}: is longer than {LONGEST_LINE} bytes: it is no row of a table")
+
+
+def _lone_return(path: Path, line: int) -> FileRefused:
+    """Return the error of a carriage return alone: not every program takes it for the end of a row."""
+    return FileRefused(
+        f"{path}, line {line}: has a carriage return without a line feed: end every line with a line feed"
+    )
+
+
+def _not_utf_8(path: Path, line: int) -> FileRefused:
+    return FileRefused(f"{path}, line {line}: is not UTF-8: save the file with that encoding")
+
+
+def bounded_lines(path: Path, file: TextIO, first: int = 1) -> Iterator[str]:
+    """Yield the lines of an open text file; `first` is the number of the first of them.
+
+    Raises FileRefused for one that is too long, having read no more of it than is allowed.
+    """
+    number = first
+    while line := file.readline(LONGEST_LINE + 1):
+        if len(line) > LONGEST_LINE:
+            raise _too_long(path, number)
+        yield line
+        number += 1
+
+
 class CsvTable:
-    """A CSV file in UTF-8 with commas, its first line a header. Blank lines are passed over."""
+    """A CSV file in UTF-8: rows after a header, and before it perhaps Excel's line "sep=;".
+
+    Blank lines are passed over, and pandas' index as well. Numbers are read as `NumberCells` says.
+    """
 
     def __init__(self, path: Path, shape: Shape, block: int = BLOCK) -> None:
         self.path = path
         self._block = block
-        _, self._header = next(self._walk(), (1, []))
-        self._columns = checked_header(path, self._header, shape)
+        self._dialect = _dialect(path, shape)
+        header = list(self._dialect.header)
+        if header and header[0] in _INDEX:
+            header[0] = ROW + " index"
+            shape = shape._replace(ignored=(*shape.ignored, header[0]))
+        self._header = header
+        self._columns = checked_header(path, header, shape, self._dialect.line, self._dialect.how)
+        self._needed = max(header.index(name) for name in shape.required) + 1
+        self._numbers = [name for name in self._columns if name in shape.numbers]
+        self._marked = [
+            name for name in shape.optional if name in self._columns and name not in self._numbers
+        ]
+        self._cells = NumberCells(path, self.lines, comma_parts=self._dialect.separator == ",")
 
     def pieces(self) -> Iterator[pl.DataFrame]:
         """Yield all rows in their order, every cell as text."""
         cells = [pl.col(name) for name in self._columns]
-        header = ",".join(self._header).encode() + b"\n"
+        separator = self._dialect.separator
+        header = separator.join(self._header).encode() + b"\n"
         first = 0
         for block in self._blocks():
             self._refuse_lone_returns(block.text, block.line)
@@ -112,6 +243,7 @@ class CsvTable:
                     infer_schema=False,  # "1.0" may be a model; a guess from the first rows fails later
                     row_index_name=ROW,
                     row_index_offset=first,
+                    separator=separator,
                 )
             except pl.exceptions.PolarsError as error:
                 self._find_break()
@@ -121,7 +253,32 @@ class CsvTable:
             if len(frame) != block.rows:
                 raise self._stray_quote(block.line)
             first += block.rows
-            yield frame.select(ROW, *cells).filter(pl.any_horizontal(cell.is_not_null() for cell in cells))
+            frame = frame.filter(pl.any_horizontal(cell.is_not_null() for cell in cells))
+            if frame[self._header[self._needed - 1]].null_count():
+                self._refuse_short_rows(block)
+            yield frame.select(ROW, *cells).with_columns(
+                *(self._cells.read(name, frame[name], frame[ROW]).alias(name) for name in self._numbers),
+                *(without_marks(frame[name].str.strip_chars()).alias(name) for name in self._marked),
+            )
+
+    def _refuse_short_rows(self, block: _Block) -> None:
+        """Raise FileRefused for a row that ends before the last required column: its value is not missing."""
+        lines = block.text.decode().splitlines(keepends=True)
+        reader = csv.reader(lines, delimiter=self._dialect.separator)
+        begins = block.line
+        for cells in reader:
+            if cells and len(cells) < self._needed and any(cell.strip() for cell in cells):
+                raise self._other_width(begins, len(cells))
+            begins = block.line + reader.line_num
+
+    def _other_width(self, line: int, cells: int) -> FileRefused:
+        advice = ""
+        if self._dialect.separator == "," and cells > len(self._header):
+            advice = ": a number with a decimal comma must be quoted"
+        return FileRefused(
+            f"{self.path}, line {line}: has {cells} cells: must have as many as the header,"
+            f" {len(self._header)}{self._dialect.how}{advice}"
+        )
 
     def _blocks(self) -> Iterator[_Block]:
         """Yield what comes after the header in blocks of whole rows.
@@ -129,14 +286,16 @@ class CsvTable:
         Polars can do that by itself, but reads ahead: 400 MB of memory for a file of 260 MB.
         """
         with self.path.open("rb") as file:
-            rest, skip, line = file.read(3).removeprefix(b"\xef\xbb\xbf"), 1, 1
+            rest, skip, line = file.read(3).removeprefix(b"\xef\xbb\xbf"), self._dialect.line, 1
             while chunk := file.read(self._block):
-                block = _whole_rows(rest + chunk, skip, line)
+                text = rest + chunk
+                self._refuse_long_lines(text, line)
+                block = _whole_rows(text, skip, line)
                 if block is None and len(rest) > BLOCK:
                     self._find_break()
                     raise self._stray_quote(line + skip)
                 if block is None:
-                    rest += chunk
+                    rest = text
                     continue
                 rest, skip, line = block.rest, 0, block.next_line
                 yield block
@@ -149,6 +308,14 @@ class CsvTable:
                     raise self._stray_quote(line + skip)
                 else:  # nothing but a header
                     self._refuse_lone_returns(rest, line)
+
+    def _refuse_long_lines(self, text: bytes, line: int) -> None:
+        """Raise FileRefused where a line, whole or not, is too long; `line` is the number of the first."""
+        ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
+        lengths = np.diff(ends, prepend=-1, append=len(text))
+        long = np.flatnonzero(lengths > LONGEST_LINE)
+        if len(long):
+            raise _too_long(self.path, line + int(long[0]))
 
     def lines(self, rows: Sequence[int]) -> list[str]:
         """Return the numbers of lines: a row is not always one line further, for a cell may hold several."""
@@ -168,40 +335,32 @@ class CsvTable:
         )
 
     def _refuse_lone_returns(self, text: bytes, line: int) -> None:
-        """Raise FileRefused for a carriage return alone: not everybody takes it for the end of a row."""
+        """Raise FileRefused for a carriage return alone."""
         found = _LONE_RETURN.search(text)
         if found is not None:
-            line += text.count(b"\n", 0, found.start())
-            raise FileRefused(
-                f"{self.path}, line {line}: has a carriage return without a line feed: end every line with"
-                " a line feed"
-            )
+            raise _lone_return(self.path, line + text.count(b"\n", 0, found.start()))
 
     def _find_break(self) -> None:
         """Raise FileRefused for the first row that has more cells than the header."""
         for line, cells in self._walk():
             if len(cells) > len(self._header):
-                raise FileRefused(
-                    f"{self.path}, line {line}: has {len(cells)} cells: must have as many as the header,"
-                    f" {len(self._header)}"
-                )
+                raise self._other_width(line, len(cells))
 
     def _walk(self) -> Iterator[tuple[int, list[str]]]:
         """Yield every row, the header first, with the number of the line that it begins on."""
         with self.path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            begins = 1
+            before = self._dialect.line - 1
+            lines = bounded_lines(self.path, file)
+            reader = csv.reader(islice(lines, before, None), delimiter=self._dialect.separator, strict=True)
+            begins = before + 1
             try:
                 for cells in reader:
                     yield begins, cells
-                    begins = reader.line_num + 1
+                    begins = before + reader.line_num + 1
             except csv.Error as error:
                 raise FileRefused(f"{self.path}, line {begins}: not valid CSV: {error}") from error
             except UnicodeDecodeError as error:
-                raise FileRefused(
-                    f"{self.path}, line {_undecodable(self.path)}: is not UTF-8: save the file with that"
-                    " encoding"
-                ) from error
+                raise _not_utf_8(self.path, _undecodable(self.path)) from error
 
 
 class ParquetTable:
@@ -214,6 +373,8 @@ class ParquetTable:
         except pl.exceptions.PolarsError as error:
             raise FileRefused(f"{path}: is not a Parquet file: {_first_line(error)}") from error
         self._columns = checked_header(path, columns.names(), shape)
+        self._numbers = [name for name in self._columns if name in shape.numbers]
+        self._cells = NumberCells(path, self.lines, comma_parts=True)
         for name in self._columns:
             kind = columns[name]
             if not (kind.is_numeric() or kind in _TEXTS or kind in (pl.Datetime, pl.Date, pl.Null)):
@@ -226,7 +387,10 @@ class ParquetTable:
         rows = pl.scan_parquet(self.path, row_index_name=ROW, glob=False).select(ROW, *self._columns)
         rows = rows.with_columns(cs.categorical().cast(pl.String), cs.enum().cast(pl.String))
         try:
-            yield from rows.collect_batches(chunk_size=PIECE, maintain_order=True)
+            for frame in rows.collect_batches(chunk_size=PIECE, maintain_order=True):
+                yield frame.with_columns(
+                    self._cells.read(name, frame[name], frame[ROW]).alias(name) for name in self._numbers
+                )
         except pl.exceptions.PolarsError as error:
             raise FileRefused(f"{self.path}: cannot be read: {_first_line(error)}") from error
 
@@ -265,7 +429,7 @@ def _whole_rows(text: bytes, skip: int, line: int) -> _Block | None:
 def _undecodable(path: Path) -> int:
     """Return the number of the first line that is not UTF-8."""
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), start=1):
             try:
                 line.decode()
             except UnicodeDecodeError:

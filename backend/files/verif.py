@@ -22,7 +22,7 @@ from typing import NamedTuple, Self, TextIO
 import polars as pl
 
 from backend.core.parameters import RULES, Parameter
-from backend.files.reading import PIECE, ROW
+from backend.files.reading import PIECE, ROW, bounded_lines
 from backend.files.refusing import FileRefused
 
 MISSING = -999.0
@@ -105,7 +105,7 @@ class VerifTable:
 
     def _rows(self, file: TextIO) -> Iterator[tuple[int | str | None, ...]]:
         head, width = self._head, len(self._head.columns)
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(bounded_lines(self.path, file), start=1):
             cells = line.split()
             if number < head.first or not cells or cells[0].startswith("#"):
                 continue
@@ -216,7 +216,7 @@ def _opened(path: Path) -> TextIO:
 def _read_head(path: Path, side: str) -> _Head:
     said: dict[str, str] = {}
     with _opened(path) as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(bounded_lines(path, file), start=1):
             if line.startswith("#"):
                 name, _, rest = line[1:].partition(":")
                 said[name.strip()] = rest.strip()

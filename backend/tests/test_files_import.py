@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tracemalloc
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +17,7 @@ from backend.core.records import Site
 from backend.files import importing
 from backend.files.importing import FORECAST_SHAPE, Imported, import_forecasts, import_observations
 from backend.files.opening import forecast_table, is_verif, observation_table
-from backend.files.reading import CsvTable
+from backend.files.reading import LONGEST_LINE, CsvTable
 from backend.files.refusing import FileRefused
 from backend.scoring.upkeep import update
 from backend.scoring.views import DECISION_VIEWS, LEAD_VIEWS
@@ -150,6 +152,79 @@ def test_what_spreadsheets_write_is_read(store: Store, tmp_path: Path, text: str
     assert take_forecasts(store, path) == Imported(1, 1)
     found, _ = Reading(store.database).forecasts()
     assert [row.value for row in found] == [12.5]
+
+
+SEMICOLONS = GOOD.replace(",", ";").replace("12.5", "12,5")
+
+
+@pytest.mark.parametrize(
+    "text",
+    {
+        "semicolons and decimal commas": f"{FORECAST_HEADER.replace(',', ';')}\n{SEMICOLONS}\n",
+        "Excel's line": f"sep=;\r\n{FORECAST_HEADER.replace(',', ';')}\r\n{SEMICOLONS}\r\n",
+        "Excel's line, quoted": f'\ufeff"sep=;"\n\n{FORECAST_HEADER.replace(",", ";")}\n{SEMICOLONS}\n',
+        "tabs": f"{FORECAST_HEADER}\n{GOOD}\n".replace(",", "\t"),
+        "bars": f"{FORECAST_HEADER}\n{GOOD}\n".replace(",", "|"),
+        "a quoted decimal comma": f"{FORECAST_HEADER}\n" + GOOD.replace("12.5", '"12,5"'),
+        "pandas' index": f",{FORECAST_HEADER}\n0,{GOOD}\n",
+        "pandas' index, named": f"Unnamed: 0,{FORECAST_HEADER}\n0,{GOOD}\n",
+        "capital letters and blanks": f"{FORECAST_HEADER.title()}\n{GOOD}\n".replace(",", " , "),
+        "rows of separators": f"{FORECAST_HEADER}\n{GOOD}\n,,,,,\n,,,,,\n",
+        "blank lines first": f"\n\n{FORECAST_HEADER}\n{GOOD}\n",
+    }.values(),
+)
+def test_what_people_and_programs_write_is_read(store: Store, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(text.encode())
+    assert take_forecasts(store, path) == Imported(1, 1)
+    found, _ = Reading(store.database).forecasts()
+    assert [(row.model, row.value) for row in found] == [("arome_0025", 12.5)]
+    # The lines of a message are those of the file, whatever comes before the header.
+    path.write_bytes(text.replace("planfait", "planfoy").encode())
+    line = next(n for n, row in enumerate(text.splitlines(), start=1) if "planfait" in row)
+    told = refusal(lambda: take_forecasts(store, path))[0].replace(" ", "")
+    assert told.startswith(f"a.csv,line{line}:site='planfoy'")
+
+
+@pytest.mark.parametrize(
+    "mark", ["", " ", "NA", "N/A", "NaN", "nan", "null", "None", "-", "#N/A", "-999", "-9999", "-9999.0"]
+)
+def test_a_row_whose_value_is_marked_as_missing_is_passed_over_and_counted(
+    store: Store, write: Write, mark: str
+) -> None:
+    other = GOOD.replace("planfait", "passy")
+    assert take_forecasts(store, write(GOOD.replace("12.5", mark), other)) == Imported(1, 1, missing=1)
+    assert [row.site for row in Reading(store.database).forecasts()[0]] == ["passy"]
+
+
+def test_a_missing_mark_in_another_column_is_an_empty_cell(store: Store, write: Write) -> None:
+    header = f"{READING_HEADER},averaging_minutes,direction_resolution"
+    assert take_readings(store, write(f"{GOOD_READING},NA,-", header=header)) == Imported(1, 1)
+    header = f"{FORECAST_HEADER},available_at"
+    assert take_forecasts(store, write(f"{GOOD},null", header=header)) == Imported(1, 1)
+    (row,) = Reading(store.database).forecasts()[0]
+    assert row.available_at == NOW
+
+
+def test_missing_values_of_a_parquet_file_are_passed_over(store: Store, tmp_path: Path) -> None:
+    lines = [GOOD.replace("12:00:00Z,", f"{hour}:00:00Z,").split(",") for hour in range(10, 15)]
+    frame = pl.DataFrame(lines, schema=FORECAST_HEADER.split(","), orient="row")
+    values = pl.Series("value", [None, float("nan"), -999.0, 12.5, -9999.0])
+    path = tmp_path / "a.parquet"
+    frame.with_columns(values).write_parquet(path)
+    assert take_forecasts(store, path) == Imported(1, 1, missing=4)
+    frame.with_columns(pl.Series("value", ["NA", "", "-", "12,5", None])).write_parquet(path)
+    assert take_forecasts(store, path) == Imported(1, 0, missing=4)
+
+
+def test_a_parquet_file_with_endless_columns_is_refused(empty: Store, tmp_path: Path) -> None:
+    frame = pl.DataFrame([GOOD.split(",")], schema=FORECAST_HEADER.split(","), orient="row")
+    more = {f"x{number}": [number] for number in range(60)}
+    frame.with_columns(**{name: pl.Series(cells) for name, cells in more.items()}).write_parquet(
+        tmp_path / "a.parquet"
+    )
+    told = refusal(lambda: take_forecasts(empty, tmp_path / "a.parquet"))
+    assert told == ["a.parquet, line 1: the header has 66 columns: must have at most 64"]
 
 
 def test_a_parquet_file_is_read_with_times_of_any_zone_and_unit(store: Store, tmp_path: Path) -> None:
@@ -413,16 +488,20 @@ BAD_FORECASTS = {
         "2026-07-15T12", "2026-07-15T05"
     ): "valid_time = '2026-07-15T05:00:00Z': is before reference_time",
     GOOD.replace("2026-07-15T12", "2026-08-15T12"): "is over 20 days ahead",
-    GOOD.replace("12.5", ""): "value: is not a number",
     GOOD.replace("12.5", "12,5"): "has 7 cells: must have as many as the header, 6",
     GOOD.replace("12.5", "calm"): "value = 'calm': is not a number",
-    GOOD.replace("12.5", "nan"): "value = 'nan': is not a number",
+    GOOD.replace("12.5", "1_000"): "value = '1_000': is not a number",
+    GOOD.replace("12.5", "1e999"): "value = '1e999': is not a number",
+    GOOD.replace("12.5", "9" * 400): f"value = '{'9' * 60}': is not a number",
+    GOOD.replace("12.5", '"1.234,5"'): "value = '1.234,5': is not a number",
+    GOOD.replace("12.5", '"1,234"'): "value = '1,234': the comma may separate decimals or thousands",
     GOOD.replace("12.5", "inf"): "value = 'inf': is not a number",
     GOOD.replace("12.5", "-0.1"): "value = '-0.1': must be from 0 to 250 km/h (wind_speed)",
     GOOD.replace("12.5", "9999"): "value = '9999': must be from 0 to 250 km/h (wind_speed)",
     GOOD.replace("wind_speed", "wind_direction").replace("12.5", "361"): "must be from 0 to 360 degrees",
     GOOD.replace("wind_speed", "temperature").replace("12.5", "288.1"): "must be from -40 to 50 °C",
-    "arome_0025,planfait": "parameter: is not one of",
+    "arome_0025,planfait": "has 2 cells: must have as many as the header, 6",
+    GOOD.removesuffix(",12.5"): "has 5 cells: must have as many as the header, 6",
 }
 
 
@@ -434,7 +513,7 @@ def test_one_bad_line_refuses_the_whole_file_by_its_number(
     told = refusal(lambda: take_forecasts(empty, write(other, line, GOOD)))
     assert told[0].startswith("history.csv, line 3"), told
     assert rule in told[0]
-    assert told[1:] == ([] if "cells" in rule else ["nothing was stored"])
+    assert told[1:] == ([] if "cells" in rule or "thousands" in rule else ["nothing was stored"])
     assert nothing_is_in(empty)
 
 
@@ -521,8 +600,45 @@ BAD_FILES: dict[str, tuple[str, bytes, str]] = {
     "empty": ("a.csv", b"", "a.csv, line 1: the header lacks model, site"),
     "semicolons": (
         "a.csv",
-        f"{FORECAST_HEADER}\n".replace(",", ";").encode(),
-        "a.csv, line 1: the header lacks",
+        f"{FORECAST_HEADER[:-6]}\n".replace(",", ";").encode(),
+        "a.csv, line 1: the header lacks value: it must be model,site,parameter,reference_time,valid_time,"
+        "value, and it may have available_at (the columns are separated by a semicolon)",
+    ),
+    "another separator": ("a.csv", b"sep=:\n", "a.csv, line 1: sep=:: must be a comma, a semicolon, a tab"),
+    "the wrong separator": (
+        "a.csv",
+        f"sep=;\n{FORECAST_HEADER}\n{GOOD}\n".encode(),
+        "a.csv, line 2: the header lacks model",
+    ),
+    "utf-16": ("a.csv", f"{FORECAST_HEADER}\n{GOOD}\n".encode("utf-16"), "a.csv: is UTF-16 or no text: save"),
+    "utf-16 without a mark": ("a.csv", f"{FORECAST_HEADER}\n".encode("utf-16-le"), "a.csv: is UTF-16 or no"),
+    "commas and points": (
+        "a.csv",
+        f"{FORECAST_HEADER}\n{GOOD}\n{GOOD.replace('12:00:00Z,', '13:00:00Z,')}".replace(",", ";")
+        .replace("12.5", "12,5", 1)
+        .encode(),
+        "a.csv, line 3: '12.5', and '12,5' in line 2: a file must have decimal commas or decimal points,",
+    ),
+    "decimal commas between commas": (
+        "a.csv",
+        f"{FORECAST_HEADER}\n{GOOD.replace('12.5', '12,5')}\n".encode(),
+        "(the columns are separated by a comma): a number with a decimal comma must be quoted",
+    ),
+    "many columns": (
+        "a.csv",
+        ",".join([FORECAST_HEADER, *(f"x{number}" for number in range(40_000))]).encode(),
+        "a.csv, line 1: the header has 40006 columns (the columns are separated by a comma): must have at",
+    ),
+    "a long header": ("a.csv", b"x" * (LONGEST_LINE + 1), "a.csv, line 1: is longer than 1048576 bytes"),
+    "no value at all": (
+        "a.csv",
+        f"{FORECAST_HEADER}\n{GOOD.replace('12.5', 'NA')}\n".encode(),
+        "a.csv: holds no values: its 1 rows have no value",
+    ),
+    "a long line of verif": (
+        "a.txt",
+        b"# variable: wind_speed\n# units: km/h\n# model: m\n" + b"1 " * (LONGEST_LINE // 2 + 1),
+        "a.txt, line 4: is longer than 1048576 bytes",
     ),
     "a slip": ("a.csv", f"{FORECAST_HEADER},availble_at\n{GOOD},\n".encode(), "the header has 'availble_at'"),
     "twice": ("a.csv", f"{FORECAST_HEADER},value\n{GOOD},1\n".encode(), "the header names value twice"),
@@ -582,6 +698,23 @@ def test_a_file_that_is_not_there_is_refused(empty: Store, tmp_path: Path) -> No
     assert told[0].startswith("folder.csv: cannot be read: ")
 
 
+def test_a_line_of_600_mb_is_refused_after_its_first_megabytes(empty: Store, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{FORECAST_HEADER}\n{GOOD}\n")
+    os.truncate(path, 600_000_000)  # a sparse file: the line is made of NUL characters
+    tracemalloc.start()
+    try:
+        # NUL characters within the first megabyte would be refused as UTF-16: here they come after it.
+        path.write_text(f"{FORECAST_HEADER}\n" + f"{GOOD}\n" * 20_000)
+        os.truncate(path, 600_000_000)
+        told = refusal(lambda: take_forecasts(empty, path))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert told == ["a.csv, line 20002: is longer than 1048576 bytes: it is no row of a table"]
+    assert peak < 150_000_000, "several times what is read at once, and not the file"
+
+
 @pytest.mark.parametrize(
     "column",
     [
@@ -621,8 +754,8 @@ def test_words_and_numbers_may_be_kept_as_categories(store: Store, tmp_path: Pat
         (pl.Series("valid_time", [None], dtype=pl.Datetime("us", "UTC")), "valid_time: is missing"),
         (pl.Series("valid_time", [datetime(1960, 1, 1, tzinfo=UTC)]), "lies before 1971"),
         (pl.Series("valid_time", [datetime(2026, 7, 15, 12, 0, 0, 5, tzinfo=UTC)]), "is not a whole second"),
-        (pl.Series("value", [None], dtype=pl.Float64), "value: is not a number"),
-        (pl.Series("value", [float("nan")]), "value = 'nan': is not a number"),
+        (pl.Series("value", [float("inf")]), "value = 'inf': is not a number"),
+        (pl.Series("value", ["1,234"]), "value = '1,234': the comma may separate decimals or thousands"),
         (pl.Series("value", [NOW]), "is not a number"),
         (pl.Series("value", ["x"], dtype=pl.Categorical), "value = 'x': is not a number"),
     ],
