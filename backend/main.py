@@ -44,6 +44,7 @@ from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
 from backend.scheduler.scheduler import start_scheduler, stop_scheduler
+from backend.scoring.public_windows import PublicRules
 from backend.scoring.upkeep import update
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
@@ -81,6 +82,7 @@ class Service:
     site_list: SiteList
     clock_watch: ClockWatch
     free_bytes: Callable[[Path], int | None]
+    public_rules: PublicRules = field(default_factory=PublicRules)
     unready: list[str] = field(default_factory=list)  # why the store is not there yet; empty once it is
 
     @classmethod

@@ -17,6 +17,7 @@ from backend.core.config import LEAST_TOKEN, Settings
 from backend.core.records import Site
 from backend.scheduler.config import SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
+from backend.scoring.public_windows import PublicRules
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.reading import Reading
@@ -39,6 +40,7 @@ class ServiceParts(Protocol):
     site_list: SiteList
     clock_watch: ClockWatch
     free_bytes: Callable[[Path], int | None]
+    public_rules: PublicRules
 
     def sites(self) -> tuple[Site, ...]:
         """Return the sites as they are configured just now; raise ConfigError, or StoreUnavailable."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 from backend.api.dependencies import ServiceParts
 from backend.api.questions import Question, load, load_views
@@ -36,6 +37,8 @@ from backend.scoring.groups import Given
 from backend.scoring.hours import Hours
 from backend.scoring.labels import stratum_may_be_shown
 from backend.scoring.names import model_name
+from backend.scoring.public_figures import public_bias, public_rate, rounded_count
+from backend.scoring.public_windows import with_public_values
 from backend.scoring.quantities import Quantity
 from backend.scoring.recent import Hour, Said
 from backend.scoring.recent import hours as hourly
@@ -43,7 +46,7 @@ from backend.scoring.scorecard import Scorecard
 from backend.scoring.strata import Stratum
 from backend.scoring.sums import Contingency
 from backend.scoring.views import LEAD_VIEWS
-from backend.scoring.wording import bias_sentence, surprise_sentence, tendency
+from backend.scoring.wording import bias_sentence, public_surprise_sentence, surprise_sentence, tendency
 from backend.storage.database import from_epoch
 
 # --- Bias --------------------------------------------------------------------------------------------
@@ -63,6 +66,8 @@ def bias_answer(
     found = []
     for name in names:
         each = biases.model_bias(sample, question.quantity, name, by_lead, clock_hours=question.clock_hours)
+        if question.public:
+            each = public_bias(question.quantity, each, withheld=name in withheld.models)
         found.append(
             ModelBias(
                 model=name,
@@ -141,7 +146,7 @@ def events_answer(
     """Return how often a "go" was a bad surprise, for a pilot's own limits."""
     sample = load(service, question)
     hidden = taking_part(withheld, [sample], sample.speaking)
-    if hidden:
+    if hidden or question.public:
         wind_limit, gust_limit = _stepwise(wind_limit), _stepwise(gust_limit)
     tables = event_tables(sample, wind_limit, gust_limit)
     first = tables[0]
@@ -156,7 +161,7 @@ def events_answer(
         wind_limit=wind_limit,
         gust_limit=gust_limit,
         sector=[end for sector in sectors for end in sector] if sample.site.orientation else None,
-        events=[_event(table, question.hours) for table in tables],
+        events=[_event(table, question.hours, public=question.public) for table in tables],
     )
 
 
@@ -166,17 +171,19 @@ def _stepwise(limit: float) -> float:
     return math.floor(limit / step + 0.5) * step
 
 
-def _event(table: EventTable, hours: Hours) -> Event:
+def _event(table: EventTable, hours: Hours, *, public: bool) -> Event:
+    model_event = _public_model_event if public else _model_event
+    count = rounded_count if public else int
     return Event(
         event=table.event,
         text=table.text,
         limit=table.limit,
         units=table.units,
-        n_pairs=table.n_pairs,
+        n_pairs=count(table.n_pairs),
         n_days=table.size.days,
         label=table.size.label,
-        models=[_model_event(table, each, hours) for each in table.models]
-        + [_left_out(name, *own) for name, own in table.without.items()],
+        models=[model_event(table, each, hours) for each in table.models]
+        + [_left_out(name, count(pairs), days) for name, (pairs, days) in table.without.items()],
     )
 
 
@@ -235,6 +242,28 @@ def _model_event(table: EventTable, each: ModelCounts, hours: Hours) -> ModelEve
     )
 
 
+def _public_model_event(table: EventTable, each: ModelCounts, hours: Hours) -> ModelEvent:
+    """Return a model's surprises alone, coarse: counts over several limits are a histogram of the values."""
+    exact = event_scores.surprises(each.counts, each.intervals)
+    if not table.size.shows_values:
+        exact = replace(exact, value=None, interval=None)
+    surprises = public_rate(exact, each.go_days)
+    return ModelEvent(
+        model=each.model,
+        name=model_name(each.model),
+        sentence=public_surprise_sentence(each.model, surprises, table.units, hours),
+        surprises=None if surprises.value is None else rate_entry(surprises, public=True),
+        kept=None,
+        detected=None,
+        counts=None,
+        n_pairs=rounded_count(int(each.counts.n)),
+        n_days=table.size.days,
+        enough_events=surprises.value is not None,
+        scores=EventScores(**{**dict.fromkeys(event_scores.SCORES), "surprise_rate": surprises.value}),
+        intervals=EventIntervals(**dict.fromkeys(event_scores.SCORES)),
+    )
+
+
 def _counts(counts: Contingency) -> EventCounts:
     a, b, c, d = (int(column) for column in counts.columns())
     return EventCounts(hits=a, false_alarms=b, misses=c, correct_rejections=d)
@@ -249,7 +278,10 @@ def series_answer(service: ServiceParts, question: Question, withheld: Withholdi
     An error and one side reveal the other: where one of them is withheld, the error is too.
     """
     sample = load(service, question)
-    size, n_pairs, words = common_of(Scorecard(sample), question)
+    # Which winds of a withheld station are strong enough for a direction must not follow from the pairs of a
+    # few days, so these are of what may be shown alone.
+    shown = with_public_values(sample, withheld.models, withheld.networks)
+    size, n_pairs, words = common_of(Scorecard(shown), question)
     silent = {
         day
         for code, days in sample.speaking.items()

@@ -7,13 +7,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from backend.api.dependencies import ServiceParts
 from backend.api.problems import bad_query
+from backend.api.schemas import WithheldSource
 from backend.api.score_schemas import ViewName
 from backend.api.withholding import Withholding
 from backend.core.local_time import day_number, local_day
@@ -21,6 +22,7 @@ from backend.core.records import Site
 from backend.scheduler.config import FORECASTS
 from backend.scoring.constants import MOST_DAYS, USUAL_DAYS
 from backend.scoring.hours import Hours
+from backend.scoring.public_windows import has_values, in_full_months, without
 from backend.scoring.quantities import Quantity
 from backend.scoring.sample import Sample, Samples
 from backend.scoring.scorecard import METHOD_VERSION
@@ -52,6 +54,11 @@ class Question:
     """One question of one site; days are local day numbers, both included.
 
     `hours` are those that count; of a bias, `clock_hours` are those of its groups by the clock.
+
+    For the public, `public` takes the published months, with coarse figures (see public_questions).
+    `left_out` are models, and `networks_left_out` networks, whose values must not be mixed with those of the
+    others; `named` are their sources, of an answer about all models. `remark` says why they are left out,
+    where that is not a choice of the caller.
     """
 
     site: Site
@@ -62,6 +69,11 @@ class Question:
     hours: Hours = Hours.ALL
     clock_hours: Hours = Hours.ALL
     station: str | None = None
+    public: bool = False
+    left_out: frozenset[str] = frozenset()
+    networks_left_out: frozenset[str] = frozenset()
+    named: tuple[WithheldSource, ...] = ()
+    remark: str | None = None
 
 
 class DaysQuery(BaseModel):
@@ -75,6 +87,11 @@ class DaysQuery(BaseModel):
     )
     last: Day | None = Field(None, alias="to", description="last local day, included; today unless told")
     station: str | None = Field(None, description="another of the site's stations than its reference")
+    sources: Literal["all", "public"] = Field(
+        "all",
+        description="public: without the models whose raw values are withheld, of any days. Where such a"
+        " model, or the station's network, takes part, the public is answered of whole calendar months",
+    )
 
     def hours_asked(self) -> Hours:
         """Return the hours that count: all of them."""
@@ -193,22 +210,15 @@ def load(service: ServiceParts, question: Question, *, model: str | None = None)
 
     The models that are collected are in it, and `model`, whether or not they have data.
     """
-    return Samples(service.database).load(
-        question.site,
-        question.view,
-        question.first,
-        question.last,
-        station=question.station,
-        models=_wanted(service, model),
-        hours=question.hours,
-    )
+    (found,) = load_views(service, question, (question.view,), model=model)
+    return found
 
 
 def load_views(
     service: ServiceParts, question: Question, views: Sequence[View], *, model: str | None = None
 ) -> tuple[Sample, ...]:
     """Return the sample of the same question in several views."""
-    return Samples(service.database).load_views(
+    samples = Samples(service.database).load_views(
         question.site,
         views,
         question.first,
@@ -216,7 +226,15 @@ def load_views(
         station=question.station,
         models=_wanted(service, model),
         hours=question.hours,
+        public=question.public,
     )
+    if question.left_out or question.networks_left_out:
+        # A model without any value is named as such, whether or not its values would be withheld.
+        hidden = {model for model in question.left_out if any(has_values(each, model) for each in samples)}
+        samples = tuple(without(each, hidden, question.networks_left_out) for each in samples)
+    if question.public:
+        samples = tuple(in_full_months(each, question.quantity) for each in samples)
+    return samples
 
 
 def _wanted(service: ServiceParts, model: str | None) -> tuple[str, ...]:
@@ -242,6 +260,7 @@ def cache_headers(
             collected_models(service),
             sorted(withheld.models),
             sorted(withheld.networks),
+            service.public_rules,
         ),
         "Cache-Control": f"{'public' if withheld.public else 'private'}, max-age={KEPT_SECONDS}",
         "Vary": "Authorization",

@@ -46,6 +46,17 @@ from backend.scoring.labels import Label, sample_of
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.names import model_name
 from backend.scoring.notes import may_headline, notes
+from backend.scoring.public_figures import (
+    BY_FORECAST,
+    public_duel,
+    public_group,
+    public_headline,
+    public_means,
+    public_robustness,
+    public_score,
+    public_verdict,
+    rounded_count,
+)
 from backend.scoring.quantities import Quantity
 from backend.scoring.robustness import by_means, robustness
 from backend.scoring.sample import Sample
@@ -56,12 +67,14 @@ from backend.scoring.scorecard import (
     Verdict,
     common_words,
 )
-from backend.scoring.scores import ModelScore, days_with
+from backend.scoring.scores import ModelScore, Score, days_with
 from backend.scoring.strata import TEXTS, Stratum
 from backend.scoring.wording import (
     confidence_words,
     label_name,
     means_sentence,
+    public_shortage_sentence,
+    public_words,
     robustness_sentence,
     rounded_words,
     skill_words,
@@ -76,13 +89,18 @@ def verdict_answer(service: ServiceParts, question: Question, withheld: Withhold
     """Return which forecast to trust, and what speaks for it."""
     sample = load(service, question)
     had = coverage_of(service, question, sample)
-    found = Scorecard(sample).verdict(question.quantity)
+    exact = Scorecard(sample).verdict(question.quantity)
+    found = public_verdict(exact) if question.public else exact
     beside = headline(sample, found)
-    sentences = verdict_sentences(beside, question.view)
+    if question.public:
+        beside = public_headline(beside)
+    sentences = _sentences(question, exact, beside)
     duel = found.duel if found.finding.ranks else None
     second_opinions = hourly_means = None
     if duel is not None:
         averaged = by_means(sample, question.quantity, found)
+        if averaged is not None and question.public:
+            averaged = public_means(question.quantity, averaged)
         if averaged is not None:
             hourly_means = HourlyMeans(
                 sentence=means_sentence(averaged, found),
@@ -93,6 +111,8 @@ def verdict_answer(service: ServiceParts, question: Question, withheld: Withhold
                 same_finding=averaged.same,
             )
         asked_elsewhere = robustness(sample, question.quantity, duel)
+        if question.public:
+            asked_elsewhere = public_robustness(question.quantity, asked_elsewhere)
         second_opinions = Robustness(
             sentence=robustness_sentence(asked_elsewhere, found.finding),
             agreeing=asked_elsewhere.agreeing,
@@ -113,7 +133,7 @@ def verdict_answer(service: ServiceParts, question: Question, withheld: Withhold
         finding=found.finding,
         sentence=sentences[0],
         sentences=list(sentences),
-        contenders=[_contender(beside, model) for model in found.compared],
+        contenders=[_contender(beside, model, public=question.public) for model in found.compared],
         within_tolerance=WITHIN[question.quantity.parameter].value,
         surprise_limit=beside.limit,
         better_mean=None
@@ -124,15 +144,23 @@ def verdict_answer(service: ServiceParts, question: Question, withheld: Withhold
         may_headline=may_headline(sample, question.quantity),
         best=found.best,
         second=found.second,
-        duel=None if duel is None else duel_entry(duel, question.quantity),
-        models=_entries(question, found.models, _on_common_sample(found), had, references=False),
-        references=_entries(question, found.models, _on_common_sample(found), had, references=True),
+        duel=None if duel is None else duel_entry(duel, question.quantity, public=question.public),
+        models=_entries(question, found.models, _on_common_sample(exact), had, references=False),
+        references=_entries(question, found.models, _on_common_sample(exact), had, references=True),
         robustness=second_opinions,
         hourly_means=hourly_means,
     )
 
 
-def _contender(found: Headline, model: str) -> Contender:
+def _sentences(question: Question, exact: Verdict, found: Headline) -> tuple[str, ...]:
+    if question.public and found.verdict.finding is not exact.finding:
+        first, *more = (public_shortage_sentence(exact, question.view),)
+    else:
+        first, *more = verdict_sentences(found, question.view)
+    return (first if question.remark is None else f"{first} {question.remark}", *more)
+
+
+def _contender(found: Headline, model: str, *, public: bool) -> Contender:
     size = found.verdict.size
     score = next(each.score for each in found.verdict.models if each.model == model)
     surprises = found.surprises.get(model)
@@ -141,15 +169,16 @@ def _contender(found: Headline, model: str) -> Contender:
         name=model_name(model),
         average_error=score.mae if size.shows_values else None,
         within=score.within if size.shows_values else None,
-        surprises=None if surprises is None else rate_entry(surprises),
+        surprises=None if surprises is None else rate_entry(surprises, public=public),
     )
 
 
-def rate_entry(rate: event_scores.Rate) -> Rate:
-    """Return a rate as it is shown."""
+def rate_entry(rate: event_scores.Rate, *, public: bool = False) -> Rate:
+    """Return a rate as it is shown; to the `public` without its counts."""
     found = rate.interval
     interval = None if found is None else ShareEnds(low=found.low, high=found.high)
-    return Rate(count=rate.count, of=rate.of, value=rate.value, interval=interval)
+    count, of = (None, None) if public else (rate.count, rate.of)
+    return Rate(count=count, of=of, value=rate.value, interval=interval)
 
 
 def comparison_answer(service: ServiceParts, question: Question, withheld: Withholding) -> ComparisonAnswer:
@@ -157,9 +186,12 @@ def comparison_answer(service: ServiceParts, question: Question, withheld: Withh
     sample = load(service, question)
     had = coverage_of(service, question, sample)
     card = Scorecard(sample)
-    found = card.verdict(question.quantity)
+    exact = found = card.verdict(question.quantity)
     duels = card.duels(question.quantity)
     largest = max((duel.n_pairs for duel in duels), default=0)
+    if question.public:
+        found = public_verdict(exact)
+        duels = tuple(public_duel(question.quantity, duel) for duel in duels)
     return ComparisonAnswer(
         **envelope(
             service,
@@ -171,11 +203,13 @@ def comparison_answer(service: ServiceParts, question: Question, withheld: Withh
             had=had,
             hidden=taking_part(withheld, [sample], sample.speaking),
         ),
-        common_sample_share=found.n_pairs / largest if largest and len(found.compared) > 1 else None,
+        common_sample_share=exact.n_pairs / largest
+        if largest and len(exact.compared) > 1 and not question.public
+        else None,
         compared=list(found.compared),
-        duels=[duel_entry(duel, question.quantity) for duel in duels],
-        models=_entries(question, found.models, _on_common_sample(found), had, references=False),
-        references=_entries(question, found.models, _on_common_sample(found), had, references=True),
+        duels=[duel_entry(duel, question.quantity, public=question.public) for duel in duels],
+        models=_entries(question, found.models, _on_common_sample(exact), had, references=False),
+        references=_entries(question, found.models, _on_common_sample(exact), had, references=True),
     )
 
 
@@ -194,10 +228,12 @@ def scores_answer(
     asked = card.models() if model is None else (model,)
     scored = card.scores(question.quantity, models=asked)
     size, n_pairs, words = common_of(card, question)
+    if question.public:
+        scored = tuple(public_score(question.quantity, each) for each in scored)
     found: list[Group] = []
     if stratum is not None:
         in_order = [each.model for each in scored if not each.reference]
-        found = _groups(sample, question, stratum, in_order)
+        found = _groups(sample, question, withheld, stratum, in_order)
     return ScoresAnswer(
         **envelope(
             service,
@@ -217,8 +253,20 @@ def scores_answer(
     )
 
 
-def _groups(sample: Sample, question: Question, stratum: Stratum, models: Sequence[str]) -> list[Group]:
+def _groups(
+    sample: Sample, question: Question, withheld: Withholding, stratum: Stratum, models: Sequence[str]
+) -> list[Group]:
     of_model = {name: group_scores(sample, question.quantity, stratum, name) for name in models}
+    if question.public:
+        # How often a withheld model forecast a group is a histogram of its values.
+        hidden = set(withheld.models) if stratum in BY_FORECAST else set()
+        of_model = {
+            name: {
+                group: None if name in hidden else public_group(question.quantity, found)
+                for group, found in groups.items()
+            }
+            for name, groups in of_model.items()
+        }
     names = next(iter(of_model.values()), {})
     return [
         Group(
@@ -298,7 +346,7 @@ def envelope(
         "unit": question.quantity.unit,
         "first_day": date_of(question.first),
         "last_day": date_of(question.last),
-        "n_pairs": n_pairs,
+        "n_pairs": rounded_count(n_pairs) if question.public else n_pairs,
         "n_days": size.days,
         "label": size.label,
         "season": size.season,
@@ -306,9 +354,13 @@ def envelope(
         "common_sample": common_sample,
         "confidence": CONFIDENCE.value,
         "interval_method": confidence_words(),
-        "notes": [*([rounded_words(sorted(hidden))] if hidden else []), *notes(sample, question.quantity)],
-        "rounded": bool(hidden),
-        "withheld": list(withheld),
+        "notes": [
+            *([] if question.remark is None else [question.remark]),
+            *([_rounded_words(question, hidden)] if hidden else []),
+            *notes(sample, question.quantity),
+        ],
+        "rounded": bool(hidden) or question.public,
+        "withheld": [*withheld, *question.named],
         "attribution": [
             *forecast_attribution(service, set(sample.forecasts)),
             *network_attribution(service, networks),
@@ -316,6 +368,10 @@ def envelope(
         "method_version": METHOD_VERSION,
         "generated_at": service.clock(),
     }
+
+
+def _rounded_words(question: Question, hidden: Collection[str]) -> str:
+    return (public_words if question.public else rounded_words)(sorted(hidden))
 
 
 def coverage_of(service: ServiceParts, question: Question, sample: Sample) -> Covered:
@@ -362,7 +418,7 @@ def _on_common_sample(found: Verdict) -> set[str]:
     }
 
 
-def duel_entry(duel: PairOfModels, quantity: Quantity) -> Duel:
+def duel_entry(duel: PairOfModels, quantity: Quantity, *, public: bool) -> Duel:
     """Return a duel as it is shown: with values, and then with an outcome, only where its days allow any."""
     shown = duel.size.shows_values
     comparison = duel.comparison
@@ -380,7 +436,7 @@ def duel_entry(duel: PairOfModels, quantity: Quantity) -> Duel:
         score_b=duel.score_b if shown else None,
         difference=comparison.difference if shown else None,
         interval=ends(test.interval) if shown and test is not None else None,
-        test=StudentTest.model_validate(test) if shown and test is not None else None,
+        test=StudentTest.model_validate(test) if shown and not public and test is not None else None,
         outcome=comparison.outcome if duel.size.may_rank and quantity.is_ranked else None,
     )
 
@@ -418,14 +474,14 @@ def _entry(
         on_common_sample=common,
         n_pairs=each.n_pairs,
         n_days=each.n_days,
-        own_pairs=None if had is None else had.pairs.get(each.model),
+        own_pairs=_own_pairs(question, each.model, had),
         effective_pairs=each.effective_pairs,
         label=each.label,
         season=each.season,
         coverage=None if coverage is None else Coverage.model_validate(coverage),
         estimated_hours=each.estimated_hours,
         tendency=tendency(question.quantity, score.mean_error, score.mean_error_interval) if shown else None,
-        score=ScoreValues.model_validate(score) if shown else None,
+        score=ScoreValues.model_validate(score) if shown and score != Score() else None,
         skill={
             name: Skill(
                 skill=found.skill,
@@ -439,6 +495,11 @@ def _entry(
         if shown
         else {},
     )
+
+
+def _own_pairs(question: Question, model: str, had: Covered | None) -> int | None:
+    pairs = None if had is None else had.pairs.get(model)
+    return rounded_count(pairs) if question.public and pairs is not None else pairs
 
 
 def ends(interval: Interval | None) -> Ends | None:

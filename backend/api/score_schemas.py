@@ -113,7 +113,10 @@ class Asked(ApiModel):
     confidence: float = Field(description="of every interval: a share of 1")
     interval_method: str
     notes: list[str]
-    rounded: bool = Field(description="to 0.1, shares to 0.01: exact figures would tell withheld values")
+    rounded: bool = Field(
+        description="a withheld source takes part: of whole months, coarse, and without what describes single"
+        " values"
+    )
     withheld: list[WithheldSource]
     attribution: list[str]
     method_version: str
@@ -231,10 +234,13 @@ class Duel(ApiModel):
 
 
 class Rate(ApiModel):
-    """So many `count` of `of`; the share and its interval are null with too few cases."""
+    """So many `count` of `of`; the share and its interval are null with too few cases.
 
-    count: int
-    of: int
+    Both counts are null where a withheld source takes part: the share is rounded then.
+    """
+
+    count: int | None
+    of: int | None
     value: Share | None
     interval: ShareEnds | None
 

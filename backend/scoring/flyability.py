@@ -38,10 +38,14 @@ Winds = Mapping[Parameter, Values]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCounts:
-    """A model's counts of one event, and the intervals of their scores, by whole days."""
+    """A model's counts of one event, and the intervals of their scores, by whole days.
+
+    `go_days` is on how many days it called any case good.
+    """
 
     model: str
     counts: Contingency
+    go_days: int = 0
     intervals: Intervals = field(default_factory=dict)
 
 
@@ -222,7 +226,12 @@ def _table(
         n_pairs=int(shared.sum()),
         size=size,
         models=tuple(
-            ModelCounts(model=name, counts=counts.total(), intervals=of_model)
+            ModelCounts(
+                model=name,
+                counts=counts.total(),
+                go_days=int((counts.c + counts.d > 0).sum()),
+                intervals=of_model,
+            )
             for (name, counts), of_model in zip(of_days.items(), intervals, strict=True)
         ),
         without={

@@ -39,14 +39,15 @@ class Beacon:
 class Headline:
     """A verdict and what belongs beside it.
 
-    `surprises` are by model: how often a wind at or below `limit` was forecast and more came. Both are empty
-    for a quantity without a limit. `model_mean` is the mean of the models where it errs less than the best of
-    them, on the same hours.
+    `surprises` are by model: how often a wind at or below `limit` was forecast and more came, and `go_days`
+    on how many days it was forecast. Both are empty for a quantity without a limit. `model_mean` is the mean
+    of the models where it errs less than the best of them, on the same hours.
     """
 
     verdict: Verdict
     limit: float | None
     surprises: Mapping[str, Rate]
+    go_days: Mapping[str, int]
     model_mean: ModelScore | None
     beacons: tuple[Beacon, ...]
 
@@ -55,12 +56,15 @@ def headline(sample: Sample, verdict: Verdict) -> Headline:
     """Return what belongs beside a verdict of this sample."""
     limit = USUAL_LIMITS.get(verdict.quantity)
     found: Mapping[str, Rate] = {}
+    go_days: Mapping[str, int] = {}
     if limit is not None:
-        found = _surprises(limit_table(sample, verdict.quantity.parameter, limit))
+        table = limit_table(sample, verdict.quantity.parameter, limit)
+        found, go_days = _surprises(table), {each.model: each.go_days for each in table.models}
     return Headline(
         verdict=verdict,
         limit=limit,
         surprises=found,
+        go_days=go_days,
         model_mean=_better_mean(verdict),
         beacons=tuple(beacon(sample.site, sample.stations[code].station) for code in sample.speaking),
     )

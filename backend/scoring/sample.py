@@ -325,6 +325,35 @@ class Samples:
             )
             return tuple(_load(view, of_view, same, named) for view, of_view in zip(views, days, strict=True))
 
+    def kept_between(self, site: Site, first: int, last: int) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the models and the stations of which any day from `first` to `last` is kept at a site."""
+        with self.database.read() as connection:
+            row = site_row(connection, site.id, last)
+            if row is None:
+                return frozenset(), frozenset()
+            given = {"site": row.id, "first": first, "last": last}
+            return (
+                frozenset(connection.execute(_MODELS_KEPT, given).scalars()),
+                frozenset(connection.execute(_STATIONS_KEPT, given).scalars()),
+            )
+
+    def public_months(self, site: Site, last: int) -> tuple[dict[str, set[int]], dict[str, set[int]]]:
+        """Return the published months of a site's models and of its stations, by name."""
+        with self.database.read() as connection:
+            row = site_row(connection, site.id, last)
+            months = {} if row is None else store.public_months(connection, int(row.id))
+            models = {number: name for name, number in connection.execute(_MODELS)}
+            stations = {
+                each.id: each.code for each in connection.execute(_STATIONS, {"codes": site.stations})
+            }
+
+        def named(kind: int, names: Mapping[int, str]) -> dict[str, set[int]]:
+            return {
+                names[owner]: found for (of, owner), found in months.items() if of == kind and owner in names
+            }
+
+        return named(store.OF_MODEL, models), named(store.OF_STATION, stations)
+
     def stamp(self, site: Site, last: int) -> str:
         """Return a text that changes whenever an answer about a site's days up to `last` may change."""
         with self.database.read() as connection:
@@ -365,6 +394,24 @@ _POINTS = (
     .order_by(t.grid_point.c.model_id)
 )
 _MODELS = sa.select(t.model.c.name, t.model.c.id)
+_MODELS_KEPT = (
+    sa.select(t.model.c.name)
+    .join_from(t.forecast_day, t.model, t.model.c.id == t.forecast_day.c.model_id)
+    .where(
+        t.forecast_day.c.site_id == sa.bindparam("site"),
+        t.forecast_day.c.day.between(sa.bindparam("first"), sa.bindparam("last")),
+    )
+    .distinct()
+)
+_STATIONS_KEPT = (
+    sa.select(t.station.c.code)
+    .join_from(t.observed_day, t.station, t.station.c.id == t.observed_day.c.station_id)
+    .where(
+        t.observed_day.c.site_id == sa.bindparam("site"),
+        t.observed_day.c.day.between(sa.bindparam("first"), sa.bindparam("last")),
+    )
+    .distinct()
+)
 _GROUNDS = (
     sa.select(t.model.c.name, t.grid_point.c.ground)
     .join_from(t.grid_point, t.model, t.model.c.id == t.grid_point.c.model_id)

@@ -16,8 +16,10 @@ from backend.scoring.constants import (
     LIGHT_WIND,
     PRELIMINARY_DAYS,
     PUBLIC_DECIMALS,
+    PUBLIC_PAIRS,
     PUBLIC_SHARE_DECIMALS,
     SEASON_DAYS,
+    STRATUM_DAYS,
 )
 from backend.scoring.event_scores import Rate
 from backend.scoring.headline import Beacon, Headline
@@ -400,6 +402,36 @@ def rounded_words(sources: Sequence[str]) -> str:
     return (
         f"{', '.join(sources)}: raw values are not public, so figures are rounded to {figures:g}"
         f" and shares to {shares:g}."
+    )
+
+
+def public_words(sources: Sequence[str]) -> str:
+    """Return what is published where a withheld source takes part."""
+    return (
+        f"{', '.join(sources)}: raw values are not public, so figures are of whole calendar months with at"
+        f" least {STRATUM_DAYS.value} days, of at least {PUBLIC_PAIRS.value} hours, and rounded the more the"
+        " fewer hours they rest on."
+    )
+
+
+def public_shortage_sentence(verdict: Verdict, view: View) -> str:
+    """Return why a verdict with values that are not public says nothing yet."""
+    asked = f"{view_name(view)}, {QUANTITY_NAMES[verdict.quantity]} in {verdict.hours.text}"
+    return (
+        f"Not enough data yet, {asked}: fewer than the {PUBLIC_PAIRS.value} common hours that a public"
+        " verdict with values that are not public needs."
+    )
+
+
+def public_surprise_sentence(model: str, rate: Rate, units: str, hours: Hours) -> str:
+    """Return how often "go" was a bad surprise, without the counts."""
+    within = f", in {hours.text}," if units == "hours" else ":"
+    if rate.value is None:
+        return f"{model_name(model)}: not enough data for a public figure."
+    ends = "" if rate.interval is None else f" ({' to '.join(f'{100 * end:.0f}' for end in rate.interval)} %)"
+    return (
+        f"{model_name(model)}{within} about {100 * rate.value:.0f} % of its go {units} were bad"
+        f" surprises{ends}."
     )
 
 

@@ -39,6 +39,9 @@ ADMIN = {b"Authorization": f"Bearer {TOKEN}".encode()}
 # Speed, gust, direction, temperature.
 SPEED, GUST, DIRECTION, TEMPERATURE = Parameter
 
+OPENED = "meteo_parapente,romma"
+"""A value of PUBLIC_RAW_SOURCES with which nothing of the usual sources is withheld."""
+
 SITES = """
 [[sites]]
 id = "grand-pre"

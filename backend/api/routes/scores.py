@@ -13,6 +13,7 @@ from backend.api.detail_answers import bias_answer, events_answer, series_answer
 from backend.api.kept_answers import KeptAnswers
 from backend.api.method_answers import methods_answer, models_answer
 from backend.api.problems import bad_query, problems
+from backend.api.public_questions import public_question
 from backend.api.questions import (
     HoursQuery,
     Question,
@@ -101,7 +102,7 @@ def read_verdict(
     request: Request,
 ) -> Response:
     """Return which forecast to trust at a site: a winner, too close to call, or not enough data yet."""
-    question = query.question(service, require_site(service.sites(), site_id))
+    question = public_question(service, query, require_site(service.sites(), site_id), withheld)
     return _answered(
         service, question, withheld, request, lambda: verdict_answer(service, question, withheld)
     )
@@ -116,8 +117,9 @@ def read_scores(
     request: Request,
 ) -> Response:
     """Return each model's scores on its own pairs, by hour, month, season, sector or wind class if asked."""
-    question = query.question(service, require_site(service.sites(), site_id))
+    site = require_site(service.sites(), site_id)
     _require_model(service, query.model)
+    question = public_question(service, query, site, withheld, model=query.model)
     return _answered(
         service,
         question,
@@ -136,7 +138,7 @@ def read_comparison(
     request: Request,
 ) -> Response:
     """Return every two models on the hours that both have, with the test of their difference."""
-    question = query.question(service, require_site(service.sites(), site_id))
+    question = public_question(service, query, require_site(service.sites(), site_id), withheld)
     return _answered(
         service, question, withheld, request, lambda: comparison_answer(service, question, withheld)
     )
@@ -151,9 +153,10 @@ def read_bias(
     request: Request,
 ) -> Response:
     """Return how each model is wrong: by the clock, by its own forecast, by how far ahead it was made."""
-    question = query.question(service, require_site(service.sites(), site_id))
-    _require_quantity(question, BIASED, "has no bias: the length of a vector error has no sign")
+    site = require_site(service.sites(), site_id)
+    _require_quantity(query.quantity(), BIASED, "has no bias: the length of a vector error has no sign")
     _require_model(service, query.model)
+    question = public_question(service, query, site, withheld, model=query.model)
     return _answered(
         service,
         question,
@@ -172,7 +175,7 @@ def read_events(
     request: Request,
 ) -> Response:
     """Return how often a "go" was a bad surprise, for a pilot's own limits in km/h."""
-    question = query.question(service, require_site(service.sites(), site_id))
+    question = public_question(service, query, require_site(service.sites(), site_id), withheld)
     return _answered(
         service,
         question,
@@ -199,7 +202,7 @@ def read_series(
         usual=USUAL_SERIES_DAYS.value,
         most=MOST_SERIES_DAYS.value,
     )
-    _require_quantity(question, SHOWN, "has no hourly values: ask for wind_speed and wind_direction")
+    _require_quantity(query.quantity(), SHOWN, "has no hourly values: ask for wind_speed and wind_direction")
     return _answered(service, question, withheld, request, lambda: series_answer(service, question, withheld))
 
 
@@ -241,9 +244,9 @@ def _written(answer: ApiModel) -> bytes:
     return answer.model_dump_json(context=context).encode()
 
 
-def _require_quantity(question: Question, allowed: Collection[Quantity], why: str) -> None:
-    if question.quantity not in allowed:
-        raise bad_query("parameter", f"{question.quantity} {why}")
+def _require_quantity(quantity: Quantity, allowed: Collection[Quantity], why: str) -> None:
+    if quantity not in allowed:
+        raise bad_query("parameter", f"{quantity} {why}")
 
 
 def _require_model(service: ServiceParts, name: str | None) -> None:
