@@ -31,6 +31,7 @@ from backend.core.records import Failure, Site, Station, Wanted
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.jobs import counted
+from backend.storage.positions import Move
 from backend.storage.station_flags import BY_OPERATOR, StationFlag
 from backend.storage.store_check import check_store
 
@@ -191,6 +192,7 @@ async def _sources_and_sites(service: Service, clock_watch: ClockWatch) -> list[
         *await _coverage(service, sites),
         *await _stations(service, sites),
         *await _sensors(service),
+        *await _places(service, sites),
     ]
 
 
@@ -337,3 +339,25 @@ def _what_to_do(flag: StationFlag) -> str:
     if flag.excludes:
         return ". The values count again once the station reports others; tell its network"
     return f" If not: {command}"
+
+
+async def _places(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
+    """Return the moves that wait for the operator, and what is odd about the places of mapped stations."""
+    try:
+        moves = await asyncio.to_thread(service.store.moves, sites)
+        questions = await asyncio.to_thread(service.store.place_questions, sites, service.clock())
+    except StoreUnavailable:
+        return []
+    waiting = [Finding("station moved", False, _moved(move)) for move in moves if not move.confirmed]
+    asked = [Finding(f"place of {each.station}", None, each.text) for each in questions]
+    return [*waiting, *asked]
+
+
+def _moved(move: Move) -> str:
+    names = f" ({move.before.name} -> {move.after.name})" if move.before.name != move.after.name else ""
+    return (
+        f"{move.station} of {move.site}: {move.metres / 1000:.1f} km away since"
+        f" {move.since:%Y-%m-%d %H:%M} UTC, by {move.route}{names}. Its readings since then are stored and"
+        f" enter no score of {move.site}. If it still measures for the site: meteo-score sites"
+        f" confirm-station {move.site} {move.station}; if not, take it out of the site's stations"
+    )

@@ -30,6 +30,7 @@ from backend.core.sites import (
     slugify,
 )
 from backend.scoring.distance import metres_between
+from backend.storage.positions import Stay
 from backend.storage.sites_file import SitesFile
 from backend.storage.station_flags import StationFlag
 
@@ -75,6 +76,14 @@ class SiteStore(Protocol):
 
     def include_station(self, station: str, parameters: Collection[Parameter]) -> list[date]:
         """Take back what is excluded of parameters of a station, and return the first days of it."""
+        ...
+
+    def confirm_station(self, site: str, station: str, now: datetime) -> list[Stay]:
+        """Count a station's readings at its present place for a site, and return that place by each route."""
+        ...
+
+    def withdraw_confirmation(self, site: str, station: str) -> int:
+        """Take back what was confirmed of a station for a site, and return of how many places."""
         ...
 
 
@@ -208,6 +217,39 @@ def remove(context: typer.Context, site_id: Annotated[str, typer.Argument(metava
             raise NotFound(f"no site {site_id!r} in {kept.label}: see meteo-score sites list")
         kept.remove(site_id)
     typer.echo(f"Removed {site_id} from {kept.label}. Its forecasts and observations are kept.")
+
+
+@app.command("confirm-station")
+def confirm_station(
+    context: typer.Context,
+    site_id: Annotated[str, typer.Argument(metavar="SITE")],
+    station: Annotated[
+        str, typer.Argument(metavar="STATION", help="A station of the site, such as ffvl:87.")
+    ],
+    undo: Annotated[bool, typer.Option("--undo", help="Take back what was confirmed.")] = False,
+) -> None:
+    """Confirm that a station that moved still measures for a site: its readings there count again."""
+    with _refusals():
+        kept = _kept_in(context.obj)
+        stations = {
+            code for entry in kept.entries() if entry.site.id == site_id for code in entry.site.stations
+        }
+        if not stations:
+            raise NotFound(f"no site {site_id!r} with a station in {kept.label}: see meteo-score sites list")
+        if station not in stations:
+            raise NotFound(f"{station} is no station of {site_id}: {', '.join(sorted(stations))}")
+        store = context.obj.store()
+        if undo:
+            count = store.withdraw_confirmation(site_id, station)
+            if not count:
+                raise NotFound(f"nothing was confirmed of {station} for {site_id}")
+            typer.echo(f"Withdrawn: {station} at its new place measures no more for {site_id}.")
+        else:
+            for stay in store.confirm_station(site_id, station, utc_now()):
+                place = f"{stay.latitude:.4f}, {stay.longitude:.4f}"
+                name = f" ({stay.name})" if stay.name else ""
+                typer.echo(f"Confirmed: {station} at {place}{name} measures for {site_id}, by {stay.route}.")
+    typer.echo("The scores follow with the next collection of observations.")
 
 
 @app.command("import")

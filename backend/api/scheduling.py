@@ -11,6 +11,7 @@ from backend.api.schemas import (
     BlockedRun,
     CollectionRun,
     JobList,
+    MovedStation,
     RequestFailure,
     RunError,
     ScheduledJob,
@@ -45,6 +46,19 @@ def scheduler_status(service: ServiceParts) -> SchedulerStatus:
             for blocked in service.runner.blocked.values()
         ],
         freshness=freshness(service, standing.newest_data),
+        moved_stations=[
+            MovedStation(
+                site=move.site,
+                station=move.station,
+                since=move.since,
+                metres=round(move.metres),
+                name_before=move.before.name or None,
+                name_after=move.after.name or None,
+                route=move.route,
+            )
+            for move in service.store.moves(service.store.sites())
+            if not move.confirmed
+        ],
     )
 
 

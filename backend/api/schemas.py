@@ -130,6 +130,18 @@ class BlockedRun(ApiModel):
     since: datetime
 
 
+class MovedStation(ApiModel):
+    """A station that moved; a site's scores use its readings from before until its new place is confirmed."""
+
+    site: str
+    station: str
+    since: datetime
+    metres: float = Field(description="between the two places")
+    name_before: str | None
+    name_after: str | None
+    route: str = Field(description="the way that stated the new place")
+
+
 class SchedulerStatus(ApiModel):
     """What the service did last, what it does now, and how fresh each source is."""
 
@@ -140,6 +152,9 @@ class SchedulerStatus(ApiModel):
     current: list[CollectionRun]
     blocked: list[BlockedRun] = Field(description="runs that cannot begin, as far as this process knows")
     freshness: list[SourceFreshness]
+    moved_stations: list[MovedStation] = Field(
+        description="stations of sites that moved, until `sites confirm-station` or another list of stations"
+    )
 
 
 class ScheduledJob(ApiModel):
@@ -180,6 +195,9 @@ class SiteEntry(ApiModel):
     without: list[str] = Field(description="networks known to have no station here")
     valid_from: datetime | None
     collected: bool = Field(description="whether a collection has asked for it yet")
+    moved_stations: list[str] = Field(
+        description="stations that moved: its scores use their readings from before, until confirmed"
+    )
 
 
 class SiteList(ApiModel):
@@ -215,6 +233,12 @@ class StationEntry(ApiModel):
     remarks: str | None
     sites: list[str] = Field(description="the sites that it speaks for")
     flags: list[StationFlag] = Field(description="what is known of its sensors; the values stay stored")
+    moved_at: datetime | None = Field(
+        description="since when it is at its present place; null if it never moved"
+    )
+    not_counted_for: list[str] = Field(
+        description="sites whose scores do not use its readings since it moved: the move is not confirmed"
+    )
 
 
 class StationPage(ApiModel):

@@ -28,6 +28,7 @@ from backend.core.records import (
     IncompletePart,
     Observation,
     ObservationBatch,
+    Position,
     Rejected,
     Station,
     Wanted,
@@ -335,6 +336,7 @@ def _with_bounded_stations(batch: ObservationBatch) -> ObservationBatch:
     Raises ParseError for more stations than any network has.
     """
     ids = {record.station for record in batch.records} | {station.id for station in batch.stations}
+    ids |= {position.station for position in batch.positions}
     if len(ids) > MOST_STATIONS:
         raise ParseError(
             f"{len(ids)} stations in one answer: more than {MOST_STATIONS} are no network's list"
@@ -356,6 +358,7 @@ def _with_bounded_stations(batch: ObservationBatch) -> ObservationBatch:
         batch,
         stations=stations,
         records=tuple(record for record in batch.records if record.station not in odd),
+        positions=tuple(position for position in batch.positions if position.station not in odd),
         rejected=(
             *batch.rejected,
             *(Rejected(code, None, None, code, "bad_id: no id of a station") for code in sorted(odd)),
@@ -375,7 +378,24 @@ def _without_impossible_places(batch: ObservationBatch) -> ObservationBatch:
         ]
         unknown: dict[str, Any] = dict.fromkeys(wrong)
         stations.append(replace(station, **unknown))
-    return replace(batch, stations=tuple(stations), rejected=(*batch.rejected, *bad))
+    positions = tuple(map(_known_position, batch.positions))
+    return replace(batch, stations=tuple(stations), positions=positions, rejected=(*batch.rejected, *bad))
+
+
+DUMMY_DEGREES = 1.0
+"""Within it of 0 N 0 E there is sea: a position there is a station that does not know its own."""
+
+
+def _known_position(position: Position) -> Position:
+    """Return a position without coordinates or a height that cannot be."""
+    told = {name: getattr(position, name) for name in PLACE}
+    unknown: dict[str, Any] = dict.fromkeys(
+        name for name, (low, high) in PLACE.items() if not low <= (told[name] or 0.0) <= high
+    )
+    latitude, longitude = position.latitude, position.longitude
+    if latitude is not None and longitude is not None and max(abs(latitude), abs(longitude)) < DUMMY_DEGREES:
+        unknown |= {"latitude": None, "longitude": None}
+    return replace(position, name=one_line(position.name, LONGEST_NAME), **unknown)
 
 
 def _rejected(record: Forecast | Observation, reason: str) -> Rejected:

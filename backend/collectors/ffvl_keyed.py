@@ -36,6 +36,7 @@ from backend.collectors.readings import (
     number,
     number_of,
     paris_time,
+    positions_of,
     require_fields,
     sift,
     text_of,
@@ -103,12 +104,14 @@ class Listing:
     """The list of beacons. Of an odd row with a number only the kind is in `stations`.
 
     `whole` is False where an odd row may be of a network that the feed re-publishes, and does not say of
-    which beacon: then a beacon that is not in the list may be that one.
+    which beacon: then a beacon that is not in the list may be that one. `placed` are the stations of rows
+    that are not odd: only these state a position, or that there is none.
     """
 
     stations: tuple[Station, ...]
     rejected: tuple[Rejected, ...] = ()
     whole: bool = True
+    placed: tuple[Station, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,7 @@ class Keyed:
             collected_at=payload.fetched_at,
             rejected=listing.rejected,
             stations=listing.stations,
+            positions=positions_of(listing.placed, payload.fetched_at),
             listed=FFVL.name if listing.whole else None,
         )
 
@@ -235,15 +239,15 @@ def parse_list(payload: Payload) -> Listing:
     _refuse_what_is_no_feed(payload)
     rows = not_empty(json_rows(payload, _BEACONS, _BEACON)).without(_why_no_beacon)
     odd = [_kind_of_odd(row) for row in rows.odd]
+    described = tuple(_described(beacon) for beacon in rows.rows)
+    kinds = (Station(id=station, kind=kind) for station, kind in odd if station and kind is not None)
     return Listing(
-        stations=(
-            *(_described(beacon) for beacon in rows.rows),
-            *(Station(id=station, kind=kind) for station, kind in odd if station and kind is not None),
-        ),
+        stations=(*described, *kinds),
         rejected=rows.rejected(_listed_station, f"{FFVL.name}:?"),
         whole=all(
             kind is not None if station else kind not in (None, "", *REPUBLISHED) for station, kind in odd
         ),
+        placed=described,
     )
 
 

@@ -31,10 +31,12 @@ from backend.collectors.readings import (
     Reading,
     Readings,
     already_kept,
+    is_news,
     iso_time,
     json_rows,
     not_empty,
     number_of,
+    positions_of,
     require_fields,
     sift,
     text_of,
@@ -141,8 +143,10 @@ class Portal:
         readings, stations = await asyncio.to_thread(
             parse_slot, payload, after, only, frozenset(wanted.mapped_stations(METEOFRANCE.name))
         )
-        news = [station for station in stations if station.id not in wanted.stations]
-        return _Slot(METEOFRANCE.batch(self, payload, readings, {}, news), readings.latest)
+        news = [station for station in stations if is_news(station, wanted.stations.get(station.id))]
+        positions = positions_of(stations, payload.fetched_at, readings.latest)
+        batch = METEOFRANCE.batch(self, payload, readings, {}, news, positions)
+        return _Slot(batch, readings.latest)
 
     async def _fill(self, gap: Gap, wanted: Wanted, fetch: Fetch) -> ObservationBatch:
         try:

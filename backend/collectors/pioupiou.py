@@ -36,11 +36,13 @@ from backend.collectors.readings import (
     Told,
     Value,
     already_kept,
+    is_news,
     iso_time,
     json_rows,
     not_empty,
     number,
     number_of,
+    positions_of,
     require_fields,
     sift,
     text_of,
@@ -49,7 +51,7 @@ from backend.collectors.readings import (
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import ObservationBatch, Rejected, Station, Wanted
+from backend.core.records import ObservationBatch, Position, Rejected, Station, Wanted
 
 PIOUPIOU = Network(
     name="pioupiou",
@@ -59,6 +61,9 @@ PIOUPIOU = Network(
 
 MAX_AGE = timedelta(minutes=20)
 """Hundreds of beacons speak every five minutes: three silences in a row from all of them, and a margin."""
+
+ARCHIVE = "archive"
+"""What the positions of an archive are kept by: it may state another place than the newest readings do."""
 
 LONGEST_ARCHIVE = timedelta(days=31)
 _DAY = timedelta(days=1)
@@ -148,9 +153,10 @@ class Live:
         payload = await fetch(Request(url=f"{self.url}/v1/live/all", kind="json"))
         after = already_kept(wanted.newest, payload.fetched_at)
         readings, stations = await asyncio.to_thread(parse_live, payload, after)
-        news = [station for station in stations if _is_news(station, wanted.stations.get(station.id))]
+        news = [station for station in stations if is_news(station, wanted.stations.get(station.id))]
         stock = take_stock(PIOUPIOU, wanted, readings.latest, payload.fetched_at - LONGEST_ARCHIVE)
-        yield PIOUPIOU.batch(self, payload, readings, stock.caught_up, news)
+        positions = positions_of(stations, payload.fetched_at, readings.latest)
+        yield PIOUPIOU.batch(self, payload, readings, stock.caught_up, news, positions)
 
         known = wanted.stations.keys() | {station.id for station in stations}
         for gap in stock.gaps:
@@ -164,9 +170,10 @@ class Live:
             payload = await fetch(archive_request(self.url, gap.station, gap.after, until))
             readings = await asyncio.to_thread(parse_archive, payload, gap.station, gap.after)
             caught_up = closed(PIOUPIOU, gap, readings, payload)
+            positions = await asyncio.to_thread(parse_archive_positions, payload, gap.station)
         except CollectorError as error:
             return PIOUPIOU.failed(self, error, wanted)
-        return PIOUPIOU.batch(self, payload, readings, caught_up)
+        return PIOUPIOU.batch(self, payload, readings, caught_up, positions=positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +182,7 @@ class Archive:
 
     url: str
 
-    name = "archive"
+    name = ARCHIVE
     rank = 0
 
     async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
@@ -193,9 +200,10 @@ class Archive:
             payload = await fetch(archive_request(self.url, station, start, stop))
             before = start - timedelta(seconds=1)
             readings = await asyncio.to_thread(parse_archive, payload, station, before)
+            positions = await asyncio.to_thread(parse_archive_positions, payload, station)
         except CollectorError as error:
             return PIOUPIOU.failed(self, error, wanted)
-        return PIOUPIOU.batch(self, payload, readings, {})
+        return PIOUPIOU.batch(self, payload, readings, {}, positions=positions)
 
 
 def archive_request(url: str, station: str, start: datetime, stop: datetime) -> Request:
@@ -243,6 +251,26 @@ def parse_archive(payload: Payload, station: str, after: datetime) -> Readings:
     rows = json_rows(payload, _VALUE_ROWS, _VALUE_ROW, bytes(archive.data)).without(why_short)
     found = (*rows.rejected(lambda _: station, station), *_rows(rows.rows, places, station, payload))
     return sift(found, payload.fetched_at, {station: after})
+
+
+def parse_archive_positions(payload: Payload, station: str) -> tuple[Position, ...]:
+    """Read where a beacon stood at each row of its archive; none where the archive states no positions.
+
+    Rows of an unknown shape or time are left out: `parse_archive` rejects them.
+    """
+    archive = _decoded(_ARCHIVE, payload, "archive")
+    units = dict(zip(archive.legend, archive.units, strict=False))
+    if any(units.get(name) != "degrees" for name in ("latitude", "longitude")):
+        return ()
+    moment, north, east = (archive.legend.index(name) for name in ("time", "latitude", "longitude"))
+    found = []
+    for row in json_rows(payload, _VALUE_ROWS, _VALUE_ROW, bytes(archive.data)).rows:
+        if len(row) > max(moment, north, east):
+            time = iso_time(station, str(row[moment]), payload.fetched_at)
+            if not isinstance(time, Rejected):
+                latitude, longitude = number(row[north]), number(row[east])
+                found.append(Position(station, time, latitude, longitude, route=ARCHIVE))
+    return tuple(found)
 
 
 def _station_of_odd(content: object) -> str | None:
@@ -315,11 +343,3 @@ def _described(beacon: _Beacon) -> Station | None:
     if latitude is None or longitude is None or max(abs(latitude), abs(longitude)) < _DUMMY_DEGREES:
         latitude = longitude = None
     return Station(id=station, name=(meta.name or "").strip(), latitude=latitude, longitude=longitude)
-
-
-def _is_news(told: Station, known: Station | None) -> bool:
-    """Say whether a beacon is new, or says something else of itself than we know."""
-    if known is None:
-        return True
-    said = ((told.name, known.name), (told.latitude, known.latitude), (told.longitude, known.longitude))
-    return any(new not in ("", None, old) for new, old in said)

@@ -23,7 +23,7 @@ from backend.collectors.decoding import MAX_ODD_TEXT, OddRow, decode_rows, requi
 from backend.core.clock import paris_to_utc
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import MISSING_BESIDE_WIND, Parameter
-from backend.core.records import Observation, ObservationBatch, Rejected, Station, Wanted
+from backend.core.records import Observation, ObservationBatch, Position, Rejected, Station, Wanted
 
 MISSING_MARKS = frozenset({"NC", "--", "---", "--.-"})
 """Words for a value that was looked for and not found. An empty text or null says nothing at all."""
@@ -114,6 +114,7 @@ class Network:
         readings: Readings,
         caught_up: Mapping[str, datetime],
         stations: Sequence[Station] = (),
+        positions: Sequence[Position] = (),
     ) -> ObservationBatch:
         """Return the batch of one answer."""
         return ObservationBatch(
@@ -127,6 +128,7 @@ class Network:
             averaging_minutes=self.averaging_minutes,
             direction_resolution=self.direction_resolution,
             stations=stations,
+            positions=positions,
             caught_up=caught_up,
         )
 
@@ -384,3 +386,43 @@ def already_kept(newest: Mapping[str, datetime], fetched_at: datetime) -> dict[s
     that fell silent is delivered once.
     """
     return {station: min(time, fetched_at - CORRECTED_FOR) for station, time in newest.items()}
+
+
+WITH_ITS_READING = timedelta(hours=1)
+"""A position that comes with a reading not older than this is where the station stood at the reading."""
+
+
+def positions_of(
+    stations: Iterable[Station], fetched_at: datetime, latest: Mapping[str, datetime] | None = None
+) -> tuple[Position, ...]:
+    """Return the positions that an answer states, with the time of each station's reading in it, if new."""
+
+    def since(station: str) -> datetime | None:
+        reading = (latest or {}).get(station)
+        return reading if reading is not None and fetched_at - reading <= WITH_ITS_READING else None
+
+    return tuple(
+        Position(
+            station=each.id,
+            time=fetched_at,
+            latitude=each.latitude,
+            longitude=each.longitude,
+            elevation=each.elevation,
+            name=each.name,
+            since=since(each.id),
+        )
+        for each in stations
+    )
+
+
+def is_news(told: Station, known: Station | None) -> bool:
+    """Say whether a station is new, or its network states something else of it than we know."""
+    if known is None:
+        return True
+    said = (
+        (told.name, known.name),
+        (told.latitude, known.latitude),
+        (told.longitude, known.longitude),
+        (told.elevation, known.elevation),
+    )
+    return any(new not in ("", None, old) for new, old in said)

@@ -25,7 +25,7 @@ from selectolax.lexbor import LexborNode
 
 from backend.collectors.base import Fetch, Payload, Request, Route, Source, as_failure
 from backend.collectors.decoding import MAX_ODD_TEXT, OddRow, parse_html, parse_xml, require_few_odd
-from backend.collectors.readings import ODD_ROW, missing_as_zero
+from backend.collectors.readings import ODD_ROW, missing_as_zero, positions_of
 from backend.core.clock import paris_to_utc
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
@@ -184,6 +184,7 @@ def _batch(
         averaging_minutes=AVERAGING_MINUTES,
         direction_resolution=DIRECTION_RESOLUTION,
         stations=tuple(parsed.stations),
+        positions=positions_of(parsed.stations, collected_at),
     )
 
 

@@ -28,10 +28,12 @@ from backend.collectors.readings import (
     already_kept,
     elevation,
     epoch_time,
+    is_news,
     json_rows,
     not_empty,
     number,
     number_of,
+    positions_of,
     require_fields,
     sift,
     text_of,
@@ -92,9 +94,17 @@ class WindsMobi:
         payload = await fetch(request(self.url, "", provider=FFVL.name, limit="0"))
         after = already_kept(wanted.newest, payload.fetched_at)
         readings, stations = await asyncio.to_thread(parse_stations, payload, after)
-        introduced = tuple(station for station in stations if station.id not in wanted.stations)
+        # What the FFVL's own list says of a station is better, and stays.
+        listed = FFVL.name in wanted.listed
+        introduced = tuple(
+            station
+            for station in stations
+            if is_news(station, wanted.stations.get(station.id))
+            and not (listed and station.id in wanted.stations)
+        )
+        positions = positions_of(stations, payload.fetched_at, readings.latest)
         stock = take_stock(FFVL, wanted, readings.latest, wanted.since)
-        yield FFVL.batch(self, payload, readings, stock.caught_up, introduced)
+        yield FFVL.batch(self, payload, readings, stock.caught_up, introduced, positions)
 
         known = wanted.stations.keys() | {station.id for station in stations}
         for gap in stock.gaps:

@@ -78,6 +78,25 @@ class Station:
         return self.id.partition(":")[2]
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a station stood by what its network stated in an answer that came at `time`.
+
+    `since` is the time of the reading that came with it, where there is one: the station stood there then.
+    Degrees (WGS 84) and metres above sea level, None where the network states none. `route` is the way it
+    came by, where that is not the route of its batch.
+    """
+
+    station: str
+    time: datetime
+    latitude: float | None
+    longitude: float | None
+    elevation: float | None = None
+    name: str = ""
+    since: datetime | None = None
+    route: str = ""
+
+
 class Forecast(msgspec.Struct, frozen=True, gc=False):
     """What `model` said in the run of `reference_time` about `parameter` at `site` and `valid_time`.
 
@@ -249,7 +268,8 @@ class ObservationBatch(Batch):
     """Readings of one answer. `averaging_minutes` and `direction_resolution` (degrees) where known.
 
     `stations` describes beacons that the answer introduced; `listed` names the network whose whole
-    list of stations this was. `caught_up` says, per station, up to which time every reading that the
+    list of stations this was. `positions` are those of all stations in it, known or new.
+    `caught_up` says, per station, up to which time every reading that the
     source still has is now in our hands: the next collection asks for what came after.
     """
 
@@ -258,6 +278,7 @@ class ObservationBatch(Batch):
     direction_resolution: float | None = None
     stations: Sequence[Station] = ()
     listed: str | None = None
+    positions: Sequence[Position] = ()
     caught_up: Mapping[str, datetime] = field(default_factory=dict)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backend.core.local_time import date_of
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.constants import FAR_IN_HEIGHT, UNINFORMED_DIRECTION_MAE
 from backend.scoring.direction import quantisation_floor
@@ -38,6 +39,7 @@ def notes(sample: Sample, quantity: Quantity) -> tuple[str, ...]:
     if not sample.speaking:
         found.append("No station speaks for this site: there is nothing to compare forecasts with.")
     found += _of_sensors(sample, quantity)
+    found += _of_moves(sample)
     if quantity is Quantity.WIND_DIRECTION:
         found += _of_direction(sample)
     if quantity is Quantity.WIND_GUST:
@@ -80,6 +82,17 @@ def _of_older_runs(sample: Sample, quantity: Quantity) -> list[str]:
         for model in sample.forecasts
         for parameter in parameters
         if (count := sample.from_older_runs(model, parameter))
+    ]
+
+
+def _of_moves(sample: Sample) -> list[str]:
+    """Return the moves of reference stations that the site has not confirmed."""
+    return [
+        f"{code} moved on {date_of(day):%-d %B %Y}: its readings since then are stored and not compared with"
+        " forecasts until the operator confirms its new place."
+        for code in sample.speaking
+        for day in [sample.stations[code].away_since]
+        if day is not None and day <= sample.span.last
     ]
 
 

@@ -95,6 +95,13 @@ class Doubts:
 
     reason: NDArray[np.int8]
 
+    def with_moved(self, readings: Readings, away: Sequence[tuple[int, int]]) -> Doubts:
+        """Return these doubts, and every value measured in a span of `away` doubted because of the move."""
+        reason = self.reason.copy()
+        reason[measured_within(readings, away)] = REASONS.index(MOVED)
+        reason[readings.values == ABSENT] = 0
+        return Doubts(reason)
+
     def trusted(self, readings: Readings) -> NDArray[np.int32]:
         """Return the values with the doubted ones taken out."""
         return np.where(self.reason > 0, ABSENT, readings.values)
@@ -122,14 +129,25 @@ STUCK_VANE, FROZEN_TEMPERATURE, EXCLUDED = "stuck_vane", "frozen_temperature", "
 LEARNED = (ZERO_DIRECTION, STOPPED, STUCK_VANE, FROZEN_TEMPERATURE, EXCLUDED)
 """Reasons that are not of one reading but of a sensor, for days."""
 
+MOVED = "moved"
+"""Why values are doubted that a station measured at a place that is none of its site's."""
+
 REASONS = (
     *("", "stuck", "calm_among_wind", "spike", "gust_below_mean", "far_from_models"),
-    *("zero_mean", ZERO_DIRECTION, STOPPED, STUCK_VANE, FROZEN_TEMPERATURE, EXCLUDED),
+    *("zero_mean", ZERO_DIRECTION, STOPPED, STUCK_VANE, FROZEN_TEMPERATURE, EXCLUDED, MOVED),
 )
 """Their numbers are kept with the days: a new one comes last."""
 
 _STUCK, _CALM, _SPIKE, _GUST, _FAR, _ZERO_MEAN = range(1, 7)
 _WIND = [SPEED, GUST, DIRECTION]
+
+
+def measured_within(readings: Readings, spans: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+    """Return which readings lie in one of the spans, from the first second of each to before its last."""
+    within = np.zeros(len(readings.time), np.bool_)
+    for first, end in spans:
+        within |= (readings.time >= first) & (readings.time < end)
+    return within
 
 
 def doubt(

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from backend.core.errors import NotFound
-from backend.core.local_time import HOURS_A_DAY, date_of, day_number, local_moment
+from backend.core.local_time import HOURS_A_DAY, date_of, day_number, day_of_epoch, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
 from backend.scoring.calendar import Span
@@ -35,6 +35,7 @@ from backend.storage import days as store
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.places import site_record, station_record
+from backend.storage.positions import Whereabouts, whereabouts
 
 REFERENCES = ("yesterday", "climatology", "model_mean")
 """Forecasts that anyone could make; they are scored beside the models and never win."""
@@ -70,6 +71,10 @@ class StationDays:
     `means` are those of all reports around each hour, of gusts there are none. `doubted` counts the values
     that are kept and enter no score, by parameter and reason. `before` is what was measured on the
     EARLIER_DAYS days before the first, (EARLIER_DAYS, 25).
+
+    `station` is described as of its newest place that counts for the site. Where it moved, `heights` are
+    those of all its places (first local day, metres above sea level or None), oldest first. `away_since` is
+    the local day of a move that the site has not confirmed.
     """
 
     station: Station
@@ -79,6 +84,22 @@ class StationDays:
     resolution: float | None
     doubted: Mapping[tuple[Parameter, str], int]
     before: Mapping[Parameter, Values] = field(default_factory=dict)
+    heights: Sequence[tuple[int, float | None]] = ()
+    away_since: int | None = None
+
+    def to_height(self, forecast: Values, ground: float | None, first: int) -> Values | None:
+        """Return temperatures forecast at `ground` (metres) at the height of the station on each day.
+
+        `first` is the local day of the first row. None where no height is known.
+        """
+        if not self.heights:
+            return at_station(forecast, ground, self.station.elevation)
+        brought = np.full_like(forecast, ABSENT)
+        for number, (begins, height) in enumerate(self.heights):
+            start = 0 if number == 0 else max(begins - first, 0)
+            of_place = at_station(forecast[start:], ground, height)
+            brought[start:] = ABSENT if of_place is None else of_place
+        return brought if (brought != ABSENT).any() else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +190,7 @@ class Sample:
         for model, of_model in self.forecasts.items():
             raw, ground = of_model[Parameter.TEMPERATURE], self.grounds.get(model)
             brought = {
-                code: at_station(raw, ground, self.stations[code].station.elevation) for code in self.speaking
+                code: self.stations[code].to_height(raw, ground, self.span.first) for code in self.speaking
             }
             known = {code: values for code, values in brought.items() if values is not None}
             if known:
@@ -362,6 +383,8 @@ class Samples:
             parts += map(tuple, connection.execute(_DESCRIBED, {"codes": site.stations}))
             if row is not None:
                 parts += map(tuple, connection.execute(_POINTS, {"site": row.id}))
+            parts += map(tuple, connection.execute(_STAYS, {"codes": site.stations}))
+            parts += map(tuple, connection.execute(_PLACES, {"site": site.id}))
         return repr(parts)
 
 
@@ -387,6 +410,17 @@ _DESCRIBED = _STATIONS.with_only_columns(
     t.station.c.latitude,
     t.station.c.longitude,
     t.station.c.elevation,
+)
+_STAYS = (
+    sa.select(t.station_stay)
+    .join(t.station, t.station.c.id == t.station_stay.c.station_id)
+    .where(t.station.c.code.in_(sa.bindparam("codes", expanding=True)), t.station_stay.c.number > 0)
+    .order_by(*t.station_stay.primary_key)
+)
+_PLACES = (
+    sa.select(t.confirmed_place)
+    .where(t.confirmed_place.c.site == sa.bindparam("site"))
+    .order_by(*t.confirmed_place.primary_key)
 )
 _POINTS = (
     sa.select(t.grid_point.c.model_id, t.grid_point.c.ground)
@@ -493,6 +527,7 @@ def _stations(
     described = {row.code: row for row in connection.execute(_STATIONS, {"codes": site.stations})}
     earlier = Span(span.first - EARLIER_DAYS, span.first - 1)
     days = store.observed_columns(connection, site_id, earlier.first, span.last, public=public)
+    places = whereabouts(connection, site.id, [row.id for row in described.values()])
     means = replace(days, hourly=days.means)
     found = {}
     for code in site.stations:
@@ -501,7 +536,7 @@ def _stations(
         rows = np.flatnonzero(mine & (days.day >= span.first))
         told = [each for row in rows.tolist() if (each := days.resolution[row]) is not None]
         found[code] = StationDays(
-            station=Station(code) if row is None else station_record(row),
+            station=Station(code) if row is None else _at_its_place(station_record(row), places.get(row.id)),
             observed=_by_parameter(span, days, rows),
             means=_by_parameter(span, means, rows),
             offsets=_minutes(span, days, rows, NOT_MATCHED),
@@ -515,8 +550,35 @@ def _stations(
                 if count
             },
             before=_by_parameter(earlier, days, np.flatnonzero(mine & (days.day < span.first))),
+            heights=() if row is None else _heights(station_record(row), places.get(row.id)),
+            away_since=None if row is None else _away_since(places.get(row.id)),
         )
     return found
+
+
+def _at_its_place(station: Station, place: Whereabouts | None) -> Station:
+    """Return a station that moved as it is described at its newest place that counts for the site."""
+    if place is None or place.counted is None or place.counted == place.stays[-1]:
+        return station
+    stay = place.counted
+    return replace(
+        station,
+        latitude=stay.latitude,
+        longitude=stay.longitude,
+        elevation=stay.elevation,
+        name=stay.name or station.name,
+    )
+
+
+def _away_since(place: Whereabouts | None) -> int | None:
+    return day_of_epoch(place.away[-1][0]) if place is not None and place.away else None
+
+
+def _heights(station: Station, place: Whereabouts | None) -> tuple[tuple[int, float | None], ...]:
+    if place is None or len(place.stays) < 2:
+        return ()
+    before = ((day_of_epoch(stay.since), stay.elevation) for stay in place.stays[:-1])
+    return (*before, (day_of_epoch(place.stays[-1].since), station.elevation))
 
 
 def _by_parameter(

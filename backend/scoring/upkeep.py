@@ -39,6 +39,7 @@ from backend.scoring.quality import (
     Readings,
     Surroundings,
     doubt,
+    measured_within,
 )
 from backend.scoring.selection import Runs, select
 from backend.scoring.sensors import DIGEST, Digests, digests, learned
@@ -47,6 +48,7 @@ from backend.storage import days as store
 from backend.storage.database import Database
 from backend.storage.days import ForecastDays, ObservedDays
 from backend.storage.due import EVERY_DAY, note_due
+from backend.storage.positions import whereabouts
 
 CHUNK_DAYS = 200
 """How many days are read at a time."""
@@ -183,8 +185,10 @@ def _make(connection: sa.Connection, site_id: int, due: Iterable[int], today: in
         made.digests.append({station: digests(_readings(each), span) for station, each in of_span.items()})
     _learn_flags(connection, site_id, made, stations, today, cleared=EVERY_DAY in due)
     flags = [*made.flags, *_exclusions(connection, stations)]
+    places = whereabouts(connection, store.site_slug(connection, site_id), stations)
+    away = {station: place.away for station, place in places.items()}
     for span, of_runs, of_readings in zip(made.spans, runs, rows, strict=True):
-        observed, doubts = _observed(of_readings, span, of_runs, known, flags)
+        observed, doubts = _observed(of_readings, span, of_runs, known, flags, away)
         made.observed.append(observed)
         made.doubts.append(doubts)
     return made
@@ -364,6 +368,7 @@ def _observed(
     runs: Runs,
     known: Mapping[int, NDArray[np.int32]],
     flags: Sequence[Flag],
+    away: Mapping[int, Sequence[tuple[int, int]]],
 ) -> tuple[list[ObservedDays], list[store.Doubt]]:
     first, end = int(span.starts[0]), int(span.starts[-1])
     readings = {station: _readings(found) for station, found in rows.items()}
@@ -371,8 +376,9 @@ def _observed(
     days: list[ObservedDays] = []
     doubts: list[store.Doubt] = []
     for station, mine in readings.items():
-        others = [each for other, each in readings.items() if other != station]
-        doubted = doubt(mine, others, around, [flag for flag in flags if flag.station == station])
+        others = [_without(each, away.get(other, ())) for other, each in readings.items() if other != station]
+        of_station = [flag for flag in flags if flag.station == station]
+        doubted = doubt(mine, others, around, of_station).with_moved(mine, away.get(station, ()))
         doubts += ((station, *each) for each in doubted.listed(mine, first, end))
         found = pair(mine, doubted.trusted(mine), span)
         count = len(found.day)
@@ -391,6 +397,12 @@ def _observed(
             )
         )
     return days, doubts
+
+
+def _without(readings: Readings, away: Sequence[tuple[int, int]]) -> Readings:
+    """Return the readings without those that were measured at another place: no neighbour's evidence."""
+    stays = ~measured_within(readings, away)
+    return Readings(readings.time[stays], readings.averaging[stays], readings.values[stays])
 
 
 def _coarsest(

@@ -287,6 +287,11 @@ def site_stations(connection: sa.Connection, site_id: int) -> tuple[int, ...]:
     return tuple(ids[name] for name in names if name in ids)
 
 
+def site_slug(connection: sa.Connection, site_id: int) -> str:
+    """Return the name of a site, which all its series share."""
+    return str(connection.execute(sa.select(t.site.c.slug).where(t.site.c.id == site_id)).scalar_one())
+
+
 def span_of(connection: sa.Connection, site_id: int, stations: Collection[int]) -> tuple[int, int] | None:
     """Return the first and the last moment of anything kept for a site and its stations, or None."""
     forecast, observation = t.forecast.c, t.observation.c

@@ -13,6 +13,7 @@ from backend.storage.database import insert_into, inserted_id, to_epoch
 from backend.storage.due import readings_changed
 from backend.storage.merging import NEW, Mode, Origin, Row, merge
 from backend.storage.origins import by_row, kept_row, mixed, origin_of, origins_of, write_values
+from backend.storage.positions import note_positions
 from backend.storage.rows import Key, ids_of, rows_by_key, value_columns
 from backend.storage.runs import Claim
 
@@ -22,6 +23,7 @@ def keep_observations(
 ) -> int:
     """Write a batch; return how many values are new or changed."""
     _describe_stations(connection, batch)
+    note_positions(connection, batch)
     _note_list(connection, batch)
     codes = sorted({record.station for record in batch.records} | batch.caught_up.keys())
     ids = ids_of(connection, t.station.c.code, codes)

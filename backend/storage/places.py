@@ -13,6 +13,7 @@ from backend.core.records import Reference, Site, Station
 from backend.storage import schema as t
 from backend.storage.database import maybe_epoch, maybe_time, to_epoch
 from backend.storage.due import EVERY_DAY, note_due
+from backend.storage.positions import give_to_site
 
 # Positions closer than this are the same: rounding, or a better reading of the same place.
 _SAME_DEGREES = 1e-5
@@ -47,8 +48,10 @@ def save_site(connection: sa.Connection, site: Site) -> None:
     if row is not None:
         connection.execute(sa.update(t.site).where(t.site.c.id == row.id).values(wording))
         if row.stations != wording["stations"]:
+            give_to_site(connection, site.id, set(site.stations) - set(_words(row.stations)))
             note_due(connection, [(row.id, EVERY_DAY)])
         return
+    give_to_site(connection, site.id, site.stations)
     new = {
         "slug": site.id,
         "series": len(known) + 1,

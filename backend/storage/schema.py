@@ -118,6 +118,50 @@ station = Table(
     Column("caught_up", BigInteger),  # up to here, every reading that its source still has is kept
 )
 
+station_position = Table(  # where a station stood on a day, by one route
+    "station_position",
+    metadata,
+    Column("station_id", Integer, primary_key=True, autoincrement=False),
+    Column("route", Words, primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),  # days of UTC since 1970
+    Column("place", Words, primary_key=True),  # ten-thousandths of degrees; empty: no position was stated
+    Column("first_seen", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),  # the earliest reading that came with it, else first_seen
+    Column("latitude", Float),
+    Column("longitude", Float),
+    Column("elevation", Float),
+    Column("name", Words, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+station_stay = Table(  # the places between which a station moved: derived from station_position
+    "station_stay",
+    metadata,
+    Column("station_id", Integer, primary_key=True, autoincrement=False),
+    Column("route", Words, primary_key=True),
+    Column("number", SmallInteger, primary_key=True, autoincrement=False),  # 0 is where it was first seen
+    Column("since", BigInteger, nullable=False),
+    Column("latitude", Float, nullable=False),
+    Column("longitude", Float, nullable=False),
+    Column("elevation", Float),
+    Column("name", Words, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+confirmed_place = Table(  # places at which a station measures for a site, by the operator's word
+    "confirmed_place",
+    metadata,
+    Column("site", Words, primary_key=True),
+    Column("station_id", Integer, primary_key=True, autoincrement=False),
+    Column("route", Words, primary_key=True),
+    Column("place", Words, primary_key=True),  # ten-thousandths of degrees
+    Column("latitude", Float, nullable=False),
+    Column("longitude", Float, nullable=False),
+    Column("confirmed_at", BigInteger),  # null: it stood there when it was given to the site
+    sqlite_with_rowid=False,
+)
+
 station_list = Table(
     "station_list",
     metadata,

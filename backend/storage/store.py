@@ -29,6 +29,16 @@ from backend.storage.forecasts import keep_forecasts, note_outside
 from backend.storage.ledger import hold
 from backend.storage.observations import keep_observations
 from backend.storage.places import present_ids, save_site, site_record, station_record
+from backend.storage.positions import (
+    Move,
+    PlaceQuestion,
+    Stay,
+    confirm,
+    forget_positions,
+    moves,
+    place_questions,
+    withdraw,
+)
 from backend.storage.rows import chunks
 from backend.storage.runs import Claim
 from backend.storage.schema import storable
@@ -107,6 +117,30 @@ class Store:
         """Take back what is excluded of parameters of a station; return the first days. Raises NotFound."""
         with self.database.write() as connection:
             return include(connection, station, parameters)
+
+    def moves(self, sites: Sequence[Site]) -> tuple[Move, ...]:
+        """Return the moves of the stations of these sites, oldest first."""
+        with self.database.read() as connection:
+            return tuple(moves(connection, {site.id: site.stations for site in sites}))
+
+    def place_questions(self, sites: Sequence[Site], now: datetime) -> tuple[PlaceQuestion, ...]:
+        """Return what is odd about the places of the stations of these sites, and no move."""
+        with self.database.read() as connection:
+            stations = sorted({code for site in sites for code in site.stations})
+            return tuple(place_questions(connection, stations, now))
+
+    def confirm_station(self, site: str, station: str, now: datetime) -> list[Stay]:
+        """Count a station's readings at its present place for a site; return the place by each route.
+
+        Raises NotFound for a station of which no position is known.
+        """
+        with self.database.write() as connection:
+            return confirm(connection, site, station, now)
+
+    def withdraw_confirmation(self, site: str, station: str) -> int:
+        """Take back what `confirm_station` did; return how many places were confirmed. Raises NotFound."""
+        with self.database.write() as connection:
+            return withdraw(connection, site, station)
 
     # --- What to ask for ---------------------------------------------------------------------------
 
@@ -235,6 +269,7 @@ class Store:
             for column in (t.station.c.newest, t.station.c.caught_up):
                 connection.execute(sa.update(t.station).where(column > ahead).values({column: None}))
             connection.execute(sa.delete(t.station_list).where(t.station_list.c.listed_at > ahead))
+            forget_positions(connection, ahead)
 
     def backfilled_days(
         self, stations: Collection[str], since: datetime, until: datetime

@@ -48,6 +48,7 @@ async def test_a_site_has_its_position_and_its_stations_best_first(tmp_path: Pat
         "without": [],
         "validFrom": None,
         "collected": True,
+        "movedStations": [],
     }
     assert second["without"] == ["ffvl"]
 
@@ -91,6 +92,8 @@ async def test_what_a_network_does_not_tell_of_a_station_is_null(tmp_path: Path)
         "remarks": None,
         "sites": ["grand-pre"],
         "flags": [],
+        "movedAt": None,
+        "notCountedFor": [],
     }
 
 

@@ -21,6 +21,7 @@ from backend.core.records import Outside, Site, Station
 from backend.core.sites import load_sites
 from backend.site_commands import SiteStore, app
 from backend.storage.database import Database
+from backend.storage.positions import Stay
 from backend.storage.station_flags import BY_OPERATOR, StationFlag
 from backend.storage.store import Store
 from backend.tests.test_sites import HEADER, MOVED, ROW, SITE, entry
@@ -88,6 +89,12 @@ class MemoryStore:
         mine = [flag for flag in self.excluded if flag.station == station and flag.parameter in parameters]
         self.excluded = [flag for flag in self.excluded if flag not in mine]
         return [flag.since.astimezone(LOCAL_ZONE).date() for flag in mine]
+
+    def confirm_station(self, site: str, station: str, now: datetime) -> list[Stay]:
+        return [Stay("live", 0, 45.4, 6.05, None, "Elsewhere")]
+
+    def withdraw_confirmation(self, site: str, station: str) -> int:
+        return 1
 
 
 @dataclass

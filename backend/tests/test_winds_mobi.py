@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from backend.tests.ffvl_samples import (
     NOW,
     SPEED,
     TEMPERATURE,
+    TODAY,
     at,
     collected,
     payload,
@@ -247,9 +249,23 @@ async def test_only_stations_that_nobody_described_yet_are_introduced() -> None:
     fetch = ScriptedFetch({BULK: read("winds_mobi-stations.json")}, now=NOW)
     known = {"ffvl:511": Station("ffvl:511", "Crête du Loup", kind="FFVL", remarks="Abritée.")}
 
-    [batch] = await collected(ROUTE, wanted(known=known), fetch)
+    [batch] = await collected(ROUTE, wanted(known=known, listed=TODAY), fetch)
 
     assert [station.id for station in batch.stations] == ["ffvl:512", "ffvl:516", "ffvl:523"]
+    assert [each.station for each in batch.positions] == ["ffvl:511", "ffvl:512", "ffvl:516", "ffvl:523"]
+
+
+async def test_a_known_station_is_described_again_when_it_changes_and_no_list_is_read() -> None:
+    fetch = ScriptedFetch({BULK: read("winds_mobi-stations.json")}, now=NOW)
+    [first] = await collected(ROUTE, wanted(), fetch)
+    known = {station.id: station for station in first.stations}
+    known["ffvl:511"] = replace(known["ffvl:511"], latitude=44.0)
+
+    [batch] = await collected(ROUTE, wanted(known=known), fetch)
+
+    assert [(station.id, station.latitude) for station in batch.stations] == [
+        ("ffvl:511", next(each.latitude for each in first.stations if each.id == "ffvl:511"))
+    ]
 
 
 @pytest.mark.parametrize("known", ["ffvl:523", "ffvl:777"])

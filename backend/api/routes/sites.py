@@ -21,6 +21,7 @@ from backend.api.tables import CSV_ANSWER, table
 from backend.core.errors import NotFound
 from backend.core.records import Site, Station
 from backend.scheduler.config import FORECASTS
+from backend.storage.positions import Move
 from backend.storage.station_flags import StationFlag
 
 router = APIRouter(prefix="/api", tags=["sites"], responses={**CSV_ANSWER, **problems(429, 500, 503)})
@@ -30,6 +31,11 @@ router = APIRouter(prefix="/api", tags=["sites"], responses={**CSV_ANSWER, **pro
 def read_sites(service: ServiceDep, request: Request, response: Response) -> SiteList | Response:
     """Return every configured site. Its data may be public or not: see the sources' freshness."""
     collected = {site.id for site in service.store.sites()}
+    sites = service.sites()
+    moved: dict[str, list[str]] = {}
+    for move in service.store.moves(sites):
+        if not move.confirmed and move.station not in moved.setdefault(move.site, []):
+            moved[move.site].append(move.station)
     rows = [
         SiteEntry(
             id=site.id,
@@ -42,8 +48,9 @@ def read_sites(service: ServiceDep, request: Request, response: Response) -> Sit
             without=list(site.without),
             valid_from=site.valid_from,
             collected=site.id in collected,
+            moved_stations=moved.get(site.id, []),
         )
-        for site in service.sites()
+        for site in sites
     ]
     return table(SiteList(sites=rows), rows, SiteEntry, request=request, response=response)
 
@@ -63,7 +70,8 @@ def read_stations(
     asked = set(known) if site is None else set(require_site(sites, site).stations)
     wanted = sorted(code for code in asked if cursor is None or code > cursor)
     flags = service.store.station_flags()
-    rows = [_station_entry(known[code], sites, flags) for code in wanted[:limit]]
+    moves = service.store.moves(sites)
+    rows = [_station_entry(known[code], sites, flags, moves) for code in wanted[:limit]]
     following = rows[-1].id if len(wanted) > limit else None
     return table(
         StationPage(stations=rows, next=following),
@@ -106,7 +114,10 @@ def known_stations(service: ServiceParts, sites: tuple[Site, ...]) -> dict[str, 
     return mapped | {station.id: station for station in service.store.stations()}
 
 
-def _station_entry(station: Station, sites: tuple[Site, ...], flags: tuple[StationFlag, ...]) -> StationEntry:
+def _station_entry(
+    station: Station, sites: tuple[Site, ...], flags: tuple[StationFlag, ...], moves: tuple[Move, ...]
+) -> StationEntry:
+    mine = [move for move in moves if move.station == station.id]
     return StationEntry(
         id=station.id,
         network=station.network,
@@ -118,4 +129,6 @@ def _station_entry(station: Station, sites: tuple[Site, ...], flags: tuple[Stati
         remarks=station.remarks or None,
         sites=[site.id for site in sites if station.id in site.stations],
         flags=[flag_entry(each) for each in flags if each.station == station.id],
+        moved_at=max((move.since for move in mine), default=None),
+        not_counted_for=sorted({move.site for move in mine if not move.confirmed}),
     )
