@@ -37,7 +37,7 @@ from backend.core.text import one_line
 
 log = structlog.get_logger()
 
-DOUBTFUL = frozenset({"out_of_range", "not_a_number", "odd_row"})
+DOUBTFUL = frozenset({"out_of_range", "not_a_number", "odd_row", "zero_mean", "zero_gust"})
 """Why a value is set aside that may be right the next time: a mark for "missing" is not among them."""
 
 PLACE = {"latitude": (-90.0, 90.0), "longitude": (-180.0, 180.0), "elevation": (-500.0, 9000.0)}

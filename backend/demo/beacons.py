@@ -15,6 +15,7 @@ import numpy as np
 
 from backend.core.clock import PARIS
 from backend.core.records import Site
+from backend.demo.faults import Fault
 from backend.demo.noise import Floats, Integers, chance, normal, stream, uniform
 from backend.demo.weather import DAY
 from backend.demo.world import View, utc
@@ -23,6 +24,7 @@ PERIOD = 600
 _SKIPPED = 0.04  # share of readings that never come
 _WINDLESS = 0.008  # share that comes without wind
 _NO_TEMPERATURE = 0.03
+_GUST_OF_A_ZERO = 11.0  # km/h: to the whole km/h still one that proves the mean to be missing
 _NOISE_KMH, _NOISE_DEGREES, _NOISE_C = 0.5, 3.0, 0.2
 
 
@@ -151,6 +153,8 @@ def _measure(view: View, beacon: Beacon, times: Integers) -> list[Reading]:
     mean = np.maximum(truth.speed + noise("mean", _NOISE_KMH), 0.0)
     gust = np.maximum(truth.gust + noise("gust", _NOISE_KMH), mean)
     lull = mean * (0.5 + 0.2 * uniform(_stream(view, beacon, "lull"), times))
+    if view.fault is Fault.ZERO_MEAN:
+        mean = np.where(gust >= _GUST_OF_A_ZERO, 0.0, mean)
     sector = np.rint((truth.direction + noise("direction", _NOISE_DEGREES)) / 22.5).astype(np.int64) % 16
     warmth = truth.temperature + noise("temperature", _NOISE_C)
     wind_said = uniform(_stream(view, beacon, "wind said"), times) >= _WINDLESS

@@ -51,6 +51,7 @@ class Fault(StrEnum):
     FUTURE = "future"  # what is said is stamped a day ahead
     ABSURD = "absurd"  # values that cannot be true
     NAN = "nan"  # mean winds that are no number
+    ZERO_MEAN = "zero_mean"  # beacons say 0 for the mean beside a gust, as winds.mobi writes a missing one
     ODD_ROW = "odd_row"  # one row among the others is not in the documented shape
     LATIN_1 = "latin_1"  # text in another encoding than it declares
     MISSING_HOUR = "missing_hour"  # clocks of beacons go forward an hour late in March

@@ -213,6 +213,14 @@ async def test_one_row_is_in_another_shape(client: Client, name: str, path: str,
     assert odd in after
 
 
+async def test_a_mean_beside_a_gust_is_zero(client: Client) -> None:
+    client.world.set_faults({"winds_mobi": "zero_mean"})
+    stations = await client.json("winds_mobi", ASK["winds_mobi"])
+    said = [row["last"] for row in stations if "last" in row]
+    gusty = [reading for reading in said if reading["w-max"] >= 12]
+    assert gusty and all(reading["w-avg"] == 0 for reading in gusty)
+
+
 async def test_a_page_of_romma_lacks_a_field_too(client: Client) -> None:
     for fault, gone in ((Fault.MISSING_FIELDS, "Moyen sur 10min"), (Fault.NO_TEMPERATURE, "&deg;C")):
         client.world.set_faults({"romma": fault})

@@ -28,6 +28,7 @@ from backend.tests.proofs.faults import (
     PORTAL,
     ROMMA,
     ROMMA_PAGE,
+    SENSORS,
     STORAGE,
     WAYS,
     WINDS_MOBI,
@@ -58,6 +59,7 @@ CASES: tuple[Case, ...] = (
     Cell(PIOUPIOU, Fault.ODD_ROW, one=True),
     Cell(FFVL, DOUBLED_HOUR),
     Cell(WINDS_MOBI, Fault.MAINTENANCE, one=True),
+    Cell(WINDS_MOBI, Fault.ZERO_MEAN),
     Cell(FFVL_PAGE, Fault.HANG, one=True),
     Cell(FFVL_PAGE, Fault.EMPTY),
     Cell(PIOUPIOU, Fault.LOGIN),
@@ -69,6 +71,7 @@ CASES: tuple[Case, ...] = (
     Cell(ROMMA_PAGE, Fault.CUT, one=True),
     Cell(ROMMA_PAGE, Fault.FUTURE, one=True),
     Cell(ROMMA_PAGE, Fault.MISSING_HOUR, one=True),
+    *SENSORS,
 )
 
 

@@ -197,12 +197,17 @@ class Bench:
                 problems.append(f"not replaced by {best.route}")
         return Judged(outcome=outcome, problems=tuple(problems))
 
+    def new_folder(self) -> Path:
+        """Return a folder that nothing is in yet."""
+        folder = self._folder / str(next(self._number))
+        folder.mkdir(parents=True)
+        return folder
+
     # --- What happens --------------------------------------------------------------------------------
 
     def _install(self, copy: Path | None = None, patience: Patience = BRISK) -> Installation:
         """Return an installation on an empty store, or on a copy of one."""
-        folder = self._folder / str(next(self._number))
-        folder.mkdir(parents=True)
+        folder = self.new_folder()
         store = folder / "store.sqlite3"
         if copy:
             shutil.copyfile(copy, store)

@@ -28,6 +28,7 @@ from backend.console import silent
 from backend.core.config import Settings
 from backend.demo.faults import Fault
 from backend.tests.proofs.fault_bench import MARCH, OCTOBER, SUMMER, Bench, Judged, References, Way
+from backend.tests.proofs.fault_sensors import DeadSensor, Death
 
 LANES = 4
 """How many benches work side by side: most of a cell is waiting, or the work of other processes."""
@@ -115,7 +116,9 @@ class Fallback:
         return await bench.judge_fallback(self.ways, replaced=self.replaced)
 
 
-Case = Cell | Fallback
+Case = Cell | Fallback | DeadSensor
+
+SENSORS = tuple(map(DeadSensor, Death))
 
 FALLBACKS = (
     Fallback((STORAGE, PORTAL), replaced=False),  # the same files
@@ -127,6 +130,7 @@ FALLBACKS = (
 
 _PARIS = {FFVL, FFVL_PAGE, ROMMA, ROMMA_PAGE}
 _ROWS = {FFVL, WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE}
+_GUSTS = {FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE, PIOUPIOU, METEOFRANCE}
 _GRIB = {STORAGE, PORTAL, IFS}
 
 
@@ -142,6 +146,8 @@ def why_not(cell: Cell) -> str | None:
             return "age is judged by source; a single silent station is shown by meteo-score doctor"
         case Fault.FUTURE if one and way is METEO_PARAPENTE:
             return "a sounding carries no stamp of its own"
+        case Fault.ZERO_MEAN if way not in _GUSTS:
+            return "it brings no readings with gusts"
         case Fault.ODD_ROW if way not in _ROWS:
             return "its answers are no rows of stations"
         case Fault.LATIN_1 if one and way in _GRIB:
@@ -221,7 +227,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--route", default="", help="only routes whose name holds this")
-    parser.add_argument("--fault", choices=FAULTS, help="only this fault, and no fallbacks")
+    parser.add_argument(
+        "--fault",
+        choices=(*FAULTS, *(each.value for each in Death)),
+        help="only this fault, and no fallbacks",
+    )
     parser.add_argument("--lanes", type=int, default=LANES, help="how many work side by side")
     parser.add_argument("--markdown", action="store_true", help="print the matrix of the documentation too")
     given = parser.parse_args()
@@ -234,8 +244,9 @@ def main() -> None:
         for fallback in FALLBACKS
         if not given.fault and any(given.route in way.name for way in fallback.ways)
     ]
+    sensors = [each for each in SENSORS if given.fault in {None, each.death} and not given.route]
     began, report = time.monotonic(), Report()
-    cases: list[Case] = [*cells, *fallbacks]
+    cases: list[Case] = [*cells, *fallbacks, *sensors]
     with tempfile.TemporaryDirectory() as folder, chdir(folder):  # away from the .env of whoever runs this
         silent(Settings.load())
         asyncio.run(judge_all(cases, Path(folder), given.lanes, report))
