@@ -86,6 +86,8 @@ class Ledger:
         self.changes = 0  # another number whenever this process has written here, but for renewing a lease
         self._numbers = count(1)
         self._answered: set[str] = set()  # sources that have answered since the start: they are not silent
+        self._failed_since: dict[str, datetime] = {}  # the start of the first failed run of a source
+        self._judged = 0  # the runs up to this one are in these two
         self._under_way: set[Claim] = set()  # claims handed out here whose end is not written yet
 
     @contextmanager
@@ -368,6 +370,7 @@ class Ledger:
         with self.database.read() as connection:
             newest = connection.execute(sa.select(sa.func.max(t.job_run.c.id))).scalar()
         self.started_after = newest or 0
+        self._failed_since.clear()
 
     def failure_streak(self, job: str) -> FailureStreak | None:
         """Return how many runs of a job failed in a row up to now; None where the last one did not fail.
@@ -386,22 +389,30 @@ class Ledger:
         return FailureStreak(job, count, from_epoch(since)) if count else None
 
     def silent_sources(self, sources: Collection[str]) -> dict[str, datetime]:
-        """Return which of these sources failed in every run since the start, and since when (UTC)."""
-        asked = [source for source in sources if source not in self._answered]
-        if not asked:
-            return {}
+        """Return which of these sources failed in every run since the start, and since when (UTC).
+
+        Only runs that ended since the last call are read, and those after the oldest that is under way.
+        """
         run, part = t.job_run.c, t.source_run.c
-        answered = sa.func.sum(sa.case((part.status == "failed", 0), else_=1))
         query = (
-            sa.select(part.source, sa.func.min(run.start_time), answered)
+            sa.select(part.source, part.run_id, part.status, run.start_time)
             .join_from(t.source_run, t.job_run, part.run_id == run.id)
-            .where(part.run_id > self.started_after, part.source.in_(asked), part.status != "disabled")
-            .group_by(part.source)
+            .where(part.run_id > max(self._judged, self.started_after), part.status != "disabled")
+            .order_by(part.run_id)
         )
+        under_way = sa.select(sa.func.min(run.id)).where(run.status == "running")
         with self.database.read() as connection:
             rows = connection.execute(query).all()
-        self._answered |= {source for source, _, answers in rows if answers}
-        return {source: from_epoch(since) for source, since, answers in rows if not answers}
+            running = connection.execute(under_way).scalar()
+            newest = connection.execute(sa.select(sa.func.max(run.id))).scalar() or 0
+        for row in rows:
+            if row.status == "failed":
+                self._failed_since.setdefault(row.source, from_epoch(row.start_time))
+            else:
+                self._answered.add(row.source)
+        self._judged = newest if running is None else running - 1
+        silent = self._failed_since.keys() & set(sources) - self._answered
+        return {source: self._failed_since[source] for source in sorted(silent)}
 
     def newest_data(self) -> dict[str, datetime]:
         """Return, per source, the time of the newest data that it has ever shown."""
