@@ -542,6 +542,8 @@ def test_after_a_year_of_144_runs_a_day_every_question_is_still_a_look_up(databa
         done, _ = ledger.open_slots(OTHER_JOB, SLOT - timedelta(hours=48), NOW)
         assert len(done) == 280
         assert ledger.newest_data() == {}
+        assert ledger.failure_streak(JOB) is None
+        assert ledger.silent_sources({"ffvl"}) == {}
 
     plans = query_plans(ledger.database, ask_everything)
     # SQLite says SCAN where the first page of all runs walks the table backwards, and stops after 20 rows.
