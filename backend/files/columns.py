@@ -44,7 +44,7 @@ FORECASTS: Columns = (
     Column("reference_time", MOMENT, "UTC", "start of the run"),
     Column("valid_time", MOMENT, "UTC", "the moment that the forecast speaks of"),
     _VALUE,
-    Column("available_at", MOMENT, "UTC", "when the run could be had; no score uses it before"),
+    Column("available_at", MOMENT, "UTC", "when the value was available; no score uses it before"),
     Column(
         "available_at_published", pl.Boolean, "", "whether its publisher said so; false: when we first saw it"
     ),

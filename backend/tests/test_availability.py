@@ -225,12 +225,21 @@ def test_a_forecast_that_a_repaired_parser_changes_is_known_since_the_same_time(
 
 @dataclass(frozen=True)
 class Arrival:
-    """A batch of one hour (or moment): its rank, when it was available (hours), what it holds."""
+    """A batch of one hour or moment: its rank, how it came, when it was available (hours), what it holds."""
 
     rank: int
+    kind: str
     available: int
     published: bool
     values: tuple[int | None, ...]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Return what a batch of this kind is labelled with: a live route, an archive, or a file."""
+        if self.kind == "file":
+            return {"source": IMPORTED, "route": "file", "rank": 1000}
+        label = BACKFILLED if self.kind == "archive" else ""
+        return {"source": "arome", "route": f"route_{self.rank}{label}", "rank": self.rank}
 
     @property
     def given(self) -> list[tuple[Parameter, int]]:
@@ -239,16 +248,16 @@ class Arrival:
     def forecasts(self, position: int) -> ForecastBatch:
         return said(
             *(forecast(value, parameter) for parameter, value in self.given),
-            rank=self.rank,
+            **self.fields,
             at=RUN + timedelta(hours=self.available),
-            published=self.published,
+            published=self.published and self.kind != "file",
             collected_at=RUN + timedelta(hours=12, minutes=position),
         )
 
     def observations(self, position: int) -> ObservationBatch:
         return observations(
             *(reading(value, parameter) for parameter, value in self.given),
-            rank=self.rank,
+            **self.fields,
             averaging_minutes=self.available + 1,
             collected_at=RUN + timedelta(hours=12, minutes=position),
         )
@@ -258,6 +267,7 @@ arrivals = st.lists(
     st.builds(
         Arrival,
         rank=st.integers(0, 1),
+        kind=st.sampled_from(["live", "live", "archive", "file"]),
         available=st.integers(0, 9),
         published=st.booleans(),
         values=st.lists(st.none() | st.integers(1, 2), min_size=4, max_size=4).filter(any).map(tuple),
@@ -276,32 +286,36 @@ def emptied(store: Store) -> Store:
     return store
 
 
+def rank_of(route: str) -> int:
+    return 1000 if route == "file" else int(route.removesuffix(BACKFILLED)[-1])
+
+
 def check_forecasts(store: Store, came: Sequence[Arrival]) -> None:
     """After each batch every value is what it was and known since when it was, but for a better route's."""
     emptied(store)
     for position, arrival in enumerate(came):
         before = known(store)
-        store.add_forecasts(arrival.forecasts(position))
-        after = known(store)
-        given_now = dict(arrival.given)
+        batch = arrival.forecasts(position)
+        store.add_forecasts(batch)
+        after, given_now, own = known(store), dict(arrival.given), RUN + timedelta(hours=arrival.available)
         for parameter, row in before.items():
             now = after.get(parameter)
-            if arrival.rank >= int(row.route[-1]):
+            if batch.rank >= rank_of(row.route):
                 assert now == row
             elif now is not None and now.value == row.value:
-                assert now.available_at <= row.available_at
+                estimate = row.route == "file" or (
+                    row.route.endswith(BACKFILLED) and not row.available_at_published
+                )
+                assert now.available_at == (own if estimate else min(own, row.available_at))
             else:
                 assert (now.value if now else None) == given_now.get(parameter)
+                assert now is None or now.available_at == own
         for parameter in after.keys() - before.keys():
-            row = after[parameter]
-            assert (row.value, row.available_at) == (
-                given_now[parameter],
-                RUN + timedelta(hours=arrival.available),
-            )
-    best = min(arrival.rank for arrival in came)
+            assert (after[parameter].value, after[parameter].available_at) == (given_now[parameter], own)
+    best = min(arrival.fields["rank"] for arrival in came)
     firsts: dict[Parameter, float] = {}
     for arrival in came:
-        if arrival.rank == best:
+        if arrival.fields["rank"] == best:
             firsts = dict(arrival.given) | firsts
     assert {parameter: row.value for parameter, row in known(store).items()} == firsts
     once = known(store)
@@ -316,10 +330,10 @@ def check_observations(store: Store, came: Sequence[Arrival]) -> None:
     emptied(store)
     for position, arrival in enumerate(came):
         store.add_observations(arrival.observations(position))
-    best = min(arrival.rank for arrival in came)
+    best = min(arrival.fields["rank"] for arrival in came)
     lasts: dict[Parameter, float] = {}
     for arrival in came:
-        if arrival.rank == best:
+        if arrival.fields["rank"] == best:
             lasts |= dict(arrival.given)
     once = measured(store)
     assert {parameter: row.value for parameter, row in once.items()} == lasts

@@ -38,33 +38,45 @@ class Told:
 
 
 def told(database: Database) -> dict[Row, Told]:
-    """Return what a store holds, and since when."""
-    forecast, observation, run = t.forecast.c, t.observation.c, t.job_run.c
-    batch, answer = t.forecast_batch.c, t.observation_batch.c
-    forecasts = (
-        sa.select(
-            *(t.model.c.name, t.site.c.slug, forecast.reference_time, forecast.valid_time),
-            *(run.start_time, *(forecast[name] for name in NAMES)),
-        )
-        .join_from(t.forecast, t.model, t.model.c.id == forecast.model_id)
-        .join(t.site, t.site.c.id == forecast.site_id)
-        .join(t.forecast_batch, batch.id == forecast.batch_id)
-        .join(t.job_run, run.id == batch.job_run_id)
-    )
-    readings = (
-        sa.select(t.station.c.code, observation.time, run.start_time, *(observation[name] for name in NAMES))
-        .join_from(t.observation, t.station, t.station.c.id == observation.station_id)
-        .join(t.observation_batch, answer.id == observation.batch_id)
-        .join(t.job_run, run.id == answer.job_run_id)
-    )
+    """Return what a store holds, and when the last value of each row was collected."""
     found: dict[Row, Told] = {}
     with database.read() as connection:
-        for query in (forecasts, readings):
+        for query in (_forecasts(t.forecast, *NAMES), _readings(t.observation, *NAMES)):
             for row in connection.execute(query):
                 *key, at = row[: -len(NAMES)]
                 bits = (1 << i for i, value in enumerate(row[-len(NAMES) :]) if value is not None)
                 found[tuple(key)] = Told(at, sum(bits))
+        for query in (_forecasts(t.forecast_origin), _readings(t.observation_origin)):
+            for *key, at in connection.execute(query):
+                whole = found[tuple(key)]
+                found[tuple(key)] = Told(max(at, whole.at), whole.parameters)
     return found
+
+
+def _forecasts(table: sa.Table, *names: str) -> sa.Select[Any]:
+    """Return a query for rows of forecasts, or of their origins, with the start of the run that stored."""
+    batch, run = t.forecast_batch.c, t.job_run.c
+    return (
+        sa.select(
+            *(t.model.c.name, t.site.c.slug, table.c.reference_time, table.c.valid_time, run.start_time),
+            *(table.c[name] for name in names),
+        )
+        .join_from(table, t.model, t.model.c.id == table.c.model_id)
+        .join(t.site, t.site.c.id == table.c.site_id)
+        .join(t.forecast_batch, batch.id == table.c.batch_id)
+        .join(t.job_run, run.id == batch.job_run_id)
+    )
+
+
+def _readings(table: sa.Table, *names: str) -> sa.Select[Any]:
+    """Return the same of readings."""
+    batch, run = t.observation_batch.c, t.job_run.c
+    return (
+        sa.select(t.station.c.code, table.c.time, run.start_time, *(table.c[name] for name in names))
+        .join_from(table, t.station, t.station.c.id == table.c.station_id)
+        .join(t.observation_batch, batch.id == table.c.batch_id)
+        .join(t.job_run, run.id == batch.job_run_id)
+    )
 
 
 def source_of(row: Row) -> str:
