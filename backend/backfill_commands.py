@@ -60,7 +60,7 @@ def backfill(
     What is here already is not asked for again: call it again to go on. Exit 1 if something failed.
     """
     quiet_on_a_terminal(opened(context).settings)
-    service = opened(context).migrated()
+    service = opened(context).service
     since, until = first.replace(tzinfo=UTC), datetime.combine(last.date(), time(23, 59, 59), UTC)
     now = service.clock()
     if until >= datetime.combine(now.date(), time(), UTC):
@@ -68,6 +68,7 @@ def backfill(
     if since > until:
         raise ConfigError(f"--from {first:%Y-%m-%d}: must not be later than --to {last:%Y-%m-%d}")
     chosen = _chosen(service, source)
+    opened(context).migrated()
     pieces = [piece for job, one in chosen for piece in _pieces(job, one, since, until, now)]
     for line in _left_out(service, chosen, since, now, named=source is not None):
         typer.echo(line, err=True)

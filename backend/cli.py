@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import uvicorn
 from pydantic import SecretStr
 
 from backend import (
+    __version__,
     backfill_commands,
     collect_commands,
     db_commands,
@@ -38,7 +40,7 @@ from backend.core.logs import configure_logging
 from backend.core.masking import MASKED
 from backend.core.records import RunStatus
 from backend.main import create_app
-from backend.scheduler.config import JobId, SchedulerConfig
+from backend.scheduler.config import JobId
 from backend.storage.address import shown, usable_url
 
 app = typer.Typer(
@@ -61,9 +63,28 @@ app.command("doctor")(doctor_commands.doctor)
 app.command("demo")(demo_commands.demo)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"meteo-score {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _open(context: typer.Context) -> None:
-    context.obj = Opened()
+def _open(
+    context: typer.Context,
+    env_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="METEO_SCORE_ENV_FILE",
+            help="File with settings; .env in the working directory if not given.",
+        ),
+    ] = None,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    context.obj = Opened(env_file)
     context.call_on_close(context.obj.close)
 
 
@@ -101,7 +122,7 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """Show what was done and how it ended: the newest runs, or one of them in full."""
-    ledger = opened(context).migrated().ledger
+    ledger = opened(context).current().ledger
     if run_id is None:
         found = ledger.runs(job=job, status=status, limit=limit)
         if as_json:
@@ -121,10 +142,12 @@ def runs(
 @app.command()
 def config(context: typer.Context, as_json: AsJson = False) -> None:
     """Show the settings in force as the environment would hold them, secrets masked."""
-    effective = dict([*_shown(opened(context).settings), *_shown(SchedulerConfig.load())])
+    used = opened(context)
+    effective = dict([*_shown(used.settings), *_shown(used.config)])
     if as_json:
-        print_json(effective)
+        print_json({"ENV_FILE": used.env_file} | effective)
         return
+    typer.echo(f"# settings file: {used.env_file or f'none (no .env in {Path.cwd()})'}")
     for name, value in effective.items():
         typer.echo(f"{name}={_as_written(value)}")
 
@@ -132,7 +155,7 @@ def config(context: typer.Context, as_json: AsJson = False) -> None:
 def _shown(settings: EnvironmentSettings) -> Iterator[tuple[str, object]]:
     for name, value in settings:
         if name == "database_url":
-            value = shown(usable_url(value))
+            value = shown(usable_url(value, make=None))
         elif name.endswith("_url"):
             value = without_credentials(value)
         elif isinstance(value, SecretStr):

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from backend.collectors.archive import KeptRun
 from backend.collectors.base import Channel
 from backend.console import (
     AsJson,
@@ -55,11 +56,16 @@ def collect(
     """Collect now what is missing. Exit 0: success or nothing new; 1: partial, failed or already running."""
     settings = opened(context).settings
     quiet_on_a_terminal(settings)
-    service = opened(context).migrated()
+    used = opened(context)
+    # What is asked for is checked first, so that a refused command makes no tables.
+    service = used.service if settings.sites_from == "file" else used.migrated()
     job = FORECASTS if what is What.FORECASTS else OBSERVATIONS
-    # A rehearsal only reads the list of sites: a run keeps it in the store.
-    sites = service.sites() if dry_run else service.runner.sites()
-    selection = _checked(service, job, sites, source, site)
+    selection = _checked(service, job, service.sites(), source, site)
+    used.migrated()
+    if not dry_run:
+        service.runner.sites()
+        if service.site_list.problem is not None:  # a command does not go on with the last good list
+            raise ConfigError(service.site_list.problem.reason)
     run = _rehearse if dry_run else _collect
     status = run_to_the_end(run(service, job, selection, as_json))
     raise typer.Exit(0 if status in WELL else 1)
@@ -72,8 +78,10 @@ def replay(
 ) -> None:
     """Parse the kept payloads again and store what differs: a parser's mistake, repaired."""
     quiet_on_a_terminal(opened(context).settings)
-    service = opened(context).migrated()
-    status = run_to_the_end(_replay(service, run, as_json))
+    service = opened(context).service
+    chosen = _kept_runs(service, run)
+    opened(context).migrated()
+    status = run_to_the_end(_replay(service, chosen, as_json))
     raise typer.Exit(0 if status in WELL else 1)
 
 
@@ -133,12 +141,17 @@ async def _rehearse(service: Service, job: JobId, selection: Selection, as_json:
     return str(collection.status)
 
 
-async def _replay(service: Service, run_ids: list[int] | None, as_json: bool) -> str:
-    kept = [run for run in await asyncio.to_thread(service.archive.runs) if run.sources]
+def _kept_runs(service: Service, run_ids: list[int] | None) -> list[KeptRun]:
+    """Return the runs whose payloads are kept, all or those asked for. Raises NotFound."""
+    kept = [run for run in service.archive.runs() if run.sources]
     chosen = [run for run in kept if run_ids is None or run.run_id in run_ids]
     unknown = set(run_ids or ()) - {run.run_id for run in chosen}
     if unknown:
         raise NotFound(f"no payloads are kept of run {', '.join(map(str, sorted(unknown)))}")
+    return chosen
+
+
+async def _replay(service: Service, chosen: Sequence[KeptRun], as_json: bool) -> str:
     try:
         done = [await replay_run(service.runner, service.archive, run) for run in chosen]
     except JobBusy as busy:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -17,13 +19,13 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from backend.collectors.areas import not_covered
-from backend.core.config import Settings
+from backend.core.config import Settings, check_setting_names, near_misses, settings_file
 from backend.core.errors import ConfigError, MeteoScoreError, NotFound
 from backend.core.logs import configure_logging
 from backend.core.records import Outside, Site
 from backend.core.text import printable
-from backend.main import Service
-from backend.scheduler.config import FORECASTS
+from backend.main import SETTING_NAMES, Service
+from backend.scheduler.config import FORECASTS, SchedulerConfig
 from backend.storage.runs import JobRun, SourceRun
 from backend.storage.store import Store
 
@@ -67,24 +69,64 @@ class Command(TyperGroup):
 class Opened:
     """What a subcommand works with; each thing is opened when it is first asked for."""
 
+    def __init__(self, env_file: Path | None = None) -> None:
+        self._env_file = env_file
+
+    @cached_property
+    def env_file(self) -> Path | None:
+        """Return the settings file in use, if there is one. Raises ConfigError for a slip in its names."""
+        file = settings_file(self._env_file)
+        if file is not None:
+            check_setting_names(file, SETTING_NAMES)
+        return file
+
     @cached_property
     def settings(self) -> Settings:
         """Return the settings in force. Raises ConfigError."""
-        return Settings.load()
+        for name, meant in self.slips_in_environment().items():
+            typer.echo(f"Warning: {name} is not a setting: did you mean {meant}?", err=True)
+        return Settings.load_from(self.env_file)
+
+    @cached_property
+    def config(self) -> SchedulerConfig:
+        """Return the settings of the schedule. Raises ConfigError."""
+        return SchedulerConfig.load_from(self.env_file)
+
+    def slips_in_environment(self) -> dict[str, str]:
+        """Return the variables that are nearly settings, which other programs may well use."""
+        return near_misses(os.environ, SETTING_NAMES)
 
     @cached_property
     def service(self) -> Service:
-        """Return the service, its store not yet opened. Raises ConfigError."""
-        return Service.make(self.settings)
+        """Return the service, its store not yet opened; a SQLite file is made. Raises ConfigError."""
+        return Service.make(self.settings, self.config)
+
+    @cached_property
+    def reading_service(self) -> Service:
+        """Return the service for a command that only reads: no store is made. Raises ConfigError."""
+        return Service.make(self.settings, self.config, make_store=False)
 
     def migrated(self) -> Service:
         """Return the service with its store at this version. Raises ConfigError, StoreUnavailable."""
-        self.service.database.migrate()
+        if self.service.database.migrate():
+            typer.echo(f"New, empty store: {self.service.database.name}", err=True)
         return self.service
+
+    def current(self) -> Service:
+        """Return the service for a command that only reads, its store being of this version.
+
+        Raises ConfigError, which names `db upgrade`, or StoreUnavailable.
+        """
+        self.reading_service.database.require_current()
+        return self.reading_service
 
     def store(self) -> Store:
         """Return the store at this version. Raises ConfigError, StoreUnavailable."""
         return self.migrated().store
+
+    def stored(self) -> Store:
+        """Return the store for a command that only reads. Raises ConfigError, StoreUnavailable."""
+        return self.current().store
 
     def uncovered(self, sites: Sequence[Site]) -> tuple[Outside, ...]:
         """Return which of these sites lie outside the area of a model that is collected."""
@@ -93,9 +135,10 @@ class Opened:
         return not_covered(areas, sites)
 
     def close(self) -> None:
-        """Let go of the database, if it was opened."""
-        if "service" in self.__dict__:
-            self.service.database.close()
+        """Let go of the databases that were opened."""
+        for name in ("service", "reading_service"):
+            if name in self.__dict__:
+                self.__dict__[name].database.close()
 
 
 def opened(context: typer.Context) -> Opened:

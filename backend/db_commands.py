@@ -1,4 +1,4 @@
-"""`meteo-score db`: move a store from one database to another."""
+"""`meteo-score db`: bring a store to this version, or move it from one database to another."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from backend.console import AsJson, print_json
+from backend.console import AsJson, opened, print_json
 from backend.storage.copying import CopyDiffers, OnRows, TableCopy, copy_store, count_rows, require_store
 from backend.storage.database import Database
 
 app = typer.Typer(name="db", help="The database that everything is kept in.")
 
 
-@app.callback()
-def _db() -> None:
-    """Keep `copy` a subcommand, though it is the only one."""
+@app.command()
+def upgrade(context: typer.Context) -> None:
+    """Bring the store to this version of the program; make a new one if there is none.
+
+    The commands that write (serve, collect, backfill, import) do so by themselves.
+    """
+    service = opened(context).migrated()
+    typer.echo(f"The store is of this version: {service.database.name}")
 
 
 @app.command()

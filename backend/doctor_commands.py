@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import typer
@@ -22,10 +23,10 @@ from backend.collectors.areas import not_covered
 from backend.collectors.base import Fetch, Source, collect
 from backend.collectors.http import HttpClient
 from backend.collectors.http_hosts import Patience
-from backend.console import AsJson, opened, print_json, run_to_the_end, silent
+from backend.console import AsJson, Opened, opened, print_json, run_to_the_end, silent
 from backend.core.clock_watch import ClockWatch
 from backend.core.config import LEAST_TOKEN
-from backend.core.errors import StoreDamaged, StoreUnavailable
+from backend.core.errors import ConfigError, StoreDamaged, StoreUnavailable
 from backend.core.private_files import open_to_others
 from backend.core.records import Failure, Site, Station, Wanted
 from backend.main import Service
@@ -62,8 +63,9 @@ class Finding(NamedTuple):
 
 def doctor(context: typer.Context, as_json: AsJson = False) -> None:
     """Look at settings, store, clock, sources, sites and stations. Exit 1 if something needs mending."""
-    silent(opened(context).settings)
-    findings = run_to_the_end(_examine(opened(context).service))
+    used = opened(context)
+    silent(used.settings)
+    findings = [*_settings_file(used), *run_to_the_end(_examine(used.reading_service))]
     if as_json:
         print_json([finding._asdict() for finding in findings])
     else:
@@ -79,18 +81,33 @@ async def _examine(service: Service) -> list[Finding]:
     try:
         clock_watch = ClockWatch(service.clock)
         store = await _store(service)
-        sources_and_sites = await _sources_and_sites(service, clock_watch)  # which also hears the hosts' time
+        readable = all(finding.ok for finding in store[:1])
+        # This also notes the time that the hosts state.
+        sources_and_sites = await _sources_and_sites(service, clock_watch, with_store=readable)
         return [
             _settings(service),
             *_admin_token(service),
             *_permissions(service),
             *store,
             await _clock(service, clock_watch),
-            *await _state(service),
+            *(await _state(service) if readable else []),
             *sources_and_sites,
         ]
     finally:
         await service.close()
+
+
+def _settings_file(used: Opened) -> list[Finding]:
+    """Return which settings file is in use, and the variables that are nearly settings."""
+    file = f"{used.env_file or f'no settings file: there is no .env in {Path.cwd()}'}"
+    slips = used.slips_in_environment()
+    return [
+        Finding("settings file", True, file),
+        *(
+            Finding("environment", None, f"{name} is not a setting: did you mean {meant}?")
+            for name, meant in slips.items()
+        ),
+    ]
 
 
 def _settings(service: Service) -> Finding:
@@ -122,10 +139,12 @@ def _permissions(service: Service) -> list[Finding]:
 
 
 async def _store(service: Service) -> list[Finding]:
-    """Open the store, and check all of it."""
+    """Check all of the store, which is neither made nor changed."""
     try:
-        await asyncio.to_thread(service.database.migrate)
+        await asyncio.to_thread(service.database.require_current)
         report = await asyncio.to_thread(check_store, service.database, whole=True)
+    except ConfigError as error:
+        return [Finding("store", False, str(error))]
     except StoreDamaged as error:
         return [Finding("store", False, f"{service.database.name}: {error}: {_RESTORE}")]
     except StoreUnavailable as error:
@@ -170,7 +189,9 @@ async def _state(service: Service) -> list[Finding]:
     ]
 
 
-async def _sources_and_sites(service: Service, clock_watch: ClockWatch) -> list[Finding]:
+async def _sources_and_sites(
+    service: Service, clock_watch: ClockWatch, *, with_store: bool
+) -> list[Finding]:
     try:
         sites = await asyncio.to_thread(service.sites)
     except StoreUnavailable:
@@ -185,6 +206,8 @@ async def _sources_and_sites(service: Service, clock_watch: ClockWatch) -> list[
                 for source in service.sources.of(job)
             )
         )
+    if not with_store:
+        return [*sources, *_sites(sites), *await _coverage(service, sites)]
     return [
         *sources,
         *await _incomplete_runs(service),

@@ -75,7 +75,7 @@ def export_forecasts(
     from backend.files import columns
     from backend.files import exporting as files
 
-    service = service_of(context)
+    service = service_of(context, reading=True)
     choice = _choice(site=site, model=model, first=first, last=last)
     frames = files.forecast_frames(service.database, choice, parameter or ())
     _write(service, "forecasts", output, columns.FORECASTS, frames, force=force, as_json=as_json)
@@ -97,7 +97,7 @@ def export_observations(
     from backend.files import columns
     from backend.files import exporting as files
 
-    service = service_of(context)
+    service = service_of(context, reading=True)
     choice = _choice(site=site, station=station, first=first, last=last)
     frames = files.observation_frames(service.database, choice, parameter or ())
     _write(service, "observations", output, columns.OBSERVATIONS, frames, force=force, as_json=as_json)
@@ -121,7 +121,7 @@ def export_pairs(
     from backend.files import columns
     from backend.files import exporting as files
 
-    service = service_of(context)
+    service = service_of(context, reading=True)
     if Quantity.WIND in (parameter or ()):
         raise ConfigError("--parameter wind: has no pairs: see those of wind_speed and wind_direction")
     views = _views(view)
@@ -155,7 +155,7 @@ def export_scores(
     from backend.files.dictionary import name_origins, withheld
     from backend.files.writing import new_file
 
-    service = service_of(context)
+    service = service_of(context, reading=True)
     views = _views(view)
     keep_up(service)
     choice = _choice(site=site, station=station, model=model, first=first, last=last)
@@ -194,7 +194,7 @@ def export_verif(
     from backend.files.verif import write_verif
     from backend.files.writing import replacing
 
-    service = service_of(context)
+    service = service_of(context, reading=True)
     if output.suffix.lower() != ".txt":
         raise ConfigError(f"{output}: must end in .txt")
     quantity = Quantity.TEMPERATURE_RAW if parameter is Parameter.TEMPERATURE else Quantity(parameter.value)

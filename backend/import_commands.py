@@ -203,10 +203,10 @@ def _finish(service: Service, what: str, file: Path, done: Imported, *, dry_run:
 # --- What export needs as well ------------------------------------------------------------------------
 
 
-def service_of(context: typer.Context) -> Service:
-    """Return the service with its store, and let nothing but the command itself speak."""
+def service_of(context: typer.Context, *, reading: bool = False) -> Service:
+    """Return the service with its store, and let nothing but the command itself write to the terminal."""
     silent(opened(context).settings)
-    return opened(context).migrated()
+    return opened(context).current() if reading else opened(context).migrated()
 
 
 def keep_up(service: Service) -> None:

@@ -34,7 +34,7 @@ from backend.collectors.http_hosts import Patience
 from backend.collectors.worker import Worker
 from backend.core.clock import Clock, utc_now
 from backend.core.clock_watch import ClockWatch
-from backend.core.config import Settings
+from backend.core.config import Settings, check_setting_names, settings_file
 from backend.core.disk import free_bytes
 from backend.core.errors import ConfigError, StoreUnavailable
 from backend.core.logs import configure_logging
@@ -61,6 +61,10 @@ SWITCH_SECONDS = 0.0005
 By default 5 ms. While a batch of 320 000 values is stored, a thread that wakes up every millisecond is then
 9.5 ms late at the 99th percentile, and 4.8 ms with this; the batch takes as long.
 """
+
+
+SETTING_NAMES = Settings.names() | SchedulerConfig.names()
+"""Every setting, as the environment names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,15 +100,25 @@ class Service:
         busy_timeout: float = 5.0,
         patience: Patience | None = None,
         free_bytes: Callable[[Path], int | None] = free_bytes,
+        make_store: bool = True,
     ) -> Self:
         """Put the objects together; nothing is opened yet. Raises ConfigError.
 
         `durable` and `busy_timeout` are for the database, `patience` is for the HTTP client, and `free_bytes`
-        returns how much room is left on the disk of a path.
+        returns how much room is left on the disk of a path. With `make_store=False` no file is made for a
+        store that is not there.
         """
+        if settings is None and (file := settings_file()) is not None:
+            check_setting_names(file, SETTING_NAMES)
         settings = settings or Settings.load()
         config = config or SchedulerConfig.load()
-        database = Database(settings.database_url, durable=durable, busy_timeout=busy_timeout, clock=clock)
+        database = Database(
+            settings.database_url,
+            make=make_store or None,
+            durable=durable,
+            busy_timeout=busy_timeout,
+            clock=clock,
+        )
         worker = Worker()
         clock_watch = ClockWatch(clock)
         client = HttpClient.from_settings(settings, clock, patience=patience, clock_watch=clock_watch)
@@ -170,7 +184,11 @@ class Service:
         if self.settings.sites_from == "file":
             self.site_list.sites()
         with suppress(StoreUnavailable):
-            self.database.migrate()
+            self._migrate()
+
+    def _migrate(self) -> None:
+        if self.database.migrate():
+            log.warning("new, empty store", address=self.database.name)
 
     async def open_store(self) -> None:
         """Migrate the database, waiting for it as long as it takes."""
@@ -186,7 +204,7 @@ class Service:
             on=unavailable, attempts=None, timeout=None, wait_initial=0.5, wait_max=15.0
         ):
             with attempt:
-                await asyncio.to_thread(self.database.migrate)
+                await asyncio.to_thread(self._migrate)
                 await asyncio.to_thread(self.ledger.note_start)
         self.unready.clear()
 

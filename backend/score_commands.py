@@ -57,7 +57,7 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Say which forecast to trust at a site, and by how much each one is wrong there."""
-    service = cast(ServiceParts, opened(context).migrated())
+    service = cast(ServiceParts, opened(context).current())
     asked = Asked(parameter, view, _day(first), _day(last), hours)
     if site is None:
         score_all(service, asked, as_json=as_json)

@@ -99,6 +99,10 @@ class Services(Protocol):
         """Return the store, opening it at the first call."""
         ...
 
+    def stored(self) -> SiteStore:
+        """Return the store for a command that only reads: it must be there."""
+        ...
+
     def uncovered(self, sites: Sequence[Site]) -> Sequence[Outside]:
         """Return which of these sites lie outside the area of a model that is collected."""
         ...
@@ -122,10 +126,10 @@ class _SitesTable:
         self._store.remove_site(site_id)
 
 
-def _kept_in(services: Services) -> SitesFile | _SitesTable:
+def _kept_in(services: Services, *, reading: bool = False) -> SitesFile | _SitesTable:
     if services.settings.sites_from == "file":
         return SitesFile(services.settings.sites_file)
-    return _SitesTable(services.store())
+    return _SitesTable(services.stored() if reading else services.store())
 
 
 # --- Commands ----------------------------------------------------------------------------------------
@@ -145,7 +149,7 @@ def _refusals() -> Iterator[None]:
 def list_sites(context: typer.Context, as_json: AsJson = False) -> None:
     """List the sites and the stations that speak for them."""
     with _refusals():
-        kept = _kept_in(context.obj)
+        kept = _kept_in(context.obj, reading=True)
         entries = kept.entries()
     sites = [entry.site for entry in entries]
     if as_json:
@@ -283,7 +287,7 @@ def near(
 ) -> None:
     """List the nearest known stations of each network."""
     with _refusals():
-        known = context.obj.store().stations()
+        known = context.obj.stored().stations()
     all_nearest = (
         (network, _nearest(known, network, latitude, longitude, elevation)[:limit]) for network in NETWORKS
     )

@@ -6,12 +6,15 @@ Every refusal is one line that names the variable, its value (no secret) and the
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from datetime import timedelta
+from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from platformdirs import user_data_path
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -41,6 +44,14 @@ class Allowance(NamedTuple):
 
 OPEN_METEO_FREE = Allowance(minute=600, hour=5_000, day=10_000, month=300_000)
 """What Open-Meteo lets anybody ask for without a fee (its terms, seen August 2026)."""
+
+USUAL_ENV_FILE = Path(".env")
+
+NEAR = 0.8
+"""How like a setting's name another must be to be taken for a slip (difflib's ratio).
+
+FFVL_KEY and FFVL_API_KEY are that near, HOSTNAME and HOST are not.
+"""
 
 LEAST_TOKEN = 16
 """How many characters an admin token must have to be used: a shorter one can be guessed."""
@@ -167,11 +178,20 @@ S = TypeVar("S", bound="EnvironmentSettings")
 class EnvironmentSettings(BaseSettings):
     """Settings whose every field is a variable of the same name in capitals."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8-sig", extra="ignore", frozen=True
+    )
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
-        """Read the environment; raise ConfigError for the first value that breaks a rule."""
+        """Read the environment and `.env`; raise ConfigError for the first value that breaks a rule."""
+        return cls.load_from(None, **overrides)
+
+    @classmethod
+    def load_from(cls, env_file: Path | None, **overrides: Any) -> Self:
+        """Do the same with another settings file in place of the working directory's `.env`."""
+        if env_file is not None:
+            overrides["_env_file"] = env_file
         try:
             return cls(**overrides)
         except ValidationError as error:
@@ -180,7 +200,54 @@ class EnvironmentSettings(BaseSettings):
         except OSError as error:
             raise ConfigError(f"{error.filename}: cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
-            raise ConfigError(".env: is not UTF-8: save the file with that encoding") from error
+            name = env_file or USUAL_ENV_FILE
+            raise ConfigError(f"{name}: is not UTF-8: save the file with that encoding") from error
+
+    @classmethod
+    def names(cls) -> frozenset[str]:
+        """Return the names of the settings as the environment has them."""
+        return frozenset(name.upper() for name in cls.model_fields)
+
+
+def settings_file(env_file: Path | None = None) -> Path | None:
+    """Return the settings file that is in use, absolute: `env_file`, or the working directory's `.env`.
+
+    None where there is none. Raises ConfigError for an `env_file` that is not there.
+    """
+    if env_file is not None:
+        if not env_file.is_file():
+            raise ConfigError(f"--env-file={env_file}: there is no such file")
+        return env_file.absolute()
+    return USUAL_ENV_FILE.absolute() if USUAL_ENV_FILE.is_file() else None
+
+
+def check_setting_names(file: Path, known: Collection[str]) -> None:
+    """Raise ConfigError for a name in a settings file that is nearly that of a setting: a slip."""
+    for name, meant in near_misses(_names_in(file), known).items():
+        raise ConfigError(f"{file}: {name}: is not a setting: did you mean {meant}?")
+
+
+def near_misses(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
+    """Return each name that is no setting but nearly one, with the setting that was probably meant.
+
+    Case does not matter, as in the environment.
+    """
+    found = {}
+    for name in names:
+        if name.upper() not in known:
+            meant = get_close_matches(name.upper(), known, n=1, cutoff=NEAR)
+            if meant:
+                found[name] = meant[0]
+    return found
+
+
+def _names_in(file: Path) -> list[str]:
+    try:
+        return list(dotenv_values(file, encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: is not UTF-8: save the file with that encoding") from error
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
 
 
 def _one_line(settings: type[BaseSettings], error: ValidationError) -> str:

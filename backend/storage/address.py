@@ -16,11 +16,11 @@ _ESCAPE = "an @ in a user name or password must be written %40 (and : as %3A, / 
 _SQLITE_HEADER = b"SQLite format 3\0"
 
 
-def usable_url(url: str, setting: str = "DATABASE_URL", *, make: bool = True) -> URL:
+def usable_url(url: str, setting: str = "DATABASE_URL", *, make: bool | None = True) -> URL:
     """Read the address that a setting holds; raise ConfigError, without any password, if it can never work.
 
     A SQLite file is made if there is none, for that is the only sure way to know that it can be; or, with
-    `make=False`, refused.
+    `make=False`, refused. With None it is neither.
     """
     try:
         parsed = make_url(url)
@@ -60,13 +60,15 @@ def sqlite_url(path: Path) -> URL:
     return URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
 
 
-def _require_sqlite_file(setting: str, url: URL, make: bool) -> None:
+def _require_sqlite_file(setting: str, url: URL, make: bool | None) -> None:
     path = sqlite_file(url)
     if path is None or url.database == ":memory:":
         raise _refusal(setting, url, "must name a file, for several processes share the store")
     if url.query or str(url.database).startswith("file:"):
         raise _refusal(setting, url, "must be sqlite:/// and the path of a file, without options")
     if not make and not path.exists():
+        if make is None:
+            return
         raise _refusal(setting, url, "there is no such file")
     try:
         make_private_folder(path.parent)

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 import structlog
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.dialects import postgresql, sqlite
@@ -50,7 +51,7 @@ class Database:
         url: str,
         *,
         setting: str = "DATABASE_URL",
-        make: bool = True,
+        make: bool | None = True,
         durable: bool = True,
         busy_timeout: float = 5.0,
         idle_timeout: float = 60.0,
@@ -58,11 +59,11 @@ class Database:
     ) -> None:
         """Prepare for `url`; raise ConfigError, naming the `setting`, where the address can never work.
 
-        `make=False` refuses a file that is not there. `durable=False` trades safety at power loss for
-        speed (demo, tests). `busy_timeout` is how many seconds to wait for another writer, a free
-        connection or a server before StoreUnavailable. `idle_timeout` is after how many seconds
-        PostgreSQL ends a writer that says nothing more, frozen perhaps, so that others can write; 0 is
-        never. A SQLite file has nobody to do that.
+        `make=False` refuses a file that is not there; with None, connecting to it fails. `durable=False`
+        trades safety at power loss for speed (demo, tests). `busy_timeout` is how many seconds to wait for
+        another writer, a free connection or a server before StoreUnavailable. `idle_timeout` is after how
+        many seconds PostgreSQL ends a silent writer, frozen perhaps, so that others can write; 0 is never.
+        SQLite cannot do that.
         """
         parsed = usable_url(url, setting, make=make)
         self.name = shown(parsed)
@@ -112,14 +113,16 @@ class Database:
         with self._translated(), self._reader.connect() as connection:
             yield connection
 
-    def migrate(self) -> None:
-        """Bring the tables to this version of the program; several processes may try at once.
+    def migrate(self) -> bool:
+        """Bring the tables to this version of the program; return whether there were none: a new store.
 
-        Raises StoreUnavailable, or ConfigError for a database that a newer version has made.
+        Several processes may try at once. Raises StoreUnavailable, or ConfigError for a database that a newer
+        version has made.
         """
         config = Config()
         config.set_main_option("script_location", MIGRATIONS.as_posix().replace("%", "%%"))
         with self.write() as connection:
+            new = MigrationContext.configure(connection).get_current_revision() is None
             config.attributes["connection"] = connection
             try:
                 command.upgrade(config, "head")
@@ -129,6 +132,32 @@ class Database:
                     f"{self._setting}={self.name!r}: was made by a newer meteo-score, this one knows tables"
                     f" up to {newest}: update the program ({error})"
                 ) from error
+        return new
+
+    def require_current(self) -> None:
+        """Refuse to read from a store that is not there, or of another version; it is not changed.
+
+        Raises ConfigError, which names `db upgrade`, or StoreUnavailable.
+        """
+        upgrade = "meteo-score db upgrade"
+        missing = (
+            f"{self._setting}={self.name!r}: there is no store: check the address, or make a new one"
+            f" with {upgrade}"
+        )
+        if self.path is not None and not self.path.exists():
+            raise ConfigError(missing)
+        with self.read() as connection:
+            version = MigrationContext.configure(connection).get_current_revision()
+        scripts = ScriptDirectory(str(MIGRATIONS))
+        newest = scripts.get_current_head()
+        if version is None:
+            raise ConfigError(missing)
+        if version == newest:
+            return
+        older = version in {script.revision for script in scripts.walk_revisions()}
+        what = f"is of version {version}, and this program needs {newest}"
+        do = f"run {upgrade}" if older else "update the program"
+        raise ConfigError(f"{self._setting}={self.name!r}: {what}: {do}")
 
     def identity(self) -> object:
         """Return what tells this database from every other, by whatever address it is reached.

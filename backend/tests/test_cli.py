@@ -20,6 +20,7 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import Result
 
+from backend import __version__
 from backend.core.clock import utc_now
 from backend.core.records import Failure, ForecastBatch, IncompletePart, Outside, Run, Site
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
@@ -89,7 +90,11 @@ def database(alone: Environment) -> Iterator[Database]:
 
 def words(result: Result) -> str:
     """Return what was printed, without the frames of tables and the space in them."""
-    return " ".join(re.sub(r"[│┃]", " ", result.stdout).split())
+    return unframed(result.stdout)
+
+
+def unframed(text: str) -> str:
+    return " ".join(re.sub(r"[│┃]", " ", text).split())
 
 
 def refusal(result: Result) -> str:
@@ -384,10 +389,12 @@ def test_a_choice_that_does_not_exist_is_refused(alone: Environment, database: D
 def test_config_shows_every_setting_in_force_under_its_name(alone: Environment) -> None:
     alone |= {"SCHEDULER_FORECAST_HOURS": "18,6", "FFVL_HTML": "yes", "CONTACT": "pilot@example.org"}
     told = json.loads(typed("config --json", alone).stdout)
-    assert set(told) == VARIABLES
+    assert set(told) == VARIABLES | {"ENV_FILE"}
+    assert told.pop("ENV_FILE") is None
     assert told["SCHEDULER_FORECAST_HOURS"] == [6, 18]
     assert (told["FFVL_HTML"], told["CONTACT"], told["ADMIN_TOKEN"]) == (True, "pilot@example.org", None)
-    lines = typed("config", alone).stdout.splitlines()
+    first, *lines = typed("config", alone).stdout.splitlines()
+    assert first == f"# settings file: none (no .env in {Path.cwd()})"
     assert [line.partition("=")[0] for line in lines] == list(told)
     for line in (
         "SCHEDULER_FORECAST_HOURS=6,18",
@@ -396,6 +403,89 @@ def test_config_shows_every_setting_in_force_under_its_name(alone: Environment) 
         "ROMMA_KEY=",
     ):
         assert line in lines
+
+
+# --- Which settings, and which store -----------------------------------------------------------------
+
+
+def test_the_version_is_printed(alone: Environment) -> None:
+    assert typed("--version", alone).stdout == f"meteo-score {__version__}\n"
+
+
+def test_a_settings_file_is_named_and_shown(alone: Environment, tmp_path: Path) -> None:
+    file = tmp_path / "meteo.env"
+    file.write_text("CONTACT=file@example.org\n")
+    alone.pop("CONTACT", None)
+    for line, more in ((f"--env-file {file} config", {}), ("config", {"METEO_SCORE_ENV_FILE": str(file)})):
+        lines = typed(line, alone | more).stdout.splitlines()
+        assert lines[0] == f"# settings file: {file}"
+        assert "CONTACT=file@example.org" in lines
+    assert findings(f"--env-file {file} doctor", alone)[1]["settings file"] == (True, str(file))
+    missing = typed("--env-file nowhere.env config", alone)
+    assert refusal(missing) == "--env-file=nowhere.env: there is no such file"
+
+
+@pytest.mark.parametrize("line", ["config", "serve", "collect observations", "doctor", "score"])
+def test_a_slip_in_the_settings_file_stops_every_command(
+    alone: Environment, tmp_path: Path, line: str
+) -> None:
+    file = tmp_path / "meteo.env"
+    file.write_text("FFVL_KEY=abc\n")
+    result = typed(f"--env-file {file} {line}", alone)
+    assert refusal(result) == f"{file}: FFVL_KEY: is not a setting: did you mean FFVL_API_KEY?"
+
+
+def test_a_slip_in_the_environment_is_a_warning(alone: Environment) -> None:
+    alone |= {"FFVL_KEY": "abc", "SOME_PROGRAMS_NAME": "x"}
+    result = typed("config", alone)
+    assert result.exit_code == 0
+    assert result.stderr == "Warning: FFVL_KEY is not a setting: did you mean FFVL_API_KEY?\n"
+    found = json.loads(typed("doctor --json", alone).stdout)
+    (line,) = [each for each in found if each["what"] == "environment"]
+    assert (line["ok"], "did you mean FFVL_API_KEY?" in line["says"]) == (None, True)
+
+
+READING = [
+    *("runs", "score", "score planfait", "sites near 45.9 6.2", "doctor"),
+    *("export observations -o o.csv", "export scores -o s.csv"),
+]
+
+
+@pytest.mark.parametrize("line", READING)
+def test_a_command_that_reads_makes_no_store(alone: Environment, tmp_path: Path, line: str) -> None:
+    store = tmp_path / "mistyped" / "store.sqlite3"
+    alone |= {"DATABASE_URL": f"sqlite:///{store}"}
+    result = typed(line, alone)
+    said = result.stdout if line == "doctor" else result.stderr
+    assert result.exit_code == (1 if line == "doctor" else 2)
+    assert "there is no store: check the address, or make a new one with meteo-score db upgrade" in unframed(
+        said
+    )
+    assert not store.parent.exists()
+
+
+@pytest.mark.parametrize("line", READING)
+def test_a_command_that_reads_leaves_an_older_store_as_it_is(
+    alone: Environment, tmp_path: Path, line: str
+) -> None:
+    typed("db upgrade", alone)
+    database = Database(alone["DATABASE_URL"])
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
+    result = typed(line, alone)
+    said = unframed(result.stdout if line == "doctor" else result.stderr)
+    assert result.exit_code == (1 if line == "doctor" else 2)
+    assert "is of version 0003, and this program needs 00" in said
+    assert "run meteo-score db upgrade" in said
+    with database.read() as connection:
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one() == "0003"
+    database.close()
+
+
+@pytest.mark.parametrize("line", ["db upgrade", "collect observations --source ffvl"])
+def test_a_new_store_is_announced_once(alone: Environment, line: str) -> None:
+    assert f"New, empty store: {alone['DATABASE_URL']}" in typed(line, alone).stderr
+    assert "New, empty store" not in typed(line, alone).stderr
 
 
 @pytest.mark.parametrize("form", ["", "--json"])
@@ -427,7 +517,7 @@ def test_all_is_well_where_every_source_answers_and_every_station_speaks(environ
     code, found = findings("doctor", environment)
     assert (code, {what for what, (ok, _) in found.items() if ok is not True}) == (0, set())
     assert set(found) == {
-        *("settings", "store", "store check", "clock", "sites", "stations"),
+        *("settings file", "settings", "store", "store check", "clock", "sites", "stations"),
         *("meteo_parapente", "arome", "ffvl", "romma"),
     }
     assert "'0 0,6,12,18 * * *'" in found["settings"][1]
@@ -455,6 +545,7 @@ def test_a_store_that_others_can_read_is_named_with_the_command_that_closes_it(
 
 def test_a_disabled_source_says_why_and_is_nothing_to_mend(environment: Environment) -> None:
     environment |= {"SOURCES": "ffvl,romma,meteo_parapente", "CONTACT": "", "ROMMA_KEY": ""}
+    typed("db upgrade", environment)
     code, found = findings("doctor", environment)
     assert code == 0
     assert found["arome"] == (None, "disabled: turned off: SOURCES does not name it")
@@ -612,6 +703,7 @@ def test_a_bad_setting_ends_a_command_in_one_line(
 )
 def test_what_is_asked_for_and_does_not_exist_is_refused(alone: Environment, line: str, said: str) -> None:
     assert refusal(typed(line, alone)).startswith(said)
+    typed("db upgrade", alone)
     assert runs_of(alone) == ()
 
 

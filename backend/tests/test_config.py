@@ -11,7 +11,14 @@ import pytest
 from platformdirs import user_data_path
 from pydantic import SecretStr, ValidationError
 
-from backend.core.config import EnvironmentSettings, Settings, without_credentials
+from backend.core.config import (
+    DEFAULT_SOURCES,
+    EnvironmentSettings,
+    Settings,
+    check_setting_names,
+    settings_file,
+    without_credentials,
+)
 from backend.core.errors import ConfigError
 from backend.scheduler.config import SchedulerConfig
 from backend.tests.commands import VARIABLES
@@ -140,6 +147,32 @@ def test_a_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch
     settings = Settings.load()
     assert (settings.contact, settings.sources) == ("pilot@example.org", ("romma", "arome"))
     assert settings.arome_runs == (0, 12)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("FFVL_KEY", "FFVL_API_KEY"), ("DATABSE_URL", "DATABASE_URL"), ("scheduler_forecast_hour", None)],
+)
+def test_a_slip_in_a_settings_file_is_refused_with_the_right_name(name: str, meant: str | None) -> None:
+    known = Settings.names() | SchedulerConfig.names()
+    file = Path("my.env")
+    file.write_text(f"CONTACT=pilot@example.org\n{name}=x\nCOMPOSE_PROJECT_NAME=mine\nHOSTNAME=me\n")
+    meant = meant or "SCHEDULER_FORECAST_HOURS"
+    with pytest.raises(ConfigError, match=rf"^my\.env: {name}: is not a setting: did you mean {meant}\?$"):
+        check_setting_names(file, known)
+    file.write_text("contact=pilot@example.org\nCOMPOSE_PROJECT_NAME=mine\nHOSTNAME=me\nPATH=/bin\n")
+    check_setting_names(file, known)
+
+
+def test_another_settings_file_takes_the_place_of_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("CONTACT=pilot@example.org\nSOURCES=ffvl\n")
+    Path("other.env").write_text("\ufeffCONTACT=other@example.org\n")
+    assert Settings.load_from(Path("other.env")).contact == "other@example.org"
+    assert Settings.load_from(Path("other.env")).sources == DEFAULT_SOURCES
+    assert settings_file(Path("other.env")) == Path("other.env").absolute()
+    assert settings_file() == Path(".env").absolute()
+    with pytest.raises(ConfigError, match=r"^--env-file=none\.env: there is no such file$"):
+        settings_file(Path("none.env"))
 
 
 def test_a_file_that_is_no_text_is_named() -> None:

@@ -105,6 +105,9 @@ class Services:
     def store(self) -> SiteStore:
         return self.kept
 
+    def stored(self) -> SiteStore:
+        return self.kept
+
     def uncovered(self, sites: Sequence[Site]) -> Sequence[Outside]:
         return not_covered({"icon_d2": Area(43.3, -3.8, 58.0, 20.2)}, sites)
 
