@@ -28,6 +28,7 @@ from backend.console import (
 )
 from backend.core.errors import ConfigError, NotFound
 from backend.core.records import Batch, Site
+from backend.core.sites import active, load_sites
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations
@@ -58,14 +59,17 @@ def collect(
     quiet_on_a_terminal(settings)
     used = opened(context)
     # What is asked for is checked first, so that a refused command makes no tables.
-    service = used.service if settings.sites_from == "file" else used.migrated()
+    if settings.sites_from == "file":
+        service = used.service
+        sites = active(load_sites(settings.sites_file), service.clock())
+    else:
+        service = used.migrated()
+        sites = service.sites()
     job = FORECASTS if what is What.FORECASTS else OBSERVATIONS
-    selection = _checked(service, job, service.sites(), source, site)
+    selection = _checked(service, job, sites, source, site)
     used.migrated()
     if not dry_run:
-        service.runner.sites()
-        if service.site_list.problem is not None:  # a command does not go on with the last good list
-            raise ConfigError(service.site_list.problem.reason)
+        service.runner.sites()  # stores the list, which is refused here rather than in a run that has begun
     run = _rehearse if dry_run else _collect
     status = run_to_the_end(run(service, job, selection, as_json))
     raise typer.Exit(0 if status in WELL else 1)

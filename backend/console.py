@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
@@ -19,7 +18,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from backend.collectors.areas import not_covered
-from backend.core.config import Settings, check_setting_names, near_misses, settings_file
+from backend.core.config import Settings, check_setting_names, settings_file, slips_in_environment
 from backend.core.errors import ConfigError, MeteoScoreError, NotFound
 from backend.core.logs import configure_logging
 from backend.core.records import Outside, Site
@@ -94,7 +93,7 @@ class Opened:
 
     def slips_in_environment(self) -> dict[str, str]:
         """Return the variables that are nearly settings, which other programs may well use."""
-        return near_misses(os.environ, SETTING_NAMES)
+        return slips_in_environment(SETTING_NAMES)
 
     @cached_property
     def service(self) -> Service:

@@ -189,9 +189,7 @@ async def _state(service: Service) -> list[Finding]:
     ]
 
 
-async def _sources_and_sites(
-    service: Service, clock_watch: ClockWatch, *, with_store: bool
-) -> list[Finding]:
+async def _sources_and_sites(service: Service, clock_watch: ClockWatch, *, with_store: bool) -> list[Finding]:
     try:
         sites = await asyncio.to_thread(service.sites)
     except StoreUnavailable:

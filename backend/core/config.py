@@ -5,6 +5,7 @@ Every refusal is one line that names the variable, its value (no secret) and the
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterable
 from datetime import timedelta
@@ -225,6 +226,11 @@ def check_setting_names(file: Path, known: Collection[str]) -> None:
     """Raise ConfigError for a name in a settings file that is nearly that of a setting: a slip."""
     for name, meant in near_misses(_names_in(file), known).items():
         raise ConfigError(f"{file}: {name}: is not a setting: did you mean {meant}?")
+
+
+def slips_in_environment(known: Collection[str]) -> dict[str, str]:
+    """Return the variables that are nearly settings, which may as well be another program's."""
+    return near_misses(os.environ, known)
 
 
 def near_misses(names: Iterable[str], known: Collection[str]) -> dict[str, str]:

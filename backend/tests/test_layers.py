@@ -35,7 +35,7 @@ MAY_ALSO = {  # what scores are made of is read and written in these few; all ot
 MAY_IMPORT_ALL = ("main.py", "cli.py", "console.py", "__main__.py")
 
 # Besides the standard library, nothing else is under everything.
-CORE_LIBRARIES = {"pydantic", "pydantic_settings", "platformdirs", "structlog", "msgspec"}
+CORE_LIBRARIES = {"dotenv", "pydantic", "pydantic_settings", "platformdirs", "structlog", "msgspec"}
 
 MAY_DECODE_GRIB = ("collectors/grib.py", "demo/")
 MAY_READ_ENVIRONMENT = ("core/config.py", "scheduler/config.py")
