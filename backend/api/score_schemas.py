@@ -69,7 +69,7 @@ class Coverage(ApiModel):
 
 
 class Month(ApiModel):
-    """A calendar month of observations: complete with at least 90 % of all its hours."""
+    """A calendar month of observations: complete with at least 90 % of all its hours that count."""
 
     month: str = Field(description="such as 2026-07")
     hours: int
@@ -198,7 +198,9 @@ class ModelEntry(ApiModel):
     coverage: Coverage | None = Field(
         description="forecast hours of this view, since anything was kept; null of a group or a reference"
     )
-    estimated_hours: int = Field(description="hours whose run told no time of publication")
+    estimated_hours: int = Field(
+        description="hours of runs without a time of publication, of whole days whichever hours count"
+    )
     tendency: str | None
     score: ScoreValues | None = Field(description="null while collecting")
     skill: dict[str, Skill]

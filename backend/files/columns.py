@@ -107,7 +107,7 @@ SCORES: Columns = (
     Column("n_pairs", pl.Int64, "", "pairs that the scores rest on: all that this model has"),
     Column("n_days", pl.Int64, "", "distinct local days of these pairs; below 15 there are no scores"),
     Column("label", pl.String, "", "how far a sample of so many days carries"),
-    Column("estimated_hours", pl.Int64, "", "hours of runs whose publisher told no time of publication"),
+    Column("estimated_hours", pl.Int64, "", "of whole days: hours of runs without a time of publication"),
     Column("mean_error", pl.Float64, _UNIT, "mean of forecast − observation; of directions the steady turn"),
     Column("mean_error_low", pl.Float64, _UNIT, _LOW),
     Column("mean_error_high", pl.Float64, _UNIT, _HIGH),
