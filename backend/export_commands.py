@@ -143,12 +143,18 @@ def export_scores(
     first: First = None,
     last: Last = None,
     hours: HoursOption = Hours.FLYING,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact", help="Exact scores of any days: not to be passed on where raw values may not."
+        ),
+    ] = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the scores of every model by site, view and quantity. They may be passed on.
 
-    Where raw values may not be, scores are rounded as they are in public.
+    Where raw values may not be, scores are of whole closed months and as coarse as they are in public.
     """
     from backend.files import columns
     from backend.files import exporting as files
@@ -160,19 +166,33 @@ def export_scores(
     keep_up(service)
     choice = _choice(site=site, station=station, model=model, first=first, last=last)
     origins, declared, seen = _origins(service), service.settings.public_imports, _Seen()
+    waiting: dict[str, None] = {}
 
     def hidden(models: set[str], stations: set[str]) -> bool:
         seen.models |= models  # ranks and the mean of the models rest on all, whichever have a row
         seen.stations |= stations
-        return bool(withheld(name_origins(models, stations, origins, declared)))
+        return not exact and bool(withheld(name_origins(models, stations, origins, declared)))
 
     with new_file(output, columns.SCORES, force=force) as writer, row_progress() as told:
         frames = files.score_frames(
-            service.database, choice, views, parameter or (), hours=hours, withheld=hidden, told=told
+            service.database,
+            choice,
+            views,
+            parameter or (),
+            hours=hours,
+            withheld=hidden,
+            told=told,
+            left_out=lambda name: waiting.update({name: None}),
         )
         for frame in seen.watch(frames, told):
             writer.write(frame)
-    _finish_export(service, "scores", output, columns.SCORES, seen, as_json=as_json, raw=False)
+    for name in waiting:
+        typer.echo(
+            f"{name}: left out: raw values of a source are not public there, and its first calendar month is"
+            " not complete",
+            err=True,
+        )
+    _finish_export(service, "scores", output, columns.SCORES, seen, as_json=as_json, raw=exact)
 
 
 @app.command("verif")
@@ -285,8 +305,9 @@ def _finish_export(
     for each in named:
         typer.echo(f"{each.name}: {each.terms}")
     if kept:
+        holds = "exact scores, from which raw values follow," if what == "scores" else "raw values"
         typer.echo(
-            f"Warning: do not pass this file on: it holds raw values of {', '.join(kept)}."
+            f"Warning: do not pass this file on: it holds {holds} of {', '.join(kept)}."
             " Scores may be shown: meteo-score export scores",
             err=True,
         )

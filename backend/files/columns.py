@@ -103,7 +103,7 @@ SCORES: Columns = (
     Column("hours", pl.String, "", "local hours that count: flying (10 to 18), day (08 to 19) or all"),
     Column("first_day", pl.Date, "", "first local day (Europe/Paris) that was looked at"),
     Column("last_day", pl.Date, "", "last local day that was looked at"),
-    Column("rounded", pl.Boolean, "", "true: to 0.1 and shares to 0.01, for a withheld source takes part"),
+    Column("rounded", pl.Boolean, "", "true: of whole months and coarse, for a withheld source takes part"),
     Column("n_pairs", pl.Int64, "", "pairs that the scores rest on: all that this model has"),
     Column("n_days", pl.Int64, "", "distinct local days of these pairs; below 15 there are no scores"),
     Column("label", pl.String, "", "how far a sample of so many days carries"),

@@ -162,10 +162,11 @@ def _yes(named: Named) -> str:
 def _warning(named: Sequence[Named], *, raw: bool) -> Iterator[str]:
     kept = withheld(named)
     if kept and raw:
-        yield f"**Do not pass this file on**: it holds raw values of {', '.join(kept)}."
+        yield f"**Do not pass this file on**: raw values of {', '.join(kept)} are in it, or follow from it."
         yield "Scores may be shown, with the names above; `meteo-score export scores` writes them."
         yield ""
     elif kept:
         yield "It holds scores and no raw value: it may be passed on, with the names above. Where raw values"
-        yield "may not be, scores are rounded, so that none follows from them."
+        yield "may not be, scores are of whole calendar months, coarse, and without quantiles, so that none"
+        yield "follows from them."
         yield ""

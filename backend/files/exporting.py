@@ -13,18 +13,19 @@ import polars as pl
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from backend.core.errors import NotFound
+from backend.core.errors import ConfigError, NotFound
 from backend.core.local_time import date_of, local_moment
 from backend.core.parameters import Parameter
 from backend.core.records import Site
 from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, schema
 from backend.files.verif import Place
 from backend.scoring.calendar import Span
-from backend.scoring.constants import PUBLIC_DECIMALS, PUBLIC_SHARE_DECIMALS
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import benjamini_hochberg
 from backend.scoring.labels import Label
 from backend.scoring.pairing import NOT_MATCHED
+from backend.scoring.public_figures import enough, public_score, rounded_count
+from backend.scoring.public_windows import in_full_months, named, newest_window, windows
 from backend.scoring.quantities import Quantity, errors, forecast_side, observed_side, pairs
 from backend.scoring.sample import Sample, Samples, site_row, speaking
 from backend.scoring.scorecard import METHOD_VERSION, Finding, Ranking, Scorecard
@@ -40,9 +41,6 @@ from backend.storage.places import site_record
 _NAMES = tuple(parameter.value for parameter in Parameter)
 _ORDERED = pl.Enum(_NAMES)
 _THOUSANDTHS = dict.fromkeys(_NAMES, pl.Int64)
-
-_SHARES = ("correlation", "within", "resultant", "p_value")
-"""The scores that are shares of 1."""
 
 IsWithheld = Callable[[set[str], set[str]], bool]
 """Says of models and stations whether any of them has raw values that may not be passed on."""
@@ -167,32 +165,42 @@ def score_frames(
     hours: Hours = Hours.FLYING,
     withheld: IsWithheld = lambda models, stations: False,
     told: Callable[[str, int], None] = lambda what, rows: None,
+    left_out: Callable[[str], None] = lambda site: None,
 ) -> Iterator[pl.DataFrame]:
     """Yield the scores of models and references by site, view and quantity, as they may be published.
 
     They are of `hours` of the local clock, and those that the API has for the same days: the period is not
     narrowed to the days with forecasts, for the references rest on the readings of all days.
 
-    Scores of few days are absent, and all are rounded where `withheld` says so of the models and stations
-    that take part: single values would follow from them. Which winners stand follows from all of them, so
-    that the first frame comes when all are made; `told` is told of each on the way. Raises as above.
+    Scores of few days are absent. Where `withheld` says so of the models and stations that take part, single
+    values would follow from scores of any days: then the scores are those of a period that is published, the
+    newest unless days are chosen, and as coarse as they are in public. Other days raise ConfigError; a site
+    of which nothing is published yet is left out, and `left_out` is called with its id.
+
+    Which winners stand follows from all of them, so that the first frame comes when all are made; `told` is
+    told of each on the way. Raises as above.
     """
     frames: list[pl.DataFrame] = []
     tests: list[float | None] = []
-    for view, sample in _samples(database, choice, views, None, hours):
+    for view, live in _samples(database, choice, views, None, hours):
+        public = withheld({*live.forecasts}, {*live.speaking})
+        sample = _published(database, choice, live, withheld) if public else live
+        if sample is None:
+            left_out(live.site.id)
+            continue
         card = Scorecard(sample)
-        rounded = withheld({*sample.forecasts}, {*sample.speaking})
         for quantity in quantities or Quantity:
+            if public:
+                card = Scorecard(in_full_months(sample, quantity))
             ranking = card.ranking(quantity)
             rows = [
-                _score_row(sample, view, quantity, score, ranking)
+                _score_row(card.sample, view, quantity, score, ranking, public=public)
                 for score in card.scores(quantity)
                 if score.n_pairs and (not choice.models or score.model in choice.models)
             ]
             if rows:
-                frame = pl.DataFrame(rows, schema=schema(SCORES))
                 tests.append(ranking.p_value)
-                frames.append(_rounded(frame) if rounded else frame)
+                frames.append(pl.DataFrame(rows, schema=schema(SCORES)))
                 told("scored", len(rows))
     passed = benjamini_hochberg(tests)
     for frame, stands in zip(frames, passed, strict=True):
@@ -200,17 +208,43 @@ def score_frames(
         yield frame.with_columns(stands=pl.when(won).then(pl.lit(stands)))
 
 
-def _rounded(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return scores no finer than they are published where a withheld source takes part."""
-    figures = [
-        name
-        for name, kind in frame.schema.items()
-        if kind == pl.Float64 and name not in {*_SHARES, "within_tolerance"}
-    ]
-    return frame.with_columns(
-        pl.col(figures).round(PUBLIC_DECIMALS.value),
-        pl.col(_SHARES).round(PUBLIC_SHARE_DECIMALS.value),
-        rounded=pl.lit(True),
+def _published(database: Database, choice: Choice, live: Sample, withheld: IsWithheld) -> Sample | None:
+    """Return the published sample in place of that of now, None where nothing is published yet.
+
+    Raises ConfigError for chosen days that are not published as one period.
+    """
+    samples = Samples(database)
+    of_models, of_stations = samples.public_months(live.site, live.span.last)
+    months = {
+        month
+        for owners, found in ((of_models, live.forecasts), (of_stations, live.speaking))
+        for owner, published in owners.items()
+        if owner in found
+        and withheld({owner} if owners is of_models else set(), set() if owners is of_models else {owner})
+        for month in published
+    }
+    window = newest_window(months)
+    if window is None:
+        return None
+    if choice.first is not None or choice.last is not None:
+        allowed = windows(months, window.last_month)
+        window = next(
+            (each for each in allowed if (each.first, each.last) == (live.span.first, live.span.last)), None
+        )
+        if window is None:
+            raise ConfigError(
+                f"--from, --to: {live.site.id}: raw values of a source are not public there, so scores that"
+                f" may be passed on are of whole calendar months: {named(allowed)}; or --exact, for a file"
+                " that may not be passed on"
+            )
+    return samples.load(
+        live.site,
+        live.view,
+        window.first,
+        window.last,
+        station=next(iter(live.speaking)) if choice.stations else None,
+        hours=live.hours,
+        public=True,
     )
 
 
@@ -298,8 +332,8 @@ def _pairs_of(sample: Sample, view: View, model: str, quantity: Quantity) -> pl.
         }
     )
     same = {"site": sample.site.id, "model": model, "view": view.name}
-    named = {name: pl.lit(value) for name, value in (same | {"quantity": quantity.value}).items()}
-    return _shaped(frame.with_columns(**named), schema(PAIRS))
+    constants = {name: pl.lit(value) for name, value in (same | {"quantity": quantity.value}).items()}
+    return _shaped(frame.with_columns(**constants), schema(PAIRS))
 
 
 def _stations_on(sample: Sample) -> NDArray[np.str_]:
@@ -319,8 +353,10 @@ def _offsets(offsets: NDArray[np.int64], quantity: Quantity) -> pl.Series:
 
 
 def _score_row(
-    sample: Sample, view: View, quantity: Quantity, of_model: ModelScore, ranking: Ranking
+    sample: Sample, view: View, quantity: Quantity, of_model: ModelScore, ranking: Ranking, *, public: bool
 ) -> dict[str, object]:
+    compared = not public or enough(ranking.n_pairs)
+    of_model = public_score(quantity, of_model) if public else of_model
     score = of_model.score if of_model.label is not Label.COLLECTING else Score()
     quantiles = score.quantiles
     low, high = score.mean_error_interval or (None, None)
@@ -341,7 +377,7 @@ def _score_row(
         "hours": sample.hours.value,
         "first_day": date_of(sample.span.first),
         "last_day": date_of(sample.span.last),
-        "rounded": False,
+        "rounded": public,
         "n_pairs": of_model.n_pairs,
         "n_days": of_model.n_days,
         "label": of_model.label.value,
@@ -356,11 +392,11 @@ def _score_row(
             name: None if quantiles is None else getattr(quantiles, name)
             for name in ("p10", "p25", "median", "p75", "p90", "p90_abs")
         },
-        "rank": ranking.ranks.get(of_model.model),
-        "finding": ranking.finding.value,
-        "p_value": ranking.p_value,
+        "rank": ranking.ranks.get(of_model.model) if compared else None,
+        "finding": (ranking.finding if compared else Finding.NOT_ENOUGH).value,
+        "p_value": None if public else ranking.p_value,
         "stands": None,
-        "common_pairs": ranking.n_pairs,
+        "common_pairs": rounded_count(ranking.n_pairs) if public else ranking.n_pairs,
         "common_days": ranking.size.days,
         "method_version": METHOD_VERSION,
     }

@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -38,6 +39,7 @@ from backend.files.opening import forecast_table, observation_table
 from backend.files.verif import Place, write_verif
 from backend.files.writing import new_file
 from backend.scoring.hours import Hours
+from backend.scoring.public_months import publish
 from backend.scoring.quantities import Quantity
 from backend.scoring.sample import Samples
 from backend.scoring.scorecard import Finding, Scorecard
@@ -658,7 +660,7 @@ def test_the_dictionary_names_all_whose_values_scores_rest_on(tmp_path: Path) ->
     typed(f"export scores -o {path} --model arome_0025 --view evening_before", settings)
     assert set(pl.read_csv(path)["rounded"]) == {True}
     text = (tmp_path / "s.csv.dictionary.md").read_text()
-    assert "| meteo_parapente |" in text and "scores are rounded" in text
+    assert "| meteo_parapente |" in text and "scores are of whole calendar months" in text
 
 
 def test_scores_of_a_few_days_are_absent(tmp_path: Path) -> None:
@@ -674,21 +676,63 @@ def test_scores_of_a_few_days_are_absent(tmp_path: Path) -> None:
         assert any(models[name].null_count() < len(models) for name in values) is not absent
 
 
-def test_scores_are_rounded_where_a_withheld_source_takes_part(tmp_path: Path) -> None:
-    database = kept_store(tmp_path)
+SEPTEMBER = datetime(2026, 9, 1, tzinfo=UTC)
+JULY = date(2026, 7, 1), date(2026, 7, 31)
 
-    def romma(models: set[str], stations: set[str]) -> bool:
-        assert models == {"arome_0025", "meteo_parapente"}
-        return "romma:2" in stations
 
-    choice = Choice(stations=["ffvl:1", "romma:2"])
-    frames = score_frames(database, choice, [EVENING_BEFORE], [Quantity.WIND_SPEED], withheld=romma)
-    exact, rounded = frames
-    assert (set(exact["rounded"]), set(rounded["rounded"])) == ({False}, {True})
-    for name in ("mae", "mean_error", "rmse", "p90", "mae_low"):
-        assert (rounded[name].round(1) == rounded[name]).all()
+def romma(models: set[str], stations: set[str]) -> bool:
+    return any(station.startswith("romma:") for station in stations)
+
+
+def scores_of(database: Database, choice: Choice, **options: Any) -> list[pl.DataFrame]:
+    return list(score_frames(database, choice, [EVENING_BEFORE], [Quantity.WIND_SPEED], **options))
+
+
+def test_scores_with_a_withheld_source_are_of_published_months_and_coarse(tmp_path: Path) -> None:
+    database = kept_store(tmp_path, days=70)
+    publish(database, SEPTEMBER)
+    exact, coarse = scores_of(database, Choice(stations=["ffvl:1", "romma:2"]), withheld=romma)
+    assert (set(exact["rounded"]), set(coarse["rounded"])) == ({False}, {True})
+    assert set(zip(coarse["first_day"], coarse["last_day"], strict=True)) == {(date(2026, 5, 1), JULY[1])}
+    models = coarse.filter(~pl.col("reference"))
+    for name in ("mae", "mean_error", "mae_low"):
+        assert (models[name].round(1) - models[name]).abs().to_numpy().max() < 1e-6
         assert not (exact[name].round(1) == exact[name]).all()
-    assert (rounded["within"].round(2) == rounded["within"]).all()
+    for name in ("rmse", "correlation", "error_sd", "p90", "median", "p_value"):
+        assert coarse[name].null_count() == len(coarse)
+    assert (coarse["n_pairs"] % 10 == 0).all()
+    naive = coarse.filter(pl.col("model") == "yesterday")
+    assert naive["mean_error"].null_count() == len(naive)
+
+
+def test_other_days_than_published_ones_are_refused_with_those(tmp_path: Path) -> None:
+    database = kept_store(tmp_path, days=70)
+    publish(database, SEPTEMBER)
+    first, last = map(day_number, JULY)
+    (frame,) = scores_of(database, Choice(stations=["romma:2"], first=first, last=last), withheld=romma)
+    assert set(zip(frame["first_day"], frame["last_day"], strict=True)) == {JULY}
+    with pytest.raises(ConfigError, match="2026-07-01 to 2026-07-31"):
+        scores_of(database, Choice(stations=["romma:2"], first=first + 1, last=last), withheld=romma)
+    (other,) = scores_of(database, Choice(stations=["ffvl:1"], first=first + 1), withheld=romma)
+    assert set(other["rounded"]) == {False}
+
+
+def test_a_site_of_which_nothing_is_published_is_left_out_and_named(tmp_path: Path) -> None:
+    database = kept_store(tmp_path)
+    left_out: list[str] = []
+    assert scores_of(database, Choice(stations=["romma:2"]), withheld=romma, left_out=left_out.append) == []
+    assert left_out == [PLACE.id]
+
+
+def test_exact_scores_of_any_days_are_the_operators(tmp_path: Path) -> None:
+    kept_store(tmp_path).close()
+    days = f"--from {BEGINS + 3 * DAY} --to {BEGINS + 33 * DAY} --view evening_before"
+    refused = typed(f"export scores {days} -o {tmp_path}/a.csv", settings_of(tmp_path))
+    done = typed(f"export scores {days} --exact -o {tmp_path}/b.csv", settings_of(tmp_path))
+    assert (refused.exit_code, done.exit_code) == (2, 0)
+    assert set(pl.read_csv(tmp_path / "b.csv")["rounded"]) == {False}
+    assert "do not pass this file on: it holds exact scores" in done.stderr
+    assert "**Do not pass this file on**" in (tmp_path / "b.csv.dictionary.md").read_text()
 
 
 def test_a_winner_stands_by_its_weakest_comparison_in_a_list_of_all(tmp_path: Path) -> None:
@@ -787,7 +831,7 @@ def test_scores_follow_an_import_at_once(environment: Environment, tmp_path: Pat
     out = tmp_path / "s.csv"
     assert (
         typed(
-            f"export scores --hours all --model my_wrf --parameter wind_speed -o {out}", environment
+            f"export scores --exact --hours all --model my_wrf --parameter wind_speed -o {out}", environment
         ).exit_code
         == 0
     )
