@@ -17,7 +17,7 @@ from rich.table import Table
 
 from backend.api.dependencies import ServiceParts
 from backend.core.clock import utc_now
-from backend.core.config import Settings
+from backend.core.config import SOURCE_NAMES, Settings
 from backend.core.errors import ConfigError
 from backend.core.logs import configure_logging
 from backend.demo.backfill import SteppedClock, backfill, slots
@@ -43,6 +43,14 @@ def demo(
     database_url: Annotated[
         str | None, typer.Option(help="A database for the demo alone, in place of a file in its folder.")
     ] = None,
+    withheld: Annotated[
+        bool,
+        typer.Option(
+            "--withheld",
+            help="Withhold what real publishers do not let be shown. The demo's values are invented, so all are"
+            " shown without this option.",
+        ),
+    ] = False,
 ) -> None:
     """Start stand-in upstreams, collect from them day by day, and serve what came.
 
@@ -55,11 +63,19 @@ def demo(
     folder.mkdir(parents=True, exist_ok=True)
     end = until.replace(tzinfo=UTC) if until else utc_now()
     database_url = database_url or f"sqlite:///{folder / 'demo.sqlite3'}"
-    asyncio.run(_demo(end - timedelta(days=days), end, serve, port, seed, folder, database_url))
+    shown = () if withheld else SOURCE_NAMES
+    asyncio.run(_demo(end - timedelta(days=days), end, serve, port, seed, folder, database_url, shown))
 
 
 async def _demo(
-    start: datetime, end: datetime, serve: bool, port: int, seed: int, folder: Path, database_url: str
+    start: datetime,
+    end: datetime,
+    serve: bool,
+    port: int,
+    seed: int,
+    folder: Path,
+    database_url: str,
+    shown: tuple[str, ...],
 ) -> None:
     clock = SteppedClock()
     async with Upstreams(seed=seed) as upstreams:
@@ -69,6 +85,7 @@ async def _demo(
             data_dir=folder,
             keep_payloads_days=0,
             port=port,
+            public_raw_sources=shown,
             log_level="WARNING",
         )
         configure_logging(settings)

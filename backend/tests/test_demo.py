@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx2
 import pytest
 import sqlalchemy as sa
 
@@ -16,6 +19,7 @@ from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, SchedulerCon
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
+from backend.tests.loopback import unused_port
 
 COMMAND = (sys.executable, "-c", "from backend.cli import main; main()", "demo", "--no-serve")
 
@@ -118,6 +122,50 @@ def test_a_demo_that_is_run_again_resumes_and_stores_nothing_twice(lived: Path, 
     assert new_slots <= 2
     if new_slots == 0:
         assert (count(store, t.forecast), count(store, t.observation)) == before[:2]
+
+
+@pytest.mark.parametrize("options", [(), ("--withheld",)])
+def test_the_demo_shows_invented_values_unless_told_to_withhold_them(
+    lived: Path, options: tuple[str, ...]
+) -> None:
+    """The values of MeteoParapente and ROMMA are withheld by default, for they are real elsewhere."""
+    port = unused_port()
+    command = [word for word in COMMAND if word != "--no-serve"]
+    process = subprocess.Popen(
+        [*command, "--folder", str(lived), "--days", "1", "--port", str(port), *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            answered = wait_for(lambda: answer_of(client, "/api/health"), process)
+            assert answered
+            found = client.get("/api/forecasts", params={"model": "meteo_parapente", "limit": 5}).json()
+            verdict = client.get("/api/v1/sites/plaine-joux/verdict").json()
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+    assert [each["source"] for each in found["withheld"]] == (["meteo_parapente"] if options else [])
+    assert bool(found["forecasts"]) is not bool(options)
+    assert verdict["rounded"] is False
+    assert ("first calendar month is not complete" in verdict["sentence"]) is bool(options)
+
+
+def answer_of(client: httpx2.Client, path: str) -> bool:
+    try:
+        return client.get(path).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def wait_for(happened: Callable[[], bool], process: subprocess.Popen[bytes]) -> bool:
+    """Wait until something has happened, at most 90 seconds, or the process has ended."""
+    until = time.monotonic() + 90
+    while time.monotonic() < until and process.poll() is None:
+        if happened():
+            return True
+        time.sleep(0.2)
+    return False
 
 
 def test_a_fresh_demo_throws_the_earlier_one_away(tmp_path: Path) -> None:
