@@ -47,8 +47,8 @@ def demo(
         bool,
         typer.Option(
             "--withheld",
-            help="Withhold what real publishers do not let be shown. The demo's values are invented, so all are"
-            " shown without this option.",
+            help="Withhold what real publishers do not let be shown. The demo's values are invented, so all"
+            " are shown without this option.",
         ),
     ] = False,
 ) -> None:

@@ -107,14 +107,14 @@ def test_aromes_temperature_is_brought_to_the_stations_height_and_ranked(
     service = installed(upstreams, tmp_path, database_url)
     (site,) = service.sites()
     drawn = np.random.default_rng(1).normal(0.0, 1.0, (40, 25))
-    said = {"arome_0025": {TEMPERATURE: 10.0 + drawn}, "meteo_parapente": {TEMPERATURE: 17.0 - 2 * drawn}}
+    said = {"arome_0025": {TEMPERATURE: 10.0 + drawn}, "icon_d2": {TEMPERATURE: 17.0 - 2 * drawn}}
     keep(
         service.database,
         site,
         date_of(local_day(service.clock()) - 39),
         models=said,
         stations={"ffvl:9001": {TEMPERATURE: constant(40, 10.0)}},
-        grounds={"meteo_parapente": 830.0},
+        grounds={"icon_d2": 830.0},
         elevations={"ffvl:9001": 830.0},
     )
 
@@ -127,7 +127,7 @@ def test_aromes_temperature_is_brought_to_the_stations_height_and_ranked(
     service.database.close()
     arome = found["arome_0025"]
     assert arome["score"]["meanError"] == pytest.approx(0.65 + drawn.mean(), abs=0.05)
-    assert (arome["rank"], found["meteo_parapente"]["rank"]) == (1, 2)
+    assert (arome["rank"], found["icon_d2"]["rank"]) == (1, 2)
 
 
 @pytest.mark.parametrize("fault", ["404", "missing_fields", "truncated"])

@@ -16,6 +16,7 @@ from backend.scheduler.config import SchedulerConfig
 from backend.tests.proofs.bench.processes import answer, given
 from backend.tests.proofs.bench.scored import Scored
 from backend.tests.proofs.bench.world import NOW
+from backend.tests.served import OPENED
 from backend.tests.worlds import HandClock
 
 QUESTIONS = (
@@ -38,7 +39,12 @@ async def main() -> None:
     shape = Scored(task["sites"], task["days"])
     with TemporaryDirectory() as folder:
         service = Service.make(
-            Settings.load(database_url=task["url"], data_dir=Path(folder), sites_from="database"),
+            Settings.load(
+                database_url=task["url"],
+                data_dir=Path(folder),
+                sites_from="database",
+                public_raw_sources=OPENED,  # a whole year of the days of now, as the operator is answered
+            ),
             SchedulerConfig.load(scheduler_enabled=False),
             HandClock(NOW),
         )
