@@ -22,7 +22,7 @@ from backend.storage import schema as t
 from backend.storage.database import to_epoch
 from backend.storage.ledger import MAX_ATTEMPTS, JobBusy, LeaseLost, Ledger
 from backend.storage.owners import is_dead, this_process
-from backend.storage.runs import Claim, JobRun, Pause, SourceRun
+from backend.storage.runs import Claim, FailureStreak, JobRun, Pause, SourceRun
 from backend.tests.stores import (
     NOW,
     forecast,
@@ -509,6 +509,35 @@ def test_the_newest_data_of_a_source_is_known_and_never_goes_back(database_url: 
         )
         ledger.finish(claim, "success", LATER, duration=1, sources=sources)
     assert ledger.newest_data() == {"ffvl": SLOT}
+
+
+def test_failed_runs_in_a_row_and_silent_sources_are_counted_since_the_last_that_did_not_fail(
+    database_url: str,
+) -> None:
+    ledger = open_ledger(database_url)
+
+    def run(minutes: int, status: Any, trigger: str = "schedule", source: str = "ffvl") -> None:
+        now = NOW + timedelta(minutes=minutes)
+        claim = ledger.claim(JOB, trigger, now)
+        assert claim is not None
+        ledger.finish(claim, status, now, duration=1, sources=[SourceRun(source=source, status=status)])
+
+    assert (ledger.failure_streak(JOB), ledger.silent_sources({"ffvl"})) == (None, {})
+    run(0, "failed")
+    run(1, "failed", source="romma")
+    run(2, "failed", trigger="backfill")
+    assert ledger.failure_streak(JOB) == FailureStreak(JOB, 2, NOW)
+    assert ledger.silent_sources({"ffvl", "romma", "arome"}) == {"ffvl": NOW, "romma": LATER}
+    assert ledger.silent_sources({"romma"}) == {"romma": LATER}
+    run(3, "partial")
+    assert ledger.failure_streak(JOB) is None
+    assert ledger.silent_sources({"ffvl", "romma"}) == {"romma": LATER}
+    run(4, "failed")
+    assert ledger.failure_streak(JOB) == FailureStreak(JOB, 1, NOW + timedelta(minutes=4))
+
+    restarted = Ledger(ledger.database)
+    restarted.note_start()
+    assert restarted.silent_sources({"ffvl", "romma"}) == {}
 
 
 def test_after_a_year_of_144_runs_a_day_every_question_is_still_a_look_up(database_url: str) -> None:
