@@ -11,6 +11,9 @@ import gc
 
 def main() -> None:
     """Run the command."""
+    from backend.core.terminal import print_every_text
+
+    print_every_text()
     from backend.cli import app
 
     # What was imported lives as long as the process. Looked over again and again, as the garbage collector

@@ -22,6 +22,7 @@ from backend.core.config import Settings, check_setting_names, settings_file, sl
 from backend.core.errors import ConfigError, MeteoScoreError, NotFound
 from backend.core.logs import configure_logging
 from backend.core.records import Outside, Site
+from backend.core.terminal import takes_unicode
 from backend.core.text import printable
 from backend.main import SETTING_NAMES, Service
 from backend.scheduler.config import FORECASTS, SchedulerConfig
@@ -182,7 +183,8 @@ def run_to_the_end(work: Coroutine[Any, Any, T]) -> T:
 
 def print_json(value: object) -> None:
     """Print a value as JSON, times in ISO 8601."""
-    print(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+    escaped = not takes_unicode(sys.stdout)
+    print(json.dumps(value, ensure_ascii=escaped, indent=2, default=_plain))
 
 
 def run_as_dict(run: JobRun) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -29,6 +30,7 @@ from backend.core.sites import (
     read_text,
     slugify,
 )
+from backend.core.terminal import takes_unicode
 from backend.scoring.distance import metres_between
 from backend.storage.positions import Stay
 from backend.storage.sites_file import SitesFile
@@ -153,7 +155,11 @@ def list_sites(context: typer.Context, as_json: AsJson = False) -> None:
         entries = kept.entries()
     sites = [entry.site for entry in entries]
     if as_json:
-        typer.echo(json.dumps([_as_json(site) for site in sites], indent=2, ensure_ascii=False))
+        typer.echo(
+            json.dumps(
+                [_as_json(site) for site in sites], indent=2, ensure_ascii=not takes_unicode(sys.stdout)
+            )
+        )
         return
     table = Table(caption=f"{len(sites)} in {kept.label}")
     for title in ("Site", "Name", "Elevation", "Faces", "Stations"):
@@ -300,7 +306,7 @@ def near(
         )
     if as_json:
         stations = {network: [one.as_json() for one in found] for network, found in nearest.items()}
-        typer.echo(json.dumps(stations, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(stations, indent=2, ensure_ascii=not takes_unicode(sys.stdout)))
         return
     table = Table("Station", "Name", "Distance", "Height difference")
     for one in (one for found in nearest.values() for one in found):
@@ -366,7 +372,7 @@ def list_flags(context: typer.Context, as_json: AsJson = False) -> None:
         flags = context.obj.store().station_flags()
     if as_json:
         shown = [{"station": each.station} | flag_entry(each).model_dump(mode="json") for each in flags]
-        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(shown, indent=2, ensure_ascii=not takes_unicode(sys.stdout)))
         return
     for each in flags:
         typer.echo(flag_text(each))

@@ -24,6 +24,7 @@ from backend.collectors.readings import (
     Readings,
     Value,
     already_kept,
+    longest_waiting,
     number_of,
     paris_time,
     sift,
@@ -55,7 +56,7 @@ class Pages:
 
     async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per beacon. The shared client keeps the cookie that the start page sets."""
-        stations = wanted.mapped_stations(FFVL.name)
+        stations = longest_waiting(wanted, FFVL.name)
         if not stations:
             return
         await self._open_session(fetch)

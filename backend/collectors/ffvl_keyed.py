@@ -32,9 +32,12 @@ from backend.collectors.readings import (
     already_kept,
     elevation,
     json_rows,
+    local_stamp,
+    newest_first,
     not_empty,
     number,
     number_of,
+    one_pass_of_two,
     paris_time,
     positions_of,
     require_fields,
@@ -42,6 +45,7 @@ from backend.collectors.readings import (
     text_of,
     value_of,
 )
+from backend.core.clock import is_doubled
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import ObservationBatch, Rejected, Station, Wanted
@@ -52,6 +56,7 @@ REPUBLISHED = frozenset({"PIOUPIOU", "OPENWINDMAP", "HOLFUY", "IWEATHAR"})
 """Networks of others, repeated in this feed: their readings are not the FFVL's to be credited with."""
 
 _DATE = "%Y-%m-%d %H:%M:%S"
+_EITHER_HOUR = "ambiguous_hour: it may be of either pass of the doubled hour"
 
 
 class _Row(
@@ -317,7 +322,8 @@ def _of_known_kind(value: Reading | Rejected, taken: Collection[str] | None) -> 
 def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
     """Read the history of one beacon, later than `after`; ParseError if most rows are of another beacon.
 
-    An empty one is read as such: whether it can be true, the caller knows.
+    An empty one is read as such: whether it can be true, the caller knows. It may go back or forth in time;
+    what may be of either pass of the doubled hour is rejected.
     """
 
     def why_not_mine(row: _Row) -> str | None:
@@ -325,8 +331,16 @@ def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
         return f"requested {station}, row is of {told}" if told not in (station, None) else None
 
     rows = _documented_rows(payload, _MEAN).without(why_not_mine)
-    mine = ((row, station) for row in rows.rows)
-    found = (*rows.rejected(lambda _: station, station), *_readings(mine, payload.fetched_at))
+    stamps = [local_stamp(row.date or "", _DATE) for row in rows.rows]
+    order = newest_first(stamps)
+    backwards = rows.rows[::-1] if order is False else rows.rows
+    stamps = stamps[::-1] if order is False else stamps
+    unclear = order is None or one_pass_of_two(stamps, payload.fetched_at)
+    mine = ((row, station) for row in backwards)
+    found = (
+        *rows.rejected(lambda _: station, station),
+        *_readings(mine, payload.fetched_at, unclear=unclear),
+    )
     return sift(found, payload.fetched_at, {station: after})
 
 
@@ -357,11 +371,18 @@ def _station(row: _Row) -> str | None:
     return None if row.beacon is None else FFVL.station_id(row.beacon)
 
 
-def _readings(rows: Iterable[tuple[_Row, str | None]], fetched_at: datetime) -> Iterable[Reading | Rejected]:
+def _readings(
+    rows: Iterable[tuple[_Row, str | None]], fetched_at: datetime, *, unclear: bool = False
+) -> Iterable[Reading | Rejected]:
+    """Yield the reading of each row; where it is `unclear`, none of the doubled hour."""
     newer: dict[str, datetime] = {}
     for row, station in rows:
         if station is None:
             yield Rejected(f"{FFVL.name}:?", None, None, str(row), "no_station")
+            continue
+        local = local_stamp(row.date or "", _DATE) if unclear else None
+        if local is not None and is_doubled(local):
+            yield Rejected(station, None, None, row.date or "", _EITHER_HOUR)
             continue
         time = paris_time(station, row.date or "", _DATE, fetched_at, newer.get(station))
         if isinstance(time, Rejected):

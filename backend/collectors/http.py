@@ -81,7 +81,9 @@ class HttpClient:
         self._clock = clock
         self._clock_watch = clock_watch
         self._known = frozenset(_normal(host) for host in hosts)
-        self._spacing = {_normal(host): gap for host, gap in (spacing or {}).items()}
+        self._spacing: dict[str, timedelta] = {}
+        for host, gap in (spacing or {}).items():  # two spellings may be one host: the longest time holds
+            self._spacing[_normal(host)] = max(gap, self._spacing.get(_normal(host), gap))
         self._quotas = {_normal(host): quota for host, quota in (quotas or {}).items()}
         self._secrets = tuple(secrets)
         self._patience = patience or Patience()

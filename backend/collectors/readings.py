@@ -14,13 +14,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 import msgspec
 
 from backend.collectors.base import Payload, Route, as_failure
 from backend.collectors.decoding import MAX_ODD_TEXT, OddRow, decode_rows, require_few_odd
-from backend.core.clock import paris_to_utc
+from backend.core.clock import is_doubled, paris_to_utc
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import MISSING_BESIDE_WIND, Parameter
 from backend.core.records import Observation, ObservationBatch, Position, Rejected, Station, Wanted
@@ -265,6 +266,56 @@ def paris_time(
     return _not_in_the_future(station, time, text, fetched_at)
 
 
+def newest_first(stamps: Sequence[datetime | None]) -> bool | None:
+    """Say whether the rows of a history go back in time, by their naive Paris stamps; None for neither way.
+
+    Only the doubled hour may interrupt an order, and once: from the end of its first pass to the start of its
+    second. Equally good either way is a history of one row or of equal stamps, which goes both ways, and one
+    of two rows of which each may be of either pass, which goes neither.
+    """
+    known = [stamp for stamp in stamps if stamp is not None]
+    steps = [(before, after) for before, after in pairwise(known) if before != after]
+    up = [step for step in steps if step[0] < step[1]]
+    down = [step for step in steps if step[0] > step[1]]
+    backward, forward = _interrupted_once(up), _interrupted_once(down)
+    if backward and forward and len(up) != len(down):
+        return len(up) < len(down)
+    if backward and forward:
+        return None if steps else True
+    return True if backward else False if forward else None
+
+
+def _interrupted_once(steps: Sequence[tuple[datetime, datetime]]) -> bool:
+    return not steps or (len(steps) == 1 and all(map(is_doubled, steps[0])))
+
+
+def one_pass_of_two(stamps: Sequence[datetime | None], fetched_at: datetime) -> bool:
+    """Say whether stamps, newest first, have one pass of the doubled hour, and either may be the one.
+
+    It is the second where the history begins in it, and the one of the fetch where it ends there just then.
+    """
+    known = [stamp for stamp in stamps if stamp is not None]
+    inside = [index for index, stamp in enumerate(known) if is_doubled(stamp)]
+    if not inside:
+        return False
+    first, last = inside[0], inside[-1]
+    if any(known[index] < known[index + 1] for index in range(first, last)):
+        return False  # both are there
+    if first > 0:
+        return last < len(known) - 1
+    newest = paris_to_utc(known[0], fetched_at)
+    return newest is not None and fetched_at - newest > timedelta(hours=1)
+
+
+def local_stamp(text: str, pattern: str) -> datetime | None:
+    """Read a naive Europe/Paris stamp, to the minute; None where it is none."""
+    try:
+        local = datetime.strptime(text.strip(), pattern)  # noqa: DTZ007 - naive on purpose: Paris wall clock
+    except ValueError:
+        return None
+    return _to_the_minute(local)
+
+
 def epoch_time(station: str, seconds: int, fetched_at: datetime) -> datetime | Rejected:
     """Read seconds since 1970; return the time in UTC, or why it cannot be used."""
     try:
@@ -426,3 +477,12 @@ def is_news(told: Station, known: Station | None) -> bool:
         (told.elevation, known.elevation),
     )
     return any(new not in ("", None, old) for new, old in said)
+
+
+def longest_waiting(wanted: Wanted, network: str) -> list[str]:
+    """Return the mapped stations of a network, the one whose newest reading is the oldest first.
+
+    A collection that is cut short leaves the last ones out, and the next one begins with them.
+    """
+    never = datetime.min.replace(tzinfo=UTC)
+    return sorted(wanted.mapped_stations(network), key=lambda station: wanted.newest.get(station, never))

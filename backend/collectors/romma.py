@@ -25,7 +25,7 @@ from selectolax.lexbor import LexborNode
 
 from backend.collectors.base import Fetch, Payload, Request, Route, Source, as_failure
 from backend.collectors.decoding import MAX_ODD_TEXT, OddRow, parse_html, parse_xml, require_few_odd
-from backend.collectors.readings import ODD_ROW, missing_as_zero, positions_of
+from backend.collectors.readings import ODD_ROW, longest_waiting, missing_as_zero, positions_of
 from backend.core.clock import paris_to_utc
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
@@ -157,7 +157,7 @@ class PageRoute:
 
     async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per station; nothing when no site names a station of the network."""
-        for station in wanted.mapped_stations(NAME):
+        for station in longest_waiting(wanted, NAME):
             number = Station(station).number
             request = Request(url=f"{self.base_url}/station_24.php", kind="html", params={"id": number})
             try:

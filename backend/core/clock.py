@@ -49,3 +49,12 @@ def paris_to_utc(local: datetime, now: datetime) -> datetime | None:
         return None
     past = [instant for instant in instants if instant <= now]
     return max(past) if past else min(instants)
+
+
+def is_doubled(local: datetime) -> bool:
+    """Say whether a naive Europe/Paris wall-clock time exists twice: in October's doubled hour."""
+    try:
+        first, second = (local.replace(tzinfo=PARIS, fold=fold).astimezone(UTC) for fold in (0, 1))
+    except OverflowError:
+        return False
+    return first < second

@@ -340,7 +340,10 @@ class Settings(EnvironmentSettings):
         return tuple(value.get_secret_value() for value in values if value)
 
     def spacing(self) -> dict[str, timedelta]:
-        """Return the least time between two requests, per host that asks for one."""
+        """Return the least time between two requests, per host that asks for one.
+
+        Where several sources share a host, the longest of their times holds.
+        """
         pairs = (
             (self.meteo_parapente_url, self.meteo_parapente_spacing_seconds),
             (self.winds_mobi_url, self.winds_mobi_spacing_seconds),
@@ -348,7 +351,11 @@ class Settings(EnvironmentSettings):
             (self.balisemeteo_url, self.balisemeteo_spacing_seconds),
             (self.pioupiou_url, self.pioupiou_spacing_seconds),
         )
-        return {urlsplit(url).netloc: timedelta(seconds=seconds) for url, seconds in pairs}
+        longest: dict[str, timedelta] = {}
+        for url, seconds in pairs:
+            host, least = urlsplit(url).netloc.lower(), timedelta(seconds=seconds)
+            longest[host] = max(least, longest.get(host, least))
+        return longest
 
     def quotas(self) -> dict[str, Allowance]:
         """Return what may be asked of each host that counts."""

@@ -56,7 +56,7 @@ def load_sites(path: Path) -> tuple[Site, ...]:
 def read_text(path: Path) -> str:
     """Return the text of a file, line ends as they are; raise ConfigError if it cannot be read."""
     try:
-        return path.read_bytes().decode()
+        return path.read_bytes().decode("utf-8-sig")  # some editors write a byte order mark
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file: check the path (SITES_FILE names the sites file)") from None
     except OSError as error:

@@ -53,6 +53,10 @@ Hours = Annotated[Integers, AfterValidator(_hours)]
 Crontab = Annotated[Annotated[str, AfterValidator(_crontab)] | None, BeforeValidator(_unset_if_blank)]
 
 
+ENDING_SECONDS = 5.0
+"""So long before a slot a source of the run before is cut short, so that the end of that run is recorded."""
+
+
 class SchedulerConfig(EnvironmentSettings):
     """The schedule, in UTC, and the times by which runs are bounded."""
 
@@ -80,6 +84,21 @@ class SchedulerConfig(EnvironmentSettings):
     def trigger(self, job: JobId) -> CronTrigger:
         """Return the trigger of a job, in UTC and without jitter."""
         return CronTrigger.from_crontab(self.crontab(job), timezone=UTC)
+
+    def source_seconds(self, job: JobId, now: datetime) -> float:
+        """Return how many seconds a source asked at `now` may take, so that the next slot finds the job free.
+
+        A run that starts in the second half of an interval has until the slot after the next one.
+        """
+        trigger = self.trigger(job)
+        following = trigger.get_next_fire_time(None, now)
+        after = None if following is None else trigger.get_next_fire_time(following, following)
+        if following is None or after is None:
+            return self.run_deadline_seconds
+        if following - now < (after - following) / 2:
+            following = after
+        seconds: float = (following - now).total_seconds()
+        return max(seconds - ENDING_SECONDS, 1.0)
 
     def slots(self, job: JobId, start: datetime, end: datetime) -> Iterator[datetime]:
         """Return the scheduled times of a job after `start` and up to `end`, the same in every process."""

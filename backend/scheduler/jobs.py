@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +23,7 @@ from backend.collectors.http import HttpClient
 from backend.collectors.worker import Worker
 from backend.core.clock import Clock, utc_now
 from backend.core.config import Settings
-from backend.core.errors import IncompleteError, NotKept
+from backend.core.errors import CollectorError, IncompleteError, NotKept
 from backend.core.records import (
     Failure,
     Forecast,
@@ -159,8 +159,12 @@ async def collect_all_observations(
     tallies: dict[str, Tally] | None = None,
     settings: Settings | None = None,
     clock: Clock = utc_now,
+    seconds: float | None = None,
 ) -> Collection[Observation]:
-    """Collect what every network of beacons measured; the rest is as for `collect_all_forecasts`."""
+    """Collect what every network of beacons measured; the rest is as for `collect_all_forecasts`.
+
+    A network that does not come to its end within so many `seconds` is cut short: what it brought is kept.
+    """
     async with AsyncExitStack() as stack:
         if sources is None:
             sources = [source for source in observation_sources(_settings(settings)) if source.asked_for]
@@ -172,7 +176,7 @@ async def collect_all_observations(
         async def keep(batch: ObservationBatch) -> None:
             records.extend(batch.records)
 
-        outcomes = await _collect_all(sources, wanted, channel_for, deliver or keep, _given(tallies))
+        outcomes = await _collect_all(sources, wanted, channel_for, deliver or keep, _given(tallies), seconds)
         return Collection(job=OBSERVATIONS, records=tuple(records), outcomes=outcomes)
 
 
@@ -239,10 +243,11 @@ async def _collect_all(
     channel_for: ChannelFor,
     deliver: Callable[[B], Awaitable[None]],
     tallies: dict[str, Tally],
+    seconds: float | None = None,
 ) -> tuple[SourceRun, ...]:
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(_collect_one(source, wanted, channel_for, deliver, tallies))
+            group.create_task(_collect_one(source, wanted, channel_for, deliver, tallies, seconds))
             for source in sources
         ]
     return tuple(task.result() for task in tasks)
@@ -254,6 +259,7 @@ async def _collect_one(
     channel_for: ChannelFor,
     deliver: Callable[[B], Awaitable[None]],
     tallies: dict[str, Tally],
+    seconds: float | None = None,
 ) -> SourceRun:
     tally = tallies.setdefault(source.name, Tally(source.name))
     if source.disabled is not None:
@@ -263,9 +269,12 @@ async def _collect_one(
     tally.channel = channel = channel_for(source.name)
     structlog.contextvars.bind_contextvars(source=source.name)  # this task's own
     try:
-        async for batch in collect(source, wanted, channel.fetch):
+        async for batch in _until(collect(source, wanted, channel.fetch), seconds):
             await asyncio.to_thread(tally.add, batch, wanted)
             await deliver(batch)
+    except SourceSlow as error:
+        log.warning("source cut short", reason=str(error))
+        tally.failures.append(Failure(route="", url="", reason=str(error), error=SourceSlow.__name__))
     except Exception as error:
         # One of the project's two: whatever a source does, bugs included, the others go on.
         log.exception("source broke")
@@ -286,6 +295,29 @@ async def _collect_one(
         seconds=round(outcome.duration, 3),
     )
     return outcome
+
+
+class SourceSlow(CollectorError):  # noqa: N818 - like the other outcomes of a source
+    """A source did not come to its end before the next collection was due."""
+
+
+async def _until(batches: AsyncIterator[B], seconds: float | None) -> AsyncIterator[B]:
+    """Yield what comes within so many seconds; raise SourceSlow then. Storing what came is not cut short."""
+    loop = asyncio.get_running_loop()
+    end = None if seconds is None else loop.time() + seconds
+    while True:
+        try:
+            async with asyncio.timeout_at(end) as limit:
+                batch = await anext(batches, None)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise SourceSlow(
+                f"cut short after {seconds:g} s, when the next collection was due: it asks for the rest"
+            ) from error
+        if batch is None:
+            return
+        yield batch
 
 
 def _first_cause(error: Exception) -> Exception:

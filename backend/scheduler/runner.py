@@ -22,7 +22,7 @@ from backend.collectors.base import Channel, Source
 from backend.core.clock import Clock, utc_now
 from backend.core.errors import ConfigError, StoreDamaged, StoreUnavailable
 from backend.core.records import Batch, ForecastBatch, ObservationBatch, RunStatus, Site, Wanted
-from backend.scheduler.config import FORECASTS, JobId, SchedulerConfig
+from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId, SchedulerConfig
 from backend.scheduler.jobs import (
     Tally,
     collect_all_forecasts,
@@ -105,12 +105,14 @@ class Runner:
         clock: Clock = utc_now,
         on_wanted: Callable[[int, Wanted], None] | None = None,
         after_run: Callable[[datetime], None] | None = None,
+        source_seconds: Callable[[JobId, datetime], float] | None = None,
     ) -> None:
         """`sites` is asked before every run, so that a site added later is collected without a restart;
         what it returns must be in the store.
 
         `on_wanted` is told the id of each run and what it is asked for, and `after_run` is called when it
-        has ended: both from a thread.
+        has ended: both from a thread. `source_seconds` is how long a network of beacons may take that is
+        asked at a moment; as the schedule has it, unless given.
         """
         self.store = store
         self.ledger = ledger
@@ -119,6 +121,7 @@ class Runner:
         self.clock = clock
         self.sites = sites
         self.blocked: dict[JobId, BlockedJob] = {}
+        self._source_seconds = source_seconds or config.source_seconds
         self._on_wanted = on_wanted
         self._after_run = after_run
         self._starts: set[asyncio.Task[tuple[int, asyncio.Task[JobRun]] | None]] = set()
@@ -321,7 +324,11 @@ class Runner:
                 lose(lost)
                 await asyncio.Event().wait()  # for the end of the whole run, which is no source's failure
 
+        limit: dict[str, float] = {}
+        if job == OBSERVATIONS and selection.until is None:
+            limit["seconds"] = self._source_seconds(job, self.clock())
         await collect(
+            **limit,
             wanted=wanted,
             deliver=deliver,
             sources=self.selected(job, selection),

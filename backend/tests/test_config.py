@@ -355,6 +355,16 @@ def test_each_host_has_its_own_spacing() -> None:
     }
 
 
+def test_of_sources_on_one_host_the_longest_spacing_holds() -> None:
+    proxy = {
+        "romma_url": "http://Proxy.example:8080/romma",
+        "winds_mobi_url": "http://proxy.example:8080/winds",
+    }
+    for romma, winds in ((7, 1), (1, 7)):
+        settings = Settings.load(**proxy, romma_spacing_seconds=romma, winds_mobi_spacing_seconds=winds)
+        assert settings.spacing()["proxy.example:8080"] == timedelta(seconds=7)
+
+
 def test_collection_talks_to_the_ten_configured_hosts_and_no_other() -> None:
     hosts = Settings.load(ffvl_url="http://127.0.0.1:8080").hosts()
     assert len(hosts) == 10

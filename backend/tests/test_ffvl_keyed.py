@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -231,6 +232,69 @@ def test_a_history_over_the_doubled_hour_puts_both_passes_in_their_place() -> No
         at(1, 2, **day),
     ]
     assert times[5:] == [at(0, 51, **day), at(0, 21, **day), at(0, 1, **day), at(23, 51, 24, 10)]
+
+
+def october_night(first_minute: int = 1) -> tuple[list[dict[str, object]], list[datetime]]:
+    """Return a history of every ten minutes over the doubled hour, newest first, and its times."""
+    times = [at(6, first_minute, 25, 10) - step * timedelta(minutes=10) for step in range(6 * 54)]
+    stamps = [time.astimezone(ZoneInfo("Europe/Paris")).strftime("%Y-%m-%d %H:%M:%S") for time in times]
+    rows = [
+        feed_row("531", stamp, vitesseVentMoy=str(index % 40 + 20), vitesseVentMax="90")
+        for index, stamp in enumerate(stamps)
+    ]
+    return rows, times
+
+
+MORNING_AFTER = at(6, 10, 25, 10)
+LONG_BEFORE = at(0, 0, 20, 10)
+
+
+@pytest.mark.parametrize("oldest_first", [False, True])
+def test_a_history_is_read_in_whichever_order_it_comes(oldest_first: bool) -> None:
+    rows, times = october_night()
+    body = feed(*(rows[::-1] if oldest_first else rows))
+
+    readings = parse_history(payload(body, MORNING_AFTER), "ffvl:531", LONG_BEFORE)
+
+    found = {time: row[SPEED] for time, row in values(readings.records, "ffvl:531").items()}
+    assert found == {time: float(index % 40 + 20) for index, time in enumerate(times)}
+    assert readings.rejected == ()
+
+
+def test_a_history_in_no_order_loses_the_doubled_hour_only() -> None:
+    rows, times = october_night()
+    rows[10:14], rows[100:104] = rows[100:104], rows[10:14]
+
+    readings = parse_history(payload(feed(*rows), MORNING_AFTER), "ffvl:531", LONG_BEFORE)
+
+    found = {time: row[SPEED] for time, row in values(readings.records, "ffvl:531").items()}
+    doubled = [time for time in times if at(0, 0, 25, 10) <= time < at(2, 0, 25, 10)]
+    assert {time.replace(second=0) for time in times} - found.keys() == set(doubled)
+    assert [rejected.reason.partition(":")[0] for rejected in readings.rejected] == ["ambiguous_hour"] * 12
+    assert found.items() <= {time: float(index % 40 + 20) for index, time in enumerate(times)}.items()
+
+
+@pytest.mark.parametrize("oldest_first", [False, True])
+def test_one_pass_of_two_is_ambiguous_and_rejected(oldest_first: bool) -> None:
+    rows, times = october_night()
+    kept = [
+        row for row, time in zip(rows, times, strict=True) if not at(1, 0, 25, 10) <= time < at(2, 0, 25, 10)
+    ]
+    body = feed(*(kept[::-1] if oldest_first else kept))
+
+    readings = parse_history(payload(body, MORNING_AFTER), "ffvl:531", LONG_BEFORE)
+
+    assert [rejected.reason.partition(":")[0] for rejected in readings.rejected] == ["ambiguous_hour"] * 6
+    assert len(values(readings.records, "ffvl:531")) == len(kept) - 6
+
+
+@pytest.mark.parametrize("minutes", [(10, 50), (50, 10), (30,)])
+def test_a_history_that_ends_in_the_doubled_hour_long_ago_is_ambiguous(minutes: tuple[int, ...]) -> None:
+    rows = [feed_row("531", f"2026-10-25 02:{minute}:00") for minute in minutes]
+    later = parse_history(payload(feed(*rows), MORNING_AFTER), "ffvl:531", LONG_BEFORE)
+    assert (len(later.rejected), later.records) == (len(rows), ())
+    at_once = parse_history(payload(feed(*rows[:1]), at(0, 55, 25, 10)), "ffvl:531", LONG_BEFORE)
+    assert at_once.latest == {"ffvl:531": at(0, minutes[0], 25, 10)}
 
 
 # What is delivered again, and what is not

@@ -372,3 +372,13 @@ async def test_an_open_circuit_opens_again_on_the_first_failure_after_a_while() 
 def test_a_patience_of_nothing_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be positive"):
         Patience(**wrong)
+
+
+@in_its_loop
+async def test_of_two_spellings_of_one_host_the_longest_spacing_holds() -> None:
+    for first, second in (("romma.example", "ROMMA.example"), ("ROMMA.example:443", "romma.example")):
+        upstream = Upstream()
+        client = upstream.client(spacing={**spaced(7, first), **spaced(2, second)})
+        start = seconds()
+        await together(client, [asks(), asks()])
+        assert [began - start for began in upstream.began] == [0, 7]

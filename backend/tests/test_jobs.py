@@ -28,6 +28,7 @@ from backend.tests.worlds import (
     NoTraffic,
     a_reading,
     a_run,
+    brings_a_reading,
     brings_a_run,
     fails,
     forecast_source,
@@ -228,3 +229,52 @@ def outcomes(*said: str) -> list[SourceRun]:
 )
 def test_the_status_of_a_run_is_computed_from_its_sources(sources: tuple[str, ...], status: str) -> None:
     assert run_status(outcomes(*sources)) == status
+
+
+# --- A network that takes too long ------------------------------------------------------------------
+
+
+async def _one_reading_and_then_nothing(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+    yield a_reading(wanted, station="romma:241")
+    await asyncio.Event().wait()
+
+
+async def test_a_source_that_does_not_end_is_cut_short_and_what_it_brought_is_kept() -> None:
+    stored: list[ObservationBatch] = []
+
+    async def deliver(batch: ObservationBatch) -> None:
+        stored.append(batch)
+
+    collection = await collect_all_observations(
+        wanted=WANTED,
+        deliver=deliver,
+        sources=[
+            observation_source(_one_reading_and_then_nothing, "romma"),
+            observation_source(brings_a_reading, "ffvl"),
+        ],
+        channel_for=no_network,
+        seconds=0.05,
+    )
+    outcomes = {outcome.source: outcome for outcome in collection.outcomes}
+    assert (outcomes["romma"].status, outcomes["romma"].collected) == ("partial", 1)
+    assert outcomes["romma"].reason.startswith("cut short after 0.05 s, when the next collection was due")
+    assert outcomes["ffvl"].status == "success"
+    assert {record.station for batch in stored for record in batch.records} == {"romma:241", "ffvl:2496"}
+
+
+async def test_storing_is_not_cut_short() -> None:
+    stored: list[ObservationBatch] = []
+
+    async def deliver(batch: ObservationBatch) -> None:
+        await asyncio.sleep(0.2)
+        stored.append(batch)
+
+    collection = await collect_all_observations(
+        wanted=WANTED,
+        deliver=deliver,
+        sources=[observation_source(_one_reading_and_then_nothing, "romma")],
+        channel_for=no_network,
+        seconds=0.05,
+    )
+    assert [outcome.status for outcome in collection.outcomes] == ["partial"]
+    assert len(stored) == 1

@@ -13,11 +13,22 @@ import pytest
 import sqlalchemy as sa
 
 from backend.core.errors import StoreUnavailable
-from backend.core.records import ForecastBatch, Site, Wanted
+from backend.core.records import ForecastBatch, ObservationBatch, Site, Wanted
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
+from backend.scheduler.runner import Runner, Sources
 from backend.storage import schema as t
-from backend.tests.worlds import NOON, PLANFAIT, a_run, forecast_source, make_world, until
+from backend.tests.worlds import (
+    NOON,
+    PLANFAIT,
+    a_reading,
+    a_run,
+    brings_a_reading,
+    forecast_source,
+    make_world,
+    observation_source,
+    until,
+)
 
 
 @contextmanager
@@ -160,3 +171,51 @@ async def test_a_tick_of_a_schedule_that_is_never_due_begins_nothing(tmp_path: P
     await world.runner.tick(FORECASTS)
     assert await CatchUp(world.runner).once(FORECASTS) is None
     assert world.ledger.runs() == ()
+
+
+# --- A network that takes longer than the interval between two slots ---------------------------------
+
+
+async def test_a_slow_network_does_not_hold_up_the_next_slot(tmp_path: Path) -> None:
+    async def slow(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+        await asyncio.Event().wait()
+        yield a_reading(wanted)
+
+    world = make_world(tmp_path)
+    sources = Sources(
+        forecasts=(),
+        observations=(observation_source(slow, "romma"), observation_source(brings_a_reading, "ffvl")),
+        channel_for=world.runner.sources.channel_for,
+    )
+    runner = Runner(
+        store=world.store,
+        ledger=world.ledger,
+        sources=sources,
+        config=world.runner.config,
+        sites=world.runner.sites,
+        clock=world.clock,
+        source_seconds=lambda job, now: 0.05,
+    )
+    for slot in (NOON, NOON + timedelta(minutes=10)):
+        world.clock.now = slot
+        run = await runner.run(OBSERVATIONS, "schedule", slot)
+        assert run is not None
+        assert {source.source: source.status for source in run.sources} == {
+            "romma": "failed",
+            "ffvl": "success",
+        }
+
+
+@pytest.mark.parametrize(
+    ("crontab", "minute", "second", "expected"),
+    [
+        ("*/10 * * * *", 0, 0, 595),  # started with its slot: until five seconds before the next
+        ("*/10 * * * *", 4, 0, 355),
+        ("*/10 * * * *", 6, 0, 4 * 60 + 600 - 5),  # started late: until the slot after the next
+        ("0 */6 * * *", 0, 0, 6 * 3600 - 5),
+    ],
+)
+def test_a_source_has_until_the_next_slot(crontab: str, minute: int, second: int, expected: float) -> None:
+    config = SchedulerConfig.load(scheduler_observation_cron=crontab)
+    now = NOON.replace(minute=minute, second=second)
+    assert config.source_seconds(OBSERVATIONS, now) == expected

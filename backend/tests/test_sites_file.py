@@ -146,3 +146,10 @@ def test_any_of_the_shipped_sites_can_be_removed_without_touching_the_others(tmp
         SitesFile(path).remove(site_id)
         assert ids(path) == [other for other in all_ids if other != site_id]
         assert path.read_text(encoding="utf-8").count("# ---") == shipped.count("# ---")
+
+
+def test_a_byte_order_mark_is_read_over(path: Path) -> None:
+    path.write_bytes(b"\xef\xbb\xbf" + TWO.encode())
+    assert ids(path) == ["planfait", "varan"]
+    SitesFile(path).add([SITE])
+    assert ids(path) == ["planfait", "varan", "semnoz"]
