@@ -146,7 +146,10 @@ class Piece:
         self._read[name] = read.alias(name)
 
     def _text(self, name: str) -> pl.Series:
-        return self.raw[name].cast(pl.String).str.strip_chars()
+        cells = self.raw[name]
+        if cells.dtype.is_temporal():  # a time is no name; one outside of the calendar has no text either
+            return pl.repeat(None, len(cells), dtype=pl.String, eager=True)
+        return cells.cast(pl.String).str.strip_chars()
 
     def _numbers(self, name: str) -> pl.Series:
         cells = self.raw[name]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Protocol, TextIO
@@ -39,6 +40,8 @@ SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertica
 
 _INDEX = ("", "unnamed: 0")
 """Names that pandas gives to its index, where that is the first column."""
+
+_FIRST_DAY, _LAST_DAY = ((each - date(1970, 1, 1)).days for each in (date.min, date.max))
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
@@ -388,11 +391,27 @@ class ParquetTable:
         rows = rows.with_columns(cs.categorical().cast(pl.String), cs.enum().cast(pl.String))
         try:
             for frame in rows.collect_batches(chunk_size=PIECE, maintain_order=True):
+                for name in self._columns:
+                    self._refuse_no_date(name, frame[name], frame[ROW])
                 yield frame.with_columns(
                     self._cells.read(name, frame[name], frame[ROW]).alias(name) for name in self._numbers
                 )
         except pl.exceptions.PolarsError as error:
             raise FileRefused(f"{self.path}: cannot be read: {_first_line(error)}") from error
+
+    def _refuse_no_date(self, name: str, cells: pl.Series, rows: pl.Series) -> None:
+        """Raise FileRefused for a time outside of the years 1 to 9999: Polars panics when it shows one."""
+        ticks = {"ns": 10**9, "us": 10**6, "ms": 10**3}
+        if isinstance(cells.dtype, pl.Datetime):
+            days = cells.to_physical() // (ticks[cells.dtype.time_unit] * 86_400)
+        elif cells.dtype == pl.Date:
+            days = cells.to_physical()
+        else:
+            return
+        outside = (~days.is_between(_FIRST_DAY, _LAST_DAY)).arg_true()
+        if len(outside):
+            line = self.lines([int(rows[int(outside[0])])])[0]
+            raise FileRefused(f"{self.path}, {line}: {name}: lies outside of the calendar")
 
     def lines(self, rows: Sequence[int]) -> list[str]:
         """Return the numbers of rows, from 1."""

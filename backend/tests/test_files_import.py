@@ -755,6 +755,15 @@ def test_words_and_numbers_may_be_kept_as_categories(store: Store, tmp_path: Pat
         (pl.Series("valid_time", [datetime(1960, 1, 1, tzinfo=UTC)]), "lies before 1971"),
         (pl.Series("valid_time", [datetime(2026, 7, 15, 12, 0, 0, 5, tzinfo=UTC)]), "is not a whole second"),
         (pl.Series("value", [float("inf")]), "value = 'inf': is not a number"),
+        (
+            pl.Series("valid_time", [2**62]).cast(pl.Datetime("ms", "UTC")),
+            "valid_time: lies outside of the calendar",
+        ),
+        (
+            pl.Series("model", [2**63 - 1]).cast(pl.Datetime("us", "UTC")),
+            "model: lies outside of the calendar",
+        ),
+        (pl.Series("model", [NOW]), "is not the name of a model"),
         (pl.Series("value", ["1,234"]), "value = '1,234': the comma may separate decimals or thousands"),
         (pl.Series("value", [NOW]), "is not a number"),
         (pl.Series("value", ["x"], dtype=pl.Categorical), "value = 'x': is not a number"),
