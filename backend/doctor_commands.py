@@ -32,6 +32,7 @@ from backend.core.records import Failure, Site, Station, Wanted
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.jobs import counted
+from backend.scoring.drift import drifts
 from backend.storage.positions import Move
 from backend.storage.station_flags import BY_OPERATOR, StationFlag
 from backend.storage.store_check import check_store
@@ -212,7 +213,7 @@ async def _sources_and_sites(service: Service, clock_watch: ClockWatch, *, with_
         *_sites(sites),
         *await _coverage(service, sites),
         *await _stations(service, sites),
-        *await _sensors(service),
+        *await _sensors(service, sites),
         *await _places(service, sites),
     ]
 
@@ -329,11 +330,12 @@ async def _stations(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
     return [Finding("stations silent for a day", False, ", ".join(says))]
 
 
-async def _sensors(service: Service) -> list[Finding]:
+async def _sensors(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
     """Return what is known of the sensors of sites' stations, where it lasts or waits for an answer."""
     now = service.clock()
     try:
-        flags = await asyncio.to_thread(service.store.station_flags)
+        known = await asyncio.to_thread(service.store.station_flags)
+        slow = await asyncio.to_thread(drifts, service.database, [site.id for site in sites], now)
     except StoreUnavailable:
         return []
     return [
@@ -344,7 +346,7 @@ async def _sensors(service: Service) -> list[Finding]:
             else None,
             f"{flag_text(flag)}{_what_to_do(flag)}",
         )
-        for flag in flags
+        for flag in (*known, *slow)
         if flag.sites and _lasts(flag, now - SENSOR_SHOWN)
     ]
 

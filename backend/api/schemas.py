@@ -211,7 +211,7 @@ class StationFlag(ApiModel):
 
     parameter: Parameter
     reason: str = Field(
-        description="zero_direction, stopped, stuck_vane, frozen_temperature, excluded_by_operator"
+        description="zero_direction, stopped, stuck_vane, frozen_temperature, drift, excluded_by_operator"
     )
     since: datetime
     until: datetime | None = Field(description="the first moment after it; null: without an end")

@@ -103,7 +103,9 @@ def site_cards(service: ServiceParts, withheld: Withholding, now: datetime) -> l
     lasting = [
         flag
         for flag in service.store.station_flags()
-        if flag.excludes and (flag.until is None or flag.until > now - SENSOR_LASTS)
+        if flag.excludes
+        and Station(flag.station).network not in withheld.networks
+        and (flag.until is None or flag.until > now - SENSOR_LASTS)
     ]
     return [
         SiteCard(

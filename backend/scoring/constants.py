@@ -226,6 +226,24 @@ SENSOR_CONTRADICTED = Constant(
     "also be longer than any verified one of the station.",
 )
 
+DRIFT_DAYS = Constant(
+    "drift_days", 30, "days up to yesterday", "Long enough that one weather situation is no drift."
+)
+DRIFT_BEFORE = Constant(
+    "drift_before", 90, "days before those", "What the station's level was, and not yet another season's."
+)
+DRIFT_LEAST = Constant("drift_least", 20, "of the 30 days", "With fewer, nothing is said of a drift.")
+DRIFT_RATIO = Constant(
+    "drift_ratio",
+    0.6,
+    "of the former level against the models",
+    "A mean wind this much lower in both halves of the last days, or higher by its inverse, is a question to "
+    "the operator. It leaves no reading out.",
+)
+DRIFT_TEMPERATURE = Constant(
+    "drift_temperature", 3.0, "°C", "The same for the difference of a temperature from the models'."
+)
+
 # Pairs
 
 USUAL_AVERAGING = Constant(

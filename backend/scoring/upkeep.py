@@ -181,12 +181,17 @@ def _make(connection: sa.Connection, site_id: int, due: Iterable[int], today: in
     if made.spans:
         _renew_limits(connection, site_id, made, known, today)
     rows = [_reading_rows(connection, stations, span) for span in made.spans]
-    for span, of_span in zip(made.spans, rows, strict=True):
-        made.digests.append({station: digests(_readings(each), span) for station, each in of_span.items()})
-    _learn_flags(connection, site_id, made, stations, today, cleared=EVERY_DAY in due)
-    flags = [*made.flags, *_exclusions(connection, stations)]
     places = whereabouts(connection, store.site_slug(connection, site_id), stations)
     away = {station: place.away for station, place in places.items()}
+    for span, of_span in zip(made.spans, rows, strict=True):
+        made.digests.append(
+            {
+                station: digests(_without(_readings(each), away.get(station, ())), span)
+                for station, each in of_span.items()
+            }
+        )
+    _learn_flags(connection, site_id, made, stations, today, cleared=EVERY_DAY in due)
+    flags = [*made.flags, *_exclusions(connection, stations)]
     for span, of_runs, of_readings in zip(made.spans, runs, rows, strict=True):
         observed, doubts = _observed(of_readings, span, of_runs, known, flags, away)
         made.observed.append(observed)

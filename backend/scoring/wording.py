@@ -84,6 +84,7 @@ FLAG_TEXTS = {
     STUCK_VANE: "one direction while the wind varies",
     FROZEN_TEMPERATURE: "one temperature for days",
     EXCLUDED: "excluded by the operator",
+    "drift": "its level against the models' has changed from what it was",
 }
 """What a flag of a station is about; each begins after the name of the parameter."""
 

@@ -30,6 +30,7 @@ MAY_ALSO = {  # what scores are made of is read and written in these few; all ot
     "scoring/public_months.py": {"storage"},
     "scoring/rebuilding.py": {"storage"},
     "scoring/sample.py": {"storage"},
+    "scoring/drift.py": {"storage"},
     "scoring/upkeep.py": {"storage"},
 }
 MAY_IMPORT_ALL = ("main.py", "cli.py", "console.py", "__main__.py")

@@ -140,6 +140,20 @@ async def test_a_stopped_anemometer_does_not_turn_the_verdict_and_is_said_everyw
     assert flag["text"] in shown.replace("&#39;", "'")
 
 
+async def test_flags_of_a_withheld_network_are_for_the_operator_only(tmp_path: Path) -> None:
+    service = make_service(tmp_path)
+    service.database.migrate()
+    service.store.save_sites(service.sites())
+    now = NOW.replace(microsecond=0)
+    service.store.add_observations(observations(reading(12.0, station="romma:902")))
+    service.store.exclude_station("romma:902", [SPEED], now.date(), None, "", now)
+    async with served(service) as client:
+        public = (await client.get("/api/stations")).json()["stations"]
+        operator = await get(client, "/api/stations")
+    assert [each["flags"] for each in public if each["id"] == "romma:902"] == [[]]
+    assert [len(each["flags"]) for each in operator["stations"] if each["id"] == "romma:902"] == [1]
+
+
 async def test_a_missing_vane_does_not_turn_the_verdict_of_directions(tmp_path: Path) -> None:
     """The model that always says 10 degrees would be right about every 0 that stands for no vane."""
     async with served(lived(tmp_path, dead_vane=True)) as client:

@@ -18,9 +18,11 @@ from backend.api.schemas import (
 )
 from backend.api.station_flags import flag_entry
 from backend.api.tables import CSV_ANSWER, table
+from backend.api.withholding import Withheld
 from backend.core.errors import NotFound
 from backend.core.records import Site, Station
 from backend.scheduler.config import FORECASTS
+from backend.scoring.drift import drifts
 from backend.storage.positions import Move
 from backend.storage.station_flags import StationFlag
 
@@ -58,6 +60,7 @@ def read_sites(service: ServiceDep, request: Request, response: Response) -> Sit
 @router.get("/stations", response_model=StationPage, responses=problems(404, 422))
 def read_stations(
     service: ServiceDep,
+    withheld: Withheld,
     request: Request,
     response: Response,
     site: str | None = None,
@@ -69,7 +72,11 @@ def read_stations(
     known = known_stations(service, sites)
     asked = set(known) if site is None else set(require_site(sites, site).stations)
     wanted = sorted(code for code in asked if cursor is None or code > cursor)
-    flags = service.store.station_flags()
+    page = set(wanted[:limit])
+    named = dict.fromkeys(each.id for each in sites if page.intersection(each.stations))
+    everything = (*service.store.station_flags(), *drifts(service.database, named, service.clock()))
+    # When the wind of a station was 0 is a value of it: where values are withheld, so are these.
+    flags = tuple(each for each in everything if Station(each.station).network not in withheld.networks)
     moves = service.store.moves(sites)
     rows = [_station_entry(known[code], sites, flags, moves) for code in wanted[:limit]]
     following = rows[-1].id if len(wanted) > limit else None
