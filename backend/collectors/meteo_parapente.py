@@ -9,8 +9,9 @@ Quirks: the list of runs is sorted by day, so its first entry is the furthest da
 simply absent (seen 2025-09-15). A refusal comes with HTTP 200. Half-hourly in soundings, no gust.
 See docs/sources/meteo_parapente.md.
 
-What is odd in a sounding costs itself: an hour, or a value. A day without wind or temperature is read again
-only when the list of runs has another stamp for it. A day that a run leaves unfinished, while a newer run has
+What is odd in a sounding costs itself: an hour, or a value. A day that came without wind or temperature is
+asked for again at one site only, until that one is complete: an answer has neither a size nor a stamp that is
+known before. A day that a run leaves unfinished, while a newer run has
 it or a day after the start of the run, is reported as incomplete; if it is finished late, it is taken. What
 the server has of an unfinished day is not asked for, because nobody has recorded what that is.
 """
@@ -287,7 +288,7 @@ class ApiRoute:
         )
 
     def _missing(self, entry: Entry, wanted: Wanted) -> tuple[Site, ...]:
-        return wanted.missing(MODEL, entry.reference_time, entry.part, self.rank, entry.version)
+        return wanted.missing(MODEL, entry.reference_time, entry.part, self.rank)
 
     async def _collect_day(
         self, entry: Entry, wanted: Wanted, fetch: Fetch, cells: dict[str, str], refused: set[str]
@@ -295,15 +296,23 @@ class ApiRoute:
         """Ask once for each grid cell; add what is learned to `cells` (site to cell) and `refused`.
 
         A place that is refused, has never answered, and is refused where others answer, lies outside the
-        model. It is asked for once in a collection, in case that is no longer so.
+        model. It is asked for once in a collection, in case that is no longer so. Of the sites for which the
+        day is known as incomplete one is asked for, and the others only once that one is complete.
         """
         answers: list[Answer] = []
         failures: list[Failure] = []
         by_cell: dict[str, Answer | None] = {}  # None: the request for this cell failed
         collected_at = wanted.now
         away: list[tuple[Site, CollectorError]] = []
-        for site in self._missing(entry, wanted):
-            if site.id in refused:
+        missing = self._missing(entry, wanted)
+        known_open = {
+            site.id
+            for site in missing
+            if wanted.known_incomplete(MODEL, entry.reference_time, entry.part, site.id)
+        }
+        still_open = False
+        for site in sorted(missing, key=lambda site: site.id in known_open):
+            if site.id in refused or (site.id in known_open and still_open):
                 continue
             known = cells.get(site.id)
             if known is not None and known in by_cell:
@@ -322,6 +331,9 @@ class ApiRoute:
                     by_cell[known] = None
                 continue
             collected_at = payload.fetched_at
+            if site.id in known_open and answer.absent:
+                still_open = True
+                continue
             cells[site.id] = answer.grid_point.cell
             by_cell[answer.grid_point.cell] = answer
             answers.append(answer)
@@ -338,6 +350,7 @@ class ApiRoute:
             for site, answer in sites.items()
             if answer.absent
         ]
+        title = f"{MODEL} of {entry.reference_time:%Y-%m-%d %H:%M} UTC"
         new = [
             one
             for one in incomplete
@@ -345,13 +358,13 @@ class ApiRoute:
         ]
         if new:
             others = f" and {len(new) - 1} more" if len(new) > 1 else ""
-            title = f"{MODEL} of {entry.reference_time:%Y-%m-%d %H:%M} UTC"
             reason = f"{title} is incomplete in {entry.part} at {new[0].site}{others}: {new[0].reason}"
             failures.append(as_failure(self.name, IncompleteError(reason, source=NAME)))
         return replace(
             self._batch(collected_at),
             incomplete=tuple(incomplete),
             versions={entry.part: entry.version},
+            notes=(f"{title} is incomplete in {entry.part}",) if still_open else (),
             outside=tuple(one for one in outside if (MODEL, one.site) not in wanted.outside),
             records=tuple(record for answer in answers for record in answer.records),
             rejected=tuple(value for answer in answers for value in answer.rejected),

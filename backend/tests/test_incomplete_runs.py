@@ -595,4 +595,7 @@ async def test_a_sounding_without_temperature_is_partial_once(tmp_path: Path) ->
     assert first.status == "partial"
     assert first.reason.endswith("is incomplete in 20260715 at here: without temperature")
     assert len(life.values(Parameter.WIND_SPEED)) == 1
-    assert (second.status, second.failed, len(life.fetch.urls)) == ("nothing_new", 0, 1)
+    assert (second.status, second.failed) == ("nothing_new", 0)
+    late = await life.collect(parapente_script(parapente.line()))
+    assert (late.status, late.reason) == ("success", "")
+    assert len(life.values(Parameter.TEMPERATURE)) == 1

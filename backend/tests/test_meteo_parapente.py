@@ -277,7 +277,7 @@ def test_a_windgram_has_no_temperature() -> None:
     assert len(values(answer, Parameter.WIND_SPEED)) == 3
 
 
-async def test_a_sounding_without_temperature_keeps_its_wind_and_is_not_asked_for_again_unchanged() -> None:
+async def test_a_sounding_without_temperature_keeps_its_wind_and_is_asked_for_again_at_one_site() -> None:
     fetch = scripted(status(line()), sounding(without_temperatures))
     [batch] = await batches(fetch, wanted(HERE))
     assert [(failure.reason, failure.error) for failure in batch.failures] == [
@@ -290,11 +290,15 @@ async def test_a_sounding_without_temperature_keeps_its_wind_and_is_not_asked_fo
     assert batch.complete() == ()
     (open_,) = batch.incomplete
 
-    known = {(MODEL, utc(15, 6), "20260715", "here"): open_.version}
-    for update, asked in (("2026-07-15T12:08:31Z", 0), ("2026-07-15T12:09:00Z", 1)):
-        again = scripted(status(line(update=update)))
-        await batches(again, wanted(HERE, incomplete=known))
-        assert len(data_requests(again)) == asked
+    known = {(MODEL, utc(15, 6), "20260715", site): open_.version for site in ("here", "far")}
+    again = scripted(status(line()), sounding(without_temperatures))
+    [still] = await batches(again, wanted(HERE, FAR, incomplete=known))
+    assert (len(data_requests(again)), still.records, still.failures) == (1, (), ())
+
+    late = scripted(status(line()))
+    [batch] = await batches(late, wanted(HERE, FAR, incomplete=known))
+    assert len(data_requests(late)) == 2
+    assert batch.complete() == (("20260715", "here"), ("20260715", "far"))
 
 
 def without_north_wind(answer: dict[str, Any]) -> None:
