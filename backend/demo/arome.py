@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from backend.demo.faults import Fault
-from backend.demo.grib import GROUND, TEMPERATURE, WIND_EAST, Writer, parts, replace_values, without
+from backend.demo.grib import GROUND, GUSTS, TEMPERATURE, WIND_EAST, Writer, parts, replace_values, without
 from backend.demo.weather import HOUR
 from backend.demo.world import View, World, utc
 
@@ -126,7 +126,11 @@ def _files(grid: str, run: datetime) -> Iterator[File]:
     yield File(grid, run, part, package)
 
 
-_LEFT_OUT = {Fault.MISSING_FIELDS: WIND_EAST, Fault.NO_TEMPERATURE: TEMPERATURE}
+_LEFT_OUT = {
+    Fault.MISSING_FIELDS: (WIND_EAST,),
+    Fault.NO_TEMPERATURE: (TEMPERATURE,),
+    Fault.NO_GUSTS: GUSTS,
+}
 _IN_FILES = {*_LEFT_OUT, Fault.ABSURD, Fault.FUTURE, Fault.NAN}
 """The faults that a file itself can have."""
 
@@ -184,7 +188,7 @@ class Archive:
         body = self._writer(file.grid).compose(view.weather, run, steps)
         if view.fault is Fault.NAN:
             return replace_values(body, WIND_EAST, math.nan)
-        return without(body, _LEFT_OUT[view.fault]) if view.fault in _LEFT_OUT else body
+        return without(body, *_LEFT_OUT[view.fault]) if view.fault in _LEFT_OUT else body
 
     def _kept(self, view: View, file: File) -> bytes:
         """Return a file by way of the folder, if there is one."""

@@ -47,6 +47,8 @@ class Fault(StrEnum):
     CUT = "cut"  # half of the document, as if that were all
     MISSING_FIELDS = "missing_fields"  # without the field that the mean wind comes in, or what leads to it
     NO_TEMPERATURE = "no_temperature"  # without the field that the temperature comes in
+    NO_GUSTS = "no_gusts"  # without the fields that a model's gusts come in
+    NO_PLACE = "no_place"  # one place of an answer for several has no coordinates and no values
     STALE = "stale"  # the newest data are two days old
     FUTURE = "future"  # what is said is stamped a day ahead
     ABSURD = "absurd"  # values that cannot be true
@@ -142,6 +144,8 @@ class Unreliable:
                     | Fault.ODD_ROW
                     | Fault.MISSING_FIELDS
                     | Fault.NO_TEMPERATURE
+                    | Fault.NO_GUSTS
+                    | Fault.NO_PLACE
                 ):
                     await self._garble(scope, receive, counted, fault)
                 case _:

@@ -137,6 +137,8 @@ _GUST_COMPONENTS = (
     Field(0, 2, 23, 103, 10, _HIGHEST, wanted="gust_u"),
     Field(0, 2, 24, 103, 10, _HIGHEST, wanted="gust_v"),
 )
+_GUST_SPEED = Field(0, 2, 22, 103, 10, _HIGHEST, wanted="gust")
+GUSTS = (*_GUST_COMPONENTS, _GUST_SPEED)
 TEMPERATURE = Field(0, 0, 0, 103, 2, wanted="temperature")
 _HUMIDITY = Field(0, 1, 1, 103, 2)
 
@@ -149,7 +151,7 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         *_WIND,
         Field(0, 2, 1, 103, 10),  # wind speed
         Field(0, 2, 0, 103, 10),  # wind direction
-        Field(0, 2, 22, 103, 10, _HIGHEST, wanted="gust"),
+        _GUST_SPEED,
         *_GUST_COMPONENTS,
         _CLOUD,
         Field(0, 1, 52, 1, 0, _SUM),  # precipitation
@@ -316,9 +318,10 @@ class Writer:
 # --- What a faulty upstream does to a file ------------------------------------------------------------
 
 
-def without(body: bytes, field: Field) -> bytes:
-    """Return a file without the messages of a field."""
-    return b"".join(message for product, message in _messages_of(body) if product != field.product)
+def without(body: bytes, *fields: Field) -> bytes:
+    """Return a file without the messages of some fields."""
+    gone = {field.product for field in fields}
+    return b"".join(message for product, message in _messages_of(body) if product not in gone)
 
 
 def replace_values(body: bytes, field: Field, value: float) -> bytes:

@@ -72,6 +72,11 @@ spoil = spoiled_by(
     {
         Fault.MISSING_FIELDS: (rb'"wind_speed_10m":\[[^\]]*\],?|"last_run_initialisation_time":\d+,', b""),
         Fault.NO_TEMPERATURE: (rb',"temperature_2m":\[[^\]]*\]', b""),
+        Fault.NO_GUSTS: (rb',"wind_gusts_10m":\[[^\]]*\]', b""),
+        Fault.NO_PLACE: (
+            rb'\A(\[\{)"latitude":[^,]*,"longitude":[^,]*,(.*?"hourly":\{)[^}]*\}',
+            rb'\1"latitude":nan,"longitude":nan,\2"time":[]}',
+        ),
         Fault.NAN: (rb'("wind_speed_10m":\[)[^,\]]*', rb"\1NaN"),
     }
 )

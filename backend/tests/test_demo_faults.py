@@ -159,6 +159,7 @@ async def test_a_grib_file_is_no_text(client: Client) -> None:
         ("romma", Fault.MISSING_FIELDS, "<vent_moyen_10>"),
         ("meteo_parapente", Fault.NO_TEMPERATURE, '"tc"'),
         ("open_meteo_single_runs", Fault.NO_TEMPERATURE, '"temperature_2m":['),
+        ("open_meteo_single_runs", Fault.NO_GUSTS, '"wind_gusts_10m":['),
         ("ffvl", Fault.NO_TEMPERATURE, '"temperature"'),
         ("winds_mobi", Fault.NO_TEMPERATURE, '"temp"'),
         ("balisemeteo", Fault.NO_TEMPERATURE, "Température"),

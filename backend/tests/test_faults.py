@@ -50,6 +50,8 @@ CASES: tuple[Case, ...] = (
     Cell(METEOFRANCE, Fault.UNAUTHORIZED),
     Cell(OPEN_METEO, Fault.UNAVAILABLE),
     Cell(MODELS, Fault.STALE),
+    Cell(STORAGE, Fault.NO_GUSTS),
+    Cell(MODELS, Fault.NO_PLACE),
     Cell(MODELS, Fault.MISSING_FIELDS, one=True),
     Fallback((FFVL, WINDS_MOBI)),
     Cell(FFVL, Fault.NOT_FOUND, one=True),

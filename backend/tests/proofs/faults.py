@@ -132,6 +132,7 @@ _PARIS = {FFVL, FFVL_PAGE, ROMMA, ROMMA_PAGE}
 _ROWS = {FFVL, WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE}
 _GUSTS = {FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE, PIOUPIOU, METEOFRANCE}
 _GRIB = {STORAGE, PORTAL, IFS}
+_GROUPED = {OPEN_METEO, MODELS}
 
 
 def why_not(cell: Cell) -> str | None:
@@ -148,6 +149,10 @@ def why_not(cell: Cell) -> str | None:
             return "a sounding carries no stamp of its own"
         case Fault.ZERO_MEAN if way not in _GUSTS:
             return "it brings no readings with gusts"
+        case Fault.NO_GUSTS if way not in {*_GRIB, *_GROUPED}:
+            return "it has no gusts of a model"
+        case Fault.NO_PLACE if way not in _GROUPED:
+            return "no answer of it is for several sites"
         case Fault.ODD_ROW if way not in _ROWS:
             return "its answers are no rows of stations"
         case Fault.LATIN_1 if one and way in _GRIB:
