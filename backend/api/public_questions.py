@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from backend.api.dependencies import ServiceParts
 from backend.api.problems import bad_query
-from backend.api.questions import DaysQuery, Question
+from backend.api.questions import HoursQuery, Question
 from backend.api.withholding import Withholding, public_models
 from backend.core.local_time import local_day
 from backend.core.records import Site, Station
@@ -26,7 +26,7 @@ from backend.scoring.sample import Samples, speaking
 
 def public_question(
     service: ServiceParts,
-    query: DaysQuery,
+    query: HoursQuery,
     site: Site,
     withheld: Withholding,
     *,

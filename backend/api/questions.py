@@ -87,11 +87,6 @@ class DaysQuery(BaseModel):
     )
     last: Day | None = Field(None, alias="to", description="last local day, included; today unless told")
     station: str | None = Field(None, description="another of the site's stations than its reference")
-    sources: Literal["all", "public"] = Field(
-        "all",
-        description="public: without the models whose raw values are withheld, of any days. Where such a"
-        " model, or the station's network, takes part, the public is answered of whole calendar months",
-    )
 
     def hours_asked(self) -> Hours:
         """Return the hours that count: all of them."""
@@ -134,6 +129,11 @@ class HoursQuery(DaysQuery):
         None,
         description="`flying`: 10 to 18 local, unless given; `day`: 08 to 19; `all`. Both ends are included."
         " Groups by the clock are of all hours unless given.",
+    )
+    sources: Literal["all", "public"] = Field(
+        "all",
+        description="public: without the models whose raw values are withheld, of any days. Where such a"
+        " model, or the station's network, takes part, the public is answered of whole calendar months",
     )
 
     def hours_asked(self) -> Hours:
