@@ -25,8 +25,11 @@ import pytest
 from numpy.typing import NDArray
 
 from backend.main import Service
+from backend.scoring.constants import PUBLIC_PAIRS
+from backend.scoring.public_figures import figure_step
 from backend.scoring.public_months import publish
 from backend.scoring.public_windows import PublicRules
+from backend.scoring.quantities import Quantity
 from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS, MORNING, View
 from backend.tests.score_store import SPEED, Grid, keep
 from backend.tests.served import make_service, served
@@ -383,3 +386,49 @@ async def test_the_attack_gains_nothing_over_the_best_guess(tmp_path: Path, whic
         print(f"{which}, {rounds} rounds, {len(found.masks)} figures: guess {base}, attack {reached}")
         for got, guessed in zip(reached[:2], base[:2], strict=True):
             assert got <= guessed + 1.96 * math.sqrt(guessed * (1 - guessed) / base[2])
+
+
+# --- Why whole months are not enough ------------------------------------------------------------------
+
+
+def recovered(hours: int, step: float, forecasts: int = 100) -> tuple[float, float]:
+    """Return which share of a station's values a guess, and an attack by RMSE, have within 0.5 km/h.
+
+    The RMSE of two public forecasts, and their mean errors, give a linear equation for these values.
+    There are ten models in ten views; a public value of the hour errs by 2 km/h.
+    """
+    rng = np.random.default_rng(3)
+    guess = rng.normal(16, 5, hours)
+    truth = guess + rng.normal(0, 2, hours)
+    said = guess + rng.normal(0, 1, (forecasts // 10, hours)).repeat(10, 0)
+    said = said + rng.normal(0, 2.2, (forecasts, hours))
+    means, roots = (
+        np.round(exact / step) * step
+        for exact in ((said - truth).mean(axis=1), np.sqrt(((said - truth) ** 2).mean(axis=1)))
+    )
+    squares = (said**2).sum(axis=1)
+    rows = np.concatenate([-np.ones((forecasts, hours)), 2 * (said[0] - said[1:])])
+    values = np.concatenate(
+        [
+            hours * means - said.sum(axis=1),
+            squares[0] - squares[1:] - hours * (roots[0] ** 2 - roots[1:] ** 2),
+        ]
+    )
+    noise = np.concatenate(
+        [np.full(forecasts, (hours * step) ** 2 / 12), (2 * hours * roots[1:] * step) ** 2 / 6]
+    )
+    gain = rows.T @ np.linalg.inv(rows @ rows.T + np.diag(noise / 4))
+    estimate = guess + gain @ (values - rows @ guess)
+    guessed, found = (float((np.abs(each - truth) < 0.5).mean()) for each in (guess, estimate))
+    return guessed, found
+
+
+def test_whole_months_with_rmse_by_the_hour_reveal_nearly_every_value() -> None:
+    guessed, found = recovered(hours=30, step=0.1)
+    assert guessed < 0.4 and found > 0.9
+
+
+@pytest.mark.parametrize("hours", [PUBLIC_PAIRS.value, 270, 1000])
+def test_many_hours_and_coarse_steps_reveal_nothing_even_with_rmse(hours: int) -> None:
+    guessed, found = recovered(hours, figure_step(Quantity.WIND_SPEED, hours))
+    assert found <= guessed + 1.96 * math.sqrt(guessed * (1 - guessed) / hours)
