@@ -47,6 +47,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._patience: TimerHandle | None = None
         self._unread: TimerHandle | None = None
         self._received = 0
+        self._answer, self.app = self.app, self._answer_once_read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to wait for the request; a client too many takes the place of the longest silent one."""
@@ -87,6 +88,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._close_soon()
             return
         super().data_received(data)
+        if self.is_silent and self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            self._wait_for_request()  # empty lines begin no request, and have ended the wait for the next one
 
     def on_message_begin(self) -> None:
         """A request begins: it must be whole soon."""
@@ -113,6 +116,19 @@ class BoundedProtocol(HttpToolsProtocol):
             self._unread.cancel()
             self._unread = None
         super().resume_writing()
+
+    async def _answer_once_read(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request, but not before the client has read the answers to those before it.
+
+        Else it would hold the turn of a request for values (admission.py) until it reads them.
+        """
+        await self.flow.drain()
+        if not self.transport.is_closing():
+            await self._answer(scope, receive, send)
+            return
+        # The client is gone. uvicorn logs a fault unless there is an answer.
+        await send({"type": "http.response.start", "status": 503, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
 
     def timeout_keep_alive_handler(self) -> None:
         """The client asks nothing more: close, even if it leaves the last answer unread."""

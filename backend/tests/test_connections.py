@@ -11,6 +11,7 @@ from typing import ClassVar
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from backend.api.connections import BoundedProtocol
 from backend.tests.worlds import until
@@ -18,7 +19,11 @@ from backend.tests.worlds import until
 LARGE = 40_000_000  # more than the system buffers between two of its own sockets
 
 
+begun: list[str] = []  # the paths that the last server began to answer
+
+
 async def application(scope: Scope, _receive: Receive, send: Send) -> None:
+    begun.append(scope["path"])
     body = b"x" * LARGE if scope["path"] == "/large" else b"fine"
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
@@ -47,6 +52,7 @@ class Patient(Hasty):
 @asynccontextmanager
 async def serving(protocol: type[BoundedProtocol]) -> AsyncIterator[int]:
     Hasty.made.clear()
+    begun.clear()
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(application, http=protocol, log_config=None, lifespan="off", proxy_headers=False)
     server = uvicorn.Server(config)
@@ -101,6 +107,42 @@ async def test_a_request_after_an_answer_must_end_too() -> None:
     async with serving(Hasty) as port, connected(port) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHo")
         assert (await read_to_end(reader)).count(b"fine") == 1
+
+
+async def test_empty_lines_after_an_answer_do_not_keep_a_connection_open() -> None:
+    async with serving(Hasty) as port, connected(port) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b"fine" in await reader.readuntil(b"\r\n0\r\n\r\n")
+        writer.write(b"\r\n")
+        assert await read_to_end(reader) == b""
+
+
+async def test_a_request_waits_until_the_answer_before_it_is_read() -> None:
+    async with serving(Patient) as port, connected(port) as (reader, writer):
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        next_one = b"GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        writer.write(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" + next_one)
+        await until(lambda: "/large" in begun)
+        assert b"fine" in await ask(port)
+        assert begun == ["/large", "/"]
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        assert b"fine" in (await read_to_end(reader))[LARGE:]
+    assert begun == ["/large", "/", "/next"]
+
+
+@pytest.mark.parametrize("requests", [2, 3])
+async def test_a_request_of_a_client_that_is_gone_is_not_answered(requests: int) -> None:
+    async with serving(Hasty) as port:
+        with capture_logs() as lines:
+            async with connected(port) as (reader, writer):
+                writer.transport.pause_reading()  # type: ignore[attr-defined]
+                writer.write(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" * requests)
+                await until(lambda: Hasty.made and Hasty.made[0].transport.is_closing(), 60)
+                writer.transport.resume_reading()  # type: ignore[attr-defined]
+                await read_to_end(reader)
+            assert b"fine" in await ask(port)
+        assert begun == ["/large", "/"]
+        assert [line for line in lines if line["log_level"] == "error"] == []
 
 
 ENDLESS = [b"GET / HTTP/1.1\r\nA: ", b"GET /", b"POST / HTTP/1.1\r\nContent-Length: 9999999999\r\n\r\n"]
