@@ -7,10 +7,19 @@ whole service for that.
 from __future__ import annotations
 
 import gc
+import sys
 
 
 def main() -> None:
     """Run the command."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # while the command is still being loaded: what runs has its own rule for it
+        print("meteo-score: stopped", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _run() -> None:
     from backend.core.terminal import print_every_text
 
     print_every_text()

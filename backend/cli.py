@@ -79,12 +79,15 @@ def _open(
             help="File with settings; .env in the working directory if not given.",
         ),
     ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Read the store of the demo in place of the live one.")
+    ] = False,
     _version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    context.obj = Opened(env_file)
+    context.obj = Opened(env_file, demo=demo)
     context.call_on_close(context.obj.close)
 
 

@@ -24,6 +24,8 @@ from backend.core.logs import configure_logging
 from backend.core.records import Outside, Site
 from backend.core.terminal import takes_unicode
 from backend.core.text import printable
+from backend.demo.store import FOLDER as DEMO_FOLDER
+from backend.demo.store import store_file, store_settings
 from backend.main import SETTING_NAMES, Service
 from backend.scheduler.config import FORECASTS, SchedulerConfig
 from backend.storage.runs import JobRun, SourceRun
@@ -53,8 +55,29 @@ _STYLES = {
 _NUMBERS = ("Values", "Stored", "Rejected", "Requests", "Failed", "MB", "Secs")
 
 
+READING_COMMANDS = frozenset(
+    {
+        *("score", "runs", "config", "sites list", "sites near", "sites flags", "import replaced"),
+        *(f"export {what}" for what in ("pairs", "scores", "forecasts", "observations", "verif")),
+    }
+)
+"""The commands that only read the store, which `--demo` points at the demo's."""
+
+
 class Command(TyperGroup):
     """The main command: whatever the project refuses ends it with one line, and without a traceback."""
+
+    def resolve_command(self, context: Any, args: list[str]) -> Any:
+        """Find the subcommand of a line. Raises ConfigError where --demo does not go with it."""
+        found = name, command, rest = super().resolve_command(context, args)
+        if context.params.get("demo") and name != "demo" and "--help" not in rest:
+            if isinstance(command, TyperGroup) and rest:
+                name = f"{name} {rest[0]}"
+            if name not in READING_COMMANDS:
+                raise ConfigError(f"--demo is for commands that only read, and {name} does more than that")
+            if not store_file(DEMO_FOLDER).is_file():
+                raise ConfigError(f"--demo: there is no store in {DEMO_FOLDER}: run make demo first")
+        return found
 
     def invoke(self, context: Any) -> Any:
         """Run a subcommand. Exit code 2: this can never work; 1: it did not work just now."""
@@ -69,8 +92,9 @@ class Command(TyperGroup):
 class Opened:
     """What a subcommand works with; each thing is opened when it is first asked for."""
 
-    def __init__(self, env_file: Path | None = None) -> None:
+    def __init__(self, env_file: Path | None = None, *, demo: bool = False) -> None:
         self._env_file = env_file
+        self._demo = demo
 
     @cached_property
     def env_file(self) -> Path | None:
@@ -85,7 +109,7 @@ class Opened:
         """Return the settings in force. Raises ConfigError."""
         for name, meant in self.slips_in_environment().items():
             typer.echo(f"Warning: {name} is not a setting: did you mean {meant}?", err=True)
-        return Settings.load_from(self.env_file)
+        return Settings.load_from(self.env_file, **(store_settings(DEMO_FOLDER) if self._demo else {}))
 
     @cached_property
     def config(self) -> SchedulerConfig:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -88,6 +88,7 @@ class Service:
     free_bytes: Callable[[Path], int | None]
     public_rules: PublicRules = field(default_factory=PublicRules)
     unready: list[str] = field(default_factory=list)  # why the store is not there yet; empty once it is
+    notices: list[str] = field(default_factory=list)  # what the status page shows on top of everything else
 
     @classmethod
     def make(
@@ -238,10 +239,16 @@ def _keep_up(database: Database, now: datetime) -> None:
     )
 
 
-def create_app(service: Service | None = None, *, catch_up: CatchUp | None = None) -> FastAPI:
+def create_app(
+    service: Service | None = None,
+    *,
+    catch_up: CatchUp | None = None,
+    before_schedule: Callable[[], Awaitable[None]] | None = None,
+) -> FastAPI:
     """Return the application: the API, the status page and, unless switched off, the schedule.
 
-    `catch_up` makes up for slots that nobody ran; the usual one looks every minute.
+    `catch_up` makes up for slots that nobody ran; the usual one looks every minute. `before_schedule` is
+    awaited between the opening of the store and the start of the schedule; pages are served meanwhile.
     Raises ConfigError for a sites file or a database that can never be used. Called bare, as a server's
     factory (`uvicorn --factory backend.main:create_app`), it reads the settings, and ends the process with
     exit code 2 and one line where they, or those two, cannot be used.
@@ -260,7 +267,7 @@ def create_app(service: Service | None = None, *, catch_up: CatchUp | None = Non
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.freeze()  # modules and routes live as long as the process: to look them over holds up every answer
-        start = asyncio.create_task(_bring_up(service, catch_up))
+        start = asyncio.create_task(_bring_up(service, catch_up, before_schedule))
         watch = asyncio.create_task(_watch_store(service, start), name="watch the store")
         try:
             yield
@@ -304,7 +311,9 @@ async def _watch_store(service: Service, start: asyncio.Task[None]) -> None:
     await watch_store(service.database)
 
 
-async def _bring_up(service: Service, catch_up: CatchUp | None) -> None:
+async def _bring_up(
+    service: Service, catch_up: CatchUp | None, before_schedule: Callable[[], Awaitable[None]] | None
+) -> None:
     """Open the store and start the schedule, without holding up the first answer of the API."""
     try:
         await service.open_store()
@@ -312,6 +321,8 @@ async def _bring_up(service: Service, catch_up: CatchUp | None) -> None:
         service.unready[:] = [str(error)]
         log.exception("the store cannot be used", reason=str(error))
         return
+    if before_schedule is not None:
+        await before_schedule()
     if service.config.scheduler_enabled:
         await start_scheduler(service.runner, catch_up=catch_up)
     else:

@@ -60,7 +60,7 @@ def score(
     service = cast(ServiceParts, opened(context).current())
     asked = Asked(parameter, view, _day(first), _day(last), hours)
     if site is None:
-        score_all(service, asked, as_json=as_json)
+        print_all(find_all(service, asked), asked, as_json=as_json)
         return
     question = asked.question(service, require_site(service.sites(), site))
     answer = verdict_answer(service, question, NOTHING)
@@ -219,12 +219,16 @@ def _interval(interval: object, quantity: Quantity) -> str:
 # --- All of them -------------------------------------------------------------------------------------
 
 
-def score_all(service: ServiceParts, asked: Asked, *, as_json: bool = False) -> None:
-    """Print the verdict of every site, and which winners stand in a list of so many."""
+def find_all(service: ServiceParts, asked: Asked) -> list[tuple[Site, Headline]]:
+    """Return the verdict of every site. Raises ConfigError while there is none."""
     sites = service.sites()
     if not sites:
         raise ConfigError("there is no site yet: see meteo-score sites add")
-    found = [(site, headline_of(service, asked.question(service, site))) for site in sites]
+    return [(site, headline_of(service, asked.question(service, site))) for site in sites]
+
+
+def print_all(found: Sequence[tuple[Site, Headline]], asked: Asked, *, as_json: bool = False) -> None:
+    """Print the verdicts of many sites, and which winners stand in a list of so many."""
     stands = standing(
         [each.verdict.p_value for _, each in found],
         [each.verdict.finding is Finding.WINNER for _, each in found],

@@ -369,7 +369,7 @@ def exclude_station(
 def list_flags(context: typer.Context, as_json: AsJson = False) -> None:
     """List what is known of stations' sensors: what is left out of the scores, and what is in question."""
     with _refusals():
-        flags = context.obj.store().station_flags()
+        flags = context.obj.stored().station_flags()
     if as_json:
         shown = [{"station": each.station} | flag_entry(each).model_dump(mode="json") for each in flags]
         typer.echo(json.dumps(shown, indent=2, ensure_ascii=not takes_unicode(sys.stdout)))

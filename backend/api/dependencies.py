@@ -41,6 +41,7 @@ class ServiceParts(Protocol):
     clock_watch: ClockWatch
     free_bytes: Callable[[Path], int | None]
     public_rules: PublicRules
+    notices: list[str]
 
     def sites(self) -> tuple[Site, ...]:
         """Return the sites as they are configured just now; raise ConfigError, or StoreUnavailable."""

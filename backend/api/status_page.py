@@ -75,6 +75,7 @@ def status_page(service: ServiceParts, withheld: Withholding) -> str:
     return _render(
         "status.html",
         now=now,
+        notices=tuple(service.notices),
         day_before=now - timedelta(days=1),
         status=status,
         reasons=reasons(take_snapshot(service)),

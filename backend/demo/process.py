@@ -66,6 +66,9 @@ class Upstreams:
             *(sys.executable, "-m", "backend.demo", *self._arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            # Ctrl-C reaches the whole group of a terminal. This process ends when we let go of it: before
+            # that, it serves the run that is being recorded.
+            start_new_session=True,
         )
         try:
             self._addresses = await self._read_addresses()

@@ -1,0 +1,83 @@
+"""Where a demo keeps its days, who may use them, and the settings of whatever reads them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from backend.core.config import SOURCE_NAMES
+from backend.core.errors import ConfigError
+from backend.demo.world import SITES_FILE
+
+FOLDER = Path(".demo")
+"""Where the demo of a working directory is kept, unless another folder is named."""
+
+ADMIN_TOKEN = "demo-admin-token"  # noqa: S105 - known to all: it opens nothing but invented data on loopback
+
+_LOCK = "demo.lock"
+
+
+def store_file(folder: Path) -> Path:
+    """Return the SQLite file of a demo."""
+    return folder / "demo.sqlite3"
+
+
+def store_settings(folder: Path) -> dict[str, Any]:
+    """Return the settings under which a demo's store is written and read; all in it is shown."""
+    return {
+        "database_url": f"sqlite:///{store_file(folder)}",
+        "data_dir": folder,
+        "keep_payloads_days": 0,
+        "sites_from": "file",
+        "sites_file": SITES_FILE,
+        "contact": "demo@example.org",
+        "public_raw_sources": SOURCE_NAMES,
+    }
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Make the folder if it is not there, and hold it for this process; the end of the process lets go of it.
+
+    Raises ConfigError for a folder that cannot be written to, or that another demo holds.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"--folder {folder}: the demo cannot write there ({error.strerror}): name another folder"
+        ) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other = os.read(lock, 20).decode("ascii", "replace").strip() or "of unknown id"
+            raise ConfigError(
+                f"--folder {folder}: another demo (process {other}) uses it: end that one first, or name"
+                " another folder"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(lock)
+
+
+def clear(folder: Path) -> None:
+    """Throw away everything in a folder that is held. Raises ConfigError for what cannot be deleted."""
+    try:
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != _LOCK:
+                path.unlink()
+    except OSError as error:
+        raise ConfigError(f"--fresh: {error.filename} cannot be deleted: {error.strerror}") from error
