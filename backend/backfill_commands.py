@@ -25,7 +25,7 @@ from backend.console import (
 from backend.core.errors import ConfigError
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
-from backend.scheduler.runner import Selection
+from backend.scheduler.runner import Selection, heed_stop
 from backend.storage.ledger import JobBusy
 from backend.storage.runs import JobRun
 
@@ -139,6 +139,7 @@ async def _backfill(service: Service, pieces: Sequence[Piece], as_json: bool) ->
                 bar.update(task, description=f"{piece.source} {piece.since:%Y-%m-%d}")
                 if piece.source not in spent:
                     run = await _run(service, piece)
+                    heed_stop()
                     done.append((piece, run))
                     if reason := _quota(run):
                         spent.add(piece.source)

@@ -33,7 +33,7 @@ from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations
 from backend.scheduler.replay import replay as replay_run
-from backend.scheduler.runner import Selection
+from backend.scheduler.runner import Selection, heed_stop
 from backend.storage.ledger import JobBusy
 
 WELL = {"success", "nothing_new"}
@@ -157,7 +157,10 @@ def _kept_runs(service: Service, run_ids: list[int] | None) -> list[KeptRun]:
 
 async def _replay(service: Service, chosen: Sequence[KeptRun], as_json: bool) -> str:
     try:
-        done = [await replay_run(service.runner, service.archive, run) for run in chosen]
+        done = []
+        for kept_run in chosen:
+            done.append(await replay_run(service.runner, service.archive, kept_run))
+            heed_stop()
     except JobBusy as busy:
         typer.echo(f"meteo-score: {busy}: try again when it has ended", err=True)
         return "already_running"

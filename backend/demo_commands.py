@@ -187,10 +187,11 @@ async def _serve(
         await _live(service, upstreams, clock, days)
         lived.set()
         console.print(f"\n{address} (Ctrl-C ends it); the API is described at /docs")
-        await serving
+        await asyncio.wait([serving])  # a stop of this task is none of the server's yet
     finally:
         server.should_exit = True
-        await serving
+        await asyncio.wait([serving])
+    serving.result()
 
 
 async def _live(service: Service, upstreams: Upstreams, clock: SteppedClock, days: Days) -> None:

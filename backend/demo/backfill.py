@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from backend.core.clock import utc_now
 from backend.demo.process import Upstreams
 from backend.scheduler.config import JOBS, JobId, SchedulerConfig
-from backend.scheduler.runner import Runner
+from backend.scheduler.runner import Runner, heed_stop
 from backend.storage.runs import JobRun
 
 AFTER_THE_SLOT = timedelta(seconds=5)
@@ -52,6 +52,7 @@ async def backfill(
             clock.moment = slot + AFTER_THE_SLOT
             await upstreams.set_clock(clock.moment)
             on_slot(slot, await runner.run(job, "schedule", slot))
+            heed_stop()
     finally:
         clock.moment = None
         await upstreams.set_clock(None)

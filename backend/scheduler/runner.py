@@ -420,6 +420,17 @@ class Runner:
             renewal.cancel()
 
 
+def heed_stop() -> None:
+    """Raise CancelledError if this task was cancelled while it waited for a run.
+
+    Such a run is recorded as cancelled and returned as any other, so that it can be shown. Where runs follow
+    each other, the next one must not begin.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 @dataclass
 class _Progress:
     """What a run has done so far, for whoever must sum it up, at its end or before."""

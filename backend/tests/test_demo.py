@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import httpx2
 import pytest
 import sqlalchemy as sa
+import typer
+from typer.core import TyperGroup
 
+from backend.cli import app
+from backend.console import READING_COMMANDS
 from backend.demo.backfill import SteppedClock, slots
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, SchedulerConfig
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
+from backend.tests.commands import typed
 from backend.tests.loopback import unused_port
 
 COMMAND = (sys.executable, "-c", "from backend.cli import main; main()", "demo", "--no-serve")
@@ -196,3 +203,80 @@ def test_a_stepped_clock_says_what_it_was_set_to_and_else_the_time() -> None:
     assert datetime.now(UTC) - clock() < timedelta(minutes=1)
     clock.moment = datetime(2026, 7, 15, tzinfo=UTC)
     assert clock() == datetime(2026, 7, 15, tzinfo=UTC)
+
+
+# --- Its store, read by the other commands -----------------------------------------------------------
+
+
+READING = [
+    "score planfait",
+    "score",
+    "runs",
+    "runs 1",
+    "config",
+    "sites list",
+    "sites near 45.857 6.224",
+    "sites flags",
+    "export observations -o out.csv",
+    "export forecasts -o out.csv",
+    "import replaced",
+]
+
+
+@pytest.fixture
+def beside(lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory of a newcomer after `make demo`; the live store is another one."""
+    (tmp_path / ".demo").symlink_to(lived)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("line", READING)
+def test_every_reading_command_reads_the_demos_store(line: str, beside: Path) -> None:
+    live = {"DATABASE_URL": f"sqlite:///{beside / 'live.sqlite3'}", "SITES_FILE": str(beside / "none.toml")}
+    read = typed(f"--demo {line}", live)
+    assert read.exit_code == 0, read.stderr
+    assert read.stdout
+    assert not (beside / "live.sqlite3").exists()
+
+
+def test_a_verdict_of_the_demo_is_about_its_values(beside: Path) -> None:
+    told = typed("--demo score planfait --view evening_before", {})
+    assert told.stdout.startswith("Not enough data yet")  # after one day
+    assert "Planfait" in told.stdout
+    assert [run["job"] for run in json.loads(typed("--demo runs --json", {}).stdout)]
+
+
+def commands(group: TyperGroup, *above: str) -> Iterator[str]:
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from commands(command, *above, name)
+        else:
+            yield " ".join([*above, name])
+
+
+ALL = sorted(commands(cast(TyperGroup, typer.main.get_command(app))))
+
+
+@pytest.mark.parametrize("line", sorted(set(ALL) - READING_COMMANDS - {"demo"}))
+def test_a_command_that_writes_is_refused_beside_the_demo(line: str, beside: Path) -> None:
+    refused = typed(f"--demo {line}", {})
+    assert refused.exit_code == 2
+    assert refused.stdout == ""
+    assert (
+        refused.stderr
+        == f"meteo-score: --demo is for commands that only read, and {line} does more than that\n"
+    )
+
+
+def test_every_command_that_reads_exists() -> None:
+    assert set(ALL) >= READING_COMMANDS
+
+
+def test_without_a_demo_its_store_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = typed("--demo score planfait", {})
+    assert refused.exit_code == 2
+    assert refused.stderr == "meteo-score: --demo: there is no store in .demo: run make demo first\n"
+    assert not (tmp_path / ".demo").exists()
+    assert typed("--demo score --help", {}).exit_code == 0
