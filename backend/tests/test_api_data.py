@@ -375,7 +375,9 @@ async def test_a_station_of_a_network_that_only_a_file_knows_is_withheld_too(tmp
 
 async def test_a_wrong_token_is_refused_rather_than_shown_less(tmp_path: Path) -> None:
     async with served(filled(tmp_path)) as client:
-        wrong = await client.get("/api/forecasts", headers={"Authorization": f"Bearer {TOKEN[:-1]}"})
+        wrong = await client.get(
+            "/api/forecasts", headers={b"Authorization": f"Bearer {TOKEN[:-1]}".encode()}
+        )
         other = await client.get("/api/forecasts", headers={"Authorization": "Basic YTpi"})
     assert wrong.status_code == 401
     assert other.status_code == 200, "another scheme, of a proxy perhaps, is none of ours"
