@@ -22,6 +22,7 @@ spoil = spoiled_by(
     {
         Fault.MISSING_FIELDS: (rb'"href":"[^"]*",|"ff":[^,}]*,', b""),
         Fault.NO_TEMPERATURE: (rb'"t":[^,}]*,', b""),
+        Fault.MOVED: (rb'("lat":)4', rb"\g<1>3"),
         Fault.ODD_ROW: (rb"\A\[(?={)", rb"\g<0>null,"),
         Fault.NAN: (rb'("ff":)[^,}]*', rb"\1NaN"),
     }

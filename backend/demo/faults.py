@@ -55,6 +55,7 @@ class Fault(StrEnum):
     NAN = "nan"  # mean winds that are no number
     ZERO_MEAN = "zero_mean"  # beacons say 0 for the mean beside a gust, as winds.mobi writes a missing one
     ODD_ROW = "odd_row"  # one row among the others is not in the documented shape
+    MOVED = "moved"  # every beacon states a place ten degrees south of its own
     LATIN_1 = "latin_1"  # text in another encoding than it declares
     MISSING_HOUR = "missing_hour"  # clocks of beacons go forward an hour late in March
 
@@ -142,6 +143,7 @@ class Unreliable:
                     | Fault.LATIN_1
                     | Fault.NAN
                     | Fault.ODD_ROW
+                    | Fault.MOVED
                     | Fault.MISSING_FIELDS
                     | Fault.NO_TEMPERATURE
                     | Fault.NO_GUSTS

@@ -25,6 +25,7 @@ spoil = spoiled_by(
     {
         Fault.MISSING_FIELDS: (rb'"vitesseVentMoy":("[^"]*"|null),|"idBalise":"[^"]*",', b""),
         Fault.NO_TEMPERATURE: (rb',"temperature":("[^"]*"|null)', b""),
+        Fault.MOVED: (rb'("latitude":")4', rb"\g<1>3"),
         Fault.ODD_ROW: (rb"\A\xef\xbb\xbf\[(?={)", rb'\g<0>{"idBalise":false,"idbalise":false},'),
         Fault.NAN: (rb'("vitesseVentMoy":)("[^"]*"|null)', rb'\1"NaN"'),
     }

@@ -32,6 +32,7 @@ _CREDIT = "(c) contributors of the synthetic wind network"
 spoil = spoiled_by(
     {
         Fault.MISSING_FIELDS: (rb'"wind_speed_avg":[^,}]*,|"wind_speed_avg",', b""),
+        Fault.MOVED: (rb'("latitude":|T[^"]*Z",)4', rb"\g<1>3"),
         Fault.ODD_ROW: (rb'"data":\[(?=[{\[])', rb"\g<0>null,"),
         Fault.NAN: (rb'("wind_speed_avg":)[^,}]*|(T[^"]*Z",[^,]*,[^,]*,[^,]*,)[^,]*', rb"\1\2NaN"),
     }

@@ -35,6 +35,7 @@ spoil = spoiled_by(
             rb'<temperature>[^<]*</temperature>|<tr><td class="grandeur"><b>&nbsp;Temp.*?C</td></tr>',
             b"",
         ),
+        Fault.MOVED: (rb"(<latitude>)4", rb"\g<1>3"),
         Fault.ODD_ROW: (rb"<releves>\s*(?=<releve>)", rb"\g<0><releve><id>--</id></releve>"),
         Fault.NAN: (rb"(<vent_moyen_10>|Moyen sur 10min : <span[^>]*>)[^<]*", rb"\1NaN"),
     }

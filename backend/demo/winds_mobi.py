@@ -22,6 +22,7 @@ spoil = spoiled_by(
     {
         Fault.MISSING_FIELDS: (rb'"w-avg":[^,}]*,', b""),
         Fault.NO_TEMPERATURE: (rb',"temp":[^,}]*', b""),
+        Fault.MOVED: (rb'("coordinates":\[[^,]*,)4', rb"\g<1>3"),
         Fault.ODD_ROW: (rb"\A\[(?={)", rb'\g<0>{"_id":false},'),
         Fault.NAN: (rb'("w-avg":)[^,}]*', rb"\1NaN"),  # as Python writes it, and no JSON at all
     }

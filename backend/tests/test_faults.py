@@ -34,6 +34,7 @@ from backend.tests.proofs.faults import (
     Case,
     Cell,
     Fallback,
+    Moved,
     all_cells,
     why_not,
 )
@@ -57,7 +58,8 @@ CASES: tuple[Case, ...] = (
     Cell(FFVL, Fault.NOT_FOUND, one=True),
     Cell(FFVL, Fault.NAN),
     Cell(FFVL, Fault.ODD_ROW),
-    Cell(PIOUPIOU, Fault.ODD_ROW, one=True),
+    Cell(WINDS_MOBI, Fault.MOVED),
+    Moved(PIOUPIOU),
     Cell(FFVL, DOUBLED_HOUR),
     Cell(WINDS_MOBI, Fault.MAINTENANCE, one=True),
     Cell(WINDS_MOBI, Fault.ZERO_MEAN),

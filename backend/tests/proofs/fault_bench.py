@@ -18,13 +18,18 @@ from itertools import count
 from pathlib import Path
 from typing import Self
 
+import sqlalchemy as sa
+
 from backend.collectors.http_hosts import Patience
 from backend.collectors.worker import Worker
 from backend.demo.process import Upstreams
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
+from backend.scoring.upkeep import update
+from backend.storage import schema as t
 from backend.storage.runs import SourceRun
+from backend.storage.store import Store
 from backend.tests.proofs.fault_installation import Collected, Installation, Routes
-from backend.tests.proofs.fault_truth import SEED, Values, untrue, values
+from backend.tests.proofs.fault_truth import SEED, SITES, Values, untrue, values
 from backend.tests.proofs.fault_verdict import (
     WELL,
     Reference,
@@ -202,6 +207,41 @@ class Bench:
         folder = self._folder / str(next(self._number))
         folder.mkdir(parents=True)
         return folder
+
+    async def judge_move(self, way: Way) -> Judged:
+        """Let every beacon state another place for four days, and judge what becomes of its sites.
+
+        Every reading must be stored and true; each site must have its stations' move, dated to the first
+        answer that stated it, and none of the later readings in its scores.
+        """
+        lived = await self._undisturbed(way, SUMMER)
+        strikes, routes = dict.fromkeys(way.upstreams, "moved"), {way.source: (way.route,)}
+        async with self._install(lived.before, BRISK) as place:
+            for day in range(5):
+                moment = SUMMER + timedelta(days=day)
+                _, sources = await self._collect_under(strikes, place, way.job, moment, routes)
+            outcome = sources[way.source]
+            moves = Store(place.database).moves(SITES)
+            await asyncio.to_thread(update, place.database, moment)
+            with place.database.read() as connection:
+                doubted = set(connection.execute(sa.select(t.doubted.c.reason)).scalars())
+            stored = values(place.database)
+        mapped = {code for site in SITES for code in site.stations if code.startswith(f"{way.source}:")}
+        reported = {str(key[0]) for key in stored if len(key) == 3 and str(key[0]) in mapped}
+        problems = [
+            *([] if outcome.status in WELL else [f"{outcome.status}: {outcome.reason}"]),
+            *([f"untrue values: {wrong[0]}"] if (wrong := untrue(stored)) else []),
+            *([] if moves else ["no move was found"]),
+            *(f"{move.station}: counts as confirmed" for move in moves if move.confirmed),
+            *(
+                f"{move.station}: dated to {move.since}"
+                for move in moves
+                if not SUMMER - timedelta(hours=1) <= move.since <= SUMMER + timedelta(days=1)
+            ),
+            *(f"{code}: no move" for code in sorted(reported - {move.station for move in moves})),
+            *([] if "moved" in doubted else ["no reading left the scores"]),
+        ]
+        return Judged(outcome=outcome, problems=tuple(problems))
 
     # --- What happens --------------------------------------------------------------------------------
 

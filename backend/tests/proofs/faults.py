@@ -59,7 +59,7 @@ DOUBLED_HOUR = "doubled_hour"
 FAULTS = (*(fault.value for fault in Fault), DOUBLED_HOUR)
 MOMENTS = {Fault.MISSING_HOUR: MARCH, DOUBLED_HOUR: OCTOBER}
 
-HARMLESS = {Fault.LATIN_1, DOUBLED_HOUR}
+HARMLESS = {Fault.LATIN_1, Fault.MOVED, DOUBLED_HOUR}
 """What may be understood without loss, and then leaves no trace."""
 
 
@@ -116,7 +116,23 @@ class Fallback:
         return await bench.judge_fallback(self.ways, replaced=self.replaced)
 
 
-Case = Cell | Fallback | DeadSensor
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A route whose beacons state another place for good: their sites' series end there."""
+
+    way: Way
+
+    @property
+    def name(self) -> str:
+        """Return what the tables call it."""
+        return f"{self.way.name:<24} {'moved':<15} for good"
+
+    async def judge(self, bench: Bench) -> Judged:
+        """Live through it."""
+        return await bench.judge_move(self.way)
+
+
+Case = Cell | Fallback | DeadSensor | Moved
 
 SENSORS = tuple(map(DeadSensor, Death))
 
@@ -127,6 +143,8 @@ FALLBACKS = (
     Fallback((FFVL, WINDS_MOBI, FFVL_PAGE)),
     Fallback((ROMMA, ROMMA_PAGE)),
 )
+
+MOVES = tuple(Moved(way) for way in (FFVL, WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE))
 
 _PARIS = {FFVL, FFVL_PAGE, ROMMA, ROMMA_PAGE}
 _ROWS = {FFVL, WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE}
@@ -153,6 +171,8 @@ def why_not(cell: Cell) -> str | None:
             return "it has no gusts of a model"
         case Fault.NO_PLACE if way not in _GROUPED:
             return "no answer of it is for several sites"
+        case Fault.MOVED if way not in _ROWS or one:
+            return "no position is stated there"
         case Fault.ODD_ROW if way not in _ROWS:
             return "its answers are no rows of stations"
         case Fault.LATIN_1 if one and way in _GRIB:
@@ -250,8 +270,9 @@ def main() -> None:
         if not given.fault and any(given.route in way.name for way in fallback.ways)
     ]
     sensors = [each for each in SENSORS if given.fault in {None, each.death} and not given.route]
+    moves = [move for move in MOVES if given.fault in {None, Fault.MOVED} and given.route in move.way.name]
     began, report = time.monotonic(), Report()
-    cases: list[Case] = [*cells, *fallbacks, *sensors]
+    cases: list[Case] = [*cells, *fallbacks, *sensors, *moves]
     with tempfile.TemporaryDirectory() as folder, chdir(folder):  # away from the .env of whoever runs this
         silent(Settings.load())
         asyncio.run(judge_all(cases, Path(folder), given.lanes, report))
