@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from backend.collectors.http_sinks import FileSink, temporary_file
+from backend.collectors.http_sinks import FileSink
 
 
 class _SlowDisk(io.BytesIO):
@@ -44,7 +46,25 @@ async def test_a_write_that_is_cancelled_ends_before_the_next_attempt_begins() -
     assert disk.getvalue() == b"second"
 
 
-async def test_a_file_that_somebody_removed_is_no_error(tmp_path: Path) -> None:
-    async with temporary_file(tmp_path) as sink:
-        sink.path.unlink()
+_DOWNLOADS = """
+import asyncio, pathlib, sys
+from backend.collectors.http_sinks import temporary_file
+
+async def main():
+    async with temporary_file(pathlib.Path(sys.argv[1])) as sink:
+        await sink.write(b"half a file")
+        await sink.finish()
+        print(sink.path.read_bytes().decode(), flush=True)
+        sys.stdin.read()
+
+asyncio.run(main())
+"""
+
+
+def test_a_process_that_is_killed_leaves_no_download_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _DOWNLOADS, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "half a file\n"
+        process.kill()
     assert list(tmp_path.iterdir()) == []
