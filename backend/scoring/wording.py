@@ -219,7 +219,7 @@ def _what_else(found: Headline) -> str | None:
     parts = []
     if found.model_mean is not None and found.model_mean.score.mae is not None:
         error = amount(found.model_mean.score.mae, found.verdict.quantity)
-        parts.append(f"the mean of the models errs less, by {error}")
+        parts.append(f"the mean of the models errs less: it is wrong by {error} on average")
     parts += [words for each in found.beacons if (words := beacon_words(each)) is not None]
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}." if text else None

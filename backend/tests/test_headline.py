@@ -100,7 +100,9 @@ async def test_the_mean_of_the_models_is_named_where_it_errs_less_than_the_winne
     better = await verdict(tmp_path, opposite, {SPEED: wind})
     worse = await verdict(tmp_path, alike, {SPEED: wind})
     assert better["betterMean"]["averageError"] == pytest.approx(1.0, abs=0.1)
-    assert better["sentences"][-1].startswith("The mean of the models errs less, by 1.0 km/h; the beacon ")
+    assert better["sentences"][-1].startswith(
+        "The mean of the models errs less: it is wrong by 1.0 km/h on average; the beacon "
+    )
     assert worse["betterMean"] is None
     assert "mean of the models" not in " ".join(worse["sentences"])
 
