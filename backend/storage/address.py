@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -88,9 +89,15 @@ def _require_postgres_options(setting: str, url: URL) -> None:
         if not isinstance(value, str):
             raise _refusal(setting, url, f"gives the option {name!r} more than once")
         try:
-            psycopg.conninfo.make_conninfo("", **{name: value})
+            psycopg.conninfo.make_conninfo(**{name: value})
         except psycopg.ProgrammingError as error:
             raise _refusal(setting, url, f"{name!r} is not a connection option of PostgreSQL") from error
+    try:
+        dialect: Any = url.get_dialect()
+        _, options = dialect().create_connect_args(url)
+        psycopg.conninfo.timeout_from_conninfo(options)
+    except (sa.exc.ArgumentError, psycopg.ProgrammingError) as error:
+        raise _refusal(setting, url, f"has a connection option that cannot be used: {error}") from error
 
 
 def _refusal(setting: str, url: URL, rule: str) -> ConfigError:
