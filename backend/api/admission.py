@@ -38,7 +38,8 @@ WRONG_TOKENS = RateLimitItemPerMinute(10)
 """How many wrong admin tokens of one client are answered, and logged, one by one."""
 
 _ALWAYS = frozenset({"/api/health", "/api/ready"})
-_LIGHT = ("/style.css", "/docs", "/redoc", "/openapi.json", "/api/scheduler/")
+_LIGHT = ("/style.css", "/docs", "/redoc", "/openapi.json", "/api/scheduler/status", "/api/scheduler/jobs")
+"""Where answers begin that cost little: they wait for no turn."""
 
 
 class Admission:

@@ -93,7 +93,8 @@ def test_a_client_is_an_address_or_the_network_of_one_customer(host: str, client
     assert client_of({"type": "http", "client": (host, 1)}) == client
 
 
-async def test_of_many_requests_for_values_a_few_are_worked_on_at_a_time() -> None:
+@pytest.mark.parametrize("path", ["/api/forecasts", "/api/scheduler/runs"])
+async def test_of_many_requests_for_values_a_few_are_worked_on_at_a_time(path: str) -> None:
     at_once = most = 0
     go = asyncio.Event()
 
@@ -110,7 +111,7 @@ async def test_of_many_requests_for_values_a_few_are_worked_on_at_a_time() -> No
     bound = Admission(slow, settings, at_once=2, most_waiting=5)
     transport = httpx2.ASGITransport(bound)
     async with httpx2.AsyncClient(transport=transport, base_url="http://meteo.example") as client:
-        asked = [asyncio.create_task(client.get("/api/forecasts")) for _ in range(20)]
+        asked = [asyncio.create_task(client.get(path)) for _ in range(20)]
         await until(lambda: sum(task.done() for task in asked) == 13)  # all that find no place to wait
         light = asyncio.create_task(client.get("/api/scheduler/status"))
         await until(lambda: most == 3)  # it does not wait for its turn
