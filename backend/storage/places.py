@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from backend.core.errors import ConfigError
 from backend.core.records import Reference, Site, Station
+from backend.core.text import printable
 from backend.storage import schema as t
 from backend.storage.database import maybe_epoch, maybe_time, to_epoch
 from backend.storage.due import EVERY_DAY, note_due
@@ -119,13 +120,13 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def station_record(row: Any) -> Station:
-    """Read a row of the station table."""
+    """Read a row of the station table; texts that an earlier version stored may hold control characters."""
     return Station(
         id=row.code,
-        name=row.name,
+        name=printable(row.name),
         latitude=row.latitude,
         longitude=row.longitude,
         elevation=row.elevation,
-        kind=row.kind,
-        remarks=row.remarks,
+        kind=printable(row.kind),
+        remarks=printable(row.remarks),
     )

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from backend.core.records import Failure, RunStatus, SourceStatus
+from backend.core.text import printable
 from backend.storage import schema as t
 from backend.storage.database import maybe_epoch, maybe_time
 
@@ -148,7 +149,7 @@ def job_runs(connection: sa.Connection, rows: Sequence[Any]) -> tuple[JobRun, ..
             collected=row.collected,
             stored=row.stored,
             rejected=row.rejected,
-            note=row.note,
+            note=printable(row.note),  # an earlier version may have stored it with control characters
             sources=tuple(sources[row.id]),
         )
         for row in rows
@@ -159,7 +160,7 @@ def _source_run(row: Any) -> SourceRun:
     return SourceRun(
         source=row.source,
         status=row.status,
-        reason=row.reason,
+        reason=printable(row.reason),
         collected=row.collected,
         stored=row.stored,
         rejected=row.rejected,

@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,6 +62,20 @@ def measured(store: Store) -> dict[tuple[str, Parameter, str], tuple[float, str]
 
 
 # --- Whole batches ----------------------------------------------------------------------------------
+
+
+def test_texts_that_an_earlier_version_stored_are_read_without_control_characters(database_url: str) -> None:
+    store = open_store(database_url)
+    ledger = Ledger(store.database)
+    store.add_observations(observations(stations=(Station("ffvl:1"),)))
+    ledger.claim("collect_observations", "schedule", NOW)
+    with store.database.write() as connection:
+        connection.execute(sa.update(t.station).values(name="\x1b[31mLoge", remarks="at\x07the crest"))
+        connection.execute(sa.update(t.job_run).values(note="\x1b]0;x"))
+    (station,) = store.stations()
+    assert (station.name, station.remarks) == (r"\x1b[31mLoge", r"at\x07the crest")
+    (run,) = ledger.runs()
+    assert run.note == r"\x1b]0;x"
 
 
 def test_a_batch_that_breaks_in_the_middle_leaves_nothing_behind(database_url: str) -> None:
