@@ -29,6 +29,7 @@ from backend.console import (
 from backend.core.errors import ConfigError, NotFound
 from backend.core.records import Batch, Site
 from backend.core.sites import active, load_sites
+from backend.core.text import did_you_mean
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations
@@ -190,7 +191,8 @@ def _checked(
     listed = {site.id for site in configured}
     for name in sites or ():
         if name not in listed:
-            raise ConfigError(f"--site {name}: is not on the list; see meteo-score sites list")
+            meant = did_you_mean(name, listed)
+            raise ConfigError(f"--site {name}: is not on the list{meant}; see meteo-score sites list")
     return Selection(sources=sources, sites=sites)
 
 

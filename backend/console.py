@@ -158,6 +158,12 @@ class Opened:
         areas = {model: area for source in used for model, area in source.areas.items()}
         return not_covered(areas, sites)
 
+    def beyond_every_model(self, sites: Sequence[Site]) -> tuple[Site, ...]:
+        """Return which of these sites lie where no model that is collected has forecasts."""
+        used = [source for source in self.service.sources.of(FORECASTS) if source.disabled is None]
+        areas = [source.areas.get(model) for source in used for model in source.models]
+        return tuple(site for site in sites if not any(area is None or area.holds(site) for area in areas))
+
     def close(self) -> None:
         """Let go of the databases that were opened."""
         for name in ("service", "reading_service"):

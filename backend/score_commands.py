@@ -62,7 +62,7 @@ def score(
     if site is None:
         print_all(find_all(service, asked), asked, as_json=as_json)
         return
-    question = asked.question(service, require_site(service.sites(), site))
+    question = asked.question(service, require_site(service.sites(), site, "meteo-score sites list has them"))
     answer = verdict_answer(service, question, NOTHING)
     if as_json:
         print_json(answer.model_dump(mode="json"))

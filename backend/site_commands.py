@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, NamedTuple, Protocol
@@ -31,6 +32,7 @@ from backend.core.sites import (
     slugify,
 )
 from backend.core.terminal import takes_unicode
+from backend.core.text import did_you_mean
 from backend.scoring.distance import metres_between
 from backend.storage.positions import Stay
 from backend.storage.sites_file import SitesFile
@@ -103,6 +105,10 @@ class Services(Protocol):
 
     def stored(self) -> SiteStore:
         """Return the store for a command that only reads: it must be there."""
+        ...
+
+    def beyond_every_model(self, sites: Sequence[Site]) -> Sequence[Site]:
+        """Return which of these sites lie where no model that is collected has forecasts."""
         ...
 
     def uncovered(self, sites: Sequence[Site]) -> Sequence[Outside]:
@@ -224,7 +230,8 @@ def remove(context: typer.Context, site_id: Annotated[str, typer.Argument(metava
     with _refusals():
         kept = _kept_in(context.obj)
         if site_id not in {entry.site.id for entry in kept.entries()}:
-            raise NotFound(f"no site {site_id!r} in {kept.label}: see meteo-score sites list")
+            meant = did_you_mean(site_id, (entry.site.id for entry in kept.entries()))
+            raise NotFound(f"no site {site_id!r} in {kept.label}{meant}: see meteo-score sites list")
         kept.remove(site_id)
     typer.echo(f"Removed {site_id} from {kept.label}. Its forecasts and observations are kept.")
 
@@ -245,7 +252,10 @@ def confirm_station(
             code for entry in kept.entries() if entry.site.id == site_id for code in entry.site.stations
         }
         if not stations:
-            raise NotFound(f"no site {site_id!r} with a station in {kept.label}: see meteo-score sites list")
+            meant = did_you_mean(site_id, (entry.site.id for entry in kept.entries()))
+            raise NotFound(
+                f"no site {site_id!r} with a station in {kept.label}{meant}: see meteo-score sites list"
+            )
         if station not in stations:
             raise NotFound(f"{station} is no station of {site_id}: {', '.join(sorted(stations))}")
         store = context.obj.store()
@@ -387,8 +397,15 @@ def _add(services: Services, new: Sequence[Located]) -> str:
     check_series([*kept.entries(), *new])
     check_positions(sites, store.sites())
     named = dict.fromkeys(station for site in sites for station in site.stations)
-    unseen = [station for station in named if station not in {seen.id for seen in store.stations()}]
+    seen = {station.id: station for station in store.stations()}
+    unseen = [station for station in named if station not in seen]
+    for site in services.beyond_every_model(sites):
+        raise ConfigError(_misplaced(services, site))
+    pairs = [(site, seen[code]) for site in sites for code in site.stations if code in seen]
+    doubts = [doubt for site, station in pairs for doubt in _doubts(site, station)]
     kept.add(sites)
+    for doubt in doubts:
+        typer.echo(f"Warning: {doubt}", err=True)
     for one in services.uncovered(sites):
         typer.echo(
             f"Warning: {one.model} has no forecasts for {one.site}: {one.reason}. It is left out there.",
@@ -401,6 +418,50 @@ def _add(services: Services, new: Sequence[Located]) -> str:
             err=True,
         )
     return kept.label
+
+
+NEAR_KM, AS_HIGH_METRES = 6.0, 400.0
+"""How far away, and how much higher or lower, a station still measures a take-off's wind (docs/sites.md)."""
+
+FAR_KM = 50.0
+"""A station beyond this is no station of the site: a coordinate or the number is wrong (docs/sites.md)."""
+
+
+def _misplaced(services: Services, site: Site) -> str:
+    """Return why a site where no model has forecasts is refused, and what was probably meant."""
+    where = (
+        f"site {site.id!r}: no model has forecasts at latitude {site.latitude:g},"
+        f" longitude {site.longitude:g}"
+    )
+    swapped = replace(site, latitude=site.longitude, longitude=site.latitude)
+    if abs(swapped.latitude) <= 90 and not services.beyond_every_model([swapped]):
+        return (
+            f"{where}: the two look swapped: give --latitude {swapped.latitude:g}"
+            f" --longitude {swapped.longitude:g}"
+        )
+    return f"{where}: check both; degrees north and east are positive, south and west negative"
+
+
+def _doubts(site: Site, station: Station) -> Iterator[str]:
+    """Yield why a station may not measure the wind of a site. Raises ConfigError for one that cannot."""
+    metres = metres_between((site.latitude, site.longitude), (station.latitude, station.longitude))
+    if metres is not None and metres > 1000 * FAR_KM:
+        raise ConfigError(
+            f"site {site.id!r}: {station.id} is {metres / 1000:.0f} km away, and {FAR_KM:g} km is the most:"
+            " check latitude, longitude and the number (meteo-score sites near)"
+        )
+    if metres is not None and metres > 1000 * NEAR_KM:
+        yield (
+            f"{station.id} is {metres / 1000:.1f} km from {site.id}: beyond {NEAR_KM:g} km a station seldom"
+            " measures the wind of the take-off (docs/sites.md)."
+        )
+    # Some lists say 0 m for a height that they do not know.
+    if station.elevation and abs(station.elevation - site.elevation) > AS_HIGH_METRES:
+        side = "above" if station.elevation > site.elevation else "below"
+        yield (
+            f"{station.id} stands {abs(station.elevation - site.elevation):.0f} m {side} {site.id}: beyond"
+            f" {AS_HIGH_METRES:g} m a station seldom measures the wind of the take-off (docs/sites.md)."
+        )
 
 
 class _Near(NamedTuple):

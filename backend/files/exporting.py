@@ -17,6 +17,7 @@ from backend.core.errors import ConfigError, NotFound
 from backend.core.local_time import date_of, local_moment
 from backend.core.parameters import Parameter
 from backend.core.records import Site
+from backend.core.text import did_you_mean
 from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, schema
 from backend.files.verif import Place
 from backend.scoring.calendar import Span
@@ -418,7 +419,7 @@ def _chosen(
     found = {row[0]: row[1] for row in connection.execute(query if only is None else query.where(only))}
     for name in names:
         if name not in found.values():
-            raise NotFound(f"there is no {what} {name!r}")
+            raise NotFound(f"there is no {what} {name!r}{did_you_mean(name, found.values())}")
     return {number: name for number, name in found.items() if not names or name in names}
 
 
@@ -427,5 +428,5 @@ def _stations_of(connection: sa.Connection, sites: Sequence[str]) -> list[str]:
     found = {row.slug: row.stations for row in connection.execute(query.where(t.site.c.configured))}
     for site in sites:
         if site not in found:
-            raise NotFound(f"there is no site {site!r}")
+            raise NotFound(f"there is no site {site!r}{did_you_mean(site, found)}")
     return [code for site in sites for code in found[site].split(",") if code]

@@ -16,6 +16,7 @@ from backend.core.errors import NotFound
 from backend.core.local_time import HOURS_A_DAY, date_of, day_number, day_of_epoch, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
+from backend.core.text import did_you_mean
 from backend.scoring.calendar import Span
 from backend.scoring.grid import Bools, Integers, Values, clock_hours, months, present
 from backend.scoring.hours import Hours
@@ -456,12 +457,12 @@ _GROUNDS = (
 def site_ids(database: Database, site: str | None = None) -> dict[int, str]:
     """Return the ids of all series of all sites, or of one, with the site's name; raise NotFound."""
     query = sa.select(t.site.c.id, t.site.c.slug).order_by(t.site.c.id)
-    if site is not None:
-        query = query.where(t.site.c.slug == site)
     with database.read() as connection:
-        found = {row.id: row.slug for row in connection.execute(query)}
+        known = {row.id: row.slug for row in connection.execute(query)}
+    found = {number: slug for number, slug in known.items() if site is None or slug == site}
     if site is not None and not found:
-        raise NotFound(f"there is no site {site!r}: meteo-score sites list")
+        meant = did_you_mean(site, known.values())
+        raise NotFound(f"there is no site {site!r}{meant}: meteo-score sites list")
     return found
 
 

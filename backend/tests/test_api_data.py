@@ -216,7 +216,8 @@ async def test_pages_of_values_hold_every_value_exactly_once(tmp_path: Path, pat
 @pytest.mark.parametrize(
     ("query", "status", "word"),
     [
-        ("forecasts?site=nowhere", 404, "no site 'nowhere'"),
+        ("forecasts?site=nowhere", 404, "no site 'nowhere': /api/sites lists them."),
+        ("forecasts?site=Grand-Pr", 404, "no site 'Grand-Pr' (did you mean 'grand-pre'?): /api/sites"),
         ("forecasts?model=gfs", 404, "no model 'gfs'"),
         ("observations?site=nowhere", 404, "no site"),
         ("observations?station=ffvl:1", 404, "no station 'ffvl:1'"),

@@ -695,6 +695,10 @@ def test_a_bad_setting_ends_a_command_in_one_line(
         ),
         ("collect forecasts --source ffvl", "--source ffvl: collect_forecasts knows only"),
         (
+            "collect observations --site planfit",
+            "--site planfit: is not on the list (did you mean 'planfait'?); see meteo-score sites list",
+        ),
+        (
             "collect observations --site nowhere",
             "--site nowhere: is not on the list; see meteo-score sites list",
         ),

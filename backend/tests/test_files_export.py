@@ -857,6 +857,8 @@ def test_scores_follow_an_import_at_once(environment: Environment, tmp_path: Pat
         ("export pairs -o a.txt", "must end in .csv or .parquet"),
         ("export verif -o a.csv --model arome_0025 --parameter wind_speed --view noon", "must end in .txt"),
         ("export scores -o a.csv --site nowhere", "there is no site 'nowhere'"),
+        ("export forecasts -o a.csv --site planfit", "no site 'planfit' (did you mean 'planfait'?)"),
+        ("export observations -o a.csv --site planfit", "no site 'planfit' (did you mean 'planfait'?)"),
     ],
 )
 def test_what_cannot_be_exported_ends_with_two_and_a_reason(

@@ -108,6 +108,10 @@ class Services:
     def stored(self) -> SiteStore:
         return self.kept
 
+    def beyond_every_model(self, sites: Sequence[Site]) -> Sequence[Site]:
+        europe = Area(35.0, -11.0, 61.0, 25.0)
+        return [site for site in sites if not europe.holds(site)]
+
     def uncovered(self, sites: Sequence[Site]) -> Sequence[Outside]:
         return not_covered({"icon_d2": Area(43.3, -3.8, 58.0, 20.2)}, sites)
 
@@ -327,7 +331,10 @@ def test_remove_takes_it_off_the_store_where_that_is_the_source(services: Servic
 def test_remove_of_a_site_that_is_not_there_is_an_error(on_store: Type) -> None:
     shown = on_store("remove semno")
     assert shown.exit_code == 2
-    assert shown.stderr == "no site 'semno' in the database: see meteo-score sites list\n"
+    meant = "(did you mean 'semnoz'?)"
+    assert shown.stderr == f"no site 'semno' in the database {meant}: see meteo-score sites list\n"
+    far = on_store("remove xyz")
+    assert far.stderr == "no site 'xyz' in the database: see meteo-score sites list\n"
 
 
 # --- import ------------------------------------------------------------------------------------------------
@@ -499,3 +506,64 @@ def test_adding_a_site_outside_a_model_warns_which_one_and_adds_it(
         " (43.3 N to 58 N, 3.8 W to 20.2 E). It is left out there."
     ]
     assert [site.id for site in services.kept.sites()][-1] == "val-louron"
+
+
+BESIDE = "--elevation 950 --without romma --id here"
+
+
+def test_swapped_coordinates_are_refused_with_the_right_ones(services: Services, on_store: Type) -> None:
+    before = services.kept.sites()
+    refused = on_store(f"add Here --latitude 6.223 --longitude 45.8532 {BESIDE} --station ffvl:2496")
+    assert refused.exit_code == 2
+    assert refused.stderr == (
+        "site 'here': no model has forecasts at latitude 6.223, longitude 45.8532: the two look swapped: give"
+        " --latitude 45.8532 --longitude 6.223\n"
+    )
+    far = on_store(f"add Here --latitude -45.8 --longitude 100 {BESIDE} --without ffvl")
+    assert far.exit_code == 2
+    assert "check both; degrees north and east are positive" in far.stderr
+    assert services.kept.sites() == before
+
+
+def test_a_site_that_is_far_from_its_station_is_refused(services: Services, on_store: Type) -> None:
+    before = services.kept.sites()
+    refused = on_store(f"add Here --latitude 45.8532 --longitude 6.223 {BESIDE} --station ffvl:64")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("site 'here': ffvl:64 is 602 km away, and 50 km is the most: check")
+    assert services.kept.sites() == before
+
+
+def test_a_site_far_from_its_station_is_refused_in_a_file_too(services: Services, on_store: Type) -> None:
+    before = services.kept.sites()
+    rows = ROW.replace("semnoz", "here").replace("ffvl:67", "ffvl:64")
+    Path("new.csv").write_text(HEADER + rows)
+    refused = on_store("import new.csv")
+    assert refused.exit_code == 2
+    assert "and 50 km is the most" in refused.stderr
+    assert services.kept.sites() == before
+
+
+@pytest.mark.parametrize(
+    ("place", "station", "warned"),
+    [
+        ("--latitude 45.8532 --longitude 6.2230", "ffvl:2496", []),
+        (
+            "--latitude 45.7972 --longitude 6.2230",
+            "ffvl:67",
+            ["is 9.2 km from here", "stands 754 m above here"],
+        ),
+        ("--latitude 45.8600 --longitude 6.1400", "romma:24", ["stands 500 m below here"]),
+    ],
+)
+def test_a_station_beyond_the_documented_distance_or_height_is_warned_of(
+    services: Services, on_store: Type, place: str, station: str, warned: list[str]
+) -> None:
+    without = "ffvl" if station.startswith("romma") else "romma"
+    added = on_store(f"add Here {place} --elevation 950 --id here --without {without} --station {station}")
+    assert added.exit_code == 0
+    lines = added.stderr.splitlines()
+    assert len(lines) == len(warned)
+    for line, words in zip(lines, warned, strict=True):
+        assert line.startswith(f"Warning: {station} {words}: beyond")
+        assert line.endswith("(docs/sites.md).")
+    assert [site.id for site in services.kept.sites()][-1] == "here"

@@ -21,6 +21,7 @@ from backend.api.tables import CSV_ANSWER, table
 from backend.api.withholding import Withheld
 from backend.core.errors import NotFound
 from backend.core.records import Site, Station
+from backend.core.text import did_you_mean
 from backend.scheduler.config import FORECASTS
 from backend.scoring.drift import drifts
 from backend.storage.positions import Move
@@ -107,12 +108,13 @@ def read_models(service: ServiceDep, request: Request, response: Response) -> Mo
     return table(ModelList(models=rows), rows, ModelEntry, request=request, response=response)
 
 
-def require_site(sites: tuple[Site, ...], site_id: str) -> Site:
-    """Return a configured site; raise NotFound."""
+def require_site(sites: tuple[Site, ...], site_id: str, listed: str = "/api/sites lists them") -> Site:
+    """Return a configured site; raise NotFound, which suggests the nearest id and where they are `listed`."""
     for site in sites:
         if site.id == site_id:
             return site
-    raise NotFound(f"There is no site {site_id!r}: /api/sites lists them.")
+    meant = did_you_mean(site_id, (site.id for site in sites))
+    raise NotFound(f"There is no site {site_id!r}{meant}: {listed}.")
 
 
 def known_stations(service: ServiceParts, sites: tuple[Site, ...]) -> dict[str, Station]:
