@@ -230,6 +230,13 @@ def test_triggers_by_hand_work_while_the_schedule_is_switched_off(environment: E
     assert typed("collect observations --source romma", environment).exit_code == 0
 
 
+def test_a_wrong_site_suggests_the_nearest_one(environment: Environment) -> None:
+    said = refusal(typed("collect observations --site planfit", environment))
+    assert said == (
+        "--site planfit: is not on the list (did you mean 'planfait'?); see meteo-score sites list"
+    )
+
+
 def test_what_a_site_that_moved_would_mix_is_refused(environment: Environment) -> None:
     assert typed("collect observations --source romma", environment).exit_code == 0
     sites = Path(environment["SITES_FILE"])
@@ -694,10 +701,6 @@ def test_a_bad_setting_ends_a_command_in_one_line(
             "--source foo: collect_forecasts knows only meteo_parapente, arome",
         ),
         ("collect forecasts --source ffvl", "--source ffvl: collect_forecasts knows only"),
-        (
-            "collect observations --site planfit",
-            "--site planfit: is not on the list (did you mean 'planfait'?); see meteo-score sites list",
-        ),
         (
             "collect observations --site nowhere",
             "--site nowhere: is not on the list; see meteo-score sites list",
