@@ -61,12 +61,15 @@ def merge(
 ) -> tuple[dict[K, Row], int]:
     """Return the rows to write, and how many of their values are new or other than before.
 
-    `origin` is that of the batch that came, `origins` those of the batches in `kept`. All values of a row
-    have the same rank. A better rank wins whole. Within a rank the first value stays, or with `last_wins` the
-    last; a value that is not given takes nothing away. For a repair, first and last are by when the payload
-    was collected, and what its payload brought is removed where it is not given any more. A correction wins.
+    `origin` is that of the batch that came, `origins` those of the batches in `kept`. Of forecasts each value
+    is that of the best rank that gave one: a file without gusts leaves the gusts of a lesser route. Readings
+    (`last_wins`) are those of the best rank, whole. Within a rank the first value stays, or with `last_wins`
+    the last; a value that is not given takes nothing away. For a repair, first and last are by when the
+    payload was collected, and what its payload brought is removed where it is not given any more. A
+    correction wins.
     """
     changed: dict[K, Row] = {}
+    ranks: dict[Batches, tuple[int, int]] = {}
     gained = 0
     if not kept:
         changed = {key: _whole(values) for key, values in came.items()}
@@ -77,13 +80,17 @@ def merge(
             changed[key] = _whole(values)
             gained += len(values) - values.count(None)
             continue
-        rank = _rank(old, origins)
-        if origin.rank > rank or (origin.rank == rank and mode == "collect" and old.values == values):
-            continue  # the latter is most of what comes again
+        if old.batches not in ranks:  # there are few ways in which rows are made up of batches
+            ranks[old.batches] = _ranks(old, origins)
+        best, worst = ranks[old.batches]
+        if last_wins and origin.rank > best:
+            continue
+        if mode == "collect" and origin.rank >= worst and old.values == values:
+            continue  # most of what comes again
         merged = (
             _better(old, values, origin, origins)
-            if origin.rank < rank
-            else _equal(old, values, origin, origins, last_wins=last_wins, mode=mode)
+            if last_wins and origin.rank < best
+            else _by_value(old, values, origin, origins, last_wins=last_wins, mode=mode)
         )
         if merged != old:
             changed[key] = merged
@@ -103,25 +110,32 @@ def _whole(values: Values) -> Row:
     return Row(values, tuple([None if value is None else NEW for value in values]))
 
 
-def _rank(row: Row, origins: Mapping[int, Origin]) -> int:
-    return next((origins[batch].rank for batch in row.batches if batch is not None), 2**15)
+def _ranks(row: Row, origins: Mapping[int, Origin]) -> tuple[int, int]:
+    """Return the best and the worst rank of the values of a row."""
+    found = [origins[batch].rank for batch in row.batches if batch is not None] or [2**15]
+    return min(found), max(found)
 
 
 def _better(old: Row, values: Values, origin: Origin, origins: Mapping[int, Origin]) -> Row:
-    """Return the row of a better route, whole: a lesser one may have written 0 for a value that it lacks."""
-    batches: list[int | None] = []
-    for value, was, batch in zip(values, old.values, old.batches, strict=True):
-        known = batch is not None and value == was and origins[batch].witnessed
-        if value is None:
-            batches.append(None)
-        elif known and batch and origins[batch].available_at < origin.available_at:
-            batches.append(-batch)
-        else:
-            batches.append(NEW)
+    """Return the readings of a better route, whole: a lesser one may have written 0 for a missing value."""
+    batches = [
+        None
+        if value is None
+        else NEW
+        if batch is None
+        else _batch_of_better(value, was, batch, origin, origins[batch])
+        for value, was, batch in zip(values, old.values, old.batches, strict=True)
+    ]
     return Row(values, tuple(batches))
 
 
-def _equal(
+def _batch_of_better(value: int, was: int | None, batch: int, origin: Origin, before: Origin) -> int:
+    """Return the batch of a value that replaces `was` of a lesser route."""
+    known = value == was and before.witnessed and before.available_at < origin.available_at
+    return -batch if known else NEW
+
+
+def _by_value(
     old: Row,
     values: Values,
     origin: Origin,
@@ -130,7 +144,7 @@ def _equal(
     last_wins: bool,
     mode: Mode,
 ) -> Row:
-    """Return what is kept of two rows of the same rank."""
+    """Return what is kept of two rows, each value by its own rank."""
     kept: list[int | None] = []
     batches: list[int | None] = []
     for value, was, batch in zip(values, old.values, old.batches, strict=True):
@@ -144,6 +158,12 @@ def _equal(
             removed = mode == "repair" and same_payload
             kept.append(None if removed else was)
             batches.append(None if removed else batch)
+        elif origin.rank > before.rank:
+            kept.append(was)
+            batches.append(batch)
+        elif origin.rank < before.rank:
+            kept.append(value)
+            batches.append(_batch_of_better(value, was, batch, origin, before))
         elif mode == "correct":
             kept.append(value)
             batches.append(NEW)

@@ -300,7 +300,7 @@ def check_forecasts(store: Store, came: Sequence[Arrival]) -> None:
         after, given_now, own = known(store), dict(arrival.given), RUN + timedelta(hours=arrival.available)
         for parameter, row in before.items():
             now = after.get(parameter)
-            if batch.rank >= rank_of(row.route):
+            if batch.rank >= rank_of(row.route) or parameter not in given_now:
                 assert now == row
             elif now is not None and now.value == row.value:
                 estimate = row.route == "file" or (
@@ -312,11 +312,9 @@ def check_forecasts(store: Store, came: Sequence[Arrival]) -> None:
                 assert now is None or now.available_at == own
         for parameter in after.keys() - before.keys():
             assert (after[parameter].value, after[parameter].available_at) == (given_now[parameter], own)
-    best = min(arrival.fields["rank"] for arrival in came)
     firsts: dict[Parameter, float] = {}
-    for arrival in came:
-        if arrival.fields["rank"] == best:
-            firsts = dict(arrival.given) | firsts
+    for arrival in sorted(came, key=lambda each: each.fields["rank"]):  # stable: the first of a rank stays
+        firsts = dict(arrival.given) | firsts
     assert {parameter: row.value for parameter, row in known(store).items()} == firsts
     once = known(store)
     for position, arrival in enumerate(came):

@@ -188,22 +188,31 @@ def test_a_network_corrects_itself_and_takes_nothing_away(database_url: str) -> 
     }
 
 
-def test_a_better_route_replaces_whole_what_a_lesser_one_brought(database_url: str) -> None:
+def test_a_better_route_replaces_each_value_of_a_run_and_readings_whole(database_url: str) -> None:
     store = open_store(database_url)
-    store.add_forecasts(forecasts(forecast(0), forecast(0, GUST), rank=2))
+    store.add_forecasts(forecasts(forecast(0), forecast(40, GUST), rank=2))
     assert store.add_forecasts(forecasts(forecast(20), rank=1)) == 1
-    assert said(store) == {("planfait", WIND, 6): (20, "route_1")}
+    assert said(store) == {
+        ("planfait", WIND, 6): (20, "route_1"),
+        ("planfait", GUST, 6): (40, "route_2"),
+    }, "a file without gusts costs no gust"
+    assert store.add_forecasts(forecasts(forecast(20), forecast(45, GUST), rank=0)) == 1
+    assert said(store)["planfait", GUST, 6] == (45, "route_0")
 
     store.add_observations(observations(reading(0), reading(0, GUST), rank=2))
     assert store.add_observations(observations(reading(12), rank=1)) == 1
     assert measured(store) == {("ffvl:2496", WIND, "12:00"): (12, "route_1")}
 
 
-def test_a_lesser_route_neither_overwrites_nor_adds_to_a_better_one(database_url: str) -> None:
+def test_a_lesser_route_overwrites_nothing_and_adds_to_no_reading(database_url: str) -> None:
     store = open_store(database_url)
     store.add_forecasts(forecasts(forecast(20), rank=0))
-    assert store.add_forecasts(forecasts(forecast(9), forecast(0, GUST), forecast(8, hours=7), rank=1)) == 1
-    assert said(store) == {("planfait", WIND, 6): (20, "route_0"), ("planfait", WIND, 7): (8, "route_1")}
+    assert store.add_forecasts(forecasts(forecast(9), forecast(30, GUST), forecast(8, hours=7), rank=1)) == 2
+    assert said(store) == {
+        ("planfait", WIND, 6): (20, "route_0"),
+        ("planfait", GUST, 6): (30, "route_1"),
+        ("planfait", WIND, 7): (8, "route_1"),
+    }
 
     store.add_observations(observations(reading(12), rank=0))
     assert store.add_observations(observations(reading(9), reading(0, GUST), rank=1)) == 0
@@ -258,9 +267,10 @@ def test_whatever_the_order_the_best_rank_is_kept_and_coming_again_changes_nothi
     for number, (_, row) in enumerate(came, start=1):
         changed, _ = merge(kept, {"here": row}, origins[number], origins, last_wins=last_wins)
         kept |= {key: numbered(each, number) for key, each in changed.items()}
-    best = min(rank for rank, _ in came)
-    mine = [(number, row) for number, (rank, row) in enumerate(came, start=1) if rank == best]
     for index, (value, batch) in enumerate(zip(*kept["here"], strict=True)):
+        # Readings are those of the best rank, whole; of forecasts each value is that of its best rank.
+        best = min((rank for rank, row in came if last_wins or row[index] is not None), default=0)
+        mine = [(number, row) for number, (rank, row) in enumerate(came, start=1) if rank == best]
         given_values = [(row[index], number) for number, row in mine if row[index] is not None]
         if not given_values:
             assert (value, batch) == (None, None)
@@ -272,9 +282,10 @@ def test_whatever_the_order_the_best_rank_is_kept_and_coming_again_changes_nothi
             others = [number for other, number in given_values if other != last]
             since = max(others, default=0)
             assert (value, batch) == (last, min(n for _, n in given_values if n > since))
-    number = mine[-1][0]
-    again = merge(kept, {"here": kept["here"].values}, origins[number], origins, last_wins=last_wins)
-    assert again == ({}, 0)
+    best = min(rank for rank, _ in came)
+    again = [row for rank, row in came if rank == best][-1] if not last_wins else kept["here"].values
+    number = max(number for number, origin in origins.items() if origin.rank == best)
+    assert merge(kept, {"here": again}, origins[number], origins, last_wins=last_wins) == ({}, 0)
 
 
 def numbered(row: Row, number: int) -> Row:
