@@ -69,10 +69,10 @@ def decode_json(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 
 
 def decode_json_leniently(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """Decode as `decode_json` does, and what Python's encoder writes beyond JSON too.
+    """Decode as `decode_json` does, and what Python's encoder and C's printf write beyond JSON too.
 
-    NaN and Infinity become texts, so that they cost their own row and not the answer; half a surrogate
-    pair becomes "?".
+    NaN and Infinity, nan and inf become texts, so that they cost their own row and not the answer; half a
+    surrogate pair becomes "?".
     """
     try:
         return decode_json(decoder, body)
@@ -80,15 +80,16 @@ def decode_json_leniently(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         if isinstance(error.__cause__, msgspec.ValidationError):
             raise
         try:
-            body = _without_constants(body.replace(_NUL, _REPLACEMENT))
+            body = _as_strict_json(body.replace(_NUL, _REPLACEMENT))
         except (ValueError, RecursionError):
             raise error from error.__cause__
         return decode_json(decoder, body)
 
 
-def _without_constants(body: bytes) -> bytes:
-    """Return a body that Python's lenient decoder reads, as strict JSON; raise ValueError for any other."""
-    content = json.loads(body.decode("utf-8", "replace"), parse_constant=str)
+def _as_strict_json(body: bytes) -> bytes:
+    """Return a body as strict JSON that Python's lenient decoder reads; raise ValueError for any other."""
+    quoted = _STRING_OR_NAN.sub(_as_string, body)
+    content = json.loads(quoted.decode("utf-8", "replace"))
     return json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
 
 

@@ -245,7 +245,12 @@ def parse_list(payload: Payload) -> Listing:
     rows = not_empty(json_rows(payload, _BEACONS, _BEACON)).without(_why_no_beacon)
     odd = [_kind_of_odd(row) for row in rows.odd]
     described = tuple(_described(beacon) for beacon in rows.rows)
-    kinds = (Station(id=station, kind=kind) for station, kind in odd if station and kind is not None)
+    good = {station.id for station in described}  # what a good row states of a beacon stays
+    kinds = (
+        Station(id=station, kind=kind)
+        for station, kind in odd
+        if station and station not in good and kind is not None
+    )
     return Listing(
         stations=(*described, *kinds),
         rejected=rows.rejected(_listed_station, f"{FFVL.name}:?"),

@@ -16,7 +16,7 @@ import pytest
 from backend.collectors import ffvl_keyed, meteofrance, pioupiou, winds_mobi
 from backend.collectors.base import set_aside_implausible
 from backend.collectors.decoding import MAX_ODD_TEXT, MOST_ODD_ROWS
-from backend.collectors.ffvl_keyed import Keyed
+from backend.collectors.ffvl_keyed import Keyed, parse_list
 from backend.collectors.readings import Readings
 from backend.core.errors import ParseError
 from backend.core.records import ObservationBatch, Station
@@ -226,16 +226,17 @@ def test_a_row_that_is_no_row_costs_itself(name: str, odd: object) -> None:
     assert [rejected.reason.partition(":")[0] for rejected in readings.rejected] == ["odd_row"]
 
 
+@pytest.mark.parametrize("written", [b"NaN", b"-Infinity", b"nan", b"-nan", b"inf"])
 @each_answer
-def test_a_nan_and_half_a_surrogate_pair_cost_no_other_row(name: str) -> None:
-    """Python's encoder writes both, and strict JSON has neither: the whole body is malformed then."""
+def test_a_bare_nan_costs_no_other_row(name: str, written: bytes) -> None:
+    """Python's encoder writes the first two, C's printf the others, and strict JSON has none of them."""
     answer = ANSWERS[name]
     rows = [answer.row(number) for number in range(1, MANY + 1)]
     body = answer.body(rows)
     middle = body.index(json.dumps(rows[50]).encode()) + 1
     value = body.index(b"14.0" if b"14.0" in body else b'"10"' if b'"10"' in body else b"4.0", middle)
     end = value + len(b"14.0" if b"14.0" in body else b'"10"' if b'"10"' in body else b"4.0")
-    readings = answer.read(body[:value] + b"NaN" + body[end:])
+    readings = answer.read(body[:value] + written + body[end:])
 
     batch = set_aside_implausible(
         ObservationBatch(
@@ -369,3 +370,11 @@ async def test_a_kind_that_the_store_knows_outlives_an_odd_row() -> None:
         listed_row(REPUBLISHED, station_type=False), listed=yesterday, known=known
     )
     assert f"ffvl:{REPUBLISHED}" in {record.station for record in readings.records}
+
+
+async def test_an_odd_row_does_not_change_the_kind_that_a_good_row_of_the_list_states() -> None:
+    good = listed_row(REPUBLISHED, station_type="PIOUPIOU")
+    odd = listed_row(REPUBLISHED, station_type="FFVL", nom=False)
+    listing = parse_list(payload(feed(good, odd, *(listed_row(number) for number in range(1, 4)))))
+    kinds = [station.kind for station in listing.stations if station.id == f"ffvl:{REPUBLISHED}"]
+    assert kinds == ["PIOUPIOU"]
