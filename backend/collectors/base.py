@@ -377,6 +377,8 @@ def _without_impossible_places(batch: ObservationBatch) -> ObservationBatch:
             for name in wrong
         ]
         unknown: dict[str, Any] = dict.fromkeys(wrong)
+        if _is_dummy(station):  # no place, as of a position: the store keeps the last good one
+            unknown |= {"latitude": None, "longitude": None}
         stations.append(replace(station, **unknown))
     positions = tuple(map(_known_position, batch.positions))
     return replace(batch, stations=tuple(stations), positions=positions, rejected=(*batch.rejected, *bad))
@@ -392,10 +394,16 @@ def _known_position(position: Position) -> Position:
     unknown: dict[str, Any] = dict.fromkeys(
         name for name, (low, high) in PLACE.items() if not low <= (told[name] or 0.0) <= high
     )
-    latitude, longitude = position.latitude, position.longitude
-    if latitude is not None and longitude is not None and max(abs(latitude), abs(longitude)) < DUMMY_DEGREES:
+    if _is_dummy(position):
         unknown |= {"latitude": None, "longitude": None}
     return replace(position, name=one_line(position.name, LONGEST_NAME), **unknown)
+
+
+def _is_dummy(place: Station | Position) -> bool:
+    latitude, longitude = place.latitude, place.longitude
+    return (
+        latitude is not None and longitude is not None and max(abs(latitude), abs(longitude)) < DUMMY_DEGREES
+    )
 
 
 def _rejected(record: Forecast | Observation, reason: str) -> Rejected:

@@ -95,9 +95,18 @@ def test_a_station_that_is_nowhere_on_earth_keeps_its_name_and_loses_that_number
 
 
 def test_a_station_at_the_sea_or_of_an_unknown_place_is_left_as_it_is() -> None:
-    stations = (Station("ffvl:1"), Station("ffvl:2", "", 0.0, 0.0, 0.0))
+    stations = (Station("ffvl:1"), Station("ffvl:2", "", 43.0, 5.0, 0.0))
     batch = set_aside_implausible(replace(BATCH, stations=stations))
     assert (batch.stations, batch.rejected) == (stations, ())
+
+
+@pytest.mark.parametrize(("latitude", "longitude"), [(0.0, 0.0), (-0.4, 0.9)])
+def test_a_station_at_0_n_0_e_does_not_know_its_place(latitude: float, longitude: float) -> None:
+    """The store keeps the last good place then; a distance of 5,000 km from the take-off would be shown."""
+    lost = replace(LOUP, latitude=latitude, longitude=longitude)
+    batch = set_aside_implausible(replace(BATCH, stations=(lost,)))
+    assert batch.stations == (replace(LOUP, latitude=None, longitude=None),)
+    assert batch.rejected == ()
 
 
 def test_of_a_long_text_the_beginning_is_kept() -> None:
