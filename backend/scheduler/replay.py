@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,10 +17,12 @@ import structlog
 from backend.collectors.archive import KeptRun, PayloadArchive
 from backend.collectors.base import Channel, Source
 from backend.core.errors import NotFound, ParseError
-from backend.core.records import Failure, ObservationBatch, RunStatus
+from backend.core.parameters import Parameter
+from backend.core.records import Failure, Forecast, Observation, ObservationBatch, RunStatus
 from backend.scheduler.config import FORECASTS, JOBS, JobId
 from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations, run_status
 from backend.scheduler.runner import Runner
+from backend.storage.database import to_epoch
 from backend.storage.runs import Claim, JobRun, SourceRun
 
 log = structlog.get_logger()
@@ -95,13 +96,12 @@ async def _again(
     forecasts = claim.job == FORECASTS
     add: Callable[..., int] = runner.store.add_forecasts if forecasts else runner.store.add_observations
     collect: Callable[..., Awaitable[Any]] = collect_all_forecasts if forecasts else collect_all_observations
-    stored: Counter[str] = Counter()
+    batches: list[Any] = []
 
     async def deliver(batch: Any) -> None:
         if isinstance(batch, ObservationBatch):
             batch = replace(batch, caught_up={})  # old payloads vouch for nothing now
-        stored[source.name] += await asyncio.to_thread(add, batch, claim, repair=True)
-        await asyncio.to_thread(runner.ledger.renew, claim)
+        batches.append(batch)
 
     collection = await collect(
         wanted=wanted,
@@ -109,7 +109,48 @@ async def _again(
         sources=[source],
         channel_for=lambda _source: Channel(answers, _NoTraffic()),
     )
-    return _as_replayed(collection.outcomes[0], stored[source.name])
+    stored = 0
+    for batch in await asyncio.to_thread(_with_whole_rows, batches):
+        stored += await asyncio.to_thread(add, batch, claim, repair=True)
+        await asyncio.to_thread(runner.ledger.renew, claim)
+    return _as_replayed(collection.outcomes[0], stored)
+
+
+def _with_whole_rows(batches: Sequence[Any]) -> list[Any]:
+    """Return the batches, each with what others of its route and second have of its rows.
+
+    A feed and a history asked for in one second both have values of one reading. The store knows a payload
+    by its route and second: alone, each would remove what only the other has.
+    """
+    given: dict[tuple[str, int], dict[Hashable, dict[Parameter, Any]]] = {}
+    for batch in batches:
+        rows = given.setdefault((batch.route, to_epoch(batch.collected_at)), {})
+        for record in batch.records:
+            values = rows.setdefault(_row(record), {})
+            if isinstance(record, Observation):
+                values[record.parameter] = record  # of readings the last value is kept, of runs the first
+            else:
+                values.setdefault(record.parameter, record)
+    whole = []
+    for batch in batches:
+        rows = given[batch.route, to_epoch(batch.collected_at)]
+        own: dict[Hashable, set[Parameter]] = {}
+        for record in batch.records:
+            own.setdefault(_row(record), set()).add(record.parameter)
+        others = [
+            record
+            for row, parameters in own.items()
+            for parameter, record in rows[row].items()
+            if parameter not in parameters
+        ]
+        whole.append(replace(batch, records=(*batch.records, *others)) if others else batch)
+    return whole
+
+
+def _row(record: Forecast | Observation) -> Hashable:
+    if isinstance(record, Observation):
+        return record.station, record.time
+    return record.model, record.site, record.reference_time, record.valid_time
 
 
 def _as_replayed(outcome: SourceRun, stored: int) -> SourceRun:

@@ -20,7 +20,7 @@ from backend.collectors.base import Channel, Fetch, Request, Source, as_failure
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, FetchError, NotFound
 from backend.core.parameters import Parameter
-from backend.core.records import Forecast, ForecastBatch, ObservationBatch, Run, Wanted
+from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Wanted
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 from backend.scheduler.replay import replay
 from backend.scheduler.runner import Runner
@@ -98,6 +98,26 @@ class VouchingRoute:
     async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         await fetch(Request(url=BEACONS, kind="xml"))
         yield replace(a_reading(wanted), source="romma", caught_up={"ffvl:2496": wanted.now})
+
+
+@dataclass(frozen=True)
+class FeedAndHistory:
+    """A route that asks twice in one second: for the wind of a reading, and for its temperature."""
+
+    name: str = "history"
+    rank: int = 0
+
+    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+        for parameter, value in ((Parameter.WIND_SPEED, 12.0), (Parameter.TEMPERATURE, 9.0)):
+            payload = await fetch(Request(url=BEACONS, kind="xml"))
+            yield ObservationBatch(
+                source="romma",
+                route=self.name,
+                rank=self.rank,
+                collected_at=payload.fetched_at,
+                newest=NOON,
+                records=(Observation("romma:301", parameter, NOON, value),),
+            )
 
 
 def model(*routes: JsonRoute, **options: Any) -> Source[ForecastBatch]:
@@ -250,6 +270,19 @@ async def test_a_networks_later_correction_stays_when_the_run_before_it_is_repla
     assert (await there.replayed(first)).status == "nothing_new"
     assert (await there.replayed(second)).status == "nothing_new"
     assert speeds(there.world.database, t.observation) == [22.0]
+
+
+async def test_two_answers_of_one_second_do_not_remove_each_others_values_of_a_reading(
+    collected: MakeCollected,
+) -> None:
+    there = collected(observations=replace(beacons(), routes=(FeedAndHistory(),)))
+    run = await there.run(OBSERVATIONS)
+    assert run.stored == 2
+    again = await there.replayed(run)
+    assert (again.status, again.stored) == ("nothing_new", 0)
+    with there.world.database.read() as connection:
+        kept = connection.execute(sa.select(t.observation.c.wind_speed, t.observation.c.temperature)).all()
+    assert kept == [(12_000, 9_000)]
 
 
 async def test_old_payloads_vouch_for_nothing_and_are_no_sign_of_life(collected: MakeCollected) -> None:
