@@ -37,7 +37,8 @@ class SiteList:
 
     The first read of a file must succeed: a service does not start, and a command does not run, on a file
     that is broken. From then on the last good list stands in for a broken file, and `problem` says what is
-    wrong with it. A file is broken too if the store refuses it, because a known take-off has moved in it.
+    wrong with it. A file is broken too if the store refuses it, because a known take-off has moved in it, or
+    if it was emptied.
     """
 
     def __init__(self, store: Store, path: Path | None, clock: Clock) -> None:
@@ -82,6 +83,11 @@ class SiteList:
 
     def _loaded(self, path: Path) -> tuple[Site, ...]:
         found = self._read(path)
+        if self._good and not found:
+            raise ConfigError(
+                f"{path}: holds no site, and held {len(self._good)} before: an editor or a full disk may have"
+                " emptied it; to collect for no site, restart the service"
+            )
         if self._refused is not None:
             refused, error = self._refused
             if found == refused:

@@ -168,7 +168,11 @@ async def watch_store(
         except StoreUnavailable as error:
             log.warning("the store could not be checked", reason=str(error))
             wait = again
-        await asyncio.sleep((again if database.damage else wait).total_seconds())
+        left = wait
+        while left > timedelta():  # a query may meet damage at any time: the next check is soon then
+            pause = min(left, again)
+            await asyncio.sleep(pause.total_seconds())
+            left = timedelta() if database.damage else left - pause
 
 
 async def _in_a_thread_of_its_own(database: Database, whole: bool) -> CheckReport:

@@ -272,6 +272,16 @@ async def test_a_run_collects_the_last_good_list_although_the_file_broke_before_
     assert len(service.store.sites()) == 3
 
 
+async def test_an_emptied_file_is_no_list_of_no_sites(tmp_path: Path) -> None:
+    service = make_service(tmp_path)
+    service.check()
+    (tmp_path / "sites.toml").write_text("")
+    async with served(service) as client:
+        assert [code for code, _ in await why(client)] == ["sites_file_broken"]
+        assert len((await client.get("/api/sites")).json()["sites"]) == 3
+        assert len(service.runner.sites()) == 3
+
+
 async def test_a_take_off_moved_in_the_file_is_refused_and_the_list_of_the_store_goes_on(
     tmp_path: Path,
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from backend.core.errors import StoreDamaged, StoreUnavailable
 from backend.storage import schema as t
@@ -137,5 +138,18 @@ async def test_the_watch_checks_at_the_start_and_again_after_a_restore(tmp_path:
     database.close()
     path.write_bytes(whole)
     await until(lambda: database.damage is None)
+    watch.cancel()
+    await asyncio.wait([watch])
+
+
+async def test_damage_that_a_query_met_between_two_checks_is_checked_soon(tmp_path: Path) -> None:
+    database = a_store(sqlite_url(tmp_path)).database
+    with capture_logs() as logs:
+        watch = asyncio.create_task(
+            watch_store(database, every=timedelta(hours=1), again=timedelta(milliseconds=10))
+        )
+        await until(lambda: bool(logs))
+        database.note_damage("a query met it, and the store was restored since")
+        await until(lambda: database.damage is None)
     watch.cancel()
     await asyncio.wait([watch])
