@@ -73,7 +73,9 @@ class Quota:
             with self._file(now.date()).open("a") as file:
                 file.write(f"\n{now.timestamp():.0f} {calls}\n")  # what came before may be half a line
         except OSError as error:
-            raise QuotaSpent(f"quota: what cannot be counted is not asked: {error}") from error
+            # Without the path: everybody may read why a request failed. The log has the whole error.
+            reason = error.strerror or type(error).__name__
+            raise QuotaSpent(f"quota: what cannot be counted is not asked: {reason}") from error
 
     def _noted(self, now: datetime) -> Iterator[tuple[datetime, int]]:
         """Yield what was spent in the last month; half a line, of a process that died, is skipped."""
