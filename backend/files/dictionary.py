@@ -57,7 +57,9 @@ class Named:
     def terms(self) -> str:
         """Say in words what its publisher asks for."""
         if self.origin is None:
-            return "imported from a file" + ("" if self.declared else ": its terms are not known here")
+            if self.declared:
+                return "imported from a file"
+            return "from a file, or a source that this version does not have: its terms are not known here"
         return self.origin.attribution
 
 
