@@ -159,7 +159,8 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0
 def allow_files() -> None:
     """Let this process open as many files as the system allows: connections must leave some to collecting.
 
-    Raises nothing: where the system allows fewer than both need, the log says so.
+    Raises nothing: where the system allows fewer than both need, fewer clients may be connected, and the log
+    shows how many.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = MOST_CONNECTIONS + BACKLOG + _FILES_FOR_COLLECTING
@@ -168,4 +169,12 @@ def allow_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
     if soft != resource.RLIM_INFINITY and soft < needed:
-        log.warning("few files may be open: raise the limit (ulimit -n)", limit=soft, needed=needed)
+        most = BoundedProtocol.most_connections = connections_within(soft)
+        log.warning(
+            "few files may be open: raise the limit (ulimit -n)", limit=soft, needed=needed, connections=most
+        )
+
+
+def connections_within(files: int) -> int:
+    """Return how many clients may be connected where a process may open so many files."""
+    return max(10, min(MOST_CONNECTIONS, files // 4))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import ClassVar
@@ -13,7 +15,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from backend.api.connections import BoundedProtocol
+from backend.api.connections import BACKLOG, BoundedProtocol, connections_within
 from backend.tests.worlds import until
 
 LARGE = 40_000_000  # more than the system buffers between two of its own sockets
@@ -176,3 +178,19 @@ async def test_a_client_that_reads_gets_all_of_a_large_answer() -> None:
     async with serving(Patient) as port:
         answer = await ask(port, "/large")
     assert answer.count(b"x") == LARGE
+
+
+LITTLE = """
+import resource
+from backend.api.connections import BoundedProtocol, allow_files
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+allow_files()
+print(BoundedProtocol.most_connections)
+"""
+
+
+def test_where_few_files_may_be_open_fewer_clients_are_connected() -> None:
+    done = subprocess.run([sys.executable, "-c", LITTLE], capture_output=True, text=True, check=True)
+    most = int(done.stdout.split()[-1])
+    assert most == connections_within(256) == 64
+    assert 256 - most - BACKLOG > 90, "files are left for collecting"
