@@ -97,7 +97,7 @@ def bias_answer(
     found.sort(key=lambda each: not each.n_pairs)  # models without data come last
     hidden = taking_part(withheld, (sample, *by_lead), sample.speaking)
     return BiasAnswer(
-        **envelope(service, question, sample, size, n_pairs, words, hidden=hidden),
+        **envelope(service, question, sample, size, n_pairs, words, terms=withheld, hidden=hidden),
         clock_hours=question.clock_hours,
         models=found,
     )
@@ -157,7 +157,9 @@ def events_answer(
         else "no station speaks for this site"
     )
     return EventsAnswer(
-        **envelope(service, question, sample, first.size, first.n_pairs, words, hidden=hidden),
+        **envelope(
+            service, question, sample, first.size, first.n_pairs, words, terms=withheld, hidden=hidden
+        ),
         wind_limit=wind_limit,
         gust_limit=gust_limit,
         sector=[end for sector in sectors for end in sector] if sample.site.orientation else None,
@@ -294,7 +296,9 @@ def series_answer(service: ServiceParts, question: Question, withheld: Withholdi
         left_out |= {each.source: each for each in withheld.of_models(name)}
     left_out |= {each.source: each for each in withheld.of_stations([*sample.speaking])}
     return SeriesAnswer(
-        **envelope(service, question, sample, size, n_pairs, words, withheld=list(left_out.values()))
+        **envelope(
+            service, question, sample, size, n_pairs, words, terms=withheld, withheld=list(left_out.values())
+        )
         | {
             "hours": [
                 _hour(each, withheld, station=each.day in silent)

@@ -57,6 +57,7 @@ from backend.scoring.public_figures import (
     public_verdict,
     rounded_count,
 )
+from backend.scoring.public_windows import without_reasons
 from backend.scoring.quantities import Quantity
 from backend.scoring.robustness import by_means, robustness
 from backend.scoring.sample import Sample
@@ -127,6 +128,7 @@ def verdict_answer(service: ServiceParts, question: Question, withheld: Withhold
             found.size,
             found.n_pairs,
             found.common_sample,
+            terms=withheld,
             had=had,
             hidden=taking_part(withheld, [sample], sample.stations),
         ),
@@ -200,6 +202,7 @@ def comparison_answer(service: ServiceParts, question: Question, withheld: Withh
             found.size,
             found.n_pairs,
             found.common_sample,
+            terms=withheld,
             had=had,
             hidden=taking_part(withheld, [sample], sample.speaking),
         ),
@@ -242,6 +245,7 @@ def scores_answer(
             size,
             n_pairs,
             words,
+            terms=withheld,
             had=had,
             hidden=taking_part(withheld, [sample], sample.speaking),
         ),
@@ -298,14 +302,17 @@ def envelope(
     n_pairs: int,
     common_sample: str,
     *,
+    terms: Withholding,
     had: Covered | None = None,
     hidden: Collection[str] = (),
     withheld: Sequence[WithheldSource] = (),
 ) -> dict[str, Any]:
     """Return what every answer says of the question, the sample and itself.
 
+    `terms` say what is kept back from the caller: why a reading was set aside is as good as its value.
     `hidden` are the withheld sources that its figures rest on, `withheld` those whose values it leaves out.
     """
+    sample = without_reasons(sample, terms.networks)
     networks = {code.partition(":")[0] for code in sample.speaking}
     had = coverage_of(service, question, sample) if had is None else had
     return {

@@ -174,3 +174,20 @@ def with_public_values(sample: Sample, models: Collection[str], networks: Collec
             code: np.zeros_like(days) if code in hidden else days for code, days in sample.speaking.items()
         },
     )
+
+
+SET_ASIDE = "set_aside"
+"""What is published in place of why a withheld reading enters no score: most reasons say what it was."""
+
+
+def without_reasons(sample: Sample, networks: Collection[str]) -> Sample:
+    """Return a sample that counts the doubted readings of these networks' stations, and not by reason."""
+    stations = {}
+    for code, station in sample.stations.items():
+        counts: dict[tuple[Parameter, str], int] = {}
+        if code.partition(":")[0] in networks:
+            for (parameter, _), count in station.doubted.items():
+                counts[parameter, SET_ASIDE] = counts.get((parameter, SET_ASIDE), 0) + count
+            station = replace(station, doubted=counts)
+        stations[code] = station
+    return replace(sample, stations=stations)

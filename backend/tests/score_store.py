@@ -14,6 +14,7 @@ from backend.core.local_time import HOURS_A_DAY, day_number, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site
 from backend.scoring.pairing import NOT_MATCHED
+from backend.scoring.quality import REASONS
 from backend.scoring.views import EVENING_BEFORE, View
 from backend.storage import days as store
 from backend.storage import schema as t
@@ -45,8 +46,12 @@ def keep(
     positions: Mapping[str, tuple[float, float]] | None = None,
     lead: int = 18 * 60,
     means: Mapping[str, Mapping[Parameter, Grid]] | None = None,
+    doubts: Mapping[tuple[Parameter, str], int] | None = None,
 ) -> None:
-    """Write what models said and stations measured from a local day on, as if it had been collected."""
+    """Write what models said and stations measured from a local day on, as if it had been collected.
+
+    `doubts` counts how many values of each day of every station are doubted, by parameter and reason.
+    """
     start = day_number(first)
     with database.write() as connection:
         save_site(connection, site)
@@ -72,7 +77,7 @@ def keep(
                     longitude=place[1],
                 )
             )
-            observed.append(_observed_days(start, number, values, (means or {}).get(code)))
+            observed.append(_observed_days(start, number, values, (means or {}).get(code), doubts or {}))
         last = max([start, *(day for each in observed for day in each.day.tolist())])
         store.write_observed_days(connection, site_id, range(start, last + 1), observed, [])
         store.stamp_days(connection, site_id)
@@ -106,7 +111,11 @@ def _forecast_days(
 
 
 def _observed_days(
-    start: int, number: int, values: Mapping[Parameter, Grid], means: Mapping[Parameter, Grid] | None
+    start: int,
+    number: int,
+    values: Mapping[Parameter, Grid],
+    means: Mapping[Parameter, Grid] | None,
+    doubts: Mapping[tuple[Parameter, str], int],
 ) -> ObservedDays:
     packed = _packed(values, start)
     of_hours = np.full_like(packed, ABSENT) if means is None else _packed(means, start)
@@ -114,9 +123,11 @@ def _observed_days(
     offsets = np.where(packed[days, 0] != ABSENT, 0, NOT_MATCHED).astype(np.int8)
     count = len(days)
     owner, readings = np.full(count, number), np.full(count, 144)
-    none = np.zeros((count, len(Parameter), MOST_REASONS), np.int64)
+    doubted = np.zeros((count, len(Parameter), MOST_REASONS), np.int64)
+    for (parameter, reason), of_day in doubts.items():
+        doubted[:, list(Parameter).index(parameter), REASONS.index(reason)] = of_day
     return ObservedDays(
-        owner, start + days, packed[days], offsets, readings, (None,) * count, of_hours[days], none
+        owner, start + days, packed[days], offsets, readings, (None,) * count, of_hours[days], doubted
     )
 
 

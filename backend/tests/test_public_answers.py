@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from backend.core.local_time import day_number, month_number
+from backend.core.parameters import Parameter
 from backend.main import Service
 from backend.scoring.public_figures import enough, figure_step, rounded, share_step
 from backend.scoring.public_months import publish
@@ -50,6 +51,7 @@ def write(
     late: bool = False,
     corrected: int = 0,
     parapente: str = PARAPENTE,
+    doubts: Mapping[tuple[Parameter, str], int] | None = None,
 ) -> None:
     days = (TODAY - first).days + 1
     wind = constant(days, 20.0) + noise(9, days, 6.0)
@@ -67,7 +69,8 @@ def write(
         code: {SPEED: np.clip(speed, 0, None), GUST: np.clip(speed + 10, 0, None), DIRECTION: direction % 360}
         for code, speed in ((FFVL, wind), (ROMMA, of_romma))
     }
-    keep(service.database, service.sites()[0], first, models=said, stations=stations, views=VIEWS)
+    site = service.sites()[0]
+    keep(service.database, site, first, models=said, stations=stations, views=VIEWS, doubts=doubts)
 
 
 async def get(client: httpx2.AsyncClient, path: str, **options: Any) -> Any:
@@ -334,6 +337,25 @@ async def test_the_pairs_of_a_day_do_not_say_which_winds_are_strong(tmp_path: Pa
         public, operator = await get(client, path), await get(client, path, headers=ADMIN)
     assert (public["nPairs"], public["nDays"]) == (0, 0)
     assert operator["nPairs"] > 0
+
+
+@pytest.mark.parametrize("path", ["series?from=2026-07-10&to=2026-07-10&", *PATHS])
+async def test_why_a_withheld_reading_is_set_aside_is_not_published(tmp_path: Path, path: str) -> None:
+    """A wind left out because it stopped is 0: the reason, asked day by day, would be the reading."""
+    service = make_service(tmp_path)
+    service.database.migrate()
+    write(service, doubts={(SPEED, "stopped"): 2, (SPEED, "calm_among_wind"): 1})
+    publish(service.database, NOW)
+    async with served(service) as client:
+        public = await get(client, f"{SITE}/{path}station={ROMMA}")
+        operator = await get(client, f"{SITE}/{path}station={ROMMA}", headers=ADMIN)
+        of_ffvl = await get(client, f"{SITE}/{path}station={FFVL}")
+    assert [*operator["stations"][0]["doubted"]] == [*of_ffvl["stations"][0]["doubted"]]
+    assert operator["stations"][0]["doubted"].keys() == {"stopped", "calm_among_wind"}
+    (count,) = public["stations"][0]["doubted"].items()
+    assert count == ("set_aside", 3 * public["stations"][0]["days"])
+    assert any("stored and left out" in note for note in operator["notes"])
+    assert not any("stored and left out" in note for note in public["notes"])
 
 
 # --- That it stays so --------------------------------------------------------------------------------
