@@ -96,12 +96,15 @@ def _of_days(
 
 def _refusal(sources: list[str], allowed: list[Window]) -> str:
     names = listed([_name(source) for source in sources])
+    others = "Other models are answered of any days with sources=public."
+    if any(":" in source for source in sources):
+        others = "Of a `station` that is public, any days are answered with sources=public."
     if not allowed:
-        return f"{not_complete(sources)} Other models are answered of any days with sources=public."
+        return f"{not_complete(sources)} {others}"
     return (
         f"{names}: raw values are not public, so figures with them are published of whole calendar months"
-        f" only, of these `from` and `to`: {named(allowed)}. The newest is answered without `from` and `to`;"
-        " other models are answered of any days with sources=public."
+        f" only, of these `from` and `to`: {named(allowed)}. The newest is answered without `from` and `to`."
+        f" {others}"
     )
 
 

@@ -147,6 +147,16 @@ async def test_other_days_are_refused_with_the_days_that_are_published(
     assert "MeteoParapente" in error["message"] and "sources=public" in error["message"]
 
 
+async def test_of_a_withheld_station_the_message_names_a_way_that_works(tmp_path: Path) -> None:
+    days = "sources=public&from=2026-06-02&to=2026-06-30"
+    async with served(stored(tmp_path)) as client:
+        refused = await client.get(f"{SITE}/verdict?{days}&station={ROMMA}")
+        answered = await client.get(f"{SITE}/verdict?{days}&station={FFVL}")
+    assert (refused.status_code, answered.status_code) == (422, 200)
+    assert "Other models" not in refused.json()["detail"], "of that station no model is"
+    assert "Of a `station` that is public, any days" in refused.json()["detail"]
+
+
 async def test_other_models_are_answered_of_any_days_and_exactly(tmp_path: Path) -> None:
     days = "from=2026-06-11&to=2026-07-15"
     async with served(stored(tmp_path)) as client:
