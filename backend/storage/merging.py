@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypeVar
 
+from backend.core.parameters import Parameter
+
 Values = tuple[int | None, ...]
 """One value per parameter, in thousandths of its unit; None is absent."""
 
@@ -20,6 +22,9 @@ known before, and a better route or a repaired parser does not change since when
 """
 
 NEW = 0
+
+_SPEED = list(Parameter).index(Parameter.WIND_SPEED)
+_DIRECTION = list(Parameter).index(Parameter.WIND_DIRECTION)
 
 Mode = Literal["collect", "repair", "correct"]
 """`collect`: a collection or an import. `repair`: a kept payload parsed again. `correct`: a file replaces
@@ -62,7 +67,8 @@ def merge(
     """Return the rows to write, and how many of their values are new or other than before.
 
     `origin` is that of the batch that came, `origins` those of the batches in `kept`. Of forecasts each value
-    is that of the best rank that gave one: a file without gusts leaves the gusts of a lesser route. Readings
+    is that of the best rank that gave one: a file without gusts leaves the gusts of a lesser route. A
+    direction is never of a lesser rank than its speed, for a calm has none. Readings
     (`last_wins`) are those of the best rank, whole. Within a rank the first value stays, or with `last_wins`
     the last; a value that is not given takes nothing away. For a repair, first and last are by when the
     payload was collected, and what its payload brought is removed where it is not given any more. A
@@ -174,6 +180,13 @@ def _by_value(
         else:
             kept.append(was)
             batches.append(batch)
+    speed, direction = batches[_SPEED], batches[_DIRECTION]
+    if speed is not None and direction is not None:
+        of_speed, of_direction = (
+            origins[batch].rank if batch > 0 else origin.rank for batch in (speed, direction)
+        )
+        if of_direction > of_speed:
+            kept[_DIRECTION] = batches[_DIRECTION] = None
     return Row(tuple(kept), tuple(batches))
 
 

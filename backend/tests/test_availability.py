@@ -300,7 +300,9 @@ def check_forecasts(store: Store, came: Sequence[Arrival]) -> None:
         after, given_now, own = known(store), dict(arrival.given), RUN + timedelta(hours=arrival.available)
         for parameter, row in before.items():
             now = after.get(parameter)
-            if batch.rank >= rank_of(row.route) or parameter not in given_now:
+            # A direction goes with the speed of a better route: a calm has none.
+            about = Parameter.WIND_SPEED if parameter is Parameter.WIND_DIRECTION else parameter
+            if batch.rank >= rank_of(row.route) or given_now.keys().isdisjoint({parameter, about}):
                 assert now == row
             elif now is not None and now.value == row.value:
                 estimate = row.route == "file" or (
@@ -313,8 +315,13 @@ def check_forecasts(store: Store, came: Sequence[Arrival]) -> None:
         for parameter in after.keys() - before.keys():
             assert (after[parameter].value, after[parameter].available_at) == (given_now[parameter], own)
     firsts: dict[Parameter, float] = {}
+    best: dict[Parameter, int] = {}
     for arrival in sorted(came, key=lambda each: each.fields["rank"]):  # stable: the first of a rank stays
         firsts = dict(arrival.given) | firsts
+        best = {parameter: arrival.fields["rank"] for parameter, _ in arrival.given} | best
+    of_direction = best.get(Parameter.WIND_DIRECTION, 0)
+    if of_direction > best.get(Parameter.WIND_SPEED, of_direction):
+        del firsts[Parameter.WIND_DIRECTION]
     assert {parameter: row.value for parameter, row in known(store).items()} == firsts
     once = known(store)
     for position, arrival in enumerate(came):

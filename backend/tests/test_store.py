@@ -204,6 +204,17 @@ def test_a_better_route_replaces_each_value_of_a_run_and_readings_whole(database
     assert measured(store) == {("ffvl:2496", WIND, "12:00"): (12, "route_1")}
 
 
+def test_a_calm_takes_no_direction_of_a_lesser_route_whatever_the_order(database_url: str) -> None:
+    store = open_store(database_url)
+    calm = forecasts(forecast(0), rank=0)
+    lesser = forecasts(forecast(3), forecast(180, Parameter.WIND_DIRECTION), rank=2)
+    store.add_forecasts(lesser)
+    store.add_forecasts(calm)
+    assert said(store) == {("planfait", WIND, 6): (0, "route_0")}
+    store.add_forecasts(lesser)
+    assert said(store) == {("planfait", WIND, 6): (0, "route_0")}
+
+
 def test_a_lesser_route_overwrites_nothing_and_adds_to_no_reading(database_url: str) -> None:
     store = open_store(database_url)
     store.add_forecasts(forecasts(forecast(20), rank=0))
@@ -272,7 +283,8 @@ def test_whatever_the_order_the_best_rank_is_kept_and_coming_again_changes_nothi
         best = min((rank for rank, row in came if last_wins or row[index] is not None), default=0)
         mine = [(number, row) for number, (rank, row) in enumerate(came, start=1) if rank == best]
         given_values = [(row[index], number) for number, row in mine if row[index] is not None]
-        if not given_values:
+        of_speed = min((rank for rank, row in came if row[0] is not None), default=best)
+        if not given_values or (not last_wins and index == 2 and best > of_speed):
             assert (value, batch) == (None, None)
         elif not last_wins:
             assert (value, batch) == given_values[0]
