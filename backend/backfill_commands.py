@@ -21,6 +21,7 @@ from backend.console import (
     quiet_on_a_terminal,
     run_as_dict,
     run_to_the_end,
+    say,
 )
 from backend.core.errors import ConfigError
 from backend.main import Service
@@ -71,7 +72,7 @@ def backfill(
     opened(context).migrated()
     pieces = [piece for job, one in chosen for piece in _pieces(job, one, since, until, now)]
     for line in _left_out(service, chosen, since, now, named=source is not None):
-        typer.echo(line, err=True)
+        say(line, err=True)
     well = run_to_the_end(_backfill(service, pieces, as_json))
     raise typer.Exit(0 if well else 1)
 
@@ -151,7 +152,7 @@ async def _backfill(service: Service, pieces: Sequence[Piece], as_json: bool) ->
         await service.close()
     _report(done, as_json)
     if stopped:
-        typer.echo(f"meteo-score: {stopped}", err=True)
+        say(f"meteo-score: {stopped}", err=True)
     return not stopped and all(run.status in WELL for _, run in done)
 
 
@@ -189,4 +190,4 @@ def _report(done: Sequence[tuple[Piece, JobRun]], as_json: bool) -> None:
     console = Console()
     console.print(table)
     for line in why:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, markup=False, highlight=False, soft_wrap=not console.is_terminal)

@@ -24,6 +24,7 @@ from backend.console import (
     quiet_on_a_terminal,
     run_as_dict,
     run_to_the_end,
+    say,
     source_as_dict,
 )
 from backend.core.errors import ConfigError, NotFound
@@ -98,7 +99,7 @@ async def _collect(service: Service, job: JobId, selection: Selection, as_json: 
         if as_json:
             print_json({"status": "already_running", "runId": busy.run_id})
         else:
-            typer.echo(f"meteo-score: {busy}: see meteo-score runs {busy.run_id}", err=True)
+            say(f"meteo-score: {busy}: see meteo-score runs {busy.run_id}", err=True)
         return "already_running"
     finally:
         await service.close()
@@ -163,14 +164,14 @@ async def _replay(service: Service, chosen: Sequence[KeptRun], as_json: bool) ->
             done.append(await replay_run(service.runner, service.archive, kept_run))
             heed_stop()
     except JobBusy as busy:
-        typer.echo(f"meteo-score: {busy}: try again when it has ended", err=True)
+        say(f"meteo-score: {busy}: try again when it has ended", err=True)
         return "already_running"
     finally:
         await service.close()
     if as_json:
         print_json([run_as_dict(run) for run in done])
     elif not done:
-        typer.echo("No payloads are kept: there is nothing to parse again.")
+        say("No payloads are kept: there is nothing to parse again.")
     else:
         for run in done:
             print_run(run)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Coroutine, Iterable, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -84,7 +86,7 @@ class Command(TyperGroup):
         try:
             return super().invoke(context)
         except MeteoScoreError as error:
-            typer.echo(printable(f"meteo-score: {error}", keep="\n"), err=True)
+            say(printable(f"meteo-score: {error}", keep="\n"), err=True)
             never = isinstance(error, ConfigError | NotFound)
             raise typer.Exit(UNUSABLE if never else 1) from error
 
@@ -108,7 +110,7 @@ class Opened:
     def settings(self) -> Settings:
         """Return the settings in force. Raises ConfigError."""
         for name, meant in self.slips_in_environment().items():
-            typer.echo(f"Warning: {name} is not a setting: did you mean {meant}?", err=True)
+            say(f"Warning: {name} is not a setting: did you mean {meant}?", err=True)
         return Settings.load_from(self.env_file, **(store_settings(DEMO_FOLDER) if self._demo else {}))
 
     @cached_property
@@ -133,7 +135,7 @@ class Opened:
     def migrated(self) -> Service:
         """Return the service with its store at this version. Raises ConfigError, StoreUnavailable."""
         if self.service.database.migrate():
-            typer.echo(f"New, empty store: {self.service.database.name}", err=True)
+            say(f"New, empty store: {self.service.database.name}", err=True)
         return self.service
 
     def current(self) -> Service:
@@ -204,8 +206,22 @@ def run_to_the_end(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(watched())
     except asyncio.CancelledError:
-        typer.echo("meteo-score: stopped", err=True)
+        say("meteo-score: stopped", err=True)
         raise typer.Exit(1) from None
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print lines of text: broken between words on a terminal, as they are in a file or a pipe.
+
+    A word that is longer than a line, such as a path, stays whole.
+    """
+    if (sys.stderr if err else sys.stdout).isatty():
+        width = shutil.get_terminal_size().columns
+        text = "\n".join(
+            textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+            for line in text.split("\n")
+        )
+    typer.echo(text, err=err)
 
 
 # --- As JSON -----------------------------------------------------------------------------------------
@@ -342,7 +358,7 @@ def _table(*headers: str, title: str | None = None) -> Table:
 
 def _print_lines(console: Console, lines: Iterable[str]) -> None:
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
 def _status(status: str) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from backend.console import AsJson, opened, print_json
+from backend.console import AsJson, opened, print_json, say
 from backend.storage.copying import CopyDiffers, OnRows, TableCopy, copy_store, count_rows, require_store
 from backend.storage.database import Database
 
@@ -25,7 +25,7 @@ def upgrade(context: typer.Context) -> None:
     The commands that write (serve, collect, backfill, import) do so by themselves.
     """
     service = opened(context).migrated()
-    typer.echo(f"The store is of this version: {service.database.name}")
+    say(f"The store is of this version: {service.database.name}")
 
 
 @app.command()
@@ -54,7 +54,7 @@ def copy(
             raise
         _print(tables, as_json)
         if not as_json:
-            typer.echo("Copied. Now set DATABASE_URL to the address of the target, and start the service.")
+            say("Copied. Now set DATABASE_URL to the address of the target, and start the service.")
 
 
 @contextmanager

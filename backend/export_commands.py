@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.console import AsJson, print_json
+from backend.console import AsJson, print_json, say
 from backend.core.errors import ConfigError
 from backend.core.local_time import day_number
 from backend.core.parameters import Parameter
@@ -187,7 +187,7 @@ def export_scores(
         for frame in seen.watch(frames, told):
             writer.write(frame)
     for name in waiting:
-        typer.echo(
+        say(
             f"{name}: left out: raw values of a source are not public there, and its first calendar month is"
             " not complete",
             err=True,
@@ -301,12 +301,12 @@ def _finish_export(
             }
         )
         return
-    typer.echo(f"{output}: {seen.rows} {what}; what the columns mean: {beside.name}")
+    say(f"{output}: {seen.rows} {what}; what the columns mean: {beside.name}")
     for each in named:
-        typer.echo(f"{each.name}: {each.terms}")
+        say(f"{each.name}: {each.terms}")
     if kept:
         holds = "exact scores, from which raw values follow," if what == "scores" else "raw values"
-        typer.echo(
+        say(
             f"Warning: do not pass this file on: it holds {holds} of {', '.join(kept)}."
             " Scores may be shown: meteo-score export scores",
             err=True,

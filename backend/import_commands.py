@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from backend.console import AsJson, opened, print_json, silent
+from backend.console import AsJson, opened, print_json, say, silent
 from backend.core.text import printable
 from backend.main import Service
 from backend.scoring.upkeep import update
@@ -127,16 +127,16 @@ def show_replaced(
         print_json({"count": count, "values": [_as_dict(each) for each in found]})
         return
     if not found:
-        typer.echo("No import has replaced anything.")
+        say("No import has replaced anything.")
     for each in found:
         run = f", run of {each.reference_time:%Y-%m-%d %H:%M}" if each.reference_time else ""
         at = f" at {each.site}" if each.site else ""
-        typer.echo(f"{each.replaced_at:%Y-%m-%d %H:%M} UTC, by {printable(each.file)}")
-        typer.echo(f"  {each.name}{at}: {each.parameter} of {each.time:%Y-%m-%d %H:%M}{run}")
-        typer.echo(f"  was {_described(each.old)}")
-        typer.echo(f"  is  {_described(each.new)}")
+        say(f"{each.replaced_at:%Y-%m-%d %H:%M} UTC, by {printable(each.file)}")
+        say(f"  {each.name}{at}: {each.parameter} of {each.time:%Y-%m-%d %H:%M}{run}")
+        say(f"  was {_described(each.old)}")
+        say(f"  is  {_described(each.new)}")
     if count > len(found):
-        typer.echo(f"and {count - len(found)} more: see --limit")
+        say(f"and {count - len(found)} more: see --limit")
 
 
 def _described(measure: Measure) -> str:
@@ -187,7 +187,7 @@ def _finish(service: Service, what: str, file: Path, done: Imported, *, dry_run:
         print_json({"file": str(file), "what": what, "rows": done.rows, "dryRun": dry_run} | counts)
         return
     checked = " keep every rule. Dry run: nothing was stored." if dry_run else ""
-    typer.echo(f"{file}: {done.rows} {what}{checked}")
+    say(f"{file}: {done.rows} {what}{checked}")
     lines = (
         (done.new, "new"),
         (done.known, "already stored"),
@@ -197,7 +197,7 @@ def _finish(service: Service, what: str, file: Path, done: Imported, *, dry_run:
     )
     for count, meaning in lines:
         if count or meaning == "new":
-            typer.echo(f"  {count} {meaning}")
+            say(f"  {count} {meaning}")
 
 
 # --- What export needs as well ------------------------------------------------------------------------

@@ -105,25 +105,26 @@ def _day(given: datetime | None) -> date | None:
 
 def _print_answer(answer: VerdictAnswer) -> None:
     console = Console(markup=False, highlight=False)
+    whole = not console.is_terminal  # a terminal would break lines within words
     first, *others = answer.sentences
-    console.print(first, style="bold", soft_wrap=True)
+    console.print(first, style="bold", soft_wrap=whole)
     for sentence in others:
-        console.print(sentence, soft_wrap=True)
+        console.print(sentence, soft_wrap=whole)
     if answer.robustness is not None and answer.robustness.sentence is not None:
-        console.print(answer.robustness.sentence, soft_wrap=True)
+        console.print(answer.robustness.sentence, soft_wrap=whole)
     if answer.hourly_means is not None and answer.hourly_means.sentence is not None:
-        console.print(answer.hourly_means.sentence, soft_wrap=True)
+        console.print(answer.hourly_means.sentence, soft_wrap=whole)
     entries = [*answer.models, *answer.references]
     if any(entry.score is not None for entry in entries):
         console.print(_table(entries, answer))
         if answer.surprise_limit is not None:
             console.print(
                 f"Surprise: of hours forecast at {answer.surprise_limit:g} km/h or less, those with more.",
-                soft_wrap=True,
+                soft_wrap=whole,
             )
         if any(map(_on_its_own, entries)):
-            console.print("* on its own hours, not to be compared with the others.", soft_wrap=True)
-        console.print(f"Skill: against {model_name('yesterday')}, above 0 is better.", soft_wrap=True)
+            console.print("* on its own hours, not to be compared with the others.", soft_wrap=whole)
+        console.print(f"Skill: against {model_name('yesterday')}, above 0 is better.", soft_wrap=whole)
         within = skill_ends_sentence(
             {
                 entry.name: (skill.interval.low, skill.interval.high)
@@ -133,17 +134,23 @@ def _print_answer(answer: VerdictAnswer) -> None:
             "yesterday",
         )
         if within is not None:
-            console.print(within, soft_wrap=True)
+            console.print(within, soft_wrap=whole)
         for entry in answer.models:
             skill = entry.skill.get("yesterday")
             if skill is not None and skill.skill is not None and skill.skill < 0:
-                console.print(f"{entry.name} is {skill.text}.", soft_wrap=True)
+                console.print(f"{entry.name} is {skill.text}.", soft_wrap=whole)
     else:
-        console.print(f"{answer.n_days} days so far ({answer.label_text}): no score is shown yet.")
-    console.print(f"{answer.site_name}, {answer.first_day} to {answer.last_day}: {answer.common_sample}.")
-    console.print(_coverage(answer), soft_wrap=True)
+        console.print(
+            f"{answer.n_days} days so far ({answer.label_text}): no score is shown yet.",
+            soft_wrap=whole,
+        )
+    console.print(
+        f"{answer.site_name}, {answer.first_day} to {answer.last_day}: {answer.common_sample}.",
+        soft_wrap=whole,
+    )
+    console.print(_coverage(answer), soft_wrap=whole)
     for note in answer.notes:
-        console.print(note, style="dim", soft_wrap=True)
+        console.print(note, style="dim", soft_wrap=whole)
 
 
 def _coverage(answer: VerdictAnswer) -> str:
@@ -255,18 +262,19 @@ def print_all(found: Sequence[tuple[Site, Headline]], asked: Asked, *, as_json: 
         verdict, figure, against, *rest = _row(each.verdict, stand=stand)
         table.add_row(site.id, verdict, figure, against, *([_surprises(each)] if limit else []), *rest)
     console = Console(markup=False, highlight=False)
+    whole = not console.is_terminal  # a terminal would break lines within words
     console.print(table)
-    console.print(f"Average errors in {asked.hours.text}.", soft_wrap=True)
+    console.print(f"Average errors in {asked.hours.text}.", soft_wrap=whole)
     if limit:
         console.print(
             f"Surprise: of hours forecast at {limit:g} km/h or less, the share with more; of both models.",
-            soft_wrap=True,
+            soft_wrap=whole,
         )
     console.print(
         f"Of the winners above, at most {100 * FALSE_DISCOVERIES.value:.0f} % are expected to be chance "
         "(Benjamini-Hochberg); (winner) in brackets does not stand in a list as long as this.",
         style="dim",
-        soft_wrap=True,
+        soft_wrap=whole,
     )
 
 

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from backend.console import AsJson, opened, print_json
+from backend.console import AsJson, opened, print_json, say
 from backend.core.errors import MeteoScoreError
 from backend.core.local_time import day_number, local_day
 from backend.scoring.public_months import publish
@@ -66,7 +66,7 @@ def rebuild_scores(
     if as_json:
         print_json(made)
     else:
-        typer.echo(f"{made['days']} days of {made['sites']} sites in {made['seconds']} s")
+        say(f"{made['days']} days of {made['sites']} sites in {made['seconds']} s")
     if report.unsettled:
         names = ", ".join(sites[site_id] for site_id in report.unsettled)
         raise MeteoScoreError(

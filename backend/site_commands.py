@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backend.api.station_flags import flag_entry, flag_text
+from backend.console import say
 from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.core.errors import ConfigError, NotFound
@@ -149,7 +150,7 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except (ConfigError, NotFound) as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         raise typer.Exit(2) from error
 
 
@@ -161,7 +162,7 @@ def list_sites(context: typer.Context, as_json: AsJson = False) -> None:
         entries = kept.entries()
     sites = [entry.site for entry in entries]
     if as_json:
-        typer.echo(
+        say(
             json.dumps(
                 [_as_json(site) for site in sites], indent=2, ensure_ascii=not takes_unicode(sys.stdout)
             )
@@ -221,7 +222,7 @@ def add(
             entry["valid_from"] = valid_from
         where = f"site {site_id!r}"
         label = _add(context.obj, [Located(site_from_entry(entry, where), where)])
-    typer.echo(f"Added {site_id} ({name}) to {label}.")
+    say(f"Added {site_id} ({name}) to {label}.")
 
 
 @app.command()
@@ -233,7 +234,7 @@ def remove(context: typer.Context, site_id: Annotated[str, typer.Argument(metava
             meant = did_you_mean(site_id, (entry.site.id for entry in kept.entries()))
             raise NotFound(f"no site {site_id!r} in {kept.label}{meant}: see meteo-score sites list")
         kept.remove(site_id)
-    typer.echo(f"Removed {site_id} from {kept.label}. Its forecasts and observations are kept.")
+    say(f"Removed {site_id} from {kept.label}. Its forecasts and observations are kept.")
 
 
 @app.command("confirm-station")
@@ -263,13 +264,13 @@ def confirm_station(
             count = store.withdraw_confirmation(site_id, station)
             if not count:
                 raise NotFound(f"nothing was confirmed of {station} for {site_id}")
-            typer.echo(f"Withdrawn: {station} at its new place measures no more for {site_id}.")
+            say(f"Withdrawn: {station} at its new place measures no more for {site_id}.")
         else:
             for stay in store.confirm_station(site_id, station, utc_now()):
                 place = f"{stay.latitude:.4f}, {stay.longitude:.4f}"
                 name = f" ({stay.name})" if stay.name else ""
-                typer.echo(f"Confirmed: {station} at {place}{name} measures for {site_id}, by {stay.route}.")
-    typer.echo("The scores follow with the next collection of observations.")
+                say(f"Confirmed: {station} at {place}{name} measures for {site_id}, by {stay.route}.")
+    say("The scores follow with the next collection of observations.")
 
 
 @app.command("import")
@@ -286,7 +287,7 @@ def import_sites(
         if not entries:
             raise ConfigError(f"{file}: holds no site")
         label = _add(context.obj, entries)
-    typer.echo(f"Added {len(entries)} {'site' if len(entries) == 1 else 'sites'} to {label}.")
+    say(f"Added {len(entries)} {'site' if len(entries) == 1 else 'sites'} to {label}.")
 
 
 # Without the setting, a western longitude (-1.21) would be taken for an option.
@@ -309,7 +310,7 @@ def near(
     )
     nearest = {network: found for network, found in all_nearest if found or network in ACCOUNTED_FOR}
     for network in (network for network, found in nearest.items() if not found):
-        typer.echo(
+        say(
             f"No station of {network} with a known position yet:"
             " the list fills with the first collection of observations.",
             err=True,
@@ -361,18 +362,18 @@ def exclude_station(
                 raise NotFound(
                     f"nothing of the {parameter} of {station} is excluded: meteo-score sites flags"
                 )
-            typer.echo(f"The {parameter} of {station} counts again from {days[0]} on.")
+            say(f"The {parameter} of {station} counts again from {days[0]} on.")
         elif first is None:
             raise ConfigError("--from: give the first local day, such as --from 2026-10-29")
         else:
             until = None if last is None else last.date()
             store.exclude_station(station, parameters, first.date(), until, note, utc_now())
             end = "" if until is None else f" to {until}"
-            typer.echo(
+            say(
                 f"The {parameter} of {station} is left out of the scores from {first.date()}"
                 f"{end or ' on'}. The values stay stored."
             )
-    typer.echo("The scores follow with the next collection of observations.")
+    say("The scores follow with the next collection of observations.")
 
 
 @app.command("flags")
@@ -385,9 +386,9 @@ def list_flags(context: typer.Context, as_json: AsJson = False) -> None:
         typer.echo(json.dumps(shown, indent=2, ensure_ascii=not takes_unicode(sys.stdout)))
         return
     for each in flags:
-        typer.echo(flag_text(each))
+        say(flag_text(each))
     if not flags:
-        typer.echo("Nothing is known against any sensor of a site's stations.")
+        say("Nothing is known against any sensor of a site's stations.")
 
 
 def _add(services: Services, new: Sequence[Located]) -> str:
@@ -405,14 +406,14 @@ def _add(services: Services, new: Sequence[Located]) -> str:
     doubts = [doubt for site, station in pairs for doubt in _doubts(site, station)]
     kept.add(sites)
     for doubt in doubts:
-        typer.echo(f"Warning: {doubt}", err=True)
+        say(f"Warning: {doubt}", err=True)
     for one in services.uncovered(sites):
-        typer.echo(
+        say(
             f"Warning: {one.model} has no forecasts for {one.site}: {one.reason}. It is left out there.",
             err=True,
         )
     if unseen:
-        typer.echo(
+        say(
             f"Warning: not seen yet: {', '.join(unseen)}. If that lasts after the next collection of"
             " observations, check the number with meteo-score sites near.",
             err=True,

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -25,7 +29,7 @@ from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, SchedulerCon
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
-from backend.tests.commands import typed
+from backend.tests.commands import METEO_SCORE, outside, typed
 from backend.tests.loopback import unused_port
 
 COMMAND = (sys.executable, "-c", "from backend.cli import main; main()", "demo", "--no-serve")
@@ -280,3 +284,61 @@ def test_without_a_demo_its_store_is_not_read(tmp_path: Path, monkeypatch: pytes
     assert refused.stderr == "meteo-score: --demo: there is no store in .demo: run make demo first\n"
     assert not (tmp_path / ".demo").exists()
     assert typed("--demo score --help", {}).exit_code == 0
+
+
+# --- On a terminal of 80 columns ---------------------------------------------------------------------
+
+
+def on_a_terminal(line: str, folder: Path) -> str:
+    """Return what a command writes on a terminal of 80 columns, without colours."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (50, 80))
+    hidden = {name: value for name, value in outside().items() if name not in {"COLUMNS", "LINES"}}
+    command: list[str | Path] = [METEO_SCORE, *line.split()]
+    environment = hidden | {"TERM": "xterm"}
+    process = subprocess.Popen(command, cwd=folder, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    written = b""
+    with suppress(OSError):  # the other end is closed
+        while part := os.read(ours, 4096):
+            written += part
+    os.close(ours)
+    process.wait()
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", written.decode()).replace("\r", "")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--demo score planfait",
+        "--demo score",
+        "--demo runs",
+        "--demo runs 1",
+        "--demo sites list",
+        "--demo sites near 45.857 6.224 --elevation 930",
+        "--demo sites flags",
+        "--demo export observations -o out.csv",
+        "--demo score planfit",
+        "--demo sites remove planfait",
+        "--demo score planfait --from 2020-01-01 --to 2026-01-01",
+        "demo --fresh --database-url sqlite:///other.sqlite3",
+    ],
+)
+def test_lines_are_broken_between_words_at_80_columns(line: str, beside: Path) -> None:
+    shown = on_a_terminal(line, beside)
+    piped = subprocess.run(
+        [METEO_SCORE, *line.split()],
+        cwd=beside,
+        env=outside() | {"COLUMNS": "1000"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    whole = set((piped.stdout + piped.stderr).split())
+    lines = [each for each in shown.splitlines() if "━ " not in each]  # a progress bar
+    assert lines
+    assert [each for each in lines if len(each.rstrip()) > 80 and len(each.split()) > 1] == []
+    assert "…" not in shown.replace("…", "", sum(word.count("…") for word in whole))
+    assert [
+        word for each in lines for word in each.split() if word not in whole and word.strip("─━┃│┏┓┡┩└┘┳╇┴┬")
+    ] == []
