@@ -304,7 +304,7 @@ def on_a_terminal(line: str, folder: Path) -> str:
             written += part
     os.close(ours)
     process.wait()
-    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", written.decode()).replace("\r", "")
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", written.decode()).replace("\r", "\n")
 
 
 @pytest.mark.parametrize(
