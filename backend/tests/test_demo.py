@@ -326,6 +326,8 @@ def on_a_terminal(line: str, folder: Path) -> str:
 )
 def test_lines_are_broken_between_words_at_80_columns(line: str, beside: Path) -> None:
     shown = on_a_terminal(line, beside)
+    for written in beside.glob("out.*"):
+        written.unlink()
     piped = subprocess.run(
         [METEO_SCORE, *line.split()],
         cwd=beside,
