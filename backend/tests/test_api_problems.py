@@ -208,7 +208,7 @@ def test_states_are_enumerated(document: dict[str, Any]) -> None:
 
 
 SHOWS_MORE = (
-    *("/api/forecasts", "/api/observations", "/api/v1/sites/"),
+    *("/api/forecasts", "/api/observations", "/api/stations", "/api/v1/sites/"),
     *("/api/scheduler/jobs", "/api/scheduler/runs"),
 )
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from backend.api.dependencies import ServiceDep, ServiceParts
+from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep, ServiceParts
 from backend.api.problems import problems
 from backend.api.schemas import (
     ModelEntry,
@@ -58,7 +58,12 @@ def read_sites(service: ServiceDep, request: Request, response: Response) -> Sit
     return table(SiteList(sites=rows), rows, SiteEntry, request=request, response=response)
 
 
-@router.get("/stations", response_model=StationPage, responses=problems(404, 422))
+@router.get(
+    "/stations",
+    response_model=StationPage,
+    responses=problems(401, 403, 404, 422),
+    openapi_extra=TOKEN_OPTIONAL,
+)
 def read_stations(
     service: ServiceDep,
     withheld: Withheld,
