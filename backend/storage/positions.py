@@ -136,11 +136,17 @@ def elsewhere(of_route: Sequence[Stay], places: Sequence[Place]) -> list[tuple[i
     """Return from when to when (seconds since 1970) a station stood at none of a site's places, by one route.
 
     Of a route by which no place is known from the day the station was given to the site, the first stay is
-    one of them.
+    one of them; but not where the route knows of a stay at the place that another route stated that day: an
+    archive shows then where the station stood before.
     """
     if not of_route:
         return []
-    given = any(place.route == of_route[0].route and not place.confirmed for place in places)
+    given = [place for place in places if not place.confirmed]
+    given = [
+        place
+        for place in given
+        if place.route == of_route[0].route or any(_apart(stay, place) < MOVED_METRES for stay in of_route)
+    ]
     return [
         (stay.since if number else 0, end)  # before its first position it stood where it was first seen
         for number, (stay, end) in enumerate(zip(of_route, _ends(of_route), strict=True))

@@ -250,6 +250,25 @@ def test_a_station_given_to_a_site_measures_for_it_where_it_stands_then(database
     assert [move.confirmed for move in store.moves([SITE])] == [True]
 
 
+def test_an_archive_shows_where_a_station_stood_before_it_was_given_to_a_site(database_url: str) -> None:
+    """The archive is read later, by a route of its own of which no place was known on that day."""
+    store = open_store(database_url, replace(SITE, stations=("romma:241",)))
+    add(store, [readings(), placed(utc(11), THERE)])
+    store.save_sites([replace(SITE, stations=(STATION, "romma:241"))])
+    add(store, [replace(batch, route="archive") for batch in moved()])
+    update(store.database, LONG_AFTER)
+    assert days_observed(store) == [*range(5, 13)]
+
+
+def test_an_archive_that_states_other_places_than_the_newest_readings_ends_nothing(database_url: str) -> None:
+    store = open_store(database_url, replace(SITE, stations=("romma:241",)))
+    add(store, [readings(), placed(utc(11), THERE)])
+    store.save_sites([replace(SITE, stations=(STATION, "romma:241"))])
+    add(store, [placed(utc(1) + step * 12 * HOUR, HERE, route="archive") for step in range(20)])
+    update(store.database, LONG_AFTER)
+    assert days_observed(store) == [*range(1, 13)]
+
+
 def test_a_site_judges_a_move_for_itself(database_url: str) -> None:
     other = replace(SITE, id="other", name="Other")
     store = open_store(database_url, SITE, other)
