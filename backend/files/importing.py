@@ -83,8 +83,8 @@ class Imported:
     """What became of the values of a file.
 
     `rows` is how many there are, `new` how many the store did not have, `replaced` how many took the place of
-    another value of an earlier file, `collected` how many give way to a collected hour or reading. The others
-    are stored already. `missing` counts the rows without a value, which are not among `rows`.
+    another value of an earlier file, `collected` how many give way to a collected value or reading. The
+    others are stored already. `missing` counts the rows without a value, which are not among `rows`.
     """
 
     rows: int
@@ -365,7 +365,7 @@ class _Forecasts:
             stored = None
             if found is not None:
                 stored = _in_place(
-                    found, parameter, origins, lambda batch: {"available_at": origins[batch].available_at}
+                    found, parameter, lambda batch: {"available_at": origins[batch].available_at}, origins
                 )
             parts.append(_Part(number, record, new, stored))
         return parts
@@ -461,9 +461,11 @@ class _Observations:
             )
             found = kept.get((ids.get(name, 0), time))
             stored = None
-            if found is not None:
+            if found is not None and _is_collected(found.batches, origins):
+                stored = _Stored(Measure(value=0), collected=True)  # a reading has one route, whole
+            elif found is not None:
                 stored = _in_place(
-                    found, parameter, origins, lambda batch: dict(zip(names, ways[batch], strict=True))
+                    found, parameter, lambda batch: dict(zip(names, ways[batch], strict=True)), origins
                 )
             parts.append(_Part(number, record, new, stored))
         return parts
@@ -494,16 +496,15 @@ class _Observations:
 
 
 def _in_place(
-    row: StoredRow, parameter: int, origins: Mapping[int, Origin], stated: Callable[[int], dict[str, Any]]
+    row: StoredRow, parameter: int, stated: Callable[[int], dict[str, Any]], origins: Mapping[int, Origin]
 ) -> _Stored | None:
-    """Return what is stored in the place of a value; None where the place is free.
-
-    A row that was collected has no free place: nothing of a file is added to it.
-    """
-    ranks = {origins[batch].rank for batch in row.batches if batch is not None}
-    if ranks and min(ranks) < RANK:
-        return _Stored(Measure(value=0), collected=True)
+    """Return what is stored in the place of a value; None where the place is free."""
     value, batch = row.values[parameter], row.batches[parameter]
     if value is None or batch is None:
         return None
-    return _Stored(Measure(value=value, **stated(batch)), collected=False)
+    return _Stored(Measure(value=value, **stated(batch)), collected=_is_collected([batch], origins))
+
+
+def _is_collected(batches: Sequence[int | None], origins: Mapping[int, Origin]) -> bool:
+    """Say whether one of some batches was collected, and not imported."""
+    return any(batch is not None and origins[batch].rank < RANK for batch in batches)

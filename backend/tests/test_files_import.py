@@ -287,6 +287,25 @@ def test_what_was_collected_stays_and_what_is_collected_later_wins(store: Store,
     assert [row.value for row in values.forecasts()[0]] == [20, 7]
 
 
+@pytest.mark.parametrize("file_first", [True, False])
+def test_a_value_of_a_file_beside_collected_ones_is_an_imported_one(
+    store: Store, write: Write, file_first: bool
+) -> None:
+    gust = GOOD.replace("wind_speed", "wind_gust")
+    collected = forecasts(forecast(20), rank=2)
+    if not file_first:
+        store.add_forecasts(collected)
+    assert take_forecasts(store, write(gust)) == Imported(1, 1)
+    if file_first:
+        store.add_forecasts(collected)
+    assert take_forecasts(store, write(GOOD, gust)) == Imported(2, 0, 0, 1)
+    path = write(gust.replace("12.5", "30"))
+    with pytest.raises(FileRefused, match=r"12\.5 is stored"):
+        take_forecasts(store, path)
+    assert take_forecasts(store, path, replace=True) == Imported(1, 0, 1)
+    assert [row.value for row in Reading(store.database).forecasts()[0]] == [20, 30]
+
+
 ADVICE = "nothing was stored: --replace takes what the file has, and keeps a record of what was stored"
 LATER = NOW + timedelta(days=1)
 WITH_TIME = f"{FORECAST_HEADER},available_at"
