@@ -23,7 +23,7 @@ from backend.scheduler.config import FORECASTS, JOBS, JobId
 from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations, run_status
 from backend.scheduler.runner import Runner
 from backend.storage.database import to_epoch
-from backend.storage.runs import Claim, JobRun, SourceRun
+from backend.storage.runs import REPLAYED, Claim, JobRun, SourceRun
 
 log = structlog.get_logger()
 
@@ -55,7 +55,7 @@ async def replay(runner: Runner, archive: PayloadArchive, kept: KeptRun) -> JobR
             runner.clock(),
             duration=time.monotonic() - began,
             sources=outcomes,
-            note=f"replay of run {kept.run_id}",
+            note=f"{REPLAYED}{kept.run_id}",
         )
 
     with structlog.contextvars.bound_contextvars(run=claim.run_id, job=job):

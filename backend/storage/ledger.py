@@ -31,6 +31,7 @@ from backend.storage.database import (
 )
 from backend.storage.owners import is_dead, is_observable, this_process
 from backend.storage.runs import (
+    REPLAYED,
     Claim,
     FailureStreak,
     JobRun,
@@ -375,10 +376,12 @@ class Ledger:
     def failure_streak(self, job: str) -> FailureStreak | None:
         """Return how many runs of a job failed in a row up to now; None where the last one did not fail.
 
-        Only runs that came to a verdict count: none that was missed, interrupted, cancelled, or a backfill.
+        Only runs that came to a verdict count: none that was missed, interrupted, cancelled, a
+        backfill or a replay.
         """
         run = t.job_run.c
-        of_job = sa.and_(run.job == job, run.trigger != "backfill")
+        asked = ~run.note.startswith(REPLAYED)
+        of_job = sa.and_(run.job == job, run.trigger != "backfill", asked)
         not_failed = sa.select(run.id).where(of_job, run.status.in_(("success", "partial", "nothing_new")))
         last = not_failed.order_by(run.id.desc()).limit(1).scalar_subquery()
         failed = sa.select(sa.func.count(), sa.func.min(run.end_time)).where(
@@ -398,6 +401,7 @@ class Ledger:
             sa.select(part.source, part.run_id, part.status, run.start_time)
             .join_from(t.source_run, t.job_run, part.run_id == run.id)
             .where(part.run_id > max(self._judged, self.started_after), part.status != "disabled")
+            .where(~run.note.startswith(REPLAYED))
             .order_by(part.run_id)
         )
         under_way = sa.select(sa.func.min(run.id)).where(run.status == "running")

@@ -19,6 +19,10 @@ FAILURES_KEPT = 50
 """How many failures of a source are kept whole per run; all of them are counted."""
 
 
+REPLAYED = "replay of run "
+"""How the note of a run begins that asked no source, but parsed the payloads of another run again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """The right to do one run: shown at every write."""

@@ -516,16 +516,20 @@ def test_failed_runs_in_a_row_and_silent_sources_are_counted_since_the_last_that
 ) -> None:
     ledger = open_ledger(database_url)
 
-    def run(minutes: int, status: Any, trigger: str = "schedule", source: str = "ffvl") -> None:
+    def run(
+        minutes: int, status: Any, trigger: str = "schedule", source: str = "ffvl", note: str = ""
+    ) -> None:
         now = NOW + timedelta(minutes=minutes)
         claim = ledger.claim(JOB, trigger, now)
         assert claim is not None
-        ledger.finish(claim, status, now, duration=1, sources=[SourceRun(source=source, status=status)])
+        sources = [SourceRun(source=source, status=status)]
+        ledger.finish(claim, status, now, duration=1, sources=sources, note=note)
 
     assert (ledger.failure_streak(JOB), ledger.silent_sources({"ffvl"})) == (None, {})
     run(0, "failed")
     run(1, "failed", source="romma")
     run(2, "failed", trigger="backfill")
+    run(2, "nothing_new", trigger="cli", note="replay of run 1")  # it asks no source
     assert ledger.failure_streak(JOB) == FailureStreak(JOB, 2, NOW)
     assert ledger.silent_sources({"ffvl", "romma", "arome"}) == {"ffvl": NOW, "romma": LATER}
     assert ledger.silent_sources({"romma"}) == {"romma": LATER}
