@@ -218,15 +218,7 @@ def test_it_says_where_the_token_is_needed_and_where_it_only_shows_more(document
     for name, wanted in security.items():
         if name.startswith("POST"):
             assert wanted == [{"adminToken": []}], name
-        elif name.removeprefix("GET ").startswith(
-            (
-                "/api/forecasts",
-                "/api/observations",
-                "/api/v1/sites/",
-                "/api/scheduler/jobs",
-                "/api/scheduler/runs",
-            )
-        ):
+        elif name.removeprefix("GET ").startswith(SHOWS_MORE):
             assert wanted == [{"adminToken": []}, {}], name
         else:
             assert wanted is None, name
