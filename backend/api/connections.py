@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import resource
 from asyncio import TimerHandle
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -41,6 +41,7 @@ class BoundedProtocol(HttpToolsProtocol):
     request_seconds = REQUEST_SECONDS
     read_seconds = READ_SECONDS
     most_request_bytes = MOST_REQUEST_BYTES
+    crowd_noted: ClassVar[float] = float("-inf")  # the event loop's time of the last line about it
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,8 +62,15 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(open_ones) > self.most_connections:
             silent = [each for each in open_ones if each.is_silent]
             longest = min(silent, key=BoundedProtocol.ends_at, default=self)
-            log.warning("connection closed: too many clients", most=self.most_connections)
+            self._note_crowd()
             longest.transport.abort()
+
+    def _note_crowd(self) -> None:
+        """Log that clients are turned away, once a minute: a flood of them is no flood of lines."""
+        now = self.loop.time()
+        if now - BoundedProtocol.crowd_noted >= 60:
+            BoundedProtocol.crowd_noted = now
+            log.warning("connections closed: too many clients", most=self.most_connections)
 
     @property
     def is_silent(self) -> bool:

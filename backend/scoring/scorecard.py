@@ -359,4 +359,4 @@ def common_words(compared: Sequence[str], sample: Sample, quantity: Quantity) ->
             return f"the height of {sample.station} is not known, to which temperatures would be brought"
         if not sample.temperatures:
             return "no model tells the height of its ground, from which its temperature would be brought"
-    return f"no model has an hour in common with {sample.station}"
+    return f"none of the models shown has an hour in common with {sample.station}"
