@@ -297,7 +297,8 @@ class ApiRoute:
 
         A place that is refused, has never answered, and is refused where others answer, lies outside the
         model. It is asked for once in a collection, in case that is no longer so. Of the sites for which the
-        day is known as incomplete one is asked for, and the others only once that one is complete.
+        day is known as incomplete one is asked for, each hour another, and the others only if that one has
+        become better.
         """
         answers: list[Answer] = []
         failures: list[Failure] = []
@@ -305,13 +306,16 @@ class ApiRoute:
         collected_at = wanted.now
         away: list[tuple[Site, CollectorError]] = []
         missing = self._missing(entry, wanted)
-        known_open = {
-            site.id
+        known_as = {  # what each site was without when the day was read last
+            site.id: wanted.incomplete[MODEL, entry.reference_time, entry.part, site.id]
             for site in missing
             if wanted.known_incomplete(MODEL, entry.reference_time, entry.part, site.id)
         }
+        known_open = known_as.keys()
         still_open = False
-        for site in sorted(missing, key=lambda site: site.id in known_open):
+        turn = sorted(known_open)
+        first = turn[int(wanted.now.timestamp() // 3600) % len(turn)] if turn else None
+        for site in sorted(missing, key=lambda site: (site.id in known_open, site.id != first)):
             if site.id in refused or (site.id in known_open and still_open):
                 continue
             known = cells.get(site.id)
@@ -331,7 +335,7 @@ class ApiRoute:
                     by_cell[known] = None
                 continue
             collected_at = payload.fetched_at
-            if site.id in known_open and answer.absent:
+            if answer.absent and known_as.get(site.id) == answer.absent:
                 still_open = True
                 continue
             cells[site.id] = answer.grid_point.cell
@@ -346,7 +350,8 @@ class ApiRoute:
                 failures.append(as_failure(self.name, refusal))
         sites = {answer.grid_point.site: answer for answer in answers}
         incomplete = [
-            IncompletePart(entry.part, site, f"without {answer.absent}", entry.version)
+            # The list's stamp is no version of an answer: what is absent is compared instead.
+            IncompletePart(entry.part, site, f"without {answer.absent}", answer.absent)
             for site, answer in sites.items()
             if answer.absent
         ]

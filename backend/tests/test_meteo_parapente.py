@@ -84,6 +84,17 @@ def answer_for(request: Request) -> bytes:
     return sounding(lambda answer: answer["gridCoords"].update(place))
 
 
+def changed(change: Callable[[dict[str, Any]], object]) -> Callable[[Request], bytes]:
+    """Answer for each place as asked, with a change."""
+
+    def answer(request: Request) -> bytes:
+        found = json.loads(answer_for(request))
+        change(found)
+        return json.dumps(found).encode()
+
+    return answer
+
+
 def scripted(listing: bytes, data: Scripted = answer_for, **more: Scripted) -> ScriptedFetch:
     return ScriptedFetch({f"{HOST}/status.php": listing, f"{HOST}/data.php": data, **more}, now=NOW)
 
@@ -278,7 +289,7 @@ def test_a_windgram_has_no_temperature() -> None:
 
 
 async def test_a_sounding_without_temperature_keeps_its_wind_and_is_asked_for_again_at_one_site() -> None:
-    fetch = scripted(status(line()), sounding(without_temperatures))
+    fetch = scripted(status(line()), changed(without_temperatures))
     [batch] = await batches(fetch, wanted(HERE))
     assert [(failure.reason, failure.error) for failure in batch.failures] == [
         (
@@ -291,14 +302,32 @@ async def test_a_sounding_without_temperature_keeps_its_wind_and_is_asked_for_ag
     (open_,) = batch.incomplete
 
     known = {(MODEL, utc(15, 6), "20260715", site): open_.version for site in ("here", "far")}
-    again = scripted(status(line()), sounding(without_temperatures))
-    [still] = await batches(again, wanted(HERE, FAR, incomplete=known))
-    assert (len(data_requests(again)), still.records, still.failures) == (1, (), ())
+    asked = set()
+    for hours in (0, 1):  # each hour another site: one that is better is not missed behind one that is not
+        again = scripted(status(line()), changed(without_temperatures))
+        now = NOW + timedelta(hours=hours)
+        [still] = await batches(again, wanted(HERE, FAR, incomplete=known, now=now))
+        assert (len(data_requests(again)), still.records, still.failures) == (1, (), ())
+        asked |= set(data_requests(again))
+    assert len(asked) == 2
 
     late = scripted(status(line()))
     [batch] = await batches(late, wanted(HERE, FAR, incomplete=known))
     assert len(data_requests(late)) == 2
-    assert batch.complete() == (("20260715", "here"), ("20260715", "far"))
+    assert set(batch.complete()) == {("20260715", "here"), ("20260715", "far")}
+
+
+async def test_a_day_that_comes_better_and_still_not_whole_is_stored_as_far_as_it_came() -> None:
+    def without_noon(answer: dict[str, Any]) -> None:
+        del answer["data"]["12:00"]["tc"]
+
+    known = {(MODEL, utc(15, 6), "20260715", site): "temperature" for site in ("here", "far")}
+    better = scripted(status(line()), changed(without_noon))
+    [batch] = await batches(better, wanted(HERE, FAR, incomplete=known))
+    assert len(data_requests(better)) == 2
+    assert len([one for one in batch.records if one.parameter is Parameter.TEMPERATURE]) == 4
+    assert (batch.complete(), batch.failures) == ((), ())
+    assert {one.version for one in batch.incomplete} == {"temperature in 1 of 3 hours"}
 
 
 def without_north_wind(answer: dict[str, Any]) -> None:
