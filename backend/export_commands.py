@@ -5,7 +5,7 @@ As for import, the room behind it is imported when the command is typed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -168,9 +168,11 @@ def export_scores(
     origins, declared, seen = _origins(service), service.settings.public_imports, _Seen()
     waiting: dict[str, None] = {}
 
+    def taking_part(models: Collection[str], stations: Collection[str]) -> None:
+        seen.models.update(models)
+        seen.stations.update(stations)
+
     def hidden(models: set[str], stations: set[str]) -> bool:
-        seen.models |= models  # ranks and the mean of the models rest on all, whichever have a row
-        seen.stations |= stations
         return not exact and bool(withheld(name_origins(models, stations, origins, declared)))
 
     with new_file(output, columns.SCORES, force=force) as writer, row_progress() as told:
@@ -181,6 +183,7 @@ def export_scores(
             parameter or (),
             hours=hours,
             withheld=hidden,
+            taking_part=taking_part,
             told=told,
             left_out=lambda name: waiting.update({name: None}),
         )

@@ -5,7 +5,7 @@ A frame holds tens of thousands of rows whatever is exported, so that memory doe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from backend.core.errors import ConfigError, NotFound
 from backend.core.local_time import date_of, local_moment
 from backend.core.parameters import Parameter
-from backend.core.records import Site
+from backend.core.records import Site, Station
 from backend.core.text import did_you_mean
 from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, schema
 from backend.files.verif import Place
@@ -26,7 +26,7 @@ from backend.scoring.intervals import benjamini_hochberg
 from backend.scoring.labels import Label
 from backend.scoring.pairing import NOT_MATCHED
 from backend.scoring.public_figures import enough, public_score, rounded_count
-from backend.scoring.public_windows import in_full_months, named, newest_window, windows
+from backend.scoring.public_windows import in_full_months, named, newest_window, windows, without
 from backend.scoring.quantities import Quantity, errors, forecast_side, observed_side, pairs
 from backend.scoring.sample import Sample, Samples, site_row, speaking
 from backend.scoring.scorecard import METHOD_VERSION, Finding, Ranking, Scorecard
@@ -165,6 +165,7 @@ def score_frames(
     *,
     hours: Hours = Hours.FLYING,
     withheld: IsWithheld = lambda models, stations: False,
+    taking_part: Callable[[Collection[str], Collection[str]], None] = lambda models, stations: None,
     told: Callable[[str, int], None] = lambda what, rows: None,
     left_out: Callable[[str], None] = lambda site: None,
 ) -> Iterator[pl.DataFrame]:
@@ -176,7 +177,9 @@ def score_frames(
     Scores of few days are absent. Where `withheld` says so of the models and stations that take part, single
     values would follow from scores of any days: then the scores are those of a period that is published, the
     newest unless days are chosen, and as coarse as they are in public. Other days raise ConfigError; a site
-    of which nothing is published yet is left out, and `left_out` is called with its id.
+    of which nothing is published yet is left out, and `left_out` is called with its id. Where models are
+    chosen and none of them is withheld, the withheld ones are left out, and days are free. `taking_part` is
+    called with the models and stations that figures rest on: ranks rest on all, whichever have a row.
 
     Which winners stand follows from all of them, so that the first frame comes when all are made; `told` is
     told of each on the way. Raises as above.
@@ -184,6 +187,8 @@ def score_frames(
     frames: list[pl.DataFrame] = []
     tests: list[float | None] = []
     for view, live in _samples(database, choice, views, None, hours):
+        live = _of_chosen_models(live, choice, withheld)
+        taking_part(live.forecasts.keys(), live.speaking.keys())
         public = withheld({*live.forecasts}, {*live.speaking})
         sample = _published(database, choice, live, withheld) if public else live
         if sample is None:
@@ -207,6 +212,15 @@ def score_frames(
     for frame, stands in zip(frames, passed, strict=True):
         won = pl.col("finding") == Finding.WINNER.value
         yield frame.with_columns(stands=pl.when(won).then(pl.lit(stands)))
+
+
+def _of_chosen_models(live: Sample, choice: Choice, withheld: IsWithheld) -> Sample:
+    """Return the sample without withheld models and stations, where those that are chosen are public."""
+    hidden = {model for model in live.forecasts if withheld({model}, set())}
+    if not choice.models or hidden.intersection(choice.models) or withheld(set(), {*live.speaking}):
+        return live
+    networks = {Station(code).network for code in live.stations if withheld(set(), {code})}
+    return without(live, hidden, networks)
 
 
 def _published(database: Database, choice: Choice, live: Sample, withheld: IsWithheld) -> Sample | None:

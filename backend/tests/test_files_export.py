@@ -657,7 +657,7 @@ def test_the_dictionary_names_all_whose_values_scores_rest_on(tmp_path: Path) ->
     kept_store(tmp_path).close()
     settings = settings_of(tmp_path)
     path = tmp_path / "s.csv"
-    typed(f"export scores -o {path} --model arome_0025 --view evening_before", settings)
+    typed(f"export scores -o {path} --view evening_before", settings)
     assert set(pl.read_csv(path)["rounded"]) == {True}
     text = (tmp_path / "s.csv.dictionary.md").read_text()
     assert "| meteo_parapente |" in text and "scores are of whole calendar months" in text
@@ -715,6 +715,28 @@ def test_other_days_than_published_ones_are_refused_with_those(tmp_path: Path) -
         scores_of(database, Choice(stations=["romma:2"], first=first + 1, last=last), withheld=romma)
     (other,) = scores_of(database, Choice(stations=["ffvl:1"], first=first + 1), withheld=romma)
     assert set(other["rounded"]) == {False}
+
+
+def test_chosen_public_models_keep_any_days_without_the_withheld_ones(tmp_path: Path) -> None:
+    database = kept_store(tmp_path, days=70)
+    publish(database, SEPTEMBER)
+    first, last = map(day_number, JULY)
+    days = Choice(first=first + 3, last=last - 2)
+
+    def meteo_parapente(models: set[str], stations: set[str]) -> bool:
+        return "meteo_parapente" in models
+
+    rest_on: set[str] = set()
+    (frame,) = scores_of(
+        database,
+        replace(days, models=["arome_0025"], stations=["ffvl:1"]),
+        withheld=meteo_parapente,
+        taking_part=lambda models, stations: rest_on.update(models),
+    )
+    assert (set(frame["rounded"]), "meteo_parapente" in rest_on) == ({False}, False)
+    for chosen in (replace(days, stations=["ffvl:1"]), replace(days, models=["meteo_parapente"])):
+        with pytest.raises(ConfigError, match="whole calendar months"):
+            scores_of(database, chosen, withheld=meteo_parapente)
 
 
 def test_a_site_of_which_nothing_is_published_is_left_out_and_named(tmp_path: Path) -> None:
