@@ -1,0 +1,103 @@
+"""The files around the code: links between pages, the wheel, hooks and CI."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *ROOT.glob("docs/**/*.md"),
+]
+
+_CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+)\)")
+
+
+def links(text: str) -> Iterator[str]:
+    """Return the targets of all links in a Markdown text that are no addresses of the web."""
+    plain = _CODE.sub("", text)
+    return (
+        target for target in _LINK.findall(plain) if "://" not in target and not target.startswith("mailto:")
+    )
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors that hosting services make of the headings of a Markdown text."""
+    found: set[str] = set()
+    plain = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    for heading in re.findall(r"^#{1,6} +(.+?) *$", plain, re.MULTILINE):
+        words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
+        anchor = "".join(
+            "-" if letter == " " else letter
+            for letter in words
+            if letter in " -_" or unicodedata.category(letter)[0] in "LN"
+        )
+        repeated = anchor
+        number = 0
+        while repeated in found:
+            number += 1
+            repeated = f"{anchor}-{number}"
+        found.add(repeated)
+    return found
+
+
+def broken_links(page: Path) -> list[str]:
+    """Return the links of a page whose file or heading does not exist."""
+    broken = []
+    for link in links(page.read_text()):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target.read_text())):
+            broken.append(link)
+    return broken
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.exists()], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_every_link_between_pages_leads_to_a_file_and_a_heading(page: Path) -> None:
+    assert broken_links(page) == []
+
+
+def test_a_link_without_a_file_or_a_heading_is_found(tmp_path: Path) -> None:
+    (tmp_path / "other.md").write_text(
+        "# It's [here](x.md)\n\n## Twice\n\n## Twice\n\n```\n# no heading\n```\n"
+    )
+    page = tmp_path / "page.md"
+    page.write_text(
+        "[a](other.md) [b](other.md#its-here) [c](other.md#twice-1) `[code](gone.md)` [web](https://example.org/x)\n"
+        "[d](gone.md) [e](other.md#no-heading) [f](#nowhere) [g](other.md#twice-2)\n"
+    )
+    assert broken_links(page) == ["gone.md", "other.md#no-heading", "#nowhere", "other.md#twice-2"]
+
+
+def test_the_wheel_has_the_package_with_its_types_and_licence(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = ZipFile(wheel).namelist()
+    assert {"backend/main.py", "backend/py.typed", "backend/web/style.css"} <= set(names)
+    assert [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]
+
+
+def test_hooks_use_the_tools_of_the_environment_and_download_nothing() -> None:
+    text = (ROOT / ".pre-commit-config.yaml").read_text()
+    assert set(re.findall(r"\brepo: (.*)", text)) == {"local"}
+    assert set(re.findall(r"\blanguage: (.*)", text)) == {"system"}
+    assert set(re.findall(r"\bentry: (\S+)", text)) == {".venv/bin/ruff", ".venv/bin/mypy"}
+
+
+@pytest.mark.parametrize(
+    ("file", "command"), [(".github/workflows/ci.yml", "run: "), (".gitlab-ci.yml", "script:\n +- ")]
+)
+def test_every_ci_service_runs_the_same_command(file: str, command: str) -> None:
+    assert re.findall(rf"\b{command}(.*)", (ROOT / file).read_text()) == [".ci/run"]
