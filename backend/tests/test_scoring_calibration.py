@@ -1,6 +1,6 @@
 """How often intervals and winners are wrong in worlds whose truth is known: one small cell of `make prove`.
 
-Seeded: the figures are the same on every run. docs/decisions/effective-days.md has those of all cells.
+Seeded: the figures are the same on every run. docs/lab/inference.md has those of all cells.
 """
 
 from __future__ import annotations

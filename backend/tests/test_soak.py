@@ -1,6 +1,6 @@
 """The soak in short: two days instead of the thirty of `make soak`, on both databases.
 
-What is asserted is said in docs/reliability.md; the seed is one that brings every kind of mishap.
+What is asserted is said in docs/lab/reliability.md; the seed is one that brings every kind of mishap.
 """
 
 from __future__ import annotations

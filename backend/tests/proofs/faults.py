@@ -5,7 +5,7 @@
 Each fault strikes twice: everything that an upstream says, and one answer of several. Of each cell it is
 asserted that the source is no success where something was taken away; that no wrong value is stored; that
 the other source of the job is well and on time; that the API and the command line say why; and that all
-that the source still offers is there after the fault. docs/reliability.md holds the table.
+that the source still offers is there after the fault. docs/lab/reliability.md holds the table.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ class Report:
         return "\n".join((line, *(f"    WRONG: {problem}" for problem in problems)))
 
     def markdown(self) -> Iterator[str]:
-        """Yield the matrix for docs/reliability.md: everything struck / one answer struck.
+        """Yield the matrix for docs/lab/reliability.md: everything struck / one answer struck.
 
         Faults with the same outcomes share a row.
         """

@@ -6,7 +6,7 @@ Each repetition is a world whose truth is known: errors of an hour that last (AR
 top of errors of a day that last (AR(1) from day to day), both of the same size. It is asked through the
 functions that answer the API, `export scores` and the command line: the score of a model, its bias, its
 events, its skill, and the ranking of two models. Seeded: the same figures on every run.
-docs/decisions/effective-days.md holds the table.
+docs/lab/inference.md holds the table.
 """
 
 from __future__ import annotations

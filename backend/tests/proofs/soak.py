@@ -3,7 +3,7 @@
     python -m backend.tests.proofs.soak [--days 30] [--seed N] [--database sqlite|postgresql]
 
 One process lives through all slots of the days: faults come and go at its upstreams, its GRIB worker is
-killed, runs are cancelled, slots are slept through. docs/reliability.md says what is asserted.
+killed, runs are cancelled, slots are slept through. docs/lab/reliability.md says what is asserted.
 """
 
 from __future__ import annotations

@@ -2,6 +2,6 @@
 
     python -m backend.tests.proofs.bench --json .bench/figures.json
 
-One measure is one fresh process, alternatives take turns round by round, and medians are reported. The
-absolute times are those of one machine at one moment: read the ratios. docs/performance.md has the tables.
+One measure is one fresh process, alternatives take turns round by round, and medians are reported.
+Absolute times belong to one machine: read the ratios. docs/lab/performance.md has the tables.
 """

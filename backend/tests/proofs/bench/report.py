@@ -98,7 +98,7 @@ def show(figures: Sequence[Figure], console: Console) -> None:
 
 
 def as_markdown(figures: Sequence[Figure]) -> str:
-    """Return the figures as the tables of docs/performance.md."""
+    """Return the figures as the tables of docs/lab/performance.md."""
     lines = []
     for group, members in groupby(figures, key=lambda figure: figure.group):
         lines += [f"### {group}", "", _row(COLUMNS), _row(["---"] * len(COLUMNS))]

@@ -22,7 +22,7 @@ async def bench_scoring(work: Path, quiet: Quiet, *, rounds: int, shape: Scored)
     verified: list[dict[str, Any]] = []
     verif = shutil.which("verif")
     if verif is None:
-        print("verif is not on the PATH: the comparison with it is left out (docs/performance.md)")
+        print("verif is not on the PATH: the comparison with it is left out (docs/lab/performance.md)")
     for _ in range(rounds):
         store = work / "scored.sqlite3"
         for leftover in work.glob(f"{store.name}*"):

@@ -1,7 +1,7 @@
 """In a process of its own: a model's error at ten sites, by us from the kept days and by verif from a file.
 
 verif (https://github.com/WFRT/verif) brings windows and maps along, so it is none of our dependencies.
-Whoever wants the comparison installs it beside us: docs/performance.md says how.
+Whoever wants the comparison installs it beside us: docs/lab/performance.md says how.
 """
 
 from __future__ import annotations
