@@ -31,6 +31,7 @@ from backend.core.local_time import date_of
 from backend.scoring import bias as biases
 from backend.scoring import event_scores
 from backend.scoring.constants import PUBLIC_LIMIT_STEP
+from backend.scoring.event_scores import Contingency
 from backend.scoring.events import sectors_of
 from backend.scoring.flyability import EventTable, ModelCounts, event_tables
 from backend.scoring.groups import Given
@@ -44,7 +45,6 @@ from backend.scoring.recent import Hour, Said
 from backend.scoring.recent import hours as hourly
 from backend.scoring.scorecard import Scorecard
 from backend.scoring.strata import Stratum
-from backend.scoring.sums import Contingency
 from backend.scoring.views import LEAD_VIEWS
 from backend.scoring.wording import bias_sentence, public_surprise_sentence, surprise_sentence, tendency
 from backend.storage.database import from_epoch

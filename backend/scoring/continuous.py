@@ -3,16 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 
 from backend.scoring.formula import Formula, ratio
-from backend.scoring.grid import SCALE, Floats, Integers, thousandths
+from backend.scoring.grid import SCALE, Bools, Floats, Integers, Values, paired, thousandths
 from backend.scoring.intervals import quantiles
+from backend.scoring.sums import Sums
 
-if TYPE_CHECKING:
-    from backend.scoring.sums import ScalarSums
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScalarSums(Sums):
+    """Sums over the pairs of a speed, gust or temperature, in thousandths (or their squares)."""
+
+    n: Integers
+    sum_f: Integers
+    sum_o: Integers
+    sum_ff: Integers
+    sum_oo: Integers
+    sum_fo: Integers
+    sum_abs: Integers
+    """The sum of `|f - o|`."""
+
+    @property
+    def sum_e(self) -> Integers:
+        """The sum of `f - o`: exact, hence not kept twice."""
+        return self.sum_f - self.sum_o
+
+    @property
+    def sum_ee(self) -> Integers:
+        """The sum of `(f - o)**2`: exact, hence not kept twice."""
+        return self.sum_ff - 2 * self.sum_fo + self.sum_oo
+
+    @property
+    def sum_squares(self) -> Integers:
+        """The sum of the squares of what `sum_abs` adds up; each kind of sums has it."""
+        return self.sum_ee
+
+    @classmethod
+    def of(cls, f: Values, o: Values, mask: Bools | None = None) -> Self:
+        """Add up each day's pairs within `mask`; arrays of shape (days, 25)."""
+        pair = paired(f, o, mask)
+        fcst, obs = np.where(pair, f, 0).astype(np.int64), np.where(pair, o, 0).astype(np.int64)
+        products = (pair, fcst, obs, fcst * fcst, obs * obs, fcst * obs, np.abs(fcst - obs))
+        return cls(*(product.sum(axis=-1, dtype=np.int64) for product in products))
 
 
 @Formula

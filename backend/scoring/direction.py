@@ -6,16 +6,15 @@ observation (veered). MET's DIR_ERR has the opposite sign, harp's `circle_bias` 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from backend.scoring.constants import LIGHT_WIND, STEADY_RESULTANT, TRIGONOMETRIC_STEPS
 from backend.scoring.formula import Formula, ratio
 from backend.scoring.grid import SCALE, Bools, Floats, Integers, Values, paired, present, thousandths
-
-if TYPE_CHECKING:
-    from backend.scoring.sums import DirectionSums
+from backend.scoring.sums import Sums
 
 CIRCLE = 360 * SCALE
 HALF_CIRCLE = CIRCLE // 2
@@ -58,6 +57,53 @@ def usable(
         inside &= speed_o < thousandths(below)
     defined = paired(f, o) & (speed_f != 0)
     return wind & inside & defined, wind & ~inside, wind & inside & ~defined
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DirectionSums(Sums):
+    """Sums over the pairs of a wind direction, with the number of those left out and why.
+
+    `n + light + undefined` is the number of hours for which a wind was both forecast and observed.
+    """
+
+    n: Integers
+    sum_sin: Integers
+    """The sum of the errors' sines, in millionths; `sum_cos` likewise."""
+    sum_cos: Integers
+    sum_abs: Integers
+    """The sum of `|d|` with `d` the wrapped error, in thousandths of a degree.
+
+    `sum_d` is that of `d`, `sum_dd` that of `d**2`.
+    """
+    sum_d: Integers
+    sum_dd: Integers
+    light: Integers
+    """Pairs left out because the observed wind was too light (or outside the speeds asked for)."""
+    undefined: Integers
+    """Pairs left out because one side had no direction, as in a forecast calm."""
+
+    @property
+    def sum_squares(self) -> Integers:
+        """The sum of `|d|**2`."""
+        return self.sum_dd
+
+    @classmethod
+    def of(
+        cls, f: Values, o: Values, speed_f: Values, speed_o: Values, mask: Bools | None = None, *,
+        least: float | None = None, below: float | None = None,
+    ) -> Self:  # fmt: skip
+        """Add up each day's pairs whose observed speed is in [`least`, `below`) km/h.
+
+        By default every speed from LIGHT_WIND on; the light-wind group asks for BREEZE to LIGHT_WIND.
+        """
+        pair, light, undefined = usable(f, o, speed_f, speed_o, mask, least=least, below=below)
+        d = wrap(f[pair].astype(np.int64) - o[pair])
+        # The pairs lie day after day: what a day adds to the running sums is its own.
+        n, light, undefined = (each.sum(axis=-1, dtype=np.int64) for each in (pair, light, undefined))
+        running = np.zeros((5, len(d) + 1), np.int64)
+        np.cumsum((*sines_and_cosines(d), np.abs(d), d, d * d), axis=1, out=running[:, 1:])
+        ends = np.cumsum(n)
+        return cls(*(n, *(running[:, ends] - running[:, ends - n]), light, undefined))
 
 
 @Formula

@@ -9,15 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from backend.scoring.constants import LEAST_EVENTS
+from backend.scoring.events import Occurrence
 from backend.scoring.formula import Formula, ratio
-from backend.scoring.grid import Floats, Integers
+from backend.scoring.grid import Bools, Floats, Integers
 from backend.scoring.intervals import Interval
 from backend.scoring.jackknife import jackknife, rates, symmetric
-from backend.scoring.sums import Contingency
+from backend.scoring.sums import Sums
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contingency(Sums):
+    """Counts of an event: hits `a`, false alarms `b`, misses `c`, correct rejections `d`."""
+
+    a: Integers
+    b: Integers
+    c: Integers
+    d: Integers
+
+    @property
+    def n(self) -> Integers:
+        """All pairs."""
+        return self.a + self.b + self.c + self.d
+
+    @classmethod
+    def of(cls, f: Occurrence, o: Occurrence, mask: Bools | None = None) -> Self:
+        """Count each day's hours for which both sides are known; a row per day, one or more columns."""
+        known = f.known & o.known if mask is None else f.known & o.known & mask
+        cells = (f.yes & o.yes, f.yes & ~o.yes, ~f.yes & o.yes, ~f.yes & ~o.yes)
+        return cls(*((cell & known).sum(axis=-1, dtype=np.int64) for cell in cells))
 
 
 @Formula

@@ -13,7 +13,7 @@ import numpy as np
 
 from backend.core.parameters import Parameter
 from backend.scoring.constants import FLYABLE_RUN, FLYING_FROM, FLYING_UNTIL, LIGHT_WIND
-from backend.scoring.event_scores import Intervals, score_intervals
+from backend.scoring.event_scores import Contingency, Intervals, score_intervals
 from backend.scoring.events import (
     EVERY_SECTOR,
     Occurrence,
@@ -31,7 +31,6 @@ from backend.scoring.labels import sample_of
 from backend.scoring.names import model_name
 from backend.scoring.sample import Sample
 from backend.scoring.scorecard import all_of, comparable
-from backend.scoring.sums import Contingency
 
 Winds = Mapping[Parameter, Values]
 

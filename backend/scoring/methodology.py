@@ -15,9 +15,10 @@ import numpy as np
 
 from backend.scoring import event_scores
 from backend.scoring.constants import CONSTANTS, Constant
-from backend.scoring.continuous import error_sd, mae, mean_error, rmse, within_share
+from backend.scoring.continuous import ScalarSums, error_sd, mae, mean_error, rmse, within_share
 from backend.scoring.daily import MICRO, DailySeries
 from backend.scoring.direction import (
+    DirectionSums,
     circular_bias,
     direction_errors,
     mean_absolute_direction_error,
@@ -25,12 +26,12 @@ from backend.scoring.direction import (
     wrap,
 )
 from backend.scoring.effective_days import mean_test, persistence
+from backend.scoring.event_scores import Contingency
 from backend.scoring.grid import SCALE, Values
 from backend.scoring.intervals import Interval, student_quantile, wilson
 from backend.scoring.skill import skill_score
-from backend.scoring.sums import Contingency, DirectionSums, ScalarSums, VectorSums
 from backend.scoring.temperature import at_station
-from backend.scoring.vector import mean_vector_error
+from backend.scoring.vector import VectorSums, mean_vector_error
 
 _BLOCK = re.compile(r"(<!-- begin: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

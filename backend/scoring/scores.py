@@ -11,6 +11,7 @@ import numpy as np
 from backend.scoring.constants import BREEZE, LIGHT_WIND, WITHIN
 from backend.scoring.continuous import (
     ErrorQuantiles,
+    ScalarSums,
     correlation,
     error_quantiles,
     error_sd,
@@ -20,6 +21,7 @@ from backend.scoring.continuous import (
     within_share,
 )
 from backend.scoring.direction import (
+    DirectionSums,
     circular_bias,
     circular_sd,
     mean_absolute_direction_error,
@@ -35,8 +37,8 @@ from backend.scoring.labels import Label, Season, sample_of, stratum_may_be_show
 from backend.scoring.quantities import Quantity, Side, errors, observed_side, pairs, speed_of, sums
 from backend.scoring.sample import REFERENCES, Sample
 from backend.scoring.skill import PooledSkill
-from backend.scoring.sums import DirectionSums, ScalarSums, Sums, VectorSums
-from backend.scoring.vector import mean_vector_error, rms_vector_error
+from backend.scoring.sums import Sums
+from backend.scoring.vector import VectorSums, mean_vector_error, rms_vector_error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

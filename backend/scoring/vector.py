@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from backend.scoring.direction import direction_errors
 from backend.scoring.formula import Formula, ratio
 from backend.scoring.grid import SCALE, Bools, Floats, Integers, Values, present
-
-if TYPE_CHECKING:
-    from backend.scoring.sums import VectorSums
+from backend.scoring.sums import Sums
 
 
 def vector_errors(
@@ -34,6 +33,31 @@ def vector_errors(
 
 def _wind(direction: Values, speed: Values) -> Bools:
     return np.asarray(present(speed) & (present(direction) | (speed == 0)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VectorSums(Sums):
+    """Sums over pairs of winds: the length of the vector error in thousandths of a km/h, and its square."""
+
+    n: Integers
+    sum_ve: Integers
+    sum_vv: Integers
+
+    @property
+    def sum_abs(self) -> Integers:
+        """The sum of what a comparison of two models compares: here the length of the error."""
+        return self.sum_ve
+
+    @property
+    def sum_squares(self) -> Integers:
+        """The sum of the squares of these lengths."""
+        return self.sum_vv
+
+    @classmethod
+    def of(cls, f: Values, o: Values, speed_f: Values, speed_o: Values, mask: Bools | None = None) -> Self:
+        """Add up each day's pairs; `f` and `o` are directions. A calm is a pair too: a vector of length 0."""
+        ve, pair = vector_errors(f, o, speed_f, speed_o, mask)
+        return cls(*(product.sum(axis=-1, dtype=np.int64) for product in (pair, ve, ve * ve)))
 
 
 @Formula

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.scoring.continuous import (
+    ScalarSums,
     correlation,
     error_quantiles,
     error_sd,
@@ -20,7 +21,6 @@ from backend.scoring.continuous import (
     within_share,
 )
 from backend.scoring.grid import Values, present
-from backend.scoring.sums import ScalarSums
 from backend.scoring.temperature import at_station, is_far_in_height
 from backend.tests.scoring_grids import errors, filled, grid, grids
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.scoring.direction import (
+    DirectionSums,
     circular_bias,
     circular_sd,
     direction_errors,
@@ -22,8 +23,7 @@ from backend.scoring.direction import (
     wrap,
 )
 from backend.scoring.grid import Floats, Values, present
-from backend.scoring.sums import DirectionSums, VectorSums
-from backend.scoring.vector import mean_vector_error, rms_vector_error, vector_errors
+from backend.scoring.vector import VectorSums, mean_vector_error, rms_vector_error, vector_errors
 from backend.tests.scoring_grids import filled, grid, grids, random_grid
 
 BOTH = (

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.scoring.event_scores import (
+    Contingency,
     csi,
     detected,
     enough_events,
@@ -28,7 +29,6 @@ from backend.scoring.event_scores import (
 from backend.scoring.events import Occurrence, above, event_day, flyable, in_sector, on_slope
 from backend.scoring.grid import Integers, clock_hours
 from backend.scoring.intervals import Interval
-from backend.scoring.sums import Contingency
 from backend.tests.scoring_grids import counted, filled, grid
 
 SCORES = (pod, far, pofd, csi, frequency_bias, ets, hss, peirce, sedi, surprise_rate)

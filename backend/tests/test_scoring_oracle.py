@@ -12,10 +12,12 @@ import xarray as xr
 from scipy.stats import ttest_1samp  # type: ignore[import-untyped]
 
 from backend.scoring import continuous, direction, event_scores
+from backend.scoring.continuous import ScalarSums
 from backend.scoring.daily import MICRO, DailySeries
+from backend.scoring.direction import DirectionSums
 from backend.scoring.effective_days import mean_test
+from backend.scoring.event_scores import Contingency
 from backend.scoring.grid import ABSENT, Floats, Values, paired
-from backend.scoring.sums import Contingency, DirectionSums, ScalarSums
 from backend.tests.scoring_grids import counted, errors, filled, grid, random_grid
 
 SEEDS = range(8)
