@@ -6,7 +6,6 @@ beforehand. Such groups hold other hours for every model, and rank nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -16,7 +15,7 @@ import numpy as np
 from backend.core.parameters import Parameter
 from backend.scoring.constants import DAY_FROM, DAY_UNTIL, LIGHT_WIND, PART_OF_DAY, WIND_CLASSES
 from backend.scoring.events import COMPASS
-from backend.scoring.grid import NO_HOUR, Bools, Integers, thousandths
+from backend.scoring.grid import NO_HOUR, Integers, thousandths
 from backend.scoring.groups import NO_GROUP, sectors, wind_classes
 from backend.scoring.labels import SEASONS, season_index
 from backend.scoring.sample import Sample
@@ -57,11 +56,6 @@ class Groups:
 
     names: tuple[str, ...]
     index: Integers
-
-    def each(self) -> Iterator[tuple[str, Bools]]:
-        """Yield each group with its hours."""
-        for number, name in enumerate(self.names):
-            yield name, np.asarray(self.index == number)
 
 
 def groups(sample: Sample, stratum: Stratum, model: str) -> Groups:

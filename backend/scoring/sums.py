@@ -14,7 +14,7 @@ from typing import Self, cast
 
 import numpy as np
 
-from backend.scoring.grid import Bools, Integers
+from backend.scoring.grid import Integers
 
 
 def no_sums(*shape: int) -> Integers:
@@ -30,10 +30,6 @@ def _names(kind: Hashable) -> tuple[str, ...]:
 @dataclass(frozen=True, slots=True, eq=False)
 class Sums:
     """Named sums: one row per day in each, or totals of shape ()."""
-
-    def __add__(self, other: Self) -> Self:
-        mine, others = self.columns(), other.columns()
-        return type(self)(*(one + two for one, two in zip(mine, others, strict=True)))
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -53,10 +49,6 @@ class Sums:
     def total(self) -> Self:
         """Return the sums over all days, of shape ()."""
         return self.each(lambda column: np.asarray(column.sum(dtype=np.int64)))
-
-    def days(self, chosen: Bools | Integers | slice) -> Self:
-        """Return the rows of the days `chosen`, by a mask, a slice or their indices."""
-        return self.each(lambda column: column[chosen])
 
     def groups(self, group: Integers, count: int) -> Self:
         """Return the sums over the days of each group, one row for each of `count`; -1 is in none."""

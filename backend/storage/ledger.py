@@ -356,16 +356,6 @@ class Ledger:
         with self.database.read() as connection:
             return job_runs(connection, connection.execute(query).all())
 
-    def latest(self, job: str, now: datetime) -> JobRun | None:
-        """Return the run of a job that last came to its end, whatever that end was.
-
-        A missed slot never began, so it is none. A run that ended later than `now`, under a clock that was
-        ahead, is returned only where there is no other.
-        """
-        with self.database.read() as connection:
-            row = _latest(connection, job, now)
-            return None if row is None else job_runs(connection, [row])[0]
-
     def note_start(self) -> None:
         """Count runs from here on as those since the start of this process."""
         with self.database.read() as connection:
@@ -424,7 +414,12 @@ class Ledger:
             return _newest_data(connection)
 
     def standing(self, jobs: Sequence[str], now: datetime) -> Standing:
-        """Return the latest run of each job, what runs, and the newest data, as they are at one moment."""
+        """Return the latest run of each job, what runs, and the newest data, as they are at one moment.
+
+        The latest run is the one that ended last, whatever its status. A missed slot did not begin and is
+        not counted. A run that ended later than `now`, by a clock that was ahead, counts only where there is
+        no other.
+        """
         with self.database.read() as connection:
             ended = [_latest(connection, job, now) for job in jobs]
             running = connection.execute(_RUNNING).all()

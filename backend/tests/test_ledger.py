@@ -59,6 +59,10 @@ def claimed(ledger: Ledger, slot: datetime | None = SLOT, job: str = JOB, now: d
     return claim
 
 
+def latest_run(ledger: Ledger, job: str, now: datetime) -> JobRun | None:
+    return ledger.standing([job], now).latest.get(job)
+
+
 def ended(ledger: Ledger, slot: datetime | None = SLOT, job: str = JOB, status: Any = "success") -> int:
     claim = claimed(ledger, slot, job)
     ledger.finish(claim, status, LATER, duration=60.0)
@@ -106,7 +110,7 @@ def test_a_run_is_in_the_ledger_from_its_claim_to_its_end(database_url: str) -> 
         rejected=0,
         note="",
     )
-    assert ledger.latest(JOB, LATER + 9 * HOUR) is None
+    assert latest_run(ledger, JOB, LATER + 9 * HOUR) is None
     sources = (
         SourceRun(source="arome", status="success", collected=80, stored=72, newest=SLOT),
         SourceRun(
@@ -136,7 +140,7 @@ def test_a_run_is_in_the_ledger_from_its_claim_to_its_end(database_url: str) -> 
         note="one day is missing",
         sources=sources,
     )
-    assert ledger.latest(JOB, LATER + 9 * HOUR) == ledger.run(claim.run_id)
+    assert latest_run(ledger, JOB, LATER + 9 * HOUR) == ledger.run(claim.run_id)
 
 
 def test_a_slot_that_was_dealt_with_is_not_done_again(database_url: str) -> None:
@@ -401,7 +405,7 @@ def test_a_missed_slot_has_a_row_with_the_reason_and_is_not_done_again(database_
     )
     assert (missed.start_time, missed.end_time, missed.duration) == (None, None, None)
     assert ledger.claim(JOB, "catch_up", NOW, SLOT - HOUR) is None
-    assert ledger.latest(JOB, LATER + 9 * HOUR) == done
+    assert latest_run(ledger, JOB, LATER + 9 * HOUR) == done
 
 
 def test_slots_are_told_apart_into_those_dealt_with_and_those_to_do_again(database_url: str) -> None:
@@ -477,13 +481,13 @@ def test_the_latest_run_is_the_one_that_ended_last_not_the_one_begun_last(databa
     first = claimed(open_lost_ledger(database_url), SLOT)
     second = claimed(ledger, SLOT + HOUR)  # the first is interrupted
     ledger.finish(second, "success", LATER, duration=1)
-    latest = ledger.latest(JOB, LATER + 9 * HOUR)
+    latest = latest_run(ledger, JOB, LATER + 9 * HOUR)
     assert latest is not None and latest.id == second.run_id
     again = claimed(ledger, SLOT)
     assert again.run_id == first.run_id
     ledger.finish(again, "success", LATER + HOUR, duration=1)
     ledger.note_missed(JOB, (SLOT + 9 * HOUR,), "the service was off")
-    latest = ledger.latest(JOB, LATER + 9 * HOUR)
+    latest = latest_run(ledger, JOB, LATER + 9 * HOUR)
     assert latest is not None and latest.id == first.run_id
 
 
@@ -570,7 +574,7 @@ def test_after_a_year_of_144_runs_a_day_every_question_is_still_a_look_up(databa
         assert {run.job for run in ledger.runs(status="failed", job=JOB)} == {JOB}
         assert len(ledger.runs(job=OTHER_JOB, status="success", before=9_000)) == 20
         assert ledger.run(52_560).id == 52_560
-        latest = ledger.latest(OTHER_JOB, LATER)
+        latest = latest_run(ledger, OTHER_JOB, LATER)
         assert latest is not None and latest.id == 52_560
         done, _ = ledger.open_slots(OTHER_JOB, SLOT - timedelta(hours=48), NOW)
         assert len(done) == 280
