@@ -87,7 +87,6 @@ class Service:
     clock_watch: ClockWatch
     free_bytes: Callable[[Path], int | None]
     public_rules: PublicRules = field(default_factory=PublicRules)
-    unready: list[str] = field(default_factory=list)  # why the store is not there yet; empty once it is
     notices: list[str] = field(default_factory=list)  # what the status page shows on top of everything else
 
     @classmethod
@@ -193,12 +192,10 @@ class Service:
 
     async def open_store(self) -> None:
         """Migrate the database, waiting for it as long as it takes."""
-        self.unready[:] = ["the store has not been opened yet"]
 
         def unavailable(error: Exception) -> bool:
             if isinstance(error, StoreUnavailable):
                 log.warning("waiting for the store", reason=str(error))
-                self.unready[:] = [str(error)]
             return isinstance(error, StoreUnavailable)
 
         async for attempt in stamina.retry_context(
@@ -207,7 +204,6 @@ class Service:
             with attempt:
                 await asyncio.to_thread(self._migrate)
                 await asyncio.to_thread(self.ledger.note_start)
-        self.unready.clear()
 
     async def close(self) -> None:
         """Let go of everything that make() put together."""
@@ -318,7 +314,6 @@ async def _bring_up(
     try:
         await service.open_store()
     except ConfigError as error:
-        service.unready[:] = [str(error)]
         log.exception("the store cannot be used", reason=str(error))
         return
     if before_schedule is not None:

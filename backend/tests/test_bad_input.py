@@ -18,6 +18,7 @@ import httpx2
 import msgspec
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from backend.collectors import romma
 from backend.collectors.base import Channel
@@ -131,6 +132,11 @@ async def test_with_the_schedule_off_the_service_says_so_and_collects_when_it_is
 
 async def is_ready(client: httpx2.AsyncClient) -> bool:
     return (await client.get("/api/ready")).status_code == 200
+
+
+def is_logged(logs: Sequence[Any], event: str, reason: str) -> bool:
+    """Whether the service logged an event whose reason contains a text."""
+    return any(entry["event"] == event and reason in entry.get("reason", "") for entry in logs)
 
 
 async def last_status(client: httpx2.AsyncClient, job: str) -> str | None:
@@ -280,17 +286,18 @@ without = ["romma"]
 
 async def test_a_database_server_that_is_down_at_the_start_is_waited_for(tmp_path: Path) -> None:
     service = made(tmp_path, f"postgresql+psycopg://me:s3cret@127.0.0.1:{unused_port()}/scores")
-    async with served(service, live=True) as client:
-        await until(lambda: any("the store does not answer" in why for why in service.unready))
-        assert (await client.get("/api/health")).status_code == 200
-        ready = await client.get("/api/ready")
-        assert (ready.status_code, ready.headers["Content-Type"]) == (503, "application/problem+json")
-        assert "the store does not answer" in ready.json()["detail"]
-        assert int(ready.headers["Retry-After"]) > 0
-        status = await client.get("/api/scheduler/status")
-        assert status.status_code == 503
-        for text in (ready.text, status.text, *service.unready):
-            assert "s3cret" not in text
+    with capture_logs() as logs:
+        async with served(service, live=True) as client:
+            await until(lambda: is_logged(logs, "waiting for the store", "the store does not answer"))
+            assert (await client.get("/api/health")).status_code == 200
+            ready = await client.get("/api/ready")
+            assert (ready.status_code, ready.headers["Content-Type"]) == (503, "application/problem+json")
+            assert "the store does not answer" in ready.json()["detail"]
+            assert int(ready.headers["Retry-After"]) > 0
+            status = await client.get("/api/scheduler/status")
+            assert status.status_code == 503
+            for text in (ready.text, status.text, repr(logs)):
+                assert "s3cret" not in text
 
 
 async def test_a_database_that_is_locked_at_the_start_is_waited_for_and_then_collected_into(
@@ -301,15 +308,15 @@ async def test_a_database_that_is_locked_at_the_start_is_waited_for_and_then_col
     lock.execute("CREATE TABLE of_another_program (x)")
     lock.execute("BEGIN EXCLUSIVE")
     service = made(tmp_path, f"sqlite:///{path}", busy_timeout=0.05)
-    async with served(service, live=True) as client:
-        await until(lambda: any("database is locked" in why for why in service.unready))
-        assert (await client.get("/api/health")).status_code == 200
-        assert not await is_ready(client)
-        lock.execute("ROLLBACK")
-        lock.close()
-        await until(lambda: is_ready(client))
-        await until(lambda: succeeded(client))
-        assert service.unready == []
+    with capture_logs() as logs:
+        async with served(service, live=True) as client:
+            await until(lambda: is_logged(logs, "waiting for the store", "database is locked"))
+            assert (await client.get("/api/health")).status_code == 200
+            assert not await is_ready(client)
+            lock.execute("ROLLBACK")
+            lock.close()
+            await until(lambda: is_ready(client))
+            await until(lambda: succeeded(client))
 
 
 async def test_a_database_of_a_newer_version_found_late_is_told_and_not_touched(tmp_path: Path) -> None:
@@ -319,13 +326,16 @@ async def test_a_database_of_a_newer_version_found_late_is_told_and_not_touched(
     other.execute("INSERT INTO alembic_version VALUES ('9999')")
     other.execute("BEGIN EXCLUSIVE")
     service = made(tmp_path, f"sqlite:///{path}", busy_timeout=0.05)
-    async with served(service, live=True) as client:
-        await until(lambda: any("database is locked" in why for why in service.unready))
-        other.execute("ROLLBACK")
-        other.close()
-        await until(lambda: any("was made by a newer meteo-score" in why for why in service.unready))
-        assert not await is_ready(client)
-        assert (await client.get("/api/health")).status_code == 200
+    with capture_logs() as logs:
+        async with served(service, live=True) as client:
+            await until(lambda: is_logged(logs, "waiting for the store", "database is locked"))
+            other.execute("ROLLBACK")
+            other.close()
+            await until(
+                lambda: is_logged(logs, "the store cannot be used", "was made by a newer meteo-score")
+            )
+            assert not await is_ready(client)
+            assert (await client.get("/api/health")).status_code == 200
 
 
 # --- A value that cannot be true, a time that cannot be, a sensor's mark for missing -----------------
