@@ -146,7 +146,7 @@ def check_positions(sites: Sequence[Site], known: Sequence[Site]) -> None:
         before = series.get((site.id, site.valid_from))
         if before is None and site is newest[site.id]:
             before = latest.get(site.id)
-        if before is None or _same_position(site, before) or _opened(site) > _opened(before):
+        if before is None or same_position(site, before) or _opened(site) > _opened(before):
             continue
         last = latest[site.id].valid_from
         raise ConfigError(
@@ -174,7 +174,8 @@ def _opened(site: Site) -> datetime:
     return site.valid_from or _ALWAYS
 
 
-def _same_position(one: Site, other: Site) -> bool:
+def same_position(one: Site, other: Site) -> bool:
+    """Return whether two positions differ by no more than 1e-5 degrees and 1 m."""
     degrees = max(abs(one.latitude - other.latitude), abs(one.longitude - other.longitude))
     metres = abs(one.elevation - other.elevation)
     # Rounded, or 45.85324 - 45.85323 would be more than 1e-5.

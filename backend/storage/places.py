@@ -10,15 +10,12 @@ import sqlalchemy as sa
 
 from backend.core.errors import ConfigError
 from backend.core.records import Reference, Site, Station
+from backend.core.sites import same_position
 from backend.core.text import printable
 from backend.storage import schema as t
 from backend.storage.database import maybe_epoch, maybe_time, to_epoch
 from backend.storage.due import EVERY_DAY, note_due
 from backend.storage.positions import give_to_site
-
-# Positions closer than this are the same: rounding, or a better reading of the same place.
-_SAME_DEGREES = 1e-5
-_SAME_METRES = 1.0
 
 
 def present_ids(connection: sa.Connection, now: datetime) -> dict[str, int]:
@@ -70,7 +67,7 @@ def _series_of(site: Site, known: Sequence[Any]) -> Any | None:
     candidates = [row for row in known if row.valid_from == opened]
     if opened is None:  # then the place alone may tell the series: of a place returned to, the newest
         candidates += known
-    found = next((row for row in candidates if _same_place(row, site)), None)
+    found = next((row for row in candidates if same_position(site_record(row), site)), None)
     opens_new = not known or (opened is not None and opened > (known[0].valid_from or 0))
     if found is None and not opens_new:
         place = f"{known[0].latitude:g}, {known[0].longitude:g}, {known[0].elevation:g} m"
@@ -79,15 +76,6 @@ def _series_of(site: Site, known: Sequence[Any]) -> Any | None:
             " give the new place a new id, or a valid_from later than that of its present series"
         )
     return found
-
-
-def _same_place(row: Any, site: Site) -> bool:
-    differences = (
-        (row.latitude - site.latitude, _SAME_DEGREES),
-        (row.longitude - site.longitude, _SAME_DEGREES),
-        (row.elevation - site.elevation, _SAME_METRES),
-    )
-    return all(abs(difference) <= limit for difference, limit in differences)
 
 
 def site_record(row: Any) -> Site:

@@ -529,6 +529,16 @@ def test_a_site_that_moved_is_refused_and_nothing_is_changed(database_url: str) 
         store.add_sites((moved,))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"latitude": 45.85001}, {"latitude": 45.84999}, {"longitude": 6.22001}, {"elevation": 951.0}],
+)
+def test_a_change_as_large_as_is_allowed_is_no_move(database_url: str, change: dict[str, float]) -> None:
+    store = open_store(database_url, PLANFAIT)
+    store.save_sites((replace(PLANFAIT, **change),))  # type: ignore[arg-type]
+    assert store.sites() == (PLANFAIT,)
+
+
 def test_a_better_reading_of_the_same_place_is_no_move(database_url: str) -> None:
     store = open_store(database_url, PLANFAIT)
     store.save_sites((replace(PLANFAIT, latitude=45.850004, elevation=950.6),))
