@@ -13,7 +13,7 @@ from backend.api.score_schemas import (
     ModelsAnswer,
 )
 from backend.api.withholding import public_models
-from backend.core.local_time import LOCAL_ZONE
+from backend.core.clock import PARIS
 from backend.scheduler.config import FORECASTS
 from backend.scoring.constants import CONSTANTS
 from backend.scoring.hours import Hours
@@ -53,7 +53,7 @@ def methods_answer(service: ServiceParts) -> MethodsAnswer:
     return MethodsAnswer(
         method_version=METHOD_VERSION,
         sign=SIGN,
-        local_zone=LOCAL_ZONE.key,
+        local_zone=PARIS.key,
         constants=[
             MethodConstant(
                 name=each.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from backend.api import schemas
-from backend.core.local_time import LOCAL_ZONE
+from backend.core.clock import PARIS
 from backend.scoring.wording import flag_sentence
 from backend.storage.station_flags import StationFlag
 
@@ -30,8 +30,8 @@ def flag_text(flag: StationFlag) -> str:
         flag.station,
         flag.parameter,
         flag.reason,
-        flag.since.astimezone(LOCAL_ZONE).date(),
-        None if last is None else last.astimezone(LOCAL_ZONE).date(),
+        flag.since.astimezone(PARIS).date(),
+        None if last is None else last.astimezone(PARIS).date(),
         excludes=flag.excludes,
         note=flag.note,
     )

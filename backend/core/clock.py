@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 PARIS = ZoneInfo("Europe/Paris")
+"""The zone of the sites' local days, and of the local stamps that French publishers write."""
 
 Clock = Callable[[], datetime]
 """Something that says what time it is, aware and in UTC: the system, or a demo that steps."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
-LOCAL_ZONE = ZoneInfo("Europe/Paris")
+from backend.core.clock import PARIS
+
 HOURS_A_DAY = 25
 """How many hours a local day has at the most: one in October."""
 
@@ -19,7 +19,7 @@ _FIRST = date(1970, 1, 1)
 
 def local_day(moment: datetime) -> int:
     """Return the number of the local day in which an aware moment lies."""
-    return day_number(moment.astimezone(LOCAL_ZONE).date())
+    return day_number(moment.astimezone(PARIS).date())
 
 
 def day_number(day: date) -> int:
@@ -35,7 +35,7 @@ def date_of(day: int) -> date:
 @lru_cache(maxsize=8192)
 def local_moment(day: int, hour: int = 0) -> int:
     """Return when the wall clock shows `hour` (0 to 23) on a local day, in seconds since 1970 in UTC."""
-    wall = datetime.combine(date_of(day), time(hour), LOCAL_ZONE)
+    wall = datetime.combine(date_of(day), time(hour), PARIS)
     return int(wall.timestamp())
 
 

@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.core.clock import PARIS
 from backend.core.local_time import HOURS_A_DAY
-from backend.core.local_time import LOCAL_ZONE as LOCAL_ZONE
 from backend.core.parameters import ABSENT as ABSENT
 
 Values = NDArray[np.int32]
@@ -49,7 +49,7 @@ def thousandths(value: float) -> int:
 
 
 @lru_cache(maxsize=64)
-def clock_hours(first: date, days: int, zone: ZoneInfo = LOCAL_ZONE) -> Integers:
+def clock_hours(first: date, days: int, zone: ZoneInfo = PARIS) -> Integers:
     """Return what a clock in `zone` shows at each column of `days` days from `first`: 0 to 23.
 
     Shape (days, 25). On the day the clocks go forward no column shows 2 and two columns are NO_HOUR;

@@ -18,10 +18,9 @@ from backend.collectors.ffvl_keyed import PastOfKeyed
 from backend.collectors.gaps import lacking_days
 from backend.collectors.pioupiou import LONGEST_ARCHIVE, Archive
 from backend.collectors.winds_mobi import PastOfWindsMobi
-from backend.core.clock import utc_now
+from backend.core.clock import PARIS, utc_now
 from backend.core.config import Settings
 from backend.core.errors import FetchError
-from backend.core.local_time import LOCAL_ZONE
 from backend.core.parameters import Parameter
 from backend.core.records import Observation, ObservationBatch, Site, Station, Wanted
 from backend.scheduler.runner import Selection
@@ -169,7 +168,7 @@ def six_days(route: str) -> bytes:
         [
             {
                 "idbalise": "87",
-                "date": f"{time.astimezone(LOCAL_ZONE):%Y-%m-%d %H:%M:%S}",
+                "date": f"{time.astimezone(PARIS):%Y-%m-%d %H:%M:%S}",
                 "vitesseVentMoy": "5",
                 "vitesseVentMax": "9",
                 "directVentMoy": "90",

@@ -7,7 +7,8 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import pytest
 
-from backend.core.local_time import HOURS_A_DAY, LOCAL_ZONE
+from backend.core.clock import PARIS
+from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import Parameter
 from backend.core.records import Site
 from backend.scoring.drift import drifts
@@ -18,7 +19,7 @@ from backend.tests.stores import open_database
 SPEED, WARMTH = Parameter.WIND_SPEED, Parameter.TEMPERATURE
 SITE = Site("alone", "Alone", 45.9, 6.7, 1200.0, ("S",), ("ffvl:1", "romma:2"))
 DAYS, FIRST = 120, date(2026, 3, 1)
-NOW = datetime.combine(FIRST + timedelta(days=DAYS), datetime.min.time(), LOCAL_ZONE) + timedelta(hours=9)
+NOW = datetime.combine(FIRST + timedelta(days=DAYS), datetime.min.time(), PARIS) + timedelta(hours=9)
 
 Grid = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 

@@ -14,8 +14,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from backend.collectors.areas import Area, not_covered
+from backend.core.clock import PARIS
 from backend.core.config import Settings
-from backend.core.local_time import LOCAL_ZONE
 from backend.core.parameters import Parameter
 from backend.core.records import Outside, Site, Station
 from backend.core.sites import load_sites
@@ -76,10 +76,10 @@ class MemoryStore:
         now: datetime,
     ) -> None:
         del now
-        begins = datetime.combine(first, time(), LOCAL_ZONE).astimezone(UTC)
+        begins = datetime.combine(first, time(), PARIS).astimezone(UTC)
         ends = None
         if last is not None:
-            ends = datetime.combine(last + timedelta(days=1), time(), LOCAL_ZONE).astimezone(UTC)
+            ends = datetime.combine(last + timedelta(days=1), time(), PARIS).astimezone(UTC)
         self.excluded += [
             StationFlag(station, parameter, BY_OPERATOR, begins, ends, True, (), note)
             for parameter in parameters
@@ -88,7 +88,7 @@ class MemoryStore:
     def include_station(self, station: str, parameters: Collection[Parameter]) -> list[date]:
         mine = [flag for flag in self.excluded if flag.station == station and flag.parameter in parameters]
         self.excluded = [flag for flag in self.excluded if flag not in mine]
-        return [flag.since.astimezone(LOCAL_ZONE).date() for flag in mine]
+        return [flag.since.astimezone(PARIS).date() for flag in mine]
 
     def confirm_station(self, site: str, station: str, now: datetime) -> list[Stay]:
         return [Stay("live", 0, 45.4, 6.05, None, "Elsewhere")]
