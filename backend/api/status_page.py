@@ -22,6 +22,7 @@ from backend.api.withholding import Withholding
 from backend.core.clock import PARIS
 from backend.core.parameters import Parameter
 from backend.core.records import Site, Station
+from backend.core.units import COMPASS
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.storage.answers import ForecastRow, ObservationRow, SiteValues
 
@@ -40,7 +41,6 @@ _HEADINGS = {  # with the unit that the values are in
     Parameter.WIND_DIRECTION: ("From", ""),
     Parameter.TEMPERATURE: ("Temp.", "°C"),
 }
-_COMPASS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def _text(parameter: Parameter, value: float) -> str:
     if parameter == Parameter.TEMPERATURE:
         return f"{value:.1f}".replace("-", "−")
     if parameter == Parameter.WIND_DIRECTION:
-        return f"{value:.0f}° {_COMPASS[round(value / 45) % 8]}"
+        return f"{value:.0f}° {COMPASS[round(value / 45) % 8]}"
     return f"{value:.0f}"
 
 

@@ -11,12 +11,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 
 from backend.core.errors import ConfigError
 from backend.core.records import Reference, Site
+from backend.core.units import COMPASS
 
 ACCOUNTED_FOR = ("ffvl", "romma")
 """The networks that every site either has a station of or says it has none of."""
 
 NETWORKS = (*ACCOUNTED_FOR, "pioupiou", "meteofrance")
-SECTORS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _STATION = re.compile(r"(?!meteofrance:)([a-z]+):[1-9][0-9]*|(meteofrance):[0-9]{8}")
@@ -58,7 +58,7 @@ def _check_name(value: str) -> str:
 
 
 def _wrong_sector(word: str) -> str | None:
-    return None if word in SECTORS else f"{word!r} is not one of {', '.join(SECTORS)}"
+    return None if word in COMPASS else f"{word!r} is not one of {', '.join(COMPASS)}"
 
 
 def _wrong_network(word: str) -> str | None:

@@ -9,6 +9,9 @@ from backend.core.errors import ParseError
 KMH_PER_MS = 3.6
 ZERO_CELSIUS_K = 273.15
 
+COMPASS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
+"""The eight sectors of 45 degrees, clockwise; the first is centred on north."""
+
 # The sixteen points of the French compass, clockwise from north. O is ouest: west.
 _FRENCH_POINTS = (
     *("N", "NNE", "NE", "ENE", "E", "ESE", "SE", "SSE"),

@@ -16,8 +16,7 @@ import numpy as np
 
 from backend.core.parameters import Parameter
 from backend.core.records import Site
-from backend.core.site_entry import SECTORS
-from backend.core.units import KMH_PER_MS
+from backend.core.units import COMPASS, KMH_PER_MS
 from backend.demo.noise import Floats, chance, smooth, stream, uniform
 
 MODELS = (
@@ -34,7 +33,7 @@ HOUR = 3600.0
 DAY = 86400.0
 YEAR = 365.25 * DAY
 
-_FACING = {point: index * 45.0 for index, point in enumerate(SECTORS)}
+_FACING = {point: index * 45.0 for index, point in enumerate(COMPASS)}
 
 _CENTRE = (45.95, 6.5)  # degrees; the waves are drawn around it
 _KM_PER_DEGREE = 111.2

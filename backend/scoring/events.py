@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from backend.core.units import COMPASS
 from backend.scoring.constants import FLYABLE_DAY_HOURS, FLYABLE_RUN, FLYING_FROM, FLYING_UNTIL, LIGHT_WIND
 from backend.scoring.direction import CIRCLE
 from backend.scoring.grid import Bools, Integers, Values, present, thousandths
@@ -17,8 +18,6 @@ Sector = tuple[float, float]
 
 EVERY_SECTOR: tuple[Sector, ...] = ((0.0, 360.0),)
 """The sectors of a take-off that does not say which, or has all."""
-
-COMPASS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
