@@ -11,6 +11,9 @@ from functools import lru_cache
 
 from backend.core.clock import PARIS
 
+HOUR = 3600
+"""In seconds."""
+
 HOURS_A_DAY = 25
 """How many hours a local day has at the most: one in October."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.core.local_time import HOUR
 from backend.core.parameters import ABSENT, Parameter
-from backend.scoring.calendar import HOUR
 from backend.scoring.constants import MEAN_REACH, MEAN_REPORTS, MEAN_REPORTS_OF
 from backend.scoring.direction import mean_direction, sines_and_cosines
 from backend.scoring.references import rounded_mean

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from backend.scoring.formula import number
-from backend.scoring.grid import Integers
+from backend.scoring.grid import CLOCK, Integers
 from backend.scoring.grouped import (
     beside,
     bias_intervals,
@@ -31,7 +31,7 @@ from backend.scoring.labels import sample_of, stratum_may_be_shown
 from backend.scoring.quantities import Quantity, forecast_side, observed_side, pairs
 from backend.scoring.sample import Sample
 from backend.scoring.scores import days_with, sized
-from backend.scoring.strata import CLOCK, Stratum, clock_groups, groups
+from backend.scoring.strata import Stratum, clock_groups, groups
 from backend.scoring.sums import Sums
 
 BIASED = tuple(quantity for quantity in Quantity if quantity.bias is not None)

@@ -8,9 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.core.local_time import HOURS_A_DAY, local_moment
-
-HOUR = 3600
+from backend.core.local_time import HOUR, HOURS_A_DAY, local_moment
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,9 @@ SCALE = 1000
 
 NO_HOUR = -1
 
+CLOCK = 24
+"""How many hours a clock shows."""
+
 
 def present(values: Values) -> Bools:
     """Return where there is a value."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.core.local_time import HOURS_A_DAY
+from backend.core.local_time import HOUR, HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.averaging import hourly_means
-from backend.scoring.calendar import HOUR, Span
+from backend.scoring.calendar import Span
 from backend.scoring.constants import (
     GUST_REPORTS,
     MATCH_TOLERANCE,

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.core.local_time import HOUR
 from backend.core.parameters import ABSENT, MISSING_BESIDE_WIND
-from backend.scoring.calendar import HOUR
 from backend.scoring.constants import (
     NEIGHBOUR_WIND,
     SPIKE_GAP,

@@ -12,10 +12,8 @@ import numpy as np
 
 from backend.scoring.constants import LEAST_CLIMATOLOGY_DAYS
 from backend.scoring.direction import mean_direction, sines_and_cosines
-from backend.scoring.grid import ABSENT, HOURS, NO_HOUR, Bools, Integers, Values, present
+from backend.scoring.grid import ABSENT, CLOCK, HOURS, NO_HOUR, Bools, Integers, Values, present
 from backend.scoring.views import View
-
-CLOCK = 24
 
 
 def rounded_mean(total: Integers, n: Integers) -> Integers:

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.core.local_time import HOURS_A_DAY
+from backend.core.local_time import HOUR, HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
-from backend.scoring.calendar import HOUR, Span
+from backend.scoring.calendar import Span
 from backend.scoring.views import VIEWS, DecisionView, View
 
 SPEED, GUST, DIRECTION, TEMPERATURE = range(len(Parameter))

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from backend.core.local_time import (
+    HOUR,
     HOURS_A_DAY,
     day_of_epoch,
     local_day,
@@ -25,7 +26,7 @@ from backend.core.local_time import (
     month_number,
 )
 from backend.core.parameters import ABSENT, Parameter
-from backend.scoring.calendar import HOUR, Span
+from backend.scoring.calendar import Span
 from backend.scoring.constants import CLIMATE_MONTHS
 from backend.scoring.limits import by_hour, limits
 from backend.scoring.pairing import pair

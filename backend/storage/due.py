@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from backend.core.local_time import day_of_epoch
+from backend.core.local_time import HOUR, day_of_epoch
 from backend.storage import schema as t
 from backend.storage.database import insert_into
 from backend.storage.rows import chunks
@@ -19,7 +19,6 @@ from backend.storage.rows import chunks
 EVERY_DAY = -1
 """In place of a day: all of them, with what is left over from stations that speak for the site no more."""
 
-HOUR = 3600
 FORECAST_REACH = HOUR
 """How many seconds from its valid time a forecast matters: to a reading that is compared with it."""
 
