@@ -23,8 +23,9 @@ from backend.core.errors import ConfigError
 from backend.scheduler.config import SchedulerConfig
 from backend.tests.commands import VARIABLES
 
-README = Path(__file__).parents[2] / "README.md"
-EXAMPLE = Path(__file__).parents[2] / ".env.example"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "settings.md"
+EXAMPLE = ROOT / ".env.example"
 
 
 @pytest.fixture(autouse=True)
@@ -98,17 +99,16 @@ def test_a_specified_variable_has_its_name_and_default(variable: str, default: o
 
 
 def test_without_a_file_of_ones_own_the_shipped_sites_are_meant() -> None:
-    assert Settings.load().sites_file.read_text() == (README.parent / "sites.toml").read_text()
+    assert Settings.load().sites_file.read_text() == (ROOT / "sites.toml").read_text()
 
 
 # --- What the documentation says --------------------------------------------------------------------
 
 
 def documented() -> dict[str, str]:
-    """Return the cell of defaults for each variable of the README's table of settings, alone or shared."""
-    table = README.read_text().partition("### Settings")[2].partition("\n### ")[0]
+    """Return the default of each variable in the table of docs/settings.md, alone or in a shared row."""
     found: dict[str, str] = {}
-    for row in re.findall(r"^\| (`[A-Z].*) \|$", table, re.MULTILINE):
+    for row in re.findall(r"^\| (`[A-Z].*) \|$", PAGE.read_text(), re.MULTILINE):
         names, defaults, *_ = (cell.strip() for cell in row.split(" |"))
         variables, values = re.findall(r"`(\w+)`", names), re.findall(r"`([^`]*)`", defaults)
         for index, variable in enumerate(variables):
@@ -117,11 +117,11 @@ def documented() -> dict[str, str]:
     return found
 
 
-def test_the_readme_lists_exactly_the_settings_there_are() -> None:
+def test_the_page_lists_exactly_the_settings_there_are() -> None:
     assert set(documented()) == VARIABLES
 
 
-def test_the_readme_states_the_defaults_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_states_the_defaults_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     stated = {variable: value for variable, value in documented().items() if value}
     assert len(stated) > 25, "the table was not read"
     meant = {variable: value_of(variable) for variable in stated}
