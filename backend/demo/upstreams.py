@@ -39,7 +39,8 @@ from backend.demo import (
     winds_mobi,
 )
 from backend.demo.arome import Archive
-from backend.demo.faults import ErrorPage, Fault, Unreliable
+from backend.demo.faults import ErrorPage, Fault
+from backend.demo.unreliable import Unreliable
 from backend.demo.world import World
 
 if TYPE_CHECKING:
