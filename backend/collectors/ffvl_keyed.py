@@ -22,7 +22,7 @@ import msgspec
 from backend.collectors.base import Fetch, Payload, Request
 from backend.collectors.decoding import OddRow
 from backend.collectors.ffvl_network import FFVL
-from backend.collectors.gaps import MARGIN, Gap, closed, lacking_histories, take_stock, unknown_station
+from backend.collectors.gaps import MARGIN, fill_gap, lacking_histories, take_stock
 from backend.collectors.readings import (
     Reading,
     Readings,
@@ -36,7 +36,6 @@ from backend.collectors.readings import (
     newest_first,
     not_empty,
     number,
-    number_of,
     one_pass_of_two,
     paris_time,
     positions_of,
@@ -48,7 +47,7 @@ from backend.collectors.readings import (
 from backend.core.clock import is_doubled
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import ObservationBatch, Rejected, Station, Wanted
+from backend.core.records import ObservationBatch, Rejected, Station, Wanted, number_of
 
 LIST_EVERY = timedelta(hours=24)
 HISTORY = timedelta(hours=72)
@@ -162,8 +161,11 @@ class Keyed:
 
         known = kinds.keys() | readings.stations
         for gap in stock.gaps:
-            hours = history_hours(gap.after, payload.fetched_at)
-            yield await self._history(gap, hours, known, wanted, fetch)
+            hours = str(history_hours(gap.after, payload.fetched_at))
+            ask = self._request(r="histo", idbalise=number_of(gap.station), hours=hours)
+            yield await fill_gap(
+                FFVL, self, gap, wanted, fetch, ask, parse_history, known=gap.station in known
+            )
 
     def _listed(self, listing: Listing, payload: Payload) -> ObservationBatch:
         """Return the batch of a list. One that was not read whole stays due."""
@@ -177,19 +179,6 @@ class Keyed:
             positions=positions_of(listing.placed, payload.fetched_at),
             listed=FFVL.name if listing.whole else None,
         )
-
-    async def _history(
-        self, gap: Gap, hours: int, known: Collection[str], wanted: Wanted, fetch: Fetch
-    ) -> ObservationBatch:
-        try:
-            payload = await fetch(self._request(r="histo", idbalise=number_of(gap.station), hours=str(hours)))
-            readings = await asyncio.to_thread(parse_history, payload, gap.station, gap.after)
-            if gap.station not in known and not readings.stations:
-                raise unknown_station(gap.station, payload.url)
-            caught_up = closed(FFVL, gap, readings, payload)
-        except CollectorError as error:
-            return FFVL.failed(self, error, wanted)
-        return FFVL.batch(self, payload, readings, caught_up)
 
     def _request(self, **params: str) -> Request:
         return request(self.url, self.key, **params)

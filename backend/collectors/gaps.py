@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from backend.collectors.base import Fetch, Payload, Request, Route
 from backend.collectors.readings import Network, Readings
 from backend.core.errors import CollectorError, ParseError
-from backend.core.records import ObservationBatch, Wanted
+from backend.core.records import ObservationBatch, Position, Wanted
 
 _DAY, _EVER = timedelta(days=1), timedelta.max
 
@@ -90,7 +90,7 @@ def closed(network: Network, gap: Gap, history: Readings, payload: Payload) -> d
     an empty history.
     """
     newest = history.latest.get(gap.station)
-    if any(value.reason.startswith("future") for value in history.rejected):
+    if any(value.reason_code == "future" for value in history.rejected):
         return {}
     if newest is None:
         return {} if history.rejected else {gap.station: _nothing_more(gap, payload)}
@@ -107,6 +107,35 @@ def _nothing_more(gap: Gap, payload: Payload) -> datetime:
         reason = f"an empty history, though {gap.station} spoke at {gap.until:%H:%M} UTC"
         raise ParseError(reason, url=payload.url)
     return gap.until
+
+
+async def fill_gap(
+    network: Network,
+    route: Route[ObservationBatch],
+    gap: Gap,
+    wanted: Wanted,
+    fetch: Fetch,
+    request: Request,
+    parse: Callable[[Payload, str, datetime], Readings],
+    *,
+    known: bool = True,
+    positions: Callable[[Payload, str], tuple[Position, ...]] | None = None,
+) -> ObservationBatch:
+    """Return the batch of a history, of which `parse` reads what is later than the gap's start.
+
+    `known` is False for a station of which neither the source nor the store has a reading: an empty history
+    then fails. `positions` reads where the station stood, from a history that states it.
+    """
+    try:
+        payload = await fetch(request)
+        readings = await asyncio.to_thread(parse, payload, gap.station, gap.after)
+        if not known and not readings.stations:
+            raise unknown_station(gap.station, payload.url)
+        caught_up = closed(network, gap, readings, payload)
+        places = await asyncio.to_thread(positions, payload, gap.station) if positions else ()
+    except CollectorError as error:
+        return network.failed(route, error, wanted)
+    return network.batch(route, payload, readings, caught_up, positions=places)
 
 
 def lacking_days(wanted: Wanted, station: str, longest: timedelta) -> Iterator[tuple[date, date]]:

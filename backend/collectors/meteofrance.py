@@ -25,7 +25,7 @@ import msgspec
 
 from backend.collectors.arome_portal import PacedRoute
 from backend.collectors.base import Fetch, Payload, Request, Source
-from backend.collectors.gaps import Gap, closed, take_stock, unknown_station
+from backend.collectors.gaps import fill_gap, take_stock
 from backend.collectors.readings import (
     Network,
     Reading,
@@ -35,7 +35,6 @@ from backend.collectors.readings import (
     iso_time,
     json_rows,
     not_empty,
-    number_of,
     positions_of,
     require_fields,
     sift,
@@ -44,7 +43,7 @@ from backend.collectors.readings import (
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import ObservationBatch, Rejected, Station, Wanted
+from backend.core.records import ObservationBatch, Rejected, Station, Wanted, number_of
 from backend.core.units import kelvin_to_celsius, ms_to_kmh
 
 SLOT = timedelta(minutes=6)
@@ -133,7 +132,9 @@ class Portal:
             yield self._vouching(stock.caught_up, wanted)
         for gap in stock.gaps:
             if gap.until is not None or gap.station not in wanted.stations:
-                yield await self._fill(gap, wanted, fetch)
+                ask = self._request("infrahoraire-6m", id_station=number_of(gap.station))
+                known = gap.until is not None
+                yield await fill_gap(METEOFRANCE, self, gap, wanted, fetch, ask, parse_history, known=known)
 
     async def _slot(
         self, slot: datetime, wanted: Wanted, only: Collection[str] | None, fetch: Fetch
@@ -147,18 +148,6 @@ class Portal:
         positions = positions_of(stations, payload.fetched_at, readings.latest)
         batch = METEOFRANCE.batch(self, payload, readings, {}, news, positions)
         return _Slot(batch, readings.latest)
-
-    async def _fill(self, gap: Gap, wanted: Wanted, fetch: Fetch) -> ObservationBatch:
-        try:
-            request = self._request("infrahoraire-6m", id_station=number_of(gap.station))
-            payload = await fetch(request)
-            readings = await asyncio.to_thread(parse_history, payload, gap.station, gap.after)
-            if gap.until is None and not readings.stations:
-                raise unknown_station(gap.station, payload.url)
-            caught_up = closed(METEOFRANCE, gap, readings, payload)
-        except CollectorError as error:
-            return METEOFRANCE.failed(self, error, wanted)
-        return METEOFRANCE.batch(self, payload, readings, caught_up)
 
     def _vouching(self, caught_up: Mapping[str, datetime], wanted: Wanted) -> ObservationBatch:
         return ObservationBatch(

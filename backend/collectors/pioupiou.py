@@ -26,9 +26,9 @@ from typing import TypeVar
 
 import msgspec
 
-from backend.collectors.base import Fetch, Past, Payload, Request, Source
+from backend.collectors.base import DUMMY_DEGREES, Fetch, Past, Payload, Request, Source
 from backend.collectors.decoding import decode_json_leniently
-from backend.collectors.gaps import Gap, closed, lacking_days, take_stock, unknown_station
+from backend.collectors.gaps import fill_gap, lacking_days, take_stock, unknown_station
 from backend.collectors.readings import (
     Network,
     Reading,
@@ -41,7 +41,6 @@ from backend.collectors.readings import (
     json_rows,
     not_empty,
     number,
-    number_of,
     positions_of,
     require_fields,
     sift,
@@ -51,7 +50,7 @@ from backend.collectors.readings import (
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import ObservationBatch, Position, Rejected, Station, Wanted
+from backend.core.records import ObservationBatch, Position, Rejected, Station, Wanted, number_of
 
 PIOUPIOU = Network(
     name="pioupiou",
@@ -66,11 +65,7 @@ ARCHIVE = "archive"
 """What the positions of an archive are kept by: it may state another place than the newest readings do."""
 
 LONGEST_ARCHIVE = timedelta(days=31)
-_DAY = timedelta(days=1)
 ATTRIBUTION = "Wind data (c) contributors of the OpenWindMap wind network, https://openwindmap.org"
-
-_DUMMY_DEGREES = 1.0
-"""Nobody flies this near to 0 N 0 E: a position there is what a beacon says that does not know its own."""
 
 _WIND = {
     Parameter.WIND_SPEED: "wind_speed_avg",
@@ -161,19 +156,19 @@ class Live:
         known = wanted.stations.keys() | {station.id for station in stations}
         for gap in stock.gaps:
             if gap.until is not None:
-                yield await self._fill(gap, payload.fetched_at, wanted, fetch)
+                request = archive_request(self.url, gap.station, gap.after, payload.fetched_at)
+                yield await fill_gap(
+                    PIOUPIOU,
+                    self,
+                    gap,
+                    wanted,
+                    fetch,
+                    request,
+                    parse_archive,
+                    positions=parse_archive_positions,
+                )
             elif gap.station not in known:
                 yield PIOUPIOU.failed(self, unknown_station(gap.station, payload.url), wanted)
-
-    async def _fill(self, gap: Gap, until: datetime, wanted: Wanted, fetch: Fetch) -> ObservationBatch:
-        try:
-            payload = await fetch(archive_request(self.url, gap.station, gap.after, until))
-            readings = await asyncio.to_thread(parse_archive, payload, gap.station, gap.after)
-            caught_up = closed(PIOUPIOU, gap, readings, payload)
-            positions = await asyncio.to_thread(parse_archive_positions, payload, gap.station)
-        except CollectorError as error:
-            return PIOUPIOU.failed(self, error, wanted)
-        return PIOUPIOU.batch(self, payload, readings, caught_up, positions=positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +335,6 @@ def _described(beacon: _Beacon) -> Station | None:
         return None
     place, meta = beacon.location or _Location(), beacon.meta or _Meta()
     latitude, longitude = number(place.latitude), number(place.longitude)
-    if latitude is None or longitude is None or max(abs(latitude), abs(longitude)) < _DUMMY_DEGREES:
+    if latitude is None or longitude is None or max(abs(latitude), abs(longitude)) < DUMMY_DEGREES:
         latitude = longitude = None
     return Station(id=station, name=(meta.name or "").strip(), latitude=latitude, longitude=longitude)

@@ -20,7 +20,7 @@ import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request
 from backend.collectors.ffvl_network import FFVL
-from backend.collectors.gaps import MARGIN, Gap, closed, lacking_histories, take_stock, unknown_station
+from backend.collectors.gaps import MARGIN, fill_gap, lacking_histories, take_stock, unknown_station
 from backend.collectors.readings import (
     Reading,
     Readings,
@@ -32,16 +32,15 @@ from backend.collectors.readings import (
     json_rows,
     not_empty,
     number,
-    number_of,
     positions_of,
     require_fields,
     sift,
     text_of,
     value_of,
 )
-from backend.core.errors import CollectorError, ParseError
+from backend.core.errors import ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import ObservationBatch, Rejected, Station, Wanted
+from backend.core.records import ObservationBatch, Rejected, Station, Wanted, number_of
 
 HISTORY = timedelta(days=7)
 
@@ -109,19 +108,10 @@ class WindsMobi:
         known = wanted.stations.keys() | {station.id for station in stations}
         for gap in stock.gaps:
             if gap.until is not None:
-                seconds = history_seconds(gap.after, gap.until)
-                yield await self._history(gap, seconds, wanted, fetch)
+                ask = history_request(self.url, gap.station, history_seconds(gap.after, gap.until))
+                yield await fill_gap(FFVL, self, gap, wanted, fetch, ask, parse_history)
             elif gap.station not in known:
                 yield FFVL.failed(self, unknown_station(gap.station, payload.url), wanted)
-
-    async def _history(self, gap: Gap, seconds: int, wanted: Wanted, fetch: Fetch) -> ObservationBatch:
-        try:
-            payload = await fetch(history_request(self.url, gap.station, seconds))
-            readings = await asyncio.to_thread(parse_history, payload, gap.station, gap.after)
-            caught_up = closed(FFVL, gap, readings, payload)
-        except CollectorError as error:
-            return FFVL.failed(self, error, wanted)
-        return FFVL.batch(self, payload, readings, caught_up)
 
 
 @dataclass(frozen=True, slots=True)

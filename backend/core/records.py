@@ -52,6 +52,16 @@ class Site:
         return self.stations[0] if self.stations else None
 
 
+def network_of(station: str) -> str:
+    """Return the network of a station id: "ffvl" for "ffvl:87"."""
+    return station.partition(":")[0]
+
+
+def number_of(station: str) -> str:
+    """Return the number that the network itself gives a station: "87" for "ffvl:87"."""
+    return station.partition(":")[2]
+
+
 @dataclass(frozen=True, slots=True)
 class Station:
     """A beacon that measures; `id` is network and number ("romma:241"), `elevation` in metres.
@@ -70,7 +80,7 @@ class Station:
     @property
     def network(self) -> str:
         """Return the network that runs it: "ffvl" or "romma"."""
-        return self.id.partition(":")[0]
+        return network_of(self.id)
 
     @property
     def number(self) -> str:
@@ -146,6 +156,11 @@ class Rejected:
     time: datetime | None
     raw: str
     reason: str
+
+    @property
+    def reason_code(self) -> str:
+        """Return the short word that `reason` starts with."""
+        return self.reason.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)
