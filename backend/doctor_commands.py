@@ -232,7 +232,7 @@ async def _source(
     refused: Counter[str] = Counter()
     failed: dict[str, Failure] = {}  # the first of each route: the others tell no more
     async for batch in collect(source, wanted, fetch):
-        refused.update(value.reason.partition(":")[0] for value in batch.rejected)
+        refused.update(value.reason_code for value in batch.rejected)
         for failure in batch.failures:
             failed.setdefault(failure.route, failure)
         if batch.newest is not None or batch.records:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from lxml import etree
 
@@ -26,14 +26,11 @@ from backend.collectors.arome_runs import (
 )
 from backend.collectors.base import Fetch, Request
 from backend.collectors.decoding import parse_xml
-from backend.core.clock import require_utc
+from backend.core.clock import CLOCK_TOLERANCE, require_utc
 from backend.core.errors import ParseError
 
 MAX_PAGES = 20
 """A run has 52 files at most; a listing that never ends is not one."""
-
-FUTURE_TOLERANCE = timedelta(minutes=10)
-"""How far ahead of ours the storage's clock may run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ class ObjectStorage:
             and part.first <= self.max_lead
         ]
         available_at = max((listed.last_modified for _, listed in found), default=None)
-        if available_at and not reference_time <= available_at <= seen_at + FUTURE_TOLERANCE:
+        if available_at and not reference_time <= available_at <= seen_at + CLOCK_TOLERANCE:
             raise ParseError(
                 f"the files of {timestamp(reference_time)} are stamped {timestamp(available_at)}: that is not"
                 " between the start of the run and now",

@@ -25,13 +25,12 @@ from backend.collectors.readings import (
     Value,
     already_kept,
     longest_waiting,
-    number_of,
     paris_time,
     sift,
 )
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import ObservationBatch, Rejected, Wanted
+from backend.core.records import ObservationBatch, Rejected, Wanted, number_of
 
 MASK = "!!! WARNING !!!"
 

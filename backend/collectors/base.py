@@ -311,7 +311,7 @@ def set_aside_implausible(batch: B) -> B:
 
 def _vouched_for(batch: B) -> B:
     """Return the batch without the promise that nothing lacks where a value was set aside as doubtful."""
-    doubtful = {value.subject for value in batch.rejected if value.reason.partition(":")[0] in DOUBTFUL}
+    doubtful = {value.subject for value in batch.rejected if value.reason_code in DOUBTFUL}
     if isinstance(batch, ObservationBatch):
         caught_up = {station: time for station, time in batch.caught_up.items() if station not in doubtful}
         return replace(batch, caught_up=caught_up)

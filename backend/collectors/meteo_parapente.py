@@ -33,6 +33,7 @@ import msgspec
 from backend.collectors.areas import Area, within
 from backend.collectors.base import Fetch, Payload, Request, Source, as_failure
 from backend.collectors.decoding import decode_json, decode_json_with_nan
+from backend.core.clock import CLOCK_TOLERANCE
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, FetchError, IncompleteError, ParseError
 from backend.core.parameters import Parameter, why_implausible
@@ -57,9 +58,6 @@ MAX_AGE = timedelta(hours=20)
 
 _ECHO_TOLERANCE = 0.000_051
 """Half of the fourth decimal, in degrees: the answer repeats the place it was asked for that exactly."""
-
-_FUTURE_TOLERANCE = timedelta(minutes=10)
-"""How far ahead of ours the publisher's clock may run."""
 
 _LONGEST_DAYS = 7
 """How many days after its own a run may speak of, at most; five were seen."""
@@ -442,7 +440,7 @@ def _entry(line: msgspec.Raw, now: datetime) -> Entry:
         raise ValueError("a day that the run cannot speak of")
     if update and update < reference_time:
         raise ValueError("available before its run started")
-    if update and update > now + _FUTURE_TOLERANCE:
+    if update and update > now + CLOCK_TOLERANCE:
         raise ValueError("available in the future")
     return Entry(
         reference_time=reference_time,

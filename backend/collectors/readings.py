@@ -21,15 +21,15 @@ import msgspec
 
 from backend.collectors.base import Payload, Route, as_failure
 from backend.collectors.decoding import MAX_ODD_TEXT, OddRow, decode_rows, require_few_odd
-from backend.core.clock import is_doubled, paris_to_utc
+from backend.core.clock import CLOCK_TOLERANCE, is_doubled, paris_to_utc
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import MISSING_BESIDE_WIND, Parameter
 from backend.core.records import Observation, ObservationBatch, Position, Rejected, Station, Wanted
 
-MISSING_MARKS = frozenset({"NC", "--", "---", "--.-"})
+DASHES = frozenset({"--", "---", "--.-"})
+MISSING_MARKS = DASHES | {"NC"}
 """Words for a value that was looked for and not found. An empty text or null says nothing at all."""
 
-FUTURE_TOLERANCE = timedelta(minutes=10)
 CORRECTED_FOR = timedelta(hours=72)
 """How far back the network keeps history, hence may correct itself; older readings are not re-delivered."""
 
@@ -146,11 +146,6 @@ class Network:
         )
 
 
-def number_of(station: str) -> str:
-    """Return what its network calls `station`: "2834" for "ffvl:2834"."""
-    return station.partition(":")[2]
-
-
 @dataclass(frozen=True, slots=True)
 class Rows(Generic[Row]):
     """The rows of one answer: those in the documented shape, and the odd ones."""
@@ -197,7 +192,7 @@ ODD_ROW = "odd_row"
 
 def is_odd_row(value: Rejected) -> bool:
     """Say whether a rejected value is a whole row that is not in the documented shape."""
-    return value.reason.partition(":")[0] == ODD_ROW
+    return value.reason_code == ODD_ROW
 
 
 def json_rows(
@@ -254,11 +249,17 @@ def paris_time(
     In October's doubled hour it is the time nearest to the fetch; in a history that goes back in time,
     the time nearest to the row before, which is `newer`: so both passes of that hour find their place.
     """
-    try:
-        local = datetime.strptime(text.strip(), pattern)  # noqa: DTZ007 - naive on purpose: Paris wall clock
-    except ValueError:
-        return _untimely(station, text, "invalid_time")
-    if local.year < _BEFORE_THE_NETWORK:
+    return from_paris(station, text, local_stamp(text, pattern), fetched_at, newer)
+
+
+def from_paris(
+    station: str, text: str, local: datetime | None, fetched_at: datetime, newer: datetime | None = None
+) -> datetime | Rejected:
+    """Return a naive Europe/Paris time in UTC, or why it cannot be used.
+
+    `text` is the stamp as it came; `local` is None where it is no date. For `newer` see `paris_time`.
+    """
+    if local is None or local.year < _BEFORE_THE_NETWORK:
         return _untimely(station, text, "invalid_time")
     time = paris_to_utc(_to_the_minute(local), newer or fetched_at)
     if time is None:
@@ -344,7 +345,7 @@ def _to_the_minute(time: datetime) -> datetime:
 
 
 def _not_in_the_future(station: str, time: datetime, raw: str, fetched_at: datetime) -> datetime | Rejected:
-    if time > fetched_at + FUTURE_TOLERANCE:
+    if time > fetched_at + CLOCK_TOLERANCE:
         return _untimely(station, raw, "future: more than 10 min ahead of the fetch", time)
     return time
 
@@ -368,32 +369,50 @@ def sift(rows: Iterable[Reading | Rejected], fetched_at: datetime, after: Mappin
         seen.add((row.station, row.time))
         latest[row.station] = max(row.time, latest.get(row.station, row.time))
         if row.station not in after or row.time > after[row.station]:
-            good, bad = _judge(row)
+            good, bad = judge(row)
             records += good
             rejected += bad
     newest = max((time for _, time in seen if time <= fetched_at), default=None)
     return Readings(tuple(records), tuple(rejected), latest, newest)
 
 
-def _judge(reading: Reading) -> tuple[list[Observation], list[Rejected]]:
+Interpret = Callable[[Parameter, Value], float | str]
+"""Reads a raw value that is not empty: a number in the parameter's unit, or the reason why it is none."""
+
+
+def interpret_decimal(_: Parameter, raw: Value) -> float | str:
+    """Read a decimal number; most networks write all their values so."""
+    if str(raw).strip().upper() in MISSING_MARKS:
+        return "missing"
+    value = number(raw)
+    return "not_a_number" if value is None else value
+
+
+def judge(
+    reading: Reading, interpret: Interpret = interpret_decimal
+) -> tuple[list[Observation], list[Rejected]]:
     """Return the values as observations, and those that are no measurement; what is not there is absent."""
     station, time = reading.station, reading.time
-    zeros = missing_as_zero({parameter: number(raw) for parameter, raw in reading.values.items()})
-    calm = number(reading.values.get(Parameter.WIND_SPEED)) == 0 and Parameter.WIND_SPEED not in zeros
+    read = {
+        parameter: interpret(parameter, raw)
+        for parameter, raw in reading.values.items()
+        if not _says_nothing(raw)
+    }
+    zeros = missing_as_zero(
+        {parameter: None if isinstance(value, str) else value for parameter, value in read.items()}
+    )
+    calm = read.get(Parameter.WIND_SPEED) == 0 and Parameter.WIND_SPEED not in zeros
     good: list[Observation] = []
     bad: list[Rejected] = []
     for parameter, raw in reading.values.items():
-        value = number(raw)
         if parameter in reading.marked:
             bad.append(Rejected(station, parameter, time, str(raw), reading.marked[parameter]))
         elif parameter in zeros:
             bad.append(Rejected(station, parameter, time, str(raw), zeros[parameter]))
-        elif _says_nothing(raw) or (calm and parameter is Parameter.WIND_DIRECTION):
+        elif parameter not in read or (calm and parameter is Parameter.WIND_DIRECTION):
             continue
-        elif str(raw).strip().upper() in MISSING_MARKS:
-            bad.append(Rejected(station, parameter, time, str(raw), "missing"))
-        elif value is None:
-            bad.append(Rejected(station, parameter, time, str(raw), "not_a_number"))
+        elif isinstance(value := read[parameter], str):
+            bad.append(Rejected(station, parameter, time, str(raw), value))
         else:
             good.append(Observation(station, parameter, time, value))
     return good, bad
@@ -423,6 +442,12 @@ def number(raw: Value) -> float | None:
         text = raw.strip()
         return float(text) if _DECIMAL.fullmatch(text) else None
     return raw
+
+
+def french_number(text: str) -> float | None:
+    """Return a decimal with a point or a French comma as a number, or None; "-0" is 0."""
+    value = number(text.replace(",", "."))
+    return None if value is None else value + 0.0
 
 
 def elevation(raw: Value) -> float | None:

@@ -15,22 +15,33 @@ from __future__ import annotations
 import asyncio
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from lxml import etree
 from pydantic import SecretStr
 from selectolax.lexbor import LexborNode
 
-from backend.collectors.base import Fetch, Payload, Request, Route, Source, as_failure
+from backend.collectors.base import Fetch, Payload, Request, Route, Source
 from backend.collectors.decoding import MAX_ODD_TEXT, OddRow, parse_html, parse_xml, require_few_odd
-from backend.collectors.readings import ODD_ROW, longest_waiting, missing_as_zero, positions_of
-from backend.core.clock import paris_to_utc
+from backend.collectors.readings import (
+    DASHES,
+    ODD_ROW,
+    Network,
+    Reading,
+    Readings,
+    Value,
+    french_number,
+    from_paris,
+    judge,
+    longest_waiting,
+    positions_of,
+)
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import Failure, Observation, ObservationBatch, Rejected, Station, Wanted
+from backend.core.records import Observation, ObservationBatch, Rejected, Station, Wanted, number_of
 from backend.core.units import french_compass_to_degrees
 
 NAME = "romma"
@@ -38,17 +49,7 @@ NAME = "romma"
 MAX_AGE = timedelta(minutes=35)
 """Three readings missed, at one every 10 minutes, and a little for the way."""
 
-AVERAGING_MINUTES = 10
-DIRECTION_RESOLUTION = 22.5
-
-_FUTURE_TOLERANCE = timedelta(minutes=10)
-"""How far ahead of ours a station's clock may run."""
-
-_FIRST_YEAR = 2000
-
-_MISSING = frozenset({"--", "---", "--.-"})
-_NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
-_STATION_NUMBER = re.compile(r"[0-9]{1,9}")
+ROMMA = Network(name=NAME, cadence=timedelta(minutes=10), averaging_minutes=10, direction_resolution=22.5)
 
 _XML_DATE = re.compile(r"([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4}) +([0-9]{1,2}):([0-9]{2})")
 _XML_NAMES = {
@@ -76,16 +77,6 @@ _MONTHS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A reading as it was written: `local` is Paris time, None where `stamp` is no date."""
-
-    station: str
-    stamp: str
-    local: datetime | None
-    texts: Mapping[Parameter, str]
-
-
 @dataclass(slots=True)
 class Parsed:
     """The values and stations of one document."""
@@ -94,13 +85,30 @@ class Parsed:
     rejected: list[Rejected] = field(default_factory=list)
     stations: list[Station] = field(default_factory=list)
 
-    def add(self, values: Iterable[Observation | Rejected]) -> None:
-        """Keep each value on its own side."""
-        for value in values:
-            if isinstance(value, Observation):
-                self.records.append(value)
-            else:
-                self.rejected.append(value)
+    def add(
+        self,
+        station: str,
+        stamp: str,
+        local: datetime | None,
+        texts: Mapping[Parameter, str],
+        fetched_at: datetime,
+    ) -> None:
+        """Add one reading. `local` is naive Paris time, None where `stamp` is no date."""
+        time = from_paris(station, stamp, local, fetched_at)
+        if isinstance(time, Rejected):
+            # The store knows these rejections of ROMMA by their bare word.
+            self.rejected.append(replace(time, reason=time.reason_code))
+            return
+        good, bad = judge(Reading(station=station, time=time, values=texts), _interpret)
+        self.records += good
+        self.rejected += bad
+
+    def batch(self, route: Route[ObservationBatch], payload: Payload) -> ObservationBatch:
+        """Return the batch of this document, which came by `route`."""
+        newest = max((record.time for record in self.records), default=None)
+        readings = Readings(tuple(self.records), tuple(self.rejected), {}, newest)
+        positions = positions_of(self.stations, payload.fetched_at)
+        return ROMMA.batch(route, payload, readings, {}, tuple(self.stations), positions)
 
 
 def build(settings: Settings) -> Source[ObservationBatch]:
@@ -144,7 +152,7 @@ class KeyedRoute:
         )
         payload = await fetch(request)
         parsed = await asyncio.to_thread(parse_feed, payload)
-        yield _batch(self, payload.fetched_at, parsed)
+        yield parsed.batch(self, payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,34 +166,16 @@ class PageRoute:
     async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per station; nothing when no site names a station of the network."""
         for station in longest_waiting(wanted, NAME):
-            number = Station(station).number
-            request = Request(url=f"{self.base_url}/station_24.php", kind="html", params={"id": number})
+            request = Request(
+                url=f"{self.base_url}/station_24.php", kind="html", params={"id": number_of(station)}
+            )
             try:
                 payload = await fetch(request)
                 parsed = await asyncio.to_thread(parse_page, payload, station)
             except CollectorError as error:
-                yield _batch(self, wanted.now, Parsed(), (as_failure(self.name, error),))
+                yield ROMMA.failed(self, error, wanted)
             else:
-                yield _batch(self, payload.fetched_at, parsed)
-
-
-def _batch(
-    route: Route[ObservationBatch], collected_at: datetime, parsed: Parsed, failures: Sequence[Failure] = ()
-) -> ObservationBatch:
-    return ObservationBatch(
-        source=NAME,
-        route=route.name,
-        rank=route.rank,
-        collected_at=collected_at,
-        records=tuple(parsed.records),
-        rejected=tuple(parsed.rejected),
-        failures=failures,
-        newest=max((record.time for record in parsed.records), default=None),
-        averaging_minutes=AVERAGING_MINUTES,
-        direction_resolution=DIRECTION_RESOLUTION,
-        stations=tuple(parsed.stations),
-        positions=positions_of(parsed.stations, collected_at),
-    )
+                yield parsed.batch(self, payload)
 
 
 def parse_feed(payload: Payload) -> Parsed:
@@ -207,18 +197,24 @@ def parse_feed(payload: Payload) -> Parsed:
     odd: list[OddRow] = []
     for position, element in enumerate(elements, start=1):
         number = _text(element, "id")
-        if not _STATION_NUMBER.fullmatch(number):
+        station = ROMMA.station_id(number)
+        if station is None:
             reason = f"row {position}: the station id {number[:40]!r} is not a number"
             odd.append(OddRow(number[:MAX_ODD_TEXT], reason))
             continue
-        station = f"{NAME}:{number}"
         parsed.stations.append(_station(station, element))
-        parsed.add(_feed_values(station, element, payload.fetched_at))
+        valid = _text(element, "valide")
+        if valid != "1":
+            parsed.rejected.append(Rejected(station, None, None, valid, "not_valid"))
+            continue
+        stamp = _text(element, "date")
+        texts = {parameter: _text(element, name) for parameter, name in _XML_NAMES.items()}
+        parsed.add(station, stamp, _feed_time(stamp), texts, payload.fetched_at)
     try:
         require_few_odd(odd, len(elements))
     except ParseError as error:
         raise ParseError(error.reason, source=NAME, url=payload.url) from error
-    parsed.add(Rejected(f"{NAME}:?", None, None, row.raw, f"{ODD_ROW}: {row.reason}") for row in odd)
+    parsed.rejected += (Rejected(f"{NAME}:?", None, None, row.raw, f"{ODD_ROW}: {row.reason}") for row in odd)
     return parsed
 
 
@@ -240,25 +236,17 @@ def _text(element: etree._Element, name: str) -> str:
 
 def _station(station: str, element: etree._Element) -> Station:
     latitude, longitude, elevation = (
-        _number(text) if _NUMBER.fullmatch(text := _text(element, name)) else None
-        for name in ("latitude", "longitude", "altitude")
+        french_number(_text(element, name)) for name in ("latitude", "longitude", "altitude")
     )
     return Station(station, _text(element, "station"), latitude, longitude, elevation)
 
 
-def _feed_values(
-    station: str, element: etree._Element, fetched_at: datetime
-) -> Iterable[Observation | Rejected]:
-    valid = _text(element, "valide")
-    if valid != "1":
-        return [Rejected(station, None, None, valid, "not_valid")]
-    stamp = _text(element, "date")
-    local = None
-    if match := _XML_DATE.fullmatch(stamp):
-        day, month, year, hour, minute = (int(digits) for digits in match.groups())
-        local = _local(year, month, day, hour, minute)
-    texts = {parameter: _text(element, name) for parameter, name in _XML_NAMES.items()}
-    return readings(Row(station, stamp, local, texts), fetched_at)
+def _feed_time(stamp: str) -> datetime | None:
+    match = _XML_DATE.fullmatch(stamp)
+    if match is None:
+        return None
+    day, month, year, hour, minute = (int(digits) for digits in match.groups())
+    return _local(year, month, day, hour, minute)
 
 
 def parse_page(payload: Payload, station: str) -> Parsed:
@@ -286,8 +274,7 @@ def parse_page(payload: Payload, station: str) -> Parsed:
         reason = "the page shows a direction or a gust, and no mean wind where we know to look"
         raise ParseError(reason, source=NAME, url=payload.url)
     parsed = Parsed()
-    row = Row(station, heading["stamp"], _page_time(heading), texts)
-    parsed.add(readings(row, payload.fetched_at))
+    parsed.add(station, heading["stamp"], _page_time(heading), texts, payload.fetched_at)
     return parsed
 
 
@@ -342,67 +329,21 @@ def _page_time(heading: re.Match[str]) -> datetime | None:
 
 
 def _local(year: int, month: int, day: int, hour: int, minute: int) -> datetime | None:
-    if year < _FIRST_YEAR:
-        return None  # a station's clock that lost its battery
     try:
-        return datetime(year, month, day, hour, minute)  # noqa: DTZ001 - Paris time, made aware in _moment
+        return datetime(year, month, day, hour, minute)  # noqa: DTZ001 - Paris time, in UTC from from_paris on
     except ValueError:
         return None
 
 
-def readings(row: Row, fetched_at: datetime) -> list[Observation | Rejected]:
-    """Convert one reading; what cannot be kept becomes a Rejected with its text and reason.
-
-    `fetched_at` (UTC) tells the future and chooses between the two readings of October's doubled hour.
-    """
-    moment = _moment(row, fetched_at)
-    if isinstance(moment, Rejected):
-        return [moment]
-    zeros = missing_as_zero(
-        {
-            parameter: _number(text) if _NUMBER.fullmatch(text) else None
-            for parameter, text in row.texts.items()
-        }
-    )
-    values = [
-        Rejected(row.station, parameter, moment, text, zeros[parameter])
-        if parameter in zeros
-        else _value(row.station, parameter, text, moment)
-        for parameter, text in row.texts.items()
-        if text
-    ]
-    calm = any(
-        isinstance(value, Observation) and value.parameter is Parameter.WIND_SPEED and value.value == 0
-        for value in values
-    )
-    return [value for value in values if not (calm and value.parameter is Parameter.WIND_DIRECTION)]
-
-
-def _moment(row: Row, fetched_at: datetime) -> datetime | Rejected:
-    if row.local is None:
-        return Rejected(row.station, None, None, row.stamp, "invalid_time")
-    moment = paris_to_utc(row.local, fetched_at)
-    if moment is None:
-        return Rejected(row.station, None, None, row.stamp, "missing_hour")
-    if moment > fetched_at + _FUTURE_TOLERANCE:
-        return Rejected(row.station, None, moment, row.stamp, "future")
-    return moment
-
-
-def _value(station: str, parameter: Parameter, text: str, moment: datetime) -> Observation | Rejected:
-    if text in _MISSING:
-        return Rejected(station, parameter, moment, text, "missing")
+def _interpret(parameter: Parameter, text: Value) -> float | str:
+    """Read a value: a decimal with a point or a comma, or one of sixteen French compass points."""
+    text = str(text)
+    if text in DASHES:
+        return "missing"
     if parameter is Parameter.WIND_DIRECTION:
         try:
-            degrees = french_compass_to_degrees(text)
+            return french_compass_to_degrees(text)
         except ParseError:
-            return Rejected(station, parameter, moment, text, "not_a_compass_point")
-        return Observation(station, parameter, moment, degrees)
-    if not _NUMBER.fullmatch(text):
-        return Rejected(station, parameter, moment, text, "not_a_number")
-    return Observation(station, parameter, moment, _number(text))
-
-
-def _number(text: str) -> float:
-    """Convert digits with a point or a French comma; "-0" is 0."""
-    return float(text.replace(",", ".")) + 0.0
+            return "not_a_compass_point"
+    value = french_number(text)
+    return "not_a_number" if value is None else value

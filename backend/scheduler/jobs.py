@@ -75,7 +75,7 @@ class Tally:
             self.new += len(batch.records)
         else:
             self.new += sum(_is_new(record, wanted) for record in batch.records)
-        self.rejected.update(value.reason.partition(":")[0] for value in batch.rejected)
+        self.rejected.update(value.reason_code for value in batch.rejected)
         self.failures.extend(failure for failure in batch.failures if failure.error != NotKept.__name__)
         self.notes.update(dict.fromkeys(batch.notes))
         if isinstance(batch, ForecastBatch):
