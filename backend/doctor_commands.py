@@ -28,7 +28,7 @@ from backend.core.clock_watch import ClockWatch
 from backend.core.config import LEAST_TOKEN
 from backend.core.errors import ConfigError, StoreDamaged, StoreUnavailable
 from backend.core.private_files import open_to_others
-from backend.core.records import Failure, Site, Station, Wanted
+from backend.core.records import Failure, Site, Wanted, network_of
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.jobs import counted
@@ -314,7 +314,7 @@ async def _stations(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
     now = service.clock()
     off = {source.name for source in service.sources.every(OBSERVATIONS) if not source.asked_for}
     named = {station for site in sites for station in site.stations}
-    mapped = sorted(station for station in named if Station(station).network not in off)
+    mapped = sorted(station for station in named if network_of(station) not in off)
     try:
         known = await asyncio.to_thread(service.store.stations)
         silent = await asyncio.to_thread(service.reading.silent_stations, mapped, now, SILENT_AFTER)

@@ -28,6 +28,7 @@ from backend.api.score_schemas import (
 )
 from backend.api.withholding import Withholding
 from backend.core.local_time import date_of
+from backend.core.records import network_of
 from backend.scoring import bias as biases
 from backend.scoring import event_scores
 from backend.scoring.constants import PUBLIC_LIMIT_STEP
@@ -287,7 +288,7 @@ def series_answer(service: ServiceParts, question: Question, withheld: Withholdi
     silent = {
         day
         for code, days in sample.speaking.items()
-        if code.partition(":")[0] in withheld.networks
+        if network_of(code) in withheld.networks
         for day, speaks in zip(sample.span.days, days.tolist(), strict=True)
         if speaks
     }

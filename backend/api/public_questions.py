@@ -15,7 +15,7 @@ from backend.api.problems import bad_query
 from backend.api.questions import HoursQuery, Question
 from backend.api.withholding import Withholding, public_models
 from backend.core.local_time import local_day
-from backend.core.records import Site, Station
+from backend.core.records import Site, network_of
 from backend.scoring.calendar import Span
 from backend.scoring.constants import PUBLIC_AFTER_DAYS
 from backend.scoring.names import listed, model_name
@@ -43,7 +43,7 @@ def public_question(
     kept_models, kept_stations = samples.kept_between(site, question.first, question.last)
     of_models, of_stations = samples.public_months(site, question.last)
     codes = [question.station] if question.station else speaking(site, Span(question.first, question.last))
-    stations = frozenset(code for code in codes if Station(code).network in withheld.networks)
+    stations = frozenset(code for code in codes if network_of(code) in withheld.networks)
     models = _not_public(service, withheld, kept_models | of_models.keys())
     apart = replace(
         question,

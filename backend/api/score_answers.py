@@ -34,6 +34,7 @@ from backend.api.score_schemas import (
 from backend.api.withholding import Withholding
 from backend.core.local_time import date_of, month_days
 from backend.core.parameters import Parameter
+from backend.core.records import network_of
 from backend.scoring import coverage as coverages
 from backend.scoring import event_scores
 from backend.scoring.constants import CONFIDENCE, WITHIN
@@ -313,7 +314,7 @@ def envelope(
     `hidden` are the withheld sources that its figures rest on, `withheld` those whose values it leaves out.
     """
     sample = without_reasons(sample, terms.networks)
-    networks = {code.partition(":")[0] for code in sample.speaking}
+    networks = {network_of(code) for code in sample.speaking}
     had = coverage_of(service, question, sample) if had is None else had
     return {
         "site": question.site.id,
@@ -393,9 +394,7 @@ def taking_part(withheld: Withholding, samples: Iterable[Sample], stations: Iter
     """
     found: set[str] = set()
     for sample in samples:
-        networks = {
-            code: code.partition(":")[0] for code in stations if _has_any(sample.stations[code].observed)
-        }
+        networks = {code: network_of(code) for code in stations if _has_any(sample.stations[code].observed)}
         found |= withheld.networks.intersection(networks.values())
         found |= {
             source

@@ -21,7 +21,7 @@ from backend.api.station_flags import flag_text
 from backend.api.withholding import Withholding
 from backend.core.clock import PARIS
 from backend.core.parameters import Parameter
-from backend.core.records import Site, Station
+from backend.core.records import Site, network_of
 from backend.core.units import COMPASS
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.storage.answers import ForecastRow, ObservationRow, SiteValues
@@ -105,7 +105,7 @@ def site_cards(service: ServiceParts, withheld: Withholding, now: datetime) -> l
         flag
         for flag in service.store.station_flags()
         if flag.excludes
-        and Station(flag.station).network not in withheld.networks
+        and network_of(flag.station) not in withheld.networks
         and (flag.until is None or flag.until > now - SENSOR_LASTS)
     ]
     return [
@@ -136,7 +136,7 @@ def _observed_rows(
     if not readings:
         yield ValueRow("No observation", "observed", None, None, False, _cells((), public=True))
     for (station, time), values in sorted(readings.items(), key=lambda item: site.stations.index(item[0][0])):
-        limit = oldest.get(Station(station).network)
+        limit = oldest.get(network_of(station))
         yield ValueRow(
             who=names.get(station) or station,
             kind="observed",

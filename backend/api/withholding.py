@@ -10,7 +10,7 @@ from fastapi import Depends
 
 from backend.api.dependencies import Admin, ServiceDep, ServiceParts
 from backend.api.schemas import WithheldSource
-from backend.core.records import IMPORTED, Station
+from backend.core.records import IMPORTED, network_of
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS
 
 REASON = "its publisher does not let raw values be shown to the public; with the admin token they are"
@@ -44,7 +44,7 @@ class Withholding:
         """Name the networks left out of an answer about some stations, or about all."""
         if asked is None:
             return self.named(self.networks - self.silent)
-        return self.named(self.networks & {Station(station).network for station in asked})
+        return self.named(self.networks & {network_of(station) for station in asked})
 
     def named(self, sources: Iterable[str]) -> list[WithheldSource]:
         """Name sources that are withheld, each with the reason."""

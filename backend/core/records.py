@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from itertools import product
 from typing import Literal
 
@@ -82,11 +82,6 @@ class Station:
         """Return the network that runs it: "ffvl" or "romma"."""
         return network_of(self.id)
 
-    @property
-    def number(self) -> str:
-        """Return what the network itself calls it: "87"."""
-        return self.id.partition(":")[2]
-
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -124,11 +119,6 @@ class Forecast(msgspec.Struct, frozen=True, gc=False):
     def __post_init__(self) -> None:
         require_utc(self.reference_time)
         require_utc(self.valid_time)
-
-    @property
-    def lead_time(self) -> timedelta:
-        """Return how far ahead the forecast looks: valid time minus reference time."""
-        return self.valid_time - self.reference_time
 
 
 class Observation(msgspec.Struct, frozen=True, gc=False):

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from backend.core.errors import ConfigError
-from backend.core.records import Reference, Site
+from backend.core.records import Reference, Site, network_of
 from backend.core.units import COMPASS
 
 ACCOUNTED_FOR = ("ffvl", "romma")
@@ -214,7 +214,7 @@ def _number(text: str) -> float | str:
 
 def _check_networks(entry: _Entry, where: str) -> None:
     """A network that counts is among the stations or in `without`: nobody has to guess what was forgotten."""
-    present = {station.partition(":")[0] for station in entry.stations}
+    present = {network_of(station) for station in entry.stations}
     for network in NETWORKS:
         if network in present and network in entry.without:
             raise ConfigError(f"{where}: without: {network!r} has a station here: drop one of the two")

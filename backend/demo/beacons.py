@@ -14,7 +14,7 @@ from datetime import datetime
 import numpy as np
 
 from backend.core.clock import PARIS
-from backend.core.records import Site
+from backend.core.records import Site, number_of
 from backend.demo.faults import Fault
 from backend.demo.noise import Floats, Integers, chance, normal, stream, uniform
 from backend.demo.weather import DAY
@@ -117,7 +117,7 @@ def measured_at(view: View, beacon: Beacon, times: Integers) -> list[Reading]:
 
 def _mapped(network: str, sites: tuple[Site, ...]) -> tuple[Beacon, ...]:
     numbers = {
-        station.partition(":")[2]: site
+        number_of(station): site
         for site in reversed(sites)
         for station in site.stations
         if station.startswith(f"{network}:")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backend import __version__
 from backend.core.parameters import RULES
-from backend.core.records import Station
+from backend.core.records import network_of
 from backend.files.columns import Columns
 from backend.scoring.quantities import Quantity
 from backend.scoring.views import VIEWS, DecisionView, View
@@ -75,7 +75,7 @@ def name_origins(
     """
     of_models = {model: origin for origin in origins for model in origin.models}
     of_networks = {origin.name: origin for origin in origins if not origin.models}
-    networks = {Station(station).network for station in stations}
+    networks = {network_of(station) for station in stations}
     return [
         *(Named(model, of_models.get(model), model in declared) for model in sorted(models)),
         *(Named(network, of_networks.get(network), network in declared) for network in sorted(networks)),

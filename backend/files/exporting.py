@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from backend.core.errors import ConfigError, NotFound
 from backend.core.local_time import date_of, local_moment
 from backend.core.parameters import Parameter
-from backend.core.records import Site, Station
+from backend.core.records import Site, network_of
 from backend.core.text import did_you_mean
 from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, schema
 from backend.files.verif import Place
@@ -37,7 +37,7 @@ from backend.scoring.wording import tendency
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.extracts import Row, forecast_extracts, kept_days, reading_extracts
-from backend.storage.places import site_record
+from backend.storage.places import configured_stations, site_record
 
 _NAMES = tuple(parameter.value for parameter in Parameter)
 _ORDERED = pl.Enum(_NAMES)
@@ -219,7 +219,7 @@ def _of_chosen_models(live: Sample, choice: Choice, withheld: IsWithheld) -> Sam
     hidden = {model for model in live.forecasts if withheld({model}, set())}
     if not choice.models or hidden.intersection(choice.models) or withheld(set(), {*live.speaking}):
         return live
-    networks = {Station(code).network for code in live.stations if withheld(set(), {code})}
+    networks = {network_of(code) for code in live.stations if withheld(set(), {code})}
     return without(live, hidden, networks)
 
 
@@ -438,9 +438,8 @@ def _chosen(
 
 
 def _stations_of(connection: sa.Connection, sites: Sequence[str]) -> list[str]:
-    query = sa.select(t.site.c.slug, t.site.c.stations)
-    found = {row.slug: row.stations for row in connection.execute(query.where(t.site.c.configured))}
+    found = dict(configured_stations(connection))
     for site in sites:
         if site not in found:
             raise NotFound(f"there is no site {site!r}{did_you_mean(site, found)}")
-    return [code for site in sites for code in found[site].split(",") if code]
+    return [code for site in sites for code in found[site]]

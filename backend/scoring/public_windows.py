@@ -15,6 +15,7 @@ import numpy as np
 
 from backend.core.local_time import date_of, month_days, month_number
 from backend.core.parameters import ABSENT, Parameter
+from backend.core.records import network_of
 from backend.scoring.constants import PUBLIC_WINDOWS, STRATUM_DAYS
 from backend.scoring.grid import Bools, Integers, Values, present
 from backend.scoring.quantities import Quantity, forecast_side, observed_side, pairs
@@ -151,7 +152,7 @@ def without(sample: Sample, models: Collection[str], networks: Collection[str]) 
     stations = {
         code: station
         for code, station in sample.stations.items()
-        if code in sample.speaking or code.partition(":")[0] not in networks
+        if code in sample.speaking or network_of(code) not in networks
     }
     return replace(
         sample,
@@ -167,7 +168,7 @@ def without(sample: Sample, models: Collection[str], networks: Collection[str]) 
 
 def with_public_values(sample: Sample, models: Collection[str], networks: Collection[str]) -> Sample:
     """Return a sample without these models, and with no values of the stations of these networks."""
-    hidden = {code for code in sample.stations if code.partition(":")[0] in networks}
+    hidden = {code for code in sample.stations if network_of(code) in networks}
     return replace(
         without(sample, models, networks),
         speaking={
@@ -185,7 +186,7 @@ def without_reasons(sample: Sample, networks: Collection[str]) -> Sample:
     stations = {}
     for code, station in sample.stations.items():
         counts: dict[tuple[Parameter, str], int] = {}
-        if code.partition(":")[0] in networks:
+        if network_of(code) in networks:
             for (parameter, _), count in station.doubted.items():
                 counts[parameter, SET_ASIDE] = counts.get((parameter, SET_ASIDE), 0) + count
             station = replace(station, doubted=counts)

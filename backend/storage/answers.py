@@ -68,16 +68,6 @@ class SiteValues:
     forecast: tuple[ForecastRow, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RejectedCount:
-    """How many values of a source were set aside for a reason, and when the last of them came (UTC)."""
-
-    source: str
-    reason: str
-    count: int
-    newest: datetime
-
-
 # --- Queries and rows --------------------------------------------------------------------------------
 
 

@@ -30,6 +30,13 @@ def present_ids(connection: sa.Connection, now: datetime) -> dict[str, int]:
     return {row.slug: row.id for row in connection.execute(best_last)}
 
 
+def configured_stations(connection: sa.Connection) -> list[tuple[str, tuple[str, ...]]]:
+    """Return site id and station ids of every configured series, oldest series of a site first."""
+    query = sa.select(t.site.c.slug, t.site.c.stations).where(t.site.c.configured)
+    rows = connection.execute(query.order_by(t.site.c.slug, t.site.c.series))
+    return [(row.slug, _words(row.stations)) for row in rows]
+
+
 def save_site(connection: sa.Connection, site: Site) -> None:
     """Write one configured series; raise ConfigError where the site moved without saying since when."""
     series = sa.select(t.site).where(t.site.c.slug == site.id).order_by(t.site.c.series.desc())

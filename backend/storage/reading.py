@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from backend.core.parameters import Parameter
-from backend.core.records import Site
+from backend.core.records import Site, network_of
 from backend.storage import schema as t
 from backend.storage.answers import (
     FORECASTS,
@@ -19,17 +19,16 @@ from backend.storage.answers import (
     ForecastRow,
     ModelRow,
     ObservationRow,
-    RejectedCount,
     SiteValues,
     forecast_rows,
     observation_rows,
 )
 from backend.storage.database import Database, from_epoch, is_postgres, maybe_epoch, maybe_time, to_epoch
 from backend.storage.paging import Value, read_page, values_of, within
-from backend.storage.places import present_ids
+from backend.storage.places import configured_stations, present_ids
 from backend.storage.rows import chunks
 
-__all__ = ["ForecastRow", "ModelRow", "ObservationRow", "Reading", "RejectedCount", "SiteValues"]
+__all__ = ["ForecastRow", "ModelRow", "ObservationRow", "Reading", "SiteValues"]
 
 _NEAR = 3 * 3600  # how many seconds from now a model's value may be to stand for now
 _LAST_READINGS = 24  # how many of a station's last readings are searched for each parameter
@@ -116,7 +115,13 @@ class Reading:
             stations = stations.where(t.station.c.code == station)
         with self.database.read() as connection:
             if site is not None:
-                stations = stations.where(t.station.c.code.in_(_stations_of(connection, site)))
+                found = [
+                    code
+                    for slug, of_site in configured_stations(connection)
+                    if slug == site
+                    for code in of_site
+                ]
+                stations = stations.where(t.station.c.code.in_(found))
             page = read_page(
                 connection,
                 OBSERVATIONS,
@@ -124,7 +129,7 @@ class Reading:
                 [
                     row.id
                     for row in connection.execute(stations)
-                    if _network(row.code) not in networks_withheld
+                    if network_of(row.code) not in networks_withheld
                 ],
                 parameter=parameter,
                 start=start,
@@ -170,7 +175,7 @@ class Reading:
         with self.database.read() as connection:
             bytewise = "C" if is_postgres(connection) else None  # as SQLite compares anyway
             stations = connection.execute(_others_than(frozenset(networks), bytewise)).scalars()
-            return frozenset(map(_network, stations))
+            return frozenset(map(network_of, stations))
 
     def newest_values(
         self,
@@ -191,7 +196,7 @@ class Reading:
                 site.id: SiteValues(
                     observed=_newest_observed(
                         connection,
-                        [code for code in site.stations if _network(code) not in networks_withheld],
+                        [code for code in site.stations if network_of(code) not in networks_withheld],
                     ),
                     forecast=tuple(
                         row
@@ -203,31 +208,6 @@ class Reading:
                 )
                 for site in sites
             }
-
-    def rejected(self, source: str | None = None, *, since: datetime, limit: int = 20) -> list[RejectedCount]:
-        """Return how many values were set aside since a time, by source and reason, the most first."""
-        column = t.rejected.c
-        query = (
-            sa.select(column.source, column.reason, sa.func.count(), sa.func.max(column.collected_at))
-            .where(column.collected_at >= to_epoch(since))
-            .group_by(column.source, column.reason)
-        )
-        if source is not None:
-            query = query.where(column.source == source)
-        counts: defaultdict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
-        with self.database.read() as connection:
-            for name, reason, count, newest in connection.execute(query):
-                counts[name, reason.partition(":")[0]].append((count, newest))
-        found = [
-            RejectedCount(
-                source=name,
-                reason=reason,
-                count=sum(count for count, _ in parts),
-                newest=from_epoch(max(newest for _, newest in parts)),
-            )
-            for (name, reason), parts in counts.items()
-        ]
-        return sorted(found, key=lambda row: (-row.count, row.source, row.reason))[:limit]
 
     def silent_stations(
         self, stations: Collection[str], now: datetime, age: timedelta
@@ -251,10 +231,6 @@ class Reading:
 # --- Smaller questions -------------------------------------------------------------------------------
 
 
-def _network(station: str) -> str:
-    return station.partition(":")[0]
-
-
 @lru_cache(maxsize=8)
 def _others_than(networks: frozenset[str], collation: str | None) -> sa.Select[Any]:
     """Return a query for the stations of other networks: what lies between these by name, in the index."""
@@ -266,11 +242,6 @@ def _others_than(networks: frozenset[str], collation: str | None) -> sa.Select[A
         between.append(sa.and_(code >= after, code < f"{network}:"))
         after = f"{network};"  # the character after the colon
     return sa.select(t.station.c.code).where(sa.or_(*between, code >= after))
-
-
-def _stations_of(connection: sa.Connection, site: str) -> list[str]:
-    query = sa.select(t.site.c.stations).where(t.site.c.slug == site, t.site.c.configured)
-    return [code for stations in connection.execute(query).scalars() for code in stations.split(",")]
 
 
 def _newest_observed(connection: sa.Connection, stations: Sequence[str]) -> tuple[ObservationRow, ...]:

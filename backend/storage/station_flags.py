@@ -14,6 +14,7 @@ from backend.core.parameters import Parameter
 from backend.storage import schema as t
 from backend.storage.database import from_epoch, to_epoch
 from backend.storage.due import note_due, sites_of_stations
+from backend.storage.places import configured_stations
 
 BY_OPERATOR = "excluded_by_operator"
 
@@ -83,10 +84,8 @@ def _exclusions(connection: sa.Connection) -> list[StationFlag]:
         .order_by(t.station.c.code, exclusion.first_day, exclusion.parameter)
     )
     sites: dict[str, list[str]] = {}
-    for slug, codes in connection.execute(
-        sa.select(t.site.c.slug, t.site.c.stations).where(t.site.c.configured).order_by(t.site.c.slug)
-    ):
-        for code in codes.split(","):
+    for slug, codes in configured_stations(connection):
+        for code in codes:
             if slug not in sites.setdefault(code, []):
                 sites[code].append(slug)
     return [

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
 from backend.collectors.base import Download, Payload, Request
 from backend.core.errors import FetchError, UnchangedError
+from backend.core.records import Forecast
 
 Answer = bytes | Exception | Callable[[Request], bytes]
 
@@ -88,3 +89,8 @@ class ScriptedFetch:
 def address(request: Request) -> str:
     """Return the address of a request with its query, without secrets."""
     return f"{request.url}?{urlencode(request.params)}" if request.params else request.url
+
+
+def lead_time(record: Forecast) -> timedelta:
+    """Return how far ahead a forecast looks: valid time minus reference time."""
+    return record.valid_time - record.reference_time

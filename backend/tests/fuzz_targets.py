@@ -57,7 +57,7 @@ from backend.demo.upstreams import upstream_apps
 from backend.demo.world import World
 from backend.tests import grib_factory
 from backend.tests.demo_client import ASK
-from backend.tests.fakes import PAYLOADS, ScriptedFetch
+from backend.tests.fakes import PAYLOADS, ScriptedFetch, lead_time
 from backend.tests.grib_factory import RUN, messages
 
 NOW = datetime(2026, 7, 15, 12, 30, tzinfo=UTC)
@@ -459,7 +459,7 @@ def grib_target(collect: Callable[[bytes], ForecastBatch]) -> Target:
 
     def parse(body: bytes) -> ForecastBatch:
         batch = collect(body)
-        good = [record for record in batch.records if record.lead_time == timedelta(0)]
+        good = [record for record in batch.records if lead_time(record) == timedelta(0)]
         assert len(good) == 3, "the good file gave no wind, direction and temperature"
         assert (BAD.name in dict(batch.complete())) != bool(batch.failures), batch.failures
         return batch

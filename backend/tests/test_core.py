@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from backend.core.clock import PARIS, paris_to_utc, require_utc, utc_now
 from backend.core.errors import FetchError, ParseError
 from backend.core.parameters import RULES, Parameter, canonical, why_implausible
-from backend.core.records import Forecast, Observation, Run, Site, Station, Wanted
+from backend.core.records import Forecast, Observation, Run, Site, Station, Wanted, network_of, number_of
 from backend.core.units import (
     french_compass_to_degrees,
     kelvin_to_celsius,
@@ -132,15 +132,9 @@ def test_a_record_refuses_a_time_that_is_not_in_utc(
         record(moment)
 
 
-def test_the_lead_time_is_how_far_ahead_a_forecast_looks() -> None:
-    run = utc(2026, 7, 15, 18)
-    forecast = Forecast("arome_0025", "planfait", Parameter.WIND_GUST, run, utc(2026, 7, 16, 1), 30.0)
-    assert forecast.lead_time == timedelta(hours=7)
-
-
 def test_a_station_is_named_by_its_network_and_its_number() -> None:
-    station = Station("romma:241")
-    assert (station.network, station.number) == ("romma", "241")
+    assert Station("romma:241").network == network_of("romma:241") == "romma"
+    assert number_of("romma:241") == "241"
 
 
 def test_a_part_of_a_run_is_missing_for_the_sites_that_only_a_lesser_route_brought() -> None:

@@ -15,7 +15,7 @@ from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import ForecastBatch, GridPoint, Site, Wanted
-from backend.tests.fakes import PAYLOADS, ScriptedFetch
+from backend.tests.fakes import PAYLOADS, ScriptedFetch, lead_time
 from backend.tests.fakes import Answer as Scripted
 
 FOLDER = PAYLOADS / "meteo_parapente"
@@ -248,7 +248,7 @@ def test_a_run_says_nothing_about_its_past() -> None:
     noon = Entry(utc(15, 12), date(2026, 7, 15), True, False, None)
     answer = read(sounding(), noon)
     assert {record.valid_time for record in answer.records} == {utc(15, 12), utc(15, 12, 30), utc(15, 21)}
-    assert min(record.lead_time for record in answer.records) == timedelta(0)
+    assert min(lead_time(record) for record in answer.records) == timedelta(0)
 
 
 def test_an_answer_wholly_in_the_runs_past_is_refused() -> None:

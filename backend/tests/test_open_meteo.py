@@ -28,7 +28,7 @@ from backend.core.records import (
     Site,
     Wanted,
 )
-from backend.tests.fakes import PAYLOADS, ScriptedFetch
+from backend.tests.fakes import PAYLOADS, ScriptedFetch, lead_time
 
 RUN = datetime(2026, 7, 15, 6, tzinfo=UTC)
 NOW = datetime(2026, 7, 15, 11, 50, tzinfo=UTC)
@@ -64,7 +64,7 @@ def values(reading: Reading | ForecastBatch, site: Site, lead: int) -> dict[Para
     return {
         record.parameter: record.value
         for record in reading.records
-        if record.site == site.id and record.lead_time == timedelta(hours=lead)
+        if record.site == site.id and lead_time(record) == timedelta(hours=lead)
     }
 
 
@@ -92,7 +92,7 @@ def test_the_analysis_has_no_gust_and_a_calm_no_direction() -> None:
 
 def test_hours_beyond_the_parts_and_between_their_steps_are_left_out() -> None:
     def leads(part: Part) -> set[int]:
-        return {record.lead_time // timedelta(hours=1) for record in read(parts=(part,)).records}
+        return {lead_time(record) // timedelta(hours=1) for record in read(parts=(part,)).records}
 
     assert leads(Part(0, 3)) == {0, 1, 2, 3}
     assert leads(Part(0, 6, 3)) == {0, 3, 6}

@@ -17,7 +17,7 @@ from backend.collectors.worker import Worker
 from backend.core.config import OPEN_METEO_MODELS, Settings
 from backend.core.errors import FetchError
 from backend.core.records import ForecastBatch, GridPoint, Outside, Run, Site, Wanted
-from backend.tests.fakes import Answer, ScriptedFetch
+from backend.tests.fakes import Answer, ScriptedFetch, lead_time
 
 NOW = datetime(2026, 7, 15, 11, 50, tzinfo=UTC)
 SIX, NINE = NOW.replace(hour=6, minute=0), NOW.replace(hour=9, minute=0)
@@ -116,7 +116,7 @@ async def test_each_run_is_asked_for_by_its_time_and_carries_that_time() -> None
     assert {(record.model, record.reference_time) for record in nine.records} == {("icon_d2", NINE)}
     assert (nine.source, nine.route, nine.rank, nine.newest) == ("open_meteo", "single_runs", 0, NINE)
     assert (nine.parts, nine.sites) == (("00H23H", "24H47H", "48H"), ("annecy",))
-    assert max(record.lead_time for record in nine.records) == timedelta(hours=48)
+    assert max(lead_time(record) for record in nine.records) == timedelta(hours=48)
     assert nine.grid_points == (GridPoint("icon_d2", "annecy", "45.82,6.18", 1043.0),)
 
 
@@ -137,7 +137,7 @@ async def test_only_the_hours_that_a_model_itself_has_are_taken() -> None:
 
     (batch,) = await collected(source("ecmwf_ifs025"), wanted(ANNECY), ScriptedFetch(script, now=NOW))
 
-    leads = {record.lead_time // timedelta(hours=1) for record in batch.records}
+    leads = {lead_time(record) // timedelta(hours=1) for record in batch.records}
     assert leads == set(range(0, 91, 3))
     assert batch.failures == ()
 

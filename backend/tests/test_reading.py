@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.core.parameters import Parameter
-from backend.core.records import IMPORTED, Rejected
+from backend.core.records import IMPORTED
 from backend.storage import schema as t
 from backend.storage.database import to_epoch
 from backend.storage.paging import decode_cursor, encode_cursor
@@ -22,7 +22,6 @@ from backend.storage.reading import (
     ModelRow,
     ObservationRow,
     Reading,
-    RejectedCount,
 )
 from backend.storage.store import Store
 from backend.tests.stores import (
@@ -355,31 +354,6 @@ def test_a_site_that_the_store_does_not_know_yet_has_no_values(database_url: str
     assert (found.observed, found.forecast) == ((), ())
 
 
-def test_rejected_values_are_counted_by_source_and_the_first_word_of_the_reason(database_url: str) -> None:
-    store = open_store(database_url)
-
-    def reject(source: str, when: datetime, *reasons: str) -> None:
-        rejected = tuple(
-            Rejected("ffvl:2496", WIND, when, str(number), reason) for number, reason in enumerate(reasons)
-        )
-        store.add_observations(observations(source=source, collected_at=when, rejected=rejected))
-
-    reject("ffvl", NOW - 8 * DAY, "out_of_range: long ago")
-    reject("ffvl", NOW - DAY, "future: 13:00", "future: 14:00", "zero_triplet")
-    reject("ffvl", NOW, "future: 15:00")
-    reject("romma", NOW - DAY, "missing_hour")
-    read = Reading(store.database)
-    ffvl = [
-        RejectedCount(source="ffvl", reason="future", count=3, newest=NOW),
-        RejectedCount(source="ffvl", reason="zero_triplet", count=1, newest=NOW - DAY),
-    ]
-    romma = RejectedCount(source="romma", reason="missing_hour", count=1, newest=NOW - DAY)
-    assert read.rejected(since=NOW - 7 * DAY) == [*ffvl, romma]
-    assert read.rejected("ffvl", since=NOW - 7 * DAY) == ffvl
-    assert read.rejected(since=NOW - 7 * DAY, limit=1) == ffvl[:1]
-    assert read.rejected("arome", since=NOW - 7 * DAY) == []
-
-
 def test_models_and_networks_that_no_source_has_are_listed_with_their_origin(database_url: str) -> None:
     store = open_store(database_url)
     for model, source in (
@@ -467,7 +441,6 @@ def test_every_answer_for_a_site_or_a_station_is_a_look_up(database_url: str) ->
         assert len(seen) == 1000 and later is not None
         assert len(read.observations(station="ffvl:2496", after=later)[0]) == 1000
         assert len(read.newest_values((PLANFAIT, PASSY), RUN)["planfait"].forecast) == 2
-        assert read.rejected("ffvl", since=NOW - DAY) == []
 
     plans = query_plans(store.database, ask_everything)
     values = [plan for plan in plans if looks_up(plan, t.forecast) or looks_up(plan, t.observation)]

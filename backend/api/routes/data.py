@@ -17,7 +17,7 @@ from backend.api.tables import CSV_ANSWER, table
 from backend.api.withholding import Withheld
 from backend.core.errors import NotFound
 from backend.core.parameters import Parameter
-from backend.core.records import Station
+from backend.core.records import network_of
 from backend.scheduler.config import FORECASTS
 
 router = APIRouter(
@@ -147,7 +147,7 @@ def read_observations(
         observations=rows,
         next=following,
         withheld=withheld.of_stations(asked),
-        attribution=network_attribution(service, {Station(row.station).network for row in rows}),
+        attribution=network_attribution(service, {network_of(row.station) for row in rows}),
     )
     return table(
         page,

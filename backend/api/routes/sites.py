@@ -20,7 +20,7 @@ from backend.api.station_flags import flag_entry
 from backend.api.tables import CSV_ANSWER, table
 from backend.api.withholding import Withheld
 from backend.core.errors import NotFound
-from backend.core.records import Site, Station
+from backend.core.records import Site, Station, network_of
 from backend.core.text import did_you_mean
 from backend.scheduler.config import FORECASTS
 from backend.scoring.drift import drifts
@@ -82,7 +82,7 @@ def read_stations(
     named = dict.fromkeys(each.id for each in sites if page.intersection(each.stations))
     everything = (*service.store.station_flags(), *drifts(service.database, named, service.clock()))
     # When the wind of a station was 0 is a value of it: where values are withheld, so are these.
-    flags = tuple(each for each in everything if Station(each.station).network not in withheld.networks)
+    flags = tuple(each for each in everything if network_of(each.station) not in withheld.networks)
     moves = service.store.moves(sites)
     rows = [_station_entry(known[code], sites, flags, moves) for code in wanted[:limit]]
     following = rows[-1].id if len(wanted) > limit else None
