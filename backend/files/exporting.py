@@ -27,7 +27,7 @@ from backend.scoring.labels import Label
 from backend.scoring.pairing import NOT_MATCHED
 from backend.scoring.public_figures import enough, public_score, rounded_count
 from backend.scoring.public_windows import in_full_months, named, newest_window, windows, without
-from backend.scoring.quantities import Quantity, errors, forecast_side, observed_side, pairs
+from backend.scoring.quantities import SINGLE_VALUED, Quantity, errors, forecast_side, observed_side, pairs
 from backend.scoring.sample import Sample, Samples, site_row, speaking
 from backend.scoring.scorecard import METHOD_VERSION, Finding, Ranking, Scorecard
 from backend.scoring.scores import ModelScore, Score
@@ -45,9 +45,6 @@ _THOUSANDTHS = dict.fromkeys(_NAMES, pl.Int64)
 
 IsWithheld = Callable[[set[str], set[str]], bool]
 """Says of models and stations whether any of them has raw values that may not be passed on."""
-
-PAIRED = tuple(quantity for quantity in Quantity if quantity is not Quantity.WIND)
-"""What has pairs of single values. A wind is a pair of speeds and a pair of directions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +148,7 @@ def pair_frames(
     """
     for view, sample in _samples(database, choice, views, CHUNK_DAYS):
         for model in _models_of(sample, choice):
-            for quantity in quantities or PAIRED:
+            for quantity in quantities or SINGLE_VALUED:
                 frame = _pairs_of(sample, view, model, quantity)
                 if len(frame):
                     yield frame

@@ -28,14 +28,11 @@ from backend.scoring.hours import Hours
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.labels import sample_of, stratum_may_be_shown
-from backend.scoring.quantities import Quantity, forecast_side, observed_side, pairs
+from backend.scoring.quantities import SINGLE_VALUED, Quantity, forecast_side, observed_side, pairs
 from backend.scoring.sample import Sample
 from backend.scoring.scores import days_with, sized
 from backend.scoring.strata import Stratum, clock_groups, groups
 from backend.scoring.sums import Sums
-
-BIASED = tuple(quantity for quantity in Quantity if quantity.bias is not None)
-"""What has a bias: the length of a vector error has no sign."""
 
 PARTS = tuple(
     (index[:, None] == np.arange(len(names))).astype(np.int64)
@@ -87,7 +84,7 @@ def model_bias(
     The groups by the clock are of `clock_hours`, among which the sample's are. Raises ValueError for a
     quantity without bias.
     """
-    if quantity not in BIASED:
+    if quantity not in SINGLE_VALUED:
         raise ValueError(f"{quantity} has no bias")
     side, observed = forecast_side(sample, quantity, model), observed_side(sample, quantity)
     kinds = [groups(sample, stratum, model) for stratum in CLOCKS]

@@ -75,6 +75,10 @@ _PARAMETER = {
 }
 
 
+SINGLE_VALUED = tuple(quantity for quantity in Quantity if quantity is not Quantity.WIND)
+"""The quantities with one value an hour, and therefore with a bias. A wind is a speed and a direction."""
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
     """What one side, a model or the station, says: `main` is the quantity, `speed` goes with a direction."""

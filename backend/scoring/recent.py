@@ -11,11 +11,8 @@ from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import ABSENT
 from backend.scoring.grid import NO_HOUR, SCALE, Values
 from backend.scoring.pairing import NOT_MATCHED
-from backend.scoring.quantities import Quantity, errors, forecast_side, observed_side, pairs
+from backend.scoring.quantities import SINGLE_VALUED, Quantity, errors, forecast_side, observed_side, pairs
 from backend.scoring.sample import NOT_SAID, Sample
-
-SHOWN = tuple(quantity for quantity in Quantity if quantity is not Quantity.WIND)
-"""What has one value an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,7 @@ class Hour:
 
 def hours(sample: Sample, quantity: Quantity) -> Iterator[Hour]:
     """Yield every hour of a sample's days. Raises ValueError for a quantity without hourly values."""
-    if quantity not in SHOWN:
+    if quantity not in SINGLE_VALUED:
         raise ValueError(f"{quantity} has no hourly values")
     observed = observed_side(sample, quantity)
     sides = {model: forecast_side(sample, quantity, model) for model in sample.forecasts}

@@ -26,7 +26,6 @@ from backend.core.parameters import Parameter
 from backend.core.records import Reference, Site
 from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, Columns, schema
 from backend.files.exporting import (
-    PAIRED,
     Choice,
     forecast_frames,
     observation_frames,
@@ -40,7 +39,7 @@ from backend.files.verif import Place, write_verif
 from backend.files.writing import new_file
 from backend.scoring.hours import Hours
 from backend.scoring.public_months import publish
-from backend.scoring.quantities import Quantity
+from backend.scoring.quantities import SINGLE_VALUED, Quantity
 from backend.scoring.sample import Samples
 from backend.scoring.scorecard import Finding, Scorecard
 from backend.scoring.upkeep import update
@@ -276,7 +275,7 @@ def test_the_scores_can_be_made_from_the_pairs(world: Store) -> None:
 
 
 def test_a_pair_says_which_run_spoke_and_how_far_the_reading_was_off(world: Store) -> None:
-    pairs = pl.concat(pair_frames(world.database, Choice(models=["arome_0025"]), [MORNING], PAIRED))
+    pairs = pl.concat(pair_frames(world.database, Choice(models=["arome_0025"]), [MORNING], SINGLE_VALUED))
     assert pairs.schema == pl.Schema(schema(PAIRS))
     lead = (pairs["valid_time"] - pairs["reference_time"]).dt.total_minutes()
     assert (lead == pairs["lead_minutes"]).all() and lead.min() is not None

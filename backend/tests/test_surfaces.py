@@ -20,9 +20,8 @@ import sqlalchemy as sa
 
 from backend.core.parameters import Parameter
 from backend.files.exporting import Choice, score_frames
-from backend.scoring.bias import BIASED
 from backend.scoring.hours import Hours
-from backend.scoring.quantities import Quantity
+from backend.scoring.quantities import SINGLE_VALUED, Quantity
 from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS, MORNING, VIEW_OF, VIEWS
 from backend.storage import schema as t
 from backend.tests.commands import outside, typed
@@ -196,7 +195,7 @@ async def test_scores_bias_and_export_give_one_interval_and_one_word(service: An
                             assert_same(figures(entry), row, (site.id, asked, model))
                             words.add(entry["tendency"])
                             compared += 1
-                    if quantity in BIASED:
+                    if quantity in SINGLE_VALUED:
                         bias = await ask(client, f"/api/v1/sites/{site.id}/bias?{asked}")
                         for each in bias["models"]:
                             where = (site.id, asked, each["model"])

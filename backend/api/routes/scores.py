@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -41,7 +41,6 @@ from backend.api.score_schemas import (
 )
 from backend.api.withholding import Withheld, Withholding
 from backend.core.errors import NotFound
-from backend.scoring.bias import BIASED
 from backend.scoring.constants import (
     LEAST_LIMIT,
     MOST_LIMIT,
@@ -51,8 +50,7 @@ from backend.scoring.constants import (
     USUAL_WIND_LIMIT,
 )
 from backend.scoring.hours import Hours
-from backend.scoring.quantities import Quantity
-from backend.scoring.recent import SHOWN
+from backend.scoring.quantities import SINGLE_VALUED, Quantity
 from backend.scoring.strata import BY_CLOCK, Stratum
 
 router = APIRouter(
@@ -154,7 +152,7 @@ def read_bias(
 ) -> Response:
     """Return how each model is wrong: by the clock, by its own forecast, by how far ahead it was made."""
     site = require_site(service.sites(), site_id)
-    _require_quantity(query.quantity(), BIASED, "has no bias: the length of a vector error has no sign")
+    _require_single_value(query.quantity(), "has no bias: the length of a vector error has no sign")
     _require_model(service, query.model)
     question = public_question(service, query, site, withheld, model=query.model)
     return _answered(
@@ -202,7 +200,7 @@ def read_series(
         usual=USUAL_SERIES_DAYS.value,
         most=MOST_SERIES_DAYS.value,
     )
-    _require_quantity(query.quantity(), SHOWN, "has no hourly values: ask for wind_speed and wind_direction")
+    _require_single_value(query.quantity(), "has no hourly values: ask for wind_speed and wind_direction")
     return _answered(service, question, withheld, request, lambda: series_answer(service, question, withheld))
 
 
@@ -244,8 +242,8 @@ def _written(answer: ApiModel) -> bytes:
     return answer.model_dump_json(context=context).encode()
 
 
-def _require_quantity(quantity: Quantity, allowed: Collection[Quantity], why: str) -> None:
-    if quantity not in allowed:
+def _require_single_value(quantity: Quantity, why: str) -> None:
+    if quantity not in SINGLE_VALUED:
         raise bad_query("parameter", f"{quantity} {why}")
 
 
