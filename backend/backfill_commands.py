@@ -24,13 +24,13 @@ from backend.console import (
     say,
 )
 from backend.core.errors import ConfigError
+from backend.core.records import WELL
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.runner import Selection, heed_stop
 from backend.storage.ledger import JobBusy
 from backend.storage.runs import JobRun
 
-WELL = {"success", "nothing_new"}
 SPAN = {FORECASTS: timedelta(days=1), OBSERVATIONS: timedelta(days=31)}
 """How much of the past one run asks for: few enough for the schedule to come between two of them."""
 

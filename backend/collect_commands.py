@@ -28,7 +28,7 @@ from backend.console import (
     source_as_dict,
 )
 from backend.core.errors import ConfigError, NotFound
-from backend.core.records import Batch, Site
+from backend.core.records import WELL, Batch, Site
 from backend.core.sites import active, load_sites
 from backend.core.text import did_you_mean
 from backend.main import Service
@@ -37,8 +37,6 @@ from backend.scheduler.jobs import collect_all_forecasts, collect_all_observatio
 from backend.scheduler.replay import replay as replay_run
 from backend.scheduler.runner import Selection, heed_stop
 from backend.storage.ledger import JobBusy
-
-WELL = {"success", "nothing_new"}
 
 
 class What(StrEnum):

@@ -372,3 +372,6 @@ SourceStatus = Literal["success", "partial", "nothing_new", "stale", "failed", "
 RunStatus = Literal[
     "running", "success", "partial", "nothing_new", "failed", "missed", "interrupted", "cancelled"
 ]
+
+WELL = frozenset[str]({"success", "nothing_new"})
+"""The statuses of a run or a source without any failure."""

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 from backend.collectors.http_hosts import Patience
 from backend.collectors.worker import Worker
+from backend.core.records import WELL
 from backend.demo.process import Upstreams
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 from backend.scoring.upkeep import update
@@ -31,7 +32,6 @@ from backend.storage.store import Store
 from backend.tests.proofs.fault_installation import Collected, Installation, Routes
 from backend.tests.proofs.fault_truth import SEED, SITES, Values, untrue, values
 from backend.tests.proofs.fault_verdict import (
-    WELL,
     Reference,
     kept_waiting,
     newest_routes,

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from backend.core.records import WELL
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.runs import JobRun, SourceRun
@@ -15,8 +16,6 @@ from backend.tests.proofs.fault_truth import Key, Values, untrue, values
 
 DELAY_ALLOWED = 10.0
 """Seconds by which the other source of a job may be later than undisturbed, on a machine with other work."""
-
-WELL = frozenset({"success", "nothing_new"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

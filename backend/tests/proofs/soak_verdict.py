@@ -12,12 +12,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from backend.core.config import SOURCE_NAMES
+from backend.core.records import WELL
 from backend.scheduler.config import FORECASTS, JobId, SchedulerConfig
 from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch
 from backend.tests.proofs.fault_bench import OF_JOB
 from backend.tests.proofs.fault_truth import NAMES, Values
-from backend.tests.proofs.fault_verdict import WELL
 from backend.tests.proofs.faults import WAYS
 from backend.tests.proofs.soak_plan import Mishap, Step
 
