@@ -23,7 +23,7 @@ from backend.core.records import Site
 from backend.scoring.constants import FALSE_DISCOVERIES
 from backend.scoring.headline import USUAL_LIMITS, Headline
 from backend.scoring.hours import Hours
-from backend.scoring.intervals import benjamini_hochberg
+from backend.scoring.intervals import significant_winners
 from backend.scoring.names import model_name
 from backend.scoring.quantities import Quantity
 from backend.scoring.scorecard import Finding, Verdict
@@ -236,7 +236,7 @@ def find_all(service: ServiceParts, asked: Asked) -> list[tuple[Site, Headline]]
 
 def print_all(found: Sequence[tuple[Site, Headline]], asked: Asked, *, as_json: bool = False) -> None:
     """Print the verdicts of many sites, and which winners stand in a list of so many."""
-    stands = standing(
+    stands = significant_winners(
         [each.verdict.p_value for _, each in found],
         [each.verdict.finding is Finding.WINNER for _, each in found],
     )
@@ -276,12 +276,6 @@ def print_all(found: Sequence[tuple[Site, Headline]], asked: Asked, *, as_json: 
         style="dim",
         soft_wrap=whole,
     )
-
-
-def standing(p_values: Sequence[float | None], winners: Sequence[bool]) -> list[bool]:
-    """Return which winners stand in a list of so many: every comparison that was made counts."""
-    passed = benjamini_hochberg(p_values)
-    return [won and stands for won, stands in zip(winners, passed, strict=True)]
 
 
 _WITHOUT = {Finding.TOO_CLOSE: "too close to call", Finding.NOT_RANKED: "not ranked"}

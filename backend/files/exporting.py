@@ -22,7 +22,7 @@ from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, schema
 from backend.files.verif import Place
 from backend.scoring.calendar import Span
 from backend.scoring.hours import Hours
-from backend.scoring.intervals import benjamini_hochberg
+from backend.scoring.intervals import significant_winners
 from backend.scoring.labels import Label
 from backend.scoring.pairing import NOT_MATCHED
 from backend.scoring.public_figures import enough, public_score, rounded_count
@@ -183,6 +183,7 @@ def score_frames(
     """
     frames: list[pl.DataFrame] = []
     tests: list[float | None] = []
+    winners: list[bool] = []
     for view, live in _samples(database, choice, views, None, hours):
         live = _of_chosen_models(live, choice, withheld)
         taking_part(live.forecasts.keys(), live.speaking.keys())
@@ -203,12 +204,12 @@ def score_frames(
             ]
             if rows:
                 tests.append(ranking.p_value)
+                winners.append(rows[0]["finding"] == Finding.WINNER.value)
                 frames.append(pl.DataFrame(rows, schema=schema(SCORES)))
                 told("scored", len(rows))
-    passed = benjamini_hochberg(tests)
-    for frame, stands in zip(frames, passed, strict=True):
-        won = pl.col("finding") == Finding.WINNER.value
-        yield frame.with_columns(stands=pl.when(won).then(pl.lit(stands)))
+    significant = significant_winners(tests, winners)
+    for frame, won, stands in zip(frames, winners, significant, strict=True):
+        yield frame.with_columns(stands=pl.lit(stands if won else None, pl.Boolean))
 
 
 def _of_chosen_models(live: Sample, choice: Choice, withheld: IsWithheld) -> Sample:

@@ -106,3 +106,9 @@ def benjamini_hochberg(
     passing = [p for rank, p in enumerate(made, start=1) if p <= rank * q / len(made)]
     threshold = max(passing, default=-1.0)
     return tuple(p is not None and p <= threshold for p in p_values)
+
+
+def significant_winners(p_values: Sequence[float | None], winners: Sequence[bool]) -> list[bool]:
+    """Return which winners stand in a list of so many; the tests without a winner count in it too."""
+    passed = benjamini_hochberg(p_values)
+    return [won and stands for won, stands in zip(winners, passed, strict=True)]

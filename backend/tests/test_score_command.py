@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from backend.core.sites import load_sites
-from backend.score_commands import standing
+from backend.scoring.intervals import significant_winners
 from backend.storage.database import Database
 from backend.tests.commands import typed
 from backend.tests.score_store import SPEED, constant, keep
@@ -117,9 +117,9 @@ def test_without_a_site_all_are_listed(environment: dict[str, str]) -> None:
 
 def test_a_winner_that_may_be_chance_does_not_stand_among_many() -> None:
     """0.04 is below 0.05, and of 20 tests the smallest has to be below 0.1 / 20 = 0.005."""
-    assert standing([0.04, *[0.9] * 19], [True, *[False] * 19]) == [False] * 20
-    assert standing([0.004, *[0.9] * 19], [True, *[False] * 19]) == [True, *[False] * 19]
-    assert standing([0.001, None], [False, False]) == [False, False]
+    assert significant_winners([0.04, *[0.9] * 19], [True, *[False] * 19]) == [False] * 20
+    assert significant_winners([0.004, *[0.9] * 19], [True, *[False] * 19]) == [True, *[False] * 19]
+    assert significant_winners([0.001, None], [False, False]) == [False, False]
 
 
 @pytest.mark.parametrize(
