@@ -14,7 +14,6 @@ from backend.api.score_schemas import (
 )
 from backend.api.withholding import public_models
 from backend.core.clock import PARIS
-from backend.scheduler.config import FORECASTS
 from backend.scoring.constants import CONSTANTS
 from backend.scoring.hours import Hours
 from backend.scoring.labels import Label
@@ -27,7 +26,7 @@ from backend.scoring.wording import LABEL_MEANINGS, SIGN, view_name
 
 def models_answer(service: ServiceParts) -> ModelsAnswer:
     """Return the models that are collected, and those of which something is kept."""
-    sources = {model: source for source in service.sources.of(FORECASTS) for model in source.models}
+    sources = service.sources.of_models()
     kept = {row.name: row for row in service.reading.models()}
     public = public_models(service, sources.keys() | kept.keys())
     return ModelsAnswer(

@@ -19,7 +19,6 @@ from backend.api.score_schemas import ViewName
 from backend.api.withholding import Withholding
 from backend.core.local_time import day_number, local_day
 from backend.core.records import Site
-from backend.scheduler.config import FORECASTS
 from backend.scoring.constants import MOST_DAYS, USUAL_DAYS
 from backend.scoring.hours import Hours
 from backend.scoring.public_windows import has_values, in_full_months, without
@@ -202,7 +201,7 @@ def make_question(
 
 def collected_models(service: ServiceParts) -> tuple[str, ...]:
     """Return the models that are collected: each appears in an answer, whether or not it has data."""
-    return tuple(model for source in service.sources.of(FORECASTS) for model in source.models)
+    return tuple(service.sources.of_models())
 
 
 def load(service: ServiceParts, question: Question, *, model: str | None = None) -> Sample:

@@ -100,7 +100,7 @@ def site_cards(service: ServiceParts, withheld: Withholding, now: datetime) -> l
     names = {station.id: station.name for station in service.store.stations()}
     due = last_due(service, OBSERVATIONS, now)
     oldest = {source.name: due - source.max_age for source in service.sources.of(OBSERVATIONS)}
-    models = [model for source in service.sources.of(FORECASTS) for model in source.models]
+    models = list(service.sources.of_models())
     lasting = [
         flag
         for flag in service.store.station_flags()

@@ -62,8 +62,9 @@ def withholding(service: ServiceDep, admin: Admin) -> Withholding:
     """Return what is withheld from whoever is asking. Raises StoreUnavailable."""
     if admin:
         return NOTHING
-    forecasts, observations = service.sources.every(FORECASTS), service.sources.every(OBSERVATIONS)
-    known = {model: _Terms(source.name, source.public) for source in forecasts for model in source.models}
+    observations = service.sources.every(OBSERVATIONS)
+    sources = service.sources.of_every_model()
+    known = {model: _Terms(source.name, source.public) for model, source in sources.items()}
     others = _terms_of_other_models(service, known)
     networks = service.reading.other_networks({source.name for source in observations})
     declared = frozenset(service.settings.public_imports)
@@ -107,7 +108,7 @@ def _terms_of_other_models(service: ServiceParts, known: Collection[str]) -> dic
 
 def public_models(service: ServiceParts, models: Collection[str]) -> dict[str, bool]:
     """Return of each of these models whether its raw values are shown to everybody."""
-    public = {model: source.public for source in service.sources.every(FORECASTS) for model in source.models}
+    public = {model: source.public for model, source in service.sources.of_every_model().items()}
     for model, terms in _terms_of_other_models(service, public).items():
         public[model] = model in service.settings.public_imports if terms is None else terms.public
     return {model: public[model] for model in models if model in public}

@@ -56,6 +56,14 @@ class Sources:
         """Return the sources of a job that there could be."""
         return self.forecasts if job == FORECASTS else self.observations
 
+    def of_models(self) -> dict[str, Source[ForecastBatch]]:
+        """Return the source of each model, without the sources that `of` leaves out."""
+        return {model: source for source in self.of(FORECASTS) for model in source.models}
+
+    def of_every_model(self) -> dict[str, Source[ForecastBatch]]:
+        """Return the source of each model that there could be."""
+        return {model: source for source in self.every(FORECASTS) for model in source.models}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:

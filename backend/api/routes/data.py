@@ -18,7 +18,6 @@ from backend.api.withholding import Withheld
 from backend.core.errors import NotFound
 from backend.core.parameters import Parameter
 from backend.core.records import network_of
-from backend.scheduler.config import FORECASTS
 
 router = APIRouter(
     prefix="/api",
@@ -166,6 +165,6 @@ def _check(query: _Window) -> None:
 
 
 def _require_model(service: ServiceParts, name: str) -> None:
-    collected = {model for source in service.sources.every(FORECASTS) for model in source.models}
+    collected = service.sources.of_every_model().keys()
     if name not in collected | {row.name for row in service.reading.models()}:
         raise NotFound(f"There is no model {name!r}: /api/models lists them.")

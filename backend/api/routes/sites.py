@@ -22,7 +22,6 @@ from backend.api.withholding import Withheld
 from backend.core.errors import NotFound
 from backend.core.records import Site, Station, network_of
 from backend.core.text import did_you_mean
-from backend.scheduler.config import FORECASTS
 from backend.scoring.drift import drifts
 from backend.storage.positions import Move
 from backend.storage.station_flags import StationFlag
@@ -99,7 +98,7 @@ def read_stations(
 @router.get("/models", response_model=ModelList)
 def read_models(service: ServiceDep, request: Request, response: Response) -> ModelList | Response:
     """Return the models that are collected, and those of which something is still kept."""
-    sources = {model: source.name for source in service.sources.every(FORECASTS) for model in source.models}
+    sources = {model: source.name for model, source in service.sources.of_every_model().items()}
     kept = {row.name: row for row in service.reading.models()}
     rows = [
         ModelEntry(
