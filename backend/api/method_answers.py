@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
 from backend.api.dependencies import ServiceParts
 from backend.api.score_schemas import (
     KnownModel,
@@ -24,23 +28,37 @@ from backend.scoring.views import VIEWS
 from backend.scoring.wording import LABEL_MEANINGS, SIGN, view_name
 
 
+class ModelRuns(NamedTuple):
+    """A model, the start of its newest stored run (UTC), and the number of its stored runs."""
+
+    name: str
+    newest_run: datetime | None
+    runs: int
+
+
+def models_with_runs(service: ServiceParts, collected: Iterable[str]) -> list[ModelRuns]:
+    """Return the models that are `collected` and those with stored runs, by name."""
+    stored = {row.name: ModelRuns(row.name, row.newest, row.runs) for row in service.reading.models()}
+    return [stored.get(name, ModelRuns(name, None, 0)) for name in sorted({*collected, *stored})]
+
+
 def models_answer(service: ServiceParts) -> ModelsAnswer:
     """Return the models that are collected, and those of which something is kept."""
     sources = service.sources.of_models()
-    kept = {row.name: row for row in service.reading.models()}
-    public = public_models(service, sources.keys() | kept.keys())
+    found = models_with_runs(service, sources)
+    public = public_models(service, {each.name for each in found})
     return ModelsAnswer(
         models=[
             KnownModel(
                 model=name,
                 name=model_name(name),
                 source=sources[name].name if name in sources else None,
-                newest_run=kept[name].newest if name in kept else None,
-                runs=kept[name].runs if name in kept else 0,
+                newest_run=newest_run,
+                runs=runs,
                 public=public.get(name),
                 attribution=sources[name].attribution if name in sources else None,
             )
-            for name in sorted(sources.keys() | kept.keys())
+            for name, newest_run, runs in found
         ],
         method_version=METHOD_VERSION,
         generated_at=service.clock(),

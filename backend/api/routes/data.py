@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from backend.api.attribution import forecast_attribution, network_attribution
-from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep, ServiceParts
+from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep
 from backend.api.problems import bad_query, problems
-from backend.api.routes.sites import known_stations, require_site
+from backend.api.routes.sites import known_stations, require_model, require_site
 from backend.api.schemas import ForecastPage, ForecastValue, ObservationPage, ObservationValue
 from backend.api.tables import CSV_ANSWER, table
 from backend.api.withholding import Withheld
@@ -79,8 +79,7 @@ def read_forecasts(
     _check(query)
     if query.site is not None:
         require_site(service.sites(), query.site)
-    if query.model is not None:
-        _require_model(service, query.model)
+    require_model(service, query.model, service.sources.of_every_model(), "/api/models")
     try:
         found, following = service.reading.forecasts(
             site=query.site,
@@ -162,9 +161,3 @@ def read_observations(
 def _check(query: _Window) -> None:
     if query.start is not None and query.end is not None and query.start > query.end:
         raise bad_query("from", "must not be later than `to`")
-
-
-def _require_model(service: ServiceParts, name: str) -> None:
-    collected = service.sources.of_every_model().keys()
-    if name not in collected | {row.name for row in service.reading.models()}:
-        raise NotFound(f"There is no model {name!r}: /api/models lists them.")

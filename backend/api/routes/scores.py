@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
@@ -24,7 +24,7 @@ from backend.api.questions import (
     known_already,
     static_headers,
 )
-from backend.api.routes.sites import require_site
+from backend.api.routes.sites import require_model, require_site
 from backend.api.schemas import ApiModel
 from backend.api.score_answers import comparison_answer, scores_answer, verdict_answer
 from backend.api.score_schemas import (
@@ -40,7 +40,6 @@ from backend.api.score_schemas import (
     VerdictAnswer,
 )
 from backend.api.withholding import Withheld, Withholding
-from backend.core.errors import NotFound
 from backend.scoring.constants import (
     LEAST_LIMIT,
     MOST_LIMIT,
@@ -116,7 +115,7 @@ def read_scores(
 ) -> Response:
     """Return each model's scores on its own pairs, by hour, month, season, sector or wind class if asked."""
     site = require_site(service.sites(), site_id)
-    _require_model(service, query.model)
+    require_model(service, query.model, collected_models(service), "/api/v1/models")
     question = public_question(service, query, site, withheld, model=query.model)
     return _answered(
         service,
@@ -153,7 +152,7 @@ def read_bias(
     """Return how each model is wrong: by the clock, by its own forecast, by how far ahead it was made."""
     site = require_site(service.sites(), site_id)
     _require_single_value(query.quantity(), "has no bias: the length of a vector error has no sign")
-    _require_model(service, query.model)
+    require_model(service, query.model, collected_models(service), "/api/v1/models")
     question = public_question(service, query, site, withheld, model=query.model)
     return _answered(
         service,
@@ -245,11 +244,3 @@ def _written(answer: ApiModel) -> bytes:
 def _require_single_value(quantity: Quantity, why: str) -> None:
     if quantity not in SINGLE_VALUED:
         raise bad_query("parameter", f"{quantity} {why}")
-
-
-def _require_model(service: ServiceParts, name: str | None) -> None:
-    if name is None:
-        return
-    known: set[Any] = {*collected_models(service), *(row.name for row in service.reading.models())}
-    if name not in known:
-        raise NotFound(f"There is no model {name!r}: /api/v1/models lists them.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
 from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep, ServiceParts
+from backend.api.method_answers import models_with_runs
 from backend.api.problems import problems
 from backend.api.schemas import (
     ModelEntry,
@@ -99,17 +101,17 @@ def read_stations(
 def read_models(service: ServiceDep, request: Request, response: Response) -> ModelList | Response:
     """Return the models that are collected, and those of which something is still kept."""
     sources = {model: source.name for model, source in service.sources.of_every_model().items()}
-    kept = {row.name: row for row in service.reading.models()}
     rows = [
-        ModelEntry(
-            name=name,
-            source=sources.get(name),
-            newest_run=kept[name].newest if name in kept else None,
-            runs=kept[name].runs if name in kept else 0,
-        )
-        for name in sorted(sources.keys() | kept.keys())
+        ModelEntry(name=name, source=sources.get(name), newest_run=newest_run, runs=runs)
+        for name, newest_run, runs in models_with_runs(service, sources)
     ]
     return table(ModelList(models=rows), rows, ModelEntry, request=request, response=response)
+
+
+def require_model(service: ServiceParts, name: str | None, collected: Iterable[str], listed: str) -> None:
+    """Raise NotFound for a model that is neither `collected` nor stored; None stands for all models."""
+    if name is not None and name not in {each.name for each in models_with_runs(service, collected)}:
+        raise NotFound(f"There is no model {name!r}: {listed} lists them.")
 
 
 def require_site(sites: tuple[Site, ...], site_id: str, listed: str = "/api/sites lists them") -> Site:
