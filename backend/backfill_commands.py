@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from backend.collectors.base import Source
@@ -18,6 +17,7 @@ from backend.console import (
     AsJson,
     opened,
     print_json,
+    progress,
     quiet_on_a_terminal,
     run_as_dict,
     run_to_the_end,
@@ -129,15 +129,13 @@ def _pieces(
 async def _backfill(service: Service, pieces: Sequence[Piece], as_json: bool) -> bool:
     """Run every piece; return whether all went well. Ends early where a quota is spent or a job is busy."""
     done: list[tuple[Piece, JobRun]] = []
-    columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
     stopped = ""
     spent: set[str] = set()
     try:
-        with Progress(*columns, console=console, disable=as_json or not console.is_terminal) as bar:
-            task = bar.add_task("", total=len(pieces))
+        with progress(shown=not as_json) as bar:
+            task = bar.add_task(" " * 28, total=len(pieces))
             for piece in pieces:
-                bar.update(task, description=f"{piece.source} {piece.since:%Y-%m-%d}")
+                bar.update(task, description=f"{piece.source} {piece.since:%Y-%m-%d}".ljust(28))
                 if piece.source not in spent:
                     run = await _run(service, piece)
                     heed_stop()

@@ -10,8 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
 from backend.collectors.archive import KeptRun
 from backend.collectors.base import Channel
@@ -21,6 +20,7 @@ from backend.console import (
     print_json,
     print_outcomes,
     print_run,
+    progress,
     quiet_on_a_terminal,
     run_as_dict,
     run_to_the_end,
@@ -200,14 +200,13 @@ def _progress(
     service: Service, job: JobId, selection: Selection, *, shown: bool
 ) -> Iterator[Callable[[Batch], None]]:
     """Show a line per source on a terminal, that grows with what comes; elsewhere nothing."""
-    console = Console(stderr=True)
     columns = (
         TextColumn("{task.description:>16}"),
         BarColumn(),
         TextColumn("{task.fields[records]} values"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
+    with progress(*columns, shown=shown) as bar:
         sources = service.runner.selected(job, selection)
         names = [source.name for source in sources if source.disabled is None]
         tasks = {name: bar.add_task(name, total=None, records=0) for name in names}

@@ -8,7 +8,8 @@ import shutil
 import signal
 import sys
 import textwrap
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,14 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from typer.core import TyperGroup
 
@@ -222,6 +231,27 @@ def say(text: str, *, err: bool = False) -> None:
             for line in text.split("\n")
         )
     typer.echo(text, err=err)
+
+
+@contextmanager
+def progress(
+    *columns: ProgressColumn, console: Console | None = None, shown: bool = True, transient: bool = False
+) -> Iterator[Progress]:
+    """Show progress while the block runs, on a terminal only; on stderr unless given another `console`.
+
+    Without `columns` a line has the task's name, a bar, the counts and the time. A `transient` one is erased
+    at the end.
+    """
+    console = console or Console(stderr=True)
+    columns = columns or (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    disable = not (shown and console.is_terminal)
+    with Progress(*columns, console=console, disable=disable, transient=transient) as bar:
+        yield bar
 
 
 # --- As JSON -----------------------------------------------------------------------------------------

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from backend.console import AsJson, opened, print_json, say
+from backend.console import AsJson, opened, print_json, progress, say
 from backend.storage.copying import CopyDiffers, OnRows, TableCopy, copy_store, count_rows, require_store
 from backend.storage.database import Database
 
@@ -59,9 +59,8 @@ def copy(
 
 @contextmanager
 def _progress(total: int) -> Iterator[OnRows]:
-    console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    with progress(*columns, transient=True) as bar:
         task = bar.add_task("", total=total)
         yield lambda table, rows: bar.update(task, advance=rows, description=table)
 

@@ -15,12 +15,11 @@ from typing import Annotated, cast
 import typer
 import uvicorn
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from backend.api.connections import BACKLOG, BoundedProtocol, allow_files
 from backend.api.dependencies import ServiceParts
-from backend.console import run_to_the_end
+from backend.console import progress, run_to_the_end
 from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.core.errors import ConfigError
@@ -198,15 +197,14 @@ async def _live(service: Service, upstreams: Upstreams, clock: SteppedClock, day
     """Live through the days, and print what came and which forecast to trust."""
     count = len(slots(service.config, days.start, days.end))
     statuses: Counter[str] = Counter()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
-        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        with progress(console=console) as bar:
             task = bar.add_task("collecting", total=count)
 
             def show(slot: datetime) -> str:
-                progress = f"day {days.day_of(slot)} of {days.count}"
-                service.notices[:] = [f"Collecting {progress}. {days.shortage}".rstrip()]
-                return progress
+                day = f"day {days.day_of(slot)} of {days.count}"
+                service.notices[:] = [f"Collecting {day}. {days.shortage}".rstrip()]
+                return day
 
             def on_slot(slot: datetime, run: JobRun | None) -> None:
                 statuses[run.status if run else "done before"] += 1

@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from backend.console import AsJson, opened, print_json, say, silent
+from backend.console import AsJson, opened, print_json, progress, say, silent
 from backend.core.text import printable
 from backend.main import Service
 from backend.scoring.upkeep import update
@@ -217,9 +215,7 @@ def keep_up(service: Service) -> None:
 @contextmanager
 def row_progress() -> Iterator[Callable[[str, int], None]]:
     """Show a line per step on a terminal, with its rows; elsewhere nothing."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    with progress(transient=True) as bar:
         tasks = {}
 
         def advance(what: str, rows: int) -> None:

@@ -9,10 +9,8 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from backend.console import AsJson, opened, print_json, say
+from backend.console import AsJson, opened, print_json, progress, say
 from backend.core.errors import MeteoScoreError
 from backend.core.local_time import day_number, local_day
 from backend.scoring.public_months import publish
@@ -76,8 +74,6 @@ def rebuild_scores(
 
 @contextmanager
 def _progress(total: int) -> Iterator[OnSite]:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    with progress(transient=True) as bar:
         task = bar.add_task("sites", total=total)
         yield lambda _site: bar.update(task, advance=1)
