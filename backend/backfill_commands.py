@@ -19,7 +19,6 @@ from backend.console import (
     print_json,
     progress,
     quiet_on_a_terminal,
-    run_as_dict,
     run_to_the_end,
     say,
 )
@@ -29,7 +28,7 @@ from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.runner import Selection, heed_stop
 from backend.storage.ledger import JobBusy
-from backend.storage.runs import JobRun
+from backend.storage.runs import JobRun, run_as_dict
 
 SPAN = {FORECASTS: timedelta(days=1), OBSERVATIONS: timedelta(days=31)}
 """How much of the past one run asks for: few enough for the schedule to come between two of them."""

@@ -33,7 +33,6 @@ from backend.console import (
     print_json,
     print_run,
     print_runs,
-    run_as_dict,
 )
 from backend.core.config import EnvironmentSettings, without_credentials
 from backend.core.logs import configure_logging
@@ -42,6 +41,7 @@ from backend.core.records import RunStatus
 from backend.main import create_app
 from backend.scheduler.config import JobId
 from backend.storage.address import shown, usable_url
+from backend.storage.runs import run_as_dict
 
 app = typer.Typer(
     name="meteo-score",

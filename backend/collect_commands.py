@@ -22,10 +22,8 @@ from backend.console import (
     print_run,
     progress,
     quiet_on_a_terminal,
-    run_as_dict,
     run_to_the_end,
     say,
-    source_as_dict,
 )
 from backend.core.errors import ConfigError, NotFound
 from backend.core.records import WELL, Batch, Site
@@ -37,6 +35,7 @@ from backend.scheduler.jobs import collect_all_forecasts, collect_all_observatio
 from backend.scheduler.replay import replay as replay_run
 from backend.scheduler.runner import Selection, heed_stop
 from backend.storage.ledger import JobBusy
+from backend.storage.runs import run_as_dict, source_as_dict
 
 
 class What(StrEnum):

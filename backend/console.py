@@ -263,47 +263,6 @@ def print_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=escaped, indent=2, default=_plain))
 
 
-def run_as_dict(run: JobRun) -> dict[str, Any]:
-    """Return a run under the names that the API uses."""
-    return {
-        "runId": run.id,
-        "job": run.job,
-        "trigger": run.trigger,
-        "status": run.status,
-        "scheduledTime": run.slot,
-        "startTime": run.start_time,
-        "endTime": run.end_time,
-        "durationSeconds": run.duration,
-        "attempt": run.attempt,
-        "recordsCollected": run.collected,
-        "recordsStored": run.stored,
-        "recordsRejected": run.rejected,
-        "note": run.note,
-        "sources": [source_as_dict(source) for source in run.sources],
-    }
-
-
-def source_as_dict(source: SourceRun) -> dict[str, Any]:
-    """Return what a source did under the names that the API uses."""
-    return {
-        "source": source.source,
-        "status": source.status,
-        "reason": source.reason,
-        "recordsCollected": source.collected,
-        "recordsStored": source.stored,
-        "recordsRejected": source.rejected,
-        "rejectedReasons": source.rejected_reasons,
-        "failedRequests": source.failed,
-        "failures": [
-            {"route": f.route, "url": f.url, "reason": f.reason, "error": f.error} for f in source.failures
-        ],
-        "requests": source.requests,
-        "bytes": source.bytes,
-        "durationSeconds": source.duration,
-        "newestData": source.newest,
-    }
-
-
 def _plain(value: object) -> str:
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
 

@@ -12,20 +12,15 @@ from backend.api.schemas import (
     CollectionRun,
     JobList,
     MovedStation,
-    RequestFailure,
     RunError,
     ScheduledJob,
     SchedulerStatus,
     SourceFreshness,
-    SourceOutcome,
 )
 from backend.core.clock import CLOCK_TOLERANCE
 from backend.scheduler.config import FORECASTS, JOB_NAMES, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.scheduler import is_alive, next_run_times
-from backend.storage.runs import JobRun, SourceRun
-
-# A run writes its counts when it ends; until then, or if it never did, nobody knows them.
-_WITHOUT_COUNTS = frozenset({"running", "missed", "interrupted"})
+from backend.storage.runs import JobRun, run_as_dict
 
 _A_COLLECTION = timedelta(minutes=30)
 """How long a collection may take before its data are missed, unless the next one is due sooner."""
@@ -180,44 +175,7 @@ def public_run(run: JobRun) -> CollectionRun:
 
 def collection_run(run: JobRun) -> CollectionRun:
     """Return a run of the ledger in the API's words, with all that the operator may see."""
-    counted = run.status not in _WITHOUT_COUNTS
-    return CollectionRun.model_validate(
-        {
-            "run_id": run.id,
-            "job": run.job,
-            "trigger": run.trigger,
-            "scheduled_time": run.slot,
-            "start_time": run.start_time,
-            "end_time": run.end_time,
-            "duration_seconds": run.duration,
-            "status": run.status,
-            "attempt": run.attempt,
-            "note": run.note or None,
-            "records_collected": run.collected if counted else None,
-            "records_stored": run.stored if counted else None,
-            "records_rejected": run.rejected if counted else None,
-            "errors": _errors(run),
-            "sources": [_source_outcome(source) for source in run.sources],
-        }
-    )
-
-
-def _source_outcome(source: SourceRun) -> SourceOutcome:
-    return SourceOutcome(
-        source=source.source,
-        status=source.status,
-        reason=source.reason or None,
-        records_collected=source.collected,
-        records_stored=source.stored,
-        records_rejected=source.rejected,
-        rejected_reasons=source.rejected_reasons,
-        failed_requests=source.failed,
-        failures=[RequestFailure.model_validate(failure) for failure in source.failures],
-        requests=source.requests,
-        bytes=source.bytes,
-        duration_seconds=source.duration,
-        newest_data=source.newest,
-    )
+    return CollectionRun.model_validate(run_as_dict(run, unknown_as_null=True) | {"errors": _errors(run)})
 
 
 def _errors(run: JobRun) -> list[RunError]:

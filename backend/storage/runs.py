@@ -73,6 +73,56 @@ class JobRun:
     sources: tuple[SourceRun, ...] = ()
 
 
+_WITHOUT_COUNTS = frozenset({"running", "missed", "interrupted"})
+"""A run writes its counts at its end: in these states they are unknown."""
+
+
+def run_as_dict(run: JobRun, *, unknown_as_null: bool = False) -> dict[str, Any]:
+    """Return a run under the API's names.
+
+    With `unknown_as_null`, as in the API, an empty note or reason is None, and so are counts that the run has
+    not written. Without, as on the command line, they are "" and 0.
+    """
+    unknown = unknown_as_null and run.status in _WITHOUT_COUNTS
+    return {
+        "runId": run.id,
+        "job": run.job,
+        "trigger": run.trigger,
+        "status": run.status,
+        "scheduledTime": run.slot,
+        "startTime": run.start_time,
+        "endTime": run.end_time,
+        "durationSeconds": run.duration,
+        "attempt": run.attempt,
+        "recordsCollected": None if unknown else run.collected,
+        "recordsStored": None if unknown else run.stored,
+        "recordsRejected": None if unknown else run.rejected,
+        "note": None if unknown_as_null and not run.note else run.note,
+        "sources": [source_as_dict(source, unknown_as_null=unknown_as_null) for source in run.sources],
+    }
+
+
+def source_as_dict(source: SourceRun, *, unknown_as_null: bool = False) -> dict[str, Any]:
+    """Return what a source did under the API's names; `unknown_as_null` as for a run."""
+    return {
+        "source": source.source,
+        "status": source.status,
+        "reason": None if unknown_as_null and not source.reason else source.reason,
+        "recordsCollected": source.collected,
+        "recordsStored": source.stored,
+        "recordsRejected": source.rejected,
+        "rejectedReasons": source.rejected_reasons,
+        "failedRequests": source.failed,
+        "failures": [
+            {"route": f.route, "url": f.url, "reason": f.reason, "error": f.error} for f in source.failures
+        ],
+        "requests": source.requests,
+        "bytes": source.bytes,
+        "durationSeconds": source.duration,
+        "newestData": source.newest,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class FailureStreak:
     """How many runs of a job failed one after the other, and when the first of them ended (UTC)."""
