@@ -95,9 +95,13 @@ class Command(TyperGroup):
         try:
             return super().invoke(context)
         except MeteoScoreError as error:
-            say(printable(f"meteo-score: {error}", keep="\n"), err=True)
-            never = isinstance(error, ConfigError | NotFound)
-            raise typer.Exit(UNUSABLE if never else 1) from error
+            raise refused(error) from error
+
+
+def refused(error: MeteoScoreError, prefix: str = "meteo-score: ") -> typer.Exit:
+    """Print an error on stderr, and return the exit to raise: 2 for what can never work, otherwise 1."""
+    say(printable(f"{prefix}{error}", keep="\n"), err=True)
+    return typer.Exit(UNUSABLE if isinstance(error, ConfigError | NotFound) else 1)
 
 
 class Opened:

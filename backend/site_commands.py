@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backend.api.station_flags import flag_entry, flag_text
-from backend.console import say
+from backend.console import AsJson, print_json, refused, say
 from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.core.errors import ConfigError, NotFound
@@ -32,7 +30,6 @@ from backend.core.sites import (
     read_text,
     slugify,
 )
-from backend.core.terminal import takes_unicode
 from backend.core.text import did_you_mean
 from backend.scoring.distance import metres_between
 from backend.storage.positions import Stay
@@ -40,8 +37,6 @@ from backend.storage.sites_file import SitesFile
 from backend.storage.station_flags import StationFlag
 
 app = typer.Typer(name="sites", help="The flying sites, and the stations that speak for them.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 class SiteStore(Protocol):
@@ -150,8 +145,7 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except (ConfigError, NotFound) as error:
-        say(str(error), err=True)
-        raise typer.Exit(2) from error
+        raise refused(error, prefix="") from error
 
 
 @app.command("list")
@@ -162,11 +156,7 @@ def list_sites(context: typer.Context, as_json: AsJson = False) -> None:
         entries = kept.entries()
     sites = [entry.site for entry in entries]
     if as_json:
-        say(
-            json.dumps(
-                [_as_json(site) for site in sites], indent=2, ensure_ascii=not takes_unicode(sys.stdout)
-            )
-        )
+        print_json([_as_json(site) for site in sites])
         return
     table = Table(caption=f"{len(sites)} in {kept.label}")
     for title in ("Site", "Name", "Elevation", "Faces", "Stations"):
@@ -317,7 +307,7 @@ def near(
         )
     if as_json:
         stations = {network: [one.as_json() for one in found] for network, found in nearest.items()}
-        typer.echo(json.dumps(stations, indent=2, ensure_ascii=not takes_unicode(sys.stdout)))
+        print_json(stations)
         return
     table = Table("Station", "Name", "Distance", "Height difference")
     for one in (one for found in nearest.values() for one in found):
@@ -383,7 +373,7 @@ def list_flags(context: typer.Context, as_json: AsJson = False) -> None:
         flags = context.obj.stored().station_flags()
     if as_json:
         shown = [{"station": each.station} | flag_entry(each).model_dump(mode="json") for each in flags]
-        typer.echo(json.dumps(shown, indent=2, ensure_ascii=not takes_unicode(sys.stdout)))
+        print_json(shown)
         return
     for each in flags:
         say(flag_text(each))
