@@ -9,8 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +26,7 @@ from backend.demo.process import Upstreams
 from backend.scheduler.config import SchedulerConfig
 from backend.storage import schema as t
 from backend.storage.database import Database
+from backend.tests.waiting import HANG_SECONDS
 
 METEO_SCORE = Path(sys.executable).with_name("meteo-score")
 
@@ -98,7 +98,7 @@ def stand_ins(now: datetime | None = None, *, dates: bool = False) -> Iterator[S
     present, if not told otherwise), so that what was collected once is all there is.
     """
     with asyncio.Runner() as runner:
-        upstreams = Upstreams(now=now or utc_now(), dates=dates)
+        upstreams = Upstreams(now=now or utc_now(), dates=dates, deadline=HANG_SECONDS)
         runner.run(upstreams.__aenter__())
         try:
             yield StandIns(runner, upstreams)
@@ -140,7 +140,7 @@ def logging_put_back() -> Iterator[None]:
 # --- In processes of their own -----------------------------------------------------------------------
 
 
-def ended(*arguments: str, environment: Environment, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+def ended(*arguments: str, environment: Environment) -> subprocess.CompletedProcess[str]:
     """Run `meteo-score` in a process of its own to its end."""
     return subprocess.run(
         [METEO_SCORE, *arguments],
@@ -148,7 +148,7 @@ def ended(*arguments: str, environment: Environment, seconds: float = 60) -> sub
         cwd=environment["DATA_DIR"],
         capture_output=True,
         text=True,
-        timeout=seconds,
+        timeout=HANG_SECONDS,
         check=False,
     )
 
@@ -176,14 +176,14 @@ class Running:
         """Return how many lines have all these values."""
         return sum(values.items() <= event.items() for event in self.events())
 
-    def wait(self, seconds: float = 20) -> int:
+    def wait(self) -> int:
         """Return its exit code."""
-        return self.process.wait(seconds)
+        return self.process.wait(HANG_SECONDS)
 
-    def terminate(self, seconds: float = 20) -> int:
+    def terminate(self) -> int:
         """Ask it to end, as a service manager does, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.wait(seconds)
+        return self.wait()
 
 
 @contextmanager
@@ -209,14 +209,6 @@ def running(*command: str | Path, environment: Environment, name: str = "output"
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
-    """Wait until a condition holds; fail after `seconds`, saying what was waited for."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
-        time.sleep(0.05)
 
 
 # --- What is in the store ----------------------------------------------------------------------------

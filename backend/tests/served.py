@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -29,6 +28,7 @@ from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, SchedulerCon
 from backend.scheduler.runner import Runner, Sources
 from backend.storage.runs import SourceRun
 from backend.tests.fakes import ScriptedFetch
+from backend.tests.waiting import until
 from backend.tests.worlds import HandClock, NoTraffic
 
 NOW = datetime(2026, 7, 15, 12, 10, tzinfo=UTC)
@@ -147,11 +147,11 @@ async def served(service: Service, *, live: bool = False) -> AsyncIterator[httpx
 
 async def when_ready(client: httpx2.AsyncClient) -> None:
     """Wait until what the lifespan started is up."""
-    async with asyncio.timeout(20):
-        while True:
-            if (await client.get("/api/ready")).status_code == 200:
-                return
-            await asyncio.sleep(0.01)
+
+    async def is_ready() -> bool:
+        return (await client.get("/api/ready")).status_code == 200
+
+    await until(is_ready)
 
 
 # --- What lies in the store --------------------------------------------------------------------------

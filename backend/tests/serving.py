@@ -13,15 +13,9 @@ import httpx2
 
 from backend.storage.ledger import Ledger
 from backend.storage.runs import JobRun
-from backend.tests.commands import (
-    METEO_SCORE,
-    Environment,
-    Running,
-    running,
-    store_of,
-    wait_for,
-)
+from backend.tests.commands import METEO_SCORE, Environment, Running, running, store_of
 from backend.tests.proofs.crash import contents
+from backend.tests.waiting import HANG_SECONDS, wait_for
 
 TOKEN = "the-admin-token-of-tests"
 UVICORN = (sys.executable, "-m", "uvicorn", "--port", "0", "--factory")
@@ -53,7 +47,7 @@ def address(service: Running) -> str:
 def client_of(service: Running) -> httpx2.Client:
     """Return a client of a service's API that shows the admin token."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    return httpx2.Client(base_url=address(service), headers=headers, trust_env=False, timeout=30)
+    return httpx2.Client(base_url=address(service), headers=headers, trust_env=False, timeout=HANG_SECONDS)
 
 
 def run_by_hand(client: httpx2.Client, service: Running, job: str) -> dict[str, Any]:

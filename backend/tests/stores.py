@@ -19,6 +19,7 @@ from backend.core.records import Forecast, ForecastBatch, Observation, Observati
 from backend.storage import schema as t
 from backend.storage.database import MIGRATIONS, Database
 from backend.storage.store import Store
+from backend.tests.waiting import HANG_SECONDS
 
 NOW = datetime(2026, 7, 15, 12, 10, tzinfo=UTC)
 RUN = datetime(2026, 7, 15, 6, tzinfo=UTC)
@@ -36,8 +37,8 @@ def sqlite_url(folder: Path) -> str:
     return f"sqlite:///{folder / 'scores.sqlite3'}"
 
 
-def open_database(url: str, **options: Any) -> Database:
-    database = Database(url, durable=False, **options)
+def open_database(url: str, *, busy_timeout: float = HANG_SECONDS, **options: Any) -> Database:
+    database = Database(url, durable=False, busy_timeout=busy_timeout, **options)
     database.migrate()
     return database
 

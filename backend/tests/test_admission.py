@@ -15,7 +15,7 @@ from backend.core.config import Settings
 from backend.core.errors import ConfigError
 from backend.main import create_app
 from backend.tests.served import ADMIN, fill, make_service, served
-from backend.tests.worlds import until
+from backend.tests.waiting import until
 
 WRONG = {"Authorization": "Bearer a-wrong-token-of-some-length"}
 

@@ -19,6 +19,7 @@ from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.storage.ledger import Ledger
 from backend.storage.runs import SourceRun
 from backend.tests.served import ADMIN, NOW, TOKEN, fill, make_service, served, when_ready, with_sources
+from backend.tests.waiting import until
 from backend.tests.worlds import (
     HandClock,
     a_reading,
@@ -40,12 +41,11 @@ async def get(client: httpx2.AsyncClient, path: str) -> Any:
 
 
 async def when_ended(client: httpx2.AsyncClient, run_id: int) -> Any:
-    async with asyncio.timeout(20):
-        while True:
-            run = await get(client, f"/api/scheduler/runs/{run_id}")
-            if run["status"] != "running":
-                return run
-            await asyncio.sleep(0.01)
+    async def has_ended() -> bool:
+        return bool((await get(client, f"/api/scheduler/runs/{run_id}"))["status"] != "running")
+
+    await until(has_ended)
+    return await get(client, f"/api/scheduler/runs/{run_id}")
 
 
 # --- What the public does not see --------------------------------------------------------------------

@@ -33,6 +33,7 @@ from backend.core.records import Forecast, ForecastBatch, GridPoint, Outside, Re
 from backend.tests import grib_factory
 from backend.tests.fakes import PAYLOADS, ScriptedFetch, address, lead_time
 from backend.tests.grib_factory import RUN, Cut, Message, messages
+from backend.tests.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -794,7 +795,7 @@ async def test_a_file_that_hangs_the_decoder_costs_itself_only(tmp_path: Path) -
 
     def be_patient(number: int) -> None:
         if number == 2:  # the first is being decoded, and its time is running
-            worker.seconds_per_call = 60.0
+            worker.seconds_per_call = HANG_SECONDS
 
     fetch = HangingFirstFile(three_files(), now=NOW, folder=tmp_path, on_download=be_patient)
 

@@ -13,6 +13,7 @@ import pytest
 from backend.tests.proofs.bench.__main__ import BENCHES
 from backend.tests.proofs.bench.collecting import overlap
 from backend.tests.proofs.bench.report import over_rounds, percentile
+from backend.tests.waiting import HANG_SECONDS
 
 BENCH = (sys.executable, "-m", "backend.tests.proofs.bench")
 REPOSITORY = Path(__file__).parents[2]
@@ -21,7 +22,7 @@ REPOSITORY = Path(__file__).parents[2]
 def figures(folder: Path, bench: str) -> dict[str, Any]:
     written = folder / "figures.json"
     command = (*BENCH, bench, "--tiny", "--rounds", "1", "--work", str(folder), "--json", str(written))
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=110)
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=2 * HANG_SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(written.read_text())
     return found
@@ -38,7 +39,9 @@ def test_each_bench_runs_and_writes_figures_beside_their_alternative(bench: str,
 
 
 def test_a_bench_that_nobody_knows_is_refused(tmp_path: Path) -> None:
-    done = subprocess.run((*BENCH, "nonsense"), cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        (*BENCH, "nonsense"), cwd=tmp_path, capture_output=True, text=True, timeout=HANG_SECONDS
+    )
 
     assert done.returncode == 2
     assert "knows no bench 'nonsense'" in done.stderr

@@ -41,9 +41,9 @@ from backend.tests.commands import (
     stand_ins,
     store_of,
     typed,
-    wait_for,
 )
 from backend.tests.stores import observations, reading
+from backend.tests.waiting import wait_for
 
 KEYS = {
     "METEOFRANCE_API_KEY": "demo-meteofrance",
@@ -284,7 +284,7 @@ def test_a_person_who_watches_sees_the_sources_grow_and_no_log(environment: Envi
         while piece := os.read(terminal, 4096):
             seen += piece
     os.close(terminal)
-    assert process.wait(20) == 0
+    assert process.wait() == 0
     assert re.search(r"ffvl.*\d+ values", seen.decode())
     assert re.search(r"romma.*\d+ values", seen.decode())
     assert "run started" not in seen.decode()

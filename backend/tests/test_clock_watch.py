@@ -23,9 +23,10 @@ from backend.core.errors import FetchError
 from backend.core.parameters import Parameter
 from backend.core.records import ObservationBatch, Rejected, Wanted
 from backend.scheduler.config import OBSERVATIONS
-from backend.tests.commands import StandIns, ended, stand_ins, typed, wait_for
+from backend.tests.commands import StandIns, ended, stand_ins, typed
 from backend.tests.serving import TOKEN, client_of, run_by_hand, serving
 from backend.tests.stores import NOW
+from backend.tests.waiting import wait_for
 from backend.tests.worlds import HandClock, a_reading, make_world, observation_source
 
 AHEAD = timedelta(minutes=61)

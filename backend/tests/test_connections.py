@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from backend.api.connections import BACKLOG, BoundedProtocol, connections_within
-from backend.tests.worlds import until
+from backend.tests.waiting import until
 
 LARGE = 40_000_000  # more than the system buffers between two of its own sockets
 
@@ -139,7 +139,7 @@ async def test_a_request_of_a_client_that_is_gone_is_not_answered(requests: int)
             async with connected(port) as (reader, writer):
                 writer.transport.pause_reading()  # type: ignore[attr-defined]
                 writer.write(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" * requests)
-                await until(lambda: Hasty.made and Hasty.made[0].transport.is_closing(), 60)
+                await until(lambda: Hasty.made and Hasty.made[0].transport.is_closing())
                 writer.transport.resume_reading()  # type: ignore[attr-defined]
                 await read_to_end(reader)
             assert b"fine" in await ask(port)
@@ -169,7 +169,7 @@ async def test_a_client_that_does_not_read_is_given_up() -> None:
     async with serving(Hasty) as port, connected(port) as (reader, writer):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
-        await until(lambda: Hasty.made and Hasty.made[0].transport.is_closing(), 60)
+        await until(lambda: Hasty.made and Hasty.made[0].transport.is_closing())
         writer.transport.resume_reading()  # type: ignore[attr-defined]
         assert len(await read_to_end(reader)) < LARGE
 

@@ -20,7 +20,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Life:
     return life
 
 
-@pytest.mark.timeout(400)
 def test_a_day_of_crashes_ends_with_the_keys_and_values_of_an_undisturbed_one(
     undisturbed: Life, bare_url: str, tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.tests.commands import METEO_SCORE, outside, typed
 from backend.tests.loopback import unused_port
+from backend.tests.waiting import HANG_SECONDS
 
 COMMAND = (sys.executable, "-c", "from backend.cli import main; main()", "demo", "--no-serve")
 
@@ -40,7 +41,7 @@ def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
         [*COMMAND, "--folder", str(folder), *options],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=HANG_SECONDS,
         check=False,
         env={**os.environ, "COLUMNS": "100"},
     )
@@ -155,7 +156,7 @@ def test_the_demo_shows_invented_values_unless_told_to_withhold_them(
             verdict = client.get("/api/v1/sites/plaine-joux/verdict").json()
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=HANG_SECONDS)
     assert [each["source"] for each in found["withheld"]] == (["meteo_parapente"] if options else [])
     assert bool(found["forecasts"]) is not bool(options)
     assert verdict["rounded"] is False

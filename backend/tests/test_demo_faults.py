@@ -17,6 +17,7 @@ from backend.demo.process import Upstreams
 from backend.demo.upstreams import serving
 from backend.demo.world import UPSTREAMS, World
 from backend.tests.demo_client import APIKEY, ASK, FFVL, NOON, Client, at, grib, messages, number, sounding
+from backend.tests.waiting import HANG_SECONDS
 
 SOUNDING = sounding("2026071500", "20260715")
 SAYS_MORE = {**ASK, "meteo_parapente": SOUNDING}  # the answer that holds the values
@@ -36,7 +37,7 @@ def client(world: World) -> Client:
 
 @pytest_asyncio.fixture
 async def http() -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(trust_env=False, timeout=5) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=HANG_SECONDS) as http:
         yield http
 
 

@@ -16,7 +16,8 @@ import httpx2
 import psutil
 import pytest
 
-from backend.tests.commands import METEO_SCORE, Environment, Running, outside, running, wait_for
+from backend.tests.commands import METEO_SCORE, Environment, Running, outside, running
+from backend.tests.waiting import HANG_SECONDS, wait_for
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def ended(
         cwd=environment["DATA_DIR"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_SECONDS,
         check=False,
         user=user,
     )
@@ -57,7 +58,7 @@ def serving(environment: Environment, *options: str) -> Iterator[tuple[Running, 
 def page(port: int) -> str:
     """Return the status page, or nothing while nobody listens."""
     try:
-        return httpx2.get(f"http://127.0.0.1:{port}/", timeout=30, trust_env=False).text
+        return httpx2.get(f"http://127.0.0.1:{port}/", timeout=HANG_SECONDS, trust_env=False).text
     except httpx2.HTTPError:
         return ""
 
@@ -70,7 +71,7 @@ def stopped(process: Running) -> None:
     """Press Ctrl-C, as a terminal does it, and expect a plain end that leaves no process behind."""
     started = family(process)
     os.killpg(process.process.pid, signal.SIGINT)
-    assert process.wait(60) in {1, 130}
+    assert process.wait() in {1, 130}
     assert "Traceback" not in process.text()
     assert len([line for line in process.text().splitlines() if "stopped" in line]) == 1
     wait_for(lambda: not any(one.is_running() for one in started), "the end of what the demo started")
@@ -83,7 +84,7 @@ def test_the_page_is_served_while_the_days_fill_in_and_says_how_far_they_are(
         wait_for(lambda: "Collecting day 1 of 7." in page(port), "the first page")
         assert "A verdict needs 30 days" in page(port)
         assert 'http-equiv="refresh"' in page(port)
-        wait_for(lambda: re.search("Collecting day [2-7] of 7", page(port)), "the second day", 120)
+        wait_for(lambda: re.search("Collecting day [2-7] of 7", page(port)), "the second day")
         assert "which forecast to trust" not in process.text().lower()  # it is still at work
         assert "A verdict needs 30 days" in " ".join(process.text().split())
         stopped(process)
@@ -91,7 +92,7 @@ def test_the_page_is_served_while_the_days_fill_in_and_says_how_far_they_are(
 
 def test_a_demo_that_lived_through_its_days_goes_on_as_the_service_does(environment: Environment) -> None:
     with serving(environment, "--days", "1") as (process, port):
-        wait_for(lambda: "scheduler running" in page(port), "the schedule", 120)
+        wait_for(lambda: "scheduler running" in page(port), "the schedule")
         assert "Collecting day" not in page(port)
         assert 'http-equiv="refresh"' not in page(port)
         stopped(process)
@@ -112,7 +113,7 @@ def test_ctrl_c_at_any_moment_leaves_no_traceback_and_no_process(
             wait_for(lock.exists, "the folder")
             wait_for(lambda: family(process), "the upstreams")
         else:
-            wait_for(lambda: "running now" in page(port), "a run", 120)
+            wait_for(lambda: "running now" in page(port), "a run")
         stopped(process)
 
 

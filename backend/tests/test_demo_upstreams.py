@@ -6,9 +6,8 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -37,6 +36,7 @@ from backend.tests.demo_client import (
     sounding,
     texts,
 )
+from backend.tests.waiting import HANG_SECONDS, wait_for
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_a_model_of_the_weather_is_a_model_of_an_upstream() -> None:
 
 @asynccontextmanager
 async def real(world: World) -> AsyncIterator[tuple[dict[str, str], httpx2.AsyncClient]]:
-    async with serving(world) as addresses, httpx2.AsyncClient(trust_env=False, timeout=5) as http:
+    async with serving(world) as addresses, httpx2.AsyncClient(trust_env=False, timeout=HANG_SECONDS) as http:
         yield {name: addresses[f"{name.upper()}_URL"] + ASK[name] for name in UPSTREAMS}, http
 
 
@@ -122,7 +122,7 @@ async def test_faults_of_the_connection(world: World) -> None:
         with pytest.raises(httpx2.TransportError):
             await http.get(urls["ffvl"])
         with pytest.raises(httpx2.ReadTimeout):
-            await http.get(urls["romma"], timeout=0.2)
+            await http.get(urls["romma"], timeout=httpx2.Timeout(HANG_SECONDS, read=0.2))
         async with http.stream("GET", urls["arome"]) as answer:
             announced, came = int(answer.headers["Content-Length"]), b""
             with pytest.raises(httpx2.RemoteProtocolError):
@@ -313,17 +313,16 @@ def test_the_process_ends_when_its_parent_is_killed(stdin: str) -> None:
     assert "control" in json.loads(parent.stdout.readline())
     parent.kill()
     parent.wait()
-    _wait_until_gone(child)
+    wait_for(lambda: _is_gone(child), "the end of the child")
     parent.stdout.close()
 
 
-def _wait_until_gone(process: psutil.Process) -> None:
-    """Wait for the end of a process that is not our child, and that nobody may ever reap."""
-    deadline = time.monotonic() + 15
-    with suppress(psutil.NoSuchProcess):
-        while process.status() != psutil.STATUS_ZOMBIE:
-            assert time.monotonic() < deadline, "it is still there"
-            time.sleep(0.02)
+def _is_gone(process: psutil.Process) -> bool:
+    """Return whether a process has ended that is not our child, so that it may stay a zombie."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_the_process_ends_on_sigterm() -> None:
@@ -338,7 +337,7 @@ def test_the_process_ends_on_sigterm() -> None:
         addresses = json.loads(process.stdout.readline())
         assert set(addresses) == {*(f"{name.upper()}_URL" for name in UPSTREAMS), "control"}
         process.terminate()
-        assert process.wait(timeout=15) == 0
+        assert process.wait(HANG_SECONDS) == 0
 
 
 async def test_the_end_does_not_wait_for_requests_that_hang(world: World) -> None:

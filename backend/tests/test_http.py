@@ -27,6 +27,7 @@ from backend.core.config import Settings
 from backend.core.errors import FetchError, UnchangedError
 from backend.tests.full_disk import disk_with_room_for
 from backend.tests.loopback import JSON, Loopback, redirects, resets, says, says_gzipped, sends
+from backend.tests.waiting import HANG_SECONDS
 
 ONCE = Patience(attempts=1)
 NOON = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)
@@ -346,7 +347,11 @@ async def test_a_redirect_whose_body_never_comes_is_followed_and_its_connection_
         await reader.read()
         closed.set()
 
-    async with Loopback(redirects_and_hangs, says()) as server, HttpClient() as client, asyncio.timeout(5):
+    async with (
+        Loopback(redirects_and_hangs, says()) as server,
+        HttpClient() as client,
+        asyncio.timeout(HANG_SECONDS),
+    ):
         assert (await client(server.asks())).body == JSON
         await closed.wait()
 
@@ -571,7 +576,11 @@ async def test_a_user_of_a_download_does_not_keep_others_from_the_host(tmp_path:
     patience = Patience(per_host=1)
     async with Loopback(says(GRIB)) as server, HttpClient(folder=tmp_path, patience=patience) as client:
         request = replace(server.asks(), kind="grib")
-        async with asyncio.timeout(5), client.download(request) as one, client.download(request) as two:
+        async with (
+            asyncio.timeout(HANG_SECONDS),
+            client.download(request) as one,
+            client.download(request) as two,
+        ):
             assert one.path.read_bytes() == two.path.read_bytes() == GRIB
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import circuitbreaker
 import httpx2
 import pytest
 
@@ -330,42 +330,46 @@ async def test_a_cancelled_request_neither_opens_nor_closes_the_circuit() -> Non
         assert "circuit open after 2 failures" in (await failure(client, asks())).reason
 
 
-async def _until_half_open(client: HttpClient) -> FetchError | None:
-    """Ask until the circuit lets a request through; return its failure, if it has one."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            await client(asks())
-        except FetchError as error:
-            if "circuit" not in error.reason:
-                return error
-        else:
-            return None
-    pytest.fail("the circuit stayed open")
+@pytest.fixture
+def breaker_clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds of the circuit breaker's clock, which stands still; it reads the system's by itself."""
+    now = [0.0]
+    monkeypatch.setattr(circuitbreaker, "monotonic", lambda: now[0])
+    return now
 
 
-@in_its_loop
-async def test_an_open_circuit_lets_a_request_through_after_a_while_and_closes_on_success() -> None:
+def test_an_open_circuit_lets_a_request_through_after_a_while_and_closes_on_success(
+    breaker_clock: list[float],
+) -> None:
     upstream = Upstream(busy(503), busy(503), httpx2.Response(200, content=b"{}"), busy(503))
-    async with upstream.client(replace(NO_RETRY, failures=2, recovery=0.05)) as client:
-        await failure(client, asks())
-        await failure(client, asks())
-        assert await _until_half_open(client) is None
-        assert len(upstream.began) == 3
-        assert (await failure(client, asks())).status == 503  # closed: one failure does not open it
+
+    async def ask() -> None:
+        async with upstream.client(replace(NO_RETRY, failures=2, recovery=60)) as client:
+            await failure(client, asks())
+            await failure(client, asks())
+            breaker_clock[0] += 59
+            assert "circuit open" in (await failure(client, asks())).reason
+            breaker_clock[0] += 2
+            await client(asks())
+            assert len(upstream.began) == 3
+            assert (await failure(client, asks())).status == 503  # closed: one failure does not open it
+
+    run(ask())
 
 
-@in_its_loop
-async def test_an_open_circuit_opens_again_on_the_first_failure_after_a_while() -> None:
+def test_an_open_circuit_opens_again_on_the_first_failure_after_a_while(breaker_clock: list[float]) -> None:
     upstream = Upstream(busy(503))
-    async with upstream.client(replace(NO_RETRY, failures=2, recovery=0.5)) as client:
-        await failure(client, asks())
-        await failure(client, asks())
-        error = await _until_half_open(client)
-        assert error is not None
-        assert error.status == 503
-        assert len(upstream.began) == 3
-        assert "circuit open after 3 failures" in (await failure(client, asks())).reason
+
+    async def ask() -> None:
+        async with upstream.client(replace(NO_RETRY, failures=2, recovery=60)) as client:
+            await failure(client, asks())
+            await failure(client, asks())
+            breaker_clock[0] += 61
+            assert (await failure(client, asks())).status == 503
+            assert len(upstream.began) == 3
+            assert "circuit open after 3 failures" in (await failure(client, asks())).reason
+
+    run(ask())
 
 
 @pytest.mark.parametrize("wrong", [{"attempts": 0}, {"per_host": 0}, {"failures": 0}, {"recovery": 0}])

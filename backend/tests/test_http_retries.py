@@ -25,6 +25,7 @@ from backend.tests.loopback import (
     sends,
     unused_port,
 )
+from backend.tests.waiting import HANG_SECONDS
 
 AT_ONCE = Patience(backoff=0, jitter=0)
 
@@ -198,7 +199,7 @@ async def test_a_cancelled_request_closes_its_connection_and_gives_its_turn_to_t
     async with Loopback(waits_for_the_end, says()) as server, HttpClient(patience=patience) as client:
         first = asyncio.create_task(client(server.asks()))
         second = asyncio.create_task(client(server.asks()))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG_SECONDS):
             await asked.wait()
             assert len(server.heads) == 1
             first.cancel()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from backend.collectors.http_sinks import FileSink
+from backend.tests.waiting import HANG_SECONDS
 
 
 class _SlowDisk(io.BytesIO):
@@ -24,7 +25,7 @@ class _SlowDisk(io.BytesIO):
 
     def write(self, block: bytes) -> int:  # type: ignore[override]
         self.writing.set()
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(HANG_SECONDS)
         return super().write(block)
 
 
@@ -33,7 +34,7 @@ async def test_a_write_that_is_cancelled_ends_before_the_next_attempt_begins() -
     sink = FileSink(Path("unused"), disk)
     await sink.write(b"first attempt")
     cut_short = asyncio.create_task(sink.finish())
-    await asyncio.to_thread(disk.writing.wait, 10)
+    await asyncio.to_thread(disk.writing.wait, HANG_SECONDS)
     cut_short.cancel()
     done, _ = await asyncio.wait([cut_short], timeout=0.05)
     assert not done, "the write was left behind"

@@ -17,6 +17,7 @@ import pytest
 
 from backend.tests import grib_factory
 from backend.tests.grib_factory import Message
+from backend.tests.waiting import HANG_SECONDS
 
 # Coverage imports sqlite3 before anything else, and has remarks of its own for the standard error.
 UNMEASURED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
@@ -34,7 +35,12 @@ def run(*statements: str) -> subprocess.CompletedProcess[str]:
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run an interpreter to its end."""
     return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=60, check=False, env=UNMEASURED
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=False,
+        env=UNMEASURED,
     )
 
 

@@ -14,8 +14,7 @@ from backend.api.kept_answers import KeptAnswers
 from backend.core.errors import Busy, NotFound
 from backend.main import create_app
 from backend.tests.served import fill, make_service
-
-PATIENCE = 10.0
+from backend.tests.waiting import HANG_SECONDS
 
 
 class Maker:
@@ -34,7 +33,7 @@ class Maker:
             self._now += 1
             self.most = max(self.most, self._now)
             self.begun.set()
-        assert self.let.wait(PATIENCE)
+        assert self.let.wait(HANG_SECONDS)
         with self._lock:
             self._now -= 1
             self.made.append(name)
@@ -49,9 +48,9 @@ def test_of_many_who_ask_the_same_only_the_first_has_it_made() -> None:
     kept, maker = KeptAnswers(), Maker()
     with ThreadPoolExecutor(12) as askers:
         answers = [askers.submit(asked, kept, maker, "one") for _ in range(12)]
-        assert maker.begun.wait(PATIENCE)
+        assert maker.begun.wait(HANG_SECONDS)
         maker.let.set()
-        assert [each.result(PATIENCE) for each in answers] == [b"one"] * 12
+        assert [each.result(HANG_SECONDS) for each in answers] == [b"one"] * 12
     assert len(maker.made) <= 2  # two may have begun it at the same time
     asked(kept, maker, "one")
     assert len(maker.made) <= 2
@@ -62,9 +61,9 @@ def test_no_more_are_made_at_a_time_than_there_are_turns() -> None:
     names = [str(number) for number in range(12)]
     with ThreadPoolExecutor(12) as askers:
         answers = [askers.submit(asked, kept, maker, name) for name in names]
-        assert maker.begun.wait(PATIENCE)
+        assert maker.begun.wait(HANG_SECONDS)
         maker.let.set()
-        assert [each.result(PATIENCE) for each in answers] == [name.encode() for name in names]
+        assert [each.result(HANG_SECONDS) for each in answers] == [name.encode() for name in names]
     assert sorted(maker.made) == sorted(names)
     assert maker.most <= 2
 
@@ -73,11 +72,11 @@ def test_who_gets_no_turn_in_time_is_told_so_and_what_nobody_waits_for_is_not_ma
     kept, maker = KeptAnswers(at_once=1, most_seconds=0.2), Maker()
     with ThreadPoolExecutor(1) as askers:
         first = askers.submit(asked, kept, maker, "first")
-        assert maker.begun.wait(PATIENCE)
+        assert maker.begun.wait(HANG_SECONDS)
         with pytest.raises(Busy, match=r"no answer within 0\.2 seconds"):
             asked(kept, maker, "second")
         with pytest.raises(Busy):
-            first.result(PATIENCE)
+            first.result(HANG_SECONDS)
         maker.let.set()
     patient = KeptAnswers(at_once=1)
     assert asked(patient, maker, "third") == b"third"
@@ -105,12 +104,12 @@ def test_closing_waits_for_no_answer_that_is_being_made_and_what_is_asked_later_
     kept, maker = KeptAnswers(at_once=1), Maker()
     with ThreadPoolExecutor(1) as askers:
         first = askers.submit(asked, kept, maker, "first")
-        assert maker.begun.wait(PATIENCE)
+        assert maker.begun.wait(HANG_SECONDS)
         kept.close()
         assert kept.get("second", lambda: b"second") == b"second"
         assert not first.done()
         maker.let.set()
-        assert first.result(PATIENCE) == b"first"
+        assert first.result(HANG_SECONDS) == b"first"
 
 
 def test_what_is_bound_to_the_request_is_bound_where_its_answer_is_made() -> None:

@@ -14,6 +14,7 @@ from backend.main import Service
 from backend.scheduler.config import FORECASTS
 from backend.storage.ledger import Ledger
 from backend.tests.served import NOW, lose_the_store, make_service, served
+from backend.tests.waiting import until
 from backend.tests.worlds import HandClock
 
 STATUS = "/api/scheduler/status"
@@ -60,9 +61,7 @@ async def test_the_status_is_made_anew_within_two_seconds_and_at_once_when_the_c
         assert await running(client) == 0  # the one that is there, not a second old
         clock.now += timedelta(seconds=1.5)
         assert await running(client) == 0  # the same one, for the last time
-        async with asyncio.timeout(20):
-            while await running(client) == 0:  # noqa: ASYNC110 - an answer gives no event
-                await asyncio.sleep(0.01)
+        await until(lambda: running(client))
         before = await due(client)
         clock.now -= timedelta(hours=9)
         assert await due(client) < before

@@ -36,6 +36,7 @@ from backend.tests.stores import (
     start_process,
     walks,
 )
+from backend.tests.waiting import HANG_SECONDS
 
 JOB, OTHER_JOB = "collect_forecasts", "collect_observations"
 SLOT = datetime(2026, 7, 15, 12, tzinfo=UTC)
@@ -209,7 +210,7 @@ def test_of_two_processes_exactly_one_gets_a_slot(database_url: str) -> None:
     spawn = multiprocessing.get_context("spawn")
     gate, outcomes = spawn.Barrier(2), spawn.Queue()
     processes = [start_process(_contend, database_url, gate, outcomes) for _ in range(2)]
-    found = [outcomes.get(timeout=60) for _ in range(40)]
+    found = [outcomes.get(timeout=HANG_SECONDS) for _ in range(40)]
     for process in processes:
         process.join()
     assert sorted(hours for hours, outcome in found if outcome == "won") == list(range(20))

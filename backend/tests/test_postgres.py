@@ -29,6 +29,7 @@ from backend.tests.stores import (
     open_store,
     rows,
 )
+from backend.tests.waiting import HANG_SECONDS
 
 JOB = "collect_forecasts"
 ELSEWHERE = "another-host:1/a-boot/4711/815"
@@ -127,7 +128,7 @@ def test_whatever_the_servers_isolation_of_two_threads_exactly_one_gets_a_slot(
 
     def contend() -> None:
         for _ in range(10):
-            gate.wait(20)
+            gate.wait(HANG_SECONDS)
             try:
                 outcomes.append(ledger.claim(JOB, "api", NOW, NOW))
             except JobBusy:

@@ -17,22 +17,11 @@ from backend.core.errors import StoreUnavailable
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.tests.commands import (
-    Environment,
-    Running,
-    StandIns,
-    contents,
-    running,
-    stand_ins,
-    store_of,
-    wait_for,
-)
+from backend.tests.commands import Environment, Running, StandIns, contents, running, stand_ins, store_of
 from backend.tests.serving import ENDED, TOKEN, UVICORN, client_of, ended_runs, run_by_hand, runs_of, serving
+from backend.tests.waiting import HANG_SECONDS, wait_for
 
 KEYS = ("demo-meteofrance", "demo-ffvl", "demo-romma", TOKEN)
-
-
-pytestmark = pytest.mark.timeout(300)  # on a busy machine a process takes many seconds to start
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +149,7 @@ def test_a_killed_run_is_done_again_as_a_second_attempt_and_leaves_no_process_be
         assert beside_it, "GRIB is decoded in a process of its own"
         service.process.send_signal(signal.SIGKILL)
         service.wait()
-        _, alive = psutil.wait_procs(beside_it, timeout=10)
+        _, alive = psutil.wait_procs(beside_it, timeout=HANG_SECONDS)
         assert alive == []
     (killed,) = runs_of(environment, job=FORECASTS)
     assert (killed.status, killed.attempt) == ("running", 1)

@@ -15,16 +15,14 @@ import pytest
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS
 from backend.storage.runs import JobRun
 from backend.tests.clocked import VARIABLE, FileClock
-from backend.tests.commands import Environment, Running, StandIns, running, stand_ins, typed, wait_for
+from backend.tests.commands import Environment, Running, StandIns, running, stand_ins, typed
 from backend.tests.serving import ENDED, TOKEN, UVICORN, client_of, runs_of
+from backend.tests.waiting import wait_for
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LATE = timedelta(seconds=5)  # after its slot, so that the schedule has its turn before the catch-up
 
 Slot = tuple[int, int, str, str]
-
-
-pytestmark = pytest.mark.timeout(300)  # on a busy machine a process takes many seconds to start
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +52,7 @@ class Installation:
         patient = ("--timeout-worker-healthcheck", "60")
         command = (*UVICORN, "backend.tests.clocked:create_app", "--workers", str(workers), *patient)
         with running(*command, environment={**self.environment, **(variables or {})}, name=name) as service:
-            wait_for(lambda: service.count(event="scheduler started") == workers, "the schedule", 90)
+            wait_for(lambda: service.count(event="scheduler started") == workers, "the schedule")
             yield service
             assert service.terminate() in ENDED
 

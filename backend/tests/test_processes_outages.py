@@ -16,7 +16,7 @@ from backend.core.records import Site
 from backend.scheduler.config import FORECASTS, JOBS
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.tests.commands import Environment, Running, StandIns, stand_ins, typed, wait_for
+from backend.tests.commands import Environment, Running, StandIns, stand_ins, typed
 from backend.tests.full_disk import disk_with_room_for
 from backend.tests.postgres import PostgresServer
 from backend.tests.serving import (
@@ -31,11 +31,9 @@ from backend.tests.serving import (
     values_of,
 )
 from backend.tests.stores import forecast, forecasts, open_database, open_store, sqlite_url
+from backend.tests.waiting import wait_for
 
 COLLECTING = {"sources": "meteo_parapente", "admin_token": TOKEN, "log_format": "json"}
-
-
-pytestmark = pytest.mark.timeout(300)  # on a busy machine a process takes many seconds to start
 
 
 @pytest.fixture(scope="module")

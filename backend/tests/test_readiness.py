@@ -35,7 +35,7 @@ from backend.scheduler.runner import BlockedJob
 from backend.storage.database import Trouble
 from backend.storage.runs import FailureStreak, SourceRun
 from backend.storage.store_check import check_store
-from backend.tests.commands import Running, StandIns, stand_ins, store_of, typed, wait_for
+from backend.tests.commands import Running, StandIns, stand_ins, store_of, typed
 from backend.tests.damage import overwrite_pages
 from backend.tests.served import (
     ADMIN,
@@ -50,14 +50,8 @@ from backend.tests.served import (
     with_sources,
 )
 from backend.tests.serving import ENDED, TOKEN, client_of, ended_runs, serving
-from backend.tests.worlds import (
-    HandClock,
-    a_reading,
-    brings_a_run,
-    forecast_source,
-    observation_source,
-    until,
-)
+from backend.tests.waiting import HANG_SECONDS, until, wait_for
+from backend.tests.worlds import HandClock, a_reading, brings_a_run, forecast_source, observation_source
 
 HOUR = timedelta(hours=1)
 DOCS = Path(__file__).parents[2] / "docs"
@@ -346,7 +340,7 @@ async def test_a_collection_into_a_damaged_store_fails_at_once_and_says_why(tmp_
     fill(service)
     service.database.close()
     overwrite_pages(tmp_path / "store.sqlite3", 1, tables=("observation_batch",))
-    run = await asyncio.wait_for(service.runner.run(OBSERVATIONS, "cli"), 30)
+    run = await asyncio.wait_for(service.runner.run(OBSERVATIONS, "cli"), HANG_SECONDS)
     assert run is not None
     assert run.status == "failed"
     assert "the store is damaged" in run.sources[0].reason
@@ -390,7 +384,6 @@ def upstreams() -> Iterator[StandIns]:
         yield serving_upstreams
 
 
-@pytest.mark.timeout(300)
 def test_sixty_damaged_blocks_are_503_no_run_is_a_success_and_doctor_says_what_to_do(
     upstreams: StandIns, tmp_path: Path
 ) -> None:

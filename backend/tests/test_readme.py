@@ -26,8 +26,6 @@ PROJECT = Path(__file__).parents[2]
 END = "2026-07-16T12:00:00Z"  # docs/api.md asks for values of 15 July
 NOBODY = "http://127.0.0.1:9"
 
-pytestmark = pytest.mark.timeout(400)  # the store takes a minute to make
-
 
 @dataclass(frozen=True)
 class Curl:

@@ -29,6 +29,7 @@ from backend.storage.database import Database
 from backend.storage.ledger import JobBusy
 from backend.storage.runs import JobRun, SourceRun
 from backend.tests.fakes import Answer, ScriptedFetch
+from backend.tests.waiting import until
 from backend.tests.worlds import (
     NOON,
     PLANFAIT,
@@ -39,7 +40,6 @@ from backend.tests.worlds import (
     a_run,
     forecast_source,
     make_world,
-    until,
 )
 
 MODEL = "https://models.example"

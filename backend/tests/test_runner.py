@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from backend.core.errors import StoreUnavailable
 from backend.core.records import ForecastBatch, ObservationBatch, Site, Wanted
@@ -18,6 +19,7 @@ from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
 from backend.storage import schema as t
+from backend.tests.waiting import skip, until
 from backend.tests.worlds import (
     NOON,
     PLANFAIT,
@@ -27,7 +29,6 @@ from backend.tests.worlds import (
     forecast_source,
     make_world,
     observation_source,
-    until,
 )
 
 
@@ -88,10 +89,14 @@ async def test_a_store_that_never_says_what_it_lacks_fails_the_run_at_its_deadli
     def listed() -> tuple[Site, ...]:
         raise StoreUnavailable("database is locked")
 
-    world = make_world(tmp_path, sites=listed, run_deadline_seconds=0.3)
-    run = await world.runner.run(FORECASTS, "schedule", NOON)
+    world = make_world(tmp_path, sites=listed, run_deadline_seconds=3600)
+    with capture_logs() as logs:
+        task = asyncio.create_task(world.runner.run(FORECASTS, "schedule", NOON))
+        await until(lambda: any(line["event"] == "stamina.retry_scheduled" for line in logs))
+        skip(3600)
+        run = await task
     assert run is not None
-    assert (run.status, run.note) == ("failed", "stopped at its deadline of 0.3 s: database is locked")
+    assert (run.status, run.note) == ("failed", "stopped at its deadline of 3600 s: database is locked")
 
 
 async def test_a_lease_that_could_not_be_renewed_for_a_while_is_renewed_later(tmp_path: Path) -> None:

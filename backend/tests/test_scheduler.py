@@ -35,6 +35,8 @@ from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.ledger import JobBusy
 from backend.tests.fakes import ScriptedFetch
+from backend.tests.stores import rows
+from backend.tests.waiting import HANG_SECONDS, skip, until
 from backend.tests.worlds import (
     NOON,
     PLANFAIT,
@@ -48,7 +50,6 @@ from backend.tests.worlds import (
     forecast_source,
     make_world,
     observation_source,
-    until,
 )
 
 
@@ -380,8 +381,11 @@ async def test_a_run_past_its_deadline_keeps_what_it_has_and_says_so(database_ur
         yield a_run(wanted)
         await asyncio.Event().wait()
 
-    world = make_world(database_url, forecasts=[forecast_source(hangs)], run_deadline_seconds=1.0)
-    run = await world.runner.run(FORECASTS, "schedule", NOON)
+    world = make_world(database_url, forecasts=[forecast_source(hangs)], run_deadline_seconds=3600)
+    task = asyncio.create_task(world.runner.run(FORECASTS, "schedule", NOON))
+    await until(lambda: rows(world.database, t.forecast, "valid_time"))
+    skip(3600)
+    run = await task
     assert run is not None
     assert (run.status, run.stored) == ("partial", 1)
     assert "deadline" in run.note
@@ -391,44 +395,62 @@ async def test_a_run_past_its_deadline_keeps_what_it_has_and_says_so(database_ur
 # --- The store in trouble ---------------------------------------------------------------------------
 
 
+def waits_for_the_lock(statement: str) -> bool:
+    return "IMMEDIATE" in statement or "pg_advisory" in statement
+
+
 async def test_batches_wait_in_memory_while_the_store_is_locked(database_url: str) -> None:
     lock, other = ExitStack(), Database(database_url)
 
     async def while_locked(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
         lock.enter_context(other.write())
-        asyncio.get_running_loop().call_later(0.3, lock.close)
         yield a_run(wanted)
 
     world = make_world(database_url, forecasts=[forecast_source(while_locked)], busy_timeout=0.02)
-    run = await world.runner.run(FORECASTS, "schedule", NOON)
+    with capture_logs() as logs:
+        task = asyncio.create_task(world.runner.run(FORECASTS, "schedule", NOON))
+        await until(lambda: any(line["event"] == "stamina.retry_scheduled" for line in logs))
+        lock.close()
+        run = await task
     assert run is not None
     assert (run.status, run.stored) == ("success", 1)
 
 
-@pytest.mark.parametrize(
-    ("patience", "deadline"),
-    [
-        pytest.param(0.02, 0.5, id="between_two_tries"),
-        pytest.param(1.0, 2.1, id="within_a_try"),  # the second begins at 1.2 to 2.2 and ends a second later
-    ],
-)
+@pytest.mark.parametrize("moment", ["between_two_tries", "within_a_try"])
 async def test_a_store_that_stays_locked_fails_the_run_at_its_deadline(
-    database_url: str, patience: float, deadline: float
+    database_url: str, moment: str
 ) -> None:
-    lock, other = ExitStack(), Database(database_url)
+    lock, other, begun = ExitStack(), Database(database_url), list[str]()
 
     async def while_locked(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
         lock.enter_context(other.write())
-        asyncio.get_running_loop().call_later(2 * deadline, lock.close)
+        begun.clear()
         yield a_run(wanted)
 
     world = make_world(
         database_url,
         forecasts=[forecast_source(while_locked)],
-        run_deadline_seconds=deadline,
-        busy_timeout=patience,
+        run_deadline_seconds=3600,
+        busy_timeout=0.02 if moment == "between_two_tries" else 1.0,
     )
-    run = await world.runner.run(FORECASTS, "schedule", NOON)
+
+    @sa.event.listens_for(world.database.engine, "before_cursor_execute")
+    def _note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if waits_for_the_lock(statement):
+            begun.append(statement)
+
+    with capture_logs() as logs:
+
+        def failed() -> int:
+            return sum(line["event"] == "stamina.retry_scheduled" for line in logs)
+
+        task = asyncio.create_task(world.runner.run(FORECASTS, "schedule", NOON))
+        await until(failed if moment == "between_two_tries" else lambda: failed() and len(begun) > 1)
+        before = failed()
+        skip(3600)
+        await until(lambda: failed() > before)  # the end of the run could not be recorded either
+        lock.close()
+        run = await task
     assert run is not None  # recorded as soon as the store answered
     assert (run.status, run.stored) == ("partial", 0)
     assert "lock" in run.note
@@ -468,7 +490,7 @@ async def test_a_lost_lease_stops_the_work_by_itself(database_url: str) -> None:
     assert started is not None
     with world.database.write() as connection:
         connection.execute(sa.update(t.job_run).values(owner=DEAD, epoch=2))
-    run = await asyncio.wait_for(started[1], 5)
+    run = await asyncio.wait_for(started[1], HANG_SECONDS)
     assert run.attempt == 2
 
 
@@ -682,7 +704,7 @@ async def test_a_store_that_is_gone_for_good_holds_up_no_stop(database_url: str)
     started = await world.runner.start(FORECASTS, "schedule", NOON)
     assert started is not None
     await asked.wait()
-    await asyncio.wait_for(world.runner.drain(0, recording=0.1), 5)
+    await asyncio.wait_for(world.runner.drain(0, recording=0.1), HANG_SECONDS)
     assert started[1].cancelled()
     lock.close()
     assert world.ledger.run(started[0]).status == "running"  # for the next process to find
@@ -699,7 +721,7 @@ async def test_a_stop_within_a_claim_leaves_no_run_without_an_end(database_url: 
     with Database(database_url).write():
         tick = asyncio.create_task(world.runner.tick(FORECASTS))
         # The claim waits for the lock then, in a thread that nothing can stop.
-        await until(lambda: any("IMMEDIATE" in each or "pg_advisory" in each for each in asked))
+        await until(lambda: any(waits_for_the_lock(each) for each in asked))
         tick.cancel()
         stop = asyncio.create_task(world.runner.drain(0))
         await asyncio.sleep(0)  # the stop has begun

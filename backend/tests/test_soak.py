@@ -43,7 +43,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
     return live_undisturbed(tmp_path_factory.mktemp("undisturbed"), end=END, **TWO_DAYS)
 
 
-@pytest.mark.timeout(400)
 async def test_two_days_of_faults_take_up_no_more_lose_nothing_and_are_owned_up_to(
     tmp_path: Path, database_url: str, undisturbed: str
 ) -> None:

@@ -18,7 +18,7 @@ from backend.storage.store_check import check_store, watch_store
 from backend.tests.damage import overwrite_pages
 from backend.tests.postgres import PostgresServer
 from backend.tests.stores import NOW, forecast, forecasts, open_store, sqlite_url
-from backend.tests.worlds import until
+from backend.tests.waiting import until
 
 
 def a_store(url: str) -> Store:

@@ -19,9 +19,9 @@ import pytest
 
 from backend.collectors.worker import NICENESS, Worker, WorkerLost
 from backend.core.errors import ParseError
+from backend.tests.waiting import HANG_SECONDS, wait_for
 
 LONG = 600.0
-DEADLINE = 30.0
 
 # Coverage has remarks of its own for the standard error of a process that it measures.
 UNMEASURED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
@@ -32,14 +32,6 @@ async def worker() -> AsyncIterator[Worker]:
     worker = Worker()
     yield worker
     worker.close()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until something is so, and fail if it takes too long."""
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def is_gone(pid: int) -> bool:
@@ -128,7 +120,7 @@ async def test_a_call_that_crashes_the_process_costs_itself_only(worker: Worker)
 async def test_a_process_that_died_between_two_calls_costs_neither(worker: Worker) -> None:
     pid = await worker.run(os.getpid)
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: is_gone(pid))
+    wait_for(lambda: is_gone(pid), "the end of the process")
 
     assert await worker.run(os.getpid) != pid
 
@@ -140,8 +132,8 @@ async def test_a_call_that_hangs_is_ended_with_its_process(worker: Worker) -> No
     with pytest.raises(WorkerLost, match=r"more than 0\.1 s"):
         await worker.run(time.sleep, LONG)
 
-    wait_for(lambda: is_gone(pid))
-    worker.seconds_per_call = DEADLINE
+    wait_for(lambda: is_gone(pid), "the end of the process")
+    worker.seconds_per_call = HANG_SECONDS
     assert await worker.run(abs, -3) == 3
 
 
@@ -151,7 +143,7 @@ async def test_a_process_that_cannot_start_in_time_is_given_up() -> None:
     with pytest.raises(WorkerLost, match="more than 0 s"):
         await worker.run(abs, -3)
 
-    worker.seconds_per_call = DEADLINE
+    worker.seconds_per_call = HANG_SECONDS
     assert await worker.run(abs, -3) == 3
     worker.close()
 
@@ -163,7 +155,7 @@ async def test_a_cancelled_call_ends_its_process_and_leaves_the_next_call_alone(
     with pytest.raises(asyncio.CancelledError):
         await task
 
-    wait_for(lambda: is_gone(pid))
+    wait_for(lambda: is_gone(pid), "the end of the process")
     assert await worker.run(abs, -3) == 3
 
 
@@ -173,7 +165,7 @@ async def test_an_error_that_cannot_travel_costs_its_call_only(worker: Worker) -
     with pytest.raises(WorkerLost):
         await worker.run(raise_parse_error)
 
-    wait_for(lambda: is_gone(pid))
+    wait_for(lambda: is_gone(pid), "the end of the process")
     assert await worker.run(abs, -3) == 3
 
 
@@ -236,7 +228,7 @@ def test_the_process_ends_when_its_parent_is_killed(
 
         os.kill(parent.pid, signal.SIGKILL)
 
-        wait_for(lambda: is_gone(pid))
+        wait_for(lambda: is_gone(pid), "the end of the process")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -248,7 +240,7 @@ def test_a_signal_to_the_whole_group_leaves_the_worker_at_work_and_silent(
         pid = int(parent.stdout.readline())
 
         os.killpg(parent.pid, number)
-        out, err = parent.communicate(timeout=DEADLINE)
+        out, err = parent.communicate(timeout=HANG_SECONDS)
 
         assert (out, err, parent.returncode) == ("drained\n", "", 0)
-        wait_for(lambda: is_gone(pid))
+        wait_for(lambda: is_gone(pid), "the end of the process")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -28,6 +26,7 @@ from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.store import Store
 from backend.tests.fakes import ScriptedFetch
+from backend.tests.waiting import HANG_SECONDS
 
 NOON = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)
 PLANFAIT = Site("planfait", "Planfait", 45.85, 6.22, 950.0, ("W",), ("ffvl:2496",), ("romma",))
@@ -149,7 +148,7 @@ def make_world(
     owner: str | None = None,
     lease: float = 60.0,
     clock: HandClock | None = None,
-    busy_timeout: float = 5.0,
+    busy_timeout: float = HANG_SECONDS,
     channel_for: Callable[[int, str], Channel] | None = None,
     on_wanted: Callable[[int, Wanted], None] | None = None,
     **config: Any,
@@ -179,13 +178,3 @@ def make_world(
         on_wanted=on_wanted,
     )
     return World(clock, database, store, ledger, runner)
-
-
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait until a condition, awaited if need be, is true; fail after `seconds`."""
-    async with asyncio.timeout(seconds):
-        while True:
-            held = condition()
-            if (await held) if inspect.isawaitable(held) else held:
-                return
-            await asyncio.sleep(0.01)

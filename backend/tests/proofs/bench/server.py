@@ -25,7 +25,7 @@ from backend.storage.runs import SourceRun
 from backend.tests.proofs.bench import values
 from backend.tests.proofs.bench.processes import answer, given, peak_megabytes
 from backend.tests.proofs.bench.world import NOW, make_service
-from backend.tests.worlds import until
+from backend.tests.waiting import until
 
 Work = Callable[[], Awaitable[None]]
 
@@ -108,7 +108,7 @@ async def main() -> None:
         answer({"port": server.servers[0].sockets[0].getsockname()[1]})
         await asyncio.to_thread(sys.stdin.readline)
         jobs = len(done)
-        await until(lambda: done or working.done(), 60)  # a job that never ends, or fails, is no load
+        await until(lambda: done or working.done())  # a job that never ends, or fails, is no load
         working.cancel()
         with suppress(asyncio.CancelledError):
             await working

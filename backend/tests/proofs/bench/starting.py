@@ -33,7 +33,7 @@ def health() -> dict[str, str]:
 
 uvicorn.run(app, port=int(os.environ["PORT"]), log_config=None)
 """
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 600.0
 _LOOK_EVERY_SECONDS = 0.005
 
 
@@ -92,7 +92,7 @@ def _waited(
     while time.monotonic() < began + PATIENCE_SECONDS:
         if process.poll() is not None:
             raise RuntimeError(f"the process ended with exit code {process.returncode}")
-        connection = HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
         try:
             if event(connection):
                 return time.monotonic() - began

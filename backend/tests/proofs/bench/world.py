@@ -62,10 +62,10 @@ async def upstreams(work: Path, *, full_grid: bool) -> AsyncIterator[Upstreams]:
     files = work / f"arome-{_digest(sites)}-{'full' if full_grid else 'cut'}"
     files.mkdir(exist_ok=True)
     standing_in = Upstreams(
-        now=NOW, sites=sites, full_grid=full_grid, files=files, latency=LATENCY_SECONDS, deadline=60
+        now=NOW, sites=sites, full_grid=full_grid, files=files, latency=LATENCY_SECONDS, deadline=600
     )
     async with standing_in:
-        async with httpx2.AsyncClient(trust_env=False, timeout=300) as client:
+        async with httpx2.AsyncClient(trust_env=False, timeout=900) as client:
             url = standing_in.environment["arome_url"]
             prefix = f"pnt/{RUN:%Y-%m-%dT%H:%M:%SZ}/arome/0025/"
             (await client.get(f"{url}/?list-type=2&prefix={prefix}")).raise_for_status()
