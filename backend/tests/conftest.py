@@ -11,10 +11,15 @@ from pathlib import Path
 import psycopg  # noqa: F401
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from backend.storage.database import Database
 from backend.tests.postgres import PostgresServer, running_postgres
 from backend.tests.stores import sqlite_url
+
+# No example is judged by wall time, nor is how fast examples are made: on a busy machine both are slow.
+settings.register_profile("meteo-score", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("meteo-score")
 
 # Tracebacks as plain text: structlog's own default draws every local variable, and takes its time.
 structlog.configure(processors=[structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer()])

@@ -355,13 +355,13 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return open_store(sqlite_url(tmp_path_factory.mktemp("store")), PLANFAIT)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(came=arrivals)
 def test_no_order_of_arrival_changes_what_was_known_when(on_sqlite: Store, came: list[Arrival]) -> None:
     check_forecasts(on_sqlite, came)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(came=arrivals)
 def test_no_order_of_arrival_loses_a_correction_or_how_it_was_measured(
     on_sqlite: Store, came: list[Arrival]
@@ -369,7 +369,7 @@ def test_no_order_of_arrival_loses_a_correction_or_how_it_was_measured(
     check_observations(on_sqlite, came)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(came=arrivals)
 def test_the_same_holds_on_postgresql(postgres_url: str, came: list[Arrival]) -> None:
     store = open_store(postgres_url, PLANFAIT)

@@ -241,7 +241,7 @@ async def test_a_site_mapped_to_a_beacon_that_the_bulk_answer_brought_before_get
 
 
 @every_route
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     troubles=st.lists(
         st.sampled_from([WELL, SLOW, HISTORY_FAILS, HISTORY_LAGS, DIES, BULK_FAILS]), max_size=6

@@ -140,7 +140,6 @@ def keeps_its_word(operation: Operation, ask: Ask, who: Mapping[bytes, bytes]) -
         max_examples=12,
         derandomize=True,
         database=None,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
     @given(case=questions(operation), data=st.data())
