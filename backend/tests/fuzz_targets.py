@@ -10,6 +10,7 @@ import asyncio
 import math
 import re
 import sqlite3  # noqa: F401 - with psycopg, before eccodes
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, is_dataclass
@@ -99,6 +100,14 @@ def check(target: Target, body: bytes) -> bool:
         return False
     check_found(target, found)
     return True
+
+
+def check_soon(target: Target, body: bytes, cpu_seconds: float) -> None:
+    """As `check`, and fail if the parser used more than `cpu_seconds` of this thread's CPU time."""
+    began = time.thread_time()
+    check(target, body)
+    used = time.thread_time() - began
+    assert used <= cpu_seconds, f"{used:.1f} s of CPU time for {len(body)} bytes"
 
 
 def check_found(target: Target, found: object) -> None:

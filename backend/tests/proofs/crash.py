@@ -16,12 +16,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import sqlalchemy as sa
 
 from backend.storage import schema as t
@@ -32,6 +33,7 @@ COMMAND = (sys.executable, "-c", "from backend.cli import main; main()", "demo",
 END = "2026-11-23T06:30:00Z"
 PATIENCE_SECONDS = 1800
 MOST_KILLS = 400
+_LOOK_EVERY_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -60,21 +62,35 @@ class Life:
     def killed(self, chance: random.Random, between: tuple[float, float], apart: float = 1.1) -> int:
         """Live through the days, killed at random moments; return how often.
 
-        The moments, at first `between` so many seconds, move apart as crashes go on: so a slow machine
-        comes to the end as well.
+        The moments, at first `between` so many seconds of CPU time of its processes, move apart as crashes
+        go on: so the days come to an end. CPU time is how far the process is, on a busy machine too.
         """
         for kills in range(MOST_KILLS):
             process = self.begin()
-            try:
-                code = process.wait(chance.uniform(*between) * apart**kills)
-            except subprocess.TimeoutExpired:
+            lasts = chance.uniform(*between) * apart**kills
+            while process.poll() is None and cpu_seconds(process.pid) < lasts:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_LOOK_EVERY_SECONDS)
+            if process.poll() is None:
                 process.kill()
                 process.wait()
                 continue
-            if code:
+            if code := process.returncode:
                 raise SystemExit(f"after {kills} crashes the demo ended with exit code {code}")
             return kills
         raise SystemExit(f"not done after {MOST_KILLS} crashes: leave it more time between them")
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process and those it started have used; 0 for one that has ended."""
+    used = 0.0
+    with suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(pid)
+        for process in (parent, *parent.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                spent = process.cpu_times()
+                used += spent.user + spent.system
+    return used
 
 
 def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:
@@ -156,7 +172,9 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
     parser.add_argument("--seed", type=int, default=int(datetime.now(UTC).timestamp()))
-    parser.add_argument("--between", type=float, nargs=2, default=(2.0, 8.0), help="seconds between crashes")
+    parser.add_argument(
+        "--between", type=float, nargs=2, default=(2.0, 8.0), help="seconds of CPU time between crashes"
+    )
     given = parser.parse_args()
     failed = 0
     databases = ("sqlite", "postgresql") if given.database == "both" else (given.database,)

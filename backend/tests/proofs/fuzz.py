@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from hashlib import blake2b
 from pathlib import Path
 
@@ -29,12 +28,12 @@ from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
 from backend.collectors.worker import Worker, WorkerLost
-from backend.tests.fuzz_targets import GRIB, Target, check, grib_service, grib_target, targets
+from backend.tests.fuzz_targets import GRIB, Target, check_soon, grib_service, grib_target, targets
 from backend.tests.mutations import damaged
 
 FOLDER = Path(".hypothesis/fuzz")
 EXAMPLES = 200
-SECONDS_PER_PAYLOAD, SECONDS_PER_ROUND = 5, 300.0
+SECONDS_PER_PAYLOAD, SECONDS_PER_ROUND = 5, 300.0  # of CPU time; of the clock, for what hangs
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def play(name: str, seed: int, folder: Path) -> Fault | None:
         @seeded(seed)
         @settings(
             max_examples=EXAMPLES,
-            deadline=timedelta(seconds=SECONDS_PER_PAYLOAD),
+            deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
             phases=(Phase.generate, Phase.shrink),
@@ -63,7 +62,7 @@ def play(name: str, seed: int, folder: Path) -> Fault | None:
         def the_parser_keeps_its_promise(data: st.DataObject) -> None:
             body = data.draw(damaged(target.kind, target.seeds))
             trace(name, folder).write_bytes(body)  # before, for a parser may take the process with it
-            check(target, body)
+            check_soon(target, body, SECONDS_PER_PAYLOAD)
 
         try:
             the_parser_keeps_its_promise()
