@@ -13,9 +13,9 @@ from backend.core.records import Reference, Site, Station
 from backend.core.sites import same_position
 from backend.core.text import printable
 from backend.storage import schema as t
+from backend.storage.confirmed_places import give_to_site
 from backend.storage.database import maybe_epoch, maybe_time, to_epoch
 from backend.storage.due import EVERY_DAY, note_due
-from backend.storage.positions import give_to_site
 
 
 def present_ids(connection: sa.Connection, now: datetime) -> dict[str, int]:

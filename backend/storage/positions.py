@@ -16,13 +16,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from geopy.distance import geodesic
 
-from backend.core.errors import NotFound
 from backend.core.local_time import day_of_epoch
 from backend.core.records import ObservationBatch
 from backend.storage import schema as t
@@ -103,7 +102,8 @@ def metres_between(one: tuple[float, float], other: tuple[float, float]) -> floa
     return 0.0 if one == other else float(geodesic(one, other).m)
 
 
-def _apart(one: Stay | Sighting | Place, other: Stay | Sighting | Place) -> float:
+def apart_metres(one: Stay | Sighting | Place, other: Stay | Sighting | Place) -> float:
+    """Return the distance of two places in metres."""
     return metres_between((one.latitude, one.longitude), (other.latitude, other.longitude))
 
 
@@ -114,10 +114,10 @@ def stays(route: str, sightings: Iterable[Sighting]) -> list[Stay]:
     for seen in sorted(sightings):
         if not found:
             found.append(_stay(route, [seen]))
-        elif _apart(seen, found[-1]) < MOVED_METRES:
+        elif apart_metres(seen, found[-1]) < MOVED_METRES:
             candidate = []
         else:
-            if candidate and _apart(seen, candidate[0]) >= MOVED_METRES:
+            if candidate and apart_metres(seen, candidate[0]) >= MOVED_METRES:
                 candidate = []
             candidate.append(seen)
             if len(candidate) >= MOVE_SIGHTINGS and seen.time - candidate[0].time >= MOVE_SPAN:
@@ -145,7 +145,8 @@ def elsewhere(of_route: Sequence[Stay], places: Sequence[Place]) -> list[tuple[i
     given = [
         place
         for place in given
-        if place.route == of_route[0].route or any(_apart(stay, place) < MOVED_METRES for stay in of_route)
+        if place.route == of_route[0].route
+        or any(apart_metres(stay, place) < MOVED_METRES for stay in of_route)
     ]
     return [
         (stay.since if number else 0, end)  # before its first position it stood where it was first seen
@@ -160,7 +161,7 @@ def _ends(of_route: Sequence[Stay]) -> list[int]:
 
 
 def _at_one_of(stay: Stay, places: Sequence[Place]) -> bool:
-    return any(_apart(stay, place) < MOVED_METRES for place in places)
+    return any(apart_metres(stay, place) < MOVED_METRES for place in places)
 
 
 # --- Positions in ------------------------------------------------------------------------------------
@@ -180,7 +181,7 @@ def note_positions(connection: sa.Connection, batch: ObservationBatch) -> None:
     newest = _newest_rows(connection, [ids[code] for code in ids if not sites.get(ids[code])])
     for each in sorted(batch.positions, key=lambda each: each.time):
         station_id, route, time = ids[each.station], each.route or batch.route, to_epoch(each.time)
-        place = _place_key(each.latitude, each.longitude)
+        place = place_key(each.latitude, each.longitude)
         day = time // _DAY
         last = newest.get((station_id, route))
         if last is not None and last[1] == place and time >= last[2]:
@@ -224,7 +225,8 @@ def forget_positions(connection: sa.Connection, ahead: int) -> None:
         _derive(connection, row.station_id, row.route, sites.get(row.station_id, ()))
 
 
-def _place_key(latitude: float | None, longitude: float | None) -> str:
+def place_key(latitude: float | None, longitude: float | None) -> str:
+    """Return a place rounded to 1e-4 degrees, by which equal ones are recognised; NO_PLACE without one."""
     if latitude is None or longitude is None:
         return NO_PLACE
     return f"{round(latitude * 1e4)},{round(longitude * 1e4)}"
@@ -305,7 +307,7 @@ def _to_derive(connection: sa.Connection, route: str, station_ids: Collection[in
 def _derive(connection: sa.Connection, station_id: int, route: str, sites: Iterable[tuple[int, str]]) -> None:
     """Write the stays of a station by one route, and note what they change at its sites."""
     column = t.station_stay.c
-    before = _stays_of(connection, [station_id]).get(station_id, {}).get(route, [])
+    before = stays_of(connection, [station_id]).get(station_id, {}).get(route, [])
     after = stays(route, _sightings(connection, station_id, route))
     if before == after:
         return
@@ -322,7 +324,7 @@ def _derive(connection: sa.Connection, station_id: int, route: str, sites: Itera
         )
     for site_id, site in sites:
         places = places_of(connection, site, station_id)
-        _note_change(connection, site_id, station_id, elsewhere(before, places), elsewhere(after, places))
+        note_change(connection, site_id, station_id, elsewhere(before, places), elsewhere(after, places))
 
 
 def _sightings(connection: sa.Connection, station_id: int, route: str) -> Iterable[Sighting]:
@@ -340,7 +342,7 @@ def _sightings(connection: sa.Connection, station_id: int, route: str) -> Iterab
             yield Sighting(row.last_seen, row.last_seen, *stated)
 
 
-def _note_change(
+def note_change(
     connection: sa.Connection,
     site_id: int,
     station_id: int,
@@ -372,7 +374,7 @@ def _sites_of(connection: sa.Connection, ids: Mapping[str, int]) -> dict[int, li
 # --- Positions out -----------------------------------------------------------------------------------
 
 
-def _stays_of(connection: sa.Connection, station_ids: Iterable[int]) -> dict[int, dict[str, list[Stay]]]:
+def stays_of(connection: sa.Connection, station_ids: Iterable[int]) -> dict[int, dict[str, list[Stay]]]:
     """Return the stays of stations, by route."""
     column = t.station_stay.c
     query = sa.select(t.station_stay).order_by(column.station_id, column.route, column.number)
@@ -410,7 +412,7 @@ class Whereabouts:
 def whereabouts(connection: sa.Connection, site: str, station_ids: Collection[int]) -> dict[int, Whereabouts]:
     """Return where each station stood, as far as a site is concerned."""
     found = {}
-    for station_id, by_route in _stays_of(connection, station_ids).items():
+    for station_id, by_route in stays_of(connection, station_ids).items():
         places = places_of(connection, site, station_id)
         away = {route: elsewhere(of_route, places) for route, of_route in by_route.items()}
         most = max(by_route.values(), key=len)
@@ -440,7 +442,7 @@ def moves(connection: sa.Connection, sites: Mapping[str, Sequence[str]]) -> list
         .distinct()
     )
     ids = {row.code: row.id for row in connection.execute(moved) if row.code in codes}
-    of_station = _stays_of(connection, ids.values())
+    of_station = stays_of(connection, ids.values())
     found = []
     for site, stations in sites.items():
         for code in stations:
@@ -457,213 +459,9 @@ def moves(connection: sa.Connection, sites: Mapping[str, Sequence[str]]) -> list
                         since=from_epoch(after.since),
                         before=before,
                         after=after,
-                        metres=_apart(before, after),
+                        metres=apart_metres(before, after),
                         confirmed=after.since not in away,
                     )
                     for before, after in pairwise(of_route)
                 ]
     return sorted(found, key=lambda move: (move.since, move.site, move.station, move.route))
-
-
-class PlaceQuestion(NamedTuple):
-    """Something odd about where a station stands that ends no series; for the operator to look into."""
-
-    station: str
-    text: str
-
-
-ASKED_FOR = 30 * _DAY
-"""For so many seconds a change of height is a question."""
-
-_SAME_METRES = 1.0
-
-
-def place_questions(connection: sa.Connection, stations: Sequence[str], now: datetime) -> list[PlaceQuestion]:
-    """Return the questions about stations (codes), by station and route."""
-    column = t.station_position.c
-    query = (
-        sa.select(t.station_position, t.station.c.code)
-        .join(t.station, t.station.c.id == column.station_id)
-        .order_by(t.station.c.code, column.route, column.last_seen, column.first_seen)
-    )
-    rows: dict[tuple[str, str], list[Any]] = {}
-    for some in chunks(stations):
-        for row in connection.execute(query.where(t.station.c.code.in_(some))):
-            rows.setdefault((row.code, row.route), []).append(row)
-    present = {
-        (station_id, route): of_route[-1]
-        for station_id, by_route in _stays_of(connection, {of[0].station_id for of in rows.values()}).items()
-        for route, of_route in by_route.items()
-    }
-    found = []
-    for (code, route), of_route in sorted(rows.items()):
-        stay = present.get((of_route[0].station_id, route))
-        texts = (_missing(of_route), _other_height(of_route, stay, to_epoch(now)), _elsewhere(of_route, stay))
-        found += [PlaceQuestion(code, f"by {route}: {text}") for text in texts if text]
-    found += _between_routes(rows, present)
-    return sorted(found)
-
-
-def _missing(rows: Sequence[Any]) -> str:
-    if rows[-1].place != NO_PLACE:
-        return ""
-    since = rows[-1].first_seen
-    for row in reversed(rows):
-        if row.place != NO_PLACE:
-            break
-        since = row.first_seen
-    return f"no position is stated since {from_epoch(since):%Y-%m-%d}; the last one known is used"
-
-
-def _other_height(rows: Sequence[Any], stay: Stay | None, now: int) -> str:
-    """Return the newest change of the stated height at the same place, if it is not long ago."""
-    if stay is None:
-        return ""
-    here = [
-        row
-        for row in rows
-        if row.place != NO_PLACE
-        and row.elevation is not None
-        and row.first_seen >= stay.since
-        and metres_between((row.latitude, row.longitude), (stay.latitude, stay.longitude)) < MOVED_METRES
-    ]
-    for before, after in reversed(list(pairwise(here))):
-        if abs(after.elevation - before.elevation) > _SAME_METRES:
-            if now - after.first_seen > ASKED_FOR:
-                return ""
-            return (
-                f"its height changed from {before.elevation:g} to {after.elevation:g} m on"
-                f" {from_epoch(after.first_seen):%Y-%m-%d}, at the same place"
-            )
-    return ""
-
-
-def _elsewhere(rows: Sequence[Any], stay: Stay | None) -> str:
-    known = [row for row in rows if row.place != NO_PLACE]
-    if stay is None or not known:
-        return ""
-    apart = metres_between((known[-1].latitude, known[-1].longitude), (stay.latitude, stay.longitude))
-    if apart < MOVED_METRES:
-        return ""
-    seen = from_epoch(known[-1].last_seen)
-    return (
-        f"stated {apart / 1000:.1f} km from its place on {seen:%Y-%m-%d %H:%M} UTC;"
-        f" it counts as a move once {MOVE_SIGHTINGS} answers over 24 h state it"
-    )
-
-
-def _between_routes(
-    rows: Mapping[tuple[str, str], Sequence[Any]], present: Mapping[tuple[int, str], Stay]
-) -> list[PlaceQuestion]:
-    found = []
-    for code in sorted({code for code, _ in rows}):
-        here = [
-            present[of_route[0].station_id, route]
-            for (name, route), of_route in sorted(rows.items())
-            if name == code and (of_route[0].station_id, route) in present
-        ]
-        for one, other in combinations(here, 2):
-            if (apart := _apart(one, other)) >= MOVED_METRES:
-                found.append(
-                    PlaceQuestion(
-                        code,
-                        f"{one.route} and {other.route} state places {apart / 1000:.1f} km apart;"
-                        " that is no move",
-                    )
-                )
-    return found
-
-
-# --- The operator's word -----------------------------------------------------------------------------
-
-
-def confirm(connection: sa.Connection, site: str, station: str, now: datetime) -> list[Stay]:
-    """Count the readings of a station at its present place for a site; return the place by each route.
-
-    Raises NotFound for a station of which no position is known.
-    """
-    station_id, present = _present(connection, station)
-    _change_places(
-        connection,
-        site,
-        station_id,
-        [_row(site, station_id, stay, confirmed_at=to_epoch(now)) for stay in present],
-    )
-    return present
-
-
-def withdraw(connection: sa.Connection, site: str, station: str) -> int:
-    """Take back what was confirmed of a station's places for a site; return how many places these were.
-
-    Raises NotFound for a station of which no position is known.
-    """
-    station_id, _ = _present(connection, station)
-    return _change_places(connection, site, station_id, None)
-
-
-def give_to_site(connection: sa.Connection, site: str, stations: Iterable[str]) -> None:
-    """Note where stations stand that an operator gives to a site now: there they measure for it."""
-    codes = sorted(set(stations))
-    ids = {
-        row.code: row.id
-        for row in connection.execute(
-            sa.select(t.station.c.code, t.station.c.id).where(t.station.c.code.in_(codes))
-        )
-    }
-    for station_id, by_route in _stays_of(connection, ids.values()).items():
-        column = t.confirmed_place.c
-        connection.execute(
-            sa.delete(t.confirmed_place).where(column.site == site, column.station_id == station_id)
-        )
-        rows = [_row(site, station_id, of_route[-1], confirmed_at=None) for of_route in by_route.values()]
-        connection.execute(sa.insert(t.confirmed_place), rows)
-
-
-def _present(connection: sa.Connection, station: str) -> tuple[int, list[Stay]]:
-    station_id = connection.execute(
-        sa.select(t.station.c.id).where(t.station.c.code == station)
-    ).scalar_one_or_none()
-    by_route = {} if station_id is None else _stays_of(connection, [station_id]).get(station_id, {})
-    if station_id is None or not by_route:
-        raise NotFound(f"no position of {station} is known: collect observations first")
-    return station_id, [of_route[-1] for of_route in by_route.values()]
-
-
-def _row(site: str, station_id: int, stay: Stay, *, confirmed_at: int | None) -> dict[str, Any]:
-    return {
-        "site": site,
-        "station_id": station_id,
-        "route": stay.route,
-        "place": _place_key(stay.latitude, stay.longitude),
-        "latitude": stay.latitude,
-        "longitude": stay.longitude,
-        "confirmed_at": confirmed_at,
-    }
-
-
-def _change_places(
-    connection: sa.Connection, site: str, station_id: int, rows: Sequence[dict[str, Any]] | None
-) -> int:
-    """Add confirmed places of a site, or delete them where None is given; note the days that change."""
-    column = t.confirmed_place.c
-    by_route = _stays_of(connection, [station_id])[station_id].values()
-    before = places_of(connection, site, station_id)
-    if rows is None:
-        changed: int = connection.execute(
-            sa.delete(t.confirmed_place).where(
-                column.site == site, column.station_id == station_id, column.confirmed_at.is_not(None)
-            )
-        ).rowcount
-    else:
-        new = insert_into(connection, t.confirmed_place).on_conflict_do_nothing(
-            index_elements=t.confirmed_place.primary_key
-        )
-        connection.execute(new, list(rows))
-        changed = len(rows)
-    after = places_of(connection, site, station_id)
-    for site_id in connection.execute(sa.select(t.site.c.id).where(t.site.c.slug == site)).scalars().all():
-        for of_route in by_route:
-            _note_change(
-                connection, site_id, station_id, elsewhere(of_route, before), elsewhere(of_route, after)
-            )
-    return changed

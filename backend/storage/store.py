@@ -24,21 +24,14 @@ from backend.core.records import (
 )
 from backend.core.sites import active
 from backend.storage import schema as t
+from backend.storage.confirmed_places import confirm, withdraw
 from backend.storage.database import Database, from_epoch, insert_into, maybe_epoch, to_epoch
 from backend.storage.forecasts import keep_forecasts, note_outside
 from backend.storage.ledger import hold
 from backend.storage.observations import keep_observations
+from backend.storage.place_questions import PlaceQuestion, place_questions
 from backend.storage.places import present_ids, save_site, site_record, station_record
-from backend.storage.positions import (
-    Move,
-    PlaceQuestion,
-    Stay,
-    confirm,
-    forget_positions,
-    moves,
-    place_questions,
-    withdraw,
-)
+from backend.storage.positions import Move, Stay, forget_positions, moves
 from backend.storage.rows import chunks
 from backend.storage.runs import Claim
 from backend.storage.schema import storable

@@ -1,0 +1,132 @@
+"""What is odd about the places that stations state, for the operator to look into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import combinations, pairwise
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from backend.storage import schema as t
+from backend.storage.database import from_epoch, to_epoch
+from backend.storage.positions import (
+    MOVE_SIGHTINGS,
+    MOVED_METRES,
+    NO_PLACE,
+    Stay,
+    apart_metres,
+    metres_between,
+    stays_of,
+)
+from backend.storage.rows import chunks
+
+
+class PlaceQuestion(NamedTuple):
+    """Something odd about where a station stands that ends no series; for the operator to look into."""
+
+    station: str
+    text: str
+
+
+ASKED_FOR = 30 * 86_400
+"""For so many seconds a change of height is a question."""
+
+_SAME_METRES = 1.0
+
+
+def place_questions(connection: sa.Connection, stations: Sequence[str], now: datetime) -> list[PlaceQuestion]:
+    """Return the questions about stations (codes), by station and route."""
+    column = t.station_position.c
+    query = (
+        sa.select(t.station_position, t.station.c.code)
+        .join(t.station, t.station.c.id == column.station_id)
+        .order_by(t.station.c.code, column.route, column.last_seen, column.first_seen)
+    )
+    rows: dict[tuple[str, str], list[Any]] = {}
+    for some in chunks(stations):
+        for row in connection.execute(query.where(t.station.c.code.in_(some))):
+            rows.setdefault((row.code, row.route), []).append(row)
+    present = {
+        (station_id, route): of_route[-1]
+        for station_id, by_route in stays_of(connection, {of[0].station_id for of in rows.values()}).items()
+        for route, of_route in by_route.items()
+    }
+    found = []
+    for (code, route), of_route in sorted(rows.items()):
+        stay = present.get((of_route[0].station_id, route))
+        texts = (_missing(of_route), _other_height(of_route, stay, to_epoch(now)), _elsewhere(of_route, stay))
+        found += [PlaceQuestion(code, f"by {route}: {text}") for text in texts if text]
+    found += _between_routes(rows, present)
+    return sorted(found)
+
+
+def _missing(rows: Sequence[Any]) -> str:
+    if rows[-1].place != NO_PLACE:
+        return ""
+    since = rows[-1].first_seen
+    for row in reversed(rows):
+        if row.place != NO_PLACE:
+            break
+        since = row.first_seen
+    return f"no position is stated since {from_epoch(since):%Y-%m-%d}; the last one known is used"
+
+
+def _other_height(rows: Sequence[Any], stay: Stay | None, now: int) -> str:
+    """Return the newest change of the stated height at the same place, if it is not long ago."""
+    if stay is None:
+        return ""
+    here = [
+        row
+        for row in rows
+        if row.place != NO_PLACE
+        and row.elevation is not None
+        and row.first_seen >= stay.since
+        and metres_between((row.latitude, row.longitude), (stay.latitude, stay.longitude)) < MOVED_METRES
+    ]
+    for before, after in reversed(list(pairwise(here))):
+        if abs(after.elevation - before.elevation) > _SAME_METRES:
+            if now - after.first_seen > ASKED_FOR:
+                return ""
+            return (
+                f"its height changed from {before.elevation:g} to {after.elevation:g} m on"
+                f" {from_epoch(after.first_seen):%Y-%m-%d}, at the same place"
+            )
+    return ""
+
+
+def _elsewhere(rows: Sequence[Any], stay: Stay | None) -> str:
+    known = [row for row in rows if row.place != NO_PLACE]
+    if stay is None or not known:
+        return ""
+    apart = metres_between((known[-1].latitude, known[-1].longitude), (stay.latitude, stay.longitude))
+    if apart < MOVED_METRES:
+        return ""
+    seen = from_epoch(known[-1].last_seen)
+    return (
+        f"stated {apart / 1000:.1f} km from its place on {seen:%Y-%m-%d %H:%M} UTC;"
+        f" it counts as a move once {MOVE_SIGHTINGS} answers over 24 h state it"
+    )
+
+
+def _between_routes(
+    rows: Mapping[tuple[str, str], Sequence[Any]], present: Mapping[tuple[int, str], Stay]
+) -> list[PlaceQuestion]:
+    found = []
+    for code in sorted({code for code, _ in rows}):
+        here = [
+            present[of_route[0].station_id, route]
+            for (name, route), of_route in sorted(rows.items())
+            if name == code and (of_route[0].station_id, route) in present
+        ]
+        for one, other in combinations(here, 2):
+            if (apart := apart_metres(one, other)) >= MOVED_METRES:
+                found.append(
+                    PlaceQuestion(
+                        code,
+                        f"{one.route} and {other.route} state places {apart / 1000:.1f} km apart;"
+                        " that is no move",
+                    )
+                )
+    return found
