@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from backend.core.records import ForecastBatch, ObservationBatch, Wanted
 from backend.core.sites import load_sites
 from backend.scheduler.jobs import Tally, collect_all_forecasts, collect_all_observations, run_status
 from backend.storage.runs import SourceRun
-from backend.tests.commands import VARIABLES, StandIns, stand_ins
+from backend.tests.commands import VARIABLES, StandIns
 from backend.tests.fakes import ScriptedFetch
 from backend.tests.waiting import skip, until
 from backend.tests.worlds import (
@@ -44,12 +44,6 @@ def no_network(_source: str) -> Channel:
 
 
 # --- Called bare, on stand-in upstreams -------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def upstreams() -> Iterator[StandIns]:
-    with stand_ins() as serving:
-        yield serving
 
 
 @pytest.fixture
@@ -274,9 +268,12 @@ async def test_a_source_that_does_not_end_is_cut_short_and_what_it_brought_is_ke
 
 async def test_storing_is_not_cut_short() -> None:
     stored: list[ObservationBatch] = []
+    seconds = 0.05
 
     async def deliver(batch: ObservationBatch) -> None:
-        await asyncio.sleep(0.2)
+        over = asyncio.Event()  # set by the loop once the time of the collection, begun before, has run out
+        asyncio.get_running_loop().call_later(seconds, over.set)
+        await over.wait()
         stored.append(batch)
 
     collection = await collect_all_observations(
@@ -284,7 +281,7 @@ async def test_storing_is_not_cut_short() -> None:
         deliver=deliver,
         sources=[observation_source(_one_reading_and_then_nothing, "romma")],
         channel_for=no_network,
-        seconds=0.05,
+        seconds=seconds,
     )
     assert [outcome.status for outcome in collection.outcomes] == ["partial"]
     assert len(stored) == 1
