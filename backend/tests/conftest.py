@@ -4,18 +4,28 @@
 their own, and the other order swaps it in or crashes at exit (see test_imports.py).
 """
 
+from __future__ import annotations
+
 import sqlite3  # noqa: F401
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg  # noqa: F401
 import pytest
+import pytest_asyncio
 import structlog
 from hypothesis import HealthCheck, settings
 
+from backend.collectors.worker import Worker
+from backend.demo.world import World
 from backend.storage.database import Database
+from backend.tests.commands import StandIns, stand_ins
 from backend.tests.postgres import PostgresServer, running_postgres
 from backend.tests.stores import sqlite_url
+
+if TYPE_CHECKING:  # it imports eccodes, which most tests do without
+    from backend.tests.demo_client import Client
 
 # No example is judged by wall time, nor is how fast examples are made: on a busy machine both are slow.
 settings.register_profile("meteo-score", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -74,3 +84,37 @@ def bare_postgres_url(postgres: PostgresServer) -> Iterator[str]:
 def bare_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """As `database_url`, but with no tables yet."""
     return sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("bare_postgres_url")
+
+
+# --- Stand-in upstreams, and the worker that reads their GRIB -----------------------------------------
+
+
+@pytest.fixture(scope="module")
+def upstreams() -> Iterator[StandIns]:
+    """The stand-in upstreams behind sockets, with a clock that stands still."""
+    with stand_ins() as serving:
+        yield serving
+
+
+@pytest.fixture
+def world() -> World:
+    """The world behind the stand-in upstreams, at noon of a day in July."""
+    from backend.tests.demo_client import NOON
+
+    return World(1, now=NOON)
+
+
+@pytest.fixture
+def client(world: World) -> Client:
+    """A client of the stand-in upstreams of `world`, without a socket."""
+    from backend.tests.demo_client import Client
+
+    return Client(world)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def worker() -> AsyncIterator[Worker]:
+    """A worker for one test module: to start one takes a second."""
+    worker = Worker()
+    yield worker
+    worker.close()

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import pytest_asyncio
 
 from backend.collectors import arome, forecast_sources
 from backend.collectors.arome_fields import FIELDS, Reading, parse
@@ -49,13 +48,6 @@ ELSEWHERE = Site("ager", "Àger", 42.0, 0.7, 1500)
 
 GROUPS = ("00H06H", "07H12H", "13H18H", "19H24H", "25H30H", "31H36H", "37H42H", "43H48H", "49H51H")
 HOUR_OF_STAMP = datetime(2026, 7, 15, 11, 5, tzinfo=UTC)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def worker() -> AsyncIterator[Worker]:
-    worker = Worker()
-    yield worker
-    worker.close()
 
 
 def source(worker: Worker, **settings: Any) -> Source[ForecastBatch]:

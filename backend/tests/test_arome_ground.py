@@ -6,14 +6,13 @@ apart: 600 m in the cell of Saint-Hilaire (6.6 E), 900 m in that of Planpraz (6.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from backend.collectors.arome_fields import GROUND, Reading, parse_ground
 from backend.collectors.arome_runs import GRIDS
@@ -49,13 +48,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 GONE = FetchError("HTTP 404", url="", status=404)
 NO_HEIGHT = "the height of the model's ground: "
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def worker() -> AsyncIterator[Worker]:
-    worker = Worker()
-    yield worker
-    worker.close()
 
 
 def rising(latitudes: Any, longitudes: Any, _step: int) -> Any:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from backend.collectors import arome
 from backend.collectors.arome_portal import parse_runs, parse_times
@@ -48,13 +46,6 @@ def payload(name: str) -> bytes:
 
 def file(first: int = 0, last: int = 6) -> bytes:
     return grib_factory.encode(messages(range(first, last + 1)))
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def worker() -> AsyncIterator[Worker]:
-    worker = Worker()
-    yield worker
-    worker.close()
 
 
 def source(worker: Worker, max_lead: int = 6) -> Source[ForecastBatch]:

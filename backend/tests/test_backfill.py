@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +27,7 @@ from backend.scheduler.runner import Selection
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.store import Store
-from backend.tests.commands import Environment, StandIns, contents, stand_ins, store_of, typed
+from backend.tests.commands import Environment, StandIns, contents, store_of, typed
 from backend.tests.fakes import PAYLOADS, ScriptedFetch
 from backend.tests.worlds import ActingRoute, World, make_world, observation_source
 
@@ -282,12 +282,6 @@ def _stations(world: World) -> list[Any]:
 
 
 # The command, on stand-ins
-
-
-@pytest.fixture(scope="module")
-def upstreams() -> Iterator[StandIns]:
-    with stand_ins() as serving:
-        yield serving
 
 
 @pytest.fixture

@@ -38,7 +38,6 @@ from backend.tests.commands import (
     ended,
     outside,
     running,
-    stand_ins,
     store_of,
     typed,
 )
@@ -53,12 +52,6 @@ KEYS = {
 }
 CLOSED = "http://127.0.0.1:1"
 NO_SERVER = "postgresql+psycopg://collector:s3cret@127.0.0.1:1/scores"
-
-
-@pytest.fixture(scope="module")
-def upstreams() -> Iterator[StandIns]:
-    with stand_ins() as serving:
-        yield serving
 
 
 @pytest.fixture

@@ -14,24 +14,12 @@ from selectolax.lexbor import LexborHTMLParser
 
 from backend.core.clock import PARIS
 from backend.demo.weather import Weather
-from backend.demo.world import World
 from backend.tests.demo_client import (
     FFVL,
     NOON,
     Client,
     at,
 )
-
-
-@pytest.fixture
-def world() -> World:
-    return World(1, now=NOON)
-
-
-@pytest.fixture
-def client(world: World) -> Client:
-    return Client(world)
-
 
 # --- FFVL --------------------------------------------------------------------------------------------
 

@@ -25,16 +25,6 @@ PAGE = "/station_24.php?id=901"
 FILE = "/pnt/2026-07-15T06:00:00Z/arome/001/SP1/arome__001__SP1__06H__2026-07-15T06:00:00Z.grib2"  # one step
 
 
-@pytest.fixture
-def world() -> World:
-    return World(1, now=NOON)
-
-
-@pytest.fixture
-def client(world: World) -> Client:
-    return Client(world)
-
-
 @pytest_asyncio.fixture
 async def http() -> AsyncIterator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(trust_env=False, timeout=HANG_SECONDS) as http:

@@ -31,17 +31,6 @@ from backend.tests.demo_client import (
     texts,
 )
 
-
-@pytest.fixture
-def world() -> World:
-    return World(1, now=NOON)
-
-
-@pytest.fixture
-def client(world: World) -> Client:
-    return Client(world)
-
-
 # --- MeteoParapente ----------------------------------------------------------------------------------
 
 

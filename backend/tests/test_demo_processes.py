@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from backend.tests.commands import METEO_SCORE, Environment, Running, outside, running
+from backend.tests.loopback import unused_port
 from backend.tests.waiting import HANG_SECONDS, wait_for
 
 
@@ -24,12 +25,6 @@ from backend.tests.waiting import HANG_SECONDS, wait_for
 def environment(tmp_path: Path) -> Environment:
     """The environment of a newcomer, who works in this folder."""
     return outside() | {"DATA_DIR": str(tmp_path), "COLUMNS": "80"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def ended(
@@ -50,7 +45,7 @@ def ended(
 @contextmanager
 def serving(environment: Environment, *options: str) -> Iterator[tuple[Running, int]]:
     """Run `meteo-score demo` on a port that is free."""
-    port = free_port()
+    port = unused_port()
     with running(METEO_SCORE, "demo", "--port", str(port), *options, environment=environment) as process:
         yield process, port
 

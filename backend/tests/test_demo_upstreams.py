@@ -38,17 +38,6 @@ from backend.tests.demo_client import (
 )
 from backend.tests.waiting import HANG_SECONDS, wait_for
 
-
-@pytest.fixture
-def world() -> World:
-    return World(1, now=NOON)
-
-
-@pytest.fixture
-def client(world: World) -> Client:
-    return Client(world)
-
-
 # --- One world ---------------------------------------------------------------------------------------
 
 

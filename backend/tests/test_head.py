@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
-import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import Route
 
 from backend.api.routes import ROUTERS
 from backend.main import create_app
-from backend.tests.commands import StandIns, stand_ins
+from backend.tests.commands import StandIns
 from backend.tests.served import fill, make_service, served
 from backend.tests.serving import address, serving
 
@@ -61,12 +59,6 @@ async def test_head_of_what_is_not_there_or_only_takes_posts_is_refused_as_get_i
         assert (await client.head("/nothing")).status_code == 404
         answer = await client.head("/api/scheduler/jobs/collect_forecasts/run")
         assert (answer.status_code, answer.content) == (405, b"")
-
-
-@pytest.fixture(scope="module")
-def upstreams() -> Iterator[StandIns]:
-    with stand_ins() as serving_upstreams:
-        yield serving_upstreams
 
 
 def test_a_real_server_answers_head_and_keeps_the_connection_usable(

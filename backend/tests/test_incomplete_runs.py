@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 import sqlalchemy as sa
 
 from backend.collectors import meteo_parapente
@@ -57,13 +55,6 @@ from backend.tests.worlds import (
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def worker() -> AsyncIterator[Worker]:
-    worker = Worker()
-    yield worker
-    worker.close()
 
 
 class Life:

@@ -16,7 +16,7 @@ from backend.core.records import Site
 from backend.scheduler.config import FORECASTS, JOBS
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.tests.commands import Environment, Running, StandIns, stand_ins, typed
+from backend.tests.commands import Environment, Running, StandIns, typed
 from backend.tests.full_disk import disk_with_room_for
 from backend.tests.postgres import PostgresServer
 from backend.tests.serving import (
@@ -34,12 +34,6 @@ from backend.tests.stores import forecast, forecasts, open_database, open_store,
 from backend.tests.waiting import wait_for
 
 COLLECTING = {"sources": "meteo_parapente", "admin_token": TOKEN, "log_format": "json"}
-
-
-@pytest.fixture(scope="module")
-def upstreams() -> Iterator[StandIns]:
-    with stand_ins() as serving:
-        yield serving
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -35,7 +35,7 @@ from backend.scheduler.runner import BlockedJob
 from backend.storage.database import Trouble
 from backend.storage.runs import FailureStreak, SourceRun
 from backend.storage.store_check import check_store
-from backend.tests.commands import Running, StandIns, stand_ins, store_of, typed
+from backend.tests.commands import Running, StandIns, store_of, typed
 from backend.tests.damage import overwrite_pages
 from backend.tests.served import (
     ADMIN,
@@ -376,12 +376,6 @@ async def test_a_catch_up_whose_rounds_never_end_is_a_dead_scheduler(tmp_path: P
 
 
 # --- A damaged store under a real service -----------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def upstreams() -> Iterator[StandIns]:
-    with stand_ins() as serving_upstreams:
-        yield serving_upstreams
 
 
 def test_sixty_damaged_blocks_are_503_no_run_is_a_success_and_doctor_says_what_to_do(

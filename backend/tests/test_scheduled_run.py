@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,17 +20,11 @@ from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, JobId, SchedulerConfig
 from backend.scheduler.runner import Runner
 from backend.storage.runs import JobRun
-from backend.tests.commands import StandIns, stand_ins
+from backend.tests.commands import StandIns
 from backend.tests.score_store import TEMPERATURE, constant, keep
 from backend.tests.served import served
 
 BRISK = Patience(attempts=1, failures=3)
-
-
-@pytest.fixture(scope="module")
-def upstreams() -> Iterator[StandIns]:
-    with stand_ins() as serving:
-        yield serving
 
 
 def installed(upstreams: StandIns, folder: Path, database_url: str, **variables: Any) -> Service:
