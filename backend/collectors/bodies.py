@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 
 from backend.collectors.base import Kind, Request
@@ -11,7 +12,6 @@ from backend.core.masking import Mask
 HEAD_BYTES = 4096
 SHOWN_CHARACTERS = 80
 
-_BOM = b"\xef\xbb\xbf"
 _GRIB_START, _GRIB_END = b"GRIB", b"7777"
 
 # An HTML page, with or without its doctype, or the fragment that PHP prints when it fails ("<br />\n<b>…").
@@ -48,7 +48,7 @@ class Glimpse:
     @property
     def blank(self) -> bool:
         """Say whether nothing came but a byte order mark and white space: some hosts do that at random."""
-        return self.size < HEAD_BYTES and not self.head.removeprefix(_BOM).strip()
+        return self.size < HEAD_BYTES and not self.head.removeprefix(BOM_UTF8).strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def name_kind(head: bytes) -> str:
     """Say what a body is by how it starts: GRIB, JSON, HTML, XML, text or binary."""
     if head.startswith(_GRIB_START):
         return "GRIB"
-    text = head.removeprefix(_BOM).lstrip()
+    text = head.removeprefix(BOM_UTF8).lstrip()
     if text.startswith((b"{", b"[")):
         return "JSON"
     if text.startswith(b"<"):

@@ -11,6 +11,7 @@ Where one way states a time as exactly as the other, it is kept to the second.
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -36,7 +37,6 @@ CORRECTED_FOR = timedelta(hours=72)
 _BEFORE_THE_NETWORK = 2000
 _DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _STATION_NUMBER = re.compile(r"[0-9]{1,9}")
-_BOM = b"\xef\xbb\xbf"
 
 Value = str | float | None
 """A measured value as it came: the feed writes texts, winds.mobi numbers, null where there is none."""
@@ -207,7 +207,7 @@ def json_rows(
     anything but an array, and where most rows are odd.
     """
     try:
-        rows, odd = decode_rows(array, row, payload.body.removeprefix(_BOM) if body is None else body)
+        rows, odd = decode_rows(array, row, payload.body.removeprefix(BOM_UTF8) if body is None else body)
     except ParseError as error:
         # The body itself is not quoted: a refusal may repeat the key.
         reason = f"not the JSON array that is documented: {error.reason}"

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 import numpy as np
+from starlette.responses import Response
 
 from backend.core.clock import PARIS
 from backend.core.records import Site, number_of
@@ -174,3 +176,8 @@ def _measure(view: View, beacon: Beacon, times: Integers) -> list[Reading]:
 
 def _stream(view: View, beacon: Beacon, name: str) -> int:
     return stream(view.weather.seed, beacon.network, beacon.number, name)
+
+
+def json_response(content: object, status: int = 200) -> Response:
+    """Return an answer of a network that writes JSON."""
+    return Response(msgspec.json.encode(content), status, media_type="application/json")

@@ -6,6 +6,8 @@ without saying so, and a wrong key gets a page of HTML with HTTP 200.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,7 +21,6 @@ LATENCY = 120  # seconds from a reading to its place in the feed
 HISTORY_HOURS = 72
 # Sixteen sectors, cut to the even numbers that the feed shows.
 SECTORS = (0, 22, 44, 66, 90, 112, 134, 156, 180, 202, 224, 246, 270, 292, 314, 336)
-_BOM = b"\xef\xbb\xbf"
 
 spoil = spoiled_by(
     {
@@ -107,7 +108,7 @@ class _Feed:
                 rows = self._history(view, asked.get("idbalise", ""), asked.get("hours", "1"))
             case _:
                 return Response(*_refusal(1))
-        return Response(_BOM + msgspec.json.encode(rows), media_type="application/json")
+        return Response(BOM_UTF8 + msgspec.json.encode(rows), media_type="application/json")
 
     def _latest(self, view: View) -> list[dict[str, str | None]]:
         found = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())

@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import msgspec
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +16,7 @@ from starlette.routing import Route
 
 from backend.core.clock import require_utc
 from backend.core.units import KMH_PER_MS, ZERO_CELSIUS_K
-from backend.demo.beacons import Beacon, Reading, measured_at, meteofrance_beacons
+from backend.demo.beacons import Beacon, Reading, json_response, measured_at, meteofrance_beacons
 from backend.demo.noise import chance
 from backend.demo.weather import DAY
 from backend.demo.world import ACCEPTED_KEYS, View, World, utc
@@ -85,7 +84,7 @@ class _Observations:
             for beacon in self._beacons.values()
             for reading in _said(view, beacon, asked + view.ahead, asked + view.ahead)
         ]
-        return _json(rows)
+        return json_response(rows)
 
     async def history(self, request: Request) -> Response:
         if refusal := _refusal(request):
@@ -93,7 +92,7 @@ class _Observations:
         view = self._world.view(_UPSTREAM)
         beacon = self._beacons.get(request.query_params.get("id_station", ""))
         said = _said(view, beacon, view.now - DAY, view.now) if beacon else []
-        return _json([row(beacon, reading) for reading in said] if beacon else [])
+        return json_response([row(beacon, reading) for reading in said] if beacon else [])
 
 
 def _said(view: View, beacon: Beacon, first: float, last: float) -> list[Reading]:
@@ -110,11 +109,7 @@ def _refusal(request: Request) -> Response | None:
 
 
 def _problem(status: int, message: str) -> Response:
-    return _json({"code": str(status), "message": message}, status)
-
-
-def _json(content: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(content), status, media_type="application/json")
+    return json_response({"code": str(status), "message": message}, status)
 
 
 def routes(world: World) -> list[Route]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from backend.core.clock import require_utc
-from backend.demo.beacons import Beacon, Reading, latest, pioupiou_beacons, readings
+from backend.demo.beacons import Beacon, Reading, json_response, latest, pioupiou_beacons, readings
 from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.weather import DAY
 from backend.demo.world import View, World, utc
@@ -145,15 +144,11 @@ def _moment(text: str) -> float:
 
 def _answer(what: str, content: dict[str, object]) -> Response:
     head = {"doc": f"https://developers.pioupiou.fr/api/{what}/", "attribution": _CREDIT}
-    return _json(head | content)
+    return json_response(head | content)
 
 
 def _refused(code: str, message: str, status: int) -> Response:
-    return _json({"error_code": code, "error_message": message}, status)
-
-
-def _json(content: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(content), status, media_type="application/json")
+    return json_response({"error_code": code, "error_message": message}, status)
 
 
 def app(world: World) -> Router:

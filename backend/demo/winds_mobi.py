@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from backend.demo.beacons import Beacon, Reading, ffvl_beacons, latest, readings
+from backend.demo.beacons import Beacon, Reading, ffvl_beacons, json_response, latest, readings
 from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.ffvl import SECTORS
 from backend.demo.weather import DAY
@@ -69,13 +68,13 @@ class _WindsMobi:
         limit = int(asked.get("limit", "20"))
         wanted = asked.getlist("ids")
         if asked.get("provider", "ffvl") != "ffvl":
-            return _json([])
+            return json_response([])
         shown = [
             station
             for station in self._shown(self._world.view("winds_mobi"))
             if not wanted or station["_id"] in wanted
         ]
-        return _json(shown[: min(limit, 500)] if limit else shown)
+        return json_response(shown[: min(limit, 500)] if limit else shown)
 
     def _shown(self, view: View) -> list[dict[str, object]]:
         found = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())
@@ -91,15 +90,11 @@ class _WindsMobi:
         beacon = self._beacons.get(request.path_params["station"])
         last = latest(view, beacon, view.now - LATENCY) if beacon else None
         if beacon is None or last is None:
-            return _json({"detail": "Station not found"}, 404)
+            return json_response({"detail": "Station not found"}, 404)
         duration = min(int(request.query_params.get("duration", "3600")), int(_HISTORY))
-        return _json(
+        return json_response(
             [measure(reading) for reading in readings(view, beacon, last.time - duration, last.time)]
         )
-
-
-def _json(content: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(content), status, media_type="application/json")
 
 
 def app(world: World) -> Router:
