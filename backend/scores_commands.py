@@ -15,7 +15,7 @@ from backend.core.errors import MeteoScoreError
 from backend.core.local_time import day_number, local_day
 from backend.scoring.public_months import publish
 from backend.scoring.rebuilding import OnSite, rebuild
-from backend.scoring.sample import site_ids
+from backend.storage.score_queries import site_ids
 
 app = typer.Typer(name="scores", help="What scores are made of.")
 

@@ -28,7 +28,7 @@ from backend.scoring.pairing import NOT_MATCHED
 from backend.scoring.public_figures import enough, public_score, rounded_count
 from backend.scoring.public_windows import in_full_months, named, newest_window, windows, without
 from backend.scoring.quantities import SINGLE_VALUED, Quantity, errors, forecast_side, observed_side, pairs
-from backend.scoring.sample import Sample, Samples, site_row, speaking
+from backend.scoring.sample import Sample, Samples, speaking
 from backend.scoring.scorecard import METHOD_VERSION, Finding, Ranking, Scorecard
 from backend.scoring.scores import ModelScore, Score
 from backend.scoring.upkeep import CHUNK_DAYS
@@ -38,6 +38,7 @@ from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.extracts import Row, forecast_extracts, kept_days, reading_extracts
 from backend.storage.places import configured_stations, site_record
+from backend.storage.score_queries import site_row
 
 _NAMES = tuple(parameter.value for parameter in Parameter)
 _ORDERED = pl.Enum(_NAMES)

@@ -13,10 +13,9 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from backend.core.errors import NotFound
-from backend.core.local_time import HOURS_A_DAY, date_of, day_number, day_of_epoch, local_moment
+from backend.core.local_time import HOURS_A_DAY, date_of, day_number, day_of_epoch
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
-from backend.core.text import did_you_mean
 from backend.scoring.calendar import Span
 from backend.scoring.grid import Bools, Integers, Values, clock_hours, months, present
 from backend.scoring.hours import Hours
@@ -33,10 +32,18 @@ from backend.scoring.selection import GUST
 from backend.scoring.temperature import at_station
 from backend.scoring.views import VIEWS, View
 from backend.storage import days as store
-from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.places import site_record, station_record
 from backend.storage.positions import Whereabouts, whereabouts
+from backend.storage.score_queries import (
+    answer_stamp,
+    model_grounds,
+    model_ids,
+    models_with_days,
+    site_row,
+    station_rows,
+    stations_with_days,
+)
 
 REFERENCES = ("yesterday", "climatology", "model_mean")
 """Forecasts that anyone could make; they are scored beside the models and never win."""
@@ -338,12 +345,12 @@ class Samples:
                 store.forecast_columns(connection, site_id, view.number, span.first, span.last, public=public)
                 for view in views
             ]
-            ids: dict[str, int] = dict(map(tuple, connection.execute(_MODELS)))
+            ids = model_ids(connection)
             kept = {number for of_view in days for number in of_view.owner.tolist()}
             named = _Models(  # the same in all views: a model may have forecasts in some of them only
                 asked=frozenset(models).union(name for name, number in ids.items() if number in kept),
                 ids=ids,
-                grounds=dict(map(tuple, connection.execute(_GROUNDS, {"site": site_id}))),
+                grounds=model_grounds(connection, site_id),
             )
             return tuple(_load(view, of_view, same, named) for view, of_view in zip(views, days, strict=True))
 
@@ -353,10 +360,9 @@ class Samples:
             row = site_row(connection, site.id, last)
             if row is None:
                 return frozenset(), frozenset()
-            given = {"site": row.id, "first": first, "last": last}
             return (
-                frozenset(connection.execute(_MODELS_KEPT, given).scalars()),
-                frozenset(connection.execute(_STATIONS_KEPT, given).scalars()),
+                models_with_days(connection, row.id, first, last),
+                stations_with_days(connection, row.id, first, last),
             )
 
     def public_months(self, site: Site, last: int) -> tuple[dict[str, set[int]], dict[str, set[int]]]:
@@ -364,10 +370,8 @@ class Samples:
         with self.database.read() as connection:
             row = site_row(connection, site.id, last)
             months = {} if row is None else store.public_months(connection, int(row.id))
-            models = {number: name for name, number in connection.execute(_MODELS)}
-            stations = {
-                each.id: each.code for each in connection.execute(_STATIONS, {"codes": site.stations})
-            }
+            models = {number: name for name, number in model_ids(connection).items()}
+            stations = {each.id: each.code for each in station_rows(connection, site.stations)}
 
         def named(kind: int, names: Mapping[int, str]) -> dict[str, set[int]]:
             return {
@@ -379,96 +383,7 @@ class Samples:
     def stamp(self, site: Site, last: int) -> str:
         """Return a text that changes whenever an answer about a site's days up to `last` may change."""
         with self.database.read() as connection:
-            row = site_row(connection, site.id, last)
-            parts: list[object] = [site, None if row is None else tuple(row)]
-            parts += map(tuple, connection.execute(_DESCRIBED, {"codes": site.stations}))
-            if row is not None:
-                parts += map(tuple, connection.execute(_POINTS, {"site": row.id}))
-            parts += map(tuple, connection.execute(_STAYS, {"codes": site.stations}))
-            parts += map(tuple, connection.execute(_PLACES, {"site": site.id}))
-        return repr(parts)
-
-
-# --- Statements: to build one takes longer than to execute it ------------------------------------------
-
-_SITE_ROW = (
-    sa.select(t.site)
-    .where(
-        t.site.c.slug == sa.bindparam("name"),
-        sa.or_(t.site.c.valid_from.is_(None), t.site.c.valid_from < sa.bindparam("end")),
-    )
-    .order_by(t.site.c.series.desc())
-    .limit(1)
-)
-_STATIONS = (
-    sa.select(t.station)
-    .where(t.station.c.code.in_(sa.bindparam("codes", expanding=True)))
-    .order_by(t.station.c.code)
-)
-_DESCRIBED = _STATIONS.with_only_columns(
-    t.station.c.code,
-    t.station.c.name,
-    t.station.c.latitude,
-    t.station.c.longitude,
-    t.station.c.elevation,
-)
-_STAYS = (
-    sa.select(t.station_stay)
-    .join(t.station, t.station.c.id == t.station_stay.c.station_id)
-    .where(t.station.c.code.in_(sa.bindparam("codes", expanding=True)), t.station_stay.c.number > 0)
-    .order_by(*t.station_stay.primary_key)
-)
-_PLACES = (
-    sa.select(t.confirmed_place)
-    .where(t.confirmed_place.c.site == sa.bindparam("site"))
-    .order_by(*t.confirmed_place.primary_key)
-)
-_POINTS = (
-    sa.select(t.grid_point.c.model_id, t.grid_point.c.ground)
-    .where(t.grid_point.c.site_id == sa.bindparam("site"))
-    .order_by(t.grid_point.c.model_id)
-)
-_MODELS = sa.select(t.model.c.name, t.model.c.id)
-_MODELS_KEPT = (
-    sa.select(t.model.c.name)
-    .join_from(t.forecast_day, t.model, t.model.c.id == t.forecast_day.c.model_id)
-    .where(
-        t.forecast_day.c.site_id == sa.bindparam("site"),
-        t.forecast_day.c.day.between(sa.bindparam("first"), sa.bindparam("last")),
-    )
-    .distinct()
-)
-_STATIONS_KEPT = (
-    sa.select(t.station.c.code)
-    .join_from(t.observed_day, t.station, t.station.c.id == t.observed_day.c.station_id)
-    .where(
-        t.observed_day.c.site_id == sa.bindparam("site"),
-        t.observed_day.c.day.between(sa.bindparam("first"), sa.bindparam("last")),
-    )
-    .distinct()
-)
-_GROUNDS = (
-    sa.select(t.model.c.name, t.grid_point.c.ground)
-    .join_from(t.grid_point, t.model, t.model.c.id == t.grid_point.c.model_id)
-    .where(t.grid_point.c.site_id == sa.bindparam("site"))
-)
-
-
-def site_ids(database: Database, site: str | None = None) -> dict[int, str]:
-    """Return the ids of all series of all sites, or of one, with the site's name; raise NotFound."""
-    query = sa.select(t.site.c.id, t.site.c.slug).order_by(t.site.c.id)
-    with database.read() as connection:
-        known = {row.id: row.slug for row in connection.execute(query)}
-    found = {number: slug for number, slug in known.items() if site is None or slug == site}
-    if site is not None and not found:
-        meant = did_you_mean(site, known.values())
-        raise NotFound(f"there is no site {site!r}{meant}: meteo-score sites list")
-    return found
-
-
-def site_row(connection: sa.Connection, site: str, last: int) -> sa.Row[tuple[object, ...]] | None:
-    """Return the row of a site's newest series that had begun by the end of a local day, or None."""
-    return connection.execute(_SITE_ROW, {"name": site, "end": local_moment(last + 1)}).first()
+            return answer_stamp(connection, site, last)
 
 
 class _SameInAllViews(TypedDict):
@@ -525,7 +440,7 @@ def speaking(site: Site, span: Span) -> dict[str, Bools]:
 def _stations(
     connection: sa.Connection, site_id: int, site: Site, span: Span, *, public: bool
 ) -> dict[str, StationDays]:
-    described = {row.code: row for row in connection.execute(_STATIONS, {"codes": site.stations})}
+    described = {row.code: row for row in station_rows(connection, site.stations)}
     earlier = Span(span.first - EARLIER_DAYS, span.first - 1)
     days = store.observed_columns(connection, site_id, earlier.first, span.last, public=public)
     places = whereabouts(connection, site.id, [row.id for row in described.values()])

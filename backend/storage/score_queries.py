@@ -1,0 +1,135 @@
+"""What scores read besides days: a site's series, its stations and models, and what an answer depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from backend.core.errors import NotFound
+from backend.core.local_time import local_moment
+from backend.core.records import Site
+from backend.core.text import did_you_mean
+from backend.storage import schema as t
+from backend.storage.database import Database
+
+# --- Statements: to build one takes longer than to execute it ------------------------------------------
+
+_SITE_ROW = (
+    sa.select(t.site)
+    .where(
+        t.site.c.slug == sa.bindparam("name"),
+        sa.or_(t.site.c.valid_from.is_(None), t.site.c.valid_from < sa.bindparam("end")),
+    )
+    .order_by(t.site.c.series.desc())
+    .limit(1)
+)
+_STATIONS = (
+    sa.select(t.station)
+    .where(t.station.c.code.in_(sa.bindparam("codes", expanding=True)))
+    .order_by(t.station.c.code)
+)
+_DESCRIBED = _STATIONS.with_only_columns(
+    t.station.c.code,
+    t.station.c.name,
+    t.station.c.latitude,
+    t.station.c.longitude,
+    t.station.c.elevation,
+)
+_STAYS = (
+    sa.select(t.station_stay)
+    .join(t.station, t.station.c.id == t.station_stay.c.station_id)
+    .where(t.station.c.code.in_(sa.bindparam("codes", expanding=True)), t.station_stay.c.number > 0)
+    .order_by(*t.station_stay.primary_key)
+)
+_PLACES = (
+    sa.select(t.confirmed_place)
+    .where(t.confirmed_place.c.site == sa.bindparam("site"))
+    .order_by(*t.confirmed_place.primary_key)
+)
+_POINTS = (
+    sa.select(t.grid_point.c.model_id, t.grid_point.c.ground)
+    .where(t.grid_point.c.site_id == sa.bindparam("site"))
+    .order_by(t.grid_point.c.model_id)
+)
+_MODELS = sa.select(t.model.c.name, t.model.c.id)
+_MODELS_WITH_DAYS = (
+    sa.select(t.model.c.name)
+    .join_from(t.forecast_day, t.model, t.model.c.id == t.forecast_day.c.model_id)
+    .where(
+        t.forecast_day.c.site_id == sa.bindparam("site"),
+        t.forecast_day.c.day.between(sa.bindparam("first"), sa.bindparam("last")),
+    )
+    .distinct()
+)
+_STATIONS_WITH_DAYS = (
+    sa.select(t.station.c.code)
+    .join_from(t.observed_day, t.station, t.station.c.id == t.observed_day.c.station_id)
+    .where(
+        t.observed_day.c.site_id == sa.bindparam("site"),
+        t.observed_day.c.day.between(sa.bindparam("first"), sa.bindparam("last")),
+    )
+    .distinct()
+)
+_GROUNDS = (
+    sa.select(t.model.c.name, t.grid_point.c.ground)
+    .join_from(t.grid_point, t.model, t.model.c.id == t.grid_point.c.model_id)
+    .where(t.grid_point.c.site_id == sa.bindparam("site"))
+)
+
+
+def site_ids(database: Database, site: str | None = None) -> dict[int, str]:
+    """Return the ids of all series of all sites, or of one, with the site's name; raise NotFound."""
+    query = sa.select(t.site.c.id, t.site.c.slug).order_by(t.site.c.id)
+    with database.read() as connection:
+        known = {row.id: row.slug for row in connection.execute(query)}
+    found = {number: slug for number, slug in known.items() if site is None or slug == site}
+    if site is not None and not found:
+        meant = did_you_mean(site, known.values())
+        raise NotFound(f"there is no site {site!r}{meant}: meteo-score sites list")
+    return found
+
+
+def site_row(connection: sa.Connection, site: str, last: int) -> sa.Row[tuple[object, ...]] | None:
+    """Return the row of a site's newest series that had begun by the end of a local day, or None."""
+    return connection.execute(_SITE_ROW, {"name": site, "end": local_moment(last + 1)}).first()
+
+
+def station_rows(connection: sa.Connection, codes: Sequence[str]) -> Sequence[sa.Row[Any]]:
+    """Return the rows of stations, by code."""
+    return connection.execute(_STATIONS, {"codes": codes}).all()
+
+
+def model_ids(connection: sa.Connection) -> dict[str, int]:
+    """Return the ids of all models, by name."""
+    return dict(map(tuple, connection.execute(_MODELS)))
+
+
+def model_grounds(connection: sa.Connection, site_id: int) -> dict[str, float | None]:
+    """Return the height of the ground of each model at a site, in metres above sea level."""
+    return dict(map(tuple, connection.execute(_GROUNDS, {"site": site_id})))
+
+
+def models_with_days(connection: sa.Connection, site_id: int, first: int, last: int) -> frozenset[str]:
+    """Return the models with any day of a site from `first` to `last` (local day numbers)."""
+    given = {"site": site_id, "first": first, "last": last}
+    return frozenset(connection.execute(_MODELS_WITH_DAYS, given).scalars())
+
+
+def stations_with_days(connection: sa.Connection, site_id: int, first: int, last: int) -> frozenset[str]:
+    """Return the stations with any day of a site from `first` to `last` (local day numbers)."""
+    given = {"site": site_id, "first": first, "last": last}
+    return frozenset(connection.execute(_STATIONS_WITH_DAYS, given).scalars())
+
+
+def answer_stamp(connection: sa.Connection, site: Site, last: int) -> str:
+    """Return a text that changes whenever an answer about a site's days up to `last` may change."""
+    row = site_row(connection, site.id, last)
+    parts: list[object] = [site, None if row is None else tuple(row)]
+    parts += map(tuple, connection.execute(_DESCRIBED, {"codes": site.stations}))
+    if row is not None:
+        parts += map(tuple, connection.execute(_POINTS, {"site": row.id}))
+    parts += map(tuple, connection.execute(_STAYS, {"codes": site.stations}))
+    parts += map(tuple, connection.execute(_PLACES, {"site": site.id}))
+    return repr(parts)
