@@ -10,25 +10,18 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from backend.core.records import Wanted
-from backend.scheduler.catchup import CatchUp
-from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
+from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.storage import schema as t
 from backend.storage.database import to_epoch
 from backend.storage.ledger import Ledger
 from backend.storage.runs import Pause, SourceRun
 from backend.tests.served import make_service, served
 from backend.tests.stores import NOW, PLANFAIT, observations, open_database, open_store, reading, rows
-from backend.tests.worlds import HandClock, World, make_world
+from backend.tests.worlds import HandClock, World, catch_up, make_world
 
 IN_2031 = datetime(2031, 3, 1, 12, 5, tzinfo=UTC)
 ELSEWHERE = "another-host:1/a-boot/4711/815"
 HOUR = timedelta(hours=1)
-
-
-async def catch_up(world: World, job: JobId = FORECASTS) -> int | None:
-    run_id = await CatchUp(world.runner).once(job)
-    await world.runner.drain(10)
-    return run_id
 
 
 async def lived_through_2031(url: str, on_wanted: Callable[[int, Wanted], None] | None = None) -> World:

@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from backend.core.errors import StoreUnavailable
@@ -18,7 +17,6 @@ from backend.core.records import ForecastBatch, ObservationBatch, Site, Wanted
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
-from backend.storage import schema as t
 from backend.tests.waiting import skip, until
 from backend.tests.worlds import (
     NOON,
@@ -27,6 +25,7 @@ from backend.tests.worlds import (
     a_run,
     brings_a_reading,
     forecast_source,
+    lease_until,
     make_world,
     observation_source,
 )
@@ -112,16 +111,12 @@ async def test_a_lease_that_could_not_be_renewed_for_a_while_is_renewed_later(tm
     assert started is not None
     await asked.wait()
 
-    def lease_until() -> float:
-        with world.database.read() as connection:
-            return float(connection.execute(sa.select(t.job_run.c.lease_until)).scalar_one())
-
-    first = lease_until()
+    first = lease_until(world)
     with locked(tmp_path):
         loop = asyncio.get_running_loop()
         begun = loop.time()
         await until(lambda: loop.time() > begun + world.ledger.lease)  # three renewals come to nothing
-    await until(lambda: lease_until() > first)
+    await until(lambda: lease_until(world) > first)
     release.set()
     assert (await started[1]).status == "success"
 

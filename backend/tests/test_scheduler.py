@@ -46,8 +46,10 @@ from backend.tests.worlds import (
     breaks,
     brings_a_reading,
     brings_a_run,
+    catch_up,
     fails,
     forecast_source,
+    lease_until,
     make_world,
     observation_source,
 )
@@ -505,23 +507,13 @@ async def test_a_lease_is_renewed_while_the_work_goes_on(database_url: str) -> N
     started = await world.runner.start(FORECASTS, "schedule", NOON)
     assert started is not None
 
-    def lease_until() -> float:
-        with world.database.read() as connection:
-            return float(connection.execute(sa.select(t.job_run.c.lease_until)).scalar_one())
-
-    first = lease_until()
-    await until(lambda: lease_until() > first)
+    first = lease_until(world)
+    await until(lambda: lease_until(world) > first)
     release.set()
     assert (await started[1]).status == "success"
 
 
 # --- Catching up ------------------------------------------------------------------------------------
-
-
-async def catch_up(world: Any, job: Any = FORECASTS) -> int | None:
-    run_id = await CatchUp(world.runner).once(job)
-    await world.runner.drain(10)
-    return run_id
 
 
 async def test_a_first_start_on_an_empty_store_collects_at_once_and_only_once(database_url: str) -> None:

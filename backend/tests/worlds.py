@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from backend.collectors.base import B, Channel, Fetch, Source
 from backend.core.errors import FetchError
 from backend.core.parameters import Parameter
@@ -20,8 +22,10 @@ from backend.core.records import (
     Site,
     Wanted,
 )
-from backend.scheduler.config import SchedulerConfig
+from backend.scheduler.catchup import CatchUp
+from backend.scheduler.config import FORECASTS, JobId, SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
+from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.store import Store
@@ -178,3 +182,16 @@ def make_world(
         on_wanted=on_wanted,
     )
     return World(clock, database, store, ledger, runner)
+
+
+async def catch_up(world: World, job: JobId = FORECASTS) -> int | None:
+    """Run one round of catching up to its end; return the id of the run, None where nothing was due."""
+    run_id = await CatchUp(world.runner).once(job)
+    await world.runner.drain(10)
+    return run_id
+
+
+def lease_until(world: World) -> float:
+    """Return until when the only run of a world is leased, in seconds since 1970."""
+    with world.database.read() as connection:
+        return float(connection.execute(sa.select(t.job_run.c.lease_until)).scalar_one())
