@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test lint bench crash faults fuzz prove soak lock clean
+.PHONY: demo serve test check lint bench crash faults fuzz prove soak lock clean
 
 # The lock names every package there is to install: --no-deps keeps pip from looking for others
 # (pip 23 stumbles over "coverage[toml]" as soon as there is a release newer than the pinned one).
@@ -33,6 +33,9 @@ test: lint  ## everything that must hold
 	$(BIN)/pytest -n 2 --cov --cov-report=
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=95 --include='backend/scheduler/*'
+
+check: lint  ## lint and the fast tests, in about a minute: for the developer's loop
+	$(BIN)/pytest -n 2 -q -m "not slow"
 
 crash: $(READY)  ## 30 days with SIGKILL at random moments against 30 undisturbed ones (CRASH="--days 3 --database sqlite")
 	$(BIN)/python -m backend.tests.proofs.crash $(CRASH)

@@ -22,6 +22,7 @@ from backend.demo.world import World
 from backend.storage.database import Database
 from backend.tests.commands import StandIns, stand_ins
 from backend.tests.postgres import PostgresServer, running_postgres
+from backend.tests.slow import SLOW_MODULES
 from backend.tests.stores import sqlite_url
 
 if TYPE_CHECKING:  # it imports eccodes, which most tests do without
@@ -33,6 +34,20 @@ settings.load_profile("meteo-score")
 
 # Tracebacks as plain text: structlog's own default draws every local variable, and takes its time.
 structlog.configure(processors=[structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer()])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow the tests of these modules and those that need PostgreSQL."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        values = callspec.params.values() if callspec else ()
+        fixtures = getattr(item, "fixturenames", ())
+        if (
+            item.path.stem in SLOW_MODULES
+            or any(isinstance(value, str) and value == "postgresql" for value in values)
+            or any("postgres" in name for name in fixtures)
+        ):
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)
