@@ -26,16 +26,16 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest import mock
 
 from backend.tests.postgres import running_postgres
+from backend.tests.waiting import HANG_SECONDS, wait_for
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -807,15 +807,17 @@ def served(folder: Path, settings: Mapping[str, str]) -> Iterator[Get]:
             stdout=file,
             stderr=subprocess.STDOUT,
         )
+
+    def is_served() -> bool:
+        if process.poll() is not None:
+            raise RuntimeError(f"the application is not served: {log.read_text()}")
+        try:
+            return _get(port, "/api/sites", {}).startswith("status 200")
+        except OSError:
+            return False
+
     try:
-        deadline = time.monotonic() + 300
-        while True:
-            with suppress(OSError):
-                if _get(port, "/api/sites", {}).startswith("status 200"):
-                    break
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the application is not served: {log.read_text()}")
-            time.sleep(0.1)
+        wait_for(is_served, "the application")
         yield lambda path, headers: _get(port, path, headers)
     finally:
         process.terminate()
@@ -823,7 +825,7 @@ def served(folder: Path, settings: Mapping[str, str]) -> Iterator[Get]:
 
 
 def _get(port: int, path: str, headers: Mapping[str, str]) -> str:
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=300)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=HANG_SECONDS)) as connection:
         connection.request("GET", path, headers=dict(headers))
         response = connection.getresponse()
         body = response.read().decode()

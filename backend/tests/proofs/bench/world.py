@@ -16,6 +16,7 @@ from backend.core.config import Settings
 from backend.demo.process import Upstreams
 from backend.main import Service
 from backend.scheduler.config import SchedulerConfig
+from backend.tests.proofs.bench.processes import PATIENCE_SECONDS
 from backend.tests.worlds import HandClock
 
 NOW = datetime.fromisoformat("2026-11-23T06:00:00Z")
@@ -65,7 +66,7 @@ async def upstreams(work: Path, *, full_grid: bool) -> AsyncIterator[Upstreams]:
         now=NOW, sites=sites, full_grid=full_grid, files=files, latency=LATENCY_SECONDS, deadline=600
     )
     async with standing_in:
-        async with httpx2.AsyncClient(trust_env=False, timeout=900) as client:
+        async with httpx2.AsyncClient(trust_env=False, timeout=PATIENCE_SECONDS) as client:
             url = standing_in.environment["arome_url"]
             prefix = f"pnt/{RUN:%Y-%m-%dT%H:%M:%SZ}/arome/0025/"
             (await client.get(f"{url}/?list-type=2&prefix={prefix}")).raise_for_status()
