@@ -153,7 +153,9 @@ def test_the_demo_shows_invented_values_unless_told_to_withhold_them(
         assert process.stdout is not None
         # The last line that it prints once it serves; without it, the output ends with the process.
         assert any("the API is described at /docs" in line for line in process.stdout)
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
+        with httpx2.Client(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=HANG_SECONDS
+        ) as client:
             assert client.get("/api/health").status_code == 200
             found = client.get("/api/forecasts", params={"model": "meteo_parapente", "limit": 5}).json()
             verdict = client.get("/api/v1/sites/plaine-joux/verdict").json()

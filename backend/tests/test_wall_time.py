@@ -30,7 +30,6 @@ ALLOWED = {
         "reader.py": "the bench measures how late a reader is",
         "starting.py": "the bench measures how long a start takes",
         "test_processes.py": "waits for the end of a lease, which is a time of the clock",
-        "test_demo.py": "waits for a server",
     },
     SLEEPS: {
         "waiting.py": "the pause between two looks",
@@ -43,8 +42,6 @@ ALLOWED = {
         "quiet.py": "the bench waits for a quiet machine",
         "server.py": "the bench keeps a server at work",
         "starting.py": "the pause between two looks",
-        "test_demo.py": "the pause between two looks",
-        "test_jobs.py": "storing that takes longer than a source may",
     },
     LIMITS: {
         "test_quota.py": "calls that must wait a minute; a slow machine cannot fail it",
