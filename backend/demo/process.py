@@ -36,7 +36,7 @@ class Upstreams:
         files: Path | None = None,
         latency: float = 0.0,
         dates: bool = False,
-        deadline: float = 30.0,
+        deadline: float = 120.0,
     ) -> None:
         """`now` is the simulated time (None: the real one); `deadline` seconds are allowed to start.
 

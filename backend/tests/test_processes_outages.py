@@ -176,7 +176,7 @@ def test_a_disk_that_fills_up_during_a_run_makes_it_no_success_and_the_next_run_
     place: Place, upstreams: StandIns, undisturbed: Values, tmp_path: Path
 ) -> None:
     environment = upstreams.environment(
-        tmp_path, database_url=place.url, run_deadline_seconds=3, **COLLECTING
+        tmp_path, database_url=place.url, run_deadline_seconds=8, **COLLECTING
     )
     with ExitStack() as disk:
         disk.enter_context(place.full())
@@ -190,7 +190,7 @@ def test_a_disk_that_fills_up_during_a_run_makes_it_no_success_and_the_next_run_
             assert run_by_hand(client, service, FORECASTS)["status"] == "success"
             assert service.terminate() in ENDED
     assert cut_short.status in {"partial", "failed"}
-    assert "stopped at its deadline of 3 s: the store does not answer: " in cut_short.note
+    assert "stopped at its deadline of 8 s: the store does not answer: " in cut_short.note
     assert len(kept["parts"]) < len(undisturbed["parts"])
     assert values_of(environment) == undisturbed, "what counted as complete was so"
 

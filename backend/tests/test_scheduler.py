@@ -656,7 +656,7 @@ async def test_a_run_that_ends_within_the_grace_is_a_success(database_url: str) 
         await release.wait()
         yield a_run(wanted)
 
-    world = make_world(database_url, forecasts=[forecast_source(slow)], shutdown_grace_seconds=20)
+    world = make_world(database_url, forecasts=[forecast_source(slow)], shutdown_grace_seconds=HANG_SECONDS)
     await start_scheduler(world.runner)
     await asked.wait()
     stopping = asyncio.create_task(stop_scheduler())

@@ -54,10 +54,10 @@ OF_JOB: dict[JobId, tuple[str, str]] = {
 FORECAST_SOURCES = {*OF_JOB[FORECASTS], "open_meteo", "arome_ifs"}
 
 BRISK = Patience(
-    connect=1, read=6, payload=8, download=8, attempts=2, backoff=0.01, backoff_max=0.02, jitter=0.01,
+    connect=60, read=60, payload=60, download=60, attempts=2, backoff=0.01, backoff_max=0.02, jitter=0.01,
     failures=4, recovery=0.1,
 )  # fmt: skip
-SHORT = replace(BRISK, read=0.8, payload=1.5, download=1.5)
+SHORT = replace(BRISK, read=2.5, payload=4, download=4)
 """For what never comes. What does come takes a few hundredths of a second."""
 
 
