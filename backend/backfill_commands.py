@@ -28,7 +28,7 @@ from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.runner import Selection, heed_stop
 from backend.storage.ledger import JobBusy
-from backend.storage.runs import JobRun, run_as_dict
+from backend.storage.run_records import JobRun, run_as_dict
 
 SPAN = {FORECASTS: timedelta(days=1), OBSERVATIONS: timedelta(days=31)}
 """How much of the past one run asks for: few enough for the schedule to come between two of them."""

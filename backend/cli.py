@@ -41,7 +41,7 @@ from backend.core.records import RunStatus
 from backend.main import create_app
 from backend.scheduler.config import JobId
 from backend.storage.address import shown, usable_url
-from backend.storage.runs import run_as_dict
+from backend.storage.run_records import run_as_dict
 
 app = typer.Typer(
     name="meteo-score",

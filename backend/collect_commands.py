@@ -35,7 +35,7 @@ from backend.scheduler.jobs import collect_all_forecasts, collect_all_observatio
 from backend.scheduler.replay import replay as replay_run
 from backend.scheduler.runner import Selection, heed_stop
 from backend.storage.ledger import JobBusy
-from backend.storage.runs import run_as_dict, source_as_dict
+from backend.storage.run_records import run_as_dict, source_as_dict
 
 
 class What(StrEnum):

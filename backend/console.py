@@ -39,7 +39,7 @@ from backend.demo.store import FOLDER as DEMO_FOLDER
 from backend.demo.store import store_file, store_settings
 from backend.main import SETTING_NAMES, Service
 from backend.scheduler.config import FORECASTS, SchedulerConfig
-from backend.storage.runs import JobRun, SourceRun
+from backend.storage.run_records import JobRun, SourceRun
 from backend.storage.store import Store
 
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsed
 from rich.table import Table
 
 from backend.console import AsJson, opened, print_json, progress, say
-from backend.storage.copying import CopyDiffers, OnRows, TableCopy, copy_store, count_rows, require_store
 from backend.storage.database import Database
+from backend.storage.store_copy import CopyDiffers, OnRows, TableCopy, copy_store, count_rows, require_store
 
 app = typer.Typer(name="db", help="The database that everything is kept in.")
 

@@ -31,7 +31,7 @@ from backend.main import Service, create_app
 from backend.scheduler.config import SchedulerConfig
 from backend.score_commands import Asked, find_all, print_all
 from backend.scoring.constants import PRELIMINARY_DAYS
-from backend.storage.runs import JobRun
+from backend.storage.run_records import JobRun
 
 console = Console()
 

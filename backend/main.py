@@ -48,7 +48,7 @@ from backend.scoring.public_windows import PublicRules
 from backend.scoring.upkeep import update
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
-from backend.storage.reading import Reading
+from backend.storage.queries import Reading
 from backend.storage.site_list import SiteList
 from backend.storage.store import Store
 from backend.storage.store_check import watch_store

@@ -20,7 +20,7 @@ from backend.scheduler.runner import Runner, Sources
 from backend.scoring.public_windows import PublicRules
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
-from backend.storage.reading import Reading
+from backend.storage.queries import Reading
 from backend.storage.site_list import SiteList
 from backend.storage.store import Store
 

@@ -22,7 +22,7 @@ from backend.scheduler.config import JOB_NAMES, JOBS
 from backend.scheduler.runner import BlockedJob
 from backend.scheduler.scheduler import is_alive
 from backend.storage.database import Trouble
-from backend.storage.runs import FailureStreak
+from backend.storage.run_records import FailureStreak
 
 FAILED_RUNS = 3
 """From how many failed runs of a job in a row the service is degraded."""

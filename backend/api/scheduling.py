@@ -20,7 +20,7 @@ from backend.api.schemas import (
 from backend.core.clock import CLOCK_TOLERANCE
 from backend.scheduler.config import FORECASTS, JOB_NAMES, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.scheduler import is_alive, next_run_times
-from backend.storage.runs import JobRun, run_as_dict
+from backend.storage.run_records import JobRun, run_as_dict
 
 _A_COLLECTION = timedelta(minutes=30)
 """How long a collection may take before its data are missed, unless the next one is due sooner."""

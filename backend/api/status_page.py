@@ -24,7 +24,7 @@ from backend.core.parameters import Parameter
 from backend.core.records import Site, network_of
 from backend.core.units import COMPASS
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
-from backend.storage.answers import ForecastRow, ObservationRow, SiteValues
+from backend.storage.value_rows import ForecastRow, ObservationRow, SiteValues
 
 WEB = Path(__file__).parents[1] / "web"
 STYLESHEET = WEB / "style.css"

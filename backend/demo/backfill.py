@@ -10,7 +10,7 @@ from backend.core.clock import utc_now
 from backend.demo.process import Upstreams
 from backend.scheduler.config import JOBS, JobId, SchedulerConfig
 from backend.scheduler.runner import Runner, heed_stop
-from backend.storage.runs import JobRun
+from backend.storage.run_records import JobRun
 
 AFTER_THE_SLOT = timedelta(seconds=5)
 """How late after its slot a run begins, as a real one does."""

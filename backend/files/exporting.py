@@ -36,9 +36,9 @@ from backend.scoring.views import View
 from backend.scoring.wording import tendency
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.storage.extracts import Row, forecast_extracts, kept_days, reading_extracts
-from backend.storage.places import configured_stations, site_record
+from backend.storage.export_queries import Row, forecast_extracts, kept_days, reading_extracts
 from backend.storage.score_queries import site_row
+from backend.storage.site_rows import configured_stations, site_record
 
 _NAMES = tuple(parameter.value for parameter in Parameter)
 _ORDERED = pl.Enum(_NAMES)

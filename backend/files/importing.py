@@ -31,13 +31,13 @@ from backend.scoring.sample import REFERENCES
 from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch, to_epoch
 from backend.storage.forecasts import keep_forecasts, kept_forecasts
-from backend.storage.merging import Mode, Origin
-from backend.storage.merging import Row as StoredRow
 from backend.storage.observations import keep_observations, kept_readings
 from backend.storage.origins import batch_fields
-from backend.storage.places import present_ids
+from backend.storage.precedence import Mode, Origin
+from backend.storage.precedence import Row as StoredRow
 from backend.storage.replaced import Measure, Replaced, note_replaced
 from backend.storage.rows import Key, known_ids
+from backend.storage.site_rows import present_ids
 
 ROUTE = "file"
 RANK = 1000

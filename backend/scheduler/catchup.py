@@ -18,7 +18,7 @@ from backend.core.errors import StoreUnavailable
 from backend.scheduler.config import JOBS, JobId
 from backend.scheduler.runner import Runner
 from backend.storage.ledger import JobBusy
-from backend.storage.runs import Pause
+from backend.storage.run_records import Pause
 
 log = structlog.get_logger()
 

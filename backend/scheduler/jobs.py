@@ -38,7 +38,7 @@ from backend.core.records import (
 )
 from backend.core.sites import active, load_sites
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId, SchedulerConfig
-from backend.storage.runs import SourceRun
+from backend.storage.run_records import SourceRun
 
 log = structlog.get_logger()
 

@@ -23,7 +23,7 @@ from backend.scheduler.config import FORECASTS, JOBS, JobId
 from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations, run_status
 from backend.scheduler.runner import Runner
 from backend.storage.database import to_epoch
-from backend.storage.runs import REPLAYED, Claim, JobRun, SourceRun
+from backend.storage.run_records import REPLAYED, Claim, JobRun, SourceRun
 
 log = structlog.get_logger()
 

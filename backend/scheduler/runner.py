@@ -31,7 +31,7 @@ from backend.scheduler.jobs import (
     why_no_source,
 )
 from backend.storage.ledger import JobBusy, LeaseLost, Ledger
-from backend.storage.runs import Claim, JobRun, SourceRun
+from backend.storage.run_records import Claim, JobRun, SourceRun
 from backend.storage.store import Store
 
 log = structlog.get_logger()

@@ -29,7 +29,7 @@ from backend.scoring.views import EVENING_BEFORE
 from backend.storage import days as store
 from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch
-from backend.storage.places import present_ids
+from backend.storage.site_rows import present_ids
 from backend.storage.station_flags import StationFlag
 
 DRIFT = "drift"

@@ -33,7 +33,6 @@ from backend.scoring.temperature import at_station
 from backend.scoring.views import VIEWS, View
 from backend.storage import days as store
 from backend.storage.database import Database
-from backend.storage.places import site_record, station_record
 from backend.storage.positions import Whereabouts, whereabouts
 from backend.storage.score_queries import (
     answer_stamp,
@@ -44,6 +43,7 @@ from backend.storage.score_queries import (
     station_rows,
     stations_with_days,
 )
+from backend.storage.site_rows import site_record, station_record
 
 REFERENCES = ("yesterday", "climatology", "model_mean")
 """Forecasts that anyone could make; they are scored beside the models and never win."""

@@ -21,10 +21,10 @@ from sqlalchemy.dialects import sqlite
 from backend.core.local_time import HOURS_A_DAY, local_moment, month_days, month_number
 from backend.core.parameters import ABSENT, Parameter
 from backend.storage import schema as t
-from backend.storage.bulk import copy_rows
 from backend.storage.database import is_postgres
 from backend.storage.due import EVERY_DAY
 from backend.storage.origins import exceptions
+from backend.storage.postgres_copy import copy_rows
 from backend.storage.rows import chunks, fetched, fetched_in_parts, value_columns
 
 Ints = NDArray[np.int32]

@@ -12,11 +12,11 @@ from backend.core.records import Forecast, ForecastBatch, Run
 from backend.storage import schema as t
 from backend.storage.database import insert_into, inserted_id, to_epoch
 from backend.storage.due import forecasts_changed
-from backend.storage.merging import NEW, Mode, Origin, Row, Values, merge
 from backend.storage.origins import by_row, kept_row, mixed, origin_of, origins_of, write_values
-from backend.storage.places import present_ids
+from backend.storage.precedence import NEW, Mode, Origin, Row, Values, merge
 from backend.storage.rows import Key, chunks, fetched, ids_of, rows_by_key, value_columns
-from backend.storage.runs import Claim
+from backend.storage.run_records import Claim
+from backend.storage.site_rows import present_ids
 
 VALUES_AT_A_TIME = 20_000
 """How many values are merged and written at a time, all in one transaction.

@@ -29,8 +29,8 @@ from backend.storage.database import (
     maybe_time,
     to_epoch,
 )
-from backend.storage.owners import is_dead, is_observable, this_process
-from backend.storage.runs import (
+from backend.storage.process_identity import is_dead, is_observable, this_process
+from backend.storage.run_records import (
     REPLAYED,
     Claim,
     FailureStreak,

@@ -11,11 +11,11 @@ from backend.core.records import ObservationBatch
 from backend.storage import schema as t
 from backend.storage.database import insert_into, inserted_id, to_epoch
 from backend.storage.due import readings_changed
-from backend.storage.merging import NEW, Mode, Origin, Row, merge
 from backend.storage.origins import by_row, kept_row, mixed, origin_of, origins_of, write_values
 from backend.storage.positions import note_positions
+from backend.storage.precedence import NEW, Mode, Origin, Row, merge
 from backend.storage.rows import Key, ids_of, rows_by_key, value_columns
-from backend.storage.runs import Claim
+from backend.storage.run_records import Claim
 
 
 def keep_observations(

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from backend.core.records import BACKFILLED, IMPORTED, Batch, ForecastBatch
 from backend.storage import schema as t
 from backend.storage.database import to_epoch
-from backend.storage.merging import Batches, Origin, Row, Values
+from backend.storage.precedence import Batches, Origin, Row, Values
 from backend.storage.rows import Key, chunks, fetched, write_rows
 
 ORIGINS: Mapping[sa.Table, sa.Table] = {

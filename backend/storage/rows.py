@@ -13,9 +13,9 @@ import psycopg
 import sqlalchemy as sa
 
 from backend.core.parameters import Parameter
-from backend.storage.bulk import incoming
 from backend.storage.database import insert_into, is_postgres, to_epoch
-from backend.storage.merging import Values
+from backend.storage.postgres_copy import incoming
+from backend.storage.precedence import Values
 from backend.storage.schema import storable
 
 COLUMNS = tuple(parameter.value for parameter in Parameter)

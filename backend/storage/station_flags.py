@@ -14,7 +14,7 @@ from backend.core.parameters import Parameter
 from backend.storage import schema as t
 from backend.storage.database import from_epoch, to_epoch
 from backend.storage.due import note_due, sites_of_stations
-from backend.storage.places import configured_stations
+from backend.storage.site_rows import configured_stations
 
 BY_OPERATOR = "excluded_by_operator"
 

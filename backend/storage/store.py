@@ -30,11 +30,11 @@ from backend.storage.forecasts import keep_forecasts, note_outside
 from backend.storage.ledger import hold
 from backend.storage.observations import keep_observations
 from backend.storage.place_questions import PlaceQuestion, place_questions
-from backend.storage.places import present_ids, save_site, site_record, station_record
 from backend.storage.positions import Move, Stay, forget_positions, moves
 from backend.storage.rows import chunks
-from backend.storage.runs import Claim
+from backend.storage.run_records import Claim
 from backend.storage.schema import storable
+from backend.storage.site_rows import present_ids, save_site, site_record, station_record
 from backend.storage.station_flags import StationFlag, exclude, include, station_flags
 
 DAY_SECONDS = 86_400

@@ -20,7 +20,7 @@ from backend.storage import days as store
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.days import MOST_REASONS, ForecastDays, ObservedDays
-from backend.storage.places import save_site
+from backend.storage.site_rows import save_site
 
 Grid = NDArray[np.float64]
 """Values (days, 25) in the parameter's unit; NaN is absent."""

@@ -26,7 +26,7 @@ from backend.core.records import (
 from backend.main import Service, create_app
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
-from backend.storage.runs import SourceRun
+from backend.storage.run_records import SourceRun
 from backend.tests.fakes import ScriptedFetch
 from backend.tests.waiting import until
 from backend.tests.worlds import HandClock, NoTraffic

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 
 from backend.storage.ledger import Ledger
-from backend.storage.runs import JobRun
+from backend.storage.run_records import JobRun
 from backend.tests.commands import METEO_SCORE, Environment, Running, running, store_of
 from backend.tests.proofs.crash import contents
 from backend.tests.waiting import HANG_SECONDS, wait_for

@@ -17,7 +17,7 @@ from backend.api.scheduling import schedule_in_words
 from backend.core.records import Failure, ObservationBatch, Wanted
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.storage.ledger import Ledger
-from backend.storage.runs import SourceRun
+from backend.storage.run_records import SourceRun
 from backend.tests.served import ADMIN, NOW, TOKEN, fill, make_service, served, when_ready, with_sources
 from backend.tests.waiting import until
 from backend.tests.worlds import (

@@ -19,7 +19,7 @@ from backend.scoring.upkeep import update
 from backend.scoring.views import DECISION_VIEWS
 from backend.storage import days
 from backend.storage import schema as t
-from backend.storage.reading import ForecastRow, ObservationRow, Reading
+from backend.storage.queries import ForecastRow, ObservationRow, Reading
 from backend.storage.store import Store
 from backend.tests.stores import (
     DIRECTION,

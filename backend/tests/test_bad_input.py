@@ -29,7 +29,7 @@ from backend.core.records import ForecastBatch, Wanted
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.storage import schema as t
-from backend.storage.runs import JobRun
+from backend.storage.run_records import JobRun
 from backend.tests.commands import outside, typed
 from backend.tests.loopback import Answer, Loopback, hangs, redirects, resets, says, sends, unused_port
 from backend.tests.served import ADMIN, NOW, TOKEN, make_service, served, with_sources

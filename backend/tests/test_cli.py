@@ -27,7 +27,7 @@ from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
-from backend.storage.runs import Claim, JobRun, SourceRun
+from backend.storage.run_records import Claim, JobRun, SourceRun
 from backend.storage.store import Store
 from backend.tests.commands import (
     METEO_SCORE,

@@ -14,7 +14,7 @@ from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.storage import schema as t
 from backend.storage.database import to_epoch
 from backend.storage.ledger import Ledger
-from backend.storage.runs import Pause, SourceRun
+from backend.storage.run_records import Pause, SourceRun
 from backend.tests.served import make_service, served
 from backend.tests.stores import NOW, PLANFAIT, observations, open_database, open_store, reading, rows
 from backend.tests.worlds import HandClock, World, catch_up, make_world

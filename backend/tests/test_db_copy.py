@@ -18,13 +18,13 @@ from backend.core.local_time import month_number
 from backend.core.records import Failure, GridPoint, IncompletePart, Outside, Rejected, Station
 from backend.storage import days
 from backend.storage import schema as t
-from backend.storage.copying import copy_store
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
-from backend.storage.reading import Reading
+from backend.storage.queries import Reading
 from backend.storage.replaced import Measure, Replaced, note_replaced
-from backend.storage.runs import SourceRun
+from backend.storage.run_records import SourceRun
 from backend.storage.store import Store
+from backend.storage.store_copy import copy_store
 from backend.tests.commands import typed
 from backend.tests.postgres import PostgresServer
 from backend.tests.stores import (

@@ -22,7 +22,7 @@ from backend.files.refusing import FileRefused
 from backend.scoring.upkeep import update
 from backend.scoring.views import DECISION_VIEWS, LEAD_VIEWS
 from backend.storage import schema as t
-from backend.storage.reading import Reading
+from backend.storage.queries import Reading
 from backend.storage.replaced import Measure, replaced_values
 from backend.storage.store import Store
 from backend.tests.stores import (

@@ -26,7 +26,7 @@ from backend.core.records import ForecastBatch, Site
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.storage import schema as t
 from backend.storage.database import from_epoch
-from backend.storage.runs import JobRun, SourceRun
+from backend.storage.run_records import JobRun, SourceRun
 from backend.tests import test_meteo_parapente as parapente
 from backend.tests.fakes import ScriptedFetch
 from backend.tests.grib_factory import RUN, Message

@@ -18,7 +18,7 @@ from backend.core.parameters import Parameter
 from backend.core.records import ForecastBatch, ObservationBatch, Wanted
 from backend.core.sites import load_sites
 from backend.scheduler.jobs import Tally, collect_all_forecasts, collect_all_observations, run_status
-from backend.storage.runs import SourceRun
+from backend.storage.run_records import SourceRun
 from backend.tests.commands import VARIABLES, StandIns
 from backend.tests.fakes import ScriptedFetch
 from backend.tests.waiting import skip, until

@@ -21,8 +21,8 @@ from backend.core.records import Failure
 from backend.storage import schema as t
 from backend.storage.database import to_epoch
 from backend.storage.ledger import MAX_ATTEMPTS, JobBusy, LeaseLost, Ledger
-from backend.storage.owners import is_dead, this_process
-from backend.storage.runs import Claim, FailureStreak, JobRun, Pause, SourceRun
+from backend.storage.process_identity import is_dead, this_process
+from backend.storage.run_records import Claim, FailureStreak, JobRun, Pause, SourceRun
 from backend.tests.stores import (
     NOW,
     forecast,

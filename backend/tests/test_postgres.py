@@ -13,9 +13,9 @@ from sqlalchemy.engine import make_url
 
 from backend.core.errors import StoreUnavailable
 from backend.storage import schema as t
-from backend.storage.bulk import copy_rows
 from backend.storage.database import Database
 from backend.storage.ledger import JobBusy, Ledger
+from backend.storage.postgres_copy import copy_rows
 from backend.storage.store import Store
 from backend.tests.postgres import PostgresServer
 from backend.tests.stores import (

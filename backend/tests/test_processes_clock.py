@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS
-from backend.storage.runs import JobRun
+from backend.storage.run_records import JobRun
 from backend.tests.clocked import VARIABLE, FileClock
 from backend.tests.commands import Environment, Running, StandIns, running, stand_ins, typed
 from backend.tests.serving import ENDED, TOKEN, UVICORN, client_of, runs_of

@@ -33,7 +33,7 @@ from backend.scheduler.catchup import STALLED_AFTER_SECONDS, CatchUp
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.scheduler.runner import BlockedJob
 from backend.storage.database import Trouble
-from backend.storage.runs import FailureStreak, SourceRun
+from backend.storage.run_records import FailureStreak, SourceRun
 from backend.storage.store_check import check_store
 from backend.tests.commands import Running, StandIns, store_of, typed
 from backend.tests.damage import overwrite_pages

@@ -17,12 +17,7 @@ from backend.core.records import IMPORTED
 from backend.storage import schema as t
 from backend.storage.database import to_epoch
 from backend.storage.paging import decode_cursor, encode_cursor
-from backend.storage.reading import (
-    ForecastRow,
-    ModelRow,
-    ObservationRow,
-    Reading,
-)
+from backend.storage.queries import ForecastRow, ModelRow, ObservationRow, Reading
 from backend.storage.store import Store
 from backend.tests.stores import (
     DIRECTION,

@@ -27,7 +27,7 @@ from backend.scheduler.runner import Runner
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.ledger import JobBusy
-from backend.storage.runs import JobRun, SourceRun
+from backend.storage.run_records import JobRun, SourceRun
 from backend.tests.fakes import Answer, ScriptedFetch
 from backend.tests.waiting import until
 from backend.tests.worlds import (

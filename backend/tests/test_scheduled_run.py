@@ -19,7 +19,7 @@ from backend.core.local_time import date_of, local_day
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, JobId, SchedulerConfig
 from backend.scheduler.runner import Runner
-from backend.storage.runs import JobRun
+from backend.storage.run_records import JobRun
 from backend.tests.commands import StandIns
 from backend.tests.score_store import TEMPERATURE, constant, keep
 from backend.tests.served import served

@@ -21,8 +21,8 @@ from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.forecasts import VALUES_AT_A_TIME
 from backend.storage.ledger import Ledger
-from backend.storage.merging import NEW, Origin, Row, Values, merge
-from backend.storage.reading import Reading
+from backend.storage.precedence import NEW, Origin, Row, Values, merge
+from backend.storage.queries import Reading
 from backend.storage.rows import COLUMNS
 from backend.storage.store import MOST_REJECTED, REJECTED_DAYS, Store
 from backend.tests.stores import (

@@ -27,7 +27,7 @@ from backend.demo.process import Upstreams
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 from backend.scoring.upkeep import update
 from backend.storage import schema as t
-from backend.storage.runs import SourceRun
+from backend.storage.run_records import SourceRun
 from backend.storage.store import Store
 from backend.tests.proofs.fault_installation import Collected, Installation, Routes
 from backend.tests.proofs.fault_truth import SEED, SITES, Values, untrue, values

@@ -21,7 +21,7 @@ from backend.main import Service, create_app
 from backend.scheduler.config import JobId, SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
 from backend.storage.database import Database
-from backend.storage.runs import JobRun, SourceRun
+from backend.storage.run_records import JobRun, SourceRun
 from backend.tests.commands import typed
 from backend.tests.proofs.fault_truth import SITES
 from backend.tests.worlds import HandClock

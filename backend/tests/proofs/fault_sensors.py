@@ -23,7 +23,7 @@ from backend.scoring.upkeep import make_due, update
 from backend.storage import days
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.storage.runs import SourceRun
+from backend.storage.run_records import SourceRun
 from backend.storage.store import Store
 from backend.tests.proofs.fault_bench import Bench, Judged
 

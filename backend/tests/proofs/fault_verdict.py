@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from backend.core.records import WELL
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.storage.runs import JobRun, SourceRun
+from backend.storage.run_records import JobRun, SourceRun
 from backend.tests.proofs.fault_truth import Key, Values, untrue, values
 
 DELAY_ALLOWED = 10.0

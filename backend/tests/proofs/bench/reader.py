@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from backend.core.parameters import Parameter
 from backend.storage.database import Database
-from backend.storage.reading import Reading
+from backend.storage.queries import Reading
 from backend.tests.proofs.bench import values
 from backend.tests.proofs.bench.processes import answer, given
 

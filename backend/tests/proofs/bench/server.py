@@ -21,7 +21,7 @@ from backend.core.sites import load_sites
 from backend.main import Service, create_app
 from backend.scheduler.config import JOBS
 from backend.scheduler.jobs import collect_all_forecasts
-from backend.storage.runs import SourceRun
+from backend.storage.run_records import SourceRun
 from backend.tests.proofs.bench import values
 from backend.tests.proofs.bench.processes import answer, given, peak_megabytes
 from backend.tests.proofs.bench.world import NOW, make_service

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from backend.core.errors import ConfigError, MeteoScoreError
 from backend.storage import schema as t
-from backend.storage.bulk import copy_rows
 from backend.storage.database import Database, is_postgres
+from backend.storage.postgres_copy import copy_rows
 
 _BATCH = 10_000  # rows in memory at a time
 

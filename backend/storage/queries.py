@@ -13,7 +13,11 @@ import sqlalchemy as sa
 from backend.core.parameters import Parameter
 from backend.core.records import Site, network_of
 from backend.storage import schema as t
-from backend.storage.answers import (
+from backend.storage.database import Database, from_epoch, is_postgres, maybe_epoch, maybe_time, to_epoch
+from backend.storage.paging import Value, read_page, values_of, within
+from backend.storage.rows import chunks
+from backend.storage.site_rows import configured_stations, present_ids
+from backend.storage.value_rows import (
     FORECASTS,
     OBSERVATIONS,
     ForecastRow,
@@ -23,10 +27,6 @@ from backend.storage.answers import (
     forecast_rows,
     observation_rows,
 )
-from backend.storage.database import Database, from_epoch, is_postgres, maybe_epoch, maybe_time, to_epoch
-from backend.storage.paging import Value, read_page, values_of, within
-from backend.storage.places import configured_stations, present_ids
-from backend.storage.rows import chunks
 
 __all__ = ["ForecastRow", "ModelRow", "ObservationRow", "Reading", "SiteValues"]
 
