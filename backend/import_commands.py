@@ -59,7 +59,7 @@ def import_forecasts(
     line breaks a rule, or differs from what an earlier file stored; nothing is stored then.
     """
     from backend.files import importing as files
-    from backend.files.opening import forecast_table
+    from backend.files.formats import forecast_table
 
     service = service_of(context)
     table = forecast_table(file, model)
@@ -91,7 +91,7 @@ def import_observations(
     what an earlier file stored; nothing is stored then.
     """
     from backend.files import importing as files
-    from backend.files.opening import is_verif, observation_table
+    from backend.files.formats import is_verif, observation_table
 
     service = service_of(context)
     table = observation_table(file)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from backend.files.refusing import FileRefused
+from backend.files.faults import FileRefused
 
 MISSING = ("", "-", "--", ".", "na", "n/a", "#n/a", "#na", "nan", "nd", "null", "none", "missing", "?")
 """What stands for no value, in lower case."""

@@ -23,10 +23,10 @@ import sqlalchemy as sa
 
 from backend.core.clock import require_utc
 from backend.core.records import IMPORTED, Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
-from backend.files.checking import PARAMETER_NUMBERS, PARAMETERS, Piece
+from backend.files.faults import MOST_NAMED, Fault, Faults, FileRefused
 from backend.files.reading import Shape, Table
-from backend.files.refusing import MOST_NAMED, Fault, Faults, FileRefused
-from backend.files.staging import Staging
+from backend.files.rules import PARAMETER_NUMBERS, PARAMETERS, Piece
+from backend.files.sorting import Staging
 from backend.scoring.sample import REFERENCES
 from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch, to_epoch

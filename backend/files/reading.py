@@ -18,7 +18,7 @@ import polars as pl
 import polars.selectors as cs
 
 from backend.files.cells import NumberCells, without_marks
-from backend.files.refusing import FileRefused
+from backend.files.faults import FileRefused
 
 ROW = "row"
 LONGEST_NAME = 40

@@ -22,8 +22,8 @@ from typing import NamedTuple, Self, TextIO
 import polars as pl
 
 from backend.core.parameters import RULES, Parameter
+from backend.files.faults import FileRefused
 from backend.files.reading import PIECE, ROW, bounded_lines
-from backend.files.refusing import FileRefused
 
 MISSING = -999.0
 _MISSING_WORDS = frozenset({"na", "nan", "null", "none", "missing", "."})

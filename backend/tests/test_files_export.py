@@ -33,8 +33,8 @@ from backend.files.exporting import (
     places,
     score_frames,
 )
+from backend.files.formats import forecast_table, observation_table
 from backend.files.importing import import_forecasts, import_observations
-from backend.files.opening import forecast_table, observation_table
 from backend.files.verif import Place, write_verif
 from backend.files.writing import new_file
 from backend.scoring.hours import Hours

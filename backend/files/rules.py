@@ -8,9 +8,9 @@ from datetime import datetime
 import polars as pl
 
 from backend.core.parameters import RULES, Parameter
-from backend.files.moments import epochs
+from backend.files.faults import MOST_NAMED, Fault
 from backend.files.reading import ROW
-from backend.files.refusing import MOST_NAMED, Fault
+from backend.files.times import epochs
 
 PARAMETERS = tuple(Parameter)
 PARAMETER_NUMBERS = {parameter.value: number for number, parameter in enumerate(PARAMETERS)}

@@ -18,8 +18,8 @@ from typing import Any, Self
 import polars as pl
 
 from backend.core.errors import MeteoScoreError
+from backend.files.faults import MOST_NAMED
 from backend.files.reading import ROW
-from backend.files.refusing import MOST_NAMED
 
 
 class Staging:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backend.files.faults import FileRefused
 from backend.files.importing import FORECAST_SHAPE, OBSERVATION_SHAPE
 from backend.files.reading import Table, open_table
-from backend.files.refusing import FileRefused
 from backend.files.verif import VerifTable
 
 
