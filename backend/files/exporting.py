@@ -21,10 +21,10 @@ from backend.core.text import did_you_mean
 from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, schema
 from backend.files.verif import Place
 from backend.scoring.calendar import Span
+from backend.scoring.columns import NOT_MATCHED
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import significant_winners
 from backend.scoring.labels import Label
-from backend.scoring.pairing import NOT_MATCHED
 from backend.scoring.public_figures import enough, public_score, rounded_count
 from backend.scoring.public_windows import in_full_months, named, newest_window, windows, without
 from backend.scoring.quantities import SINGLE_VALUED, Quantity, errors, forecast_side, observed_side, pairs

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from backend.core.local_time import HOURS_A_DAY, local_day, local_moment
 from backend.core.parameters import ABSENT, Parameter
+from backend.scoring.columns import SPEED, TEMPERATURE
 from backend.scoring.constants import (
     DRIFT_BEFORE,
     DRIFT_DAYS,
@@ -24,7 +25,6 @@ from backend.scoring.constants import (
     DRIFT_TEMPERATURE,
 )
 from backend.scoring.grid import thousandths
-from backend.scoring.selection import SPEED, TEMPERATURE
 from backend.scoring.views import EVENING_BEFORE
 from backend.storage import days as store
 from backend.storage import schema as t

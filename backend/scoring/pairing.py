@@ -15,6 +15,7 @@ from backend.core.local_time import HOUR, HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.averaging import hourly_means
 from backend.scoring.calendar import Span
+from backend.scoring.columns import DIRECTION, GUST, NOT_MATCHED, SPEED, TEMPERATURE
 from backend.scoring.constants import (
     GUST_REPORTS,
     MATCH_TOLERANCE,
@@ -22,10 +23,6 @@ from backend.scoring.constants import (
     USUAL_AVERAGING,
 )
 from backend.scoring.quality import Readings
-from backend.scoring.selection import DIRECTION, GUST, SPEED, TEMPERATURE
-
-NOT_MATCHED = -128
-"""In an array of offsets: no reading was matched."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,6 +16,19 @@ from numpy.typing import NDArray
 
 from backend.core.local_time import HOUR
 from backend.core.parameters import ABSENT, MISSING_BESIDE_WIND
+from backend.scoring.columns import (
+    DIRECTION,
+    EXCLUDED,
+    FROZEN_TEMPERATURE,
+    GUST,
+    MOVED,
+    REASONS,
+    SPEED,
+    STOPPED,
+    STUCK_VANE,
+    TEMPERATURE,
+    ZERO_DIRECTION,
+)
 from backend.scoring.constants import (
     NEIGHBOUR_WIND,
     SPIKE_GAP,
@@ -26,7 +39,6 @@ from backend.scoring.constants import (
     STUCK_READINGS,
 )
 from backend.scoring.grid import thousandths
-from backend.scoring.selection import DIRECTION, GUST, SPEED, TEMPERATURE
 
 CONTEXT = 6 * HOUR
 """How far around a reading we look, in seconds."""
@@ -124,19 +136,9 @@ class Doubts:
         return counts
 
 
-ZERO_DIRECTION, STOPPED = "zero_direction", "stopped"
-STUCK_VANE, FROZEN_TEMPERATURE, EXCLUDED = "stuck_vane", "frozen_temperature", "excluded_by_operator"
 LEARNED = (ZERO_DIRECTION, STOPPED, STUCK_VANE, FROZEN_TEMPERATURE, EXCLUDED)
 """Reasons that are not of one reading but of a sensor, for days."""
 
-MOVED = "moved"
-"""Why values are doubted that a station measured at a place that is none of its site's."""
-
-REASONS = (
-    *("", "stuck", "calm_among_wind", "spike", "gust_below_mean", "far_from_models"),
-    *("zero_mean", ZERO_DIRECTION, STOPPED, STUCK_VANE, FROZEN_TEMPERATURE, EXCLUDED, MOVED),
-)
-"""Their numbers are kept with the days: a new one comes last."""
 
 _STUCK, _CALM, _SPIKE, _GUST, _FAR, _ZERO_MEAN = range(1, 7)
 _WIND = [SPEED, GUST, DIRECTION]

@@ -9,8 +9,8 @@ import numpy as np
 
 from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import ABSENT
+from backend.scoring.columns import NOT_MATCHED
 from backend.scoring.grid import NO_HOUR, SCALE, Values
-from backend.scoring.pairing import NOT_MATCHED
 from backend.scoring.quantities import SINGLE_VALUED, Quantity, errors, forecast_side, observed_side, pairs
 from backend.scoring.sample import NOT_SAID, Sample
 

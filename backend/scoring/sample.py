@@ -17,10 +17,9 @@ from backend.core.local_time import HOURS_A_DAY, date_of, day_number, day_of_epo
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
 from backend.scoring.calendar import Span
+from backend.scoring.columns import GUST, NOT_MATCHED, REASONS
 from backend.scoring.grid import Bools, Integers, Values, clock_hours, months, present
 from backend.scoring.hours import Hours
-from backend.scoring.pairing import NOT_MATCHED
-from backend.scoring.quality import REASONS
 from backend.scoring.references import (
     climatology,
     direction_climatology,
@@ -28,7 +27,6 @@ from backend.scoring.references import (
     model_mean_direction,
     yesterday,
 )
-from backend.scoring.selection import GUST
 from backend.scoring.temperature import at_station
 from backend.scoring.views import VIEWS, View
 from backend.storage import days as store

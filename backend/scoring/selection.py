@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from backend.core.local_time import HOUR, HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.calendar import Span
+from backend.scoring.columns import DIRECTION, SPEED
 from backend.scoring.views import VIEWS, DecisionView, View
-
-SPEED, GUST, DIRECTION, TEMPERATURE = range(len(Parameter))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,15 @@ from numpy.typing import NDArray
 from backend.core.local_time import local_moment
 from backend.core.parameters import ABSENT, MISSING_BESIDE_WIND
 from backend.scoring.calendar import Span
+from backend.scoring.columns import (
+    DIRECTION,
+    FROZEN_TEMPERATURE,
+    SPEED,
+    STOPPED,
+    STUCK_VANE,
+    TEMPERATURE,
+    ZERO_DIRECTION,
+)
 from backend.scoring.constants import (
     DAY_FROM,
     DAY_UNTIL,
@@ -41,15 +50,7 @@ from backend.scoring.constants import (
     TURNING_SHARE,
 )
 from backend.scoring.grid import thousandths
-from backend.scoring.quality import (
-    FROZEN_TEMPERATURE,
-    STOPPED,
-    STUCK_VANE,
-    ZERO_DIRECTION,
-    Flag,
-    Readings,
-)
-from backend.scoring.selection import DIRECTION, SPEED, TEMPERATURE
+from backend.scoring.quality import Flag, Readings
 
 NEVER = 0
 """In a digest, in place of a moment: there is none."""

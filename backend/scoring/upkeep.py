@@ -27,13 +27,13 @@ from backend.core.local_time import (
 )
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.calendar import Span
+from backend.scoring.columns import EXCLUDED
 from backend.scoring.constants import CLIMATE_MONTHS
 from backend.scoring.limits import by_hour, limits
 from backend.scoring.pairing import pair
 from backend.scoring.public_months import publish
 from backend.scoring.quality import (
     CONTEXT,
-    EXCLUDED,
     LIMITED,
     QUARTERS,
     Flag,

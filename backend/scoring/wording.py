@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from backend.core.parameters import Parameter
+from backend.scoring.columns import EXCLUDED, FROZEN_TEMPERATURE, STOPPED, STUCK_VANE, ZERO_DIRECTION
 from backend.scoring.constants import (
     COMPLETE_MONTH,
     CONFIDENCE,
@@ -28,7 +29,6 @@ from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label, Season
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.names import listed, model_name
-from backend.scoring.quality import EXCLUDED, FROZEN_TEMPERATURE, STOPPED, STUCK_VANE, ZERO_DIRECTION
 from backend.scoring.quantities import Quantity
 from backend.scoring.robustness import ByMeans, Robustness
 from backend.scoring.scorecard import Finding, PairOfModels, Verdict

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from backend.core.local_time import HOURS_A_DAY, day_number, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site
-from backend.scoring.pairing import NOT_MATCHED
-from backend.scoring.quality import REASONS
+from backend.scoring.columns import NOT_MATCHED, REASONS
 from backend.scoring.views import EVENING_BEFORE, View
 from backend.storage import days as store
 from backend.storage import schema as t

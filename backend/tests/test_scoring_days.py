@@ -15,13 +15,12 @@ import sqlalchemy as sa
 from backend.core.local_time import day_number, day_of_epoch, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
+from backend.scoring.columns import DIRECTION, GUST, REASONS, SPEED, TEMPERATURE
 from backend.scoring.hours import Hours
 from backend.scoring.notes import notes
-from backend.scoring.quality import REASONS
 from backend.scoring.quantities import Quantity
 from backend.scoring.recent import hours
 from backend.scoring.sample import Samples
-from backend.scoring.selection import DIRECTION, GUST, SPEED, TEMPERATURE
 from backend.scoring.upkeep import CHUNK_DAYS, make_due, update
 from backend.scoring.views import EVENING_BEFORE, MORNING, NEAREST, NOON, TWO_EVENINGS_BEFORE, VIEW_OF, View
 from backend.storage import days, due

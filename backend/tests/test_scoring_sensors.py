@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from backend.core.local_time import HOURS_A_DAY, day_number, day_of_epoch, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.calendar import Span
-from backend.scoring.quality import REASONS, Flag, Readings, Surroundings, doubt
-from backend.scoring.selection import DIRECTION, GUST, SPEED, TEMPERATURE
+from backend.scoring.columns import DIRECTION, GUST, REASONS, SPEED, TEMPERATURE
+from backend.scoring.quality import Flag, Readings, Surroundings, doubt
 from backend.scoring.sensors import Said, digests, learned
 
 FIRST = day_number(date(2026, 1, 10))
