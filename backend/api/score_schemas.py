@@ -9,8 +9,9 @@ from pydantic import Field, PlainSerializer, SerializationInfo
 
 from backend.api.schemas import ApiModel, WithheldSource
 from backend.scoring.constants import PUBLIC_DECIMALS, PUBLIC_SHARE_DECIMALS
+from backend.scoring.grid import Season
 from backend.scoring.hours import Hours
-from backend.scoring.labels import Label, Season
+from backend.scoring.labels import Label
 from backend.scoring.quantities import Quantity
 from backend.scoring.scorecard import Finding
 from backend.scoring.verdict import Outcome

@@ -8,6 +8,7 @@ or was not said is ABSENT. Whole numbers make every sum exact, whatever the orde
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -84,3 +85,26 @@ def _hours_of(day: date, zone: ZoneInfo) -> list[int]:
     start = _midnight(day, zone).astimezone(UTC)
     moments = [(start + timedelta(hours=hour)).astimezone(zone) for hour in range(HOURS)]
     return [moment.hour if moment.date() == day else NO_HOUR for moment in moments]
+
+
+def rounded_mean(total: Integers, n: Integers) -> Integers:
+    """Return `total / n` to the nearest whole number, halves upwards (-0.5 becomes 0); 0 where n is 0."""
+    count = np.maximum(n, 1)
+    return np.asarray((2 * total + count) // (2 * count))
+
+
+class Season(StrEnum):
+    """A meteorological season: three whole months."""
+
+    WINTER = "winter"
+    SPRING = "spring"
+    SUMMER = "summer"
+    AUTUMN = "autumn"
+
+
+SEASONS = tuple(Season)
+
+
+def season_index(months: Integers) -> Integers:
+    """Return the index in SEASONS of months 1 to 12: December to February is winter."""
+    return months % 12 // 3

@@ -17,19 +17,7 @@ from backend.scoring.constants import (
     SEASON_DAYS,
     STRATUM_DAYS,
 )
-from backend.scoring.grid import Bools, Integers
-
-
-class Season(StrEnum):
-    """A meteorological season: three whole months."""
-
-    WINTER = "winter"
-    SPRING = "spring"
-    SUMMER = "summer"
-    AUTUMN = "autumn"
-
-
-SEASONS = tuple(Season)
+from backend.scoring.grid import SEASONS, Bools, Integers, Season, season_index
 
 
 class Label(StrEnum):
@@ -59,11 +47,6 @@ class Sample:
     def may_rank(self) -> bool:
         """Whether it may be said which model errs less, if the tests agree."""
         return self.label not in {Label.COLLECTING, Label.FIRST_LOOK}
-
-
-def season_index(months: Integers) -> Integers:
-    """Return the index in SEASONS of months 1 to 12: December to February is winter."""
-    return months % 12 // 3
 
 
 def sample_of(present: Bools, months: Integers) -> Sample:

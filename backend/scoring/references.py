@@ -12,14 +12,8 @@ import numpy as np
 
 from backend.scoring.constants import LEAST_CLIMATOLOGY_DAYS
 from backend.scoring.direction import mean_direction, sines_and_cosines
-from backend.scoring.grid import ABSENT, CLOCK, HOURS, NO_HOUR, Bools, Integers, Values, present
+from backend.scoring.grid import ABSENT, CLOCK, HOURS, NO_HOUR, Bools, Integers, Values, present, rounded_mean
 from backend.scoring.views import View
-
-
-def rounded_mean(total: Integers, n: Integers) -> Integers:
-    """Return `total / n` to the nearest whole number, halves upwards (-0.5 becomes 0); 0 where n is 0."""
-    count = np.maximum(n, 1)
-    return np.asarray((2 * total + count) // (2 * count))
 
 
 def yesterday(o: Values, clock: Integers, view: View) -> Values:

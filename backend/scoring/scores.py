@@ -30,10 +30,10 @@ from backend.scoring.direction import (
     steady_bias,
 )
 from backend.scoring.formula import Formula, number
-from backend.scoring.grid import Bools, Integers
+from backend.scoring.grid import Bools, Integers, Season
 from backend.scoring.grouped import alone, beside, bias_intervals, size_intervals
 from backend.scoring.intervals import Interval
-from backend.scoring.labels import Label, Season, sample_of, stratum_may_be_shown
+from backend.scoring.labels import Label, sample_of, stratum_may_be_shown
 from backend.scoring.quantities import Quantity, Side, errors, observed_side, pairs, speed_of, sums
 from backend.scoring.sample import REFERENCES, Sample
 from backend.scoring.skill import PooledSkill

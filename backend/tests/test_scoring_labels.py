@@ -7,16 +7,8 @@ from datetime import date
 import numpy as np
 import pytest
 
-from backend.scoring.grid import months
-from backend.scoring.labels import (
-    SEASONS,
-    Label,
-    Season,
-    sample,
-    sample_of,
-    season_index,
-    stratum_may_be_shown,
-)
+from backend.scoring.grid import SEASONS, Season, months, season_index
+from backend.scoring.labels import Label, sample, sample_of, stratum_may_be_shown
 
 WINTER, SPRING, SUMMER, AUTUMN = SEASONS
 

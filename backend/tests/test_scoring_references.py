@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.scoring.constants import LEAST_CLIMATOLOGY_DAYS
-from backend.scoring.grid import ABSENT, HOURS, Values, clock_hours, months, present
+from backend.scoring.grid import ABSENT, HOURS, Values, clock_hours, months, present, rounded_mean
 from backend.scoring.references import (
     climatology,
     direction_climatology,
     model_mean,
     model_mean_direction,
-    rounded_mean,
     yesterday,
 )
 from backend.scoring.views import DECISION_VIEWS, DecisionView
