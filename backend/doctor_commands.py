@@ -32,7 +32,7 @@ from backend.core.records import Failure, Site, Wanted, network_of
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.jobs import counted
-from backend.scoring.drift import drifts
+from backend.scoring.days.drift import drifts
 from backend.storage.positions import Move
 from backend.storage.station_flags import BY_OPERATOR, StationFlag
 from backend.storage.store_check import check_store

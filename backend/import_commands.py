@@ -16,7 +16,7 @@ import typer
 from backend.console import AsJson, opened, print_json, progress, say, silent
 from backend.core.text import printable
 from backend.main import Service
-from backend.scoring.upkeep import update
+from backend.scoring.days.update import update
 from backend.storage.database import from_epoch
 from backend.storage.replaced import Measure, Replaced, replaced_values
 

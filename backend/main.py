@@ -44,8 +44,8 @@ from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
 from backend.scheduler.scheduler import start_scheduler, stop_scheduler
+from backend.scoring.days.update import update
 from backend.scoring.public_windows import PublicRules
-from backend.scoring.upkeep import update
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.queries import Reading

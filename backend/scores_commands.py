@@ -13,8 +13,8 @@ import typer
 from backend.console import AsJson, opened, print_json, progress, say
 from backend.core.errors import MeteoScoreError
 from backend.core.local_time import day_number, local_day
-from backend.scoring.public_months import publish
-from backend.scoring.rebuilding import OnSite, rebuild
+from backend.scoring.days.public_months import publish
+from backend.scoring.days.rebuild import OnSite, rebuild
 from backend.storage.score_queries import site_ids
 
 app = typer.Typer(name="scores", help="What scores are made of.")

@@ -18,8 +18,8 @@ from backend.core.local_time import local_day
 from backend.core.records import Site, network_of
 from backend.scoring.calendar import Span
 from backend.scoring.constants import PUBLIC_AFTER_DAYS
+from backend.scoring.days.public_months import newest_closed_month
 from backend.scoring.names import listed, model_name
-from backend.scoring.public_months import newest_closed_month
 from backend.scoring.public_windows import Window, named, newest_window, windows
 from backend.scoring.sample import Samples, speaking
 

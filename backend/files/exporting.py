@@ -22,6 +22,7 @@ from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, schema
 from backend.files.verif import Place
 from backend.scoring.calendar import Span
 from backend.scoring.columns import NOT_MATCHED
+from backend.scoring.days.update import CHUNK_DAYS
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import significant_winners
 from backend.scoring.labels import Label
@@ -31,7 +32,6 @@ from backend.scoring.quantities import SINGLE_VALUED, Quantity, errors, forecast
 from backend.scoring.sample import Sample, Samples, speaking
 from backend.scoring.scorecard import METHOD_VERSION, Finding, Ranking, Scorecard
 from backend.scoring.scores import ModelScore, Score
-from backend.scoring.upkeep import CHUNK_DAYS
 from backend.scoring.views import View
 from backend.scoring.wording import tendency
 from backend.storage import schema as t

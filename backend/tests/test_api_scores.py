@@ -15,8 +15,8 @@ import pytest
 from backend.core.parameters import Parameter
 from backend.core.records import IMPORTED, Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
 from backend.main import Service
+from backend.scoring.days.update import update
 from backend.scoring.intervals import wilson
-from backend.scoring.upkeep import update
 from backend.scoring.views import LEAD_VIEWS, MORNING, VIEWS
 from backend.tests.score_store import DIRECTION, GUST, SPEED, TEMPERATURE, Grid, constant, keep
 from backend.tests.served import ADMIN, NOW, OPENED, keep_forecasts, make_service, served

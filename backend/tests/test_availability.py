@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import BACKFILLED, IMPORTED, Forecast, ForecastBatch, ObservationBatch, Run
 from backend.files.exporting import Choice, forecast_frames, observation_frames
-from backend.scoring.upkeep import update
+from backend.scoring.days.update import update
 from backend.scoring.views import DECISION_VIEWS
 from backend.storage import days
 from backend.storage import schema as t

@@ -37,12 +37,12 @@ from backend.files.formats import forecast_table, observation_table
 from backend.files.importing import import_forecasts, import_observations
 from backend.files.verif import Place, write_verif
 from backend.files.writing import new_file
+from backend.scoring.days.public_months import publish
+from backend.scoring.days.update import update
 from backend.scoring.hours import Hours
-from backend.scoring.public_months import publish
 from backend.scoring.quantities import SINGLE_VALUED, Quantity
 from backend.scoring.sample import Samples
 from backend.scoring.scorecard import Finding, Scorecard
-from backend.scoring.upkeep import update
 from backend.scoring.views import EVENING_BEFORE, MORNING, NEAREST, VIEWS
 from backend.storage import schema as t
 from backend.storage.database import Database

@@ -19,7 +19,7 @@ from backend.files.faults import FileRefused
 from backend.files.formats import forecast_table, is_verif, observation_table
 from backend.files.importing import FORECAST_SHAPE, Imported, import_forecasts, import_observations
 from backend.files.reading import LONGEST_LINE, CsvTable
-from backend.scoring.upkeep import update
+from backend.scoring.days.update import update
 from backend.scoring.views import DECISION_VIEWS, LEAD_VIEWS
 from backend.storage import schema as t
 from backend.storage.queries import Reading

@@ -27,11 +27,11 @@ ROOMS = {
     "web": {"core", "storage", "scoring", "scheduler"},
 }
 MAY_ALSO = {  # what scores are made of is read and written in these few; all other scoring is pure
-    "scoring/public_months.py": {"storage"},
-    "scoring/rebuilding.py": {"storage"},
+    "scoring/days/public_months.py": {"storage"},
+    "scoring/days/rebuild.py": {"storage"},
     "scoring/sample.py": {"storage"},
-    "scoring/drift.py": {"storage"},
-    "scoring/upkeep.py": {"storage"},
+    "scoring/days/drift.py": {"storage"},
+    "scoring/days/update.py": {"storage"},
 }
 MAY_IMPORT_ALL = ("main.py", "cli.py", "console.py", "__main__.py")
 
@@ -189,7 +189,7 @@ def test_every_module_lives_in_a_room_or_is_an_edge() -> None:
             "backend.storage",
         ),
         (rooms_keep_to_their_table, "core/units.py", "def f():\n    import backend.scoring", 2, "core"),
-        (rooms_keep_to_their_table, "scoring/pairing.py", "import backend.storage.store", 1, "scoring"),
+        (rooms_keep_to_their_table, "scoring/days/pairing.py", "import backend.storage.store", 1, "scoring"),
         (rooms_keep_to_their_table, "api/routes/a.py", "import backend.collectors", 1, "backend.collectors"),
         (rooms_keep_to_their_table, "demo/weather.py", "import backend.main", 1, "backend.main"),
         (core_stands_on_little, "core/sites.py", "import json\nimport tomlkit", 2, "tomlkit"),
@@ -218,7 +218,7 @@ def test_a_line_that_breaks_a_rule_is_named(rule: Rule, path: str, source: str, 
     [
         (rooms_keep_to_their_table, "storage/store.py", "from backend.storage.schema import site"),
         (rooms_keep_to_their_table, "storage/store.py", "from .schema import site"),
-        (rooms_keep_to_their_table, "scoring/upkeep.py", "import backend.storage.store"),
+        (rooms_keep_to_their_table, "scoring/days/update.py", "import backend.storage.store"),
         (rooms_keep_to_their_table, "site_commands.py", "import backend.storage.store"),
         (rooms_keep_to_their_table, "main.py", "import backend.demo"),
         (core_stands_on_little, "core/config.py", "import pydantic_settings\nimport backend.core.errors"),

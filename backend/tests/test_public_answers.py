@@ -15,8 +15,8 @@ import pytest
 from backend.core.local_time import day_number, month_number
 from backend.core.parameters import Parameter
 from backend.main import Service
+from backend.scoring.days.public_months import publish
 from backend.scoring.public_figures import enough, figure_step, rounded, share_step
-from backend.scoring.public_months import publish
 from backend.scoring.public_windows import PublicRules, Window, newest_window, windows
 from backend.scoring.quantities import Quantity
 from backend.scoring.views import VIEWS

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from backend.core.local_time import day_number, month_number
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site
-from backend.scoring.public_months import merged, newest_closed_month, publish
+from backend.scoring.days.public_months import merged, newest_closed_month, publish
 from backend.scoring.sample import Samples
 from backend.scoring.views import EVENING_BEFORE
 from backend.storage import schema as t

@@ -11,7 +11,7 @@ from backend.core.clock import PARIS
 from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import Parameter
 from backend.core.records import Site
-from backend.scoring.drift import drifts
+from backend.scoring.days.drift import drifts
 from backend.storage.database import Database
 from backend.tests.score_store import keep
 from backend.tests.stores import open_database

@@ -17,7 +17,7 @@ from backend.core.local_time import day_number
 from backend.core.parameters import Parameter
 from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run
 from backend.main import Service
-from backend.scoring.upkeep import update
+from backend.scoring.days.update import update
 from backend.storage import days, due
 from backend.storage import schema as t
 from backend.storage.store import Store

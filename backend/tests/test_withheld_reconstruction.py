@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from backend.main import Service
 from backend.scoring.constants import PUBLIC_PAIRS
+from backend.scoring.days.public_months import publish
 from backend.scoring.public_figures import figure_step
-from backend.scoring.public_months import publish
 from backend.scoring.public_windows import PublicRules
 from backend.scoring.quantities import Quantity
 from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS, MORNING, View

@@ -24,7 +24,7 @@ from backend.api.withholding import Withheld
 from backend.core.errors import NotFound
 from backend.core.records import Site, Station, network_of
 from backend.core.text import did_you_mean
-from backend.scoring.drift import drifts
+from backend.scoring.days.drift import drifts
 from backend.storage.positions import Move
 from backend.storage.station_flags import StationFlag
 

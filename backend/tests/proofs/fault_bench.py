@@ -25,7 +25,7 @@ from backend.collectors.worker import Worker
 from backend.core.records import WELL
 from backend.demo.process import Upstreams
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
-from backend.scoring.upkeep import update
+from backend.scoring.days.update import update
 from backend.storage import schema as t
 from backend.storage.run_records import SourceRun
 from backend.storage.store import Store

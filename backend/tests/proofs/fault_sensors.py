@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from backend.core.local_time import local_day
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
-from backend.scoring.upkeep import make_due, update
+from backend.scoring.days.update import make_due, update
 from backend.storage import days
 from backend.storage import schema as t
 from backend.storage.database import Database

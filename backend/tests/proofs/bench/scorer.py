@@ -17,12 +17,12 @@ import sqlalchemy as sa
 from backend.core.local_time import local_day
 from backend.core.parameters import Parameter
 from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run
+from backend.scoring.days.rebuild import rebuild
+from backend.scoring.days.update import update
 from backend.scoring.grid import HOURS, SCALE
 from backend.scoring.quantities import Quantity, errors, forecast_side, observed_side, pairs
-from backend.scoring.rebuilding import rebuild
 from backend.scoring.sample import Sample, Samples
 from backend.scoring.scorecard import Scorecard
-from backend.scoring.upkeep import update
 from backend.scoring.views import EVENING_BEFORE, VIEWS
 from backend.storage import schema as t
 from backend.storage.database import Database

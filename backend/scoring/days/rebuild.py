@@ -6,7 +6,7 @@ import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from backend.scoring.upkeep import Report, make_due, update_sites
+from backend.scoring.days.update import Report, make_due, update_sites
 from backend.storage.database import Database
 
 OnSite = Callable[[int], None]

@@ -49,8 +49,8 @@ from backend.scoring.constants import (
     TURNING_DAYS,
     TURNING_SHARE,
 )
+from backend.scoring.days.quality_control import Flag, Readings
 from backend.scoring.grid import thousandths
-from backend.scoring.quality import Flag, Readings
 
 NEVER = 0
 """In a digest, in place of a moment: there is none."""

@@ -29,10 +29,10 @@ from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.calendar import Span
 from backend.scoring.columns import EXCLUDED
 from backend.scoring.constants import CLIMATE_MONTHS
-from backend.scoring.limits import by_hour, limits
-from backend.scoring.pairing import pair
-from backend.scoring.public_months import publish
-from backend.scoring.quality import (
+from backend.scoring.days.climate_limits import by_hour, limits
+from backend.scoring.days.pairing import pair
+from backend.scoring.days.public_months import publish
+from backend.scoring.days.quality_control import (
     CONTEXT,
     LIMITED,
     QUARTERS,
@@ -42,8 +42,8 @@ from backend.scoring.quality import (
     doubt,
     measured_within,
 )
-from backend.scoring.selection import Runs, select
-from backend.scoring.sensors import DIGEST, Digests, digests, learned
+from backend.scoring.days.run_selection import Runs, select
+from backend.scoring.days.sensors import DIGEST, Digests, digests, learned
 from backend.scoring.views import LEAD_VIEWS, NEAREST
 from backend.storage import days as store
 from backend.storage.database import Database

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import ABSENT
 from backend.scoring.constants import CLIMATE_DAYS, FAR_FROM_MODELS
-from backend.scoring.quality import LIMITED, QUARTERS
+from backend.scoring.days.quality_control import LIMITED, QUARTERS
 
 _QUARTER = np.minimum(np.arange(HOURS_A_DAY) // (24 // QUARTERS), QUARTERS - 1)
 

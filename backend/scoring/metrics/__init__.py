@@ -1,0 +1,1 @@
+"""The errors and scores, from pairs of forecast and observation."""

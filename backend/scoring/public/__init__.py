@@ -1,0 +1,1 @@
+"""What everyone may see of a model whose values are withheld."""

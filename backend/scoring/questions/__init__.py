@@ -1,0 +1,1 @@
+"""The questions of a pilot, each answered from a sample."""

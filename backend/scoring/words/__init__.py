@@ -1,0 +1,1 @@
+"""Sentences, caveats and the page of methods."""
