@@ -30,14 +30,14 @@ from backend.api.withholding import Withholding
 from backend.core.local_time import date_of
 from backend.core.records import network_of
 from backend.scoring import bias as biases
-from backend.scoring import event_scores
 from backend.scoring.constants import PUBLIC_LIMIT_STEP
-from backend.scoring.event_scores import Contingency
-from backend.scoring.events import sectors_of
 from backend.scoring.flyability import EventTable, ModelCounts, event_tables
 from backend.scoring.groups import Given
 from backend.scoring.hours import Hours
 from backend.scoring.labels import stratum_may_be_shown
+from backend.scoring.metrics import contingency
+from backend.scoring.metrics.contingency import Contingency
+from backend.scoring.metrics.events import sectors_of
 from backend.scoring.names import model_name
 from backend.scoring.public_figures import public_bias, public_rate, rounded_count
 from backend.scoring.public_windows import with_public_values
@@ -206,21 +206,21 @@ def _left_out(model: str, n_pairs: int, n_days: int) -> ModelEvent:
         n_pairs=n_pairs,
         n_days=n_days,
         enough_events=False,
-        scores=EventScores(**dict.fromkeys(event_scores.SCORES)),
-        intervals=EventIntervals(**dict.fromkeys(event_scores.SCORES)),
+        scores=EventScores(**dict.fromkeys(contingency.SCORES)),
+        intervals=EventIntervals(**dict.fromkeys(contingency.SCORES)),
     )
 
 
 def _model_event(table: EventTable, each: ModelCounts, hours: Hours) -> ModelEvent:
     counts, shown = each.counts, table.size.shows_values
-    enough = shown and event_scores.enough_events(counts)
-    surprises = event_scores.surprises(counts, each.intervals)
+    enough = shown and contingency.enough_events(counts)
+    surprises = contingency.surprises(counts, each.intervals)
     sentence = (
         surprise_sentence(each.model, surprises, table.event, table.units, hours)
         if shown
         else f"{model_name(each.model)}: not enough data yet."
     )
-    scores = {name: formula(counts) if enough else None for name, formula in event_scores.SCORES.items()}
+    scores = {name: formula(counts) if enough else None for name, formula in contingency.SCORES.items()}
     if surprises.value is None:
         scores["surprise_rate"] = None
     intervals = {
@@ -234,8 +234,8 @@ def _model_event(table: EventTable, each: ModelCounts, hours: Hours) -> ModelEve
         name=model_name(each.model),
         sentence=sentence,
         surprises=rate_entry(surprises) if shown else None,
-        kept=rate_entry(event_scores.kept(counts, each.intervals)) if shown else None,
-        detected=rate_entry(event_scores.detected(counts, each.intervals)) if shown else None,
+        kept=rate_entry(contingency.kept(counts, each.intervals)) if shown else None,
+        detected=rate_entry(contingency.detected(counts, each.intervals)) if shown else None,
         counts=_counts(counts) if shown else None,
         n_pairs=int(counts.n),
         n_days=table.size.days,
@@ -247,7 +247,7 @@ def _model_event(table: EventTable, each: ModelCounts, hours: Hours) -> ModelEve
 
 def _public_model_event(table: EventTable, each: ModelCounts, hours: Hours) -> ModelEvent:
     """Return a model's surprises alone, coarse: counts over several limits are a histogram of the values."""
-    exact = event_scores.surprises(each.counts, each.intervals)
+    exact = contingency.surprises(each.counts, each.intervals)
     if not table.size.shows_values:
         exact = replace(exact, value=None, interval=None)
     surprises = public_rate(exact, each.go_days)
@@ -262,8 +262,8 @@ def _public_model_event(table: EventTable, each: ModelCounts, hours: Hours) -> M
         n_pairs=rounded_count(int(each.counts.n)),
         n_days=table.size.days,
         enough_events=surprises.value is not None,
-        scores=EventScores(**{**dict.fromkeys(event_scores.SCORES), "surprise_rate": surprises.value}),
-        intervals=EventIntervals(**dict.fromkeys(event_scores.SCORES)),
+        scores=EventScores(**{**dict.fromkeys(contingency.SCORES), "surprise_rate": surprises.value}),
+        intervals=EventIntervals(**dict.fromkeys(contingency.SCORES)),
     )
 
 

@@ -36,7 +36,6 @@ from backend.core.local_time import date_of, month_days
 from backend.core.parameters import Parameter
 from backend.core.records import network_of
 from backend.scoring import coverage as coverages
-from backend.scoring import event_scores
 from backend.scoring.constants import CONFIDENCE, WITHIN
 from backend.scoring.coverage import Covered
 from backend.scoring.grid import Values, present
@@ -45,6 +44,7 @@ from backend.scoring.headline import Headline, beacon, headline
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label, sample_of
 from backend.scoring.labels import Sample as SampleSize
+from backend.scoring.metrics import contingency
 from backend.scoring.names import model_name
 from backend.scoring.notes import may_headline, notes
 from backend.scoring.public_figures import (
@@ -176,7 +176,7 @@ def _contender(found: Headline, model: str, *, public: bool) -> Contender:
     )
 
 
-def rate_entry(rate: event_scores.Rate, *, public: bool = False) -> Rate:
+def rate_entry(rate: contingency.Rate, *, public: bool = False) -> Rate:
     """Return a rate as it is shown; to the `public` without its counts."""
     found = rate.interval
     interval = None if found is None else ShareEnds(low=found.low, high=found.high)

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backend.scoring.formula import number
 from backend.scoring.grid import CLOCK, Integers
 from backend.scoring.grouped import (
     beside,
@@ -28,11 +27,12 @@ from backend.scoring.hours import Hours
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.labels import sample_of, stratum_may_be_shown
+from backend.scoring.metrics.formula import number
+from backend.scoring.metrics.sums import Sums
 from backend.scoring.quantities import SINGLE_VALUED, Quantity, forecast_side, observed_side, pairs
 from backend.scoring.sample import Sample
 from backend.scoring.scores import days_with, sized
 from backend.scoring.strata import Stratum, clock_groups, groups
-from backend.scoring.sums import Sums
 
 PARTS = tuple(
     (index[:, None] == np.arange(len(names))).astype(np.int64)

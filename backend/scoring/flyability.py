@@ -13,8 +13,12 @@ import numpy as np
 
 from backend.core.parameters import Parameter
 from backend.scoring.constants import FLYABLE_RUN, FLYING_FROM, FLYING_UNTIL, LIGHT_WIND
-from backend.scoring.event_scores import Contingency, Intervals, score_intervals
-from backend.scoring.events import (
+from backend.scoring.grid import Bools, Values, present
+from backend.scoring.grouped import alone, beside
+from backend.scoring.labels import Sample as SampleSize
+from backend.scoring.labels import sample_of
+from backend.scoring.metrics.contingency import Contingency, Intervals, score_intervals
+from backend.scoring.metrics.events import (
     EVERY_SECTOR,
     Occurrence,
     Sector,
@@ -24,10 +28,6 @@ from backend.scoring.events import (
     on_slope,
     sectors_of,
 )
-from backend.scoring.grid import Bools, Values, present
-from backend.scoring.grouped import alone, beside
-from backend.scoring.labels import Sample as SampleSize
-from backend.scoring.labels import sample_of
 from backend.scoring.names import model_name
 from backend.scoring.sample import Sample
 from backend.scoring.scorecard import all_of, comparable

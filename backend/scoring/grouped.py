@@ -7,13 +7,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from backend.scoring.direction import circular_bias, steady_bias
 from backend.scoring.grid import SCALE, Floats, Integers, Values
 from backend.scoring.intervals import Interval
 from backend.scoring.jackknife import departures_spread, jackknife, symmetric
+from backend.scoring.metrics.direction import circular_bias, steady_bias
+from backend.scoring.metrics.sums import Sums, no_sums
 from backend.scoring.quantities import Quantity, Side, sums
 from backend.scoring.strata import Groups
-from backend.scoring.sums import Sums, no_sums
 
 S = TypeVar("S", bound=Sums)
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.scoring.constants import GIVEN_WIND_EDGES, SECTORS, WIND_CLASSES
-from backend.scoring.direction import CIRCLE
 from backend.scoring.grid import SCALE, Bools, Integers, Values, paired, present, thousandths
 from backend.scoring.intervals import quantiles
+from backend.scoring.metrics.direction import CIRCLE
 
 NO_GROUP = -1
 

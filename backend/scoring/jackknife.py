@@ -16,7 +16,7 @@ import numpy as np
 from backend.scoring.effective_days import Spread, spread
 from backend.scoring.grid import Bools, Floats, Integers
 from backend.scoring.intervals import Interval, wilson
-from backend.scoring.sums import Sums
+from backend.scoring.metrics.sums import Sums
 
 S = TypeVar("S", bound=Sums)
 

@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from backend.scoring import event_scores
 from backend.scoring.constants import CONSTANTS, Constant
-from backend.scoring.continuous import ScalarSums, error_sd, mae, mean_error, rmse, within_share
 from backend.scoring.daily import MICRO, DailySeries
-from backend.scoring.direction import (
+from backend.scoring.effective_days import mean_test, persistence
+from backend.scoring.grid import SCALE, Values
+from backend.scoring.intervals import Interval, student_quantile, wilson
+from backend.scoring.metrics import contingency
+from backend.scoring.metrics.contingency import Contingency
+from backend.scoring.metrics.direction import (
     DirectionSums,
     circular_bias,
     direction_errors,
@@ -25,13 +28,10 @@ from backend.scoring.direction import (
     resultant,
     wrap,
 )
-from backend.scoring.effective_days import mean_test, persistence
-from backend.scoring.event_scores import Contingency
-from backend.scoring.grid import SCALE, Values
-from backend.scoring.intervals import Interval, student_quantile, wilson
+from backend.scoring.metrics.scalar import ScalarSums, error_sd, mae, mean_error, rmse, within_share
+from backend.scoring.metrics.vector import VectorSums, mean_vector_error
 from backend.scoring.skill import skill_score
 from backend.scoring.temperature import at_station
-from backend.scoring.vector import VectorSums, mean_vector_error
 
 _BLOCK = re.compile(r"(<!-- begin: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -105,7 +105,7 @@ def _events() -> Iterator[str]:
         ("peirce", "Peirce, POD minus POFD"),
         ("sedi", "SEDI, for rare events"),
     ):
-        yield f"**{words}** = {getattr(event_scores, name)(counts):.2f}."
+        yield f"**{words}** = {getattr(contingency, name)(counts):.2f}."
 
 
 def _others() -> Iterator[str]:

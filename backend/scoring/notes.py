@@ -6,7 +6,7 @@ from backend.core.local_time import date_of
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.constants import FAR_IN_HEIGHT, UNINFORMED_DIRECTION_MAE
 from backend.scoring.days.quality_control import LEARNED
-from backend.scoring.direction import quantisation_floor
+from backend.scoring.metrics.direction import quantisation_floor
 from backend.scoring.names import listed, model_name
 from backend.scoring.quantities import Quantity
 from backend.scoring.sample import LONGER_GUSTS, Sample

@@ -23,9 +23,9 @@ from backend.scoring.constants import (
     STRATUM_DAYS,
     WITHIN,
 )
-from backend.scoring.event_scores import Rate
 from backend.scoring.headline import Headline
 from backend.scoring.intervals import Interval
+from backend.scoring.metrics.contingency import Rate
 from backend.scoring.quantities import Quantity
 from backend.scoring.robustness import ByMeans, Robustness, SecondOpinion
 from backend.scoring.scorecard import Finding, PairOfModels, Verdict

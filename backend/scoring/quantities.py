@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 
 from backend.core.parameters import RULES, Parameter
-from backend.scoring.continuous import ScalarSums, mae, mean_error
-from backend.scoring.direction import (
+from backend.scoring.grid import ABSENT, Bools, Integers, Values, paired, present
+from backend.scoring.metrics.direction import (
     DirectionSums,
     direction_errors,
     mean_absolute_direction_error,
     steady_bias,
     usable,
 )
-from backend.scoring.formula import Formula
-from backend.scoring.grid import ABSENT, Bools, Integers, Values, paired, present
+from backend.scoring.metrics.formula import Formula
+from backend.scoring.metrics.scalar import ScalarSums, mae, mean_error
+from backend.scoring.metrics.sums import Sums
+from backend.scoring.metrics.vector import VectorSums, mean_vector_error, vector_errors
 from backend.scoring.sample import Sample
-from backend.scoring.sums import Sums
-from backend.scoring.vector import VectorSums, mean_vector_error, vector_errors
 
 
 class Quantity(StrEnum):

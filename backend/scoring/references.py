@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from backend.scoring.constants import LEAST_CLIMATOLOGY_DAYS
-from backend.scoring.direction import mean_direction, sines_and_cosines
 from backend.scoring.grid import ABSENT, CLOCK, HOURS, NO_HOUR, Bools, Integers, Values, present, rounded_mean
+from backend.scoring.metrics.direction import mean_direction, sines_and_cosines
 from backend.scoring.views import View
 
 

@@ -9,7 +9,21 @@ from typing import Any
 import numpy as np
 
 from backend.scoring.constants import BREEZE, LIGHT_WIND, WITHIN
-from backend.scoring.continuous import (
+from backend.scoring.grid import Bools, Integers, Season
+from backend.scoring.grouped import alone, beside, bias_intervals, size_intervals
+from backend.scoring.intervals import Interval
+from backend.scoring.labels import Label, sample_of, stratum_may_be_shown
+from backend.scoring.metrics.direction import (
+    DirectionSums,
+    circular_bias,
+    circular_sd,
+    mean_absolute_direction_error,
+    mean_direction_error,
+    resultant,
+    steady_bias,
+)
+from backend.scoring.metrics.formula import Formula, number
+from backend.scoring.metrics.scalar import (
     ErrorQuantiles,
     ScalarSums,
     correlation,
@@ -20,25 +34,11 @@ from backend.scoring.continuous import (
     rmse,
     within_share,
 )
-from backend.scoring.direction import (
-    DirectionSums,
-    circular_bias,
-    circular_sd,
-    mean_absolute_direction_error,
-    mean_direction_error,
-    resultant,
-    steady_bias,
-)
-from backend.scoring.formula import Formula, number
-from backend.scoring.grid import Bools, Integers, Season
-from backend.scoring.grouped import alone, beside, bias_intervals, size_intervals
-from backend.scoring.intervals import Interval
-from backend.scoring.labels import Label, sample_of, stratum_may_be_shown
+from backend.scoring.metrics.sums import Sums
+from backend.scoring.metrics.vector import VectorSums, mean_vector_error, rms_vector_error
 from backend.scoring.quantities import Quantity, Side, errors, observed_side, pairs, speed_of, sums
 from backend.scoring.sample import REFERENCES, Sample
 from backend.scoring.skill import PooledSkill
-from backend.scoring.sums import Sums
-from backend.scoring.vector import VectorSums, mean_vector_error, rms_vector_error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from backend.scoring.formula import Formula, number, ratio
 from backend.scoring.grid import Floats
 from backend.scoring.grouped import over_days
 from backend.scoring.intervals import Interval
 from backend.scoring.jackknife import jackknife, symmetric
+from backend.scoring.metrics.formula import Formula, number, ratio
 
 
 class PooledSkill(NamedTuple):

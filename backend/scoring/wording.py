@@ -22,13 +22,13 @@ from backend.scoring.constants import (
     SEASON_DAYS,
     STRATUM_DAYS,
 )
-from backend.scoring.event_scores import Rate
 from backend.scoring.grid import Season
 from backend.scoring.headline import Beacon, Headline
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label
 from backend.scoring.labels import Sample as SampleSize
+from backend.scoring.metrics.contingency import Rate
 from backend.scoring.names import listed, model_name
 from backend.scoring.quantities import Quantity
 from backend.scoring.robustness import ByMeans, Robustness

@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from backend.scoring.event_scores import Contingency
-from backend.scoring.events import above
 from backend.scoring.grid import ABSENT, HOURS, Bools, Integers, Values, paired
+from backend.scoring.metrics.contingency import Contingency
+from backend.scoring.metrics.events import above
 
 FEW = 4
 

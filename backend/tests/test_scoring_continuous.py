@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.scoring.continuous import (
+from backend.scoring.grid import Values, present
+from backend.scoring.metrics.scalar import (
     ScalarSums,
     correlation,
     error_quantiles,
@@ -20,7 +21,6 @@ from backend.scoring.continuous import (
     rmse,
     within_share,
 )
-from backend.scoring.grid import Values, present
 from backend.scoring.temperature import at_station, is_far_in_height
 from backend.tests.scoring_grids import errors, filled, grid, grids
 

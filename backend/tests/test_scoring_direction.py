@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.scoring.direction import (
+from backend.scoring.grid import Floats, Values, present
+from backend.scoring.metrics.direction import (
     DirectionSums,
     circular_bias,
     circular_sd,
@@ -22,8 +23,7 @@ from backend.scoring.direction import (
     steady_bias,
     wrap,
 )
-from backend.scoring.grid import Floats, Values, present
-from backend.scoring.vector import VectorSums, mean_vector_error, rms_vector_error, vector_errors
+from backend.scoring.metrics.vector import VectorSums, mean_vector_error, rms_vector_error, vector_errors
 from backend.tests.scoring_grids import filled, grid, grids, random_grid
 
 BOTH = (

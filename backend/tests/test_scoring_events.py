@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.scoring.event_scores import (
+from backend.scoring.grid import Integers, clock_hours
+from backend.scoring.intervals import Interval
+from backend.scoring.metrics.contingency import (
     Contingency,
     csi,
     detected,
@@ -26,9 +28,7 @@ from backend.scoring.event_scores import (
     surprise_rate,
     surprises,
 )
-from backend.scoring.events import Occurrence, above, event_day, flyable, in_sector, on_slope
-from backend.scoring.grid import Integers, clock_hours
-from backend.scoring.intervals import Interval
+from backend.scoring.metrics.events import Occurrence, above, event_day, flyable, in_sector, on_slope
 from backend.tests.scoring_grids import counted, filled, grid
 
 SCORES = (pod, far, pofd, csi, frequency_bias, ets, hss, peirce, sedi, surprise_rate)

@@ -11,13 +11,13 @@ import scores.continuous  # type: ignore[import-untyped]
 import xarray as xr
 from scipy.stats import ttest_1samp  # type: ignore[import-untyped]
 
-from backend.scoring import continuous, direction, event_scores
-from backend.scoring.continuous import ScalarSums
 from backend.scoring.daily import MICRO, DailySeries
-from backend.scoring.direction import DirectionSums
 from backend.scoring.effective_days import mean_test
-from backend.scoring.event_scores import Contingency
 from backend.scoring.grid import ABSENT, Floats, Values, paired
+from backend.scoring.metrics import contingency, direction, scalar
+from backend.scoring.metrics.contingency import Contingency
+from backend.scoring.metrics.direction import DirectionSums
+from backend.scoring.metrics.scalar import ScalarSums
 from backend.tests.scoring_grids import counted, errors, filled, grid, random_grid
 
 SEEDS = range(8)
@@ -42,18 +42,18 @@ def labelled(values: Values) -> xr.DataArray:
 @pytest.mark.parametrize(("f", "o"), [*cases(), *EDGES.values()])
 def test_continuous_scores_agree(f: Values, o: Values) -> None:
     totals, fcst, obs = ScalarSums.of(f, o).total(), labelled(f), labelled(o)
-    assert continuous.mean_error(totals) == pytest.approx(float(scores.continuous.mean_error(fcst, obs)))
-    assert continuous.mae(totals) == pytest.approx(float(scores.continuous.mae(fcst, obs)))
-    assert continuous.rmse(totals) == pytest.approx(float(scores.continuous.rmse(fcst, obs)))
+    assert scalar.mean_error(totals) == pytest.approx(float(scores.continuous.mean_error(fcst, obs)))
+    assert scalar.mae(totals) == pytest.approx(float(scores.continuous.mae(fcst, obs)))
+    assert scalar.rmse(totals) == pytest.approx(float(scores.continuous.rmse(fcst, obs)))
     percent = scores.continuous.percent_within_x(fcst, obs, threshold=5.0)
-    share = continuous.within_share(errors(f, o), 5.0)
+    share = scalar.within_share(errors(f, o), 5.0)
     assert share is not None
     assert 100 * share == pytest.approx(float(percent))
 
 
 @pytest.mark.parametrize(("f", "o"), cases())
 def test_correlation_agrees(f: Values, o: Values) -> None:
-    ours = continuous.correlation(ScalarSums.of(f, o).total())
+    ours = scalar.correlation(ScalarSums.of(f, o).total())
     theirs = scores.continuous.correlation.pearsonr(labelled(f), labelled(o))
     assert ours == pytest.approx(float(theirs), abs=1e-9)
 
@@ -88,15 +88,15 @@ def test_tables_and_their_scores_agree(seed: int, limit: float) -> None:
 
 # The name is a trap: their "false alarm rate" is our POFD, their "false alarm ratio" our FAR.
 NAMES = {
-    event_scores.pod: "probability_of_detection",
-    event_scores.far: "false_alarm_ratio",
-    event_scores.pofd: "false_alarm_rate",
-    event_scores.csi: "critical_success_index",
-    event_scores.frequency_bias: "frequency_bias",
-    event_scores.ets: "equitable_threat_score",
-    event_scores.hss: "heidke_skill_score",
-    event_scores.peirce: "peirce_skill_score",
-    event_scores.sedi: "symmetric_extremal_dependence_index",
+    contingency.pod: "probability_of_detection",
+    contingency.far: "false_alarm_ratio",
+    contingency.pofd: "false_alarm_rate",
+    contingency.csi: "critical_success_index",
+    contingency.frequency_bias: "frequency_bias",
+    contingency.ets: "equitable_threat_score",
+    contingency.hss: "heidke_skill_score",
+    contingency.peirce: "peirce_skill_score",
+    contingency.sedi: "symmetric_extremal_dependence_index",
 }
 
 
@@ -104,7 +104,7 @@ def assert_scores_agree(ours: Contingency, theirs: scores.categorical.BasicConti
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # theirs divides by 0, and says so
         expected = {score: float(getattr(theirs, name)()) for score, name in NAMES.items()}
-        expected[event_scores.surprise_rate] = 1 - float(theirs.negative_predictive_value())
+        expected[contingency.surprise_rate] = 1 - float(theirs.negative_predictive_value())
     for score, value in expected.items():
         mine = score(ours)
         if mine is None:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.scoring.continuous import ScalarSums, error_sd, mae, mean_error, rmse
-from backend.scoring.direction import DirectionSums
 from backend.scoring.grid import Bools, Values
-from backend.scoring.sums import Sums
-from backend.scoring.vector import VectorSums
+from backend.scoring.metrics.direction import DirectionSums
+from backend.scoring.metrics.scalar import ScalarSums, error_sd, mae, mean_error, rmse
+from backend.scoring.metrics.sums import Sums
+from backend.scoring.metrics.vector import VectorSums
 from backend.tests.scoring_grids import counted, filled, grid, grids, random_grid
 
 WINDS = grids(3, 0, 250)

@@ -13,8 +13,8 @@ from backend.core.local_time import HOUR
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.columns import DIRECTION, SPEED, TEMPERATURE
 from backend.scoring.constants import MEAN_REACH, MEAN_REPORTS, MEAN_REPORTS_OF
-from backend.scoring.direction import mean_direction, sines_and_cosines
 from backend.scoring.grid import rounded_mean
+from backend.scoring.metrics.direction import mean_direction, sines_and_cosines
 
 
 def hourly_means(

@@ -31,11 +31,11 @@ from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
 from backend.scoring.bias import model_bias
 from backend.scoring.calendar import Span
-from backend.scoring.event_scores import enough_events
 from backend.scoring.flyability import event_tables
 from backend.scoring.grid import Floats, Values
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import Interval
+from backend.scoring.metrics.contingency import enough_events
 from backend.scoring.quantities import Quantity
 from backend.scoring.sample import Sample, StationDays
 from backend.scoring.scorecard import Finding, Scorecard

@@ -14,12 +14,12 @@ from typing import Self
 import numpy as np
 
 from backend.scoring.constants import LEAST_EVENTS
-from backend.scoring.events import Occurrence
-from backend.scoring.formula import Formula, ratio
 from backend.scoring.grid import Bools, Floats, Integers
 from backend.scoring.intervals import Interval
 from backend.scoring.jackknife import jackknife, rates, symmetric
-from backend.scoring.sums import Sums
+from backend.scoring.metrics.events import Occurrence
+from backend.scoring.metrics.formula import Formula, ratio
+from backend.scoring.metrics.sums import Sums
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,10 +7,10 @@ from typing import Self
 
 import numpy as np
 
-from backend.scoring.formula import Formula, ratio
 from backend.scoring.grid import SCALE, Bools, Floats, Integers, Values, paired, thousandths
 from backend.scoring.intervals import quantiles
-from backend.scoring.sums import Sums
+from backend.scoring.metrics.formula import Formula, ratio
+from backend.scoring.metrics.sums import Sums
 
 
 @dataclass(frozen=True, slots=True, eq=False)

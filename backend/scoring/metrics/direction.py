@@ -12,9 +12,9 @@ from typing import Self
 import numpy as np
 
 from backend.scoring.constants import LIGHT_WIND, STEADY_RESULTANT, TRIGONOMETRIC_STEPS
-from backend.scoring.formula import Formula, ratio
 from backend.scoring.grid import SCALE, Bools, Floats, Integers, Values, paired, present, thousandths
-from backend.scoring.sums import Sums
+from backend.scoring.metrics.formula import Formula, ratio
+from backend.scoring.metrics.sums import Sums
 
 CIRCLE = 360 * SCALE
 HALF_CIRCLE = CIRCLE // 2

@@ -10,8 +10,8 @@ import numpy as np
 
 from backend.core.units import COMPASS
 from backend.scoring.constants import FLYABLE_DAY_HOURS, FLYABLE_RUN, FLYING_FROM, FLYING_UNTIL, LIGHT_WIND
-from backend.scoring.direction import CIRCLE
 from backend.scoring.grid import Bools, Integers, Values, present, thousandths
+from backend.scoring.metrics.direction import CIRCLE
 
 Sector = tuple[float, float]
 """From and to, clockwise, in degrees; both ends are in it."""

@@ -7,10 +7,10 @@ from typing import Self
 
 import numpy as np
 
-from backend.scoring.direction import direction_errors
-from backend.scoring.formula import Formula, ratio
 from backend.scoring.grid import SCALE, Bools, Floats, Integers, Values, present
-from backend.scoring.sums import Sums
+from backend.scoring.metrics.direction import direction_errors
+from backend.scoring.metrics.formula import Formula, ratio
+from backend.scoring.metrics.sums import Sums
 
 
 def vector_errors(
