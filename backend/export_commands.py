@@ -20,8 +20,8 @@ from backend.import_commands import keep_up, row_progress, service_of
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.scoring.hours import Hours
-from backend.scoring.quantities import Quantity
-from backend.scoring.sample import REFERENCES, THEN
+from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample.sample import REFERENCES, THEN
 from backend.scoring.views import VIEW_OF, View
 
 if TYPE_CHECKING:

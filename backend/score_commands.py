@@ -25,7 +25,7 @@ from backend.scoring.headline import USUAL_LIMITS, Headline
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import significant_winners
 from backend.scoring.names import model_name
-from backend.scoring.quantities import Quantity
+from backend.scoring.sample.quantities import Quantity
 from backend.scoring.scorecard import Finding, Verdict
 from backend.scoring.views import VIEW_OF
 from backend.scoring.wording import (

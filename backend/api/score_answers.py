@@ -35,9 +35,7 @@ from backend.api.withholding import Withholding
 from backend.core.local_time import date_of, month_days
 from backend.core.parameters import Parameter
 from backend.core.records import network_of
-from backend.scoring import coverage as coverages
 from backend.scoring.constants import CONFIDENCE, WITHIN
-from backend.scoring.coverage import Covered
 from backend.scoring.grid import Values, present
 from backend.scoring.group_scores import group_scores
 from backend.scoring.headline import Headline, beacon, headline
@@ -59,9 +57,12 @@ from backend.scoring.public_figures import (
     rounded_count,
 )
 from backend.scoring.public_windows import without_reasons
-from backend.scoring.quantities import Quantity
 from backend.scoring.robustness import by_means, robustness
-from backend.scoring.sample import Sample
+from backend.scoring.sample import coverage as coverages
+from backend.scoring.sample.coverage import Covered
+from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample.sample import Sample
+from backend.scoring.sample.strata import TEXTS, Stratum
 from backend.scoring.scorecard import (
     METHOD_VERSION,
     PairOfModels,
@@ -70,7 +71,6 @@ from backend.scoring.scorecard import (
     common_words,
 )
 from backend.scoring.scores import ModelScore, Score, days_with
-from backend.scoring.strata import TEXTS, Stratum
 from backend.scoring.wording import (
     confidence_words,
     label_name,

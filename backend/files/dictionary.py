@@ -11,7 +11,7 @@ from backend import __version__
 from backend.core.parameters import RULES
 from backend.core.records import network_of
 from backend.files.columns import Columns
-from backend.scoring.quantities import Quantity
+from backend.scoring.sample.quantities import Quantity
 from backend.scoring.views import VIEWS, DecisionView, View
 
 _QUANTITIES = {

@@ -28,8 +28,15 @@ from backend.scoring.intervals import significant_winners
 from backend.scoring.labels import Label
 from backend.scoring.public_figures import enough, public_score, rounded_count
 from backend.scoring.public_windows import in_full_months, named, newest_window, windows, without
-from backend.scoring.quantities import SINGLE_VALUED, Quantity, errors, forecast_side, observed_side, pairs
-from backend.scoring.sample import Sample, Samples, speaking
+from backend.scoring.sample.quantities import (
+    SINGLE_VALUED,
+    Quantity,
+    errors,
+    forecast_side,
+    observed_side,
+    pairs,
+)
+from backend.scoring.sample.sample import Sample, Samples, speaking
 from backend.scoring.scorecard import METHOD_VERSION, Finding, Ranking, Scorecard
 from backend.scoring.scores import ModelScore, Score
 from backend.scoring.views import View

@@ -27,7 +27,7 @@ from backend.files.faults import MOST_NAMED, Fault, Faults, FileRefused
 from backend.files.reading import Shape, Table
 from backend.files.rules import PARAMETER_NUMBERS, PARAMETERS, Piece
 from backend.files.sorting import Staging
-from backend.scoring.sample import REFERENCES
+from backend.scoring.sample.sample import REFERENCES
 from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch, to_epoch
 from backend.storage.forecasts import keep_forecasts, kept_forecasts

@@ -22,17 +22,17 @@ from backend.scoring.grouped import (
     over_days,
     side_by_side,
 )
-from backend.scoring.groups import Given, given_forecast
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.labels import sample_of, stratum_may_be_shown
 from backend.scoring.metrics.formula import number
 from backend.scoring.metrics.sums import Sums
-from backend.scoring.quantities import SINGLE_VALUED, Quantity, forecast_side, observed_side, pairs
-from backend.scoring.sample import Sample
+from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity, forecast_side, observed_side, pairs
+from backend.scoring.sample.sample import Sample
+from backend.scoring.sample.strata import Stratum, clock_groups, groups
+from backend.scoring.sample.wind_groups import Given, given_forecast
 from backend.scoring.scores import days_with, sized
-from backend.scoring.strata import Stratum, clock_groups, groups
 
 PARTS = tuple(
     (index[:, None] == np.arange(len(names))).astype(np.int64)

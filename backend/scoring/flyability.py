@@ -29,7 +29,7 @@ from backend.scoring.metrics.events import (
     sectors_of,
 )
 from backend.scoring.names import model_name
-from backend.scoring.sample import Sample
+from backend.scoring.sample.sample import Sample
 from backend.scoring.scorecard import all_of, comparable
 
 Winds = Mapping[Parameter, Values]

@@ -12,8 +12,8 @@ from backend.scoring.intervals import Interval
 from backend.scoring.jackknife import departures_spread, jackknife, symmetric
 from backend.scoring.metrics.direction import circular_bias, steady_bias
 from backend.scoring.metrics.sums import Sums, no_sums
-from backend.scoring.quantities import Quantity, Side, sums
-from backend.scoring.strata import Groups
+from backend.scoring.sample.quantities import Quantity, Side, sums
+from backend.scoring.sample.strata import Groups
 
 S = TypeVar("S", bound=Sums)
 

@@ -10,8 +10,8 @@ from backend.scoring.constants import USUAL_GUST_LIMIT, USUAL_WIND_LIMIT
 from backend.scoring.distance import metres_between
 from backend.scoring.flyability import EventTable, limit_table
 from backend.scoring.metrics.contingency import Rate, surprises
-from backend.scoring.quantities import Quantity
-from backend.scoring.sample import Sample
+from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample.sample import Sample
 from backend.scoring.scorecard import Verdict
 from backend.scoring.scores import ModelScore
 

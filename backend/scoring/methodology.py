@@ -30,8 +30,8 @@ from backend.scoring.metrics.direction import (
 )
 from backend.scoring.metrics.scalar import ScalarSums, error_sd, mae, mean_error, rmse, within_share
 from backend.scoring.metrics.vector import VectorSums, mean_vector_error
+from backend.scoring.sample.height_correction import at_station
 from backend.scoring.skill import skill_score
-from backend.scoring.temperature import at_station
 
 _BLOCK = re.compile(r"(<!-- begin: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

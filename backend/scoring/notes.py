@@ -8,9 +8,9 @@ from backend.scoring.constants import FAR_IN_HEIGHT, UNINFORMED_DIRECTION_MAE
 from backend.scoring.days.quality_control import LEARNED
 from backend.scoring.metrics.direction import quantisation_floor
 from backend.scoring.names import listed, model_name
-from backend.scoring.quantities import Quantity
-from backend.scoring.sample import LONGER_GUSTS, Sample
-from backend.scoring.temperature import is_far_in_height
+from backend.scoring.sample.height_correction import is_far_in_height
+from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample.sample import LONGER_GUSTS, Sample
 from backend.scoring.wording import RELATIVE, SAFETY, left_out_sentence, light_wind_words
 
 _TEMPERATURES = {Quantity.TEMPERATURE, Quantity.TEMPERATURE_RAW}

@@ -26,12 +26,12 @@ from backend.scoring.constants import (
 from backend.scoring.headline import Headline
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.contingency import Rate
-from backend.scoring.quantities import Quantity
 from backend.scoring.robustness import ByMeans, Robustness, SecondOpinion
+from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample.strata import Stratum
 from backend.scoring.scorecard import Finding, PairOfModels, Verdict
 from backend.scoring.scores import ModelScore, Score
 from backend.scoring.skill import PooledSkill
-from backend.scoring.strata import Stratum
 from backend.scoring.verdict import Comparison
 
 _MANTISSAS = (1, 2, 5)

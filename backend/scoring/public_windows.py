@@ -18,8 +18,8 @@ from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import network_of
 from backend.scoring.constants import PUBLIC_WINDOWS, STRATUM_DAYS
 from backend.scoring.grid import Bools, Integers, Values, present
-from backend.scoring.quantities import Quantity, forecast_side, observed_side, pairs
-from backend.scoring.sample import Sample
+from backend.scoring.sample.quantities import Quantity, forecast_side, observed_side, pairs
+from backend.scoring.sample.sample import Sample
 
 LENGTHS = tuple(int(months) for months in PUBLIC_WINDOWS.value)
 

@@ -11,8 +11,15 @@ from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import ABSENT
 from backend.scoring.columns import NOT_MATCHED
 from backend.scoring.grid import NO_HOUR, SCALE, Values
-from backend.scoring.quantities import SINGLE_VALUED, Quantity, errors, forecast_side, observed_side, pairs
-from backend.scoring.sample import NOT_SAID, Sample
+from backend.scoring.sample.quantities import (
+    SINGLE_VALUED,
+    Quantity,
+    errors,
+    forecast_side,
+    observed_side,
+    pairs,
+)
+from backend.scoring.sample.sample import NOT_SAID, Sample
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from backend.scoring.hours import Hours
 from backend.scoring.labels import Label, sample_of
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.names import listed, model_name
-from backend.scoring.quantities import (
+from backend.scoring.sample.quantities import (
     Quantity,
     Side,
     forecast_side,
@@ -32,7 +32,7 @@ from backend.scoring.quantities import (
     reference_side,
     sums,
 )
-from backend.scoring.sample import REFERENCES, Sample
+from backend.scoring.sample.sample import REFERENCES, Sample
 from backend.scoring.scores import ModelScore, Score, days_with, score_all, sized
 from backend.scoring.skill import PooledSkill, pooled_skills
 from backend.scoring.verdict import Comparison, Outcome, compare

@@ -36,8 +36,8 @@ from backend.scoring.metrics.scalar import (
 )
 from backend.scoring.metrics.sums import Sums
 from backend.scoring.metrics.vector import VectorSums, mean_vector_error, rms_vector_error
-from backend.scoring.quantities import Quantity, Side, errors, observed_side, pairs, speed_of, sums
-from backend.scoring.sample import REFERENCES, Sample
+from backend.scoring.sample.quantities import Quantity, Side, errors, observed_side, pairs, speed_of, sums
+from backend.scoring.sample.sample import REFERENCES, Sample
 from backend.scoring.skill import PooledSkill
 
 

@@ -30,8 +30,8 @@ from backend.scoring.labels import Label
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.metrics.contingency import Rate
 from backend.scoring.names import listed, model_name
-from backend.scoring.quantities import Quantity
 from backend.scoring.robustness import ByMeans, Robustness
+from backend.scoring.sample.quantities import Quantity
 from backend.scoring.scorecard import Finding, PairOfModels, Verdict
 from backend.scoring.skill import PooledSkill
 from backend.scoring.verdict import Outcome

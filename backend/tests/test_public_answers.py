@@ -18,7 +18,7 @@ from backend.main import Service
 from backend.scoring.days.public_months import publish
 from backend.scoring.public_figures import enough, figure_step, rounded, share_step
 from backend.scoring.public_windows import PublicRules, Window, newest_window, windows
-from backend.scoring.quantities import Quantity
+from backend.scoring.sample.quantities import Quantity
 from backend.scoring.views import VIEWS
 from backend.tests.score_store import DIRECTION, GUST, SPEED, Grid, constant, keep
 from backend.tests.served import ADMIN, NOW, make_service, served

@@ -21,7 +21,7 @@ from backend.scoring.metrics.scalar import (
     rmse,
     within_share,
 )
-from backend.scoring.temperature import at_station, is_far_in_height
+from backend.scoring.sample.height_correction import at_station, is_far_in_height
 from backend.tests.scoring_grids import errors, filled, grid, grids
 
 SCORES = (mean_error, mae, rmse, error_sd, correlation)

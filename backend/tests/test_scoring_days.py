@@ -19,9 +19,9 @@ from backend.scoring.columns import DIRECTION, GUST, REASONS, SPEED, TEMPERATURE
 from backend.scoring.days.update import CHUNK_DAYS, make_due, update
 from backend.scoring.hours import Hours
 from backend.scoring.notes import notes
-from backend.scoring.quantities import Quantity
 from backend.scoring.recent import hours
-from backend.scoring.sample import Samples
+from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample.sample import Samples
 from backend.scoring.views import EVENING_BEFORE, MORNING, NEAREST, NOON, TWO_EVENINGS_BEFORE, VIEW_OF, View
 from backend.storage import days, due
 from backend.storage import schema as t

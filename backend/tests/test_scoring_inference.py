@@ -23,7 +23,7 @@ from backend.scoring.metrics.direction import DirectionSums, steady_bias
 from backend.scoring.metrics.scalar import ScalarSums
 from backend.scoring.metrics.sums import Sums
 from backend.scoring.metrics.vector import VectorSums
-from backend.scoring.quantities import Quantity, Side, sums
+from backend.scoring.sample.quantities import Quantity, Side, sums
 from backend.scoring.verdict import Outcome, compare, outcome
 from backend.tests.scoring_grids import counted, filled, grid, random_grid
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from backend.scoring.constants import LEAST_CLIMATOLOGY_DAYS
 from backend.scoring.grid import ABSENT, HOURS, Values, clock_hours, months, present, rounded_mean
-from backend.scoring.references import (
+from backend.scoring.sample.reference_forecasts import (
     climatology,
     direction_climatology,
     model_mean,

@@ -14,7 +14,7 @@ from backend.collectors.base import set_aside_implausible
 from backend.core.errors import NotFound
 from backend.core.records import ObservationBatch, Position, Site, Station
 from backend.scoring.days.update import make_due, update
-from backend.scoring.sample import Samples
+from backend.scoring.sample.sample import Samples
 from backend.scoring.views import NEAREST
 from backend.storage import schema as t
 from backend.storage.positions import MOVED_METRES, Sighting, metres_between, stays

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from backend.core.parameters import Parameter
 from backend.files.exporting import Choice, score_frames
 from backend.scoring.hours import Hours
-from backend.scoring.quantities import SINGLE_VALUED, Quantity
+from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity
 from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS, MORNING, VIEW_OF, VIEWS
 from backend.storage import schema as t
 from backend.tests.commands import outside, typed

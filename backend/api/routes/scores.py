@@ -49,8 +49,8 @@ from backend.scoring.constants import (
     USUAL_WIND_LIMIT,
 )
 from backend.scoring.hours import Hours
-from backend.scoring.quantities import SINGLE_VALUED, Quantity
-from backend.scoring.strata import BY_CLOCK, Stratum
+from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity
+from backend.scoring.sample.strata import BY_CLOCK, Stratum
 
 router = APIRouter(
     prefix="/api/v1",

@@ -36,10 +36,10 @@ from backend.scoring.grid import Floats, Values
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.contingency import enough_events
-from backend.scoring.quantities import Quantity
-from backend.scoring.sample import Sample, StationDays
+from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample.sample import Sample, StationDays
+from backend.scoring.sample.strata import Stratum
 from backend.scoring.scorecard import Finding, Scorecard
-from backend.scoring.strata import Stratum
 from backend.scoring.views import EVENING_BEFORE
 from backend.scoring.wording import tendency
 

@@ -19,8 +19,8 @@ import numpy as np
 from backend.core.local_time import local_day
 from backend.core.records import Site
 from backend.scoring.grid import SCALE
-from backend.scoring.quantities import Quantity, errors, forecast_side, observed_side, pairs
-from backend.scoring.sample import Samples
+from backend.scoring.sample.quantities import Quantity, errors, forecast_side, observed_side, pairs
+from backend.scoring.sample.sample import Samples
 from backend.scoring.views import EVENING_BEFORE
 from backend.storage.database import Database
 from backend.tests.proofs.bench.processes import answer, given

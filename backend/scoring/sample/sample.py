@@ -20,14 +20,14 @@ from backend.scoring.calendar import Span
 from backend.scoring.columns import GUST, NOT_MATCHED, REASONS
 from backend.scoring.grid import Bools, Integers, Values, clock_hours, months, present
 from backend.scoring.hours import Hours
-from backend.scoring.references import (
+from backend.scoring.sample.height_correction import at_station
+from backend.scoring.sample.reference_forecasts import (
     climatology,
     direction_climatology,
     model_mean,
     model_mean_direction,
     yesterday,
 )
-from backend.scoring.temperature import at_station
 from backend.scoring.views import VIEWS, View
 from backend.storage import days as store
 from backend.storage.database import Database

@@ -16,8 +16,8 @@ from backend.core.parameters import Parameter
 from backend.core.units import COMPASS
 from backend.scoring.constants import DAY_FROM, DAY_UNTIL, LIGHT_WIND, PART_OF_DAY, WIND_CLASSES
 from backend.scoring.grid import CLOCK, NO_HOUR, SEASONS, Integers, season_index, thousandths
-from backend.scoring.groups import NO_GROUP, sectors, wind_classes
-from backend.scoring.sample import Sample
+from backend.scoring.sample.sample import Sample
+from backend.scoring.sample.wind_groups import NO_GROUP, sectors, wind_classes
 
 
 class Stratum(StrEnum):

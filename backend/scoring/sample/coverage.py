@@ -11,8 +11,8 @@ from backend.core.local_time import date_of, month_days, month_number
 from backend.scoring.constants import COMPLETE_MONTH
 from backend.scoring.grid import Bools, clock_hours, present
 from backend.scoring.hours import Hours
-from backend.scoring.quantities import Quantity, Side, forecast_side, observed_side, pairs
-from backend.scoring.sample import Sample
+from backend.scoring.sample.quantities import Quantity, Side, forecast_side, observed_side, pairs
+from backend.scoring.sample.sample import Sample
 from backend.scoring.views import DecisionView
 
 

@@ -22,7 +22,7 @@ from backend.scoring.metrics.formula import Formula
 from backend.scoring.metrics.scalar import ScalarSums, mae, mean_error
 from backend.scoring.metrics.sums import Sums
 from backend.scoring.metrics.vector import VectorSums, mean_vector_error, vector_errors
-from backend.scoring.sample import Sample
+from backend.scoring.sample.sample import Sample
 
 
 class Quantity(StrEnum):
