@@ -11,10 +11,10 @@ from backend.api.schemas import ApiModel, WithheldSource
 from backend.scoring.constants import PUBLIC_DECIMALS, PUBLIC_SHARE_DECIMALS
 from backend.scoring.grid import Season
 from backend.scoring.hours import Hours
+from backend.scoring.inference.comparison import Outcome
 from backend.scoring.labels import Label
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.scorecard import Finding
-from backend.scoring.verdict import Outcome
 
 ViewName = Literal[
     "morning",

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from backend.scoring.grid import CLOCK, Integers
-from backend.scoring.grouped import (
+from backend.scoring.hours import Hours
+from backend.scoring.inference.group_sums import (
     beside,
     bias_intervals,
     days_of,
@@ -22,7 +23,6 @@ from backend.scoring.grouped import (
     over_days,
     side_by_side,
 )
-from backend.scoring.hours import Hours
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.labels import sample_of, stratum_may_be_shown

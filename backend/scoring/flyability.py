@@ -14,7 +14,7 @@ import numpy as np
 from backend.core.parameters import Parameter
 from backend.scoring.constants import FLYABLE_RUN, FLYING_FROM, FLYING_UNTIL, LIGHT_WIND
 from backend.scoring.grid import Bools, Values, present
-from backend.scoring.grouped import alone, beside
+from backend.scoring.inference.group_sums import alone, beside
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.labels import sample_of
 from backend.scoring.metrics.contingency import Contingency, Intervals, score_intervals

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backend.scoring.grouped import (
+from backend.scoring.inference.group_sums import (
     bias_intervals,
     days_of,
     group_sums,

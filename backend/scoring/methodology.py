@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from backend.scoring.constants import CONSTANTS, Constant
-from backend.scoring.daily import MICRO, DailySeries
-from backend.scoring.effective_days import mean_test, persistence
 from backend.scoring.grid import SCALE, Values
+from backend.scoring.inference.daily import MICRO, DailySeries
+from backend.scoring.inference.effective_days import mean_test, persistence
+from backend.scoring.inference.skill import skill_score
 from backend.scoring.intervals import Interval, student_quantile, wilson
 from backend.scoring.metrics import contingency
 from backend.scoring.metrics.contingency import Contingency
@@ -31,7 +32,6 @@ from backend.scoring.metrics.direction import (
 from backend.scoring.metrics.scalar import ScalarSums, error_sd, mae, mean_error, rmse, within_share
 from backend.scoring.metrics.vector import VectorSums, mean_vector_error
 from backend.scoring.sample.height_correction import at_station
-from backend.scoring.skill import skill_score
 
 _BLOCK = re.compile(r"(<!-- begin: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

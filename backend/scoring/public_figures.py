@@ -24,6 +24,8 @@ from backend.scoring.constants import (
     WITHIN,
 )
 from backend.scoring.headline import Headline
+from backend.scoring.inference.comparison import Comparison
+from backend.scoring.inference.skill import PooledSkill
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.contingency import Rate
 from backend.scoring.robustness import ByMeans, Robustness, SecondOpinion
@@ -31,8 +33,6 @@ from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.strata import Stratum
 from backend.scoring.scorecard import Finding, PairOfModels, Verdict
 from backend.scoring.scores import ModelScore, Score
-from backend.scoring.skill import PooledSkill
-from backend.scoring.verdict import Comparison
 
 _MANTISSAS = (1, 2, 5)
 

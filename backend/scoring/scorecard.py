@@ -15,10 +15,12 @@ from typing import NamedTuple
 import numpy as np
 
 from backend.scoring.constants import COMMON_SAMPLE_KEEPS
-from backend.scoring.daily import daily_difference
 from backend.scoring.grid import Bools
-from backend.scoring.grouped import by_day_groups
 from backend.scoring.hours import Hours
+from backend.scoring.inference.comparison import Comparison, Outcome, compare
+from backend.scoring.inference.daily import daily_difference
+from backend.scoring.inference.group_sums import by_day_groups
+from backend.scoring.inference.skill import PooledSkill, pooled_skills
 from backend.scoring.labels import Label, sample_of
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.names import listed, model_name
@@ -34,8 +36,6 @@ from backend.scoring.sample.quantities import (
 )
 from backend.scoring.sample.sample import REFERENCES, Sample
 from backend.scoring.scores import ModelScore, Score, days_with, score_all, sized
-from backend.scoring.skill import PooledSkill, pooled_skills
-from backend.scoring.verdict import Comparison, Outcome, compare
 
 METHOD_VERSION = "2"
 """Raised whenever a score of the same data would come out otherwise."""

@@ -10,7 +10,8 @@ import numpy as np
 
 from backend.scoring.constants import BREEZE, LIGHT_WIND, WITHIN
 from backend.scoring.grid import Bools, Integers, Season
-from backend.scoring.grouped import alone, beside, bias_intervals, size_intervals
+from backend.scoring.inference.group_sums import alone, beside, bias_intervals, size_intervals
+from backend.scoring.inference.skill import PooledSkill
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label, sample_of, stratum_may_be_shown
 from backend.scoring.metrics.direction import (
@@ -38,7 +39,6 @@ from backend.scoring.metrics.sums import Sums
 from backend.scoring.metrics.vector import VectorSums, mean_vector_error, rms_vector_error
 from backend.scoring.sample.quantities import Quantity, Side, errors, observed_side, pairs, speed_of, sums
 from backend.scoring.sample.sample import REFERENCES, Sample
-from backend.scoring.skill import PooledSkill
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

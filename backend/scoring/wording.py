@@ -25,6 +25,8 @@ from backend.scoring.constants import (
 from backend.scoring.grid import Season
 from backend.scoring.headline import Beacon, Headline
 from backend.scoring.hours import Hours
+from backend.scoring.inference.comparison import Outcome
+from backend.scoring.inference.skill import PooledSkill
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label
 from backend.scoring.labels import Sample as SampleSize
@@ -33,8 +35,6 @@ from backend.scoring.names import listed, model_name
 from backend.scoring.robustness import ByMeans, Robustness
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.scorecard import Finding, PairOfModels, Verdict
-from backend.scoring.skill import PooledSkill
-from backend.scoring.verdict import Outcome
 from backend.scoring.views import DecisionView, View
 
 QUANTITY_NAMES = {

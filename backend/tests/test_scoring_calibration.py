@@ -10,8 +10,8 @@ import math
 import numpy as np
 import pytest
 
-from backend.scoring.daily import MICRO, DailySeries
-from backend.scoring.effective_days import mean_test
+from backend.scoring.inference.daily import MICRO, DailySeries
+from backend.scoring.inference.effective_days import mean_test
 from backend.tests.proofs.inference import (
     CELLS,
     DAYS,

@@ -9,13 +9,13 @@ import pytest
 
 from backend.core.parameters import Parameter
 from backend.scoring.constants import CONSTANTS, DIFFERENCE, LIGHT_WIND, WITHIN
-from backend.scoring.effective_days import spread
 from backend.scoring.grid import SCALE, Bools, Values, present
-from backend.scoring.grouped import by_day_groups
+from backend.scoring.inference.effective_days import spread
+from backend.scoring.inference.group_sums import by_day_groups
+from backend.scoring.inference.skill import PooledSkill, pooled_skills, skill_score
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.scalar import ScalarSums, mae
 from backend.scoring.sample.wind_groups import NO_GROUP, given_forecast, sectors, wind_classes
-from backend.scoring.skill import PooledSkill, pooled_skills, skill_score
 from backend.scoring.wording import skill_words
 from backend.tests.scoring_grids import filled, grid, random_grid
 

@@ -13,10 +13,11 @@ from scipy.special import stdtr  # type: ignore[import-untyped]
 
 from backend.core.parameters import Parameter
 from backend.scoring.constants import LEAST_EFFECTIVE_DAYS, MOST_PERSISTENCE
-from backend.scoring.daily import MICRO, DailySeries, daily_difference
-from backend.scoring.effective_days import MeanTest, effective_number, mean_test, persistence
 from backend.scoring.grid import ABSENT
-from backend.scoring.grouped import alone, beside, bias_intervals, over_days, size_intervals
+from backend.scoring.inference.comparison import Outcome, compare, outcome
+from backend.scoring.inference.daily import MICRO, DailySeries, daily_difference
+from backend.scoring.inference.effective_days import MeanTest, effective_number, mean_test, persistence
+from backend.scoring.inference.group_sums import alone, beside, bias_intervals, over_days, size_intervals
 from backend.scoring.intervals import Interval, benjamini_hochberg, quantiles, student_quantile, wilson
 from backend.scoring.metrics.contingency import Contingency, score_intervals
 from backend.scoring.metrics.direction import DirectionSums, steady_bias
@@ -24,7 +25,6 @@ from backend.scoring.metrics.scalar import ScalarSums
 from backend.scoring.metrics.sums import Sums
 from backend.scoring.metrics.vector import VectorSums
 from backend.scoring.sample.quantities import Quantity, Side, sums
-from backend.scoring.verdict import Outcome, compare, outcome
 from backend.tests.scoring_grids import counted, filled, grid, random_grid
 
 

@@ -11,9 +11,9 @@ import scores.continuous  # type: ignore[import-untyped]
 import xarray as xr
 from scipy.stats import ttest_1samp  # type: ignore[import-untyped]
 
-from backend.scoring.daily import MICRO, DailySeries
-from backend.scoring.effective_days import mean_test
 from backend.scoring.grid import ABSENT, Floats, Values, paired
+from backend.scoring.inference.daily import MICRO, DailySeries
+from backend.scoring.inference.effective_days import mean_test
 from backend.scoring.metrics import contingency, direction, scalar
 from backend.scoring.metrics.contingency import Contingency
 from backend.scoring.metrics.direction import DirectionSums

@@ -15,8 +15,8 @@ import numpy as np
 
 from backend.scoring.constants import LEAST_EVENTS
 from backend.scoring.grid import Bools, Floats, Integers
+from backend.scoring.inference.jackknife import jackknife, rates, symmetric
 from backend.scoring.intervals import Interval
-from backend.scoring.jackknife import jackknife, rates, symmetric
 from backend.scoring.metrics.events import Occurrence
 from backend.scoring.metrics.formula import Formula, ratio
 from backend.scoring.metrics.sums import Sums

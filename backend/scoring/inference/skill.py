@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from backend.scoring.grid import Floats
-from backend.scoring.grouped import over_days
+from backend.scoring.inference.group_sums import over_days
+from backend.scoring.inference.jackknife import jackknife, symmetric
 from backend.scoring.intervals import Interval
-from backend.scoring.jackknife import jackknife, symmetric
 from backend.scoring.metrics.formula import Formula, number, ratio
 
 

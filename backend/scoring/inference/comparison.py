@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from backend.core.parameters import Parameter
 from backend.scoring.constants import DIFFERENCE
-from backend.scoring.daily import DailySeries
-from backend.scoring.effective_days import MeanTest, mean_test
+from backend.scoring.inference.daily import DailySeries
+from backend.scoring.inference.effective_days import MeanTest, mean_test
 
 
 class Outcome(StrEnum):

@@ -13,8 +13,8 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from backend.scoring.effective_days import Spread, spread
 from backend.scoring.grid import Bools, Floats, Integers
+from backend.scoring.inference.effective_days import Spread, spread
 from backend.scoring.intervals import Interval, wilson
 from backend.scoring.metrics.sums import Sums
 

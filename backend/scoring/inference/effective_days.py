@@ -19,8 +19,8 @@ from backend.scoring.constants import (
     MOST_PERSISTENCE,
     PERSISTENCE_CAUTION,
 )
-from backend.scoring.daily import DailySeries
 from backend.scoring.grid import Bools, Floats, Integers
+from backend.scoring.inference.daily import DailySeries
 from backend.scoring.intervals import Interval, student_quantile, student_tails
 
 

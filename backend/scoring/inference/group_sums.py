@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from backend.scoring.grid import SCALE, Floats, Integers, Values
+from backend.scoring.inference.jackknife import departures_spread, jackknife, symmetric
 from backend.scoring.intervals import Interval
-from backend.scoring.jackknife import departures_spread, jackknife, symmetric
 from backend.scoring.metrics.direction import circular_bias, steady_bias
 from backend.scoring.metrics.sums import Sums, no_sums
 from backend.scoring.sample.quantities import Quantity, Side, sums
