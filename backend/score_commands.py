@@ -21,12 +21,12 @@ from backend.console import AsJson, opened, print_json
 from backend.core.errors import ConfigError
 from backend.core.records import Site
 from backend.scoring.constants import FALSE_DISCOVERIES
-from backend.scoring.headline import USUAL_LIMITS, Headline
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import significant_winners
 from backend.scoring.names import model_name
+from backend.scoring.questions.headline import USUAL_LIMITS, Headline
+from backend.scoring.questions.scorecard import Finding, Verdict
 from backend.scoring.sample.quantities import Quantity
-from backend.scoring.scorecard import Finding, Verdict
 from backend.scoring.views import VIEW_OF
 from backend.scoring.wording import (
     amount,

@@ -29,9 +29,7 @@ from backend.api.score_schemas import (
 from backend.api.withholding import Withholding
 from backend.core.local_time import date_of
 from backend.core.records import network_of
-from backend.scoring import bias as biases
 from backend.scoring.constants import PUBLIC_LIMIT_STEP
-from backend.scoring.flyability import EventTable, ModelCounts, event_tables
 from backend.scoring.hours import Hours
 from backend.scoring.labels import stratum_may_be_shown
 from backend.scoring.metrics import contingency
@@ -40,12 +38,14 @@ from backend.scoring.metrics.events import sectors_of
 from backend.scoring.names import model_name
 from backend.scoring.public_figures import public_bias, public_rate, rounded_count
 from backend.scoring.public_windows import with_public_values
-from backend.scoring.recent import Hour, Said
-from backend.scoring.recent import hours as hourly
+from backend.scoring.questions import bias as biases
+from backend.scoring.questions.flyability import EventTable, ModelCounts, event_tables
+from backend.scoring.questions.scorecard import Scorecard
+from backend.scoring.questions.series import Hour, Said
+from backend.scoring.questions.series import hours as hourly
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.strata import Stratum
 from backend.scoring.sample.wind_groups import Given
-from backend.scoring.scorecard import Scorecard
 from backend.scoring.views import LEAD_VIEWS
 from backend.scoring.wording import bias_sentence, public_surprise_sentence, surprise_sentence, tendency
 from backend.storage.database import from_epoch

@@ -22,8 +22,8 @@ from backend.scoring.constants import CONSTANTS
 from backend.scoring.hours import Hours
 from backend.scoring.labels import Label
 from backend.scoring.names import model_name
+from backend.scoring.questions.scorecard import METHOD_VERSION
 from backend.scoring.sample.quantities import Quantity
-from backend.scoring.scorecard import METHOD_VERSION
 from backend.scoring.views import VIEWS
 from backend.scoring.wording import LABEL_MEANINGS, SIGN, view_name
 

@@ -22,9 +22,9 @@ from backend.core.records import Site
 from backend.scoring.constants import MOST_DAYS, USUAL_DAYS
 from backend.scoring.hours import Hours
 from backend.scoring.public_windows import has_values, in_full_months, without
+from backend.scoring.questions.scorecard import METHOD_VERSION
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Sample, Samples
-from backend.scoring.scorecard import METHOD_VERSION
 from backend.scoring.views import EVENING_BEFORE, VIEW_OF, View
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2099, 12, 31)

@@ -37,8 +37,6 @@ from backend.core.parameters import Parameter
 from backend.core.records import network_of
 from backend.scoring.constants import CONFIDENCE, WITHIN
 from backend.scoring.grid import Values, present
-from backend.scoring.group_scores import group_scores
-from backend.scoring.headline import Headline, beacon, headline
 from backend.scoring.intervals import Interval
 from backend.scoring.labels import Label, sample_of
 from backend.scoring.labels import Sample as SampleSize
@@ -57,20 +55,16 @@ from backend.scoring.public_figures import (
     rounded_count,
 )
 from backend.scoring.public_windows import without_reasons
-from backend.scoring.robustness import by_means, robustness
+from backend.scoring.questions.group_scores import group_scores
+from backend.scoring.questions.headline import Headline, beacon, headline
+from backend.scoring.questions.model_scores import ModelScore, Score, days_with
+from backend.scoring.questions.robustness import by_means, robustness
+from backend.scoring.questions.scorecard import METHOD_VERSION, PairOfModels, Scorecard, Verdict, common_words
 from backend.scoring.sample import coverage as coverages
 from backend.scoring.sample.coverage import Covered
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import TEXTS, Stratum
-from backend.scoring.scorecard import (
-    METHOD_VERSION,
-    PairOfModels,
-    Scorecard,
-    Verdict,
-    common_words,
-)
-from backend.scoring.scores import ModelScore, Score, days_with
 from backend.scoring.wording import (
     confidence_words,
     label_name,

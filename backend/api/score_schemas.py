@@ -13,8 +13,8 @@ from backend.scoring.grid import Season
 from backend.scoring.hours import Hours
 from backend.scoring.inference.comparison import Outcome
 from backend.scoring.labels import Label
+from backend.scoring.questions.scorecard import Finding
 from backend.scoring.sample.quantities import Quantity
-from backend.scoring.scorecard import Finding
 
 ViewName = Literal[
     "morning",

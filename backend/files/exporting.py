@@ -28,6 +28,8 @@ from backend.scoring.intervals import significant_winners
 from backend.scoring.labels import Label
 from backend.scoring.public_figures import enough, public_score, rounded_count
 from backend.scoring.public_windows import in_full_months, named, newest_window, windows, without
+from backend.scoring.questions.model_scores import ModelScore, Score
+from backend.scoring.questions.scorecard import METHOD_VERSION, Finding, Ranking, Scorecard
 from backend.scoring.sample.quantities import (
     SINGLE_VALUED,
     Quantity,
@@ -37,8 +39,6 @@ from backend.scoring.sample.quantities import (
     pairs,
 )
 from backend.scoring.sample.sample import Sample, Samples, speaking
-from backend.scoring.scorecard import METHOD_VERSION, Finding, Ranking, Scorecard
-from backend.scoring.scores import ModelScore, Score
 from backend.scoring.views import View
 from backend.scoring.wording import tendency
 from backend.storage import schema as t

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from backend.scoring.bias import GroupBias, ModelBias
 from backend.scoring.constants import (
     PUBLIC_COUNT_STEP,
     PUBLIC_DECIMALS,
@@ -23,16 +22,17 @@ from backend.scoring.constants import (
     STRATUM_DAYS,
     WITHIN,
 )
-from backend.scoring.headline import Headline
 from backend.scoring.inference.comparison import Comparison
 from backend.scoring.inference.skill import PooledSkill
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.contingency import Rate
-from backend.scoring.robustness import ByMeans, Robustness, SecondOpinion
+from backend.scoring.questions.bias import GroupBias, ModelBias
+from backend.scoring.questions.headline import Headline
+from backend.scoring.questions.model_scores import ModelScore, Score
+from backend.scoring.questions.robustness import ByMeans, Robustness, SecondOpinion
+from backend.scoring.questions.scorecard import Finding, PairOfModels, Verdict
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.strata import Stratum
-from backend.scoring.scorecard import Finding, PairOfModels, Verdict
-from backend.scoring.scores import ModelScore, Score
 
 _MANTISSAS = (1, 2, 5)
 

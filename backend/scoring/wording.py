@@ -23,7 +23,6 @@ from backend.scoring.constants import (
     STRATUM_DAYS,
 )
 from backend.scoring.grid import Season
-from backend.scoring.headline import Beacon, Headline
 from backend.scoring.hours import Hours
 from backend.scoring.inference.comparison import Outcome
 from backend.scoring.inference.skill import PooledSkill
@@ -32,9 +31,10 @@ from backend.scoring.labels import Label
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.metrics.contingency import Rate
 from backend.scoring.names import listed, model_name
-from backend.scoring.robustness import ByMeans, Robustness
+from backend.scoring.questions.headline import Beacon, Headline
+from backend.scoring.questions.robustness import ByMeans, Robustness
+from backend.scoring.questions.scorecard import Finding, PairOfModels, Verdict
 from backend.scoring.sample.quantities import Quantity
-from backend.scoring.scorecard import Finding, PairOfModels, Verdict
 from backend.scoring.views import DecisionView, View
 
 QUANTITY_NAMES = {

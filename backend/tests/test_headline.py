@@ -11,9 +11,9 @@ import pytest
 
 from backend.core.records import Site, Station
 from backend.scoring.distance import metres_between
-from backend.scoring.headline import beacon
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import Interval
+from backend.scoring.questions.headline import beacon
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.wording import beacon_words, bias_sentence, tendency
 from backend.tests.score_store import DIRECTION, GUST, SPEED, Grid, constant, keep

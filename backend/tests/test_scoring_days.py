@@ -19,7 +19,7 @@ from backend.scoring.columns import DIRECTION, GUST, REASONS, SPEED, TEMPERATURE
 from backend.scoring.days.update import CHUNK_DAYS, make_due, update
 from backend.scoring.hours import Hours
 from backend.scoring.notes import notes
-from backend.scoring.recent import hours
+from backend.scoring.questions.series import hours
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Samples
 from backend.scoring.views import EVENING_BEFORE, MORNING, NEAREST, NOON, TWO_EVENINGS_BEFORE, VIEW_OF, View

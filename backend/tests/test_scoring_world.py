@@ -25,9 +25,9 @@ from backend.core.sites import load_sites
 from backend.demo.weather import EQUAL_SITE, Values, Weather, injected_bias
 from backend.demo.world import SITES_FILE
 from backend.scoring.days.update import update
+from backend.scoring.questions.scorecard import Finding, Scorecard, Verdict
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Samples
-from backend.scoring.scorecard import Finding, Scorecard, Verdict
 from backend.scoring.views import EVENING_BEFORE
 from backend.storage.store import Store
 from backend.tests.stores import open_store, sqlite_url

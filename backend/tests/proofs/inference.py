@@ -29,17 +29,17 @@ from scipy.stats import multivariate_normal  # type: ignore[import-untyped]
 from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
-from backend.scoring.bias import model_bias
 from backend.scoring.calendar import Span
-from backend.scoring.flyability import event_tables
 from backend.scoring.grid import Floats, Values
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.contingency import enough_events
+from backend.scoring.questions.bias import model_bias
+from backend.scoring.questions.flyability import event_tables
+from backend.scoring.questions.scorecard import Finding, Scorecard
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Sample, StationDays
 from backend.scoring.sample.strata import Stratum
-from backend.scoring.scorecard import Finding, Scorecard
 from backend.scoring.views import EVENING_BEFORE
 from backend.scoring.wording import tendency
 

@@ -20,9 +20,9 @@ from backend.core.records import Forecast, ForecastBatch, Observation, Observati
 from backend.scoring.days.rebuild import rebuild
 from backend.scoring.days.update import update
 from backend.scoring.grid import HOURS, SCALE
+from backend.scoring.questions.scorecard import Scorecard
 from backend.scoring.sample.quantities import Quantity, errors, forecast_side, observed_side, pairs
 from backend.scoring.sample.sample import Sample, Samples
-from backend.scoring.scorecard import Scorecard
 from backend.scoring.views import EVENING_BEFORE, VIEWS
 from backend.storage import schema as t
 from backend.storage.database import Database

@@ -28,11 +28,11 @@ from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.labels import sample_of, stratum_may_be_shown
 from backend.scoring.metrics.formula import number
 from backend.scoring.metrics.sums import Sums
+from backend.scoring.questions.model_scores import days_with, sized
 from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity, forecast_side, observed_side, pairs
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import Stratum, clock_groups, groups
 from backend.scoring.sample.wind_groups import Given, given_forecast
-from backend.scoring.scores import days_with, sized
 
 PARTS = tuple(
     (index[:, None] == np.arange(len(names))).astype(np.int64)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from backend.core.records import Site, Station
 from backend.scoring.constants import USUAL_GUST_LIMIT, USUAL_WIND_LIMIT
 from backend.scoring.distance import metres_between
-from backend.scoring.flyability import EventTable, limit_table
 from backend.scoring.metrics.contingency import Rate, surprises
+from backend.scoring.questions.flyability import EventTable, limit_table
+from backend.scoring.questions.model_scores import ModelScore
+from backend.scoring.questions.scorecard import Verdict
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Sample
-from backend.scoring.scorecard import Verdict
-from backend.scoring.scores import ModelScore
 
 USUAL_LIMITS = {
     Quantity.WIND_SPEED: USUAL_WIND_LIMIT.value,

@@ -24,6 +24,7 @@ from backend.scoring.inference.skill import PooledSkill, pooled_skills
 from backend.scoring.labels import Label, sample_of
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.names import listed, model_name
+from backend.scoring.questions.model_scores import ModelScore, Score, days_with, score_all, sized
 from backend.scoring.sample.quantities import (
     Quantity,
     Side,
@@ -35,7 +36,6 @@ from backend.scoring.sample.quantities import (
     sums,
 )
 from backend.scoring.sample.sample import REFERENCES, Sample
-from backend.scoring.scores import ModelScore, Score, days_with, score_all, sized
 
 METHOD_VERSION = "2"
 """Raised whenever a score of the same data would come out otherwise."""

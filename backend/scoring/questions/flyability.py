@@ -29,8 +29,8 @@ from backend.scoring.metrics.events import (
     sectors_of,
 )
 from backend.scoring.names import model_name
+from backend.scoring.questions.scorecard import all_of, comparable
 from backend.scoring.sample.sample import Sample
-from backend.scoring.scorecard import all_of, comparable
 
 Winds = Mapping[Parameter, Values]
 
