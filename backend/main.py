@@ -45,7 +45,7 @@ from backend.scheduler.config import SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
 from backend.scheduler.scheduler import start_scheduler, stop_scheduler
 from backend.scoring.days.update import update
-from backend.scoring.public_windows import PublicRules
+from backend.scoring.public.windows import PublicRules
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.queries import Reading

@@ -17,7 +17,7 @@ from backend.core.config import LEAST_TOKEN, Settings
 from backend.core.records import Site
 from backend.scheduler.config import SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
-from backend.scoring.public_windows import PublicRules
+from backend.scoring.public.windows import PublicRules
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.queries import Reading

@@ -36,8 +36,8 @@ from backend.scoring.metrics import contingency
 from backend.scoring.metrics.contingency import Contingency
 from backend.scoring.metrics.events import sectors_of
 from backend.scoring.names import model_name
-from backend.scoring.public_figures import public_bias, public_rate, rounded_count
-from backend.scoring.public_windows import with_public_values
+from backend.scoring.public.figures import public_bias, public_rate, rounded_count
+from backend.scoring.public.windows import with_public_values
 from backend.scoring.questions import bias as biases
 from backend.scoring.questions.flyability import EventTable, ModelCounts, event_tables
 from backend.scoring.questions.scorecard import Scorecard

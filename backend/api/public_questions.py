@@ -20,7 +20,7 @@ from backend.scoring.calendar import Span
 from backend.scoring.constants import PUBLIC_AFTER_DAYS
 from backend.scoring.days.public_months import newest_closed_month
 from backend.scoring.names import listed, model_name
-from backend.scoring.public_windows import Window, named, newest_window, windows
+from backend.scoring.public.windows import Window, named, newest_window, windows
 from backend.scoring.sample.sample import Samples, speaking
 
 

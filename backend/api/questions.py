@@ -21,7 +21,7 @@ from backend.core.local_time import day_number, local_day
 from backend.core.records import Site
 from backend.scoring.constants import MOST_DAYS, USUAL_DAYS
 from backend.scoring.hours import Hours
-from backend.scoring.public_windows import has_values, in_full_months, without
+from backend.scoring.public.windows import has_values, in_full_months, without
 from backend.scoring.questions.scorecard import METHOD_VERSION
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Sample, Samples

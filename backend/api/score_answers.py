@@ -43,7 +43,7 @@ from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.metrics import contingency
 from backend.scoring.names import model_name
 from backend.scoring.notes import may_headline, notes
-from backend.scoring.public_figures import (
+from backend.scoring.public.figures import (
     BY_FORECAST,
     public_duel,
     public_group,
@@ -54,7 +54,7 @@ from backend.scoring.public_figures import (
     public_verdict,
     rounded_count,
 )
-from backend.scoring.public_windows import without_reasons
+from backend.scoring.public.windows import without_reasons
 from backend.scoring.questions.group_scores import group_scores
 from backend.scoring.questions.headline import Headline, beacon, headline
 from backend.scoring.questions.model_scores import ModelScore, Score, days_with

@@ -26,8 +26,8 @@ from backend.scoring.days.update import CHUNK_DAYS
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import significant_winners
 from backend.scoring.labels import Label
-from backend.scoring.public_figures import enough, public_score, rounded_count
-from backend.scoring.public_windows import in_full_months, named, newest_window, windows, without
+from backend.scoring.public.figures import enough, public_score, rounded_count
+from backend.scoring.public.windows import in_full_months, named, newest_window, windows, without
 from backend.scoring.questions.model_scores import ModelScore, Score
 from backend.scoring.questions.scorecard import METHOD_VERSION, Finding, Ranking, Scorecard
 from backend.scoring.sample.quantities import (

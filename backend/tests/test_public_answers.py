@@ -16,8 +16,8 @@ from backend.core.local_time import day_number, month_number
 from backend.core.parameters import Parameter
 from backend.main import Service
 from backend.scoring.days.public_months import publish
-from backend.scoring.public_figures import enough, figure_step, rounded, share_step
-from backend.scoring.public_windows import PublicRules, Window, newest_window, windows
+from backend.scoring.public.figures import enough, figure_step, rounded, share_step
+from backend.scoring.public.windows import PublicRules, Window, newest_window, windows
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.views import VIEWS
 from backend.tests.score_store import DIRECTION, GUST, SPEED, Grid, constant, keep

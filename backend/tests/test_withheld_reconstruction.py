@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from backend.main import Service
 from backend.scoring.constants import PUBLIC_PAIRS
 from backend.scoring.days.public_months import publish
-from backend.scoring.public_figures import figure_step
-from backend.scoring.public_windows import PublicRules
+from backend.scoring.public.figures import figure_step
+from backend.scoring.public.windows import PublicRules
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS, MORNING, View
 from backend.tests.score_store import SPEED, Grid, keep
