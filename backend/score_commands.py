@@ -28,7 +28,7 @@ from backend.scoring.questions.headline import USUAL_LIMITS, Headline
 from backend.scoring.questions.scorecard import Finding, Verdict
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.views import VIEW_OF
-from backend.scoring.wording import (
+from backend.scoring.words.sentences import (
     amount,
     coverage_sentence,
     label_name,

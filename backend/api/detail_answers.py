@@ -47,7 +47,12 @@ from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.strata import Stratum
 from backend.scoring.sample.wind_groups import Given
 from backend.scoring.views import LEAD_VIEWS
-from backend.scoring.wording import bias_sentence, public_surprise_sentence, surprise_sentence, tendency
+from backend.scoring.words.sentences import (
+    bias_sentence,
+    public_surprise_sentence,
+    surprise_sentence,
+    tendency,
+)
 from backend.storage.database import from_epoch
 
 # --- Bias --------------------------------------------------------------------------------------------

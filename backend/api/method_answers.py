@@ -25,7 +25,7 @@ from backend.scoring.names import model_name
 from backend.scoring.questions.scorecard import METHOD_VERSION
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.views import VIEWS
-from backend.scoring.wording import LABEL_MEANINGS, SIGN, view_name
+from backend.scoring.words.sentences import LABEL_MEANINGS, SIGN, view_name
 
 
 class ModelRuns(NamedTuple):

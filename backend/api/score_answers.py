@@ -42,7 +42,6 @@ from backend.scoring.labels import Label, sample_of
 from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.metrics import contingency
 from backend.scoring.names import model_name
-from backend.scoring.notes import may_headline, notes
 from backend.scoring.public.figures import (
     BY_FORECAST,
     public_duel,
@@ -65,7 +64,8 @@ from backend.scoring.sample.coverage import Covered
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import TEXTS, Stratum
-from backend.scoring.wording import (
+from backend.scoring.words.caveats import may_headline, notes
+from backend.scoring.words.sentences import (
     confidence_words,
     label_name,
     means_sentence,

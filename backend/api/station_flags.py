@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from backend.api import schemas
 from backend.core.clock import PARIS
-from backend.scoring.wording import flag_sentence
+from backend.scoring.words.sentences import flag_sentence
 from backend.storage.station_flags import StationFlag
 
 

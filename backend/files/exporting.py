@@ -40,7 +40,7 @@ from backend.scoring.sample.quantities import (
 )
 from backend.scoring.sample.sample import Sample, Samples, speaking
 from backend.scoring.views import View
-from backend.scoring.wording import tendency
+from backend.scoring.words.sentences import tendency
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.export_queries import Row, forecast_extracts, kept_days, reading_extracts

@@ -15,7 +15,7 @@ from backend.scoring.hours import Hours
 from backend.scoring.intervals import Interval
 from backend.scoring.questions.headline import beacon
 from backend.scoring.sample.quantities import Quantity
-from backend.scoring.wording import beacon_words, bias_sentence, tendency
+from backend.scoring.words.sentences import beacon_words, bias_sentence, tendency
 from backend.tests.score_store import DIRECTION, GUST, SPEED, Grid, constant, keep
 from backend.tests.served import ADMIN, make_service, served
 

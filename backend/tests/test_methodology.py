@@ -8,7 +8,7 @@ from pathlib import Path
 
 from backend.scoring import constants
 from backend.scoring.constants import CONSTANTS
-from backend.scoring.methodology import examples, renewed
+from backend.scoring.words.methodology import examples, renewed
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "methodology.md"
 

@@ -18,11 +18,11 @@ from backend.core.records import Forecast, ForecastBatch, Observation, Observati
 from backend.scoring.columns import DIRECTION, GUST, REASONS, SPEED, TEMPERATURE
 from backend.scoring.days.update import CHUNK_DAYS, make_due, update
 from backend.scoring.hours import Hours
-from backend.scoring.notes import notes
 from backend.scoring.questions.series import hours
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Samples
 from backend.scoring.views import EVENING_BEFORE, MORNING, NEAREST, NOON, TWO_EVENINGS_BEFORE, VIEW_OF, View
+from backend.scoring.words.caveats import notes
 from backend.storage import days, due
 from backend.storage import schema as t
 from backend.storage.database import Database

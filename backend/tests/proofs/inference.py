@@ -41,7 +41,7 @@ from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Sample, StationDays
 from backend.scoring.sample.strata import Stratum
 from backend.scoring.views import EVENING_BEFORE
-from backend.scoring.wording import tendency
+from backend.scoring.words.sentences import tendency
 
 SEED = 20_261_010
 REPETITIONS = 1000

@@ -11,7 +11,7 @@ from backend.scoring.names import listed, model_name
 from backend.scoring.sample.height_correction import is_far_in_height
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import LONGER_GUSTS, Sample
-from backend.scoring.wording import RELATIVE, SAFETY, left_out_sentence, light_wind_words
+from backend.scoring.words.sentences import RELATIVE, SAFETY, left_out_sentence, light_wind_words
 
 _TEMPERATURES = {Quantity.TEMPERATURE, Quantity.TEMPERATURE_RAW}
 
