@@ -31,7 +31,6 @@ from backend.core.local_time import date_of
 from backend.core.records import network_of
 from backend.scoring.constants import PUBLIC_LIMIT_STEP
 from backend.scoring.hours import Hours
-from backend.scoring.labels import stratum_may_be_shown
 from backend.scoring.metrics import contingency
 from backend.scoring.metrics.contingency import Contingency
 from backend.scoring.metrics.events import sectors_of
@@ -46,6 +45,7 @@ from backend.scoring.questions.series import hours as hourly
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.strata import Stratum
 from backend.scoring.sample.wind_groups import Given
+from backend.scoring.sample_size import stratum_may_be_shown
 from backend.scoring.views import LEAD_VIEWS
 from backend.scoring.words.sentences import (
     bias_sentence,

@@ -20,10 +20,10 @@ from backend.api.withholding import public_models
 from backend.core.clock import PARIS
 from backend.scoring.constants import CONSTANTS
 from backend.scoring.hours import Hours
-from backend.scoring.labels import Label
 from backend.scoring.names import model_name
 from backend.scoring.questions.scorecard import METHOD_VERSION
 from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample_size import Label
 from backend.scoring.views import VIEWS
 from backend.scoring.words.sentences import LABEL_MEANINGS, SIGN, view_name
 

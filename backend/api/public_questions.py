@@ -16,9 +16,9 @@ from backend.api.questions import HoursQuery, Question
 from backend.api.withholding import Withholding, public_models
 from backend.core.local_time import local_day
 from backend.core.records import Site, network_of
-from backend.scoring.calendar import Span
 from backend.scoring.constants import PUBLIC_AFTER_DAYS
 from backend.scoring.days.public_months import newest_closed_month
+from backend.scoring.local_span import Span
 from backend.scoring.names import listed, model_name
 from backend.scoring.public.windows import Window, named, newest_window, windows
 from backend.scoring.sample.sample import Samples, speaking

@@ -38,8 +38,6 @@ from backend.core.records import network_of
 from backend.scoring.constants import CONFIDENCE, WITHIN
 from backend.scoring.grid import Values, present
 from backend.scoring.intervals import Interval
-from backend.scoring.labels import Label, sample_of
-from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.metrics import contingency
 from backend.scoring.names import model_name
 from backend.scoring.public.figures import (
@@ -64,6 +62,8 @@ from backend.scoring.sample.coverage import Covered
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import TEXTS, Stratum
+from backend.scoring.sample_size import Label, sample_of
+from backend.scoring.sample_size import Sample as SampleSize
 from backend.scoring.words.caveats import may_headline, notes
 from backend.scoring.words.sentences import (
     confidence_words,

@@ -12,9 +12,9 @@ from backend.scoring.constants import PUBLIC_DECIMALS, PUBLIC_SHARE_DECIMALS
 from backend.scoring.grid import Season
 from backend.scoring.hours import Hours
 from backend.scoring.inference.comparison import Outcome
-from backend.scoring.labels import Label
 from backend.scoring.questions.scorecard import Finding
 from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample_size import Label
 
 ViewName = Literal[
     "morning",

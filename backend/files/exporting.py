@@ -20,12 +20,11 @@ from backend.core.records import Site, network_of
 from backend.core.text import did_you_mean
 from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, schema
 from backend.files.verif import Place
-from backend.scoring.calendar import Span
 from backend.scoring.columns import NOT_MATCHED
 from backend.scoring.days.update import CHUNK_DAYS
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import significant_winners
-from backend.scoring.labels import Label
+from backend.scoring.local_span import Span
 from backend.scoring.public.figures import enough, public_score, rounded_count
 from backend.scoring.public.windows import in_full_months, named, newest_window, windows, without
 from backend.scoring.questions.model_scores import ModelScore, Score
@@ -39,6 +38,7 @@ from backend.scoring.sample.quantities import (
     pairs,
 )
 from backend.scoring.sample.sample import Sample, Samples, speaking
+from backend.scoring.sample_size import Label
 from backend.scoring.views import View
 from backend.scoring.words.sentences import tendency
 from backend.storage import schema as t

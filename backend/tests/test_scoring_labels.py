@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backend.scoring.grid import SEASONS, Season, months, season_index
-from backend.scoring.labels import Label, sample, sample_of, stratum_may_be_shown
+from backend.scoring.sample_size import Label, sample, sample_of, stratum_may_be_shown
 
 WINTER, SPRING, SUMMER, AUTUMN = SEASONS
 

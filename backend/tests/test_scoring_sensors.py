@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from backend.core.local_time import HOURS_A_DAY, day_number, day_of_epoch, local_moment
 from backend.core.parameters import ABSENT, Parameter
-from backend.scoring.calendar import Span
 from backend.scoring.columns import DIRECTION, GUST, REASONS, SPEED, TEMPERATURE
 from backend.scoring.days.quality_control import Flag, Readings, Surroundings, doubt
 from backend.scoring.days.sensors import Said, digests, learned
+from backend.scoring.local_span import Span
 
 FIRST = day_number(date(2026, 1, 10))
 ME, NEIGHBOUR = 1, 2

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from backend.core.local_time import HOUR, HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
-from backend.scoring.calendar import Span
 from backend.scoring.columns import DIRECTION, GUST, NOT_MATCHED, SPEED, TEMPERATURE
 from backend.scoring.constants import (
     GUST_REPORTS,
@@ -23,6 +22,7 @@ from backend.scoring.constants import (
 )
 from backend.scoring.days.hourly_means import hourly_means
 from backend.scoring.days.quality_control import Readings
+from backend.scoring.local_span import Span
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from backend.core.local_time import HOUR, HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
-from backend.scoring.calendar import Span
 from backend.scoring.columns import DIRECTION, SPEED
+from backend.scoring.local_span import Span
 from backend.scoring.views import VIEWS, DecisionView, View
 
 

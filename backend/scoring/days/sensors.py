@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from backend.core.local_time import local_moment
 from backend.core.parameters import ABSENT, MISSING_BESIDE_WIND
-from backend.scoring.calendar import Span
 from backend.scoring.columns import (
     DIRECTION,
     FROZEN_TEMPERATURE,
@@ -51,6 +50,7 @@ from backend.scoring.constants import (
 )
 from backend.scoring.days.quality_control import Flag, Readings
 from backend.scoring.grid import thousandths
+from backend.scoring.local_span import Span
 
 NEVER = 0
 """In a digest, in place of a moment: there is none."""

@@ -26,7 +26,6 @@ from backend.core.local_time import (
     month_number,
 )
 from backend.core.parameters import ABSENT, Parameter
-from backend.scoring.calendar import Span
 from backend.scoring.columns import EXCLUDED
 from backend.scoring.constants import CLIMATE_MONTHS
 from backend.scoring.days.climate_limits import by_hour, limits
@@ -44,6 +43,7 @@ from backend.scoring.days.quality_control import (
 )
 from backend.scoring.days.run_selection import Runs, select
 from backend.scoring.days.sensors import DIGEST, Digests, digests, learned
+from backend.scoring.local_span import Span
 from backend.scoring.views import LEAD_VIEWS, NEAREST
 from backend.storage import days as store
 from backend.storage.database import Database

@@ -24,8 +24,6 @@ from backend.scoring.inference.group_sums import (
     side_by_side,
 )
 from backend.scoring.intervals import Interval
-from backend.scoring.labels import Sample as SampleSize
-from backend.scoring.labels import sample_of, stratum_may_be_shown
 from backend.scoring.metrics.formula import number
 from backend.scoring.metrics.sums import Sums
 from backend.scoring.questions.model_scores import days_with, sized
@@ -33,6 +31,8 @@ from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity, forecast_
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import Stratum, clock_groups, groups
 from backend.scoring.sample.wind_groups import Given, given_forecast
+from backend.scoring.sample_size import Sample as SampleSize
+from backend.scoring.sample_size import sample_of, stratum_may_be_shown
 
 PARTS = tuple(
     (index[:, None] == np.arange(len(names))).astype(np.int64)

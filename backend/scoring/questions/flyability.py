@@ -15,8 +15,6 @@ from backend.core.parameters import Parameter
 from backend.scoring.constants import FLYABLE_RUN, FLYING_FROM, FLYING_UNTIL, LIGHT_WIND
 from backend.scoring.grid import Bools, Values, present
 from backend.scoring.inference.group_sums import alone, beside
-from backend.scoring.labels import Sample as SampleSize
-from backend.scoring.labels import sample_of
 from backend.scoring.metrics.contingency import Contingency, Intervals, score_intervals
 from backend.scoring.metrics.events import (
     EVERY_SECTOR,
@@ -31,6 +29,8 @@ from backend.scoring.metrics.events import (
 from backend.scoring.names import model_name
 from backend.scoring.questions.scorecard import all_of, comparable
 from backend.scoring.sample.sample import Sample
+from backend.scoring.sample_size import Sample as SampleSize
+from backend.scoring.sample_size import sample_of
 
 Winds = Mapping[Parameter, Values]
 

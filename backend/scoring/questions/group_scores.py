@@ -12,11 +12,11 @@ from backend.scoring.inference.group_sums import (
     over_days,
     size_intervals,
 )
-from backend.scoring.labels import sample_of, stratum_may_be_shown
 from backend.scoring.questions.model_scores import ModelScore, days_with, scores_of, sized
 from backend.scoring.sample.quantities import Quantity, errors, forecast_side, observed_side, pairs
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import Stratum, groups
+from backend.scoring.sample_size import sample_of, stratum_may_be_shown
 
 
 def group_scores(

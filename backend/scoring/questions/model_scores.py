@@ -13,7 +13,6 @@ from backend.scoring.grid import Bools, Integers, Season
 from backend.scoring.inference.group_sums import alone, beside, bias_intervals, size_intervals
 from backend.scoring.inference.skill import PooledSkill
 from backend.scoring.intervals import Interval
-from backend.scoring.labels import Label, sample_of, stratum_may_be_shown
 from backend.scoring.metrics.direction import (
     DirectionSums,
     circular_bias,
@@ -39,6 +38,7 @@ from backend.scoring.metrics.sums import Sums
 from backend.scoring.metrics.vector import VectorSums, mean_vector_error, rms_vector_error
 from backend.scoring.sample.quantities import Quantity, Side, errors, observed_side, pairs, speed_of, sums
 from backend.scoring.sample.sample import REFERENCES, Sample
+from backend.scoring.sample_size import Label, sample_of, stratum_may_be_shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

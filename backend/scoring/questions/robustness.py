@@ -17,10 +17,10 @@ from backend.scoring.constants import (
 from backend.scoring.distance import metres_between
 from backend.scoring.grid import paired, thousandths
 from backend.scoring.inference.comparison import Outcome
-from backend.scoring.labels import stratum_may_be_shown
 from backend.scoring.questions.scorecard import PairOfModels, Scorecard, Verdict, all_of
 from backend.scoring.sample.quantities import Quantity, forecast_side, observed_side, pairs
 from backend.scoring.sample.sample import Sample, StationDays
+from backend.scoring.sample_size import stratum_may_be_shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

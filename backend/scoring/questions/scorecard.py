@@ -21,8 +21,6 @@ from backend.scoring.inference.comparison import Comparison, Outcome, compare
 from backend.scoring.inference.daily import daily_difference
 from backend.scoring.inference.group_sums import by_day_groups
 from backend.scoring.inference.skill import PooledSkill, pooled_skills
-from backend.scoring.labels import Label, sample_of
-from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.names import listed, model_name
 from backend.scoring.questions.model_scores import ModelScore, Score, days_with, score_all, sized
 from backend.scoring.sample.quantities import (
@@ -36,6 +34,8 @@ from backend.scoring.sample.quantities import (
     sums,
 )
 from backend.scoring.sample.sample import REFERENCES, Sample
+from backend.scoring.sample_size import Label, sample_of
+from backend.scoring.sample_size import Sample as SampleSize
 
 METHOD_VERSION = "2"
 """Raised whenever a score of the same data would come out otherwise."""

@@ -16,10 +16,10 @@ from backend.core.errors import NotFound
 from backend.core.local_time import HOURS_A_DAY, date_of, day_number, day_of_epoch
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
-from backend.scoring.calendar import Span
 from backend.scoring.columns import GUST, NOT_MATCHED, REASONS
 from backend.scoring.grid import Bools, Integers, Values, clock_hours, months, present
 from backend.scoring.hours import Hours
+from backend.scoring.local_span import Span
 from backend.scoring.sample.height_correction import at_station
 from backend.scoring.sample.reference_forecasts import (
     climatology,

@@ -27,14 +27,14 @@ from backend.scoring.hours import Hours
 from backend.scoring.inference.comparison import Outcome
 from backend.scoring.inference.skill import PooledSkill
 from backend.scoring.intervals import Interval
-from backend.scoring.labels import Label
-from backend.scoring.labels import Sample as SampleSize
 from backend.scoring.metrics.contingency import Rate
 from backend.scoring.names import listed, model_name
 from backend.scoring.questions.headline import Beacon, Headline
 from backend.scoring.questions.robustness import ByMeans, Robustness
 from backend.scoring.questions.scorecard import Finding, PairOfModels, Verdict
 from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample_size import Label
+from backend.scoring.sample_size import Sample as SampleSize
 from backend.scoring.views import DecisionView, View
 
 QUANTITY_NAMES = {
