@@ -14,8 +14,9 @@ import numpy as np
 from backend.core.parameters import Parameter
 from backend.scoring.constants import FLYABLE_RUN, FLYING_FROM, FLYING_UNTIL, LIGHT_WIND
 from backend.scoring.grid import Bools, Values, present
+from backend.scoring.inference.event_intervals import score_intervals
 from backend.scoring.inference.group_sums import alone, beside
-from backend.scoring.metrics.contingency import Contingency, Intervals, score_intervals
+from backend.scoring.metrics.contingency import Contingency, Intervals
 from backend.scoring.metrics.events import (
     EVERY_SECTOR,
     Occurrence,
