@@ -50,16 +50,14 @@ from backend.collectors.arome_runs import (
     AromeGrid,
     Catalogue,
     PackageFile,
-    Part,
     PublishedRun,
-    cycles,
-    parts_by_missing_sites,
     parts_of,
 )
 from backend.collectors.arome_storage import ObjectStorage
 from backend.collectors.base import LONGEST_TEXT, Fetch, Past, Route, Source, as_failure
 from backend.collectors.grib import BadGrib, Field, Selector, prepare, read_fields
 from backend.collectors.open_meteo import ARCHIVE_SINCE, Model, OpenMeteo
+from backend.collectors.runs import Part, cycles, parts_by_missing_sites
 from backend.collectors.worker import Worker, WorkerLost
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, IncompleteError, ParseError, UnchangedError

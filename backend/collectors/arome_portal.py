@@ -24,13 +24,13 @@ from backend.collectors.arome_runs import (
     PACKAGE,
     AromeGrid,
     PackageFile,
-    Part,
     PublishedRun,
     absent_parts,
     timestamp,
 )
 from backend.collectors.base import B, Download, Fetch, Payload, Request, Route
 from backend.collectors.decoding import decode_json
+from backend.collectors.runs import Part
 from backend.core.clock import require_utc
 from backend.core.errors import FetchError, ParseError
 from backend.core.records import Wanted

@@ -19,13 +19,13 @@ from backend.collectors.arome_runs import (
     PACKAGE,
     AromeGrid,
     PackageFile,
-    Part,
     PublishedRun,
     absent_parts,
     timestamp,
 )
 from backend.collectors.base import Fetch, Request
 from backend.collectors.decoding import parse_xml
+from backend.collectors.runs import Part
 from backend.core.clock import CLOCK_TOLERANCE, require_utc
 from backend.core.errors import ParseError
 

@@ -37,10 +37,11 @@ from backend.collectors import (
 )
 from backend.collectors.arome import PackageRoute
 from backend.collectors.arome_portal import Portal
-from backend.collectors.arome_runs import GRIDS, PackageFile, Part, PublishedRun
+from backend.collectors.arome_runs import GRIDS, PackageFile, PublishedRun
 from backend.collectors.arome_storage import ObjectStorage
 from backend.collectors.base import Fetch, Payload, Request, set_aside_implausible
 from backend.collectors.meteo_parapente import Entry
+from backend.collectors.runs import Part
 from backend.collectors.worker import Worker
 from backend.core.errors import ParseError
 from backend.core.parameters import RULES

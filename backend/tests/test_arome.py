@@ -20,10 +20,11 @@ import pytest
 
 from backend.collectors import arome, forecast_sources
 from backend.collectors.arome_fields import FIELDS, Reading, parse
-from backend.collectors.arome_runs import GRIDS, Part
+from backend.collectors.arome_runs import GRIDS
 from backend.collectors.arome_storage import parse_listing
 from backend.collectors.base import Download, Request, Source, collect
 from backend.collectors.grib import read_fields
+from backend.collectors.runs import Part
 from backend.collectors.worker import Worker
 from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError

@@ -1,0 +1,86 @@
+"""The parts and the cycles of a run, whatever the model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Self
+
+from backend.core.records import Site, Wanted
+
+_HOUR = timedelta(hours=1)
+
+_GROUP = re.compile(r"(\d{2,3})H(?:(\d{2,3})H)?")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Part:
+    """A piece of a run: the lead times from `first` to `last`, in hours, both included, every `step`."""
+
+    first: int
+    last: int
+    step: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Read "06H" or "00H06H"; None for anything else."""
+        match = _GROUP.fullmatch(text)
+        if not match:
+            return None
+        first = int(match[1])
+        last = int(match[2]) if match[2] else first
+        return cls(first, last) if first <= last else None
+
+    @property
+    def name(self) -> str:
+        """Return what the part is called in files and records."""
+        return f"{self.first:02}H" if self.first == self.last else f"{self.first:02}H{self.last:02}H"
+
+    @property
+    def leads(self) -> range:
+        """Return its lead times in hours."""
+        return range(self.first, self.last + 1, self.step)
+
+    def until(self, max_lead: int) -> Self:
+        """Return what is left of it up to `max_lead`.
+
+        The name says how far that goes, so that a part once cut short is collected again, whole, after
+        the setting was raised.
+        """
+        return type(self)(self.first, min(self.last, max_lead), self.step)
+
+
+def cycles(wanted: Wanted, hours: Collection[int]) -> list[datetime]:
+    """Return the reference times at the given hours (UTC) that are still wanted, newest first."""
+    newest = wanted.now if wanted.until is None else min(wanted.now, wanted.until)
+    moment = newest.replace(minute=0, second=0, microsecond=0)
+    found = []
+    while moment > wanted.since:
+        if moment.hour in hours:
+            found.append(moment)
+        moment -= _HOUR
+    return found
+
+
+_NO_VERSIONS: Mapping[Part, str] = {}
+
+
+def parts_by_missing_sites(
+    wanted: Wanted,
+    model: str,
+    reference_time: datetime,
+    parts: Iterable[Part],
+    rank: int,
+    versions: Mapping[Part, str] = _NO_VERSIONS,
+) -> dict[tuple[Site, ...], list[Part]]:
+    """Return which parts of a run are missing for which sites; as a rule there is one such set of sites.
+
+    A part whose file was read before in the version that it has now is not missing, complete or not.
+    """
+    missing: dict[tuple[Site, ...], list[Part]] = {}
+    for part in parts:
+        if sites := wanted.missing(model, reference_time, part.name, rank, versions.get(part, "")):
+            missing.setdefault(sites, []).append(part)
+    return missing
