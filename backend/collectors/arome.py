@@ -41,7 +41,7 @@ from pathlib import Path
 
 from backend.collectors.areas import within
 from backend.collectors.arome_fields import FIELDS, GROUND, Reading, parse, parse_ground
-from backend.collectors.arome_portal import PacedRoute, Portal
+from backend.collectors.arome_portal import Portal
 from backend.collectors.arome_runs import (
     AROME_IFS,
     GRIDS,
@@ -57,6 +57,7 @@ from backend.collectors.arome_storage import ObjectStorage
 from backend.collectors.base import LONGEST_TEXT, Fetch, Past, Route, Source, as_failure
 from backend.collectors.grib import BadGrib, Field, Selector, prepare, read_fields
 from backend.collectors.open_meteo import ARCHIVE_SINCE, Model, OpenMeteo
+from backend.collectors.pacing import PacedRoute
 from backend.collectors.runs import Part, cycles, parts_by_missing_sites
 from backend.collectors.worker import Worker, WorkerLost
 from backend.core.config import Settings

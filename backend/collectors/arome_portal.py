@@ -8,15 +8,12 @@ already in the list of runs. No stamp says since when a run is there. Seen in 20
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-from aiolimiter import AsyncLimiter
 
 from backend.collectors.arome_runs import (
     MAX_FILE_BYTES,
@@ -28,15 +25,11 @@ from backend.collectors.arome_runs import (
     absent_parts,
     timestamp,
 )
-from backend.collectors.base import B, Download, Fetch, Payload, Request, Route
+from backend.collectors.base import Fetch, Request
 from backend.collectors.decoding import decode_json
 from backend.collectors.runs import Part
 from backend.core.clock import require_utc
 from backend.core.errors import FetchError, ParseError
-from backend.core.records import Wanted
-
-# 50 requests a minute are allowed per application: ten at once, then 40 a minute.
-BURST, BURST_SECONDS = 10, 15.0
 
 
 class Link(msgspec.Struct):
@@ -145,40 +138,3 @@ def _reference_time(text: str, url: str) -> datetime:
         return require_utc(datetime.fromisoformat(text))
     except ValueError as error:
         raise ParseError(f"a run at {text!r}, which is no time in UTC", source=NAME, url=url) from error
-
-
-@dataclass(frozen=True, slots=True)
-class PacedRoute(Generic[B]):
-    """A route that keeps to the portal's number of requests a minute."""
-
-    route: Route[B]
-
-    @property
-    def name(self) -> str:
-        """Return the name of the route itself."""
-        return self.route.name
-
-    @property
-    def rank(self) -> int:
-        """Return the rank of the route itself."""
-        return self.route.rank
-
-    def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[B]:
-        """Collect through a fetch that waits for its turn."""
-        return self.route.collect(wanted, _PacedFetch(fetch, AsyncLimiter(BURST, BURST_SECONDS)))
-
-
-@dataclass(frozen=True, slots=True)
-class _PacedFetch:
-    fetch: Fetch
-    limiter: AsyncLimiter
-
-    async def __call__(self, request: Request) -> Payload:
-        await self.limiter.acquire()
-        return await self.fetch(request)
-
-    @asynccontextmanager
-    async def download(self, request: Request) -> AsyncIterator[Download]:
-        await self.limiter.acquire()
-        async with self.fetch.download(request) as download:
-            yield download

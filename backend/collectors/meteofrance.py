@@ -23,9 +23,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from backend.collectors.arome_portal import PacedRoute
 from backend.collectors.base import Fetch, Payload, Request, Source
 from backend.collectors.gaps import fill_gap, take_stock
+from backend.collectors.pacing import PacedRoute
 from backend.collectors.readings import (
     Network,
     Reading,

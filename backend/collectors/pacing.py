@@ -1,0 +1,53 @@
+"""Requests to a route at the pace that its publisher allows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Generic
+
+from aiolimiter import AsyncLimiter
+
+from backend.collectors.base import B, Download, Fetch, Payload, Request, Route
+from backend.core.records import Wanted
+
+# 50 requests a minute are allowed per application: ten at once, then 40 a minute.
+BURST, BURST_SECONDS = 10, 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class PacedRoute(Generic[B]):
+    """A route that keeps to the portal's number of requests a minute."""
+
+    route: Route[B]
+
+    @property
+    def name(self) -> str:
+        """Return the name of the route itself."""
+        return self.route.name
+
+    @property
+    def rank(self) -> int:
+        """Return the rank of the route itself."""
+        return self.route.rank
+
+    def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[B]:
+        """Collect through a fetch that waits for its turn."""
+        return self.route.collect(wanted, _PacedFetch(fetch, AsyncLimiter(BURST, BURST_SECONDS)))
+
+
+@dataclass(frozen=True, slots=True)
+class _PacedFetch:
+    fetch: Fetch
+    limiter: AsyncLimiter
+
+    async def __call__(self, request: Request) -> Payload:
+        await self.limiter.acquire()
+        return await self.fetch(request)
+
+    @asynccontextmanager
+    async def download(self, request: Request) -> AsyncIterator[Download]:
+        await self.limiter.acquire()
+        async with self.fetch.download(request) as download:
+            yield download
