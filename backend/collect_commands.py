@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
-from backend.collectors.archive import KeptRun
 from backend.collectors.base import Channel
+from backend.collectors.transport.payload_archive import KeptRun
 from backend.console import (
     AsJson,
     opened,

@@ -27,10 +27,10 @@ from backend.api.problems import install_problem_handlers
 from backend.api.routes import ROUTERS
 from backend.api.security_headers import SecurityHeaders
 from backend.collectors import forecast_sources, observation_sources
-from backend.collectors.archive import PayloadArchive
 from backend.collectors.base import Channel
-from backend.collectors.http import HttpClient
-from backend.collectors.http_hosts import Patience
+from backend.collectors.transport.client import HttpClient
+from backend.collectors.transport.hosts import Patience
+from backend.collectors.transport.payload_archive import PayloadArchive
 from backend.collectors.worker import Worker
 from backend.core.clock import Clock, utc_now
 from backend.core.clock_watch import ClockWatch

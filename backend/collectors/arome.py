@@ -57,8 +57,8 @@ from backend.collectors.arome_storage import ObjectStorage
 from backend.collectors.base import LONGEST_TEXT, Fetch, Past, Route, Source, as_failure
 from backend.collectors.grib import BadGrib, Field, Selector, prepare, read_fields
 from backend.collectors.open_meteo import ARCHIVE_SINCE, Model, OpenMeteo
-from backend.collectors.pacing import PacedRoute
 from backend.collectors.runs import Part, cycles, parts_by_missing_sites
+from backend.collectors.transport.pacing import PacedRoute
 from backend.collectors.worker import Worker, WorkerLost
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, IncompleteError, ParseError, UnchangedError

@@ -26,8 +26,8 @@ from backend.collectors.arome_runs import (
     timestamp,
 )
 from backend.collectors.base import Fetch, Request
-from backend.collectors.decoding import decode_json
 from backend.collectors.runs import Part
+from backend.collectors.transport.decoding import decode_json
 from backend.core.clock import require_utc
 from backend.core.errors import FetchError, ParseError
 

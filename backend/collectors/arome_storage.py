@@ -24,8 +24,8 @@ from backend.collectors.arome_runs import (
     timestamp,
 )
 from backend.collectors.base import Fetch, Request
-from backend.collectors.decoding import parse_xml
 from backend.collectors.runs import Part
+from backend.collectors.transport.decoding import parse_xml
 from backend.core.clock import CLOCK_TOLERANCE, require_utc
 from backend.core.errors import ParseError
 

@@ -16,7 +16,6 @@ from datetime import datetime
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from backend.collectors.base import Fetch, Payload, Request
-from backend.collectors.decoding import parse_html
 from backend.collectors.ffvl_network import FFVL
 from backend.collectors.gaps import take_stock
 from backend.collectors.readings import (
@@ -28,6 +27,7 @@ from backend.collectors.readings import (
     paris_time,
     sift,
 )
+from backend.collectors.transport.decoding import parse_html
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import ObservationBatch, Rejected, Wanted, number_of

@@ -32,7 +32,7 @@ import msgspec
 
 from backend.collectors.areas import Area, within
 from backend.collectors.base import Fetch, Payload, Request, Source, as_failure
-from backend.collectors.decoding import decode_json, decode_json_with_nan
+from backend.collectors.transport.decoding import decode_json, decode_json_with_nan
 from backend.core.clock import CLOCK_TOLERANCE
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, FetchError, IncompleteError, ParseError

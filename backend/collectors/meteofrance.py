@@ -25,7 +25,6 @@ import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request, Source
 from backend.collectors.gaps import fill_gap, take_stock
-from backend.collectors.pacing import PacedRoute
 from backend.collectors.readings import (
     Network,
     Reading,
@@ -40,6 +39,7 @@ from backend.collectors.readings import (
     sift,
     text_of,
 )
+from backend.collectors.transport.pacing import PacedRoute
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from backend.collectors.decoding import decode_json, decode_json_with_nan
 from backend.collectors.runs import Part
+from backend.collectors.transport.decoding import decode_json, decode_json_with_nan
 from backend.core.errors import ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import Forecast, GridPoint, IncompletePart, Outside, Rejected, Site

@@ -27,7 +27,6 @@ from typing import TypeVar
 import msgspec
 
 from backend.collectors.base import DUMMY_DEGREES, Fetch, Past, Payload, Request, Source
-from backend.collectors.decoding import decode_json_leniently
 from backend.collectors.gaps import fill_gap, lacking_days, take_stock, unknown_station
 from backend.collectors.readings import (
     Network,
@@ -47,6 +46,7 @@ from backend.collectors.readings import (
     text_of,
     value_of,
 )
+from backend.collectors.transport.decoding import decode_json_leniently
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter

@@ -21,7 +21,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from backend.collectors.base import Payload, Route, as_failure
-from backend.collectors.decoding import MAX_ODD_TEXT, OddRow, decode_rows, require_few_odd
+from backend.collectors.transport.decoding import MAX_ODD_TEXT, OddRow, decode_rows, require_few_odd
 from backend.core.clock import CLOCK_TOLERANCE, is_doubled, paris_to_utc
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import MISSING_BESIDE_WIND, Parameter

@@ -24,7 +24,6 @@ from pydantic import SecretStr
 from selectolax.lexbor import LexborNode
 
 from backend.collectors.base import Fetch, Payload, Request, Route, Source
-from backend.collectors.decoding import MAX_ODD_TEXT, OddRow, parse_html, parse_xml, require_few_odd
 from backend.collectors.readings import (
     DASHES,
     ODD_ROW,
@@ -38,6 +37,7 @@ from backend.collectors.readings import (
     longest_waiting,
     positions_of,
 )
+from backend.collectors.transport.decoding import MAX_ODD_TEXT, OddRow, parse_html, parse_xml, require_few_odd
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter

@@ -19,7 +19,7 @@ import structlog
 
 from backend.collectors import forecast_sources, observation_sources
 from backend.collectors.base import B, Channel, Source, collect
-from backend.collectors.http import HttpClient
+from backend.collectors.transport.client import HttpClient
 from backend.collectors.worker import Worker
 from backend.core.clock import Clock, utc_now
 from backend.core.config import Settings

@@ -14,8 +14,8 @@ from typing import Any
 
 import structlog
 
-from backend.collectors.archive import KeptRun, PayloadArchive
 from backend.collectors.base import Channel, Source
+from backend.collectors.transport.payload_archive import KeptRun, PayloadArchive
 from backend.core.errors import NotFound, ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import Failure, Forecast, Observation, ObservationBatch, RunStatus

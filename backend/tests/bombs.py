@@ -11,7 +11,7 @@ from itertools import pairwise
 import psycopg  # noqa: F401 - with sqlite3, before eccodes
 
 from backend.collectors.base import Request
-from backend.collectors.decoding import MAX_PAGE_CHARACTERS, MAX_PAGE_TAGS
+from backend.collectors.transport.decoding import MAX_PAGE_CHARACTERS, MAX_PAGE_TAGS
 from backend.tests.fuzz_targets import Target, check, targets
 
 SIZE = Request(url="", kind="json").max_bytes

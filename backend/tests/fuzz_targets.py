@@ -24,9 +24,7 @@ import psycopg  # noqa: F401 - with sqlite3, before eccodes
 
 from backend.collectors import (
     balisemeteo,
-    bodies,
     ffvl_keyed,
-    http_headers,
     meteo_parapente,
     meteofrance,
     open_meteo,
@@ -42,6 +40,7 @@ from backend.collectors.arome_storage import ObjectStorage
 from backend.collectors.base import Fetch, Payload, Request, set_aside_implausible
 from backend.collectors.meteo_parapente import Entry
 from backend.collectors.runs import Part
+from backend.collectors.transport import bodies, headers
 from backend.collectors.worker import Worker
 from backend.core.errors import ParseError
 from backend.core.parameters import RULES
@@ -415,7 +414,7 @@ def targets() -> tuple[Target, ...]:
         Target(
             "date in a header",
             "markup",
-            lambda body: http_headers.http_date(body.decode("latin-1")) is None,
+            lambda body: headers.http_date(body.decode("latin-1")) is None,
             (b"Wed, 15 Jul 2026 11:10:56 GMT", b"Fri, 31 Dec 9999 23:59:59 -0100"),
         ),
     )

@@ -13,8 +13,8 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from backend.collectors.archive import KeptRun, PayloadArchive
 from backend.collectors.base import Fetch, Kind, Payload, Request
+from backend.collectors.transport.payload_archive import KeptRun, PayloadArchive
 from backend.core.errors import FetchError, NotFound, ParseError
 from backend.core.private_files import open_to_others
 from backend.core.records import Site, Station, Wanted

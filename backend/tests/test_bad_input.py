@@ -22,8 +22,8 @@ from structlog.testing import capture_logs
 
 from backend.collectors import romma
 from backend.collectors.base import Channel
-from backend.collectors.http import HttpClient
-from backend.collectors.http_hosts import Patience
+from backend.collectors.transport.client import HttpClient
+from backend.collectors.transport.hosts import Patience
 from backend.core.config import Settings
 from backend.core.records import ForecastBatch, Wanted
 from backend.main import Service

@@ -15,8 +15,8 @@ import msgspec
 import pytest
 
 from backend.collectors.base import Request
-from backend.collectors.http import HttpClient
-from backend.collectors.http_hosts import Patience
+from backend.collectors.transport.client import HttpClient
+from backend.collectors.transport.hosts import Patience
 from backend.core.clock import utc_now
 from backend.core.clock_watch import CLOCK_LIMIT, ClockOffset, ClockWatch
 from backend.core.errors import FetchError

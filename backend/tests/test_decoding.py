@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from backend.collectors.decoding import decode_json, parse_html, parse_xml
+from backend.collectors.transport.decoding import decode_json, parse_html, parse_xml
 from backend.core.errors import ParseError
 
 ANY_JSON = msgspec.json.Decoder(dict[str, str | list[int]])

@@ -21,8 +21,8 @@ import httpx2
 import pytest
 
 from backend.collectors.base import Kind, Payload, Request
-from backend.collectors.http import HttpClient
-from backend.collectors.http_hosts import Patience
+from backend.collectors.transport.client import HttpClient
+from backend.collectors.transport.hosts import Patience
 from backend.core.config import Settings
 from backend.core.errors import FetchError, UnchangedError
 from backend.tests.full_disk import disk_with_room_for

@@ -14,8 +14,8 @@ import httpx2
 import pytest
 
 from backend.collectors.base import Request
-from backend.collectors.http import HttpClient
-from backend.collectors.http_hosts import Patience
+from backend.collectors.transport.client import HttpClient
+from backend.collectors.transport.hosts import Patience
 from backend.core.errors import FetchError
 
 HOST = "romma.example"

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from backend.collectors.base import Request
-from backend.collectors.http import HttpClient
-from backend.collectors.http_hosts import Patience
+from backend.collectors.transport.client import HttpClient
+from backend.collectors.transport.hosts import Patience
 from backend.core.errors import FetchError
 from backend.tests.loopback import (
     JSON,

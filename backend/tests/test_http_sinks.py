@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.collectors.http_sinks import FileSink
+from backend.collectors.transport.sinks import FileSink
 from backend.tests.waiting import HANG_SECONDS
 
 

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 
 from backend.collectors.base import Request
-from backend.collectors.http import HttpClient
-from backend.collectors.http_hosts import Patience
-from backend.collectors.quota import Quota, QuotaSpent
+from backend.collectors.transport.client import HttpClient
+from backend.collectors.transport.hosts import Patience
+from backend.collectors.transport.quota import Quota, QuotaSpent
 from backend.core.config import OPEN_METEO_FREE, Allowance, Settings
 from backend.core.errors import FetchError
 from backend.tests.worlds import HandClock

@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy as sa
 
 from backend.collectors import romma
-from backend.collectors.archive import KeptRun, PayloadArchive
 from backend.collectors.base import Channel, Fetch, Request, Source, as_failure
+from backend.collectors.transport.payload_archive import KeptRun, PayloadArchive
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, FetchError, NotFound
 from backend.core.parameters import Parameter

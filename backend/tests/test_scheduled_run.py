@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from backend.collectors.base import Channel
-from backend.collectors.http import HttpClient
-from backend.collectors.http_hosts import Patience
+from backend.collectors.transport.client import HttpClient
+from backend.collectors.transport.hosts import Patience
 from backend.core.clock import utc_now
 from backend.core.config import SOURCE_NAMES, Settings
 from backend.core.local_time import date_of, local_day

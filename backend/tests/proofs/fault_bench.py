@@ -20,7 +20,7 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from backend.collectors.http_hosts import Patience
+from backend.collectors.transport.hosts import Patience
 from backend.collectors.worker import Worker
 from backend.core.records import WELL
 from backend.demo.process import Upstreams

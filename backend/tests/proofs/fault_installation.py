@@ -12,8 +12,8 @@ import httpx2
 
 from backend.collectors import forecast_sources, observation_sources
 from backend.collectors.base import B, Channel, Source
-from backend.collectors.http import HttpClient
-from backend.collectors.http_hosts import Patience
+from backend.collectors.transport.client import HttpClient
+from backend.collectors.transport.hosts import Patience
 from backend.collectors.worker import Worker
 from backend.core.config import SOURCE_NAMES, Settings
 from backend.core.records import Site

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from backend.collectors.http_hosts import Patience
+from backend.collectors.transport.hosts import Patience
 from backend.core.config import Settings
 from backend.core.records import Batch
 from backend.demo.backfill import AFTER_THE_SLOT, SteppedClock

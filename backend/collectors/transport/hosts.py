@@ -12,7 +12,7 @@ from aiolimiter import AsyncLimiter
 from circuitbreaker import CircuitBreaker
 from stamina import AsyncRetryingCaller
 
-from backend.collectors.quota import Quota
+from backend.collectors.transport.quota import Quota
 from backend.core.errors import FetchError
 
 T = TypeVar("T")

@@ -23,8 +23,8 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from backend.collectors.addresses import address, secrets_of
 from backend.collectors.base import Download, Fetch, Kind, Payload, Request
+from backend.collectors.transport.addresses import address, secrets_of
 from backend.core.errors import NotFound, NotKept, ParseError
 from backend.core.masking import MASKED
 from backend.core.private_files import make_private_folder

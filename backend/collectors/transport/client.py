@@ -19,10 +19,10 @@ from typing import Self
 
 import httpx2
 
-from backend.collectors.addresses import address, secrets_of
 from backend.collectors.base import Download, Meter, Payload, Request
-from backend.collectors.bodies import HEAD_BYTES, Glimpse, find_flaw, start_of_text
-from backend.collectors.http_headers import (
+from backend.collectors.transport.addresses import address, secrets_of
+from backend.collectors.transport.bodies import HEAD_BYTES, Glimpse, find_flaw, start_of_text
+from backend.collectors.transport.headers import (
     body_version,
     declared_bytes,
     encoded,
@@ -32,9 +32,9 @@ from backend.collectors.http_headers import (
     stated_time,
     user_agent,
 )
-from backend.collectors.http_hosts import CircuitOpen, Host, Patience
-from backend.collectors.http_sinks import DiskTrouble, MemorySink, Sink, temporary_file
-from backend.collectors.quota import Quota, QuotaSpent
+from backend.collectors.transport.hosts import CircuitOpen, Host, Patience
+from backend.collectors.transport.quota import Quota, QuotaSpent
+from backend.collectors.transport.sinks import DiskTrouble, MemorySink, Sink, temporary_file
 from backend.core.clock import Clock, utc_now
 from backend.core.clock_watch import ClockWatch
 from backend.core.config import Settings

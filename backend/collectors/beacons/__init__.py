@@ -1,0 +1,1 @@
+"""What the beacon networks share: readings and the gaps between them."""

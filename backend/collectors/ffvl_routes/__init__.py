@@ -1,0 +1,1 @@
+"""The FFVL's routes: the keyed API, the pages of beacons, winds.mobi."""

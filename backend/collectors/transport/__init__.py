@@ -1,0 +1,1 @@
+"""Requests, their limits, the bodies that come back, and the archive of payloads."""
