@@ -16,9 +16,8 @@ from datetime import datetime
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from backend.collectors.base import Fetch, Payload, Request
-from backend.collectors.ffvl_network import FFVL
-from backend.collectors.gaps import take_stock
-from backend.collectors.readings import (
+from backend.collectors.beacons.gaps import take_stock
+from backend.collectors.beacons.readings import (
     Reading,
     Readings,
     Value,
@@ -27,6 +26,7 @@ from backend.collectors.readings import (
     paris_time,
     sift,
 )
+from backend.collectors.ffvl_network import FFVL
 from backend.collectors.transport.decoding import parse_html
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter

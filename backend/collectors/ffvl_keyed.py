@@ -20,9 +20,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request
-from backend.collectors.ffvl_network import FFVL
-from backend.collectors.gaps import MARGIN, fill_gap, lacking_histories, take_stock
-from backend.collectors.readings import (
+from backend.collectors.beacons.gaps import MARGIN, fill_gap, lacking_histories, take_stock
+from backend.collectors.beacons.readings import (
     Reading,
     Readings,
     Rows,
@@ -43,6 +42,7 @@ from backend.collectors.readings import (
     text_of,
     value_of,
 )
+from backend.collectors.ffvl_network import FFVL
 from backend.collectors.transport.decoding import OddRow
 from backend.core.clock import is_doubled
 from backend.core.errors import CollectorError, ParseError

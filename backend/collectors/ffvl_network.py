@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from backend.collectors.readings import Network
+from backend.collectors.beacons.readings import Network
 
 FFVL = Network(
     name="ffvl",

@@ -24,8 +24,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request, Source
-from backend.collectors.gaps import fill_gap, take_stock
-from backend.collectors.readings import (
+from backend.collectors.beacons.gaps import fill_gap, take_stock
+from backend.collectors.beacons.readings import (
     Network,
     Reading,
     Readings,

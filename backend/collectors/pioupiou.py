@@ -27,8 +27,8 @@ from typing import TypeVar
 import msgspec
 
 from backend.collectors.base import DUMMY_DEGREES, Fetch, Past, Payload, Request, Source
-from backend.collectors.gaps import fill_gap, lacking_days, take_stock, unknown_station
-from backend.collectors.readings import (
+from backend.collectors.beacons.gaps import fill_gap, lacking_days, take_stock, unknown_station
+from backend.collectors.beacons.readings import (
     Network,
     Reading,
     Readings,

@@ -24,7 +24,7 @@ from pydantic import SecretStr
 from selectolax.lexbor import LexborNode
 
 from backend.collectors.base import Fetch, Payload, Request, Route, Source
-from backend.collectors.readings import (
+from backend.collectors.beacons.readings import (
     DASHES,
     ODD_ROW,
     Network,

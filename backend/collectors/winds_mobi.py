@@ -19,9 +19,8 @@ from typing import Annotated
 import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request
-from backend.collectors.ffvl_network import FFVL
-from backend.collectors.gaps import MARGIN, fill_gap, lacking_histories, take_stock, unknown_station
-from backend.collectors.readings import (
+from backend.collectors.beacons.gaps import MARGIN, fill_gap, lacking_histories, take_stock, unknown_station
+from backend.collectors.beacons.readings import (
     Reading,
     Readings,
     Told,
@@ -38,6 +37,7 @@ from backend.collectors.readings import (
     text_of,
     value_of,
 )
+from backend.collectors.ffvl_network import FFVL
 from backend.core.errors import ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import ObservationBatch, Rejected, Station, Wanted, number_of

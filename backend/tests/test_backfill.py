@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from backend.collectors import ffvl, romma
 from backend.collectors.base import Past, Source, collect
+from backend.collectors.beacons.gaps import lacking_days
 from backend.collectors.ffvl_keyed import PastOfKeyed
-from backend.collectors.gaps import lacking_days
 from backend.collectors.pioupiou import LONGEST_ARCHIVE, Archive
 from backend.collectors.winds_mobi import PastOfWindsMobi
 from backend.core.clock import PARIS, utc_now

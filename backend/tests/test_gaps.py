@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from backend.collectors.beacons.gaps import Gap, Stock, closed, take_stock
+from backend.collectors.beacons.readings import Readings
 from backend.collectors.ffvl_network import FFVL
-from backend.collectors.gaps import Gap, Stock, closed, take_stock
-from backend.collectors.readings import Readings
 from backend.core.errors import ParseError
 from backend.core.records import Rejected
 from backend.tests.ffvl_samples import NOW, SINCE, at, payload, wanted

@@ -15,8 +15,8 @@ import pytest
 
 from backend.collectors import ffvl_keyed, meteofrance, pioupiou, winds_mobi
 from backend.collectors.base import set_aside_implausible
+from backend.collectors.beacons.readings import Readings
 from backend.collectors.ffvl_keyed import Keyed, parse_list
-from backend.collectors.readings import Readings
 from backend.collectors.transport.decoding import MAX_ODD_TEXT, MOST_ODD_ROWS
 from backend.core.errors import ParseError
 from backend.core.records import ObservationBatch, Station

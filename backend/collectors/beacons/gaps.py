@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from backend.collectors.base import Fetch, Payload, Request, Route
-from backend.collectors.readings import Network, Readings
+from backend.collectors.beacons.readings import Network, Readings
 from backend.core.errors import CollectorError, ParseError
 from backend.core.records import ObservationBatch, Position, Wanted
 
