@@ -28,10 +28,10 @@ from backend.api.routes import ROUTERS
 from backend.api.security_headers import SecurityHeaders
 from backend.collectors import forecast_sources, observation_sources
 from backend.collectors.base import Channel
+from backend.collectors.grib.worker import Worker
 from backend.collectors.transport.client import HttpClient
 from backend.collectors.transport.hosts import Patience
 from backend.collectors.transport.payload_archive import PayloadArchive
-from backend.collectors.worker import Worker
 from backend.core.clock import Clock, utc_now
 from backend.core.clock_watch import ClockWatch
 from backend.core.config import Settings, check_setting_names, settings_file

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from backend.collectors import arome, ffvl, meteo_parapente, meteofrance, open_meteo_models, pioupiou, romma
 from backend.collectors.base import B, Source
-from backend.collectors.worker import Worker
+from backend.collectors.grib.worker import Worker
 from backend.core.config import DEFAULT_SOURCES, Settings
 from backend.core.records import ForecastBatch, ObservationBatch
 

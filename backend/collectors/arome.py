@@ -40,9 +40,12 @@ from itertools import chain
 from pathlib import Path
 
 from backend.collectors.areas import within
-from backend.collectors.arome_fields import FIELDS, GROUND, Reading, parse, parse_ground
-from backend.collectors.arome_portal import Portal
-from backend.collectors.arome_runs import (
+from backend.collectors.base import LONGEST_TEXT, Fetch, Past, Route, Source, as_failure
+from backend.collectors.grib.decode import BadGrib, Field, Selector, prepare, read_fields
+from backend.collectors.grib.fields import FIELDS, GROUND, Reading, parse, parse_ground
+from backend.collectors.grib.object_storage import ObjectStorage
+from backend.collectors.grib.portal import Portal
+from backend.collectors.grib.runs import (
     AROME_IFS,
     GRIDS,
     LONGEST_LEAD,
@@ -53,13 +56,10 @@ from backend.collectors.arome_runs import (
     PublishedRun,
     parts_of,
 )
-from backend.collectors.arome_storage import ObjectStorage
-from backend.collectors.base import LONGEST_TEXT, Fetch, Past, Route, Source, as_failure
-from backend.collectors.grib import BadGrib, Field, Selector, prepare, read_fields
+from backend.collectors.grib.worker import Worker, WorkerLost
 from backend.collectors.open_meteo import ARCHIVE_SINCE, Model, OpenMeteo
 from backend.collectors.runs import Part, cycles, parts_by_missing_sites
 from backend.collectors.transport.pacing import PacedRoute
-from backend.collectors.worker import Worker, WorkerLost
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, IncompleteError, ParseError, UnchangedError
 from backend.core.records import Failure, ForecastBatch, IncompletePart, Rejected, Run, Site, Wanted

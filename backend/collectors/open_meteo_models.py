@@ -13,8 +13,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from backend.collectors.areas import Area
-from backend.collectors.arome_runs import GRIDS
 from backend.collectors.base import Past, Source
+from backend.collectors.grib.runs import GRIDS
 from backend.collectors.open_meteo import ARCHIVE_SINCE, Model, OpenMeteo
 from backend.collectors.runs import Part
 from backend.core.config import Settings

@@ -19,8 +19,8 @@ import structlog
 
 from backend.collectors import forecast_sources, observation_sources
 from backend.collectors.base import B, Channel, Source, collect
+from backend.collectors.grib.worker import Worker
 from backend.collectors.transport.client import HttpClient
-from backend.collectors.worker import Worker
 from backend.core.clock import Clock, utc_now
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, IncompleteError, NotKept

@@ -17,7 +17,7 @@ import pytest_asyncio
 import structlog
 from hypothesis import HealthCheck, settings
 
-from backend.collectors.worker import Worker
+from backend.collectors.grib.worker import Worker
 from backend.demo.world import World
 from backend.storage.database import Database
 from backend.tests.commands import StandIns, stand_ins

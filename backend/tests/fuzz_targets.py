@@ -34,14 +34,14 @@ from backend.collectors import (
     winds_mobi,
 )
 from backend.collectors.arome import PackageRoute
-from backend.collectors.arome_portal import Portal
-from backend.collectors.arome_runs import GRIDS, PackageFile, PublishedRun
-from backend.collectors.arome_storage import ObjectStorage
 from backend.collectors.base import Fetch, Payload, Request, set_aside_implausible
+from backend.collectors.grib.object_storage import ObjectStorage
+from backend.collectors.grib.portal import Portal
+from backend.collectors.grib.runs import GRIDS, PackageFile, PublishedRun
+from backend.collectors.grib.worker import Worker
 from backend.collectors.meteo_parapente import Entry
 from backend.collectors.runs import Part
 from backend.collectors.transport import bodies, headers
-from backend.collectors.worker import Worker
 from backend.core.errors import ParseError
 from backend.core.parameters import RULES
 from backend.core.records import (

@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 
 from backend.collectors import arome, forecast_sources
-from backend.collectors.arome_fields import FIELDS, Reading, parse
-from backend.collectors.arome_runs import GRIDS
-from backend.collectors.arome_storage import parse_listing
 from backend.collectors.base import Download, Request, Source, collect
-from backend.collectors.grib import read_fields
+from backend.collectors.grib.decode import read_fields
+from backend.collectors.grib.fields import FIELDS, Reading, parse
+from backend.collectors.grib.object_storage import parse_listing
+from backend.collectors.grib.runs import GRIDS
+from backend.collectors.grib.worker import Worker
 from backend.collectors.runs import Part
-from backend.collectors.worker import Worker
 from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.parameters import Parameter

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from backend.collectors.arome_fields import GROUND, Reading, parse_ground
-from backend.collectors.arome_runs import GRIDS
 from backend.collectors.base import collect
-from backend.collectors.grib import read_fields
-from backend.collectors.worker import Worker
+from backend.collectors.grib.decode import read_fields
+from backend.collectors.grib.fields import GROUND, Reading, parse_ground
+from backend.collectors.grib.runs import GRIDS
+from backend.collectors.grib.worker import Worker
 from backend.core.errors import FetchError, ParseError
 from backend.core.records import ForecastBatch, GridPoint, Rejected, Site, Wanted
 from backend.storage.store import Store

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from backend.collectors import arome
-from backend.collectors.arome_portal import parse_runs, parse_times
 from backend.collectors.base import Source, collect
-from backend.collectors.worker import Worker
+from backend.collectors.grib.portal import parse_runs, parse_times
+from backend.collectors.grib.worker import Worker
 from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.records import ForecastBatch, Run, Site, Wanted

@@ -10,7 +10,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.collectors.worker import Worker
+from backend.collectors.grib.worker import Worker
 from backend.tests.bombs import set_off
 from backend.tests.fuzz_targets import Target, check, check_soon, grib_service, grib_target, targets
 from backend.tests.mutations import EACH_REPLACED, damaged

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.collectors.arome_fields import FIELDS
-from backend.collectors.grib import BadGrib, Cell, Field, read_fields
+from backend.collectors.grib.decode import BadGrib, Cell, Field, read_fields
+from backend.collectors.grib.fields import FIELDS
 from backend.demo.grib import WIND_EAST, replace_values
 from backend.tests import grib_factory
 from backend.tests.grib_factory import Cut, Floats, Message

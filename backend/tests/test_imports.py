@@ -73,8 +73,8 @@ def test_psycopg_before_eccodes_ends_well() -> None:
     [
         "backend.collectors",
         "backend.collectors.arome",
-        "backend.collectors.grib",
-        "backend.collectors.worker",
+        "backend.collectors.grib.decode",
+        "backend.collectors.grib.worker",
         "backend.scheduler.jobs",
         "backend.main",
     ],

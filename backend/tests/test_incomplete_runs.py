@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from backend.collectors import meteo_parapente
 from backend.collectors.arome import OVERDUE_AFTER
 from backend.collectors.base import Channel, Request, Source
+from backend.collectors.grib.worker import Worker
 from backend.collectors.open_meteo import MOST_SPLITS
-from backend.collectors.worker import Worker
 from backend.core.errors import FetchError
 from backend.core.parameters import Parameter
 from backend.core.records import ForecastBatch, Site

@@ -38,7 +38,7 @@ MAY_IMPORT_ALL = ("main.py", "cli.py", "console.py", "__main__.py")
 # Besides the standard library, nothing else is under everything.
 CORE_LIBRARIES = {"dotenv", "pydantic", "pydantic_settings", "platformdirs", "structlog", "msgspec"}
 
-MAY_DECODE_GRIB = ("collectors/grib.py", "demo/")
+MAY_DECODE_GRIB = ("collectors/grib/decode.py", "demo/")
 MAY_READ_ENVIRONMENT = ("core/config.py", "scheduler/config.py")
 MAY_CATCH_EVERYTHING = ("scheduler/jobs.py", "scheduler/runner.py")
 
@@ -222,7 +222,7 @@ def test_a_line_that_breaks_a_rule_is_named(rule: Rule, path: str, source: str, 
         (rooms_keep_to_their_table, "site_commands.py", "import backend.storage.store"),
         (rooms_keep_to_their_table, "main.py", "import backend.demo"),
         (core_stands_on_little, "core/config.py", "import pydantic_settings\nimport backend.core.errors"),
-        (only_the_worker_decodes_grib, "collectors/grib.py", "import eccodes"),
+        (only_the_worker_decodes_grib, "collectors/grib/decode.py", "import eccodes"),
         (only_the_worker_decodes_grib, "demo/grib.py", "import eccodes"),
         (only_settings_read_the_environment, "core/config.py", "class S(BaseSettings): ..."),
         (only_settings_read_the_environment, "main.py", "import os\nprint(os.getpid())"),

@@ -10,13 +10,13 @@ import msgspec
 import pytest
 
 from backend.collectors import arome
-from backend.collectors.arome_runs import GRIDS, parts_of
 from backend.collectors.base import Source, collect
+from backend.collectors.grib.runs import GRIDS, parts_of
+from backend.collectors.grib.worker import Worker
 from backend.collectors.open_meteo import OpenMeteo, parse_meta
 from backend.collectors.open_meteo_answer import UNITS, Reading, parse
 from backend.collectors.runs import Part
 from backend.collectors.transport.decoding import decode_json_with_nan
-from backend.collectors.worker import Worker
 from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.parameters import Parameter

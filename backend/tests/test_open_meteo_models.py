@@ -12,8 +12,8 @@ import pytest
 
 from backend.collectors import forecast_sources
 from backend.collectors.base import Request, Source, collect
+from backend.collectors.grib.worker import Worker
 from backend.collectors.open_meteo_models import MODELS, build
-from backend.collectors.worker import Worker
 from backend.core.config import OPEN_METEO_MODELS, Settings
 from backend.core.errors import FetchError
 from backend.core.records import ForecastBatch, GridPoint, Outside, Run, Site, Wanted

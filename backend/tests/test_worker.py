@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backend.collectors.worker import NICENESS, Worker, WorkerLost
+from backend.collectors.grib.worker import NICENESS, Worker, WorkerLost
 from backend.core.errors import ParseError
 from backend.tests.waiting import HANG_SECONDS, wait_for
 

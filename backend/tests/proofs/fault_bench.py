@@ -20,8 +20,8 @@ from typing import Self
 
 import sqlalchemy as sa
 
+from backend.collectors.grib.worker import Worker
 from backend.collectors.transport.hosts import Patience
-from backend.collectors.worker import Worker
 from backend.core.records import WELL
 from backend.demo.process import Upstreams
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId

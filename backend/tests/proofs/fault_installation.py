@@ -12,9 +12,9 @@ import httpx2
 
 from backend.collectors import forecast_sources, observation_sources
 from backend.collectors.base import B, Channel, Source
+from backend.collectors.grib.worker import Worker
 from backend.collectors.transport.client import HttpClient
 from backend.collectors.transport.hosts import Patience
-from backend.collectors.worker import Worker
 from backend.core.config import SOURCE_NAMES, Settings
 from backend.core.records import Site
 from backend.main import Service, create_app

@@ -27,7 +27,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
-from backend.collectors.worker import Worker, WorkerLost
+from backend.collectors.grib.worker import Worker, WorkerLost
 from backend.tests.fuzz_targets import GRIB, Target, check_soon, grib_service, grib_target, targets
 from backend.tests.mutations import damaged
 

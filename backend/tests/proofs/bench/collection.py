@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 from backend.collectors import forecast_sources, observation_sources
 from backend.collectors.base import Channel, Download, Fetch, Payload, Request
-from backend.collectors.grib import prepare, read_fields
-from backend.collectors.worker import Worker
+from backend.collectors.grib.decode import prepare, read_fields
+from backend.collectors.grib.worker import Worker
 from backend.core.logs import configure_logging
 from backend.core.parameters import Parameter
 from backend.core.records import Batch, ForecastBatch

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from backend.collectors.arome_runs import AromeGrid
 from backend.collectors.base import PLACE
-from backend.collectors.grib import Field, Selector
+from backend.collectors.grib.decode import Field, Selector
+from backend.collectors.grib.runs import AromeGrid
 from backend.collectors.runs import Part
 from backend.core.errors import ParseError
 from backend.core.parameters import Parameter, why_implausible

@@ -15,7 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from backend.collectors.arome_runs import (
+from backend.collectors.base import Fetch, Request
+from backend.collectors.grib.runs import (
     MAX_FILE_BYTES,
     NAME,
     PACKAGE,
@@ -25,7 +26,6 @@ from backend.collectors.arome_runs import (
     absent_parts,
     timestamp,
 )
-from backend.collectors.base import Fetch, Request
 from backend.collectors.runs import Part
 from backend.collectors.transport.decoding import decode_json
 from backend.core.clock import require_utc

@@ -14,7 +14,8 @@ from datetime import datetime
 
 from lxml import etree
 
-from backend.collectors.arome_runs import (
+from backend.collectors.base import Fetch, Request
+from backend.collectors.grib.runs import (
     MAX_FILE_BYTES,
     PACKAGE,
     AromeGrid,
@@ -23,7 +24,6 @@ from backend.collectors.arome_runs import (
     absent_parts,
     timestamp,
 )
-from backend.collectors.base import Fetch, Request
 from backend.collectors.runs import Part
 from backend.collectors.transport.decoding import parse_xml
 from backend.core.clock import CLOCK_TOLERANCE, require_utc
