@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from backend.collectors.balisemeteo import Pages
 from backend.collectors.base import Past, Route, Source
-from backend.collectors.ffvl_keyed import Keyed, PastOfKeyed
-from backend.collectors.ffvl_network import FFVL
-from backend.collectors.winds_mobi import HISTORY, PastOfWindsMobi, WindsMobi
+from backend.collectors.ffvl_routes.keyed import Keyed, PastOfKeyed
+from backend.collectors.ffvl_routes.network import FFVL
+from backend.collectors.ffvl_routes.pages import Pages
+from backend.collectors.ffvl_routes.winds_mobi import HISTORY, PastOfWindsMobi, WindsMobi
 from backend.core.config import Settings
 from backend.core.records import ObservationBatch
 

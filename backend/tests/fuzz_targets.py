@@ -22,19 +22,10 @@ from typing import Any, TypeVar, cast
 import httpx2
 import psycopg  # noqa: F401 - with sqlite3, before eccodes
 
-from backend.collectors import (
-    balisemeteo,
-    ffvl_keyed,
-    meteo_parapente,
-    meteofrance,
-    open_meteo,
-    open_meteo_answer,
-    pioupiou,
-    romma,
-    winds_mobi,
-)
+from backend.collectors import meteo_parapente, meteofrance, open_meteo, open_meteo_answer, pioupiou, romma
 from backend.collectors.arome import PackageRoute
 from backend.collectors.base import Fetch, Payload, Request, set_aside_implausible
+from backend.collectors.ffvl_routes import keyed, pages, winds_mobi
 from backend.collectors.grib.object_storage import ObjectStorage
 from backend.collectors.grib.portal import Portal
 from backend.collectors.grib.runs import GRIDS, PackageFile, PublishedRun
@@ -293,21 +284,21 @@ def targets() -> tuple[Target, ...]:
         Target(
             "ffvl list",
             "json",
-            lambda body: ffvl_keyed.parse_list(payload(body)),
+            lambda body: keyed.parse_list(payload(body)),
             (*stored("ffvl", "list.json"), with_odd_row("ffvl", "list.json")),
             station,
         ),
         Target(
             "ffvl readings",
             "json",
-            lambda body: ffvl_keyed.parse_readings(payload(body), {}),
+            lambda body: keyed.parse_readings(payload(body), {}),
             (*stored("ffvl", "releves_meteo.json"), with_odd_row("ffvl", "releves_meteo.json"), made["ffvl"]),
             station,
         ),
         Target(
             "ffvl history",
             "json",
-            lambda body: ffvl_keyed.parse_history(payload(body), "ffvl:511", since),
+            lambda body: keyed.parse_history(payload(body), "ffvl:511", since),
             (*stored("ffvl", "histo-511.json"), with_odd_row("ffvl", "histo-511.json")),
             "ffvl:511",
         ),
@@ -366,7 +357,7 @@ def targets() -> tuple[Target, ...]:
         Target(
             "balisemeteo page",
             "markup",
-            lambda body: balisemeteo.parse_page(payload(body), "ffvl:511", {}),
+            lambda body: pages.parse_page(payload(body), "ffvl:511", {}),
             (
                 *stored("ffvl", "page.html", "page-masked.html", "page-missing-latin1.html"),
                 *stored("ffvl", "page-unknown-beacon.html"),

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from backend.collectors import ffvl, romma
 from backend.collectors.base import Past, Source, collect
 from backend.collectors.beacons.gaps import lacking_days
-from backend.collectors.ffvl_keyed import PastOfKeyed
+from backend.collectors.ffvl_routes.keyed import PastOfKeyed
+from backend.collectors.ffvl_routes.winds_mobi import PastOfWindsMobi
 from backend.collectors.pioupiou import LONGEST_ARCHIVE, Archive
-from backend.collectors.winds_mobi import PastOfWindsMobi
 from backend.core.clock import PARIS, utc_now
 from backend.core.config import Settings
 from backend.core.errors import FetchError

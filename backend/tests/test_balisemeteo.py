@@ -7,8 +7,8 @@ from datetime import datetime
 
 import pytest
 
-from backend.collectors.balisemeteo import Pages, parse_page
 from backend.collectors.base import Request
+from backend.collectors.ffvl_routes.pages import Pages, parse_page
 from backend.core.errors import FetchError, ParseError
 from backend.tests.fakes import Answer, ScriptedFetch
 from backend.tests.ffvl_samples import (

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.collectors.base import Request, Route
-from backend.collectors.ffvl_keyed import Keyed
-from backend.collectors.winds_mobi import WindsMobi
+from backend.collectors.ffvl_routes.keyed import Keyed
+from backend.collectors.ffvl_routes.winds_mobi import WindsMobi
 from backend.core.clock import PARIS
 from backend.core.errors import CollectorError, FetchError
 from backend.core.records import ObservationBatch, Site, Wanted

@@ -9,7 +9,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from backend.collectors.ffvl_keyed import Keyed, history_hours, parse_history, parse_list, parse_readings
+from backend.collectors.ffvl_routes.keyed import (
+    Keyed,
+    history_hours,
+    parse_history,
+    parse_list,
+    parse_readings,
+)
 from backend.core.errors import FetchError, ParseError
 from backend.core.records import Station
 from backend.tests.fakes import ScriptedFetch

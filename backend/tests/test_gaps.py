@@ -8,7 +8,7 @@ import pytest
 
 from backend.collectors.beacons.gaps import Gap, Stock, closed, take_stock
 from backend.collectors.beacons.readings import Readings
-from backend.collectors.ffvl_network import FFVL
+from backend.collectors.ffvl_routes.network import FFVL
 from backend.core.errors import ParseError
 from backend.core.records import Rejected
 from backend.tests.ffvl_samples import NOW, SINCE, at, payload, wanted

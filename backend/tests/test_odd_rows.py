@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from backend.collectors import ffvl_keyed, meteofrance, pioupiou, winds_mobi
+from backend.collectors import meteofrance, pioupiou
 from backend.collectors.base import set_aside_implausible
 from backend.collectors.beacons.readings import Readings
-from backend.collectors.ffvl_keyed import Keyed, parse_list
+from backend.collectors.ffvl_routes import keyed, winds_mobi
+from backend.collectors.ffvl_routes.keyed import Keyed, parse_list
 from backend.collectors.transport.decoding import MAX_ODD_TEXT, MOST_ODD_ROWS
 from backend.core.errors import ParseError
 from backend.core.records import ObservationBatch, Station
@@ -118,13 +119,13 @@ ANSWERS: Mapping[str, Answer] = {
     "ffvl readings": Answer(
         ffvl_row,
         lambda rows: feed(*rows),
-        lambda body: ffvl_keyed.parse_readings(payload(body), {}),
+        lambda body: keyed.parse_readings(payload(body), {}),
         lambda number: f"ffvl:{number}",
     ),
     "ffvl history": Answer(
         lambda number: feed_row("5", f"2026-05-09 {14 - number // 60:02d}:{59 - number % 60:02d}:00"),
         lambda rows: feed(*rows),
-        lambda body: ffvl_keyed.parse_history(payload(body), "ffvl:5", SINCE),
+        lambda body: keyed.parse_history(payload(body), "ffvl:5", SINCE),
         lambda _: "ffvl:5",
     ),
     "winds.mobi stations": Answer(
@@ -268,11 +269,11 @@ def test_half_of_the_rows_may_be_odd_and_more_of_them_are_another_format(name: s
 def test_no_answer_gives_more_than_a_thousand_odd_rows_and_each_is_cut() -> None:
     good = [ffvl_row(number) for number in range(MOST_ODD_ROWS + 2)]
     long = {"idbalise": "7", "date": ["x" * 10_000]}
-    readings = ffvl_keyed.parse_readings(payload(feed(*good, *[long] * MOST_ODD_ROWS)), {})
+    readings = keyed.parse_readings(payload(feed(*good, *[long] * MOST_ODD_ROWS)), {})
     assert len(readings.rejected) == MOST_ODD_ROWS
     assert max(len(rejected.raw) for rejected in readings.rejected) == MAX_ODD_TEXT
     with pytest.raises(ParseError, match="at least 1001 of"):
-        ffvl_keyed.parse_readings(payload(feed(*good, *[long] * (MOST_ODD_ROWS + 1))), {})
+        keyed.parse_readings(payload(feed(*good, *[long] * (MOST_ODD_ROWS + 1))), {})
 
 
 def test_a_row_of_another_network_or_station_costs_itself() -> None:

@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
-from backend.collectors.winds_mobi import WindsMobi, history_seconds, parse_history, parse_stations
+from backend.collectors.ffvl_routes.winds_mobi import (
+    WindsMobi,
+    history_seconds,
+    parse_history,
+    parse_stations,
+)
 from backend.core.errors import FetchError, ParseError
 from backend.core.records import Station
 from backend.tests.fakes import Answer, ScriptedFetch

@@ -42,7 +42,7 @@ from backend.collectors.beacons.readings import (
     text_of,
     value_of,
 )
-from backend.collectors.ffvl_network import FFVL
+from backend.collectors.ffvl_routes.network import FFVL
 from backend.collectors.transport.decoding import OddRow
 from backend.core.clock import is_doubled
 from backend.core.errors import CollectorError, ParseError

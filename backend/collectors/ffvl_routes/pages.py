@@ -26,7 +26,7 @@ from backend.collectors.beacons.readings import (
     paris_time,
     sift,
 )
-from backend.collectors.ffvl_network import FFVL
+from backend.collectors.ffvl_routes.network import FFVL
 from backend.collectors.transport.decoding import parse_html
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter

@@ -37,7 +37,7 @@ from backend.collectors.beacons.readings import (
     text_of,
     value_of,
 )
-from backend.collectors.ffvl_network import FFVL
+from backend.collectors.ffvl_routes.network import FFVL
 from backend.core.errors import ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import ObservationBatch, Rejected, Station, Wanted, number_of
