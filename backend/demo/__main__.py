@@ -1,6 +1,6 @@
 """`python -m backend.demo`: serve the stand-in upstreams."""
 
-from backend.demo.upstreams import main
+from backend.demo.server import main
 
 if __name__ == "__main__":
     main()

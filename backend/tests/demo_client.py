@@ -10,7 +10,7 @@ import eccodes
 import httpx2
 from lxml import etree
 
-from backend.demo.upstreams import upstream_apps
+from backend.demo.server import upstream_apps
 from backend.demo.world import ACCEPTED_KEYS, World
 
 NOON = datetime(2026, 7, 15, 12, 30, tzinfo=UTC)

@@ -45,7 +45,7 @@ from backend.core.records import (
     Station,
     Wanted,
 )
-from backend.demo.upstreams import upstream_apps
+from backend.demo.server import upstream_apps
 from backend.demo.world import World
 from backend.tests import grib_factory
 from backend.tests.demo_client import ASK

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from backend.demo.faults import Fault
 from backend.demo.process import Upstreams
-from backend.demo.upstreams import serving
+from backend.demo.server import serving
 from backend.demo.world import UPSTREAMS, World
 from backend.tests.demo_client import APIKEY, ASK, FFVL, NOON, Client, at, grib, messages, number, sounding
 from backend.tests.waiting import HANG_SECONDS

@@ -11,9 +11,10 @@ import pytest
 from lxml import etree
 
 from backend.core.units import KMH_PER_MS, wind_from_components
-from backend.demo import arome, meteo_parapente, open_meteo
+from backend.demo import arome
 from backend.demo.grib import FIELDS, Writer, cut_around, parts
-from backend.demo.meteo_parapente import grid_cell
+from backend.demo.upstreams import meteo_parapente, open_meteo
+from backend.demo.upstreams.meteo_parapente import grid_cell
 from backend.demo.weather import Weather
 from backend.demo.world import World
 from backend.tests.demo_client import (

@@ -18,11 +18,12 @@ import pytest
 
 from backend.core.config import Settings
 from backend.core.errors import MeteoScoreError
-from backend.demo import arome, control, meteo_parapente, open_meteo
+from backend.demo import arome, control
 from backend.demo.faults import Fault
 from backend.demo.grib import cut_around
 from backend.demo.process import Upstreams
-from backend.demo.upstreams import serving, upstream_apps
+from backend.demo.server import serving, upstream_apps
+from backend.demo.upstreams import meteo_parapente, open_meteo
 from backend.demo.weather import MODELS, Weather
 from backend.demo.world import UPSTREAMS, World
 from backend.tests.demo_client import (
@@ -316,7 +317,7 @@ def _is_gone(process: psutil.Process) -> bool:
 
 def test_the_process_ends_on_sigterm() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "backend.demo.upstreams", "--now", "2026-11-01T06:00Z"],
+        [sys.executable, "-m", "backend.demo.server", "--now", "2026-11-01T06:00Z"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -24,8 +24,8 @@ from backend.demo.beacons import (
     readings,
     romma_beacons,
 )
-from backend.demo.ffvl import SECTORS
-from backend.demo.meteofrance import kelvin, ms
+from backend.demo.upstreams.ffvl import SECTORS
+from backend.demo.upstreams.meteofrance import kelvin, ms
 from backend.demo.weather import DAY, Weather
 from backend.demo.world import SITES_FILE, View
 from backend.storage import schema as t

@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 
-from backend.demo import meteofrance
 from backend.demo.arome import GROUNDS, PACKAGE, PORTAL_DAYS, Archive, File, stamp
 from backend.demo.faults import ErrorPage, Fault, spoiled_by
+from backend.demo.upstreams import meteofrance
 from backend.demo.world import ACCEPTED_KEYS, World
 
 _PORTAL = "meteofrance_api"

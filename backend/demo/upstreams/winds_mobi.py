@@ -8,7 +8,7 @@ from starlette.routing import Route, Router
 
 from backend.demo.beacons import Beacon, Reading, ffvl_beacons, json_response, latest, readings
 from backend.demo.faults import ErrorPage, Fault, spoiled_by
-from backend.demo.ffvl import SECTORS
+from backend.demo.upstreams.ffvl import SECTORS
 from backend.demo.weather import DAY
 from backend.demo.world import View, World
 

@@ -26,11 +26,14 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from backend.core.sites import load_sites
-from backend.demo import (
+from backend.demo import control
+from backend.demo.arome import Archive
+from backend.demo.faults import ErrorPage, Fault
+from backend.demo.unreliable import Unreliable
+from backend.demo.upstreams import (
     arome_portal,
     arome_storage,
     balisemeteo,
-    control,
     ffvl,
     meteo_parapente,
     open_meteo,
@@ -38,9 +41,6 @@ from backend.demo import (
     romma,
     winds_mobi,
 )
-from backend.demo.arome import Archive
-from backend.demo.faults import ErrorPage, Fault
-from backend.demo.unreliable import Unreliable
 from backend.demo.world import World
 
 if TYPE_CHECKING:

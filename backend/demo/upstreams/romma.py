@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, Router
 
-from backend.demo.balisemeteo import FRENCH
 from backend.demo.beacons import Beacon, Reading, latest, readings, romma_beacons
 from backend.demo.faults import ErrorPage, Fault, spoiled_by
+from backend.demo.upstreams.balisemeteo import FRENCH
 from backend.demo.world import ACCEPTED_KEYS, View, World
 
 LATENCY = 180  # seconds from a reading to its place here

@@ -11,8 +11,8 @@ from starlette.routing import Route, Router
 from backend.core.units import FRENCH_COMPASS
 from backend.demo.beacons import Beacon, Reading, ffvl_beacons, latest
 from backend.demo.faults import ErrorPage, Fault, spoiled_by
-from backend.demo.ffvl import LATENCY, SECTORS
 from backend.demo.noise import stream
+from backend.demo.upstreams.ffvl import LATENCY, SECTORS
 from backend.demo.world import View, World
 
 FRENCH = tuple(FRENCH_COMPASS)

@@ -1,0 +1,1 @@
+"""One stand-in for each upstream, with its true format and clock."""
