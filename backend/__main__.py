@@ -23,7 +23,7 @@ def _run() -> None:
     from backend.core.terminal import print_every_text
 
     print_every_text()
-    from backend.cli import app
+    from backend.cli.app import app
 
     # What was imported lives as long as the process. Looked over again and again, as the garbage collector
     # does while a large batch is stored, it costs more than the storing.

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 import structlog
 from typer.testing import CliRunner, Result
 
-from backend.cli import app
+from backend.cli.app import app
 from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.demo.process import Upstreams

@@ -21,8 +21,8 @@ import sqlalchemy as sa
 import typer
 from typer.core import TyperGroup
 
-from backend.cli import app
-from backend.console import READING_COMMANDS
+from backend.cli.app import app
+from backend.cli.console import READING_COMMANDS
 from backend.demo.backfill import SteppedClock, slots
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, SchedulerConfig
 from backend.storage import schema as t

@@ -13,13 +13,13 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from backend.cli.sites import SiteStore, app
 from backend.collectors.areas import Area, not_covered
 from backend.core.clock import PARIS
 from backend.core.config import Settings
 from backend.core.parameters import Parameter
 from backend.core.records import Outside, Site, Station
 from backend.core.sites import load_sites
-from backend.site_commands import SiteStore, app
 from backend.storage.database import Database
 from backend.storage.positions import Stay
 from backend.storage.station_flags import BY_OPERATOR, StationFlag

@@ -24,7 +24,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from backend.console import silent
+from backend.cli.console import silent
 from backend.core.config import Settings
 from backend.demo.faults import Fault
 from backend.tests.proofs.fault_bench import MARCH, OCTOBER, SUMMER, Bench, Judged, References, Way

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from backend.console import silent
+from backend.cli.console import silent
 from backend.core.config import Settings
 from backend.demo.backfill import SteppedClock, slots
 from backend.demo.process import Upstreams

@@ -10,21 +10,10 @@ import typer
 import uvicorn
 from pydantic import SecretStr
 
-from backend import (
-    __version__,
-    backfill_commands,
-    collect_commands,
-    db_commands,
-    demo_commands,
-    doctor_commands,
-    export_commands,
-    import_commands,
-    score_commands,
-    scores_commands,
-    site_commands,
-)
+from backend import __version__
 from backend.api.connections import BACKLOG, BoundedProtocol, allow_files
-from backend.console import (
+from backend.cli import backfill, collect, database, demo, doctor, export, import_, rebuild, score, sites
+from backend.cli.console import (
     AsJson,
     Command,
     Opened,
@@ -50,17 +39,17 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.add_typer(site_commands.app)
-app.add_typer(db_commands.app)
-app.add_typer(scores_commands.app)
-app.add_typer(import_commands.app)
-app.add_typer(export_commands.app)
-app.command("collect")(collect_commands.collect)
-app.command("backfill")(backfill_commands.backfill)
-app.command("replay")(collect_commands.replay)
-app.command("score")(score_commands.score)
-app.command("doctor")(doctor_commands.doctor)
-app.command("demo")(demo_commands.demo)
+app.add_typer(sites.app)
+app.add_typer(database.app)
+app.add_typer(rebuild.app)
+app.add_typer(import_.app)
+app.add_typer(export.app)
+app.command("collect")(collect.collect)
+app.command("backfill")(backfill.backfill)
+app.command("replay")(collect.replay)
+app.command("score")(score.score)
+app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
 
 
 def _print_version(wanted: bool) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backend.api.station_flags import flag_entry, flag_text
-from backend.console import AsJson, print_json, refused, say
+from backend.cli.console import AsJson, print_json, refused, say
 from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.core.errors import ConfigError, NotFound

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.console import AsJson, opened, print_json, progress, say, silent
+from backend.cli.console import AsJson, opened, print_json, progress, say, silent
 from backend.core.text import printable
 from backend.main import Service
 from backend.scoring.days.update import update

@@ -17,7 +17,7 @@ from backend.api.routes.sites import require_site
 from backend.api.score_answers import headline_of, verdict_answer
 from backend.api.score_schemas import ModelEntry, VerdictAnswer, ViewName
 from backend.api.withholding import NOTHING
-from backend.console import AsJson, opened, print_json
+from backend.cli.console import AsJson, opened, print_json
 from backend.core.errors import ConfigError
 from backend.core.records import Site
 from backend.scoring.constants import FALSE_DISCOVERIES

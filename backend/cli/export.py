@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.console import AsJson, print_json, say
+from backend.cli.console import AsJson, print_json, say
+from backend.cli.import_ import keep_up, row_progress, service_of
 from backend.core.errors import ConfigError
 from backend.core.local_time import day_number
 from backend.core.parameters import Parameter
-from backend.import_commands import keep_up, row_progress, service_of
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.scoring.hours import Hours

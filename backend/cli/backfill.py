@@ -12,16 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from backend.cli.console import AsJson, opened, print_json, progress, quiet_on_a_terminal, run_to_the_end, say
 from backend.collectors.base import Source
-from backend.console import (
-    AsJson,
-    opened,
-    print_json,
-    progress,
-    quiet_on_a_terminal,
-    run_to_the_end,
-    say,
-)
 from backend.core.errors import ConfigError
 from backend.core.records import WELL
 from backend.main import Service

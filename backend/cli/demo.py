@@ -19,7 +19,8 @@ from rich.table import Table
 
 from backend.api.connections import BACKLOG, BoundedProtocol, allow_files
 from backend.api.dependencies import ServiceParts
-from backend.console import progress, run_to_the_end
+from backend.cli.console import progress, run_to_the_end
+from backend.cli.score import Asked, find_all, print_all
 from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.core.errors import ConfigError
@@ -29,7 +30,6 @@ from backend.demo.process import Upstreams
 from backend.demo.store import ADMIN_TOKEN, FOLDER, clear, held, store_settings
 from backend.main import Service, create_app
 from backend.scheduler.config import SchedulerConfig
-from backend.score_commands import Asked, find_all, print_all
 from backend.scoring.constants import PRELIMINARY_DAYS
 from backend.storage.run_records import JobRun
 

@@ -12,9 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
-from backend.collectors.base import Channel
-from backend.collectors.transport.payload_archive import KeptRun
-from backend.console import (
+from backend.cli.console import (
     AsJson,
     opened,
     print_json,
@@ -25,6 +23,8 @@ from backend.console import (
     run_to_the_end,
     say,
 )
+from backend.collectors.base import Channel
+from backend.collectors.transport.payload_archive import KeptRun
 from backend.core.errors import ConfigError, NotFound
 from backend.core.records import WELL, Batch, Site
 from backend.core.sites import active, load_sites

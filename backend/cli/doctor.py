@@ -19,11 +19,11 @@ from rich.table import Column, Table
 from backend.api.dependencies import ServiceParts
 from backend.api.readiness import SET_THE_CLOCK, reasons, take_snapshot
 from backend.api.station_flags import flag_text
+from backend.cli.console import AsJson, Opened, opened, print_json, run_to_the_end, silent
 from backend.collectors.areas import not_covered
 from backend.collectors.base import Fetch, Source, collect
 from backend.collectors.transport.client import HttpClient
 from backend.collectors.transport.hosts import Patience
-from backend.console import AsJson, Opened, opened, print_json, run_to_the_end, silent
 from backend.core.clock_watch import ClockWatch
 from backend.core.config import LEAST_TOKEN
 from backend.core.errors import ConfigError, StoreDamaged, StoreUnavailable

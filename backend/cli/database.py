@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from backend.console import AsJson, opened, print_json, progress, say
+from backend.cli.console import AsJson, opened, print_json, progress, say
 from backend.storage.database import Database
 from backend.storage.store_copy import CopyDiffers, OnRows, TableCopy, copy_store, count_rows, require_store
 

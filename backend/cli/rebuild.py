@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from backend.console import AsJson, opened, print_json, progress, say
+from backend.cli.console import AsJson, opened, print_json, progress, say
 from backend.core.errors import MeteoScoreError
 from backend.core.local_time import day_number, local_day
 from backend.scoring.days.public_months import publish
