@@ -20,12 +20,12 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from backend import __version__
 from backend.api.admission import Admission
+from backend.api.answer_cache import KeptAnswers
 from backend.api.head import HeadAsGet
-from backend.api.kept_answers import KeptAnswers
-from backend.api.kept_status import KeptStatus
 from backend.api.problems import install_problem_handlers
 from backend.api.routes import ROUTERS
 from backend.api.security_headers import SecurityHeaders
+from backend.api.status_cache import KeptStatus
 from backend.collectors import forecast_sources, observation_sources
 from backend.collectors.base import Channel
 from backend.collectors.grib.worker import Worker

@@ -14,8 +14,8 @@ from typing import Literal
 
 from backend.api.dependencies import ServiceParts
 from backend.api.durations import in_words
-from backend.api.scheduling import freshness
 from backend.api.schemas import ReasonCode, SourceFreshness, StateReason
+from backend.api.status import freshness
 from backend.core.clock_watch import ClockOffset
 from backend.core.errors import StoreDamaged, StoreUnavailable
 from backend.scheduler.config import JOB_NAMES, JOBS

@@ -16,8 +16,8 @@ from backend import __version__
 from backend.api.dependencies import ServiceParts
 from backend.api.durations import in_words
 from backend.api.readiness import reasons, take_snapshot
-from backend.api.scheduling import last_due, scheduled_jobs, scheduler_status
 from backend.api.station_flags import flag_text
+from backend.api.status import last_due, scheduled_jobs, scheduler_status
 from backend.api.withholding import Withholding
 from backend.core.clock import PARIS
 from backend.core.parameters import Parameter

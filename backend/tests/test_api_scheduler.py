@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from backend.api.scheduling import schedule_in_words
+from backend.api.status import schedule_in_words
 from backend.core.records import Failure, ObservationBatch, Wanted
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.storage.ledger import Ledger

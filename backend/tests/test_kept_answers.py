@@ -10,7 +10,7 @@ from threading import Event, Lock
 import httpx2
 import pytest
 
-from backend.api.kept_answers import KeptAnswers
+from backend.api.answer_cache import KeptAnswers
 from backend.core.errors import Busy, NotFound
 from backend.main import create_app
 from backend.tests.served import fill, make_service

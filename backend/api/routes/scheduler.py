@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from backend.api.dependencies import TOKEN_OPTIONAL, Admin, ServiceDep, require_admin
-from backend.api.kept_status import KeptStatus
 from backend.api.problems import bad_query, problems
-from backend.api.scheduling import collection_run, public_run, scheduled_job, scheduled_jobs
 from backend.api.schemas import CollectionRun, JobList, RunPage, ScheduledJob, SchedulerStatus, StartedRun
+from backend.api.status import collection_run, public_run, scheduled_job, scheduled_jobs
+from backend.api.status_cache import KeptStatus
 from backend.core.errors import NotFound
 from backend.core.records import RunStatus
 from backend.scheduler.config import JOBS, JobId

@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
+from backend.api.answer_cache import KeptAnswers
 from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep, ServiceParts
 from backend.api.detail_answers import bias_answer, events_answer, series_answer
-from backend.api.kept_answers import KeptAnswers
 from backend.api.method_answers import methods_answer, models_answer
 from backend.api.problems import bad_query, problems
 from backend.api.public_questions import public_question

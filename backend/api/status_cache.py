@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backend.api.dependencies import ServiceParts
-from backend.api.scheduling import scheduler_status
+from backend.api.status import scheduler_status
 from backend.scheduler.scheduler import is_alive
 
 RENEWED_AFTER = timedelta(seconds=1)
