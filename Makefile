@@ -38,22 +38,22 @@ check: lint  ## lint and the fast tests, in about a minute: for the developer's 
 	$(BIN)/pytest -n 2 -q -m "not slow"
 
 crash: $(READY)  ## 30 days with SIGKILL at random moments against 30 undisturbed ones (CRASH="--days 3 --database sqlite")
-	$(BIN)/python -m backend.tests.proofs.crash $(CRASH)
+	$(BIN)/python -m proofs.crash $(CRASH)
 
 faults: $(READY)  ## every source and route under every fault (FAULTS="--route ffvl/page --fault hang")
-	$(BIN)/python -m backend.tests.proofs.faults $(FAULTS)
+	$(BIN)/python -m proofs.faults $(FAULTS)
 
 soak: $(READY)  ## 30 days in one process under random faults (SOAK="--days 3 --seed 7 --database postgresql")
-	$(BIN)/python -m backend.tests.proofs.soak $(SOAK)
+	$(BIN)/python -m proofs.soak $(SOAK)
 
 fuzz: $(READY)  ## every parser against payloads gone wrong (SECONDS=3600, FUZZ="--only romma --seed 7")
-	$(BIN)/python -m backend.tests.proofs.fuzz --seconds $(or $(SECONDS),60) $(FUZZ)
+	$(BIN)/python -m proofs.fuzz --seconds $(or $(SECONDS),60) $(FUZZ)
 
 prove: $(READY)  ## how often intervals, biases and winners are right where the truth is known (PROVE="--only power")
-	$(BIN)/python -m backend.tests.proofs.inference $(PROVE)
+	$(BIN)/python -m proofs.inference $(PROVE)
 
 bench: $(READY)  ## speed, memory and latency, each beside an alternative (BENCH="storing --rounds 3 --quiet 120")
-	$(BIN)/python -m backend.tests.proofs.bench $(BENCH)
+	$(BIN)/python -m proofs.bench $(BENCH)
 
 lock: $(READY)  ## pin the newest allowed versions, with hashes, for Python 3.11 to 3.13
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \

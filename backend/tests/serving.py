@@ -14,8 +14,8 @@ import httpx2
 from backend.storage.ledger import Ledger
 from backend.storage.run_records import JobRun
 from backend.tests.commands import METEO_SCORE, Environment, Running, running, store_of
-from backend.tests.proofs.crash import contents
 from backend.tests.waiting import HANG_SECONDS, wait_for
+from proofs.crash import contents
 
 TOKEN = "the-admin-token-of-tests"
 UVICORN = (sys.executable, "-m", "uvicorn", "--port", "0", "--factory")

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from backend.tests.proofs.bench.__main__ import BENCHES
-from backend.tests.proofs.bench.collecting import overlap
-from backend.tests.proofs.bench.report import over_rounds, percentile
 from backend.tests.waiting import HANG_SECONDS
+from proofs.bench.__main__ import BENCHES
+from proofs.bench.collecting import overlap
+from proofs.bench.report import over_rounds, percentile
 
-BENCH = (sys.executable, "-m", "backend.tests.proofs.bench")
+BENCH = (sys.executable, "-m", "proofs.bench")
 REPOSITORY = Path(__file__).parents[2]
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.tests.proofs.crash import Life, contents, differences
 from backend.tests.stores import sqlite_url
+from proofs.crash import Life, contents, differences
 
 
 @pytest.fixture(scope="module")

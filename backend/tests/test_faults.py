@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from backend.demo.faults import Fault
-from backend.tests.proofs.fault_bench import Bench
-from backend.tests.proofs.faults import (
+from proofs.fault_bench import Bench
+from proofs.faults import (
     DOUBLED_HOUR,
     FAULTS,
     FFVL,

@@ -12,7 +12,7 @@ import pytest
 
 from backend.scoring.inference.daily import MICRO, DailySeries
 from backend.scoring.inference.effective_days import mean_test
-from backend.tests.proofs.inference import (
+from proofs.inference import (
     CELLS,
     DAYS,
     LAGS,

@@ -16,12 +16,13 @@ import pytest
 from backend.demo.backfill import slots
 from backend.demo.faults import Fault
 from backend.scheduler.config import SchedulerConfig
-from backend.tests.proofs.fault_truth import Values
-from backend.tests.proofs.soak_life import live_undisturbed
-from backend.tests.proofs.soak_plan import DATED, Mishap, Step, Trouble, began, plan, troubles
-from backend.tests.proofs.soak_report import END, prove
-from backend.tests.proofs.soak_samples import Rest, Sample, unbounded
-from backend.tests.proofs.soak_verdict import (
+from backend.tests.worlds import NOON, fails, make_world, observation_source
+from proofs.fault_truth import Values
+from proofs.soak_life import live_undisturbed
+from proofs.soak_plan import DATED, Mishap, Step, Trouble, began, plan, troubles
+from proofs.soak_report import END, prove
+from proofs.soak_samples import Rest, Sample, unbounded
+from proofs.soak_verdict import (
     Told,
     false_successes,
     incomplete,
@@ -30,7 +31,6 @@ from backend.tests.proofs.soak_verdict import (
     spoilt_without_cause,
     told,
 )
-from backend.tests.worlds import NOON, fails, make_world, observation_source
 
 DUE = slots(SchedulerConfig.load(), END - timedelta(days=30), END)
 

@@ -1,0 +1,99 @@
+"""The bench's command."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from proofs import bench
+from proofs.bench.answering import bench_answering
+from proofs.bench.collecting import bench_collecting
+from proofs.bench.quiet import Quiet
+from proofs.bench.report import Figure, as_json, as_markdown, machine, show
+from proofs.bench.scored import Scored
+from proofs.bench.scoring import bench_scoring
+from proofs.bench.starting import bench_starting
+from proofs.bench.storing import bench_storing
+from proofs.bench.values import Shape
+
+BENCHES = ("collecting", "answering", "storing", "scoring", "starting")
+SITES, FEW_SITES = (1, 50, 1000), (1, 3)
+FULL, TINY = Shape(), Shape(sites=200, hours=20)
+YEAR, FORTNIGHT = Scored(), Scored(sites=2, days=15)
+
+
+async def measure(only: Sequence[str], work: Path, quiet: Quiet, *, rounds: int, tiny: bool) -> list[Figure]:
+    """Run the benches that are asked for, one after the other."""
+    counts, shape = (FEW_SITES, TINY) if tiny else (SITES, FULL)
+    figures: list[Figure] = []
+    if "collecting" in only:
+        figures += await bench_collecting(work, quiet, rounds=rounds, counts=counts, full_grid=not tiny)
+    if "answering" in only:
+        figures += await bench_answering(
+            work,
+            quiet,
+            rounds=rounds,
+            seconds=0.5 if tiny else 10,
+            counts=counts[1:],
+            shape=shape,
+            full_grid=not tiny,
+        )
+    if "storing" in only:
+        held = 50_000 if tiny else 10_000_000
+        figures += await bench_storing(work, quiet, rounds=rounds, shape=shape, held=held)
+    if "scoring" in only:
+        figures += await bench_scoring(work, quiet, rounds=rounds, shape=FORTNIGHT if tiny else YEAR)
+    if "starting" in only:
+        figures += await bench_starting(work, quiet, rounds=rounds)
+    return figures
+
+
+def main() -> None:
+    """Measure, print the table, write the figures; the exit code is 1 where an aim is missed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m proofs.bench",
+        description=bench.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("only", nargs="*", help=f"{', '.join(BENCHES)}; all if none is named")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tiny", action="store_true", help="sizes that take seconds and mean nothing")
+    parser.add_argument("--work", type=Path, default=Path(".bench"), help="a folder for files and stores")
+    parser.add_argument("--json", type=Path, help="where the figures go (WORK/figures.json)")
+    parser.add_argument(
+        "--quiet",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="seconds that each measure waits for others to rest; what they disturb is redone",
+    )
+    given = parser.parse_args()
+    if unknown := set(given.only) - set(BENCHES):
+        parser.error(f"knows no bench {min(unknown)!r}: choose from {', '.join(BENCHES)}")
+    work: Path = given.work.absolute()
+    work.mkdir(parents=True, exist_ok=True)
+    about = machine()
+    quiet = Quiet(given.quiet)
+    only = given.only or BENCHES
+    figures = asyncio.run(measure(only, work, quiet, rounds=given.rounds, tiny=given.tiny))
+    show(figures, Console(width=150))
+    path = given.json or work / "figures.json"
+    path.write_text(
+        json.dumps(as_json(figures, {**about, "quiet": asdict(quiet), "rounds": given.rounds}), indent=1)
+        + "\n"
+    )
+    (work / "figures.md").write_text(as_markdown(figures))
+    missed = [figure for figure in figures if figure.met is False]
+    print(f"{len(figures)} figures in {path}, {len(missed)} of them short of an aim")
+    sys.exit(bool(missed) and not given.tiny)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,292 @@
+"""The fault matrix: every source and route under every fault, by the real runner on a real store.
+
+    python -m proofs.faults [--route ffvl/page] [--fault hang] [--markdown]
+
+Each fault strikes twice: everything that an upstream says, and one answer of several. Of each cell it is
+asserted that the source is no success where something was taken away; that no wrong value is stored; that
+the other source of the job is well and on time; that the API and the command line say why; and that all
+that the source still offers is there after the fault. docs/lab/reliability.md holds the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import chdir
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from backend.cli.console import silent
+from backend.core.config import Settings
+from backend.demo.faults import Fault
+from proofs.fault_bench import MARCH, OCTOBER, SUMMER, Bench, Judged, References, Way
+from proofs.fault_sensors import DeadSensor, Death
+
+LANES = 4
+"""How many benches work side by side: most of a cell is waiting, or the work of other processes."""
+
+WORDS = 72  # of a reason
+
+METEO_PARAPENTE = Way("meteo_parapente", "api", ("meteo_parapente",), one="location=45.81400")
+STORAGE = Way("arome", "object_storage", ("arome",), one="__07H12H__")
+PORTAL = Way("arome", "portal", ("meteofrance_api",), one="time=07H12H")
+OPEN_METEO = Way("arome", "open_meteo", ("open_meteo", "open_meteo_single_runs"), one="/v1/forecast")
+FFVL = Way("ffvl", "keyed", ("ffvl",), one="idbalise=9002")
+WINDS_MOBI = Way("ffvl", "winds_mobi", ("winds_mobi",), one="ffvl-9002/historic")
+FFVL_PAGE = Way("ffvl", "page", ("balisemeteo",), one="idBalise=9002")
+ROMMA = Way("romma", "keyed", ("romma",), own="/releves_romma_xml.php")
+ROMMA_PAGE = Way("romma", "page", ("romma",), one="id=902")
+PIOUPIOU = Way("pioupiou", "live", ("pioupiou",), one="/archive/8002")
+METEOFRANCE = Way("meteofrance", "portal", ("meteofrance_api",), one="id_station=74000002")
+IFS = Way("arome_ifs", "object_storage", ("arome",), one="aromeifs__0025__SP1__07H12H", own="/aromeifs/")
+MODELS = Way("open_meteo", "single_runs", ("open_meteo", "open_meteo_single_runs"), one="models=ecmwf_ifs025")
+WAYS = (
+    *(METEO_PARAPENTE, STORAGE, PORTAL, OPEN_METEO, FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA, ROMMA_PAGE),
+    *(PIOUPIOU, METEOFRANCE, MODELS, IFS),
+)
+
+DOUBLED_HOUR = "doubled_hour"
+"""No fault: the second 02:35 of a night in October has to become the right instant."""
+
+FAULTS = (*(fault.value for fault in Fault), DOUBLED_HOUR)
+MOMENTS = {Fault.MISSING_HOUR: MARCH, DOUBLED_HOUR: OCTOBER}
+
+HARMLESS = {Fault.LATIN_1, Fault.MOVED, DOUBLED_HOUR}
+"""What may be understood without loss, and then leaves no trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A route under a fault, which strikes everything or one answer only."""
+
+    way: Way
+    fault: str
+    one: bool = False
+
+    @property
+    def strikes(self) -> dict[str, str]:
+        """Return the faults by upstream."""
+        if self.fault == DOUBLED_HOUR:
+            return {}
+        if self.one:
+            return {self.way.upstreams[-1]: f"{self.fault}@{self.way.one}"}
+        return dict.fromkeys(self.way.upstreams, self.fault)
+
+    @property
+    def moment(self) -> datetime:
+        """Return when it strikes."""
+        return MOMENTS.get(self.fault, SUMMER)
+
+    @property
+    def name(self) -> str:
+        """Return what the tables call it."""
+        return f"{self.way.name:<24} {self.fault:<15} {'one answer' if self.one else 'everything'}"
+
+    async def judge(self, bench: Bench) -> Judged:
+        """Live through it."""
+        return await bench.judge(self.way, self.strikes, self.moment, harmless=self.fault in HARMLESS)
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Routes of one source, best first, of which all but the last are down and come back.
+
+    `replaced` says that the best one is better, so that its values take the place of the last one's.
+    """
+
+    ways: tuple[Way, ...]
+    replaced: bool = True
+
+    @property
+    def name(self) -> str:
+        """Return what the tables call it."""
+        best, *_, last = self.ways
+        return f"{best.name:<24} {'down':<15} by {last.route}"
+
+    async def judge(self, bench: Bench) -> Judged:
+        """Live through it."""
+        return await bench.judge_fallback(self.ways, replaced=self.replaced)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A route whose beacons state another place for good: their sites' series end there."""
+
+    way: Way
+
+    @property
+    def name(self) -> str:
+        """Return what the tables call it."""
+        return f"{self.way.name:<24} {'moved':<15} for good"
+
+    async def judge(self, bench: Bench) -> Judged:
+        """Live through it."""
+        return await bench.judge_move(self.way)
+
+
+Case = Cell | Fallback | DeadSensor | Moved
+
+SENSORS = tuple(map(DeadSensor, Death))
+
+FALLBACKS = (
+    Fallback((STORAGE, PORTAL), replaced=False),  # the same files
+    Fallback((STORAGE, PORTAL, OPEN_METEO)),
+    Fallback((FFVL, WINDS_MOBI)),
+    Fallback((FFVL, WINDS_MOBI, FFVL_PAGE)),
+    Fallback((ROMMA, ROMMA_PAGE)),
+)
+
+MOVES = tuple(Moved(way) for way in (FFVL, WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE))
+
+_PARIS = {FFVL, FFVL_PAGE, ROMMA, ROMMA_PAGE}
+_ROWS = {FFVL, WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE}
+_GUSTS = {FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE, PIOUPIOU, METEOFRANCE}
+_GRIB = {STORAGE, PORTAL, IFS}
+_GROUPED = {OPEN_METEO, MODELS}
+
+
+def why_not(cell: Cell) -> str | None:
+    """Return why a cell cannot be, or None."""
+    way, one = cell.way, cell.one
+    match cell.fault:
+        case Fault.MISSING_HOUR | "doubled_hour" if way not in _PARIS:
+            return "its times are UTC"
+        case "doubled_hour" if one:
+            return "it is the same for every answer"
+        case Fault.STALE if one:
+            return "age is judged by source; a single silent station is shown by meteo-score doctor"
+        case Fault.FUTURE if one and way is METEO_PARAPENTE:
+            return "a sounding carries no stamp of its own"
+        case Fault.ZERO_MEAN if way not in _GUSTS:
+            return "it brings no readings with gusts"
+        case Fault.NO_GUSTS if way not in {*_GRIB, *_GROUPED}:
+            return "it has no gusts of a model"
+        case Fault.NO_PLACE if way not in _GROUPED:
+            return "no answer of it is for several sites"
+        case Fault.MOVED if way not in _ROWS or one:
+            return "no position is stated there"
+        case Fault.ODD_ROW if way not in _ROWS:
+            return "its answers are no rows of stations"
+        case Fault.LATIN_1 if one and way in _GRIB:
+            return "a GRIB file is no text"
+        case Fault.NO_TEMPERATURE if way in {WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE} or (one and way is FFVL):
+            return "a station without a thermometer looks the same"
+        case Fault.NO_TEMPERATURE if way is PIOUPIOU:
+            return "it measures wind only"
+    return None if way.one or not one else "one request brings everything"
+
+
+def all_cells() -> Iterator[Cell]:
+    """Yield every cell there could be, fault by fault."""
+    return (Cell(way, fault, one) for fault in FAULTS for one in (False, True) for way in WAYS)
+
+
+@dataclass
+class Report:
+    """What was judged so far."""
+
+    judged: dict[Case, Judged] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> int:
+        """Return how many of them have something wrong with them."""
+        return sum(bool(judged.problems) for judged in self.judged.values())
+
+    def line(self, case: Case) -> str:
+        """Return a case as a line of the table: its outcome, the reason, and what is wrong."""
+        outcome, problems = self.judged[case].outcome, self.judged[case].problems
+        rejected = ", ".join(f"{count} {word}" for word, count in outcome.rejected_reasons.items())
+        words = outcome.reason or (f"rejected {rejected}" if rejected else "")
+        line = f"{case.name:<52} {outcome.status:<11} {words[:WORDS]}".rstrip()
+        return "\n".join((line, *(f"    WRONG: {problem}" for problem in problems)))
+
+    def markdown(self) -> Iterator[str]:
+        """Yield the matrix for docs/lab/reliability.md: everything struck / one answer struck.
+
+        Faults with the same outcomes share a row.
+        """
+        yield f"| fault | {' | '.join(f'`{way.name}`' for way in WAYS)} |"
+        yield f"| --- |{' --- |' * len(WAYS)}"
+        rows: dict[str, list[str]] = {}
+        for fault in FAULTS:
+            pairs = ([self._status(Cell(way, fault, one)) for one in (False, True)] for way in WAYS)
+            rows.setdefault(" | ".join(" / ".join(pair) for pair in pairs), []).append(f"`{fault}`")
+        for outcomes, faults in rows.items():
+            yield f"| {', '.join(faults)} | {outcomes} |"
+
+    def _status(self, cell: Cell) -> str:
+        return self.judged[cell].outcome.status if cell in self.judged else "–"
+
+
+async def judge_all(cases: Sequence[Case], folder: Path, lanes: int, report: Report) -> None:
+    """Judge every case, several at a time."""
+    references: References = {}
+    waiting = iter(cases)
+    columns = (TextColumn("{task.description:<60}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+
+    async def lane(number: int) -> None:
+        async with Bench(folder / str(number), references) as bench:
+            for case in waiting:
+                report.judged[case] = await case.judge(bench)
+                bar.update(task, advance=1, description=case.name)
+
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=len(cases))
+        async with asyncio.TaskGroup() as group:
+            for number in range(lanes):
+                group.create_task(lane(number))
+
+
+def main() -> None:
+    """Print the table, and exit with 1 if a cell failed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--route", default="", help="only routes whose name holds this")
+    parser.add_argument(
+        "--fault",
+        choices=(*FAULTS, *(each.value for each in Death)),
+        help="only this fault, and no fallbacks",
+    )
+    parser.add_argument("--lanes", type=int, default=LANES, help="how many work side by side")
+    parser.add_argument("--markdown", action="store_true", help="print the matrix of the documentation too")
+    given = parser.parse_args()
+    chosen = [
+        cell for cell in all_cells() if given.route in cell.way.name and given.fault in {None, cell.fault}
+    ]
+    cells = [cell for cell in chosen if not why_not(cell)]
+    fallbacks = [
+        fallback
+        for fallback in FALLBACKS
+        if not given.fault and any(given.route in way.name for way in fallback.ways)
+    ]
+    sensors = [each for each in SENSORS if given.fault in {None, each.death} and not given.route]
+    moves = [move for move in MOVES if given.fault in {None, Fault.MOVED} and given.route in move.way.name]
+    began, report = time.monotonic(), Report()
+    cases: list[Case] = [*cells, *fallbacks, *sensors, *moves]
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):  # away from the .env of whoever runs this
+        silent(Settings.load())
+        asyncio.run(judge_all(cases, Path(folder), given.lanes, report))
+    for case in cases:
+        print(report.line(case))
+    for cell in chosen:
+        if reason := why_not(cell):
+            print(f"{cell.name:<52} {'–':<11} not applicable: {reason}")
+    if given.markdown:
+        print("\n".join(("", *report.markdown(), "")))
+    print(f"{time.monotonic() - began:.0f} s")
+    print(f"{len(report.judged) - report.failed} passed, {report.failed} failed")
+    sys.exit(bool(report.failed))
+
+
+if __name__ == "__main__":
+    main()

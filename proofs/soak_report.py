@@ -1,0 +1,174 @@
+"""The soak from its beginning to its verdicts."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from backend.cli.console import silent
+from backend.core.config import Settings
+from backend.demo.backfill import SteppedClock, slots
+from backend.demo.process import Upstreams
+from backend.main import Service
+from backend.scheduler.config import JobId, SchedulerConfig
+from backend.storage.database import Database
+from backend.tests.postgres import running_postgres
+from proofs.fault_truth import SEED, Values, values
+from proofs.fault_verdict import wrong_values
+from proofs.soak_life import (
+    COLLECTIONS_TO_THE_END,
+    KEEP_PAYLOADS_DAYS,
+    Life,
+    live_undisturbed,
+    make_service,
+    offered,
+    settings_for,
+    temporary_files_in,
+)
+from proofs.soak_plan import began, plan
+from proofs.soak_samples import Sample, table, unbounded
+from proofs.soak_verdict import (
+    ahead_of_time,
+    false_successes,
+    incomplete,
+    kept_share,
+    keys_shown,
+    ledger_problems,
+    spoilt_without_cause,
+    told,
+)
+
+END = datetime(2026, 11, 23, 6, 30, tzinfo=UTC)
+"""Thirty days before it, Paris puts its clocks back."""
+
+PROBLEMS_SHOWN = 5
+
+
+@dataclass
+class Report:
+    """What happened, and what is wrong with it, by what was to hold."""
+
+    samples: list[Sample] = field(default_factory=list)
+    verdicts: dict[str, list[str]] = field(default_factory=dict)
+    faults: Counter[str] = field(default_factory=Counter)
+    mishaps: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    kept: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> int:
+        """Return how many things did not hold."""
+        return sum(bool(problems) for problems in self.verdicts.values())
+
+    def lines(self) -> Iterator[str]:
+        """Yield what there is to read."""
+        yield from ("", *table(self.samples, every=3), "")
+        yield "faults: " + ", ".join(f"{name} {count}" for name, count in sorted(self.faults.items()))
+        yield "mishaps: " + ", ".join(f"{name} {count}" for name, count in sorted(self.mishaps.items()))
+        yield "runs: " + ", ".join(f"{name} {count}" for name, count in sorted(self.statuses.items()))
+        shares = (f"{source} {100 * kept / whole:.2f} %" for source, (kept, whole) in self.kept.items())
+        yield "kept of what undisturbed days keep: " + ", ".join(shares)
+        yield ""
+        for name, problems in self.verdicts.items():
+            yield f"{'FAILED' if problems else 'passed'}  {name}"
+            yield from (f"    WRONG: {problem}" for problem in problems[:PROBLEMS_SHOWN])
+            if len(problems) > PROBLEMS_SHOWN:
+                yield f"    and {len(problems) - PROBLEMS_SHOWN} more"
+
+
+async def prove(
+    folder: Path, url: str, days: int, seed: int, *, max_lead: int = 51, undisturbed: str | None = None
+) -> Report:
+    """Live through the days and judge them; `url` is the address of an empty store.
+
+    AROME is collected up to `max_lead` hours. `undisturbed` is the address of a store that lived through
+    the same days without faults; without it, one does so first.
+    """
+    start, clock = END - timedelta(days=days), SteppedClock()
+    due = slots(SchedulerConfig.load(), start, END)
+    steps = plan(due, seed)
+    if undisturbed is None:
+        undisturbed = await asyncio.to_thread(live_undisturbed, folder / "undisturbed", days, END, max_lead)
+    async with Upstreams(seed=SEED) as upstreams:
+        service = make_service(settings_for(upstreams, url, folder / "data", max_lead), clock)
+        life = Life(service, upstreams, clock, folder / "temporary")
+        try:
+            with temporary_files_in(life.temporary):
+                service.database.migrate()
+                rest = await life.live(steps, start)
+                rounds = await life.collect_the_rest(END)
+                still_offered = await offered(service.settings, clock, folder / "new")
+            report = Report(samples=life.samples, faults=began(steps), mishaps=life.befell)
+            report.statuses.update(run.status for run in service.ledger.runs(limit=10_000))
+            kind = "sqlite" if service.database.path else "postgresql"
+            report.verdicts |= dict(unbounded(life.samples, rest, KEEP_PAYLOADS_DAYS, kind))
+            report.verdicts |= dict(_kept(service, still_offered, rounds))
+            report.verdicts |= dict(_owned_up_to(service, life, due, undisturbed, report))
+            return report
+        finally:
+            await service.close()
+
+
+def _kept(service: Service, still_offered: Values, rounds: int) -> Iterator[tuple[str, list[str]]]:
+    """Judge what is in the store, against what is offered and against the weather."""
+    kept = values(service.database)
+    restless = [f"there was news in {rounds} collections of the same moment"]
+    yield (
+        f"complete: all {len(still_offered)} values that are still offered",
+        [*(restless if rounds == COLLECTIONS_TO_THE_END else []), *incomplete(kept, still_offered)],
+    )
+    yield (
+        f"true: each of {len(kept)} values, by the weather",
+        [*wrong_values(service.database), *ahead_of_time(service.database)],
+    )
+
+
+def _owned_up_to(
+    service: Service, life: Life, due: Sequence[tuple[datetime, JobId]], undisturbed: str, report: Report
+) -> Iterator[tuple[str, list[str]]]:
+    """Judge what the ledger says, against what was to be had undisturbed."""
+    database, config = service.database, service.config
+    yield f"ledger: each of {len(due)} slots once, and ended", ledger_problems(database, due)
+    yield "no key in the ledger", keys_shown(database, service.settings.secrets())
+    other = Database(undisturbed, make=False)
+    mine, theirs = told(database), told(other)
+    other.close()
+    report.kept = kept_share(mine, theirs)
+    yield (
+        "honest: a source that is well lacks nothing",
+        false_successes(database, mine, theirs, config),
+    )
+    yield "apart: a source without a fault is well", spoilt_without_cause(database, life.steps)
+
+
+def soak(days: int, seed: int, kind: str) -> int:
+    """Print a soak's report; return the exit code."""
+    began_at = time.monotonic()
+    with tempfile.TemporaryDirectory() as name, chdir(name), _store(kind, Path(name)) as url:
+        silent(Settings.load())
+        report = asyncio.run(prove(Path(name), url, days, seed))
+    for line in report.lines():
+        print(line)
+    version = ".".join(map(str, sys.version_info[:3]))
+    print(f"Python {version}, {time.monotonic() - began_at:.0f} s")
+    print(f"{len(report.verdicts) - report.failed} passed, {report.failed} failed")
+    return int(bool(report.failed))
+
+
+@contextmanager
+def _store(kind: str, folder: Path) -> Iterator[str]:
+    if kind == "sqlite":
+        yield f"sqlite:///{folder / 'soak.sqlite3'}"
+        return
+    with running_postgres() as server, server.database() as url:
+        # As any server has it, and as often as these days go by.
+        server.settle(autovacuum="on", autovacuum_naptime="1s")
+        yield url

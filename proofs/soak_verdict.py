@@ -1,0 +1,249 @@
+"""What is wrong with what the soak left behind: the store, the ledger, and what runs said of themselves."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from backend.core.config import SOURCE_NAMES
+from backend.core.records import WELL
+from backend.scheduler.config import FORECASTS, JobId, SchedulerConfig
+from backend.storage import schema as t
+from backend.storage.database import Database, from_epoch
+from proofs.fault_bench import OF_JOB
+from proofs.fault_truth import NAMES, Values
+from proofs.faults import WAYS
+from proofs.soak_plan import Mishap, Step
+
+Row = tuple[str | int, ...]
+"""(model, site, run, time), or (station, time)."""
+
+CLOCKS_DIFFER_SECONDS = 600
+
+ENDS = frozenset({"success", "partial", "nothing_new", "failed", "missed", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Which parameters of a row are kept, as bits, and when they were collected (seconds since 1970)."""
+
+    at: int
+    parameters: int
+
+
+def told(database: Database) -> dict[Row, Told]:
+    """Return what a store holds, and when the last value of each row was collected."""
+    found: dict[Row, Told] = {}
+    with database.read() as connection:
+        for query in (_forecasts(t.forecast, *NAMES), _readings(t.observation, *NAMES)):
+            for row in connection.execute(query):
+                *key, at = row[: -len(NAMES)]
+                bits = (1 << i for i, value in enumerate(row[-len(NAMES) :]) if value is not None)
+                found[tuple(key)] = Told(at, sum(bits))
+        for query in (_forecasts(t.forecast_origin), _readings(t.observation_origin)):
+            for *key, at in connection.execute(query):
+                whole = found[tuple(key)]
+                found[tuple(key)] = Told(max(at, whole.at), whole.parameters)
+    return found
+
+
+def _forecasts(table: sa.Table, *names: str) -> sa.Select[Any]:
+    """Return a query for rows of forecasts, or of their origins, with the start of the run that stored."""
+    batch, run = t.forecast_batch.c, t.job_run.c
+    return (
+        sa.select(
+            *(t.model.c.name, t.site.c.slug, table.c.reference_time, table.c.valid_time, run.start_time),
+            *(table.c[name] for name in names),
+        )
+        .join_from(table, t.model, t.model.c.id == table.c.model_id)
+        .join(t.site, t.site.c.id == table.c.site_id)
+        .join(t.forecast_batch, batch.id == table.c.batch_id)
+        .join(t.job_run, run.id == batch.job_run_id)
+    )
+
+
+def _readings(table: sa.Table, *names: str) -> sa.Select[Any]:
+    """Return the same of readings."""
+    batch, run = t.observation_batch.c, t.job_run.c
+    return (
+        sa.select(t.station.c.code, table.c.time, run.start_time, *(table.c[name] for name in names))
+        .join_from(table, t.station, t.station.c.id == table.c.station_id)
+        .join(t.observation_batch, batch.id == table.c.batch_id)
+        .join(t.job_run, run.id == batch.job_run_id)
+    )
+
+
+def source_of(row: Row) -> str:
+    """Return the source of a row: a model, or a station, begins with its name."""
+    return next(name for name in SOURCE_NAMES if str(row[0]).startswith(name))
+
+
+def kept_share(mine: Mapping[Row, Told], undisturbed: Mapping[Row, Told]) -> dict[str, tuple[int, int]]:
+    """Return how many undisturbed values are kept, and how many there are, per source that has any."""
+    kept: Counter[str] = Counter()
+    whole: Counter[str] = Counter()
+    for row, said in undisturbed.items():
+        source = source_of(row)
+        whole[source] += said.parameters.bit_count()
+        if row in mine:
+            kept[source] += (said.parameters & mine[row].parameters).bit_count()
+    return {source: (kept[source], whole[source]) for source in SOURCE_NAMES if whole[source]}
+
+
+# --- The store ---------------------------------------------------------------------------------------
+
+
+def incomplete(kept: Values, offered: Values) -> list[str]:
+    """All that the upstreams still offer is kept, and as they tell it."""
+    lacking = [key for key in offered if key not in kept]
+    other = [key for key, value in offered.items() if kept.get(key, value) != value]
+    problems = [f"{len(lacking)} of {len(offered)} values lack, such as {lacking[0]}"] if lacking else []
+    return problems + ([f"{len(other)} values are told otherwise, such as {other[0]}"] if other else [])
+
+
+def ahead_of_time(database: Database) -> list[str]:
+    """No reading is from after it was collected, but by as much as clocks may differ."""
+    reading, batch = t.observation.c, t.observation_batch.c
+    query = (
+        sa.select(sa.func.count())
+        .select_from(t.observation)
+        .join(t.observation_batch, batch.id == reading.batch_id)
+        .where(reading.time > batch.collected_at + CLOCKS_DIFFER_SECONDS)
+    )
+    with database.read() as connection:
+        count = connection.execute(query).scalar_one()
+    return [f"{count} readings are from after they were collected"] if count else []
+
+
+# --- The ledger --------------------------------------------------------------------------------------
+
+
+def ledger_problems(database: Database, slots: Sequence[tuple[datetime, JobId]]) -> list[str]:
+    """Each slot is there once and has come to its end; whatever is not well says why, without a key."""
+    run, part = t.job_run.c, t.source_run.c
+    with database.read() as connection:
+        runs = connection.execute(sa.select(run.job, run.slot, run.status, run.note)).all()
+        parts = connection.execute(sa.select(part.run_id, part.source, part.status, part.reason)).all()
+    found = Counter((from_epoch(row.slot), row.job) for row in runs if row.slot is not None)
+    problems = [
+        f"{job} of {slot} is there {found[slot, job]} times" for slot, job in slots if found[slot, job] != 1
+    ]
+    problems += [f"{job} of {slot} was never due" for slot, job in found.keys() - set(slots)]
+    problems += [f"{row.job} of {row.slot} is {row.status}" for row in runs if row.status not in ENDS]
+    problems += [
+        f"run {row.run_id}: {row.source} is {row.status} without a reason"
+        for row in parts
+        if row.status not in {*WELL, "disabled"} and not row.reason
+    ]
+    return problems
+
+
+def keys_shown(database: Database, secrets: Iterable[str]) -> list[str]:
+    """No key is in what the ledger tells."""
+    with database.read() as connection:
+        texts = [
+            *connection.execute(sa.select(t.job_run.c.note)).scalars(),
+            *connection.execute(sa.select(t.source_run.c.reason)).scalars(),
+            *connection.execute(sa.select(t.source_run.c.failures)).scalars(),
+        ]
+    return ["a key is shown" for secret in secrets if any(secret in text for text in texts)]
+
+
+# --- What runs said of themselves --------------------------------------------------------------------
+
+
+def _outcomes(database: Database) -> list[Any]:
+    run, part = t.job_run.c, t.source_run.c
+    query = (
+        sa.select(run.start_time, part.run_id, part.source, part.status, part.reason, part.rejected)
+        .join_from(t.source_run, t.job_run, run.id == part.run_id)
+        .order_by(run.start_time, run.id)
+    )
+    with database.read() as connection:
+        return list(connection.execute(query))
+
+
+def spoilt_without_cause(database: Database, steps: Mapping[int, Step]) -> list[str]:
+    """A source whose upstreams are all well is well, whatever befalls the other one of its job."""
+    hosts: defaultdict[str, set[str]] = defaultdict(set)
+    for way in WAYS:
+        hosts[way.source].update(way.upstreams)
+    problems = []
+    for row in _outcomes(database):
+        step = steps.get(row.run_id)
+        if step is None or step.mishap is Mishap.CANCELLED or row.status in WELL:
+            continue
+        if step.mishap is Mishap.WORKER_KILLED and row.source == "arome":
+            continue
+        if hosts[row.source].isdisjoint(step.strikes):
+            problems.append(f"{step.slot:%d %B %H:%M}: {row.source} is {row.status}: {row.reason[:100]}")
+    return problems
+
+
+def false_successes(
+    database: Database,
+    mine: Mapping[Row, Told],
+    undisturbed: Mapping[Row, Told],
+    config: SchedulerConfig,
+) -> list[str]:
+    """A source that says it is well lacks nothing then that the undisturbed days had by then.
+
+    But for what was no longer to be had: what is older than the lookback, or, of ROMMA, not the last
+    reading. And but for values that were set aside with a reason.
+    """
+    well: defaultdict[str, list[int]] = defaultdict(list)
+    rejecting: defaultdict[str, set[int]] = defaultdict(set)
+    for outcome in _outcomes(database):
+        if outcome.status in WELL:
+            well[outcome.source].append(outcome.start_time)
+            if outcome.rejected:
+                rejecting[outcome.source].add(outcome.start_time)
+    aside = _set_aside(database)
+    problems: Counter[tuple[str, int]] = Counter()
+    for row, said in undisturbed.items():
+        had = mine.get(row)
+        if had is not None and had.at <= said.at and not said.parameters & ~had.parameters:
+            continue
+        source = source_of(row)
+        whole = had is not None and not said.parameters & ~had.parameters
+        until = _offered_until(row, said, source, config)
+        if had is not None and whole:
+            until = min(until, had.at)
+        moments = well[source]
+        for moment in moments[bisect_left(moments, said.at) : bisect_left(moments, until)]:
+            if not (moment in rejecting[source] and _explained(row, aside)):
+                problems[source, moment] += 1
+    return [
+        f"{source} says that it is well on {from_epoch(moment):%d %B at %H:%M}, although {count} rows lack"
+        for (source, moment), count in sorted(problems.items())
+    ]
+
+
+def _offered_until(row: Row, said: Told, source: str, config: SchedulerConfig) -> int:
+    if source == "romma":
+        return said.at + 1
+    if source in OF_JOB[FORECASTS]:
+        return int(row[2]) + int(config.lookback(FORECASTS).total_seconds()) + 1
+    return int(row[1]) + 3600 * config.observation_lookback_hours + 1
+
+
+def _set_aside(database: Database) -> set[tuple[str, int | None]]:
+    """Return whose values of which time were set aside; None is a time that was set aside itself.
+
+    The same value is noted once, however many runs met it.
+    """
+    column = t.rejected.c
+    query = sa.select(column.subject, column.parameter, column.time).distinct()
+    with database.read() as connection:
+        return {(row.subject, row.time if row.parameter else None) for row in connection.execute(query)}
+
+
+def _explained(row: Row, aside: Collection[tuple[str, int | None]]) -> bool:
+    subject = f"{row[0]} {row[1]}" if len(row) == 4 else str(row[0])
+    return (subject, None) in aside or (subject, int(row[-1])) in aside
