@@ -27,7 +27,7 @@ import sqlalchemy as sa
 
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.tests.postgres import running_postgres
+from backend.tests.support.postgres import running_postgres
 
 COMMAND = (sys.executable, "-c", "from backend.cli import main; main()", "demo", "--no-serve")
 END = "2026-11-23T06:30:00Z"

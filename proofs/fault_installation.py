@@ -22,8 +22,8 @@ from backend.scheduler.config import JobId, SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
 from backend.storage.database import Database
 from backend.storage.run_records import JobRun, SourceRun
-from backend.tests.commands import typed
-from backend.tests.worlds import HandClock
+from backend.tests.support.commands import typed
+from backend.tests.support.worlds import HandClock
 from proofs.fault_truth import SITES
 
 COLLECTED = SITES[:3]

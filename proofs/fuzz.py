@@ -28,8 +28,8 @@ from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
 from backend.collectors.grib.worker import Worker, WorkerLost
-from backend.tests.fuzz_targets import GRIB, Target, check_soon, grib_service, grib_target, targets
-from backend.tests.mutations import damaged
+from backend.tests.support.fuzz_targets import GRIB, Target, check_soon, grib_service, grib_target, targets
+from backend.tests.support.mutations import damaged
 
 FOLDER = Path(".hypothesis/fuzz")
 EXAMPLES = 200

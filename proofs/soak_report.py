@@ -20,7 +20,7 @@ from backend.demo.process import Upstreams
 from backend.main import Service
 from backend.scheduler.config import JobId, SchedulerConfig
 from backend.storage.database import Database
-from backend.tests.postgres import running_postgres
+from backend.tests.support.postgres import running_postgres
 from proofs.fault_truth import SEED, Values, values
 from proofs.fault_verdict import wrong_values
 from proofs.soak_life import (

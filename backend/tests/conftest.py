@@ -20,13 +20,13 @@ from hypothesis import HealthCheck, settings
 from backend.collectors.grib.worker import Worker
 from backend.demo.world import World
 from backend.storage.database import Database
-from backend.tests.commands import StandIns, stand_ins
-from backend.tests.postgres import PostgresServer, running_postgres
 from backend.tests.slow import SLOW_MODULES
-from backend.tests.stores import sqlite_url
+from backend.tests.support.commands import StandIns, stand_ins
+from backend.tests.support.postgres import PostgresServer, running_postgres
+from backend.tests.support.stores import sqlite_url
 
 if TYPE_CHECKING:  # it imports eccodes, which most tests do without
-    from backend.tests.demo_client import Client
+    from backend.tests.support.demo_client import Client
 
 # No example is judged by wall time, nor is how fast examples are made: on a busy machine both are slow.
 settings.register_profile("meteo-score", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -114,7 +114,7 @@ def upstreams() -> Iterator[StandIns]:
 @pytest.fixture
 def world() -> World:
     """The world behind the stand-in upstreams, at noon of a day in July."""
-    from backend.tests.demo_client import NOON
+    from backend.tests.support.demo_client import NOON
 
     return World(1, now=NOON)
 
@@ -122,7 +122,7 @@ def world() -> World:
 @pytest.fixture
 def client(world: World) -> Client:
     """A client of the stand-in upstreams of `world`, without a socket."""
-    from backend.tests.demo_client import Client
+    from backend.tests.support.demo_client import Client
 
     return Client(world)
 

@@ -14,8 +14,8 @@ from backend.api.admission import Admission, client_of
 from backend.core.config import Settings
 from backend.core.errors import ConfigError
 from backend.main import create_app
-from backend.tests.served import ADMIN, fill, make_service, served
-from backend.tests.waiting import until
+from backend.tests.support.served import ADMIN, fill, make_service, served
+from backend.tests.support.waiting import until
 
 WRONG = {"Authorization": "Bearer a-wrong-token-of-some-length"}
 

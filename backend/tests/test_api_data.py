@@ -13,7 +13,7 @@ import pytest
 from backend.api.tables import prefers_csv
 from backend.core.parameters import Parameter
 from backend.core.records import IMPORTED, Observation, ObservationBatch, Station
-from backend.tests.served import ADMIN, NOW, TOKEN, fill, keep_forecasts, make_service, served
+from backend.tests.support.served import ADMIN, NOW, TOKEN, fill, keep_forecasts, make_service, served
 
 CSV = {"Accept": "text/csv"}
 WITHHELD_VALUES = (77.0, 88.0)  # what meteo_parapente and ROMMA start from in the filled store

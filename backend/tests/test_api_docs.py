@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from backend.api.problems import install_problem_handlers
 from backend.api.security_headers import HEADERS
-from backend.tests.served import make_service, served
+from backend.tests.support.served import make_service, served
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])

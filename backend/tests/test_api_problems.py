@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from backend import __version__
 from backend.main import create_app
-from backend.tests.served import ADMIN, fill, lose_the_store, make_service, served
+from backend.tests.support.served import ADMIN, fill, lose_the_store, make_service, served
 
 GETS = (
     "/api/scheduler/status",

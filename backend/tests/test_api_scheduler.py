@@ -18,9 +18,18 @@ from backend.core.records import Failure, ObservationBatch, Wanted
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.storage.ledger import Ledger
 from backend.storage.run_records import SourceRun
-from backend.tests.served import ADMIN, NOW, TOKEN, fill, make_service, served, when_ready, with_sources
-from backend.tests.waiting import until
-from backend.tests.worlds import (
+from backend.tests.support.served import (
+    ADMIN,
+    NOW,
+    TOKEN,
+    fill,
+    make_service,
+    served,
+    when_ready,
+    with_sources,
+)
+from backend.tests.support.waiting import until
+from backend.tests.support.worlds import (
     HandClock,
     a_reading,
     brings_a_reading,

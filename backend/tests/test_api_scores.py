@@ -18,9 +18,9 @@ from backend.main import Service
 from backend.scoring.days.update import update
 from backend.scoring.intervals import wilson
 from backend.scoring.views import LEAD_VIEWS, MORNING, VIEWS
-from backend.tests.score_store import DIRECTION, GUST, SPEED, TEMPERATURE, Grid, constant, keep
-from backend.tests.served import ADMIN, NOW, OPENED, keep_forecasts, make_service, served
-from backend.tests.worlds import HandClock
+from backend.tests.support.score_store import DIRECTION, GUST, SPEED, TEMPERATURE, Grid, constant, keep
+from backend.tests.support.served import ADMIN, NOW, OPENED, keep_forecasts, make_service, served
+from backend.tests.support.worlds import HandClock
 
 DAYS = 40
 TODAY = NOW.date()

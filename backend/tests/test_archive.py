@@ -18,8 +18,8 @@ from backend.collectors.transport.payload_archive import KeptRun, PayloadArchive
 from backend.core.errors import FetchError, NotFound, ParseError
 from backend.core.private_files import open_to_others
 from backend.core.records import Site, Station, Wanted
-from backend.tests.fakes import ScriptedFetch
-from backend.tests.full_disk import disk_with_room_for
+from backend.tests.support.fakes import ScriptedFetch
+from backend.tests.support.full_disk import disk_with_room_for
 
 NOON = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)
 STAMP = datetime(2026, 7, 15, 11, 58, tzinfo=UTC)

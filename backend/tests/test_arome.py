@@ -30,10 +30,10 @@ from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import Forecast, ForecastBatch, GridPoint, Outside, Rejected, Run, Site, Wanted
-from backend.tests import grib_factory
-from backend.tests.fakes import PAYLOADS, ScriptedFetch, address, lead_time
-from backend.tests.grib_factory import RUN, Cut, Message, messages
-from backend.tests.waiting import HANG_SECONDS
+from backend.tests.support import grib_factory
+from backend.tests.support.fakes import PAYLOADS, ScriptedFetch, address, lead_time
+from backend.tests.support.grib_factory import RUN, Cut, Message, messages
+from backend.tests.support.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

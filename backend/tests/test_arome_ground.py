@@ -22,10 +22,10 @@ from backend.collectors.grib.worker import Worker
 from backend.core.errors import FetchError, ParseError
 from backend.core.records import ForecastBatch, GridPoint, Rejected, Site, Wanted
 from backend.storage.store import Store
-from backend.tests import grib_factory
-from backend.tests.fakes import ScriptedFetch
-from backend.tests.grib_factory import RUN, Cut, Message, messages
-from backend.tests.stores import open_store, sqlite_url
+from backend.tests.support import grib_factory
+from backend.tests.support.fakes import ScriptedFetch
+from backend.tests.support.grib_factory import RUN, Cut, Message, messages
+from backend.tests.support.stores import open_store, sqlite_url
 from backend.tests.test_arome import (
     EARLIER,
     ELSEWHERE,

@@ -16,9 +16,9 @@ from backend.collectors.grib.worker import Worker
 from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.records import ForecastBatch, Run, Site, Wanted
-from backend.tests import grib_factory
-from backend.tests.fakes import PAYLOADS, ScriptedFetch, address
-from backend.tests.grib_factory import RUN, messages
+from backend.tests.support import grib_factory
+from backend.tests.support.fakes import PAYLOADS, ScriptedFetch, address
+from backend.tests.support.grib_factory import RUN, messages
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

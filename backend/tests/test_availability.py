@@ -21,7 +21,7 @@ from backend.storage import days
 from backend.storage import schema as t
 from backend.storage.queries import ForecastRow, ObservationRow, Reading
 from backend.storage.store import Store
-from backend.tests.stores import (
+from backend.tests.support.stores import (
     DIRECTION,
     GUST,
     NOW,

@@ -27,9 +27,9 @@ from backend.scheduler.runner import Selection
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.store import Store
-from backend.tests.commands import Environment, StandIns, contents, store_of, typed
-from backend.tests.fakes import PAYLOADS, ScriptedFetch
-from backend.tests.worlds import ActingRoute, World, make_world, observation_source
+from backend.tests.support.commands import Environment, StandIns, contents, store_of, typed
+from backend.tests.support.fakes import PAYLOADS, ScriptedFetch
+from backend.tests.support.worlds import ActingRoute, World, make_world, observation_source
 
 NOW = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)
 FIRST, LAST = datetime(2026, 5, 8, tzinfo=UTC), datetime(2026, 5, 10, 23, 59, 59, tzinfo=UTC)

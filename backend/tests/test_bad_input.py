@@ -30,11 +30,20 @@ from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.storage import schema as t
 from backend.storage.run_records import JobRun
-from backend.tests.commands import outside, typed
-from backend.tests.loopback import Answer, Loopback, hangs, redirects, resets, says, sends, unused_port
-from backend.tests.served import ADMIN, NOW, TOKEN, make_service, served, with_sources
-from backend.tests.waiting import HANG_SECONDS, skip, until
-from backend.tests.worlds import (
+from backend.tests.support.commands import outside, typed
+from backend.tests.support.loopback import (
+    Answer,
+    Loopback,
+    hangs,
+    redirects,
+    resets,
+    says,
+    sends,
+    unused_port,
+)
+from backend.tests.support.served import ADMIN, NOW, TOKEN, make_service, served, with_sources
+from backend.tests.support.waiting import HANG_SECONDS, skip, until
+from backend.tests.support.worlds import (
     NOON,
     HandClock,
     World,

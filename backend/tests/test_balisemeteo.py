@@ -10,8 +10,8 @@ import pytest
 from backend.collectors.base import Request
 from backend.collectors.ffvl_routes.pages import Pages, parse_page
 from backend.core.errors import FetchError, ParseError
-from backend.tests.fakes import Answer, ScriptedFetch
-from backend.tests.ffvl_samples import (
+from backend.tests.support.fakes import Answer, ScriptedFetch
+from backend.tests.support.ffvl_samples import (
     DIRECTION,
     GUST,
     NOW,

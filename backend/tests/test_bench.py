@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from backend.tests.waiting import HANG_SECONDS
+from backend.tests.support.waiting import HANG_SECONDS
 from proofs.bench.__main__ import BENCHES
 from proofs.bench.collecting import overlap
 from proofs.bench.report import over_rounds, percentile

@@ -29,7 +29,7 @@ from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.run_records import Claim, JobRun, SourceRun
 from backend.storage.store import Store
-from backend.tests.commands import (
+from backend.tests.support.commands import (
     METEO_SCORE,
     VARIABLES,
     Environment,
@@ -41,8 +41,8 @@ from backend.tests.commands import (
     store_of,
     typed,
 )
-from backend.tests.stores import observations, reading
-from backend.tests.waiting import wait_for
+from backend.tests.support.stores import observations, reading
+from backend.tests.support.waiting import wait_for
 
 KEYS = {
     "METEOFRANCE_API_KEY": "demo-meteofrance",

@@ -15,9 +15,9 @@ from backend.storage import schema as t
 from backend.storage.database import to_epoch
 from backend.storage.ledger import Ledger
 from backend.storage.run_records import Pause, SourceRun
-from backend.tests.served import make_service, served
-from backend.tests.stores import NOW, PLANFAIT, observations, open_database, open_store, reading, rows
-from backend.tests.worlds import HandClock, World, catch_up, make_world
+from backend.tests.support.served import make_service, served
+from backend.tests.support.stores import NOW, PLANFAIT, observations, open_database, open_store, reading, rows
+from backend.tests.support.worlds import HandClock, World, catch_up, make_world
 
 IN_2031 = datetime(2031, 3, 1, 12, 5, tzinfo=UTC)
 ELSEWHERE = "another-host:1/a-boot/4711/815"

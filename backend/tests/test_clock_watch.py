@@ -23,11 +23,11 @@ from backend.core.errors import FetchError
 from backend.core.parameters import Parameter
 from backend.core.records import ObservationBatch, Rejected, Wanted
 from backend.scheduler.config import OBSERVATIONS
-from backend.tests.commands import StandIns, ended, stand_ins, typed
-from backend.tests.serving import TOKEN, client_of, run_by_hand, serving
-from backend.tests.stores import NOW
-from backend.tests.waiting import wait_for
-from backend.tests.worlds import HandClock, a_reading, make_world, observation_source
+from backend.tests.support.commands import StandIns, ended, stand_ins, typed
+from backend.tests.support.serving import TOKEN, client_of, run_by_hand, serving
+from backend.tests.support.stores import NOW
+from backend.tests.support.waiting import wait_for
+from backend.tests.support.worlds import HandClock, a_reading, make_world, observation_source
 
 AHEAD = timedelta(minutes=61)
 MINUTE = timedelta(minutes=1)

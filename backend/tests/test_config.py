@@ -21,7 +21,7 @@ from backend.core.config import (
 )
 from backend.core.errors import ConfigError
 from backend.scheduler.config import SchedulerConfig
-from backend.tests.commands import VARIABLES
+from backend.tests.support.commands import VARIABLES
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "settings.md"

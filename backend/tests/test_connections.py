@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from backend.api.connections import BACKLOG, BoundedProtocol, connections_within
-from backend.tests.waiting import until
+from backend.tests.support.waiting import until
 
 LARGE = 40_000_000  # more than the system buffers between two of its own sockets
 

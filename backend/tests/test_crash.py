@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.tests.stores import sqlite_url
+from backend.tests.support.stores import sqlite_url
 from proofs.crash import Life, contents, differences
 
 

@@ -16,7 +16,7 @@ from backend.core.errors import ConfigError, StoreDamaged, StoreUnavailable
 from backend.core.private_files import open_to_others
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.tests.stores import open_database, rows, sqlite_url, start_process
+from backend.tests.support.stores import open_database, rows, sqlite_url, start_process
 
 
 def pragma(database: Database, name: str) -> object:

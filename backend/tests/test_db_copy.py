@@ -25,9 +25,9 @@ from backend.storage.replaced import Measure, Replaced, note_replaced
 from backend.storage.run_records import SourceRun
 from backend.storage.store import Store
 from backend.storage.store_copy import copy_store
-from backend.tests.commands import typed
-from backend.tests.postgres import PostgresServer
-from backend.tests.stores import (
+from backend.tests.support.commands import typed
+from backend.tests.support.postgres import PostgresServer
+from backend.tests.support.stores import (
     GUST,
     NOW,
     PLANFAIT,

@@ -28,9 +28,9 @@ from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, SchedulerCon
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
-from backend.tests.commands import METEO_SCORE, outside, typed
-from backend.tests.loopback import unused_port
-from backend.tests.waiting import HANG_SECONDS
+from backend.tests.support.commands import METEO_SCORE, outside, typed
+from backend.tests.support.loopback import unused_port
+from backend.tests.support.waiting import HANG_SECONDS
 
 COMMAND = (sys.executable, "-c", "from backend.cli import main; main()", "demo", "--no-serve")
 

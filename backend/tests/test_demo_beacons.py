@@ -14,12 +14,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from backend.core.clock import PARIS
 from backend.demo.weather import Weather
-from backend.tests.demo_client import (
-    FFVL,
-    NOON,
-    Client,
-    at,
-)
+from backend.tests.support.demo_client import FFVL, NOON, Client, at
 
 # --- FFVL --------------------------------------------------------------------------------------------
 

@@ -16,8 +16,19 @@ from backend.demo.faults import Fault
 from backend.demo.process import Upstreams
 from backend.demo.server import serving
 from backend.demo.world import UPSTREAMS, World
-from backend.tests.demo_client import APIKEY, ASK, FFVL, NOON, Client, at, grib, messages, number, sounding
-from backend.tests.waiting import HANG_SECONDS
+from backend.tests.support.demo_client import (
+    APIKEY,
+    ASK,
+    FFVL,
+    NOON,
+    Client,
+    at,
+    grib,
+    messages,
+    number,
+    sounding,
+)
+from backend.tests.support.waiting import HANG_SECONDS
 
 SOUNDING = sounding("2026071500", "20260715")
 SAYS_MORE = {**ASK, "meteo_parapente": SOUNDING}  # the answer that holds the values

@@ -17,7 +17,7 @@ from backend.demo.upstreams import meteo_parapente, open_meteo
 from backend.demo.upstreams.meteo_parapente import grid_cell
 from backend.demo.weather import Weather
 from backend.demo.world import World
-from backend.tests.demo_client import (
+from backend.tests.support.demo_client import (
     APIKEY,
     NOON,
     PORTAL,

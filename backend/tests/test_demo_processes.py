@@ -16,9 +16,9 @@ import httpx2
 import psutil
 import pytest
 
-from backend.tests.commands import METEO_SCORE, Environment, Running, outside, running
-from backend.tests.loopback import unused_port
-from backend.tests.waiting import HANG_SECONDS, wait_for
+from backend.tests.support.commands import METEO_SCORE, Environment, Running, outside, running
+from backend.tests.support.loopback import unused_port
+from backend.tests.support.waiting import HANG_SECONDS, wait_for
 
 
 @pytest.fixture

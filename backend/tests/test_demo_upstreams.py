@@ -26,18 +26,8 @@ from backend.demo.server import serving, upstream_apps
 from backend.demo.upstreams import meteo_parapente, open_meteo
 from backend.demo.weather import MODELS, Weather
 from backend.demo.world import UPSTREAMS, World
-from backend.tests.demo_client import (
-    APIKEY,
-    ASK,
-    NOON,
-    Client,
-    grib,
-    listed,
-    number,
-    sounding,
-    texts,
-)
-from backend.tests.waiting import HANG_SECONDS, wait_for
+from backend.tests.support.demo_client import APIKEY, ASK, NOON, Client, grib, listed, number, sounding, texts
+from backend.tests.support.waiting import HANG_SECONDS, wait_for
 
 # --- One world ---------------------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ from backend.collectors.ffvl import build
 from backend.core.config import Settings
 from backend.core.errors import FetchError
 from backend.core.records import Failure, ObservationBatch, Wanted
-from backend.tests.fakes import Answer, ScriptedFetch
-from backend.tests.ffvl_samples import (
+from backend.tests.support.fakes import Answer, ScriptedFetch
+from backend.tests.support.ffvl_samples import (
     DIRECTION,
     KEYED,
     MOBI,

@@ -22,8 +22,8 @@ from backend.collectors.ffvl_routes.winds_mobi import WindsMobi
 from backend.core.clock import PARIS
 from backend.core.errors import CollectorError, FetchError
 from backend.core.records import ObservationBatch, Site, Wanted
-from backend.tests.fakes import Answer, ScriptedFetch
-from backend.tests.ffvl_samples import KEYED, MOBI, at, feed, feed_row
+from backend.tests.support.fakes import Answer, ScriptedFetch
+from backend.tests.support.ffvl_samples import KEYED, MOBI, at, feed, feed_row
 
 ROUTES: dict[str, Route[ObservationBatch]] = {
     "keyed": Keyed("https://data.ffvl.fr", "s3cret"),

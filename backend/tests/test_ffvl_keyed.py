@@ -18,8 +18,8 @@ from backend.collectors.ffvl_routes.keyed import (
 )
 from backend.core.errors import FetchError, ParseError
 from backend.core.records import Station
-from backend.tests.fakes import ScriptedFetch
-from backend.tests.ffvl_samples import (
+from backend.tests.support.fakes import ScriptedFetch
+from backend.tests.support.ffvl_samples import (
     DIRECTION,
     GUST,
     KEYED,

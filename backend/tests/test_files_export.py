@@ -47,9 +47,9 @@ from backend.scoring.views import EVENING_BEFORE, MORNING, NEAREST, VIEWS
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.store import Store
-from backend.tests.commands import METEO_SCORE, Environment, outside, typed
-from backend.tests.score_store import constant, keep
-from backend.tests.stores import (
+from backend.tests.support.commands import METEO_SCORE, Environment, outside, typed
+from backend.tests.support.score_store import constant, keep
+from backend.tests.support.stores import (
     DIRECTION,
     GUST,
     NOW,

@@ -25,7 +25,7 @@ from backend.storage import schema as t
 from backend.storage.queries import Reading
 from backend.storage.replaced import Measure, replaced_values
 from backend.storage.store import Store
-from backend.tests.stores import (
+from backend.tests.support.stores import (
     NOW,
     PASSY,
     PLANFAIT,

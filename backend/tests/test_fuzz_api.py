@@ -30,7 +30,7 @@ from schemathesis.specs.openapi.checks import (
 
 from backend.main import create_app
 from backend.scheduler.config import JOBS
-from backend.tests.served import ADMIN, TOKEN, fill, make_service, with_sources
+from backend.tests.support.served import ADMIN, TOKEN, fill, make_service, with_sources
 
 HOST = "http://meteo.example"
 CHECKS: list[CheckFunction] = [

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backend.collectors.grib.worker import Worker
-from backend.tests.bombs import set_off
-from backend.tests.fuzz_targets import Target, check, check_soon, grib_service, grib_target, targets
-from backend.tests.mutations import EACH_REPLACED, damaged
-from backend.tests.waiting import HANG_SECONDS
+from backend.tests.support.bombs import set_off
+from backend.tests.support.fuzz_targets import Target, check, check_soon, grib_service, grib_target, targets
+from backend.tests.support.mutations import EACH_REPLACED, damaged
+from backend.tests.support.waiting import HANG_SECONDS
 
 # The same examples each time: what a test run finds, the next one finds too. `make fuzz` looks further.
 brief = settings(

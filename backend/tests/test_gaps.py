@@ -11,7 +11,7 @@ from backend.collectors.beacons.readings import Readings
 from backend.collectors.ffvl_routes.network import FFVL
 from backend.core.errors import ParseError
 from backend.core.records import Rejected
-from backend.tests.ffvl_samples import NOW, SINCE, at, payload, wanted
+from backend.tests.support.ffvl_samples import NOW, SINCE, at, payload, wanted
 
 BEACON = "ffvl:511"
 OLDEST = NOW - timedelta(hours=72)

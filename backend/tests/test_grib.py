@@ -16,8 +16,8 @@ import pytest
 from backend.collectors.grib.decode import BadGrib, Cell, Field, read_fields
 from backend.collectors.grib.fields import FIELDS
 from backend.demo.grib import WIND_EAST, replace_values
-from backend.tests import grib_factory
-from backend.tests.grib_factory import Cut, Floats, Message
+from backend.tests.support import grib_factory
+from backend.tests.support.grib_factory import Cut, Floats, Message
 
 HERE = (46.0, 6.6)
 SMALL = Cut(rows=5, columns=7)

@@ -11,9 +11,9 @@ from starlette.routing import Route
 
 from backend.api.routes import ROUTERS
 from backend.main import create_app
-from backend.tests.commands import StandIns
-from backend.tests.served import fill, make_service, served
-from backend.tests.serving import address, serving
+from backend.tests.support.commands import StandIns
+from backend.tests.support.served import fill, make_service, served
+from backend.tests.support.serving import address, serving
 
 GIVEN = {"{runId}": "1", "{siteId}": "grand-pre", "{asset}": "swagger-ui.css"}
 

@@ -16,8 +16,8 @@ from backend.scoring.intervals import Interval
 from backend.scoring.questions.headline import beacon
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.words.sentences import beacon_words, bias_sentence, tendency
-from backend.tests.score_store import DIRECTION, GUST, SPEED, Grid, constant, keep
-from backend.tests.served import ADMIN, make_service, served
+from backend.tests.support.score_store import DIRECTION, GUST, SPEED, Grid, constant, keep
+from backend.tests.support.served import ADMIN, make_service, served
 
 DAYS = 40
 FIRST, LAST = date(2026, 6, 1), date(2026, 7, 10)

@@ -16,9 +16,9 @@ from backend.scoring.constants import DAY_FROM, DAY_UNTIL, FLYING_FROM, FLYING_U
 from backend.scoring.grid import clock_hours
 from backend.scoring.hours import Hours
 from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS, MORNING, TWO_EVENINGS_BEFORE, View
-from backend.tests.method_one import STORED, figures, world
-from backend.tests.score_store import SPEED, Grid, constant, keep
-from backend.tests.served import ADMIN, make_service, served
+from backend.tests.support.method_one import STORED, figures, world
+from backend.tests.support.score_store import SPEED, Grid, constant, keep
+from backend.tests.support.served import ADMIN, make_service, served
 
 DAYS = 60
 FIRST, LAST = date(2025, 10, 1), date(2025, 11, 29)

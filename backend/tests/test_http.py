@@ -25,9 +25,9 @@ from backend.collectors.transport.client import HttpClient
 from backend.collectors.transport.hosts import Patience
 from backend.core.config import Settings
 from backend.core.errors import FetchError, UnchangedError
-from backend.tests.full_disk import disk_with_room_for
-from backend.tests.loopback import JSON, Loopback, redirects, resets, says, says_gzipped, sends
-from backend.tests.waiting import HANG_SECONDS
+from backend.tests.support.full_disk import disk_with_room_for
+from backend.tests.support.loopback import JSON, Loopback, redirects, resets, says, says_gzipped, sends
+from backend.tests.support.waiting import HANG_SECONDS
 
 ONCE = Patience(attempts=1)
 NOON = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)

@@ -12,7 +12,7 @@ from backend.collectors.base import Request
 from backend.collectors.transport.client import HttpClient
 from backend.collectors.transport.hosts import Patience
 from backend.core.errors import FetchError
-from backend.tests.loopback import (
+from backend.tests.support.loopback import (
     JSON,
     Answer,
     Loopback,
@@ -25,7 +25,7 @@ from backend.tests.loopback import (
     sends,
     unused_port,
 )
-from backend.tests.waiting import HANG_SECONDS, skip, until
+from backend.tests.support.waiting import HANG_SECONDS, skip, until
 
 AT_ONCE = Patience(backoff=0, jitter=0)
 

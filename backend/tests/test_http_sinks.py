@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from backend.collectors.transport.sinks import FileSink
-from backend.tests.waiting import HANG_SECONDS
+from backend.tests.support.waiting import HANG_SECONDS
 
 
 class _SlowDisk(io.BytesIO):

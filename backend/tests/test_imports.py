@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.tests import grib_factory
-from backend.tests.grib_factory import Message
-from backend.tests.waiting import HANG_SECONDS
+from backend.tests.support import grib_factory
+from backend.tests.support.grib_factory import Message
+from backend.tests.support.waiting import HANG_SECONDS
 
 # Coverage imports sqlite3 before anything else, and has remarks of its own for the standard error.
 UNMEASURED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}

@@ -19,10 +19,10 @@ from backend.core.records import ForecastBatch, ObservationBatch, Wanted
 from backend.core.sites import load_sites
 from backend.scheduler.jobs import Tally, collect_all_forecasts, collect_all_observations, run_status
 from backend.storage.run_records import SourceRun
-from backend.tests.commands import VARIABLES, StandIns
-from backend.tests.fakes import ScriptedFetch
-from backend.tests.waiting import skip, until
-from backend.tests.worlds import (
+from backend.tests.support.commands import VARIABLES, StandIns
+from backend.tests.support.fakes import ScriptedFetch
+from backend.tests.support.waiting import skip, until
+from backend.tests.support.worlds import (
     NOON,
     PLANFAIT,
     HandClock,

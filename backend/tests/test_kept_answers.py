@@ -13,8 +13,8 @@ import pytest
 from backend.api.answer_cache import KeptAnswers
 from backend.core.errors import Busy, NotFound
 from backend.main import create_app
-from backend.tests.served import fill, make_service
-from backend.tests.waiting import HANG_SECONDS
+from backend.tests.support.served import fill, make_service
+from backend.tests.support.waiting import HANG_SECONDS
 
 
 class Maker:

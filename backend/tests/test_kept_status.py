@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from backend.main import Service
 from backend.scheduler.config import FORECASTS
 from backend.storage.ledger import Ledger
-from backend.tests.served import NOW, lose_the_store, make_service, served
-from backend.tests.waiting import until
-from backend.tests.worlds import HandClock
+from backend.tests.support.served import NOW, lose_the_store, make_service, served
+from backend.tests.support.waiting import until
+from backend.tests.support.worlds import HandClock
 
 STATUS = "/api/scheduler/status"
 

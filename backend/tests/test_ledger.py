@@ -23,7 +23,7 @@ from backend.storage.database import to_epoch
 from backend.storage.ledger import MAX_ATTEMPTS, JobBusy, LeaseLost, Ledger
 from backend.storage.process_identity import is_dead, this_process
 from backend.storage.run_records import Claim, FailureStreak, JobRun, Pause, SourceRun
-from backend.tests.stores import (
+from backend.tests.support.stores import (
     NOW,
     forecast,
     forecasts,
@@ -36,7 +36,7 @@ from backend.tests.stores import (
     start_process,
     walks,
 )
-from backend.tests.waiting import HANG_SECONDS
+from backend.tests.support.waiting import HANG_SECONDS
 
 JOB, OTHER_JOB = "collect_forecasts", "collect_observations"
 SLOT = datetime(2026, 7, 15, 12, tzinfo=UTC)

@@ -17,7 +17,7 @@ import structlog
 from backend.core.config import Settings
 from backend.core.logs import configure_logging
 from backend.core.masking import mask_of
-from backend.tests.commands import logging_put_back
+from backend.tests.support.commands import logging_put_back
 
 KEY = "k3y with+odd/sïgns"
 NOON = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)

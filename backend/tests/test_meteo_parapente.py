@@ -15,8 +15,8 @@ from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import ForecastBatch, GridPoint, Site, Wanted
-from backend.tests.fakes import PAYLOADS, ScriptedFetch, lead_time
-from backend.tests.fakes import Answer as Scripted
+from backend.tests.support.fakes import PAYLOADS, ScriptedFetch, lead_time
+from backend.tests.support.fakes import Answer as Scripted
 
 FOLDER = PAYLOADS / "meteo_parapente"
 HOST = "https://meteo.test"

@@ -15,8 +15,8 @@ from backend.core.config import Settings
 from backend.core.errors import ConfigError, FetchError, ParseError
 from backend.core.records import ObservationBatch, Station
 from backend.core.site_entry import site_from_entry
-from backend.tests.fakes import PAYLOADS, Answer, ScriptedFetch
-from backend.tests.ffvl_samples import (
+from backend.tests.support.fakes import PAYLOADS, Answer, ScriptedFetch
+from backend.tests.support.ffvl_samples import (
     DIRECTION,
     GUST,
     NOW,

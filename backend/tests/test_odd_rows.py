@@ -21,8 +21,18 @@ from backend.collectors.ffvl_routes.keyed import Keyed, parse_list
 from backend.collectors.transport.decoding import MAX_ODD_TEXT, MOST_ODD_ROWS
 from backend.core.errors import ParseError
 from backend.core.records import ObservationBatch, Station
-from backend.tests.fakes import ScriptedFetch
-from backend.tests.ffvl_samples import KEYED, NOW, TODAY, at, collected, feed, feed_row, payload, wanted
+from backend.tests.support.fakes import ScriptedFetch
+from backend.tests.support.ffvl_samples import (
+    KEYED,
+    NOW,
+    TODAY,
+    at,
+    collected,
+    feed,
+    feed_row,
+    payload,
+    wanted,
+)
 
 MANY = 100
 PARIS = "2026-05-09 15:00:00"

@@ -29,7 +29,7 @@ from backend.core.records import (
     Site,
     Wanted,
 )
-from backend.tests.fakes import PAYLOADS, ScriptedFetch, lead_time
+from backend.tests.support.fakes import PAYLOADS, ScriptedFetch, lead_time
 
 RUN = datetime(2026, 7, 15, 6, tzinfo=UTC)
 NOW = datetime(2026, 7, 15, 11, 50, tzinfo=UTC)

@@ -17,7 +17,7 @@ from backend.collectors.open_meteo_models import MODELS, build
 from backend.core.config import OPEN_METEO_MODELS, Settings
 from backend.core.errors import FetchError
 from backend.core.records import ForecastBatch, GridPoint, Outside, Run, Site, Wanted
-from backend.tests.fakes import Answer, ScriptedFetch, lead_time
+from backend.tests.support.fakes import Answer, ScriptedFetch, lead_time
 
 NOW = datetime(2026, 7, 15, 11, 50, tzinfo=UTC)
 SIX, NINE = NOW.replace(hour=6, minute=0), NOW.replace(hour=9, minute=0)

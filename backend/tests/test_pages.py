@@ -14,7 +14,7 @@ from backend.api.durations import in_words
 from backend.api.status_page import STYLESHEET, day_and_time, paris_time
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
-from backend.tests.served import (
+from backend.tests.support.served import (
     ADMIN,
     NOW,
     fill,
@@ -24,7 +24,7 @@ from backend.tests.served import (
     when_ready,
     with_sources,
 )
-from backend.tests.worlds import (
+from backend.tests.support.worlds import (
     HandClock,
     brings_a_reading,
     brings_a_run,

@@ -15,8 +15,8 @@ from backend.collectors.pioupiou import Live, parse_archive, parse_live
 from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.records import Station
-from backend.tests.fakes import PAYLOADS, Answer, ScriptedFetch
-from backend.tests.ffvl_samples import (
+from backend.tests.support.fakes import PAYLOADS, Answer, ScriptedFetch
+from backend.tests.support.ffvl_samples import (
     DIRECTION,
     GUST,
     NOW,

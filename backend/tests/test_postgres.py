@@ -17,8 +17,8 @@ from backend.storage.database import Database
 from backend.storage.ledger import JobBusy, Ledger
 from backend.storage.postgres_copy import copy_rows
 from backend.storage.store import Store
-from backend.tests.postgres import PostgresServer
-from backend.tests.stores import (
+from backend.tests.support.postgres import PostgresServer
+from backend.tests.support.stores import (
     GUST,
     NOW,
     PASSY,
@@ -29,7 +29,7 @@ from backend.tests.stores import (
     open_store,
     rows,
 )
-from backend.tests.waiting import HANG_SECONDS
+from backend.tests.support.waiting import HANG_SECONDS
 
 JOB = "collect_forecasts"
 ELSEWHERE = "another-host:1/a-boot/4711/815"

@@ -17,9 +17,18 @@ from backend.core.errors import StoreUnavailable
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.tests.commands import Environment, Running, StandIns, contents, running, store_of
-from backend.tests.serving import ENDED, TOKEN, UVICORN, client_of, ended_runs, run_by_hand, runs_of, serving
-from backend.tests.waiting import HANG_SECONDS, wait_for
+from backend.tests.support.commands import Environment, Running, StandIns, contents, running, store_of
+from backend.tests.support.serving import (
+    ENDED,
+    TOKEN,
+    UVICORN,
+    client_of,
+    ended_runs,
+    run_by_hand,
+    runs_of,
+    serving,
+)
+from backend.tests.support.waiting import HANG_SECONDS, wait_for
 
 KEYS = ("demo-meteofrance", "demo-ffvl", "demo-romma", TOKEN)
 

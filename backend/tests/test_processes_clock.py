@@ -14,10 +14,10 @@ import pytest
 
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS
 from backend.storage.run_records import JobRun
-from backend.tests.clocked import VARIABLE, FileClock
-from backend.tests.commands import Environment, Running, StandIns, running, stand_ins, typed
-from backend.tests.serving import ENDED, TOKEN, UVICORN, client_of, runs_of
-from backend.tests.waiting import wait_for
+from backend.tests.support.clocked import VARIABLE, FileClock
+from backend.tests.support.commands import Environment, Running, StandIns, running, stand_ins, typed
+from backend.tests.support.serving import ENDED, TOKEN, UVICORN, client_of, runs_of
+from backend.tests.support.waiting import wait_for
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LATE = timedelta(seconds=5)  # after its slot, so that the schedule has its turn before the catch-up
@@ -50,7 +50,7 @@ class Installation:
         """Run the application until the context ends, and then end it as a service manager does."""
         # uvicorn replaces a worker that is silent for five seconds, as one on a busy machine may be.
         patient = ("--timeout-worker-healthcheck", "60")
-        command = (*UVICORN, "backend.tests.clocked:create_app", "--workers", str(workers), *patient)
+        command = (*UVICORN, "backend.tests.support.clocked:create_app", "--workers", str(workers), *patient)
         with running(*command, environment={**self.environment, **(variables or {})}, name=name) as service:
             wait_for(lambda: service.count(event="scheduler started") == workers, "the schedule")
             yield service

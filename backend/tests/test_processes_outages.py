@@ -16,10 +16,10 @@ from backend.core.records import Site
 from backend.scheduler.config import FORECASTS, JOBS
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.tests.commands import Environment, Running, StandIns, typed
-from backend.tests.full_disk import disk_with_room_for
-from backend.tests.postgres import PostgresServer
-from backend.tests.serving import (
+from backend.tests.support.commands import Environment, Running, StandIns, typed
+from backend.tests.support.full_disk import disk_with_room_for
+from backend.tests.support.postgres import PostgresServer
+from backend.tests.support.serving import (
     ENDED,
     TOKEN,
     Values,
@@ -30,8 +30,8 @@ from backend.tests.serving import (
     serving,
     values_of,
 )
-from backend.tests.stores import forecast, forecasts, open_database, open_store, sqlite_url
-from backend.tests.waiting import wait_for
+from backend.tests.support.stores import forecast, forecasts, open_database, open_store, sqlite_url
+from backend.tests.support.waiting import wait_for
 
 COLLECTING = {"sources": "meteo_parapente", "admin_token": TOKEN, "log_format": "json"}
 

@@ -20,8 +20,8 @@ from backend.scoring.public.figures import enough, figure_step, rounded, share_s
 from backend.scoring.public.windows import PublicRules, Window, newest_window, windows
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.views import VIEWS
-from backend.tests.score_store import DIRECTION, GUST, SPEED, Grid, constant, keep
-from backend.tests.served import ADMIN, NOW, make_service, served
+from backend.tests.support.score_store import DIRECTION, GUST, SPEED, Grid, constant, keep
+from backend.tests.support.served import ADMIN, NOW, make_service, served
 
 AROME, ICON, PARAPENTE = "arome_0025", "icon_d2", "meteo_parapente"
 FFVL, ROMMA = "ffvl:901", "romma:902"

@@ -18,8 +18,8 @@ from backend.scoring.sample.sample import Samples
 from backend.scoring.views import EVENING_BEFORE
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.tests.score_store import GUST, SPEED, Grid, constant, keep
-from backend.tests.stores import open_database
+from backend.tests.support.score_store import GUST, SPEED, Grid, constant, keep
+from backend.tests.support.stores import open_database
 
 MAY = date(2026, 5, 1)
 PLACE = Site("grand-pre", "Grand Pré", 45.9, 6.7, 1400.0, stations=("romma:902",))

@@ -15,7 +15,7 @@ from backend.collectors.transport.hosts import Patience
 from backend.collectors.transport.quota import Quota, QuotaSpent
 from backend.core.config import OPEN_METEO_FREE, Allowance, Settings
 from backend.core.errors import FetchError
-from backend.tests.worlds import HandClock
+from backend.tests.support.worlds import HandClock
 
 NOON = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)
 HOST = "runs.test"

@@ -35,9 +35,9 @@ from backend.scheduler.runner import BlockedJob
 from backend.storage.database import Trouble
 from backend.storage.run_records import FailureStreak, SourceRun
 from backend.storage.store_check import check_store
-from backend.tests.commands import Running, StandIns, store_of, typed
-from backend.tests.damage import overwrite_pages
-from backend.tests.served import (
+from backend.tests.support.commands import Running, StandIns, store_of, typed
+from backend.tests.support.damage import overwrite_pages
+from backend.tests.support.served import (
     ADMIN,
     NOW,
     SITES,
@@ -49,9 +49,15 @@ from backend.tests.served import (
     when_ready,
     with_sources,
 )
-from backend.tests.serving import ENDED, TOKEN, client_of, ended_runs, serving
-from backend.tests.waiting import HANG_SECONDS, until, wait_for
-from backend.tests.worlds import HandClock, a_reading, brings_a_run, forecast_source, observation_source
+from backend.tests.support.serving import ENDED, TOKEN, client_of, ended_runs, serving
+from backend.tests.support.waiting import HANG_SECONDS, until, wait_for
+from backend.tests.support.worlds import (
+    HandClock,
+    a_reading,
+    brings_a_run,
+    forecast_source,
+    observation_source,
+)
 
 HOUR = timedelta(hours=1)
 DOCS = Path(__file__).parents[2] / "docs"

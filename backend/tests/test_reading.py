@@ -19,7 +19,7 @@ from backend.storage.database import to_epoch
 from backend.storage.paging import decode_cursor, encode_cursor
 from backend.storage.queries import ForecastRow, ModelRow, ObservationRow, Reading
 from backend.storage.store import Store
-from backend.tests.stores import (
+from backend.tests.support.stores import (
     DIRECTION,
     GUST,
     NOW,

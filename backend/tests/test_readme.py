@@ -18,9 +18,9 @@ from backend.core.config import Settings
 from backend.demo.store import ADMIN_TOKEN, store_settings
 from backend.main import Service
 from backend.scheduler.config import SchedulerConfig
-from backend.tests.commands import typed
-from backend.tests.served import served
-from backend.tests.worlds import HandClock
+from backend.tests.support.commands import typed
+from backend.tests.support.served import served
+from backend.tests.support.worlds import HandClock
 
 PROJECT = Path(__file__).parents[2]
 END = "2026-07-16T12:00:00Z"  # docs/api.md asks for values of 15 July

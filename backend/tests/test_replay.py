@@ -28,9 +28,9 @@ from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.ledger import JobBusy
 from backend.storage.run_records import JobRun, SourceRun
-from backend.tests.fakes import Answer, ScriptedFetch
-from backend.tests.waiting import until
-from backend.tests.worlds import (
+from backend.tests.support.fakes import Answer, ScriptedFetch
+from backend.tests.support.waiting import until
+from backend.tests.support.worlds import (
     NOON,
     PLANFAIT,
     HandClock,

@@ -13,7 +13,7 @@ from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import ObservationBatch, Site, Station, Wanted
-from backend.tests.fakes import PAYLOADS, Answer, ScriptedFetch
+from backend.tests.support.fakes import PAYLOADS, Answer, ScriptedFetch
 
 FOLDER = PAYLOADS / "romma"
 HOST = "https://romma.test"

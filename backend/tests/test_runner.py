@@ -17,8 +17,8 @@ from backend.core.records import ForecastBatch, ObservationBatch, Site, Wanted
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
-from backend.tests.waiting import skip, until
-from backend.tests.worlds import (
+from backend.tests.support.waiting import skip, until
+from backend.tests.support.worlds import (
     NOON,
     PLANFAIT,
     a_reading,

@@ -20,9 +20,9 @@ from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, JobId, SchedulerConfig
 from backend.scheduler.runner import Runner
 from backend.storage.run_records import JobRun
-from backend.tests.commands import StandIns
-from backend.tests.score_store import TEMPERATURE, constant, keep
-from backend.tests.served import served
+from backend.tests.support.commands import StandIns
+from backend.tests.support.score_store import TEMPERATURE, constant, keep
+from backend.tests.support.served import served
 
 BRISK = Patience(attempts=1, failures=3)
 

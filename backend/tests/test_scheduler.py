@@ -34,10 +34,10 @@ from backend.scheduler.scheduler import (
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.ledger import JobBusy
-from backend.tests.fakes import ScriptedFetch
-from backend.tests.stores import rows
-from backend.tests.waiting import HANG_SECONDS, skip, until
-from backend.tests.worlds import (
+from backend.tests.support.fakes import ScriptedFetch
+from backend.tests.support.stores import rows
+from backend.tests.support.waiting import HANG_SECONDS, skip, until
+from backend.tests.support.worlds import (
     NOON,
     PLANFAIT,
     NoTraffic,

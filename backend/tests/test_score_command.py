@@ -13,10 +13,10 @@ import pytest
 from backend.core.sites import load_sites
 from backend.scoring.intervals import significant_winners
 from backend.storage.database import Database
-from backend.tests.commands import typed
-from backend.tests.score_store import SPEED, constant, keep
-from backend.tests.served import SITES
-from backend.tests.stores import sqlite_url
+from backend.tests.support.commands import typed
+from backend.tests.support.score_store import SPEED, constant, keep
+from backend.tests.support.served import SITES
+from backend.tests.support.stores import sqlite_url
 
 DAYS = 40
 FIRST, LAST = date(2026, 6, 6), date(2026, 7, 15)

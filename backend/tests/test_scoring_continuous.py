@@ -22,7 +22,7 @@ from backend.scoring.metrics.scalar import (
     within_share,
 )
 from backend.scoring.sample.height_correction import at_station, is_far_in_height
-from backend.tests.scoring_grids import errors, filled, grid, grids
+from backend.tests.support.scoring_grids import errors, filled, grid, grids
 
 SCORES = (mean_error, mae, rmse, error_sd, correlation)
 TEMPERATURES = grids(2, -40, 50)

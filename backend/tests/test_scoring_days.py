@@ -27,7 +27,7 @@ from backend.storage import days, due
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.store import Store
-from backend.tests.stores import open_store, set_back
+from backend.tests.support.stores import open_store, set_back
 
 SITE = Site("planfait", "Planfait", 45.85, 6.22, 950.0, ("W",), ("ffvl:2496", "romma:241"))
 WIND, WIND_GUST = Parameter.WIND_SPEED, Parameter.WIND_GUST

@@ -24,7 +24,7 @@ from backend.scoring.metrics.direction import (
     wrap,
 )
 from backend.scoring.metrics.vector import VectorSums, mean_vector_error, rms_vector_error, vector_errors
-from backend.tests.scoring_grids import filled, grid, grids, random_grid
+from backend.tests.support.scoring_grids import filled, grid, grids, random_grid
 
 BOTH = (
     mean_absolute_direction_error,

@@ -13,8 +13,8 @@ from backend.core.parameters import Parameter
 from backend.core.records import Site
 from backend.scoring.days.drift import drifts
 from backend.storage.database import Database
-from backend.tests.score_store import keep
-from backend.tests.stores import open_database
+from backend.tests.support.score_store import keep
+from backend.tests.support.stores import open_database
 
 SPEED, WARMTH = Parameter.WIND_SPEED, Parameter.TEMPERATURE
 SITE = Site("alone", "Alone", 45.9, 6.7, 1200.0, ("S",), ("ffvl:1", "romma:2"))

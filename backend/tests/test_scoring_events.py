@@ -29,7 +29,7 @@ from backend.scoring.metrics.contingency import (
     surprises,
 )
 from backend.scoring.metrics.events import Occurrence, above, event_day, flyable, in_sector, on_slope
-from backend.tests.scoring_grids import counted, filled, grid
+from backend.tests.support.scoring_grids import counted, filled, grid
 
 SCORES = (pod, far, pofd, csi, frequency_bias, ets, hss, peirce, sedi, surprise_rate)
 CELLS = st.integers(0, 10_000)

@@ -17,7 +17,7 @@ from backend.scoring.intervals import Interval
 from backend.scoring.metrics.scalar import ScalarSums, mae
 from backend.scoring.sample.wind_groups import NO_GROUP, given_forecast, sectors, wind_classes
 from backend.scoring.words.sentences import skill_words
-from backend.tests.scoring_grids import filled, grid, random_grid
+from backend.tests.support.scoring_grids import filled, grid, random_grid
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from backend.scoring.metrics.scalar import ScalarSums
 from backend.scoring.metrics.sums import Sums
 from backend.scoring.metrics.vector import VectorSums
 from backend.scoring.sample.quantities import Quantity, Side, sums
-from backend.tests.scoring_grids import counted, filled, grid, random_grid
+from backend.tests.support.scoring_grids import counted, filled, grid, random_grid
 
 
 def series(*values: float | None) -> DailySeries:

@@ -18,7 +18,7 @@ from backend.scoring.metrics import contingency, direction, scalar
 from backend.scoring.metrics.contingency import Contingency
 from backend.scoring.metrics.direction import DirectionSums
 from backend.scoring.metrics.scalar import ScalarSums
-from backend.tests.scoring_grids import counted, errors, filled, grid, random_grid
+from backend.tests.support.scoring_grids import counted, errors, filled, grid, random_grid
 
 SEEDS = range(8)
 EDGES = {

@@ -19,7 +19,7 @@ from backend.scoring.sample.reference_forecasts import (
     yesterday,
 )
 from backend.scoring.views import DECISION_VIEWS, DecisionView
-from backend.tests.scoring_grids import filled, grid, grids, random_grid
+from backend.tests.support.scoring_grids import filled, grid, grids, random_grid
 
 MORNING, NOON, EVENING_BEFORE, TWO_EVENINGS_BEFORE = DECISION_VIEWS
 FIRST = date(2026, 7, 1)

@@ -14,7 +14,7 @@ from backend.scoring.metrics.direction import DirectionSums
 from backend.scoring.metrics.scalar import ScalarSums, error_sd, mae, mean_error, rmse
 from backend.scoring.metrics.sums import Sums
 from backend.scoring.metrics.vector import VectorSums
-from backend.tests.scoring_grids import counted, filled, grid, grids, random_grid
+from backend.tests.support.scoring_grids import counted, filled, grid, grids, random_grid
 
 WINDS = grids(3, 0, 250)
 DIRECTIONS = grids(3, 0, 360)

@@ -30,7 +30,7 @@ from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Samples
 from backend.scoring.views import EVENING_BEFORE
 from backend.storage.store import Store
-from backend.tests.stores import open_store, sqlite_url
+from backend.tests.support.stores import open_store, sqlite_url
 
 DAYS = 70
 FIRST = datetime(2026, 6, 1, tzinfo=UTC)

@@ -22,7 +22,7 @@ from backend.core.sites import (
     slugify,
 )
 from backend.storage.sites_file import SitesFile
-from backend.tests.stores import open_store, sqlite_url
+from backend.tests.support.stores import open_store, sqlite_url
 
 SEMNOZ = {
     "id": '"semnoz"',

@@ -16,7 +16,7 @@ import pytest
 from backend.demo.backfill import slots
 from backend.demo.faults import Fault
 from backend.scheduler.config import SchedulerConfig
-from backend.tests.worlds import NOON, fails, make_world, observation_source
+from backend.tests.support.worlds import NOON, fails, make_world, observation_source
 from proofs.fault_truth import Values
 from proofs.soak_life import live_undisturbed
 from proofs.soak_plan import DATED, Mishap, Step, Trouble, began, plan, troubles

@@ -21,9 +21,9 @@ from backend.scoring.days.update import update
 from backend.storage import days, due
 from backend.storage import schema as t
 from backend.storage.store import Store
-from backend.tests.commands import typed
-from backend.tests.served import ADMIN, NOW, make_service, served
-from backend.tests.stores import observations, open_store, reading
+from backend.tests.support.commands import typed
+from backend.tests.support.served import ADMIN, NOW, make_service, served
+from backend.tests.support.stores import observations, open_store, reading
 
 SPEED, GUST, DIRECTION = Parameter.WIND_SPEED, Parameter.WIND_GUST, Parameter.WIND_DIRECTION
 FFVL, SITE_ID, DAYS = "ffvl:901", "grand-pre", 75

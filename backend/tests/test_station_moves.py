@@ -19,7 +19,7 @@ from backend.scoring.views import NEAREST
 from backend.storage import schema as t
 from backend.storage.positions import MOVED_METRES, Sighting, metres_between, stays
 from backend.storage.store import Store
-from backend.tests.stores import open_store
+from backend.tests.support.stores import open_store
 from backend.tests.test_scoring_days import (
     LONG_AFTER,
     SITE,

@@ -25,7 +25,7 @@ from backend.storage.precedence import NEW, Origin, Row, Values, merge
 from backend.storage.queries import Reading
 from backend.storage.rows import COLUMNS
 from backend.storage.store import MOST_REJECTED, REJECTED_DAYS, Store
-from backend.tests.stores import (
+from backend.tests.support.stores import (
     DIRECTION,
     GUST,
     NOW,

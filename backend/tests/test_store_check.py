@@ -15,10 +15,10 @@ from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.store import Store
 from backend.storage.store_check import check_store, watch_store
-from backend.tests.damage import overwrite_pages
-from backend.tests.postgres import PostgresServer
-from backend.tests.stores import NOW, forecast, forecasts, open_store, sqlite_url
-from backend.tests.waiting import until
+from backend.tests.support.damage import overwrite_pages
+from backend.tests.support.postgres import PostgresServer
+from backend.tests.support.stores import NOW, forecast, forecasts, open_store, sqlite_url
+from backend.tests.support.waiting import until
 
 
 def a_store(url: str) -> Store:

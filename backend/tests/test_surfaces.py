@@ -24,9 +24,9 @@ from backend.scoring.hours import Hours
 from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity
 from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS, MORNING, VIEW_OF, VIEWS
 from backend.storage import schema as t
-from backend.tests.commands import outside, typed
-from backend.tests.score_store import DIRECTION, GUST, SPEED, TEMPERATURE, Grid, keep
-from backend.tests.served import NOW, make_service, served
+from backend.tests.support.commands import outside, typed
+from backend.tests.support.score_store import DIRECTION, GUST, SPEED, TEMPERATURE, Grid, keep
+from backend.tests.support.served import NOW, make_service, served
 
 DAYS, BEFORE = 45, 10
 TODAY = NOW.date()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backend.core.terminal import plain
-from backend.tests.commands import METEO_SCORE, VARIABLES, outside
+from backend.tests.support.commands import METEO_SCORE, VARIABLES, outside
 
 SITES = """
 [[sites]]

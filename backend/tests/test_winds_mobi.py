@@ -17,8 +17,8 @@ from backend.collectors.ffvl_routes.winds_mobi import (
 )
 from backend.core.errors import FetchError, ParseError
 from backend.core.records import Station
-from backend.tests.fakes import Answer, ScriptedFetch
-from backend.tests.ffvl_samples import (
+from backend.tests.support.fakes import Answer, ScriptedFetch
+from backend.tests.support.ffvl_samples import (
     DIRECTION,
     GUST,
     MOBI,

@@ -31,9 +31,9 @@ from backend.scoring.public.figures import figure_step
 from backend.scoring.public.windows import PublicRules
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS, MORNING, View
-from backend.tests.score_store import SPEED, Grid, keep
-from backend.tests.served import make_service, served
-from backend.tests.worlds import HandClock
+from backend.tests.support.score_store import SPEED, Grid, keep
+from backend.tests.support.served import make_service, served
+from backend.tests.support.worlds import HandClock
 
 FIRST, TODAY = date(2026, 4, 1), date(2026, 7, 15)
 DAYS = (TODAY - FIRST).days

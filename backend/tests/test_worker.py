@@ -19,7 +19,7 @@ import pytest
 
 from backend.collectors.grib.worker import NICENESS, Worker, WorkerLost
 from backend.core.errors import ParseError
-from backend.tests.waiting import HANG_SECONDS, wait_for
+from backend.tests.support.waiting import HANG_SECONDS, wait_for
 
 LONG = 600.0
 

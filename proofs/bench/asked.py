@@ -13,8 +13,8 @@ import httpx2
 from backend.core.config import Settings
 from backend.main import Service, create_app
 from backend.scheduler.config import SchedulerConfig
-from backend.tests.served import OPENED
-from backend.tests.worlds import HandClock
+from backend.tests.support.served import OPENED
+from backend.tests.support.worlds import HandClock
 from proofs.bench.processes import answer, given
 from proofs.bench.scored import Scored
 from proofs.bench.world import NOW

@@ -26,7 +26,7 @@ from backend.core.parameters import Parameter
 from backend.core.records import Batch, ForecastBatch
 from backend.main import Service
 from backend.scheduler.runner import Runner, Sources
-from backend.tests.worlds import HandClock
+from backend.tests.support.worlds import HandClock
 from proofs.bench.processes import Span, answer, given, peak_megabytes, timed
 from proofs.bench.world import make_service
 

@@ -22,7 +22,7 @@ from backend.main import Service, create_app
 from backend.scheduler.config import JOBS
 from backend.scheduler.jobs import collect_all_forecasts
 from backend.storage.run_records import SourceRun
-from backend.tests.waiting import until
+from backend.tests.support.waiting import until
 from proofs.bench import values
 from proofs.bench.processes import answer, given, peak_megabytes
 from proofs.bench.world import NOW, make_service

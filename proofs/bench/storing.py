@@ -17,7 +17,7 @@ import psycopg
 import sqlalchemy as sa
 
 from backend.storage.database import MIGRATIONS, Database
-from backend.tests.postgres import running_postgres
+from backend.tests.support.postgres import running_postgres
 from proofs.bench import narrow, values
 from proofs.bench.processes import measured, running
 from proofs.bench.quiet import Quiet

@@ -16,7 +16,7 @@ from backend.core.config import Settings
 from backend.demo.process import Upstreams
 from backend.main import Service
 from backend.scheduler.config import SchedulerConfig
-from backend.tests.worlds import HandClock
+from backend.tests.support.worlds import HandClock
 from proofs.bench.processes import PATIENCE_SECONDS
 
 NOW = datetime.fromisoformat("2026-11-23T06:00:00Z")

@@ -34,8 +34,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest import mock
 
-from backend.tests.postgres import running_postgres
-from backend.tests.waiting import HANG_SECONDS, wait_for
+from backend.tests.support.postgres import running_postgres
+from backend.tests.support.waiting import HANG_SECONDS, wait_for
 
 REPOSITORY = Path(__file__).parents[3]
 

@@ -27,9 +27,9 @@ from backend.main import Service, create_app
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
 from backend.storage.run_records import SourceRun
-from backend.tests.fakes import ScriptedFetch
-from backend.tests.waiting import until
-from backend.tests.worlds import HandClock, NoTraffic
+from backend.tests.support.fakes import ScriptedFetch
+from backend.tests.support.waiting import until
+from backend.tests.support.worlds import HandClock, NoTraffic
 
 NOW = datetime(2026, 7, 15, 12, 10, tzinfo=UTC)
 RUN = datetime(2026, 7, 15, 6, 0, tzinfo=UTC)

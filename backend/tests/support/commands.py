@@ -26,7 +26,7 @@ from backend.demo.process import Upstreams
 from backend.scheduler.config import SchedulerConfig
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.tests.waiting import HANG_SECONDS
+from backend.tests.support.waiting import HANG_SECONDS
 
 METEO_SCORE = Path(sys.executable).with_name("meteo-score")
 

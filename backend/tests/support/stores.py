@@ -19,7 +19,7 @@ from backend.core.records import Forecast, ForecastBatch, Observation, Observati
 from backend.storage import schema as t
 from backend.storage.database import MIGRATIONS, Database
 from backend.storage.store import Store
-from backend.tests.waiting import HANG_SECONDS
+from backend.tests.support.waiting import HANG_SECONDS
 
 NOW = datetime(2026, 7, 15, 12, 10, tzinfo=UTC)
 RUN = datetime(2026, 7, 15, 6, tzinfo=UTC)

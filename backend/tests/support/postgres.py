@@ -123,7 +123,7 @@ def running_postgres() -> Iterator[PostgresServer]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         start_new_session=True,  # Ctrl-C is for the tests, which still need it then
     )
     with keeper:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from backend.collectors.base import Payload, Route
 from backend.core.parameters import Parameter
 from backend.core.records import Observation, ObservationBatch, Rejected, Site, Station, Wanted
-from backend.tests.fakes import PAYLOADS, ScriptedFetch
+from backend.tests.support.fakes import PAYLOADS, ScriptedFetch
 
 NOW = datetime(2026, 5, 9, 13, 10, tzinfo=UTC)
 """When the payloads are read: 15:10 in Paris."""

@@ -29,8 +29,8 @@ from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
 from backend.storage.store import Store
-from backend.tests.fakes import ScriptedFetch
-from backend.tests.waiting import HANG_SECONDS
+from backend.tests.support.fakes import ScriptedFetch
+from backend.tests.support.waiting import HANG_SECONDS
 
 NOON = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)
 PLANFAIT = Site("planfait", "Planfait", 45.85, 6.22, 950.0, ("W",), ("ffvl:2496",), ("romma",))

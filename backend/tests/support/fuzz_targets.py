@@ -47,10 +47,10 @@ from backend.core.records import (
 )
 from backend.demo.server import upstream_apps
 from backend.demo.world import World
-from backend.tests import grib_factory
-from backend.tests.demo_client import ASK
-from backend.tests.fakes import PAYLOADS, ScriptedFetch, lead_time
-from backend.tests.grib_factory import RUN, messages
+from backend.tests.support import grib_factory
+from backend.tests.support.demo_client import ASK
+from backend.tests.support.fakes import PAYLOADS, ScriptedFetch, lead_time
+from backend.tests.support.grib_factory import RUN, messages
 
 NOW = datetime(2026, 7, 15, 12, 30, tzinfo=UTC)
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)

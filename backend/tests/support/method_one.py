@@ -16,8 +16,8 @@ import numpy as np
 
 from backend.main import Service
 from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS, NOON, View
-from backend.tests.score_store import DIRECTION, GUST, SPEED, TEMPERATURE, Grid, keep
-from backend.tests.served import ADMIN, make_service
+from backend.tests.support.score_store import DIRECTION, GUST, SPEED, TEMPERATURE, Grid, keep
+from backend.tests.support.served import ADMIN, make_service
 
 STORED = Path(__file__).parent / "method_one.json"
 FIRST, LAST = date(2025, 10, 1), date(2026, 2, 17)

@@ -14,7 +14,7 @@ from backend.core.records import Forecast
 
 Answer = bytes | Exception | Callable[[Request], bytes]
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 PAYLOADS = TESTS / "payloads"
 
 

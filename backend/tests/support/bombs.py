@@ -12,7 +12,7 @@ import psycopg  # noqa: F401 - with sqlite3, before eccodes
 
 from backend.collectors.base import Request
 from backend.collectors.transport.decoding import MAX_PAGE_CHARACTERS, MAX_PAGE_TAGS
-from backend.tests.fuzz_targets import Target, check, targets
+from backend.tests.support.fuzz_targets import Target, check, targets
 
 SIZE = Request(url="", kind="json").max_bytes
 ROMMA, BALISEMETEO = "Dernier relevé en direct : le 15 juillet 2026 14:00", "Relevé du 15/07/2026 - 14:00"

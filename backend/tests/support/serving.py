@@ -13,8 +13,8 @@ import httpx2
 
 from backend.storage.ledger import Ledger
 from backend.storage.run_records import JobRun
-from backend.tests.commands import METEO_SCORE, Environment, Running, running, store_of
-from backend.tests.waiting import HANG_SECONDS, wait_for
+from backend.tests.support.commands import METEO_SCORE, Environment, Running, running, store_of
+from backend.tests.support.waiting import HANG_SECONDS, wait_for
 from proofs.crash import contents
 
 TOKEN = "the-admin-token-of-tests"
