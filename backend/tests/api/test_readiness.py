@@ -60,7 +60,7 @@ from backend.tests.support.worlds import (
 )
 
 HOUR = timedelta(hours=1)
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 FINE = Snapshot(now=NOW, silent={})
 
 
