@@ -456,7 +456,7 @@ def test_an_id_is_made_of_the_plain_letters_of_a_name(name: str, slug: str) -> N
 
 
 def test_without_a_file_in_the_working_folder_the_shipped_one_is_meant() -> None:
-    assert default_sites_file() == Path(__file__).parents[2] / "sites.toml"
+    assert default_sites_file() == Path(__file__).parents[3] / "sites.toml"
 
 
 def test_a_file_in_the_working_folder_comes_first() -> None:

@@ -23,7 +23,7 @@ from backend.core.errors import ConfigError
 from backend.scheduler.config import SchedulerConfig
 from backend.tests.support.commands import VARIABLES
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "settings.md"
 EXAMPLE = ROOT / ".env.example"
 
