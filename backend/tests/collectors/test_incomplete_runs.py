@@ -27,18 +27,8 @@ from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.storage import schema as t
 from backend.storage.database import from_epoch
 from backend.storage.run_records import JobRun, SourceRun
-from backend.tests import test_meteo_parapente as parapente
-from backend.tests.support.fakes import ScriptedFetch
-from backend.tests.support.grib_factory import RUN, Message
-from backend.tests.support.worlds import (
-    HandClock,
-    NoTraffic,
-    World,
-    brings_a_run,
-    forecast_source,
-    make_world,
-)
-from backend.tests.test_arome import (
+from backend.tests.collectors import test_meteo_parapente as parapente
+from backend.tests.collectors.test_arome import (
     EARLIER,
     GROUPS,
     HOUR_OF_STAMP,
@@ -50,9 +40,19 @@ from backend.tests.test_arome import (
     listing_url,
     source,
 )
-from backend.tests.test_arome_ground import ground, ground_url
-from backend.tests.test_open_meteo_models import ANNECY, META, NINE, RUNS, SIX, answer, meta, place
-from backend.tests.test_open_meteo_models import source as models
+from backend.tests.collectors.test_arome_ground import ground, ground_url
+from backend.tests.collectors.test_open_meteo_models import ANNECY, META, NINE, RUNS, SIX, answer, meta, place
+from backend.tests.collectors.test_open_meteo_models import source as models
+from backend.tests.support.fakes import ScriptedFetch
+from backend.tests.support.grib_factory import RUN, Message
+from backend.tests.support.worlds import (
+    HandClock,
+    NoTraffic,
+    World,
+    brings_a_run,
+    forecast_source,
+    make_world,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -22,11 +22,7 @@ from backend.collectors.grib.worker import Worker
 from backend.core.errors import FetchError, ParseError
 from backend.core.records import ForecastBatch, GridPoint, Rejected, Site, Wanted
 from backend.storage.store import Store
-from backend.tests.support import grib_factory
-from backend.tests.support.fakes import ScriptedFetch
-from backend.tests.support.grib_factory import RUN, Cut, Message, messages
-from backend.tests.support.stores import open_store, sqlite_url
-from backend.tests.test_arome import (
+from backend.tests.collectors.test_arome import (
     EARLIER,
     ELSEWHERE,
     NOW,
@@ -43,6 +39,10 @@ from backend.tests.test_arome import (
     run_name,
     source,
 )
+from backend.tests.support import grib_factory
+from backend.tests.support.fakes import ScriptedFetch
+from backend.tests.support.grib_factory import RUN, Cut, Message, messages
+from backend.tests.support.stores import open_store, sqlite_url
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
