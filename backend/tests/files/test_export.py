@@ -901,7 +901,7 @@ def test_the_verif_command_writes_file_and_dictionary(environment: Environment, 
 
 
 def test_the_example_of_the_page_works_word_by_word(tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     page = (root / "docs" / "import-export.md").read_text()
     example, shown = re.findall(r"```(?:sh|csv)\n(.*?)```", page, re.DOTALL)[:2]
     environment = outside() | {
