@@ -19,8 +19,7 @@ from backend.scoring.views import NEAREST
 from backend.storage import schema as t
 from backend.storage.positions import MOVED_METRES, Sighting, metres_between, stays
 from backend.storage.store import Store
-from backend.tests.support.stores import open_store
-from backend.tests.test_scoring_days import (
+from backend.tests.scoring.test_days import (
     LONG_AFTER,
     SITE,
     WARMTH,
@@ -35,6 +34,7 @@ from backend.tests.test_scoring_days import (
     said,
     utc,
 )
+from backend.tests.support.stores import open_store
 
 HERE, THERE = (45.955, 6.742), (45.40, 6.05)
 """The places of the beacon in the finding: 82 km apart."""

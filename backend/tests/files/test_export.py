@@ -47,6 +47,7 @@ from backend.scoring.views import EVENING_BEFORE, MORNING, NEAREST, VIEWS
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.store import Store
+from backend.tests.scoring.test_world import END, SITES, lived
 from backend.tests.support.commands import METEO_SCORE, Environment, outside, typed
 from backend.tests.support.score_store import constant, keep
 from backend.tests.support.stores import (
@@ -66,7 +67,6 @@ from backend.tests.support.stores import (
     sqlite_url,
     walks,
 )
-from backend.tests.test_scoring_world import END, SITES, lived
 
 DAY = timedelta(days=1)
 LATER = NOW + 60 * DAY

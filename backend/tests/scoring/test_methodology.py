@@ -10,7 +10,7 @@ from backend.scoring import constants
 from backend.scoring.constants import CONSTANTS
 from backend.scoring.words.methodology import examples, renewed
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "methodology.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "methodology.md"
 
 
 def test_the_document_is_what_the_code_would_write() -> None:
