@@ -16,7 +16,7 @@ from proofs.bench.collecting import overlap
 from proofs.bench.report import over_rounds, percentile
 
 BENCH = (sys.executable, "-m", "proofs.bench")
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 def figures(folder: Path, bench: str) -> dict[str, Any]:
