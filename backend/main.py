@@ -36,7 +36,7 @@ from backend.core.clock import Clock, utc_now
 from backend.core.clock_watch import ClockWatch
 from backend.core.config import Settings, check_setting_names, settings_file
 from backend.core.disk import free_bytes
-from backend.core.errors import ConfigError, StoreUnavailable
+from backend.core.errors import ConfigError, StoreUnavailableError
 from backend.core.logs import configure_logging
 from backend.core.memory import keep_freed
 from backend.core.records import Site
@@ -173,7 +173,7 @@ class Service:
         )
 
     def sites(self) -> tuple[Site, ...]:
-        """Return the sites as they are configured just now; raise ConfigError, or StoreUnavailable."""
+        """Return the sites as they are configured just now; raise ConfigError, or StoreUnavailableError."""
         return self.site_list.sites()
 
     def check(self) -> None:
@@ -183,7 +183,7 @@ class Service:
         """
         if self.settings.sites_from == "file":
             self.site_list.sites()
-        with suppress(StoreUnavailable):
+        with suppress(StoreUnavailableError):
             self._migrate()
 
     def _migrate(self) -> None:
@@ -194,9 +194,9 @@ class Service:
         """Migrate the database, waiting for it as long as it takes."""
 
         def unavailable(error: Exception) -> bool:
-            if isinstance(error, StoreUnavailable):
+            if isinstance(error, StoreUnavailableError):
                 log.warning("waiting for the store", reason=str(error))
-            return isinstance(error, StoreUnavailable)
+            return isinstance(error, StoreUnavailableError)
 
         async for attempt in stamina.retry_context(
             on=unavailable, attempts=None, timeout=None, wait_initial=0.5, wait_max=15.0
@@ -215,7 +215,7 @@ class Service:
 def _prune_rejected(store: Store, now: datetime) -> None:
     try:
         store.prune_rejected(now)
-    except StoreUnavailable as error:
+    except StoreUnavailableError as error:
         log.warning("old rejected values not deleted", reason=str(error))
 
 
@@ -224,7 +224,7 @@ def _keep_up(database: Database, now: datetime) -> None:
     began = time.monotonic()
     try:
         report = update(database, now)
-    except StoreUnavailable as error:
+    except StoreUnavailableError as error:
         log.warning("scores have to wait", reason=str(error))
         return
     log.info(

@@ -27,7 +27,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
-from backend.collectors.grib.worker import Worker, WorkerLost
+from backend.collectors.grib.worker import Worker, WorkerLostError
 from backend.tests.support.fuzz_targets import GRIB, Target, check_soon, grib_service, grib_target, targets
 from backend.tests.support.mutations import damaged
 
@@ -107,7 +107,7 @@ async def fuzz(names: Sequence[str], seconds: float, seed: int, folder: Path) ->
         name = waiting.popleft()
         try:
             fault = await worker.run(play, name, chance.getrandbits(32), folder)
-        except WorkerLost as lost:
+        except WorkerLostError as lost:
             fault = Fault(str(lost), keep(name, folder))
         played[name] += 1
         if fault:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from threading import Lock
 
-from backend.core.errors import Busy
+from backend.core.errors import BusyError
 
 MOST_BYTES = 32_000_000
 """How much is kept in a process: about a thousand answers."""
@@ -56,7 +56,7 @@ class KeptAnswers:
         making = self._makers.submit(copy_context().run, self._made, etag, make)
         if not wait([making], self._most_seconds).done:
             making.cancel()
-            raise Busy(f"no answer within {self._most_seconds:g} seconds")
+            raise BusyError(f"no answer within {self._most_seconds:g} seconds")
         return making.result()
 
     def _new_makers(self) -> ThreadPoolExecutor:

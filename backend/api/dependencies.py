@@ -44,7 +44,7 @@ class ServiceParts(Protocol):
     notices: list[str]
 
     def sites(self) -> tuple[Site, ...]:
-        """Return the sites as they are configured just now; raise ConfigError, or StoreUnavailable."""
+        """Return the sites as they are configured just now; raise ConfigError, or StoreUnavailableError."""
         ...
 
 

@@ -13,8 +13,14 @@ from starlette.exceptions import HTTPException
 
 from backend.api.schemas import ApiModel, StateReason
 from backend.api.security_headers import HEADERS
-from backend.core.errors import Busy, ConfigError, NotFound, StoreDamaged, StoreUnavailable
-from backend.storage.ledger import JobBusy
+from backend.core.errors import (
+    BusyError,
+    ConfigError,
+    NotFoundError,
+    StoreDamagedError,
+    StoreUnavailableError,
+)
+from backend.storage.ledger import JobBusyError
 
 log = structlog.get_logger()
 
@@ -73,10 +79,10 @@ def install_problem_handlers(app: FastAPI) -> None:
     """Answer every error of an application as a problem, and say so in its OpenAPI document."""
     app.exception_handler(HTTPException)(_http_error)
     app.exception_handler(RequestValidationError)(_invalid)
-    app.exception_handler(NotFound)(_not_found)
-    app.exception_handler(JobBusy)(_job_busy)
-    app.exception_handler(StoreUnavailable)(_store_unavailable)
-    app.exception_handler(Busy)(_busy)
+    app.exception_handler(NotFoundError)(_not_found)
+    app.exception_handler(JobBusyError)(_job_busy)
+    app.exception_handler(StoreUnavailableError)(_store_unavailable)
+    app.exception_handler(BusyError)(_busy)
     app.exception_handler(ConfigError)(_unusable_configuration)
     app.exception_handler(Exception)(_fault)
 
@@ -123,24 +129,24 @@ async def _invalid(request: Request, error: RequestValidationError) -> JSONRespo
     return problem_response(request, 422, detail, errors=errors)
 
 
-async def _not_found(request: Request, error: NotFound) -> JSONResponse:
+async def _not_found(request: Request, error: NotFoundError) -> JSONResponse:
     return problem_response(request, 404, str(error))
 
 
-async def _job_busy(request: Request, error: JobBusy) -> JSONResponse:
+async def _job_busy(request: Request, error: JobBusyError) -> JSONResponse:
     return problem_response(request, 409, str(error), run_id=error.run_id)
 
 
-async def _store_unavailable(request: Request, error: StoreUnavailable) -> JSONResponse:
+async def _store_unavailable(request: Request, error: StoreUnavailableError) -> JSONResponse:
     # The database's own words name hosts and users: they are for the log.
     log.warning("store unavailable", path=request.url.path, reason=str(error))
     detail = "The store does not answer just now; the service tries again by itself."
-    if isinstance(error, StoreDamaged):
+    if isinstance(error, StoreDamagedError):
         detail = "The store is damaged: this cannot be read until the operator has restored it."
     return problem_response(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
-async def _busy(request: Request, error: Busy) -> JSONResponse:
+async def _busy(request: Request, error: BusyError) -> JSONResponse:
     log.warning("too much is asked", path=request.url.path, reason=str(error))
     detail = "Too many ask at the same time: ask again in a moment."
     return problem_response(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})

@@ -44,7 +44,7 @@ def _written_out(value: object) -> object:
 Day = Annotated[date, BeforeValidator(_written_out)]
 
 
-class BadDays(ValueError):  # noqa: N818 - as NotFound
+class InvalidDaysError(ValueError):
     """Days that cannot be asked for; the message names the rule."""
 
 
@@ -117,7 +117,7 @@ class DaysQuery(BaseModel):
                 usual=usual,
                 most=most,
             )
-        except BadDays as error:
+        except InvalidDaysError as error:
             raise bad_query("from", str(error)) from error
 
 
@@ -178,15 +178,18 @@ def make_question(
     usual: int = USUAL_DAYS.value,
     most: int = MOST_DAYS.value,
 ) -> Question:
-    """Return a question, by default about the `usual` days up to today; more than `most` are BadDays."""
+    """Return a question, by default about the `usual` days up to today.
+
+    More than `most` are InvalidDaysError.
+    """
     end = local_day(service.clock()) if last is None else day_number(last)
     begin = end - usual + 1 if first is None else day_number(first)
     if begin > end:
-        raise BadDays("must not be later than the last day, which is today unless given")
+        raise InvalidDaysError("must not be later than the last day, which is today unless given")
     if end - begin + 1 > most:
-        raise BadDays(f"asks for {end - begin + 1} days: at most {most} at a time")
+        raise InvalidDaysError(f"asks for {end - begin + 1} days: at most {most} at a time")
     if not day_number(FIRST_DAY) <= begin <= end <= day_number(LAST_DAY):
-        raise BadDays(f"days are from {FIRST_DAY} to {LAST_DAY}")
+        raise InvalidDaysError(f"days are from {FIRST_DAY} to {LAST_DAY}")
     return Question(
         site=site,
         view=view,
@@ -205,7 +208,7 @@ def collected_models(service: ServiceParts) -> tuple[str, ...]:
 
 
 def load(service: ServiceParts, question: Question, *, model: str | None = None) -> Sample:
-    """Return the sample of a question. Raises NotFound for a station that is none of the site's.
+    """Return the sample of a question. Raises NotFoundError for a station that is none of the site's.
 
     The models that are collected are in it, and `model`, whether or not they have data.
     """

@@ -17,7 +17,7 @@ from backend.api.durations import in_words
 from backend.api.schemas import ReasonCode, SourceFreshness, StateReason
 from backend.api.status import freshness
 from backend.core.clock_watch import ClockOffset
-from backend.core.errors import StoreDamaged, StoreUnavailable
+from backend.core.errors import StoreDamagedError, StoreUnavailableError
 from backend.scheduler.config import JOB_NAMES, JOBS
 from backend.scheduler.runner import BlockedJob
 from backend.scheduler.scheduler import is_alive
@@ -79,9 +79,9 @@ def take_snapshot(service: ServiceParts) -> Snapshot:
         streaks = [streak for job in JOBS if (streak := service.ledger.failure_streak(job))]
         silent = service.ledger.silent_sources(enabled)
         ages = freshness(service, service.ledger.newest_data())
-    except StoreDamaged:
+    except StoreDamagedError:
         store = "damaged"
-    except StoreUnavailable:
+    except StoreUnavailableError:
         store = "unreachable"
     damage = service.database.damage
     scheduled = service.config.scheduler_enabled

@@ -35,7 +35,7 @@ class KeptStatus:
         self._making: asyncio.Task[_Made] | None = None
 
     async def body(self, service: ServiceParts) -> bytes:
-        """Return the status as JSON; raise StoreUnavailable where none can be made."""
+        """Return the status as JSON; raise StoreUnavailableError where none can be made."""
         made = self._good(service)
         if made is None and self._making is not None and not self._making.done():
             await asyncio.shield(self._making)  # begun before we asked: it may know too little

@@ -65,7 +65,7 @@ class SiteCard:
 
 
 def status_page(service: ServiceParts, withheld: Withholding) -> str:
-    """Return the page; raise StoreUnavailable, or ConfigError for the sites file."""
+    """Return the page; raise StoreUnavailableError, or ConfigError for the sites file."""
     now = service.clock()
     status = scheduler_status(service)
     last = {

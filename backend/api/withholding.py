@@ -59,7 +59,7 @@ NOTHING = Withholding({}, frozenset(), public=False)
 
 
 def withholding(service: ServiceDep, admin: Admin) -> Withholding:
-    """Return what is withheld from whoever is asking. Raises StoreUnavailable."""
+    """Return what is withheld from whoever is asking. Raises StoreUnavailableError."""
     if admin:
         return NOTHING
     observations = service.sources.every(OBSERVATIONS)

@@ -19,7 +19,7 @@ from backend.core.records import WELL
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.runner import Selection, heed_stop
-from backend.storage.ledger import JobBusy
+from backend.storage.ledger import JobBusyError
 from backend.storage.run_records import JobRun, run_as_dict
 
 SPAN = {FORECASTS: timedelta(days=1), OBSERVATIONS: timedelta(days=31)}
@@ -135,7 +135,7 @@ async def _backfill(service: Service, pieces: Sequence[Piece], as_json: bool) ->
                         spent.add(piece.source)
                         stopped = f"{piece.source}: {reason}: call it again later, and it goes on from there"
                 bar.update(task, advance=1)
-    except JobBusy as busy:
+    except JobBusyError as busy:
         stopped = f"{busy}: call it again when it has ended, and it goes on from there"
     finally:
         await service.close()

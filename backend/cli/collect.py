@@ -25,7 +25,7 @@ from backend.cli.console import (
 )
 from backend.collectors.base import Channel
 from backend.collectors.transport.payload_archive import KeptRun
-from backend.core.errors import ConfigError, NotFound
+from backend.core.errors import ConfigError, NotFoundError
 from backend.core.records import WELL, Batch, Site
 from backend.core.sites import active, load_sites
 from backend.core.text import did_you_mean
@@ -34,7 +34,7 @@ from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations
 from backend.scheduler.replay import replay as replay_run
 from backend.scheduler.runner import Selection, heed_stop
-from backend.storage.ledger import JobBusy
+from backend.storage.ledger import JobBusyError
 from backend.storage.run_records import run_as_dict, source_as_dict
 
 
@@ -92,7 +92,7 @@ async def _collect(service: Service, job: JobId, selection: Selection, as_json: 
     try:
         with _progress(service, job, selection, shown=not as_json) as on_batch:
             run = await service.runner.run(job, "cli", selection=selection, on_batch=on_batch)
-    except JobBusy as busy:
+    except JobBusyError as busy:
         if as_json:
             print_json({"status": "already_running", "runId": busy.run_id})
         else:
@@ -145,12 +145,12 @@ async def _rehearse(service: Service, job: JobId, selection: Selection, as_json:
 
 
 def _kept_runs(service: Service, run_ids: list[int] | None) -> list[KeptRun]:
-    """Return the runs whose payloads are kept, all or those asked for. Raises NotFound."""
+    """Return the runs whose payloads are kept, all or those asked for. Raises NotFoundError."""
     kept = [run for run in service.archive.runs() if run.sources]
     chosen = [run for run in kept if run_ids is None or run.run_id in run_ids]
     unknown = set(run_ids or ()) - {run.run_id for run in chosen}
     if unknown:
-        raise NotFound(f"no payloads are kept of run {', '.join(map(str, sorted(unknown)))}")
+        raise NotFoundError(f"no payloads are kept of run {', '.join(map(str, sorted(unknown)))}")
     return chosen
 
 
@@ -160,7 +160,7 @@ async def _replay(service: Service, chosen: Sequence[KeptRun], as_json: bool) ->
         for kept_run in chosen:
             done.append(await replay_run(service.runner, service.archive, kept_run))
             heed_stop()
-    except JobBusy as busy:
+    except JobBusyError as busy:
         say(f"meteo-score: {busy}: try again when it has ended", err=True)
         return "already_running"
     finally:

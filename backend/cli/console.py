@@ -30,7 +30,7 @@ from typer.core import TyperGroup
 
 from backend.collectors.areas import not_covered
 from backend.core.config import Settings, check_setting_names, settings_file, slips_in_environment
-from backend.core.errors import ConfigError, MeteoScoreError, NotFound
+from backend.core.errors import ConfigError, MeteoScoreError, NotFoundError
 from backend.core.logs import configure_logging
 from backend.core.records import Outside, Site
 from backend.core.terminal import takes_unicode
@@ -101,7 +101,7 @@ class Command(TyperGroup):
 def refused(error: MeteoScoreError, prefix: str = "meteo-score: ") -> typer.Exit:
     """Print an error on stderr, and return the exit to raise: 2 for what can never work, otherwise 1."""
     say(printable(f"{prefix}{error}", keep="\n"), err=True)
-    return typer.Exit(UNUSABLE if isinstance(error, ConfigError | NotFound) else 1)
+    return typer.Exit(UNUSABLE if isinstance(error, ConfigError | NotFoundError) else 1)
 
 
 class Opened:
@@ -146,7 +146,7 @@ class Opened:
         return Service.make(self.settings, self.config, make_store=False)
 
     def migrated(self) -> Service:
-        """Return the service with its store at this version. Raises ConfigError, StoreUnavailable."""
+        """Return the service with its store at this version. Raises ConfigError, StoreUnavailableError."""
         if self.service.database.migrate():
             say(f"New, empty store: {self.service.database.name}", err=True)
         return self.service
@@ -154,17 +154,17 @@ class Opened:
     def current(self) -> Service:
         """Return the service for a command that only reads, its store being of this version.
 
-        Raises ConfigError, which names `db upgrade`, or StoreUnavailable.
+        Raises ConfigError, which names `db upgrade`, or StoreUnavailableError.
         """
         self.reading_service.database.require_current()
         return self.reading_service
 
     def store(self) -> Store:
-        """Return the store at this version. Raises ConfigError, StoreUnavailable."""
+        """Return the store at this version. Raises ConfigError, StoreUnavailableError."""
         return self.migrated().store
 
     def stored(self) -> Store:
-        """Return the store for a command that only reads. Raises ConfigError, StoreUnavailable."""
+        """Return the store for a command that only reads. Raises ConfigError, StoreUnavailableError."""
         return self.current().store
 
     def uncovered(self, sites: Sequence[Site]) -> tuple[Outside, ...]:

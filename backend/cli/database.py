@@ -13,7 +13,14 @@ from rich.table import Table
 
 from backend.cli.console import AsJson, opened, print_json, progress, say
 from backend.storage.database import Database
-from backend.storage.store_copy import CopyDiffers, OnRows, TableCopy, copy_store, count_rows, require_store
+from backend.storage.store_copy import (
+    CopyDiffersError,
+    OnRows,
+    TableCopy,
+    copy_store,
+    count_rows,
+    require_store,
+)
 
 app = typer.Typer(name="db", help="The database that everything is kept in.")
 
@@ -49,7 +56,7 @@ def copy(
         try:
             with _progress(2 * count_rows(old)) as on_rows:  # each is written, and then read again
                 tables = copy_store(old, new, on_rows)
-        except CopyDiffers as differs:
+        except CopyDiffersError as differs:
             _print(differs.tables, as_json)
             raise
         _print(tables, as_json)

@@ -26,7 +26,7 @@ from backend.collectors.transport.client import HttpClient
 from backend.collectors.transport.hosts import Patience
 from backend.core.clock_watch import ClockWatch
 from backend.core.config import LEAST_TOKEN
-from backend.core.errors import ConfigError, StoreDamaged, StoreUnavailable
+from backend.core.errors import ConfigError, StoreDamagedError, StoreUnavailableError
 from backend.core.private_files import open_to_others
 from backend.core.records import Failure, Site, Wanted, network_of
 from backend.main import Service
@@ -146,9 +146,9 @@ async def _store(service: Service) -> list[Finding]:
         report = await asyncio.to_thread(check_store, service.database, whole=True)
     except ConfigError as error:
         return [Finding("store", False, str(error))]
-    except StoreDamaged as error:
+    except StoreDamagedError as error:
         return [Finding("store", False, f"{service.database.name}: {error}: {_RESTORE}")]
-    except StoreUnavailable as error:
+    except StoreUnavailableError as error:
         return [Finding("store", False, f"{service.database.name}: {error}")]
     store = Finding("store", True, service.database.name)
     if report.problems:
@@ -166,7 +166,7 @@ async def _clock(service: Service, clock_watch: ClockWatch) -> Finding:
         )
     try:
         newest = await asyncio.to_thread(service.ledger.newest_data)
-    except StoreUnavailable:
+    except StoreUnavailableError:
         newest = {}
     ahead = {source: time for source, time in newest.items() if time > now + CLOCK_TOLERANCE}
     if ahead:
@@ -193,7 +193,7 @@ async def _state(service: Service) -> list[Finding]:
 async def _sources_and_sites(service: Service, clock_watch: ClockWatch, *, with_store: bool) -> list[Finding]:
     try:
         sites = await asyncio.to_thread(service.sites)
-    except StoreUnavailable:
+    except StoreUnavailableError:
         sites = ()  # the store that does not answer has the list of them
     async with HttpClient.from_settings(
         service.settings, service.clock, patience=IMPATIENT, clock_watch=clock_watch
@@ -269,7 +269,7 @@ async def _coverage(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
     models = {model for source in used for model in source.models}
     try:
         noted = await asyncio.to_thread(service.store.outside, service.clock())
-    except StoreUnavailable:
+    except StoreUnavailableError:
         noted = ()
     listed = {site.id for site in sites}
     away: dict[str, dict[str, None]] = {}
@@ -287,7 +287,7 @@ async def _incomplete_runs(service: Service) -> list[Finding]:
     since = service.clock() - service.config.lookback(FORECASTS)
     try:
         parts = await asyncio.to_thread(service.store.incomplete_parts, since)
-    except StoreUnavailable:
+    except StoreUnavailableError:
         return []
     runs: dict[str, dict[str, dict[str, None]]] = {}
     for model, start, part, reason in parts:
@@ -318,7 +318,7 @@ async def _stations(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
     try:
         known = await asyncio.to_thread(service.store.stations)
         silent = await asyncio.to_thread(service.reading.silent_stations, mapped, now, SILENT_AFTER)
-    except StoreUnavailable:
+    except StoreUnavailableError:
         return []
     if not known:
         return [Finding("stations", None, "nothing has been collected yet: meteo-score collect observations")]
@@ -336,7 +336,7 @@ async def _sensors(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
     try:
         known = await asyncio.to_thread(service.store.station_flags)
         slow = await asyncio.to_thread(drifts, service.database, [site.id for site in sites], now)
-    except StoreUnavailable:
+    except StoreUnavailableError:
         return []
     return [
         Finding(
@@ -369,7 +369,7 @@ async def _places(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
     try:
         moves = await asyncio.to_thread(service.store.moves, sites)
         questions = await asyncio.to_thread(service.store.place_questions, sites, service.clock())
-    except StoreUnavailable:
+    except StoreUnavailableError:
         return []
     waiting = [Finding("station moved", False, _moved(move)) for move in moves if not move.confirmed]
     asked = [Finding(f"place of {each.station}", None, each.text) for each in questions]

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backend.api.dependencies import ServiceParts
-from backend.api.questions import BadDays, Question, make_question
+from backend.api.questions import InvalidDaysError, Question, make_question
 from backend.api.routes.sites import require_site
 from backend.api.score_answers import headline_of, verdict_answer
 from backend.api.score_schemas import ModelEntry, VerdictAnswer, ViewName
@@ -92,7 +92,7 @@ class Asked:
                 last=self.last,
                 hours=self.hours,
             )
-        except BadDays as error:
+        except InvalidDaysError as error:
             raise ConfigError(f"--from, --to: {error}") from error
 
 

@@ -17,7 +17,7 @@ from backend.api.station_flags import flag_entry, flag_text
 from backend.cli.console import AsJson, print_json, refused, say
 from backend.core.clock import utc_now
 from backend.core.config import Settings
-from backend.core.errors import ConfigError, NotFound
+from backend.core.errors import ConfigError, NotFoundError
 from backend.core.parameters import Parameter
 from backend.core.records import Outside, Site, Station
 from backend.core.site_entry import ACCOUNTED_FOR, NETWORKS, entry_from_site, site_from_entry
@@ -144,7 +144,7 @@ def _refusals() -> Iterator[None]:
     """Turn what is refused into one line on stderr and exit code 2."""
     try:
         yield
-    except (ConfigError, NotFound) as error:
+    except (ConfigError, NotFoundError) as error:
         raise refused(error, prefix="") from error
 
 
@@ -222,7 +222,7 @@ def remove(context: typer.Context, site_id: Annotated[str, typer.Argument(metava
         kept = _kept_in(context.obj)
         if site_id not in {entry.site.id for entry in kept.entries()}:
             meant = did_you_mean(site_id, (entry.site.id for entry in kept.entries()))
-            raise NotFound(f"no site {site_id!r} in {kept.label}{meant}: see meteo-score sites list")
+            raise NotFoundError(f"no site {site_id!r} in {kept.label}{meant}: see meteo-score sites list")
         kept.remove(site_id)
     say(f"Removed {site_id} from {kept.label}. Its forecasts and observations are kept.")
 
@@ -244,16 +244,16 @@ def confirm_station(
         }
         if not stations:
             meant = did_you_mean(site_id, (entry.site.id for entry in kept.entries()))
-            raise NotFound(
+            raise NotFoundError(
                 f"no site {site_id!r} with a station in {kept.label}{meant}: see meteo-score sites list"
             )
         if station not in stations:
-            raise NotFound(f"{station} is no station of {site_id}: {', '.join(sorted(stations))}")
+            raise NotFoundError(f"{station} is no station of {site_id}: {', '.join(sorted(stations))}")
         store = context.obj.store()
         if undo:
             count = store.withdraw_confirmation(site_id, station)
             if not count:
-                raise NotFound(f"nothing was confirmed of {station} for {site_id}")
+                raise NotFoundError(f"nothing was confirmed of {station} for {site_id}")
             say(f"Withdrawn: {station} at its new place measures no more for {site_id}.")
         else:
             for stay in store.confirm_station(site_id, station, utc_now()):
@@ -349,7 +349,7 @@ def exclude_station(
         if undo:
             days = store.include_station(station, parameters)
             if not days:
-                raise NotFound(
+                raise NotFoundError(
                     f"nothing of the {parameter} of {station} is excluded: meteo-score sites flags"
                 )
             say(f"The {parameter} of {station} counts again from {days[0]} on.")

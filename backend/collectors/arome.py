@@ -41,7 +41,7 @@ from pathlib import Path
 
 from backend.collectors.areas import within
 from backend.collectors.base import LONGEST_TEXT, Fetch, Past, Route, Source, as_failure
-from backend.collectors.grib.decode import BadGrib, Field, Selector, prepare, read_fields
+from backend.collectors.grib.decode import Field, GribError, Selector, prepare, read_fields
 from backend.collectors.grib.fields import FIELDS, GROUND, Reading, parse, parse_ground
 from backend.collectors.grib.object_storage import ObjectStorage
 from backend.collectors.grib.portal import Portal
@@ -56,7 +56,7 @@ from backend.collectors.grib.runs import (
     PublishedRun,
     parts_of,
 )
-from backend.collectors.grib.worker import Worker, WorkerLost
+from backend.collectors.grib.worker import Worker, WorkerLostError
 from backend.collectors.open_meteo import ARCHIVE_SINCE, Model, OpenMeteo
 from backend.collectors.runs import Part, cycles, parts_by_missing_sites
 from backend.collectors.transport.pacing import PacedRoute
@@ -389,7 +389,7 @@ class PackageRoute:
     async def _start_worker(self) -> None:
         """Have the worker ready when the first file is; what fails here fails again, and is told, there."""
         if self.worker.pid is None:
-            with suppress(WorkerLost):
+            with suppress(WorkerLostError):
                 await self.worker.run(prepare)
 
     async def _read_file(
@@ -432,9 +432,9 @@ class PackageRoute:
         points = [(site.latitude, site.longitude) for site in sites]
         try:
             return await self.worker.run(read_fields, path, points, wanted)
-        except BadGrib as error:
+        except GribError as error:
             raise ParseError(str(error), source=self.grid.source, url=url) from error
-        except WorkerLost as error:
+        except WorkerLostError as error:
             raise CollectorError(str(error), source=self.grid.source, url=url) from error
 
     def _run(self, run: PublishedRun) -> Run:

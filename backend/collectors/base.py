@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from backend.collectors.areas import Area
-from backend.core.errors import CollectorError, IncompleteError, NotKept, ParseError
+from backend.core.errors import CollectorError, IncompleteError, NotKeptError, ParseError
 from backend.core.parameters import canonical, why_implausible
 from backend.core.records import (
     BACKFILLED,
@@ -262,7 +262,7 @@ def as_failure(route: str, error: CollectorError) -> Failure:
     """Turn an error into the value that a batch carries, and log it whole while its traceback is there."""
     if isinstance(error, IncompleteError):
         log.warning("run incomplete", route=route, url=error.url, reason=error.reason)
-    elif not isinstance(error, NotKept):
+    elif not isinstance(error, NotKeptError):
         log.error("request failed", route=route, url=error.url, reason=error.reason, exc_info=error)
     reason = one_line(error.reason, LONGEST_TEXT)
     return Failure(route=route, url=error.url, reason=reason, error=type(error).__name__)

@@ -2,13 +2,13 @@
 
 MeteoScoreError
 ├── ConfigError              the service refuses to start
-├── NotFound                 asked for something we do not have
-├── StoreUnavailable         the database does not answer just now
-│   └── StoreDamaged         the database answers, and what it holds cannot be read
+├── NotFoundError                 asked for something we do not have
+├── StoreUnavailableError         the database does not answer just now
+│   └── StoreDamagedError         the database answers, and what it holds cannot be read
 ├── Busy                     too many ask at the same time
 └── CollectorError           carries source, url (never with its key) and reason
     ├── FetchError           could not be read; says whether trying again may help
-    │   ├── NotKept          a replay asked for an answer that the archive does not have
+    │   ├── NotKeptError          a replay asked for an answer that the archive does not have
     │   └── UnchangedError   the file is the one that was read before, and was not downloaded
     ├── ParseError           was read, but is not in the shape we know
     └── IncompleteError      a run without all of its values; those that are there are kept
@@ -25,19 +25,19 @@ class ConfigError(MeteoScoreError):
     """A setting or a sites file cannot be used; the message names it, its value and the rule."""
 
 
-class NotFound(MeteoScoreError):  # noqa: N818 - the name says what happened, as an HTTP status does
+class NotFoundError(MeteoScoreError):
     """Something was asked for that does not exist."""
 
 
-class StoreUnavailable(MeteoScoreError):  # noqa: N818 - a state that passes, rather than a fault of ours
+class StoreUnavailableError(MeteoScoreError):
     """The database is locked, full, stopped or out of reach; what was being written is not in it."""
 
 
-class StoreDamaged(StoreUnavailable):
+class StoreDamagedError(StoreUnavailableError):
     """The database found its own pages broken. Waiting does not help: the operator restores the store."""
 
 
-class Busy(MeteoScoreError):  # noqa: N818 - as StoreUnavailable
+class BusyError(MeteoScoreError):
     """Too much is asked at the same time to be answered soon."""
 
 
@@ -78,7 +78,7 @@ class FetchError(CollectorError):
         self.retry_after = retry_after
 
 
-class NotKept(FetchError):  # noqa: N818 - it is what happened, and in a replay no fault
+class NotKeptError(FetchError):
     """A replay asked for what that run did not ask for, or for GRIB, which is never kept."""
 
 

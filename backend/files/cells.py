@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from backend.files.faults import FileRefused
+from backend.files.faults import FileRefusedError
 
 MISSING = ("", "-", "--", ".", "na", "n/a", "#n/a", "#na", "nan", "nd", "null", "none", "missing", "?")
 """What stands for no value, in lower case."""
@@ -36,7 +36,8 @@ class NumberCells:
     def read(self, name: str, cells: pl.Series, rows: pl.Series) -> pl.Series:
         """Return a column with missing marks as null and decimal commas as points.
 
-        `rows` are the numbers of the rows in the file. Raises FileRefused where a comma can mean two things.
+        `rows` are the numbers of the rows in the file. Raises FileRefusedError where a comma can mean two
+        things.
         """
         if cells.dtype.is_float() or cells.dtype.is_integer():
             there = ~cells.cast(pl.Float64).is_in([*MISSING_NUMBERS, math.nan])
@@ -51,7 +52,7 @@ class NumberCells:
             unclear = commas & text.str.contains(_THOUSANDS).fill_null(value=False)
             if self._comma_parts and unclear.any():
                 row = int(unclear.arg_true()[0])
-                raise FileRefused(
+                raise FileRefusedError(
                     f"{self._where(int(rows[row]))}: {name} = {text[row]!r}: the comma may separate decimals"
                     " or thousands: write a decimal point"
                 )
@@ -59,7 +60,7 @@ class NumberCells:
             self._note("point", text, rows, points)
         if len(self._seen) == 2:
             (first, one), (second, other) = sorted(self._seen.values(), key=lambda each: each[0])
-            raise FileRefused(
+            raise FileRefusedError(
                 f"{self._where(second)}: {other!r}, and {one!r} in {self._lines([first])[0]}:"
                 " a file must have decimal commas or decimal points, not both"
             )

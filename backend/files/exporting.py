@@ -13,7 +13,7 @@ import polars as pl
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from backend.core.errors import ConfigError, NotFound
+from backend.core.errors import ConfigError, NotFoundError
 from backend.core.local_time import date_of, local_moment
 from backend.core.parameters import Parameter
 from backend.core.records import Site, network_of
@@ -82,7 +82,10 @@ class Choice:
 def forecast_frames(
     database: Database, choice: Choice, parameters: Sequence[Parameter] = ()
 ) -> Iterator[pl.DataFrame]:
-    """Yield forecasts by site, valid time, model, run and parameter. Raises NotFound, StoreUnavailable."""
+    """Yield forecasts by site, valid time, model, run and parameter.
+
+    Raises NotFoundError, StoreUnavailableError.
+    """
     keys = {"valid_time": pl.Int64, "model_id": pl.Int64, "reference_time": pl.Int64}
     rest = {"available_at": pl.Int64, "available_at_published": pl.Boolean, "collected_at": pl.Int64}
     shape = {**keys, **_THOUSANDTHS, **rest, "source": pl.String}
@@ -270,7 +273,7 @@ def _published(database: Database, choice: Choice, live: Sample, withheld: IsWit
 
 
 def places(database: Database, choice: Choice) -> list[Place]:
-    """Return the sites of pairs, each with every station it is compared with. Raises NotFound."""
+    """Return the sites of pairs, each with every station it is compared with. Raises NotFoundError."""
     found = {}
     for slug, station, first, last in _spans(database, choice):
         site = _site(database, slug, last)
@@ -297,7 +300,7 @@ def _site(database: Database, slug: str, last: int) -> Site:
     with database.read() as connection:
         row = site_row(connection, slug, last)
     if row is None:
-        raise NotFound(f"there is no site {slug!r} by then")
+        raise NotFoundError(f"there is no site {slug!r} by then")
     return site_record(row)
 
 
@@ -433,13 +436,16 @@ def _chosen(
     what: str,
     only: sa.ColumnElement[bool] | None = None,
 ) -> dict[int, str]:
-    """Return the ids of these names, or of all, with them, by name; raise NotFound for an unknown one."""
+    """Return the ids of these names, or of all, with them, by name.
+
+    Raises NotFoundError for an unknown one.
+    """
     table = column.table
     query = sa.select(table.c.id, column).order_by(column, table.c.id)
     found = {row[0]: row[1] for row in connection.execute(query if only is None else query.where(only))}
     for name in names:
         if name not in found.values():
-            raise NotFound(f"there is no {what} {name!r}{did_you_mean(name, found.values())}")
+            raise NotFoundError(f"there is no {what} {name!r}{did_you_mean(name, found.values())}")
     return {number: name for number, name in found.items() if not names or name in names}
 
 
@@ -447,5 +453,5 @@ def _stations_of(connection: sa.Connection, sites: Sequence[str]) -> list[str]:
     found = dict(configured_stations(connection))
     for site in sites:
         if site not in found:
-            raise NotFound(f"there is no site {site!r}{did_you_mean(site, found)}")
+            raise NotFoundError(f"there is no site {site!r}{did_you_mean(site, found)}")
     return [code for site in sites for code in found[site]]

@@ -14,7 +14,7 @@ Fault = tuple[int, str]
 """A row of a file (from 0), and what is wrong with it."""
 
 
-class FileRefused(ConfigError):  # noqa: N818 - it is what happened
+class FileRefusedError(ConfigError):
     """A file cannot be imported; nothing of it is stored. The message names file, line and rule."""
 
 
@@ -33,11 +33,11 @@ class Faults:
     def raise_any(
         self, path: Path, lines: Callable[[Sequence[int]], Sequence[str]], advice: str = ""
     ) -> None:
-        """Raise FileRefused if there are any; `lines` says what to call rows: "line 3"."""
+        """Raise FileRefusedError if there are any; `lines` says what to call rows: "line 3"."""
         if not self.count:
             return
         named = lines([row for row, _ in self._first])
         told = [f"{path}, {line}: {wrong}" for line, (_, wrong) in zip(named, self._first, strict=True)]
         if self.count > len(told):
             told.append(f"{path}: and {self.count - len(told)} more")
-        raise FileRefused("\n".join([*told, f"nothing was stored{advice}"]))
+        raise FileRefusedError("\n".join([*told, f"nothing was stored{advice}"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backend.files.faults import FileRefused
+from backend.files.faults import FileRefusedError
 from backend.files.importing import FORECAST_SHAPE, OBSERVATION_SHAPE
 from backend.files.reading import Table, open_table
 from backend.files.verif import VerifTable
@@ -16,16 +16,19 @@ def is_verif(path: Path) -> bool:
 
 
 def forecast_table(path: Path, model: str | None = None) -> Table:
-    """Return the forecasts of a file; `model` is for one of verif's that does not say. Raises FileRefused."""
+    """Return the forecasts of a file; `model` is for one of verif's that does not say.
+
+    Raises FileRefusedError.
+    """
     if is_verif(path):
         return VerifTable.forecasts(path, model)
     if model is not None:
-        raise FileRefused(f"{path}: --model is for .txt files: the others have a column for it")
+        raise FileRefusedError(f"{path}: --model is for .txt files: the others have a column for it")
     return open_table(path, FORECAST_SHAPE)
 
 
 def observation_table(path: Path) -> Table:
-    """Return the readings of a file. Raises FileRefused."""
+    """Return the readings of a file. Raises FileRefusedError."""
     if is_verif(path):
         return VerifTable.observations(path)
     return open_table(path, OBSERVATION_SHAPE)

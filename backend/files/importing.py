@@ -23,7 +23,7 @@ import sqlalchemy as sa
 
 from backend.core.clock import require_utc
 from backend.core.records import IMPORTED, Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
-from backend.files.faults import MOST_NAMED, Fault, Faults, FileRefused
+from backend.files.faults import MOST_NAMED, Fault, Faults, FileRefusedError
 from backend.files.reading import Shape, Table
 from backend.files.rules import PARAMETER_NUMBERS, PARAMETERS, Piece
 from backend.files.sorting import Staging
@@ -114,7 +114,7 @@ def import_forecasts(
     Where the file does not say when a run could be had, it is `now`: nobody can show that it was to be had
     before, so that what is imported of the past enters views by lead time, and no decision. A value or an
     `available_at` that differs from what an earlier file stored is refused, unless `replace` takes it and
-    writes down what it was. Blocks. Raises FileRefused and StoreUnavailable, with nothing stored.
+    writes down what it was. Blocks. Raises FileRefusedError and StoreUnavailableError, with nothing stored.
     """
     return _import(database, table, _Forecasts(sites, require_utc(now)), dry_run, replace, on_rows)
 
@@ -133,8 +133,8 @@ def import_observations(
     """Store the readings of a file, or only check them; `stations` are those that we know.
 
     `merge_same` is for a format that repeats a reading beside each forecast of it. A value, an averaging
-    period or a resolution that differs is treated as in import_forecasts. Blocks. Raises FileRefused and
-    StoreUnavailable, with nothing stored.
+    period or a resolution that differs is treated as in import_forecasts. Blocks. Raises FileRefusedError and
+    StoreUnavailableError, with nothing stored.
     """
     kind = _Observations(stations, require_utc(now), merge_same=merge_same)
     return _import(database, table, kind, dry_run, replace, on_rows)
@@ -259,7 +259,7 @@ def _thousandths(value: float) -> int:
 def _checked(table: Table, staging: Staging, kind: _Kind[B, R], told: OnRows) -> tuple[int, int]:
     """Put the rows of a file in order; return how many have a value, and how many have none.
 
-    Raises FileRefused.
+    Raises FileRefusedError.
     """
     faults, seen, missing = Faults(), 0, 0
     for frame in table.pieces():
@@ -273,7 +273,7 @@ def _checked(table: Table, staging: Staging, kind: _Kind[B, R], told: OnRows) ->
         told("checked", len(frame))
     if not seen:
         without = f": its {missing} rows have no value" if missing else ""
-        raise FileRefused(f"{table.path}: holds no {'values' if missing else 'rows'}{without}")
+        raise FileRefusedError(f"{table.path}: holds no {'values' if missing else 'rows'}{without}")
     rows = staging.sort(merge_same=kind.merge_same)
     twice, count = staging.duplicates()
     before = sorted({earlier for _, earlier in twice})

@@ -18,7 +18,7 @@ import polars as pl
 import polars.selectors as cs
 
 from backend.files.cells import NumberCells, without_marks
-from backend.files.faults import FileRefused
+from backend.files.faults import FileRefusedError
 
 ROW = "row"
 LONGEST_NAME = 40
@@ -72,7 +72,7 @@ class Table(Protocol):
         ...
 
     def pieces(self) -> Iterator[pl.DataFrame]:
-        """Yield all rows in their order. Raises FileRefused where the file itself is broken."""
+        """Yield all rows in their order. Raises FileRefusedError where the file itself is broken."""
         ...
 
     def lines(self, rows: Sequence[int]) -> list[str]:
@@ -81,26 +81,32 @@ class Table(Protocol):
 
 
 def open_table(path: Path, shape: Shape) -> Table:
-    """Return the table of a .csv or .parquet file; raise FileRefused for any other, or another header."""
+    """Return the table of a .csv or .parquet file.
+
+    Raises FileRefusedError for any other, or another header.
+    """
     kinds: dict[str, type[CsvTable] | type[ParquetTable]] = {".csv": CsvTable, ".parquet": ParquetTable}
     kind = kinds.get(path.suffix.lower())
     if kind is None:
-        raise FileRefused(f"{path}: must end in .csv, .parquet or .txt")
+        raise FileRefusedError(f"{path}: must end in .csv, .parquet or .txt")
     try:
         path.open("rb").close()
     except FileNotFoundError:
-        raise FileRefused(f"{path}: no such file") from None
+        raise FileRefusedError(f"{path}: no such file") from None
     except OSError as error:
-        raise FileRefused(f"{path}: cannot be read: {error.strerror}") from error
+        raise FileRefusedError(f"{path}: cannot be read: {error.strerror}") from error
     return kind(path, shape)
 
 
 def checked_header(
     path: Path, header: Sequence[str], shape: Shape, line: int = 1, how: str = ""
 ) -> list[str]:
-    """Return which columns of a header are to be read; raise FileRefused. `how` tells how it was read."""
+    """Return which columns of a header are to be read; raise FileRefusedError.
+
+    `how` tells how it was read.
+    """
     if len(header) > MOST_COLUMNS:
-        raise FileRefused(
+        raise FileRefusedError(
             f"{path}, line {line}: the header has {len(header)} columns{how}:"
             f" must have at most {MOST_COLUMNS}"
         )
@@ -115,7 +121,7 @@ def checked_header(
     )
     if problem:
         optional = f", and it may have {','.join(shape.optional)}" if shape.optional else ""
-        raise FileRefused(
+        raise FileRefusedError(
             f"{path}, line {line}: the header {problem}: it must be {','.join(shape.required)}{optional}{how}"
         )
     return [name for name in header if name not in shape.ignored]
@@ -135,7 +141,7 @@ class _Dialect(NamedTuple):
 
 
 def _dialect(path: Path, shape: Shape) -> _Dialect:
-    """Find out how a CSV file is written, from its first lines. Raises FileRefused.
+    """Find out how a CSV file is written, from its first lines. Raises FileRefusedError.
 
     Columns are separated by what Excel's line "sep=;" names, or else by the one of SEPARATORS that makes the
     names of the required columns appear.
@@ -143,7 +149,7 @@ def _dialect(path: Path, shape: Shape) -> _Dialect:
     with path.open("rb") as file:
         head = file.read(LONGEST_LINE)
     if head.startswith(_UTF_16) or b"\0" in head:
-        raise FileRefused(
+        raise FileRefusedError(
             f"{path}: is UTF-16 or no text: save it as CSV in UTF-8 (in Excel: CSV UTF-8, comma delimited)"
         )
     stated, text = None, b""
@@ -154,7 +160,7 @@ def _dialect(path: Path, shape: Shape) -> _Dialect:
             stated = sep[1]
             if stated not in SEPARATORS:
                 allowed = ", ".join(SEPARATORS.values())
-                raise FileRefused(f"{path}, line {number}: sep={stated}: must be {allowed}")
+                raise FileRefusedError(f"{path}, line {number}: sep={stated}: must be {allowed}")
         elif text.strip():
             break
     if len(head) == LONGEST_LINE and number == len(lines):
@@ -181,25 +187,27 @@ def _names(line: str, separator: str) -> list[str]:
     return [cell.strip().lower() for cell in cells]
 
 
-def _too_long(path: Path, line: int) -> FileRefused:
-    return FileRefused(f"{path}, line {line}: is longer than {LONGEST_LINE} bytes: it is no row of a table")
+def _too_long(path: Path, line: int) -> FileRefusedError:
+    return FileRefusedError(
+        f"{path}, line {line}: is longer than {LONGEST_LINE} bytes: it is no row of a table"
+    )
 
 
-def _lone_return(path: Path, line: int) -> FileRefused:
+def _lone_return(path: Path, line: int) -> FileRefusedError:
     """Return the error of a carriage return alone: not every program takes it for the end of a row."""
-    return FileRefused(
+    return FileRefusedError(
         f"{path}, line {line}: has a carriage return without a line feed: end every line with a line feed"
     )
 
 
-def _not_utf_8(path: Path, line: int) -> FileRefused:
-    return FileRefused(f"{path}, line {line}: is not UTF-8: save the file with that encoding")
+def _not_utf_8(path: Path, line: int) -> FileRefusedError:
+    return FileRefusedError(f"{path}, line {line}: is not UTF-8: save the file with that encoding")
 
 
 def bounded_lines(path: Path, file: TextIO, first: int = 1) -> Iterator[str]:
     """Yield the lines of an open text file; `first` is the number of the first of them.
 
-    Raises FileRefused for one that is too long, having read no more of it than is allowed.
+    Raises FileRefusedError for one that is too long, having read no more of it than is allowed.
     """
     number = first
     while line := file.readline(LONGEST_LINE + 1):
@@ -252,7 +260,7 @@ class CsvTable:
                 self._find_break()
                 if b'"' in block.text:
                     raise self._stray_quote(block.line) from error
-                raise FileRefused(f"{self.path}: cannot be read as CSV: {_first_line(error)}") from error
+                raise FileRefusedError(f"{self.path}: cannot be read as CSV: {_first_line(error)}") from error
             if len(frame) != block.rows:
                 raise self._stray_quote(block.line)
             first += block.rows
@@ -265,7 +273,9 @@ class CsvTable:
             )
 
     def _refuse_short_rows(self, block: _Block) -> None:
-        """Raise FileRefused for a row that ends before the last required column: its value is not missing."""
+        """Raise FileRefusedError for a row that ends before the last required column: its value is not
+        missing.
+        """
         lines = block.text.decode().splitlines(keepends=True)
         reader = csv.reader(lines, delimiter=self._dialect.separator)
         begins = block.line
@@ -274,11 +284,11 @@ class CsvTable:
                 raise self._other_width(begins, len(cells))
             begins = block.line + reader.line_num
 
-    def _other_width(self, line: int, cells: int) -> FileRefused:
+    def _other_width(self, line: int, cells: int) -> FileRefusedError:
         advice = ""
         if self._dialect.separator == "," and cells > len(self._header):
             advice = ": a number with a decimal comma must be quoted"
-        return FileRefused(
+        return FileRefusedError(
             f"{self.path}, line {line}: has {cells} cells: must have as many as the header,"
             f" {len(self._header)}{self._dialect.how}{advice}"
         )
@@ -313,7 +323,10 @@ class CsvTable:
                     self._refuse_lone_returns(rest, line)
 
     def _refuse_long_lines(self, text: bytes, line: int) -> None:
-        """Raise FileRefused where a line, whole or not, is too long; `line` is the number of the first."""
+        """Raise FileRefusedError where a line, whole or not, is too long.
+
+        `line` is the number of the first.
+        """
         ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
         lengths = np.diff(ends, prepend=-1, append=len(text))
         long = np.flatnonzero(lengths > LONGEST_LINE)
@@ -330,21 +343,21 @@ class CsvTable:
                     break
         return [found[row] for row in rows]
 
-    def _stray_quote(self, line: int) -> FileRefused:
+    def _stray_quote(self, line: int) -> FileRefusedError:
         """Return the error of a quote by which the rows from a line on cannot be told apart."""
-        return FileRefused(
+        return FileRefusedError(
             f"{self.path}, line {line}: here or soon after, a quote is never closed, or stands within a cell"
             ' that is not quoted: quote the whole cell, and write "" for a quote in it'
         )
 
     def _refuse_lone_returns(self, text: bytes, line: int) -> None:
-        """Raise FileRefused for a carriage return alone."""
+        """Raise FileRefusedError for a carriage return alone."""
         found = _LONE_RETURN.search(text)
         if found is not None:
             raise _lone_return(self.path, line + text.count(b"\n", 0, found.start()))
 
     def _find_break(self) -> None:
-        """Raise FileRefused for the first row that has more cells than the header."""
+        """Raise FileRefusedError for the first row that has more cells than the header."""
         for line, cells in self._walk():
             if len(cells) > len(self._header):
                 raise self._other_width(line, len(cells))
@@ -361,7 +374,7 @@ class CsvTable:
                     yield begins, cells
                     begins = before + reader.line_num + 1
             except csv.Error as error:
-                raise FileRefused(f"{self.path}, line {begins}: not valid CSV: {error}") from error
+                raise FileRefusedError(f"{self.path}, line {begins}: not valid CSV: {error}") from error
             except UnicodeDecodeError as error:
                 raise _not_utf_8(self.path, _undecodable(self.path)) from error
 
@@ -374,14 +387,14 @@ class ParquetTable:
         try:
             columns = pl.scan_parquet(path, glob=False).collect_schema()
         except pl.exceptions.PolarsError as error:
-            raise FileRefused(f"{path}: is not a Parquet file: {_first_line(error)}") from error
+            raise FileRefusedError(f"{path}: is not a Parquet file: {_first_line(error)}") from error
         self._columns = checked_header(path, columns.names(), shape)
         self._numbers = [name for name in self._columns if name in shape.numbers]
         self._cells = NumberCells(path, self.lines, comma_parts=True)
         for name in self._columns:
             kind = columns[name]
             if not (kind.is_numeric() or kind in _TEXTS or kind in (pl.Datetime, pl.Date, pl.Null)):
-                raise FileRefused(
+                raise FileRefusedError(
                     f"{path}: the column {name} is {kind}: must be text, numbers, or times with their zone"
                 )
 
@@ -397,10 +410,12 @@ class ParquetTable:
                     self._cells.read(name, frame[name], frame[ROW]).alias(name) for name in self._numbers
                 )
         except pl.exceptions.PolarsError as error:
-            raise FileRefused(f"{self.path}: cannot be read: {_first_line(error)}") from error
+            raise FileRefusedError(f"{self.path}: cannot be read: {_first_line(error)}") from error
 
     def _refuse_no_date(self, name: str, cells: pl.Series, rows: pl.Series) -> None:
-        """Raise FileRefused for a time outside of the years 1 to 9999: Polars panics when it shows one."""
+        """Raise FileRefusedError for a time outside of the years 1 to 9999: Polars panics when it shows
+        one.
+        """
         ticks = {"ns": 10**9, "us": 10**6, "ms": 10**3}
         if isinstance(cells.dtype, pl.Datetime):
             days = cells.to_physical() // (ticks[cells.dtype.time_unit] * 86_400)
@@ -411,7 +426,7 @@ class ParquetTable:
         outside = (~days.is_between(_FIRST_DAY, _LAST_DAY)).arg_true()
         if len(outside):
             line = self.lines([int(rows[int(outside[0])])])[0]
-            raise FileRefused(f"{self.path}, {line}: {name}: lies outside of the calendar")
+            raise FileRefusedError(f"{self.path}, {line}: {name}: lies outside of the calendar")
 
     def lines(self, rows: Sequence[int]) -> list[str]:
         """Return the numbers of rows, from 1."""

@@ -22,7 +22,7 @@ from typing import NamedTuple, Self, TextIO
 import polars as pl
 
 from backend.core.parameters import RULES, Parameter
-from backend.files.faults import FileRefused
+from backend.files.faults import FileRefusedError
 from backend.files.reading import PIECE, ROW, bounded_lines
 
 MISSING = -999.0
@@ -71,22 +71,25 @@ class VerifTable:
         self._head = _read_head(path, side)
         self._model = model or self._head.model
         if side == "fcst" and self._model is None:
-            raise FileRefused(
+            raise FileRefusedError(
                 f'{path}: does not say which model it is of: add --model, or a "# model: " line'
             )
 
     @classmethod
     def forecasts(cls, path: Path, model: str | None) -> Self:
-        """Return what a file says in `fcst`. Raises FileRefused."""
+        """Return what a file says in `fcst`. Raises FileRefusedError."""
         return cls(path, "fcst", model)
 
     @classmethod
     def observations(cls, path: Path) -> Self:
-        """Return what a file says in `obs`. Raises FileRefused."""
+        """Return what a file says in `obs`. Raises FileRefusedError."""
         return cls(path, "obs", None)
 
     def pieces(self) -> Iterator[pl.DataFrame]:
-        """Yield the rows that have a value of this side. Raises FileRefused for a row of another width."""
+        """Yield the rows that have a value of this side.
+
+        Raises FileRefusedError for a row of another width.
+        """
         with _opened(self.path) as file:
             rows = self._rows(file)
             while some := list(islice(rows, PIECE)):
@@ -110,7 +113,7 @@ class VerifTable:
             if number < head.first or not cells or cells[0].startswith("#"):
                 continue
             if len(cells) != width:
-                raise FileRefused(
+                raise FileRefusedError(
                     f"{self.path}, line {number}: has {len(cells)} cells: must have as many as the header,"
                     f" {width}"
                 )
@@ -208,9 +211,9 @@ def _opened(path: Path) -> TextIO:
     try:
         return path.open(encoding="utf-8-sig", errors="replace")
     except FileNotFoundError:
-        raise FileRefused(f"{path}: no such file") from None
+        raise FileRefusedError(f"{path}: no such file") from None
     except OSError as error:
-        raise FileRefused(f"{path}: cannot be read: {error.strerror}") from error
+        raise FileRefusedError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _read_head(path: Path, side: str) -> _Head:
@@ -224,7 +227,7 @@ def _read_head(path: Path, side: str) -> _Head:
                 columns = _columns(path, number, line.split(), side)
                 parameter = _parameter(path, said)
                 return _Head(parameter, said.get("model"), _locations(path, said), columns, number + 1)
-    raise FileRefused(f"{path}: holds no rows")
+    raise FileRefusedError(f"{path}: holds no rows")
 
 
 def _columns(path: Path, number: int, header: Sequence[str], side: str) -> dict[str, int]:
@@ -233,22 +236,24 @@ def _columns(path: Path, number: int, header: Sequence[str], side: str) -> dict[
     if "unixtime" not in columns and "date" not in columns:
         lacking.insert(0, "unixtime")
     if lacking:
-        raise FileRefused(f"{path}, line {number}: the header lacks {', '.join(lacking)}")
+        raise FileRefusedError(f"{path}, line {number}: the header lacks {', '.join(lacking)}")
     if len(columns) != len(header):
-        raise FileRefused(f"{path}, line {number}: the header names a column twice")
+        raise FileRefusedError(f"{path}, line {number}: the header names a column twice")
     return columns
 
 
 def _parameter(path: Path, said: Mapping[str, str]) -> str:
-    """Return the parameter that a file is about; raise FileRefused for none of ours, or another unit."""
+    """Return the parameter that a file is about; raise FileRefusedError for none of ours, or another unit."""
     known = ", ".join(Parameter)
     name = said.get("variable", "")
     if name not in RULES:
-        raise FileRefused(f"{path}: variable = {name!r}: must be one of {known}: write it as # variable: …")
+        raise FileRefusedError(
+            f"{path}: variable = {name!r}: must be one of {known}: write it as # variable: …"
+        )
     parameter = Parameter(name)
     units = said.get("units", "").strip("$").replace("\\", "")
     if _SPELLINGS.get(units) != UNITS[parameter]:
-        raise FileRefused(
+        raise FileRefusedError(
             f"{path}: units = {said.get('units', '')!r}: {name} must be in {UNITS[parameter]}:"
             " nothing is converted"
         )
@@ -261,7 +266,7 @@ def _locations(path: Path, said: Mapping[str, str]) -> dict[str, Location]:
         number, _, names = word.partition("=")
         site, _, station = names.partition(",")
         if not number or not site:
-            raise FileRefused(
+            raise FileRefusedError(
                 f"{path}: locations: {word!r}: must be number=site,station, such as 1=planfait,ffvl:87"
             )
         found[number] = Location(site, station or site)

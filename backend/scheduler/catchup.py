@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from backend.core.errors import StoreUnavailable
+from backend.core.errors import StoreUnavailableError
 from backend.scheduler.config import JOBS, JobId
 from backend.scheduler.runner import Runner
-from backend.storage.ledger import JobBusy
+from backend.storage.ledger import JobBusyError
 from backend.storage.run_records import Pause
 
 log = structlog.get_logger()
@@ -60,10 +60,10 @@ class CatchUp:
                 try:
                     await self.once(job)
                     self.runner.blocked.pop(job, None)
-                except JobBusy as busy:
+                except JobBusyError as busy:
                     self.runner.blocked.pop(job, None)
                     log.debug("catch-up has to wait", job=job, reason=str(busy))
-                except StoreUnavailable as error:
+                except StoreUnavailableError as error:
                     self.runner.note_blocked(job, None, error)
                     log.warning("catch-up has to wait", job=job, reason=str(error))
             self._last_round = self._monotonic()
@@ -72,7 +72,7 @@ class CatchUp:
     async def once(self, job: JobId) -> int | None:
         """Begin the run that one job lacks, if any, and note the missed ones; return its id.
 
-        Raises JobBusy while a run of the job is under way, StoreUnavailable without the store.
+        Raises JobBusyError while a run of the job is under way, StoreUnavailableError without the store.
         """
         slot, missed = await asyncio.to_thread(self._due, job, self.runner.clock())
         if missed:

@@ -23,7 +23,7 @@ from backend.collectors.grib.worker import Worker
 from backend.collectors.transport.client import HttpClient
 from backend.core.clock import Clock, utc_now
 from backend.core.config import Settings
-from backend.core.errors import CollectorError, IncompleteError, NotKept
+from backend.core.errors import CollectorError, IncompleteError, NotKeptError
 from backend.core.records import (
     Failure,
     Forecast,
@@ -76,7 +76,7 @@ class Tally:
         else:
             self.new += sum(_is_new(record, wanted) for record in batch.records)
         self.rejected.update(value.reason_code for value in batch.rejected)
-        self.failures.extend(failure for failure in batch.failures if failure.error != NotKept.__name__)
+        self.failures.extend(failure for failure in batch.failures if failure.error != NotKeptError.__name__)
         self.notes.update(dict.fromkeys(batch.notes))
         if isinstance(batch, ForecastBatch):
             self.notes.update(dict.fromkeys(map(_not_covered, batch.outside)))
@@ -272,9 +272,9 @@ async def _collect_one(
         async for batch in _until(collect(source, wanted, channel.fetch), seconds):
             await asyncio.to_thread(tally.add, batch, wanted)
             await deliver(batch)
-    except SourceSlow as error:
+    except SourceSlowError as error:
         log.warning("source cut short", reason=str(error))
-        tally.failures.append(Failure(route="", url="", reason=str(error), error=SourceSlow.__name__))
+        tally.failures.append(Failure(route="", url="", reason=str(error), error=SourceSlowError.__name__))
     except Exception as error:
         # One of the project's two: whatever a source does, bugs included, the others go on.
         log.exception("source broke")
@@ -297,12 +297,15 @@ async def _collect_one(
     return outcome
 
 
-class SourceSlow(CollectorError):  # noqa: N818 - like the other outcomes of a source
+class SourceSlowError(CollectorError):
     """A source did not come to its end before the next collection was due."""
 
 
 async def _until(batches: AsyncIterator[B], seconds: float | None) -> AsyncIterator[B]:
-    """Yield what comes within so many seconds; raise SourceSlow then. Storing what came is not cut short."""
+    """Yield what comes within so many seconds; raise SourceSlowError then.
+
+    Storing what came is not cut short.
+    """
     loop = asyncio.get_running_loop()
     end = None if seconds is None else loop.time() + seconds
     while True:
@@ -312,7 +315,7 @@ async def _until(batches: AsyncIterator[B], seconds: float | None) -> AsyncItera
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise SourceSlow(
+            raise SourceSlowError(
                 f"cut short after {seconds:g} s, when the next collection was due: it asks for the rest"
             ) from error
         if batch is None:

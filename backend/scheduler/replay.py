@@ -16,7 +16,7 @@ import structlog
 
 from backend.collectors.base import Channel, Source
 from backend.collectors.transport.payload_archive import KeptRun, PayloadArchive
-from backend.core.errors import NotFound, ParseError
+from backend.core.errors import NotFoundError, ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import Failure, Forecast, Observation, ObservationBatch, RunStatus
 from backend.scheduler.config import FORECASTS, JOBS, JobId
@@ -37,8 +37,8 @@ class _NoTraffic:
 async def replay(runner: Runner, archive: PayloadArchive, kept: KeptRun) -> JobRun:
     """Parse the kept payloads of one run again and store what differs; return the replay's own run.
 
-    What was not kept is left as it is; what is damaged is a failure of its source. Raises JobBusy while
-    a run of the same job is under way, NotFound where no source of it is known.
+    What was not kept is left as it is; what is damaged is a failure of its source. Raises JobBusyError while
+    a run of the same job is under way, NotFoundError where no source of it is known.
     """
     job, sources = _work(runner, kept)
     claim = await asyncio.to_thread(runner.ledger.claim, job, "cli", runner.clock())
@@ -78,7 +78,7 @@ def _work(runner: Runner, kept: KeptRun) -> tuple[JobId, Sequence[Source[Any]]]:
         sources = [source for source in runner.sources.of(job) if source.name in kept.sources]
         if sources:
             return job, sources
-    raise NotFound(f"no payload of a source that we know is kept for run {kept.run_id}")
+    raise NotFoundError(f"no payload of a source that we know is kept for run {kept.run_id}")
 
 
 async def _again(
@@ -87,7 +87,7 @@ async def _again(
     try:
         wanted = await asyncio.to_thread(archive.wanted, kept.run_id)
         answers = await asyncio.to_thread(archive.replay, kept.run_id, source.name)
-    except (NotFound, ParseError) as error:
+    except (NotFoundError, ParseError) as error:
         log.exception("payloads cannot be read", source=source.name, reason=str(error))
         failure = Failure(route="archive", url="", reason=str(error), error=type(error).__name__)
         return SourceRun(

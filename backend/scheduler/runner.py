@@ -20,7 +20,7 @@ import structlog
 
 from backend.collectors.base import Channel, Source
 from backend.core.clock import Clock, utc_now
-from backend.core.errors import ConfigError, StoreDamaged, StoreUnavailable
+from backend.core.errors import ConfigError, StoreDamagedError, StoreUnavailableError
 from backend.core.records import Batch, ForecastBatch, ObservationBatch, RunStatus, Site, Wanted
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId, SchedulerConfig
 from backend.scheduler.jobs import (
@@ -30,7 +30,7 @@ from backend.scheduler.jobs import (
     run_status,
     why_no_source,
 )
-from backend.storage.ledger import JobBusy, LeaseLost, Ledger
+from backend.storage.ledger import JobBusyError, LeaseLostError, Ledger
 from backend.storage.run_records import Claim, JobRun, SourceRun
 from backend.storage.store import Store
 
@@ -145,7 +145,7 @@ class Runner:
     ) -> tuple[int, asyncio.Task[JobRun]] | None:
         """Claim a run and let it go on in the background; return its id and its task.
 
-        None where the slot has been dealt with already. Raises JobBusy with the id of the run under way.
+        None where the slot has been dealt with already. Raises JobBusyError with the id of the run under way.
         """
         # Whoever stops waiting for the claim does not stop it, and what it claimed must come to its end.
         begin = asyncio.create_task(self._start(job, trigger, slot, selection, on_batch))
@@ -163,10 +163,10 @@ class Runner:
     ) -> tuple[int, asyncio.Task[JobRun]] | None:
         try:
             claim = await asyncio.to_thread(self.ledger.claim, job, trigger, self.clock(), slot)
-        except StoreUnavailable as error:
+        except StoreUnavailableError as error:
             self.note_blocked(job, slot, error)
             raise
-        except JobBusy:  # the store has answered
+        except JobBusyError:  # the store has answered
             self.blocked.pop(job, None)
             raise
         self.blocked.pop(job, None)
@@ -199,13 +199,13 @@ class Runner:
                 log.info("slot left out: the job is paused", job=job, slot=slot)
             elif slot is not None:
                 await self.start(job, "schedule", slot)
-        except JobBusy as busy:
+        except JobBusyError as busy:
             log.warning("slot has to wait", job=job, slot=slot, reason=str(busy))
-        except StoreUnavailable as error:
+        except StoreUnavailableError as error:
             self.note_blocked(job, slot, error)
             log.exception("slot has to wait", job=job, slot=slot, reason=str(error))
 
-    def note_blocked(self, job: JobId, slot: datetime | None, error: StoreUnavailable) -> None:
+    def note_blocked(self, job: JobId, slot: datetime | None, error: StoreUnavailableError) -> None:
         """Remember that a job cannot begin, and since when; a claim that the store takes ends it."""
         before = self.blocked.get(job)
         since = self.clock() if before is None else before.since
@@ -284,9 +284,9 @@ class Runner:
             if progress.store_error:
                 note = f"{note}: {progress.store_error}"
             status = run_status(progress.outcomes(note)) if progress.tallies else "failed"
-        except LeaseLost as lost:
+        except LeaseLostError as lost:
             return await self._lost(claim, lost)
-        except (ConfigError, StoreUnavailable) as error:
+        except (ConfigError, StoreUnavailableError) as error:
             log.exception("run failed", reason=str(error))
             status, note = "failed", str(error)
         except Exception as error:
@@ -303,7 +303,7 @@ class Runner:
         selection: Selection,
         progress: _Progress,
         on_batch: OnBatch | None,
-        lose: Callable[[LeaseLost], None],
+        lose: Callable[[LeaseLostError], None],
     ) -> None:
         async for attempt in _until_the_store_answers(progress, also_if_damaged=False):
             with attempt:
@@ -325,10 +325,10 @@ class Runner:
                 async for attempt in _until_the_store_answers(progress, also_if_damaged=False):
                     with attempt:
                         progress.stored[batch.source] += await asyncio.to_thread(add, batch, claim)
-            except StoreDamaged as error:
+            except StoreDamagedError as error:
                 progress.damage = error
                 raise
-            except LeaseLost as lost:
+            except LeaseLostError as lost:
                 lose(lost)
                 await asyncio.Event().wait()  # for the end of the whole run, which is no source's failure
 
@@ -363,7 +363,7 @@ class Runner:
                         sources=sources,
                         note=note,
                     )
-        except LeaseLost as lost:
+        except LeaseLostError as lost:
             return await self._lost(claim, lost)
         run = await self._as_recorded(claim.run_id)
         log.info(
@@ -380,7 +380,7 @@ class Runner:
             await asyncio.to_thread(self._after_run, self.clock())
         return run
 
-    async def _lost(self, claim: Claim, lost: LeaseLost) -> JobRun:
+    async def _lost(self, claim: Claim, lost: LeaseLostError) -> JobRun:
         log.warning("run lost", reason=str(lost))
         return await self._as_recorded(claim.run_id)
 
@@ -392,15 +392,15 @@ class Runner:
         return run
 
     @asynccontextmanager
-    async def _lease(self, claim: Claim) -> AsyncIterator[Callable[[LeaseLost], None]]:
-        """Keep the lease alive while the context lasts; cut it short with LeaseLost if it is taken.
+    async def _lease(self, claim: Claim) -> AsyncIterator[Callable[[LeaseLostError], None]]:
+        """Keep the lease alive while the context lasts; cut it short with LeaseLostError if it is taken.
 
         Gives what is to be called by whoever finds that out first.
         """
         worker = asyncio.current_task()
-        lost: list[LeaseLost] = []
+        lost: list[LeaseLostError] = []
 
-        def lose(error: LeaseLost) -> None:
+        def lose(error: LeaseLostError) -> None:
             if worker is not None and not lost:
                 worker.cancel()
             lost.append(error)
@@ -410,10 +410,10 @@ class Runner:
                 await asyncio.sleep(self.ledger.lease / 3)
                 try:
                     await asyncio.to_thread(self.ledger.renew, claim)
-                except StoreUnavailable as error:
+                except StoreUnavailableError as error:
                     # No reason to stop: whoever takes the run over needs the store as well.
                     log.warning("lease not renewed", reason=str(error))
-                except LeaseLost as error:
+                except LeaseLostError as error:
                     lose(error)
 
         renewal = asyncio.create_task(renew())
@@ -446,7 +446,7 @@ class _Progress:
     tallies: dict[str, Tally] = field(default_factory=dict)
     stored: Counter[str] = field(default_factory=Counter)
     store_error: str = ""
-    damage: StoreDamaged | None = None
+    damage: StoreDamagedError | None = None
 
     def outcomes(self, cut_short: str = "") -> tuple[SourceRun, ...]:
         """Return the outcome of each source; one that did not come to its end says why."""
@@ -470,10 +470,10 @@ async def _until_the_store_answers(
     """
 
     def unavailable(error: Exception) -> bool:
-        if not isinstance(error, StoreUnavailable):
+        if not isinstance(error, StoreUnavailableError):
             return False  # a deadline within an attempt too: what the store said before it stands
         progress.store_error = str(error)
-        return also_if_damaged or not isinstance(error, StoreDamaged)
+        return also_if_damaged or not isinstance(error, StoreDamagedError)
 
     async for attempt in stamina.retry_context(
         on=unavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=15.0

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from backend.core.errors import NotFound
+from backend.core.errors import NotFoundError
 from backend.storage import schema as t
 from backend.storage.database import insert_into, to_epoch
 from backend.storage.positions import (
@@ -24,7 +24,7 @@ from backend.storage.positions import (
 def confirm(connection: sa.Connection, site: str, station: str, now: datetime) -> list[Stay]:
     """Count the readings of a station at its present place for a site; return the place by each route.
 
-    Raises NotFound for a station of which no position is known.
+    Raises NotFoundError for a station of which no position is known.
     """
     station_id, present = _present(connection, station)
     _change_places(
@@ -39,7 +39,7 @@ def confirm(connection: sa.Connection, site: str, station: str, now: datetime) -
 def withdraw(connection: sa.Connection, site: str, station: str) -> int:
     """Take back what was confirmed of a station's places for a site; return how many places these were.
 
-    Raises NotFound for a station of which no position is known.
+    Raises NotFoundError for a station of which no position is known.
     """
     station_id, _ = _present(connection, station)
     return _change_places(connection, site, station_id, None)
@@ -69,7 +69,7 @@ def _present(connection: sa.Connection, station: str) -> tuple[int, list[Stay]]:
     ).scalar_one_or_none()
     by_route = {} if station_id is None else stays_of(connection, [station_id]).get(station_id, {})
     if station_id is None or not by_route:
-        raise NotFound(f"no position of {station} is known: collect observations first")
+        raise NotFoundError(f"no position of {station} is known: collect observations first")
     return station_id, [of_route[-1] for of_route in by_route.values()]
 
 

@@ -23,7 +23,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 
 from backend.core.clock import Clock, utc_now
-from backend.core.errors import ConfigError, StoreDamaged, StoreUnavailable
+from backend.core.errors import ConfigError, StoreDamagedError, StoreUnavailableError
 from backend.storage.address import shown, sqlite_file, sqlite_url, usable_url
 
 log = structlog.get_logger()
@@ -61,9 +61,9 @@ class Database:
 
         `make=False` refuses a file that is not there; with None, connecting to it fails. `durable=False`
         trades safety at power loss for speed (demo, tests). `busy_timeout` is how many seconds to wait for
-        another writer, a free connection or a server before StoreUnavailable. `idle_timeout` is after how
-        many seconds PostgreSQL ends a silent writer, frozen perhaps, so that others can write; 0 is never.
-        SQLite cannot do that.
+        another writer, a free connection or a server before StoreUnavailableError. `idle_timeout` is after
+        how many seconds PostgreSQL ends a silent writer, frozen perhaps, so that others can write; 0 is
+        never. SQLite cannot do that.
         """
         parsed = usable_url(url, setting, make=make)
         self.name = shown(parsed)
@@ -116,8 +116,8 @@ class Database:
     def migrate(self) -> bool:
         """Bring the tables to this version of the program; return whether there were none: a new store.
 
-        Several processes may try at once. Raises StoreUnavailable, or ConfigError for a database that a newer
-        version has made.
+        Several processes may try at once. Raises StoreUnavailableError, or ConfigError for a database that a
+        newer version has made.
         """
         config = Config()
         config.set_main_option("script_location", MIGRATIONS.as_posix().replace("%", "%%"))
@@ -137,7 +137,7 @@ class Database:
     def require_current(self) -> None:
         """Refuse to read from a store that is not there, or of another version; it is not changed.
 
-        Raises ConfigError, which names `db upgrade`, or StoreUnavailable.
+        Raises ConfigError, which names `db upgrade`, or StoreUnavailableError.
         """
         upgrade = "meteo-score db upgrade"
         missing = (
@@ -162,7 +162,7 @@ class Database:
     def identity(self) -> object:
         """Return what tells this database from every other, by whatever address it is reached.
 
-        Raises StoreUnavailable.
+        Raises StoreUnavailableError.
         """
         if self.path is not None:
             return _identity(self.path)
@@ -190,12 +190,14 @@ class Database:
             reason = str(error.orig).strip().partition("\n")[0]
             if is_damage(error.orig):
                 self.note_damage(reason)
-                raise StoreDamaged(f"the store is damaged: {reason}") from error
+                raise StoreDamagedError(f"the store is damaged: {reason}") from error
             if _is_full(error.orig):
                 self.full = self.full or Trouble(self._clock(), reason)
-            raise StoreUnavailable(f"the store does not answer: {reason}") from error
+            raise StoreUnavailableError(f"the store does not answer: {reason}") from error
         except sa.exc.TimeoutError as error:
-            raise StoreUnavailable("the store does not answer: all its connections are in use") from error
+            raise StoreUnavailableError(
+                "the store does not answer: all its connections are in use"
+            ) from error
 
 
 def is_postgres(connection: sa.Connection) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from backend.core.clock import CLOCK_TOLERANCE
-from backend.core.errors import MeteoScoreError, NotFound, StoreUnavailable
+from backend.core.errors import MeteoScoreError, NotFoundError, StoreUnavailableError
 from backend.core.records import RunStatus
 from backend.storage import schema as t
 from backend.storage.database import (
@@ -49,11 +49,11 @@ _LONGEST_LEASE = timedelta(hours=2).total_seconds()  # twice what LEASE_SECONDS 
 _BEYOND_ANY_ID = 2**31  # an id has 31 bits; of larger numbers the databases make errors, each its own
 
 
-class LeaseLost(MeteoScoreError):  # noqa: N818 - it is what happened
+class LeaseLostError(MeteoScoreError):
     """Another process took this run over; what this one still had to write is refused."""
 
 
-class JobBusy(MeteoScoreError):  # noqa: N818 - it is the job's state
+class JobBusyError(MeteoScoreError):
     """A run of the same job is under way."""
 
     def __init__(self, job: str, run_id: int) -> None:
@@ -62,7 +62,7 @@ class JobBusy(MeteoScoreError):  # noqa: N818 - it is the job's state
 
 
 def hold(connection: sa.Connection, claim: Claim | None) -> None:
-    """Raise LeaseLost unless `claim` is still the right to write; None needs no right."""
+    """Raise LeaseLostError unless `claim` is still the right to write; None needs no right."""
     if claim is None:
         return
     run = t.job_run.c
@@ -73,7 +73,7 @@ def hold(connection: sa.Connection, claim: Claim | None) -> None:
         run.status == "running",
     )
     if connection.execute(mine).first() is None:
-        raise LeaseLost(f"run {claim.run_id} was taken over: epoch {claim.epoch} is no longer its own")
+        raise LeaseLostError(f"run {claim.run_id} was taken over: epoch {claim.epoch} is no longer its own")
 
 
 class Ledger:
@@ -158,7 +158,7 @@ class Ledger:
     def claim(self, job: str, trigger: str, now: datetime, slot: datetime | None = None) -> Claim | None:
         """Take the right to run `job`, for a slot or by hand; None where the slot has been dealt with.
 
-        Raises JobBusy while another living owner runs the same job.
+        Raises JobBusyError while another living owner runs the same job.
         """
         claim: Claim | None = None
         try:
@@ -166,7 +166,7 @@ class Ledger:
                 claim = self._take(connection, job, trigger, now, slot)
                 if claim is not None:
                     self._under_way.add(claim)
-        except StoreUnavailable:
+        except StoreUnavailableError:
             # Perhaps the row is there, and only the answer was lost: then its lease runs out unrenewed.
             if claim is not None:
                 self._under_way.discard(claim)
@@ -181,7 +181,7 @@ class Ledger:
             sa.select(t.job_run.c.id).where(t.job_run.c.job == job, t.job_run.c.status == "running")
         ).scalar()
         if running is not None:
-            raise JobBusy(job, running)
+            raise JobBusyError(job, running)
         kept = self._slot_row(connection, job, slot)
         values = {
             "trigger": trigger,
@@ -201,7 +201,7 @@ class Ledger:
         return Claim(kept.id, job, self.owner, epoch)
 
     def renew(self, claim: Claim) -> None:
-        """Extend the lease; raise LeaseLost where the run is somebody else's by now."""
+        """Extend the lease; raise LeaseLostError where the run is somebody else's by now."""
         with self.database.write() as connection:
             hold(connection, claim)
             connection.execute(
@@ -220,10 +220,10 @@ class Ledger:
         sources: Sequence[SourceRun] = (),
         note: str = "",
     ) -> None:
-        """Write how a run ended; raise LeaseLost where it is somebody else's by now."""
+        """Write how a run ended; raise LeaseLostError where it is somebody else's by now."""
         try:
             self._finish(claim, status, now, duration, sources, note)
-        except LeaseLost:
+        except LeaseLostError:
             self._under_way.discard(claim)
             raise
         self._under_way.discard(claim)
@@ -329,12 +329,12 @@ class Ledger:
     # --- Reading -----------------------------------------------------------------------------------
 
     def run(self, run_id: int) -> JobRun:
-        """Return one run with its sources; raise NotFound."""
+        """Return one run with its sources; raise NotFoundError."""
         number = sa.literal(min(run_id, _BEYOND_ANY_ID), sa.BigInteger)
         with self.database.read() as connection:
             row = connection.execute(sa.select(t.job_run).where(t.job_run.c.id == number)).one_or_none()
             if row is None:
-                raise NotFound(f"there is no run {run_id}")
+                raise NotFoundError(f"there is no run {run_id}")
             return job_runs(connection, [row])[0]
 
     def runs(

@@ -41,7 +41,7 @@ _SOURCES_OF_MODELS = (
 
 
 class Reading:
-    """Questions to the store. All methods block: call them from a thread; they raise StoreUnavailable.
+    """Questions to the store. All methods block: call them from a thread; they raise StoreUnavailableError.
 
     What is asked for by a name that is not known is an empty answer. `models_withheld` and
     `networks_withheld` are left out of it, as if they were not kept.

@@ -67,7 +67,7 @@ def note_replaced(connection: sa.Connection, values: Sequence[Replaced]) -> None
 def replaced_values(database: Database, limit: int) -> tuple[list[Replaced], int]:
     """Return the values that were replaced last, the last first, and how many there are in all.
 
-    Blocks. Raises StoreUnavailable.
+    Blocks. Raises StoreUnavailableError.
     """
     table = t.replaced_value
     with database.read() as connection:

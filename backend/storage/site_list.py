@@ -51,7 +51,7 @@ class SiteList:
         self.problem: Trouble | None = None
 
     def sites(self) -> tuple[Site, ...]:
-        """Return the present sites; raise ConfigError, or StoreUnavailable. Nothing is written."""
+        """Return the present sites; raise ConfigError, or StoreUnavailableError. Nothing is written."""
         if self._path is None:
             return active(self._store.sites(), self._clock())
         try:
@@ -70,7 +70,7 @@ class SiteList:
         return self.problem
 
     def stored(self) -> tuple[Site, ...]:
-        """Return the present sites, all of them in the store; raise ConfigError, or StoreUnavailable."""
+        """Return the present sites, all of them in the store; raise ConfigError, or StoreUnavailableError."""
         if self._path is not None:
             try:
                 found = self._loaded(self._path)

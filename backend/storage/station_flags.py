@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 import sqlalchemy as sa
 
-from backend.core.errors import ConfigError, NotFound
+from backend.core.errors import ConfigError, NotFoundError
 from backend.core.local_time import date_of, day_number, day_of_epoch, local_moment
 from backend.core.parameters import Parameter
 from backend.storage import schema as t
@@ -114,7 +114,7 @@ def exclude(
 ) -> None:
     """Take parameters of a station out of all scores from local day `first` to `last`; None: without an end.
 
-    Raises NotFound for a station that nothing is known of, ConfigError for days in the wrong order.
+    Raises NotFoundError for a station that nothing is known of, ConfigError for days in the wrong order.
     """
     if last is not None and last < first:
         raise ConfigError(f"the last day, {last}, is before the first, {first}")
@@ -140,7 +140,7 @@ def exclude(
 def include(connection: sa.Connection, station: str, parameters: Collection[Parameter]) -> list[date]:
     """Take back what is excluded of these parameters of a station; return the first days of it.
 
-    Raises NotFound for a station that nothing is known of.
+    Raises NotFoundError for a station that nothing is known of.
     """
     station_id = _id_of(connection, station)
     mine = sa.and_(
@@ -156,7 +156,9 @@ def include(connection: sa.Connection, station: str, parameters: Collection[Para
 def _id_of(connection: sa.Connection, station: str) -> int:
     found = connection.execute(sa.select(t.station.c.id).where(t.station.c.code == station)).scalar()
     if found is None:
-        raise NotFound(f"nothing has been collected of a station {station!r}: see meteo-score sites near")
+        raise NotFoundError(
+            f"nothing has been collected of a station {station!r}: see meteo-score sites near"
+        )
     return int(found)
 
 

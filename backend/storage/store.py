@@ -9,7 +9,7 @@ from hashlib import blake2b
 import sqlalchemy as sa
 
 from backend.core.clock import CLOCK_TOLERANCE
-from backend.core.errors import NotFound
+from backend.core.errors import NotFoundError
 from backend.core.parameters import Parameter
 from backend.core.records import (
     BACKFILLED,
@@ -43,7 +43,7 @@ DAY_SECONDS = 86_400
 class Store:
     """Everything we keep about the world. All methods block: call them from a thread.
 
-    Every method raises StoreUnavailable where the database does not answer, with nothing written.
+    Every method raises StoreUnavailableError where the database does not answer, with nothing written.
     """
 
     def __init__(self, database: Database) -> None:
@@ -74,11 +74,11 @@ class Store:
                 save_site(connection, site)
 
     def remove_site(self, site_id: str) -> None:
-        """Take a site off the list; its data stay. Raises NotFound."""
+        """Take a site off the list; its data stay. Raises NotFoundError."""
         statement = sa.update(t.site).where(t.site.c.slug == site_id, t.site.c.configured)
         with self.database.write() as connection:
             if not connection.execute(statement.values(configured=False)).rowcount:
-                raise NotFound(f"there is no site {site_id!r}")
+                raise NotFoundError(f"there is no site {site_id!r}")
 
     def stations(self) -> tuple[Station, ...]:
         """Return every station that a network has described or that has sent a reading."""
@@ -107,7 +107,10 @@ class Store:
             exclude(connection, station, parameters, first, last, note, now)
 
     def include_station(self, station: str, parameters: Collection[Parameter]) -> list[date]:
-        """Take back what is excluded of parameters of a station; return the first days. Raises NotFound."""
+        """Take back what is excluded of parameters of a station; return the first days.
+
+        Raises NotFoundError.
+        """
         with self.database.write() as connection:
             return include(connection, station, parameters)
 
@@ -125,13 +128,16 @@ class Store:
     def confirm_station(self, site: str, station: str, now: datetime) -> list[Stay]:
         """Count a station's readings at its present place for a site; return the place by each route.
 
-        Raises NotFound for a station of which no position is known.
+        Raises NotFoundError for a station of which no position is known.
         """
         with self.database.write() as connection:
             return confirm(connection, site, station, now)
 
     def withdraw_confirmation(self, site: str, station: str) -> int:
-        """Take back what `confirm_station` did; return how many places were confirmed. Raises NotFound."""
+        """Take back what `confirm_station` did; return how many places were confirmed.
+
+        Raises NotFoundError.
+        """
         with self.database.write() as connection:
             return withdraw(connection, site, station)
 
@@ -294,8 +300,8 @@ class Store:
         """Keep a batch whole, once, however often it comes; return how many values are new or better.
 
         A run never changes: within a rank the first value stays. `repair` is for a kept payload that is
-        parsed again: of two payloads, the one that was collected first wins. Raises LeaseLost where `claim`
-        is no longer held, with nothing written.
+        parsed again: of two payloads, the one that was collected first wins. Raises LeaseLostError where
+        `claim` is no longer held, with nothing written.
         """
         with self.database.write() as connection:
             hold(connection, claim)
@@ -314,7 +320,7 @@ class Store:
 
         Within a rank the last value wins; a value that an answer does not give stays as it was. `repair` is
         for a kept payload that is parsed again: of two payloads, the one that was collected last wins.
-        Raises LeaseLost where `claim` is no longer held, with nothing written.
+        Raises LeaseLostError where `claim` is no longer held, with nothing written.
         """
         with self.database.write() as connection:
             hold(connection, claim)
@@ -324,7 +330,7 @@ class Store:
     def prune_rejected(self, now: datetime) -> None:
         """Delete the rejected values that were set aside more than REJECTED_DAYS ago.
 
-        What the runs counted of them stays. Raises StoreUnavailable.
+        What the runs counted of them stays. Raises StoreUnavailableError.
         """
         old = t.rejected.c.collected_at < to_epoch(now - timedelta(days=REJECTED_DAYS))
         with self.database.read() as connection:

@@ -19,7 +19,7 @@ from pathlib import Path
 import sqlalchemy as sa
 import structlog
 
-from backend.core.errors import StoreDamaged, StoreUnavailable
+from backend.core.errors import StoreDamagedError, StoreUnavailableError
 from backend.storage import schema as t
 from backend.storage.database import Database, is_damage
 
@@ -57,13 +57,13 @@ def check_store(database: Database, *, whole: bool) -> CheckReport:
 
     `whole` also compares indexes with their tables and reads every value. Only a whole check without a
     problem removes damage noted earlier. Blocks, from seconds to minutes, on connections of its own, and
-    holds up no writer. Raises StoreUnavailable where the store is out of reach or read-only.
+    holds up no writer. Raises StoreUnavailableError where the store is out of reach or read-only.
     """
-    with suppress(StoreDamaged):  # the check below finds it too, and more of it
+    with suppress(StoreDamagedError):  # the check below finds it too, and more of it
         _require_writable(database)
     try:
         report = _check_sqlite(database.path, whole) if database.path else _check_postgres(database, whole)
-    except StoreDamaged as error:
+    except StoreDamagedError as error:
         report = CheckReport((str(error),), "stopped at the first error")
     if report.problems:
         database.note_damage(report.damage)
@@ -73,7 +73,7 @@ def check_store(database: Database, *, whole: bool) -> CheckReport:
 
 
 def _require_writable(database: Database) -> None:
-    """Raise StoreUnavailable where a write is refused; nothing is changed."""
+    """Raise StoreUnavailableError where a write is refused; nothing is changed."""
     with database.write() as connection:
         connection.execute(sa.update(t.job).where(t.job.c.name == "").values(schedule=""))
 
@@ -87,7 +87,7 @@ def _check_sqlite(path: Path, whole: bool) -> CheckReport:
             lines = [str(row[0]) for row in connection.execute(f"PRAGMA {pragma}({MOST_PROBLEMS})")]
     except sqlite3.Error as error:
         if not is_damage(error):
-            raise StoreUnavailable(f"the store does not answer: {error}") from error
+            raise StoreUnavailableError(f"the store does not answer: {error}") from error
         lines = [str(error)]
     problems = [line for line in lines if line != "ok"]
     # Its first line only names the schema: "*** in database main ***".
@@ -122,7 +122,7 @@ def _problems_of(database: Database, statement: str) -> list[str]:
             connection.exec_driver_sql("SET LOCAL enable_indexscan = off")
             connection.exec_driver_sql("SET LOCAL enable_indexonlyscan = off")
             row = connection.exec_driver_sql(statement).one()
-    except StoreDamaged as error:
+    except StoreDamagedError as error:
         return [str(error)]
     return [str(row[1])] if "verify_heapam" in statement and row[0] else []
 
@@ -165,7 +165,7 @@ async def watch_store(
             # While damage is known, only a whole check can say that the store was restored.
             report = await _in_a_thread_of_its_own(database, database.damage is not None)
             log.info("store checked", covers=report.covers, problems=len(report.problems))
-        except StoreUnavailable as error:
+        except StoreUnavailableError as error:
             log.warning("the store could not be checked", reason=str(error))
             wait = again
         left = wait
@@ -183,20 +183,20 @@ async def _in_a_thread_of_its_own(database: Database, whole: bool) -> CheckRepor
     loop = asyncio.get_running_loop()
     done: asyncio.Future[CheckReport] = loop.create_future()
 
-    def settle(report: CheckReport | None, error: StoreUnavailable | None) -> None:
+    def settle(report: CheckReport | None, error: StoreUnavailableError | None) -> None:
         if done.cancelled():
             return
         if report is not None:
             done.set_result(report)
         else:
-            done.set_exception(error or StoreUnavailable("the check broke: the log holds the traceback"))
+            done.set_exception(error or StoreUnavailableError("the check broke: the log holds the traceback"))
 
     def work() -> None:
         report: CheckReport | None = None
-        failed: StoreUnavailable | None = None
+        failed: StoreUnavailableError | None = None
         try:
             report = check_store(database, whole=whole)
-        except StoreUnavailable as error:
+        except StoreUnavailableError as error:
             failed = error
         finally:
             with suppress(RuntimeError):  # the service has stopped, and its loop is closed

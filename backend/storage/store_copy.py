@@ -54,7 +54,7 @@ class TableCopy:
         return self.source == self.target
 
 
-class CopyDiffers(MeteoScoreError):  # noqa: N818 - it is what was found
+class CopyDiffersError(MeteoScoreError):
     """What was written is not what was read; the target was left empty."""
 
     def __init__(self, tables: Sequence[TableCopy]) -> None:
@@ -64,7 +64,7 @@ class CopyDiffers(MeteoScoreError):  # noqa: N818 - it is what was found
 
 
 def require_store(source: Database) -> None:
-    """Raise ConfigError unless meteo-score has made its tables there; raise StoreUnavailable."""
+    """Raise ConfigError unless meteo-score has made its tables there; raise StoreUnavailableError."""
     with source.read() as connection:
         if not sa.inspect(connection).has_table("alembic_version"):
             raise ConfigError(f"SOURCE={source.name!r}: has no tables of meteo-score")
@@ -83,8 +83,9 @@ def copy_store(source: Database, target: Database, on_rows: OnRows) -> tuple[Tab
     """Copy every row of every table, in one transaction; read it back, compare, and return what was found.
 
     Both have their tables already. The source is read as it is at this moment, whoever writes to it
-    meanwhile. Raises ConfigError where the target is the source or not empty, CopyDiffers where the target
-    has anything else than the source, and StoreUnavailable: always with nothing kept in the target.
+    meanwhile. Raises ConfigError where the target is the source or not empty, CopyDiffersError where the
+    target has anything else than the source, and StoreUnavailableError: always with nothing kept in the
+    target.
     """
     if source.identity() == target.identity():
         raise ConfigError(f"TARGET={target.name!r}: is the SOURCE itself")
@@ -96,7 +97,7 @@ def copy_store(source: Database, target: Database, on_rows: OnRows) -> tuple[Tab
             for table, tally in sent.items()
         )
         if not all(table.same for table in tables):
-            raise CopyDiffers(tables)
+            raise CopyDiffersError(tables)
     return tables
 
 

@@ -33,7 +33,7 @@ from backend.scheduler.scheduler import (
 )
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.storage.ledger import JobBusy
+from backend.storage.ledger import JobBusyError
 from backend.tests.support.fakes import ScriptedFetch
 from backend.tests.support.stores import rows
 from backend.tests.support.waiting import HANG_SECONDS, skip, until
@@ -192,7 +192,7 @@ async def test_two_runs_at_once_are_one_run_and_a_refusal_with_its_id(database_u
     world = make_world(database_url, forecasts=[forecast_source(slow)])
     started = await world.runner.start(FORECASTS, "schedule", NOON)
     assert started is not None
-    with pytest.raises(JobBusy) as busy:
+    with pytest.raises(JobBusyError) as busy:
         await world.runner.start(FORECASTS, "api")
     assert busy.value.run_id == started[0]
     release.set()
@@ -603,7 +603,7 @@ async def test_a_slot_whose_turn_came_during_a_long_run_is_made_up_for(database_
     world.clock.now = at(18)
     await world.runner.tick(FORECASTS)  # finds the job busy, and says so in the log
     world.clock.now = at(18) + timedelta(minutes=5)
-    with pytest.raises(JobBusy):
+    with pytest.raises(JobBusyError):
         await CatchUp(world.runner).once(FORECASTS)
     release.set()
     await started[1]

@@ -15,7 +15,7 @@ from backend.api.routes.sites import known_stations, require_model, require_site
 from backend.api.schemas import ForecastPage, ForecastValue, ObservationPage, ObservationValue
 from backend.api.tables import CSV_ANSWER, table
 from backend.api.withholding import Withheld
-from backend.core.errors import NotFound
+from backend.core.errors import NotFoundError
 from backend.core.parameters import Parameter
 from backend.core.records import network_of
 
@@ -125,7 +125,7 @@ def read_observations(
     asked = None if query.site is None else require_site(sites, query.site).stations
     if query.station is not None:
         if query.station not in known_stations(service, sites):
-            raise NotFound(f"There is no station {query.station!r}: /api/stations lists them.")
+            raise NotFoundError(f"There is no station {query.station!r}: /api/stations lists them.")
         asked = (query.station,)
     try:
         found, following = service.reading.observations(

@@ -15,7 +15,7 @@ from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from backend import __version__
-from backend.core.errors import NotFound
+from backend.core.errors import NotFoundError
 
 router = APIRouter(include_in_schema=False)
 
@@ -86,10 +86,10 @@ async def redoc(request: Request) -> HTMLResponse:
 
 @router.get("/docs/{asset}")
 async def asset(asset: Annotated[str, PathParameter()]) -> Response:
-    """Return a script, a style sheet or the icon of the two pages. Raises NotFound."""
+    """Return a script, a style sheet or the icon of the two pages. Raises NotFoundError."""
     headers = {"Cache-Control": "public, max-age=604800"}
     if asset == "start.js":
         return Response(_START, media_type="text/javascript", headers=headers)
     if asset not in _ASSETS:
-        raise NotFound(f"There is nothing at /docs/{asset}: /docs lists what there is.")
+        raise NotFoundError(f"There is nothing at /docs/{asset}: /docs lists what there is.")
     return FileResponse(_STATIC / asset, media_type=_ASSETS[asset], headers=headers)

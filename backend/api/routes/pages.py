@@ -10,7 +10,7 @@ from backend.api.dependencies import Admin, ServiceDep
 from backend.api.problems import RETRY_AFTER_SECONDS
 from backend.api.status_page import STYLESHEET, status_page, unavailable_page
 from backend.api.withholding import withholding
-from backend.core.errors import ConfigError, StoreDamaged, StoreUnavailable
+from backend.core.errors import ConfigError, StoreDamagedError, StoreUnavailableError
 
 log = structlog.get_logger()
 
@@ -30,11 +30,11 @@ def page(service: ServiceDep, admin: Admin) -> HTMLResponse:
     """Show what the service did, does and will do, and the newest values of each site."""
     try:
         return HTMLResponse(status_page(service, withholding(service, admin)), headers=_HEADERS)
-    except StoreUnavailable as error:
+    except StoreUnavailableError as error:
         log.warning("store unavailable", path="/", reason=str(error))
         title = "The store does not answer just now"
         explanation = "The service goes on trying by itself; its log says what is wrong."
-        if isinstance(error, StoreDamaged):
+        if isinstance(error, StoreDamagedError):
             title = "The store is damaged"
             explanation = (
                 "Some of what was collected cannot be read, and the operator has to restore it. The page of"

@@ -11,7 +11,7 @@ from backend.api.problems import bad_query, problems
 from backend.api.schemas import CollectionRun, JobList, RunPage, ScheduledJob, SchedulerStatus, StartedRun
 from backend.api.status import collection_run, public_run, scheduled_job, scheduled_jobs
 from backend.api.status_cache import KeptStatus
-from backend.core.errors import NotFound
+from backend.core.errors import NotFoundError
 from backend.core.records import RunStatus
 from backend.scheduler.config import JOBS, JobId
 
@@ -76,11 +76,11 @@ admin_router = APIRouter(
 
 
 def known_job(job_id: Annotated[str, Path(alias="jobId")]) -> JobId:
-    """Return the job that a path names; raise NotFound."""
+    """Return the job that a path names; raise NotFoundError."""
     for job in JOBS:
         if job == job_id:
             return job
-    raise NotFound(f"There is no job {job_id!r}: the jobs are {' and '.join(JOBS)}.")
+    raise NotFoundError(f"There is no job {job_id!r}: the jobs are {' and '.join(JOBS)}.")
 
 
 Job = Annotated[JobId, Depends(known_job)]

@@ -21,7 +21,7 @@ from backend.api.schemas import (
 from backend.api.station_flags import flag_entry
 from backend.api.tables import CSV_ANSWER, table
 from backend.api.withholding import Withheld
-from backend.core.errors import NotFound
+from backend.core.errors import NotFoundError
 from backend.core.records import Site, Station, network_of
 from backend.core.text import did_you_mean
 from backend.scoring.days.drift import drifts
@@ -109,18 +109,21 @@ def read_models(service: ServiceDep, request: Request, response: Response) -> Mo
 
 
 def require_model(service: ServiceParts, name: str | None, collected: Iterable[str], listed: str) -> None:
-    """Raise NotFound for a model that is neither `collected` nor stored; None stands for all models."""
+    """Raise NotFoundError for a model that is neither `collected` nor stored; None stands for all models."""
     if name is not None and name not in {each.name for each in models_with_runs(service, collected)}:
-        raise NotFound(f"There is no model {name!r}: {listed} lists them.")
+        raise NotFoundError(f"There is no model {name!r}: {listed} lists them.")
 
 
 def require_site(sites: tuple[Site, ...], site_id: str, listed: str = "/api/sites lists them") -> Site:
-    """Return a configured site; raise NotFound, which suggests the nearest id and where they are `listed`."""
+    """Return a configured site.
+
+    Raises NotFoundError, which suggests the nearest id and where they are `listed`.
+    """
     for site in sites:
         if site.id == site_id:
             return site
     meant = did_you_mean(site_id, (site.id for site in sites))
-    raise NotFound(f"There is no site {site_id!r}{meant}: {listed}.")
+    raise NotFoundError(f"There is no site {site_id!r}{meant}: {listed}.")
 
 
 def known_stations(service: ServiceParts, sites: tuple[Site, ...]) -> dict[str, Station]:

@@ -39,7 +39,7 @@ _REGULAR_LATITUDE_LONGITUDE = 0
 _IEEE_PACKING = 4  # values as they are; every other packing counts from a reference value
 
 
-class BadGrib(MeteoScoreError):  # noqa: N818 - a statement about the file
+class GribError(MeteoScoreError):
     """The file is not what was asked for. One text and no more, so that it can leave the process."""
 
 
@@ -127,7 +127,7 @@ def read_fields(
     """Return the fields that `wanted` names, at all `points` (latitude, longitude in degrees) at once.
 
     Every message is looked at and each wanted one is unpacked once, whatever the number of points;
-    one field is in memory at a time. Raises BadGrib for anything but a whole GRIB 2 file whose wanted
+    one field is in memory at a time. Raises GribError for anything but a whole GRIB 2 file whose wanted
     messages are hourly, on a regular grid, and there once.
     """
     eccodes = _load_eccodes()
@@ -148,9 +148,9 @@ def read_fields(
                         continue
                     field = _read(message, name, points, cells)
             except (eccodes.CodesInternalError, ValueError) as error:
-                raise BadGrib(f"the message at byte {offset} cannot be decoded: {error}") from error
+                raise GribError(f"the message at byte {offset} cannot be decoded: {error}") from error
             if (name, field.step) in fields:
-                raise BadGrib(f"{name} at step {field.step} h is there twice")
+                raise GribError(f"{name} at step {field.step} h is there twice")
             fields[name, field.step] = field
     return list(fields.values())
 
@@ -202,23 +202,23 @@ def _opened(eccodes: ModuleType, body: bytes) -> Iterator[_Message]:
 
 
 def _messages(file: BinaryIO, size: int) -> list[tuple[int, int, bytes]]:
-    """Return offset, length and head of every message; raise BadGrib unless they fill the file exactly."""
+    """Return offset, length and head of every message; raise GribError unless they fill the file exactly."""
     messages: list[tuple[int, int, bytes]] = []
     offset = 0
     while offset < size or not messages:
         file.seek(offset)
         head = file.read(_HEAD_BYTES)
         if len(head) < _SHORTEST or not head.startswith(_START):
-            raise BadGrib(f"no GRIB message starts at byte {offset} of {size}")
+            raise GribError(f"no GRIB message starts at byte {offset} of {size}")
         if head[7] != 2:
-            raise BadGrib(f"GRIB edition {head[7]} at byte {offset}, not 2")
+            raise GribError(f"GRIB edition {head[7]} at byte {offset}, not 2")
         length = int.from_bytes(head[8:16], "big")
         end = offset + length
         if length < _SHORTEST or end > size:
-            raise BadGrib(f"cut: the message at byte {offset} has {length} bytes, the file ends at {size}")
+            raise GribError(f"cut: the message at byte {offset} has {length} bytes, the file ends at {size}")
         file.seek(end - len(_END))
         if file.read(len(_END)) != _END:
-            raise BadGrib(f"the message at byte {offset} does not end with 7777")
+            raise GribError(f"the message at byte {offset} does not end with 7777")
         messages.append((offset, length, head))
         offset = end
     return messages
@@ -240,7 +240,7 @@ def _check_reference_value(head: bytes) -> None:
         return
     (reference_value,) = struct.unpack(">f", section[11:15])
     if not math.isfinite(reference_value):
-        raise BadGrib("a message whose values start from no number")
+        raise GribError("a message whose values start from no number")
 
 
 def _section(head: bytes, number: int) -> bytes:
@@ -277,7 +277,7 @@ def _read(
     known: dict[_Grid, tuple[Cell | None, ...]],
 ) -> Field:
     if (unit := message.integer("stepUnits")) != _HOUR:
-        raise BadGrib(f"{name} counts its steps in unit {unit} of table 4.4, not in hours")
+        raise GribError(f"{name} counts its steps in unit {unit} of table 4.4, not in hours")
     grid = _grid(message)
     _check_size(message, grid)
     if grid not in known:
@@ -300,17 +300,17 @@ def _check_size(message: _Message, grid: _Grid) -> None:
     """Refuse more cells than we can hold, and a bitmap that would lay the values over the wrong ones."""
     cells = message.integer("numberOfDataPoints")
     if cells != grid.rows * grid.columns:
-        raise BadGrib(f"{cells} points for {grid.rows} x {grid.columns} cells")
+        raise GribError(f"{cells} points for {grid.rows} x {grid.columns} cells")
     if cells > MAX_CELLS:
-        raise BadGrib(f"{cells} cells, and {MAX_CELLS} is the most we read")
+        raise GribError(f"{cells} cells, and {MAX_CELLS} is the most we read")
     hidden, coded = message.integer("numberOfMissing"), message.integer("numberOfCodedValues")
     if hidden + coded != cells:
-        raise BadGrib(f"{hidden} cells under the bitmap and {coded} values do not make {cells} cells")
+        raise GribError(f"{hidden} cells under the bitmap and {coded} values do not make {cells} cells")
 
 
 def _values_at(values: Any, grid: _Grid, cells: Sequence[Cell | None]) -> tuple[float | None, ...]:
     if len(values) != grid.rows * grid.columns:
-        raise BadGrib(f"{len(values)} values for {grid.rows} x {grid.columns} cells")
+        raise GribError(f"{len(values)} values for {grid.rows} x {grid.columns} cells")
     # All at once: one by one, numpy makes an object of each.
     taken = iter(values[[cell.j * grid.columns + cell.i for cell in cells if cell is not None]].tolist())
     at_cells = (None if cell is None else next(taken) for cell in cells)
@@ -328,17 +328,17 @@ def _reference_time(message: _Message) -> datetime:
 def _grid(message: _Message) -> _Grid:
     """Read the grid from a message; longitudes may count from 0 to 360 or from -180 to 180."""
     if (template := message.integer("gridDefinitionTemplateNumber")) != _REGULAR_LATITUDE_LONGITUDE:
-        raise BadGrib(f"a grid of template 3.{template}, not a regular one of latitudes and longitudes")
+        raise GribError(f"a grid of template 3.{template}, not a regular one of latitudes and longitudes")
     if message.integer("jPointsAreConsecutive") or message.integer("alternativeRowScanning"):
-        raise BadGrib("a grid that is not scanned row by row in one direction")
+        raise GribError("a grid that is not scanned row by row in one direction")
     columns, rows = message.integer("Ni"), message.integer("Nj")
     if columns < 2 or rows < 2:
-        raise BadGrib(f"a grid of {rows} x {columns} cells")
+        raise GribError(f"a grid of {rows} x {columns} cells")
     north, south = (message.number(f"latitudeOf{end}GridPointInDegrees") for end in ("First", "Last"))
     west, east = (message.number(f"longitudeOf{end}GridPointInDegrees") for end in ("First", "Last"))
     westward = bool(message.integer("iScansNegatively"))
     width = ((west - east if westward else east - west) % 360) / (columns - 1)
     latitude_step = (south - north) / (rows - 1)
     if not width or not latitude_step or (latitude_step > 0) != bool(message.integer("jScansPositively")):
-        raise BadGrib(f"a grid whose corners contradict its scanning: {north} {west} to {south} {east}")
+        raise GribError(f"a grid whose corners contradict its scanning: {north} {west} to {south} {east}")
     return _Grid(columns, rows, north, west, latitude_step, -width if westward else width)

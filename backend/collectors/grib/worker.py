@@ -31,7 +31,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class WorkerLost(MeteoScoreError):  # noqa: N818 - the name says what happened
+class WorkerLostError(MeteoScoreError):
     """The worker process died or had to be ended while it was at work; the next call gets a new one."""
 
 
@@ -57,7 +57,7 @@ class Worker:
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what `function` returns in the worker; whatever it raises is raised here.
 
-        Function, arguments and result travel by pickle. Raises WorkerLost when the process died at
+        Function, arguments and result travel by pickle. Raises WorkerLostError when the process died at
         work or took too long.
         """
         async with self._turn:
@@ -95,10 +95,12 @@ class Worker:
             if not bound.expired():
                 raise  # the function's own
             self._discard()
-            raise WorkerLost(f"the worker process was ended: a call took more than {seconds:g} s") from None
+            raise WorkerLostError(
+                f"the worker process was ended: a call took more than {seconds:g} s"
+            ) from None
         except BrokenProcessPool as error:
             self._discard()
-            raise WorkerLost("the worker process died during a call") from error
+            raise WorkerLostError("the worker process died during a call") from error
         except asyncio.CancelledError:
             self._discard()  # nobody waits for the result, and the next call must not wait for it either
             raise

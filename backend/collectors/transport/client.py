@@ -32,9 +32,9 @@ from backend.collectors.transport.headers import (
     stated_time,
     user_agent,
 )
-from backend.collectors.transport.hosts import CircuitOpen, Host, Patience
-from backend.collectors.transport.quota import Quota, QuotaSpent
-from backend.collectors.transport.sinks import DiskTrouble, MemorySink, Sink, temporary_file
+from backend.collectors.transport.hosts import CircuitOpenError, Host, Patience
+from backend.collectors.transport.quota import Quota, QuotaSpentError
+from backend.collectors.transport.sinks import DiskError, MemorySink, Sink, temporary_file
 from backend.core.clock import Clock, utc_now
 from backend.core.clock_watch import ClockWatch
 from backend.core.config import Settings
@@ -167,7 +167,7 @@ class HttpClient:
         async with AsyncExitStack() as stack:
             try:
                 sink = await stack.enter_async_context(temporary_file(self._folder))
-            except DiskTrouble as error:
+            except DiskError as error:
                 raise FetchError(str(error), url=address(request)) from error
             headers = await self._run(self._errand(request, sink, self._patience.download, meter))
             if _is_known(request, headers):
@@ -190,9 +190,9 @@ class HttpClient:
             try:
                 ask = partial(self._attempt, errand, hop)
                 response = await self._host(hop.url).ask(ask, errand.bound, errand.request.calls)
-            except CircuitOpen as error:
+            except CircuitOpenError as error:
                 raise errand.error(str(error), retryable=True, retry_after=error.wait) from error
-            except QuotaSpent as error:
+            except QuotaSpentError as error:
                 raise errand.error(str(error)) from error
             if not response.has_redirect_location:
                 return response.headers
@@ -214,7 +214,7 @@ class HttpClient:
                 return await self._send(errand, hop)
         except TimeoutError as error:
             raise errand.error(f"not complete within {errand.bound:g} s", retryable=True) from error
-        except DiskTrouble as error:
+        except DiskError as error:
             raise errand.error(str(error)) from error
         except httpx2.RequestError as error:
             # A traceback shows the cause too: one that quotes a key is left out.

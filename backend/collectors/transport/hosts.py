@@ -18,7 +18,7 @@ from backend.core.errors import FetchError
 T = TypeVar("T")
 
 
-class CircuitOpen(Exception):  # noqa: N818 - a state that passes by itself
+class CircuitOpenError(Exception):
     """A host failed too often in a row; it is not asked again for `wait` seconds."""
 
     def __init__(self, failures: int, wait: float, last: str) -> None:
@@ -83,7 +83,7 @@ class Host:
 
         Waits for a turn, which is kept from the first attempt to the last, and before each attempt for
         the host's spacing. Each attempt counts as so many `calls` of the host's quota. Raises the
-        FetchError of the last attempt, or at once CircuitOpen or QuotaSpent.
+        FetchError of the last attempt, or at once CircuitOpenError or QuotaSpentError.
         """
         self._refuse_while_open()
         async with self._slots:
@@ -118,6 +118,6 @@ class Host:
 
     def _refuse_while_open(self) -> None:
         if self._breaker.opened:
-            raise CircuitOpen(
+            raise CircuitOpenError(
                 self._breaker.failure_count, self._breaker.open_remaining, self._breaker.last_failure.reason
             )

@@ -25,7 +25,7 @@ import structlog
 
 from backend.collectors.base import Download, Fetch, Kind, Payload, Request
 from backend.collectors.transport.addresses import address, secrets_of
-from backend.core.errors import NotFound, NotKept, ParseError
+from backend.core.errors import NotFoundError, NotKeptError, ParseError
 from backend.core.masking import MASKED
 from backend.core.private_files import make_private_folder
 from backend.core.records import Wanted
@@ -125,25 +125,26 @@ class PayloadArchive:
     def replay(self, run_id: int, source: str) -> Replay:
         """Return a Fetch that answers as that run was answered. Blocks: call it in a thread.
 
-        Raises NotFound if nothing of this source was kept in that run, and ParseError for a damaged file.
+        Raises NotFoundError if nothing of this source was kept in that run, and ParseError for a damaged
+        file.
         """
         folders = [folder / f"run-{run_id}" / source for _, folder in self._days()]
         files = [path for folder in folders for _, path in _numbered(folder)]
         if not files:
-            raise NotFound(f"no payload of source {source!r} is kept for run {run_id}")
+            raise NotFoundError(f"no payload of source {source!r} is kept for run {run_id}")
         return Replay(files)
 
     def wanted(self, run_id: int) -> Wanted:
         """Return what a run was asked for. Blocks: call it in a thread.
 
-        Raises NotFound if that was not kept, and ParseError for a damaged file.
+        Raises NotFoundError if that was not kept, and ParseError for a damaged file.
         """
         for _, day in reversed(self._days()):
             path = day / f"run-{run_id}" / _WANTED
             if path.is_file():
                 with _opened(path) as file:
                     return msgspec.msgpack.decode(file.read(), type=Wanted)
-        raise NotFound(f"what run {run_id} was asked for is not kept")
+        raise NotFoundError(f"what run {run_id} was asked for is not kept")
 
     def _of(self, moment: datetime, run_id: int) -> Path:
         return self._folder / moment.date().isoformat() / f"run-{run_id}"
@@ -201,7 +202,7 @@ class Replay:
             self._answers[_read_header(path).url].append(path)
 
     async def __call__(self, request: Request) -> Payload:
-        """Return the body as it was kept; raise NotKept for an address that was not."""
+        """Return the body as it was kept; raise NotKeptError for an address that was not."""
         asked = address(request)
         if asked not in self._answers:
             raise _not_kept(request)
@@ -210,7 +211,7 @@ class Replay:
         return await asyncio.to_thread(_read_payload, path)
 
     def download(self, request: Request) -> AbstractAsyncContextManager[Download]:
-        """Raise NotKept: what is downloaded is not kept."""
+        """Raise NotKeptError: what is downloaded is not kept."""
         raise _not_kept(request)
 
 
@@ -227,8 +228,8 @@ def _numbered(folder: Path) -> list[tuple[int, Path]]:
     return sorted((int(name[1]), path) for name, path in names if name)
 
 
-def _not_kept(request: Request) -> NotKept:
-    return NotKept("not kept", url=address(request))
+def _not_kept(request: Request) -> NotKeptError:
+    return NotKeptError("not kept", url=address(request))
 
 
 def _without_keys(body: bytes, request: Request) -> bytes:

@@ -21,7 +21,7 @@ from backend.core.private_files import make_private_folder
 _HOUR, _DAY, _MONTH = timedelta(hours=1), timedelta(days=1), timedelta(days=31)
 
 
-class QuotaSpent(Exception):  # noqa: N818 - a state that passes by itself
+class QuotaSpentError(Exception):
     """Another request would be more than the host allows; nothing was sent."""
 
 
@@ -46,11 +46,14 @@ class Quota:
         self._turn = asyncio.Lock()
 
     async def spend(self, calls: int) -> None:
-        """Note a request that counts as so many calls, waiting for the minute's turn; raise QuotaSpent."""
+        """Note a request that counts as so many calls, waiting for the minute's turn.
+
+        Raises QuotaSpentError.
+        """
         if not calls:
             return
         if calls > self._at_once:
-            raise QuotaSpent(
+            raise QuotaSpentError(
                 f"quota: one request of {calls} calls, and of what {self._host} allows a minute we ask"
                 f" {self._at_once:g} at once"
             )
@@ -65,7 +68,7 @@ class Quota:
             for period, limit, called in self._limits:
                 spent = sum(cost for time, cost in noted if time > now - period)
                 if spent + calls >= limit:
-                    raise QuotaSpent(
+                    raise QuotaSpentError(
                         f"quota: {spent} of the {limit} calls that {self._host} allows {called} are spent,"
                         f" and this request would count as {calls}"
                     )
@@ -75,7 +78,7 @@ class Quota:
         except OSError as error:
             # Without the path: everybody may read why a request failed. The log has the whole error.
             reason = error.strerror or type(error).__name__
-            raise QuotaSpent(f"quota: what cannot be counted is not asked: {reason}") from error
+            raise QuotaSpentError(f"quota: what cannot be counted is not asked: {reason}") from error
 
     def _noted(self, now: datetime) -> Iterator[tuple[datetime, int]]:
         """Yield what was spent in the last month; half a line, of a process that died, is skipped."""

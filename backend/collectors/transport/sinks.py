@@ -14,12 +14,12 @@ from typing import IO, Protocol
 _BLOCK_BYTES = 1 << 20
 
 
-class DiskTrouble(Exception):  # noqa: N818 - the disk is in trouble, we are not
+class DiskError(Exception):
     """A download cannot be written: the disk is full, read-only or gone."""
 
 
 class Sink(Protocol):
-    """Takes a body, from its start at each attempt; raises DiskTrouble when it cannot."""
+    """Takes a body, from its start at each attempt; raises DiskError when it cannot."""
 
     async def restart(self) -> None:
         """Forget what was written."""
@@ -122,4 +122,4 @@ def _disk_trouble() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DiskTrouble(f"cannot write the download: {error.strerror or error}") from error
+        raise DiskError(f"cannot write the download: {error.strerror or error}") from error

@@ -41,7 +41,10 @@ Sums = NDArray[np.float64]
 
 
 def drifts(database: Database, sites: Iterable[str], now: datetime) -> tuple[StationFlag, ...]:
-    """Return which stations of these sites have drifted over the last DRIFT_DAYS; raises StoreUnavailable."""
+    """Return which stations of these sites have drifted over the last DRIFT_DAYS.
+
+    Raises StoreUnavailableError.
+    """
     with database.read() as connection:
         ids = present_ids(connection, now)
         codes = {row.id: row.code for row in connection.execute(sa.select(t.station.c.id, t.station.c.code))}

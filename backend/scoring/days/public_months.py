@@ -38,7 +38,7 @@ def newest_closed_month(today: int) -> int:
 def publish(database: Database, now: datetime, touched: Mapping[int, Iterable[int]] | None = None) -> int:
     """Publish closed months that are not published, and those `touched` by site id; return how many changed.
 
-    Blocks. Raises StoreUnavailable.
+    Blocks. Raises StoreUnavailableError.
     """
     newest = newest_closed_month(local_day(now))
     with database.read() as connection:

@@ -25,7 +25,7 @@ def rebuild(
     """Make the days of these sites again, from local day `first` on, up to `today`.
 
     Each site is read, computed and written by itself, so that the store is never without a site's days for
-    longer than it takes to write them. Blocks. Raises StoreUnavailable.
+    longer than it takes to write them. Blocks. Raises StoreUnavailableError.
     """
     report = Report()
     make_due(Database(url), site_ids, first)

@@ -76,7 +76,7 @@ class Report:
 def update(database: Database, now: datetime, on_site: Callable[[int], None] | None = None) -> Report:
     """Make every due day up to today's, and publish closed months; `on_site` is called with each site's id.
 
-    Blocks. Raises StoreUnavailable.
+    Blocks. Raises StoreUnavailableError.
     """
     today, report = local_day(now), Report()
     with database.read() as connection:

@@ -12,7 +12,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from backend.core.errors import NotFound
+from backend.core.errors import NotFoundError
 from backend.core.local_time import HOURS_A_DAY, date_of, day_number, day_of_epoch
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
@@ -275,7 +275,7 @@ class Sample:
 
 
 class Samples:
-    """Reads samples from the store. Blocks; raises StoreUnavailable."""
+    """Reads samples from the store. Blocks; raises StoreUnavailableError."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -294,9 +294,9 @@ class Samples:
     ) -> Sample:
         """Return what is kept of a site's days from `first` to `last` (local day numbers).
 
-        `hours` are those that count. `station` is one of the site's, NotFound otherwise; without it, each day
-        is taken from the station that was the site's reference on it. Of `models` there is something even
-        where nothing is kept. `public` takes the published months in place of the days of now (see
+        `hours` are those that count. `station` is one of the site's, NotFoundError otherwise; without it,
+        each day is taken from the station that was the site's reference on it. Of `models` there is something
+        even where nothing is kept. `public` takes the published months in place of the days of now (see
         public_months).
         """
         (found,) = self.load_views(
@@ -319,7 +319,7 @@ class Samples:
         """Return a sample for each of several views, of one state of the store."""
         span = Span(first, last)
         if station is not None and station not in site.stations:
-            raise NotFound(
+            raise NotFoundError(
                 f"{station!r} is no station of {site.id}: {', '.join(site.stations) or 'it has none'}."
             )
         with self.database.read() as connection:

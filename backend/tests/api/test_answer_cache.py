@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from backend.api.answer_cache import KeptAnswers
-from backend.core.errors import Busy, NotFound
+from backend.core.errors import BusyError, NotFoundError
 from backend.main import create_app
 from backend.tests.support.served import fill, make_service
 from backend.tests.support.waiting import HANG_SECONDS
@@ -73,9 +73,9 @@ def test_who_gets_no_turn_in_time_is_told_so_and_what_nobody_waits_for_is_not_ma
     with ThreadPoolExecutor(1) as askers:
         first = askers.submit(asked, kept, maker, "first")
         assert maker.begun.wait(HANG_SECONDS)
-        with pytest.raises(Busy, match=r"no answer within 0\.2 seconds"):
+        with pytest.raises(BusyError, match=r"no answer within 0\.2 seconds"):
             asked(kept, maker, "second")
-        with pytest.raises(Busy):
+        with pytest.raises(BusyError):
             first.result(HANG_SECONDS)
         maker.let.set()
     patient = KeptAnswers(at_once=1)
@@ -87,13 +87,13 @@ def test_an_answer_that_fails_says_why_and_is_made_again_when_it_is_asked_for_ag
     kept = KeptAnswers()
 
     def no_answer() -> bytes:
-        raise NotFound("there is no such station")
+        raise NotFoundError("there is no such station")
 
     def too_late() -> bytes:
         raise TimeoutError("the disk is asleep")
 
     for _ in range(2):
-        with pytest.raises(NotFound, match="no such station"):
+        with pytest.raises(NotFoundError, match="no such station"):
             kept.get("one", no_answer)
     with pytest.raises(TimeoutError, match="asleep"):
         kept.get("one", too_late)

@@ -26,7 +26,7 @@ from backend.api.readiness import (
 from backend.api.schemas import ReasonCode
 from backend.core.clock_watch import ClockOffset
 from backend.core.disk import free_bytes
-from backend.core.errors import StoreUnavailable
+from backend.core.errors import StoreUnavailableError
 from backend.core.records import ObservationBatch, Wanted
 from backend.main import Service, create_app
 from backend.scheduler.catchup import STALLED_AFTER_SECONDS, CatchUp
@@ -304,7 +304,7 @@ async def test_a_run_that_cannot_begin_is_seen_and_gone_once_it_can(tmp_path: Pa
     service = with_sources(make_service(tmp_path, clock=clock), [forecast_source(brings_a_run)])
     owe_nothing(service)
     service.store.save_sites(service.sites())
-    error = StoreUnavailable("the store does not answer: attempt to write a readonly database")
+    error = StoreUnavailableError("the store does not answer: attempt to write a readonly database")
     async with served(service) as client:
         service.runner.note_blocked(FORECASTS, NOW, error)
         clock.now += HOUR

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from backend.collectors.base import Fetch, Kind, Payload, Request
 from backend.collectors.transport.payload_archive import KeptRun, PayloadArchive
-from backend.core.errors import FetchError, NotFound, ParseError
+from backend.core.errors import FetchError, NotFoundError, ParseError
 from backend.core.private_files import open_to_others
 from backend.core.records import Site, Station, Wanted
 from backend.tests.support.fakes import ScriptedFetch
@@ -203,7 +203,7 @@ def test_what_a_run_was_asked_for_is_kept_whole(archive: PayloadArchive) -> None
     archive.keep_wanted(17, wanted)
     assert archive.wanted(17) == wanted
     assert archive.runs() == []  # no payload, nothing to replay
-    with pytest.raises(NotFound, match="run 18"):
+    with pytest.raises(NotFoundError, match="run 18"):
         archive.wanted(18)
 
 
@@ -250,7 +250,7 @@ async def test_a_run_or_source_of_which_nothing_is_kept_cannot_be_replayed(
     archive: PayloadArchive, run_id: int, source: str
 ) -> None:
     await collect(archive.keeping(upstream(), 17, "ffvl"), asks(LIST))
-    with pytest.raises(NotFound, match=f"no payload of source '{source}' is kept for run {run_id}"):
+    with pytest.raises(NotFoundError, match=f"no payload of source '{source}' is kept for run {run_id}"):
         archive.replay(run_id, source)
 
 

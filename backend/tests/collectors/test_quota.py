@@ -12,7 +12,7 @@ import pytest
 from backend.collectors.base import Request
 from backend.collectors.transport.client import HttpClient
 from backend.collectors.transport.hosts import Patience
-from backend.collectors.transport.quota import Quota, QuotaSpent
+from backend.collectors.transport.quota import Quota, QuotaSpentError
 from backend.core.config import OPEN_METEO_FREE, Allowance, Settings
 from backend.core.errors import FetchError
 from backend.tests.support.worlds import HandClock
@@ -43,7 +43,7 @@ async def test_a_period_that_is_spent_refuses_until_it_is_over(
     clock.now = NOON + timedelta(minutes=1)
     await spent.spend(9)
 
-    with pytest.raises(QuotaSpent, match=f"19 of the 20 calls that {HOST} allows {called} are spent"):
+    with pytest.raises(QuotaSpentError, match=f"19 of the 20 calls that {HOST} allows {called} are spent"):
         await spent.spend(1)
     clock.now = NOON + later
     await spent.spend(10)
@@ -53,7 +53,7 @@ async def test_the_count_outlives_the_process_and_is_shared_by_all(tmp_path: Pat
     clock = HandClock(NOON)
     await quota(tmp_path, clock, day=20).spend(15)
 
-    with pytest.raises(QuotaSpent, match="15 of the 20"):
+    with pytest.raises(QuotaSpentError, match="15 of the 20"):
         await quota(tmp_path, clock, day=20).spend(5)
 
 
@@ -69,12 +69,12 @@ async def test_a_line_cut_short_by_a_crash_is_passed_over(tmp_path: Path) -> Non
     file.write_bytes(file.read_bytes() + b"\xff17840")
     await quota(tmp_path, clock).spend(4)
 
-    with pytest.raises(QuotaSpent, match="7 of the 8"):
+    with pytest.raises(QuotaSpentError, match="7 of the 8"):
         await quota(tmp_path, clock, day=8).spend(1)
 
 
 async def test_more_at_once_than_a_minute_allows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(QuotaSpent, match=r"one request of 6 calls, and .* we ask 5 at once"):
+    with pytest.raises(QuotaSpentError, match=r"one request of 6 calls, and .* we ask 5 at once"):
         await quota(tmp_path, HandClock(NOON), minute=10).spend(6)
 
 
@@ -89,7 +89,7 @@ async def test_no_minute_has_more_than_it_allows(tmp_path: Path) -> None:
 
 async def test_what_cannot_be_counted_is_not_asked(tmp_path: Path) -> None:
     (tmp_path / "quota").write_text("a file where the folder should be")
-    with pytest.raises(QuotaSpent, match=r"what cannot be counted is not asked: [A-Z][a-z ]+$"):
+    with pytest.raises(QuotaSpentError, match=r"what cannot be counted is not asked: [A-Z][a-z ]+$"):
         await quota(tmp_path, HandClock(NOON)).spend(1)
 
 

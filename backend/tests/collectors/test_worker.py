@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backend.collectors.grib.worker import NICENESS, Worker, WorkerLost
+from backend.collectors.grib.worker import NICENESS, Worker, WorkerLostError
 from backend.core.errors import ParseError
 from backend.tests.support.waiting import HANG_SECONDS, wait_for
 
@@ -105,13 +105,13 @@ async def test_a_killed_process_costs_the_call_at_work_and_not_the_one_that_wait
 
     os.kill(pid, signal.SIGKILL)
 
-    with pytest.raises(WorkerLost, match="died during a call"):
+    with pytest.raises(WorkerLostError, match="died during a call"):
         await lost
     assert await waiting not in (pid, os.getpid())
 
 
 async def test_a_call_that_crashes_the_process_costs_itself_only(worker: Worker) -> None:
-    with pytest.raises(WorkerLost):
+    with pytest.raises(WorkerLostError):
         await worker.run(ctypes.string_at, 0)
 
     assert await worker.run(abs, -3) == 3
@@ -129,7 +129,7 @@ async def test_a_call_that_hangs_is_ended_with_its_process(worker: Worker) -> No
     pid = await worker.run(os.getpid)
     worker.seconds_per_call = 0.1
 
-    with pytest.raises(WorkerLost, match=r"more than 0\.1 s"):
+    with pytest.raises(WorkerLostError, match=r"more than 0\.1 s"):
         await worker.run(time.sleep, LONG)
 
     wait_for(lambda: is_gone(pid), "the end of the process")
@@ -140,7 +140,7 @@ async def test_a_call_that_hangs_is_ended_with_its_process(worker: Worker) -> No
 async def test_a_process_that_cannot_start_in_time_is_given_up() -> None:
     worker = Worker(seconds_per_call=0.0)
 
-    with pytest.raises(WorkerLost, match="more than 0 s"):
+    with pytest.raises(WorkerLostError, match="more than 0 s"):
         await worker.run(abs, -3)
 
     worker.seconds_per_call = HANG_SECONDS
@@ -162,7 +162,7 @@ async def test_a_cancelled_call_ends_its_process_and_leaves_the_next_call_alone(
 async def test_an_error_that_cannot_travel_costs_its_call_only(worker: Worker) -> None:
     pid = await worker.run(os.getpid)
 
-    with pytest.raises(WorkerLost):
+    with pytest.raises(WorkerLostError):
         await worker.run(raise_parse_error)
 
     wait_for(lambda: is_gone(pid), "the end of the process")

@@ -20,7 +20,7 @@ import pytest
 import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
-from backend.core.errors import ConfigError, MeteoScoreError, NotFound
+from backend.core.errors import ConfigError, MeteoScoreError, NotFoundError
 from backend.core.local_time import day_number, local_day
 from backend.core.parameters import Parameter
 from backend.core.records import Reference, Site
@@ -213,9 +213,9 @@ def test_what_was_not_asked_for_is_not_exported(store: Store) -> None:
 )
 def test_what_is_not_known_is_not_an_empty_file(store: Store, choice: Choice) -> None:
     frames = observation_frames if choice.stations else forecast_frames
-    with pytest.raises(NotFound, match="there is no"):
+    with pytest.raises(NotFoundError, match="there is no"):
         list(frames(store.database, choice))
-    with pytest.raises(NotFound, match="there is no"):
+    with pytest.raises(NotFoundError, match="there is no"):
         list(pair_frames(store.database, choice, VIEWS))
 
 
@@ -465,8 +465,8 @@ def test_a_reading_that_a_verif_file_gives_two_values_is_refused(another: Store,
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_file_that_fails_is_not_there(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"a.{kind}"
-    with pytest.raises(NotFound), new_file(path, PAIRS, force=False):
-        raise NotFound("the store went away")
+    with pytest.raises(NotFoundError), new_file(path, PAIRS, force=False):
+        raise NotFoundError("the store went away")
     assert list(tmp_path.iterdir()) == []
 
 

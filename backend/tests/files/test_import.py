@@ -15,7 +15,7 @@ import pytest
 
 from backend.core.records import Site
 from backend.files import importing
-from backend.files.faults import FileRefused
+from backend.files.faults import FileRefusedError
 from backend.files.formats import forecast_table, is_verif, observation_table
 from backend.files.importing import FORECAST_SHAPE, Imported, import_forecasts, import_observations
 from backend.files.reading import LONGEST_LINE, CsvTable
@@ -86,7 +86,7 @@ def take_readings(store: Store, path: Path, now: datetime = NOW, **options: Any)
 
 def refusal(take: Callable[[], object]) -> list[str]:
     """Return what was wrong with a file, a line each, without where the file lies."""
-    with pytest.raises(FileRefused) as refused:
+    with pytest.raises(FileRefusedError) as refused:
         take()
     return [re.sub(r"^/\S*/", "", line) for line in str(refused.value).splitlines()]
 
@@ -300,7 +300,7 @@ def test_a_value_of_a_file_beside_collected_ones_is_an_imported_one(
         store.add_forecasts(collected)
     assert take_forecasts(store, write(GOOD, gust)) == Imported(2, 0, 0, 1)
     path = write(gust.replace("12.5", "30"))
-    with pytest.raises(FileRefused, match=r"12\.5 is stored"):
+    with pytest.raises(FileRefusedError, match=r"12\.5 is stored"):
         take_forecasts(store, path)
     assert take_forecasts(store, path, replace=True) == Imported(1, 0, 1)
     assert [row.value for row in Reading(store.database).forecasts()[0]] == [20, 30]

@@ -18,7 +18,7 @@ from backend.collectors import romma
 from backend.collectors.base import Channel, Fetch, Request, Source, as_failure
 from backend.collectors.transport.payload_archive import KeptRun, PayloadArchive
 from backend.core.config import Settings
-from backend.core.errors import CollectorError, FetchError, NotFound
+from backend.core.errors import CollectorError, FetchError, NotFoundError
 from backend.core.parameters import Parameter
 from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Wanted
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
@@ -26,7 +26,7 @@ from backend.scheduler.replay import replay
 from backend.scheduler.runner import Runner
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.storage.ledger import JobBusy
+from backend.storage.ledger import JobBusyError
 from backend.storage.run_records import JobRun, SourceRun
 from backend.tests.support.fakes import Answer, ScriptedFetch
 from backend.tests.support.waiting import until
@@ -346,7 +346,7 @@ async def test_a_run_that_kept_nothing_of_a_known_source_cannot_be_replayed(
     collected: MakeCollected,
 ) -> None:
     there = collected()
-    with pytest.raises(NotFound, match="no payload of a source that we know is kept for run 5"):
+    with pytest.raises(NotFoundError, match="no payload of a source that we know is kept for run 5"):
         await replay(there.world.runner, there.archive, KeptRun(5, NOON.date(), ("windy",)))
     assert there.world.ledger.runs() == ()
 
@@ -422,7 +422,7 @@ async def test_while_a_run_of_the_job_is_under_way_its_payloads_are_left_alone(
     run = await there.run()
     busy = there.world.ledger.claim(FORECASTS, "schedule", NOON)
     assert busy is not None
-    with pytest.raises(JobBusy) as refused:
+    with pytest.raises(JobBusyError) as refused:
         await there.replayed(run)
     assert refused.value.run_id == busy.run_id
 

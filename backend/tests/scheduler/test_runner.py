@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from backend.core.errors import StoreUnavailable
+from backend.core.errors import StoreUnavailableError
 from backend.core.records import ForecastBatch, ObservationBatch, Site, Wanted
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
@@ -72,7 +72,7 @@ async def test_a_slot_that_the_store_cannot_take_is_left_to_the_catch_up(tmp_pat
 
 
 async def test_a_run_waits_for_a_store_that_does_not_say_what_it_lacks(tmp_path: Path) -> None:
-    troubles = [StoreUnavailable("database is locked")]
+    troubles = [StoreUnavailableError("database is locked")]
 
     def listed() -> tuple[Site, ...]:
         if troubles:
@@ -86,7 +86,7 @@ async def test_a_run_waits_for_a_store_that_does_not_say_what_it_lacks(tmp_path:
 
 async def test_a_store_that_never_says_what_it_lacks_fails_the_run_at_its_deadline(tmp_path: Path) -> None:
     def listed() -> tuple[Site, ...]:
-        raise StoreUnavailable("database is locked")
+        raise StoreUnavailableError("database is locked")
 
     world = make_world(tmp_path, sites=listed, run_deadline_seconds=3600)
     with capture_logs() as logs:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from backend.core.errors import ConfigError, StoreDamaged, StoreUnavailable
+from backend.core.errors import ConfigError, StoreDamagedError, StoreUnavailableError
 from backend.core.private_files import open_to_others
 from backend.storage import schema as t
 from backend.storage.database import Database
@@ -106,7 +106,7 @@ def test_a_relative_address_stays_where_it_was_meant(tmp_path: Path, monkeypatch
 def test_a_server_that_is_down_is_no_reason_to_refuse_the_start() -> None:
     database = Database("postgresql+psycopg://me:hush@127.0.0.1:9/scores", busy_timeout=1)
     assert database.name == "postgresql+psycopg://me:***@127.0.0.1:9/scores"
-    with pytest.raises(StoreUnavailable, match="the store does not answer: connection") as unavailable:
+    with pytest.raises(StoreUnavailableError, match="the store does not answer: connection") as unavailable:
         database.migrate()
     assert "hush" not in str(unavailable.value)
 
@@ -180,7 +180,7 @@ def test_threads_may_open_a_new_store_at_once(bare_url: str) -> None:
         gate.wait()
         try:
             open_database(bare_url).close()
-        except StoreUnavailable as error:
+        except StoreUnavailableError as error:
             failed.append(error)
 
     threads = [threading.Thread(target=open_it) for _ in range(8)]
@@ -237,14 +237,14 @@ def test_a_damaged_file_is_not_one_that_is_out_of_reach(tmp_path: Path) -> None:
     path = tmp_path / "scores.sqlite3"
     path.write_bytes(path.read_bytes()[:4096] + b"\x55" * 40_000)
     database = Database(sqlite_url(tmp_path))
-    with pytest.raises(StoreDamaged, match=r"the store is damaged: .*malformed"):
+    with pytest.raises(StoreDamagedError, match=r"the store is damaged: .*malformed"):
         rows(database, t.model, "name")
 
 
 def test_more_readers_than_connections_are_told_so_and_served_later(database_url: str) -> None:
     database = open_database(database_url, busy_timeout=0.05)
     held = [database.engine.connect() for _ in range(15)]
-    with pytest.raises(StoreUnavailable, match="all its connections are in use"):
+    with pytest.raises(StoreUnavailableError, match="all its connections are in use"):
         rows(database, t.model, "name")
     for connection in held:
         connection.close()

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from backend.core.errors import NotFound, StoreUnavailable
+from backend.core.errors import NotFoundError, StoreUnavailableError
 from backend.core.records import Failure
 from backend.storage import schema as t
 from backend.storage.database import to_epoch
-from backend.storage.ledger import MAX_ATTEMPTS, JobBusy, LeaseLost, Ledger
+from backend.storage.ledger import MAX_ATTEMPTS, JobBusyError, LeaseLostError, Ledger
 from backend.storage.process_identity import is_dead, this_process
 from backend.storage.run_records import Claim, FailureStreak, JobRun, Pause, SourceRun
 from backend.tests.support.stores import (
@@ -157,7 +157,7 @@ def test_while_a_job_runs_no_second_run_of_it_begins_whoever_asks(database_url: 
     claim = claimed(ledger)
     for contender in (ledger, other):
         for slot in (None, SLOT, SLOT + HOUR):
-            with pytest.raises(JobBusy, match=f"already running as run {claim.run_id}") as busy:
+            with pytest.raises(JobBusyError, match=f"already running as run {claim.run_id}") as busy:
                 contender.claim(JOB, "api", NOW, slot)
             assert busy.value.run_id == claim.run_id
     assert claimed(other, job=OTHER_JOB)
@@ -191,7 +191,7 @@ def test_of_two_threads_exactly_one_gets_a_slot(database_url: str) -> None:
 def _attempt(ledger: Ledger, slot: datetime) -> str:
     try:
         claim = ledger.claim(JOB, "schedule", NOW, slot)
-    except JobBusy:
+    except JobBusyError:
         return "busy"
     if claim is None:
         return "dealt with"
@@ -223,7 +223,7 @@ def test_of_two_processes_exactly_one_gets_a_slot(database_url: str) -> None:
 def test_the_slot_of_a_process_that_died_is_done_again_at_once(database_url: str) -> None:
     with running(_claim_and_wait, database_url, 3600.0) as claim:
         ledger = open_ledger(database_url)
-        with pytest.raises(JobBusy):
+        with pytest.raises(JobBusyError):
             ledger.claim(JOB, "schedule", NOW, SLOT)
     again = ledger.claim(JOB, "catch_up", LATER, SLOT)
     assert again == Claim(claim.run_id, JOB, this_process(), 2)
@@ -246,7 +246,7 @@ def test_a_living_owner_is_left_alone_until_its_lease_ends(database_url: str) ->
 def test_the_owner_on_another_host_is_trusted_for_as_long_as_its_lease(database_url: str) -> None:
     ledger = open_ledger(database_url)
     claimed(Ledger(ledger.database, owner=ELSEWHERE, lease=60))
-    with pytest.raises(JobBusy):
+    with pytest.raises(JobBusyError):
         ledger.claim(JOB, "schedule", NOW, SLOT)
     claimed(Ledger(ledger.database, owner=ELSEWHERE, lease=0), job=OTHER_JOB)
     assert claimed(ledger, job=OTHER_JOB).epoch == 2
@@ -257,7 +257,7 @@ def test_a_run_under_way_in_this_process_is_left_alone_also_when_its_lease_ran_o
     ledger = open_ledger(database_url, lease=0)
     claim = claimed(ledger)
     ledger.reap(JOB, LATER)
-    with pytest.raises(JobBusy):
+    with pytest.raises(JobBusyError):
         ledger.claim(JOB, "schedule", LATER, SLOT)
     ledger.renew(claim)
     ledger.finish(claim, "success", LATER, duration=60.0)
@@ -281,7 +281,7 @@ def test_a_claim_that_the_store_did_not_answer_is_not_taken_for_a_run_under_way(
         raise sa.exc.OperationalError("COMMIT", None, Exception("server closed the connection"))
 
     sa.event.listen(ledger.database.engine, "commit", kept_but_not_answered)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailableError):
         ledger.claim(JOB, "schedule", NOW, SLOT)
     sa.event.remove(ledger.database.engine, "commit", kept_but_not_answered)
     assert [run.status for run in ledger.runs()] == ["running"]
@@ -293,7 +293,7 @@ def test_a_renewed_lease_holds(database_url: str) -> None:
     short, long = Ledger(database, owner=ELSEWHERE, lease=0), Ledger(database, owner=ELSEWHERE, lease=60)
     claim = claimed(short)
     long.renew(claim)
-    with pytest.raises(JobBusy):
+    with pytest.raises(JobBusyError):
         Ledger(database).claim(JOB, "schedule", NOW, SLOT)
 
 
@@ -315,13 +315,13 @@ def test_a_stale_owner_can_write_nothing_more(database_url: str) -> None:
     fresh_ledger = Ledger(store.database)
     fresh = claimed(fresh_ledger)
 
-    with pytest.raises(LeaseLost, match=f"run {stale.run_id} was taken over"):
+    with pytest.raises(LeaseLostError, match=f"run {stale.run_id} was taken over"):
         store.add_forecasts(forecasts(forecast(18, hours=7)), stale)
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         store.add_observations(observations(reading(12)), stale)
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         fresh_ledger.renew(stale)
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         fresh_ledger.finish(stale, "failed", NOW, duration=1)
     assert rows(store.database, t.forecast, "wind_speed") == [(20000,)]
     assert rows(store.database, t.observation, "wind_speed") == []
@@ -329,7 +329,7 @@ def test_a_stale_owner_can_write_nothing_more(database_url: str) -> None:
     assert store.add_forecasts(forecasts(forecast(18, hours=7)), fresh) == 1
     assert rows(store.database, t.forecast_batch, "job_run_id") == [(fresh.run_id,), (fresh.run_id,)]
     fresh_ledger.finish(fresh, "success", NOW, duration=1)
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         fresh_ledger.finish(fresh, "failed", NOW, duration=1)
     assert fresh_ledger.run(fresh.run_id).status == "success"
 
@@ -341,7 +341,7 @@ def test_an_interrupted_run_can_write_nothing_even_before_it_is_taken_over(datab
     ledger.reap(OTHER_JOB, NOW)
     assert ledger.run(claim.run_id).status == "running"
     ledger.reap(JOB, NOW)
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         store.add_forecasts(forecasts(forecast(20)), claim)
 
 
@@ -473,7 +473,7 @@ def test_runs_come_newest_first_in_pages_by_job_and_status(database_url: str) ->
     assert found(job=OTHER_JOB) == [other]
     assert found(status="cancelled") == []
     for number in (999, 2**31, 2**80):
-        with pytest.raises(NotFound, match=f"there is no run {number}"):
+        with pytest.raises(NotFoundError, match=f"there is no run {number}"):
             ledger.run(number)
 
 

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from backend.core.errors import StoreUnavailable
+from backend.core.errors import StoreUnavailableError
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.storage.ledger import JobBusy, Ledger
+from backend.storage.ledger import JobBusyError, Ledger
 from backend.storage.postgres_copy import copy_rows
 from backend.storage.store import Store
 from backend.tests.support.postgres import PostgresServer
@@ -73,7 +73,10 @@ def test_a_copy_that_the_server_ends_leaves_nothing_and_can_be_done_again(postgr
                 administer(postgres_url, do)
             yield number, f"model_{number}"
 
-    with pytest.raises(StoreUnavailable, match="the store does not answer"), database.write() as connection:
+    with (
+        pytest.raises(StoreUnavailableError, match="the store does not answer"),
+        database.write() as connection,
+    ):
         copy_rows(connection, t.model, names())
     assert rows(database, t.model, "name") == []
     with database.write() as connection:
@@ -131,7 +134,7 @@ def test_whatever_the_servers_isolation_of_two_threads_exactly_one_gets_a_slot(
             gate.wait(HANG_SECONDS)
             try:
                 outcomes.append(ledger.claim(JOB, "api", NOW, NOW))
-            except JobBusy:
+            except JobBusyError:
                 outcomes.append(None)
 
     threads = [threading.Thread(target=contend) for _ in range(2)]
@@ -150,14 +153,14 @@ def test_a_user_without_the_right_to_make_tables_is_told_so(bare_postgres_url: s
         "GRANT CONNECT ON DATABASE {} TO reader",
     )
     url = make_url(bare_postgres_url).set(username="reader").render_as_string(hide_password=False)
-    with pytest.raises(StoreUnavailable, match="permission denied for schema public"):
+    with pytest.raises(StoreUnavailableError, match="permission denied for schema public"):
         Database(url).migrate()
 
 
 def test_tables_that_are_gone_are_a_store_that_does_not_answer(postgres_url: str) -> None:
     store = Store(open_database(postgres_url))
     administer(postgres_url, "DROP TABLE grid_point, site")
-    with pytest.raises(StoreUnavailable, match='relation "site" does not exist'):
+    with pytest.raises(StoreUnavailableError, match='relation "site" does not exist'):
         store.sites()
 
 
@@ -175,7 +178,7 @@ def test_a_lease_is_measured_by_the_clock_of_the_database(postgres_url: str) -> 
     database = open_database(postgres_url)
     claim = Ledger(database, owner=ELSEWHERE, lease=600).claim(JOB, "schedule", NOW, NOW)
     assert claim is not None
-    with pytest.raises(JobBusy):
+    with pytest.raises(JobBusyError):
         Ledger(database).claim(JOB, "schedule", NOW, NOW)
 
     with database.write() as connection:  # a lease that has half an hour to go by our clock
@@ -191,7 +194,7 @@ def test_a_writer_that_falls_silent_is_ended_so_that_others_can_write(postgres_u
     """A frozen process would keep every other one from writing for as long as it is frozen."""
     silent, other = Database(postgres_url, idle_timeout=0.1), open_store(postgres_url)
     stored = 0
-    with pytest.raises(StoreUnavailable), silent.write() as connection:
+    with pytest.raises(StoreUnavailableError), silent.write() as connection:
         connection.execute(sa.update(t.site).values(name="half written"))
         stored = other.add_forecasts(forecasts(forecast(20)))  # waits for its turn, as ever
         connection.execute(sa.select(t.site))
@@ -207,7 +210,7 @@ def test_a_server_that_was_stopped_and_started_again_goes_on_with_what_it_had(
 ) -> None:
     store = open_store(postgres_url)
     assert store.add_forecasts(forecasts(forecast(20))) == 1
-    with postgres.stopped(), pytest.raises(StoreUnavailable, match="the store does not answer"):
+    with postgres.stopped(), pytest.raises(StoreUnavailableError, match="the store does not answer"):
         store.add_forecasts(forecasts(forecast(18, hours=7)))
     assert store.add_forecasts(forecasts(forecast(18, hours=7))) == 1
     assert store.add_forecasts(forecasts(forecast(20))) == 0

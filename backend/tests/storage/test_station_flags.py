@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from backend.core.errors import ConfigError, NotFound
+from backend.core.errors import ConfigError, NotFoundError
 from backend.core.local_time import day_number
 from backend.core.parameters import Parameter
 from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run
@@ -241,9 +241,9 @@ def test_an_exclusion_is_part_of_what_a_rebuild_makes(store: Store) -> None:
 
 
 def test_an_exclusion_of_an_unknown_station_or_of_days_in_the_wrong_order_is_refused(store: Store) -> None:
-    with pytest.raises(NotFound, match="ffvl:9"):
+    with pytest.raises(NotFoundError, match="ffvl:9"):
         store.exclude_station("ffvl:9", [SPEED], TWELFTH, None, "", NOON)
-    with pytest.raises(NotFound, match="ffvl:9"):
+    with pytest.raises(NotFoundError, match="ffvl:9"):
         store.include_station("ffvl:9", [SPEED])
     with pytest.raises(ConfigError, match="before the first"):
         store.exclude_station("ffvl:2496", [SPEED], THIRTEENTH, TWELFTH, "", NOON)

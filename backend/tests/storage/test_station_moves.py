@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from backend.collectors.base import set_aside_implausible
-from backend.core.errors import NotFound
+from backend.core.errors import NotFoundError
 from backend.core.records import ObservationBatch, Position, Site, Station
 from backend.scoring.days.update import make_due, update
 from backend.scoring.sample.sample import Samples
@@ -236,7 +236,7 @@ def test_a_place_that_was_confirmed_does_not_stand_for_the_next_one(store: Store
 
 def test_a_station_without_a_known_position_cannot_be_confirmed(store: Store) -> None:
     add(store, [readings()])
-    with pytest.raises(NotFound, match=f"no position of {STATION} is known"):
+    with pytest.raises(NotFoundError, match=f"no position of {STATION} is known"):
         store.confirm_station(SITE.id, STATION, LONG_AFTER)
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.core.errors import ConfigError, NotFound, StoreUnavailable
+from backend.core.errors import ConfigError, NotFoundError, StoreUnavailableError
 from backend.core.parameters import Parameter
 from backend.core.records import GridPoint, ObservationBatch, Rejected, Station
 from backend.storage import schema as t
@@ -596,7 +596,7 @@ def test_a_site_taken_off_the_list_keeps_its_data_and_what_was_on_its_way(databa
     assert store.sites() == (PASSY,)
     assert store.add_forecasts(forecasts(forecast(18, hours=7))) == 1
     assert said(store) == {("planfait", WIND, 6): (20, "route_0"), ("planfait", WIND, 7): (18, "route_0")}
-    with pytest.raises(NotFound, match="there is no site 'planfait'"):
+    with pytest.raises(NotFoundError, match="there is no site 'planfait'"):
         store.remove_site("planfait")
     store.save_sites((PLANFAIT,))
     assert store.sites() == (PLANFAIT,)
@@ -608,7 +608,7 @@ def test_a_site_taken_off_the_list_keeps_its_data_and_what_was_on_its_way(databa
 def test_a_locked_database_is_unavailable_and_nothing_is_half_written(database_url: str) -> None:
     store = open_store(database_url, busy_timeout=0.05)
     with open_database(database_url).write():
-        with pytest.raises(StoreUnavailable, match=r"database is locked|due to lock timeout"):
+        with pytest.raises(StoreUnavailableError, match=r"database is locked|due to lock timeout"):
             store.add_forecasts(forecasts(forecast(20)))
         assert said(store) == {}, "readers are not held up"
     assert store.add_forecasts(forecasts(forecast(20))) == 1
@@ -620,7 +620,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
     with store.database.engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 20}")
-    with pytest.raises(StoreUnavailable, match="database or disk is full"):
+    with pytest.raises(StoreUnavailableError, match="database or disk is full"):
         store.add_forecasts(many)
     assert said(store) == {}
     with store.database.engine.connect() as connection:
@@ -634,9 +634,9 @@ def test_a_store_whose_folder_is_gone_says_so_and_goes_on_when_it_is_back(tmp_pa
     store = open_store(sqlite_url(folder))
     assert store.add_forecasts(forecasts(forecast(20))) == 1
     folder.rename(tmp_path / "elsewhere")
-    with pytest.raises(StoreUnavailable, match="unable to open database file"):
+    with pytest.raises(StoreUnavailableError, match="unable to open database file"):
         store.add_forecasts(forecasts(forecast(18, hours=7)))
-    with pytest.raises(StoreUnavailable, match="unable to open database file"):
+    with pytest.raises(StoreUnavailableError, match="unable to open database file"):
         store.sites()
     (tmp_path / "elsewhere").rename(folder)
     assert store.add_forecasts(forecasts(forecast(18, hours=7))) == 1

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from backend.core.errors import StoreDamaged, StoreUnavailable
+from backend.core.errors import StoreDamagedError, StoreUnavailableError
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.store import Store
@@ -62,7 +62,7 @@ def test_a_query_that_meets_the_damage_says_so_and_it_is_remembered(tmp_path: Pa
     overwrite_pages(file_of(store.database), 1, tables=("site",))
     assert store.stations() == (), "what is not damaged is still read"
     assert store.database.damage is None
-    with pytest.raises(StoreDamaged, match="the store is damaged: database disk image is malformed"):
+    with pytest.raises(StoreDamagedError, match="the store is damaged: database disk image is malformed"):
         store.sites()
     damage = store.database.damage
     assert damage is not None
@@ -75,7 +75,7 @@ def test_a_file_that_is_no_database_any_more_is_damaged(tmp_path: Path) -> None:
     file_of(database).write_bytes(b"\x07" * 100_000)
     for leftover in file_of(database).parent.glob("*-wal"):
         leftover.unlink()
-    with pytest.raises(StoreDamaged, match="file is not a database"):
+    with pytest.raises(StoreDamagedError, match="file is not a database"):
         database.migrate()
 
 
@@ -99,9 +99,9 @@ def test_a_read_only_store_is_no_damage_and_is_told_from_one(tmp_path: Path) -> 
     with database.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA query_only=ON")
         connection.rollback()
-    with pytest.raises(StoreUnavailable, match="readonly database") as refused:
+    with pytest.raises(StoreUnavailableError, match="readonly database") as refused:
         check_store(database, whole=False)
-    assert not isinstance(refused.value, StoreDamaged)
+    assert not isinstance(refused.value, StoreDamagedError)
     assert database.damage is None
 
 
@@ -121,7 +121,7 @@ def test_a_table_of_postgresql_whose_file_is_broken_is_found(
     report = check_store(store.database, whole=False)
     assert any("invalid page" in problem for problem in report.problems), report
     assert store.database.damage is not None
-    with pytest.raises(StoreDamaged), store.database.read() as connection:
+    with pytest.raises(StoreDamagedError), store.database.read() as connection:
         connection.execute(sa.select(t.forecast)).all()
 
 

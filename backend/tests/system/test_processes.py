@@ -13,7 +13,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from backend.core.errors import StoreUnavailable
+from backend.core.errors import StoreUnavailableError
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS
 from backend.storage import schema as t
 from backend.storage.database import Database
@@ -217,7 +217,7 @@ def freeze(service: Running, environment: Environment) -> None:
                 with hasty.write():
                     pass
             break
-        except StoreUnavailable:
+        except StoreUnavailableError:
             service.process.send_signal(signal.SIGCONT)
             with patient.write():  # once the transaction has come to its end
                 continue
