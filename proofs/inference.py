@@ -112,7 +112,7 @@ def world(observed: dict[Parameter, Floats], models: dict[str, dict[Parameter, F
                 station, values, values, np.zeros((days, HOURS_A_DAY), np.int64), None, {}
             )
         },
-        speaking={station.id: np.ones(days, np.bool_)},
+        reference_days={station.id: np.ones(days, np.bool_)},
     )
 
 

@@ -44,7 +44,7 @@ from backend.scoring.questions.series import Hour, Said
 from backend.scoring.questions.series import hours as hourly
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.strata import Stratum
-from backend.scoring.sample.wind_groups import Given
+from backend.scoring.sample.wind_groups import ConditionalQuantiles
 from backend.scoring.sample_size import stratum_may_be_shown
 from backend.scoring.views import LEAD_VIEWS
 from backend.scoring.words.sentences import (
@@ -101,7 +101,7 @@ def bias_answer(
             )
         )
     found.sort(key=lambda each: not each.n_pairs)  # models without data come last
-    hidden = taking_part(withheld, (sample, *by_lead), sample.speaking)
+    hidden = taking_part(withheld, (sample, *by_lead), sample.reference_days)
     return BiasAnswer(
         **envelope(service, question, sample, size, n_pairs, words, terms=withheld, hidden=hidden),
         clock_hours=question.clock_hours,
@@ -124,7 +124,7 @@ def _groups(quantity: Quantity, groups: Iterable[biases.GroupBias]) -> list[Bias
     ]
 
 
-def _given(found: Given) -> GivenForecast:
+def _given(found: ConditionalQuantiles) -> GivenForecast:
     shown = stratum_may_be_shown(found.days)
     return GivenForecast(
         low=found.low,
@@ -151,7 +151,7 @@ def events_answer(
 ) -> EventsAnswer:
     """Return how often a "go" was a bad surprise, for a pilot's own limits."""
     sample = load(service, question)
-    hidden = taking_part(withheld, [sample], sample.speaking)
+    hidden = taking_part(withheld, [sample], sample.reference_days)
     if hidden or question.public:
         wind_limit, gust_limit = _stepwise(wind_limit), _stepwise(gust_limit)
     tables = event_tables(sample, wind_limit, gust_limit)
@@ -159,7 +159,7 @@ def events_answer(
     sectors = sectors_of(sample.site.orientation)
     words = (
         f"of each event, the cases that all its models and {sample.station} have"
-        if sample.speaking
+        if sample.reference_days
         else "no station speaks for this site"
     )
     return EventsAnswer(
@@ -239,7 +239,7 @@ def _model_event(table: EventTable, each: ModelCounts, hours: Hours) -> ModelEve
         name=model_name(each.model),
         sentence=sentence,
         surprises=rate_entry(surprises) if shown else None,
-        kept=rate_entry(contingency.kept(counts, each.intervals)) if shown else None,
+        kept=rate_entry(contingency.success_ratio(counts, each.intervals)) if shown else None,
         detected=rate_entry(contingency.detected(counts, each.intervals)) if shown else None,
         counts=_counts(counts) if shown else None,
         n_pairs=int(counts.n),
@@ -292,7 +292,7 @@ def series_answer(service: ServiceParts, question: Question, withheld: Withholdi
     size, n_pairs, words = common_of(Scorecard(shown), question)
     silent = {
         day
-        for code, days in sample.speaking.items()
+        for code, days in sample.reference_days.items()
         if network_of(code) in withheld.networks
         for day, speaks in zip(sample.span.days, days.tolist(), strict=True)
         if speaks
@@ -300,7 +300,7 @@ def series_answer(service: ServiceParts, question: Question, withheld: Withholdi
     left_out: dict[str, WithheldSource] = {}
     for name in sample.forecasts:
         left_out |= {each.source: each for each in withheld.of_models(name)}
-    left_out |= {each.source: each for each in withheld.of_stations([*sample.speaking])}
+    left_out |= {each.source: each for each in withheld.of_stations([*sample.reference_days])}
     return SeriesAnswer(
         **envelope(
             service, question, sample, size, n_pairs, words, terms=withheld, withheld=list(left_out.values())

@@ -23,7 +23,7 @@ from backend.scoring.hours import Hours
 from backend.scoring.names import model_name
 from backend.scoring.questions.scorecard import METHOD_VERSION
 from backend.scoring.sample.quantities import Quantity
-from backend.scoring.sample_size import Label
+from backend.scoring.sample_size import SampleLabel
 from backend.scoring.views import VIEWS
 from backend.scoring.words.sentences import LABEL_MEANINGS, SIGN, view_name
 
@@ -86,7 +86,7 @@ def methods_answer(service: ServiceParts) -> MethodsAnswer:
             MethodHours(name=hours, text=hours.text, first=hours.ends[0], last=hours.ends[1])
             for hours in Hours
         ],
-        labels=[MethodLabel(label=label, text=LABEL_MEANINGS[label]) for label in Label],
+        labels=[MethodLabel(label=label, text=LABEL_MEANINGS[label]) for label in SampleLabel],
         parameters={quantity.value: quantity.unit for quantity in Quantity},
         generated_at=service.clock(),
     )

@@ -21,7 +21,7 @@ from backend.scoring.days.public_months import newest_closed_month
 from backend.scoring.local_span import Span
 from backend.scoring.names import listed, model_name
 from backend.scoring.public.windows import Window, named, newest_window, windows
-from backend.scoring.sample.sample import Samples, speaking
+from backend.scoring.sample.sample import Samples, reference_days
 
 
 def public_question(
@@ -42,7 +42,9 @@ def public_question(
     samples = Samples(service.database)
     kept_models, kept_stations = samples.kept_between(site, question.first, question.last)
     of_models, of_stations = samples.public_months(site, question.last)
-    codes = [question.station] if question.station else speaking(site, Span(question.first, question.last))
+    codes = (
+        [question.station] if question.station else reference_days(site, Span(question.first, question.last))
+    )
     stations = frozenset(code for code in codes if network_of(code) in withheld.networks)
     models = _not_public(service, withheld, kept_models | of_models.keys())
     apart = replace(

@@ -54,16 +54,15 @@ from backend.scoring.public.figures import (
 from backend.scoring.public.windows import without_reasons
 from backend.scoring.questions.group_scores import group_scores
 from backend.scoring.questions.headline import Headline, beacon, headline
-from backend.scoring.questions.model_scores import ModelScore, Score, days_with
-from backend.scoring.questions.robustness import by_means, robustness
+from backend.scoring.questions.model_scores import ModelScore, ScoreSet, days_with
+from backend.scoring.questions.robustness import robustness, with_hourly_means
 from backend.scoring.questions.scorecard import METHOD_VERSION, PairOfModels, Scorecard, Verdict, common_words
 from backend.scoring.sample import coverage as coverages
 from backend.scoring.sample.coverage import Covered
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import TEXTS, Stratum
-from backend.scoring.sample_size import Label, sample_of
-from backend.scoring.sample_size import Sample as SampleSize
+from backend.scoring.sample_size import SampleLabel, SampleSize, sample_of
 from backend.scoring.words.caveats import may_headline, notes
 from backend.scoring.words.sentences import (
     confidence_words,
@@ -94,7 +93,7 @@ def verdict_answer(service: ServiceParts, question: Question, withheld: Withhold
     duel = found.duel if found.finding.ranks else None
     second_opinions = hourly_means = None
     if duel is not None:
-        averaged = by_means(sample, question.quantity, found)
+        averaged = with_hourly_means(sample, question.quantity, found)
         if averaged is not None and question.public:
             averaged = public_means(question.quantity, averaged)
         if averaged is not None:
@@ -199,7 +198,7 @@ def comparison_answer(service: ServiceParts, question: Question, withheld: Withh
             found.common_sample,
             terms=withheld,
             had=had,
-            hidden=taking_part(withheld, [sample], sample.speaking),
+            hidden=taking_part(withheld, [sample], sample.reference_days),
         ),
         common_sample_share=exact.n_pairs / largest
         if largest and len(exact.compared) > 1 and not question.public
@@ -242,7 +241,7 @@ def scores_answer(
             words,
             terms=withheld,
             had=had,
-            hidden=taking_part(withheld, [sample], sample.speaking),
+            hidden=taking_part(withheld, [sample], sample.reference_days),
         ),
         stratum=stratum,
         stratum_text=None if stratum is None else TEXTS[stratum],
@@ -308,7 +307,7 @@ def envelope(
     `hidden` are the withheld sources that its figures rest on, `withheld` those whose values it leaves out.
     """
     sample = without_reasons(sample, terms.networks)
-    networks = {network_of(code) for code in sample.speaking}
+    networks = {network_of(code) for code in sample.reference_days}
     had = coverage_of(service, question, sample) if had is None else had
     return {
         "site": question.site.id,
@@ -328,7 +327,7 @@ def envelope(
                     if parameter is question.quantity.parameter
                 },
             }
-            for code, days in sample.speaking.items()
+            for code, days in sample.reference_days.items()
             for place in [beacon(sample.site, sample.stations[code].station)]
         ],
         "months": [
@@ -454,7 +453,7 @@ def _entries(
             question,
             each,
             common=each.model in compared,
-            shown=each.label is not Label.COLLECTING,
+            shown=each.label is not SampleLabel.COLLECTING,
             had=had,
         )
         for each in models
@@ -481,7 +480,7 @@ def _entry(
         coverage=None if coverage is None else Coverage.model_validate(coverage),
         estimated_hours=each.estimated_hours,
         tendency=tendency(question.quantity, score.mean_error, score.mean_error_interval) if shown else None,
-        score=ScoreValues.model_validate(score) if shown and score != Score() else None,
+        score=ScoreValues.model_validate(score) if shown and score != ScoreSet() else None,
         skill={
             name: Skill(
                 skill=found.skill,

@@ -14,7 +14,7 @@ from backend.scoring.hours import Hours
 from backend.scoring.inference.comparison import Outcome
 from backend.scoring.questions.scorecard import Finding
 from backend.scoring.sample.quantities import Quantity
-from backend.scoring.sample_size import Label
+from backend.scoring.sample_size import SampleLabel
 
 ViewName = Literal[
     "morning",
@@ -107,7 +107,7 @@ class Asked(ApiModel):
     last_day: date
     n_pairs: int = Field(description="hours of the common sample")
     n_days: int = Field(description="distinct local days of it")
-    label: Label = Field(description="how far the sample carries; while collecting, scores are null")
+    label: SampleLabel = Field(description="how far the sample carries; while collecting, scores are null")
     season: Season | None = Field(description="the only one that the sample speaks for")
     label_text: str
     common_sample: str
@@ -194,7 +194,7 @@ class ModelEntry(ApiModel):
         description="with the station, whatever the other models have; null of a group or a reference"
     )
     effective_pairs: Whole | None
-    label: Label
+    label: SampleLabel
     season: Season | None
     coverage: Coverage | None = Field(
         description="forecast hours of this view, since anything was kept; null of a group or a reference"
@@ -226,7 +226,7 @@ class Duel(ApiModel):
     name_b: str
     n_pairs: int
     n_days: int
-    label: Label
+    label: SampleLabel
     season: Season | None
     score_a: Figure | None
     score_b: Figure | None
@@ -406,7 +406,7 @@ class ModelBias(ApiModel):
     sentence: str
     n_pairs: int
     n_days: int
-    label: Label
+    label: SampleLabel
     mean_error: Figure | None
     interval: Ends | None
     tendency: str | None
@@ -493,7 +493,7 @@ class Event(ApiModel):
     units: str
     n_pairs: int
     n_days: int
-    label: Label
+    label: SampleLabel
     models: list[ModelEvent]
 
 
@@ -592,7 +592,7 @@ class MethodHours(ApiModel):
 class MethodLabel(ApiModel):
     """What a sample of this size allows to say."""
 
-    label: Label
+    label: SampleLabel
     text: str
 
 

@@ -21,7 +21,7 @@ from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.scoring.hours import Hours
 from backend.scoring.sample.quantities import Quantity
-from backend.scoring.sample.sample import REFERENCES, THEN
+from backend.scoring.sample.sample import BASELINES, STATION_SEPARATOR
 from backend.scoring.views import VIEW_OF, View
 
 if TYPE_CHECKING:
@@ -249,7 +249,11 @@ class _Seen:
         for frame in frames:
             for name, names in (("model", self.models), ("station", self.stations)):
                 if name in frame.columns:
-                    names |= {each for told in frame[name].unique().to_list() for each in told.split(THEN)}
+                    names |= {
+                        each
+                        for told in frame[name].unique().to_list()
+                        for each in told.split(STATION_SEPARATOR)
+                    }
             self.rows += len(frame)
             told("written", len(frame))
             yield frame
@@ -282,7 +286,7 @@ def _finish_export(
     from backend.files.writing import replacing
 
     named = name_origins(
-        seen.models - set(REFERENCES),
+        seen.models - set(BASELINES),
         seen.stations,
         _origins(service),
         service.settings.public_imports,

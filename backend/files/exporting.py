@@ -20,25 +20,25 @@ from backend.core.records import Site, network_of
 from backend.core.text import did_you_mean
 from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, schema
 from backend.files.verif import Place
-from backend.scoring.columns import NOT_MATCHED
+from backend.scoring.columns import UNPAIRED
 from backend.scoring.days.update import CHUNK_DAYS
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import significant_winners
 from backend.scoring.local_span import Span
 from backend.scoring.public.figures import enough, public_score, rounded_count
 from backend.scoring.public.windows import in_full_months, named, newest_window, windows, without
-from backend.scoring.questions.model_scores import ModelScore, Score
+from backend.scoring.questions.model_scores import ModelScore, ScoreSet
 from backend.scoring.questions.scorecard import METHOD_VERSION, Finding, Ranking, Scorecard
 from backend.scoring.sample.quantities import (
     SINGLE_VALUED,
     Quantity,
     errors,
-    forecast_side,
+    forecast_series,
     observed_side,
     pairs,
 )
-from backend.scoring.sample.sample import Sample, Samples, speaking
-from backend.scoring.sample_size import Label
+from backend.scoring.sample.sample import Sample, Samples, reference_days
+from backend.scoring.sample_size import SampleLabel
 from backend.scoring.views import View
 from backend.scoring.words.sentences import tendency
 from backend.storage import schema as t
@@ -197,8 +197,8 @@ def score_frames(
     winners: list[bool] = []
     for view, live in _samples(database, choice, views, None, hours):
         live = _of_chosen_models(live, choice, withheld)
-        taking_part(live.forecasts.keys(), live.speaking.keys())
-        public = withheld({*live.forecasts}, {*live.speaking})
+        taking_part(live.forecasts.keys(), live.reference_days.keys())
+        public = withheld({*live.forecasts}, {*live.reference_days})
         sample = _published(database, choice, live, withheld) if public else live
         if sample is None:
             left_out(live.site.id)
@@ -226,7 +226,7 @@ def score_frames(
 def _of_chosen_models(live: Sample, choice: Choice, withheld: IsWithheld) -> Sample:
     """Return the sample without withheld models and stations, where those that are chosen are public."""
     hidden = {model for model in live.forecasts if withheld({model}, set())}
-    if not choice.models or hidden.intersection(choice.models) or withheld(set(), {*live.speaking}):
+    if not choice.models or hidden.intersection(choice.models) or withheld(set(), {*live.reference_days}):
         return live
     networks = {network_of(code) for code in live.stations if withheld(set(), {code})}
     return without(live, hidden, networks)
@@ -241,7 +241,7 @@ def _published(database: Database, choice: Choice, live: Sample, withheld: IsWit
     of_models, of_stations = samples.public_months(live.site, live.span.last)
     months = {
         month
-        for owners, found in ((of_models, live.forecasts), (of_stations, live.speaking))
+        for owners, found in ((of_models, live.forecasts), (of_stations, live.reference_days))
         for owner, published in owners.items()
         if owner in found
         and withheld({owner} if owners is of_models else set(), set() if owners is of_models else {owner})
@@ -266,7 +266,7 @@ def _published(database: Database, choice: Choice, live: Sample, withheld: IsWit
         live.view,
         window.first,
         window.last,
-        station=next(iter(live.speaking)) if choice.stations else None,
+        station=next(iter(live.reference_days)) if choice.stations else None,
         hours=live.hours,
         public=True,
     )
@@ -277,7 +277,7 @@ def places(database: Database, choice: Choice) -> list[Place]:
     found = {}
     for slug, station, first, last in _spans(database, choice):
         site = _site(database, slug, last)
-        for code in [station] if station else speaking(site, Span(first, last)):
+        for code in [station] if station else reference_days(site, Span(first, last)):
             found[slug, code] = Place(site.id, code, site.latitude, site.longitude, site.elevation)
     return list(found.values())
 
@@ -340,7 +340,7 @@ def _models_of(sample: Sample, choice: Choice) -> list[str]:
 
 
 def _pairs_of(sample: Sample, view: View, model: str, quantity: Quantity) -> pl.DataFrame:
-    said, measured = forecast_side(sample, quantity, model), observed_side(sample, quantity)
+    said, measured = forecast_series(sample, quantity, model), observed_side(sample, quantity)
     there = pairs(quantity, said, measured)
     valid, lead = sample.span.hours()[there], sample.lead(model, quantity.parameter)[there]
     frame = pl.DataFrame(
@@ -362,14 +362,14 @@ def _pairs_of(sample: Sample, view: View, model: str, quantity: Quantity) -> pl.
 
 def _stations_on(sample: Sample) -> NDArray[np.str_]:
     """Return which station speaks on each day; "" on days on which none does."""
-    found = np.full(len(sample.span.days), "", dtype=f"<U{max(map(len, sample.speaking), default=1)}")
-    for code, days in sample.speaking.items():
+    found = np.full(len(sample.span.days), "", dtype=f"<U{max(map(len, sample.reference_days), default=1)}")
+    for code, days in sample.reference_days.items():
         found[days] = code
     return found
 
 
 def _offsets(offsets: NDArray[np.int64], quantity: Quantity) -> pl.Series:
-    known = (offsets != NOT_MATCHED) & (quantity is Quantity.WIND_SPEED)
+    known = (offsets != UNPAIRED) & (quantity is Quantity.WIND_SPEED)
     return pl.Series(
         [int(minutes) if there else None for minutes, there in zip(offsets, known, strict=True)],
         dtype=pl.Int64,
@@ -381,7 +381,7 @@ def _score_row(
 ) -> dict[str, object]:
     compared = not public or enough(ranking.n_pairs)
     of_model = public_score(quantity, of_model) if public else of_model
-    score = of_model.score if of_model.label is not Label.COLLECTING else Score()
+    score = of_model.score if of_model.label is not SampleLabel.COLLECTING else ScoreSet()
     quantiles = score.quantiles
     low, high = score.mean_error_interval or (None, None)
     mae_low, mae_high = score.mae_interval or (None, None)

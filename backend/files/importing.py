@@ -27,7 +27,7 @@ from backend.files.faults import MOST_NAMED, Fault, Faults, FileRefusedError
 from backend.files.reading import Shape, Table
 from backend.files.rules import PARAMETER_NUMBERS, PARAMETERS, Piece
 from backend.files.sorting import Staging
-from backend.scoring.sample.sample import REFERENCES
+from backend.scoring.sample.sample import BASELINES
 from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch, to_epoch
 from backend.storage.forecasts import keep_forecasts, kept_forecasts
@@ -64,7 +64,7 @@ FURTHEST = timedelta(days=20)
 _MODEL = "[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _NO_MODEL = (
     "is not the name of a model: letters, digits, _ . and -, at most 64,"
-    f" and not {', '.join(REFERENCES[:-1])} or {REFERENCES[-1]}"
+    f" and not {', '.join(BASELINES[:-1])} or {BASELINES[-1]}"
 )
 _NO_PARAMETER = f"is not one of {', '.join(PARAMETERS)}"
 _NO_SITE = "is not a site on the list: see meteo-score sites list"
@@ -300,7 +300,7 @@ class _Forecasts:
 
     def check(self, piece: Piece) -> None:
         """Read a piece by the rules for forecasts."""
-        piece.word("model", _MODEL, REFERENCES, _NO_MODEL)
+        piece.word("model", _MODEL, BASELINES, _NO_MODEL)
         piece.one_of("site", self.numbers, _NO_SITE)
         piece.one_of("parameter", PARAMETER_NUMBERS, _NO_PARAMETER)
         piece.moment("reference_time")

@@ -7,7 +7,7 @@ from backend.core.parameters import Parameter
 SPEED, GUST, DIRECTION, TEMPERATURE = range(len(Parameter))
 
 
-NOT_MATCHED = -128
+UNPAIRED = -128
 """In an array of offsets: no reading was matched."""
 
 

@@ -20,7 +20,7 @@ from backend.scoring.constants import (
 from backend.scoring.grid import SEASONS, Bools, Integers, Season, season_index
 
 
-class Label(StrEnum):
+class SampleLabel(StrEnum):
     """How far a sample carries."""
 
     COLLECTING = "collecting"
@@ -31,31 +31,31 @@ class Label(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SampleSize:
     """The distinct local days of a common sample, their label, and the season it is limited to, if so."""
 
     days: int
-    label: Label
+    label: SampleLabel
     season: Season | None
 
     @property
     def shows_values(self) -> bool:
         """Whether scores may be shown at all, with their intervals."""
-        return self.label is not Label.COLLECTING
+        return self.label is not SampleLabel.COLLECTING
 
     @property
     def may_rank(self) -> bool:
         """Whether it may be said which model errs less, if the tests agree."""
-        return self.label not in {Label.COLLECTING, Label.FIRST_LOOK}
+        return self.label not in {SampleLabel.COLLECTING, SampleLabel.FIRST_LOOK}
 
 
-def sample_of(present: Bools, months: Integers) -> Sample:
+def sample_of(present: Bools, months: Integers) -> SampleSize:
     """Return the sample of the days that are `present`, given the month of every day."""
     counts = np.bincount(season_index(months[present]), minlength=len(SEASONS))
     return sample({season: int(count) for season, count in zip(SEASONS, counts, strict=True)})
 
 
-def sample(days_by_season: Mapping[Season, int]) -> Sample:
+def sample(days_by_season: Mapping[Season, int]) -> SampleSize:
     """Label a sample by its distinct days in each season.
 
     Established: ESTABLISHED_DAYS over ESTABLISHED_SEASONS, a season counting from STRATUM_DAYS. Else,
@@ -66,14 +66,14 @@ def sample(days_by_season: Mapping[Season, int]) -> Sample:
     covered = sum(count >= STRATUM_DAYS.value for count in days_by_season.values())
     dominant = next((s for s, count in days_by_season.items() if count > DOMINANT_SEASON.value * days), None)
     if days < FIRST_LOOK_DAYS.value:
-        return Sample(days, Label.COLLECTING, None)
+        return SampleSize(days, SampleLabel.COLLECTING, None)
     if days < PRELIMINARY_DAYS.value:
-        return Sample(days, Label.FIRST_LOOK, None)
+        return SampleSize(days, SampleLabel.FIRST_LOOK, None)
     if days >= ESTABLISHED_DAYS.value and covered >= ESTABLISHED_SEASONS.value:
-        return Sample(days, Label.ESTABLISHED, None)
+        return SampleSize(days, SampleLabel.ESTABLISHED, None)
     if days >= SEASON_DAYS.value and dominant is not None:
-        return Sample(days, Label.ESTABLISHED_SEASON, dominant)
-    return Sample(days, Label.PRELIMINARY, None)
+        return SampleSize(days, SampleLabel.ESTABLISHED_SEASON, dominant)
+    return SampleSize(days, SampleLabel.PRELIMINARY, None)
 
 
 def stratum_may_be_shown(days: int) -> bool:

@@ -21,7 +21,7 @@ from backend.scoring.days.rebuild import rebuild
 from backend.scoring.days.update import update
 from backend.scoring.grid import HOURS, SCALE
 from backend.scoring.questions.scorecard import Scorecard
-from backend.scoring.sample.quantities import Quantity, errors, forecast_side, observed_side, pairs
+from backend.scoring.sample.quantities import Quantity, errors, forecast_series, observed_side, pairs
 from backend.scoring.sample.sample import Sample, Samples
 from backend.scoring.views import EVENING_BEFORE, VIEWS
 from backend.storage import schema as t
@@ -180,7 +180,7 @@ def _by_hour(sample: Sample) -> dict[tuple[str, int], tuple[int, float]]:
     observed = observed_side(sample, Quantity.WIND_SPEED)
     found = {}
     for model in sample.forecasts:
-        side = forecast_side(sample, Quantity.WIND_SPEED, model)
+        side = forecast_series(sample, Quantity.WIND_SPEED, model)
         there, error = pairs(Quantity.WIND_SPEED, side, observed), errors(Quantity.WIND_SPEED, side, observed)
         n, total = there.sum(axis=0), error.sum(axis=0)
         size, square = np.abs(error).sum(axis=0), (error * error).sum(axis=0)
@@ -194,7 +194,7 @@ def _frame(site: str, view: str, sample: Sample) -> Any:
     observed = observed_side(sample, Quantity.WIND_SPEED)
     parts = []
     for model in sample.forecasts:
-        side = forecast_side(sample, Quantity.WIND_SPEED, model)
+        side = forecast_series(sample, Quantity.WIND_SPEED, model)
         there = pairs(Quantity.WIND_SPEED, side, observed)
         hour = np.broadcast_to(np.arange(HOURS), there.shape)[there]
         error = errors(Quantity.WIND_SPEED, side, observed)[there] / SCALE

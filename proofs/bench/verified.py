@@ -19,7 +19,7 @@ import numpy as np
 from backend.core.local_time import local_day
 from backend.core.records import Site
 from backend.scoring.grid import SCALE
-from backend.scoring.sample.quantities import Quantity, errors, forecast_side, observed_side, pairs
+from backend.scoring.sample.quantities import Quantity, errors, forecast_series, observed_side, pairs
 from backend.scoring.sample.sample import Samples
 from backend.scoring.views import EVENING_BEFORE
 from backend.storage.database import Database
@@ -55,7 +55,7 @@ def _mean_size(samples: Samples, site: Site, days: int) -> float:
     today = local_day(NOW)
     sample = samples.load(site, EVENING_BEFORE, today - days, today)
     observed = observed_side(sample, Quantity.WIND_SPEED)
-    side = forecast_side(sample, Quantity.WIND_SPEED, MODEL)
+    side = forecast_series(sample, Quantity.WIND_SPEED, MODEL)
     there = pairs(Quantity.WIND_SPEED, side, observed)
     size = np.abs(errors(Quantity.WIND_SPEED, side, observed)).sum()
     return float(size / there.sum() / SCALE)

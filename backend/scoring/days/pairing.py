@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from backend.core.local_time import HOUR, HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
-from backend.scoring.columns import DIRECTION, GUST, NOT_MATCHED, SPEED, TEMPERATURE
+from backend.scoring.columns import DIRECTION, GUST, SPEED, TEMPERATURE, UNPAIRED
 from backend.scoring.constants import (
     GUST_REPORTS,
     MATCH_TOLERANCE,
@@ -26,7 +26,7 @@ from backend.scoring.local_span import Span
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Matched:
+class Paired:
     """A station's days: values (n, 4, 25), the distance from its hour of each mean wind's window in minutes
     (n, 25, NOT_MATCHED where none), how many readings there were on each day, and the means of the hours
     (n, 4, 25).
@@ -39,7 +39,7 @@ class Matched:
     means: NDArray[np.int32]
 
 
-def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> Matched:
+def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> Paired:
     """Return the days of the span on which the station said anything; `trusted` are the values to use.
 
     Each forecast of an hour and a station thus has at most one partner, and a better one takes its place
@@ -47,7 +47,7 @@ def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> Matched:
     """
     interval = _intervals(readings, span)
     hourly = np.full((len(span.days), len(Parameter), HOURS_A_DAY), ABSENT, np.int32)
-    offsets = np.full((len(span.days), HOURS_A_DAY), NOT_MATCHED, np.int8)
+    offsets = np.full((len(span.days), HOURS_A_DAY), UNPAIRED, np.int8)
     hours, exists = span.hours(), np.arange(HOURS_A_DAY) < span.lengths()[:, None]
     averaging, middle = _windows(readings, readings.averaging)
     temperature = readings.temperature_averaging
@@ -84,7 +84,7 @@ def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> Matched:
     counts = np.bincount(index[(index >= 0) & (index < len(span.days))], minlength=len(span.days))
     there = (hourly != ABSENT) | (means != ABSENT)
     said = np.flatnonzero((counts > 0) | there.any(axis=(1, 2)))
-    return Matched(span.first + said, hourly[said], offsets[said], counts[said], means[said])
+    return Paired(span.first + said, hourly[said], offsets[said], counts[said], means[said])
 
 
 def _windows(readings: Readings, averaging: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

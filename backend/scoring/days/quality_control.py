@@ -74,7 +74,7 @@ class Readings:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ModelContext:
     """What a reading is compared with: one row per whole hour, from `first` on (seconds since 1970).
 
     `models` (models, hours, 4) is what the models said, `limits` (hours, 3) how far from the nearest of them
@@ -102,17 +102,17 @@ class Flag(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Doubts:
+class QcFlags:
     """Why values are doubted: an index into REASONS per reading and parameter, 0 where they are not."""
 
     reason: NDArray[np.int8]
 
-    def with_moved(self, readings: Readings, away: Sequence[tuple[int, int]]) -> Doubts:
+    def with_moved(self, readings: Readings, away: Sequence[tuple[int, int]]) -> QcFlags:
         """Return these doubts, and every value measured in a span of `away` doubted because of the move."""
         reason = self.reason.copy()
         reason[measured_within(readings, away)] = REASONS.index(MOVED)
         reason[readings.values == ABSENT] = 0
-        return Doubts(reason)
+        return QcFlags(reason)
 
     def trusted(self, readings: Readings) -> NDArray[np.int32]:
         """Return the values with the doubted ones taken out."""
@@ -152,14 +152,14 @@ def measured_within(readings: Readings, spans: Sequence[tuple[int, int]]) -> NDA
     return within
 
 
-def doubt(
-    readings: Readings, neighbours: Sequence[Readings], around: Surroundings, flags: Sequence[Flag] = ()
-) -> Doubts:
+def flag(
+    readings: Readings, neighbours: Sequence[Readings], around: ModelContext, flags: Sequence[Flag] = ()
+) -> QcFlags:
     """Return which values are doubted; the first reason in the order of REASONS is the one that is told.
 
     `neighbours` are the other stations of the site, `flags` what is known of this one's sensors.
     """
-    found = Doubts(np.zeros(readings.values.shape, np.int8))
+    found = QcFlags(np.zeros(readings.values.shape, np.int8))
     for flag in sorted(flags, key=lambda flag: REASONS.index(flag.reason), reverse=True):
         _take_out(found.reason, readings, flag)
     gust, speed = readings.values[:, GUST], readings.values[:, SPEED]
@@ -248,7 +248,7 @@ def _spikes(time: NDArray[np.int64], values: NDArray[np.int32], limit: int) -> N
     return there[1:-1][(up | down) & near[:-1] & near[1:]]
 
 
-def _far(readings: Readings, around: Surroundings) -> NDArray[np.bool_]:
+def _far(readings: Readings, around: ModelContext) -> NDArray[np.bool_]:
     """Return which values are further from every model than their limit."""
     far = np.zeros(readings.values.shape, np.bool_)
     hour = (readings.time - around.first + HOUR // 2) // HOUR

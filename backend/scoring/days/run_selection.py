@@ -55,7 +55,7 @@ class Selected:
     older: NDArray[np.int16]
 
 
-def select(runs: Runs, span: Span) -> dict[int, Selected]:
+def select_runs(runs: Runs, span: Span) -> dict[int, Selected]:
     """Return, by the number of a view, the days of which a model said anything, by day and model.
 
     Only whole hours are looked at, so that half-hourly models have no more weight than others. A speed of 0
@@ -71,7 +71,7 @@ def select(runs: Runs, span: Span) -> dict[int, Selected]:
     values = runs.values.copy()
     values[values[:, SPEED] == 0, DIRECTION] = ABSENT
     # What was not said is the row after the last one: -1, too.
-    said = _Said(
+    said = ForecastAtHour(
         np.append(values, np.full((1, len(Parameter)), ABSENT, np.int32), axis=0),
         np.append(lead, -1).astype(np.int16),
         np.append(runs.estimated, False),
@@ -110,13 +110,17 @@ def _decided(view: DecisionView, span: Span, index: NDArray[np.int64]) -> NDArra
     return moments[np.clip(index, 0, len(moments) - 1)]
 
 
-class _Said(NamedTuple):
+class ForecastAtHour(NamedTuple):
+    """The forecast of each hour: values, and leads in minutes."""
+
     values: NDArray[np.int32]
     lead: NDArray[np.int16]
     estimated: NDArray[np.bool_]
 
 
-def _known(said: _Said, runs: Runs, view: View, span: Span, index: NDArray[np.int64]) -> _Said:
+def _known(
+    said: ForecastAtHour, runs: Runs, view: View, span: Span, index: NDArray[np.int64]
+) -> ForecastAtHour:
     """Return what was said without the values that were not available when a decision was made."""
     if not len(runs.later) or not isinstance(view, DecisionView):
         return said
@@ -132,7 +136,7 @@ def _days(
     of_parameters: Sequence[NDArray[np.int64]],
     span: Span,
     models: NDArray[np.int64],
-    said: _Said,
+    said: ForecastAtHour,
 ) -> Selected:
     """Return the days that say anything, given the rows in `said` of each day, model and hour.
 

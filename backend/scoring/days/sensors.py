@@ -212,8 +212,8 @@ class _Run:
 
 def _stopped(station: int, mine: Digests, others: Sequence[Digests], said: Said) -> Iterator[Flag]:
     """Yield calms in which the anemometer stands still: judged by models only where no neighbour measures."""
-    speaking = np.flatnonzero(mine.digest["calm"] + mine.digest["moving"] > 0)
-    days, digest = mine.day[speaking], mine.digest[speaking]
+    reference_days = np.flatnonzero(mine.digest["calm"] + mine.digest["moving"] > 0)
+    days, digest = mine.day[reference_days], mine.digest[reference_days]
     accompanied = {
         day
         for other in others

@@ -36,12 +36,12 @@ from backend.scoring.days.quality_control import (
     LIMITED,
     QUARTERS,
     Flag,
+    ModelContext,
     Readings,
-    Surroundings,
-    doubt,
+    flag,
     measured_within,
 )
-from backend.scoring.days.run_selection import Runs, select
+from backend.scoring.days.run_selection import Runs, select_runs
 from backend.scoring.days.sensors import DIGEST, Digests, digests, learned
 from backend.scoring.local_span import Span
 from backend.scoring.views import LEAD_VIEWS, NEAREST
@@ -175,7 +175,7 @@ def _make(connection: sa.Connection, site_id: int, due: Iterable[int], today: in
                 view: ForecastDays(
                     found.model, found.day, found.hourly, found.leads, found.estimated, found.older
                 )
-                for view, found in select(runs[-1], span).items()
+                for view, found in select_runs(runs[-1], span).items()
             }
         )
     known = {} if EVERY_DAY in due else _known_limits(connection, site_id)
@@ -384,7 +384,7 @@ def _observed(
     for station, mine in readings.items():
         others = [_without(each, away.get(other, ())) for other, each in readings.items() if other != station]
         of_station = [flag for flag in flags if flag.station == station]
-        doubted = doubt(mine, others, around, of_station).with_moved(mine, away.get(station, ()))
+        doubted = flag(mine, others, around, of_station).with_moved(mine, away.get(station, ()))
         doubts += ((station, *each) for each in doubted.listed(mine, first, end))
         found = pair(mine, doubted.trusted(mine), span)
         count = len(found.day)
@@ -420,7 +420,7 @@ def _coarsest(
     return tuple(each / 1000 or None for each in coarsest[days].tolist())
 
 
-def _surroundings(runs: Runs, span: Span, known: Mapping[int, NDArray[np.int32]]) -> Surroundings:
+def _surroundings(runs: Runs, span: Span, known: Mapping[int, NDArray[np.int32]]) -> ModelContext:
     """Return what the models last said of each hour from one before the span to one after it, and limits."""
     first = int(span.starts[0]) - HOUR
     hours = (int(span.starts[-1]) - first) // HOUR + 2
@@ -438,7 +438,7 @@ def _surroundings(runs: Runs, span: Span, known: Mapping[int, NDArray[np.int32]]
     wide = Span(span.first - 1, span.last + 1)
     of_hours = by_hour([known.get(month_number(day), none) for day in wide.days])
     index, hour = wide.locate(first + HOUR * np.arange(hours))
-    return Surroundings(first, said, of_hours[index, np.minimum(hour, HOURS_A_DAY - 1)])
+    return ModelContext(first, said, of_hours[index, np.minimum(hour, HOURS_A_DAY - 1)])
 
 
 # --- Writing -----------------------------------------------------------------------------------------

@@ -12,20 +12,20 @@ from backend.scoring.inference.jackknife import departures_spread, jackknife, sy
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.direction import circular_bias, steady_bias
 from backend.scoring.metrics.sums import Sums, no_sums
-from backend.scoring.sample.quantities import Quantity, Side, sums
+from backend.scoring.sample.quantities import Quantity, Series, sums
 from backend.scoring.sample.strata import Groups
 
 S = TypeVar("S", bound=Sums)
 
 
-def hourly_sums(quantity: Quantity, side: Side, observed: Side) -> Sums:
+def hourly_sums(quantity: Quantity, side: Series, observed: Series) -> Sums:
     """Return the sums of each hour by itself, columns (days, hours)."""
     shape = side.main.shape
     one_by_one = sums(quantity, _one_by_one(side), _one_by_one(observed))
     return one_by_one.each(lambda column: column.reshape(shape))
 
 
-def side_by_side(quantity: Quantity, sides: Sequence[Side], observed: Side) -> Sums:
+def side_by_side(quantity: Quantity, sides: Sequence[Series], observed: Series) -> Sums:
     """Return the sums of several forecasts of the same hours, columns (days, sides)."""
     stacked = sums(quantity, _stacked(sides), _stacked([observed] * len(sides)))
     return stacked.each(lambda column: column.reshape(len(sides), -1).T)
@@ -147,12 +147,12 @@ def _present(of_groups: Any) -> Any:
     return np.asarray(of_groups.n > 0)
 
 
-def _one_by_one(side: Side) -> Side:
+def _one_by_one(side: Series) -> Series:
     speed: Values | None = None if side.speed is None else side.speed.reshape(-1, 1)
-    return Side(side.main.reshape(-1, 1), speed)
+    return Series(side.main.reshape(-1, 1), speed)
 
 
-def _stacked(sides: Sequence[Side]) -> Side:
+def _stacked(sides: Sequence[Series]) -> Series:
     """Return one side whose days are those of all, one after the other."""
     speeds = [side.speed for side in sides if side.speed is not None]
-    return Side(np.concatenate([side.main for side in sides]), np.concatenate(speeds) if speeds else None)
+    return Series(np.concatenate([side.main for side in sides]), np.concatenate(speeds) if speeds else None)

@@ -156,7 +156,7 @@ def detected(totals: Contingency, intervals: Intervals) -> Rate:
     return _rate(totals, totals.a, totals.a + totals.c, intervals.get("pod"))
 
 
-def kept(totals: Contingency, intervals: Intervals) -> Rate:
+def success_ratio(totals: Contingency, intervals: Intervals) -> Rate:
     """Return 1 - FAR as a rate, the twin of the surprise rate: hits of forecast events."""
     of_false = intervals.get("far")
     interval = None if of_false is None else Interval(1 - of_false.high, 1 - of_false.low)

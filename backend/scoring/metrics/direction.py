@@ -39,7 +39,7 @@ def sines_and_cosines(angle: Integers) -> tuple[Integers, Integers]:
     return sine.astype(np.int64), cosine.astype(np.int64)
 
 
-def usable(
+def direction_pairs(
     f: Values, o: Values, speed_f: Values, speed_o: Values, mask: Bools | None = None, *,
     least: float | None = None, below: float | None = None,
 ) -> tuple[Bools, Bools, Bools]:  # fmt: skip
@@ -96,7 +96,7 @@ class DirectionSums(Sums):
 
         By default every speed from LIGHT_WIND on; the light-wind group asks for BREEZE to LIGHT_WIND.
         """
-        pair, light, undefined = usable(f, o, speed_f, speed_o, mask, least=least, below=below)
+        pair, light, undefined = direction_pairs(f, o, speed_f, speed_o, mask, least=least, below=below)
         d = wrap(f[pair].astype(np.int64) - o[pair])
         # The pairs lie day after day: what a day adds to the running sums is its own.
         n, light, undefined = (each.sum(axis=-1, dtype=np.int64) for each in (pair, light, undefined))

@@ -40,13 +40,13 @@ class VectorSums(Sums):
     """Sums over pairs of winds: the length of the vector error in thousandths of a km/h, and its square."""
 
     n: Integers
-    sum_ve: Integers
+    vector_error_sum: Integers
     sum_vv: Integers
 
     @property
     def sum_abs(self) -> Integers:
         """The sum of what a comparison of two models compares: here the length of the error."""
-        return self.sum_ve
+        return self.vector_error_sum
 
     @property
     def sum_squares(self) -> Integers:
@@ -63,7 +63,7 @@ class VectorSums(Sums):
 @Formula
 def mean_vector_error(sums: VectorSums) -> Floats:
     """MVE, `mean(ve)` in km/h."""
-    return ratio(sums.sum_ve, sums.n * SCALE)
+    return ratio(sums.vector_error_sum, sums.n * SCALE)
 
 
 @Formula

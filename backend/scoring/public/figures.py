@@ -28,8 +28,8 @@ from backend.scoring.intervals import Interval
 from backend.scoring.metrics.contingency import Rate
 from backend.scoring.questions.bias import GroupBias, ModelBias
 from backend.scoring.questions.headline import Headline
-from backend.scoring.questions.model_scores import ModelScore, Score
-from backend.scoring.questions.robustness import ByMeans, Robustness, SecondOpinion
+from backend.scoring.questions.model_scores import ModelScore, ScoreSet
+from backend.scoring.questions.robustness import HourlyMeanCheck, Robustness, SecondOpinion
 from backend.scoring.questions.scorecard import Finding, PairOfModels, Verdict
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.strata import Stratum
@@ -95,14 +95,14 @@ def public_score(quantity: Quantity, each: ModelScore) -> ModelScore:
     """
     pairs = rounded_count(each.n_pairs)
     if not enough(each.n_pairs) or each.n_days < STRATUM_DAYS.value:
-        return replace(each, n_pairs=pairs, effective_pairs=None, score=Score(), skill={})
+        return replace(each, n_pairs=pairs, effective_pairs=None, score=ScoreSet(), skill={})
     step, share = figure_step(quantity, each.n_pairs), share_step(each.n_pairs)
     score = each.score
     return replace(
         each,
         n_pairs=pairs,
         effective_pairs=None,
-        score=Score(
+        score=ScoreSet(
             mean_error=None if each.reference else rounded(score.mean_error, step),
             mean_error_interval=None if each.reference else rounded_ends(score.mean_error_interval, step),
             mae=rounded(score.mae, step),
@@ -171,7 +171,7 @@ def _public_opinion(quantity: Quantity, each: SecondOpinion) -> SecondOpinion:
     return replace(each, n_pairs=pairs, difference=difference)
 
 
-def public_means(quantity: Quantity, found: ByMeans) -> ByMeans:
+def public_means(quantity: Quantity, found: HourlyMeanCheck) -> HourlyMeanCheck:
     """Return a verdict by hourly means as it is published."""
     pairs = rounded_count(found.n_pairs)
     if not enough(found.n_pairs):

@@ -18,7 +18,7 @@ from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import network_of
 from backend.scoring.constants import PUBLIC_WINDOWS, STRATUM_DAYS
 from backend.scoring.grid import Bools, Integers, Values, present
-from backend.scoring.sample.quantities import Quantity, forecast_side, observed_side, pairs
+from backend.scoring.sample.quantities import Quantity, forecast_series, observed_side, pairs
 from backend.scoring.sample.sample import Sample
 
 LENGTHS = tuple(int(months) for months in PUBLIC_WINDOWS.value)
@@ -125,7 +125,7 @@ def in_full_months(sample: Sample, quantity: Quantity) -> Sample:
         return found
     measured = observed_side(found, quantity)
     for model, of_model in found.all_forecasts.items():
-        there = pairs(quantity, forecast_side(found, quantity, model), measured)
+        there = pairs(quantity, forecast_series(found, quantity, model), measured)
         direction = _without_short_months(of_model[Parameter.WIND_DIRECTION], there, numbers)
         forecasts[model] = {**of_model, Parameter.WIND_DIRECTION: direction}
     return replace(found, all_forecasts=forecasts)
@@ -152,7 +152,7 @@ def without(sample: Sample, models: Collection[str], networks: Collection[str]) 
     stations = {
         code: station
         for code, station in sample.stations.items()
-        if code in sample.speaking or network_of(code) not in networks
+        if code in sample.reference_days or network_of(code) not in networks
     }
     return replace(
         sample,
@@ -171,8 +171,9 @@ def with_public_values(sample: Sample, models: Collection[str], networks: Collec
     hidden = {code for code in sample.stations if network_of(code) in networks}
     return replace(
         without(sample, models, networks),
-        speaking={
-            code: np.zeros_like(days) if code in hidden else days for code, days in sample.speaking.items()
+        reference_days={
+            code: np.zeros_like(days) if code in hidden else days
+            for code, days in sample.reference_days.items()
         },
     )
 

@@ -27,12 +27,11 @@ from backend.scoring.intervals import Interval
 from backend.scoring.metrics.formula import number
 from backend.scoring.metrics.sums import Sums
 from backend.scoring.questions.model_scores import days_with, sized
-from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity, forecast_side, observed_side, pairs
+from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity, forecast_series, observed_side, pairs
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import Stratum, clock_groups, groups
-from backend.scoring.sample.wind_groups import Given, given_forecast
-from backend.scoring.sample_size import Sample as SampleSize
-from backend.scoring.sample_size import sample_of, stratum_may_be_shown
+from backend.scoring.sample.wind_groups import ConditionalQuantiles, given_forecast
+from backend.scoring.sample_size import SampleSize, sample_of, stratum_may_be_shown
 
 PARTS = tuple(
     (index[:, None] == np.arange(len(names))).astype(np.int64)
@@ -68,7 +67,7 @@ class ModelBias:
     interval: Interval | None
     groups: Mapping[Stratum, tuple[GroupBias, ...]]
     leads: tuple[GroupBias, ...]
-    given: tuple[Given, ...]
+    given: tuple[ConditionalQuantiles, ...]
 
 
 def model_bias(
@@ -86,13 +85,13 @@ def model_bias(
     """
     if quantity not in SINGLE_VALUED:
         raise ValueError(f"{quantity} has no bias")
-    side, observed = forecast_side(sample, quantity, model), observed_side(sample, quantity)
+    side, observed = forecast_series(sample, quantity, model), observed_side(sample, quantity)
     kinds = [groups(sample, stratum, model) for stratum in CLOCKS]
     wide = sample.within(clock_hours)
-    hourly = hourly_sums(quantity, forecast_side(wide, quantity, model), observed_side(wide, quantity))
+    hourly = hourly_sums(quantity, forecast_series(wide, quantity, model), observed_side(wide, quantity))
     tables = [group_sums(hourly, kinds[0]), group_sums(hourly, kinds[-1])]  # hours not counted have no sector
     if leads:
-        said = [forecast_side(each, quantity, model) for each in leads]
+        said = [forecast_series(each, quantity, model) for each in leads]
         tables.append(side_by_side(quantity, said, observed))
     whole, *found = _biases(quantity, tables, sample.hours)
     size = sample_of(days_with(pairs(quantity, side, observed)), sample.months)

@@ -30,8 +30,7 @@ from backend.scoring.metrics.events import (
 from backend.scoring.names import model_name
 from backend.scoring.questions.scorecard import all_of, comparable
 from backend.scoring.sample.sample import Sample
-from backend.scoring.sample_size import Sample as SampleSize
-from backend.scoring.sample_size import sample_of
+from backend.scoring.sample_size import SampleSize, sample_of
 
 Winds = Mapping[Parameter, Values]
 

@@ -13,7 +13,7 @@ from backend.scoring.inference.group_sums import (
     size_intervals,
 )
 from backend.scoring.questions.model_scores import ModelScore, days_with, scores_of, sized
-from backend.scoring.sample.quantities import Quantity, errors, forecast_side, observed_side, pairs
+from backend.scoring.sample.quantities import Quantity, errors, forecast_series, observed_side, pairs
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import Stratum, groups
 from backend.scoring.sample_size import sample_of, stratum_may_be_shown
@@ -23,7 +23,7 @@ def group_scores(
     sample: Sample, quantity: Quantity, stratum: Stratum, model: str
 ) -> dict[str, ModelScore | None]:
     """Return a model's score in each group of a stratum, None in those with too few days to be shown."""
-    side, observed = forecast_side(sample, quantity, model), observed_side(sample, quantity)
+    side, observed = forecast_series(sample, quantity, model), observed_side(sample, quantity)
     kind = groups(sample, stratum, model)
     table = group_sums(hourly_sums(quantity, side, observed), kind)
     totals, days = over_days(table), days_of(table)

@@ -66,7 +66,7 @@ def headline(sample: Sample, verdict: Verdict) -> Headline:
         surprises=found,
         go_days=go_days,
         model_mean=_better_mean(verdict),
-        beacons=tuple(beacon(sample.site, sample.stations[code].station) for code in sample.speaking),
+        beacons=tuple(beacon(sample.site, sample.stations[code].station) for code in sample.reference_days),
     )
 
 

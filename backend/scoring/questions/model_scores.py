@@ -36,13 +36,13 @@ from backend.scoring.metrics.scalar import (
 )
 from backend.scoring.metrics.sums import Sums
 from backend.scoring.metrics.vector import VectorSums, mean_vector_error, rms_vector_error
-from backend.scoring.sample.quantities import Quantity, Side, errors, observed_side, pairs, speed_of, sums
-from backend.scoring.sample.sample import REFERENCES, Sample
-from backend.scoring.sample_size import Label, sample_of, stratum_may_be_shown
+from backend.scoring.sample.quantities import Quantity, Series, errors, observed_side, pairs, speed_of, sums
+from backend.scoring.sample.sample import BASELINES, Sample
+from backend.scoring.sample_size import SampleLabel, sample_of, stratum_may_be_shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
+class ScoreSet:
     """What a model scored, in the quantity's unit; None is undefined. `mean_error` > 0: it says too much."""
 
     mean_error: float | None = None
@@ -75,18 +75,18 @@ class ModelScore:
     n_pairs: int
     n_days: int
     effective_pairs: float | None
-    label: Label
+    label: SampleLabel
     season: Season | None
     rank: int | None
     estimated_hours: int
-    score: Score
+    score: ScoreSet
     skill: Mapping[str, PooledSkill]
 
 
 def score_all(
     sample: Sample,
     quantity: Quantity,
-    sides: Mapping[str, Side],
+    sides: Mapping[str, Series],
     mask: Bools | None = None,
     *,
     intervals: bool = True,
@@ -119,7 +119,7 @@ def _model_score(
     sample: Sample,
     quantity: Quantity,
     name: str,
-    side: Side,
+    side: Series,
     mask: Bools | None,
     *,
     of_days: Sums,
@@ -134,11 +134,11 @@ def _model_score(
     totals = of_days.total().each(lambda column: column[None])
     (score,) = scores_of(quantity, totals, [errors(quantity, side, observed)[there]])
     score = replace(score, mae_interval=intervals[0], mean_error_interval=intervals[1])
-    if quantity is Quantity.WIND_DIRECTION and mask is None and name not in REFERENCES:
+    if quantity is Quantity.WIND_DIRECTION and mask is None and name not in BASELINES:
         score = _with_breeze(score, side, observed)
     return ModelScore(
         model=name,
-        reference=name in REFERENCES,
+        reference=name in BASELINES,
         n_pairs=int(there.sum()),
         n_days=size.days,
         effective_pairs=effective,
@@ -172,7 +172,7 @@ FORMULAS: dict[type[Sums], dict[str, Formula[Any]]] = {
 """The scores of each kind of sums, by the names that Score has for them."""
 
 
-def scores_of(quantity: Quantity, totals: Sums, errors_of: Sequence[Integers]) -> list[Score]:
+def scores_of(quantity: Quantity, totals: Sums, errors_of: Sequence[Integers]) -> list[ScoreSet]:
     """Return the scores of many groups, a row of `totals` each, without intervals.
 
     `errors_of` are the errors of each, in thousandths.
@@ -184,7 +184,7 @@ def scores_of(quantity: Quantity, totals: Sums, errors_of: Sequence[Integers]) -
         name: getattr(totals, column) for name, column in counted.items() if isinstance(totals, DirectionSums)
     }
     return [
-        Score(
+        ScoreSet(
             quantiles=error_quantiles(found),
             within=within_share(found, tolerance),
             within_tolerance=tolerance,
@@ -199,7 +199,7 @@ def _at(index: int, rows: Mapping[str, Any], plain: Callable[[Any], Any]) -> dic
     return {name: plain(each[index]) for name, each in rows.items()}
 
 
-def _with_breeze(score: Score, side: Side, observed: Side) -> Score:
+def _with_breeze(score: ScoreSet, side: Series, observed: Series) -> ScoreSet:
     """Return a score of directions with the noisier one of light winds, from BREEZE to below LIGHT_WIND."""
     of_days = DirectionSums.of(
         side.main,

@@ -18,7 +18,7 @@ from backend.scoring.distance import metres_between
 from backend.scoring.grid import paired, thousandths
 from backend.scoring.inference.comparison import Outcome
 from backend.scoring.questions.scorecard import PairOfModels, Scorecard, Verdict, all_of
-from backend.scoring.sample.quantities import Quantity, forecast_side, observed_side, pairs
+from backend.scoring.sample.quantities import Quantity, forecast_series, observed_side, pairs
 from backend.scoring.sample.sample import Sample, StationDays
 from backend.scoring.sample_size import stratum_may_be_shown
 
@@ -63,11 +63,14 @@ def robustness(sample: Sample, quantity: Quantity, verdict: PairOfModels) -> Rob
     """Ask every station of the site which of the two models of a verdict errs less there."""
     counting: list[StationDays] = []
     found = []
-    ordered = [*sample.speaking, *(code for code in sample.stations if code not in sample.speaking)]
+    ordered = [
+        *sample.reference_days,
+        *(code for code in sample.stations if code not in sample.reference_days),
+    ]
     for code in ordered:
         station = sample.stations[code]
         duplicate = next((other for other in counting if is_duplicate(station, other)), None)
-        alone = [*sample.speaking] == [code]
+        alone = [*sample.reference_days] == [code]
         duel = verdict if alone else Scorecard(sample.at(code)).duel(quantity, verdict.a, verdict.b)
         enough = duplicate is None and stratum_may_be_shown(duel.n_days)
         difference = duel.comparison.difference
@@ -88,7 +91,7 @@ def robustness(sample: Sample, quantity: Quantity, verdict: PairOfModels) -> Rob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ByMeans:
+class HourlyMeanCheck:
     """What the two models of a verdict show against the mean of each hour's reports, on its common sample.
 
     `same` says whether that is the verdict's outcome; None where too few days have such means.
@@ -101,18 +104,18 @@ class ByMeans:
     same: bool | None
 
 
-def by_means(sample: Sample, quantity: Quantity, verdict: Verdict) -> ByMeans | None:
+def with_hourly_means(sample: Sample, quantity: Quantity, verdict: Verdict) -> HourlyMeanCheck | None:
     """Compare the two models of a verdict anew, by hourly means; None of gusts, and without a duel."""
     if quantity is Quantity.WIND_GUST or verdict.duel is None:
         return None
     observed = observed_side(sample, quantity)
     shared = all_of(
-        pairs(quantity, forecast_side(sample, quantity, model), observed) for model in verdict.compared
+        pairs(quantity, forecast_series(sample, quantity, model), observed) for model in verdict.compared
     )
     duel = Scorecard(sample.averaged()).duel(quantity, verdict.duel.a, verdict.duel.b, shared)
     enough = stratum_may_be_shown(duel.n_days)
     outcome = duel.comparison.outcome
-    return ByMeans(
+    return HourlyMeanCheck(
         n_pairs=duel.n_pairs,
         n_days=duel.n_days,
         difference=duel.comparison.difference if enough else None,

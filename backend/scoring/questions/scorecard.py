@@ -22,20 +22,19 @@ from backend.scoring.inference.daily import daily_difference
 from backend.scoring.inference.group_sums import by_day_groups
 from backend.scoring.inference.skill import PooledSkill, pooled_skills
 from backend.scoring.names import listed, model_name
-from backend.scoring.questions.model_scores import ModelScore, Score, days_with, score_all, sized
+from backend.scoring.questions.model_scores import ModelScore, ScoreSet, days_with, score_all, sized
 from backend.scoring.sample.quantities import (
     Quantity,
-    Side,
-    forecast_side,
+    Series,
+    forecast_series,
     has_any,
     observed_side,
     pairs,
     reference_side,
     sums,
 )
-from backend.scoring.sample.sample import REFERENCES, Sample
-from backend.scoring.sample_size import Label, sample_of
-from backend.scoring.sample_size import Sample as SampleSize
+from backend.scoring.sample.sample import BASELINES, Sample
+from backend.scoring.sample_size import SampleLabel, SampleSize, sample_of
 
 METHOD_VERSION = "2"
 """Raised whenever a score of the same data would come out otherwise."""
@@ -128,7 +127,7 @@ class Ranking:
     @property
     def ranks(self) -> dict[str, int | None]:
         """Return the rank of each, None where they may not be ranked."""
-        settled = self.size.label in {Label.ESTABLISHED, Label.ESTABLISHED_SEASON}
+        settled = self.size.label in {SampleLabel.ESTABLISHED, SampleLabel.ESTABLISHED_SEASON}
         may_rank = self.finding is Finding.WINNER or (self.finding is Finding.TOO_CLOSE and settled)
         return {each.model: rank if may_rank else None for rank, each in enumerate(self.scores, start=1)}
 
@@ -183,7 +182,7 @@ class Scorecard:
         Models without any pair are the last of the models.
         """
         names = self.models() if models is None else models
-        sides = {name: forecast_side(self.sample, quantity, name) for name in names}
+        sides = {name: forecast_series(self.sample, quantity, name) for name in names}
         sides |= self._references(quantity, self.common(quantity).compared)
         found = score_all(self.sample, quantity, sides, mask, intervals=intervals)
         return tuple(sorted(found, key=_with_pairs_first))
@@ -196,7 +195,7 @@ class Scorecard:
             return self._common[quantity]
         observed = observed_side(self.sample, quantity)
         has = {
-            name: pairs(quantity, forecast_side(self.sample, quantity, name), observed)
+            name: pairs(quantity, forecast_series(self.sample, quantity, name), observed)
             for name in self.models()
         }
         compared = comparable(has)
@@ -207,7 +206,7 @@ class Scorecard:
     def duel(self, quantity: Quantity, a: str, b: str, mask: Bools | None = None) -> PairOfModels:
         """Compare two models on the hours that both have, within `mask`."""
         observed = observed_side(self.sample, quantity)
-        one, other = (forecast_side(self.sample, quantity, name) for name in (a, b))
+        one, other = (forecast_series(self.sample, quantity, name) for name in (a, b))
         both = pairs(quantity, one, observed) & pairs(quantity, other, observed)
         if mask is not None:
             both &= mask
@@ -232,7 +231,7 @@ class Scorecard:
     def ranking(self, quantity: Quantity, *, intervals: bool = False) -> Ranking:
         """Return which models are compared, in the order of their errors, and what that allows to say."""
         common = self.common(quantity)
-        sides = {name: forecast_side(self.sample, quantity, name) for name in common.compared}
+        sides = {name: forecast_series(self.sample, quantity, name) for name in common.compared}
         ranked = list(score_all(self.sample, quantity, sides, common.shared, intervals=intervals))
         ranked.sort(key=lambda each: (_ranked_by(quantity, each.score), each.model))
         return Ranking(
@@ -251,7 +250,7 @@ class Scorecard:
         shared, ranks, duel = found.common.shared, found.ranks, found.duel
         may_rank = found.finding.ranks
         ranked = tuple(each.model for each in found.scores)
-        sides = {name: forecast_side(self.sample, quantity, name) for name in self.models()}
+        sides = {name: forecast_series(self.sample, quantity, name) for name in self.models()}
         references = self._references(quantity, found.common.compared)
         references = {name: side for name, side in references.items() if has_any(side)}
         skills = {
@@ -288,12 +287,12 @@ class Scorecard:
             common_sample=common_words(found.common.compared, self.sample, quantity),
         )
 
-    def _references(self, quantity: Quantity, models: Sequence[str]) -> dict[str, Side]:
+    def _references(self, quantity: Quantity, models: Sequence[str]) -> dict[str, Series]:
         """Return the references, the mean of the models being that of `models`."""
-        return {name: reference_side(self.sample, quantity, name, models) for name in REFERENCES}
+        return {name: reference_side(self.sample, quantity, name, models) for name in BASELINES}
 
     def _skills(
-        self, quantity: Quantity, models: Mapping[str, Side], reference: Side, shared: Bools
+        self, quantity: Quantity, models: Mapping[str, Series], reference: Series, shared: Bools
     ) -> dict[str, PooledSkill]:
         """Return each model's skill against a reference, on the hours that all of them and it have.
 
@@ -333,7 +332,7 @@ def comparable(has: Mapping[str, Bools]) -> tuple[str, ...]:
     return tuple(taken)
 
 
-def _ranked_by(quantity: Quantity, score: Score) -> float:
+def _ranked_by(quantity: Quantity, score: ScoreSet) -> float:
     """Return what models are ranked by, declared beforehand: the mean size of the error."""
     return float("inf") if score.mae is None else score.mae
 
@@ -350,12 +349,12 @@ def _with_pairs_first(each: ModelScore) -> tuple[bool, bool]:
 
 def common_words(compared: Sequence[str], sample: Sample, quantity: Quantity) -> str:
     """Say which hours a common sample has, or why it has none."""
-    if not sample.speaking:
+    if not sample.reference_days:
         return "no station speaks for this site"
     if compared:
         return f"{sample.hours.noun} that {listed([*map(model_name, compared), sample.station])} all have"
     if quantity is Quantity.TEMPERATURE:
-        if all(sample.stations[code].station.elevation is None for code in sample.speaking):
+        if all(sample.stations[code].station.elevation is None for code in sample.reference_days):
             return f"the height of {sample.station} is not known, to which temperatures would be brought"
         if not sample.temperatures:
             return "no model tells the height of its ground, from which its temperature would be brought"

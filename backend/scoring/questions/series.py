@@ -9,17 +9,17 @@ import numpy as np
 
 from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import ABSENT
-from backend.scoring.columns import NOT_MATCHED
+from backend.scoring.columns import UNPAIRED
 from backend.scoring.grid import NO_HOUR, SCALE, Values
 from backend.scoring.sample.quantities import (
     SINGLE_VALUED,
     Quantity,
     errors,
-    forecast_side,
+    forecast_series,
     observed_side,
     pairs,
 )
-from backend.scoring.sample.sample import NOT_SAID, Sample
+from backend.scoring.sample.sample import NO_LEAD, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def hours(sample: Sample, quantity: Quantity) -> Iterator[Hour]:
     if quantity not in SINGLE_VALUED:
         raise ValueError(f"{quantity} has no hourly values")
     observed = observed_side(sample, quantity)
-    sides = {model: forecast_side(sample, quantity, model) for model in sample.forecasts}
+    sides = {model: forecast_series(sample, quantity, model) for model in sample.forecasts}
     of_model = {
         model: (
             side.main,
@@ -71,7 +71,7 @@ def hours(sample: Sample, quantity: Quantity) -> Iterator[Hour]:
                     model,
                     _value(forecast, row, hour),
                     _value(error, row, hour),
-                    _unless(int(leads[model][row, hour]), NOT_SAID),
+                    _unless(int(leads[model][row, hour]), NO_LEAD),
                 )
                 for model, (forecast, error) in of_model.items()
             )
@@ -80,7 +80,7 @@ def hours(sample: Sample, quantity: Quantity) -> Iterator[Hour]:
                 day,
                 int(clock[row, hour]),
                 _value(observed.main, row, hour),
-                _unless(int(sample.offsets[row, hour]), NOT_MATCHED),
+                _unless(int(sample.offsets[row, hour]), UNPAIRED),
                 said,
             )
 

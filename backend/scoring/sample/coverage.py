@@ -11,7 +11,7 @@ from backend.core.local_time import date_of, month_days, month_number
 from backend.scoring.constants import COMPLETE_MONTH
 from backend.scoring.grid import Bools, clock_hours, present
 from backend.scoring.hours import Hours
-from backend.scoring.sample.quantities import Quantity, Side, forecast_side, observed_side, pairs
+from backend.scoring.sample.quantities import Quantity, Series, forecast_series, observed_side, pairs
 from backend.scoring.sample.sample import Sample
 from backend.scoring.views import DecisionView
 
@@ -67,7 +67,7 @@ def covered(sample: Sample, quantity: Quantity, now: int) -> Covered:
     the days on which it speaks. Winds too light to tell a direction are had.
     """
     measured = observed_side(sample, quantity)
-    sides = {model: forecast_side(sample, quantity, model) for model in sample.forecasts}
+    sides = {model: forecast_series(sample, quantity, model) for model in sample.forecasts}
     observed = known(measured, quantity)
     said = {model: known(side, quantity) for model, side in sides.items()}
     had = np.logical_or.reduce([observed, *said.values()]).any(axis=1)
@@ -77,13 +77,13 @@ def covered(sample: Sample, quantity: Quantity, now: int) -> Covered:
         pairs={model: int(pairs(quantity, side, measured).sum()) for model, side in sides.items()},
         models={model: _counted(values, of_view) for model, values in said.items()},
         stations={
-            code: _counted(observed, expected & days[:, None]) for code, days in sample.speaking.items()
+            code: _counted(observed, expected & days[:, None]) for code, days in sample.reference_days.items()
         },
         months=_months(sample, observed, int(np.argmax(had))) if had.any() else (),
     )
 
 
-def known(side: Side, quantity: Quantity) -> Bools:
+def known(side: Series, quantity: Quantity) -> Bools:
     """Return the hours of which a side says anything: of winds, also where they have no direction."""
     if side.speed is None or quantity not in {Quantity.WIND, Quantity.WIND_DIRECTION}:
         return present(side.main)

@@ -8,7 +8,9 @@ from backend.scoring.constants import FAR_IN_HEIGHT, LAPSE_RATE
 from backend.scoring.grid import ABSENT, SCALE, Values, present
 
 
-def at_station(f: Values, model_elevation: float | None, station_elevation: float | None) -> Values | None:
+def to_station_height(
+    f: Values, model_elevation: float | None, station_elevation: float | None
+) -> Values | None:
     """Return the forecast brought to the station's height, `T + 0.0065 * (z_model - z_station)`.
 
     Elevations in metres, temperatures in thousandths of °C, rounded to them. None when an elevation

@@ -14,9 +14,9 @@ from backend.scoring.grid import ABSENT, Bools, Integers, Values, paired, presen
 from backend.scoring.metrics.direction import (
     DirectionSums,
     direction_errors,
+    direction_pairs,
     mean_absolute_direction_error,
     steady_bias,
-    usable,
 )
 from backend.scoring.metrics.formula import Formula
 from backend.scoring.metrics.scalar import ScalarSums, mae, mean_error
@@ -80,25 +80,25 @@ SINGLE_VALUED = tuple(quantity for quantity in Quantity if quantity is not Quant
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class Series:
     """What one side, a model or the station, says: `main` is the quantity, `speed` goes with a direction."""
 
     main: Values
     speed: Values | None = None
 
 
-def forecast_side(sample: Sample, quantity: Quantity, model: str) -> Side:
+def forecast_series(sample: Sample, quantity: Quantity, model: str) -> Series:
     """Return what a model says of a quantity; all ABSENT where it says nothing."""
     if quantity is Quantity.TEMPERATURE:
         none = np.full_like(sample.observed[Parameter.TEMPERATURE], ABSENT)
-        return Side(sample.temperatures.get(model, none))
+        return Series(sample.temperatures.get(model, none))
     said = sample.forecasts[model]
     if quantity in {Quantity.WIND_DIRECTION, Quantity.WIND}:
-        return Side(said[Parameter.WIND_DIRECTION], said[Parameter.WIND_SPEED])
-    return Side(said[quantity.parameter])
+        return Series(said[Parameter.WIND_DIRECTION], said[Parameter.WIND_SPEED])
+    return Series(said[quantity.parameter])
 
 
-def reference_side(sample: Sample, quantity: Quantity, name: str, models: Sequence[str]) -> Side:
+def reference_side(sample: Sample, quantity: Quantity, name: str, models: Sequence[str]) -> Series:
     """Return what one of REFERENCES says of a quantity; the mean of the models is that of `models`."""
 
     def said(parameter: Parameter) -> Values:
@@ -109,27 +109,27 @@ def reference_side(sample: Sample, quantity: Quantity, name: str, models: Sequen
         return sample.reference(name, parameter, of_models)
 
     if quantity in {Quantity.WIND_DIRECTION, Quantity.WIND}:
-        return Side(said(Parameter.WIND_DIRECTION), said(Parameter.WIND_SPEED))
-    return Side(said(quantity.parameter))
+        return Series(said(Parameter.WIND_DIRECTION), said(Parameter.WIND_SPEED))
+    return Series(said(quantity.parameter))
 
 
-def observed_side(sample: Sample, quantity: Quantity) -> Side:
+def observed_side(sample: Sample, quantity: Quantity) -> Series:
     """Return what the station measured of a quantity."""
     if quantity in {Quantity.WIND_DIRECTION, Quantity.WIND}:
-        return Side(sample.observed[Parameter.WIND_DIRECTION], sample.observed[Parameter.WIND_SPEED])
-    return Side(sample.observed[quantity.parameter])
+        return Series(sample.observed[Parameter.WIND_DIRECTION], sample.observed[Parameter.WIND_SPEED])
+    return Series(sample.observed[quantity.parameter])
 
 
-def pairs(quantity: Quantity, f: Side, o: Side) -> Bools:
+def pairs(quantity: Quantity, f: Series, o: Series) -> Bools:
     """Return the hours that count as pairs of a quantity."""
     if quantity is Quantity.WIND_DIRECTION:
-        return usable(f.main, o.main, speed_of(f), speed_of(o))[0]
+        return direction_pairs(f.main, o.main, speed_of(f), speed_of(o))[0]
     if quantity is Quantity.WIND:
         return vector_errors(f.main, o.main, speed_of(f), speed_of(o))[1]
     return paired(f.main, o.main)
 
 
-def sums(quantity: Quantity, f: Side, o: Side, mask: Bools | None = None) -> Sums:
+def sums(quantity: Quantity, f: Series, o: Series, mask: Bools | None = None) -> Sums:
     """Return the per-day sums of a quantity within `mask`."""
     if quantity is Quantity.WIND_DIRECTION:
         return DirectionSums.of(f.main, o.main, speed_of(f), speed_of(o), mask)
@@ -138,7 +138,7 @@ def sums(quantity: Quantity, f: Side, o: Side, mask: Bools | None = None) -> Sum
     return ScalarSums.of(f.main, o.main, mask)
 
 
-def errors(quantity: Quantity, f: Side, o: Side) -> Integers:
+def errors(quantity: Quantity, f: Series, o: Series) -> Integers:
     """Return the errors hour by hour, (days, 25), in thousandths; where there is no pair, 0."""
     there = pairs(quantity, f, o)
     if quantity is Quantity.WIND_DIRECTION:
@@ -148,12 +148,12 @@ def errors(quantity: Quantity, f: Side, o: Side) -> Integers:
     return np.where(there, f.main.astype(np.int64) - o.main, 0)
 
 
-def has_any(side: Side) -> bool:
+def has_any(side: Series) -> bool:
     """Say whether a side says anything at all."""
     return bool(present(side.main).any())
 
 
-def speed_of(side: Side) -> Values:
+def speed_of(side: Series) -> Values:
     """Return the speed that goes with a direction; raise ValueError where there is none."""
     if side.speed is None:
         raise ValueError("a direction is scored with its speed")

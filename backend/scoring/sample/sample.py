@@ -16,11 +16,11 @@ from backend.core.errors import NotFoundError
 from backend.core.local_time import HOURS_A_DAY, date_of, day_number, day_of_epoch
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
-from backend.scoring.columns import GUST, NOT_MATCHED, REASONS
+from backend.scoring.columns import GUST, REASONS, UNPAIRED
 from backend.scoring.grid import Bools, Integers, Values, clock_hours, months, present
 from backend.scoring.hours import Hours
 from backend.scoring.local_span import Span
-from backend.scoring.sample.height_correction import at_station
+from backend.scoring.sample.height_correction import to_station_height
 from backend.scoring.sample.reference_forecasts import (
     climatology,
     direction_climatology,
@@ -43,13 +43,13 @@ from backend.storage.score_queries import (
 )
 from backend.storage.site_rows import site_record, station_record
 
-REFERENCES = ("yesterday", "climatology", "model_mean")
+BASELINES = ("yesterday", "climatology", "model_mean")
 """Forecasts that anyone could make; they are scored beside the models and never win."""
 
-THEN = " and then "
+STATION_SEPARATOR = " and then "
 """Between the names of reference stations that followed each other."""
 
-NOT_SAID = -1
+NO_LEAD = -1
 """In an array of lead times: no forecast."""
 
 LONGER_GUSTS = frozenset({"ecmwf_ifs025"})
@@ -58,7 +58,7 @@ LONGER_GUSTS = frozenset({"ecmwf_ifs025"})
 A beacon's highest of one hour is another quantity: their gusts are kept, and not scored.
 """
 
-NOBODY = -1
+UNKNOWN_ID = -1
 """The number of a site, model or station of which nothing was ever kept."""
 
 EARLIER_DAYS = max(int(view.newest_known_day().max()) for view in VIEWS)
@@ -99,11 +99,11 @@ class StationDays:
         `first` is the local day of the first row. None where no height is known.
         """
         if not self.heights:
-            return at_station(forecast, ground, self.station.elevation)
+            return to_station_height(forecast, ground, self.station.elevation)
         brought = np.full_like(forecast, ABSENT)
         for number, (begins, height) in enumerate(self.heights):
             start = 0 if number == 0 else max(begins - first, 0)
-            of_place = at_station(forecast[start:], ground, height)
+            of_place = to_station_height(forecast[start:], ground, height)
             brought[start:] = ABSENT if of_place is None else of_place
         return brought if (brought != ABSENT).any() else None
 
@@ -117,11 +117,11 @@ class Sample:
     of `stations` have every hour, for what needs the others too: the references, flyable days, and whether
     two stations are one.
 
-    `stations` holds every station of the site, `speaking` those that the scores are about, each with the
-    days on which it speaks. `leads` are minutes, NOT_SAID where there is no forecast, and of the newest run;
-    `older` is by how many minutes the run that a value is from is older. `estimated` counts hours whose run
-    told no time of publication, of the whole days. `grounds` are metres, None where a model does not say.
-    `speaking_before` is as `speaking`, of the EARLIER_DAYS days before the first.
+    `stations` holds every station of the site, `reference_days` those that the scores are about, each with
+    the days on which it speaks. `leads` are minutes, NOT_SAID where there is no forecast, and of the newest
+    run; `older` is by how many minutes the run that a value is from is older. `estimated` counts hours whose
+    run told no time of publication, of the whole days. `grounds` are metres, None where a model does not say.
+    `speaking_before` is as `reference_days`, of the EARLIER_DAYS days before the first.
     """
 
     site: Site
@@ -134,7 +134,7 @@ class Sample:
     estimated: Mapping[str, int]
     grounds: Mapping[str, float | None]
     stations: Mapping[str, StationDays]
-    speaking: Mapping[str, Bools]
+    reference_days: Mapping[str, Bools]
     speaking_before: Mapping[str, Bools] = field(default_factory=dict)
 
     @cached_property
@@ -150,7 +150,7 @@ class Sample:
     @cached_property
     def station(self) -> str:
         """The reference station; of several that followed each other all, "" where there is none."""
-        return THEN.join(self.speaking)
+        return STATION_SEPARATOR.join(self.reference_days)
 
     @cached_property
     def counted(self) -> Bools:
@@ -174,8 +174,10 @@ class Sample:
     def measured(self) -> Mapping[Parameter, Values]:
         """What the reference station measured in all hours."""
         return {
-            parameter: self._by_speaker(
-                {code: self.stations[code].observed[parameter] for code in self.speaking}, ABSENT, np.int32
+            parameter: self._by_reference_station(
+                {code: self.stations[code].observed[parameter] for code in self.reference_days},
+                ABSENT,
+                np.int32,
             )
             for parameter in Parameter
         }
@@ -183,8 +185,8 @@ class Sample:
     @cached_property
     def offsets(self) -> Integers:
         """How many minutes each report of the reference station is from its hour, or NOT_MATCHED."""
-        offsets = {code: self.stations[code].offsets for code in self.speaking}
-        return self._by_speaker(offsets, NOT_MATCHED, np.int64)
+        offsets = {code: self.stations[code].offsets for code in self.reference_days}
+        return self._by_reference_station(offsets, UNPAIRED, np.int64)
 
     @cached_property
     def temperatures(self) -> Mapping[str, Values]:
@@ -196,23 +198,24 @@ class Sample:
         for model, of_model in self.forecasts.items():
             raw, ground = of_model[Parameter.TEMPERATURE], self.grounds.get(model)
             brought = {
-                code: self.stations[code].to_height(raw, ground, self.span.first) for code in self.speaking
+                code: self.stations[code].to_height(raw, ground, self.span.first)
+                for code in self.reference_days
             }
             known = {code: values for code, values in brought.items() if values is not None}
             if known:
-                found[model] = self._by_speaker(known, ABSENT, np.int32)
+                found[model] = self._by_reference_station(known, ABSENT, np.int32)
         return found
 
     @property
     def resolution(self) -> float | None:
         """The coarsest resolution of the reference station's directions, in degrees."""
-        told = [self.stations[code].resolution for code in self.speaking]
+        told = [self.stations[code].resolution for code in self.reference_days]
         return max((each for each in told if each is not None), default=None)
 
     def lead(self, model: str, parameter: Parameter) -> Integers:
         """Return the lead times of a parameter of a model in minutes; NOT_SAID without a forecast."""
         leads = self.leads[model]
-        return np.where(leads == NOT_SAID, NOT_SAID, leads + self.older[model][parameter])
+        return np.where(leads == NO_LEAD, NO_LEAD, leads + self.older[model][parameter])
 
     def from_older_runs(self, model: str, parameter: Parameter) -> int:
         """Return in how many hours that count the value of a parameter is not of the newest run."""
@@ -227,7 +230,7 @@ class Sample:
         """Return the same forecasts against another of the site's stations."""
         return replace(
             self,
-            speaking={station: np.ones(len(self.span.days), np.bool_)},
+            reference_days={station: np.ones(len(self.span.days), np.bool_)},
             speaking_before={station: np.ones(EARLIER_DAYS, np.bool_)},
         )
 
@@ -256,20 +259,22 @@ class Sample:
         if name == "climatology":
             make = direction_climatology if circular else climatology
             return make(observed, self.clock, self.months)
-        speaking = [values for values in said if (values != ABSENT).any()]
-        if len(speaking) < 2:
+        reference_days = [values for values in said if (values != ABSENT).any()]
+        if len(reference_days) < 2:
             return np.full_like(observed, ABSENT)  # the mean of one model is that model
-        return model_mean_direction(speaking) if circular else model_mean(speaking)
+        return model_mean_direction(reference_days) if circular else model_mean(reference_days)
 
     def _within(self, values: Values) -> Values:
         return values if self.hours is Hours.ALL else np.where(self.counted, values, ABSENT).astype(np.int32)
 
-    def _by_speaker(self, values: Mapping[str, NDArray[N]], absent: int, kind: type[N]) -> NDArray[N]:
+    def _by_reference_station(
+        self, values: Mapping[str, NDArray[N]], absent: int, kind: type[N]
+    ) -> NDArray[N]:
         """Lay the values of the stations together, each on the days on which it speaks."""
         shape = (len(self.span.days), HOURS_A_DAY)
         found: NDArray[N] = np.full(shape, absent, kind)
         for code, of_station in values.items():
-            days = self.speaking[code]
+            days = self.reference_days[code]
             found[days] = of_station[days]
         return found
 
@@ -324,11 +329,13 @@ class Samples:
             )
         with self.database.read() as connection:
             row = site_row(connection, site.id, last)
-            site_id = NOBODY if row is None else row.id
+            site_id = UNKNOWN_ID if row is None else row.id
             place = site if row is None else site_record(row)
             earlier = Span(span.first - EARLIER_DAYS, span.first - 1)
             of_span, of_earlier = (
-                speaking(place, each) if station is None else {station: np.ones(len(each.days), np.bool_)}
+                reference_days(place, each)
+                if station is None
+                else {station: np.ones(len(each.days), np.bool_)}
                 for each in (span, earlier)
             )
             same = _SameInAllViews(
@@ -336,7 +343,7 @@ class Samples:
                 span=span,
                 hours=hours,
                 stations=_stations(connection, site_id, place, span, public=public),
-                speaking=of_span,
+                reference_days=of_span,
                 speaking_before=of_earlier,
             )
             days = [
@@ -391,7 +398,7 @@ class _SameInAllViews(TypedDict):
     span: Span
     hours: Hours
     stations: Mapping[str, StationDays]
-    speaking: Mapping[str, Bools]
+    reference_days: Mapping[str, Bools]
     speaking_before: Mapping[str, Bools]
 
 
@@ -407,14 +414,14 @@ class _Models:
 def _load(view: View, days: store.ForecastDays, same: _SameInAllViews, models: _Models) -> Sample:
     """Return a sample; gusts that are not of one hour are not in it."""
     span, names = same["span"], sorted(models.asked)
-    rows = {name: np.flatnonzero(days.owner == models.ids.get(name, NOBODY)) for name in names}
+    rows = {name: np.flatnonzero(days.owner == models.ids.get(name, UNKNOWN_ID)) for name in names}
     return Sample(
         view=view,
         all_forecasts={
             name: _by_parameter(span, days, rows[name], GUST if name in LONGER_GUSTS else None)
             for name in names
         },
-        leads={name: _minutes(span, days, rows[name], NOT_SAID) for name in names},
+        leads={name: _minutes(span, days, rows[name], NO_LEAD) for name in names},
         older={name: _older(span, days, rows[name]) for name in names},
         estimated={name: int(days.estimated[rows[name]].sum()) for name in names},
         grounds={name: models.grounds.get(name) for name in names},
@@ -422,7 +429,7 @@ def _load(view: View, days: store.ForecastDays, same: _SameInAllViews, models: _
     )
 
 
-def speaking(site: Site, span: Span) -> dict[str, Bools]:
+def reference_days(site: Site, span: Span) -> dict[str, Bools]:
     """Return the days on which each station of a site is its reference, in the order of these days."""
     changes = (day_number(each.since) for each in site.references if each.since is not None)
     begins = sorted({span.first, *(day for day in changes if day in span.days)})
@@ -446,14 +453,14 @@ def _stations(
     found = {}
     for code in site.stations:
         row = described.get(code)
-        mine = days.owner == (NOBODY if row is None else row.id)
+        mine = days.owner == (UNKNOWN_ID if row is None else row.id)
         rows = np.flatnonzero(mine & (days.day >= span.first))
         told = [each for row in rows.tolist() if (each := days.resolution[row]) is not None]
         found[code] = StationDays(
             station=Station(code) if row is None else _at_its_place(station_record(row), places.get(row.id)),
             observed=_by_parameter(span, days, rows),
             means=_by_parameter(span, means, rows),
-            offsets=_minutes(span, days, rows, NOT_MATCHED),
+            offsets=_minutes(span, days, rows, UNPAIRED),
             resolution=max(told, default=None),
             doubted={
                 (parameter, reason): count

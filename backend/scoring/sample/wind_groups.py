@@ -36,7 +36,7 @@ def wind_classes(speed: Values) -> Integers:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ConditionalQuantiles:
     """What was observed when the forecast was in [`low`, `high`), None for no end; the parameter's unit."""
 
     low: float | None
@@ -50,7 +50,7 @@ class Given:
 
 def given_forecast(
     f: Values, o: Values, edges: Sequence[float] = GIVEN_WIND_EDGES.value, mask: Bools | None = None
-) -> tuple[Given, ...]:
+) -> tuple[ConditionalQuantiles, ...]:
     """Return the distribution of `o` for each bin of `f` that has pairs: what comes when it says 25?
 
     Not for directions. Quantiles of type 7. Calibration-refinement view of Murphy & Winkler 1987, MWR.
@@ -64,5 +64,7 @@ def given_forecast(
         inside = bins == index
         p10, median, p90 = (quantiles(observed[inside], [0.1, 0.5, 0.9]) / SCALE).tolist()
         days = int(np.count_nonzero(np.diff(day[inside], prepend=-1)))  # they come in their order
-        found.append(Given(lows[index], highs[index], int(inside.sum()), days, p10, median, p90))
+        found.append(
+            ConditionalQuantiles(lows[index], highs[index], int(inside.sum()), days, p10, median, p90)
+        )
     return tuple(found)

@@ -18,7 +18,7 @@ _TEMPERATURES = {Quantity.TEMPERATURE, Quantity.TEMPERATURE_RAW}
 
 def far_models(sample: Sample) -> tuple[str, ...]:
     """Return the models whose ground is too far from a station's height to headline their temperature."""
-    heights = [sample.stations[code].station.elevation for code in sample.speaking]
+    heights = [sample.stations[code].station.elevation for code in sample.reference_days]
     return tuple(
         model
         for model in sample.forecasts
@@ -36,7 +36,7 @@ def may_headline(sample: Sample, quantity: Quantity) -> bool:
 def notes(sample: Sample, quantity: Quantity) -> tuple[str, ...]:
     """Return what holds for every score of this question."""
     found = []
-    if not sample.speaking:
+    if not sample.reference_days:
         found.append("No station speaks for this site: there is nothing to compare forecasts with.")
     found += _of_sensors(sample, quantity)
     found += _of_moves(sample)
@@ -65,7 +65,7 @@ def _of_sensors(sample: Sample, quantity: Quantity) -> list[str]:
         about |= {Parameter.WIND_SPEED, Parameter.WIND_DIRECTION}
     return [
         left_out_sentence(code, parameter, reason, count)
-        for code in sample.speaking
+        for code in sample.reference_days
         for (parameter, reason), count in sample.stations[code].doubted.items()
         if parameter in about and reason in LEARNED
     ]
@@ -90,7 +90,7 @@ def _of_moves(sample: Sample) -> list[str]:
     return [
         f"{code} moved on {date_of(day):%-d %B %Y}: its readings since then are stored and not compared with"
         " forecasts until the operator confirms its new place."
-        for code in sample.speaking
+        for code in sample.reference_days
         for day in [sample.stations[code].away_since]
         if day is not None and day <= sample.span.last
     ]
@@ -122,7 +122,7 @@ def _of_temperature(sample: Sample, quantity: Quantity) -> list[str]:
             f"{listed(unknown)}: the height of the model's ground is not known, so its temperature cannot be"
             " brought to the station's height and is not ranked. parameter=temperature_raw shows it as it is."
         )
-    no_height = [code for code in sample.speaking if sample.stations[code].station.elevation is None]
+    no_height = [code for code in sample.reference_days if sample.stations[code].station.elevation is None]
     if no_height and quantity is Quantity.TEMPERATURE:
         found.append(
             f"{listed(no_height)}: the height of the station is not known, so no temperature can be brought"

@@ -31,7 +31,7 @@ from backend.scoring.metrics.direction import (
 )
 from backend.scoring.metrics.scalar import ScalarSums, error_sd, mae, mean_error, rmse, within_share
 from backend.scoring.metrics.vector import VectorSums, mean_vector_error
-from backend.scoring.sample.height_correction import at_station
+from backend.scoring.sample.height_correction import to_station_height
 
 _BLOCK = re.compile(r"(<!-- begin: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -109,7 +109,7 @@ def _events() -> Iterator[str]:
 
 
 def _others() -> Iterator[str]:
-    brought = at_station(_row(10), 1500.0, 1300.0)
+    brought = to_station_height(_row(10), 1500.0, 1300.0)
     warmer = 0.0 if brought is None else brought[0, 0] / SCALE
     yield (
         "**Temperature**: 10 °C at the model's ground of 1500 m, a station at 1300 m:"

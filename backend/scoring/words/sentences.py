@@ -30,11 +30,10 @@ from backend.scoring.intervals import Interval
 from backend.scoring.metrics.contingency import Rate
 from backend.scoring.names import listed, model_name
 from backend.scoring.questions.headline import Beacon, Headline
-from backend.scoring.questions.robustness import ByMeans, Robustness
+from backend.scoring.questions.robustness import HourlyMeanCheck, Robustness
 from backend.scoring.questions.scorecard import Finding, PairOfModels, Verdict
 from backend.scoring.sample.quantities import Quantity
-from backend.scoring.sample_size import Label
-from backend.scoring.sample_size import Sample as SampleSize
+from backend.scoring.sample_size import SampleLabel, SampleSize
 from backend.scoring.views import DecisionView, View
 
 QUANTITY_NAMES = {
@@ -62,14 +61,15 @@ SIGN = (
     "An error is forecast minus observation: positive means the forecast was too high, or too far clockwise."
 )
 LABEL_MEANINGS = {
-    Label.COLLECTING: f"fewer than {FIRST_LOOK_DAYS.value} common days: no score is shown",
-    Label.FIRST_LOOK: f"{FIRST_LOOK_DAYS.value} to {PRELIMINARY_DAYS.value - 1} common days: scores with"
-    " their intervals, no ranking",
-    Label.PRELIMINARY: f"from {PRELIMINARY_DAYS.value} common days on: ranked only where the test agrees",
-    Label.ESTABLISHED_SEASON: f"from {SEASON_DAYS.value} common days on, most of them in one season: a"
+    SampleLabel.COLLECTING: f"fewer than {FIRST_LOOK_DAYS.value} common days: no score is shown",
+    SampleLabel.FIRST_LOOK: f"{FIRST_LOOK_DAYS.value} to {PRELIMINARY_DAYS.value - 1} common days:"
+    " scores with their intervals, no ranking",
+    SampleLabel.PRELIMINARY: f"from {PRELIMINARY_DAYS.value} common days on: ranked only where"
+    " the test agrees",
+    SampleLabel.ESTABLISHED_SEASON: f"from {SEASON_DAYS.value} common days on, most of them in one season: a"
     " ranking for that season",
-    Label.ESTABLISHED: f"from {ESTABLISHED_DAYS.value} common days in at least {ESTABLISHED_SEASONS.value}"
-    " seasons: a verdict for the whole year",
+    SampleLabel.ESTABLISHED: f"from {ESTABLISHED_DAYS.value} common days in at least"
+    f" {ESTABLISHED_SEASONS.value} seasons: a verdict for the whole year",
 }
 
 SAFETY = "Statistics about past forecasts at one beacon, not a flight decision."
@@ -140,13 +140,13 @@ def amount(value: float, quantity: Quantity, *, unit: bool = True) -> str:
     return text + (_UNITS[quantity.unit] if unit else "")
 
 
-def label_name(label: Label, season: Season | None = None) -> str:
+def label_name(label: SampleLabel, season: Season | None = None) -> str:
     """Return a label in words: "established for winter"."""
     words = {
-        Label.COLLECTING: "collecting",
-        Label.FIRST_LOOK: "first look",
-        Label.PRELIMINARY: "preliminary",
-        Label.ESTABLISHED: "established",
+        SampleLabel.COLLECTING: "collecting",
+        SampleLabel.FIRST_LOOK: "first look",
+        SampleLabel.PRELIMINARY: "preliminary",
+        SampleLabel.ESTABLISHED: "established",
     }
     return words.get(label) or f"established for {'one season' if season is None else season.value}"
 
@@ -360,7 +360,7 @@ def robustness_sentence(found: Robustness, finding: Finding) -> str | None:
     return f"{same}: {'; '.join(others)}." if others else f"{same}."
 
 
-def means_sentence(found: ByMeans | None, verdict: Verdict) -> str | None:
+def means_sentence(found: HourlyMeanCheck | None, verdict: Verdict) -> str | None:
     """Return what a verdict would be by hourly means; None where there is none, or too few days have such."""
     duel = verdict.duel
     if found is None or duel is None or found.outcome is None:
@@ -369,12 +369,12 @@ def means_sentence(found: ByMeans | None, verdict: Verdict) -> str | None:
         return None
     winner = {Outcome.A_BETTER: duel.a, Outcome.B_BETTER: duel.b}.get(found.outcome)
     other = "too close to call" if winner is None else f"{model_name(winner)} is better"
-    by_means = amount(abs(found.difference), verdict.quantity)
+    with_hourly_means = amount(abs(found.difference), verdict.quantity)
     by_reports = amount(abs(duel.comparison.difference), verdict.quantity, unit=False)
     return (
         "By hourly means of the beacon instead of single reports: "
         f"{'the same finding' if found.same else f'another finding, {other}'};"
-        f" the models differ by {by_means} ({by_reports} by single reports)."
+        f" the models differ by {with_hourly_means} ({by_reports} by single reports)."
     )
 
 

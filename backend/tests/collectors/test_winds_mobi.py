@@ -299,9 +299,9 @@ async def test_a_mapped_station_that_nobody_knows_is_a_failure_that_says_where_t
 
 async def test_the_empty_history_of_a_silent_station_is_no_failure_and_of_a_speaking_one_is() -> None:
     silent = int(at(11, 0).timestamp())
-    speaking = int(at(13, 4).timestamp())
+    reference_days = int(at(13, 4).timestamp())
     script: dict[str, Answer] = {
-        BULK: answer(station(5, silent), station(6, speaking)),
+        BULK: answer(station(5, silent), station(6, reference_days)),
         f"{MOBI}ffvl-5/historic/": b"[]",
         f"{MOBI}ffvl-6/historic/": b"[]",
     }

@@ -188,7 +188,7 @@ def winds(f: Values, o: Values, speed_f: Values, speed_o: Values) -> VectorSums:
 def test_vector_errors_are_those_worked_out_by_hand() -> None:
     # 3 from the north and 4 from the east are 5 apart; 10 and 10 from opposite sides 20; equal winds 0.
     sums = winds(grid([0, 0, 350]), grid([90, 180, 350]), grid([3, 10, 7]), grid([4, 10, 7]))
-    assert sums.sum_ve.item() == 25_000
+    assert sums.vector_error_sum.item() == 25_000
     assert mean_vector_error(sums) == pytest.approx(25 / 3)
     assert rms_vector_error(sums) == pytest.approx(math.sqrt((25 + 400) / 3))
 

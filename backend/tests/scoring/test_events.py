@@ -20,11 +20,11 @@ from backend.scoring.metrics.contingency import (
     far,
     frequency_bias,
     hss,
-    kept,
     peirce,
     pod,
     pofd,
     sedi,
+    success_ratio,
     surprise_rate,
     surprises,
 )
@@ -234,11 +234,11 @@ def test_a_forecast_without_skill_scores_zero_by_chance_corrected_scores() -> No
 def test_rates_come_with_their_counts_and_an_interval() -> None:
     table = counts(28, 72, 23, 2680)
     assert (surprises(table, {}).count, surprises(table, {}).of) == (23, 2703)
-    assert (kept(table, {}).count, kept(table, {}).of) == (28, 100)
+    assert (success_ratio(table, {}).count, success_ratio(table, {}).of) == (28, 100)
     assert (detected(table, {}).count, detected(table, {}).of) == (28, 51)
     assert surprises(table, {}).value == surprise_rate(table)
     of_far = Interval(0.6, 0.85)
-    assert kept(table, {"far": of_far}).interval == pytest.approx((0.15, 0.4))
+    assert success_ratio(table, {"far": of_far}).interval == pytest.approx((0.15, 0.4))
     assert surprises(table, {"surprise_rate": of_far}).interval == of_far
     assert detected(table, {}).interval is None
 
@@ -258,10 +258,10 @@ def test_with_fewer_than_ten_events_on_either_side_only_counts_are_given(
 ) -> None:
     assert enough_events(table) is enough
     given = dict.fromkeys(("surprise_rate", "far", "pod"), Interval(0.1, 0.2))
-    for rate in (surprises(table, given), kept(table, given), detected(table, given)):
+    for rate in (surprises(table, given), success_ratio(table, given), detected(table, given)):
         if not enough:
             assert (rate.value, rate.interval) == (None, None)
-    assert (kept(table, {}).value is not None) is enough
+    assert (success_ratio(table, {}).value is not None) is enough
 
 
 def test_one_go_hour_gives_no_rate_however_many_events_there_were() -> None:

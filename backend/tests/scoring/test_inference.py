@@ -25,7 +25,7 @@ from backend.scoring.metrics.direction import DirectionSums, steady_bias
 from backend.scoring.metrics.scalar import ScalarSums
 from backend.scoring.metrics.sums import Sums
 from backend.scoring.metrics.vector import VectorSums
-from backend.scoring.sample.quantities import Quantity, Side, sums
+from backend.scoring.sample.quantities import Quantity, Series, sums
 from backend.tests.support.scoring_grids import counted, filled, grid, random_grid
 
 
@@ -267,7 +267,7 @@ def test_hours_of_directions_and_winds_that_repeat_each_other_count_for_less_too
     same_all_day = np.repeat(independent[:, :1], 25, axis=1)
     for quantity in (Quantity.WIND_DIRECTION, Quantity.WIND):
         single, repeated = (
-            effective_of(quantity, sums(quantity, Side(f, speed), Side(o, speed)))
+            effective_of(quantity, sums(quantity, Series(f, speed), Series(o, speed)))
             for f in (independent, same_all_day)
         )
         assert single == pytest.approx(120 * 24, rel=0.3)

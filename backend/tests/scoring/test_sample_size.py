@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backend.scoring.grid import SEASONS, Season, months, season_index
-from backend.scoring.sample_size import Label, sample, sample_of, stratum_may_be_shown
+from backend.scoring.sample_size import SampleLabel, sample, sample_of, stratum_may_be_shown
 
 WINTER, SPRING, SUMMER, AUTUMN = SEASONS
 
@@ -16,31 +16,31 @@ WINTER, SPRING, SUMMER, AUTUMN = SEASONS
 @pytest.mark.parametrize(
     ("days", "label", "season"),
     [
-        ({}, Label.COLLECTING, None),
-        ({SUMMER: 14}, Label.COLLECTING, None),
-        ({SUMMER: 15}, Label.FIRST_LOOK, None),
-        ({SUMMER: 29}, Label.FIRST_LOOK, None),
-        ({SUMMER: 30}, Label.PRELIMINARY, None),
-        ({SUMMER: 89}, Label.PRELIMINARY, None),
-        ({SUMMER: 90}, Label.ESTABLISHED_SEASON, SUMMER),
-        ({SUMMER: 46, AUTUMN: 44}, Label.ESTABLISHED_SEASON, SUMMER),
-        ({SUMMER: 45, AUTUMN: 45}, Label.PRELIMINARY, None),  # neither speaks for the other
-        ({WINTER: 179}, Label.ESTABLISHED_SEASON, WINTER),
-        ({WINTER: 400}, Label.ESTABLISHED_SEASON, WINTER),  # span alone never upgrades
-        ({WINTER: 90, SPRING: 90}, Label.PRELIMINARY, None),
-        ({WINTER: 60, SPRING: 60, SUMMER: 60}, Label.ESTABLISHED, None),
-        ({WINTER: 60, SPRING: 60, SUMMER: 59}, Label.PRELIMINARY, None),
-        ({WINTER: 140, SPRING: 20, SUMMER: 20}, Label.ESTABLISHED, None),
-        ({WINTER: 160, SPRING: 19, SUMMER: 19}, Label.ESTABLISHED_SEASON, WINTER),
-        ({WINTER: 91, SPRING: 91, SUMMER: 91, AUTUMN: 91}, Label.ESTABLISHED, None),
+        ({}, SampleLabel.COLLECTING, None),
+        ({SUMMER: 14}, SampleLabel.COLLECTING, None),
+        ({SUMMER: 15}, SampleLabel.FIRST_LOOK, None),
+        ({SUMMER: 29}, SampleLabel.FIRST_LOOK, None),
+        ({SUMMER: 30}, SampleLabel.PRELIMINARY, None),
+        ({SUMMER: 89}, SampleLabel.PRELIMINARY, None),
+        ({SUMMER: 90}, SampleLabel.ESTABLISHED_SEASON, SUMMER),
+        ({SUMMER: 46, AUTUMN: 44}, SampleLabel.ESTABLISHED_SEASON, SUMMER),
+        ({SUMMER: 45, AUTUMN: 45}, SampleLabel.PRELIMINARY, None),  # neither speaks for the other
+        ({WINTER: 179}, SampleLabel.ESTABLISHED_SEASON, WINTER),
+        ({WINTER: 400}, SampleLabel.ESTABLISHED_SEASON, WINTER),  # span alone never upgrades
+        ({WINTER: 90, SPRING: 90}, SampleLabel.PRELIMINARY, None),
+        ({WINTER: 60, SPRING: 60, SUMMER: 60}, SampleLabel.ESTABLISHED, None),
+        ({WINTER: 60, SPRING: 60, SUMMER: 59}, SampleLabel.PRELIMINARY, None),
+        ({WINTER: 140, SPRING: 20, SUMMER: 20}, SampleLabel.ESTABLISHED, None),
+        ({WINTER: 160, SPRING: 19, SUMMER: 19}, SampleLabel.ESTABLISHED_SEASON, WINTER),
+        ({WINTER: 91, SPRING: 91, SUMMER: 91, AUTUMN: 91}, SampleLabel.ESTABLISHED, None),
     ],
 )
 def test_a_sample_is_labelled_by_its_days_and_seasons(
-    days: dict[Season, int], label: Label, season: Season | None
+    days: dict[Season, int], label: SampleLabel, season: Season | None
 ) -> None:
     found = sample(days)
     assert (found.days, found.label, found.season) == (sum(days.values()), label, season)
-    assert found.shows_values is (label is not Label.COLLECTING)
+    assert found.shows_values is (label is not SampleLabel.COLLECTING)
 
 
 def test_december_belongs_to_winter() -> None:
@@ -53,7 +53,7 @@ def test_only_days_that_are_present_count() -> None:
     present = np.zeros(365, dtype=bool)
     present[::4] = True
     found = sample_of(present, months(date(2026, 1, 1), 365))
-    assert (found.days, found.label) == (92, Label.PRELIMINARY)
+    assert (found.days, found.label) == (92, SampleLabel.PRELIMINARY)
 
 
 @pytest.mark.parametrize(("days", "may_rank"), [(14, False), (29, False), (30, True), (90, True)])

@@ -21,7 +21,7 @@ from backend.scoring.metrics.scalar import (
     rmse,
     within_share,
 )
-from backend.scoring.sample.height_correction import at_station, is_far_in_height
+from backend.scoring.sample.height_correction import is_far_in_height, to_station_height
 from backend.tests.support.scoring_grids import errors, filled, grid, grids
 
 SCORES = (mean_error, mae, rmse, error_sd, correlation)
@@ -135,17 +135,17 @@ def test_an_error_of_exactly_the_tolerance_is_within() -> None:
 
 def test_a_model_above_the_station_is_warmed_by_its_height() -> None:
     # 200 m higher: 200 * 0.0065 = 1.3 °C warmer at the station.
-    corrected = at_station(grid([10, None, -1.3]), 1_500.0, 1_300.0)
+    corrected = to_station_height(grid([10, None, -1.3]), 1_500.0, 1_300.0)
     assert corrected is not None
     assert corrected.tolist() == grid([11.3, None, 0]).tolist()
-    lower = at_station(grid([10, None]), 1_300.0, 1_500.0)
+    lower = to_station_height(grid([10, None]), 1_300.0, 1_500.0)
     assert lower is not None
     assert lower.tolist() == grid([8.7, None]).tolist()
 
 
 def test_without_both_elevations_there_is_no_corrected_temperature() -> None:
-    assert at_station(grid([10]), None, 1_300.0) is None
-    assert at_station(grid([10]), 1_300.0, None) is None
+    assert to_station_height(grid([10]), None, 1_300.0) is None
+    assert to_station_height(grid([10]), 1_300.0, None) is None
 
 
 def test_more_than_300_metres_apart_is_far() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from backend.core.local_time import HOURS_A_DAY, day_number, day_of_epoch, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.columns import DIRECTION, GUST, REASONS, SPEED, TEMPERATURE
-from backend.scoring.days.quality_control import Flag, Readings, Surroundings, doubt
+from backend.scoring.days.quality_control import Flag, ModelContext, Readings, flag
 from backend.scoring.days.sensors import Said, digests, learned
 from backend.scoring.local_span import Span
 
@@ -88,8 +88,8 @@ def flags(time: NDArray[np.int64], values: Series, said: Said, beside: Series | 
 def taken_out(time: NDArray[np.int64], values: Series, found: list[Flag]) -> dict[tuple[int, str], int]:
     """Return how many values leave the scores, by parameter and reason of what the flags are about."""
     mine = readings(time, values)
-    none = Surroundings(int(time[0]), np.empty((0, 0, 4), np.int32), np.empty((0, 3), np.int32))
-    reason = doubt(mine, [], none, found).reason
+    none = ModelContext(int(time[0]), np.empty((0, 0, 4), np.int32), np.empty((0, 3), np.int32))
+    reason = flag(mine, [], none, found).reason
     learnt = {
         REASONS.index(name) for name in ("zero_direction", "stopped", "stuck_vane", "frozen_temperature")
     }

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from backend.core.local_time import HOURS_A_DAY, day_number, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site
-from backend.scoring.columns import NOT_MATCHED, REASONS
+from backend.scoring.columns import REASONS, UNPAIRED
 from backend.scoring.views import EVENING_BEFORE, View
 from backend.storage import days as store
 from backend.storage import schema as t
@@ -119,7 +119,7 @@ def _observed_days(
     packed = _packed(values, start)
     of_hours = np.full_like(packed, ABSENT) if means is None else _packed(means, start)
     days = np.flatnonzero((packed != ABSENT).any(axis=(1, 2)))
-    offsets = np.where(packed[days, 0] != ABSENT, 0, NOT_MATCHED).astype(np.int8)
+    offsets = np.where(packed[days, 0] != ABSENT, 0, UNPAIRED).astype(np.int8)
     count = len(days)
     owner, readings = np.full(count, number), np.full(count, 144)
     doubted = np.zeros((count, len(Parameter), MOST_REASONS), np.int64)
