@@ -20,17 +20,17 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from backend import __version__
 from backend.api.admission import Admission
-from backend.api.answer_cache import KeptAnswers
+from backend.api.answer_cache import AnswerCache
 from backend.api.head import HeadAsGet
 from backend.api.problems import install_problem_handlers
 from backend.api.routes import ROUTERS
 from backend.api.security_headers import SecurityHeaders
-from backend.api.status_cache import KeptStatus
+from backend.api.status_cache import StatusCache
 from backend.collectors import forecast_sources, observation_sources
-from backend.collectors.base import Channel
+from backend.collectors.base import MeteredFetch
 from backend.collectors.grib.worker import Worker
 from backend.collectors.transport.client import HttpClient
-from backend.collectors.transport.hosts import Patience
+from backend.collectors.transport.hosts import HttpLimits
 from backend.collectors.transport.payload_archive import PayloadArchive
 from backend.core.clock import Clock, utc_now
 from backend.core.clock_watch import ClockWatch
@@ -48,7 +48,7 @@ from backend.scoring.days.update import update
 from backend.scoring.public.windows import PublicRules
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
-from backend.storage.queries import Reading
+from backend.storage.queries import StoreQueries
 from backend.storage.site_list import SiteList
 from backend.storage.store import Store
 from backend.storage.store_check import watch_store
@@ -77,7 +77,7 @@ class Service:
     database: Database
     store: Store
     ledger: Ledger
-    reading: Reading
+    reading: StoreQueries
     sources: Sources
     archive: PayloadArchive
     runner: Runner
@@ -98,7 +98,7 @@ class Service:
         *,
         durable: bool = True,
         busy_timeout: float = 5.0,
-        patience: Patience | None = None,
+        patience: HttpLimits | None = None,
         free_bytes: Callable[[Path], int | None] = free_bytes,
         make_store: bool = True,
     ) -> Self:
@@ -124,9 +124,9 @@ class Service:
         client = HttpClient.from_settings(settings, clock, patience=patience, clock_watch=clock_watch)
         archive = PayloadArchive(settings.data_dir / "payloads", settings.keep_payloads_days)
 
-        def channel_for(run_id: int, source: str) -> Channel:
+        def channel_for(run_id: int, source: str) -> MeteredFetch:
             counted = client.counted()
-            return Channel(archive.keeping(counted, run_id, source), counted)
+            return MeteredFetch(archive.keeping(counted, run_id, source), counted)
 
         sources = Sources(
             forecasts=forecast_sources(settings, worker),
@@ -161,7 +161,7 @@ class Service:
             database=database,
             store=store,
             ledger=ledger,
-            reading=Reading(database),
+            reading=StoreQueries(database),
             sources=sources,
             archive=archive,
             runner=runner,
@@ -288,8 +288,8 @@ def create_app(
         redirect_slashes=False,  # such a redirect repeats whatever host the client named
     )
     app.state.service = service
-    app.state.kept_answers = KeptAnswers()
-    app.state.kept_status = KeptStatus()
+    app.state.kept_answers = AnswerCache()
+    app.state.kept_status = StatusCache()
     app.add_middleware(Admission, settings=service.settings)
     if service.settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(service.settings.trusted_proxies))

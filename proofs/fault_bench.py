@@ -21,7 +21,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from backend.collectors.grib.worker import Worker
-from backend.collectors.transport.hosts import Patience
+from backend.collectors.transport.hosts import HttpLimits
 from backend.core.records import WELL
 from backend.demo.process import Upstreams
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
@@ -53,7 +53,7 @@ OF_JOB: dict[JobId, tuple[str, str]] = {
 
 FORECAST_SOURCES = {*OF_JOB[FORECASTS], "open_meteo", "arome_ifs"}
 
-BRISK = Patience(
+BRISK = HttpLimits(
     connect=60, read=60, payload=60, download=60, attempts=2, backoff=0.01, backoff_max=0.02, jitter=0.01,
     failures=4, recovery=0.1,
 )  # fmt: skip
@@ -245,7 +245,7 @@ class Bench:
 
     # --- What happens --------------------------------------------------------------------------------
 
-    def _install(self, copy: Path | None = None, patience: Patience = BRISK) -> Installation:
+    def _install(self, copy: Path | None = None, patience: HttpLimits = BRISK) -> Installation:
         """Return an installation on an empty store, or on a copy of one."""
         folder = self.new_folder()
         store = folder / "store.sqlite3"

@@ -11,10 +11,10 @@ from typing import Any, Self
 import httpx2
 
 from backend.collectors import forecast_sources, observation_sources
-from backend.collectors.base import B, Channel, Source
+from backend.collectors.base import B, MeteredFetch, Source
 from backend.collectors.grib.worker import Worker
 from backend.collectors.transport.client import HttpClient
-from backend.collectors.transport.hosts import Patience
+from backend.collectors.transport.hosts import HttpLimits
 from backend.core.config import SOURCE_NAMES, Settings
 from backend.core.records import Site
 from backend.main import Service, create_app
@@ -38,7 +38,7 @@ class Installation:
     """Use it with `async with`. The GRIB worker is lent to it, and the patience of its HTTP client given."""
 
     def __init__(
-        self, store: Path, environment: Mapping[str, Any], worker: Worker, patience: Patience
+        self, store: Path, environment: Mapping[str, Any], worker: Worker, patience: HttpLimits
     ) -> None:
         self.clock = HandClock()
         self.store = store
@@ -103,9 +103,9 @@ class Installation:
             assert len(kept) == len(routes[source.name]), f"{source.name} lacks a route"
             return replace(source, routes=kept)
 
-        def channel_for(_run: int, _source: str) -> Channel:
+        def channel_for(_run: int, _source: str) -> MeteredFetch:
             counted = self._client.counted()
-            return Channel(counted, counted)
+            return MeteredFetch(counted, counted)
 
         forecasts = forecast_sources(self.settings, self._worker)
         observations = observation_sources(self.settings)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from backend.collectors.transport.hosts import Patience
+from backend.collectors.transport.hosts import HttpLimits
 from backend.core.config import Settings
 from backend.core.records import Batch
 from backend.demo.backfill import AFTER_THE_SLOT, SteppedClock
@@ -34,7 +34,7 @@ from proofs.soak_samples import Rest, Sample, at_rest, sample, size
 
 KEEP_PAYLOADS_DAYS = 2
 
-BRISK = Patience(
+BRISK = HttpLimits(
     connect=1, read=1.5, payload=3, download=4, attempts=2, backoff=0.01, backoff_max=0.02, jitter=0.01,
     failures=4, recovery=0.1,
 )  # fmt: skip

@@ -22,7 +22,7 @@ MOST_SECONDS = 20.0
 takes two seconds, and longer only while the store does not answer."""
 
 
-class KeptAnswers:
+class AnswerCache:
     """The bytes of answers by their ETag, which changes with whatever an answer depends on.
 
     Those asked for longest ago are dropped first. Used from several threads.

@@ -20,7 +20,7 @@ from backend.scheduler.runner import Runner, Sources
 from backend.scoring.public.windows import PublicRules
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
-from backend.storage.queries import Reading
+from backend.storage.queries import StoreQueries
 from backend.storage.site_list import SiteList
 from backend.storage.store import Store
 
@@ -34,7 +34,7 @@ class ServiceParts(Protocol):
     database: Database
     store: Store
     ledger: Ledger
-    reading: Reading
+    reading: StoreQueries
     sources: Sources
     runner: Runner
     site_list: SiteList

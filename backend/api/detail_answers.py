@@ -9,7 +9,7 @@ from dataclasses import replace
 from backend.api.dependencies import ServiceParts
 from backend.api.questions import Question, load, load_views
 from backend.api.schemas import WithheldSource
-from backend.api.score_answers import common_of, ends, envelope, rate_entry, taking_part
+from backend.api.score_answers import common_fields, common_of, ends, rate_entry, taking_part
 from backend.api.score_schemas import (
     BiasAnswer,
     BiasGroup,
@@ -103,7 +103,7 @@ def bias_answer(
     found.sort(key=lambda each: not each.n_pairs)  # models without data come last
     hidden = taking_part(withheld, (sample, *by_lead), sample.reference_days)
     return BiasAnswer(
-        **envelope(service, question, sample, size, n_pairs, words, terms=withheld, hidden=hidden),
+        **common_fields(service, question, sample, size, n_pairs, words, terms=withheld, hidden=hidden),
         clock_hours=question.clock_hours,
         models=found,
     )
@@ -163,7 +163,7 @@ def events_answer(
         else "no station speaks for this site"
     )
     return EventsAnswer(
-        **envelope(
+        **common_fields(
             service, question, sample, first.size, first.n_pairs, words, terms=withheld, hidden=hidden
         ),
         wind_limit=wind_limit,
@@ -302,7 +302,7 @@ def series_answer(service: ServiceParts, question: Question, withheld: Withholdi
         left_out |= {each.source: each for each in withheld.of_models(name)}
     left_out |= {each.source: each for each in withheld.of_stations([*sample.reference_days])}
     return SeriesAnswer(
-        **envelope(
+        **common_fields(
             service, question, sample, size, n_pairs, words, terms=withheld, withheld=list(left_out.values())
         )
         | {

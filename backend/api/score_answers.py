@@ -115,7 +115,7 @@ def verdict_answer(service: ServiceParts, question: Question, withheld: Withhold
             stations=[SecondOpinion.model_validate(each) for each in asked_elsewhere.stations],
         )
     return VerdictAnswer(
-        **envelope(
+        **common_fields(
             service,
             question,
             sample,
@@ -189,7 +189,7 @@ def comparison_answer(service: ServiceParts, question: Question, withheld: Withh
         found = public_verdict(exact)
         duels = tuple(public_duel(question.quantity, duel) for duel in duels)
     return ComparisonAnswer(
-        **envelope(
+        **common_fields(
             service,
             question,
             sample,
@@ -232,7 +232,7 @@ def scores_answer(
         in_order = [each.model for each in scored if not each.reference]
         found = _groups(sample, question, withheld, stratum, in_order)
     return ScoresAnswer(
-        **envelope(
+        **common_fields(
             service,
             question,
             sample,
@@ -288,7 +288,7 @@ def _groups(
 # --- Parts -------------------------------------------------------------------------------------------
 
 
-def envelope(
+def common_fields(
     service: ServiceParts,
     question: Question,
     sample: Sample,

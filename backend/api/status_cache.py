@@ -24,7 +24,7 @@ class _Made:
     body: bytes
 
 
-class KeptStatus:
+class StatusCache:
     """The last status of one service, as JSON. For one event loop at a time.
 
     What this process writes into the ledger is seen at once; what others write, within OLDEST.

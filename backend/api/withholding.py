@@ -75,7 +75,7 @@ def withholding(service: ServiceDep, admin: Admin) -> Withholding:
         | {model: model for model in undeclared},
         frozenset(source.name for source in observations if not source.public) | (networks - declared),
         frozenset(
-            source.name for job in JOBS for source in service.sources.every(job) if not source.asked_for
+            source.name for job in JOBS for source in service.sources.every(job) if not source.opted_in
         ),
         frozenset(undeclared | (networks - declared)),
     )

@@ -15,8 +15,8 @@ from backend.api.connections import BACKLOG, BoundedProtocol, allow_files
 from backend.cli import backfill, collect, database, demo, doctor, export, import_, rebuild, score, sites
 from backend.cli.console import (
     AsJson,
+    CliContext,
     Command,
-    Opened,
     opened,
     print_failures,
     print_json,
@@ -76,7 +76,7 @@ def _open(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    context.obj = Opened(env_file, demo=demo)
+    context.obj = CliContext(env_file, demo=demo)
     context.call_on_close(context.obj.close)
 
 

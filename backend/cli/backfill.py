@@ -83,7 +83,7 @@ def _chosen(service: Service, names: Sequence[str] | None) -> list[tuple[JobId, 
 def _why_not(source: Source[Any]) -> str | None:
     if source.disabled is not None:
         return f"disabled: {source.disabled}"
-    return None if source.past is not None else f"cannot serve the past: {source.no_past}"
+    return None if source.past is not None else f"cannot serve the past: {source.no_archive_reason}"
 
 
 def _left_out(

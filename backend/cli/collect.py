@@ -23,7 +23,7 @@ from backend.cli.console import (
     run_to_the_end,
     say,
 )
-from backend.collectors.base import Channel
+from backend.collectors.base import MeteredFetch
 from backend.collectors.transport.payload_archive import KeptRun
 from backend.core.errors import ConfigError, NotFoundError
 from backend.core.records import WELL, Batch, Site
@@ -116,9 +116,9 @@ async def _rehearse(service: Service, job: JobId, selection: Selection, as_json:
         collect_all_forecasts if job == FORECASTS else collect_all_observations
     )
 
-    def channel_for(_source: str) -> Channel:
+    def channel_for(_source: str) -> MeteredFetch:
         counted = service.client.counted()
-        return Channel(counted, counted)
+        return MeteredFetch(counted, counted)
 
     try:
         with _progress(service, job, selection, shown=not as_json) as on_batch:

@@ -104,7 +104,7 @@ def refused(error: MeteoScoreError, prefix: str = "meteo-score: ") -> typer.Exit
     return typer.Exit(UNUSABLE if isinstance(error, ConfigError | NotFoundError) else 1)
 
 
-class Opened:
+class CliContext:
     """What a subcommand works with; each thing is opened when it is first asked for."""
 
     def __init__(self, env_file: Path | None = None, *, demo: bool = False) -> None:
@@ -186,10 +186,10 @@ class Opened:
                 self.__dict__[name].database.close()
 
 
-def opened(context: typer.Context) -> Opened:
+def opened(context: typer.Context) -> CliContext:
     """Return what the main command handed down."""
     given = context.obj
-    if not isinstance(given, Opened):
+    if not isinstance(given, CliContext):
         raise TypeError("the main command hands an Opened down")
     return given
 

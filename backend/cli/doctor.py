@@ -19,16 +19,16 @@ from rich.table import Column, Table
 from backend.api.dependencies import ServiceParts
 from backend.api.readiness import SET_THE_CLOCK, reasons, take_snapshot
 from backend.api.station_flags import flag_text
-from backend.cli.console import AsJson, Opened, opened, print_json, run_to_the_end, silent
+from backend.cli.console import AsJson, CliContext, opened, print_json, run_to_the_end, silent
 from backend.collectors.areas import not_covered
 from backend.collectors.base import Fetch, Source, collect
 from backend.collectors.transport.client import HttpClient
-from backend.collectors.transport.hosts import Patience
+from backend.collectors.transport.hosts import HttpLimits
 from backend.core.clock_watch import ClockWatch
 from backend.core.config import LEAST_TOKEN
 from backend.core.errors import ConfigError, StoreDamagedError, StoreUnavailableError
 from backend.core.private_files import open_to_others
-from backend.core.records import Failure, Site, Wanted, network_of
+from backend.core.records import CollectionRequest, Failure, Site, network_of
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.jobs import counted
@@ -44,7 +44,7 @@ SENSOR_LASTS = timedelta(days=3)
 SENSOR_SHOWN = timedelta(days=30)
 CLOCK_TOLERANCE = timedelta(minutes=10)
 
-IMPATIENT = Patience(connect=5, read=10, payload=20, attempts=1)
+IMPATIENT = HttpLimits(connect=5, read=10, payload=20, attempts=1)
 """Somebody is watching: one try, and no long wait."""
 
 _RESTORE = "restore a backup, or recover what can be read: docs/operations.md, store_damaged"
@@ -98,7 +98,7 @@ async def _examine(service: Service) -> list[Finding]:
         await service.close()
 
 
-def _settings_file(used: Opened) -> list[Finding]:
+def _settings_file(used: CliContext) -> list[Finding]:
     """Return which settings file is in use, and the variables that are nearly settings."""
     file = f"{used.env_file or f'no settings file: there is no .env in {Path.cwd()}'}"
     slips = used.slips_in_environment()
@@ -225,7 +225,7 @@ async def _source(
     if source.disabled is not None:
         return Finding(source.name, None, f"disabled: {source.disabled}")
     now = service.clock()
-    wanted = Wanted(now=now, since=now - service.config.lookback(job))
+    wanted = CollectionRequest(now=now, since=now - service.config.lookback(job))
     if job == OBSERVATIONS:
         wanted = _one_station(wanted, source.name, sites)
     answered = []
@@ -252,13 +252,13 @@ async def _source(
     return Finding(source.name, not failures, "; ".join([says, *failures]))
 
 
-def _one_station(wanted: Wanted, network: str, sites: tuple[Site, ...]) -> Wanted:
+def _one_station(wanted: CollectionRequest, network: str, sites: tuple[Site, ...]) -> CollectionRequest:
     """Want one station, with no gap: a network that has no feed of all can only be asked about some."""
     for site in sites:
         for station in site.stations:
             if station.startswith(f"{network}:"):
                 one = replace(site, stations=(station,))
-                return replace(wanted, sites=(one,), caught_up={station: wanted.now})
+                return replace(wanted, sites=(one,), complete_until={station: wanted.now})
     return wanted
 
 
@@ -312,7 +312,7 @@ def _sites(sites: tuple[Site, ...]) -> list[Finding]:
 
 async def _stations(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
     now = service.clock()
-    off = {source.name for source in service.sources.every(OBSERVATIONS) if not source.asked_for}
+    off = {source.name for source in service.sources.every(OBSERVATIONS) if not source.opted_in}
     named = {station for site in sites for station in site.stations}
     mapped = sorted(station for station in named if network_of(station) not in off)
     try:

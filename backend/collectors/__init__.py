@@ -41,5 +41,5 @@ def _unless_left_out(source: Source[B], settings: Settings) -> Source[B]:
         routes=(),
         past=None,
         disabled="turned off: SOURCES does not name it",
-        asked_for=source.name in DEFAULT_SOURCES,
+        opted_in=source.name in DEFAULT_SOURCES,
     )

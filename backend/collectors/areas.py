@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from backend.core.records import Outside, Site, Wanted
+from backend.core.records import CollectionRequest, Outside, Site
 
 
 class Area(NamedTuple):
@@ -45,7 +45,9 @@ def not_covered(areas: Mapping[str, Area], sites: Iterable[Site]) -> tuple[Outsi
     return tuple(found for model, area, site in pairs if (found := outside(model, area, site)))
 
 
-def within(model: str, area: Area | None, wanted: Wanted) -> tuple[Wanted, tuple[Outside, ...]]:
+def within(
+    model: str, area: Area | None, wanted: CollectionRequest
+) -> tuple[CollectionRequest, tuple[Outside, ...]]:
     """Return what is wanted of a model within its area, and the sites outside that are not reported yet."""
     away = [found for site in wanted.sites if (found := outside(model, area, site))]
     names = {one.site for one in away}

@@ -40,7 +40,7 @@ from itertools import chain
 from pathlib import Path
 
 from backend.collectors.areas import within
-from backend.collectors.base import LONGEST_TEXT, Fetch, Past, Route, Source, as_failure
+from backend.collectors.base import LONGEST_TEXT, Archive, Fetch, Route, Source, as_failure
 from backend.collectors.grib.decode import Field, GribError, Selector, prepare, read_fields
 from backend.collectors.grib.fields import FIELDS, GROUND, Reading, parse, parse_ground
 from backend.collectors.grib.object_storage import ObjectStorage
@@ -62,7 +62,15 @@ from backend.collectors.runs import Part, cycles, parts_by_missing_sites
 from backend.collectors.transport.pacing import PacedRoute
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, IncompleteError, ParseError, UnchangedError
-from backend.core.records import Failure, ForecastBatch, IncompletePart, Rejected, Run, Site, Wanted
+from backend.core.records import (
+    CollectionRequest,
+    Failure,
+    ForecastBatch,
+    IncompletePart,
+    Rejected,
+    Run,
+    Site,
+)
 
 ATTRIBUTION = "Météo-France, AROME, Licence Ouverte 2.0 (Etalab)"
 ATTRIBUTION_IFS = "Météo-France, AROME-IFS, Licence Ouverte 2.0 (Etalab)"
@@ -97,14 +105,14 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
     storage = ObjectStorage(settings.arome_url, grid, max_lead)
     routes: list[Route[ForecastBatch]] = [PackageRoute("object_storage", storage, grid, hours, worker)]
     attribution = ATTRIBUTION
-    past: Past[ForecastBatch] | None = None
+    past: Archive[ForecastBatch] | None = None
     if settings.meteofrance_api_key:
         key = settings.meteofrance_api_key.get_secret_value()
         portal = Portal(settings.meteofrance_api_url, key, grid, max_lead)
         routes.append(PacedRoute(PackageRoute("portal", portal, grid, hours, worker)))
     if settings.open_meteo_fallback:
         routes.append(copies := _open_meteo(settings, grid))
-        past = Past(routes=(copies,), since=ARCHIVE_SINCE)
+        past = Archive(routes=(copies,), since=ARCHIVE_SINCE)
         attribution = f"{ATTRIBUTION}; {ATTRIBUTION_OPEN_METEO}"
     return Source(
         name=NAME,
@@ -116,7 +124,7 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
         models=(grid.model,),
         areas={grid.model: grid.area},
         past=past,
-        no_past=NO_PAST,
+        no_archive_reason=NO_PAST,
     )
 
 
@@ -132,7 +140,7 @@ def build_ifs(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
         attribution=ATTRIBUTION_IFS,
         models=(AROME_IFS.model,),
         areas={AROME_IFS.model: AROME_IFS.area},
-        no_past="its files are kept for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them",
+        no_archive_reason="its files are kept for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them",
     )
 
 
@@ -189,7 +197,7 @@ class PackageRoute:
     worker: Worker
     rank: int = 0
 
-    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
+    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
         """Yield every run that is complete or overdue and of which something is missing, newest first.
 
         See Route. A run is reported as incomplete once, as a failure, and then in a note. Where the model
@@ -242,7 +250,7 @@ class PackageRoute:
             yield replace(self._batch(wanted.now, newest), notes=(note,))
 
     def _unless_known(
-        self, file: PackageFile, reference_time: datetime, sites: Sequence[Site], wanted: Wanted
+        self, file: PackageFile, reference_time: datetime, sites: Sequence[Site], wanted: CollectionRequest
     ) -> PackageFile:
         """Return the file, to be downloaded unless it is of the version that was read for all of `sites`.
 
@@ -255,7 +263,9 @@ class PackageRoute:
         (known, *others) = read
         return file if others or file.version else replace(file, request=replace(file.request, known=known))
 
-    def _is_open(self, run: PublishedRun, wanted: Wanted, complete: Collection[tuple[str, str]]) -> bool:
+    def _is_open(
+        self, run: PublishedRun, wanted: CollectionRequest, complete: Collection[tuple[str, str]]
+    ) -> bool:
         """Say whether a part of a run was reported before as incomplete, and is not `complete` by now."""
         parts = [*(file.part for file in run.files), *run.absent]
         return any(
@@ -266,7 +276,7 @@ class PackageRoute:
         )
 
     def _without_files(
-        self, run: PublishedRun, wanted: Wanted, newest: datetime | None
+        self, run: PublishedRun, wanted: CollectionRequest, newest: datetime | None
     ) -> ForecastBatch | None:
         """Return the parts of a run of which there is no file, if that is not reported yet."""
         model, start = self.grid.model, run.reference_time
@@ -284,7 +294,7 @@ class PackageRoute:
         batch = self._batch(run.seen_at, newest, [as_failure(self.name, error)])
         return replace(batch, run=self._run(run), incomplete=tuple(new))
 
-    def _settled(self, batch: ForecastBatch, wanted: Wanted) -> ForecastBatch:
+    def _settled(self, batch: ForecastBatch, wanted: CollectionRequest) -> ForecastBatch:
         """Return the batch with its sites without a value either outside of the model or rejected.
 
         Where the model had values before, a mask is an odd thing of this run.

@@ -22,6 +22,7 @@ from backend.core.errors import CollectorError, IncompleteError, NotKeptError, P
 from backend.core.parameters import canonical, why_implausible
 from backend.core.records import (
     BACKFILLED,
+    CollectionRequest,
     Failure,
     Forecast,
     ForecastBatch,
@@ -31,7 +32,6 @@ from backend.core.records import (
     Position,
     Rejected,
     Station,
-    Wanted,
 )
 from backend.core.text import one_line
 
@@ -112,7 +112,7 @@ class Meter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class MeteredFetch:
     """One source's way to the network in one collection, and what it cost."""
 
     fetch: Fetch
@@ -136,7 +136,7 @@ class Route(Protocol[B_co]):
         """Say how good the route is: 0 is the best."""
         ...
 
-    def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[B_co]:
+    def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[B_co]:
         """Yield what is wanted, batch by batch.
 
         One request that fails is a Failure in a batch. A CollectorError raised here means that the
@@ -147,7 +147,7 @@ class Route(Protocol[B_co]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Past(Generic[B]):
+class Archive(Generic[B]):
     """What can still be had of the past: the routes to it, and how far back they go.
 
     `reach` is counted back from now, `since` is the start of the archive; None is no limit of this kind.
@@ -171,8 +171,8 @@ class Source(Generic[B]):
     `disabled` says why nothing can be collected with the present settings. `max_age` is how old the
     newest data may be before the source counts as stale. `public` says whether raw values may be shown.
     `areas` holds the area of each model that has one: sites outside are not asked for.
-    `past` is what a backfill may ask for, and `no_past` says why there is none.
-    `asked_for` is False where nobody turned a source on that is off by default: it is listed nowhere then,
+    `past` is what a backfill may ask for, and `no_archive_reason` says why there is none.
+    `opted_in` is False where nobody turned a source on that is off by default: it is listed nowhere then,
     and what it once brought stays as public as it was.
     """
 
@@ -185,12 +185,12 @@ class Source(Generic[B]):
     models: tuple[str, ...] = ()
     areas: Mapping[str, Area] = field(default_factory=dict)
     disabled: str | None = None
-    asked_for: bool = True
-    past: Past[B] | None = None
-    no_past: str = "its publisher serves no archive"
+    opted_in: bool = True
+    past: Archive[B] | None = None
+    no_archive_reason: str = "its publisher serves no archive"
 
 
-async def collect(source: Source[B], wanted: Wanted, fetch: Fetch) -> AsyncIterator[B]:
+async def collect(source: Source[B], wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[B]:
     """Walk the routes of a source until one answers; yield its batches, implausible values set aside.
 
     Hundreds of thousands of values are looked at in a thread, for the service answers meanwhile.
@@ -208,7 +208,7 @@ async def collect(source: Source[B], wanted: Wanted, fetch: Fetch) -> AsyncItera
             async for batch in route.collect(wanted, fetch):
                 kept += len(batch.records) + len(batch.rejected)
                 failed = failed or bool(batch.failures)
-                yield await asyncio.to_thread(set_aside_implausible, _had_when_it_came(batch))
+                yield await asyncio.to_thread(set_aside_implausible, _cap_availability(batch))
         except CollectorError as error:
             failed = True
             yield failure_batch(source, route, error, wanted.now)
@@ -216,7 +216,7 @@ async def collect(source: Source[B], wanted: Wanted, fetch: Fetch) -> AsyncItera
             return
 
 
-def _had_when_it_came(batch: B) -> B:
+def _cap_availability(batch: B) -> B:
     """Return the batch with a run that could be had by the time it came: then, where its stamp is later.
 
     The publisher's clock may run ahead of ours by some minutes. That is not when a run could be had.
@@ -227,7 +227,7 @@ def _had_when_it_came(batch: B) -> B:
     return batch
 
 
-async def _collect_past(source: Source[B], wanted: Wanted, fetch: Fetch) -> AsyncIterator[B]:
+async def _collect_past(source: Source[B], wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[B]:
     """Yield what the archives of a source give, each batch labelled as backfilled.
 
     None of them says up to when nothing lacks: of what came between that past and now, it tells nothing.
@@ -242,7 +242,7 @@ async def _collect_past(source: Source[B], wanted: Wanted, fetch: Fetch) -> Asyn
 
 def _backfilled(batch: B) -> B:
     labelled = replace(batch, route=f"{batch.route}{BACKFILLED}", newest=None)
-    return replace(labelled, caught_up={}) if isinstance(labelled, ObservationBatch) else labelled
+    return replace(labelled, complete_until={}) if isinstance(labelled, ObservationBatch) else labelled
 
 
 LONGEST_TEXT = 500
@@ -305,16 +305,18 @@ def set_aside_implausible(batch: B) -> B:
             good.append(msgspec.structs.replace(record, value=value))
         else:
             good.append(record)
-    kept = _vouched_for(replace(batch, records=tuple(good), rejected=tuple(bad)))
+    kept = _withhold_completeness(replace(batch, records=tuple(good), rejected=tuple(bad)))
     return _without_impossible_places(kept) if isinstance(kept, ObservationBatch) else kept
 
 
-def _vouched_for(batch: B) -> B:
+def _withhold_completeness(batch: B) -> B:
     """Return the batch without the promise that nothing lacks where a value was set aside as doubtful."""
     doubtful = {value.subject for value in batch.rejected if value.reason_code in DOUBTFUL}
     if isinstance(batch, ObservationBatch):
-        caught_up = {station: time for station, time in batch.caught_up.items() if station not in doubtful}
-        return replace(batch, caught_up=caught_up)
+        complete_until = {
+            station: time for station, time in batch.complete_until.items() if station not in doubtful
+        }
+        return replace(batch, complete_until=complete_until)
     open_ = [site for site in batch.sites if batch.run and _subject(batch.run.model, site) in doubtful]
     again: list[IncompletePart] = [
         IncompletePart(part, site, "a value that cannot be true", batch.versions[part])

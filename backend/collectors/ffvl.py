@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from backend.collectors.base import Past, Route, Source
+from backend.collectors.base import Archive, Route, Source
 from backend.collectors.ffvl_routes.keyed import Keyed, PastOfKeyed
 from backend.collectors.ffvl_routes.network import FFVL
 from backend.collectors.ffvl_routes.pages import Pages
@@ -36,8 +36,10 @@ def build(settings: Settings) -> Source[ObservationBatch]:
         public=True,
         attribution=ATTRIBUTION,
         disabled=None if routes else _why_disabled(settings),
-        past=Past(routes=past, reach=HISTORY) if past else None,
-        no_past="the pages of balisemeteo.com show no history: set FFVL_API_KEY, or CONTACT for winds.mobi",
+        past=Archive(routes=past, reach=HISTORY) if past else None,
+        no_archive_reason=(
+            "the pages of balisemeteo.com show no history: set FFVL_API_KEY, or CONTACT for winds.mobi"
+        ),
     )
 
 

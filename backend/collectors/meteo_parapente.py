@@ -38,6 +38,7 @@ from backend.core.config import Settings
 from backend.core.errors import CollectorError, FetchError, IncompleteError, ParseError
 from backend.core.parameters import Parameter, why_implausible
 from backend.core.records import (
+    CollectionRequest,
     Failure,
     Forecast,
     ForecastBatch,
@@ -47,7 +48,6 @@ from backend.core.records import (
     Rejected,
     Run,
     Site,
-    Wanted,
 )
 from backend.core.units import wind_from_components
 
@@ -199,7 +199,9 @@ def build(settings: Settings) -> Source[ForecastBatch]:
         disabled=None
         if settings.contact
         else "CONTACT is not set: MeteoParapente is asked only with an address it can write to",
-        no_past="its runs are kept for about three days, and FORECAST_LOOKBACK_HOURS=84 collects them",
+        no_archive_reason=(
+            "its runs are kept for about three days, and FORECAST_LOOKBACK_HOURS=84 collects them"
+        ),
     )
 
 
@@ -211,7 +213,7 @@ class ApiRoute:
     name: str = "api"
     rank: int = 0
 
-    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
+    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
         """Yield every complete (run, day) that a site still misses, the newest run and next day first.
 
         Days gone by come last. A run is listed with them for three days, so that an evening without us, or
@@ -241,7 +243,7 @@ class ApiRoute:
             yield replace(await self._collect_day(entry, wanted, fetch, cells, refused), newest=newest)
 
     async def _unfinished(
-        self, entries: Sequence[Entry], wanted: Wanted, seen_at: datetime
+        self, entries: Sequence[Entry], wanted: CollectionRequest, seen_at: datetime
     ) -> AsyncIterator[ForecastBatch]:
         """Yield the days that runs left unfinished: as a failure where that is new, else in a note."""
         days: dict[datetime, list[Entry]] = {}
@@ -277,7 +279,7 @@ class ApiRoute:
     def _batch(self, collected_at: datetime) -> ForecastBatch:
         return ForecastBatch(source=NAME, route=self.name, rank=self.rank, collected_at=collected_at)
 
-    def _is_due(self, entry: Entry, wanted: Wanted) -> bool:
+    def _is_due(self, entry: Entry, wanted: CollectionRequest) -> bool:
         return (
             entry.complete
             and not entry.private
@@ -285,11 +287,11 @@ class ApiRoute:
             and bool(self._missing(entry, wanted))
         )
 
-    def _missing(self, entry: Entry, wanted: Wanted) -> tuple[Site, ...]:
+    def _missing(self, entry: Entry, wanted: CollectionRequest) -> tuple[Site, ...]:
         return wanted.missing(MODEL, entry.reference_time, entry.part, self.rank)
 
     async def _collect_day(
-        self, entry: Entry, wanted: Wanted, fetch: Fetch, cells: dict[str, str], refused: set[str]
+        self, entry: Entry, wanted: CollectionRequest, fetch: Fetch, cells: dict[str, str], refused: set[str]
     ) -> ForecastBatch:
         """Ask once for each grid cell; add what is learned to `cells` (site to cell) and `refused`.
 

@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request, Source
-from backend.collectors.beacons.gaps import fill_gap, take_stock
+from backend.collectors.beacons.gaps import fill_gap, find_gaps
 from backend.collectors.beacons.readings import (
     Network,
     Reading,
@@ -36,14 +36,14 @@ from backend.collectors.beacons.readings import (
     not_empty,
     positions_of,
     require_fields,
-    sift,
     text_of,
+    validate,
 )
 from backend.collectors.transport.pacing import PacedRoute
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import ObservationBatch, Rejected, Station, Wanted, number_of
+from backend.core.records import CollectionRequest, ObservationBatch, Rejected, Station, number_of
 from backend.core.units import kelvin_to_celsius, ms_to_kmh
 
 SLOT = timedelta(minutes=6)
@@ -90,7 +90,7 @@ def build(settings: Settings) -> Source[ObservationBatch]:
         public=True,
         attribution="Source : Météo-France, Licence Ouverte 2.0 (Etalab)",
         disabled=None if key else "set METEOFRANCE_API_KEY, and subscribe its application to DPPaquetObs",
-        no_past="the portal keeps 24 hours, which every collection makes up for by itself",
+        no_archive_reason="the portal keeps 24 hours, which every collection makes up for by itself",
     )
 
 
@@ -104,7 +104,7 @@ class Portal:
     name = "portal"
     rank = 0
 
-    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per slot and per history; a slot that fails costs itself only.
 
         Of the older slots only mapped stations are kept: they are there to leave those no gap.
@@ -127,9 +127,9 @@ class Portal:
             return
         # Four slots in a row leave no gap to a reading that is vouched for six minutes before the oldest.
         reach = AGES[-1] - AGES[0] + SLOT if whole else METEOFRANCE.cadence
-        stock = take_stock(replace(METEOFRANCE, cadence=reach), wanted, latest, wanted.now - HISTORY)
-        if stock.caught_up:
-            yield self._vouching(stock.caught_up, wanted)
+        stock = find_gaps(replace(METEOFRANCE, cadence=reach), wanted, latest, wanted.now - HISTORY)
+        if stock.complete_until:
+            yield self._vouching(stock.complete_until, wanted)
         for gap in stock.gaps:
             if gap.until is not None or gap.station not in wanted.stations:
                 ask = self._request("infrahoraire-6m", id_station=number_of(gap.station))
@@ -137,7 +137,7 @@ class Portal:
                 yield await fill_gap(METEOFRANCE, self, gap, wanted, fetch, ask, parse_history, known=known)
 
     async def _slot(
-        self, slot: datetime, wanted: Wanted, only: Collection[str] | None, fetch: Fetch
+        self, slot: datetime, wanted: CollectionRequest, only: Collection[str] | None, fetch: Fetch
     ) -> _Slot:
         payload = await fetch(self._request("stations/infrahoraire-6m", date=f"{slot:%Y-%m-%dT%H:%M:%SZ}"))
         after = already_kept(wanted.newest, payload.fetched_at)
@@ -149,13 +149,15 @@ class Portal:
         batch = METEOFRANCE.batch(self, payload, readings, {}, news, positions)
         return _Slot(batch, readings.latest)
 
-    def _vouching(self, caught_up: Mapping[str, datetime], wanted: Wanted) -> ObservationBatch:
+    def _vouching(
+        self, complete_until: Mapping[str, datetime], wanted: CollectionRequest
+    ) -> ObservationBatch:
         return ObservationBatch(
             source=METEOFRANCE.name,
             route=self.name,
             rank=self.rank,
             collected_at=wanted.now,
-            caught_up=caught_up,
+            complete_until=complete_until,
         )
 
     def _request(self, path: str, **params: str) -> Request:
@@ -200,7 +202,7 @@ def parse_slot(
     ]
     odd = rows.rejected(_station_of_odd, f"{METEOFRANCE.name}:?")
     of_interest = odd if only is None else [each for each in odd if each.subject in only]
-    readings = sift((*of_interest, *_readings(kept, payload.fetched_at)), payload.fetched_at, after)
+    readings = validate((*of_interest, *_readings(kept, payload.fetched_at)), payload.fetched_at, after)
     if not readings.latest and only is None:
         raise ParseError(f"none of {rows.total} stations has a usable reading", url=payload.url)
     return readings, tuple(
@@ -224,7 +226,7 @@ def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
     require_fields(rows.rows, {**_WIND, "gust": "raf10", "t": "t"}, payload)
     mine = [(row, station) for row in rows.rows]
     found = (*rows.rejected(lambda _: station, station), *_readings(mine, payload.fetched_at))
-    return sift(found, payload.fetched_at, {station: after})
+    return validate(found, payload.fetched_at, {station: after})
 
 
 def _station_of_odd(content: object) -> str | None:

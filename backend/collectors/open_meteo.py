@@ -41,7 +41,7 @@ from backend.collectors.open_meteo_answer import UNITS, Reading, parse
 from backend.collectors.runs import Part, cycles, parts_by_missing_sites
 from backend.collectors.transport.decoding import decode_json
 from backend.core.errors import CollectorError, FetchError, IncompleteError, ParseError
-from backend.core.records import ForecastBatch, IncompletePart, Outside, Run, Site, Wanted
+from backend.core.records import CollectionRequest, ForecastBatch, IncompletePart, Outside, Run, Site
 
 SITES_PER_REQUEST = 100
 SETTLED_AFTER = timedelta(minutes=10)
@@ -110,7 +110,7 @@ class _Question:
     run: Run
     parts: Sequence[Part]
     newest: datetime
-    wanted: Wanted
+    wanted: CollectionRequest
 
     @property
     def title(self) -> str:
@@ -135,7 +135,7 @@ class OpenMeteo:
     name: str = "open_meteo"
     rank: int = 0
 
-    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
+    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
         """Yield every wanted run of every model, up to its newest one that has settled; see Route.
 
         A model that fails costs itself only.
@@ -151,7 +151,7 @@ class OpenMeteo:
             async for batch in self._collect_model(model, latest, asked_at, wanted, fetch):
                 yield batch
 
-    def _lacks(self, model: Model, wanted: Wanted) -> bool:
+    def _lacks(self, model: Model, wanted: CollectionRequest) -> bool:
         inside, _ = within(model.name, model.area, wanted)
         return any(
             parts_by_missing_sites(inside, model.name, run, model.parts, self.rank)
@@ -164,7 +164,7 @@ class OpenMeteo:
         return parse_meta(payload.body, url=payload.url), payload.fetched_at
 
     async def _collect_model(
-        self, model: Model, latest: LatestRun, asked_at: datetime, wanted: Wanted, fetch: Fetch
+        self, model: Model, latest: LatestRun, asked_at: datetime, wanted: CollectionRequest, fetch: Fetch
     ) -> AsyncIterator[ForecastBatch]:
         wanted, outside = within(model.name, model.area, wanted)
         runs = [
@@ -404,7 +404,7 @@ def _is_about_a_place(error: CollectorError) -> bool:
     )
 
 
-def _run(model: Model, reference_time: datetime, latest: LatestRun, wanted: Wanted) -> Run:
+def _run(model: Model, reference_time: datetime, latest: LatestRun, wanted: CollectionRequest) -> Run:
     """Return a run with its stamp: only the newest has one.
 
     Any other could be had when we first see it; one of the past, after its usual delay, which is an estimate.

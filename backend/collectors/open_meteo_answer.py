@@ -85,7 +85,7 @@ class _Place:
     records: list[Forecast] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    filled: set[str] = field(default_factory=set)  # the variables of which there is a value
+    backfilled_days: set[str] = field(default_factory=set)  # the variables of which there is a value
     winds: set[int] = field(default_factory=set)  # the lead times with a wind
     point: GridPoint | None = None
     no_cell: bool = False
@@ -93,7 +93,7 @@ class _Place:
     @property
     def bare(self) -> bool:
         """Say whether there is nothing at all, neither a value nor an odd thing in place of one."""
-        return not self.filled and not self.problems and not self.rejected
+        return not self.backfilled_days and not self.problems and not self.rejected
 
 
 def parse(
@@ -158,7 +158,9 @@ def _together(model: str, parts: Sequence[Part], places: Sequence[_Place]) -> Re
         grid_points=tuple(place.point for place in places if place.point and place.records),
         incomplete=incomplete,
         outside=tuple(outside),
-        empty=tuple(name for name in UNITS if covered and not any(name in place.filled for place in covered)),
+        empty=tuple(
+            name for name in UNITS if covered and not any(name in place.backfilled_days for place in covered)
+        ),
     )
 
 
@@ -301,7 +303,7 @@ def _read(
     for (lead, valid_time), name, value in _cells(columns, leads):
         parameter = _PARAMETERS[name]
         if isinstance(value, float):
-            place.filled.add(name)
+            place.backfilled_days.add(name)
             if name == "wind_speed_10m":
                 if lead < 0:
                     raise ParseError("wind from before the run: other runs are mixed into the answer")

@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from backend.collectors.areas import Area
-from backend.collectors.base import Past, Source
+from backend.collectors.base import Archive, Source
 from backend.collectors.grib.runs import GRIDS
 from backend.collectors.open_meteo import ARCHIVE_SINCE, Model, OpenMeteo
 from backend.collectors.runs import Part
@@ -116,6 +116,6 @@ def build(settings: Settings) -> Source[ForecastBatch]:
         models=tuple(model.name for model in models) or tuple(MODELS),
         areas={model.name: model.area for model in models if model.area},
         disabled=None if models else "turned off: OPEN_METEO_MODELS names no model",
-        asked_for=bool(models),
-        past=Past(routes=(route,), since=ARCHIVE_SINCE) if models else None,
+        opted_in=bool(models),
+        past=Archive(routes=(route,), since=ARCHIVE_SINCE) if models else None,
     )

@@ -26,13 +26,13 @@ from typing import TypeVar
 
 import msgspec
 
-from backend.collectors.base import DUMMY_DEGREES, Fetch, Past, Payload, Request, Source
-from backend.collectors.beacons.gaps import fill_gap, lacking_days, take_stock, unknown_station
+from backend.collectors.base import DUMMY_DEGREES, Archive, Fetch, Payload, Request, Source
+from backend.collectors.beacons.gaps import fill_gap, find_gaps, lacking_days, unknown_station
 from backend.collectors.beacons.readings import (
     Network,
     Reading,
     Readings,
-    Told,
+    ReportedField,
     Value,
     already_kept,
     is_news,
@@ -42,15 +42,15 @@ from backend.collectors.beacons.readings import (
     number,
     positions_of,
     require_fields,
-    sift,
     text_of,
+    validate,
     value_of,
 )
 from backend.collectors.transport.decoding import decode_json_leniently
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import ObservationBatch, Position, Rejected, Station, Wanted, number_of
+from backend.core.records import CollectionRequest, ObservationBatch, Position, Rejected, Station, number_of
 
 PIOUPIOU = Network(
     name="pioupiou",
@@ -88,9 +88,9 @@ class _Location(msgspec.Struct):
 
 class _Measurements(msgspec.Struct):
     date: str | None = None
-    wind_speed_avg: Told = msgspec.UNSET
-    wind_speed_max: Told = msgspec.UNSET
-    wind_heading: Told = msgspec.UNSET
+    wind_speed_avg: ReportedField = msgspec.UNSET
+    wind_speed_max: ReportedField = msgspec.UNSET
+    wind_heading: ReportedField = msgspec.UNSET
 
 
 class _Status(msgspec.Struct):
@@ -130,7 +130,7 @@ def build(settings: Settings) -> Source[ObservationBatch]:
         max_age=MAX_AGE,
         public=PIOUPIOU.name in settings.public_raw_sources,
         attribution=ATTRIBUTION,
-        past=Past(routes=(Archive(settings.pioupiou_url),)),
+        past=Archive(routes=(ArchiveRoute(settings.pioupiou_url),)),
     )
 
 
@@ -143,15 +143,15 @@ class Live:
     name = "live"
     rank = 0
 
-    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per answer, and one for each mapped beacon that nobody knows."""
         payload = await fetch(Request(url=f"{self.url}/v1/live/all", kind="json"))
         after = already_kept(wanted.newest, payload.fetched_at)
         readings, stations = await asyncio.to_thread(parse_live, payload, after)
         news = [station for station in stations if is_news(station, wanted.stations.get(station.id))]
-        stock = take_stock(PIOUPIOU, wanted, readings.latest, payload.fetched_at - LONGEST_ARCHIVE)
+        stock = find_gaps(PIOUPIOU, wanted, readings.latest, payload.fetched_at - LONGEST_ARCHIVE)
         positions = positions_of(stations, payload.fetched_at, readings.latest)
-        yield PIOUPIOU.batch(self, payload, readings, stock.caught_up, news, positions)
+        yield PIOUPIOU.batch(self, payload, readings, stock.complete_until, news, positions)
 
         known = wanted.stations.keys() | {station.id for station in stations}
         for gap in stock.gaps:
@@ -172,7 +172,7 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
+class ArchiveRoute:
     """What mapped beacons said long ago, up to 31 days of one at a time."""
 
     url: str
@@ -180,14 +180,14 @@ class Archive:
     name = ARCHIVE
     rank = 0
 
-    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per beacon and span of days that are not here yet."""
         for station in wanted.mapped_stations(PIOUPIOU.name):
             for first, last in lacking_days(wanted, station, LONGEST_ARCHIVE):
                 yield await self._span(station, first, last, wanted, fetch)
 
     async def _span(
-        self, station: str, first: date, last: date, wanted: Wanted, fetch: Fetch
+        self, station: str, first: date, last: date, wanted: CollectionRequest, fetch: Fetch
     ) -> ObservationBatch:
         start = datetime.combine(first, time(), UTC)
         stop = datetime.combine(last, time(23, 59, 59), UTC)
@@ -224,7 +224,7 @@ def parse_live(payload: Payload, after: Mapping[str, datetime]) -> tuple[Reading
         payload,
     )
     odd = rows.rejected(_station_of_odd, f"{PIOUPIOU.name}:?")
-    readings = sift((*odd, *_newest(beacons, payload.fetched_at)), payload.fetched_at, after)
+    readings = validate((*odd, *_newest(beacons, payload.fetched_at)), payload.fetched_at, after)
     if not readings.latest:
         raise ParseError(f"none of {rows.total} beacons has a reading with a usable time", url=payload.url)
     stations = (_described(beacon) for beacon in beacons)
@@ -245,7 +245,7 @@ def parse_archive(payload: Payload, station: str, after: datetime) -> Readings:
 
     rows = json_rows(payload, _VALUE_ROWS, _VALUE_ROW, bytes(archive.data)).without(why_short)
     found = (*rows.rejected(lambda _: station, station), *_rows(rows.rows, places, station, payload))
-    return sift(found, payload.fetched_at, {station: after})
+    return validate(found, payload.fetched_at, {station: after})
 
 
 def parse_archive_positions(payload: Payload, station: str) -> tuple[Position, ...]:

@@ -41,7 +41,14 @@ from backend.collectors.transport.decoding import MAX_ODD_TEXT, OddRow, parse_ht
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import Observation, ObservationBatch, Rejected, Station, Wanted, number_of
+from backend.core.records import (
+    CollectionRequest,
+    Observation,
+    ObservationBatch,
+    Rejected,
+    Station,
+    number_of,
+)
 from backend.core.units import french_compass_to_degrees
 
 NAME = "romma"
@@ -130,7 +137,7 @@ def build(settings: Settings) -> Source[ObservationBatch]:
         disabled=None
         if routes
         else f"ROMMA_KEY is not set, and the station pages are not read because {why_no_pages}",
-        no_past="ROMMA has no history",
+        no_archive_reason="ROMMA has no history",
     )
 
 
@@ -143,7 +150,7 @@ class KeyedRoute:
     name: str = "keyed"
     rank: int = 0
 
-    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch of all stations."""
         request = Request(
             url=f"{self.base_url}/releves_romma_xml.php",
@@ -163,7 +170,7 @@ class PageRoute:
     name: str = "page"
     rank: int = 1
 
-    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per station; nothing when no site names a station of the network."""
         for station in longest_waiting(wanted, NAME):
             request = Request(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
-from backend.core.records import Site, Wanted
+from backend.core.records import CollectionRequest, Site
 
 _HOUR = timedelta(hours=1)
 
@@ -52,7 +52,7 @@ class Part:
         return type(self)(self.first, min(self.last, max_lead), self.step)
 
 
-def cycles(wanted: Wanted, hours: Collection[int]) -> list[datetime]:
+def cycles(wanted: CollectionRequest, hours: Collection[int]) -> list[datetime]:
     """Return the reference times at the given hours (UTC) that are still wanted, newest first."""
     newest = wanted.now if wanted.until is None else min(wanted.now, wanted.until)
     moment = newest.replace(minute=0, second=0, microsecond=0)
@@ -68,7 +68,7 @@ _NO_VERSIONS: Mapping[Part, str] = {}
 
 
 def parts_by_missing_sites(
-    wanted: Wanted,
+    wanted: CollectionRequest,
     model: str,
     reference_time: datetime,
     parts: Iterable[Part],

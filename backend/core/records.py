@@ -274,7 +274,7 @@ class ObservationBatch(Batch):
 
     `stations` describes beacons that the answer introduced; `listed` names the network whose whole
     list of stations this was. `positions` are those of all stations in it, known or new.
-    `caught_up` says, per station, up to which time every reading that the
+    `complete_until` says, per station, up to which time every reading that the
     source still has is now in our hands: the next collection asks for what came after.
     """
 
@@ -284,24 +284,24 @@ class ObservationBatch(Batch):
     stations: Sequence[Station] = ()
     listed: str | None = None
     positions: Sequence[Position] = ()
-    caught_up: Mapping[str, datetime] = field(default_factory=dict)
+    complete_until: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class CollectionRequest:
     """What a collection is asked for: the sites, what is already kept, and the time it is.
 
     `since` is the oldest reference time (forecasts) or reading (observations) still worth fetching.
     `collected` maps (model, reference time, part, site) to the best rank it was kept by, and `incomplete`
     to the version of the file that was read without all values ("" where there was none). `outside` holds
     the (model, site) that were reported as not covered.
-    `newest` maps a station to its newest kept reading, `caught_up` to the time up to which nothing is
+    `newest` maps a station to its newest kept reading, `complete_until` to the time up to which nothing is
     lacking (a hole may lie between the two), `stations` an id to what is known of it,
     `listed` a network to when its list of stations was last read, and `cells` (model, site) to the
     grid cell that answered. `grounds` holds the (model, site) of which the height of the model's ground
     in that cell is kept.
-    `until` makes it a backfill: the newest reference time or reading that is wanted of the past. `filled`
-    then maps a station to the days (UTC) that an earlier backfill has brought readings of.
+    `until` makes it a backfill: the newest reference time or reading that is wanted of the past.
+    `backfilled_days` then maps a station to the days (UTC) that an earlier backfill has brought readings of.
     """
 
     now: datetime
@@ -309,7 +309,7 @@ class Wanted:
     sites: tuple[Site, ...] = ()
     collected: Mapping[tuple[str, datetime, str, str], int] = field(default_factory=dict)
     newest: Mapping[str, datetime] = field(default_factory=dict)
-    caught_up: Mapping[str, datetime] = field(default_factory=dict)
+    complete_until: Mapping[str, datetime] = field(default_factory=dict)
     stations: Mapping[str, Station] = field(default_factory=dict)
     listed: Mapping[str, datetime] = field(default_factory=dict)
     cells: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -317,7 +317,7 @@ class Wanted:
     incomplete: Mapping[tuple[str, datetime, str, str], str] = field(default_factory=dict)
     outside: frozenset[tuple[str, str]] = frozenset()
     until: datetime | None = None
-    filled: Mapping[str, Sequence[date]] = field(default_factory=dict)
+    backfilled_days: Mapping[str, Sequence[date]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_utc(self.now)

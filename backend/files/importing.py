@@ -30,7 +30,7 @@ from backend.files.sorting import Staging
 from backend.scoring.sample.sample import BASELINES
 from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch, to_epoch
-from backend.storage.forecasts import keep_forecasts, kept_forecasts
+from backend.storage.forecasts import kept_forecasts, store_forecasts
 from backend.storage.observations import keep_observations, kept_readings
 from backend.storage.origins import batch_fields
 from backend.storage.precedence import Mode, Origin
@@ -378,7 +378,7 @@ class _Forecasts:
             raise AssertionError("every batch of a file is about a run")
         if records:
             whole = dataclasses.replace(batch, records=records)
-            keep_forecasts(connection, whole, batch.run, None, mode=mode)
+            store_forecasts(connection, whole, batch.run, None, mode=mode)
 
     def replaced(self, part: _Part[Forecast], old: Measure, file: str) -> Replaced:
         """Return the record of a replaced value. Where the file states no time, it is that of the import."""

@@ -18,13 +18,14 @@ from typing import Generic, TypeVar
 import structlog
 
 from backend.collectors import forecast_sources, observation_sources
-from backend.collectors.base import B, Channel, Source, collect
+from backend.collectors.base import B, MeteredFetch, Source, collect
 from backend.collectors.grib.worker import Worker
 from backend.collectors.transport.client import HttpClient
 from backend.core.clock import Clock, utc_now
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, IncompleteError, NotKeptError
 from backend.core.records import (
+    CollectionRequest,
     Failure,
     Forecast,
     ForecastBatch,
@@ -34,7 +35,6 @@ from backend.core.records import (
     RunStatus,
     Site,
     SourceStatus,
-    Wanted,
 )
 from backend.core.sites import active, load_sites
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId, SchedulerConfig
@@ -46,7 +46,7 @@ LONGEST_REASON = 2000
 """How many characters of a reason with its notes are kept for the outcome of a source."""
 
 R = TypeVar("R", Forecast, Observation)
-ChannelFor = Callable[[str], Channel]
+ChannelFor = Callable[[str], MeteredFetch]
 """Gives each source, by its name, its way to the network."""
 
 
@@ -62,10 +62,10 @@ class Tally:
     failures: list[Failure] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)  # each once, in their order
     newest: datetime | None = None
-    channel: Channel | None = None
+    channel: MeteredFetch | None = None
     ended: SourceRun | None = None
 
-    def add(self, batch: ForecastBatch | ObservationBatch, wanted: Wanted) -> None:
+    def add(self, batch: ForecastBatch | ObservationBatch, wanted: CollectionRequest) -> None:
         """Count a batch. A reading no later than the newest one kept is collected, but it is not new.
 
         An answer that a replay does not find in the archive is no failure: nobody was asked.
@@ -117,7 +117,7 @@ class Collection(Generic[R]):
 
 async def collect_all_forecasts(
     sites: Sequence[Site] | None = None,
-    wanted: Wanted | None = None,
+    wanted: CollectionRequest | None = None,
     deliver: Callable[[ForecastBatch], Awaitable[None]] | None = None,
     *,
     sources: Sequence[Source[ForecastBatch]] | None = None,
@@ -136,7 +136,7 @@ async def collect_all_forecasts(
     async with AsyncExitStack() as stack:
         if sources is None:
             built = forecast_sources(_settings(settings), _own_worker(stack))
-            sources = [source for source in built if source.asked_for]
+            sources = [source for source in built if source.opted_in]
         if channel_for is None:
             channel_for = await _own_client(stack, _settings(settings), clock)
         wanted = wanted or _everything(FORECASTS, sites, _settings(settings), clock)
@@ -151,7 +151,7 @@ async def collect_all_forecasts(
 
 async def collect_all_observations(
     sites: Sequence[Site] | None = None,
-    wanted: Wanted | None = None,
+    wanted: CollectionRequest | None = None,
     deliver: Callable[[ObservationBatch], Awaitable[None]] | None = None,
     *,
     sources: Sequence[Source[ObservationBatch]] | None = None,
@@ -167,7 +167,7 @@ async def collect_all_observations(
     """
     async with AsyncExitStack() as stack:
         if sources is None:
-            sources = [source for source in observation_sources(_settings(settings)) if source.asked_for]
+            sources = [source for source in observation_sources(_settings(settings)) if source.opted_in]
         if channel_for is None:
             channel_for = await _own_client(stack, _settings(settings), clock)
         wanted = wanted or _everything(OBSERVATIONS, sites, _settings(settings), clock)
@@ -239,7 +239,7 @@ def why_no_source(outcomes: Sequence[SourceRun]) -> str:
 
 async def _collect_all(
     sources: Sequence[Source[B]],
-    wanted: Wanted,
+    wanted: CollectionRequest,
     channel_for: ChannelFor,
     deliver: Callable[[B], Awaitable[None]],
     tallies: dict[str, Tally],
@@ -255,7 +255,7 @@ async def _collect_all(
 
 async def _collect_one(
     source: Source[B],
-    wanted: Wanted,
+    wanted: CollectionRequest,
     channel_for: ChannelFor,
     deliver: Callable[[B], Awaitable[None]],
     tallies: dict[str, Tally],
@@ -334,7 +334,7 @@ def _not_covered(one: Outside) -> str:
     return f"{one.model} does not cover {one.site}: {one.reason}"
 
 
-def _is_new(record: Observation, wanted: Wanted) -> bool:
+def _is_new(record: Observation, wanted: CollectionRequest) -> bool:
     newest = wanted.newest.get(record.station)
     return newest is None or record.time > newest
 
@@ -357,15 +357,17 @@ def _own_worker(stack: AsyncExitStack) -> Worker:
 async def _own_client(stack: AsyncExitStack, settings: Settings, clock: Clock) -> ChannelFor:
     client = await stack.enter_async_context(HttpClient.from_settings(settings, clock))
 
-    def channel_for(_source: str) -> Channel:
+    def channel_for(_source: str) -> MeteredFetch:
         counted = client.counted()
-        return Channel(counted, counted)
+        return MeteredFetch(counted, counted)
 
     return channel_for
 
 
-def _everything(job: JobId, sites: Sequence[Site] | None, settings: Settings, clock: Clock) -> Wanted:
+def _everything(
+    job: JobId, sites: Sequence[Site] | None, settings: Settings, clock: Clock
+) -> CollectionRequest:
     now = clock()
     if sites is None:
         sites = active(load_sites(settings.sites_file), now)
-    return Wanted(now=now, since=now - SchedulerConfig.load().lookback(job), sites=tuple(sites))
+    return CollectionRequest(now=now, since=now - SchedulerConfig.load().lookback(job), sites=tuple(sites))

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from backend.collectors.base import Channel, Source
+from backend.collectors.base import MeteredFetch, Source
 from backend.collectors.transport.payload_archive import KeptRun, PayloadArchive
 from backend.core.errors import NotFoundError, ParseError
 from backend.core.parameters import Parameter
@@ -100,14 +100,14 @@ async def _again(
 
     async def deliver(batch: Any) -> None:
         if isinstance(batch, ObservationBatch):
-            batch = replace(batch, caught_up={})  # old payloads vouch for nothing now
+            batch = replace(batch, complete_until={})  # old payloads vouch for nothing now
         batches.append(batch)
 
     collection = await collect(
         wanted=wanted,
         deliver=deliver,
         sources=[source],
-        channel_for=lambda _source: Channel(answers, _NoTraffic()),
+        channel_for=lambda _source: MeteredFetch(answers, _NoTraffic()),
     )
     stored = 0
     for batch in await asyncio.to_thread(_with_whole_rows, batches):

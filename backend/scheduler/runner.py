@@ -18,10 +18,10 @@ from typing import Any
 import stamina
 import structlog
 
-from backend.collectors.base import Channel, Source
+from backend.collectors.base import MeteredFetch, Source
 from backend.core.clock import Clock, utc_now
 from backend.core.errors import ConfigError, StoreDamagedError, StoreUnavailableError
-from backend.core.records import Batch, ForecastBatch, ObservationBatch, RunStatus, Site, Wanted
+from backend.core.records import Batch, CollectionRequest, ForecastBatch, ObservationBatch, RunStatus, Site
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId, SchedulerConfig
 from backend.scheduler.jobs import (
     Tally,
@@ -46,11 +46,11 @@ class Sources:
 
     forecasts: Sequence[Source[ForecastBatch]]
     observations: Sequence[Source[ObservationBatch]]
-    channel_for: Callable[[int, str], Channel]
+    channel_for: Callable[[int, str], MeteredFetch]
 
     def of(self, job: JobId) -> Sequence[Source[Any]]:
         """Return the sources of a job, without those that are off by default and that nobody asked for."""
-        return [source for source in self.every(job) if source.asked_for]
+        return [source for source in self.every(job) if source.opted_in]
 
     def every(self, job: JobId) -> Sequence[Source[Any]]:
         """Return the sources of a job that there could be."""
@@ -111,7 +111,7 @@ class Runner:
         config: SchedulerConfig,
         sites: Callable[[], tuple[Site, ...]],
         clock: Clock = utc_now,
-        on_wanted: Callable[[int, Wanted], None] | None = None,
+        on_wanted: Callable[[int, CollectionRequest], None] | None = None,
         after_run: Callable[[datetime], None] | None = None,
         source_seconds: Callable[[JobId, datetime], float] | None = None,
     ) -> None:
@@ -212,7 +212,9 @@ class Runner:
         waiting = slot or (before.slot if before else None)
         self.blocked[job] = BlockedJob(job, waiting, since, str(error))
 
-    def wanted(self, job: JobId, sites: tuple[Site, ...], selection: Selection = EVERYTHING) -> Wanted:
+    def wanted(
+        self, job: JobId, sites: tuple[Site, ...], selection: Selection = EVERYTHING
+    ) -> CollectionRequest:
         """Return what the store lacks just now, for the selected sites. Blocks: call it in a thread."""
         now = self.clock()
         if selection.sites is not None:
@@ -223,8 +225,8 @@ class Runner:
         # Runs are wanted that started after `since`.
         wanted = ask(sites, now, selection.since - timedelta(seconds=1 if job == FORECASTS else 0))
         stations = {station for site in wanted.sites for station in site.stations}
-        filled = self.store.backfilled_days(stations, selection.since, selection.until)
-        return replace(wanted, until=selection.until, caught_up={}, filled=filled)
+        backfilled_days = self.store.backfilled_days(stations, selection.since, selection.until)
+        return replace(wanted, until=selection.until, complete_until={}, backfilled_days=backfilled_days)
 
     def selected(self, job: JobId, selection: Selection) -> list[Source[Any]]:
         """Return the sources of a job that a selection leaves; of a backfill, those that serve the past."""

@@ -29,7 +29,7 @@ interpreter for a tenth of a second, and every answer of the API waiting.
 _PART_KEY = ("reference_time", "model_id", "part", "site_id")
 
 
-def keep_forecasts(
+def store_forecasts(
     connection: sa.Connection, batch: ForecastBatch, run: Run, claim: Claim | None, *, mode: Mode = "collect"
 ) -> int:
     """Write a batch of `run`; return how many values are new or better."""

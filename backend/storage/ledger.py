@@ -37,7 +37,7 @@ from backend.storage.run_records import (
     JobRun,
     Pause,
     SourceRun,
-    Standing,
+    StatusSnapshot,
     job_runs,
     source_row,
 )
@@ -413,7 +413,7 @@ class Ledger:
         with self.database.read() as connection:
             return _newest_data(connection)
 
-    def standing(self, jobs: Sequence[str], now: datetime) -> Standing:
+    def standing(self, jobs: Sequence[str], now: datetime) -> StatusSnapshot:
         """Return the latest run of each job, what runs, and the newest data, as they are at one moment.
 
         The latest run is the one that ended last, whatever its status. A missed slot did not begin and is
@@ -427,7 +427,7 @@ class Ledger:
             runs = job_runs(connection, [*rows, *running])
             newest = _newest_data(connection)
         latest, current = runs[: len(rows)], runs[len(rows) :]
-        return Standing(latest={run.job: run for run in latest}, current=current, newest_data=newest)
+        return StatusSnapshot(latest={run.job: run for run in latest}, current=current, newest_data=newest)
 
 
 _ENDED = (

@@ -25,7 +25,7 @@ def keep_observations(
     _describe_stations(connection, batch)
     note_positions(connection, batch)
     _note_list(connection, batch)
-    codes = sorted({record.station for record in batch.records} | batch.caught_up.keys())
+    codes = sorted({record.station for record in batch.records} | batch.complete_until.keys())
     ids = ids_of(connection, t.station.c.code, codes)
     came = rows_by_key(
         (ids[record.station], record.time, record.parameter, record.value) for record in batch.records
@@ -41,8 +41,8 @@ def keep_observations(
         readings_changed(connection, changed)
         newest = dict(sorted(changed))  # of a station's times, the last one stays
         _move_forward(connection, t.station.c.newest, newest)
-    caught_up = {ids[code]: to_epoch(time) for code, time in batch.caught_up.items()}
-    _move_forward(connection, t.station.c.caught_up, caught_up)
+    complete_until = {ids[code]: to_epoch(time) for code, time in batch.complete_until.items()}
+    _move_forward(connection, t.station.c.caught_up, complete_until)
     return gained
 
 

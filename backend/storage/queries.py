@@ -28,7 +28,7 @@ from backend.storage.value_rows import (
     observation_rows,
 )
 
-__all__ = ["ForecastRow", "ModelRow", "ObservationRow", "Reading", "SiteValues"]
+__all__ = ["ForecastRow", "ModelRow", "ObservationRow", "StoreQueries", "SiteValues"]
 
 _NEAR = 3 * 3600  # how many seconds from now a model's value may be to stand for now
 _LAST_READINGS = 24  # how many of a station's last readings are searched for each parameter
@@ -40,7 +40,7 @@ _SOURCES_OF_MODELS = (
 )
 
 
-class Reading:
+class StoreQueries:
     """Questions to the store. All methods block: call them from a thread; they raise StoreUnavailableError.
 
     What is asked for by a name that is not known is an empty answer. `models_withheld` and

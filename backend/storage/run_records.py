@@ -142,7 +142,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class StatusSnapshot:
     """How things stand: by job its run that ended last, what runs now, by source its newest data (UTC)."""
 
     latest: dict[str, JobRun]

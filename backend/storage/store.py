@@ -14,19 +14,19 @@ from backend.core.parameters import Parameter
 from backend.core.records import (
     BACKFILLED,
     Batch,
+    CollectionRequest,
     ForecastBatch,
     ObservationBatch,
     Outside,
     Rejected,
     Site,
     Station,
-    Wanted,
 )
 from backend.core.sites import active
 from backend.storage import schema as t
 from backend.storage.confirmed_places import confirm, withdraw
 from backend.storage.database import Database, from_epoch, insert_into, maybe_epoch, to_epoch
-from backend.storage.forecasts import keep_forecasts, note_outside
+from backend.storage.forecasts import note_outside, store_forecasts
 from backend.storage.ledger import hold
 from backend.storage.observations import keep_observations
 from backend.storage.place_questions import PlaceQuestion, place_questions
@@ -143,7 +143,7 @@ class Store:
 
     # --- What to ask for ---------------------------------------------------------------------------
 
-    def wanted_forecasts(self, sites: Sequence[Site], now: datetime, since: datetime) -> Wanted:
+    def wanted_forecasts(self, sites: Sequence[Site], now: datetime, since: datetime) -> CollectionRequest:
         """Return what a forecast collection should know: which parts of which runs are kept, and where.
 
         Of a site given in several series, the present one is wanted.
@@ -173,7 +173,7 @@ class Store:
                 for model, site_id, cell, ground in connection.execute(points)
                 if site_id in slugs
             ]
-            return Wanted(
+            return CollectionRequest(
                 now=now,
                 since=since,
                 sites=active(sites, now),
@@ -232,7 +232,7 @@ class Store:
                 if site_id in slugs
             )
 
-    def wanted_observations(self, sites: Sequence[Site], now: datetime, since: datetime) -> Wanted:
+    def wanted_observations(self, sites: Sequence[Site], now: datetime, since: datetime) -> CollectionRequest:
         """Return what an observation collection should know: the stations and their newest readings.
 
         Times ahead of `now` were written under a clock that was ahead, and are left out: nothing would be
@@ -247,12 +247,12 @@ class Store:
         with self.database.read() as connection:
             rows = connection.execute(sa.select(t.station)).all()
             listed = connection.execute(sa.select(t.station_list)).all()
-        return Wanted(
+        return CollectionRequest(
             now=now,
             since=since,
             sites=active(sites, now),
             newest=times((row.code, row.newest) for row in rows),
-            caught_up=times((row.code, row.caught_up) for row in rows),
+            complete_until=times((row.code, row.caught_up) for row in rows),
             stations={row.code: station_record(row) for row in rows},
             listed=times((row.network, row.listed_at) for row in listed),
         )
@@ -311,7 +311,9 @@ class Store:
                 if batch.records:
                     raise ValueError(f"the forecasts of {batch.source} do not say of which run they are")
                 return 0
-            return keep_forecasts(connection, batch, batch.run, claim, mode="repair" if repair else "collect")
+            return store_forecasts(
+                connection, batch, batch.run, claim, mode="repair" if repair else "collect"
+            )
 
     def add_observations(
         self, batch: ObservationBatch, claim: Claim | None = None, *, repair: bool = False

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from structlog.testing import capture_logs
 
-from backend.collectors.base import Channel
+from backend.collectors.base import MeteredFetch
 from backend.core.errors import ConfigError, MeteoScoreError
 from backend.core.parameters import Parameter
-from backend.core.records import ForecastBatch, Observation, ObservationBatch, Wanted
+from backend.core.records import CollectionRequest, ForecastBatch, Observation, ObservationBatch
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, SchedulerConfig
 from backend.scheduler.runner import Selection
@@ -185,7 +185,7 @@ async def test_a_slot_is_run_once_however_often_it_is_asked_for(database_url: st
 async def test_two_runs_at_once_are_one_run_and_a_refusal_with_its_id(database_url: str) -> None:
     release = asyncio.Event()
 
-    async def slow(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def slow(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         await release.wait()
         yield a_run(wanted)
 
@@ -234,7 +234,7 @@ async def test_a_run_that_brought_nothing_because_it_failed_has_failed(database_
 
 
 async def test_not_published_yet_is_nothing_new_and_no_failure(database_url: str) -> None:
-    async def nothing(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def nothing(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         yield ForecastBatch(
             source="arome", route="acting", rank=0, collected_at=wanted.now, newest=wanted.now
         )
@@ -247,7 +247,7 @@ async def test_not_published_yet_is_nothing_new_and_no_failure(database_url: str
 
 
 async def test_a_source_whose_newest_data_are_too_old_is_stale_and_no_success(database_url: str) -> None:
-    async def old(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+    async def old(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
         time = wanted.now - timedelta(days=2)
         record = Observation("ffvl:2496", Parameter.TEMPERATURE, time, 0.0)
         yield ObservationBatch(
@@ -267,12 +267,12 @@ async def test_a_source_whose_newest_data_are_too_old_is_stale_and_no_success(da
 async def test_a_source_that_answers_without_any_data_is_stale(
     database_url: str,
 ) -> None:
-    async def empty(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def empty(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         traffic.requests += 1
         yield ForecastBatch(source="arome", route="acting", rank=0, collected_at=wanted.now)
 
     traffic = NoTraffic()
-    channel = Channel(ScriptedFetch({}), traffic)
+    channel = MeteredFetch(ScriptedFetch({}), traffic)
     world = make_world(
         database_url, forecasts=[forecast_source(empty)], channel_for=lambda _run, _source: channel
     )
@@ -293,7 +293,7 @@ async def test_readings_already_kept_are_nothing_new(database_url: str) -> None:
 
 
 async def test_values_that_cannot_be_true_are_counted_and_never_stored(database_url: str) -> None:
-    async def absurd(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+    async def absurd(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
         yield a_reading(wanted, value=9999.0)
 
     world = make_world(database_url, observations=[observation_source(absurd)])
@@ -330,7 +330,7 @@ async def test_a_run_without_any_enabled_source_has_nothing_new_and_says_why(dat
 async def test_a_run_by_hand_can_be_limited_to_a_source_and_a_site(database_url: str) -> None:
     seen: list[tuple[str, ...]] = []
 
-    async def look(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def look(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         seen.append(tuple(site.id for site in wanted.sites))
         yield a_run(wanted, model="meteo_parapente")
 
@@ -348,7 +348,7 @@ async def test_a_run_by_hand_can_be_limited_to_a_source_and_a_site(database_url:
 
 
 async def test_a_site_added_later_gets_the_runs_that_are_still_served(database_url: str) -> None:
-    async def lacking(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def lacking(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         missing = wanted.missing("arome", at(12), "whole", 0)
         yield (
             a_run(replace(wanted, sites=missing))
@@ -379,7 +379,7 @@ async def test_an_unusable_sites_file_fails_the_run_and_says_so(database_url: st
 
 
 async def test_a_run_past_its_deadline_keeps_what_it_has_and_says_so(database_url: str) -> None:
-    async def hangs(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def hangs(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         yield a_run(wanted)
         await asyncio.Event().wait()
 
@@ -404,7 +404,7 @@ def waits_for_the_lock(statement: str) -> bool:
 async def test_batches_wait_in_memory_while_the_store_is_locked(database_url: str) -> None:
     lock, other = ExitStack(), Database(database_url)
 
-    async def while_locked(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def while_locked(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         lock.enter_context(other.write())
         yield a_run(wanted)
 
@@ -424,7 +424,7 @@ async def test_a_store_that_stays_locked_fails_the_run_at_its_deadline(
 ) -> None:
     lock, other, begun = ExitStack(), Database(database_url), list[str]()
 
-    async def while_locked(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def while_locked(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         lock.enter_context(other.write())
         begun.clear()
         yield a_run(wanted)
@@ -466,7 +466,7 @@ DEAD = "otherhost/boot/1/0.00"
 async def test_a_run_that_another_process_took_over_writes_nothing_more(database_url: str) -> None:
     taken = asyncio.Event()
 
-    async def slow(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def slow(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         await taken.wait()
         yield a_run(wanted)
 
@@ -483,7 +483,7 @@ async def test_a_run_that_another_process_took_over_writes_nothing_more(database
 
 
 async def test_a_lost_lease_stops_the_work_by_itself(database_url: str) -> None:
-    async def endless(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def endless(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         await asyncio.Event().wait()
         yield a_run(wanted)
 
@@ -499,7 +499,7 @@ async def test_a_lost_lease_stops_the_work_by_itself(database_url: str) -> None:
 async def test_a_lease_is_renewed_while_the_work_goes_on(database_url: str) -> None:
     release = asyncio.Event()
 
-    async def slow(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def slow(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         await release.wait()
         yield a_run(wanted)
 
@@ -592,7 +592,7 @@ async def test_the_slot_of_a_dead_process_is_done_again(database_url: str) -> No
 async def test_a_slot_whose_turn_came_during_a_long_run_is_made_up_for(database_url: str) -> None:
     release = asyncio.Event()
 
-    async def slow(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def slow(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         await release.wait()
         yield a_run(wanted)
 
@@ -651,7 +651,7 @@ async def test_the_scheduler_starts_collects_and_is_handed_out_until_it_stops(da
 async def test_a_run_that_ends_within_the_grace_is_a_success(database_url: str) -> None:
     asked, release = asyncio.Event(), asyncio.Event()
 
-    async def slow(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def slow(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         asked.set()
         await release.wait()
         yield a_run(wanted)
@@ -669,7 +669,7 @@ async def test_a_run_that_ends_within_the_grace_is_a_success(database_url: str) 
 async def test_a_run_beyond_the_grace_is_recorded_as_cancelled_with_what_it_kept(database_url: str) -> None:
     kept = asyncio.Event()
 
-    async def endless(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def endless(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         yield a_run(wanted)
         kept.set()
         await asyncio.Event().wait()
@@ -686,7 +686,7 @@ async def test_a_run_beyond_the_grace_is_recorded_as_cancelled_with_what_it_kept
 async def test_a_store_that_is_gone_for_good_holds_up_no_stop(database_url: str) -> None:
     lock, other, asked = ExitStack(), Database(database_url), asyncio.Event()
 
-    async def endless(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def endless(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         lock.enter_context(other.write())
         asked.set()
         await asyncio.Event().wait()

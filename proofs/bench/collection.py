@@ -18,7 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from backend.collectors import forecast_sources, observation_sources
-from backend.collectors.base import Channel, Download, Fetch, Payload, Request
+from backend.collectors.base import Download, Fetch, MeteredFetch, Payload, Request
 from backend.collectors.grib.decode import prepare, read_fields
 from backend.collectors.grib.worker import Worker
 from backend.core.logs import configure_logging
@@ -91,9 +91,9 @@ def watched(service: Service, watch: Watch) -> Service:
     """Return the same service, with its sources under watch."""
     worker = WatchedWorker(watch)
 
-    def channel_for(run_id: int, source: str) -> Channel:
+    def channel_for(run_id: int, source: str) -> MeteredFetch:
         channel = service.sources.channel_for(run_id, source)
-        return Channel(WatchedFetch(channel.fetch, watch), channel.meter)
+        return MeteredFetch(WatchedFetch(channel.fetch, watch), channel.meter)
 
     sources = Sources(
         forecasts=forecast_sources(service.settings, worker),

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from backend.core.parameters import Parameter
 from backend.storage.database import Database
-from backend.storage.queries import Reading
+from backend.storage.queries import StoreQueries
 from proofs.bench import values
 from proofs.bench.processes import answer, given
 
@@ -21,7 +21,7 @@ def main() -> None:
     sites = values.Shape(**task["shape"]).list_sites()
     chance = random.Random(task["seed"])
     database = Database(task["url"])
-    reading = Reading(database)
+    reading = StoreQueries(database)
 
     def read() -> None:
         """Read a page of 24 values of the wind at a site, as the API does."""

@@ -16,7 +16,7 @@ from typing import Any
 import uvicorn
 
 from backend.core.logs import configure_logging
-from backend.core.records import ForecastBatch, Wanted
+from backend.core.records import CollectionRequest, ForecastBatch
 from backend.core.sites import load_sites
 from backend.main import Service, create_app
 from backend.scheduler.config import JOBS
@@ -37,7 +37,9 @@ async def idle() -> None:
 
 def decoding(service: Service) -> Work:
     """Return what collects a run of AROME, all but the storing, again and again."""
-    wanted = Wanted(now=NOW, since=NOW - timedelta(hours=7), sites=load_sites(service.settings.sites_file))
+    wanted = CollectionRequest(
+        now=NOW, since=NOW - timedelta(hours=7), sites=load_sites(service.settings.sites_file)
+    )
     sources = [source for source in service.sources.forecasts if source.name == "arome"]
 
     async def drop(batch: ForecastBatch) -> None:

@@ -10,7 +10,7 @@ from backend.api.dependencies import TOKEN_OPTIONAL, Admin, ServiceDep, require_
 from backend.api.problems import bad_query, problems
 from backend.api.schemas import CollectionRun, JobList, RunPage, ScheduledJob, SchedulerStatus, StartedRun
 from backend.api.status import collection_run, public_run, scheduled_job, scheduled_jobs
-from backend.api.status_cache import KeptStatus
+from backend.api.status_cache import StatusCache
 from backend.core.errors import NotFoundError
 from backend.core.records import RunStatus
 from backend.scheduler.config import JOBS, JobId
@@ -26,7 +26,7 @@ async def read_status(service: ServiceDep, request: Request) -> Response:
 
     What another process on the same store did is seen within two seconds.
     """
-    status: KeptStatus = request.app.state.kept_status
+    status: StatusCache = request.app.state.kept_status
     return Response(await status.body(service), media_type="application/json")
 
 

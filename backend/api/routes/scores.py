@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from backend.api.answer_cache import KeptAnswers
+from backend.api.answer_cache import AnswerCache
 from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep, ServiceParts
 from backend.api.detail_answers import bias_answer, events_answer, series_answer
 from backend.api.method_answers import methods_answer, models_answer
@@ -231,7 +231,7 @@ def _answered(
 def _given(request: Request, headers: dict[str, str], answer: Callable[[], ApiModel]) -> Response:
     if known_already(request, headers):
         return Response(status_code=304, headers=headers)
-    kept: KeptAnswers = request.app.state.kept_answers
+    kept: AnswerCache = request.app.state.kept_answers
     content = kept.get(headers["ETag"], lambda: _written(answer()))
     return Response(content, media_type="application/json", headers=headers)
 

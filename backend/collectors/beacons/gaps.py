@@ -1,7 +1,7 @@
 """What a mapped beacon measured that we were not shown, and what may be vouched for once it is here.
 
 A collection is first told the newest reading of each beacon; what was measured before it has to be
-asked for, beacon by beacon. How far back is told by `caught_up`, the time up to which nothing is
+asked for, beacon by beacon. How far back is told by `complete_until`, the time up to which nothing is
 lacking. It moves on only with the readings it speaks for: a history that failed, or a process that
 died before it came, is made up for by the next collection. A station that no site names is not
 vouched for, so that it gets its history from the day on which a site does.
@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from backend.collectors.base import Fetch, Payload, Request, Route
 from backend.collectors.beacons.readings import Network, Readings
 from backend.core.errors import CollectorError, ParseError
-from backend.core.records import ObservationBatch, Position, Wanted
+from backend.core.records import CollectionRequest, ObservationBatch, Position
 
 _DAY, _EVER = timedelta(days=1), timedelta.max
 
@@ -42,20 +42,20 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class Gaps:
     """The mapped stations after a bulk answer: those now complete, up to when, and those with a gap."""
 
-    caught_up: Mapping[str, datetime]
+    complete_until: Mapping[str, datetime]
     gaps: tuple[Gap, ...]
 
 
-def take_stock(
+def find_gaps(
     network: Network,
-    wanted: Wanted,
+    wanted: CollectionRequest,
     latest: Mapping[str, datetime],
     oldest: datetime,
     skip: Collection[str] = (),
-) -> Stock:
+) -> Gaps:
     """Compare each mapped station's newest reading, in `latest`, with the time we are caught up to.
 
     `oldest` is how far back the source's histories reach: what lies before cannot be asked for, and
@@ -63,12 +63,12 @@ def take_stock(
     answer leaves out, unless it was never vouched for: when it comes back, it is asked for from there.
     More than the network's cadence between two readings means that some are to be had.
     """
-    caught_up: dict[str, datetime] = {}
+    complete_until: dict[str, datetime] = {}
     gaps = []
     for station in wanted.mapped_stations(network.name):
         if station in skip:
             continue
-        vouched, until = wanted.caught_up.get(station), latest.get(station)
+        vouched, until = wanted.complete_until.get(station), latest.get(station)
         after = max(vouched or wanted.since, wanted.since, oldest)
         if until is None:
             if vouched is None:
@@ -76,8 +76,8 @@ def take_stock(
         elif until - after > network.cadence:
             gaps.append(Gap(station, after, until))
         elif vouched is None or until > vouched:
-            caught_up[station] = until
-    return Stock(caught_up, tuple(gaps))
+            complete_until[station] = until
+    return Gaps(complete_until, tuple(gaps))
 
 
 def closed(network: Network, gap: Gap, history: Readings, payload: Payload) -> dict[str, datetime]:
@@ -113,7 +113,7 @@ async def fill_gap(
     network: Network,
     route: Route[ObservationBatch],
     gap: Gap,
-    wanted: Wanted,
+    wanted: CollectionRequest,
     fetch: Fetch,
     request: Request,
     parse: Callable[[Payload, str, datetime], Readings],
@@ -131,20 +131,20 @@ async def fill_gap(
         readings = await asyncio.to_thread(parse, payload, gap.station, gap.after)
         if not known and not readings.stations:
             raise unknown_station(gap.station, payload.url)
-        caught_up = closed(network, gap, readings, payload)
+        complete_until = closed(network, gap, readings, payload)
         places = await asyncio.to_thread(positions, payload, gap.station) if positions else ()
     except CollectorError as error:
         return network.failed(route, error, wanted)
-    return network.batch(route, payload, readings, caught_up, positions=places)
+    return network.batch(route, payload, readings, complete_until, positions=places)
 
 
-def lacking_days(wanted: Wanted, station: str, longest: timedelta) -> Iterator[tuple[date, date]]:
+def lacking_days(wanted: CollectionRequest, station: str, longest: timedelta) -> Iterator[tuple[date, date]]:
     """Yield the spans of days from `since` to `until` of which no backfill brought a reading, oldest first.
 
     Both ends are included; no span is longer than `longest`.
     """
     since, until = wanted.since.date(), (wanted.until or wanted.now).date()
-    held = set(wanted.filled.get(station, ()))
+    held = set(wanted.backfilled_days.get(station, ()))
     first: date | None = None
     for day in (since + index * _DAY for index in range((until - since).days + 1)):
         if first is not None and (day in held or day - first >= longest):
@@ -156,7 +156,9 @@ def lacking_days(wanted: Wanted, station: str, longest: timedelta) -> Iterator[t
         yield first, until
 
 
-def lacking_span(wanted: Wanted, station: str, reach: timedelta) -> tuple[datetime, datetime] | None:
+def lacking_span(
+    wanted: CollectionRequest, station: str, reach: timedelta
+) -> tuple[datetime, datetime] | None:
     """Return from when to when a history that reaches back from now can bring what is lacking, or None."""
     days = [*lacking_days(wanted, station, _EVER)]
     oldest = wanted.now - reach
@@ -170,7 +172,7 @@ def lacking_span(wanted: Wanted, station: str, reach: timedelta) -> tuple[dateti
 async def lacking_histories(
     network: Network,
     route: Route[ObservationBatch],
-    wanted: Wanted,
+    wanted: CollectionRequest,
     fetch: Fetch,
     *,
     reach: timedelta,

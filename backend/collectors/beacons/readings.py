@@ -1,7 +1,7 @@
 """What all ways to beacons share: from a network's words to readings in UTC.
 
 A route turns each row of an answer into a `Reading`, or into a `Rejected` where its time cannot be
-used; `sift` judges the values. Nothing here asks the network for anything.
+used; `validate` judges the values. Nothing here asks the network for anything.
 
 The times of the FFVL are cut to the minute. Its beacons speak every ten minutes; the feed and winds.mobi
 state seconds and the page does not, and one reading must be one observation whichever way it came.
@@ -25,7 +25,7 @@ from backend.collectors.transport.decoding import MAX_ODD_TEXT, OddRow, decode_r
 from backend.core.clock import CLOCK_TOLERANCE, is_doubled, paris_to_utc
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import MISSING_BESIDE_WIND, Parameter
-from backend.core.records import Observation, ObservationBatch, Position, Rejected, Station, Wanted
+from backend.core.records import CollectionRequest, Observation, ObservationBatch, Position, Rejected, Station
 
 DASHES = frozenset({"--", "---", "--.-"})
 MISSING_MARKS = DASHES | {"NC"}
@@ -41,7 +41,7 @@ _STATION_NUMBER = re.compile(r"[0-9]{1,9}")
 Value = str | float | None
 """A measured value as it came: the feed writes texts, winds.mobi numbers, null where there is none."""
 
-Told = Value | msgspec.UnsetType
+ReportedField = Value | msgspec.UnsetType
 """A field of a row, UNSET where the row lacks it. One row may; if all do, the format has changed."""
 
 Row = TypeVar("Row")
@@ -113,7 +113,7 @@ class Network:
         route: Route[ObservationBatch],
         payload: Payload,
         readings: Readings,
-        caught_up: Mapping[str, datetime],
+        complete_until: Mapping[str, datetime],
         stations: Sequence[Station] = (),
         positions: Sequence[Position] = (),
     ) -> ObservationBatch:
@@ -130,11 +130,11 @@ class Network:
             direction_resolution=self.direction_resolution,
             stations=stations,
             positions=positions,
-            caught_up=caught_up,
+            complete_until=complete_until,
         )
 
     def failed(
-        self, route: Route[ObservationBatch], error: CollectorError, wanted: Wanted
+        self, route: Route[ObservationBatch], error: CollectorError, wanted: CollectionRequest
     ) -> ObservationBatch:
         """Return a batch that says that one request of `route` brought nothing."""
         return ObservationBatch(
@@ -229,7 +229,7 @@ def require_fields(rows: Iterable[object], fields: Mapping[str, str], payload: P
             raise ParseError(f"no row has the documented field {name}", url=payload.url)
 
 
-def value_of(field: Told) -> Value:
+def value_of(field: ReportedField) -> Value:
     """Return what a field says; one that is not there says nothing."""
     return None if field is msgspec.UNSET else field
 
@@ -354,7 +354,9 @@ def _untimely(station: str, raw: str, reason: str, time: datetime | None = None)
     return Rejected(subject=station, parameter=None, time=time, raw=raw, reason=reason)
 
 
-def sift(rows: Iterable[Reading | Rejected], fetched_at: datetime, after: Mapping[str, datetime]) -> Readings:
+def validate(
+    rows: Iterable[Reading | Rejected], fetched_at: datetime, after: Mapping[str, datetime]
+) -> Readings:
     """Judge the values of each reading later than `after` says for its station, each time once."""
     records: list[Observation] = []
     rejected: list[Rejected] = []
@@ -504,7 +506,7 @@ def is_news(told: Station, known: Station | None) -> bool:
     return any(new not in ("", None, old) for new, old in said)
 
 
-def longest_waiting(wanted: Wanted, network: str) -> list[str]:
+def longest_waiting(wanted: CollectionRequest, network: str) -> list[str]:
     """Return the mapped stations of a network, the one whose newest reading is the oldest first.
 
     A collection that is cut short leaves the last ones out, and the next one begins with them.

@@ -20,12 +20,12 @@ from datetime import datetime, timedelta
 import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request
-from backend.collectors.beacons.gaps import MARGIN, fill_gap, lacking_histories, take_stock
+from backend.collectors.beacons.gaps import MARGIN, fill_gap, find_gaps, lacking_histories
 from backend.collectors.beacons.readings import (
     Reading,
     Readings,
+    ReportedField,
     Rows,
-    Told,
     Value,
     already_kept,
     elevation,
@@ -38,8 +38,8 @@ from backend.collectors.beacons.readings import (
     paris_time,
     positions_of,
     require_fields,
-    sift,
     text_of,
+    validate,
     value_of,
 )
 from backend.collectors.ffvl_routes.network import FFVL
@@ -47,7 +47,7 @@ from backend.collectors.transport.decoding import OddRow
 from backend.core.clock import is_doubled
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import ObservationBatch, Rejected, Station, Wanted, number_of
+from backend.core.records import CollectionRequest, ObservationBatch, Rejected, Station, number_of
 
 LIST_EVERY = timedelta(hours=24)
 HISTORY = timedelta(hours=72)
@@ -69,10 +69,10 @@ class _Row(
 ):
     beacon: str | int | None = None
     date: str | None = None
-    mean: Told = msgspec.UNSET
-    gust: Told = msgspec.UNSET
-    direction: Told = msgspec.UNSET
-    temperature: Told = msgspec.UNSET
+    mean: ReportedField = msgspec.UNSET
+    gust: ReportedField = msgspec.UNSET
+    direction: ReportedField = msgspec.UNSET
+    temperature: ReportedField = msgspec.UNSET
 
 
 class _Beacon(
@@ -128,7 +128,7 @@ class Keyed:
     name = "keyed"
     rank = 0
 
-    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per answer. A list that fails costs the list; the readings are the point.
 
         As long as a list that is due was not read whole, nothing is taken of a beacon whose kind neither
@@ -156,8 +156,8 @@ class Keyed:
         readings = await asyncio.to_thread(parse_readings, payload, after, skip, taken)
         unknown = () if taken is None else [station for station in mapped if station not in taken]
         left_out = skip.union(unknown)
-        stock = take_stock(FFVL, wanted, readings.latest, payload.fetched_at - HISTORY, left_out)
-        yield FFVL.batch(self, payload, readings, stock.caught_up)
+        stock = find_gaps(FFVL, wanted, readings.latest, payload.fetched_at - HISTORY, left_out)
+        yield FFVL.batch(self, payload, readings, stock.complete_until)
 
         known = kinds.keys() | readings.stations
         for gap in stock.gaps:
@@ -194,7 +194,7 @@ class PastOfKeyed:
     name = "keyed"
     rank = 0
 
-    def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per beacon of which days are lacking."""
 
         def ask(station: str, first: datetime) -> Request:
@@ -217,7 +217,7 @@ def request(url: str, key: str, **params: str) -> Request:
     )
 
 
-def list_is_due(wanted: Wanted) -> bool:
+def list_is_due(wanted: CollectionRequest) -> bool:
     """Say whether the list of beacons was never read, or a day ago."""
     listed = wanted.listed.get(FFVL.name)
     return listed is None or wanted.now - listed >= LIST_EVERY
@@ -299,7 +299,7 @@ def parse_readings(
         *rows.rejected(_station_of_odd, f"{FFVL.name}:?"),
         *_readings(mine, payload.fetched_at),
     )
-    readings = sift((_of_known_kind(each, taken) for each in found), payload.fetched_at, after)
+    readings = validate((_of_known_kind(each, taken) for each in found), payload.fetched_at, after)
     if not readings.latest:
         reasons = ", ".join(sorted({rejected.reason for rejected in readings.rejected})) or "all skipped"
         raise ParseError(f"no row is of a beacon and of a time that can be used: {reasons}", url=payload.url)
@@ -335,7 +335,7 @@ def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
         *rows.rejected(lambda _: station, station),
         *_readings(mine, payload.fetched_at, unclear=unclear),
     )
-    return sift(found, payload.fetched_at, {station: after})
+    return validate(found, payload.fetched_at, {station: after})
 
 
 def _station_of_odd(content: object) -> str | None:

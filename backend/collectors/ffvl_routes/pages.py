@@ -16,7 +16,7 @@ from datetime import datetime
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from backend.collectors.base import Fetch, Payload, Request
-from backend.collectors.beacons.gaps import take_stock
+from backend.collectors.beacons.gaps import find_gaps
 from backend.collectors.beacons.readings import (
     Reading,
     Readings,
@@ -24,13 +24,13 @@ from backend.collectors.beacons.readings import (
     already_kept,
     longest_waiting,
     paris_time,
-    sift,
+    validate,
 )
 from backend.collectors.ffvl_routes.network import FFVL
 from backend.collectors.transport.decoding import parse_html
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import ObservationBatch, Rejected, Wanted, number_of
+from backend.core.records import CollectionRequest, ObservationBatch, Rejected, number_of
 
 MASK = "!!! WARNING !!!"
 
@@ -53,7 +53,7 @@ class Pages:
     name = "page"
     rank = 2
 
-    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per beacon. The shared client keeps the cookie that the start page sets."""
         stations = longest_waiting(wanted, FFVL.name)
         if not stations:
@@ -62,15 +62,15 @@ class Pages:
         for station in stations:
             yield await self._beacon(station, wanted, fetch)
 
-    async def _beacon(self, station: str, wanted: Wanted, fetch: Fetch) -> ObservationBatch:
+    async def _beacon(self, station: str, wanted: CollectionRequest, fetch: Fetch) -> ObservationBatch:
         try:
             payload = await self._page(station, fetch)
             readings = parse_page(payload, station, already_kept(wanted.newest, payload.fetched_at))
         except CollectorError as error:
             return FFVL.failed(self, error, wanted)
         # A gap stays open for a route that can fill it: pages have no history.
-        stock = take_stock(FFVL, wanted, readings.latest, wanted.since)
-        return FFVL.batch(self, payload, readings, stock.caught_up)
+        stock = find_gaps(FFVL, wanted, readings.latest, wanted.since)
+        return FFVL.batch(self, payload, readings, stock.complete_until)
 
     async def _open_session(self, fetch: Fetch) -> None:
         await fetch(Request(url=f"{self.url}/index.php", kind="html"))
@@ -95,7 +95,7 @@ def parse_page(payload: Payload, station: str, after: Mapping[str, datetime]) ->
         reading = _reading(_text(payload), station, payload.fetched_at)
     except ParseError as error:
         raise ParseError(error.reason, url=payload.url) from error
-    return sift((reading,), payload.fetched_at, after)
+    return validate((reading,), payload.fetched_at, after)
 
 
 def _text(payload: Payload) -> str:

@@ -19,11 +19,11 @@ from typing import Annotated
 import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request
-from backend.collectors.beacons.gaps import MARGIN, fill_gap, lacking_histories, take_stock, unknown_station
+from backend.collectors.beacons.gaps import MARGIN, fill_gap, find_gaps, lacking_histories, unknown_station
 from backend.collectors.beacons.readings import (
     Reading,
     Readings,
-    Told,
+    ReportedField,
     already_kept,
     elevation,
     epoch_time,
@@ -33,14 +33,14 @@ from backend.collectors.beacons.readings import (
     number,
     positions_of,
     require_fields,
-    sift,
     text_of,
+    validate,
     value_of,
 )
 from backend.collectors.ffvl_routes.network import FFVL
 from backend.core.errors import ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import ObservationBatch, Rejected, Station, Wanted, number_of
+from backend.core.records import CollectionRequest, ObservationBatch, Rejected, Station, number_of
 
 HISTORY = timedelta(days=7)
 
@@ -53,10 +53,10 @@ class _Reading(
     msgspec.Struct, rename={"seconds": "_id", "direction": "w-dir", "mean": "w-avg", "gust": "w-max"}
 ):
     seconds: int
-    direction: Told = msgspec.UNSET
-    mean: Told = msgspec.UNSET
-    gust: Told = msgspec.UNSET
-    temp: Told = msgspec.UNSET
+    direction: ReportedField = msgspec.UNSET
+    mean: ReportedField = msgspec.UNSET
+    gust: ReportedField = msgspec.UNSET
+    temp: ReportedField = msgspec.UNSET
 
 
 class _Point(msgspec.Struct):
@@ -84,7 +84,7 @@ class WindsMobi:
     name = "winds_mobi"
     rank = 1
 
-    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per answer, and one for each mapped station that nobody knows.
 
         A station that the bulk answer has no reading of gets no call: its history is counted back
@@ -102,8 +102,8 @@ class WindsMobi:
             and not (listed and station.id in wanted.stations)
         )
         positions = positions_of(stations, payload.fetched_at, readings.latest)
-        stock = take_stock(FFVL, wanted, readings.latest, wanted.since)
-        yield FFVL.batch(self, payload, readings, stock.caught_up, introduced, positions)
+        stock = find_gaps(FFVL, wanted, readings.latest, wanted.since)
+        yield FFVL.batch(self, payload, readings, stock.complete_until, introduced, positions)
 
         known = wanted.stations.keys() | {station.id for station in stations}
         for gap in stock.gaps:
@@ -123,7 +123,7 @@ class PastOfWindsMobi:
     name = "winds_mobi"
     rank = 1
 
-    def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per beacon of which days are lacking.
 
         The source counts back from a beacon's last reading, which may be older than now, and never newer.
@@ -161,7 +161,7 @@ def parse_stations(payload: Payload, after: Mapping[str, datetime]) -> tuple[Rea
     last = [(station, row.last) for station, row in ours if row.last is not None]
     require_fields((reading for _, reading in last), _WIND_FIELDS, payload)
     odd = rows.rejected(lambda content: _our_id(text_of(content, "_id") or ""), f"{FFVL.name}:?")
-    readings = sift((*odd, *_readings(last, payload.fetched_at)), payload.fetched_at, after)
+    readings = validate((*odd, *_readings(last, payload.fetched_at)), payload.fetched_at, after)
     if not readings.latest:
         raise ParseError(f"none of {rows.total} stations has a reading with a usable time", url=payload.url)
     return readings, tuple(_described(station, row) for station, row in ours)
@@ -173,7 +173,7 @@ def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
     require_fields(rows.rows, _WIND_FIELDS, payload)
     mine = ((station, row) for row in rows.rows)
     found = (*rows.rejected(lambda _: station, station), *_readings(mine, payload.fetched_at))
-    return sift(found, payload.fetched_at, {station: after})
+    return validate(found, payload.fetched_at, {station: after})
 
 
 def _our_id(name: str) -> str | None:

@@ -31,7 +31,7 @@ _ACCEPTED: dict[Kind, frozenset[str]] = {
 
 
 @dataclass(slots=True)
-class Glimpse:
+class BodySummary:
     """What is remembered of a body while it passes: its size in decoded bytes, and both its ends."""
 
     size: int = 0
@@ -52,32 +52,34 @@ class Glimpse:
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
+class BodyProblem:
     """Why a body cannot be used; `retryable` if the next one may be whole."""
 
     reason: str
     retryable: bool = False
 
 
-def find_flaw(request: Request, body: Glimpse, declared: int | None, mask: Mask) -> Flaw | None:
+def find_flaw(request: Request, body: BodySummary, declared: int | None, mask: Mask) -> BodyProblem | None:
     """Return what is wrong with a body, or None.
 
     `declared` is the Content-Length where it counts the bytes that `body` counted (not compressed).
     """
     if declared is not None and body.size != declared:
-        return Flaw(f"cut: {body.size} of {declared} bytes came", retryable=True)
+        return BodyProblem(f"cut: {body.size} of {declared} bytes came", retryable=True)
     if body.blank:
-        return Flaw("empty body", retryable=True)
+        return BodyProblem("empty body", retryable=True)
     found = name_kind(body.head)
     if found not in _ACCEPTED[request.kind]:
-        return Flaw(f"expected {request.kind.upper()}, got {found}: {start_of_text(body.head, mask)!r}")
+        return BodyProblem(
+            f"expected {request.kind.upper()}, got {found}: {start_of_text(body.head, mask)!r}"
+        )
     if request.expected_bytes is not None and body.size != request.expected_bytes:
-        return Flaw(
+        return BodyProblem(
             f"{body.size} bytes came where the index announced {request.expected_bytes}",
             retryable=body.size < request.expected_bytes,
         )
     if request.kind == "grib" and body.tail != _GRIB_END:
-        return Flaw("cut: a GRIB that does not end with 7777", retryable=True)
+        return BodyProblem("cut: a GRIB that does not end with 7777", retryable=True)
     return None
 
 

@@ -21,7 +21,7 @@ import httpx2
 
 from backend.collectors.base import Download, Meter, Payload, Request
 from backend.collectors.transport.addresses import address, secrets_of
-from backend.collectors.transport.bodies import HEAD_BYTES, Glimpse, find_flaw, start_of_text
+from backend.collectors.transport.bodies import HEAD_BYTES, BodySummary, find_flaw, start_of_text
 from backend.collectors.transport.headers import (
     body_version,
     declared_bytes,
@@ -32,7 +32,7 @@ from backend.collectors.transport.headers import (
     stated_time,
     user_agent,
 )
-from backend.collectors.transport.hosts import CircuitOpenError, Host, Patience
+from backend.collectors.transport.hosts import CircuitOpenError, Host, HttpLimits
 from backend.collectors.transport.quota import Quota, QuotaSpentError
 from backend.collectors.transport.sinks import DiskError, MemorySink, Sink, temporary_file
 from backend.core.clock import Clock, utc_now
@@ -65,7 +65,7 @@ class HttpClient:
         spacing: Mapping[str, timedelta] | None = None,
         quotas: Mapping[str, Quota] | None = None,
         secrets: Collection[str] = (),
-        patience: Patience | None = None,
+        patience: HttpLimits | None = None,
         clock_watch: ClockWatch | None = None,
         folder: Path | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
@@ -86,7 +86,7 @@ class HttpClient:
             self._spacing[_normal(host)] = max(gap, self._spacing.get(_normal(host), gap))
         self._quotas = {_normal(host): quota for host, quota in (quotas or {}).items()}
         self._secrets = tuple(secrets)
-        self._patience = patience or Patience()
+        self._patience = patience or HttpLimits()
         self._folder = folder
         self._hosts: dict[str, Host] = {}
         self._client = httpx2.AsyncClient(
@@ -106,7 +106,7 @@ class HttpClient:
         settings: Settings,
         clock: Clock = utc_now,
         *,
-        patience: Patience | None = None,
+        patience: HttpLimits | None = None,
         clock_watch: ClockWatch | None = None,
         folder: Path | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
@@ -180,10 +180,10 @@ class HttpClient:
                 version=body_version(headers),
             )
 
-    def _errand(self, request: Request, sink: Sink, bound: float, meter: Meter) -> _Errand:
-        return _Errand(request, sink, bound, meter, mask_of((*self._secrets, *secrets_of(request))))
+    def _errand(self, request: Request, sink: Sink, bound: float, meter: Meter) -> _Exchange:
+        return _Exchange(request, sink, bound, meter, mask_of((*self._secrets, *secrets_of(request))))
 
-    async def _run(self, errand: _Errand) -> httpx2.Headers:
+    async def _run(self, errand: _Exchange) -> httpx2.Headers:
         """Put the checked body into the sink and return the headers it came with."""
         hop = errand.first_hop()
         for _ in range(MAX_REDIRECTS + 1):
@@ -207,7 +207,7 @@ class HttpClient:
             )
         return self._hosts[name]
 
-    async def _attempt(self, errand: _Errand, hop: _Hop) -> httpx2.Response:
+    async def _attempt(self, errand: _Exchange, hop: _Target) -> httpx2.Response:
         """Ask once; every low-level error becomes a FetchError here."""
         try:
             async with asyncio.timeout(errand.bound):
@@ -222,7 +222,7 @@ class HttpClient:
             mendable = isinstance(error, _MENDABLE_ERRORS)
             raise errand.error(_why(error, self._patience), retryable=mendable) from cause
 
-    async def _send(self, errand: _Errand, hop: _Hop) -> httpx2.Response:
+    async def _send(self, errand: _Exchange, hop: _Target) -> httpx2.Response:
         message = self._client.build_request("GET", hop.url, headers=encoded(hop.headers))
         errand.meter.requests += 1
         response = await self._client.send(message, stream=True)
@@ -239,7 +239,7 @@ class HttpClient:
             await response.aclose()
         return response
 
-    async def _refusal(self, errand: _Errand, response: httpx2.Response) -> FetchError:
+    async def _refusal(self, errand: _Exchange, response: httpx2.Response) -> FetchError:
         """Return the error for a status that is no answer, with what the host says about it."""
         status, longest = response.status_code, self._patience.longest_retry_after
         reason = f"HTTP {status} {response.reason_phrase}".rstrip()
@@ -252,7 +252,7 @@ class HttpClient:
             reason += f"; the host asks us to wait {wait:.0f} s, and we wait {longest:g} s at most"
         return errand.error(reason, status=status, retryable=True, retry_after=wait)
 
-    def _next_hop(self, errand: _Errand, hop: _Hop, location: str) -> _Hop:
+    def _next_hop(self, errand: _Exchange, hop: _Target, location: str) -> _Target:
         """Return where a redirect leads, or raise FetchError if we do not go there."""
         try:
             url = hop.url.join(location)
@@ -267,7 +267,7 @@ class HttpClient:
             raise errand.error(f"refused a redirect to {host}, which is not one of the configured hosts")
         if errand.mask(str(url)) != str(url):
             raise errand.error(f"refused a redirect to {host}: it would hand our key to that host")
-        return _Hop(url, errand.request.headers)
+        return _Target(url, errand.request.headers)
 
 
 class CountedFetch:
@@ -292,7 +292,7 @@ class CountedFetch:
 
 
 @dataclass(frozen=True, slots=True)
-class _Errand:
+class _Exchange:
     """One request on its way, with all its attempts and redirects."""
 
     request: Request
@@ -301,7 +301,7 @@ class _Errand:
     meter: Meter
     mask: Mask
 
-    def first_hop(self) -> _Hop:
+    def first_hop(self) -> _Target:
         """Return where the request goes first, secrets included."""
         params = {**self.request.params, **self.request.secret_params}
         try:
@@ -309,7 +309,7 @@ class _Errand:
         except httpx2.InvalidURL as error:
             raise self.error(f"not an address: {error}") from error
         headers = {**self.request.headers, **self.request.secret_headers}
-        return _Hop(url.copy_merge_params(params) if params else url, headers)
+        return _Target(url.copy_merge_params(params) if params else url, headers)
 
     def error(
         self,
@@ -330,7 +330,7 @@ class _Errand:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hop:
+class _Target:
     """An address to ask, and the headers it may see; both may hold a key."""
 
     url: httpx2.URL = field(repr=False)
@@ -341,10 +341,10 @@ def _is_known(request: Request, headers: httpx2.Headers) -> bool:
     return bool(request.known) and body_version(headers) == request.known
 
 
-async def _read(errand: _Errand, response: httpx2.Response) -> None:
+async def _read(errand: _Exchange, response: httpx2.Response) -> None:
     """Put a body into the sink; raise FetchError if it is too large, cut, or of the wrong kind."""
     limit = errand.request.max_bytes
-    body = Glimpse()
+    body = BodySummary()
     await errand.sink.restart()
     async with aclosing(response.aiter_bytes()) as chunks:  # decompressed in pieces of 1 MiB at most
         async for chunk in chunks:
@@ -369,7 +369,7 @@ async def _head(response: httpx2.Response) -> bytes:
     return bytes(head[:HEAD_BYTES])
 
 
-def _why(error: httpx2.RequestError, patience: Patience) -> str:
+def _why(error: httpx2.RequestError, patience: HttpLimits) -> str:
     text = str(error) or type(error).__name__
     match error:
         case httpx2.ConnectTimeout():

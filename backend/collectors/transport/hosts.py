@@ -29,7 +29,7 @@ class CircuitOpenError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class HttpLimits:
     """How long we wait, how often we try, and how many at a time. Times in seconds.
 
     `payload` and `download` bound one whole answer, body included; no attempt starts once twice that
@@ -67,7 +67,7 @@ class Patience:
 class Host:
     """One host, shared by everything in the process that talks to it."""
 
-    def __init__(self, spacing: timedelta, patience: Patience, quota: Quota | None = None) -> None:
+    def __init__(self, spacing: timedelta, patience: HttpLimits, quota: Quota | None = None) -> None:
         self._patience = patience
         self._quota = quota
         self._slots = asyncio.Semaphore(1 if spacing else patience.per_host)

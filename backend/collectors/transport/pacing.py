@@ -10,7 +10,7 @@ from typing import Generic
 from aiolimiter import AsyncLimiter
 
 from backend.collectors.base import B, Download, Fetch, Payload, Request, Route
-from backend.core.records import Wanted
+from backend.core.records import CollectionRequest
 
 # 50 requests a minute are allowed per application: ten at once, then 40 a minute.
 BURST, BURST_SECONDS = 10, 15.0
@@ -32,7 +32,7 @@ class PacedRoute(Generic[B]):
         """Return the rank of the route itself."""
         return self.route.rank
 
-    def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[B]:
+    def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[B]:
         """Collect through a fetch that waits for its turn."""
         return self.route.collect(wanted, _PacedFetch(fetch, AsyncLimiter(BURST, BURST_SECONDS)))
 

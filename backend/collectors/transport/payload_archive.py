@@ -28,7 +28,7 @@ from backend.collectors.transport.addresses import address, secrets_of
 from backend.core.errors import NotFoundError, NotKeptError, ParseError
 from backend.core.masking import MASKED
 from backend.core.private_files import make_private_folder
-from backend.core.records import Wanted
+from backend.core.records import CollectionRequest
 
 log = structlog.get_logger()
 
@@ -88,7 +88,7 @@ class PayloadArchive:
             folder.mkdir(parents=True, exist_ok=True)
             _write_next(folder, gzip.compress(kept, mtime=0))
 
-    def keep_wanted(self, run_id: int, wanted: Wanted) -> None:
+    def keep_wanted(self, run_id: int, wanted: CollectionRequest) -> None:
         """Write down what a run is asked for; a failure is logged. Blocks: call it in a thread."""
         if self._keep_days:
             folder = self._of(wanted.now, run_id)
@@ -134,7 +134,7 @@ class PayloadArchive:
             raise NotFoundError(f"no payload of source {source!r} is kept for run {run_id}")
         return Replay(files)
 
-    def wanted(self, run_id: int) -> Wanted:
+    def wanted(self, run_id: int) -> CollectionRequest:
         """Return what a run was asked for. Blocks: call it in a thread.
 
         Raises NotFoundError if that was not kept, and ParseError for a damaged file.
@@ -143,7 +143,7 @@ class PayloadArchive:
             path = day / f"run-{run_id}" / _WANTED
             if path.is_file():
                 with _opened(path) as file:
-                    return msgspec.msgpack.decode(file.read(), type=Wanted)
+                    return msgspec.msgpack.decode(file.read(), type=CollectionRequest)
         raise NotFoundError(f"what run {run_id} was asked for is not kept")
 
     def _of(self, moment: datetime, run_id: int) -> Path:

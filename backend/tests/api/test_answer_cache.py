@@ -10,7 +10,7 @@ from threading import Event, Lock
 import httpx2
 import pytest
 
-from backend.api.answer_cache import KeptAnswers
+from backend.api.answer_cache import AnswerCache
 from backend.core.errors import BusyError, NotFoundError
 from backend.main import create_app
 from backend.tests.support.served import fill, make_service
@@ -40,12 +40,12 @@ class Maker:
         return name.encode()
 
 
-def asked(kept: KeptAnswers, maker: Maker, name: str) -> bytes:
+def asked(kept: AnswerCache, maker: Maker, name: str) -> bytes:
     return kept.get(name, lambda: maker(name))
 
 
 def test_of_many_who_ask_the_same_only_the_first_has_it_made() -> None:
-    kept, maker = KeptAnswers(), Maker()
+    kept, maker = AnswerCache(), Maker()
     with ThreadPoolExecutor(12) as askers:
         answers = [askers.submit(asked, kept, maker, "one") for _ in range(12)]
         assert maker.begun.wait(HANG_SECONDS)
@@ -57,7 +57,7 @@ def test_of_many_who_ask_the_same_only_the_first_has_it_made() -> None:
 
 
 def test_no_more_are_made_at_a_time_than_there_are_turns() -> None:
-    kept, maker = KeptAnswers(at_once=2), Maker()
+    kept, maker = AnswerCache(at_once=2), Maker()
     names = [str(number) for number in range(12)]
     with ThreadPoolExecutor(12) as askers:
         answers = [askers.submit(asked, kept, maker, name) for name in names]
@@ -69,7 +69,7 @@ def test_no_more_are_made_at_a_time_than_there_are_turns() -> None:
 
 
 def test_who_gets_no_turn_in_time_is_told_so_and_what_nobody_waits_for_is_not_made() -> None:
-    kept, maker = KeptAnswers(at_once=1, most_seconds=0.2), Maker()
+    kept, maker = AnswerCache(at_once=1, most_seconds=0.2), Maker()
     with ThreadPoolExecutor(1) as askers:
         first = askers.submit(asked, kept, maker, "first")
         assert maker.begun.wait(HANG_SECONDS)
@@ -78,13 +78,13 @@ def test_who_gets_no_turn_in_time_is_told_so_and_what_nobody_waits_for_is_not_ma
         with pytest.raises(BusyError):
             first.result(HANG_SECONDS)
         maker.let.set()
-    patient = KeptAnswers(at_once=1)
+    patient = AnswerCache(at_once=1)
     assert asked(patient, maker, "third") == b"third"
     assert "second" not in maker.made
 
 
 def test_an_answer_that_fails_says_why_and_is_made_again_when_it_is_asked_for_again() -> None:
-    kept = KeptAnswers()
+    kept = AnswerCache()
 
     def no_answer() -> bytes:
         raise NotFoundError("there is no such station")
@@ -101,7 +101,7 @@ def test_an_answer_that_fails_says_why_and_is_made_again_when_it_is_asked_for_ag
 
 
 def test_closing_waits_for_no_answer_that_is_being_made_and_what_is_asked_later_is_made() -> None:
-    kept, maker = KeptAnswers(at_once=1), Maker()
+    kept, maker = AnswerCache(at_once=1), Maker()
     with ThreadPoolExecutor(1) as askers:
         first = askers.submit(asked, kept, maker, "first")
         assert maker.begun.wait(HANG_SECONDS)
@@ -115,11 +115,11 @@ def test_closing_waits_for_no_answer_that_is_being_made_and_what_is_asked_later_
 def test_what_is_bound_to_the_request_is_bound_where_its_answer_is_made() -> None:
     bound = ContextVar("bound", default="nothing")
     bound.set("request 7")
-    assert KeptAnswers().get("one", lambda: bound.get().encode()) == b"request 7"
+    assert AnswerCache().get("one", lambda: bound.get().encode()) == b"request 7"
 
 
 def test_those_asked_for_longest_ago_are_dropped_first_and_one_that_is_too_large_is_not_kept() -> None:
-    kept, maker = KeptAnswers(most_bytes=8), Maker()
+    kept, maker = AnswerCache(most_bytes=8), Maker()
     maker.let.set()
     for name in ("aaaa", "bbbb", "aaaa", "cccc", "aaaa", "bbbb"):
         asked(kept, maker, name)
@@ -135,7 +135,7 @@ async def test_over_http_who_gets_no_answer_in_time_is_told_to_ask_again(tmp_pat
     service = make_service(tmp_path)
     fill(service)
     app = create_app(service)
-    app.state.kept_answers = KeptAnswers(most_seconds=0.0)
+    app.state.kept_answers = AnswerCache(most_seconds=0.0)
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://meteo.example") as client:
         refused = await client.get("/api/v1/sites/grand-pre/verdict")

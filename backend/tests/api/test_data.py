@@ -13,7 +13,7 @@ import pytest
 from backend.api.tables import prefers_csv
 from backend.core.parameters import Parameter
 from backend.core.records import IMPORTED, Observation, ObservationBatch, Station
-from backend.tests.support.served import ADMIN, NOW, TOKEN, fill, keep_forecasts, make_service, served
+from backend.tests.support.served import ADMIN, NOW, TOKEN, fill, make_service, served, store_forecasts
 
 CSV = {"Accept": "text/csv"}
 WITHHELD_VALUES = (77.0, 88.0)  # what meteo_parapente and ROMMA start from in the filled store
@@ -300,28 +300,28 @@ async def test_what_a_source_brought_stays_withheld_after_it_was_turned_off(tmp_
     )
     async with served(service) as client:
         everything = await get(client, "/api/observations")
-        asked_for = await get(client, "/api/observations?station=pioupiou:611")
+        opted_in = await get(client, "/api/observations?station=pioupiou:611")
         whole = await get(client, "/api/observations?station=pioupiou:611", headers=ADMIN)
-    assert 55.0 not in values_in(everything) | values_in(asked_for)
+    assert 55.0 not in values_in(everything) | values_in(opted_in)
     assert [withheld["source"] for withheld in everything["withheld"]] == ["romma"]
-    assert [withheld["source"] for withheld in asked_for["withheld"]] == ["pioupiou"]
+    assert [withheld["source"] for withheld in opted_in["withheld"]] == ["pioupiou"]
     assert values_in(whole) == {55.0}
     assert "OpenWindMap" in whole["attribution"][0]
 
 
 async def test_a_model_from_a_file_is_withheld_until_the_operator_declares_it_public(tmp_path: Path) -> None:
     service = filled(tmp_path)
-    keep_forecasts(service, "my_wrf", IMPORTED, base=155.0, gust=False)
-    keep_forecasts(service, "arome_0025", IMPORTED, base=10.0, gust=True)
+    store_forecasts(service, "my_wrf", IMPORTED, base=155.0, gust=False)
+    store_forecasts(service, "arome_0025", IMPORTED, base=10.0, gust=True)
     async with served(service) as client:
         everything = await get(client, "/api/forecasts")
-        asked_for = await get(client, "/api/forecasts?model=my_wrf")
+        opted_in = await get(client, "/api/forecasts?model=my_wrf")
         known = await get(client, "/api/forecasts?model=arome_0025")
         whole = await get(client, "/api/forecasts?model=my_wrf", headers=ADMIN)
         models = (await get(client, "/api/v1/models"))["models"]
-    assert asked_for["forecasts"] == []
-    assert [withheld["source"] for withheld in asked_for["withheld"]] == ["my_wrf"]
-    assert "came from a file" in asked_for["withheld"][0]["reason"]
+    assert opted_in["forecasts"] == []
+    assert [withheld["source"] for withheld in opted_in["withheld"]] == ["my_wrf"]
+    assert "came from a file" in opted_in["withheld"][0]["reason"]
     assert [withheld["source"] for withheld in everything["withheld"]] == ["meteo_parapente", "my_wrf"]
     assert 155.0 not in values_in(everything)
     assert known["forecasts"], "more hours of a model that is collected are under its terms"
@@ -337,9 +337,9 @@ async def test_a_model_from_a_file_is_withheld_until_the_operator_declares_it_pu
 
 async def test_a_model_of_a_source_that_this_version_does_not_have_is_withheld(tmp_path: Path) -> None:
     service = filled(tmp_path)
-    keep_forecasts(service, "old_model", "removed_source", base=155.0, gust=False)
-    keep_forecasts(service, "arome_001", "arome", base=255.0, gust=False)
-    keep_forecasts(service, "mp_old", "meteo_parapente", base=355.0, gust=False)
+    store_forecasts(service, "old_model", "removed_source", base=155.0, gust=False)
+    store_forecasts(service, "arome_001", "arome", base=255.0, gust=False)
+    store_forecasts(service, "mp_old", "meteo_parapente", base=355.0, gust=False)
     async with served(service) as client:
         public = [
             await get(client, f"/api/forecasts?model={model}")

@@ -27,7 +27,7 @@ from backend.api.schemas import ReasonCode
 from backend.core.clock_watch import ClockOffset
 from backend.core.disk import free_bytes
 from backend.core.errors import StoreUnavailableError
-from backend.core.records import ObservationBatch, Wanted
+from backend.core.records import CollectionRequest, ObservationBatch
 from backend.main import Service, create_app
 from backend.scheduler.catchup import STALLED_AFTER_SECONDS, CatchUp
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
@@ -42,10 +42,10 @@ from backend.tests.support.served import (
     NOW,
     SITES,
     fill,
-    keep_forecasts,
     make_service,
     owe_nothing,
     served,
+    store_forecasts,
     when_ready,
     with_sources,
 )
@@ -322,7 +322,7 @@ async def test_a_damaged_store_is_503_whoever_found_it_and_nothing_is_promised(t
     service = make_service(tmp_path)
     fill(service)
     for day in range(40):
-        keep_forecasts(service, f"model_{day}", "arome", base=10.0, gust=True)
+        store_forecasts(service, f"model_{day}", "arome", base=10.0, gust=True)
     service.database.close()
     overwrite_pages(tmp_path / "store.sqlite3", 60)
     async with served(service) as client:
@@ -339,7 +339,7 @@ async def test_a_damaged_store_is_503_whoever_found_it_and_nothing_is_promised(t
 
 
 async def test_a_collection_into_a_damaged_store_fails_at_once_and_says_why(tmp_path: Path) -> None:
-    async def reads(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+    async def reads(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
         yield a_reading(wanted, station="ffvl:901")
 
     service = with_sources(make_service(tmp_path), (), [observation_source(reads)])

@@ -19,7 +19,7 @@ from backend.scoring.days.update import update
 from backend.scoring.intervals import wilson
 from backend.scoring.views import LEAD_VIEWS, MORNING, VIEWS
 from backend.tests.support.score_store import DIRECTION, GUST, SPEED, TEMPERATURE, Grid, constant, keep
-from backend.tests.support.served import ADMIN, NOW, OPENED, keep_forecasts, make_service, served
+from backend.tests.support.served import ADMIN, NOW, OPENED, make_service, served, store_forecasts
 from backend.tests.support.worlds import HandClock
 
 DAYS = 40
@@ -1172,7 +1172,7 @@ async def test_a_model_that_is_collected_no_more_is_null_where_nothing_is_kept_o
 ) -> None:
     service = stored(tmp_path, **two_models())
     service.store.save_sites(service.sites())
-    keep_forecasts(service, "my_wrf", IMPORTED, base=10.0, gust=False)
+    store_forecasts(service, "my_wrf", IMPORTED, base=10.0, gust=False)
     async with served(service) as client:
         answer = await get(client, f"{SITE}/{path}model=my_wrf&from=2026-06-10&to=2026-07-10")
     (found,) = answer["models"]

@@ -13,16 +13,16 @@ import pytest
 import sqlalchemy as sa
 
 from backend.collectors import ffvl, romma
-from backend.collectors.base import Past, Source, collect
+from backend.collectors.base import Archive, Source, collect
 from backend.collectors.beacons.gaps import lacking_days
 from backend.collectors.ffvl_routes.keyed import PastOfKeyed
 from backend.collectors.ffvl_routes.winds_mobi import PastOfWindsMobi
-from backend.collectors.pioupiou import LONGEST_ARCHIVE, Archive
+from backend.collectors.pioupiou import LONGEST_ARCHIVE, ArchiveRoute
 from backend.core.clock import PARIS, utc_now
 from backend.core.config import Settings
 from backend.core.errors import FetchError
 from backend.core.parameters import Parameter
-from backend.core.records import Observation, ObservationBatch, Site, Station, Wanted
+from backend.core.records import CollectionRequest, Observation, ObservationBatch, Site, Station
 from backend.scheduler.runner import Selection
 from backend.storage import schema as t
 from backend.storage.database import Database
@@ -37,12 +37,12 @@ ARCHIVE = "https://pioupiou.test/v1/archive/"
 LOUP = Site("loup", "Crête du Loup", 45.8, 6.22, 1745.0, stations=("pioupiou:611",))
 
 
-def wanted(**fields: Any) -> Wanted:
+def wanted(**fields: Any) -> CollectionRequest:
     usual = {"now": NOW, "since": FIRST, "until": LAST, "sites": (LOUP,)}
-    return Wanted(**{**usual, **fields})
+    return CollectionRequest(**{**usual, **fields})
 
 
-def readings_of(wanted: Wanted, *times: datetime, **fields: Any) -> ObservationBatch:
+def readings_of(wanted: CollectionRequest, *times: datetime, **fields: Any) -> ObservationBatch:
     return ObservationBatch(
         source="ffvl",
         route="acting",
@@ -50,7 +50,7 @@ def readings_of(wanted: Wanted, *times: datetime, **fields: Any) -> ObservationB
         collected_at=wanted.now,
         newest=times[-1],
         records=tuple(Observation("ffvl:2496", Parameter.WIND_SPEED, time, 12.0) for time in times),
-        caught_up={"ffvl:2496": times[-1]},
+        complete_until={"ffvl:2496": times[-1]},
         **fields,
     )
 
@@ -59,34 +59,34 @@ def readings_of(wanted: Wanted, *times: datetime, **fields: Any) -> ObservationB
 
 
 async def test_every_archive_is_asked_and_its_batches_are_labelled_and_vouch_for_nothing() -> None:
-    async def serves(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+    async def serves(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
         yield readings_of(wanted, FIRST)
 
-    async def breaks(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+    async def breaks(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
         raise FetchError("HTTP 503")
         yield
 
     routes = (ActingRoute("ffvl", serves), ActingRoute("ffvl", breaks, name="other"))
-    source: Source[ObservationBatch] = observation_source(breaks, past=Past(routes=routes))
+    source: Source[ObservationBatch] = observation_source(breaks, past=Archive(routes=routes))
 
     good, bad = [batch async for batch in collect(source, wanted(), ScriptedFetch({}))]
 
     assert (good.route, bad.route) == ("acting+backfill", "other+backfill")
-    assert (good.caught_up, good.newest) == ({}, None)
+    assert (good.complete_until, good.newest) == ({}, None)
     assert [failure.reason for failure in bad.failures] == ["HTTP 503"]
 
 
 @pytest.mark.parametrize(
     ("past", "start"),
     [
-        (Past(routes=()), None),
-        (Past(routes=(), reach=timedelta(days=7)), NOW - timedelta(days=7)),
-        (Past(routes=(), since=FIRST), FIRST),
-        (Past(routes=(), since=FIRST, reach=timedelta(days=7)), NOW - timedelta(days=7)),
+        (Archive(routes=()), None),
+        (Archive(routes=(), reach=timedelta(days=7)), NOW - timedelta(days=7)),
+        (Archive(routes=(), since=FIRST), FIRST),
+        (Archive(routes=(), since=FIRST, reach=timedelta(days=7)), NOW - timedelta(days=7)),
     ],
 )
 def test_an_archive_starts_where_the_later_of_its_limits_lies(
-    past: Past[ObservationBatch], start: datetime | None
+    past: Archive[ObservationBatch], start: datetime | None
 ) -> None:
     assert past.start(NOW) == start
 
@@ -136,7 +136,7 @@ async def test_the_archive_is_asked_for_whole_days_and_its_readings_keep_their_t
     body = (PAYLOADS / "pioupiou" / "archive-611.json").read_bytes()
     fetch = ScriptedFetch({f"{ARCHIVE}611": body}, now=NOW)
 
-    (batch,) = [batch async for batch in Archive("https://pioupiou.test").collect(wanted(), fetch)]
+    (batch,) = [batch async for batch in ArchiveRoute("https://pioupiou.test").collect(wanted(), fetch)]
 
     assert fetch.requests[0].params == {"start": "2026-05-08T00:00:00Z", "stop": "2026-05-10T23:59:59Z"}
     assert (batch.route, batch.averaging_minutes) == ("archive", 4)
@@ -190,7 +190,7 @@ async def test_the_past_of_a_beacon_holds_the_days_that_are_lacking_and_nothing_
 
     speeds = [record.time for record in batch.records if record.parameter is Parameter.WIND_SPEED]
     assert (min(speeds), max(speeds), len(speeds)) == (since, since + timedelta(hours=23), 24)
-    assert (batch.route, batch.caught_up, len(fetch.requests)) == (route, {}, 1)
+    assert (batch.route, batch.complete_until, len(fetch.requests)) == (route, {}, 1)
 
 
 @pytest.mark.parametrize("route", HISTORIES)
@@ -243,13 +243,13 @@ def test_the_store_tells_the_days_that_a_backfill_brought_and_no_others(database
 
 
 async def test_a_backfill_moves_no_station_forward_and_is_new_however_old_it_is(tmp_path: Path) -> None:
-    asked: list[Wanted] = []
+    asked: list[CollectionRequest] = []
 
-    async def serves(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+    async def serves(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
         asked.append(wanted)
         yield readings_of(wanted, wanted.since + timedelta(hours=1))
 
-    past = Past(routes=(ActingRoute("ffvl", serves),))
+    past = Archive(routes=(ActingRoute("ffvl", serves),))
     world = make_world(tmp_path, observations=(observation_source(serves, past=past),))
     world.clock.now = NOW
     await world.runner.run("collect_observations", "cli")
@@ -259,7 +259,7 @@ async def test_a_backfill_moves_no_station_forward_and_is_new_however_old_it_is(
 
     assert run is not None
     assert (run.status, run.trigger, run.stored) == ("success", "backfill", 1)
-    assert (asked[-1].since, asked[-1].until, asked[-1].caught_up) == (FIRST, LAST, {})
+    assert (asked[-1].since, asked[-1].until, asked[-1].complete_until) == (FIRST, LAST, {})
     assert _stations(world) == before
     assert run.sources[0].newest is None
 

@@ -20,7 +20,7 @@ from backend.storage import days
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
-from backend.storage.queries import Reading
+from backend.storage.queries import StoreQueries
 from backend.storage.replaced import Measure, Replaced, note_replaced
 from backend.storage.run_records import SourceRun
 from backend.storage.store import Store
@@ -113,7 +113,7 @@ def fill(url: str) -> None:
             *(reading(0.1, minutes=10), reading(-3.4567, WIND), reading(3, station="romma:241")),
             stations=(beacon,),
             listed="ffvl",
-            caught_up={"ffvl:2496": NOW},
+            complete_until={"ffvl:2496": NOW},
             averaging_minutes=10,
             direction_resolution=22.5,
             rejected=(Rejected("ffvl:2496", WIND, None, '9999 "x"', "out_of_range: high"),),
@@ -221,7 +221,7 @@ def test_afterwards_the_store_goes_on_in_the_target(make_url: MakeUrl, kind: str
     for name, kept in contents(target).items():
         if "id" in t.metadata.tables[name].c:
             assert kept[-1][0] > last[name]
-    found, _ = Reading(store.database).forecasts(parameter=GUST)
+    found, _ = StoreQueries(store.database).forecasts(parameter=GUST)
     assert [(row.lead_minutes, row.value) for row in found] == [(300, 8), (360, 0)]
 
 

@@ -29,7 +29,16 @@ from backend.collectors.runs import Part
 from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import Forecast, ForecastBatch, GridPoint, Outside, Rejected, Run, Site, Wanted
+from backend.core.records import (
+    CollectionRequest,
+    Forecast,
+    ForecastBatch,
+    GridPoint,
+    Outside,
+    Rejected,
+    Run,
+    Site,
+)
 from backend.tests.support import grib_factory
 from backend.tests.support.fakes import PAYLOADS, ScriptedFetch, address, lead_time
 from backend.tests.support.grib_factory import RUN, Cut, Message, messages
@@ -70,9 +79,9 @@ def wanted(
     *sites: Site,
     since: datetime = EARLIER,
     collected: dict[tuple[str, datetime, str, str], int] | None = None,
-) -> Wanted:
+) -> CollectionRequest:
     """Want the values of the sites and nothing else: the ground of the model is known (test_arome_ground)."""
-    return Wanted(
+    return CollectionRequest(
         now=NOW,
         since=since,
         sites=sites or SITES,
@@ -82,7 +91,9 @@ def wanted(
     )
 
 
-async def batches(source: Source[ForecastBatch], wanted: Wanted, fetch: Any) -> list[ForecastBatch]:
+async def batches(
+    source: Source[ForecastBatch], wanted: CollectionRequest, fetch: Any
+) -> list[ForecastBatch]:
     return [batch async for batch in collect(source, wanted, fetch)]
 
 
@@ -515,9 +526,9 @@ async def test_arome_ifs_is_off_unless_it_is_named(worker: Worker) -> None:
     def built(**settings: Any) -> Source[ForecastBatch]:
         return next(s for s in forecast_sources(Settings.load(**settings), worker) if s.name == "arome_ifs")
 
-    assert not built().asked_for
+    assert not built().opted_in
     on = built(sources="arome,arome_ifs", arome_runs="0")
-    assert (on.asked_for, on.disabled, on.models) == (True, None, ("arome_ifs_0025",))
+    assert (on.opted_in, on.disabled, on.models) == (True, None, ("arome_ifs_0025",))
     assert on.max_age == timedelta(hours=20)
 
 

@@ -20,7 +20,7 @@ from backend.collectors.grib.fields import GROUND, Reading, parse_ground
 from backend.collectors.grib.runs import GRIDS
 from backend.collectors.grib.worker import Worker
 from backend.core.errors import FetchError, ParseError
-from backend.core.records import ForecastBatch, GridPoint, Rejected, Site, Wanted
+from backend.core.records import CollectionRequest, ForecastBatch, GridPoint, Rejected, Site
 from backend.storage.store import Store
 from backend.tests.collectors.test_arome import (
     EARLIER,
@@ -268,7 +268,7 @@ async def test_several_runs_at_once_ask_for_one_ground(
             ground_url(): GONE,
         }
     )
-    wanted = Wanted(now=NOW, since=EARLIER - timedelta(hours=1), sites=SITES)
+    wanted = CollectionRequest(now=NOW, since=EARLIER - timedelta(hours=1), sites=SITES)
 
     found = [batch async for batch in collect(source(worker), wanted, fetch)]
 
@@ -281,7 +281,7 @@ async def test_where_the_model_says_nothing_no_ground_is_asked_for(
 ) -> None:
     masked = [replace(message, masked=[(4, 20)]) for message in messages(range(7))]
     fetch = scripted({file_url("00H06H"): grib_factory.encode(masked)})
-    wanted = Wanted(now=NOW, since=EARLIER, sites=(PLANPRAZ, ELSEWHERE))
+    wanted = CollectionRequest(now=NOW, since=EARLIER, sites=(PLANPRAZ, ELSEWHERE))
 
     (batch,) = [batch async for batch in collect(source(worker), wanted, fetch)]
 
@@ -293,7 +293,7 @@ async def test_the_ground_of_another_cell_than_before_is_another_ground(
     worker: Worker, scripted: Callable[..., ScriptedFetch]
 ) -> None:
     known = ("arome_0025", SAINT_HILAIRE.id)
-    wanted = Wanted(
+    wanted = CollectionRequest(
         now=NOW,
         since=EARLIER,
         sites=(SAINT_HILAIRE,),
@@ -321,7 +321,7 @@ async def test_the_fine_grid_has_it_in_the_first_file_of_another_package(
             url: ground(cut=fine),
         }
     )
-    wanted = Wanted(now=NOW, since=EARLIER, sites=(SAINT_HILAIRE,))
+    wanted = CollectionRequest(now=NOW, since=EARLIER, sites=(SAINT_HILAIRE,))
     fine_source = source(worker, arome_grid="001", arome_max_lead=0)
 
     _, heights = [batch async for batch in collect(fine_source, wanted, fetch)]
@@ -339,7 +339,7 @@ async def test_arome_ifs_has_its_own_ground_among_its_own_files(worker: Worker, 
         beside(ground_url()): ground(headers=its),
     }
     fetch = ScriptedFetch(script, now=NOW, folder=tmp_path)
-    wanted = Wanted(now=NOW, since=datetime(2026, 7, 15, 5, tzinfo=UTC), sites=(SAINT_HILAIRE,))
+    wanted = CollectionRequest(now=NOW, since=datetime(2026, 7, 15, 5, tzinfo=UTC), sites=(SAINT_HILAIRE,))
 
     _, heights = [batch async for batch in collect(ifs_source(worker), wanted, fetch)]
 

@@ -15,7 +15,7 @@ from backend.collectors.grib.portal import parse_runs, parse_times
 from backend.collectors.grib.worker import Worker
 from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
-from backend.core.records import ForecastBatch, Run, Site, Wanted
+from backend.core.records import CollectionRequest, ForecastBatch, Run, Site
 from backend.tests.support import grib_factory
 from backend.tests.support.fakes import PAYLOADS, ScriptedFetch, address
 from backend.tests.support.grib_factory import RUN, messages
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 NOW = datetime(2026, 7, 15, 11, 50, tzinfo=UTC)
 SITE = Site("saint-hilaire", "Saint-Hilaire du Touvet", 46.0, 6.6, 1000)
 KEPT = ("arome_0025", SITE.id)
-WANTED = Wanted(
+WANTED = CollectionRequest(
     now=NOW,
     since=datetime(2026, 7, 15, 0, tzinfo=UTC),
     sites=(SITE,),

@@ -10,7 +10,7 @@ from backend.collectors.base import collect
 from backend.collectors.ffvl import build
 from backend.core.config import Settings
 from backend.core.errors import FetchError
-from backend.core.records import Failure, ObservationBatch, Wanted
+from backend.core.records import CollectionRequest, Failure, ObservationBatch
 from backend.tests.support.fakes import Answer, ScriptedFetch
 from backend.tests.support.ffvl_samples import (
     DIRECTION,
@@ -40,7 +40,7 @@ EVERYTHING: dict[str, Answer] = {
 }
 
 
-async def walk(want: Wanted, **answers: Answer) -> tuple[list[ObservationBatch], ScriptedFetch]:
+async def walk(want: CollectionRequest, **answers: Answer) -> tuple[list[ObservationBatch], ScriptedFetch]:
     """Collect with every route open; `answers` replaces what a route answers to all its requests."""
     starts = {"keyed": KEYED, "winds_mobi": MOBI, "pages": PAGES}
     replaced = {key: answers[name] for name, start in starts.items() if name in answers
@@ -93,7 +93,7 @@ def test_its_values_may_be_shown_with_the_credit() -> None:
 
 
 async def test_a_feed_that_answers_is_all_that_is_asked() -> None:
-    batches, fetch = await walk(wanted("ffvl:511", caught_up={"ffvl:511": at(12, 54)}))
+    batches, fetch = await walk(wanted("ffvl:511", complete_until={"ffvl:511": at(12, 54)}))
 
     assert fetch.urls == [f"{KEYED}list&mode=json", f"{KEYED}releves_meteo&mode=json"]
     assert {batch.route for batch in batches} == {"keyed"}
@@ -139,7 +139,7 @@ async def test_a_feed_with_one_failed_history_is_not_replaced() -> None:
 
 
 async def test_one_reading_is_the_same_observation_whichever_way_it_came() -> None:
-    mapped = wanted("ffvl:511", caught_up={"ffvl:511": at(12, 54)}, listed=TODAY)
+    mapped = wanted("ffvl:511", complete_until={"ffvl:511": at(12, 54)}, listed=TODAY)
     error = FetchError("HTTP 500", status=500)
 
     by_key, _ = await walk(mapped)
@@ -149,7 +149,7 @@ async def test_one_reading_is_the_same_observation_whichever_way_it_came() -> No
     tables = [values(batches[-1].records, "ffvl:511") for batches in (by_key, by_winds_mobi, by_page)]
     assert tables[0] == tables[1] == tables[2]
     assert set(tables[0]) == {at(13, 4)}
-    assert by_key[-1].caught_up == by_winds_mobi[-1].caught_up == by_page[-1].caught_up
+    assert by_key[-1].complete_until == by_winds_mobi[-1].complete_until == by_page[-1].complete_until
 
 
 async def test_a_due_north_wind_of_360_is_0_and_a_value_out_of_range_is_set_aside() -> None:

@@ -21,7 +21,7 @@ from backend.collectors.ffvl_routes.keyed import Keyed
 from backend.collectors.ffvl_routes.winds_mobi import WindsMobi
 from backend.core.clock import PARIS
 from backend.core.errors import CollectorError, FetchError
-from backend.core.records import ObservationBatch, Site, Wanted
+from backend.core.records import CollectionRequest, ObservationBatch, Site
 from backend.tests.support.fakes import Answer, ScriptedFetch
 from backend.tests.support.ffvl_samples import KEYED, MOBI, at, feed, feed_row
 
@@ -140,26 +140,28 @@ class Kept:
     """A store in miniature: what was delivered, and what was vouched for."""
 
     readings: set[tuple[str, datetime]] = field(default_factory=set)
-    caught_up: dict[str, datetime] = field(default_factory=dict)
+    complete_until: dict[str, datetime] = field(default_factory=dict)
     failures: int = 0
 
     def keep(self, batch: ObservationBatch) -> None:
         self.readings |= {(record.station, record.time) for record in batch.records}
-        for station, time in batch.caught_up.items():
-            self.caught_up[station] = max(time, self.caught_up.get(station, time))
+        for station, time in batch.complete_until.items():
+            self.complete_until[station] = max(time, self.complete_until.get(station, time))
         self.failures += len(batch.failures)
 
     def of(self, number: str) -> set[tuple[str, datetime]]:
         """Return the kept readings of one beacon."""
         return {reading for reading in self.readings if reading[0] == f"ffvl:{number}"}
 
-    def wanted(self, now: datetime, mapped: Sequence[str]) -> Wanted:
+    def wanted(self, now: datetime, mapped: Sequence[str]) -> CollectionRequest:
         newest: dict[str, datetime] = {}
         for station, time in self.readings:
             newest[station] = max(time, newest.get(station, time))
         site = Site("loup", "Crête du Loup", 45.8, 6.22, 1745.0, stations=tuple(f"ffvl:{n}" for n in mapped))
         since = now - timedelta(hours=72)
-        return Wanted(now=now, since=since, sites=(site,), newest=newest, caught_up=dict(self.caught_up))
+        return CollectionRequest(
+            now=now, since=since, sites=(site,), newest=newest, complete_until=dict(self.complete_until)
+        )
 
 
 async def collect_at(
@@ -220,7 +222,7 @@ async def test_readings_between_two_collections_that_did_not_come_are_asked_for_
     newest = ("ffvl:511", at(13, 54))
     assert between.isdisjoint(broken.readings)
     assert newest in broken.readings, "the bulk answer is kept at once"
-    assert broken.caught_up["ffvl:511"] == at(11, 54)
+    assert broken.complete_until["ffvl:511"] == at(11, 54)
     assert between < mended.readings
     assert mended.of("511") == {reading for reading in readings_of("511") if reading[1] <= at(15, 54)}
 
@@ -237,7 +239,7 @@ async def test_a_site_mapped_to_a_beacon_that_the_bulk_answer_brought_before_get
 
     assert len(before) == 2  # at 10 and at 12 the last word of before nine
     assert kept.of("516") == {reading for reading in readings_of("516") if reading[1] < SLOTS[3] - LATENCY}
-    assert "ffvl:518" not in kept.caught_up
+    assert "ffvl:518" not in kept.complete_until
 
 
 @every_route

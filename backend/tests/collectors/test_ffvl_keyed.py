@@ -521,7 +521,7 @@ async def test_each_mapped_station_with_a_gap_is_asked_for_its_history_one_after
     }
     fetch = ScriptedFetch({**script(), **histories}, now=NOW)
     newest = dict.fromkeys(("ffvl:511", "ffvl:516", "ffvl:599"), at(13, 4))  # decides nothing here
-    caught_up = {
+    complete_until = {
         "ffvl:511": at(10, 54),  # a reading of 13:04 is in the bulk answer
         "ffvl:512": at(12, 43),  # 15 minutes before the bulk answer's: no gap
         "ffvl:516": at(12, 45),  # 16 minutes
@@ -529,7 +529,9 @@ async def test_each_mapped_station_with_a_gap_is_asked_for_its_history_one_after
     }
     mapped = ("ffvl:511", "ffvl:512", "romma:7", "ffvl:516", "ffvl:517", "ffvl:599")
 
-    batches = await collected(ROUTE, wanted(*mapped, newest=newest, caught_up=caught_up, listed=TODAY), fetch)
+    batches = await collected(
+        ROUTE, wanted(*mapped, newest=newest, complete_until=complete_until, listed=TODAY), fetch
+    )
 
     assert fetch.urls == [
         f"{READINGS}&mode=json",
@@ -541,7 +543,7 @@ async def test_each_mapped_station_with_a_gap_is_asked_for_its_history_one_after
         at(11, 54), at(12, 14), at(12, 34), at(12, 44), at(12, 54), at(13, 4),
     }  # fmt: skip
     assert set(values(batches[3].records, "ffvl:599")) == {at(7, 0, 7)}
-    assert [batch.caught_up for batch in batches] == [
+    assert [batch.complete_until for batch in batches] == [
         {"ffvl:512": at(12, 58)},  # and 517 has nothing new
         {"ffvl:511": at(13, 4)},
         {"ffvl:516": at(13, 1)},
@@ -558,7 +560,7 @@ async def test_a_site_added_later_gets_the_history_of_its_station_back_to_what_i
         ROUTE, wanted("ffvl:511", since=at(12, 30), newest=known_from_the_bulk, listed=TODAY), fetch
     )
 
-    assert bulk.caught_up == {}
+    assert bulk.complete_until == {}
     assert fetch.urls[1] == f"{HISTORY}&idbalise=511&hours=2&mode=json"
     assert min(values(history.records, "ffvl:511")) == at(12, 34)
 
@@ -569,7 +571,7 @@ async def test_a_mapped_beacon_that_fell_silent_long_ago_is_not_asked_for_a_hist
     [batch] = await collected(ROUTE, wanted("ffvl:518", listed=TODAY), fetch)
 
     assert len(fetch.requests) == 1
-    assert batch.caught_up == {"ffvl:518": at(7, 12, 20, 11).replace(year=2025)}
+    assert batch.complete_until == {"ffvl:518": at(7, 12, 20, 11).replace(year=2025)}
 
 
 async def test_what_lies_further_back_than_three_days_cannot_be_asked_for_and_is_vouched_for() -> None:
@@ -581,9 +583,9 @@ async def test_what_lies_further_back_than_three_days_cannot_be_asked_for_and_is
     bulk, history = await collected(ROUTE, wanted("ffvl:531", "ffvl:532", since=week, listed=TODAY), fetch)
 
     assert fetch.urls[1:] == [f"{HISTORY}&idbalise=532&hours=72&mode=json"]
-    assert bulk.caught_up == {"ffvl:531": at(12, 0, 6)}
+    assert bulk.complete_until == {"ffvl:531": at(12, 0, 6)}
     assert set(values(history.records, "ffvl:532")) == {at(13, 30, 6)}
-    assert history.caught_up == {"ffvl:532": at(13, 30, 6)}, "it stops short of 13:00 today"
+    assert history.complete_until == {"ffvl:532": at(13, 30, 6)}, "it stops short of 13:00 today"
 
 
 async def test_a_known_beacon_that_the_feed_leaves_out_is_asked_for_until_it_is_vouched_for() -> None:
@@ -591,9 +593,13 @@ async def test_a_known_beacon_that_the_feed_leaves_out_is_asked_for_until_it_is_
     want = wanted("ffvl:599", known={"ffvl:599": Station("ffvl:599", kind="FFVL")}, listed=TODAY)
 
     bulk, history = await collected(ROUTE, want, fetch)
-    [again] = await collected(ROUTE, replace(want, caught_up=history.caught_up), fetch)
+    [again] = await collected(ROUTE, replace(want, complete_until=history.complete_until), fetch)
 
-    assert (bulk.caught_up, history.caught_up, again.caught_up) == ({}, {"ffvl:599": SINCE}, {})
+    assert (bulk.complete_until, history.complete_until, again.complete_until) == (
+        {},
+        {"ffvl:599": SINCE},
+        {},
+    )
     assert history.failures == ()
     assert len(fetch.requests) == 3
 
@@ -603,7 +609,7 @@ async def test_a_beacon_of_the_list_just_read_is_known() -> None:
 
     *_, history = await collected(ROUTE, wanted("ffvl:515"), fetch)
 
-    assert (history.failures, history.caught_up) == ((), {"ffvl:515": SINCE})
+    assert (history.failures, history.complete_until) == ((), {"ffvl:515": SINCE})
 
 
 async def test_a_beacon_that_the_feed_gives_a_useless_time_for_is_known() -> None:
@@ -622,7 +628,7 @@ async def test_a_number_that_nobody_knows_is_a_failure_that_says_where_to_mend_i
     [failure] = history.failures
     assert "ffvl:599" in failure.reason
     assert "sites.toml" in failure.reason
-    assert history.caught_up == {}
+    assert history.complete_until == {}
 
 
 @pytest.mark.parametrize(
@@ -645,7 +651,7 @@ async def test_a_history_that_fails_costs_that_station_only(answer: bytes | Exce
     assert bulk.records
     [failure] = broken.failures
     assert failure.reason.endswith(reason)
-    assert (broken.caught_up, good.caught_up) == ({}, {"ffvl:516": at(13, 1)})
+    assert (broken.complete_until, good.complete_until) == ({}, {"ffvl:516": at(13, 1)})
     assert set(values(good.records, "ffvl:516")) == {at(12, 51)}
 
 

@@ -182,13 +182,13 @@ async def test_the_start_page_is_read_first_and_then_mapped_beacons_only_one_at_
     ],
 )
 async def test_a_page_vouches_for_its_reading_only_where_it_leaves_no_gap(
-    caught_up: dict[str, datetime], vouched: dict[str, datetime]
+    complete_until: dict[str, datetime], vouched: dict[str, datetime]
 ) -> None:
     fetch = ScriptedFetch({START: INDEX, beacon(511): read("page.html")}, now=NOW)
 
-    [batch] = await collected(ROUTE, wanted("ffvl:511", caught_up=caught_up), fetch)
+    [batch] = await collected(ROUTE, wanted("ffvl:511", complete_until=complete_until), fetch)
 
-    assert batch.caught_up == vouched
+    assert batch.complete_until == vouched
 
 
 async def test_a_masked_page_is_read_once_more_in_a_new_session() -> None:

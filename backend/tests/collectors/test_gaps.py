@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from backend.collectors.beacons.gaps import Gap, Stock, closed, take_stock
+from backend.collectors.beacons.gaps import Gap, Gaps, closed, find_gaps
 from backend.collectors.beacons.readings import Readings
 from backend.collectors.ffvl_routes.network import FFVL
 from backend.core.errors import ParseError
@@ -18,10 +18,10 @@ OLDEST = NOW - timedelta(hours=72)
 UNTIMELY = Rejected(BEACON, None, None, "", "invalid_time")
 
 
-def stock(until: datetime | None, vouched: datetime | None = None, since: datetime = SINCE) -> Stock:
+def stock(until: datetime | None, vouched: datetime | None = None, since: datetime = SINCE) -> Gaps:
     """Compare one mapped station's newest reading with what was vouched for."""
-    want = wanted(BEACON, since=since, caught_up={BEACON: vouched} if vouched else {})
-    return take_stock(FFVL, want, {BEACON: until} if until else {}, OLDEST)
+    want = wanted(BEACON, since=since, complete_until={BEACON: vouched} if vouched else {})
+    return find_gaps(FFVL, want, {BEACON: until} if until else {}, OLDEST)
 
 
 def history(newest: datetime | None, *rejected: Rejected) -> Readings:
@@ -31,19 +31,19 @@ def history(newest: datetime | None, *rejected: Rejected) -> Readings:
 @pytest.mark.parametrize(
     ("until", "vouched", "expected"),
     [
-        (at(13, 4), at(12, 49), Stock({BEACON: at(13, 4)}, ())),  # 15 minutes: the next one, or nearly
-        (at(13, 4), at(12, 48), Stock({}, (Gap(BEACON, at(12, 48), at(13, 4)),))),
-        (at(13, 4), at(13, 4), Stock({}, ())),  # silent since
-        (at(12, 54), at(13, 4), Stock({}, ())),  # the bulk answer lags behind what we have
-        (at(13, 4), None, Stock({}, (Gap(BEACON, SINCE, at(13, 4)),))),
-        (at(13, 4), at(8, 0, 1), Stock({}, (Gap(BEACON, SINCE, at(13, 4)),))),  # longer ago than is wanted
-        (at(8, 0, 1), None, Stock({BEACON: at(8, 0, 1)}, ())),  # spoke last before what is wanted
-        (None, None, Stock({}, (Gap(BEACON, SINCE, None),))),
-        (None, at(9, 0, 1), Stock({}, ())),
+        (at(13, 4), at(12, 49), Gaps({BEACON: at(13, 4)}, ())),  # 15 minutes: the next one, or nearly
+        (at(13, 4), at(12, 48), Gaps({}, (Gap(BEACON, at(12, 48), at(13, 4)),))),
+        (at(13, 4), at(13, 4), Gaps({}, ())),  # silent since
+        (at(12, 54), at(13, 4), Gaps({}, ())),  # the bulk answer lags behind what we have
+        (at(13, 4), None, Gaps({}, (Gap(BEACON, SINCE, at(13, 4)),))),
+        (at(13, 4), at(8, 0, 1), Gaps({}, (Gap(BEACON, SINCE, at(13, 4)),))),  # longer ago than is wanted
+        (at(8, 0, 1), None, Gaps({BEACON: at(8, 0, 1)}, ())),  # spoke last before what is wanted
+        (None, None, Gaps({}, (Gap(BEACON, SINCE, None),))),
+        (None, at(9, 0, 1), Gaps({}, ())),
     ],
 )
 def test_a_gap_lies_between_what_is_vouched_for_and_the_newest_reading(
-    until: datetime | None, vouched: datetime | None, expected: Stock
+    until: datetime | None, vouched: datetime | None, expected: Gaps
 ) -> None:
     assert stock(until, vouched) == expected
 
@@ -52,16 +52,18 @@ def test_a_history_is_not_asked_for_from_before_the_source_keeps_any() -> None:
     month = NOW - timedelta(days=30)
 
     assert stock(at(13, 4), since=month).gaps == (Gap(BEACON, OLDEST, at(13, 4)),)
-    assert stock(OLDEST - timedelta(hours=1), since=month) == Stock({BEACON: OLDEST - timedelta(hours=1)}, ())
+    assert stock(OLDEST - timedelta(hours=1), since=month) == Gaps({BEACON: OLDEST - timedelta(hours=1)}, ())
 
 
 def test_only_mapped_stations_that_are_not_skipped_are_looked_at() -> None:
     latest = dict.fromkeys((BEACON, "ffvl:512", "ffvl:513"), at(13, 4))
-    caught_up = dict.fromkeys(latest, at(12, 54))
+    complete_until = dict.fromkeys(latest, at(12, 54))
 
-    after = take_stock(FFVL, wanted(BEACON, "ffvl:513", caught_up=caught_up), latest, OLDEST, {"ffvl:513"})
+    after = find_gaps(
+        FFVL, wanted(BEACON, "ffvl:513", complete_until=complete_until), latest, OLDEST, {"ffvl:513"}
+    )
 
-    assert after == Stock({BEACON: at(13, 4)}, ())
+    assert after == Gaps({BEACON: at(13, 4)}, ())
 
 
 @pytest.mark.parametrize(

@@ -22,14 +22,14 @@ import pytest
 
 from backend.collectors.base import Kind, Payload, Request
 from backend.collectors.transport.client import HttpClient
-from backend.collectors.transport.hosts import Patience
+from backend.collectors.transport.hosts import HttpLimits
 from backend.core.config import Settings
 from backend.core.errors import FetchError, UnchangedError
 from backend.tests.support.full_disk import disk_with_room_for
 from backend.tests.support.loopback import JSON, Loopback, redirects, resets, says, says_gzipped, sends
 from backend.tests.support.waiting import HANG_SECONDS
 
-ONCE = Patience(attempts=1)
+ONCE = HttpLimits(attempts=1)
 NOON = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)
 KEY = "k3y/with+odd sïgns&<more>"
 GRIB = b"GRIB" + bytes(100) + b"7777"
@@ -484,7 +484,7 @@ async def test_keys_are_in_no_log_line_at_any_level(
     secret = "s3cret-key"
     async with (
         Loopback(resets, says(b"busy s3cret-key", "503 Busy"), says()) as server,
-        HttpClient(patience=Patience(backoff=0, jitter=0)) as client,
+        HttpClient(patience=HttpLimits(backoff=0, jitter=0)) as client,
     ):
         await client(replace(server.asks(), secret_params={"key": secret}, secret_headers={"apikey": secret}))
         assert sum(secret in head for head in server.heads) == 3
@@ -525,7 +525,7 @@ async def test_a_download_is_a_whole_file_that_is_gone_afterwards(tmp_path: Path
 
 async def test_a_download_starts_afresh_after_a_cut(tmp_path: Path) -> None:
     cut = sends(b"HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\nGRIB" + b"\1" * 2_500_000)
-    patience = Patience(backoff=0, jitter=0)
+    patience = HttpLimits(backoff=0, jitter=0)
     async with (
         Loopback(cut, says(GRIB[:-4]), says(GRIB)) as server,
         HttpClient(folder=tmp_path, patience=patience) as client,
@@ -573,7 +573,7 @@ async def test_a_download_that_is_cancelled_leaves_no_file(tmp_path: Path) -> No
 
 
 async def test_a_user_of_a_download_does_not_keep_others_from_the_host(tmp_path: Path) -> None:
-    patience = Patience(per_host=1)
+    patience = HttpLimits(per_host=1)
     async with Loopback(says(GRIB)) as server, HttpClient(folder=tmp_path, patience=patience) as client:
         request = replace(server.asks(), kind="grib")
         async with (

@@ -15,12 +15,12 @@ import pytest
 
 from backend.collectors.base import Request
 from backend.collectors.transport.client import HttpClient
-from backend.collectors.transport.hosts import Patience
+from backend.collectors.transport.hosts import HttpLimits
 from backend.core.errors import FetchError
 
 HOST = "romma.example"
 OTHER = "winds.example:8443"
-NO_RETRY = Patience(attempts=1)
+NO_RETRY = HttpLimits(attempts=1)
 NOON = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)
 
 
@@ -83,7 +83,7 @@ class Upstream:
             self.at_once -= 1
         return httpx2.Response(answer.status_code, headers=answer.headers, content=answer.content)
 
-    def client(self, patience: Patience = NO_RETRY, **arguments: Any) -> HttpClient:
+    def client(self, patience: HttpLimits = NO_RETRY, **arguments: Any) -> HttpClient:
         return HttpClient(transport=httpx2.MockTransport(self), patience=patience, clock=_noon, **arguments)
 
 
@@ -138,7 +138,7 @@ async def test_spacing_is_shared_by_all_that_use_the_client_and_by_both_schemes(
 @in_its_loop
 async def test_spacing_holds_for_retries_too() -> None:
     upstream = Upstream(busy(), busy(), httpx2.Response(200, content=b"{}"))
-    async with upstream.client(Patience(backoff=1, jitter=0), spacing=spaced(5)) as client:
+    async with upstream.client(HttpLimits(backoff=1, jitter=0), spacing=spaced(5)) as client:
         await client(asks())
     assert upstream.began == [0, 5, 10]
 
@@ -204,7 +204,7 @@ async def test_the_time_spent_waiting_for_a_turn_is_not_taken_from_the_answer() 
 @in_its_loop
 async def test_pauses_between_attempts_grow() -> None:
     upstream = Upstream(busy())
-    async with upstream.client(Patience(attempts=5, backoff=1, backoff_max=5, jitter=0)) as client:
+    async with upstream.client(HttpLimits(attempts=5, backoff=1, backoff_max=5, jitter=0)) as client:
         await failure(client, asks())
     assert upstream.began == [0, 1, 3, 7, 12]
 
@@ -212,7 +212,7 @@ async def test_pauses_between_attempts_grow() -> None:
 @in_its_loop
 async def test_pauses_between_attempts_are_jittered() -> None:
     upstream = Upstream(busy())
-    async with upstream.client(Patience(attempts=2, backoff=1, jitter=1, failures=100)) as client:
+    async with upstream.client(HttpLimits(attempts=2, backoff=1, jitter=1, failures=100)) as client:
         for _ in range(8):
             await failure(client, asks())
     pauses = [upstream.began[index + 1] - upstream.began[index] for index in range(0, 16, 2)]
@@ -225,7 +225,7 @@ async def test_pauses_between_attempts_are_jittered() -> None:
 def test_retry_after_is_waited_for_as_seconds_or_as_a_date(status: int, value: str) -> None:
     async def main() -> None:
         upstream = Upstream(busy(status, Retry_After=value), httpx2.Response(200, content=b"[]"))
-        async with upstream.client(Patience()) as client:
+        async with upstream.client(HttpLimits()) as client:
             assert (await client(asks())).body == b"[]"
         assert upstream.began == [0, 17]
 
@@ -236,7 +236,7 @@ def test_retry_after_is_waited_for_as_seconds_or_as_a_date(status: int, value: s
 def test_a_retry_after_that_says_nothing_leaves_the_usual_pause(value: str) -> None:
     async def main() -> None:
         upstream = Upstream(busy(429, Retry_After=value), httpx2.Response(200, content=b"[]"))
-        async with upstream.client(Patience(backoff=2, jitter=0)) as client:
+        async with upstream.client(HttpLimits(backoff=2, jitter=0)) as client:
             await client(asks())
         assert upstream.began == [0, 2]
 
@@ -246,7 +246,7 @@ def test_a_retry_after_that_says_nothing_leaves_the_usual_pause(value: str) -> N
 @in_its_loop
 async def test_a_retry_after_longer_than_we_wait_ends_the_request_at_once_and_says_so() -> None:
     upstream = Upstream(busy(429, Retry_After="3600"))
-    async with upstream.client(Patience()) as client:
+    async with upstream.client(HttpLimits()) as client:
         error = await failure(client, asks())
     assert upstream.began == [0]
     assert (error.status, error.retryable, error.retry_after) == (429, True, 3600)
@@ -276,7 +276,7 @@ async def test_five_failed_requests_in_a_row_open_the_circuit_and_the_next_asks_
 @in_its_loop
 async def test_a_request_counts_once_however_often_it_was_tried() -> None:
     upstream = Upstream(busy(503))
-    async with upstream.client(Patience(backoff=0, jitter=0)) as client:
+    async with upstream.client(HttpLimits(backoff=0, jitter=0)) as client:
         for _ in range(4):
             await failure(client, asks())
         assert (await failure(client, asks())).status == 503
@@ -375,7 +375,7 @@ def test_an_open_circuit_opens_again_on_the_first_failure_after_a_while(breaker_
 @pytest.mark.parametrize("wrong", [{"attempts": 0}, {"per_host": 0}, {"failures": 0}, {"recovery": 0}])
 def test_a_patience_of_nothing_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be positive"):
-        Patience(**wrong)
+        HttpLimits(**wrong)
 
 
 @in_its_loop

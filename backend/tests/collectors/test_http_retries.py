@@ -10,7 +10,7 @@ import pytest
 
 from backend.collectors.base import Request
 from backend.collectors.transport.client import HttpClient
-from backend.collectors.transport.hosts import Patience
+from backend.collectors.transport.hosts import HttpLimits
 from backend.core.errors import FetchError
 from backend.tests.support.loopback import (
     JSON,
@@ -27,10 +27,10 @@ from backend.tests.support.loopback import (
 )
 from backend.tests.support.waiting import HANG_SECONDS, skip, until
 
-AT_ONCE = Patience(backoff=0, jitter=0)
+AT_ONCE = HttpLimits(backoff=0, jitter=0)
 
 
-async def failure_and_attempts(answer: Answer, patience: Patience = AT_ONCE) -> tuple[FetchError, int]:
+async def failure_and_attempts(answer: Answer, patience: HttpLimits = AT_ONCE) -> tuple[FetchError, int]:
     """Ask a server that always gives this answer."""
     async with Loopback(answer) as server, HttpClient(patience=patience) as client:
         with pytest.raises(FetchError) as caught:

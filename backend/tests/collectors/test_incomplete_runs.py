@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from backend.collectors import meteo_parapente
 from backend.collectors.arome import OVERDUE_AFTER
-from backend.collectors.base import Channel, Request, Source
+from backend.collectors.base import MeteredFetch, Request, Source
 from backend.collectors.grib.worker import Worker
 from backend.collectors.open_meteo import MOST_SPLITS
 from backend.core.errors import FetchError
@@ -68,7 +68,7 @@ class Life:
             forecasts=(source,),
             sites=lambda: sites,
             clock=HandClock(NOW),
-            channel_for=lambda _run, _source: Channel(self.fetch, NoTraffic(requests=1)),
+            channel_for=lambda _run, _source: MeteredFetch(self.fetch, NoTraffic(requests=1)),
             forecast_lookback_hours=13,
         )
 

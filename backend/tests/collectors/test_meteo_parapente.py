@@ -14,7 +14,7 @@ from backend.collectors.meteo_parapente import MODEL, Answer, Entry, build, pars
 from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import ForecastBatch, GridPoint, Site, Wanted
+from backend.core.records import CollectionRequest, ForecastBatch, GridPoint, Site
 from backend.tests.support.fakes import PAYLOADS, ScriptedFetch, lead_time
 from backend.tests.support.fakes import Answer as Scripted
 
@@ -99,11 +99,13 @@ def scripted(listing: bytes, data: Scripted = answer_for, **more: Scripted) -> S
     return ScriptedFetch({f"{HOST}/status.php": listing, f"{HOST}/data.php": data, **more}, now=NOW)
 
 
-def wanted(*sites: Site, **more: Any) -> Wanted:
-    return Wanted(now=more.pop("now", NOW), since=NOW - timedelta(hours=36), sites=sites or (HERE,), **more)
+def wanted(*sites: Site, **more: Any) -> CollectionRequest:
+    return CollectionRequest(
+        now=more.pop("now", NOW), since=NOW - timedelta(hours=36), sites=sites or (HERE,), **more
+    )
 
 
-async def batches(fetch: ScriptedFetch, asked: Wanted) -> list[ForecastBatch]:
+async def batches(fetch: ScriptedFetch, asked: CollectionRequest) -> list[ForecastBatch]:
     return [batch async for batch in collect(build(SETTINGS), asked, fetch)]
 
 
@@ -551,7 +553,7 @@ async def test_runs_older_than_the_lookback_are_left_alone() -> None:
         line(run="2026071318", day="20260715"),
     )
     fetch = scripted(listing)
-    asked = Wanted(now=NOW, since=utc(14, 0), sites=(HERE,))
+    asked = CollectionRequest(now=NOW, since=utc(14, 0), sites=(HERE,))
     await batches(fetch, asked)
     assert [request[:2] for request in data_requests(fetch)] == [("2026071400", "20260715")]
 

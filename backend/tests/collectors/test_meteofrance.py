@@ -160,7 +160,7 @@ def test_a_history_is_of_the_station_asked_for_and_later_than_what_is_kept() -> 
 
 
 async def test_four_slots_are_read_newest_first_and_leave_no_gap_to_what_was_vouched_for() -> None:
-    want = wanted(ARBENT, caught_up={ARBENT: at(12, 30)})
+    want = wanted(ARBENT, complete_until={ARBENT: at(12, 30)})
 
     found, fetch = await batches(want, slots())
 
@@ -170,28 +170,28 @@ async def test_four_slots_are_read_newest_first_and_leave_no_gap_to_what_was_vou
     newest, *older, vouching = found
     assert {record.station for record in newest.records} > {ARBENT}
     assert all({record.station for record in batch.records} == {ARBENT} for batch in older)
-    assert vouching.caught_up == {ARBENT: at(12, 54)}
+    assert vouching.complete_until == {ARBENT: at(12, 54)}
     assert (newest.source, newest.route, newest.averaging_minutes) == ("meteofrance", "portal", 10)
 
 
 async def test_a_longer_gap_is_filled_from_the_last_day() -> None:
-    want = wanted(ARBENT, caught_up={ARBENT: at(12, 24)})
+    want = wanted(ARBENT, complete_until={ARBENT: at(12, 24)})
 
     found, fetch = await batches(want, {**slots(), HISTORY: read("history-01014002.json")})
 
     assert fetch.requests[-1].params == {"id_station": "01014002", "format": "json"}
-    assert found[-1].caught_up == {ARBENT: at(12, 54)}
+    assert found[-1].complete_until == {ARBENT: at(12, 54)}
 
 
 async def test_a_slot_that_fails_costs_itself_and_what_it_might_have_held_is_asked_for() -> None:
-    want = wanted(ARBENT, caught_up={ARBENT: at(12, 30)})
+    want = wanted(ARBENT, complete_until={ARBENT: at(12, 30)})
     failing = slots(at_1248=FetchError("HTTP 503", status=503))
 
     found, fetch = await batches(want, {**failing, HISTORY: read("history-01014002.json")})
 
     assert [failure.reason for batch in found for failure in batch.failures] == ["HTTP 503"]
     assert fetch.requests[-1].params["id_station"] == "01014002"
-    assert found[-1].caught_up == {ARBENT: at(12, 54)}
+    assert found[-1].complete_until == {ARBENT: at(12, 54)}
 
 
 async def test_a_mapped_station_that_nobody_knows_is_a_failure_that_says_where_to_mend_it() -> None:
@@ -226,7 +226,7 @@ def test_it_is_off_unless_named_and_says_what_it_needs() -> None:
     def built(**given: Any) -> Any:
         return next(s for s in observation_sources(settings(**given)) if s.name == "meteofrance")
 
-    assert not built(sources="ffvl").asked_for
+    assert not built(sources="ffvl").opted_in
     assert "DPPaquetObs" in built(meteofrance_api_key="").disabled
     assert (built().disabled, built().public, built().max_age) == (None, True, timedelta(minutes=60))
 

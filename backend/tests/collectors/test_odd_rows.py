@@ -305,9 +305,9 @@ def test_a_history_with_an_odd_row_does_not_count_as_complete() -> None:
         collected_at=NOW,
         records=readings.records,
         rejected=readings.rejected,
-        caught_up={"ffvl:5": UTC_TIME, "ffvl:6": UTC_TIME},
+        complete_until={"ffvl:5": UTC_TIME, "ffvl:6": UTC_TIME},
     )
-    assert set_aside_implausible(batch).caught_up == {"ffvl:6": UTC_TIME}
+    assert set_aside_implausible(batch).complete_until == {"ffvl:6": UTC_TIME}
 
 
 def test_a_backfill_reports_the_odd_rows_of_a_history() -> None:

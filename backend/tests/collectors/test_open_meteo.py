@@ -21,13 +21,13 @@ from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import (
+    CollectionRequest,
     ForecastBatch,
     GridPoint,
     IncompletePart,
     Outside,
     Run,
     Site,
-    Wanted,
 )
 from backend.tests.support.fakes import PAYLOADS, ScriptedFetch, lead_time
 
@@ -373,13 +373,13 @@ def scripted(script: dict[str, Any] | None = None) -> ScriptedFetch:
     return ScriptedFetch({**usual, **(script or {})}, now=NOW)
 
 
-def wanted(**fields: Any) -> Wanted:
+def wanted(**fields: Any) -> CollectionRequest:
     usual = {"now": NOW, "since": datetime(2026, 7, 15, 0, tzinfo=UTC), "sites": SITES}
-    return Wanted(**{**usual, **fields})
+    return CollectionRequest(**{**usual, **fields})
 
 
 async def from_open_meteo(
-    fetch: ScriptedFetch, wanted: Wanted, source: Source[ForecastBatch]
+    fetch: ScriptedFetch, wanted: CollectionRequest, source: Source[ForecastBatch]
 ) -> list[ForecastBatch]:
     """Return what came after the storage had failed."""
     found = [batch async for batch in collect(source, wanted, fetch)]

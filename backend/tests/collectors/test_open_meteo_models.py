@@ -16,7 +16,7 @@ from backend.collectors.grib.worker import Worker
 from backend.collectors.open_meteo_models import MODELS, build
 from backend.core.config import OPEN_METEO_MODELS, Settings
 from backend.core.errors import FetchError
-from backend.core.records import ForecastBatch, GridPoint, Outside, Run, Site, Wanted
+from backend.core.records import CollectionRequest, ForecastBatch, GridPoint, Outside, Run, Site
 from backend.tests.support.fakes import Answer, ScriptedFetch, lead_time
 
 NOW = datetime(2026, 7, 15, 11, 50, tzinfo=UTC)
@@ -87,11 +87,13 @@ def source(models: str) -> Source[ForecastBatch]:
     )
 
 
-def wanted(*sites: Site, since: datetime = SIX - timedelta(hours=1), **fields: Any) -> Wanted:
-    return Wanted(now=NOW, since=since, sites=sites, **fields)
+def wanted(*sites: Site, since: datetime = SIX - timedelta(hours=1), **fields: Any) -> CollectionRequest:
+    return CollectionRequest(now=NOW, since=since, sites=sites, **fields)
 
 
-async def collected(source: Source[ForecastBatch], want: Wanted, fetch: ScriptedFetch) -> list[ForecastBatch]:
+async def collected(
+    source: Source[ForecastBatch], want: CollectionRequest, fetch: ScriptedFetch
+) -> list[ForecastBatch]:
     return [batch async for batch in collect(source, want, fetch)]
 
 
@@ -235,8 +237,8 @@ def test_nobody_asked_for_it_unless_a_model_is_named() -> None:
 
     off, on = built(), built(sources="arome", open_meteo_models="icon_d2,icon_ch2")
 
-    assert (off.asked_for, off.routes) == (False, ())
+    assert (off.opted_in, off.routes) == (False, ())
     assert off.disabled is not None
     assert "OPEN_METEO_MODELS" in off.disabled
-    assert (on.asked_for, on.disabled, on.models) == (True, None, ("icon_d2", "icon_ch2"))
+    assert (on.opted_in, on.disabled, on.models) == (True, None, ("icon_d2", "icon_ch2"))
     assert on.max_age == timedelta(hours=16)

@@ -17,7 +17,7 @@ from backend.collectors.base import Fetch, Kind, Payload, Request
 from backend.collectors.transport.payload_archive import KeptRun, PayloadArchive
 from backend.core.errors import FetchError, NotFoundError, ParseError
 from backend.core.private_files import open_to_others
-from backend.core.records import Site, Station, Wanted
+from backend.core.records import CollectionRequest, Site, Station
 from backend.tests.support.fakes import ScriptedFetch
 from backend.tests.support.full_disk import disk_with_room_for
 
@@ -190,12 +190,12 @@ async def test_a_replay_answers_as_the_run_was_answered(archive: PayloadArchive)
 
 def test_what_a_run_was_asked_for_is_kept_whole(archive: PayloadArchive) -> None:
     site = Site("planfait", "Planfait", 45.85, 6.22, 950.0, ("W",), ("ffvl:2496",), ("romma",))
-    wanted = Wanted(
+    wanted = CollectionRequest(
         now=NOON,
         since=NOON - timedelta(days=3),
         sites=(site,),
         collected={("arome_0025", NOON, "00H06H", "planfait"): 0},
-        caught_up={"ffvl:2496": NOON},
+        complete_until={"ffvl:2496": NOON},
         stations={"ffvl:2496": Station("ffvl:2496", "Planfait")},
         cells={("arome_0025", "planfait"): "3,4"},
         grounds=frozenset({("arome_0025", "planfait")}),

@@ -207,20 +207,22 @@ async def test_only_mapped_beacons_with_a_gap_are_asked_for_what_lies_in_it() ->
         f"{ARCHIVE}615": FetchError("HTTP 503", status=503),
     }
     fetch = ScriptedFetch(script, now=NOW)
-    caught_up = {
+    complete_until = {
         "pioupiou:611": at(12, 35),
         "pioupiou:612": at(13, 2),
         "pioupiou:615": at(12, 57),
     }
 
-    bulk, filled, broken = await collected(ROUTE, wanted(*caught_up, caught_up=caught_up), fetch)
+    bulk, filled, broken = await collected(
+        ROUTE, wanted(*complete_until, complete_until=complete_until), fetch
+    )
 
     assert fetch.urls == [
         LIVE,
         f"{ARCHIVE}611?start=2026-05-09T12%3A35%3A00Z&stop=2026-05-09T13%3A10%3A00Z",
         f"{ARCHIVE}615?start=2026-05-09T12%3A57%3A00Z&stop=2026-05-09T13%3A10%3A00Z",
     ]
-    assert [batch.caught_up for batch in (bulk, filled, broken)] == [
+    assert [batch.complete_until for batch in (bulk, filled, broken)] == [
         {"pioupiou:612": second(13, 8, 2)},
         {"pioupiou:611": second(13, 6, 21)},
         {},
@@ -275,7 +277,7 @@ def test_it_is_off_and_withheld_unless_the_operator_decides_otherwise() -> None:
     shown = built(sources="pioupiou", public_raw_sources="pioupiou")
 
     assert (off.disabled, off.routes) == ("turned off: SOURCES does not name it", ())
-    assert (off.asked_for, on.asked_for) == (False, True)
+    assert (off.opted_in, on.opted_in) == (False, True)
     assert (on.disabled, on.public, shown.public) == (None, False, True)
     assert "OpenWindMap" in on.attribution
 

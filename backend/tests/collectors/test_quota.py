@@ -11,7 +11,7 @@ import pytest
 
 from backend.collectors.base import Request
 from backend.collectors.transport.client import HttpClient
-from backend.collectors.transport.hosts import Patience
+from backend.collectors.transport.hosts import HttpLimits
 from backend.collectors.transport.quota import Quota, QuotaSpentError
 from backend.core.config import OPEN_METEO_FREE, Allowance, Settings
 from backend.core.errors import FetchError
@@ -105,7 +105,7 @@ async def test_the_client_counts_each_attempt_and_sends_nothing_once_the_quota_i
     client = HttpClient(
         clock=HandClock(NOON),
         quotas={HOST: quota(tmp_path, HandClock(NOON), day=10)},
-        patience=Patience(backoff=0.0, backoff_max=0.0, jitter=0.0),
+        patience=HttpLimits(backoff=0.0, backoff_max=0.0, jitter=0.0),
         transport=httpx2.MockTransport(answer),
     )
     async with client:

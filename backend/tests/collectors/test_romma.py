@@ -12,7 +12,7 @@ from backend.collectors.romma import Parsed, build, parse_feed, parse_page
 from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import ObservationBatch, Site, Station, Wanted
+from backend.core.records import CollectionRequest, ObservationBatch, Site, Station
 from backend.tests.support.fakes import PAYLOADS, Answer, ScriptedFetch
 
 FOLDER = PAYLOADS / "romma"
@@ -84,8 +84,8 @@ def times(parsed: Parsed) -> set[datetime]:
     return {record.time for record in parsed.records}
 
 
-def wanted(*sites: Site, now: datetime = NOW) -> Wanted:
-    return Wanted(now=now, since=now - timedelta(hours=36), sites=sites)
+def wanted(*sites: Site, now: datetime = NOW) -> CollectionRequest:
+    return CollectionRequest(now=now, since=now - timedelta(hours=36), sites=sites)
 
 
 async def batches(

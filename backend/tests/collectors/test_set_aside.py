@@ -44,14 +44,16 @@ def test_a_station_with_a_value_that_cannot_be_true_is_not_caught_up(value: floa
         Observation(LOUP.id, Parameter.WIND_SPEED, NOON, value),
         Observation("ffvl:7", Parameter.WIND_SPEED, NOON, 12.0),
     )
-    batch = set_aside_implausible(replace(BATCH, records=records, caught_up={LOUP.id: NOON, "ffvl:7": NOON}))
-    assert batch.caught_up == {"ffvl:7": NOON}
+    batch = set_aside_implausible(
+        replace(BATCH, records=records, complete_until={LOUP.id: NOON, "ffvl:7": NOON})
+    )
+    assert batch.complete_until == {"ffvl:7": NOON}
 
 
 def test_a_value_marked_as_missing_is_known_to_be_missing_and_not_asked_for_again() -> None:
     missing = Rejected(LOUP.id, Parameter.WIND_SPEED, NOON, "--", "missing")
-    batch = set_aside_implausible(replace(BATCH, rejected=(missing,), caught_up={LOUP.id: NOON}))
-    assert batch.caught_up == {LOUP.id: NOON}
+    batch = set_aside_implausible(replace(BATCH, rejected=(missing,), complete_until={LOUP.id: NOON}))
+    assert batch.complete_until == {LOUP.id: NOON}
 
 
 def test_a_site_with_a_value_that_cannot_be_true_is_not_collected_for_good() -> None:

@@ -229,17 +229,17 @@ async def test_mapped_stations_with_a_gap_are_asked_for_their_history_one_after_
         f"{MOBI}ffvl-516/historic/": FetchError("HTTP 503", status=503),
     }
     fetch = ScriptedFetch(script, now=NOW)
-    caught_up = {"ffvl:511": at(12, 4), "ffvl:512": at(12, 48), "ffvl:516": at(12, 1)}
+    complete_until = {"ffvl:511": at(12, 4), "ffvl:512": at(12, 48), "ffvl:516": at(12, 1)}
     mapped = ("ffvl:511", "ffvl:512", "ffvl:516", "ffvl:523")
 
-    bulk, good, broken = await collected(ROUTE, wanted(*mapped, caught_up=caught_up), fetch)
+    bulk, good, broken = await collected(ROUTE, wanted(*mapped, complete_until=complete_until), fetch)
 
     assert fetch.urls == [
         BULK,
         f"{MOBI}ffvl-511/historic/?duration=7200",
         f"{MOBI}ffvl-516/historic/?duration=7200",
     ]
-    assert [batch.caught_up for batch in (bulk, good, broken)] == [
+    assert [batch.complete_until for batch in (bulk, good, broken)] == [
         {"ffvl:512": at(12, 58)},
         {"ffvl:511": at(13, 4)},
         {},
@@ -283,7 +283,7 @@ async def test_a_known_station_without_a_last_reading_is_not_asked_for_and_not_v
     [bulk] = await collected(ROUTE, wanted(known, known=stored), fetch)
 
     assert fetch.urls == [BULK]
-    assert bulk.caught_up == {}
+    assert bulk.complete_until == {}
 
 
 async def test_a_mapped_station_that_nobody_knows_is_a_failure_that_says_where_to_mend_it() -> None:
@@ -308,11 +308,11 @@ async def test_the_empty_history_of_a_silent_station_is_no_failure_and_of_a_spea
 
     _, quiet, broken = await collected(ROUTE, wanted("ffvl:5", "ffvl:6"), ScriptedFetch(script, now=NOW))
 
-    assert (quiet.failures, quiet.caught_up) == ((), {"ffvl:5": at(11, 0)})
+    assert (quiet.failures, quiet.complete_until) == ((), {"ffvl:5": at(11, 0)})
     assert [failure.reason for failure in broken.failures] == [
         "an empty history, though ffvl:6 spoke at 13:04 UTC"
     ]
-    assert broken.caught_up == {}
+    assert broken.complete_until == {}
 
 
 @pytest.mark.parametrize(("alt", "elevation"), [(0, None), (0.0, None), (None, None), (-2, -2.0), (1, 1.0)])

@@ -16,12 +16,12 @@ import pytest
 
 from backend.collectors.base import Request
 from backend.collectors.transport.client import HttpClient
-from backend.collectors.transport.hosts import Patience
+from backend.collectors.transport.hosts import HttpLimits
 from backend.core.clock import utc_now
 from backend.core.clock_watch import CLOCK_LIMIT, ClockOffset, ClockWatch
 from backend.core.errors import FetchError
 from backend.core.parameters import Parameter
-from backend.core.records import ObservationBatch, Rejected, Wanted
+from backend.core.records import CollectionRequest, ObservationBatch, Rejected
 from backend.scheduler.config import OBSERVATIONS
 from backend.tests.support.commands import StandIns, ended, stand_ins, typed
 from backend.tests.support.serving import TOKEN, client_of, run_by_hand, serving
@@ -116,7 +116,7 @@ async def heard(headers: dict[str, str], status: int = 200) -> ClockOffset | Non
     client = HttpClient(
         clock=watched.clock,
         clock_watch=watched.watch,
-        patience=Patience(attempts=1),
+        patience=HttpLimits(attempts=1),
         transport=httpx2.MockTransport(answer),
     )
     async with client:
@@ -156,7 +156,7 @@ async def test_headers_that_state_no_time_say_nothing(headers: dict[str, str]) -
 # --- What becomes of refused values -----------------------------------------------------------------
 
 
-def future(count: int, wanted: Wanted) -> tuple[Rejected, ...]:
+def future(count: int, wanted: CollectionRequest) -> tuple[Rejected, ...]:
     return tuple(
         Rejected(f"ffvl:{number}", None, wanted.now + AHEAD, "", "future: more than 10 min ahead")
         for number in range(count)
@@ -175,7 +175,7 @@ def future(count: int, wanted: Wanted) -> tuple[Rejected, ...]:
 async def test_a_source_whose_current_values_are_refused_is_neither_well_nor_nothing_new(
     tmp_path: Path, refused: int, record_age: timedelta | None, status: str, reason: str
 ) -> None:
-    async def answers(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+    async def answers(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
         batch = a_reading(wanted)
         if record_age is None:
             yield replace(batch, records=(), newest=None, rejected=future(refused, wanted))

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from backend.core.clock import PARIS, paris_to_utc, require_utc, utc_now
 from backend.core.errors import FetchError, ParseError
 from backend.core.parameters import RULES, Parameter, canonical, why_implausible
-from backend.core.records import Forecast, Observation, Run, Site, Station, Wanted, network_of, number_of
+from backend.core.records import (
+    CollectionRequest,
+    Forecast,
+    Observation,
+    Run,
+    Site,
+    Station,
+    network_of,
+    number_of,
+)
 from backend.core.units import (
     french_compass_to_degrees,
     kelvin_to_celsius,
@@ -120,8 +129,8 @@ def test_a_time_that_is_not_in_utc_is_named(moment: datetime) -> None:
         lambda moment: Observation("ffvl:87", Parameter.WIND_SPEED, moment, 20.0),
         lambda moment: Run("arome_0025", moment, NOON, published=True),
         lambda moment: Run("arome_0025", NOON, moment, published=True),
-        lambda moment: Wanted(now=moment, since=NOON),
-        lambda moment: Wanted(now=NOON, since=moment),
+        lambda moment: CollectionRequest(now=moment, since=NOON),
+        lambda moment: CollectionRequest(now=NOON, since=moment),
     ],
     ids=["reference", "valid", "observed", "run", "available", "now", "since"],
 )
@@ -140,7 +149,7 @@ def test_a_station_is_named_by_its_network_and_its_number() -> None:
 def test_a_part_of_a_run_is_missing_for_the_sites_that_only_a_lesser_route_brought() -> None:
     sites = tuple(Site(name, name, 45.0, 6.0, 900.0) for name in ("best", "lesser", "none"))
     collected = {("arome", NOON, "00H06H", "best"): 0, ("arome", NOON, "00H06H", "lesser"): 1}
-    wanted = Wanted(now=NOON, since=NOON, sites=sites, collected=collected)
+    wanted = CollectionRequest(now=NOON, since=NOON, sites=sites, collected=collected)
     assert [site.id for site in wanted.missing("arome", NOON, "00H06H", 0)] == ["lesser", "none"]
     assert [site.id for site in wanted.missing("arome", NOON, "00H06H", 1)] == ["none"]
 
@@ -148,7 +157,7 @@ def test_a_part_of_a_run_is_missing_for_the_sites_that_only_a_lesser_route_broug
 def test_a_ground_lacks_where_a_model_answers_in_a_cell_whose_ground_is_not_kept() -> None:
     names = ("kept", "not_kept", "moved_cell", "just_answered", "never_answered")
     sites = {name: Site(name, name, 45.0, 6.0, 900.0) for name in names}
-    wanted = Wanted(
+    wanted = CollectionRequest(
         now=NOON,
         since=NOON,
         sites=tuple(sites.values()),
@@ -167,7 +176,11 @@ def test_the_mapped_stations_of_a_network_come_once_each_in_the_order_of_the_sit
         Site("one", "One", 45.0, 6.0, 900.0, stations=("ffvl:2", "romma:9", "ffvl:1")),
         Site("two", "Two", 45.1, 6.1, 900.0, stations=("ffvl:1", "ffvl:3")),
     )
-    assert Wanted(now=NOON, since=NOON, sites=sites).mapped_stations("ffvl") == ("ffvl:2", "ffvl:1", "ffvl:3")
+    assert CollectionRequest(now=NOON, since=NOON, sites=sites).mapped_stations("ffvl") == (
+        "ffvl:2",
+        "ffvl:1",
+        "ffvl:3",
+    )
 
 
 def test_an_error_of_a_collector_says_where_and_what() -> None:

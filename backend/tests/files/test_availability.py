@@ -19,7 +19,7 @@ from backend.scoring.days.update import update
 from backend.scoring.views import DECISION_VIEWS
 from backend.storage import days
 from backend.storage import schema as t
-from backend.storage.queries import ForecastRow, ObservationRow, Reading
+from backend.storage.queries import ForecastRow, ObservationRow, StoreQueries
 from backend.storage.store import Store
 from backend.tests.support.stores import (
     DIRECTION,
@@ -56,12 +56,12 @@ def said(*records: Forecast, at: datetime, published: bool = True, **fields: Any
 
 def known(store: Store) -> dict[Parameter, ForecastRow]:
     """Return what is stored of the one hour that the tests are about."""
-    found, _ = Reading(store.database).forecasts()
+    found, _ = StoreQueries(store.database).forecasts()
     return {row.parameter: row for row in found}
 
 
 def measured(store: Store) -> dict[Parameter, ObservationRow]:
-    found, _ = Reading(store.database).observations()
+    found, _ = StoreQueries(store.database).observations()
     return {row.parameter: row for row in found}
 
 

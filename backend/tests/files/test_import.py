@@ -22,7 +22,7 @@ from backend.files.reading import LONGEST_LINE, CsvTable
 from backend.scoring.days.update import update
 from backend.scoring.views import DECISION_VIEWS, LEAD_VIEWS
 from backend.storage import schema as t
-from backend.storage.queries import Reading
+from backend.storage.queries import StoreQueries
 from backend.storage.replaced import Measure, replaced_values
 from backend.storage.store import Store
 from backend.tests.support.stores import (
@@ -106,7 +106,7 @@ def test_a_forecast_is_stored_as_it_is_written_and_as_an_import(store: Store, wr
         "my.wrf-1,passy,wind_direction,2026-07-15T06:00Z,2026-07-15T12:00Z,359.9996",
     )
     assert take_forecasts(store, path) == Imported(3, 3)
-    found, _ = Reading(store.database).forecasts()
+    found, _ = StoreQueries(store.database).forecasts()
     assert {(row.model, row.site, row.parameter.value, row.value) for row in found} == {
         ("arome_0025", "planfait", "wind_speed", 12.5),
         ("my.wrf-1", "passy", "temperature", -3.25),
@@ -127,7 +127,7 @@ def test_a_reading_is_stored_with_how_it_was_measured(store: Store, write: Write
         header=f"{READING_HEADER},averaging_minutes,direction_resolution",
     )
     assert take_readings(store, path) == Imported(2, 2)
-    found, _ = Reading(store.database).observations()
+    found, _ = StoreQueries(store.database).observations()
     assert [
         (row.station, row.parameter, row.value, row.averaging_minutes, row.direction_resolution)
         for row in found
@@ -150,7 +150,7 @@ def test_what_spreadsheets_write_is_read(store: Store, tmp_path: Path, text: str
         )
     )
     assert take_forecasts(store, path) == Imported(1, 1)
-    found, _ = Reading(store.database).forecasts()
+    found, _ = StoreQueries(store.database).forecasts()
     assert [row.value for row in found] == [12.5]
 
 
@@ -177,7 +177,7 @@ def test_what_people_and_programs_write_is_read(store: Store, tmp_path: Path, te
     path = tmp_path / "a.csv"
     path.write_bytes(text.encode())
     assert take_forecasts(store, path) == Imported(1, 1)
-    found, _ = Reading(store.database).forecasts()
+    found, _ = StoreQueries(store.database).forecasts()
     assert [(row.model, row.value) for row in found] == [("arome_0025", 12.5)]
     # The lines of a message are those of the file, whatever comes before the header.
     path.write_bytes(text.replace("planfait", "planfoy").encode())
@@ -194,7 +194,7 @@ def test_a_row_whose_value_is_marked_as_missing_is_passed_over_and_counted(
 ) -> None:
     other = GOOD.replace("planfait", "passy")
     assert take_forecasts(store, write(GOOD.replace("12.5", mark), other)) == Imported(1, 1, missing=1)
-    assert [row.site for row in Reading(store.database).forecasts()[0]] == ["passy"]
+    assert [row.site for row in StoreQueries(store.database).forecasts()[0]] == ["passy"]
 
 
 def test_a_missing_mark_in_another_column_is_an_empty_cell(store: Store, write: Write) -> None:
@@ -202,7 +202,7 @@ def test_a_missing_mark_in_another_column_is_an_empty_cell(store: Store, write: 
     assert take_readings(store, write(f"{GOOD_READING},NA,-", header=header)) == Imported(1, 1)
     header = f"{FORECAST_HEADER},available_at"
     assert take_forecasts(store, write(f"{GOOD},null", header=header)) == Imported(1, 1)
-    (row,) = Reading(store.database).forecasts()[0]
+    (row,) = StoreQueries(store.database).forecasts()[0]
     assert row.available_at == NOW
 
 
@@ -240,7 +240,7 @@ def test_a_parquet_file_is_read_with_times_of_any_zone_and_unit(store: Store, tm
     ).with_columns(pl.col("valid_time").dt.convert_time_zone("Europe/Paris").dt.cast_time_unit("ns"))
     frame.write_parquet(tmp_path / "values.parquet")
     assert take_forecasts(store, tmp_path / "values.parquet") == Imported(2, 2)
-    found, _ = Reading(store.database).forecasts()
+    found, _ = StoreQueries(store.database).forecasts()
     assert [(row.valid_time.hour, row.value) for row in found] == [(11, 20.0), (12, 30.0)]
 
 
@@ -279,7 +279,7 @@ def test_what_was_collected_stays_and_what_is_collected_later_wins(store: Store,
         2, 1, 0, 1
     )
     assert take_readings(store, write(GOOD_READING, header=READING_HEADER)) == Imported(1, 0, 0, 1)
-    values = Reading(store.database)
+    values = StoreQueries(store.database)
     assert [row.value for row in values.forecasts()[0]] == [20, 12.5]
     assert [row.value for row in values.observations()[0]] == [20]
 
@@ -303,7 +303,7 @@ def test_a_value_of_a_file_beside_collected_ones_is_an_imported_one(
     with pytest.raises(FileRefusedError, match=r"12\.5 is stored"):
         take_forecasts(store, path)
     assert take_forecasts(store, path, replace=True) == Imported(1, 0, 1)
-    assert [row.value for row in Reading(store.database).forecasts()[0]] == [20, 30]
+    assert [row.value for row in StoreQueries(store.database).forecasts()[0]] == [20, 30]
 
 
 ADVICE = "nothing was stored: --replace takes what the file has, and keeps a record of what was stored"
@@ -389,7 +389,7 @@ def test_replace_takes_the_file_and_records_what_was_stored(store: Store, write:
     assert take_forecasts(store, path, LATER, dry_run=True, replace=True) == Imported(3, 1, 1)
     assert replaced_values(store.database, 10) == ([], 0)
     assert take_forecasts(store, path, LATER, replace=True) == Imported(3, 1, 1)
-    found, _ = Reading(store.database).forecasts()
+    found, _ = StoreQueries(store.database).forecasts()
     assert [(row.parameter.value, row.value, f"{row.available_at:%H:%M}") for row in found] == [
         ("wind_speed", 14, "10:00"),
         ("wind_gust", 12.5, "09:00"),
@@ -420,7 +420,7 @@ def test_replace_takes_a_reading_and_leaves_what_was_collected(store: Store, wri
         header=READING_HEADER,
     )
     assert take_readings(store, path, LATER, replace=True) == Imported(2, 0, 1, 1)
-    found, _ = Reading(store.database).observations()
+    found, _ = StoreQueries(store.database).observations()
     assert {(row.station, row.value) for row in found} == {("ffvl:2496", 13), ("romma:77", 20)}
     (record,), _ = replaced_values(store.database, 10)
     assert (record.name, record.site, record.old.value, record.new.value) == (
@@ -458,7 +458,7 @@ def test_with_a_time_of_availability_a_run_enters_the_decisions_after_it(store: 
     take_forecasts(store, write(*lines, header=f"{FORECAST_HEADER},available_at"))
     decisions = {view.name for view in DECISION_VIEWS if view.number in views_with_anything(store, NOW)}
     assert decisions == {"noon"}
-    found, _ = Reading(store.database).forecasts()
+    found, _ = StoreQueries(store.database).forecasts()
     assert {(row.available_at, row.available_at_published) for row in found} == {
         (datetime(2026, 7, 15, 9, 30, tzinfo=UTC), False)
     }
@@ -474,7 +474,7 @@ def test_parts_of_a_run_keep_their_own_times_of_availability(store: Store, write
         header=f"{FORECAST_HEADER},available_at",
     )
     assert take_forecasts(store, path) == Imported(4, 4)
-    found, _ = Reading(store.database).forecasts()
+    found, _ = StoreQueries(store.database).forecasts()
     assert {(row.parameter.value, row.valid_time.hour, f"{row.available_at:%H:%M}") for row in found} == {
         ("wind_speed", 12, "09:00"),
         ("wind_speed", 13, "10:00"),

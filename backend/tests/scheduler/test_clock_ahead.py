@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from backend.core.records import Wanted
+from backend.core.records import CollectionRequest
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.storage import schema as t
 from backend.storage.database import to_epoch
@@ -24,7 +24,9 @@ ELSEWHERE = "another-host:1/a-boot/4711/815"
 HOUR = timedelta(hours=1)
 
 
-async def lived_through_2031(url: str, on_wanted: Callable[[int, Wanted], None] | None = None) -> World:
+async def lived_through_2031(
+    url: str, on_wanted: Callable[[int, CollectionRequest], None] | None = None
+) -> World:
     """Return an installation of 2026 that was started once under a clock in 2031; it is 2026 again."""
     world = make_world(url, on_wanted=on_wanted)
     await catch_up(world)
@@ -122,32 +124,32 @@ def test_times_of_2031_ask_for_what_they_stood_for_and_a_slow_clock_forgets_noth
 ) -> None:
     store = open_store(database_url)
     batch = replace(
-        observations(reading(12.0), listed="ffvl", caught_up={"ffvl:2496": NOW - HOUR}), collected_at=NOW
+        observations(reading(12.0), listed="ffvl", complete_until={"ffvl:2496": NOW - HOUR}), collected_at=NOW
     )
     store.add_observations(batch)
     slow = store.wanted_observations([PLANFAIT], NOW - 2 * HOUR, NOW - 9 * HOUR)
-    assert (slow.newest, slow.caught_up, slow.listed) == ({}, {}, {})
+    assert (slow.newest, slow.complete_until, slow.listed) == ({}, {}, {})
     store.forget_times_ahead(NOW - 2 * HOUR)
 
     wanted = store.wanted_observations([PLANFAIT], NOW, NOW - 9 * HOUR)
-    assert wanted.caught_up == {"ffvl:2496": NOW - HOUR}
+    assert wanted.complete_until == {"ffvl:2496": NOW - HOUR}
     assert wanted.listed == {"ffvl": NOW}
 
-    ahead = replace(batch, records=(), caught_up={"ffvl:2496": IN_2031}, collected_at=IN_2031)
+    ahead = replace(batch, records=(), complete_until={"ffvl:2496": IN_2031}, collected_at=IN_2031)
     store.add_observations(ahead)
     store.forget_times_ahead(NOW)
     assert rows(store.database, t.station, "caught_up") == [(None,)]
     assert rows(store.database, t.station_list, "listed_at") == []
     store.add_observations(batch)
     again = store.wanted_observations([PLANFAIT], NOW, NOW - 9 * HOUR)
-    assert again.caught_up == wanted.caught_up
+    assert again.complete_until == wanted.complete_until
 
 
 async def test_a_run_forgets_the_times_of_2031_before_it_asks(database_url: str) -> None:
-    asked: list[Wanted] = []
+    asked: list[CollectionRequest] = []
     world = await lived_through_2031(database_url, lambda _run, wanted: asked.append(wanted))
     with world.database.write() as connection:
-        connection.execute(sa.insert(t.station).values(code="ffvl:2496", caught_up=to_epoch(IN_2031)))
+        connection.execute(sa.insert(t.station).values(code="ffvl:2496", complete_until=to_epoch(IN_2031)))
     await world.runner.run(OBSERVATIONS, "cli")
-    assert asked[-1].caught_up == {}
+    assert asked[-1].complete_until == {}
     assert rows(world.database, t.station, "caught_up") == [(None,)]

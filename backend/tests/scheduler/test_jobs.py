@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from backend.collectors.base import Channel
+from backend.collectors.base import MeteredFetch
 from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.core.errors import ConfigError
 from backend.core.parameters import Parameter
-from backend.core.records import ForecastBatch, ObservationBatch, Wanted
+from backend.core.records import CollectionRequest, ForecastBatch, ObservationBatch
 from backend.core.sites import load_sites
 from backend.scheduler.jobs import Tally, collect_all_forecasts, collect_all_observations, run_status
 from backend.storage.run_records import SourceRun
@@ -36,11 +36,11 @@ from backend.tests.support.worlds import (
     observation_source,
 )
 
-WANTED = Wanted(now=NOON, since=NOON - timedelta(days=1), sites=(PLANFAIT,))
+WANTED = CollectionRequest(now=NOON, since=NOON - timedelta(days=1), sites=(PLANFAIT,))
 
 
-def no_network(_source: str) -> Channel:
-    return Channel(ScriptedFetch({}), NoTraffic())
+def no_network(_source: str) -> MeteredFetch:
+    return MeteredFetch(ScriptedFetch({}), NoTraffic())
 
 
 # --- Called bare, on stand-in upstreams -------------------------------------------------------------
@@ -108,7 +108,7 @@ async def test_a_caller_is_handed_each_batch_at_once_and_the_records_are_not_kep
     handed: list[float] = []
     seen_by_the_source: list[int] = []
 
-    async def two_runs(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def two_runs(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         for value in (20.0, 30.0):
             seen_by_the_source.append(len(handed))
             yield a_run(wanted, value)
@@ -128,7 +128,7 @@ async def test_a_caller_is_handed_each_batch_at_once_and_the_records_are_not_kep
 async def test_the_sources_run_side_by_side() -> None:
     met = asyncio.Barrier(2)
 
-    async def waits_for_the_other(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+    async def waits_for_the_other(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
         await met.wait()
         yield a_reading(wanted)
 
@@ -158,7 +158,7 @@ async def test_what_cannot_be_delivered_is_a_failure_of_that_source_and_of_no_ot
 
 
 async def test_of_a_group_of_errors_the_first_is_told_and_not_the_group() -> None:
-    async def several(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def several(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         raise ExceptionGroup("several", [ExceptionGroup("inner", [KeyError("hourly")]), ValueError("b")])
         yield a_run(wanted)
 
@@ -173,7 +173,7 @@ async def test_of_a_group_of_errors_the_first_is_told_and_not_the_group() -> Non
 async def test_a_collection_that_is_cut_short_can_be_summed_up_at_any_moment() -> None:
     tallies: dict[str, Tally] = {}
 
-    async def endless(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def endless(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         yield a_run(wanted)
         await asyncio.Event().wait()
 
@@ -233,7 +233,7 @@ def test_the_status_of_a_run_is_computed_from_its_sources(sources: tuple[str, ..
 # --- A network that takes too long ------------------------------------------------------------------
 
 
-async def _one_reading_and_then_nothing(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+async def _one_reading_and_then_nothing(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
     yield a_reading(wanted, station="romma:241")
     await asyncio.Event().wait()
 

@@ -15,12 +15,19 @@ import pytest
 import sqlalchemy as sa
 
 from backend.collectors import romma
-from backend.collectors.base import Channel, Fetch, Request, Source, as_failure
+from backend.collectors.base import Fetch, MeteredFetch, Request, Source, as_failure
 from backend.collectors.transport.payload_archive import KeptRun, PayloadArchive
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, FetchError, NotFoundError
 from backend.core.parameters import Parameter
-from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Wanted
+from backend.core.records import (
+    CollectionRequest,
+    Forecast,
+    ForecastBatch,
+    Observation,
+    ObservationBatch,
+    Run,
+)
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 from backend.scheduler.replay import replay
 from backend.scheduler.runner import Runner
@@ -59,7 +66,7 @@ class JsonRoute:
     per_unit: float = 1.0
     grib: bool = False
 
-    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
+    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
         payload = await fetch(Request(url=f"{MODEL}/{self.name}", kind="json"))
         failures = []
         if self.grib:
@@ -83,7 +90,7 @@ class JsonRoute:
             failures=tuple(failures),
         )
 
-    def _forecast(self, wanted: Wanted, speed: float) -> Forecast:
+    def _forecast(self, wanted: CollectionRequest, speed: float) -> Forecast:
         value = speed * self.per_unit
         return Forecast("arome", wanted.sites[0].id, Parameter.WIND_SPEED, NOON, NOON, value)
 
@@ -95,9 +102,9 @@ class VouchingRoute:
     name: str = "history"
     rank: int = 0
 
-    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         await fetch(Request(url=BEACONS, kind="xml"))
-        yield replace(a_reading(wanted), source="romma", caught_up={"ffvl:2496": wanted.now})
+        yield replace(a_reading(wanted), source="romma", complete_until={"ffvl:2496": wanted.now})
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ class FeedAndHistory:
     name: str = "history"
     rank: int = 0
 
-    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         for parameter, value in ((Parameter.WIND_SPEED, 12.0), (Parameter.TEMPERATURE, 9.0)):
             payload = await fetch(Request(url=BEACONS, kind="xml"))
             yield ObservationBatch(
@@ -124,7 +131,7 @@ def model(*routes: JsonRoute, **options: Any) -> Source[ForecastBatch]:
     return replace(forecast_source(_nothing), routes=routes or (JsonRoute(),), **options)
 
 
-async def _nothing(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+async def _nothing(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
     return
     yield
 
@@ -178,9 +185,9 @@ def collected(tmp_path: Path) -> MakeCollected:
         clock = HandClock()
         answers = {f"{MODEL}/{name}": answer for name, answer in script.items()} | {BEACONS: FEED}
 
-        def channel_for(run: int, source: str) -> Channel:
+        def channel_for(run: int, source: str) -> MeteredFetch:
             fetch = ScriptedFetch(answers, now=clock(), folder=tmp_path)
-            return Channel(archive.keeping(fetch, run, source), NoTraffic())
+            return MeteredFetch(archive.keeping(fetch, run, source), NoTraffic())
 
         world = make_world(
             tmp_path,
@@ -289,18 +296,18 @@ async def test_old_payloads_vouch_for_nothing_and_are_no_sign_of_life(collected:
     there = collected(observations=replace(beacons(), routes=(VouchingRoute(),)))
     run = await there.run(OBSERVATIONS)
 
-    def caught_up() -> Mapping[str, datetime]:
+    def complete_until() -> Mapping[str, datetime]:
         since = NOON - timedelta(days=3)
-        return there.world.store.wanted_observations((PLANFAIT,), NOON, since).caught_up
+        return there.world.store.wanted_observations((PLANFAIT,), NOON, since).complete_until
 
-    assert caught_up() == {"ffvl:2496": NOON}
+    assert complete_until() == {"ffvl:2496": NOON}
     with there.world.database.write() as connection:
         connection.execute(sa.delete(t.source_newest))
-        connection.execute(sa.update(t.station).values(caught_up=None))
+        connection.execute(sa.update(t.station).values(complete_until=None))
     again = await there.replayed(run)
     assert outcome(again).newest is None
     assert there.world.ledger.newest_data() == {}
-    assert caught_up() == {}
+    assert complete_until() == {}
 
 
 async def test_a_source_that_was_stale_then_is_judged_by_what_the_replay_changes(
@@ -432,7 +439,7 @@ async def test_a_replay_that_is_stopped_is_recorded_as_cancelled(collected: Make
     run = await there.run()
     reached = asyncio.Event()
 
-    async def endless(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def endless(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         reached.set()
         await asyncio.Event().wait()
         yield a_run(wanted)

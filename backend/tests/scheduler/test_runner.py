@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from backend.core.errors import StoreUnavailableError
-from backend.core.records import ForecastBatch, ObservationBatch, Site, Wanted
+from backend.core.records import CollectionRequest, ForecastBatch, ObservationBatch, Site
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
@@ -101,7 +101,7 @@ async def test_a_store_that_never_says_what_it_lacks_fails_the_run_at_its_deadli
 async def test_a_lease_that_could_not_be_renewed_for_a_while_is_renewed_later(tmp_path: Path) -> None:
     asked, release = asyncio.Event(), asyncio.Event()
 
-    async def slow(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def slow(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         asked.set()
         await release.wait()
         yield a_run(wanted)
@@ -175,7 +175,7 @@ async def test_a_tick_of_a_schedule_that_is_never_due_begins_nothing(tmp_path: P
 
 
 async def test_a_slow_network_does_not_hold_up_the_next_slot(tmp_path: Path) -> None:
-    async def slow(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+    async def slow(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
         await asyncio.Event().wait()
         yield a_reading(wanted)
 

@@ -17,7 +17,7 @@ from backend.core.records import IMPORTED
 from backend.storage import schema as t
 from backend.storage.database import to_epoch
 from backend.storage.paging import decode_cursor, encode_cursor
-from backend.storage.queries import ForecastRow, ModelRow, ObservationRow, Reading
+from backend.storage.queries import ForecastRow, ModelRow, ObservationRow, StoreQueries
 from backend.storage.store import Store
 from backend.tests.support.stores import (
     DIRECTION,
@@ -63,7 +63,7 @@ def brief(rows: list[ForecastRow]) -> list[tuple[str, str, str, int, float]]:
 def test_a_forecast_comes_back_with_how_it_came(database_url: str) -> None:
     store = open_store(database_url)
     store.add_forecasts(forecasts(forecast(21.5, hours=6.5), route="object_storage"))
-    assert Reading(store.database).forecasts() == (
+    assert StoreQueries(store.database).forecasts() == (
         [
             ForecastRow(
                 model="arome_0025",
@@ -83,7 +83,7 @@ def test_a_forecast_comes_back_with_how_it_came(database_url: str) -> None:
     )
 
 
-def some_forecasts(url: str) -> Reading:
+def some_forecasts(url: str) -> StoreQueries:
     """Two runs of one model and one of another, two parameters, two sites, three hours."""
     store = open_store(url)
     for model, run in (("arome_0025", RUN), ("arome_0025", RUN - 6 * HOUR), ("meteo_parapente", RUN)):
@@ -99,7 +99,7 @@ def some_forecasts(url: str) -> Reading:
                 model=model,
             )
         )
-    return Reading(store.database)
+    return StoreQueries(store.database)
 
 
 def test_forecasts_are_filtered_by_site_model_parameter_and_valid_time(database_url: str) -> None:
@@ -140,7 +140,7 @@ def test_pages_of_forecasts_give_each_value_once_and_in_order(database_url: str,
 
 def test_a_page_goes_on_where_the_last_one_ended_though_values_came_in_between(database_url: str) -> None:
     store = open_store(database_url)
-    read = Reading(store.database)
+    read = StoreQueries(store.database)
     store.add_forecasts(forecasts(forecast(1, hours=1), forecast(3, hours=3)))
     first, after = read.forecasts(limit=1)
     store.add_forecasts(forecasts(forecast(0, hours=0), forecast(2, hours=2), forecast(9, GUST, hours=1)))
@@ -153,7 +153,7 @@ def test_the_series_of_a_site_are_all_read_under_its_name(database_url: str) -> 
     store.add_forecasts(forecasts(forecast(20)))
     store.save_sites((PLANFAIT, replace(PLANFAIT, latitude=45.9, valid_from=NOW)))
     store.add_forecasts(forecasts(forecast(25)))
-    found, _ = Reading(store.database).forecasts(site="planfait")
+    found, _ = StoreQueries(store.database).forecasts(site="planfait")
     assert brief(found) == [("planfait", "arome_0025", "wind_speed", 6, value) for value in (20, 25)]
 
 
@@ -166,7 +166,7 @@ def test_a_reading_comes_back_with_how_it_came(database_url: str) -> None:
         observations(reading(12.3), route="winds_mobi", averaging_minutes=10, direction_resolution=22.5)
     )
     store.add_observations(observations(reading(0, station="romma:241"), route="page", rank=1))
-    found, after = Reading(store.database).observations()
+    found, after = StoreQueries(store.database).observations()
     assert after is None
     assert found == [
         ObservationRow(
@@ -192,7 +192,7 @@ def test_a_reading_comes_back_with_how_it_came(database_url: str) -> None:
     ]
 
 
-def some_observations(url: str) -> Reading:
+def some_observations(url: str) -> StoreQueries:
     """Four hours of Planfait's two stations, and of one that speaks for no site."""
     store = open_store(url)
     store.add_observations(
@@ -205,7 +205,7 @@ def some_observations(url: str) -> Reading:
             )
         )
     )
-    return Reading(store.database)
+    return StoreQueries(store.database)
 
 
 def test_observations_are_filtered_by_station_site_parameter_and_time(database_url: str) -> None:
@@ -299,7 +299,7 @@ def test_a_site_shows_its_first_station_that_measures_the_parameter(database_url
             *(reading(30, station="romma:241"), reading(21, TEMPERATURE, 20, "romma:241")),
         )
     )
-    found = Reading(store.database).newest_values((PLANFAIT, PASSY), NOW)
+    found = StoreQueries(store.database).newest_values((PLANFAIT, PASSY), NOW)
     assert [(row.parameter, row.station, row.value, row.time) for row in found["planfait"].observed] == [
         (WIND, "ffvl:2496", 14, NOON),
         (DIRECTION, "ffvl:2496", 280, NOON - timedelta(minutes=10)),
@@ -307,7 +307,7 @@ def test_a_site_shows_its_first_station_that_measures_the_parameter(database_url
     ]
     assert found["passy"].observed == () and found["passy"].forecast == ()
 
-    public = Reading(store.database).newest_values((PLANFAIT,), NOW, networks_withheld={"ffvl"})
+    public = StoreQueries(store.database).newest_values((PLANFAIT,), NOW, networks_withheld={"ffvl"})
     assert [(row.station, row.value) for row in public["planfait"].observed] == [
         ("romma:241", 30),
         ("romma:241", 21),
@@ -318,7 +318,7 @@ def test_a_station_that_measures_everything_leaves_nothing_to_the_next(database_
     store = open_store(database_url)
     store.add_observations(observations(*(reading(7, parameter) for parameter in Parameter)))
     store.add_observations(observations(*(reading(9, each, -10, "romma:241") for each in Parameter)))
-    [found] = Reading(store.database).newest_values((PLANFAIT,), NOW).values()
+    [found] = StoreQueries(store.database).newest_values((PLANFAIT,), NOW).values()
     assert [row.value for row in found.observed] == [7, 7, 7, 7]
 
 
@@ -345,7 +345,7 @@ def test_a_site_shows_what_the_newest_run_of_each_model_says_of_now(database_url
 
 def test_a_site_that_the_store_does_not_know_yet_has_no_values(database_url: str) -> None:
     store = open_store(database_url, PASSY)
-    [found] = Reading(store.database).newest_values((PLANFAIT,), NOW).values()
+    [found] = StoreQueries(store.database).newest_values((PLANFAIT,), NOW).values()
     assert (found.observed, found.forecast) == ((), ())
 
 
@@ -359,7 +359,7 @@ def test_models_and_networks_that_no_source_has_are_listed_with_their_origin(dat
         store.add_forecasts(forecasts(forecast(20, model=model), model=model, source=source, rank=9))
     stations = ("ffvl:1", "Mine:1", "ffvl2:1", "ff:1", "romma:241", "zoo:9")
     store.add_observations(observations(*(reading(10, station=station) for station in stations)))
-    read = Reading(store.database)
+    read = StoreQueries(store.database)
     assert read.other_models({"arome_0025"}) == {
         "my_wrf": frozenset({IMPORTED}),
         "arome_001": frozenset({"arome"}),
@@ -371,7 +371,7 @@ def test_stations_without_a_recent_reading_are_silent(database_url: str) -> None
     store = open_store(database_url)
     store.add_observations(observations(reading(12), reading(9, minutes=26 * 60, station="romma:241")))
     asked = ("ffvl:2496", "romma:241", "romma:404")
-    assert Reading(store.database).silent_stations(asked, NOW, DAY) == {
+    assert StoreQueries(store.database).silent_stations(asked, NOW, DAY) == {
         "romma:241": NOON - 26 * HOUR,
         "romma:404": None,
     }
@@ -422,7 +422,7 @@ def a_full_store(url: str) -> Store:
 
 def test_every_answer_for_a_site_or_a_station_is_a_look_up(database_url: str) -> None:
     store = a_full_store(database_url)
-    read = Reading(store.database)
+    read = StoreQueries(store.database)
 
     def ask_everything() -> None:
         found, after = read.forecasts(site="passy", start=RUN - 20 * DAY, end=RUN, limit=500)

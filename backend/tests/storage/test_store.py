@@ -22,7 +22,7 @@ from backend.storage.database import Database
 from backend.storage.forecasts import VALUES_AT_A_TIME
 from backend.storage.ledger import Ledger
 from backend.storage.precedence import NEW, Origin, Row, Values, merge
-from backend.storage.queries import Reading
+from backend.storage.queries import StoreQueries
 from backend.storage.rows import COLUMNS
 from backend.storage.store import MOST_REJECTED, REJECTED_DAYS, Store
 from backend.tests.support.stores import (
@@ -51,13 +51,13 @@ DAY = timedelta(days=1)
 
 def said(store: Store) -> dict[tuple[str, Parameter, int], tuple[float, str]]:
     """Return each forecast kept: site, parameter and lead in hours, with its value and route."""
-    found, _ = Reading(store.database).forecasts()
+    found, _ = StoreQueries(store.database).forecasts()
     return {(row.site, row.parameter, row.lead_minutes // 60): (row.value, row.route) for row in found}
 
 
 def measured(store: Store) -> dict[tuple[str, Parameter, str], tuple[float, str]]:
     """Return each reading kept: station, parameter and time of day, with its value and route."""
-    found, _ = Reading(store.database).observations()
+    found, _ = StoreQueries(store.database).observations()
     return {(row.station, row.parameter, f"{row.time:%H:%M}"): (row.value, row.route) for row in found}
 
 
@@ -498,7 +498,7 @@ def test_text_that_not_every_database_can_hold_is_kept_as_far_as_it_can_be(datab
         store.add_observations(batch)
     assert store.stations() == (Station(f"ffvl:{kept}", kept),)
     assert rows(store.database, t.rejected, "subject", "raw") == [(kept, kept)]
-    found, _ = Reading(store.database).observations(station=f"ffvl:{odd}")
+    found, _ = StoreQueries(store.database).observations(station=f"ffvl:{odd}")
     assert [row.value for row in found] == [12]
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from backend.collectors.base import Payload, Route
 from backend.core.parameters import Parameter
-from backend.core.records import Observation, ObservationBatch, Rejected, Site, Station, Wanted
+from backend.core.records import CollectionRequest, Observation, ObservationBatch, Rejected, Site, Station
 from backend.tests.support.fakes import PAYLOADS, ScriptedFetch
 
 NOW = datetime(2026, 5, 9, 13, 10, tzinfo=UTC)
@@ -54,25 +54,25 @@ def wanted(
     *mapped: str,
     since: datetime = SINCE,
     newest: Mapping[str, datetime] | None = None,
-    caught_up: Mapping[str, datetime] | None = None,
+    complete_until: Mapping[str, datetime] | None = None,
     known: Mapping[str, Station] | None = None,
     listed: datetime | None = None,
-) -> Wanted:
+) -> CollectionRequest:
     """Ask at NOW for one site that the `mapped` stations speak for."""
     site = Site("loup", "Crête du Loup", 45.8, 6.22, 1745.0, stations=mapped)
-    return Wanted(
+    return CollectionRequest(
         now=NOW,
         since=since,
         sites=(site,),
         newest=newest or {},
-        caught_up=caught_up or {},
+        complete_until=complete_until or {},
         stations=known or {},
         listed={"ffvl": listed} if listed else {},
     )
 
 
 async def collected(
-    route: Route[ObservationBatch], want: Wanted, fetch: ScriptedFetch
+    route: Route[ObservationBatch], want: CollectionRequest, fetch: ScriptedFetch
 ) -> list[ObservationBatch]:
     """Return all batches of a route."""
     return [batch async for batch in route.collect(want, fetch)]

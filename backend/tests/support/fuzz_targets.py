@@ -36,6 +36,7 @@ from backend.collectors.transport import bodies, headers
 from backend.core.errors import ParseError
 from backend.core.parameters import RULES
 from backend.core.records import (
+    CollectionRequest,
     Forecast,
     ForecastBatch,
     Observation,
@@ -43,7 +44,6 @@ from backend.core.records import (
     Rejected,
     Site,
     Station,
-    Wanted,
 )
 from backend.demo.server import upstream_apps
 from backend.demo.world import World
@@ -244,7 +244,7 @@ def _open_meteo(body: bytes) -> object:
 
 
 def _kind_of_body(body: bytes) -> object:
-    glimpse = bodies.Glimpse()
+    glimpse = bodies.BodySummary()
     glimpse.add(body)
     return bodies.find_flaw(Request(url="", kind="html"), glimpse, None, str)
 
@@ -439,7 +439,7 @@ async def grib_service(folder: Path, seconds_per_call: float) -> AsyncIterator[C
     """Give a coroutine that collects a run whose second file is the bytes it is given."""
     worker = Worker(seconds_per_call=seconds_per_call)
     route = PackageRoute("object_storage", _OneRun(), GRIDS["0025"], (6,), worker)
-    wanted = Wanted(now=NOW, since=RUN - timedelta(hours=1), sites=(GRIB_SITE,))
+    wanted = CollectionRequest(now=NOW, since=RUN - timedelta(hours=1), sites=(GRIB_SITE,))
     good = grib_factory.encode(messages(GOOD.leads))
 
     async def collect(bad: bytes) -> ForecastBatch:

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-from backend.collectors.base import Channel, Source
+from backend.collectors.base import MeteredFetch, Source
 from backend.core.config import Settings
 from backend.core.parameters import Parameter
 from backend.core.records import (
@@ -115,7 +115,7 @@ def with_sources(
     sources = Sources(
         forecasts=forecasts,
         observations=observations,
-        channel_for=lambda _run, _source: Channel(ScriptedFetch({}), NoTraffic()),
+        channel_for=lambda _run, _source: MeteredFetch(ScriptedFetch({}), NoTraffic()),
     )
     runner = Runner(
         store=service.store,
@@ -161,13 +161,13 @@ def fill(service: Service) -> None:
     """Put in a run of two models for two sites, readings of both networks, and a run of each job."""
     service.database.migrate()
     service.store.save_sites(service.sites())
-    keep_forecasts(service, "arome_0025", "arome", base=10.0, gust=True)
-    keep_forecasts(service, "meteo_parapente", "meteo_parapente", base=77.0, gust=False)
+    store_forecasts(service, "arome_0025", "arome", base=10.0, gust=True)
+    store_forecasts(service, "meteo_parapente", "meteo_parapente", base=77.0, gust=False)
     keep_observations(service)
     keep_runs(service)
 
 
-def keep_forecasts(
+def store_forecasts(
     service: Service,
     model: str,
     source: str,

@@ -10,17 +10,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from backend.collectors.base import B, Channel, Fetch, Source
+from backend.collectors.base import B, Fetch, MeteredFetch, Source
 from backend.core.errors import FetchError
 from backend.core.parameters import Parameter
 from backend.core.records import (
+    CollectionRequest,
     Forecast,
     ForecastBatch,
     Observation,
     ObservationBatch,
     Run,
     Site,
-    Wanted,
 )
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import FORECASTS, JobId, SchedulerConfig
@@ -35,7 +35,7 @@ from backend.tests.support.waiting import HANG_SECONDS
 NOON = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)
 PLANFAIT = Site("planfait", "Planfait", 45.85, 6.22, 950.0, ("W",), ("ffvl:2496",), ("romma",))
 
-Act = Callable[[Wanted], AsyncIterator[B]]
+Act = Callable[[CollectionRequest], AsyncIterator[B]]
 
 
 @dataclass
@@ -57,7 +57,7 @@ class ActingRoute:
     name: str = "acting"
     rank: int = 0
 
-    async def collect(self, wanted: Wanted, fetch: Fetch) -> AsyncIterator[Any]:
+    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[Any]:
         async for batch in self.act(wanted):
             yield replace(batch, source=self.source)
 
@@ -85,7 +85,7 @@ def observation_source(
     return Source(name=name, batch=ObservationBatch, routes=(ActingRoute(name, act),), **(defaults | options))
 
 
-def a_run(wanted: Wanted, value: float = 20.0, model: str = "arome") -> ForecastBatch:
+def a_run(wanted: CollectionRequest, value: float = 20.0, model: str = "arome") -> ForecastBatch:
     """Return one hour of the newest six-hourly run at the first site, valid at its start."""
     reference_time = wanted.now.replace(hour=wanted.now.hour // 6 * 6, minute=0, second=0)
     site = wanted.sites[0].id
@@ -102,7 +102,7 @@ def a_run(wanted: Wanted, value: float = 20.0, model: str = "arome") -> Forecast
     )
 
 
-def a_reading(wanted: Wanted, value: float = 12.0, station: str = "ffvl:2496") -> ObservationBatch:
+def a_reading(wanted: CollectionRequest, value: float = 12.0, station: str = "ffvl:2496") -> ObservationBatch:
     """Return one reading of now."""
     return ObservationBatch(
         source="ffvl",
@@ -114,20 +114,20 @@ def a_reading(wanted: Wanted, value: float = 12.0, station: str = "ffvl:2496") -
     )
 
 
-async def brings_a_run(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+async def brings_a_run(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
     yield a_run(wanted)
 
 
-async def brings_a_reading(wanted: Wanted) -> AsyncIterator[ObservationBatch]:
+async def brings_a_reading(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
     yield a_reading(wanted)
 
 
-async def fails(wanted: Wanted) -> AsyncIterator[Any]:
+async def fails(wanted: CollectionRequest) -> AsyncIterator[Any]:
     raise FetchError("HTTP 503", url="https://models.example/run", status=503, retryable=True)
     yield
 
 
-async def breaks(wanted: Wanted) -> AsyncIterator[Any]:
+async def breaks(wanted: CollectionRequest) -> AsyncIterator[Any]:
     raise KeyError("a bug of ours")
     yield
 
@@ -153,8 +153,8 @@ def make_world(
     lease: float = 60.0,
     clock: HandClock | None = None,
     busy_timeout: float = HANG_SECONDS,
-    channel_for: Callable[[int, str], Channel] | None = None,
-    on_wanted: Callable[[int, Wanted], None] | None = None,
+    channel_for: Callable[[int, str], MeteredFetch] | None = None,
+    on_wanted: Callable[[int, CollectionRequest], None] | None = None,
     **config: Any,
 ) -> World:
     """Return a world on the database of this address, or on one of its own in a folder."""
@@ -174,7 +174,7 @@ def make_world(
         sources=Sources(
             forecasts=(forecast_source(brings_a_run),) if forecasts is None else forecasts,
             observations=(observation_source(brings_a_reading),) if observations is None else observations,
-            channel_for=channel_for or (lambda _run, _source: Channel(ScriptedFetch({}), NoTraffic())),
+            channel_for=channel_for or (lambda _run, _source: MeteredFetch(ScriptedFetch({}), NoTraffic())),
         ),
         config=SchedulerConfig.load(**config),
         sites=listed,

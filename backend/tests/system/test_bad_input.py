@@ -21,11 +21,11 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from backend.collectors import romma
-from backend.collectors.base import Channel
+from backend.collectors.base import MeteredFetch
 from backend.collectors.transport.client import HttpClient
-from backend.collectors.transport.hosts import Patience
+from backend.collectors.transport.hosts import HttpLimits
 from backend.core.config import Settings
-from backend.core.records import ForecastBatch, Wanted
+from backend.core.records import CollectionRequest, ForecastBatch
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.storage import schema as t
@@ -165,18 +165,18 @@ FEED = """<releves><releve><id>301</id><station>Essai</station><valide>1</valide
 <temperature>{temperature}</temperature><vent_moyen_10>{speed}</vent_moyen_10><direction>OSO</direction>
 <rafale_maxi>39</rafale_maxi></releve></releves>"""
 GOOD = FEED.format(date="15-07-2026 13:55", temperature="19.7", speed="13").encode()  # 11:55 UTC
-PATIENT = Patience(connect=HANG_SECONDS, read=HANG_SECONDS, payload=HANG_SECONDS, attempts=1)
+PATIENT = HttpLimits(connect=HANG_SECONDS, read=HANG_SECONDS, payload=HANG_SECONDS, attempts=1)
 IMPATIENT = replace(PATIENT, read=0.2)  # for a host that sends nothing
 
 
-async def collected_from(url: str, tmp_path: Path, patience: Patience = PATIENT) -> JobRun:
+async def collected_from(url: str, tmp_path: Path, patience: HttpLimits = PATIENT) -> JobRun:
     """Collect beacons of ROMMA from an address, beside a source that is well; return the run."""
     settings = Settings.load(romma_url=url, romma_key=KEY)
     async with HttpClient.from_settings(settings, HandClock(NOON), patience=patience) as client:
 
-        def channel_for(_run: int, _source: str) -> Channel:
+        def channel_for(_run: int, _source: str) -> MeteredFetch:
             counted = client.counted()
-            return Channel(counted, counted)
+            return MeteredFetch(counted, counted)
 
         world = make_world(
             tmp_path,
@@ -243,7 +243,7 @@ async def test_upstreams_that_are_down_at_the_start_are_told_and_collected_once_
 ) -> None:
     up = asyncio.Event()
 
-    async def when_up(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def when_up(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         async for batch in brings_a_run(wanted) if up.is_set() else fails(wanted):
             yield batch
 
@@ -426,7 +426,7 @@ class Disk:
         connection.execute(f"PRAGMA max_page_count={self.pages}")
 
 
-def many(wanted: Wanted) -> ForecastBatch:
+def many(wanted: CollectionRequest) -> ForecastBatch:
     """Return a batch that needs room: a value for each of 2 000 half hours."""
     batch = a_run(wanted)
     (first,) = batch.records
@@ -440,7 +440,7 @@ def many(wanted: Wanted) -> ForecastBatch:
 async def test_batches_wait_in_memory_while_the_disk_is_full(tmp_path: Path) -> None:
     disks: list[Disk] = []
 
-    async def onto_a_full_disk(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def onto_a_full_disk(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         disks[0].fill()
         yield many(wanted)
 
@@ -460,7 +460,7 @@ async def test_a_disk_that_stays_full_fails_the_run_at_its_deadline_with_nothing
 ) -> None:
     disks: list[Disk] = []
 
-    async def onto_a_full_disk(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def onto_a_full_disk(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         yield a_run(wanted)
         disks[0].fill()
         yield many(wanted)
@@ -485,7 +485,7 @@ async def test_batches_wait_in_memory_while_the_store_is_gone(tmp_path: Path) ->
     folder = tmp_path / "data"
     folder.mkdir()
 
-    async def while_gone(wanted: Wanted) -> AsyncIterator[ForecastBatch]:
+    async def while_gone(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         folder.rename(tmp_path / "elsewhere")
         yield a_run(wanted)
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backend.collectors.base import Channel
+from backend.collectors.base import MeteredFetch
 from backend.collectors.transport.client import HttpClient
-from backend.collectors.transport.hosts import Patience
+from backend.collectors.transport.hosts import HttpLimits
 from backend.core.clock import utc_now
 from backend.core.config import SOURCE_NAMES, Settings
 from backend.core.local_time import date_of, local_day
@@ -24,7 +24,7 @@ from backend.tests.support.commands import StandIns
 from backend.tests.support.score_store import TEMPERATURE, constant, keep
 from backend.tests.support.served import served
 
-BRISK = Patience(attempts=1, failures=3)
+BRISK = HttpLimits(attempts=1, failures=3)
 
 
 def installed(upstreams: StandIns, folder: Path, database_url: str, **variables: Any) -> Service:
@@ -40,9 +40,9 @@ def scheduled_run(
     service = installed(upstreams, folder, database_url, **variables)
     client = HttpClient.from_settings(service.settings, utc_now, patience=BRISK)
 
-    def channel_for(_run: int, _source: str) -> Channel:
+    def channel_for(_run: int, _source: str) -> MeteredFetch:
         counted = client.counted()
-        return Channel(counted, counted)
+        return MeteredFetch(counted, counted)
 
     runner = Runner(
         store=service.store,
