@@ -28,7 +28,7 @@ from backend.storage.value_rows import (
     observation_rows,
 )
 
-__all__ = ["ForecastRow", "ModelRow", "ObservationRow", "StoreQueries", "SiteValues"]
+__all__ = ["ForecastRow", "ModelRow", "ObservationRow", "SiteValues", "StoreQueries"]
 
 _NEAR = 3 * 3600  # how many seconds from now a model's value may be to stand for now
 _LAST_READINGS = 24  # how many of a station's last readings are searched for each parameter
