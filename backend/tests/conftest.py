@@ -36,6 +36,9 @@ settings.load_profile("meteo-score")
 structlog.configure(processors=[structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer()])
 
 
+TESTS = Path(__file__).parent
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow the tests of these modules and those that need PostgreSQL."""
     for item in items:
@@ -43,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         values = callspec.params.values() if callspec else ()
         fixtures = getattr(item, "fixturenames", ())
         if (
-            item.path.stem in SLOW_MODULES
+            item.path.relative_to(TESTS).with_suffix("").as_posix() in SLOW_MODULES
             or any(isinstance(value, str) and value == "postgresql" for value in values)
             or any("postgres" in name for name in fixtures)
         ):
