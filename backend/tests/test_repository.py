@@ -87,6 +87,7 @@ def test_the_wheel_has_the_package_with_its_types_and_licence(tmp_path: Path) ->
     names = ZipFile(wheel).namelist()
     assert {"backend/main.py", "backend/py.typed", "backend/web/style.css"} <= set(names)
     assert [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]
+    assert [name for name in names if name.startswith(("backend/tests", "proofs"))] == []
 
 
 def test_hooks_use_the_tools_of_the_environment_and_download_nothing() -> None:
