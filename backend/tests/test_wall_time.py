@@ -80,6 +80,15 @@ def holds_wall_time(node: ast.AST, names: set[str]) -> bool:
     )
 
 
+def is_time_since(node: ast.AST) -> bool:
+    """Return whether an expression is the time that passed between something and now."""
+    return (
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Sub)
+        and any(called(part) in {"datetime.now", "utc_now"} for part in ast.walk(node))
+    )
+
+
 def names_of_wall_time(function: ast.AST) -> set[str]:
     """Return the local names that are assigned a value made of a wall clock."""
     names: set[str] = set()
@@ -111,7 +120,9 @@ def offences(source: str) -> Iterator[tuple[str, int]]:
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             names = names_of_wall_time(function)
             for node in ast.walk(function):
-                if isinstance(node, ast.Compare) and holds_wall_time(node, names):
+                if not isinstance(node, ast.Compare):
+                    continue
+                if holds_wall_time(node, names) or any(is_time_since(part) for part in ast.walk(node)):
                     yield COMPARES, node.lineno
     for node in ast.walk(tree):
         if (
@@ -161,6 +172,7 @@ def test_what_is_allowed_is_done(what: str) -> None:
         ("def f():\n    took = time.perf_counter() - began\n    assert took < 5", COMPARES),
         ("def f():\n    end = time.time() + 5\n    later = end + 1\n    while later > now(): pass", COMPARES),
         ("async def f():\n    await until(lambda: loop.time() > end)", COMPARES),
+        ("def f():\n    assert datetime.now(UTC) - world.now() < SECOND", COMPARES),
         ("time.sleep(0.1)", SLEEPS),
         ("asyncio.sleep(PAUSE)", SLEEPS),
         ("subprocess.run(command, timeout=20)", LIMITS),
@@ -178,6 +190,7 @@ def test_each_offence_is_found(source: str, what: str) -> None:
     "source",
     [
         "def f():\n    assert time.process_time() - began < 5",
+        "def f():\n    assert before <= world.now() <= datetime.now(UTC)",
         "asyncio.sleep(0)",
         "process.wait(HANG_SECONDS)",
         "asyncio.timeout(HANG_SECONDS)",
