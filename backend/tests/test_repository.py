@@ -1,4 +1,4 @@
-"""The files around the code: links between pages, the wheel, hooks and CI."""
+"""The files around the code: what pages link to and name, the wheel, hooks and CI."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
-    *ROOT.glob("docs/**/*.md"),
-]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 
 _CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+)\)")
@@ -62,7 +59,7 @@ def broken_links(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if page.exists()], ids=lambda page: str(page.relative_to(ROOT))
+    "page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: str(page.relative_to(ROOT))
 )
 def test_every_link_between_pages_leads_to_a_file_and_a_heading(page: Path) -> None:
     assert broken_links(page) == []
@@ -78,6 +75,31 @@ def test_a_link_without_a_file_or_a_heading_is_found(tmp_path: Path) -> None:
         "[d](gone.md) [e](other.md#no-heading) [f](#nowhere) [g](other.md#twice-2)\n"
     )
     assert broken_links(page) == ["gone.md", "other.md#no-heading", "#nowhere", "other.md#twice-2"]
+
+
+def files_that_are_missing(text: str) -> set[str]:
+    """Return the files, modules and tests that a text names and the repository does not have."""
+    code = [path for folder in ("backend", "proofs") for path in (ROOT / folder).rglob("*.py")]
+    paths = set(re.findall(r"\b(?:backend|proofs)(?:/[\w.-]+)*/[\w-]+\.\w+", text))
+    modules = set(re.findall(r"python -m ((?:backend|proofs)[\w.]*)", text))
+    paths |= {module.replace(".", "/") for module in modules}
+    names = set(re.findall(r"`(\w+\.py)`", text)) | {
+        f"{name}.py" for name in re.findall(r"`(test_\w+)`", text)
+    }
+    return {path for path in paths if not list(ROOT.glob(f"{path}*"))} | (
+        names - {path.name for path in code}
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_module_and_test_that_a_page_names_exists(page: Path) -> None:
+    assert files_that_are_missing(page.read_text()) == set()
+
+
+def test_a_file_module_or_test_that_is_missing_is_found() -> None:
+    text = "`backend/gone.py`, `python -m proofs.gone`, `gone_too.py`, `test_gone`"
+    text += " `backend/main.py`, `python -m proofs.soak`, `main.py`, `test_layers`"
+    assert files_that_are_missing(text) == {"backend/gone.py", "proofs/gone", "gone_too.py", "test_gone.py"}
 
 
 def test_the_wheel_has_the_package_with_its_types_and_licence(tmp_path: Path) -> None:
