@@ -17,6 +17,7 @@ from backend.api.station_flags import flag_entry, flag_text
 from backend.cli.console import AsJson, print_json, refused, say
 from backend.core.clock import utc_now
 from backend.core.config import Settings
+from backend.core.distance import metres_between
 from backend.core.errors import ConfigError, NotFoundError
 from backend.core.parameters import Parameter
 from backend.core.records import Outside, Site, Station
@@ -31,7 +32,6 @@ from backend.core.sites import (
     slugify,
 )
 from backend.core.text import did_you_mean
-from backend.scoring.distance import metres_between
 from backend.storage.positions import Stay
 from backend.storage.sites_file import SitesFile
 from backend.storage.station_flags import StationFlag

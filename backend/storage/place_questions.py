@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from backend.core.distance import metres_between
 from backend.storage import schema as t
 from backend.storage.database import from_epoch, to_epoch
 from backend.storage.positions import (
@@ -17,7 +18,6 @@ from backend.storage.positions import (
     NO_PLACE,
     Stay,
     apart_metres,
-    metres_between,
     stays_of,
 )
 from backend.storage.rows import chunks

@@ -15,13 +15,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from geopy.distance import geodesic
 
+from backend.core.distance import metres_between
 from backend.core.local_time import day_of_epoch
 from backend.core.records import ObservationBatch
 from backend.storage import schema as t
@@ -94,12 +93,6 @@ class Move:
 
 
 # --- What follows from positions ---------------------------------------------------------------------
-
-
-@lru_cache(maxsize=4096)
-def metres_between(one: tuple[float, float], other: tuple[float, float]) -> float:
-    """Return the distance between two places (latitude, longitude in degrees) on the WGS 84 ellipsoid."""
-    return 0.0 if one == other else float(geodesic(one, other).m)
 
 
 def apart_metres(one: Stay | Sighting | Place, other: Stay | Sighting | Place) -> float:

@@ -64,7 +64,15 @@ MODULES = {
 MAY_IMPORT_ALL = ("main.py", "__main__.py", "cli/")
 
 # Besides the standard library, nothing else is under everything.
-CORE_LIBRARIES = {"dotenv", "pydantic", "pydantic_settings", "platformdirs", "structlog", "msgspec"}
+CORE_LIBRARIES = {
+    "dotenv",
+    "pydantic",
+    "pydantic_settings",
+    "platformdirs",
+    "structlog",
+    "msgspec",
+    "geographiclib",
+}
 
 MAY_DECODE_GRIB = ("collectors/grib/decode.py", "demo/")
 MAY_READ_ENVIRONMENT = ("core/config.py", "scheduler/config.py")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from backend.core.distance import metres_between
 from backend.core.records import Site, Station
 from backend.scoring.constants import USUAL_GUST_LIMIT, USUAL_WIND_LIMIT
-from backend.scoring.distance import metres_between
 from backend.scoring.metrics.contingency import Rate, surprises
 from backend.scoring.questions.flyability import EventTable, limit_table
 from backend.scoring.questions.model_scores import ModelScore

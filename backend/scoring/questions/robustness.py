@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backend.core.distance import metres_between
 from backend.core.parameters import Parameter
 from backend.scoring.constants import (
     DUPLICATE_DISTANCE,
@@ -14,7 +15,6 @@ from backend.scoring.constants import (
     DUPLICATE_SHARE,
     DUPLICATE_WIND,
 )
-from backend.scoring.distance import metres_between
 from backend.scoring.grid import paired, thousandths
 from backend.scoring.inference.comparison import Outcome
 from backend.scoring.questions.scorecard import PairOfModels, Scorecard, Verdict, all_of

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from backend.core.records import Site, Station
-from backend.scoring.distance import metres_between
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import Interval
 from backend.scoring.questions.headline import beacon
@@ -158,11 +157,6 @@ async def test_gusts_have_a_limit_of_their_own_and_directions_none(tmp_path: Pat
 )
 def test_a_beacon_stands_where_it_is_known_to_stand(station: Station, words: str | None) -> None:
     assert beacon_words(beacon(PLANFAIT, station)) == words
-
-
-def test_a_degree_of_latitude_is_111_km() -> None:
-    assert metres_between((45.0, 6.0), (46.0, 6.0)) == pytest.approx(111_140, abs=20)
-    assert metres_between((45.0, 6.0), (None, 6.0)) is None
 
 
 @pytest.mark.parametrize(

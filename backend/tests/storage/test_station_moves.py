@@ -11,13 +11,14 @@ import pytest
 import sqlalchemy as sa
 
 from backend.collectors.base import set_aside_implausible
+from backend.core.distance import metres_between
 from backend.core.errors import NotFoundError
 from backend.core.records import ObservationBatch, Position, Site, Station
 from backend.scoring.days.update import make_due, update
 from backend.scoring.sample.sample import Samples
 from backend.scoring.views import NEAREST
 from backend.storage import schema as t
-from backend.storage.positions import MOVED_METRES, Sighting, metres_between, stays
+from backend.storage.positions import MOVED_METRES, Sighting, stays
 from backend.storage.store import Store
 from backend.tests.scoring.test_days import (
     LONG_AFTER,
