@@ -3,49 +3,14 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
 from enum import Enum
-from pathlib import Path
-from typing import Annotated, Any, Protocol, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, HTTPException, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from backend.core.clock import Clock
-from backend.core.clock_watch import ClockWatch
+from backend.answers.service import ServiceParts
 from backend.core.config import LEAST_TOKEN, Settings
-from backend.core.records import Site
-from backend.scheduler.config import SchedulerConfig
-from backend.scheduler.runner import Runner, Sources
-from backend.scoring.public.windows import PublicRules
-from backend.storage.database import Database
-from backend.storage.ledger import Ledger
-from backend.storage.queries import StoreQueries
-from backend.storage.site_list import SiteList
-from backend.storage.store import Store
-
-
-class ServiceParts(Protocol):
-    """What the API needs of the service that `main.py` puts together."""
-
-    settings: Settings
-    config: SchedulerConfig
-    clock: Clock
-    database: Database
-    store: Store
-    ledger: Ledger
-    reading: StoreQueries
-    sources: Sources
-    runner: Runner
-    site_list: SiteList
-    clock_watch: ClockWatch
-    free_bytes: Callable[[Path], int | None]
-    public_rules: PublicRules
-    notices: list[str]
-
-    def sites(self) -> tuple[Site, ...]:
-        """Return the sites as they are configured just now; raise ConfigError, or StoreUnavailableError."""
-        ...
 
 
 async def service_of(request: Request) -> ServiceParts:

@@ -11,7 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from backend.api.schemas import ApiModel, StateReason
+from backend.answers.base import ApiModel
+from backend.answers.question import InvalidDaysError
+from backend.answers.readiness import StateReason
 from backend.api.security_headers import HEADERS
 from backend.core.errors import (
     BusyError,
@@ -79,6 +81,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     """Answer every error of an application as a problem, and say so in its OpenAPI document."""
     app.exception_handler(HTTPException)(_http_error)
     app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(InvalidDaysError)(_invalid_days)
     app.exception_handler(NotFoundError)(_not_found)
     app.exception_handler(JobBusyError)(_job_busy)
     app.exception_handler(StoreUnavailableError)(_store_unavailable)
@@ -127,6 +130,10 @@ async def _invalid(request: Request, error: RequestValidationError) -> JSONRespo
     ]
     detail = "; ".join(f"{part.field}: {part.message}" for part in errors)
     return problem_response(request, 422, detail, errors=errors)
+
+
+async def _invalid_days(request: Request, error: InvalidDaysError) -> JSONResponse:
+    return await _invalid(request, bad_query("from", str(error)))
 
 
 async def _not_found(request: Request, error: NotFoundError) -> JSONResponse:

@@ -5,28 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field
-from pydantic.alias_generators import to_camel
+from pydantic import Field, computed_field
 
+from backend.answers.base import ApiModel, WithheldSource
+from backend.answers.freshness import SourceFreshness
+from backend.answers.readiness import StateReason
+from backend.answers.station_flags import StationFlag
 from backend.core.parameters import RULES, Parameter
 from backend.core.records import RunStatus, SourceStatus
 from backend.scheduler.config import JobId
 
 Trigger = Literal["schedule", "catch_up", "api", "cli", "backfill"]
-Kind = Literal["forecasts", "observations"]
-
-
-class ApiModel(BaseModel):
-    """Base of every answer: the one place where names become camelCase."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-        from_attributes=True,
-        frozen=True,
-    )
 
 
 # --- What was done: runs and their sources -----------------------------------------------------------
@@ -105,21 +94,6 @@ class StartedRun(ApiModel):
 
 
 # --- The schedule ------------------------------------------------------------------------------------
-
-
-class SourceFreshness(ApiModel):
-    """How old the newest data of a source are; null where it has shown none yet."""
-
-    source: str
-    kind: Kind
-    newest_data: datetime | None
-    age_seconds: float | None
-    max_age_seconds: float
-    last_due: datetime = Field(description="the last scheduled time, half an hour of collecting allowed")
-    stale: bool | None = Field(description="older than maxAgeSeconds at lastDue")
-    disabled: str | None = Field(description="why nothing is collected with the present settings")
-    public: bool = Field(description="whether raw values are shown without the admin token")
-    attribution: str
 
 
 class BlockedRun(ApiModel):
@@ -206,20 +180,6 @@ class SiteList(ApiModel):
     sites: list[SiteEntry]
 
 
-class StationFlag(ApiModel):
-    """Values of a station's sensor that are suspect; they stay stored."""
-
-    parameter: Parameter
-    reason: str = Field(
-        description="zero_direction, stopped, stuck_vane, frozen_temperature, drift, excluded_by_operator"
-    )
-    since: datetime
-    until: datetime | None = Field(description="the first moment after it; null: without an end")
-    excluded: bool = Field(description="from the scores; false: a question for the operator")
-    sites: list[str] = Field(description="whose scores it is about")
-    text: str
-
-
 class StationEntry(ApiModel):
     """A beacon, in degrees (WGS 84) and metres; null is what its network has not told."""
 
@@ -264,13 +224,6 @@ class ModelList(ApiModel):
 
 
 # --- Values ------------------------------------------------------------------------------------------
-
-
-class WithheldSource(ApiModel):
-    """A source whose values are left out of an answer, and why."""
-
-    source: str
-    reason: str
 
 
 class ForecastValue(ApiModel):
@@ -335,30 +288,6 @@ class ObservationPage(ApiModel):
 
 
 # --- The process -------------------------------------------------------------------------------------
-
-
-ReasonCode = Literal[
-    "store_unreachable",
-    "store_damaged",
-    "scheduler_dead",
-    "run_cannot_begin",
-    "job_failing",
-    "source_silent",
-    "data_stale",
-    "disk_low",
-    "disk_full",
-    "sites_file_broken",
-    "clock_off",
-]
-
-
-class StateReason(ApiModel):
-    """One reason why the service is not well. docs/operations.md has a section for each `code`."""
-
-    code: ReasonCode
-    sentence: str
-    since: datetime | None = Field(description="null where it is unknown")
-    what_to_do: str
 
 
 class Health(ApiModel):

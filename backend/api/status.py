@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
 
-from backend.api.dependencies import ServiceParts
+from backend.answers.freshness import freshness
+from backend.answers.service import ServiceParts
 from backend.api.schemas import (
     BlockedRun,
     CollectionRun,
@@ -15,15 +14,10 @@ from backend.api.schemas import (
     RunError,
     ScheduledJob,
     SchedulerStatus,
-    SourceFreshness,
 )
-from backend.core.clock import CLOCK_TOLERANCE
 from backend.scheduler.config import FORECASTS, JOB_NAMES, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.scheduler import is_alive, next_run_times
 from backend.storage.run_records import JobRun, run_as_dict
-
-_A_COLLECTION = timedelta(minutes=30)
-"""How long a collection may take before its data are missed, unless the next one is due sooner."""
 
 
 def scheduler_status(service: ServiceParts) -> SchedulerStatus:
@@ -55,45 +49,6 @@ def scheduler_status(service: ServiceParts) -> SchedulerStatus:
             if not move.confirmed
         ],
     )
-
-
-def freshness(service: ServiceParts, newest: Mapping[str, datetime]) -> list[SourceFreshness]:
-    """Return, per source, how old the newest data are that it ever showed: `newest`, as the ledger has it."""
-    now = service.clock()
-    found = []
-    for job in JOBS:
-        due = last_due(service, job, now)
-        for source in service.sources.of(job):
-            seen = newest.get(source.name)
-            if seen is not None and seen > now + CLOCK_TOLERANCE:
-                seen = None  # written under a clock that was ahead: the age of the data is unknown
-            found.append(
-                SourceFreshness(
-                    source=source.name,
-                    kind="forecasts" if job == FORECASTS else "observations",
-                    newest_data=seen,
-                    age_seconds=None if seen is None else (now - seen).total_seconds(),
-                    max_age_seconds=source.max_age.total_seconds(),
-                    last_due=due,
-                    stale=None if seen is None else is_stale(seen, due, source.max_age),
-                    disabled=source.disabled,
-                    public=source.public,
-                    attribution=source.attribution,
-                )
-            )
-    return found
-
-
-def last_due(service: ServiceParts, job: JobId, now: datetime) -> datetime:
-    """Return the last scheduled time from which a collection should be through by now."""
-    allowance = min(_A_COLLECTION, service.config.shortest_interval(job))
-    settled = now - allowance
-    return service.config.latest_slot(job, settled) or settled
-
-
-def is_stale(newest: datetime, due: datetime, max_age: timedelta) -> bool:
-    """Say whether data were too old when they were last due: between two collections all data age."""
-    return due - newest > max_age
 
 
 def scheduled_jobs(service: ServiceParts, *, admin: bool = False) -> JobList:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from backend.api.dependencies import ServiceParts
+from backend.answers.service import ServiceParts
 from backend.api.status import scheduler_status
 from backend.scheduler.scheduler import is_alive
 

@@ -13,12 +13,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from backend import __version__
-from backend.api.dependencies import ServiceParts
-from backend.api.durations import in_words
-from backend.api.readiness import reasons, take_snapshot
-from backend.api.station_flags import flag_text
-from backend.api.status import last_due, scheduled_jobs, scheduler_status
-from backend.api.withholding import Withholding
+from backend.answers.durations import in_words
+from backend.answers.freshness import last_due
+from backend.answers.readiness import reasons, take_snapshot
+from backend.answers.service import ServiceParts
+from backend.answers.station_flags import flag_text
+from backend.answers.withholding import Withholding
+from backend.api.status import scheduled_jobs, scheduler_status
 from backend.core.clock import PARIS
 from backend.core.parameters import Parameter
 from backend.core.records import Site, network_of

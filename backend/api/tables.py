@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request, Response
 
-from backend.api.schemas import ApiModel, WithheldSource
+from backend.answers.base import ApiModel, WithheldSource
 
 P = TypeVar("P", bound=ApiModel)
 

@@ -17,8 +17,8 @@ import uvicorn
 from rich.console import Console
 from rich.table import Table
 
+from backend.answers.service import ServiceParts
 from backend.api.connections import BACKLOG, BoundedProtocol, allow_files
-from backend.api.dependencies import ServiceParts
 from backend.cli.console import progress, run_to_the_end
 from backend.cli.score import Asked, find_all, print_all
 from backend.core.clock import utc_now

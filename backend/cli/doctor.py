@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from backend.api.dependencies import ServiceParts
-from backend.api.readiness import SET_THE_CLOCK, reasons, take_snapshot
-from backend.api.station_flags import flag_text
+from backend.answers.readiness import SET_THE_CLOCK, reasons, take_snapshot
+from backend.answers.service import ServiceParts
+from backend.answers.station_flags import flag_text
 from backend.cli.console import AsJson, CliContext, opened, print_json, run_to_the_end, silent
 from backend.collectors.areas import not_covered
 from backend.collectors.base import Fetch, Source, collect

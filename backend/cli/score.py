@@ -11,12 +11,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from backend.api.dependencies import ServiceParts
-from backend.api.questions import InvalidDaysError, Question, make_question
-from backend.api.routes.sites import require_site
-from backend.api.score_answers import headline_of, verdict_answer
-from backend.api.score_schemas import ModelEntry, VerdictAnswer, ViewName
-from backend.api.withholding import NOTHING
+from backend.answers.question import InvalidDaysError, Question, make_question
+from backend.answers.scores import headline_of, verdict_answer
+from backend.answers.service import ServiceParts
+from backend.answers.shapes import ScoredModel, VerdictAnswer, ViewName
+from backend.answers.sites import require_site
+from backend.answers.withholding import NOTHING
 from backend.cli.console import AsJson, opened, print_json
 from backend.core.errors import ConfigError
 from backend.core.records import Site
@@ -172,7 +172,7 @@ _UNIT_NAMES = {"degrees": "°"}
 """Units that are too long for the head of a column."""
 
 
-def _table(entries: Iterable[ModelEntry], answer: VerdictAnswer) -> Table:
+def _table(entries: Iterable[ScoredModel], answer: VerdictAnswer) -> Table:
     quantity = answer.parameter
     surprises = {
         each.model: f"{100 * each.surprises.value:.0f} %"
@@ -205,7 +205,7 @@ def _table(entries: Iterable[ModelEntry], answer: VerdictAnswer) -> Table:
     return table
 
 
-def _on_its_own(entry: ModelEntry) -> bool:
+def _on_its_own(entry: ScoredModel) -> bool:
     return entry.score is not None and not entry.on_common_sample
 
 

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from backend.api.station_flags import flag_entry, flag_text
+from backend.answers.station_flags import flag_entry, flag_text
 from backend.cli.console import AsJson, print_json, refused, say
 from backend.core.clock import utc_now
 from backend.core.config import Settings

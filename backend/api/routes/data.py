@@ -8,10 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from backend.api.attribution import forecast_attribution, network_attribution
+from backend.answers.attribution import forecast_attribution, network_attribution
+from backend.answers.models import require_model
+from backend.answers.sites import known_stations, require_site
 from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep
 from backend.api.problems import bad_query, problems
-from backend.api.routes.sites import known_stations, require_model, require_site
 from backend.api.schemas import ForecastPage, ForecastValue, ObservationPage, ObservationValue
 from backend.api.tables import CSV_ANSWER, table
 from backend.api.withholding import Withheld

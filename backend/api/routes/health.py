@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from backend import __version__
+from backend.answers.readiness import is_blocking, reasons, take_snapshot
 from backend.api.dependencies import ServiceDep
 from backend.api.problems import RETRY_AFTER_SECONDS, problem_response, problems
-from backend.api.readiness import is_blocking, reasons, take_snapshot
 from backend.api.schemas import Health, Readiness
 
 router = APIRouter(prefix="/api", tags=["health"])

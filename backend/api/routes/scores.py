@@ -8,26 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from backend.api.answer_cache import AnswerCache
-from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep, ServiceParts
-from backend.api.detail_answers import bias_answer, events_answer, series_answer
-from backend.api.method_answers import methods_answer, models_answer
-from backend.api.problems import bad_query, problems
-from backend.api.public_questions import public_question
-from backend.api.questions import (
-    HoursQuery,
-    Question,
-    ScoreQuery,
-    SeriesQuery,
-    cache_headers,
-    collected_models,
-    known_already,
-    static_headers,
-)
-from backend.api.routes.sites import require_model, require_site
-from backend.api.schemas import ApiModel
-from backend.api.score_answers import comparison_answer, scores_answer, verdict_answer
-from backend.api.score_schemas import (
+from backend.answers.base import ApiModel
+from backend.answers.details import bias_answer, events_answer, series_answer
+from backend.answers.methods import methods_answer
+from backend.answers.models import collected_models, models_answer, require_model
+from backend.answers.question import Question
+from backend.answers.scores import comparison_answer, scores_answer, verdict_answer
+from backend.answers.service import ServiceParts
+from backend.answers.shapes import (
     ROUNDED,
     Asked,
     BiasAnswer,
@@ -39,7 +27,14 @@ from backend.api.score_schemas import (
     SeriesAnswer,
     VerdictAnswer,
 )
-from backend.api.withholding import Withheld, Withholding
+from backend.answers.sites import require_site
+from backend.answers.withholding import Withholding
+from backend.api.answer_cache import AnswerCache
+from backend.api.cache_headers import cache_headers, known_already, static_headers
+from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep
+from backend.api.problems import bad_query, problems
+from backend.api.queries import HoursQuery, ScoreQuery, SeriesQuery
+from backend.api.withholding import Withheld
 from backend.scoring.constants import (
     LEAST_LIMIT,
     MOST_LIMIT,
@@ -99,7 +94,7 @@ def read_verdict(
     request: Request,
 ) -> Response:
     """Return which forecast to trust at a site: a winner, too close to call, or not enough data yet."""
-    question = public_question(service, query, require_site(service.sites(), site_id), withheld)
+    question = query.public_question(service, require_site(service.sites(), site_id), withheld)
     return _answered(
         service, question, withheld, request, lambda: verdict_answer(service, question, withheld)
     )
@@ -116,7 +111,7 @@ def read_scores(
     """Return each model's scores on its own pairs, by hour, month, season, sector or wind class if asked."""
     site = require_site(service.sites(), site_id)
     require_model(service, query.model, collected_models(service), "/api/v1/models")
-    question = public_question(service, query, site, withheld, model=query.model)
+    question = query.public_question(service, site, withheld, model=query.model)
     return _answered(
         service,
         question,
@@ -135,7 +130,7 @@ def read_comparison(
     request: Request,
 ) -> Response:
     """Return every two models on the hours that both have, with the test of their difference."""
-    question = public_question(service, query, require_site(service.sites(), site_id), withheld)
+    question = query.public_question(service, require_site(service.sites(), site_id), withheld)
     return _answered(
         service, question, withheld, request, lambda: comparison_answer(service, question, withheld)
     )
@@ -153,7 +148,7 @@ def read_bias(
     site = require_site(service.sites(), site_id)
     _require_single_value(query.quantity(), "has no bias: the length of a vector error has no sign")
     require_model(service, query.model, collected_models(service), "/api/v1/models")
-    question = public_question(service, query, site, withheld, model=query.model)
+    question = query.public_question(service, site, withheld, model=query.model)
     return _answered(
         service,
         question,
@@ -172,7 +167,7 @@ def read_events(
     request: Request,
 ) -> Response:
     """Return how often a "go" was a bad surprise, for a pilot's own limits in km/h."""
-    question = public_question(service, query, require_site(service.sites(), site_id), withheld)
+    question = query.public_question(service, require_site(service.sites(), site_id), withheld)
     return _answered(
         service,
         question,

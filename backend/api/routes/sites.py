@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep, ServiceParts
-from backend.api.method_answers import models_with_runs
+from backend.answers.models import models_with_runs
+from backend.answers.sites import known_stations, require_site
+from backend.answers.station_flags import flag_entry
+from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep
 from backend.api.problems import problems
-from backend.api.schemas import (
-    ModelEntry,
-    ModelList,
-    SiteEntry,
-    SiteList,
-    StationEntry,
-    StationPage,
-)
-from backend.api.station_flags import flag_entry
+from backend.api.schemas import ModelEntry, ModelList, SiteEntry, SiteList, StationEntry, StationPage
 from backend.api.tables import CSV_ANSWER, table
 from backend.api.withholding import Withheld
-from backend.core.errors import NotFoundError
 from backend.core.records import Site, Station, network_of
-from backend.core.text import did_you_mean
 from backend.scoring.days.drift import drifts
 from backend.storage.positions import Move
 from backend.storage.station_flags import StationFlag
@@ -106,30 +97,6 @@ def read_models(service: ServiceDep, request: Request, response: Response) -> Mo
         for name, newest_run, runs in models_with_runs(service, sources)
     ]
     return table(ModelList(models=rows), rows, ModelEntry, request=request, response=response)
-
-
-def require_model(service: ServiceParts, name: str | None, collected: Iterable[str], listed: str) -> None:
-    """Raise NotFoundError for a model that is neither `collected` nor stored; None stands for all models."""
-    if name is not None and name not in {each.name for each in models_with_runs(service, collected)}:
-        raise NotFoundError(f"There is no model {name!r}: {listed} lists them.")
-
-
-def require_site(sites: tuple[Site, ...], site_id: str, listed: str = "/api/sites lists them") -> Site:
-    """Return a configured site.
-
-    Raises NotFoundError, which suggests the nearest id and where they are `listed`.
-    """
-    for site in sites:
-        if site.id == site_id:
-            return site
-    meant = did_you_mean(site_id, (site.id for site in sites))
-    raise NotFoundError(f"There is no site {site_id!r}{meant}: {listed}.")
-
-
-def known_stations(service: ServiceParts, sites: tuple[Site, ...]) -> dict[str, Station]:
-    """Return every station by its id: those that a network described, and those that a site names."""
-    mapped = {code: Station(code) for site in sites for code in site.stations}
-    return mapped | {station.id: station for station in service.store.stations()}
 
 
 def _station_entry(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from backend.api.durations import in_words
+from backend.answers.durations import in_words
 from backend.api.status_page import STYLESHEET, day_and_time, paris_time
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS

@@ -154,7 +154,7 @@ async def test_of_a_withheld_station_the_message_names_a_way_that_works(tmp_path
         answered = await client.get(f"{SITE}/verdict?{days}&station={FFVL}")
     assert (refused.status_code, answered.status_code) == (422, 200)
     assert "Other models" not in refused.json()["detail"], "of that station no model is"
-    assert "Of a `station` that is public, any days" in refused.json()["detail"]
+    assert "a `station` whose values are public is answered for any days" in refused.json()["detail"]
 
 
 async def test_other_models_are_answered_of_any_days_and_exactly(tmp_path: Path) -> None:

@@ -14,16 +14,16 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from backend.api.readiness import (
+from backend.answers.readiness import (
     BLOCKING,
     DISK_FULL_BYTES,
     DISK_LOW_BYTES,
     Disk,
+    ReasonCode,
     Snapshot,
     is_blocking,
     reasons,
 )
-from backend.api.schemas import ReasonCode
 from backend.core.clock_watch import ClockOffset
 from backend.core.disk import free_bytes
 from backend.core.errors import StoreUnavailableError

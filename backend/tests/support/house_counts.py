@@ -23,7 +23,7 @@ from types import CodeType, FrameType
 
 import numpy as np
 
-from backend.tests.test_layers import MAY_IMPORT_ALL, MODULES, ROOMS, SCORING, room_of
+from backend.tests.test_layers import MODULES, ROOMS, SCORING, room_of
 
 BACKEND = Path(__file__).parents[2]
 
@@ -74,11 +74,6 @@ def module_imports(trees: Trees) -> Graph:
                     imported.add(inner if inner in files else module)
         graph[path] = frozenset(files[name] for name in imported if name in files) - {path}
     return graph
-
-
-def row_of(path: str) -> str:
-    """Return the row of the table of rooms; main.py and its like are rows of their own."""
-    return room_of(path) if "/" in path else path
 
 
 def grouped(graph: Graph, group_of: Callable[[str], str]) -> Graph:
@@ -264,7 +259,7 @@ def structure() -> Iterator[Count]:
     folders = grouped(graph, top_folder)
     yield Count("folders of `backend`, with `main.py` as one", len(folders))
     yield Count("pairs of these folders of which one imports the other", sum(map(len, folders.values())))
-    yield Count("circles of rooms", len(circles(grouped(graph, row_of))), 0)
+    yield Count("circles of rooms", len(circles(grouped(graph, room_of))), 0)
     yield Count("circles of modules", len(circles(graph)), 0)
     yield Count(
         "private functions used once, of all functions", round(count_functions(trees).share), 12, " %"
@@ -296,7 +291,6 @@ def rooms_table() -> str:
         all_scoring = set(SCORING) - {room} <= may and not room.startswith("scoring")
         others = [*sorted(may - set(SCORING)), "all of scoring"] if all_scoring else sorted(may)
         rows.append(f"| `{room}` | {first} | {', '.join(others) or 'none'} |")
-    rows.append(f"| {', '.join(f'`{name}`' for name in MAY_IMPORT_ALL)} | | everything |")
     return "\n".join(["| Room | What is in it | May import |", "| --- | --- | --- |", *rows, ""])
 
 
@@ -325,7 +319,7 @@ def main() -> None:
         graph = module_imports(production())
         for folder, others in sorted(grouped(graph, top_folder).items()):
             print(f"{folder}: {', '.join(sorted(others))}")
-        for circle in circles(graph) + circles(grouped(graph, row_of)):
+        for circle in circles(graph) + circles(grouped(graph, room_of)):
             print(f"circle: {', '.join(circle)}")
     else:
         print(counts_table(), end="")

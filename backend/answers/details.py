@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from backend.api.dependencies import ServiceParts
-from backend.api.questions import Question, load, load_views
-from backend.api.schemas import WithheldSource
-from backend.api.score_answers import common_fields, common_of, ends, rate_entry, taking_part
-from backend.api.score_schemas import (
+from backend.answers.base import WithheldSource
+from backend.answers.question import Question, load, load_views
+from backend.answers.scores import common_fields, common_of, ends, rate_entry, taking_part
+from backend.answers.service import ReadingParts
+from backend.answers.shapes import (
     BiasAnswer,
     BiasGroup,
     Event,
@@ -26,7 +26,7 @@ from backend.api.score_schemas import (
     SeriesHour,
     ShareEnds,
 )
-from backend.api.withholding import Withholding
+from backend.answers.withholding import Withholding
 from backend.core.local_time import date_of
 from backend.core.records import network_of
 from backend.scoring.constants import PUBLIC_LIMIT_STEP
@@ -59,7 +59,7 @@ from backend.storage.database import from_epoch
 
 
 def bias_answer(
-    service: ServiceParts,
+    service: ReadingParts,
     question: Question,
     withheld: Withholding,
     *,
@@ -142,7 +142,7 @@ def _given(found: ConditionalQuantiles) -> GivenForecast:
 
 
 def events_answer(
-    service: ServiceParts,
+    service: ReadingParts,
     question: Question,
     withheld: Withholding,
     *,
@@ -280,7 +280,7 @@ def _counts(counts: Contingency) -> EventCounts:
 # --- Series ------------------------------------------------------------------------------------------
 
 
-def series_answer(service: ServiceParts, question: Question, withheld: Withholding) -> SeriesAnswer:
+def series_answer(service: ReadingParts, question: Question, withheld: Withholding) -> SeriesAnswer:
     """Return recent days hour by hour, without what may not be shown.
 
     An error and one side reveal the other: where one of them is withheld, the error is too.

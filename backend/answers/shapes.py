@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer, SerializationInfo
 
-from backend.api.schemas import ApiModel, WithheldSource
+from backend.answers.base import ApiModel, WithheldSource
 from backend.scoring.constants import PUBLIC_DECIMALS, PUBLIC_SHARE_DECIMALS
 from backend.scoring.grid import Season
 from backend.scoring.hours import Hours
@@ -181,7 +181,7 @@ class Skill(ApiModel):
     left_out: int = Field(description="months without it")
 
 
-class ModelEntry(ApiModel):
+class ScoredModel(ApiModel):
     """A model's scores; `rank` is null where it may not be ranked."""
 
     model: str
@@ -322,10 +322,10 @@ class VerdictAnswer(Scored):
     )
     second: str | None
     duel: Duel | None
-    models: list[ModelEntry] = Field(
+    models: list[ScoredModel] = Field(
         description="best first, by name where nothing may be ranked; those without data last, unranked"
     )
-    references: list[ModelEntry] = Field(description="forecasts that anyone could make; they never win")
+    references: list[ScoredModel] = Field(description="forecasts that anyone could make; they never win")
     robustness: Robustness | None = Field(description="null, as `hourlyMeans` is, where nothing is ranked")
     hourly_means: HourlyMeans | None = Field(
         description="null of gusts: theirs is the highest of an hour anyway"
@@ -340,8 +340,8 @@ class ComparisonAnswer(Scored):
     )
     compared: list[str]
     duels: list[Duel]
-    models: list[ModelEntry]
-    references: list[ModelEntry]
+    models: list[ScoredModel]
+    references: list[ScoredModel]
 
 
 class GroupEntry(ApiModel):
@@ -350,7 +350,7 @@ class GroupEntry(ApiModel):
     model: str
     name: str
     shown: bool = Field(description="false: the model has too few days in this group")
-    entry: ModelEntry | None
+    entry: ScoredModel | None
 
 
 class Group(ApiModel):
@@ -365,8 +365,8 @@ class ScoresAnswer(Scored):
 
     stratum: str | None
     stratum_text: str | None
-    models: list[ModelEntry]
-    references: list[ModelEntry]
+    models: list[ScoredModel]
+    references: list[ScoredModel]
     groups: list[Group]
 
 

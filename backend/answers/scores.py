@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from backend.api.attribution import forecast_attribution, network_attribution
-from backend.api.dependencies import ServiceParts
-from backend.api.questions import Question, load
-from backend.api.schemas import WithheldSource
-from backend.api.score_schemas import (
+from backend.answers.attribution import forecast_attribution, network_attribution
+from backend.answers.base import WithheldSource
+from backend.answers.question import Question, load
+from backend.answers.service import ReadingParts
+from backend.answers.shapes import (
     BetterMean,
     ComparisonAnswer,
     Contender,
@@ -19,10 +19,10 @@ from backend.api.score_schemas import (
     Group,
     GroupEntry,
     HourlyMeans,
-    ModelEntry,
     Month,
     Rate,
     Robustness,
+    ScoredModel,
     ScoresAnswer,
     ScoreValues,
     SecondOpinion,
@@ -31,7 +31,7 @@ from backend.api.score_schemas import (
     StudentTest,
     VerdictAnswer,
 )
-from backend.api.withholding import Withholding
+from backend.answers.withholding import Withholding
 from backend.core.local_time import date_of, month_days
 from backend.core.parameters import Parameter
 from backend.core.records import network_of
@@ -80,7 +80,7 @@ from backend.scoring.words.sentences import (
 from backend.storage.database import to_epoch
 
 
-def verdict_answer(service: ServiceParts, question: Question, withheld: Withholding) -> VerdictAnswer:
+def verdict_answer(service: ReadingParts, question: Question, withheld: Withholding) -> VerdictAnswer:
     """Return which forecast to trust, and what speaks for it."""
     sample = load(service, question)
     had = coverage_of(service, question, sample)
@@ -177,7 +177,7 @@ def rate_entry(rate: contingency.Rate, *, public: bool = False) -> Rate:
     return Rate(count=count, of=of, value=rate.value, interval=interval)
 
 
-def comparison_answer(service: ServiceParts, question: Question, withheld: Withholding) -> ComparisonAnswer:
+def comparison_answer(service: ReadingParts, question: Question, withheld: Withholding) -> ComparisonAnswer:
     """Return every two models on the hours that both have, and all of them where that is fair."""
     sample = load(service, question)
     had = coverage_of(service, question, sample)
@@ -211,7 +211,7 @@ def comparison_answer(service: ServiceParts, question: Question, withheld: Withh
 
 
 def scores_answer(
-    service: ServiceParts,
+    service: ReadingParts,
     question: Question,
     withheld: Withholding,
     *,
@@ -289,7 +289,7 @@ def _groups(
 
 
 def common_fields(
-    service: ServiceParts,
+    service: ReadingParts,
     question: Question,
     sample: Sample,
     size: SampleSize,
@@ -375,7 +375,7 @@ def _rounded_words(question: Question, hidden: Collection[str]) -> str:
     return (public_words if question.public else rounded_words)(sorted(hidden))
 
 
-def coverage_of(service: ServiceParts, question: Question, sample: Sample) -> Covered:
+def coverage_of(service: ReadingParts, question: Question, sample: Sample) -> Covered:
     """Return how much of what could be had by now was had."""
     return coverages.covered(sample, question.quantity, to_epoch(service.clock()))
 
@@ -447,7 +447,7 @@ def _entries(
     had: Covered,
     *,
     references: bool,
-) -> list[ModelEntry]:
+) -> list[ScoredModel]:
     return [
         _entry(
             question,
@@ -463,10 +463,10 @@ def _entries(
 
 def _entry(
     question: Question, each: ModelScore, *, common: bool, shown: bool, had: Covered | None = None
-) -> ModelEntry:
+) -> ScoredModel:
     score = each.score
     coverage = None if had is None else had.models.get(each.model)
-    return ModelEntry(
+    return ScoredModel(
         model=each.model,
         name=model_name(each.model),
         rank=each.rank,
@@ -506,7 +506,7 @@ def ends(interval: Interval | None) -> Ends | None:
     return None if interval is None else Ends(low=interval.low, high=interval.high)
 
 
-def headline_of(service: ServiceParts, question: Question) -> Headline:
+def headline_of(service: ReadingParts, question: Question) -> Headline:
     """Return the verdict and what belongs beside it, for lists of many sites."""
     sample = load(service, question)
     return headline(sample, Scorecard(sample).verdict(question.quantity))

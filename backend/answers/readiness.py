@@ -12,10 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from backend.api.dependencies import ServiceParts
-from backend.api.durations import in_words
-from backend.api.schemas import ReasonCode, SourceFreshness, StateReason
-from backend.api.status import freshness
+from pydantic import Field
+
+from backend.answers.base import ApiModel
+from backend.answers.durations import in_words
+from backend.answers.freshness import SourceFreshness, freshness
+from backend.answers.service import ServiceParts
 from backend.core.clock_watch import ClockOffset
 from backend.core.errors import StoreDamagedError, StoreUnavailableError
 from backend.scheduler.config import JOB_NAMES, JOBS
@@ -23,6 +25,20 @@ from backend.scheduler.runner import BlockedJob
 from backend.scheduler.scheduler import is_alive
 from backend.storage.database import Trouble
 from backend.storage.run_records import FailureStreak
+
+ReasonCode = Literal[
+    "store_unreachable",
+    "store_damaged",
+    "scheduler_dead",
+    "run_cannot_begin",
+    "job_failing",
+    "source_silent",
+    "data_stale",
+    "disk_low",
+    "disk_full",
+    "sites_file_broken",
+    "clock_off",
+]
 
 FAILED_RUNS = 3
 """From how many failed runs of a job in a row the service is degraded."""
@@ -40,6 +56,15 @@ SET_THE_CLOCK = (
 
 BLOCKING: frozenset[ReasonCode] = frozenset({"store_unreachable", "store_damaged", "scheduler_dead"})
 """With one of these the service cannot do its work: 503. All others are 200 and "degraded"."""
+
+
+class StateReason(ApiModel):
+    """One reason why the service is not well. docs/operations.md has a section for each `code`."""
+
+    code: ReasonCode
+    sentence: str
+    since: datetime | None = Field(description="null where it is unknown")
+    what_to_do: str
 
 
 @dataclass(frozen=True, slots=True)

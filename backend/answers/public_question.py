@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from backend.api.dependencies import ServiceParts
-from backend.api.problems import bad_query
-from backend.api.questions import HoursQuery, Question
-from backend.api.withholding import Withholding, public_models
+from backend.answers.question import InvalidDaysError, Question
+from backend.answers.service import ReadingParts
+from backend.answers.withholding import Withholding, public_models
 from backend.core.local_time import local_day
-from backend.core.records import Site, network_of
+from backend.core.records import network_of
 from backend.scoring.constants import PUBLIC_AFTER_DAYS
 from backend.scoring.days.public_months import newest_closed_month
 from backend.scoring.local_span import Span
@@ -24,22 +23,42 @@ from backend.scoring.public.windows import Window, named, newest_window, windows
 from backend.scoring.sample.sample import Samples, reference_days
 
 
+class UnpublishedDaysError(InvalidDaysError):
+    """Figures of these days are not published; the message names the days whose figures are.
+
+    `of_station` is True where the readings of a station are among the values that are not public.
+    """
+
+    def __init__(self, sources: list[str], published: list[Window]) -> None:
+        self.published = published
+        self.of_station = any(":" in source for source in sources)
+        names = listed([_name(source) for source in sources])
+        super().__init__(
+            f"{names}: raw values are not public, so figures with them are published of whole calendar months"
+            f" only: {named(published)}."
+            if published
+            else not_complete(sources)
+        )
+
+
 def public_question(
-    service: ServiceParts,
-    query: HoursQuery,
-    site: Site,
+    service: ReadingParts,
+    question: Question,
     withheld: Withholding,
     *,
     model: str | None = None,
+    only_public: bool = False,
+    days_chosen: bool = False,
 ) -> Question:
     """Return the question as it is answered for this caller; `model` is the only one that is asked about.
 
-    Raises a problem for days that cannot be asked for; it names those that can.
+    `only_public` leaves out the models whose values are withheld. `days_chosen` is False where the caller
+    gave no days: then the question may get those of the newest published months.
+    Raises UnpublishedDaysError for days of the caller's choice that are not published.
     """
-    question = query.question(service, site)
     if not withheld.public or not service.public_rules.closed_months:
         return question
-    samples = Samples(service.database)
+    site, samples = question.site, Samples(service.database)
     kept_models, kept_stations = samples.kept_between(site, question.first, question.last)
     of_models, of_stations = samples.public_months(site, question.last)
     codes = (
@@ -53,11 +72,11 @@ def public_question(
         networks_left_out=withheld.networks,
         named=tuple(withheld.of_models(None)) if model is None else (),
     )
-    if not stations and (query.sources == "public" or (model is not None and model not in models)):
+    if not stations and (only_public or (model is not None and model not in models)):
         return apart
     # About a withheld station, or one withheld model: without a published month there is nothing to answer.
     alone = bool(stations) or model is not None
-    if query.sources == "public":
+    if only_public:
         question = replace(question, left_out=models)
         models = frozenset()
     months = {
@@ -67,7 +86,7 @@ def public_question(
         for month in found[owner]
     }
     present = (models & kept_models) | (stations & kept_stations)
-    if query.first is not None or query.last is not None:
+    if days_chosen:
         if not present:
             return replace(question, public=True) if alone else apart
         return _of_days(service, question, present, months)
@@ -80,34 +99,20 @@ def public_question(
     return replace(apart, remark=remark)
 
 
-def _not_public(service: ServiceParts, withheld: Withholding, models: Collection[str]) -> frozenset[str]:
+def _not_public(service: ReadingParts, withheld: Withholding, models: Collection[str]) -> frozenset[str]:
     """Return the models whose values are withheld, and those of `models` that are not known to be public."""
     known = public_models(service, models)
     return frozenset(withheld.models) | {model for model in models if not known.get(model, False)}
 
 
 def _of_days(
-    service: ServiceParts, question: Question, present: frozenset[str], months: set[int]
+    service: ReadingParts, question: Question, present: frozenset[str], months: set[int]
 ) -> Question:
     """Return a question of days that the caller chose, if they may be asked for."""
     allowed = windows(months, newest_closed_month(local_day(service.clock())))
     if any((window.first, window.last) == (question.first, question.last) for window in allowed):
         return replace(question, public=True)
-    raise bad_query("from", _refusal(sorted(present), allowed))
-
-
-def _refusal(sources: list[str], allowed: list[Window]) -> str:
-    names = listed([_name(source) for source in sources])
-    others = "Other models are answered of any days with sources=public."
-    if any(":" in source for source in sources):
-        others = "Of a `station` that is public, any days are answered with sources=public."
-    if not allowed:
-        return f"{not_complete(sources)} {others}"
-    return (
-        f"{names}: raw values are not public, so figures with them are published of whole calendar months"
-        f" only, of these `from` and `to`: {named(allowed)}. The newest is answered without `from` and `to`."
-        f" {others}"
-    )
+    raise UnpublishedDaysError(sorted(present), allowed)
 
 
 def not_complete(sources: list[str]) -> str:

@@ -1,0 +1,62 @@
+"""The models that are collected, and those with stored runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from backend.answers.service import ReadingParts
+from backend.answers.shapes import KnownModel, ModelsAnswer
+from backend.answers.withholding import public_models
+from backend.core.errors import NotFoundError
+from backend.scoring.names import model_name
+from backend.scoring.questions.scorecard import METHOD_VERSION
+
+
+class ModelRuns(NamedTuple):
+    """A model, the start of its newest stored run (UTC), and the number of its stored runs."""
+
+    name: str
+    newest_run: datetime | None
+    runs: int
+
+
+def models_with_runs(service: ReadingParts, collected: Iterable[str]) -> list[ModelRuns]:
+    """Return the models that are `collected` and those with stored runs, by name."""
+    stored = {row.name: ModelRuns(row.name, row.newest, row.runs) for row in service.reading.models()}
+    return [stored.get(name, ModelRuns(name, None, 0)) for name in sorted({*collected, *stored})]
+
+
+def models_answer(service: ReadingParts) -> ModelsAnswer:
+    """Return the models that are collected, and those of which something is kept."""
+    sources = service.sources.of_models()
+    found = models_with_runs(service, sources)
+    public = public_models(service, {each.name for each in found})
+    return ModelsAnswer(
+        models=[
+            KnownModel(
+                model=name,
+                name=model_name(name),
+                source=sources[name].name if name in sources else None,
+                newest_run=newest_run,
+                runs=runs,
+                public=public.get(name),
+                attribution=sources[name].attribution if name in sources else None,
+            )
+            for name, newest_run, runs in found
+        ],
+        method_version=METHOD_VERSION,
+        generated_at=service.clock(),
+    )
+
+
+def require_model(service: ReadingParts, name: str | None, collected: Iterable[str], listed: str) -> None:
+    """Raise NotFoundError for a model that is neither `collected` nor stored; None stands for all models."""
+    if name is not None and name not in {each.name for each in models_with_runs(service, collected)}:
+        raise NotFoundError(f"There is no model {name!r}: {listed} lists them.")
+
+
+def collected_models(service: ReadingParts) -> tuple[str, ...]:
+    """Return the models that are collected: each appears in an answer, whether or not it has data."""
+    return tuple(service.sources.of_models())
