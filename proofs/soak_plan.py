@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
 
-from backend.core.config import DEFAULT_SOURCES
+from backend.core.registry import DEFAULT_SOURCES
 from backend.demo.faults import Fault
 from backend.scheduler.config import FORECASTS, JobId
 from proofs.fault_bench import Way

@@ -21,7 +21,8 @@ from backend.core.distance import metres_between
 from backend.core.errors import ConfigError, NotFoundError
 from backend.core.parameters import Parameter
 from backend.core.records import Outside, Site, Station
-from backend.core.site_entry import ACCOUNTED_FOR, NETWORKS, entry_from_site, site_from_entry
+from backend.core.registry import NETWORKS, REQUIRED_NETWORKS
+from backend.core.site_entry import entry_from_site, site_from_entry
 from backend.core.sites import (
     Located,
     check_positions,
@@ -298,7 +299,7 @@ def near(
     all_nearest = (
         (network, _nearest(known, network, latitude, longitude, elevation)[:limit]) for network in NETWORKS
     )
-    nearest = {network: found for network, found in all_nearest if found or network in ACCOUNTED_FOR}
+    nearest = {network: found for network, found in all_nearest if found or network in REQUIRED_NETWORKS}
     for network in (network for network, found in nearest.items() if not found):
         say(
             f"No station of {network} with a known position yet:"

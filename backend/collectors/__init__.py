@@ -1,18 +1,23 @@
-"""The sources: what models say, and what beacons measure. Adding one takes a line here."""
+"""The sources that are collected: forecasts of models, and observations of networks of stations.
+
+What a source is stands in `core/registry.py`. A network needs no line here: its module has its name.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 
-from backend.collectors import arome, ffvl, meteo_parapente, meteofrance, open_meteo_models, pioupiou, romma
+from backend.collectors import arome, meteo_parapente, open_meteo_models
 from backend.collectors.base import B, Source
 from backend.collectors.grib.worker import Worker
-from backend.core.config import DEFAULT_SOURCES, Settings
+from backend.core.config import Settings
 from backend.core.records import ForecastBatch, ObservationBatch
+from backend.core.registry import NETWORKS
 
 
 def forecast_sources(settings: Settings, worker: Worker) -> tuple[Source[ForecastBatch], ...]:
-    """Return what models say; a source that `SOURCES` leaves out is there as disabled."""
+    """Return the sources of forecasts; one that `SOURCES` leaves out is disabled."""
     sources = (
         meteo_parapente.build(settings),
         arome.build(settings, worker),
@@ -23,23 +28,16 @@ def forecast_sources(settings: Settings, worker: Worker) -> tuple[Source[Forecas
 
 
 def observation_sources(settings: Settings) -> tuple[Source[ObservationBatch], ...]:
-    """Return what beacons measured; a source that `SOURCES` leaves out is there as disabled."""
-    sources = (
-        ffvl.build(settings),
-        romma.build(settings),
-        pioupiou.build(settings),
-        meteofrance.build(settings),
-    )
-    return tuple(_unless_left_out(source, settings) for source in sources)
+    """Return the sources of observations; one that `SOURCES` leaves out is disabled."""
+    return tuple(_unless_left_out(_network_source(name, settings), settings) for name in NETWORKS)
+
+
+def _network_source(name: str, settings: Settings) -> Source[ObservationBatch]:
+    source: Source[ObservationBatch] = import_module(f"backend.collectors.{name}").build(settings)
+    return source
 
 
 def _unless_left_out(source: Source[B], settings: Settings) -> Source[B]:
     if source.name in settings.sources:
         return source
-    return replace(
-        source,
-        routes=(),
-        past=None,
-        disabled="turned off: SOURCES does not name it",
-        opted_in=source.name in DEFAULT_SOURCES,
-    )
+    return replace(source, routes=(), past=None, disabled="turned off: SOURCES does not name it")

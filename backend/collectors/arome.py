@@ -60,6 +60,7 @@ from backend.collectors.grib.worker import Worker, WorkerLostError
 from backend.collectors.open_meteo import ARCHIVE_SINCE, Model, OpenMeteo
 from backend.collectors.runs import Part, cycles, parts_by_missing_sites
 from backend.collectors.transport.pacing import PacedRoute
+from backend.core import registry
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, IncompleteError, ParseError, UnchangedError
 from backend.core.records import (
@@ -71,12 +72,7 @@ from backend.core.records import (
     Run,
     Site,
 )
-
-ATTRIBUTION = "Météo-France, AROME, Licence Ouverte 2.0 (Etalab)"
-ATTRIBUTION_IFS = "Météo-France, AROME-IFS, Licence Ouverte 2.0 (Etalab)"
-ATTRIBUTION_OPEN_METEO = "Open-Meteo.com, CC BY 4.0"
-
-IFS_RUNS = (0, 6, 12, 18)
+from backend.core.terms import terms_of
 
 NO_PAST = (
     "its files are kept for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them; OPEN_METEO_FALLBACK=true"
@@ -104,7 +100,6 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
     grid, max_lead, hours = GRIDS[settings.arome_grid], settings.arome_max_lead, settings.arome_runs
     storage = ObjectStorage(settings.arome_url, grid, max_lead)
     routes: list[Route[ForecastBatch]] = [PackageRoute("object_storage", storage, grid, hours, worker)]
-    attribution = ATTRIBUTION
     past: Archive[ForecastBatch] | None = None
     if settings.meteofrance_api_key:
         key = settings.meteofrance_api_key.get_secret_value()
@@ -113,16 +108,11 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
     if settings.open_meteo_fallback:
         routes.append(copies := _open_meteo(settings, grid))
         past = Archive(routes=(copies,), since=ARCHIVE_SINCE)
-        attribution = f"{ATTRIBUTION}; {ATTRIBUTION_OPEN_METEO}"
-    return Source(
-        name=NAME,
+    return Source.of(
+        terms_of(registry.AROME, settings),
         batch=ForecastBatch,
         routes=tuple(routes),
         max_age=max_age(hours),
-        public=True,
-        attribution=attribution,
-        models=(grid.model,),
-        areas={grid.model: grid.area},
         past=past,
         no_archive_reason=NO_PAST,
     )
@@ -131,15 +121,12 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
 def build_ifs(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
     """Return the source of AROME-IFS, whose files lie beside AROME's; off unless `SOURCES` names it."""
     storage = ObjectStorage(settings.arome_url, AROME_IFS, settings.arome_max_lead)
-    return Source(
-        name=AROME_IFS.source,
+    hours = registry.MODELS[AROME_IFS.model].run_hours
+    return Source.of(
+        terms_of(registry.AROME_IFS, settings),
         batch=ForecastBatch,
-        routes=(PackageRoute("object_storage", storage, AROME_IFS, IFS_RUNS, worker),),
-        max_age=max_age(IFS_RUNS) + timedelta(hours=2),  # a run takes up to 7 h 35
-        public=True,
-        attribution=ATTRIBUTION_IFS,
-        models=(AROME_IFS.model,),
-        areas={AROME_IFS.model: AROME_IFS.area},
+        routes=(PackageRoute("object_storage", storage, AROME_IFS, hours, worker),),
+        max_age=max_age(hours) + timedelta(hours=2),  # a run takes up to 7 h 35
         no_archive_reason="its files are kept for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them",
     )
 

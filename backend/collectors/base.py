@@ -17,7 +17,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 import msgspec
 import structlog
 
-from backend.collectors.areas import Area
+from backend.core.areas import Area
 from backend.core.errors import CollectorError, IncompleteError, NotKeptError, ParseError
 from backend.core.parameters import canonical, why_implausible
 from backend.core.records import (
@@ -33,6 +33,8 @@ from backend.core.records import (
     Rejected,
     Station,
 )
+from backend.core.registry import MODELS
+from backend.core.terms import SourceTerms
 from backend.core.text import one_line
 
 log = structlog.get_logger()
@@ -163,6 +165,9 @@ class Archive(Generic[B]):
         return max((limit for limit in limits if limit is not None), default=None)
 
 
+NO_ARCHIVE = "its publisher serves no archive"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source(Generic[B]):
     """Something we collect: its routes, best first, and what its publisher asks of us.
@@ -187,7 +192,35 @@ class Source(Generic[B]):
     disabled: str | None = None
     opted_in: bool = True
     past: Archive[B] | None = None
-    no_archive_reason: str = "its publisher serves no archive"
+    no_archive_reason: str = NO_ARCHIVE
+
+    @classmethod
+    def of(
+        cls,
+        terms: SourceTerms,
+        *,
+        batch: type[B],
+        routes: tuple[Route[B], ...],
+        max_age: timedelta,
+        disabled: str | None = None,
+        past: Archive[B] | None = None,
+        no_archive_reason: str = NO_ARCHIVE,
+    ) -> Source[B]:
+        """Return a source of the registry, with its terms under the settings."""
+        return cls(
+            name=terms.name,
+            batch=batch,
+            routes=routes,
+            max_age=max_age,
+            public=terms.public,
+            attribution=terms.attribution,
+            models=terms.models,
+            areas={name: area for name in terms.models if (area := MODELS[name].area)},
+            disabled=disabled,
+            opted_in=terms.opted_in,
+            past=past,
+            no_archive_reason=no_archive_reason,
+        )
 
 
 async def collect(source: Source[B], wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[B]:

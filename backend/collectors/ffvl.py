@@ -13,28 +13,25 @@ from datetime import timedelta
 
 from backend.collectors.base import Archive, Route, Source
 from backend.collectors.ffvl_routes.keyed import Keyed, PastOfKeyed
-from backend.collectors.ffvl_routes.network import FFVL
 from backend.collectors.ffvl_routes.pages import Pages
 from backend.collectors.ffvl_routes.winds_mobi import HISTORY, PastOfWindsMobi, WindsMobi
+from backend.core import registry
 from backend.core.config import Settings
 from backend.core.records import ObservationBatch
+from backend.core.terms import terms_of
 
 MAX_AGE = timedelta(minutes=35)
 """Some 200 beacons speak every ten minutes: three silences in a row from all of them, and a margin."""
-
-ATTRIBUTION = "Source : FFVL - balisemeteo.com"
 
 
 def build(settings: Settings) -> Source[ObservationBatch]:
     """Return the source with the routes that the settings open, best first; disabled if they open none."""
     routes, past = _routes(settings), _past(settings)
-    return Source(
-        name=FFVL.name,
+    return Source.of(
+        terms_of(registry.FFVL, settings),
         batch=ObservationBatch,
         routes=routes,
         max_age=MAX_AGE,
-        public=True,
-        attribution=ATTRIBUTION,
         disabled=None if routes else _why_disabled(settings),
         past=Archive(routes=past, reach=HISTORY) if past else None,
         no_archive_reason=(

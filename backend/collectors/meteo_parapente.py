@@ -30,9 +30,10 @@ from typing import Annotated
 
 import msgspec
 
-from backend.collectors.areas import Area, within
+from backend.collectors.areas import within
 from backend.collectors.base import Fetch, Payload, Request, Source, as_failure
 from backend.collectors.transport.decoding import decode_json, decode_json_with_nan
+from backend.core import registry
 from backend.core.clock import CLOCK_TOLERANCE
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, FetchError, IncompleteError, ParseError
@@ -49,9 +50,11 @@ from backend.core.records import (
     Run,
     Site,
 )
+from backend.core.terms import terms_of
 from backend.core.units import wind_from_components
 
-NAME = MODEL = "meteo_parapente"
+NAME, (_MODEL,) = registry.METEO_PARAPENTE.name, registry.METEO_PARAPENTE.models
+MODEL = _MODEL.name
 
 MAX_AGE = timedelta(hours=20)
 """A run may be 14 h old before the next one is complete (6 h apart, up to 8 h late); one may be left out."""
@@ -61,10 +64,6 @@ _ECHO_TOLERANCE = 0.000_051
 
 _LONGEST_DAYS = 7
 """How many days after its own a run may speak of, at most; five were seen."""
-
-AREA = Area(south=35.0, west=-11.0, north=61.0, east=25.0)
-"""A box around what the publisher names: Portugal to the British Isles, Sicily to Poland. Its true edges, and
-those of a coarser outer grid, are not published: a site in the box may still be refused."""
 
 _OVERDUE_AFTER = timedelta(hours=24)
 """How long after its start a run may still finish a day: the last one takes up to 12.5 h."""
@@ -187,15 +186,11 @@ class RefusedError(ParseError):
 
 def build(settings: Settings) -> Source[ForecastBatch]:
     """Return the source, disabled without an address that the publisher can write to."""
-    return Source(
-        name=NAME,
+    return Source.of(
+        terms_of(registry.METEO_PARAPENTE, settings),
         batch=ForecastBatch,
         routes=(ApiRoute(settings.meteo_parapente_url),),
         max_age=MAX_AGE,
-        public=NAME in settings.public_raw_sources,
-        attribution="MeteoParapente, meteo-parapente.com",
-        models=(MODEL,),
-        areas={MODEL: AREA},
         disabled=None
         if settings.contact
         else "CONTACT is not set: MeteoParapente is asked only with an address it can write to",
@@ -222,7 +217,7 @@ class ApiRoute:
         listing = await fetch(Request(url=f"{self.base_url}/status.php", kind="json"))
         entries, errors = parse_status(listing, wanted.now)
         newest = max((entry.reference_time for entry in entries if entry.complete), default=None)
-        wanted, outside = within(MODEL, AREA, wanted)
+        wanted, outside = within(MODEL, _MODEL.area, wanted)
         due = [entry for entry in entries if self._is_due(entry, wanted)]
         if errors or outside or not due:
             yield ForecastBatch(

@@ -40,14 +40,18 @@ from backend.collectors.beacons.readings import (
     validate,
 )
 from backend.collectors.transport.pacing import PacedRoute
+from backend.core import registry
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import CollectionRequest, ObservationBatch, Rejected, Station, number_of
+from backend.core.terms import terms_of
 from backend.core.units import kelvin_to_celsius, ms_to_kmh
 
 SLOT = timedelta(minutes=6)
-METEOFRANCE = Network(name="meteofrance", cadence=SLOT + timedelta(minutes=2), averaging_minutes=10)
+METEOFRANCE = Network(
+    name=registry.METEOFRANCE.name, cadence=SLOT + timedelta(minutes=2), averaging_minutes=10
+)
 AGES = tuple(timedelta(minutes=minutes) for minutes in (12, 18, 24, 30))
 """How old the slots are that one collection reads, newest first."""
 
@@ -82,13 +86,11 @@ _ROWS, _ROW = msgspec.json.Decoder(list[_Row]), msgspec.json.Decoder(_Row)
 def build(settings: Settings) -> Source[ObservationBatch]:
     """Return the source; disabled without a key, and turned off by the registry unless `SOURCES` names it."""
     key = settings.meteofrance_api_key.get_secret_value() if settings.meteofrance_api_key else ""
-    return Source(
-        name=METEOFRANCE.name,
+    return Source.of(
+        terms_of(registry.METEOFRANCE, settings),
         batch=ObservationBatch,
         routes=(PacedRoute(Portal(settings.meteofrance_api_url, key)),) if key else (),
         max_age=MAX_AGE,
-        public=True,
-        attribution="Source : Météo-France, Licence Ouverte 2.0 (Etalab)",
         disabled=None if key else "set METEOFRANCE_API_KEY, and subscribe its application to DPPaquetObs",
         no_archive_reason="the portal keeps 24 hours, which every collection makes up for by itself",
     )

@@ -35,11 +35,12 @@ from typing import Annotated
 
 import msgspec
 
-from backend.collectors.areas import Area, within
+from backend.collectors.areas import within
 from backend.collectors.base import Fetch, Payload, Request, as_failure
 from backend.collectors.open_meteo_answer import UNITS, Reading, parse
 from backend.collectors.runs import Part, cycles, parts_by_missing_sites
 from backend.collectors.transport.decoding import decode_json
+from backend.core.areas import Area
 from backend.core.errors import CollectorError, FetchError, IncompleteError, ParseError
 from backend.core.records import CollectionRequest, ForecastBatch, IncompletePart, Outside, Run, Site
 

@@ -47,13 +47,15 @@ from backend.collectors.beacons.readings import (
     value_of,
 )
 from backend.collectors.transport.decoding import decode_json_leniently
+from backend.core import registry
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import CollectionRequest, ObservationBatch, Position, Rejected, Station, number_of
+from backend.core.terms import terms_of
 
 PIOUPIOU = Network(
-    name="pioupiou",
+    name=registry.PIOUPIOU.name,
     cadence=timedelta(minutes=7),  # they speak every four or five
     averaging_minutes=4,
 )
@@ -65,7 +67,6 @@ ARCHIVE = "archive"
 """What the positions of an archive are kept by: it may state another place than the newest readings do."""
 
 LONGEST_ARCHIVE = timedelta(days=31)
-ATTRIBUTION = "Wind data (c) contributors of the OpenWindMap wind network, https://openwindmap.org"
 
 _WIND = {
     Parameter.WIND_SPEED: "wind_speed_avg",
@@ -123,13 +124,11 @@ _VALUE_ROWS, _VALUE_ROW = msgspec.json.Decoder(list[list[Value]]), msgspec.json.
 
 def build(settings: Settings) -> Source[ObservationBatch]:
     """Return the source; the registry turns it off unless `SOURCES` names it."""
-    return Source(
-        name=PIOUPIOU.name,
+    return Source.of(
+        terms_of(registry.PIOUPIOU, settings),
         batch=ObservationBatch,
         routes=(Live(settings.pioupiou_url),),
         max_age=MAX_AGE,
-        public=PIOUPIOU.name in settings.public_raw_sources,
-        attribution=ATTRIBUTION,
         past=Archive(routes=(ArchiveRoute(settings.pioupiou_url),)),
     )
 

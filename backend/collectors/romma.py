@@ -38,6 +38,7 @@ from backend.collectors.beacons.readings import (
     positions_of,
 )
 from backend.collectors.transport.decoding import MAX_ODD_TEXT, OddRow, parse_html, parse_xml, require_few_odd
+from backend.core import registry
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
@@ -49,9 +50,10 @@ from backend.core.records import (
     Station,
     number_of,
 )
+from backend.core.terms import terms_of
 from backend.core.units import french_compass_to_degrees
 
-NAME = "romma"
+NAME = registry.ROMMA.name
 
 MAX_AGE = timedelta(minutes=35)
 """Three readings missed, at one every 10 minutes, and a little for the way."""
@@ -127,13 +129,11 @@ def build(settings: Settings) -> Source[ObservationBatch]:
     if settings.romma_html and settings.contact:
         routes.append(PageRoute(settings.romma_url))
     why_no_pages = "CONTACT is not set" if settings.romma_html else "ROMMA_HTML is false"
-    return Source(
-        name=NAME,
+    return Source.of(
+        terms_of(registry.ROMMA, settings),
         batch=ObservationBatch,
         routes=tuple(routes),
         max_age=MAX_AGE,
-        public=NAME in settings.public_raw_sources,
-        attribution="ROMMA, Réseau d'Observation Météo du Massif Alpin, romma.fr",
         disabled=None
         if routes
         else f"ROMMA_KEY is not set, and the station pages are not read because {why_no_pages}",

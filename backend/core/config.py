@@ -21,17 +21,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backend.core.errors import ConfigError
+from backend.core.registry import DEFAULT_SOURCES, OPEN_METEO_MODELS, OPTIONAL_SOURCES
 from backend.core.sites import default_sites_file
 
-DEFAULT_SOURCES = ("meteo_parapente", "arome", "ffvl", "romma")
-OPTIONAL_SOURCES = ("arome_ifs", "pioupiou", "meteofrance")
-"""Off unless `SOURCES` names them: for what their licence forbids, or for what they cost."""
-
 SOURCE_NAMES = (*DEFAULT_SOURCES, *OPTIONAL_SOURCES)
-
-OPEN_METEO_MODELS = (
-    *("arome_hd", "icon_d2", "icon_ch1", "icon_ch2", "arpege_europe", "ecmwf_ifs025", "gfs_global"),
-)
+"""What `SOURCES` may name. Open-Meteo is turned on by `OPEN_METEO_MODELS`."""
 
 
 class Allowance(NamedTuple):
@@ -335,24 +329,18 @@ class Settings(EnvironmentSettings):
         return token if len(token) >= LEAST_TOKEN else None
 
     def secrets(self) -> tuple[str, ...]:
-        """Return every secret value in use, so that whoever writes text can mask it."""
-        values = (self.admin_token, self.meteofrance_api_key, self.ffvl_api_key, self.romma_key)
-        return tuple(value.get_secret_value() for value in values if value)
+        """Return every secret value in use: logs and errors mask them."""
+        return tuple(value.get_secret_value() for _, value in self if isinstance(value, SecretStr) and value)
 
     def spacing(self) -> dict[str, timedelta]:
         """Return the least time between two requests, per host that asks for one.
 
         Where several sources share a host, the longest of their times holds.
         """
-        pairs = (
-            (self.meteo_parapente_url, self.meteo_parapente_spacing_seconds),
-            (self.winds_mobi_url, self.winds_mobi_spacing_seconds),
-            (self.romma_url, self.romma_spacing_seconds),
-            (self.balisemeteo_url, self.balisemeteo_spacing_seconds),
-            (self.pioupiou_url, self.pioupiou_spacing_seconds),
-        )
         longest: dict[str, timedelta] = {}
-        for url, seconds in pairs:
+        for setting in SPACING_SETTINGS:
+            url: str = getattr(self, setting.replace("_spacing_seconds", "_url"))
+            seconds: float = getattr(self, setting)
             host, least = urlsplit(url).netloc.lower(), timedelta(seconds=seconds)
             longest[host] = max(least, longest.get(host, least))
         return longest
@@ -363,6 +351,12 @@ class Settings(EnvironmentSettings):
 
     def hosts(self) -> frozenset[str]:
         """Return the hosts (with ports) that collection may talk to: nothing redirects us elsewhere."""
-        return frozenset(
-            urlsplit(value).netloc for name, value in self if name.endswith("_url") and name != "database_url"
-        )
+        return frozenset(urlsplit(getattr(self, setting)).netloc for setting in ADDRESS_SETTINGS)
+
+
+# By their names, so that an address, a key or a spacing of a new source is one field above and no list.
+ADDRESS_SETTINGS = tuple(
+    name for name in Settings.model_fields if name.endswith("_url") and name != "database_url"
+)
+SPACING_SETTINGS = tuple(name for name in Settings.model_fields if name.endswith("_spacing_seconds"))
+KEY_SETTINGS = tuple(name for name in Settings.model_fields if name.endswith("_key"))

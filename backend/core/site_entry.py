@@ -11,15 +11,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 
 from backend.core.errors import ConfigError
 from backend.core.records import Reference, Site, network_of
+from backend.core.registry import NETWORKS, REQUIRED_NETWORKS, NetworkInfo
 from backend.core.units import COMPASS
 
-ACCOUNTED_FOR = ("ffvl", "romma")
-"""The networks that every site either has a station of or says it has none of."""
-
-NETWORKS = (*ACCOUNTED_FOR, "pioupiou", "meteofrance")
-
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_STATION = re.compile(r"(?!meteofrance:)([a-z]+):[1-9][0-9]*|(meteofrance):[0-9]{8}")
+_NETWORK = re.compile(r"[a-z]+")
+_ANY_NETWORK = NetworkInfo()
 
 
 def _within(low: float, high: float, unit: str) -> AfterValidator:
@@ -66,8 +63,10 @@ def _wrong_network(word: str) -> str | None:
 
 
 def _wrong_station(word: str) -> str | None:
-    if match := _STATION.fullmatch(word):
-        return _wrong_network(match[1] or match[2])
+    network, _, number = word.partition(":")
+    pattern = NETWORKS.get(network, _ANY_NETWORK).station_number
+    if _NETWORK.fullmatch(network) and re.fullmatch(pattern, number):
+        return _wrong_network(network)
     return f"{word!r} is not network:number, such as ffvl:87"
 
 
@@ -218,7 +217,7 @@ def _check_networks(entry: _Entry, where: str) -> None:
     for network in NETWORKS:
         if network in present and network in entry.without:
             raise ConfigError(f"{where}: without: {network!r} has a station here: drop one of the two")
-        if network in ACCOUNTED_FOR and network not in present and network not in entry.without:
+        if network in REQUIRED_NETWORKS and network not in present and network not in entry.without:
             raise ConfigError(
                 f"{where}: stations: none of {network!r}: add one, or, if there is none,"
                 f" put {network!r} into without"

@@ -1,21 +1,12 @@
-"""What pilots call the models and the references."""
+"""Names of models and baselines in sentences for pilots."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-MODEL_NAMES = {
-    "arome_0025": "AROME",
-    "arome_001": "AROME 1.3 km",
-    "arome_hd": "AROME HD",
-    "arome_ifs_0025": "AROME-IFS",
-    "arpege_europe": "ARPEGE",
-    "ecmwf_ifs025": "IFS",
-    "gfs_global": "GFS",
-    "icon_ch1": "ICON-CH1",
-    "icon_ch2": "ICON-CH2",
-    "icon_d2": "ICON-D2",
-    "meteo_parapente": "MeteoParapente",
+from backend.core.registry import MODELS
+
+BASELINE_NAMES = {
     "yesterday": "yesterday's observation",
     "climatology": "the usual for the month and hour",
     "model_mean": "the mean of the models",
@@ -23,8 +14,10 @@ MODEL_NAMES = {
 
 
 def model_name(model: str) -> str:
-    """Return what pilots call a model or a reference."""
-    return MODEL_NAMES.get(model, model)
+    """Return the display name of a model or a baseline; an imported model has none but its own."""
+    if info := MODELS.get(model):
+        return info.display_name
+    return BASELINE_NAMES.get(model, model)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from backend.collectors.beacons.readings import Network
+from backend.core import registry
 
 FFVL = Network(
-    name="ffvl",
+    name=registry.FFVL.name,
     cadence=timedelta(minutes=15),  # they speak every ten minutes
     direction_resolution=22.5,  # vanes report sixteen sectors
 )

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from backend.collectors.areas import Area
 from backend.collectors.base import Fetch, Request
 from backend.collectors.runs import Part
+from backend.core import registry
+from backend.core.areas import Area
 
-NAME = "arome"
+NAME = registry.AROME.name
 PACKAGE = "SP1"
 """The package of files that holds wind, gust and temperature near the ground."""
 
@@ -22,15 +23,11 @@ MAX_FILE_BYTES = 500_000_000
 """Ten times what the largest file had in 2026."""
 
 
-_AREA = Area(south=37.5, west=-12.0, north=55.4, east=16.0)
-
-
 @dataclass(frozen=True, slots=True)
 class AromeGrid:
     """One of the grids that AROME and its siblings are published on; `degrees` between cells.
 
     `source` collects it, `product` is what its files are called, and `process` tells in GRIB whose they are.
-    `area` is that of its grid, of which a sixth near the edges is masked.
     `ground` names the file that holds the height of the model's ground: its package and its part.
     """
 
@@ -38,7 +35,6 @@ class AromeGrid:
     degrees: float
     ground: tuple[str, str]
     source: str = NAME
-    area: Area = _AREA
     product: str = "arome"
     process: int = 204
 
@@ -47,12 +43,19 @@ class AromeGrid:
         """Return the model's name in our records: each grid is scored as a model of its own."""
         return f"{self.source}_{self.code}"
 
+    @property
+    def area(self) -> Area | None:
+        """Return the area of the grid."""
+        return registry.MODELS[self.model].area
+
 
 _GROUND_0025, _GROUND_001 = ("SP2", "00H06H"), ("SP3", "00H")
 GRIDS = {
     grid.code: grid for grid in (AromeGrid("0025", 0.025, _GROUND_0025), AromeGrid("001", 0.01, _GROUND_001))
 }
-AROME_IFS = AromeGrid("0025", 0.025, _GROUND_0025, source="arome_ifs", product="aromeifs", process=254)
+AROME_IFS = AromeGrid(
+    "0025", 0.025, _GROUND_0025, source=registry.AROME_IFS.name, product="aromeifs", process=254
+)
 """The same model started from ECMWF's analysis and not from ARPEGE's."""
 
 

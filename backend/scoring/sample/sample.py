@@ -16,6 +16,7 @@ from backend.core.errors import NotFoundError
 from backend.core.local_time import HOURS_A_DAY, date_of, day_number, day_of_epoch
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
+from backend.core.registry import THREE_HOUR_GUST_MODELS
 from backend.scoring.columns import GUST, REASONS, UNPAIRED
 from backend.scoring.grid import Bools, Integers, Values, clock_hours, months, present
 from backend.scoring.hours import Hours
@@ -51,12 +52,6 @@ STATION_SEPARATOR = " and then "
 
 NO_LEAD = -1
 """In an array of lead times: no forecast."""
-
-LONGER_GUSTS = frozenset({"ecmwf_ifs025"})
-"""The models whose gust is the highest since their step before, of three hours.
-
-A beacon's highest of one hour is another quantity: their gusts are kept, and not scored.
-"""
 
 UNKNOWN_ID = -1
 """The number of a site, model or station of which nothing was ever kept."""
@@ -418,7 +413,7 @@ def _load(view: View, days: store.ForecastDays, same: _SameInAllViews, models: _
     return Sample(
         view=view,
         all_forecasts={
-            name: _by_parameter(span, days, rows[name], GUST if name in LONGER_GUSTS else None)
+            name: _by_parameter(span, days, rows[name], GUST if name in THREE_HOUR_GUST_MODELS else None)
             for name in names
         },
         leads={name: _minutes(span, days, rows[name], NO_LEAD) for name in names},

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from backend.core.local_time import date_of
 from backend.core.parameters import ABSENT, Parameter
+from backend.core.registry import THREE_HOUR_GUST_MODELS
 from backend.scoring.constants import FAR_IN_HEIGHT, UNINFORMED_DIRECTION_MAE
 from backend.scoring.days.quality_control import LEARNED
 from backend.scoring.metrics.direction import quantisation_floor
 from backend.scoring.names import listed, model_name
 from backend.scoring.sample.height_correction import is_far_in_height
 from backend.scoring.sample.quantities import Quantity
-from backend.scoring.sample.sample import LONGER_GUSTS, Sample
+from backend.scoring.sample.sample import Sample
 from backend.scoring.words.sentences import RELATIVE, SAFETY, left_out_sentence, light_wind_words
 
 _TEMPERATURES = {Quantity.TEMPERATURE, Quantity.TEMPERATURE_RAW}
@@ -43,7 +44,7 @@ def notes(sample: Sample, quantity: Quantity) -> tuple[str, ...]:
     if quantity is Quantity.WIND_DIRECTION:
         found += _of_direction(sample)
     if quantity is Quantity.WIND_GUST:
-        longer = [model_name(model) for model in sample.forecasts if model in LONGER_GUSTS]
+        longer = [model_name(model) for model in sample.forecasts if model in THREE_HOUR_GUST_MODELS]
         if longer:
             found.append(f"{listed(longer)}: gusts of three hours, not compared with those of one.")
     if quantity in _TEMPERATURES:

@@ -14,7 +14,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from backend.cli.sites import SiteStore, app
-from backend.collectors.areas import Area, not_covered
+from backend.collectors.areas import not_covered
+from backend.core.areas import Area
 from backend.core.clock import PARIS
 from backend.core.config import Settings
 from backend.core.parameters import Parameter

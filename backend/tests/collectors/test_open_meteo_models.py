@@ -14,9 +14,10 @@ from backend.collectors import forecast_sources
 from backend.collectors.base import Request, Source, collect
 from backend.collectors.grib.worker import Worker
 from backend.collectors.open_meteo_models import MODELS, build
-from backend.core.config import OPEN_METEO_MODELS, Settings
+from backend.core.config import Settings
 from backend.core.errors import FetchError
 from backend.core.records import CollectionRequest, ForecastBatch, GridPoint, Outside, Run, Site
+from backend.core.registry import OPEN_METEO_MODELS
 from backend.tests.support.fakes import Answer, ScriptedFetch, lead_time
 
 NOW = datetime(2026, 7, 15, 11, 50, tzinfo=UTC)

@@ -12,7 +12,6 @@ from platformdirs import user_data_path
 from pydantic import SecretStr, ValidationError
 
 from backend.core.config import (
-    DEFAULT_SOURCES,
     EnvironmentSettings,
     Settings,
     check_setting_names,
@@ -20,6 +19,7 @@ from backend.core.config import (
     without_credentials,
 )
 from backend.core.errors import ConfigError
+from backend.core.registry import DEFAULT_SOURCES
 from backend.scheduler.config import SchedulerConfig
 from backend.tests.support.commands import VARIABLES
 

@@ -1,0 +1,292 @@
+"""The registry: what each source, model and network is. One entry per source; nothing else names them.
+
+Names are those in rows, settings and JSON. This module imports nothing heavy and builds nothing, so that
+scoring, the API and reading commands can ask it. How a source is collected stands in `collectors/`; what the
+settings make of an entry (opted in, public, which models) stands in `core/terms.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+
+from backend.core.areas import Area
+
+EVERY_3_HOURS = (0, 3, 6, 9, 12, 15, 18, 21)
+EVERY_6_HOURS = (0, 6, 12, 18)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenMeteoCopy:
+    """How Open-Meteo publishes a model: `id` in its questions, `domain` in the address of its metadata.
+
+    A run reaches `horizon` hours ahead in steps of `step` hours. `delay` is the usual time from the start of
+    a run to its publication, rounded up: the availability stamp of a run that is fetched much later.
+    """
+
+    id: str
+    domain: str
+    horizon: int
+    delay: timedelta
+    step: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """A forecast model: `name` in rows and JSON, `display_name` in sentences for pilots.
+
+    A run starts at each of `run_hours` (UTC). A gust is the maximum of the last `gust_hours` hours; only
+    gusts of one hour are compared with the gusts that stations measure. `area` is None for a global model.
+    `open_meteo` is set for a model that is collected from Open-Meteo as a model of its own.
+    """
+
+    name: str
+    display_name: str
+    run_hours: tuple[int, ...] = EVERY_6_HOURS
+    gust_hours: int = 1
+    area: Area | None = None
+    open_meteo: OpenMeteoCopy | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkInfo:
+    """What is particular to a network of stations.
+
+    Every site accounts for a `required` network: it lists a station of it, or states that there is none.
+    `station_number` is the pattern (regular expression) of the number in a station's id.
+    """
+
+    required: bool = False
+    station_number: str = "[1-9][0-9]*"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceInfo:
+    """A source: its name in rows, settings and JSON, and the terms of its publisher.
+
+    `attribution` is the credit to show beside values and scores. `public` is False where the licence does not
+    let raw values be shown; the operator may hold a permission and then sets `PUBLIC_RAW_SOURCES`.
+    A source with `default` False is collected only if the operator opts in: for what its licence forbids, or
+    for what it costs. A source has either `models` (forecasts) or a `network` (observations).
+    """
+
+    name: str
+    display_name: str
+    attribution: str
+    public: bool
+    default: bool
+    models: tuple[ModelInfo, ...] = ()
+    network: NetworkInfo | None = None
+
+
+METEO_PARAPENTE = SourceInfo(
+    name="meteo_parapente",
+    display_name="MeteoParapente",
+    attribution="MeteoParapente, meteo-parapente.com",
+    public=False,  # the publisher protects the values
+    default=True,
+    models=(
+        ModelInfo(
+            name="meteo_parapente",
+            display_name="MeteoParapente",
+            # A box around what the publisher names: Portugal to the British Isles, Sicily to Poland. The true
+            # edges, and those of a coarser outer grid, are not published: a site in the box may be refused.
+            area=Area(south=35.0, west=-11.0, north=61.0, east=25.0),
+        ),
+    ),
+)
+
+# The grid of AROME; a sixth of it, near the edges, is masked.
+_AROME_GRID = Area(south=37.5, west=-12.0, north=55.4, east=16.0)
+
+AROME = SourceInfo(
+    name="arome",
+    display_name="AROME",
+    attribution="Météo-France, AROME, Licence Ouverte 2.0 (Etalab)",
+    public=True,
+    default=True,
+    models=(  # each grid is scored as a model of its own
+        ModelInfo(
+            name="arome_0025",
+            display_name="AROME",
+            run_hours=EVERY_3_HOURS,
+            area=_AROME_GRID,
+        ),
+        ModelInfo(
+            name="arome_001",
+            display_name="AROME 1.3 km",
+            run_hours=EVERY_3_HOURS,
+            area=_AROME_GRID,
+        ),
+    ),
+)
+
+AROME_IFS = SourceInfo(
+    name="arome_ifs",
+    display_name="AROME-IFS",
+    attribution="Météo-France, AROME-IFS, Licence Ouverte 2.0 (Etalab)",
+    public=True,
+    default=False,  # as many bytes as AROME
+    models=(ModelInfo(name="arome_ifs_0025", display_name="AROME-IFS", area=_AROME_GRID),),
+)
+
+# Well within the grid of ICON-CH1 and CH2, which is rotated: its corners lie elsewhere than its edges.
+_ALPS = Area(south=43.0, west=1.5, north=49.5, east=16.0)
+
+# Run hours, horizons and delays: as described in 2026. Areas: the grids, those of DWD and MeteoSwiss a few
+# tenths of a degree from their edges.
+OPEN_METEO = SourceInfo(
+    name="open_meteo",
+    display_name="Open-Meteo",
+    attribution=(
+        "Open-Meteo.com, CC BY 4.0,"
+        " from data of Météo-France, Deutscher Wetterdienst, MeteoSwiss, ECMWF and NOAA"
+    ),
+    public=True,
+    default=False,  # the free service is for non-commercial use; OPEN_METEO_MODELS opts in, model by model
+    models=(
+        ModelInfo(
+            # The same model as arome_001 from another publisher: no archive of files reaches as far back.
+            name="arome_hd",
+            display_name="AROME HD",
+            run_hours=EVERY_3_HOURS,
+            area=_AROME_GRID,
+            open_meteo=OpenMeteoCopy(
+                id="meteofrance_arome_france_hd",
+                domain="meteofrance_arome_france_hd",
+                horizon=51,
+                delay=timedelta(hours=6),
+            ),
+        ),
+        ModelInfo(
+            name="icon_d2",
+            display_name="ICON-D2",
+            run_hours=EVERY_3_HOURS,
+            area=Area(south=43.3, west=-3.8, north=58.0, east=20.2),  # no Pyrenees, no Corsica
+            open_meteo=OpenMeteoCopy(
+                id="icon_d2",
+                domain="dwd_icon_d2",
+                horizon=48,
+                delay=timedelta(hours=2),
+            ),
+        ),
+        ModelInfo(
+            name="icon_ch1",
+            display_name="ICON-CH1",
+            run_hours=EVERY_3_HOURS,
+            area=_ALPS,
+            open_meteo=OpenMeteoCopy(
+                id="meteoswiss_icon_ch1",
+                domain="meteoswiss_icon_ch1",
+                horizon=33,
+                delay=timedelta(hours=2.5),
+            ),
+        ),
+        ModelInfo(
+            name="icon_ch2",
+            display_name="ICON-CH2",
+            area=_ALPS,
+            open_meteo=OpenMeteoCopy(
+                id="meteoswiss_icon_ch2",
+                domain="meteoswiss_icon_ch2",
+                horizon=120,
+                delay=timedelta(hours=4),
+            ),
+        ),
+        ModelInfo(
+            name="arpege_europe",
+            display_name="ARPEGE",
+            area=Area(south=20.0, west=-32.0, north=72.0, east=42.0),
+            open_meteo=OpenMeteoCopy(
+                id="meteofrance_arpege_europe",
+                domain="meteofrance_arpege_europe",
+                horizon=102,
+                delay=timedelta(hours=6),
+            ),
+        ),
+        ModelInfo(
+            name="ecmwf_ifs025",
+            display_name="IFS",
+            gust_hours=3,
+            # Of steps of three hours. The runs of 06 and 18 UTC reach no further than this horizon.
+            open_meteo=OpenMeteoCopy(
+                id="ecmwf_ifs025",
+                domain="ecmwf_ifs025",
+                horizon=90,
+                delay=timedelta(hours=9),
+                step=3,
+            ),
+        ),
+        ModelInfo(
+            name="gfs_global",
+            display_name="GFS",
+            open_meteo=OpenMeteoCopy(
+                id="gfs_global",
+                domain="ncep_gfs013",
+                horizon=120,
+                delay=timedelta(hours=7),
+            ),
+        ),
+    ),
+)
+
+FFVL = SourceInfo(
+    name="ffvl",
+    display_name="FFVL",
+    attribution="Source : FFVL - balisemeteo.com",
+    public=True,
+    default=True,
+    network=NetworkInfo(required=True),
+)
+
+ROMMA = SourceInfo(
+    name="romma",
+    display_name="ROMMA",
+    attribution="ROMMA, Réseau d'Observation Météo du Massif Alpin, romma.fr",
+    public=False,  # the data are not open
+    default=True,
+    network=NetworkInfo(required=True),
+)
+
+PIOUPIOU = SourceInfo(
+    name="pioupiou",
+    display_name="Pioupiou",
+    attribution="Wind data (c) contributors of the OpenWindMap wind network, https://openwindmap.org",
+    public=False,  # the licence forbids a mix with data that are not open; see docs/sources/pioupiou.md
+    default=False,
+    network=NetworkInfo(),
+)
+
+METEOFRANCE = SourceInfo(
+    name="meteofrance",
+    display_name="Météo-France",
+    attribution="Source : Météo-France, Licence Ouverte 2.0 (Etalab)",
+    public=True,
+    default=False,  # a key for AROME need not be subscribed to the stations
+    network=NetworkInfo(station_number="[0-9]{8}"),
+)
+
+SOURCES = (METEO_PARAPENTE, AROME, AROME_IFS, OPEN_METEO, FFVL, ROMMA, PIOUPIOU, METEOFRANCE)
+"""Every source, those of forecasts first. A run collects them in this order."""
+
+MODELS: Mapping[str, ModelInfo] = MappingProxyType(
+    {model.name: model for source in SOURCES for model in source.models}
+)
+NETWORKS: Mapping[str, NetworkInfo] = MappingProxyType(
+    {source.name: source.network for source in SOURCES if source.network is not None}
+)
+
+OPEN_METEO_MODELS = tuple(model.name for model in OPEN_METEO.models)
+
+DEFAULT_SOURCES = tuple(source.name for source in SOURCES if source.default)
+OPTIONAL_SOURCES = tuple(source.name for source in SOURCES if not source.default and source is not OPEN_METEO)
+"""The sources that are off unless `SOURCES` names them. Open-Meteo has a setting of its own."""
+
+REQUIRED_NETWORKS = tuple(name for name, network in NETWORKS.items() if network.required)
+THREE_HOUR_GUST_MODELS = frozenset(model.name for model in MODELS.values() if model.gust_hours == 3)
+"""The models whose gust is the highest of the three hours of their step.
+
+The highest gust that a station measures in one hour is another quantity: these gusts are stored, not scored.
+"""
