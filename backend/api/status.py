@@ -22,7 +22,7 @@ from backend.storage.run_records import JobRun, run_as_dict
 
 def scheduler_status(service: ServiceParts) -> SchedulerStatus:
     """Return the last collections, what runs now, and how fresh each source is."""
-    standing = service.ledger.standing(JOBS, service.clock())
+    standing = service.ledger.status_snapshot(JOBS, service.clock())
     forecasts, observations = (standing.latest.get(job) for job in (FORECASTS, OBSERVATIONS))
     return SchedulerStatus(
         running=is_alive(),

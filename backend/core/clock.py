@@ -13,6 +13,9 @@ Clock = Callable[[], datetime]
 """Something that says what time it is, aware and in UTC: the system, or a demo that steps."""
 
 
+DAY_SECONDS = 86_400
+"""Length of a day of UTC, in seconds."""
+
 CLOCK_TOLERANCE = timedelta(minutes=10)
 """How far ahead of the clock a stored or published time may lie; later ones come from another clock.
 

@@ -43,7 +43,7 @@ from backend.scoring.views import View
 from backend.scoring.words.sentences import tendency
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.storage.export_queries import Row, forecast_extracts, kept_days, reading_extracts
+from backend.storage.export_queries import Row, forecast_extracts, reading_extracts, stored_days
 from backend.storage.score_queries import site_row
 from backend.storage.site_rows import configured_stations, site_record
 
@@ -319,7 +319,7 @@ def _spans(
         newest = {slug: site_id for site_id, slug in sites.items()}  # of several series the last one stays
         found: list[tuple[str, str | None, int, int]] = []
         for slug, site_id in newest.items():
-            kept = kept_days(connection, site_id)
+            kept = stored_days(connection, site_id)
             if kept is None:
                 continue
             first = max(kept[0], kept[0] if choice.first is None else choice.first)

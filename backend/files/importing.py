@@ -30,8 +30,8 @@ from backend.files.sorting import Staging
 from backend.scoring.sample.sample import BASELINES
 from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch, to_epoch
-from backend.storage.forecasts import kept_forecasts, store_forecasts
-from backend.storage.observations import keep_observations, kept_readings
+from backend.storage.forecasts import store_forecasts, stored_forecasts
+from backend.storage.observations import store_observations, stored_readings
 from backend.storage.origins import batch_fields
 from backend.storage.precedence import Mode, Origin
 from backend.storage.precedence import Row as StoredRow
@@ -348,7 +348,7 @@ class _Forecasts:
         if run.model in models:
             keys = [(sites[self.names[row[2]]], row[3]) for row in rows if self.names[row[2]] in sites]
             reference_time = to_epoch(run.reference_time)
-            kept, origins = kept_forecasts(connection, models[run.model], reference_time, keys)
+            kept, origins = stored_forecasts(connection, models[run.model], reference_time, keys)
         parts = []
         for _, _, site, valid_time, parameter, available_at, stated, value, number in rows:
             name = self.names[site]
@@ -447,7 +447,7 @@ class _Observations:
     def _compared(self, connection: sa.Connection, rows: Sequence[Row]) -> list[_Part[Observation]]:
         """Return the records of some rows beside what is stored in their place."""
         ids = known_ids(connection, t.station.c.code, sorted({self.names[row[0]] for row in rows}))
-        kept, origins = kept_readings(
+        kept, origins = stored_readings(
             connection, [(ids[self.names[row[0]]], row[1]) for row in rows if self.names[row[0]] in ids]
         )
         names = ("averaging_minutes", "direction_resolution")
@@ -479,7 +479,7 @@ class _Observations:
     ) -> None:
         """Write some records of a batch."""
         if records:
-            keep_observations(connection, dataclasses.replace(batch, records=records), None, mode=mode)
+            store_observations(connection, dataclasses.replace(batch, records=records), None, mode=mode)
 
     def replaced(self, part: _Part[Observation], old: Measure, file: str) -> Replaced:
         """Return the record of a replaced value."""

@@ -219,7 +219,7 @@ class Runner:
         now = self.clock()
         if selection.sites is not None:
             sites = tuple(site for site in sites if site.id in selection.sites)
-        ask = self.store.wanted_forecasts if job == FORECASTS else self.store.wanted_observations
+        ask = self.store.forecast_request if job == FORECASTS else self.store.observation_request
         if selection.since is None or selection.until is None:
             return ask(sites, now, now - self.config.lookback(job))
         # Runs are wanted that started after `since`.

@@ -1,4 +1,4 @@
-"""The address of the database, checked before anything connects to it."""
+"""Check of the database address before a connection is opened."""
 
 from __future__ import annotations
 
@@ -18,53 +18,53 @@ _SQLITE_HEADER = b"SQLite format 3\0"
 
 
 def usable_url(url: str, setting: str = "DATABASE_URL", *, make: bool | None = True) -> URL:
-    """Read the address that a setting holds; raise ConfigError, without any password, if it can never work.
+    """Parse the address in a setting; raise ConfigError, without the password, if it can never work.
 
-    A SQLite file is made if there is none, for that is the only sure way to know that it can be; or, with
-    `make=False`, refused. With None it is neither.
+    With `make=True` a missing SQLite file is created, because only that shows whether the path is writable.
+    With `make=False` a missing file raises ConfigError. With None the path is not touched.
     """
     try:
         parsed = make_url(url)
-    except (sa.exc.ArgumentError, ValueError) as error:  # ValueError: a port that is no number
+    except (sa.exc.ArgumentError, ValueError) as error:  # ValueError: the port is not a number
         hint = f"; {_ESCAPE}" if url.count("@") > 1 else ""
         raise ConfigError(
-            f"{setting}={_masked(url)!r}: is no database address such as sqlite:///scores.sqlite3{hint}"
+            f"{setting}={_masked(url)!r}: is not a database address such as sqlite:///scores.sqlite3{hint}"
         ) from error
     if parsed.drivername not in {"sqlite", "postgresql+psycopg"}:
         raise _refusal(setting, parsed, "must start with sqlite:/// or postgresql+psycopg://")
     if parsed.drivername == "sqlite":
         _require_sqlite_file(setting, parsed, make)
     else:
-        if "@" in f"{parsed.host}{parsed.database}":  # there the end of a password was taken for them
+        if "@" in f"{parsed.host}{parsed.database}":  # an unescaped @ moved a part of the password there
             raise ConfigError(f"{setting}={_masked(url)!r}: {_ESCAPE}")
         _require_postgres_options(setting, parsed)
     return parsed
 
 
 def _masked(url: str) -> str:
-    """Return an address that cannot be taken apart without all that may be a user or a password."""
+    """Return an unparsable address without everything that may be a user or a password."""
     return f"***@{url.rpartition('@')[2]}" if "@" in url else url
 
 
 def shown(url: URL) -> str:
-    """Return the address as it may be shown: without a password, also not one among the options."""
+    """Return the address for display: without passwords, also not in its options."""
     return url.set(query={}).render_as_string(hide_password=True)
 
 
 def sqlite_file(url: URL) -> Path | None:
-    """Return the file that a checked SQLite address names, wherever we go from here; None for a server."""
+    """Return the absolute file of a checked SQLite address, independent of later chdir; None for a server."""
     return Path(url.database).absolute() if url.drivername == "sqlite" and url.database else None
 
 
 def sqlite_url(path: Path) -> URL:
-    """Return the address that opens this file and never makes one: an empty file would hide a lost one."""
+    """Return an address that opens this file but never creates it: an empty file would hide a lost one."""
     return URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
 
 
 def _require_sqlite_file(setting: str, url: URL, make: bool | None) -> None:
     path = sqlite_file(url)
     if path is None or url.database == ":memory:":
-        raise _refusal(setting, url, "must name a file, for several processes share the store")
+        raise _refusal(setting, url, "must name a file, because several processes share the store")
     if url.query or str(url.database).startswith("file:"):
         raise _refusal(setting, url, "must be sqlite:/// and the path of a file, without options")
     if not make and not path.exists():
@@ -73,7 +73,7 @@ def _require_sqlite_file(setting: str, url: URL, make: bool | None) -> None:
         raise _refusal(setting, url, "there is no such file")
     try:
         make_private_folder(path.parent)
-        # SQLite gives its other files the permissions of this one.
+        # SQLite creates its -wal and -shm files with the permissions of this one.
         with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb") as file:  # noqa: PTH123 - with a mode
             header = file.read(len(_SQLITE_HEADER))
     except OSError as error:
@@ -83,7 +83,7 @@ def _require_sqlite_file(setting: str, url: URL, make: bool | None) -> None:
 
 
 def _require_postgres_options(setting: str, url: URL) -> None:
-    import psycopg  # only where PostgreSQL is used
+    import psycopg  # imported here: installations with SQLite do not need it
 
     for name, value in url.query.items():
         if not isinstance(value, str):

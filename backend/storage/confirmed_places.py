@@ -1,4 +1,4 @@
-"""Where a station measures for a site: its place when the site got it, and those confirmed since."""
+"""Places at which a station measures for a site: the place on the day it was assigned, and confirmed ones."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from backend.storage.positions import (
 
 
 def confirm(connection: sa.Connection, site: str, station: str, now: datetime) -> list[Stay]:
-    """Count the readings of a station at its present place for a site; return the place by each route.
+    """Let a site count the readings of a station at its present place; return that place by each route.
 
-    Raises NotFoundError for a station of which no position is known.
+    Raises NotFoundError if no position of the station is known.
     """
     station_id, present = _present(connection, station)
     _change_places(
@@ -37,16 +37,16 @@ def confirm(connection: sa.Connection, site: str, station: str, now: datetime) -
 
 
 def withdraw(connection: sa.Connection, site: str, station: str) -> int:
-    """Take back what was confirmed of a station's places for a site; return how many places these were.
+    """Remove the confirmed places of a station at a site; return how many places these were.
 
-    Raises NotFoundError for a station of which no position is known.
+    Raises NotFoundError if no position of the station is known.
     """
     station_id, _ = _present(connection, station)
     return _change_places(connection, site, station_id, None)
 
 
 def give_to_site(connection: sa.Connection, site: str, stations: Iterable[str]) -> None:
-    """Note where stations stand that an operator gives to a site now: there they measure for it."""
+    """Store the present places of stations that an operator now assigns to a site, as places of that site."""
     codes = sorted(set(stations))
     ids = {
         row.code: row.id
@@ -88,7 +88,7 @@ def _row(site: str, station_id: int, stay: Stay, *, confirmed_at: int | None) ->
 def _change_places(
     connection: sa.Connection, site: str, station_id: int, rows: Sequence[dict[str, Any]] | None
 ) -> int:
-    """Add confirmed places of a site, or delete them where None is given; note the days that change."""
+    """Add confirmed places of a site, or delete them if `rows` is None; mark the days that change as due."""
     column = t.confirmed_place.c
     by_route = stays_of(connection, [station_id])[station_id].values()
     before = places_of(connection, site, station_id)
@@ -99,6 +99,7 @@ def _change_places(
             )
         ).rowcount
     else:
+        # Idempotent: a place that is confirmed already keeps its first date of confirmation.
         new = insert_into(connection, t.confirmed_place).on_conflict_do_nothing(
             index_elements=t.confirmed_place.primary_key
         )

@@ -1,4 +1,4 @@
-"""One way to the database: connect, begin, translate what goes wrong, migrate."""
+"""Connections to the database: engines, transactions, translation of errors, migrations."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from backend.storage.address import shown, sqlite_file, sqlite_url, usable_url
 log = structlog.get_logger()
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-_WRITER_LOCK = 7_276_391  # any number, as long as every process asks PostgreSQL for the same one
+_WRITER_LOCK = 7_276_391  # an arbitrary number; all processes must use the same one
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something wrong with the store: since when (UTC) it is known, and in the database's own words.
+    """A problem of the store: when it was first seen (UTC), and the message of the database.
 
-    The words can name hosts, users and paths: they are for the log and the operator.
+    The message can contain hosts, users and paths. It is for the log and the operator only.
     """
 
     since: datetime
@@ -44,7 +44,7 @@ class Trouble:
 
 
 class Database:
-    """An engine for SQLite or PostgreSQL. Making one connects to nothing: the service starts without it."""
+    """An engine for SQLite or PostgreSQL. Its constructor does not connect: the service starts without it."""
 
     def __init__(
         self,
@@ -57,20 +57,20 @@ class Database:
         idle_timeout: float = 60.0,
         clock: Clock = utc_now,
     ) -> None:
-        """Prepare for `url`; raise ConfigError, naming the `setting`, where the address can never work.
+        """Prepare for `url`; raise ConfigError with the name of the `setting` if the address can never work.
 
-        `make=False` refuses a file that is not there; with None, connecting to it fails. `durable=False`
-        trades safety at power loss for speed (demo, tests). `busy_timeout` is how many seconds to wait for
-        another writer, a free connection or a server before StoreUnavailableError. `idle_timeout` is after
-        how many seconds PostgreSQL ends a silent writer, frozen perhaps, so that others can write; 0 is
-        never. SQLite cannot do that.
+        `make=False` rejects a missing file; with None, connecting to it fails. `durable=False` trades safety
+        at power loss for speed (demo, tests). `busy_timeout`: seconds to wait for another writer, a free
+        connection or a server before StoreUnavailableError. `idle_timeout`: seconds after which PostgreSQL
+        ends an idle writer, which may be frozen, so that others can write; 0 turns this off. SQLite has no
+        such timeout.
         """
         parsed = usable_url(url, setting, make=make)
         self.name = shown(parsed)
         self.damage: Trouble | None = None
-        """The damage that a query or a check met; a whole check without any (store_check.py) removes it."""
+        """Damage that a query or a check found; a whole check without damage (store_check.py) clears it."""
         self.full: Trouble | None = None
-        """The last write found no room on the disk; the next write that is stored removes it."""
+        """Set when a write failed on a full disk; the next successful write clears it."""
         self._clock = clock
         self._idle_timeout = f"{round(idle_timeout * 1000)}ms"
         self._setting = setting
@@ -83,25 +83,25 @@ class Database:
             self.engine = sa.create_engine(
                 parsed,
                 connect_args=_postgres_arguments(parsed, durable=durable, busy_timeout=busy_timeout),
-                isolation_level="READ COMMITTED",  # whatever the server prefers: write() relies on it
+                isolation_level="READ COMMITTED",  # independent of the server's default: write() needs it
                 pool_timeout=busy_timeout,
-                pool_pre_ping=True,  # after a restart of the server, its old connections are no error
+                pool_pre_ping=True,  # replaces connections that a restart of the server closed
             )
             reader |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self._reader = self.engine.execution_options(**reader)
-        weakref.finalize(self, self.engine.dispose)  # for whoever does not get to close()
+        weakref.finalize(self, self.engine.dispose)  # for callers that never call close()
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """Give a connection inside one transaction: everything written in it is kept, or nothing is.
+        """Open one transaction: everything written in it is committed, or nothing is.
 
-        There is one writer at a time, on PostgreSQL as on SQLite: whoever reads and then writes need not
-        fear that another writer came between.
+        There is one writer at a time, on PostgreSQL as on SQLite. Between a read and a write of this
+        transaction no other process writes.
         """
         with self._translated(), self.engine.begin() as connection:
             if is_postgres(connection):
-                # READ COMMITTED shows what the writer before us left. A stricter level would go on showing
-                # the state from before the wait.
+                # READ COMMITTED shows what the writer before us committed. A stricter level would show
+                # the state from before the wait for the lock.
                 idle = sa.func.set_config("idle_in_transaction_session_timeout", self._idle_timeout, True)
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER_LOCK), idle))
             yield connection
@@ -109,15 +109,15 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """Give a connection that sees one state of the database and holds up no writer."""
+        """Open a connection that sees one state of the database and blocks no writer."""
         with self._translated(), self._reader.connect() as connection:
             yield connection
 
     def migrate(self) -> bool:
-        """Bring the tables to this version of the program; return whether there were none: a new store.
+        """Update the tables to this version of the program; return True if the store is new.
 
-        Several processes may try at once. Raises StoreUnavailableError, or ConfigError for a database that a
-        newer version has made.
+        Several processes may call it at the same time. Raises StoreUnavailableError, or ConfigError for a
+        database of a newer version.
         """
         config = Config()
         config.set_main_option("script_location", MIGRATIONS.as_posix().replace("%", "%%"))
@@ -135,13 +135,13 @@ class Database:
         return new
 
     def require_current(self) -> None:
-        """Refuse to read from a store that is not there, or of another version; it is not changed.
+        """Raise unless the store exists and has this version's tables. Changes nothing.
 
         Raises ConfigError, which names `db upgrade`, or StoreUnavailableError.
         """
         upgrade = "meteo-score db upgrade"
         missing = (
-            f"{self._setting}={self.name!r}: there is no store: check the address, or make a new one"
+            f"{self._setting}={self.name!r}: there is no store: check the address, or create one"
             f" with {upgrade}"
         )
         if self.path is not None and not self.path.exists():
@@ -160,7 +160,7 @@ class Database:
         raise ConfigError(f"{self._setting}={self.name!r}: {what}: {do}")
 
     def identity(self) -> object:
-        """Return what tells this database from every other, by whatever address it is reached.
+        """Return a value that identifies this database, independent of the address used to reach it.
 
         Raises StoreUnavailableError.
         """
@@ -175,7 +175,7 @@ class Database:
         self.engine.dispose()
 
     def note_damage(self, reason: str) -> None:
-        """Remember that the store is damaged, since when it was first seen."""
+        """Record that the store is damaged, with the time at which this was first seen."""
         if self.damage is None:
             log.critical("the store is damaged", reason=reason)
             self.damage = Trouble(self._clock(), reason)
@@ -201,14 +201,14 @@ class Database:
 
 
 def is_postgres(connection: sa.Connection) -> bool:
-    """Say which of the two databases this is."""
+    """Return True for PostgreSQL, False for SQLite."""
     return connection.dialect.name == "postgresql"
 
 
 def clock_of(connection: sa.Connection) -> float:
-    """Return the database's own time, in seconds since 1970: one clock for all who share the database.
+    """Return the database server's time in seconds since 1970: one clock for all processes that share it.
 
-    A SQLite file is shared on one machine, whose clock it is.
+    The processes that share a SQLite file run on one machine, so that machine's clock is used.
     """
     if not is_postgres(connection):
         return time.time()
@@ -217,18 +217,18 @@ def clock_of(connection: sa.Connection) -> float:
 
 
 def insert_into(connection: sa.Connection, table: sa.Table) -> Any:
-    """Return an INSERT that knows `on_conflict_do_…`, which both dialects spell alike."""
+    """Return an INSERT with `on_conflict_do_…`, which has the same methods in both dialects."""
     make = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name]
     return make(table)
 
 
 def inserted_id(connection: sa.Connection, statement: sa.Insert) -> int:
-    """Execute an INSERT of one row and return the id it was given."""
+    """Execute an INSERT of one row and return its id."""
     result: Any = connection.execute(statement)
     return int(result.inserted_primary_key[0])
 
 
-# --- Times, which the tables hold as whole seconds ---------------------------------------------------
+# --- Times: the tables store whole seconds -----------------------------------------------------------
 
 
 def to_epoch(moment: datetime) -> int:
@@ -251,17 +251,18 @@ def maybe_time(seconds: int | None) -> datetime | None:
     return None if seconds is None else from_epoch(seconds)
 
 
-# --- What each database must be told, and what either may answer -------------------------------------
+# --- Settings of connections, and the errors of both drivers -----------------------------------------
 
 
 def _postgres_arguments(url: URL, *, durable: bool, busy_timeout: float) -> dict[str, Any]:
-    """Return what to tell driver and server at each connection, beside what the address says of it."""
-    options = [f"-c lock_timeout={max(1, round(busy_timeout * 1000))}"]  # milliseconds; 0 would be for ever
+    """Return the connection arguments for driver and server that the address does not set itself."""
+    options = [f"-c lock_timeout={max(1, round(busy_timeout * 1000))}"]  # milliseconds; 0 means no limit
     if not durable:
         options.append("-c synchronous_commit=off")
     waits = {
-        "connect_timeout": max(2, round(busy_timeout)),  # seconds; the driver takes 2 at least
-        # A machine that is gone says nothing, for hours: it is given up after about half a minute.
+        "connect_timeout": max(2, round(busy_timeout)),  # seconds; psycopg's minimum is 2
+        # A machine that disappears sends nothing. Without keepalives the wait lasts hours; with these
+        # settings the connection is closed after about half a minute.
         "keepalives_idle": 20,
         "keepalives_interval": 5,
         "keepalives_count": 3,
@@ -275,7 +276,7 @@ def _prepare_sqlite(engine: sa.Engine, path: Path, *, durable: bool, busy_timeou
     @sa.event.listens_for(engine, "connect")
     def _settle(connection: sqlite3.Connection, record: Any) -> None:
         record.info["file"] = _identity(path)
-        # SQLAlchemy's events below say BEGIN; the driver must not guess when to.
+        # The "begin" event below issues BEGIN; the driver must not open transactions by itself.
         connection.isolation_level = None
         for pragma in (
             f"busy_timeout={round(busy_timeout * 1000)}",
@@ -287,15 +288,15 @@ def _prepare_sqlite(engine: sa.Engine, path: Path, *, durable: bool, busy_timeou
 
     @sa.event.listens_for(engine, "checkout")
     def _same_file(_connection: sqlite3.Connection, record: Any, _proxy: object) -> None:
-        # SQLite goes on writing into a file that was deleted or replaced under it, where nobody will
-        # ever read it. This makes the pool connect anew: to the file that is there, or with an error.
+        # SQLite keeps writing into a file that was deleted or replaced, and those data are lost. This
+        # error makes the pool reconnect: to the file at that path, or with an error if there is none.
         if record.info["file"] != _identity(path):
             raise sa.exc.DisconnectionError
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        # A writer takes its lock first: a transaction that reads, then writes, can never be upgraded
-        # once another process wrote in between, whatever the busy timeout.
+        # BEGIN IMMEDIATE: a transaction that reads and then writes fails if another process wrote in
+        # between. Such a failure is immediate; the busy timeout does not apply.
         reader = connection.get_execution_options().get("reader")
         connection.exec_driver_sql("BEGIN" if reader else "BEGIN IMMEDIATE")
 
@@ -308,21 +309,21 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-# DatabaseError itself, not its other subclasses: a damaged file. IntegrityError and the like are bugs.
+# DatabaseError itself, without its other subclasses: a damaged file. IntegrityError and the like are bugs.
 _STATES = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.DatabaseError)
-# What PostgreSQL counts among the programmer's errors, and the operator can mend: no right to something,
-# a table or a schema that is not there (any more).
+# SQLAlchemy counts these SQLSTATEs as programming errors, but the operator can resolve them: missing
+# privilege, missing table, missing schema.
 _SQLSTATES = {"42501", "42P01", "3F000"}
 
 
-# SQLite's primary result codes; those of PostgreSQL: data_corrupted, index_corrupted, and undefined_file,
-# which is a table whose file is gone.
+# SQLite's primary result codes. PostgreSQL: data_corrupted, index_corrupted, and undefined_file (the file
+# of a table is gone).
 _DAMAGED_SQLITE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _DAMAGED_POSTGRES = {"XX001", "XX002", "58P01"}
 
 
 def is_damage(error: BaseException | None) -> bool:
-    """Say whether a driver's error means that what is stored is broken."""
+    """Return True if a driver's error means that stored data are damaged."""
     if isinstance(error, sqlite3.Error):
         return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGED_SQLITE
     return getattr(error, "sqlstate", None) in _DAMAGED_POSTGRES

@@ -23,7 +23,7 @@ from backend.core.parameters import ABSENT, Parameter
 from backend.storage import schema as t
 from backend.storage.database import is_postgres
 from backend.storage.due import EVERY_DAY
-from backend.storage.origins import exceptions
+from backend.storage.origins import other_batches
 from backend.storage.postgres_copy import copy_rows
 from backend.storage.rows import chunks, fetched, fetched_in_parts, value_columns
 
@@ -312,7 +312,7 @@ def span_of(connection: sa.Connection, site_id: int, stations: Collection[int]) 
 def forecast_rows(connection: sa.Connection, site_id: int, first: int, last: int) -> ForecastRows:
     """Return the forecasts for a site that are valid from `first` to `last`."""
     table = _table(connection, _FORECASTS, 2 + len(Parameter), owner=site_id, first=first, last=last)
-    others = exceptions(connection, t.forecast, site_id, first, last)
+    others = other_batches(connection, t.forecast, site_id, first, last)
     ids = np.unique(table[:, 1])
     wanted = {*ids.tolist(), *(batch for of_row in others.values() for batch in of_row.values())}
     batches = np.array(
@@ -380,7 +380,7 @@ def reading_rows(connection: sa.Connection, station_id: int, first: int, last: i
         resolution=table[:, 2],
         temperature_averaging=table[:, 1].copy(),
     )
-    others = exceptions(connection, t.observation, station_id, first, last)
+    others = other_batches(connection, t.observation, station_id, first, last)
     ids = {batch for of_row in others.values() for batch in of_row.values()}
     ways = {
         number: (averaging, resolution)

@@ -1,7 +1,7 @@
-"""Which days of which sites have to be made again: noted in the transaction that changes their values.
+"""Days of sites that need recomputation. They are marked in the transaction that changes their values.
 
-A value speaks for more than its own day: a reading near midnight may be the one that fits the other day's
-first hour, and whether it can be trusted depends on what the station said in the hours around it.
+A value affects more than its own day: a reading near midnight may be the nearest one to the first hour of
+the next day, and its quality control uses the readings of the hours around it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from backend.storage.database import insert_into
 from backend.storage.rows import chunks
 
 EVERY_DAY = -1
-"""In place of a day: all of them, with what is left over from stations that speak for the site no more."""
+"""Used as a day: all days of the site, including days of stations that no longer belong to it."""
 
 FORECAST_REACH = HOUR
-"""How many seconds from its valid time a forecast matters: to a reading that is compared with it."""
+"""Seconds around its valid time in which a forecast matters: readings there are compared with it."""
 
 READING_REACH = 7 * HOUR
-"""How many seconds from its time a reading matters: six hours of quality control, one of matching."""
+"""Seconds around its time in which a reading matters: six hours of quality control, one of pairing."""
 
 
 def note_due(connection: sa.Connection, days: Iterable[tuple[int, int]]) -> None:
-    """Note (site id, local day) pairs as due, anew where they were due already.
+    """Mark (site id, local day) pairs as due; days that are due already get a new stamp.
 
-    The stamp is drawn by lot: whoever read an earlier state of a day cannot take it for this one.
+    The stamp is random, so that a computation that started before this change cannot clear the mark.
     """
     stamp = secrets.randbits(31)
     rows = [{"site_id": site_id, "day": day, "stamp": stamp} for site_id, day in sorted(set(days))]
@@ -42,12 +42,12 @@ def note_due(connection: sa.Connection, days: Iterable[tuple[int, int]]) -> None
 
 
 def forecasts_changed(connection: sa.Connection, keys: Iterable[tuple[int, int]]) -> None:
-    """Note what changed (site id, valid time) pairs make due."""
+    """Mark the days affected by changed (site id, valid time) pairs as due."""
     note_due(connection, _reached(keys, FORECAST_REACH))
 
 
 def readings_changed(connection: sa.Connection, keys: Iterable[tuple[int, int]]) -> None:
-    """Note what changed (station id, time) pairs make due, at every site that a station speaks for."""
+    """Mark the days affected by changed (station id, time) pairs as due, at every site of the station."""
     reached = _reached(keys, READING_REACH)
     sites = sites_of_stations(connection, {station_id for station_id, _ in reached})
     note_due(
@@ -57,26 +57,26 @@ def readings_changed(connection: sa.Connection, keys: Iterable[tuple[int, int]])
 
 
 def sites_of_stations(connection: sa.Connection, station_ids: Iterable[int]) -> dict[int, list[int]]:
-    """Return, per station id, the ids of the sites it speaks for, past series included."""
+    """Return the ids of the sites of each station id, past series of sites included."""
     station = t.station.c
     ids = {
         row.code: row.id
         for some in chunks(station_ids)
         for row in connection.execute(sa.select(station.code, station.id).where(station.id.in_(some)))
     }
-    found: dict[int, list[int]] = {}
+    sites_by_station: dict[int, list[int]] = {}
     for site_id, stations in connection.execute(sa.select(t.site.c.id, t.site.c.stations)):
         for code in stations.split(","):
             if code in ids:
-                found.setdefault(ids[code], []).append(site_id)
-    return found
+                sites_by_station.setdefault(ids[code], []).append(site_id)
+    return sites_by_station
 
 
 def _reached(keys: Iterable[tuple[int, int]], reach: int) -> set[tuple[int, int]]:
-    # Whole hours first: many values lie in one, and a local day begins on one.
-    hours = {(owner, time // HOUR) for owner, time in keys}
+    # Reduce to whole hours first: many values fall into one, and a local day begins on a whole hour.
+    hours = {(owner_id, time // HOUR) for owner_id, time in keys}
     return {
-        (owner, day)
-        for owner, hour in hours
+        (owner_id, day)
+        for owner_id, hour in hours
         for day in range(day_of_epoch(hour * HOUR - reach), day_of_epoch((hour + 1) * HOUR + reach) + 1)
     }

@@ -1,4 +1,4 @@
-"""Long stretches of what was collected, a month of one site or station at a time: for files.
+"""Forecasts and readings of long periods, one month of one site or station at a time, for exported files.
 
 Values are whole thousandths of their unit, None is absent, and times are seconds since 1970 in UTC. All
 functions take an open connection, so that a whole file shows one state of the store.
@@ -11,11 +11,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from backend.core.clock import DAY_SECONDS
 from backend.storage import schema as t
-from backend.storage.origins import batch_fields, exceptions
+from backend.storage.origins import batch_fields, other_batches
 from backend.storage.rows import COLUMNS, fetched, value_columns
 
-MONTH = 30 * 86_400
+MONTH = 30 * DAY_SECONDS
 
 Row = tuple[Any, ...]
 
@@ -28,9 +29,9 @@ def forecast_extracts(
 ) -> Iterator[list[Row]]:
     """Yield the forecasts of some models for a site that are valid from `first` to before `end`.
 
-    A row is valid time, model id, start of the run, values, when they were available, whether their publisher
-    said so, when they came, and their source; by valid time, model and run. Values of the same hour that came
-    in several batches are in a row each.
+    A row is valid time, model id, reference time, values, availability, whether the publisher stated the
+    availability, time of collection, and source, in the order of valid time, model and run. Values of the
+    same hour from several batches are in one row each.
     """
     forecast, batch = t.forecast.c, t.forecast_batch.c
     query = (
@@ -54,8 +55,8 @@ def reading_extracts(
 ) -> Iterator[list[Row]]:
     """Yield the readings of a station from `first` to before `end`, by time.
 
-    A row is time, values, averaging period (minutes), resolution of directions (degrees), when they came, and
-    their source. Values of the same moment that came in several batches are in a row each.
+    A row is time, values, averaging period (minutes), direction resolution (degrees), time of collection, and
+    source. Values of the same time from several batches are in one row each.
     """
     observation, batch = t.observation.c, t.observation_batch.c
     query = (
@@ -82,26 +83,28 @@ def _by_batch(
     batches: sa.Table,
     names: Sequence[str],
 ) -> list[Row]:
-    """Return rows of one site or station with a row per batch; `names` are the columns of the batch."""
-    others = exceptions(connection, table, owner, rows[0][0], rows[-1][0])
-    if not others:
+    """Split rows of one site or station into one row per batch; `names` are columns of the batch."""
+    batches_by_row = other_batches(connection, table, owner, rows[0][0], rows[-1][0])
+    if not batches_by_row:
         return rows
-    ids = {batch for of_row in others.values() for batch in of_row.values()}
+    ids = {batch for of_row in batches_by_row.values() for batch in of_row.values()}
     fields = batch_fields(connection, batches, ids, names)
     length = len(table.primary_key.columns) - 1
-    parted: list[Row] = []
+    split_rows: list[Row] = []
     for row in rows:
         key, values = row[:length], row[length : length + len(COLUMNS)]
         fields[None] = row[length + len(COLUMNS) :]
-        of_row = others.get((owner, *key), {})
+        of_row = batches_by_row.get((owner, *key), {})
         for batch in (None, *sorted(set(of_row.values()))):
-            mine = (value if of_row.get(index) == batch else None for index, value in enumerate(values))
-            parted.append((*key, *mine, *fields[batch]))
-    return parted
+            values_of_batch = (
+                value if of_row.get(index) == batch else None for index, value in enumerate(values)
+            )
+            split_rows.append((*key, *values_of_batch, *fields[batch]))
+    return split_rows
 
 
-def kept_days(connection: sa.Connection, site_id: int) -> tuple[int, int] | None:
-    """Return the first and last local day of which a forecast or a reading is kept for a site, or None."""
+def stored_days(connection: sa.Connection, site_id: int) -> tuple[int, int] | None:
+    """Return the first and last local day with a stored forecast or reading of a site, or None."""
     ends = [
         day
         for column in (t.forecast_day.c, t.observed_day.c)
@@ -121,15 +124,17 @@ def _months(
     first: int | None,
     end: int | None,
 ) -> Iterator[list[Row]]:
-    """Yield what a query answers, a month at a time and only months that have anything."""
-    within = sa.and_(here, time >= first if first is not None else sa.true())
+    """Yield the rows of a query, one month at a time; months without rows are left out."""
+    in_period = sa.and_(here, time >= first if first is not None else sa.true())
     if end is not None:
-        within = sa.and_(within, time < end)
-    # One by one: each is the end of a walk along the index, together they would be the whole of it.
-    begin = connection.execute(sa.select(sa.func.min(time)).where(within)).scalar()
-    last = connection.execute(sa.select(sa.func.max(time)).where(within)).scalar()
+        in_period = sa.and_(in_period, time < end)
+    # Two queries: each reads one end of the index. One query for both ends would read all of it.
+    begin = connection.execute(sa.select(sa.func.min(time)).where(in_period)).scalar()
+    last = connection.execute(sa.select(sa.func.max(time)).where(in_period)).scalar()
     while begin is not None and last is not None and begin <= last:
         rows = list(fetched(connection, query.where(time.between(begin, min(begin + MONTH - 1, last)))))
         if rows:
             yield rows
-        begin = connection.execute(sa.select(sa.func.min(time)).where(within, time >= begin + MONTH)).scalar()
+        begin = connection.execute(
+            sa.select(sa.func.min(time)).where(in_period, time >= begin + MONTH)
+        ).scalar()

@@ -1,4 +1,4 @@
-"""What the models said: one batch into the tables, on a connection that the store has opened."""
+"""Storage of a forecast batch, on a connection that the store has opened."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backend.core.records import Forecast, ForecastBatch, Run
 from backend.storage import schema as t
 from backend.storage.database import insert_into, inserted_id, to_epoch
 from backend.storage.due import forecasts_changed
-from backend.storage.origins import by_row, kept_row, mixed, origin_of, origins_of, write_values
+from backend.storage.origins import by_row, mixed, origin_of, origins_of, stored_row, write_values
 from backend.storage.precedence import NEW, Mode, Origin, Row, Values, merge
 from backend.storage.rows import Key, chunks, fetched, ids_of, rows_by_key, value_columns
 from backend.storage.run_records import Claim
@@ -21,8 +21,8 @@ from backend.storage.site_rows import present_ids
 VALUES_AT_A_TIME = 20_000
 """How many values are merged and written at a time, all in one transaction.
 
-A batch may have ten times as many. Sorting, copying and freeing as many things at once keeps the
-interpreter for a tenth of a second, and every answer of the API waiting.
+A batch may have ten times as many. Sorting, copying and freeing as many objects at once blocks the
+interpreter for a tenth of a second, and with it every answer of the API.
 """
 
 
@@ -32,23 +32,23 @@ _PART_KEY = ("reference_time", "model_id", "part", "site_id")
 def store_forecasts(
     connection: sa.Connection, batch: ForecastBatch, run: Run, claim: Claim | None, *, mode: Mode = "collect"
 ) -> int:
-    """Write a batch of `run`; return how many values are new or better."""
+    """Store a batch of `run`; return how many values are new or better."""
     model_id = ids_of(connection, t.model.c.name, [run.model])[run.model]
     sites = present_ids(connection, batch.collected_at)
     known = _is_known(connection, model_id, run)
-    noted = _Noted(connection, batch, run, claim, model_id)
+    batch_rows = _BatchRows(connection, batch, run, claim, model_id)
     of_run = (model_id, to_epoch(run.reference_time))
     gained = 0
-    for came in _portions(batch, run, sites):
-        kept: dict[Key, Row] = {}
+    for incoming in _portions(batch, run, sites):
+        stored: dict[Key, Row] = {}
         origins: dict[int, Origin] = {}
         if known:
-            kept, origins = kept_forecasts(connection, *of_run, came)
-        changed, new = merge(kept, came, origin_of(batch), origins, last_wins=False, mode=mode)
+            stored, origins = stored_forecasts(connection, *of_run, incoming)
+        changed, new = merge(stored, incoming, origin_of(batch), origins, last_wins=False, mode=mode)
         gained += new
         if changed:
-            before = [key for key in mixed(kept) if key in changed]
-            write_values(connection, t.forecast, changed, noted.id_of, before, of_run)
+            before = [key for key in mixed(stored) if key in changed]
+            write_values(connection, t.forecast, changed, batch_rows.id_of, before, of_run)
             forecasts_changed(connection, changed)
     _note_parts(connection, batch, run, model_id, sites)
     _note_incomplete(connection, batch, run, model_id, sites)
@@ -57,11 +57,11 @@ def store_forecasts(
 
 
 def _portions(batch: ForecastBatch, run: Run, sites: Mapping[str, int]) -> Iterator[dict[Key, Values]]:
-    """Yield the rows of a batch, those of some sites at a time, in the order of the sites' ids."""
+    """Yield the rows of a batch, a few sites at a time, in the order of the sites' row ids."""
     by_site: dict[str, list[Forecast]] = defaultdict(list)
     for record in batch.records:
         if record.model != run.model or record.reference_time != run.reference_time:
-            raise ValueError(f"{record} is not of the run that its batch is about: {run}")
+            raise ValueError(f"{record} is not of the run of its batch: {run}")
         by_site[record.site].append(record)
     portion: list[Forecast] = []
     for site in sorted(by_site, key=sites.__getitem__):
@@ -80,7 +80,7 @@ def _rows(records: Iterable[Forecast], sites: Mapping[str, int]) -> dict[Key, Va
 
 
 def _is_known(connection: sa.Connection, model_id: int, run: Run) -> bool:
-    """Say whether something of this run is there already."""
+    """Return True if values of this run are stored."""
     batch = t.forecast_batch.c
     query = sa.select(batch.id).where(
         batch.model_id == model_id, batch.reference_time == to_epoch(run.reference_time)
@@ -88,15 +88,15 @@ def _is_known(connection: sa.Connection, model_id: int, run: Run) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
-def kept_forecasts(
-    connection: sa.Connection, model_id: int, reference_time: int, came: Iterable[Key]
+def stored_forecasts(
+    connection: sa.Connection, model_id: int, reference_time: int, incoming: Iterable[Key]
 ) -> tuple[dict[Key, Row], dict[int, Origin]]:
-    """Return those of the rows of a run that are there already, and the origins of their batches.
+    """Return the stored rows of a run for these keys, and the origins of their batches.
 
-    One span of valid times per site is read.
+    One span of valid times is read for all sites.
     """
-    times = [valid_time for _, valid_time in came]
-    sites = sorted({site_id for site_id, _ in came})
+    times = [valid_time for _, valid_time in incoming]
+    sites = sorted({site_id for site_id, _ in incoming})
 
     def within(table: sa.Table, *columns: sa.ColumnElement[int]) -> Iterator[tuple[Any, ...]]:
         query = sa.select(table.c.site_id, table.c.valid_time, *columns).where(
@@ -108,17 +108,20 @@ def kept_forecasts(
             yield from fetched(connection, query.where(table.c.site_id.in_(some)))
 
     origin = t.forecast_origin
-    others = by_row(within(origin, origin.c.parameter, origin.c.batch_id))
-    kept = {
-        (row[0], row[1]): kept_row(row[2], row[3:], others.get((row[0], row[1])))
+    other_batches = by_row(within(origin, origin.c.parameter, origin.c.batch_id))
+    stored = {
+        (row[0], row[1]): stored_row(row[2], row[3:], other_batches.get((row[0], row[1])))
         for row in within(t.forecast, t.forecast.c.batch_id, *value_columns(t.forecast))
     }
-    ids = {batch for row in kept.values() for batch in row.batches if batch is not None}
-    return kept, origins_of(connection, t.forecast_batch, ids)
+    ids = {batch for row in stored.values() for batch in row.batches if batch is not None}
+    return stored, origins_of(connection, t.forecast_batch, ids)
 
 
-class _Noted:
-    """The rows in the table of batches that the values of one batch need, each written when it is needed."""
+class _BatchRows:
+    """Rows of the table of batches for the values of one batch, each inserted when it is first needed.
+
+    A batch can need several: a value that was known earlier keeps the availability of its first batch.
+    """
 
     def __init__(
         self,
@@ -142,7 +145,7 @@ class _Noted:
         self._ids: dict[tuple[int, bool], int] = {}
 
     def id_of(self, batch: int) -> int:
-        """Return the id of a batch of a merged row."""
+        """Return the row id for a batch number of a merged row (precedence.Batches)."""
         if batch > 0:
             return batch
         if batch not in self._availability:
@@ -191,25 +194,25 @@ def _note_parts(
 def _note_incomplete(
     connection: sa.Connection, batch: ForecastBatch, run: Run, model_id: int, sites: Mapping[str, int]
 ) -> None:
-    """Keep which parts are not complete, but for those that are by a route as good as this one."""
+    """Store which parts are incomplete, except those that a route of the same or a better rank completed."""
     if not batch.incomplete:
         return
     part, reference_time = t.collected_part.c, to_epoch(run.reference_time)
-    kept = sa.select(part.part, part.site_id).where(
+    completed = sa.select(part.part, part.site_id).where(
         part.reference_time == reference_time, part.model_id == model_id, part.rank <= batch.rank
     )
-    complete = {tuple(row) for row in connection.execute(kept)}
+    complete = {tuple(row) for row in connection.execute(completed)}
     rows = [
         {
             "reference_time": reference_time,
             "model_id": model_id,
-            "part": one.part,
-            "site_id": sites[one.site],
-            "version": one.version,
-            "reason": one.reason,
+            "part": part_of_site.part,
+            "site_id": sites[part_of_site.site],
+            "version": part_of_site.version,
+            "reason": part_of_site.reason,
         }
-        for one in batch.incomplete
-        if (one.part, sites[one.site]) not in complete
+        for part_of_site in batch.incomplete
+        if (part_of_site.part, sites[part_of_site.site]) not in complete
     ]
     if rows:
         insert = insert_into(connection, t.incomplete_part)
@@ -218,19 +221,21 @@ def _note_incomplete(
 
 
 def note_outside(connection: sa.Connection, batch: ForecastBatch) -> None:
-    """Keep which sites a model does not cover, each with the reason that was given first."""
+    """Store which sites a model does not cover; the first stated reason stays."""
     if not batch.outside:
         return
-    models = ids_of(connection, t.model.c.name, sorted({one.model for one in batch.outside}))
+    models = ids_of(
+        connection, t.model.c.name, sorted({site_outside.model for site_outside in batch.outside})
+    )
     sites = present_ids(connection, batch.collected_at)
     rows = [
         {
-            "model_id": models[one.model],
-            "site_id": sites[one.site],
-            "reason": one.reason,
+            "model_id": models[site_outside.model],
+            "site_id": sites[site_outside.site],
+            "reason": site_outside.reason,
             "noted_at": to_epoch(batch.collected_at),
         }
-        for one in batch.outside
+        for site_outside in batch.outside
     ]
     insert = insert_into(connection, t.outside_model)
     connection.execute(insert.on_conflict_do_nothing(index_elements=["model_id", "site_id"]), rows)
@@ -239,9 +244,9 @@ def note_outside(connection: sa.Connection, batch: ForecastBatch) -> None:
 def _note_grid_points(
     connection: sa.Connection, batch: ForecastBatch, model_id: int, sites: Mapping[str, int]
 ) -> None:
-    """Keep where the model answers; a height that is not told stays as it was while the cell does.
+    """Store the grid cells of a model. A height that is not stated stays while the cell stays.
 
-    A site for which the model answers is not outside of it, whatever was noted before.
+    A site with a grid cell is covered by the model, so that an earlier note to the contrary is deleted.
     """
     rows = [
         {
@@ -261,10 +266,10 @@ def _note_grid_points(
                 sa.delete(t.outside_model).where(outside.model_id == model_id, outside.site_id.in_(chunk))
             )
         insert = insert_into(connection, t.grid_point)
-        new, kept = insert.excluded, t.grid_point.c
+        new, old = insert.excluded, t.grid_point.c
         heights = {
             name: sa.case(
-                (new.cell == kept.cell, sa.func.coalesce(new[name], kept[name])),
+                (new.cell == old.cell, sa.func.coalesce(new[name], old[name])),
                 else_=new[name],
             )
             for name in ("ground", "height")

@@ -1,8 +1,8 @@
-"""The ledger: what was due, who does it, how it ended. APScheduler only ticks; this is the truth.
+"""The ledger: what was due, which process did it, how it ended. APScheduler only ticks; the ledger decides.
 
-A run is claimed by writing its row before the work, with an owner, an epoch and a lease. At most one
-row of a job is `running` (a unique index says so), in however many processes. Takeover raises the
-epoch, and every later write of the old owner names its epoch and is refused.
+A run is claimed by inserting its row before the work starts, with an owner, an epoch and a lease. A unique
+index allows one `running` row per job, for all processes together. A takeover raises the epoch. Later writes
+of the former owner name its old epoch and are refused.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ from backend.storage.run_records import (
 )
 
 MAX_ATTEMPTS = 10
-"""How often a slot is begun: a run that kills its process each time must not do so for ever."""
+"""Maximum attempts per slot; stops a run that crashes the process every time."""
 
 _LONGEST_LEASE = timedelta(hours=2).total_seconds()  # twice what LEASE_SECONDS may be
-_BEYOND_ANY_ID = 2**31  # an id has 31 bits; of larger numbers the databases make errors, each its own
+_BEYOND_ANY_ID = 2**31  # ids have 31 bits; the databases report larger numbers as errors, each differently
 
 
 class LeaseLostError(MeteoScoreError):
-    """Another process took this run over; what this one still had to write is refused."""
+    """Another process took this run over. Remaining writes of this process are refused."""
 
 
 class JobBusyError(MeteoScoreError):
@@ -61,8 +61,8 @@ class JobBusyError(MeteoScoreError):
         self.run_id = run_id
 
 
-def hold(connection: sa.Connection, claim: Claim | None) -> None:
-    """Raise LeaseLostError unless `claim` is still the right to write; None needs no right."""
+def require_lease(connection: sa.Connection, claim: Claim | None) -> None:
+    """Raise LeaseLostError unless `claim` is still valid. None stands for a write without a run."""
     if claim is None:
         return
     run = t.job_run.c
@@ -84,12 +84,12 @@ class Ledger:
         self.lease = lease
         self.owner = owner or this_process()
         self.started_after = 0  # the newest run when this process opened the store; 0: all runs count
-        self.changes = 0  # another number whenever this process has written here, but for renewing a lease
+        self.changes = 0  # a new number after each write of this process, except renewals of a lease
         self._numbers = count(1)
-        self._answered: set[str] = set()  # sources that have answered since the start: they are not silent
-        self._failed_since: dict[str, datetime] = {}  # the start of the first failed run of a source
-        self._judged = 0  # the runs up to this one are in these two
-        self._under_way: set[Claim] = set()  # claims handed out here whose end is not written yet
+        self._answered: set[str] = set()  # sources with an answer since the start: they are not silent
+        self._failed_since: dict[str, datetime] = {}  # start of the first failed run of a source
+        self._judged = 0  # these two include the runs up to this one
+        self._under_way: set[Claim] = set()  # claims of this process whose end is not stored yet
 
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
@@ -97,17 +97,16 @@ class Ledger:
             with self.database.write() as connection:
                 yield connection
         finally:
-            self.changes = next(
-                self._numbers
-            )  # also where it failed: an answer that was lost may have been written
+            # Also after an error: the transaction may be committed although its answer was lost.
+            self.changes = next(self._numbers)
 
     # --- Schedules and pauses ----------------------------------------------------------------------
 
     def note_schedule(self, job: str, schedule: str, now: datetime) -> datetime:
-        """Remember since when a job has this schedule, and return it: no older slot is made up for.
+        """Store since when a job has this schedule, and return that time: older slots are not caught up.
 
-        What an earlier process wrote under a clock that was ahead is corrected to `now`: a schedule that
-        would be valid only from then on, and a pause that would end only then.
+        Times that an earlier process wrote under a clock that was ahead are corrected to `now`: a schedule
+        that would be valid only from then on, and a pause that would end only then.
         """
         with self._write() as connection:
             _correct_pauses(connection, job, now)
@@ -127,13 +126,13 @@ class Ledger:
         return from_epoch(since)
 
     def pause(self, job: str, by: str, now: datetime) -> None:
-        """Stop a job from running by itself until it is resumed; pausing twice changes nothing."""
+        """Stop the job's scheduled runs until it is resumed; pausing twice changes nothing."""
         row = {"job": job, "paused_at": to_epoch(now), "paused_by": by}
         with self._write() as connection:
             connection.execute(insert_into(connection, t.job_pause).on_conflict_do_nothing(), row)
 
     def resume(self, job: str, by: str, now: datetime) -> None:
-        """End a pause; what was due meanwhile is not made up for."""
+        """End a pause; slots during the pause are not caught up."""
         pause = t.job_pause
         with self._write() as connection:
             connection.execute(
@@ -156,9 +155,9 @@ class Ledger:
     # --- Claims ------------------------------------------------------------------------------------
 
     def claim(self, job: str, trigger: str, now: datetime, slot: datetime | None = None) -> Claim | None:
-        """Take the right to run `job`, for a slot or by hand; None where the slot has been dealt with.
+        """Claim a run of `job`, for a slot or by hand; return None if the slot has its run already.
 
-        Raises JobBusyError while another living owner runs the same job.
+        Raises JobBusyError while another live process runs the same job.
         """
         claim: Claim | None = None
         try:
@@ -167,7 +166,7 @@ class Ledger:
                 if claim is not None:
                     self._under_way.add(claim)
         except StoreUnavailableError:
-            # Perhaps the row is there, and only the answer was lost: then its lease runs out unrenewed.
+            # The row may be stored although the answer was lost. Then its lease expires without renewal.
             if claim is not None:
                 self._under_way.discard(claim)
             raise
@@ -182,7 +181,7 @@ class Ledger:
         ).scalar()
         if running is not None:
             raise JobBusyError(job, running)
-        kept = self._slot_row(connection, job, slot)
+        slot_row = self._slot_row(connection, job, slot)
         values = {
             "trigger": trigger,
             "status": "running",
@@ -190,20 +189,20 @@ class Ledger:
             "lease_until": clock_of(connection) + self.lease,
             "start_time": to_epoch(now),
         }
-        if kept is None:
-            made = sa.insert(t.job_run).values(job=job, slot=maybe_epoch(slot), epoch=1, **values)
-            return Claim(inserted_id(connection, made), job, self.owner, 1)
-        if kept.status != "interrupted" or kept.epoch >= MAX_ATTEMPTS:
+        if slot_row is None:
+            new_run = sa.insert(t.job_run).values(job=job, slot=maybe_epoch(slot), epoch=1, **values)
+            return Claim(inserted_id(connection, new_run), job, self.owner, 1)
+        if slot_row.status != "interrupted" or slot_row.epoch >= MAX_ATTEMPTS:
             return None
-        epoch = kept.epoch + 1
-        again = values | {"epoch": epoch, "end_time": None, "duration": None}
-        connection.execute(sa.update(t.job_run).where(t.job_run.c.id == kept.id).values(again))
-        return Claim(kept.id, job, self.owner, epoch)
+        epoch = slot_row.epoch + 1
+        new_attempt = values | {"epoch": epoch, "end_time": None, "duration": None}
+        connection.execute(sa.update(t.job_run).where(t.job_run.c.id == slot_row.id).values(new_attempt))
+        return Claim(slot_row.id, job, self.owner, epoch)
 
     def renew(self, claim: Claim) -> None:
-        """Extend the lease; raise LeaseLostError where the run is somebody else's by now."""
+        """Extend the lease; raise LeaseLostError if another process took the run over."""
         with self.database.write() as connection:
-            hold(connection, claim)
+            require_lease(connection, claim)
             connection.execute(
                 sa.update(t.job_run)
                 .where(t.job_run.c.id == claim.run_id)
@@ -220,7 +219,7 @@ class Ledger:
         sources: Sequence[SourceRun] = (),
         note: str = "",
     ) -> None:
-        """Write how a run ended; raise LeaseLostError where it is somebody else's by now."""
+        """Store how a run ended; raise LeaseLostError if another process took it over."""
         try:
             self._finish(claim, status, now, duration, sources, note)
         except LeaseLostError:
@@ -238,7 +237,7 @@ class Ledger:
         note: str,
     ) -> None:
         with self._write() as connection:
-            hold(connection, claim)
+            require_lease(connection, claim)
             mine = t.job_run.c.id == claim.run_id
             earlier = connection.execute(sa.select(t.job_run.c.note).where(mine)).scalar_one()
             connection.execute(
@@ -260,7 +259,7 @@ class Ledger:
             _note_newest(connection, sources, now)
 
     def note_missed(self, job: str, slots: Sequence[datetime], reason: str) -> None:
-        """Write a row for each slot that will not be run, with the reason; known slots stay as they are."""
+        """Insert a row with the reason for each slot that will not run; existing rows stay."""
         rows = [
             {
                 "job": job,
@@ -280,14 +279,14 @@ class Ledger:
                 connection.execute(insert.on_conflict_do_nothing(index_elements=["job", "slot"]), rows)
 
     def reap(self, job: str, now: datetime) -> None:
-        """Mark a run whose owner died, or let its lease run out, as interrupted."""
+        """Mark a running run as interrupted if its owner died or its lease expired."""
         with self._write() as connection:
             self._reap(connection, job, now)
 
     def open_slots(self, job: str, since: datetime, now: datetime) -> tuple[set[datetime], set[datetime]]:
-        """Return the slots from `since` to `now` that have been dealt with, and those to be done again.
+        """Return the slots from `since` to `now` that are done, and those that need another attempt.
 
-        Later slots have rows too where the clock was ahead; they say nothing about what is due now.
+        If the clock was ahead, later slots have rows too. They do not matter for what is due now.
         """
         query = sa.select(t.job_run.c.slot, t.job_run.c.status, t.job_run.c.epoch).where(
             t.job_run.c.job == job, t.job_run.c.slot.between(to_epoch(since), to_epoch(now))
@@ -310,16 +309,16 @@ class Ledger:
         query = sa.select(t.job_run).where(t.job_run.c.job == job, t.job_run.c.status == "running")
         for row in connection.execute(query).all():
             if Claim(row.id, row.job, row.owner, row.epoch) in self._under_way:
-                continue  # right here, even if the store kept its lease from being renewed
+                continue  # this process runs it, even if the store was down when the lease was due
             dead, clock = is_dead(row.owner), clock_of(connection)
-            # A lease that no process takes for so long was written under a clock that was ahead.
+            # No process takes a lease of this length: it was written under a clock that was ahead.
             impossible = row.lease_until > clock + _LONGEST_LEASE and not is_observable(row.owner)
             if row.lease_until >= clock and not dead and not impossible:
                 continue
             why = "its process died" if dead else "its lease ran out"
             if impossible and not dead:
                 why = "its lease ends further ahead than any: it was written under a clock that was ahead"
-            note = f"attempt {row.epoch} was interrupted: {why} ({row.owner})"  # for the operator alone
+            note = f"attempt {row.epoch} was interrupted: {why} ({row.owner})"  # never shown in public
             connection.execute(
                 sa.update(t.job_run)
                 .where(t.job_run.c.id == row.id, t.job_run.c.epoch == row.epoch)
@@ -345,7 +344,7 @@ class Ledger:
         before: int | None = None,
         limit: int = 20,
     ) -> tuple[JobRun, ...]:
-        """Return runs, newest first, each with its sources; `before` is the id to go on from."""
+        """Return runs, newest first, with their sources; `before` is the id after which the page starts."""
         query = sa.select(t.job_run).order_by(t.job_run.c.id.desc()).limit(limit)
         if job is not None:
             query = query.where(t.job_run.c.job == job)
@@ -357,21 +356,20 @@ class Ledger:
             return job_runs(connection, connection.execute(query).all())
 
     def note_start(self) -> None:
-        """Count runs from here on as those since the start of this process."""
+        """Count only runs from now on as runs since the start of this process."""
         with self.database.read() as connection:
             newest = connection.execute(sa.select(sa.func.max(t.job_run.c.id))).scalar()
         self.started_after = newest or 0
         self._failed_since.clear()
 
     def failure_streak(self, job: str) -> FailureStreak | None:
-        """Return how many runs of a job failed in a row up to now; None where the last one did not fail.
+        """Return how many runs of a job failed in a row up to now; None if the last one did not fail.
 
-        Only runs that came to a verdict count: none that was missed, interrupted, cancelled, a
-        backfill or a replay.
+        Only runs with a result count: not missed, interrupted or cancelled ones, no backfill, no replay.
         """
         run = t.job_run.c
-        asked = ~run.note.startswith(REPLAYED)
-        of_job = sa.and_(run.job == job, run.trigger != "backfill", asked)
+        not_replayed = ~run.note.startswith(REPLAYED)
+        of_job = sa.and_(run.job == job, run.trigger != "backfill", not_replayed)
         not_failed = sa.select(run.id).where(of_job, run.status.in_(("success", "partial", "nothing_new")))
         last = not_failed.order_by(run.id.desc()).limit(1).scalar_subquery()
         failed = sa.select(sa.func.count(), sa.func.min(run.end_time)).where(
@@ -384,7 +382,8 @@ class Ledger:
     def silent_sources(self, sources: Collection[str]) -> dict[str, datetime]:
         """Return which of these sources failed in every run since the start, and since when (UTC).
 
-        Only runs that ended since the last call are read, and those after the oldest that is under way.
+        Each call reads only the runs that ended since the last call, and those newer than the oldest run that
+        is still running.
         """
         run, part = t.job_run.c, t.source_run.c
         query = (
@@ -409,16 +408,15 @@ class Ledger:
         return {source: self._failed_since[source] for source in sorted(silent)}
 
     def newest_data(self) -> dict[str, datetime]:
-        """Return, per source, the time of the newest data that it has ever shown."""
+        """Return, per source, the time of its newest data in all runs."""
         with self.database.read() as connection:
             return _newest_data(connection)
 
-    def standing(self, jobs: Sequence[str], now: datetime) -> StatusSnapshot:
-        """Return the latest run of each job, what runs, and the newest data, as they are at one moment.
+    def status_snapshot(self, jobs: Sequence[str], now: datetime) -> StatusSnapshot:
+        """Return the latest run of each job, the current runs and the newest data, in one state of the store.
 
-        The latest run is the one that ended last, whatever its status. A missed slot did not begin and is
-        not counted. A run that ended later than `now`, by a clock that was ahead, counts only where there is
-        no other.
+        The latest run is the one that ended last, in any status. A missed slot has no end and does not count.
+        A run that ended later than `now`, by a clock that was ahead, counts only if there is no other.
         """
         with self.database.read() as connection:
             ended = [_latest(connection, job, now) for job in jobs]
@@ -442,8 +440,8 @@ _NEWEST = sa.select(t.source_newest)
 
 
 def _latest(connection: sa.Connection, job: str, now: datetime) -> Any:
-    found = connection.execute(_ENDED_BY, {"job": job, "end": to_epoch(now + CLOCK_TOLERANCE)}).first()
-    return found or connection.execute(_ENDED, {"job": job}).first()
+    latest = connection.execute(_ENDED_BY, {"job": job, "end": to_epoch(now + CLOCK_TOLERANCE)}).first()
+    return latest or connection.execute(_ENDED, {"job": job}).first()
 
 
 def _correct_pauses(connection: sa.Connection, job: str, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""What the beacons measured: one batch into the tables, on a connection that the store has opened."""
+"""Storage of an observation batch, on a connection that the store has opened."""
 
 from __future__ import annotations
 
@@ -11,61 +11,63 @@ from backend.core.records import ObservationBatch
 from backend.storage import schema as t
 from backend.storage.database import insert_into, inserted_id, to_epoch
 from backend.storage.due import readings_changed
-from backend.storage.origins import by_row, kept_row, mixed, origin_of, origins_of, write_values
+from backend.storage.origins import by_row, mixed, origin_of, origins_of, stored_row, write_values
 from backend.storage.positions import note_positions
 from backend.storage.precedence import NEW, Mode, Origin, Row, merge
 from backend.storage.rows import Key, ids_of, rows_by_key, value_columns
 from backend.storage.run_records import Claim
 
 
-def keep_observations(
+def store_observations(
     connection: sa.Connection, batch: ObservationBatch, claim: Claim | None, *, mode: Mode = "collect"
 ) -> int:
-    """Write a batch; return how many values are new or changed."""
+    """Store a batch; return how many values are new or changed."""
     _describe_stations(connection, batch)
     note_positions(connection, batch)
     _note_list(connection, batch)
     codes = sorted({record.station for record in batch.records} | batch.complete_until.keys())
     ids = ids_of(connection, t.station.c.code, codes)
-    came = rows_by_key(
+    incoming = rows_by_key(
         (ids[record.station], record.time, record.parameter, record.value) for record in batch.records
     )
-    kept, origins = kept_readings(connection, came)
-    changed, gained = merge(kept, came, origin_of(batch), origins, last_wins=True, mode=mode)
+    stored, origins = stored_readings(connection, incoming)
+    changed, gained = merge(stored, incoming, origin_of(batch), origins, last_wins=True, mode=mode)
     if changed:
         batch_id = _note_batch(connection, batch, claim)
-        before = [key for key in mixed(kept) if key in changed]
+        before = [key for key in mixed(stored) if key in changed]
         write_values(
             connection, t.observation, changed, lambda batch: batch_id if batch == NEW else batch, before
         )
         readings_changed(connection, changed)
-        newest = dict(sorted(changed))  # of a station's times, the last one stays
+        newest = dict(sorted(changed))  # of several times of a station, the last one remains
         _move_forward(connection, t.station.c.newest, newest)
     complete_until = {ids[code]: to_epoch(time) for code, time in batch.complete_until.items()}
     _move_forward(connection, t.station.c.caught_up, complete_until)
     return gained
 
 
-def kept_readings(connection: sa.Connection, came: Iterable[Key]) -> tuple[dict[Key, Row], dict[int, Origin]]:
-    """Return those of the rows that are there already, and the origins of their batches.
+def stored_readings(
+    connection: sa.Connection, incoming: Iterable[Key]
+) -> tuple[dict[Key, Row], dict[int, Origin]]:
+    """Return the stored rows for these keys, and the origins of their batches.
 
-    One span of times per station is read. SQLite answers a list of (station, time) pairs by walking the whole
-    table. One span for all stations would be no better: a beacon that fell silent is sent with its last
-    reading, which may be a year old.
+    One span of times per station is read. For a list of (station, time) pairs SQLite scans the whole table.
+    One span for all stations would be too long: a network repeats the last reading of a silent beacon, which
+    may be a year old.
     """
     times: dict[int, list[int]] = {}
-    for station_id, time in came:
+    for station_id, time in incoming:
         times.setdefault(station_id, []).append(time)
-    kept: dict[Key, Row] = {}
+    stored: dict[Key, Row] = {}
     for station_id, moments in times.items():
         span = {"station": station_id, "first": min(moments), "last": max(moments)}
-        others = by_row(connection.execute(_OTHERS, span))
-        kept |= {
-            (row[0], row[1]): kept_row(row[2], tuple(row[3:]), others.get((row[0], row[1])))
+        other_batches = by_row(connection.execute(_OTHERS, span))
+        stored |= {
+            (row[0], row[1]): stored_row(row[2], tuple(row[3:]), other_batches.get((row[0], row[1])))
             for row in connection.execute(_READINGS, span)
         }
-    ids = {batch for row in kept.values() for batch in row.batches if batch is not None}
-    return kept, origins_of(connection, t.observation_batch, ids)
+    ids = {batch for row in stored.values() for batch in row.batches if batch is not None}
+    return stored, origins_of(connection, t.observation_batch, ids)
 
 
 def _spanned(table: sa.Table, *columns: sa.ColumnElement[int]) -> sa.Select[Any]:
@@ -80,7 +82,7 @@ _OTHERS = _spanned(t.observation_origin, t.observation_origin.c.parameter, t.obs
 
 
 def _note_batch(connection: sa.Connection, batch: ObservationBatch, claim: Claim | None) -> int:
-    """Write how the readings came, and return the id that their rows name."""
+    """Insert the batch of readings, and return its id."""
     return inserted_id(
         connection,
         sa.insert(t.observation_batch).values(
@@ -96,7 +98,7 @@ def _note_batch(connection: sa.Connection, batch: ObservationBatch, claim: Claim
 
 
 def _move_forward(connection: sa.Connection, column: sa.Column[int], times: Mapping[int, int]) -> None:
-    """Set a time of each station, unless it is at a later one already."""
+    """Set a time of each station unless the stored one is later."""
     if not times:
         return
     later = sa.or_(column.is_(None), column < sa.bindparam("moment"))
@@ -124,9 +126,9 @@ def _describe_stations(connection: sa.Connection, batch: ObservationBatch) -> No
     if rows:
         insert = insert_into(connection, t.station)
         new, old = insert.excluded, t.station.c
-        words, numbers = ("name", "kind", "remarks"), ("latitude", "longitude", "elevation")
-        # A route that says less about a station takes nothing away.
-        known = {name: sa.func.coalesce(sa.func.nullif(new[name], ""), old[name]) for name in words}
+        texts, numbers = ("name", "kind", "remarks"), ("latitude", "longitude", "elevation")
+        # A route that does not state a property leaves the stored one as it is.
+        known = {name: sa.func.coalesce(sa.func.nullif(new[name], ""), old[name]) for name in texts}
         known |= {name: sa.func.coalesce(new[name], old[name]) for name in numbers}
         connection.execute(insert.on_conflict_do_update(index_elements=["code"], set_=known), rows)
 

@@ -1,7 +1,7 @@
 """Which batch each value came in (docs/decisions/store-layout.md).
 
-A row names the batch of most of its values; the others lie in a table of origins, a row per value. Most rows
-came in one batch and have none there.
+A row names the batch of most of its values. Values from other batches have a row each in a table of origins.
+Most rows come from one batch and need none.
 """
 
 from __future__ import annotations
@@ -23,24 +23,26 @@ ORIGINS: Mapping[sa.Table, sa.Table] = {
     t.observation: t.observation_origin,
 }
 
-Exceptions = dict[tuple[int, ...], dict[int, int]]
-"""By the key of a row and the number of a parameter: the batch of a value, where it is not the row's."""
+OtherBatches = dict[tuple[int, ...], dict[int, int]]
+"""Key of a row -> number of a parameter -> batch of the value, if it is not the batch of the row."""
 
 
-def exceptions(connection: sa.Connection, table: sa.Table, owner: int, first: int, last: int) -> Exceptions:
-    """Return those of the rows of a site or a station from `first` to `last`, by the whole key of a row."""
+def other_batches(
+    connection: sa.Connection, table: sa.Table, owner: int, first: int, last: int
+) -> OtherBatches:
+    """Return the values with other batches than their row, of a site or station from `first` to `last`."""
     origin = ORIGINS[table]
     columns = list(origin.primary_key)
     query = sa.select(origin).where(columns[0] == owner, columns[1].between(first, last))
     return by_row(fetched(connection, query))
 
 
-def by_row(found: Iterable[Sequence[int]]) -> Exceptions:
-    """Arrange rows of a table of origins by the key of the row that they belong to."""
-    arranged: Exceptions = {}
-    for *key, parameter, batch_id in found:
-        arranged.setdefault(tuple(key), {})[parameter] = batch_id
-    return arranged
+def by_row(origin_rows: Iterable[Sequence[int]]) -> OtherBatches:
+    """Group rows of a table of origins by the key of the row they belong to."""
+    grouped: OtherBatches = {}
+    for *key, parameter, batch_id in origin_rows:
+        grouped.setdefault(tuple(key), {})[parameter] = batch_id
+    return grouped
 
 
 def batch_fields(
@@ -55,19 +57,19 @@ def batch_fields(
     }
 
 
-def kept_row(batch_id: int, values: Values, others: Mapping[int, int] | None) -> Row:
-    """Return a row of the store, `others` being its exceptions."""
+def stored_row(batch_id: int, values: Values, others: Mapping[int, int] | None) -> Row:
+    """Return a stored row with the batch of each value; `others` are those that differ from `batch_id`."""
     if others is None and None not in values:
         return Row(values, (batch_id,) * len(values))
-    given = others or {}
+    batches = others or {}
     return Row(
         values,
-        tuple(None if value is None else given.get(index, batch_id) for index, value in enumerate(values)),
+        tuple(None if value is None else batches.get(index, batch_id) for index, value in enumerate(values)),
     )
 
 
 def origin_of(batch: Batch) -> Origin:
-    """Return the origin of values that come in a batch."""
+    """Return the origin of the values of a batch."""
     available_at, published = 0, True
     if isinstance(batch, ForecastBatch) and batch.run is not None:
         available_at, published = to_epoch(batch.run.available_at), batch.run.published
@@ -120,48 +122,51 @@ def write_values(
     before: Iterable[Key],
     of_run: tuple[int, ...] = (),
 ) -> None:
-    """Write merged rows, each over the one with its key; `of_run` is the rest of the key of all of them.
+    """Write merged rows over the stored ones; `of_run` is the rest of the key, the same for all of them.
 
-    `id_of` gives the id for what merge() says of a batch. `before` are the keys of rows with exceptions.
+    `id_of` returns the row id of a batch number of merge(). `before` are the keys of stored rows with values
+    from other batches.
     """
     origin = ORIGINS[table]
     plain: list[tuple[int | None, ...]] = []
     others: list[tuple[int | None, ...]] = []
-    parted: dict[Batches, tuple[int, tuple[tuple[int, int], ...]]] = {}
+    split: dict[Batches, tuple[int, tuple[tuple[int, int], ...]]] = {}
     for key, (values, batches) in sorted(rows.items()):
-        if batches not in parted:  # there are few ways in which rows are made up of batches
-            parted[batches] = _parted([None if batch is None else id_of(batch) for batch in batches])
-        batch_id, rest = parted[batches]
+        if batches not in split:  # the rows have few different combinations of batches
+            split[batches] = _split([None if batch is None else id_of(batch) for batch in batches])
+        batch_id, rest = split[batches]
         plain.append((*key, *of_run, batch_id, *values))
         if rest:
             others += ((*key, *of_run, *other) for other in rest)
     write_rows(connection, table, plain)
-    _forget(connection, origin, [(*key, *of_run) for key in before])
+    _delete_origins(connection, origin, [(*key, *of_run) for key in before])
     if others:
         write_rows(connection, origin, others)
 
 
-def _parted(batches: Sequence[int | None]) -> tuple[int, tuple[tuple[int, int], ...]]:
-    """Return the batch of most values, the oldest of several, and (parameter, batch) of the other values."""
+def _split(batches: Sequence[int | None]) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """Return the batch of most values (on a tie the oldest), and (parameter, batch) of the other values."""
     counts = Counter(batch for batch in batches if batch is not None)
     commonest = max(counts, key=lambda batch: (counts[batch], -batch))
     rest = ((index, batch) for index, batch in enumerate(batches) if batch not in {None, commonest})
     return commonest, tuple((index, batch) for index, batch in rest if batch is not None)
 
 
-def _forget(connection: sa.Connection, origin: sa.Table, keys: Iterable[tuple[int, ...]]) -> None:
+def _delete_origins(connection: sa.Connection, origin: sa.Table, keys: Iterable[tuple[int, ...]]) -> None:
     columns = list(origin.primary_key)[:-1]
-    given = [{f"key_{column.name}": part for column, part in zip(columns, key, strict=True)} for key in keys]
-    if given:
+    key_rows = [
+        {f"key_{column.name}": part for column, part in zip(columns, key, strict=True)} for key in keys
+    ]
+    if key_rows:
         same = (column == sa.bindparam(f"key_{column.name}") for column in columns)
-        connection.execute(sa.delete(origin).where(*same), given)
+        connection.execute(sa.delete(origin).where(*same), key_rows)
 
 
 def mixed(rows: Mapping[Key, Row]) -> Iterator[Key]:
-    """Yield the keys of rows whose values came in several batches."""
-    seen: dict[Batches, bool] = {}
+    """Yield the keys of rows whose values are from several batches."""
+    is_mixed: dict[Batches, bool] = {}
     for key, (_, batches) in rows.items():
-        if batches not in seen:
-            seen[batches] = len({*batches} - {None}) > 1
-        if seen[batches]:
+        if batches not in is_mixed:
+            is_mixed[batches] = len({*batches} - {None}) > 1
+        if is_mixed[batches]:
             yield key

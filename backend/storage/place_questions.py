@@ -1,4 +1,4 @@
-"""What is odd about the places that stations state, for the operator to look into."""
+"""Contradictions in the positions that routes state for stations, for the operator to check."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from backend.core.clock import DAY_SECONDS
 from backend.core.distance import metres_between
 from backend.storage import schema as t
 from backend.storage.database import from_epoch, to_epoch
@@ -24,14 +25,14 @@ from backend.storage.rows import chunks
 
 
 class PlaceQuestion(NamedTuple):
-    """Something odd about where a station stands that ends no series; for the operator to look into."""
+    """A contradiction in a station's positions that is not a move; for the operator to check."""
 
     station: str
     text: str
 
 
-ASKED_FOR = 30 * 86_400
-"""For so many seconds a change of height is a question."""
+HEIGHT_CHANGE_SECONDS = 30 * DAY_SECONDS
+"""How long a changed height stays a question."""
 
 _SAME_METRES = 1.0
 
@@ -53,13 +54,13 @@ def place_questions(connection: sa.Connection, stations: Sequence[str], now: dat
         for station_id, by_route in stays_of(connection, {of[0].station_id for of in rows.values()}).items()
         for route, of_route in by_route.items()
     }
-    found = []
+    questions = []
     for (code, route), of_route in sorted(rows.items()):
         stay = present.get((of_route[0].station_id, route))
         texts = (_missing(of_route), _other_height(of_route, stay, to_epoch(now)), _elsewhere(of_route, stay))
-        found += [PlaceQuestion(code, f"by {route}: {text}") for text in texts if text]
-    found += _between_routes(rows, present)
-    return sorted(found)
+        questions += [PlaceQuestion(code, f"by {route}: {text}") for text in texts if text]
+    questions += _between_routes(rows, present)
+    return sorted(questions)
 
 
 def _missing(rows: Sequence[Any]) -> str:
@@ -70,11 +71,11 @@ def _missing(rows: Sequence[Any]) -> str:
         if row.place != NO_PLACE:
             break
         since = row.first_seen
-    return f"no position is stated since {from_epoch(since):%Y-%m-%d}; the last one known is used"
+    return f"no position is stated since {from_epoch(since):%Y-%m-%d}; the last known one is used"
 
 
 def _other_height(rows: Sequence[Any], stay: Stay | None, now: int) -> str:
-    """Return the newest change of the stated height at the same place, if it is not long ago."""
+    """Return the newest change of the stated height at the same place, if it is recent."""
     if stay is None:
         return ""
     here = [
@@ -87,7 +88,7 @@ def _other_height(rows: Sequence[Any], stay: Stay | None, now: int) -> str:
     ]
     for before, after in reversed(list(pairwise(here))):
         if abs(after.elevation - before.elevation) > _SAME_METRES:
-            if now - after.first_seen > ASKED_FOR:
+            if now - after.first_seen > HEIGHT_CHANGE_SECONDS:
                 return ""
             return (
                 f"its height changed from {before.elevation:g} to {after.elevation:g} m on"
@@ -106,14 +107,14 @@ def _elsewhere(rows: Sequence[Any], stay: Stay | None) -> str:
     seen = from_epoch(known[-1].last_seen)
     return (
         f"stated {apart / 1000:.1f} km from its place on {seen:%Y-%m-%d %H:%M} UTC;"
-        f" it counts as a move once {MOVE_SIGHTINGS} answers over 24 h state it"
+        f" it counts as a move after {MOVE_SIGHTINGS} such answers over 24 h"
     )
 
 
 def _between_routes(
     rows: Mapping[tuple[str, str], Sequence[Any]], present: Mapping[tuple[int, str], Stay]
 ) -> list[PlaceQuestion]:
-    found = []
+    questions = []
     for code in sorted({code for code, _ in rows}):
         here = [
             present[of_route[0].station_id, route]
@@ -122,11 +123,11 @@ def _between_routes(
         ]
         for one, other in combinations(here, 2):
             if (apart := apart_metres(one, other)) >= MOVED_METRES:
-                found.append(
+                questions.append(
                     PlaceQuestion(
                         code,
                         f"{one.route} and {other.route} state places {apart / 1000:.1f} km apart;"
-                        " that is no move",
+                        " this is not a move",
                     )
                 )
-    return found
+    return questions

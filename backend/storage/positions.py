@@ -1,13 +1,13 @@
-"""Where stations stood, with dates and per route; the moves that follow from it; what a site confirmed.
+"""Positions of stations with dates and per route, the moves derived from them, and the places of a site.
 
-A station has moved when one route states a place at least MOVED_METRES away in MOVE_SIGHTINGS answers over
-at least MOVE_SPAN seconds, without stating the old place between them. The move is dated back to the first of
-these answers. Routes are never compared: they may state the same place differently.
+A station has moved if one route states a place at least MOVED_METRES away in MOVE_SIGHTINGS answers over at
+least MOVE_SPAN seconds, and never the old place between them. The move is dated back to the first of these
+answers. Positions of different routes are never compared: routes may state the same place differently.
 
-The places at which a station stayed are a function of the stored positions, in whatever order these came:
-each (route, day, place) keeps the earliest and the latest answer, and two of them a day are enough to count
-to three over a day. For a site, readings count while the station stands at a place of that site: the first
-one that is known, the one where it stood when the operator gave it to the site, and those confirmed since.
+The stays of a station are a function of the stored positions, independent of the order in which these
+arrived: each (route, day, place) stores the earliest and the latest answer, and two per day are enough to
+count to three over 24 hours. For a site, readings count while the station stands at a place of that site: the
+first known place, the place on the day the operator assigned the station to the site, and confirmed places.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from backend.core.clock import DAY_SECONDS
 from backend.core.distance import metres_between
 from backend.core.local_time import day_of_epoch
 from backend.core.records import ObservationBatch
@@ -29,23 +30,22 @@ from backend.storage.due import READING_REACH, note_due
 from backend.storage.rows import chunks, ids_of
 
 MOVED_METRES = 300.0
-"""So far away another place begins. A network's rounding or a better reading of a place stays below."""
+"""Smallest distance of a move. A network's rounding or a corrected position stays below it."""
 
 MOVE_SIGHTINGS = 3
-"""In so many answers of one route a new place must be stated: one answer may be wrong."""
+"""How many answers of one route must state a new place: a single answer may be wrong."""
 
-MOVE_SPAN = 24 * 3600
-"""Seconds between the first and the last of these answers, at least."""
+MOVE_SPAN = DAY_SECONDS
+"""Minimum seconds between the first and the last of these answers."""
 
 NO_PLACE = ""
-"""In place of the rounded degrees: the answer stated no position."""
+"""Used as the rounded degrees of an answer without a position."""
 
-_DAY = 86_400
 _ALWAYS = 2**62
 
 
 class Stay(NamedTuple):
-    """A place at which a station stood from `since` (seconds since 1970) until its next stay began.
+    """A place at which a station stood from `since` (seconds since 1970) until the start of its next stay.
 
     Degrees, metres (None: not stated) and name are those of the first answer that stated the place.
     """
@@ -59,7 +59,7 @@ class Stay(NamedTuple):
 
 
 class Sighting(NamedTuple):
-    """A position as one answer of one route stated it."""
+    """A position in one answer of one route."""
 
     time: int
     since: int
@@ -70,7 +70,7 @@ class Sighting(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A place that belongs to a site: confirmed by the operator, or that of the day it was given to it."""
+    """A place of a site: confirmed by the operator, or the place when the site got the station."""
 
     route: str
     latitude: float
@@ -80,7 +80,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A station's move as one of its sites sees it. `metres` lie between the places."""
+    """A station's move, for one of its sites. `metres` is the distance between the places."""
 
     site: str
     station: str
@@ -92,64 +92,64 @@ class Move:
     confirmed: bool
 
 
-# --- What follows from positions ---------------------------------------------------------------------
+# --- Stays derived from positions --------------------------------------------------------------------
 
 
 def apart_metres(one: Stay | Sighting | Place, other: Stay | Sighting | Place) -> float:
-    """Return the distance of two places in metres."""
+    """Return the distance between two places in metres."""
     return metres_between((one.latitude, one.longitude), (other.latitude, other.longitude))
 
 
 def stays(route: str, sightings: Iterable[Sighting]) -> list[Stay]:
     """Return the places at which a station stood by one route, oldest first."""
-    found: list[Stay] = []
+    stays_so_far: list[Stay] = []
     candidate: list[Sighting] = []
-    for seen in sorted(sightings):
-        if not found:
-            found.append(_stay(route, [seen]))
-        elif apart_metres(seen, found[-1]) < MOVED_METRES:
+    for sighting in sorted(sightings):
+        if not stays_so_far:
+            stays_so_far.append(_stay(route, [sighting]))
+        elif apart_metres(sighting, stays_so_far[-1]) < MOVED_METRES:
             candidate = []
         else:
-            if candidate and apart_metres(seen, candidate[0]) >= MOVED_METRES:
+            if candidate and apart_metres(sighting, candidate[0]) >= MOVED_METRES:
                 candidate = []
-            candidate.append(seen)
-            if len(candidate) >= MOVE_SIGHTINGS and seen.time - candidate[0].time >= MOVE_SPAN:
-                found.append(_stay(route, candidate))
+            candidate.append(sighting)
+            if len(candidate) >= MOVE_SIGHTINGS and sighting.time - candidate[0].time >= MOVE_SPAN:
+                stays_so_far.append(_stay(route, candidate))
                 candidate = []
-    return found
+    return stays_so_far
 
 
-def _stay(route: str, seen: Sequence[Sighting]) -> Stay:
-    first = seen[0]
-    since = min(each.since for each in seen)
+def _stay(route: str, sightings: Sequence[Sighting]) -> Stay:
+    first = sightings[0]
+    since = min(sighting.since for sighting in sightings)
     return Stay(route, since, first.latitude, first.longitude, first.elevation, first.name)
 
 
 def elsewhere(of_route: Sequence[Stay], places: Sequence[Place]) -> list[tuple[int, int]]:
-    """Return from when to when (seconds since 1970) a station stood at none of a site's places, by one route.
+    """Return the spans (seconds since 1970) in which a station stood at no place of a site, by one route.
 
-    Of a route by which no place is known from the day the station was given to the site, the first stay is
-    one of them; but not where the route knows of a stay at the place that another route stated that day: an
-    archive shows then where the station stood before.
+    If the route had stated no position when the station was assigned to the site, its first stay counts as a
+    place of the site. Exception: if the route also has a stay at the place that another route stated on that
+    day, the first stay is an older place from an archive and does not count.
     """
     if not of_route:
         return []
-    given = [place for place in places if not place.confirmed]
-    given = [
+    assigned = [place for place in places if not place.confirmed]
+    assigned = [
         place
-        for place in given
+        for place in assigned
         if place.route == of_route[0].route
         or any(apart_metres(stay, place) < MOVED_METRES for stay in of_route)
     ]
     return [
-        (stay.since if number else 0, end)  # before its first position it stood where it was first seen
+        (stay.since if number else 0, end)  # before its first position it stood at the first place
         for number, (stay, end) in enumerate(zip(of_route, _ends(of_route), strict=True))
-        if (number > 0 or given) and not _at_one_of(stay, places)
+        if (number > 0 or assigned) and not _at_one_of(stay, places)
     ]
 
 
 def _ends(of_route: Sequence[Stay]) -> list[int]:
-    """Return when each stay ends: at the next one, or not yet."""
+    """Return the end of each stay: the start of the next one; the last stay has none."""
     return [*(stay.since for stay in of_route[1:]), _ALWAYS]
 
 
@@ -157,25 +157,29 @@ def _at_one_of(stay: Stay, places: Sequence[Place]) -> bool:
     return any(apart_metres(stay, place) < MOVED_METRES for place in places)
 
 
-# --- Positions in ------------------------------------------------------------------------------------
+# --- Storing positions -------------------------------------------------------------------------------
 
 
 def note_positions(connection: sa.Connection, batch: ObservationBatch) -> None:
-    """Store the positions of a batch, and note the days that a move makes due.
+    """Store the positions of a batch, and mark the days affected by a move as due.
 
-    A station of a site has a row for each day and place. Of any other the newest row is extended for as long
-    as its place stays: there are thousands of them, and a site may still come to name one.
+    A station of a site has one row per day and place. For other stations, of which there are thousands, the
+    newest row is extended while the place stays the same: this keeps enough in case a site adds the station.
     """
     if not batch.positions:
         return
-    ids = ids_of(connection, t.station.c.code, sorted({each.station for each in batch.positions}))
+    ids = ids_of(connection, t.station.c.code, sorted({position.station for position in batch.positions}))
     sites = _sites_of(connection, ids)
     rows: dict[tuple[int, str, int, str], dict[str, Any]] = {}
     newest = _newest_rows(connection, [ids[code] for code in ids if not sites.get(ids[code])])
-    for each in sorted(batch.positions, key=lambda each: each.time):
-        station_id, route, time = ids[each.station], each.route or batch.route, to_epoch(each.time)
-        place = place_key(each.latitude, each.longitude)
-        day = time // _DAY
+    for position in sorted(batch.positions, key=lambda position: position.time):
+        station_id, route, time = (
+            ids[position.station],
+            position.route or batch.route,
+            to_epoch(position.time),
+        )
+        place = place_key(position.latitude, position.longitude)
+        day = time // DAY_SECONDS
         last = newest.get((station_id, route))
         if last is not None and last[1] == place and time >= last[2]:
             day = last[0]
@@ -186,11 +190,11 @@ def note_positions(connection: sa.Connection, batch: ObservationBatch) -> None:
             "place": place,
             "first_seen": time,
             "last_seen": time,
-            "since": time if each.since is None else min(time, to_epoch(each.since)),
-            "latitude": each.latitude if place else None,
-            "longitude": each.longitude if place else None,
-            "elevation": each.elevation,
-            "name": each.name,
+            "since": time if position.since is None else min(time, to_epoch(position.since)),
+            "latitude": position.latitude if place else None,
+            "longitude": position.longitude if place else None,
+            "elevation": position.elevation,
+            "name": position.name,
         }
         known = rows.setdefault((station_id, route, day, place), row)
         known["last_seen"] = max(known["last_seen"], time)
@@ -206,20 +210,20 @@ def note_positions(connection: sa.Connection, batch: ObservationBatch) -> None:
 
 
 def forget_positions(connection: sa.Connection, ahead: int) -> None:
-    """Delete the positions that were seen later than `ahead` (seconds since 1970), under a wrong clock."""
+    """Delete positions later than `ahead` (seconds since 1970): they were stored under a wrong clock."""
     column = t.station_position.c
     query = sa.select(column.station_id, column.route, t.station.c.code).join(
         t.station, t.station.c.id == column.station_id
     )
-    concerned = connection.execute(query.where(column.last_seen > ahead).distinct()).all()
+    affected = connection.execute(query.where(column.last_seen > ahead).distinct()).all()
     connection.execute(sa.delete(t.station_position).where(column.last_seen > ahead))
-    sites = _sites_of(connection, {row.code: row.station_id for row in concerned})
-    for row in concerned:
+    sites = _sites_of(connection, {row.code: row.station_id for row in affected})
+    for row in affected:
         _derive(connection, row.station_id, row.route, sites.get(row.station_id, ()))
 
 
 def place_key(latitude: float | None, longitude: float | None) -> str:
-    """Return a place rounded to 1e-4 degrees, by which equal ones are recognised; NO_PLACE without one."""
+    """Return a place rounded to 1e-4 degrees, for comparison of equal places; NO_PLACE without a position."""
     if latitude is None or longitude is None:
         return NO_PLACE
     return f"{round(latitude * 1e4)},{round(longitude * 1e4)}"
@@ -262,8 +266,8 @@ def _upsert(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
 def _to_derive(connection: sa.Connection, route: str, station_ids: Collection[int]) -> list[int]:
     """Return the stations whose stays may have changed.
 
-    A station of which every position lies within MOVED_METRES has one stay; it is derived once, and again
-    only if an earlier position came.
+    A station whose positions all lie within MOVED_METRES has one stay. It is derived once, and again only if
+    an earlier position arrives.
     """
     column, stay = t.station_position.c, t.station_stay.c
     boxes = sa.select(
@@ -275,7 +279,7 @@ def _to_derive(connection: sa.Connection, route: str, station_ids: Collection[in
             for bound in (sa.func.min, sa.func.max)
         ),
     )
-    found = []
+    changed = []
     for some in chunks(station_ids):
         single = {
             row.station_id: row.since
@@ -293,12 +297,12 @@ def _to_derive(connection: sa.Connection, route: str, station_ids: Collection[in
         ):
             small = metres_between((south, west), (north, east)) < MOVED_METRES
             if not small or single.get(station_id) != since:
-                found.append(station_id)
-    return found
+                changed.append(station_id)
+    return changed
 
 
 def _derive(connection: sa.Connection, station_id: int, route: str, sites: Iterable[tuple[int, str]]) -> None:
-    """Write the stays of a station by one route, and note what they change at its sites."""
+    """Write the stays of a station by one route, and mark the days that change at its sites as due."""
     column = t.station_stay.c
     before = stays_of(connection, [station_id]).get(station_id, {}).get(route, [])
     after = stays(route, _sightings(connection, station_id, route))
@@ -328,7 +332,7 @@ def _sightings(connection: sa.Connection, station_id: int, route: str) -> Iterab
     for row in connection.execute(query):
         stated = (row.latitude, row.longitude, row.elevation, row.name)
         yield Sighting(row.first_seen, row.since, *stated)
-        if row.last_seen // _DAY > row.day:  # of a station without a site: it was seen in between as well
+        if row.last_seen // DAY_SECONDS > row.day:  # an extended row: the place was also stated in between
             between = (row.first_seen + row.last_seen) // 2
             yield Sighting(between, between, *stated)
         if row.last_seen != row.first_seen:
@@ -342,7 +346,7 @@ def note_change(
     before: Sequence[tuple[int, int]],
     after: Sequence[tuple[int, int]],
 ) -> None:
-    """Note the days as due whose readings count now and did not, or the other way round."""
+    """Mark the days as due whose readings now count and did not before, or the reverse."""
     changed = [moment for span in set(before) ^ set(after) for moment in span]
     reading = t.observation.c
     last = connection.execute(
@@ -355,32 +359,32 @@ def note_change(
 
 
 def _sites_of(connection: sa.Connection, ids: Mapping[str, int]) -> dict[int, list[tuple[int, str]]]:
-    """Return id and name of every site, past series included, that names one of these stations."""
-    found: dict[int, list[tuple[int, str]]] = {}
+    """Return (id, slug) of every site, past series included, of each of these stations."""
+    sites_by_station: dict[int, list[tuple[int, str]]] = {}
     for row in connection.execute(sa.select(t.site.c.id, t.site.c.slug, t.site.c.stations)):
         for code in row.stations.split(","):
             if code in ids:
-                found.setdefault(ids[code], []).append((row.id, row.slug))
-    return found
+                sites_by_station.setdefault(ids[code], []).append((row.id, row.slug))
+    return sites_by_station
 
 
-# --- Positions out -----------------------------------------------------------------------------------
+# --- Reading positions -------------------------------------------------------------------------------
 
 
 def stays_of(connection: sa.Connection, station_ids: Iterable[int]) -> dict[int, dict[str, list[Stay]]]:
-    """Return the stays of stations, by route."""
+    """Return the stays of stations, per route."""
     column = t.station_stay.c
     query = sa.select(t.station_stay).order_by(column.station_id, column.route, column.number)
-    found: dict[int, dict[str, list[Stay]]] = {}
+    stays_by_station: dict[int, dict[str, list[Stay]]] = {}
     for some in chunks(station_ids):
         for row in connection.execute(query.where(column.station_id.in_(some))):
             stay = Stay(row.route, row.since, row.latitude, row.longitude, row.elevation, row.name)
-            found.setdefault(row.station_id, {}).setdefault(row.route, []).append(stay)
-    return found
+            stays_by_station.setdefault(row.station_id, {}).setdefault(row.route, []).append(stay)
+    return stays_by_station
 
 
 def places_of(connection: sa.Connection, site: str, station_id: int) -> list[Place]:
-    """Return the places at which a station measures for a site, besides the first one that is known."""
+    """Return the places at which a station measures for a site, except the first known one."""
     column = t.confirmed_place.c
     query = sa.select(t.confirmed_place).where(column.site == site, column.station_id == station_id)
     return [
@@ -391,10 +395,10 @@ def places_of(connection: sa.Connection, site: str, station_id: int) -> list[Pla
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """What a site needs to know of the places of one station.
+    """The stays of one station, from the point of view of a site.
 
-    `away` are the spans (seconds since 1970) whose readings do not count. `stays` are those of the route that
-    knows of most; `counted` is the newest of them that counts, None where no position is known.
+    `away` are the spans (seconds since 1970) whose readings do not count. `stays` are those of the route with
+    the most stays; `counted` is the newest of them that counts, None if no position is known.
     """
 
     away: tuple[tuple[int, int], ...] = ()
@@ -403,14 +407,14 @@ class Whereabouts:
 
 
 def whereabouts(connection: sa.Connection, site: str, station_ids: Collection[int]) -> dict[int, Whereabouts]:
-    """Return where each station stood, as far as a site is concerned."""
-    found = {}
+    """Return the whereabouts of each station with a known position, for a site."""
+    result = {}
     for station_id, by_route in stays_of(connection, station_ids).items():
         places = places_of(connection, site, station_id)
         away = {route: elsewhere(of_route, places) for route, of_route in by_route.items()}
         most = max(by_route.values(), key=len)
         not_counted = {end for _, end in away[most[0].route]}
-        found[station_id] = Whereabouts(
+        result[station_id] = Whereabouts(
             away=tuple(sorted({span for spans in away.values() for span in spans})),
             stays=tuple(most),
             counted=next(
@@ -422,7 +426,7 @@ def whereabouts(connection: sa.Connection, site: str, station_ids: Collection[in
                 None,
             ),
         )
-    return found
+    return result
 
 
 def moves(connection: sa.Connection, sites: Mapping[str, Sequence[str]]) -> list[Move]:
@@ -436,7 +440,7 @@ def moves(connection: sa.Connection, sites: Mapping[str, Sequence[str]]) -> list
     )
     ids = {row.code: row.id for row in connection.execute(moved) if row.code in codes}
     of_station = stays_of(connection, ids.values())
-    found = []
+    site_moves = []
     for site, stations in sites.items():
         for code in stations:
             for route, of_route in of_station.get(ids.get(code, -1), {}).items():
@@ -444,7 +448,7 @@ def moves(connection: sa.Connection, sites: Mapping[str, Sequence[str]]) -> list
                     continue
                 places = places_of(connection, site, ids[code])
                 away = {first for first, _ in elsewhere(of_route, places)}
-                found += [
+                site_moves += [
                     Move(
                         site=site,
                         station=code,
@@ -457,4 +461,4 @@ def moves(connection: sa.Connection, sites: Mapping[str, Sequence[str]]) -> list
                     )
                     for before, after in pairwise(of_route)
                 ]
-    return sorted(found, key=lambda move: (move.since, move.site, move.station, move.route))
+    return sorted(site_moves, key=lambda move: (move.since, move.site, move.station, move.route))

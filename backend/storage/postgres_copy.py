@@ -1,4 +1,4 @@
-"""Many rows at once into PostgreSQL, by its COPY (docs/decisions/postgresql.md has the measurement)."""
+"""Writing many rows to PostgreSQL with COPY (docs/decisions/postgresql.md has the measurement)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from psycopg import sql
 
 _INCOMING = "incoming"
 
-# What the server may answer to any statement: SQLAlchemy, which does not see a COPY, counts these so.
+# SQLAlchemy does not see the errors of a COPY. It counts these classes of any other statement so.
 _STATES = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 
 
@@ -20,9 +20,9 @@ _STATES = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalErr
 def incoming(
     connection: sa.Connection, table: sa.Table, rows: Iterable[Sequence[Any]]
 ) -> Iterator[sa.TableClause]:
-    """Give a temporary table with the columns of `table` and these rows in it, while the context lasts.
+    """Create a temporary table with the columns of `table` and these rows; it exists inside the context.
 
-    A row has its values in the order of the columns.
+    The values of a row are in the order of the columns.
     """
     names = table.columns.keys()
     connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {_INCOMING} (LIKE {table.name})")
@@ -34,8 +34,8 @@ def incoming(
 def copy_rows(
     connection: sa.Connection, table: sa.Table, rows: Iterable[Sequence[Any]], *, into: str = ""
 ) -> None:
-    """Write rows, values in the order of the columns of `table`, to it or to one with the same columns."""
-    # The columns are named: those that a migration added lie in another order than we have them in.
+    """Write rows, with values in the order of the columns of `table`, to it or to `into` (same columns)."""
+    # The columns are named: a column added by a migration has another position in the database than here.
     names = sql.SQL(", ").join(map(sql.Identifier, table.columns.keys()))
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(into or table.name), names)
     driver: Any = connection.connection.driver_connection
@@ -50,7 +50,7 @@ def copy_rows(
 def _as_bound(
     connection: sa.Connection, table: sa.Table, rows: Iterable[Sequence[Any]]
 ) -> Iterable[Sequence[Any]]:
-    """Do to each value what its column's type does to a value in a statement; mostly that is nothing."""
+    """Convert the values as SQLAlchemy converts them in a statement; most columns need no conversion."""
     convert = [column.type.bind_processor(connection.dialect) for column in table.columns]
     if not any(convert):
         return rows

@@ -1,7 +1,7 @@
-"""Which of two values of the same moment is kept, and which batch it counts as part of.
+"""Which of two values of the same time stays, and which batch it belongs to.
 
-Pure, and the one place that decides it. A value keeps the batch that it came in: what a later batch adds to
-the same row changes nothing about it.
+Pure functions, and the only place with this decision. A value keeps the batch in which it arrived; a later
+batch that adds other values to the same row does not change that.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ Values = tuple[int | None, ...]
 """One value per parameter, in thousandths of its unit; None is absent."""
 
 Batches = tuple[int | None, ...]
-"""The batch of each value of a row: its id, NEW, or −id; None where the value is absent.
+"""The batch of each value of a row: its id, NEW, or −id; None if the value is absent.
 
-NEW is the batch that came. −id is the batch that came with the availability of the batch `id`: the value was
-known before, and a better route or a repaired parser does not change since when.
+NEW is the incoming batch. −id is the incoming batch with the availability of the batch `id`: the value was
+known before, and a better route or a corrected parser does not change since when it was available.
 """
 
 NEW = 0
@@ -27,15 +27,16 @@ _SPEED = list(Parameter).index(Parameter.WIND_SPEED)
 _DIRECTION = list(Parameter).index(Parameter.WIND_DIRECTION)
 
 Mode = Literal["collect", "repair", "correct"]
-"""`collect`: a collection or an import. `repair`: a kept payload parsed again. `correct`: a file replaces
-what an earlier file stored."""
+"""`collect`: a collection or an import. `repair`: an archived payload parsed again. `correct`: a file that
+replaces the values of an earlier file."""
 
 
 class Origin(NamedTuple):
-    """What matters of a batch for the question which value is kept. Times are seconds since 1970 in UTC.
+    """The properties of a batch that decide which value stays. Times are seconds since 1970 in UTC.
 
-    `route` names source and route. `available_at` is 0 for observations. `witnessed` is false where it is an
-    estimate or the word of a file, true where the publisher stated it or we collected the run then.
+    `route` names source and route. `available_at` is 0 for observations. `witnessed` is False if
+    `available_at` is an estimate or stated by an imported file, True if the publisher stated it or we
+    collected the run at that time.
     """
 
     rank: int
@@ -56,43 +57,43 @@ K = TypeVar("K")
 
 
 def merge(
-    kept: Mapping[K, Row],
-    came: Mapping[K, Values],
+    stored: Mapping[K, Row],
+    incoming: Mapping[K, Values],
     origin: Origin,
     origins: Mapping[int, Origin],
     *,
     last_wins: bool,
     mode: Mode = "collect",
 ) -> tuple[dict[K, Row], int]:
-    """Return the rows to write, and how many of their values are new or other than before.
+    """Return the rows to write, and how many of their values are new or different.
 
-    `origin` is that of the batch that came, `origins` those of the batches in `kept`. Of forecasts each value
-    is that of the best rank that gave one: a file without gusts leaves the gusts of a lesser route. A
-    direction is never of a lesser rank than its speed, for a calm has none. Readings
-    (`last_wins`) are those of the best rank, whole. Within a rank the first value stays, or with `last_wins`
-    the last; a value that is not given takes nothing away. For a repair, first and last are by when the
-    payload was collected, and what its payload brought is removed where it is not given any more. A
-    correction wins.
+    `origin` is that of the incoming batch, `origins` those of the batches in `stored`. For forecasts, each
+    value is taken from the best rank that has it: a file without gusts leaves the gusts of a lesser route. A
+    direction never has a lesser rank than its speed, because a calm has no direction. For readings
+    (`last_wins`), all values are taken from the best rank. Within a rank the first value stays, or with
+    `last_wins` the last; an absent value removes nothing. In a repair, first and last refer to when the
+    payload was collected, and a value of the same payload that is absent now is removed. A correction always
+    wins.
     """
     changed: dict[K, Row] = {}
     ranks: dict[Batches, tuple[int, int]] = {}
     gained = 0
-    if not kept:
-        changed = {key: _whole(values) for key, values in came.items()}
-        return changed, sum(len(values) - values.count(None) for values in came.values())
-    for key, values in came.items():
-        old = kept.get(key)
+    if not stored:
+        changed = {key: _whole(values) for key, values in incoming.items()}
+        return changed, sum(len(values) - values.count(None) for values in incoming.values())
+    for key, values in incoming.items():
+        old = stored.get(key)
         if old is None:
             changed[key] = _whole(values)
             gained += len(values) - values.count(None)
             continue
-        if old.batches not in ranks:  # there are few ways in which rows are made up of batches
+        if old.batches not in ranks:  # the rows have few different combinations of batches
             ranks[old.batches] = _ranks(old, origins)
         best, worst = ranks[old.batches]
         if last_wins and origin.rank > best:
             continue
         if mode == "collect" and origin.rank >= worst and old.values == values:
-            continue  # most of what comes again
+            continue  # fast path: most incoming rows repeat the stored ones
         merged = (
             _better(old, values, origin, origins)
             if last_wins and origin.rank < best
@@ -101,8 +102,8 @@ def merge(
         if merged != old:
             changed[key] = merged
             gained += sum(
-                value is not None and value != was
-                for value, was in zip(merged.values, old.values, strict=True)
+                value is not None and value != old_value
+                for value, old_value in zip(merged.values, old.values, strict=True)
             )
     return changed, gained
 
@@ -118,26 +119,26 @@ def _whole(values: Values) -> Row:
 
 def _ranks(row: Row, origins: Mapping[int, Origin]) -> tuple[int, int]:
     """Return the best and the worst rank of the values of a row."""
-    found = [origins[batch].rank for batch in row.batches if batch is not None] or [2**15]
-    return min(found), max(found)
+    ranks = [origins[batch].rank for batch in row.batches if batch is not None] or [2**15]
+    return min(ranks), max(ranks)
 
 
 def _better(old: Row, values: Values, origin: Origin, origins: Mapping[int, Origin]) -> Row:
-    """Return the readings of a better route, whole: a lesser one may have written 0 for a missing value."""
+    """Replace readings as a whole by those of a better route: a lesser one may have stored 0 as missing."""
     batches = [
         None
         if value is None
         else NEW
         if batch is None
-        else _batch_of_better(value, was, batch, origin, origins[batch])
-        for value, was, batch in zip(values, old.values, old.batches, strict=True)
+        else _batch_of_better(value, old_value, batch, origin, origins[batch])
+        for value, old_value, batch in zip(values, old.values, old.batches, strict=True)
     ]
     return Row(values, tuple(batches))
 
 
-def _batch_of_better(value: int, was: int | None, batch: int, origin: Origin, before: Origin) -> int:
-    """Return the batch of a value that replaces `was` of a lesser route."""
-    known = value == was and before.witnessed and before.available_at < origin.available_at
+def _batch_of_better(value: int, old_value: int | None, batch: int, origin: Origin, before: Origin) -> int:
+    """Return the batch of a value that replaces `old_value` of a lesser route."""
+    known = value == old_value and before.witnessed and before.available_at < origin.available_at
     return -batch if known else NEW
 
 
@@ -150,35 +151,36 @@ def _by_value(
     last_wins: bool,
     mode: Mode,
 ) -> Row:
-    """Return what is kept of two rows, each value by its own rank."""
-    kept: list[int | None] = []
+    """Merge two rows, each value by its own rank."""
+    values_out: list[int | None] = []
     batches: list[int | None] = []
-    for value, was, batch in zip(values, old.values, old.batches, strict=True):
+    for value, old_value, batch in zip(values, old.values, old.batches, strict=True):
         if batch is None:
-            kept.append(value)
+            # No stored value: the incoming one, if any, is new.
+            values_out.append(value)
             batches.append(None if value is None else NEW)
             continue
         before = origins[batch]
         same_payload = (before.collected_at, before.route) == (origin.collected_at, origin.route)
         if value is None:
             removed = mode == "repair" and same_payload
-            kept.append(None if removed else was)
+            values_out.append(None if removed else old_value)
             batches.append(None if removed else batch)
         elif origin.rank > before.rank:
-            kept.append(was)
+            values_out.append(old_value)
             batches.append(batch)
         elif origin.rank < before.rank:
-            kept.append(value)
-            batches.append(_batch_of_better(value, was, batch, origin, before))
+            values_out.append(value)
+            batches.append(_batch_of_better(value, old_value, batch, origin, before))
         elif mode == "correct":
-            kept.append(value)
+            values_out.append(value)
             batches.append(NEW)
-        elif value != was and _wins(before, origin, last_wins=last_wins, mode=mode):
-            kept.append(value)
+        elif value != old_value and _wins(before, origin, last_wins=last_wins, mode=mode):
+            values_out.append(value)
             later = same_payload and before.available_at != origin.available_at
             batches.append(-batch if mode == "repair" and later else NEW)
         else:
-            kept.append(was)
+            values_out.append(old_value)
             batches.append(batch)
     speed, direction = batches[_SPEED], batches[_DIRECTION]
     if speed is not None and direction is not None:
@@ -186,11 +188,12 @@ def _by_value(
             origins[batch].rank if batch > 0 else origin.rank for batch in (speed, direction)
         )
         if of_direction > of_speed:
-            kept[_DIRECTION] = batches[_DIRECTION] = None
-    return Row(tuple(kept), tuple(batches))
+            values_out[_DIRECTION] = batches[_DIRECTION] = None
+    return Row(tuple(values_out), tuple(batches))
 
 
 def _wins(before: Origin, now: Origin, *, last_wins: bool, mode: Mode) -> bool:
+    """Return True if the incoming value replaces one of the same rank."""
     if mode == "collect":
         return last_wins
     if last_wins:

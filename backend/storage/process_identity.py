@@ -1,8 +1,8 @@
-"""Who does a run: host, boot, process and its start, so that a dead owner is known as dead at once.
+"""Identity of a process: host, boot, pid and start, so that a dead owner of a run is recognised at once.
 
-All of it is read from Linux's /proc. A start counts clock ticks since the boot: psutil's start times are
-moved by every correction of the system's clock, which would make the living look dead. Where there is
-no /proc nobody is known to be dead, and a run is taken over when its lease ends.
+All of it is read from Linux's /proc. The start counts clock ticks since the boot: psutil's start times shift
+with every correction of the system clock, so that a live process would look dead. Without /proc no owner is
+known to be dead, and a run is taken over when its lease expires.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ _PROC = Path("/proc")
 
 
 def this_process() -> str:
-    """Name this process so that it can be recognised, and its death seen, on the same host."""
+    """Return the identity of this process, by which other processes on this host can detect its death."""
     pid = os.getpid()
     return f"{_host()}/{_boot()}/{pid}/{_start_of(pid)}"
 
 
 def is_dead(owner: str) -> bool:
-    """Say whether an owner is known to be gone; False wherever we cannot tell (another host)."""
+    """Return True if an owner is known to be dead; False if that is unknown (another host)."""
     host, _, process = owner.partition("/")
     if host != _host() or not _boot():
         return False
@@ -30,12 +30,12 @@ def is_dead(owner: str) -> bool:
 
 
 def is_observable(owner: str) -> bool:
-    """Say whether `is_dead` can tell for this owner: it runs, or ran, where this process can see it."""
+    """Return True if `is_dead` can decide about this owner: it runs, or ran, on this host."""
     return owner.partition("/")[0] == _host() and bool(_boot())
 
 
 def _host() -> str:
-    """Containers can share a host's name, yet none can see another's processes: name their space too."""
+    """Return host name and PID namespace: containers can share a host name but not see each other."""
     namespace = _PROC / "self/ns/pid"
     return f"{socket.gethostname()}:{namespace.stat().st_ino if namespace.exists() else ''}"
 
@@ -46,10 +46,10 @@ def _boot() -> str:
 
 
 def _start_of(pid: int) -> str:
-    """Return when a process started, in clock ticks since boot; empty if it is gone or only a zombie."""
+    """Return when a process started, in clock ticks since boot; empty if it is gone or a zombie."""
     try:
         stat = (_PROC / str(pid) / "stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return ""
-    state, *fields = stat.rpartition(")")[2].split()  # the name before it may hold spaces and brackets
+    state, *fields = stat.rpartition(")")[2].split()  # the command name may contain spaces and brackets
     return "" if state in "ZX" else fields[18]  # field 22, "starttime", of proc(5)

@@ -1,4 +1,4 @@
-"""What the API, the pages and the command line ask of the store, answered in records."""
+"""Read access to the store for the API, the pages and the command line. Results are records."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from backend.storage.value_rows import (
 
 __all__ = ["ForecastRow", "ModelRow", "ObservationRow", "SiteValues", "StoreQueries"]
 
-_NEAR = 3 * 3600  # how many seconds from now a model's value may be to stand for now
-_LAST_READINGS = 24  # how many of a station's last readings are searched for each parameter
+_NEAR = 3 * 3600  # seconds from now within which a model's value counts as its value for now
+_LAST_READINGS = 24  # how many of the last readings of a station are searched for each parameter
 
 _SOURCES_OF_MODELS = (
     sa.select(t.model.c.name, t.forecast_batch.c.source)
@@ -41,10 +41,10 @@ _SOURCES_OF_MODELS = (
 
 
 class StoreQueries:
-    """Questions to the store. All methods block: call them from a thread; they raise StoreUnavailableError.
+    """Queries to the store. All methods block: call them from a thread. They raise StoreUnavailableError.
 
-    What is asked for by a name that is not known is an empty answer. `models_withheld` and
-    `networks_withheld` are left out of it, as if they were not kept.
+    For an unknown name the result is empty. The results leave out `models_withheld` and `networks_withheld`
+    as if they were not stored.
     """
 
     def __init__(self, database: Database) -> None:
@@ -66,11 +66,11 @@ class StoreQueries:
     ) -> tuple[list[ForecastRow], str | None]:
         """Return forecasts valid from `start` to before `end`, and the cursor to pass as `after` next.
 
-        They come by site, valid time, model and run. Raises ValueError for a bad cursor.
+        The order is site, valid time, model, run. Raises ValueError for a malformed cursor.
         """
         with self.database.read() as connection:
             models = connection.execute(sa.select(t.model)).all()
-            wanted = [
+            model_ids = [
                 row.id for row in models if model in {None, row.name} and row.name not in models_withheld
             ]
             places = (
@@ -80,7 +80,7 @@ class StoreQueries:
             )
             page = read_page(
                 connection,
-                FORECASTS.where(t.forecast.c.model_id.in_(wanted)),
+                FORECASTS.where(t.forecast.c.model_id.in_(model_ids)),
                 t.forecast,
                 connection.execute(places).scalars(),
                 parameter=parameter,
@@ -105,8 +105,8 @@ class StoreQueries:
     ) -> tuple[list[ObservationRow], str | None]:
         """Return readings from `start` to before `end`, and the cursor to pass as `after` next.
 
-        `site` stands for the stations that speak for it. They come by station and time. Raises
-        ValueError for a bad cursor.
+        `site` selects all stations of that site. The order is station, time. Raises ValueError for a
+        malformed cursor.
         """
         stations = within(
             sa.select(t.station.c.id, t.station.c.code), t.station.c.newest, maybe_epoch(start), None
@@ -115,13 +115,13 @@ class StoreQueries:
             stations = stations.where(t.station.c.code == station)
         with self.database.read() as connection:
             if site is not None:
-                found = [
+                codes = [
                     code
                     for slug, of_site in configured_stations(connection)
                     if slug == site
                     for code in of_site
                 ]
-                stations = stations.where(t.station.c.code.in_(found))
+                stations = stations.where(t.station.c.code.in_(codes))
             page = read_page(
                 connection,
                 OBSERVATIONS,
@@ -142,7 +142,7 @@ class StoreQueries:
     # --- Overviews ---------------------------------------------------------------------------------
 
     def models(self) -> list[ModelRow]:
-        """Return every model of which something is kept, by name."""
+        """Return every model with stored values, by name."""
         run = t.forecast_batch.c.reference_time
         query = (
             sa.select(t.model.c.name, sa.func.max(run), sa.func.count(sa.distinct(run)))
@@ -157,23 +157,23 @@ class StoreQueries:
             ]
 
     def other_models(self, models: Collection[str]) -> dict[str, frozenset[str]]:
-        """Return each stored model that is not among `models`, with the sources that its values came from.
+        """Return each stored model that is not among `models`, with the sources of its values.
 
-        `IMPORTED` stands for files.
+        The source of values from files is `IMPORTED`.
         """
-        found: defaultdict[str, set[str]] = defaultdict(set)
+        sources: defaultdict[str, set[str]] = defaultdict(set)
         with self.database.read() as connection:
             names = connection.execute(sa.select(t.model.c.name)).scalars()
             others = [name for name in names if name not in models]
             for some in chunks(others):
                 for name, source in connection.execute(_SOURCES_OF_MODELS.where(t.model.c.name.in_(some))):
-                    found[name].add(source)
-        return {name: frozenset(found[name]) for name in others}
+                    sources[name].add(source)
+        return {name: frozenset(sources[name]) for name in others}
 
     def other_networks(self, networks: Collection[str]) -> frozenset[str]:
         """Return the networks of stored stations that are not among `networks`."""
         with self.database.read() as connection:
-            bytewise = "C" if is_postgres(connection) else None  # as SQLite compares anyway
+            bytewise = "C" if is_postgres(connection) else None  # SQLite compares bytewise by default
             stations = connection.execute(_others_than(frozenset(networks), bytewise)).scalars()
             return frozenset(map(network_of, stations))
 
@@ -185,10 +185,10 @@ class StoreQueries:
         models_withheld: Collection[str] = (),
         networks_withheld: Collection[str] = (),
     ) -> dict[str, SiteValues]:
-        """Return, per site id, what is known of it at `now`.
+        """Return, per site id, the observed and forecast values for `now`.
 
-        Measured: of each parameter the newest value, from the first of its stations that has one.
-        Forecast: of each model, what the newest run says of the moment nearest to `now`.
+        Observed: the newest value of each parameter, from the first station of the site that has one.
+        Forecast: of each model, the value of the newest run at the valid time nearest to `now`.
         """
         with self.database.read() as connection:
             ids = present_ids(connection, now)
@@ -212,7 +212,7 @@ class StoreQueries:
     def silent_stations(
         self, stations: Collection[str], now: datetime, age: timedelta
     ) -> dict[str, datetime | None]:
-        """Return those of `stations` without a reading younger than `age`, each with its last, if any."""
+        """Return those of `stations` without a reading younger than `age`, each with its last one, if any."""
         query = sa.select(t.station.c.code, t.station.c.newest)
         with self.database.read() as connection:
             newest = {
@@ -228,12 +228,12 @@ class StoreQueries:
         return silent
 
 
-# --- Smaller questions -------------------------------------------------------------------------------
+# --- Parts of queries --------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=8)
 def _others_than(networks: frozenset[str], collation: str | None) -> sa.Select[Any]:
-    """Return a query for the stations of other networks: what lies between these by name, in the index."""
+    """Select the stations of other networks as ranges of codes, for which the index is enough."""
     code: sa.ColumnElement[str] = t.station.c.code
     if collation is not None:
         code = sa.collate(code, collation)
@@ -245,7 +245,7 @@ def _others_than(networks: frozenset[str], collation: str | None) -> sa.Select[A
 
 
 def _newest_observed(connection: sa.Connection, stations: Sequence[str]) -> tuple[ObservationRow, ...]:
-    found: dict[Parameter, ObservationRow] = {}
+    rows_by_parameter: dict[Parameter, ObservationRow] = {}
     for code in stations:
         station_id = sa.select(t.station.c.id).where(t.station.c.code == code).scalar_subquery()
         last = (
@@ -258,10 +258,10 @@ def _newest_observed(connection: sa.Connection, stations: Sequence[str]) -> tupl
             for value in values_of(row, t.observation):
                 newest.setdefault(value.parameter, value)
         rows = observation_rows(connection, list(newest.values()))
-        found = {row.parameter: row for row in rows} | found
-        if len(found) == len(Parameter):
+        rows_by_parameter = {row.parameter: row for row in rows} | rows_by_parameter
+        if len(rows_by_parameter) == len(Parameter):
             break
-    return tuple(found[parameter] for parameter in Parameter if parameter in found)
+    return tuple(rows_by_parameter[parameter] for parameter in Parameter if parameter in rows_by_parameter)
 
 
 def _nearest_forecasts(connection: sa.Connection, site_id: int, now: datetime) -> list[ForecastRow]:

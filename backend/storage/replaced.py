@@ -1,4 +1,4 @@
-"""The values that an import replaced: what they were, which file replaced them, and when."""
+"""Values replaced by imports: the old and new value, the file and the time."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from backend.storage.database import Database, from_epoch, maybe_time, to_epoch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """A stored value in thousandths of its unit, and what was stated with it.
+    """A stored value in thousandths of its unit, with the properties stated for it.
 
     `available_at` in seconds since 1970 (forecasts), `averaging_minutes` and `direction_resolution` in
-    degrees (readings); None where it is not known.
+    degrees (readings); None if unknown.
     """
 
     value: int
@@ -28,9 +28,9 @@ class Measure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replaced:
-    """A value of a forecast or a reading, before and after. Times are UTC.
+    """A value of a forecast or a reading before and after an import. Times are UTC.
 
-    `name` is that of the model or the code of the station. A reading has no `site` and no `reference_time`.
+    `name` is the name of the model or the code of the station. A reading has no `site` or `reference_time`.
     """
 
     replaced_at: datetime
@@ -45,34 +45,34 @@ class Replaced:
 
 
 def note_replaced(connection: sa.Connection, values: Sequence[Replaced]) -> None:
-    """Write down what is replaced, in the transaction that replaces it."""
+    """Store what an import replaces, in the same transaction."""
     rows = [
         {
-            "replaced_at": to_epoch(each.replaced_at),
-            "file": each.file,
-            "name": each.name,
-            "site": each.site,
-            "parameter": each.parameter,
-            "reference_time": None if each.reference_time is None else to_epoch(each.reference_time),
-            "time": to_epoch(each.time),
-            **{f"old_{name}": field for name, field in asdict(each.old).items()},
-            **{f"new_{name}": field for name, field in asdict(each.new).items()},
+            "replaced_at": to_epoch(value.replaced_at),
+            "file": value.file,
+            "name": value.name,
+            "site": value.site,
+            "parameter": value.parameter,
+            "reference_time": None if value.reference_time is None else to_epoch(value.reference_time),
+            "time": to_epoch(value.time),
+            **{f"old_{name}": field for name, field in asdict(value.old).items()},
+            **{f"new_{name}": field for name, field in asdict(value.new).items()},
         }
-        for each in values
+        for value in values
     ]
     if rows:
         connection.execute(sa.insert(t.replaced_value), rows)
 
 
 def replaced_values(database: Database, limit: int) -> tuple[list[Replaced], int]:
-    """Return the values that were replaced last, the last first, and how many there are in all.
+    """Return the last replaced values, newest first, and the count of all.
 
     Blocks. Raises StoreUnavailableError.
     """
     table = t.replaced_value
     with database.read() as connection:
         count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-        found = connection.execute(sa.select(table).order_by(table.c.id.desc()).limit(limit)).all()
+        rows = connection.execute(sa.select(table).order_by(table.c.id.desc()).limit(limit)).all()
     return [
         Replaced(
             replaced_at=from_epoch(row.replaced_at),
@@ -85,7 +85,7 @@ def replaced_values(database: Database, limit: int) -> tuple[list[Replaced], int
             site=row.site,
             reference_time=maybe_time(row.reference_time),
         )
-        for row in found
+        for row in rows
     ], count
 
 

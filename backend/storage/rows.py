@@ -1,4 +1,4 @@
-"""How records lie in tables: an hour or a reading is one row, with a column of thousandths per parameter."""
+"""Records as table rows: an hour or a reading is one row, with a column of thousandths per parameter."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from backend.storage.precedence import Values
 from backend.storage.schema import storable
 
 COLUMNS = tuple(parameter.value for parameter in Parameter)
-CHUNK = 400  # keys in one IN list: well below the limit on variables of either database
-FETCHED_AT_ONCE = 500  # rows: few enough to stay near the processor until they are used
+CHUNK = 400  # keys in one IN list: well below the limit on bound variables of either database
+FETCHED_AT_ONCE = 500  # rows: few enough to stay in the processor's cache until they are used
 
 Key = tuple[int, int]
-"""Site or station, and time: what tells the rows of one batch apart."""
+"""Site or station id, and time: identifies a row within one batch."""
 
 _COLUMN_OF = {parameter: index for index, parameter in enumerate(Parameter)}
 _ABSENT: Values = (None,) * len(COLUMNS)
 
 
 def rows_by_key(values: Iterable[tuple[int, datetime, Parameter, float]]) -> dict[Key, Values]:
-    """Lay values (owner, time, parameter, value in its unit) side by side; what is not given stays absent."""
-    epoch = _Once(to_epoch)  # a batch has few times, and each of them often
+    """Group values (owner id, time, parameter, value in its unit) by row; missing parameters stay absent."""
+    epoch = _Cached(to_epoch)  # a batch has few different times, each of them many times
     rows: dict[Key, list[int | None]] = {}
     for owner, time, parameter, value in values:
         key = owner, epoch[time]
@@ -48,14 +48,14 @@ def value_columns(table: sa.Table) -> list[sa.Column[Any]]:
 
 
 def write_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[int | None, ...]]) -> None:
-    """Write rows of whole numbers in the order of the table's columns, each over the one with its key."""
+    """Write rows of integers, in the order of the table's columns, over the stored rows with the same key."""
     insert = insert_into(connection, table)
     key = table.primary_key.columns
     new = {name: insert.excluded[name] for name in table.c.keys() if name not in key}  # noqa: SIM118
     over: dict[str, Any] = {"index_elements": table.primary_key, "set_": new}
     if is_postgres(connection):
-        with incoming(connection, table, rows) as came:
-            insert = insert.from_select(came.c.keys(), sa.select(came))
+        with incoming(connection, table, rows) as copied:
+            insert = insert.from_select(copied.c.keys(), sa.select(copied))
             connection.execute(insert.on_conflict_do_update(**over))
     else:
         execute_many(connection, insert.on_conflict_do_update(**over), table, rows)
@@ -64,27 +64,27 @@ def write_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[
 def execute_many(
     connection: sa.Connection, insert: sa.Insert, table: sa.Table, rows: Sequence[tuple[Any, ...]]
 ) -> None:
-    """Execute an INSERT for rows of values that need no converting, in the order of the table's columns.
+    """Execute an INSERT for rows that need no conversion, in the order of the table's columns.
 
-    By the driver's own executemany: SQLAlchemy's would look at each of 80 000 rows for values to convert.
+    It uses the driver's own executemany: SQLAlchemy's checks each of 80 000 rows for values to convert.
     """
     statement = insert.values(dict.fromkeys(table.c.keys()))
     connection.exec_driver_sql(str(statement.compile(connection)), list(rows))
 
 
 def ids_of(connection: sa.Connection, column: sa.Column[Any], names: Sequence[str]) -> dict[str, int]:
-    """Return the id of each name in a table of names, making rows for the new ones."""
+    """Return the id of each name in a table of names; new names are inserted."""
     stored = {name: storable(name) for name in names}
-    found = known_ids(connection, column, stored.values())
-    new = sorted(set(stored.values()) - found.keys())
+    ids = known_ids(connection, column, stored.values())
+    new = sorted(set(stored.values()) - ids.keys())
     if new:
         connection.execute(sa.insert(column.table), [{column.name: name} for name in new])
-        found |= known_ids(connection, column, new)
-    return {name: found[text] for name, text in stored.items()}
+        ids |= known_ids(connection, column, new)
+    return {name: ids[text] for name, text in stored.items()}
 
 
 def known_ids(connection: sa.Connection, column: sa.Column[Any], names: Iterable[str]) -> dict[str, int]:
-    """Return the id of each name that a table of names has."""
+    """Return the id of each of these names that the table contains."""
     query = sa.select(column, column.table.c.id)
     return {
         row[0]: row[1]
@@ -94,31 +94,31 @@ def known_ids(connection: sa.Connection, column: sa.Column[Any], names: Iterable
 
 
 def fetched(
-    connection: sa.Connection, query: sa.Select[Any], given: Mapping[str, Any] | None = None
+    connection: sa.Connection, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
 ) -> list[tuple[Any, ...]]:
-    """Return what a query answers as the driver's own tuples: for many rows of plain values."""
+    """Return the rows of a query as the driver's own tuples: faster for many rows of plain values."""
     with _translated(query):
-        found: list[tuple[Any, ...]] = _cursor(connection, query, given).fetchall()
-    return found
+        rows: list[tuple[Any, ...]] = _cursor(connection, query, parameters).fetchall()
+    return rows
 
 
 def fetched_in_parts(
-    connection: sa.Connection, query: sa.Select[Any], given: Mapping[str, Any] | None = None
+    connection: sa.Connection, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield the same, some rows at a time: whoever makes an array of many never has them all in memory."""
+    """Yield the same rows in parts: a caller that fills an array never holds all tuples in memory."""
     with _translated(query):
-        cursor = _cursor(connection, query, given)
+        cursor = _cursor(connection, query, parameters)
         while rows := cursor.fetchmany(FETCHED_AT_ONCE):
             yield rows
 
 
-def _cursor(connection: sa.Connection, query: sa.Select[Any], given: Mapping[str, Any] | None) -> Any:
-    return connection.execute(query, given).cursor
+def _cursor(connection: sa.Connection, query: sa.Select[Any], parameters: Mapping[str, Any] | None) -> Any:
+    return connection.execute(query, parameters).cursor
 
 
 @contextmanager
 def _translated(query: sa.Select[Any]) -> Iterator[None]:
-    """Raise the driver's errors, which SQLAlchemy does not see, as its own."""
+    """Convert the driver's errors, which SQLAlchemy does not see here, to SQLAlchemy's."""
     try:
         yield
     except (sqlite3.DatabaseError, psycopg.DatabaseError) as error:
@@ -129,20 +129,20 @@ T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
 
-class _Once(dict[K, T]):
-    """The results of a function, each worked out when it is first asked for."""
+class _Cached(dict[K, T]):
+    """The results of a function by argument, each computed at its first use."""
 
     def __init__(self, function: Callable[[K], T]) -> None:
         super().__init__()
         self._function = function
 
     def __missing__(self, key: K) -> T:
-        found = self[key] = self._function(key)
-        return found
+        result = self[key] = self._function(key)
+        return result
 
 
 def chunks(items: Iterable[T]) -> Iterator[tuple[T, ...]]:
-    """Split into tuples that fit an IN list (itertools.batched, which Python 3.11 lacks)."""
+    """Split into tuples that fit an IN list (itertools.batched needs Python 3.12)."""
     iterator = iter(items)
     while chunk := tuple(islice(iterator, CHUNK)):
         yield chunk

@@ -1,4 +1,4 @@
-"""Runs as the ledger has them: records, with aware UTC times and durations in seconds; and their rows."""
+"""Records of job runs, with aware UTC times and durations in seconds, and their conversion to table rows."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from backend.storage import schema as t
 from backend.storage.database import maybe_epoch, maybe_time
 
 FAILURES_KEPT = 50
-"""How many failures of a source are kept whole per run; all of them are counted."""
+"""How many failures of a source are stored in full per run; all of them are counted."""
 
 
 REPLAYED = "replay of run "
-"""How the note of a run begins that asked no source, but parsed the payloads of another run again."""
+"""Start of the note of a run that sent no requests but parsed the archived payloads of another run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to do one run: shown at every write."""
+    """The right to do one run; every write of the run is checked against it."""
 
     run_id: int
     job: str
@@ -35,7 +35,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRun:
-    """What one source did in a run. `failures` holds the first of `failed`; times are UTC."""
+    """What one source did in a run. `failures` are the first of the `failed` requests; times are UTC."""
 
     source: str
     status: SourceStatus
@@ -54,7 +54,7 @@ class SourceRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRun:
-    """One execution of a job, as the ledger has it. Times are UTC, `duration` in seconds."""
+    """One execution of a job. Times are UTC, `duration` in seconds."""
 
     id: int
     job: str
@@ -74,14 +74,14 @@ class JobRun:
 
 
 _WITHOUT_COUNTS = frozenset({"running", "missed", "interrupted"})
-"""A run writes its counts at its end: in these states they are unknown."""
+"""A run stores its counts when it ends: in these states the counts are unknown."""
 
 
 def run_as_dict(run: JobRun, *, unknown_as_null: bool = False) -> dict[str, Any]:
     """Return a run under the API's names.
 
-    With `unknown_as_null`, as in the API, an empty note or reason is None, and so are counts that the run has
-    not written. Without, as on the command line, they are "" and 0.
+    With `unknown_as_null` (the API), an empty note or reason is None, and so are counts that are not stored
+    yet. Without it (the command line), they are "" and 0.
     """
     unknown = unknown_as_null and run.status in _WITHOUT_COUNTS
     return {
@@ -103,7 +103,7 @@ def run_as_dict(run: JobRun, *, unknown_as_null: bool = False) -> dict[str, Any]
 
 
 def source_as_dict(source: SourceRun, *, unknown_as_null: bool = False) -> dict[str, Any]:
-    """Return what a source did under the API's names; `unknown_as_null` as for a run."""
+    """Return one source's part of a run under the API's names; `unknown_as_null` as for a run."""
     return {
         "source": source.source,
         "status": source.status,
@@ -125,7 +125,7 @@ def source_as_dict(source: SourceRun, *, unknown_as_null: bool = False) -> dict[
 
 @dataclass(frozen=True, slots=True)
 class FailureStreak:
-    """How many runs of a job failed one after the other, and when the first of them ended (UTC)."""
+    """How many runs of a job failed in a row, and when the first of them ended (UTC)."""
 
     job: str
     runs: int
@@ -134,7 +134,7 @@ class FailureStreak:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A time during which a job was not to run by itself; `end` is None while it lasts."""
+    """A period without scheduled runs of a job; `end` is None while it lasts."""
 
     start: datetime
     by: str
@@ -143,7 +143,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusSnapshot:
-    """How things stand: by job its run that ended last, what runs now, by source its newest data (UTC)."""
+    """Each job's run that ended last, the current runs, and each source's newest data (UTC)."""
 
     latest: dict[str, JobRun]
     current: tuple[JobRun, ...]
@@ -154,7 +154,7 @@ class StatusSnapshot:
 
 
 def source_row(run_id: int, source: SourceRun) -> dict[str, Any]:
-    """Lay what a source did in a run out as a row."""
+    """Return the row of one source's part of a run."""
     return {
         "run_id": run_id,
         "source": source.source,
@@ -183,7 +183,7 @@ _SOURCES = (
 
 
 def job_runs(connection: sa.Connection, rows: Sequence[Any]) -> tuple[JobRun, ...]:
-    """Read rows of the job_run table, in their order, each with its sources."""
+    """Convert rows of the job_run table, in their order, to records with their sources."""
     ids = [row.id for row in rows]
     sources: dict[int, list[SourceRun]] = {run_id: [] for run_id in ids}
     for row in connection.execute(_SOURCES, {"ids": ids}):

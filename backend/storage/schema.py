@@ -1,8 +1,8 @@
 """The tables (SQLAlchemy Core), the same on SQLite and PostgreSQL.
 
-Times are whole seconds since 1970 in UTC; values are whole thousandths of their unit, so that sums are
-exact whatever the order of adding (docs/decisions/store-layout.md has the measurement). A reading or a
-forecast hour is one row with a column per parameter; null means absent.
+Times are whole seconds since 1970 in UTC. Values are whole thousandths of their unit, so that sums are exact
+in any order of addition (docs/decisions/store-layout.md has the measurement). A reading or a forecast hour is
+one row with a column per parameter; null means absent.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 def storable(text: str) -> str:
-    """Return text as it is stored: what not every database can hold, a NUL or half a character, is "�"."""
+    """Replace characters that not every database can store, NUL and lone surrogates, by "�"."""
     return _NO_TEXT.sub("�", text)
 
 
-class Words(TypeDecorator[str]):
-    """Text, made storable wherever it is written or asked for: much of it comes from outside."""
+class SafeString(TypeDecorator[str]):
+    """Text that is made storable before it is written or compared: much of it comes from outside."""
 
     impl = String
     cache_ok = True
@@ -47,8 +47,8 @@ class Words(TypeDecorator[str]):
         return None if value is None else storable(value)
 
 
-class LongWords(Words):
-    """Words that may be many."""
+class SafeText(SafeString):
+    """The same for long text."""
 
     impl = Text
     cache_ok = True
@@ -74,25 +74,27 @@ def _values() -> tuple[Column[int], ...]:
     )
 
 
-# --- What the world is made of ---------------------------------------------------------------------
+# --- Sites, models and stations --------------------------------------------------------------------
 
 site = Table(
     "site",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("slug", Words, nullable=False),
-    Column("series", SmallInteger, nullable=False),  # 1, and one more each time the take-off moves
-    Column("valid_from", BigInteger),  # null: since ever
-    Column("name", Words, nullable=False),
+    Column("slug", SafeString, nullable=False),
+    Column("series", SmallInteger, nullable=False),  # 1, incremented each time the take-off moves
+    Column("valid_from", BigInteger),  # null: no start date
+    Column("name", SafeString, nullable=False),
     Column("latitude", Float, nullable=False),
     Column("longitude", Float, nullable=False),
     Column("elevation", Float, nullable=False),
-    Column("orientation", Words, nullable=False),
-    Column("stations", Words, nullable=False),
-    Column("without", Words, nullable=False),
-    Column("configured", Boolean, nullable=False),  # false: removed from the list, its data stay
-    Column("reference_stations", Words, nullable=False, server_default=""),  # "ffvl:87,romma:241@2026-05-01"
-    Column("days_stamp", Integer, nullable=False, server_default="0"),  # another number when its days change
+    Column("orientation", SafeString, nullable=False),
+    Column("stations", SafeString, nullable=False),
+    Column("without", SafeString, nullable=False),
+    Column("configured", Boolean, nullable=False),  # false: removed from the list; the data stay
+    Column(
+        "reference_stations", SafeString, nullable=False, server_default=""
+    ),  # "ffvl:87,romma:241@2026-05-01"
+    Column("days_stamp", Integer, nullable=False, server_default="0"),  # changes whenever its days change
     UniqueConstraint("slug", "series"),
 )
 
@@ -100,72 +102,72 @@ model = Table(
     "model",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("name", Words, nullable=False, unique=True),
+    Column("name", SafeString, nullable=False, unique=True),
 )
 
 station = Table(
     "station",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("code", Words, nullable=False, unique=True),  # "ffvl:87"
-    Column("name", Words, nullable=False, server_default=""),
+    Column("code", SafeString, nullable=False, unique=True),  # "ffvl:87"
+    Column("name", SafeString, nullable=False, server_default=""),
     Column("latitude", Float),
     Column("longitude", Float),
     Column("elevation", Float),
-    Column("kind", Words, nullable=False, server_default=""),
-    Column("remarks", LongWords, nullable=False, server_default=""),
-    Column("newest", BigInteger),  # the time of its newest reading kept
-    Column("caught_up", BigInteger),  # up to here, every reading that its source still has is kept
+    Column("kind", SafeString, nullable=False, server_default=""),
+    Column("remarks", SafeText, nullable=False, server_default=""),
+    Column("newest", BigInteger),  # time of the newest stored reading
+    Column("caught_up", BigInteger),  # complete until: all readings that the source still has are stored
 )
 
-station_position = Table(  # where a station stood on a day, by one route
+station_position = Table(  # where a station stood on a day, per route
     "station_position",
     metadata,
     Column("station_id", Integer, primary_key=True, autoincrement=False),
-    Column("route", Words, primary_key=True),
+    Column("route", SafeString, primary_key=True),
     Column("day", Integer, primary_key=True, autoincrement=False),  # days of UTC since 1970
-    Column("place", Words, primary_key=True),  # ten-thousandths of degrees; empty: no position was stated
+    Column("place", SafeString, primary_key=True),  # ten-thousandths of degrees; empty: no position stated
     Column("first_seen", BigInteger, nullable=False),
     Column("last_seen", BigInteger, nullable=False),
-    Column("since", BigInteger, nullable=False),  # the earliest reading that came with it, else first_seen
+    Column("since", BigInteger, nullable=False),  # the earliest reading with it, else first_seen
     Column("latitude", Float),
     Column("longitude", Float),
     Column("elevation", Float),
-    Column("name", Words, nullable=False),
+    Column("name", SafeString, nullable=False),
     sqlite_with_rowid=False,
 )
 
-station_stay = Table(  # the places between which a station moved: derived from station_position
+station_stay = Table(  # places at which a station stood, in order: derived from station_position
     "station_stay",
     metadata,
     Column("station_id", Integer, primary_key=True, autoincrement=False),
-    Column("route", Words, primary_key=True),
-    Column("number", SmallInteger, primary_key=True, autoincrement=False),  # 0 is where it was first seen
+    Column("route", SafeString, primary_key=True),
+    Column("number", SmallInteger, primary_key=True, autoincrement=False),  # 0: the first known place
     Column("since", BigInteger, nullable=False),
     Column("latitude", Float, nullable=False),
     Column("longitude", Float, nullable=False),
     Column("elevation", Float),
-    Column("name", Words, nullable=False),
+    Column("name", SafeString, nullable=False),
     sqlite_with_rowid=False,
 )
 
-confirmed_place = Table(  # places at which a station measures for a site, by the operator's word
+confirmed_place = Table(  # places at which a station measures for a site, as confirmed by the operator
     "confirmed_place",
     metadata,
-    Column("site", Words, primary_key=True),
+    Column("site", SafeString, primary_key=True),
     Column("station_id", Integer, primary_key=True, autoincrement=False),
-    Column("route", Words, primary_key=True),
-    Column("place", Words, primary_key=True),  # ten-thousandths of degrees
+    Column("route", SafeString, primary_key=True),
+    Column("place", SafeString, primary_key=True),  # ten-thousandths of degrees
     Column("latitude", Float, nullable=False),
     Column("longitude", Float, nullable=False),
-    Column("confirmed_at", BigInteger),  # null: it stood there when it was given to the site
+    Column("confirmed_at", BigInteger),  # null: its place when it was assigned to the site
     sqlite_with_rowid=False,
 )
 
 station_list = Table(
     "station_list",
     metadata,
-    Column("network", Words, primary_key=True),
+    Column("network", SafeString, primary_key=True),
     Column("listed_at", BigInteger, nullable=False),
 )
 
@@ -174,12 +176,12 @@ grid_point = Table(
     metadata,
     Column("model_id", ForeignKey(model.c.id), primary_key=True),
     Column("site_id", ForeignKey(site.c.id), primary_key=True),
-    Column("cell", Words, nullable=False),
+    Column("cell", SafeString, nullable=False),
     Column("ground", Float),
     Column("height", Float),
 )
 
-# --- What the models said --------------------------------------------------------------------------
+# --- Forecasts -------------------------------------------------------------------------------------
 
 forecast_batch = Table(
     "forecast_batch",
@@ -188,16 +190,16 @@ forecast_batch = Table(
     Column("job_run_id", Integer),
     Column("model_id", ForeignKey(model.c.id), nullable=False),
     Column("reference_time", BigInteger, nullable=False),
-    Column("source", Words, nullable=False),
-    Column("route", Words, nullable=False),
+    Column("source", SafeString, nullable=False),
+    Column("route", SafeString, nullable=False),
     Column("rank", SmallInteger, nullable=False),
     Column("available_at", BigInteger, nullable=False),
-    Column("published", Boolean, nullable=False),  # false: available_at is when we first saw the run
+    Column("published", Boolean, nullable=False),  # false: available_at is an estimate
     Column("collected_at", BigInteger, nullable=False),
 )
 Index("ix_forecast_batch_model_run", forecast_batch.c.model_id, forecast_batch.c.reference_time)
 
-# No foreign keys below: they would cost a look-up per row, and the store writes both sides itself.
+# No foreign keys below: they cost a look-up per row, and the store writes both sides itself.
 forecast = Table(
     "forecast",
     metadata,
@@ -210,7 +212,7 @@ forecast = Table(
     sqlite_with_rowid=False,
 )
 
-# Which batch a value came in, where it is another than that of its row: for most rows there is nothing here.
+# The batch of a value if it is not the batch of its row: for most rows there is no entry.
 forecast_origin = Table(
     "forecast_origin",
     metadata,
@@ -218,7 +220,7 @@ forecast_origin = Table(
     Column("valid_time", BigInteger, primary_key=True, autoincrement=False),
     Column("model_id", SmallInteger, primary_key=True, autoincrement=False),
     Column("reference_time", BigInteger, primary_key=True, autoincrement=False),
-    Column("parameter", SmallInteger, primary_key=True, autoincrement=False),  # its place among Parameter
+    Column("parameter", SmallInteger, primary_key=True, autoincrement=False),  # its index in Parameter
     Column("batch_id", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -228,43 +230,43 @@ collected_part = Table(
     metadata,
     Column("reference_time", BigInteger, primary_key=True, autoincrement=False),
     Column("model_id", SmallInteger, primary_key=True, autoincrement=False),
-    Column("part", Words, primary_key=True),
+    Column("part", SafeString, primary_key=True),
     Column("site_id", Integer, primary_key=True, autoincrement=False),
     Column("rank", SmallInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 
-incomplete_part = Table(  # parts of runs that were reported as incomplete, until they are complete
+incomplete_part = Table(  # incomplete parts of runs, until they are complete
     "incomplete_part",
     metadata,
     Column("reference_time", BigInteger, primary_key=True, autoincrement=False),
     Column("model_id", SmallInteger, primary_key=True, autoincrement=False),
-    Column("part", Words, primary_key=True),
+    Column("part", SafeString, primary_key=True),
     Column("site_id", Integer, primary_key=True, autoincrement=False),
-    Column("version", Words, nullable=False),  # of the file that was read; empty: there was none
-    Column("reason", LongWords, nullable=False),
+    Column("version", SafeString, nullable=False),  # of the file that was read; empty: there was no file
+    Column("reason", SafeText, nullable=False),
     sqlite_with_rowid=False,
 )
 
-outside_model = Table(  # sites that a model does not cover, as it turned out
+outside_model = Table(  # sites that a model does not cover
     "outside_model",
     metadata,
     Column("model_id", SmallInteger, primary_key=True, autoincrement=False),
     Column("site_id", Integer, primary_key=True, autoincrement=False),
-    Column("reason", LongWords, nullable=False),
+    Column("reason", SafeText, nullable=False),
     Column("noted_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 
-# --- What the beacons measured ---------------------------------------------------------------------
+# --- Observations ----------------------------------------------------------------------------------
 
 observation_batch = Table(
     "observation_batch",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("job_run_id", Integer),
-    Column("source", Words, nullable=False),
-    Column("route", Words, nullable=False),
+    Column("source", SafeString, nullable=False),
+    Column("route", SafeString, nullable=False),
     Column("rank", SmallInteger, nullable=False),
     Column("averaging_minutes", SmallInteger),
     Column("direction_resolution", Float),
@@ -291,27 +293,27 @@ observation_origin = Table(
     sqlite_with_rowid=False,
 )
 
-station_exclusion = Table(  # what the operator takes out of the scores; the values stay stored
+station_exclusion = Table(  # excluded from the scores by the operator; the values stay stored
     "station_exclusion",
     metadata,
     Column("station_id", Integer, primary_key=True, autoincrement=False),
     Column("parameter", SmallInteger, primary_key=True, autoincrement=False),
     Column("first_day", Integer, primary_key=True, autoincrement=False),  # local days, both included
     Column("last_day", Integer),  # null: until further notice
-    Column("note", Words, nullable=False, server_default=""),
+    Column("note", SafeString, nullable=False, server_default=""),
     Column("noted_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 
-replaced_value = Table(  # what `import --replace` took away; kept whatever is removed
+replaced_value = Table(  # values replaced by `import --replace`; these rows are never deleted
     "replaced_value",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("replaced_at", BigInteger, nullable=False),
-    Column("file", Words, nullable=False),
-    Column("name", Words, nullable=False),  # of the model, or the code of the station
-    Column("site", Words),  # null: a reading
-    Column("parameter", Words, nullable=False),
+    Column("file", SafeString, nullable=False),
+    Column("name", SafeString, nullable=False),  # of the model, or the code of the station
+    Column("site", SafeString),  # null: a reading
+    Column("parameter", SafeString, nullable=False),
     Column("reference_time", BigInteger),
     Column("time", BigInteger, nullable=False),
     Column("old_value", Integer, nullable=False),
@@ -328,21 +330,21 @@ rejected = Table(
     "rejected",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("fingerprint", Words, nullable=False, unique=True),  # the same value is set aside once
+    Column("fingerprint", SafeString, nullable=False, unique=True),  # the same value is stored once
     Column("job_run_id", Integer),
-    Column("source", Words, nullable=False),
-    Column("route", Words, nullable=False),
-    Column("subject", Words, nullable=False),
-    Column("parameter", Words),
+    Column("source", SafeString, nullable=False),
+    Column("route", SafeString, nullable=False),
+    Column("subject", SafeString, nullable=False),
+    Column("parameter", SafeString),
     Column("time", BigInteger),
-    Column("raw", LongWords, nullable=False),
-    Column("reason", Words, nullable=False),
+    Column("raw", SafeText, nullable=False),
+    Column("reason", SafeString, nullable=False),
     Column("collected_at", BigInteger, nullable=False),
 )
 Index("ix_rejected_collected_at", rejected.c.collected_at)
 Index("ix_rejected_job_run_id", rejected.c.job_run_id)
 
-# --- What scores are made of: days, derived from the above and made again whenever it changes -------
+# --- Score days: derived from the above, and computed again after each change -----------------------
 
 # A day is 25 hours from local midnight. Its values are 32-bit integers, little-endian, one row of hours per
 # parameter (docs/decisions/day-blocks.md).
@@ -358,9 +360,9 @@ def _forecast_days(name: str) -> Table:
         Column("model_id", SmallInteger, primary_key=True, autoincrement=False),
         Column("hourly", LargeBinary, nullable=False),
         Column("leads", LargeBinary, nullable=False),  # minutes, 16 bits an hour
-        Column("estimated", SmallInteger, nullable=False),  # hours of runs whose publisher told no time
-        # By how many minutes the run of a value is older than the newest one, as `leads`, by parameter
-        Column("older", LargeBinary),  # null: all values are of the newest run
+        Column("estimated", SmallInteger, nullable=False),  # hours of runs with an estimated availability
+        # Minutes by which the run of a value is older than the newest run; format of `leads`, by parameter
+        Column("older", LargeBinary),  # null: all values are from the newest run
         sqlite_with_rowid=False,
     )
 
@@ -375,9 +377,9 @@ def _observed_days(name: str) -> Table:
         Column("hourly", LargeBinary, nullable=False),
         Column("offsets", LargeBinary, nullable=False),  # minutes from the hour, 8 bits an hour
         Column("readings", SmallInteger, nullable=False),
-        Column("resolution", Float),  # of directions, in degrees, where the source says so
-        Column("means", LargeBinary),  # as hourly, of all reports around each hour; null: not made yet
-        Column("doubts", LargeBinary),  # counts of doubted values, 16 bits each; null: there are none
+        Column("resolution", Float),  # of directions, in degrees, if the source states it
+        Column("means", LargeBinary),  # as hourly, the mean of all readings around each hour; null: none yet
+        Column("doubts", LargeBinary),  # counts of flagged values, 16 bits each; null: there are none
         sqlite_with_rowid=False,
     )
 
@@ -385,12 +387,12 @@ def _observed_days(name: str) -> Table:
 forecast_day = _forecast_days("forecast_day")
 observed_day = _observed_days("observed_day")
 
-# Copies of closed calendar months, for public answers in which a withheld source takes part. They change by
-# at least 20 days or not at all (docs/decisions/withheld-values.md).
+# Copies of closed calendar months, for public answers that include a withheld source. They change by at least
+# 20 days or not at all (docs/decisions/withheld-values.md).
 public_forecast_day = _forecast_days("public_forecast_day")
 public_observed_day = _observed_days("public_observed_day")
 
-public_month = Table(  # whose days of a month are copied
+public_month = Table(  # which models' and stations' days of a month are copied
     "public_month",
     metadata,
     Column("site_id", Integer, primary_key=True, autoincrement=False),
@@ -400,18 +402,18 @@ public_month = Table(  # whose days of a month are copied
     sqlite_with_rowid=False,
 )
 
-doubted = Table(  # readings that are kept, and enter no score
+doubted = Table(  # readings with a quality control flag: stored, but not scored
     "doubted",
     metadata,
     Column("site_id", Integer, primary_key=True, autoincrement=False),
     Column("time", BigInteger, primary_key=True, autoincrement=False),
     Column("station_id", Integer, primary_key=True, autoincrement=False),
     Column("parameter", SmallInteger, primary_key=True, autoincrement=False),
-    Column("reason", Words, nullable=False),
+    Column("reason", SafeString, nullable=False),
     sqlite_with_rowid=False,
 )
 
-quality_limit = Table(  # how far from the models a reading of a month may be
+quality_limit = Table(  # climate limits: how far from the models a reading of a month may be
     "quality_limit",
     metadata,
     Column("site_id", Integer, primary_key=True, autoincrement=False),
@@ -436,41 +438,41 @@ station_flag = Table(  # periods in which a sensor of a station is suspect
     Column("site_id", Integer, primary_key=True, autoincrement=False),
     Column("station_id", Integer, primary_key=True, autoincrement=False),
     Column("parameter", SmallInteger, primary_key=True, autoincrement=False),
-    Column("reason", Words, primary_key=True),
+    Column("reason", SafeString, primary_key=True),
     Column("first", BigInteger, primary_key=True, autoincrement=False),
     Column("until", BigInteger, nullable=False),  # the first moment after it
-    Column("excludes", Boolean, nullable=False),  # false: a question for the operator, scored all the same
+    Column("excludes", Boolean, nullable=False),  # false: a question for the operator, still scored
     sqlite_with_rowid=False,
 )
 
-due_day = Table(  # days whose raw values changed since they were made
+due_day = Table(  # days whose values changed after they were computed
     "due_day",
     metadata,
     Column("site_id", Integer, primary_key=True, autoincrement=False),
     Column("day", Integer, primary_key=True, autoincrement=False),
-    Column("stamp", Integer, nullable=False),  # another number at each change; day -1 stands for all of them
+    Column("stamp", Integer, nullable=False),  # random, new at each change; day -1 stands for all days
     sqlite_with_rowid=False,
 )
 
-# --- What was done about it: the ledger ------------------------------------------------------------
+# --- The ledger ------------------------------------------------------------------------------------
 
 job = Table(
     "job",
     metadata,
-    Column("name", Words, primary_key=True),
-    Column("schedule", Words, nullable=False),
-    Column("valid_since", BigInteger, nullable=False),  # no slot before it is ever made up for
+    Column("name", SafeString, primary_key=True),
+    Column("schedule", SafeString, nullable=False),
+    Column("valid_since", BigInteger, nullable=False),  # older slots are not caught up
 )
 
 job_pause = Table(
     "job_pause",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("job", Words, nullable=False),
+    Column("job", SafeString, nullable=False),
     Column("paused_at", BigInteger, nullable=False),
-    Column("paused_by", Words, nullable=False),
+    Column("paused_by", SafeString, nullable=False),
     Column("resumed_at", BigInteger),
-    Column("resumed_by", Words),
+    Column("resumed_by", SafeString),
 )
 Index(
     "uq_job_pause_open",
@@ -484,20 +486,20 @@ job_run = Table(
     "job_run",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("job", Words, nullable=False),
-    Column("slot", BigInteger),  # the exact scheduled time; null for a run asked for by hand
-    Column("trigger", Words, nullable=False),
-    Column("status", Words, nullable=False),
-    Column("owner", Words, nullable=False),
-    Column("epoch", Integer, nullable=False),  # 1, raised at every takeover; final writes name it
-    Column("lease_until", Float, nullable=False),  # real time, whatever the clock of the collection says
+    Column("job", SafeString, nullable=False),
+    Column("slot", BigInteger),  # the exact scheduled time; null for a run by hand
+    Column("trigger", SafeString, nullable=False),
+    Column("status", SafeString, nullable=False),
+    Column("owner", SafeString, nullable=False),
+    Column("epoch", Integer, nullable=False),  # 1, incremented at every takeover; final writes check it
+    Column("lease_until", Float, nullable=False),  # real time, independent of the collection's clock
     Column("start_time", BigInteger),
     Column("end_time", BigInteger),
     Column("duration", Float),
     Column("collected", Integer, nullable=False, server_default="0"),
     Column("stored", Integer, nullable=False, server_default="0"),
     Column("rejected", Integer, nullable=False, server_default="0"),
-    Column("note", LongWords, nullable=False, server_default=""),
+    Column("note", SafeText, nullable=False, server_default=""),
     UniqueConstraint("job", "slot"),
     sqlite_autoincrement=True,
 )
@@ -508,7 +510,7 @@ Index(
     sqlite_where=job_run.c.status == "running",
     postgresql_where=job_run.c.status == "running",
 )
-# A page of runs, of failed ones, or the last to end: each is a look-up, also after a year of 144 a day.
+# For a page of runs or of failed runs, and for the last run to end: one look-up each, at 144 runs a day.
 Index("ix_job_run_job_id", job_run.c.job, job_run.c.id)
 Index("ix_job_run_status_id", job_run.c.status, job_run.c.id)
 Index("ix_job_run_job_end", job_run.c.job, job_run.c.end_time, job_run.c.id)
@@ -517,24 +519,24 @@ source_run = Table(
     "source_run",
     metadata,
     Column("run_id", ForeignKey(job_run.c.id), primary_key=True),
-    Column("source", Words, primary_key=True),
-    Column("status", Words, nullable=False),
-    Column("reason", LongWords, nullable=False, server_default=""),
+    Column("source", SafeString, primary_key=True),
+    Column("status", SafeString, nullable=False),
+    Column("reason", SafeText, nullable=False, server_default=""),
     Column("collected", Integer, nullable=False),
     Column("stored", Integer, nullable=False),
     Column("rejected", Integer, nullable=False),
-    Column("rejected_reasons", LongWords, nullable=False),  # JSON: word -> count
-    Column("failures", LongWords, nullable=False),  # JSON: the first of them, whole
+    Column("rejected_reasons", SafeText, nullable=False),  # JSON: reason -> count
+    Column("failures", SafeText, nullable=False),  # JSON: the first of them, in full
     Column("failed", Integer, nullable=False),
     Column("requests", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("duration", Float, nullable=False),
-    Column("newest", BigInteger),  # the newest data that the source showed in this run
+    Column("newest", BigInteger),  # the newest data of the source in this run
 )
 
 source_newest = Table(
     "source_newest",
     metadata,
-    Column("source", Words, primary_key=True),
-    Column("newest", BigInteger, nullable=False),  # the newest data that it has ever shown
+    Column("source", SafeString, primary_key=True),
+    Column("newest", BigInteger, nullable=False),  # the newest data of the source in all runs
 )

@@ -1,4 +1,4 @@
-"""The configured sites of a running service, which goes on with the last good list when its file breaks."""
+"""The configured sites of a running service. If the sites file breaks, the last valid list stays in use."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ log = structlog.get_logger()
 
 
 _Stamp = tuple[int, int, int]
-_SETTLED_SECONDS = 2.0  # two changes within a tick of the file system's clock have the same stamp
+_SETTLED_SECONDS = 2.0  # two changes within one tick of the file system's clock have the same stamp
 
 
 def _stamp(path: Path) -> _Stamp | None:
-    """Return by what a changed file is known; None where it changed just now, or cannot be read."""
+    """Return a stamp that changes with the file; None if it changed just now or cannot be read."""
     try:
         status = path.stat()
     except OSError:
@@ -33,12 +33,11 @@ def _stamp(path: Path) -> _Stamp | None:
 
 
 class SiteList:
-    """The sites as they are configured just now, in a file or, without one, in the store.
+    """The present sites, from a file or, without one, from the store.
 
-    The first read of a file must succeed: a service does not start, and a command does not run, on a file
-    that is broken. From then on the last good list stands in for a broken file, and `problem` says what is
-    wrong with it. A file is broken too if the store refuses it, because a known take-off has moved in it, or
-    if it was emptied.
+    The first read of a file must succeed: neither the service nor a command starts with a broken file. After
+    that the last valid list replaces a broken file, and `problem` holds what is wrong with it. A file is also
+    broken if the store refuses it, because a known take-off moved, or if it became empty.
     """
 
     def __init__(self, store: Store, path: Path | None, clock: Clock) -> None:
@@ -51,73 +50,74 @@ class SiteList:
         self.problem: Trouble | None = None
 
     def sites(self) -> tuple[Site, ...]:
-        """Return the present sites; raise ConfigError, or StoreUnavailableError. Nothing is written."""
+        """Return the present sites without writing; raise ConfigError or StoreUnavailableError."""
         if self._path is None:
             return active(self._store.sites(), self._clock())
         try:
-            found = self._loaded(self._path)
+            sites = self._loaded(self._path)
         except ConfigError as error:
-            found = self._last_good(error)
+            sites = self._last_good(error)
         else:
-            self._good, self.problem = found, None
-        return active(found, self._clock())
+            self._good, self.problem = sites, None
+        return active(sites, self._clock())
 
     def look(self) -> Trouble | None:
-        """Return what is wrong with the file just now, if anything; cheap while the file stays as it is."""
+        """Return the present problem of the file, if any; cheap while the file does not change."""
         if self._path is not None:
-            with suppress(ConfigError):  # before the first good list there is nothing to go on with
+            with suppress(ConfigError):  # before the first valid list there is no replacement
                 self.sites()
         return self.problem
 
     def stored(self) -> tuple[Site, ...]:
-        """Return the present sites, all of them in the store; raise ConfigError, or StoreUnavailableError."""
+        """Save the present sites to the store and return them; raise ConfigError or StoreUnavailableError."""
         if self._path is not None:
             try:
-                found = self._loaded(self._path)
-                self._save(found)
+                sites = self._loaded(self._path)
+                self._save(sites)
             except ConfigError as error:
                 self._store.save_sites(self._last_good(error))
             else:
-                self._good, self.problem = found, None
+                self._good, self.problem = sites, None
         return active(self._store.sites(), self._clock())
 
     def _loaded(self, path: Path) -> tuple[Site, ...]:
-        found = self._read(path)
-        if self._good and not found:
+        sites = self._read(path)
+        if self._good and not sites:
             raise ConfigError(
-                f"{path}: holds no site, and held {len(self._good)} before: an editor or a full disk may have"
-                " emptied it; to collect for no site, restart the service"
+                f"{path}: contains no site, but contained {len(self._good)} before: an editor or a full disk"
+                " may have emptied it; to collect for no site, restart the service"
             )
         if self._refused is not None:
             refused, error = self._refused
-            if found == refused:
+            if sites == refused:
                 raise error
             self._refused = None
-        return found
+        return sites
 
     def _read(self, path: Path) -> tuple[Site, ...]:
-        """Return what the file holds; one that has not changed is not parsed again."""
+        """Return the sites of the file; an unchanged file is not parsed again."""
         stamp = _stamp(path)
         if stamp is None or self._seen is None or self._seen[0] != stamp:
-            found = load_sites(path)
-            self._seen = None if stamp is None else (stamp, found)
-            return found
+            sites = load_sites(path)
+            self._seen = None if stamp is None else (stamp, sites)
+            return sites
         return self._seen[1]
 
-    def _save(self, found: tuple[Site, ...]) -> None:
+    def _save(self, sites: tuple[Site, ...]) -> None:
+        # Remember a refused list, so that the store is not asked again while the file stays the same.
         try:
-            self._store.save_sites(found)
+            self._store.save_sites(sites)
         except ConfigError as error:
             known = self._store.sites()
             if self._good is not None and known:
-                self._refused, self._good = (found, error), known
+                self._refused, self._good = (sites, error), known
             raise
 
     def _last_good(self, error: ConfigError) -> tuple[Site, ...]:
         if self._good is None:
             raise error
         if self.problem is None or self.problem.reason != str(error):
-            log.error("the sites file cannot be used: the last good list goes on", reason=str(error))
+            log.error("the sites file cannot be used: the last valid list stays in use", reason=str(error))
             since = self._clock() if self.problem is None else self.problem.since
             self.problem = Trouble(since, str(error))
         return self._good

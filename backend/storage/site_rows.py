@@ -1,4 +1,4 @@
-"""Sites and stations as rows: one row per series of a site, one per station."""
+"""Conversion of sites and stations to rows: one row per series of a site, one per station."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from backend.storage.due import EVERY_DAY, note_due
 
 
 def present_ids(connection: sa.Connection, now: datetime) -> dict[str, int]:
-    """Return the row id of each site's present series: the newest that has begun at `now`.
+    """Return the row id of each site's present series: the newest with a start before `now`.
 
-    A configured series comes before any other. A site without one is here too: what was on its way when
-    it was taken off the list is still kept.
+    A configured series is preferred. Sites without one are included: values that were being collected when
+    the site was removed are still stored.
     """
     site = t.site.c
-    begun = sa.or_(site.valid_from.is_(None), site.valid_from <= to_epoch(now))
-    best_last = sa.select(site.slug, site.id).where(begun).order_by(site.configured, site.series)
+    started = sa.or_(site.valid_from.is_(None), site.valid_from <= to_epoch(now))
+    best_last = sa.select(site.slug, site.id).where(started).order_by(site.configured, site.series)
     return {row.slug: row.id for row in connection.execute(best_last)}
 
 
@@ -38,10 +38,10 @@ def configured_stations(connection: sa.Connection) -> list[tuple[str, tuple[str,
 
 
 def save_site(connection: sa.Connection, site: Site) -> None:
-    """Write one configured series; raise ConfigError where the site moved without saying since when."""
+    """Write one configured series; raise ConfigError if the site moved without a new `valid_from`."""
     series = sa.select(t.site).where(t.site.c.slug == site.id).order_by(t.site.c.series.desc())
     known = connection.execute(series).all()
-    wording = {
+    details = {
         "name": site.name,
         "orientation": ",".join(site.orientation),
         "stations": ",".join(site.stations),
@@ -51,8 +51,8 @@ def save_site(connection: sa.Connection, site: Site) -> None:
     }
     row = _series_of(site, known)
     if row is not None:
-        connection.execute(sa.update(t.site).where(t.site.c.id == row.id).values(wording))
-        if row.stations != wording["stations"]:
+        connection.execute(sa.update(t.site).where(t.site.c.id == row.id).values(details))
+        if row.stations != details["stations"]:
             give_to_site(connection, site.id, set(site.stations) - set(_words(row.stations)))
             note_due(connection, [(row.id, EVERY_DAY)])
         return
@@ -65,28 +65,28 @@ def save_site(connection: sa.Connection, site: Site) -> None:
         "longitude": site.longitude,
         "elevation": site.elevation,
     }
-    connection.execute(sa.insert(t.site).values(new | wording))
+    connection.execute(sa.insert(t.site).values(new | details))
 
 
 def _series_of(site: Site, known: Sequence[Any]) -> Any | None:
-    """Return the row of this series among those of its site, newest first; None if it opens a new one."""
+    """Return the row of this series among the rows of its site, newest first; None for a new series."""
     opened = maybe_epoch(site.valid_from)
     candidates = [row for row in known if row.valid_from == opened]
-    if opened is None:  # then the place alone may tell the series: of a place returned to, the newest
+    if opened is None:  # then the position identifies the series: the newest one at that position
         candidates += known
-    found = next((row for row in candidates if same_position(site_record(row), site)), None)
+    series = next((row for row in candidates if same_position(site_record(row), site)), None)
     opens_new = not known or (opened is not None and opened > (known[0].valid_from or 0))
-    if found is None and not opens_new:
+    if series is None and not opens_new:
         place = f"{known[0].latitude:g}, {known[0].longitude:g}, {known[0].elevation:g} m"
         raise ConfigError(
-            f"site {site.id!r}: is not where it was: what is stored was collected for {place}:"
-            " give the new place a new id, or a valid_from later than that of its present series"
+            f"site {site.id!r}: its position changed: the stored data were collected for {place}:"
+            " give the new position a new id, or a valid_from later than that of its present series"
         )
-    return found
+    return series
 
 
 def site_record(row: Any) -> Site:
-    """Read a row of the site table."""
+    """Convert a row of the site table."""
     return Site(
         id=row.slug,
         name=row.name,
@@ -115,7 +115,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def station_record(row: Any) -> Station:
-    """Read a row of the station table; texts that an earlier version stored may hold control characters."""
+    """Convert a row of the station table; old versions may have stored texts with control characters."""
     return Station(
         id=row.code,
         name=printable(row.name),

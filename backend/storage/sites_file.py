@@ -1,4 +1,4 @@
-"""The sites file as a place to keep sites in: read, added to and cut from, one whole text at a time."""
+"""Editing of the sites file: list, add and remove sites. Each edit writes the whole text in one step."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from backend.core.sites import Located, check_series, entry_lines, parse_toml, r
 
 
 class SitesFile:
-    """The sites of a TOML file. An edit leaves every byte that it is not about as it was."""
+    """The sites of a TOML file. An edit leaves all other bytes as they were."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.label = str(path)
 
     def entries(self) -> tuple[Located, ...]:
-        """Return what the file holds; raise ConfigError if it cannot be read or breaks a rule."""
+        """Return the entries; raise ConfigError if the file cannot be read or breaks a rule."""
         return self._checked(read_text(self._path))
 
     def add(self, sites: Sequence[Site]) -> None:
-        """Write these sites at the end of the file, all of them or, with a ConfigError, none."""
+        """Append these sites to the file: all of them or, with a ConfigError, none."""
         text = read_text(self._path)
         gap = "" if text.endswith("\n") or not text else "\n"
         entries = "\n".join(_toml(site) for site in sites)
         self._write(f"{text}{gap}\n{entries}" if text else entries)
 
     def remove(self, site_id: str) -> None:
-        """Cut every series of a site out of the file, with the comments that touch them."""
+        """Delete every series of a site from the file, with the comments next to them."""
         text = read_text(self._path)
         sites = [entry.site for entry in self._checked(text)]
         for index in reversed(range(len(sites))):
@@ -48,9 +48,9 @@ class SitesFile:
         return entries
 
     def _write(self, text: str) -> None:
-        """Replace the file in one step: whoever reads it sees the old text or the new one, whole."""
+        """Replace the file in one step: readers see the old text or the new one, never a part."""
         self._checked(text)
-        path = self._path.resolve()  # behind a link, the file itself is replaced
+        path = self._path.resolve()  # a symbolic link stays, its target is replaced
         try:
             with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
                 draft = Path(folder) / path.name
@@ -67,19 +67,19 @@ def _toml(site: Site) -> str:
 
 
 def _inline(value: object) -> str:
-    """Write a value on one line; tomlkit itself would give tables headers of their own."""
+    """Write a value on one line; tomlkit itself would start a table of its own."""
     if isinstance(value, list):
         return f"[{', '.join(map(_inline, value))}]"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{key} = {_inline(each)}' for key, each in value.items())}}}"
+        return f"{{{', '.join(f'{key} = {_inline(field)}' for key, field in value.items())}}}"
     return tomlkit.item(value).as_string()
 
 
 def _without_entry(text: str, index: int) -> str:
-    """Cut one entry out of a sites file, with the comments that touch it and the blank lines after it.
+    """Cut one entry out of a sites file, with the comments next to it and the blank lines after it.
 
-    tomlkit takes a comment above an entry for the end of the entry before: its deletion would move that
-    comment to the wrong site. Hence the cut by lines.
+    The cut is by lines, because tomlkit counts a comment above an entry as the end of the entry before:
+    deleting with tomlkit would move that comment to the wrong site.
     """
     lines = text.split("\n")
     headers = [number - 1 for number in entry_lines(text)]

@@ -1,4 +1,4 @@
-"""What is known of the sensors of stations: flags that are learned, and what the operator excludes."""
+"""Suspect sensors of stations: flags learned from the readings, and exclusions by the operator."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _PARAMETERS = tuple(Parameter)
 class StationFlag:
     """Values of a parameter of a station from `since` to before `until` (UTC) are suspect.
 
-    `reason` is a word; "excluded_by_operator" has a `note`, and may have no end. Where `excludes` is False
-    the values are scored all the same: it is a question for the operator. `sites` are those whose scores it
-    is about.
+    `reason` is one word. "excluded_by_operator" has a `note` and may have no end. If `excludes` is False, the
+    values are still scored and the flag is a question for the operator. `sites` are those whose scores are
+    affected.
     """
 
     station: str
@@ -53,12 +53,12 @@ def station_flags(connection: sa.Connection) -> tuple[StationFlag, ...]:
         .where(site.configured)
         .order_by(station.code, flag.first, flag.parameter, flag.reason, flag.until, site.slug)
     )
-    together: dict[tuple[str, int, str, int, int, bool], list[str]] = {}
+    sites_by_flag: dict[tuple[str, int, str, int, int, bool], list[str]] = {}
     for code, slug, *rest in connection.execute(learned):
-        sites = together.setdefault((code, *rest), [])
+        sites = sites_by_flag.setdefault((code, *rest), [])
         if slug not in sites:
             sites.append(slug)
-    found = [
+    flags = [
         StationFlag(
             code,
             _PARAMETERS[parameter],
@@ -68,9 +68,9 @@ def station_flags(connection: sa.Connection) -> tuple[StationFlag, ...]:
             bool(excludes),
             tuple(sites),
         )
-        for (code, parameter, reason, first, until, excludes), sites in together.items()
+        for (code, parameter, reason, first, until, excludes), sites in sites_by_flag.items()
     ]
-    return (*found, *_exclusions(connection))
+    return (*flags, *_exclusions(connection))
 
 
 def _exclusions(connection: sa.Connection) -> list[StationFlag]:
@@ -112,9 +112,9 @@ def exclude(
     note: str,
     now: datetime,
 ) -> None:
-    """Take parameters of a station out of all scores from local day `first` to `last`; None: without an end.
+    """Exclude parameters of a station from all scores, from local day `first` to `last`; None: without end.
 
-    Raises NotFoundError for a station that nothing is known of, ConfigError for days in the wrong order.
+    Raises NotFoundError for an unknown station, ConfigError if `last` is before `first`.
     """
     if last is not None and last < first:
         raise ConfigError(f"the last day, {last}, is before the first, {first}")
@@ -138,9 +138,9 @@ def exclude(
 
 
 def include(connection: sa.Connection, station: str, parameters: Collection[Parameter]) -> list[date]:
-    """Take back what is excluded of these parameters of a station; return the first days of it.
+    """Remove the exclusions of these parameters of a station; return the first day of each.
 
-    Raises NotFoundError for a station that nothing is known of.
+    Raises NotFoundError for an unknown station.
     """
     station_id = _id_of(connection, station)
     mine = sa.and_(
@@ -154,20 +154,18 @@ def include(connection: sa.Connection, station: str, parameters: Collection[Para
 
 
 def _id_of(connection: sa.Connection, station: str) -> int:
-    found = connection.execute(sa.select(t.station.c.id).where(t.station.c.code == station)).scalar()
-    if found is None:
-        raise NotFoundError(
-            f"nothing has been collected of a station {station!r}: see meteo-score sites near"
-        )
-    return int(found)
+    station_id = connection.execute(sa.select(t.station.c.id).where(t.station.c.code == station)).scalar()
+    if station_id is None:
+        raise NotFoundError(f"nothing was collected of station {station!r}: see meteo-score sites near")
+    return int(station_id)
 
 
 def _note_days(connection: sa.Connection, station_id: int, first_days: Iterable[int]) -> None:
-    """Note the days of a station as due, from the first of these on, at every site that it stands for."""
+    """Mark the days from the first of these on as due, at every site of the station."""
     newest = connection.execute(sa.select(t.station.c.newest).where(t.station.c.id == station_id)).scalar()
     begins = min(first_days, default=None)
     if newest is None or begins is None:
         return
-    days = range(begins - 1, day_of_epoch(newest) + 2)  # a reading near midnight reaches the day beside it
+    days = range(begins - 1, day_of_epoch(newest) + 2)  # a reading near midnight affects the next day too
     for site_id in sites_of_stations(connection, [station_id]).get(station_id, ()):
         note_due(connection, ((site_id, day) for day in days))

@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 import sqlalchemy as sa
 
-from backend.core.clock import CLOCK_TOLERANCE
+from backend.core.clock import CLOCK_TOLERANCE, DAY_SECONDS
 from backend.core.errors import NotFoundError
 from backend.core.parameters import Parameter
 from backend.core.records import (
@@ -27,8 +27,8 @@ from backend.storage import schema as t
 from backend.storage.confirmed_places import confirm, withdraw
 from backend.storage.database import Database, from_epoch, insert_into, maybe_epoch, to_epoch
 from backend.storage.forecasts import note_outside, store_forecasts
-from backend.storage.ledger import hold
-from backend.storage.observations import keep_observations
+from backend.storage.ledger import require_lease
+from backend.storage.observations import store_observations
 from backend.storage.place_questions import PlaceQuestion, place_questions
 from backend.storage.positions import Move, Stay, forget_positions, moves
 from backend.storage.rows import chunks
@@ -37,13 +37,11 @@ from backend.storage.schema import storable
 from backend.storage.site_rows import present_ids, save_site, site_record, station_record
 from backend.storage.station_flags import StationFlag, exclude, include, station_flags
 
-DAY_SECONDS = 86_400
-
 
 class Store:
-    """Everything we keep about the world. All methods block: call them from a thread.
+    """All collected data. All methods block: call them from a thread.
 
-    Every method raises StoreUnavailableError where the database does not answer, with nothing written.
+    Every method raises StoreUnavailableError if the database does not answer; nothing is written then.
     """
 
     def __init__(self, database: Database) -> None:
@@ -58,9 +56,9 @@ class Store:
             return tuple(site_record(row) for row in connection.execute(query))
 
     def save_sites(self, sites: Sequence[Site]) -> None:
-        """Make `sites` the configured ones; those left out keep their data.
+        """Make `sites` the configured ones; removed sites keep their data.
 
-        Raises ConfigError where a known site has moved without a new id or a later valid_from.
+        Raises ConfigError if a known site moved without a new id or a later valid_from.
         """
         with self.database.write() as connection:
             connection.execute(sa.update(t.site).values(configured=False))
@@ -68,7 +66,7 @@ class Store:
                 save_site(connection, site)
 
     def add_sites(self, sites: Sequence[Site]) -> None:
-        """Configure these as well, or write them anew; all others stay as they are. Raises as save_sites."""
+        """Add these sites or update them; all others stay as they are. Raises as save_sites."""
         with self.database.write() as connection:
             for site in sites:
                 save_site(connection, site)
@@ -81,15 +79,15 @@ class Store:
                 raise NotFoundError(f"there is no site {site_id!r}")
 
     def stations(self) -> tuple[Station, ...]:
-        """Return every station that a network has described or that has sent a reading."""
+        """Return every station that a network described or that sent a reading."""
         with self.database.read() as connection:
             rows = connection.execute(sa.select(t.station).order_by(t.station.c.code))
             return tuple(station_record(row) for row in rows)
 
-    # --- What is known of sensors --------------------------------------------------------------------
+    # --- Suspect sensors, moves and exclusions -------------------------------------------------------
 
     def station_flags(self) -> tuple[StationFlag, ...]:
-        """Return what is learned of the sensors of sites' stations, and what the operator excludes."""
+        """Return the learned flags and the operator's exclusions of the stations of all sites."""
         with self.database.read() as connection:
             return station_flags(connection)
 
@@ -102,12 +100,12 @@ class Store:
         note: str,
         now: datetime,
     ) -> None:
-        """Take parameters of a station out of all scores for some local days; see station_flags.exclude."""
+        """Exclude parameters of a station from all scores for some local days; see station_flags.exclude."""
         with self.database.write() as connection:
             exclude(connection, station, parameters, first, last, note, now)
 
     def include_station(self, station: str, parameters: Collection[Parameter]) -> list[date]:
-        """Take back what is excluded of parameters of a station; return the first days.
+        """Remove the exclusions of these parameters of a station; return the first day of each.
 
         Raises NotFoundError.
         """
@@ -120,33 +118,33 @@ class Store:
             return tuple(moves(connection, {site.id: site.stations for site in sites}))
 
     def place_questions(self, sites: Sequence[Site], now: datetime) -> tuple[PlaceQuestion, ...]:
-        """Return what is odd about the places of the stations of these sites, and no move."""
+        """Return the contradictions in the positions of these sites' stations that are not moves."""
         with self.database.read() as connection:
             stations = sorted({code for site in sites for code in site.stations})
             return tuple(place_questions(connection, stations, now))
 
     def confirm_station(self, site: str, station: str, now: datetime) -> list[Stay]:
-        """Count a station's readings at its present place for a site; return the place by each route.
+        """Let a site count a station's readings at its present place; return that place by each route.
 
-        Raises NotFoundError for a station of which no position is known.
+        Raises NotFoundError if no position of the station is known.
         """
         with self.database.write() as connection:
             return confirm(connection, site, station, now)
 
     def withdraw_confirmation(self, site: str, station: str) -> int:
-        """Take back what `confirm_station` did; return how many places were confirmed.
+        """Undo `confirm_station`; return how many places were confirmed.
 
         Raises NotFoundError.
         """
         with self.database.write() as connection:
             return withdraw(connection, site, station)
 
-    # --- What to ask for ---------------------------------------------------------------------------
+    # --- Requests for collections ------------------------------------------------------------------
 
-    def wanted_forecasts(self, sites: Sequence[Site], now: datetime, since: datetime) -> CollectionRequest:
-        """Return what a forecast collection should know: which parts of which runs are kept, and where.
+    def forecast_request(self, sites: Sequence[Site], now: datetime, since: datetime) -> CollectionRequest:
+        """Return the request for a forecast collection: the sites, and which parts of runs are stored.
 
-        Of a site given in several series, the present one is wanted.
+        For a site with several series, only the present one is requested.
         """
         part, point = t.collected_part.c, t.grid_point.c
         collected = (
@@ -168,7 +166,7 @@ class Store:
         )
         with self.database.read() as connection:
             slugs = {site_id: slug for slug, site_id in present_ids(connection, now).items()}
-            kept = [
+            cells = [
                 ((model, slugs[site_id]), cell, ground)
                 for model, site_id, cell, ground in connection.execute(points)
                 if site_id in slugs
@@ -182,8 +180,8 @@ class Store:
                     for model, run, name, site_id, rank in connection.execute(collected)
                     if site_id in slugs
                 },
-                cells={key: cell for key, cell, _ in kept},
-                grounds=frozenset(key for key, _, ground in kept if ground is not None),
+                cells={key: cell for key, cell, _ in cells},
+                grounds=frozenset(key for key, _, ground in cells if ground is not None),
                 incomplete={
                     (model, from_epoch(run), name, slugs[site_id]): version
                     for model, run, name, site_id, version in connection.execute(incomplete)
@@ -197,10 +195,10 @@ class Store:
             )
 
     def incomplete_parts(self, since: datetime) -> tuple[tuple[str, datetime, str, str], ...]:
-        """Return (model, reference time, part, reason) of every part that is not complete, newest run first.
+        """Return (model, reference time, part, reason) of every incomplete part, newest run first.
 
-        Of the runs that started at `since` or later. A part that is so for several sites is there once for
-        each reason.
+        Only runs that started at `since` or later. A part that is incomplete for several sites appears once
+        per reason.
         """
         part = t.incomplete_part.c
         query = (
@@ -217,7 +215,7 @@ class Store:
             )
 
     def outside(self, now: datetime) -> tuple[Outside, ...]:
-        """Return the sites that a model turned out not to cover, at their present places."""
+        """Return the present sites that a model does not cover."""
         outside = t.outside_model.c
         query = (
             sa.select(t.model.c.name, outside.site_id, outside.reason)
@@ -232,16 +230,16 @@ class Store:
                 if site_id in slugs
             )
 
-    def wanted_observations(self, sites: Sequence[Site], now: datetime, since: datetime) -> CollectionRequest:
-        """Return what an observation collection should know: the stations and their newest readings.
+    def observation_request(self, sites: Sequence[Site], now: datetime, since: datetime) -> CollectionRequest:
+        """Return the request for an observation collection: the stations, with their newest readings.
 
-        Times ahead of `now` were written under a clock that was ahead, and are left out: nothing would be
-        asked for until they are reached.
+        Times later than `now` were written under a clock that was ahead. They are left out, otherwise nothing
+        would be collected until they are reached.
         """
         ahead = now + CLOCK_TOLERANCE
 
-        def times(found: Iterable[tuple[str, int | None]]) -> dict[str, datetime]:
-            stamps = {name: from_epoch(seconds) for name, seconds in found if seconds is not None}
+        def times(rows: Iterable[tuple[str, int | None]]) -> dict[str, datetime]:
+            stamps = {name: from_epoch(seconds) for name, seconds in rows if seconds is not None}
             return {name: stamp for name, stamp in stamps.items() if stamp <= ahead}
 
         with self.database.read() as connection:
@@ -258,10 +256,11 @@ class Store:
         )
 
     def forget_times_ahead(self, now: datetime) -> None:
-        """Forget which readings and lists we have up to a time that lies more than a day ahead of `now`.
+        """Delete the times of newest readings and lists that are more than a day later than `now`.
 
-        A run under a clock that was ahead writes such times, and later ones never replace them. What they
-        stood for is asked for again. A day, so that a clock that is slow for an hour costs no history.
+        A run under a clock that was ahead writes such times, and correct times never replace them. The data
+        are then requested again. The margin of a day avoids a loss of history when the clock is slow for an
+        hour.
         """
         ahead = to_epoch(now + timedelta(days=1))
         with self.database.write() as connection:
@@ -273,9 +272,9 @@ class Store:
     def backfilled_days(
         self, stations: Collection[str], since: datetime, until: datetime
     ) -> dict[str, tuple[date, ...]]:
-        """Return, per station, the days (UTC) from `since` to `until` that a backfill brought readings of."""
+        """Return, per station, the days (UTC) from `since` to `until` with readings of a backfill."""
         batch = t.observation_batch.c
-        found: dict[str, set[date]] = {}
+        days_by_station: dict[str, set[date]] = {}
         with self.database.read() as connection:
             for table in (t.observation, t.observation_origin):
                 day = (table.c.time - table.c.time % DAY_SECONDS).label("day")
@@ -291,25 +290,25 @@ class Store:
                 )
                 for chunk in chunks(sorted(stations)):
                     for code, start in connection.execute(query.where(t.station.c.code.in_(chunk))):
-                        found.setdefault(code, set()).add(from_epoch(start).date())
-        return {code: tuple(sorted(days)) for code, days in sorted(found.items())}
+                        days_by_station.setdefault(code, set()).add(from_epoch(start).date())
+        return {code: tuple(sorted(days)) for code, days in sorted(days_by_station.items())}
 
-    # --- What came ---------------------------------------------------------------------------------
+    # --- Storing batches ---------------------------------------------------------------------------
 
     def add_forecasts(self, batch: ForecastBatch, claim: Claim | None = None, *, repair: bool = False) -> int:
-        """Keep a batch whole, once, however often it comes; return how many values are new or better.
+        """Store a batch in one transaction; return how many values are new or better.
 
-        A run never changes: within a rank the first value stays. `repair` is for a kept payload that is
-        parsed again: of two payloads, the one that was collected first wins. Raises LeaseLostError where
-        `claim` is no longer held, with nothing written.
+        Storing it again changes nothing. A run never changes: within a rank the first value stays. `repair`
+        is for an archived payload that is parsed again: the payload that was collected first wins. Raises
+        LeaseLostError, with nothing written, if `claim` is no longer valid.
         """
         with self.database.write() as connection:
-            hold(connection, claim)
+            require_lease(connection, claim)
             _set_aside(connection, batch, claim)
             note_outside(connection, batch)
             if batch.run is None:
                 if batch.records:
-                    raise ValueError(f"the forecasts of {batch.source} do not say of which run they are")
+                    raise ValueError(f"the forecasts of {batch.source} have no run")
                 return 0
             return store_forecasts(
                 connection, batch, batch.run, claim, mode="repair" if repair else "collect"
@@ -318,21 +317,21 @@ class Store:
     def add_observations(
         self, batch: ObservationBatch, claim: Claim | None = None, *, repair: bool = False
     ) -> int:
-        """Keep a batch whole; return how many values are new or changed. Networks correct themselves.
+        """Store a batch in one transaction; return how many values are new or changed.
 
-        Within a rank the last value wins; a value that an answer does not give stays as it was. `repair` is
-        for a kept payload that is parsed again: of two payloads, the one that was collected last wins.
-        Raises LeaseLostError where `claim` is no longer held, with nothing written.
+        Networks correct their own values: within a rank the last value wins. A value that is absent in a
+        response stays stored. `repair` is for an archived payload that is parsed again: the payload that was
+        collected last wins. Raises LeaseLostError, with nothing written, if `claim` is no longer valid.
         """
         with self.database.write() as connection:
-            hold(connection, claim)
+            require_lease(connection, claim)
             _set_aside(connection, batch, claim)
-            return keep_observations(connection, batch, claim, mode="repair" if repair else "collect")
+            return store_observations(connection, batch, claim, mode="repair" if repair else "collect")
 
     def prune_rejected(self, now: datetime) -> None:
         """Delete the rejected values that were set aside more than REJECTED_DAYS ago.
 
-        What the runs counted of them stays. Raises StoreUnavailableError.
+        The counts of the runs stay. Raises StoreUnavailableError.
         """
         old = t.rejected.c.collected_at < to_epoch(now - timedelta(days=REJECTED_DAYS))
         with self.database.read() as connection:
@@ -343,13 +342,13 @@ class Store:
 
 
 MOST_REJECTED = 1000
-"""How many rejected values of one source are kept as they came, per run: enough to see what is wrong.
+"""How many rejected values of one source are stored in full per run: enough to see what is wrong.
 
 The run counts all of them, by reason.
 """
 
 REJECTED_DAYS = 90
-"""How long they are kept."""
+"""How long rejected values are stored."""
 
 
 def _set_aside(connection: sa.Connection, batch: Batch, claim: Claim | None) -> None:
@@ -380,7 +379,7 @@ def _set_aside(connection: sa.Connection, batch: Batch, claim: Claim | None) -> 
 
 
 def _fingerprint(value: Rejected) -> str:
-    """Tell one rejected value from another; that a station lacks a sensor is the same at each reading."""
+    """Identify a rejected value. A missing sensor is the same value at each reading, so it has no time."""
     time = None if value.reason == "missing" else value.time
     parts = (value.subject, value.parameter, time, value.raw, value.reason)
     return blake2b(storable("\x1f".join(map(str, parts))).encode(), digest_size=16).hexdigest()

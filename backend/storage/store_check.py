@@ -1,9 +1,8 @@
-"""Is what lies in the store whole? Checked at the start, regularly, and by `doctor`.
+"""Check of the store for damage: at the start, regularly, and by `doctor`.
 
-SQLite checks a file itself (`PRAGMA quick_check`, `integrity_check`). PostgreSQL has no such command: its
-tables are read whole, which finds every broken page where page checksums are on, and its extension amcheck is
-used where it is installed and allowed. Values that were altered without breaking their page are found by
-neither.
+SQLite checks a file itself (`PRAGMA quick_check`, `integrity_check`). PostgreSQL has no such command: all
+tables are read, which finds every broken page if page checksums are on, and its extension amcheck is used if
+it is installed and allowed. Neither finds values that were altered without damage to their page.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ log = structlog.get_logger()
 
 CHECK_EVERY = timedelta(hours=6)
 RECHECK_EVERY = timedelta(minutes=5)
-"""How soon a damaged or unreachable store is checked again: the operator may have restored it."""
+"""Wait before the next check of a damaged or unreachable store: the operator may have restored it."""
 
 MOST_PROBLEMS = 20
-"""After how many problems a check ends: the count of broken pages does not change what is to be done."""
+"""The check stops after this many problems: more broken pages do not change what the operator has to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What a check found wrong, in the database's words, and what the check covers."""
+    """The problems found, in the database's words, and what the check covers."""
 
     problems: tuple[str, ...]
     covers: str
@@ -53,13 +52,13 @@ class CheckReport:
 
 
 def check_store(database: Database, *, whole: bool) -> CheckReport:
-    """Check what is stored, and whether the store takes writes; note damage in `database.damage`.
+    """Check the stored data and whether the store is writable; set `database.damage` to what is found.
 
     `whole` also compares indexes with their tables and reads every value. Only a whole check without a
-    problem removes damage noted earlier. Blocks, from seconds to minutes, on connections of its own, and
-    holds up no writer. Raises StoreUnavailableError where the store is out of reach or read-only.
+    problem clears earlier damage. Blocks for seconds to minutes, on its own connections, and blocks no
+    writer. Raises StoreUnavailableError if the store is unreachable or read-only.
     """
-    with suppress(StoreDamagedError):  # the check below finds it too, and more of it
+    with suppress(StoreDamagedError):  # the check below finds the same damage, with more detail
         _require_writable(database)
     try:
         report = _check_sqlite(database.path, whole) if database.path else _check_postgres(database, whole)
@@ -73,13 +72,13 @@ def check_store(database: Database, *, whole: bool) -> CheckReport:
 
 
 def _require_writable(database: Database) -> None:
-    """Raise StoreUnavailableError where a write is refused; nothing is changed."""
+    """Raise StoreUnavailableError if a write is refused; changes nothing."""
     with database.write() as connection:
         connection.execute(sa.update(t.job).where(t.job.c.name == "").values(schedule=""))
 
 
 def _check_sqlite(path: Path, whole: bool) -> CheckReport:
-    # A connection of its own: it has no page in memory, so that it sees what lies on the disk.
+    # A new connection has an empty page cache, so that it reads from the disk.
     pragma = "integrity_check" if whole else "quick_check"
     covers = "every page and index checked" if whole else "every page checked"
     try:
@@ -90,7 +89,7 @@ def _check_sqlite(path: Path, whole: bool) -> CheckReport:
             raise StoreUnavailableError(f"the store does not answer: {error}") from error
         lines = [str(error)]
     problems = [line for line in lines if line != "ok"]
-    # Its first line only names the schema: "*** in database main ***".
+    # SQLite's first line only names the schema: "*** in database main ***".
     return CheckReport(tuple(line.removeprefix("*** in database main ***\n") for line in problems), covers)
 
 
@@ -103,7 +102,7 @@ def _check_postgres(database: Database, whole: bool) -> CheckReport:
         indexes = [str(name) for (name,) in connection.exec_driver_sql(_INDEXES)] if amcheck else []
     if failures:
         problems.append(f"the server counted {failures} pages with a wrong checksum")
-    counted = "(value.*)::text" if whole else "*"  # a row as text: every value is read, the long ones too
+    counted = "(value.*)::text" if whole else "*"  # a row as text: reads every value, also long ones
     tables = [table.name for table in t.metadata.sorted_tables]
     statements = [f"SELECT count({counted}) FROM {table} AS value" for table in tables]  # noqa: S608 - ours
     if amcheck and whole:
@@ -116,7 +115,7 @@ def _check_postgres(database: Database, whole: bool) -> CheckReport:
 
 
 def _problems_of(database: Database, statement: str) -> list[str]:
-    """Return what a statement of a check found, be it an answer or an error."""
+    """Return the problem found by a statement of the check: an error or an answer."""
     try:
         with database.read() as connection:
             connection.exec_driver_sql("SET LOCAL enable_indexscan = off")
@@ -134,7 +133,7 @@ def _covered(*, whole: bool, checksums: bool, amcheck: bool) -> str:
     elif whole:
         parts.append("indexes not checked: amcheck is not installed, or not allowed for this user")
     if not checksums:
-        parts.append("page checksums are off on this server, so that not every broken page is noticed")
+        parts.append("page checksums are off on this server, so that some broken pages are not detected")
     return "; ".join(parts)
 
 
@@ -158,27 +157,27 @@ _INDEXES = """
 async def watch_store(
     database: Database, *, every: timedelta = CHECK_EVERY, again: timedelta = RECHECK_EVERY
 ) -> None:
-    """Check the store now and every so often, until cancelled; collections and answers go on beside it."""
+    """Check the store now and at intervals, until cancelled; collections and answers are not blocked."""
     while True:
         wait = every
         try:
-            # While damage is known, only a whole check can say that the store was restored.
-            report = await _in_a_thread_of_its_own(database, database.damage is not None)
+            # While damage is known, only a whole check can show that the store was restored.
+            report = await _check_in_own_thread(database, database.damage is not None)
             log.info("store checked", covers=report.covers, problems=len(report.problems))
         except StoreUnavailableError as error:
             log.warning("the store could not be checked", reason=str(error))
             wait = again
         left = wait
-        while left > timedelta():  # a query may meet damage at any time: the next check is soon then
+        while left > timedelta():  # if a query finds damage during the pause, the next check follows soon
             pause = min(left, again)
             await asyncio.sleep(pause.total_seconds())
             left = timedelta() if database.damage else left - pause
 
 
-async def _in_a_thread_of_its_own(database: Database, whole: bool) -> CheckReport:
-    """Check in a thread that holds up no stop, and takes none of those that answers and runs wait for.
+async def _check_in_own_thread(database: Database, whole: bool) -> CheckReport:
+    """Check in a daemon thread: SQLite 3.40 cannot interrupt a check, and it must not delay a stop.
 
-    SQLite 3.40 cannot be interrupted within a check.
+    The thread is not from the pool that answers and runs use.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[CheckReport] = loop.create_future()
@@ -189,7 +188,7 @@ async def _in_a_thread_of_its_own(database: Database, whole: bool) -> CheckRepor
         if report is not None:
             done.set_result(report)
         else:
-            done.set_exception(error or StoreUnavailableError("the check broke: the log holds the traceback"))
+            done.set_exception(error or StoreUnavailableError("the check failed: the log has the traceback"))
 
     def work() -> None:
         report: CheckReport | None = None
@@ -199,7 +198,7 @@ async def _in_a_thread_of_its_own(database: Database, whole: bool) -> CheckRepor
         except StoreUnavailableError as error:
             failed = error
         finally:
-            with suppress(RuntimeError):  # the service has stopped, and its loop is closed
+            with suppress(RuntimeError):  # the service has stopped, and its event loop is closed
                 loop.call_soon_threadsafe(settle, report, failed)
 
     threading.Thread(target=work, name="store check", daemon=True).start()

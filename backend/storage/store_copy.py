@@ -1,4 +1,4 @@
-"""A whole store from one database into another, and the proof that it is the same there."""
+"""Copy of a whole store from one database to another, with a comparison of both."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from backend.storage.postgres_copy import copy_rows
 _BATCH = 10_000  # rows in memory at a time
 
 OnRows = Callable[[str, int], None]
-"""Called with the name of a table and how many more of its rows have been copied, or checked."""
+"""Called with the name of a table and the number of rows just copied or checked."""
 
 
 @dataclass
 class Tally:
-    """How many rows were seen, and a checksum over them in which their order plays no part."""
+    """Number of rows, and a checksum over them that does not depend on their order."""
 
     rows: int = 0
     _sum: int = field(default=0, repr=False)
@@ -33,7 +33,7 @@ class Tally:
         return f"{self._sum % 2**64:016x}"
 
     def add(self, rows: Sequence[Any]) -> None:
-        """Count rows in. Both databases give the same Python values, and these are what is compared."""
+        """Count rows. Both databases return equal Python values, so their text is compared."""
         for row in rows:
             digest = blake2b(repr(tuple(row)).encode(), digest_size=8).digest()
             self._sum += int.from_bytes(digest, "big")
@@ -42,7 +42,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class TableCopy:
-    """What was read of a table in the source, and what was then read of it in the target."""
+    """The rows of a table as read from the source, and as read back from the target."""
 
     name: str
     source: Tally
@@ -50,28 +50,28 @@ class TableCopy:
 
     @property
     def same(self) -> bool:
-        """Say whether every row arrived as it was."""
+        """Return True if source and target are equal."""
         return self.source == self.target
 
 
 class CopyDiffersError(MeteoScoreError):
-    """What was written is not what was read; the target was left empty."""
+    """The rows read back from the target differ from those of the source; the target was left empty."""
 
     def __init__(self, tables: Sequence[TableCopy]) -> None:
         names = ", ".join(table.name for table in tables if not table.same)
-        super().__init__(f"the copy is not the same in {names}: nothing of it was kept")
+        super().__init__(f"the copy differs in {names}: nothing was stored in the target")
         self.tables = tables
 
 
 def require_store(source: Database) -> None:
-    """Raise ConfigError unless meteo-score has made its tables there; raise StoreUnavailableError."""
+    """Raise ConfigError if the database has no tables of meteo-score; raise StoreUnavailableError."""
     with source.read() as connection:
         if not sa.inspect(connection).has_table("alembic_version"):
             raise ConfigError(f"SOURCE={source.name!r}: has no tables of meteo-score")
 
 
 def count_rows(database: Database) -> int:
-    """Return how many rows there are in all tables of a store."""
+    """Return the number of rows in all tables of a store."""
     with database.read() as connection:
         return sum(
             connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
@@ -80,12 +80,11 @@ def count_rows(database: Database) -> int:
 
 
 def copy_store(source: Database, target: Database, on_rows: OnRows) -> tuple[TableCopy, ...]:
-    """Copy every row of every table, in one transaction; read it back, compare, and return what was found.
+    """Copy every row of every table in one transaction, read it back, compare, and return both sides.
 
-    Both have their tables already. The source is read as it is at this moment, whoever writes to it
-    meanwhile. Raises ConfigError where the target is the source or not empty, CopyDiffersError where the
-    target has anything else than the source, and StoreUnavailableError: always with nothing kept in the
-    target.
+    Both databases have their tables already. The source is read in its state at the start of the copy, while
+    others may write to it. Raises ConfigError if the target is the source or not empty, CopyDiffersError if
+    the rows differ, StoreUnavailableError. After an error the target contains nothing.
     """
     if source.identity() == target.identity():
         raise ConfigError(f"TARGET={target.name!r}: is the SOURCE itself")
@@ -120,12 +119,12 @@ def _copy(outgoing: sa.Connection, incoming: sa.Connection, table: sa.Table, on_
         tally.add(rows)
         on_rows(table.name, len(rows))
     if is_postgres(incoming) and "id" in table.c:
-        _count_on(incoming, table)
+        _set_next_id(incoming, table)
     return tally
 
 
-def _count_on(connection: sa.Connection, table: sa.Table) -> None:
-    """Let PostgreSQL give new rows the ids after the last one. SQLite does so by itself."""
+def _set_next_id(connection: sa.Connection, table: sa.Table) -> None:
+    """Set the next id after the last one in PostgreSQL. SQLite needs no such step."""
     sequence = sa.func.pg_get_serial_sequence(table.name, "id")
     last = sa.func.max(table.c.id)
     connection.execute(sa.select(sa.func.setval(sequence, sa.func.coalesce(last, 1), last.is_not(None))))

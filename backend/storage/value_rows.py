@@ -1,4 +1,4 @@
-"""What is read back from the store: records for those who show it, and how they are selected."""
+"""Records of stored values for display, and the queries that select them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import sqlalchemy as sa
 from backend.core.parameters import Parameter
 from backend.storage import schema as t
 from backend.storage.database import from_epoch
-from backend.storage.origins import exceptions
+from backend.storage.origins import other_batches
 from backend.storage.paging import Value
 from backend.storage.rows import chunks, value_columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastRow:
-    """One forecast value, in the parameter's unit, and how it came. Times are UTC."""
+    """One forecast value in the parameter's unit, with its batch. Times are UTC."""
 
     model: str
     site: str
@@ -36,9 +36,9 @@ class ForecastRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservationRow:
-    """One measured value, in the parameter's unit, and how it came. Times are UTC.
+    """One measured value in the parameter's unit, with its batch. Times are UTC.
 
-    `averaging_minutes` and `direction_resolution` (degrees) where they are known.
+    `averaging_minutes` and `direction_resolution` (degrees) are None if unknown.
     """
 
     station: str
@@ -53,7 +53,7 @@ class ObservationRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRow:
-    """A model that has been kept, its newest run (UTC), and of how many runs something is kept."""
+    """A stored model, its newest run (UTC), and the number of its runs."""
 
     name: str
     newest: datetime
@@ -62,7 +62,7 @@ class ModelRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteValues:
-    """What is known of a site just now: measured, at most one value per parameter, and forecast."""
+    """Present values of a site: at most one observed value per parameter, and the forecasts."""
 
     observed: tuple[ObservationRow, ...]
     forecast: tuple[ForecastRow, ...]
@@ -72,9 +72,9 @@ class SiteValues:
 
 
 def _looked_up(name: sa.Column[str], key: sa.Column[int]) -> sa.Label[str]:
-    """Select a name by its id: as a join, it would tempt SQLite to begin with the table of names."""
-    found = sa.select(name).where(name.table.c.id == key).scalar_subquery()
-    return found.label(str(name.table))
+    """Select a name by its id: with a join, SQLite may start from the table of names."""
+    text = sa.select(name).where(name.table.c.id == key).scalar_subquery()
+    return text.label(str(name.table))
 
 
 FORECASTS = sa.select(
@@ -100,13 +100,13 @@ OBSERVATIONS = sa.select(
 
 
 def forecast_rows(connection: sa.Connection, values: Sequence[Value]) -> list[ForecastRow]:
-    """Read values of rows of FORECASTS, each with the batch that it came in."""
+    """Convert values of rows of FORECASTS, each with its own batch."""
     batches = _own_batches(connection, t.forecast, t.forecast_batch, values)
     return [_forecast_row(value, batches.get(value.position, value.row)) for value in values]
 
 
 def observation_rows(connection: sa.Connection, values: Sequence[Value]) -> list[ObservationRow]:
-    """Read values of rows of OBSERVATIONS, each with the batch that it came in."""
+    """Convert values of rows of OBSERVATIONS, each with its own batch."""
     batches = _own_batches(connection, t.observation, t.observation_batch, values)
     return [_observation_row(value, batches.get(value.position, value.row)) for value in values]
 
@@ -114,22 +114,22 @@ def observation_rows(connection: sa.Connection, values: Sequence[Value]) -> list
 def _own_batches(
     connection: sa.Connection, table: sa.Table, batches: sa.Table, values: Sequence[Value]
 ) -> dict[tuple[int, ...], Any]:
-    """Return, by position, the batch of each value that came in another one than most of its row."""
+    """Return, by position, the batch of each value that is not from the batch of its row."""
     spans: dict[int, tuple[int, int]] = {}
     for owner, time, *_ in (value.position for value in values):
         first, last = spans.get(owner, (time, time))
         spans[owner] = min(first, time), max(last, time)
-    found: dict[tuple[int, ...], int] = {}
+    batch_of: dict[tuple[int, ...], int] = {}
     for owner, (first, last) in spans.items():
-        for key, of_row in exceptions(connection, table, owner, first, last).items():
-            found |= {(*key, parameter): batch for parameter, batch in of_row.items()}
+        for key, of_row in other_batches(connection, table, owner, first, last).items():
+            batch_of |= {(*key, parameter): batch for parameter, batch in of_row.items()}
     query = sa.select(batches)
     rows = {
         row.id: row
-        for some in chunks(sorted(set(found.values())))
+        for some in chunks(sorted(set(batch_of.values())))
         for row in connection.execute(query.where(batches.c.id.in_(some)))
     }
-    return {position: rows[batch] for position, batch in found.items()}
+    return {position: rows[batch] for position, batch in batch_of.items()}
 
 
 def _forecast_row(value: Value, batch: Any) -> ForecastRow:

@@ -234,7 +234,7 @@ def test_what_a_site_that_moved_would_mix_is_refused(environment: Environment) -
     assert typed("collect observations --source romma", environment).exit_code == 0
     sites = Path(environment["SITES_FILE"])
     sites.write_text(sites.read_text().replace("45.857", "45.9"))
-    assert "site 'planfait': is not where it was" in refusal(typed("collect observations", environment))
+    assert "site 'planfait': its position changed" in refusal(typed("collect observations", environment))
     assert len(runs_of(environment)) == 1
 
 
@@ -458,9 +458,7 @@ def test_a_command_that_reads_makes_no_store(alone: Environment, tmp_path: Path,
     result = typed(line, alone)
     said = result.stdout if line == "doctor" else result.stderr
     assert result.exit_code == (1 if line == "doctor" else 2)
-    assert "there is no store: check the address, or make a new one with meteo-score db upgrade" in unframed(
-        said
-    )
+    assert "there is no store: check the address, or create one with meteo-score db upgrade" in unframed(said)
     assert not store.parent.exists()
 
 

@@ -160,7 +160,7 @@ def fill_the_rest(connection: sa.Connection) -> None:
                 bytes: bytes([0, 255, number]),
             }
             kinds = {
-                column.name: str if isinstance(column.type, t.Words) else column.type.python_type
+                column.name: str if isinstance(column.type, t.SafeString) else column.type.python_type
                 for column in table.c
             }
             row = {name: values.get(kind, True) for name, kind in kinds.items()}
@@ -333,7 +333,7 @@ def test_a_source_that_a_newer_version_made_is_refused_by_name(make_url: MakeUrl
         ("postgresql+psycopg://me:hush@127.0.0.1:9/scores", 1, "the store does not answer"),
         ("postgresql+psycopg://me@127.0.0.1:9/scores?password=hush", 1, "the store does not answer"),
         ("mysql://me:hush@127.0.0.1/scores", 2, "='mysql://me:***@127.0.0.1/scores': must start with"),
-        ("postgres//me:hush@127.0.0.1/scores", 2, "='***@127.0.0.1/scores': is no database address"),
+        ("postgres//me:hush@127.0.0.1/scores", 2, "='***@127.0.0.1/scores': is not a database address"),
     ],
 )
 def test_a_password_is_never_shown(make_url: MakeUrl, url: str, code: int, said: str) -> None:
@@ -372,6 +372,6 @@ def test_a_single_value_that_arrives_otherwise_is_seen_and_nothing_is_kept(
             connection.exec_driver_sql(statement)
     result = copied(source, target)
     assert result.exit_code == 1
-    assert "meteo-score: the copy is not the same in observation: nothing of it was kept" in result.stderr
+    assert "meteo-score: the copy differs in observation: nothing was stored in the target" in result.stderr
     assert result.stdout.count("the same") == len(t.metadata.tables) - 1
     assert not any(contents(target).values())

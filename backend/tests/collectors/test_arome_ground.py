@@ -161,7 +161,7 @@ def store(tmp_path: Path) -> Store:
 
 async def collected(worker: Worker, store: Store, fetch: ScriptedFetch) -> list[ForecastBatch]:
     """Collect what the store lacks for its sites and keep it; return the batches."""
-    wanted = store.wanted_forecasts(store.sites(), NOW, EARLIER)
+    wanted = store.forecast_request(store.sites(), NOW, EARLIER)
     batches = [batch async for batch in collect(source(worker), wanted, fetch)]
     for batch in batches:
         store.add_forecasts(batch)
@@ -169,7 +169,7 @@ async def collected(worker: Worker, store: Store, fetch: ScriptedFetch) -> list[
 
 
 def grounds(store: Store) -> set[tuple[str, str]]:
-    return set(store.wanted_forecasts(store.sites(), NOW, EARLIER).grounds)
+    return set(store.forecast_request(store.sites(), NOW, EARLIER).grounds)
 
 
 async def test_the_ground_comes_with_the_first_run_and_is_not_asked_for_again(
@@ -203,7 +203,7 @@ async def test_the_next_run_keeps_the_ground_of_the_one_before(
         file_url("00H06H", EARLIER): grib(like=Message("wind_east", 0, run=EARLIER)),
     }
     fetch = scripted(next_run)
-    wanted = store.wanted_forecasts(store.sites(), NOW, EARLIER - timedelta(hours=1))
+    wanted = store.forecast_request(store.sites(), NOW, EARLIER - timedelta(hours=1))
     for batch in [batch async for batch in collect(source(worker), wanted, fetch)]:
         store.add_forecasts(batch)
 

@@ -127,11 +127,11 @@ def test_times_of_2031_ask_for_what_they_stood_for_and_a_slow_clock_forgets_noth
         observations(reading(12.0), listed="ffvl", complete_until={"ffvl:2496": NOW - HOUR}), collected_at=NOW
     )
     store.add_observations(batch)
-    slow = store.wanted_observations([PLANFAIT], NOW - 2 * HOUR, NOW - 9 * HOUR)
+    slow = store.observation_request([PLANFAIT], NOW - 2 * HOUR, NOW - 9 * HOUR)
     assert (slow.newest, slow.complete_until, slow.listed) == ({}, {}, {})
     store.forget_times_ahead(NOW - 2 * HOUR)
 
-    wanted = store.wanted_observations([PLANFAIT], NOW, NOW - 9 * HOUR)
+    wanted = store.observation_request([PLANFAIT], NOW, NOW - 9 * HOUR)
     assert wanted.complete_until == {"ffvl:2496": NOW - HOUR}
     assert wanted.listed == {"ffvl": NOW}
 
@@ -141,7 +141,7 @@ def test_times_of_2031_ask_for_what_they_stood_for_and_a_slow_clock_forgets_noth
     assert rows(store.database, t.station, "caught_up") == [(None,)]
     assert rows(store.database, t.station_list, "listed_at") == []
     store.add_observations(batch)
-    again = store.wanted_observations([PLANFAIT], NOW, NOW - 9 * HOUR)
+    again = store.observation_request([PLANFAIT], NOW, NOW - 9 * HOUR)
     assert again.complete_until == wanted.complete_until
 
 

@@ -298,7 +298,7 @@ async def test_old_payloads_vouch_for_nothing_and_are_no_sign_of_life(collected:
 
     def complete_until() -> Mapping[str, datetime]:
         since = NOON - timedelta(days=3)
-        return there.world.store.wanted_observations((PLANFAIT,), NOON, since).complete_until
+        return there.world.store.observation_request((PLANFAIT,), NOON, since).complete_until
 
     assert complete_until() == {"ffvl:2496": NOON}
     with there.world.database.write() as connection:

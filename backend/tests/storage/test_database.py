@@ -30,11 +30,11 @@ def pragma(database: Database, name: str) -> object:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("", "DATABASE_URL='': is no database address such as sqlite:///scores.sqlite3"),
-        ("scores.sqlite3", "DATABASE_URL='scores.sqlite3': is no database address"),
+        ("", "DATABASE_URL='': is not a database address such as sqlite:///scores.sqlite3"),
+        ("scores.sqlite3", "DATABASE_URL='scores.sqlite3': is not a database address"),
         ("mysql://me:hush@host/scores", r"DATABASE_URL='mysql://me:\*\*\*@host/scores': must start with"),
         ("postgresql://host/scores", r"must start with sqlite:/// or postgresql\+psycopg://"),
-        ("postgresql+psycopg//me:hush@host/scores", r"DATABASE_URL='\*\*\*@host/scores': is no database"),
+        ("postgresql+psycopg//me:hush@host/scores", r"DATABASE_URL='\*\*\*@host/scores': is not a database"),
         ("postgresql+psycopg://me:hush@host:port/scores", r"DATABASE_URL='\*\*\*@host:port/scores': is no"),
         ("mysql://host/scores?password=hush", "DATABASE_URL='mysql://host/scores': must start with"),
         (
@@ -53,7 +53,10 @@ def pragma(database: Database, name: str) -> object:
         ("postgresql+psycopg://host/s?port=five", "cannot be used: Received non-integer port"),
         ("postgresql+psycopg://host/s?host=a,b&port=1,2,3", "cannot be used: number of hosts and ports"),
         ("postgresql+psycopg://host/s?user=me&user=hush", "gives the option 'user' more than once"),
-        ("sqlite://", "DATABASE_URL='sqlite://': must name a file, for several processes share the store"),
+        (
+            "sqlite://",
+            "DATABASE_URL='sqlite://': must name a file, because several processes share the store",
+        ),
         ("sqlite:///:memory:", "must name a file"),
         ("sqlite:///scores.sqlite3?mode=ro", "must be sqlite:/// and the path of a file, without options"),
         ("sqlite:///file:scores.sqlite3", "without options"),

@@ -61,7 +61,7 @@ def claimed(ledger: Ledger, slot: datetime | None = SLOT, job: str = JOB, now: d
 
 
 def latest_run(ledger: Ledger, job: str, now: datetime) -> JobRun | None:
-    return ledger.standing([job], now).latest.get(job)
+    return ledger.status_snapshot([job], now).latest.get(job)
 
 
 def ended(ledger: Ledger, slot: datetime | None = SLOT, job: str = JOB, status: Any = "success") -> int:

@@ -254,7 +254,7 @@ def test_a_cursor_carries_its_position_through_an_address(position: list[int]) -
 def test_a_cursor_that_no_page_gave_is_refused(database_url: str, cursor: str) -> None:
     read = some_observations(database_url)
     for ask in (read.forecasts, read.observations):
-        with pytest.raises(ValueError, match="is no cursor"):
+        with pytest.raises(ValueError, match="is not a cursor"):
             ask(after=cursor)
 
 
@@ -277,7 +277,7 @@ def test_a_cursor_of_observations_is_none_of_forecasts(database_url: str) -> Non
     read = some_observations(database_url)
     _, after = read.observations(limit=1)
     assert after is not None
-    with pytest.raises(ValueError, match="is no cursor"):
+    with pytest.raises(ValueError, match="is not a cursor"):
         read.forecasts(after=after)
 
 

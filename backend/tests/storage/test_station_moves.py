@@ -334,7 +334,7 @@ def test_a_missing_position_is_a_question_and_no_end(store: Store) -> None:
     update(store.database, LONG_AFTER)
     assert days_observed(store) == [*range(1, 13)]
     assert questions(store) == [
-        f"{STATION} by live: no position is stated since 2026-07-05; the last one known is used"
+        f"{STATION} by live: no position is stated since 2026-07-05; the last known one is used"
     ]
 
 
@@ -357,7 +357,9 @@ def test_a_difference_between_routes_is_a_question_and_no_move(store: Store) -> 
     update(store.database, LONG_AFTER)
     assert days_observed(store) == [*range(1, 13)]
     assert store.moves([SITE]) == ()
-    assert questions(store) == [f"{STATION} keyed and winds_mobi state places 0.8 km apart; that is no move"]
+    assert questions(store) == [
+        f"{STATION} keyed and winds_mobi state places 0.8 km apart; this is not a move"
+    ]
 
 
 def test_a_place_seen_once_is_a_question(store: Store) -> None:

@@ -86,7 +86,7 @@ def test_a_batch_that_breaks_in_the_middle_leaves_nothing_behind(database_url: s
         store.add_forecasts(bad)
     assert said(store) == {}
     assert rows(store.database, t.model, "name") == []
-    assert store.wanted_forecasts((PLANFAIT,), NOW, RUN).collected == {}
+    assert store.forecast_request((PLANFAIT,), NOW, RUN).collected == {}
 
     assert store.add_forecasts(replace(bad, grid_points=())) == 1
 
@@ -129,7 +129,7 @@ def test_forecasts_that_are_not_of_the_run_of_their_batch_are_refused(database_u
     store = open_store(database_url)
     with pytest.raises(ValueError, match="is not of the run"):
         store.add_forecasts(forecasts(forecast(20), forecast(20, run=RUN - DAY)))
-    with pytest.raises(ValueError, match="do not say of which run"):
+    with pytest.raises(ValueError, match="have no run"):
         store.add_forecasts(replace(forecasts(forecast(20)), run=None))
     assert said(store) == {}
 
@@ -313,7 +313,7 @@ def test_what_is_collected_of_a_run_is_known_per_part_and_site(database_url: str
     store.add_forecasts(
         forecasts(forecast(20), parts=("20260715", "20260716"), sites=("planfait",)),
     )
-    wanted = store.wanted_forecasts((PLANFAIT, PASSY), NOW, NOW - timedelta(hours=36))
+    wanted = store.forecast_request((PLANFAIT, PASSY), NOW, NOW - timedelta(hours=36))
     assert wanted.missing("arome_0025", RUN, "20260715", rank=0) == (PASSY,)
     assert wanted.missing("arome_0025", RUN, "20260717", rank=0) == (PLANFAIT, PASSY)
     assert wanted.missing("arome_0025", RUN - DAY, "20260715", rank=0) == (PLANFAIT, PASSY)
@@ -325,7 +325,7 @@ def test_a_site_added_later_is_missing_from_what_was_collected_before(database_u
     store = open_store(database_url, PLANFAIT)
     store.add_forecasts(forecasts(forecast(20), parts=("whole",), sites=("planfait",)))
     store.save_sites((PLANFAIT, PASSY))
-    wanted = store.wanted_forecasts((PLANFAIT, PASSY), NOW, RUN)
+    wanted = store.forecast_request((PLANFAIT, PASSY), NOW, RUN)
     assert wanted.missing("arome_0025", RUN, "whole", rank=0) == (PASSY,)
 
 
@@ -335,7 +335,7 @@ def test_a_part_kept_by_a_lesser_route_is_missing_for_the_better_until_it_comes(
     store = open_store(database_url, PLANFAIT)
 
     def missing(rank: int) -> tuple[object, ...]:
-        return store.wanted_forecasts((PLANFAIT,), NOW, RUN).missing("arome_0025", RUN, "whole", rank)
+        return store.forecast_request((PLANFAIT,), NOW, RUN).missing("arome_0025", RUN, "whole", rank)
 
     store.add_forecasts(forecasts(forecast(20), parts=("whole",), sites=("planfait",), rank=1))
     assert (missing(0), missing(1), missing(2)) == ((PLANFAIT,), (), ())
@@ -348,7 +348,7 @@ def test_only_runs_since_the_oldest_wanted_are_looked_up(database_url: str) -> N
     store = open_store(database_url)
     for run in (RUN - DAY, RUN):
         store.add_forecasts(forecasts(forecast(20, run=run), run=run, parts=("a",), sites=("planfait",)))
-    wanted = store.wanted_forecasts((PLANFAIT,), NOW, RUN)
+    wanted = store.forecast_request((PLANFAIT,), NOW, RUN)
     assert (wanted.now, wanted.since) == (NOW, RUN)
     assert wanted.collected == {("arome_0025", RUN, "a", "planfait"): 0}
 
@@ -358,7 +358,7 @@ def test_the_grid_cell_that_answered_is_remembered_and_may_change(database_url: 
     for cell in ("12,7", "12,8"):
         point = GridPoint("arome_0025", "planfait", cell, ground=912.5, height=8.0)
         store.add_forecasts(forecasts(grid_points=(point,)))
-    assert store.wanted_forecasts((PLANFAIT,), NOW, RUN).cells == {("arome_0025", "planfait"): "12,8"}
+    assert store.forecast_request((PLANFAIT,), NOW, RUN).cells == {("arome_0025", "planfait"): "12,8"}
     assert rows(store.database, t.grid_point, "ground", "height") == [(912.5, 8.0)]
 
 
@@ -384,7 +384,7 @@ def test_a_forecast_collection_knows_of_which_sites_the_ground_is_kept(database_
     )
     store.add_forecasts(forecasts(grid_points=points))
 
-    wanted = store.wanted_forecasts((PLANFAIT, PASSY), NOW, RUN)
+    wanted = store.forecast_request((PLANFAIT, PASSY), NOW, RUN)
 
     assert wanted.grounds == {("arome_0025", "planfait")}
     assert wanted.without_ground("arome_0025", {}) == (PASSY,)
@@ -397,14 +397,14 @@ def test_the_ground_of_a_site_that_moved_is_not_known(database_url: str) -> None
     moved = replace(PLANFAIT, latitude=45.86, valid_from=opening)
     store.save_sites((PLANFAIT, moved))
 
-    assert store.wanted_forecasts((moved,), opening, RUN).grounds == frozenset()
+    assert store.forecast_request((moved,), opening, RUN).grounds == frozenset()
 
 
 def test_an_observation_collection_knows_the_newest_reading_of_each_station(database_url: str) -> None:
     store = open_store(database_url)
     store.add_observations(observations(reading(12, minutes=20), reading(11, minutes=40)))
     store.add_observations(observations(reading(9, minutes=60), reading(3, station="romma:241")))
-    wanted = store.wanted_observations((PLANFAIT,), NOW, NOW - DAY)
+    wanted = store.observation_request((PLANFAIT,), NOW, NOW - DAY)
     assert wanted.newest == {
         "ffvl:2496": datetime(2026, 7, 15, 11, 40, tzinfo=UTC),
         "romma:241": datetime(2026, 7, 15, 12, 0, tzinfo=UTC),
@@ -416,7 +416,7 @@ def test_when_a_list_of_stations_was_read_is_known_and_never_goes_back(database_
     store = open_store(database_url)
     for read_at in (NOW, NOW - DAY):
         store.add_observations(observations(listed="ffvl", collected_at=read_at))
-    wanted = store.wanted_observations((PLANFAIT,), NOW, NOW - DAY)
+    wanted = store.observation_request((PLANFAIT,), NOW, NOW - DAY)
     assert wanted.listed == {"ffvl": NOW.replace(second=0)}
 
 
@@ -431,7 +431,7 @@ def test_what_is_known_of_a_station_is_never_lost(database_url: str) -> None:
     store.add_observations(observations(stations=(full,)))
     store.add_observations(observations(stations=(Station("ffvl:2496", "", elevation=952.0),)))
     assert store.stations() == (replace(full, elevation=952.0),)
-    assert store.wanted_observations((), NOW, NOW).stations == {"ffvl:2496": replace(full, elevation=952.0)}
+    assert store.observation_request((), NOW, NOW).stations == {"ffvl:2496": replace(full, elevation=952.0)}
 
 
 def test_a_rejected_value_is_kept_once_with_its_raw_text_and_reason(database_url: str) -> None:
@@ -521,11 +521,11 @@ def test_sites_can_be_added_without_touching_the_others(database_url: str) -> No
 def test_a_site_that_moved_is_refused_and_nothing_is_changed(database_url: str) -> None:
     store = open_store(database_url, PLANFAIT)
     moved = replace(PLANFAIT, latitude=45.86)
-    with pytest.raises(ConfigError, match=r"site 'planfait': is not where it was: .* 45.85, 6.22, 950 m"):
+    with pytest.raises(ConfigError, match=r"site 'planfait': its position changed: .* 45.85, 6.22, 950 m"):
         store.save_sites((PASSY, moved))
     assert store.sites() == (PLANFAIT,)
     store.remove_site("planfait")
-    with pytest.raises(ConfigError, match="is not where it was"):
+    with pytest.raises(ConfigError, match="its position changed"):
         store.add_sites((moved,))
 
 
@@ -554,10 +554,10 @@ def test_a_site_that_moved_opens_a_new_series_and_keeps_the_old_ones_data(databa
     store.save_sites((PLANFAIT, moved))
     assert store.sites() == (PLANFAIT, moved)
 
-    before = store.wanted_forecasts((PLANFAIT, moved), NOW, RUN)
+    before = store.forecast_request((PLANFAIT, moved), NOW, RUN)
     assert before.sites == (PLANFAIT,)
     assert before.missing("arome_0025", RUN, "whole", 0) == ()
-    after = store.wanted_forecasts((PLANFAIT, moved), opening, RUN)
+    after = store.forecast_request((PLANFAIT, moved), opening, RUN)
     assert after.sites == (moved,)
     assert after.missing("arome_0025", RUN, "whole", 0) == (moved,)
     assert store.add_forecasts(replace(batch, collected_at=opening)) == 1, "the new place has its own values"
@@ -583,9 +583,9 @@ def test_a_series_is_told_by_its_date_and_the_newest_by_its_place(database_url: 
     assert store.sites() == (PLANFAIT, moved, back)
     store.save_sites((replace(moved, valid_from=None, name="Moved"),))
     assert store.sites() == (replace(moved, name="Moved"),)
-    with pytest.raises(ConfigError, match="is not where it was"):
+    with pytest.raises(ConfigError, match="its position changed"):
         store.save_sites((replace(back, latitude=45.9, valid_from=NOW - timedelta(hours=2)),))
-    with pytest.raises(ConfigError, match="is not where it was"):
+    with pytest.raises(ConfigError, match="its position changed"):
         store.save_sites((replace(moved, latitude=45.9),))
 
 

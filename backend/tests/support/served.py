@@ -163,7 +163,7 @@ def fill(service: Service) -> None:
     service.store.save_sites(service.sites())
     store_forecasts(service, "arome_0025", "arome", base=10.0, gust=True)
     store_forecasts(service, "meteo_parapente", "meteo_parapente", base=77.0, gust=False)
-    keep_observations(service)
+    store_observations(service)
     keep_runs(service)
 
 
@@ -205,7 +205,7 @@ def store_forecasts(
     )
 
 
-def keep_observations(service: Service) -> None:
+def store_observations(service: Service) -> None:
     """Put in two hours of readings every ten minutes; the FFVL beacon has no thermometer."""
     stations_of = {"ffvl": ("ffvl:901",), "romma": ("romma:902", "romma:903")}
     for network, stations in stations_of.items():

@@ -86,7 +86,7 @@ URL = "must be an http or https address without a query, such as https://example
         ("SOURCES", "romma,foo", f"knows no source 'foo': {SOURCES}"),
         ("ROMMA_URL", "www.romma.fr", URL),
         ("FFVL_URL", "ftp://data.ffvl.fr", URL),
-        ("DATABASE_URL", "scores", "is no database address such as sqlite:///scores.sqlite3"),
+        ("DATABASE_URL", "scores", "is not a database address such as sqlite:///scores.sqlite3"),
         ("DATABASE_URL", "mysql://localhost/scores", "must start with sqlite:/// or postgresql+psycopg://"),
         ("DATABASE_URL", "sqlite:////proc/none/scores.sqlite3", "cannot be written"),
         ("DATABASE_URL", "sqlite:///sites.toml", "is a file, but not a SQLite database"),

@@ -1,4 +1,4 @@
-"""Days for scores"""
+"""Score days"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -60,5 +60,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("site_id", "day", name=op.f("pk_due_day")),
         sqlite_with_rowid=False,
     )
-    # Of what was collected before, no day has been made yet: day -1 stands for all days of a site.
+    # No score day exists yet for earlier data: day -1 stands for all days of a site.
     op.execute("INSERT INTO due_day (site_id, day, stamp) SELECT id, -1, 1 FROM site")

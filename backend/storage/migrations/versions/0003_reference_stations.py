@@ -1,4 +1,4 @@
-"""Reference stations of sites, and a stamp of their days"""
+"""Reference stations of sites, and a stamp of their score days"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Parts of runs that are not complete, and sites that a model does not cover"""
+"""Incomplete parts of runs, and sites that a model does not cover"""
 
 import sqlalchemy as sa
 from alembic import op

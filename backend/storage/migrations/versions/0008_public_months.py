@@ -1,4 +1,4 @@
-"""Closed months as they are published: what public answers with withheld sources are made of"""
+"""Public months: copies of closed months, for public answers with withheld sources"""
 
 import sqlalchemy as sa
 from alembic import op

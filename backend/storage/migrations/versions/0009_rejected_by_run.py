@@ -1,4 +1,4 @@
-"""Rejected values are bounded per run and source, which counts those of a run"""
+"""Index of rejected values by run, because their number is limited per run and source"""
 
 from alembic import op
 

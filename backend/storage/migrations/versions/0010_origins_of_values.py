@@ -1,4 +1,4 @@
-"""The batch of each value, where it is another than that of its row"""
+"""Batch of a value if it is not the batch of its row"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
-# What earlier versions stored stays with the batch of its row: which batch a value of it came in was lost.
+# Older values stay with the batch of their row: earlier versions did not store the batch of each value.
 
 
 def upgrade() -> None:

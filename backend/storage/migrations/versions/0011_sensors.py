@@ -1,4 +1,4 @@
-"""What is learned of a station's sensors, what the operator excludes, and room for more reasons
+"""Station flags learned from readings, exclusions by the operator, and space for more reasons
 
 All days are due: zeros that stand for missing values, stopped anemometers, stuck vanes and frozen
 temperatures leave the scores.
@@ -55,7 +55,7 @@ def upgrade() -> None:
     )
     for table in ("observed_day", "public_observed_day"):
         _widen_the_counts(table)
-    # Day -1 stands for all days of a site. Scores of the days that are kept would else mix two methods.
+    # Day -1 stands for all days of a site. Otherwise scores would mix days of two methods.
     op.execute("DELETE FROM due_day WHERE day = -1")
     op.execute("INSERT INTO due_day (site_id, day, stamp) SELECT id, -1, 1 FROM site")
 

@@ -1,4 +1,4 @@
-"""What an import replaced"""
+"""Values replaced by an import"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,6 +1,6 @@
-"""Of each parameter the newest run that has it, and by how much that run is older
+"""Per parameter the newest run that has it, and how much older that run is
 
-All days are due: a newer run without a parameter hid what an older one says of it.
+All days are due: a newer run without a parameter hid the values of an older run.
 """
 
 import sqlalchemy as sa
@@ -15,6 +15,6 @@ depends_on = None
 def upgrade() -> None:
     for table in ("forecast_day", "public_forecast_day"):
         op.add_column(table, sa.Column("older", sa.LargeBinary(), nullable=True))
-    # Day -1 stands for all days of a site. Scores of the days that are kept would else mix two methods.
+    # Day -1 stands for all days of a site. Otherwise scores would mix days of two methods.
     op.execute("DELETE FROM due_day WHERE day = -1")
     op.execute("INSERT INTO due_day (site_id, day, stamp) SELECT id, -1, 1 FROM site")

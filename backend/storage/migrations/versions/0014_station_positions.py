@@ -1,4 +1,4 @@
-"""Where stations stood, with dates and per route, and the places that operators confirmed"""
+"""Positions of stations with dates and per route, and places confirmed by operators"""
 
 import sqlalchemy as sa
 from alembic import op

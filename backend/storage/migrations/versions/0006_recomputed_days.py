@@ -1,4 +1,4 @@
-"""Days are due anew: stuck winds and the resolution of directions are found otherwise than they were"""
+"""Recompute all days: detection of stuck winds and direction resolution changed"""
 
 from alembic import op
 
@@ -9,6 +9,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Day -1 stands for all days of a site. Scores of the days that are kept would else mix two methods.
+    # Day -1 stands for all days of a site. Otherwise scores would mix days of two methods.
     op.execute("DELETE FROM due_day WHERE day = -1")
     op.execute("INSERT INTO due_day (site_id, day, stamp) SELECT id, -1, 1 FROM site")

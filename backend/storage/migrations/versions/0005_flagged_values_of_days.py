@@ -1,4 +1,4 @@
-"""How many values of each day are doubted, beside the days"""
+"""Counts of flagged values per score day"""
 
 from collections import Counter
 

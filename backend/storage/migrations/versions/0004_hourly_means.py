@@ -1,4 +1,4 @@
-"""Means of hours, beside the reports that are nearest to them"""
+"""Hourly means of readings, beside the nearest readings"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,6 +11,6 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("observed_day", sa.Column("means", sa.LargeBinary(), nullable=True))
-    # Until a day is made again it has none: day -1 stands for all days of a site.
+    # Days have none until they are recomputed: day -1 stands for all days of a site.
     op.execute("DELETE FROM due_day WHERE day = -1")
     op.execute("INSERT INTO due_day (site_id, day, stamp) SELECT id, -1, 1 FROM site")
