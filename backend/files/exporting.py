@@ -13,6 +13,7 @@ import polars as pl
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from backend.core.columns import UNPAIRED
 from backend.core.errors import ConfigError, NotFoundError
 from backend.core.local_time import date_of, local_moment
 from backend.core.parameters import Parameter
@@ -20,7 +21,6 @@ from backend.core.records import Site, network_of
 from backend.core.text import did_you_mean
 from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, schema
 from backend.files.verif import Place
-from backend.scoring.columns import UNPAIRED
 from backend.scoring.days.update import CHUNK_DAYS
 from backend.scoring.hours import Hours
 from backend.scoring.intervals import significant_winners

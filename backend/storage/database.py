@@ -43,6 +43,10 @@ class Trouble:
     reason: str
 
 
+Connection = sa.Connection
+"""An open connection. Scoring passes it to functions of storage and builds no statement itself."""
+
+
 class Database:
     """An engine for SQLite or PostgreSQL. Its constructor does not connect: the service starts without it."""
 

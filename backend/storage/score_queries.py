@@ -79,6 +79,11 @@ _GROUNDS = (
 )
 
 
+def series_ids(connection: sa.Connection) -> list[int]:
+    """Return the ids of all series of all sites."""
+    return list(connection.execute(sa.select(t.site.c.id)).scalars())
+
+
 def site_ids(database: Database, site: str | None = None) -> dict[int, str]:
     """Return the ids of all series of all sites, or of one, with the site's name; raise NotFoundError."""
     query = sa.select(t.site.c.id, t.site.c.slug).order_by(t.site.c.id)
@@ -99,6 +104,11 @@ def site_row(connection: sa.Connection, site: str, last: int) -> sa.Row[tuple[ob
 def station_rows(connection: sa.Connection, codes: Sequence[str]) -> Sequence[sa.Row[Any]]:
     """Return the rows of stations, by code."""
     return connection.execute(_STATIONS, {"codes": codes}).all()
+
+
+def station_codes(connection: sa.Connection) -> dict[int, str]:
+    """Return the code of every station, by id."""
+    return dict(map(tuple, connection.execute(sa.select(t.station.c.id, t.station.c.code))))
 
 
 def model_ids(connection: sa.Connection) -> dict[str, int]:

@@ -88,6 +88,7 @@ CORE_LIBRARIES = {
     "structlog",
     "msgspec",
     "geographiclib",
+    "numpy",
 }
 
 MAY_DECODE_GRIB = ("collectors/grib/decode.py", "demo/")
@@ -186,6 +187,13 @@ def only_two_places_catch_everything(path: str, tree: ast.Module) -> Iterator[Pr
             yield node.lineno, f"only {' and '.join(MAY_CATCH_EVERYTHING)} may catch every exception"
 
 
+def scoring_builds_no_sql(path: str, tree: ast.Module) -> Iterator[Problem]:
+    if path.startswith("scoring/"):
+        for line, module in imports(path, tree):
+            if module.partition(".")[0] == "sqlalchemy" or module == "backend.storage.schema":
+                yield line, f"scoring may not import {module}: a statement belongs into storage/"
+
+
 def time_is_aware(path: str, tree: ast.Module) -> Iterator[Problem]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr in {"utcnow", "utcfromtimestamp"}:
@@ -200,6 +208,7 @@ RULES: tuple[Rule, ...] = (
     only_the_worker_decodes_grib,
     only_settings_read_the_environment,
     only_two_places_catch_everything,
+    scoring_builds_no_sql,
     time_is_aware,
 )
 
@@ -293,6 +302,8 @@ def test_the_table_allows_no_circle() -> None:
         (only_two_places_catch_everything, "main.py", "try: ...\nexcept Exception: ...", 2, "jobs.py"),
         (only_two_places_catch_everything, "main.py", "try: ...\nexcept: ...", 2, "runner.py"),
         (only_two_places_catch_everything, "a.py", "try: ...\nexcept (OSError, Exception): ...", 2, "catch"),
+        (scoring_builds_no_sql, "scoring/days/drift.py", "import sqlalchemy as sa", 1, "sqlalchemy"),
+        (scoring_builds_no_sql, "scoring/sample/load.py", "from backend.storage import schema", 1, "schema"),
         (time_is_aware, "core/clock.py", "now = datetime.now()", 1, "datetime.now(UTC)"),
         (time_is_aware, "core/clock.py", "now = datetime.utcnow()", 1, "utcnow"),
     ],
@@ -321,6 +332,8 @@ def test_a_line_that_breaks_a_rule_is_named(rule: Rule, path: str, source: str, 
         (only_settings_read_the_environment, "main.py", "import os\nprint(os.getpid())"),
         (only_two_places_catch_everything, "scheduler/jobs.py", "try: ...\nexcept Exception: ..."),
         (only_two_places_catch_everything, "main.py", "try: ...\nexcept (OSError, ValueError): ..."),
+        (scoring_builds_no_sql, "scoring/days/update.py", "from backend.storage import days"),
+        (scoring_builds_no_sql, "storage/days.py", "import sqlalchemy as sa"),
         (time_is_aware, "core/clock.py", "now = datetime.now(UTC)"),
         (time_is_aware, "core/clock.py", "now = datetime.now(tz=UTC)"),
     ],

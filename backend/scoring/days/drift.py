@@ -11,12 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from backend.core.columns import SPEED, TEMPERATURE, ForecastDays
 from backend.core.local_time import HOURS_A_DAY, local_day, local_moment
 from backend.core.parameters import ABSENT, Parameter
-from backend.scoring.columns import SPEED, TEMPERATURE
 from backend.scoring.constants import (
     DRIFT_BEFORE,
     DRIFT_DAYS,
@@ -27,8 +26,8 @@ from backend.scoring.constants import (
 from backend.scoring.grid import thousandths
 from backend.scoring.views import EVENING_BEFORE
 from backend.storage import days as store
-from backend.storage import schema as t
-from backend.storage.database import Database, from_epoch
+from backend.storage.database import Connection, Database, from_epoch
+from backend.storage.score_queries import station_codes
 from backend.storage.site_rows import present_ids
 from backend.storage.station_flags import StationFlag
 
@@ -47,7 +46,7 @@ def drifts(database: Database, sites: Iterable[str], now: datetime) -> tuple[Sta
     """
     with database.read() as connection:
         ids = present_ids(connection, now)
-        codes = {row.id: row.code for row in connection.execute(sa.select(t.station.c.id, t.station.c.code))}
+        codes = station_codes(connection)
         return tuple(
             flag
             for site in sites
@@ -57,7 +56,7 @@ def drifts(database: Database, sites: Iterable[str], now: datetime) -> tuple[Sta
 
 
 def _of_site(
-    connection: sa.Connection, site_id: int, site: str, codes: Mapping[int, str], today: int
+    connection: Connection, site_id: int, site: str, codes: Mapping[int, str], today: int
 ) -> Iterator[StationFlag]:
     first = today - DRIFT_DAYS.value - DRIFT_BEFORE.value
     observed = store.observed_columns(connection, site_id, first, today - 1)
@@ -89,7 +88,7 @@ def _grid(day: NDArray[np.int64], hourly: NDArray[np.int32], first: int, days: i
     return values
 
 
-def _model_mean(said: store.ForecastDays, index: int, first: int, days: int) -> NDArray[np.int32]:
+def _model_mean(said: ForecastDays, index: int, first: int, days: int) -> NDArray[np.int32]:
     """Return the mean of the models that reach over the whole time: one that comes or goes is no drift."""
     models = sorted(set(said.owner.tolist()))
     grids = []

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.core.columns import DIRECTION, SPEED, TEMPERATURE
 from backend.core.local_time import HOUR
 from backend.core.parameters import ABSENT, Parameter
-from backend.scoring.columns import DIRECTION, SPEED, TEMPERATURE
 from backend.scoring.constants import MEAN_REACH, MEAN_REPORTS, MEAN_REPORTS_OF
 from backend.scoring.grid import rounded_mean
 from backend.scoring.metrics.direction import mean_direction, sines_and_cosines

@@ -6,14 +6,12 @@ gust with the highest gust reported in the hour before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.core.columns import DIRECTION, GUST, SPEED, TEMPERATURE, UNPAIRED, ObservedDays, ReadingRows
 from backend.core.local_time import HOUR, HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
-from backend.scoring.columns import DIRECTION, GUST, SPEED, TEMPERATURE, UNPAIRED
 from backend.scoring.constants import (
     GUST_REPORTS,
     MATCH_TOLERANCE,
@@ -21,29 +19,21 @@ from backend.scoring.constants import (
     USUAL_AVERAGING,
 )
 from backend.scoring.days.hourly_means import hourly_means
-from backend.scoring.days.quality_control import Readings
 from backend.scoring.local_span import Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Paired:
-    """A station's days: values (n, 4, 25), the distance from its hour of each mean wind's window in minutes
-    (n, 25, NOT_MATCHED where none), how many readings there were on each day, and the means of the hours
-    (n, 4, 25).
-    """
+def pair(
+    station: int,
+    readings: ReadingRows,
+    trusted: NDArray[np.int32],
+    doubts: NDArray[np.int64],
+    span: Span,
+) -> ObservedDays:
+    """Return the days of the span for which the station (its id) has readings or values.
 
-    day: NDArray[np.int64]
-    hourly: NDArray[np.int32]
-    offsets: NDArray[np.int8]
-    readings: NDArray[np.int64]
-    means: NDArray[np.int32]
-
-
-def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> Paired:
-    """Return the days of the span on which the station said anything; `trusted` are the values to use.
-
-    Each forecast of an hour and a station thus has at most one partner, and a better one takes its place
-    when the day is made again.
+    `trusted` are the values to use, (n, 4); `doubts` counts the others, (days of the span, 4, MOST_REASONS).
+    Each hour of a station has at most one value of a parameter; a reading that covers the hour better
+    replaces it when the day is recomputed.
     """
     interval = _intervals(readings, span)
     hourly = np.full((len(span.days), len(Parameter), HOURS_A_DAY), ABSENT, np.int32)
@@ -51,9 +41,9 @@ def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> Paired:
     hours, exists = span.hours(), np.arange(HOURS_A_DAY) < span.lengths()[:, None]
     averaging, middle = _windows(readings, readings.averaging)
     temperature = readings.temperature_averaging
-    apart = temperature is not None and not np.array_equal(temperature, readings.averaging)
+    apart = not np.array_equal(temperature, readings.averaging)
     windows = dict.fromkeys(range(len(Parameter)), (averaging, middle))
-    if temperature is not None and apart:
+    if apart:
         windows[TEMPERATURE] = _windows(readings, temperature)
     tolerance = np.clip(interval // 2, MATCH_TOLERANCE.value * 60, MATCH_TOLERANCE_MOST.value * 60)[:, None]
     calm = trusted[:, SPEED] == 0
@@ -83,11 +73,24 @@ def pair(readings: Readings, trusted: NDArray[np.int32], span: Span) -> Paired:
     index, _ = span.locate(readings.time)
     counts = np.bincount(index[(index >= 0) & (index < len(span.days))], minlength=len(span.days))
     there = (hourly != ABSENT) | (means != ABSENT)
-    said = np.flatnonzero((counts > 0) | there.any(axis=(1, 2)))
-    return Paired(span.first + said, hourly[said], offsets[said], counts[said], means[said])
+    days = np.flatnonzero((counts > 0) | there.any(axis=(1, 2)))
+    coarsest = np.zeros(len(span.days) + 1, np.int64)
+    np.maximum.at(coarsest, index[index >= 0], readings.resolution[index >= 0])
+    return ObservedDays(
+        owner=np.full(len(days), station),
+        day=span.first + days,
+        hourly=hourly[days],
+        minutes=offsets[days],
+        readings=counts[days],
+        resolution=tuple(step / 1000 or None for step in coarsest[days].tolist()),
+        means=means[days],
+        doubts=doubts[days],
+    )
 
 
-def _windows(readings: Readings, averaging: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _windows(
+    readings: ReadingRows, averaging: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the length (minutes) and the middle (seconds since 1970) of each averaging window."""
     known = np.where(averaging > 0, averaging, USUAL_AVERAGING.value)
     return known, readings.time - known * 30
@@ -106,7 +109,7 @@ def _nearest(
     return order[chosen], ordered[chosen] - hours
 
 
-def _intervals(readings: Readings, span: Span) -> NDArray[np.int64]:
+def _intervals(readings: ReadingRows, span: Span) -> NDArray[np.int64]:
     """Return how many seconds lie between two reports of each day, mostly; an hour where there are no two."""
     index, _ = span.locate(readings.time)
     found = np.full(len(span.days), HOUR, np.int64)

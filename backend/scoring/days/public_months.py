@@ -12,18 +12,18 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from backend.core.columns import MOST_REASONS, DayColumns, ForecastDays, ObservedDays
 from backend.core.local_time import HOURS_A_DAY, local_day, month_days, month_number
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.constants import PUBLIC_AFTER_DAYS, STRATUM_DAYS
 from backend.scoring.grid import Bools, Integers
 from backend.scoring.views import VIEWS
 from backend.storage import days as store
-from backend.storage import schema as t
-from backend.storage.database import Database
-from backend.storage.days import DayColumns, ForecastDays, ObservedDays
+from backend.storage import published_months
+from backend.storage.database import Connection, Database
+from backend.storage.score_queries import series_ids
 
 Grid = NDArray[np.int32]
 """Values of one owner and month in thousandths: (kinds, days, parameters, 25); a kind is a view, or the
@@ -44,30 +44,29 @@ def publish(database: Database, now: datetime, touched: Mapping[int, Iterable[in
     with database.read() as connection:
         awaited = {
             site_id: _awaited(connection, site_id, newest) | set((touched or {}).get(site_id, ()))
-            for (site_id,) in connection.execute(sa.select(t.site.c.id))
+            for site_id in series_ids(connection)
         }
     changed = 0
     for site_id, months in awaited.items():
         for month in sorted(month for month in months if month <= newest):
             with database.write() as connection:
-                # One process at a time publishes a site: SQLite has one writer, PostgreSQL this lock.
-                connection.execute(sa.select(t.site.c.id).where(t.site.c.id == site_id).with_for_update())
+                published_months.lock_site(connection, site_id)
                 if _publish_month(connection, site_id, month):
                     store.stamp_days(connection, site_id)
                     changed += 1
     return changed
 
 
-def _awaited(connection: sa.Connection, site_id: int, newest: int) -> set[int]:
+def _awaited(connection: Connection, site_id: int, newest: int) -> set[int]:
     """Return the closed months that hold days of a site and of which nothing is published."""
-    held = store.months_with_days(connection, site_id)
+    held = published_months.months_with_days(connection, site_id)
     if held is None:
         return set()
-    published = set[int]().union(*store.public_months(connection, site_id).values())
+    published = set[int]().union(*published_months.public_months(connection, site_id).values())
     return set(range(held[0], min(held[1], newest) + 1)) - published
 
 
-def _publish_month(connection: sa.Connection, site_id: int, month: int) -> bool:
+def _publish_month(connection: Connection, site_id: int, month: int) -> bool:
     """Publish what has changed enough in one month; say whether anything has."""
     span = month_days(month)
     ends = (span[0], span[-1])
@@ -82,14 +81,14 @@ def _publish_month(connection: sa.Connection, site_id: int, month: int) -> bool:
             view.number: _forecast_days(model, span, of_view, [new, old])
             for view, of_view, new, old in zip(VIEWS, values, live, kept, strict=True)
         }
-        store.publish_forecast_month(connection, site_id, month, model, made)
+        published_months.publish_forecast_month(connection, site_id, month, model, made)
         any_changed = True
     new, old = (store.observed_columns(connection, site_id, *ends, public=public) for public in (False, True))
     for station in _owners([new, old]):
         values, taken = merged(*(_readings_and_means(each, station, span) for each in (old, new)))
         if taken.any():
             made_days = _observed_days(station, span, values, [new, old])
-            store.publish_observed_month(connection, site_id, month, station, made_days)
+            published_months.publish_observed_month(connection, site_id, month, station, made_days)
             any_changed = True
     return any_changed
 
@@ -170,6 +169,6 @@ def _observed_days(station: int, span: range, values: Grid, sources: list[Observ
         resolution=tuple(days_of.resolution[row] for days_of, row in found),
         means=means[days],
         doubts=np.array([days_of.doubts[row] for days_of, row in found]).reshape(
-            -1, len(Parameter), store.MOST_REASONS
+            -1, len(Parameter), MOST_REASONS
         ),
     )

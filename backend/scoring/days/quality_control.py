@@ -14,21 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.core.columns import DIRECTION, GUST, SPEED, TEMPERATURE, ReadingRows
 from backend.core.local_time import HOUR
 from backend.core.parameters import ABSENT, MISSING_BESIDE_WIND
-from backend.scoring.columns import (
-    DIRECTION,
-    EXCLUDED,
-    FROZEN_TEMPERATURE,
-    GUST,
-    MOVED,
-    REASONS,
-    SPEED,
-    STOPPED,
-    STUCK_VANE,
-    TEMPERATURE,
-    ZERO_DIRECTION,
-)
 from backend.scoring.constants import (
     NEIGHBOUR_WIND,
     SPIKE_GAP,
@@ -39,6 +27,15 @@ from backend.scoring.constants import (
     STUCK_READINGS,
 )
 from backend.scoring.grid import thousandths
+from backend.scoring.reasons import (
+    EXCLUDED,
+    FROZEN_TEMPERATURE,
+    MOVED,
+    REASONS,
+    STOPPED,
+    STUCK_VANE,
+    ZERO_DIRECTION,
+)
 
 CONTEXT = 6 * HOUR
 """How far around a reading we look, in seconds."""
@@ -57,20 +54,6 @@ LIMITED = (SPEED, GUST, TEMPERATURE)
 
 QUARTERS = 4
 """Quarters of the local day, each with limits of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Readings:
-    """A station's readings in the order of time (seconds since 1970); values (n, 4) in thousandths.
-
-    `averaging` is how many minutes before its time the mean wind of each begins; 0 is not known.
-    `temperature_averaging` is the same for its temperature; None: as for the wind.
-    """
-
-    time: NDArray[np.int64]
-    averaging: NDArray[np.int64]
-    values: NDArray[np.int32]
-    temperature_averaging: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +90,18 @@ class QcFlags:
 
     reason: NDArray[np.int8]
 
-    def with_moved(self, readings: Readings, away: Sequence[tuple[int, int]]) -> QcFlags:
+    def with_moved(self, readings: ReadingRows, away: Sequence[tuple[int, int]]) -> QcFlags:
         """Return these doubts, and every value measured in a span of `away` doubted because of the move."""
         reason = self.reason.copy()
         reason[measured_within(readings, away)] = REASONS.index(MOVED)
         reason[readings.values == ABSENT] = 0
         return QcFlags(reason)
 
-    def trusted(self, readings: Readings) -> NDArray[np.int32]:
+    def trusted(self, readings: ReadingRows) -> NDArray[np.int32]:
         """Return the values with the doubted ones taken out."""
         return np.where(self.reason > 0, ABSENT, readings.values)
 
-    def listed(self, readings: Readings, first: int, end: int) -> Iterator[tuple[int, int, str]]:
+    def listed(self, readings: ReadingRows, first: int, end: int) -> Iterator[tuple[int, int, str]]:
         """Yield time, parameter and reason of each doubted value from `first` to before `end`."""
         within = (readings.time >= first) & (readings.time < end)
         row, parameter = np.nonzero((self.reason > 0) & within[:, None])
@@ -144,7 +127,7 @@ _STUCK, _CALM, _SPIKE, _GUST, _FAR, _ZERO_MEAN = range(1, 7)
 _WIND = [SPEED, GUST, DIRECTION]
 
 
-def measured_within(readings: Readings, spans: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+def measured_within(readings: ReadingRows, spans: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
     """Return which readings lie in one of the spans, from the first second of each to before its last."""
     within = np.zeros(len(readings.time), np.bool_)
     for first, end in spans:
@@ -152,8 +135,13 @@ def measured_within(readings: Readings, spans: Sequence[tuple[int, int]]) -> NDA
     return within
 
 
+def rows_at_site(readings: ReadingRows, away: Sequence[tuple[int, int]]) -> ReadingRows:
+    """Return the readings outside the spans of `away`, in which the station was at an unconfirmed place."""
+    return readings.where(~measured_within(readings, away))
+
+
 def flag(
-    readings: Readings, neighbours: Sequence[Readings], around: ModelContext, flags: Sequence[Flag] = ()
+    readings: ReadingRows, neighbours: Sequence[ReadingRows], around: ModelContext, flags: Sequence[Flag] = ()
 ) -> QcFlags:
     """Return which values are doubted; the first reason in the order of REASONS is the one that is told.
 
@@ -184,7 +172,7 @@ def flag(
     return found
 
 
-def _take_out(reason: NDArray[np.int8], readings: Readings, flag: Flag) -> None:
+def _take_out(reason: NDArray[np.int8], readings: ReadingRows, flag: Flag) -> None:
     """Note the reason of a flag for the values that it is about."""
     if not flag.excludes:
         return
@@ -200,7 +188,7 @@ def _take_out(reason: NDArray[np.int8], readings: Readings, flag: Flag) -> None:
     reason[within, flag.parameter] = number
 
 
-def _equal_runs(readings: Readings) -> NDArray[np.int64]:
+def _equal_runs(readings: ReadingRows) -> NDArray[np.int64]:
     """Return the number of the run of equal readings, without a silence in it, that each is in."""
     triples = readings.values[:, _WIND]
     breaks = (triples[1:] != triples[:-1]).any(axis=1) | (np.diff(readings.time) > STUCK_GAP)
@@ -226,7 +214,7 @@ def _repeated(time: NDArray[np.int64], run: NDArray[np.int64]) -> NDArray[np.boo
     return np.cumsum(edges[:-1]) > 0
 
 
-def _wind_among(neighbours: Sequence[Readings], first: int, last: int) -> bool:
+def _wind_among(neighbours: Sequence[ReadingRows], first: int, last: int) -> bool:
     """Say whether any neighbour's mean wind between two moments was that of a windy day."""
     for station in neighbours:
         speeds = station.values[(station.time >= first) & (station.time <= last), SPEED]
@@ -248,7 +236,7 @@ def _spikes(time: NDArray[np.int64], values: NDArray[np.int32], limit: int) -> N
     return there[1:-1][(up | down) & near[:-1] & near[1:]]
 
 
-def _far(readings: Readings, around: ModelContext) -> NDArray[np.bool_]:
+def _far(readings: ReadingRows, around: ModelContext) -> NDArray[np.bool_]:
     """Return which values are further from every model than their limit."""
     far = np.zeros(readings.values.shape, np.bool_)
     hour = (readings.time - around.first + HOUR // 2) // HOUR

@@ -7,55 +7,19 @@ was not available yet) does not hide the one of an older run: that is the newest
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.core.columns import DIRECTION, NO_LEAD, SPEED, ForecastDays, ForecastRows
 from backend.core.local_time import HOUR, HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
-from backend.scoring.columns import DIRECTION, SPEED
 from backend.scoring.local_span import Span
 from backend.scoring.views import VIEWS, DecisionView, View
 
 
-@dataclass(frozen=True, slots=True)
-class Runs:
-    """Forecast hours of one site in the order of valid time, model and run; values (n, 4) in thousandths.
-
-    Times are seconds since 1970. `available_at` is when the first value of the hour was available,
-    `estimated` where that is when we first saw it. `later` has a row for each value that was available later:
-    index of the hour, index of the parameter, when.
-    """
-
-    valid_time: NDArray[np.int64]
-    model: NDArray[np.int64]
-    reference_time: NDArray[np.int64]
-    available_at: NDArray[np.int64]
-    estimated: NDArray[np.bool_]
-    values: NDArray[np.int32]
-    later: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Selected:
-    """What models said in a view, a row per day and model: values (n, 4, 25), lead times in minutes (n, 25).
-
-    Lead times are those of the newest run, -1 where nothing was said. `older` (n, 4, 25) is by how many
-    minutes the run that a value is from is older than that one. `estimated` counts the hours that rest on an
-    estimate.
-    """
-
-    model: NDArray[np.int64]
-    day: NDArray[np.int64]
-    hourly: NDArray[np.int32]
-    leads: NDArray[np.int16]
-    estimated: NDArray[np.int64]
-    older: NDArray[np.int16]
-
-
-def select_runs(runs: Runs, span: Span) -> dict[int, Selected]:
+def select_runs(runs: ForecastRows, span: Span) -> dict[int, ForecastDays]:
     """Return, by the number of a view, the days of which a model said anything, by day and model.
 
     Only whole hours are looked at, so that half-hourly models have no more weight than others. A speed of 0
@@ -70,10 +34,10 @@ def select_runs(runs: Runs, span: Span) -> dict[int, Selected]:
     lead = (runs.valid_time - runs.reference_time) // 60
     values = runs.values.copy()
     values[values[:, SPEED] == 0, DIRECTION] = ABSENT
-    # What was not said is the row after the last one: -1, too.
+    # An hour without a forecast has row -1: that is also the index of the row appended here.
     said = ForecastAtHour(
         np.append(values, np.full((1, len(Parameter)), ABSENT, np.int32), axis=0),
-        np.append(lead, -1).astype(np.int16),
+        np.append(lead, NO_LEAD).astype(np.int16),
         np.append(runs.estimated, False),
     )
     found = {}
@@ -96,7 +60,7 @@ def select_runs(runs: Runs, span: Span) -> dict[int, Selected]:
 
 
 def _allowed(
-    runs: Runs, view: View, span: Span, index: NDArray[np.int64], lead: NDArray[np.int64]
+    runs: ForecastRows, view: View, span: Span, index: NDArray[np.int64], lead: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     if isinstance(view, DecisionView):
         decided = _decided(view, span, index)
@@ -119,7 +83,7 @@ class ForecastAtHour(NamedTuple):
 
 
 def _known(
-    said: ForecastAtHour, runs: Runs, view: View, span: Span, index: NDArray[np.int64]
+    said: ForecastAtHour, runs: ForecastRows, view: View, span: Span, index: NDArray[np.int64]
 ) -> ForecastAtHour:
     """Return what was said without the values that were not available when a decision was made."""
     if not len(runs.later) or not isinstance(view, DecisionView):
@@ -137,7 +101,7 @@ def _days(
     span: Span,
     models: NDArray[np.int64],
     said: ForecastAtHour,
-) -> Selected:
+) -> ForecastDays:
     """Return the days that say anything, given the rows in `said` of each day, model and hour.
 
     `row` is of the newest run, `of_parameters` of the newest run that has each parameter.
@@ -146,11 +110,11 @@ def _days(
     rows = row[day, model]
     each = np.stack([of_parameter[day, model] for of_parameter in of_parameters], axis=1)
     there = said.values[each, np.arange(len(Parameter))[:, None]] != ABSENT
-    return Selected(
-        model=models[model],
+    return ForecastDays(
+        owner=models[model],
         day=span.first + day,
         hourly=said.values[each, np.arange(len(Parameter))[:, None]],
-        leads=said.lead[rows],
+        minutes=said.lead[rows],
         estimated=(said.estimated[rows] | said.estimated[each].any(axis=1)).sum(axis=1),
         older=np.where(there, said.lead[each] - said.lead[rows][:, None], 0).astype(np.int16),
     )

@@ -18,17 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.core.columns import DIRECTION, SPEED, TEMPERATURE, ReadingRows
 from backend.core.local_time import local_moment
 from backend.core.parameters import ABSENT, MISSING_BESIDE_WIND
-from backend.scoring.columns import (
-    DIRECTION,
-    FROZEN_TEMPERATURE,
-    SPEED,
-    STOPPED,
-    STUCK_VANE,
-    TEMPERATURE,
-    ZERO_DIRECTION,
-)
 from backend.scoring.constants import (
     DAY_FROM,
     DAY_UNTIL,
@@ -48,9 +40,10 @@ from backend.scoring.constants import (
     TURNING_DAYS,
     TURNING_SHARE,
 )
-from backend.scoring.days.quality_control import Flag, Readings
+from backend.scoring.days.quality_control import Flag
 from backend.scoring.grid import thousandths
 from backend.scoring.local_span import Span
+from backend.scoring.reasons import FROZEN_TEMPERATURE, STOPPED, STUCK_VANE, ZERO_DIRECTION
 
 NEVER = 0
 """In a digest, in place of a moment: there is none."""
@@ -97,7 +90,7 @@ values (n, 4, 25) in thousandths."""
 # --- One day -----------------------------------------------------------------------------------------
 
 
-def digests(readings: Readings, span: Span) -> Digests:
+def digests(readings: ReadingRows, span: Span) -> Digests:
     """Return the digests of those days of the span that have a reading."""
     index, hour = span.locate(readings.time)
     daylight = (hour >= DAY_FROM.value) & (hour <= DAY_UNTIL.value)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from backend.core.columns import MOST_REASONS, ForecastDays, ForecastRows, ObservedDays, ReadingRows
 from backend.core.local_time import (
     HOUR,
     HOURS_A_DAY,
@@ -26,7 +26,6 @@ from backend.core.local_time import (
     month_number,
 )
 from backend.core.parameters import ABSENT, Parameter
-from backend.scoring.columns import EXCLUDED
 from backend.scoring.constants import CLIMATE_MONTHS
 from backend.scoring.days.climate_limits import by_hour, limits
 from backend.scoring.days.pairing import pair
@@ -37,17 +36,17 @@ from backend.scoring.days.quality_control import (
     QUARTERS,
     Flag,
     ModelContext,
-    Readings,
     flag,
-    measured_within,
+    rows_at_site,
 )
-from backend.scoring.days.run_selection import Runs, select_runs
+from backend.scoring.days.run_selection import select_runs
 from backend.scoring.days.sensors import DIGEST, Digests, digests, learned
 from backend.scoring.local_span import Span
+from backend.scoring.reasons import EXCLUDED
 from backend.scoring.views import LEAD_VIEWS, NEAREST
+from backend.storage import collected_rows, quality_state
 from backend.storage import days as store
-from backend.storage.database import Database
-from backend.storage.days import ForecastDays, ObservedDays
+from backend.storage.database import Connection, Database
 from backend.storage.due import EVERY_DAY, note_due
 from backend.storage.positions import whereabouts
 
@@ -139,7 +138,8 @@ def make_due(database: Database, site_ids: Iterable[int], first: int | None = No
             if first is None:
                 note_due(connection, [(site_id, EVERY_DAY)])
                 continue
-            span = store.span_of(connection, site_id, store.site_stations(connection, site_id))
+            stations = collected_rows.site_stations(connection, site_id)
+            span = collected_rows.span_of(connection, site_id, stations)
             if span is not None:
                 days = range(max(first, day_of_epoch(span[0])), day_of_epoch(span[1]) + 1)
                 note_due(connection, ((site_id, day) for day in days))
@@ -161,34 +161,27 @@ class _Made:
     again: set[int] = field(default_factory=set)  # days that a changed limit or flag makes due
 
 
-def _make(connection: sa.Connection, site_id: int, due: Iterable[int], today: int) -> _Made:
-    stations = store.site_stations(connection, site_id)
+def _make(connection: Connection, site_id: int, due: Iterable[int], today: int) -> _Made:
+    stations = collected_rows.site_stations(connection, site_id)
     made = _Made(
         store.days_stamp(connection, site_id), _spans(connection, site_id, stations, set(due), today)
     )
-    runs = []
+    runs: list[ForecastRows] = []
     for span in made.spans:
         first, last = int(span.starts[0]) - HOUR, int(span.starts[-1]) + HOUR
-        runs.append(_runs(store.forecast_rows(connection, site_id, first, last)))
-        made.forecasts.append(
-            {
-                view: ForecastDays(
-                    found.model, found.day, found.hourly, found.leads, found.estimated, found.older
-                )
-                for view, found in select_runs(runs[-1], span).items()
-            }
-        )
+        runs.append(collected_rows.forecast_rows(connection, site_id, first, last))
+        made.forecasts.append(select_runs(runs[-1], span))
     known = {} if EVERY_DAY in due else _known_limits(connection, site_id)
     if made.spans:
         _renew_limits(connection, site_id, made, known, today)
     rows = [_reading_rows(connection, stations, span) for span in made.spans]
-    places = whereabouts(connection, store.site_slug(connection, site_id), stations)
+    places = whereabouts(connection, collected_rows.site_slug(connection, site_id), stations)
     away = {station: place.away for station, place in places.items()}
     for span, of_span in zip(made.spans, rows, strict=True):
         made.digests.append(
             {
-                station: digests(_without(_readings(each), away.get(station, ())), span)
-                for station, each in of_span.items()
+                station: digests(rows_at_site(readings, away.get(station, ())), span)
+                for station, readings in of_span.items()
             }
         )
     _learn_flags(connection, site_id, made, stations, today, cleared=EVERY_DAY in due)
@@ -201,12 +194,12 @@ def _make(connection: sa.Connection, site_id: int, due: Iterable[int], today: in
 
 
 def _spans(
-    connection: sa.Connection, site_id: int, stations: tuple[int, ...], due: set[int], today: int
+    connection: Connection, site_id: int, stations: tuple[int, ...], due: set[int], today: int
 ) -> list[Span]:
     """Return the due days as spans of neighbours, none longer than CHUNK_DAYS."""
     if EVERY_DAY in due:
         due = due - {EVERY_DAY}
-        kept = store.span_of(connection, site_id, stations)
+        kept = collected_rows.span_of(connection, site_id, stations)
         if kept is not None:
             due |= set(range(day_of_epoch(kept[0]), min(day_of_epoch(kept[1]), today) + 1))
     spans: list[Span] = []
@@ -218,27 +211,15 @@ def _spans(
     return spans
 
 
-def _runs(rows: store.ForecastRows) -> Runs:
-    return Runs(
-        valid_time=rows.valid_time,
-        model=rows.model,
-        reference_time=rows.reference_time,
-        available_at=rows.available_at,
-        estimated=rows.estimated,
-        values=rows.values,
-        later=rows.later,
-    )
-
-
-def _known_limits(connection: sa.Connection, site_id: int) -> dict[int, NDArray[np.int32]]:
+def _known_limits(connection: Connection, site_id: int) -> dict[int, NDArray[np.int32]]:
     return {
         month: flat.reshape(QUARTERS, len(LIMITED))
-        for month, flat in store.read_limits(connection, site_id).items()
+        for month, flat in quality_state.read_limits(connection, site_id).items()
     }
 
 
 def _renew_limits(
-    connection: sa.Connection,
+    connection: Connection,
     site_id: int,
     made: _Made,
     known: dict[int, NDArray[np.int32]],
@@ -264,7 +245,7 @@ def _renew_limits(
 
 
 def _limits(
-    connection: sa.Connection, site_id: int, months: range, fresh: Sequence[ForecastDays], redone: set[int]
+    connection: Connection, site_id: int, months: range, fresh: Sequence[ForecastDays], redone: set[int]
 ) -> NDArray[np.int32]:
     """Return the limits that what the models last said in these months gives, as it will be once written."""
     first, last = month_days(months[0])[0], month_days(months[-1])[-1]
@@ -281,7 +262,7 @@ def _limits(
 
 
 def _learn_flags(
-    connection: sa.Connection,
+    connection: Connection,
     site_id: int,
     made: _Made,
     stations: tuple[int, ...],
@@ -292,7 +273,7 @@ def _learn_flags(
     """Put the flags into `made` as they will be once it is written, with the days that a change reaches."""
     redone = {day for span in made.spans for day in span.days}
     parts: dict[int, list[tuple[int, NDArray[np.void]]]] = {station: [] for station in stations}
-    for station, day, packed in () if cleared else store.read_digests(connection, site_id):
+    for station, day, packed in () if cleared else quality_state.read_digests(connection, site_id):
         if station in parts and day not in redone:
             parts[station].append((day, np.frombuffer(packed, DIGEST)[0]))
     for of_span in made.digests:
@@ -310,15 +291,16 @@ def _learn_flags(
 
     made.flags = learned(of_stations, said)
     if not cleared:
-        before = {each for flag in store.read_flags(connection, site_id) for each in _of_days(Flag(*flag))}
-        after = {each for flag in made.flags for each in _of_days(flag)}
+        stored = quality_state.read_flags(connection, site_id)
+        before = {excluded for flag in stored for excluded in _of_days(Flag(*flag))}
+        after = {excluded for flag in made.flags for excluded in _of_days(flag)}
         # A reading near midnight may be paired with an hour of the day beside it.
         near = {day + step for day, *_ in before ^ after for step in (-1, 0, 1)}
         made.again |= {day for day in near if day <= today} - redone
 
 
 def _freshest(
-    connection: sa.Connection, site_id: int, first: int, last: int, made: _Made, redone: set[int]
+    connection: Connection, site_id: int, first: int, last: int, made: _Made, redone: set[int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Return what each model said of days, hour by hour with the shortest lead time that there is."""
     together: dict[tuple[int, int], NDArray[np.int32]] = {}
@@ -344,83 +326,45 @@ def _of_days(flag: Flag) -> Iterator[tuple[int, int, int, str, int, int]]:
         yield day, flag.station, flag.parameter, flag.reason, first, until
 
 
-def _exclusions(connection: sa.Connection, stations: tuple[int, ...]) -> Iterator[Flag]:
+def _exclusions(connection: Connection, stations: tuple[int, ...]) -> Iterator[Flag]:
     """Yield what the operator takes out of the scores."""
-    for station, parameter, first, last in store.read_exclusions(connection, stations):
+    for station, parameter, first, last in quality_state.read_exclusions(connection, stations):
         until = np.iinfo(np.int64).max if last is None else local_moment(last + 1)
         yield Flag(station, parameter, EXCLUDED, local_moment(first), int(until), excludes=True)
 
 
-def _reading_rows(
-    connection: sa.Connection, stations: tuple[int, ...], span: Span
-) -> dict[int, store.ReadingRows]:
+def _reading_rows(connection: Connection, stations: tuple[int, ...], span: Span) -> dict[int, ReadingRows]:
     """Return what is kept of a span and of the hours around it that its days depend on, by station."""
     first, last = int(span.starts[0]) - HOUR - CONTEXT, int(span.starts[-1]) + HOUR + CONTEXT
-    return {station: store.reading_rows(connection, station, first, last) for station in stations}
-
-
-def _readings(rows: store.ReadingRows) -> Readings:
-    return Readings(
-        time=rows.time,
-        averaging=rows.averaging,
-        values=rows.values,
-        temperature_averaging=rows.temperature_averaging,
-    )
+    return {station: collected_rows.reading_rows(connection, station, first, last) for station in stations}
 
 
 def _observed(
-    rows: Mapping[int, store.ReadingRows],
+    rows: Mapping[int, ReadingRows],
     span: Span,
-    runs: Runs,
+    runs: ForecastRows,
     known: Mapping[int, NDArray[np.int32]],
     flags: Sequence[Flag],
     away: Mapping[int, Sequence[tuple[int, int]]],
 ) -> tuple[list[ObservedDays], list[store.Doubt]]:
     first, end = int(span.starts[0]), int(span.starts[-1])
-    readings = {station: _readings(found) for station, found in rows.items()}
     around = _surroundings(runs, span, known)
     days: list[ObservedDays] = []
     doubts: list[store.Doubt] = []
-    for station, mine in readings.items():
-        others = [_without(each, away.get(other, ())) for other, each in readings.items() if other != station]
+    for station, mine in rows.items():
+        # A reading measured at another place is no evidence about a neighbour.
+        others = [
+            rows_at_site(readings, away.get(code, ())) for code, readings in rows.items() if code != station
+        ]
         of_station = [flag for flag in flags if flag.station == station]
         doubted = flag(mine, others, around, of_station).with_moved(mine, away.get(station, ()))
-        doubts += ((station, *each) for each in doubted.listed(mine, first, end))
-        found = pair(mine, doubted.trusted(mine), span)
-        count = len(found.day)
-        day = span.locate(mine.time)[0]
-        counts = doubted.counted(day, len(span.days), store.MOST_REASONS)
-        days.append(
-            ObservedDays(
-                np.full(count, station),
-                found.day,
-                found.hourly,
-                found.offsets,
-                found.readings,
-                _coarsest(rows[station].resolution, day, found.day - span.first),
-                found.means,
-                counts[found.day - span.first],
-            )
-        )
+        doubts += ((station, *doubt) for doubt in doubted.listed(mine, first, end))
+        counts = doubted.counted(span.locate(mine.time)[0], len(span.days), MOST_REASONS)
+        days.append(pair(station, mine, doubted.trusted(mine), counts, span))
     return days, doubts
 
 
-def _without(readings: Readings, away: Sequence[tuple[int, int]]) -> Readings:
-    """Return the readings without those that were measured at another place: no neighbour's evidence."""
-    stays = ~measured_within(readings, away)
-    return Readings(readings.time[stays], readings.averaging[stays], readings.values[stays])
-
-
-def _coarsest(
-    resolution: NDArray[np.int64], day: NDArray[np.int64], days: NDArray[np.int64]
-) -> tuple[float | None, ...]:
-    """Return the coarsest resolution of each of `days`, in degrees; `day` is that of each reading."""
-    coarsest = np.zeros(int(max(days.max(initial=-1), day.max(initial=-1))) + 1, np.int64)
-    np.maximum.at(coarsest, day[day >= 0], resolution[day >= 0])
-    return tuple(each / 1000 or None for each in coarsest[days].tolist())
-
-
-def _surroundings(runs: Runs, span: Span, known: Mapping[int, NDArray[np.int32]]) -> ModelContext:
+def _surroundings(runs: ForecastRows, span: Span, known: Mapping[int, NDArray[np.int32]]) -> ModelContext:
     """Return what the models last said of each hour from one before the span to one after it, and limits."""
     first = int(span.starts[0]) - HOUR
     hours = (int(span.starts[-1]) - first) // HOUR + 2
@@ -444,7 +388,7 @@ def _surroundings(runs: Runs, span: Span, known: Mapping[int, NDArray[np.int32]]
 # --- Writing -----------------------------------------------------------------------------------------
 
 
-def _write(connection: sa.Connection, site_id: int, made: _Made, *, cleared: bool) -> None:
+def _write(connection: Connection, site_id: int, made: _Made, *, cleared: bool) -> None:
     if cleared:
         store.forget(connection, site_id)
     for span, forecasts in zip(made.spans, made.forecasts, strict=True):
@@ -452,7 +396,7 @@ def _write(connection: sa.Connection, site_id: int, made: _Made, *, cleared: boo
     for span, observed, doubts in zip(made.spans, made.observed, made.doubts, strict=True):
         store.write_observed_days(connection, site_id, span.days, observed, doubts)
     for span, of_span in zip(made.spans, made.digests, strict=True):
-        store.write_digests(
+        quality_state.write_digests(
             connection,
             site_id,
             span.days,
@@ -462,6 +406,6 @@ def _write(connection: sa.Connection, site_id: int, made: _Made, *, cleared: boo
                 for day, digest in zip(found.day.tolist(), found.digest, strict=True)
             ),
         )
-    store.write_limits(connection, site_id, made.limits)
-    store.write_flags(connection, site_id, made.flags)
+    quality_state.write_limits(connection, site_id, made.limits)
+    quality_state.write_flags(connection, site_id, made.flags)
     note_due(connection, ((site_id, day) for day in made.again))

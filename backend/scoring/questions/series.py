@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backend.core.columns import NO_LEAD, UNPAIRED
 from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import ABSENT
-from backend.scoring.columns import UNPAIRED
 from backend.scoring.grid import NO_HOUR, SCALE, Values
 from backend.scoring.sample.quantities import (
     SINGLE_VALUED,
@@ -19,7 +19,7 @@ from backend.scoring.sample.quantities import (
     observed_side,
     pairs,
 )
-from backend.scoring.sample.sample import NO_LEAD, Sample
+from backend.scoring.sample.sample import Sample
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,18 @@ from itertools import pairwise
 from typing import TypedDict, TypeVar
 
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from backend.core.columns import GUST, NO_LEAD, UNPAIRED, DayColumns, ForecastDays
 from backend.core.errors import NotFoundError
 from backend.core.local_time import HOURS_A_DAY, date_of, day_number, day_of_epoch
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
 from backend.core.registry import THREE_HOUR_GUST_MODELS
-from backend.scoring.columns import GUST, REASONS, UNPAIRED
 from backend.scoring.grid import Bools, Integers, Values, clock_hours, months, present
 from backend.scoring.hours import Hours
 from backend.scoring.local_span import Span
+from backend.scoring.reasons import REASONS
 from backend.scoring.sample.height_correction import to_station_height
 from backend.scoring.sample.reference_forecasts import (
     climatology,
@@ -31,7 +31,8 @@ from backend.scoring.sample.reference_forecasts import (
 )
 from backend.scoring.views import VIEWS, View
 from backend.storage import days as store
-from backend.storage.database import Database
+from backend.storage import published_months
+from backend.storage.database import Connection, Database
 from backend.storage.positions import Whereabouts, whereabouts
 from backend.storage.score_queries import (
     answer_stamp,
@@ -49,9 +50,6 @@ BASELINES = ("yesterday", "climatology", "model_mean")
 
 STATION_SEPARATOR = " and then "
 """Between the names of reference stations that followed each other."""
-
-NO_LEAD = -1
-"""In an array of lead times: no forecast."""
 
 UNKNOWN_ID = -1
 """The number of a site, model or station of which nothing was ever kept."""
@@ -369,7 +367,7 @@ class Samples:
         """Return the published months of a site's models and of its stations, by name."""
         with self.database.read() as connection:
             row = site_row(connection, site.id, last)
-            months = {} if row is None else store.public_months(connection, int(row.id))
+            months = {} if row is None else published_months.public_months(connection, int(row.id))
             models = {number: name for name, number in model_ids(connection).items()}
             stations = {each.id: each.code for each in station_rows(connection, site.stations)}
 
@@ -378,7 +376,7 @@ class Samples:
                 names[owner]: found for (of, owner), found in months.items() if of == kind and owner in names
             }
 
-        return named(store.OF_MODEL, models), named(store.OF_STATION, stations)
+        return named(published_months.OF_MODEL, models), named(published_months.OF_STATION, stations)
 
     def stamp(self, site: Site, last: int) -> str:
         """Return a text that changes whenever an answer about a site's days up to `last` may change."""
@@ -406,7 +404,7 @@ class _Models:
     grounds: Mapping[str, float | None]
 
 
-def _load(view: View, days: store.ForecastDays, same: _SameInAllViews, models: _Models) -> Sample:
+def _load(view: View, days: ForecastDays, same: _SameInAllViews, models: _Models) -> Sample:
     """Return a sample; gusts that are not of one hour are not in it."""
     span, names = same["span"], sorted(models.asked)
     rows = {name: np.flatnonzero(days.owner == models.ids.get(name, UNKNOWN_ID)) for name in names}
@@ -438,7 +436,7 @@ def reference_days(site: Site, span: Span) -> dict[str, Bools]:
 
 
 def _stations(
-    connection: sa.Connection, site_id: int, site: Site, span: Span, *, public: bool
+    connection: Connection, site_id: int, site: Site, span: Span, *, public: bool
 ) -> dict[str, StationDays]:
     described = {row.code: row for row in station_rows(connection, site.stations)}
     earlier = Span(span.first - EARLIER_DAYS, span.first - 1)
@@ -498,7 +496,7 @@ def _heights(station: Station, place: Whereabouts | None) -> tuple[tuple[int, fl
 
 
 def _by_parameter(
-    span: Span, days: store.DayColumns, rows: Integers, without: int | None = None
+    span: Span, days: DayColumns, rows: Integers, without: int | None = None
 ) -> dict[Parameter, Values]:
     values = np.full((len(Parameter), len(span.days), HOURS_A_DAY), ABSENT, np.int32)
     values[:, days.day[rows] - span.first] = days.hourly[rows].transpose(1, 0, 2)
@@ -507,13 +505,13 @@ def _by_parameter(
     return {parameter: values[index] for parameter, index in _INDEX.items()}
 
 
-def _older(span: Span, days: store.ForecastDays, rows: Integers) -> dict[Parameter, Integers]:
+def _older(span: Span, days: ForecastDays, rows: Integers) -> dict[Parameter, Integers]:
     minutes = np.zeros((len(Parameter), len(span.days), HOURS_A_DAY), np.int64)
     minutes[:, days.day[rows] - span.first] = days.older[rows].transpose(1, 0, 2)
     return {parameter: minutes[index] for parameter, index in _INDEX.items()}
 
 
-def _minutes(span: Span, days: store.DayColumns, rows: Integers, missing: int) -> Integers:
+def _minutes(span: Span, days: DayColumns, rows: Integers, missing: int) -> Integers:
     minutes = np.full((len(span.days), HOURS_A_DAY), missing, np.int64)
     minutes[days.day[rows] - span.first] = days.minutes[rows]
     return minutes

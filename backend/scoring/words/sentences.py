@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from backend.core.parameters import Parameter
-from backend.scoring.columns import EXCLUDED, FROZEN_TEMPERATURE, STOPPED, STUCK_VANE, ZERO_DIRECTION
 from backend.scoring.constants import (
     COMPLETE_MONTH,
     CONFIDENCE,
@@ -32,6 +31,7 @@ from backend.scoring.names import listed, model_name
 from backend.scoring.questions.headline import Beacon, Headline
 from backend.scoring.questions.robustness import HourlyMeanCheck, Robustness
 from backend.scoring.questions.scorecard import Finding, PairOfModels, Verdict
+from backend.scoring.reasons import EXCLUDED, FROZEN_TEMPERATURE, STOPPED, STUCK_VANE, ZERO_DIRECTION
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample_size import SampleLabel, SampleSize
 from backend.scoring.views import DecisionView, View

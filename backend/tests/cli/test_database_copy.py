@@ -14,9 +14,10 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import Result
 
+from backend.core.columns import MOST_REASONS, ForecastDays, ObservedDays
 from backend.core.local_time import month_number
 from backend.core.records import Failure, GridPoint, IncompletePart, Outside, Rejected, Station
-from backend.storage import days
+from backend.storage import days, published_months, quality_state
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.ledger import Ledger
@@ -136,17 +137,17 @@ def fill(url: str) -> None:
 def fill_days(connection: sa.Connection) -> None:
     """Put in a day of every kind, with bytes that no text could hold."""
     one, day, hourly = np.array([1]), np.array([20_000]), np.full((1, 4, 25), -2, np.int32)
-    said = days.ForecastDays(one, day, hourly, np.full((1, 25), -1, np.int16), np.array([2]), hourly)
+    said = ForecastDays(one, day, hourly, np.full((1, 25), -1, np.int16), np.array([2]), hourly)
     offsets = np.full((1, 25), -128, np.int8)
-    counts = np.full((1, 4, days.MOST_REASONS), 65_535, np.int64)
-    measured = days.ObservedDays(one, day, hourly, offsets, np.array([144]), (22.5,), hourly + 1, counts)
+    counts = np.full((1, 4, MOST_REASONS), 65_535, np.int64)
+    measured = ObservedDays(one, day, hourly, offsets, np.array([144]), (22.5,), hourly + 1, counts)
     days.write_forecast_days(connection, 1, range(20_000, 20_001), {3: said})
     doubts = [(1, 1_728_000_000, 0, "stuck")]
     days.write_observed_days(connection, 1, range(20_000, 20_001), [measured], doubts)
-    days.write_limits(connection, 1, {24_000: np.full((4, 3), 7, np.int32)})
+    quality_state.write_limits(connection, 1, {24_000: np.full((4, 3), 7, np.int32)})
     month, later = month_number(20_001), day + 1
-    days.publish_forecast_month(connection, 1, month, 1, {3: replace(said, day=later)})
-    days.publish_observed_month(connection, 1, month, 1, replace(measured, day=later))
+    published_months.publish_forecast_month(connection, 1, month, 1, {3: replace(said, day=later)})
+    published_months.publish_observed_month(connection, 1, month, 1, replace(measured, day=later))
 
 
 def fill_the_rest(connection: sa.Connection) -> None:

@@ -17,7 +17,7 @@ from backend.core.records import BACKFILLED, IMPORTED, Forecast, ForecastBatch, 
 from backend.files.exporting import Choice, forecast_frames, observation_frames
 from backend.scoring.days.update import update
 from backend.scoring.views import DECISION_VIEWS
-from backend.storage import days
+from backend.storage import collected_rows, days
 from backend.storage import schema as t
 from backend.storage.queries import ForecastRow, ObservationRow, StoreQueries
 from backend.storage.store import Store
@@ -103,7 +103,7 @@ def test_an_hour_counts_as_estimated_where_one_of_its_values_does(store: Store) 
     store.add_forecasts(said(forecast(20), at=NINE))
     store.add_forecasts(said(forecast(31, GUST), at=EVENING, published=False))
     with store.database.read() as connection:
-        found = days.forecast_rows(connection, 1, 0, 2**40)
+        found = collected_rows.forecast_rows(connection, 1, 0, 2**40)
     assert found.available_at.tolist() == [int(NINE.timestamp())]
     assert found.later.tolist() == [[0, 1, int(EVENING.timestamp())]]
     assert found.estimated.tolist() == [True]
@@ -179,7 +179,7 @@ def test_a_temperature_of_the_same_moment_does_not_erase_how_the_wind_was_measur
     assert (found[WIND].averaging_minutes, found[DIRECTION].direction_resolution) == (30, 22.5)
     assert (found[TEMPERATURE].averaging_minutes, found[TEMPERATURE].direction_resolution) == (1, None)
     with store.database.read() as connection:
-        read = days.reading_rows(connection, 1, 0, 2**40)
+        read = collected_rows.reading_rows(connection, 1, 0, 2**40)
     assert (read.averaging.tolist(), read.resolution.tolist()) == ([30], [22_500])
     assert read.temperature_averaging.tolist() == [1]
 
@@ -190,7 +190,7 @@ def test_a_wind_of_the_same_moment_has_its_own_averaging_beside_many_other_value
         observations(reading(12), reading(200, DIRECTION), averaging_minutes=30, direction_resolution=45.0)
     )
     with store.database.read() as connection:
-        read = days.reading_rows(connection, 1, 0, 2**40)
+        read = collected_rows.reading_rows(connection, 1, 0, 2**40)
     assert (read.averaging.tolist(), read.resolution.tolist()) == ([30], [45_000])
     assert read.temperature_averaging.tolist() == [0]
 

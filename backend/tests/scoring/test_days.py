@@ -12,18 +12,19 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from backend.core.columns import DIRECTION, GUST, SPEED, TEMPERATURE, DayColumns
 from backend.core.local_time import day_number, day_of_epoch, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
-from backend.scoring.columns import DIRECTION, GUST, REASONS, SPEED, TEMPERATURE
 from backend.scoring.days.update import CHUNK_DAYS, make_due, update
 from backend.scoring.hours import Hours
 from backend.scoring.questions.series import hours
+from backend.scoring.reasons import REASONS
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Samples
 from backend.scoring.views import EVENING_BEFORE, MORNING, NEAREST, NOON, TWO_EVENINGS_BEFORE, VIEW_OF, View
 from backend.scoring.words.caveats import notes
-from backend.storage import days, due
+from backend.storage import days, due, quality_state
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.store import Store
@@ -139,7 +140,7 @@ def observed_hours(store: Store, day: int, parameter: int = SPEED, station: int 
     return _hours(found, station, parameter)
 
 
-def _hours(found: days.DayColumns, owner: int, parameter: int) -> dict[int, float]:
+def _hours(found: DayColumns, owner: int, parameter: int) -> dict[int, float]:
     return {
         hour: value / 1000
         for hourly in found.hourly[found.owner == owner]
@@ -841,7 +842,7 @@ def _a_stop(seed: int) -> list[ForecastBatch | ObservationBatch]:
 
 def _learned(database: Database) -> set[tuple[int, str, bool]]:
     with database.read() as connection:
-        return {(row[1], row[2], bool(row[5])) for row in days.read_flags(connection, 1)}
+        return {(row[1], row[2], bool(row[5])) for row in quality_state.read_flags(connection, 1)}
 
 
 @pytest.mark.parametrize("seed", [1, 2])

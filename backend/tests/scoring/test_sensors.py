@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from backend.core.columns import DIRECTION, GUST, SPEED, TEMPERATURE, ReadingRows
 from backend.core.local_time import HOURS_A_DAY, day_number, day_of_epoch, local_moment
 from backend.core.parameters import ABSENT, Parameter
-from backend.scoring.columns import DIRECTION, GUST, REASONS, SPEED, TEMPERATURE
-from backend.scoring.days.quality_control import Flag, ModelContext, Readings, flag
+from backend.scoring.days.quality_control import Flag, ModelContext, flag
 from backend.scoring.days.sensors import Said, digests, learned
 from backend.scoring.local_span import Span
+from backend.scoring.reasons import REASONS
 
 FIRST = day_number(date(2026, 1, 10))
 ME, NEIGHBOUR = 1, 2
@@ -43,10 +44,11 @@ def series(days: int, seed: int = 1, minutes: int = 10) -> tuple[NDArray[np.int6
     return time, np.stack([speed, gust, direction, warmth], axis=1)
 
 
-def readings(time: NDArray[np.int64], values: NDArray[np.float64]) -> Readings:
+def readings(time: NDArray[np.int64], values: NDArray[np.float64]) -> ReadingRows:
     packed = np.where(np.isnan(values), ABSENT, np.nan_to_num(values) * 1000).astype(np.int32)
     there = (packed != ABSENT).any(axis=1)
-    return Readings(time[there], np.full(int(there.sum()), 10, np.int64), packed[there])
+    minutes = np.full(int(there.sum()), 10, np.int64)
+    return ReadingRows(time[there], minutes, packed[there], np.zeros_like(minutes), minutes)
 
 
 def models(

@@ -18,7 +18,7 @@ from backend.core.parameters import Parameter
 from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run
 from backend.main import Service
 from backend.scoring.days.update import update
-from backend.storage import days, due
+from backend.storage import days, due, quality_state
 from backend.storage import schema as t
 from backend.storage.store import Store
 from backend.tests.support.commands import typed
@@ -259,7 +259,7 @@ def test_doctor_names_what_is_known_of_sensors(tmp_path: Path) -> None:
     store.exclude_station("ffvl:2496", [SPEED], now.date(), None, "bent", now)
     midnight = int(now.timestamp()) // 86400 * 86400
     with store.database.write() as connection:
-        days.write_flags(
+        quality_state.write_flags(
             connection,
             1,
             [

@@ -10,15 +10,15 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from backend.core.columns import MOST_REASONS, UNPAIRED, ForecastDays, ObservedDays
 from backend.core.local_time import HOURS_A_DAY, day_number, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site
-from backend.scoring.columns import REASONS, UNPAIRED
+from backend.scoring.reasons import REASONS
 from backend.scoring.views import EVENING_BEFORE, View
 from backend.storage import days as store
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.storage.days import MOST_REASONS, ForecastDays, ObservedDays
 from backend.storage.site_rows import save_site
 
 Grid = NDArray[np.float64]

@@ -1,0 +1,82 @@
+"""Closed calendar months as they are published: copies of score days, with their owners and months."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from backend.core.columns import ForecastDays, ObservedDays
+from backend.core.local_time import month_days, month_number
+from backend.storage import schema as t
+from backend.storage.days import forecast_day_rows, insert_rows, observed_day_rows
+
+OF_MODEL, OF_STATION = 0, 1
+"""The kinds of owners of a published month."""
+
+
+def lock_site(connection: sa.Connection, site_id: int) -> None:
+    """Let one process at a time publish a site: SQLite has one writer, PostgreSQL needs a row lock."""
+    connection.execute(sa.select(t.site.c.id).where(t.site.c.id == site_id).with_for_update())
+
+
+def public_months(connection: sa.Connection, site_id: int) -> dict[tuple[int, int], set[int]]:
+    """Return the published months of a site by kind and id of their owner."""
+    column = t.public_month.c
+    found: dict[tuple[int, int], set[int]] = {}
+    for kind, owner, month in connection.execute(
+        sa.select(column.kind, column.owner_id, column.month).where(column.site_id == site_id)
+    ):
+        found.setdefault((kind, owner), set()).add(month)
+    return found
+
+
+def months_with_days(connection: sa.Connection, site_id: int) -> tuple[int, int] | None:
+    """Return the first and the last month with any day of a site, or None."""
+    ends: list[int] = []
+    for column in (t.forecast_day.c, t.observed_day.c):
+        row = connection.execute(
+            sa.select(sa.func.min(column.day), sa.func.max(column.day)).where(column.site_id == site_id)
+        ).one()
+        ends += [month_number(day) for day in row if day is not None]
+    return (min(ends), max(ends)) if ends else None
+
+
+def publish_forecast_month(
+    connection: sa.Connection, site_id: int, month: int, model_id: int, made: Mapping[int, ForecastDays]
+) -> None:
+    """Put a model's days, by view, in the place of those of a month that are published."""
+    _replace_month(connection, t.public_forecast_day, site_id, month, OF_MODEL, model_id)
+    rows = forecast_day_rows(site_id, made)
+    insert_rows(connection, t.public_forecast_day, rows)
+    if rows:
+        insert_rows(connection, t.public_month, [(site_id, month, OF_MODEL, model_id)])
+
+
+def publish_observed_month(
+    connection: sa.Connection, site_id: int, month: int, station_id: int, made: ObservedDays
+) -> None:
+    """Put a station's days in the place of those of a month that are published."""
+    _replace_month(connection, t.public_observed_day, site_id, month, OF_STATION, station_id)
+    rows = observed_day_rows(site_id, [made])
+    insert_rows(connection, t.public_observed_day, rows)
+    if rows:
+        insert_rows(connection, t.public_month, [(site_id, month, OF_STATION, station_id)])
+
+
+def _replace_month(
+    connection: sa.Connection, table: sa.Table, site_id: int, month: int, kind: int, owner: int
+) -> None:
+    days, column = month_days(month), t.public_month.c
+    connection.execute(
+        sa.delete(table).where(
+            table.c.site_id == site_id,
+            table.c.day.between(days[0], days[-1]),
+            table.c["model_id" if kind == OF_MODEL else "station_id"] == owner,
+        )
+    )
+    connection.execute(
+        sa.delete(t.public_month).where(
+            column.site_id == site_id, column.month == month, column.kind == kind, column.owner_id == owner
+        )
+    )
