@@ -44,20 +44,26 @@ class Life:
     folder: Path
     url: str
 
+    @property
+    def errors(self) -> Path:
+        """The file with what the last process wrote to its standard error."""
+        return self.folder.with_name(f"{self.folder.name}.errors")
+
     def begin(self) -> subprocess.Popen[bytes]:
         """Start, or resume, the days."""
         options = ("--folder", self.folder, "--days", str(self.days), "--until", END)
-        return subprocess.Popen(
-            [*COMMAND, *options, "--database-url", self.url],
-            env={**os.environ, "LOG_LEVEL": "ERROR"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with self.errors.open("wb") as errors:
+            return subprocess.Popen(
+                [*COMMAND, *options, "--database-url", self.url],
+                env={**os.environ, "LOG_LEVEL": "ERROR"},
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )
 
     def undisturbed(self) -> None:
         """Live through the days without a crash."""
         if code := self.begin().wait(PATIENCE_SECONDS):
-            raise SystemExit(f"the undisturbed days ended with exit code {code}")
+            raise SystemExit(f"the undisturbed days ended with exit code {code}:\n{self.errors.read_text()}")
 
     def killed(self, chance: random.Random, between: tuple[float, float], apart: float = 1.1) -> int:
         """Live through the days, killed at random moments; return how often.
@@ -76,7 +82,9 @@ class Life:
                 process.wait()
                 continue
             if code := process.returncode:
-                raise SystemExit(f"after {kills} crashes the demo ended with exit code {code}")
+                raise SystemExit(
+                    f"after {kills} crashes the demo ended with exit code {code}:\n{self.errors.read_text()}"
+                )
             return kills
         raise SystemExit(f"not done after {MOST_KILLS} crashes: leave it more time between them")
 

@@ -1,7 +1,7 @@
 """No test judges by wall time: what is slow only because the machine is busy passes all the same.
 
-A test waits for a condition (`backend.tests.waiting`), measures CPU time, compares with the same work at
-another size, or sets a clock. The lists below name the files that may do otherwise, and why.
+A test waits for a condition (`backend.tests.support.waiting`), measures CPU time, compares with the same
+work at another size, or sets a clock. The lists below name the files that may do otherwise, and why.
 """
 
 from __future__ import annotations
