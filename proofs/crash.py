@@ -29,7 +29,7 @@ from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.tests.support.postgres import running_postgres
 
-COMMAND = (sys.executable, "-c", "from backend.cli import main; main()", "demo", "--no-serve")
+COMMAND = (sys.executable, "-m", "backend", "demo", "--no-serve")
 END = "2026-11-23T06:30:00Z"
 PATIENCE_SECONDS = 1800
 MOST_KILLS = 400

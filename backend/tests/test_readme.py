@@ -72,7 +72,7 @@ def picked(document: Any, path: str) -> list[Any]:
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory after a demo of two days."""
     folder = tmp_path_factory.mktemp("readme")
-    command = (sys.executable, "-c", "from backend.cli import main; main()", "demo", "--no-serve")
+    command = (sys.executable, "-m", "backend", "demo", "--no-serve")
     subprocess.run([*command, "--days", "2", "--until", END], cwd=folder, check=True, capture_output=True)
     return folder
 

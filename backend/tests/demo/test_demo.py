@@ -32,7 +32,7 @@ from backend.tests.support.commands import METEO_SCORE, outside, typed
 from backend.tests.support.loopback import unused_port
 from backend.tests.support.waiting import HANG_SECONDS
 
-COMMAND = (sys.executable, "-c", "from backend.cli import main; main()", "demo", "--no-serve")
+COMMAND = (sys.executable, "-m", "backend", "demo", "--no-serve")
 
 
 def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
