@@ -83,7 +83,7 @@ def ffvl_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
     """Return the beacons of the FFVL's feed: one per site, two dead ones, and one of another network."""
     sites = tuple(sites)
     return (
-        *_mapped("ffvl", sites),
+        *mapped("ffvl", sites),
         Beacon("ffvl", "9090", sites[0], last_heard=_months_ago),
         Beacon("ffvl", "9091", sites[-1], last_heard=_weeks_ago),
         Beacon("ffvl", "9777", sites[0], kind="PIOUPIOU"),
@@ -93,14 +93,14 @@ def ffvl_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
 def romma_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
     """Return the stations of ROMMA: one per site, and a dead one."""
     sites = tuple(sites)
-    return (*_mapped("romma", sites), Beacon("romma", "990", sites[0], last_heard=_months_ago))
+    return (*mapped("romma", sites), Beacon("romma", "990", sites[0], last_heard=_months_ago))
 
 
 def pioupiou_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
     """Return the beacons of Pioupiou: one per site that names one, one switched off, and one that is lost."""
     sites = tuple(sites)
     return (
-        *_mapped("pioupiou", sites),
+        *mapped("pioupiou", sites),
         Beacon("pioupiou", "8090", sites[0], last_heard=_months_ago),
         Beacon("pioupiou", "8091", sites[-1]),
     )
@@ -109,7 +109,7 @@ def pioupiou_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
 def meteofrance_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
     """Return the stations of Météo-France: one per site that names one, and one without an anemometer."""
     sites = tuple(sites)
-    return (*_mapped("meteofrance", sites), Beacon("meteofrance", "04039001", sites[-1]))
+    return (*mapped("meteofrance", sites), Beacon("meteofrance", "04039001", sites[-1]))
 
 
 def measured_at(view: View, beacon: Beacon, times: Integers) -> list[Reading]:
@@ -117,7 +117,8 @@ def measured_at(view: View, beacon: Beacon, times: Integers) -> list[Reading]:
     return _measure(view, beacon, times) if len(times) else []
 
 
-def _mapped(network: str, sites: tuple[Site, ...]) -> tuple[Beacon, ...]:
+def mapped(network: str, sites: tuple[Site, ...]) -> tuple[Beacon, ...]:
+    """Return a live beacon for each station of a network that a site names, by number."""
     numbers = {
         number_of(station): site
         for site in reversed(sites)

@@ -17,6 +17,7 @@ from typing import Any, Self
 import httpx2
 import msgspec
 
+from backend.core.config import SPACING_SETTINGS
 from backend.core.errors import MeteoScoreError
 from backend.demo.world import ACCEPTED_KEYS, SITES_FILE
 
@@ -96,11 +97,10 @@ class Upstreams:
     def environment(self) -> dict[str, Any]:
         """Return the settings that make the service collect from here: `Settings.load(**environment)`."""
         urls = {name.lower(): url for name, url in self._addresses.items() if name != "control"}
-        spacing = ("meteo_parapente", "winds_mobi", "romma", "balisemeteo", "pioupiou")
         return {
             **urls,
             **ACCEPTED_KEYS,
-            **{f"{host}_spacing_seconds": 0.0 for host in spacing},
+            **dict.fromkeys(SPACING_SETTINGS, 0.0),
             "contact": "demo@example.org",
             "sites_from": "file",
             "sites_file": self._sites,

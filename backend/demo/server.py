@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from email.utils import formatdate
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -30,18 +31,8 @@ from backend.demo import control
 from backend.demo.arome import Archive
 from backend.demo.faults import ErrorPage, Fault
 from backend.demo.unreliable import Unreliable
-from backend.demo.upstreams import (
-    arome_portal,
-    arome_storage,
-    balisemeteo,
-    ffvl,
-    meteo_parapente,
-    open_meteo,
-    pioupiou,
-    romma,
-    winds_mobi,
-)
-from backend.demo.world import World
+from backend.demo.upstreams import arome_portal, arome_storage, open_meteo
+from backend.demo.world import UPSTREAMS, World
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -62,21 +53,21 @@ def upstream_apps(
 ) -> dict[str, Unreliable]:
     """Return every upstream behind its faults, by name; composed AROME files are kept in `files`."""
     archive = Archive(world, full_grid=full_grid, folder=files)
+    # A stand-in is the module with the name of the upstream; these need more than the world.
     apps: dict[str, tuple[ASGIApp, _Upstream]] = {
-        "meteo_parapente": (meteo_parapente.app(world), meteo_parapente),
         "arome": (arome_storage.app(world, archive), arome_storage),
         "meteofrance_api": (arome_portal.app(world, archive), arome_portal),
         "open_meteo": (open_meteo.app(world), open_meteo),
         "open_meteo_single_runs": (open_meteo.single_runs_app(world), open_meteo),
-        "ffvl": (ffvl.app(world), ffvl),
-        "winds_mobi": (winds_mobi.app(world), winds_mobi),
-        "balisemeteo": (balisemeteo.app(world), balisemeteo),
-        "romma": (romma.app(world), romma),
-        "pioupiou": (pioupiou.app(world), pioupiou),
     }
+    for name in UPSTREAMS:
+        if name not in apps:
+            module = import_module(f"backend.demo.upstreams.{name}")
+            apps[name] = module.app(world), module
     return {
         name: Unreliable(name, app, world, upstream.error_page, upstream.spoil)
-        for name, (app, upstream) in apps.items()
+        for name in UPSTREAMS
+        for app, upstream in [apps[name]]
     }
 
 

@@ -19,11 +19,6 @@ from backend.core.records import Site
 from backend.core.units import COMPASS, KMH_PER_MS
 from backend.demo.noise import Floats, chance, smooth, stream, uniform
 
-MODELS = (
-    *("meteo_parapente", "arome_0025", "arome_001", "arome_ifs_0025"),
-    *("icon_d2", "icon_ch1", "icon_ch2", "arpege_europe", "ecmwf_ifs025", "gfs_global"),
-)
-
 EQUAL_SITE = "semnoz"
 EQUAL_MODELS = ("meteo_parapente", "arome_0025")
 """Here these two models err alike: the same bias and the same noise, drawn independently."""
@@ -152,6 +147,11 @@ CHARACTERS = {
     "gfs_global": _like(bias=(1.8, 3.0, -9.0, -1.2), noise=(1.9, 2.8, 10.0, 0.8), growth=0.3),
 }
 
+PLAIN = _like(bias=(0.5, 1.0, 2.0, 0.3), noise=(1.6, 2.5, 9.0, 0.8), growth=0.3)
+"""How a model errs that has no character of its own."""
+
+MODELS = tuple(CHARACTERS)
+
 
 def _errs_like(model: str, site: str) -> str:
     return EQUAL_MODELS[1] if site == EQUAL_SITE and model in EQUAL_MODELS else model
@@ -161,12 +161,12 @@ def injected_bias(model: str, site: str, parameter: Parameter) -> float:
     """Return the mean error (forecast minus truth) that `model` has at the site of this id, for any seed."""
     twin = _errs_like(model, site)
     deviation = 2.0 * chance("bias", twin, site, parameter) - 1.0
-    return CHARACTERS[twin].bias[parameter] + deviation * _SITE_SPREAD[parameter]
+    return CHARACTERS.get(twin, PLAIN).bias[parameter] + deviation * _SITE_SPREAD[parameter]
 
 
 def injected_noise(model: str, site: str, parameter: Parameter, lead: Floats) -> Floats:
     """Return the standard deviation of the model's error around its bias at lead times in seconds."""
-    character = CHARACTERS[_errs_like(model, site)]
+    character = CHARACTERS.get(_errs_like(model, site), PLAIN)
     return character.noise[parameter] * (1.0 + character.growth * np.maximum(lead, 0.0) / DAY)
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 from backend.core.clock import PARIS, require_utc, utc_now
+from backend.core.config import ADDRESS_SETTINGS, KEY_SETTINGS
 from backend.core.records import Site
 from backend.core.sites import load_sites
 from backend.demo.faults import Counter, Fault
@@ -20,24 +21,11 @@ from backend.demo.weather import DAY, AbsurdWeather, Weather
 
 SITES_FILE = Path(__file__).parent / "sites.toml"
 
-UPSTREAMS = (
-    "meteo_parapente",
-    "arome",
-    "meteofrance_api",
-    "open_meteo",
-    "open_meteo_single_runs",
-    "ffvl",
-    "winds_mobi",
-    "balisemeteo",
-    "romma",
-    "pioupiou",
-)
-"""Every host we stand in for, named as its setting is: "arome" answers at `AROME_URL`."""
+UPSTREAMS = tuple(setting.removesuffix("_url") for setting in ADDRESS_SETTINGS)
+"""Every host that has a stand-in, named after its setting: "arome" answers at `AROME_URL`."""
 
 ACCEPTED_KEYS = {
-    "meteofrance_api_key": "demo-meteofrance",
-    "ffvl_api_key": "demo-ffvl",
-    "romma_key": "demo-romma",
+    setting: f"demo-{setting.removesuffix('_key').removesuffix('_api')}" for setting in KEY_SETTINGS
 }
 """The keys the stand-ins accept, by setting. They open nothing anywhere else."""
 

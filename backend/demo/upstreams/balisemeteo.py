@@ -19,6 +19,9 @@ FRENCH = tuple(FRENCH_COMPASS)
 _COOKIE = "PHPSESSID"
 _MASK = "!!! WARNING !!!"
 
+EXAMPLE = "/balise.php?idBalise=9001"
+"""A request (path and query) that is answered with data."""
+
 spoil = spoiled_by(
     {
         Fault.MISSING_FIELDS: (rb'<tr><td class="label">Vitesse :</td>.*?</tr>', b""),

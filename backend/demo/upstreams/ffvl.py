@@ -22,6 +22,9 @@ HISTORY_HOURS = 72
 # Sixteen sectors, cut to the even numbers that the feed shows.
 SECTORS = (0, 22, 44, 66, 90, 112, 134, 156, 180, 202, 224, 246, 270, 292, 314, 336)
 
+EXAMPLE = f"/api/?base=balises&mode=json&key={ACCEPTED_KEYS['ffvl_api_key']}&r=releves_meteo"
+"""A request (path and query) that is answered with data."""
+
 spoil = spoiled_by(
     {
         Fault.MISSING_FIELDS: (rb'"vitesseVentMoy":("[^"]*"|null),|"idBalise":"[^"]*",', b""),

@@ -37,6 +37,9 @@ _ABSENT = 0.03  # share of (run, day) pairs that never come
 _STUCK = 0.015  # share that starts and is never finished
 _VISIBLE_BEFORE = HOUR  # an unfinished pair is listed, with its progress, for this long
 
+EXAMPLE = "/status.php"
+"""A request (path and query) that is answered with data."""
+
 spoil = spoiled_by(
     {
         Fault.MISSING_FIELDS: (rb'"umet":\[[^\]]*\],|,"private":(true|false)', b""),

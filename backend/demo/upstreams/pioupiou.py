@@ -28,6 +28,9 @@ _LEGEND = (
 _UNITS = ("utc", "degrees", "degrees", "km/h", "km/h", "km/h", "degrees", "(deprecated)")
 _CREDIT = "(c) contributors of the synthetic wind network"
 
+EXAMPLE = "/v1/live/all"
+"""A request (path and query) that is answered with data."""
+
 spoil = spoiled_by(
     {
         Fault.MISSING_FIELDS: (rb'"wind_speed_avg":[^,}]*,|"wind_speed_avg",', b""),

@@ -25,6 +25,9 @@ _MONTHS = (
 
 _DOCUMENT = '<?xml version="1.0" encoding="UTF-8"?>\n<releves>\n{}</releves>\n'
 
+EXAMPLE = f"/releves_romma_xml.php?id={ACCEPTED_KEYS['romma_key']}"
+"""A request (path and query) that is answered with data."""
+
 spoil = spoiled_by(
     {
         Fault.MISSING_FIELDS: (

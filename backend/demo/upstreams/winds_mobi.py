@@ -17,6 +17,9 @@ _FORGOTTEN = 10 * DAY  # a last value older than this is dropped
 _HIDDEN = 30 * DAY  # and a station silent for longer is not shown
 _HISTORY = 7 * DAY
 
+EXAMPLE = "/api/2.3/stations/?provider=ffvl&limit=0"
+"""A request (path and query) that is answered with data."""
+
 spoil = spoiled_by(
     {
         Fault.MISSING_FIELDS: (rb'"w-avg":[^,}]*,', b""),

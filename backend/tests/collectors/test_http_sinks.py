@@ -49,7 +49,7 @@ async def test_a_write_that_is_cancelled_ends_before_the_next_attempt_begins() -
 
 _DOWNLOADS = """
 import asyncio, pathlib, sys
-from backend.collectors.http_sinks import temporary_file
+from backend.collectors.transport.sinks import temporary_file
 
 async def main():
     async with temporary_file(pathlib.Path(sys.argv[1])) as sink:

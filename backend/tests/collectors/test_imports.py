@@ -91,9 +91,9 @@ def test_nothing_that_the_service_imports_brings_eccodes(module: str) -> None:
 SERVICE = """
 import asyncio, sqlite3, sys
 from pathlib import Path
-from backend.collectors.arome_fields import FIELDS
-from backend.collectors.grib import read_fields
-from backend.collectors.worker import Worker
+from backend.collectors.grib.fields import FIELDS
+from backend.collectors.grib.decode import read_fields
+from backend.collectors.grib.worker import Worker
 
 async def main():
     worker = Worker()

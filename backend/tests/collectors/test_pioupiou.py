@@ -15,6 +15,7 @@ from backend.collectors.pioupiou import Live, parse_archive, parse_live
 from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.records import Station
+from backend.tests.support import fuzz_targets as fuzz
 from backend.tests.support.fakes import PAYLOADS, Answer, ScriptedFetch
 from backend.tests.support.ffvl_samples import (
     DIRECTION,
@@ -50,6 +51,27 @@ def live(**measurements: Any) -> bytes:
 
 def archive(**changes: Any) -> bytes:
     return json.dumps({**json.loads(read("archive-611.json")), **changes}).encode()
+
+
+def fuzz_targets() -> tuple[fuzz.Target, ...]:
+    """Return the parsers of the network, with payloads in its format."""
+    newest, rows, since = "live.json", "archive-611.json", fuzz.NOW - timedelta(days=90)
+    return (
+        fuzz.Target(
+            "pioupiou newest readings",
+            "json",
+            lambda body: parse_live(fuzz.payload(body), {}),
+            (read(newest), fuzz.with_odd_row("pioupiou", newest), fuzz.composed()["pioupiou"]),
+            r"pioupiou:[0-9]{1,9}",
+        ),
+        fuzz.Target(
+            "pioupiou archive",
+            "json",
+            lambda body: parse_archive(fuzz.payload(body), "pioupiou:611", since),
+            (read(rows), fuzz.with_odd_row("pioupiou", rows)),
+            "pioupiou:611",
+        ),
+    )
 
 
 # All beacons

@@ -181,7 +181,7 @@ async def test_closing_ends_the_process_and_may_be_repeated(worker: Worker) -> N
 
 SERVICE = """
 import asyncio, os, signal, sys, time
-from backend.collectors.worker import Worker
+from backend.collectors.grib.worker import Worker
 
 async def main():
     worker, stop = Worker(), asyncio.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 
 import eccodes
@@ -11,7 +12,7 @@ import httpx2
 from lxml import etree
 
 from backend.demo.server import upstream_apps
-from backend.demo.world import ACCEPTED_KEYS, World
+from backend.demo.world import ACCEPTED_KEYS, UPSTREAMS, World
 
 NOON = datetime(2026, 7, 15, 12, 30, tzinfo=UTC)
 FFVL = "/api/?base=balises&mode=json&key=demo-ffvl"
@@ -21,18 +22,15 @@ SINGLE_RUN = (
     "/v1/forecast?latitude=45.857&longitude=6.224&models=meteofrance_arome_france_hd"
     "&hourly=wind_speed_10m,wind_direction_10m,wind_gusts_10m,temperature_2m&forecast_days=3"
 )
-# Something to ask each upstream, and to be answered with data.
+# A request to each upstream that is answered with data. A stand-in with a module of its own states it there.
 ASK = {
-    "meteo_parapente": "/status.php",
     "arome": "/?list-type=2&prefix=pnt/2026-07-15T06:00:00Z/arome/0025/SP1/",
     "meteofrance_api": f"{PORTAL}/0.025/packages/SP1",
     "open_meteo": "/data/meteofrance_arome_france_hd/static/meta.json",
     "open_meteo_single_runs": f"{SINGLE_RUN}&run=2026-07-15T06:00",
-    "ffvl": f"{FFVL}&r=releves_meteo",
-    "winds_mobi": "/api/2.3/stations/?provider=ffvl&limit=0",
-    "balisemeteo": "/balise.php?idBalise=9001",
-    "romma": "/releves_romma_xml.php?id=demo-romma",
-    "pioupiou": "/v1/live/all",
+}
+ASK |= {
+    name: import_module(f"backend.demo.upstreams.{name}").EXAMPLE for name in UPSTREAMS if name not in ASK
 }
 
 

@@ -16,13 +16,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import httpx2
 import psycopg  # noqa: F401 - with sqlite3, before eccodes
 
-from backend.collectors import meteo_parapente, meteofrance, open_meteo, open_meteo_answer, pioupiou, romma
+from backend.collectors import meteo_parapente, meteofrance, open_meteo, open_meteo_answer, romma
 from backend.collectors.arome import PackageRoute
 from backend.collectors.base import Fetch, Payload, Request, set_aside_implausible
 from backend.collectors.ffvl_routes import keyed, pages, winds_mobi
@@ -45,6 +46,7 @@ from backend.core.records import (
     Site,
     Station,
 )
+from backend.core.registry import NETWORKS
 from backend.demo.server import upstream_apps
 from backend.demo.world import World
 from backend.tests.support import grib_factory
@@ -249,6 +251,14 @@ def _kind_of_body(body: bytes) -> object:
     return bodies.find_flaw(Request(url="", kind="html"), glimpse, None, str)
 
 
+def _network_tests() -> Iterator[Any]:
+    """Give the test module of each network that states its targets itself."""
+    for name in NETWORKS:
+        module = import_module(f"backend.tests.collectors.test_{name}")
+        if hasattr(module, "fuzz_targets"):
+            yield module
+
+
 def targets() -> tuple[Target, ...]:
     """Return every parser of text. The one of GRIB, which needs a process of its own, is `grib_target`."""
     made, station = composed(), r"ffvl:[0-9]{1,9}"
@@ -341,20 +351,6 @@ def targets() -> tuple[Target, ...]:
             "meteofrance:01014002",
         ),
         Target(
-            "pioupiou newest readings",
-            "json",
-            lambda body: pioupiou.parse_live(payload(body), {}),
-            (*stored("pioupiou", "live.json"), with_odd_row("pioupiou", "live.json"), made["pioupiou"]),
-            r"pioupiou:[0-9]{1,9}",
-        ),
-        Target(
-            "pioupiou archive",
-            "json",
-            lambda body: pioupiou.parse_archive(payload(body), "pioupiou:611", since),
-            (*stored("pioupiou", "archive-611.json"), with_odd_row("pioupiou", "archive-611.json")),
-            "pioupiou:611",
-        ),
-        Target(
             "balisemeteo page",
             "markup",
             lambda body: pages.parse_page(payload(body), "ffvl:511", {}),
@@ -408,6 +404,7 @@ def targets() -> tuple[Target, ...]:
             lambda body: headers.http_date(body.decode("latin-1")) is None,
             (b"Wed, 15 Jul 2026 11:10:56 GMT", b"Fri, 31 Dec 9999 23:59:59 -0100"),
         ),
+        *(target for module in _network_tests() for target in module.fuzz_targets()),
     )
 
 
