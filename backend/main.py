@@ -41,7 +41,7 @@ from backend.core.logs import configure_logging
 from backend.core.memory import keep_freed
 from backend.core.records import Site
 from backend.scheduler.catchup import CatchUp
-from backend.scheduler.config import SchedulerConfig
+from backend.scheduler.config import SETTING_NAMES, SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
 from backend.scheduler.scheduler import start_scheduler, stop_scheduler
 from backend.scoring.days.update import update
@@ -61,10 +61,6 @@ SWITCH_SECONDS = 0.0005
 By default 5 ms. While a batch of 320 000 values is stored, a thread that wakes up every millisecond is then
 9.5 ms late at the 99th percentile, and 4.8 ms with this; the batch takes as long.
 """
-
-
-SETTING_NAMES = Settings.names() | SchedulerConfig.names()
-"""Every setting, as the environment names it."""
 
 
 @dataclass(frozen=True, kw_only=True)

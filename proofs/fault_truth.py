@@ -24,10 +24,11 @@ from backend.demo.beacons import (
     readings,
     romma_beacons,
 )
+from backend.demo.store import SITES_FILE
 from backend.demo.upstreams.ffvl import SECTORS
 from backend.demo.upstreams.meteofrance import kelvin, ms
 from backend.demo.weather import DAY, Weather
-from backend.demo.world import SITES_FILE, View
+from backend.demo.world import View
 from backend.storage import schema as t
 from backend.storage.database import Database
 

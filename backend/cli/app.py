@@ -1,59 +1,141 @@
-"""The command: `meteo-score`. Each subcommand is one thing that an operator does."""
+"""The command `meteo-score`: a table of subcommands, and what they share.
+
+A subcommand is a module of this folder with a Typer application `app`. Its module is imported when a command
+line names it, so that `meteo-score --help` and each command load only what they use.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import typer
-import uvicorn
-from pydantic import SecretStr
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from backend import __version__
-from backend.api.connections import BACKLOG, BoundedProtocol, allow_files
-from backend.cli import backfill, collect, database, demo, doctor, export, import_, rebuild, score, sites
-from backend.cli.console import (
-    AsJson,
-    CliContext,
-    Command,
-    opened,
-    print_failures,
-    print_json,
-    print_run,
-    print_runs,
+from backend.core.errors import ConfigError, MeteoScoreError
+
+
+class Subcommand(NamedTuple):
+    """Where a subcommand is, and the line that `meteo-score --help` shows for it (the first of its own)."""
+
+    module: str
+    summary: str
+
+
+SUBCOMMANDS = {
+    "collect": Subcommand(
+        "backend.cli.collect",
+        "Collect now what is missing. Exit 0: success or nothing new; 1: partial, failed or already running.",
+    ),
+    "backfill": Subcommand(
+        "backend.cli.backfill", "Fetch what archives still have of these days, and label it as backfilled."
+    ),
+    "replay": Subcommand(
+        "backend.cli.replay",
+        "Parse the kept payloads again and store what differs: a parser's mistake, repaired.",
+    ),
+    "score": Subcommand(
+        "backend.cli.score",
+        "Say which forecast to trust at a site, and by how much each one is wrong there.",
+    ),
+    "doctor": Subcommand(
+        "backend.cli.doctor",
+        "Look at settings, store, clock, sources, sites and stations. Exit 1 if something needs mending.",
+    ),
+    "demo": Subcommand(
+        "backend.cli.demo",
+        "Start stand-in upstreams, collect from them day by day, and serve what comes from the start.",
+    ),
+    "serve": Subcommand("backend.cli.serve", "Collect on schedule, and serve the API and the status page."),
+    "runs": Subcommand(
+        "backend.cli.runs",
+        "Show what was done and how it ended: the newest runs, or one of them in full.",
+    ),
+    "config": Subcommand(
+        "backend.cli.config",
+        "Show the settings in force as the environment would hold them, secrets masked.",
+    ),
+    "sites": Subcommand("backend.cli.sites", "The flying sites, and the stations that speak for them."),
+    "db": Subcommand("backend.cli.database", "The database that everything is kept in."),
+    "scores": Subcommand("backend.cli.rebuild", "What scores are made of."),
+    "import": Subcommand(
+        "backend.cli.import_", "Forecasts and observations from a file: all of it, or nothing."
+    ),
+    "export": Subcommand(
+        "backend.cli.export", "Values, pairs and scores into a file, with a data dictionary."
+    ),
+}
+
+
+READING_COMMANDS = frozenset(
+    {
+        *("score", "runs", "config", "sites list", "sites near", "sites flags", "import replaced"),
+        *(f"export {what}" for what in ("pairs", "scores", "forecasts", "observations", "verif")),
+    }
 )
-from backend.core.config import EnvironmentSettings, without_credentials
-from backend.core.logs import configure_logging
-from backend.core.masking import MASKED
-from backend.core.records import RunStatus
-from backend.main import create_app
-from backend.scheduler.config import JobId
-from backend.storage.address import shown, usable_url
-from backend.storage.run_records import run_as_dict
+"""The commands that only read the store, which `--demo` points at the demo's."""
+
+
+def load(name: str) -> Any:
+    """Import a subcommand, and return it as Typer's command or group."""
+    return get_command(import_module(SUBCOMMANDS[name].module).app)
+
+
+class MainCommand(TyperGroup):
+    """Loads a subcommand when it is named, and ends every refusal with one line and without a traceback."""
+
+    def resolve_command(self, context: Any, args: list[str]) -> Any:
+        """Find and load the subcommand of a line. Raises ConfigError where --demo does not go with it."""
+        name, command, rest = super().resolve_command(context, args)
+        if name in SUBCOMMANDS:
+            command = load(name)
+        if context.params.get("demo") and name != "demo" and "--help" not in rest:
+            path = f"{name} {rest[0]}" if isinstance(command, TyperGroup) and rest else name
+            _require_demo(path)
+        return name, command, rest
+
+    def invoke(self, context: Any) -> Any:
+        """Run a subcommand. Exit code 2: this can never work; 1: it did not work just now."""
+        try:
+            return super().invoke(context)
+        except MeteoScoreError as error:
+            from backend.cli.console import refused
+
+            raise refused(error) from error
+
+
+def _require_demo(command: str | None) -> None:
+    """Raise ConfigError where a command does not go with --demo, or there is no demo."""
+    from backend.demo.store import FOLDER, store_file
+
+    if command not in READING_COMMANDS:
+        raise ConfigError(f"--demo is for commands that only read, and {command} does more than that")
+    if not store_file(FOLDER).is_file():
+        raise ConfigError(f"--demo: there is no store in {FOLDER}: run make demo first")
+
 
 app = typer.Typer(
     name="meteo-score",
-    cls=Command,
+    cls=MainCommand,
     help="Which weather forecast deserves a paraglider pilot's trust, at this site, this far ahead?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.add_typer(sites.app)
-app.add_typer(database.app)
-app.add_typer(rebuild.app)
-app.add_typer(import_.app)
-app.add_typer(export.app)
-app.command("collect")(collect.collect)
-app.command("backfill")(backfill.backfill)
-app.command("replay")(collect.replay)
-app.command("score")(score.score)
-app.command("doctor")(doctor.doctor)
-app.command("demo")(demo.demo)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _placeholder() -> None:
+    """Stand for a subcommand in the help of the main command; `MainCommand` runs the command itself."""
+
+
+for _name, _subcommand in SUBCOMMANDS.items():
+    app.command(_name, help=_subcommand.summary)(_placeholder)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
         typer.echo(f"meteo-score {__version__}")
         raise typer.Exit
 
@@ -76,98 +158,7 @@ def _open(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
+    from backend.cli.context import CliContext
+
     context.obj = CliContext(env_file, demo=demo)
     context.call_on_close(context.obj.close)
-
-
-@app.command()
-def serve(
-    context: typer.Context,
-    host: Annotated[str | None, typer.Option(help="Address to listen on; HOST if not given.")] = None,
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port to listen on; PORT if not given.")
-    ] = None,
-) -> None:
-    """Collect on schedule, and serve the API and the status page."""
-    service = opened(context).service
-    configure_logging(service.settings)
-    allow_files()
-    uvicorn.run(
-        create_app(service),
-        host=service.settings.host if host is None else host,
-        port=service.settings.port if port is None else port,
-        log_config=None,
-        timeout_graceful_shutdown=5,
-        http=BoundedProtocol,
-        backlog=BACKLOG,
-        proxy_headers=False,  # the application trusts those of TRUSTED_PROXIES, and no address by itself
-    )
-
-
-@app.command()
-def runs(
-    context: typer.Context,
-    run_id: Annotated[int | None, typer.Argument(metavar="[ID]", help="Show this run in full.")] = None,
-    job: Annotated[JobId | None, typer.Option(help="Only runs of this job.")] = None,
-    status: Annotated[RunStatus | None, typer.Option(help="Only runs that ended so.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
-    as_json: AsJson = False,
-) -> None:
-    """Show what was done and how it ended: the newest runs, or one of them in full."""
-    ledger = opened(context).current().ledger
-    if run_id is None:
-        found = ledger.runs(job=job, status=status, limit=limit)
-        if as_json:
-            print_json([run_as_dict(run) for run in found])
-        else:
-            print_runs(found)
-        return
-    run = ledger.run(run_id)
-    if as_json:
-        print_json(run_as_dict(run))
-    else:
-        print_runs([run])
-        print_run(run)
-        print_failures(run)
-
-
-@app.command()
-def config(context: typer.Context, as_json: AsJson = False) -> None:
-    """Show the settings in force as the environment would hold them, secrets masked."""
-    used = opened(context)
-    effective = dict([*_shown(used.settings), *_shown(used.config)])
-    if as_json:
-        print_json({"ENV_FILE": used.env_file} | effective)
-        return
-    typer.echo(f"# settings file: {used.env_file or f'none (no .env in {Path.cwd()})'}")
-    for name, value in effective.items():
-        typer.echo(f"{name}={_as_written(value)}")
-
-
-def _shown(settings: EnvironmentSettings) -> Iterator[tuple[str, object]]:
-    for name, value in settings:
-        if name == "database_url":
-            value = shown(usable_url(value, make=None))
-        elif name.endswith("_url"):
-            value = without_credentials(value)
-        elif isinstance(value, SecretStr):
-            value = MASKED
-        yield name.upper(), value
-
-
-def _as_written(value: object) -> str:
-    """Return a value as the environment would hold it."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return str(value).lower()
-        case tuple():
-            return ",".join(map(str, value))
-        case _:
-            return str(value)
-
-
-def main() -> None:
-    """Run the command."""
-    app()

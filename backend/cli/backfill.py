@@ -12,7 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from backend.cli.console import AsJson, opened, print_json, progress, quiet_on_a_terminal, run_to_the_end, say
+from backend.cli.console import AsJson, print_json, progress, quiet_on_a_terminal, run_to_the_end, say
+from backend.cli.context import opened
 from backend.collectors.base import Source
 from backend.core.errors import ConfigError
 from backend.core.records import WELL
@@ -21,6 +22,8 @@ from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.runner import Selection, heed_stop
 from backend.storage.ledger import JobBusyError
 from backend.storage.run_records import JobRun, run_as_dict
+
+app = typer.Typer(add_completion=False)
 
 SPAN = {FORECASTS: timedelta(days=1), OBSERVATIONS: timedelta(days=31)}
 """How much of the past one run asks for: few enough for the schedule to come between two of them."""
@@ -38,6 +41,7 @@ class Piece:
     until: datetime
 
 
+@app.command()
 def backfill(
     context: typer.Context,
     first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day (UTC).")],

@@ -1,4 +1,4 @@
-"""`meteo-score collect` and `replay`: one collection by hand, and kept payloads parsed again."""
+"""`meteo-score collect`: one collection by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
 from backend.cli.console import (
     AsJson,
-    opened,
     print_json,
     print_outcomes,
     print_run,
@@ -23,17 +22,16 @@ from backend.cli.console import (
     run_to_the_end,
     say,
 )
+from backend.cli.context import opened
 from backend.collectors.base import MeteredFetch
-from backend.collectors.transport.payload_archive import KeptRun
-from backend.core.errors import ConfigError, NotFoundError
+from backend.core.errors import ConfigError
 from backend.core.records import WELL, Batch, Site
 from backend.core.sites import active, load_sites
 from backend.core.text import did_you_mean
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations
-from backend.scheduler.replay import replay as replay_run
-from backend.scheduler.runner import Selection, heed_stop
+from backend.scheduler.runner import Selection
 from backend.storage.ledger import JobBusyError
 from backend.storage.run_records import run_as_dict, source_as_dict
 
@@ -45,6 +43,10 @@ class What(StrEnum):
     OBSERVATIONS = "observations"
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
 def collect(
     context: typer.Context,
     what: What,
@@ -71,20 +73,6 @@ def collect(
         service.runner.sites()  # stores the list, which is refused here rather than in a run that has begun
     run = _rehearse if dry_run else _collect
     status = run_to_the_end(run(service, job, selection, as_json))
-    raise typer.Exit(0 if status in WELL else 1)
-
-
-def replay(
-    context: typer.Context,
-    run: Annotated[list[int] | None, typer.Option(help="Only this run; may be repeated.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Parse the kept payloads again and store what differs: a parser's mistake, repaired."""
-    quiet_on_a_terminal(opened(context).settings)
-    service = opened(context).service
-    chosen = _kept_runs(service, run)
-    opened(context).migrated()
-    status = run_to_the_end(_replay(service, chosen, as_json))
     raise typer.Exit(0 if status in WELL else 1)
 
 
@@ -142,37 +130,6 @@ async def _rehearse(service: Service, job: JobId, selection: Selection, as_json:
     else:
         print_outcomes(f"Dry run: {collection.status}; nothing was stored", collection.outcomes)
     return str(collection.status)
-
-
-def _kept_runs(service: Service, run_ids: list[int] | None) -> list[KeptRun]:
-    """Return the runs whose payloads are kept, all or those asked for. Raises NotFoundError."""
-    kept = [run for run in service.archive.runs() if run.sources]
-    chosen = [run for run in kept if run_ids is None or run.run_id in run_ids]
-    unknown = set(run_ids or ()) - {run.run_id for run in chosen}
-    if unknown:
-        raise NotFoundError(f"no payloads are kept of run {', '.join(map(str, sorted(unknown)))}")
-    return chosen
-
-
-async def _replay(service: Service, chosen: Sequence[KeptRun], as_json: bool) -> str:
-    try:
-        done = []
-        for kept_run in chosen:
-            done.append(await replay_run(service.runner, service.archive, kept_run))
-            heed_stop()
-    except JobBusyError as busy:
-        say(f"meteo-score: {busy}: try again when it has ended", err=True)
-        return "already_running"
-    finally:
-        await service.close()
-    if as_json:
-        print_json([run_as_dict(run) for run in done])
-    elif not done:
-        say("No payloads are kept: there is nothing to parse again.")
-    else:
-        for run in done:
-            print_run(run)
-    return "success" if all(run.status in WELL for run in done) else "failed"
 
 
 def _checked(

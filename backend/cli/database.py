@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from backend.cli.console import AsJson, opened, print_json, progress, say
+from backend.cli.console import AsJson, print_json, progress, say
+from backend.cli.context import opened
 from backend.storage.database import Database
 from backend.storage.store_copy import (
     CopyDiffersError,
@@ -22,7 +23,7 @@ from backend.storage.store_copy import (
     require_store,
 )
 
-app = typer.Typer(name="db", help="The database that everything is kept in.")
+app = typer.Typer(name="db", add_completion=False, help="The database that everything is kept in.")
 
 
 @app.command()

@@ -33,6 +33,8 @@ from backend.scheduler.config import SchedulerConfig
 from backend.scoring.constants import PRELIMINARY_DAYS
 from backend.storage.run_records import JobRun
 
+app = typer.Typer(add_completion=False)
+
 console = Console()
 
 
@@ -65,6 +67,7 @@ class Days:
         return f'A verdict needs {least} days: after {self.count} the scores say "not enough data yet".'
 
 
+@app.command()
 def demo(
     days: Annotated[int, typer.Option(min=1, max=60, help="How many days to live through.")] = 30,
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw the store of an earlier demo away.")] = False,

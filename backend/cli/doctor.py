@@ -19,7 +19,8 @@ from rich.table import Column, Table
 from backend.answers.readiness import SET_THE_CLOCK, reasons, take_snapshot
 from backend.answers.service import ServiceParts
 from backend.answers.station_flags import flag_text
-from backend.cli.console import AsJson, CliContext, opened, print_json, run_to_the_end, silent
+from backend.cli.console import AsJson, print_json, run_to_the_end, silent
+from backend.cli.context import CliContext, opened
 from backend.collectors.areas import not_covered
 from backend.collectors.base import Fetch, Source, collect
 from backend.collectors.transport.client import HttpClient
@@ -36,6 +37,8 @@ from backend.scoring.days.drift import drifts
 from backend.storage.positions import Move
 from backend.storage.station_flags import BY_OPERATOR, StationFlag
 from backend.storage.store_check import check_store
+
+app = typer.Typer(add_completion=False)
 
 SILENT_AFTER = timedelta(days=1)
 SENSOR_LASTS = timedelta(days=3)
@@ -62,6 +65,7 @@ class Finding(NamedTuple):
     says: str
 
 
+@app.command()
 def doctor(context: typer.Context, as_json: AsJson = False) -> None:
     """Look at settings, store, clock, sources, sites and stations. Exit 1 if something needs mending."""
     used = opened(context)

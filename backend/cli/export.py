@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from backend.files.dictionary import Origin
     from backend.files.exporting import Choice
 
-app = typer.Typer(name="export", help="Values, pairs and scores into a file, with a data dictionary.")
+app = typer.Typer(
+    name="export", add_completion=False, help="Values, pairs and scores into a file, with a data dictionary."
+)
 
 Sites = Annotated[list[str] | None, typer.Option("--site", help="Only this site; may be repeated.")]
 Stations = Annotated[

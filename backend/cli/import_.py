@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.console import AsJson, opened, print_json, progress, say, silent
+from backend.cli.console import AsJson, print_json, progress, say, silent
+from backend.cli.context import opened
 from backend.core.text import printable
 from backend.main import Service
 from backend.scoring.days.update import update
@@ -23,7 +24,9 @@ from backend.storage.replaced import Measure, Replaced, replaced_values
 if TYPE_CHECKING:
     from backend.files.importing import Imported
 
-app = typer.Typer(name="import", help="Forecasts and observations from a file: all of it, or nothing.")
+app = typer.Typer(
+    name="import", add_completion=False, help="Forecasts and observations from a file: all of it, or nothing."
+)
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the file, and store nothing.")]
 Replace = Annotated[

@@ -10,14 +10,15 @@ from typing import Annotated
 
 import typer
 
-from backend.cli.console import AsJson, opened, print_json, progress, say
+from backend.cli.console import AsJson, print_json, progress, say
+from backend.cli.context import opened
 from backend.core.errors import MeteoScoreError
 from backend.core.local_time import day_number, local_day
 from backend.scoring.days.public_months import publish
 from backend.scoring.days.rebuild import OnSite, rebuild
 from backend.storage.score_queries import site_ids
 
-app = typer.Typer(name="scores", help="What scores are made of.")
+app = typer.Typer(name="scores", add_completion=False, help="What scores are made of.")
 
 
 @app.callback()

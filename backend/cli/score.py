@@ -17,7 +17,8 @@ from backend.answers.service import ServiceParts
 from backend.answers.shapes import ScoredModel, VerdictAnswer, ViewName
 from backend.answers.sites import require_site
 from backend.answers.withholding import NOTHING
-from backend.cli.console import AsJson, opened, print_json
+from backend.cli.console import AsJson, print_json
+from backend.cli.context import opened
 from backend.core.errors import ConfigError
 from backend.core.records import Site
 from backend.scoring.constants import FALSE_DISCOVERIES
@@ -36,7 +37,10 @@ from backend.scoring.words.sentences import (
     verdict_sentences,
 )
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command()
 def score(
     context: typer.Context,
     site: Annotated[str | None, typer.Argument(help="A site's id; without it, every site is listed.")] = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backend.answers.station_flags import flag_entry, flag_text
-from backend.cli.console import AsJson, print_json, refused, say
+from backend.cli.console import AsJson, print_json, say
 from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.core.distance import metres_between
@@ -37,7 +36,9 @@ from backend.storage.positions import Stay
 from backend.storage.sites_file import SitesFile
 from backend.storage.station_flags import StationFlag
 
-app = typer.Typer(name="sites", help="The flying sites, and the stations that speak for them.")
+app = typer.Typer(
+    name="sites", add_completion=False, help="The flying sites, and the stations that speak for them."
+)
 
 
 class SiteStore(Protocol):
@@ -140,21 +141,11 @@ def _kept_in(services: Services, *, reading: bool = False) -> SitesFile | _Sites
 # --- Commands ----------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Turn what is refused into one line on stderr and exit code 2."""
-    try:
-        yield
-    except (ConfigError, NotFoundError) as error:
-        raise refused(error, prefix="") from error
-
-
 @app.command("list")
 def list_sites(context: typer.Context, as_json: AsJson = False) -> None:
     """List the sites and the stations that speak for them."""
-    with _refusals():
-        kept = _kept_in(context.obj, reading=True)
-        entries = kept.entries()
+    kept = _kept_in(context.obj, reading=True)
+    entries = kept.entries()
     sites = [entry.site for entry in entries]
     if as_json:
         print_json([_as_json(site) for site in sites])
@@ -195,36 +186,34 @@ def add(
     ] = "",
 ) -> None:
     """Add a site, or a new series of a site whose take-off moved."""
-    with _refusals():
-        site_id = site_id or slugify(name)
-        if not site_id:
-            raise ConfigError(f"id: nothing of {name!r} can be used for it: give one with --id")
-        entry: dict[str, object] = {
-            "id": site_id,
-            "name": name,
-            "latitude": latitude,
-            "longitude": longitude,
-            "elevation": elevation,
-            "orientation": orientation.replace(",", " ").split(),
-            "stations": station or [],
-            "without": without or [],
-        }
-        if valid_from:
-            entry["valid_from"] = valid_from
-        where = f"site {site_id!r}"
-        label = _add(context.obj, [Located(site_from_entry(entry, where), where)])
+    site_id = site_id or slugify(name)
+    if not site_id:
+        raise ConfigError(f"id: nothing of {name!r} can be used for it: give one with --id")
+    entry: dict[str, object] = {
+        "id": site_id,
+        "name": name,
+        "latitude": latitude,
+        "longitude": longitude,
+        "elevation": elevation,
+        "orientation": orientation.replace(",", " ").split(),
+        "stations": station or [],
+        "without": without or [],
+    }
+    if valid_from:
+        entry["valid_from"] = valid_from
+    where = f"site {site_id!r}"
+    label = _add(context.obj, [Located(site_from_entry(entry, where), where)])
     say(f"Added {site_id} ({name}) to {label}.")
 
 
 @app.command()
 def remove(context: typer.Context, site_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Take a site off the list. What was collected for it is kept."""
-    with _refusals():
-        kept = _kept_in(context.obj)
-        if site_id not in {entry.site.id for entry in kept.entries()}:
-            meant = did_you_mean(site_id, (entry.site.id for entry in kept.entries()))
-            raise NotFoundError(f"no site {site_id!r} in {kept.label}{meant}: see meteo-score sites list")
-        kept.remove(site_id)
+    kept = _kept_in(context.obj)
+    if site_id not in {entry.site.id for entry in kept.entries()}:
+        meant = did_you_mean(site_id, (entry.site.id for entry in kept.entries()))
+        raise NotFoundError(f"no site {site_id!r} in {kept.label}{meant}: see meteo-score sites list")
+    kept.remove(site_id)
     say(f"Removed {site_id} from {kept.label}. Its forecasts and observations are kept.")
 
 
@@ -238,29 +227,26 @@ def confirm_station(
     undo: Annotated[bool, typer.Option("--undo", help="Take back what was confirmed.")] = False,
 ) -> None:
     """Confirm that a station that moved still measures for a site: its readings there count again."""
-    with _refusals():
-        kept = _kept_in(context.obj)
-        stations = {
-            code for entry in kept.entries() if entry.site.id == site_id for code in entry.site.stations
-        }
-        if not stations:
-            meant = did_you_mean(site_id, (entry.site.id for entry in kept.entries()))
-            raise NotFoundError(
-                f"no site {site_id!r} with a station in {kept.label}{meant}: see meteo-score sites list"
-            )
-        if station not in stations:
-            raise NotFoundError(f"{station} is no station of {site_id}: {', '.join(sorted(stations))}")
-        store = context.obj.store()
-        if undo:
-            count = store.withdraw_confirmation(site_id, station)
-            if not count:
-                raise NotFoundError(f"nothing was confirmed of {station} for {site_id}")
-            say(f"Withdrawn: {station} at its new place measures no more for {site_id}.")
-        else:
-            for stay in store.confirm_station(site_id, station, utc_now()):
-                place = f"{stay.latitude:.4f}, {stay.longitude:.4f}"
-                name = f" ({stay.name})" if stay.name else ""
-                say(f"Confirmed: {station} at {place}{name} measures for {site_id}, by {stay.route}.")
+    kept = _kept_in(context.obj)
+    stations = {code for entry in kept.entries() if entry.site.id == site_id for code in entry.site.stations}
+    if not stations:
+        meant = did_you_mean(site_id, (entry.site.id for entry in kept.entries()))
+        raise NotFoundError(
+            f"no site {site_id!r} with a station in {kept.label}{meant}: see meteo-score sites list"
+        )
+    if station not in stations:
+        raise NotFoundError(f"{station} is no station of {site_id}: {', '.join(sorted(stations))}")
+    store = context.obj.store()
+    if undo:
+        count = store.withdraw_confirmation(site_id, station)
+        if not count:
+            raise NotFoundError(f"nothing was confirmed of {station} for {site_id}")
+        say(f"Withdrawn: {station} at its new place measures no more for {site_id}.")
+    else:
+        for stay in store.confirm_station(site_id, station, utc_now()):
+            place = f"{stay.latitude:.4f}, {stay.longitude:.4f}"
+            name = f" ({stay.name})" if stay.name else ""
+            say(f"Confirmed: {station} at {place}{name} measures for {site_id}, by {stay.route}.")
     say("The scores follow with the next collection of observations.")
 
 
@@ -270,14 +256,13 @@ def import_sites(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .toml or .csv file, in UTF-8.")],
 ) -> None:
     """Add every site of a TOML or CSV file, or none of them if one is refused."""
-    with _refusals():
-        parse = {".toml": parse_toml, ".csv": parse_csv}.get(file.suffix.lower())
-        if parse is None:
-            raise ConfigError(f"{file}: must end in .toml or .csv")
-        entries = parse(read_text(file), str(file))
-        if not entries:
-            raise ConfigError(f"{file}: holds no site")
-        label = _add(context.obj, entries)
+    parse = {".toml": parse_toml, ".csv": parse_csv}.get(file.suffix.lower())
+    if parse is None:
+        raise ConfigError(f"{file}: must end in .toml or .csv")
+    entries = parse(read_text(file), str(file))
+    if not entries:
+        raise ConfigError(f"{file}: holds no site")
+    label = _add(context.obj, entries)
     say(f"Added {len(entries)} {'site' if len(entries) == 1 else 'sites'} to {label}.")
 
 
@@ -294,8 +279,7 @@ def near(
     as_json: AsJson = False,
 ) -> None:
     """List the nearest known stations of each network."""
-    with _refusals():
-        known = context.obj.stored().stations()
+    known = context.obj.stored().stations()
     all_nearest = (
         (network, _nearest(known, network, latitude, longitude, elevation)[:limit]) for network in NETWORKS
     )
@@ -342,36 +326,34 @@ def exclude_station(
     undo: Annotated[bool, typer.Option("--undo", help="Take back what is excluded of it.")] = False,
 ) -> None:
     """Take a station's parameter out of the scores from a day on. The values stay stored."""
-    with _refusals():
-        parameters = PARAMETERS.get(parameter)
-        if parameters is None:
-            raise ConfigError(f"PARAMETER: {parameter!r} is none of {', '.join(PARAMETERS)}")
-        store = context.obj.store()
-        if undo:
-            days = store.include_station(station, parameters)
-            if not days:
-                raise NotFoundError(
-                    f"nothing of the {parameter} of {station} is excluded: meteo-score sites flags"
-                )
-            say(f"The {parameter} of {station} counts again from {days[0]} on.")
-        elif first is None:
-            raise ConfigError("--from: give the first local day, such as --from 2026-10-29")
-        else:
-            until = None if last is None else last.date()
-            store.exclude_station(station, parameters, first.date(), until, note, utc_now())
-            end = "" if until is None else f" to {until}"
-            say(
-                f"The {parameter} of {station} is left out of the scores from {first.date()}"
-                f"{end or ' on'}. The values stay stored."
+    parameters = PARAMETERS.get(parameter)
+    if parameters is None:
+        raise ConfigError(f"PARAMETER: {parameter!r} is none of {', '.join(PARAMETERS)}")
+    store = context.obj.store()
+    if undo:
+        days = store.include_station(station, parameters)
+        if not days:
+            raise NotFoundError(
+                f"nothing of the {parameter} of {station} is excluded: meteo-score sites flags"
             )
+        say(f"The {parameter} of {station} counts again from {days[0]} on.")
+    elif first is None:
+        raise ConfigError("--from: give the first local day, such as --from 2026-10-29")
+    else:
+        until = None if last is None else last.date()
+        store.exclude_station(station, parameters, first.date(), until, note, utc_now())
+        end = "" if until is None else f" to {until}"
+        say(
+            f"The {parameter} of {station} is left out of the scores from {first.date()}"
+            f"{end or ' on'}. The values stay stored."
+        )
     say("The scores follow with the next collection of observations.")
 
 
 @app.command("flags")
 def list_flags(context: typer.Context, as_json: AsJson = False) -> None:
     """List what is known of stations' sensors: what is left out of the scores, and what is in question."""
-    with _refusals():
-        flags = context.obj.stored().station_flags()
+    flags = context.obj.stored().station_flags()
     if as_json:
         shown = [{"station": each.station} | flag_entry(each).model_dump(mode="json") for each in flags]
         print_json(shown)

@@ -19,7 +19,8 @@ import msgspec
 
 from backend.core.config import SPACING_SETTINGS
 from backend.core.errors import MeteoScoreError
-from backend.demo.world import ACCEPTED_KEYS, SITES_FILE
+from backend.demo.store import SITES_FILE
+from backend.demo.world import ACCEPTED_KEYS
 
 _ENDS_WITHIN_SECONDS = 5.0
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from backend.core.config import SOURCE_NAMES
 from backend.core.errors import ConfigError
-from backend.demo.world import SITES_FILE
+
+SITES_FILE = Path(__file__).parent / "sites.toml"
+"""The sites of the demo."""
 
 FOLDER = Path(".demo")
 """Where the demo of a working directory is kept, unless another folder is named."""

@@ -10,16 +10,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 from backend.core.clock import PARIS, require_utc, utc_now
 from backend.core.config import ADDRESS_SETTINGS, KEY_SETTINGS
 from backend.core.records import Site
 from backend.core.sites import load_sites
 from backend.demo.faults import Counter, Fault
+from backend.demo.store import SITES_FILE
 from backend.demo.weather import DAY, AbsurdWeather, Weather
-
-SITES_FILE = Path(__file__).parent / "sites.toml"
 
 UPSTREAMS = tuple(setting.removesuffix("_url") for setting in ADDRESS_SETTINGS)
 """Every host that has a stand-in, named after its setting: "arome" answers at `AROME_URL`."""

@@ -1,9 +1,15 @@
 """Collecting on schedule: when, what, and who did it."""
 
-from backend.scheduler.config import JOBS, SchedulerConfig
-from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations
-from backend.scheduler.runner import Runner
-from backend.scheduler.scheduler import get_scheduler, register_jobs, start_scheduler, stop_scheduler
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from backend.scheduler.config import JOBS, SchedulerConfig
+    from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations
+    from backend.scheduler.runner import Runner
+    from backend.scheduler.scheduler import get_scheduler, register_jobs, start_scheduler, stop_scheduler
 
 __all__ = [
     "JOBS",
@@ -16,3 +22,17 @@ __all__ = [
     "start_scheduler",
     "stop_scheduler",
 ]
+
+_MODULES = {
+    **dict.fromkeys(("JOBS", "SchedulerConfig"), "config"),
+    **dict.fromkeys(("collect_all_forecasts", "collect_all_observations"), "jobs"),
+    "Runner": "runner",
+    **dict.fromkeys(("get_scheduler", "register_jobs", "start_scheduler", "stop_scheduler"), "scheduler"),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is named when it is used: a command that reads one constant needs no scheduler."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"backend.scheduler.{_MODULES[name]}"), name)

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice, pairwise
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from apscheduler.triggers.cron import CronTrigger
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from backend.core.config import Boolean, EnvironmentSettings, Integers
+from backend.core.config import Boolean, EnvironmentSettings, Integers, Settings
+
+if TYPE_CHECKING:
+    from apscheduler.triggers.cron import CronTrigger
 
 JobId = Literal["collect_forecasts", "collect_observations"]
 
@@ -24,6 +26,14 @@ JOB_NAMES: dict[JobId, str] = {
 }
 
 MISFIRE_GRACE_SECONDS = 1800
+
+
+def _trigger(crontab: str) -> CronTrigger:
+    """Return the trigger of a crontab line in UTC. Raises ValueError."""
+    # Imported here: commands that only read settings need no scheduler.
+    from apscheduler.triggers.cron import CronTrigger
+
+    return CronTrigger.from_crontab(crontab, timezone=UTC)
 
 
 def _hours(hours: tuple[int, ...]) -> tuple[int, ...]:
@@ -39,7 +49,7 @@ def _crontab(line: str) -> str:
     if any(character.isdigit() for character in fields[4]):
         raise ValueError("must name weekdays (mon, tue, …): programs disagree on what their numbers mean")
     try:
-        CronTrigger.from_crontab(line, timezone=UTC)
+        _trigger(line)
     except ValueError as error:
         raise ValueError(f"is no crontab line: {error}") from error
     return " ".join(fields)
@@ -83,7 +93,7 @@ class SchedulerConfig(EnvironmentSettings):
 
     def trigger(self, job: JobId) -> CronTrigger:
         """Return the trigger of a job, in UTC and without jitter."""
-        return CronTrigger.from_crontab(self.crontab(job), timezone=UTC)
+        return _trigger(self.crontab(job))
 
     def source_seconds(self, job: JobId, now: datetime) -> float:
         """Return how many seconds a source asked at `now` may take, so that the next slot finds the job free.
@@ -118,6 +128,10 @@ class SchedulerConfig(EnvironmentSettings):
         return timedelta(hours=hours[job])
 
 
+SETTING_NAMES = Settings.names() | SchedulerConfig.names()
+"""Every setting, as the environment names it."""
+
+
 def _slots(trigger: CronTrigger, start: datetime, end: datetime) -> Iterator[datetime]:
     slot = trigger.get_next_fire_time(None, start + timedelta(microseconds=1))
     while slot is not None and slot <= end:
@@ -128,7 +142,7 @@ def _slots(trigger: CronTrigger, start: datetime, end: datetime) -> Iterator[dat
 @lru_cache(maxsize=16)
 def _latest_slot(crontab: str, minute: datetime) -> datetime | None:
     """Return the last time up to a minute: a crontab has no seconds, and a page asks again and again."""
-    trigger = CronTrigger.from_crontab(crontab, timezone=UTC)
+    trigger = _trigger(crontab)
     for days in (1, 8, 32, 366):
         slots = list(_slots(trigger, minute - timedelta(days=days), minute))
         if slots:
@@ -139,7 +153,7 @@ def _latest_slot(crontab: str, minute: datetime) -> datetime | None:
 @lru_cache(maxsize=16)
 def _shortest_interval(crontab: str) -> timedelta:
     """Return the shortest time between two slots: of the first thousand of a leap year, which hold a week."""
-    trigger = CronTrigger.from_crontab(crontab, timezone=UTC)
+    trigger = _trigger(crontab)
     start = datetime(2024, 1, 1, tzinfo=UTC)
     slots = list(islice(_slots(trigger, start, start + timedelta(days=366)), 1000))
     return min((later - earlier for earlier, later in pairwise(slots)), default=timedelta.max)

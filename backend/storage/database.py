@@ -14,11 +14,6 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 
@@ -123,6 +118,12 @@ class Database:
         Several processes may call it at the same time. Raises StoreUnavailableError, or ConfigError for a
         database of a newer version.
         """
+        # Alembic takes as long to import as a command that only reads takes in all.
+        from alembic import command
+        from alembic.config import Config
+        from alembic.migration import MigrationContext
+        from alembic.util import CommandError
+
         config = Config()
         config.set_main_option("script_location", MIGRATIONS.as_posix().replace("%", "%%"))
         with self.write() as connection:
@@ -131,10 +132,9 @@ class Database:
             try:
                 command.upgrade(config, "head")
             except CommandError as error:
-                newest = ScriptDirectory.from_config(config).get_current_head()
                 raise ConfigError(
                     f"{self._setting}={self.name!r}: was made by a newer meteo-score, this one knows tables"
-                    f" up to {newest}: update the program ({error})"
+                    f" up to {revisions()[-1]}: update the program ({error})"
                 ) from error
         return new
 
@@ -151,14 +151,16 @@ class Database:
         if self.path is not None and not self.path.exists():
             raise ConfigError(missing)
         with self.read() as connection:
-            version = MigrationContext.configure(connection).get_current_revision()
-        scripts = ScriptDirectory(str(MIGRATIONS))
-        newest = scripts.get_current_head()
+            is_new = not sa.inspect(connection).has_table("alembic_version")
+            version = (
+                None if is_new else connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+            )
+        *older_ones, newest = revisions()
         if version is None:
             raise ConfigError(missing)
         if version == newest:
             return
-        older = version in {script.revision for script in scripts.walk_revisions()}
+        older = version in older_ones
         what = f"is of version {version}, and this program needs {newest}"
         do = f"run {upgrade}" if older else "update the program"
         raise ConfigError(f"{self._setting}={self.name!r}: {what}: {do}")
@@ -202,6 +204,14 @@ class Database:
             raise StoreUnavailableError(
                 "the store does not answer: all its connections are in use"
             ) from error
+
+
+def revisions() -> list[str]:
+    """Return the versions of the tables that this program knows, oldest first.
+
+    A migration's file name starts with its revision, so that Alembic need not be loaded to compare versions.
+    """
+    return sorted(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def is_postgres(connection: sa.Connection) -> bool:

@@ -13,6 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from backend.cli.app import MainCommand
 from backend.cli.sites import SiteStore, app
 from backend.collectors.areas import not_covered
 from backend.core.areas import Area
@@ -37,8 +38,8 @@ STATIONS = (
 )
 
 PLANFAIT = (
-    "add 'Planfait (Talloires)' --latitude 45.85323 --longitude 6.22304 --elevation 950 --orientation W"
-    " --station ffvl:75 --without romma --id planfait"
+    "add 'Planfait (Talloires)' --id planfait --latitude 45.85323 --longitude 6.22304 --elevation 950"
+    " --orientation W --station ffvl:75 --without romma"
 )
 
 MOVE = "add 'Le Semnoz' --latitude 45.81 --longitude 6.1 --elevation 1650 --station ffvl:67 --without romma"
@@ -122,7 +123,7 @@ Type = Callable[[str], Result]
 
 
 def terminal(services: Services) -> Type:
-    command = typer.Typer()
+    command = typer.Typer(cls=MainCommand)
     command.add_typer(app)
 
     @command.callback()
@@ -220,7 +221,10 @@ def test_a_file_that_breaks_a_rule_ends_with_its_line_on_stderr_and_code_2(path:
     path.write_text(entry(latitude="95"))
     shown = on_file("list")
     assert (shown.exit_code, shown.stdout) == (2, "")
-    assert shown.stderr == f"{path}, line 1 (semnoz): latitude = 95: must be from -90 to 90 degrees\n"
+    assert (
+        shown.stderr
+        == f"meteo-score: {path}, line 1 (semnoz): latitude = 95: must be from -90 to 90 degrees\n"
+    )
 
 
 # --- add -------------------------------------------------------------------------------------------------
@@ -281,18 +285,19 @@ def test_a_station_that_was_never_seen_is_accepted_with_a_warning(path: Path, on
             ("--id planfait", "--id planfait --valid-from May"),
             "site 'planfait': valid_from = 'May': must be a date",
         ),
-        (("'Planfait (Talloires)'", "'富士'"), ""),
+        (
+            ("'Planfait (Talloires)' --id planfait", "'富士'"),
+            "id: nothing of '富士' can be used for it: give one with --id",
+        ),
     ],
 )
 def test_an_addition_that_breaks_a_rule_changes_nothing(
     path: Path, on_file: Type, change: tuple[str, str], message: str
 ) -> None:
     before = path.read_text()
-    shown = on_file(
-        PLANFAIT.replace(*change) if message else PLANFAIT.replace(*change).replace("--id planfait", "")
-    )
+    shown = on_file(PLANFAIT.replace(*change))
     assert (shown.exit_code, shown.stdout) == (2, "")
-    assert shown.stderr.startswith(message or "id: nothing of '富士' can be used for it: give one with --id")
+    assert shown.stderr.startswith(f"meteo-score: {message}")
     assert shown.stderr.count("\n") == 1
     assert path.read_text() == before
 
@@ -311,7 +316,9 @@ def test_a_file_cannot_move_a_site_whose_data_the_store_holds(path: Path) -> Non
     on_file = terminal(Services(Settings(sites_file=path), MemoryStore([SITE])))
     shown = on_file(f"{MOVE} --id semnoz")
     assert shown.exit_code == 2
-    assert shown.stderr.startswith("site 'semnoz': is now at 45.81000, 6.10000, 1650 m, but its stored data")
+    assert shown.stderr.startswith(
+        "meteo-score: site 'semnoz': is now at 45.81000, 6.10000, 1650 m, but its stored data"
+    )
     assert path.read_text() == ""
 
 
@@ -333,9 +340,11 @@ def test_remove_of_a_site_that_is_not_there_is_an_error(on_store: Type) -> None:
     shown = on_store("remove semno")
     assert shown.exit_code == 2
     meant = "(did you mean 'semnoz'?)"
-    assert shown.stderr == f"no site 'semno' in the database {meant}: see meteo-score sites list\n"
+    assert (
+        shown.stderr == f"meteo-score: no site 'semno' in the database {meant}: see meteo-score sites list\n"
+    )
     far = on_store("remove xyz")
-    assert far.stderr == "no site 'xyz' in the database: see meteo-score sites list\n"
+    assert far.stderr == "meteo-score: no site 'xyz' in the database: see meteo-score sites list\n"
 
 
 # --- import ------------------------------------------------------------------------------------------------
@@ -384,12 +393,12 @@ def test_an_import_with_one_bad_entry_adds_none(
     type_: Type = request.getfixturevalue(target)
     shown = type_(f"import {name}")
     assert (shown.exit_code, shown.stdout) == (2, "")
-    assert shown.stderr.startswith(message)
+    assert shown.stderr.startswith(f"meteo-score: {message}")
     assert [site["id"] for site in json.loads(type_("list --json").stdout)] == ["semnoz"]
 
 
 def test_an_import_of_a_file_that_is_not_there_is_named(on_store: Type) -> None:
-    assert on_store("import nowhere.csv").stderr.startswith("nowhere.csv: no such file")
+    assert on_store("import nowhere.csv").stderr.startswith("meteo-score: nowhere.csv: no such file")
 
 
 # --- near --------------------------------------------------------------------------------------------------
@@ -517,8 +526,8 @@ def test_swapped_coordinates_are_refused_with_the_right_ones(services: Services,
     refused = on_store(f"add Here --latitude 6.223 --longitude 45.8532 {BESIDE} --station ffvl:2496")
     assert refused.exit_code == 2
     assert refused.stderr == (
-        "site 'here': no model has forecasts at latitude 6.223, longitude 45.8532: the two look swapped: give"
-        " --latitude 45.8532 --longitude 6.223\n"
+        "meteo-score: site 'here': no model has forecasts at latitude 6.223, longitude 45.8532: the two look"
+        " swapped: give --latitude 45.8532 --longitude 6.223\n"
     )
     far = on_store(f"add Here --latitude -45.8 --longitude 100 {BESIDE} --without ffvl")
     assert far.exit_code == 2
@@ -530,7 +539,9 @@ def test_a_site_that_is_far_from_its_station_is_refused(services: Services, on_s
     before = services.kept.sites()
     refused = on_store(f"add Here --latitude 45.8532 --longitude 6.223 {BESIDE} --station ffvl:64")
     assert refused.exit_code == 2
-    assert refused.stderr.startswith("site 'here': ffvl:64 is 602 km away, and 50 km is the most: check")
+    assert refused.stderr.startswith(
+        "meteo-score: site 'here': ffvl:64 is 602 km away, and 50 km is the most: check"
+    )
     assert services.kept.sites() == before
 
 

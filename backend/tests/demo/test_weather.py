@@ -14,6 +14,7 @@ from backend.core.records import Site
 from backend.core.sites import load_sites
 from backend.core.units import wind_from_components
 from backend.demo.noise import Floats, chance, normal, smooth, stream, uniform
+from backend.demo.store import SITES_FILE
 from backend.demo.weather import (
     CALMEST,
     DAY,
@@ -27,7 +28,6 @@ from backend.demo.weather import (
     injected_bias,
     injected_noise,
 )
-from backend.demo.world import SITES_FILE
 
 SITES = load_sites(SITES_FILE)
 WEATHER = Weather(7)

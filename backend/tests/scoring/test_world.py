@@ -22,8 +22,8 @@ from backend.core.records import (
     Station,
 )
 from backend.core.sites import load_sites
+from backend.demo.store import SITES_FILE
 from backend.demo.weather import EQUAL_SITE, Values, Weather, injected_bias
-from backend.demo.world import SITES_FILE
 from backend.scoring.days.update import update
 from backend.scoring.questions.scorecard import Finding, Scorecard, Verdict
 from backend.scoring.sample.quantities import Quantity

@@ -1,0 +1,54 @@
+"""`meteo-score config`: the settings in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+from pydantic import SecretStr
+
+from backend.cli.console import AsJson, print_json
+from backend.cli.context import opened
+from backend.core.config import EnvironmentSettings, without_credentials
+from backend.core.masking import MASKED
+from backend.storage.address import shown, usable_url
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def config(context: typer.Context, as_json: AsJson = False) -> None:
+    """Show the settings in force as the environment would hold them, secrets masked."""
+    used = opened(context)
+    effective = dict([*_shown(used.settings), *_shown(used.config)])
+    if as_json:
+        print_json({"ENV_FILE": used.env_file} | effective)
+        return
+    typer.echo(f"# settings file: {used.env_file or f'none (no .env in {Path.cwd()})'}")
+    for name, value in effective.items():
+        typer.echo(f"{name}={_as_written(value)}")
+
+
+def _shown(settings: EnvironmentSettings) -> Iterator[tuple[str, object]]:
+    for name, value in settings:
+        if name == "database_url":
+            value = shown(usable_url(value, make=None))
+        elif name.endswith("_url"):
+            value = without_credentials(value)
+        elif isinstance(value, SecretStr):
+            value = MASKED
+        yield name.upper(), value
+
+
+def _as_written(value: object) -> str:
+    """Return a value as the environment would hold it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ",".join(map(str, value))
+        case _:
+            return str(value)

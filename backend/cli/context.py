@@ -1,0 +1,117 @@
+"""What the main command gives to its subcommands: settings, the service, and the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from backend.cli.console import say
+from backend.core.config import Settings, check_setting_names, settings_file, slips_in_environment
+from backend.demo.store import FOLDER as DEMO_FOLDER
+from backend.demo.store import store_settings
+from backend.scheduler.config import FORECASTS, SETTING_NAMES, SchedulerConfig
+
+if TYPE_CHECKING:
+    from backend.core.records import Outside, Site
+    from backend.main import Service
+    from backend.storage.store import Store
+
+
+class CliContext:
+    """What a subcommand works with; each thing is opened when it is first asked for."""
+
+    def __init__(self, env_file: Path | None = None, *, demo: bool = False) -> None:
+        self._env_file = env_file
+        self._demo = demo
+
+    @cached_property
+    def env_file(self) -> Path | None:
+        """Return the settings file in use, if there is one. Raises ConfigError for a slip in its names."""
+        file = settings_file(self._env_file)
+        if file is not None:
+            check_setting_names(file, SETTING_NAMES)
+        return file
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Return the settings in force. Raises ConfigError."""
+        for name, meant in self.slips_in_environment().items():
+            say(f"Warning: {name} is not a setting: did you mean {meant}?", err=True)
+        return Settings.load_from(self.env_file, **(store_settings(DEMO_FOLDER) if self._demo else {}))
+
+    @cached_property
+    def config(self) -> SchedulerConfig:
+        """Return the settings of the schedule. Raises ConfigError."""
+        return SchedulerConfig.load_from(self.env_file)
+
+    def slips_in_environment(self) -> dict[str, str]:
+        """Return the variables that are nearly settings, which other programs may well use."""
+        return slips_in_environment(SETTING_NAMES)
+
+    @cached_property
+    def service(self) -> Service:
+        """Return the service, its store not yet opened; a SQLite file is made. Raises ConfigError."""
+        from backend.main import Service
+
+        return Service.make(self.settings, self.config)
+
+    @cached_property
+    def reading_service(self) -> Service:
+        """Return the service for a command that only reads: no store is made. Raises ConfigError."""
+        from backend.main import Service
+
+        return Service.make(self.settings, self.config, make_store=False)
+
+    def migrated(self) -> Service:
+        """Return the service with its store at this version. Raises ConfigError, StoreUnavailableError."""
+        if self.service.database.migrate():
+            say(f"New, empty store: {self.service.database.name}", err=True)
+        return self.service
+
+    def current(self) -> Service:
+        """Return the service for a command that only reads, its store being of this version.
+
+        Raises ConfigError, which names `db upgrade`, or StoreUnavailableError.
+        """
+        self.reading_service.database.require_current()
+        return self.reading_service
+
+    def store(self) -> Store:
+        """Return the store at this version. Raises ConfigError, StoreUnavailableError."""
+        return self.migrated().store
+
+    def stored(self) -> Store:
+        """Return the store for a command that only reads. Raises ConfigError, StoreUnavailableError."""
+        return self.current().store
+
+    def uncovered(self, sites: Sequence[Site]) -> tuple[Outside, ...]:
+        """Return which of these sites lie outside the area of a model that is collected."""
+        from backend.collectors.areas import not_covered
+
+        used = [source for source in self.service.sources.of(FORECASTS) if source.disabled is None]
+        areas = {model: area for source in used for model, area in source.areas.items()}
+        return not_covered(areas, sites)
+
+    def beyond_every_model(self, sites: Sequence[Site]) -> tuple[Site, ...]:
+        """Return which of these sites lie where no model that is collected has forecasts."""
+        used = [source for source in self.service.sources.of(FORECASTS) if source.disabled is None]
+        areas = [source.areas.get(model) for source in used for model in source.models]
+        return tuple(site for site in sites if not any(area is None or area.holds(site) for area in areas))
+
+    def close(self) -> None:
+        """Let go of the databases that were opened."""
+        for name in ("service", "reading_service"):
+            if name in self.__dict__:
+                self.__dict__[name].database.close()
+
+
+def opened(context: typer.Context) -> CliContext:
+    """Return what the main command handed down."""
+    given = context.obj
+    if not isinstance(given, CliContext):
+        raise TypeError("the main command sets a CliContext")
+    return given

@@ -1,0 +1,67 @@
+"""`meteo-score replay`: archived payloads parsed again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from backend.cli.console import AsJson, print_json, print_run, quiet_on_a_terminal, run_to_the_end, say
+from backend.cli.context import opened
+from backend.collectors.transport.payload_archive import KeptRun
+from backend.core.errors import NotFoundError
+from backend.core.records import WELL
+from backend.main import Service
+from backend.scheduler.replay import replay as replay_run
+from backend.scheduler.runner import heed_stop
+from backend.storage.ledger import JobBusyError
+from backend.storage.run_records import run_as_dict
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def replay(
+    context: typer.Context,
+    run: Annotated[list[int] | None, typer.Option(help="Only this run; may be repeated.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Parse the kept payloads again and store what differs: a parser's mistake, repaired."""
+    quiet_on_a_terminal(opened(context).settings)
+    service = opened(context).service
+    chosen = _kept_runs(service, run)
+    opened(context).migrated()
+    status = run_to_the_end(_replay(service, chosen, as_json))
+    raise typer.Exit(0 if status in WELL else 1)
+
+
+def _kept_runs(service: Service, run_ids: list[int] | None) -> list[KeptRun]:
+    """Return the runs whose payloads are kept, all or those asked for. Raises NotFoundError."""
+    kept = [run for run in service.archive.runs() if run.sources]
+    chosen = [run for run in kept if run_ids is None or run.run_id in run_ids]
+    unknown = set(run_ids or ()) - {run.run_id for run in chosen}
+    if unknown:
+        raise NotFoundError(f"no payloads are kept of run {', '.join(map(str, sorted(unknown)))}")
+    return chosen
+
+
+async def _replay(service: Service, chosen: Sequence[KeptRun], as_json: bool) -> str:
+    try:
+        done = []
+        for kept_run in chosen:
+            done.append(await replay_run(service.runner, service.archive, kept_run))
+            heed_stop()
+    except JobBusyError as busy:
+        say(f"meteo-score: {busy}: try again when it has ended", err=True)
+        return "already_running"
+    finally:
+        await service.close()
+    if as_json:
+        print_json([run_as_dict(run) for run in done])
+    elif not done:
+        say("No payloads are kept: there is nothing to parse again.")
+    else:
+        for run in done:
+            print_run(run)
+    return "success" if all(run.status in WELL for run in done) else "failed"
