@@ -118,7 +118,7 @@ def test_pages_are_no_archive_and_romma_has_none() -> None:
 def test_only_days_that_no_backfill_brought_are_asked_for(
     filled: tuple[int, ...], spans: list[tuple[int, int]]
 ) -> None:
-    want = wanted(filled={"pioupiou:611": tuple(date(2026, 5, day) for day in filled)})
+    want = wanted(backfilled_days={"pioupiou:611": tuple(date(2026, 5, day) for day in filled)})
     assert list(lacking_days(want, "pioupiou:611", LONGEST_ARCHIVE)) == [
         (date(2026, 5, first), date(2026, 5, last)) for first, last in spans
     ]
@@ -184,7 +184,9 @@ async def test_the_past_of_a_beacon_holds_the_days_that_are_lacking_and_nothing_
     archive, url = HISTORIES[route]
     fetch = ScriptedFetch({url: six_days(route)}, now=NOW)
     since, until = datetime(2026, 7, 13, tzinfo=UTC), datetime(2026, 7, 14, 23, 59, 59, tzinfo=UTC)
-    want = wanted(since=since, until=until, sites=(FORCLAZ,), filled={"ffvl:87": (date(2026, 7, 14),)})
+    want = wanted(
+        since=since, until=until, sites=(FORCLAZ,), backfilled_days={"ffvl:87": (date(2026, 7, 14),)}
+    )
 
     (batch,) = [batch async for batch in archive.collect(want, fetch)]
 
@@ -201,7 +203,9 @@ async def test_days_that_are_here_or_out_of_reach_are_not_asked_for(route: str) 
         day = NOW.date() - timedelta(days=back)
         since = datetime(day.year, day.month, day.day, tzinfo=UTC)
         until = since + timedelta(days=1, seconds=-1)
-        want = wanted(since=since, until=until, sites=(FORCLAZ,), filled={"ffvl:87": (day,) * filled})
+        want = wanted(
+            since=since, until=until, sites=(FORCLAZ,), backfilled_days={"ffvl:87": (day,) * filled}
+        )
         assert [batch async for batch in archive.collect(want, fetch)] == []
     assert fetch.requests == []
 

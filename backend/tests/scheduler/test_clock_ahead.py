@@ -149,7 +149,7 @@ async def test_a_run_forgets_the_times_of_2031_before_it_asks(database_url: str)
     asked: list[CollectionRequest] = []
     world = await lived_through_2031(database_url, lambda _run, wanted: asked.append(wanted))
     with world.database.write() as connection:
-        connection.execute(sa.insert(t.station).values(code="ffvl:2496", complete_until=to_epoch(IN_2031)))
+        connection.execute(sa.insert(t.station).values(code="ffvl:2496", caught_up=to_epoch(IN_2031)))
     await world.runner.run(OBSERVATIONS, "cli")
     assert asked[-1].complete_until == {}
     assert rows(world.database, t.station, "caught_up") == [(None,)]

@@ -303,7 +303,7 @@ async def test_old_payloads_vouch_for_nothing_and_are_no_sign_of_life(collected:
     assert complete_until() == {"ffvl:2496": NOON}
     with there.world.database.write() as connection:
         connection.execute(sa.delete(t.source_newest))
-        connection.execute(sa.update(t.station).values(complete_until=None))
+        connection.execute(sa.update(t.station).values(caught_up=None))
     again = await there.replayed(run)
     assert outcome(again).newest is None
     assert there.world.ledger.newest_data() == {}
