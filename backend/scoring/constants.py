@@ -60,7 +60,7 @@ LIGHT_WIND = Constant(
     "light_wind",
     10.8,
     "km/h",
-    "3 m/s: below, the observed direction is noise and says nothing of the model.",
+    "3 m/s: below, the observed direction is noise and does not test the model.",
     "WMO LC-DNV, surface verification",
 )
 BREEZE = Constant(
@@ -71,7 +71,7 @@ STEADY_RESULTANT = Constant(
     0.5,
     "resultant length",
     "Below it the errors point everywhere and their mean direction means nothing: "
-    "we say 'no steady direction error'.",
+    "the answer is 'no steady direction error'.",
 )
 UNINFORMED_DIRECTION_MAE = Constant(
     "uninformed_direction_mae",
@@ -94,7 +94,7 @@ LAPSE_RATE = Constant(
     "lapse_rate",
     0.0065,
     "°C per metre",
-    "Brings the model's temperature from its own ground to the station's height.",
+    "Converts the model's temperature from the height of its ground to the station's height.",
     "WMO LC-DNV, surface verification",
 )
 FAR_IN_HEIGHT = Constant(
@@ -126,7 +126,7 @@ STUCK_CALM = Constant(
     "So long a calm from one direction is an iced or blocked anemometer, if the neighbours have wind.",
 )
 NEIGHBOUR_WIND = Constant(
-    "neighbour_wind", 10.0, "km/h", "What another station of the site has meanwhile, in the mean."
+    "neighbour_wind", 10.0, "km/h", "Mean wind at another station of the site in the same hours."
 )
 SPIKE_WIND = Constant(
     "spike_wind", 50.0, "km/h", "A mean wind this far from the readings before and after it is an error."
@@ -176,7 +176,7 @@ SENSOR_HISTORY = Constant(
     "sensor_history",
     30,
     "days on which the sensor varied",
-    "With fewer, nobody knows how long a calm of this station lasts.",
+    "With fewer, the usual length of a calm at this station is not known.",
 )
 STOPPED_DAYS = Constant(
     "stopped_days",
@@ -232,7 +232,7 @@ DRIFT_DAYS = Constant(
 DRIFT_BEFORE = Constant(
     "drift_before", 90, "days before those", "What the station's level was, and not yet another season's."
 )
-DRIFT_LEAST = Constant("drift_least", 20, "of the 30 days", "With fewer, nothing is said of a drift.")
+DRIFT_LEAST = Constant("drift_least", 20, "of the 30 days", "With fewer, no drift is reported.")
 DRIFT_RATIO = Constant(
     "drift_ratio",
     0.6,
@@ -251,7 +251,7 @@ USUAL_AVERAGING = Constant(
     10,
     "minutes",
     "Of a mean wind whose source states no period. The middle of the period is what is matched: a mean of "
-    "ten minutes stamped at its end speaks for the time five minutes before.",
+    "ten minutes stamped at its end is centred five minutes earlier.",
 )
 MATCH_TOLERANCE = Constant(
     "match_tolerance", 10, "minutes", "One report of a ten-minute beacon earlier or later."
@@ -304,7 +304,7 @@ FLYABLE_DAY_HOURS = Constant(
     "flyable_day_hours",
     0.8,
     "share of a flying day's hours",
-    "Only a day with so many known hours counts, whatever they were: with fewer, good days would be known by "
+    "Only a day with so many known hours counts, good or not: with fewer, good days would be known by "
     "the hours that are left, and bad ones not. An hour that is missing ends a run of good ones.",
 )
 FLYABLE_RUN = Constant(
@@ -324,7 +324,7 @@ GIVEN_WIND_EDGES = Constant(
     "given_wind_edges",
     (5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0),
     "km/h",
-    "Bins of the forecast for 'when the model says so much, what happens?'; wider where cases are rare.",
+    "Bins of the forecast value, for what is measured at such a forecast; wider where cases are rare.",
 )
 LEAST_CLIMATOLOGY_DAYS = Constant(
     "least_climatology_days",
@@ -334,9 +334,12 @@ LEAST_CLIMATOLOGY_DAYS = Constant(
 )
 
 PART_OF_DAY = Constant(
-    "part_of_day", 3, "local hours", "Eight parts of the day: fine enough to tell morning from breeze."
+    "part_of_day",
+    3,
+    "local hours",
+    "Eight parts of the day: fine enough to separate the morning from the breeze.",
 )
-DAY_FROM = Constant("day_from", 8, "local hour", "Start of the day where day and night are told apart.")
+DAY_FROM = Constant("day_from", 8, "local hour", "Start of the day where day and night are separated.")
 DAY_UNTIL = Constant(
     "day_until", 19, "local hour, itself included", "End of that day; the rest is night, with its inversions."
 )
@@ -357,7 +360,10 @@ DUPLICATE_SHARE = Constant(
     "Two masts side by side differ more often; one mast in two lists hardly ever does.",
 )
 DUPLICATE_HOURS = Constant(
-    "duplicate_hours", 24, "hours", "With fewer in common, their values say nothing about being one mast."
+    "duplicate_hours",
+    24,
+    "hours",
+    "With fewer in common, their values do not show whether both are one mast.",
 )
 
 # Questions
@@ -369,7 +375,7 @@ MOST_DAYS = Constant("most_days", 1100, "days of a question", "Three years; mode
 MOST_SERIES_DAYS = Constant("most_series_days", 31, "days of hourly values", "What a chart can show.")
 USUAL_SERIES_DAYS = Constant("usual_series_days", 7, "days", "What a pilot remembers.")
 LEAST_LIMIT = Constant("least_limit", 5.0, "km/h", "The lowest limit that anyone may ask about.")
-MOST_LIMIT = Constant("most_limit", 80.0, "km/h", "The highest: beyond, nobody flies.")
+MOST_LIMIT = Constant("most_limit", 80.0, "km/h", "The highest limit: no flights beyond it.")
 USUAL_WIND_LIMIT = Constant("usual_wind_limit", 25.0, "km/h", "Where the slider for the mean wind begins.")
 USUAL_GUST_LIMIT = Constant("usual_gust_limit", 35.0, "km/h", "Where the slider for gusts begins.")
 
@@ -477,13 +483,13 @@ FALSE_DISCOVERIES = Constant(
     "Benjamini & Hochberg 1995; Wilks 2016, BAMS; the level is ours",
 )
 
-# What a sample allows to say
+# What a sample is large enough for
 
 FIRST_LOOK_DAYS = Constant("first_look_days", 15, "days", "Fewer show nothing but that we are collecting.")
 PRELIMINARY_DAYS = Constant("preliminary_days", 30, "days", "From here, a ranking if it passes the test.")
 SEASON_DAYS = Constant("season_days", 90, "days", "About one season.")
 DOMINANT_SEASON = Constant(
-    "dominant_season", 0.5, "share of days, exceeded", "The sample then speaks of that season."
+    "dominant_season", 0.5, "share of days, exceeded", "The sample then stands for that season."
 )
 ESTABLISHED_DAYS = Constant("established_days", 180, "days", "Half a year of days that were compared.")
 ESTABLISHED_SEASONS = Constant(

@@ -1,8 +1,8 @@
 """The arrays that scoring works on: days down, hours across, whole thousandths of the parameter's unit.
 
 A row is one local day at the sites (Europe/Paris), a column the number of hours since that day's
-local midnight. A day of the clock change has 23 or 25 hours, hence 25 columns; what does not exist
-or was not said is ABSENT. Whole numbers make every sum exact, whatever the order of adding.
+local midnight. A day of the clock change has 23 or 25 hours, so there are 25 columns; what does not exist
+or has no forecast is ABSENT. Whole numbers make every sum exact in any order of adding.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a sample is large enough to say. The unit is the distinct local day; span alone never upgrades."""
+"""What a sample is large enough for. The unit is the distinct local day; span alone never upgrades."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SampleSize:
 
     @property
     def may_rank(self) -> bool:
-        """Whether it may be said which model errs less, if the tests agree."""
+        """Whether a model may be called better, if the tests agree."""
         return self.label not in {SampleLabel.COLLECTING, SampleLabel.FIRST_LOOK}
 
 

@@ -1,4 +1,4 @@
-"""The views of a forecast: which run of a model speaks for an hour.
+"""The views of a forecast: which run of a model counts for an hour.
 
 The decision views take what a pilot could know at a moment of the local day; the lead views take a range of
 lead times, whenever the run came. Their numbers are stored, so that none is ever used again for another.
@@ -15,7 +15,7 @@ from backend.scoring.grid import Integers
 
 @dataclass(frozen=True, slots=True)
 class DecisionView:
-    """What was known at `hour` o'clock local time, `days_before` the day that the forecast speaks of.
+    """What was known at `hour` o'clock local time, `days_before` the day that the forecast is for.
 
     Hours before the decision are not in the view.
     """

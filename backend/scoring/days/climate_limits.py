@@ -1,6 +1,6 @@
 """How far from the models a reading may be: by site, parameter and quarter of the local day.
 
-The limit of a month comes from what the models said in the closed months before it, never from the month
+The limit of a month comes from the forecasts of the closed months before it, never from the month
 itself: a reading is judged by the same limit whenever it comes.
 """
 
@@ -20,7 +20,7 @@ from backend.scoring.days.quality_control import LIMITED, QUARTERS
 _QUARTER = np.minimum(np.arange(HOURS_A_DAY) // (24 // QUARTERS), QUARTERS - 1)
 
 
-def limits(said: NDArray[np.int32], distinct_days: int) -> NDArray[np.int32]:
+def limits(forecasts: NDArray[np.int32], distinct_days: int) -> NDArray[np.int32]:
     """Return limits (4 quarters, 3 parameters) in thousandths from days of forecasts (n, 4, 25), or ABSENT.
 
     The limit is FAR_FROM_MODELS sample standard deviations of the forecasts, from exact sums.
@@ -30,7 +30,7 @@ def limits(said: NDArray[np.int32], distinct_days: int) -> NDArray[np.int32]:
         return found
     for quarter in range(QUARTERS):
         for column, parameter in enumerate(LIMITED):
-            values = said[:, parameter, quarter == _QUARTER]
+            values = forecasts[:, parameter, quarter == _QUARTER]
             values = values[values != ABSENT].astype(np.int64)
             count = len(values)
             if count < CLIMATE_DAYS.value:

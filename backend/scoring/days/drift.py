@@ -36,7 +36,7 @@ DRIFT = "drift"
 _HOURS = 6  # of a day that both have; with fewer, the day does not count
 
 Sums = NDArray[np.float64]
-"""Of each day (days, 3): how many hours both have, the sum of what was measured, and of what was said."""
+"""Per day (days, 3): number of hours with both, sum of the readings, sum of the forecasts."""
 
 
 def drifts(database: Database, sites: Iterable[str], now: datetime) -> tuple[StationFlag, ...]:
@@ -60,13 +60,13 @@ def _of_site(
 ) -> Iterator[StationFlag]:
     first = today - DRIFT_DAYS.value - DRIFT_BEFORE.value
     observed = store.observed_columns(connection, site_id, first, today - 1)
-    said = store.forecast_columns(connection, site_id, EVENING_BEFORE.number, first, today - 1)
+    forecasts = store.forecast_columns(connection, site_id, EVENING_BEFORE.number, first, today - 1)
     stations = sorted(set(observed.owner.tolist()))
     days = today - first
     since = from_epoch(local_moment(today - DRIFT_DAYS.value))
     until = from_epoch(local_moment(today))
     for index, parameter in ((SPEED, Parameter.WIND_SPEED), (TEMPERATURE, Parameter.TEMPERATURE)):
-        of_models = _model_mean(said, index, first, days)
+        of_models = _model_mean(forecasts, index, first, days)
         measured = {
             station: _grid(observed.day[rows], observed.hourly[rows, index], first, days)
             for station in stations
@@ -88,13 +88,13 @@ def _grid(day: NDArray[np.int64], hourly: NDArray[np.int32], first: int, days: i
     return values
 
 
-def _model_mean(said: ForecastDays, index: int, first: int, days: int) -> NDArray[np.int32]:
+def _model_mean(forecasts: ForecastDays, index: int, first: int, days: int) -> NDArray[np.int32]:
     """Return the mean of the models that reach over the whole time: one that comes or goes is no drift."""
-    models = sorted(set(said.owner.tolist()))
+    models = sorted(set(forecasts.owner.tolist()))
     grids = []
     for model in models:
-        rows = said.owner == model
-        grid = _grid(said.day[rows], said.hourly[rows, index], first, days)
+        rows = forecasts.owner == model
+        grid = _grid(forecasts.day[rows], forecasts.hourly[rows, index], first, days)
         there = (grid != ABSENT).any(axis=1)
         if there[-DRIFT_DAYS.value :].sum() >= DRIFT_LEAST.value and (
             there[: -DRIFT_DAYS.value].sum() >= DRIFT_BEFORE.value // 2

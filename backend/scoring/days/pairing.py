@@ -1,4 +1,4 @@
-"""Which reading speaks for an hour: the one whose averaging window best covers it.
+"""Which reading is paired with an hour: the one whose averaging window best covers it.
 
 A forecast of the mean wind at 12:00 is compared with the mean that has 12:00 in its middle, a forecast of the
 gust with the highest gust reported in the hour before.

@@ -2,7 +2,7 @@
 
 A public answer in which a withheld source takes part is made from these copies, never from the days that
 each collection changes. A value that arrives late is then in no figure, until at least STRATUM_DAYS days of
-its month differ from the copy: nobody can compare a figure before and after one value
+its month differ from the copy: no reader can compare a figure before and after one value
 (docs/decisions/withheld-values.md).
 """
 
@@ -31,7 +31,7 @@ readings and their means."""
 
 
 def newest_closed_month(today: int) -> int:
-    """Return the newest month of which no more readings are awaited on a local day."""
+    """Return the newest month that is complete on a local day: no more of its readings are awaited."""
     return month_number(today - PUBLIC_AFTER_DAYS.value) - 1
 
 
@@ -58,7 +58,7 @@ def publish(database: Database, now: datetime, touched: Mapping[int, Iterable[in
 
 
 def _awaited(connection: Connection, site_id: int, newest: int) -> set[int]:
-    """Return the closed months that hold days of a site and of which nothing is published."""
+    """Return the closed months with days of a site that are not published yet."""
     held = published_months.months_with_days(connection, site_id)
     if held is None:
         return set()
@@ -67,7 +67,7 @@ def _awaited(connection: Connection, site_id: int, newest: int) -> set[int]:
 
 
 def _publish_month(connection: Connection, site_id: int, month: int) -> bool:
-    """Publish what has changed enough in one month; say whether anything has."""
+    """Publish the days of one month that changed enough; return whether any did."""
     span = month_days(month)
     ends = (span[0], span[-1])
     any_changed = False

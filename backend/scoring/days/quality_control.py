@@ -60,8 +60,8 @@ QUARTERS = 4
 class ModelContext:
     """What a reading is compared with: one row per whole hour, from `first` on (seconds since 1970).
 
-    `models` (models, hours, 4) is what the models said, `limits` (hours, 3) how far from the nearest of them
-    is too far, for LIMITED, in thousandths; ABSENT where there is none.
+    `models` (models, hours, 4) are the forecasts of the models, `limits` (hours, 3) how far from the nearest
+    of them is too far, for LIMITED, in thousandths; ABSENT where there is none.
     """
 
     first: int
@@ -143,7 +143,7 @@ def rows_at_site(readings: ReadingRows, away: Sequence[tuple[int, int]]) -> Read
 def flag(
     readings: ReadingRows, neighbours: Sequence[ReadingRows], around: ModelContext, flags: Sequence[Flag] = ()
 ) -> QcFlags:
-    """Return which values are doubted; the first reason in the order of REASONS is the one that is told.
+    """Flag doubtful values, each with the first reason that applies in the order of REASONS.
 
     `neighbours` are the other stations of the site, `flags` what is known of this one's sensors.
     """
@@ -215,7 +215,7 @@ def _repeated(time: NDArray[np.int64], run: NDArray[np.int64]) -> NDArray[np.boo
 
 
 def _wind_among(neighbours: Sequence[ReadingRows], first: int, last: int) -> bool:
-    """Say whether any neighbour's mean wind between two moments was that of a windy day."""
+    """Return whether any neighbour's mean wind between two moments was that of a windy day."""
     for station in neighbours:
         speeds = station.values[(station.time >= first) & (station.time <= last), SPEED]
         speeds = speeds[speeds != ABSENT]
@@ -245,10 +245,10 @@ def _far(readings: ReadingRows, around: ModelContext) -> NDArray[np.bool_]:
     if not around.limits.size or not around.models.size:
         return far
     for column, parameter in enumerate(LIMITED):
-        said = around.models[:, hour, parameter]
+        forecasts = around.models[:, hour, parameter]
         value = readings.values[:, parameter]
-        apart = np.abs(said.astype(np.int64) - value)
-        apart[said == ABSENT] = np.iinfo(np.int64).max
+        apart = np.abs(forecasts.astype(np.int64) - value)
+        apart[forecasts == ABSENT] = np.iinfo(np.int64).max
         nearest = apart.min(axis=0)
         limit = around.limits[hour, column]
         known = inside & (limit != ABSENT) & (value != ABSENT) & (nearest != np.iinfo(np.int64).max)

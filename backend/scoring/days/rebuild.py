@@ -1,4 +1,4 @@
-"""Every day of every site made again, by several processes: sites have nothing to do with each other."""
+"""Rebuilds every score day of every site, in several processes: sites are independent of each other."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from backend.scoring.views import VIEWS, DecisionView, View
 
 
 def select_runs(runs: ForecastRows, span: Span) -> dict[int, ForecastDays]:
-    """Return, by the number of a view, the days of which a model said anything, by day and model.
+    """Return, by the number of a view, the forecast days: one row for each day and model with any value.
 
     Only whole hours are looked at, so that half-hourly models have no more weight than others. A speed of 0
     has no direction, and none of an older run either. A value that was not available yet at the moment of a
@@ -35,7 +35,7 @@ def select_runs(runs: ForecastRows, span: Span) -> dict[int, ForecastDays]:
     values = runs.values.copy()
     values[values[:, SPEED] == 0, DIRECTION] = ABSENT
     # An hour without a forecast has row -1: that is also the index of the row appended here.
-    said = ForecastAtHour(
+    forecasts = ForecastAtHour(
         np.append(values, np.full((1, len(Parameter)), ABSENT, np.int32), axis=0),
         np.append(lead, NO_LEAD).astype(np.int16),
         np.append(runs.estimated, False),
@@ -43,7 +43,7 @@ def select_runs(runs: ForecastRows, span: Span) -> dict[int, ForecastDays]:
     found = {}
     for view in VIEWS:
         chosen = np.flatnonzero(within & _allowed(runs, view, span, index, lead))
-        known = _known(said, runs, view, span, index)
+        known = _known(forecasts, runs, view, span, index)
 
         def newest(rows: NDArray[np.int64]) -> NDArray[np.int64]:
             """Return the last of these rows at each place: runs come oldest first."""
@@ -83,16 +83,16 @@ class ForecastAtHour(NamedTuple):
 
 
 def _known(
-    said: ForecastAtHour, runs: ForecastRows, view: View, span: Span, index: NDArray[np.int64]
+    forecasts: ForecastAtHour, runs: ForecastRows, view: View, span: Span, index: NDArray[np.int64]
 ) -> ForecastAtHour:
-    """Return what was said without the values that were not available when a decision was made."""
+    """Return the forecasts without the values that were not available at the time of decision."""
     if not len(runs.later) or not isinstance(view, DecisionView):
-        return said
+        return forecasts
     row, parameter, available_at = runs.later.T
     late = available_at > _decided(view, span, index[row])
-    values = said.values.copy()
+    values = forecasts.values.copy()
     values[row[late], parameter[late]] = ABSENT
-    return said._replace(values=values)
+    return forecasts._replace(values=values)
 
 
 def _days(
@@ -100,21 +100,21 @@ def _days(
     of_parameters: Sequence[NDArray[np.int64]],
     span: Span,
     models: NDArray[np.int64],
-    said: ForecastAtHour,
+    forecasts: ForecastAtHour,
 ) -> ForecastDays:
-    """Return the days that say anything, given the rows in `said` of each day, model and hour.
+    """Return the days that hold any value, given the rows in `forecasts` of each day, model and hour.
 
     `row` is of the newest run, `of_parameters` of the newest run that has each parameter.
     """
     day, model = np.nonzero((row >= 0).any(axis=2))
     rows = row[day, model]
     each = np.stack([of_parameter[day, model] for of_parameter in of_parameters], axis=1)
-    there = said.values[each, np.arange(len(Parameter))[:, None]] != ABSENT
+    there = forecasts.values[each, np.arange(len(Parameter))[:, None]] != ABSENT
     return ForecastDays(
         owner=models[model],
         day=span.first + day,
-        hourly=said.values[each, np.arange(len(Parameter))[:, None]],
-        minutes=said.lead[rows],
-        estimated=(said.estimated[rows] | said.estimated[each].any(axis=1)).sum(axis=1),
-        older=np.where(there, said.lead[each] - said.lead[rows][:, None], 0).astype(np.int16),
+        hourly=forecasts.values[each, np.arange(len(Parameter))[:, None]],
+        minutes=forecasts.lead[rows],
+        estimated=(forecasts.estimated[rows] | forecasts.estimated[each].any(axis=1)).sum(axis=1),
+        older=np.where(there, forecasts.lead[each] - forecasts.lead[rows][:, None], 0).astype(np.int16),
     )

@@ -82,8 +82,8 @@ class Digests:
     digest: NDArray[Any]  # of DIGEST
 
 
-Said = Callable[[int, int], tuple[NDArray[np.int64], NDArray[np.int32]]]
-"""Given the first and the last of some days: what the models last said, a row per day and model: the day, and
+LastForecasts = Callable[[int, int], tuple[NDArray[np.int64], NDArray[np.int32]]]
+"""Given the first and the last of some days: the newest forecasts, a row per day and model: the day, and
 values (n, 4, 25) in thousandths."""
 
 
@@ -138,15 +138,15 @@ def _steady(row: Any, name: str, time: NDArray[np.int64], values: NDArray[np.int
 # --- All days ----------------------------------------------------------------------------------------
 
 
-def learned(stations: Mapping[int, Digests], said: Said) -> list[Flag]:
+def learned(stations: Mapping[int, Digests], last_forecasts: LastForecasts) -> list[Flag]:
     """Return what the digests of a site's stations show, in a fixed order."""
     found: list[Flag] = []
     for station, mine in stations.items():
         others = [each for other, each in stations.items() if other != station]
         found += _zero_directions(station, mine)
-        found += _stopped(station, mine, others, said)
-        found += _stuck_vane(station, mine, said)
-        found += _frozen_temperature(station, mine, said)
+        found += _stopped(station, mine, others, last_forecasts)
+        found += _stuck_vane(station, mine, last_forecasts)
+        found += _frozen_temperature(station, mine, last_forecasts)
     return sorted(found)
 
 
@@ -192,7 +192,7 @@ def _stretches(marked: NDArray[np.bool_]) -> list[tuple[int, int]]:
 class _Run:
     """A sensor shows `value` from `first` to before `until`; `days` are those that count.
 
-    `ended` says that it showed something else before and after: then the sensor is proven to work.
+    `ended`: it showed another value before and after, so the sensor works.
     """
 
     value: int
@@ -203,7 +203,9 @@ class _Run:
     ended: bool
 
 
-def _stopped(station: int, mine: Digests, others: Sequence[Digests], said: Said) -> Iterator[Flag]:
+def _stopped(
+    station: int, mine: Digests, others: Sequence[Digests], last_forecasts: LastForecasts
+) -> Iterator[Flag]:
     """Yield calms in which the anemometer stands still: judged by models only where no neighbour measures."""
     reference_days = np.flatnonzero(mine.digest["calm"] + mine.digest["moving"] > 0)
     days, digest = mine.day[reference_days], mine.digest[reference_days]
@@ -229,13 +231,13 @@ def _stopped(station: int, mine: Digests, others: Sequence[Digests], said: Said)
 
     def contradicted(run: _Run) -> bool:
         alone = [day for day in run.days if day not in accompanied]
-        return _contradicted(run.days, alone, said, _windy)
+        return _contradicted(run.days, alone, last_forecasts, _windy)
 
     history = int((digest["moving"] > 0).sum())
     yield from _flags(station, SPEED, STOPPED, runs, history, contradicted)
 
 
-def _stuck_vane(station: int, mine: Digests, said: Said) -> Iterator[Flag]:
+def _stuck_vane(station: int, mine: Digests, last_forecasts: LastForecasts) -> Iterator[Flag]:
     """Yield periods of one direction while the wind varies; the days on which it varies count.
 
     Exactly 0 is left to the rule of zeros: there the station's own later directions decide.
@@ -250,18 +252,18 @@ def _stuck_vane(station: int, mine: Digests, said: Said) -> Iterator[Flag]:
         def turned(values: NDArray[np.int32]) -> bool:
             return _turned(values, run.value)
 
-        return _contradicted(run.days, run.days, said, turned)
+        return _contradicted(run.days, run.days, last_forecasts, turned)
 
     judged = [(run, STUCK_VANE_DAYS.value) for run in runs if run.value != 0]
     yield from _flags(station, DIRECTION, STUCK_VANE, judged, history, contradicted)
 
 
-def _frozen_temperature(station: int, mine: Digests, said: Said) -> Iterator[Flag]:
+def _frozen_temperature(station: int, mine: Digests, last_forecasts: LastForecasts) -> Iterator[Flag]:
     """Yield periods of one temperature, be it 0 or any other."""
     runs, history = _steady_runs(mine, "warmth", mine.digest["warmth"] > 1)
 
     def contradicted(run: _Run) -> bool:
-        return _contradicted(run.days, run.days, said, _warmed)
+        return _contradicted(run.days, run.days, last_forecasts, _warmed)
 
     judged = [(run, FROZEN_DAYS.value) for run in runs]
     yield from _flags(station, TEMPERATURE, FROZEN_TEMPERATURE, judged, history, contradicted)
@@ -313,7 +315,7 @@ def _flags(
             yield Flag(station, parameter, reason, run.first, run.until, excludes)
 
 
-# --- What the models say meanwhile --------------------------------------------------------------------
+# --- What the models forecast for the same days -------------------------------------------------------
 
 _JUDGED_DAYS = 60
 """By so many of its first days a run is judged: a dead sensor may send for years, and is judged each time."""
@@ -324,19 +326,19 @@ _BY_DAY = slice(DAY_FROM.value, DAY_UNTIL.value + 1)
 def _contradicted(
     days: Sequence[int],
     judged: Sequence[int],
-    said: Said,
+    last_forecasts: LastForecasts,
     disagrees: Callable[[NDArray[np.int32]], bool],
 ) -> bool:
-    """Say whether every model disagrees on enough of the days; `judged` are those that models may judge.
+    """Return whether every model disagrees on enough days; `judged` are the days that models may judge.
 
-    A day counts where `disagrees` holds of what all models said of it (models, 4, 25). Of several models
-    at least two must say something of that day.
+    A day counts where `disagrees` holds for the forecasts of all models (models, 4, 25). With several
+    models, at least two must have a forecast for that day.
     """
     days = days[:_JUDGED_DAYS]
     judged = [day for day in judged if day <= days[-1]]
     if len(judged) < SENSOR_CONTRADICTED.value * len(days):
         return False
-    of_day, hourly = said(days[0], days[-1])
+    of_day, hourly = last_forecasts(days[0], days[-1])
     together: dict[int, NDArray[np.int32]] = {}
     for day in judged:
         together[day] = hourly[of_day == day]
@@ -348,7 +350,7 @@ def _contradicted(
 
 
 def _all_models(values: NDArray[np.int32], holds: NDArray[np.bool_]) -> bool:
-    """Say whether at some hour `holds` (models, hours) is true of every model that has a mean wind for it."""
+    """Return whether at some hour `holds` (models, hours) is true of every model with a mean wind for it."""
     there = values[:, SPEED, _BY_DAY] != ABSENT
     least = min(len(values), 2)
     return bool(((there.sum(axis=0) >= least) & (holds | ~there).all(axis=0)).any())
@@ -359,7 +361,7 @@ def _windy(values: NDArray[np.int32]) -> bool:
 
 
 def _turned(values: NDArray[np.int32], bearing: int) -> bool:
-    """Say whether at some hour every model has wind from another direction than `bearing` (thousandths)."""
+    """Return whether at some hour every model has wind away from `bearing` (thousandths of a degree)."""
     direction = values[:, DIRECTION, _BY_DAY].astype(np.int64)
     apart = np.abs((direction - bearing + 180_000) % 360_000 - 180_000)
     windy = values[:, SPEED, _BY_DAY] > thousandths(NEIGHBOUR_WIND.value)
@@ -368,7 +370,7 @@ def _turned(values: NDArray[np.int32], bearing: int) -> bool:
 
 
 def _warmed(values: NDArray[np.int32]) -> bool:
-    """Say whether every model's temperature has changed by more than a little over the day."""
+    """Return whether every model's temperature has changed by more than a little over the day."""
     warmth = values[:, TEMPERATURE]
     there = (warmth != ABSENT).any(axis=1)
     low = np.where(warmth == ABSENT, np.iinfo(np.int32).max, warmth).min(axis=1)

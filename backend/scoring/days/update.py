@@ -1,7 +1,7 @@
 """Keeping the days up to date: after each collection those that changed, and all of them on demand.
 
 A site is made in three steps: read what is kept of its due days in one state of the store, compute, and
-write if they are still due as they were read. What came meanwhile leaves a day due, to be made again. A day
+write if the due marks are unchanged since reading. A value that came in between leaves its day due. A day
 is a pure function of what is stored, so neither the order in which things came nor the number of processes
 that work here makes a difference.
 """
@@ -54,7 +54,7 @@ CHUNK_DAYS = 200
 """How many days are read at a time."""
 
 MOST_TRIES = 5
-"""How often a site is begun anew because values came in, or became due, while it was made."""
+"""How often a site is recomputed when new data arrive during the computation."""
 
 
 @dataclass
@@ -106,7 +106,7 @@ def _together(due: Mapping[int, int]) -> Iterator[list[int]]:
 def update_sites(database: Database, site_ids: Iterable[int], today: int, report: Report) -> None:
     """Make the due days of these sites, and those that become due by it.
 
-    What comes only after they were read is left to whoever brings it.
+    A value that is stored after the read marks its day as due again, and its collection updates it.
     """
     left = list(site_ids)
     for _ in range(MOST_TRIES):
@@ -231,11 +231,11 @@ def _renew_limits(
     changed = {month_number(day) for day in np.unique(days).tolist()}
     later = {month + ahead for month in changed for ahead in range(1, CLIMATE_MONTHS.value + 1)}
     redone = {day for span in made.spans for day in span.days}
-    # Only a month of which something was forecast has a limit: there is nothing else to compare with.
+    # Only a month with forecasts has a limit: there is nothing else to compare readings with.
     for month in sorted(changed | (later & known.keys())):
         before = range(month - CLIMATE_MONTHS.value, month)
         if month in known and changed.isdisjoint(before):
-            continue  # it rests on the months before, of which nothing came
+            continue  # its limit rests on the months before, and these did not change
         new = _limits(connection, site_id, before, fresh, redone)
         old = known.get(month)
         if old is None or not np.array_equal(old, new):
@@ -247,7 +247,7 @@ def _renew_limits(
 def _limits(
     connection: Connection, site_id: int, months: range, fresh: Sequence[ForecastDays], redone: set[int]
 ) -> NDArray[np.int32]:
-    """Return the limits that what the models last said in these months gives, as it will be once written."""
+    """Return the limits from the newest forecasts of these months, including those not written yet."""
     first, last = month_days(months[0])[0], month_days(months[-1])[-1]
     days = [each.day for each in fresh]
     hourly = [each.hourly for each in fresh]
@@ -286,10 +286,10 @@ def _learn_flags(
             np.array([day for day, _ in days], np.int64), np.array([found for _, found in days], DIGEST)
         )
 
-    def said(first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    def last_forecasts(first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         return _freshest(connection, site_id, first, last, made, redone)
 
-    made.flags = learned(of_stations, said)
+    made.flags = learned(of_stations, last_forecasts)
     if not cleared:
         stored = quality_state.read_flags(connection, site_id)
         before = {excluded for flag in stored for excluded in _of_days(Flag(*flag))}
@@ -302,7 +302,7 @@ def _learn_flags(
 def _freshest(
     connection: Connection, site_id: int, first: int, last: int, made: _Made, redone: set[int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Return what each model said of days, hour by hour with the shortest lead time that there is."""
+    """Return the forecasts of each model for these days, each hour with the shortest lead time available."""
     together: dict[tuple[int, int], NDArray[np.int32]] = {}
     for view in LEAD_VIEWS:
         fresh = [found[view.number] for found in made.forecasts]
@@ -365,11 +365,11 @@ def _observed(
 
 
 def _surroundings(runs: ForecastRows, span: Span, known: Mapping[int, NDArray[np.int32]]) -> ModelContext:
-    """Return what the models last said of each hour from one before the span to one after it, and limits."""
+    """Return the newest forecasts and the limits of each hour, from one before the span to one after it."""
     first = int(span.starts[0]) - HOUR
     hours = (int(span.starts[-1]) - first) // HOUR + 2
     models, model = np.unique(runs.model, return_inverse=True)
-    said = np.full((len(models), hours, len(Parameter)), ABSENT, np.int32)
+    last_forecasts = np.full((len(models), hours, len(Parameter)), ABSENT, np.int32)
     lead = (runs.valid_time - runs.reference_time) // 60
     rows = np.flatnonzero(
         (runs.valid_time % HOUR == 0) & (lead >= NEAREST.first * 60) & (lead < (NEAREST.last + 1) * 60)
@@ -377,12 +377,12 @@ def _surroundings(runs: ForecastRows, span: Span, known: Mapping[int, NDArray[np
     hour = (runs.valid_time[rows] - first) // HOUR
     for parameter in range(len(Parameter)):  # as in select(): a run without a parameter hides no older one
         has = runs.values[rows, parameter] != ABSENT
-        said[model[rows][has], hour[has], parameter] = runs.values[rows[has], parameter]
+        last_forecasts[model[rows][has], hour[has], parameter] = runs.values[rows[has], parameter]
     none = np.full((QUARTERS, len(LIMITED)), ABSENT, np.int32)
     wide = Span(span.first - 1, span.last + 1)
     of_hours = by_hour([known.get(month_number(day), none) for day in wide.days])
     index, hour = wide.locate(first + HOUR * np.arange(hours))
-    return ModelContext(first, said, of_hours[index, np.minimum(hour, HOURS_A_DAY - 1)])
+    return ModelContext(first, last_forecasts, of_hours[index, np.minimum(hour, HOURS_A_DAY - 1)])
 
 
 # --- Writing -----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from backend.scoring.inference.effective_days import MeanTest, mean_test
 
 
 class Outcome(StrEnum):
-    """What may be said of models A and B."""
+    """The result of comparing models A and B."""
 
     A_BETTER = "a_better"
     B_BETTER = "b_better"
@@ -23,7 +23,7 @@ class Outcome(StrEnum):
 class Comparison:
     """The mean daily difference `|e_A| - |e_B|` (the unit's), its test, and what follows.
 
-    `test` is None where the days allow none; then nobody is called better.
+    `test` is None where the days allow none; then neither is called better.
     """
 
     difference: float | None

@@ -1,7 +1,7 @@
 """How sure a figure made of many days is: Student's t, as if of the independent days they are worth.
 
-Weather lasts for days, so that `n` days of errors hold less than `n` independent values. What day after day
-brings is taken as an AR(1) process: from its lag-1 autocorrelation `r` follows the effective number of days
+Weather lasts for days, so that `n` days of errors hold less than `n` independent values. The series of daily
+values is taken as an AR(1) process: from its lag-1 autocorrelation `r` follows the effective number of days
 `n_eff`, and an interval is `mean ± t(n_eff - 1) sqrt(s² / n_eff)`. See docs/decisions/effective-days.md for
 the methods that this one was compared with.
 """

@@ -28,7 +28,7 @@ class PooledSkill(NamedTuple):
 def skill_score(score: float | None, reference: float | None) -> float | None:
     """Return `1 - S / S_ref` for a score whose best is 0: 1 is perfect, 0 no better than the reference.
 
-    Negative skill is said plainly: worse than yesterday's observation. None when a score is undefined
+    Negative skill means worse than yesterday's observation. None when a score is undefined
     or the reference is perfect.
     """
     if score is None or reference is None:

@@ -1,8 +1,8 @@
 """How coarse the figures are that are published where a withheld source takes part.
 
 Many figures over the same hours are as many equations for the values behind them. Each is rounded so far that
-its sum stays uncertain by about as much as a reader of the public values is about the sum, whatever other
-figures there are: by PUBLIC_ROUNDING tolerances over the root of the number of pairs. Figures of fewer than
+its sum stays about as uncertain as it is for a reader of the public values alone, regardless of the other
+figures: by PUBLIC_ROUNDING tolerances over the root of the number of pairs. Figures of fewer than
 PUBLIC_PAIRS hours, and all that describe single values (quantiles, histograms, counts of events), are left
 out, and so are those that add a second or third equation of the same kind (RMSE, correlation, tests).
 """
@@ -38,7 +38,7 @@ _MANTISSAS = (1, 2, 5)
 
 
 def enough(pairs: int) -> bool:
-    """Say whether a figure over so many hours is published."""
+    """Return whether a figure over so many hours is published."""
     return pairs >= PUBLIC_PAIRS.value
 
 
@@ -159,7 +159,7 @@ def public_headline(found: Headline) -> Headline:
 
 
 def public_robustness(quantity: Quantity, found: Robustness) -> Robustness:
-    """Return what the stations of a site say as it is published."""
+    """Return the entries of the stations of a site as they are published."""
     return Robustness(tuple(_public_opinion(quantity, each) for each in found.stations))
 
 

@@ -142,13 +142,13 @@ def _without_short_months(values: Values, paired: Bools, numbers: Integers) -> V
 
 
 def has_values(sample: Sample, model: str) -> bool:
-    """Say whether a sample has any value of a model."""
+    """Return whether a sample has any value of a model."""
     of_model = sample.all_forecasts.get(model, {})
     return any(bool((values != ABSENT).any()) for values in of_model.values())
 
 
 def without(sample: Sample, models: Collection[str], networks: Collection[str]) -> Sample:
-    """Return a sample without these models and without the stations of these networks that do not speak."""
+    """Return a sample without these models and these networks, except for reference stations."""
     stations = {
         code: station
         for code, station in sample.stations.items()
@@ -179,7 +179,7 @@ def with_public_values(sample: Sample, models: Collection[str], networks: Collec
 
 
 SET_ASIDE = "set_aside"
-"""What is published in place of why a withheld reading enters no score: most reasons say what it was."""
+"""Published instead of the reason why a withheld reading enters no score: most reasons reveal the reading."""
 
 
 def without_reasons(sample: Sample, networks: Collection[str]) -> Sample:

@@ -1,4 +1,4 @@
-"""What must be said beside a score, so that nobody reads more into it than it holds."""
+"""Caveats that belong beside a score."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def far_models(sample: Sample) -> tuple[str, ...]:
 
 
 def may_headline(sample: Sample, quantity: Quantity) -> bool:
-    """Say whether a quantity may head a page here: not a temperature of which the height decides."""
+    """Return whether a quantity may head a page here: not a temperature that the height decides."""
     return quantity.is_ranked and (quantity is not Quantity.TEMPERATURE or not far_models(sample))
 
 
@@ -38,7 +38,7 @@ def notes(sample: Sample, quantity: Quantity) -> tuple[str, ...]:
     """Return what holds for every score of this question."""
     found = []
     if not sample.reference_days:
-        found.append("No station speaks for this site: there is nothing to compare forecasts with.")
+        found.append("This site has no reference station: there is nothing to compare forecasts with.")
     found += _of_sensors(sample, quantity)
     found += _of_moves(sample)
     if quantity is Quantity.WIND_DIRECTION:
@@ -53,7 +53,7 @@ def notes(sample: Sample, quantity: Quantity) -> tuple[str, ...]:
     estimated = [model_name(model) for model, hours in sample.estimated.items() if hours]
     if estimated:
         found.append(
-            f"{listed(estimated)}: where the publisher does not say when a run could be had, that time is an"
+            f"{listed(estimated)}: the publisher gives no time of availability of a run, and that time is an"
             " estimate."
         )
     return (*found, RELATIVE, SAFETY)
@@ -73,7 +73,7 @@ def _of_sensors(sample: Sample, quantity: Quantity) -> list[str]:
 
 
 def _of_older_runs(sample: Sample, quantity: Quantity) -> list[str]:
-    """Return of which models hours rest on an older run, for the newest has no such value."""
+    """Return the models with hours from an older run because the newest run has no such value."""
     parameters = [quantity.parameter]
     if quantity in {Quantity.WIND, Quantity.WIND_DIRECTION}:
         parameters = [Parameter.WIND_SPEED, Parameter.WIND_DIRECTION]
@@ -105,7 +105,7 @@ def _of_direction(sample: Sample) -> list[str]:
     if sample.resolution:
         floor = quantisation_floor(sample.resolution)
         found.append(
-            f"The beacon tells directions in steps of {sample.resolution:g}°: a perfect forecast errs by"
+            f"The beacon reports directions in steps of {sample.resolution:g}°: a perfect forecast errs by"
             f" {floor:.1f}°."
         )
     return found
@@ -121,12 +121,13 @@ def _of_temperature(sample: Sample, quantity: Quantity) -> list[str]:
     if unknown and quantity is Quantity.TEMPERATURE:
         found.append(
             f"{listed(unknown)}: the height of the model's ground is not known, so its temperature cannot be"
-            " brought to the station's height and is not ranked. parameter=temperature_raw shows it as it is."
+            " converted to the station's height and is not ranked. parameter=temperature_raw shows it"
+            " unchanged."
         )
     no_height = [code for code in sample.reference_days if sample.stations[code].station.elevation is None]
     if no_height and quantity is Quantity.TEMPERATURE:
         found.append(
-            f"{listed(no_height)}: the height of the station is not known, so no temperature can be brought"
+            f"{listed(no_height)}: the height of the station is not known, so no temperature can be converted"
             " to it. parameter=temperature_raw shows them as they are."
         )
     far = [model_name(model) for model in far_models(sample)]

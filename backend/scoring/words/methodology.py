@@ -1,6 +1,6 @@
 """The parts of docs/methodology.md that the code itself writes: worked examples, and every constant.
 
-`python -m backend.scoring.methodology docs/methodology.md` writes them anew; a test fails while they are old.
+`python -m backend.scoring.words.methodology docs/methodology.md` rewrites them; a test compares.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _winds() -> Iterator[str]:
     sums = ScalarSums.of(f, o).total()
     errors = (f - o)[0].astype(np.int64)
     yield "Forecast 25, 18 and 30 km/h, observed 20, 20 and 24: the errors are +5, -2 and +6."
-    yield f"**Mean error (bias)**: (5 - 2 + 6) / 3 = {mean_error(sums):+.1f} km/h. The model says too much."
+    yield f"**Mean error (bias)**: (5 - 2 + 6) / 3 = {mean_error(sums):+.1f} km/h. Forecasts are too high."
     yield f"**MAE**, the mean size of the error: (5 + 2 + 6) / 3 = {mae(sums):.2f} km/h. It ranks the models."
     yield f"**RMSE**: the root of (25 + 4 + 36) / 3 = {rmse(sums):.2f} km/h. A large error weighs more in it."
     yield f"**Standard deviation of the error**: {error_sd(sums):.2f} km/h. What remains without the bias."
@@ -74,7 +74,7 @@ def _directions() -> Iterator[str]:
     yield f"**Direction MAE**: (20 + 10 + 10) / 3 = {mean_absolute_direction_error(sums):.1f}°."
     yield (
         f"**Circular bias**: the three errors as unit vectors point to {circular_bias(sums):+.1f}°, with a"
-        f" resultant of {resultant(sums):.2f}: steady enough to be told."
+        f" resultant of {resultant(sums):.2f}: steady enough to be reported."
     )
     vectors = VectorSums.of(_row(0), _row(90), _row(30), _row(40)).total()
     yield (
@@ -87,8 +87,8 @@ def _events() -> Iterator[str]:
     counts = Contingency(*(np.asarray(cell) for cell in (12, 9, 6, 51)))
     rate, independent, by_days = 6 / 57, wilson(6 / 57, 57), wilson(6 / 57, 20)
     yield (
-        "Limit 25 km/h. Said too strong and was: 12. Said too strong and was not: 9. Said good and was too"
-        " strong: 6. Said good and was: 51."
+        "Limit 25 km/h. Forecast too strong and was: 12. Forecast too strong and was not: 9. Forecast good"
+        " and was too strong: 6. Forecast good and was: 51."
     )
     yield (
         f"**Surprise rate**: 6 of 57 go hours, {100 * rate:.0f} %. Wilson's interval of 57 independent hours"

@@ -1,4 +1,4 @@
-"""What a score says in words: one place for the sentences of the API, the pages and the command line."""
+"""Scores in words: one place for the sentences of the API, the pages and the command line."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _GOOD = {
     "gust_over": "a gust within the limit",
     "off_slope": "a wind on the slope",
 }
-"""What a model says that does not announce one of the events."""
+"""The forecast of a model that does not announce one of the events."""
 
 _UNITS = {"degrees": "°", "°C": " °C", "km/h": " km/h"}
 _DAYS_BEFORE = {0: "on the day itself", 1: "the evening before", 2: "two evenings before"}
@@ -107,7 +107,7 @@ def flag_sentence(
     excludes: bool = True,
     note: str = "",
 ) -> str:
-    """Return what a flag of a station says, with the local days of its first and its last value."""
+    """Return the sentence of a flag of a station, with the local days of its first and its last value."""
     days = f"from {first} on" if last is None else f"{first} to {last}"
     fate = "left out of the scores" if excludes else "scored all the same: is its sensor in order?"
     reason = f"{FLAG_TEXTS.get(reason, reason)}{f' ({note})' if note else ''}"
@@ -157,12 +157,12 @@ def days_of(size: SampleSize, noun: str = "common days") -> str:
 
 
 def verdict_sentences(found: Headline, view: View) -> tuple[str, ...]:
-    """Return a verdict in one to three short sentences, of which the first stands alone.
+    """Return a verdict in one to three short sentences; the first can stand alone.
 
-    It says who errs least and by how much on average, that this is too close to call, that there are not
-    enough data yet, or that models are not ranked. After a winner, or a pair too close to call, come how
-    often each was within the tolerance and a bad surprise, the mean of the models where it errs less, and
-    where the beacon stands. What the days do not allow to say is left out.
+    The first names the model with the smallest error and its size, or states that two models are too close
+    to call, that there are not enough data yet, or that models are not ranked. After a winner, or a pair
+    too close to call, come how often each was within the tolerance and a bad surprise, the mean of the
+    models where it errs less, and where the beacon stands. What the days do not support is left out.
     """
     verdict = found.verdict
     duel, quantity = verdict.duel, verdict.quantity
@@ -269,13 +269,13 @@ def bias_sentence(
 ) -> str:
     """Return how a model is wrong in one sentence; without an interval that excludes 0 there is no bias.
 
-    `shown` says whether there are days enough for any value.
+    `shown`: there are enough days for a value.
     """
     name, what, within = model_name(model), QUANTITY_NAMES[quantity], f"in {hours.text}"
     if bias is None or interval is None:
         if quantity is Quantity.WIND_DIRECTION and bias is None and shown:
             return f"{name}, {what} {within}: no steady direction error."
-        return f"{name}, {what} {within}: not enough data to speak of a bias."
+        return f"{name}, {what} {within}: not enough data for a bias."
     if not _is_steady(quantity, bias, interval):
         return f"{name}, {what} {within}: no steady bias."
     ends = sorted((abs(interval.low), abs(interval.high)))
@@ -294,7 +294,7 @@ def _is_steady(quantity: Quantity, bias: float, interval: Interval) -> bool:
 
 
 def tendency(quantity: Quantity, bias: float | None, interval: Interval | None) -> str | None:
-    """Return "overestimates", "underestimates" or "no steady bias"; None where that cannot be said.
+    """Return "overestimates", "underestimates" or "no steady bias"; None where the days do not show it.
 
     Of a direction "clockwise" or "anticlockwise": a direction is not too high or too low.
     """
@@ -379,12 +379,13 @@ def means_sentence(found: HourlyMeanCheck | None, verdict: Verdict) -> str | Non
 
 
 def coverage_sentence(observed: float | None, models: Mapping[str, float], complete: int, months: int) -> str:
-    """Return which shares of the hours were had, and how many months of observations are complete."""
+    """Return the data completeness in per cent of hours, and the number of complete months."""
     shares = [] if observed is None else [f"observed {100 * observed:.0f} %"]
     shares += [f"{model_name(model)} {100 * share:.0f} %" for model, share in models.items()]
     return (
-        f"Of the hours that could be had: {', '.join(shares) or 'none'}. Complete months of observations"
-        f" ({100 * COMPLETE_MONTH.value:.0f} % of the hours and more): {complete} of {months}."
+        f"Hours available out of hours expected: {', '.join(shares) or 'none'}."
+        f" Complete months of observations ({100 * COMPLETE_MONTH.value:.0f} % of the hours and more):"
+        f" {complete} of {months}."
     )
 
 
@@ -417,7 +418,7 @@ def public_words(sources: Sequence[str]) -> str:
 
 
 def public_shortage_sentence(verdict: Verdict, view: View) -> str:
-    """Return why a verdict with values that are not public says nothing yet."""
+    """Return why there is no verdict yet where values are not public."""
     asked = f"{view_name(view)}, {QUANTITY_NAMES[verdict.quantity]} in {verdict.hours.text}"
     return (
         f"Not enough data yet, {asked}: fewer than the {PUBLIC_PAIRS.value} common hours that a public"

@@ -14,7 +14,7 @@ from backend.core.columns import DIRECTION, GUST, SPEED, TEMPERATURE, ReadingRow
 from backend.core.local_time import HOURS_A_DAY, day_number, day_of_epoch, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.days.quality_control import Flag, ModelContext, flag
-from backend.scoring.days.sensors import Said, digests, learned
+from backend.scoring.days.sensors import LastForecasts, digests, learned
 from backend.scoring.local_span import Span
 from backend.scoring.reasons import REASONS
 
@@ -58,7 +58,7 @@ def models(
     names: int = 3,
     direction: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda t: 360 * (t / 3) % 360,
     warmth: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda t: 5 * np.sin(2 * np.pi * t),
-) -> Said:
+) -> LastForecasts:
     """Return what `names` models say of each hour; `t` is in days from the first one on."""
     moments = np.arange(days)[:, None] + np.arange(HOURS_A_DAY) / 24
     values = np.full((names, days, len(Parameter), HOURS_A_DAY), ABSENT, np.int32)
@@ -79,7 +79,9 @@ def windy(t: NDArray[np.float64]) -> NDArray[np.float64]:
     return 16 + 6 * np.sin(2 * np.pi * t) + 0 * t
 
 
-def flags(time: NDArray[np.int64], values: Series, said: Said, beside: Series | None = None) -> list[Flag]:
+def flags(
+    time: NDArray[np.int64], values: Series, said: LastForecasts, beside: Series | None = None
+) -> list[Flag]:
     span = Span(FIRST, day_of_epoch(int(time[-1])))
     stations = {ME: digests(readings(time, values), span)}
     if beside is not None:
