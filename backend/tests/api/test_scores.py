@@ -1068,7 +1068,7 @@ async def test_without_data_no_direction_is_called_unsteady(tmp_path: Path) -> N
         bias = await get(client, "/api/v1/sites/grand-pre/bias?parameter=wind_direction")
     for model, name in ((AROME, "AROME"), (PARAPENTE, "MeteoParapente")):
         sentence = by_model(bias)[model]["sentence"]
-        assert sentence == f"{name}, wind direction in all hours: not enough data to speak of a bias."
+        assert sentence == f"{name}, wind direction in all hours: not enough data for a bias."
 
 
 # --- Recent days -------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def test_the_verdict_comes_first_in_one_sentence(environment: dict[str, str]) ->
         " the models differ by 3.0 km/h (3.0 by single reports)."
     )
     assert (
-        "Of the hours that could be had: observed 100 %, AROME 100 %, MeteoParapente 100 %."
+        "Hours available out of hours expected: observed 100 %, AROME 100 %, MeteoParapente 100 %."
         " Complete months of observations (90 % of the hours and more): 0 of 2."
     ) in rest
     assert "not a flight decision" in rest[-1]
