@@ -94,13 +94,13 @@ class Service:
         *,
         durable: bool = True,
         busy_timeout: float = 5.0,
-        patience: HttpLimits | None = None,
+        limits: HttpLimits | None = None,
         free_bytes: Callable[[Path], int | None] = free_bytes,
         make_store: bool = True,
     ) -> Self:
         """Put the objects together; nothing is opened yet. Raises ConfigError.
 
-        `durable` and `busy_timeout` are for the database, `patience` is for the HTTP client, and `free_bytes`
+        `durable` and `busy_timeout` are for the database, `limits` is for the HTTP client, and `free_bytes`
         returns how much room is left on the disk of a path. With `make_store=False` no file is made for a
         store that is not there.
         """
@@ -117,12 +117,12 @@ class Service:
         )
         worker = Worker()
         clock_watch = ClockWatch(clock)
-        client = HttpClient.from_settings(settings, clock, patience=patience, clock_watch=clock_watch)
+        client = HttpClient.from_settings(settings, clock, limits=limits, clock_watch=clock_watch)
         archive = PayloadArchive(settings.data_dir / "payloads", settings.keep_payloads_days)
 
         def channel_for(run_id: int, source: str) -> MeteredFetch:
             counted = client.counted()
-            return MeteredFetch(archive.keeping(counted, run_id, source), counted)
+            return MeteredFetch(archive.archiving(counted, run_id, source), counted)
 
         sources = Sources(
             forecasts=forecast_sources(settings, worker),
@@ -147,7 +147,7 @@ class Service:
             config=config,
             sites=site_list.stored,
             clock=clock,
-            on_wanted=archive.keep_wanted,
+            on_request=archive.store_request,
             after_run=after_run,
         )
         return cls(

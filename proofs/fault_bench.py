@@ -245,13 +245,13 @@ class Bench:
 
     # --- What happens --------------------------------------------------------------------------------
 
-    def _install(self, copy: Path | None = None, patience: HttpLimits = BRISK) -> Installation:
+    def _install(self, copy: Path | None = None, limits: HttpLimits = BRISK) -> Installation:
         """Return an installation on an empty store, or on a copy of one."""
         folder = self.new_folder()
         store = folder / "store.sqlite3"
         if copy:
             shutil.copyfile(copy, store)
-        return Installation(store, self._upstreams.environment, self._worker, patience)
+        return Installation(store, self._upstreams.environment, self._worker, limits)
 
     async def _warm_up(self, job: JobId) -> None:
         """Collect once before anything is timed: processes start, files are composed, modules imported."""

@@ -38,7 +38,7 @@ class Installation:
     """Use it with `async with`. The GRIB worker is lent to it, and the patience of its HTTP client given."""
 
     def __init__(
-        self, store: Path, environment: Mapping[str, Any], worker: Worker, patience: HttpLimits
+        self, store: Path, environment: Mapping[str, Any], worker: Worker, limits: HttpLimits
     ) -> None:
         self.clock = HandClock()
         self.store = store
@@ -58,14 +58,14 @@ class Installation:
         config = SchedulerConfig.load(forecast_lookback_hours=24, scheduler_enabled=False)
         self._made = Service.make(self.settings, config, self.clock, durable=False)
         self._worker = worker
-        self._patience = patience
+        self._limits = limits
 
     async def __aenter__(self) -> Self:
         self.database.migrate()
         # Certificates take longer to load than most cells take, and nothing here is encrypted.
         plain = httpx2.AsyncHTTPTransport(verify=False)
         self._client = HttpClient.from_settings(
-            self.settings, self.clock, patience=self._patience, transport=plain
+            self.settings, self.clock, limits=self._limits, transport=plain
         )
         return self
 

@@ -16,7 +16,7 @@ from backend.core.sites import load_sites
 from backend.core.units import KMH_PER_MS, ZERO_CELSIUS_K
 from backend.demo.beacons import (
     Beacon,
-    Reading,
+    SimulatedReading,
     ffvl_beacons,
     measured_at,
     meteofrance_beacons,
@@ -116,7 +116,7 @@ def _distance(parameter: Parameter, one: float, other: float) -> float:
     return min(distance, 360.0 - distance) if RULES[parameter].circular else distance
 
 
-def _written(reading: Reading, parameter: Parameter) -> int | None:
+def _written(reading: SimulatedReading, parameter: Parameter) -> int | None:
     """Return a value in thousandths as Météo-France writes it: tenths of m/s, hundredths of a kelvin."""
     match parameter:
         case Parameter.WIND_DIRECTION:
@@ -149,7 +149,7 @@ def _untrue_readings(kept: Values) -> list[Key]:
     ]
 
 
-def _said(view: View, beacon: Beacon, times: list[int]) -> list[Reading]:
+def _said(view: View, beacon: Beacon, times: list[int]) -> list[SimulatedReading]:
     """Return what a beacon said at about these times; what was a dead one's last word depends on the day."""
     if beacon.network == "meteofrance":  # by the clock
         return measured_at(view, beacon, np.array(sorted(set(times))))
@@ -160,12 +160,12 @@ def _said(view: View, beacon: Beacon, times: list[int]) -> list[Reading]:
     return [reading for now in days for reading in readings(replace(view, now=now), beacon, first, last)]
 
 
-def _kept_time(station: str, reading: Reading) -> int:
+def _kept_time(station: str, reading: SimulatedReading) -> int:
     """Return the time a reading is kept under: to the minute, except where every way states the seconds."""
     return reading.time // 60 * 60 if station.startswith(("ffvl:", "romma:")) else reading.time
 
 
-def _measured(station: str, reading: Reading | None, parameter: Parameter) -> int | None:
+def _measured(station: str, reading: SimulatedReading | None, parameter: Parameter) -> int | None:
     """Return a value in thousandths as its network rounds it, or None where there is none."""
     network = station.partition(":")[0]
     if reading is None:

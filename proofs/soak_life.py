@@ -59,7 +59,7 @@ def settings_for(upstreams: Upstreams, url: str, folder: Path, max_lead: int) ->
 
 def make_service(settings: Settings, clock: SteppedClock) -> Service:
     """Return a service that is real but for its clock and its patience."""
-    return Service.make(settings, SchedulerConfig.load(), clock, durable=False, patience=BRISK)
+    return Service.make(settings, SchedulerConfig.load(), clock, durable=False, limits=BRISK)
 
 
 @dataclass

@@ -99,7 +99,7 @@ async def _collect(service: Service, job: JobId, selection: Selection, as_json: 
 
 async def _rehearse(service: Service, job: JobId, selection: Selection, as_json: bool) -> str:
     sites = await asyncio.to_thread(service.sites)
-    wanted = await asyncio.to_thread(service.runner.wanted, job, sites, selection)
+    needs = await asyncio.to_thread(service.runner.request_for, job, sites, selection)
     collect_all: Callable[..., Awaitable[Any]] = (
         collect_all_forecasts if job == FORECASTS else collect_all_observations
     )
@@ -115,7 +115,7 @@ async def _rehearse(service: Service, job: JobId, selection: Selection, as_json:
                 on_batch(batch)
 
             collection = await collect_all(
-                wanted=wanted,
+                needs=needs,
                 deliver=let_go,
                 sources=service.runner.selected(job, selection),
                 channel_for=channel_for,

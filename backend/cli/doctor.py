@@ -47,7 +47,7 @@ SENSOR_LASTS = timedelta(days=3)
 SENSOR_SHOWN = timedelta(days=30)
 CLOCK_TOLERANCE = timedelta(minutes=10)
 
-IMPATIENT = HttpLimits(connect=5, read=10, payload=20, attempts=1)
+SHORT_LIMITS = HttpLimits(connect=5, read=10, payload=20, attempts=1)
 """Somebody is watching: one try, and no long wait."""
 
 _RESTORE = "restore a backup, or recover what can be read: docs/operations.md, store_damaged"
@@ -200,7 +200,7 @@ async def _sources_and_sites(service: Service, clock_watch: ClockWatch, *, with_
     except StoreUnavailableError:
         sites = ()  # the store that does not answer has the list of them
     async with HttpClient.from_settings(
-        service.settings, service.clock, patience=IMPATIENT, clock_watch=clock_watch
+        service.settings, service.clock, limits=SHORT_LIMITS, clock_watch=clock_watch
     ) as client:
         sources = await asyncio.gather(
             *(
@@ -229,13 +229,13 @@ async def _source(
     if source.disabled is not None:
         return Finding(source.name, None, f"disabled: {source.disabled}")
     now = service.clock()
-    wanted = CollectionRequest(now=now, since=now - service.config.lookback(job))
+    needs = CollectionRequest(now=now, since=now - service.config.lookback(job))
     if job == OBSERVATIONS:
-        wanted = _one_station(wanted, source.name, sites)
+        needs = _one_station(needs, source.name, sites)
     answered = []
     refused: Counter[str] = Counter()
     failed: dict[str, Failure] = {}  # the first of each route: the others tell no more
-    async for batch in collect(source, wanted, fetch):
+    async for batch in collect(source, needs, fetch):
         refused.update(value.reason_code for value in batch.rejected)
         for failure in batch.failures:
             failed.setdefault(failure.route, failure)
@@ -256,14 +256,14 @@ async def _source(
     return Finding(source.name, not failures, "; ".join([says, *failures]))
 
 
-def _one_station(wanted: CollectionRequest, network: str, sites: tuple[Site, ...]) -> CollectionRequest:
+def _one_station(needs: CollectionRequest, network: str, sites: tuple[Site, ...]) -> CollectionRequest:
     """Want one station, with no gap: a network that has no feed of all can only be asked about some."""
     for site in sites:
         for station in site.stations:
             if station.startswith(f"{network}:"):
                 one = replace(site, stations=(station,))
-                return replace(wanted, sites=(one,), complete_until={station: wanted.now})
-    return wanted
+                return replace(needs, sites=(one,), complete_until={station: needs.now})
+    return needs
 
 
 async def _coverage(service: Service, sites: tuple[Site, ...]) -> list[Finding]:

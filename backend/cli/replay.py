@@ -9,7 +9,7 @@ import typer
 
 from backend.cli.console import AsJson, print_json, print_run, quiet_on_a_terminal, run_to_the_end, say
 from backend.cli.context import opened
-from backend.collectors.transport.payload_archive import KeptRun
+from backend.collectors.transport.payload_archive import ArchivedRun
 from backend.core.errors import NotFoundError
 from backend.core.records import WELL
 from backend.main import Service
@@ -36,7 +36,7 @@ def replay(
     raise typer.Exit(0 if status in WELL else 1)
 
 
-def _kept_runs(service: Service, run_ids: list[int] | None) -> list[KeptRun]:
+def _kept_runs(service: Service, run_ids: list[int] | None) -> list[ArchivedRun]:
     """Return the runs whose payloads are kept, all or those asked for. Raises NotFoundError."""
     kept = [run for run in service.archive.runs() if run.sources]
     chosen = [run for run in kept if run_ids is None or run.run_id in run_ids]
@@ -46,7 +46,7 @@ def _kept_runs(service: Service, run_ids: list[int] | None) -> list[KeptRun]:
     return chosen
 
 
-async def _replay(service: Service, chosen: Sequence[KeptRun], as_json: bool) -> str:
+async def _replay(service: Service, chosen: Sequence[ArchivedRun], as_json: bool) -> str:
     try:
         done = []
         for kept_run in chosen:

@@ -155,7 +155,7 @@ def list_sites(context: typer.Context, as_json: AsJson = False) -> None:
         table.add_column(title, no_wrap=title != "Name")  # where space is short, only names are broken
     for site in sites:
         since = f" (from {site.valid_from:%Y-%m-%d})" if site.valid_from else ""
-        stations = [*site.stations, *(f"no {network}" for network in site.without)]
+        stations = [*site.stations, *(f"no {network}" for network in site.networks_without_station)]
         table.add_row(
             site.id,
             site.name + since,

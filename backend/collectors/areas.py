@@ -24,11 +24,11 @@ def not_covered(areas: Mapping[str, Area], sites: Iterable[Site]) -> tuple[Outsi
 
 
 def within(
-    model: str, area: Area | None, wanted: CollectionRequest
+    model: str, area: Area | None, needs: CollectionRequest
 ) -> tuple[CollectionRequest, tuple[Outside, ...]]:
     """Return what is wanted of a model within its area, and the sites outside that are not reported yet."""
-    away = [found for site in wanted.sites if (found := outside(model, area, site))]
+    away = [found for site in needs.sites if (found := outside(model, area, site))]
     names = {one.site for one in away}
-    inside = tuple(site for site in wanted.sites if site.id not in names)
-    new = tuple(one for one in away if (model, one.site) not in wanted.outside)
-    return replace(wanted, sites=inside), new
+    inside = tuple(site for site in needs.sites if site.id not in names)
+    new = tuple(one for one in away if (model, one.site) not in needs.outside)
+    return replace(needs, sites=inside), new

@@ -42,7 +42,7 @@ from pathlib import Path
 from backend.collectors.areas import within
 from backend.collectors.base import LONGEST_TEXT, Archive, Fetch, Route, Source, as_failure
 from backend.collectors.grib.decode import Field, GribError, Selector, prepare, read_fields
-from backend.collectors.grib.fields import FIELDS, GROUND, Reading, parse, parse_ground
+from backend.collectors.grib.fields import FIELDS, MODEL_ELEVATION, FileValues, parse, parse_model_elevations
 from backend.collectors.grib.object_storage import ObjectStorage
 from backend.collectors.grib.portal import Portal
 from backend.collectors.grib.runs import (
@@ -169,7 +169,7 @@ class _FileRead:
     part: Part
     url: str
     version: str
-    reading: Reading
+    reading: FileValues
     fetched_at: datetime
 
 
@@ -184,7 +184,7 @@ class PackageRoute:
     worker: Worker
     rank: int = 0
 
-    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
+    async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
         """Yield every run that is complete or overdue and of which something is missing, newest first.
 
         See Route. A run is reported as incomplete once, as a failure, and then in a note. Where the model
@@ -195,21 +195,21 @@ class PackageRoute:
         answered: dict[str, str] = {}
         tried: set[Site] = set()
         incomplete: list[str] = []
-        wanted, outside = within(self.grid.model, self.grid.area, wanted)
+        needs, outside = within(self.grid.model, self.grid.area, needs)
         if outside:
-            yield replace(self._batch(wanted.now, None), outside=outside)
-        for reference_time in await self.catalogue.candidates(cycles(wanted, self.hours), fetch):
+            yield replace(self._batch(needs.now, None), outside=outside)
+        for reference_time in await self.catalogue.candidates(cycles(needs, self.hours), fetch):
             try:
                 run = await self.catalogue.find(reference_time, fetch)
             except CollectorError as error:
-                yield self._batch(wanted.now, newest, [as_failure(self.name, error)])
+                yield self._batch(needs.now, newest, [as_failure(self.name, error)])
                 continue
-            if run.absent and not _is_overdue(run, newest, wanted.now):
+            if run.absent and not _is_overdue(run, newest, needs.now):
                 continue
             files = {file.part: file for file in run.files}
             versions = {part: file.version for part, file in files.items()}
             missing = parts_by_missing_sites(
-                wanted, self.grid.model, reference_time, files, self.rank, versions
+                needs, self.grid.model, reference_time, files, self.rank, versions
             )
             if newest is None and files:
                 newest = reference_time
@@ -217,61 +217,61 @@ class PackageRoute:
                     yield self._batch(run.seen_at, newest)
             complete: set[tuple[str, str]] = set()
             for sites, parts in missing.items():
-                some = [self._unless_known(files[part], reference_time, sites, wanted) for part in parts]
+                some = [self._unless_known(files[part], reference_time, sites, needs) for part in parts]
                 batch = await self._collect_files(run, some, sites, fetch, newest)
                 answered |= {point.site: point.cell for point in batch.grid_points}
                 complete.update(batch.complete())
-                yield self._settled(batch, wanted)
-            if self._is_open(run, wanted, complete):
+                yield self._settled(batch, needs)
+            if self._is_open(run, needs, complete):
                 incomplete.append(f"{reference_time:%Y-%m-%d %H:%M}")
-            if absent := self._without_files(run, wanted, newest):
+            if absent := self._without_files(run, needs, newest):
                 yield absent
             if not files:
                 continue
-            lacking = wanted.without_ground(self.grid.model, answered)
+            lacking = needs.without_model_elevation(self.grid.model, answered)
             if sites := tuple(site for site in lacking if site not in tried):
                 tried.update(sites)
-                yield await self._collect_ground(run, sites, fetch, newest)
+                yield await self._collect_model_elevations(run, sites, fetch, newest)
         if incomplete:
             note = f"{self.grid.model} is incomplete in {', '.join(incomplete)} UTC"
-            yield replace(self._batch(wanted.now, newest), notes=(note,))
+            yield replace(self._batch(needs.now, newest), notes=(note,))
 
     def _unless_known(
-        self, file: PackageFile, reference_time: datetime, sites: Sequence[Site], wanted: CollectionRequest
+        self, file: PackageFile, reference_time: datetime, sites: Sequence[Site], needs: CollectionRequest
     ) -> PackageFile:
         """Return the file, to be downloaded unless it is of the version that was read for all of `sites`.
 
         For a listing without stamps: where there are some, such a file is not asked for at all.
         """
         read = {
-            wanted.incomplete.get((self.grid.model, reference_time, file.part.name, site.id), "")
+            needs.incomplete.get((self.grid.model, reference_time, file.part.name, site.id), "")
             for site in sites
         }
         (known, *others) = read
         return file if others or file.version else replace(file, request=replace(file.request, known=known))
 
     def _is_open(
-        self, run: PublishedRun, wanted: CollectionRequest, complete: Collection[tuple[str, str]]
+        self, run: PublishedRun, needs: CollectionRequest, complete: Collection[tuple[str, str]]
     ) -> bool:
         """Say whether a part of a run was reported before as incomplete, and is not `complete` by now."""
         parts = [*(file.part for file in run.files), *run.absent]
         return any(
-            wanted.known_incomplete(self.grid.model, run.reference_time, part.name, site.id)
+            needs.known_incomplete(self.grid.model, run.reference_time, part.name, site.id)
             for part in parts
-            for site in wanted.missing(self.grid.model, run.reference_time, part.name, self.rank)
+            for site in needs.missing(self.grid.model, run.reference_time, part.name, self.rank)
             if (part.name, site.id) not in complete
         )
 
     def _without_files(
-        self, run: PublishedRun, wanted: CollectionRequest, newest: datetime | None
+        self, run: PublishedRun, needs: CollectionRequest, newest: datetime | None
     ) -> ForecastBatch | None:
         """Return the parts of a run of which there is no file, if that is not reported yet."""
         model, start = self.grid.model, run.reference_time
         new = [
             IncompletePart(part.name, site.id, "there is no file")
             for part in run.absent
-            for site in wanted.missing(model, start, part.name, self.rank)
-            if not wanted.known_incomplete(model, start, part.name, site.id)
+            for site in needs.missing(model, start, part.name, self.rank)
+            if not needs.known_incomplete(model, start, part.name, site.id)
         ]
         if not new:
             return None
@@ -281,12 +281,12 @@ class PackageRoute:
         batch = self._batch(run.seen_at, newest, [as_failure(self.name, error)])
         return replace(batch, run=self._run(run), incomplete=tuple(new))
 
-    def _settled(self, batch: ForecastBatch, wanted: CollectionRequest) -> ForecastBatch:
+    def _settled(self, batch: ForecastBatch, needs: CollectionRequest) -> ForecastBatch:
         """Return the batch with its sites without a value either outside of the model or rejected.
 
         Where the model had values before, a mask is an odd thing of this run.
         """
-        known = {site for model, site in wanted.cells if model == self.grid.model}
+        known = {site for model, site in needs.cells if model == self.grid.model}
         outside = [one for one in batch.outside if one.site not in known]
         subjects = {f"{one.model} {one.site}" for one in outside}
         named = {value.subject for value in batch.rejected}
@@ -299,7 +299,7 @@ class PackageRoute:
         return replace(
             batch,
             rejected=(*kept, *odd),
-            outside=tuple(one for one in outside if (one.model, one.site) not in wanted.outside),
+            outside=tuple(one for one in outside if (one.model, one.site) not in needs.outside),
         )
 
     async def _collect_files(
@@ -358,14 +358,14 @@ class PackageRoute:
         )
         return IncompleteError(reason[:LONGEST_TEXT], source=self.grid.source, url=file.url)
 
-    async def _collect_ground(
+    async def _collect_model_elevations(
         self, run: PublishedRun, sites: tuple[Site, ...], fetch: Fetch, newest: datetime | None
     ) -> ForecastBatch:
         """Return the grid points of `sites` with their ground, or the failure to read it."""
         try:
-            async with fetch.download(self.catalogue.ground(run.reference_time)) as download:
-                fields = await self._decode(download.path, download.url, sites, GROUND)
-                reading = parse_ground(
+            async with fetch.download(self.catalogue.elevation_request(run.reference_time)) as download:
+                fields = await self._decode(download.path, download.url, sites, MODEL_ELEVATION)
+                reading = parse_model_elevations(
                     fields,
                     grid=self.grid,
                     reference_time=run.reference_time,
@@ -424,11 +424,11 @@ class PackageRoute:
             return error
 
     async def _decode(
-        self, path: Path, url: str, sites: Sequence[Site], wanted: Mapping[str, Selector]
+        self, path: Path, url: str, sites: Sequence[Site], needs: Mapping[str, Selector]
     ) -> list[Field]:
         points = [(site.latitude, site.longitude) for site in sites]
         try:
-            return await self.worker.run(read_fields, path, points, wanted)
+            return await self.worker.run(read_fields, path, points, needs)
         except GribError as error:
             raise ParseError(str(error), source=self.grid.source, url=url) from error
         except WorkerLostError as error:

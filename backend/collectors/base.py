@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from backend.core.areas import Area
-from backend.core.errors import CollectorError, IncompleteError, NotKeptError, ParseError
+from backend.core.errors import CollectorError, IncompleteError, ParseError, PayloadMissingError
 from backend.core.parameters import canonical, why_implausible
 from backend.core.records import (
     BACKFILLED,
@@ -42,7 +42,7 @@ log = structlog.get_logger()
 DOUBTFUL = frozenset({"out_of_range", "not_a_number", "odd_row", "zero_mean", "zero_gust"})
 """Why a value is set aside that may be right the next time: a mark for "missing" is not among them."""
 
-PLACE = {"latitude": (-90.0, 90.0), "longitude": (-180.0, 180.0), "elevation": (-500.0, 9000.0)}
+PLAUSIBLE_PLACE = {"latitude": (-90.0, 90.0), "longitude": (-180.0, 180.0), "elevation": (-500.0, 9000.0)}
 """Where a station can stand, in degrees and in metres above sea level."""
 
 Kind = Literal["json", "xml", "html", "grib"]
@@ -138,7 +138,7 @@ class Route(Protocol[B_co]):
         """Say how good the route is: 0 is the best."""
         ...
 
-    def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[B_co]:
+    def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[B_co]:
         """Yield what is wanted, batch by batch.
 
         One request that fails is a Failure in a batch. A CollectorError raised here means that the
@@ -223,7 +223,7 @@ class Source(Generic[B]):
         )
 
 
-async def collect(source: Source[B], wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[B]:
+async def collect(source: Source[B], needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[B]:
     """Walk the routes of a source until one answers; yield its batches, implausible values set aside.
 
     Hundreds of thousands of values are looked at in a thread, for the service answers meanwhile.
@@ -231,20 +231,20 @@ async def collect(source: Source[B], wanted: CollectionRequest, fetch: Fetch) ->
     What failed on the way is yielded too, so that nobody has to read logs to learn of it.
     A backfill asks every route to the past, since each may reach as far as no other does.
     """
-    if wanted.until is not None:
-        async for batch in _collect_past(source, wanted, fetch):
+    if needs.until is not None:
+        async for batch in _collect_past(source, needs, fetch):
             yield batch
         return
     for route in source.routes:
         kept, failed = 0, False
         try:
-            async for batch in route.collect(wanted, fetch):
+            async for batch in route.collect(needs, fetch):
                 kept += len(batch.records) + len(batch.rejected)
                 failed = failed or bool(batch.failures)
                 yield await asyncio.to_thread(set_aside_implausible, _cap_availability(batch))
         except CollectorError as error:
             failed = True
-            yield failure_batch(source, route, error, wanted.now)
+            yield failure_batch(source, route, error, needs.now)
         if kept or not failed:
             return
 
@@ -260,17 +260,17 @@ def _cap_availability(batch: B) -> B:
     return batch
 
 
-async def _collect_past(source: Source[B], wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[B]:
+async def _collect_past(source: Source[B], needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[B]:
     """Yield what the archives of a source give, each batch labelled as backfilled.
 
     None of them says up to when nothing lacks: of what came between that past and now, it tells nothing.
     """
     for route in source.past.routes if source.past else ():
         try:
-            async for batch in route.collect(wanted, fetch):
+            async for batch in route.collect(needs, fetch):
                 yield _backfilled(await asyncio.to_thread(set_aside_implausible, batch))
         except CollectorError as error:
-            yield _backfilled(failure_batch(source, route, error, wanted.now))
+            yield _backfilled(failure_batch(source, route, error, needs.now))
 
 
 def _backfilled(batch: B) -> B:
@@ -295,7 +295,7 @@ def as_failure(route: str, error: CollectorError) -> Failure:
     """Turn an error into the value that a batch carries, and log it whole while its traceback is there."""
     if isinstance(error, IncompleteError):
         log.warning("run incomplete", route=route, url=error.url, reason=error.reason)
-    elif not isinstance(error, NotKeptError):
+    elif not isinstance(error, PayloadMissingError):
         log.error("request failed", route=route, url=error.url, reason=error.reason, exc_info=error)
     reason = one_line(error.reason, LONGEST_TEXT)
     return Failure(route=route, url=error.url, reason=reason, error=type(error).__name__)
@@ -405,8 +405,10 @@ def _without_impossible_places(batch: ObservationBatch) -> ObservationBatch:
     stations: list[Station] = []
     bad: list[Rejected] = []
     for station in batch.stations:
-        told = {name: getattr(station, name) for name in PLACE}
-        wrong = [name for name, (low, high) in PLACE.items() if not low <= (told[name] or 0.0) <= high]
+        told = {name: getattr(station, name) for name in PLAUSIBLE_PLACE}
+        wrong = [
+            name for name, (low, high) in PLAUSIBLE_PLACE.items() if not low <= (told[name] or 0.0) <= high
+        ]
         bad += [
             Rejected(station.id, None, None, repr(told[name]), f"no_such_place: no {name} on Earth")
             for name in wrong
@@ -425,9 +427,9 @@ DUMMY_DEGREES = 1.0
 
 def _known_position(position: Position) -> Position:
     """Return a position without coordinates or a height that cannot be."""
-    told = {name: getattr(position, name) for name in PLACE}
+    told = {name: getattr(position, name) for name in PLAUSIBLE_PLACE}
     unknown: dict[str, Any] = dict.fromkeys(
-        name for name, (low, high) in PLACE.items() if not low <= (told[name] or 0.0) <= high
+        name for name, (low, high) in PLAUSIBLE_PLACE.items() if not low <= (told[name] or 0.0) <= high
     )
     if _is_dummy(position):
         unknown |= {"latitude": None, "longitude": None}

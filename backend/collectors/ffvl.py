@@ -12,9 +12,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from backend.collectors.base import Archive, Route, Source
-from backend.collectors.ffvl_routes.keyed import Keyed, PastOfKeyed
+from backend.collectors.ffvl_routes.keyed import Keyed, KeyedHistory
 from backend.collectors.ffvl_routes.pages import Pages
-from backend.collectors.ffvl_routes.winds_mobi import HISTORY, PastOfWindsMobi, WindsMobi
+from backend.collectors.ffvl_routes.winds_mobi import HISTORY, WindsMobi, WindsMobiHistory
 from backend.core import registry
 from backend.core.config import Settings
 from backend.core.records import ObservationBatch
@@ -54,9 +54,9 @@ def _routes(settings: Settings) -> tuple[Route[ObservationBatch], ...]:
 def _past(settings: Settings) -> tuple[Route[ObservationBatch], ...]:
     routes: list[Route[ObservationBatch]] = []
     if key := _key(settings):
-        routes.append(PastOfKeyed(settings.ffvl_url, key))
+        routes.append(KeyedHistory(settings.ffvl_url, key))
     if settings.contact:
-        routes.append(PastOfWindsMobi(settings.winds_mobi_url))
+        routes.append(WindsMobiHistory(settings.winds_mobi_url))
     return tuple(routes)
 
 

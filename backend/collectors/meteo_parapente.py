@@ -208,17 +208,17 @@ class ApiRoute:
     name: str = "api"
     rank: int = 0
 
-    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
+    async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
         """Yield every complete (run, day) that a site still misses, the newest run and next day first.
 
         Days gone by come last. A run is listed with them for three days, so that an evening without us, or
         without the publisher, loses nothing of what was said in time.
         """
         listing = await fetch(Request(url=f"{self.base_url}/status.php", kind="json"))
-        entries, errors = parse_status(listing, wanted.now)
+        entries, errors = parse_status(listing, needs.now)
         newest = max((entry.reference_time for entry in entries if entry.complete), default=None)
-        wanted, outside = within(MODEL, _MODEL.area, wanted)
-        due = [entry for entry in entries if self._is_due(entry, wanted)]
+        needs, outside = within(MODEL, _MODEL.area, needs)
+        due = [entry for entry in entries if self._is_due(entry, needs)]
         if errors or outside or not due:
             yield ForecastBatch(
                 source=NAME,
@@ -229,33 +229,31 @@ class ApiRoute:
                 newest=newest,
                 outside=outside,
             )
-        async for batch in self._unfinished(entries, wanted, listing.fetched_at):
+        async for batch in self._unfinished(entries, needs, listing.fetched_at):
             yield replace(batch, newest=newest)
         refused: set[str] = set()
-        cells = {site: cell for (model, site), cell in wanted.cells.items() if model == MODEL}
-        today = wanted.now.date()
-        for entry in sorted(due, key=lambda e: (e.day < today, wanted.now - e.reference_time, e.day)):
-            yield replace(await self._collect_day(entry, wanted, fetch, cells, refused), newest=newest)
+        cells = {site: cell for (model, site), cell in needs.cells.items() if model == MODEL}
+        today = needs.now.date()
+        for entry in sorted(due, key=lambda e: (e.day < today, needs.now - e.reference_time, e.day)):
+            yield replace(await self._collect_day(entry, needs, fetch, cells, refused), newest=newest)
 
     async def _unfinished(
-        self, entries: Sequence[Entry], wanted: CollectionRequest, seen_at: datetime
+        self, entries: Sequence[Entry], needs: CollectionRequest, seen_at: datetime
     ) -> AsyncIterator[ForecastBatch]:
         """Yield the days that runs left unfinished: as a failure where that is new, else in a note."""
         days: dict[datetime, list[Entry]] = {}
         for entry in entries:
-            if _is_overdue(entry, entries, wanted.now) and entry.reference_time >= wanted.since:
+            if _is_overdue(entry, entries, needs.now) and entry.reference_time >= needs.since:
                 days.setdefault(entry.reference_time, []).append(entry)
         known: list[str] = []
         for start, left in sorted(days.items(), reverse=True):
             missing = [
-                (entry, site)
-                for entry in left
-                for site in wanted.missing(MODEL, start, entry.part, self.rank)
+                (entry, site) for entry in left for site in needs.missing(MODEL, start, entry.part, self.rank)
             ]
             new = [
                 IncompletePart(entry.part, site.id, f"the day stayed at {entry.status!r}")
                 for entry, site in missing
-                if not wanted.known_incomplete(MODEL, start, entry.part, site.id)
+                if not needs.known_incomplete(MODEL, start, entry.part, site.id)
             ]
             if new:
                 states = ", ".join(f"{entry.part} stayed at {entry.status!r}" for entry in left)
@@ -263,7 +261,7 @@ class ApiRoute:
                 yield replace(
                     self._batch(seen_at),
                     failures=(as_failure(self.name, IncompleteError(reason, source=NAME)),),
-                    run=Run(MODEL, start, wanted.now, published=False),
+                    run=Run(MODEL, start, needs.now, published=False),
                     incomplete=tuple(new),
                 )
             elif missing:
@@ -274,19 +272,19 @@ class ApiRoute:
     def _batch(self, collected_at: datetime) -> ForecastBatch:
         return ForecastBatch(source=NAME, route=self.name, rank=self.rank, collected_at=collected_at)
 
-    def _is_due(self, entry: Entry, wanted: CollectionRequest) -> bool:
+    def _is_due(self, entry: Entry, needs: CollectionRequest) -> bool:
         return (
             entry.complete
             and not entry.private
-            and entry.reference_time >= wanted.since
-            and bool(self._missing(entry, wanted))
+            and entry.reference_time >= needs.since
+            and bool(self._missing(entry, needs))
         )
 
-    def _missing(self, entry: Entry, wanted: CollectionRequest) -> tuple[Site, ...]:
-        return wanted.missing(MODEL, entry.reference_time, entry.part, self.rank)
+    def _missing(self, entry: Entry, needs: CollectionRequest) -> tuple[Site, ...]:
+        return needs.missing(MODEL, entry.reference_time, entry.part, self.rank)
 
     async def _collect_day(
-        self, entry: Entry, wanted: CollectionRequest, fetch: Fetch, cells: dict[str, str], refused: set[str]
+        self, entry: Entry, needs: CollectionRequest, fetch: Fetch, cells: dict[str, str], refused: set[str]
     ) -> ForecastBatch:
         """Ask once for each grid cell; add what is learned to `cells` (site to cell) and `refused`.
 
@@ -298,18 +296,18 @@ class ApiRoute:
         answers: list[Answer] = []
         failures: list[Failure] = []
         by_cell: dict[str, Answer | None] = {}  # None: the request for this cell failed
-        collected_at = wanted.now
+        collected_at = needs.now
         away: list[tuple[Site, CollectorError]] = []
-        missing = self._missing(entry, wanted)
+        missing = self._missing(entry, needs)
         known_as = {  # what each site was without when the day was read last
-            site.id: wanted.incomplete[MODEL, entry.reference_time, entry.part, site.id]
+            site.id: needs.incomplete[MODEL, entry.reference_time, entry.part, site.id]
             for site in missing
-            if wanted.known_incomplete(MODEL, entry.reference_time, entry.part, site.id)
+            if needs.known_incomplete(MODEL, entry.reference_time, entry.part, site.id)
         }
         known_open = known_as.keys()
         still_open = False
         turn = sorted(known_open)
-        first = turn[int(wanted.now.timestamp() // 3600) % len(turn)] if turn else None
+        first = turn[int(needs.now.timestamp() // 3600) % len(turn)] if turn else None
         for site in sorted(missing, key=lambda site: (site.id in known_open, site.id != first)):
             if site.id in refused or (site.id in known_open and still_open):
                 continue
@@ -354,7 +352,7 @@ class ApiRoute:
         new = [
             one
             for one in incomplete
-            if not wanted.known_incomplete(MODEL, entry.reference_time, one.part, one.site)
+            if not needs.known_incomplete(MODEL, entry.reference_time, one.part, one.site)
         ]
         if new:
             others = f" and {len(new) - 1} more" if len(new) > 1 else ""
@@ -365,11 +363,11 @@ class ApiRoute:
             incomplete=tuple(incomplete),
             versions={entry.part: entry.version},
             notes=(f"{title} is incomplete in {entry.part}",) if still_open else (),
-            outside=tuple(one for one in outside if (MODEL, one.site) not in wanted.outside),
+            outside=tuple(one for one in outside if (MODEL, one.site) not in needs.outside),
             records=tuple(record for answer in answers for record in answer.records),
             rejected=tuple(value for answer in answers for value in answer.rejected),
             failures=tuple(failures),
-            run=entry.available(wanted.now),
+            run=entry.available(needs.now),
             parts=(entry.part,),
             sites=tuple(answer.grid_point.site for answer in answers),
             grid_points=tuple(answer.grid_point for answer in answers),

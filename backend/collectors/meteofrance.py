@@ -29,13 +29,13 @@ from backend.collectors.beacons.readings import (
     Network,
     Reading,
     Readings,
-    already_kept,
-    is_news,
+    is_new_or_changed,
     iso_time,
     json_rows,
     not_empty,
     positions_of,
     require_fields,
+    stored_until,
     text_of,
     validate,
 )
@@ -106,20 +106,20 @@ class Portal:
     name = "portal"
     rank = 0
 
-    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per slot and per history; a slot that fails costs itself only.
 
         Of the older slots only mapped stations are kept: they are there to leave those no gap.
         """
-        mapped = frozenset(wanted.mapped_stations(METEOFRANCE.name))
+        mapped = frozenset(needs.mapped_stations(METEOFRANCE.name))
         latest: dict[str, datetime] = {}
         whole, only = True, None
         for age in AGES:
             try:
-                slot = await self._slot(_slot_of(wanted.now - age), wanted, only, fetch)
+                slot = await self._slot(_slot_of(needs.now - age), needs, only, fetch)
             except CollectorError as error:
                 whole = False
-                yield METEOFRANCE.failed(self, error, wanted)
+                yield METEOFRANCE.failed(self, error, needs)
                 continue
             for station, time in slot.latest.items():
                 latest[station] = max(time, latest.get(station, time))
@@ -129,36 +129,36 @@ class Portal:
             return
         # Four slots in a row leave no gap to a reading that is vouched for six minutes before the oldest.
         reach = AGES[-1] - AGES[0] + SLOT if whole else METEOFRANCE.cadence
-        stock = find_gaps(replace(METEOFRANCE, cadence=reach), wanted, latest, wanted.now - HISTORY)
+        stock = find_gaps(replace(METEOFRANCE, cadence=reach), needs, latest, needs.now - HISTORY)
         if stock.complete_until:
-            yield self._vouching(stock.complete_until, wanted)
+            yield self._completeness_batch(stock.complete_until, needs)
         for gap in stock.gaps:
-            if gap.until is not None or gap.station not in wanted.stations:
+            if gap.until is not None or gap.station not in needs.stations:
                 ask = self._request("infrahoraire-6m", id_station=number_of(gap.station))
                 known = gap.until is not None
-                yield await fill_gap(METEOFRANCE, self, gap, wanted, fetch, ask, parse_history, known=known)
+                yield await fill_gap(METEOFRANCE, self, gap, needs, fetch, ask, parse_history, known=known)
 
     async def _slot(
-        self, slot: datetime, wanted: CollectionRequest, only: Collection[str] | None, fetch: Fetch
+        self, slot: datetime, needs: CollectionRequest, only: Collection[str] | None, fetch: Fetch
     ) -> _Slot:
         payload = await fetch(self._request("stations/infrahoraire-6m", date=f"{slot:%Y-%m-%dT%H:%M:%SZ}"))
-        after = already_kept(wanted.newest, payload.fetched_at)
+        after = stored_until(needs.newest, payload.fetched_at)
         readings, stations = await asyncio.to_thread(
-            parse_slot, payload, after, only, frozenset(wanted.mapped_stations(METEOFRANCE.name))
+            parse_slot, payload, after, only, frozenset(needs.mapped_stations(METEOFRANCE.name))
         )
-        news = [station for station in stations if is_news(station, wanted.stations.get(station.id))]
+        news = [station for station in stations if is_new_or_changed(station, needs.stations.get(station.id))]
         positions = positions_of(stations, payload.fetched_at, readings.latest)
         batch = METEOFRANCE.batch(self, payload, readings, {}, news, positions)
         return _Slot(batch, readings.latest)
 
-    def _vouching(
-        self, complete_until: Mapping[str, datetime], wanted: CollectionRequest
+    def _completeness_batch(
+        self, complete_until: Mapping[str, datetime], needs: CollectionRequest
     ) -> ObservationBatch:
         return ObservationBatch(
             source=METEOFRANCE.name,
             route=self.name,
             rank=self.rank,
-            collected_at=wanted.now,
+            collected_at=needs.now,
             complete_until=complete_until,
         )
 

@@ -37,7 +37,7 @@ import msgspec
 
 from backend.collectors.areas import within
 from backend.collectors.base import Fetch, Payload, Request, as_failure
-from backend.collectors.open_meteo_answer import UNITS, Reading, parse
+from backend.collectors.open_meteo_answer import UNITS, AnswerValues, parse
 from backend.collectors.runs import Part, cycles, parts_by_missing_sites
 from backend.collectors.transport.decoding import decode_json
 from backend.core.areas import Area
@@ -111,7 +111,7 @@ class _Question:
     run: Run
     parts: Sequence[Part]
     newest: datetime
-    wanted: CollectionRequest
+    needs: CollectionRequest
 
     @property
     def title(self) -> str:
@@ -121,7 +121,7 @@ class _Question:
         """Say whether all of it was reported before as incomplete for a site."""
         start = self.run.reference_time
         return all(
-            self.wanted.known_incomplete(self.model.name, start, part.name, site.id) for part in self.parts
+            self.needs.known_incomplete(self.model.name, start, part.name, site.id) for part in self.parts
         )
 
 
@@ -136,27 +136,27 @@ class OpenMeteo:
     name: str = "open_meteo"
     rank: int = 0
 
-    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
+    async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
         """Yield every wanted run of every model, up to its newest one that has settled; see Route.
 
         A model that fails costs itself only.
         """
         for model in self.models:
-            if wanted.until is not None and not self._lacks(model, wanted):
+            if needs.until is not None and not self._lacks(model, needs):
                 continue
             try:
                 latest, asked_at = await self._latest(model, fetch)
             except CollectorError as error:
-                yield self._failed(error, wanted.now)
+                yield self._failed(error, needs.now)
                 continue
-            async for batch in self._collect_model(model, latest, asked_at, wanted, fetch):
+            async for batch in self._collect_model(model, latest, asked_at, needs, fetch):
                 yield batch
 
-    def _lacks(self, model: Model, wanted: CollectionRequest) -> bool:
-        inside, _ = within(model.name, model.area, wanted)
+    def _lacks(self, model: Model, needs: CollectionRequest) -> bool:
+        inside, _ = within(model.name, model.area, needs)
         return any(
             parts_by_missing_sites(inside, model.name, run, model.parts, self.rank)
-            for run in cycles(wanted, model.hours)
+            for run in cycles(needs, model.hours)
         )
 
     async def _latest(self, model: Model, fetch: Fetch) -> tuple[LatestRun, datetime]:
@@ -165,27 +165,27 @@ class OpenMeteo:
         return parse_meta(payload.body, url=payload.url), payload.fetched_at
 
     async def _collect_model(
-        self, model: Model, latest: LatestRun, asked_at: datetime, wanted: CollectionRequest, fetch: Fetch
+        self, model: Model, latest: LatestRun, asked_at: datetime, needs: CollectionRequest, fetch: Fetch
     ) -> AsyncIterator[ForecastBatch]:
-        wanted, outside = within(model.name, model.area, wanted)
+        needs, outside = within(model.name, model.area, needs)
         runs = [
-            _run(model, reference_time, latest, wanted)
-            for reference_time in cycles(wanted, model.hours)
-            if _is_there(reference_time, latest, wanted.now)
+            _run(model, reference_time, latest, needs)
+            for reference_time in cycles(needs, model.hours)
+            if _is_there(reference_time, latest, needs.now)
         ]
         if outside:
-            yield replace(self._batch(wanted.now), outside=outside)
+            yield replace(self._batch(needs.now), outside=outside)
         # One source is as new as its newest model: that another one stands still has to be told apart.
-        several = len(self.models) > 1 and wanted.until is None
-        if several and wanted.now - latest.reference_time > model.max_age:
-            yield self._failed(_stands_still(model, latest, self.source), wanted.now)
+        several = len(self.models) > 1 and needs.until is None
+        if several and needs.now - latest.reference_time > model.max_age:
+            yield self._failed(_stands_still(model, latest, self.source), needs.now)
         idle = True
         incomplete: list[str] = []
         for run in runs:
-            missing = parts_by_missing_sites(wanted, model.name, run.reference_time, model.parts, self.rank)
+            missing = parts_by_missing_sites(needs, model.name, run.reference_time, model.parts, self.rank)
             for sites, parts in missing.items():
                 idle = False
-                question = _Question(model, run, parts, runs[0].reference_time, wanted)
+                question = _Question(model, run, parts, runs[0].reference_time, needs)
                 batches = await self._collect_run(question, sites, fetch)
                 for batch in batches:
                     yield batch
@@ -207,7 +207,7 @@ class OpenMeteo:
         """
         known = [site for site in sites if question.is_known(site)]
         new = [site for site in sites if not question.is_known(site)]
-        away = [site for site in new if (question.model.name, site.id) in question.wanted.outside]
+        away = [site for site in new if (question.model.name, site.id) in question.needs.outside]
         near = [site for site in new if site not in away]
         batches = [*await self._ask_all(question, near, fetch), *await self._ask_all(question, away, fetch)]
         if known:
@@ -259,12 +259,12 @@ class OpenMeteo:
             if _NOT_ARCHIVED.search(error.reason):
                 raise _NotArchivedError(error.reason, source=self.source, url=error.url) from error
             if not _is_about_a_place(error):
-                return [self._failed(error, question.wanted.now, question.newest)]
+                return [self._failed(error, question.needs.now, question.newest)]
             if len(sites) == 1:
                 refused.append((sites[0], error))
                 return []
             if splits[0] < 2:
-                return [self._failed(error, question.wanted.now, question.newest)]
+                return [self._failed(error, question.needs.now, question.newest)]
             splits[0] -= 2
             middle = len(sites) // 2
             return [
@@ -275,11 +275,11 @@ class OpenMeteo:
         return [self._as_batch(question, sites, payload, reading)]
 
     def _as_batch(
-        self, question: _Question, sites: Sequence[Site], payload: Payload, reading: Reading
+        self, question: _Question, sites: Sequence[Site], payload: Payload, reading: AnswerValues
     ) -> ForecastBatch:
-        model, wanted = question.model.name, question.wanted
+        model, needs = question.model.name, question.needs
         start = question.run.reference_time
-        answered = {site for name, site in wanted.cells if name == model}
+        answered = {site for name, site in needs.cells if name == model}
         # Where the model had values before, an empty place is an odd thing of this run.
         odd = [
             IncompletePart(part.name, one.site, one.reason)
@@ -288,7 +288,7 @@ class OpenMeteo:
             for part in question.parts
         ]
         incomplete = (*reading.incomplete, *odd)
-        new = [one for one in incomplete if not wanted.known_incomplete(model, start, one.part, one.site)]
+        new = [one for one in incomplete if not needs.known_incomplete(model, start, one.part, one.site)]
         failures = [as_failure(self.name, self._incomplete(question, new, payload.url))] if new else []
         empty = ", ".join(reading.empty)
         return replace(
@@ -306,7 +306,7 @@ class OpenMeteo:
             outside=tuple(
                 one
                 for one in reading.outside
-                if one.site not in answered and (model, one.site) not in wanted.outside
+                if one.site not in answered and (model, one.site) not in needs.outside
             ),
         )
 
@@ -322,7 +322,7 @@ class OpenMeteo:
         self, question: _Question, sites: Sequence[Site], error: CollectorError
     ) -> ForecastBatch:
         """Return that a run is not in the archive, as a failure where that was not reported before."""
-        batch = self._batch(question.wanted.now, question.newest)
+        batch = self._batch(question.needs.now, question.newest)
         if all(question.is_known(site) for site in sites):
             return batch
         reason = f"{question.title} is not in the archive: {error.reason}"
@@ -345,17 +345,17 @@ class OpenMeteo:
 
         It lies outside the model if that never answered for it, and has now for others or says so.
         """
-        model, wanted = question.model.name, question.wanted
-        if (model, site.id) in wanted.cells or not (answered or _REFUSED_PLACE.search(error.reason)):
+        model, needs = question.model.name, question.needs
+        if (model, site.id) in needs.cells or not (answered or _REFUSED_PLACE.search(error.reason)):
             named = CollectorError(f"{site.id}: {error.reason}", source=self.source, url=error.url)
-            return self._failed(named, wanted.now, question.newest)
+            return self._failed(named, needs.now, question.newest)
         outside = Outside(model, site.id, f"Open-Meteo refuses the place: {error.reason}")
         return replace(
-            self._batch(wanted.now, question.newest),
+            self._batch(needs.now, question.newest),
             run=question.run,
             parts=tuple(part.name for part in question.parts),
             sites=(site.id,),
-            outside=() if (model, site.id) in wanted.outside else (outside,),
+            outside=() if (model, site.id) in needs.outside else (outside,),
         )
 
     def _request(self, model: Model, reference_time: datetime, sites: Sequence[Site]) -> Request:
@@ -405,15 +405,15 @@ def _is_about_a_place(error: CollectorError) -> bool:
     )
 
 
-def _run(model: Model, reference_time: datetime, latest: LatestRun, wanted: CollectionRequest) -> Run:
+def _run(model: Model, reference_time: datetime, latest: LatestRun, needs: CollectionRequest) -> Run:
     """Return a run with its stamp: only the newest has one.
 
     Any other could be had when we first see it; one of the past, after its usual delay, which is an estimate.
     """
     if reference_time == latest.reference_time:
         return Run(model.name, reference_time, latest.available_at, published=True)
-    seen = wanted.now
-    if wanted.until is not None:
+    seen = needs.now
+    if needs.until is not None:
         seen = min(seen, reference_time + model.usual_delay)
     return Run(model.name, reference_time, seen, published=False)
 

@@ -60,7 +60,7 @@ _COLUMN = msgspec.json.Decoder(list[Value])
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class AnswerValues:
     """The values of one answer, and what it is without.
 
     `parts` are complete but for the pairs of part and site in `incomplete`. `outside` are the places that
@@ -85,7 +85,7 @@ class _Place:
     records: list[Forecast] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    backfilled_days: set[str] = field(default_factory=set)  # the variables of which there is a value
+    variables: set[str] = field(default_factory=set)  # the variables of which there is a value
     winds: set[int] = field(default_factory=set)  # the lead times with a wind
     point: GridPoint | None = None
     no_cell: bool = False
@@ -93,7 +93,7 @@ class _Place:
     @property
     def bare(self) -> bool:
         """Say whether there is nothing at all, neither a value nor an odd thing in place of one."""
-        return not self.backfilled_days and not self.problems and not self.rejected
+        return not self.variables and not self.problems and not self.rejected
 
 
 def parse(
@@ -105,7 +105,7 @@ def parse(
     sites: Sequence[Site],
     source: str = "",
     url: str = "",
-) -> Reading:
+) -> AnswerValues:
     """Turn one answer, with its locations in the order of `sites`, into forecasts for the hours of `parts`.
 
     Null is absent, and a calm has no direction. Raises ParseError for another shape or number of places,
@@ -119,7 +119,7 @@ def parse(
 
 def _answer(
     body: bytes, model: str, reference_time: datetime, parts: Sequence[Part], sites: Sequence[Site]
-) -> Reading:
+) -> AnswerValues:
     locations = _locations(body, len(sites))
     places = [
         _place(location, model, reference_time, parts, site)
@@ -131,7 +131,7 @@ def _answer(
     return _together(model, parts, places)
 
 
-def _together(model: str, parts: Sequence[Part], places: Sequence[_Place]) -> Reading:
+def _together(model: str, parts: Sequence[Part], places: Sequence[_Place]) -> AnswerValues:
     covered = [place for place in places if not place.bare]
     outside = [
         Outside(model, place.site.id, "Open-Meteo has no grid cell of the model there")
@@ -149,7 +149,7 @@ def _together(model: str, parts: Sequence[Part], places: Sequence[_Place]) -> Re
         if (reason := _why_incomplete(place, part))
     )
     open_ = {(one.part, one.site) for one in incomplete}
-    return Reading(
+    return AnswerValues(
         records=tuple(record for place in places for record in place.records),
         rejected=tuple(value for place in places for value in place.rejected),
         parts=tuple(
@@ -159,7 +159,7 @@ def _together(model: str, parts: Sequence[Part], places: Sequence[_Place]) -> Re
         incomplete=incomplete,
         outside=tuple(outside),
         empty=tuple(
-            name for name in UNITS if covered and not any(name in place.backfilled_days for place in covered)
+            name for name in UNITS if covered and not any(name in place.variables for place in covered)
         ),
     )
 
@@ -303,7 +303,7 @@ def _read(
     for (lead, valid_time), name, value in _cells(columns, leads):
         parameter = _PARAMETERS[name]
         if isinstance(value, float):
-            place.backfilled_days.add(name)
+            place.variables.add(name)
             if name == "wind_speed_10m":
                 if lead < 0:
                     raise ParseError("wind from before the run: other runs are mixed into the answer")

@@ -27,21 +27,21 @@ from typing import TypeVar
 import msgspec
 
 from backend.collectors.base import DUMMY_DEGREES, Archive, Fetch, Payload, Request, Source
-from backend.collectors.beacons.gaps import fill_gap, find_gaps, lacking_days, unknown_station
+from backend.collectors.beacons.gaps import fill_gap, find_gaps, missing_spans, unknown_station
 from backend.collectors.beacons.readings import (
     Network,
     Reading,
     Readings,
     ReportedField,
     Value,
-    already_kept,
-    is_news,
+    is_new_or_changed,
     iso_time,
     json_rows,
     not_empty,
     number,
     positions_of,
     require_fields,
+    stored_until,
     text_of,
     validate,
     value_of,
@@ -142,17 +142,17 @@ class Live:
     name = "live"
     rank = 0
 
-    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per answer, and one for each mapped beacon that nobody knows."""
         payload = await fetch(Request(url=f"{self.url}/v1/live/all", kind="json"))
-        after = already_kept(wanted.newest, payload.fetched_at)
+        after = stored_until(needs.newest, payload.fetched_at)
         readings, stations = await asyncio.to_thread(parse_live, payload, after)
-        news = [station for station in stations if is_news(station, wanted.stations.get(station.id))]
-        stock = find_gaps(PIOUPIOU, wanted, readings.latest, payload.fetched_at - LONGEST_ARCHIVE)
+        news = [station for station in stations if is_new_or_changed(station, needs.stations.get(station.id))]
+        stock = find_gaps(PIOUPIOU, needs, readings.latest, payload.fetched_at - LONGEST_ARCHIVE)
         positions = positions_of(stations, payload.fetched_at, readings.latest)
         yield PIOUPIOU.batch(self, payload, readings, stock.complete_until, news, positions)
 
-        known = wanted.stations.keys() | {station.id for station in stations}
+        known = needs.stations.keys() | {station.id for station in stations}
         for gap in stock.gaps:
             if gap.until is not None:
                 request = archive_request(self.url, gap.station, gap.after, payload.fetched_at)
@@ -160,14 +160,14 @@ class Live:
                     PIOUPIOU,
                     self,
                     gap,
-                    wanted,
+                    needs,
                     fetch,
                     request,
                     parse_archive,
                     positions=parse_archive_positions,
                 )
             elif gap.station not in known:
-                yield PIOUPIOU.failed(self, unknown_station(gap.station, payload.url), wanted)
+                yield PIOUPIOU.failed(self, unknown_station(gap.station, payload.url), needs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +179,14 @@ class ArchiveRoute:
     name = ARCHIVE
     rank = 0
 
-    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per beacon and span of days that are not here yet."""
-        for station in wanted.mapped_stations(PIOUPIOU.name):
-            for first, last in lacking_days(wanted, station, LONGEST_ARCHIVE):
-                yield await self._span(station, first, last, wanted, fetch)
+        for station in needs.mapped_stations(PIOUPIOU.name):
+            for first, last in missing_spans(needs, station, LONGEST_ARCHIVE):
+                yield await self._span(station, first, last, needs, fetch)
 
     async def _span(
-        self, station: str, first: date, last: date, wanted: CollectionRequest, fetch: Fetch
+        self, station: str, first: date, last: date, needs: CollectionRequest, fetch: Fetch
     ) -> ObservationBatch:
         start = datetime.combine(first, time(), UTC)
         stop = datetime.combine(last, time(23, 59, 59), UTC)
@@ -196,7 +196,7 @@ class ArchiveRoute:
             readings = await asyncio.to_thread(parse_archive, payload, station, before)
             positions = await asyncio.to_thread(parse_archive_positions, payload, station)
         except CollectorError as error:
-            return PIOUPIOU.failed(self, error, wanted)
+            return PIOUPIOU.failed(self, error, needs)
         return PIOUPIOU.batch(self, payload, readings, {}, positions=positions)
 
 

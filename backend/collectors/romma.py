@@ -31,10 +31,10 @@ from backend.collectors.beacons.readings import (
     Reading,
     Readings,
     Value,
+    check_values,
     french_number,
     from_paris,
-    judge,
-    longest_waiting,
+    oldest_first,
     positions_of,
 )
 from backend.collectors.transport.decoding import MAX_ODD_TEXT, OddRow, parse_html, parse_xml, require_few_odd
@@ -108,7 +108,7 @@ class Parsed:
             # The store knows these rejections of ROMMA by their bare word.
             self.rejected.append(replace(time, reason=time.reason_code))
             return
-        good, bad = judge(Reading(station=station, time=time, values=texts), _interpret)
+        good, bad = check_values(Reading(station=station, time=time, values=texts), _interpret)
         self.records += good
         self.rejected += bad
 
@@ -150,7 +150,7 @@ class KeyedRoute:
     name: str = "keyed"
     rank: int = 0
 
-    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch of all stations."""
         request = Request(
             url=f"{self.base_url}/releves_romma_xml.php",
@@ -170,9 +170,9 @@ class PageRoute:
     name: str = "page"
     rank: int = 1
 
-    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per station; nothing when no site names a station of the network."""
-        for station in longest_waiting(wanted, NAME):
+        for station in oldest_first(needs, NAME):
             request = Request(
                 url=f"{self.base_url}/station_24.php", kind="html", params={"id": number_of(station)}
             )
@@ -180,7 +180,7 @@ class PageRoute:
                 payload = await fetch(request)
                 parsed = await asyncio.to_thread(parse_page, payload, station)
             except CollectorError as error:
-                yield ROMMA.failed(self, error, wanted)
+                yield ROMMA.failed(self, error, needs)
             else:
                 yield parsed.batch(self, payload)
 

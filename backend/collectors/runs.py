@@ -52,12 +52,12 @@ class Part:
         return type(self)(self.first, min(self.last, max_lead), self.step)
 
 
-def cycles(wanted: CollectionRequest, hours: Collection[int]) -> list[datetime]:
+def cycles(needs: CollectionRequest, hours: Collection[int]) -> list[datetime]:
     """Return the reference times at the given hours (UTC) that are still wanted, newest first."""
-    newest = wanted.now if wanted.until is None else min(wanted.now, wanted.until)
+    newest = needs.now if needs.until is None else min(needs.now, needs.until)
     moment = newest.replace(minute=0, second=0, microsecond=0)
     found = []
-    while moment > wanted.since:
+    while moment > needs.since:
         if moment.hour in hours:
             found.append(moment)
         moment -= _HOUR
@@ -68,7 +68,7 @@ _NO_VERSIONS: Mapping[Part, str] = {}
 
 
 def parts_by_missing_sites(
-    wanted: CollectionRequest,
+    needs: CollectionRequest,
     model: str,
     reference_time: datetime,
     parts: Iterable[Part],
@@ -81,6 +81,6 @@ def parts_by_missing_sites(
     """
     missing: dict[tuple[Site, ...], list[Part]] = {}
     for part in parts:
-        if sites := wanted.missing(model, reference_time, part.name, rank, versions.get(part, "")):
+        if sites := needs.missing(model, reference_time, part.name, rank, versions.get(part, "")):
             missing.setdefault(sites, []).append(part)
     return missing

@@ -8,7 +8,7 @@ MeteoScoreError
 ├── Busy                     too many ask at the same time
 └── CollectorError           carries source, url (never with its key) and reason
     ├── FetchError           could not be read; says whether trying again may help
-    │   ├── NotKeptError          a replay asked for an answer that the archive does not have
+    │   ├── PayloadMissingError   a replay asked for an answer that the archive does not have
     │   └── UnchangedError   the file is the one that was read before, and was not downloaded
     ├── ParseError           was read, but is not in the shape we know
     └── IncompleteError      a run without all of its values; those that are there are kept
@@ -78,7 +78,7 @@ class FetchError(CollectorError):
         self.retry_after = retry_after
 
 
-class NotKeptError(FetchError):
+class PayloadMissingError(FetchError):
     """A replay asked for what that run did not ask for, or for GRIB, which is never kept."""
 
 

@@ -28,7 +28,7 @@ class Site:
 
     `latitude` and `longitude` in decimal degrees (WGS 84), `elevation` of the take-off in metres above
     sea level, `orientation` as the compass sectors it can be flown in (English: "SW"), `stations` as
-    ids ("ffvl:87") in order of preference, `without` as the networks known to have no station here.
+    ids ("ffvl:87") in order of preference, `networks_without_station` as those known to have none here.
     `valid_from` opens a new series of the same site, after the take-off moved. `references` are in the
     order of their days; where they say nothing, the first of `stations` is the reference.
     """
@@ -40,7 +40,7 @@ class Site:
     elevation: float
     orientation: tuple[str, ...] = ()
     stations: tuple[str, ...] = ()
-    without: tuple[str, ...] = ()
+    networks_without_station: tuple[str, ...] = ()
     valid_from: datetime | None = None
     references: tuple[Reference, ...] = ()
 
@@ -167,14 +167,14 @@ class Failure:
 class GridPoint:
     """Where a model answers for a site.
 
-    `cell` names the grid cell in the model's own terms; `ground` is the model's terrain height there
+    `cell` names the grid cell in the model's own terms; `model_elevation` is the model's terrain height there
     (metres above sea level) and `height` the level's height above that ground (metres), where stated.
     """
 
     model: str
     site: str
     cell: str
-    ground: float | None = None
+    model_elevation: float | None = None
     height: float | None = None
 
 
@@ -298,8 +298,8 @@ class CollectionRequest:
     `newest` maps a station to its newest kept reading, `complete_until` to the time up to which nothing is
     lacking (a hole may lie between the two), `stations` an id to what is known of it,
     `listed` a network to when its list of stations was last read, and `cells` (model, site) to the
-    grid cell that answered. `grounds` holds the (model, site) of which the height of the model's ground
-    in that cell is kept.
+    grid cell that answered. `model_elevations` holds the (model, site) whose model elevation in that cell
+    is stored.
     `until` makes it a backfill: the newest reference time or reading that is wanted of the past.
     `backfilled_days` then maps a station to the days (UTC) that an earlier backfill has brought readings of.
     """
@@ -313,7 +313,7 @@ class CollectionRequest:
     stations: Mapping[str, Station] = field(default_factory=dict)
     listed: Mapping[str, datetime] = field(default_factory=dict)
     cells: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    grounds: frozenset[tuple[str, str]] = frozenset()
+    model_elevations: frozenset[tuple[str, str]] = frozenset()
     incomplete: Mapping[tuple[str, datetime, str, str], str] = field(default_factory=dict)
     outside: frozenset[tuple[str, str]] = frozenset()
     until: datetime | None = None
@@ -345,7 +345,7 @@ class CollectionRequest:
         """Say whether this part of a run was reported as incomplete before."""
         return (model, reference_time, part, site) in self.incomplete
 
-    def without_ground(self, model: str, answered: Mapping[str, str]) -> tuple[Site, ...]:
+    def without_model_elevation(self, model: str, answered: Mapping[str, str]) -> tuple[Site, ...]:
         """Return the sites that `model` answers for and of which the height of its ground is not kept.
 
         `answered` maps a site to the cell that answered just now: a new cell has a ground of its own.
@@ -354,7 +354,7 @@ class CollectionRequest:
         def lacks(site: Site) -> bool:
             kept = self.cells.get((model, site.id))
             cell = answered.get(site.id, kept)
-            return cell is not None and (cell != kept or (model, site.id) not in self.grounds)
+            return cell is not None and (cell != kept or (model, site.id) not in self.model_elevations)
 
         return tuple(site for site in self.sites if lacks(site))
 

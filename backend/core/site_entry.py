@@ -150,7 +150,7 @@ def site_from_entry(entry: Mapping[str, object], where: str) -> Site:
         elevation=checked.elevation,
         orientation=tuple(checked.orientation),
         stations=tuple(checked.stations),
-        without=tuple(checked.without),
+        networks_without_station=tuple(checked.without),
         valid_from=checked.valid_from,
         references=tuple(Reference(each.station, each.since) for each in checked.references),
     )
@@ -169,7 +169,7 @@ def entry_from_site(site: Site) -> dict[str, object]:
         "elevation": int(site.elevation) if site.elevation == int(site.elevation) else site.elevation,
         "orientation": list(site.orientation),
         "stations": list(site.stations),
-        "without": list(site.without),
+        "without": list(site.networks_without_station),
     }
     if site.valid_from:
         starts_at_midnight = site.valid_from.time() == time()

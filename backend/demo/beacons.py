@@ -55,7 +55,7 @@ class Beacon:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SimulatedReading:
     """What a beacon said at `time` (seconds, UTC): km/h, one of sixteen sectors (0 is north), °C.
 
     Wind and temperature are None where the sensor said nothing.
@@ -112,7 +112,7 @@ def meteofrance_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
     return (*mapped("meteofrance", sites), Beacon("meteofrance", "04039001", sites[-1]))
 
 
-def measured_at(view: View, beacon: Beacon, times: Integers) -> list[Reading]:
+def measured_at(view: View, beacon: Beacon, times: Integers) -> list[SimulatedReading]:
     """Return what a station says at these times (seconds, UTC): it reports by the clock, and misses none."""
     return _measure(view, beacon, times) if len(times) else []
 
@@ -128,7 +128,7 @@ def mapped(network: str, sites: tuple[Site, ...]) -> tuple[Beacon, ...]:
     return tuple(Beacon(network, number, numbers[number]) for number in sorted(numbers, key=int))
 
 
-def readings(view: View, beacon: Beacon, since: float, until: float) -> list[Reading]:
+def readings(view: View, beacon: Beacon, since: float, until: float) -> list[SimulatedReading]:
     """Return what the beacon said after `since` and up to `until`, newest first."""
     if beacon.last_heard:
         last = int(beacon.last_heard(view.now))
@@ -139,7 +139,7 @@ def readings(view: View, beacon: Beacon, since: float, until: float) -> list[Rea
     return _measure(view, beacon, slots[came] * PERIOD + phase)[::-1]
 
 
-def latest(view: View, beacon: Beacon, until: float) -> Reading | None:
+def latest(view: View, beacon: Beacon, until: float) -> SimulatedReading | None:
     """Return the last thing the beacon said up to `until`, however long ago."""
     if beacon.last_heard:
         until = beacon.last_heard(view.now)
@@ -147,7 +147,7 @@ def latest(view: View, beacon: Beacon, until: float) -> Reading | None:
     return next(iter(readings(view, beacon, until - 20 * PERIOD, until)), None)
 
 
-def _measure(view: View, beacon: Beacon, times: Integers) -> list[Reading]:
+def _measure(view: View, beacon: Beacon, times: Integers) -> list[SimulatedReading]:
     truth = view.weather.truth(beacon.site, times.astype(np.float64))
 
     def noise(name: str, size: float) -> Floats:
@@ -163,7 +163,7 @@ def _measure(view: View, beacon: Beacon, times: Integers) -> list[Reading]:
     wind_said = uniform(_stream(view, beacon, "wind said"), times) >= _WINDLESS
     warmth_said = uniform(_stream(view, beacon, "warmth said"), times) >= _NO_TEMPERATURE
     return [
-        Reading(
+        SimulatedReading(
             time=int(times[i]),
             mean=float(mean[i]) if wind_said[i] else None,
             gust=float(gust[i]) if wind_said[i] else None,

@@ -23,7 +23,7 @@ from backend.collectors.grib.worker import Worker
 from backend.collectors.transport.client import HttpClient
 from backend.core.clock import Clock, utc_now
 from backend.core.config import Settings
-from backend.core.errors import CollectorError, IncompleteError, NotKeptError
+from backend.core.errors import CollectorError, IncompleteError, PayloadMissingError
 from backend.core.records import (
     CollectionRequest,
     Failure,
@@ -65,18 +65,20 @@ class Tally:
     channel: MeteredFetch | None = None
     ended: SourceRun | None = None
 
-    def add(self, batch: ForecastBatch | ObservationBatch, wanted: CollectionRequest) -> None:
+    def add(self, batch: ForecastBatch | ObservationBatch, needs: CollectionRequest) -> None:
         """Count a batch. A reading no later than the newest one kept is collected, but it is not new.
 
         An answer that a replay does not find in the archive is no failure: nobody was asked.
         """
         self.collected += len(batch.records)
-        if isinstance(batch, ForecastBatch) or wanted.until is not None:
+        if isinstance(batch, ForecastBatch) or needs.until is not None:
             self.new += len(batch.records)
         else:
-            self.new += sum(_is_new(record, wanted) for record in batch.records)
+            self.new += sum(_is_new(record, needs) for record in batch.records)
         self.rejected.update(value.reason_code for value in batch.rejected)
-        self.failures.extend(failure for failure in batch.failures if failure.error != NotKeptError.__name__)
+        self.failures.extend(
+            failure for failure in batch.failures if failure.error != PayloadMissingError.__name__
+        )
         self.notes.update(dict.fromkeys(batch.notes))
         if isinstance(batch, ForecastBatch):
             self.notes.update(dict.fromkeys(map(_not_covered, batch.outside)))
@@ -117,7 +119,7 @@ class Collection(Generic[R]):
 
 async def collect_all_forecasts(
     sites: Sequence[Site] | None = None,
-    wanted: CollectionRequest | None = None,
+    needs: CollectionRequest | None = None,
     deliver: Callable[[ForecastBatch], Awaitable[None]] | None = None,
     *,
     sources: Sequence[Source[ForecastBatch]] | None = None,
@@ -126,7 +128,7 @@ async def collect_all_forecasts(
     settings: Settings | None = None,
     clock: Clock = utc_now,
 ) -> Collection[Forecast]:
-    """Collect what every forecast source has and `wanted` lacks; return it, and store nothing.
+    """Collect what every forecast source has and `needs` lacks; return it, and store nothing.
 
     Called bare it takes the configured sites and everything within the lookback, and returns all
     records. With `deliver`, each complete batch is handed over at once and the records are not kept.
@@ -139,19 +141,19 @@ async def collect_all_forecasts(
             sources = [source for source in built if source.opted_in]
         if channel_for is None:
             channel_for = await _own_client(stack, _settings(settings), clock)
-        wanted = wanted or _everything(FORECASTS, sites, _settings(settings), clock)
+        needs = needs or _everything(FORECASTS, sites, _settings(settings), clock)
         records: list[Forecast] = []
 
         async def keep(batch: ForecastBatch) -> None:
             records.extend(batch.records)
 
-        outcomes = await _collect_all(sources, wanted, channel_for, deliver or keep, _given(tallies))
+        outcomes = await _collect_all(sources, needs, channel_for, deliver or keep, _given(tallies))
         return Collection(job=FORECASTS, records=tuple(records), outcomes=outcomes)
 
 
 async def collect_all_observations(
     sites: Sequence[Site] | None = None,
-    wanted: CollectionRequest | None = None,
+    needs: CollectionRequest | None = None,
     deliver: Callable[[ObservationBatch], Awaitable[None]] | None = None,
     *,
     sources: Sequence[Source[ObservationBatch]] | None = None,
@@ -170,13 +172,13 @@ async def collect_all_observations(
             sources = [source for source in observation_sources(_settings(settings)) if source.opted_in]
         if channel_for is None:
             channel_for = await _own_client(stack, _settings(settings), clock)
-        wanted = wanted or _everything(OBSERVATIONS, sites, _settings(settings), clock)
+        needs = needs or _everything(OBSERVATIONS, sites, _settings(settings), clock)
         records: list[Observation] = []
 
         async def keep(batch: ObservationBatch) -> None:
             records.extend(batch.records)
 
-        outcomes = await _collect_all(sources, wanted, channel_for, deliver or keep, _given(tallies), seconds)
+        outcomes = await _collect_all(sources, needs, channel_for, deliver or keep, _given(tallies), seconds)
         return Collection(job=OBSERVATIONS, records=tuple(records), outcomes=outcomes)
 
 
@@ -239,7 +241,7 @@ def why_no_source(outcomes: Sequence[SourceRun]) -> str:
 
 async def _collect_all(
     sources: Sequence[Source[B]],
-    wanted: CollectionRequest,
+    needs: CollectionRequest,
     channel_for: ChannelFor,
     deliver: Callable[[B], Awaitable[None]],
     tallies: dict[str, Tally],
@@ -247,7 +249,7 @@ async def _collect_all(
 ) -> tuple[SourceRun, ...]:
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(_collect_one(source, wanted, channel_for, deliver, tallies, seconds))
+            group.create_task(_collect_one(source, needs, channel_for, deliver, tallies, seconds))
             for source in sources
         ]
     return tuple(task.result() for task in tasks)
@@ -255,7 +257,7 @@ async def _collect_all(
 
 async def _collect_one(
     source: Source[B],
-    wanted: CollectionRequest,
+    needs: CollectionRequest,
     channel_for: ChannelFor,
     deliver: Callable[[B], Awaitable[None]],
     tallies: dict[str, Tally],
@@ -269,8 +271,8 @@ async def _collect_one(
     tally.channel = channel = channel_for(source.name)
     structlog.contextvars.bind_contextvars(source=source.name)  # this task's own
     try:
-        async for batch in _until(collect(source, wanted, channel.fetch), seconds):
-            await asyncio.to_thread(tally.add, batch, wanted)
+        async for batch in _until(collect(source, needs, channel.fetch), seconds):
+            await asyncio.to_thread(tally.add, batch, needs)
             await deliver(batch)
     except SourceSlowError as error:
         log.warning("source cut short", reason=str(error))
@@ -281,7 +283,7 @@ async def _collect_one(
         cause = _first_cause(error)
         kind = type(cause).__name__
         tally.failures.append(Failure(route="", url="", reason=f"{kind}: {cause}", error=kind))
-    status, reason = source_status(tally, source, None if wanted.until else wanted.now)
+    status, reason = source_status(tally, source, None if needs.until else needs.now)
     outcome = tally.ended = tally.outcome(status, reason)
     log.info(
         "source done",
@@ -334,8 +336,8 @@ def _not_covered(one: Outside) -> str:
     return f"{one.model} does not cover {one.site}: {one.reason}"
 
 
-def _is_new(record: Observation, wanted: CollectionRequest) -> bool:
-    newest = wanted.newest.get(record.station)
+def _is_new(record: Observation, needs: CollectionRequest) -> bool:
+    newest = needs.newest.get(record.station)
     return newest is None or record.time > newest
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from backend.collectors.base import MeteredFetch, Source
-from backend.collectors.transport.payload_archive import KeptRun, PayloadArchive
+from backend.collectors.transport.payload_archive import ArchivedRun, PayloadArchive
 from backend.core.errors import NotFoundError, ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import Failure, Forecast, Observation, ObservationBatch, RunStatus
@@ -34,7 +34,7 @@ class _NoTraffic:
     bytes: int = 0
 
 
-async def replay(runner: Runner, archive: PayloadArchive, kept: KeptRun) -> JobRun:
+async def replay(runner: Runner, archive: PayloadArchive, kept: ArchivedRun) -> JobRun:
     """Parse the kept payloads of one run again and store what differs; return the replay's own run.
 
     What was not kept is left as it is; what is damaged is a failure of its source. Raises JobBusyError while
@@ -73,7 +73,7 @@ async def replay(runner: Runner, archive: PayloadArchive, kept: KeptRun) -> JobR
     return done
 
 
-def _work(runner: Runner, kept: KeptRun) -> tuple[JobId, Sequence[Source[Any]]]:
+def _work(runner: Runner, kept: ArchivedRun) -> tuple[JobId, Sequence[Source[Any]]]:
     for job in JOBS:
         sources = [source for source in runner.sources.of(job) if source.name in kept.sources]
         if sources:
@@ -82,10 +82,10 @@ def _work(runner: Runner, kept: KeptRun) -> tuple[JobId, Sequence[Source[Any]]]:
 
 
 async def _again(
-    runner: Runner, archive: PayloadArchive, kept: KeptRun, claim: Claim, source: Source[Any]
+    runner: Runner, archive: PayloadArchive, kept: ArchivedRun, claim: Claim, source: Source[Any]
 ) -> SourceRun:
     try:
-        wanted = await asyncio.to_thread(archive.wanted, kept.run_id)
+        needs = await asyncio.to_thread(archive.request_of, kept.run_id)
         answers = await asyncio.to_thread(archive.replay, kept.run_id, source.name)
     except (NotFoundError, ParseError) as error:
         log.exception("payloads cannot be read", source=source.name, reason=str(error))
@@ -104,7 +104,7 @@ async def _again(
         batches.append(batch)
 
     collection = await collect(
-        wanted=wanted,
+        needs=needs,
         deliver=deliver,
         sources=[source],
         channel_for=lambda _source: MeteredFetch(answers, _NoTraffic()),

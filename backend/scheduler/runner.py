@@ -111,14 +111,14 @@ class Runner:
         config: SchedulerConfig,
         sites: Callable[[], tuple[Site, ...]],
         clock: Clock = utc_now,
-        on_wanted: Callable[[int, CollectionRequest], None] | None = None,
+        on_request: Callable[[int, CollectionRequest], None] | None = None,
         after_run: Callable[[datetime], None] | None = None,
         source_seconds: Callable[[JobId, datetime], float] | None = None,
     ) -> None:
         """`sites` is asked before every run, so that a site added later is collected without a restart;
         what it returns must be in the store.
 
-        `on_wanted` is told the id of each run and what it is asked for, and `after_run` is called when it
+        `on_request` is told the id of each run and what it is asked for, and `after_run` is called when it
         has ended: both from a thread. `source_seconds` is how long a network of beacons may take that is
         asked at a moment; as the schedule has it, unless given.
         """
@@ -130,7 +130,7 @@ class Runner:
         self.sites = sites
         self.blocked: dict[JobId, BlockedJob] = {}
         self._source_seconds = source_seconds or config.source_seconds
-        self._on_wanted = on_wanted
+        self._on_request = on_request
         self._after_run = after_run
         self._starts: set[asyncio.Task[tuple[int, asyncio.Task[JobRun]] | None]] = set()
         self._tasks: set[asyncio.Task[JobRun]] = set()
@@ -212,7 +212,7 @@ class Runner:
         waiting = slot or (before.slot if before else None)
         self.blocked[job] = BlockedJob(job, waiting, since, str(error))
 
-    def wanted(
+    def request_for(
         self, job: JobId, sites: tuple[Site, ...], selection: Selection = EVERYTHING
     ) -> CollectionRequest:
         """Return what the store lacks just now, for the selected sites. Blocks: call it in a thread."""
@@ -223,10 +223,10 @@ class Runner:
         if selection.since is None or selection.until is None:
             return ask(sites, now, now - self.config.lookback(job))
         # Runs are wanted that started after `since`.
-        wanted = ask(sites, now, selection.since - timedelta(seconds=1 if job == FORECASTS else 0))
-        stations = {station for site in wanted.sites for station in site.stations}
+        needs = ask(sites, now, selection.since - timedelta(seconds=1 if job == FORECASTS else 0))
+        stations = {station for site in needs.sites for station in site.stations}
         backfilled_days = self.store.backfilled_days(stations, selection.since, selection.until)
-        return replace(wanted, until=selection.until, complete_until={}, backfilled_days=backfilled_days)
+        return replace(needs, until=selection.until, complete_until={}, backfilled_days=backfilled_days)
 
     def selected(self, job: JobId, selection: Selection) -> list[Source[Any]]:
         """Return the sources of a job that a selection leaves; of a backfill, those that serve the past."""
@@ -311,9 +311,9 @@ class Runner:
             with attempt:
                 sites = await asyncio.to_thread(self.sites)
                 await asyncio.to_thread(self.store.forget_times_ahead, self.clock())
-                wanted = await asyncio.to_thread(self.wanted, job, sites, selection)
-        if self._on_wanted is not None:
-            await asyncio.to_thread(self._on_wanted, claim.run_id, wanted)
+                needs = await asyncio.to_thread(self.request_for, job, sites, selection)
+        if self._on_request is not None:
+            await asyncio.to_thread(self._on_request, claim.run_id, needs)
         collect: Callable[..., Awaitable[Any]] = (
             collect_all_forecasts if job == FORECASTS else collect_all_observations
         )
@@ -339,7 +339,7 @@ class Runner:
             limit["seconds"] = self._source_seconds(job, self.clock())
         await collect(
             **limit,
-            wanted=wanted,
+            needs=needs,
             deliver=deliver,
             sources=self.selected(job, selection),
             channel_for=lambda source: self.sources.channel_for(claim.run_id, source),

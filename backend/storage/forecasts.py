@@ -253,7 +253,7 @@ def _note_grid_points(
             "model_id": model_id,
             "site_id": sites[point.site],
             "cell": point.cell,
-            "ground": point.ground,
+            "ground": point.model_elevation,
             "height": point.height,
         }
         for point in batch.grid_points

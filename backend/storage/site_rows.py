@@ -45,7 +45,7 @@ def save_site(connection: sa.Connection, site: Site) -> None:
         "name": site.name,
         "orientation": ",".join(site.orientation),
         "stations": ",".join(site.stations),
-        "without": ",".join(site.without),
+        "without": ",".join(site.networks_without_station),
         "configured": True,
         "reference_stations": ",".join(map(_reference_text, site.references)),
     }
@@ -95,7 +95,7 @@ def site_record(row: Any) -> Site:
         elevation=row.elevation,
         orientation=_words(row.orientation),
         stations=_words(row.stations),
-        without=_words(row.without),
+        networks_without_station=_words(row.without),
         valid_from=maybe_time(row.valid_from),
         references=tuple(map(_reference, _words(row.reference_stations))),
     )

@@ -181,7 +181,7 @@ class Store:
                     if site_id in slugs
                 },
                 cells={key: cell for key, cell, _ in cells},
-                grounds=frozenset(key for key, _, ground in cells if ground is not None),
+                model_elevations=frozenset(key for key, _, ground in cells if ground is not None),
                 incomplete={
                     (model, from_epoch(run), name, slugs[site_id]): version
                     for model, run, name, site_id, version in connection.execute(incomplete)

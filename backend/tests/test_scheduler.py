@@ -185,9 +185,9 @@ async def test_a_slot_is_run_once_however_often_it_is_asked_for(database_url: st
 async def test_two_runs_at_once_are_one_run_and_a_refusal_with_its_id(database_url: str) -> None:
     release = asyncio.Event()
 
-    async def slow(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    async def slow(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         await release.wait()
-        yield a_run(wanted)
+        yield a_run(needs)
 
     world = make_world(database_url, forecasts=[forecast_source(slow)])
     started = await world.runner.start(FORECASTS, "schedule", NOON)
@@ -234,10 +234,8 @@ async def test_a_run_that_brought_nothing_because_it_failed_has_failed(database_
 
 
 async def test_not_published_yet_is_nothing_new_and_no_failure(database_url: str) -> None:
-    async def nothing(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
-        yield ForecastBatch(
-            source="arome", route="acting", rank=0, collected_at=wanted.now, newest=wanted.now
-        )
+    async def nothing(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+        yield ForecastBatch(source="arome", route="acting", rank=0, collected_at=needs.now, newest=needs.now)
 
     run = await make_world(database_url, forecasts=[forecast_source(nothing)]).runner.run(
         FORECASTS, "schedule", NOON
@@ -247,11 +245,11 @@ async def test_not_published_yet_is_nothing_new_and_no_failure(database_url: str
 
 
 async def test_a_source_whose_newest_data_are_too_old_is_stale_and_no_success(database_url: str) -> None:
-    async def old(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
-        time = wanted.now - timedelta(days=2)
+    async def old(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
+        time = needs.now - timedelta(days=2)
         record = Observation("ffvl:2496", Parameter.TEMPERATURE, time, 0.0)
         yield ObservationBatch(
-            source="ffvl", route="acting", rank=0, collected_at=wanted.now, newest=time, records=(record,)
+            source="ffvl", route="acting", rank=0, collected_at=needs.now, newest=time, records=(record,)
         )
 
     run = await make_world(database_url, observations=[observation_source(old)]).runner.run(
@@ -267,9 +265,9 @@ async def test_a_source_whose_newest_data_are_too_old_is_stale_and_no_success(da
 async def test_a_source_that_answers_without_any_data_is_stale(
     database_url: str,
 ) -> None:
-    async def empty(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    async def empty(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         traffic.requests += 1
-        yield ForecastBatch(source="arome", route="acting", rank=0, collected_at=wanted.now)
+        yield ForecastBatch(source="arome", route="acting", rank=0, collected_at=needs.now)
 
     traffic = NoTraffic()
     channel = MeteredFetch(ScriptedFetch({}), traffic)
@@ -293,8 +291,8 @@ async def test_readings_already_kept_are_nothing_new(database_url: str) -> None:
 
 
 async def test_values_that_cannot_be_true_are_counted_and_never_stored(database_url: str) -> None:
-    async def absurd(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
-        yield a_reading(wanted, value=9999.0)
+    async def absurd(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
+        yield a_reading(needs, value=9999.0)
 
     world = make_world(database_url, observations=[observation_source(absurd)])
     run = await world.runner.run(OBSERVATIONS, "schedule", NOON)
@@ -330,9 +328,9 @@ async def test_a_run_without_any_enabled_source_has_nothing_new_and_says_why(dat
 async def test_a_run_by_hand_can_be_limited_to_a_source_and_a_site(database_url: str) -> None:
     seen: list[tuple[str, ...]] = []
 
-    async def look(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
-        seen.append(tuple(site.id for site in wanted.sites))
-        yield a_run(wanted, model="meteo_parapente")
+    async def look(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+        seen.append(tuple(site.id for site in needs.sites))
+        yield a_run(needs, model="meteo_parapente")
 
     other = replace(PLANFAIT, id="semnoz", name="Semnoz")
     world = make_world(
@@ -348,12 +346,12 @@ async def test_a_run_by_hand_can_be_limited_to_a_source_and_a_site(database_url:
 
 
 async def test_a_site_added_later_gets_the_runs_that_are_still_served(database_url: str) -> None:
-    async def lacking(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
-        missing = wanted.missing("arome", at(12), "whole", 0)
+    async def lacking(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+        missing = needs.missing("arome", at(12), "whole", 0)
         yield (
-            a_run(replace(wanted, sites=missing))
+            a_run(replace(needs, sites=missing))
             if missing
-            else replace(a_run(wanted), records=(), run=None, parts=(), sites=())
+            else replace(a_run(needs), records=(), run=None, parts=(), sites=())
         )
 
     sites = [PLANFAIT]
@@ -379,8 +377,8 @@ async def test_an_unusable_sites_file_fails_the_run_and_says_so(database_url: st
 
 
 async def test_a_run_past_its_deadline_keeps_what_it_has_and_says_so(database_url: str) -> None:
-    async def hangs(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
-        yield a_run(wanted)
+    async def hangs(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+        yield a_run(needs)
         await asyncio.Event().wait()
 
     world = make_world(database_url, forecasts=[forecast_source(hangs)], run_deadline_seconds=3600)
@@ -404,9 +402,9 @@ def waits_for_the_lock(statement: str) -> bool:
 async def test_batches_wait_in_memory_while_the_store_is_locked(database_url: str) -> None:
     lock, other = ExitStack(), Database(database_url)
 
-    async def while_locked(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    async def while_locked(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         lock.enter_context(other.write())
-        yield a_run(wanted)
+        yield a_run(needs)
 
     world = make_world(database_url, forecasts=[forecast_source(while_locked)], busy_timeout=0.02)
     with capture_logs() as logs:
@@ -424,10 +422,10 @@ async def test_a_store_that_stays_locked_fails_the_run_at_its_deadline(
 ) -> None:
     lock, other, begun = ExitStack(), Database(database_url), list[str]()
 
-    async def while_locked(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    async def while_locked(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         lock.enter_context(other.write())
         begun.clear()
-        yield a_run(wanted)
+        yield a_run(needs)
 
     world = make_world(
         database_url,
@@ -466,9 +464,9 @@ DEAD = "otherhost/boot/1/0.00"
 async def test_a_run_that_another_process_took_over_writes_nothing_more(database_url: str) -> None:
     taken = asyncio.Event()
 
-    async def slow(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    async def slow(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         await taken.wait()
-        yield a_run(wanted)
+        yield a_run(needs)
 
     world = make_world(database_url, forecasts=[forecast_source(slow)])
     started = await world.runner.start(FORECASTS, "schedule", NOON)
@@ -483,9 +481,9 @@ async def test_a_run_that_another_process_took_over_writes_nothing_more(database
 
 
 async def test_a_lost_lease_stops_the_work_by_itself(database_url: str) -> None:
-    async def endless(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    async def endless(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         await asyncio.Event().wait()
-        yield a_run(wanted)
+        yield a_run(needs)
 
     world = make_world(database_url, forecasts=[forecast_source(endless)], lease=0.1)
     started = await world.runner.start(FORECASTS, "schedule", NOON)
@@ -499,9 +497,9 @@ async def test_a_lost_lease_stops_the_work_by_itself(database_url: str) -> None:
 async def test_a_lease_is_renewed_while_the_work_goes_on(database_url: str) -> None:
     release = asyncio.Event()
 
-    async def slow(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    async def slow(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         await release.wait()
-        yield a_run(wanted)
+        yield a_run(needs)
 
     world = make_world(database_url, forecasts=[forecast_source(slow)], lease=0.2)
     started = await world.runner.start(FORECASTS, "schedule", NOON)
@@ -592,9 +590,9 @@ async def test_the_slot_of_a_dead_process_is_done_again(database_url: str) -> No
 async def test_a_slot_whose_turn_came_during_a_long_run_is_made_up_for(database_url: str) -> None:
     release = asyncio.Event()
 
-    async def slow(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    async def slow(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         await release.wait()
-        yield a_run(wanted)
+        yield a_run(needs)
 
     world = make_world(database_url, forecasts=[forecast_source(slow)])
     world.ledger.note_schedule(FORECASTS, world.runner.config.crontab(FORECASTS), at(7))
@@ -651,10 +649,10 @@ async def test_the_scheduler_starts_collects_and_is_handed_out_until_it_stops(da
 async def test_a_run_that_ends_within_the_grace_is_a_success(database_url: str) -> None:
     asked, release = asyncio.Event(), asyncio.Event()
 
-    async def slow(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    async def slow(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         asked.set()
         await release.wait()
-        yield a_run(wanted)
+        yield a_run(needs)
 
     world = make_world(database_url, forecasts=[forecast_source(slow)], shutdown_grace_seconds=HANG_SECONDS)
     await start_scheduler(world.runner)
@@ -669,8 +667,8 @@ async def test_a_run_that_ends_within_the_grace_is_a_success(database_url: str) 
 async def test_a_run_beyond_the_grace_is_recorded_as_cancelled_with_what_it_kept(database_url: str) -> None:
     kept = asyncio.Event()
 
-    async def endless(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
-        yield a_run(wanted)
+    async def endless(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+        yield a_run(needs)
         kept.set()
         await asyncio.Event().wait()
 
@@ -686,11 +684,11 @@ async def test_a_run_beyond_the_grace_is_recorded_as_cancelled_with_what_it_kept
 async def test_a_store_that_is_gone_for_good_holds_up_no_stop(database_url: str) -> None:
     lock, other, asked = ExitStack(), Database(database_url), asyncio.Event()
 
-    async def endless(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    async def endless(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         lock.enter_context(other.write())
         asked.set()
         await asyncio.Event().wait()
-        yield a_run(wanted)
+        yield a_run(needs)
 
     world = make_world(database_url, forecasts=[forecast_source(endless)], busy_timeout=0.02)
     started = await world.runner.start(FORECASTS, "schedule", NOON)

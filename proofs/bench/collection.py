@@ -107,7 +107,7 @@ def watched(service: Service, watch: Watch) -> Service:
         config=service.config,
         sites=service.runner.sites,
         clock=service.clock,
-        on_wanted=service.archive.keep_wanted,
+        on_request=service.archive.store_request,
         after_run=service.archive.prune,
     )
     return replace(service, sources=sources, runner=runner, worker=worker)

@@ -37,7 +37,7 @@ async def idle() -> None:
 
 def decoding(service: Service) -> Work:
     """Return what collects a run of AROME, all but the storing, again and again."""
-    wanted = CollectionRequest(
+    needs = CollectionRequest(
         now=NOW, since=NOW - timedelta(hours=7), sites=load_sites(service.settings.sites_file)
     )
     sources = [source for source in service.sources.forecasts if source.name == "arome"]
@@ -48,7 +48,7 @@ def decoding(service: Service) -> Work:
 
     async def collect() -> None:
         await collect_all_forecasts(
-            wanted=wanted,
+            needs=needs,
             deliver=drop,
             sources=sources,
             channel_for=lambda source: service.sources.channel_for(0, source),

@@ -40,7 +40,7 @@ def read_sites(service: ServiceDep, request: Request, response: Response) -> Sit
             elevation=site.elevation,
             orientation=list(site.orientation),
             stations=list(site.stations),
-            without=list(site.without),
+            without=list(site.networks_without_station),
             valid_from=site.valid_from,
             collected=site.id in collected,
             moved_stations=moved.get(site.id, []),

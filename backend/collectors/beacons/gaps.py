@@ -51,7 +51,7 @@ class Gaps:
 
 def find_gaps(
     network: Network,
-    wanted: CollectionRequest,
+    needs: CollectionRequest,
     latest: Mapping[str, datetime],
     oldest: datetime,
     skip: Collection[str] = (),
@@ -65,11 +65,11 @@ def find_gaps(
     """
     complete_until: dict[str, datetime] = {}
     gaps = []
-    for station in wanted.mapped_stations(network.name):
+    for station in needs.mapped_stations(network.name):
         if station in skip:
             continue
-        vouched, until = wanted.complete_until.get(station), latest.get(station)
-        after = max(vouched or wanted.since, wanted.since, oldest)
+        vouched, until = needs.complete_until.get(station), latest.get(station)
+        after = max(vouched or needs.since, needs.since, oldest)
         if until is None:
             if vouched is None:
                 gaps.append(Gap(station, after, None))
@@ -113,7 +113,7 @@ async def fill_gap(
     network: Network,
     route: Route[ObservationBatch],
     gap: Gap,
-    wanted: CollectionRequest,
+    needs: CollectionRequest,
     fetch: Fetch,
     request: Request,
     parse: Callable[[Payload, str, datetime], Readings],
@@ -134,17 +134,17 @@ async def fill_gap(
         complete_until = closed(network, gap, readings, payload)
         places = await asyncio.to_thread(positions, payload, gap.station) if positions else ()
     except CollectorError as error:
-        return network.failed(route, error, wanted)
+        return network.failed(route, error, needs)
     return network.batch(route, payload, readings, complete_until, positions=places)
 
 
-def lacking_days(wanted: CollectionRequest, station: str, longest: timedelta) -> Iterator[tuple[date, date]]:
+def missing_spans(needs: CollectionRequest, station: str, longest: timedelta) -> Iterator[tuple[date, date]]:
     """Yield the spans of days from `since` to `until` of which no backfill brought a reading, oldest first.
 
     Both ends are included; no span is longer than `longest`.
     """
-    since, until = wanted.since.date(), (wanted.until or wanted.now).date()
-    held = set(wanted.backfilled_days.get(station, ()))
+    since, until = needs.since.date(), (needs.until or needs.now).date()
+    held = set(needs.backfilled_days.get(station, ()))
     first: date | None = None
     for day in (since + index * _DAY for index in range((until - since).days + 1)):
         if first is not None and (day in held or day - first >= longest):
@@ -156,23 +156,23 @@ def lacking_days(wanted: CollectionRequest, station: str, longest: timedelta) ->
         yield first, until
 
 
-def lacking_span(
-    wanted: CollectionRequest, station: str, reach: timedelta
+def missing_span(
+    needs: CollectionRequest, station: str, reach: timedelta
 ) -> tuple[datetime, datetime] | None:
     """Return from when to when a history that reaches back from now can bring what is lacking, or None."""
-    days = [*lacking_days(wanted, station, _EVER)]
-    oldest = wanted.now - reach
-    if not days or wanted.until is None:
+    days = [*missing_spans(needs, station, _EVER)]
+    oldest = needs.now - reach
+    if not days or needs.until is None:
         return None
-    first = max(datetime.combine(days[0][0], time(), UTC), wanted.since, oldest)
-    last = min(datetime.combine(days[-1][1], time(23, 59, 59), UTC), wanted.until)
+    first = max(datetime.combine(days[0][0], time(), UTC), needs.since, oldest)
+    last = min(datetime.combine(days[-1][1], time(23, 59, 59), UTC), needs.until)
     return (first, last) if first <= last else None
 
 
-async def lacking_histories(
+async def missing_histories(
     network: Network,
     route: Route[ObservationBatch],
-    wanted: CollectionRequest,
+    needs: CollectionRequest,
     fetch: Fetch,
     *,
     reach: timedelta,
@@ -185,8 +185,8 @@ async def lacking_histories(
     For histories that reach back from now: `request` asks for that of a station since a time, and `parse`
     reads what is later than one.
     """
-    for station in wanted.mapped_stations(network.name):
-        span = lacking_span(wanted, station, reach)
+    for station in needs.mapped_stations(network.name):
+        span = missing_span(needs, station, reach)
         if span is None or station in skip:
             continue
         first, last = span
@@ -194,7 +194,7 @@ async def lacking_histories(
             payload = await fetch(request(station, first))
             readings = await asyncio.to_thread(parse, payload, station, first - timedelta(seconds=1))
         except CollectorError as error:
-            yield network.failed(route, error, wanted)
+            yield network.failed(route, error, needs)
         else:
             yield network.batch(route, payload, readings.within(first, last), {})
 

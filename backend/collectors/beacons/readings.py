@@ -134,14 +134,14 @@ class Network:
         )
 
     def failed(
-        self, route: Route[ObservationBatch], error: CollectorError, wanted: CollectionRequest
+        self, route: Route[ObservationBatch], error: CollectorError, needs: CollectionRequest
     ) -> ObservationBatch:
         """Return a batch that says that one request of `route` brought nothing."""
         return ObservationBatch(
             source=self.name,
             route=route.name,
             rank=route.rank,
-            collected_at=wanted.now,
+            collected_at=needs.now,
             failures=(as_failure(route.name, error),),
         )
 
@@ -260,11 +260,11 @@ def from_paris(
     `text` is the stamp as it came; `local` is None where it is no date. For `newer` see `paris_time`.
     """
     if local is None or local.year < _BEFORE_THE_NETWORK:
-        return _untimely(station, text, "invalid_time")
+        return _rejected_time(station, text, "invalid_time")
     time = paris_to_utc(_to_the_minute(local), newer or fetched_at)
     if time is None:
-        return _untimely(station, text, "missing_hour: the clock skipped it")
-    return _not_in_the_future(station, time, text, fetched_at)
+        return _rejected_time(station, text, "missing_hour: the clock skipped it")
+    return _require_past(station, time, text, fetched_at)
 
 
 def newest_first(stamps: Sequence[datetime | None]) -> bool | None:
@@ -322,10 +322,10 @@ def epoch_time(station: str, seconds: int, fetched_at: datetime) -> datetime | R
     try:
         time = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
-        return _untimely(station, str(seconds), "invalid_time")
+        return _rejected_time(station, str(seconds), "invalid_time")
     if time.year < _BEFORE_THE_NETWORK:
-        return _untimely(station, str(seconds), "invalid_time")
-    return _not_in_the_future(station, _to_the_minute(time), str(seconds), fetched_at)
+        return _rejected_time(station, str(seconds), "invalid_time")
+    return _require_past(station, _to_the_minute(time), str(seconds), fetched_at)
 
 
 def iso_time(station: str, text: str, fetched_at: datetime) -> datetime | Rejected:
@@ -334,23 +334,23 @@ def iso_time(station: str, text: str, fetched_at: datetime) -> datetime | Reject
         stated = datetime.fromisoformat(text)
         time = stated.astimezone(UTC)
     except (ValueError, OverflowError):
-        return _untimely(station, text, "invalid_time")
+        return _rejected_time(station, text, "invalid_time")
     if stated.utcoffset() is None or time.year < _BEFORE_THE_NETWORK:
-        return _untimely(station, text, "invalid_time")
-    return _not_in_the_future(station, time.replace(microsecond=0), text, fetched_at)
+        return _rejected_time(station, text, "invalid_time")
+    return _require_past(station, time.replace(microsecond=0), text, fetched_at)
 
 
 def _to_the_minute(time: datetime) -> datetime:
     return time.replace(second=0, microsecond=0)
 
 
-def _not_in_the_future(station: str, time: datetime, raw: str, fetched_at: datetime) -> datetime | Rejected:
+def _require_past(station: str, time: datetime, raw: str, fetched_at: datetime) -> datetime | Rejected:
     if time > fetched_at + CLOCK_TOLERANCE:
-        return _untimely(station, raw, "future: more than 10 min ahead of the fetch", time)
+        return _rejected_time(station, raw, "future: more than 10 min ahead of the fetch", time)
     return time
 
 
-def _untimely(station: str, raw: str, reason: str, time: datetime | None = None) -> Rejected:
+def _rejected_time(station: str, raw: str, reason: str, time: datetime | None = None) -> Rejected:
     return Rejected(subject=station, parameter=None, time=time, raw=raw, reason=reason)
 
 
@@ -371,7 +371,7 @@ def validate(
         seen.add((row.station, row.time))
         latest[row.station] = max(row.time, latest.get(row.station, row.time))
         if row.station not in after or row.time > after[row.station]:
-            good, bad = judge(row)
+            good, bad = check_values(row)
             records += good
             rejected += bad
     newest = max((time for _, time in seen if time <= fetched_at), default=None)
@@ -390,7 +390,7 @@ def interpret_decimal(_: Parameter, raw: Value) -> float | str:
     return "not_a_number" if value is None else value
 
 
-def judge(
+def check_values(
     reading: Reading, interpret: Interpret = interpret_decimal
 ) -> tuple[list[Observation], list[Rejected]]:
     """Return the values as observations, and those that are no measurement; what is not there is absent."""
@@ -398,9 +398,9 @@ def judge(
     read = {
         parameter: interpret(parameter, raw)
         for parameter, raw in reading.values.items()
-        if not _says_nothing(raw)
+        if not _is_blank(raw)
     }
-    zeros = missing_as_zero(
+    zeros = zeros_for_missing(
         {parameter: None if isinstance(value, str) else value for parameter, value in read.items()}
     )
     calm = read.get(Parameter.WIND_SPEED) == 0 and Parameter.WIND_SPEED not in zeros
@@ -420,7 +420,7 @@ def judge(
     return good, bad
 
 
-def missing_as_zero(values: Mapping[Parameter, float | None]) -> dict[Parameter, str]:
+def zeros_for_missing(values: Mapping[Parameter, float | None]) -> dict[Parameter, str]:
     """Return the reason per parameter whose 0 stands for a missing value; `values` are of one reading.
 
     A mean of 0 contradicts a gust of MISSING_BESIDE_WIND, and a gust of 0 contradicts such a mean: all
@@ -434,7 +434,7 @@ def missing_as_zero(values: Mapping[Parameter, float | None]) -> dict[Parameter,
     return {}
 
 
-def _says_nothing(raw: Value) -> bool:
+def _is_blank(raw: Value) -> bool:
     return raw is None or (isinstance(raw, str) and not raw.strip())
 
 
@@ -457,7 +457,7 @@ def elevation(raw: Value) -> float | None:
     return number(raw) or None
 
 
-def already_kept(newest: Mapping[str, datetime], fetched_at: datetime) -> dict[str, datetime]:
+def stored_until(newest: Mapping[str, datetime], fetched_at: datetime) -> dict[str, datetime]:
     """Return, per station, the time up to which a reading in a bulk answer need not be delivered again.
 
     The last three days are, because networks correct themselves. The months-old last word of a beacon
@@ -493,7 +493,7 @@ def positions_of(
     )
 
 
-def is_news(told: Station, known: Station | None) -> bool:
+def is_new_or_changed(told: Station, known: Station | None) -> bool:
     """Say whether a station is new, or its network states something else of it than we know."""
     if known is None:
         return True
@@ -506,10 +506,10 @@ def is_news(told: Station, known: Station | None) -> bool:
     return any(new not in ("", None, old) for new, old in said)
 
 
-def longest_waiting(wanted: CollectionRequest, network: str) -> list[str]:
+def oldest_first(needs: CollectionRequest, network: str) -> list[str]:
     """Return the mapped stations of a network, the one whose newest reading is the oldest first.
 
     A collection that is cut short leaves the last ones out, and the next one begins with them.
     """
     never = datetime.min.replace(tzinfo=UTC)
-    return sorted(wanted.mapped_stations(network), key=lambda station: wanted.newest.get(station, never))
+    return sorted(needs.mapped_stations(network), key=lambda station: needs.newest.get(station, never))

@@ -20,14 +20,13 @@ from datetime import datetime, timedelta
 import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request
-from backend.collectors.beacons.gaps import MARGIN, fill_gap, find_gaps, lacking_histories
+from backend.collectors.beacons.gaps import MARGIN, fill_gap, find_gaps, missing_histories
 from backend.collectors.beacons.readings import (
     Reading,
     Readings,
     ReportedField,
     Rows,
     Value,
-    already_kept,
     elevation,
     json_rows,
     local_stamp,
@@ -38,6 +37,7 @@ from backend.collectors.beacons.readings import (
     paris_time,
     positions_of,
     require_fields,
+    stored_until,
     text_of,
     validate,
     value_of,
@@ -128,22 +128,22 @@ class Keyed:
     name = "keyed"
     rank = 0
 
-    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per answer. A list that fails costs the list; the readings are the point.
 
         As long as a list that is due was not read whole, nothing is taken of a beacon whose kind neither
         the list nor the store states: it may be one that the feed re-publishes. Where no list came at all,
         the stations of the sites are taken.
         """
-        kinds = {station.id: station.kind for station in wanted.stations.values()}
-        mapped = wanted.mapped_stations(FFVL.name)
+        kinds = {station.id: station.kind for station in needs.stations.values()}
+        mapped = needs.mapped_stations(FFVL.name)
         taken: Collection[str] | None = None
-        if list_is_due(wanted):
+        if list_is_due(needs):
             try:
                 payload = await fetch(self._request(r="list"))
                 listing = await asyncio.to_thread(parse_list, payload)
             except CollectorError as error:
-                yield FFVL.failed(self, error, wanted)
+                yield FFVL.failed(self, error, needs)
                 taken = kinds.keys() | set(mapped)
             else:
                 yield self._listed(listing, payload)
@@ -152,11 +152,11 @@ class Keyed:
 
         skip = {station for station, kind in kinds.items() if kind.upper() in REPUBLISHED}
         payload = await fetch(self._request(r="releves_meteo"))
-        after = already_kept(wanted.newest, payload.fetched_at)
+        after = stored_until(needs.newest, payload.fetched_at)
         readings = await asyncio.to_thread(parse_readings, payload, after, skip, taken)
         unknown = () if taken is None else [station for station in mapped if station not in taken]
         left_out = skip.union(unknown)
-        stock = find_gaps(FFVL, wanted, readings.latest, payload.fetched_at - HISTORY, left_out)
+        stock = find_gaps(FFVL, needs, readings.latest, payload.fetched_at - HISTORY, left_out)
         yield FFVL.batch(self, payload, readings, stock.complete_until)
 
         known = kinds.keys() | readings.stations
@@ -164,7 +164,7 @@ class Keyed:
             hours = str(history_hours(gap.after, payload.fetched_at))
             ask = self._request(r="histo", idbalise=number_of(gap.station), hours=hours)
             yield await fill_gap(
-                FFVL, self, gap, wanted, fetch, ask, parse_history, known=gap.station in known
+                FFVL, self, gap, needs, fetch, ask, parse_history, known=gap.station in known
             )
 
     def _listed(self, listing: Listing, payload: Payload) -> ObservationBatch:
@@ -185,7 +185,7 @@ class Keyed:
 
 
 @dataclass(frozen=True, slots=True)
-class PastOfKeyed:
+class KeyedHistory:
     """What mapped beacons said in the last days: the history of each of which days are lacking."""
 
     url: str
@@ -194,16 +194,16 @@ class PastOfKeyed:
     name = "keyed"
     rank = 0
 
-    def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per beacon of which days are lacking."""
 
         def ask(station: str, first: datetime) -> Request:
-            hours = str(history_hours(first, wanted.now))
+            hours = str(history_hours(first, needs.now))
             return request(self.url, self.key, r="histo", idbalise=number_of(station), hours=hours)
 
-        others = {each.id for each in wanted.stations.values() if each.kind.upper() in REPUBLISHED}
-        return lacking_histories(
-            FFVL, self, wanted, fetch, reach=HISTORY, request=ask, parse=parse_history, skip=others
+        others = {each.id for each in needs.stations.values() if each.kind.upper() in REPUBLISHED}
+        return missing_histories(
+            FFVL, self, needs, fetch, reach=HISTORY, request=ask, parse=parse_history, skip=others
         )
 
 
@@ -217,10 +217,10 @@ def request(url: str, key: str, **params: str) -> Request:
     )
 
 
-def list_is_due(wanted: CollectionRequest) -> bool:
+def list_is_due(needs: CollectionRequest) -> bool:
     """Say whether the list of beacons was never read, or a day ago."""
-    listed = wanted.listed.get(FFVL.name)
-    return listed is None or wanted.now - listed >= LIST_EVERY
+    listed = needs.listed.get(FFVL.name)
+    return listed is None or needs.now - listed >= LIST_EVERY
 
 
 def history_hours(after: datetime, now: datetime) -> int:
@@ -230,8 +230,8 @@ def history_hours(after: datetime, now: datetime) -> int:
 
 def parse_list(payload: Payload) -> Listing:
     """Read the list of beacons. Its remarks tell which beacon is sheltered or shows the breeze only."""
-    _refuse_what_is_no_feed(payload)
-    rows = not_empty(json_rows(payload, _BEACONS, _BEACON)).without(_why_no_beacon)
+    _require_feed(payload)
+    rows = not_empty(json_rows(payload, _BEACONS, _BEACON)).without(_why_odd)
     odd = [_kind_of_odd(row) for row in rows.odd]
     described = tuple(_described(beacon) for beacon in rows.rows)
     good = {station.id for station in described}  # what a good row states of a beacon stays
@@ -250,7 +250,7 @@ def parse_list(payload: Payload) -> Listing:
     )
 
 
-def _why_no_beacon(beacon: _Beacon) -> str | None:
+def _why_odd(beacon: _Beacon) -> str | None:
     if FFVL.station_id(beacon.number) is None:
         return f"{str(beacon.number)[:40]!r} is not the number of a beacon"
     return None
@@ -299,14 +299,14 @@ def parse_readings(
         *rows.rejected(_station_of_odd, f"{FFVL.name}:?"),
         *_readings(mine, payload.fetched_at),
     )
-    readings = validate((_of_known_kind(each, taken) for each in found), payload.fetched_at, after)
+    readings = validate((_reject_unknown_kind(each, taken) for each in found), payload.fetched_at, after)
     if not readings.latest:
         reasons = ", ".join(sorted({rejected.reason for rejected in readings.rejected})) or "all skipped"
         raise ParseError(f"no row is of a beacon and of a time that can be used: {reasons}", url=payload.url)
     return readings
 
 
-def _of_known_kind(value: Reading | Rejected, taken: Collection[str] | None) -> Reading | Rejected:
+def _reject_unknown_kind(value: Reading | Rejected, taken: Collection[str] | None) -> Reading | Rejected:
     if isinstance(value, Rejected) or taken is None or value.station in taken:
         return value
     reason = "unknown_kind: the list of beacons could not be read whole, and may call it another network's"
@@ -344,13 +344,13 @@ def _station_of_odd(content: object) -> str | None:
 
 
 def _documented_rows(payload: Payload, fields: Mapping[str, str]) -> Rows[_Row]:
-    _refuse_what_is_no_feed(payload)
+    _require_feed(payload)
     rows = json_rows(payload, _ROWS, _ROW)
     require_fields(rows.rows, fields, payload)
     return rows
 
 
-def _refuse_what_is_no_feed(payload: Payload) -> None:
+def _require_feed(payload: Payload) -> None:
     """Name the answers that come with HTTP 200 and are none. Whatever else is odd, the decoder says."""
     text = payload.body[:2000].decode("utf-8-sig", "replace").strip()
     if text.startswith("<") and "error#" in text:

@@ -21,9 +21,9 @@ from backend.collectors.beacons.readings import (
     Reading,
     Readings,
     Value,
-    already_kept,
-    longest_waiting,
+    oldest_first,
     paris_time,
+    stored_until,
     validate,
 )
 from backend.collectors.ffvl_routes.network import FFVL
@@ -53,23 +53,23 @@ class Pages:
     name = "page"
     rank = 2
 
-    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per beacon. The shared client keeps the cookie that the start page sets."""
-        stations = longest_waiting(wanted, FFVL.name)
+        stations = oldest_first(needs, FFVL.name)
         if not stations:
             return
         await self._open_session(fetch)
         for station in stations:
-            yield await self._beacon(station, wanted, fetch)
+            yield await self._beacon(station, needs, fetch)
 
-    async def _beacon(self, station: str, wanted: CollectionRequest, fetch: Fetch) -> ObservationBatch:
+    async def _beacon(self, station: str, needs: CollectionRequest, fetch: Fetch) -> ObservationBatch:
         try:
             payload = await self._page(station, fetch)
-            readings = parse_page(payload, station, already_kept(wanted.newest, payload.fetched_at))
+            readings = parse_page(payload, station, stored_until(needs.newest, payload.fetched_at))
         except CollectorError as error:
-            return FFVL.failed(self, error, wanted)
+            return FFVL.failed(self, error, needs)
         # A gap stays open for a route that can fill it: pages have no history.
-        stock = find_gaps(FFVL, wanted, readings.latest, wanted.since)
+        stock = find_gaps(FFVL, needs, readings.latest, needs.since)
         return FFVL.batch(self, payload, readings, stock.complete_until)
 
     async def _open_session(self, fetch: Fetch) -> None:

@@ -19,20 +19,20 @@ from typing import Annotated
 import msgspec
 
 from backend.collectors.base import Fetch, Payload, Request
-from backend.collectors.beacons.gaps import MARGIN, fill_gap, find_gaps, lacking_histories, unknown_station
+from backend.collectors.beacons.gaps import MARGIN, fill_gap, find_gaps, missing_histories, unknown_station
 from backend.collectors.beacons.readings import (
     Reading,
     Readings,
     ReportedField,
-    already_kept,
     elevation,
     epoch_time,
-    is_news,
+    is_new_or_changed,
     json_rows,
     not_empty,
     number,
     positions_of,
     require_fields,
+    stored_until,
     text_of,
     validate,
     value_of,
@@ -49,7 +49,7 @@ _WIND = (Parameter.WIND_SPEED, Parameter.WIND_GUST, Parameter.WIND_DIRECTION)
 _WIND_FIELDS = {"mean": "w-avg", "gust": "w-max", "direction": "w-dir"}
 
 
-class _Reading(
+class _ReadingRow(
     msgspec.Struct, rename={"seconds": "_id", "direction": "w-dir", "mean": "w-avg", "gust": "w-max"}
 ):
     seconds: int
@@ -68,11 +68,11 @@ class _Station(msgspec.Struct, rename={"id": "_id"}):
     name: str = ""
     alt: float | None = None
     loc: _Point | None = None
-    last: _Reading | None = None
+    last: _ReadingRow | None = None
 
 
 _STATIONS, _STATION = msgspec.json.Decoder(list[_Station]), msgspec.json.Decoder(_Station)
-_HISTORY, _READING = msgspec.json.Decoder(list[_Reading]), msgspec.json.Decoder(_Reading)
+_HISTORY, _READING_ROW = msgspec.json.Decoder(list[_ReadingRow]), msgspec.json.Decoder(_ReadingRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,38 +84,38 @@ class WindsMobi:
     name = "winds_mobi"
     rank = 1
 
-    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per answer, and one for each mapped station that nobody knows.
 
         A station that the bulk answer has no reading of gets no call: its history is counted back
         from its last reading, and there is none.
         """
         payload = await fetch(request(self.url, "", provider=FFVL.name, limit="0"))
-        after = already_kept(wanted.newest, payload.fetched_at)
+        after = stored_until(needs.newest, payload.fetched_at)
         readings, stations = await asyncio.to_thread(parse_stations, payload, after)
         # What the FFVL's own list says of a station is better, and stays.
-        listed = FFVL.name in wanted.listed
+        listed = FFVL.name in needs.listed
         introduced = tuple(
             station
             for station in stations
-            if is_news(station, wanted.stations.get(station.id))
-            and not (listed and station.id in wanted.stations)
+            if is_new_or_changed(station, needs.stations.get(station.id))
+            and not (listed and station.id in needs.stations)
         )
         positions = positions_of(stations, payload.fetched_at, readings.latest)
-        stock = find_gaps(FFVL, wanted, readings.latest, wanted.since)
+        stock = find_gaps(FFVL, needs, readings.latest, needs.since)
         yield FFVL.batch(self, payload, readings, stock.complete_until, introduced, positions)
 
-        known = wanted.stations.keys() | {station.id for station in stations}
+        known = needs.stations.keys() | {station.id for station in stations}
         for gap in stock.gaps:
             if gap.until is not None:
                 ask = history_request(self.url, gap.station, history_seconds(gap.after, gap.until))
-                yield await fill_gap(FFVL, self, gap, wanted, fetch, ask, parse_history)
+                yield await fill_gap(FFVL, self, gap, needs, fetch, ask, parse_history)
             elif gap.station not in known:
-                yield FFVL.failed(self, unknown_station(gap.station, payload.url), wanted)
+                yield FFVL.failed(self, unknown_station(gap.station, payload.url), needs)
 
 
 @dataclass(frozen=True, slots=True)
-class PastOfWindsMobi:
+class WindsMobiHistory:
     """What mapped beacons said in the last days: the history of each of which days are lacking."""
 
     url: str
@@ -123,16 +123,16 @@ class PastOfWindsMobi:
     name = "winds_mobi"
     rank = 1
 
-    def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per beacon of which days are lacking.
 
         The source counts back from a beacon's last reading, which may be older than now, and never newer.
         """
 
         def ask(station: str, first: datetime) -> Request:
-            return history_request(self.url, station, history_seconds(first, wanted.now))
+            return history_request(self.url, station, history_seconds(first, needs.now))
 
-        return lacking_histories(FFVL, self, wanted, fetch, reach=HISTORY, request=ask, parse=parse_history)
+        return missing_histories(FFVL, self, needs, fetch, reach=HISTORY, request=ask, parse=parse_history)
 
 
 def request(url: str, path: str, **params: str) -> Request:
@@ -169,7 +169,7 @@ def parse_stations(payload: Payload, after: Mapping[str, datetime]) -> tuple[Rea
 
 def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
     """Read the history of `station` (the answer does not name it), later than `after`; it may be empty."""
-    rows = json_rows(payload, _HISTORY, _READING)
+    rows = json_rows(payload, _HISTORY, _READING_ROW)
     require_fields(rows.rows, _WIND_FIELDS, payload)
     mine = ((station, row) for row in rows.rows)
     found = (*rows.rejected(lambda _: station, station), *_readings(mine, payload.fetched_at))
@@ -192,7 +192,7 @@ def _described(station_id: str, row: _Station) -> Station:
     return replace(station, latitude=latitude, longitude=longitude)
 
 
-def _readings(rows: Iterable[tuple[str, _Reading]], fetched_at: datetime) -> Iterable[Reading | Rejected]:
+def _readings(rows: Iterable[tuple[str, _ReadingRow]], fetched_at: datetime) -> Iterable[Reading | Rejected]:
     for station, row in rows:
         time = epoch_time(station, row.seconds, fetched_at)
         if isinstance(time, Rejected):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from backend.collectors.base import PLACE
+from backend.collectors.base import PLAUSIBLE_PLACE
 from backend.collectors.grib.decode import Field, Selector
 from backend.collectors.grib.runs import AromeGrid
 from backend.collectors.runs import Part
@@ -27,7 +27,7 @@ FIELDS: Mapping[str, Selector] = {
     "gust_speed": Selector(0, 2, 22, 8, _ABOVE_GROUND, 10, _MAXIMUM),
     "temperature": Selector(0, 0, 0, 0, _ABOVE_GROUND, 2),
 }
-GROUND: Mapping[str, Selector] = {"ground": Selector(0, 3, 6, 0, _SURFACE, 0)}
+MODEL_ELEVATION: Mapping[str, Selector] = {"ground": Selector(0, 3, 6, 0, _SURFACE, 0)}
 """The height of the model's ground (m). ecCodes calls it "h", geometrical height, at the surface."""
 
 _GUST_COMPONENTS, _GUST_SPEED = ("gust_east", "gust_north"), ("gust_speed",)
@@ -35,7 +35,7 @@ _WIND, _TEMPERATURE = ("wind_east", "wind_north"), ("temperature",)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FileValues:
     """The values of one file at the sites; `absent` names the fields that are not in it, with their hours.
 
     `outside` are the sites without one value, off the grid or under its mask.
@@ -56,7 +56,7 @@ def parse(
     part: Part,
     sites: Sequence[Site],
     url: str = "",
-) -> Reading:
+) -> FileValues:
     """Turn the fields of a file, read at the places of `sites`, into forecasts for the hours of `part`.
 
     A field that is not there costs the values that are made of it: one component of the wind costs speed
@@ -95,17 +95,17 @@ def parse(
             points.append(GridPoint(grid.model, site.id, cell.name))
         else:
             outside.append(Outside(grid.model, site.id, f"its grid cell {cell.name} is masked"))
-    return Reading(tuple(records), tuple(rejected), tuple(points), tuple(outside), absent)
+    return FileValues(tuple(records), tuple(rejected), tuple(points), tuple(outside), absent)
 
 
-def parse_ground(
+def parse_model_elevations(
     fields: Sequence[Field],
     *,
     grid: AromeGrid,
     reference_time: datetime,
     sites: Sequence[Site],
     url: str = "",
-) -> Reading:
+) -> FileValues:
     """Turn the height of the model's ground (m), read at the places of `sites`, into their grid points.
 
     Raises ParseError unless the field is there, AROME's, of the run and on the grid that was asked for. A
@@ -116,7 +116,7 @@ def parse_ground(
     if not fields:
         raise ParseError("without the height of the ground", source=grid.source, url=url)
     item = fields[0]  # it does not change with the hour
-    lowest, highest = PLACE["elevation"]
+    lowest, highest = PLAUSIBLE_PLACE["elevation"]
     rejected: list[Rejected] = []
     points: list[GridPoint] = []
     for site, cell, height in zip(sites, item.cells, item.values, strict=True):
@@ -129,8 +129,8 @@ def parse_ground(
             why = "out_of_range: no ground on Earth is as high or as low as this"
             rejected.append(Rejected(subject, None, None, repr(height), why))
         else:
-            points.append(GridPoint(grid.model, site.id, cell.name, ground=height))
-    return Reading(rejected=tuple(rejected), grid_points=tuple(points))
+            points.append(GridPoint(grid.model, site.id, cell.name, model_elevation=height))
+    return FileValues(rejected=tuple(rejected), grid_points=tuple(points))
 
 
 def _check_origin(item: Field, grid: AromeGrid, reference_time: datetime, url: str) -> None:

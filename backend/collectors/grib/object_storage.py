@@ -92,9 +92,9 @@ class ObjectStorage:
             available_at=available_at,
         )
 
-    def ground(self, reference_time: datetime) -> Request:
+    def elevation_request(self, reference_time: datetime) -> Request:
         """Return the request for the file that holds the model's ground; no listing says that it is there."""
-        package, part = self.grid.ground
+        package, part = self.grid.elevation_file
         before, after = self._around_part(reference_time, package)
         return Request(url=f"{self.url}/{before}{part}{after}", kind="grib", max_bytes=MAX_FILE_BYTES)
 

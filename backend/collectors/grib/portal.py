@@ -85,9 +85,9 @@ class Portal:
             seen_at=seen_at,
         )
 
-    def ground(self, reference_time: datetime) -> Request:
+    def elevation_request(self, reference_time: datetime) -> Request:
         """Return the request for the file that holds the model's ground; no link says that it is there."""
-        package, time = self.grid.ground
+        package, time = self.grid.elevation_file
         return self._product(package, time, reference_time)
 
     def _package(self, name: str) -> str:

@@ -28,12 +28,12 @@ class AromeGrid:
     """One of the grids that AROME and its siblings are published on; `degrees` between cells.
 
     `source` collects it, `product` is what its files are called, and `process` tells in GRIB whose they are.
-    `ground` names the file that holds the height of the model's ground: its package and its part.
+    `elevation_file` names the file that holds the height of the model's ground: its package and its part.
     """
 
     code: str
     degrees: float
-    ground: tuple[str, str]
+    elevation_file: tuple[str, str]
     source: str = NAME
     product: str = "arome"
     process: int = 204
@@ -96,7 +96,7 @@ class Catalogue(Protocol):
         """Return a run with the files that are there: all, some or none of them."""
         ...
 
-    def ground(self, reference_time: datetime) -> Request:
+    def elevation_request(self, reference_time: datetime) -> Request:
         """Return how to ask for the file of a run that holds the height of the model's ground."""
         ...
 

@@ -59,7 +59,7 @@ class BodyProblem:
     retryable: bool = False
 
 
-def find_flaw(request: Request, body: BodySummary, declared: int | None, mask: Mask) -> BodyProblem | None:
+def find_problem(request: Request, body: BodySummary, declared: int | None, mask: Mask) -> BodyProblem | None:
     """Return what is wrong with a body, or None.
 
     `declared` is the Content-Length where it counts the bytes that `body` counted (not compressed).

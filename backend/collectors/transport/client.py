@@ -21,7 +21,7 @@ import httpx2
 
 from backend.collectors.base import Download, Meter, Payload, Request
 from backend.collectors.transport.addresses import address, secrets_of
-from backend.collectors.transport.bodies import HEAD_BYTES, BodySummary, find_flaw, start_of_text
+from backend.collectors.transport.bodies import HEAD_BYTES, BodySummary, find_problem, start_of_text
 from backend.collectors.transport.headers import (
     body_version,
     declared_bytes,
@@ -43,8 +43,8 @@ from backend.core.masking import Mask, mask_of
 
 MAX_REDIRECTS = 5
 
-_MENDABLE_STATUS = frozenset({408, 425, 429, *range(500, 600)})
-_MENDABLE_ERRORS = (
+_RETRYABLE_STATUS = frozenset({408, 425, 429, *range(500, 600)})
+_RETRYABLE_ERRORS = (
     httpx2.TimeoutException,
     httpx2.NetworkError,
     httpx2.RemoteProtocolError,
@@ -65,7 +65,7 @@ class HttpClient:
         spacing: Mapping[str, timedelta] | None = None,
         quotas: Mapping[str, Quota] | None = None,
         secrets: Collection[str] = (),
-        patience: HttpLimits | None = None,
+        limits: HttpLimits | None = None,
         clock_watch: ClockWatch | None = None,
         folder: Path | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
@@ -80,18 +80,18 @@ class HttpClient:
         """
         self._clock = clock
         self._clock_watch = clock_watch
-        self._known = frozenset(_normal(host) for host in hosts)
+        self._allowed_hosts = frozenset(_normal(host) for host in hosts)
         self._spacing: dict[str, timedelta] = {}
         for host, gap in (spacing or {}).items():  # two spellings may be one host: the longest time holds
             self._spacing[_normal(host)] = max(gap, self._spacing.get(_normal(host), gap))
         self._quotas = {_normal(host): quota for host, quota in (quotas or {}).items()}
         self._secrets = tuple(secrets)
-        self._patience = patience or HttpLimits()
+        self._limits = limits or HttpLimits()
         self._folder = folder
         self._hosts: dict[str, Host] = {}
         self._client = httpx2.AsyncClient(
             headers=encoded({"User-Agent": user_agent(contact), "Accept-Encoding": "gzip"}),
-            timeout=httpx2.Timeout(self._patience.read, connect=self._patience.connect),
+            timeout=httpx2.Timeout(self._limits.read, connect=self._limits.connect),
             transport=transport,
             # Proxies come from the environment, but what runs on this machine is asked directly.
             mounts=dict.fromkeys(_LOOPBACK),
@@ -106,7 +106,7 @@ class HttpClient:
         settings: Settings,
         clock: Clock = utc_now,
         *,
-        patience: HttpLimits | None = None,
+        limits: HttpLimits | None = None,
         clock_watch: ClockWatch | None = None,
         folder: Path | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
@@ -122,7 +122,7 @@ class HttpClient:
                 for host, allowance in settings.quotas().items()
             },
             secrets=settings.secrets(),
-            patience=patience,
+            limits=limits,
             clock_watch=clock_watch,
             folder=folder,
             transport=transport,
@@ -153,7 +153,7 @@ class HttpClient:
     async def payload(self, request: Request, meter: Meter) -> Payload:
         """Return the body in memory, and tell `meter` what it cost."""
         sink = MemorySink()
-        headers = await self._run(self._errand(request, sink, self._patience.payload, meter))
+        headers = await self._run(self._exchange(request, sink, self._limits.payload, meter))
         return Payload(
             url=address(request),
             body=bytes(sink.body),
@@ -169,7 +169,7 @@ class HttpClient:
                 sink = await stack.enter_async_context(temporary_file(self._folder))
             except DiskError as error:
                 raise FetchError(str(error), url=address(request)) from error
-            headers = await self._run(self._errand(request, sink, self._patience.download, meter))
+            headers = await self._run(self._exchange(request, sink, self._limits.download, meter))
             if _is_known(request, headers):
                 raise UnchangedError(f"still of the version {request.known!r}", url=address(request))
             yield Download(
@@ -180,94 +180,94 @@ class HttpClient:
                 version=body_version(headers),
             )
 
-    def _errand(self, request: Request, sink: Sink, bound: float, meter: Meter) -> _Exchange:
+    def _exchange(self, request: Request, sink: Sink, bound: float, meter: Meter) -> _Exchange:
         return _Exchange(request, sink, bound, meter, mask_of((*self._secrets, *secrets_of(request))))
 
-    async def _run(self, errand: _Exchange) -> httpx2.Headers:
+    async def _run(self, exchange: _Exchange) -> httpx2.Headers:
         """Put the checked body into the sink and return the headers it came with."""
-        hop = errand.first_hop()
+        target = exchange.first_target()
         for _ in range(MAX_REDIRECTS + 1):
             try:
-                ask = partial(self._attempt, errand, hop)
-                response = await self._host(hop.url).ask(ask, errand.bound, errand.request.calls)
+                ask = partial(self._attempt, exchange, target)
+                response = await self._host(target.url).ask(ask, exchange.bound, exchange.request.calls)
             except CircuitOpenError as error:
-                raise errand.error(str(error), retryable=True, retry_after=error.wait) from error
+                raise exchange.error(str(error), retryable=True, retry_after=error.wait) from error
             except QuotaSpentError as error:
-                raise errand.error(str(error)) from error
+                raise exchange.error(str(error)) from error
             if not response.has_redirect_location:
                 return response.headers
-            hop = self._next_hop(errand, hop, response.headers["Location"])
-        raise errand.error(f"redirected more than {MAX_REDIRECTS} times")
+            target = self._next_target(exchange, target, response.headers["Location"])
+        raise exchange.error(f"redirected more than {MAX_REDIRECTS} times")
 
     def _host(self, url: httpx2.URL) -> Host:
         name = host_name(url)
         if name not in self._hosts:
             self._hosts[name] = Host(
-                self._spacing.get(name, timedelta()), self._patience, self._quotas.get(name)
+                self._spacing.get(name, timedelta()), self._limits, self._quotas.get(name)
             )
         return self._hosts[name]
 
-    async def _attempt(self, errand: _Exchange, hop: _Target) -> httpx2.Response:
+    async def _attempt(self, exchange: _Exchange, target: _Target) -> httpx2.Response:
         """Ask once; every low-level error becomes a FetchError here."""
         try:
-            async with asyncio.timeout(errand.bound):
-                return await self._send(errand, hop)
+            async with asyncio.timeout(exchange.bound):
+                return await self._send(exchange, target)
         except TimeoutError as error:
-            raise errand.error(f"not complete within {errand.bound:g} s", retryable=True) from error
+            raise exchange.error(f"not complete within {exchange.bound:g} s", retryable=True) from error
         except DiskError as error:
-            raise errand.error(str(error)) from error
+            raise exchange.error(str(error)) from error
         except httpx2.RequestError as error:
             # A traceback shows the cause too: one that quotes a key is left out.
-            cause = error if errand.mask(str(error)) == str(error) else None
-            mendable = isinstance(error, _MENDABLE_ERRORS)
-            raise errand.error(_why(error, self._patience), retryable=mendable) from cause
+            cause = error if exchange.mask(str(error)) == str(error) else None
+            retryable = isinstance(error, _RETRYABLE_ERRORS)
+            raise exchange.error(_why(error, self._limits), retryable=retryable) from cause
 
-    async def _send(self, errand: _Exchange, hop: _Target) -> httpx2.Response:
-        message = self._client.build_request("GET", hop.url, headers=encoded(hop.headers))
-        errand.meter.requests += 1
+    async def _send(self, exchange: _Exchange, target: _Target) -> httpx2.Response:
+        message = self._client.build_request("GET", target.url, headers=encoded(target.headers))
+        exchange.meter.requests += 1
         response = await self._client.send(message, stream=True)
         stated = stated_time(response.headers)
         if stated is not None and self._clock_watch is not None:
-            self._clock_watch.note(host_name(hop.url), stated)
+            self._clock_watch.note(host_name(target.url), stated)
         try:
-            if response.status_code == httpx2.codes.OK and not _is_known(errand.request, response.headers):
-                await _read(errand, response)
+            if response.status_code == httpx2.codes.OK and not _is_known(exchange.request, response.headers):
+                await _read_body(exchange, response)
             elif response.status_code != httpx2.codes.OK and not response.has_redirect_location:
-                raise await self._refusal(errand, response)
+                raise await self._refusal(exchange, response)
         finally:
-            errand.meter.bytes += response.num_bytes_downloaded
+            exchange.meter.bytes += response.num_bytes_downloaded
             await response.aclose()
         return response
 
-    async def _refusal(self, errand: _Exchange, response: httpx2.Response) -> FetchError:
+    async def _refusal(self, exchange: _Exchange, response: httpx2.Response) -> FetchError:
         """Return the error for a status that is no answer, with what the host says about it."""
-        status, longest = response.status_code, self._patience.longest_retry_after
+        status, longest = response.status_code, self._limits.longest_retry_after
         reason = f"HTTP {status} {response.reason_phrase}".rstrip()
-        if text := start_of_text(await _head(response), errand.mask):
+        if text := start_of_text(await _head(response), exchange.mask):
             reason += f": {text!r}"
-        if status not in _MENDABLE_STATUS:
-            return errand.error(reason, status=status)
+        if status not in _RETRYABLE_STATUS:
+            return exchange.error(reason, status=status)
         wait = retry_after(response.headers, self._clock())
         if wait is not None and wait > longest:
             reason += f"; the host asks us to wait {wait:.0f} s, and we wait {longest:g} s at most"
-        return errand.error(reason, status=status, retryable=True, retry_after=wait)
+        return exchange.error(reason, status=status, retryable=True, retry_after=wait)
 
-    def _next_hop(self, errand: _Exchange, hop: _Target, location: str) -> _Target:
+    def _next_target(self, exchange: _Exchange, target: _Target, location: str) -> _Target:
         """Return where a redirect leads, or raise FetchError if we do not go there."""
         try:
-            url = hop.url.join(location)
+            url = target.url.join(location)
         except httpx2.InvalidURL:
-            raise errand.error(f"redirected to {location!r}, which is no address") from None
+            raise exchange.error(f"redirected to {location!r}, which is no address") from None
         host = host_name(url)
-        if url.scheme not in {"https", hop.url.scheme}:
-            raise errand.error(f"refused a redirect from {hop.url.scheme} to {url.scheme} (host {host})")
-        if host == host_name(hop.url):
-            return replace(hop, url=url)
-        if host not in self._known:
-            raise errand.error(f"refused a redirect to {host}, which is not one of the configured hosts")
-        if errand.mask(str(url)) != str(url):
-            raise errand.error(f"refused a redirect to {host}: it would hand our key to that host")
-        return _Target(url, errand.request.headers)
+        if url.scheme not in {"https", target.url.scheme}:
+            raise exchange.error(f"refused a redirect from {target.url.scheme} to {url.scheme} (host {host})")
+        if host == host_name(target.url):
+            return replace(target, url=url)
+        if host not in self._allowed_hosts:
+            raise exchange.error(f"refused a redirect to {host}, which is not one of the configured hosts")
+        if exchange.mask(str(url)) != str(url):
+            raise exchange.error(f"refused a redirect to {host}: it would hand our key to that host")
+        return _Target(url, exchange.request.headers)
 
 
 class CountedFetch:
@@ -301,7 +301,7 @@ class _Exchange:
     meter: Meter
     mask: Mask
 
-    def first_hop(self) -> _Target:
+    def first_target(self) -> _Target:
         """Return where the request goes first, secrets included."""
         params = {**self.request.params, **self.request.secret_params}
         try:
@@ -341,20 +341,20 @@ def _is_known(request: Request, headers: httpx2.Headers) -> bool:
     return bool(request.known) and body_version(headers) == request.known
 
 
-async def _read(errand: _Exchange, response: httpx2.Response) -> None:
+async def _read_body(exchange: _Exchange, response: httpx2.Response) -> None:
     """Put a body into the sink; raise FetchError if it is too large, cut, or of the wrong kind."""
-    limit = errand.request.max_bytes
+    limit = exchange.request.max_bytes
     body = BodySummary()
-    await errand.sink.restart()
+    await exchange.sink.restart()
     async with aclosing(response.aiter_bytes()) as chunks:  # decompressed in pieces of 1 MiB at most
         async for chunk in chunks:
             body.add(chunk)
             if body.size > limit:
-                raise errand.error(f"body larger than {limit} bytes", status=response.status_code)
-            await errand.sink.write(chunk)
-    await errand.sink.finish()
-    if flaw := find_flaw(errand.request, body, declared_bytes(response.headers), errand.mask):
-        raise errand.error(flaw.reason, status=response.status_code, retryable=flaw.retryable)
+                raise exchange.error(f"body larger than {limit} bytes", status=response.status_code)
+            await exchange.sink.write(chunk)
+    await exchange.sink.finish()
+    if flaw := find_problem(exchange.request, body, declared_bytes(response.headers), exchange.mask):
+        raise exchange.error(flaw.reason, status=response.status_code, retryable=flaw.retryable)
 
 
 async def _head(response: httpx2.Response) -> bytes:
@@ -369,13 +369,13 @@ async def _head(response: httpx2.Response) -> bytes:
     return bytes(head[:HEAD_BYTES])
 
 
-def _why(error: httpx2.RequestError, patience: HttpLimits) -> str:
+def _why(error: httpx2.RequestError, limits: HttpLimits) -> str:
     text = str(error) or type(error).__name__
     match error:
         case httpx2.ConnectTimeout():
-            return f"no connection within {patience.connect:g} s"
+            return f"no connection within {limits.connect:g} s"
         case httpx2.TimeoutException():
-            return f"nothing came for {patience.read:g} s"
+            return f"nothing came for {limits.read:g} s"
         case httpx2.ConnectError() | httpx2.ProxyError():
             return f"no connection: {text}"
         case httpx2.NetworkError() | httpx2.RemoteProtocolError():

@@ -67,14 +67,14 @@ class HttpLimits:
 class Host:
     """One host, shared by everything in the process that talks to it."""
 
-    def __init__(self, spacing: timedelta, patience: HttpLimits, quota: Quota | None = None) -> None:
-        self._patience = patience
+    def __init__(self, spacing: timedelta, limits: HttpLimits, quota: Quota | None = None) -> None:
+        self._limits = limits
         self._quota = quota
-        self._slots = asyncio.Semaphore(1 if spacing else patience.per_host)
+        self._slots = asyncio.Semaphore(1 if spacing else limits.per_host)
         self._limiter = AsyncLimiter(1, spacing.total_seconds()) if spacing else None
         self._breaker = CircuitBreaker(
-            failure_threshold=patience.failures,
-            recovery_timeout=patience.recovery,
+            failure_threshold=limits.failures,
+            recovery_timeout=limits.recovery,
             expected_exception=lambda _, error: isinstance(error, FetchError) and error.retryable,
         )
 
@@ -91,9 +91,7 @@ class Host:
             # The breaker is told the outcome and not wrapped around the request: it would take a
             # request that was cancelled for one that succeeded.
             try:
-                answer = await self._retrying(bound)(
-                    self._patience.when_to_retry, self._spaced, attempt, calls
-                )
+                answer = await self._retrying(bound)(self._limits.when_to_retry, self._spaced, attempt, calls)
             except FetchError:
                 with self._breaker:
                     raise
@@ -102,11 +100,11 @@ class Host:
 
     def _retrying(self, bound: float) -> AsyncRetryingCaller:
         return AsyncRetryingCaller(
-            attempts=self._patience.attempts,
+            attempts=self._limits.attempts,
             timeout=2 * bound,
-            wait_initial=self._patience.backoff,
-            wait_max=self._patience.backoff_max,
-            wait_jitter=self._patience.jitter,
+            wait_initial=self._limits.backoff,
+            wait_max=self._limits.backoff_max,
+            wait_jitter=self._limits.jitter,
         )
 
     async def _spaced(self, attempt: Callable[[], Awaitable[T]], calls: int) -> T:

@@ -32,9 +32,9 @@ class PacedRoute(Generic[B]):
         """Return the rank of the route itself."""
         return self.route.rank
 
-    def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[B]:
+    def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[B]:
         """Collect through a fetch that waits for its turn."""
-        return self.route.collect(wanted, _PacedFetch(fetch, AsyncLimiter(BURST, BURST_SECONDS)))
+        return self.route.collect(needs, _PacedFetch(fetch, AsyncLimiter(BURST, BURST_SECONDS)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ import structlog
 
 from backend.collectors.base import Download, Fetch, Kind, Payload, Request
 from backend.collectors.transport.addresses import address, secrets_of
-from backend.core.errors import NotFoundError, NotKeptError, ParseError
+from backend.core.errors import NotFoundError, ParseError, PayloadMissingError
 from backend.core.masking import MASKED
 from backend.core.private_files import make_private_folder
 from backend.core.records import CollectionRequest
@@ -50,7 +50,7 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class KeptRun:
+class ArchivedRun:
     """A run of which payloads are kept: the day of its first one (UTC), and the sources they are from."""
 
     run_id: int
@@ -69,11 +69,11 @@ class PayloadArchive:
         self._keep_days = keep_days
         self._warned: set[int] = set()
 
-    def keeping(self, fetch: Fetch, run_id: int, source: str) -> Fetch:
+    def archiving(self, fetch: Fetch, run_id: int, source: str) -> Fetch:
         """Return a Fetch that does what `fetch` does, and keeps each payload it returns."""
-        return _KeepingFetch(self, fetch, run_id, source) if self._keep_days else fetch
+        return _ArchivingFetch(self, fetch, run_id, source) if self._keep_days else fetch
 
-    def keep(self, payload: Payload, request: Request, run_id: int, source: str) -> None:
+    def store(self, payload: Payload, request: Request, run_id: int, source: str) -> None:
         """Write one payload to the disk; a failure is logged, once per run. Blocks: call it in a thread."""
         header = _Header(
             url=payload.url,
@@ -88,14 +88,14 @@ class PayloadArchive:
             folder.mkdir(parents=True, exist_ok=True)
             _write_next(folder, gzip.compress(kept, mtime=0))
 
-    def keep_wanted(self, run_id: int, wanted: CollectionRequest) -> None:
+    def store_request(self, run_id: int, needs: CollectionRequest) -> None:
         """Write down what a run is asked for; a failure is logged. Blocks: call it in a thread."""
         if self._keep_days:
-            folder = self._of(wanted.now, run_id)
+            folder = self._of(needs.now, run_id)
             with self._best_effort(run_id, "wanted"):
                 make_private_folder(self._folder)
                 folder.mkdir(parents=True, exist_ok=True)
-                _write(folder / _WANTED, gzip.compress(msgspec.msgpack.encode(wanted), mtime=0))
+                _write(folder / _WANTED, gzip.compress(msgspec.msgpack.encode(needs), mtime=0))
 
     def prune(self, now: datetime) -> None:
         """Delete the days older than `keep_days`; a failure is logged. Blocks: call it in a thread."""
@@ -107,7 +107,7 @@ class PayloadArchive:
                 except OSError as error:
                     log.warning("old payloads not deleted", day=day.isoformat(), reason=str(error))
 
-    def runs(self) -> list[KeptRun]:
+    def runs(self) -> list[ArchivedRun]:
         """Return the runs with payloads to replay, oldest first. Blocks: call it in a thread."""
         days: dict[int, date] = {}
         sources: defaultdict[int, set[str]] = defaultdict(set)
@@ -118,7 +118,9 @@ class PayloadArchive:
                     days.setdefault(run_id, day)
                     sources[run_id].update(entry.name for entry in run.iterdir() if entry.is_dir())
         kept = (
-            KeptRun(run_id, days[run_id], tuple(sorted(names))) for run_id, names in sources.items() if names
+            ArchivedRun(run_id, days[run_id], tuple(sorted(names)))
+            for run_id, names in sources.items()
+            if names
         )
         return sorted(kept, key=lambda run: (run.day, run.run_id))
 
@@ -134,7 +136,7 @@ class PayloadArchive:
             raise NotFoundError(f"no payload of source {source!r} is kept for run {run_id}")
         return Replay(files)
 
-    def wanted(self, run_id: int) -> CollectionRequest:
+    def request_of(self, run_id: int) -> CollectionRequest:
         """Return what a run was asked for. Blocks: call it in a thread.
 
         Raises NotFoundError if that was not kept, and ParseError for a damaged file.
@@ -170,7 +172,7 @@ class PayloadArchive:
         return sorted((day, path) for path in folders if path.is_dir() and (day := _as_day(path.name)))
 
 
-class _KeepingFetch:
+class _ArchivingFetch:
     def __init__(self, archive: PayloadArchive, fetch: Fetch, run_id: int, source: str) -> None:
         self._archive = archive
         self._fetch = fetch
@@ -182,7 +184,7 @@ class _KeepingFetch:
         payload = await self._fetch(request)
         if request.kind != "grib":
             async with self._one_at_a_time:
-                await asyncio.to_thread(self._archive.keep, payload, request, self._run_id, self._source)
+                await asyncio.to_thread(self._archive.store, payload, request, self._run_id, self._source)
         return payload
 
     def download(self, request: Request) -> AbstractAsyncContextManager[Download]:
@@ -193,7 +195,7 @@ class Replay:
     """A Fetch that answers from the kept payloads of one source in one run.
 
     Several answers to one address come in the order they came then; the last one stays. What was not
-    asked in that run cannot be answered now: ask the source with the `wanted()` of that run.
+    asked in that run cannot be answered now: ask the source with the `request_of()` of that run.
     """
 
     def __init__(self, files: list[Path]) -> None:
@@ -205,14 +207,14 @@ class Replay:
         """Return the body as it was kept; raise NotKeptError for an address that was not."""
         asked = address(request)
         if asked not in self._answers:
-            raise _not_kept(request)
+            raise _missing_payload(request)
         answers = self._answers[asked]
         path = answers.popleft() if len(answers) > 1 else answers[0]
         return await asyncio.to_thread(_read_payload, path)
 
     def download(self, request: Request) -> AbstractAsyncContextManager[Download]:
         """Raise NotKeptError: what is downloaded is not kept."""
-        raise _not_kept(request)
+        raise _missing_payload(request)
 
 
 def _as_day(name: str) -> date | None:
@@ -228,8 +230,8 @@ def _numbered(folder: Path) -> list[tuple[int, Path]]:
     return sorted((int(name[1]), path) for name, path in names if name)
 
 
-def _not_kept(request: Request) -> NotKeptError:
-    return NotKeptError("not kept", url=address(request))
+def _missing_payload(request: Request) -> PayloadMissingError:
+    return PayloadMissingError("not kept", url=address(request))
 
 
 def _without_keys(body: bytes, request: Request) -> bytes:

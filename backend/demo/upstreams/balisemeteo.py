@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, Router
 
 from backend.core.units import FRENCH_COMPASS
-from backend.demo.beacons import Beacon, Reading, ffvl_beacons, latest
+from backend.demo.beacons import Beacon, SimulatedReading, ffvl_beacons, latest
 from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.noise import stream
 from backend.demo.upstreams.ffvl import LATENCY, SECTORS
@@ -31,7 +31,7 @@ spoil = spoiled_by(
 )
 
 
-def page(view: View, beacon: Beacon, reading: Reading, *, masked: bool) -> str:
+def page(view: View, beacon: Beacon, reading: SimulatedReading, *, masked: bool) -> str:
     """Compose a beacon's page: label and value cells, used once for the mean and again for the gust."""
     direction = "NC" if reading.sector is None else f"{FRENCH[reading.sector]} : {SECTORS[reading.sector]}°"
     rows = [

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from backend.demo.beacons import Beacon, Reading, ffvl_beacons, latest, readings
+from backend.demo.beacons import Beacon, SimulatedReading, ffvl_beacons, latest, readings
 from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.world import ACCEPTED_KEYS, View, World
 
@@ -62,7 +62,7 @@ def listed(beacon: Beacon) -> dict[str, str | None]:
     }
 
 
-def row(view: View, beacon: Beacon, reading: Reading) -> dict[str, str | None]:
+def row(view: View, beacon: Beacon, reading: SimulatedReading) -> dict[str, str | None]:
     """Compose a reading; the direction is shown twice, as a mean and as of the instant."""
     sector = None if reading.sector is None else str(SECTORS[reading.sector])
     return {

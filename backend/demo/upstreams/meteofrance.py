@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from backend.core.clock import require_utc
 from backend.core.units import KMH_PER_MS, ZERO_CELSIUS_K
-from backend.demo.beacons import Beacon, Reading, json_response, measured_at, meteofrance_beacons
+from backend.demo.beacons import Beacon, SimulatedReading, json_response, measured_at, meteofrance_beacons
 from backend.demo.noise import chance
 from backend.demo.weather import DAY
 from backend.demo.world import ACCEPTED_KEYS, View, World, utc
@@ -38,7 +38,7 @@ def kelvin(temperature: float | None) -> float | None:
     return None if temperature is None else round(temperature + ZERO_CELSIUS_K, 2)
 
 
-def row(beacon: Beacon, reading: Reading) -> dict[str, Any]:
+def row(beacon: Beacon, reading: SimulatedReading) -> dict[str, Any]:
     """Compose what a station says in a slot."""
     windless = beacon.number == NO_WIND
     direction = None if reading.sector is None or windless else round(22.5 * reading.sector)
@@ -95,7 +95,7 @@ class _Observations:
         return json_response([row(beacon, reading) for reading in said] if beacon else [])
 
 
-def _said(view: View, beacon: Beacon, first: float, last: float) -> list[Reading]:
+def _said(view: View, beacon: Beacon, first: float, last: float) -> list[SimulatedReading]:
     """Return the readings of the slots from `first` to `last` that have come in by now."""
     latest = view.now - FILLS_FOR * chance("fills", beacon.number) / 2
     slots = np.arange(-(-first // SLOT), min(last, latest) // SLOT + 1).astype(np.int64) * SLOT

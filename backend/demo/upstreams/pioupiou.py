@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from backend.core.clock import require_utc
-from backend.demo.beacons import Beacon, Reading, json_response, latest, pioupiou_beacons, readings
+from backend.demo.beacons import Beacon, SimulatedReading, json_response, latest, pioupiou_beacons, readings
 from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.weather import DAY
 from backend.demo.world import View, World, utc
@@ -46,7 +46,7 @@ def quarters(speed: float | None) -> float | None:
     return None if speed is None else round(4 * speed) / 4
 
 
-def heading(reading: Reading) -> float | None:
+def heading(reading: SimulatedReading) -> float | None:
     """Return the direction as the beacons say it."""
     return None if reading.sector is None else 22.5 * reading.sector
 
@@ -56,7 +56,7 @@ def stamp(seconds: float) -> str:
     return f"{utc(seconds):%Y-%m-%dT%H:%M:%S}.000Z"
 
 
-def item(beacon: Beacon, reading: Reading) -> dict[str, object]:
+def item(beacon: Beacon, reading: SimulatedReading) -> dict[str, object]:
     """Compose the newest reading of a beacon. A dead one was switched off, and says 0 for its mean."""
     off = beacon.number == SWITCHED_OFF
     placed = beacon.number != LOST
@@ -95,7 +95,7 @@ def nobody() -> dict[str, object]:
     }
 
 
-def row(beacon: Beacon, reading: Reading) -> list[object]:
+def row(beacon: Beacon, reading: SimulatedReading) -> list[object]:
     """Compose a row of the archive, in the order of its legend."""
     return [
         stamp(reading.time),
@@ -137,7 +137,7 @@ class _Pioupiou:
         return _answer("archive", {"legend": _LEGEND, "units": _UNITS, "data": rows})
 
 
-def _between(view: View, beacon: Beacon, start: float, stop: float) -> list[Reading]:
+def _between(view: View, beacon: Beacon, start: float, stop: float) -> list[SimulatedReading]:
     return readings(view, beacon, start - 1, min(stop, view.now - LATENCY))[::-1]
 
 

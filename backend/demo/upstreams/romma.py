@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, Router
 
-from backend.demo.beacons import Beacon, Reading, latest, readings, romma_beacons
+from backend.demo.beacons import Beacon, SimulatedReading, latest, readings, romma_beacons
 from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.upstreams.balisemeteo import FRENCH
 from backend.demo.world import ACCEPTED_KEYS, View, World
@@ -49,18 +49,18 @@ def _text(value: float | None, missing: str = "--", digits: int = 0) -> str:
     return missing if value is None else f"{value:.{digits}f}"
 
 
-def _point(reading: Reading) -> str:
+def _point(reading: SimulatedReading) -> str:
     return "---" if reading.sector is None else FRENCH[reading.sector]
 
 
-def _highest_today(view: View, beacon: Beacon, reading: Reading) -> Reading | None:
+def _highest_today(view: View, beacon: Beacon, reading: SimulatedReading) -> SimulatedReading | None:
     """Return the reading with the strongest gust since midnight in Paris."""
     midnight = view.paris(reading.time).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     gusts = [said for said in readings(view, beacon, midnight, reading.time) if said.gust is not None]
     return max(gusts, key=lambda said: said.gust or 0.0, default=None)
 
 
-def element(view: View, beacon: Beacon, reading: Reading) -> str:
+def element(view: View, beacon: Beacon, reading: SimulatedReading) -> str:
     """Compose a station's element. A dead one is marked as not valid."""
     moment = view.paris(reading.time)
     highest = _highest_today(view, beacon, reading)
@@ -82,7 +82,7 @@ def element(view: View, beacon: Beacon, reading: Reading) -> str:
     return f"<releve>{''.join(f'<{name}>{value}</{name}>' for name, value in values.items())}</releve>\n"
 
 
-def page(view: View, beacon: Beacon, reading: Reading) -> str:
+def page(view: View, beacon: Beacon, reading: SimulatedReading) -> str:
     """Compose a station's page."""
     moment = view.paris(reading.time)
     highest = _highest_today(view, beacon, reading)

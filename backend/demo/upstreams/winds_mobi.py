@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from backend.demo.beacons import Beacon, Reading, ffvl_beacons, json_response, latest, readings
+from backend.demo.beacons import Beacon, SimulatedReading, ffvl_beacons, json_response, latest, readings
 from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.upstreams.ffvl import SECTORS
 from backend.demo.weather import DAY
@@ -31,7 +31,7 @@ spoil = spoiled_by(
 )
 
 
-def measure(reading: Reading) -> dict[str, int | float]:
+def measure(reading: SimulatedReading) -> dict[str, int | float]:
     """Compose a reading. Its makers write 0 for a wind that is missing."""
     said: dict[str, int | float] = {
         "_id": reading.time,
@@ -44,7 +44,7 @@ def measure(reading: Reading) -> dict[str, int | float]:
     return said
 
 
-def _station(beacon: Beacon, reading: Reading, age: float) -> dict[str, object]:
+def _station(beacon: Beacon, reading: SimulatedReading, age: float) -> dict[str, object]:
     station: dict[str, object] = {
         "_id": f"ffvl-{beacon.number}",
         "alt": round(beacon.site.elevation),

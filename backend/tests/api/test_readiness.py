@@ -339,8 +339,8 @@ async def test_a_damaged_store_is_503_whoever_found_it_and_nothing_is_promised(t
 
 
 async def test_a_collection_into_a_damaged_store_fails_at_once_and_says_why(tmp_path: Path) -> None:
-    async def reads(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
-        yield a_reading(wanted, station="ffvl:901")
+    async def reads(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
+        yield a_reading(needs, station="ffvl:901")
 
     service = with_sources(make_service(tmp_path), (), [observation_source(reads)])
     fill(service)

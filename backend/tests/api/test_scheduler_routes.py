@@ -367,8 +367,8 @@ async def test_a_job_that_does_not_exist_is_not_found(tmp_path: Path) -> None:
 
 
 async def test_a_run_that_is_asked_for_begins_at_once_and_stores_what_it_collects(tmp_path: Path) -> None:
-    async def reads(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
-        yield a_reading(wanted, value=12.0, station="ffvl:901")
+    async def reads(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
+        yield a_reading(needs, value=12.0, station="ffvl:901")
 
     service = with_sources(make_service(tmp_path), observations=[observation_source(reads)])
     async with served(service) as client:
@@ -386,8 +386,8 @@ async def test_a_run_that_is_asked_for_begins_at_once_and_stores_what_it_collect
 async def test_while_a_collection_runs_the_api_answers_and_refuses_a_second_one(tmp_path: Path) -> None:
     go_on = asyncio.Event()
 
-    async def waits(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
-        yield a_reading(wanted, station="ffvl:901")
+    async def waits(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
+        yield a_reading(needs, station="ffvl:901")
         await go_on.wait()
 
     service = with_sources(

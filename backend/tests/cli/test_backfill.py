@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from backend.collectors import ffvl, romma
 from backend.collectors.base import Archive, Source, collect
-from backend.collectors.beacons.gaps import lacking_days
-from backend.collectors.ffvl_routes.keyed import PastOfKeyed
-from backend.collectors.ffvl_routes.winds_mobi import PastOfWindsMobi
+from backend.collectors.beacons.gaps import missing_spans
+from backend.collectors.ffvl_routes.keyed import KeyedHistory
+from backend.collectors.ffvl_routes.winds_mobi import WindsMobiHistory
 from backend.collectors.pioupiou import LONGEST_ARCHIVE, ArchiveRoute
 from backend.core.clock import PARIS, utc_now
 from backend.core.config import Settings
@@ -37,17 +37,17 @@ ARCHIVE = "https://pioupiou.test/v1/archive/"
 LOUP = Site("loup", "Crête du Loup", 45.8, 6.22, 1745.0, stations=("pioupiou:611",))
 
 
-def wanted(**fields: Any) -> CollectionRequest:
+def needs(**fields: Any) -> CollectionRequest:
     usual = {"now": NOW, "since": FIRST, "until": LAST, "sites": (LOUP,)}
     return CollectionRequest(**{**usual, **fields})
 
 
-def readings_of(wanted: CollectionRequest, *times: datetime, **fields: Any) -> ObservationBatch:
+def readings_of(needs: CollectionRequest, *times: datetime, **fields: Any) -> ObservationBatch:
     return ObservationBatch(
         source="ffvl",
         route="acting",
         rank=0,
-        collected_at=wanted.now,
+        collected_at=needs.now,
         newest=times[-1],
         records=tuple(Observation("ffvl:2496", Parameter.WIND_SPEED, time, 12.0) for time in times),
         complete_until={"ffvl:2496": times[-1]},
@@ -59,17 +59,17 @@ def readings_of(wanted: CollectionRequest, *times: datetime, **fields: Any) -> O
 
 
 async def test_every_archive_is_asked_and_its_batches_are_labelled_and_vouch_for_nothing() -> None:
-    async def serves(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
-        yield readings_of(wanted, FIRST)
+    async def serves(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
+        yield readings_of(needs, FIRST)
 
-    async def breaks(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
+    async def breaks(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
         raise FetchError("HTTP 503")
         yield
 
     routes = (ActingRoute("ffvl", serves), ActingRoute("ffvl", breaks, name="other"))
     source: Source[ObservationBatch] = observation_source(breaks, past=Archive(routes=routes))
 
-    good, bad = [batch async for batch in collect(source, wanted(), ScriptedFetch({}))]
+    good, bad = [batch async for batch in collect(source, needs(), ScriptedFetch({}))]
 
     assert (good.route, bad.route) == ("acting+backfill", "other+backfill")
     assert (good.complete_until, good.newest) == ({}, None)
@@ -118,14 +118,14 @@ def test_pages_are_no_archive_and_romma_has_none() -> None:
 def test_only_days_that_no_backfill_brought_are_asked_for(
     filled: tuple[int, ...], spans: list[tuple[int, int]]
 ) -> None:
-    want = wanted(backfilled_days={"pioupiou:611": tuple(date(2026, 5, day) for day in filled)})
-    assert list(lacking_days(want, "pioupiou:611", LONGEST_ARCHIVE)) == [
+    want = needs(backfilled_days={"pioupiou:611": tuple(date(2026, 5, day) for day in filled)})
+    assert list(missing_spans(want, "pioupiou:611", LONGEST_ARCHIVE)) == [
         (date(2026, 5, first), date(2026, 5, last)) for first, last in spans
     ]
 
 
 def test_a_span_is_31_days_at_most_and_nothing_lies_between_two() -> None:
-    spans = list(lacking_days(wanted(since=FIRST - timedelta(days=70)), "pioupiou:611", LONGEST_ARCHIVE))
+    spans = list(missing_spans(needs(since=FIRST - timedelta(days=70)), "pioupiou:611", LONGEST_ARCHIVE))
 
     assert (spans[0][0], spans[-1][1]) == ((FIRST - timedelta(days=70)).date(), LAST.date())
     assert all(last - first < LONGEST_ARCHIVE for first, last in spans)
@@ -136,7 +136,7 @@ async def test_the_archive_is_asked_for_whole_days_and_its_readings_keep_their_t
     body = (PAYLOADS / "pioupiou" / "archive-611.json").read_bytes()
     fetch = ScriptedFetch({f"{ARCHIVE}611": body}, now=NOW)
 
-    (batch,) = [batch async for batch in ArchiveRoute("https://pioupiou.test").collect(wanted(), fetch)]
+    (batch,) = [batch async for batch in ArchiveRoute("https://pioupiou.test").collect(needs(), fetch)]
 
     assert fetch.requests[0].params == {"start": "2026-05-08T00:00:00Z", "stop": "2026-05-10T23:59:59Z"}
     assert (batch.route, batch.averaging_minutes) == ("archive", 4)
@@ -145,13 +145,13 @@ async def test_the_archive_is_asked_for_whole_days_and_its_readings_keep_their_t
 
 # The histories of the FFVL's beacons, which are counted back from now
 
-HISTORIES: dict[str, tuple[PastOfKeyed | PastOfWindsMobi, str]] = {
+HISTORIES: dict[str, tuple[KeyedHistory | WindsMobiHistory, str]] = {
     "keyed": (
-        PastOfKeyed("https://data.ffvl.fr", "s3cret"),
+        KeyedHistory("https://data.ffvl.fr", "s3cret"),
         "https://data.ffvl.fr/api/?base=balises&r=histo",
     ),
     "winds_mobi": (
-        PastOfWindsMobi("https://winds.mobi"),
+        WindsMobiHistory("https://winds.mobi"),
         "https://winds.mobi/api/2.3/stations/ffvl-87/historic/",
     ),
 }
@@ -184,7 +184,7 @@ async def test_the_past_of_a_beacon_holds_the_days_that_are_lacking_and_nothing_
     archive, url = HISTORIES[route]
     fetch = ScriptedFetch({url: six_days(route)}, now=NOW)
     since, until = datetime(2026, 7, 13, tzinfo=UTC), datetime(2026, 7, 14, 23, 59, 59, tzinfo=UTC)
-    want = wanted(
+    want = needs(
         since=since, until=until, sites=(FORCLAZ,), backfilled_days={"ffvl:87": (date(2026, 7, 14),)}
     )
 
@@ -203,9 +203,7 @@ async def test_days_that_are_here_or_out_of_reach_are_not_asked_for(route: str) 
         day = NOW.date() - timedelta(days=back)
         since = datetime(day.year, day.month, day.day, tzinfo=UTC)
         until = since + timedelta(days=1, seconds=-1)
-        want = wanted(
-            since=since, until=until, sites=(FORCLAZ,), backfilled_days={"ffvl:87": (day,) * filled}
-        )
+        want = needs(since=since, until=until, sites=(FORCLAZ,), backfilled_days={"ffvl:87": (day,) * filled})
         assert [batch async for batch in archive.collect(want, fetch)] == []
     assert fetch.requests == []
 
@@ -215,7 +213,7 @@ async def test_the_past_of_a_beacon_of_another_network_is_not_asked_for() -> Non
     fetch = ScriptedFetch({url: six_days("keyed")}, now=NOW)
     since, until = datetime(2026, 7, 13, tzinfo=UTC), datetime(2026, 7, 14, 23, 59, 59, tzinfo=UTC)
     known = {"ffvl:87": Station("ffvl:87", kind="PIOUPIOU")}
-    want = wanted(since=since, until=until, sites=(FORCLAZ,), stations=known)
+    want = needs(since=since, until=until, sites=(FORCLAZ,), stations=known)
     assert [batch async for batch in archive.collect(want, fetch)] == []
     assert fetch.requests == []
 
@@ -249,9 +247,9 @@ def test_the_store_tells_the_days_that_a_backfill_brought_and_no_others(database
 async def test_a_backfill_moves_no_station_forward_and_is_new_however_old_it_is(tmp_path: Path) -> None:
     asked: list[CollectionRequest] = []
 
-    async def serves(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
-        asked.append(wanted)
-        yield readings_of(wanted, wanted.since + timedelta(hours=1))
+    async def serves(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
+        asked.append(needs)
+        yield readings_of(needs, needs.since + timedelta(hours=1))
 
     past = Archive(routes=(ActingRoute("ffvl", serves),))
     world = make_world(tmp_path, observations=(observation_source(serves, past=past),))

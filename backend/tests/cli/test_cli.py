@@ -596,7 +596,7 @@ def test_models_that_do_not_cover_a_site_and_incomplete_runs_are_named(
     alone: Environment, database: Database
 ) -> None:
     store = Store(database)
-    near = Site("near", "Near", 45.0, 6.0, 900.0, without=("ffvl", "romma"))
+    near = Site("near", "Near", 45.0, 6.0, 900.0, networks_without_station=("ffvl", "romma"))
     far = replace(near, id="far", latitude=28.1, longitude=-16.7)
     store.save_sites([near, far])
     run = utc_now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
@@ -629,8 +629,10 @@ def test_sites_without_a_station_and_silent_stations_are_named(
     alone: Environment, database: Database
 ) -> None:
     store = Store(database)
-    lonely = Site("lonely", "Lonely", 45.0, 6.0, 900.0, without=("ffvl", "romma"))
-    mapped = replace(lonely, id="mapped", stations=("ffvl:1", "ffvl:2", "romma:3"), without=())
+    lonely = Site("lonely", "Lonely", 45.0, 6.0, 900.0, networks_without_station=("ffvl", "romma"))
+    mapped = replace(
+        lonely, id="mapped", stations=("ffvl:1", "ffvl:2", "romma:3"), networks_without_station=()
+    )
     store.save_sites([lonely, mapped])
     alone |= {"SITES_FROM": "database", "SOURCES": "arome", "SCHEDULER_ENABLED": "false"}
     assert findings("doctor", alone)[1]["stations"] == (

@@ -94,7 +94,7 @@ def fill(url: str) -> None:
     ledger.note_missed(JOB, [RUN - DAY], "the service was off; nobody ran it")
     claim = ledger.claim(JOB, "schedule", NOW, RUN)
     assert claim is not None
-    point = GridPoint("arome_0025", "planfait", "12,7", ground=912.3, height=None)
+    point = GridPoint("arome_0025", "planfait", "12,7", model_elevation=912.3, height=None)
     many = (forecast(step % 250 / 7, hours=step / 60) for step in range(12_000))
     store.add_forecasts(
         forecasts(

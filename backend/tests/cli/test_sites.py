@@ -237,7 +237,11 @@ def test_add_writes_the_site_into_the_file_and_keeps_its_comments(path: Path, on
     assert path.read_text().startswith("# mine\n\n" + entry())
     planfait = load_sites(path)[1]
     assert (planfait.id, planfait.name, planfait.elevation) == ("planfait", "Planfait (Talloires)", 950.0)
-    assert (planfait.orientation, planfait.stations, planfait.without) == (("W",), ("ffvl:75",), ("romma",))
+    assert (planfait.orientation, planfait.stations, planfait.networks_without_station) == (
+        ("W",),
+        ("ffvl:75",),
+        ("romma",),
+    )
 
 
 def test_add_then_remove_gives_the_same_file_back(path: Path, on_file: Type) -> None:

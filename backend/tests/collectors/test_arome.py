@@ -21,7 +21,7 @@ import pytest
 from backend.collectors import arome, forecast_sources
 from backend.collectors.base import Download, Request, Source, collect
 from backend.collectors.grib.decode import read_fields
-from backend.collectors.grib.fields import FIELDS, Reading, parse
+from backend.collectors.grib.fields import FIELDS, FileValues, parse
 from backend.collectors.grib.object_storage import parse_listing
 from backend.collectors.grib.runs import GRIDS
 from backend.collectors.grib.worker import Worker
@@ -75,7 +75,7 @@ CELLS = {
 }
 
 
-def wanted(
+def needs(
     *sites: Site,
     since: datetime = EARLIER,
     collected: dict[tuple[str, datetime, str, str], int] | None = None,
@@ -87,14 +87,12 @@ def wanted(
         sites=sites or SITES,
         collected=collected or {},
         cells=CELLS,
-        grounds=frozenset(CELLS),
+        model_elevations=frozenset(CELLS),
     )
 
 
-async def batches(
-    source: Source[ForecastBatch], wanted: CollectionRequest, fetch: Any
-) -> list[ForecastBatch]:
-    return [batch async for batch in collect(source, wanted, fetch)]
+async def batches(source: Source[ForecastBatch], needs: CollectionRequest, fetch: Any) -> list[ForecastBatch]:
+    return [batch async for batch in collect(source, needs, fetch)]
 
 
 def run_name(run: datetime) -> str:
@@ -136,7 +134,7 @@ def grib(first: int = 0, last: int = 6, **how: Any) -> bytes:
 
 
 def values(
-    batch: ForecastBatch | Reading, site: Site = SAINT_HILAIRE, lead: int = 6
+    batch: ForecastBatch | FileValues, site: Site = SAINT_HILAIRE, lead: int = 6
 ) -> dict[Parameter, float]:
     return {
         record.parameter: round(record.value, 2)
@@ -176,7 +174,7 @@ async def test_one_download_answers_for_all_sites(
 ) -> None:
     fetch = scripted()
 
-    (batch,) = await batches(source(worker), wanted(), fetch)
+    (batch,) = await batches(source(worker), needs(), fetch)
 
     assert fetch.urls == [listing_url(), file_url("00H06H")]
     assert values(batch, SAINT_HILAIRE) == values(batch, PLANPRAZ) == USUAL
@@ -199,7 +197,7 @@ async def test_a_run_is_available_since_its_newest_file(
     worker: Worker, scripted: Callable[..., ScriptedFetch]
 ) -> None:
     everything = {file_url(GROUPS[1]): grib(7, 12), file_url(GROUPS[2]): grib(13, 18)}
-    (batch,) = await batches(source(worker, arome_max_lead=18), wanted(), scripted(everything))
+    (batch,) = await batches(source(worker, arome_max_lead=18), needs(), scripted(everything))
 
     stamp = datetime(2026, 7, 15, 11, 7, tzinfo=UTC)
     assert batch.run == Run("arome_0025", RUN, available_at=stamp, published=True)
@@ -207,7 +205,7 @@ async def test_a_run_is_available_since_its_newest_file(
 
 
 async def test_the_analysis_has_no_gust(worker: Worker, scripted: Callable[..., ScriptedFetch]) -> None:
-    (batch,) = await batches(source(worker, arome_max_lead=0), wanted(), scripted())
+    (batch,) = await batches(source(worker, arome_max_lead=0), needs(), scripted())
 
     assert values(batch, lead=0) == {p: v for p, v in USUAL.items() if p is not Parameter.WIND_GUST}
     assert batch.parts == ("00H",)
@@ -218,7 +216,7 @@ async def test_hours_beyond_the_longest_lead_are_dropped_and_files_beyond_it_not
 ) -> None:
     fetch = scripted({file_url("07H12H"): grib(7, 12)})
 
-    (batch,) = await batches(source(worker, arome_max_lead=8), wanted(), fetch)
+    (batch,) = await batches(source(worker, arome_max_lead=8), needs(), fetch)
 
     assert max(lead_time(record) for record in batch.records) == timedelta(hours=8)
     assert batch.parts == ("00H06H", "07H08H")
@@ -230,7 +228,7 @@ async def test_a_part_cut_short_once_is_collected_whole_after_the_limit_was_rais
 ) -> None:
     short = {("arome_0025", RUN, "00H03H", site.id): 0 for site in SITES}
 
-    (batch,) = await batches(source(worker), wanted(collected=short), scripted())
+    (batch,) = await batches(source(worker), needs(collected=short), scripted())
 
     assert batch.parts == ("00H06H",)
 
@@ -248,7 +246,7 @@ async def test_the_fine_grid_is_a_model_of_its_own_with_a_file_per_hour(
         }
     )
 
-    (batch,) = await batches(source(worker, arome_grid="001", arome_max_lead=2), wanted(), fetch)
+    (batch,) = await batches(source(worker, arome_grid="001", arome_max_lead=2), needs(), fetch)
 
     assert values(batch, lead=2) == USUAL
     assert batch.parts == hours
@@ -268,7 +266,7 @@ async def test_every_complete_run_is_collected_newest_first(
         }
     )
 
-    newer, older = await batches(source(worker), wanted(since=midnight), fetch)
+    newer, older = await batches(source(worker), needs(since=midnight), fetch)
 
     assert [newer.run.reference_time if newer.run else None, older.run and older.run.reference_time] == [
         RUN,
@@ -284,7 +282,7 @@ async def test_only_the_cycles_asked_for_are_looked_at(
     fetch = scripted()
     since = NOW - timedelta(hours=36)
 
-    await batches(source(worker, arome_runs="3,18"), wanted(since=since), fetch)
+    await batches(source(worker, arome_runs="3,18"), needs(since=since), fetch)
 
     assert fetch.urls == [
         listing_url(datetime(2026, 7, day, hour, tzinfo=UTC)) for day, hour in ((15, 3), (14, 18), (14, 3))
@@ -299,21 +297,21 @@ async def test_a_run_that_is_not_whole_yet_is_nothing_and_no_failure(
 ) -> None:
     fetch = scripted({listing_url(): (PAYLOADS / "arome/listing-partial.xml").read_bytes()})
 
-    assert await batches(source(worker, arome_max_lead=51), wanted(), fetch) == []
+    assert await batches(source(worker, arome_max_lead=51), needs(), fetch) == []
     assert fetch.urls == [listing_url()]
 
 
 async def test_a_run_that_is_not_listed_at_all_is_nothing_and_no_failure(
     worker: Worker, scripted: Callable[..., ScriptedFetch]
 ) -> None:
-    assert await batches(source(worker), wanted(), scripted({listing_url(): listing(())})) == []
+    assert await batches(source(worker), needs(), scripted({listing_url(): listing(())})) == []
 
 
 async def test_a_file_without_bytes_is_not_there_yet(
     worker: Worker, scripted: Callable[..., ScriptedFetch]
 ) -> None:
     fetch = scripted({listing_url(): listing(empty="00H06H")})
-    assert await batches(source(worker), wanted(), fetch) == []
+    assert await batches(source(worker), needs(), fetch) == []
 
 
 async def test_a_listing_of_several_pages_is_read_to_its_end(
@@ -323,7 +321,7 @@ async def test_a_listing_of_several_pages_is_read_to_its_end(
     token = "continuation-token=1ueGcxLPRx1Tr%2FXYExHnhbYLgveDs2J%2Fwm36Hy4vbOwM%3D"
     fetch = scripted({listing_url(): first, f"{listing_url()}&{token}": second, f"{STORAGE}/pnt": grib()})
 
-    (batch,) = await batches(source(worker, arome_max_lead=51), wanted(), fetch)
+    (batch,) = await batches(source(worker, arome_max_lead=51), needs(), fetch)
 
     assert fetch.urls[:3] == [listing_url(), f"{listing_url()}&{token}", file_url("00H06H")]
     assert len(fetch.urls) == 2 + 9
@@ -334,7 +332,7 @@ async def test_a_listing_of_several_pages_is_read_to_its_end(
 async def test_a_listing_without_end_fails(worker: Worker, scripted: Callable[..., ScriptedFetch]) -> None:
     endless = (PAYLOADS / "arome/listing-page-1.xml").read_bytes()
 
-    (batch,) = await batches(source(worker), wanted(), scripted({listing_url(): endless}))
+    (batch,) = await batches(source(worker), needs(), scripted({listing_url(): endless}))
 
     assert [failure.reason for failure in batch.failures] == ["a listing of more than 20 pages"]
 
@@ -345,7 +343,7 @@ async def test_nothing_missing_downloads_nothing_and_still_says_how_new_the_newe
     fetch = scripted()
     kept = {("arome_0025", RUN, "00H06H", site.id): 0 for site in SITES}
 
-    (batch,) = await batches(source(worker), wanted(collected=kept), fetch)
+    (batch,) = await batches(source(worker), needs(collected=kept), fetch)
 
     assert fetch.urls == [listing_url()]
     assert (batch.newest, batch.records, batch.parts) == (RUN, (), ())
@@ -363,7 +361,7 @@ async def test_only_missing_parts_are_downloaded_and_only_for_the_sites_that_mis
         ("arome_0025", RUN, "07H12H", PLANPRAZ.id): 2,
     }
 
-    found = await batches(source(worker, arome_max_lead=18), wanted(collected=kept), fetch)
+    found = await batches(source(worker, arome_max_lead=18), needs(collected=kept), fetch)
 
     assert fetch.urls == [listing_url(), file_url("07H12H"), file_url("13H18H")]
     assert [(batch.parts, batch.sites) for batch in found] == [
@@ -396,7 +394,7 @@ async def test_a_bad_file_costs_itself_only(
 ) -> None:
     fetch = scripted({file_url("00H06H"): body, file_url("07H12H"): grib(7, 12)})
 
-    (batch,) = await batches(source(worker, arome_max_lead=12), wanted(), fetch)
+    (batch,) = await batches(source(worker, arome_max_lead=12), needs(), fetch)
 
     (failure,) = batch.failures
     assert failure.reason.startswith(reason)
@@ -443,12 +441,12 @@ async def test_a_field_that_is_not_there_costs_its_own_values_only(
 ) -> None:
     fetch = scripted({file_url("00H06H"): body})
 
-    (batch,) = await batches(source(worker), wanted(), fetch)
+    (batch,) = await batches(source(worker), needs(), fetch)
 
     def keys(records: Iterable[Forecast]) -> set[tuple[int, Parameter]]:
         return {(lead_time(record) // timedelta(hours=1), record.parameter) for record in records}
 
-    (full,) = await batches(source(worker), wanted(), scripted())
+    (full,) = await batches(source(worker), needs(), scripted())
     assert keys(full.records) - keys(batch.records) == {(lead, one) for lead in leads for one in lost} - {
         (0, Parameter.WIND_GUST)
     }
@@ -468,7 +466,7 @@ async def test_another_model_or_centre_is_not_taken_for_arome(
     foreign = [replace(message, headers=headers) for message in messages(range(7))]
     fetch = scripted({file_url("00H06H"): grib_factory.encode(foreign)})
 
-    (batch,) = await batches(source(worker), wanted(), fetch)
+    (batch,) = await batches(source(worker), needs(), fetch)
 
     assert "not AROME as we know it" in batch.failures[0].reason
     assert batch.records == ()
@@ -500,7 +498,7 @@ async def test_arome_ifs_is_read_by_the_same_reader_under_a_name_of_its_own(
     }
     fetch = ScriptedFetch(script, now=NOW, folder=tmp_path)
 
-    (batch,) = await batches(ifs_source(worker), wanted(), fetch)
+    (batch,) = await batches(ifs_source(worker), needs(), fetch)
 
     assert fetch.urls == list(script)
     assert values(batch) == USUAL
@@ -516,7 +514,7 @@ async def test_a_file_of_arome_is_not_taken_for_one_of_arome_ifs(worker: Worker,
         beside(file_url("00H06H")): grib(),
     }
 
-    (batch,) = await batches(ifs_source(worker), wanted(), ScriptedFetch(script, now=NOW, folder=tmp_path))
+    (batch,) = await batches(ifs_source(worker), needs(), ScriptedFetch(script, now=NOW, folder=tmp_path))
 
     assert "process 204: not AROMEIFS as we know it" in batch.failures[0].reason
     assert batch.records == ()
@@ -538,7 +536,7 @@ async def test_both_numbers_of_toulouse_are_the_publisher(
     captured_in_2026 = [replace(message, headers={"centre": 85}) for message in messages(range(7))]
     fetch = scripted({file_url("00H06H"): grib_factory.encode(captured_in_2026)})
 
-    (batch,) = await batches(source(worker), wanted(), fetch)
+    (batch,) = await batches(source(worker), needs(), fetch)
 
     assert values(batch) == USUAL
 
@@ -549,7 +547,7 @@ async def test_a_download_that_fails_costs_itself_only(
     cut = FetchError("cut: 1000 of 5000000 bytes came", url=file_url("00H06H"), retryable=True)
     fetch = scripted({file_url("00H06H"): cut, file_url("07H12H"): grib(7, 12)})
 
-    (batch,) = await batches(source(worker, arome_max_lead=12), wanted(), fetch)
+    (batch,) = await batches(source(worker, arome_max_lead=12), needs(), fetch)
 
     assert [failure.reason for failure in batch.failures] == ["cut: 1000 of 5000000 bytes came"]
     assert batch.parts == ("07H12H",)
@@ -561,7 +559,7 @@ async def test_a_listing_that_fails_costs_its_run_only(
     broken = FetchError("HTTP 503", url=listing_url(EARLIER), status=503, retryable=True)
     fetch = scripted({listing_url(EARLIER): broken})
 
-    good, bad = await batches(source(worker), wanted(since=EARLIER - timedelta(hours=1)), fetch)
+    good, bad = await batches(source(worker), needs(since=EARLIER - timedelta(hours=1)), fetch)
 
     assert (good.parts, good.failures) == (("00H06H",), ())
     assert [failure.reason for failure in bad.failures] == ["HTTP 503"]
@@ -573,7 +571,7 @@ async def test_files_with_a_stamp_that_cannot_be_true_fail_their_run(
 ) -> None:
     stamped = listing().replace(b"<LastModified>2026-07-15T", b"<LastModified>" + day)
 
-    (batch,) = await batches(source(worker), wanted(since=EARLIER), scripted({listing_url(): stamped}))
+    (batch,) = await batches(source(worker), needs(since=EARLIER), scripted({listing_url(): stamped}))
 
     (failure,) = batch.failures
     assert "not between the start of the run and now" in failure.reason
@@ -593,7 +591,7 @@ async def test_sites_outside_or_newly_masked_are_reported_once_and_not_asked_for
         }
     )
 
-    (batch,) = await batches(source(worker, arome_max_lead=12), wanted(*SITES, ELSEWHERE), fetch)
+    (batch,) = await batches(source(worker, arome_max_lead=12), needs(*SITES, ELSEWHERE), fetch)
 
     assert {record.site for record in batch.records} == {"saint-hilaire"}
     nothing = "masked: the model says nothing in cell 4,20"
@@ -614,7 +612,7 @@ async def test_a_site_that_was_never_under_the_model_is_outside_and_nothing_of_i
 ) -> None:
     masked = [replace(message, masked=[(4, 20)]) for message in messages(range(7))]
     far = Site("tenerife", "Taucho", 28.1, -16.7, 900)
-    new = replace(wanted(*SITES, far), cells={("arome_0025", "saint-hilaire"): "8,8"})
+    new = replace(needs(*SITES, far), cells={("arome_0025", "saint-hilaire"): "8,8"})
 
     away, batch = await batches(
         source(worker), new, scripted({file_url("00H06H"): grib_factory.encode(masked)})
@@ -632,7 +630,7 @@ async def test_a_site_that_was_never_under_the_model_is_outside_and_nothing_of_i
     assert batch.sites == ("saint-hilaire", "planpraz")
 
 
-def read(tmp_path: Path, sites: tuple[Site, ...], **how: Any) -> Reading:
+def read(tmp_path: Path, sites: tuple[Site, ...], **how: Any) -> FileValues:
     """Read a file of two steps in this process."""
     part = Part(0, 1)
     path = tmp_path / "file.grib2"
@@ -696,7 +694,7 @@ async def test_a_wind_that_cannot_be_true_has_no_direction_and_its_sites_are_ask
         return np.where(longitudes > 6.8, 2000.0, 3.0) + 0 * latitudes
 
     fetch = scripted({file_url("00H06H"): grib(weather={"wind_east": mad_at_planpraz})})
-    (batch,) = await batches(source(worker), wanted(), fetch)
+    (batch,) = await batches(source(worker), needs(), fetch)
 
     assert set(values(batch, PLANPRAZ)) == {Parameter.WIND_GUST, Parameter.TEMPERATURE}
     assert {(value.subject, value.parameter) for value in batch.rejected} == {
@@ -753,7 +751,7 @@ async def test_the_next_file_is_downloaded_while_one_is_decoded_and_no_further_o
 ) -> None:
     fetch = RecordingFetch(three_files(), now=NOW, folder=tmp_path)
 
-    (batch,) = await batches(source(worker, arome_max_lead=18), wanted(), fetch)
+    (batch,) = await batches(source(worker, arome_max_lead=18), needs(), fetch)
 
     # A file is held until it is decoded: the second came before the first was done, the third after.
     assert fetch.events == ["hold 1", "hold 2", "let go 1", "hold 3", "let go 2", "let go 3"]
@@ -783,7 +781,7 @@ async def test_a_worker_killed_while_it_decodes_costs_that_file_only(worker: Wor
 
     fetch = HangingFirstFile(three_files(), now=NOW, folder=tmp_path, on_download=kill)
 
-    (batch,) = await batches(source(worker, arome_max_lead=18), wanted(), fetch)
+    (batch,) = await batches(source(worker, arome_max_lead=18), needs(), fetch)
 
     (failure,) = batch.failures
     assert (failure.url, failure.error) == (file_url("00H06H"), "CollectorError")
@@ -803,7 +801,7 @@ async def test_a_file_that_hangs_the_decoder_costs_itself_only(tmp_path: Path) -
 
     fetch = HangingFirstFile(three_files(), now=NOW, folder=tmp_path, on_download=be_patient)
 
-    (batch,) = await batches(source(worker, arome_max_lead=12), wanted(), fetch)
+    (batch,) = await batches(source(worker, arome_max_lead=12), needs(), fetch)
 
     assert [failure.reason for failure in batch.failures] == [
         "the worker process was ended: a call took more than 0.2 s"
@@ -855,8 +853,8 @@ async def test_names_that_are_not_of_this_run_and_package_are_passed_over(
 
     fetch = scripted({listing_url(): body})
 
-    assert await batches(source(worker, arome_max_lead=12), wanted(), fetch) == []
-    (batch,) = await batches(source(worker), wanted(), fetch)
+    assert await batches(source(worker, arome_max_lead=12), needs(), fetch) == []
+    (batch,) = await batches(source(worker), needs(), fetch)
     assert batch.parts == ("00H06H",)
 
 

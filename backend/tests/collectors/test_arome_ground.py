@@ -16,7 +16,7 @@ import pytest
 
 from backend.collectors.base import collect
 from backend.collectors.grib.decode import read_fields
-from backend.collectors.grib.fields import GROUND, Reading, parse_ground
+from backend.collectors.grib.fields import MODEL_ELEVATION, FileValues, parse_model_elevations
 from backend.collectors.grib.runs import GRIDS
 from backend.collectors.grib.worker import Worker
 from backend.core.errors import FetchError, ParseError
@@ -70,20 +70,20 @@ def about(value: float) -> Any:
 # What a file says
 
 
-def read(tmp_path: Path, body: bytes, sites: Sequence[Site] = SITES) -> Reading:
+def read(tmp_path: Path, body: bytes, sites: Sequence[Site] = SITES) -> FileValues:
     """Read a file in this process."""
     path = tmp_path / "ground.grib2"
     path.write_bytes(body)
-    fields = read_fields(path, [(site.latitude, site.longitude) for site in sites], GROUND)
-    return parse_ground(fields, grid=GRIDS["0025"], reference_time=RUN, sites=sites)
+    fields = read_fields(path, [(site.latitude, site.longitude) for site in sites], MODEL_ELEVATION)
+    return parse_model_elevations(fields, grid=GRIDS["0025"], reference_time=RUN, sites=sites)
 
 
 async def test_each_site_gets_the_ground_of_its_cell_whatever_else_the_file_holds(tmp_path: Path) -> None:
     reading = read(tmp_path, ground())
 
     assert reading.grid_points == (
-        GridPoint("arome_0025", "saint-hilaire", "8,8", ground=about(600.0)),
-        GridPoint("arome_0025", "planpraz", "4,20", ground=about(900.0)),
+        GridPoint("arome_0025", "saint-hilaire", "8,8", model_elevation=about(600.0)),
+        GridPoint("arome_0025", "planpraz", "4,20", model_elevation=about(900.0)),
     )
     assert (reading.records, reading.rejected) == ((), ())
 
@@ -113,7 +113,7 @@ async def test_a_ground_that_is_nowhere_on_earth_is_set_aside(tmp_path: Path, he
 @pytest.mark.parametrize("height", [-400.0, 0.0, 4808.0])
 async def test_low_lands_and_the_sea_have_a_ground_as_mountains_have(tmp_path: Path, height: float) -> None:
     reading = read(tmp_path, grib_factory.encode(grib_factory.ground(height)), [PLANPRAZ])
-    assert [point.ground for point in reading.grid_points] == [about(height)]
+    assert [point.model_elevation for point in reading.grid_points] == [about(height)]
 
 
 @pytest.mark.parametrize(
@@ -161,15 +161,15 @@ def store(tmp_path: Path) -> Store:
 
 async def collected(worker: Worker, store: Store, fetch: ScriptedFetch) -> list[ForecastBatch]:
     """Collect what the store lacks for its sites and keep it; return the batches."""
-    wanted = store.forecast_request(store.sites(), NOW, EARLIER)
-    batches = [batch async for batch in collect(source(worker), wanted, fetch)]
+    needs = store.forecast_request(store.sites(), NOW, EARLIER)
+    batches = [batch async for batch in collect(source(worker), needs, fetch)]
     for batch in batches:
         store.add_forecasts(batch)
     return batches
 
 
 def grounds(store: Store) -> set[tuple[str, str]]:
-    return set(store.forecast_request(store.sites(), NOW, EARLIER).grounds)
+    return set(store.forecast_request(store.sites(), NOW, EARLIER).model_elevations)
 
 
 async def test_the_ground_comes_with_the_first_run_and_is_not_asked_for_again(
@@ -182,7 +182,7 @@ async def test_the_ground_comes_with_the_first_run_and_is_not_asked_for_again(
     assert values.parts == ("00H06H",)
     assert values.failures == heights.failures == ()
     assert (heights.records, heights.parts, heights.sites, heights.run) == ((), (), (), values.run)
-    assert {point.site: point.ground for point in heights.grid_points} == {
+    assert {point.site: point.model_elevation for point in heights.grid_points} == {
         "saint-hilaire": about(600.0),
         "planpraz": about(900.0),
     }
@@ -203,8 +203,8 @@ async def test_the_next_run_keeps_the_ground_of_the_one_before(
         file_url("00H06H", EARLIER): grib(like=Message("wind_east", 0, run=EARLIER)),
     }
     fetch = scripted(next_run)
-    wanted = store.forecast_request(store.sites(), NOW, EARLIER - timedelta(hours=1))
-    for batch in [batch async for batch in collect(source(worker), wanted, fetch)]:
+    needs = store.forecast_request(store.sites(), NOW, EARLIER - timedelta(hours=1))
+    for batch in [batch async for batch in collect(source(worker), needs, fetch)]:
         store.add_forecasts(batch)
 
     assert fetch.urls == [listing_url(), listing_url(EARLIER), file_url("00H06H", EARLIER)]
@@ -222,7 +222,7 @@ async def test_a_new_site_has_its_ground_fetched_and_nobody_elses(
     _, heights = await collected(worker, store, fetch)
 
     assert fetch.urls == [listing_url(), file_url("00H06H"), ground_url()]
-    assert heights.grid_points == (GridPoint("arome_0025", "varan", "4,12", ground=about(700.0)),)
+    assert heights.grid_points == (GridPoint("arome_0025", "varan", "4,12", model_elevation=about(700.0)),)
     assert len(grounds(store)) == 3
 
 
@@ -268,9 +268,9 @@ async def test_several_runs_at_once_ask_for_one_ground(
             ground_url(): GONE,
         }
     )
-    wanted = CollectionRequest(now=NOW, since=EARLIER - timedelta(hours=1), sites=SITES)
+    needs = CollectionRequest(now=NOW, since=EARLIER - timedelta(hours=1), sites=SITES)
 
-    found = [batch async for batch in collect(source(worker), wanted, fetch)]
+    found = [batch async for batch in collect(source(worker), needs, fetch)]
 
     assert [len(batch.failures) for batch in found] == [0, 1, 0]
     assert [url for url in fetch.urls if "SP2" in url] == [ground_url()]
@@ -281,9 +281,9 @@ async def test_where_the_model_says_nothing_no_ground_is_asked_for(
 ) -> None:
     masked = [replace(message, masked=[(4, 20)]) for message in messages(range(7))]
     fetch = scripted({file_url("00H06H"): grib_factory.encode(masked)})
-    wanted = CollectionRequest(now=NOW, since=EARLIER, sites=(PLANPRAZ, ELSEWHERE))
+    needs = CollectionRequest(now=NOW, since=EARLIER, sites=(PLANPRAZ, ELSEWHERE))
 
-    (batch,) = [batch async for batch in collect(source(worker), wanted, fetch)]
+    (batch,) = [batch async for batch in collect(source(worker), needs, fetch)]
 
     assert fetch.urls == [listing_url(), file_url("00H06H")]
     assert (batch.grid_points, batch.failures) == ((), ())
@@ -293,15 +293,15 @@ async def test_the_ground_of_another_cell_than_before_is_another_ground(
     worker: Worker, scripted: Callable[..., ScriptedFetch]
 ) -> None:
     known = ("arome_0025", SAINT_HILAIRE.id)
-    wanted = CollectionRequest(
+    needs = CollectionRequest(
         now=NOW,
         since=EARLIER,
         sites=(SAINT_HILAIRE,),
         cells={known: "7,7"},
-        grounds=frozenset({known}),
+        model_elevations=frozenset({known}),
     )
 
-    _, heights = [batch async for batch in collect(source(worker), wanted, scripted())]
+    _, heights = [batch async for batch in collect(source(worker), needs, scripted())]
 
     assert [point.cell for point in heights.grid_points] == ["8,8"]
 
@@ -321,13 +321,15 @@ async def test_the_fine_grid_has_it_in_the_first_file_of_another_package(
             url: ground(cut=fine),
         }
     )
-    wanted = CollectionRequest(now=NOW, since=EARLIER, sites=(SAINT_HILAIRE,))
+    needs = CollectionRequest(now=NOW, since=EARLIER, sites=(SAINT_HILAIRE,))
     fine_source = source(worker, arome_grid="001", arome_max_lead=0)
 
-    _, heights = [batch async for batch in collect(fine_source, wanted, fetch)]
+    _, heights = [batch async for batch in collect(fine_source, needs, fetch)]
 
     assert fetch.urls[-1] == url
-    assert heights.grid_points == (GridPoint("arome_001", "saint-hilaire", "20,20", ground=about(600.0)),)
+    assert heights.grid_points == (
+        GridPoint("arome_001", "saint-hilaire", "20,20", model_elevation=about(600.0)),
+    )
 
 
 async def test_arome_ifs_has_its_own_ground_among_its_own_files(worker: Worker, tmp_path: Path) -> None:
@@ -339,9 +341,11 @@ async def test_arome_ifs_has_its_own_ground_among_its_own_files(worker: Worker, 
         beside(ground_url()): ground(headers=its),
     }
     fetch = ScriptedFetch(script, now=NOW, folder=tmp_path)
-    wanted = CollectionRequest(now=NOW, since=datetime(2026, 7, 15, 5, tzinfo=UTC), sites=(SAINT_HILAIRE,))
+    needs = CollectionRequest(now=NOW, since=datetime(2026, 7, 15, 5, tzinfo=UTC), sites=(SAINT_HILAIRE,))
 
-    _, heights = [batch async for batch in collect(ifs_source(worker), wanted, fetch)]
+    _, heights = [batch async for batch in collect(ifs_source(worker), needs, fetch)]
 
     assert heights.failures == ()
-    assert heights.grid_points == (GridPoint("arome_ifs_0025", "saint-hilaire", "8,8", ground=about(600.0)),)
+    assert heights.grid_points == (
+        GridPoint("arome_ifs_0025", "saint-hilaire", "8,8", model_elevation=about(600.0)),
+    )

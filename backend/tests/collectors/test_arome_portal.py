@@ -30,7 +30,7 @@ WANTED = CollectionRequest(
     since=datetime(2026, 7, 15, 0, tzinfo=UTC),
     sites=(SITE,),
     cells={KEPT: "8,8"},
-    grounds=frozenset({KEPT}),
+    model_elevations=frozenset({KEPT}),
 )
 
 KEY = "eyJ4NXQiOiJOelU0"
@@ -140,13 +140,15 @@ async def test_the_key_travels_in_a_header_that_nothing_shows(worker: Worker, tm
 async def test_the_ground_of_the_model_is_a_file_of_another_package(worker: Worker, tmp_path: Path) -> None:
     url = f"{PRODUCT}00H06H".replace("/SP1/", "/SP2/")
     fetch = scripted(tmp_path, {url: grib_factory.encode(grib_factory.ground())})
-    nothing_kept = replace(WANTED, cells={}, grounds=frozenset())
+    nothing_kept = replace(WANTED, cells={}, model_elevations=frozenset())
 
     *_, heights = [batch async for batch in collect(source(worker), nothing_kept, fetch)]
 
     assert asked_of_portal(fetch)[-2:] == [f"{PRODUCT}00H06H&format=grib2", f"{url}&format=grib2"]
     assert dict(fetch.requests[-1].secret_headers) == {"apikey": KEY}
-    assert [(point.cell, round(point.ground or 0)) for point in heights.grid_points] == [("8,8", 1234)]
+    assert [(point.cell, round(point.model_elevation or 0)) for point in heights.grid_points] == [
+        ("8,8", 1234)
+    ]
     assert heights.run == Run("arome_0025", RUN, available_at=NOW, published=False)
 
 
@@ -162,7 +164,7 @@ async def test_a_ground_alone_that_the_storage_fails_to_give_is_asked_of_the_por
         WANTED,
         collected={("arome_0025", RUN, "00H06H", SITE.id): 0},
         cells={KEPT: "8,8"},
-        grounds=frozenset(),
+        model_elevations=frozenset(),
     )
 
     found = [batch async for batch in collect(source(worker), lacks_it, scripted(tmp_path, script))]
@@ -171,7 +173,9 @@ async def test_a_ground_alone_that_the_storage_fails_to_give_is_asked_of_the_por
     assert [(failure.route, failure.reason) for failure in failures] == [
         ("object_storage", "the height of the model's ground: connection refused")
     ]
-    points = [(batch.route, round(point.ground or 0)) for batch in found for point in batch.grid_points]
+    points = [
+        (batch.route, round(point.model_elevation or 0)) for batch in found for point in batch.grid_points
+    ]
     assert points == [("portal", 1234)]
 
 

@@ -23,9 +23,9 @@ from backend.tests.support.ffvl_samples import (
     at,
     feed,
     feed_row,
+    needs,
     read,
     values,
-    wanted,
 )
 
 ALL = {"ffvl_api_key": "s3cret", "contact": "pilot@example.org", "ffvl_html": True}
@@ -93,7 +93,7 @@ def test_its_values_may_be_shown_with_the_credit() -> None:
 
 
 async def test_a_feed_that_answers_is_all_that_is_asked() -> None:
-    batches, fetch = await walk(wanted("ffvl:511", complete_until={"ffvl:511": at(12, 54)}))
+    batches, fetch = await walk(needs("ffvl:511", complete_until={"ffvl:511": at(12, 54)}))
 
     assert fetch.urls == [f"{KEYED}list&mode=json", f"{KEYED}releves_meteo&mode=json"]
     assert {batch.route for batch in batches} == {"keyed"}
@@ -113,7 +113,7 @@ async def test_a_feed_that_answers_is_all_that_is_asked() -> None:
     ],
 )
 async def test_a_feed_that_fails_as_a_whole_is_stood_in_for_by_winds_mobi(answer: Answer) -> None:
-    batches, fetch = await walk(wanted(listed=TODAY), keyed=answer)
+    batches, fetch = await walk(needs(listed=TODAY), keyed=answer)
 
     assert [failure.route for failure in failures(batches)] == ["keyed"]
     assert batches[-1].route == "winds_mobi"
@@ -122,7 +122,7 @@ async def test_a_feed_that_fails_as_a_whole_is_stood_in_for_by_winds_mobi(answer
 
 
 async def test_winds_mobi_failing_too_is_stood_in_for_by_the_pages_of_mapped_beacons() -> None:
-    batches, _ = await walk(wanted("ffvl:511"), keyed=b"[]", winds_mobi=FetchError("HTTP 500", status=500))
+    batches, _ = await walk(needs("ffvl:511"), keyed=b"[]", winds_mobi=FetchError("HTTP 500", status=500))
 
     assert [failure.route for failure in failures(batches)] == ["keyed", "keyed", "winds_mobi"]  # list, bulk
     assert batches[-1].route == "page"
@@ -131,7 +131,7 @@ async def test_winds_mobi_failing_too_is_stood_in_for_by_the_pages_of_mapped_bea
 
 async def test_a_feed_with_one_failed_history_is_not_replaced() -> None:
     # 516 is mapped as well, and is told the history of 511.
-    batches, fetch = await walk(wanted("ffvl:511", "ffvl:516", listed=TODAY))
+    batches, fetch = await walk(needs("ffvl:511", "ffvl:516", listed=TODAY))
 
     assert [failure.route for failure in failures(batches)] == ["keyed"]
     assert {batch.route for batch in batches} == {"keyed"}
@@ -139,7 +139,7 @@ async def test_a_feed_with_one_failed_history_is_not_replaced() -> None:
 
 
 async def test_one_reading_is_the_same_observation_whichever_way_it_came() -> None:
-    mapped = wanted("ffvl:511", complete_until={"ffvl:511": at(12, 54)}, listed=TODAY)
+    mapped = needs("ffvl:511", complete_until={"ffvl:511": at(12, 54)}, listed=TODAY)
     error = FetchError("HTTP 500", status=500)
 
     by_key, _ = await walk(mapped)
@@ -163,7 +163,7 @@ async def test_a_due_north_wind_of_360_is_0_and_a_value_out_of_range_is_set_asid
     )
     source = build(Settings.load(ffvl_api_key="s3cret"))
 
-    [batch] = [batch async for batch in collect(source, wanted(listed=TODAY), fetch)]
+    [batch] = [batch async for batch in collect(source, needs(listed=TODAY), fetch)]
 
     assert values(batch.records, "ffvl:531")[at(13, 0)][DIRECTION] == 0.0
     [rejected] = batch.rejected
@@ -172,7 +172,7 @@ async def test_a_due_north_wind_of_360_is_0_and_a_value_out_of_range_is_set_asid
 
 
 async def test_the_key_is_in_no_batch_and_no_error() -> None:
-    batches, fetch = await walk(wanted("ffvl:511"), keyed=b'{"error": "unknown key s3cret"}')
+    batches, fetch = await walk(needs("ffvl:511"), keyed=b'{"error": "unknown key s3cret"}')
 
     assert failures(batches)
     assert "s3cret" not in repr((batches, fetch.requests, build(Settings.load(**ALL))))

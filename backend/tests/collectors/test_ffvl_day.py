@@ -153,7 +153,7 @@ class Kept:
         """Return the kept readings of one beacon."""
         return {reading for reading in self.readings if reading[0] == f"ffvl:{number}"}
 
-    def wanted(self, now: datetime, mapped: Sequence[str]) -> CollectionRequest:
+    def needs(self, now: datetime, mapped: Sequence[str]) -> CollectionRequest:
         newest: dict[str, datetime] = {}
         for station, time in self.readings:
             newest[station] = max(time, newest.get(station, time))
@@ -170,7 +170,7 @@ async def collect_at(
     """Collect once at `now`. Of a process that dies, the first batch with readings is all that is kept."""
     dead = False
     try:
-        async for batch in route.collect(kept.wanted(now, mapped), upstream.at(now)):
+        async for batch in route.collect(kept.needs(now, mapped), upstream.at(now)):
             if not dead:
                 kept.keep(batch)
             dead = dead or (upstream.trouble == DIES and bool(batch.records))

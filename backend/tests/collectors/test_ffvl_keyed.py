@@ -32,11 +32,11 @@ from backend.tests.support.ffvl_samples import (
     collected,
     feed,
     feed_row,
+    needs,
     payload,
     read,
     reasons,
     values,
-    wanted,
 )
 
 ROUTE = Keyed("https://data.ffvl.fr", "s3cret")
@@ -323,7 +323,7 @@ async def test_a_reading_of_the_last_three_days_is_delivered_again_since_network
     fetch = ScriptedFetch(script(releves_meteo=body), now=NOW)
     newest = {"ffvl:531": at(6, 0, 8), "ffvl:532": at(6, 0, 5)}
 
-    [batch] = await collected(ROUTE, wanted(newest=newest, listed=TODAY), fetch)
+    [batch] = await collected(ROUTE, needs(newest=newest, listed=TODAY), fetch)
 
     assert values(batch.records, "ffvl:531")[at(6, 0, 8)][SPEED] == 11.0
     assert values(batch.records, "ffvl:532") == {}
@@ -417,7 +417,7 @@ def test_an_elevation_of_0_or_none_is_not_known(altitude: object, elevation: flo
 async def test_the_list_is_its_own_batch_and_comes_before_the_readings() -> None:
     fetch = ScriptedFetch(script(), now=NOW)
 
-    listing, readings = await collected(ROUTE, wanted(), fetch)
+    listing, readings = await collected(ROUTE, needs(), fetch)
 
     assert fetch.urls == [f"{LIST}&mode=json", f"{READINGS}&mode=json"]
     assert (listing.listed, len(listing.stations), len(listing.records)) == ("ffvl", 5, 0)
@@ -433,7 +433,7 @@ async def test_the_list_is_its_own_batch_and_comes_before_the_readings() -> None
 async def test_the_list_is_read_once_a_day(age: timedelta, asked: bool) -> None:
     fetch = ScriptedFetch(script(), now=NOW)
 
-    await collected(ROUTE, wanted(listed=NOW - age), fetch)
+    await collected(ROUTE, needs(listed=NOW - age), fetch)
 
     assert (f"{LIST}&mode=json" in fetch.urls) is asked
 
@@ -443,7 +443,7 @@ async def test_stations_of_other_networks_are_skipped_by_their_known_kind(kind: 
     fetch = ScriptedFetch(script(), now=NOW)
     known = {"ffvl:511": Station("ffvl:511", kind=kind), "ffvl:512": Station("ffvl:512", kind="FFVL")}
 
-    [batch] = await collected(ROUTE, wanted("ffvl:511", known=known, listed=TODAY), fetch)
+    [batch] = await collected(ROUTE, needs("ffvl:511", known=known, listed=TODAY), fetch)
 
     stations = {record.station for record in batch.records}
     assert "ffvl:511" not in stations
@@ -452,7 +452,7 @@ async def test_stations_of_other_networks_are_skipped_by_their_known_kind(kind: 
 
 
 async def test_stations_of_other_networks_are_skipped_by_the_list_just_read() -> None:
-    _, batch = await collected(ROUTE, wanted(), ScriptedFetch(script(), now=NOW))
+    _, batch = await collected(ROUTE, needs(), ScriptedFetch(script(), now=NOW))
 
     assert {record.station for record in batch.records} == {
         f"ffvl:{number}" for number in (511, 512, 516, 517, 518, 522)
@@ -463,7 +463,7 @@ async def test_a_list_that_fails_is_a_failure_and_costs_beacons_of_unknown_kind_
     fetch = ScriptedFetch(script(list=FetchError("HTTP 500", url=LIST, status=500)), now=NOW)
     known = {"ffvl:512": Station("ffvl:512", kind="FFVL")}
 
-    listing, readings, *_ = await collected(ROUTE, wanted("ffvl:511", known=known), fetch)
+    listing, readings, *_ = await collected(ROUTE, needs("ffvl:511", known=known), fetch)
 
     assert [failure.reason for failure in listing.failures] == ["HTTP 500"]
     assert listing.listed is None
@@ -530,7 +530,7 @@ async def test_each_mapped_station_with_a_gap_is_asked_for_its_history_one_after
     mapped = ("ffvl:511", "ffvl:512", "romma:7", "ffvl:516", "ffvl:517", "ffvl:599")
 
     batches = await collected(
-        ROUTE, wanted(*mapped, newest=newest, complete_until=complete_until, listed=TODAY), fetch
+        ROUTE, needs(*mapped, newest=newest, complete_until=complete_until, listed=TODAY), fetch
     )
 
     assert fetch.urls == [
@@ -557,7 +557,7 @@ async def test_a_site_added_later_gets_the_history_of_its_station_back_to_what_i
     known_from_the_bulk = {"ffvl:511": at(13, 4)}
 
     bulk, history = await collected(
-        ROUTE, wanted("ffvl:511", since=at(12, 30), newest=known_from_the_bulk, listed=TODAY), fetch
+        ROUTE, needs("ffvl:511", since=at(12, 30), newest=known_from_the_bulk, listed=TODAY), fetch
     )
 
     assert bulk.complete_until == {}
@@ -568,7 +568,7 @@ async def test_a_site_added_later_gets_the_history_of_its_station_back_to_what_i
 async def test_a_mapped_beacon_that_fell_silent_long_ago_is_not_asked_for_a_history() -> None:
     fetch = ScriptedFetch(script(), now=NOW)
 
-    [batch] = await collected(ROUTE, wanted("ffvl:518", listed=TODAY), fetch)
+    [batch] = await collected(ROUTE, needs("ffvl:518", listed=TODAY), fetch)
 
     assert len(fetch.requests) == 1
     assert batch.complete_until == {"ffvl:518": at(7, 12, 20, 11).replace(year=2025)}
@@ -580,7 +580,7 @@ async def test_what_lies_further_back_than_three_days_cannot_be_asked_for_and_is
     fetch = ScriptedFetch({**script(releves_meteo=body), **histories}, now=NOW)
     week = NOW - timedelta(days=7)
 
-    bulk, history = await collected(ROUTE, wanted("ffvl:531", "ffvl:532", since=week, listed=TODAY), fetch)
+    bulk, history = await collected(ROUTE, needs("ffvl:531", "ffvl:532", since=week, listed=TODAY), fetch)
 
     assert fetch.urls[1:] == [f"{HISTORY}&idbalise=532&hours=72&mode=json"]
     assert bulk.complete_until == {"ffvl:531": at(12, 0, 6)}
@@ -590,7 +590,7 @@ async def test_what_lies_further_back_than_three_days_cannot_be_asked_for_and_is
 
 async def test_a_known_beacon_that_the_feed_leaves_out_is_asked_for_until_it_is_vouched_for() -> None:
     fetch = ScriptedFetch(script(histo=b"[]"), now=NOW)
-    want = wanted("ffvl:599", known={"ffvl:599": Station("ffvl:599", kind="FFVL")}, listed=TODAY)
+    want = needs("ffvl:599", known={"ffvl:599": Station("ffvl:599", kind="FFVL")}, listed=TODAY)
 
     bulk, history = await collected(ROUTE, want, fetch)
     [again] = await collected(ROUTE, replace(want, complete_until=history.complete_until), fetch)
@@ -607,7 +607,7 @@ async def test_a_known_beacon_that_the_feed_leaves_out_is_asked_for_until_it_is_
 async def test_a_beacon_of_the_list_just_read_is_known() -> None:
     fetch = ScriptedFetch(script(histo=b"[]"), now=NOW)
 
-    *_, history = await collected(ROUTE, wanted("ffvl:515"), fetch)
+    *_, history = await collected(ROUTE, needs("ffvl:515"), fetch)
 
     assert (history.failures, history.complete_until) == ((), {"ffvl:515": SINCE})
 
@@ -615,7 +615,7 @@ async def test_a_beacon_of_the_list_just_read_is_known() -> None:
 async def test_a_beacon_that_the_feed_gives_a_useless_time_for_is_known() -> None:
     fetch = ScriptedFetch(script(histo=b"[]"), now=NOW)
 
-    *_, history = await collected(ROUTE, wanted("ffvl:519", listed=TODAY), fetch)
+    *_, history = await collected(ROUTE, needs("ffvl:519", listed=TODAY), fetch)
 
     assert history.failures == ()
 
@@ -623,7 +623,7 @@ async def test_a_beacon_that_the_feed_gives_a_useless_time_for_is_known() -> Non
 async def test_a_number_that_nobody_knows_is_a_failure_that_says_where_to_mend_it() -> None:
     fetch = ScriptedFetch(script(histo=b"[]"), now=NOW)
 
-    *_, history = await collected(ROUTE, wanted("ffvl:599"), fetch)
+    *_, history = await collected(ROUTE, needs("ffvl:599"), fetch)
 
     [failure] = history.failures
     assert "ffvl:599" in failure.reason
@@ -646,7 +646,7 @@ async def test_a_history_that_fails_costs_that_station_only(answer: bytes | Exce
     }
     fetch = ScriptedFetch({**script(), **histories}, now=NOW)
 
-    bulk, broken, good = await collected(ROUTE, wanted("ffvl:511", "ffvl:516", listed=TODAY), fetch)
+    bulk, broken, good = await collected(ROUTE, needs("ffvl:511", "ffvl:516", listed=TODAY), fetch)
 
     assert bulk.records
     [failure] = broken.failures
@@ -661,7 +661,7 @@ async def test_a_history_that_fails_costs_that_station_only(answer: bytes | Exce
 async def test_the_key_is_sent_as_a_secret_and_shown_nowhere() -> None:
     fetch = ScriptedFetch({**script(), HISTORY: b"[]"}, now=NOW)
 
-    batches = await collected(ROUTE, wanted("ffvl:511"), fetch)
+    batches = await collected(ROUTE, needs("ffvl:511"), fetch)
 
     assert all(request.secret_params == {"key": "s3cret"} for request in fetch.requests)
     assert "s3cret" not in repr((ROUTE, fetch.requests, batches))
@@ -671,6 +671,6 @@ async def test_a_refusal_that_repeats_the_key_does_not_bring_it_into_the_error()
     echo = json.dumps({"error": "bad key s3cret"}).encode()
 
     with pytest.raises(ParseError) as caught:
-        await collected(ROUTE, wanted(listed=TODAY), ScriptedFetch(script(releves_meteo=echo), now=NOW))
+        await collected(ROUTE, needs(listed=TODAY), ScriptedFetch(script(releves_meteo=echo), now=NOW))
 
     assert "s3cret" not in str(caught.value)

@@ -20,10 +20,10 @@ from backend.tests.support.ffvl_samples import (
     TEMPERATURE,
     at,
     collected,
+    needs,
     payload,
     read,
     values,
-    wanted,
 )
 
 ROUTE = Pages("https://www.balisemeteo.com")
@@ -163,7 +163,7 @@ async def test_the_start_page_is_read_first_and_then_mapped_beacons_only_one_at_
     fetch = ScriptedFetch(script, now=NOW)
     mapped = ("ffvl:511", "ffvl:512", "romma:9", "ffvl:516", "ffvl:517")
 
-    batches = await collected(ROUTE, wanted(*mapped), fetch)
+    batches = await collected(ROUTE, needs(*mapped), fetch)
 
     assert fetch.urls == [START, *(beacon(number) for number in (511, 512, 516, 517))]
     assert [len(batch.failures) for batch in batches] == [0, 1, 1, 0]
@@ -173,7 +173,7 @@ async def test_the_start_page_is_read_first_and_then_mapped_beacons_only_one_at_
 
 
 @pytest.mark.parametrize(
-    ("caught_up", "vouched"),
+    ("complete_until", "vouched"),
     [
         ({"ffvl:511": at(12, 54)}, {"ffvl:511": at(13, 4)}),
         ({"ffvl:511": at(12, 48)}, {}),  # 16 minutes: a route with histories may still fill them
@@ -186,7 +186,7 @@ async def test_a_page_vouches_for_its_reading_only_where_it_leaves_no_gap(
 ) -> None:
     fetch = ScriptedFetch({START: INDEX, beacon(511): read("page.html")}, now=NOW)
 
-    [batch] = await collected(ROUTE, wanted("ffvl:511", complete_until=complete_until), fetch)
+    [batch] = await collected(ROUTE, needs("ffvl:511", complete_until=complete_until), fetch)
 
     assert batch.complete_until == vouched
 
@@ -195,7 +195,7 @@ async def test_a_masked_page_is_read_once_more_in_a_new_session() -> None:
     answers = iter((read("page-masked.html"), read("page.html")))
     fetch = ScriptedFetch({START: INDEX, beacon(511): from_iterator(answers)}, now=NOW)
 
-    [batch] = await collected(ROUTE, wanted("ffvl:511"), fetch)
+    [batch] = await collected(ROUTE, needs("ffvl:511"), fetch)
 
     assert fetch.urls == [START, beacon(511), START, beacon(511)]
     assert values(batch.records, "ffvl:511")[at(13, 4)][SPEED] == 14.0
@@ -205,7 +205,7 @@ async def test_a_masked_page_is_read_once_more_in_a_new_session() -> None:
 async def test_a_page_that_stays_masked_is_kept_as_far_as_it_can_be_read() -> None:
     fetch = ScriptedFetch({START: INDEX, beacon(511): read("page-masked.html")}, now=NOW)
 
-    [batch] = await collected(ROUTE, wanted("ffvl:511"), fetch)
+    [batch] = await collected(ROUTE, needs("ffvl:511"), fetch)
 
     assert len(fetch.requests) == 4
     assert {value.reason for value in batch.rejected} == {"masked"}
@@ -216,13 +216,13 @@ async def test_a_start_page_that_fails_fails_the_route() -> None:
     fetch = ScriptedFetch({START: FetchError("HTTP 503", status=503)}, now=NOW)
 
     with pytest.raises(FetchError):
-        await collected(ROUTE, wanted("ffvl:511"), fetch)
+        await collected(ROUTE, needs("ffvl:511"), fetch)
 
 
 async def test_nothing_is_asked_for_where_no_site_names_a_beacon() -> None:
     fetch = ScriptedFetch({}, now=NOW)
 
-    assert await collected(ROUTE, wanted("romma:9"), fetch) == []
+    assert await collected(ROUTE, needs("romma:9"), fetch) == []
     assert fetch.requests == []
 
 

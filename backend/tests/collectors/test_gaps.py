@@ -11,7 +11,7 @@ from backend.collectors.beacons.readings import Readings
 from backend.collectors.ffvl_routes.network import FFVL
 from backend.core.errors import ParseError
 from backend.core.records import Rejected
-from backend.tests.support.ffvl_samples import NOW, SINCE, at, payload, wanted
+from backend.tests.support.ffvl_samples import NOW, SINCE, at, needs, payload
 
 BEACON = "ffvl:511"
 OLDEST = NOW - timedelta(hours=72)
@@ -20,7 +20,7 @@ UNTIMELY = Rejected(BEACON, None, None, "", "invalid_time")
 
 def stock(until: datetime | None, vouched: datetime | None = None, since: datetime = SINCE) -> Gaps:
     """Compare one mapped station's newest reading with what was vouched for."""
-    want = wanted(BEACON, since=since, complete_until={BEACON: vouched} if vouched else {})
+    want = needs(BEACON, since=since, complete_until={BEACON: vouched} if vouched else {})
     return find_gaps(FFVL, want, {BEACON: until} if until else {}, OLDEST)
 
 
@@ -60,7 +60,7 @@ def test_only_mapped_stations_that_are_not_skipped_are_looked_at() -> None:
     complete_until = dict.fromkeys(latest, at(12, 54))
 
     after = find_gaps(
-        FFVL, wanted(BEACON, "ffvl:513", complete_until=complete_until), latest, OLDEST, {"ffvl:513"}
+        FFVL, needs(BEACON, "ffvl:513", complete_until=complete_until), latest, OLDEST, {"ffvl:513"}
     )
 
     assert after == Gaps({BEACON: at(13, 4)}, ())

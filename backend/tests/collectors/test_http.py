@@ -46,7 +46,7 @@ def answering(*answers: httpx2.Response) -> httpx2.MockTransport:
 
 
 def client_for(answer: httpx2.Response, **arguments: object) -> HttpClient:
-    return HttpClient(transport=answering(answer), patience=ONCE, clock=noon, **arguments)  # type: ignore[arg-type]
+    return HttpClient(transport=answering(answer), limits=ONCE, clock=noon, **arguments)  # type: ignore[arg-type]
 
 
 def asks(kind: Kind = "json", url: str = "https://data.example/read") -> Request:
@@ -316,7 +316,7 @@ async def test_a_low_level_error_becomes_a_fetch_error_with_its_cause(
     def fail(_: httpx2.Request) -> httpx2.Response:
         raise error
 
-    async with HttpClient(transport=httpx2.MockTransport(fail), patience=ONCE) as client:
+    async with HttpClient(transport=httpx2.MockTransport(fail), limits=ONCE) as client:
         with pytest.raises(FetchError) as caught:
             await client(replace(asks(), params={"id": "64"}))
     assert (caught.value.reason, caught.value.retryable) == (reason, retryable)
@@ -469,7 +469,7 @@ async def test_a_key_is_masked_in_every_text_of_a_refusal() -> None:
 
 async def test_an_error_that_quotes_a_key_is_not_chained() -> None:
     pasted_with_a_newline = {"apikey": "s3cret-key\n"}
-    async with HttpClient(patience=ONCE) as client, Loopback(says()) as server:
+    async with HttpClient(limits=ONCE) as client, Loopback(says()) as server:
         request = replace(server.asks(), secret_headers=pasted_with_a_newline)
         with pytest.raises(FetchError, match="Illegal header value") as caught:
             await client(request)
@@ -484,7 +484,7 @@ async def test_keys_are_in_no_log_line_at_any_level(
     secret = "s3cret-key"
     async with (
         Loopback(resets, says(b"busy s3cret-key", "503 Busy"), says()) as server,
-        HttpClient(patience=HttpLimits(backoff=0, jitter=0)) as client,
+        HttpClient(limits=HttpLimits(backoff=0, jitter=0)) as client,
     ):
         await client(replace(server.asks(), secret_params={"key": secret}, secret_headers={"apikey": secret}))
         assert sum(secret in head for head in server.heads) == 3
@@ -525,10 +525,10 @@ async def test_a_download_is_a_whole_file_that_is_gone_afterwards(tmp_path: Path
 
 async def test_a_download_starts_afresh_after_a_cut(tmp_path: Path) -> None:
     cut = sends(b"HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\nGRIB" + b"\1" * 2_500_000)
-    patience = HttpLimits(backoff=0, jitter=0)
+    limits = HttpLimits(backoff=0, jitter=0)
     async with (
         Loopback(cut, says(GRIB[:-4]), says(GRIB)) as server,
-        HttpClient(folder=tmp_path, patience=patience) as client,
+        HttpClient(folder=tmp_path, limits=limits) as client,
         client.download(replace(server.asks(), kind="grib")) as download,
     ):
         assert download.path.read_bytes() == GRIB
@@ -573,8 +573,8 @@ async def test_a_download_that_is_cancelled_leaves_no_file(tmp_path: Path) -> No
 
 
 async def test_a_user_of_a_download_does_not_keep_others_from_the_host(tmp_path: Path) -> None:
-    patience = HttpLimits(per_host=1)
-    async with Loopback(says(GRIB)) as server, HttpClient(folder=tmp_path, patience=patience) as client:
+    limits = HttpLimits(per_host=1)
+    async with Loopback(says(GRIB)) as server, HttpClient(folder=tmp_path, limits=limits) as client:
         request = replace(server.asks(), kind="grib")
         async with (
             asyncio.timeout(HANG_SECONDS),

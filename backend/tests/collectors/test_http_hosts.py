@@ -83,8 +83,8 @@ class Upstream:
             self.at_once -= 1
         return httpx2.Response(answer.status_code, headers=answer.headers, content=answer.content)
 
-    def client(self, patience: HttpLimits = NO_RETRY, **arguments: Any) -> HttpClient:
-        return HttpClient(transport=httpx2.MockTransport(self), patience=patience, clock=_noon, **arguments)
+    def client(self, limits: HttpLimits = NO_RETRY, **arguments: Any) -> HttpClient:
+        return HttpClient(transport=httpx2.MockTransport(self), limits=limits, clock=_noon, **arguments)
 
 
 def _noon() -> datetime:

@@ -30,9 +30,9 @@ from backend.tests.support.waiting import HANG_SECONDS, skip, until
 AT_ONCE = HttpLimits(backoff=0, jitter=0)
 
 
-async def failure_and_attempts(answer: Answer, patience: HttpLimits = AT_ONCE) -> tuple[FetchError, int]:
+async def failure_and_attempts(answer: Answer, limits: HttpLimits = AT_ONCE) -> tuple[FetchError, int]:
     """Ask a server that always gives this answer."""
-    async with Loopback(answer) as server, HttpClient(patience=patience) as client:
+    async with Loopback(answer) as server, HttpClient(limits=limits) as client:
         with pytest.raises(FetchError) as caught:
             await client(server.asks())
         return caught.value, len(server.heads)
@@ -96,7 +96,7 @@ async def test_a_long_refusal_is_read_no_further_than_needed() -> None:
 
 
 async def test_a_refused_connection_is_tried_three_times() -> None:
-    async with HttpClient(patience=AT_ONCE) as client:
+    async with HttpClient(limits=AT_ONCE) as client:
         counted = client.counted()
         with pytest.raises(FetchError, match="no connection: ") as caught:
             await counted(Request(url=f"http://127.0.0.1:{unused_port()}/", kind="json"))
@@ -113,8 +113,8 @@ async def test_a_host_that_hangs_is_tried_three_times() -> None:
 
 
 async def test_a_body_that_drips_is_bounded_by_the_total_time_and_tried_again() -> None:
-    patience = replace(AT_ONCE, payload=600, attempts=2)
-    async with Loopback(drips) as server, HttpClient(patience=patience) as client:
+    limits = replace(AT_ONCE, payload=600, attempts=2)
+    async with Loopback(drips) as server, HttpClient(limits=limits) as client:
         asking = asyncio.create_task(client(server.asks()))
         for attempt in (1, 2):
             await until(lambda: len(server.heads) == attempt)  # noqa: B023 - awaited within the loop
@@ -170,7 +170,7 @@ async def test_a_body_that_cannot_be_decompressed_is_final() -> None:
 
 
 async def test_a_body_that_is_too_large_is_final() -> None:
-    async with Loopback(says(b"[" + b" " * 5000 + b"]")) as server, HttpClient(patience=AT_ONCE) as client:
+    async with Loopback(says(b"[" + b" " * 5000 + b"]")) as server, HttpClient(limits=AT_ONCE) as client:
         with pytest.raises(FetchError, match="body larger than 1000 bytes"):
             await client(replace(server.asks(), max_bytes=1000))
         assert len(server.heads) == 1
@@ -184,7 +184,7 @@ async def test_a_refused_redirect_is_final() -> None:
 async def test_a_second_attempt_that_succeeds_is_the_answer() -> None:
     async with (
         Loopback(resets, says(b"busy", "503 Busy"), says_gzipped(JSON)) as server,
-        HttpClient(patience=AT_ONCE) as client,
+        HttpClient(limits=AT_ONCE) as client,
     ):
         counted = client.counted()
         payload = await counted(server.asks())
@@ -201,8 +201,8 @@ async def test_a_cancelled_request_closes_its_connection_and_gives_its_turn_to_t
         await reader.read()
         gone.set()
 
-    patience = replace(AT_ONCE, per_host=1)
-    async with Loopback(waits_for_the_end, says()) as server, HttpClient(patience=patience) as client:
+    limits = replace(AT_ONCE, per_host=1)
+    async with Loopback(waits_for_the_end, says()) as server, HttpClient(limits=limits) as client:
         first = asyncio.create_task(client(server.asks()))
         second = asyncio.create_task(client(server.asks()))
         async with asyncio.timeout(HANG_SECONDS):

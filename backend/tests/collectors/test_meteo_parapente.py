@@ -99,7 +99,7 @@ def scripted(listing: bytes, data: Scripted = answer_for, **more: Scripted) -> S
     return ScriptedFetch({f"{HOST}/status.php": listing, f"{HOST}/data.php": data, **more}, now=NOW)
 
 
-def wanted(*sites: Site, **more: Any) -> CollectionRequest:
+def needs(*sites: Site, **more: Any) -> CollectionRequest:
     return CollectionRequest(
         now=more.pop("now", NOW), since=NOW - timedelta(hours=36), sites=sites or (HERE,), **more
     )
@@ -242,7 +242,7 @@ def test_the_ground_may_be_stated_at_the_first_hour_only_or_not_at_all() -> None
         for hour in answer["data"].values():
             del hour["ter"]
 
-    assert read(sounding(only_first)).grid_point.ground == 853.0
+    assert read(sounding(only_first)).grid_point.model_elevation == 853.0
     assert read(sounding(never)).grid_point == GridPoint(MODEL, "here", "2/541/537", None, None)
 
 
@@ -292,7 +292,7 @@ def test_a_windgram_has_no_temperature() -> None:
 
 async def test_a_sounding_without_temperature_keeps_its_wind_and_is_asked_for_again_at_one_site() -> None:
     fetch = scripted(status(line()), changed(without_temperatures))
-    [batch] = await batches(fetch, wanted(HERE))
+    [batch] = await batches(fetch, needs(HERE))
     assert [(failure.reason, failure.error) for failure in batch.failures] == [
         (
             "meteo_parapente of 2026-07-15 06:00 UTC is incomplete in 20260715 at here: without temperature",
@@ -308,13 +308,13 @@ async def test_a_sounding_without_temperature_keeps_its_wind_and_is_asked_for_ag
     for hours in (0, 1):  # each hour another site: one that is better is not missed behind one that is not
         again = scripted(status(line()), changed(without_temperatures))
         now = NOW + timedelta(hours=hours)
-        [still] = await batches(again, wanted(HERE, FAR, incomplete=known, now=now))
+        [still] = await batches(again, needs(HERE, FAR, incomplete=known, now=now))
         assert (len(data_requests(again)), still.records, still.failures) == (1, (), ())
         asked |= set(data_requests(again))
     assert len(asked) == 2
 
     late = scripted(status(line()))
-    [batch] = await batches(late, wanted(HERE, FAR, incomplete=known))
+    [batch] = await batches(late, needs(HERE, FAR, incomplete=known))
     assert len(data_requests(late)) == 2
     assert set(batch.complete()) == {("20260715", "here"), ("20260715", "far")}
 
@@ -325,7 +325,7 @@ async def test_a_day_that_comes_better_and_still_not_whole_is_stored_as_far_as_i
 
     known = {(MODEL, utc(15, 6), "20260715", site): "temperature" for site in ("here", "far")}
     better = scripted(status(line()), changed(without_noon))
-    [batch] = await batches(better, wanted(HERE, FAR, incomplete=known))
+    [batch] = await batches(better, needs(HERE, FAR, incomplete=known))
     assert len(data_requests(better)) == 2
     assert len([one for one in batch.records if one.parameter is Parameter.TEMPERATURE]) == 4
     assert (batch.complete(), batch.failures) == ((), ())
@@ -338,7 +338,7 @@ def without_north_wind(answer: dict[str, Any]) -> None:
 
 
 async def test_a_sounding_without_one_component_of_the_wind_keeps_its_temperature() -> None:
-    [batch] = await batches(scripted(status(line()), sounding(without_north_wind)), wanted(HERE))
+    [batch] = await batches(scripted(status(line()), sounding(without_north_wind)), needs(HERE))
     assert {record.parameter for record in batch.records} == {Parameter.TEMPERATURE}
     assert batch.failures[0].reason.endswith("at here: without wind")
 
@@ -513,7 +513,7 @@ def test_an_answer_without_any_value_is_no_success() -> None:
 
 async def test_every_complete_public_day_is_collected_newest_run_first_and_days_gone_by_last() -> None:
     fetch = scripted((FOLDER / "status.json").read_bytes())
-    got = await batches(fetch, wanted(HERE))
+    got = await batches(fetch, needs(HERE))
     here = "45.86231,6.22719"
     assert data_requests(fetch) == [
         ("2026071506", "20260715", here),
@@ -542,7 +542,7 @@ async def test_a_run_that_is_not_listed_not_complete_or_reserved_is_not_asked_fo
         line(run="2026071500", day="20260716", private=True),
     )
     fetch = scripted(listing)
-    got = await batches(fetch, wanted(HERE, now=utc(15, 18)))
+    got = await batches(fetch, needs(HERE, now=utc(15, 18)))
     assert data_requests(fetch) == []
     assert [(batch.records, batch.failures, batch.newest) for batch in got] == [((), (), utc(15, 0))]
 
@@ -569,24 +569,24 @@ async def test_a_day_gone_by_is_still_collected_after_all_others_from_midnight_u
         (utc(15, 1, 30), ["20260715", "20260714"]),  # still the 15th in UTC and in Paris; not so in the west
     ):
         fetch = scripted(status(*json.loads(listing)["france"]))
-        await batches(fetch, wanted(HERE, now=now))
+        await batches(fetch, needs(HERE, now=now))
         assert [request[1] for request in data_requests(fetch)] == days
 
 
 async def test_without_a_stamp_a_day_was_available_when_we_first_saw_it() -> None:
-    [batch] = await batches(scripted(status(line(update=...))), wanted(HERE))
+    [batch] = await batches(scripted(status(line(update=...))), needs(HERE))
     assert batch.run is not None
     assert (batch.run.available_at, batch.run.published) == (NOW, False)
 
 
 async def test_a_day_was_available_when_we_saw_it_though_the_publishers_clock_runs_ahead() -> None:
-    [batch] = await batches(scripted(status(line(update="2026-07-15T12:13:00Z"))), wanted(HERE))
+    [batch] = await batches(scripted(status(line(update="2026-07-15T12:13:00Z"))), needs(HERE))
     assert batch.run is not None
     assert (batch.run.available_at, batch.run.published) == (NOW, False)
 
 
 async def test_a_stamp_of_another_zone_is_kept_in_utc() -> None:
-    [batch] = await batches(scripted(status(line(update="2026-07-15T14:08:31+02:00"))), wanted(HERE))
+    [batch] = await batches(scripted(status(line(update="2026-07-15T14:08:31+02:00"))), needs(HERE))
     assert batch.run is not None
     assert batch.run.available_at == datetime(2026, 7, 15, 12, 8, 31, tzinfo=UTC)
 
@@ -594,7 +594,7 @@ async def test_a_stamp_of_another_zone_is_kept_in_utc() -> None:
 async def test_what_is_kept_is_not_asked_for_again_and_the_newest_run_is_still_told() -> None:
     kept = {(MODEL, utc(15, 6), "20260715", "here"): 0}
     fetch = scripted(status(line()))
-    [batch] = await batches(fetch, wanted(HERE, collected=kept))
+    [batch] = await batches(fetch, needs(HERE, collected=kept))
     assert data_requests(fetch) == []
     assert (batch.records, batch.run, batch.newest) == ((), None, utc(15, 6))
 
@@ -602,14 +602,14 @@ async def test_what_is_kept_is_not_asked_for_again_and_the_newest_run_is_still_t
 async def test_a_site_added_later_is_fetched_alone() -> None:
     kept = {(MODEL, utc(15, 6), "20260715", "here"): 0}
     fetch = scripted(status(line()))
-    [batch] = await batches(fetch, wanted(HERE, FAR, collected=kept))
+    [batch] = await batches(fetch, needs(HERE, FAR, collected=kept))
     assert data_requests(fetch) == [("2026071506", "20260715", "44.50000,6.00000")]
     assert batch.sites == ("far",)
 
 
 async def test_sites_that_turn_out_to_share_a_cell_share_a_payload_from_then_on() -> None:
     fetch = scripted(status(line(), line(run="2026071500")))
-    newest, older = await batches(fetch, wanted(HERE, NEAR, FAR))
+    newest, older = await batches(fetch, needs(HERE, NEAR, FAR))
     places = [f"{site.latitude:.5f},{site.longitude:.5f}" for site in (HERE, NEAR, FAR)]
     assert data_requests(fetch) == [
         *(("2026071506", "20260715", place) for place in places),
@@ -639,7 +639,7 @@ async def test_a_cell_known_from_before_is_asked_for_once() -> None:
             else answer_for(request)
         ),
     )
-    [batch] = await batches(fetch, wanted(HERE, NEAR, FAR, cells=cells))
+    [batch] = await batches(fetch, needs(HERE, NEAR, FAR, cells=cells))
     assert [request[2] for request in data_requests(fetch)] == ["45.86231,6.22719", "44.50000,6.00000"]
     assert batch.sites == ("far",)  # the others are asked for again: a NaN may be mended
     assert [value.subject for value in batch.rejected] == ["meteo_parapente here", "meteo_parapente near"]
@@ -649,7 +649,7 @@ async def test_a_cell_is_shared_only_if_the_answer_still_says_so() -> None:
     # Both sites were in cell 2/1/1 of an older grid; today's answers tell them apart.
     cells = {(MODEL, "here"): "2/1/1", (MODEL, "far"): "2/1/1"}
     fetch = scripted(status(line()))
-    [batch] = await batches(fetch, wanted(HERE, FAR, cells=cells))
+    [batch] = await batches(fetch, needs(HERE, FAR, cells=cells))
     assert len(data_requests(fetch)) == 2
     assert [point.cell for point in batch.grid_points] == ["2/541/537", "2/480/530"]
 
@@ -657,7 +657,7 @@ async def test_a_cell_is_shared_only_if_the_answer_still_says_so() -> None:
 async def test_a_cell_whose_request_failed_is_not_asked_for_a_second_time() -> None:
     cells = {(MODEL, "here"): "2/541/537", (MODEL, "near"): "2/541/537"}
     fetch = scripted(status(line()), FetchError("HTTP 500", url=f"{HOST}/data.php", status=500))
-    [batch] = await batches(fetch, wanted(HERE, NEAR, cells=cells))
+    [batch] = await batches(fetch, needs(HERE, NEAR, cells=cells))
     assert len(data_requests(fetch)) == 1
     assert (batch.records, batch.sites, len(batch.failures)) == ((), (), 1)
 
@@ -668,7 +668,7 @@ async def test_a_site_that_fails_costs_itself_only() -> None:
             raise FetchError("HTTP 500", url=request.url, status=500, retryable=True)
         return answer_for(request)
 
-    [batch] = await batches(scripted(status(line()), one_down), wanted(HERE, NEAR, FAR))
+    [batch] = await batches(scripted(status(line()), one_down), needs(HERE, NEAR, FAR))
     assert batch.sites == ("near", "far")
     assert {record.site for record in batch.records} == {"near", "far"}
     assert [(failure.reason, failure.error, failure.route) for failure in batch.failures] == [
@@ -687,7 +687,7 @@ async def test_a_site_that_fails_costs_itself_only() -> None:
     ],
 )
 async def test_an_unusable_answer_is_a_failure_that_names_its_address(body: bytes, said: str) -> None:
-    [batch] = await batches(scripted(status(line()), body), wanted(HERE))
+    [batch] = await batches(scripted(status(line()), body), needs(HERE))
     assert (batch.records, batch.sites) == ((), ())
     [failure] = batch.failures
     assert said in failure.reason
@@ -699,7 +699,7 @@ async def test_an_unusable_answer_is_a_failure_that_names_its_address(body: byte
 
 async def test_a_malformed_entry_is_reported_and_the_rest_collected() -> None:
     fetch = scripted(status(line(run="oops"), line()))
-    listed, collected = await batches(fetch, wanted(HERE))
+    listed, collected = await batches(fetch, needs(HERE))
     assert [failure.error for failure in listed.failures] == ["ParseError"]
     assert listed.failures[0].url == f"{HOST}/status.php"
     assert (listed.newest, collected.newest) == (utc(15, 6), utc(15, 6))
@@ -712,14 +712,14 @@ async def test_a_malformed_entry_is_reported_and_the_rest_collected() -> None:
 )
 async def test_without_a_list_of_runs_the_source_has_failed_as_a_whole(listing: Scripted) -> None:
     fetch = ScriptedFetch({f"{HOST}/status.php": listing}, now=NOW)
-    [batch] = await batches(fetch, wanted(HERE))
+    [batch] = await batches(fetch, needs(HERE))
     assert len(batch.failures) == 1
     assert (batch.records, batch.newest, len(fetch.requests)) == ((), None, 1)
 
 
 async def test_absurd_values_are_set_aside_and_so_is_the_direction_made_of_them() -> None:
     body = with_noon(umet=[9999, 3, 3], vmet=[9999, 3, 3], tc=[9999, 3, 3])
-    [batch] = await batches(scripted(status(line()), body), wanted(HERE))
+    [batch] = await batches(scripted(status(line()), body), needs(HERE))
     noon = [record.parameter for record in batch.records if record.valid_time == utc(15, 12)]
     assert noon == []
     assert {value.parameter for value in batch.rejected} == {Parameter.WIND_SPEED, Parameter.TEMPERATURE}
@@ -729,13 +729,13 @@ async def test_absurd_values_are_set_aside_and_so_is_the_direction_made_of_them(
 
 async def test_north_is_zero_and_never_360() -> None:
     body = with_noon(umet=[1e-300, 3, 3], vmet=[-5, 3, 3])
-    [batch] = await batches(scripted(status(line()), body), wanted(HERE))
+    [batch] = await batches(scripted(status(line()), body), needs(HERE))
     assert values(batch, Parameter.WIND_DIRECTION)["12:00"] == 0
 
 
 async def test_in_a_collection_of_many_days_each_day_is_yielded_when_it_is_complete() -> None:
     fetch = scripted(status(line(), line(run="2026071500")))
-    walk = collect(build(SETTINGS), wanted(HERE), fetch)
+    walk = collect(build(SETTINGS), needs(HERE), fetch)
     first = await anext(walk)
     assert first.parts == ("20260715",)
     assert len(data_requests(fetch)) == 1

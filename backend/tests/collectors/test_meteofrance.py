@@ -24,10 +24,10 @@ from backend.tests.support.ffvl_samples import (
     TEMPERATURE,
     at,
     collected,
+    needs,
     payload,
     reasons,
     values,
-    wanted,
 )
 
 BASE = "https://portal.test/public/DPPaquetObs/v2/paquet/"
@@ -160,7 +160,7 @@ def test_a_history_is_of_the_station_asked_for_and_later_than_what_is_kept() -> 
 
 
 async def test_four_slots_are_read_newest_first_and_leave_no_gap_to_what_was_vouched_for() -> None:
-    want = wanted(ARBENT, complete_until={ARBENT: at(12, 30)})
+    want = needs(ARBENT, complete_until={ARBENT: at(12, 30)})
 
     found, fetch = await batches(want, slots())
 
@@ -175,7 +175,7 @@ async def test_four_slots_are_read_newest_first_and_leave_no_gap_to_what_was_vou
 
 
 async def test_a_longer_gap_is_filled_from_the_last_day() -> None:
-    want = wanted(ARBENT, complete_until={ARBENT: at(12, 24)})
+    want = needs(ARBENT, complete_until={ARBENT: at(12, 24)})
 
     found, fetch = await batches(want, {**slots(), HISTORY: read("history-01014002.json")})
 
@@ -184,7 +184,7 @@ async def test_a_longer_gap_is_filled_from_the_last_day() -> None:
 
 
 async def test_a_slot_that_fails_costs_itself_and_what_it_might_have_held_is_asked_for() -> None:
-    want = wanted(ARBENT, complete_until={ARBENT: at(12, 30)})
+    want = needs(ARBENT, complete_until={ARBENT: at(12, 30)})
     failing = slots(at_1248=FetchError("HTTP 503", status=503))
 
     found, fetch = await batches(want, {**failing, HISTORY: read("history-01014002.json")})
@@ -195,7 +195,7 @@ async def test_a_slot_that_fails_costs_itself_and_what_it_might_have_held_is_ask
 
 
 async def test_a_mapped_station_that_nobody_knows_is_a_failure_that_says_where_to_mend_it() -> None:
-    found, _ = await batches(wanted("meteofrance:99999999"), {**slots(), HISTORY: b"[]"})
+    found, _ = await batches(needs("meteofrance:99999999"), {**slots(), HISTORY: b"[]"})
 
     (failure,) = (failure for batch in found for failure in batch.failures)
     assert "sites.toml" in failure.reason
@@ -204,7 +204,7 @@ async def test_a_mapped_station_that_nobody_knows_is_a_failure_that_says_where_t
 async def test_without_a_single_slot_the_source_has_failed() -> None:
     source = next(s for s in observation_sources(settings()) if s.name == "meteofrance")
 
-    found = [batch async for batch in collect(source, wanted(ARBENT), ScriptedFetch({}, now=NOW))]
+    found = [batch async for batch in collect(source, needs(ARBENT), ScriptedFetch({}, now=NOW))]
 
     assert [failure.reason for batch in found for failure in batch.failures] == ["HTTP 404"] * 4
     assert not any(batch.records for batch in found)

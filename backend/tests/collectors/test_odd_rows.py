@@ -30,8 +30,8 @@ from backend.tests.support.ffvl_samples import (
     collected,
     feed,
     feed_row,
+    needs,
     payload,
-    wanted,
 )
 
 MANY = 100
@@ -331,7 +331,7 @@ async def collect_with(
         {f"{KEYED}list": feed(*listing), f"{KEYED}releves_meteo": feed(*readings), f"{KEYED}histo": b"[]"},
         now=NOW,
     )
-    first, second, *_ = await collected(ROUTE, wanted(*mapped, listed=listed, known=known), fetch)
+    first, second, *_ = await collected(ROUTE, needs(*mapped, listed=listed, known=known), fetch)
     return first, second, fetch
 
 

@@ -14,7 +14,7 @@ from backend.collectors.base import Source, collect
 from backend.collectors.grib.runs import GRIDS, parts_of
 from backend.collectors.grib.worker import Worker
 from backend.collectors.open_meteo import OpenMeteo, parse_meta
-from backend.collectors.open_meteo_answer import UNITS, Reading, parse
+from backend.collectors.open_meteo_answer import UNITS, AnswerValues, parse
 from backend.collectors.runs import Part
 from backend.collectors.transport.decoding import decode_json_with_nan
 from backend.core.config import Settings
@@ -57,11 +57,13 @@ def changed(**columns: Any) -> bytes:
     return json.dumps(answer).encode()
 
 
-def read(body: bytes = FORECAST, sites: tuple[Site, ...] = SITES, parts: tuple[Part, ...] = PARTS) -> Reading:
+def read(
+    body: bytes = FORECAST, sites: tuple[Site, ...] = SITES, parts: tuple[Part, ...] = PARTS
+) -> AnswerValues:
     return parse(body, model="arome_0025", reference_time=RUN, parts=parts, sites=sites)
 
 
-def values(reading: Reading | ForecastBatch, site: Site, lead: int) -> dict[Parameter, float]:
+def values(reading: AnswerValues | ForecastBatch, site: Site, lead: int) -> dict[Parameter, float]:
     return {
         record.parameter: record.value
         for record in reading.records
@@ -373,16 +375,16 @@ def scripted(script: dict[str, Any] | None = None) -> ScriptedFetch:
     return ScriptedFetch({**usual, **(script or {})}, now=NOW)
 
 
-def wanted(**fields: Any) -> CollectionRequest:
+def needs(**fields: Any) -> CollectionRequest:
     usual = {"now": NOW, "since": datetime(2026, 7, 15, 0, tzinfo=UTC), "sites": SITES}
     return CollectionRequest(**{**usual, **fields})
 
 
 async def from_open_meteo(
-    fetch: ScriptedFetch, wanted: CollectionRequest, source: Source[ForecastBatch]
+    fetch: ScriptedFetch, needs: CollectionRequest, source: Source[ForecastBatch]
 ) -> list[ForecastBatch]:
     """Return what came after the storage had failed."""
-    found = [batch async for batch in collect(source, wanted, fetch)]
+    found = [batch async for batch in collect(source, needs, fetch)]
     assert {batch.route for batch in found} <= {"object_storage", "open_meteo"}
     return [batch for batch in found if batch.route == "open_meteo"]
 
@@ -390,7 +392,7 @@ async def from_open_meteo(
 async def test_one_answer_gives_a_run_for_all_sites() -> None:
     fetch = scripted()
 
-    (batch,) = await from_open_meteo(fetch, wanted(), source())
+    (batch,) = await from_open_meteo(fetch, needs(), source())
 
     assert batch.run == Run("arome_0025", RUN, AVAILABLE_AT, published=True)
     assert (batch.rank, batch.newest, batch.collected_at) == (2, RUN, NOW)
@@ -403,7 +405,7 @@ async def test_one_answer_gives_a_run_for_all_sites() -> None:
 async def test_the_question_names_the_run_the_sites_the_model_and_the_units() -> None:
     fetch = scripted()
 
-    await from_open_meteo(fetch, wanted(), source())
+    await from_open_meteo(fetch, needs(), source())
 
     assert fetch.requests[-1].params == {
         "run": "2026-07-15T06:00",
@@ -423,7 +425,7 @@ async def test_the_fine_grid_is_asked_for_by_its_own_names() -> None:
     fine_meta = "http://meta.test/data/meteofrance_arome_france_hd/static/meta.json"
     fetch = scripted({fine_meta: payload("open-meteo-meta.json")})
 
-    (batch,) = await from_open_meteo(fetch, wanted(), source(arome_grid="001"))
+    (batch,) = await from_open_meteo(fetch, needs(), source(arome_grid="001"))
 
     assert fetch.requests[-1].params["models"] == "meteofrance_arome_france_hd"
     assert batch.parts == ("00H", "01H", "02H", "03H", "04H", "05H", "06H")
@@ -433,7 +435,7 @@ async def test_the_fine_grid_is_asked_for_by_its_own_names() -> None:
 @pytest.mark.parametrize(("minutes", "used"), [(9, False), (10, True)])
 async def test_the_newest_run_is_used_ten_minutes_after_it_is_there(minutes: int, used: bool) -> None:
     now = AVAILABLE_AT + timedelta(minutes=minutes)
-    found = await from_open_meteo(scripted(), wanted(now=now), source())
+    found = await from_open_meteo(scripted(), needs(now=now), source())
     assert [batch.newest for batch in found] == ([RUN] if used else [])
 
 
@@ -443,7 +445,7 @@ async def test_older_runs_are_caught_up_without_a_stamp_of_the_publisher() -> No
     fetch = scripted({f"{RUNS}2026-07-15T00": FORECAST, f"{RUNS}2026-07-14T18": older})
 
     newest, second, third = await from_open_meteo(
-        fetch, wanted(since=datetime(2026, 7, 14, 12, tzinfo=UTC)), source()
+        fetch, needs(since=datetime(2026, 7, 14, 12, tzinfo=UTC)), source()
     )
 
     assert newest.run is not None
@@ -462,7 +464,7 @@ async def test_older_runs_are_caught_up_without_a_stamp_of_the_publisher() -> No
 async def test_only_the_cycles_asked_for_are_collected() -> None:
     fetch = scripted()
 
-    await from_open_meteo(fetch, wanted(), source(arome_runs="3,9"))
+    await from_open_meteo(fetch, needs(), source(arome_runs="3,9"))
 
     assert [request.params["run"] for request in fetch.requests if "run" in request.params] == [
         "2026-07-15T03:00"
@@ -473,7 +475,7 @@ async def test_nothing_missing_asks_nothing_and_still_says_how_new_the_newest_ru
     kept = {("arome_0025", RUN, "00H06H", site.id): rank for site, rank in zip(SITES, (0, 2), strict=True)}
     fetch = scripted()
 
-    (batch,) = await from_open_meteo(fetch, wanted(collected=kept), source())
+    (batch,) = await from_open_meteo(fetch, needs(collected=kept), source())
 
     assert fetch.urls[-1] == META
     assert (batch.newest, batch.records, batch.run) == (RUN, (), None)
@@ -488,7 +490,7 @@ async def test_many_sites_are_asked_for_a_hundred_at_a_time() -> None:
     many = tuple(Site(f"site-{number}", "", 45.9, 6.7, 1000) for number in range(150))
     fetch = scripted({f"{RUNS}2026-07-15T06": answer})
 
-    first, second = await from_open_meteo(fetch, wanted(sites=many), source())
+    first, second = await from_open_meteo(fetch, needs(sites=many), source())
 
     assert (len(first.sites), len(second.sites)) == (100, 50)
     assert set(first.sites) | set(second.sites) == {site.id for site in many}
@@ -497,7 +499,7 @@ async def test_many_sites_are_asked_for_a_hundred_at_a_time() -> None:
 async def test_a_run_that_is_not_archived_is_a_failure() -> None:
     gone = FetchError("HTTP 400: modelRunUnavailable", url=RUNS, status=400)
 
-    (batch,) = await from_open_meteo(scripted({f"{RUNS}2026-07-15T06": gone}), wanted(), source())
+    (batch,) = await from_open_meteo(scripted({f"{RUNS}2026-07-15T06": gone}), needs(), source())
 
     assert [(failure.reason, failure.error) for failure in batch.failures] == [
         (
@@ -512,7 +514,7 @@ async def test_a_run_that_is_not_archived_is_a_failure() -> None:
 async def test_without_metadata_the_route_has_failed() -> None:
     broken = FetchError("HTTP 500", url=META, status=500)
 
-    (batch,) = await from_open_meteo(scripted({META: broken}), wanted(), source())
+    (batch,) = await from_open_meteo(scripted({META: broken}), needs(), source())
 
     assert [failure.reason for failure in batch.failures] == ["HTTP 500"]
 

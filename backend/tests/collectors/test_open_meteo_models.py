@@ -88,7 +88,7 @@ def source(models: str) -> Source[ForecastBatch]:
     )
 
 
-def wanted(*sites: Site, since: datetime = SIX - timedelta(hours=1), **fields: Any) -> CollectionRequest:
+def needs(*sites: Site, since: datetime = SIX - timedelta(hours=1), **fields: Any) -> CollectionRequest:
     return CollectionRequest(now=NOW, since=since, sites=sites, **fields)
 
 
@@ -107,7 +107,7 @@ ICON: dict[str, Answer] = {
 async def test_each_run_is_asked_for_by_its_time_and_carries_that_time() -> None:
     fetch = ScriptedFetch(ICON, now=NOW)
 
-    nine, six = await collected(source("icon_d2"), wanted(ANNECY), fetch)
+    nine, six = await collected(source("icon_d2"), needs(ANNECY), fetch)
 
     assert [request.params["run"] for request in fetch.requests[1:]] == [
         "2026-07-15T09:00",
@@ -127,7 +127,7 @@ async def test_a_request_counts_as_one_call_for_each_place_and_metadata_as_none(
     fetch = ScriptedFetch(ICON, now=NOW)
     other = Site("other", "", 45.9, 6.7, 1000)
 
-    await collected(source("icon_d2"), wanted(ANNECY, other, since=SIX), fetch)
+    await collected(source("icon_d2"), needs(ANNECY, other, since=SIX), fetch)
 
     assert [request.calls for request in fetch.requests] == [0, 2]
 
@@ -138,7 +138,7 @@ async def test_only_the_hours_that_a_model_itself_has_are_taken() -> None:
         RUNS: answer(90),
     }
 
-    (batch,) = await collected(source("ecmwf_ifs025"), wanted(ANNECY), ScriptedFetch(script, now=NOW))
+    (batch,) = await collected(source("ecmwf_ifs025"), needs(ANNECY), ScriptedFetch(script, now=NOW))
 
     leads = {lead_time(record) // timedelta(hours=1) for record in batch.records}
     assert leads == set(range(0, 91, 3))
@@ -148,9 +148,9 @@ async def test_only_the_hours_that_a_model_itself_has_are_taken() -> None:
 async def test_a_site_that_a_model_does_not_reach_is_not_asked_for() -> None:
     fetch = ScriptedFetch(ICON, now=NOW)
 
-    away, batch = await collected(source("icon_d2"), wanted(PYRENEES, ANNECY, since=SIX), fetch)
+    away, batch = await collected(source("icon_d2"), needs(PYRENEES, ANNECY, since=SIX), fetch)
     told = frozenset({("icon_d2", "pyrenees")})
-    (nothing,) = await collected(source("icon_d2"), wanted(PYRENEES, since=SIX, outside=told), fetch)
+    (nothing,) = await collected(source("icon_d2"), needs(PYRENEES, since=SIX, outside=told), fetch)
 
     assert away.outside == (
         Outside(
@@ -170,7 +170,7 @@ async def test_only_the_sites_and_runs_that_lack_are_asked_for() -> None:
     kept = {("icon_d2", NINE, part, "annecy"): 0 for part in parts}
     fetch = ScriptedFetch(ICON, now=NOW)
 
-    (batch,) = await collected(source("icon_d2"), wanted(ANNECY, other, since=SIX, collected=kept), fetch)
+    (batch,) = await collected(source("icon_d2"), needs(ANNECY, other, since=SIX, collected=kept), fetch)
 
     assert batch.sites == ("other",)
 
@@ -180,7 +180,7 @@ async def test_a_model_that_fails_costs_itself_only() -> None:
     script: dict[str, Answer] = {**ICON, broken: FetchError("HTTP 500", url=broken, status=500)}
 
     first, second = await collected(
-        source("ecmwf_ifs025,icon_d2"), wanted(ANNECY, since=SIX), ScriptedFetch(script, now=NOW)
+        source("ecmwf_ifs025,icon_d2"), needs(ANNECY, since=SIX), ScriptedFetch(script, now=NOW)
     )
 
     assert [failure.reason for failure in first.failures] == ["HTTP 500"]
@@ -196,7 +196,7 @@ async def test_a_model_that_stands_still_behind_the_others_is_a_failure_that_nam
     }
 
     found = await collected(
-        source("icon_ch1,icon_d2"), wanted(ANNECY, since=SIX), ScriptedFetch(script, now=NOW)
+        source("icon_ch1,icon_d2"), needs(ANNECY, since=SIX), ScriptedFetch(script, now=NOW)
     )
 
     (failure,) = (failure for batch in found for failure in batch.failures)
@@ -210,7 +210,7 @@ async def test_a_spent_quota_is_a_failure_that_says_so() -> None:
     spent = FetchError("quota: 9990 of the 10000 calls that runs.test allows a day are spent", url=RUNS)
 
     (batch,) = await collected(
-        source("icon_d2"), wanted(ANNECY, since=SIX), ScriptedFetch({**ICON, RUNS: spent}, now=NOW)
+        source("icon_d2"), needs(ANNECY, since=SIX), ScriptedFetch({**ICON, RUNS: spent}, now=NOW)
     )
 
     assert batch.failures[0].reason.startswith("quota: 9990 of the 10000 calls")

@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from backend.collectors.base import Fetch, Kind, Payload, Request
-from backend.collectors.transport.payload_archive import KeptRun, PayloadArchive
+from backend.collectors.transport.payload_archive import ArchivedRun, PayloadArchive
 from backend.core.errors import FetchError, NotFoundError, ParseError
 from backend.core.private_files import open_to_others
 from backend.core.records import CollectionRequest, Site, Station
@@ -57,7 +57,7 @@ async def collect(fetch: Fetch, *requests: Request) -> list[Payload]:
 async def test_each_payload_is_passed_on_and_kept_under_its_day_run_and_source(
     archive: PayloadArchive, tmp_path: Path
 ) -> None:
-    kept = archive.keeping(upstream(), 17, "ffvl")
+    kept = archive.archiving(upstream(), 17, "ffvl")
     payloads = await collect(
         kept, asks(LIST), asks(READING, id="64"), asks("https://data.example/page", "html")
     )
@@ -67,7 +67,7 @@ async def test_each_payload_is_passed_on_and_kept_under_its_day_run_and_source(
 
 async def test_payloads_are_for_the_user_of_the_service_alone(tmp_path: Path) -> None:
     folder = tmp_path / "data" / "payloads"
-    await collect(PayloadArchive(folder, keep_days=14).keeping(upstream(), 17, "ffvl"), asks(LIST))
+    await collect(PayloadArchive(folder, keep_days=14).archiving(upstream(), 17, "ffvl"), asks(LIST))
     assert files(folder) == ["2026-07-15/run-17/ffvl/0001.gz"]
     assert not open_to_others(folder)
 
@@ -75,7 +75,7 @@ async def test_payloads_are_for_the_user_of_the_service_alone(tmp_path: Path) ->
 async def test_a_kept_file_is_a_line_of_json_and_the_body_as_it_came(
     archive: PayloadArchive, tmp_path: Path
 ) -> None:
-    await collect(archive.keeping(upstream(), 17, "ffvl"), asks(LIST, mode="json"))
+    await collect(archive.archiving(upstream(), 17, "ffvl"), asks(LIST, mode="json"))
     header, _, body = gzip.decompress((tmp_path / "2026-07-15/run-17/ffvl/0001.gz").read_bytes()).partition(
         b"\n"
     )
@@ -91,7 +91,7 @@ async def test_a_kept_file_is_a_line_of_json_and_the_body_as_it_came(
 async def test_grib_is_passed_on_and_not_kept(archive: PayloadArchive, tmp_path: Path) -> None:
     downloads = tmp_path / "downloads"
     downloads.mkdir()
-    kept = archive.keeping(upstream(folder=downloads), 17, "arome")
+    kept = archive.archiving(upstream(folder=downloads), 17, "arome")
     request = asks("https://data.example/grib", "grib")
     assert (await kept(request)).body == b"GRIB7777"
     async with kept.download(request) as download:
@@ -102,13 +102,13 @@ async def test_grib_is_passed_on_and_not_kept(archive: PayloadArchive, tmp_path:
 async def test_with_zero_days_nothing_is_kept(tmp_path: Path) -> None:
     archive = PayloadArchive(tmp_path / "payloads", keep_days=0)
     fetch = upstream()
-    assert archive.keeping(fetch, 17, "ffvl") is fetch
+    assert archive.archiving(fetch, 17, "ffvl") is fetch
     assert archive.runs() == []
 
 
 async def test_a_failed_request_is_not_kept_and_still_fails(archive: PayloadArchive, tmp_path: Path) -> None:
     with pytest.raises(FetchError, match="404"):
-        await archive.keeping(upstream(), 17, "ffvl")(asks("https://data.example/nothing"))
+        await archive.archiving(upstream(), 17, "ffvl")(asks("https://data.example/nothing"))
     assert files(tmp_path) == []
 
 
@@ -118,7 +118,7 @@ async def test_keys_are_neither_in_the_address_nor_in_the_body_that_is_kept(
     def echo(request: Request) -> bytes:
         return f'{{"asked with": "{request.secret_params["key"]}"}}'.encode()
 
-    fetch = archive.keeping(ScriptedFetch({READING: echo}, now=NOON), 17, "ffvl")
+    fetch = archive.archiving(ScriptedFetch({READING: echo}, now=NOON), 17, "ffvl")
     request = Request(
         url=READING, kind="json", secret_params={"key": "s3cret-key"}, secret_headers={"k": "short"}
     )
@@ -129,7 +129,7 @@ async def test_keys_are_neither_in_the_address_nor_in_the_body_that_is_kept(
 
 
 async def test_payloads_that_come_together_are_all_kept(archive: PayloadArchive, tmp_path: Path) -> None:
-    fetch = archive.keeping(upstream(), 17, "ffvl")
+    fetch = archive.archiving(upstream(), 17, "ffvl")
     await asyncio.gather(*(fetch(asks(READING, id=str(number))) for number in range(40)))
     assert len(files(tmp_path)) == 40
     replay = archive.replay(17, "ffvl")
@@ -140,8 +140,8 @@ async def test_payloads_that_come_together_are_all_kept(archive: PayloadArchive,
 async def test_a_run_that_another_process_takes_up_again_is_kept_on(
     archive: PayloadArchive, tmp_path: Path
 ) -> None:
-    await collect(archive.keeping(upstream(), 17, "ffvl"), asks(LIST))
-    await collect(PayloadArchive(tmp_path, 14).keeping(upstream(), 17, "ffvl"), asks(READING))
+    await collect(archive.archiving(upstream(), 17, "ffvl"), asks(LIST))
+    await collect(PayloadArchive(tmp_path, 14).archiving(upstream(), 17, "ffvl"), asks(READING))
     replay = archive.replay(17, "ffvl")
     assert [payload.body for payload in await collect(replay, asks(LIST), asks(READING))] == [
         SCRIPT[LIST],
@@ -155,7 +155,7 @@ async def test_a_disk_that_takes_nothing_costs_the_copy_and_one_warning_a_run(tm
     with capture_logs() as lines:
         for run_id in (17, 18):
             for source in ("ffvl", "romma"):
-                fetch = archive.keeping(upstream(), run_id, source)
+                fetch = archive.archiving(upstream(), run_id, source)
                 assert (await fetch(asks(LIST))).body == SCRIPT[LIST]
     assert [(line["log_level"], line["run"], line["source"]) for line in lines] == [
         ("warning", 17, "ffvl"),
@@ -168,7 +168,7 @@ async def test_a_payload_that_fills_the_disk_leaves_no_half_of_a_file(
     archive: PayloadArchive, tmp_path: Path
 ) -> None:
     body = b'{"noise": "' + random.Random(1).randbytes(50_000).hex().encode() + b'"}'
-    fetch = archive.keeping(ScriptedFetch(SCRIPT | {READING: body}, now=NOON), 17, "ffvl")
+    fetch = archive.archiving(ScriptedFetch(SCRIPT | {READING: body}, now=NOON), 17, "ffvl")
     with capture_logs() as lines, disk_with_room_for(20_000):
         payloads = await collect(fetch, asks(LIST), asks(READING))
     assert [payload.body for payload in payloads] == [SCRIPT[LIST], body]
@@ -179,7 +179,7 @@ async def test_a_payload_that_fills_the_disk_leaves_no_half_of_a_file(
 
 async def test_a_replay_answers_as_the_run_was_answered(archive: PayloadArchive) -> None:
     kept = await collect(
-        archive.keeping(upstream(), 17, "ffvl"),
+        archive.archiving(upstream(), 17, "ffvl"),
         asks(LIST),
         Request(url=READING, kind="json", params={"id": "64"}, secret_params={"key": "s3cret-key"}),
     )
@@ -190,7 +190,7 @@ async def test_a_replay_answers_as_the_run_was_answered(archive: PayloadArchive)
 
 def test_what_a_run_was_asked_for_is_kept_whole(archive: PayloadArchive) -> None:
     site = Site("planfait", "Planfait", 45.85, 6.22, 950.0, ("W",), ("ffvl:2496",), ("romma",))
-    wanted = CollectionRequest(
+    needs = CollectionRequest(
         now=NOON,
         since=NOON - timedelta(days=3),
         sites=(site,),
@@ -198,13 +198,13 @@ def test_what_a_run_was_asked_for_is_kept_whole(archive: PayloadArchive) -> None
         complete_until={"ffvl:2496": NOON},
         stations={"ffvl:2496": Station("ffvl:2496", "Planfait")},
         cells={("arome_0025", "planfait"): "3,4"},
-        grounds=frozenset({("arome_0025", "planfait")}),
+        model_elevations=frozenset({("arome_0025", "planfait")}),
     )
-    archive.keep_wanted(17, wanted)
-    assert archive.wanted(17) == wanted
+    archive.store_request(17, needs)
+    assert archive.request_of(17) == needs
     assert archive.runs() == []  # no payload, nothing to replay
     with pytest.raises(NotFoundError, match="run 18"):
-        archive.wanted(18)
+        archive.request_of(18)
 
 
 async def test_several_answers_to_one_address_come_in_their_order_and_the_last_one_stays(
@@ -212,7 +212,7 @@ async def test_several_answers_to_one_address_come_in_their_order_and_the_last_o
 ) -> None:
     bodies = [f"[{number}]".encode() for number in range(12)]
     left = list(bodies)
-    fetch = archive.keeping(ScriptedFetch({READING: lambda _: left.pop(0)}, now=NOON), 17, "ffvl")
+    fetch = archive.archiving(ScriptedFetch({READING: lambda _: left.pop(0)}, now=NOON), 17, "ffvl")
     await collect(fetch, *[asks(READING)] * 12)
     replayed = await collect(archive.replay(17, "ffvl"), *[asks(READING)] * 14)
     assert [payload.body for payload in replayed] == [*bodies, bodies[-1], bodies[-1]]
@@ -222,18 +222,18 @@ async def test_a_replay_goes_on_over_midnight(
     archive: PayloadArchive,
 ) -> None:
     evening, morning = datetime(2026, 7, 14, 23, 59, tzinfo=UTC), datetime(2026, 7, 15, 0, 1, tzinfo=UTC)
-    await collect(archive.keeping(upstream(evening), 17, "ffvl"), asks(LIST))
-    await collect(archive.keeping(upstream(morning), 17, "ffvl"), asks(LIST))
+    await collect(archive.archiving(upstream(evening), 17, "ffvl"), asks(LIST))
+    await collect(archive.archiving(upstream(morning), 17, "ffvl"), asks(LIST))
     replay = archive.replay(17, "ffvl")
     assert [answer.fetched_at for answer in await collect(replay, asks(LIST), asks(LIST))] == [
         evening,
         morning,
     ]
-    assert archive.runs() == [KeptRun(17, date(2026, 7, 14), ("ffvl",))]
+    assert archive.runs() == [ArchivedRun(17, date(2026, 7, 14), ("ffvl",))]
 
 
 async def test_what_was_not_kept_is_not_answered(archive: PayloadArchive) -> None:
-    await collect(archive.keeping(upstream(), 17, "ffvl"), asks(READING, id="64"))
+    await collect(archive.archiving(upstream(), 17, "ffvl"), asks(READING, id="64"))
     replay = archive.replay(17, "ffvl")
     for request in (asks(READING, id="65"), asks(READING), asks(LIST)):
         with pytest.raises(FetchError) as caught:
@@ -249,7 +249,7 @@ async def test_what_was_not_kept_is_not_answered(archive: PayloadArchive) -> Non
 async def test_a_run_or_source_of_which_nothing_is_kept_cannot_be_replayed(
     archive: PayloadArchive, run_id: int, source: str
 ) -> None:
-    await collect(archive.keeping(upstream(), 17, "ffvl"), asks(LIST))
+    await collect(archive.archiving(upstream(), 17, "ffvl"), asks(LIST))
     with pytest.raises(NotFoundError, match=f"no payload of source '{source}' is kept for run {run_id}"):
         archive.replay(run_id, source)
 
@@ -258,14 +258,14 @@ async def test_the_runs_are_listed_oldest_first_with_their_sources(
     archive: PayloadArchive, tmp_path: Path
 ) -> None:
     for run_id, source, days in ((18, "romma", 1), (9, "ffvl", 0), (18, "ffvl", 1), (17, "ffvl", 1)):
-        await collect(archive.keeping(upstream(NOON + timedelta(days=days)), run_id, source), asks(LIST))
+        await collect(archive.archiving(upstream(NOON + timedelta(days=days)), run_id, source), asks(LIST))
     (tmp_path / "2026-07-15/notes.txt").write_text("not ours")
     (tmp_path / "2026-07-15/run-x").mkdir()
     (tmp_path / "2026-13-45").mkdir()
     assert archive.runs() == [
-        KeptRun(9, date(2026, 7, 15), ("ffvl",)),
-        KeptRun(17, date(2026, 7, 16), ("ffvl",)),
-        KeptRun(18, date(2026, 7, 16), ("ffvl", "romma")),
+        ArchivedRun(9, date(2026, 7, 15), ("ffvl",)),
+        ArchivedRun(17, date(2026, 7, 16), ("ffvl",)),
+        ArchivedRun(18, date(2026, 7, 16), ("ffvl", "romma")),
     ]
 
 
@@ -289,7 +289,7 @@ def _headless(_: bytes) -> bytes:
 async def test_a_damaged_file_is_an_error_that_names_it(
     archive: PayloadArchive, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
-    await collect(archive.keeping(upstream(), 17, "ffvl"), asks(LIST))
+    await collect(archive.archiving(upstream(), 17, "ffvl"), asks(LIST))
     path = tmp_path / "2026-07-15/run-17/ffvl/0001.gz"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ParseError, match=r"kept payload .*0001\.gz cannot be read: "):
@@ -300,7 +300,7 @@ async def test_days_older_than_we_keep_are_deleted_and_nothing_else(
     archive: PayloadArchive, tmp_path: Path
 ) -> None:
     for age in (0, 14, 15, 40):
-        await collect(archive.keeping(upstream(NOON - timedelta(days=age)), age, "ffvl"), asks(LIST))
+        await collect(archive.archiving(upstream(NOON - timedelta(days=age)), age, "ffvl"), asks(LIST))
     (tmp_path / "notes.txt").write_text("not ours")
     (tmp_path / "1999-01-01.txt").write_text("not ours")
     archive.prune(NOON)
@@ -314,7 +314,7 @@ async def test_days_older_than_we_keep_are_deleted_and_nothing_else(
 
 
 async def test_zero_days_delete_what_was_kept_before(archive: PayloadArchive, tmp_path: Path) -> None:
-    await collect(archive.keeping(upstream(), 17, "ffvl"), asks(LIST))
+    await collect(archive.archiving(upstream(), 17, "ffvl"), asks(LIST))
     PayloadArchive(tmp_path, keep_days=0).prune(NOON)
     assert files(tmp_path) == []
 
@@ -323,7 +323,7 @@ async def test_a_day_that_cannot_be_deleted_is_logged_and_the_others_go(
     archive: PayloadArchive, tmp_path: Path
 ) -> None:
     for age in (20, 30):
-        await collect(archive.keeping(upstream(NOON - timedelta(days=age)), age, "ffvl"), asks(LIST))
+        await collect(archive.archiving(upstream(NOON - timedelta(days=age)), age, "ffvl"), asks(LIST))
     # A link is never followed: what it leads to is not ours to delete.
     (tmp_path / "2026-06-15").rename(tmp_path / "elsewhere")
     (tmp_path / "2026-06-15").symlink_to(tmp_path / "elsewhere")

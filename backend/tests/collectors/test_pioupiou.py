@@ -24,10 +24,10 @@ from backend.tests.support.ffvl_samples import (
     SPEED,
     at,
     collected,
+    needs,
     payload,
     reasons,
     values,
-    wanted,
 )
 
 ROUTE = Live("https://pioupiou.test")
@@ -236,7 +236,7 @@ async def test_only_mapped_beacons_with_a_gap_are_asked_for_what_lies_in_it() ->
     }
 
     bulk, filled, broken = await collected(
-        ROUTE, wanted(*complete_until, complete_until=complete_until), fetch
+        ROUTE, needs(*complete_until, complete_until=complete_until), fetch
     )
 
     assert fetch.urls == [
@@ -258,7 +258,7 @@ async def test_only_mapped_beacons_with_a_gap_are_asked_for_what_lies_in_it() ->
 async def test_an_archive_is_asked_for_from_31_days_ago_at_most() -> None:
     fetch = ScriptedFetch({LIVE: read("live.json"), ARCHIVE: read("archive-611.json")}, now=NOW)
 
-    await collected(ROUTE, wanted("pioupiou:611", since=NOW - timedelta(days=60)), fetch)
+    await collected(ROUTE, needs("pioupiou:611", since=NOW - timedelta(days=60)), fetch)
 
     assert fetch.requests[1].params["start"] == "2026-04-08T13:10:00Z"
 
@@ -268,10 +268,10 @@ async def test_a_beacon_is_described_when_it_is_new_or_says_something_else_of_it
     known = {station.id: station for station in told}
     fetch = ScriptedFetch({LIVE: read("live.json")}, now=NOW)
 
-    [nothing_new] = await collected(ROUTE, wanted(known=known), fetch)
+    [nothing_new] = await collected(ROUTE, needs(known=known), fetch)
     moved = {**known, "pioupiou:611": replace(known["pioupiou:611"], latitude=45.9)}
     moved["pioupiou:614"] = replace(known["pioupiou:614"], latitude=45.1, longitude=6.1)
-    [news] = await collected(ROUTE, wanted(known=moved), fetch)
+    [news] = await collected(ROUTE, needs(known=moved), fetch)
 
     assert nothing_new.stations == []
     assert [station.id for station in news.stations] == ["pioupiou:611"]  # a dummy takes nothing away
@@ -280,7 +280,7 @@ async def test_a_beacon_is_described_when_it_is_new_or_says_something_else_of_it
 async def test_a_mapped_beacon_that_nobody_knows_is_a_failure_that_says_where_to_mend_it() -> None:
     fetch = ScriptedFetch({LIVE: read("live.json")}, now=NOW)
 
-    _, unknown = await collected(ROUTE, wanted("pioupiou:777"), fetch)
+    _, unknown = await collected(ROUTE, needs("pioupiou:777"), fetch)
 
     [failure] = unknown.failures
     assert "pioupiou:777" in failure.reason
@@ -308,6 +308,6 @@ async def test_an_answer_that_never_came_is_a_failure_of_the_source() -> None:
     source = pioupiou.build(Settings.load(pioupiou_url="https://pioupiou.test"))
     fetch = ScriptedFetch({LIVE: FetchError("HTTP 500", status=500)}, now=NOW)
 
-    [batch] = [batch async for batch in collect(source, wanted("pioupiou:611"), fetch)]
+    [batch] = [batch async for batch in collect(source, needs("pioupiou:611"), fetch)]
 
     assert (batch.records, [failure.reason for failure in batch.failures]) == ((), ["HTTP 500"])

@@ -105,7 +105,7 @@ async def test_the_client_counts_each_attempt_and_sends_nothing_once_the_quota_i
     client = HttpClient(
         clock=HandClock(NOON),
         quotas={HOST: quota(tmp_path, HandClock(NOON), day=10)},
-        patience=HttpLimits(backoff=0.0, backoff_max=0.0, jitter=0.0),
+        limits=HttpLimits(backoff=0.0, backoff_max=0.0, jitter=0.0),
         transport=httpx2.MockTransport(answer),
     )
     async with client:

@@ -84,7 +84,7 @@ def times(parsed: Parsed) -> set[datetime]:
     return {record.time for record in parsed.records}
 
 
-def wanted(*sites: Site, now: datetime = NOW) -> CollectionRequest:
+def needs(*sites: Site, now: datetime = NOW) -> CollectionRequest:
     return CollectionRequest(now=now, since=now - timedelta(hours=36), sites=sites)
 
 
@@ -92,7 +92,7 @@ async def batches(
     script: dict[str, Answer], sites: tuple[Site, ...] = SITES, **more: Any
 ) -> tuple[list[ObservationBatch], ScriptedFetch]:
     fetch = ScriptedFetch(script, now=NOW)
-    got = [batch async for batch in collect(build(settings(**more)), wanted(*sites), fetch)]
+    got = [batch async for batch in collect(build(settings(**more)), needs(*sites), fetch)]
     return got, fetch
 
 

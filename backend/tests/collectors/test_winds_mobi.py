@@ -28,10 +28,10 @@ from backend.tests.support.ffvl_samples import (
     TODAY,
     at,
     collected,
+    needs,
     payload,
     read,
     values,
-    wanted,
 )
 
 ROUTE = WindsMobi("https://winds.mobi")
@@ -232,7 +232,7 @@ async def test_mapped_stations_with_a_gap_are_asked_for_their_history_one_after_
     complete_until = {"ffvl:511": at(12, 4), "ffvl:512": at(12, 48), "ffvl:516": at(12, 1)}
     mapped = ("ffvl:511", "ffvl:512", "ffvl:516", "ffvl:523")
 
-    bulk, good, broken = await collected(ROUTE, wanted(*mapped, complete_until=complete_until), fetch)
+    bulk, good, broken = await collected(ROUTE, needs(*mapped, complete_until=complete_until), fetch)
 
     assert fetch.urls == [
         BULK,
@@ -254,7 +254,7 @@ async def test_only_stations_that_nobody_described_yet_are_introduced() -> None:
     fetch = ScriptedFetch({BULK: read("winds_mobi-stations.json")}, now=NOW)
     known = {"ffvl:511": Station("ffvl:511", "Crête du Loup", kind="FFVL", remarks="Abritée.")}
 
-    [batch] = await collected(ROUTE, wanted(known=known, listed=TODAY), fetch)
+    [batch] = await collected(ROUTE, needs(known=known, listed=TODAY), fetch)
 
     assert [station.id for station in batch.stations] == ["ffvl:512", "ffvl:516", "ffvl:523"]
     assert [each.station for each in batch.positions] == ["ffvl:511", "ffvl:512", "ffvl:516", "ffvl:523"]
@@ -262,11 +262,11 @@ async def test_only_stations_that_nobody_described_yet_are_introduced() -> None:
 
 async def test_a_known_station_is_described_again_when_it_changes_and_no_list_is_read() -> None:
     fetch = ScriptedFetch({BULK: read("winds_mobi-stations.json")}, now=NOW)
-    [first] = await collected(ROUTE, wanted(), fetch)
+    [first] = await collected(ROUTE, needs(), fetch)
     known = {station.id: station for station in first.stations}
     known["ffvl:511"] = replace(known["ffvl:511"], latitude=44.0)
 
-    [batch] = await collected(ROUTE, wanted(known=known), fetch)
+    [batch] = await collected(ROUTE, needs(known=known), fetch)
 
     assert [(station.id, station.latitude) for station in batch.stations] == [
         ("ffvl:511", next(each.latitude for each in first.stations if each.id == "ffvl:511"))
@@ -280,7 +280,7 @@ async def test_a_known_station_without_a_last_reading_is_not_asked_for_and_not_v
     fetch = ScriptedFetch({BULK: read("winds_mobi-stations.json")}, now=NOW)
     stored = {"ffvl:777": Station("ffvl:777", "Silent for a month, and hidden by winds.mobi")}
 
-    [bulk] = await collected(ROUTE, wanted(known, known=stored), fetch)
+    [bulk] = await collected(ROUTE, needs(known, known=stored), fetch)
 
     assert fetch.urls == [BULK]
     assert bulk.complete_until == {}
@@ -289,7 +289,7 @@ async def test_a_known_station_without_a_last_reading_is_not_asked_for_and_not_v
 async def test_a_mapped_station_that_nobody_knows_is_a_failure_that_says_where_to_mend_it() -> None:
     fetch = ScriptedFetch({BULK: read("winds_mobi-stations.json")}, now=NOW)
 
-    _, unknown = await collected(ROUTE, wanted("ffvl:777"), fetch)
+    _, unknown = await collected(ROUTE, needs("ffvl:777"), fetch)
 
     [failure] = unknown.failures
     assert "ffvl:777" in failure.reason
@@ -306,7 +306,7 @@ async def test_the_empty_history_of_a_silent_station_is_no_failure_and_of_a_spea
         f"{MOBI}ffvl-6/historic/": b"[]",
     }
 
-    _, quiet, broken = await collected(ROUTE, wanted("ffvl:5", "ffvl:6"), ScriptedFetch(script, now=NOW))
+    _, quiet, broken = await collected(ROUTE, needs("ffvl:5", "ffvl:6"), ScriptedFetch(script, now=NOW))
 
     assert (quiet.failures, quiet.complete_until) == ((), {"ffvl:5": at(11, 0)})
     assert [failure.reason for failure in broken.failures] == [

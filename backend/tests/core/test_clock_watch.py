@@ -116,7 +116,7 @@ async def heard(headers: dict[str, str], status: int = 200) -> ClockOffset | Non
     client = HttpClient(
         clock=watched.clock,
         clock_watch=watched.watch,
-        patience=HttpLimits(attempts=1),
+        limits=HttpLimits(attempts=1),
         transport=httpx2.MockTransport(answer),
     )
     async with client:
@@ -156,9 +156,9 @@ async def test_headers_that_state_no_time_say_nothing(headers: dict[str, str]) -
 # --- What becomes of refused values -----------------------------------------------------------------
 
 
-def future(count: int, wanted: CollectionRequest) -> tuple[Rejected, ...]:
+def future(count: int, needs: CollectionRequest) -> tuple[Rejected, ...]:
     return tuple(
-        Rejected(f"ffvl:{number}", None, wanted.now + AHEAD, "", "future: more than 10 min ahead")
+        Rejected(f"ffvl:{number}", None, needs.now + AHEAD, "", "future: more than 10 min ahead")
         for number in range(count)
     )
 
@@ -175,15 +175,15 @@ def future(count: int, wanted: CollectionRequest) -> tuple[Rejected, ...]:
 async def test_a_source_whose_current_values_are_refused_is_neither_well_nor_nothing_new(
     tmp_path: Path, refused: int, record_age: timedelta | None, status: str, reason: str
 ) -> None:
-    async def answers(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
-        batch = a_reading(wanted)
+    async def answers(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
+        batch = a_reading(needs)
         if record_age is None:
-            yield replace(batch, records=(), newest=None, rejected=future(refused, wanted))
+            yield replace(batch, records=(), newest=None, rejected=future(refused, needs))
             return
-        time = wanted.now - record_age
+        time = needs.now - record_age
         record = msgspec.structs.replace(batch.records[0], time=time)
         extra = msgspec.structs.replace(record, parameter=Parameter.WIND_DIRECTION)
-        yield replace(batch, records=(record, extra), newest=time, rejected=future(refused, wanted))
+        yield replace(batch, records=(record, extra), newest=time, rejected=future(refused, needs))
 
     world = make_world(tmp_path, observations=[observation_source(answers)])
     run = await world.runner.run(OBSERVATIONS, "cli")

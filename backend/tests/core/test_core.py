@@ -149,24 +149,24 @@ def test_a_station_is_named_by_its_network_and_its_number() -> None:
 def test_a_part_of_a_run_is_missing_for_the_sites_that_only_a_lesser_route_brought() -> None:
     sites = tuple(Site(name, name, 45.0, 6.0, 900.0) for name in ("best", "lesser", "none"))
     collected = {("arome", NOON, "00H06H", "best"): 0, ("arome", NOON, "00H06H", "lesser"): 1}
-    wanted = CollectionRequest(now=NOON, since=NOON, sites=sites, collected=collected)
-    assert [site.id for site in wanted.missing("arome", NOON, "00H06H", 0)] == ["lesser", "none"]
-    assert [site.id for site in wanted.missing("arome", NOON, "00H06H", 1)] == ["none"]
+    needs = CollectionRequest(now=NOON, since=NOON, sites=sites, collected=collected)
+    assert [site.id for site in needs.missing("arome", NOON, "00H06H", 0)] == ["lesser", "none"]
+    assert [site.id for site in needs.missing("arome", NOON, "00H06H", 1)] == ["none"]
 
 
 def test_a_ground_lacks_where_a_model_answers_in_a_cell_whose_ground_is_not_kept() -> None:
     names = ("kept", "not_kept", "moved_cell", "just_answered", "never_answered")
     sites = {name: Site(name, name, 45.0, 6.0, 900.0) for name in names}
-    wanted = CollectionRequest(
+    needs = CollectionRequest(
         now=NOON,
         since=NOON,
         sites=tuple(sites.values()),
         cells={("arome", name): "1,1" for name in ("kept", "not_kept", "moved_cell")},
-        grounds=frozenset({("arome", "kept"), ("arome", "moved_cell"), ("arome_ifs", "not_kept")}),
+        model_elevations=frozenset({("arome", "kept"), ("arome", "moved_cell"), ("arome_ifs", "not_kept")}),
     )
     answered = {"kept": "1,1", "moved_cell": "2,2", "just_answered": "3,3"}
 
-    lacking = wanted.without_ground("arome", answered)
+    lacking = needs.without_model_elevation("arome", answered)
 
     assert [site.id for site in lacking] == ["not_kept", "moved_cell", "just_answered"]
 

@@ -46,7 +46,7 @@ SITE = Site(
     elevation=1685.0,
     orientation=("W", "NW"),
     stations=("ffvl:67",),
-    without=("romma",),
+    networks_without_station=("romma",),
 )
 MOVED = replace(SITE, latitude=45.80001, valid_from=MAY)
 
@@ -473,7 +473,9 @@ def test_the_shipped_sites_are_french_and_each_speaks_of_both_networks() -> None
         assert 41.3 <= site.latitude <= 51.1, site
         assert -5.2 <= site.longitude <= 9.6, site
         assert site.orientation, site
-        networks = {station.partition(":")[0] for station in site.stations} | set(site.without)
+        networks = {station.partition(":")[0] for station in site.stations} | set(
+            site.networks_without_station
+        )
         assert networks == {"ffvl", "romma"}, site
 
 

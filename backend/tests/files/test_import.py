@@ -434,8 +434,8 @@ def test_replace_takes_a_reading_and_leaves_what_was_collected(store: Store, wri
 
 def test_an_import_leaves_what_is_still_to_be_collected_wanted(store: Store, write: Write) -> None:
     take_forecasts(store, write(GOOD))
-    wanted = store.forecast_request(SITES, NOW, NOW - timedelta(days=2))
-    assert wanted.missing("arome_0025", RUN, "whole", 0) == SITES
+    needs = store.forecast_request(SITES, NOW, NOW - timedelta(days=2))
+    assert needs.missing("arome_0025", RUN, "whole", 0) == SITES
 
 
 def views_with_anything(store: Store, now: datetime) -> set[int]:

@@ -25,10 +25,10 @@ HOUR = timedelta(hours=1)
 
 
 async def lived_through_2031(
-    url: str, on_wanted: Callable[[int, CollectionRequest], None] | None = None
+    url: str, on_request: Callable[[int, CollectionRequest], None] | None = None
 ) -> World:
     """Return an installation of 2026 that was started once under a clock in 2031; it is 2026 again."""
-    world = make_world(url, on_wanted=on_wanted)
+    world = make_world(url, on_request=on_request)
     await catch_up(world)
     world.clock.now = IN_2031
     assert await catch_up(world) is not None
@@ -131,9 +131,9 @@ def test_times_of_2031_ask_for_what_they_stood_for_and_a_slow_clock_forgets_noth
     assert (slow.newest, slow.complete_until, slow.listed) == ({}, {}, {})
     store.forget_times_ahead(NOW - 2 * HOUR)
 
-    wanted = store.observation_request([PLANFAIT], NOW, NOW - 9 * HOUR)
-    assert wanted.complete_until == {"ffvl:2496": NOW - HOUR}
-    assert wanted.listed == {"ffvl": NOW}
+    needs = store.observation_request([PLANFAIT], NOW, NOW - 9 * HOUR)
+    assert needs.complete_until == {"ffvl:2496": NOW - HOUR}
+    assert needs.listed == {"ffvl": NOW}
 
     ahead = replace(batch, records=(), complete_until={"ffvl:2496": IN_2031}, collected_at=IN_2031)
     store.add_observations(ahead)
@@ -142,12 +142,12 @@ def test_times_of_2031_ask_for_what_they_stood_for_and_a_slow_clock_forgets_noth
     assert rows(store.database, t.station_list, "listed_at") == []
     store.add_observations(batch)
     again = store.observation_request([PLANFAIT], NOW, NOW - 9 * HOUR)
-    assert again.complete_until == wanted.complete_until
+    assert again.complete_until == needs.complete_until
 
 
 async def test_a_run_forgets_the_times_of_2031_before_it_asks(database_url: str) -> None:
     asked: list[CollectionRequest] = []
-    world = await lived_through_2031(database_url, lambda _run, wanted: asked.append(wanted))
+    world = await lived_through_2031(database_url, lambda _run, needs: asked.append(needs))
     with world.database.write() as connection:
         connection.execute(sa.insert(t.station).values(code="ffvl:2496", caught_up=to_epoch(IN_2031)))
     await world.runner.run(OBSERVATIONS, "cli")

@@ -108,16 +108,16 @@ async def test_a_caller_is_handed_each_batch_at_once_and_the_records_are_not_kep
     handed: list[float] = []
     seen_by_the_source: list[int] = []
 
-    async def two_runs(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    async def two_runs(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         for value in (20.0, 30.0):
             seen_by_the_source.append(len(handed))
-            yield a_run(wanted, value)
+            yield a_run(needs, value)
 
     async def deliver(batch: ForecastBatch) -> None:
         handed.extend(record.value for record in batch.records)
 
     collection = await collect_all_forecasts(
-        wanted=WANTED, deliver=deliver, sources=[forecast_source(two_runs)], channel_for=no_network
+        needs=WANTED, deliver=deliver, sources=[forecast_source(two_runs)], channel_for=no_network
     )
     assert handed == [20.0, 30.0]
     assert seen_by_the_source == [0, 1]  # the first was safe before the second came
@@ -128,12 +128,12 @@ async def test_a_caller_is_handed_each_batch_at_once_and_the_records_are_not_kep
 async def test_the_sources_run_side_by_side() -> None:
     met = asyncio.Barrier(2)
 
-    async def waits_for_the_other(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
+    async def waits_for_the_other(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
         await met.wait()
-        yield a_reading(wanted)
+        yield a_reading(needs)
 
     collection = await collect_all_observations(
-        wanted=WANTED,
+        needs=WANTED,
         sources=[observation_source(waits_for_the_other, name) for name in ("ffvl", "romma")],
         channel_for=no_network,
     )
@@ -146,7 +146,7 @@ async def test_what_cannot_be_delivered_is_a_failure_of_that_source_and_of_no_ot
             raise ValueError("no room")
 
     collection = await collect_all_forecasts(
-        wanted=WANTED,
+        needs=WANTED,
         deliver=deliver,
         sources=[forecast_source(brings_a_run, "arome"), forecast_source(brings_a_run, "meteo_parapente")],
         channel_for=no_network,
@@ -158,12 +158,12 @@ async def test_what_cannot_be_delivered_is_a_failure_of_that_source_and_of_no_ot
 
 
 async def test_of_a_group_of_errors_the_first_is_told_and_not_the_group() -> None:
-    async def several(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    async def several(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         raise ExceptionGroup("several", [ExceptionGroup("inner", [KeyError("hourly")]), ValueError("b")])
-        yield a_run(wanted)
+        yield a_run(needs)
 
     collection = await collect_all_forecasts(
-        wanted=WANTED, sources=[forecast_source(several)], channel_for=no_network
+        needs=WANTED, sources=[forecast_source(several)], channel_for=no_network
     )
     (outcome,) = collection.outcomes
     assert outcome.reason == "KeyError: 'hourly'"
@@ -173,13 +173,13 @@ async def test_of_a_group_of_errors_the_first_is_told_and_not_the_group() -> Non
 async def test_a_collection_that_is_cut_short_can_be_summed_up_at_any_moment() -> None:
     tallies: dict[str, Tally] = {}
 
-    async def endless(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
-        yield a_run(wanted)
+    async def endless(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+        yield a_run(needs)
         await asyncio.Event().wait()
 
     collecting = asyncio.create_task(
         collect_all_forecasts(
-            wanted=WANTED,
+            needs=WANTED,
             sources=[forecast_source(endless, "arome"), forecast_source(fails, "meteo_parapente")],
             channel_for=no_network,
             tallies=tallies,
@@ -233,8 +233,8 @@ def test_the_status_of_a_run_is_computed_from_its_sources(sources: tuple[str, ..
 # --- A network that takes too long ------------------------------------------------------------------
 
 
-async def _one_reading_and_then_nothing(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
-    yield a_reading(wanted, station="romma:241")
+async def _one_reading_and_then_nothing(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
+    yield a_reading(needs, station="romma:241")
     await asyncio.Event().wait()
 
 
@@ -246,7 +246,7 @@ async def test_a_source_that_does_not_end_is_cut_short_and_what_it_brought_is_ke
 
     collecting = asyncio.create_task(
         collect_all_observations(
-            wanted=WANTED,
+            needs=WANTED,
             deliver=deliver,
             sources=[
                 observation_source(_one_reading_and_then_nothing, "romma"),
@@ -277,7 +277,7 @@ async def test_storing_is_not_cut_short() -> None:
         stored.append(batch)
 
     collection = await collect_all_observations(
-        wanted=WANTED,
+        needs=WANTED,
         deliver=deliver,
         sources=[observation_source(_one_reading_and_then_nothing, "romma")],
         channel_for=no_network,

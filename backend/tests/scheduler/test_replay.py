@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from backend.collectors import romma
 from backend.collectors.base import Fetch, MeteredFetch, Request, Source, as_failure
-from backend.collectors.transport.payload_archive import KeptRun, PayloadArchive
+from backend.collectors.transport.payload_archive import ArchivedRun, PayloadArchive
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, FetchError, NotFoundError
 from backend.core.parameters import Parameter
@@ -66,7 +66,7 @@ class JsonRoute:
     per_unit: float = 1.0
     grib: bool = False
 
-    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
+    async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
         payload = await fetch(Request(url=f"{MODEL}/{self.name}", kind="json"))
         failures = []
         if self.grib:
@@ -76,7 +76,7 @@ class JsonRoute:
             except CollectorError as error:
                 failures.append(as_failure(self.name, error))
         speed = json.loads(payload.body)["speed"]
-        records = [] if speed is None else [self._forecast(wanted, speed)]
+        records = [] if speed is None else [self._forecast(needs, speed)]
         yield ForecastBatch(
             source="arome",
             route=self.name,
@@ -90,9 +90,9 @@ class JsonRoute:
             failures=tuple(failures),
         )
 
-    def _forecast(self, wanted: CollectionRequest, speed: float) -> Forecast:
+    def _forecast(self, needs: CollectionRequest, speed: float) -> Forecast:
         value = speed * self.per_unit
-        return Forecast("arome", wanted.sites[0].id, Parameter.WIND_SPEED, NOON, NOON, value)
+        return Forecast("arome", needs.sites[0].id, Parameter.WIND_SPEED, NOON, NOON, value)
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,9 @@ class VouchingRoute:
     name: str = "history"
     rank: int = 0
 
-    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         await fetch(Request(url=BEACONS, kind="xml"))
-        yield replace(a_reading(wanted), source="romma", complete_until={"ffvl:2496": wanted.now})
+        yield replace(a_reading(needs), source="romma", complete_until={"ffvl:2496": needs.now})
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class FeedAndHistory:
     name: str = "history"
     rank: int = 0
 
-    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
+    async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         for parameter, value in ((Parameter.WIND_SPEED, 12.0), (Parameter.TEMPERATURE, 9.0)):
             payload = await fetch(Request(url=BEACONS, kind="xml"))
             yield ObservationBatch(
@@ -131,7 +131,7 @@ def model(*routes: JsonRoute, **options: Any) -> Source[ForecastBatch]:
     return replace(forecast_source(_nothing), routes=routes or (JsonRoute(),), **options)
 
 
-async def _nothing(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+async def _nothing(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
     return
     yield
 
@@ -187,7 +187,7 @@ def collected(tmp_path: Path) -> MakeCollected:
 
         def channel_for(run: int, source: str) -> MeteredFetch:
             fetch = ScriptedFetch(answers, now=clock(), folder=tmp_path)
-            return MeteredFetch(archive.keeping(fetch, run, source), NoTraffic())
+            return MeteredFetch(archive.archiving(fetch, run, source), NoTraffic())
 
         world = make_world(
             tmp_path,
@@ -195,7 +195,7 @@ def collected(tmp_path: Path) -> MakeCollected:
             forecasts=forecasts or [model()],
             observations=[observations or beacons()],
             channel_for=channel_for,
-            on_wanted=archive.keep_wanted,
+            on_request=archive.store_request,
         )
         return Collected(world, archive, answers, tmp_path)
 
@@ -354,7 +354,7 @@ async def test_a_run_that_kept_nothing_of_a_known_source_cannot_be_replayed(
 ) -> None:
     there = collected()
     with pytest.raises(NotFoundError, match="no payload of a source that we know is kept for run 5"):
-        await replay(there.world.runner, there.archive, KeptRun(5, NOON.date(), ("windy",)))
+        await replay(there.world.runner, there.archive, ArchivedRun(5, NOON.date(), ("windy",)))
     assert there.world.ledger.runs() == ()
 
 
@@ -439,10 +439,10 @@ async def test_a_replay_that_is_stopped_is_recorded_as_cancelled(collected: Make
     run = await there.run()
     reached = asyncio.Event()
 
-    async def endless(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    async def endless(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         reached.set()
         await asyncio.Event().wait()
-        yield a_run(wanted)
+        yield a_run(needs)
 
     task = asyncio.create_task(there.replayed(run, forecast_source(endless)))
     await until(reached.is_set)

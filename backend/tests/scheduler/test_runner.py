@@ -101,10 +101,10 @@ async def test_a_store_that_never_says_what_it_lacks_fails_the_run_at_its_deadli
 async def test_a_lease_that_could_not_be_renewed_for_a_while_is_renewed_later(tmp_path: Path) -> None:
     asked, release = asyncio.Event(), asyncio.Event()
 
-    async def slow(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    async def slow(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         asked.set()
         await release.wait()
-        yield a_run(wanted)
+        yield a_run(needs)
 
     world = make_world(tmp_path, forecasts=[forecast_source(slow)], lease=0.15, busy_timeout=0.01)
     started = await world.runner.start(FORECASTS, "schedule", NOON)
@@ -175,9 +175,9 @@ async def test_a_tick_of_a_schedule_that_is_never_due_begins_nothing(tmp_path: P
 
 
 async def test_a_slow_network_does_not_hold_up_the_next_slot(tmp_path: Path) -> None:
-    async def slow(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
+    async def slow(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
         await asyncio.Event().wait()
-        yield a_reading(wanted)
+        yield a_reading(needs)
 
     world = make_world(tmp_path)
     sources = Sources(

@@ -55,7 +55,7 @@ def forecasts(weather: Weather, site: Site, model: str, run: datetime) -> Foreca
         rank=0,
         collected_at=run + timedelta(hours=6),
         run=Run(model, run, run + timedelta(hours=5), published=True),
-        grid_points=[GridPoint(model, site.id, "here", ground=site.elevation)],
+        grid_points=[GridPoint(model, site.id, "here", model_elevation=site.elevation)],
         records=[
             Forecast(model, site.id, parameter, run, run + timedelta(hours=hour), value)
             for hour, values in enumerate(_values(weather.forecast(model, site, run.timestamp(), times)))

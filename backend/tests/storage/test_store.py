@@ -313,20 +313,20 @@ def test_what_is_collected_of_a_run_is_known_per_part_and_site(database_url: str
     store.add_forecasts(
         forecasts(forecast(20), parts=("20260715", "20260716"), sites=("planfait",)),
     )
-    wanted = store.forecast_request((PLANFAIT, PASSY), NOW, NOW - timedelta(hours=36))
-    assert wanted.missing("arome_0025", RUN, "20260715", rank=0) == (PASSY,)
-    assert wanted.missing("arome_0025", RUN, "20260717", rank=0) == (PLANFAIT, PASSY)
-    assert wanted.missing("arome_0025", RUN - DAY, "20260715", rank=0) == (PLANFAIT, PASSY)
-    assert wanted.missing("arome_001", RUN, "20260715", rank=0) == (PLANFAIT, PASSY)
-    assert wanted.missing("arome_0025", RUN, "20260716", rank=1) == (PASSY,)
+    needs = store.forecast_request((PLANFAIT, PASSY), NOW, NOW - timedelta(hours=36))
+    assert needs.missing("arome_0025", RUN, "20260715", rank=0) == (PASSY,)
+    assert needs.missing("arome_0025", RUN, "20260717", rank=0) == (PLANFAIT, PASSY)
+    assert needs.missing("arome_0025", RUN - DAY, "20260715", rank=0) == (PLANFAIT, PASSY)
+    assert needs.missing("arome_001", RUN, "20260715", rank=0) == (PLANFAIT, PASSY)
+    assert needs.missing("arome_0025", RUN, "20260716", rank=1) == (PASSY,)
 
 
 def test_a_site_added_later_is_missing_from_what_was_collected_before(database_url: str) -> None:
     store = open_store(database_url, PLANFAIT)
     store.add_forecasts(forecasts(forecast(20), parts=("whole",), sites=("planfait",)))
     store.save_sites((PLANFAIT, PASSY))
-    wanted = store.forecast_request((PLANFAIT, PASSY), NOW, RUN)
-    assert wanted.missing("arome_0025", RUN, "whole", rank=0) == (PASSY,)
+    needs = store.forecast_request((PLANFAIT, PASSY), NOW, RUN)
+    assert needs.missing("arome_0025", RUN, "whole", rank=0) == (PASSY,)
 
 
 def test_a_part_kept_by_a_lesser_route_is_missing_for_the_better_until_it_comes(
@@ -348,15 +348,15 @@ def test_only_runs_since_the_oldest_wanted_are_looked_up(database_url: str) -> N
     store = open_store(database_url)
     for run in (RUN - DAY, RUN):
         store.add_forecasts(forecasts(forecast(20, run=run), run=run, parts=("a",), sites=("planfait",)))
-    wanted = store.forecast_request((PLANFAIT,), NOW, RUN)
-    assert (wanted.now, wanted.since) == (NOW, RUN)
-    assert wanted.collected == {("arome_0025", RUN, "a", "planfait"): 0}
+    needs = store.forecast_request((PLANFAIT,), NOW, RUN)
+    assert (needs.now, needs.since) == (NOW, RUN)
+    assert needs.collected == {("arome_0025", RUN, "a", "planfait"): 0}
 
 
 def test_the_grid_cell_that_answered_is_remembered_and_may_change(database_url: str) -> None:
     store = open_store(database_url)
     for cell in ("12,7", "12,8"):
-        point = GridPoint("arome_0025", "planfait", cell, ground=912.5, height=8.0)
+        point = GridPoint("arome_0025", "planfait", cell, model_elevation=912.5, height=8.0)
         store.add_forecasts(forecasts(grid_points=(point,)))
     assert store.forecast_request((PLANFAIT,), NOW, RUN).cells == {("arome_0025", "planfait"): "12,8"}
     assert rows(store.database, t.grid_point, "ground", "height") == [(912.5, 8.0)]
@@ -364,60 +364,62 @@ def test_the_grid_cell_that_answered_is_remembered_and_may_change(database_url: 
 
 def test_a_ground_once_told_stays_for_as_long_as_the_cell_does(database_url: str) -> None:
     store = open_store(database_url)
-    told = GridPoint("arome_0025", "planfait", "12,7", ground=912.5, height=8.0)
+    told = GridPoint("arome_0025", "planfait", "12,7", model_elevation=912.5, height=8.0)
 
     def then(point: GridPoint) -> list[tuple[object, ...]]:
         store.add_forecasts(forecasts(grid_points=(point,)))
         return rows(store.database, t.grid_point, "cell", "ground", "height")
 
     assert then(told) == [("12,7", 912.5, 8.0)]
-    assert then(replace(told, ground=None, height=None)) == [("12,7", 912.5, 8.0)]
-    assert then(replace(told, ground=915.0, height=None)) == [("12,7", 915.0, 8.0)]
-    assert then(replace(told, cell="12,8", ground=None)) == [("12,8", None, 8.0)]
+    assert then(replace(told, model_elevation=None, height=None)) == [("12,7", 912.5, 8.0)]
+    assert then(replace(told, model_elevation=915.0, height=None)) == [("12,7", 915.0, 8.0)]
+    assert then(replace(told, cell="12,8", model_elevation=None)) == [("12,8", None, 8.0)]
 
 
 def test_a_forecast_collection_knows_of_which_sites_the_ground_is_kept(database_url: str) -> None:
     store = open_store(database_url)
     points = (
-        GridPoint("arome_0025", "planfait", "12,7", ground=0.0),
+        GridPoint("arome_0025", "planfait", "12,7", model_elevation=0.0),
         GridPoint("arome_0025", "passy", "9,9"),
     )
     store.add_forecasts(forecasts(grid_points=points))
 
-    wanted = store.forecast_request((PLANFAIT, PASSY), NOW, RUN)
+    needs = store.forecast_request((PLANFAIT, PASSY), NOW, RUN)
 
-    assert wanted.grounds == {("arome_0025", "planfait")}
-    assert wanted.without_ground("arome_0025", {}) == (PASSY,)
+    assert needs.model_elevations == {("arome_0025", "planfait")}
+    assert needs.without_model_elevation("arome_0025", {}) == (PASSY,)
 
 
 def test_the_ground_of_a_site_that_moved_is_not_known(database_url: str) -> None:
     store = open_store(database_url, PLANFAIT)
-    store.add_forecasts(forecasts(grid_points=(GridPoint("arome_0025", "planfait", "12,7", ground=912.5),)))
+    store.add_forecasts(
+        forecasts(grid_points=(GridPoint("arome_0025", "planfait", "12,7", model_elevation=912.5),))
+    )
     opening = NOW + DAY
     moved = replace(PLANFAIT, latitude=45.86, valid_from=opening)
     store.save_sites((PLANFAIT, moved))
 
-    assert store.forecast_request((moved,), opening, RUN).grounds == frozenset()
+    assert store.forecast_request((moved,), opening, RUN).model_elevations == frozenset()
 
 
 def test_an_observation_collection_knows_the_newest_reading_of_each_station(database_url: str) -> None:
     store = open_store(database_url)
     store.add_observations(observations(reading(12, minutes=20), reading(11, minutes=40)))
     store.add_observations(observations(reading(9, minutes=60), reading(3, station="romma:241")))
-    wanted = store.observation_request((PLANFAIT,), NOW, NOW - DAY)
-    assert wanted.newest == {
+    needs = store.observation_request((PLANFAIT,), NOW, NOW - DAY)
+    assert needs.newest == {
         "ffvl:2496": datetime(2026, 7, 15, 11, 40, tzinfo=UTC),
         "romma:241": datetime(2026, 7, 15, 12, 0, tzinfo=UTC),
     }
-    assert wanted.sites == (PLANFAIT,)
+    assert needs.sites == (PLANFAIT,)
 
 
 def test_when_a_list_of_stations_was_read_is_known_and_never_goes_back(database_url: str) -> None:
     store = open_store(database_url)
     for read_at in (NOW, NOW - DAY):
         store.add_observations(observations(listed="ffvl", collected_at=read_at))
-    wanted = store.observation_request((PLANFAIT,), NOW, NOW - DAY)
-    assert wanted.listed == {"ffvl": NOW.replace(second=0)}
+    needs = store.observation_request((PLANFAIT,), NOW, NOW - DAY)
+    assert needs.listed == {"ffvl": NOW.replace(second=0)}
 
 
 # --- Stations and rejected values -------------------------------------------------------------------

@@ -50,7 +50,7 @@ def feed(*rows: object) -> bytes:
     return b"\xef\xbb\xbf" + json.dumps(rows).encode()
 
 
-def wanted(
+def needs(
     *mapped: str,
     since: datetime = SINCE,
     newest: Mapping[str, datetime] | None = None,

@@ -248,7 +248,7 @@ def _open_meteo(body: bytes) -> object:
 def _kind_of_body(body: bytes) -> object:
     glimpse = bodies.BodySummary()
     glimpse.add(body)
-    return bodies.find_flaw(Request(url="", kind="html"), glimpse, None, str)
+    return bodies.find_problem(Request(url="", kind="html"), glimpse, None, str)
 
 
 def _network_tests() -> Iterator[Any]:
@@ -427,7 +427,7 @@ class _OneRun:
         )
         return PublishedRun(reference_time=RUN, files=tuple(files), seen_at=NOW)
 
-    def ground(self, reference_time: datetime) -> Request:
+    def elevation_request(self, reference_time: datetime) -> Request:
         return Request(url="http://files/ground", kind="grib")  # not there: it is told in a batch of its own
 
 
@@ -436,13 +436,13 @@ async def grib_service(folder: Path, seconds_per_call: float) -> AsyncIterator[C
     """Give a coroutine that collects a run whose second file is the bytes it is given."""
     worker = Worker(seconds_per_call=seconds_per_call)
     route = PackageRoute("object_storage", _OneRun(), GRIDS["0025"], (6,), worker)
-    wanted = CollectionRequest(now=NOW, since=RUN - timedelta(hours=1), sites=(GRIB_SITE,))
+    needs = CollectionRequest(now=NOW, since=RUN - timedelta(hours=1), sites=(GRIB_SITE,))
     good = grib_factory.encode(messages(GOOD.leads))
 
     async def collect(bad: bytes) -> ForecastBatch:
         script = {"http://files/00H": good, "http://files/01H02H": bad}
         fetch = ScriptedFetch(script, now=NOW, folder=folder)
-        values, *_ground = [batch async for batch in route.collect(wanted, fetch)]
+        values, *_ground = [batch async for batch in route.collect(needs, fetch)]
         return values
 
     try:

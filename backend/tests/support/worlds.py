@@ -57,8 +57,8 @@ class ActingRoute:
     name: str = "acting"
     rank: int = 0
 
-    async def collect(self, wanted: CollectionRequest, fetch: Fetch) -> AsyncIterator[Any]:
-        async for batch in self.act(wanted):
+    async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[Any]:
+        async for batch in self.act(needs):
             yield replace(batch, source=self.source)
 
 
@@ -85,49 +85,49 @@ def observation_source(
     return Source(name=name, batch=ObservationBatch, routes=(ActingRoute(name, act),), **(defaults | options))
 
 
-def a_run(wanted: CollectionRequest, value: float = 20.0, model: str = "arome") -> ForecastBatch:
+def a_run(needs: CollectionRequest, value: float = 20.0, model: str = "arome") -> ForecastBatch:
     """Return one hour of the newest six-hourly run at the first site, valid at its start."""
-    reference_time = wanted.now.replace(hour=wanted.now.hour // 6 * 6, minute=0, second=0)
-    site = wanted.sites[0].id
+    reference_time = needs.now.replace(hour=needs.now.hour // 6 * 6, minute=0, second=0)
+    site = needs.sites[0].id
     return ForecastBatch(
         source=model,
         route="acting",
         rank=0,
-        collected_at=wanted.now,
+        collected_at=needs.now,
         newest=reference_time,
-        run=Run(model, reference_time, wanted.now, published=True),
+        run=Run(model, reference_time, needs.now, published=True),
         parts=("whole",),
         sites=(site,),
         records=(Forecast(model, site, Parameter.WIND_SPEED, reference_time, reference_time, value),),
     )
 
 
-def a_reading(wanted: CollectionRequest, value: float = 12.0, station: str = "ffvl:2496") -> ObservationBatch:
+def a_reading(needs: CollectionRequest, value: float = 12.0, station: str = "ffvl:2496") -> ObservationBatch:
     """Return one reading of now."""
     return ObservationBatch(
         source="ffvl",
         route="acting",
         rank=0,
-        collected_at=wanted.now,
-        newest=wanted.now,
-        records=(Observation(station, Parameter.WIND_SPEED, wanted.now, value),),
+        collected_at=needs.now,
+        newest=needs.now,
+        records=(Observation(station, Parameter.WIND_SPEED, needs.now, value),),
     )
 
 
-async def brings_a_run(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
-    yield a_run(wanted)
+async def brings_a_run(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    yield a_run(needs)
 
 
-async def brings_a_reading(wanted: CollectionRequest) -> AsyncIterator[ObservationBatch]:
-    yield a_reading(wanted)
+async def brings_a_reading(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
+    yield a_reading(needs)
 
 
-async def fails(wanted: CollectionRequest) -> AsyncIterator[Any]:
+async def fails(needs: CollectionRequest) -> AsyncIterator[Any]:
     raise FetchError("HTTP 503", url="https://models.example/run", status=503, retryable=True)
     yield
 
 
-async def breaks(wanted: CollectionRequest) -> AsyncIterator[Any]:
+async def breaks(needs: CollectionRequest) -> AsyncIterator[Any]:
     raise KeyError("a bug of ours")
     yield
 
@@ -154,7 +154,7 @@ def make_world(
     clock: HandClock | None = None,
     busy_timeout: float = HANG_SECONDS,
     channel_for: Callable[[int, str], MeteredFetch] | None = None,
-    on_wanted: Callable[[int, CollectionRequest], None] | None = None,
+    on_request: Callable[[int, CollectionRequest], None] | None = None,
     **config: Any,
 ) -> World:
     """Return a world on the database of this address, or on one of its own in a folder."""
@@ -179,7 +179,7 @@ def make_world(
         config=SchedulerConfig.load(**config),
         sites=listed,
         clock=clock,
-        on_wanted=on_wanted,
+        on_request=on_request,
     )
     return World(clock, database, store, ledger, runner)
 

@@ -165,14 +165,14 @@ FEED = """<releves><releve><id>301</id><station>Essai</station><valide>1</valide
 <temperature>{temperature}</temperature><vent_moyen_10>{speed}</vent_moyen_10><direction>OSO</direction>
 <rafale_maxi>39</rafale_maxi></releve></releves>"""
 GOOD = FEED.format(date="15-07-2026 13:55", temperature="19.7", speed="13").encode()  # 11:55 UTC
-PATIENT = HttpLimits(connect=HANG_SECONDS, read=HANG_SECONDS, payload=HANG_SECONDS, attempts=1)
-IMPATIENT = replace(PATIENT, read=0.2)  # for a host that sends nothing
+LONG_LIMITS = HttpLimits(connect=HANG_SECONDS, read=HANG_SECONDS, payload=HANG_SECONDS, attempts=1)
+SHORT_LIMITS = replace(LONG_LIMITS, read=0.2)  # for a host that sends nothing
 
 
-async def collected_from(url: str, tmp_path: Path, patience: HttpLimits = PATIENT) -> JobRun:
+async def collected_from(url: str, tmp_path: Path, limits: HttpLimits = LONG_LIMITS) -> JobRun:
     """Collect beacons of ROMMA from an address, beside a source that is well; return the run."""
     settings = Settings.load(romma_url=url, romma_key=KEY)
-    async with HttpClient.from_settings(settings, HandClock(NOON), patience=patience) as client:
+    async with HttpClient.from_settings(settings, HandClock(NOON), limits=limits) as client:
 
         def channel_for(_run: int, _source: str) -> MeteredFetch:
             counted = client.counted()
@@ -216,7 +216,7 @@ async def test_a_request_that_fails_is_told_with_its_reason_and_costs_nothing_el
     tmp_path: Path, answer: Answer, reason: str
 ) -> None:
     async with Loopback(answer) as upstream:
-        run = await collected_from(upstream.url, tmp_path, IMPATIENT if answer is hangs else PATIENT)
+        run = await collected_from(upstream.url, tmp_path, SHORT_LIMITS if answer is hangs else LONG_LIMITS)
     assert_only_romma_failed(run, reason)
 
 
@@ -243,8 +243,8 @@ async def test_upstreams_that_are_down_at_the_start_are_told_and_collected_once_
 ) -> None:
     up = asyncio.Event()
 
-    async def when_up(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
-        async for batch in brings_a_run(wanted) if up.is_set() else fails(wanted):
+    async def when_up(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+        async for batch in brings_a_run(needs) if up.is_set() else fails(needs):
             yield batch
 
     service = with_sources(make_service(tmp_path, enabled=True), forecasts=[forecast_source(when_up)])
@@ -426,9 +426,9 @@ class Disk:
         connection.execute(f"PRAGMA max_page_count={self.pages}")
 
 
-def many(wanted: CollectionRequest) -> ForecastBatch:
+def many(needs: CollectionRequest) -> ForecastBatch:
     """Return a batch that needs room: a value for each of 2 000 half hours."""
-    batch = a_run(wanted)
+    batch = a_run(needs)
     (first,) = batch.records
     half_hour = timedelta(minutes=30)
     records = [
@@ -440,9 +440,9 @@ def many(wanted: CollectionRequest) -> ForecastBatch:
 async def test_batches_wait_in_memory_while_the_disk_is_full(tmp_path: Path) -> None:
     disks: list[Disk] = []
 
-    async def onto_a_full_disk(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    async def onto_a_full_disk(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         disks[0].fill()
-        yield many(wanted)
+        yield many(needs)
 
     world = world_with(tmp_path, onto_a_full_disk)
     disks.append(Disk(world))
@@ -460,10 +460,10 @@ async def test_a_disk_that_stays_full_fails_the_run_at_its_deadline_with_nothing
 ) -> None:
     disks: list[Disk] = []
 
-    async def onto_a_full_disk(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
-        yield a_run(wanted)
+    async def onto_a_full_disk(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+        yield a_run(needs)
         disks[0].fill()
-        yield many(wanted)
+        yield many(needs)
 
     world = world_with(tmp_path, onto_a_full_disk, run_deadline_seconds=3600)
     disks.append(Disk(world))
@@ -485,9 +485,9 @@ async def test_batches_wait_in_memory_while_the_store_is_gone(tmp_path: Path) ->
     folder = tmp_path / "data"
     folder.mkdir()
 
-    async def while_gone(wanted: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    async def while_gone(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         folder.rename(tmp_path / "elsewhere")
-        yield a_run(wanted)
+        yield a_run(needs)
 
     world = world_with(folder, while_gone)
     with capture_logs() as logs:

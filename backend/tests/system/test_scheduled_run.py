@@ -38,7 +38,7 @@ def scheduled_run(
 ) -> JobRun:
     """Run the newest slot of a job as the schedule does, with the service's sources and HTTP client."""
     service = installed(upstreams, folder, database_url, **variables)
-    client = HttpClient.from_settings(service.settings, utc_now, patience=BRISK)
+    client = HttpClient.from_settings(service.settings, utc_now, limits=BRISK)
 
     def channel_for(_run: int, _source: str) -> MeteredFetch:
         counted = client.counted()
