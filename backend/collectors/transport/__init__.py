@@ -1,1 +1,1 @@
-"""Requests, their limits, the bodies that come back, and the archive of payloads."""
+"""HTTP requests and their limits, checks of bodies, decoding, and the payload archive."""

@@ -1,4 +1,4 @@
-"""What of a request may be shown, and what must not."""
+"""The public address of a request, and its secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def address(request: Request) -> str:
 
 
 def secrets_of(request: Request) -> tuple[str, ...]:
-    """Return every value that is sent with a request and must never be shown."""
+    """Return every secret value of a request: keys in parameters and headers, and a password in the URL."""
     return (
         *request.secret_params.values(),
         *request.secret_headers.values(),

@@ -1,4 +1,4 @@
-"""Is a body whole, and of the kind that was asked for? HTTP 200 and a content type prove neither. Pure."""
+"""Check that a body is whole and of the requested kind: HTTP 200 and a content type prove neither. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN_CHARACTERS = 80
 _GRIB_START, _GRIB_END = b"GRIB", b"7777"
 
 # An HTML page, with or without its doctype, or the fragment that PHP prints when it fails ("<br />\n<b>…").
-# The comments are atomic: tried again in every other way, thirty of them would take for ever.
+# Comments match atomically: with backtracking, thirty of them would take exponential time.
 _HTML = re.compile(
     rb"(<\?xml[^>]*\?>\s*)?(?><!--.*?-->\s*)*+"
     rb"<(!doctype\s+html|html|head|body|title|meta|script|div|table|center|h[1-6]|p|b|br|pre)\b",
@@ -32,14 +32,14 @@ _ACCEPTED: dict[Kind, frozenset[str]] = {
 
 @dataclass(slots=True)
 class BodySummary:
-    """What is remembered of a body while it passes: its size in decoded bytes, and both its ends."""
+    """Size of a body in decoded bytes, and its first and last bytes, collected while it streams."""
 
     size: int = 0
     head: bytes = b""
     tail: bytes = b""
 
     def add(self, chunk: bytes) -> None:
-        """Take the next piece of the body into account."""
+        """Add the next chunk of the body."""
         self.size += len(chunk)
         if len(self.head) < HEAD_BYTES:
             self.head = (self.head + chunk)[:HEAD_BYTES]
@@ -47,35 +47,33 @@ class BodySummary:
 
     @property
     def blank(self) -> bool:
-        """Say whether nothing came but a byte order mark and white space: some hosts do that at random."""
+        """True if the body is only a byte order mark and white space: some hosts send that at random."""
         return self.size < HEAD_BYTES and not self.head.removeprefix(BOM_UTF8).strip()
 
 
 @dataclass(frozen=True, slots=True)
 class BodyProblem:
-    """Why a body cannot be used; `retryable` if the next one may be whole."""
+    """Why a body cannot be used; `retryable` if the next attempt may return a whole one."""
 
     reason: str
     retryable: bool = False
 
 
 def find_problem(request: Request, body: BodySummary, declared: int | None, mask: Mask) -> BodyProblem | None:
-    """Return what is wrong with a body, or None.
+    """Return the first problem of a body, or None.
 
-    `declared` is the Content-Length where it counts the bytes that `body` counted (not compressed).
+    `declared` is the Content-Length, or None where it counts compressed bytes.
     """
     if declared is not None and body.size != declared:
-        return BodyProblem(f"cut: {body.size} of {declared} bytes came", retryable=True)
+        return BodyProblem(f"cut: received {body.size} of {declared} bytes", retryable=True)
     if body.blank:
         return BodyProblem("empty body", retryable=True)
-    found = name_kind(body.head)
-    if found not in _ACCEPTED[request.kind]:
-        return BodyProblem(
-            f"expected {request.kind.upper()}, got {found}: {start_of_text(body.head, mask)!r}"
-        )
+    kind = name_kind(body.head)
+    if kind not in _ACCEPTED[request.kind]:
+        return BodyProblem(f"expected {request.kind.upper()}, got {kind}: {start_of_text(body.head, mask)!r}")
     if request.expected_bytes is not None and body.size != request.expected_bytes:
         return BodyProblem(
-            f"{body.size} bytes came where the index announced {request.expected_bytes}",
+            f"received {body.size} bytes, the index announced {request.expected_bytes}",
             retryable=body.size < request.expected_bytes,
         )
     if request.kind == "grib" and body.tail != _GRIB_END:
@@ -84,7 +82,7 @@ def find_problem(request: Request, body: BodySummary, declared: int | None, mask
 
 
 def name_kind(head: bytes) -> str:
-    """Say what a body is by how it starts: GRIB, JSON, HTML, XML, text or binary."""
+    """Return the kind of a body by its first bytes: GRIB, JSON, HTML, XML, text or binary."""
     if head.startswith(_GRIB_START):
         return "GRIB"
     text = head.removeprefix(BOM_UTF8).lstrip()
@@ -96,7 +94,7 @@ def name_kind(head: bytes) -> str:
 
 
 def start_of_text(head: bytes, mask: Mask) -> str:
-    """Return how a body starts, on one line and without secrets: enough to recognise an error page."""
-    # Masked before it is cut, for half a key is no longer recognised.
+    """Return the first characters of a body on one line, secrets masked, to recognise an error page."""
+    # Mask before cutting: the mask does not recognise half a key.
     text = mask(head.decode("utf-8-sig", "replace"))
     return " ".join(text.split())[:SHOWN_CHARACTERS]

@@ -1,8 +1,7 @@
-"""The only code that touches the network: a request in, a whole body of its kind out, or a FetchError.
+"""The only code that uses the network: a request in, a whole body of its kind out, or a FetchError.
 
-One `HttpClient` lives as long as the process, so that what a host is owed (see http_hosts.py) holds for
-everything that talks to it. Keys are sent and never told: every text that leaves here as an error
-passes a mask first.
+One `HttpClient` lives as long as the process, so that the limits per host (hosts.py) hold for all requests
+to that host. Every error text passes a mask, because URLs and bodies may contain keys.
 """
 
 from __future__ import annotations
@@ -70,19 +69,19 @@ class HttpClient:
         folder: Path | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        """Make a client; it opens nothing until it is asked for something.
+        """Make a client; it opens no connection before the first request.
 
-        `hosts` are the hosts (with ports) that a redirect may lead to, `spacing` the least time between
-        the starts of two requests to a host, `quotas` what may be asked of one, `secrets` what is masked
-        beyond the secrets of a request, `clock_watch` is told what time each host says it is,
-        `folder` where downloads lie while they are used (default: the system's), and `transport` a
-        network to use instead of the real one.
+        `hosts` are the hosts (with ports) that a redirect may lead to, `spacing` is the least time between
+        the starts of two requests to a host, `quotas` the quota of each host, and `secrets` are values to
+        mask in addition to the secrets of a request. `clock_watch` receives the time that each host states
+        in its answers. `folder` holds downloads while they are in use (default: the system's temporary
+        folder), and `transport` replaces the real network.
         """
         self._clock = clock
         self._clock_watch = clock_watch
         self._allowed_hosts = frozenset(_normal(host) for host in hosts)
         self._spacing: dict[str, timedelta] = {}
-        for host, gap in (spacing or {}).items():  # two spellings may be one host: the longest time holds
+        for host, gap in (spacing or {}).items():  # two spellings of one host: the longest spacing holds
             self._spacing[_normal(host)] = max(gap, self._spacing.get(_normal(host), gap))
         self._quotas = {_normal(host): quota for host, quota in (quotas or {}).items()}
         self._secrets = tuple(secrets)
@@ -93,10 +92,10 @@ class HttpClient:
             headers=encoded({"User-Agent": user_agent(contact), "Accept-Encoding": "gzip"}),
             timeout=httpx2.Timeout(self._limits.read, connect=self._limits.connect),
             transport=transport,
-            # Proxies come from the environment, but what runs on this machine is asked directly.
+            # The environment may set a proxy; requests to this machine bypass it.
             mounts=dict.fromkeys(_LOOPBACK),
         )
-        # These write down the address of each request, key included, at INFO and at DEBUG.
+        # At INFO and DEBUG these loggers write the address of each request, key included.
         for name in ("httpx2", "httpcore2"):
             logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -111,7 +110,7 @@ class HttpClient:
         folder: Path | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> Self:
-        """Make the client that the settings ask for."""
+        """Make the client that the settings describe."""
         return cls(
             clock=clock,
             contact=settings.contact,
@@ -147,11 +146,11 @@ class HttpClient:
         return self.counted().download(request)
 
     def counted(self) -> CountedFetch:
-        """Return a Fetch through this client that counts what it costs, apart from all others."""
+        """Return a Fetch through this client with a meter of its own."""
         return CountedFetch(self)
 
     async def payload(self, request: Request, meter: Meter) -> Payload:
-        """Return the body in memory, and tell `meter` what it cost."""
+        """Return the body in memory, and add its requests and bytes to `meter`."""
         sink = MemorySink()
         headers = await self._run(self._exchange(request, sink, self._limits.payload, meter))
         return Payload(
@@ -163,7 +162,10 @@ class HttpClient:
 
     @asynccontextmanager
     async def file(self, request: Request, meter: Meter) -> AsyncIterator[Download]:
-        """Give the body as a file for as long as the context lasts, and tell `meter` what it cost."""
+        """Give the body as a file for as long as the context lasts, and add its cost to `meter`.
+
+        Raises UnchangedError if the version of the body is `request.known`.
+        """
         async with AsyncExitStack() as stack:
             try:
                 sink = await stack.enter_async_context(temporary_file(self._folder))
@@ -189,7 +191,7 @@ class HttpClient:
         for _ in range(MAX_REDIRECTS + 1):
             try:
                 ask = partial(self._attempt, exchange, target)
-                response = await self._host(target.url).ask(ask, exchange.bound, exchange.request.calls)
+                response = await self._host(target.url).call(ask, exchange.bound, exchange.request.calls)
             except CircuitOpenError as error:
                 raise exchange.error(str(error), retryable=True, retry_after=error.wait) from error
             except QuotaSpentError as error:
@@ -208,7 +210,7 @@ class HttpClient:
         return self._hosts[name]
 
     async def _attempt(self, exchange: _Exchange, target: _Target) -> httpx2.Response:
-        """Ask once; every low-level error becomes a FetchError here."""
+        """Make one attempt; convert every low-level error into a FetchError."""
         try:
             async with asyncio.timeout(exchange.bound):
                 return await self._send(exchange, target)
@@ -217,7 +219,7 @@ class HttpClient:
         except DiskError as error:
             raise exchange.error(str(error)) from error
         except httpx2.RequestError as error:
-            # A traceback shows the cause too: one that quotes a key is left out.
+            # A traceback also shows the cause, so leave out a cause that quotes a key.
             cause = error if exchange.mask(str(error)) == str(error) else None
             retryable = isinstance(error, _RETRYABLE_ERRORS)
             raise exchange.error(_why(error, self._limits), retryable=retryable) from cause
@@ -240,7 +242,7 @@ class HttpClient:
         return response
 
     async def _refusal(self, exchange: _Exchange, response: httpx2.Response) -> FetchError:
-        """Return the error for a status that is no answer, with what the host says about it."""
+        """Return the error for a status other than 200, with the start of the body as the explanation."""
         status, longest = response.status_code, self._limits.longest_retry_after
         reason = f"HTTP {status} {response.reason_phrase}".rstrip()
         if text := start_of_text(await _head(response), exchange.mask):
@@ -249,15 +251,18 @@ class HttpClient:
             return exchange.error(reason, status=status)
         wait = retry_after(response.headers, self._clock())
         if wait is not None and wait > longest:
-            reason += f"; the host asks us to wait {wait:.0f} s, and we wait {longest:g} s at most"
+            reason += f"; Retry-After is {wait:.0f} s, the longest wait is {longest:g} s"
         return exchange.error(reason, status=status, retryable=True, retry_after=wait)
 
     def _next_target(self, exchange: _Exchange, target: _Target, location: str) -> _Target:
-        """Return where a redirect leads, or raise FetchError if we do not go there."""
+        """Return the target of a redirect, or raise FetchError if it is not allowed.
+
+        A redirect to another host drops the secret headers.
+        """
         try:
             url = target.url.join(location)
         except httpx2.InvalidURL:
-            raise exchange.error(f"redirected to {location!r}, which is no address") from None
+            raise exchange.error(f"redirected to {location!r}, which is not a valid URL") from None
         host = host_name(url)
         if url.scheme not in {"https", target.url.scheme}:
             raise exchange.error(f"refused a redirect from {target.url.scheme} to {url.scheme} (host {host})")
@@ -266,15 +271,15 @@ class HttpClient:
         if host not in self._allowed_hosts:
             raise exchange.error(f"refused a redirect to {host}, which is not one of the configured hosts")
         if exchange.mask(str(url)) != str(url):
-            raise exchange.error(f"refused a redirect to {host}: it would hand our key to that host")
+            raise exchange.error(f"refused a redirect to {host}: its address contains our key")
         return _Target(url, exchange.request.headers)
 
 
 class CountedFetch:
-    """A Fetch through a shared client, and the meter of its own part.
+    """A Fetch through a shared client that is its own meter.
 
-    `requests` counts attempts and redirects too; `bytes` are those of the bodies as they travelled,
-    compressed, failed attempts included, without headers.
+    `requests` includes attempts and redirects. `bytes` are those of the bodies as transferred: compressed,
+    with failed attempts, without headers.
     """
 
     def __init__(self, client: HttpClient) -> None:
@@ -293,7 +298,7 @@ class CountedFetch:
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:
-    """One request on its way, with all its attempts and redirects."""
+    """One request with all its attempts and redirects."""
 
     request: Request
     sink: Sink
@@ -302,12 +307,12 @@ class _Exchange:
     mask: Mask
 
     def first_target(self) -> _Target:
-        """Return where the request goes first, secrets included."""
+        """Return the first address of the request, secrets included."""
         params = {**self.request.params, **self.request.secret_params}
         try:
             url = httpx2.URL(self.request.url)
         except httpx2.InvalidURL as error:
-            raise self.error(f"not an address: {error}") from error
+            raise self.error(f"not a valid URL: {error}") from error
         headers = {**self.request.headers, **self.request.secret_headers}
         return _Target(url.copy_merge_params(params) if params else url, headers)
 
@@ -319,7 +324,7 @@ class _Exchange:
         retryable: bool = False,
         retry_after: float | None = None,
     ) -> FetchError:
-        """Return the error that this request ends with, its secrets masked."""
+        """Return a FetchError of this request, with its secrets masked."""
         return FetchError(
             self.mask(reason),
             url=self.mask(address(self.request)),
@@ -331,7 +336,7 @@ class _Exchange:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """An address to ask, and the headers it may see; both may hold a key."""
+    """An address, and the headers that may be sent to it; both may contain a key."""
 
     url: httpx2.URL = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
@@ -358,7 +363,7 @@ async def _read_body(exchange: _Exchange, response: httpx2.Response) -> None:
 
 
 async def _head(response: httpx2.Response) -> bytes:
-    """Return how a refusal's body starts. The status is the news, so a body that breaks off will do."""
+    """Return the start of a refusal's body. A cut body is accepted: the status is the error to report."""
     head = bytearray()
     with suppress(httpx2.RequestError):
         async with aclosing(response.aiter_bytes()) as chunks:
@@ -375,7 +380,7 @@ def _why(error: httpx2.RequestError, limits: HttpLimits) -> str:
         case httpx2.ConnectTimeout():
             return f"no connection within {limits.connect:g} s"
         case httpx2.TimeoutException():
-            return f"nothing came for {limits.read:g} s"
+            return f"no data received for {limits.read:g} s"
         case httpx2.ConnectError() | httpx2.ProxyError():
             return f"no connection: {text}"
         case httpx2.NetworkError() | httpx2.RemoteProtocolError():

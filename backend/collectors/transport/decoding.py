@@ -1,7 +1,7 @@
-"""From bytes to JSON, XML and HTML, in bounded time: whatever is wrong with them is a ParseError.
+"""Decode bytes as JSON, XML or HTML in bounded time; every problem is a ParseError.
 
-Every library fails in ways of its own on bytes that were damaged on the way, or made to harm. They are
-told apart here once, so that a collector need only know its own format.
+Each library raises errors of its own on damaged or malicious bytes. This module converts them all, so that
+a collector handles its own format only.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from selectolax.lexbor import LexborHTMLParser
 from backend.core.errors import ParseError
 
 MAX_PAGE_CHARACTERS, MAX_PAGE_TAGS = 500_000, 20_000
-"""Far more than a page of readings has. Lexbor's time grows with the square of what stands open or in one
-tag: 20 000 open tags take it one second, 40 000 four."""
+"""Far more than a page of readings has. Lexbor's time grows with the square of the number of open tags, or of
+attributes in one tag: 20 000 open tags take one second, 40 000 take four."""
 
 MOST_ROWS = 0.5
-"""An answer fails when more than this share of its rows is odd: then its format has changed."""
+"""An answer is refused if more than this share of its rows is odd: its format has changed."""
 
 MOST_ODD_ROWS = 1_000
-"""An answer fails with more odd rows than this too. It bounds the memory and the table of rejected values;
-the largest answer we read has some 2,000 rows."""
+"""An answer with more odd rows than this is refused too. It bounds the memory and the table of rejected
+values; the largest answer that is read has some 2,000 rows."""
 
 MAX_ODD_TEXT = 500
-"""Characters of an odd row that are kept: enough to recognise it."""
+"""Characters of an odd row that are stored: enough to recognise it."""
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -49,7 +49,7 @@ _BODY_CLOSES = re.compile(r"</(body|html)\s*>", re.IGNORECASE)
 class OddRow:
     """A row of an answer that is not in the documented shape.
 
-    `content` is the row as plain Python values, None where it is no JSON; `raw` is cut to MAX_ODD_TEXT.
+    `content` is the row as plain Python values, None where it is not JSON; `raw` is cut to MAX_ODD_TEXT.
     """
 
     raw: str
@@ -58,9 +58,9 @@ class OddRow:
 
 
 def decode_json(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """Decode JSON of the decoder's type; raise ParseError for any other, and for endless nesting.
+    """Decode JSON of the decoder's type; raise ParseError for any other, and for too deep nesting.
 
-    The character NUL, which PostgreSQL cannot keep, becomes U+FFFD, as it does in HTML.
+    The character NUL, which PostgreSQL cannot store, becomes U+FFFD, as it does in HTML.
     """
     try:
         return decoder.decode(body.replace(_NUL, _REPLACEMENT))
@@ -69,10 +69,10 @@ def decode_json(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 
 
 def decode_json_leniently(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """Decode as `decode_json` does, and what Python's encoder and C's printf write beyond JSON too.
+    """Decode as `decode_json` does, and accept what Python's encoder and C's printf write beyond JSON.
 
-    NaN and Infinity, nan and inf become texts, so that they cost their own row and not the answer; half a
-    surrogate pair becomes "?".
+    NaN and Infinity, nan and inf become texts, so that they invalidate their own row and not the whole
+    answer. Half a surrogate pair becomes "?".
     """
     try:
         return decode_json(decoder, body)
@@ -96,10 +96,10 @@ def _as_strict_json(body: bytes) -> bytes:
 def decode_rows(
     array: msgspec.json.Decoder[list[Row]], row: msgspec.json.Decoder[Row], body: bytes
 ) -> tuple[list[Row], list[OddRow]]:
-    """Decode a JSON array of rows; return the rows in the documented shape, and those that are not.
+    """Decode a JSON array; return the rows in the documented shape, and the odd ones.
 
-    The whole array is decoded at once; only where that fails, row by row. Raise ParseError for anything
-    but an array, and where most rows are odd.
+    The whole array is decoded at once, which is fast, and row by row only if that fails. Raise ParseError for
+    anything but an array, and where most rows are odd.
     """
     try:
         return decode_json(array, body), []
@@ -135,7 +135,7 @@ def _content_of(raw: msgspec.Raw) -> object:
 
 
 def decode_json_with_nan(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """Decode JSON in which bare `nan` or `inf` may stand, which no JSON has: as text, "nan".
+    """Decode JSON that may contain bare `nan` or `inf`, which JSON does not allow; they become text: "nan".
 
     Raise ParseError as `decode_json` does.
     """
@@ -148,21 +148,21 @@ def decode_json_with_nan(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         return decode_json(decoder, repaired)
 
 
-def _as_string(found: re.Match[bytes]) -> bytes:
-    return found[0] if found[0].startswith(b'"') else b'"%b"' % found[0]
+def _as_string(match: re.Match[bytes]) -> bytes:
+    return match[0] if match[0].startswith(b'"') else b'"%b"' % match[0]
 
 
 def parse_xml(body: bytes, encoding: str | None = None) -> etree._Element:
-    """Parse XML in its declared encoding, or the one given; entities stay as they are.
+    """Parse XML in its declared encoding, or in `encoding`; entities are not resolved.
 
-    Raise ParseError where it is not well-formed, without quoting it, or has a document type: the
-    formats we know have none, and entities are how a small document becomes a large one.
+    Raise ParseError if it is not well-formed, or has a document type: no format that is read has one, and
+    entities can expand a small document into a huge one.
     """
     parser = etree.XMLParser(encoding=encoding, resolve_entities=False, no_network=True, huge_tree=False)
     try:
         root = etree.fromstring(body, parser)
     except etree.XMLSyntaxError as error:
-        # Its text may quote the document, and a refusal may repeat a key.
+        # The error text may quote the document, and a refusal may repeat a key.
         raise ParseError(f"not well-formed XML at line {error.lineno}") from None
     if root.getroottree().docinfo.doctype:
         raise ParseError("a document type declaration is not accepted")
@@ -172,12 +172,12 @@ def parse_xml(body: bytes, encoding: str | None = None) -> etree._Element:
 def parse_html(text: str) -> LexborHTMLParser:
     """Parse a page; raise ParseError for one that is too large to be a page of readings, or that is cut.
 
-    A parser closes what a cut page leaves open, and what came is read as if it were all there is.
+    The parser itself accepts a cut page: it closes all open elements, and the rest would be missing silently.
     """
     if len(text) > MAX_PAGE_CHARACTERS:
-        raise ParseError(f"a page of {len(text)} characters: {MAX_PAGE_CHARACTERS} is the most we read")
+        raise ParseError(f"page has {len(text)} characters, the limit is {MAX_PAGE_CHARACTERS}")
     if (tags := text.count("<")) > MAX_PAGE_TAGS:
-        raise ParseError(f"a page of {tags} tags: {MAX_PAGE_TAGS} is the most we read")
+        raise ParseError(f"page has {tags} tags, the limit is {MAX_PAGE_TAGS}")
     if _BODY_OPENS.search(text) and not _BODY_CLOSES.search(text):
-        raise ParseError("cut: a page that is never closed")
+        raise ParseError("cut: the page has no end tag of its body")
     return LexborHTMLParser(text)

@@ -1,4 +1,4 @@
-"""What is read from and written into the headers of HTTP."""
+"""Read and write HTTP headers."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ import httpx2
 
 
 def host_name(url: httpx2.URL) -> str:
-    """Return host and port, in lower case, the usual ports left out."""
+    """Return host and port in lower case, without the ports 80 and 443."""
     return url.netloc.decode("ascii").removesuffix(":443").removesuffix(":80")
 
 
 def user_agent(contact: str) -> str:
-    """Say who we are, and whom to write to about us."""
+    """Return program, version and contact address: "MeteoScore/0.1.0 (+pilot@example.org)"."""
     name = f"MeteoScore/{version('meteo-score')}"
     return f"{name} (+{contact})" if contact else name
 
 
 def encoded(headers: Mapping[str, str]) -> httpx2.Headers:
-    """Return headers that may hold any letter: a contact or a mistyped key need not be ASCII."""
+    """Return headers in UTF-8: a contact or a mistyped key may contain letters outside ASCII."""
     return httpx2.Headers(dict(headers), encoding="utf-8")
 
 
 def declared_bytes(headers: httpx2.Headers) -> int | None:
-    """Return how long the body should be; None where that is unsaid, or said of its compressed form."""
+    """Return the Content-Length; None if it is absent, or counts the compressed body."""
     length = headers.get("Content-Length", "")
     return int(length) if length.isdecimal() and "Content-Encoding" not in headers else None
 
 
 def body_version(headers: httpx2.Headers) -> str:
-    """Return length, ETag and Last-Modified of a body; empty where none of them is sent.
+    """Return length, ETag and Last-Modified of a body; empty if the host sends none of them.
 
-    A length alone is a version too: a file that gets a field that it did not have is longer.
+    A length alone is a version too: a GRIB file that gets one more field becomes longer.
     """
     parts = (headers.get(name, "") for name in ("Content-Length", "ETag", "Last-Modified"))
     return " ".join(part.strip() for part in parts if part.strip())
 
 
 def last_modified(headers: httpx2.Headers) -> datetime | None:
-    """Return the publisher's stamp in UTC; None where it is absent or unreadable."""
+    """Return the time of `Last-Modified` in UTC; None if it is absent or unreadable."""
     return http_date(headers.get("Last-Modified", ""))
 
 
 def retry_after(headers: httpx2.Headers, now: datetime) -> float | None:
-    """Return the wait in seconds that a host asks for; None where it asks for none that we can read."""
+    """Return `Retry-After` in seconds; None if it is absent or unreadable."""
     value = headers.get("Retry-After", "").strip()
     if value.isdecimal():
         return float(value)
@@ -56,23 +56,23 @@ def retry_after(headers: httpx2.Headers, now: datetime) -> float | None:
 
 
 def stated_time(headers: httpx2.Headers) -> datetime | None:
-    """Return the host's own time in UTC as it answers; None where it states none.
+    """Return the host's own time in UTC at its answer; None if it states none.
 
-    A cache keeps the `Date` of the stored answer and says in `Age` how many seconds ago that was.
+    A cache returns the `Date` of the stored answer, and its age in seconds in `Age`.
     """
     stated, age = http_date(headers.get("Date", "")), headers.get("Age", "").strip()
     if stated is None or not age.isdecimal():
         return stated
     try:
         return stated + timedelta(seconds=int(age))
-    except (OverflowError, ValueError):  # no number of seconds that a time can have
+    except (OverflowError, ValueError):  # beyond the range of datetime
         return None
 
 
 def http_date(value: str) -> datetime | None:
-    """Read a date of HTTP into UTC, which is also meant where no zone is said; None if it is no date."""
+    """Read an HTTP date as UTC, also if it names no zone; None if it is not a date."""
     try:
         moment = parsedate_to_datetime(value)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):  # no date, or one beyond the years that Python knows
+    except (ValueError, OverflowError):  # not a date, or beyond the range of datetime
         return None

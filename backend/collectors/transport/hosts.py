@@ -1,4 +1,4 @@
-"""What a host is owed: few requests at a time, time between them, and rest after failures."""
+"""Limits per host: parallel requests, spacing, quota, retries and a circuit breaker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class CircuitOpenError(Exception):
-    """A host failed too often in a row; it is not asked again for `wait` seconds."""
+    """A host failed too often in a row; no request is sent to it for `wait` seconds."""
 
     def __init__(self, failures: int, wait: float, last: str) -> None:
         self.wait = wait
@@ -30,11 +30,11 @@ class CircuitOpenError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
-    """How long we wait, how often we try, and how many at a time. Times in seconds.
+    """Timeouts (seconds), number of attempts, and parallel requests per host.
 
-    `payload` and `download` bound one whole answer, body included; no attempt starts once twice that
-    has passed since the first. A host has `per_host` requests at a time, or one if it asks for spacing.
-    After `failures` requests in a row that a retry could have mended it is left alone for `recovery`.
+    `payload` and `download` bound one whole attempt, body included; no attempt starts later than twice that
+    after the first. A host gets `per_host` requests at a time, or one if it has a spacing. After `failures`
+    retryable failures in a row the circuit of a host stays open for `recovery`.
     """
 
     connect: float = 10
@@ -51,12 +51,12 @@ class HttpLimits:
     recovery: float = 300
 
     def __post_init__(self) -> None:
-        # 0 would be read as "the library's own number" further down.
+        # The libraries below take 0 for "use your own default".
         if self.attempts < 1 or self.per_host < 1 or self.failures < 1 or self.recovery <= 0:
             raise ValueError(f"attempts, per_host, failures and recovery must be positive: {self}")
 
     def when_to_retry(self, error: Exception) -> bool | float:
-        """Say whether to try again: no, yes after a backoff, or after so many seconds."""
+        """Return False for no retry, True for a retry after the backoff, or the seconds to wait."""
         if not isinstance(error, FetchError) or not error.retryable:
             return False
         if not error.retry_after:
@@ -65,7 +65,7 @@ class HttpLimits:
 
 
 class Host:
-    """One host, shared by everything in the process that talks to it."""
+    """One host, shared by all requests of the process to it."""
 
     def __init__(self, spacing: timedelta, limits: HttpLimits, quota: Quota | None = None) -> None:
         self._limits = limits
@@ -78,18 +78,18 @@ class Host:
             expected_exception=lambda _, error: isinstance(error, FetchError) and error.retryable,
         )
 
-    async def ask(self, attempt: Callable[[], Awaitable[T]], bound: float, calls: int = 0) -> T:
-        """Return what `attempt` returns, tried again where that can help; one attempt takes `bound` seconds.
+    async def call(self, attempt: Callable[[], Awaitable[T]], bound: float, calls: int = 0) -> T:
+        """Return the result of `attempt`, retried where that can help; one attempt takes `bound` seconds.
 
-        Waits for a turn, which is kept from the first attempt to the last, and before each attempt for
-        the host's spacing. Each attempt counts as so many `calls` of the host's quota. Raises the
-        FetchError of the last attempt, or at once CircuitOpenError or QuotaSpentError.
+        Waits for a free slot, which it holds from the first attempt to the last, and before each attempt for
+        the host's spacing. Each attempt counts as `calls` of the host's quota. Raises the FetchError of the
+        last attempt, or at once CircuitOpenError or QuotaSpentError.
         """
         self._refuse_while_open()
         async with self._slots:
-            self._refuse_while_open()  # it may have opened while we waited for our turn
-            # The breaker is told the outcome and not wrapped around the request: it would take a
-            # request that was cancelled for one that succeeded.
+            self._refuse_while_open()  # the circuit may have opened during the wait for the slot
+            # Report the outcome to the breaker instead of wrapping the request in it: the breaker would
+            # count a cancelled request as a success.
             try:
                 answer = await self._retrying(bound)(self._limits.when_to_retry, self._spaced, attempt, calls)
             except FetchError:

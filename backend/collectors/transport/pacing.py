@@ -1,4 +1,4 @@
-"""Requests to a route at the pace that its publisher allows."""
+"""Limit the requests of a route to the rate that its publisher allows."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from aiolimiter import AsyncLimiter
 from backend.collectors.base import B, Download, Fetch, Payload, Request, Route
 from backend.core.records import CollectionRequest
 
-# 50 requests a minute are allowed per application: ten at once, then 40 a minute.
+# The portal allows 50 requests a minute per application: ten at once, then 40 a minute.
 BURST, BURST_SECONDS = 10, 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class PacedRoute(Generic[B]):
-    """A route that keeps to the portal's number of requests a minute."""
+    """A route whose requests stay within the portal's limit per minute."""
 
     route: Route[B]
 
     @property
     def name(self) -> str:
-        """Return the name of the route itself."""
+        """Return the name of the wrapped route."""
         return self.route.name
 
     @property
     def rank(self) -> int:
-        """Return the rank of the route itself."""
+        """Return the rank of the wrapped route."""
         return self.route.rank
 
     def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[B]:
-        """Collect through a fetch that waits for its turn."""
+        """Collect through a fetch that delays requests to stay within the limit."""
         return self.route.collect(needs, _PacedFetch(fetch, AsyncLimiter(BURST, BURST_SECONDS)))
 
 

@@ -1,9 +1,9 @@
-"""The payloads of the last days, kept as they came: a mistake of a parser can be repaired.
+"""The payloads of the last days as received, so that they can be parsed again after a parser is corrected.
 
-    <folder>/2026-11-23/run-17/ffvl/0001.gz    an answer: a line of JSON (whence and when), then the body
-    <folder>/2026-11-23/run-17/wanted.gz       what that run was asked for, so that it can be asked again
+    <folder>/2026-11-23/run-17/ffvl/0001.gz    an answer: a line of JSON (address and time), then the body
+    <folder>/2026-11-23/run-17/wanted.gz       the collection request of that run, for its replay
 
-GRIB is not kept: it is too large, and its publisher still has it when a mistake is noticed.
+GRIB is not archived: it is too large, and its publisher serves it for 15 days.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from backend.core.records import CollectionRequest
 
 log = structlog.get_logger()
 
-# A shorter key may stand in the data by chance, and masking it would falsify what is kept.
+# A shorter key may occur in the data by chance, and masking it would falsify the payload.
 _LEAST_KEY_BYTES = 8
 
 _RUN = re.compile(r"run-(\d+)")
@@ -41,7 +41,7 @@ _WANTED = "wanted.gz"
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a kept body."""
+    """Address, kind and times of an archived body."""
 
     url: str
     kind: Kind
@@ -51,7 +51,7 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class ArchivedRun:
-    """A run of which payloads are kept: the day of its first one (UTC), and the sources they are from."""
+    """A job run with archived payloads: the day of the first one (UTC), and their sources."""
 
     run_id: int
     day: date
@@ -59,9 +59,9 @@ class ArchivedRun:
 
 
 class PayloadArchive:
-    """Keeps the JSON, XML and HTML payloads of `keep_days` days in `folder`; of none if it is 0.
+    """Stores the JSON, XML and HTML payloads of `keep_days` days in `folder`; nothing if it is 0.
 
-    Keeping is best effort, as nothing else here is: a full disk costs the copy, never the collection.
+    Archiving is best effort: if the disk is full, the copy is lost and the collection continues.
     """
 
     def __init__(self, folder: Path, keep_days: int) -> None:
@@ -70,26 +70,28 @@ class PayloadArchive:
         self._warned: set[int] = set()
 
     def archiving(self, fetch: Fetch, run_id: int, source: str) -> Fetch:
-        """Return a Fetch that does what `fetch` does, and keeps each payload it returns."""
+        """Return a Fetch that archives each payload that `fetch` returns."""
         return _ArchivingFetch(self, fetch, run_id, source) if self._keep_days else fetch
 
     def store(self, payload: Payload, request: Request, run_id: int, source: str) -> None:
-        """Write one payload to the disk; a failure is logged, once per run. Blocks: call it in a thread."""
+        """Write one payload to the disk; log a failure, once per run. Blocks: call it in a thread."""
         header = _Header(
             url=payload.url,
             kind=request.kind,
             fetched_at=payload.fetched_at,
             last_modified=payload.last_modified,
         )
-        kept = msgspec.json.encode(header) + b"\n" + _without_keys(payload.body, request)
+        content = msgspec.json.encode(header) + b"\n" + _without_keys(payload.body, request)
         folder = self._of(payload.fetched_at, run_id) / source
         with self._best_effort(run_id, source):
             make_private_folder(self._folder)
             folder.mkdir(parents=True, exist_ok=True)
-            _write_next(folder, gzip.compress(kept, mtime=0))
+            files = _numbered(folder)
+            number = files[-1][0] + 1 if files else 1
+            _write(folder / f"{number:04d}.gz", gzip.compress(content, mtime=0))
 
     def store_request(self, run_id: int, needs: CollectionRequest) -> None:
-        """Write down what a run is asked for; a failure is logged. Blocks: call it in a thread."""
+        """Write the collection request of a run; log a failure. Blocks: call it in a thread."""
         if self._keep_days:
             folder = self._of(needs.now, run_id)
             with self._best_effort(run_id, "wanted"):
@@ -98,7 +100,7 @@ class PayloadArchive:
                 _write(folder / _WANTED, gzip.compress(msgspec.msgpack.encode(needs), mtime=0))
 
     def prune(self, now: datetime) -> None:
-        """Delete the days older than `keep_days`; a failure is logged. Blocks: call it in a thread."""
+        """Delete the days older than `keep_days`; log a failure. Blocks: call it in a thread."""
         oldest = now.astimezone(UTC).date() - timedelta(days=self._keep_days)
         for day, folder in self._days():
             if day < oldest or not self._keep_days:
@@ -117,57 +119,57 @@ class PayloadArchive:
                     run_id = int(named[1])
                     days.setdefault(run_id, day)
                     sources[run_id].update(entry.name for entry in run.iterdir() if entry.is_dir())
-        kept = (
+        runs = (
             ArchivedRun(run_id, days[run_id], tuple(sorted(names)))
             for run_id, names in sources.items()
             if names
         )
-        return sorted(kept, key=lambda run: (run.day, run.run_id))
+        return sorted(runs, key=lambda run: (run.day, run.run_id))
 
     def replay(self, run_id: int, source: str) -> Replay:
-        """Return a Fetch that answers as that run was answered. Blocks: call it in a thread.
+        """Return a Fetch that returns the payloads of a run again. Blocks: call it in a thread.
 
-        Raises NotFoundError if nothing of this source was kept in that run, and ParseError for a damaged
-        file.
+        Raises NotFoundError if the archive has no payload of this source and run, and ParseError for a
+        damaged file.
         """
         folders = [folder / f"run-{run_id}" / source for _, folder in self._days()]
         files = [path for folder in folders for _, path in _numbered(folder)]
         if not files:
-            raise NotFoundError(f"no payload of source {source!r} is kept for run {run_id}")
+            raise NotFoundError(f"the archive has no payload of source {source!r} for run {run_id}")
         return Replay(files)
 
     def request_of(self, run_id: int) -> CollectionRequest:
-        """Return what a run was asked for. Blocks: call it in a thread.
+        """Return the collection request of a run. Blocks: call it in a thread.
 
-        Raises NotFoundError if that was not kept, and ParseError for a damaged file.
+        Raises NotFoundError if it is not archived, and ParseError for a damaged file.
         """
         for _, day in reversed(self._days()):
             path = day / f"run-{run_id}" / _WANTED
             if path.is_file():
                 with _opened(path) as file:
                     return msgspec.msgpack.decode(file.read(), type=CollectionRequest)
-        raise NotFoundError(f"what run {run_id} was asked for is not kept")
+        raise NotFoundError(f"the archive has no collection request of run {run_id}")
 
     def _of(self, moment: datetime, run_id: int) -> Path:
         return self._folder / moment.date().isoformat() / f"run-{run_id}"
 
     @contextmanager
     def _best_effort(self, run_id: int, source: str) -> Iterator[None]:
-        """Log, once per run, what the disk refuses."""
+        """Log errors of the disk, once per run."""
         try:
             yield
         except OSError as error:
             if run_id not in self._warned:
                 self._warned.add(run_id)
                 log.warning(
-                    "payload not kept; the collection goes on, but this run cannot be replayed in full",
+                    "payload not archived: the collection continues, a replay of this run will be incomplete",
                     run=run_id,
                     source=source,
                     reason=str(error),
                 )
 
     def _days(self) -> list[tuple[date, Path]]:
-        """Return the days that are kept, oldest first; what else may lie in the folder is not ours."""
+        """Return the archived days, oldest first; other files in the folder are ignored."""
         folders = self._folder.iterdir() if self._folder.is_dir() else ()
         return sorted((day, path) for path in folders if path.is_dir() and (day := _as_day(path.name)))
 
@@ -178,7 +180,7 @@ class _ArchivingFetch:
         self._fetch = fetch
         self._run_id = run_id
         self._source = source
-        self._one_at_a_time = asyncio.Lock()  # so that the numbers tell the order
+        self._one_at_a_time = asyncio.Lock()  # the file numbers must follow the order of the answers
 
     async def __call__(self, request: Request) -> Payload:
         payload = await self._fetch(request)
@@ -192,10 +194,10 @@ class _ArchivingFetch:
 
 
 class Replay:
-    """A Fetch that answers from the kept payloads of one source in one run.
+    """A Fetch that returns the archived payloads of one source and run.
 
-    Several answers to one address come in the order they came then; the last one stays. What was not
-    asked in that run cannot be answered now: ask the source with the `request_of()` of that run.
+    Several answers to one address are returned in their original order; the last one is repeated. An address
+    that the run did not request has no payload: collect with the `request_of()` of that run.
     """
 
     def __init__(self, files: list[Path]) -> None:
@@ -204,50 +206,42 @@ class Replay:
             self._answers[_read_header(path).url].append(path)
 
     async def __call__(self, request: Request) -> Payload:
-        """Return the body as it was kept; raise NotKeptError for an address that was not."""
-        asked = address(request)
-        if asked not in self._answers:
+        """Return the archived body; raise PayloadMissingError for an address without one."""
+        answers = self._answers.get(address(request))
+        if answers is None:
             raise _missing_payload(request)
-        answers = self._answers[asked]
         path = answers.popleft() if len(answers) > 1 else answers[0]
         return await asyncio.to_thread(_read_payload, path)
 
     def download(self, request: Request) -> AbstractAsyncContextManager[Download]:
-        """Raise NotKeptError: what is downloaded is not kept."""
+        """Raise PayloadMissingError: downloads are not archived."""
         raise _missing_payload(request)
 
 
 def _as_day(name: str) -> date | None:
     try:
-        return datetime.strptime(name, "%Y-%m-%d").date()  # noqa: DTZ007 - a day in UTC has no zone to say
+        return datetime.strptime(name, "%Y-%m-%d").date()  # noqa: DTZ007 - a day in UTC, without a zone
     except ValueError:
         return None
 
 
 def _numbered(folder: Path) -> list[tuple[int, Path]]:
-    """Return the kept files of a folder in the order of their numbers; a missing folder has none."""
+    """Return the archived files of a folder in the order of their numbers; a missing folder has none."""
     names = ((_FILE.fullmatch(path.name), path) for path in folder.glob("*.gz"))
     return sorted((int(name[1]), path) for name, path in names if name)
 
 
 def _missing_payload(request: Request) -> PayloadMissingError:
-    return PayloadMissingError("not kept", url=address(request))
+    return PayloadMissingError("not in the payload archive", url=address(request))
 
 
 def _without_keys(body: bytes, request: Request) -> bytes:
-    """Return a body without the keys of its request, should the host have repeated them."""
+    """Return a body without the keys of its request: a host may repeat them in an error."""
     for secret in secrets_of(request):
         key = secret.strip().encode()
         if len(key) >= _LEAST_KEY_BYTES:
             body = body.replace(key, MASKED.encode())
     return body
-
-
-def _write_next(folder: Path, content: bytes) -> None:
-    """Write a file under the next free number."""
-    kept = _numbered(folder)
-    number = kept[-1][0] + 1 if kept else 1
-    _write(folder / f"{number:04d}.gz", content)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -283,4 +277,4 @@ def _opened(path: Path) -> Iterator[gzip.GzipFile]:
         with gzip.open(path) as file:
             yield file
     except (OSError, EOFError, zlib.error, msgspec.DecodeError) as error:
-        raise ParseError(f"kept payload {path} cannot be read: {error}") from error
+        raise ParseError(f"archived payload {path} cannot be read: {error}") from error

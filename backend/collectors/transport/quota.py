@@ -1,7 +1,7 @@
-"""What a host lets one user ask for, and what we have asked so far: refused before it is exceeded.
+"""Quotas of hosts: a request that would exceed one is refused before it is sent.
 
-Every request that counts is noted before it is sent, in a file per day (UTC) that all processes on the
-machine share and that outlives them: a service, a collection by hand and a backfill spend the same quota.
+Each request that counts is written to a file per day (UTC) before it is sent. All processes on the machine
+share the files, and the files survive them: the service, a collection by hand and a backfill use one quota.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ _HOUR, _DAY, _MONTH = timedelta(hours=1), timedelta(days=1), timedelta(days=31)
 
 
 class QuotaSpentError(Exception):
-    """Another request would be more than the host allows; nothing was sent."""
+    """The request would exceed the host's quota and was not sent."""
 
 
 class Quota:
-    """The calls to one host, which may count for more or less than one; `folder` keeps the count.
+    """The quota of one host in calls; one request may count as several. `folder` holds the files.
 
-    A minute's allowance is waited for, by each process for itself: half of it at once, and the other half
-    evenly, so that no minute has more. The other periods are the last hour, 24 hours and 31 days.
+    Within a minute's allowance each process waits, for itself: half of the calls may come at once and the
+    other half evenly, so that no minute exceeds it. The other periods are the last hour, 24 hours and 31
+    days; for these a request is refused.
     """
 
     def __init__(self, host: str, allowance: Allowance, folder: Path, clock: Clock) -> None:
@@ -46,52 +47,49 @@ class Quota:
         self._turn = asyncio.Lock()
 
     async def spend(self, calls: int) -> None:
-        """Note a request that counts as so many calls, waiting for the minute's turn.
+        """Record a request that counts as `calls`, and wait until the minute's allowance covers it.
 
-        Raises QuotaSpentError.
+        Raises QuotaSpentError if the request would exceed a quota, or cannot be recorded.
         """
         if not calls:
             return
         if calls > self._at_once:
             raise QuotaSpentError(
-                f"quota: one request of {calls} calls, and of what {self._host} allows a minute we ask"
-                f" {self._at_once:g} at once"
+                f"quota: one request of {calls} calls; {self._host} is sent at most {self._at_once:g} calls"
+                " at once"
             )
         async with self._turn:
-            await asyncio.to_thread(self._note, calls)
+            await asyncio.to_thread(self._record, calls)
         await self._pace.acquire(calls)
 
-    def _note(self, calls: int) -> None:
+    def _record(self, calls: int) -> None:
         now = self._clock()
         try:
-            noted = list(self._noted(now))
+            recorded = list(self._recorded(now))
             for period, limit, called in self._limits:
-                spent = sum(cost for time, cost in noted if time > now - period)
+                spent = sum(cost for time, cost in recorded if time > now - period)
                 if spent + calls >= limit:
                     raise QuotaSpentError(
                         f"quota: {spent} of the {limit} calls that {self._host} allows {called} are spent,"
                         f" and this request would count as {calls}"
                     )
-            self._forget(now)
+            make_private_folder(self._folder)
+            self._file(now.date() - _MONTH - 2 * _DAY).unlink(missing_ok=True)
             with self._file(now.date()).open("a") as file:
-                file.write(f"\n{now.timestamp():.0f} {calls}\n")  # what came before may be half a line
+                file.write(f"\n{now.timestamp():.0f} {calls}\n")  # a killed process may leave half a line
         except OSError as error:
-            # Without the path: everybody may read why a request failed. The log has the whole error.
+            # Without the path: the reasons of failures are public. The log has the whole error.
             reason = error.strerror or type(error).__name__
-            raise QuotaSpentError(f"quota: what cannot be counted is not asked: {reason}") from error
+            raise QuotaSpentError(f"quota file not writable, request not sent: {reason}") from error
 
-    def _noted(self, now: datetime) -> Iterator[tuple[datetime, int]]:
-        """Yield what was spent in the last month; half a line, of a process that died, is skipped."""
+    def _recorded(self, now: datetime) -> Iterator[tuple[datetime, int]]:
+        """Yield time and calls of the requests of the last month; skip half a line of a killed process."""
         for ago in range(_MONTH.days + 1):
             file = self._file(now.date() - timedelta(days=ago))
             for line in file.read_text(errors="replace").splitlines() if file.exists() else ():
                 with suppress(ValueError, OverflowError):
                     seconds, calls = line.split()
                     yield datetime.fromtimestamp(int(seconds), now.tzinfo), int(calls)
-
-    def _forget(self, now: datetime) -> None:
-        make_private_folder(self._folder)
-        self._file(now.date() - _MONTH - 2 * _DAY).unlink(missing_ok=True)
 
     def _file(self, day: date) -> Path:
         return self._folder / f"{self._host.replace(':', '-')}_{day:%Y-%m-%d}.txt"

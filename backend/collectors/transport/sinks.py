@@ -1,4 +1,4 @@
-"""Where a body goes while it arrives: into memory, or into a file that is gone after its use."""
+"""Sinks for a body while it arrives: memory, or a temporary file that is deleted after its use."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _BLOCK_BYTES = 1 << 20
 
 
 class DiskError(Exception):
-    """A download cannot be written: the disk is full, read-only or gone."""
+    """A download cannot be written: the disk is full, read-only or missing."""
 
 
 class Sink(Protocol):
-    """Takes a body, from its start at each attempt; raises DiskError when it cannot."""
+    """Receives a body, from its start at each attempt; raises DiskError if it cannot store it."""
 
     async def restart(self) -> None:
-        """Forget what was written."""
+        """Discard the body of the last attempt."""
         ...
 
     async def write(self, chunk: bytes) -> None:
-        """Take the next piece."""
+        """Append a chunk."""
         ...
 
     async def finish(self) -> None:
-        """Make sure that nothing is held back."""
+        """Flush all buffers."""
         ...
 
 
@@ -41,19 +41,19 @@ class MemorySink:
         self.body = bytearray()
 
     async def restart(self) -> None:
-        """Forget what was written."""
+        """Discard the body of the last attempt."""
         self.body.clear()
 
     async def write(self, chunk: bytes) -> None:
-        """Take the next piece."""
+        """Append a chunk."""
         self.body += chunk
 
     async def finish(self) -> None:
-        """Hold nothing back."""
+        """Do nothing: there is no buffer."""
 
 
 class FileSink:
-    """A body in a file, written block by block in a thread: a slow disk must not hold up the event loop."""
+    """A body in a file, written block by block in a thread: a slow disk must not block the event loop."""
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         self.path = path
@@ -61,23 +61,23 @@ class FileSink:
         self._block = bytearray()
 
     async def restart(self) -> None:
-        """Forget what was written."""
+        """Discard the body of the last attempt."""
         self._block.clear()
-        await _to_the_end(self._empty)
+        await _finish_in_thread(self._empty)
 
     async def write(self, chunk: bytes) -> None:
-        """Take the next piece."""
+        """Append a chunk; write the buffer to the file if it is full."""
         self._block += chunk
         if len(self._block) >= _BLOCK_BYTES:
             await self._flush()
 
     async def finish(self) -> None:
-        """Write what is held back, so that another reader of the file sees all of it."""
+        """Write the buffer to the file, so that another reader of the file sees all of it."""
         await self._flush()
 
     async def _flush(self) -> None:
         block, self._block = self._block, bytearray()
-        await _to_the_end(partial(self._store, block))
+        await _finish_in_thread(partial(self._store, block))
 
     def _store(self, block: bytearray) -> None:
         with _disk_trouble():
@@ -90,8 +90,8 @@ class FileSink:
             self._file.truncate()
 
 
-async def _to_the_end(work: Callable[[], None]) -> None:
-    """Run work in a thread, and wait for it even when cancelled: it must not write into the next attempt."""
+async def _finish_in_thread(work: Callable[[], None]) -> None:
+    """Run work in a thread, and wait for it even if cancelled: it must not write into the next attempt."""
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         await asyncio.shield(task)
@@ -104,17 +104,17 @@ async def _to_the_end(work: Callable[[], None]) -> None:
 async def temporary_file(folder: Path | None) -> AsyncIterator[FileSink]:
     """Give a sink whose file takes its space in `folder` (default: the system's) and has no name there.
 
-    So nothing is left behind, not even by SIGKILL. Its path is that of our open file in /proc, by which the
-    worker process can open it too.
+    Without a name, the file disappears even after SIGKILL. Its path is that of the open file in /proc, by
+    which the worker process can open it too.
     """
     with _disk_trouble():
         file = tempfile.TemporaryFile(prefix="meteo-score-", dir=folder)  # noqa: SIM115 - closed below
     try:
         yield FileSink(Path(f"/proc/{os.getpid()}/fd/{file.fileno()}"), file)
     finally:
-        # What matters was written by finish(); a full disk would only say so a second time.
+        # finish() has written the body and reported a full disk; close() would only report it again.
         with suppress(OSError):
-            await _to_the_end(file.close)  # to remove 10 MB takes longer than an answer
+            await _finish_in_thread(file.close)  # removing 10 MB takes longer than an answer of the API
 
 
 @contextmanager

@@ -759,7 +759,7 @@ def test_a_damaged_payload_makes_a_replay_fail(environment: Environment) -> None
     result = typed("replay", environment)
     assert result.exit_code == 1
     assert "Run 2: failed" in words(result)
-    assert f"romma: kept payload {payload} cannot be read" in result.stdout
+    assert f"romma: archived payload {payload} cannot be read" in result.stdout
 
 
 def test_while_a_job_runs_its_payloads_are_left_alone(environment: Environment) -> None:

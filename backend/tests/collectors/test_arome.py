@@ -544,12 +544,12 @@ async def test_both_numbers_of_toulouse_are_the_publisher(
 async def test_a_download_that_fails_costs_itself_only(
     worker: Worker, scripted: Callable[..., ScriptedFetch]
 ) -> None:
-    cut = FetchError("cut: 1000 of 5000000 bytes came", url=file_url("00H06H"), retryable=True)
+    cut = FetchError("cut: received 1000 of 5000000 bytes", url=file_url("00H06H"), retryable=True)
     fetch = scripted({file_url("00H06H"): cut, file_url("07H12H"): grib(7, 12)})
 
     (batch,) = await batches(source(worker, arome_max_lead=12), needs(), fetch)
 
-    assert [failure.reason for failure in batch.failures] == ["cut: 1000 of 5000000 bytes came"]
+    assert [failure.reason for failure in batch.failures] == ["cut: received 1000 of 5000000 bytes"]
     assert batch.parts == ("07H12H",)
 
 

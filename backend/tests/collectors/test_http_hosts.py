@@ -250,10 +250,7 @@ async def test_a_retry_after_longer_than_we_wait_ends_the_request_at_once_and_sa
         error = await failure(client, asks())
     assert upstream.began == [0]
     assert (error.status, error.retryable, error.retry_after) == (429, True, 3600)
-    assert (
-        error.reason
-        == "HTTP 429 Too Many Requests; the host asks us to wait 3600 s, and we wait 60 s at most"
-    )
+    assert error.reason == "HTTP 429 Too Many Requests; Retry-After is 3600 s, the longest wait is 60 s"
 
 
 @in_its_loop

@@ -108,7 +108,7 @@ async def test_a_refused_connection_is_tried_three_times() -> None:
 async def test_a_host_that_hangs_is_tried_three_times() -> None:
     error, attempts = await failure_and_attempts(hangs, replace(AT_ONCE, read=0.05))
     assert attempts == 3
-    assert error.reason == "nothing came for 0.05 s"
+    assert error.reason == "no data received for 0.05 s"
     assert error.retryable
 
 

@@ -238,9 +238,9 @@ async def test_what_was_not_kept_is_not_answered(archive: PayloadArchive) -> Non
     for request in (asks(READING, id="65"), asks(READING), asks(LIST)):
         with pytest.raises(FetchError) as caught:
             await replay(request)
-        assert caught.value.reason == "not kept"
+        assert caught.value.reason == "not in the payload archive"
         assert not caught.value.retryable
-    with pytest.raises(FetchError, match="not kept"):
+    with pytest.raises(FetchError, match="not in the payload archive"):
         async with replay.download(asks("https://data.example/grib", "grib")):
             pytest.fail("a download was replayed")
 
@@ -250,7 +250,9 @@ async def test_a_run_or_source_of_which_nothing_is_kept_cannot_be_replayed(
     archive: PayloadArchive, run_id: int, source: str
 ) -> None:
     await collect(archive.archiving(upstream(), 17, "ffvl"), asks(LIST))
-    with pytest.raises(NotFoundError, match=f"no payload of source '{source}' is kept for run {run_id}"):
+    with pytest.raises(
+        NotFoundError, match=f"the archive has no payload of source '{source}' for run {run_id}"
+    ):
         archive.replay(run_id, source)
 
 
@@ -292,7 +294,7 @@ async def test_a_damaged_file_is_an_error_that_names_it(
     await collect(archive.archiving(upstream(), 17, "ffvl"), asks(LIST))
     path = tmp_path / "2026-07-15/run-17/ffvl/0001.gz"
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ParseError, match=r"kept payload .*0001\.gz cannot be read: "):
+    with pytest.raises(ParseError, match=r"archived payload .*0001\.gz cannot be read: "):
         await archive.replay(17, "ffvl")(asks(LIST))
 
 

@@ -74,7 +74,7 @@ async def test_a_line_cut_short_by_a_crash_is_passed_over(tmp_path: Path) -> Non
 
 
 async def test_more_at_once_than_a_minute_allows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(QuotaSpentError, match=r"one request of 6 calls, and .* we ask 5 at once"):
+    with pytest.raises(QuotaSpentError, match=r"one request of 6 calls; .* is sent at most 5 calls at once"):
         await quota(tmp_path, HandClock(NOON), minute=10).spend(6)
 
 
@@ -89,7 +89,7 @@ async def test_no_minute_has_more_than_it_allows(tmp_path: Path) -> None:
 
 async def test_what_cannot_be_counted_is_not_asked(tmp_path: Path) -> None:
     (tmp_path / "quota").write_text("a file where the folder should be")
-    with pytest.raises(QuotaSpentError, match=r"what cannot be counted is not asked: [A-Z][a-z ]+$"):
+    with pytest.raises(QuotaSpentError, match=r"quota file not writable, request not sent: [A-Z][a-z ]+$"):
         await quota(tmp_path, HandClock(NOON)).spend(1)
 
 

@@ -367,7 +367,7 @@ async def test_without_what_a_run_was_asked_for_its_replay_fails_and_says_so(
         path.unlink()
     again = await there.replayed(run)
     assert again.status == "failed"
-    assert outcome(again).reason == f"what run {run.id} was asked for is not kept"
+    assert outcome(again).reason == f"the archive has no collection request of run {run.id}"
 
 
 async def test_a_source_that_is_switched_off_by_now_says_so(collected: MakeCollected) -> None:
@@ -404,7 +404,7 @@ async def test_a_damaged_payload_is_a_failure_of_its_source_and_of_no_other(
     arome, parapente = again.sources
     assert again.status == "partial"
     assert (arome.status, arome.failed) == ("failed", 1)
-    assert f"kept payload {damaged} cannot be read" in arome.reason
+    assert f"archived payload {damaged} cannot be read" in arome.reason
     assert arome.failures[0].error == "ParseError"
     assert parapente.status == "nothing_new"
 

@@ -191,7 +191,7 @@ async def collected_from(url: str, tmp_path: Path, limits: HttpLimits = LONG_LIM
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (hangs, "nothing came for 0.2 s"),
+        (hangs, "no data received for 0.2 s"),
         (resets, "connection cut"),
         (says(b"no", "401 Unauthorized"), "HTTP 401 Unauthorized: 'no'"),
         (says(b"gone", "404 Not Found"), "HTTP 404 Not Found: 'gone'"),
