@@ -9,7 +9,7 @@ from typing import NamedTuple
 from backend.answers.service import ReadingParts
 from backend.answers.shapes import KnownModel, ModelsAnswer
 from backend.answers.withholding import public_models
-from backend.core.errors import NotFoundError
+from backend.core.errors import UnknownNameError
 from backend.scoring.names import model_name
 from backend.scoring.questions.scorecard import METHOD_VERSION
 
@@ -51,10 +51,10 @@ def models_answer(service: ReadingParts) -> ModelsAnswer:
     )
 
 
-def require_model(service: ReadingParts, name: str | None, collected: Iterable[str], listed: str) -> None:
-    """Raise NotFoundError for a model that is neither `collected` nor stored; None stands for all models."""
+def require_model(service: ReadingParts, name: str | None, collected: Iterable[str]) -> None:
+    """Raise UnknownNameError for a model neither `collected` nor stored; None stands for all models."""
     if name is not None and name not in {each.name for each in models_with_runs(service, collected)}:
-        raise NotFoundError(f"There is no model {name!r}: {listed} lists them.")
+        raise UnknownNameError("model", name)
 
 
 def collected_models(service: ReadingParts) -> tuple[str, ...]:

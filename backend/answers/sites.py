@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from backend.answers.service import ReadingParts
-from backend.core.errors import NotFoundError
+from backend.core.errors import UnknownNameError
 from backend.core.records import Site, Station
-from backend.core.text import did_you_mean
 
 
-def require_site(sites: tuple[Site, ...], site_id: str, listed: str = "/api/sites lists them") -> Site:
-    """Return a configured site.
-
-    Raises NotFoundError, which suggests the nearest id and where they are `listed`.
-    """
+def require_site(sites: tuple[Site, ...], site_id: str) -> Site:
+    """Return a configured site. Raises UnknownNameError, which suggests the nearest id."""
     for site in sites:
         if site.id == site_id:
             return site
-    meant = did_you_mean(site_id, (site.id for site in sites))
-    raise NotFoundError(f"There is no site {site_id!r}{meant}: {listed}.")
+    raise UnknownNameError("site", site_id, (site.id for site in sites))
 
 
 def known_stations(service: ReadingParts, sites: tuple[Site, ...]) -> dict[str, Station]:

@@ -21,6 +21,7 @@ from backend.core.errors import (
     NotFoundError,
     StoreDamagedError,
     StoreUnavailableError,
+    UnknownNameError,
 )
 from backend.storage.ledger import JobBusyError
 
@@ -61,6 +62,10 @@ _DESCRIPTIONS = {
     500: "A fault of the service",
     503: "The store or the sites file cannot be used just now, or too many ask",
 }
+
+
+_LISTS = {"site": "/api/sites", "station": "/api/stations", "model": "/api/models"}
+_LISTS_OF_V1 = _LISTS | {"model": "/api/v1/models"}
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -137,7 +142,11 @@ async def _invalid_days(request: Request, error: InvalidDaysError) -> JSONRespon
 
 
 async def _not_found(request: Request, error: NotFoundError) -> JSONResponse:
-    return problem_response(request, 404, str(error))
+    detail = str(error)
+    if isinstance(error, UnknownNameError):
+        lists = _LISTS_OF_V1 if request.url.path.startswith("/api/v1/") else _LISTS
+        detail = f"{detail[:1].upper()}{detail[1:]}: {lists[error.kind]} lists them."
+    return problem_response(request, 404, detail)
 
 
 async def _job_busy(request: Request, error: JobBusyError) -> JSONResponse:

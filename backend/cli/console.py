@@ -25,7 +25,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from backend.core.errors import ConfigError, MeteoScoreError, NotFoundError
+from backend.core.errors import ConfigError, MeteoScoreError, NotFoundError, UnknownNameError
 from backend.core.terminal import takes_unicode
 from backend.core.text import printable
 
@@ -59,7 +59,9 @@ _NUMBERS = ("Values", "Stored", "Rejected", "Requests", "Failed", "MB", "Secs")
 
 def refused(error: MeteoScoreError) -> typer.Exit:
     """Print an error on stderr, and return the exit to raise: 2 for what can never work, otherwise 1."""
-    say(printable(f"meteo-score: {error}", keep="\n"), err=True)
+    no_site = isinstance(error, UnknownNameError) and error.kind == "site"
+    hint = ": see meteo-score sites list" if no_site else ""
+    say(printable(f"meteo-score: {error}{hint}", keep="\n"), err=True)
     return typer.Exit(UNUSABLE if isinstance(error, ConfigError | NotFoundError) else 1)
 
 

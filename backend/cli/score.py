@@ -66,7 +66,7 @@ def score(
     if site is None:
         print_all(find_all(service, asked), asked, as_json=as_json)
         return
-    question = asked.question(service, require_site(service.sites(), site, "meteo-score sites list has them"))
+    question = asked.question(service, require_site(service.sites(), site))
     answer = verdict_answer(service, question, NOTHING)
     if as_json:
         print_json(answer.model_dump(mode="json"))

@@ -17,7 +17,7 @@ from backend.cli.console import AsJson, print_json, say
 from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.core.distance import metres_between
-from backend.core.errors import ConfigError, NotFoundError
+from backend.core.errors import ConfigError, NotFoundError, UnknownNameError
 from backend.core.parameters import Parameter
 from backend.core.records import Outside, Site, Station
 from backend.core.registry import NETWORKS, REQUIRED_NETWORKS
@@ -31,7 +31,6 @@ from backend.core.sites import (
     read_text,
     slugify,
 )
-from backend.core.text import did_you_mean
 from backend.storage.positions import Stay
 from backend.storage.sites_file import SitesFile
 from backend.storage.station_flags import StationFlag
@@ -210,9 +209,9 @@ def add(
 def remove(context: typer.Context, site_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Take a site off the list. What was collected for it is kept."""
     kept = _kept_in(context.obj)
-    if site_id not in {entry.site.id for entry in kept.entries()}:
-        meant = did_you_mean(site_id, (entry.site.id for entry in kept.entries()))
-        raise NotFoundError(f"no site {site_id!r} in {kept.label}{meant}: see meteo-score sites list")
+    site_ids = {entry.site.id for entry in kept.entries()}
+    if site_id not in site_ids:
+        raise UnknownNameError("site", site_id, site_ids)
     kept.remove(site_id)
     say(f"Removed {site_id} from {kept.label}. Its forecasts and observations are kept.")
 
@@ -228,14 +227,14 @@ def confirm_station(
 ) -> None:
     """Confirm that a station that moved still measures for a site: its readings there count again."""
     kept = _kept_in(context.obj)
-    stations = {code for entry in kept.entries() if entry.site.id == site_id for code in entry.site.stations}
-    if not stations:
-        meant = did_you_mean(site_id, (entry.site.id for entry in kept.entries()))
-        raise NotFoundError(
-            f"no site {site_id!r} with a station in {kept.label}{meant}: see meteo-score sites list"
-        )
+    entries = kept.entries()
+    site_ids = {entry.site.id for entry in entries}
+    if site_id not in site_ids:
+        raise UnknownNameError("site", site_id, site_ids)
+    stations = {code for entry in entries if entry.site.id == site_id for code in entry.site.stations}
     if station not in stations:
-        raise NotFoundError(f"{station} is no station of {site_id}: {', '.join(sorted(stations))}")
+        listed = ", ".join(sorted(stations)) or "it has none"
+        raise NotFoundError(f"{station} is no station of {site_id}: {listed}")
     store = context.obj.store()
     if undo:
         count = store.withdraw_confirmation(site_id, station)
@@ -334,7 +333,7 @@ def exclude_station(
         days = store.include_station(station, parameters)
         if not days:
             raise NotFoundError(
-                f"nothing of the {parameter} of {station} is excluded: meteo-score sites flags"
+                f"nothing of the {parameter} of {station} is excluded: see meteo-score sites flags"
             )
         say(f"The {parameter} of {station} counts again from {days[0]} on.")
     elif first is None:

@@ -3,6 +3,7 @@
 MeteoScoreError
 ├── ConfigError              the service refuses to start
 ├── NotFoundError                 asked for something we do not have
+│   └── UnknownNameError          a site, station or model of that name does not exist
 ├── StoreUnavailableError         the database does not answer just now
 │   └── StoreDamagedError         the database answers, and what it holds cannot be read
 ├── Busy                     too many ask at the same time
@@ -16,6 +17,11 @@ MeteoScoreError
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Literal
+
+from backend.core.text import did_you_mean
+
 
 class MeteoScoreError(Exception):
     """Anything that this project raises on purpose."""
@@ -27,6 +33,16 @@ class ConfigError(MeteoScoreError):
 
 class NotFoundError(MeteoScoreError):
     """Something was asked for that does not exist."""
+
+
+class UnknownNameError(NotFoundError):
+    """A name that does not exist. The API and the command line each add where the known ones are listed."""
+
+    def __init__(
+        self, kind: Literal["site", "station", "model"], name: str, known: Iterable[str] = ()
+    ) -> None:
+        self.kind = kind
+        super().__init__(f"there is no {kind} {name!r}{did_you_mean(name, known)}")
 
 
 class StoreUnavailableError(MeteoScoreError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -14,11 +15,10 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from backend.core.columns import UNPAIRED
-from backend.core.errors import ConfigError, NotFoundError
+from backend.core.errors import ConfigError, NotFoundError, UnknownNameError
 from backend.core.local_time import date_of, local_moment
 from backend.core.parameters import Parameter
 from backend.core.records import Site, network_of
-from backend.core.text import did_you_mean
 from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, schema
 from backend.files.verif import Place
 from backend.scoring.days.update import CHUNK_DAYS
@@ -433,7 +433,7 @@ def _chosen(
     connection: sa.Connection,
     column: sa.Column[str],
     names: Sequence[str],
-    what: str,
+    what: Literal["site", "station", "model"],
     only: sa.ColumnElement[bool] | None = None,
 ) -> dict[int, str]:
     """Return the ids of these names, or of all, with them, by name.
@@ -445,7 +445,7 @@ def _chosen(
     found = {row[0]: row[1] for row in connection.execute(query if only is None else query.where(only))}
     for name in names:
         if name not in found.values():
-            raise NotFoundError(f"there is no {what} {name!r}{did_you_mean(name, found.values())}")
+            raise UnknownNameError(what, name, found.values())
     return {number: name for number, name in found.items() if not names or name in names}
 
 
@@ -453,5 +453,5 @@ def _stations_of(connection: sa.Connection, sites: Sequence[str]) -> list[str]:
     found = dict(configured_stations(connection))
     for site in sites:
         if site not in found:
-            raise NotFoundError(f"there is no site {site!r}{did_you_mean(site, found)}")
+            raise UnknownNameError("site", site, found)
     return [code for site in sites for code in found[site]]

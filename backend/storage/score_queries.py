@@ -7,10 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from backend.core.errors import NotFoundError
+from backend.core.errors import UnknownNameError
 from backend.core.local_time import local_moment
 from backend.core.records import Site
-from backend.core.text import did_you_mean
 from backend.storage import schema as t
 from backend.storage.database import Database
 
@@ -85,14 +84,13 @@ def series_ids(connection: sa.Connection) -> list[int]:
 
 
 def site_ids(database: Database, site: str | None = None) -> dict[int, str]:
-    """Return the ids of all series of all sites, or of one, with the site's name; raise NotFoundError."""
+    """Return the ids of all series of all sites, or of one, with the site's name; raise UnknownNameError."""
     query = sa.select(t.site.c.id, t.site.c.slug).order_by(t.site.c.id)
     with database.read() as connection:
         known = {row.id: row.slug for row in connection.execute(query)}
     found = {number: slug for number, slug in known.items() if site is None or slug == site}
     if site is not None and not found:
-        meant = did_you_mean(site, known.values())
-        raise NotFoundError(f"there is no site {site!r}{meant}: meteo-score sites list")
+        raise UnknownNameError("site", site, known.values())
     return found
 
 

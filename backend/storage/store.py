@@ -9,7 +9,7 @@ from hashlib import blake2b
 import sqlalchemy as sa
 
 from backend.core.clock import CLOCK_TOLERANCE, DAY_SECONDS
-from backend.core.errors import NotFoundError
+from backend.core.errors import UnknownNameError
 from backend.core.parameters import Parameter
 from backend.core.records import (
     BACKFILLED,
@@ -72,11 +72,11 @@ class Store:
                 save_site(connection, site)
 
     def remove_site(self, site_id: str) -> None:
-        """Take a site off the list; its data stay. Raises NotFoundError."""
+        """Take a site off the list; its data stay. Raises UnknownNameError."""
         statement = sa.update(t.site).where(t.site.c.slug == site_id, t.site.c.configured)
         with self.database.write() as connection:
             if not connection.execute(statement.values(configured=False)).rowcount:
-                raise NotFoundError(f"there is no site {site_id!r}")
+                raise UnknownNameError("site", site_id)
 
     def stations(self) -> tuple[Station, ...]:
         """Return every station that a network described or that sent a reading."""

@@ -95,6 +95,10 @@ MAY_DECODE_GRIB = ("collectors/grib/decode.py", "demo/")
 MAY_READ_ENVIRONMENT = ("core/config.py", "scheduler/config.py")
 MAY_CATCH_EVERYTHING = ("scheduler/jobs.py", "scheduler/runner.py")
 
+WEB_LIBRARIES = {"fastapi", "starlette", "uvicorn", "jinja2"}
+MAY_SERVE = ("api/", "main.py", "cli/serve.py", "cli/demo.py", "demo/")
+NAMES_ADDRESSES = (*MAY_SERVE, "collectors/")
+
 Problem = tuple[int, str]
 Rule = Callable[[str, ast.Module], Iterator[Problem]]
 
@@ -147,6 +151,20 @@ def core_stands_on_little(path: str, tree: ast.Module) -> Iterator[Problem]:
             top = module.partition(".")[0]
             if top not in sys.stdlib_module_names | CORE_LIBRARIES | {"backend"}:
                 yield line, f"core may not import {top}: only {', '.join(sorted(CORE_LIBRARIES))}"
+
+
+def only_servers_import_web_libraries(path: str, tree: ast.Module) -> Iterator[Problem]:
+    if not path.startswith(MAY_SERVE):
+        for line, module in imports(path, tree):
+            if module.partition(".")[0] in WEB_LIBRARIES:
+                yield line, f"only {' and '.join(MAY_SERVE)} may import {module}"
+
+
+def only_the_api_names_its_addresses(path: str, tree: ast.Module) -> Iterator[Problem]:
+    if not path.startswith(NAMES_ADDRESSES):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "/api/" in node.value:
+                yield node.lineno, "an address of the API: errors of other rooms leave that hint to the API"
 
 
 def only_the_worker_decodes_grib(path: str, tree: ast.Module) -> Iterator[Problem]:
@@ -205,6 +223,8 @@ def time_is_aware(path: str, tree: ast.Module) -> Iterator[Problem]:
 RULES: tuple[Rule, ...] = (
     rooms_keep_to_their_table,
     core_stands_on_little,
+    only_servers_import_web_libraries,
+    only_the_api_names_its_addresses,
     only_the_worker_decodes_grib,
     only_settings_read_the_environment,
     only_two_places_catch_everything,
@@ -292,6 +312,9 @@ def test_the_table_allows_no_circle() -> None:
         (rooms_keep_to_their_table, "main.py", "import backend.cli.score", 1, "backend.cli"),
         (rooms_keep_to_their_table, "demo/weather.py", "import backend.main", 1, "backend.main"),
         (core_stands_on_little, "core/sites.py", "import json\nimport tomlkit", 2, "tomlkit"),
+        (only_servers_import_web_libraries, "answers/scores.py", "from fastapi import Query", 1, "fastapi"),
+        (only_servers_import_web_libraries, "cli/score.py", "import uvicorn", 1, "uvicorn"),
+        (only_the_api_names_its_addresses, "answers/sites.py", "x = 'no site: /api/sites'", 1, "address"),
         (only_the_worker_decodes_grib, "collectors/arome.py", "import eccodes", 1, "eccodes"),
         (only_the_worker_decodes_grib, "main.py", "from eccodes import codes_get", 1, "eccodes"),
         (only_the_worker_decodes_grib, "main.py", "importlib.import_module('eccodes')", 1, "eccodes"),
@@ -326,6 +349,8 @@ def test_a_line_that_breaks_a_rule_is_named(rule: Rule, path: str, source: str, 
         (rooms_keep_to_their_table, "collectors/arome.py", "from backend.collectors import base"),
         (rooms_keep_to_their_table, "demo/server.py", "import backend.demo.upstreams.ffvl"),
         (core_stands_on_little, "core/config.py", "import pydantic_settings\nimport backend.core.errors"),
+        (only_servers_import_web_libraries, "cli/serve.py", "import uvicorn"),
+        (only_the_api_names_its_addresses, "api/problems.py", "x = '/api/sites'"),
         (only_the_worker_decodes_grib, "collectors/grib/decode.py", "import eccodes"),
         (only_the_worker_decodes_grib, "demo/grib.py", "import eccodes"),
         (only_settings_read_the_environment, "core/config.py", "class S(BaseSettings): ..."),

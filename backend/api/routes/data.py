@@ -16,7 +16,7 @@ from backend.api.problems import bad_query, problems
 from backend.api.schemas import ForecastPage, ForecastValue, ObservationPage, ObservationValue
 from backend.api.tables import CSV_ANSWER, table
 from backend.api.withholding import Withheld
-from backend.core.errors import NotFoundError
+from backend.core.errors import UnknownNameError
 from backend.core.parameters import Parameter
 from backend.core.records import network_of
 
@@ -80,7 +80,7 @@ def read_forecasts(
     _check(query)
     if query.site is not None:
         require_site(service.sites(), query.site)
-    require_model(service, query.model, service.sources.of_every_model(), "/api/models")
+    require_model(service, query.model, service.sources.of_every_model())
     try:
         found, following = service.reading.forecasts(
             site=query.site,
@@ -126,7 +126,7 @@ def read_observations(
     asked = None if query.site is None else require_site(sites, query.site).stations
     if query.station is not None:
         if query.station not in known_stations(service, sites):
-            raise NotFoundError(f"There is no station {query.station!r}: /api/stations lists them.")
+            raise UnknownNameError("station", query.station)
         asked = (query.station,)
     try:
         found, following = service.reading.observations(

@@ -110,7 +110,7 @@ def read_scores(
 ) -> Response:
     """Return each model's scores on its own pairs, by hour, month, season, sector or wind class if asked."""
     site = require_site(service.sites(), site_id)
-    require_model(service, query.model, collected_models(service), "/api/v1/models")
+    require_model(service, query.model, collected_models(service))
     question = query.public_question(service, site, withheld, model=query.model)
     return _answered(
         service,
@@ -147,7 +147,7 @@ def read_bias(
     """Return how each model is wrong: by the clock, by its own forecast, by how far ahead it was made."""
     site = require_site(service.sites(), site_id)
     _require_single_value(query.quantity(), "has no bias: the length of a vector error has no sign")
-    require_model(service, query.model, collected_models(service), "/api/v1/models")
+    require_model(service, query.model, collected_models(service))
     question = query.public_question(service, site, withheld, model=query.model)
     return _answered(
         service,

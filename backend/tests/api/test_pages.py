@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from backend.answers.durations import in_words
 from backend.api.status_page import STYLESHEET, day_and_time, paris_time
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
@@ -306,22 +305,6 @@ def test_every_text_has_the_contrast_that_wcag_aa_asks_for(theme: str) -> None:
 
 
 # --- Words -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "less than a minute"),
-        (29, "less than a minute"),
-        (60, "1 min"),
-        (89 * 60, "89 min"),
-        (90 * 60, "2 h"),
-        (47 * 3600, "47 h"),
-        (49 * 3600, "2 days"),
-    ],
-)
-def test_a_duration_is_told_in_its_largest_sensible_unit(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words
 
 
 @pytest.mark.parametrize(

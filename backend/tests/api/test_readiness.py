@@ -8,32 +8,18 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import httpx2
-import pytest
 from structlog.testing import capture_logs
 
-from backend.answers.readiness import (
-    BLOCKING,
-    DISK_FULL_BYTES,
-    DISK_LOW_BYTES,
-    Disk,
-    ReasonCode,
-    Snapshot,
-    is_blocking,
-    reasons,
-)
-from backend.core.clock_watch import ClockOffset
 from backend.core.disk import free_bytes
 from backend.core.errors import StoreUnavailableError
 from backend.core.records import CollectionRequest, ObservationBatch
 from backend.main import Service, create_app
 from backend.scheduler.catchup import STALLED_AFTER_SECONDS, CatchUp
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
-from backend.scheduler.runner import BlockedJob
-from backend.storage.database import Trouble
-from backend.storage.run_records import FailureStreak, SourceRun
+from backend.storage.run_records import SourceRun
 from backend.storage.store_check import check_store
 from backend.tests.support.commands import Running, StandIns, store_of, typed
 from backend.tests.support.damage import overwrite_pages
@@ -60,60 +46,6 @@ from backend.tests.support.worlds import (
 )
 
 HOUR = timedelta(hours=1)
-DOCS = Path(__file__).parents[3] / "docs"
-FINE = Snapshot(now=NOW, silent={})
-
-
-# --- The judgement, from a snapshot -----------------------------------------------------------------
-
-
-def codes(snapshot: Snapshot) -> list[str]:
-    return [reason.code for reason in reasons(snapshot)]
-
-
-def test_a_service_that_is_well_has_no_reason() -> None:
-    assert reasons(FINE) == ()
-    assert reasons(replace(FINE, scheduler="off")) == ()
-    assert codes(replace(FINE, disks=[Disk("the store", DISK_LOW_BYTES)])) == []
-
-
-UNWELL: dict[ReasonCode, Snapshot] = {
-    "store_unreachable": replace(FINE, store="unreachable"),
-    "store_damaged": replace(
-        FINE, store="damaged", damage=Trouble(NOW - HOUR, "database disk image is malformed")
-    ),
-    "scheduler_dead": replace(FINE, scheduler="dead"),
-    "run_cannot_begin": replace(FINE, blocked=[BlockedJob(FORECASTS, NOW, NOW - HOUR, "10.0.0.7 refused")]),
-    "job_failing": replace(FINE, streaks=[FailureStreak(FORECASTS, 3, NOW - HOUR)]),
-    "source_silent": replace(FINE, silent={"ffvl": NOW - HOUR}),
-    "disk_low": replace(FINE, disks=[Disk("the store", DISK_LOW_BYTES - 1)]),
-    "disk_full": replace(FINE, disks=[Disk("the store", DISK_FULL_BYTES - 1)]),
-    "sites_file_broken": replace(FINE, sites_problem=Trouble(NOW - HOUR, "/srv/sites.toml, line 3")),
-    "clock_off": replace(FINE, clock_offset=ClockOffset(3660.0, 3, 4)),
-}
-
-
-@pytest.mark.parametrize("code", UNWELL)
-def test_each_trouble_is_one_reason_with_a_sentence_and_what_to_do(code: ReasonCode) -> None:
-    (reason,) = reasons(UNWELL[code])
-    assert reason.code == code
-    assert reason.sentence.endswith(".")
-    assert len(reason.what_to_do) > 20
-    assert is_blocking(reason) == (code in BLOCKING)
-    for private in ("10.0.0.7", "/srv", "malformed"):
-        assert private not in reason.sentence + reason.what_to_do, "anyone may read it"
-
-
-def test_two_failed_runs_are_no_reason_and_a_full_disk_is_told_once_for_each_cause() -> None:
-    assert codes(replace(FINE, streaks=[FailureStreak(FORECASTS, 2, NOW)])) == []
-    full = replace(FINE, disk_full=Trouble(NOW, "database or disk is full"))
-    assert [(reason.code, reason.since) for reason in reasons(full)] == [("disk_full", NOW)]
-
-
-def test_every_code_has_a_section_that_says_what_to_do() -> None:
-    text = (DOCS / "operations.md").read_text()
-    for code in get_args(ReasonCode):
-        assert f"### `{code}`" in text
 
 
 def test_free_bytes_are_those_of_the_nearest_folder_there_is(tmp_path: Path) -> None:

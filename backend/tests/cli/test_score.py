@@ -125,8 +125,11 @@ def test_a_winner_that_may_be_chance_does_not_stand_among_many() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("score nowhere", "There is no site 'nowhere': meteo-score sites list has them."),
-        ("score grandpre", "There is no site 'grandpre' (did you mean 'grand-pre'?): meteo-score sites list"),
+        ("score nowhere", "there is no site 'nowhere': see meteo-score sites list"),
+        (
+            "score grandpre",
+            "there is no site 'grandpre' (did you mean 'grand-pre'?): see meteo-score sites list",
+        ),
         ("score grand-pre --from 2020-01-01 --to 2026-01-01", "at most 1100"),
         ("score grand-pre --from 2026-01-02 --to 2026-01-01", "must not be later"),
     ],

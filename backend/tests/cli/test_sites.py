@@ -343,12 +343,10 @@ def test_remove_takes_it_off_the_store_where_that_is_the_source(services: Servic
 def test_remove_of_a_site_that_is_not_there_is_an_error(on_store: Type) -> None:
     shown = on_store("remove semno")
     assert shown.exit_code == 2
-    meant = "(did you mean 'semnoz'?)"
-    assert (
-        shown.stderr == f"meteo-score: no site 'semno' in the database {meant}: see meteo-score sites list\n"
-    )
+    listed = "see meteo-score sites list"
+    assert shown.stderr == f"meteo-score: there is no site 'semno' (did you mean 'semnoz'?): {listed}\n"
     far = on_store("remove xyz")
-    assert far.stderr == "meteo-score: no site 'xyz' in the database: see meteo-score sites list\n"
+    assert far.stderr == f"meteo-score: there is no site 'xyz': {listed}\n"
 
 
 # --- import ------------------------------------------------------------------------------------------------
