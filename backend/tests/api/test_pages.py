@@ -107,7 +107,7 @@ async def test_what_is_missing_is_a_dash_and_never_a_zero(tmp_path: Path) -> Non
         "meteo_parapente no forecast for now": ["–", "–", "–", "–"],
         "arome_0025 no forecast for now": ["–", "–", "–", "–"],
     }
-    assert "No station speaks for this site." in text_of(article(page, "site-sans-balise"))
+    assert "This site has no reference station." in text_of(article(page, "site-sans-balise"))
 
 
 async def test_an_old_reading_is_marked_with_a_word(tmp_path: Path) -> None:

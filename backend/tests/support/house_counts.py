@@ -258,7 +258,7 @@ def structure() -> Iterator[Count]:
     graph = module_imports(trees)
     folders = grouped(graph, top_folder)
     yield Count("folders of `backend`, with `main.py` as one", len(folders))
-    yield Count("pairs of these folders of which one imports the other", sum(map(len, folders.values())))
+    yield Count("imports between these folders, as pairs", sum(map(len, folders.values())))
     yield Count("circles of rooms", len(circles(grouped(graph, room_of))), 0)
     yield Count("circles of modules", len(circles(graph)), 0)
     yield Count(
