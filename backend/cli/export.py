@@ -186,7 +186,7 @@ def export_scores(
             hours=hours,
             withheld=hidden,
             taking_part=taking_part,
-            told=told,
+            on_rows=told,
             left_out=lambda name: waiting.update({name: None}),
         )
         for frame in seen.watch(frames, told):

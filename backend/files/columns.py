@@ -1,4 +1,4 @@
-"""The columns of every file that we write or read: one list each, for writer, reader and data dictionary."""
+"""The columns of every exported or imported file, once for the writer, the reader and the data dictionary."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOMENT = pl.Datetime("us", "UTC")
 
 
 class Column(NamedTuple):
-    """A column of a file. `unit` is "" where it has none; times are UTC."""
+    """A column of a file. `unit` is "" if it has none; times are UTC."""
 
     name: str
     dtype: pl.DataType | type[pl.DataType]
@@ -19,7 +19,7 @@ class Column(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """Return its type in a word."""
+        """Return its type in a few words."""
         kinds: dict[object, str] = {
             pl.String: "text",
             pl.Float64: "number",
@@ -32,21 +32,21 @@ class Column(NamedTuple):
 
 Columns = tuple[Column, ...]
 
-_PARAMETER = Column("parameter", pl.String, "", "what the value is of; its unit is in the table below")
-_VALUE = Column("value", pl.Float64, "of the parameter", "the value, in thousandths at the finest")
-_COLLECTED = Column("collected_at", MOMENT, "UTC", "when it came to us, or was imported")
-_SOURCE = Column("source", pl.String, "", 'the source it came from; "import": a file')
+_PARAMETER = Column("parameter", pl.String, "", "the parameter; its unit is in the table below")
+_VALUE = Column("value", pl.Float64, "of the parameter", "the value, with at most three decimals")
+_COLLECTED = Column("collected_at", MOMENT, "UTC", "when it was collected or imported")
+_SOURCE = Column("source", pl.String, "", 'its source; "import": a file')
 
 FORECASTS: Columns = (
     Column("model", pl.String, "", "the model"),
     Column("site", pl.String, "", "id of the flying site"),
     _PARAMETER,
     Column("reference_time", MOMENT, "UTC", "start of the run"),
-    Column("valid_time", MOMENT, "UTC", "the moment that the forecast speaks of"),
+    Column("valid_time", MOMENT, "UTC", "the moment that the forecast is for"),
     _VALUE,
     Column("available_at", MOMENT, "UTC", "when the value was available; no score uses it before"),
     Column(
-        "available_at_published", pl.Boolean, "", "whether its publisher said so; false: when we first saw it"
+        "available_at_published", pl.Boolean, "", "true: stated by the publisher; false: when we first saw it"
     ),
     _COLLECTED,
     _SOURCE,
@@ -55,27 +55,27 @@ FORECASTS: Columns = (
 OBSERVATIONS: Columns = (
     Column("station", pl.String, "", "network and number of the station"),
     _PARAMETER,
-    Column("time", MOMENT, "UTC", "the stamp of the reading"),
+    Column("time", MOMENT, "UTC", "the time stamp of the reading"),
     _VALUE,
-    Column("averaging_minutes", pl.Int64, "minutes", "over how long the wind was averaged; empty: not known"),
-    Column("direction_resolution", pl.Float64, "degrees", "how fine directions are; empty: not known"),
+    Column("averaging_minutes", pl.Int64, "minutes", "averaging period of the wind; empty: unknown"),
+    Column("direction_resolution", pl.Float64, "degrees", "step of the directions; empty: unknown"),
     _COLLECTED,
     _SOURCE,
 )
 
 _SAMPLE: Columns = (
     Column("site", pl.String, "", "id of the flying site"),
-    Column("station", pl.String, "", "the station that was compared with"),
+    Column("station", pl.String, "", "the station whose readings the forecasts are compared with"),
     Column("model", pl.String, "", "the model"),
-    Column("view", pl.String, "", "which run speaks for an hour: see the list of views below"),
+    Column("view", pl.String, "", "the rule that chooses the run for an hour: see the list of views below"),
     Column("quantity", pl.String, "", "what is compared; its unit is in the table below"),
 )
 
 PAIRS: Columns = (
     *_SAMPLE,
-    Column("valid_time", MOMENT, "UTC", "the whole hour that both speak of"),
-    Column("forecast", pl.Float64, "of the quantity", "what the model said"),
-    Column("observation", pl.Float64, "of the quantity", "what the station measured"),
+    Column("valid_time", MOMENT, "UTC", "the whole hour of forecast and observation"),
+    Column("forecast", pl.Float64, "of the quantity", "forecast of the model"),
+    Column("observation", pl.Float64, "of the quantity", "observation of the station"),
     Column(
         "error",
         pl.Float64,
@@ -88,7 +88,7 @@ PAIRS: Columns = (
         "report_offset_minutes",
         pl.Int64,
         "minutes",
-        "from the hour to the middle of what the reading is the mean of; for wind_speed only",
+        "from the hour to the middle of the averaging period of the reading; for wind_speed only",
     ),
 )
 
@@ -97,21 +97,21 @@ _UNIT = "of the quantity"
 
 SCORES: Columns = (
     *_SAMPLE[:3],
-    Column("reference", pl.Boolean, "", "true: no model, but a forecast that anyone could make"),
+    Column("reference", pl.Boolean, "", "true: a baseline, which is a forecast without a model"),
     *_SAMPLE[3:],
     Column("unit", pl.String, "", "unit of the scores"),
     Column("hours", pl.String, "", "local hours that count: flying (10 to 18), day (08 to 19) or all"),
-    Column("first_day", pl.Date, "", "first local day (Europe/Paris) that was looked at"),
-    Column("last_day", pl.Date, "", "last local day that was looked at"),
-    Column("rounded", pl.Boolean, "", "true: of whole months and coarse, for a withheld source takes part"),
-    Column("n_pairs", pl.Int64, "", "pairs that the scores rest on: all that this model has"),
+    Column("first_day", pl.Date, "", "first local day (Europe/Paris) of the period"),
+    Column("last_day", pl.Date, "", "last local day of the period"),
+    Column("rounded", pl.Boolean, "", "true: whole months and rounded, because a source is withheld"),
+    Column("n_pairs", pl.Int64, "", "pairs of this model that the scores are computed from"),
     Column("n_days", pl.Int64, "", "distinct local days of these pairs; below 15 there are no scores"),
-    Column("label", pl.String, "", "how far a sample of so many days carries"),
-    Column("estimated_hours", pl.Int64, "", "of whole days: hours of runs without a time of publication"),
-    Column("mean_error", pl.Float64, _UNIT, "mean of forecast − observation; of directions the steady turn"),
+    Column("label", pl.String, "", "sample size label, by the number of days"),
+    Column("estimated_hours", pl.Int64, "", "of whole days: hours of runs without a stated publication time"),
+    Column("mean_error", pl.Float64, _UNIT, "mean of forecast − observation; of directions the mean turn"),
     Column("mean_error_low", pl.Float64, _UNIT, _LOW),
     Column("mean_error_high", pl.Float64, _UNIT, _HIGH),
-    Column("tendency", pl.String, "", "the mean error in a word: overestimates, clockwise, no steady bias"),
+    Column("tendency", pl.String, "", "the mean error in words: overestimates, clockwise, no steady bias"),
     Column("mae", pl.Float64, _UNIT, "mean size of the error; for wind, of the vector difference"),
     Column("mae_low", pl.Float64, _UNIT, _LOW),
     Column("mae_high", pl.Float64, _UNIT, _HIGH),
@@ -130,13 +130,17 @@ SCORES: Columns = (
     Column("circular_sd", pl.Float64, "degrees", "circular standard deviation of the turn"),
     Column("resultant", pl.Float64, "", "0 to 1: how steady the turn is"),
     Column("mean_direction_error", pl.Float64, "degrees", "arithmetic mean of the wrapped errors"),
-    Column("light_wind_pairs", pl.Int64, "", "pairs too light to tell of direction, left out"),
+    Column("light_wind_pairs", pl.Int64, "", "pairs with too little wind for a direction, left out"),
     Column("undefined_pairs", pl.Int64, "", "pairs without one of the two directions, left out"),
-    Column("rank", pl.Int64, "", "place among the models on the hours that all have; empty: not ranked"),
-    Column("finding", pl.String, "", "what may be said of the best two: winner, too_close_to_call, …"),
+    Column("rank", pl.Int64, "", "rank of the model on the common sample; empty: not ranked"),
+    Column(
+        "finding", pl.String, "", "result of the comparison of the best two: winner, too_close_to_call, …"
+    ),
     Column("p_value", pl.Float64, "share", "of the weakest comparison of the best with the others"),
-    Column("stands", pl.Boolean, "", "true: a winner that stands in a list as long as this file's"),
-    Column("common_pairs", pl.Int64, "", "pairs that rank and finding rest on"),
+    Column(
+        "stands", pl.Boolean, "", "true: a winner also after correction for the number of rows of this file"
+    ),
+    Column("common_pairs", pl.Int64, "", "pairs that rank and finding are computed from"),
     Column("common_days", pl.Int64, "", "distinct local days of these"),
     Column("method_version", pl.String, "", "version of the methods"),
 )
@@ -149,11 +153,11 @@ VERIF: Columns = (
     Column("lat", pl.Float64, "degrees north", "of the site"),
     Column("lon", pl.Float64, "degrees east", "of the site"),
     Column("altitude", pl.Float64, "metres above sea level", "of the site"),
-    Column("obs", pl.Float64, "see the comment in the file", "what the station measured"),
-    Column("fcst", pl.Float64, "see the comment in the file", "what the model said"),
+    Column("obs", pl.Float64, "see the comment in the file", "observation of the station"),
+    Column("fcst", pl.Float64, "see the comment in the file", "forecast of the model"),
 )
 
 
 def schema(columns: Columns) -> dict[str, pl.DataType | type[pl.DataType]]:
-    """Return names and types as Polars takes them."""
+    """Return names and types in the form that Polars needs."""
     return {column.name: column.dtype for column in columns}

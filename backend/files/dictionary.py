@@ -1,4 +1,4 @@
-"""The data dictionary beside every exported file: what each column means, and whose data it is."""
+"""The data dictionary beside every exported file: meaning of each column, and terms of each source."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from backend.scoring.views import VIEWS, DecisionView, View
 _QUANTITIES = {
     Quantity.WIND_SPEED: "mean wind",
     Quantity.WIND_GUST: "highest gust of the hour",
-    Quantity.WIND_DIRECTION: "where the wind comes from; only where it blows enough to tell",
-    Quantity.TEMPERATURE: "the forecast brought to the height of the station",
-    Quantity.TEMPERATURE_RAW: "the forecast as the model said it",
-    Quantity.WIND: "speed and direction in one, as a vector",
+    Quantity.WIND_DIRECTION: "where the wind comes from; only with enough wind for a direction",
+    Quantity.TEMPERATURE: "the forecast converted to the height of the station",
+    Quantity.TEMPERATURE_RAW: "the forecast at the model's own height",
+    Quantity.WIND: "speed and direction together, as a vector",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose data it is: a source, what it asks to be named as, and the models it speaks for.
+    """A source of data: the name it must be credited with, and its models.
 
-    `public` says whether its raw values may be passed on.
+    `public` is True if its raw values may be passed on.
     """
 
     name: str
@@ -39,9 +39,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A model or a network that a file has values of, and its origin; None where we do not know it.
+    """A model or network in a file, with its source; None for an unknown source.
 
-    `declared` says that the operator knows the terms of what was imported, and that it may be passed on.
+    `declared` is True if the operator states that the imported values may be passed on.
     """
 
     name: str
@@ -50,16 +50,16 @@ class Named:
 
     @property
     def may_be_passed_on(self) -> bool:
-        """Say whether raw values may be: of what was only imported, only where somebody says so."""
+        """Return True if raw values may be passed on: imported ones only by the operator's statement."""
         return self.declared if self.origin is None else self.origin.public
 
     @property
     def terms(self) -> str:
-        """Say in words what its publisher asks for."""
+        """Return the credit line that the publisher requires."""
         if self.origin is None:
             if self.declared:
                 return "imported from a file"
-            return "from a file, or a source that this version does not have: its terms are not known here"
+            return "from a file, or from a source unknown to this version: its terms are not known here"
         return self.origin.attribution
 
 
@@ -69,9 +69,9 @@ def name_origins(
     origins: Sequence[Origin],
     declared: Collection[str] = (),
 ) -> list[Named]:
-    """Return the models and the networks of the stations, each with its origin, by name.
+    """Return the models and the networks of the stations, each with its source, by name.
 
-    `declared` are the imported ones that the setting PUBLIC_IMPORTS names.
+    `declared` are the imported ones in the setting PUBLIC_IMPORTS.
     """
     of_models = {model: origin for origin in origins for model in origin.models}
     of_networks = {origin.name: origin for origin in origins if not origin.models}
@@ -83,8 +83,8 @@ def name_origins(
 
 
 def withheld(named: Sequence[Named]) -> list[str]:
-    """Return the names of what may not be passed on as raw values."""
-    return [each.name for each in named if not each.may_be_passed_on]
+    """Return the names of models and networks whose raw values may not be passed on."""
+    return [name.name for name in named if not name.may_be_passed_on]
 
 
 def dictionary(
@@ -97,7 +97,7 @@ def dictionary(
     now: datetime,
     raw: bool,
 ) -> str:
-    """Return the text of a data dictionary, in Markdown. `raw` says whether the file holds raw values."""
+    """Return the text of a data dictionary, in Markdown. `raw` is True if the file contains raw values."""
     return "\n".join(
         [
             f"# {file.name}",
@@ -109,15 +109,18 @@ def dictionary(
             "",
             "| Column | Type | Unit | Meaning |",
             "| --- | --- | --- | --- |",
-            *(f"| `{each.name}` | {each.kind} | {each.unit} | {each.meaning} |" for each in columns),
+            *(
+                f"| `{column.name}` | {column.kind} | {column.unit} | {column.meaning} |"
+                for column in columns
+            ),
             "",
             *_units(columns),
             *_views(columns),
-            "## Whose data it is",
+            "## Sources and their terms",
             "",
-            "| Model or network | Name it so | Raw values may be passed on |",
+            "| Model or network | Credit | Raw values may be passed on |",
             "| --- | --- | --- |",
-            *(f"| {each.name} | {each.terms} | {_yes(each)} |" for each in named),
+            *(f"| {name.name} | {name.terms} | {_yes(name)} |" for name in named),
             "",
             *_warning(named, raw=raw),
         ]
@@ -132,11 +135,11 @@ def _units(columns: Columns) -> Iterator[str]:
             yield f"| `{parameter.value}` | {rule.unit} | {rule.low:g} to {rule.high:g} |"
         yield ""
     if "quantity" in names:
-        yield "**Sign.** An error is forecast − observation: above 0, the model said too much."
-        yield "Of directions it is the shorter turn from what was observed to what was forecast, positive"
+        yield "**Sign.** An error is forecast − observation: above 0, the forecast is too high."
+        yield "For directions it is the shorter turn from the observed to the forecast one, positive"
         yield "clockwise."
         yield ""
-        yield from ("| Quantity | Unit | What it is |", "| --- | --- | --- |")
+        yield from ("| Quantity | Unit | Meaning |", "| --- | --- | --- |")
         for quantity, meaning in _QUANTITIES.items():
             yield f"| `{quantity.value}` | {quantity.unit} | {meaning} |"
         yield ""
@@ -144,7 +147,7 @@ def _units(columns: Columns) -> Iterator[str]:
 
 def _views(columns: Columns) -> Iterator[str]:
     if "view" in {column.name for column in columns}:
-        yield from ("| View | Which run speaks for an hour |", "| --- | --- |")
+        yield from ("| View | Run that it chooses for an hour |", "| --- | --- |")
         for view in VIEWS:
             yield f"| `{view.name}` | {_meaning(view)} |"
         yield ""
@@ -153,8 +156,8 @@ def _views(columns: Columns) -> Iterator[str]:
 def _meaning(view: View) -> str:
     if isinstance(view, DecisionView):
         when = ("the same day", "the day before", "two days before")[view.days_before]
-        return f"the newest that could be had at {view.hour:02}:00 local time {when}"
-    return f"the newest that looks {view.first} to {view.last} whole hours ahead"
+        return f"the newest run available at {view.hour:02}:00 local time {when}"
+    return f"the newest run with a lead time of {view.first} to {view.last} whole hours"
 
 
 def _yes(named: Named) -> str:
@@ -162,13 +165,14 @@ def _yes(named: Named) -> str:
 
 
 def _warning(named: Sequence[Named], *, raw: bool) -> Iterator[str]:
-    kept = withheld(named)
-    if kept and raw:
-        yield f"**Do not pass this file on**: raw values of {', '.join(kept)} are in it, or follow from it."
-        yield "Scores may be shown, with the names above; `meteo-score export scores` writes them."
+    names = withheld(named)
+    if names and raw:
+        yield f"**Do not pass this file on**: it contains raw values of {', '.join(names)}, or values that"
+        yield "they follow from. Scores may be shown, with the credits above; `meteo-score export scores`"
+        yield "writes them."
         yield ""
-    elif kept:
-        yield "It holds scores and no raw value: it may be passed on, with the names above. Where raw values"
-        yield "may not be, scores are of whole calendar months, coarse, and without quantiles, so that none"
-        yield "follows from them."
+    elif names:
+        yield "This file contains scores and no raw values: it may be passed on, with the credits above. For"
+        yield "sources whose raw values may not be, scores are of whole calendar months, rounded, and without"
+        yield "quantiles, so that raw values cannot be derived from them."
         yield ""

@@ -1,6 +1,6 @@
-"""Values, pairs and scores as frames, a site and a month (or CHUNK_DAYS) at a time.
+"""Values, pairs and scores as frames, one site and month (or CHUNK_DAYS) at a time.
 
-A frame holds tens of thousands of rows whatever is exported, so that memory does not grow with the store.
+A frame has tens of thousands of rows for an export of any size, so that memory does not grow with the store.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ _ORDERED = pl.Enum(_NAMES)
 _THOUSANDTHS = dict.fromkeys(_NAMES, pl.Int64)
 
 IsWithheld = Callable[[set[str], set[str]], bool]
-"""Says of models and stations whether any of them has raw values that may not be passed on."""
+"""Returns True if any of these models or stations has raw values that may not be passed on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What is wanted; empty is all of it. `first` and `last` are local days, both included."""
+    """Filter of an export; an empty field selects all. `first` and `last` are local days, both included."""
 
     sites: Sequence[str] = ()
     stations: Sequence[str] = ()
@@ -67,12 +67,12 @@ class Choice:
 
     @property
     def begins(self) -> int | None:
-        """Return when the first day begins, in seconds since 1970."""
+        """Return the start of the first day, in seconds since 1970."""
         return None if self.first is None else local_moment(self.first)
 
     @property
     def ends(self) -> int | None:
-        """Return when the last day ends."""
+        """Return the end of the last day, in seconds since 1970."""
         return None if self.last is None else local_moment(self.last + 1)
 
 
@@ -105,14 +105,14 @@ def forecast_frames(
 def observation_frames(
     database: Database, choice: Choice, parameters: Sequence[Parameter] = ()
 ) -> Iterator[pl.DataFrame]:
-    """Yield readings by station, time and parameter; a site stands for its stations. Raises as above."""
+    """Yield readings by station, time and parameter; a site selects its stations. Raises as above."""
     rest = {"averaging_minutes": pl.Int64, "direction_resolution": pl.Float64, "collected_at": pl.Int64}
     shape = {"time": pl.Int64, **_THOUSANDTHS, **rest, "source": pl.String}
     with database.read() as connection:
         stations = _chosen(connection, t.station.c.code, choice.stations, "station")
         if choice.sites:
-            speak = set(_stations_of(connection, choice.sites))
-            stations = {number: code for number, code in stations.items() if code in speak}
+            of_sites = set(_stations_of(connection, choice.sites))
+            stations = {number: code for number, code in stations.items() if code in of_sites}
         for station_id, station in stations.items():
             for rows in reading_extracts(connection, station_id, choice.begins, choice.ends):
                 wide = _frame(rows, shape).with_columns(station=pl.lit(station))
@@ -121,13 +121,13 @@ def observation_frames(
 
 
 def _frame(rows: Sequence[Row], shape: dict[str, type[pl.DataType]]) -> pl.DataFrame:
-    # SQLite's driver gives 0 and 1 for what is true or false.
+    # SQLite's driver returns booleans as 0 and 1.
     loose = {name: pl.Int64 if kind is pl.Boolean else kind for name, kind in shape.items()}
     return pl.DataFrame(rows, schema=loose, orient="row", strict=False)
 
 
 def _long(wide: pl.DataFrame, parameters: Sequence[Parameter]) -> pl.DataFrame:
-    """Lay the values below each other, in their unit, absent ones left out."""
+    """Return one row per value, in its unit, absent ones left out."""
     chosen = [parameter.value for parameter in parameters or Parameter]
     others = [name for name in wide.columns if name not in _NAMES]
     return (
@@ -138,7 +138,7 @@ def _long(wide: pl.DataFrame, parameters: Sequence[Parameter]) -> pl.DataFrame:
 
 
 def _shaped(frame: pl.DataFrame, columns: dict[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
-    """Return the columns of a file, seconds since 1970 made times."""
+    """Return the columns of a file, with seconds since 1970 converted to times."""
     return frame.select(
         pl.from_epoch(name, "s").dt.cast_time_unit("us").dt.replace_time_zone("UTC")
         if isinstance(kind, pl.Datetime) and frame.schema[name] == pl.Int64
@@ -153,9 +153,9 @@ def _shaped(frame: pl.DataFrame, columns: dict[str, pl.DataType | type[pl.DataTy
 def pair_frames(
     database: Database, choice: Choice, views: Sequence[View], quantities: Sequence[Quantity] = ()
 ) -> Iterator[pl.DataFrame]:
-    """Yield pairs of all hours by site, view, CHUNK_DAYS, model and quantity, as scores are made from them.
+    """Yield the pairs behind the scores, of all hours, by site, view, CHUNK_DAYS, model and quantity.
 
-    Of each site they are with the reference station of each day, or with those chosen. Raises as above.
+    The station is the reference station of each day, or each of the chosen stations. Raises as above.
     """
     for view, sample in _samples(database, choice, views, CHUNK_DAYS):
         for model in _models_of(sample, choice):
@@ -174,23 +174,24 @@ def score_frames(
     hours: Hours = Hours.FLYING,
     withheld: IsWithheld = lambda models, stations: False,
     taking_part: Callable[[Collection[str], Collection[str]], None] = lambda models, stations: None,
-    told: Callable[[str, int], None] = lambda what, rows: None,
+    on_rows: Callable[[str, int], None] = lambda what, rows: None,
     left_out: Callable[[str], None] = lambda site: None,
 ) -> Iterator[pl.DataFrame]:
-    """Yield the scores of models and references by site, view and quantity, as they may be published.
+    """Yield the scores of models and baselines by site, view and quantity, in publishable form.
 
-    They are of `hours` of the local clock, and those that the API has for the same days: the period is not
-    narrowed to the days with forecasts, for the references rest on the readings of all days.
+    They are of `hours` of the local clock, and equal those of the API for the same days: the period is not
+    narrowed to the days with forecasts, because baselines use the readings of all days.
 
-    Scores of few days are absent. Where `withheld` says so of the models and stations that take part, single
-    values would follow from scores of any days: then the scores are those of a period that is published, the
-    newest unless days are chosen, and as coarse as they are in public. Other days raise ConfigError; a site
-    of which nothing is published yet is left out, and `left_out` is called with its id. Where models are
-    chosen and none of them is withheld, the withheld ones are left out, and days are free. `taking_part` is
-    called with the models and stations that figures rest on: ranks rest on all, whichever have a row.
+    Scores of few days are absent. If `withheld` is True for the models and stations of a sample, raw values
+    could be derived from scores of arbitrary days. Then the scores are those of a published period, the
+    newest unless days are chosen, and rounded as in public answers. Other days raise ConfigError. A site
+    without a published period is left out, and `left_out` is called with its id. If models are chosen and
+    none of them is withheld, the withheld models are left out, and any days are allowed. `taking_part` is
+    called with the models and stations that the scores use: ranks depend on all of them, also on those
+    without a row.
 
-    Which winners stand follows from all of them, so that the first frame comes when all are made; `told` is
-    told of each on the way. Raises as above.
+    Which winners are significant depends on all scores, so that the first frame comes after all are computed;
+    `on_rows` is called for each one on the way. Raises as above.
     """
     frames: list[pl.DataFrame] = []
     tests: list[float | None] = []
@@ -217,14 +218,14 @@ def score_frames(
                 tests.append(ranking.p_value)
                 winners.append(rows[0]["finding"] == Finding.WINNER.value)
                 frames.append(pl.DataFrame(rows, schema=schema(SCORES)))
-                told("scored", len(rows))
+                on_rows("scored", len(rows))
     significant = significant_winners(tests, winners)
-    for frame, won, stands in zip(frames, winners, significant, strict=True):
-        yield frame.with_columns(stands=pl.lit(stands if won else None, pl.Boolean))
+    for frame, won, is_significant in zip(frames, winners, significant, strict=True):
+        yield frame.with_columns(stands=pl.lit(is_significant if won else None, pl.Boolean))
 
 
 def _of_chosen_models(live: Sample, choice: Choice, withheld: IsWithheld) -> Sample:
-    """Return the sample without withheld models and stations, where those that are chosen are public."""
+    """Return the sample without withheld models and stations if all chosen ones are public."""
     hidden = {model for model in live.forecasts if withheld({model}, set())}
     if not choice.models or hidden.intersection(choice.models) or withheld(set(), {*live.reference_days}):
         return live
@@ -233,17 +234,17 @@ def _of_chosen_models(live: Sample, choice: Choice, withheld: IsWithheld) -> Sam
 
 
 def _published(database: Database, choice: Choice, live: Sample, withheld: IsWithheld) -> Sample | None:
-    """Return the published sample in place of that of now, None where nothing is published yet.
+    """Return the published sample instead of the live one, None if nothing is published yet.
 
-    Raises ConfigError for chosen days that are not published as one period.
+    Raises ConfigError if the chosen days are not one published period.
     """
     samples = Samples(database)
     of_models, of_stations = samples.public_months(live.site, live.span.last)
     months = {
         month
-        for owners, found in ((of_models, live.forecasts), (of_stations, live.reference_days))
+        for owners, in_sample in ((of_models, live.forecasts), (of_stations, live.reference_days))
         for owner, published in owners.items()
-        if owner in found
+        if owner in in_sample
         and withheld({owner} if owners is of_models else set(), set() if owners is of_models else {owner})
         for month in published
     }
@@ -253,7 +254,12 @@ def _published(database: Database, choice: Choice, live: Sample, withheld: IsWit
     if choice.first is not None or choice.last is not None:
         allowed = windows(months, window.last_month)
         window = next(
-            (each for each in allowed if (each.first, each.last) == (live.span.first, live.span.last)), None
+            (
+                window
+                for window in allowed
+                if (window.first, window.last) == (live.span.first, live.span.last)
+            ),
+            None,
         )
         if window is None:
             raise ConfigError(
@@ -273,13 +279,13 @@ def _published(database: Database, choice: Choice, live: Sample, withheld: IsWit
 
 
 def places(database: Database, choice: Choice) -> list[Place]:
-    """Return the sites of pairs, each with every station it is compared with. Raises NotFoundError."""
-    found = {}
+    """Return the sites of pairs, each with every station of its pairs. Raises NotFoundError."""
+    by_key = {}
     for slug, station, first, last in _spans(database, choice):
         site = _site(database, slug, last)
         for code in [station] if station else reference_days(site, Span(first, last)):
-            found[slug, code] = Place(site.id, code, site.latitude, site.longitude, site.elevation)
-    return list(found.values())
+            by_key[slug, code] = Place(site.id, code, site.latitude, site.longitude, site.elevation)
+    return list(by_key.values())
 
 
 def _samples(
@@ -296,43 +302,43 @@ def _samples(
 
 
 def _site(database: Database, slug: str, last: int) -> Site:
-    """Return the series of a site that held on a local day of which something is kept."""
+    """Return the series of a site that was valid on a local day with stored values."""
     with database.read() as connection:
         row = site_row(connection, slug, last)
     if row is None:
-        raise NotFoundError(f"there is no site {slug!r} by then")
+        raise NotFoundError(f"there is no site {slug!r} at that time")
     return site_record(row)
 
 
 def _spans(
     database: Database, choice: Choice, *, narrowed: bool = True
 ) -> list[tuple[str, str | None, int, int]]:
-    """Return each site with a station (None: its reference) and the first and last day to look at.
+    """Return each site with a station (None: its reference station) and the first and last day of the period.
 
-    Days that are not chosen are all that is kept. Those chosen are taken as they are, as the API takes them,
-    or `narrowed` to what is kept, which gives the same pairs sooner. A site without any of them is left out.
+    Without chosen days the period is all stored days. Chosen days are used as they are, as in the API, or
+    `narrowed` to the stored days, which gives the same pairs sooner. A site without stored days is left out.
     """
     with database.read() as connection:
         _chosen(connection, t.model.c.name, choice.models, "model")
         _chosen(connection, t.station.c.code, choice.stations, "station")
         sites = _chosen(connection, t.site.c.slug, choice.sites, "site", t.site.c.configured)
-        newest = {slug: site_id for site_id, slug in sites.items()}  # of several series the last one stays
-        found: list[tuple[str, str | None, int, int]] = []
+        newest = {slug: site_id for site_id, slug in sites.items()}  # of several series the last one remains
+        spans: list[tuple[str, str | None, int, int]] = []
         for slug, site_id in newest.items():
-            kept = stored_days(connection, site_id)
-            if kept is None:
+            stored = stored_days(connection, site_id)
+            if stored is None:
                 continue
-            first = max(kept[0], kept[0] if choice.first is None else choice.first)
-            last = min(kept[1], kept[1] if choice.last is None else choice.last)
+            first = max(stored[0], stored[0] if choice.first is None else choice.first)
+            last = min(stored[1], stored[1] if choice.last is None else choice.last)
             if first > last:
                 continue
             if not narrowed:
                 first = first if choice.first is None else choice.first
                 last = last if choice.last is None else choice.last
-            speak = _stations_of(connection, [slug])
-            stations = [station for station in choice.stations if station in speak]
-            found += ((slug, station, first, last) for station in (stations if choice.stations else [None]))
-        return found
+            of_site = _stations_of(connection, [slug])
+            stations = [station for station in choice.stations if station in of_site]
+            spans += ((slug, station, first, last) for station in (stations if choice.stations else [None]))
+        return spans
 
 
 def _models_of(sample: Sample, choice: Choice) -> list[str]:
@@ -340,19 +346,19 @@ def _models_of(sample: Sample, choice: Choice) -> list[str]:
 
 
 def _pairs_of(sample: Sample, view: View, model: str, quantity: Quantity) -> pl.DataFrame:
-    said, measured = forecast_series(sample, quantity, model), observed_side(sample, quantity)
-    there = pairs(quantity, said, measured)
-    valid, lead = sample.span.hours()[there], sample.lead(model, quantity.parameter)[there]
+    forecast, observed = forecast_series(sample, quantity, model), observed_side(sample, quantity)
+    paired = pairs(quantity, forecast, observed)
+    valid, lead = sample.span.hours()[paired], sample.lead(model, quantity.parameter)[paired]
     frame = pl.DataFrame(
         {
             "valid_time": valid,
-            "forecast": said.main[there] / 1000,
-            "observation": measured.main[there] / 1000,
-            "error": errors(quantity, said, measured)[there] / 1000,
-            "station": _stations_on(sample)[np.nonzero(there)[0]],
+            "forecast": forecast.main[paired] / 1000,
+            "observation": observed.main[paired] / 1000,
+            "error": errors(quantity, forecast, observed)[paired] / 1000,
+            "station": _stations_on(sample)[np.nonzero(paired)[0]],
             "reference_time": valid - 60 * lead,
             "lead_minutes": lead,
-            "report_offset_minutes": _offsets(sample.offsets[there], quantity),
+            "report_offset_minutes": _offsets(sample.offsets[paired], quantity),
         }
     )
     same = {"site": sample.site.id, "model": model, "view": view.name}
@@ -361,17 +367,17 @@ def _pairs_of(sample: Sample, view: View, model: str, quantity: Quantity) -> pl.
 
 
 def _stations_on(sample: Sample) -> NDArray[np.str_]:
-    """Return which station speaks on each day; "" on days on which none does."""
-    found = np.full(len(sample.span.days), "", dtype=f"<U{max(map(len, sample.reference_days), default=1)}")
+    """Return the reference station of each hour; "" on days without one."""
+    codes = np.full(len(sample.span.days), "", dtype=f"<U{max(map(len, sample.reference_days), default=1)}")
     for code, days in sample.reference_days.items():
-        found[days] = code
-    return found
+        codes[days] = code
+    return codes
 
 
 def _offsets(offsets: NDArray[np.int64], quantity: Quantity) -> pl.Series:
     known = (offsets != UNPAIRED) & (quantity is Quantity.WIND_SPEED)
     return pl.Series(
-        [int(minutes) if there else None for minutes, there in zip(offsets, known, strict=True)],
+        [int(minutes) if is_known else None for minutes, is_known in zip(offsets, known, strict=True)],
         dtype=pl.Int64,
     )
 
@@ -426,7 +432,7 @@ def _score_row(
     }
 
 
-# --- What was chosen ----------------------------------------------------------------------------------
+# --- Selection of stored names -----------------------------------------------------------------------
 
 
 def _chosen(
@@ -436,22 +442,22 @@ def _chosen(
     what: Literal["site", "station", "model"],
     only: sa.ColumnElement[bool] | None = None,
 ) -> dict[int, str]:
-    """Return the ids of these names, or of all, with them, by name.
+    """Return the chosen names, or all, by id and in the order of names.
 
-    Raises NotFoundError for an unknown one.
+    Raises NotFoundError for an unknown name.
     """
     table = column.table
     query = sa.select(table.c.id, column).order_by(column, table.c.id)
-    found = {row[0]: row[1] for row in connection.execute(query if only is None else query.where(only))}
+    names_by_id = {row[0]: row[1] for row in connection.execute(query if only is None else query.where(only))}
     for name in names:
-        if name not in found.values():
-            raise UnknownNameError(what, name, found.values())
-    return {number: name for number, name in found.items() if not names or name in names}
+        if name not in names_by_id.values():
+            raise UnknownNameError(what, name, names_by_id.values())
+    return {number: name for number, name in names_by_id.items() if not names or name in names}
 
 
 def _stations_of(connection: sa.Connection, sites: Sequence[str]) -> list[str]:
-    found = dict(configured_stations(connection))
+    stations = dict(configured_stations(connection))
     for site in sites:
-        if site not in found:
-            raise UnknownNameError("site", site, found)
-    return [code for site in sites for code in found[site]]
+        if site not in stations:
+            raise UnknownNameError("site", site, stations)
+    return [code for site in sites for code in stations[site]]

@@ -1,4 +1,4 @@
-"""A file by its name: as the table of forecasts or of readings that it is to be read as."""
+"""Choice of the table class for a file, by the ending of its name."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from backend.files.verif import VerifTable
 
 
 def is_verif(path: Path) -> bool:
-    """Say whether a file is one of verif's by its name."""
+    """Return True if the name is that of a verif file."""
     return path.suffix.lower() == ".txt"
 
 
 def forecast_table(path: Path, model: str | None = None) -> Table:
-    """Return the forecasts of a file; `model` is for one of verif's that does not say.
+    """Return the forecasts of a file; `model` is for verif files that do not name one.
 
     Raises FileRefusedError.
     """
     if is_verif(path):
         return VerifTable.forecasts(path, model)
     if model is not None:
-        raise FileRefusedError(f"{path}: --model is for .txt files: the others have a column for it")
+        raise FileRefusedError(f"{path}: --model is for .txt files: other files have a column for it")
     return open_table(path, FORECAST_SHAPE)
 
 

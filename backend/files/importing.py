@@ -1,11 +1,11 @@
-"""Forecasts and observations from files: checked whole, put in order, and stored in one transaction.
+"""Import of forecasts and observations from files: checked whole, sorted, and stored in one transaction.
 
-Nothing is stored of a file in which one row breaks a rule, or differs from what an earlier file stored. The
-store's own road is taken from there on, so an imported value meets what was collected as any lesser route's
-would: it never takes its place.
+If one row of a file breaks a rule, or differs from a value of an earlier file, nothing is stored. From there
+on imported values follow the same rules of precedence as collected ones, with the worst rank: they never
+replace a collected value.
 
-Memory is bounded whatever the size of the file: the check holds PIECE rows at a time, the order is made on
-disk (see staging), and what is stored is built one run, or BATCH readings, at a time.
+Memory is bounded for files of any size: the check handles PIECE rows at a time, sorting uses the disk (see
+sorting), and batches are built one run, or BATCH readings, at a time.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from backend.storage.site_rows import present_ids
 
 ROUTE = "file"
 RANK = 1000
-"""Behind every route of every source: whatever is collected takes the place of what was imported."""
+"""A worse rank than that of any route: every collected value replaces an imported one."""
 
-BATCH = 50_000  # readings that are in memory at a time
+BATCH = 50_000  # readings in memory at a time
 
 FORECAST_SHAPE = Shape(
     ("model", "site", "parameter", "reference_time", "valid_time", "value"),
@@ -59,7 +59,7 @@ OBSERVATION_SHAPE = Shape(
 )
 
 FURTHEST = timedelta(days=20)
-"""How far ahead a forecast may look. Lead times of days for scores are minutes in 16 bits: 22 days."""
+"""Longest lead time of a forecast. Lead times of score days are minutes in 16 bits: at most 22 days."""
 
 _MODEL = "[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _NO_MODEL = (
@@ -68,23 +68,24 @@ _NO_MODEL = (
 )
 _NO_PARAMETER = f"is not one of {', '.join(PARAMETERS)}"
 _NO_SITE = "is not a site on the list: see meteo-score sites list"
-_NO_STATION = "is not a station that we know: see meteo-score sites near"
+_NO_STATION = "is not a known station: see meteo-score sites near"
 
 B = TypeVar("B", ForecastBatch, ObservationBatch)
 R = TypeVar("R", Forecast, Observation)
 Row = tuple[Any, ...]
 
 OnRows = Callable[[str, int], None]
-"""Called with "checked" or "stored" and how many more rows that is true of."""
+"""Called with "checked" or "stored" and the number of rows just checked or stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of the values of a file.
+    """Result of an import.
 
-    `rows` is how many there are, `new` how many the store did not have, `replaced` how many took the place of
-    another value of an earlier file, `collected` how many give way to a collected value or reading. The
-    others are stored already. `missing` counts the rows without a value, which are not among `rows`.
+    `rows` is the number of values in the file, `new` of those that were not stored before, `replaced` of
+    those that replaced another value of an earlier file, `collected` of those not stored because a collected
+    value exists. The others are stored already. `missing` counts the rows without a value; these are not
+    among `rows`.
     """
 
     rows: int
@@ -95,7 +96,7 @@ class Imported:
 
     @property
     def known(self) -> int:
-        """Return how many values are stored already as the file has them."""
+        """Return the number of values that were stored already, equal to those in the file."""
         return self.rows - self.new - self.replaced - self.collected
 
 
@@ -111,10 +112,10 @@ def import_forecasts(
 ) -> Imported:
     """Store the forecasts of a file, or only check them. `sites` are those on the list, and in the store.
 
-    Where the file does not say when a run could be had, it is `now`: nobody can show that it was to be had
-    before, so that what is imported of the past enters views by lead time, and no decision. A value or an
-    `available_at` that differs from what an earlier file stored is refused, unless `replace` takes it and
-    writes down what it was. Blocks. Raises FileRefusedError and StoreUnavailableError, with nothing stored.
+    If the file does not state when a run was available, `now` is used: an earlier availability cannot be
+    proved, so that imported past runs enter lead views and no decision view. A value or an `available_at`
+    that differs from that of an earlier file is refused, unless `replace` is set: it stores the new value and
+    records the old one. Blocks. Raises FileRefusedError and StoreUnavailableError, with nothing stored.
     """
     return _import(database, table, _Forecasts(sites, require_utc(now)), dry_run, replace, on_rows)
 
@@ -130,10 +131,10 @@ def import_observations(
     replace: bool = False,
     on_rows: OnRows | None = None,
 ) -> Imported:
-    """Store the readings of a file, or only check them; `stations` are those that we know.
+    """Store the readings of a file, or only check them; `stations` are the known ones.
 
-    `merge_same` is for a format that repeats a reading beside each forecast of it. A value, an averaging
-    period or a resolution that differs is treated as in import_forecasts. Blocks. Raises FileRefusedError and
+    `merge_same` is for a format that repeats a reading beside each forecast of it. A different value,
+    averaging period or resolution is handled as in import_forecasts. Blocks. Raises FileRefusedError and
     StoreUnavailableError, with nothing stored.
     """
     kind = _Observations(stations, require_utc(now), merge_same=merge_same)
@@ -141,16 +142,16 @@ def import_observations(
 
 
 class _Stored(NamedTuple):
-    """A stored value, and whether it was collected."""
+    """A stored value; `collected` is False for an imported one."""
 
     measure: Measure
     collected: bool
 
 
 class _Part(NamedTuple, Generic[R]):
-    """A record of a file with its row, what the file states of it, and what the store has in its place.
+    """A record of a file with its row, the properties that the file states, and the stored value, if any.
 
-    Where the file does not state something, it is None in `stated`.
+    Properties that the file does not state are None in `stated`.
     """
 
     row: int
@@ -160,7 +161,7 @@ class _Part(NamedTuple, Generic[R]):
 
     @property
     def differs(self) -> list[str]:
-        """Return the names of what the file states otherwise than the store has it."""
+        """Return the names of the properties that differ between file and store."""
         if self.stored is None:
             return []
         old, new = self.stored.measure, self.stated
@@ -172,7 +173,7 @@ class _Part(NamedTuple, Generic[R]):
 
 
 class _Kind(Protocol[B, R]):
-    """What differs between forecasts and observations."""
+    """The differences between forecasts and observations in an import."""
 
     key: tuple[str, ...]
     rest: tuple[str, ...]
@@ -182,7 +183,7 @@ class _Kind(Protocol[B, R]):
     def batches(
         self, connection: sa.Connection, rows: Iterator[Row]
     ) -> Iterator[tuple[B, list[_Part[R]]]]: ...
-    def keep(self, connection: sa.Connection, batch: B, records: Sequence[R], mode: Mode) -> None: ...
+    def store(self, connection: sa.Connection, batch: B, records: Sequence[R], mode: Mode) -> None: ...
     def replaced(self, part: _Part[R], old: Measure, file: str) -> Replaced: ...
 
 
@@ -194,26 +195,28 @@ def _import(
     replace: bool,
     on_rows: OnRows | None,
 ) -> Imported:
-    told = on_rows or (lambda _what, _rows: None)
+    report_rows = on_rows or (lambda _what, _rows: None)
     with Staging(kind.key, kind.rest) as staging:
-        rows, missing = _checked(table, staging, kind, told)
+        rows, missing = _checked(table, staging, kind, report_rows)
         with database.read() if dry_run else database.write() as connection:
             faults, new, replaced, collected = Faults(), 0, 0, 0
             for batch, parts in kind.batches(connection, staging.rows()):
-                fresh = [part for part in parts if part.stored is None]
-                taken = [part for part in parts if part.stored is not None and part.stored.collected]
+                new_parts = [part for part in parts if part.stored is None]
+                collected_parts = [
+                    part for part in parts if part.stored is not None and part.stored.collected
+                ]
                 changed = [
                     part
                     for part in parts
                     if part.stored is not None and not part.stored.collected and part.differs
                 ]
-                new, replaced = new + len(fresh), replaced + len(changed)
-                collected += len(taken)
+                new, replaced = new + len(new_parts), replaced + len(changed)
+                collected += len(collected_parts)
                 if not replace:
                     faults.add(*_refused(changed))
                 if not dry_run and not faults.count:
-                    kind.keep(connection, batch, [part.record for part in fresh], "collect")
-                    kind.keep(connection, batch, [part.record for part in changed], "correct")
+                    kind.store(connection, batch, [part.record for part in new_parts], "collect")
+                    kind.store(connection, batch, [part.record for part in changed], "correct")
                     note_replaced(
                         connection,
                         [
@@ -222,19 +225,19 @@ def _import(
                             if part.stored is not None
                         ],
                     )
-                    told("stored", len(parts))
-            advice = ": --replace takes what the file has, and keeps a record of what was stored"
-            faults.raise_any(table.path, table.lines, advice)  # a transaction that fails stores nothing
+                    report_rows("stored", len(parts))
+            advice = ": --replace stores the values of the file, and keeps a record of the old ones"
+            faults.raise_any(table.path, table.lines, advice)  # the error rolls the transaction back
         return Imported(rows, new, replaced, collected, missing)
 
 
 def _refused(parts: Sequence[_Part[Any]]) -> tuple[list[Fault], int]:
-    """Return the faults of values that differ from stored ones: the first in the file, and how many."""
+    """Return the faults of values that differ from stored ones: the first of the file, and their number."""
     first = sorted(parts, key=lambda part: part.row)[:MOST_NAMED]
     faults = []
     for part in first:
         if part.stored is None:
-            raise AssertionError("only a value that is stored can differ from it")
+            raise AssertionError("only a stored value can differ")
         differences = [
             f"{name} = {_shown(name, part.stated)}: {_shown(name, part.stored.measure)} is stored"
             for name in part.differs
@@ -244,42 +247,42 @@ def _refused(parts: Sequence[_Part[Any]]) -> tuple[list[Fault], int]:
 
 
 def _shown(name: str, measure: Measure) -> str:
-    found = getattr(measure, name)
-    if found is None:
+    value = getattr(measure, name)
+    if value is None:
         return "none"
     if name == "available_at":
-        return f"{from_epoch(found):%Y-%m-%dT%H:%M:%SZ}"
-    return f"{found / 1000:g}" if name == "value" else f"{found:g}"
+        return f"{from_epoch(value):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{value / 1000:g}" if name == "value" else f"{value:g}"
 
 
 def _thousandths(value: float) -> int:
     return round(value * 1000)  # as rows_by_key() stores it
 
 
-def _checked(table: Table, staging: Staging, kind: _Kind[B, R], told: OnRows) -> tuple[int, int]:
-    """Put the rows of a file in order; return how many have a value, and how many have none.
+def _checked(table: Table, staging: Staging, kind: _Kind[B, R], report_rows: OnRows) -> tuple[int, int]:
+    """Check and sort the rows of a file; return how many have a value, and how many have none.
 
     Raises FileRefusedError.
     """
-    faults, seen, missing = Faults(), 0, 0
+    faults, with_value, missing = Faults(), 0, 0
     for frame in table.pieces():
-        given = frame.filter(pl.col("value").is_not_null())
-        piece = Piece(given)
+        present = frame.filter(pl.col("value").is_not_null())
+        piece = Piece(present)
         kind.check(piece)
         faults.add(*piece.faults())
         staging.add(piece.good(staging.columns))
-        seen += len(given)
-        missing += len(frame) - len(given)
-        told("checked", len(frame))
-    if not seen:
-        without = f": its {missing} rows have no value" if missing else ""
-        raise FileRefusedError(f"{table.path}: holds no {'values' if missing else 'rows'}{without}")
+        with_value += len(present)
+        missing += len(frame) - len(present)
+        report_rows("checked", len(frame))
+    if not with_value:
+        hint = f": its {missing} rows have no value" if missing else ""
+        raise FileRefusedError(f"{table.path}: contains no {'values' if missing else 'rows'}{hint}")
     rows = staging.sort(merge_same=kind.merge_same)
-    twice, count = staging.duplicates()
-    before = sorted({earlier for _, earlier in twice})
+    duplicates, count = staging.duplicates()
+    before = sorted({earlier for _, earlier in duplicates})
     named = dict(zip(before, table.lines(before), strict=True))
     key = ", ".join(kind.key)
-    faults.add([(row, f"has the same {key} as {named[earlier]}") for row, earlier in twice], count)
+    faults.add([(row, f"has the same {key} as {named[earlier]}") for row, earlier in duplicates], count)
     faults.raise_any(table.path, table.lines)
     return rows, missing
 
@@ -299,7 +302,7 @@ class _Forecasts:
         self.since = {site.id: to_epoch(site.valid_from) for site in sites if site.valid_from}
 
     def check(self, piece: Piece) -> None:
-        """Read a piece by the rules for forecasts."""
+        """Check a piece by the rules for forecasts."""
         piece.word("model", _MODEL, BASELINES, _NO_MODEL)
         piece.one_of("site", self.numbers, _NO_SITE)
         piece.one_of("parameter", PARAMETER_NUMBERS, _NO_PARAMETER)
@@ -312,8 +315,8 @@ class _Forecasts:
             piece.refuse(
                 "reference_time",
                 (piece["site"] == self.numbers[name]) & (run < since),
-                f"is before {name} moved to where it is now ({from_epoch(since):%Y-%m-%d}):"
-                " a forecast for the place before is not kept with it",
+                f"is before {name} moved to its present position ({from_epoch(since):%Y-%m-%d}):"
+                " a forecast for the earlier position is not stored with it",
             )
         piece.refuse("valid_time", valid < run, "is before reference_time")
         piece.refuse(
@@ -329,7 +332,7 @@ class _Forecasts:
     def batches(
         self, connection: sa.Connection, rows: Iterator[Row]
     ) -> Iterator[tuple[ForecastBatch, list[_Part[Forecast]]]]:
-        """Yield the batches of each run: one for each time at which a part of it could be had."""
+        """Yield the batches of each run: one per availability, because a run may arrive in parts."""
         for (model, reference_time), of_run in groupby(rows, key=itemgetter(0, 1)):
             parts: dict[int, list[Row]] = {}
             for row in of_run:
@@ -340,15 +343,15 @@ class _Forecasts:
                 yield batch, self._compared(connection, run, part)
 
     def _compared(self, connection: sa.Connection, run: Run, rows: Sequence[Row]) -> list[_Part[Forecast]]:
-        """Return the records of some rows of a run beside what is stored in their place."""
+        """Return the records of some rows of a run, each with the stored value, if any."""
         sites = present_ids(connection, self.now)
         models = known_ids(connection, t.model.c.name, [run.model])
-        kept: Mapping[Key, StoredRow] = {}
+        stored_rows: Mapping[Key, StoredRow] = {}
         origins: Mapping[int, Origin] = {}
         if run.model in models:
             keys = [(sites[self.names[row[2]]], row[3]) for row in rows if self.names[row[2]] in sites]
             reference_time = to_epoch(run.reference_time)
-            kept, origins = stored_forecasts(connection, models[run.model], reference_time, keys)
+            stored_rows, origins = stored_forecasts(connection, models[run.model], reference_time, keys)
         parts = []
         for _, _, site, valid_time, parameter, available_at, stated, value, number in rows:
             name = self.names[site]
@@ -361,27 +364,27 @@ class _Forecasts:
                 value=value,
             )
             new = Measure(value=_thousandths(value), available_at=available_at if stated else None)
-            found = kept.get((sites.get(name, 0), valid_time))
+            row = stored_rows.get((sites.get(name, 0), valid_time))
             stored = None
-            if found is not None:
+            if row is not None:
                 stored = _in_place(
-                    found, parameter, lambda batch: {"available_at": origins[batch].available_at}, origins
+                    row, parameter, lambda batch: {"available_at": origins[batch].available_at}, origins
                 )
             parts.append(_Part(number, record, new, stored))
         return parts
 
-    def keep(
+    def store(
         self, connection: sa.Connection, batch: ForecastBatch, records: Sequence[Forecast], mode: Mode
     ) -> None:
-        """Write some records of a batch."""
+        """Store some records of a batch."""
         if batch.run is None:
-            raise AssertionError("every batch of a file is about a run")
+            raise AssertionError("every forecast batch of a file has a run")
         if records:
             whole = dataclasses.replace(batch, records=records)
             store_forecasts(connection, whole, batch.run, None, mode=mode)
 
     def replaced(self, part: _Part[Forecast], old: Measure, file: str) -> Replaced:
-        """Return the record of a replaced value. Where the file states no time, it is that of the import."""
+        """Return the record of a replaced value. The time of import replaces an unstated availability."""
         record, new = part.record, part.stated
         if new.available_at is None:
             new = dataclasses.replace(new, available_at=to_epoch(self.now))
@@ -412,7 +415,7 @@ class _Observations:
         self.numbers = {name: number for number, name in enumerate(self.names)}
 
     def check(self, piece: Piece) -> None:
-        """Read a piece by the rules for readings."""
+        """Check a piece by the rules for readings."""
         piece.one_of("station", self.numbers, _NO_STATION)
         piece.one_of("parameter", PARAMETER_NUMBERS, _NO_PARAMETER)
         piece.moment("time")
@@ -428,7 +431,7 @@ class _Observations:
     def batches(
         self, connection: sa.Connection, rows: Iterator[Row]
     ) -> Iterator[tuple[ObservationBatch, list[_Part[Observation]]]]:
-        """Yield batches of up to BATCH readings: one for each way in which a station measures."""
+        """Yield batches of up to BATCH readings: one per averaging period and direction resolution."""
         while some := list(islice(rows, BATCH)):
             ways: dict[tuple[int | None, float | None], list[Row]] = {}
             for row in some:
@@ -445,9 +448,9 @@ class _Observations:
                 yield batch, self._compared(connection, part)
 
     def _compared(self, connection: sa.Connection, rows: Sequence[Row]) -> list[_Part[Observation]]:
-        """Return the records of some rows beside what is stored in their place."""
+        """Return the records of some rows, each with the stored value, if any."""
         ids = known_ids(connection, t.station.c.code, sorted({self.names[row[0]] for row in rows}))
-        kept, origins = stored_readings(
+        stored_rows, origins = stored_readings(
             connection, [(ids[self.names[row[0]]], row[1]) for row in rows if self.names[row[0]] in ids]
         )
         names = ("averaging_minutes", "direction_resolution")
@@ -459,25 +462,25 @@ class _Observations:
             new = Measure(
                 value=_thousandths(value), averaging_minutes=averaging, direction_resolution=resolution
             )
-            found = kept.get((ids.get(name, 0), time))
+            row = stored_rows.get((ids.get(name, 0), time))
             stored = None
-            if found is not None and _is_collected(found.batches, origins):
-                stored = _Stored(Measure(value=0), collected=True)  # a reading has one route, whole
-            elif found is not None:
+            if row is not None and _is_collected(row.batches, origins):
+                stored = _Stored(Measure(value=0), collected=True)  # all values of a reading have one route
+            elif row is not None:
                 stored = _in_place(
-                    found, parameter, lambda batch: dict(zip(names, ways[batch], strict=True)), origins
+                    row, parameter, lambda batch: dict(zip(names, ways[batch], strict=True)), origins
                 )
             parts.append(_Part(number, record, new, stored))
         return parts
 
-    def keep(
+    def store(
         self,
         connection: sa.Connection,
         batch: ObservationBatch,
         records: Sequence[Observation],
         mode: Mode,
     ) -> None:
-        """Write some records of a batch."""
+        """Store some records of a batch."""
         if records:
             store_observations(connection, dataclasses.replace(batch, records=records), None, mode=mode)
 
@@ -498,7 +501,7 @@ class _Observations:
 def _in_place(
     row: StoredRow, parameter: int, stated: Callable[[int], dict[str, Any]], origins: Mapping[int, Origin]
 ) -> _Stored | None:
-    """Return what is stored in the place of a value; None where the place is free."""
+    """Return the stored value of a parameter in a row; None if there is none."""
     value, batch = row.values[parameter], row.batches[parameter]
     if value is None or batch is None:
         return None
@@ -506,5 +509,5 @@ def _in_place(
 
 
 def _is_collected(batches: Sequence[int | None], origins: Mapping[int, Origin]) -> bool:
-    """Say whether one of some batches was collected, and not imported."""
+    """Return True if one of these batches was collected, not imported."""
     return any(batch is not None and origins[batch].rank < RANK for batch in batches)

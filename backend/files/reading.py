@@ -1,6 +1,6 @@
-"""Tables to import, a piece of rows at a time, so that memory does not grow with the file.
+"""Tables to import, read in pieces, so that memory does not grow with the file.
 
-A table yields frames with the row's number, from 0, in the column ROW; of a CSV file every cell is text.
+A table yields frames with the row number, from 0, in the column ROW. All cells of a CSV file are text.
 """
 
 from __future__ import annotations
@@ -17,31 +17,32 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
+from backend.core.clock import DAY_SECONDS
 from backend.files.cells import NumberCells, without_marks
 from backend.files.faults import FileRefusedError
 
 ROW = "row"
 LONGEST_NAME = 40
-"""How many characters of the name of a column are shown."""
+"""How many characters of a column name an error shows."""
 
 PIECE = 100_000
-"""How many rows are looked at together: some tens of megabytes, with all that is made of them."""
+"""Rows in memory at a time: some tens of megabytes, with all derived columns."""
 
 BLOCK = 8_000_000
-"""How many bytes of a CSV file are read at a time: about as many rows."""
+"""Bytes of a CSV file read at a time: about PIECE rows."""
 
 
 LONGEST_LINE = 1 << 20
-"""How many bytes a line of a text file may have. A row of ours has about a hundred."""
+"""Maximum bytes of a line in a text file. An exported row has about a hundred."""
 
 MOST_COLUMNS = 64
 
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 
 _INDEX = ("", "unnamed: 0")
-"""Names that pandas gives to its index, where that is the first column."""
+"""Names that pandas gives to its index if that is the first column."""
 
-_FIRST_DAY, _LAST_DAY = ((each - date(1970, 1, 1)).days for each in (date.min, date.max))
+_FIRST_DAY, _LAST_DAY = ((day - date(1970, 1, 1)).days for day in (date.min, date.max))
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
@@ -49,9 +50,9 @@ _SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
 
 class Shape(NamedTuple):
-    """The columns of a table: those it must have, those it may have, and those that are not read.
+    """The columns of a table: required ones, optional ones, and those that are not read.
 
-    `numbers` are those of these columns that hold numbers.
+    `numbers` are the columns that contain numbers.
     """
 
     required: tuple[str, ...]
@@ -64,26 +65,26 @@ _TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
 
 class Table(Protocol):
-    """A file with rows."""
+    """A file of rows."""
 
     @property
     def path(self) -> Path:
-        """Return where it is."""
+        """Return the path of the file."""
         ...
 
     def pieces(self) -> Iterator[pl.DataFrame]:
-        """Yield all rows in their order. Raises FileRefusedError where the file itself is broken."""
+        """Yield all rows in their order. Raises FileRefusedError if the file itself is malformed."""
         ...
 
     def lines(self, rows: Sequence[int]) -> list[str]:
-        """Return what a person would call these rows, given in ascending order: "line 3"."""
+        """Return names for these rows, given in ascending order, as a person counts them: "line 3"."""
         ...
 
 
 def open_table(path: Path, shape: Shape) -> Table:
     """Return the table of a .csv or .parquet file.
 
-    Raises FileRefusedError for any other, or another header.
+    Raises FileRefusedError for other files and for an invalid header.
     """
     kinds: dict[str, type[CsvTable] | type[ParquetTable]] = {".csv": CsvTable, ".parquet": ParquetTable}
     kind = kinds.get(path.suffix.lower())
@@ -101,9 +102,9 @@ def open_table(path: Path, shape: Shape) -> Table:
 def checked_header(
     path: Path, header: Sequence[str], shape: Shape, line: int = 1, how: str = ""
 ) -> list[str]:
-    """Return which columns of a header are to be read; raise FileRefusedError.
+    """Return the columns of a header that are read; raise FileRefusedError.
 
-    `how` tells how it was read.
+    `how` describes how the header was parsed.
     """
     if len(header) > MOST_COLUMNS:
         raise FileRefusedError(
@@ -111,12 +112,12 @@ def checked_header(
             f" must have at most {MOST_COLUMNS}"
         )
     known = {*shape.required, *shape.optional, *shape.ignored}
-    lacking = [name for name in shape.required if name not in header]
-    strange = [name for name in header if name not in known]
+    missing = [name for name in shape.required if name not in header]
+    unknown = [name for name in header if name not in known]
     twice = sorted({name for name in header if header.count(name) > 1})
     problem = (
-        (lacking and f"lacks {', '.join(lacking)}")
-        or (strange and f"has {', '.join(repr(name[:LONGEST_NAME]) for name in strange)}")
+        (missing and f"has no {', '.join(missing)}")
+        or (unknown and f"has {', '.join(repr(name[:LONGEST_NAME]) for name in unknown)}")
         or (twice and f"names {', '.join(twice)} twice")
     )
     if problem:
@@ -128,7 +129,7 @@ def checked_header(
 
 
 class _Dialect(NamedTuple):
-    """How a CSV file is written: what separates its columns, the line of its header, and its names."""
+    """Format of a CSV file: column separator, line of the header, and column names."""
 
     separator: str
     line: int
@@ -136,21 +137,21 @@ class _Dialect(NamedTuple):
 
     @property
     def how(self) -> str:
-        """Say what separates the columns, at the end of a message."""
+        """Describe the separator, for the end of an error message."""
         return f" (the columns are separated by {SEPARATORS.get(self.separator, repr(self.separator))})"
 
 
 def _dialect(path: Path, shape: Shape) -> _Dialect:
-    """Find out how a CSV file is written, from its first lines. Raises FileRefusedError.
+    """Detect the format of a CSV file from its first lines. Raises FileRefusedError.
 
-    Columns are separated by what Excel's line "sep=;" names, or else by the one of SEPARATORS that makes the
-    names of the required columns appear.
+    The separator is that of Excel's line "sep=;", or else the first of SEPARATORS with which the header has
+    all required columns.
     """
     with path.open("rb") as file:
         head = file.read(LONGEST_LINE)
     if head.startswith(_UTF_16) or b"\0" in head:
         raise FileRefusedError(
-            f"{path}: is UTF-16 or no text: save it as CSV in UTF-8 (in Excel: CSV UTF-8, comma delimited)"
+            f"{path}: is UTF-16 or not text: save it as CSV in UTF-8 (in Excel: CSV UTF-8, comma delimited)"
         )
     stated, text = None, b""
     lines = head.removeprefix(b"\xef\xbb\xbf").split(b"\n")
@@ -171,15 +172,18 @@ def _dialect(path: Path, shape: Shape) -> _Dialect:
         line = text.decode().strip("\r\n")
     except UnicodeDecodeError as error:
         raise _not_utf_8(path, number) from error
-    found = [_Dialect(each, number, _names(line, each)) for each in ([stated] if stated else SEPARATORS)]
-    for dialect in found:
+    candidates = [
+        _Dialect(separator, number, _names(line, separator))
+        for separator in ([stated] if stated else SEPARATORS)
+    ]
+    for dialect in candidates:
         if set(shape.required) <= {*dialect.header}:
             return dialect
-    return max(found, key=lambda dialect: len(dialect.header))
+    return max(candidates, key=lambda dialect: len(dialect.header))
 
 
 def _names(line: str, separator: str) -> list[str]:
-    """Return the names of a header as we write them: without blanks around them, in small letters."""
+    """Return the column names of a header in lower case, without surrounding blanks."""
     try:
         cells = next(csv.reader([line], delimiter=separator, strict=True), [])
     except csv.Error:
@@ -189,12 +193,12 @@ def _names(line: str, separator: str) -> list[str]:
 
 def _too_long(path: Path, line: int) -> FileRefusedError:
     return FileRefusedError(
-        f"{path}, line {line}: is longer than {LONGEST_LINE} bytes: it is no row of a table"
+        f"{path}, line {line}: is longer than {LONGEST_LINE} bytes: it is not a row of a table"
     )
 
 
 def _lone_return(path: Path, line: int) -> FileRefusedError:
-    """Return the error of a carriage return alone: not every program takes it for the end of a row."""
+    """Return the error for a lone carriage return: programs disagree whether it ends a row."""
     return FileRefusedError(
         f"{path}, line {line}: has a carriage return without a line feed: end every line with a line feed"
     )
@@ -205,9 +209,9 @@ def _not_utf_8(path: Path, line: int) -> FileRefusedError:
 
 
 def bounded_lines(path: Path, file: TextIO, first: int = 1) -> Iterator[str]:
-    """Yield the lines of an open text file; `first` is the number of the first of them.
+    """Yield the lines of an open text file; `first` is the number of the first one.
 
-    Raises FileRefusedError for one that is too long, having read no more of it than is allowed.
+    Raises FileRefusedError for a line that is too long, without reading all of it.
     """
     number = first
     while line := file.readline(LONGEST_LINE + 1):
@@ -218,9 +222,9 @@ def bounded_lines(path: Path, file: TextIO, first: int = 1) -> Iterator[str]:
 
 
 class CsvTable:
-    """A CSV file in UTF-8: rows after a header, and before it perhaps Excel's line "sep=;".
+    """A CSV file in UTF-8: a header with rows, and optionally Excel's line "sep=;" before it.
 
-    Blank lines are passed over, and pandas' index as well. Numbers are read as `NumberCells` says.
+    Blank lines and pandas' index column are skipped. `NumberCells` parses the numbers.
     """
 
     def __init__(self, path: Path, shape: Shape, block: int = BLOCK) -> None:
@@ -273,8 +277,9 @@ class CsvTable:
             )
 
     def _refuse_short_rows(self, block: _Block) -> None:
-        """Raise FileRefusedError for a row that ends before the last required column: its value is not
-        missing.
+        """Raise FileRefusedError for a row that ends before the last required column.
+
+        Its value is not missing: the row is broken.
         """
         lines = block.text.decode().splitlines(keepends=True)
         reader = csv.reader(lines, delimiter=self._dialect.separator)
@@ -294,9 +299,9 @@ class CsvTable:
         )
 
     def _blocks(self) -> Iterator[_Block]:
-        """Yield what comes after the header in blocks of whole rows.
+        """Yield the rows after the header in blocks of whole rows.
 
-        Polars can do that by itself, but reads ahead: 400 MB of memory for a file of 260 MB.
+        Polars can do this itself, but reads ahead: 400 MB of memory for a file of 260 MB.
         """
         with self.path.open("rb") as file:
             rest, skip, line = file.read(3).removeprefix(b"\xef\xbb\xbf"), self._dialect.line, 1
@@ -319,13 +324,13 @@ class CsvTable:
                 elif rest.count(b'"') % 2:
                     self._find_break()
                     raise self._stray_quote(line + skip)
-                else:  # nothing but a header
+                else:  # only a header
                     self._refuse_lone_returns(rest, line)
 
     def _refuse_long_lines(self, text: bytes, line: int) -> None:
-        """Raise FileRefusedError where a line, whole or not, is too long.
+        """Raise FileRefusedError for a line that is too long, complete or not.
 
-        `line` is the number of the first.
+        `line` is the number of the first line of `text`.
         """
         ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
         lengths = np.diff(ends, prepend=-1, append=len(text))
@@ -334,27 +339,27 @@ class CsvTable:
             raise _too_long(self.path, line + int(long[0]))
 
     def lines(self, rows: Sequence[int]) -> list[str]:
-        """Return the numbers of lines: a row is not always one line further, for a cell may hold several."""
-        wanted, found = set(rows), {}
+        """Return the numbers of lines. Rows and lines differ, because a cell may contain line breaks."""
+        requested, names = set(rows), {}
         for row, (line, _) in enumerate(self._walk(), start=-1):  # the header comes first
-            if row in wanted:
-                found[row] = f"line {line}"
-                if len(found) == len(wanted):
+            if row in requested:
+                names[row] = f"line {line}"
+                if len(names) == len(requested):
                     break
-        return [found[row] for row in rows]
+        return [names[row] for row in rows]
 
     def _stray_quote(self, line: int) -> FileRefusedError:
-        """Return the error of a quote by which the rows from a line on cannot be told apart."""
+        """Return the error for a quote after which rows cannot be separated, at or after this line."""
         return FileRefusedError(
-            f"{self.path}, line {line}: here or soon after, a quote is never closed, or stands within a cell"
+            f"{self.path}, line {line}: here or soon after, a quote is not closed, or is inside a cell"
             ' that is not quoted: quote the whole cell, and write "" for a quote in it'
         )
 
     def _refuse_lone_returns(self, text: bytes, line: int) -> None:
-        """Raise FileRefusedError for a carriage return alone."""
-        found = _LONE_RETURN.search(text)
-        if found is not None:
-            raise _lone_return(self.path, line + text.count(b"\n", 0, found.start()))
+        """Raise FileRefusedError for a lone carriage return."""
+        match = _LONE_RETURN.search(text)
+        if match is not None:
+            raise _lone_return(self.path, line + text.count(b"\n", 0, match.start()))
 
     def _find_break(self) -> None:
         """Raise FileRefusedError for the first row that has more cells than the header."""
@@ -363,7 +368,7 @@ class CsvTable:
                 raise self._other_width(line, len(cells))
 
     def _walk(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield every row, the header first, with the number of the line that it begins on."""
+        """Yield every row, the header first, with the number of its first line."""
         with self.path.open(newline="", encoding="utf-8-sig") as file:
             before = self._dialect.line - 1
             lines = bounded_lines(self.path, file)
@@ -380,7 +385,7 @@ class CsvTable:
 
 
 class ParquetTable:
-    """A Parquet file; its times carry a zone, or are text with one."""
+    """A Parquet file. Its times have a zone, or are text with one."""
 
     def __init__(self, path: Path, shape: Shape) -> None:
         self.path = path
@@ -413,12 +418,10 @@ class ParquetTable:
             raise FileRefusedError(f"{self.path}: cannot be read: {_first_line(error)}") from error
 
     def _refuse_no_date(self, name: str, cells: pl.Series, rows: pl.Series) -> None:
-        """Raise FileRefusedError for a time outside of the years 1 to 9999: Polars panics when it shows
-        one.
-        """
+        """Raise FileRefusedError for a time outside the years 1 to 9999: Polars panics on formatting."""
         ticks = {"ns": 10**9, "us": 10**6, "ms": 10**3}
         if isinstance(cells.dtype, pl.Datetime):
-            days = cells.to_physical() // (ticks[cells.dtype.time_unit] * 86_400)
+            days = cells.to_physical() // (ticks[cells.dtype.time_unit] * DAY_SECONDS)
         elif cells.dtype == pl.Date:
             days = cells.to_physical()
         else:
@@ -426,7 +429,7 @@ class ParquetTable:
         outside = (~days.is_between(_FIRST_DAY, _LAST_DAY)).arg_true()
         if len(outside):
             line = self.lines([int(rows[int(outside[0])])])[0]
-            raise FileRefusedError(f"{self.path}, {line}: {name}: lies outside of the calendar")
+            raise FileRefusedError(f"{self.path}, {line}: {name}: is outside the calendar")
 
     def lines(self, rows: Sequence[int]) -> list[str]:
         """Return the numbers of rows, from 1."""
@@ -434,7 +437,7 @@ class ParquetTable:
 
 
 class _Block(NamedTuple):
-    """Some whole rows of a CSV file, how many they are, the line they begin on, and what came after them."""
+    """Some whole rows of a CSV file, their number, their first line, and the bytes after them."""
 
     text: bytes
     rows: int
@@ -448,10 +451,10 @@ class _Block(NamedTuple):
 
 
 def _whole_rows(text: bytes, skip: int, line: int) -> _Block | None:
-    """Cut off what comes after the last whole row, and the first `skip` rows; None if nothing is left."""
+    """Split after the last whole row and skip the first `skip` rows; None if no whole row remains."""
     letters = np.frombuffer(text, np.uint8)
     ends = np.flatnonzero(letters == ord("\n"))
-    if b'"' in text:  # a line that ends within quotes is not the end of a row
+    if b'"' in text:  # a line break between quotes does not end a row
         ends = ends[np.cumsum(letters == ord('"'))[ends] % 2 == 0]
     if len(ends) <= skip:
         return None

@@ -1,4 +1,4 @@
-"""The rules that every imported row must keep; a piece of rows at a time, a rule at a time."""
+"""The rules for imported rows, applied to a piece of rows at a time, one rule at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_SHOWN = 60  # characters of a refused cell
 
 
 class Piece:
-    """Some rows of a table while they are checked: what is read of them, and what is wrong with which."""
+    """Some rows of a table during the check: their parsed columns, and the rules they break."""
 
     def __init__(self, frame: pl.DataFrame) -> None:
         self.raw = frame
@@ -27,17 +27,17 @@ class Piece:
         self._wrong: list[tuple[str, pl.Series]] = []
 
     def __getitem__(self, name: str) -> pl.Series:
-        """Return what was read of a column; null where nothing could be."""
+        """Return a parsed column; null where a cell could not be parsed."""
         return self._read[name]
 
     def has(self, name: str) -> bool:
-        """Say whether the file has a column."""
+        """Return True if the file has this column."""
         return name in self.raw.columns
 
     # --- Kinds of columns ----------------------------------------------------------------------------
 
     def one_of(self, name: str, known: Mapping[str, int], rule: str) -> None:
-        """Read a column of names as their numbers; a name that is not known breaks `rule`."""
+        """Parse a column of names to their numbers; an unknown name breaks `rule`."""
         names = self._text(name)
         self._keep(
             name, names.replace_strict(list(known), list(known.values()), default=None, return_dtype=pl.Int64)
@@ -45,14 +45,14 @@ class Piece:
         self.refuse(name, self._read[name].is_null(), rule)
 
     def word(self, name: str, pattern: str, not_one_of: Sequence[str], rule: str) -> None:
-        """Read a column of words that match `pattern` whole."""
+        """Parse a column of words; each must match `pattern` as a whole."""
         words = self._text(name)
         fits = words.str.contains(f"^(?:{pattern})$") & ~words.is_in(list(not_one_of))
         self._keep(name, words)
         self.refuse(name, ~fits.fill_null(value=False), rule)
 
     def moment(self, name: str, *, required: bool = True) -> None:
-        """Read a column of times as seconds since 1970."""
+        """Parse a column of times to seconds since 1970."""
         cells = self.raw[name]
         read = epochs(cells.str.strip_chars() if cells.dtype == pl.String else cells)
         self._keep(name, read["epoch"])
@@ -61,7 +61,7 @@ class Piece:
             self.refuse(name, cells.is_null(), "is missing")
 
     def number(self, name: str, low: float, high: float, unit: str, *, whole: bool = False) -> None:
-        """Read a column of numbers that may be absent, each from `low` to `high`."""
+        """Parse a column of numbers that may be absent, each from `low` to `high`."""
         numbers = self._numbers(name)
         if whole:
             self.refuse(name, numbers != numbers.floor(), "is not a whole number")
@@ -74,16 +74,16 @@ class Piece:
         self.refuse(name, ~numbers.is_between(low, high), f"must be from {low:g} to {high:g} {unit}")
 
     def value(self, name: str = "value", parameter: str = "parameter") -> None:
-        """Read the column of values, each in the range of its parameter; 360 degrees become 0."""
+        """Parse the column of values, each in the range of its parameter; 360 degrees become 0."""
         numbers = self._numbers(name)
         self.refuse(name, ~numbers.is_finite().fill_null(value=False), "is not a number")
-        for index, each in enumerate(PARAMETERS):
-            rule = RULES[each]
+        for index, candidate in enumerate(PARAMETERS):
+            rule = RULES[candidate]
             here = self._read[parameter] == index
             self.refuse(
                 name,
                 here & ~numbers.is_between(rule.low, rule.high),
-                f"must be from {rule.low:g} to {rule.high:g} {rule.unit} ({each.value})",
+                f"must be from {rule.low:g} to {rule.high:g} {rule.unit} ({candidate.value})",
             )
             if rule.circular:
                 north = (here & (numbers.round(3) == 360.0)).fill_null(value=False)
@@ -93,35 +93,35 @@ class Piece:
     def not_after(self, name: str, now: datetime) -> None:
         """Refuse times later than `now`."""
         self.refuse(
-            name, self._read[name] > now.timestamp(), f"lies in the future: it is {now:%Y-%m-%dT%H:%M:%SZ}"
+            name, self._read[name] > now.timestamp(), f"is in the future: it is {now:%Y-%m-%dT%H:%M:%SZ}"
         )
 
     def refuse(self, name: str, broken: pl.Series, rule: str) -> None:
-        """Note that the cells of a column break a rule where `broken` is true."""
+        """Record that the cells of a column break a rule where `broken` is true."""
         frame = pl.DataFrame({"broken": broken})
         self._wrong.append((name, frame.select(pl.when("broken").then(pl.lit(rule)))["literal"]))
 
     def fill(self, name: str, value: int | None = None) -> None:
-        """Give a column that is not in the file, or has gaps, this value there."""
+        """Set this value in a column that the file does not have, or in the gaps of one it has."""
         if name not in self._read:
             self._keep(name, pl.Series(name, [None], dtype=pl.Int64).new_from_index(0, len(self.raw)))
         if value is not None:
             self._keep(name, self._read[name].fill_null(value))
 
     def note_given(self, name: str, column: str) -> None:
-        """Read a column `name` as 1 where the file has a value in `column`, and 0 elsewhere."""
+        """Set a column `name` to 1 where the file has a value in `column`, and to 0 elsewhere."""
         none = pl.zeros(len(self.raw), pl.Boolean, eager=True)
-        given = self._read[column].is_not_null() if column in self._read else none
-        self._keep(name, given.cast(pl.Int64))
+        has_value = self._read[column].is_not_null() if column in self._read else none
+        self._keep(name, has_value.cast(pl.Int64))
 
-    # --- What came out -------------------------------------------------------------------------------
+    # --- Results -------------------------------------------------------------------------------------
 
     def good(self, names: Sequence[str]) -> pl.DataFrame:
         """Return these columns of the rows that break no rule."""
         return pl.DataFrame({name: self._read[name] for name in names}).filter(~self._broken())
 
     def faults(self) -> tuple[list[Fault], int]:
-        """Return the first rows that break a rule, each with the first it breaks, and how many there are."""
+        """Return the first rows that break a rule, each with its first broken rule, and their number."""
         broken = self._broken()
         rows = broken.arg_true().head(MOST_NAMED).to_list()
         return [self._fault(row) for row in rows], int(broken.sum())
@@ -132,7 +132,7 @@ class Piece:
                 cell = self.raw[name][row]
                 shown = "" if cell is None else f" = {str(cell)[:_LONGEST_SHOWN]!r}"
                 return int(self.raw[ROW][row]), f"{name}{shown}: {wrong[row]}"
-        raise AssertionError("only rows that break a rule are asked for")
+        raise AssertionError("this row breaks no rule")
 
     def _broken(self) -> pl.Series:
         broken = pl.zeros(len(self.raw), pl.Boolean, eager=True)
@@ -140,14 +140,14 @@ class Piece:
             broken = broken | wrong.is_not_null()
         return broken
 
-    # --- Reading cells -------------------------------------------------------------------------------
+    # --- Parsing cells -------------------------------------------------------------------------------
 
     def _keep(self, name: str, read: pl.Series) -> None:
         self._read[name] = read.alias(name)
 
     def _text(self, name: str) -> pl.Series:
         cells = self.raw[name]
-        if cells.dtype.is_temporal():  # a time is no name; one outside of the calendar has no text either
+        if cells.dtype.is_temporal():  # a time is not a name; outside the calendar it cannot become text
             return pl.repeat(None, len(cells), dtype=pl.String, eager=True)
         return cells.cast(pl.String).str.strip_chars()
 
@@ -155,7 +155,7 @@ class Piece:
         cells = self.raw[name]
         if cells.dtype == pl.String:
             cells = cells.str.strip_chars()
-        elif cells.dtype.is_temporal():  # a time is no number, although it could be made one
+        elif cells.dtype.is_temporal():  # a time is not a number, although Polars would cast it
             cells = pl.repeat(None, len(cells), dtype=pl.Float64, eager=True)
         numbers = cells.cast(pl.Float64, strict=False)
         self._keep(name, numbers)

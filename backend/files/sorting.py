@@ -1,8 +1,8 @@
-"""Checked rows on the way into the store: put in order on disk, so that memory does not grow with the file.
+"""Sorting of checked rows on disk before they are stored, so that memory does not grow with the file.
 
-A file may be in any order and the store wants whole runs, and a duplicate may lie anywhere. The rows go into
-a SQLite file in the temporary folder, whose sorter works on disk with a few megabytes of memory. It needs
-about as much room as the CSV file three times over (TMPDIR says where).
+A file may have any order and duplicates anywhere, and the store needs whole runs. The rows are written to a
+SQLite file in the temporary folder, whose sorter works on disk with a few megabytes of memory. It needs about
+three times the size of the CSV file (TMPDIR chooses the place).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from backend.files.reading import ROW
 
 
 class Staging:
-    """Rows of numbers in the order of a key, which each of them should have for itself."""
+    """Rows of numbers in the order of a key that should be unique."""
 
     def __init__(self, key: Sequence[str], rest: Sequence[str]) -> None:
         self.columns = (*key, *rest, ROW)
@@ -45,7 +45,7 @@ class Staging:
         self._folder.cleanup()
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Add rows with all the columns."""
+        """Add rows with all columns."""
         with _room(self._folder.name):
             self._file.execute("BEGIN")
             self._file.executemany(
@@ -55,7 +55,7 @@ class Staging:
             self._file.execute("COMMIT")
 
     def sort(self, *, merge_same: bool = False) -> int:
-        """Put the rows in order and return how many there are; `merge_same` makes equal ones one row."""
+        """Sort the rows and return their number; `merge_same` keeps one of several equal rows."""
         same = ", ".join(self.columns[:-1])
         rows = "SELECT * FROM came"
         if merge_same:
@@ -66,7 +66,7 @@ class Staging:
             return int(self._file.execute("SELECT count(*) FROM sorted").fetchone()[0])
 
     def duplicates(self) -> tuple[list[tuple[int, int]], int]:
-        """Return the first rows with the key of an earlier one, that one beside each, and how many."""
+        """Return the first rows with the key of an earlier row, each with that row, and their number."""
         same = " AND ".join(f"later.{name} = earlier.{name}" for name in self._key)
         pairs = f"FROM sorted later JOIN sorted earlier ON earlier.rowid = later.rowid - 1 WHERE {same}"
         with _room(self._folder.name):
@@ -77,7 +77,7 @@ class Staging:
             return first.fetchall() if count else [], count
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows in the order of the key, with all the columns."""
+        """Yield the rows in the order of the key, with all columns."""
         with _room(self._folder.name):
             yield from self._file.execute("SELECT * FROM sorted ORDER BY rowid")
 
@@ -88,6 +88,6 @@ def _room(folder: str) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise MeteoScoreError(
-            f"{folder}: cannot hold the rows of the file while they are put in order ({error}):"
-            " let TMPDIR name a folder with more room"
+            f"{folder}: no space to sort the rows of the file ({error}):"
+            " set TMPDIR to a folder with more space"
         ) from error

@@ -1,4 +1,4 @@
-"""Times in files: aware, brought to UTC, in whole seconds since 1970."""
+"""Times in files: aware, converted to UTC, in whole seconds since 1970."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from datetime import UTC, datetime
 import polars as pl
 
 EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)
-"""Earlier times are slips; and local day -1 has a meaning of its own in the store."""
+"""Earlier times are errors; also, local day -1 has a special meaning in the store."""
 
 _NO_TIME = "is not a time with its zone, such as 2026-07-15T06:00:00Z"
 _NAIVE = "is a time without a zone: write it in UTC with a Z, or with its offset (+02:00)"
 _NOT_WHOLE = "is not a whole second"
-_TOO_EARLY = f"lies before {EARLIEST:%Y}"
+_TOO_EARLY = f"is before {EARLIEST:%Y}"
 
 
 def epochs(cells: pl.Series) -> pl.DataFrame:
-    """Return `epoch` (seconds since 1970, null where there is none) and `wrong`: what is wrong with a cell.
+    """Return `epoch` (seconds since 1970, null if there is none) and `wrong`: the rule that a cell breaks.
 
-    An absent cell has neither. Text is read as Python's own ISO 8601.
+    Both are null for an absent cell. Text is parsed as ISO 8601 by Python.
     """
     if isinstance(cells.dtype, pl.Datetime):
         return _of_datetimes(cells)
     if cells.dtype != pl.String:
         return _all_wrong(cells)
-    # A file has few times, and each of them often: each is read once per piece.
+    # A file has few different times, each of them many times: each is parsed once per piece.
     texts = cells.drop_nulls().unique()
-    read = [_read(text) for text in texts.to_list()]
+    parsed = [_read(text) for text in texts.to_list()]
     known = pl.DataFrame(
-        {"text": texts, "epoch": [epoch for epoch, _ in read], "wrong": [wrong for _, wrong in read]},
+        {"text": texts, "epoch": [epoch for epoch, _ in parsed], "wrong": [wrong for _, wrong in parsed]},
         schema={"text": pl.String, "epoch": pl.Int64, "wrong": pl.String},
     )
     return (
@@ -48,7 +48,7 @@ def _read(text: str) -> tuple[int | None, str | None]:
     try:
         utc = moment.astimezone(UTC)
     except OverflowError:
-        return None, "lies outside of the calendar"
+        return None, "is outside the calendar"
     return (int(utc.timestamp()), None) if utc >= EARLIEST else (None, _TOO_EARLY)
 
 
@@ -57,13 +57,13 @@ def _of_datetimes(cells: pl.Series) -> pl.DataFrame:
     if not isinstance(dtype, pl.Datetime) or dtype.time_zone is None:
         return _all_wrong(cells)
     whole = {"ns": 1_000_000_000, "us": 1_000_000, "ms": 1_000}[dtype.time_unit]
-    ticks, there = cells.to_physical(), cells.is_not_null()
-    frame = pl.DataFrame({"ticks": ticks, "there": there})
+    ticks, present = cells.to_physical(), cells.is_not_null()
+    frame = pl.DataFrame({"ticks": ticks, "present": present})
     seconds = pl.col("ticks") // whole
     wrong = (
-        pl.when(pl.col("there") & (pl.col("ticks") % whole != 0))
+        pl.when(pl.col("present") & (pl.col("ticks") % whole != 0))
         .then(pl.lit(_NOT_WHOLE))
-        .when(pl.col("there") & (seconds < int(EARLIEST.timestamp())))
+        .when(pl.col("present") & (seconds < int(EARLIEST.timestamp())))
         .then(pl.lit(_TOO_EARLY))
     )
     return frame.select(wrong=wrong, epoch=seconds).select(

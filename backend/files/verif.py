@@ -1,14 +1,14 @@
-"""The text format of verif (github.com/WFRT/verif, 3-clause BSD), both ways: pairs out, obs and fcst in.
+"""The text format of verif (github.com/WFRT/verif, 3-clause BSD): writing pairs, reading obs and fcst.
 
-Comments come first: "# variable: " and "# units: " are read by verif, which passes over others with a
-warning each. The next line names the columns, which are parted by blanks: `unixtime` (seconds since 1970,
-start of the run) or `date` (YYYYMMDD) with `hour`; `leadtime` in hours; `location`, a number; `lat`, `lon` in
-degrees and `altitude` in metres; `obs` and `fcst`. -999 is a missing value. `offset`, `id` and `elev` are
-older names.
+Comments come first: verif reads "# variable: " and "# units: ", and skips others with a warning each. The
+next line has the column names, separated by blanks: `unixtime` (seconds since 1970, start of the run) or
+`date` (YYYYMMDD) with `hour`; `leadtime` in hours; `location`, a number; `lat`, `lon` in degrees and
+`altitude` in metres; `obs` and `fcst`. -999 is a missing value. `offset`, `id` and `elev` are older names.
 
-A location of verif is a number and we have names, so that we add a comment that says which is which:
-"# locations: 1=planfait,ffvl:2496 2=…". Another tool's file can be given such a line by hand; without one,
-`location` itself must be the id of a site or of a station. "# model: arome_0025" may say whose `fcst` it is.
+verif's locations are numbers, ours have names. So exported files have a comment that maps them:
+"# locations: 1=planfait,ffvl:2496 2=…". For a file of another tool this line can be added by hand; without
+it, `location` must be the id of a site or station. "# model: arome_0025" optionally names the model of
+`fcst`.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ _SPELLINGS = {
 
 
 class Location(NamedTuple):
-    """What a number in the column `location` stands for."""
+    """Site and station of a number in the column `location`."""
 
     site: str
     station: str
 
 
 class _Head(NamedTuple):
-    """What is said above the rows; `first` is the number of the first line of rows, from 1."""
+    """The lines above the rows; `first` is the number of the first line of rows, from 1."""
 
     parameter: str
     model: str | None
@@ -63,7 +63,7 @@ class _Head(NamedTuple):
 
 
 class VerifTable:
-    """One of the two sides of a verif file as a table to import; missing values are left out."""
+    """One of the two columns of values of a verif file as a table to import; missing values are left out."""
 
     def __init__(self, path: Path, side: str, model: str | None) -> None:
         self.path = path
@@ -71,24 +71,22 @@ class VerifTable:
         self._head = _read_head(path, side)
         self._model = model or self._head.model
         if side == "fcst" and self._model is None:
-            raise FileRefusedError(
-                f'{path}: does not say which model it is of: add --model, or a "# model: " line'
-            )
+            raise FileRefusedError(f'{path}: names no model: add --model, or a "# model: " line')
 
     @classmethod
     def forecasts(cls, path: Path, model: str | None) -> Self:
-        """Return what a file says in `fcst`. Raises FileRefusedError."""
+        """Return the column `fcst` of a file. Raises FileRefusedError."""
         return cls(path, "fcst", model)
 
     @classmethod
     def observations(cls, path: Path) -> Self:
-        """Return what a file says in `obs`. Raises FileRefusedError."""
+        """Return the column `obs` of a file. Raises FileRefusedError."""
         return cls(path, "obs", None)
 
     def pieces(self) -> Iterator[pl.DataFrame]:
-        """Yield the rows that have a value of this side.
+        """Yield the rows with a value in this column.
 
-        Raises FileRefusedError for a row of another width.
+        Raises FileRefusedError for a row with another number of cells.
         """
         with _opened(self.path) as file:
             rows = self._rows(file)
@@ -98,7 +96,7 @@ class VerifTable:
                 )
 
     def lines(self, rows: Sequence[int]) -> list[str]:
-        """Return the numbers of lines: a row is counted by its line."""
+        """Return the numbers of lines: rows are counted by line here."""
         return [f"line {row + 1}" for row in rows]
 
     def _names(self) -> tuple[str, ...]:
@@ -138,7 +136,7 @@ def _is_missing(cell: str) -> bool:
 
 
 def _times(row: Mapping[str, str]) -> tuple[str, str]:
-    """Return the start of the run and the valid time as ISO 8601; what cannot be read stays as it is."""
+    """Return reference time and valid time as ISO 8601; text that cannot be parsed stays as it is."""
     try:
         if "unixtime" in row:
             run = datetime.fromtimestamp(float(row["unixtime"]), UTC)
@@ -155,11 +153,11 @@ def _times(row: Mapping[str, str]) -> tuple[str, str]:
     return run.isoformat(), valid
 
 
-# --- Out ---------------------------------------------------------------------------------------------
+# --- Writing -----------------------------------------------------------------------------------------
 
 
 class Place(NamedTuple):
-    """A location of a file to write: a site, with its position, and the station it is compared with."""
+    """A location of a file to write: a site with its position, and the station of its pairs."""
 
     site: str
     station: str
@@ -173,8 +171,8 @@ def write_verif(
 ) -> int:
     """Write the pairs of one model, parameter and view; return how many.
 
-    The lead time in hours is what it is for each hour in that view: what verif says of the whole file is what
-    we say of the view.
+    The lead time of each hour is that of the view, so that verif's results for the whole file are those of
+    the view.
     """
     numbers = {(place.site, place.station): number for number, place in enumerate(places, start=1)}
     where = " ".join(f"{number}={site},{station}" for (site, station), number in numbers.items())
@@ -197,14 +195,14 @@ def write_verif(
             "observation",
             "forecast",
         )
-        for site, station, run, lead, measured, said in chosen.iter_rows():
+        for site, station, run, lead, observed, forecast in chosen.iter_rows():
             number = numbers[site, station]
-            file.write(f"{run} {lead / 60:.10g} {number} {positions[number]} {measured:.6g} {said:.6g}\n")
+            file.write(f"{run} {lead / 60:.10g} {number} {positions[number]} {observed:.6g} {forecast:.6g}\n")
         written += len(frame)
     return written
 
 
-# --- What is said above the rows ---------------------------------------------------------------------
+# --- Lines above the rows ----------------------------------------------------------------------------
 
 
 def _opened(path: Path) -> TextIO:
@@ -217,57 +215,59 @@ def _opened(path: Path) -> TextIO:
 
 
 def _read_head(path: Path, side: str) -> _Head:
-    said: dict[str, str] = {}
+    comments: dict[str, str] = {}
     with _opened(path) as file:
         for number, line in enumerate(bounded_lines(path, file), start=1):
             if line.startswith("#"):
                 name, _, rest = line[1:].partition(":")
-                said[name.strip()] = rest.strip()
+                comments[name.strip()] = rest.strip()
             elif line.strip():
                 columns = _columns(path, number, line.split(), side)
-                parameter = _parameter(path, said)
-                return _Head(parameter, said.get("model"), _locations(path, said), columns, number + 1)
-    raise FileRefusedError(f"{path}: holds no rows")
+                parameter = _parameter(path, comments)
+                return _Head(
+                    parameter, comments.get("model"), _locations(path, comments), columns, number + 1
+                )
+    raise FileRefusedError(f"{path}: contains no rows")
 
 
 def _columns(path: Path, number: int, header: Sequence[str], side: str) -> dict[str, int]:
     columns = {_OLD_NAMES.get(name, name): index for index, name in enumerate(header)}
-    lacking = [name for name in ("leadtime", "location", side) if name not in columns]
+    missing = [name for name in ("leadtime", "location", side) if name not in columns]
     if "unixtime" not in columns and "date" not in columns:
-        lacking.insert(0, "unixtime")
-    if lacking:
-        raise FileRefusedError(f"{path}, line {number}: the header lacks {', '.join(lacking)}")
+        missing.insert(0, "unixtime")
+    if missing:
+        raise FileRefusedError(f"{path}, line {number}: the header has no {', '.join(missing)}")
     if len(columns) != len(header):
         raise FileRefusedError(f"{path}, line {number}: the header names a column twice")
     return columns
 
 
-def _parameter(path: Path, said: Mapping[str, str]) -> str:
-    """Return the parameter that a file is about; raise FileRefusedError for none of ours, or another unit."""
+def _parameter(path: Path, comments: Mapping[str, str]) -> str:
+    """Return the parameter of a file; raise FileRefusedError for another variable or unit."""
     known = ", ".join(Parameter)
-    name = said.get("variable", "")
+    name = comments.get("variable", "")
     if name not in RULES:
         raise FileRefusedError(
             f"{path}: variable = {name!r}: must be one of {known}: write it as # variable: …"
         )
     parameter = Parameter(name)
-    units = said.get("units", "").strip("$").replace("\\", "")
+    units = comments.get("units", "").strip("$").replace("\\", "")
     if _SPELLINGS.get(units) != UNITS[parameter]:
         raise FileRefusedError(
-            f"{path}: units = {said.get('units', '')!r}: {name} must be in {UNITS[parameter]}:"
+            f"{path}: units = {comments.get('units', '')!r}: {name} must be in {UNITS[parameter]}:"
             " nothing is converted"
         )
     return parameter.value
 
 
-def _locations(path: Path, said: Mapping[str, str]) -> dict[str, Location]:
-    found = {}
-    for word in said.get("locations", "").split():
+def _locations(path: Path, comments: Mapping[str, str]) -> dict[str, Location]:
+    locations = {}
+    for word in comments.get("locations", "").split():
         number, _, names = word.partition("=")
         site, _, station = names.partition(",")
         if not number or not site:
             raise FileRefusedError(
                 f"{path}: locations: {word!r}: must be number=site,station, such as 1=planfait,ffvl:87"
             )
-        found[number] = Location(site, station or site)
-    return found
+        locations[number] = Location(site, station or site)
+    return locations

@@ -1,4 +1,4 @@
-"""Frames into a file, one after the other; the file appears under its name when it is whole."""
+"""Writing of frames to a file; the file appears under its name when it is complete."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from backend.files.columns import Columns, schema
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _BUFFERED = 200_000
-"""Rows of a row group in Parquet: they are in memory together."""
+"""Rows of a row group in Parquet; they are in memory at the same time."""
 
 
 class Writer(Protocol):
-    """Something that frames are written to."""
+    """A file that frames are written to."""
 
     def write(self, frame: pl.DataFrame) -> None:
-        """Write rows after those before."""
+        """Append rows."""
         ...
 
     def finish(self) -> None:
-        """Write what is left; the file is whole then."""
+        """Write the remaining rows; the file is complete then."""
         ...
 
     def close(self) -> None:
-        """Let go of what was opened."""
+        """Release files and folders, complete or not."""
         ...
 
 
 @contextmanager
 def new_file(path: Path, columns: Columns, *, force: bool) -> Iterator[Writer]:
-    """Give a writer of a .csv or .parquet file, which is there once the context has ended well.
+    """Open a writer of a .csv or .parquet file; the file appears when the context ends without error.
 
-    Raises ConfigError for another kind, or a file that is there already unless `force`, and MeteoScoreError
-    where it cannot be written.
+    Raises ConfigError for another ending, or for an existing file without `force`, and MeteoScoreError if the
+    file cannot be written.
     """
     kinds: dict[str, Callable[[Path, Columns], Writer]] = {".csv": _Csv, ".parquet": _Parquet}
     kind = kinds.get(path.suffix.lower())
@@ -57,12 +57,12 @@ def new_file(path: Path, columns: Columns, *, force: bool) -> Iterator[Writer]:
 
 @contextmanager
 def replacing(path: Path, *, force: bool) -> Iterator[Path]:
-    """Give a name beside `path` to write to, which becomes `path` if the context ends well."""
+    """Return a temporary path beside `path`; it is renamed to `path` if the context ends without error."""
     if os.path.lexists(path) and not force:
-        raise ConfigError(f"{path}: is there already: give another name, or --force to write over it")
+        raise ConfigError(f"{path}: exists already: give another name, or --force to overwrite it")
     part = path.with_name(f".{path.name}.part")
     try:
-        # Made by us, or not at all: in a folder of others a link may lie under this name.
+        # O_EXCL and O_NOFOLLOW: in a folder of other users a symbolic link may have this name.
         part.unlink(missing_ok=True)
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
         yield part
@@ -89,7 +89,7 @@ class _Csv:
 
 
 class _Parquet:
-    """Parts of the file, put together at the end: Polars has no writer that is fed frame by frame."""
+    """Parts of the file, joined at the end: Polars has no writer that takes frames one by one."""
 
     def __init__(self, path: Path, columns: Columns) -> None:
         self._path = path

@@ -423,7 +423,7 @@ def test_a_file_of_verif_itself_is_read_with_its_older_names_and_gaps(another: S
         (("214=planfait,", "214="), "line 5: site = 'ffvl:2496': is not a site on the list"),
         (("# locations: 214=planfait,ffvl:2496\n", ""), "line 4: site = '214': is not a site on the list"),
         (("214=planfait", "planfait"), "locations: 'planfait,ffvl:2496': must be number=site,station"),
-        (("obs  fcst", "obs  said"), "line 4: the header lacks fcst"),
+        (("obs  fcst", "obs  said"), "line 4: the header has no fcst"),
         (("21.5 0.9", "21.5"), "line 5: has 9 cells: must have as many as the header, 10"),
         (("21.5 0.9", "warm 0.9"), "line 5: value = 'warm': is not a number"),
         (("21.5 0.9", "98.1 0.9"), "line 5: value = '98.1': must be from -40 to 50"),
@@ -446,7 +446,7 @@ def test_a_verif_file_keeps_every_rule_too(
 def test_a_verif_file_must_say_which_model_it_is_of(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_text(VERIF)
-    with pytest.raises(ConfigError, match="does not say which model it is of"):
+    with pytest.raises(ConfigError, match="names no model"):
         forecast_table(path)
     with pytest.raises(ConfigError, match="--model is for"):
         forecast_table(tmp_path / "t.csv", "ecmwf")
@@ -477,7 +477,7 @@ def test_a_link_that_lies_in_the_way_is_never_written_through(tmp_path: Path, na
     (tmp_path / name).symlink_to(victim)
     path = tmp_path / name.removeprefix(".").removesuffix(".part")
     if not name.endswith(".part"):
-        with pytest.raises(ConfigError, match="is there already"), new_file(path, PAIRS, force=False):
+        with pytest.raises(ConfigError, match="exists already"), new_file(path, PAIRS, force=False):
             pytest.fail("a link is a file that is there")
     with new_file(path, PAIRS, force=True):
         pass
@@ -488,7 +488,7 @@ def test_a_link_that_lies_in_the_way_is_never_written_through(tmp_path: Path, na
 def test_a_link_to_nowhere_is_a_file_that_is_there(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.symlink_to(tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match="is there already"), new_file(path, PAIRS, force=False):
+    with pytest.raises(ConfigError, match="exists already"), new_file(path, PAIRS, force=False):
         pytest.fail("it would have been written to nowhere")
     assert not (tmp_path / "nowhere").exists()
 
@@ -496,7 +496,7 @@ def test_a_link_to_nowhere_is_a_file_that_is_there(tmp_path: Path) -> None:
 def test_a_file_that_is_there_is_kept_unless_forced(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("mine")
-    with pytest.raises(ConfigError, match="is there already"), new_file(path, PAIRS, force=False):
+    with pytest.raises(ConfigError, match="exists already"), new_file(path, PAIRS, force=False):
         pass
     assert path.read_text() == "mine"
     with new_file(path, PAIRS, force=True):
@@ -820,7 +820,7 @@ def test_a_corrected_file_is_refused_until_it_is_told_to_replace(
     refused = typed(f"import forecasts {corrected}", environment)
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "corrected.csv, line 9: value = 21.5: 20 is stored" in refused.stderr
-    assert "nothing was stored: --replace takes what the file has" in refused.stderr
+    assert "nothing was stored: --replace stores the values of the file" in refused.stderr
     assert typed("import replaced", environment).stdout == "No import has replaced anything.\n"
 
     done = typed(f"import forecasts --replace {corrected}", environment)
@@ -859,7 +859,7 @@ def test_scores_follow_an_import_at_once(environment: Environment, tmp_path: Pat
     scores = pl.read_csv(out)
     assert set(scores["view"]) == {"lead_0_5", "lead_6_11", "lead_12_23"}
     assert set(scores["hours"]) == {"all"}
-    terms = "from a file, or a source that this version does not have: its terms are not known here"
+    terms = "from a file, or from a source unknown to this version: its terms are not known here"
     assert terms in (tmp_path / "s.csv.dictionary.md").read_text()
     raw = f"export forecasts --model my_wrf -o {tmp_path / 'raw.csv'}"
     assert "do not pass this file on" in typed(raw, environment).stderr

@@ -306,7 +306,7 @@ def test_a_value_of_a_file_beside_collected_ones_is_an_imported_one(
     assert [row.value for row in StoreQueries(store.database).forecasts()[0]] == [20, 30]
 
 
-ADVICE = "nothing was stored: --replace takes what the file has, and keeps a record of what was stored"
+ADVICE = "nothing was stored: --replace stores the values of the file, and keeps a record of the old ones"
 LATER = NOW + timedelta(days=1)
 WITH_TIME = f"{FORECAST_HEADER},available_at"
 
@@ -498,11 +498,11 @@ BAD_FORECASTS = {
     GOOD.replace("2026-07-15T12:00:00Z", "noon"): "valid_time = 'noon': is not a time with its zone",
     GOOD.replace("2026-07-15T12:00:00Z", ""): "valid_time: is missing",
     GOOD.replace("12:00:00Z", "12:00:00.5Z"): "is not a whole second",
-    GOOD.replace("2026-07-15T06", "1870-07-15T06"): "lies before 1971",
-    GOOD.replace("2026-07-15T12:00:00Z", "9999-12-31T23:00:00-05:00"): "lies outside of the calendar",
+    GOOD.replace("2026-07-15T06", "1870-07-15T06"): "is before 1971",
+    GOOD.replace("2026-07-15T12:00:00Z", "9999-12-31T23:00:00-05:00"): "is outside the calendar",
     GOOD.replace(
         "2026-07-15T06", "2026-07-16T06"
-    ): "reference_time = '2026-07-16T06:00:00Z': lies in the future",
+    ): "reference_time = '2026-07-16T06:00:00Z': is in the future",
     GOOD.replace(
         "2026-07-15T12", "2026-07-15T05"
     ): "valid_time = '2026-07-15T05:00:00Z': is before reference_time",
@@ -539,10 +539,10 @@ def test_one_bad_line_refuses_the_whole_file_by_its_number(
 @pytest.mark.parametrize(
     ("line", "rule"),
     {
-        GOOD_READING.replace("ffvl:2496", "ffvl:1"): "station = 'ffvl:1': is not a station that we know",
+        GOOD_READING.replace("ffvl:2496", "ffvl:1"): "station = 'ffvl:1': is not a known station",
         GOOD_READING.replace("wind_speed", "pressure"): "parameter = 'pressure': is not one of",
         GOOD_READING.replace("Z", ""): "time = '2026-07-15T12:00:00': is a time without a zone",
-        GOOD_READING.replace("T12:00", "T12:11"): "time = '2026-07-15T12:11:00Z': lies in the future",
+        GOOD_READING.replace("T12:00", "T12:11"): "time = '2026-07-15T12:11:00Z': is in the future",
         GOOD_READING.replace("12.5", "x"): "value = 'x': is not a number",
         f"{GOOD_READING},0": "averaging_minutes = '0': must be from 1 to 1440 minutes",
         f"{GOOD_READING},1.5": "averaging_minutes = '1.5': is not a whole number",
@@ -610,26 +610,30 @@ def test_a_run_before_a_site_moved_is_refused(empty: Store, write: Write) -> Non
     )
     told = refusal(lambda: take_forecasts(empty, write(GOOD), sites=(moved, PASSY)))
     assert "line 2: reference_time" in told[0]
-    assert "is before planfait moved to where it is now (2026-07-15)" in told[0]
+    assert "is before planfait moved to its present position (2026-07-15)" in told[0]
 
 
 BAD_FILES: dict[str, tuple[str, bytes, str]] = {
-    "no rows": ("a.csv", f"{FORECAST_HEADER}\n\n".encode(), "a.csv: holds no rows"),
-    "only a header": ("a.csv", FORECAST_HEADER.encode(), "a.csv: holds no rows"),
-    "empty": ("a.csv", b"", "a.csv, line 1: the header lacks model, site"),
+    "no rows": ("a.csv", f"{FORECAST_HEADER}\n\n".encode(), "a.csv: contains no rows"),
+    "only a header": ("a.csv", FORECAST_HEADER.encode(), "a.csv: contains no rows"),
+    "empty": ("a.csv", b"", "a.csv, line 1: the header has no model, site"),
     "semicolons": (
         "a.csv",
         f"{FORECAST_HEADER[:-6]}\n".replace(",", ";").encode(),
-        "a.csv, line 1: the header lacks value: it must be model,site,parameter,reference_time,valid_time,"
+        "a.csv, line 1: the header has no value: it must be model,site,parameter,reference_time,valid_time,"
         "value, and it may have available_at (the columns are separated by a semicolon)",
     ),
     "another separator": ("a.csv", b"sep=:\n", "a.csv, line 1: sep=:: must be a comma, a semicolon, a tab"),
     "the wrong separator": (
         "a.csv",
         f"sep=;\n{FORECAST_HEADER}\n{GOOD}\n".encode(),
-        "a.csv, line 2: the header lacks model",
+        "a.csv, line 2: the header has no model",
     ),
-    "utf-16": ("a.csv", f"{FORECAST_HEADER}\n{GOOD}\n".encode("utf-16"), "a.csv: is UTF-16 or no text: save"),
+    "utf-16": (
+        "a.csv",
+        f"{FORECAST_HEADER}\n{GOOD}\n".encode("utf-16"),
+        "a.csv: is UTF-16 or not text: save",
+    ),
     "utf-16 without a mark": ("a.csv", f"{FORECAST_HEADER}\n".encode("utf-16-le"), "a.csv: is UTF-16 or no"),
     "commas and points": (
         "a.csv",
@@ -652,7 +656,7 @@ BAD_FILES: dict[str, tuple[str, bytes, str]] = {
     "no value at all": (
         "a.csv",
         f"{FORECAST_HEADER}\n{GOOD.replace('12.5', 'NA')}\n".encode(),
-        "a.csv: holds no values: its 1 rows have no value",
+        "a.csv: contains no values: its 1 rows have no value",
     ),
     "a long line of verif": (
         "a.txt",
@@ -670,7 +674,7 @@ BAD_FILES: dict[str, tuple[str, bytes, str]] = {
     "stray quote": (
         "a.csv",
         f'{FORECAST_HEADER}\n{GOOD}\n{GOOD}"\n{GOOD}\nnonsense\n'.encode(),
-        "a.csv, line 3: here or soon after, a quote is never closed, or stands within a cell",
+        "a.csv, line 3: here or soon after, a quote is not closed, or is inside a cell",
     ),
     "stray quote at once": (
         "a.csv",
@@ -680,7 +684,7 @@ BAD_FILES: dict[str, tuple[str, bytes, str]] = {
     "two stray quotes": (
         "a.csv",
         f'{FORECAST_HEADER}\n{GOOD}\n{GOOD}"\n{GOOD}\n{GOOD}"\n{GOOD}\n'.encode(),
-        "a.csv, line 2: here or soon after, a quote is never closed, or stands within a cell",
+        "a.csv, line 2: here or soon after, a quote is not closed, or is inside a cell",
     ),
     "doubled stray quotes": (
         "a.csv",
@@ -730,7 +734,7 @@ def test_a_line_of_600_mb_is_refused_after_its_first_megabytes(empty: Store, tmp
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert told == ["a.csv, line 20002: is longer than 1048576 bytes: it is no row of a table"]
+    assert told == ["a.csv, line 20002: is longer than 1048576 bytes: it is not a row of a table"]
     assert peak < 150_000_000, "several times what is read at once, and not the file"
 
 
@@ -771,16 +775,16 @@ def test_words_and_numbers_may_be_kept_as_categories(store: Store, tmp_path: Pat
         (pl.Series("valid_time", [NOW.date()]), "is a time without a zone"),
         (pl.Series("valid_time", [1_800_000_000]), "is not a time with its zone"),
         (pl.Series("valid_time", [None], dtype=pl.Datetime("us", "UTC")), "valid_time: is missing"),
-        (pl.Series("valid_time", [datetime(1960, 1, 1, tzinfo=UTC)]), "lies before 1971"),
+        (pl.Series("valid_time", [datetime(1960, 1, 1, tzinfo=UTC)]), "is before 1971"),
         (pl.Series("valid_time", [datetime(2026, 7, 15, 12, 0, 0, 5, tzinfo=UTC)]), "is not a whole second"),
         (pl.Series("value", [float("inf")]), "value = 'inf': is not a number"),
         (
             pl.Series("valid_time", [2**62]).cast(pl.Datetime("ms", "UTC")),
-            "valid_time: lies outside of the calendar",
+            "valid_time: is outside the calendar",
         ),
         (
             pl.Series("model", [2**63 - 1]).cast(pl.Datetime("us", "UTC")),
-            "model: lies outside of the calendar",
+            "model: is outside the calendar",
         ),
         (pl.Series("model", [NOW]), "is not the name of a model"),
         (pl.Series("value", ["1,234"]), "value = '1,234': the comma may separate decimals or thousands"),
