@@ -9,6 +9,7 @@ from datetime import date
 from backend.answers.base import WithheldSource
 from backend.answers.models import collected_models
 from backend.answers.service import ReadingParts
+from backend.core.errors import MeteoScoreError
 from backend.core.local_time import day_number, local_day
 from backend.core.records import Site
 from backend.scoring.constants import MOST_DAYS, USUAL_DAYS
@@ -21,7 +22,7 @@ from backend.scoring.views import EVENING_BEFORE, View
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2099, 12, 31)
 
 
-class InvalidDaysError(ValueError):
+class InvalidDaysError(MeteoScoreError, ValueError):
     """Days that cannot be asked for; the message names the rule."""
 
 

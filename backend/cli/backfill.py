@@ -154,7 +154,7 @@ async def _run(service: Service, piece: Piece) -> JobRun:
     selection = Selection(sources=(piece.source,), since=piece.since, until=piece.until)
     run = await service.runner.run(piece.job, "backfill", selection=selection)
     if run is None:
-        raise AssertionError("a run without a slot is always granted")
+        raise AssertionError("a run without a slot always gets its claim")
     return run
 
 

@@ -89,7 +89,7 @@ async def _collect(service: Service, job: JobId, selection: Selection, as_json: 
     finally:
         await service.close()
     if run is None:
-        raise AssertionError("a run without a slot is always granted")
+        raise AssertionError("a run without a slot always gets its claim")
     if as_json:
         print_json(run_as_dict(run))
     else:

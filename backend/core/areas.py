@@ -16,7 +16,7 @@ class Area(NamedTuple):
     east: float
 
     def holds(self, site: Site) -> bool:
-        """Say whether a site lies within it."""
+        """Return True if a site is inside."""
         return self.south <= site.latitude <= self.north and self.west <= site.longitude <= self.east
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Time: aware and in UTC, everywhere. Local Paris stamps are converted here, at the edge."""
+"""Time: aware and in UTC everywhere. Local times of French publishers are converted here."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 PARIS = ZoneInfo("Europe/Paris")
-"""The zone of the sites' local days, and of the local stamps that French publishers write."""
+"""The zone of the sites' local days, and of the local time stamps of French publishers."""
 
 Clock = Callable[[], datetime]
-"""Something that says what time it is, aware and in UTC: the system, or a demo that steps."""
+"""Returns the present time, aware and in UTC: that of the system, or of a demo with its own clock."""
 
 
 DAY_SECONDS = 86_400
 """Length of a day of UTC, in seconds."""
 
 CLOCK_TOLERANCE = timedelta(minutes=10)
-"""How far ahead of the clock a stored or published time may lie; later ones come from another clock.
+"""How far ahead of the clock a stored or published time may be; later times are from another clock.
 
-A service that once ran under a wrong clock (2031, say) leaves such times behind. They are not compared with
+A service that ran under a wrong clock (2031, say) leaves such times in the store. They are not compared with
 the present: otherwise nothing newer would count until that year.
 """
 
@@ -31,18 +31,18 @@ def utc_now() -> datetime:
 
 def require_utc(moment: datetime) -> datetime:
     """Return `moment` unchanged if it is aware and in UTC; raise ValueError otherwise."""
-    # A collection makes a hundred thousand records: the one UTC that all of them have is told at a glance.
+    # Fast path: a collection makes a hundred thousand records, and nearly all have this very `UTC` object.
     if moment.tzinfo is not UTC and moment.utcoffset() != timedelta(0):
         raise ValueError(f"{moment.isoformat()} is not an aware time in UTC")
     return moment
 
 
 def paris_to_utc(local: datetime, now: datetime) -> datetime | None:
-    """Convert a naive Europe/Paris wall-clock time to UTC; None where that time did not exist.
+    """Convert a naive Europe/Paris wall-clock time to UTC; None if that time did not exist.
 
-    In the hour that October has twice, the choice is the instant that is not in the future of `now`
-    (aware, UTC) and nearest to it. In the hour that March skips there is nothing to choose from. The
-    first minutes of the year 1, which some programs write for "no time", have no UTC that Python can tell.
+    In October's doubled hour the result is the instant that is not later than `now` (aware, UTC) and nearest
+    to it. March's skipped hour gives None. So do the first minutes of the year 1, which some programs write
+    for "no time": Python cannot represent their UTC.
     """
     try:
         candidates = {local.replace(tzinfo=PARIS, fold=fold).astimezone(UTC) for fold in (0, 1)}
@@ -56,7 +56,7 @@ def paris_to_utc(local: datetime, now: datetime) -> datetime | None:
 
 
 def is_doubled(local: datetime) -> bool:
-    """Say whether a naive Europe/Paris wall-clock time exists twice: in October's doubled hour."""
+    """Return True if a naive Europe/Paris wall-clock time is in October's doubled hour."""
     try:
         first, second = (local.replace(tzinfo=PARIS, fold=fold).astimezone(UTC) for fold in (0, 1))
     except OverflowError:

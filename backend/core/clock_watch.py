@@ -1,4 +1,4 @@
-"""Is our clock right? Compared with the `Date` headers of the hosts that are asked anyway."""
+"""Check of this machine's clock against the `Date` headers of the hosts that collection contacts."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from statistics import median
 from backend.core.clock import Clock
 
 CLOCK_LIMIT = timedelta(minutes=5)
-"""How far off our clock may be. From twice as far on, current readings are refused as future ones."""
+"""Largest tolerated offset. At twice this offset, current readings are rejected as future ones."""
 
-_ALIKE = timedelta(minutes=1)  # hosts agree within this: a header has whole seconds, an answer its delay
-_KEPT = timedelta(days=1)  # how long an estimate counts
+_ALIKE = timedelta(minutes=1)  # tolerance between hosts: headers have whole seconds, responses a delay
+_VALID_FOR = timedelta(days=1)  # age at which an estimate expires
 _MOST_HOSTS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class ClockOffset:
-    """Our clock is off: `seconds` is hosts' time minus ours (positive: our clock is slow).
+    """The offset of this machine's clock: hosts' time minus ours in seconds (positive: our clock is slow).
 
-    `agreeing` of the `hosts` that were heard lately say the same.
+    `agreeing` of the `hosts` with a recent response have this offset.
     """
 
     seconds: float
@@ -41,12 +41,12 @@ class ClockOffset:
 @dataclass(frozen=True, slots=True)
 class _Estimate:
     offset: float  # the host's time minus ours, in seconds
-    step: float  # our clock minus the monotonic one: another number once our clock was set
+    step: float  # our clock minus the monotonic one: changes when our clock is set
     at: float  # monotonic
 
 
 class ClockWatch:
-    """The last estimate of each host. One odd host does not matter: most of them, two at least, agree."""
+    """The last estimate per host. A single wrong host has no effect: a majority, at least two, must agree."""
 
     def __init__(self, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -54,7 +54,7 @@ class ClockWatch:
         self._estimates: dict[str, _Estimate] = {}
 
     def note(self, host: str, stated: datetime) -> None:
-        """Take in the time (UTC) that a host stated in an answer that begins just now."""
+        """Record the time (UTC) in the header of a response that arrives now."""
         now, monotonic = self._clock().timestamp(), self._monotonic()
         self._estimates.pop(host, None)
         self._estimates[host] = _Estimate(stated.timestamp() - now, now - monotonic, monotonic)
@@ -62,16 +62,16 @@ class ClockWatch:
             del self._estimates[next(iter(self._estimates))]
 
     def offset(self) -> ClockOffset | None:
-        """Return by how much our clock is off; None while it is right, or too few hosts agree to know.
+        """Return the offset of our clock; None if it is small, or if too few hosts agree.
 
-        Estimates from before our clock was set, and those older than a day, count no more.
+        Estimates from before a change of our clock, and those older than a day, do not count.
         """
         now, monotonic = self._clock().timestamp(), self._monotonic()
         offsets = [
             estimate.offset
             for estimate in list(self._estimates.values())
             if abs(now - monotonic - estimate.step) < _ALIKE.total_seconds()
-            and monotonic - estimate.at < _KEPT.total_seconds()
+            and monotonic - estimate.at < _VALID_FOR.total_seconds()
         ]
         if not offsets:
             return None

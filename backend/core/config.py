@@ -1,6 +1,6 @@
 """Settings: the environment and a `.env` file, read once, validated, frozen.
 
-Every refusal is one line that names the variable, its value (no secret) and the rule.
+Every error is one line with the variable, its value (unless secret) and the rule.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from backend.core.registry import DEFAULT_SOURCES, OPEN_METEO_MODELS, OPTIONAL_S
 from backend.core.sites import default_sites_file
 
 SOURCE_NAMES = (*DEFAULT_SOURCES, *OPTIONAL_SOURCES)
-"""What `SOURCES` may name. Open-Meteo is turned on by `OPEN_METEO_MODELS`."""
+"""Valid names in `SOURCES`. Open-Meteo is enabled by `OPEN_METEO_MODELS`."""
 
 
 class Allowance(NamedTuple):
-    """How many calls a host allows one user in a minute, an hour, a day and a month."""
+    """How many calls a host allows one user per minute, hour, day and month."""
 
     minute: int
     hour: int
@@ -38,18 +38,18 @@ class Allowance(NamedTuple):
 
 
 OPEN_METEO_FREE = Allowance(minute=600, hour=5_000, day=10_000, month=300_000)
-"""What Open-Meteo lets anybody ask for without a fee (its terms, seen August 2026)."""
+"""The limits of Open-Meteo's free service (its terms, read in August 2026)."""
 
 USUAL_ENV_FILE = Path(".env")
 
 NEAR = 0.8
-"""How like a setting's name another must be to be taken for a slip (difflib's ratio).
+"""Minimum similarity (difflib's ratio) at which an unknown name counts as a misspelt setting.
 
-FFVL_KEY and FFVL_API_KEY are that near, HOSTNAME and HOST are not.
+FFVL_KEY and FFVL_API_KEY are this similar, HOSTNAME and HOST are not.
 """
 
 LEAST_TOKEN = 16
-"""How many characters an admin token must have to be used: a shorter one can be guessed."""
+"""Minimum characters of an admin token: a shorter one can be guessed and is ignored."""
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -57,7 +57,7 @@ _CREDENTIALS = re.compile(r"//.*@")
 
 
 def without_credentials(url: str) -> str:
-    """Return an address as it may be shown: who is let in, and by which password, is left out."""
+    """Return an address for display, without user name and password."""
     return _CREDENTIALS.sub("//***@", url)
 
 
@@ -74,7 +74,7 @@ def _is_base_url(value: str) -> bool:
     try:
         parts = urlsplit(value)
         well_formed = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, a bracket that is not closed
+    except ValueError:  # a port that is not a number, or an unclosed bracket
         return False
     bare = not parts.query and not parts.fragment and not any(letter.isspace() for letter in value)
     return well_formed and bare and parts.scheme in {"http", "https"}
@@ -99,21 +99,21 @@ def _upper(value: object) -> object:
 
 
 def _key(value: object) -> object:
-    """Read a key as it is meant: without the space or line end of a copy; a blank one is none."""
+    """Strip spaces and line ends that copying adds to a key; a blank key is None."""
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     return value.strip() or None if isinstance(value, str) else value
 
 
 def split_words(value: object) -> object:
-    """Split a comma-separated setting into its words; anything but text is left to pydantic."""
+    """Split a comma-separated setting into its words; pydantic checks values that are not text."""
     if not isinstance(value, str):
         return value
     return tuple(word.strip() for word in value.split(",")) if value.strip() else ()
 
 
 def integers(value: object) -> object:
-    """Read a comma-separated setting of whole numbers."""
+    """Parse a comma-separated setting of whole numbers."""
     words = split_words(value)
     if not isinstance(words, tuple) or not all(isinstance(word, str) for word in words):
         return words
@@ -125,20 +125,20 @@ def integers(value: object) -> object:
 def _sources(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in SOURCE_NAMES:
-            raise ValueError(f"knows no source {name!r}: choose from {', '.join(SOURCE_NAMES)}")
+            raise ValueError(f"unknown source {name!r}: choose from {', '.join(SOURCE_NAMES)}")
     return names
 
 
 def _at_least_one(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names:
-        raise ValueError(f"names no source: choose from {', '.join(SOURCE_NAMES)}")
+        raise ValueError(f"must name a source: choose from {', '.join(SOURCE_NAMES)}")
     return names
 
 
 def _models(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in OPEN_METEO_MODELS:
-            raise ValueError(f"knows no model {name!r}: choose from {', '.join(OPEN_METEO_MODELS)}")
+            raise ValueError(f"unknown model {name!r}: choose from {', '.join(OPEN_METEO_MODELS)}")
     return tuple(dict.fromkeys(names))
 
 
@@ -147,7 +147,7 @@ def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
         try:
             ip_network(value, strict=False)
         except ValueError as error:
-            raise ValueError(f"{value!r} is no IP address or network such as 192.0.2.0/24") from error
+            raise ValueError(f"{value!r} is not an IP address or network such as 192.0.2.0/24") from error
     return values
 
 
@@ -171,7 +171,7 @@ S = TypeVar("S", bound="EnvironmentSettings")
 
 
 class EnvironmentSettings(BaseSettings):
-    """Settings whose every field is a variable of the same name in capitals."""
+    """Settings whose fields are environment variables of the same name in capitals."""
 
     model_config = SettingsConfigDict(
         env_file=".env", env_file_encoding="utf-8-sig", extra="ignore", frozen=True
@@ -184,13 +184,13 @@ class EnvironmentSettings(BaseSettings):
 
     @classmethod
     def load_from(cls, env_file: Path | None, **overrides: Any) -> Self:
-        """Do the same with another settings file in place of the working directory's `.env`."""
+        """Do the same with another settings file instead of the working directory's `.env`."""
         if env_file is not None:
             overrides["_env_file"] = env_file
         try:
             return cls(**overrides)
         except ValidationError as error:
-            # Not chained: pydantic's own words quote the value, which may be a key.
+            # Not chained: pydantic's message quotes the value, which may be a key.
             raise ConfigError(_one_line(cls, error)) from None
         except OSError as error:
             raise ConfigError(f"{error.filename}: cannot be read: {error.strerror}") from error
@@ -200,14 +200,14 @@ class EnvironmentSettings(BaseSettings):
 
     @classmethod
     def names(cls) -> frozenset[str]:
-        """Return the names of the settings as the environment has them."""
+        """Return the names of the environment variables."""
         return frozenset(name.upper() for name in cls.model_fields)
 
 
 def settings_file(env_file: Path | None = None) -> Path | None:
-    """Return the settings file that is in use, absolute: `env_file`, or the working directory's `.env`.
+    """Return the absolute path of the settings file in use: `env_file`, or the working directory's `.env`.
 
-    None where there is none. Raises ConfigError for an `env_file` that is not there.
+    None if there is none. Raises ConfigError for an `env_file` that does not exist.
     """
     if env_file is not None:
         if not env_file.is_file():
@@ -217,28 +217,28 @@ def settings_file(env_file: Path | None = None) -> Path | None:
 
 
 def check_setting_names(file: Path, known: Collection[str]) -> None:
-    """Raise ConfigError for a name in a settings file that is nearly that of a setting: a slip."""
+    """Raise ConfigError for a name in a settings file that is similar to a setting: a misspelling."""
     for name, meant in near_misses(_names_in(file), known).items():
         raise ConfigError(f"{file}: {name}: is not a setting: did you mean {meant}?")
 
 
 def slips_in_environment(known: Collection[str]) -> dict[str, str]:
-    """Return the variables that are nearly settings, which may as well be another program's."""
+    """Return the variables with names similar to a setting. They may belong to another program."""
     return near_misses(os.environ, known)
 
 
 def near_misses(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
-    """Return each name that is no setting but nearly one, with the setting that was probably meant.
+    """Return each unknown name that is similar to a setting, with that setting.
 
     Case does not matter, as in the environment.
     """
-    found = {}
+    misspelt = {}
     for name in names:
         if name.upper() not in known:
-            meant = get_close_matches(name.upper(), known, n=1, cutoff=NEAR)
-            if meant:
-                found[name] = meant[0]
-    return found
+            matches = get_close_matches(name.upper(), known, n=1, cutoff=NEAR)
+            if matches:
+                misspelt[name] = matches[0]
+    return misspelt
 
 
 def _names_in(file: Path) -> list[str]:
@@ -267,20 +267,20 @@ def _default_database_url() -> str:
 
 
 class Settings(EnvironmentSettings):
-    """Everything but the schedule. Addresses are settings so that a stand-in or a proxy can serve."""
+    """All settings except the schedule. Addresses are settings, for stand-ins and proxies."""
 
-    # Where things are kept
+    # Storage
     database_url: str = Field(default_factory=_default_database_url)
     data_dir: Path = Field(default_factory=lambda: user_data_path("meteo-score", appauthor=False))
     keep_payloads_days: Annotated[int, Field(ge=0, le=3650)] = 14
     sites_file: Path = Field(default_factory=default_sites_file)
     sites_from: Literal["file", "database"] = "file"
 
-    # Who we are, and who may do more than read
+    # Contact and administration
     contact: Annotated[str, AfterValidator(_line_of_text)] = ""
     admin_token: Key = None
 
-    # What to collect
+    # Sources
     sources: Annotated[Sources, AfterValidator(_at_least_one)] = DEFAULT_SOURCES
     public_raw_sources: Sources = ()
     public_imports: Names = ()
@@ -292,7 +292,7 @@ class Settings(EnvironmentSettings):
     ffvl_html: Boolean = False
     romma_html: Boolean = True
 
-    # From where
+    # Addresses and keys
     meteo_parapente_url: BaseUrl = "https://data0.meteo-parapente.com"
     arome_url: BaseUrl = "https://meteofrance-pnt.s3.rbx.io.cloud.ovh.net"
     meteofrance_api_url: BaseUrl = "https://public-api.meteofrance.fr"
@@ -307,16 +307,16 @@ class Settings(EnvironmentSettings):
     romma_key: Key = None
     pioupiou_url: BaseUrl = "https://api.pioupiou.fr"
 
-    # How politely
+    # Minimum time between requests
     meteo_parapente_spacing_seconds: Seconds = 1.5
     winds_mobi_spacing_seconds: Seconds = 1.0
     romma_spacing_seconds: Seconds = 5.0
     balisemeteo_spacing_seconds: Seconds = 2.0
     pioupiou_spacing_seconds: Seconds = 2.0
 
-    # How to serve and speak
+    # Server and log
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any that is free, named in the log
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any free port, named in the log
     trusted_proxies: Networks = ()
     rate_limit_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 300  # 0: no limit
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
@@ -324,18 +324,18 @@ class Settings(EnvironmentSettings):
 
     @property
     def usable_admin_token(self) -> str | None:
-        """The admin token, if there is one that is long enough."""
+        """The admin token, if it is long enough."""
         token = self.admin_token.get_secret_value() if self.admin_token is not None else ""
         return token if len(token) >= LEAST_TOKEN else None
 
     def secrets(self) -> tuple[str, ...]:
-        """Return every secret value in use: logs and errors mask them."""
+        """Return all secret values: logs and errors mask them."""
         return tuple(value.get_secret_value() for _, value in self if isinstance(value, SecretStr) and value)
 
     def spacing(self) -> dict[str, timedelta]:
-        """Return the least time between two requests, per host that asks for one.
+        """Return the minimum time between two requests, for each host that has one.
 
-        Where several sources share a host, the longest of their times holds.
+        For a host that several sources share, it is the longest of their times.
         """
         longest: dict[str, timedelta] = {}
         for setting in SPACING_SETTINGS:
@@ -346,15 +346,15 @@ class Settings(EnvironmentSettings):
         return longest
 
     def quotas(self) -> dict[str, Allowance]:
-        """Return what may be asked of each host that counts."""
+        """Return the limits of each host that counts calls."""
         return {urlsplit(self.open_meteo_single_runs_url).netloc: OPEN_METEO_FREE}
 
     def hosts(self) -> frozenset[str]:
-        """Return the hosts (with ports) that collection may talk to: nothing redirects us elsewhere."""
+        """Return the hosts (with ports) that collection may contact; redirects to others are refused."""
         return frozenset(urlsplit(getattr(self, setting)).netloc for setting in ADDRESS_SETTINGS)
 
 
-# By their names, so that an address, a key or a spacing of a new source is one field above and no list.
+# Derived from the field names, so that a new source adds only fields above.
 ADDRESS_SETTINGS = tuple(
     name for name in Settings.model_fields if name.endswith("_url") and name != "database_url"
 )

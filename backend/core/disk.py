@@ -1,4 +1,4 @@
-"""How much room is left where something is to be written."""
+"""Free space on a disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 def free_bytes(path: Path) -> int | None:
     """Return the bytes that this process may still write on the disk of `path`, which need not exist yet.
 
-    None where the system does not answer.
+    None if the system reports an error.
     """
     for folder in (path, *path.absolute().parents):
         try:

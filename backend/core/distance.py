@@ -1,4 +1,4 @@
-"""The distance between two positions: one function for every room that needs one."""
+"""The distance between two positions: one function for all folders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import overload
 from geographiclib.geodesic import Geodesic
 
 Position = tuple[float | None, float | None]
-"""Latitude and longitude in degrees; None where it is not known."""
+"""Latitude and longitude in degrees; None if unknown."""
 
 
 @overload

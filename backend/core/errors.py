@@ -1,18 +1,31 @@
-"""The errors of the project, from the general to the particular.
+"""The exceptions of the project. All but private ones are drawn here, with their module if it is another one.
 
 MeteoScoreError
-├── ConfigError              the service refuses to start
-├── NotFoundError                 asked for something we do not have
-│   └── UnknownNameError          a site, station or model of that name does not exist
-├── StoreUnavailableError         the database does not answer just now
-│   └── StoreDamagedError         the database answers, and what it holds cannot be read
-├── Busy                     too many ask at the same time
-└── CollectorError           carries source, url (never with its key) and reason
-    ├── FetchError           could not be read; says whether trying again may help
-    │   ├── PayloadMissingError   a replay asked for an answer that the archive does not have
-    │   └── UnchangedError   the file is the one that was read before, and was not downloaded
-    ├── ParseError           was read, but is not in the shape we know
-    └── IncompleteError      a run without all of its values; those that are there are kept
+├── ConfigError                 a setting, argument or file cannot be used
+│   └── FileRefusedError        a file cannot be imported (files/faults.py)
+├── NotFoundError               a requested site, station, model or run does not exist
+│   └── UnknownNameError        no site, station or model has this name
+├── InvalidDaysError            a period cannot be answered; also a ValueError (answers/question.py)
+│   └── UnpublishedDaysError    it is not a public period (answers/public_question.py)
+├── BusyError                   too many requests at the same time
+├── StoreUnavailableError       the database does not answer
+│   └── StoreDamagedError       the database answers, but stored data cannot be read
+├── JobBusyError                another run of the job is under way (storage/ledger.py)
+├── LeaseLostError              another process took the run over (storage/ledger.py)
+├── CopyDiffersError            a copied store differs from its source (storage/store_copy.py)
+├── CircuitOpenError            a host failed too often: not contacted (collectors/transport/hosts.py)
+├── QuotaSpentError             a host's limit is reached: not contacted (collectors/transport/quota.py)
+├── DiskError                   a download cannot be written (collectors/transport/sinks.py)
+├── GribError                   a file is not valid GRIB 2 (collectors/grib/decode.py)
+├── WorkerLostError             the decoding process died (collectors/grib/worker.py)
+└── CollectorError              with source, url (without its key) and reason
+    ├── FetchError              a response could not be read; `retryable` if another attempt may help
+    │   ├── PayloadMissingError a replay needs a payload that the archive does not have
+    │   └── UnchangedError      the file is still the version that was read before
+    ├── ParseError              a response does not have the documented format
+    │   └── RefusedError        the publisher refuses the site (collectors/meteo_parapente.py)
+    ├── IncompleteError         a run without all of its values; the others are stored
+    └── SourceSlowError         a source took longer than the time to the next slot (scheduler/jobs.py)
 """
 
 from __future__ import annotations
@@ -24,19 +37,19 @@ from backend.core.text import did_you_mean
 
 
 class MeteoScoreError(Exception):
-    """Anything that this project raises on purpose."""
+    """Base of all exceptions that this project raises on purpose."""
 
 
 class ConfigError(MeteoScoreError):
-    """A setting or a sites file cannot be used; the message names it, its value and the rule."""
+    """A setting, argument or file cannot be used; the message has its name, its value and the rule."""
 
 
 class NotFoundError(MeteoScoreError):
-    """Something was asked for that does not exist."""
+    """A requested object does not exist."""
 
 
 class UnknownNameError(NotFoundError):
-    """A name that does not exist. The API and the command line each add where the known ones are listed."""
+    """A name that does not exist. The API and the command line add where valid names are listed."""
 
     def __init__(
         self, kind: Literal["site", "station", "model"], name: str, known: Iterable[str] = ()
@@ -46,19 +59,19 @@ class UnknownNameError(NotFoundError):
 
 
 class StoreUnavailableError(MeteoScoreError):
-    """The database is locked, full, stopped or out of reach; what was being written is not in it."""
+    """The database is locked, full, stopped or unreachable; the failed write changed nothing."""
 
 
 class StoreDamagedError(StoreUnavailableError):
-    """The database found its own pages broken. Waiting does not help: the operator restores the store."""
+    """The database found damaged pages. Waiting does not help: the operator restores the store."""
 
 
 class BusyError(MeteoScoreError):
-    """Too much is asked at the same time to be answered soon."""
+    """Too many requests at the same time to answer this one soon."""
 
 
 class CollectorError(MeteoScoreError):
-    """A source could not be collected, in whole or in part."""
+    """A source could not be collected, completely or in part."""
 
     def __init__(self, reason: str, *, source: str = "", url: str = "") -> None:
         self.reason = reason
@@ -72,10 +85,10 @@ class CollectorError(MeteoScoreError):
 
 
 class FetchError(CollectorError):
-    """A request brought no usable answer.
+    """A request without a usable response.
 
-    `status` is the HTTP status where there was one; `retryable` says whether the same request may
-    succeed later; `retry_after` is the wait in seconds that the server asked for.
+    `status` is the HTTP status, if any. `retryable` is True if the same request may succeed later.
+    `retry_after` is the wait in seconds that the server asked for.
     """
 
     def __init__(
@@ -95,19 +108,19 @@ class FetchError(CollectorError):
 
 
 class PayloadMissingError(FetchError):
-    """A replay asked for what that run did not ask for, or for GRIB, which is never kept."""
+    """A replay needs a payload that the run did not request, or a GRIB file: these are not archived."""
 
 
 class UnchangedError(FetchError):
-    """The host still has the file of the version that was read before; its body was not downloaded."""
+    """The host still has the version of the file that was read before; its body was not downloaded."""
 
 
 class ParseError(CollectorError):
-    """An answer arrived whole but is not in the shape that its source documents."""
+    """A response is complete but does not have the format that its source documents."""
 
 
 class IncompleteError(CollectorError):
-    """A run without all of its values: a field, a file or the whole run is not there. The rest is kept.
+    """A run without all of its values: a field, a file or the whole run is missing. The rest is stored.
 
-    A source that meets nothing worse has not failed: its part of a job's run is `partial`.
+    A source with no other error has not failed: its part of the job run is `partial`.
     """

@@ -1,7 +1,7 @@
-"""The local day, in which pilots and scores think: Europe/Paris, through the IANA database.
+"""The local day of pilots and scores: Europe/Paris, from the IANA database.
 
-A day is named by its number, counted from 1 January 1970; its hours are counted from local midnight, so that
-a day on which the clocks change has 23 or 25 of them.
+A day has a number, counted from 1 January 1970. Its hours are counted from local midnight, so that a day with
+a change of the clocks has 23 or 25 of them.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from functools import lru_cache
 from backend.core.clock import PARIS
 
 HOUR = 3600
-"""In seconds."""
+"""Length of an hour, in seconds."""
 
 HOURS_A_DAY = 25
-"""How many hours a local day has at the most: one in October."""
+"""Largest number of hours in a local day: 25, once a year in October."""
 
 _FIRST = date(1970, 1, 1)
 
 
 def local_day(moment: datetime) -> int:
-    """Return the number of the local day in which an aware moment lies."""
+    """Return the number of the local day of an aware moment."""
     return day_number(moment.astimezone(PARIS).date())
 
 
@@ -31,27 +31,27 @@ def day_number(day: date) -> int:
 
 
 def date_of(day: int) -> date:
-    """Return the calendar day that has this number."""
+    """Return the calendar day with this number."""
     return _FIRST + timedelta(days=day)
 
 
 @lru_cache(maxsize=8192)
 def local_moment(day: int, hour: int = 0) -> int:
-    """Return when the wall clock shows `hour` (0 to 23) on a local day, in seconds since 1970 in UTC."""
+    """Return the moment at which the wall clock shows `hour` (0 to 23) on a local day, in epoch seconds."""
     wall = datetime.combine(date_of(day), time(hour), PARIS)
     return int(wall.timestamp())
 
 
 @lru_cache(maxsize=8192)
 def day_of_epoch(seconds: int) -> int:
-    """Return the number of the local day in which a moment, in seconds since 1970, lies."""
+    """Return the number of the local day of a moment, in seconds since 1970."""
     return local_day(datetime.fromtimestamp(seconds, UTC))
 
 
 def month_number(day: int) -> int:
-    """Return the calendar month of a local day as one number that grows by one a month."""
-    found = date_of(day)
-    return found.year * 12 + found.month - 1
+    """Return the calendar month of a local day as a number that increases by one per month."""
+    day_date = date_of(day)
+    return day_date.year * 12 + day_date.month - 1
 
 
 def month_days(month: int) -> range:

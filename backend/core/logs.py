@@ -1,4 +1,4 @@
-"""Logging: one line per event, with the run it belongs to, and never with a key."""
+"""Logging: one line per event, with its run, and without keys."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from backend.core.text import printable
 
 
 def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
-    """Send our own and the libraries' log lines to `stream` (standard error), in `LOG_FORMAT`.
+    """Write our own and the libraries' log lines to `stream` (standard error), in `LOG_FORMAT`.
 
-    Context variables (run, job, source) are on every line written while they are bound. Called again, it
-    replaces what it set up before.
+    While context variables (run, job, source) are bound, they are on every line. A second call replaces the
+    configuration of the first.
     """
     stream = stream or sys.stderr
     shared: list[Any] = [
@@ -45,12 +45,12 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
-    # A server started by its own command has given its loggers a level and handlers of their own.
+    # A server that its own command started has set a level and handlers on its loggers.
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
         logging.getLogger(name).setLevel(logging.NOTSET)
-    # APScheduler and the HTTP client tell each step at INFO: our own lines say it with the run's id.
+    # APScheduler and the HTTP client log each step at INFO; our own lines have the same with the run's id.
     for name in ("apscheduler", "alembic", "httpx2", "httpcore2", "uvicorn.access"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
@@ -68,7 +68,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
 
 
 class _Masking:
-    """Takes secrets and control characters out of every value of an event, tracebacks included.
+    """Masks secrets and control characters in every value of an event, tracebacks included.
 
     Times become ISO 8601.
     """
@@ -93,5 +93,5 @@ class _Masking:
                 return self._text(str(value))
 
     def _text(self, text: str) -> str:
-        # Texts of upstreams and clients may hold escape sequences that a terminal would obey.
+        # Texts of publishers and clients may contain escape sequences that a terminal would execute.
         return printable(self._mask(text), keep="\n\t")

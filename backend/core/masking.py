@@ -1,4 +1,4 @@
-"""Keys never appear in a text: whatever is written down passes through here first."""
+"""Masking of secrets: every logged, stored or displayed text passes through here."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable
 from urllib.parse import quote, quote_plus
 
 Mask = Callable[[str], str]
-"""Something that takes the secrets out of a text."""
+"""A function that masks the secrets in a text."""
 
 MASKED = "***"
 
 
 def mask_of(secrets: Iterable[str]) -> Mask:
-    """Return a function that replaces every secret in a text, however a host or library spelt it."""
+    """Return a function that masks every secret in a text, in any encoding that a host or library uses."""
     spelt = {spelling for secret in secrets for spelling in _spellings(secret)}
     if not spelt:
         return str
@@ -24,7 +24,7 @@ def mask_of(secrets: Iterable[str]) -> Mask:
 
 
 def _spellings(secret: str) -> set[str]:
-    """Return a secret as it stands in a query, in HTML, in a Python repr, and without stray spaces."""
+    """Return a secret as it appears in a query, in HTML, in a Python repr, and without stray spaces."""
     bare = secret.strip()
     if not bare:
         return set()

@@ -1,17 +1,17 @@
-"""What the process does with memory that is freed."""
+"""Reuse of freed memory by this process."""
 
 from __future__ import annotations
 
-KEPT_BYTES = 16_000_000
-"""More than an answer about a year of a site needs at a time."""
+REUSED_BYTES = 16_000_000
+"""More than one answer about a year of a site needs at a time."""
 
 
 def keep_freed() -> None:
-    """Have glibc keep up to twice KEPT_BYTES of freed memory for what comes next, instead of giving it back.
+    """Make glibc reuse up to twice REUSED_BYTES of freed memory instead of returning it to the system.
 
-    An answer fills a few megabytes of arrays, again and again. To get each of their pages from the system
-    anew takes a quarter of its time. Whenever a larger block than ever before is freed, up to 32 MB, malloc
-    takes blocks of that size for usual, and keeps twice as much (mallopt(3), M_MMAP_THRESHOLD): so one is
-    freed, whose pages were never touched. Of other C libraries this asks nothing.
+    Each answer fills a few megabytes of arrays. Fetching their pages from the system each time takes a
+    quarter of the time of an answer. When a block larger than all before (up to 32 MB) is freed, malloc
+    raises its threshold to that size and keeps twice as much (mallopt(3), M_MMAP_THRESHOLD). This function
+    frees such a block, without ever touching its pages. With other C libraries it has no effect.
     """
-    bytes(KEPT_BYTES)
+    bytes(REUSED_BYTES)

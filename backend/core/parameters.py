@@ -1,4 +1,4 @@
-"""The four parameters we compare, each with its unit and the range a value can plausibly have."""
+"""The four compared parameters, each with its unit and the range of its plausible values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Parameter(StrEnum):
-    """A measured or forecast quantity; the value is its name in the store, the API and exports."""
+    """A measured or forecast property; the value is its name in the store, the API and exports."""
 
     WIND_SPEED = "wind_speed"
     WIND_GUST = "wind_gust"
@@ -18,10 +18,10 @@ class Parameter(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How the values of a parameter are to be read.
+    """The unit and range of a parameter.
 
-    `low` and `high` are inclusive bounds in `unit`. They are wide on purpose: they keep out marks
-    for "missing" (9999, -99) and broken sensors, not unusual weather.
+    `low` and `high` are inclusive bounds in `unit`. They are wide on purpose: they reject marks for
+    "missing" (9999, -99) and broken sensors, not unusual weather.
     """
 
     unit: str
@@ -53,11 +53,11 @@ def why_implausible(parameter: Parameter, value: float) -> str | None:
 
 
 def canonical(parameter: Parameter, value: float) -> float:
-    """Return `value` with the one spelling of north: 360 degrees is 0, as is what is kept as 360."""
+    """Return `value` with a single value for north: 360 degrees, also after rounding, becomes 0."""
     if RULES[parameter].circular and round(value, 3) == 360.0:
         return 0.0
     return value
 
 
 ABSENT = -(2**31)
-"""In arrays of whole thousandths, which have no other way to say it: there is no value."""
+"""Absent value in arrays of whole thousandths, which have no null."""

@@ -1,4 +1,4 @@
-"""What happened in the world, as frozen records: no database ids, aware UTC times, stated units."""
+"""The records of collection, frozen: without database ids, with aware UTC times and stated units."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backend.core.parameters import Parameter
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The station that a site's scores are about, from the local day `since` on (None: since ever)."""
+    """The reference station of a site from the local day `since` on (None: no start date)."""
 
     station: str
     since: date | None = None
@@ -24,13 +24,13 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A flying site: the take-off that pilots ask about.
+    """A flying site, with the position of its take-off.
 
     `latitude` and `longitude` in decimal degrees (WGS 84), `elevation` of the take-off in metres above
-    sea level, `orientation` as the compass sectors it can be flown in (English: "SW"), `stations` as
-    ids ("ffvl:87") in order of preference, `networks_without_station` as those known to have none here.
-    `valid_from` opens a new series of the same site, after the take-off moved. `references` are in the
-    order of their days; where they say nothing, the first of `stations` is the reference.
+    sea level, `orientation` as the compass sectors in which it can be flown (English: "SW"), `stations` as
+    ids ("ffvl:87") in order of preference, `networks_without_station` as the networks without a station here.
+    `valid_from` starts a new series of the same site, after the take-off moved. `references` are in the
+    order of their days; before the first one, the first of `stations` is the reference station.
     """
 
     id: str
@@ -45,10 +45,12 @@ class Site:
     references: tuple[Reference, ...] = ()
 
     def reference_on(self, day: date) -> str | None:
-        """Return the station that scores of a local day are about; None where the site has no station."""
-        begun = [each for each in self.references if each.since is None or each.since <= day]
-        if begun:
-            return begun[-1].station
+        """Return the reference station of a local day; None if the site has no station."""
+        started = [
+            reference for reference in self.references if reference.since is None or reference.since <= day
+        ]
+        if started:
+            return started[-1].station
         return self.stations[0] if self.stations else None
 
 
@@ -58,15 +60,15 @@ def network_of(station: str) -> str:
 
 
 def number_of(station: str) -> str:
-    """Return the number that the network itself gives a station: "87" for "ffvl:87"."""
+    """Return the network's own number of a station: "87" for "ffvl:87"."""
     return station.partition(":")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """A beacon that measures; `id` is network and number ("romma:241"), `elevation` in metres.
+    """A station; `id` is network and number ("romma:241"), `elevation` in metres above sea level.
 
-    `kind` is what its network calls it ("FFVL", "PIOUPIOU"), in capitals, where it says so.
+    `kind` is the network's own name for its type ("FFVL", "PIOUPIOU"), in capitals, if it states one.
     """
 
     id: str
@@ -79,17 +81,17 @@ class Station:
 
     @property
     def network(self) -> str:
-        """Return the network that runs it: "ffvl" or "romma"."""
+        """Return its network: "ffvl" or "romma"."""
         return network_of(self.id)
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a station stood by what its network stated in an answer that came at `time`.
+    """The position of a station as stated by its network in a response at `time`.
 
-    `since` is the time of the reading that came with it, where there is one: the station stood there then.
-    Degrees (WGS 84) and metres above sea level, None where the network states none. `route` is the way it
-    came by, where that is not the route of its batch.
+    `since` is the time of the reading in the same response, if any: the station stood there then. Degrees
+    (WGS 84) and metres above sea level, None if the network states none. `route` is set if it differs from
+    the route of the batch.
     """
 
     station: str
@@ -103,10 +105,10 @@ class Position:
 
 
 class Forecast(msgspec.Struct, frozen=True, gc=False):
-    """What `model` said in the run of `reference_time` about `parameter` at `site` and `valid_time`.
+    """Forecast of `model` for `parameter` at `site` and `valid_time`, from the run of `reference_time`.
 
-    `value` in the parameter's unit. A batch has hundreds of thousands of these: they are unknown to the
-    garbage collector, which would hold up every thread while it looks at each.
+    `value` is in the parameter's unit. A batch has hundreds of thousands of these. They are excluded from
+    garbage collection, which would block every thread while it visits each of them.
     """
 
     model: str
@@ -122,7 +124,7 @@ class Forecast(msgspec.Struct, frozen=True, gc=False):
 
 
 class Observation(msgspec.Struct, frozen=True, gc=False):
-    """What `station` measured of `parameter` at `time`; `value` in the parameter's unit."""
+    """Measured value of `parameter` at `station` and `time`; `value` is in the parameter's unit."""
 
     station: str
     parameter: Parameter
@@ -135,10 +137,10 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A value set aside because it cannot be true, with the text it came as.
+    """A value set aside as implausible, with the text it was received as.
 
     `subject` is the station, or the model and site ("arome_0025 planfait"). `reason` starts with a
-    short word ("out_of_range", "zero_triplet", "future", "missing_hour") that is counted by.
+    short word ("out_of_range", "zero_triplet", "future", "missing_hour"), by which rejections are counted.
     """
 
     subject: str
@@ -149,13 +151,13 @@ class Rejected:
 
     @property
     def reason_code(self) -> str:
-        """Return the short word that `reason` starts with."""
+        """Return the first word of `reason`."""
         return self.reason.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A request or payload that brought nothing; `url` never holds a key."""
+    """A request or payload without a result; `url` never contains a key."""
 
     route: str
     url: str
@@ -165,10 +167,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class GridPoint:
-    """Where a model answers for a site.
+    """The grid cell of a model for a site.
 
-    `cell` names the grid cell in the model's own terms; `model_elevation` is the model's terrain height there
-    (metres above sea level) and `height` the level's height above that ground (metres), where stated.
+    `cell` identifies the cell in the model's own terms; `model_elevation` is the height of the model's ground
+    there (metres above sea level) and `height` that of the model level above it (metres), if stated.
     """
 
     model: str
@@ -180,10 +182,10 @@ class GridPoint:
 
 @dataclass(frozen=True, slots=True)
 class IncompletePart:
-    """A part of a run that is not complete for a site, and what is not there.
+    """A part of a run that is incomplete for a site, and what is missing.
 
-    `version` names the file that was read, by its size and its stamp: the same file need not be read again.
-    It is empty where there is no file yet.
+    `version` identifies the file that was read, by its size and time stamp: the same file need not be read
+    again. It is empty if there is no file yet.
     """
 
     part: str
@@ -194,7 +196,7 @@ class IncompletePart:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """A site that a model does not cover, and how that is known."""
+    """A site that a model does not cover, with the reason."""
 
     model: str
     site: str
@@ -203,10 +205,10 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a model. `available_at` is when its publisher says it could be had.
+    """One run of a model. `available_at` is when it was available, as stated by its publisher.
 
-    Where the publisher does not say, `available_at` is when we first saw it, and `published` is False. In a
-    batch that was backfilled it is an estimate then: the publisher's usual delay after the start of the run.
+    If the publisher states no time, `available_at` is when we first saw the run, and `published` is False. In
+    a backfilled batch it is then an estimate: the publisher's usual delay after the start of the run.
     """
 
     model: str
@@ -220,17 +222,17 @@ class Run:
 
 
 BACKFILLED = "+backfill"
-"""What is added to the name of the route of a batch that was fetched from an archive long afterwards."""
+"""Suffix of the route of a batch that a backfill fetched from an archive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one request or one run brought back, through one route of one source.
+    """The result of one request or one run, by one route of one source.
 
-    `rank` orders the routes of a source: 0 is the best, and a value that came by a lower rank number
-    replaces one that came by a higher. `newest` is the time of the newest data that the source showed,
-    new to us or not: the newest complete run, or the newest reading. `collected_at` is when it came.
-    `notes` are sentences for the outcome of the source that are no failures.
+    `rank` orders the routes of a source: 0 is the best, and a value of a better rank replaces one of a worse
+    rank. `newest` is the time of the newest data at the source, new to us or not: the newest complete run, or
+    the newest reading. `collected_at` is the time of the response. `notes` are sentences for the outcome of
+    the source that are not failures.
     """
 
     source: str
@@ -248,9 +250,9 @@ class ForecastBatch(Batch):
     """Forecasts of one run, or of one run and day.
 
     `parts` are the pieces of the run that are now complete ("20261123", "00H06H"), and `sites` the
-    sites they are complete for, but for those pairs that `incomplete` names: what is complete is not asked
-    for again. `versions` names, by part, the file that was read (see IncompletePart). `outside` are sites
-    that the model turned out not to cover.
+    sites for which they are complete, except for the pairs in `incomplete`: complete ones are not requested
+    again. `versions` has, per part, the version of the file that was read (see IncompletePart). `outside` are
+    sites that the model does not cover.
     """
 
     records: Sequence[Forecast] = ()
@@ -264,18 +266,18 @@ class ForecastBatch(Batch):
 
     def complete(self) -> tuple[tuple[str, str], ...]:
         """Return the pairs of part and site that are now complete."""
-        open_ = {(one.part, one.site) for one in self.incomplete}
+        open_ = {(part.part, part.site) for part in self.incomplete}
         return tuple(pair for pair in product(self.parts, self.sites) if pair not in open_)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservationBatch(Batch):
-    """Readings of one answer. `averaging_minutes` and `direction_resolution` (degrees) where known.
+    """Readings of one response. `averaging_minutes` and `direction_resolution` (degrees) if known.
 
-    `stations` describes beacons that the answer introduced; `listed` names the network whose whole
-    list of stations this was. `positions` are those of all stations in it, known or new.
-    `complete_until` says, per station, up to which time every reading that the
-    source still has is now in our hands: the next collection asks for what came after.
+    `stations` describes the stations in the response; `listed` is the network if this was its complete list
+    of stations. `positions` are those of all stations in it, known or new. `complete_until` is, per station,
+    the time up to which every reading that the source still has is collected: the next collection requests
+    later ones only.
     """
 
     records: Sequence[Observation] = ()
@@ -289,19 +291,18 @@ class ObservationBatch(Batch):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionRequest:
-    """What a collection is asked for: the sites, what is already kept, and the time it is.
+    """What one collection needs: the sites, what is stored already, and the present time.
 
-    `since` is the oldest reference time (forecasts) or reading (observations) still worth fetching.
-    `collected` maps (model, reference time, part, site) to the best rank it was kept by, and `incomplete`
-    to the version of the file that was read without all values ("" where there was none). `outside` holds
-    the (model, site) that were reported as not covered.
-    `newest` maps a station to its newest kept reading, `complete_until` to the time up to which nothing is
-    lacking (a hole may lie between the two), `stations` an id to what is known of it,
-    `listed` a network to when its list of stations was last read, and `cells` (model, site) to the
-    grid cell that answered. `model_elevations` holds the (model, site) whose model elevation in that cell
-    is stored.
-    `until` makes it a backfill: the newest reference time or reading that is wanted of the past.
-    `backfilled_days` then maps a station to the days (UTC) that an earlier backfill has brought readings of.
+    `since` is the oldest reference time (forecasts) or reading (observations) that is still requested.
+    `collected` maps (model, reference time, part, site) to the best rank that it is stored with, and
+    `incomplete` to the version of the file that was read without all values ("" if there was none).
+    `outside` has the (model, site) pairs that are not covered. `newest` maps a station to its newest stored
+    reading, `complete_until` to the time up to which its readings are complete (there may be a gap between
+    the two), `stations` an id to the known properties of a station, `listed` a network to when its list of
+    stations was last read, and `cells` (model, site) to the grid cell of the last response.
+    `model_elevations` has the (model, site) pairs with a stored model elevation of that cell.
+    `until` makes it a backfill: it is the newest reference time or reading that is requested.
+    `backfilled_days` then maps a station to the days (UTC) with readings of earlier backfills.
     """
 
     now: datetime
@@ -328,45 +329,45 @@ class CollectionRequest:
     def missing(
         self, model: str, reference_time: datetime, part: str, rank: int, version: str = ""
     ) -> tuple[Site, ...]:
-        """Return the sites for which this part of a run is not kept by a route of `rank` or better.
+        """Return the sites for which this part of a run is not stored with `rank` or a better one.
 
-        A file of this `version` that was read before without all values has nothing more to give.
+        Sites are left out if a file of this `version` was read before without all values: it has no more.
         """
         worst = rank + 1
 
-        def lacks(site: Site) -> bool:
+        def is_missing(site: Site) -> bool:
             key = (model, reference_time, part, site.id)
             read_before = bool(version) and self.incomplete.get(key) == version
             return not read_before and self.collected.get(key, worst) > rank
 
-        return tuple(site for site in self.sites if lacks(site))
+        return tuple(site for site in self.sites if is_missing(site))
 
     def known_incomplete(self, model: str, reference_time: datetime, part: str, site: str) -> bool:
-        """Say whether this part of a run was reported as incomplete before."""
+        """Return True if this part of a run was reported as incomplete before."""
         return (model, reference_time, part, site) in self.incomplete
 
     def without_model_elevation(self, model: str, answered: Mapping[str, str]) -> tuple[Site, ...]:
-        """Return the sites that `model` answers for and of which the height of its ground is not kept.
+        """Return the sites with values of `model` for which its model elevation is not stored.
 
-        `answered` maps a site to the cell that answered just now: a new cell has a ground of its own.
+        `answered` maps a site to the cell of the present response: a new cell has its own elevation.
         """
 
-        def lacks(site: Site) -> bool:
-            kept = self.cells.get((model, site.id))
-            cell = answered.get(site.id, kept)
-            return cell is not None and (cell != kept or (model, site.id) not in self.model_elevations)
+        def is_missing(site: Site) -> bool:
+            stored_cell = self.cells.get((model, site.id))
+            cell = answered.get(site.id, stored_cell)
+            return cell is not None and (cell != stored_cell or (model, site.id) not in self.model_elevations)
 
-        return tuple(site for site in self.sites if lacks(site))
+        return tuple(site for site in self.sites if is_missing(site))
 
     def mapped_stations(self, network: str) -> tuple[str, ...]:
-        """Return the ids of the stations of `network` that speak for a site, each once, in order."""
+        """Return the ids of the stations of `network` at any site, each once, in order."""
         prefix = f"{network}:"
         mapped = (station for site in self.sites for station in site.stations if station.startswith(prefix))
         return tuple(dict.fromkeys(mapped))
 
 
 IMPORTED = "import"
-"""In place of a source: what came from a file. Of nothing else are the publisher's terms unknown."""
+"""Used as the source of values from files. Only for these the publisher's terms are unknown."""
 
 SourceStatus = Literal["success", "partial", "nothing_new", "stale", "failed", "disabled"]
 RunStatus = Literal[
@@ -374,4 +375,4 @@ RunStatus = Literal[
 ]
 
 WELL = frozenset[str]({"success", "nothing_new"})
-"""The statuses of a run or a source without any failure."""
+"""The statuses of a run or source without any failure."""

@@ -1,8 +1,8 @@
 """The registry: what each source, model and network is. One entry per source; nothing else names them.
 
 Names are those in rows, settings and JSON. This module imports nothing heavy and builds nothing, so that
-scoring, the API and reading commands can ask it. How a source is collected stands in `collectors/`; what the
-settings make of an entry (opted in, public, which models) stands in `core/terms.py`.
+scoring, the API and reading commands can use it. How a source is collected is in `collectors/`; the effect of
+the settings on an entry (opted in, public, which models) is in `core/terms.py`.
 """
 
 from __future__ import annotations

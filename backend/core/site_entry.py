@@ -1,4 +1,4 @@
-"""One site as it is written, in TOML, in CSV or on the command line: its keys and what they may say."""
+"""One site in TOML, in CSV or on the command line: its keys and their rules."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _within(low: float, high: float, unit: str) -> AfterValidator:
 
 
 def _distinct(rule: Callable[[str], str | None]) -> AfterValidator:
-    """Hold each word of a list to `rule` (which returns what is wrong with it), and refuse repetitions."""
+    """Apply `rule` (which returns an error text or None) to each word of a list, and refuse repetitions."""
 
     def check(words: list[str]) -> list[str]:
         for index, word in enumerate(words):
@@ -71,7 +71,7 @@ def _wrong_station(word: str) -> str | None:
 
 
 def _start_of_series(value: object) -> object:
-    """Turn a date into its 00:00 UTC; text comes from a CSV file or the command line."""
+    """Convert a date to its 00:00 UTC; values from a CSV file or the command line are text."""
     rule = "must be a date (00:00 UTC), or a time in UTC such as 2026-05-01T06:00:00Z"
     if isinstance(value, str):
         try:
@@ -90,7 +90,7 @@ def _start_of_series(value: object) -> object:
 
 
 def _day(value: object) -> object:
-    """Take a date as TOML has it, or as text of a CSV file."""
+    """Accept a date from TOML, or as text from a CSV file."""
     rule = "since must be a date such as 2026-05-01"
     if isinstance(value, str):
         try:
@@ -103,7 +103,7 @@ def _day(value: object) -> object:
 
 
 class _Reference(BaseModel):
-    """Which station the scores are about, and from which local day on."""
+    """A reference station, and the local day from which it is used."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -112,7 +112,7 @@ class _Reference(BaseModel):
 
 
 class _Entry(BaseModel):
-    """The keys, in the order in which they are written."""
+    """The keys, in the order in which they are written to files."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -135,7 +135,7 @@ _LISTS = frozenset({"orientation", "stations", "without"})
 
 
 def site_from_entry(entry: Mapping[str, object], where: str) -> Site:
-    """Check an entry with the types that TOML has; raise ConfigError naming `where`, key and rule."""
+    """Check an entry with TOML types; raise ConfigError with `where`, key and rule."""
     try:
         checked = _Entry.model_validate(dict(entry))
     except ValidationError as error:
@@ -152,12 +152,12 @@ def site_from_entry(entry: Mapping[str, object], where: str) -> Site:
         stations=tuple(checked.stations),
         networks_without_station=tuple(checked.without),
         valid_from=checked.valid_from,
-        references=tuple(Reference(each.station, each.since) for each in checked.references),
+        references=tuple(Reference(reference.station, reference.since) for reference in checked.references),
     )
 
 
 def entry_from_site(site: Site) -> dict[str, object]:
-    """Return what is written of a site, in the order of the keys: the reverse of `site_from_entry`.
+    """Return the keys and values of a site, in the order of the keys: the reverse of `site_from_entry`.
 
     Whole metres have no decimal point, and a series that starts at 00:00 UTC has a plain date.
     """
@@ -176,16 +176,16 @@ def entry_from_site(site: Site) -> dict[str, object]:
         entry["valid_from"] = site.valid_from.date() if starts_at_midnight else site.valid_from
     if site.references:
         entry["references"] = [
-            {"station": each.station} | ({} if each.since is None else {"since": each.since})
-            for each in site.references
+            {"station": reference.station} | ({} if reference.since is None else {"since": reference.since})
+            for reference in site.references
         ]
     return entry
 
 
 def site_from_row(row: Mapping[str, str], where: str) -> Site:
-    """Check a row of a CSV file; lists are words with spaces between them, an empty cell is absent.
+    """Check a row of a CSV file; lists are words separated by spaces, an empty cell is absent.
 
-    A reference is a station, with "@" and a date where it is one only from that day on.
+    A reference is a station, followed by "@" and a date if it is valid only from that day on.
     """
     entry: dict[str, object] = {}
     for key, cell in row.items():
@@ -212,7 +212,7 @@ def _number(text: str) -> float | str:
 
 
 def _check_networks(entry: _Entry, where: str) -> None:
-    """A network that counts is among the stations or in `without`: nobody has to guess what was forgotten."""
+    """Require each required network in `stations` or `without`, so that an omission is never ambiguous."""
     present = {network_of(station) for station in entry.stations}
     for network in NETWORKS:
         if network in present and network in entry.without:
@@ -225,18 +225,19 @@ def _check_networks(entry: _Entry, where: str) -> None:
 
 
 def _check_references(entry: _Entry, where: str) -> None:
-    """Each reference is one of the stations, and holds from a later day than the one before it."""
+    """Require references to be stations of the site, in ascending order of their days."""
     last: date | None = None
-    for index, each in enumerate(entry.references):
-        if each.station not in entry.stations:
+    for index, reference in enumerate(entry.references):
+        if reference.station not in entry.stations:
             raise ConfigError(
-                f"{where}: references: {each.station!r} is not one of the stations: add it there, or drop it"
+                f"{where}: references: {reference.station!r} is not one of the stations:"
+                " add it there, or drop it"
             )
-        if index and (each.since is None or (last is not None and each.since <= last)):
+        if index and (reference.since is None or (last is not None and reference.since <= last)):
             raise ConfigError(
-                f"{where}: references: {each.station!r} must have a since later than the one before it"
+                f"{where}: references: {reference.station!r} must have a since later than the one before it"
             )
-        last = each.since
+        last = reference.since
 
 
 def _refuse(error: ValidationError, where: str) -> NoReturn:

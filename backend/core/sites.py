@@ -1,7 +1,7 @@
-"""The sites: read from TOML or CSV, checked as a whole, and what a move of a take-off means.
+"""The list of sites: parsing of TOML and CSV, rules for the whole list, and moves of take-offs.
 
-Coordinates belong to a series: what was collected for one place is never mixed with what is collected
-for another. A take-off that moved is a second entry of the same id, with `valid_from`.
+Coordinates belong to a series: values of different positions are never mixed. After a move, the take-off has
+a second entry with the same id and `valid_from`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _ENTRY_HEADER = re.compile(r"\s*\[\[\s*sites\s*\]\]")
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae"})
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
 
-# Positions closer than this are the same: rounding, or a better reading of the same place.
+# Positions closer than this are the same: rounding, or a corrected measurement of the same place.
 _SAME_DEGREES = 1e-5
 _SAME_METRES = 1.0
 
 
 class Located(NamedTuple):
-    """A site and where it is written ("sites.toml, line 12 (planfait)"), for whoever must mend it."""
+    """A site and the place of its entry ("sites.toml, line 12 (planfait)"), for error messages."""
 
     site: Site
     where: str
@@ -40,14 +40,14 @@ class Located(NamedTuple):
 
 
 def default_sites_file() -> Path:
-    """Return `sites.toml` of the working directory, or the project's own where there is none."""
+    """Return `sites.toml` of the working directory, or the project's own if there is none."""
     here = Path("sites.toml")
     shipped = Path(__file__).parents[2] / "sites.toml"
     return shipped if shipped.exists() and not here.exists() else here
 
 
 def load_sites(path: Path) -> tuple[Site, ...]:
-    """Read and check a sites file; raise ConfigError naming file, line or key, and rule."""
+    """Read and check a sites file; raise ConfigError with file, line or key, and rule."""
     entries = parse_toml(read_text(path), str(path))
     check_series(entries)
     return tuple(entry.site for entry in entries)
@@ -67,45 +67,45 @@ def read_text(path: Path) -> str:
 
 
 def parse_toml(text: str, name: str) -> tuple[Located, ...]:
-    """Read the entries of a sites file called `name`, each checked by itself. An empty file has none."""
+    """Parse the entries of a sites file `name`, and check each by itself. An empty file has none."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: not valid TOML: {error}") from error
     for key in data:
         if key != "sites":
-            raise ConfigError(f"{name}: {key}: unknown key: a sites file holds [[sites]] entries only")
+            raise ConfigError(f"{name}: {key}: unknown key: a sites file has only [[sites]] entries")
     lines = entry_lines(text)
     if "sites" in data and (not lines or len(data["sites"]) != len(lines)):
         raise ConfigError(f"{name}: sites: write each site under a [[sites]] line of its own")
-    found = []
+    entries = []
     for line, entry in zip(lines, data.get("sites", ()), strict=True):
         where = f"{name}, line {line}" + (f" ({entry['id']})" if "id" in entry else "")
-        found.append(Located(site_from_entry(entry, where), where))
-    return tuple(found)
+        entries.append(Located(site_from_entry(entry, where), where))
+    return tuple(entries)
 
 
 def entry_lines(text: str) -> tuple[int, ...]:
-    """Return the numbers, from 1, of the lines that open an entry."""
+    """Return the numbers, from 1, of the lines that start an entry."""
     numbered = enumerate(text.split("\n"), start=1)
     return tuple(number for number, line in numbered if _ENTRY_HEADER.match(line))
 
 
 def parse_csv(text: str, name: str) -> tuple[Located, ...]:
-    """Read the rows of a CSV file called `name`, each checked by itself; the header names the keys."""
+    """Parse the rows of a CSV file `name`, and check each by itself; the header has the keys."""
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
-    found = []
+    entries = []
     try:
         _check_header(reader.fieldnames or (), name)
         for row in reader:
             where = f"{name}, line {reader.line_num}"
             if None in row or None in row.values():
                 raise ConfigError(f"{where}: must have as many cells as the header")
-            found.append(Located(site_from_row(row, where), where))
+            entries.append(Located(site_from_row(row, where), where))
     except csv.Error as error:
-        # The inner reader has counted the line that stopped it; `reader` has not.
+        # The inner reader has counted the invalid line; `reader` has not.
         raise ConfigError(f"{name}, line {reader.reader.line_num}: not valid CSV: {error}") from error
-    return tuple(found)
+    return tuple(entries)
 
 
 def _check_header(header: Sequence[str], name: str) -> None:
@@ -121,7 +121,7 @@ def _check_header(header: Sequence[str], name: str) -> None:
 
 
 def check_series(entries: Iterable[Located]) -> None:
-    """Refuse an id that is used twice, unless as a later series of the same site, written in order."""
+    """Refuse an id that is used twice, except for a later series of the same site, in order."""
     latest: dict[str, Located] = {}
     for entry in entries:
         before = latest.get(entry.site.id)
@@ -134,10 +134,10 @@ def check_series(entries: Iterable[Located]) -> None:
 
 
 def check_positions(sites: Sequence[Site], known: Sequence[Site]) -> None:
-    """Refuse a site whose position is not the one that its data in the store were collected for.
+    """Refuse a site whose position is not that of its stored data.
 
-    `known` are the series in the store. A new position needs a new id, or a `valid_from` later than the
-    known one's; differences within 1e-5 degrees and 1 m are none. Raises ConfigError.
+    `known` are the stored series. A new position needs a new id, or a `valid_from` later than the known one;
+    differences within 1e-5 degrees and 1 m do not count. Raises ConfigError.
     """
     newest = {site.id: site for site in sorted(sites, key=_opened)}
     latest = {site.id: site for site in sorted(known, key=_opened)}
@@ -151,20 +151,20 @@ def check_positions(sites: Sequence[Site], known: Sequence[Site]) -> None:
         last = latest[site.id].valid_from
         raise ConfigError(
             f"site {site.id!r}: is now at {_position(site)}, but its stored data were collected for"
-            f" {_position(before)}: give the new place a new id, or keep the old entry and add a second"
+            f" {_position(before)}: give the new position a new id, or keep the old entry and add a second"
             " with the same id, the new position and valid_from = the day it moved"
             + (f" (after {last:%Y-%m-%d})" if last else "")
         )
 
 
 def active(sites: Sequence[Site], now: datetime) -> tuple[Site, ...]:
-    """Return one series per id: the newest that has begun at `now` (aware, UTC), in the order given."""
-    begun = {site.id: site for site in sorted(sites, key=_opened) if _opened(site) <= now}
-    return tuple(site for site in sites if site is begun.get(site.id))
+    """Return one series per id: the newest that has started at `now` (aware, UTC), in the given order."""
+    started = {site.id: site for site in sorted(sites, key=_opened) if _opened(site) <= now}
+    return tuple(site for site in sites if site is started.get(site.id))
 
 
 def slugify(name: str) -> str:
-    """Return an id made of a name: "Puy de Dôme" gives "puy-de-dome"; empty if nothing of it is left."""
+    """Return an id derived from a name: "Puy de Dôme" gives "puy-de-dome"; may be empty."""
     plain = unicodedata.normalize("NFKD", name.casefold().translate(_LIGATURES))
     letters = "".join(letter for letter in plain if not unicodedata.combining(letter))
     return re.sub(r"[^a-z0-9]+", "-", letters).strip("-")
@@ -175,10 +175,10 @@ def _opened(site: Site) -> datetime:
 
 
 def same_position(one: Site, other: Site) -> bool:
-    """Return whether two positions differ by no more than 1e-5 degrees and 1 m."""
+    """Return True if two positions differ by at most 1e-5 degrees and 1 m."""
     degrees = max(abs(one.latitude - other.latitude), abs(one.longitude - other.longitude))
     metres = abs(one.elevation - other.elevation)
-    # Rounded, or 45.85324 - 45.85323 would be more than 1e-5.
+    # Without rounding, 45.85324 - 45.85323 is more than 1e-5.
     return round(degrees, 9) <= _SAME_DEGREES and round(metres, 9) <= _SAME_METRES
 
 

@@ -1,4 +1,4 @@
-"""Every text can be printed: what the encoding of an output does not have is written in plain letters."""
+"""Output of any text: letters outside the encoding of an output are replaced by plain ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import unicodedata
 from typing import TextIO
 
 PLAIN = "plain-ascii"
-"""The name of the encoding that stands for ASCII. Click writes UTF-8 where an output is called "ascii"."""
+"""Our name of the encoding ASCII: Click writes UTF-8 to an output whose encoding is called "ascii"."""
 
 _ERRORS = "plain"
 _PLAIN_OF = str.maketrans(
@@ -24,7 +24,7 @@ _PLAIN_OF = str.maketrans(
 
 
 def print_every_text() -> None:
-    """Let standard output and error take every text, whatever `PYTHONIOENCODING` or the locale says."""
+    """Make standard output and error accept any text, independent of `PYTHONIOENCODING` and the locale."""
     codecs.register_error(_ERRORS, _replace)
     codecs.register(_find)
     for stream in (sys.stdout, sys.stderr):
@@ -34,15 +34,15 @@ def print_every_text() -> None:
 
 
 def takes_unicode(stream: TextIO) -> bool:
-    """Say whether an output takes every letter; elsewhere JSON is written with escapes, to lose nothing."""
+    """Return True if an output accepts any letter; for others JSON is written with escapes."""
     return (stream.encoding or "").lower().startswith("utf")
 
 
 def plain(text: str) -> str:
-    """Return a text in ASCII that reads alike: without accents, "?" for what has no such letter."""
+    """Return a text in ASCII, as similar as possible: without accents, "?" for other letters."""
     letters = unicodedata.normalize("NFKD", text.translate(_PLAIN_OF))
-    kept = (letter for letter in letters if not unicodedata.combining(letter))
-    return "".join(kept).encode("ascii", "replace").decode("ascii")
+    letters_only = (letter for letter in letters if not unicodedata.combining(letter))
+    return "".join(letters_only).encode("ascii", "replace").decode("ascii")
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:

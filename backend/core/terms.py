@@ -1,6 +1,6 @@
 """The terms of each source under the settings: models, visibility, credit, and whether the operator opted in.
 
-Reading needs these and no collector. `collectors/` builds its sources from the same terms.
+Reading commands need these and no collector. `collectors/` builds its sources from the same terms.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ OPEN_METEO_CREDIT = "Open-Meteo.com, CC BY 4.0"
 class SourceTerms:
     """A source under the settings; `models` are the names of the models that it collects, or could collect.
 
-    `public` and `attribution` hold for stored values too, whether or not the source is still collected.
-    `opted_in` is False for a source that is off by default and stays off: it is not listed.
+    `public` and `attribution` apply to stored values too, also if the source is no longer collected.
+    `opted_in` is False for a source that is off by default and not enabled: it is not listed.
     """
 
     name: str

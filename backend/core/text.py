@@ -1,4 +1,4 @@
-"""Texts of others, made safe to print: upstreams and files may hold escape sequences and endless names."""
+"""Cleaning of texts from outside: they may contain escape sequences and very long names."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def one_line(text: str, longest: int) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return " (did you mean 'planfait'?)" for the known name that is nearest, or nothing if none is near."""
-    names = {each.lower(): each for each in known}
+    """Return " (did you mean 'planfait'?)" with the most similar known name, or "" if none is similar."""
+    names = {candidate.lower(): candidate for candidate in known}
     near = get_close_matches(name.lower(), names, n=1)
     return f" (did you mean {names[near[0]]!r}?)" if near else ""
 
 
 def _escaped(letter: str) -> str:
-    if letter.isspace():  # a no-break space is as good as a space
+    if letter.isspace():  # a no-break space is shown as a space
         return " "
     return letter.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -1,4 +1,4 @@
-"""Conversions into the units we store: km/h, degrees true (direction *from*), °C."""
+"""Conversions to the stored units: km/h, degrees true (direction *from*), °C."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collecting on schedule: when, what, and who did it."""
+"""Scheduled collection: schedule, jobs, and the record of their runs."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Making up for slots that nobody ran: at start and every minute, by the ledger and not by APScheduler.
+"""Catch-up of slots without a run: at the start and every minute, from the ledger, not from APScheduler.
 
-The newest such slot is run; older ones get a `missed` row with the reason, because a collection looks
-back by itself and one run brings what several would have. Nothing is made up for from before the
-schedule was first seen or last changed, nor from a pause.
+The newest such slot is run. Older ones get a `missed` row with the reason: a collection looks back by itself,
+so that one run collects what several would have. Slots from before the schedule was first used or last
+changed, and slots during a pause, are not caught up.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ log = structlog.get_logger()
 INTERVAL_SECONDS = 60.0
 
 STALLED_AFTER_SECONDS = 900.0
-"""After how long without a finished round the loop counts as dead.
+"""Time without a finished round after which the loop counts as dead.
 
-A round waits for the store, a minute at most for each question, and for a free thread.
+A round waits for the store, at most a minute per query, and for a free thread.
 """
 
 TICK_ALLOWANCE = timedelta(seconds=30)
-"""How long a slot is left to the schedule itself before it counts as one that nobody ran."""
+"""How long the schedule itself has to start a slot before the catch-up does."""
 
 
 class CatchUp:
-    """The loop beside the schedule. `once()` is one look at one job."""
+    """The loop that catches up. `once()` is one round for one job."""
 
     def __init__(
         self,
@@ -50,11 +50,11 @@ class CatchUp:
         self._last_round = monotonic()
 
     def is_stalled(self) -> bool:
-        """Say whether no round has ended for so long that something holds the loop up for good."""
+        """Return True if the last round ended so long ago that the loop must be blocked."""
         return self._monotonic() - self._last_round > max(STALLED_AFTER_SECONDS, 3 * self.interval)
 
     async def forever(self) -> None:
-        """Look after every job, now and then every `interval` seconds, until cancelled."""
+        """Check every job at once and then every `interval` seconds, until cancelled."""
         while True:
             for job in JOBS:
                 try:
@@ -70,13 +70,13 @@ class CatchUp:
             await asyncio.sleep(self.interval)
 
     async def once(self, job: JobId) -> int | None:
-        """Begin the run that one job lacks, if any, and note the missed ones; return its id.
+        """Start the run that is due for a job, if any, and record the missed ones; return its id.
 
         Raises JobBusyError while a run of the job is under way, StoreUnavailableError without the store.
         """
         slot, missed = await asyncio.to_thread(self._due, job, self.runner.clock())
         if missed:
-            reason = "nobody ran it in time; a later run looks back in its place"
+            reason = "no process ran it in time; a later run covers its period"
             await asyncio.to_thread(self.runner.ledger.note_missed, job, missed, reason)
         if slot is None:
             return None
@@ -84,7 +84,7 @@ class CatchUp:
         return None if started is None else started[0]
 
     def _due(self, job: JobId, now: datetime) -> tuple[datetime | None, list[datetime]]:
-        """Return the slot to run now, and the older ones that will never be."""
+        """Return the slot to run now, and the older slots that will not run."""
         config, ledger = self.runner.config, self.runner.ledger
         window = timedelta(hours=config.catchup_window_hours)
         since = ledger.note_schedule(job, config.crontab(job), now)
@@ -93,13 +93,13 @@ class CatchUp:
             return None, []
         ledger.reap(job, now)
         if not ledger.runs(job=job, limit=1):
-            return config.latest_slot(job, now), []  # a first start on an empty store
+            return config.latest_slot(job, now), []  # the first start with an empty store
         done, again = ledger.open_slots(job, now - window, now)
         expected = config.slots(job, max(since, now - window), now - TICK_ALLOWANCE)
-        lacking = {slot for slot in expected if slot not in done and not _paused(slot, pauses)}
-        newest = max(lacking | again | done, default=None)
+        without_run = {slot for slot in expected if slot not in done and not _paused(slot, pauses)}
+        newest = max(without_run | again | done, default=None)
         slot = newest if newest not in done else max(again, default=None)
-        return slot, sorted(lacking - {slot})
+        return slot, sorted(without_run - {slot})
 
 
 def _paused(slot: datetime, pauses: tuple[Pause, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""When to collect, and how runs are kept apart: the schedule configuration, from the environment."""
+"""Settings of the schedule and of the limits of runs, from the environment."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def _crontab(line: str) -> str:
     if len(fields) != 5:
         raise ValueError("must be a crontab line of five fields: minute hour day month weekday")
     if any(character.isdigit() for character in fields[4]):
-        raise ValueError("must name weekdays (mon, tue, …): programs disagree on what their numbers mean")
+        raise ValueError("must name weekdays (mon, tue, …): programs number them differently")
     try:
         _trigger(line)
     except ValueError as error:
-        raise ValueError(f"is no crontab line: {error}") from error
+        raise ValueError(f"is not a crontab line: {error}") from error
     return " ".join(fields)
 
 
@@ -64,11 +64,11 @@ Crontab = Annotated[Annotated[str, AfterValidator(_crontab)] | None, BeforeValid
 
 
 ENDING_SECONDS = 5.0
-"""So long before a slot a source of the run before is cut short, so that the end of that run is recorded."""
+"""A source is cut short this long before the next slot, so that the end of its run can be recorded."""
 
 
 class SchedulerConfig(EnvironmentSettings):
-    """The schedule, in UTC, and the times by which runs are bounded."""
+    """The schedule, in UTC, and the limits of runs."""
 
     scheduler_enabled: Boolean = True
     scheduler_forecast_hours: Hours = (0, 6, 12, 18)
@@ -84,7 +84,7 @@ class SchedulerConfig(EnvironmentSettings):
     shutdown_grace_seconds: Annotated[float, Field(ge=0, le=3600)] = 30
 
     def crontab(self, job: JobId) -> str:
-        """Return the schedule of a job as one crontab line in UTC: a cron line given wins over hours."""
+        """Return the schedule of a job as a crontab line in UTC; the `_cron` setting overrides the hours."""
         line, hours = {
             FORECASTS: (self.scheduler_forecast_cron, self.scheduler_forecast_hours),
             OBSERVATIONS: (self.scheduler_observation_cron, self.scheduler_observation_hours),
@@ -96,7 +96,7 @@ class SchedulerConfig(EnvironmentSettings):
         return _trigger(self.crontab(job))
 
     def source_seconds(self, job: JobId, now: datetime) -> float:
-        """Return how many seconds a source asked at `now` may take, so that the next slot finds the job free.
+        """Return how many seconds a source that starts at `now` may take, so that the next slot can start.
 
         A run that starts in the second half of an interval has until the slot after the next one.
         """
@@ -115,7 +115,7 @@ class SchedulerConfig(EnvironmentSettings):
         return _slots(self.trigger(job), start, end)
 
     def latest_slot(self, job: JobId, now: datetime) -> datetime | None:
-        """Return the last scheduled time of a job up to `now`; None where a year holds none."""
+        """Return the last scheduled time of a job up to `now`; None if there is none within a year."""
         return _latest_slot(self.crontab(job), now.replace(second=0, microsecond=0))
 
     def shortest_interval(self, job: JobId) -> timedelta:
@@ -123,7 +123,7 @@ class SchedulerConfig(EnvironmentSettings):
         return _shortest_interval(self.crontab(job))
 
     def lookback(self, job: JobId) -> timedelta:
-        """Return how far back a collection looks for what is missing."""
+        """Return how far back a collection looks for missing data."""
         hours = {FORECASTS: self.forecast_lookback_hours, OBSERVATIONS: self.observation_lookback_hours}
         return timedelta(hours=hours[job])
 
@@ -141,7 +141,7 @@ def _slots(trigger: CronTrigger, start: datetime, end: datetime) -> Iterator[dat
 
 @lru_cache(maxsize=16)
 def _latest_slot(crontab: str, minute: datetime) -> datetime | None:
-    """Return the last time up to a minute: a crontab has no seconds, and a page asks again and again."""
+    """Return the last slot up to a minute. Crontabs have no seconds, so the cache serves repeated calls."""
     trigger = _trigger(crontab)
     for days in (1, 8, 32, 366):
         slots = list(_slots(trigger, minute - timedelta(days=days), minute))
@@ -152,7 +152,7 @@ def _latest_slot(crontab: str, minute: datetime) -> datetime | None:
 
 @lru_cache(maxsize=16)
 def _shortest_interval(crontab: str) -> timedelta:
-    """Return the shortest time between two slots: of the first thousand of a leap year, which hold a week."""
+    """Return the shortest time between two of the first thousand slots of a leap year."""
     trigger = _trigger(crontab)
     start = datetime(2024, 1, 1, tzinfo=UTC)
     slots = list(islice(_slots(trigger, start, start + timedelta(days=366)), 1000))

@@ -1,7 +1,7 @@
-"""The two jobs: collect everything, return it, store nothing. Storing is the caller's (runner.py).
+"""The two jobs: collect from all sources and return the result. The caller (runner.py) stores it.
 
-Sources run side by side. What one of them meets, failures and bugs included, stays its own: it is
-written into that source's outcome and never stops another.
+Sources run at the same time. Failures and bugs of one source are part of that source's outcome and never
+stop another one.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ from backend.storage.run_records import SourceRun
 log = structlog.get_logger()
 
 LONGEST_REASON = 2000
-"""How many characters of a reason with its notes are kept for the outcome of a source."""
+"""Maximum characters of a source's reason, notes included."""
 
 R = TypeVar("R", Forecast, Observation)
 ChannelFor = Callable[[str], MeteredFetch]
-"""Gives each source, by its name, its way to the network."""
+"""Returns the access to the network for a source name."""
 
 
 @dataclass
 class Tally:
-    """What one source has brought so far; `outcome()` sums it up at any moment, cut short or not."""
+    """The result of one source so far; `outcome()` summarises it at any time, also if it is cut short."""
 
     source: str
     began: float = field(default_factory=time.monotonic)
@@ -66,9 +66,9 @@ class Tally:
     ended: SourceRun | None = None
 
     def add(self, batch: ForecastBatch | ObservationBatch, needs: CollectionRequest) -> None:
-        """Count a batch. A reading no later than the newest one kept is collected, but it is not new.
+        """Count a batch. A reading not later than the newest stored one is collected, but not new.
 
-        An answer that a replay does not find in the archive is no failure: nobody was asked.
+        A response that a replay does not find in the archive is not a failure: no request was sent.
         """
         self.collected += len(batch.records)
         if isinstance(batch, ForecastBatch) or needs.until is not None:
@@ -86,7 +86,7 @@ class Tally:
             self.newest = max(batch.newest, self.newest or batch.newest)
 
     def outcome(self, status: SourceStatus, reason: str = "") -> SourceRun:
-        """Return what the ledger keeps of this source's part of a run."""
+        """Return this source's part of a run for the ledger."""
         return SourceRun(
             source=self.source,
             status=status,
@@ -105,7 +105,7 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class Collection(Generic[R]):
-    """What a job returns: all records (none where they were delivered), and an outcome per source."""
+    """The result of a job: all records (none if `deliver` received them), and an outcome per source."""
 
     job: JobId
     records: tuple[R, ...]
@@ -113,7 +113,7 @@ class Collection(Generic[R]):
 
     @property
     def status(self) -> RunStatus:
-        """Return the status of the whole: computed from the sources, never set."""
+        """Return the status of the whole, computed from the outcomes."""
         return run_status(self.outcomes)
 
 
@@ -128,12 +128,12 @@ async def collect_all_forecasts(
     settings: Settings | None = None,
     clock: Clock = utc_now,
 ) -> Collection[Forecast]:
-    """Collect what every forecast source has and `needs` lacks; return it, and store nothing.
+    """Collect the forecasts that `needs` requests, from every source; return them, and store nothing.
 
-    Called bare it takes the configured sites and everything within the lookback, and returns all
-    records. With `deliver`, each complete batch is handed over at once and the records are not kept.
-    `tallies` is filled as the collection goes, for a caller that may have to cut it short.
-    Raises ConfigError for settings or a sites file that cannot be used; sources' failures are outcomes.
+    Without arguments, it collects for the configured sites and the whole lookback, and returns all records.
+    With `deliver`, each complete batch is passed on at once and the records are not returned. `tallies` is
+    updated during the collection, for a caller that may cut it short. Raises ConfigError for unusable
+    settings or an unusable sites file; failures of sources are in their outcomes.
     """
     async with AsyncExitStack() as stack:
         if sources is None:
@@ -144,10 +144,12 @@ async def collect_all_forecasts(
         needs = needs or _everything(FORECASTS, sites, _settings(settings), clock)
         records: list[Forecast] = []
 
-        async def keep(batch: ForecastBatch) -> None:
+        async def collect_records(batch: ForecastBatch) -> None:
             records.extend(batch.records)
 
-        outcomes = await _collect_all(sources, needs, channel_for, deliver or keep, _given(tallies))
+        outcomes = await _collect_all(
+            sources, needs, channel_for, deliver or collect_records, _given(tallies)
+        )
         return Collection(job=FORECASTS, records=tuple(records), outcomes=outcomes)
 
 
@@ -163,9 +165,9 @@ async def collect_all_observations(
     clock: Clock = utc_now,
     seconds: float | None = None,
 ) -> Collection[Observation]:
-    """Collect what every network of beacons measured; the rest is as for `collect_all_forecasts`.
+    """Collect the readings of every network of stations; the rest is as for `collect_all_forecasts`.
 
-    A network that does not come to its end within so many `seconds` is cut short: what it brought is kept.
+    A network that takes longer than `seconds` is cut short; the readings that it returned are used.
     """
     async with AsyncExitStack() as stack:
         if sources is None:
@@ -175,23 +177,25 @@ async def collect_all_observations(
         needs = needs or _everything(OBSERVATIONS, sites, _settings(settings), clock)
         records: list[Observation] = []
 
-        async def keep(batch: ObservationBatch) -> None:
+        async def collect_records(batch: ObservationBatch) -> None:
             records.extend(batch.records)
 
-        outcomes = await _collect_all(sources, needs, channel_for, deliver or keep, _given(tallies), seconds)
+        outcomes = await _collect_all(
+            sources, needs, channel_for, deliver or collect_records, _given(tallies), seconds
+        )
         return Collection(job=OBSERVATIONS, records=tuple(records), outcomes=outcomes)
 
 
 def counted(reasons: Counter[str]) -> str:
-    """Return how often each reason was met, the most frequent first: "200 future, 3 out_of_range"."""
+    """Return the count of each reason, the most frequent first: "200 future, 3 out_of_range"."""
     return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
 
 
 def source_status(tally: Tally, source: Source[B], now: datetime | None) -> tuple[SourceStatus, str]:
-    """Return the status of a source that ran to its end, and the reason where it is not plain success.
+    """Return the status of a source that finished, and the reason if it is not plain success.
 
-    `now` is None in a backfill, which shows nothing of how new the newest data are. A source whose runs
-    were incomplete, and that met nothing worse, is partial even where it collected nothing new.
+    `now` is None in a backfill, in which the age of the newest data has no meaning. A source with incomplete
+    runs and no other failure is partial even if it collected nothing new.
     """
     status, reason = _status_alone(tally, source, now)
     return status, "; ".join(filter(None, (reason, *tally.notes)))[:LONGEST_REASON]
@@ -207,21 +211,23 @@ def _status_alone(tally: Tally, source: Source[B], now: datetime | None) -> tupl
     if now is None:
         return ("success", "") if tally.new else ("nothing_new", "")
     if tally.newest is None and tally.channel is not None and tally.channel.meter.requests:
-        return "stale", "it answers, but shows no data at all"
+        return "stale", "it responds, but has no data at all"
     if tally.newest is not None and now - tally.newest > source.max_age:
         age = (now - tally.newest).total_seconds() / 3600
         limit = source.max_age.total_seconds() / 3600
         reason = f"its newest data are {age:.1f} h old, and {limit:.1f} h is the most for its cadence"
         return "stale", f"{reason}; rejected: {counted(tally.rejected)}" if tally.rejected else reason
-    if tally.rejected["future"] > tally.collected:  # by our clock or by theirs, current values are not taken
+    if (
+        tally.rejected["future"] > tally.collected
+    ):  # our clock or theirs is wrong: current values are rejected
         return "partial", f"most values were rejected: {counted(tally.rejected)}"
     return ("success", "") if tally.new else ("nothing_new", "")
 
 
 def run_status(outcomes: Sequence[SourceRun]) -> RunStatus:
-    """Return the status of a run: `success` only where every enabled source is well and one brought news.
+    """Return the status of a run: `success` only if no source has a failure and one has new data.
 
-    A job without an enabled source has nothing new, and `why_no_source` says why.
+    A job without an enabled source is `nothing_new`, and `why_no_source` returns the reason.
     """
     statuses = {outcome.status for outcome in outcomes if outcome.status != "disabled"}
     if statuses <= {"success", "nothing_new"}:
@@ -232,7 +238,7 @@ def run_status(outcomes: Sequence[SourceRun]) -> RunStatus:
 
 
 def why_no_source(outcomes: Sequence[SourceRun]) -> str:
-    """Return why a run asked no source at all, source by source; empty where it asked one."""
+    """Return why a run used no source at all, source by source; empty if it used one."""
     if any(outcome.status != "disabled" for outcome in outcomes):
         return ""
     reasons = [f"{outcome.source}: {outcome.reason}" for outcome in outcomes]
@@ -278,7 +284,7 @@ async def _collect_one(
         log.warning("source cut short", reason=str(error))
         tally.failures.append(Failure(route="", url="", reason=str(error), error=SourceSlowError.__name__))
     except Exception as error:
-        # One of the project's two: whatever a source does, bugs included, the others go on.
+        # One of the project's two broad handlers: other sources continue after any bug of this one.
         log.exception("source broke")
         cause = _first_cause(error)
         kind = type(cause).__name__
@@ -300,13 +306,13 @@ async def _collect_one(
 
 
 class SourceSlowError(CollectorError):
-    """A source did not come to its end before the next collection was due."""
+    """A source took longer than the time to the next collection."""
 
 
 async def _until(batches: AsyncIterator[B], seconds: float | None) -> AsyncIterator[B]:
-    """Yield what comes within so many seconds; raise SourceSlowError then.
+    """Yield the batches of the first `seconds` seconds; raise SourceSlowError after that.
 
-    Storing what came is not cut short.
+    The time in which the caller stores a batch is never cut short.
     """
     loop = asyncio.get_running_loop()
     end = None if seconds is None else loop.time() + seconds
@@ -318,7 +324,7 @@ async def _until(batches: AsyncIterator[B], seconds: float | None) -> AsyncItera
             if not limit.expired():
                 raise
             raise SourceSlowError(
-                f"cut short after {seconds:g} s, when the next collection was due: it asks for the rest"
+                f"cut short after {seconds:g} s, when the next collection was due: that one requests the rest"
             ) from error
         if batch is None:
             return
@@ -326,14 +332,14 @@ async def _until(batches: AsyncIterator[B], seconds: float | None) -> AsyncItera
 
 
 def _first_cause(error: Exception) -> Exception:
-    """Return the error itself, or the first of a group: what a group says of itself tells nothing."""
+    """Return the error itself, or the first of a group: the message of a group has no information."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
-def _not_covered(one: Outside) -> str:
-    return f"{one.model} does not cover {one.site}: {one.reason}"
+def _not_covered(outside: Outside) -> str:
+    return f"{outside.model} does not cover {outside.site}: {outside.reason}"
 
 
 def _is_new(record: Observation, needs: CollectionRequest) -> bool:
@@ -345,9 +351,9 @@ def _given(tallies: dict[str, Tally] | None) -> dict[str, Tally]:
     return {} if tallies is None else tallies
 
 
-def _settings(given: Settings | None) -> Settings:
-    """Read the environment only where something is left for it to say."""
-    return given or Settings.load()
+def _settings(settings: Settings | None) -> Settings:
+    """Return the given settings; read the environment only if there are none."""
+    return settings or Settings.load()
 
 
 def _own_worker(stack: AsyncExitStack) -> Worker:

@@ -1,7 +1,7 @@
-"""Parsing kept payloads again, so that a mistake of a parser can be repaired.
+"""Replay: archived payloads are parsed again, so that a parser's mistake can be corrected.
 
-Each source is asked as it was then, with the payloads of that run for answers. What it says now wins
-over what it said then, within the same route. A replay takes the job's lease and leaves a row of its own.
+Each source runs with the request of that time and with that run's payloads as responses. The values parsed
+now replace those parsed then, within the same route. A replay takes the job's lease and has its own run.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class _NoTraffic:
 
 
 async def replay(runner: Runner, archive: PayloadArchive, kept: ArchivedRun) -> JobRun:
-    """Parse the kept payloads of one run again and store what differs; return the replay's own run.
+    """Parse the archived payloads of one run again and store what differs; return the replay's own run.
 
-    What was not kept is left as it is; what is damaged is a failure of its source. Raises JobBusyError while
-    a run of the same job is under way, NotFoundError where no source of it is known.
+    Values without an archived payload stay as they are; a damaged payload is a failure of its source. Raises
+    JobBusyError while a run of the same job is under way, NotFoundError if none of its sources is known.
     """
     job, sources = _work(runner, kept)
     claim = await asyncio.to_thread(runner.ledger.claim, job, "cli", runner.clock())
     if claim is None:
-        raise AssertionError("a run without a slot is always granted")
+        raise AssertionError("a run without a slot always gets its claim")
     began = time.monotonic()
     outcomes: list[SourceRun] = []
 
@@ -62,7 +62,7 @@ async def replay(runner: Runner, archive: PayloadArchive, kept: ArchivedRun) -> 
         log.info("replay started", replayed=kept.run_id)
         try:
             for source in sources:
-                outcome = await _again(runner, archive, kept, claim, source)
+                outcome = await _replay_source(runner, archive, kept, claim, source)
                 outcomes.append(outcome)
         except asyncio.CancelledError:
             await finish("cancelled")
@@ -78,10 +78,10 @@ def _work(runner: Runner, kept: ArchivedRun) -> tuple[JobId, Sequence[Source[Any
         sources = [source for source in runner.sources.of(job) if source.name in kept.sources]
         if sources:
             return job, sources
-    raise NotFoundError(f"no payload of a source that we know is kept for run {kept.run_id}")
+    raise NotFoundError(f"no payload of a known source is archived for run {kept.run_id}")
 
 
-async def _again(
+async def _replay_source(
     runner: Runner, archive: PayloadArchive, kept: ArchivedRun, claim: Claim, source: Source[Any]
 ) -> SourceRun:
     try:
@@ -100,7 +100,7 @@ async def _again(
 
     async def deliver(batch: Any) -> None:
         if isinstance(batch, ObservationBatch):
-            batch = replace(batch, complete_until={})  # old payloads vouch for nothing now
+            batch = replace(batch, complete_until={})  # old payloads do not show what is complete now
         batches.append(batch)
 
     collection = await collect(
@@ -117,23 +117,23 @@ async def _again(
 
 
 def _with_whole_rows(batches: Sequence[Any]) -> list[Any]:
-    """Return the batches, each with what others of its route and second have of its rows.
+    """Return the batches, each with the values that others of its route and second have in its rows.
 
-    A feed and a history asked for in one second both have values of one reading. The store knows a payload
-    by its route and second: alone, each would remove what only the other has.
+    A feed and a history requested in the same second can both have values of one reading. The store
+    identifies a payload by route and second: each batch alone would remove the values of the other.
     """
-    given: dict[tuple[str, int], dict[Hashable, dict[Parameter, Any]]] = {}
+    values_by_payload: dict[tuple[str, int], dict[Hashable, dict[Parameter, Any]]] = {}
     for batch in batches:
-        rows = given.setdefault((batch.route, to_epoch(batch.collected_at)), {})
+        rows = values_by_payload.setdefault((batch.route, to_epoch(batch.collected_at)), {})
         for record in batch.records:
             values = rows.setdefault(_row(record), {})
             if isinstance(record, Observation):
-                values[record.parameter] = record  # of readings the last value is kept, of runs the first
+                values[record.parameter] = record  # of readings the last value stays, of runs the first
             else:
                 values.setdefault(record.parameter, record)
     whole = []
     for batch in batches:
-        rows = given[batch.route, to_epoch(batch.collected_at)]
+        rows = values_by_payload[batch.route, to_epoch(batch.collected_at)]
         own: dict[Hashable, set[Parameter]] = {}
         for record in batch.records:
             own.setdefault(_row(record), set()).add(record.parameter)
@@ -154,7 +154,7 @@ def _row(record: Forecast | Observation) -> Hashable:
 
 
 def _as_replayed(outcome: SourceRun, stored: int) -> SourceRun:
-    """Return an outcome that tells what the replay changed; how old the data were then is no matter now."""
+    """Return the outcome with the count of changes; the age of the newest data has no meaning here."""
     replayed = replace(outcome, stored=stored, newest=None)
     if outcome.status in {"success", "nothing_new", "stale"}:
         return replace(replayed, status="success" if stored else "nothing_new", reason="")

@@ -1,7 +1,7 @@
-"""The caller of the jobs: claims a slot, collects, stores, and writes down how it ended.
+"""The runner of jobs: claims a slot, collects, stores, and records how the run ended.
 
-The schedule, the catch-up, the API and the command line all come through here. One run is: claim the
-row, ask the store what is missing, hand each batch to a writer as it comes, compute the status, finish.
+The schedule, the catch-up, the API and the command line all use it. Steps of a run: claim the row, query the
+store for missing data, store each batch as it arrives, compute the status, finish the row.
 """
 
 from __future__ import annotations
@@ -37,39 +37,39 @@ from backend.storage.store import Store
 log = structlog.get_logger()
 
 OnBatch = Callable[[Batch], None]
-"""Called with each batch as it is handed over, before it is stored: a progress bar's view."""
+"""Called with each batch before it is stored, for a progress bar."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Everything there is to collect, and each source's way to the network for a given run."""
+    """All sources, and the access to the network for each source of a run."""
 
     forecasts: Sequence[Source[ForecastBatch]]
     observations: Sequence[Source[ObservationBatch]]
     channel_for: Callable[[int, str], MeteredFetch]
 
     def of(self, job: JobId) -> Sequence[Source[Any]]:
-        """Return the sources of a job, without those that are off by default and that nobody asked for."""
+        """Return the sources of a job without opt-in sources that are off."""
         return [source for source in self.every(job) if source.opted_in]
 
     def every(self, job: JobId) -> Sequence[Source[Any]]:
-        """Return the sources of a job that there could be."""
+        """Return all sources of a job, also opt-in sources that are off."""
         return self.forecasts if job == FORECASTS else self.observations
 
     def of_models(self) -> dict[str, Source[ForecastBatch]]:
-        """Return the source of each model, without the sources that `of` leaves out."""
+        """Return the source of each model, without opt-in sources that are off."""
         return {model: source for source in self.of(FORECASTS) for model in source.models}
 
     def of_every_model(self) -> dict[str, Source[ForecastBatch]]:
-        """Return the source of each model that there could be."""
+        """Return the source of each model, also of opt-in sources that are off."""
         return {model: source for source in self.every(FORECASTS) for model in source.models}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which sources and sites a run by hand is limited to; None is all.
+    """Sources and sites that a run by hand is limited to; None means all.
 
-    `since` and `until` make it a backfill: of that span of the past, both ends included (aware, UTC).
+    `since` and `until` make it a backfill of that period, both ends included (aware, UTC).
     """
 
     sources: Collection[str] | None = None
@@ -83,10 +83,10 @@ EVERYTHING = Selection()
 
 @dataclass(frozen=True, slots=True)
 class BlockedJob:
-    """A job that cannot begin, because the store did not take its claim since then (UTC).
+    """A job that cannot start, because the store has refused its claim since then (UTC).
 
-    `slot` is the scheduled time that waits; None where the store does not even say which one is due. The
-    ledger cannot hold this: it is in the store. `reason` is for the log and the operator.
+    `slot` is the scheduled time that waits; None if the store did not even return the due slot. This cannot
+    be in the ledger, which is in the store. `reason` is for the log and the operator.
     """
 
     job: JobId
@@ -96,7 +96,7 @@ class BlockedJob:
 
 
 RECORDING_SECONDS = 10.0
-"""How long a stop waits for the store to take the end of a run that was cut short."""
+"""How long a stop waits for the store to record the end of a run that was cut short."""
 
 
 class Runner:
@@ -115,12 +115,12 @@ class Runner:
         after_run: Callable[[datetime], None] | None = None,
         source_seconds: Callable[[JobId, datetime], float] | None = None,
     ) -> None:
-        """`sites` is asked before every run, so that a site added later is collected without a restart;
-        what it returns must be in the store.
+        """`sites` is called before every run, so that a new site is collected without a restart. The sites
+        that it returns must be in the store.
 
-        `on_request` is told the id of each run and what it is asked for, and `after_run` is called when it
-        has ended: both from a thread. `source_seconds` is how long a network of beacons may take that is
-        asked at a moment; as the schedule has it, unless given.
+        `on_request` is called with the id and the collection request of each run, and `after_run` when a run
+        has ended: both in a thread. `source_seconds` returns how long a network of stations may take from a
+        moment on; by default, as long as the schedule allows.
         """
         self.store = store
         self.ledger = ledger
@@ -143,11 +143,11 @@ class Runner:
         selection: Selection = EVERYTHING,
         on_batch: OnBatch | None = None,
     ) -> tuple[int, asyncio.Task[JobRun]] | None:
-        """Claim a run and let it go on in the background; return its id and its task.
+        """Claim a run and let it continue in the background; return its id and its task.
 
-        None where the slot has been dealt with already. Raises JobBusyError with the id of the run under way.
+        None if the slot has its run already. Raises JobBusyError with the id of the run under way.
         """
-        # Whoever stops waiting for the claim does not stop it, and what it claimed must come to its end.
+        # Cancelling the caller does not cancel the claim: a claimed run must come to its end.
         begin = asyncio.create_task(self._start(job, trigger, slot, selection, on_batch))
         self._starts.add(begin)
         begin.add_done_callback(self._starts.discard)
@@ -186,12 +186,12 @@ class Runner:
         selection: Selection = EVERYTHING,
         on_batch: OnBatch | None = None,
     ) -> JobRun | None:
-        """Claim a run and see it through; return it as the ledger has it, or None as for `start`."""
+        """Claim a run and wait for its end; return its record, or None as for `start`."""
         started = await self.start(job, trigger, slot, selection, on_batch)
         return None if started is None else await started[1]
 
     async def tick(self, job: JobId) -> None:
-        """Begin the slot that is due now: what APScheduler fires. The work itself is not waited for."""
+        """Start the slot that is due now, when APScheduler fires, without waiting for the run."""
         now = self.clock()
         slot = self.config.latest_slot(job, now)
         try:
@@ -206,7 +206,7 @@ class Runner:
             log.exception("slot has to wait", job=job, slot=slot, reason=str(error))
 
     def note_blocked(self, job: JobId, slot: datetime | None, error: StoreUnavailableError) -> None:
-        """Remember that a job cannot begin, and since when; a claim that the store takes ends it."""
+        """Record that a job cannot start, and since when; a successful claim clears it."""
         before = self.blocked.get(job)
         since = self.clock() if before is None else before.since
         waiting = slot or (before.slot if before else None)
@@ -215,21 +215,21 @@ class Runner:
     def request_for(
         self, job: JobId, sites: tuple[Site, ...], selection: Selection = EVERYTHING
     ) -> CollectionRequest:
-        """Return what the store lacks just now, for the selected sites. Blocks: call it in a thread."""
+        """Return the request for what the store does not have yet. Blocks: call it in a thread."""
         now = self.clock()
         if selection.sites is not None:
             sites = tuple(site for site in sites if site.id in selection.sites)
         ask = self.store.forecast_request if job == FORECASTS else self.store.observation_request
         if selection.since is None or selection.until is None:
             return ask(sites, now, now - self.config.lookback(job))
-        # Runs are wanted that started after `since`.
+        # Backfill: only runs that started after `since`.
         needs = ask(sites, now, selection.since - timedelta(seconds=1 if job == FORECASTS else 0))
         stations = {station for site in needs.sites for station in site.stations}
         backfilled_days = self.store.backfilled_days(stations, selection.since, selection.until)
         return replace(needs, until=selection.until, complete_until={}, backfilled_days=backfilled_days)
 
     def selected(self, job: JobId, selection: Selection) -> list[Source[Any]]:
-        """Return the sources of a job that a selection leaves; of a backfill, those that serve the past."""
+        """Return the selected sources of a job; for a backfill, only those with an archive."""
         past = selection.until is not None
         return [
             source
@@ -239,10 +239,10 @@ class Runner:
         ]
 
     async def drain(self, grace: float, recording: float = RECORDING_SECONDS) -> None:
-        """Wait up to `grace` seconds for what runs, then cancel the rest and see it recorded.
+        """Wait up to `grace` seconds for current runs, then cancel the rest and record their end.
 
-        A store that does not take the record within `recording` seconds holds up no stop: such a run is
-        found by the next process, and done again.
+        A store that does not record it within `recording` seconds does not delay the stop: the next process
+        finds such a run and repeats it.
         """
         if self._starts:
             await asyncio.wait(self._starts, timeout=recording)
@@ -292,7 +292,7 @@ class Runner:
             log.exception("run failed", reason=str(error))
             status, note = "failed", str(error)
         except Exception as error:
-            # The other of the project's two: a bug in a run is recorded as what it is.
+            # The other of the project's two broad handlers: a bug is recorded as the reason of the failure.
             log.exception("run broke")
             status, note = "failed", f"{type(error).__name__}: {error}"
         seconds = time.monotonic() - began
@@ -322,7 +322,7 @@ class Runner:
         async def deliver(batch: Any) -> None:
             if on_batch is not None:
                 on_batch(batch)
-            # A batch that cannot be stored just now stays in memory, and is tried until the deadline.
+            # A batch that cannot be stored now stays in memory, with retries until the deadline.
             try:
                 async for attempt in _until_the_store_answers(progress, also_if_damaged=False):
                     with attempt:
@@ -332,7 +332,7 @@ class Runner:
                 raise
             except LeaseLostError as lost:
                 lose(lost)
-                await asyncio.Event().wait()  # for the end of the whole run, which is no source's failure
+                await asyncio.Event().wait()  # until the whole run ends: it is not a failure of this source
 
         limit: dict[str, float] = {}
         if job == OBSERVATIONS and selection.until is None:
@@ -352,7 +352,7 @@ class Runner:
     async def _record(
         self, claim: Claim, status: RunStatus, seconds: float, sources: Sequence[SourceRun], note: str
     ) -> JobRun:
-        """Write the end of a run as soon as the store answers, however long that takes."""
+        """Record the end of a run as soon as the store answers, however long that takes."""
         try:
             async for attempt in _until_the_store_answers(_Progress()):
                 with attempt:
@@ -387,7 +387,7 @@ class Runner:
         return await self._as_recorded(claim.run_id)
 
     async def _as_recorded(self, run_id: int) -> JobRun:
-        """Return a run as the ledger has it, as soon as the store answers."""
+        """Return the record of a run as soon as the store answers."""
         async for attempt in _until_the_store_answers(_Progress()):
             with attempt:
                 run = await asyncio.to_thread(self.ledger.run, run_id)
@@ -395,9 +395,9 @@ class Runner:
 
     @asynccontextmanager
     async def _lease(self, claim: Claim) -> AsyncIterator[Callable[[LeaseLostError], None]]:
-        """Keep the lease alive while the context lasts; cut it short with LeaseLostError if it is taken.
+        """Renew the lease while the context lasts; end the context with LeaseLostError if it is lost.
 
-        Gives what is to be called by whoever finds that out first.
+        Yields the function that the first part of the run to notice the loss calls.
         """
         worker = asyncio.current_task()
         lost: list[LeaseLostError] = []
@@ -413,7 +413,7 @@ class Runner:
                 try:
                     await asyncio.to_thread(self.ledger.renew, claim)
                 except StoreUnavailableError as error:
-                    # No reason to stop: whoever takes the run over needs the store as well.
+                    # No reason to stop: a takeover by another process needs the store as well.
                     log.warning("lease not renewed", reason=str(error))
                 except LeaseLostError as error:
                     lose(error)
@@ -433,8 +433,8 @@ class Runner:
 def heed_stop() -> None:
     """Raise CancelledError if this task was cancelled while it waited for a run.
 
-    Such a run is recorded as cancelled and returned as any other, so that it can be shown. Where runs follow
-    each other, the next one must not begin.
+    Such a run is recorded as cancelled and returned like any other, so that it can be shown. In a sequence of
+    runs, the next one must not start.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
@@ -443,7 +443,7 @@ def heed_stop() -> None:
 
 @dataclass
 class _Progress:
-    """What a run has done so far, for whoever must sum it up, at its end or before."""
+    """State of a run, from which its outcomes are computed at its end or before."""
 
     tallies: dict[str, Tally] = field(default_factory=dict)
     stored: Counter[str] = field(default_factory=Counter)
@@ -451,7 +451,7 @@ class _Progress:
     damage: StoreDamagedError | None = None
 
     def outcomes(self, cut_short: str = "") -> tuple[SourceRun, ...]:
-        """Return the outcome of each source; one that did not come to its end says why."""
+        """Return the outcome of each source; `cut_short` is the reason of unfinished ones."""
         return tuple(
             replace(tally.ended or _unfinished(tally, cut_short), stored=self.stored[name])
             for name, tally in self.tallies.items()
@@ -465,15 +465,15 @@ def _unfinished(tally: Tally, reason: str) -> SourceRun:
 async def _until_the_store_answers(
     progress: _Progress, *, also_if_damaged: bool = True
 ) -> AsyncIterator[stamina.Attempt]:
-    """Yield attempts for as long as the store is unavailable; the caller's deadline ends it.
+    """Yield attempts while the store is unavailable; the caller's deadline ends it.
 
-    A damaged store does not heal by waiting: a collection fails at once, so that it is seen. The end of a
-    run waits also for a store that the operator restores.
+    Waiting does not repair a damaged store: a collection fails at once, so that the damage is noticed. The
+    end of a run also waits for a store that the operator restores.
     """
 
     def unavailable(error: Exception) -> bool:
         if not isinstance(error, StoreUnavailableError):
-            return False  # a deadline within an attempt too: what the store said before it stands
+            return False  # e.g. a deadline within an attempt: the earlier error of the store stays recorded
         progress.store_error = str(error)
         return also_if_damaged or not isinstance(error, StoreDamagedError)
 

@@ -1,7 +1,7 @@
-"""The clock: an AsyncIOScheduler that ticks two jobs, and the catch-up loop beside it.
+"""The schedule: an AsyncIOScheduler that fires two jobs, and the catch-up loop beside it.
 
-What APScheduler fires is the runner's `tick`, which claims and lets go; the work itself is never
-APScheduler's, whose `shutdown(wait=True)` would cancel it (it cannot await a coroutine).
+APScheduler calls the runner's `tick`, which claims a run and returns. It never owns the work itself: its
+`shutdown(wait=True)` cannot await a coroutine and would cancel it.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ class _Running:
     runner: Runner
     scheduler: AsyncIOScheduler
     catch_up: asyncio.Task[None]
-    look_out: CatchUp
+    catch_up_loop: CatchUp
 
 
-# The only module-level reference of the project, for the accessor that the specification asks for.
+# The only module-level state of the project, for the accessor that the specification requires.
 _running: _Running | None = None
 
 
 def register_jobs(scheduler: AsyncIOScheduler, runner: Runner, config: SchedulerConfig) -> None:
-    """Add the two jobs to a scheduler; what fires under their ids is the runner."""
+    """Add the two jobs to a scheduler; each calls the runner's `tick`."""
     for job in JOBS:
         scheduler.add_job(
             runner.tick,
@@ -50,22 +50,22 @@ def register_jobs(scheduler: AsyncIOScheduler, runner: Runner, config: Scheduler
 
 
 async def start_scheduler(runner: Runner, *, catch_up: CatchUp | None = None) -> AsyncIOScheduler:
-    """Start ticking, and making up for what was missed; raise MeteoScoreError if it runs already."""
+    """Start schedule and catch-up; raise MeteoScoreError if they run already."""
     global _running
     if _running is not None:
         raise MeteoScoreError("the scheduler is already running in this process")
     scheduler = AsyncIOScheduler(timezone=UTC)
     register_jobs(scheduler, runner, runner.config)
     scheduler.start()
-    look_out = catch_up or CatchUp(runner)
-    loop = asyncio.create_task(look_out.forever(), name="catch-up")
-    _running = _Running(runner, scheduler, loop, look_out)
+    catch_up_loop = catch_up or CatchUp(runner)
+    loop = asyncio.create_task(catch_up_loop.forever(), name="catch-up")
+    _running = _Running(runner, scheduler, loop, catch_up_loop)
     log.info("scheduler started", jobs={job: runner.config.crontab(job) for job in JOBS})
     return scheduler
 
 
 async def stop_scheduler() -> None:
-    """Stop ticking, wait for what runs up to the grace, cancel the rest and see it recorded."""
+    """Stop the schedule, wait for current runs up to the grace time, cancel the rest and record their end."""
     global _running
     if _running is None:
         return
@@ -75,20 +75,20 @@ async def stop_scheduler() -> None:
     await asyncio.wait([running.catch_up])
     await running.runner.drain(running.runner.config.shutdown_grace_seconds)
     running.scheduler.shutdown(wait=False)
-    await asyncio.sleep(0)  # APScheduler ends one turn of the loop later
+    await asyncio.sleep(0)  # APScheduler needs one more iteration of the event loop to end
     log.info("scheduler stopped")
 
 
 def get_scheduler() -> AsyncIOScheduler | None:
-    """Return the scheduler that start_scheduler() made; None while there is none."""
+    """Return the scheduler of start_scheduler(); None while there is none."""
     return None if _running is None else _running.scheduler
 
 
 def is_alive() -> bool:
-    """Say whether the schedule ticks and the loop beside it still goes round."""
+    """Return True if the schedule runs and the catch-up loop is not stalled."""
     if _running is None or not _running.scheduler.running or _running.catch_up.done():
         return False
-    return not _running.look_out.is_stalled()
+    return not _running.catch_up_loop.is_stalled()
 
 
 def next_run_times(config: SchedulerConfig, job: JobId, now: datetime, count: int = 5) -> list[datetime]:

@@ -116,7 +116,7 @@ def test_the_next_times_follow_the_schedule_over_midnight() -> None:
         ("SCHEDULER_OBSERVATION_HOURS", "", "whole numbers"),
         ("SCHEDULER_FORECAST_CRON", "0 6 * *", "five fields"),
         ("SCHEDULER_FORECAST_CRON", "0 6 * * 1", "name weekdays"),
-        ("SCHEDULER_OBSERVATION_CRON", "61 6 * * *", "no crontab line"),
+        ("SCHEDULER_OBSERVATION_CRON", "61 6 * * *", "not a crontab line"),
         ("SCHEDULER_ENABLED", "maybe", "true, false, 1, 0, yes, no, on, off"),
         ("LEASE_SECONDS", "0", "greater than 0"),
     ],
@@ -535,7 +535,7 @@ async def test_after_an_outage_the_newest_slot_is_run_and_older_ones_are_missed(
         at(0, 16): "missed",
         at(6, 16): "success",
     }
-    assert "nobody ran it" in runs[at(18)].note
+    assert "no process ran it" in runs[at(18)].note
     assert runs[at(18)].start_time is None
 
 

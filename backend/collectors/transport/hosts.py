@@ -13,12 +13,12 @@ from circuitbreaker import CircuitBreaker
 from stamina import AsyncRetryingCaller
 
 from backend.collectors.transport.quota import Quota
-from backend.core.errors import FetchError
+from backend.core.errors import FetchError, MeteoScoreError
 
 T = TypeVar("T")
 
 
-class CircuitOpenError(Exception):
+class CircuitOpenError(MeteoScoreError):
     """A host failed too often in a row; no request is sent to it for `wait` seconds."""
 
     def __init__(self, failures: int, wait: float, last: str) -> None:

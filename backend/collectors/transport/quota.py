@@ -16,12 +16,13 @@ from aiolimiter import AsyncLimiter
 
 from backend.core.clock import Clock
 from backend.core.config import Allowance
+from backend.core.errors import MeteoScoreError
 from backend.core.private_files import make_private_folder
 
 _HOUR, _DAY, _MONTH = timedelta(hours=1), timedelta(days=1), timedelta(days=31)
 
 
-class QuotaSpentError(Exception):
+class QuotaSpentError(MeteoScoreError):
     """The request would exceed the host's quota and was not sent."""
 
 

@@ -11,10 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Protocol
 
+from backend.core.errors import MeteoScoreError
+
 _BLOCK_BYTES = 1 << 20
 
 
-class DiskError(Exception):
+class DiskError(MeteoScoreError):
     """A download cannot be written: the disk is full, read-only or missing."""
 
 

@@ -160,5 +160,5 @@ async def test_a_short_token_turns_the_admin_routes_off_and_says_so(tmp_path: Pa
 
 @pytest.mark.parametrize("value", ["localhost", "10.0.0.0/99", "*"])
 def test_a_proxy_is_an_address_or_a_network(value: str) -> None:
-    with pytest.raises(ConfigError, match=r"TRUSTED_PROXIES=.*is no IP address or network"):
+    with pytest.raises(ConfigError, match=r"TRUSTED_PROXIES=.*is not an IP address or network"):
         Settings.load(trusted_proxies=value)

@@ -116,7 +116,7 @@ async def test_what_came_to_no_verdict_ends_no_row_of_failures(tmp_path: Path) -
     run_of(service, "success", newest=NOW)
     for status in ("failed", "cancelled", "failed"):
         run_of(service, status)
-    service.ledger.note_missed(OBSERVATIONS, [NOW], "nobody ran it in time")
+    service.ledger.note_missed(OBSERVATIONS, [NOW], "no process ran it in time")
     async with served(service) as client:
         assert await why(client) == []
         run_of(service, "failed")

@@ -187,7 +187,7 @@ async def test_counts_of_a_run_that_never_wrote_them_are_null(tmp_path: Path) ->
     service = make_service(tmp_path)
     fill(service)
     service.ledger.claim(FORECASTS, "api", NOW)
-    service.ledger.note_missed(OBSERVATIONS, [NOW - timedelta(hours=3)], "nobody ran it in time")
+    service.ledger.note_missed(OBSERVATIONS, [NOW - timedelta(hours=3)], "no process ran it in time")
     async with served(service) as client:
         (running,) = (await get(client, "/api/scheduler/status"))["current"]
         (missed,) = (await get(client, "/api/scheduler/runs?status=missed"))["runs"]
@@ -196,7 +196,7 @@ async def test_counts_of_a_run_that_never_wrote_them_are_null(tmp_path: Path) ->
         assert run["durationSeconds"] is run["endTime"] is None
     assert missed["startTime"] is None
     assert missed["errors"] == [
-        {"source": None, "reason": "nobody ran it in time", "error": None, "route": None, "url": None}
+        {"source": None, "reason": "no process ran it in time", "error": None, "route": None, "url": None}
     ]
 
 

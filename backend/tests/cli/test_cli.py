@@ -670,7 +670,7 @@ BAD_SETTINGS = {
     "SCHEDULER_OBSERVATION_HOURS": ("6,x", "must be whole numbers separated by commas"),
     "SCHEDULER_FORECAST_CRON": ("0 6 * *", "must be a crontab line of five fields"),
     "SCHEDULER_ENABLED": ("maybe", "must be one of true, false, 1, 0, yes, no, on, off"),
-    "SOURCES": ("romma,foo", "knows no source 'foo'"),
+    "SOURCES": ("romma,foo", "unknown source 'foo'"),
     "ROMMA_URL": ("www.romma.fr", "must be an http or https address"),
     "DATABASE_URL": ("mysql://localhost/scores", "must start with sqlite:/// or postgresql+psycopg://"),
 }

@@ -91,7 +91,7 @@ def fill(url: str) -> None:
     ledger.note_schedule(JOB, "0 6 * * *", NOW - DAY)
     ledger.pause(JOB, "api 192.0.2.7", NOW)
     ledger.resume(JOB, "cli marie", NOW)
-    ledger.note_missed(JOB, [RUN - DAY], "the service was off; nobody ran it")
+    ledger.note_missed(JOB, [RUN - DAY], "the service was off; no process ran it")
     claim = ledger.claim(JOB, "schedule", NOW, RUN)
     assert claim is not None
     point = GridPoint("arome_0025", "planfait", "12,7", model_elevation=912.3, height=None)

@@ -195,10 +195,10 @@ SPACING = ("less than or equal to 3600", "greater than or equal to 0")
 @pytest.mark.parametrize(
     ("variable", "value", "rule"),
     [
-        ("SOURCES", "romma,foo", "knows no source 'foo': choose from meteo_parapente, arome, ffvl, romma, "),
-        ("SOURCES", "FFVL", "knows no source 'FFVL'"),
-        ("SOURCES", "", "names no source: choose from"),
-        ("PUBLIC_RAW_SOURCES", "rommma", "knows no source 'rommma'"),
+        ("SOURCES", "romma,foo", "unknown source 'foo': choose from meteo_parapente, arome, ffvl, romma, "),
+        ("SOURCES", "FFVL", "unknown source 'FFVL'"),
+        ("SOURCES", "", "must name a source: choose from"),
+        ("PUBLIC_RAW_SOURCES", "rommma", "unknown source 'rommma'"),
         ("ROMMA_URL", "www.romma.fr", BASE_URL),
         ("ROMMA_URL", "", BASE_URL),
         ("FFVL_URL", "ftp://data.ffvl.fr", BASE_URL),
@@ -212,7 +212,7 @@ SPACING = ("less than or equal to 3600", "greater than or equal to 0")
         (
             "OPEN_METEO_MODELS",
             "icon_d2,best_match",
-            "knows no model 'best_match': choose from arome_hd, icon_d2",
+            "unknown model 'best_match': choose from arome_hd, icon_d2",
         ),
         ("FFVL_HTML", "", "must be one of true, false"),
         ("ROMMA_HTML", "2", "must be one of true, false"),

@@ -315,7 +315,7 @@ def test_a_changed_position_of_a_known_site_is_refused_with_what_to_do(change: d
     message = str(refused.value)
     assert message.startswith("site 'semnoz': is now at ")
     assert "collected for 45.79718, 6.10478, 1685 m" in message
-    assert "give the new place a new id" in message
+    assert "give the new position a new id" in message
     assert "valid_from = the day it moved" in message
 
 

@@ -353,7 +353,7 @@ async def test_a_run_that_kept_nothing_of_a_known_source_cannot_be_replayed(
     collected: MakeCollected,
 ) -> None:
     there = collected()
-    with pytest.raises(NotFoundError, match="no payload of a source that we know is kept for run 5"):
+    with pytest.raises(NotFoundError, match="no payload of a known source is archived for run 5"):
         await replay(there.world.runner, there.archive, ArchivedRun(5, NOON.date(), ("windy",)))
     assert there.world.ledger.runs() == ()
 

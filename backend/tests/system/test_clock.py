@@ -150,7 +150,7 @@ def test_after_three_missed_slots_one_is_made_up_for_and_a_clock_set_back_an_hou
     with installation.serving("second") as service:
         wait_for(lambda: installation.slots(FORECASTS) == made_up_for, "the catch-up")
         reasons = {run.note for run in installation.runs() if run.status == "missed"}
-        assert reasons == {"nobody ran it in time; a later run looks back in its place"}
+        assert reasons == {"no process ran it in time; a later run covers its period"}
         installation.looked(service)
         rows = installation.runs()
 
