@@ -42,6 +42,7 @@ SLOW_MODULES = frozenset(
         "storage/test_station_flags",
         "storage/test_station_moves",
         "storage/test_store",
+        "system/test_adding_a_source",
         "system/test_clock",
         "system/test_demo",
         "system/test_outages",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,20 +27,18 @@ MAY_NAME = {
 }
 
 
-def strings(tree: ast.Module) -> Iterator[ast.Constant]:
-    """Give the strings of a module that are no docstrings."""
-    bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in bare:
-            yield node
-
-
 def named(path: Path) -> list[str]:
-    """Return the sources, models and networks that strings of a module name, alone or before a colon."""
+    """Return the sources, models and networks that strings of a module name, alone or before a colon.
+
+    Docstrings do not count.
+    """
+    tree = ast.parse(path.read_text())
+    bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     return [
         f"{path.relative_to(ROOT)}:{node.lineno}: {node.value}"
-        for node in strings(ast.parse(path.read_text()))
-        if str(node.value).partition(":")[0] in NAMES
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in bare
+        if node.value.partition(":")[0] in NAMES
     ]
 
 
