@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from backend import __version__
+from backend.answers.reading import ReadingService
 from backend.api.admission import Admission
 from backend.api.answer_cache import AnswerCache
 from backend.api.head import HeadAsGet
@@ -108,13 +109,10 @@ class Service:
             check_setting_names(file, SETTING_NAMES)
         settings = settings or Settings.load()
         config = config or SchedulerConfig.load()
-        database = Database(
-            settings.database_url,
-            make=make_store or None,
-            durable=durable,
-            busy_timeout=busy_timeout,
-            clock=clock,
+        reading = ReadingService.make(
+            settings, clock, make_store=make_store, durable=durable, busy_timeout=busy_timeout
         )
+        database, store, site_list = reading.database, reading.store, reading.site_list
         worker = Worker()
         clock_watch = ClockWatch(clock)
         client = HttpClient.from_settings(settings, clock, limits=limits, clock_watch=clock_watch)
@@ -129,10 +127,7 @@ class Service:
             observations=observation_sources(settings),
             channel_for=channel_for,
         )
-        store = Store(database)
         ledger = Ledger(database, lease=config.lease_seconds)
-
-        site_list = SiteList(store, settings.sites_file if settings.sites_from == "file" else None, clock)
 
         def after_run(now: datetime) -> None:
             if clock_watch.offset() is None:  # under a clock that is ahead everything would count as old
@@ -157,7 +152,7 @@ class Service:
             database=database,
             store=store,
             ledger=ledger,
-            reading=StoreQueries(database),
+            reading=reading.reading,
             sources=sources,
             archive=archive,
             runner=runner,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # a command that only reads must not load the whole service
     from backend.core.records import Site
     from backend.scheduler.config import SchedulerConfig
     from backend.scheduler.runner import Runner, Sources
+    from backend.scheduler.source_list import ListedSource, SourceList
     from backend.scoring.public.windows import PublicRules
     from backend.storage.database import Database
     from backend.storage.ledger import Ledger
@@ -29,7 +30,7 @@ class ReadingParts(Protocol):
     database: Database
     store: Store
     reading: StoreQueries
-    sources: Sources
+    sources: SourceList[ListedSource]
     public_rules: PublicRules
 
     def sites(self) -> tuple[Site, ...]:
@@ -40,6 +41,7 @@ class ReadingParts(Protocol):
 class ServiceParts(ReadingParts, Protocol):
     """What the state of the service needs besides: the schedule, its runs, and the machine."""
 
+    sources: Sources
     config: SchedulerConfig
     ledger: Ledger
     runner: Runner

@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import textwrap
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -133,6 +133,22 @@ def progress(
     disable = not (shown and console.is_terminal)
     with Progress(*columns, console=console, disable=disable, transient=transient) as bar:
         yield bar
+
+
+@contextmanager
+def row_progress() -> Iterator[Callable[[str, int], None]]:
+    """Show a line per step on a terminal, with its rows; elsewhere nothing."""
+    with progress(transient=True) as bar:
+        tasks = {}
+
+        def advance(what: str, rows: int) -> None:
+            if what not in tasks:
+                # What was checked is what there is to be stored.
+                before = [task.completed for task in bar.tasks]
+                tasks[what] = bar.add_task(what, total=before[-1] if before else None)
+            bar.update(tasks[what], advance=rows)
+
+        yield advance
 
 
 # --- As JSON -----------------------------------------------------------------------------------------

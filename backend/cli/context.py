@@ -16,6 +16,7 @@ from backend.demo.store import store_settings
 from backend.scheduler.config import FORECASTS, SETTING_NAMES, SchedulerConfig
 
 if TYPE_CHECKING:
+    from backend.answers.reading import ReadingService
     from backend.core.records import Outside, Site
     from backend.main import Service
     from backend.storage.store import Store
@@ -60,11 +61,19 @@ class CliContext:
         return Service.make(self.settings, self.config)
 
     @cached_property
-    def reading_service(self) -> Service:
-        """Return the service for a command that only reads: no store is made. Raises ConfigError."""
+    def service_without_store(self) -> Service:
+        """Return the service for `doctor`: it makes no store where there is none. Raises ConfigError."""
         from backend.main import Service
 
         return Service.make(self.settings, self.config, make_store=False)
+
+    @cached_property
+    def reading_service(self) -> ReadingService:
+        """Return what reads the store; it makes none where there is none. Raises ConfigError."""
+        from backend.answers.reading import ReadingService
+
+        _ = self.config  # a wrong setting of the schedule is an error of every command
+        return ReadingService.make(self.settings)
 
     def migrated(self) -> Service:
         """Return the service with its store at this version. Raises ConfigError, StoreUnavailableError."""
@@ -72,8 +81,8 @@ class CliContext:
             say(f"New, empty store: {self.service.database.name}", err=True)
         return self.service
 
-    def current(self) -> Service:
-        """Return the service for a command that only reads, its store being of this version.
+    def current(self) -> ReadingService:
+        """Return what reads the store, which must be of this version.
 
         Raises ConfigError, which names `db upgrade`, or StoreUnavailableError.
         """
@@ -104,7 +113,7 @@ class CliContext:
 
     def close(self) -> None:
         """Let go of the databases that were opened."""
-        for name in ("service", "reading_service"):
+        for name in ("service", "service_without_store", "reading_service"):
             if name in self.__dict__:
                 self.__dict__[name].database.close()
 

@@ -17,7 +17,7 @@ import uvicorn
 from rich.console import Console
 from rich.table import Table
 
-from backend.answers.service import ServiceParts
+from backend.answers.service import ReadingParts
 from backend.api.connections import BACKLOG, BoundedProtocol, allow_files
 from backend.cli.console import progress, run_to_the_end
 from backend.cli.score import Asked, find_all, print_all
@@ -25,7 +25,7 @@ from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.core.errors import ConfigError
 from backend.core.logs import configure_logging
-from backend.demo.backfill import SteppedClock, backfill, slots
+from backend.demo.backfill import SteppedClock, collect_days, slots
 from backend.demo.process import Upstreams
 from backend.demo.store import ADMIN_TOKEN, FOLDER, clear, held, store_settings
 from backend.main import Service, create_app
@@ -214,7 +214,7 @@ async def _live(service: Service, upstreams: Upstreams, clock: SteppedClock, day
                 bar.update(task, advance=1, description=show(slot))
 
             show(days.start)
-            await backfill(service.runner, upstreams, clock, days.start, days.end, on_slot)
+            await collect_days(service.runner, upstreams, clock, days.start, days.end, on_slot)
     finally:
         service.notices.clear()
     table = Table("Runs", "Status", title=f"{days.start:%d %B} to {days.end:%d %B %Y}")
@@ -223,7 +223,7 @@ async def _live(service: Service, upstreams: Upstreams, clock: SteppedClock, day
     console.print(table)
     console.print("\n[bold]Which forecast to trust[/] for the mean wind, looked at the evening before:")
     asked = Asked()
-    found = await asyncio.to_thread(find_all, cast(ServiceParts, service), asked)
+    found = await asyncio.to_thread(find_all, cast(ReadingParts, service), asked)
     print_all(found, asked)
     if days.shortage:
         console.print(days.shortage)

@@ -70,7 +70,7 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
     """Look at settings, store, clock, sources, sites and stations. Exit 1 if something needs mending."""
     used = opened(context)
     silent(used.settings)
-    findings = [*_settings_file(used), *run_to_the_end(_examine(used.reading_service))]
+    findings = [*_settings_file(used), *run_to_the_end(_examine(used.service_without_store))]
     if as_json:
         print_json([finding._asdict() for finding in findings])
     else:

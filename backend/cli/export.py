@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.console import AsJson, print_json, say
-from backend.cli.import_ import keep_up, row_progress, service_of
+from backend.cli.console import AsJson, print_json, row_progress, say, silent
+from backend.cli.context import opened
 from backend.core.errors import ConfigError
 from backend.core.local_time import day_number
 from backend.core.parameters import Parameter
-from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
+from backend.scoring.days.update import update
 from backend.scoring.hours import Hours
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import BASELINES, STATION_SEPARATOR
 from backend.scoring.views import VIEW_OF, View
 
 if TYPE_CHECKING:
+    from backend.answers.reading import ReadingService
     from backend.files.columns import Columns
     from backend.files.dictionary import Origin
     from backend.files.exporting import Choice
@@ -77,7 +78,7 @@ def export_forecasts(
     from backend.files import columns
     from backend.files import exporting as files
 
-    service = service_of(context, reading=True)
+    service = _service(context)
     choice = _choice(site=site, model=model, first=first, last=last)
     frames = files.forecast_frames(service.database, choice, parameter or ())
     _write(service, "forecasts", output, columns.FORECASTS, frames, force=force, as_json=as_json)
@@ -99,7 +100,7 @@ def export_observations(
     from backend.files import columns
     from backend.files import exporting as files
 
-    service = service_of(context, reading=True)
+    service = _service(context)
     choice = _choice(site=site, station=station, first=first, last=last)
     frames = files.observation_frames(service.database, choice, parameter or ())
     _write(service, "observations", output, columns.OBSERVATIONS, frames, force=force, as_json=as_json)
@@ -123,11 +124,11 @@ def export_pairs(
     from backend.files import columns
     from backend.files import exporting as files
 
-    service = service_of(context, reading=True)
+    service = _service(context)
     if Quantity.WIND in (parameter or ()):
         raise ConfigError("--parameter wind: has no pairs: see those of wind_speed and wind_direction")
     views = _views(view)
-    keep_up(service)
+    update(service.database, service.clock())
     choice = _choice(site=site, station=station, model=model, first=first, last=last)
     frames = files.pair_frames(service.database, choice, views, parameter or ())
     _write(service, "pairs", output, columns.PAIRS, frames, force=force, as_json=as_json)
@@ -163,9 +164,9 @@ def export_scores(
     from backend.files.dictionary import name_origins, withheld
     from backend.files.writing import new_file
 
-    service = service_of(context, reading=True)
+    service = _service(context)
     views = _views(view)
-    keep_up(service)
+    update(service.database, service.clock())
     choice = _choice(site=site, station=station, model=model, first=first, last=last)
     origins, declared, seen = _origins(service), service.settings.public_imports, _Seen()
     waiting: dict[str, None] = {}
@@ -219,12 +220,12 @@ def export_verif(
     from backend.files.verif import write_verif
     from backend.files.writing import replacing
 
-    service = service_of(context, reading=True)
+    service = _service(context)
     if output.suffix.lower() != ".txt":
         raise ConfigError(f"{output}: must end in .txt")
     quantity = Quantity.TEMPERATURE_RAW if parameter is Parameter.TEMPERATURE else Quantity(parameter.value)
     views = _views([view])
-    keep_up(service)
+    update(service.database, service.clock())
     choice = _choice(site=site, model=[model], first=first, last=last)
     places = files.places(service.database, choice)
     seen = _Seen()
@@ -262,7 +263,7 @@ class _Seen:
 
 
 def _write(
-    service: Service,
+    service: ReadingService,
     what: str,
     output: Path,
     columns: Columns,
@@ -281,7 +282,14 @@ def _write(
 
 
 def _finish_export(
-    service: Service, what: str, output: Path, columns: Columns, seen: _Seen, *, as_json: bool, raw: bool
+    service: ReadingService,
+    what: str,
+    output: Path,
+    columns: Columns,
+    seen: _Seen,
+    *,
+    as_json: bool,
+    raw: bool,
 ) -> None:
     """Write the data dictionary beside a file, and say what there is and what may be done with it."""
     from backend.files.dictionary import dictionary, name_origins, withheld
@@ -322,7 +330,13 @@ def _finish_export(
         )
 
 
-def _origins(service: Service) -> list[Origin]:
+def _service(context: typer.Context) -> ReadingService:
+    """Return what reads the store; the log is off, so that the output of the command stands alone."""
+    silent(opened(context).settings)
+    return opened(context).current()
+
+
+def _origins(service: ReadingService) -> list[Origin]:
     from backend.files.dictionary import Origin
 
     sources = (*service.sources.every(FORECASTS), *service.sources.every(OBSERVATIONS))

@@ -6,23 +6,21 @@ imported when the command is typed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.console import AsJson, print_json, progress, say, silent
+from backend.cli.console import AsJson, print_json, row_progress, say, silent
 from backend.cli.context import opened
 from backend.core.text import printable
-from backend.main import Service
 from backend.scoring.days.update import update
 from backend.storage.database import from_epoch
 from backend.storage.replaced import Measure, Replaced, replaced_values
 
 if TYPE_CHECKING:
     from backend.files.importing import Imported
+    from backend.main import Service
 
 app = typer.Typer(
     name="import", add_completion=False, help="Forecasts and observations from a file: all of it, or nothing."
@@ -45,7 +43,7 @@ File = Annotated[
 
 
 @app.command("forecasts")
-def import_forecasts(
+def forecasts(
     context: typer.Context,
     file: File,
     model: Annotated[
@@ -64,7 +62,8 @@ def import_forecasts(
     from backend.files import importing as files
     from backend.files.formats import forecast_table
 
-    service = service_of(context)
+    silent(opened(context).settings)
+    service = opened(context).migrated()
     table = forecast_table(file, model)
     sites = service.sites() if dry_run else service.runner.sites()
     with row_progress() as on_rows:
@@ -81,7 +80,7 @@ def import_forecasts(
 
 
 @app.command("observations")
-def import_observations(
+def observations(
     context: typer.Context,
     file: File,
     dry_run: DryRun = False,
@@ -96,7 +95,8 @@ def import_observations(
     from backend.files import importing as files
     from backend.files.formats import is_verif, observation_table
 
-    service = service_of(context)
+    silent(opened(context).settings)
+    service = opened(context).migrated()
     table = observation_table(file)
     sites = service.sites() if dry_run else service.runner.sites()
     known = {station.id for station in service.store.stations()}
@@ -116,14 +116,13 @@ def import_observations(
 
 
 @app.command("replaced")
-def show_replaced(
+def replaced(
     context: typer.Context,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many, the last first.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Show the values that `import --replace` replaced: the old value, the file and the time."""
-    service = service_of(context)
-    found, count = replaced_values(service.database, limit)
+    found, count = replaced_values(opened(context).current().database, limit)
     if as_json:
         print_json({"count": count, "values": [_as_dict(each) for each in found]})
         return
@@ -176,7 +175,7 @@ def _as_dict(each: Replaced) -> dict[str, Any]:
 def _finish(service: Service, what: str, file: Path, done: Imported, *, dry_run: bool, as_json: bool) -> None:
     """Make the days of scores that an import changed, and say what was done."""
     if not dry_run:
-        keep_up(service)
+        update(service.database, service.clock())
     if as_json:
         counts = {
             "new": done.new,
@@ -199,33 +198,3 @@ def _finish(service: Service, what: str, file: Path, done: Imported, *, dry_run:
     for count, meaning in lines:
         if count or meaning == "new":
             say(f"  {count} {meaning}")
-
-
-# --- What export needs as well ------------------------------------------------------------------------
-
-
-def service_of(context: typer.Context, *, reading: bool = False) -> Service:
-    """Return the service with its store, and let nothing but the command itself write to the terminal."""
-    silent(opened(context).settings)
-    return opened(context).current() if reading else opened(context).migrated()
-
-
-def keep_up(service: Service) -> None:
-    """Make every day that is due, so that pairs and scores are those of what is stored now."""
-    update(service.database, service.clock())
-
-
-@contextmanager
-def row_progress() -> Iterator[Callable[[str, int], None]]:
-    """Show a line per step on a terminal, with its rows; elsewhere nothing."""
-    with progress(transient=True) as bar:
-        tasks = {}
-
-        def advance(what: str, rows: int) -> None:
-            if what not in tasks:
-                # What was checked is what there is to be stored.
-                before = [task.completed for task in bar.tasks]
-                tasks[what] = bar.add_task(what, total=before[-1] if before else None)
-            bar.update(tasks[what], advance=rows)
-
-        yield advance

@@ -10,6 +10,7 @@ from backend.cli.console import AsJson, print_failures, print_json, print_run, p
 from backend.cli.context import opened
 from backend.core.records import RunStatus
 from backend.scheduler.config import JobId
+from backend.storage.ledger import Ledger
 from backend.storage.run_records import run_as_dict
 
 app = typer.Typer(add_completion=False)
@@ -25,7 +26,7 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """Show what was done and how it ended: the newest runs, or one of them in full."""
-    ledger = opened(context).current().ledger
+    ledger = Ledger(opened(context).current().database)
     if run_id is None:
         found = ledger.runs(job=job, status=status, limit=limit)
         if as_json:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from backend.answers.question import InvalidDaysError, Question, make_question
 from backend.answers.scores import headline_of, verdict_answer
-from backend.answers.service import ServiceParts
+from backend.answers.service import ReadingParts
 from backend.answers.shapes import ScoredModel, VerdictAnswer, ViewName
 from backend.answers.sites import require_site
 from backend.answers.withholding import NOTHING
@@ -61,7 +61,7 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Say which forecast to trust at a site, and by how much each one is wrong there."""
-    service = cast(ServiceParts, opened(context).current())
+    service = cast(ReadingParts, opened(context).current())  # a frozen class, and a protocol of variables
     asked = Asked(parameter, view, _day(first), _day(last), hours)
     if site is None:
         print_all(find_all(service, asked), asked, as_json=as_json)
@@ -84,7 +84,7 @@ class Asked:
     last: date | None = None
     hours: Hours = Hours.FLYING
 
-    def question(self, service: ServiceParts, site: Site) -> Question:
+    def question(self, service: ReadingParts, site: Site) -> Question:
         """Return the question for one site. Raises ConfigError for days that cannot be asked for."""
         try:
             return make_question(
@@ -230,7 +230,7 @@ def _interval(interval: object, quantity: Quantity) -> str:
 # --- All of them -------------------------------------------------------------------------------------
 
 
-def find_all(service: ServiceParts, asked: Asked) -> list[tuple[Site, Headline]]:
+def find_all(service: ReadingParts, asked: Asked) -> list[tuple[Site, Headline]]:
     """Return the verdict of every site. Raises ConfigError while there is none."""
     sites = service.sites()
     if not sites:

@@ -32,7 +32,7 @@ def slots(config: SchedulerConfig, start: datetime, end: datetime) -> list[tuple
     return sorted((slot, job) for job in JOBS for slot in config.slots(job, start, end))
 
 
-async def backfill(
+async def collect_days(
     runner: Runner,
     upstreams: Upstreams,
     clock: SteppedClock,

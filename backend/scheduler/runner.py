@@ -21,7 +21,7 @@ import structlog
 from backend.collectors.base import MeteredFetch, Source
 from backend.core.clock import Clock, utc_now
 from backend.core.errors import ConfigError, StoreDamagedError, StoreUnavailableError
-from backend.core.records import Batch, CollectionRequest, ForecastBatch, ObservationBatch, RunStatus, Site
+from backend.core.records import Batch, CollectionRequest, RunStatus, Site
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId, SchedulerConfig
 from backend.scheduler.jobs import (
     Tally,
@@ -30,6 +30,7 @@ from backend.scheduler.jobs import (
     run_status,
     why_no_source,
 )
+from backend.scheduler.source_list import SourceList
 from backend.storage.ledger import JobBusyError, LeaseLostError, Ledger
 from backend.storage.run_records import Claim, JobRun, SourceRun
 from backend.storage.store import Store
@@ -41,28 +42,10 @@ OnBatch = Callable[[Batch], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sources:
+class Sources(SourceList[Source[Any]]):
     """All sources, and the access to the network for each source of a run."""
 
-    forecasts: Sequence[Source[ForecastBatch]]
-    observations: Sequence[Source[ObservationBatch]]
     channel_for: Callable[[int, str], MeteredFetch]
-
-    def of(self, job: JobId) -> Sequence[Source[Any]]:
-        """Return the sources of a job without opt-in sources that are off."""
-        return [source for source in self.every(job) if source.opted_in]
-
-    def every(self, job: JobId) -> Sequence[Source[Any]]:
-        """Return all sources of a job, also opt-in sources that are off."""
-        return self.forecasts if job == FORECASTS else self.observations
-
-    def of_models(self) -> dict[str, Source[ForecastBatch]]:
-        """Return the source of each model, without opt-in sources that are off."""
-        return {model: source for source in self.of(FORECASTS) for model in source.models}
-
-    def of_every_model(self) -> dict[str, Source[ForecastBatch]]:
-        """Return the source of each model, also of opt-in sources that are off."""
-        return {model: source for source in self.every(FORECASTS) for model in source.models}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,14 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import psycopg
 import sqlalchemy as sa
-from psycopg import sql
 
 _INCOMING = "incoming"
-
-# SQLAlchemy does not see the errors of a COPY. It counts these classes of any other statement so.
-_STATES = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 
 
 @contextmanager
@@ -35,6 +30,10 @@ def copy_rows(
     connection: sa.Connection, table: sa.Table, rows: Iterable[Sequence[Any]], *, into: str = ""
 ) -> None:
     """Write rows, with values in the order of the columns of `table`, to it or to `into` (same columns)."""
+    # The driver is imported here: installations with SQLite do not need it.
+    import psycopg
+    from psycopg import sql
+
     # The columns are named: a column added by a migration has another position in the database than here.
     names = sql.SQL(", ").join(map(sql.Identifier, table.columns.keys()))
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(into or table.name), names)
@@ -43,7 +42,8 @@ def copy_rows(
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
             for row in _as_bound(connection, table, rows):
                 copy.write_row(row)
-    except _STATES as error:
+    except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
+        # SQLAlchemy does not see the errors of a COPY. It converts these classes for any other statement.
         raise sa.exc.OperationalError(statement.as_string(driver), None, error) from error
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-import psycopg
 import sqlalchemy as sa
 
 from backend.core.parameters import Parameter
@@ -97,7 +95,7 @@ def fetched(
     connection: sa.Connection, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
 ) -> list[tuple[Any, ...]]:
     """Return the rows of a query as the driver's own tuples: faster for many rows of plain values."""
-    with _translated(query):
+    with _translated(connection, query):
         rows: list[tuple[Any, ...]] = _cursor(connection, query, parameters).fetchall()
     return rows
 
@@ -106,7 +104,7 @@ def fetched_in_parts(
     connection: sa.Connection, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
 ) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the same rows in parts: a caller that fills an array never holds all tuples in memory."""
-    with _translated(query):
+    with _translated(connection, query):
         cursor = _cursor(connection, query, parameters)
         while rows := cursor.fetchmany(FETCHED_AT_ONCE):
             yield rows
@@ -117,11 +115,11 @@ def _cursor(connection: sa.Connection, query: sa.Select[Any], parameters: Mappin
 
 
 @contextmanager
-def _translated(query: sa.Select[Any]) -> Iterator[None]:
+def _translated(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[None]:
     """Convert the driver's errors, which SQLAlchemy does not see here, to SQLAlchemy's."""
     try:
         yield
-    except (sqlite3.DatabaseError, psycopg.DatabaseError) as error:
+    except connection.dialect.loaded_dbapi.DatabaseError as error:
         raise sa.exc.OperationalError(str(query), None, error) from error
 
 

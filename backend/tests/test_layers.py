@@ -63,7 +63,7 @@ ROOMS = {
         *("core", "storage", "scheduler", "answers", "api"),
         *("scoring", "scoring/days", "scoring/sample"),
     },
-    "main": {"core", "storage", "scheduler", "api", "api/routes", *COLLECTORS, *SCORING},
+    "main": {"core", "storage", "scheduler", "answers", "api", "api/routes", *COLLECTORS, *SCORING},
     # The command line speaks no HTTP: only the commands that start a server know the API.
     "cli": {
         *("core", "storage", "scheduler", "files", "demo", "answers", "main"),

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from backend.cli.app import SUBCOMMANDS, load
+from backend.tests.support.commands import SITE, Environment, outside, typed
 from backend.tests.support.waiting import HANG_SECONDS
 
 HEAVY = (
@@ -17,7 +18,14 @@ HEAVY = (
 """Packages that are slow to import."""
 
 
-def imported(*line: str) -> set[str]:
+NOT_TO_READ = {
+    *("fastapi", "uvicorn", "httpx2", "apscheduler", "lxml", "eccodes", "polars", "alembic", "requests"),
+    *("selectolax", "psutil", "psycopg", "stamina", "jinja2"),
+}
+"""Packages of the service that no command needs which only reads a SQLite store."""
+
+
+def imported(*line: str, environment: Environment | None = None) -> set[str]:
     """The top-level packages that a process has imported at the end of a command line."""
     code = (
         "import sys\n"
@@ -34,12 +42,37 @@ def imported(*line: str) -> set[str]:
         text=True,
         timeout=HANG_SECONDS,
         check=True,
+        env=environment,
     )
     return set(ended.stderr.splitlines()[-1].split())
 
 
 def test_help_imports_nothing_heavy() -> None:
     assert imported("--help").isdisjoint(HEAVY)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """The environment of an empty store with one site."""
+    folder = tmp_path_factory.mktemp("store")
+    (folder / "sites.toml").write_text(SITE)
+    environment = outside() | {
+        "DATABASE_URL": f"sqlite:///{folder / 'store.sqlite3'}",
+        "SITES_FILE": str(folder / "sites.toml"),
+    }
+    assert typed("db upgrade", environment).exit_code == 0
+    return environment
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("score planfait", "score", "runs", "config", "sites list", "sites near 45.9 6.2", "sites flags"),
+        "import replaced",
+    ],
+)
+def test_a_command_that_only_reads_imports_no_service(line: str, store: Environment) -> None:
+    assert imported(*line.split(), environment=store).isdisjoint(NOT_TO_READ)
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
