@@ -16,6 +16,7 @@ class ApiModel(BaseModel):
         serialize_by_alias=True,
         from_attributes=True,
         frozen=True,
+        defer_build=True,  # a command uses few of these classes, and building all takes 0.1 s
     )
 
 

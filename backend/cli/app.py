@@ -14,7 +14,6 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from backend import __version__
 from backend.core.errors import ConfigError, MeteoScoreError
 
 
@@ -136,6 +135,8 @@ for _name, _subcommand in SUBCOMMANDS.items():
 
 def _print_version(asked: bool) -> None:
     if asked:
+        from backend import __version__
+
         typer.echo(f"meteo-score {__version__}")
         raise typer.Exit
 

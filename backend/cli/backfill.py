@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from backend.cli.console import AsJson, print_json, progress, quiet_on_a_terminal, run_to_the_end, say
+from backend.cli.console import AsJson, print_json, quiet_on_a_terminal, run_to_the_end, say
 from backend.cli.context import opened
+from backend.cli.progress import progress
 from backend.collectors.base import Source
 from backend.core.errors import ConfigError
 from backend.core.records import WELL

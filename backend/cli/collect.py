@@ -17,12 +17,12 @@ from backend.cli.console import (
     print_json,
     print_outcomes,
     print_run,
-    progress,
     quiet_on_a_terminal,
     run_to_the_end,
     say,
 )
 from backend.cli.context import opened
+from backend.cli.progress import progress
 from backend.collectors.base import MeteredFetch
 from backend.core.errors import ConfigError
 from backend.core.records import WELL, Batch, Site

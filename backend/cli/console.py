@@ -8,21 +8,12 @@ import shutil
 import signal
 import sys
 import textwrap
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 
 from backend.core.errors import ConfigError, MeteoScoreError, NotFoundError, UnknownNameError
@@ -112,43 +103,6 @@ def say(text: str, *, err: bool = False) -> None:
             for line in text.split("\n")
         )
     typer.echo(text, err=err)
-
-
-@contextmanager
-def progress(
-    *columns: ProgressColumn, console: Console | None = None, shown: bool = True, transient: bool = False
-) -> Iterator[Progress]:
-    """Show progress while the block runs, on a terminal only; on stderr unless given another `console`.
-
-    Without `columns` a line has the task's name, a bar, the counts and the time. A `transient` one is erased
-    at the end.
-    """
-    console = console or Console(stderr=True)
-    columns = columns or (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    disable = not (shown and console.is_terminal)
-    with Progress(*columns, console=console, disable=disable, transient=transient) as bar:
-        yield bar
-
-
-@contextmanager
-def row_progress() -> Iterator[Callable[[str, int], None]]:
-    """Show a line per step on a terminal, with its rows; elsewhere nothing."""
-    with progress(transient=True) as bar:
-        tasks = {}
-
-        def advance(what: str, rows: int) -> None:
-            if what not in tasks:
-                # What was checked is what there is to be stored.
-                before = [task.completed for task in bar.tasks]
-                tasks[what] = bar.add_task(what, total=before[-1] if before else None)
-            bar.update(tasks[what], advance=rows)
-
-        yield advance
 
 
 # --- As JSON -----------------------------------------------------------------------------------------

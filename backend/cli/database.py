@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from backend.cli.console import AsJson, print_json, progress, say
+from backend.cli.console import AsJson, print_json, say
 from backend.cli.context import opened
+from backend.cli.progress import progress
 from backend.storage.database import Database
 from backend.storage.store_copy import (
     CopyDiffersError,

@@ -19,7 +19,8 @@ from rich.table import Table
 
 from backend.answers.service import ReadingParts
 from backend.api.connections import BACKLOG, BoundedProtocol, allow_files
-from backend.cli.console import progress, run_to_the_end
+from backend.cli.console import run_to_the_end
+from backend.cli.progress import progress
 from backend.cli.score import Asked, find_all, print_all
 from backend.core.clock import utc_now
 from backend.core.config import Settings

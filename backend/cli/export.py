@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.console import AsJson, print_json, row_progress, say, silent
+from backend.cli.console import AsJson, print_json, say, silent
 from backend.cli.context import opened
+from backend.cli.progress import row_progress
 from backend.core.errors import ConfigError
 from backend.core.local_time import day_number
 from backend.core.parameters import Parameter

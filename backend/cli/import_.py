@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.console import AsJson, print_json, row_progress, say, silent
+from backend.cli.console import AsJson, print_json, say, silent
 from backend.cli.context import opened
+from backend.cli.progress import row_progress
 from backend.core.text import printable
 from backend.scoring.days.update import update
 from backend.storage.database import from_epoch

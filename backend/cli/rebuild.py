@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
-from backend.cli.console import AsJson, print_json, progress, say
+from backend.cli.console import AsJson, print_json, say
 from backend.cli.context import opened
+from backend.cli.progress import progress
 from backend.core.errors import MeteoScoreError
 from backend.core.local_time import day_number, local_day
 from backend.scoring.days.public_months import publish

@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 
 from backend.core.clock import Clock, utc_now
@@ -232,8 +232,12 @@ def clock_of(connection: sa.Connection) -> float:
 
 def insert_into(connection: sa.Connection, table: sa.Table) -> Any:
     """Return an INSERT with `on_conflict_do_…`, which has the same methods in both dialects."""
-    make = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name]
-    return make(table)
+    if is_postgres(connection):
+        # Imported here: installations with SQLite do not need it.
+        from sqlalchemy.dialects.postgresql import insert
+
+        return insert(table)
+    return sqlite.insert(table)
 
 
 def inserted_id(connection: sa.Connection, statement: sa.Insert) -> int:
