@@ -20,7 +20,7 @@ from backend.scoring.days.public_months import newest_closed_month
 from backend.scoring.local_span import Span
 from backend.scoring.names import listed, model_name
 from backend.scoring.public.windows import Window, named, newest_window, windows
-from backend.scoring.sample.sample import Samples, reference_days
+from backend.scoring.sample.load import Samples, reference_days
 
 
 class UnpublishedDaysError(InvalidDaysError):

@@ -15,8 +15,9 @@ from backend.core.records import Site
 from backend.scoring.constants import MOST_DAYS, USUAL_DAYS
 from backend.scoring.hours import Hours
 from backend.scoring.public.windows import has_values, in_full_months, without
+from backend.scoring.sample.load import Samples
 from backend.scoring.sample.quantities import Quantity
-from backend.scoring.sample.sample import Sample, Samples
+from backend.scoring.sample.sample import Sample
 from backend.scoring.views import EVENING_BEFORE, View
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2099, 12, 31)

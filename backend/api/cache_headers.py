@@ -11,7 +11,7 @@ from backend.answers.question import Question
 from backend.answers.service import ReadingParts
 from backend.answers.withholding import Withholding
 from backend.scoring.questions.scorecard import METHOD_VERSION
-from backend.scoring.sample.sample import Samples
+from backend.scoring.sample.load import Samples
 
 KEPT_SECONDS = 300
 """How long an answer may be shown without asking again: half of the shortest usual collection interval."""

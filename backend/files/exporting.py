@@ -29,15 +29,9 @@ from backend.scoring.public.figures import enough, public_score, rounded_count
 from backend.scoring.public.windows import in_full_months, named, newest_window, windows, without
 from backend.scoring.questions.model_scores import ModelScore, ScoreSet
 from backend.scoring.questions.scorecard import METHOD_VERSION, Finding, Ranking, Scorecard
-from backend.scoring.sample.quantities import (
-    SINGLE_VALUED,
-    Quantity,
-    errors,
-    forecast_series,
-    observed_side,
-    pairs,
-)
-from backend.scoring.sample.sample import Sample, Samples, reference_days
+from backend.scoring.sample.load import Samples, reference_days
+from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity
+from backend.scoring.sample.sample import Sample
 from backend.scoring.sample_size import SampleLabel
 from backend.scoring.views import View
 from backend.scoring.words.sentences import tendency
@@ -346,15 +340,15 @@ def _models_of(sample: Sample, choice: Choice) -> list[str]:
 
 
 def _pairs_of(sample: Sample, view: View, model: str, quantity: Quantity) -> pl.DataFrame:
-    forecast, observed = forecast_series(sample, quantity, model), observed_side(sample, quantity)
-    paired = pairs(quantity, forecast, observed)
+    of_quantity = sample.of(quantity)
+    paired = of_quantity.pairs(model)
     valid, lead = sample.span.hours()[paired], sample.lead(model, quantity.parameter)[paired]
     frame = pl.DataFrame(
         {
             "valid_time": valid,
-            "forecast": forecast.main[paired] / 1000,
-            "observation": observed.main[paired] / 1000,
-            "error": errors(quantity, forecast, observed)[paired] / 1000,
+            "forecast": of_quantity.series(model).main[paired] / 1000,
+            "observation": of_quantity.observed.main[paired] / 1000,
+            "error": of_quantity.errors(model)[paired] / 1000,
             "station": _stations_on(sample)[np.nonzero(paired)[0]],
             "reference_time": valid - 60 * lead,
             "lead_minutes": lead,

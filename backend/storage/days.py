@@ -7,7 +7,7 @@ since 1970 in UTC.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -29,9 +29,6 @@ DAYS_A_YEAR = 366
 
 NO_MEANS = np.full((len(Parameter), HOURS_A_DAY), ABSENT, "<i4").tobytes()
 """In place of the means of a day that was made before there were any: it is due."""
-
-NO_OLDER = np.zeros((len(Parameter), HOURS_A_DAY), "<i2").tobytes()
-"""In place of the ages of the runs of a day whose values are all of the newest run."""
 
 NO_DOUBTS = np.zeros((len(Parameter), MOST_REASONS), "<u2").tobytes()
 """In place of the counts of a day that was made before they were kept with it, and had none to count."""
@@ -224,10 +221,18 @@ def forecast_columns(
     """Return a view's days from `first` to `last`, or those of its published months."""
     given = {"site": site_id, "view": view, "first": first, "last": last}
     columns, (estimated, older) = _day_columns(fetched(connection, _FORECAST_DAYS[public], given), 2, "<i2")
-    of_runs = np.frombuffer(b"".join(NO_OLDER if each is None else each for each in older), "<i2")
-    return ForecastDays(
-        *columns, np.array(estimated, np.int64), of_runs.reshape(-1, len(Parameter), HOURS_A_DAY)
-    )
+    return ForecastDays(*columns, np.array(estimated, np.int64), _ages(older))
+
+
+def _ages(older: Sequence[bytes | None]) -> NDArray[np.int16]:
+    """Return the ages of runs, (n, 4, 25); days whose values are all of the newest run take no memory."""
+    shape = len(older), len(Parameter), HOURS_A_DAY
+    stored = [row for row, packed in enumerate(older) if packed is not None]
+    if not stored:
+        return np.broadcast_to(np.int16(0), shape)
+    ages = np.zeros(shape, "<i2")
+    ages[stored] = np.frombuffer(b"".join(filter(None, older)), "<i2").reshape(-1, *shape[1:])
+    return ages
 
 
 def observed_columns(

@@ -21,8 +21,9 @@ from backend.scoring.days.rebuild import rebuild
 from backend.scoring.days.update import update
 from backend.scoring.grid import HOURS, SCALE
 from backend.scoring.questions.scorecard import Scorecard
-from backend.scoring.sample.quantities import Quantity, errors, forecast_series, observed_side, pairs
-from backend.scoring.sample.sample import Sample, Samples
+from backend.scoring.sample.load import Samples
+from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample.sample import Sample
 from backend.scoring.views import EVENING_BEFORE, VIEWS
 from backend.storage import schema as t
 from backend.storage.database import Database
@@ -177,11 +178,10 @@ def _strata(samples: Samples, shape: Scored) -> dict[str, float]:
 
 def _by_hour(sample: Sample) -> dict[tuple[str, int], tuple[int, float]]:
     """Return, by model and hour, the pairs and the mean size of the error (and work out the rest)."""
-    observed = observed_side(sample, Quantity.WIND_SPEED)
+    of_quantity = sample.of(Quantity.WIND_SPEED)
     found = {}
     for model in sample.forecasts:
-        side = forecast_series(sample, Quantity.WIND_SPEED, model)
-        there, error = pairs(Quantity.WIND_SPEED, side, observed), errors(Quantity.WIND_SPEED, side, observed)
+        there, error = of_quantity.pairs(model), of_quantity.errors(model)
         n, total = there.sum(axis=0), error.sum(axis=0)
         size, square = np.abs(error).sum(axis=0), (error * error).sum(axis=0)
         for hour in np.flatnonzero(n).tolist():
@@ -191,13 +191,12 @@ def _by_hour(sample: Sample) -> dict[tuple[str, int], tuple[int, float]]:
 
 
 def _frame(site: str, view: str, sample: Sample) -> Any:
-    observed = observed_side(sample, Quantity.WIND_SPEED)
+    of_quantity = sample.of(Quantity.WIND_SPEED)
     parts = []
     for model in sample.forecasts:
-        side = forecast_series(sample, Quantity.WIND_SPEED, model)
-        there = pairs(Quantity.WIND_SPEED, side, observed)
+        there = of_quantity.pairs(model)
         hour = np.broadcast_to(np.arange(HOURS), there.shape)[there]
-        error = errors(Quantity.WIND_SPEED, side, observed)[there] / SCALE
+        error = of_quantity.errors(model)[there] / SCALE
         parts.append(pd.DataFrame({"site": site, "view": view, "model": model, "hour": hour, "error": error}))
     return pd.concat(parts) if parts else pd.DataFrame()
 

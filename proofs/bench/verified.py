@@ -19,8 +19,8 @@ import numpy as np
 from backend.core.local_time import local_day
 from backend.core.records import Site
 from backend.scoring.grid import SCALE
-from backend.scoring.sample.quantities import Quantity, errors, forecast_series, observed_side, pairs
-from backend.scoring.sample.sample import Samples
+from backend.scoring.sample.load import Samples
+from backend.scoring.sample.quantities import Quantity
 from backend.scoring.views import EVENING_BEFORE
 from backend.storage.database import Database
 from proofs.bench.processes import answer, given
@@ -54,10 +54,9 @@ def _mean_size(samples: Samples, site: Site, days: int) -> float:
     """Return the mean absolute error of the wind speed, in km/h, over the model's own pairs."""
     today = local_day(NOW)
     sample = samples.load(site, EVENING_BEFORE, today - days, today)
-    observed = observed_side(sample, Quantity.WIND_SPEED)
-    side = forecast_series(sample, Quantity.WIND_SPEED, MODEL)
-    there = pairs(Quantity.WIND_SPEED, side, observed)
-    size = np.abs(errors(Quantity.WIND_SPEED, side, observed)).sum()
+    of_quantity = sample.of(Quantity.WIND_SPEED)
+    there = of_quantity.pairs(MODEL)
+    size = np.abs(of_quantity.errors(MODEL)).sum()
     return float(size / there.sum() / SCALE)
 
 

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from backend.scoring.grid import SCALE, Floats, Integers, Values
+from backend.scoring.grid import SCALE, Integers
 from backend.scoring.inference.jackknife import departures_spread, jackknife, symmetric
 from backend.scoring.intervals import Interval
-from backend.scoring.metrics.direction import circular_bias, steady_bias
+from backend.scoring.metrics.error_kind import ErrorKind, ErrorSums
 from backend.scoring.metrics.sums import Sums, no_sums
-from backend.scoring.sample.quantities import Quantity, Series, sums
 from backend.scoring.sample.strata import Groups
 
 S = TypeVar("S", bound=Sums)
 
 
-def hourly_sums(quantity: Quantity, side: Series, observed: Series) -> Sums:
-    """Return the sums of each hour by itself, columns (days, hours)."""
-    shape = side.main.shape
-    one_by_one = sums(quantity, _one_by_one(side), _one_by_one(observed))
-    return one_by_one.each(lambda column: column.reshape(shape))
-
-
-def side_by_side(quantity: Quantity, sides: Sequence[Series], observed: Series) -> Sums:
-    """Return the sums of several forecasts of the same hours, columns (days, sides)."""
-    stacked = sums(quantity, _stacked(sides), _stacked([observed] * len(sides)))
-    return stacked.each(lambda column: column.reshape(len(sides), -1).T)
-
-
-def group_sums(hourly: Sums, groups: Groups) -> Sums:
+def group_sums(hourly: S, groups: Groups) -> S:
     """Return the sums of each day and group, columns (days, groups)."""
     days, count = len(groups.index), len(groups.names)
     cell = np.arange(days)[:, None] * count + groups.index
@@ -65,7 +51,7 @@ def beside(tables: Sequence[S]) -> S:
     return type(tables[0])(*(np.concatenate(each, axis=1) for each in columns))
 
 
-def days_of(of_groups: Any) -> Integers:
+def days_of(of_groups: ErrorSums) -> Integers:
     """Return how many days each group has."""
     return np.asarray((of_groups.n > 0).sum(axis=0))
 
@@ -75,7 +61,7 @@ def alone(of_days: S) -> S:
     return of_days.each(lambda column: column[:, None])
 
 
-# --- Intervals: every answer and file has its own from here ---------------------------------------------
+# --- Intervals -------------------------------------------------------------------------------------------
 
 
 class Sizes(NamedTuple):
@@ -85,21 +71,25 @@ class Sizes(NamedTuple):
     effective_pairs: list[float | None]
 
 
-def bias_intervals(quantity: Quantity, of_groups: Sums) -> list[Interval | None]:
+def bias_intervals(kind: ErrorKind, of_groups: ErrorSums) -> list[Interval | None]:
     """Return the interval of each group's bias, in the quantity's unit; None where there is no bias.
 
-    That of a direction's turn goes up to 180 degrees to either side of it, and its ends may lie beyond 180:
-    it never runs the long way round.
+    It goes at most ErrorKind.widest_bias to either side.
     """
-    formula, groups = quantity.bias, of_groups.columns()[0].shape[1]
-    if formula is None:
-        return [None] * groups
-    if formula is steady_bias:
-        return _turns(of_groups)
-    return symmetric(jackknife(formula.each, of_groups, _present(of_groups)))
+    if kind.bias is None:
+        return [None] * of_groups.n.shape[1]
+    values = kind.bias.each(over_days(of_groups))
+    without = of_groups.each(lambda column: column.sum(axis=0) - column)
+    reach = departures_spread(kind.bias_changes(values, without), of_groups.n > 0).reach()
+    half = np.minimum(reach, kind.widest_bias)
+    columns = (values - half, values + half, np.isfinite(values + reach))
+    return [
+        Interval(low, high) if is_known else None
+        for low, high, is_known in zip(*(column.tolist() for column in columns), strict=True)
+    ]
 
 
-def size_intervals(quantity: Quantity, of_groups: Any) -> Sizes:
+def size_intervals(kind: ErrorKind, of_groups: ErrorSums) -> Sizes:
     """Return the interval of each group's mean size of error, in the quantity's unit.
 
     The effective number of pairs is `n * var_iid / var_days`, at most n: `var_iid` is the variance of the
@@ -107,52 +97,13 @@ def size_intervals(quantity: Quantity, of_groups: Any) -> Sizes:
     other count for less. Capped at n because more than was measured is hard to explain. None where either
     variance is 0 or unknown.
     """
-    sure = jackknife(quantity.ranking.each, of_groups, _present(of_groups))
-    totals = over_days(of_groups)
-    columns = (totals.n, totals.sum_abs, totals.sum_squares, sure.spread.standard_error * SCALE)
-    effective = [_effective(*each) for each in zip(*(column.tolist() for column in columns), strict=True)]
-    return Sizes(symmetric(sure, lowest=0.0), effective)
-
-
-def _effective(n: int, size: int, square: int, error: float) -> float | None:
-    """Return the same of one group: whole numbers of any length, so that equal sizes have no variance."""
-    if n < 2 or not error > 0:
-        return None
-    iid = (n * square - size * size) / (n * (n - 1)) / n
-    return min(float(n), n * iid / error**2) if iid > 0 else None
-
-
-def _turns(of_groups: Any) -> list[Interval | None]:
-    """Return the interval of each group's steady turn: the spread is that of the circular bias around it."""
-    values = steady_bias.each(over_days(of_groups))
-    without = circular_bias.each(of_groups.each(lambda column: column.sum(axis=0) - column))
-    turned = _wrapped(without - values)
-    found = departures_spread(turned, _present(of_groups))
-    reach = found.reach()
-    known = np.isfinite(values + reach).tolist()
-    return [
-        Interval(value - half, value + half) if is_known else None
-        for value, half, is_known in zip(
-            values.tolist(), np.minimum(reach, 180.0).tolist(), known, strict=True
-        )
-    ]
-
-
-def _wrapped(degrees: Floats) -> Floats:
-    return np.asarray((degrees + 180.0) % 360.0 - 180.0)
-
-
-def _present(of_groups: Any) -> Any:
-    """Return which days have a pair, by group."""
-    return np.asarray(of_groups.n > 0)
-
-
-def _one_by_one(side: Series) -> Series:
-    speed: Values | None = None if side.speed is None else side.speed.reshape(-1, 1)
-    return Series(side.main.reshape(-1, 1), speed)
-
-
-def _stacked(sides: Sequence[Series]) -> Series:
-    """Return one side whose days are those of all, one after the other."""
-    speeds = [side.speed for side in sides if side.speed is not None]
-    return Series(np.concatenate([side.main for side in sides]), np.concatenate(speeds) if speeds else None)
+    sizes = of_groups.sizes()
+    jackknifed = jackknife(kind.ranking.each, sizes, sizes.n > 0)
+    totals, errors = over_days(sizes), jackknifed.spread.standard_error * SCALE
+    columns = (totals.n, totals.sum_abs, totals.sum_squares, errors)
+    effective: list[float | None] = []
+    # As Python's whole numbers, of any length: equal sizes then have a variance of exactly 0.
+    for n, size, square, error in zip(*(column.tolist() for column in columns), strict=True):
+        iid = (n * square - size * size) / (n * (n - 1)) / n if n > 1 and error > 0 else 0.0
+        effective.append(min(float(n), n * iid / error**2) if iid > 0 else None)
+    return Sizes(symmetric(jackknifed, lowest=0.0), effective)

@@ -24,23 +24,31 @@ _ROUNDING = 1e-9
 """What floating point leaves of scores that do not depend on the day left out, in the score's unit."""
 
 
-class Sure(NamedTuple):
+class Jackknifed(NamedTuple):
     """Scores of groups, and how sure they are."""
 
     values: Floats
     spread: Spread
 
 
-def jackknife(score: Callable[[S], Floats], of_days: S, present: Bools) -> Sure:
+def jackknife(score: Callable[[S], Floats], of_days: S, present: Bools) -> Jackknifed:
     """Return the scores of sums, columns (days, ...), and their spread; `present` are the days with pairs.
 
     `score` returns one value for each group: of sums without their days, or of many such, days first. A
     group has no spread where the score is not defined without one of its days: it hangs on that day alone.
     """
-    total = of_days.each(lambda column: np.asarray(column.sum(axis=0, dtype=np.int64)))
-    without = of_days.each(lambda column: column.sum(axis=0, dtype=np.int64) - column)
+    total, without = leave_one_out(of_days)
     values = score(total)
-    return Sure(values, departures_spread(score(without) - values, present))
+    return Jackknifed(values, departures_spread(score(without) - values, present))
+
+
+def leave_one_out(of_days: S) -> tuple[S, S]:
+    """Return the sums over all days, and those without each day; columns (days, ...)."""
+    total = of_days.each(lambda column: np.asarray(column.sum(axis=0, dtype=np.int64)))
+    without = type(of_days)(
+        *(whole - column for whole, column in zip(total.columns(), of_days.columns(), strict=True))
+    )
+    return total, without
 
 
 def departures_spread(changes: Floats, present: Bools) -> Spread:
@@ -53,25 +61,27 @@ def departures_spread(changes: Floats, present: Bools) -> Spread:
     return spread(np.ascontiguousarray((about * (days - 1)).T), np.ascontiguousarray(present.T))
 
 
-def symmetric(sure: Sure, lowest: float = -np.inf, highest: float = np.inf) -> list[Interval | None]:
+def symmetric(
+    jackknifed: Jackknifed, lowest: float = -np.inf, highest: float = np.inf
+) -> list[Interval | None]:
     """Return `value ± reach` of each group, cut at the ends of what the score can be; None where unknown."""
-    reach = sure.spread.reach()
-    known = np.isfinite(sure.values + reach).tolist()
-    lows = np.maximum(sure.values - reach, lowest).tolist()
-    highs = np.minimum(sure.values + reach, highest).tolist()
+    reach = jackknifed.spread.reach()
+    known = np.isfinite(jackknifed.values + reach).tolist()
+    lows = np.maximum(jackknifed.values - reach, lowest).tolist()
+    highs = np.minimum(jackknifed.values + reach, highest).tolist()
     return [
         Interval(low, high) if is_known else None
         for low, high, is_known in zip(lows, highs, known, strict=True)
     ]
 
 
-def rates(sure: Sure, days: Integers) -> list[Interval | None]:
+def rates(jackknifed: Jackknifed, days: Integers) -> list[Interval | None]:
     """Return Wilson's interval of each group's rate, of as many cases as the spread of its days shows.
 
     A rate `p` with the standard error `s` is worth `p (1 - p) / s²` independent cases. At 0 and 1, where no
     day differs from another, it is worth one case for each of the `days` that have any.
     """
-    columns = (sure.values, sure.spread.standard_error, sure.spread.quantile(), days)
+    columns = (jackknifed.values, jackknifed.spread.standard_error, jackknifed.spread.quantile(), days)
     return [_rate(*each) for each in zip(*(column.tolist() for column in columns), strict=True)]
 
 

@@ -6,15 +6,16 @@ observation (veered). MET's DIR_ERR has the opposite sign, harp's `circle_bias` 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from backend.scoring.constants import LIGHT_WIND, STEADY_RESULTANT, TRIGONOMETRIC_STEPS
 from backend.scoring.grid import SCALE, Bools, Floats, Integers, Values, paired, present, thousandths
+from backend.scoring.metrics.error_kind import ErrorKind, ErrorSums, Series
 from backend.scoring.metrics.formula import Formula, ratio
-from backend.scoring.metrics.sums import Sums
 
 CIRCLE = 360 * SCALE
 HALF_CIRCLE = CIRCLE // 2
@@ -60,32 +61,26 @@ def direction_pairs(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DirectionSums(Sums):
+class DirectionSums(ErrorSums):
     """Sums over the pairs of a wind direction, with the number of those left out and why.
 
     `n + light + undefined` is the number of hours for which a wind was both forecast and observed.
     """
 
-    n: Integers
     sum_sin: Integers
     """The sum of the errors' sines, in millionths; `sum_cos` likewise."""
     sum_cos: Integers
     sum_abs: Integers
     """The sum of `|d|` with `d` the wrapped error, in thousandths of a degree.
 
-    `sum_d` is that of `d`, `sum_dd` that of `d**2`.
+    `sum_errors` is that of `d`, `sum_squares` that of `d**2`.
     """
-    sum_d: Integers
-    sum_dd: Integers
+    sum_errors: Integers
+    sum_squares: Integers
     light: Integers
     """Pairs left out because the observed wind was too light (or outside the speeds asked for)."""
     undefined: Integers
     """Pairs left out because one side had no direction, as in a forecast calm."""
-
-    @property
-    def sum_squares(self) -> Integers:
-        """The sum of `|d|**2`."""
-        return self.sum_dd
 
     @classmethod
     def of(
@@ -96,14 +91,21 @@ class DirectionSums(Sums):
 
         By default every speed from LIGHT_WIND on; the light-wind group asks for BREEZE to LIGHT_WIND.
         """
-        pair, light, undefined = direction_pairs(f, o, speed_f, speed_o, mask, least=least, below=below)
-        d = wrap(f[pair].astype(np.int64) - o[pair])
-        # The pairs lie day after day: what a day adds to the running sums is its own.
-        n, light, undefined = (each.sum(axis=-1, dtype=np.int64) for each in (pair, light, undefined))
-        running = np.zeros((5, len(d) + 1), np.int64)
-        np.cumsum((*sines_and_cosines(d), np.abs(d), d, d * d), axis=1, out=running[:, 1:])
-        ends = np.cumsum(n)
-        return cls(*(n, *(running[:, ends] - running[:, ends - n]), light, undefined))
+        return cls.hourly(f, o, speed_f, speed_o, least=least, below=below).of_days(mask)
+
+    @classmethod
+    def hourly(
+        cls, f: Values, o: Values, speed_f: Values, speed_o: Values, *,
+        least: float | None = None, below: float | None = None,
+    ) -> Self:  # fmt: skip
+        """Return what each hour adds, arrays of the shape of `f`; the speeds are as in `of`."""
+        pair, light, undefined = direction_pairs(f, o, speed_f, speed_o, least=least, below=below)
+        rows = np.flatnonzero(pair)  # of a year of hours a third has a pair: sines are taken of these alone
+        d = wrap(f.ravel()[rows].astype(np.int64) - o.ravel()[rows])
+        terms = np.zeros((5, pair.size), np.int64)
+        terms[:, rows] = (*sines_and_cosines(d), np.abs(d), d, d * d)
+        counts = [part.astype(np.int64) for part in (pair, light, undefined)]
+        return cls(counts[0], *terms.reshape(5, *pair.shape), *counts[1:])
 
 
 @Formula
@@ -115,7 +117,7 @@ def mean_absolute_direction_error(sums: DirectionSums) -> Floats:
 @Formula
 def mean_direction_error(sums: DirectionSums) -> Floats:
     """DIR_ME, `mean(d)` in degrees: for comparison with others only, the circular bias is better founded."""
-    return ratio(sums.sum_d, sums.n * SCALE)
+    return ratio(sums.sum_errors, sums.n * SCALE)
 
 
 @Formula
@@ -155,6 +157,42 @@ def circular_sd(sums: DirectionSums) -> Floats:
     length = resultant.each(sums)
     log = np.log(length, out=np.full(length.shape, np.nan), where=length > 0)
     return np.rad2deg(np.sqrt(-2.0 * log)) + 0.0  # + 0.0: the root of -0.0 is -0.0
+
+
+class DirectionError(ErrorKind):
+    """The error of a direction on the circle, of winds observed at `least` to below `below` km/h."""
+
+    formulas: ClassVar[Mapping[str, Formula[Any]]] = {
+        "mean_error": steady_bias,
+        "mae": mean_absolute_direction_error,
+        "circular_bias": circular_bias,
+        "circular_sd": circular_sd,
+        "resultant": resultant,
+        "mean_direction_error": mean_direction_error,
+    }
+    ranking = mean_absolute_direction_error
+    bias = steady_bias
+    widest_bias = 180.0  # an interval never runs the long way round; its ends may lie beyond 180 degrees
+    of_wind = True
+
+    def __init__(self, least: float = LIGHT_WIND.value, below: float | None = None) -> None:
+        self.least = least
+        self.below = below
+
+    def hourly(self, f: Series, o: Series) -> DirectionSums:
+        """Return the sums of each hour by itself."""
+        return DirectionSums.hourly(
+            f.main, o.main, f.wind_speed, o.wind_speed, least=self.least, below=self.below
+        )
+
+    def bias_changes(self, bias: Floats, without: Any) -> Floats:
+        """Return the changes of the circular bias around the steady one, in (-180, 180] degrees."""
+        turned = circular_bias.each(without) - bias
+        return np.asarray((turned + 180.0) % 360.0 - 180.0)
+
+    def left_out(self, totals: Any) -> Mapping[str, Integers]:
+        """Return the pairs of light winds and those without a direction."""
+        return {"light_wind_pairs": totals.light, "undefined_pairs": totals.undefined}
 
 
 def quantisation_floor(resolution: float) -> float:

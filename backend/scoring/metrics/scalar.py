@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from backend.scoring.grid import SCALE, Bools, Floats, Integers, Values, paired, thousandths
 from backend.scoring.intervals import quantiles
+from backend.scoring.metrics.error_kind import ErrorKind, ErrorSums, Series
 from backend.scoring.metrics.formula import Formula, ratio
-from backend.scoring.metrics.sums import Sums
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ScalarSums(Sums):
+class ScalarSums(ErrorSums):
     """Sums over the pairs of a speed, gust or temperature, in thousandths (or their squares)."""
 
-    n: Integers
     sum_f: Integers
     sum_o: Integers
     sum_ff: Integers
@@ -27,33 +27,32 @@ class ScalarSums(Sums):
     """The sum of `|f - o|`."""
 
     @property
-    def sum_e(self) -> Integers:
-        """The sum of `f - o`: exact, hence not kept twice."""
+    def sum_errors(self) -> Integers:
+        """The sum of `f - o`: it follows exactly from the others and needs no column."""
         return self.sum_f - self.sum_o
 
     @property
-    def sum_ee(self) -> Integers:
-        """The sum of `(f - o)**2`: exact, hence not kept twice."""
-        return self.sum_ff - 2 * self.sum_fo + self.sum_oo
-
-    @property
     def sum_squares(self) -> Integers:
-        """The sum of the squares of what `sum_abs` adds up; each kind of sums has it."""
-        return self.sum_ee
+        """The sum of `(f - o)**2`: it follows exactly from the others and needs no column."""
+        return self.sum_ff - 2 * self.sum_fo + self.sum_oo
 
     @classmethod
     def of(cls, f: Values, o: Values, mask: Bools | None = None) -> Self:
         """Add up each day's pairs within `mask`; arrays of shape (days, 25)."""
-        pair = paired(f, o, mask)
-        fcst, obs = np.where(pair, f, 0).astype(np.int64), np.where(pair, o, 0).astype(np.int64)
-        products = (pair, fcst, obs, fcst * fcst, obs * obs, fcst * obs, np.abs(fcst - obs))
-        return cls(*(product.sum(axis=-1, dtype=np.int64) for product in products))
+        return cls.hourly(f, o).of_days(mask)
+
+    @classmethod
+    def hourly(cls, f: Values, o: Values) -> Self:
+        """Return what each hour adds, arrays of shape (days, 25)."""
+        pair = paired(f, o).astype(np.int64)
+        fcst, obs = f * pair, o * pair
+        return cls(pair, fcst, obs, fcst * fcst, obs * obs, fcst * obs, np.abs(fcst - obs))
 
 
 @Formula
 def mean_error(sums: ScalarSums) -> Floats:
     """ME, `mean(f - o)` in the parameter's unit; the bias. None without pairs."""
-    return ratio(sums.sum_e, sums.n * SCALE)
+    return ratio(sums.sum_errors, sums.n * SCALE)
 
 
 @Formula
@@ -65,7 +64,7 @@ def mae(sums: ScalarSums) -> Floats:
 @Formula
 def rmse(sums: ScalarSums) -> Floats:
     """RMSE, `sqrt(mean((f - o)**2))` in the parameter's unit. None without pairs."""
-    return np.sqrt(ratio(sums.sum_ee, sums.n)) / SCALE
+    return np.sqrt(ratio(sums.sum_squares, sums.n)) / SCALE
 
 
 @Formula
@@ -74,7 +73,7 @@ def error_sd(sums: ScalarSums) -> Floats:
 
     `RMSE**2 = ME**2 + (n - 1) / n * sd**2`. None with fewer than two pairs.
     """
-    squares = _about_mean(sums.n, sums.sum_e, sums.sum_e, sums.sum_ee)
+    squares = _about_mean(sums.n, sums.sum_errors, sums.sum_errors, sums.sum_squares)
     return np.sqrt(ratio(squares, np.where(sums.n > 1, sums.n - 1, 0))) / SCALE
 
 
@@ -100,6 +99,24 @@ def _about_mean(n: Integers, sum_x: Integers, sum_y: Integers, sum_xy: Integers)
     x, y = (2 * sum_x + count) // (2 * count), (2 * sum_y + count) // (2 * count)
     shifted = sum_xy - x * sum_y - y * sum_x + n * x * y
     return np.asarray(shifted - (sum_x - n * x) * (sum_y - n * y) / count)
+
+
+class ScalarError(ErrorKind):
+    """The error `e = f - o` of a speed, gust or temperature."""
+
+    formulas: ClassVar[Mapping[str, Formula[Any]]] = {
+        "mean_error": mean_error,
+        "mae": mae,
+        "rmse": rmse,
+        "error_sd": error_sd,
+        "correlation": correlation,
+    }
+    ranking = mae
+    bias = mean_error
+
+    def hourly(self, f: Series, o: Series) -> ScalarSums:
+        """Return the sums of each hour by itself."""
+        return ScalarSums.hourly(f.main, o.main)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,13 @@ the unit, their squares, millionths for sines and cosines. A day adds at most 25
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import cache
-from typing import Self, cast
+from typing import ClassVar, Self
 
 import numpy as np
 
-from backend.scoring.grid import Integers
+from backend.scoring.grid import Bools, Integers
 
 
 def no_sums(*shape: int) -> Integers:
@@ -22,14 +21,14 @@ def no_sums(*shape: int) -> Integers:
     return np.broadcast_to(np.int64(0), shape)
 
 
-@cache
-def _names(kind: Hashable) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(cast(type[Sums], kind)))
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Sums:
-    """Named sums: one row per day in each, or totals of shape ()."""
+    """Named sums: a row per day in each, or totals of shape ().
+
+    Sums of single hours have the shape of the grid, (days, 25): each holds what its pair adds.
+    """
+
+    _names: ClassVar[tuple[str, ...]] = ()
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -40,11 +39,21 @@ class Sums:
 
     def columns(self) -> tuple[Integers, ...]:
         """Return the sums in the order of their declaration."""
-        return tuple(getattr(self, name) for name in _names(cast(Hashable, type(self))))
+        kind = type(self)
+        if not kind._names:
+            # dataclasses.fields() takes longer than adding up a year of days.
+            kind._names = tuple(field.name for field in fields(self))
+        return tuple([getattr(self, name) for name in kind._names])
 
     def each(self, change: Callable[[Integers], Integers]) -> Self:
         """Return these sums with `change` applied to each."""
         return type(self)(*map(change, self.columns()))
+
+    def of_days(self, mask: Bools | None = None) -> Self:
+        """Return the sums of each day from those of its hours within `mask`."""
+        if mask is None:
+            return self.each(lambda hours: hours.sum(axis=-1, dtype=np.int64))
+        return self.each(lambda hours: (hours * mask).sum(axis=-1, dtype=np.int64))
 
     def total(self) -> Self:
         """Return the sums over all days, of shape ()."""
@@ -56,8 +65,8 @@ class Sums:
         group = group[inside]
 
         def added(column: Integers) -> Integers:
-            found = np.zeros(count, np.int64)
-            np.add.at(found, group, column[inside])
-            return found
+            totals = np.zeros(count, np.int64)
+            np.add.at(totals, group, column[inside])
+            return totals
 
         return self.each(added)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from backend.scoring.grid import SCALE, Bools, Floats, Integers, Values, present
 from backend.scoring.metrics.direction import direction_errors
+from backend.scoring.metrics.error_kind import ErrorKind, ErrorSums, Series
 from backend.scoring.metrics.formula import Formula, ratio
-from backend.scoring.metrics.sums import Sums
 
 
 def vector_errors(
@@ -36,12 +37,11 @@ def _wind(direction: Values, speed: Values) -> Bools:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class VectorSums(Sums):
+class VectorSums(ErrorSums):
     """Sums over pairs of winds: the length of the vector error in thousandths of a km/h, and its square."""
 
-    n: Integers
     vector_error_sum: Integers
-    sum_vv: Integers
+    sum_squares: Integers
 
     @property
     def sum_abs(self) -> Integers:
@@ -49,24 +49,42 @@ class VectorSums(Sums):
         return self.vector_error_sum
 
     @property
-    def sum_squares(self) -> Integers:
-        """The sum of the squares of these lengths."""
-        return self.sum_vv
+    def sum_errors(self) -> Integers:
+        """The same: a length has no sign."""
+        return self.vector_error_sum
 
     @classmethod
     def of(cls, f: Values, o: Values, speed_f: Values, speed_o: Values, mask: Bools | None = None) -> Self:
         """Add up each day's pairs; `f` and `o` are directions. A calm is a pair too: a vector of length 0."""
-        ve, pair = vector_errors(f, o, speed_f, speed_o, mask)
-        return cls(*(product.sum(axis=-1, dtype=np.int64) for product in (pair, ve, ve * ve)))
+        return cls.hourly(f, o, speed_f, speed_o).of_days(mask)
+
+    @classmethod
+    def hourly(cls, f: Values, o: Values, speed_f: Values, speed_o: Values) -> Self:
+        """Return what each hour adds, arrays of the shape of `f`."""
+        ve, pair = vector_errors(f, o, speed_f, speed_o)
+        return cls(pair.astype(np.int64), ve, ve * ve)
 
 
 @Formula
 def mean_vector_error(sums: VectorSums) -> Floats:
     """MVE, `mean(ve)` in km/h."""
-    return ratio(sums.vector_error_sum, sums.n * SCALE)
+    return ratio(sums.sum_abs, sums.n * SCALE)
 
 
 @Formula
 def rms_vector_error(sums: VectorSums) -> Floats:
     """RMSVE, `sqrt(mean(ve**2))` in km/h: WMO's mandatory score for upper-air winds (WMO-No. 485)."""
-    return np.sqrt(ratio(sums.sum_vv, sums.n)) / SCALE
+    return np.sqrt(ratio(sums.sum_squares, sums.n)) / SCALE
+
+
+class VectorError(ErrorKind):
+    """The length of the difference of two winds, in km/h."""
+
+    formulas: ClassVar[Mapping[str, Formula[Any]]] = {"mae": mean_vector_error, "rmse": rms_vector_error}
+    ranking = mean_vector_error
+    bias = None
+    of_wind = True
+
+    def hourly(self, f: Series, o: Series) -> VectorSums:
+        """Return the sums of each hour by itself."""
+        return VectorSums.hourly(f.main, o.main, f.wind_speed, o.wind_speed)

@@ -18,7 +18,7 @@ from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import network_of
 from backend.scoring.constants import PUBLIC_WINDOWS, STRATUM_DAYS
 from backend.scoring.grid import Bools, Integers, Values, present
-from backend.scoring.sample.quantities import Quantity, forecast_series, observed_side, pairs
+from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Sample
 
 LENGTHS = tuple(int(months) for months in PUBLIC_WINDOWS.value)
@@ -121,11 +121,11 @@ def in_full_months(sample: Sample, quantity: Quantity) -> Sample:
             for parameter, values in of_model.items()
         }
     found = replace(sample, all_forecasts=forecasts)
-    if quantity not in {Quantity.WIND, Quantity.WIND_DIRECTION}:
+    if not quantity.kind.of_wind:
         return found
-    measured = observed_side(found, quantity)
+    of_quantity = found.of(quantity)
     for model, of_model in found.all_forecasts.items():
-        there = pairs(quantity, forecast_series(found, quantity, model), measured)
+        there = of_quantity.pairs(model)
         direction = _without_short_months(of_model[Parameter.WIND_DIRECTION], there, numbers)
         forecasts[model] = {**of_model, Parameter.WIND_DIRECTION: direction}
     return replace(found, all_forecasts=forecasts)

@@ -15,19 +15,18 @@ import numpy as np
 from backend.scoring.grid import CLOCK, Integers
 from backend.scoring.hours import Hours
 from backend.scoring.inference.group_sums import (
+    alone,
     beside,
     bias_intervals,
     days_of,
     group_sums,
-    hourly_sums,
     over_days,
-    side_by_side,
 )
 from backend.scoring.intervals import Interval
+from backend.scoring.metrics.error_kind import ErrorKind, ErrorSums
 from backend.scoring.metrics.formula import number
-from backend.scoring.metrics.sums import Sums
-from backend.scoring.questions.model_scores import days_with, sized
-from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity, forecast_series, observed_side, pairs
+from backend.scoring.questions.model_scores import days_with
+from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import Stratum, clock_groups, groups
 from backend.scoring.sample.wind_groups import ConditionalQuantiles, given_forecast
@@ -85,16 +84,19 @@ def model_bias(
     """
     if quantity not in SINGLE_VALUED:
         raise ValueError(f"{quantity} has no bias")
-    side, observed = forecast_series(sample, quantity, model), observed_side(sample, quantity)
-    kinds = [groups(sample, stratum, model) for stratum in CLOCKS]
-    wide = sample.within(clock_hours)
-    hourly = hourly_sums(quantity, forecast_series(wide, quantity, model), observed_side(wide, quantity))
-    tables = [group_sums(hourly, kinds[0]), group_sums(hourly, kinds[-1])]  # hours not counted have no sector
+    of_quantity, kind = sample.of(quantity), quantity.kind
+    groupings = [groups(sample, stratum, model) for stratum in CLOCKS]
+    hourly = sample.within(clock_hours).of(quantity).hourly(model)
+    tables = [
+        group_sums(hourly, groupings[0]),
+        group_sums(hourly, groupings[-1]),
+    ]  # hours not counted have no sector
     if leads:
-        said = [forecast_series(each, quantity, model) for each in leads]
-        tables.append(side_by_side(quantity, said, observed))
-    whole, *found = _biases(quantity, tables, sample.hours)
-    size = sample_of(days_with(pairs(quantity, side, observed)), sample.months)
+        observed = of_quantity.observed
+        series = [lead.of(quantity).series(model) for lead in leads]
+        tables.append(beside([alone(kind.hourly(each, observed).of_days()) for each in series]))
+    whole, *found = _biases(kind, tables, sample.hours)
+    size = sample_of(days_with(of_quantity.pairs(model)), sample.months)
     wind = quantity in {Quantity.WIND_SPEED, Quantity.WIND_GUST}
     return ModelBias(
         model=model,
@@ -104,10 +106,10 @@ def model_bias(
         interval=whole[0].interval if size.shows_values else None,
         groups={
             stratum: tuple(map(_shown, kind.names, values))
-            for stratum, kind, values in zip(CLOCKS, kinds, found, strict=False)
+            for stratum, kind, values in zip(CLOCKS, groupings, found, strict=False)
         },
         leads=tuple(map(_shown, (each.view.name for each in leads), found[-1])) if leads else (),
-        given=given_forecast(side.main, observed.main) if wind else (),
+        given=given_forecast(of_quantity.series(model).main, of_quantity.observed.main) if wind else (),
     )
 
 
@@ -118,26 +120,26 @@ class _Bias(NamedTuple):
     interval: Interval | None
 
 
-def _biases(quantity: Quantity, tables: Sequence[Sums], hours: Hours) -> list[list[_Bias]]:
+def _biases(kind: ErrorKind, tables: Sequence[ErrorSums], hours: Hours) -> list[list[_Bias]]:
     """Return the bias of the hours that count, of each hour and part of a day, and of the other groups."""
     together = _with_parts(beside(tables), hours)
-    totals, formula = over_days(together), quantity.bias
+    totals, formula = over_days(together), kind.bias
     assert formula is not None  # noqa: S101  # model_bias refuses what has none
     values = map(number, formula.each(totals).tolist())
     columns = (
-        sized(totals).n.tolist(),
+        totals.n.tolist(),
         days_of(together).tolist(),
         values,
-        bias_intervals(quantity, together),
+        bias_intervals(kind, together),
     )
     found = [_Bias(*each) for each in zip(*columns, strict=True)]
-    rest = [sized(table).n.shape[1] for table in tables[1:]]
+    rest = [table.n.shape[1] for table in tables[1:]]
     widths = [1, CLOCK, *(part.shape[1] for part in PARTS), *rest]
     starts = np.cumsum([0, *widths])
     return [found[start : start + width] for start, width in zip(starts, widths, strict=False)]
 
 
-def _with_parts(by_hour: Sums, counted: Hours) -> Sums:
+def _with_parts(by_hour: ErrorSums, counted: Hours) -> ErrorSums:
     """Return the sums of the hours that count, of each hour, and of the parts of a day, before the others."""
     whole = counted.counted(np.arange(CLOCK))
 

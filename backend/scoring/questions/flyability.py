@@ -16,7 +16,7 @@ from backend.scoring.constants import FLYABLE_RUN, FLYING_FROM, FLYING_UNTIL, LI
 from backend.scoring.grid import Bools, Values, present
 from backend.scoring.inference.event_intervals import score_intervals
 from backend.scoring.inference.group_sums import alone, beside
-from backend.scoring.metrics.contingency import Contingency, Intervals
+from backend.scoring.metrics.contingency import SCORES, Contingency, Intervals
 from backend.scoring.metrics.events import (
     EVERY_SECTOR,
     Occurrence,
@@ -28,7 +28,7 @@ from backend.scoring.metrics.events import (
     sectors_of,
 )
 from backend.scoring.names import model_name
-from backend.scoring.questions.scorecard import all_of, comparable
+from backend.scoring.sample.common_sample import all_of, comparable
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample_size import SampleSize, sample_of
 
@@ -143,15 +143,17 @@ _LIMITED = {
 }
 
 
-def limit_table(sample: Sample, parameter: Parameter, limit: float) -> EventTable:
-    """Return how often a mean wind or a gust exceeded a limit (km/h), and who forecast it.
+def limit_table(
+    sample: Sample, parameter: Parameter, limit: float, scores: Sequence[str] = tuple(SCORES)
+) -> EventTable:
+    """Return how often a mean wind or a gust exceeded a limit (km/h), and which models forecast it.
 
-    Raises KeyError for another parameter.
+    Only the scores in `scores` have intervals. Raises KeyError for another parameter.
     """
     event, name = _LIMITED[parameter]
     said = {model: above(values[parameter], limit) for model, values in sample.forecasts.items()}
     real = above(sample.observed[parameter], limit)
-    return _table(sample, event, f"a {name} of more than {limit:g} km/h", "hours", said, real, limit)
+    return _table(sample, event, f"a {name} of more than {limit:g} km/h", "hours", said, real, limit, scores)
 
 
 def _off_slope(sample: Sample, sectors: Sequence[Sector]) -> EventTable:
@@ -207,6 +209,7 @@ def _table(
     said: Mapping[str, Occurrence],
     real: Occurrence,
     limit: float | None = None,
+    scores: Sequence[str] = tuple(SCORES),
 ) -> EventTable:
     has: dict[str, Bools] = {name: found.known & real.known for name, found in said.items()}
     compared = comparable(has)
@@ -216,7 +219,7 @@ def _table(
     of_days = {name: Contingency.of(said[name], real, shared) for name in sorted(compared)}
     intervals: Sequence[Intervals] = [{}] * len(of_days)
     if of_days and size.shows_values:
-        intervals = score_intervals(beside([alone(counts) for counts in of_days.values()]))
+        intervals = score_intervals(beside([alone(counts) for counts in of_days.values()]), scores)
     return EventTable(
         event=event,
         text=text,

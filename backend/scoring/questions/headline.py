@@ -58,7 +58,7 @@ def headline(sample: Sample, verdict: Verdict) -> Headline:
     found: Mapping[str, Rate] = {}
     go_days: Mapping[str, int] = {}
     if limit is not None:
-        table = limit_table(sample, verdict.quantity.parameter, limit)
+        table = limit_table(sample, verdict.quantity.parameter, limit, ["surprise_rate"])
         found, go_days = _surprises(table), {each.model: each.go_days for each in table.models}
     return Headline(
         verdict=verdict,

@@ -17,8 +17,9 @@ from backend.scoring.constants import (
 )
 from backend.scoring.grid import paired, thousandths
 from backend.scoring.inference.comparison import Outcome
-from backend.scoring.questions.scorecard import PairOfModels, Scorecard, Verdict, all_of
-from backend.scoring.sample.quantities import Quantity, forecast_series, observed_side, pairs
+from backend.scoring.questions.scorecard import PairOfModels, Scorecard, Verdict
+from backend.scoring.sample.common_sample import all_of
+from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Sample, StationDays
 from backend.scoring.sample_size import stratum_may_be_shown
 
@@ -108,10 +109,8 @@ def with_hourly_means(sample: Sample, quantity: Quantity, verdict: Verdict) -> H
     """Compare the two models of a verdict anew, by hourly means; None of gusts, and without a duel."""
     if quantity is Quantity.WIND_GUST or verdict.duel is None:
         return None
-    observed = observed_side(sample, quantity)
-    shared = all_of(
-        pairs(quantity, forecast_series(sample, quantity, model), observed) for model in verdict.compared
-    )
+    of_quantity = sample.of(quantity)
+    shared = all_of(of_quantity.pairs(model) for model in verdict.compared)
     duel = Scorecard(sample.averaged()).duel(quantity, verdict.duel.a, verdict.duel.b, shared)
     enough = stratum_may_be_shown(duel.n_days)
     outcome = duel.comparison.outcome

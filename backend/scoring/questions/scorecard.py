@@ -6,34 +6,24 @@ on the hours that all of the compared ones have, and on nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 
-from backend.scoring.constants import COMMON_SAMPLE_KEEPS
-from backend.scoring.grid import Bools
+from backend.scoring.grid import Bools, present
 from backend.scoring.hours import Hours
 from backend.scoring.inference.comparison import Comparison, Outcome, compare
 from backend.scoring.inference.daily import daily_difference
 from backend.scoring.inference.group_sums import by_day_groups
 from backend.scoring.inference.skill import PooledSkill, pooled_skills
 from backend.scoring.names import listed, model_name
-from backend.scoring.questions.model_scores import ModelScore, ScoreSet, days_with, score_all, sized
-from backend.scoring.sample.quantities import (
-    Quantity,
-    Series,
-    forecast_series,
-    has_any,
-    observed_side,
-    pairs,
-    reference_side,
-    sums,
-)
-from backend.scoring.sample.sample import BASELINES, Sample
+from backend.scoring.questions.model_scores import ModelScore, days_with, score_all
+from backend.scoring.sample.common_sample import CommonSample
+from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample.sample import BASELINES, QuantitySample, Sample
 from backend.scoring.sample_size import SampleLabel, SampleSize, sample_of
 
 METHOD_VERSION = "2"
@@ -68,13 +58,6 @@ class Finding(StrEnum):
         return self in {Finding.WINNER, Finding.TOO_CLOSE}
 
 
-class Common(NamedTuple):
-    """The models that are compared, in the order in which they were taken in, and the hours they share."""
-
-    compared: tuple[str, ...]
-    shared: Bools
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ranking:
     """The models that are compared on the hours `shared` by all of them, those that err least first.
@@ -84,7 +67,7 @@ class Ranking:
 
     quantity: Quantity
     scores: tuple[ModelScore, ...]
-    common: Common
+    common: CommonSample
     size: SampleSize
     duels: tuple[PairOfModels, ...]
 
@@ -161,7 +144,6 @@ class Scorecard:
 
     def __init__(self, sample: Sample) -> None:
         self.sample = sample
-        self._common: dict[Quantity, Common] = {}
 
     def models(self) -> tuple[str, ...]:
         """Return the models of which anything is kept in this view, by name."""
@@ -182,36 +164,22 @@ class Scorecard:
         Models without any pair are the last of the models.
         """
         names = self.models() if models is None else models
-        sides = {name: forecast_series(self.sample, quantity, name) for name in names}
-        sides |= self._references(quantity, self.common(quantity).compared)
-        found = score_all(self.sample, quantity, sides, mask, intervals=intervals)
-        return tuple(sorted(found, key=_with_pairs_first))
+        scores = score_all(self.sample.of(quantity), [*names, *BASELINES], mask, intervals=intervals)
+        return tuple(sorted(scores, key=_with_pairs_first))
 
     # --- Comparison ----------------------------------------------------------------------------------
 
-    def common(self, quantity: Quantity) -> Common:
+    def common(self, quantity: Quantity) -> CommonSample:
         """Return which models can be compared, and on which hours."""
-        if quantity in self._common:
-            return self._common[quantity]
-        observed = observed_side(self.sample, quantity)
-        has = {
-            name: pairs(quantity, forecast_series(self.sample, quantity, name), observed)
-            for name in self.models()
-        }
-        compared = comparable(has)
-        none = np.zeros_like(observed.main, np.bool_)
-        shared = all_of(has[name] for name in compared) if compared else none
-        return self._common.setdefault(quantity, Common(compared, shared))
+        return self.sample.of(quantity).common
 
     def duel(self, quantity: Quantity, a: str, b: str, mask: Bools | None = None) -> PairOfModels:
         """Compare two models on the hours that both have, within `mask`."""
-        observed = observed_side(self.sample, quantity)
-        one, other = (forecast_series(self.sample, quantity, name) for name in (a, b))
-        both = pairs(quantity, one, observed) & pairs(quantity, other, observed)
+        of_quantity = self.sample.of(quantity)
+        both = of_quantity.pairs(a) & of_quantity.pairs(b)
         if mask is not None:
             both &= mask
-        sums_a, sums_b = (sums(quantity, side, observed, both) for side in (one, other))
-        series = daily_difference(sized(sums_a), sized(sums_b))
+        sizes_a, sizes_b = (of_quantity.sizes(name, both) for name in (a, b))
         size = sample_of(days_with(both), self.sample.months)
         return PairOfModels(
             a=a,
@@ -219,9 +187,9 @@ class Scorecard:
             n_pairs=int(both.sum()),
             n_days=size.days,
             size=size,
-            score_a=quantity.ranking(sums_a.total()),
-            score_b=quantity.ranking(sums_b.total()),
-            comparison=compare(series, quantity.parameter),
+            score_a=quantity.kind.ranking(sizes_a.total()),
+            score_b=quantity.kind.ranking(sizes_b.total()),
+            comparison=compare(daily_difference(sizes_a, sizes_b), quantity.parameter),
         )
 
     def duels(self, quantity: Quantity) -> tuple[PairOfModels, ...]:
@@ -231,9 +199,12 @@ class Scorecard:
     def ranking(self, quantity: Quantity, *, intervals: bool = False) -> Ranking:
         """Return which models are compared, in the order of their errors, and what that allows to say."""
         common = self.common(quantity)
-        sides = {name: forecast_series(self.sample, quantity, name) for name in common.compared}
-        ranked = list(score_all(self.sample, quantity, sides, common.shared, intervals=intervals))
-        ranked.sort(key=lambda each: (_ranked_by(quantity, each.score), each.model))
+        scores = score_all(self.sample.of(quantity), common.compared, common.shared, intervals=intervals)
+        # The mean size of the error was declared as the score that ranks before any result was seen.
+        ranked = sorted(
+            scores,
+            key=lambda each: (float("inf") if each.score.mae is None else each.score.mae, each.model),
+        )
         return Ranking(
             quantity=quantity,
             scores=tuple(ranked),
@@ -246,17 +217,12 @@ class Scorecard:
 
     def verdict(self, quantity: Quantity) -> Verdict:
         """Return which model errs least here, if the test and the sample allow to say so."""
-        found = self.ranking(quantity, intervals=True)
+        of_quantity, found = self.sample.of(quantity), self.ranking(quantity, intervals=True)
         shared, ranks, duel = found.common.shared, found.ranks, found.duel
         may_rank = found.finding.ranks
         ranked = tuple(each.model for each in found.scores)
-        sides = {name: forecast_series(self.sample, quantity, name) for name in self.models()}
-        references = self._references(quantity, found.common.compared)
-        references = {name: side for name, side in references.items() if has_any(side)}
-        skills = {
-            name: self._skills(quantity, {each: sides[each] for each in ranked}, reference, shared)
-            for name, reference in references.items()
-        }
+        baselines = [name for name in BASELINES if present(of_quantity.series(name).main).any()]
+        skills = {name: self._skills(of_quantity, ranked, name, shared) for name in baselines}
         scored = [
             replace(
                 each,
@@ -265,8 +231,8 @@ class Scorecard:
             )
             for each in (found.scores if may_rank else sorted(found.scores, key=lambda each: each.model))
         ]
-        others = {name: side for name, side in sides.items() if name not in ranked}
-        on_their_own = score_all(self.sample, quantity, others, None, intervals=False)
+        others = [name for name in self.models() if name not in ranked]
+        on_their_own = score_all(of_quantity, others, intervals=False)
         return Verdict(
             quantity=quantity,
             hours=self.sample.hours,
@@ -279,7 +245,7 @@ class Scorecard:
             models=(
                 *scored,
                 *sorted(on_their_own, key=_with_pairs_first),
-                *score_all(self.sample, quantity, references, shared, intervals=False),
+                *score_all(of_quantity, baselines, shared, intervals=False),
             ),
             n_pairs=found.n_pairs,
             n_days=found.size.days,
@@ -287,59 +253,23 @@ class Scorecard:
             common_sample=common_words(found.common.compared, self.sample, quantity),
         )
 
-    def _references(self, quantity: Quantity, models: Sequence[str]) -> dict[str, Series]:
-        """Return the references, the mean of the models being that of `models`."""
-        return {name: reference_side(self.sample, quantity, name, models) for name in BASELINES}
-
     def _skills(
-        self, quantity: Quantity, models: Mapping[str, Series], reference: Series, shared: Bools
+        self, of_quantity: QuantitySample, models: Sequence[str], baseline: str, shared: Bools
     ) -> dict[str, PooledSkill]:
-        """Return each model's skill against a reference, on the hours that all of them and it have.
+        """Return each model's skill against a baseline, on the hours that all of them and it have.
 
         It is formed month by month, and then averaged; its interval is of the same days for all of them.
-        Of too few days to show a score there is none.
+        None where there are too few days to show a score.
         """
-        observed = observed_side(self.sample, quantity)
-        both = shared & pairs(quantity, reference, observed)
+        both = shared & of_quantity.pairs(baseline)
         if not sample_of(days_with(both), self.sample.months).shows_values:
             return dict.fromkeys(models, PooledSkill(None, 0, 0))
         months, month = np.unique(self.sample.months, return_inverse=True)
         *of_models, naive = (
-            by_day_groups(sums(quantity, side, observed, both), month, len(months))
-            for side in (*models.values(), reference)
+            by_day_groups(of_quantity.sizes(name, both), month, len(months)) for name in (*models, baseline)
         )
-        found = pooled_skills(quantity.ranking, of_models, naive)
-        return dict(zip(models, found, strict=True))
-
-
-def comparable(has: Mapping[str, Bools]) -> tuple[str, ...]:
-    """Return the models that are compared together: those that do not cost the others their sample.
-
-    `has` are the pairs of each. From the two that share the most on, each is taken in as long as the common
-    sample keeps COMMON_SAMPLE_KEEPS of what these two share.
-    """
-    counted = sorted((name for name in has if has[name].any()), key=lambda name: -int(has[name].sum()))
-    shares = {(a, b): int((has[a] & has[b]).sum()) for a, b in combinations(counted, 2)}
-    first = max(shares, key=lambda two: shares[two], default=())
-    if not first or not shares[first]:
-        return tuple(counted[:1])
-    taken, shared = list(first), has[first[0]] & has[first[1]]
-    for name in (name for name in counted if name not in first):
-        both = shared & has[name]
-        if int(both.sum()) >= COMMON_SAMPLE_KEEPS.value * shares[first]:
-            taken.append(name)
-            shared = both
-    return tuple(taken)
-
-
-def _ranked_by(quantity: Quantity, score: ScoreSet) -> float:
-    """Return what models are ranked by, declared beforehand: the mean size of the error."""
-    return float("inf") if score.mae is None else score.mae
-
-
-def all_of(masks: Iterable[Bools]) -> Bools:
-    """Return the hours that all of these have."""
-    return np.asarray(np.logical_and.reduce(list(masks)))
+        skills = pooled_skills(of_quantity.kind.ranking, of_models, naive)
+        return dict(zip(models, skills, strict=True))
 
 
 def _with_pairs_first(each: ModelScore) -> tuple[bool, bool]:

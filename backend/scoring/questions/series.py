@@ -11,14 +11,7 @@ from backend.core.columns import NO_LEAD, UNPAIRED
 from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import ABSENT
 from backend.scoring.grid import NO_HOUR, SCALE, Values
-from backend.scoring.sample.quantities import (
-    SINGLE_VALUED,
-    Quantity,
-    errors,
-    forecast_series,
-    observed_side,
-    pairs,
-)
+from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity
 from backend.scoring.sample.sample import Sample
 
 
@@ -51,16 +44,16 @@ def hours(sample: Sample, quantity: Quantity) -> Iterator[Hour]:
     """Yield every hour of a sample's days. Raises ValueError for a quantity without hourly values."""
     if quantity not in SINGLE_VALUED:
         raise ValueError(f"{quantity} has no hourly values")
-    observed = observed_side(sample, quantity)
-    sides = {model: forecast_series(sample, quantity, model) for model in sample.forecasts}
+    of_quantity = sample.of(quantity)
+    observed = of_quantity.observed
     of_model = {
         model: (
-            side.main,
-            np.where(pairs(quantity, side, observed), errors(quantity, side, observed), ABSENT),
+            of_quantity.series(model).main,
+            np.where(of_quantity.pairs(model), of_quantity.errors(model), ABSENT),
         )
-        for model, side in sides.items()
+        for model in sample.forecasts
     }
-    leads = {model: sample.lead(model, quantity.parameter) for model in sides}
+    leads = {model: sample.lead(model, quantity.parameter) for model in of_model}
     moments, clock = sample.span.hours(), sample.clock
     for row, day in enumerate(sample.span.days):
         for hour in range(HOURS_A_DAY):

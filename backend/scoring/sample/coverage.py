@@ -11,7 +11,8 @@ from backend.core.local_time import date_of, month_days, month_number
 from backend.scoring.constants import COMPLETE_MONTH
 from backend.scoring.grid import Bools, clock_hours, present
 from backend.scoring.hours import Hours
-from backend.scoring.sample.quantities import Quantity, Series, forecast_series, observed_side, pairs
+from backend.scoring.metrics.error_kind import Series
+from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Sample
 from backend.scoring.views import DecisionView
 
@@ -66,55 +67,40 @@ def covered(sample: Sample, quantity: Quantity, now: int) -> Covered:
     Only hours that the question counts are expected: of a model, those of the view; of a station, those of
     the days on which it speaks. Winds too light to tell a direction are had.
     """
-    measured = observed_side(sample, quantity)
-    sides = {model: forecast_series(sample, quantity, model) for model in sample.forecasts}
-    observed = known(measured, quantity)
-    said = {model: known(side, quantity) for model, side in sides.items()}
-    had = np.logical_or.reduce([observed, *said.values()]).any(axis=1)
-    expected = _over(sample, now) & sample.counted & (np.cumsum(had) > 0)[:, None]
-    of_view = expected & _in_view(sample)
+    of_quantity = sample.of(quantity)
+    observed = known(of_quantity.observed)
+    forecast = {model: known(of_quantity.series(model)) for model in sample.forecasts}
+    has_data = np.logical_or.reduce([observed, *forecast.values()]).any(axis=1)
+    moments, view = sample.span.hours(), sample.view
+    exists = np.arange(moments.shape[1]) < sample.span.lengths()[:, None]
+    expected = exists & (moments <= now) & sample.counted & (np.cumsum(has_data) > 0)[:, None]
+    in_view = expected
+    if isinstance(view, DecisionView):
+        in_view = expected & (moments >= sample.span.moments(view.hour, view.days_before)[:, None])
+    numbers = np.array([month_number(day) for day in sample.span.days])
+    hours = observed.sum(axis=1)
     return Covered(
-        pairs={model: int(pairs(quantity, side, measured).sum()) for model, side in sides.items()},
-        models={model: _counted(values, of_view) for model, values in said.items()},
+        pairs={model: int(of_quantity.pairs(model).sum()) for model in forecast},
+        models={model: _counted(values, in_view) for model, values in forecast.items()},
         stations={
             code: _counted(observed, expected & days[:, None]) for code, days in sample.reference_days.items()
         },
-        months=_months(sample, observed, int(np.argmax(had))) if had.any() else (),
+        months=tuple(
+            Month(number, Coverage(int(hours[numbers == number].sum()), _length(number, sample.hours)))
+            for number in (np.unique(numbers[np.argmax(has_data) :]).tolist() if has_data.any() else ())
+        ),
     )
 
 
-def known(side: Series, quantity: Quantity) -> Bools:
-    """Return the hours of which a side says anything: of winds, also where they have no direction."""
-    if side.speed is None or quantity not in {Quantity.WIND, Quantity.WIND_DIRECTION}:
-        return present(side.main)
-    return np.asarray(present(side.speed) & (present(side.main) | (side.speed == 0)))
+def known(series: Series) -> Bools:
+    """Return the hours that have a value; a calm wind has one although it has no direction."""
+    if series.speed is None:
+        return present(series.main)
+    return np.asarray(present(series.speed) & (present(series.main) | (series.speed == 0)))
 
 
-def _over(sample: Sample, now: int) -> Bools:
-    """Return the hours that the days have, and that are over."""
-    moments = sample.span.hours()
-    exists = np.arange(moments.shape[1]) < sample.span.lengths()[:, None]
-    return np.asarray(exists & (moments <= now))
-
-
-def _in_view(sample: Sample) -> Bools:
-    moments, view = sample.span.hours(), sample.view
-    if isinstance(view, DecisionView):
-        return np.asarray(moments >= sample.span.moments(view.hour, view.days_before)[:, None])
-    return np.ones(moments.shape, np.bool_)
-
-
-def _counted(had: Bools, expected: Bools) -> Coverage:
-    return Coverage(int((had & expected).sum()), int(expected.sum()))
-
-
-def _months(sample: Sample, observed: Bools, first: int) -> tuple[Month, ...]:
-    numbers = np.array([month_number(day) for day in sample.span.days])
-    hours = observed.sum(axis=1)
-    return tuple(
-        Month(number, Coverage(int(hours[numbers == number].sum()), _length(number, sample.hours)))
-        for number in np.unique(numbers[first:]).tolist()
-    )
+def _counted(available: Bools, expected: Bools) -> Coverage:
+    return Coverage(int((available & expected).sum()), int(expected.sum()))
 
 
 def _length(number: int, hours: Hours) -> int:

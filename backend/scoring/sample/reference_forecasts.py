@@ -79,11 +79,19 @@ def _stacked(models: Sequence[Values]) -> tuple[Integers, Bools]:
 
 def _first_by_clock(o: Values, clock: Integers) -> Values:
     """Return values by what the clock showed, shape (days, 24); of an hour shown twice the first."""
-    found = np.full((len(o), CLOCK), ABSENT, dtype=np.int32)
-    for column in reversed(range(HOURS)):  # backwards: the earlier of two equal hours is written last
-        days = np.flatnonzero(clock[:, column] != NO_HOUR)
-        found[days, clock[days, column]] = o[days, column]
-    return found
+    by_clock = o[:, :CLOCK].copy()
+    for day in _changed_days(clock):
+        by_clock[day] = ABSENT
+        for column in reversed(range(HOURS)):  # backwards: the earlier of two equal hours is written last
+            if clock[day, column] != NO_HOUR:
+                by_clock[day, clock[day, column]] = o[day, column]
+    return by_clock
+
+
+def _changed_days(clock: Integers) -> list[int]:
+    """Return the days on which the clocks change; on all others, column and clock hour are the same."""
+    changed: list[int] = np.flatnonzero((clock[:, :CLOCK] != np.arange(CLOCK)).any(axis=1)).tolist()
+    return changed
 
 
 def _by_column(by_clock: Values, clock: Integers) -> Values:
@@ -94,9 +102,12 @@ def _by_column(by_clock: Values, clock: Integers) -> Values:
 
 def _without_own_day(x: Integers | Values | Bools, clock: Integers, months: Integers) -> Integers:
     """Return, by day and clock hour, the sum of `x` over the other days of the same month of any year."""
-    own = np.zeros((len(x), CLOCK), dtype=np.int64)
-    days, columns = np.nonzero(clock != NO_HOUR)
-    np.add.at(own, (days, clock[days, columns]), x[days, columns].astype(np.int64))
+    own = x[:, :CLOCK].astype(np.int64)
+    for day in _changed_days(clock):
+        shown = clock[day] != NO_HOUR
+        own[day] = 0
+        np.add.at(own[day], clock[day, shown], x[day, shown].astype(np.int64))
     by_month = np.zeros((13, CLOCK), dtype=np.int64)
-    np.add.at(by_month, months, own)
+    for month in np.unique(months):
+        by_month[month] = own[months == month].sum(axis=0)
     return np.asarray(by_month[months] - own)

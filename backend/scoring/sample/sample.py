@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
-from typing import TypedDict, TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.core.columns import GUST, NO_LEAD, UNPAIRED, DayColumns, ForecastDays
-from backend.core.errors import NotFoundError
-from backend.core.local_time import HOURS_A_DAY, date_of, day_number, day_of_epoch
+from backend.core.columns import NO_LEAD, UNPAIRED
+from backend.core.local_time import HOURS_A_DAY, date_of
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
-from backend.core.registry import THREE_HOUR_GUST_MODELS
 from backend.scoring.grid import Bools, Integers, Values, clock_hours, months, present
 from backend.scoring.hours import Hours
 from backend.scoring.local_span import Span
-from backend.scoring.reasons import REASONS
+from backend.scoring.metrics.error_kind import ErrorKind, ErrorSums, Series, SizeSums
+from backend.scoring.sample.common_sample import CommonSample, all_of, comparable
 from backend.scoring.sample.height_correction import to_station_height
+from backend.scoring.sample.lazy import Lazy
+from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.reference_forecasts import (
     climatology,
     direction_climatology,
@@ -30,20 +30,6 @@ from backend.scoring.sample.reference_forecasts import (
     yesterday,
 )
 from backend.scoring.views import VIEWS, View
-from backend.storage import days as store
-from backend.storage import published_months
-from backend.storage.database import Connection, Database
-from backend.storage.positions import Whereabouts, whereabouts
-from backend.storage.score_queries import (
-    answer_stamp,
-    model_grounds,
-    model_ids,
-    models_with_days,
-    site_row,
-    station_rows,
-    stations_with_days,
-)
-from backend.storage.site_rows import site_record, station_record
 
 BASELINES = ("yesterday", "climatology", "model_mean")
 """Forecasts that anyone could make; they are scored beside the models and never win."""
@@ -51,15 +37,11 @@ BASELINES = ("yesterday", "climatology", "model_mean")
 STATION_SEPARATOR = " and then "
 """Between the names of reference stations that followed each other."""
 
-UNKNOWN_ID = -1
-"""The number of a site, model or station of which nothing was ever kept."""
-
 EARLIER_DAYS = max(int(view.newest_known_day().max()) for view in VIEWS)
 """How many days before the first are read: "yesterday" of the first days lies in them."""
 
 N = TypeVar("N", np.int32, np.int64)
-
-_INDEX = {parameter: index for index, parameter in enumerate(Parameter)}
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,33 +135,32 @@ class Sample:
     @cached_property
     def forecasts(self) -> Mapping[str, Mapping[Parameter, Values]]:
         """What the models said of the hours that count."""
-        return {
-            model: {parameter: self._within(values) for parameter, values in of_model.items()}
-            for model, of_model in self.all_forecasts.items()
-        }
+        # What is computed later must not refer to the sample: a cycle would keep its arrays in memory.
+        forecasts, counted = self.all_forecasts, self._mask
+        return Lazy(forecasts, lambda model: _within_hours(forecasts[model], counted))
 
     @cached_property
     def observed(self) -> Mapping[Parameter, Values]:
         """What the reference station measured in the hours that count."""
-        return {parameter: self._within(values) for parameter, values in self.measured.items()}
+        return _within_hours(self.measured, self._mask)
 
     @cached_property
     def measured(self) -> Mapping[Parameter, Values]:
         """What the reference station measured in all hours."""
-        return {
-            parameter: self._by_reference_station(
-                {code: self.stations[code].observed[parameter] for code in self.reference_days},
-                ABSENT,
-                np.int32,
-            )
-            for parameter in Parameter
-        }
+        stations, days, count = self.stations, self.reference_days, len(self.span.days)
+
+        def of_parameter(parameter: Parameter) -> Values:
+            values = {code: stations[code].observed[parameter] for code in days}
+            return _by_reference_station(values, days, np.full((count, HOURS_A_DAY), ABSENT, np.int32))
+
+        return Lazy(Parameter, of_parameter)
 
     @cached_property
     def offsets(self) -> Integers:
         """How many minutes each report of the reference station is from its hour, or NOT_MATCHED."""
         offsets = {code: self.stations[code].offsets for code in self.reference_days}
-        return self._by_reference_station(offsets, UNPAIRED, np.int64)
+        unpaired = np.full((len(self.span.days), HOURS_A_DAY), UNPAIRED, np.int64)
+        return _by_reference_station(offsets, self.reference_days, unpaired)
 
     @cached_property
     def temperatures(self) -> Mapping[str, Values]:
@@ -196,7 +177,8 @@ class Sample:
             }
             known = {code: values for code, values in brought.items() if values is not None}
             if known:
-                found[model] = self._by_reference_station(known, ABSENT, np.int32)
+                absent = np.full_like(raw, ABSENT)
+                found[model] = _by_reference_station(known, self.reference_days, absent)
         return found
 
     @property
@@ -204,6 +186,15 @@ class Sample:
         """The coarsest resolution of the reference station's directions, in degrees."""
         told = [self.stations[code].resolution for code in self.reference_days]
         return max((each for each in told if each is not None), default=None)
+
+    def of(self, quantity: Quantity) -> QuantitySample:
+        """Return one quantity of this sample; what it computes is cached with the sample."""
+        return QuantitySample(self, quantity)
+
+    @cached_property
+    def computed(self) -> dict[tuple[object, ...], object]:
+        """The cache of QuantitySample. It lies here, so that no sample and object refer to each other."""
+        return {}
 
     def lead(self, model: str, parameter: Parameter) -> Integers:
         """Return the lead times of a parameter of a model in minutes; NOT_SAID without a forecast."""
@@ -238,7 +229,8 @@ class Sample:
 
         It is made from all hours, and is there in those that count.
         """
-        return self._within(self._reference(name, parameter, said))
+        values = self._reference(name, parameter, said)
+        return values if self._mask is None else _where(values, self._mask)
 
     def _reference(self, name: str, parameter: Parameter, said: Iterable[Values]) -> Values:
         observed = self.measured[parameter]
@@ -257,261 +249,107 @@ class Sample:
             return np.full_like(observed, ABSENT)  # the mean of one model is that model
         return model_mean_direction(reference_days) if circular else model_mean(reference_days)
 
-    def _within(self, values: Values) -> Values:
-        return values if self.hours is Hours.ALL else np.where(self.counted, values, ABSENT).astype(np.int32)
-
-    def _by_reference_station(
-        self, values: Mapping[str, NDArray[N]], absent: int, kind: type[N]
-    ) -> NDArray[N]:
-        """Lay the values of the stations together, each on the days on which it speaks."""
-        shape = (len(self.span.days), HOURS_A_DAY)
-        found: NDArray[N] = np.full(shape, absent, kind)
-        for code, of_station in values.items():
-            days = self.reference_days[code]
-            found[days] = of_station[days]
-        return found
+    @property
+    def _mask(self) -> Bools | None:
+        """The hours that count, None for all: then the arrays need no copy."""
+        return None if self.hours is Hours.ALL else self.counted
 
 
-class Samples:
-    """Reads samples from the store. Blocks; raises StoreUnavailableError."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-
-    def load(
-        self,
-        site: Site,
-        view: View,
-        first: int,
-        last: int,
-        *,
-        station: str | None = None,
-        models: Iterable[str] = (),
-        hours: Hours = Hours.ALL,
-        public: bool = False,
-    ) -> Sample:
-        """Return what is kept of a site's days from `first` to `last` (local day numbers).
-
-        `hours` are those that count. `station` is one of the site's, NotFoundError otherwise; without it,
-        each day is taken from the station that was the site's reference on it. Of `models` there is something
-        even where nothing is kept. `public` takes the published months in place of the days of now (see
-        public_months).
-        """
-        (found,) = self.load_views(
-            site, (view,), first, last, station=station, models=models, hours=hours, public=public
-        )
-        return found
-
-    def load_views(
-        self,
-        site: Site,
-        views: Sequence[View],
-        first: int,
-        last: int,
-        *,
-        station: str | None = None,
-        models: Iterable[str] = (),
-        hours: Hours = Hours.ALL,
-        public: bool = False,
-    ) -> tuple[Sample, ...]:
-        """Return a sample for each of several views, of one state of the store."""
-        span = Span(first, last)
-        if station is not None and station not in site.stations:
-            raise NotFoundError(
-                f"{station!r} is no station of {site.id}: {', '.join(site.stations) or 'it has none'}."
-            )
-        with self.database.read() as connection:
-            row = site_row(connection, site.id, last)
-            site_id = UNKNOWN_ID if row is None else row.id
-            place = site if row is None else site_record(row)
-            earlier = Span(span.first - EARLIER_DAYS, span.first - 1)
-            of_span, of_earlier = (
-                reference_days(place, each)
-                if station is None
-                else {station: np.ones(len(each.days), np.bool_)}
-                for each in (span, earlier)
-            )
-            same = _SameInAllViews(
-                site=place,
-                span=span,
-                hours=hours,
-                stations=_stations(connection, site_id, place, span, public=public),
-                reference_days=of_span,
-                speaking_before=of_earlier,
-            )
-            days = [
-                store.forecast_columns(connection, site_id, view.number, span.first, span.last, public=public)
-                for view in views
-            ]
-            ids = model_ids(connection)
-            kept = {number for of_view in days for number in of_view.owner.tolist()}
-            named = _Models(  # the same in all views: a model may have forecasts in some of them only
-                asked=frozenset(models).union(name for name, number in ids.items() if number in kept),
-                ids=ids,
-                grounds=model_grounds(connection, site_id),
-            )
-            return tuple(_load(view, of_view, same, named) for view, of_view in zip(views, days, strict=True))
-
-    def kept_between(self, site: Site, first: int, last: int) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the models and the stations of which any day from `first` to `last` is kept at a site."""
-        with self.database.read() as connection:
-            row = site_row(connection, site.id, last)
-            if row is None:
-                return frozenset(), frozenset()
-            return (
-                models_with_days(connection, row.id, first, last),
-                stations_with_days(connection, row.id, first, last),
-            )
-
-    def public_months(self, site: Site, last: int) -> tuple[dict[str, set[int]], dict[str, set[int]]]:
-        """Return the published months of a site's models and of its stations, by name."""
-        with self.database.read() as connection:
-            row = site_row(connection, site.id, last)
-            months = {} if row is None else published_months.public_months(connection, int(row.id))
-            models = {number: name for name, number in model_ids(connection).items()}
-            stations = {each.id: each.code for each in station_rows(connection, site.stations)}
-
-        def named(kind: int, names: Mapping[int, str]) -> dict[str, set[int]]:
-            return {
-                names[owner]: found for (of, owner), found in months.items() if of == kind and owner in names
-            }
-
-        return named(published_months.OF_MODEL, models), named(published_months.OF_STATION, stations)
-
-    def stamp(self, site: Site, last: int) -> str:
-        """Return a text that changes whenever an answer about a site's days up to `last` may change."""
-        with self.database.read() as connection:
-            return answer_stamp(connection, site, last)
+def _within_hours(values: Mapping[Parameter, Values], mask: Bools | None) -> Mapping[Parameter, Values]:
+    if mask is None:
+        return values
+    return Lazy(values, lambda parameter: _where(values[parameter], mask))
 
 
-class _SameInAllViews(TypedDict):
-    """What the samples of one question have in common."""
-
-    site: Site
-    span: Span
-    hours: Hours
-    stations: Mapping[str, StationDays]
-    reference_days: Mapping[str, Bools]
-    speaking_before: Mapping[str, Bools]
+def _where(values: Values, mask: Bools) -> Values:
+    return np.where(mask, values, np.int32(ABSENT))
 
 
-@dataclass(frozen=True, slots=True)
-class _Models:
-    """The models that are asked for in any case, and the ids of all, and their grounds at the site."""
-
-    asked: frozenset[str]
-    ids: Mapping[str, int]
-    grounds: Mapping[str, float | None]
-
-
-def _load(view: View, days: ForecastDays, same: _SameInAllViews, models: _Models) -> Sample:
-    """Return a sample; gusts that are not of one hour are not in it."""
-    span, names = same["span"], sorted(models.asked)
-    rows = {name: np.flatnonzero(days.owner == models.ids.get(name, UNKNOWN_ID)) for name in names}
-    return Sample(
-        view=view,
-        all_forecasts={
-            name: _by_parameter(span, days, rows[name], GUST if name in THREE_HOUR_GUST_MODELS else None)
-            for name in names
-        },
-        leads={name: _minutes(span, days, rows[name], NO_LEAD) for name in names},
-        older={name: _older(span, days, rows[name]) for name in names},
-        estimated={name: int(days.estimated[rows[name]].sum()) for name in names},
-        grounds={name: models.grounds.get(name) for name in names},
-        **same,
-    )
+def _by_reference_station(
+    values: Mapping[str, NDArray[N]], days: Mapping[str, Bools], absent: NDArray[N]
+) -> NDArray[N]:
+    """Return `absent` with the values of each station on the days on which it is the reference station."""
+    for code, of_station in values.items():
+        absent[days[code]] = of_station[days[code]]
+    return absent
 
 
-def reference_days(site: Site, span: Span) -> dict[str, Bools]:
-    """Return the days on which each station of a site is its reference, in the order of these days."""
-    changes = (day_number(each.since) for each in site.references if each.since is not None)
-    begins = sorted({span.first, *(day for day in changes if day in span.days)})
-    found: dict[str, Bools] = {}
-    for first, end in pairwise([*begins, span.last + 1]):
-        code = site.reference_on(date_of(first))
-        if code is not None:
-            days = found.setdefault(code, np.zeros(len(span.days), np.bool_))
-            days[first - span.first : end - span.first] = True
-    return found
+class QuantitySample:
+    """One quantity of a sample: the series, pairs, errors and sums of each model and baseline.
 
+    `name` is a model or one of BASELINES; the mean of the models is that of the compared ones. Each array is
+    computed once per sample: a verdict needs most of them several times.
+    """
 
-def _stations(
-    connection: Connection, site_id: int, site: Site, span: Span, *, public: bool
-) -> dict[str, StationDays]:
-    described = {row.code: row for row in station_rows(connection, site.stations)}
-    earlier = Span(span.first - EARLIER_DAYS, span.first - 1)
-    days = store.observed_columns(connection, site_id, earlier.first, span.last, public=public)
-    places = whereabouts(connection, site.id, [row.id for row in described.values()])
-    means = replace(days, hourly=days.means)
-    found = {}
-    for code in site.stations:
-        row = described.get(code)
-        mine = days.owner == (UNKNOWN_ID if row is None else row.id)
-        rows = np.flatnonzero(mine & (days.day >= span.first))
-        told = [each for row in rows.tolist() if (each := days.resolution[row]) is not None]
-        found[code] = StationDays(
-            station=Station(code) if row is None else _at_its_place(station_record(row), places.get(row.id)),
-            observed=_by_parameter(span, days, rows),
-            means=_by_parameter(span, means, rows),
-            offsets=_minutes(span, days, rows, UNPAIRED),
-            resolution=max(told, default=None),
-            doubted={
-                (parameter, reason): count
-                for parameter, counts in zip(
-                    Parameter, days.doubts[rows].sum(axis=0, dtype=np.int64).tolist(), strict=True
-                )
-                for reason, count in zip(REASONS, counts, strict=False)
-                if count
-            },
-            before=_by_parameter(earlier, days, np.flatnonzero(mine & (days.day < span.first))),
-            heights=() if row is None else _heights(station_record(row), places.get(row.id)),
-            away_since=None if row is None else _away_since(places.get(row.id)),
-        )
-    return found
+    def __init__(self, sample: Sample, quantity: Quantity) -> None:
+        self.sample = sample
+        self.quantity = quantity
+        self.kind: ErrorKind = quantity.kind
 
+    @property
+    def observed(self) -> Series:
+        """What the reference station measured in the hours that count."""
+        return self.quantity.series(self.sample.observed)
 
-def _at_its_place(station: Station, place: Whereabouts | None) -> Station:
-    """Return a station that moved as it is described at its newest place that counts for the site."""
-    if place is None or place.counted is None or place.counted == place.stays[-1]:
-        return station
-    stay = place.counted
-    return replace(
-        station,
-        latitude=stay.latitude,
-        longitude=stay.longitude,
-        elevation=stay.elevation,
-        name=stay.name or station.name,
-    )
+    @property
+    def common(self) -> CommonSample:
+        """The models that can be compared, and the hours they share."""
+        return self._once(("common",), self._common)
 
+    def series(self, name: str) -> Series:
+        """Return the forecasts of a model or baseline; ABSENT where there are none."""
+        if name in BASELINES:
+            return self._once(("baseline", name), lambda: self._baseline(name))
+        if self.quantity is Quantity.TEMPERATURE:
+            none = np.full_like(self.sample.observed[Parameter.TEMPERATURE], ABSENT)
+            return Series(self.sample.temperatures.get(name, none))
+        return self.quantity.series(self.sample.forecasts[name])
 
-def _away_since(place: Whereabouts | None) -> int | None:
-    return day_of_epoch(place.away[-1][0]) if place is not None and place.away else None
+    def hourly(self, name: str) -> ErrorSums:
+        """Return the sums of each hour by itself."""
+        return self._once(("hourly", name), lambda: self.kind.hourly(self.series(name), self.observed))
 
+    def pairs(self, name: str) -> Bools:
+        """Return the hours that count as pairs, (days, 25)."""
+        return self._once(("pairs", name), lambda: self.hourly(name).n.astype(np.bool_))
 
-def _heights(station: Station, place: Whereabouts | None) -> tuple[tuple[int, float | None], ...]:
-    if place is None or len(place.stays) < 2:
-        return ()
-    before = ((day_of_epoch(stay.since), stay.elevation) for stay in place.stays[:-1])
-    return (*before, (day_of_epoch(place.stays[-1].since), station.elevation))
+    def errors(self, name: str) -> Integers:
+        """Return the errors hour by hour, (days, 25), in thousandths; 0 where there is no pair."""
+        return self._once(("errors", name), lambda: self.hourly(name).sum_errors)
 
+    def sums(self, name: str, mask: Bools | None = None) -> ErrorSums:
+        """Return the sums of each day, of its pairs within `mask`."""
+        key = "sums", name, None if mask is None else mask.tobytes()
+        return self._once(key, lambda: self.hourly(name).of_days(mask))
 
-def _by_parameter(
-    span: Span, days: DayColumns, rows: Integers, without: int | None = None
-) -> dict[Parameter, Values]:
-    values = np.full((len(Parameter), len(span.days), HOURS_A_DAY), ABSENT, np.int32)
-    values[:, days.day[rows] - span.first] = days.hourly[rows].transpose(1, 0, 2)
-    if without is not None:
-        values[without] = ABSENT
-    return {parameter: values[index] for parameter, index in _INDEX.items()}
+    def sizes(self, name: str, mask: Bools | None = None) -> SizeSums:
+        """Return the sizes of errors of each day, of its pairs within `mask`."""
+        within = None if mask is None else mask.tobytes()
+        if (self.quantity, "sums", name, within) in self.sample.computed:
+            return self.sums(name, mask).sizes()
+        return self._once(("sizes", name, within), lambda: self.hourly(name).sizes().of_days(mask))
 
+    def _once(self, key: tuple[object, ...], compute: Callable[[], T]) -> T:
+        computed, whole_key = self.sample.computed, (self.quantity, *key)
+        if whole_key not in computed:
+            computed[whole_key] = compute()
+        return cast(T, computed[whole_key])
 
-def _older(span: Span, days: ForecastDays, rows: Integers) -> dict[Parameter, Integers]:
-    minutes = np.zeros((len(Parameter), len(span.days), HOURS_A_DAY), np.int64)
-    minutes[:, days.day[rows] - span.first] = days.older[rows].transpose(1, 0, 2)
-    return {parameter: minutes[index] for parameter, index in _INDEX.items()}
+    def _common(self) -> CommonSample:
+        pairs = {name: self.pairs(name) for name in self.sample.forecasts}
+        compared = comparable(pairs)
+        none = np.zeros((len(self.sample.span.days), HOURS_A_DAY), np.bool_)
+        return CommonSample(compared, all_of(pairs[name] for name in compared) if compared else none)
 
+    def _baseline(self, name: str) -> Series:
+        sample, compared = self.sample, self.common.compared
 
-def _minutes(span: Span, days: DayColumns, rows: Integers, missing: int) -> Integers:
-    minutes = np.full((len(span.days), HOURS_A_DAY), missing, np.int64)
-    minutes[days.day[rows] - span.first] = days.minutes[rows]
-    return minutes
+        def values(parameter: Parameter) -> Values:
+            if self.quantity is Quantity.TEMPERATURE:
+                temperatures = sample.temperatures
+                of_models = [temperatures[model] for model in compared if model in temperatures]
+            else:
+                of_models = [sample.forecasts[model][parameter] for model in compared]
+            return sample.reference(name, parameter, of_models)
+
+        return self.quantity.series(Lazy(Parameter, values))

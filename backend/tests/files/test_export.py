@@ -41,8 +41,8 @@ from backend.scoring.days.public_months import publish
 from backend.scoring.days.update import update
 from backend.scoring.hours import Hours
 from backend.scoring.questions.scorecard import Finding, Scorecard
+from backend.scoring.sample.load import Samples
 from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity
-from backend.scoring.sample.sample import Samples
 from backend.scoring.views import EVENING_BEFORE, MORNING, NEAREST, VIEWS
 from backend.storage import schema as t
 from backend.storage.database import Database

@@ -20,8 +20,8 @@ from backend.scoring.days.update import CHUNK_DAYS, make_due, update
 from backend.scoring.hours import Hours
 from backend.scoring.questions.series import hours
 from backend.scoring.reasons import REASONS
+from backend.scoring.sample.load import Samples
 from backend.scoring.sample.quantities import Quantity
-from backend.scoring.sample.sample import Samples
 from backend.scoring.views import EVENING_BEFORE, MORNING, NEAREST, NOON, TWO_EVENINGS_BEFORE, VIEW_OF, View
 from backend.scoring.words.caveats import notes
 from backend.storage import days, due, quality_state

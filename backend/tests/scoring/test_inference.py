@@ -22,10 +22,10 @@ from backend.scoring.inference.group_sums import alone, beside, bias_intervals, 
 from backend.scoring.intervals import Interval, benjamini_hochberg, quantiles, student_quantile, wilson
 from backend.scoring.metrics.contingency import Contingency
 from backend.scoring.metrics.direction import DirectionSums, steady_bias
+from backend.scoring.metrics.error_kind import ErrorSums, Series
 from backend.scoring.metrics.scalar import ScalarSums
-from backend.scoring.metrics.sums import Sums
 from backend.scoring.metrics.vector import VectorSums
-from backend.scoring.sample.quantities import Quantity, Series, sums
+from backend.scoring.sample.quantities import Quantity
 from backend.tests.support.scoring_grids import counted, filled, grid, random_grid
 
 
@@ -48,8 +48,8 @@ def autoregressive(days: int, correlation: float, seed: int) -> list[float]:
     return values
 
 
-def effective_of(quantity: Quantity, sums: Sums) -> float | None:
-    (found,) = size_intervals(quantity, alone(sums)).effective_pairs
+def effective_of(quantity: Quantity, sums: ErrorSums) -> float | None:
+    (found,) = size_intervals(quantity.kind, alone(sums)).effective_pairs
     return found
 
 
@@ -168,7 +168,7 @@ def test_the_interval_of_a_mean_of_equal_days_is_that_of_the_daily_means() -> No
     f = random_grid(np.random.default_rng(3), 60, 0, 40, absent=0)[:, :24]
     sums = ScalarSums.of(np.pad(f, ((0, 0), (0, 1)), constant_values=ABSENT), filled(60, 20.0))
     expected = mean_test(daily_difference(sums, ScalarSums.of(filled(60, 20.0), filled(60, 20.0))))
-    (found,) = size_intervals(Quantity.WIND_SPEED, alone(sums)).intervals
+    (found,) = size_intervals(Quantity.WIND_SPEED.kind, alone(sums)).intervals
     assert expected is not None
     assert found == pytest.approx(expected.interval, abs=1e-5)
 
@@ -177,8 +177,8 @@ def test_the_interval_of_a_mean_of_equal_days_is_that_of_the_daily_means() -> No
 def test_fewer_than_ten_days_have_no_interval(days: int) -> None:
     generator = np.random.default_rng(1)
     sums = ScalarSums.of(random_grid(generator, days, 0, 40), random_grid(generator, days, 0, 40))
-    assert size_intervals(Quantity.WIND_SPEED, alone(sums)) == ([None], [None])
-    assert bias_intervals(Quantity.WIND_SPEED, alone(sums)) == [None]
+    assert size_intervals(Quantity.WIND_SPEED.kind, alone(sums)) == ([None], [None])
+    assert bias_intervals(Quantity.WIND_SPEED.kind, alone(sums)) == [None]
 
 
 def test_days_before_the_first_and_after_the_last_with_data_change_nothing() -> None:
@@ -187,7 +187,7 @@ def test_days_before_the_first_and_after_the_last_with_data_change_nothing() -> 
     late = f.copy()
     late[:20] = ABSENT
     late[50:] = ABSENT
-    whole, part = (size_intervals(Quantity.WIND_SPEED, alone(ScalarSums.of(*each))) for each in (
+    whole, part = (size_intervals(Quantity.WIND_SPEED.kind, alone(ScalarSums.of(*each))) for each in (
         (late, o), (f[20:50], o[20:50])
     ))  # fmt: skip
     assert whole.intervals[0] == pytest.approx(part.intervals[0], abs=1e-9)
@@ -196,9 +196,11 @@ def test_days_before_the_first_and_after_the_last_with_data_change_nothing() -> 
 
 def test_an_error_that_never_changes_has_an_interval_without_a_width() -> None:
     sums = alone(ScalarSums.of(filled(30, 12.0), filled(30, 10.0)))
-    assert bias_intervals(Quantity.WIND_SPEED, sums) == [Interval(2.0, 2.0)]
+    assert bias_intervals(Quantity.WIND_SPEED.kind, sums) == [Interval(2.0, 2.0)]
     turned = DirectionSums.of(filled(30, 350), filled(30, 10), filled(30, 20.0), filled(30, 20.0))
-    assert bias_intervals(Quantity.WIND_DIRECTION, alone(turned))[0] == pytest.approx((-20, -20), abs=1e-4)
+    assert bias_intervals(Quantity.WIND_DIRECTION.kind, alone(turned))[0] == pytest.approx(
+        (-20, -20), abs=1e-4
+    )
 
 
 def test_the_interval_of_a_turn_is_around_it_even_behind_the_observed_direction() -> None:
@@ -208,11 +210,11 @@ def test_the_interval_of_a_turn_is_around_it_even_behind_the_observed_direction(
     wind = filled(60, 20.0)
     sums = alone(DirectionSums.of(f, filled(60, 0.0), wind, wind))
     (value,) = steady_bias.each(over_days(sums)).tolist()
-    (found,) = bias_intervals(Quantity.WIND_DIRECTION, sums)
+    (found,) = bias_intervals(Quantity.WIND_DIRECTION.kind, sums)
     assert found is not None
     assert found.low < value < found.high
     assert found.high - found.low < 5
-    assert bias_intervals(Quantity.WIND, alone(VectorSums.of(f, filled(60, 0.0), wind, wind))) == [None]
+    assert bias_intervals(Quantity.WIND.kind, alone(VectorSums.of(f, filled(60, 0.0), wind, wind))) == [None]
 
 
 def test_rates_are_intervals_by_days_and_wider_than_by_hours() -> None:
@@ -267,7 +269,7 @@ def test_hours_of_directions_and_winds_that_repeat_each_other_count_for_less_too
     same_all_day = np.repeat(independent[:, :1], 25, axis=1)
     for quantity in (Quantity.WIND_DIRECTION, Quantity.WIND):
         single, repeated = (
-            effective_of(quantity, sums(quantity, Series(f, speed), Series(o, speed)))
+            effective_of(quantity, quantity.kind.hourly(Series(f, speed), Series(o, speed)).of_days())
             for f in (independent, same_all_day)
         )
         assert single == pytest.approx(120 * 24, rel=0.3)
@@ -281,12 +283,12 @@ def test_groups_have_the_intervals_and_effective_pairs_that_each_has_alone() -> 
         alone(ScalarSums.of(f, o, np.broadcast_to(np.arange(25) % 2 == half, f.shape))) for half in (0, 1)
     ]
     together = beside(halves)
-    each = [size_intervals(Quantity.WIND_SPEED, half) for half in halves]
-    found = size_intervals(Quantity.WIND_SPEED, together)
+    each = [size_intervals(Quantity.WIND_SPEED.kind, half) for half in halves]
+    found = size_intervals(Quantity.WIND_SPEED.kind, together)
     assert found.intervals == [interval for one in each for interval in one.intervals]
     assert found.effective_pairs == [pairs for one in each for pairs in one.effective_pairs]
-    assert bias_intervals(Quantity.WIND_SPEED, together) == [
-        interval for half in halves for interval in bias_intervals(Quantity.WIND_SPEED, half)
+    assert bias_intervals(Quantity.WIND_SPEED.kind, together) == [
+        interval for half in halves for interval in bias_intervals(Quantity.WIND_SPEED.kind, half)
     ]
 
 

@@ -14,7 +14,7 @@ from backend.core.local_time import day_number, month_number
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site
 from backend.scoring.days.public_months import merged, newest_closed_month, publish
-from backend.scoring.sample.sample import Samples
+from backend.scoring.sample.load import Samples
 from backend.scoring.views import EVENING_BEFORE
 from backend.storage import schema as t
 from backend.storage.database import Database

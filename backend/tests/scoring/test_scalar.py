@@ -98,14 +98,14 @@ def test_a_shift_of_both_changes_no_error_and_one_of_the_forecast_moves_the_bias
     assert spread is None if moved is None else moved == pytest.approx(spread, abs=1e-9)
     r, after = correlation(sums), correlation(one)
     assert r is None if after is None else after == pytest.approx(r, abs=1e-9)
-    assert int(one.sum_e) == int(sums.sum_e) + shift * int(sums.n)
+    assert int(one.sum_errors) == int(sums.sum_errors) + shift * int(sums.n)
 
 
 @given(f=TEMPERATURES, o=TEMPERATURES)
 def test_swapping_forecast_and_observation_turns_the_bias_and_nothing_else(f: Values, o: Values) -> None:
     there, back = totals(f, o), totals(o, f)
     assert (mae(there), rmse(there), error_sd(there)) == (mae(back), rmse(back), error_sd(back))
-    assert int(there.sum_e) == -int(back.sum_e)
+    assert int(there.sum_errors) == -int(back.sum_errors)
     assert correlation(there) == correlation(back)
 
 

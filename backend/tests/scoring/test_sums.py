@@ -42,9 +42,9 @@ def test_the_sums_of_a_day_are_those_worked_out_by_hand() -> None:
     assert sums.sum_ff.tolist() == [160_000_000, 0, 0]
     assert sums.sum_oo.tolist() == [149_000_000, 0, 0]
     assert sums.sum_fo.tolist() == [148_000_000, 0, 0]
-    assert sums.sum_e.tolist() == [-1_000, 0, 0]
+    assert sums.sum_errors.tolist() == [-1_000, 0, 0]
     assert sums.sum_abs.tolist() == [5_000, 0, 0]
-    assert sums.sum_ee.tolist() == [13_000_000, 0, 0]
+    assert sums.sum_squares.tolist() == [13_000_000, 0, 0]
 
 
 @given(f=WINDS, o=WINDS, turn_f=DIRECTIONS, turn_o=DIRECTIONS, order=st.permutations(range(3)))

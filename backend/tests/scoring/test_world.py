@@ -26,8 +26,8 @@ from backend.demo.store import SITES_FILE
 from backend.demo.weather import EQUAL_SITE, Values, Weather, injected_bias
 from backend.scoring.days.update import update
 from backend.scoring.questions.scorecard import Finding, Scorecard, Verdict
+from backend.scoring.sample.load import Samples
 from backend.scoring.sample.quantities import Quantity
-from backend.scoring.sample.sample import Samples
 from backend.scoring.views import EVENING_BEFORE
 from backend.storage.store import Store
 from backend.tests.support.stores import open_store, sqlite_url

@@ -15,7 +15,7 @@ from backend.core.distance import metres_between
 from backend.core.errors import NotFoundError
 from backend.core.records import ObservationBatch, Position, Site, Station
 from backend.scoring.days.update import make_due, update
-from backend.scoring.sample.sample import Samples
+from backend.scoring.sample.load import Samples
 from backend.scoring.views import NEAREST
 from backend.storage import schema as t
 from backend.storage.positions import MOVED_METRES, Sighting, stays

@@ -1,0 +1,298 @@
+"""Samples read from the store: days as they are stored become arrays hour by hour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TypedDict
+
+import numpy as np
+
+from backend.core.columns import NO_LEAD, UNPAIRED, DayColumns, ForecastDays
+from backend.core.errors import NotFoundError
+from backend.core.local_time import HOURS_A_DAY, date_of, day_number, day_of_epoch
+from backend.core.parameters import ABSENT, Parameter
+from backend.core.records import Site, Station
+from backend.core.registry import THREE_HOUR_GUST_MODELS
+from backend.scoring.grid import Bools, Integers, Values
+from backend.scoring.hours import Hours
+from backend.scoring.local_span import Span
+from backend.scoring.reasons import REASONS
+from backend.scoring.sample.lazy import Lazy
+from backend.scoring.sample.sample import EARLIER_DAYS, Sample, StationDays
+from backend.scoring.views import View
+from backend.storage import days as store
+from backend.storage import published_months
+from backend.storage.database import Connection, Database
+from backend.storage.positions import Whereabouts, whereabouts
+from backend.storage.score_queries import (
+    answer_stamp,
+    model_grounds,
+    model_ids,
+    models_with_days,
+    site_row,
+    station_rows,
+    stations_with_days,
+)
+from backend.storage.site_rows import site_record, station_record
+
+UNKNOWN_ID = -1
+"""The id of a site, model or station that is not in the store."""
+
+_INDEX = {parameter: index for index, parameter in enumerate(Parameter)}
+
+
+class Samples:
+    """Reads samples from the store. Blocks; raises StoreUnavailableError."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def load(
+        self,
+        site: Site,
+        view: View,
+        first: int,
+        last: int,
+        *,
+        station: str | None = None,
+        models: Iterable[str] = (),
+        hours: Hours = Hours.ALL,
+        public: bool = False,
+    ) -> Sample:
+        """Return what is kept of a site's days from `first` to `last` (local day numbers).
+
+        `hours` are those that count. `station` is one of the site's, NotFoundError otherwise; without it,
+        each day is taken from the station that was the site's reference on it. Of `models` there is something
+        even where nothing is kept. `public` takes the published months in place of the days of now (see
+        public_months).
+        """
+        (found,) = self.load_views(
+            site, (view,), first, last, station=station, models=models, hours=hours, public=public
+        )
+        return found
+
+    def load_views(
+        self,
+        site: Site,
+        views: Sequence[View],
+        first: int,
+        last: int,
+        *,
+        station: str | None = None,
+        models: Iterable[str] = (),
+        hours: Hours = Hours.ALL,
+        public: bool = False,
+    ) -> tuple[Sample, ...]:
+        """Return a sample for each of several views, of one state of the store."""
+        span = Span(first, last)
+        if station is not None and station not in site.stations:
+            raise NotFoundError(
+                f"{station!r} is no station of {site.id}: {', '.join(site.stations) or 'it has none'}."
+            )
+        with self.database.read() as connection:
+            row = site_row(connection, site.id, last)
+            site_id = UNKNOWN_ID if row is None else row.id
+            place = site if row is None else site_record(row)
+            earlier = Span(span.first - EARLIER_DAYS, span.first - 1)
+            of_span, of_earlier = (
+                reference_days(place, each)
+                if station is None
+                else {station: np.ones(len(each.days), np.bool_)}
+                for each in (span, earlier)
+            )
+            same = _SameInAllViews(
+                site=place,
+                span=span,
+                hours=hours,
+                stations=_stations(connection, site_id, place, span, public=public),
+                reference_days=of_span,
+                speaking_before=of_earlier,
+            )
+            days = [
+                store.forecast_columns(connection, site_id, view.number, span.first, span.last, public=public)
+                for view in views
+            ]
+            ids = model_ids(connection)
+            kept = {number for of_view in days for number in of_view.owner.tolist()}
+            named = _Models(  # the same in all views: a model may have forecasts in some of them only
+                asked=frozenset(models).union(name for name, number in ids.items() if number in kept),
+                ids=ids,
+                grounds=model_grounds(connection, site_id),
+            )
+            return tuple(_load(view, of_view, same, named) for view, of_view in zip(views, days, strict=True))
+
+    def kept_between(self, site: Site, first: int, last: int) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the models and the stations of which any day from `first` to `last` is kept at a site."""
+        with self.database.read() as connection:
+            row = site_row(connection, site.id, last)
+            if row is None:
+                return frozenset(), frozenset()
+            return (
+                models_with_days(connection, row.id, first, last),
+                stations_with_days(connection, row.id, first, last),
+            )
+
+    def public_months(self, site: Site, last: int) -> tuple[dict[str, set[int]], dict[str, set[int]]]:
+        """Return the published months of a site's models and of its stations, by name."""
+        with self.database.read() as connection:
+            row = site_row(connection, site.id, last)
+            months = {} if row is None else published_months.public_months(connection, int(row.id))
+            models = {number: name for name, number in model_ids(connection).items()}
+            stations = {each.id: each.code for each in station_rows(connection, site.stations)}
+
+        def named(kind: int, names: Mapping[int, str]) -> dict[str, set[int]]:
+            return {
+                names[owner]: found for (of, owner), found in months.items() if of == kind and owner in names
+            }
+
+        return named(published_months.OF_MODEL, models), named(published_months.OF_STATION, stations)
+
+    def stamp(self, site: Site, last: int) -> str:
+        """Return a text that changes whenever an answer about a site's days up to `last` may change."""
+        with self.database.read() as connection:
+            return answer_stamp(connection, site, last)
+
+
+class _SameInAllViews(TypedDict):
+    """What the samples of one question have in common."""
+
+    site: Site
+    span: Span
+    hours: Hours
+    stations: Mapping[str, StationDays]
+    reference_days: Mapping[str, Bools]
+    speaking_before: Mapping[str, Bools]
+
+
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """The models that are asked for in any case, and the ids of all, and their grounds at the site."""
+
+    asked: frozenset[str]
+    ids: Mapping[str, int]
+    grounds: Mapping[str, float | None]
+
+
+def _load(view: View, days: ForecastDays, same: _SameInAllViews, models: _Models) -> Sample:
+    """Return a sample; gusts that are not of one hour are not in it."""
+    span, names = same["span"], sorted(models.asked)
+    rows = {name: np.flatnonzero(days.owner == models.ids.get(name, UNKNOWN_ID)) for name in names}
+
+    def of_model(name: str) -> Mapping[Parameter, Values]:
+        without = Parameter.WIND_GUST if name in THREE_HOUR_GUST_MODELS else None
+        return _by_parameter(span, days.day, days.hourly, rows[name], without)
+
+    return Sample(
+        view=view,
+        all_forecasts=Lazy(names, of_model),
+        leads=Lazy(names, lambda name: _minutes(span, days, rows[name], NO_LEAD)),
+        older=Lazy(names, lambda name: _older(span, days, rows[name])),
+        estimated={name: int(days.estimated[rows[name]].sum()) for name in names},
+        grounds={name: models.grounds.get(name) for name in names},
+        **same,
+    )
+
+
+def reference_days(site: Site, span: Span) -> dict[str, Bools]:
+    """Return the days on which each station of a site is its reference, in the order of these days."""
+    changes = (day_number(each.since) for each in site.references if each.since is not None)
+    begins = sorted({span.first, *(day for day in changes if day in span.days)})
+    found: dict[str, Bools] = {}
+    for first, end in pairwise([*begins, span.last + 1]):
+        code = site.reference_on(date_of(first))
+        if code is not None:
+            days = found.setdefault(code, np.zeros(len(span.days), np.bool_))
+            days[first - span.first : end - span.first] = True
+    return found
+
+
+def _stations(
+    connection: Connection, site_id: int, site: Site, span: Span, *, public: bool
+) -> dict[str, StationDays]:
+    described = {row.code: row for row in station_rows(connection, site.stations)}
+    earlier = Span(span.first - EARLIER_DAYS, span.first - 1)
+    days = store.observed_columns(connection, site_id, earlier.first, span.last, public=public)
+    places = whereabouts(connection, site.id, [row.id for row in described.values()])
+    found = {}
+    for code in site.stations:
+        row = described.get(code)
+        mine = days.owner == (UNKNOWN_ID if row is None else row.id)
+        rows = np.flatnonzero(mine & (days.day >= span.first))
+        told = [each for row in rows.tolist() if (each := days.resolution[row]) is not None]
+        found[code] = StationDays(
+            station=Station(code) if row is None else _at_its_place(station_record(row), places.get(row.id)),
+            observed=_by_parameter(span, days.day, days.hourly, rows),
+            means=_by_parameter(span, days.day, days.means, rows),
+            offsets=_minutes(span, days, rows, UNPAIRED),
+            resolution=max(told, default=None),
+            doubted={
+                (parameter, reason): count
+                for parameter, counts in zip(
+                    Parameter, days.doubts[rows].sum(axis=0, dtype=np.int64).tolist(), strict=True
+                )
+                for reason, count in zip(REASONS, counts, strict=False)
+                if count
+            },
+            before=_by_parameter(
+                earlier, days.day, days.hourly, np.flatnonzero(mine & (days.day < span.first))
+            ),
+            heights=() if row is None else _heights(station_record(row), places.get(row.id)),
+            away_since=None if row is None else _away_since(places.get(row.id)),
+        )
+    return found
+
+
+def _at_its_place(station: Station, place: Whereabouts | None) -> Station:
+    """Return a station that moved as it is described at its newest place that counts for the site."""
+    if place is None or place.counted is None or place.counted == place.stays[-1]:
+        return station
+    stay = place.counted
+    return replace(
+        station,
+        latitude=stay.latitude,
+        longitude=stay.longitude,
+        elevation=stay.elevation,
+        name=stay.name or station.name,
+    )
+
+
+def _away_since(place: Whereabouts | None) -> int | None:
+    return day_of_epoch(place.away[-1][0]) if place is not None and place.away else None
+
+
+def _heights(station: Station, place: Whereabouts | None) -> tuple[tuple[int, float | None], ...]:
+    if place is None or len(place.stays) < 2:
+        return ()
+    before = ((day_of_epoch(stay.since), stay.elevation) for stay in place.stays[:-1])
+    return (*before, (day_of_epoch(place.stays[-1].since), station.elevation))
+
+
+def _by_parameter(
+    span: Span, day: Integers, hourly: Values, rows: Integers, without: Parameter | None = None
+) -> Mapping[Parameter, Values]:
+    """Return the values of some rows of stored days as arrays (days, 25); of `without` there are none."""
+
+    def of_parameter(parameter: Parameter) -> Values:
+        values = np.full((len(span.days), HOURS_A_DAY), ABSENT, np.int32)
+        if parameter is not without:
+            values[day[rows] - span.first] = hourly[rows, _INDEX[parameter]]
+        return values
+
+    return Lazy(Parameter, of_parameter)
+
+
+def _older(span: Span, days: ForecastDays, rows: Integers) -> Mapping[Parameter, Integers]:
+    def of_parameter(parameter: Parameter) -> Integers:
+        minutes = np.zeros((len(span.days), HOURS_A_DAY), np.int64)
+        minutes[days.day[rows] - span.first] = days.older[rows, _INDEX[parameter]]
+        return minutes
+
+    return Lazy(Parameter, of_parameter)
+
+
+def _minutes(span: Span, days: DayColumns, rows: Integers, missing: int) -> Integers:
+    minutes = np.full((len(span.days), HOURS_A_DAY), missing, np.int64)
+    minutes[days.day[rows] - span.first] = days.minutes[rows]
+    return minutes
