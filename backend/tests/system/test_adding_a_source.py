@@ -20,11 +20,11 @@ ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "adding-a-source.md"
 BLOCK = re.compile(r"<!-- (\S+?)(?:: ([^\n]+))? -->\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
-# Where the page puts a block into a file that exists: the text before which it goes.
-ANCHORS = {
-    "into OPEN_METEO": "    ),\n)\n\nFFVL = ",
-    "before SOURCES": "\nSOURCES = (",
-    "after pioupiou_spacing_seconds": "\n    # How to serve",
+# Where the page puts a block into a file that exists: the place (a pattern) after which it goes.
+PLACES = {
+    "into OPEN_METEO": r"(?=    \),\n\)\n\nFFVL = )",
+    "before SOURCES": r"(?=\nSOURCES = \()",
+    "after pioupiou_spacing_seconds": r"    pioupiou_spacing_seconds: .*\n",
 }
 OPEN_METEO_PAGE = "docs/sources/open_meteo.md"
 
@@ -153,8 +153,8 @@ def add(tree: Path) -> tuple[set[str], set[str]]:
             file.write_text(code)
             continue
         text = file.read_text()
-        assert text.count(ANCHORS[place]) == 1, f"{path}: {place}"
-        text = text.replace(ANCHORS[place], code + ANCHORS[place])
+        [match] = re.finditer(PLACES[place], text)
+        text = text[: match.end()] + code + text[match.end() :]
         file.write_text(text.replace("PIOUPIOU, METEOFRANCE)", "PIOUPIOU, METEOFRANCE, VALLEY)"))
     return model, network
 
