@@ -30,7 +30,6 @@ from backend.collectors.beacons.readings import (
     Reading,
     Readings,
     is_new_or_changed,
-    iso_time,
     json_rows,
     not_empty,
     positions_of,
@@ -39,6 +38,7 @@ from backend.collectors.beacons.readings import (
     text_of,
     validate,
 )
+from backend.collectors.beacons.times import iso_time
 from backend.collectors.transport.pacing import PacedRoute
 from backend.core import registry
 from backend.core.config import Settings
@@ -129,10 +129,10 @@ class Portal:
             return
         # Four slots in a row leave no gap to a reading that is vouched for six minutes before the oldest.
         reach = AGES[-1] - AGES[0] + SLOT if whole else METEOFRANCE.cadence
-        stock = find_gaps(replace(METEOFRANCE, cadence=reach), needs, latest, needs.now - HISTORY)
-        if stock.complete_until:
-            yield self._completeness_batch(stock.complete_until, needs)
-        for gap in stock.gaps:
+        gaps = find_gaps(replace(METEOFRANCE, cadence=reach), needs, latest, needs.now - HISTORY)
+        if gaps.complete_until:
+            yield self._completeness_batch(gaps.complete_until, needs)
+        for gap in gaps.open:
             if gap.until is not None or gap.station not in needs.stations:
                 ask = self._request("infrahoraire-6m", id_station=number_of(gap.station))
                 known = gap.until is not None

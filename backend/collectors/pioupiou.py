@@ -35,7 +35,6 @@ from backend.collectors.beacons.readings import (
     ReportedField,
     Value,
     is_new_or_changed,
-    iso_time,
     json_rows,
     not_empty,
     number,
@@ -46,6 +45,7 @@ from backend.collectors.beacons.readings import (
     validate,
     value_of,
 )
+from backend.collectors.beacons.times import iso_time
 from backend.collectors.transport.decoding import decode_json_leniently
 from backend.core import registry
 from backend.core.config import Settings
@@ -148,12 +148,12 @@ class Live:
         after = stored_until(needs.newest, payload.fetched_at)
         readings, stations = await asyncio.to_thread(parse_live, payload, after)
         news = [station for station in stations if is_new_or_changed(station, needs.stations.get(station.id))]
-        stock = find_gaps(PIOUPIOU, needs, readings.latest, payload.fetched_at - LONGEST_ARCHIVE)
+        gaps = find_gaps(PIOUPIOU, needs, readings.latest, payload.fetched_at - LONGEST_ARCHIVE)
         positions = positions_of(stations, payload.fetched_at, readings.latest)
-        yield PIOUPIOU.batch(self, payload, readings, stock.complete_until, news, positions)
+        yield PIOUPIOU.batch(self, payload, readings, gaps.complete_until, news, positions)
 
         known = needs.stations.keys() | {station.id for station in stations}
-        for gap in stock.gaps:
+        for gap in gaps.open:
             if gap.until is not None:
                 request = archive_request(self.url, gap.station, gap.after, payload.fetched_at)
                 yield await fill_gap(

@@ -33,10 +33,10 @@ from backend.collectors.beacons.readings import (
     Value,
     check_values,
     french_number,
-    from_paris,
     oldest_first,
     positions_of,
 )
+from backend.collectors.beacons.times import from_paris
 from backend.collectors.transport.decoding import MAX_ODD_TEXT, OddRow, parse_html, parse_xml, require_few_odd
 from backend.core import registry
 from backend.core.config import Settings

@@ -1,1 +1,1 @@
-"""What the beacon networks share: readings and the gaps between them."""
+"""Code that all beacon networks share: readings, their times and values, and gaps."""

@@ -1,10 +1,10 @@
-"""What a mapped beacon measured that we were not shown, and what may be vouched for once it is here.
+"""Gaps of mapped stations, and the histories that fill them.
 
-A collection is first told the newest reading of each beacon; what was measured before it has to be
-asked for, beacon by beacon. How far back is told by `complete_until`, the time up to which nothing is
-lacking. It moves on only with the readings it speaks for: a history that failed, or a process that
-died before it came, is made up for by the next collection. A station that no site names is not
-vouched for, so that it gets its history from the day on which a site does.
+A bulk answer has only the newest reading of each station. Earlier ones need one request per station.
+`complete_until` is the time up to which every reading that the source still has is stored; requests start
+there. It advances only together with the readings that it covers: after a failed history, or a process that
+died, the next collection requests the same readings. A station that no site names has no `complete_until`,
+so that it gets its history as soon as a site names it.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from backend.core.records import CollectionRequest, ObservationBatch, Position
 _DAY, _EVER = timedelta(days=1), timedelta.max
 
 MARGIN = timedelta(hours=1)
-"""How much further back a history is asked for. It is counted from when the source answers, and from the
-newest reading it then has: in a long collection both are later than the bulk answer we count from."""
+"""How much further back than needed a history is requested. The source counts back from the time of its
+answer or from its newest reading: in a long collection both are later than the bulk answer."""
 
 SILENT = timedelta(hours=1)
-"""Without a reading for this long a beacon may be dead, and an empty history of it may be true."""
+"""After this time without a reading a station may have stopped, and an empty history is plausible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A mapped station that may have measured more after `after`, up to which nothing is lacking.
+    """A mapped station whose source may have readings after `after` that are not stored.
 
-    `until` is its newest reading, which we were shown; None where the bulk answer has none of it.
+    `until` is its newest reading in the bulk answer; None if that has no reading of it.
     """
 
     station: str
@@ -43,10 +43,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Gaps:
-    """The mapped stations after a bulk answer: those now complete, up to when, and those with a gap."""
+    """Mapped stations after a bulk answer: the time up to which each is complete, and the open gaps."""
 
     complete_until: Mapping[str, datetime]
-    gaps: tuple[Gap, ...]
+    open: tuple[Gap, ...]
 
 
 def find_gaps(
@@ -56,57 +56,54 @@ def find_gaps(
     oldest: datetime,
     skip: Collection[str] = (),
 ) -> Gaps:
-    """Compare each mapped station's newest reading, in `latest`, with the time we are caught up to.
+    """Compare each mapped station's newest reading, in `latest`, with its `complete_until`.
 
-    `oldest` is how far back the source's histories reach: what lies before cannot be asked for, and
-    counts as complete. A station without a new reading has no gap, and neither has one that the bulk
-    answer leaves out, unless it was never vouched for: when it comes back, it is asked for from there.
-    More than the network's cadence between two readings means that some are to be had.
+    `oldest` is the start of the source's histories: earlier readings cannot be requested and count as
+    complete. A distance of more than the network's cadence between two readings is a gap. A station without
+    a new reading has no gap. A station that is not in the bulk answer has a gap only if it has no
+    `complete_until`; otherwise its gap is found when it reports again.
     """
     complete_until: dict[str, datetime] = {}
     gaps = []
     for station in needs.mapped_stations(network.name):
         if station in skip:
             continue
-        vouched, until = needs.complete_until.get(station), latest.get(station)
-        after = max(vouched or needs.since, needs.since, oldest)
+        stored, until = needs.complete_until.get(station), latest.get(station)
+        after = max(stored or needs.since, needs.since, oldest)
         if until is None:
-            if vouched is None:
+            if stored is None:
                 gaps.append(Gap(station, after, None))
         elif until - after > network.cadence:
             gaps.append(Gap(station, after, until))
-        elif vouched is None or until > vouched:
+        elif stored is None or until > stored:
             complete_until[station] = until
     return Gaps(complete_until, tuple(gaps))
 
 
-def closed(network: Network, gap: Gap, history: Readings, payload: Payload) -> dict[str, datetime]:
-    """Return up to when nothing is lacking, now that the history of `gap` has answered.
+def complete_after(network: Network, gap: Gap, history: Readings, payload: Payload) -> dict[str, datetime]:
+    """Return the `complete_until` of a station after the history of its gap; empty if it does not advance.
 
-    That is our newest reading, be it of the bulk answer or of the history, unless the history stops
-    short of the bulk's: then it lags, and what lies between is left to the next collection. Rows
-    without one usable time vouch for nothing, and neither do those of a clock that runs ahead: they may
-    stand where others should. Raises ParseError where a beacon that is speaking has
-    an empty history.
+    It is the newest reading of bulk answer and history. If the history ends before the reading of the bulk
+    answer it lags, and the next collection requests the rest. It does not advance if no row has a usable
+    time, or if a row is in the future: such rows may be in place of others. Raises ParseError if a station
+    that reports has an empty history.
     """
     newest = history.latest.get(gap.station)
     if any(value.reason_code == "future" for value in history.rejected):
         return {}
     if newest is None:
-        return {} if history.rejected else {gap.station: _nothing_more(gap, payload)}
+        if history.rejected:
+            return {}
+        if gap.until is None:
+            return {gap.station: gap.after}
+        if payload.fetched_at - gap.until <= SILENT:
+            reason = f"an empty history, but {gap.station} has a reading of {gap.until:%H:%M} UTC"
+            raise ParseError(reason, url=payload.url)
+        return {gap.station: gap.until}
     reached = max(newest, gap.after)
     if gap.until is not None and gap.until - reached <= network.cadence:
         reached = max(reached, gap.until)
     return {gap.station: reached}
-
-
-def _nothing_more(gap: Gap, payload: Payload) -> datetime:
-    if gap.until is None:
-        return gap.after
-    if payload.fetched_at - gap.until <= SILENT:
-        reason = f"an empty history, though {gap.station} spoke at {gap.until:%H:%M} UTC"
-        raise ParseError(reason, url=payload.url)
-    return gap.until
 
 
 async def fill_gap(
@@ -121,17 +118,17 @@ async def fill_gap(
     known: bool = True,
     positions: Callable[[Payload, str], tuple[Position, ...]] | None = None,
 ) -> ObservationBatch:
-    """Return the batch of a history, of which `parse` reads what is later than the gap's start.
+    """Return the batch of a history; `parse` reads what is later than the gap's start.
 
-    `known` is False for a station of which neither the source nor the store has a reading: an empty history
-    then fails. `positions` reads where the station stood, from a history that states it.
+    `known` is False for a station without a reading in the source and in the store: an empty history is
+    then an error. `positions` reads the station's positions from a history that states them.
     """
     try:
         payload = await fetch(request)
         readings = await asyncio.to_thread(parse, payload, gap.station, gap.after)
         if not known and not readings.stations:
             raise unknown_station(gap.station, payload.url)
-        complete_until = closed(network, gap, readings, payload)
+        complete_until = complete_after(network, gap, readings, payload)
         places = await asyncio.to_thread(positions, payload, gap.station) if positions else ()
     except CollectorError as error:
         return network.failed(route, error, needs)
@@ -139,18 +136,18 @@ async def fill_gap(
 
 
 def missing_spans(needs: CollectionRequest, station: str, longest: timedelta) -> Iterator[tuple[date, date]]:
-    """Yield the spans of days from `since` to `until` of which no backfill brought a reading, oldest first.
+    """Yield the spans of days (UTC) from `since` to `until` without backfilled readings, oldest first.
 
     Both ends are included; no span is longer than `longest`.
     """
     since, until = needs.since.date(), (needs.until or needs.now).date()
-    held = set(needs.backfilled_days.get(station, ()))
+    stored = set(needs.backfilled_days.get(station, ()))
     first: date | None = None
     for day in (since + index * _DAY for index in range((until - since).days + 1)):
-        if first is not None and (day in held or day - first >= longest):
+        if first is not None and (day in stored or day - first >= longest):
             yield first, day - _DAY
             first = None
-        if first is None and day not in held:
+        if first is None and day not in stored:
             first = day
     if first is not None:
         yield first, until
@@ -159,7 +156,7 @@ def missing_spans(needs: CollectionRequest, station: str, longest: timedelta) ->
 def missing_span(
     needs: CollectionRequest, station: str, reach: timedelta
 ) -> tuple[datetime, datetime] | None:
-    """Return from when to when a history that reaches back from now can bring what is lacking, or None."""
+    """Return the period of missing days that a history of length `reach` still covers, or None."""
     days = [*missing_spans(needs, station, _EVER)]
     oldest = needs.now - reach
     if not days or needs.until is None:
@@ -180,10 +177,10 @@ async def missing_histories(
     parse: Callable[[Payload, str, datetime], Readings],
     skip: Collection[str] = (),
 ) -> AsyncIterator[ObservationBatch]:
-    """Yield one batch per mapped beacon of which days are lacking, with nothing that is not of them.
+    """Yield one batch per mapped station with missing days, limited to their period.
 
-    For histories that reach back from now: `request` asks for that of a station since a time, and `parse`
-    reads what is later than one.
+    For histories that reach back from now: `request` makes the request for a station since a time, and
+    `parse` reads what is later than a time.
     """
     for station in needs.mapped_stations(network.name):
         span = missing_span(needs, station, reach)
@@ -200,9 +197,9 @@ async def missing_histories(
 
 
 def unknown_station(station: str, url: str) -> ParseError:
-    """Return the error of a station that a site names and nobody knows."""
+    """Return the error for a station that a site names, and that is in no feed, list or store."""
     return ParseError(
-        f"neither the feed, nor a list of beacons, nor the store knows {station}:"
+        f"{station} is not in the feed, not in a list of beacons, and not in the store:"
         " correct the stations of its site in sites.toml",
         url=url,
     )

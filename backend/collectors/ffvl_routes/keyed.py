@@ -29,12 +29,8 @@ from backend.collectors.beacons.readings import (
     Value,
     elevation,
     json_rows,
-    local_stamp,
-    newest_first,
     not_empty,
     number,
-    one_pass_of_two,
-    paris_time,
     positions_of,
     require_fields,
     stored_until,
@@ -42,6 +38,7 @@ from backend.collectors.beacons.readings import (
     validate,
     value_of,
 )
+from backend.collectors.beacons.times import local_stamp, newest_first, one_pass_of_two, paris_time
 from backend.collectors.ffvl_routes.network import FFVL
 from backend.collectors.transport.decoding import OddRow
 from backend.core.clock import is_doubled
@@ -156,11 +153,11 @@ class Keyed:
         readings = await asyncio.to_thread(parse_readings, payload, after, skip, taken)
         unknown = () if taken is None else [station for station in mapped if station not in taken]
         left_out = skip.union(unknown)
-        stock = find_gaps(FFVL, needs, readings.latest, payload.fetched_at - HISTORY, left_out)
-        yield FFVL.batch(self, payload, readings, stock.complete_until)
+        gaps = find_gaps(FFVL, needs, readings.latest, payload.fetched_at - HISTORY, left_out)
+        yield FFVL.batch(self, payload, readings, gaps.complete_until)
 
         known = kinds.keys() | readings.stations
-        for gap in stock.gaps:
+        for gap in gaps.open:
             hours = str(history_hours(gap.after, payload.fetched_at))
             ask = self._request(r="histo", idbalise=number_of(gap.station), hours=hours)
             yield await fill_gap(

@@ -17,15 +17,8 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from backend.collectors.base import Fetch, Payload, Request
 from backend.collectors.beacons.gaps import find_gaps
-from backend.collectors.beacons.readings import (
-    Reading,
-    Readings,
-    Value,
-    oldest_first,
-    paris_time,
-    stored_until,
-    validate,
-)
+from backend.collectors.beacons.readings import Reading, Readings, Value, oldest_first, stored_until, validate
+from backend.collectors.beacons.times import paris_time
 from backend.collectors.ffvl_routes.network import FFVL
 from backend.collectors.transport.decoding import parse_html
 from backend.core.errors import CollectorError, ParseError
@@ -69,8 +62,8 @@ class Pages:
         except CollectorError as error:
             return FFVL.failed(self, error, needs)
         # A gap stays open for a route that can fill it: pages have no history.
-        stock = find_gaps(FFVL, needs, readings.latest, needs.since)
-        return FFVL.batch(self, payload, readings, stock.complete_until)
+        gaps = find_gaps(FFVL, needs, readings.latest, needs.since)
+        return FFVL.batch(self, payload, readings, gaps.complete_until)
 
     async def _open_session(self, fetch: Fetch) -> None:
         await fetch(Request(url=f"{self.url}/index.php", kind="html"))

@@ -25,7 +25,6 @@ from backend.collectors.beacons.readings import (
     Readings,
     ReportedField,
     elevation,
-    epoch_time,
     is_new_or_changed,
     json_rows,
     not_empty,
@@ -37,6 +36,7 @@ from backend.collectors.beacons.readings import (
     validate,
     value_of,
 )
+from backend.collectors.beacons.times import epoch_time
 from backend.collectors.ffvl_routes.network import FFVL
 from backend.core.errors import ParseError
 from backend.core.parameters import Parameter
@@ -102,11 +102,11 @@ class WindsMobi:
             and not (listed and station.id in needs.stations)
         )
         positions = positions_of(stations, payload.fetched_at, readings.latest)
-        stock = find_gaps(FFVL, needs, readings.latest, needs.since)
-        yield FFVL.batch(self, payload, readings, stock.complete_until, introduced, positions)
+        gaps = find_gaps(FFVL, needs, readings.latest, needs.since)
+        yield FFVL.batch(self, payload, readings, gaps.complete_until, introduced, positions)
 
         known = needs.stations.keys() | {station.id for station in stations}
-        for gap in stock.gaps:
+        for gap in gaps.open:
             if gap.until is not None:
                 ask = history_request(self.url, gap.station, history_seconds(gap.after, gap.until))
                 yield await fill_gap(FFVL, self, gap, needs, fetch, ask, parse_history)

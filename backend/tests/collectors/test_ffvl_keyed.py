@@ -194,7 +194,7 @@ def test_a_beacon_whose_number_is_none_is_rejected_in_readings_and_list(number: 
 
 
 def test_endless_nesting_is_refused_and_a_letter_that_no_store_keeps_is_replaced() -> None:
-    with pytest.raises(ParseError, match="not the JSON array that is documented"):
+    with pytest.raises(ParseError, match="not the documented JSON array"):
         parse_readings(payload(b'[{"more":' + b"[" * 5000), {})
     [station] = parse_list(payload(feed({"idBalise": "531", "nom": "Loup\0"}))).stations
     assert station.name == "Loup\ufffd"
@@ -635,7 +635,7 @@ async def test_a_number_that_nobody_knows_is_a_failure_that_says_where_to_mend_i
     ("answer", "reason"),
     [
         (FetchError("HTTP 503", url=HISTORY, status=503), "HTTP 503"),
-        (b"[]", "an empty history, though ffvl:511 spoke at 13:04 UTC"),
+        (b"[]", "an empty history, but ffvl:511 has a reading of 13:04 UTC"),
         (feed(feed_row("600", "2026-05-09 15:00:00")), "requested ffvl:511, row is of ffvl:600"),
     ],
 )

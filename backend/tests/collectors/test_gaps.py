@@ -1,4 +1,4 @@
-"""Which readings of a mapped beacon are lacking, and what may be vouched for."""
+"""Gaps of a mapped beacon, and the time up to which it is complete."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from backend.collectors.beacons.gaps import Gap, Gaps, closed, find_gaps
+from backend.collectors.beacons.gaps import Gap, Gaps, complete_after, find_gaps
 from backend.collectors.beacons.readings import Readings
 from backend.collectors.ffvl_routes.network import FFVL
 from backend.core.errors import ParseError
@@ -15,12 +15,12 @@ from backend.tests.support.ffvl_samples import NOW, SINCE, at, needs, payload
 
 BEACON = "ffvl:511"
 OLDEST = NOW - timedelta(hours=72)
-UNTIMELY = Rejected(BEACON, None, None, "", "invalid_time")
+WITHOUT_TIME = Rejected(BEACON, None, None, "", "invalid_time")
 
 
-def stock(until: datetime | None, vouched: datetime | None = None, since: datetime = SINCE) -> Gaps:
-    """Compare one mapped station's newest reading with what was vouched for."""
-    want = needs(BEACON, since=since, complete_until={BEACON: vouched} if vouched else {})
+def gaps(until: datetime | None, complete: datetime | None = None, since: datetime = SINCE) -> Gaps:
+    """Compare one mapped station's newest reading with its `complete_until`."""
+    want = needs(BEACON, since=since, complete_until={BEACON: complete} if complete else {})
     return find_gaps(FFVL, want, {BEACON: until} if until else {}, OLDEST)
 
 
@@ -29,33 +29,33 @@ def history(newest: datetime | None, *rejected: Rejected) -> Readings:
 
 
 @pytest.mark.parametrize(
-    ("until", "vouched", "expected"),
+    ("until", "complete", "expected"),
     [
         (at(13, 4), at(12, 49), Gaps({BEACON: at(13, 4)}, ())),  # 15 minutes: the next one, or nearly
         (at(13, 4), at(12, 48), Gaps({}, (Gap(BEACON, at(12, 48), at(13, 4)),))),
-        (at(13, 4), at(13, 4), Gaps({}, ())),  # silent since
-        (at(12, 54), at(13, 4), Gaps({}, ())),  # the bulk answer lags behind what we have
+        (at(13, 4), at(13, 4), Gaps({}, ())),  # no reading since then
+        (at(12, 54), at(13, 4), Gaps({}, ())),  # the bulk answer is older than the stored readings
         (at(13, 4), None, Gaps({}, (Gap(BEACON, SINCE, at(13, 4)),))),
-        (at(13, 4), at(8, 0, 1), Gaps({}, (Gap(BEACON, SINCE, at(13, 4)),))),  # longer ago than is wanted
-        (at(8, 0, 1), None, Gaps({BEACON: at(8, 0, 1)}, ())),  # spoke last before what is wanted
+        (at(13, 4), at(8, 0, 1), Gaps({}, (Gap(BEACON, SINCE, at(13, 4)),))),  # before `since`
+        (at(8, 0, 1), None, Gaps({BEACON: at(8, 0, 1)}, ())),  # last reading before `since`
         (None, None, Gaps({}, (Gap(BEACON, SINCE, None),))),
         (None, at(9, 0, 1), Gaps({}, ())),
     ],
 )
-def test_a_gap_lies_between_what_is_vouched_for_and_the_newest_reading(
-    until: datetime | None, vouched: datetime | None, expected: Gaps
+def test_a_gap_lies_between_complete_until_and_the_newest_reading(
+    until: datetime | None, complete: datetime | None, expected: Gaps
 ) -> None:
-    assert stock(until, vouched) == expected
+    assert gaps(until, complete) == expected
 
 
-def test_a_history_is_not_asked_for_from_before_the_source_keeps_any() -> None:
+def test_a_gap_starts_no_earlier_than_the_histories_of_the_source() -> None:
     month = NOW - timedelta(days=30)
 
-    assert stock(at(13, 4), since=month).gaps == (Gap(BEACON, OLDEST, at(13, 4)),)
-    assert stock(OLDEST - timedelta(hours=1), since=month) == Gaps({BEACON: OLDEST - timedelta(hours=1)}, ())
+    assert gaps(at(13, 4), since=month).open == (Gap(BEACON, OLDEST, at(13, 4)),)
+    assert gaps(OLDEST - timedelta(hours=1), since=month) == Gaps({BEACON: OLDEST - timedelta(hours=1)}, ())
 
 
-def test_only_mapped_stations_that_are_not_skipped_are_looked_at() -> None:
+def test_only_mapped_stations_that_are_not_skipped_are_compared() -> None:
     latest = dict.fromkeys((BEACON, "ffvl:512", "ffvl:513"), at(13, 4))
     complete_until = dict.fromkeys(latest, at(12, 54))
 
@@ -67,45 +67,55 @@ def test_only_mapped_stations_that_are_not_skipped_are_looked_at() -> None:
 
 
 @pytest.mark.parametrize(
-    ("newest", "vouched"),
+    ("newest", "complete"),
     [
         (at(13, 4), at(13, 4)),
-        (at(13, 9), at(13, 9)),  # one more came since the bulk answer
-        (at(12, 54), at(13, 4)),  # the bulk's own is not in the history yet
-        (at(12, 48), at(12, 48)),  # more than one reading may lie between: ask again
-        (at(9, 0), at(10, 0)),  # nothing but what we had
+        (at(13, 9), at(13, 9)),  # one more reading since the bulk answer
+        (at(12, 54), at(13, 4)),  # the reading of the bulk answer is not in the history yet
+        (at(12, 48), at(12, 48)),  # more than one reading may be missing between them
+        (at(9, 0), at(10, 0)),  # only stored readings
     ],
 )
-def test_a_history_that_answered_is_vouched_for_as_far_as_it_leaves_no_hole(
-    newest: datetime, vouched: datetime
+def test_a_history_completes_a_station_as_far_as_it_leaves_no_gap(
+    newest: datetime, complete: datetime
 ) -> None:
-    assert closed(FFVL, Gap(BEACON, at(10, 0), at(13, 4)), history(newest), payload(b"")) == {BEACON: vouched}
+    assert complete_after(FFVL, Gap(BEACON, at(10, 0), at(13, 4)), history(newest), payload(b"")) == {
+        BEACON: complete
+    }
 
 
-@pytest.mark.parametrize(("newest", "vouched"), [(at(12, 0), at(12, 0)), (at(9, 0), at(10, 0))])
-def test_a_station_that_the_bulk_answer_leaves_out_is_vouched_for_by_its_history_alone(
-    newest: datetime, vouched: datetime
+@pytest.mark.parametrize(("newest", "complete"), [(at(12, 0), at(12, 0)), (at(9, 0), at(10, 0))])
+def test_a_station_without_a_bulk_reading_is_completed_by_its_history_alone(
+    newest: datetime, complete: datetime
 ) -> None:
-    assert closed(FFVL, Gap(BEACON, at(10, 0), None), history(newest), payload(b"")) == {BEACON: vouched}
+    assert complete_after(FFVL, Gap(BEACON, at(10, 0), None), history(newest), payload(b"")) == {
+        BEACON: complete
+    }
 
 
-@pytest.mark.parametrize(("until", "vouched"), [(at(12, 9), at(12, 9)), (None, at(10, 0))])
-def test_the_empty_history_of_a_beacon_silent_for_an_hour_says_that_there_is_nothing_more(
-    until: datetime | None, vouched: datetime
+@pytest.mark.parametrize(("until", "complete"), [(at(12, 9), at(12, 9)), (None, at(10, 0))])
+def test_an_empty_history_is_accepted_if_the_last_reading_is_an_hour_old(
+    until: datetime | None, complete: datetime
 ) -> None:
-    assert closed(FFVL, Gap(BEACON, at(10, 0), until), history(None), payload(b"")) == {BEACON: vouched}
+    assert complete_after(FFVL, Gap(BEACON, at(10, 0), until), history(None), payload(b"")) == {
+        BEACON: complete
+    }
 
 
-def test_the_empty_history_of_a_beacon_that_spoke_within_the_hour_is_refused() -> None:
-    with pytest.raises(ParseError, match="an empty history, though ffvl:511 spoke at 12:10 UTC"):
-        closed(FFVL, Gap(BEACON, at(10, 0), at(12, 10)), history(None), payload(b""))
+def test_an_empty_history_is_refused_if_the_last_reading_is_younger_than_an_hour() -> None:
+    with pytest.raises(ParseError, match="an empty history, but ffvl:511 has a reading of 12:10 UTC"):
+        complete_after(FFVL, Gap(BEACON, at(10, 0), at(12, 10)), history(None), payload(b""))
 
 
 @pytest.mark.parametrize("until", [at(13, 4), None])
-def test_a_history_of_which_no_time_can_be_used_vouches_for_nothing(until: datetime | None) -> None:
-    assert closed(FFVL, Gap(BEACON, at(10, 0), until), history(None, UNTIMELY), payload(b"")) == {}
+def test_a_history_without_a_usable_time_completes_nothing(until: datetime | None) -> None:
+    assert (
+        complete_after(FFVL, Gap(BEACON, at(10, 0), until), history(None, WITHOUT_TIME), payload(b"")) == {}
+    )
 
 
-def test_a_history_with_rows_from_the_future_vouches_for_nothing() -> None:
+def test_a_history_with_rows_from_the_future_completes_nothing() -> None:
     ahead = Rejected(BEACON, None, at(14, 0), "14:00", "future: more than 10 min ahead of the fetch")
-    assert closed(FFVL, Gap(BEACON, at(10, 0), at(13, 4)), history(at(13, 4), ahead), payload(b"")) == {}
+    assert (
+        complete_after(FFVL, Gap(BEACON, at(10, 0), at(13, 4)), history(at(13, 4), ahead), payload(b"")) == {}
+    )

@@ -310,7 +310,7 @@ async def test_the_empty_history_of_a_silent_station_is_no_failure_and_of_a_spea
 
     assert (quiet.failures, quiet.complete_until) == ((), {"ffvl:5": at(11, 0)})
     assert [failure.reason for failure in broken.failures] == [
-        "an empty history, though ffvl:6 spoke at 13:04 UTC"
+        "an empty history, but ffvl:6 has a reading of 13:04 UTC"
     ]
     assert broken.complete_until == {}
 
