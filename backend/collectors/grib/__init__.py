@@ -1,1 +1,1 @@
-"""GRIB files of AROME: where they are published, and how they are decoded."""
+"""GRIB files of AROME: catalogues of published files, the decoder, and its worker process."""

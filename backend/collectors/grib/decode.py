@@ -1,14 +1,14 @@
-"""Values at points out of GRIB 2 files, message by message. Runs in the worker process.
+"""Read values at points from GRIB 2 files, message by message. Runs in the worker process.
 
-Only `_load_eccodes` imports ecCodes, when it is called: nothing that imports this module gets it, and
-the records below can travel to a process that must never have it.
+Only `_load_eccodes` imports ecCodes, when it is called. So the service, where ecCodes must never be loaded,
+can import this module and its records.
 
-Quirks met with ecCodes 2.50 (checked 2026-11-23):
+Quirks of ecCodes 2.50 (checked 2026-11-23):
 - importing it before `sqlite3` replaces Python's SQLite by the older one in its wheel, and before
   `psycopg` it crashes at exit;
 - a point under the bitmap reads as 9999.0, not as NaN;
 - names of fields change between releases ("10efg" became "max_10efg"), numbers do not;
-- a file cut between two messages reads as a whole one: hence the walk over the lengths of all messages.
+- a file cut between two messages reads as a whole one, so `_messages` checks the lengths of all messages.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ MASKED_FROM = 9998.0
 """Any value from here on is ecCodes' 9999, a point under the bitmap."""
 
 MAX_CELLS = 10_000_000
-"""Twice what AROME's fine grid has. A few bytes can announce 4 thousand million cells, all of one value."""
+"""Twice the cells of AROME's fine grid. A few bytes can announce 4 thousand million equal cells."""
 
 _START, _END = b"GRIB", b"7777"
 _SHORTEST = 20
-_HEAD_BYTES = 512  # the sections before the values take 143 in AROME's messages
+_HEAD_BYTES = 512  # the sections before the values take 143 bytes in AROME's messages
 _HOUR = 1
 _REGULAR_LATITUDE_LONGITUDE = 0
-_IEEE_PACKING = 4  # values as they are; every other packing counts from a reference value
+_IEEE_PACKING = 4  # unpacked values; every other packing adds to a reference value
 
 
 class GribError(MeteoScoreError):
-    """The file is not what was asked for. One text and no more, so that it can leave the process."""
+    """The file is not the requested one. Holds only a text, so that it can be pickled to the parent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """What a field is, in the numbers of the GRIB 2 tables; `level` in the unit of its type (metres).
+    """Identifies a field by the numbers of the GRIB 2 tables; `level` in the unit of its type (metres).
 
     `statistic` is the statistical process (2: maximum) of a template that has one.
     """
@@ -61,7 +61,7 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A grid cell: row and column in the order in which the message scans, and its centre in degrees."""
+    """A grid cell: row and column in scanning order, and its centre in degrees."""
 
     j: int
     i: int
@@ -76,7 +76,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One message: what it says about itself, and its values at the points asked for, in their order.
+    """One message: its metadata, and its values at the requested points, in their order.
 
     `step` is the lead time of its end and `hours` the interval it covers (0: an instant). `spacing`
     is the distance between cells in degrees. A point outside the grid has no cell; a point under the
@@ -106,11 +106,11 @@ class _Grid:
     longitude_step: float
 
     def cell(self, latitude: float, longitude: float) -> Cell | None:
-        """Return the cell nearest to a place, or None if that lies outside the grid."""
+        """Return the cell nearest to a position, or None if that is outside the grid."""
         width = abs(self.longitude_step)
         along = (longitude - self.first_longitude) * (1 if self.longitude_step > 0 else -1) % 360
         if along > 360 - width / 2:
-            along -= 360  # just before the first column, seen the long way round
+            along -= 360  # up to half a cell before the first column, computed modulo 360
         i = round(along / width)
         j = round((latitude - self.first_latitude) / self.latitude_step)
         if not (0 <= i < self.columns and 0 <= j < self.rows):
@@ -122,16 +122,16 @@ class _Grid:
 
 
 def read_fields(
-    path: Path, points: Sequence[tuple[float, float]], wanted: Mapping[str, Selector]
+    path: Path, points: Sequence[tuple[float, float]], selectors: Mapping[str, Selector]
 ) -> list[Field]:
-    """Return the fields that `wanted` names, at all `points` (latitude, longitude in degrees) at once.
+    """Return the fields of `selectors` at all `points` (latitude, longitude in degrees) at once.
 
-    Every message is looked at and each wanted one is unpacked once, whatever the number of points;
-    one field is in memory at a time. Raises GribError for anything but a whole GRIB 2 file whose wanted
-    messages are hourly, on a regular grid, and there once.
+    Each selected message is unpacked once for all points, and one field is in memory at a time. Raises
+    GribError unless the file is a whole GRIB 2 file whose selected messages are hourly, on a regular grid,
+    and unique.
     """
     eccodes = _load_eccodes()
-    names: dict[Selector | None, str] = {selector: name for name, selector in wanted.items()}
+    names: dict[Selector | None, str] = {selector: name for name, selector in selectors.items()}
     products = {(selector.discipline, selector.category, selector.number) for selector in names if selector}
     cells: dict[_Grid, tuple[Cell | None, ...]] = {}
     fields: dict[tuple[str, int], Field] = {}
@@ -150,18 +150,18 @@ def read_fields(
             except (eccodes.CodesInternalError, ValueError) as error:
                 raise GribError(f"the message at byte {offset} cannot be decoded: {error}") from error
             if (name, field.step) in fields:
-                raise GribError(f"{name} at step {field.step} h is there twice")
+                raise GribError(f"{name} at step {field.step} h is in the file twice")
             fields[name, field.step] = field
     return list(fields.values())
 
 
 def prepare() -> None:
-    """Load what reading takes, for whoever has a moment before the first file is there."""
+    """Load ecCodes before the first file arrives."""
     _load_eccodes()
 
 
 def _load_eccodes() -> ModuleType:
-    import sqlite3  # noqa: F401 - first, or ecCodes puts the SQLite of its wheel in its place
+    import sqlite3  # noqa: F401 - first, or ecCodes replaces it by the SQLite of its wheel
 
     import eccodes
 
@@ -169,7 +169,7 @@ def _load_eccodes() -> ModuleType:
 
 
 class _Message:
-    """A message that ecCodes holds; its values stay packed until they are asked for."""
+    """A message opened by ecCodes; its values stay packed until `values` is called."""
 
     def __init__(self, eccodes: ModuleType, handle: int) -> None:
         self._eccodes = eccodes
@@ -225,26 +225,27 @@ def _messages(file: BinaryIO, size: int) -> list[tuple[int, int, bytes]]:
 
 
 def _product(head: bytes) -> tuple[int, int, int] | None:
-    """Return discipline, category and number by their fixed places, or None where the head is too short.
+    """Return discipline, category and number from their fixed offsets, or None if the head is too short.
 
-    ecCodes takes most of a millisecond to open a message, and more than half of a file is not ours.
+    ecCodes takes most of a millisecond to open a message, and more than half of a file's messages are not
+    selected.
     """
     section = _section(head, 4)
     return (head[6], section[9], section[10]) if len(section) > 10 else None
 
 
 def _check_reference_value(head: bytes) -> None:
-    """Refuse a reference value that is no number: ecCodes takes it for 0, and unpacks wrong values."""
+    """Refuse a reference value that is NaN or infinite: ecCodes takes it for 0 and unpacks wrong values."""
     section = _section(head, 5)
     if len(section) < 15 or int.from_bytes(section[9:11], "big") == _IEEE_PACKING:
         return
     (reference_value,) = struct.unpack(">f", section[11:15])
     if not math.isfinite(reference_value):
-        raise GribError("a message whose values start from no number")
+        raise GribError("GRIB reference value is not a number")
 
 
 def _section(head: bytes, number: int) -> bytes:
-    """Return a section from its start to the end of the head; empty where the head is too short."""
+    """Return a section from its start to the end of the head; empty if the head is too short."""
     start = 16
     while start + 5 <= len(head):
         if head[start + 4] == number:
@@ -254,7 +255,7 @@ def _section(head: bytes, number: int) -> bytes:
 
 
 def _selector(message: _Message) -> Selector | None:
-    """Return what a message is, or None where it has no level and so is nothing we could want."""
+    """Return the selector of a message, or None if it has no level: no selected field is without one."""
     level_type = message.integer_if_any("typeOfFirstFixedSurface")
     level = message.number_if_any("level")
     if level_type is None or level is None:
@@ -277,7 +278,7 @@ def _read(
     known: dict[_Grid, tuple[Cell | None, ...]],
 ) -> Field:
     if (unit := message.integer("stepUnits")) != _HOUR:
-        raise GribError(f"{name} counts its steps in unit {unit} of table 4.4, not in hours")
+        raise GribError(f"{name} has steps in unit {unit} of table 4.4, not in hours")
     grid = _grid(message)
     _check_size(message, grid)
     if grid not in known:
@@ -297,24 +298,24 @@ def _read(
 
 
 def _check_size(message: _Message, grid: _Grid) -> None:
-    """Refuse more cells than we can hold, and a bitmap that would lay the values over the wrong ones."""
+    """Refuse more cells than fit into memory, and a bitmap that would assign values to the wrong cells."""
     cells = message.integer("numberOfDataPoints")
     if cells != grid.rows * grid.columns:
         raise GribError(f"{cells} points for {grid.rows} x {grid.columns} cells")
     if cells > MAX_CELLS:
-        raise GribError(f"{cells} cells, and {MAX_CELLS} is the most we read")
+        raise GribError(f"grid has {cells} cells, the limit is {MAX_CELLS}")
     hidden, coded = message.integer("numberOfMissing"), message.integer("numberOfCodedValues")
     if hidden + coded != cells:
-        raise GribError(f"{hidden} cells under the bitmap and {coded} values do not make {cells} cells")
+        raise GribError(f"{hidden} cells under the bitmap and {coded} values do not add up to {cells} cells")
 
 
 def _values_at(values: Any, grid: _Grid, cells: Sequence[Cell | None]) -> tuple[float | None, ...]:
     if len(values) != grid.rows * grid.columns:
         raise GribError(f"{len(values)} values for {grid.rows} x {grid.columns} cells")
-    # All at once: one by one, numpy makes an object of each.
+    # Index all points at once: numpy creates an object for each scalar access.
     taken = iter(values[[cell.j * grid.columns + cell.i for cell in cells if cell is not None]].tolist())
     at_cells = (None if cell is None else next(taken) for cell in cells)
-    # NaN is neither: it is told, and judged as a value.
+    # NaN is not a mask: return it; the range check rejects it.
     return tuple(None if value is None or value >= MASKED_FROM else value for value in at_cells)
 
 
@@ -326,9 +327,9 @@ def _reference_time(message: _Message) -> datetime:
 
 
 def _grid(message: _Message) -> _Grid:
-    """Read the grid from a message; longitudes may count from 0 to 360 or from -180 to 180."""
+    """Read the grid of a message; longitudes may run from 0 to 360 or from -180 to 180."""
     if (template := message.integer("gridDefinitionTemplateNumber")) != _REGULAR_LATITUDE_LONGITUDE:
-        raise GribError(f"a grid of template 3.{template}, not a regular one of latitudes and longitudes")
+        raise GribError(f"a grid of template 3.{template}, not a regular latitude-longitude grid")
     if message.integer("jPointsAreConsecutive") or message.integer("alternativeRowScanning"):
         raise GribError("a grid that is not scanned row by row in one direction")
     columns, rows = message.integer("Ni"), message.integer("Nj")

@@ -1,4 +1,4 @@
-"""From the fields of a GRIB file to forecasts: what AROME's numbers mean. Pure."""
+"""Convert the fields of AROME's GRIB files into forecasts. Pure."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _WIND, _TEMPERATURE = ("wind_east", "wind_north"), ("temperature",)
 
 @dataclass(frozen=True, slots=True)
 class FileValues:
-    """The values of one file at the sites; `absent` names the fields that are not in it, with their hours.
+    """The values of one file at the sites; `absent` lists missing fields with their hours.
 
-    `outside` are the sites without one value, off the grid or under its mask.
+    `outside` are the sites without a value, off the grid or under its mask.
     """
 
     records: tuple[Forecast, ...] = ()
@@ -57,12 +57,12 @@ def parse(
     sites: Sequence[Site],
     url: str = "",
 ) -> FileValues:
-    """Turn the fields of a file, read at the places of `sites`, into forecasts for the hours of `part`.
+    """Convert the fields of a file, read at the positions of `sites`, into forecasts for the hours of `part`.
 
-    A field that is not there costs the values that are made of it: one component of the wind costs speed
-    and direction, at that hour. Raises ParseError unless the fields are AROME's, of the run that the
-    listing named, on the grid it named, and make at least one value. A value under the mask is rejected
-    once and not for every hour.
+    If a field is missing, the values computed from it are missing: without one wind component there is
+    neither speed nor direction at that hour. Raises ParseError unless the fields are AROME's, of the run and
+    grid in the listing, and give at least one value. A value under the mask is rejected once, not for every
+    hour.
     """
     for item in fields:
         _check_origin(item, grid, reference_time, url)
@@ -81,7 +81,7 @@ def parse(
         if cell is None:
             outside.append(Outside(grid.model, site.id, "it lies outside the grid of the model's files"))
             continue
-        said = len(records)
+        before = len(records)
         for lead in part.leads:
             valid_time = reference_time + timedelta(hours=lead)
             for parameter, value in _parameters(by_name, gusts[lead], lead, index):
@@ -91,7 +91,7 @@ def parse(
                     records.append(
                         Forecast(grid.model, site.id, parameter, reference_time, valid_time, value)
                     )
-        if len(records) > said:
+        if len(records) > before:
             points.append(GridPoint(grid.model, site.id, cell.name))
         else:
             outside.append(Outside(grid.model, site.id, f"its grid cell {cell.name} is masked"))
@@ -106,16 +106,16 @@ def parse_model_elevations(
     sites: Sequence[Site],
     url: str = "",
 ) -> FileValues:
-    """Turn the height of the model's ground (m), read at the places of `sites`, into their grid points.
+    """Convert the model elevations (m above sea level), read at the positions of `sites`, into grid points.
 
-    Raises ParseError unless the field is there, AROME's, of the run and on the grid that was asked for. A
-    site of which it says nothing, or nothing that can be true, is rejected.
+    Raises ParseError unless the field is present, AROME's, and of the requested run and grid. A site outside
+    the grid, under the mask, or with an impossible value is rejected.
     """
     for item in fields:
         _check_origin(item, grid, reference_time, url)
     if not fields:
         raise ParseError("without the height of the ground", source=grid.source, url=url)
-    item = fields[0]  # it does not change with the hour
+    item = fields[0]  # the same at all hours
     lowest, highest = PLAUSIBLE_PLACE["elevation"]
     rejected: list[Rejected] = []
     points: list[GridPoint] = []
@@ -125,7 +125,7 @@ def parse_model_elevations(
             rejected.append(_outside(subject, site))
         elif height is None:
             rejected.append(_masked(subject, None, cell.name))
-        elif not lowest <= height <= highest:  # nor is NaN
+        elif not lowest <= height <= highest:  # also true for NaN
             why = "out_of_range: no ground on Earth is as high or as low as this"
             rejected.append(Rejected(subject, None, None, repr(height), why))
         else:
@@ -135,9 +135,9 @@ def parse_model_elevations(
 
 def _check_origin(item: Field, grid: AromeGrid, reference_time: datetime, url: str) -> None:
     if item.reference_time != reference_time:
-        found, asked = f"{item.reference_time:%Y-%m-%d %H:%M}", f"{reference_time:%Y-%m-%d %H:%M}"
+        actual, listed = f"{item.reference_time:%Y-%m-%d %H:%M}", f"{reference_time:%Y-%m-%d %H:%M}"
         raise ParseError(
-            f"holds the run of {found} UTC, was listed as {asked} UTC", source=grid.source, url=url
+            f"holds the run of {actual} UTC, was listed as {listed} UTC", source=grid.source, url=url
         )
     if item.centre not in TOULOUSE or item.process != grid.process:
         known = f"{grid.product.upper()} as we know it"
@@ -153,7 +153,7 @@ def _check_origin(item: Field, grid: AromeGrid, reference_time: datetime, url: s
 
 
 def _has_its_interval(item: Field) -> bool:
-    """Say whether a gust covers the hour before its step, and all else is an instant."""
+    """True if a gust covers the hour before its step, or another field is an instant."""
     return item.hours == (1 if item.name.startswith("gust") else 0)
 
 
@@ -161,7 +161,7 @@ Fields = Mapping[tuple[str, int], Field]
 
 
 def _gust_fields(fields: Fields, lead: int) -> tuple[str, ...]:
-    """Return the names of the fields that make the gust; none at step 0, which has no hour before it."""
+    """Return the names of the gust's fields: components if present, else the speed; none at step 0."""
     if lead == 0:
         return ()
     if all((name, lead) in fields for name in _GUST_COMPONENTS) or (*_GUST_SPEED, lead) not in fields:
@@ -172,10 +172,10 @@ def _gust_fields(fields: Fields, lead: int) -> tuple[str, ...]:
 def _absent(
     fields: Fields, gusts: Mapping[int, tuple[str, ...]], intervals: Mapping[tuple[str, int], int]
 ) -> str:
-    """Name the fields that are not there, the first four of them with their hours.
+    """List the missing fields with their hours, at most four of them.
 
-    `intervals` holds how many hours a field covers that is there: one with another interval than it
-    should have is of no use.
+    `intervals` has the hours that each field in the file covers: a field with a wrong interval counts as
+    missing.
     """
     absent = [
         f"{name} at {lead} h"
@@ -195,37 +195,37 @@ def _can_be_made(fields: Fields, gust: tuple[str, ...], lead: int) -> bool:
 def _parameters(
     fields: Fields, gust: tuple[str, ...], lead: int, index: int
 ) -> Iterator[tuple[Parameter, float | None]]:
-    """Yield each parameter of a site and hour whose fields are there; None under the mask.
+    """Yield each parameter of a site and hour whose fields are in the file; None under the mask.
 
     A calm has no direction.
     """
 
-    def there(names: tuple[str, ...]) -> bool:
+    def present(names: tuple[str, ...]) -> bool:
         return all((name, lead) in fields for name in names)
 
     def values(names: tuple[str, ...]) -> list[float] | None:
-        found = [value for name in names if (value := fields[name, lead].values[index]) is not None]
-        return found if len(found) == len(names) else None
+        unmasked = [value for name in names if (value := fields[name, lead].values[index]) is not None]
+        return unmasked if len(unmasked) == len(names) else None
 
-    if there(_WIND):
+    if present(_WIND):
         wind = values(_WIND)
         speed, direction = wind_from_components(*wind) if wind else (None, None)
         yield Parameter.WIND_SPEED, speed
-        # A wind that cannot be true is set aside by its speed; its direction is no truer.
+        # An impossible speed is rejected later; its direction must not stay.
         if speed is not None and direction is not None and not why_implausible(Parameter.WIND_SPEED, speed):
             yield Parameter.WIND_DIRECTION, direction
-    if gust and there(gust):
+    if gust and present(gust):
         components = values(gust)
         yield Parameter.WIND_GUST, ms_to_kmh(math.hypot(*components)) if components else None
-    if there(_TEMPERATURE):
+    if present(_TEMPERATURE):
         kelvin = values(_TEMPERATURE)
         yield Parameter.TEMPERATURE, kelvin_to_celsius(*kelvin) if kelvin else None
 
 
 def _outside(subject: str, site: Site) -> Rejected:
     where = f"{site.latitude:g},{site.longitude:g}"
-    return Rejected(subject, None, None, where, "outside_grid: the model does not reach this place")
+    return Rejected(subject, None, None, where, "outside_grid: the position is outside the model's grid")
 
 
 def _masked(subject: str, parameter: Parameter | None, cell: str) -> Rejected:
-    return Rejected(subject, parameter, None, "9999", f"masked: the model says nothing in cell {cell}")
+    return Rejected(subject, parameter, None, "9999", f"masked: the model has no value in cell {cell}")

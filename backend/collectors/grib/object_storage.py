@@ -1,8 +1,8 @@
-"""Météo-France's object storage: anonymous, its listing is the proof that a run is complete.
+"""Météo-France's object storage: access without a key; its listing shows whether a run is complete.
 
-S3's ListObjectsV2 answers in XML, a thousand names at a time. The files of a run appear one by one over
-45 to 65 minutes (August 2026), so that a run with some files is not a run yet. An object that is not
-there is simply not listed: "not yet" and "never" look the same, and only time tells them apart (arome.py).
+S3's ListObjectsV2 returns XML, a thousand names at a time. The files of a run appear one by one over 45 to
+65 minutes (August 2026), so that a run with some files may still be growing. A missing object is not listed:
+"not yet" and "never" look the same, and only the age of the run distinguishes them (arome.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from backend.core.clock import CLOCK_TOLERANCE, require_utc
 from backend.core.errors import ParseError
 
 MAX_PAGES = 20
-"""A run has 52 files at most; a listing that never ends is not one."""
+"""A run has 52 files at most. The limit stops a listing whose pages never end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a listing; `next_token` asks for the page after it, where there is one."""
+    """One page of a listing; `next_token` requests the next page, None on the last one."""
 
     objects: tuple[Listed, ...]
     next_token: str | None = None
@@ -52,14 +52,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ObjectStorage:
-    """The catalogue of one grid's files below `url`; a run is wanted up to `max_lead` hours."""
+    """The catalogue of one grid's files below `url`, up to `max_lead` hours of a run."""
 
     url: str
     grid: AromeGrid
     max_lead: int
 
     async def candidates(self, cycles: Sequence[datetime], fetch: Fetch) -> Sequence[datetime]:
-        """Return all of them: a listing costs a few kilobytes."""
+        """Return all cycles: a listing costs a few kilobytes."""
         return cycles
 
     async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun:
@@ -68,7 +68,7 @@ class ObjectStorage:
         objects, seen_at = await self._list(prefix, fetch)
         before, after = self._around_part(reference_time, PACKAGE)
         name = re.compile(f"{re.escape(before)}(\\w+){re.escape(after)}")
-        found = [
+        files = [
             (part, listed)
             for listed in objects
             if listed.size > 0
@@ -76,24 +76,24 @@ class ObjectStorage:
             and (part := Part.parse(match[1]))
             and part.first <= self.max_lead
         ]
-        available_at = max((listed.last_modified for _, listed in found), default=None)
+        available_at = max((listed.last_modified for _, listed in files), default=None)
         if available_at and not reference_time <= available_at <= seen_at + CLOCK_TOLERANCE:
             raise ParseError(
-                f"the files of {timestamp(reference_time)} are stamped {timestamp(available_at)}: that is not"
+                f"the files of {timestamp(reference_time)} are stamped {timestamp(available_at)}, not"
                 " between the start of the run and now",
                 source=self.grid.source,
                 url=f"{self.url}/{prefix}",
             )
         return PublishedRun(
             reference_time=reference_time,
-            files=tuple(self._file(part, listed) for part, listed in sorted(found, key=lambda pair: pair[0])),
-            absent=absent_parts(self.grid, (part for part, _ in found), self.max_lead),
+            files=tuple(self._file(part, listed) for part, listed in sorted(files, key=lambda pair: pair[0])),
+            absent=absent_parts(self.grid, (part for part, _ in files), self.max_lead),
             seen_at=seen_at,
             available_at=available_at,
         )
 
     def elevation_request(self, reference_time: datetime) -> Request:
-        """Return the request for the file that holds the model's ground; no listing says that it is there."""
+        """Return the request for the file with the model elevations, without checking that it is listed."""
         package, part = self.grid.elevation_file
         before, after = self._around_part(reference_time, package)
         return Request(url=f"{self.url}/{before}{part}{after}", kind="grib", max_bytes=MAX_FILE_BYTES)
@@ -102,7 +102,7 @@ class ObjectStorage:
         return f"pnt/{timestamp(reference_time)}/{self.grid.product}/{self.grid.code}/{package}/"
 
     def _around_part(self, reference_time: datetime, package: str) -> tuple[str, str]:
-        """Return what stands before and after the part in the keys of a run."""
+        """Return prefix and suffix of the part in the keys of a run."""
         prefix = self._prefix(reference_time, package)
         before = f"{prefix}{self.grid.product}__{self.grid.code}__{package}__"
         return before, f"__{timestamp(reference_time)}.grib2"
@@ -133,13 +133,13 @@ class ObjectStorage:
 
 
 def parse_listing(body: bytes, *, url: str = "") -> Page:
-    """Read one page of a ListObjectsV2 answer; raise ParseError for any other XML."""
+    """Read one page of a ListObjectsV2 response; raise ParseError for any other XML."""
     try:
         return _page(parse_xml(body))
     except ParseError as error:
         raise ParseError(error.reason, url=url) from error
     except (ValueError, KeyError) as error:
-        raise ParseError(f"not a listing as S3 writes it: {error}", url=url) from error
+        raise ParseError(f"not a ListObjectsV2 response: {error}", url=url) from error
 
 
 def _page(root: etree._Element) -> Page:

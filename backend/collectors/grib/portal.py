@@ -1,9 +1,9 @@
-"""Météo-France's portal: the same files, for a free key, announced as links in JSON.
+"""Météo-France's portal: the same files with a free key, listed as links in JSON.
 
 `…/packages/SP1` links to the runs it serves, `…/packages/SP1?referencetime=…` to the files of one run.
-The key goes into the header `apikey`; its application must be subscribed to "DPPaquetAROME" (403 with
-code 900908 otherwise). 404 means a wrong path, or a run that is not served yet: a wrong path shows
-already in the list of runs. No stamp says since when a run is there. Seen in 2026.
+The key is sent in the header `apikey`; its application must be subscribed to "DPPaquetAROME" (403 with
+code 900908 otherwise). 404 is a wrong path, or a run that is not served yet; a wrong path already fails at
+the list of runs. The links have no time of publication. Seen in 2026.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from backend.core.errors import FetchError, ParseError
 
 
 class Link(msgspec.Struct):
-    """A link as the portal writes it; what it leads to stands in the query of its address."""
+    """A link of the portal; the query of its address names the run or the file."""
 
     href: str
     rel: str = ""
 
     def query(self, key: str) -> str | None:
-        """Return what the address says about `key`, or None; raise ValueError if it is no address."""
+        """Return the value of `key` in the query, or None; raise ValueError if it is not a valid URL."""
         return next(iter(parse_qs(urlsplit(self.href).query).get(key, [])), None)
 
 
@@ -52,7 +52,7 @@ _LINKS = msgspec.json.Decoder(_Links)
 
 @dataclass(frozen=True, slots=True)
 class Portal:
-    """The catalogue of one grid's files on the portal at `url`; a run is wanted up to `max_lead` hours."""
+    """The catalogue of one grid's files on the portal at `url`, up to `max_lead` hours of a run."""
 
     url: str
     key: str = field(repr=False)
@@ -60,33 +60,33 @@ class Portal:
     max_lead: int
 
     async def candidates(self, cycles: Sequence[datetime], fetch: Fetch) -> Sequence[datetime]:
-        """Return the cycles from the oldest to the newest one that the portal links to."""
+        """Return the cycles between the oldest and the newest run that the portal links to."""
         payload = await fetch(self._request(self._package(PACKAGE)))
         runs = parse_runs(payload.body, url=payload.url)
         return [cycle for cycle in cycles if runs and min(runs) <= cycle <= max(runs)]
 
     async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun:
-        """Return a run with the files that the portal links to; 404 means that there are none."""
+        """Return a run with the files that the portal links to; 404 means none."""
         times: list[str] = []
         seen_at = reference_time
         try:
-            asked = self._request(self._package(PACKAGE), referencetime=timestamp(reference_time))
-            payload = await fetch(asked)
+            request = self._request(self._package(PACKAGE), referencetime=timestamp(reference_time))
+            payload = await fetch(request)
         except FetchError as error:
             if error.status != 404:
                 raise
         else:
             times, seen_at = parse_times(payload.body, url=payload.url), payload.fetched_at
-        found = [(part, time) for time in times if (part := Part.parse(time)) and part.first <= self.max_lead]
+        files = [(part, time) for time in times if (part := Part.parse(time)) and part.first <= self.max_lead]
         return PublishedRun(
             reference_time=reference_time,
-            files=tuple(self._file(part, time, reference_time) for part, time in sorted(found)),
-            absent=absent_parts(self.grid, (part for part, _ in found), self.max_lead),
+            files=tuple(self._file(part, time, reference_time) for part, time in sorted(files)),
+            absent=absent_parts(self.grid, (part for part, _ in files), self.max_lead),
             seen_at=seen_at,
         )
 
     def elevation_request(self, reference_time: datetime) -> Request:
-        """Return the request for the file that holds the model's ground; no link says that it is there."""
+        """Return the request for the file with the model elevations, without checking that it is linked."""
         package, time = self.grid.elevation_file
         return self._product(package, time, reference_time)
 
@@ -127,9 +127,9 @@ def _queries(body: bytes, key: str, url: str) -> list[str]:
     try:
         values = [link.query(key) for link in links if link.rel != "self"]
     except ValueError as error:
-        raise ParseError(f"a link that is no address: {error}", source=NAME, url=url) from error
+        raise ParseError(f"a link is not a valid URL: {error}", source=NAME, url=url) from error
     if None in values:
-        raise ParseError(f"a link that says no {key}", source=NAME, url=url)
+        raise ParseError(f"a link without {key}", source=NAME, url=url)
     return [value for value in values if value]
 
 
@@ -137,4 +137,4 @@ def _reference_time(text: str, url: str) -> datetime:
     try:
         return require_utc(datetime.fromisoformat(text))
     except ValueError as error:
-        raise ParseError(f"a run at {text!r}, which is no time in UTC", source=NAME, url=url) from error
+        raise ParseError(f"a run at {text!r}, which is not a time in UTC", source=NAME, url=url) from error

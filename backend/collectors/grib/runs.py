@@ -1,4 +1,4 @@
-"""What a run of AROME is made of, whichever route it comes by: its grid, its parts, its files."""
+"""Grid, parts and files of a run of AROME, the same on all routes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ PACKAGE = "SP1"
 """The package of files that holds wind, gust and temperature near the ground."""
 
 LONGEST_LEAD = 51
-"""How far every run goes, in hours."""
+"""Lead time of the last hour of every run, in hours."""
 
 MAX_FILE_BYTES = 500_000_000
-"""Ten times what the largest file had in 2026."""
+"""Ten times the largest file of 2026."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,9 @@ AROME_IFS = AromeGrid(
 
 @dataclass(frozen=True, slots=True)
 class PackageFile:
-    """A published file: the part of the run that we want of it, and how to ask for it.
+    """A published file: the part of the run to read from it, and its request.
 
-    `version` is its size and stamp in the listing; empty where the listing has none.
+    `version` is its size and stamp in the listing; empty if the listing has none.
     """
 
     part: Part
@@ -73,9 +73,9 @@ class PackageFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedRun:
-    """A run and the files that are there; `absent` are the parts of which there is no file.
+    """A run and its published files; `absent` are the parts without a file.
 
-    `available_at` is None where the publisher does not say.
+    `available_at` is None where the publisher states no time.
     """
 
     reference_time: datetime
@@ -86,35 +86,39 @@ class PublishedRun:
 
 
 class Catalogue(Protocol):
-    """Where a route's runs are listed. Raises CollectorError where the listing cannot be read."""
+    """The listing of a route's runs. Methods raise CollectorError if the listing cannot be read."""
 
     async def candidates(self, cycles: Sequence[datetime], fetch: Fetch) -> Sequence[datetime]:
-        """Return those of the cycles, newest first, that are worth a look."""
+        """Return those of the cycles, newest first, that may be listed."""
         ...
 
     async def find(self, reference_time: datetime, fetch: Fetch) -> PublishedRun:
-        """Return a run with the files that are there: all, some or none of them."""
+        """Return a run with its published files: all, some or none of them."""
         ...
 
     def elevation_request(self, reference_time: datetime) -> Request:
-        """Return how to ask for the file of a run that holds the height of the model's ground."""
+        """Return the request for the file of a run with the model elevations."""
         ...
 
 
 def parts_of(grid: AromeGrid, max_lead: int) -> list[Part]:
-    """Return the parts as Météo-France cuts them, for a route that does not: seven hours, sixes, three."""
+    """Return the parts as Météo-France cuts them, for a route that does not.
+
+    The coarse grid has one part of seven hours, parts of six, and a last one of three; the fine grid has one
+    part per hour.
+    """
     last = range(LONGEST_LEAD + 1) if grid.code == "001" else (*range(6, LONGEST_LEAD, 6), LONGEST_LEAD)
     first = (0, *(hour + 1 for hour in last[:-1]))
     whole = (Part(start, end) for start, end in zip(first, last, strict=True))
     return [part.until(max_lead) for part in whole if part.first <= max_lead]
 
 
-def absent_parts(grid: AromeGrid, there: Iterable[Part], max_lead: int) -> tuple[Part, ...]:
-    """Return the parts up to `max_lead` with an hour that no part holds of those that are there."""
-    held = {lead for part in there for lead in part.leads}
-    return tuple(part for part in parts_of(grid, max_lead) if not held.issuperset(part.leads))
+def absent_parts(grid: AromeGrid, published: Iterable[Part], max_lead: int) -> tuple[Part, ...]:
+    """Return the parts up to `max_lead` with an hour that is in no published part."""
+    leads = {lead for part in published for lead in part.leads}
+    return tuple(part for part in parts_of(grid, max_lead) if not leads.issuperset(part.leads))
 
 
 def timestamp(moment: datetime) -> str:
-    """Write a time (UTC) as Météo-France does in names and queries: 2026-08-09T15:00:00Z."""
+    """Format a time (UTC) for Météo-France's names and queries: 2026-08-09T15:00:00Z."""
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

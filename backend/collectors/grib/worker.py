@@ -1,7 +1,7 @@
-"""One process beside the service, for work that must share neither its memory, its libraries nor its time.
+"""A worker process for GRIB decoding, separate from the service in memory, libraries and CPU time.
 
-GRIB is decoded there: ecCodes brings an SQLite of its own that must never meet the database's, bad
-bytes may crash it, and a decode of seconds must not stand in the way of an answer of milliseconds.
+Three reasons: ecCodes loads an SQLite of its own, which must not replace the database's; damaged bytes may
+crash it; and a decode takes seconds, which would delay answers of the API that take milliseconds.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ T = TypeVar("T")
 
 
 class WorkerLostError(MeteoScoreError):
-    """The worker process died or had to be ended while it was at work; the next call gets a new one."""
+    """The worker process died or was ended during a call; the next call starts a new one."""
 
 
 class Worker:
-    """One spawned, niced process, started by the first call and replaced when it breaks.
+    """One spawned process of low priority, started by the first call and replaced after a crash.
 
-    Calls take turns, so that a broken process costs the one call that broke it. A call that takes
-    more than `seconds_per_call` is ended with the process. The process ends with its parent, however
-    that one dies. A worker belongs to one event loop.
+    Calls run one at a time, so that a crash fails only the call that caused it. After `seconds_per_call` a
+    call is ended together with the process. The process ends with its parent, even if the parent is killed.
+    A worker belongs to one event loop.
     """
 
     def __init__(self, *, seconds_per_call: float = 300.0) -> None:
@@ -51,31 +51,31 @@ class Worker:
 
     @property
     def pid(self) -> int | None:
-        """Return the id of the process, or None while there is none."""
+        """Return the id of the process, or None if none runs."""
         return self._process.pid if self._process else None
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `function` returns in the worker; whatever it raises is raised here.
+        """Run `function` in the worker; return its result or raise its exception.
 
-        Function, arguments and result travel by pickle. Raises WorkerLostError when the process died at
-        work or took too long.
+        Function, arguments and result are pickled. Raises WorkerLostError if the process died during the
+        call or took too long.
         """
         async with self._turn:
             pool = await self._alive()
             return await self._call(pool, function, *args, **kwargs)
 
     def close(self) -> None:
-        """End the process when it has finished what it is doing. A later call would start another."""
+        """End the process after its current call. A later call would start a new one."""
         pool, self._pool, self._process = self._pool, None, None
         if pool:
             pool.shutdown(wait=True, cancel_futures=True)
 
     async def _alive(self) -> ProcessPoolExecutor:
         if self._pool and _is_gone(self._process):
-            self._discard()  # it died between two calls, which costs neither
+            self._discard()  # it died between two calls, so that no call fails
         if not self._pool:
             self._pool = ProcessPoolExecutor(
-                max_workers=1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin
+                max_workers=1, mp_context=multiprocessing.get_context("spawn"), initializer=_initialize
             )
             pid = await self._call(self._pool, os.getpid)
             with suppress(psutil.NoSuchProcess):
@@ -87,13 +87,13 @@ class Worker:
     ) -> T:
         seconds = self.seconds_per_call
         try:
-            with _signals_held():  # the first call spawns the process
+            with _signals_blocked():  # the first call spawns the process
                 future = pool.submit(function, *args, **kwargs)
             async with asyncio.timeout(seconds) as bound:
                 return await asyncio.wrap_future(future)
         except TimeoutError:
             if not bound.expired():
-                raise  # the function's own
+                raise  # a TimeoutError of the function itself
             self._discard()
             raise WorkerLostError(
                 f"the worker process was ended: a call took more than {seconds:g} s"
@@ -102,7 +102,7 @@ class Worker:
             self._discard()
             raise WorkerLostError("the worker process died during a call") from error
         except asyncio.CancelledError:
-            self._discard()  # nobody waits for the result, and the next call must not wait for it either
+            self._discard()  # the result is not needed, and the next call must not wait for it
             raise
 
     def _discard(self) -> None:
@@ -115,15 +115,15 @@ class Worker:
 
 
 def _is_gone(process: psutil.Process | None) -> bool:
-    """Say whether there is no such process, or only its remains that nobody has collected yet."""
-    with suppress(psutil.NoSuchProcess):  # it may go while we ask
+    """True if the process has ended; a zombie counts as ended."""
+    with suppress(psutil.NoSuchProcess):  # it may end between the two checks
         return process is None or not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     return True
 
 
 @contextmanager
-def _signals_held() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back; a process started meanwhile inherits that until it has its own rule."""
+def _signals_blocked() -> Iterator[None]:
+    """Block SIGINT and SIGTERM; a process started within inherits the mask."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
@@ -131,32 +131,25 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin() -> None:
-    """Prepare the worker process: behind everyone else, deaf to Ctrl-C, and gone with its parent.
+def _initialize() -> None:
+    """Prepare the worker process: lowest priority, ignores SIGINT and SIGTERM, exits with its parent.
 
-    A terminal and a service manager send their signal to the whole group. The parent drains and then
-    ends the worker; a worker that left first would break what is being drained.
+    A terminal and a service manager send their signal to the whole process group. The parent finishes its
+    calls and then ends the worker; a worker that ended first would break these calls.
     """
     os.nice(NICENESS)
-    _keep_freed_memory()
+    # The C library (glibc) returns freed memory to the system, and requests it again page by page, until it
+    # has seen a larger block freed; 32 MB is the largest it learns from. A message of AROME takes 15 MB, and a
+    # third of the time of decoding went into that.
+    bytearray(_LARGEST_KEPT_BLOCK)
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _keep_freed_memory() -> None:
-    """Have what one message frees ready for the next.
-
-    The C library (glibc) returns what is freed to the system, and takes it back page by page, until it has
-    seen a larger block freed; 32 MB is the largest it learns from. A message of AROME takes 15 MB, and a
-    third of the time of decoding went into that.
-    """
-    bytearray(_LARGEST_KEPT_BLOCK)
-
-
 def _end_with_parent() -> None:
-    """End this process when its parent is gone: a killed parent cannot say goodbye."""
-    parent = cast(BaseProcess, multiprocessing.parent_process())  # None in no process but the first
+    """End this process when its parent has ended: SIGKILL of the parent sends no notice."""
+    parent = cast(BaseProcess, multiprocessing.parent_process())  # None only in the first process
     wait([parent.sentinel])
     os._exit(1)

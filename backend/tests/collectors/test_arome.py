@@ -594,7 +594,7 @@ async def test_sites_outside_or_newly_masked_are_reported_once_and_not_asked_for
     (batch,) = await batches(source(worker, arome_max_lead=12), needs(*SITES, ELSEWHERE), fetch)
 
     assert {record.site for record in batch.records} == {"saint-hilaire"}
-    nothing = "masked: the model says nothing in cell 4,20"
+    nothing = "masked: the model has no value in cell 4,20"
     assert set(batch.rejected) == {
         Rejected("arome_0025 planpraz", Parameter.WIND_SPEED, None, "9999", nothing),
         Rejected("arome_0025 planpraz", Parameter.WIND_GUST, None, "9999", nothing),

@@ -93,9 +93,9 @@ async def test_sites_outside_or_under_the_mask_have_no_ground(tmp_path: Path) ->
 
     assert [point.site for point in reading.grid_points] == ["saint-hilaire"]
     assert reading.rejected == (
-        Rejected("arome_0025 planpraz", None, None, "9999", "masked: the model says nothing in cell 4,20"),
+        Rejected("arome_0025 planpraz", None, None, "9999", "masked: the model has no value in cell 4,20"),
         Rejected(
-            "arome_0025 ager", None, None, "42,0.7", "outside_grid: the model does not reach this place"
+            "arome_0025 ager", None, None, "42,0.7", "outside_grid: the position is outside the model's grid"
         ),
     )
 
