@@ -10,7 +10,7 @@ from backend.core.records import CollectionRequest, Outside, Site
 
 
 def outside(model: str, area: Area | None, site: Site) -> Outside | None:
-    """Return that a site lies outside the area of a model, or None."""
+    """Return an Outside if the site lies outside the area of the model, else None."""
     if area is None or area.holds(site):
         return None
     return Outside(model, site.id, f"it lies outside the area of the model ({area})")
@@ -20,15 +20,15 @@ def not_covered(areas: Mapping[str, Area], sites: Iterable[Site]) -> tuple[Outsi
     """Return the sites that lie outside the area of a model, by model."""
     sites = tuple(sites)
     pairs = ((model, area, site) for model, area in sorted(areas.items()) for site in sites)
-    return tuple(found for model, area, site in pairs if (found := outside(model, area, site)))
+    return tuple(one for model, area, site in pairs if (one := outside(model, area, site)))
 
 
 def within(
     model: str, area: Area | None, needs: CollectionRequest
 ) -> tuple[CollectionRequest, tuple[Outside, ...]]:
-    """Return what is wanted of a model within its area, and the sites outside that are not reported yet."""
-    away = [found for site in needs.sites if (found := outside(model, area, site))]
-    names = {one.site for one in away}
+    """Return the request for the sites in the area, and the sites outside that are not reported yet."""
+    beyond = [one for site in needs.sites if (one := outside(model, area, site))]
+    names = {one.site for one in beyond}
     inside = tuple(site for site in needs.sites if site.id not in names)
-    new = tuple(one for one in away if (model, one.site) not in needs.outside)
+    new = tuple(one for one in beyond if (model, one.site) not in needs.outside)
     return replace(needs, sites=inside), new

@@ -1,7 +1,7 @@
-"""What every source is made of, and the one walk through it.
+"""Sources and routes, and `collect`, which walks the routes of a source.
 
-A source is an ordered tuple of routes to the same data. A route reads an index, chooses, fetches and
-gives bytes to a pure `parse`; it opens no socket, file or clock and reads no environment.
+A source is an ordered tuple of routes to the same data. A route reads an index, chooses what to fetch, and
+passes the bytes to a pure `parse`. It opens no socket or file, and reads neither clock nor environment.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ from backend.core.text import one_line
 log = structlog.get_logger()
 
 DOUBTFUL = frozenset({"out_of_range", "not_a_number", "odd_row", "zero_mean", "zero_gust"})
-"""Why a value is set aside that may be right the next time: a mark for "missing" is not among them."""
+"""Reason codes of rejected values that may be correct when read again; a mark for "missing" is not one."""
 
 PLAUSIBLE_PLACE = {"latitude": (-90.0, 90.0), "longitude": (-180.0, 180.0), "elevation": (-500.0, 9000.0)}
-"""Where a station can stand, in degrees and in metres above sea level."""
+"""Possible positions of a station, in degrees and in metres above sea level."""
 
 Kind = Literal["json", "xml", "html", "grib"]
-"""What a body must be; checked by its first bytes, because HTTP 200 and a content type prove nothing."""
+"""Kind of a body; its first bytes are checked, because HTTP 200 and a content type prove nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One GET. `secret_params` and `secret_headers` are sent, and never logged, stored or shown.
+    """One GET request. `secret_params` and `secret_headers` are never logged, stored or shown.
 
-    `max_bytes` bounds the decoded body; `expected_bytes` is the exact size an index announced. `calls` is
-    what the request counts for where its host has a quota. `known` is the version of the body that was
-    downloaded before: if it is still that one, the download raises UnchangedError before the body comes.
+    `max_bytes` limits the decoded body; `expected_bytes` is the exact size in an index. `calls` is the number
+    of calls that the request counts as in its host's quota. `known` is the version of the body that was
+    downloaded before: if it has not changed, the download raises UnchangedError without reading the body.
     """
 
     url: str
@@ -72,7 +72,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
-    """Bytes as received, decompressed. `url` names where they came from, without any key."""
+    """Bytes as received, decompressed. `url` is their address without keys."""
 
     url: str
     body: bytes
@@ -82,9 +82,9 @@ class Payload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """A body too large to hold: a file that is gone when the context that gave it ends.
+    """A body in a file, too large for memory. The file is deleted when its context ends.
 
-    `version` is made of its length and its stamps; empty where the host sends none of them.
+    `version` consists of its length and its stamps; empty if the host sends none of them.
     """
 
     url: str
@@ -107,7 +107,7 @@ class Fetch(Protocol):
 
 
 class Meter(Protocol):
-    """Counts what went over the network: requests, attempts included, and bytes as transferred."""
+    """Counts network traffic: requests, with all attempts, and bytes as transferred."""
 
     requests: int
     bytes: int
@@ -115,7 +115,7 @@ class Meter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MeteredFetch:
-    """One source's way to the network in one collection, and what it cost."""
+    """The Fetch of one source in one collection, and its meter."""
 
     fetch: Fetch
     meter: Meter
@@ -130,29 +130,29 @@ class Route(Protocol[B_co]):
 
     @property
     def name(self) -> str:
-        """Name the route in rows and outcomes: "winds_mobi"."""
+        """Return the name in rows and outcomes: "winds_mobi"."""
         ...
 
     @property
     def rank(self) -> int:
-        """Say how good the route is: 0 is the best."""
+        """Return the quality of the route: 0 is the best."""
         ...
 
     def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[B_co]:
-        """Yield what is wanted, batch by batch.
+        """Yield the requested data, batch by batch.
 
-        One request that fails is a Failure in a batch. A CollectorError raised here means that the
-        route as a whole did not answer. Yielding nothing wanted ("not published yet") is no failure:
-        a batch without records then only says how new the newest data are.
+        One failed request is a Failure in a batch. A CollectorError means that the whole route failed.
+        Data that are not published yet are not a failure: a batch without records then has the time of the
+        newest data.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive(Generic[B]):
-    """What can still be had of the past: the routes to it, and how far back they go.
+    """The routes to past data, and how far back they go.
 
-    `reach` is counted back from now, `since` is the start of the archive; None is no limit of this kind.
+    `reach` is counted back from now, `since` is the start of the archive; None: no such limit.
     """
 
     routes: tuple[Route[B], ...]
@@ -160,7 +160,7 @@ class Archive(Generic[B]):
     since: datetime | None = None
 
     def start(self, now: datetime) -> datetime | None:
-        """Return the oldest time there is something of, or None where nobody set a limit."""
+        """Return the oldest time in the archive, or None without a limit."""
         limits = (self.since, now - self.reach if self.reach is not None else None)
         return max((limit for limit in limits if limit is not None), default=None)
 
@@ -170,15 +170,15 @@ NO_ARCHIVE = "its publisher serves no archive"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source(Generic[B]):
-    """Something we collect: its routes, best first, and what its publisher asks of us.
+    """A source: its routes, best first, and the terms of its publisher.
 
-    `batch` is what its routes yield: forecasts or observations. `models` names the models they speak for.
-    `disabled` says why nothing can be collected with the present settings. `max_age` is how old the
-    newest data may be before the source counts as stale. `public` says whether raw values may be shown.
-    `areas` holds the area of each model that has one: sites outside are not asked for.
-    `past` is what a backfill may ask for, and `no_archive_reason` says why there is none.
-    `opted_in` is False where nobody turned a source on that is off by default: it is listed nowhere then,
-    and what it once brought stays as public as it was.
+    `batch` is the class of its batches: forecasts or observations. `models` are the names of the models it
+    collects. `disabled` is the reason why nothing can be collected with the present settings, if so. The
+    source is stale when its newest data are older than `max_age`. `public` is True if raw values may be
+    shown. `areas` has the area of each model that has one: nothing is requested for sites outside. `past` has
+    the routes of a backfill; `no_archive_reason` is the reason if it is None.
+    `opted_in` is False for an opt-in source that is off. It is not listed; data that it collected earlier
+    keep their visibility.
     """
 
     name: str
@@ -226,34 +226,31 @@ class Source(Generic[B]):
 async def collect(source: Source[B], needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[B]:
     """Walk the routes of a source until one answers; yield its batches, implausible values set aside.
 
-    Hundreds of thousands of values are looked at in a thread, for the service answers meanwhile.
-    The next route is tried only when one failed as a whole: it raised, or it failed and kept nothing.
-    What failed on the way is yielded too, so that nobody has to read logs to learn of it.
-    A backfill asks every route to the past, since each may reach as far as no other does.
+    The next route is tried only if one failed as a whole: it raised, or it had failures and no values. The
+    failures of earlier routes are yielded too, so that they appear in the outcome and not only in logs.
+    A backfill uses every route to the past, because each may have data that the others do not have.
     """
     if needs.until is not None:
         async for batch in _collect_past(source, needs, fetch):
             yield batch
         return
     for route in source.routes:
-        kept, failed = 0, False
+        values, failed = 0, False
         try:
             async for batch in route.collect(needs, fetch):
-                kept += len(batch.records) + len(batch.rejected)
+                values += len(batch.records) + len(batch.rejected)
                 failed = failed or bool(batch.failures)
+                # In a thread: a batch has hundreds of thousands of values, and the API must stay responsive.
                 yield await asyncio.to_thread(set_aside_implausible, _cap_availability(batch))
         except CollectorError as error:
             failed = True
             yield failure_batch(source, route, error, needs.now)
-        if kept or not failed:
+        if values or not failed:
             return
 
 
 def _cap_availability(batch: B) -> B:
-    """Return the batch with a run that could be had by the time it came: then, where its stamp is later.
-
-    The publisher's clock may run ahead of ours by some minutes. That is not when a run could be had.
-    """
+    """Cap the run's availability time at the collection time; the publisher's clock may run ahead of ours."""
     if isinstance(batch, ForecastBatch) and batch.run and batch.run.available_at > batch.collected_at:
         seen = replace(batch.run, available_at=batch.collected_at, published=False)
         return replace(batch, run=seen)
@@ -261,9 +258,9 @@ def _cap_availability(batch: B) -> B:
 
 
 async def _collect_past(source: Source[B], needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[B]:
-    """Yield what the archives of a source give, each batch labelled as backfilled.
+    """Yield the batches of a source's archives, labelled as backfilled.
 
-    None of them says up to when nothing lacks: of what came between that past and now, it tells nothing.
+    Backfilled batches never advance `complete_until`: they do not cover the time up to now.
     """
     for route in source.past.routes if source.past else ():
         try:
@@ -279,20 +276,20 @@ def _backfilled(batch: B) -> B:
 
 
 LONGEST_TEXT = 500
-"""How much of what a source said is kept with a failure or a rejected value: enough to recognise it."""
+"""Characters of a source's text that are stored with a failure or a rejected value."""
 
 LONGEST_NAME, LONGEST_KIND, LONGEST_REMARKS = 100, 30, 2000
-"""How many characters of what a network says of a station are kept."""
+"""Characters of a network's texts about a station that are stored."""
 
 LONGEST_ID = 60
-"""How many characters the id of a station may have; the longest of any network that is collected has 25."""
+"""Longest accepted id of a station, in characters; the longest of all collected networks has 25."""
 
 MOST_STATIONS = 10_000
-"""How many stations one answer may name: ten times what the largest network that is collected has."""
+"""Highest accepted number of stations in one answer: ten times the largest collected network."""
 
 
 def as_failure(route: str, error: CollectorError) -> Failure:
-    """Turn an error into the value that a batch carries, and log it whole while its traceback is there."""
+    """Return an error as the Failure of a batch; log it here, where its traceback is available."""
     if isinstance(error, IncompleteError):
         log.warning("run incomplete", route=route, url=error.url, reason=error.reason)
     elif not isinstance(error, PayloadMissingError):
@@ -302,7 +299,7 @@ def as_failure(route: str, error: CollectorError) -> Failure:
 
 
 def failure_batch(source: Source[B], route: Route[B], error: CollectorError, now: datetime) -> B:
-    """Return a batch that holds nothing but the failure of a whole route."""
+    """Return a batch with nothing but the failure of a whole route."""
     return source.batch(
         source=source.name,
         route=route.name,
@@ -313,10 +310,10 @@ def failure_batch(source: Source[B], route: Route[B], error: CollectorError, now
 
 
 def set_aside_implausible(batch: B) -> B:
-    """Return the batch with what cannot be true moved to its rejected: values, and places of stations.
+    """Return the batch with impossible values and positions moved to its rejected ones.
 
-    It does not count as collected then, and is asked for again for as long as it is wanted, because the
-    publisher may correct it. A file that is known by its version is read again only once it has another.
+    These do not count as collected: as the publisher may correct them, later collections request them again.
+    A file with a version is read again only after the version has changed.
     """
     if isinstance(batch, ObservationBatch):
         batch = _with_bounded_stations(batch)
@@ -338,18 +335,19 @@ def set_aside_implausible(batch: B) -> B:
             good.append(msgspec.structs.replace(record, value=value))
         else:
             good.append(record)
-    kept = _withhold_completeness(replace(batch, records=tuple(good), rejected=tuple(bad)))
-    return _without_impossible_places(kept) if isinstance(kept, ObservationBatch) else kept
+    checked = _withhold_completeness(replace(batch, records=tuple(good), rejected=tuple(bad)))
+    return _without_impossible_places(checked) if isinstance(checked, ObservationBatch) else checked
 
 
 def _withhold_completeness(batch: B) -> B:
-    """Return the batch without the promise that nothing lacks where a value was set aside as doubtful."""
+    """Do not mark a station or site complete if one of its values was rejected as implausible."""
     doubtful = {value.subject for value in batch.rejected if value.reason_code in DOUBTFUL}
     if isinstance(batch, ObservationBatch):
         complete_until = {
             station: time for station, time in batch.complete_until.items() if station not in doubtful
         }
         return replace(batch, complete_until=complete_until)
+    # The part stays incomplete, so that a corrected file is read again.
     open_ = [site for site in batch.sites if batch.run and _subject(batch.run.model, site) in doubtful]
     again: list[IncompletePart] = [
         IncompletePart(part, site, "a value that cannot be true", batch.versions[part])
@@ -366,16 +364,14 @@ def _subject(model: str, site: str) -> str:
 
 
 def _with_bounded_stations(batch: ObservationBatch) -> ObservationBatch:
-    """Return the batch with texts of stations that can be printed, and without ids that cannot be one.
+    """Return the batch with shortened, printable texts of stations, and without impossible ids.
 
-    Raises ParseError for more stations than any network has.
+    Raises ParseError for more stations than MOST_STATIONS.
     """
     ids = {record.station for record in batch.records} | {station.id for station in batch.stations}
     ids |= {position.station for position in batch.positions}
     if len(ids) > MOST_STATIONS:
-        raise ParseError(
-            f"{len(ids)} stations in one answer: more than {MOST_STATIONS} are no network's list"
-        )
+        raise ParseError(f"{len(ids)} stations in one answer, the limit is {MOST_STATIONS}")
     odd = {code for code in ids if len(code) > LONGEST_ID or not code.isprintable()}
     stations = tuple(
         replace(
@@ -396,7 +392,7 @@ def _with_bounded_stations(batch: ObservationBatch) -> ObservationBatch:
         positions=tuple(position for position in batch.positions if position.station not in odd),
         rejected=(
             *batch.rejected,
-            *(Rejected(code, None, None, code, "bad_id: no id of a station") for code in sorted(odd)),
+            *(Rejected(code, None, None, code, "bad_id: not a valid station id") for code in sorted(odd)),
         ),
     )
 
@@ -405,16 +401,16 @@ def _without_impossible_places(batch: ObservationBatch) -> ObservationBatch:
     stations: list[Station] = []
     bad: list[Rejected] = []
     for station in batch.stations:
-        told = {name: getattr(station, name) for name in PLAUSIBLE_PLACE}
+        stated = {name: getattr(station, name) for name in PLAUSIBLE_PLACE}
         wrong = [
-            name for name, (low, high) in PLAUSIBLE_PLACE.items() if not low <= (told[name] or 0.0) <= high
+            name for name, (low, high) in PLAUSIBLE_PLACE.items() if not low <= (stated[name] or 0.0) <= high
         ]
         bad += [
-            Rejected(station.id, None, None, repr(told[name]), f"no_such_place: no {name} on Earth")
+            Rejected(station.id, None, None, repr(stated[name]), f"no_such_place: no {name} on Earth")
             for name in wrong
         ]
         unknown: dict[str, Any] = dict.fromkeys(wrong)
-        if _is_dummy(station):  # no place, as of a position: the store keeps the last good one
+        if _is_dummy(station):  # treated as unknown, so that the store keeps the last good position
             unknown |= {"latitude": None, "longitude": None}
         stations.append(replace(station, **unknown))
     positions = tuple(map(_known_position, batch.positions))
@@ -422,14 +418,14 @@ def _without_impossible_places(batch: ObservationBatch) -> ObservationBatch:
 
 
 DUMMY_DEGREES = 1.0
-"""Within it of 0 N 0 E there is sea: a position there is a station that does not know its own."""
+"""A position closer to 0 N 0 E is sea: stations without a position report 0 N 0 E."""
 
 
 def _known_position(position: Position) -> Position:
-    """Return a position without coordinates or a height that cannot be."""
-    told = {name: getattr(position, name) for name in PLAUSIBLE_PLACE}
+    """Return the position without impossible coordinates or elevation."""
+    stated = {name: getattr(position, name) for name in PLAUSIBLE_PLACE}
     unknown: dict[str, Any] = dict.fromkeys(
-        name for name, (low, high) in PLAUSIBLE_PLACE.items() if not low <= (told[name] or 0.0) <= high
+        name for name, (low, high) in PLAUSIBLE_PLACE.items() if not low <= (stated[name] or 0.0) <= high
     )
     if _is_dummy(position):
         unknown |= {"latitude": None, "longitude": None}

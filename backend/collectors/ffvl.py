@@ -1,10 +1,10 @@
 """The beacons of the FFVL, the French federation of free flight, also shown on balisemeteo.com.
 
-Licence: no text could be found; re-use is accepted with the credit below, and raw data are not to be
-passed on in bulk. The key is personal to the service that asked for it (informatique@ffvl.fr).
-About 200 beacons speak every ten minutes or so; the feed is refreshed every five. Whole km/h, sixteen
-wind sectors, naive Europe/Paris times. The averaging period and the height of the masts are not
-published. The routes, best first, are a file each; docs/sources/ffvl.md has the quirks.
+Licence: no text was found; re-use is accepted with the credit "Source : FFVL - balisemeteo.com", and raw data
+must not be passed on in bulk. The key is personal to the service that requested it (informatique@ffvl.fr).
+About 200 beacons report about every ten minutes; the feed is refreshed every five. Whole km/h, sixteen wind
+sectors, naive Europe/Paris times. The averaging period and the height of the masts are not published. Each
+route has a file in ffvl_routes/; docs/sources/ffvl.md has the quirks.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from backend.core.records import ObservationBatch
 from backend.core.terms import terms_of
 
 MAX_AGE = timedelta(minutes=35)
-"""Some 200 beacons speak every ten minutes: three silences in a row from all of them, and a margin."""
+"""Some 200 beacons report every ten minutes: three missed readings in a row of all of them, and a margin."""
 
 
 def build(settings: Settings) -> Source[ObservationBatch]:
-    """Return the source with the routes that the settings open, best first; disabled if they open none."""
+    """Return the source with the routes that the settings allow, best first; disabled without any."""
     routes, past = _routes(settings), _past(settings)
     return Source.of(
         terms_of(registry.FFVL, settings),
@@ -67,4 +67,4 @@ def _key(settings: Settings) -> str:
 def _why_disabled(settings: Settings) -> str:
     ways = "set FFVL_API_KEY for the FFVL's own feed, or CONTACT for winds.mobi without a key"
     pages = "CONTACT too" if settings.ffvl_html else "CONTACT and FFVL_HTML=true"
-    return f"no way to the beacons: {ways}; the pages of balisemeteo.com need {pages}"
+    return f"no route to the beacons: {ways}; the pages of balisemeteo.com need {pages}"

@@ -1,4 +1,4 @@
-"""The parts and the cycles of a run, whatever the model."""
+"""Parts and cycles of runs, for all models."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Part:
 
     @property
     def name(self) -> str:
-        """Return what the part is called in files and records."""
+        """Return the name of the part in files and records."""
         return f"{self.first:02}H" if self.first == self.last else f"{self.first:02}H{self.last:02}H"
 
     @property
@@ -44,24 +44,23 @@ class Part:
         return range(self.first, self.last + 1, self.step)
 
     def until(self, max_lead: int) -> Self:
-        """Return what is left of it up to `max_lead`.
+        """Return the part cut at `max_lead`.
 
-        The name says how far that goes, so that a part once cut short is collected again, whole, after
-        the setting was raised.
+        The cut changes its name, so that the part is collected again, whole, after the setting is raised.
         """
         return type(self)(self.first, min(self.last, max_lead), self.step)
 
 
 def cycles(needs: CollectionRequest, hours: Collection[int]) -> list[datetime]:
-    """Return the reference times at the given hours (UTC) that are still wanted, newest first."""
+    """Return the reference times at the given hours (UTC) within the request, newest first."""
     newest = needs.now if needs.until is None else min(needs.now, needs.until)
     moment = newest.replace(minute=0, second=0, microsecond=0)
-    found = []
+    reference_times = []
     while moment > needs.since:
         if moment.hour in hours:
-            found.append(moment)
+            reference_times.append(moment)
         moment -= _HOUR
-    return found
+    return reference_times
 
 
 _NO_VERSIONS: Mapping[Part, str] = {}
@@ -75,9 +74,9 @@ def parts_by_missing_sites(
     rank: int,
     versions: Mapping[Part, str] = _NO_VERSIONS,
 ) -> dict[tuple[Site, ...], list[Part]]:
-    """Return which parts of a run are missing for which sites; as a rule there is one such set of sites.
+    """Return the missing parts of a run by set of sites; usually all parts have the same set.
 
-    A part whose file was read before in the version that it has now is not missing, complete or not.
+    A part whose file was read before in its present version is not missing, even if it is incomplete.
     """
     missing: dict[tuple[Site, ...], list[Part]] = {}
     for part in parts:

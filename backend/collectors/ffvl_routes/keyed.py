@@ -1,12 +1,12 @@
 """The FFVL's own feed, for holders of a key: all beacons in one answer, and 72 hours of history for one.
 
 Format (the federation's data set page, and captures): JSON that starts with a byte order mark; an array
-of flat objects whose every value is text or null, and any field may be left out. Numbers are accepted
-too, since nothing but the server's PHP version decides between "12" and 12. Times are Europe/Paris
-without saying so, speeds whole km/h, directions the sixteen sectors cut to even degrees.
+of flat objects whose values are all text or null, and any field may be absent. Numbers are accepted too,
+since only the server's PHP version decides between "12" and 12. Times are Europe/Paris without a stated zone,
+speeds whole km/h, directions the sixteen sectors cut to even degrees.
 
-Trouble comes with HTTP 200 as well: a small HTML page "error#2" for a refused key, a sentence about
-asking for a key, an empty body.
+Errors come with HTTP 200 as well: a small HTML page "error#2" for a refused key, a sentence about requesting
+a key, an empty body.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from backend.core.records import CollectionRequest, ObservationBatch, Rejected, 
 LIST_EVERY = timedelta(hours=24)
 HISTORY = timedelta(hours=72)
 REPUBLISHED = frozenset({"PIOUPIOU", "OPENWINDMAP", "HOLFUY", "IWEATHAR"})
-"""Networks of others, repeated in this feed: their readings are not the FFVL's to be credited with."""
+"""Networks of others that this feed repeats. Their readings are skipped: the credit is not the FFVL's."""
 
 _DATE = "%Y-%m-%d %H:%M:%S"
 _EITHER_HOUR = "ambiguous_hour: it may be of either pass of the doubled hour"
@@ -92,7 +92,7 @@ class _Beacon(
     kind: str | None = None
 
 
-# A history was seen without some of them: of one beacon only the mean wind can be insisted on.
+# Histories without some of these fields were seen, so a history must have the mean wind only.
 _MEAN = {"mean": "vitesseVentMoy"}
 _VALUES = {**_MEAN, "gust": "vitesseVentMax", "direction": "directVentMoy", "temperature": "temperature"}
 
@@ -102,11 +102,11 @@ _BEACONS, _BEACON = msgspec.json.Decoder(list[_Beacon]), msgspec.json.Decoder(_B
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The list of beacons. Of an odd row with a number only the kind is in `stations`.
+    """The list of beacons. For an odd row with a number, `stations` has only the kind.
 
-    `whole` is False where an odd row may be of a network that the feed re-publishes, and does not say of
-    which beacon: then a beacon that is not in the list may be that one. `placed` are the stations of rows
-    that are not odd: only these state a position, or that there is none.
+    `whole` is False if an odd row without a number may be of a network that the feed re-publishes: any beacon
+    that is not in the list may then be that one. `placed` are the stations of rows that are not odd: only
+    these state a position, or that there is none.
     """
 
     stations: tuple[Station, ...]
@@ -126,11 +126,11 @@ class Keyed:
     rank = 0
 
     async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
-        """Yield one batch per answer. A list that fails costs the list; the readings are the point.
+        """Yield one batch per answer. A failed list does not stop the readings.
 
-        As long as a list that is due was not read whole, nothing is taken of a beacon whose kind neither
-        the list nor the store states: it may be one that the feed re-publishes. Where no list came at all,
-        the stations of the sites are taken.
+        Until a due list is read whole, readings of a beacon whose kind is unknown are rejected: it may belong
+        to a network that the feed re-publishes. If the list failed altogether, the mapped stations count as
+        known.
         """
         kinds = {station.id: station.kind for station in needs.stations.values()}
         mapped = needs.mapped_stations(FFVL.name)
@@ -165,7 +165,7 @@ class Keyed:
             )
 
     def _listed(self, listing: Listing, payload: Payload) -> ObservationBatch:
-        """Return the batch of a list. One that was not read whole stays due."""
+        """Return the batch of a list. A list that was not read whole stays due."""
         return ObservationBatch(
             source=FFVL.name,
             route=self.name,
@@ -183,7 +183,7 @@ class Keyed:
 
 @dataclass(frozen=True, slots=True)
 class KeyedHistory:
-    """What mapped beacons said in the last days: the history of each of which days are lacking."""
+    """The histories of mapped beacons with missing days, up to 72 hours back."""
 
     url: str
     key: str = field(repr=False)
@@ -192,20 +192,20 @@ class KeyedHistory:
     rank = 0
 
     def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
-        """Yield one batch per beacon of which days are lacking."""
+        """Yield one batch per beacon with missing days."""
 
         def ask(station: str, first: datetime) -> Request:
             hours = str(history_hours(first, needs.now))
             return request(self.url, self.key, r="histo", idbalise=number_of(station), hours=hours)
 
-        others = {each.id for each in needs.stations.values() if each.kind.upper() in REPUBLISHED}
+        others = {station.id for station in needs.stations.values() if station.kind.upper() in REPUBLISHED}
         return missing_histories(
             FFVL, self, needs, fetch, reach=HISTORY, request=ask, parse=parse_history, skip=others
         )
 
 
 def request(url: str, key: str, **params: str) -> Request:
-    """Ask the FFVL's feed for something of its beacons."""
+    """Return a request for beacons of the FFVL's feed."""
     return Request(
         url=f"{url}/api/",
         kind="json",
@@ -215,23 +215,23 @@ def request(url: str, key: str, **params: str) -> Request:
 
 
 def list_is_due(needs: CollectionRequest) -> bool:
-    """Say whether the list of beacons was never read, or a day ago."""
+    """True if the list of beacons was never read, or a day or more ago."""
     listed = needs.listed.get(FFVL.name)
     return listed is None or needs.now - listed >= LIST_EVERY
 
 
 def history_hours(after: datetime, now: datetime) -> int:
-    """Return how many whole hours to ask for to see all since `after`, counted back from `now` or later."""
+    """Return how many hours back from `now` or later a history must reach to cover all since `after`."""
     return math.ceil(min(now - after + MARGIN, HISTORY) / timedelta(hours=1))
 
 
 def parse_list(payload: Payload) -> Listing:
-    """Read the list of beacons. Its remarks tell which beacon is sheltered or shows the breeze only."""
+    """Read the list of beacons, with remarks such as a sheltered position."""
     _require_feed(payload)
     rows = not_empty(json_rows(payload, _BEACONS, _BEACON)).without(_why_odd)
     odd = [_kind_of_odd(row) for row in rows.odd]
     described = tuple(_described(beacon) for beacon in rows.rows)
-    good = {station.id for station in described}  # what a good row states of a beacon stays
+    good = {station.id for station in described}  # an odd row must not overwrite a good one
     kinds = (
         Station(id=station, kind=kind)
         for station, kind in odd
@@ -259,12 +259,12 @@ def _listed_station(content: object) -> str | None:
 
 
 def _kind_of_odd(row: OddRow) -> tuple[str | None, str | None]:
-    """Return station and kind as far as an odd row of the list states them; "" for a kind left out."""
+    """Return station and kind of an odd row of the list, None where unreadable; "" for an absent kind."""
     if not isinstance(row.content, dict):
         return None, None
-    kind = row.content.get("station_type")
-    told = "" if kind is None else kind
-    return _listed_station(row.content), told.strip().upper() if isinstance(told, str) else None
+    reported = row.content.get("station_type")
+    kind = "" if reported is None else reported
+    return _listed_station(row.content), kind.strip().upper() if isinstance(kind, str) else None
 
 
 def _described(beacon: _Beacon) -> Station:
@@ -287,39 +287,39 @@ def parse_readings(
 ) -> Readings:
     """Read the newest readings of all beacons but those to `skip`, later than `after` per station.
 
-    Of beacons that are not in `taken`, where given, the kind is not known and the reading is rejected.
-    Raises ParseError where no row at all can be used, or most rows are odd: then the format has changed.
+    `taken`, if given, are the beacons of a known kind; readings of others are rejected. Raises ParseError if
+    no row can be used, or if most rows are odd: the format has changed.
     """
     rows = not_empty(_documented_rows(payload, _VALUES))
     mine = ((row, station) for row in rows.rows if (station := _station(row)) not in skip)
-    found = (
+    values = (
         *rows.rejected(_station_of_odd, f"{FFVL.name}:?"),
         *_readings(mine, payload.fetched_at),
     )
-    readings = validate((_reject_unknown_kind(each, taken) for each in found), payload.fetched_at, after)
+    readings = validate((_reject_unknown_kind(value, taken) for value in values), payload.fetched_at, after)
     if not readings.latest:
         reasons = ", ".join(sorted({rejected.reason for rejected in readings.rejected})) or "all skipped"
-        raise ParseError(f"no row is of a beacon and of a time that can be used: {reasons}", url=payload.url)
+        raise ParseError(f"no row has a usable beacon and time: {reasons}", url=payload.url)
     return readings
 
 
 def _reject_unknown_kind(value: Reading | Rejected, taken: Collection[str] | None) -> Reading | Rejected:
     if isinstance(value, Rejected) or taken is None or value.station in taken:
         return value
-    reason = "unknown_kind: the list of beacons could not be read whole, and may call it another network's"
+    reason = "unknown_kind: the list of beacons was not read whole; the beacon may be of another network"
     return Rejected(value.station, None, value.time, str(dict(value.values)), reason)
 
 
 def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
     """Read the history of one beacon, later than `after`; ParseError if most rows are of another beacon.
 
-    An empty one is read as such: whether it can be true, the caller knows. It may go back or forth in time;
-    what may be of either pass of the doubled hour is rejected.
+    An empty history is returned as such; the caller checks whether it is plausible. The rows may go back or
+    forth in time; those that may be of either pass of the doubled hour are rejected.
     """
 
     def why_not_mine(row: _Row) -> str | None:
-        told = _station(row)
-        return f"requested {station}, row is of {told}" if told not in (station, None) else None
+        reported = _station(row)
+        return f"requested {station}, row is of {reported}" if reported not in (station, None) else None
 
     rows = _documented_rows(payload, _MEAN).without(why_not_mine)
     stamps = [local_stamp(row.date or "", _DATE) for row in rows.rows]
@@ -328,11 +328,11 @@ def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
     stamps = stamps[::-1] if order is False else stamps
     unclear = order is None or one_pass_of_two(stamps, payload.fetched_at)
     mine = ((row, station) for row in backwards)
-    found = (
+    readings = (
         *rows.rejected(lambda _: station, station),
         *_readings(mine, payload.fetched_at, unclear=unclear),
     )
-    return validate(found, payload.fetched_at, {station: after})
+    return validate(readings, payload.fetched_at, {station: after})
 
 
 def _station_of_odd(content: object) -> str | None:
@@ -348,7 +348,7 @@ def _documented_rows(payload: Payload, fields: Mapping[str, str]) -> Rows[_Row]:
 
 
 def _require_feed(payload: Payload) -> None:
-    """Name the answers that come with HTTP 200 and are none. Whatever else is odd, the decoder says."""
+    """Raise ParseError for refusals that come with HTTP 200; the decoder reports all other problems."""
     text = payload.body[:2000].decode("utf-8-sig", "replace").strip()
     if text.startswith("<") and "error#" in text:
         raise ParseError("the key was refused: check FFVL_API_KEY", url=payload.url)
@@ -365,7 +365,7 @@ def _station(row: _Row) -> str | None:
 def _readings(
     rows: Iterable[tuple[_Row, str | None]], fetched_at: datetime, *, unclear: bool = False
 ) -> Iterable[Reading | Rejected]:
-    """Yield the reading of each row; where it is `unclear`, none of the doubled hour."""
+    """Yield the reading of each row; if the order is `unclear`, reject rows of the doubled hour."""
     newer: dict[str, datetime] = {}
     for row, station in rows:
         if station is None:

@@ -1,4 +1,4 @@
-"""What the readings of the FFVL's beacons have in common, whichever of its three routes they come by."""
+"""Properties of the FFVL's readings that hold on all three routes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from backend.core import registry
 
 FFVL = Network(
     name=registry.FFVL.name,
-    cadence=timedelta(minutes=15),  # they speak every ten minutes
+    cadence=timedelta(minutes=15),  # they report every ten minutes
     direction_resolution=22.5,  # vanes report sixteen sectors
 )
-"""It documents no averaging period, so none is stated."""
+"""Without averaging minutes: the FFVL documents none."""

@@ -1,8 +1,8 @@
-"""The FFVL beacons as balisemeteo.com shows them to people: one page per beacon, for mapped beacons only.
+"""The FFVL beacons by way of the web pages of balisemeteo.com: one page per mapped beacon.
 
 Format (two projects that read it): a title "Relevé du 15/07/2026 - 14:02" in Europe/Paris, then label and
 value cells. After the words "Vent maxi" the labels Direction and Vitesse come a second time, for the
-gust. NC marks a missing value. Who comes without the session cookie of index.php reads
+gust. NC marks a missing value. A request without the session cookie of index.php gets
 "!!! WARNING !!!" in place of values. UTF-8, sometimes latin-1; accents may be entities.
 """
 
@@ -69,7 +69,7 @@ class Pages:
         await fetch(Request(url=f"{self.url}/index.php", kind="html"))
 
     async def _page(self, station: str, fetch: Fetch) -> Payload:
-        """Fetch the page of a beacon; once more, in a new session, if it came masked."""
+        """Fetch the page of a beacon; repeat once in a new session if its values are masked."""
         request = Request(url=f"{self.url}/balise.php", kind="html", params={"idBalise": number_of(station)})
         payload = await fetch(request)
         if MASK not in _text(payload):
@@ -79,10 +79,10 @@ class Pages:
 
 
 def parse_page(payload: Payload, station: str, after: Mapping[str, datetime]) -> Readings:
-    """Read the page of one beacon: its one reading, if it is later than `after` says.
+    """Read the page of one beacon: its one reading, if it is later than `after` of the station.
 
-    A masked cell is set aside as such; the next number on the page is another quantity. Raises
-    ParseError where the page has no reading, or is not built as we know it.
+    A masked cell is rejected; it must not take the next number on the page, which is another quantity. Raises
+    ParseError if the page has no reading, or another structure.
     """
     try:
         reading = _reading(_text(payload), station, payload.fetched_at)
@@ -122,26 +122,26 @@ def _reading(text: str, station: str, fetched_at: datetime) -> Reading | Rejecte
 
 def _stamp(page: LexborHTMLParser) -> str:
     for title in page.css("div.Titre"):
-        if match := _TITLE.search(_words(title)):
+        if match := _TITLE.search(_text_of(title)):
             return match[1]
     raise ParseError("the page has no title 'Relevé du …'")
 
 
 def _sections(page: LexborHTMLParser) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the cells by label, those before the words "Vent maxi" and those after them."""
+    """Return the cells by label: those before the words "Vent maxi", and those after."""
     mean: dict[str, str] = {}
     gust: dict[str, str] = {}
     section, label = mean, ""
     for node in page.css("html")[0].traverse(include_text=True):
         classes = (node.attributes.get("class") or "").split()
-        if node.tag == "-text" and "vent maxi" in _words(node).lower():
+        if node.tag == "-text" and "vent maxi" in _text_of(node).lower():
             section = gust
         elif "label" in classes:
-            label = _words(node).rstrip(" :").lower()
+            label = _text_of(node).rstrip(" :").lower()
         elif "valeur" in classes and label:
             if label in section:
                 raise ParseError(f"the page gives {label!r} twice in one section")
-            section[label], label = _words(node), ""
+            section[label], label = _text_of(node), ""
     return mean, gust
 
 
@@ -149,16 +149,16 @@ def _cell(section: Mapping[str, str], label: str) -> str:
     try:
         return section[label]
     except KeyError:
-        raise ParseError(f"the page has no cell {label!r} where one is expected") from None
+        raise ParseError(f"the page has no cell {label!r}") from None
 
 
 def _bare(cell: str | None, parameter: Parameter) -> Value:
-    """Strip what surrounds the number: "SO : 224°" is 224. Another unit stays, and is no number."""
+    """Strip sector and unit: "SO : 224°" becomes "224". Another unit remains: the value is refused."""
     if cell is None or MASK in cell:
         return cell
     return cell.rpartition(":")[2].removesuffix(_UNITS[parameter]).strip()
 
 
-def _words(node: LexborNode) -> str:
-    """Return the text of a node with each run of white space, hard spaces too, as one blank."""
+def _text_of(node: LexborNode) -> str:
+    """Return the text of a node with each run of white space, hard spaces included, as one blank."""
     return " ".join(node.text().split())

@@ -1,10 +1,10 @@
-"""The FFVL beacons by way of winds.mobi, which asks the federation for us: no key, one answer for all.
+"""The FFVL beacons by way of winds.mobi, which reads the federation's feed: no key, one answer for all.
 
 Format (its public source and captures): JSON numbers, times as epoch seconds in UTC, km/h, positions as
-[longitude, latitude]. `last` is left out of a station that said nothing for days. Its collectors write 0
-for each mandatory value that they did not get: 0/0/0 proves no calm, and one 0 beside wind is no value.
-Networks that the FFVL re-publishes are already removed. It asks for few calls and for a
-User-Agent that says who we are.
+[longitude, latitude]. `last` is absent for a station without a reading for days. Its collectors write 0 for
+each mandatory value that they did not get: 0/0/0 may not be a calm, and one 0 beside wind is a missing value.
+Networks that the FFVL re-publishes are already removed. Its terms ask for few calls and for a User-Agent with
+a contact.
 """
 
 from __future__ import annotations
@@ -85,15 +85,15 @@ class WindsMobi:
     rank = 1
 
     async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
-        """Yield one batch per answer, and one for each mapped station that nobody knows.
+        """Yield one batch per answer, and a failure for each mapped station that is unknown.
 
-        A station that the bulk answer has no reading of gets no call: its history is counted back
-        from its last reading, and there is none.
+        A station without a reading in the bulk answer gets no request: winds.mobi counts a history back from
+        the last reading, and there is none.
         """
         payload = await fetch(request(self.url, "", provider=FFVL.name, limit="0"))
         after = stored_until(needs.newest, payload.fetched_at)
         readings, stations = await asyncio.to_thread(parse_stations, payload, after)
-        # What the FFVL's own list says of a station is better, and stays.
+        # The FFVL's own list describes stations better, so it is not overwritten.
         listed = FFVL.name in needs.listed
         introduced = tuple(
             station
@@ -116,7 +116,7 @@ class WindsMobi:
 
 @dataclass(frozen=True, slots=True)
 class WindsMobiHistory:
-    """What mapped beacons said in the last days: the history of each of which days are lacking."""
+    """The histories of mapped beacons with missing days, up to seven days back."""
 
     url: str
 
@@ -124,9 +124,10 @@ class WindsMobiHistory:
     rank = 1
 
     def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
-        """Yield one batch per beacon of which days are lacking.
+        """Yield one batch per beacon with missing days.
 
-        The source counts back from a beacon's last reading, which may be older than now, and never newer.
+        The source counts back from a beacon's last reading. That is never newer than now, so counting from
+        now covers the period.
         """
 
         def ask(station: str, first: datetime) -> Request:
@@ -136,25 +137,25 @@ class WindsMobiHistory:
 
 
 def request(url: str, path: str, **params: str) -> Request:
-    """Ask winds.mobi for something of its stations."""
+    """Return a request for stations of winds.mobi."""
     return Request(url=f"{url}/api/2.3/stations/{path}", kind="json", params=params)
 
 
 def history_request(url: str, station: str, seconds: int) -> Request:
-    """Ask for what a beacon said in so many seconds before its last reading."""
+    """Return the request for a beacon's readings in the `seconds` before its last one."""
     return request(url, f"{_PREFIX}{number_of(station)}/historic/", duration=str(seconds))
 
 
 def history_seconds(after: datetime, until: datetime) -> int:
-    """Return how far to look back from a station's last reading `until` to see all since `after`."""
+    """Return how far back from its last reading `until` a history must reach to cover all since `after`."""
     return math.ceil(min(until - after + MARGIN, HISTORY).total_seconds())
 
 
 def parse_stations(payload: Payload, after: Mapping[str, datetime]) -> tuple[Readings, tuple[Station, ...]]:
     """Read the newest readings of all beacons, later than `after` per station, and the beacons.
 
-    Raises ParseError where most rows are odd, a station of another network among them, or no station has
-    a usable reading.
+    Raises ParseError if most rows are odd (a station of another network is odd too), or if no station has a
+    usable reading.
     """
     rows = not_empty(json_rows(payload, _STATIONS, _STATION)).without(_why_not_ours)
     ours = [(station, row) for row in rows.rows if (station := _our_id(row.id))]
@@ -172,8 +173,8 @@ def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
     rows = json_rows(payload, _HISTORY, _READING_ROW)
     require_fields(rows.rows, _WIND_FIELDS, payload)
     mine = ((station, row) for row in rows.rows)
-    found = (*rows.rejected(lambda _: station, station), *_readings(mine, payload.fetched_at))
-    return validate(found, payload.fetched_at, {station: after})
+    readings = (*rows.rejected(lambda _: station, station), *_readings(mine, payload.fetched_at))
+    return validate(readings, payload.fetched_at, {station: after})
 
 
 def _our_id(name: str) -> str | None:
@@ -198,8 +199,8 @@ def _readings(rows: Iterable[tuple[str, _ReadingRow]], fetched_at: datetime) -> 
         if isinstance(time, Rejected):
             yield time
             continue
-        told = (value_of(field) for field in (row.mean, row.gust, row.direction))
-        wind = dict(zip(_WIND, told, strict=True))
+        values = (value_of(field) for field in (row.mean, row.gust, row.direction))
+        wind = dict(zip(_WIND, values, strict=True))
         zeros = all(number(value) == 0 for value in wind.values())
         yield Reading(
             station=station,

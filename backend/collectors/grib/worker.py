@@ -123,7 +123,7 @@ def _is_gone(process: psutil.Process | None) -> bool:
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """Block SIGINT and SIGTERM; a process started within inherits the mask."""
+    """Block SIGINT and SIGTERM; a process started within inherits the mask and resets it later."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
@@ -139,8 +139,8 @@ def _initialize() -> None:
     """
     os.nice(NICENESS)
     # The C library (glibc) returns freed memory to the system, and requests it again page by page, until it
-    # has seen a larger block freed; 32 MB is the largest it learns from. A message of AROME takes 15 MB, and a
-    # third of the time of decoding went into that.
+    # has seen a larger block freed; 32 MB is the largest it learns from. A message of AROME takes 15 MB, and
+    # a third of the time of decoding went into that.
     bytearray(_LARGEST_KEPT_BLOCK)
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -146,7 +146,7 @@ def test_a_station_with_an_id_that_is_none_costs_that_station_alone(code: str) -
     batch = set_aside_implausible(replace(BATCH, records=records, stations=(Station(code), LOUP)))
     assert [record.station for record in batch.records] == [LOUP.id]
     assert batch.stations == (LOUP,)
-    assert [value.reason for value in batch.rejected] == ["bad_id: no id of a station"]
+    assert [value.reason for value in batch.rejected] == ["bad_id: not a valid station id"]
 
 
 @pytest.mark.parametrize("described", [True, False])
