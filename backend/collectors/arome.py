@@ -1,8 +1,8 @@
-"""AROME, the 1.3 km model of Météo-France, read from the GRIB files that everyone is served.
+"""AROME, the 1.3 km model of Météo-France, read from its public GRIB files.
 
 Publisher: Météo-France. Licence: Licence Ouverte 2.0 (Etalab), to be credited.
 Runs: 00, 03, 06, 09, 12, 15, 18, 21 UTC, hourly to +51 h. Complete (seen August 2026) 2 h 40 after 00 and
-03 UTC, about 5 h 10 after 06 and 18 UTC, about 4 h after the others: there is no one delay to rely on.
+03 UTC, about 5 h 10 after 06 and 18 UTC, about 4 h after the others: the delay is not constant.
 Grids: 0.025 degrees ("0025": nine files of about 50 MB a run) and 0.01 degrees ("001": 52 files of about
 23 MB a run), from 55.4 N 12 W to 37.5 N 16 E, row by row from the north.
 Units: m/s (wind as components, east and north), K, m above sea level (the model's ground). Times: UTC.
@@ -12,21 +12,21 @@ Quirks, with the date we saw them:
 - the centre is 85 in the one captured message (April 2026) and 84 in the documents: both are Toulouse;
 - step 0 has no gust; a gust is the maximum of the hour that ends at its step (since 2019);
 - gusts come as components on both grids and as a speed on 0.025 only, the two being equal (2026).
-  We take the components where they are, so that both grids are treated alike, and the speed elsewhere:
-  a parameter has been dropped from a package without notice before (2019, 2024);
+  The components are used where present, so that both grids are treated alike, and the speed otherwise:
+  parameters were dropped from a package without notice before (2019, 2024);
 - the ground is in other packages, once in a run: SP2 of the coarse grid, SP3 of the fine one (2026);
 - the storage moved to another host without a redirect (May 2026): the address is a setting.
 
 AROME-IFS is the same model started from ECMWF's analysis: since June 2026 its files (0.025 degrees; 00, 06,
-12 and 18 UTC; complete about 7 h 30 after the run) lie beside AROME's, and are read by the same reader.
+12 and 18 UTC; complete about 7 h 30 after the run) are in the same storage and have the same format.
 
-A run is collected once all of its files are there. A file may never come: once a newer run is complete, or
-OVERDUE_AFTER its start, the files that are there are taken and the run is kept as incomplete; what comes
-later is still taken. A field that is not in its file costs its own values. A file that was read is read again
-only when its size or its stamp has changed.
+A run is collected after all of its files are published. A file may stay missing: after a newer run is
+complete, or OVERDUE_AFTER the run's start, the present files are read and the run is stored as incomplete;
+files that appear later are still read. Without a field, only its own values are missing. A file is read again
+only after its size or its stamp has changed.
 
-Each file answers for all sites at once. Routes, best first: object storage and portal serve the same
-files (arome_storage.py, arome_portal.py); open_meteo.py is a lesser copy. docs/sources/arome.md tells more.
+One file has the values of all sites. Routes, best first: object storage and portal serve the same files
+(grib/object_storage.py, grib/portal.py); open_meteo.py is a lesser copy. More in docs/sources/arome.md.
 """
 
 from __future__ import annotations
@@ -83,20 +83,20 @@ _IN_OPEN_METEO = {
     "0025": ("meteofrance_arome_france", "meteofrance_arome_france0025"),
     "001": ("meteofrance_arome_france_hd", "meteofrance_arome_france_hd"),
 }
-"""What Open-Meteo calls each grid, in questions and in its metadata."""
+"""Open-Meteo's names of each grid: in requests, and of its metadata."""
 
 FILES_AT_A_TIME = 2
 """One is decoded while the next is downloaded."""
 
 OVERDUE_AFTER = timedelta(hours=12)
-"""How long after its start a run may still become complete: AROME-IFS, the last, takes 7 h 35."""
+"""Age from which an incomplete run is read as it is. The slowest, AROME-IFS, takes 7 h 35."""
 
-KEPT_FOR = timedelta(days=14)
-"""How long the storage keeps files, rounded down: an older run without files may have been there."""
+STORED_FOR = timedelta(days=14)
+"""How long the storage has files, rounded down. An older run without files may have been complete."""
 
 
 def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
-    """Return the source for the grid of the settings; GRIB is decoded in `worker`."""
+    """Return the source for the grid of the settings; `worker` decodes GRIB."""
     grid, max_lead, hours = GRIDS[settings.arome_grid], settings.arome_max_lead, settings.arome_runs
     storage = ObjectStorage(settings.arome_url, grid, max_lead)
     routes: list[Route[ForecastBatch]] = [PackageRoute("object_storage", storage, grid, hours, worker)]
@@ -152,9 +152,9 @@ def _open_meteo(settings: Settings, grid: AromeGrid) -> OpenMeteo:
 
 
 def _is_overdue(run: PublishedRun, newest: datetime | None, now: datetime) -> bool:
-    """Say whether an incomplete run is to be taken as it is: `newest` is a newer run that is there."""
+    """True if an incomplete run is to be read as it is; `newest` is a newer complete run, if any."""
     age = now - run.reference_time
-    return (newest is not None or age >= OVERDUE_AFTER) and (bool(run.files) or age < KEPT_FOR)
+    return (newest is not None or age >= OVERDUE_AFTER) and (bool(run.files) or age < STORED_FOR)
 
 
 def max_age(hours: Collection[int]) -> timedelta:
@@ -175,7 +175,7 @@ class _FileRead:
 
 @dataclass(frozen=True, slots=True)
 class PackageRoute:
-    """A way to the GRIB files: a catalogue says which runs are whole, and where their files are."""
+    """A route to the GRIB files of a catalogue, which lists runs and their files."""
 
     name: str
     catalogue: Catalogue
@@ -185,15 +185,14 @@ class PackageRoute:
     rank: int = 0
 
     async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
-        """Yield every run that is complete or overdue and of which something is missing, newest first.
+        """Yield every run that is complete or overdue and has missing values, newest first; see Route.
 
-        See Route. A run is reported as incomplete once, as a failure, and then in a note. Where the model
-        answers for a site and the height of its ground is not kept, that file of the run is read too: once
-        in a collection, and never again once it is kept.
+        An incomplete run is reported once as a failure, and then in a note. If the model elevation of a site
+        is not stored, the file with the elevations is read too, at most once in a collection.
         """
         newest: datetime | None = None
-        answered: dict[str, str] = {}
-        tried: set[Site] = set()
+        cells: dict[str, str] = {}
+        elevation_tried: set[Site] = set()
         incomplete: list[str] = []
         needs, outside = within(self.grid.model, self.grid.area, needs)
         if outside:
@@ -219,7 +218,7 @@ class PackageRoute:
             for sites, parts in missing.items():
                 some = [self._unless_known(files[part], reference_time, sites, needs) for part in parts]
                 batch = await self._collect_files(run, some, sites, fetch, newest)
-                answered |= {point.site: point.cell for point in batch.grid_points}
+                cells |= {point.site: point.cell for point in batch.grid_points}
                 complete.update(batch.complete())
                 yield self._settled(batch, needs)
             if self._is_open(run, needs, complete):
@@ -228,9 +227,9 @@ class PackageRoute:
                 yield absent
             if not files:
                 continue
-            lacking = needs.without_model_elevation(self.grid.model, answered)
-            if sites := tuple(site for site in lacking if site not in tried):
-                tried.update(sites)
+            without = needs.without_model_elevation(self.grid.model, cells)
+            if sites := tuple(site for site in without if site not in elevation_tried):
+                elevation_tried.update(sites)
                 yield await self._collect_model_elevations(run, sites, fetch, newest)
         if incomplete:
             note = f"{self.grid.model} is incomplete in {', '.join(incomplete)} UTC"
@@ -239,9 +238,9 @@ class PackageRoute:
     def _unless_known(
         self, file: PackageFile, reference_time: datetime, sites: Sequence[Site], needs: CollectionRequest
     ) -> PackageFile:
-        """Return the file, to be downloaded unless it is of the version that was read for all of `sites`.
+        """Return the file, with `known` in its request if one version of it was read for all of `sites`.
 
-        For a listing without stamps: where there are some, such a file is not asked for at all.
+        This is for a listing without stamps; with stamps, a file of a known version is not missing at all.
         """
         read = {
             needs.incomplete.get((self.grid.model, reference_time, file.part.name, site.id), "")
@@ -253,7 +252,7 @@ class PackageRoute:
     def _is_open(
         self, run: PublishedRun, needs: CollectionRequest, complete: Collection[tuple[str, str]]
     ) -> bool:
-        """Say whether a part of a run was reported before as incomplete, and is not `complete` by now."""
+        """True if a part of a run was reported before as incomplete, and is still not `complete`."""
         parts = [*(file.part for file in run.files), *run.absent]
         return any(
             needs.known_incomplete(self.grid.model, run.reference_time, part.name, site.id)
@@ -265,7 +264,7 @@ class PackageRoute:
     def _without_files(
         self, run: PublishedRun, needs: CollectionRequest, newest: datetime | None
     ) -> ForecastBatch | None:
-        """Return the parts of a run of which there is no file, if that is not reported yet."""
+        """Return a batch that reports the parts without a file, or None if all are reported already."""
         model, start = self.grid.model, run.reference_time
         new = [
             IncompletePart(part.name, site.id, "there is no file")
@@ -282,9 +281,9 @@ class PackageRoute:
         return replace(batch, run=self._run(run), incomplete=tuple(new))
 
     def _settled(self, batch: ForecastBatch, needs: CollectionRequest) -> ForecastBatch:
-        """Return the batch with its sites without a value either outside of the model or rejected.
+        """Return the batch with each site without a value either outside of the model or rejected.
 
-        Where the model had values before, a mask is an odd thing of this run.
+        A site with values in earlier runs is not outside of the model: the mask is an error of this run.
         """
         known = {site for model, site in needs.cells if model == self.grid.model}
         outside = [one for one in batch.outside if one.site not in known]
@@ -295,10 +294,10 @@ class PackageRoute:
             for one in batch.outside
             if one.site in known and f"{one.model} {one.site}" not in named
         ]
-        kept = [value for value in batch.rejected if value.subject not in subjects]
+        others = [value for value in batch.rejected if value.subject not in subjects]
         return replace(
             batch,
-            rejected=(*kept, *odd),
+            rejected=(*others, *odd),
             outside=tuple(one for one in outside if (one.model, one.site) not in needs.outside),
         )
 
@@ -310,7 +309,7 @@ class PackageRoute:
         fetch: Fetch,
         newest: datetime | None,
     ) -> ForecastBatch:
-        """Download and read files; one that fails costs itself only."""
+        """Download and read files; a file that fails does not stop the others."""
         on_disk, line = asyncio.Semaphore(FILES_AT_A_TIME), asyncio.Lock()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._start_worker())
@@ -327,16 +326,16 @@ class PackageRoute:
         sites: tuple[Site, ...],
         newest: datetime | None,
     ) -> ForecastBatch:
-        """Return what the files say as one batch. For a thread: there may be 200 000 records."""
+        """Return the values of the files as one batch. Runs in a thread: there may be 200 000 records."""
         read = [outcome for outcome in outcomes if isinstance(outcome, _FileRead)]
         open_ = [file for file in read if file.reading.absent]
         failures = [as_failure(self.name, error) for error in outcomes if isinstance(error, CollectorError)]
         failures += [as_failure(self.name, self._incomplete(run, file)) for file in open_]
-        came_at = max((file.fetched_at for file in read), default=run.seen_at)
+        collected_at = max((file.fetched_at for file in read), default=run.seen_at)
         return replace(
-            self._batch(came_at, newest, failures),
+            self._batch(collected_at, newest, failures),
             records=tuple(chain.from_iterable(file.reading.records for file in read)),
-            # Every file has the same sites under the mask: once is enough.
+            # Every file has the same sites under the mask: report each once.
             rejected=tuple(dict.fromkeys(item for file in read for item in file.reading.rejected)),
             grid_points=tuple(dict.fromkeys(point for file in read for point in file.reading.grid_points)),
             run=self._run(run),
@@ -361,7 +360,7 @@ class PackageRoute:
     async def _collect_model_elevations(
         self, run: PublishedRun, sites: tuple[Site, ...], fetch: Fetch, newest: datetime | None
     ) -> ForecastBatch:
-        """Return the grid points of `sites` with their ground, or the failure to read it."""
+        """Return the grid points of `sites` with their model elevations, or the failure."""
         try:
             async with fetch.download(self.catalogue.elevation_request(run.reference_time)) as download:
                 fields = await self._decode(download.path, download.url, sites, MODEL_ELEVATION)
@@ -374,8 +373,8 @@ class PackageRoute:
                 )
         except CollectorError as error:
             reason = f"the height of the model's ground: {error.reason}"[:LONGEST_TEXT]
-            without = IncompleteError(reason, source=error.source, url=error.url)
-            return self._batch(run.seen_at, newest, [as_failure(self.name, without)])
+            incomplete = IncompleteError(reason, source=error.source, url=error.url)
+            return self._batch(run.seen_at, newest, [as_failure(self.name, incomplete)])
         return replace(
             self._batch(download.fetched_at, newest),
             rejected=reading.rejected,
@@ -384,7 +383,7 @@ class PackageRoute:
         )
 
     async def _start_worker(self) -> None:
-        """Have the worker ready when the first file is; what fails here fails again, and is told, there."""
+        """Start the worker early. Errors are ignored here; reading the first file reports them."""
         if self.worker.pid is None:
             with suppress(WorkerLostError):
                 await self.worker.run(prepare)
@@ -398,9 +397,9 @@ class PackageRoute:
         on_disk: asyncio.Semaphore,
         line: asyncio.Lock,
     ) -> _FileRead | CollectorError | None:
-        """Return the values of a file, why it has none, or None where it was read before.
+        """Return the values of a file, its error, or None if it was read before in this version.
 
-        Downloads go one at a time, in order.
+        Downloads run one at a time, in order.
         """
         try:
             async with on_disk, AsyncExitStack() as stack:
@@ -424,11 +423,11 @@ class PackageRoute:
             return error
 
     async def _decode(
-        self, path: Path, url: str, sites: Sequence[Site], needs: Mapping[str, Selector]
+        self, path: Path, url: str, sites: Sequence[Site], selectors: Mapping[str, Selector]
     ) -> list[Field]:
         points = [(site.latitude, site.longitude) for site in sites]
         try:
-            return await self.worker.run(read_fields, path, points, needs)
+            return await self.worker.run(read_fields, path, points, selectors)
         except GribError as error:
             raise ParseError(str(error), source=self.grid.source, url=url) from error
         except WorkerLostError as error:

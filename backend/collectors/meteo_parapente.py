@@ -338,7 +338,7 @@ class ApiRoute:
         for site, refusal in away:
             if cells:  # it answers for others
                 refused.add(site.id)
-                outside.append(Outside(MODEL, site.id, f"the server refuses the place: {refusal.reason}"))
+                outside.append(Outside(MODEL, site.id, f"the server refuses the position: {refusal.reason}"))
             else:
                 failures.append(as_failure(self.name, refusal))
         sites = {answer.grid_point.site: answer for answer in answers}

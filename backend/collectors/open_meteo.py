@@ -1,26 +1,26 @@
-"""Open-Meteo's copies of many models: JSON, many sites in one answer, one run at a time, never stitched.
+"""Open-Meteo's copies of many models: JSON, many sites in one answer, single runs.
 
 Publisher: Open-Meteo.com, from the data of national services. Licence: CC BY 4.0, and the free service is
-for non-commercial use only: hence nothing is asked of it unless the operator says so.
-Cadence: follows the publishers; AROME about 4 h 30 after the run (August 2026). Units: as asked for, km/h,
+for non-commercial use only, so it is used only if the settings turn it on.
+Cadence: follows the publishers; AROME about 4 h 30 after the run (August 2026). Units: as requested: km/h,
 degrees, °C. Times: UTC ("GMT"). Rounding: 0.1 m/s, whole degrees, 0.05 K: a lesser copy.
 Used twice: as a third route to AROME (arome.py), and for other models (open_meteo_models.py).
 
-Quirks, with the date we saw them described:
-- the ordinary forecast service stitches runs together without saying so; the single-runs service (since
-  April 2026) gives the run that is asked for;
-- `meta.json` tells the newest run and since when it is there; its servers agree about ten minutes later;
+Quirks, with the date of their description:
+- the ordinary forecast service joins runs without marking it; the single-runs service (since April 2026)
+  returns the requested run;
+- `meta.json` has the newest run and the time of its publication; the servers agree about ten minutes later;
 - a run that is not archived (4 or 5 in a hundred) is a 400, or for several sites a 200 with plain text;
-- what the model does not have is null, its unit then "undefined"; step 0 has no gust;
+- values that the model does not have are null, their unit is then "undefined"; step 0 has no gust;
 - temperature is moved to a finer terrain unless `elevation=nan`, and a cell on land is preferred unless
   `cell_selection=nearest`; several sites need as many `nan`;
 - a place that the model does not cover has empty columns, or none, and bare `nan` for its coordinates,
   which is no JSON, beside places that it covers; alone it is a 400 (September 2026);
-- the hours between those that a model has are interpolated: only those of its own step are taken;
-- an `elevation` of 0 is what it says where it does not know the ground of the cell (December 2024);
+- the hours between the steps of a model are interpolated: only the model's own steps are used;
+- an `elevation` of 0 may be an unknown model elevation (December 2024);
 - the gusts of the fine grid of AROME were null for a while (June 2024).
 Limits: 10 000 calls a day, 5 000 an hour, 600 a minute, 300 000 a month, where each site of a request
-counts as one call (up to ten variables and two weeks): the HTTP client counts, and refuses in time.
+counts as one call (up to ten variables and two weeks). The HTTP client counts them (transport/quota.py).
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ from backend.core.records import CollectionRequest, ForecastBatch, IncompletePar
 SITES_PER_REQUEST = 100
 SETTLED_AFTER = timedelta(minutes=10)
 ARCHIVE_SINCE = datetime(2026, 4, 2, tzinfo=UTC)
-"""The first runs that the single-runs service keeps of most models."""
+"""The first runs of most models in the single-runs service."""
 
 MOST_SPLITS = 16
-"""Requests that find the one place in a hundred for which a request for all of them is refused."""
+"""Requests after a refused one, in halves: enough to find one refused site among a hundred."""
 
 _NOT_ARCHIVED = re.compile("modelRunUnavailable|model run is not available", re.IGNORECASE)
 _REFUSED_PLACE = re.compile("noData|for this location|while streaming", re.IGNORECASE)
@@ -68,11 +68,11 @@ _META = msgspec.json.Decoder(_Meta)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model as Open-Meteo has it: `name` in our records, `id` in its questions, `domain` of its metadata.
+    """A model of Open-Meteo: `name` in our records, `id` in requests, `domain` of its metadata.
 
-    It is run at `hours` (UTC), and reaches `horizon` hours ahead. `parts` are what a run is counted by, and
-    hold the hours that the model itself has. `usual_delay` is when a run can be had as a rule, rounded up:
-    the stamp of a run fetched long after. `area` is None for a global model.
+    It runs at `hours` (UTC), up to `horizon` hours ahead. `parts` divide a run and contain the model's own
+    steps. `usual_delay` is the usual time from start to publication, rounded up: the estimated stamp of a
+    backfilled run. `area` is None for a global model.
     """
 
     name: str
@@ -86,18 +86,18 @@ class Model:
 
     @property
     def days(self) -> int:
-        """Return how many days to ask for, from midnight of the run's day."""
+        """Return how many days to request, from midnight of the run's day."""
         return (23 + self.horizon) // 24 + 1
 
     @property
     def max_age(self) -> timedelta:
-        """Return how old the newest run may be: one may be missing."""
+        """Return how old the newest run may be; one run may be missing."""
         return self.usual_delay + timedelta(hours=2 * 24 / len(self.hours))
 
 
 @dataclass(frozen=True, slots=True)
 class LatestRun:
-    """The newest run that Open-Meteo has, and since when (UTC)."""
+    """The newest run at Open-Meteo, and the time of its publication (UTC)."""
 
     reference_time: datetime
     available_at: datetime
@@ -105,7 +105,7 @@ class LatestRun:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What is asked of one run, whatever the sites; `newest` is the newest run there is."""
+    """The requested parts of one run, the same for all sites; `newest` is the model's newest run."""
 
     model: Model
     run: Run
@@ -118,7 +118,7 @@ class _Question:
         return f"{self.model.name} of {self.run.reference_time:%Y-%m-%d %H:%M} UTC"
 
     def is_known(self, site: Site) -> bool:
-        """Say whether all of it was reported before as incomplete for a site."""
+        """True if all its parts were reported before as incomplete for a site."""
         start = self.run.reference_time
         return all(
             self.needs.known_incomplete(self.model.name, start, part.name, site.id) for part in self.parts
@@ -127,7 +127,7 @@ class _Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenMeteo:
-    """The runs of some models; `url` has the metadata, `single_runs_url` the forecasts."""
+    """A route to runs of `models`; `url` serves the metadata, `single_runs_url` the forecasts."""
 
     source: str
     url: str
@@ -137,22 +137,22 @@ class OpenMeteo:
     rank: int = 0
 
     async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
-        """Yield every wanted run of every model, up to its newest one that has settled; see Route.
+        """Yield every requested run of every model, up to the newest one that all servers have; see Route.
 
-        A model that fails costs itself only.
+        A model that fails does not stop the others.
         """
         for model in self.models:
-            if needs.until is not None and not self._lacks(model, needs):
+            if needs.until is not None and not self._has_missing_runs(model, needs):
                 continue
             try:
-                latest, asked_at = await self._latest(model, fetch)
+                latest, seen_at = await self._latest(model, fetch)
             except CollectorError as error:
                 yield self._failed(error, needs.now)
                 continue
-            async for batch in self._collect_model(model, latest, asked_at, needs, fetch):
+            async for batch in self._collect_model(model, latest, seen_at, needs, fetch):
                 yield batch
 
-    def _lacks(self, model: Model, needs: CollectionRequest) -> bool:
+    def _has_missing_runs(self, model: Model, needs: CollectionRequest) -> bool:
         inside, _ = within(model.name, model.area, needs)
         return any(
             parts_by_missing_sites(inside, model.name, run, model.parts, self.rank)
@@ -165,7 +165,7 @@ class OpenMeteo:
         return parse_meta(payload.body, url=payload.url), payload.fetched_at
 
     async def _collect_model(
-        self, model: Model, latest: LatestRun, asked_at: datetime, needs: CollectionRequest, fetch: Fetch
+        self, model: Model, latest: LatestRun, seen_at: datetime, needs: CollectionRequest, fetch: Fetch
     ) -> AsyncIterator[ForecastBatch]:
         needs, outside = within(model.name, model.area, needs)
         runs = [
@@ -175,7 +175,7 @@ class OpenMeteo:
         ]
         if outside:
             yield replace(self._batch(needs.now), outside=outside)
-        # One source is as new as its newest model: that another one stands still has to be told apart.
+        # The age of a source is that of its newest model, so report each stale model by itself.
         several = len(self.models) > 1 and needs.until is None
         if several and needs.now - latest.reference_time > model.max_age:
             yield self._failed(_stands_still(model, latest, self.source), needs.now)
@@ -193,28 +193,29 @@ class OpenMeteo:
                     incomplete.append(f"{run.reference_time:%Y-%m-%d %H:%M}")
         if runs and (idle or incomplete):
             note = f"{model.name} is incomplete in {', '.join(dict.fromkeys(incomplete))} UTC"
-            batch = self._batch(asked_at, runs[0].reference_time)
+            batch = self._batch(seen_at, runs[0].reference_time)
             yield replace(batch, notes=(note,)) if incomplete else batch
 
     async def _collect_run(
         self, question: _Question, sites: Sequence[Site], fetch: Fetch
     ) -> list[ForecastBatch]:
-        """Return what the answers give of a run.
+        """Return the batches of a run.
 
-        What was reported as incomplete before is asked of one site first, and of the others only once that
-        one has become complete. A site that turned out to lie outside before is asked for apart, so that it
-        spoils no answer for others.
+        If parts were reported as incomplete before, one site is requested first, and the others only if that
+        one is complete now. Sites known to lie outside are requested separately, so that their refusal does
+        not affect other sites.
         """
         known = [site for site in sites if question.is_known(site)]
         new = [site for site in sites if not question.is_known(site)]
-        away = [site for site in new if (question.model.name, site.id) in question.needs.outside]
-        near = [site for site in new if site not in away]
-        batches = [*await self._ask_all(question, near, fetch), *await self._ask_all(question, away, fetch)]
+        beyond = [site for site in new if (question.model.name, site.id) in question.needs.outside]
+        inside = [site for site in new if site not in beyond]
+        batches = await self._ask_all(question, inside, fetch)
+        batches += await self._ask_all(question, beyond, fetch)
         if known:
             probe = await self._ask_all(question, known[:1], fetch)
             if any(map(_completes, probe)):
                 batches += [*probe, *await self._ask_all(question, known[1:], fetch)]
-            else:  # the same values again
+            else:  # the values are stored already
                 batches += [replace(batch, records=(), rejected=()) for batch in probe if batch.failures]
         return batches
 
@@ -238,9 +239,9 @@ class OpenMeteo:
         refused: list[tuple[Site, CollectorError]],
         splits: list[int],
     ) -> list[ForecastBatch]:
-        """Return the batches of some sites, and add those that are refused alone to `refused`.
+        """Return the batches of some sites, and add sites that are refused alone to `refused`.
 
-        A request that is refused because of a place is asked again in halves, `splits` times at most.
+        A request that is refused because of a position is repeated in halves, `splits` requests at most.
         """
         model, run = question.model, question.run
         try:
@@ -258,7 +259,7 @@ class OpenMeteo:
         except CollectorError as error:
             if _NOT_ARCHIVED.search(error.reason):
                 raise _NotArchivedError(error.reason, source=self.source, url=error.url) from error
-            if not _is_about_a_place(error):
+            if not _is_about_a_position(error):
                 return [self._failed(error, question.needs.now, question.newest)]
             if len(sites) == 1:
                 refused.append((sites[0], error))
@@ -279,12 +280,12 @@ class OpenMeteo:
     ) -> ForecastBatch:
         model, needs = question.model.name, question.needs
         start = question.run.reference_time
-        answered = {site for name, site in needs.cells if name == model}
-        # Where the model had values before, an empty place is an odd thing of this run.
+        covered = {site for name, site in needs.cells if name == model}
+        # A site with values in earlier runs is not outside of the model: the gap is an error of this run.
         odd = [
             IncompletePart(part.name, one.site, one.reason)
             for one in reading.outside
-            if one.site in answered
+            if one.site in covered
             for part in question.parts
         ]
         incomplete = (*reading.incomplete, *odd)
@@ -306,7 +307,7 @@ class OpenMeteo:
             outside=tuple(
                 one
                 for one in reading.outside
-                if one.site not in answered and (model, one.site) not in needs.outside
+                if one.site not in covered and (model, one.site) not in needs.outside
             ),
         )
 
@@ -321,7 +322,7 @@ class OpenMeteo:
     def _not_archived(
         self, question: _Question, sites: Sequence[Site], error: CollectorError
     ) -> ForecastBatch:
-        """Return that a run is not in the archive, as a failure where that was not reported before."""
+        """Return a batch for a run that is not in the archive; a failure unless it was reported before."""
         batch = self._batch(question.needs.now, question.newest)
         if all(question.is_known(site) for site in sites):
             return batch
@@ -341,15 +342,16 @@ class OpenMeteo:
     def _refused(
         self, question: _Question, site: Site, error: CollectorError, answered: bool
     ) -> ForecastBatch:
-        """Return that a place is refused by itself.
+        """Return a batch for a site that is refused alone.
 
-        It lies outside the model if that never answered for it, and has now for others or says so.
+        The site lies outside the model if it never got values, and if other sites got some now or the refusal
+        names the position as the reason. Otherwise it is a failure.
         """
         model, needs = question.model.name, question.needs
         if (model, site.id) in needs.cells or not (answered or _REFUSED_PLACE.search(error.reason)):
             named = CollectorError(f"{site.id}: {error.reason}", source=self.source, url=error.url)
             return self._failed(named, needs.now, question.newest)
-        outside = Outside(model, site.id, f"Open-Meteo refuses the place: {error.reason}")
+        outside = Outside(model, site.id, f"Open-Meteo refuses the position: {error.reason}")
         return replace(
             self._batch(needs.now, question.newest),
             run=question.run,
@@ -387,28 +389,28 @@ class OpenMeteo:
 
 
 class _NotArchivedError(CollectorError):
-    """The archive has no such run."""
+    """The run is not in Open-Meteo's archive."""
 
 
 _THE_RUN = "single run"
-"""The version of every part: the archive does not change a run that it has."""
+"""The version of every part: the archive does not change its runs."""
 
 
 def _completes(batch: ForecastBatch) -> bool:
     return bool(batch.records and batch.complete())
 
 
-def _is_about_a_place(error: CollectorError) -> bool:
-    """Say whether a request may be refused because of one of its places."""
+def _is_about_a_position(error: CollectorError) -> bool:
+    """True if a request may have been refused because of one of its positions."""
     return (isinstance(error, FetchError) and error.status == HTTPStatus.BAD_REQUEST) or bool(
         _REFUSED_PLACE.search(error.reason)
     )
 
 
 def _run(model: Model, reference_time: datetime, latest: LatestRun, needs: CollectionRequest) -> Run:
-    """Return a run with its stamp: only the newest has one.
+    """Return a run with its time of availability; only the newest run has a published one.
 
-    Any other could be had when we first see it; one of the past, after its usual delay, which is an estimate.
+    For any other it is the time of the collection; in a backfill it is the usual delay after the run's start.
     """
     if reference_time == latest.reference_time:
         return Run(model.name, reference_time, latest.available_at, published=True)
@@ -421,14 +423,14 @@ def _run(model: Model, reference_time: datetime, latest: LatestRun, needs: Colle
 def _stands_still(model: Model, latest: LatestRun, source: str) -> CollectorError:
     hours = model.max_age / timedelta(hours=1)
     return CollectorError(
-        f"the newest run of {model.name} is that of {latest.reference_time:%Y-%m-%d %H:%M} UTC, and"
-        f" {hours:g} h is the most for its cadence",
+        f"the newest run of {model.name} is that of {latest.reference_time:%Y-%m-%d %H:%M} UTC, older than"
+        f" the limit of {hours:g} h",
         source=source,
     )
 
 
 def _is_there(reference_time: datetime, latest: LatestRun, now: datetime) -> bool:
-    """Say whether a run can be asked for: any before the latest, and that one once the servers agree."""
+    """True if a run can be requested: any before the latest, and the latest after the servers agree."""
     if reference_time == latest.reference_time:
         return now >= latest.available_at + SETTLED_AFTER
     return reference_time < latest.reference_time
@@ -445,5 +447,5 @@ def parse_meta(body: bytes, *, url: str = "") -> LatestRun:
         datetime.fromtimestamp(meta.last_run_availability_time, UTC),
     )
     if latest.available_at < latest.reference_time:
-        raise ParseError("a run that was available before it started", url=url)
+        raise ParseError("availability precedes run start", url=url)
     return latest

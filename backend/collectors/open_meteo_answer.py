@@ -1,7 +1,7 @@
-"""From one answer of Open-Meteo to forecasts. Pure.
+"""Convert one answer of Open-Meteo into forecasts. Pure.
 
-An answer for several places is a list in the order in which they were asked for. What is odd in it costs
-itself: a value, a column of a place, or a place. See open_meteo.py for units and quirks.
+An answer for several sites is a list in the order of the request. An error in it invalidates only the value,
+column or site that has it. See open_meteo.py for units and quirks.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _BROKE_OFF = b"Unexpected error while streaming data"
 _HOUR = timedelta(hours=1)
 
 Value = float | str | bool | None
-"""A value of a column, or a coordinate. Only a number is one; bare `nan` is read as text."""
+"""A value of a column, or a coordinate. Only a float is valid; bare `nan` is read as text."""
 
 
 class _Location(msgspec.Struct):
@@ -61,11 +61,11 @@ _COLUMN = msgspec.json.Decoder(list[Value])
 
 @dataclass(frozen=True, slots=True)
 class AnswerValues:
-    """The values of one answer, and what it is without.
+    """The values of one answer, and its missing values.
 
-    `parts` are complete but for the pairs of part and site in `incomplete`. `outside` are the places that
-    have no grid cell, or nothing at all where others have values. `empty` names the variables of which no
-    place has a value.
+    `parts` are complete except for the pairs of part and site in `incomplete`. `outside` are sites without
+    a grid cell, or without any value while others have some. `empty` are the variables without a value at any
+    site.
     """
 
     records: tuple[Forecast, ...]
@@ -79,20 +79,20 @@ class AnswerValues:
 
 @dataclass(slots=True)
 class _Place:
-    """What the answer has for one site; `problems` are in words."""
+    """The part of the answer for one site; `problems` are texts."""
 
     site: Site
     records: list[Forecast] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    variables: set[str] = field(default_factory=set)  # the variables of which there is a value
+    variables: set[str] = field(default_factory=set)  # variables with a value
     winds: set[int] = field(default_factory=set)  # the lead times with a wind
     point: GridPoint | None = None
     no_cell: bool = False
 
     @property
     def bare(self) -> bool:
-        """Say whether there is nothing at all, neither a value nor an odd thing in place of one."""
+        """True if there is neither a value nor a problem."""
         return not self.variables and not self.problems and not self.rejected
 
 
@@ -106,10 +106,10 @@ def parse(
     source: str = "",
     url: str = "",
 ) -> AnswerValues:
-    """Turn one answer, with its locations in the order of `sites`, into forecasts for the hours of `parts`.
+    """Convert an answer, its locations in the order of `sites`, into forecasts for the hours of `parts`.
 
-    Null is absent, and a calm has no direction. Raises ParseError for another shape or number of places,
-    for a wind from before the run (then runs were stitched together), or if every place is odd.
+    Null is absent, and a calm has no direction. Raises ParseError for another shape or number of locations,
+    for a wind from before the run (then runs were joined), or if every location has a problem.
     """
     try:
         return _answer(body, model, reference_time, parts, sites)
@@ -183,8 +183,10 @@ def _locations(body: bytes, expected: int) -> list[msgspec.Raw]:
         )
     except ParseError as error:
         broke_off = body.find(_BROKE_OFF)
-        said = body[broke_off : broke_off + 200].decode(errors="replace") if broke_off >= 0 else error.reason
-        raise ParseError(f"not an hourly forecast: {said}") from error
+        reason = (
+            body[broke_off : broke_off + 200].decode(errors="replace") if broke_off >= 0 else error.reason
+        )
+        raise ParseError(f"not an hourly forecast: {reason}") from error
     if len(locations) != expected:
         _raise_if_refused(locations)
         raise ParseError(f"{len(locations)} locations for {expected} sites")
@@ -194,7 +196,7 @@ def _locations(body: bytes, expected: int) -> list[msgspec.Raw]:
 
 
 def _raise_if_refused(locations: Sequence[msgspec.Raw]) -> None:
-    """Raise ParseError with the reason of an error that came in place of an answer."""
+    """Raise ParseError with the reason if the answer is an error."""
     if len(locations) != 1:
         return
     try:
@@ -218,9 +220,9 @@ def _place(
     cell = (location.latitude, location.longitude)
     place.no_cell = not all(isinstance(degrees, float) for degrees in cell)
     if not place.no_cell:
-        # 0 stands for a ground that is not known; a cell at sea loses its own by that.
-        ground = location.elevation if isinstance(location.elevation, float) else None
-        place.point = GridPoint(model, site.id, "{:g},{:g}".format(*cell), ground or None)
+        # 0 is also written for an unknown elevation; cells at sea lose theirs by this.
+        elevation = location.elevation if isinstance(location.elevation, float) else None
+        place.point = GridPoint(model, site.id, "{:g},{:g}".format(*cell), elevation or None)
     _read(place, columns, leads, model, reference_time, parts)
     return place
 
@@ -233,9 +235,9 @@ def _location(raw: msgspec.Raw) -> _Location:
 
 
 def _columns(location: _Location, place: _Place) -> dict[str, list[Value]]:
-    """Return the columns that can be used; the others are problems of the place.
+    """Return the usable columns; add the others to the problems of the site.
 
-    A place that the model does not cover has none, or empty ones: these are no problem.
+    A site that the model does not cover has no columns, or empty ones: these are not problems.
     """
     times = _listed(location.hourly.get("time"))
     columns: dict[str, list[Value]] = {}
@@ -247,7 +249,7 @@ def _columns(location: _Location, place: _Place) -> dict[str, list[Value]]:
         if name not in location.hourly:
             problems.append(f"without {name}")
         elif column is None or times is None:
-            problems.append(f"{name} is no list")
+            problems.append(f"{name} is not a list")
         elif len(column) != len(times):
             problems.append(f"{len(column)} values of {name} for {len(times)} hours")
         elif reported != unit and not (empty and reported in {_NO_DATA, ""}):
@@ -273,7 +275,7 @@ def _leads(
     location: _Location, reference_time: datetime, place: _Place, model: str
 ) -> list[tuple[int, datetime] | None]:
     """Return lead time (h) and valid time of each row; None for a row whose time cannot be read."""
-    found: list[tuple[int, datetime] | None] = []
+    leads: list[tuple[int, datetime] | None] = []
     for text in _listed(location.hourly.get("time")) or []:
         try:
             valid_time = datetime.strptime(str(text), "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
@@ -283,12 +285,12 @@ def _leads(
         if valid_time is None or rest:
             reason = "odd_time: not a whole hour after the run"
             place.rejected.append(Rejected(f"{model} {place.site.id}", None, None, str(text), reason))
-            found.append(None)
+            leads.append(None)
         else:
-            found.append((lead, valid_time))
-    if found and not any(found):
-        raise ParseError(f"not one time of an hour, such as {place.rejected[0].raw!r}")
-    return found
+            leads.append((lead, valid_time))
+    if leads and not any(leads):
+        raise ParseError(f"no time is a whole hour: {place.rejected[0].raw!r}")
+    return leads
 
 
 def _read(
@@ -299,7 +301,7 @@ def _read(
     reference_time: datetime,
     parts: Sequence[Part],
 ) -> None:
-    wanted = {lead for part in parts for lead in part.leads}
+    requested = {lead for part in parts for lead in part.leads}
     for (lead, valid_time), name, value in _cells(columns, leads):
         parameter = _PARAMETERS[name]
         if isinstance(value, float):
@@ -308,7 +310,7 @@ def _read(
                 if lead < 0:
                     raise ParseError("wind from before the run: other runs are mixed into the answer")
                 place.winds.add(lead)
-        if lead not in wanted or value is None:
+        if lead not in requested or value is None:
             continue
         if not isinstance(value, float):
             place.rejected.append(

@@ -272,7 +272,10 @@ async def test_links_name_runs_and_files() -> None:
         (b'{"links":[{"href":"http://["}]}', "a link is not a valid URL"),
         (b'{"links":[{"href":"https://example.org/SP1?time=06H"}]}', "a link without referencetime"),
         (b'{"links":[{"href":"https://example.org/?referencetime=noon"}]}', "a run at 'noon'"),
-        (b'{"links":[{"href":"https://example.org/?referencetime=2026-07-15T06:00:00"}]}', "not a time in UTC"),
+        (
+            b'{"links":[{"href":"https://example.org/?referencetime=2026-07-15T06:00:00"}]}',
+            "not a time in UTC",
+        ),
     ],
 )
 async def test_what_is_no_list_of_runs_is_refused(body: bytes, reason: str) -> None:

@@ -454,7 +454,7 @@ async def test_one_place_that_makes_the_whole_group_a_refusal_is_found_and_costs
     first = await life.collect(icon(refuses_one, SIX))
 
     assert (first.status, first.failed) == ("success", 0)
-    assert first.reason.startswith("icon_d2 does not cover site-5: Open-Meteo refuses the place: HTTP 400")
+    assert first.reason.startswith("icon_d2 does not cover site-5: Open-Meteo refuses the position: HTTP 400")
     assert set(life.values(Parameter.WIND_SPEED).values()) == {7 * 49}
 
     second = await life.collect(icon(refuses_one), after=timedelta(minutes=1))
@@ -488,7 +488,7 @@ async def test_an_odd_column_of_one_site_is_partial_and_costs_that_value_only(tm
     second = await life.collect(icon(odd, SIX))
 
     assert first.status == "partial"
-    assert "at site-0: temperature_2m is no list" in first.reason
+    assert "at site-0: temperature_2m is not a list" in first.reason
     runs = life.values(Parameter.WIND_SPEED)
     assert set(runs.values()) == {8 * 49}
     assert set(life.values(Parameter.TEMPERATURE).values()) == {7 * 49}
@@ -540,7 +540,7 @@ async def test_a_place_that_meteo_parapente_refuses_costs_that_site_only_and_is_
     second = await life.collect(parapente_script(*lines, data=refuses_far))
 
     assert (first.status, first.failed) == ("success", 0)
-    assert first.reason.startswith("meteo_parapente does not cover far: the server refuses the place")
+    assert first.reason.startswith("meteo_parapente does not cover far: the server refuses the position")
     assert len(asked) == 1
     assert (second.status, second.failed, second.reason) == ("nothing_new", 0, "")
 

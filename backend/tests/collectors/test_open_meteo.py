@@ -161,7 +161,7 @@ def test_a_text_that_holds_nan_is_left_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (changed(temperature_2m="warm"), "temperature_2m is no list"),
+        (changed(temperature_2m="warm"), "temperature_2m is not a list"),
         (changed(temperature_2m=[1.0]), "1 values of temperature_2m for 10 hours"),
         (
             with_first_place(hourly_units=json.loads(FORECAST)[0]["hourly_units"] | {"temperature_2m": "°F"}),
@@ -208,7 +208,7 @@ def test_an_odd_value_costs_itself_only() -> None:
         (with_first_place(hourly=None), "not an hourly forecast: Expected `object`, got `null`"),
         (
             with_first_place(hourly={"time": ["07:00"], **{name: [1.0] for name in UNITS}}),
-            "not an hourly forecast: not one time of an hour, such as '07:00'",
+            "not an hourly forecast: no time is a whole hour: '07:00'",
         ),
     ],
     ids=["other_zone", "no_hours", "no_times"],
@@ -284,7 +284,7 @@ def test_a_site_without_any_wind_keeps_its_temperature_and_holds_up_no_other() -
         (b"\xff", "not an hourly forecast"),
         (json.dumps(json.loads(FORECAST)[:1]).encode(), "1 locations for 2 sites"),
         (FORECAST.replace(b'"utc_offset_seconds": 0', b'"utc_offset_seconds": 7200'), "times 7200 s off UTC"),
-        (FORECAST.replace(b"2026-07-15T", b"at "), "not one time of an hour, such as 'at 05:00'"),
+        (FORECAST.replace(b"2026-07-15T", b"at "), "no time is a whole hour: 'at 05:00'"),
         (FORECAST[:-900] + b"Unexpected error while streaming data: x", "not an hourly forecast: Unexpected"),
     ],
 )
@@ -334,7 +334,7 @@ def test_a_year_beyond_reason_is_refused(seconds: int) -> None:
 
 def test_a_run_that_was_available_before_it_started_is_refused() -> None:
     body = b'{"last_run_initialisation_time": 1784095200, "last_run_availability_time": 1784095199}'
-    with pytest.raises(ParseError, match="available before it started"):
+    with pytest.raises(ParseError, match="availability precedes run start"):
         parse_meta(body)
 
 

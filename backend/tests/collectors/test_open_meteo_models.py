@@ -201,7 +201,7 @@ async def test_a_model_that_stands_still_behind_the_others_is_a_failure_that_nam
 
     (failure,) = (failure for batch in found for failure in batch.failures)
     assert failure.reason == (
-        "the newest run of icon_ch1 is that of 2026-07-14 00:00 UTC, and 8.5 h is the most for its cadence"
+        "the newest run of icon_ch1 is that of 2026-07-14 00:00 UTC, older than the limit of 8.5 h"
     )
     assert any(batch.records for batch in found)
 
