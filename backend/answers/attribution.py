@@ -1,4 +1,4 @@
-"""The credits to show beside values and scores."""
+"""The credits that licences require beside values and scores."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from backend.scheduler.config import FORECASTS, OBSERVATIONS
 
 
 def forecast_attribution(service: ReadingParts, models: Collection[str]) -> list[str]:
-    """Return the credits of the sources of some models."""
+    """Return the credits of the sources of these models."""
     sources = service.sources.every(FORECASTS)
     return [source.attribution for source in sources if set(source.models) & set(models)]
 
 
 def network_attribution(service: ReadingParts, networks: Collection[str]) -> list[str]:
-    """Return the credits of some networks."""
+    """Return the credits of these networks."""
     return [source.attribution for source in service.sources.every(OBSERVATIONS) if source.name in networks]

@@ -1,4 +1,4 @@
-"""The base of all answers, and the part that most of them share."""
+"""The base class of all answers, and the part that most of them share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_camel
 
 
 class ApiModel(BaseModel):
-    """Base of every answer: the one place where names become camelCase."""
+    """Base of every answer. It turns the names into camelCase."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,

@@ -1,4 +1,4 @@
-"""Answers that look closer: how a model is wrong, how often a "go" surprised, and recent days by the hour."""
+"""Answers in detail: the bias of models, how often a "go" was a bad surprise, and recent days by hour."""
 
 from __future__ import annotations
 
@@ -65,76 +65,76 @@ def bias_answer(
     *,
     model: str | None = None,
 ) -> BiasAnswer:
-    """Return how each model, or one, is wrong."""
+    """Return the bias of each model, or of one."""
     sample, *by_lead = load_views(service, question, (question.view, *LEAD_VIEWS), model=model)
     names = tuple(sample.forecasts) if model is None else (model,)
     size, n_pairs, words = common_of(Scorecard(sample), question)
-    found = []
+    models = []
     for name in names:
-        each = biases.model_bias(sample, question.quantity, name, by_lead, clock_hours=question.clock_hours)
+        bias = biases.model_bias(sample, question.quantity, name, by_lead, clock_hours=question.clock_hours)
         if question.public:
-            each = public_bias(question.quantity, each, withheld=name in withheld.models)
-        found.append(
+            bias = public_bias(question.quantity, bias, withheld=name in withheld.models)
+        models.append(
             ModelBias(
                 model=name,
                 name=model_name(name),
                 sentence=bias_sentence(
                     name,
                     question.quantity,
-                    each.mean_error,
-                    each.interval,
+                    bias.mean_error,
+                    bias.interval,
                     question.hours,
-                    shown=each.size.shows_values,
+                    shown=bias.size.shows_values,
                 ),
-                n_pairs=each.n_pairs,
-                n_days=each.size.days,
-                label=each.size.label,
-                mean_error=each.mean_error,
-                interval=ends(each.interval),
-                tendency=tendency(question.quantity, each.mean_error, each.interval),
-                by_hour=_groups(question.quantity, each.groups[Stratum.HOUR]),
-                by_part_of_day=_groups(question.quantity, each.groups[Stratum.PART_OF_DAY]),
-                by_day_and_night=_groups(question.quantity, each.groups[Stratum.DAY_AND_NIGHT]),
-                by_sector=_groups(question.quantity, each.groups[Stratum.SECTOR]),
-                by_lead=_groups(question.quantity, each.leads),
-                given_forecast=[_given(bin_) for bin_ in each.given],
+                n_pairs=bias.n_pairs,
+                n_days=bias.size.days,
+                label=bias.size.label,
+                mean_error=bias.mean_error,
+                interval=ends(bias.interval),
+                tendency=tendency(question.quantity, bias.mean_error, bias.interval),
+                by_hour=_groups(question.quantity, bias.groups[Stratum.HOUR]),
+                by_part_of_day=_groups(question.quantity, bias.groups[Stratum.PART_OF_DAY]),
+                by_day_and_night=_groups(question.quantity, bias.groups[Stratum.DAY_AND_NIGHT]),
+                by_sector=_groups(question.quantity, bias.groups[Stratum.SECTOR]),
+                by_lead=_groups(question.quantity, bias.leads),
+                given_forecast=[_given(bin_) for bin_ in bias.given],
             )
         )
-    found.sort(key=lambda each: not each.n_pairs)  # models without data come last
+    models.sort(key=lambda entry: not entry.n_pairs)  # models without data come last
     hidden = taking_part(withheld, (sample, *by_lead), sample.reference_days)
     return BiasAnswer(
         **common_fields(service, question, sample, size, n_pairs, words, terms=withheld, hidden=hidden),
         clock_hours=question.clock_hours,
-        models=found,
+        models=models,
     )
 
 
 def _groups(quantity: Quantity, groups: Iterable[biases.GroupBias]) -> list[BiasGroup]:
     return [
         BiasGroup(
-            group=each.group,
-            n_pairs=each.n_pairs,
-            n_days=each.n_days,
-            shown=each.shown,
-            mean_error=each.mean_error,
-            interval=ends(each.interval),
-            tendency=tendency(quantity, each.mean_error, each.interval),
+            group=group.group,
+            n_pairs=group.n_pairs,
+            n_days=group.n_days,
+            shown=group.shown,
+            mean_error=group.mean_error,
+            interval=ends(group.interval),
+            tendency=tendency(quantity, group.mean_error, group.interval),
         )
-        for each in groups
+        for group in groups
     ]
 
 
-def _given(found: ConditionalQuantiles) -> GivenForecast:
-    shown = stratum_may_be_shown(found.days)
+def _given(quantiles: ConditionalQuantiles) -> GivenForecast:
+    shown = stratum_may_be_shown(quantiles.days)
     return GivenForecast(
-        low=found.low,
-        high=found.high,
-        n_pairs=found.n,
-        n_days=found.days,
+        low=quantiles.low,
+        high=quantiles.high,
+        n_pairs=quantiles.n,
+        n_days=quantiles.days,
         shown=shown,
-        p10=found.p10 if shown else None,
-        median=found.median if shown else None,
-        p90=found.p90 if shown else None,
+        p10=quantiles.p10 if shown else None,
+        median=quantiles.median if shown else None,
+        p90=quantiles.p90 if shown else None,
     )
 
 
@@ -158,9 +158,9 @@ def events_answer(
     first = tables[0]
     sectors = sectors_of(sample.site.orientation)
     words = (
-        f"of each event, the cases that all its models and {sample.station} have"
+        f"for each event, the cases that all its models and {sample.station} have"
         if sample.reference_days
-        else "no station speaks for this site"
+        else "this site has no reference station"
     )
     return EventsAnswer(
         **common_fields(
@@ -174,7 +174,7 @@ def events_answer(
 
 
 def _stepwise(limit: float) -> float:
-    """Return the step nearest to a limit, the higher of two: counts over finer ones tell single values."""
+    """Round a limit to the nearest step, upwards from the middle: finer limits would reveal single values."""
     step = PUBLIC_LIMIT_STEP.value
     return math.floor(limit / step + 0.5) * step
 
@@ -190,16 +190,16 @@ def _event(table: EventTable, hours: Hours, *, public: bool) -> Event:
         n_pairs=count(table.n_pairs),
         n_days=table.size.days,
         label=table.size.label,
-        models=[model_event(table, each, hours) for each in table.models]
+        models=[model_event(table, counts, hours) for counts in table.models]
         + [_left_out(name, count(pairs), days) for name, (pairs, days) in table.without.items()],
     )
 
 
 def _left_out(model: str, n_pairs: int, n_days: int) -> ModelEvent:
-    """Return a model that is not counted with the others, with the cases that it has itself."""
+    """Return a model outside of the common sample, with the number of its own cases."""
     why = "not enough data yet"
     if n_pairs:
-        why = "not counted with the others, of whose cases it has too few"
+        why = "not compared, because it has too few of the others' cases"
     return ModelEvent(
         model=model,
         name=model_name(model),
@@ -216,31 +216,31 @@ def _left_out(model: str, n_pairs: int, n_days: int) -> ModelEvent:
     )
 
 
-def _model_event(table: EventTable, each: ModelCounts, hours: Hours) -> ModelEvent:
-    counts, shown = each.counts, table.size.shows_values
+def _model_event(table: EventTable, model: ModelCounts, hours: Hours) -> ModelEvent:
+    counts, shown = model.counts, table.size.shows_values
     enough = shown and contingency.enough_events(counts)
-    surprises = contingency.surprises(counts, each.intervals)
+    surprises = contingency.surprises(counts, model.intervals)
     sentence = (
-        surprise_sentence(each.model, surprises, table.event, table.units, hours)
+        surprise_sentence(model.model, surprises, table.event, table.units, hours)
         if shown
-        else f"{model_name(each.model)}: not enough data yet."
+        else f"{model_name(model.model)}: not enough data yet."
     )
     scores = {name: formula(counts) if enough else None for name, formula in contingency.SCORES.items()}
     if surprises.value is None:
         scores["surprise_rate"] = None
     intervals = {
-        name: ShareEnds.model_validate(found)
-        if (found := each.intervals.get(name)) is not None and score is not None
+        name: ShareEnds.model_validate(interval)
+        if (interval := model.intervals.get(name)) is not None and score is not None
         else None
         for name, score in scores.items()
     }
     return ModelEvent(
-        model=each.model,
-        name=model_name(each.model),
+        model=model.model,
+        name=model_name(model.model),
         sentence=sentence,
         surprises=rate_entry(surprises) if shown else None,
-        kept=rate_entry(contingency.success_ratio(counts, each.intervals)) if shown else None,
-        detected=rate_entry(contingency.detected(counts, each.intervals)) if shown else None,
+        kept=rate_entry(contingency.success_ratio(counts, model.intervals)) if shown else None,
+        detected=rate_entry(contingency.detected(counts, model.intervals)) if shown else None,
         counts=_counts(counts) if shown else None,
         n_pairs=int(counts.n),
         n_days=table.size.days,
@@ -250,21 +250,21 @@ def _model_event(table: EventTable, each: ModelCounts, hours: Hours) -> ModelEve
     )
 
 
-def _public_model_event(table: EventTable, each: ModelCounts, hours: Hours) -> ModelEvent:
-    """Return a model's surprises alone, coarse: counts over several limits are a histogram of the values."""
-    exact = contingency.surprises(each.counts, each.intervals)
+def _public_model_event(table: EventTable, model: ModelCounts, hours: Hours) -> ModelEvent:
+    """Return only the rounded surprise rate: counts at several limits would be a histogram of the values."""
+    exact = contingency.surprises(model.counts, model.intervals)
     if not table.size.shows_values:
         exact = replace(exact, value=None, interval=None)
-    surprises = public_rate(exact, each.go_days)
+    surprises = public_rate(exact, model.go_days)
     return ModelEvent(
-        model=each.model,
-        name=model_name(each.model),
-        sentence=public_surprise_sentence(each.model, surprises, table.units, hours),
+        model=model.model,
+        name=model_name(model.model),
+        sentence=public_surprise_sentence(model.model, surprises, table.units, hours),
         surprises=None if surprises.value is None else rate_entry(surprises, public=True),
         kept=None,
         detected=None,
         counts=None,
-        n_pairs=rounded_count(int(each.counts.n)),
+        n_pairs=rounded_count(int(model.counts.n)),
         n_days=table.size.days,
         enough_events=surprises.value is not None,
         scores=EventScores(**{**dict.fromkeys(contingency.SCORES), "surprise_rate": surprises.value}),
@@ -281,34 +281,34 @@ def _counts(counts: Contingency) -> EventCounts:
 
 
 def series_answer(service: ReadingParts, question: Question, withheld: Withholding) -> SeriesAnswer:
-    """Return recent days hour by hour, without what may not be shown.
+    """Return recent days hour by hour, without withheld values.
 
-    An error and one side reveal the other: where one of them is withheld, the error is too.
+    An error and one of its two values reveal the other. So the error is withheld if either of them is.
     """
     sample = load(service, question)
-    # Which winds of a withheld station are strong enough for a direction must not follow from the pairs of a
-    # few days, so these are of what may be shown alone.
+    # The number of pairs of a few days would reveal which winds of a withheld station are strong enough for a
+    # direction. So size and pairs are those of the public values only.
     shown = with_public_values(sample, withheld.models, withheld.networks)
     size, n_pairs, words = common_of(Scorecard(shown), question)
-    silent = {
+    withheld_days = {
         day
         for code, days in sample.reference_days.items()
         if network_of(code) in withheld.networks
-        for day, speaks in zip(sample.span.days, days.tolist(), strict=True)
-        if speaks
+        for day, used in zip(sample.span.days, days.tolist(), strict=True)
+        if used
     }
     left_out: dict[str, WithheldSource] = {}
     for name in sample.forecasts:
-        left_out |= {each.source: each for each in withheld.of_models(name)}
-    left_out |= {each.source: each for each in withheld.of_stations([*sample.reference_days])}
+        left_out |= {source.source: source for source in withheld.of_models(name)}
+    left_out |= {source.source: source for source in withheld.of_stations([*sample.reference_days])}
     return SeriesAnswer(
         **common_fields(
             service, question, sample, size, n_pairs, words, terms=withheld, withheld=list(left_out.values())
         )
         | {
             "hours": [
-                _hour(each, withheld, station=each.day in silent)
-                for each in hourly(sample, question.quantity)
+                _hour(entry, withheld, station=entry.day in withheld_days)
+                for entry in hourly(sample, question.quantity)
             ]
         }
     )
@@ -322,16 +322,17 @@ def _hour(hour: Hour, withheld: Withholding, *, station: bool) -> SeriesHour:
         observation=None if station else hour.observation,
         report_offset_minutes=hour.offset,
         forecasts=[
-            _said(each, hour, hidden=each.model in withheld.models, station=station) for each in hour.said
+            _forecast(entry, hour, hidden=entry.model in withheld.models, station=station)
+            for entry in hour.said
         ],
     )
 
 
-def _said(said: Said, hour: Hour, *, hidden: bool, station: bool) -> ForecastHour:
+def _forecast(forecast: Said, hour: Hour, *, hidden: bool, station: bool) -> ForecastHour:
     return ForecastHour(
-        model=said.model,
-        forecast=None if hidden else said.forecast,
-        error=None if hidden or station else said.error,
-        reference_time=None if said.lead is None else from_epoch(hour.moment - 60 * said.lead),
-        lead_minutes=said.lead,
+        model=forecast.model,
+        forecast=None if hidden else forecast.forecast,
+        error=None if hidden or station else forecast.error,
+        reference_time=None if forecast.lead is None else from_epoch(hour.moment - 60 * forecast.lead),
+        lead_minutes=forecast.lead,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def in_words(seconds: float) -> str:
-    """Say a duration in its largest sensible unit: "25 min", "7 h", "3 days"."""
+    """Return a duration in its largest sensible unit: "25 min", "7 h", "3 days"."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return "less than a minute"

@@ -16,35 +16,37 @@ from backend.scheduler.config import FORECASTS, JOBS, JobId
 Kind = Literal["forecasts", "observations"]
 
 _A_COLLECTION = timedelta(minutes=30)
-"""How long a collection may take before its data are missed, unless the next one is due sooner."""
+"""Time that a collection may take before its data count as missing; less if the next one is due sooner."""
 
 
 class SourceFreshness(ApiModel):
-    """How old the newest data of a source are; null where it has shown none yet."""
+    """The age of the newest data of a source; null before the first data."""
 
     source: str
     kind: Kind
     newest_data: datetime | None
     age_seconds: float | None
     max_age_seconds: float
-    last_due: datetime = Field(description="the last scheduled time, half an hour of collecting allowed")
+    last_due: datetime = Field(
+        description="the last scheduled time, with half an hour allowed for collecting"
+    )
     stale: bool | None = Field(description="older than maxAgeSeconds at lastDue")
-    disabled: str | None = Field(description="why nothing is collected with the present settings")
+    disabled: str | None = Field(description="why the source is not collected with the current settings")
     public: bool = Field(description="whether raw values are shown without the admin token")
     attribution: str
 
 
 def freshness(service: ServiceParts, newest: Mapping[str, datetime]) -> list[SourceFreshness]:
-    """Return, per source, how old the newest data are that it ever showed: `newest`, as the ledger has it."""
+    """Return the age of the newest data of each source; `newest` is their time by source, from the ledger."""
     now = service.clock()
-    found = []
+    ages = []
     for job in JOBS:
         due = last_due(service, job, now)
         for source in service.sources.of(job):
             seen = newest.get(source.name)
             if seen is not None and seen > now + CLOCK_TOLERANCE:
-                seen = None  # written under a clock that was ahead: the age of the data is unknown
-            found.append(
+                seen = None  # stored while the clock was ahead: the age of the data is unknown
+            ages.append(
                 SourceFreshness(
                     source=source.name,
                     kind="forecasts" if job == FORECASTS else "observations",
@@ -58,16 +60,16 @@ def freshness(service: ServiceParts, newest: Mapping[str, datetime]) -> list[Sou
                     attribution=source.attribution,
                 )
             )
-    return found
+    return ages
 
 
 def last_due(service: ServiceParts, job: JobId, now: datetime) -> datetime:
-    """Return the last scheduled time from which a collection should be through by now."""
+    """Return the last scheduled time whose collection should have ended by now."""
     allowance = min(_A_COLLECTION, service.config.shortest_interval(job))
     settled = now - allowance
     return service.config.latest_slot(job, settled) or settled
 
 
 def is_stale(newest: datetime, due: datetime, max_age: timedelta) -> bool:
-    """Say whether data were too old when they were last due: between two collections all data age."""
+    """Return whether data were too old at the last due time. Between two collections all data get older."""
     return due - newest > max_age

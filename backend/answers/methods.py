@@ -1,4 +1,4 @@
-"""Which models there are, and how scores are made: every number with its reason, from the code itself."""
+"""The method of scoring: every constant with its reason, taken from the code."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def methods_answer(service: ReadingParts) -> MethodsAnswer:
         local_zone=PARIS.key,
         constants=[
             MethodConstant(
-                name=each.name,
-                value=list(each.value) if isinstance(each.value, tuple) else each.value,
-                unit=each.unit,
-                reason=each.reason,
-                reference=each.reference,
+                name=constant.name,
+                value=list(constant.value) if isinstance(constant.value, tuple) else constant.value,
+                unit=constant.unit,
+                reason=constant.reason,
+                reference=constant.reference,
             )
-            for each in CONSTANTS
+            for constant in CONSTANTS
         ],
         views=[MethodView(name=view.name, text=view_name(view)) for view in VIEWS],
         hours=[

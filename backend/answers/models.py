@@ -29,10 +29,10 @@ def models_with_runs(service: ReadingParts, collected: Iterable[str]) -> list[Mo
 
 
 def models_answer(service: ReadingParts) -> ModelsAnswer:
-    """Return the models that are collected, and those of which something is kept."""
+    """Return the collected models and those with stored runs."""
     sources = service.sources.of_models()
-    found = models_with_runs(service, sources)
-    public = public_models(service, {each.name for each in found})
+    models = models_with_runs(service, sources)
+    public = public_models(service, {model.name for model in models})
     return ModelsAnswer(
         models=[
             KnownModel(
@@ -44,7 +44,7 @@ def models_answer(service: ReadingParts) -> ModelsAnswer:
                 public=public.get(name),
                 attribution=sources[name].attribution if name in sources else None,
             )
-            for name, newest_run, runs in found
+            for name, newest_run, runs in models
         ],
         method_version=METHOD_VERSION,
         generated_at=service.clock(),
@@ -53,10 +53,10 @@ def models_answer(service: ReadingParts) -> ModelsAnswer:
 
 def require_model(service: ReadingParts, name: str | None, collected: Iterable[str]) -> None:
     """Raise UnknownNameError for a model neither `collected` nor stored; None stands for all models."""
-    if name is not None and name not in {each.name for each in models_with_runs(service, collected)}:
+    if name is not None and name not in {model.name for model in models_with_runs(service, collected)}:
         raise UnknownNameError("model", name)
 
 
 def collected_models(service: ReadingParts) -> tuple[str, ...]:
-    """Return the models that are collected: each appears in an answer, whether or not it has data."""
+    """Return the collected models. Each is in an answer, with or without data."""
     return tuple(service.sources.of_models())

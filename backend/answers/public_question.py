@@ -1,13 +1,12 @@
-"""What the public may ask of scores in which a withheld source takes part, and what it is answered from.
+"""Questions of the public about scores that use a withheld source.
 
-With the admin token every question is answered as it is. Without it, a question in which no withheld source
-takes part is answered as it is, too: of any days, exactly. All others are answered of whole closed months,
-from their published copies, with coarse figures (docs/decisions/withheld-values.md).
+With the admin token, and for questions without a withheld source, the answer is exact and for any days. All
+other answers are for whole closed months, computed from their published copies, with rounded figures
+(docs/decisions/withheld-values.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 
 from backend.answers.question import InvalidDaysError, Question
@@ -24,9 +23,9 @@ from backend.scoring.sample.load import Samples, reference_days
 
 
 class UnpublishedDaysError(InvalidDaysError):
-    """Figures of these days are not published; the message names the days whose figures are.
+    """The figures of these days are not published; the message names the published periods.
 
-    `of_station` is True where the readings of a station are among the values that are not public.
+    `of_station` is True if readings of a station are among the values that are not public.
     """
 
     def __init__(self, sources: list[str], published: list[Window]) -> None:
@@ -34,8 +33,8 @@ class UnpublishedDaysError(InvalidDaysError):
         self.of_station = any(":" in source for source in sources)
         names = listed([_name(source) for source in sources])
         super().__init__(
-            f"{names}: raw values are not public, so figures with them are published of whole calendar months"
-            f" only: {named(published)}."
+            f"{names}: raw values are not public, so figures with them are published for whole calendar"
+            f" months only: {named(published)}."
             if published
             else not_complete(sources)
         )
@@ -50,11 +49,11 @@ def public_question(
     only_public: bool = False,
     days_chosen: bool = False,
 ) -> Question:
-    """Return the question as it is answered for this caller; `model` is the only one that is asked about.
+    """Return the question with the days and sources that this caller may see.
 
-    `only_public` leaves out the models whose values are withheld. `days_chosen` is False where the caller
-    gave no days: then the question may get those of the newest published months.
-    Raises UnpublishedDaysError for days of the caller's choice that are not published.
+    `model` is the only model of the question, None for all. `only_public` leaves out the models whose values
+    are withheld. `days_chosen` is False if the caller gave no days: then the days of the newest published
+    period replace the default ones. Raises UnpublishedDaysError if chosen days are not published.
     """
     if not withheld.public or not service.public_rules.closed_months:
         return question
@@ -65,7 +64,10 @@ def public_question(
         [question.station] if question.station else reference_days(site, Span(question.first, question.last))
     )
     stations = frozenset(code for code in codes if network_of(code) in withheld.networks)
-    models = _not_public(service, withheld, kept_models | of_models.keys())
+    candidates = kept_models | of_models.keys()
+    is_public = public_models(service, candidates)
+    # A model of unknown licence counts as not public.
+    models = frozenset(withheld.models) | {name for name in candidates if not is_public.get(name, False)}
     apart = replace(
         question,
         left_out=models,
@@ -74,22 +76,25 @@ def public_question(
     )
     if not stations and (only_public or (model is not None and model not in models)):
         return apart
-    # About a withheld station, or one withheld model: without a published month there is nothing to answer.
+    # A question about a withheld station or about one withheld model has no answer without published months.
     alone = bool(stations) or model is not None
     if only_public:
         question = replace(question, left_out=models)
         models = frozenset()
     months = {
         month
-        for found, owners in ((of_models, models), (of_stations, stations))
-        for owner in owners & found.keys()
-        for month in found[owner]
+        for months_of, names in ((of_models, models), (of_stations, stations))
+        for name in names & months_of.keys()
+        for month in months_of[name]
     }
     present = (models & kept_models) | (stations & kept_stations)
     if days_chosen:
         if not present:
             return replace(question, public=True) if alone else apart
-        return _of_days(service, question, present, months)
+        published = windows(months, newest_closed_month(local_day(service.clock())))
+        if any((window.first, window.last) == (question.first, question.last) for window in published):
+            return replace(question, public=True)
+        raise UnpublishedDaysError(sorted(present), published)
     newest = newest_window(months)
     if newest is not None:
         return replace(question, first=newest.first, last=newest.last, public=True)
@@ -99,28 +104,12 @@ def public_question(
     return replace(apart, remark=remark)
 
 
-def _not_public(service: ReadingParts, withheld: Withholding, models: Collection[str]) -> frozenset[str]:
-    """Return the models whose values are withheld, and those of `models` that are not known to be public."""
-    known = public_models(service, models)
-    return frozenset(withheld.models) | {model for model in models if not known.get(model, False)}
-
-
-def _of_days(
-    service: ReadingParts, question: Question, present: frozenset[str], months: set[int]
-) -> Question:
-    """Return a question of days that the caller chose, if they may be asked for."""
-    allowed = windows(months, newest_closed_month(local_day(service.clock())))
-    if any((window.first, window.last) == (question.first, question.last) for window in allowed):
-        return replace(question, public=True)
-    raise UnpublishedDaysError(sorted(present), allowed)
-
-
 def not_complete(sources: list[str]) -> str:
-    """Return why nothing is published yet of these models and stations."""
+    """Return why no figures are published yet for these models and stations."""
     return (
-        f"{listed([_name(source) for source in sources])}: the first calendar month is not complete; raw"
-        " values are not public, so figures are published of whole calendar months with at least 20 days,"
-        f" {PUBLIC_AFTER_DAYS.value} days after they end."
+        f"{listed([_name(source) for source in sources])}: the first calendar month is not complete. Raw"
+        " values are not public, so figures are published for whole calendar months with at least 20 days,"
+        f" {PUBLIC_AFTER_DAYS.value} days after the end of the month."
     )
 
 

@@ -1,4 +1,4 @@
-"""What is asked of scores: which site, view, quantity and days; and whether the asker knows the answer."""
+"""Questions about scores: site, view, quantity and days; and the sample that answers them."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2099, 12, 31)
 
 
 class InvalidDaysError(MeteoScoreError, ValueError):
-    """Days that cannot be asked for; the message names the rule."""
+    """The days of a question break a rule; the message names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """One question of one site; days are local day numbers, both included.
+    """A question about one site. Days are local day numbers, both included.
 
-    `hours` are those that count; of a bias, `clock_hours` are those of its groups by the clock.
+    `hours` are the hours that count. `clock_hours` are the hours of a bias's groups by hour of the day.
 
-    For the public, `public` takes the published months, with coarse figures (see public_question).
-    `left_out` are models, and `networks_left_out` networks, whose values must not be mixed with those of the
-    others; `named` are their sources, of an answer about all models. `remark` says why they are left out,
-    where that is not a choice of the caller.
+    With `public` the answer is computed from the published months, with rounded figures (see
+    public_question). Values of the models in `left_out` and of the networks in `networks_left_out` stay out
+    of the sample. `named` lists their sources, if the question is about all models. `remark` is the reason,
+    if the caller did not choose to leave them out.
     """
 
     site: Site
@@ -70,7 +70,7 @@ def make_question(
 ) -> Question:
     """Return a question, by default about the `usual` days up to today.
 
-    More than `most` are InvalidDaysError.
+    Raises InvalidDaysError, for example for more than `most` days.
     """
     end = local_day(service.clock()) if last is None else day_number(last)
     begin = end - usual + 1 if first is None else day_number(first)
@@ -93,36 +93,34 @@ def make_question(
 
 
 def load(service: ReadingParts, question: Question, *, model: str | None = None) -> Sample:
-    """Return the sample of a question. Raises NotFoundError for a station that is none of the site's.
+    """Return the sample of a question. Raises NotFoundError for a station that the site does not list.
 
-    The models that are collected are in it, and `model`, whether or not they have data.
+    It contains the collected models and `model`, with or without data.
     """
-    (found,) = load_views(service, question, (question.view,), model=model)
-    return found
+    (sample,) = load_views(service, question, (question.view,), model=model)
+    return sample
 
 
 def load_views(
     service: ReadingParts, question: Question, views: Sequence[View], *, model: str | None = None
 ) -> tuple[Sample, ...]:
-    """Return the sample of the same question in several views."""
+    """Return the samples of one question in several views."""
     samples = Samples(service.database).load_views(
         question.site,
         views,
         question.first,
         question.last,
         station=question.station,
-        models=_wanted(service, model),
+        models=(*collected_models(service), *(() if model is None else (model,))),
         hours=question.hours,
         public=question.public,
     )
     if question.left_out or question.networks_left_out:
-        # A model without any value is named as such, whether or not its values would be withheld.
-        hidden = {model for model in question.left_out if any(has_values(each, model) for each in samples)}
-        samples = tuple(without(each, hidden, question.networks_left_out) for each in samples)
+        # A model without data stays in the sample, so that the answer names it as a model without data.
+        hidden = {
+            model for model in question.left_out if any(has_values(sample, model) for sample in samples)
+        }
+        samples = tuple(without(sample, hidden, question.networks_left_out) for sample in samples)
     if question.public:
-        samples = tuple(in_full_months(each, question.quantity) for each in samples)
+        samples = tuple(in_full_months(sample, question.quantity) for sample in samples)
     return samples
-
-
-def _wanted(service: ReadingParts, model: str | None) -> tuple[str, ...]:
-    return (*collected_models(service), *(() if model is None else (model,)))

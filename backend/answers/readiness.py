@@ -1,6 +1,6 @@
-"""Is the service well, and if not, why, since when, and what to do: for `ready`, status page and `doctor`.
+"""Why the service is degraded, since when, and what to do: for `ready`, the status page and `doctor`.
 
-`take_snapshot` collects what is known, with a few look-ups in the store; `reasons` judges it, and is pure.
+`take_snapshot` reads the state, with a few queries to the store. `reasons` is a pure function of it.
 """
 
 from __future__ import annotations
@@ -41,35 +41,35 @@ ReasonCode = Literal[
 ]
 
 FAILED_RUNS = 3
-"""From how many failed runs of a job in a row the service is degraded."""
+"""Number of consecutive failed runs of a job from which the service is degraded."""
 
 DISK_LOW_BYTES = 500_000_000
-"""Below this the disk is nearly full: one AROME package may have that many bytes."""
+"""Below this the disk is nearly full: one AROME package can have this many bytes."""
 
 DISK_FULL_BYTES = 50_000_000
-"""Below this the disk counts as full: SQLite needs room for its log before it can store anything."""
+"""Below this the disk counts as full: SQLite needs room for its log before it can store a value."""
 
 SET_THE_CLOCK = (
-    "Set the clock of the machine and keep it set (timedatectl set-ntp true). What was refused as future is"
-    " asked for again."
+    "Set the clock of the machine and keep it set (timedatectl set-ntp true). Values that were rejected as"
+    " future are collected again."
 )
 
 BLOCKING: frozenset[ReasonCode] = frozenset({"store_unreachable", "store_damaged", "scheduler_dead"})
-"""With one of these the service cannot do its work: 503. All others are 200 and "degraded"."""
+"""With one of these the service cannot work: not ready. With all others it is ready and "degraded"."""
 
 
 class StateReason(ApiModel):
-    """One reason why the service is not well. docs/operations.md has a section for each `code`."""
+    """One reason why the service is degraded. docs/operations.md has a section for each `code`."""
 
     code: ReasonCode
     sentence: str
-    since: datetime | None = Field(description="null where it is unknown")
+    since: datetime | None = Field(description="null if unknown")
     what_to_do: str
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """The room on the disk that a part of the service needs, in bytes."""
+    """Free space of the disk that a part of the service writes to, in bytes."""
 
     role: str
     free: int
@@ -77,7 +77,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What is known of the service at one moment (UTC); nothing in it has been judged yet."""
+    """The state of the service at one moment (UTC), from which `reasons` are derived."""
 
     now: datetime
     store: Literal["reachable", "unreachable", "damaged"] = "reachable"
@@ -94,7 +94,7 @@ class Snapshot:
 
 
 def take_snapshot(service: ServiceParts) -> Snapshot:
-    """Return what is known just now. Blocks for a few look-ups; a store out of reach is an answer too."""
+    """Return the state now. Blocks for a few queries. An unreachable store is a state, not an error."""
     enabled = {source.name for job in JOBS for source in service.sources.of(job) if source.disabled is None}
     streaks: list[FailureStreak] = []
     silent: dict[str, datetime] = {}
@@ -132,16 +132,16 @@ def _disks(service: ServiceParts) -> list[Disk]:
         "the payload archive": service.settings.data_dir,
         "temporary files": Path(tempfile.gettempdir()),
     }
-    found = []
+    disks = []
     for role, path in places.items():
         free = None if path is None else service.free_bytes(path)
         if free is not None:
-            found.append(Disk(role, free))
-    return found
+            disks.append(Disk(role, free))
+    return disks
 
 
 def reasons(snapshot: Snapshot) -> tuple[StateReason, ...]:
-    """Return why the service is not well, what keeps it from its work first; nothing where all is well."""
+    """Return why the service is degraded, blocking reasons first. Empty if the service is well."""
     return (
         *_about_the_store(snapshot),
         *_about_the_schedule(snapshot),
@@ -151,7 +151,7 @@ def reasons(snapshot: Snapshot) -> tuple[StateReason, ...]:
 
 
 def is_blocking(reason: StateReason) -> bool:
-    """Say whether the service cannot do its work for this reason."""
+    """Return whether the service cannot work for this reason."""
     return reason.code in BLOCKING
 
 
@@ -160,108 +160,110 @@ def _about_the_store(snapshot: Snapshot) -> list[StateReason]:
         return [
             StateReason(
                 code="store_damaged",
-                sentence="The store is damaged, and some of what was collected cannot be read.",
+                sentence="The store is damaged: some of the stored values cannot be read.",
                 since=snapshot.damage.since if snapshot.damage else None,
-                what_to_do="Stop the service, keep a copy of the store, and restore a backup or recover what"
-                " can be read: docs/operations.md, store_damaged.",
+                what_to_do="Stop the service, copy the store, then restore a backup or recover the readable"
+                " values: docs/operations.md, store_damaged.",
             )
         ]
     if snapshot.store == "unreachable":
         return [
             StateReason(
                 code="store_unreachable",
-                sentence="The store does not answer.",
+                sentence="The database is unreachable.",
                 since=None,
-                what_to_do="See that the database runs, and that its file or address can be reached; the"
-                " service goes on trying, and its log says what the database answers.",
+                what_to_do="Check that the database runs, and that its file or address is reachable. The"
+                " service retries, and its log has the error of the database.",
             )
         ]
     return []
 
 
 def _about_the_schedule(snapshot: Snapshot) -> list[StateReason]:
-    found = []
+    state_reasons = []
     if snapshot.scheduler == "dead":
-        found.append(
+        state_reasons.append(
             StateReason(
                 code="scheduler_dead",
                 sentence="The scheduler is not running.",
                 since=None,
-                what_to_do="While the service starts, wait. Otherwise restart it, and look in its log for"
-                " the error before.",
+                what_to_do="If the service is starting, wait. Otherwise restart it, and look for the error in"
+                " its log.",
             )
         )
-    found += [
+    state_reasons += [
         StateReason(
             code="run_cannot_begin",
-            sentence=f"{JOB_NAMES[blocked.job]} cannot begin: the store does not take the run.",
+            sentence=f"{JOB_NAMES[blocked.job]} cannot start: the run cannot be written to the store.",
             since=blocked.since,
-            what_to_do="See that the store can be written to (rights, disk, locks); the run begins by itself"
-            " once it can.",
+            what_to_do="Check that the store is writable (rights, disk, locks). Then the run starts by"
+            " itself.",
         )
         for blocked in snapshot.blocked
     ]
-    found += [
+    state_reasons += [
         StateReason(
             code="job_failing",
             sentence=f"The last {streak.runs} runs of {streak.job} failed.",
             since=streak.since,
-            what_to_do=f"Read what each source answered: meteo-score runs --job {streak.job}, then"
-            " meteo-score runs with the id of the last one.",
+            what_to_do=f"Read the error of each source: meteo-score runs --job {streak.job}, then"
+            " meteo-score runs with the id of the last run.",
         )
         for streak in snapshot.streaks
         if streak.runs >= FAILED_RUNS
     ]
-    return found
+    return state_reasons
 
 
 def _about_the_data(snapshot: Snapshot) -> list[StateReason]:
-    found = [
+    state_reasons = [
         StateReason(
             code="source_silent",
-            sentence=f"{source} has never answered since the start.",
+            sentence=f"{source} has not answered since the start of the service.",
             since=since,
-            what_to_do="Check its key, its address and the way to it: meteo-score doctor asks it once.",
+            what_to_do="Check its key, its address and the network: meteo-score doctor sends it one request.",
         )
         for source, since in sorted(snapshot.silent.items())
     ]
-    found += [
+    state_reasons += [
         StateReason(
             code="data_stale",
             sentence=f"The newest data of {source.source} are {in_words(source.age_seconds)} old;"
-            f" {in_words(source.max_age_seconds)} is the most for its cadence.",
+            f" {in_words(source.max_age_seconds)} is the limit for this source.",
             since=source.newest_data,
-            what_to_do="If its runs fail, read their errors; if they end well, its publisher has nothing"
-            " newer: wait, or ask the publisher.",
+            what_to_do="If its runs fail, read their errors. If they succeed, the publisher has no newer"
+            " data: wait, or ask the publisher.",
         )
         for source in snapshot.freshness
         if source.stale and source.disabled is None and source.age_seconds is not None
     ]
-    return found
+    return state_reasons
 
 
 def _about_the_machine(snapshot: Snapshot) -> list[StateReason]:
-    found = []
+    state_reasons = []
     if snapshot.disk_full is not None:
-        found.append(
-            _disk("disk_full", "The last write found no room on the disk.", snapshot.disk_full.since)
+        state_reasons.append(
+            _disk("disk_full", "The last write failed: the disk is full.", snapshot.disk_full.since)
         )
     for disk in snapshot.disks:
         if disk.free < DISK_LOW_BYTES:
             sentence = f"{disk.free // 1_000_000} MB are free on the disk of {disk.role}."
-            found.append(_disk("disk_full" if disk.free < DISK_FULL_BYTES else "disk_low", sentence, None))
+            state_reasons.append(
+                _disk("disk_full" if disk.free < DISK_FULL_BYTES else "disk_low", sentence, None)
+            )
     if snapshot.sites_problem is not None:
-        found.append(
+        state_reasons.append(
             StateReason(
                 code="sites_file_broken",
-                sentence="The sites file cannot be used; the last good list goes on.",
+                sentence="The sites file is not usable; the service uses the last valid list.",
                 since=snapshot.sites_problem.since,
-                what_to_do="Correct the file before the next restart, which would refuse it: the log and"
-                " meteo-score sites list name the line and the rule.",
+                what_to_do="Correct the file before the next restart, which would fail. The log and"
+                " meteo-score sites list show the line and the rule.",
             )
         )
     if snapshot.clock_offset is not None:
-        found.append(
+        state_reasons.append(
             StateReason(
                 code="clock_off",
                 sentence=snapshot.clock_offset.in_words(),
@@ -269,7 +271,7 @@ def _about_the_machine(snapshot: Snapshot) -> list[StateReason]:
                 what_to_do=SET_THE_CLOCK,
             )
         )
-    return found
+    return state_reasons
 
 
 def _disk(code: ReasonCode, sentence: str, since: datetime | None) -> StateReason:
@@ -277,5 +279,6 @@ def _disk(code: ReasonCode, sentence: str, since: datetime | None) -> StateReaso
         code=code,
         sentence=sentence,
         since=since,
-        what_to_do="Make room: lower KEEP_PAYLOADS_DAYS, or move DATA_DIR or the store to a larger disk.",
+        what_to_do="Free some space: lower KEEP_PAYLOADS_DAYS, or move DATA_DIR or the store to a larger"
+        " disk.",
     )

@@ -81,85 +81,85 @@ from backend.storage.database import to_epoch
 
 
 def verdict_answer(service: ReadingParts, question: Question, withheld: Withholding) -> VerdictAnswer:
-    """Return which forecast to trust, and what speaks for it."""
+    """Return which forecast to trust, with the evidence."""
     sample = load(service, question)
-    had = coverage_of(service, question, sample)
+    covered = coverage_of(service, question, sample)
     exact = Scorecard(sample).verdict(question.quantity)
-    found = public_verdict(exact) if question.public else exact
-    beside = headline(sample, found)
+    verdict = public_verdict(exact) if question.public else exact
+    details = headline(sample, verdict)
     if question.public:
-        beside = public_headline(beside)
-    sentences = _sentences(question, exact, beside)
-    duel = found.duel if found.finding.ranks else None
+        details = public_headline(details)
+    sentences = _sentences(question, exact, details)
+    duel = verdict.duel if verdict.finding.ranks else None
     second_opinions = hourly_means = None
     if duel is not None:
-        averaged = with_hourly_means(sample, question.quantity, found)
-        if averaged is not None and question.public:
-            averaged = public_means(question.quantity, averaged)
-        if averaged is not None:
+        of_means = with_hourly_means(sample, question.quantity, verdict)
+        if of_means is not None and question.public:
+            of_means = public_means(question.quantity, of_means)
+        if of_means is not None:
             hourly_means = HourlyMeans(
-                sentence=means_sentence(averaged, found),
-                n_pairs=averaged.n_pairs,
-                n_days=averaged.n_days,
-                difference=averaged.difference,
-                outcome=averaged.outcome,
-                same_finding=averaged.same,
+                sentence=means_sentence(of_means, verdict),
+                n_pairs=of_means.n_pairs,
+                n_days=of_means.n_days,
+                difference=of_means.difference,
+                outcome=of_means.outcome,
+                same_finding=of_means.same,
             )
-        asked_elsewhere = robustness(sample, question.quantity, duel)
+        elsewhere = robustness(sample, question.quantity, duel)
         if question.public:
-            asked_elsewhere = public_robustness(question.quantity, asked_elsewhere)
+            elsewhere = public_robustness(question.quantity, elsewhere)
         second_opinions = Robustness(
-            sentence=robustness_sentence(asked_elsewhere, found.finding),
-            agreeing=asked_elsewhere.agreeing,
-            counted=asked_elsewhere.counted,
-            stations=[SecondOpinion.model_validate(each) for each in asked_elsewhere.stations],
+            sentence=robustness_sentence(elsewhere, verdict.finding),
+            agreeing=elsewhere.agreeing,
+            counted=elsewhere.counted,
+            stations=[SecondOpinion.model_validate(station) for station in elsewhere.stations],
         )
     return VerdictAnswer(
         **common_fields(
             service,
             question,
             sample,
-            found.size,
-            found.n_pairs,
-            found.common_sample,
+            verdict.size,
+            verdict.n_pairs,
+            verdict.common_sample,
             terms=withheld,
-            had=had,
+            covered=covered,
             hidden=taking_part(withheld, [sample], sample.stations),
         ),
-        finding=found.finding,
+        finding=verdict.finding,
         sentence=sentences[0],
         sentences=list(sentences),
-        contenders=[_contender(beside, model, public=question.public) for model in found.compared],
+        contenders=[_contender(details, model, public=question.public) for model in verdict.compared],
         within_tolerance=WITHIN[question.quantity.parameter].value,
-        surprise_limit=beside.limit,
+        surprise_limit=details.limit,
         better_mean=None
-        if beside.model_mean is None
+        if details.model_mean is None
         else BetterMean(
-            average_error=beside.model_mean.score.mae or 0.0, within=beside.model_mean.score.within
+            average_error=details.model_mean.score.mae or 0.0, within=details.model_mean.score.within
         ),
         may_headline=may_headline(sample, question.quantity),
-        best=found.best,
-        second=found.second,
+        best=verdict.best,
+        second=verdict.second,
         duel=None if duel is None else duel_entry(duel, question.quantity, public=question.public),
-        models=_entries(question, found.models, _on_common_sample(exact), had, references=False),
-        references=_entries(question, found.models, _on_common_sample(exact), had, references=True),
+        models=_entries(question, verdict.models, _on_common_sample(exact), covered, references=False),
+        references=_entries(question, verdict.models, _on_common_sample(exact), covered, references=True),
         robustness=second_opinions,
         hourly_means=hourly_means,
     )
 
 
-def _sentences(question: Question, exact: Verdict, found: Headline) -> tuple[str, ...]:
-    if question.public and found.verdict.finding is not exact.finding:
+def _sentences(question: Question, exact: Verdict, details: Headline) -> tuple[str, ...]:
+    if question.public and details.verdict.finding is not exact.finding:
         first, *more = (public_shortage_sentence(exact, question.view),)
     else:
-        first, *more = verdict_sentences(found, question.view)
+        first, *more = verdict_sentences(details, question.view)
     return (first if question.remark is None else f"{first} {question.remark}", *more)
 
 
-def _contender(found: Headline, model: str, *, public: bool) -> Contender:
-    size = found.verdict.size
-    score = next(each.score for each in found.verdict.models if each.model == model)
-    surprises = found.surprises.get(model)
+def _contender(details: Headline, model: str, *, public: bool) -> Contender:
+    size = details.verdict.size
+    score = next(entry.score for entry in details.verdict.models if entry.model == model)
+    surprises = details.surprises.get(model)
     return Contender(
         model=model,
         name=model_name(model),
@@ -170,43 +170,42 @@ def _contender(found: Headline, model: str, *, public: bool) -> Contender:
 
 
 def rate_entry(rate: contingency.Rate, *, public: bool = False) -> Rate:
-    """Return a rate as it is shown; to the `public` without its counts."""
-    found = rate.interval
-    interval = None if found is None else ShareEnds(low=found.low, high=found.high)
+    """Return a rate as part of an answer; for the `public` without its counts."""
+    interval = None if rate.interval is None else ShareEnds(low=rate.interval.low, high=rate.interval.high)
     count, of = (None, None) if public else (rate.count, rate.of)
     return Rate(count=count, of=of, value=rate.value, interval=interval)
 
 
 def comparison_answer(service: ReadingParts, question: Question, withheld: Withholding) -> ComparisonAnswer:
-    """Return every two models on the hours that both have, and all of them where that is fair."""
+    """Return each two models on their common hours, and all models on the common sample."""
     sample = load(service, question)
-    had = coverage_of(service, question, sample)
+    covered = coverage_of(service, question, sample)
     card = Scorecard(sample)
-    exact = found = card.verdict(question.quantity)
+    exact = verdict = card.verdict(question.quantity)
     duels = card.duels(question.quantity)
     largest = max((duel.n_pairs for duel in duels), default=0)
     if question.public:
-        found = public_verdict(exact)
+        verdict = public_verdict(exact)
         duels = tuple(public_duel(question.quantity, duel) for duel in duels)
     return ComparisonAnswer(
         **common_fields(
             service,
             question,
             sample,
-            found.size,
-            found.n_pairs,
-            found.common_sample,
+            verdict.size,
+            verdict.n_pairs,
+            verdict.common_sample,
             terms=withheld,
-            had=had,
+            covered=covered,
             hidden=taking_part(withheld, [sample], sample.reference_days),
         ),
         common_sample_share=exact.n_pairs / largest
         if largest and len(exact.compared) > 1 and not question.public
         else None,
-        compared=list(found.compared),
+        compared=list(verdict.compared),
         duels=[duel_entry(duel, question.quantity, public=question.public) for duel in duels],
-        models=_entries(question, found.models, _on_common_sample(exact), had, references=False),
-        references=_entries(question, found.models, _on_common_sample(exact), had, references=True),
+        models=_entries(question, verdict.models, _on_common_sample(exact), covered, references=False),
+        references=_entries(question, verdict.models, _on_common_sample(exact), covered, references=True),
     )
 
 
@@ -218,19 +217,19 @@ def scores_answer(
     model: str | None = None,
     stratum: Stratum | None = None,
 ) -> ScoresAnswer:
-    """Return each model on its own pairs, in groups where a stratum is asked for."""
+    """Return each model on its own pairs, in groups if the question has a stratum."""
     sample = load(service, question, model=model)
-    had = coverage_of(service, question, sample)
+    covered = coverage_of(service, question, sample)
     card = Scorecard(sample)
-    asked = card.models() if model is None else (model,)
-    scored = card.scores(question.quantity, models=asked)
+    names = card.models() if model is None else (model,)
+    scored = card.scores(question.quantity, models=names)
     size, n_pairs, words = common_of(card, question)
     if question.public:
-        scored = tuple(public_score(question.quantity, each) for each in scored)
-    found: list[Group] = []
+        scored = tuple(public_score(question.quantity, entry) for entry in scored)
+    groups: list[Group] = []
     if stratum is not None:
-        in_order = [each.model for each in scored if not each.reference]
-        found = _groups(sample, question, withheld, stratum, in_order)
+        in_order = [entry.model for entry in scored if not entry.reference]
+        groups = _groups(sample, question, withheld, stratum, in_order)
     return ScoresAnswer(
         **common_fields(
             service,
@@ -240,14 +239,14 @@ def scores_answer(
             n_pairs,
             words,
             terms=withheld,
-            had=had,
+            covered=covered,
             hidden=taking_part(withheld, [sample], sample.reference_days),
         ),
         stratum=stratum,
         stratum_text=None if stratum is None else TEXTS[stratum],
-        models=_entries(question, scored, (), had, references=False),
-        references=_entries(question, scored, (), had, references=True),
-        groups=found,
+        models=_entries(question, scored, (), covered, references=False),
+        references=_entries(question, scored, (), covered, references=True),
+        groups=groups,
     )
 
 
@@ -256,12 +255,12 @@ def _groups(
 ) -> list[Group]:
     of_model = {name: group_scores(sample, question.quantity, stratum, name) for name in models}
     if question.public:
-        # How often a withheld model forecast a group is a histogram of its values.
+        # The number of hours that a withheld model forecast in each group is a histogram of its values.
         hidden = set(withheld.models) if stratum in BY_FORECAST else set()
         of_model = {
             name: {
-                group: None if name in hidden else public_group(question.quantity, found)
-                for group, found in groups.items()
+                group: None if name in hidden else public_group(question.quantity, score)
+                for group, score in groups.items()
             }
             for name, groups in of_model.items()
         }
@@ -271,12 +270,12 @@ def _groups(
             group=group,
             models=[
                 GroupEntry(model=name, name=model_name(name), shown=False, entry=None)
-                if (found := of_model[name][group]) is None
+                if (score := of_model[name][group]) is None
                 else GroupEntry(
                     model=name,
                     name=model_name(name),
                     shown=True,
-                    entry=_entry(question, found, common=False, shown=True),
+                    entry=_entry(question, score, common=False, shown=True),
                 )
                 for name in models
             ],
@@ -297,18 +296,18 @@ def common_fields(
     common_sample: str,
     *,
     terms: Withholding,
-    had: Covered | None = None,
+    covered: Covered | None = None,
     hidden: Collection[str] = (),
     withheld: Sequence[WithheldSource] = (),
 ) -> dict[str, Any]:
-    """Return what every answer says of the question, the sample and itself.
+    """Return the fields of every answer: the question, the sample, and how the answer was made.
 
-    `terms` say what is kept back from the caller: why a reading was set aside is as good as its value.
-    `hidden` are the withheld sources that its figures rest on, `withheld` those whose values it leaves out.
+    `terms` also withhold the reasons why readings were flagged, because a reason reveals the value. `hidden`
+    are the withheld sources that the figures use, `withheld` those whose values the answer leaves out.
     """
     sample = without_reasons(sample, terms.networks)
     networks = {network_of(code) for code in sample.reference_days}
-    had = coverage_of(service, question, sample) if had is None else had
+    covered = coverage_of(service, question, sample) if covered is None else covered
     return {
         "site": question.site.id,
         "site_name": question.site.name,
@@ -320,7 +319,7 @@ def common_fields(
                 "distance_km": _rounded(place.distance, 3),
                 "height_difference": _rounded(place.height, 1),
                 "days": int(days.sum()),
-                "coverage": Coverage.model_validate(had.stations[code]),
+                "coverage": Coverage.model_validate(covered.stations[code]),
                 "doubted": {
                     reason: count
                     for (parameter, reason), count in sample.stations[code].doubted.items()
@@ -332,12 +331,12 @@ def common_fields(
         ],
         "months": [
             Month(
-                month=f"{date_of(month_days(each.number)[0]):%Y-%m}",
-                hours=each.coverage.hours,
-                expected=each.coverage.expected,
-                complete=each.complete,
+                month=f"{date_of(month_days(month.number)[0]):%Y-%m}",
+                hours=month.coverage.hours,
+                expected=month.coverage.expected,
+                complete=month.complete,
             )
-            for each in had.months
+            for month in covered.months
         ],
         "view": question.view.name,
         "view_text": view_name(question.view),
@@ -376,25 +375,25 @@ def _rounded_words(question: Question, hidden: Collection[str]) -> str:
 
 
 def coverage_of(service: ReadingParts, question: Question, sample: Sample) -> Covered:
-    """Return how much of what could be had by now was had."""
+    """Return data completeness up to now."""
     return coverages.covered(sample, question.quantity, to_epoch(service.clock()))
 
 
 def taking_part(withheld: Withholding, samples: Iterable[Sample], stations: Iterable[str]) -> set[str]:
-    """Return the withheld sources that have values in these samples, of models and of these stations.
+    """Return the withheld sources with values in these samples: of their models and of these stations.
 
-    The samples are one question in several views, and so have the same stations.
+    The samples are one question in several views, so their stations are the same.
     """
-    found: set[str] = set()
+    sources: set[str] = set()
     for sample in samples:
         networks = {code: network_of(code) for code in stations if _has_any(sample.stations[code].observed)}
-        found |= withheld.networks.intersection(networks.values())
-        found |= {
+        sources |= withheld.networks.intersection(networks.values())
+        sources |= {
             source
             for model, source in withheld.models.items()
             if model in sample.all_forecasts and _has_any(sample.all_forecasts[model])
         }
-    return found
+    return sources
 
 
 def _has_any(values: Mapping[Parameter, Values]) -> bool:
@@ -402,23 +401,23 @@ def _has_any(values: Mapping[Parameter, Values]) -> bool:
 
 
 def common_of(card: Scorecard, question: Question) -> tuple[SampleSize, int, str]:
-    """Return the common sample of the models that can be compared: its days, its pairs and its words."""
+    """Return the size, number of pairs and description of the common sample of the compared models."""
     compared, shared = card.common(question.quantity)
     size = sample_of(days_with(shared), card.sample.months)
     return size, int(shared.sum()), common_words(compared, card.sample, question.quantity)
 
 
-def _on_common_sample(found: Verdict) -> set[str]:
-    """Return the models, and the references, whose scores are of all the hours that the models share."""
+def _on_common_sample(verdict: Verdict) -> set[str]:
+    """Return the models and baselines whose scores are of the whole common sample."""
     return {
-        each.model
-        for each in found.models
-        if each.model in found.compared or (each.reference and each.n_pairs == found.n_pairs)
+        entry.model
+        for entry in verdict.models
+        if entry.model in verdict.compared or (entry.reference and entry.n_pairs == verdict.n_pairs)
     }
 
 
 def duel_entry(duel: PairOfModels, quantity: Quantity, *, public: bool) -> Duel:
-    """Return a duel as it is shown: with values, and then with an outcome, only where its days allow any."""
+    """Return a comparison of two models as part of an answer; values and outcome need enough days."""
     shown = duel.size.shows_values
     comparison = duel.comparison
     test = comparison.test
@@ -444,70 +443,70 @@ def _entries(
     question: Question,
     models: Iterable[ModelScore],
     compared: Collection[str],
-    had: Covered,
+    covered: Covered,
     *,
     references: bool,
 ) -> list[ScoredModel]:
     return [
         _entry(
             question,
-            each,
-            common=each.model in compared,
-            shown=each.label is not SampleLabel.COLLECTING,
-            had=had,
+            entry,
+            common=entry.model in compared,
+            shown=entry.label is not SampleLabel.COLLECTING,
+            covered=covered,
         )
-        for each in models
-        if each.reference is references
+        for entry in models
+        if entry.reference is references
     ]
 
 
 def _entry(
-    question: Question, each: ModelScore, *, common: bool, shown: bool, had: Covered | None = None
+    question: Question, entry: ModelScore, *, common: bool, shown: bool, covered: Covered | None = None
 ) -> ScoredModel:
-    score = each.score
-    coverage = None if had is None else had.models.get(each.model)
+    score = entry.score
+    coverage = None if covered is None else covered.models.get(entry.model)
     return ScoredModel(
-        model=each.model,
-        name=model_name(each.model),
-        rank=each.rank,
+        model=entry.model,
+        name=model_name(entry.model),
+        rank=entry.rank,
         on_common_sample=common,
-        n_pairs=each.n_pairs,
-        n_days=each.n_days,
-        own_pairs=_own_pairs(question, each.model, had),
-        effective_pairs=each.effective_pairs,
-        label=each.label,
-        season=each.season,
+        n_pairs=entry.n_pairs,
+        n_days=entry.n_days,
+        own_pairs=_own_pairs(question, entry.model, covered),
+        effective_pairs=entry.effective_pairs,
+        label=entry.label,
+        season=entry.season,
         coverage=None if coverage is None else Coverage.model_validate(coverage),
-        estimated_hours=each.estimated_hours,
+        estimated_hours=entry.estimated_hours,
         tendency=tendency(question.quantity, score.mean_error, score.mean_error_interval) if shown else None,
         score=ScoreValues.model_validate(score) if shown and score != ScoreSet() else None,
         skill={
             name: Skill(
-                skill=found.skill,
-                interval=None if found.interval is None else ShareEnds.model_validate(found.interval),
-                text=skill_words(found, name),
-                used=found.used,
-                left_out=found.left_out,
+                skill=skill.skill,
+                interval=None if skill.interval is None else ShareEnds.model_validate(skill.interval),
+                text=skill_words(skill, name),
+                used=skill.used,
+                left_out=skill.left_out,
             )
-            for name, found in each.skill.items()
+            for name, skill in entry.skill.items()
         }
         if shown
         else {},
     )
 
 
-def _own_pairs(question: Question, model: str, had: Covered | None) -> int | None:
-    pairs = None if had is None else had.pairs.get(model)
+def _own_pairs(question: Question, model: str, covered: Covered | None) -> int | None:
+    pairs = None if covered is None else covered.pairs.get(model)
     return rounded_count(pairs) if question.public and pairs is not None else pairs
 
 
 def ends(interval: Interval | None) -> Ends | None:
-    """Return an interval as it is shown."""
+    """Return an interval as part of an answer."""
     return None if interval is None else Ends(low=interval.low, high=interval.high)
 
 
 def headline_of(service: ReadingParts, question: Question) -> Headline:
-    """Return the verdict and what belongs beside it, for lists of many sites."""
+    """Return the verdict of a site with its details, for lists of many sites."""
     sample = load(service, question)
     return headline(sample, Scorecard(sample).verdict(question.quantity))
 

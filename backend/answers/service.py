@@ -34,12 +34,12 @@ class ReadingParts(Protocol):
     public_rules: PublicRules
 
     def sites(self) -> tuple[Site, ...]:
-        """Return the sites as they are configured just now; raise ConfigError, or StoreUnavailableError."""
+        """Return the currently configured sites. Raises ConfigError, StoreUnavailableError."""
         ...
 
 
 class ServiceParts(ReadingParts, Protocol):
-    """What the state of the service needs besides: the schedule, its runs, and the machine."""
+    """What answers about the state of the service also need: the schedule, its runs, and the machine."""
 
     sources: Sources
     config: SchedulerConfig

@@ -1,4 +1,4 @@
-"""The shapes of answers about scores. An error is forecast minus observation; null is what is not known."""
+"""Answers about scores as JSON. An error is forecast minus observation; null means unknown."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ViewName = Literal[
 
 
 def _rounded_to(decimals: int) -> PlainSerializer:
-    """Return how a number is written: to so many decimals where the answer is to be rounded."""
+    """Return a serialiser that rounds to so many decimals in the context ROUNDED."""
 
     def written(value: float, info: SerializationInfo[Any]) -> float:
         return round(value, decimals) + 0.0 if info.context == ROUNDED else value  # + 0.0: -0.0 is 0
@@ -40,7 +40,7 @@ def _rounded_to(decimals: int) -> PlainSerializer:
 
 
 ROUNDED = "rounded"
-"""The context in which an answer is written whose figures would tell the values of a withheld source."""
+"""Context of the serialiser: round, because exact figures would reveal values of a withheld source."""
 
 Figure = Annotated[float, _rounded_to(PUBLIC_DECIMALS.value)]
 Share = Annotated[float, _rounded_to(PUBLIC_SHARE_DECIMALS.value)]
@@ -62,7 +62,7 @@ class ShareEnds(ApiModel):
 
 
 class Coverage(ApiModel):
-    """So many `hours` were had of those `expected`; `share` is null where none was expected."""
+    """Hours available out of hours expected. `share` is null if none was expected."""
 
     hours: int
     expected: int
@@ -70,7 +70,7 @@ class Coverage(ApiModel):
 
 
 class Month(ApiModel):
-    """A calendar month of observations: complete with at least 90 % of all its hours that count."""
+    """Observations of a calendar month: complete with at least 90 % of its hours that count."""
 
     month: str = Field(description="such as 2026-07")
     hours: int
@@ -78,8 +78,8 @@ class Month(ApiModel):
     complete: bool
 
 
-class SpeakingStation(ApiModel):
-    """A station that the scores are about, on `days` of the days asked for."""
+class ReferenceStation(ApiModel):
+    """A station that the forecasts are compared with, on `days` of the requested days."""
 
     station: str
     name: str | None
@@ -87,17 +87,17 @@ class SpeakingStation(ApiModel):
     distance_km: float | None = Field(description="from the take-off; null without a known position")
     height_difference: float | None = Field(description="metres above the take-off; below it negative")
     days: int
-    coverage: Coverage = Field(description="observed hours of those days, since anything was kept")
+    coverage: Coverage = Field(description="observed hours of those days, since the first stored value")
     doubted: dict[str, int] = Field(description="its readings that enter no score, by reason: stuck, spike…")
 
 
-class Asked(ApiModel):
-    """What every answer says of the question, of the sample and of itself."""
+class CommonFields(ApiModel):
+    """The fields of every answer: the question, the sample, and how the answer was made."""
 
     site: str
     site_name: str
-    stations: list[SpeakingStation]
-    months: list[Month] = Field(description="of observations, since anything was kept")
+    stations: list[ReferenceStation]
+    months: list[Month] = Field(description="of observations, since the first stored value")
     view: str
     view_text: str
     hours_text: str = Field(description='such as "flying hours, 10 to 18"')
@@ -107,16 +107,18 @@ class Asked(ApiModel):
     last_day: date
     n_pairs: int = Field(description="hours of the common sample")
     n_days: int = Field(description="distinct local days of it")
-    label: SampleLabel = Field(description="how far the sample carries; while collecting, scores are null")
-    season: Season | None = Field(description="the only one that the sample speaks for")
+    label: SampleLabel = Field(
+        description="size class of the sample; scores are null while it is `collecting`"
+    )
+    season: Season | None = Field(description="set if the sample is of one season only")
     label_text: str
     common_sample: str
     confidence: float = Field(description="of every interval: a share of 1")
     interval_method: str
     notes: list[str]
     rounded: bool = Field(
-        description="a withheld source takes part: of whole months, coarse, and without what describes single"
-        " values"
+        description="true if the figures use a withheld source: they are of whole months, rounded, and"
+        " without details of single values"
     )
     withheld: list[WithheldSource]
     attribution: list[str]
@@ -124,8 +126,8 @@ class Asked(ApiModel):
     generated_at: datetime
 
 
-class Scored(Asked):
-    """What every answer with scores says; the series, whose `hours` are its rows, is of all hours."""
+class ScoreFields(CommonFields):
+    """The fields of every answer with scores. The series has other `hours`: its rows, of all hours."""
 
     hours: Hours = Field(description="the hours of the local clock that count: flying, day or all")
 
@@ -145,7 +147,7 @@ class Quantiles(ApiModel):
 
 
 class ScoreValues(ApiModel):
-    """Scores in the unit of the answer. Those that a quantity does not have are null."""
+    """Scores in the unit of the answer; null if the score is not defined for the quantity."""
 
     mean_error: Figure | None = Field(
         description="bias: positive means forecast too much, or too far clockwise"
@@ -165,20 +167,20 @@ class ScoreValues(ApiModel):
     mean_direction_error: Figure | None
     light_wind_pairs: int | None = Field(description="left out: the observed wind was too light")
     breeze_mae: Figure | None = Field(
-        description="of directions in light winds, 5 to 10.8 km/h: noisier, and in no other score"
+        description="of directions in light winds, 5 to 10.8 km/h: less certain, and in no other score"
     )
     breeze_pairs: int | None
-    undefined_pairs: int | None = Field(description="left out: one side had no direction")
+    undefined_pairs: int | None = Field(description="left out: forecast or observation without a direction")
 
 
 class Skill(ApiModel):
-    """1 - MAE / MAE of the reference, formed month by month; below 0 it is worse than the reference."""
+    """1 - MAE / MAE of the baseline, computed per month; negative if worse than the baseline."""
 
     skill: Share | None
     interval: ShareEnds | None
     text: str | None = Field(description="such as: worse than yesterday's observation")
-    used: int = Field(description="months it rests on")
-    left_out: int = Field(description="months without it")
+    used: int = Field(description="months in the mean")
+    left_out: int = Field(description="months without a skill")
 
 
 class ScoredModel(ApiModel):
@@ -187,20 +189,22 @@ class ScoredModel(ApiModel):
     model: str
     name: str
     rank: int | None
-    on_common_sample: bool = Field(description="false: on its own hours, not to be compared with the others")
+    on_common_sample: bool = Field(
+        description="false: on other hours than the other models, so not comparable"
+    )
     n_pairs: int
     n_days: int
     own_pairs: int | None = Field(
-        description="with the station, whatever the other models have; null of a group or a reference"
+        description="all pairs of the model with the station; null for a group or a baseline"
     )
     effective_pairs: Whole | None
     label: SampleLabel
     season: Season | None
     coverage: Coverage | None = Field(
-        description="forecast hours of this view, since anything was kept; null of a group or a reference"
+        description="forecast hours of this view since the first stored value; null for a group or baseline"
     )
     estimated_hours: int = Field(
-        description="hours of runs without a time of publication, of whole days whichever hours count"
+        description="hours from runs without a published time of availability, counted over whole days"
     )
     tendency: str | None
     score: ScoreValues | None = Field(description="null while collecting")
@@ -208,7 +212,7 @@ class ScoredModel(ApiModel):
 
 
 class StudentTest(ApiModel):
-    """Is the mean daily difference 0? By Student's t of the independent days that the days are worth."""
+    """Test of a mean daily difference of 0: Student's t with the number of effective days."""
 
     mean: Figure
     interval: Ends
@@ -218,7 +222,7 @@ class StudentTest(ApiModel):
 
 
 class Duel(ApiModel):
-    """Two models on the hours that both have; `difference` below 0 means that `a` errs less."""
+    """Two models on their common hours. A negative `difference` means a smaller error of `a`."""
 
     a: str
     b: str
@@ -231,15 +235,17 @@ class Duel(ApiModel):
     score_a: Figure | None
     score_b: Figure | None
     difference: Figure | None = Field(description="mean over days of the difference of daily MAEs")
-    interval: Ends | None = Field(description="of the difference; the same as that of `test`")
+    interval: Ends | None = Field(description="of the difference; equal to the one of `test`")
     test: StudentTest | None
-    outcome: Outcome | None = Field(description="null with fewer than 30 days, and where nothing is ranked")
+    outcome: Outcome | None = Field(
+        description="null with fewer than 30 days, and for a quantity that is not ranked"
+    )
 
 
 class Rate(ApiModel):
-    """So many `count` of `of`; the share and its interval are null with too few cases.
+    """`count` of `of` cases; the share and its interval are null with too few cases.
 
-    Both counts are null where a withheld source takes part: the share is rounded then.
+    With a withheld source both counts are null, and the share is rounded.
     """
 
     count: int | None
@@ -249,28 +255,28 @@ class Rate(ApiModel):
 
 
 class Contender(ApiModel):
-    """A compared model, on the hours that all compared models have; null with too few days."""
+    """A compared model on the common sample; its values are null with too few days."""
 
     model: str
     name: str
-    average_error: Figure | None = Field(description="the MAE: by how much it is wrong on average")
+    average_error: Figure | None = Field(description="the MAE")
     within: Share | None = Field(description="share of errors of at most `withinTolerance`")
     surprises: Rate | None = Field(
-        description="of the hours forecast at or below `surpriseLimit`, those with more"
+        description="of the hours forecast at or below `surpriseLimit`, those observed above it"
     )
 
 
 class BetterMean(ApiModel):
-    """The mean of the models, where it errs less than the best of them."""
+    """The mean of the models, if its error is smaller than that of the best model."""
 
     average_error: Figure
     within: Share | None
 
 
 class SecondOpinion(ApiModel):
-    """The two models at another beacon; `agrees` is null where it has too few days.
+    """The two models at another station; `agrees` is null with too few days.
 
-    It is true only where the same model is clearly better there too; `outcome` may be too close to call.
+    It is true only if the same model is clearly better there too; `outcome` may be too close to call.
     """
 
     station: str
@@ -279,11 +285,11 @@ class SecondOpinion(ApiModel):
     difference: Figure | None
     outcome: Outcome | None
     agrees: bool | None
-    duplicate_of: str | None = Field(description="the station that this one copies: it does not count")
+    duplicate_of: str | None = Field(description="the station of which this one is a copy: it does not count")
 
 
 class Robustness(ApiModel):
-    """Whether the same model is clearly better at the other beacons of the site."""
+    """Whether the same model is clearly better at the other stations of the site."""
 
     sentence: str | None
     agreeing: int
@@ -292,7 +298,7 @@ class Robustness(ApiModel):
 
 
 class HourlyMeans(ApiModel):
-    """What the two models show against the mean of each hour's reports; null with too few days of such."""
+    """The two models against the mean of each hour's readings; null with too few days that have one."""
 
     sentence: str | None
     n_pairs: int
@@ -302,41 +308,45 @@ class HourlyMeans(ApiModel):
     same_finding: bool | None
 
 
-class VerdictAnswer(Scored):
-    """Which forecast to trust here, or why that cannot be said."""
+class VerdictAnswer(ScoreFields):
+    """Which forecast to trust here, or why the data do not answer that."""
 
     finding: Finding
     sentence: str = Field(
-        description="the verdict in one sentence that stands alone: the first of `sentences`"
+        description="the verdict in one sentence that is complete by itself: the first of `sentences`"
     )
     sentences: list[str] = Field(
-        description="one to three: after the first, how reliable both models are, and where the beacon stands"
+        description="one to three: the verdict, how reliable both models are, and where the station stands"
     )
     contenders: list[Contender] = Field(description="the compared models, in the order of `models`")
     within_tolerance: float | None = Field(description="in the unit of the answer")
     surprise_limit: float | None = Field(description="in km/h: 25 of mean wind, 35 of gusts, else null")
-    better_mean: BetterMean | None = Field(description="null where the mean of the models does not err less")
-    may_headline: bool = Field(description="false: a temperature of which the height decides")
+    better_mean: BetterMean | None = Field(description="null if the mean of the models is not better")
+    may_headline: bool = Field(
+        description="false: a temperature whose error depends mainly on the difference in height"
+    )
     best: str | None = Field(
-        description="null, as are `second` and `duel`, with fewer than 30 days and where nothing is ranked"
+        description="null, like `second` and `duel`, with fewer than 30 days or a quantity that is not ranked"
     )
     second: str | None
     duel: Duel | None
     models: list[ScoredModel] = Field(
-        description="best first, by name where nothing may be ranked; those without data last, unranked"
+        description="best first, or by name if not ranked; models without data last"
     )
-    references: list[ScoredModel] = Field(description="forecasts that anyone could make; they never win")
-    robustness: Robustness | None = Field(description="null, as `hourlyMeans` is, where nothing is ranked")
-    hourly_means: HourlyMeans | None = Field(
-        description="null of gusts: theirs is the highest of an hour anyway"
+    references: list[ScoredModel] = Field(
+        description="baselines: forecasts without a model; they are never the winner"
     )
+    robustness: Robustness | None = Field(
+        description="null, like `hourlyMeans`, for a quantity that is not ranked"
+    )
+    hourly_means: HourlyMeans | None = Field(description="null for gusts, which are the highest of an hour")
 
 
-class ComparisonAnswer(Scored):
-    """Every two models on the hours that both have, and whether one table for all would be fair."""
+class ComparisonAnswer(ScoreFields):
+    """Each two models on their common hours, and how much of it all models share."""
 
     common_sample_share: float | None = Field(
-        description="of the largest sample that two models share, kept by all compared ones"
+        description="the common sample of all compared models, as a share of the largest of two models"
     )
     compared: list[str]
     duels: list[Duel]
@@ -354,14 +364,14 @@ class GroupEntry(ApiModel):
 
 
 class Group(ApiModel):
-    """One group of hours: what it is, and each model in it."""
+    """One group of hours, with each model's scores in it."""
 
     group: str
     models: list[GroupEntry]
 
 
-class ScoresAnswer(Scored):
-    """Each model by itself, on its own pairs; in groups if asked. Not a comparison: see there."""
+class ScoresAnswer(ScoreFields):
+    """Each model on its own pairs, optionally in groups. The pairs differ: compare with `comparison`."""
 
     stratum: str | None
     stratum_text: str | None
@@ -386,7 +396,7 @@ class BiasGroup(ApiModel):
 
 
 class GivenForecast(ApiModel):
-    """What was observed when the forecast was from `low` to below `high`; null with too few days."""
+    """Observations for forecasts from `low` to below `high`; null with too few days."""
 
     low: float | None
     high: float | None
@@ -399,7 +409,7 @@ class GivenForecast(ApiModel):
 
 
 class ModelBias(ApiModel):
-    """How one model is wrong."""
+    """The errors of one model."""
 
     model: str
     name: str
@@ -413,13 +423,13 @@ class ModelBias(ApiModel):
     by_hour: list[BiasGroup]
     by_part_of_day: list[BiasGroup]
     by_day_and_night: list[BiasGroup]
-    by_sector: list[BiasGroup] = Field(description="by the direction that the model itself forecast")
-    by_lead: list[BiasGroup] = Field(description="in each of the lead views, whatever the view asked for")
+    by_sector: list[BiasGroup] = Field(description="by the direction that the model forecast")
+    by_lead: list[BiasGroup] = Field(description="in each lead view, independent of the requested view")
     given_forecast: list[GivenForecast]
 
 
-class BiasAnswer(Scored):
-    """How each model is wrong, on its own pairs."""
+class BiasAnswer(ScoreFields):
+    """The errors of each model, on its own pairs."""
 
     clock_hours: Hours = Field(description="the hours of `byHour`, `byPartOfDay` and `byDayAndNight`")
     models: list[ModelBias]
@@ -429,7 +439,7 @@ class BiasAnswer(Scored):
 
 
 class EventCounts(ApiModel):
-    """The cells in words of "too strong": said so and was, said so and was not, missed, rightly not said."""
+    """The contingency table of an event, such as wind above the limit."""
 
     hits: int
     false_alarms: int
@@ -453,7 +463,7 @@ class EventScores(ApiModel):
 
 
 class EventIntervals(ApiModel):
-    """The intervals of an event's scores, by whole days; null where the score is, or hangs on one day."""
+    """Intervals of an event's scores, by whole days; null if the score is null or depends on one day."""
 
     surprise_rate: ShareEnds | None
     pod: ShareEnds | None
@@ -473,11 +483,11 @@ class ModelEvent(ApiModel):
     model: str
     name: str
     sentence: str
-    surprises: Rate | None = Field(description="of the cases that the model called good, those that were not")
-    kept: Rate | None = Field(description="of the cases that the model called bad, those that were")
-    detected: Rate | None = Field(description="of the bad cases, those that the model had called bad")
+    surprises: Rate | None = Field(description="of the cases forecast as good, those that were not")
+    kept: Rate | None = Field(description="of the cases forecast as bad, those that were")
+    detected: Rate | None = Field(description="of the bad cases, those forecast as bad")
     counts: EventCounts | None = Field(description="null while collecting")
-    n_pairs: int = Field(description="of the common cases; of a model not counted with them, its own")
+    n_pairs: int = Field(description="common cases, or the model's own if it is not in the common sample")
     n_days: int
     enough_events: bool
     scores: EventScores
@@ -485,7 +495,7 @@ class ModelEvent(ApiModel):
 
 
 class Event(ApiModel):
-    """An event, in words and with its limit, and each model on the cases that all compared models have."""
+    """An event with its text and limit, and each model on the common cases."""
 
     event: str
     text: str
@@ -497,10 +507,12 @@ class Event(ApiModel):
     models: list[ModelEvent]
 
 
-class EventsAnswer(Scored):
+class EventsAnswer(ScoreFields):
     """How often a "go" was a bad surprise."""
 
-    wind_limit: float = Field(description="as applied: where `rounded`, the nearest 5 km/h to that asked for")
+    wind_limit: float = Field(
+        description="the limit in use: with `rounded`, the requested limit to the nearest 5 km/h"
+    )
     gust_limit: float
     sector: list[float] | None = Field(
         description="take-off sectors: from, to, from, to… in degrees clockwise"
@@ -512,7 +524,7 @@ class EventsAnswer(Scored):
 
 
 class ForecastHour(ApiModel):
-    """What one model said of an hour; null where it said nothing, or where it is withheld."""
+    """One model's forecast for an hour; null if there is none or it is withheld."""
 
     model: str
     forecast: float | None
@@ -522,17 +534,19 @@ class ForecastHour(ApiModel):
 
 
 class SeriesHour(ApiModel):
-    """One hour: observed, and what each model had said of it by the decision."""
+    """The observation of an hour, and each model's forecast available at the time of the decision."""
 
     valid_time: datetime
     local_day: date
     local_hour: int
     observation: float | None
-    report_offset_minutes: int | None = Field(description="from the hour to the middle of what was measured")
+    report_offset_minutes: int | None = Field(
+        description="from the hour to the middle of the measured interval"
+    )
     forecasts: list[ForecastHour]
 
 
-class SeriesAnswer(Asked):
+class SeriesAnswer(CommonFields):
     """Forecast, observation and error of recent days."""
 
     hours: list[SeriesHour]
@@ -542,7 +556,7 @@ class SeriesAnswer(Asked):
 
 
 class KnownModel(ApiModel):
-    """A model that is collected, or of which something is kept."""
+    """A model that is collected or has stored runs."""
 
     model: str
     name: str
@@ -550,7 +564,7 @@ class KnownModel(ApiModel):
     newest_run: datetime | None
     runs: int
     public: bool | None = Field(
-        description="whether its raw values are shown without the admin token; null: its source is gone"
+        description="whether raw values are shown without the admin token; null: the source no longer exists"
     )
     attribution: str | None
 
@@ -564,7 +578,7 @@ class ModelsAnswer(ApiModel):
 
 
 class MethodConstant(ApiModel):
-    """One number that scoring rests on; `reference` is null where the choice is ours."""
+    """A constant of scoring; `reference` is null if the choice is the project's own."""
 
     name: str
     value: float | str | list[float]
@@ -574,14 +588,14 @@ class MethodConstant(ApiModel):
 
 
 class MethodView(ApiModel):
-    """A view of a forecast: which run speaks for an hour."""
+    """A view: the rule that chooses the run for an hour."""
 
     name: str
     text: str
 
 
 class MethodHours(ApiModel):
-    """Hours of the local clock that a question may count; both ends are included."""
+    """A choice of local hours that count; both ends are included."""
 
     name: Hours
     text: str
@@ -590,14 +604,14 @@ class MethodHours(ApiModel):
 
 
 class MethodLabel(ApiModel):
-    """What a sample of this size allows to say."""
+    """A size class of samples, and which conclusions it allows."""
 
     label: SampleLabel
     text: str
 
 
 class MethodsAnswer(ApiModel):
-    """How scores are made: every constant with its reason, from the code itself."""
+    """The method: every constant with its reason, taken from the code."""
 
     method_version: str
     sign: str

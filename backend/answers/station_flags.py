@@ -1,4 +1,4 @@
-"""What is known of a station's sensors, as the API and people read it."""
+"""Flags of stations' sensors, as an answer and as a sentence."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from backend.storage import station_flags as stored
 
 
 class StationFlag(ApiModel):
-    """Values of a station's sensor that are suspect; they stay stored."""
+    """A period in which the values of a station's sensor are suspect. The values stay stored."""
 
     parameter: Parameter
     reason: str = Field(
         description="zero_direction, stopped, stuck_vane, frozen_temperature, drift, excluded_by_operator"
     )
     since: datetime
-    until: datetime | None = Field(description="the first moment after it; null: without an end")
-    excluded: bool = Field(description="from the scores; false: a question for the operator")
-    sites: list[str] = Field(description="whose scores it is about")
+    until: datetime | None = Field(description="the end, not included; null: no end")
+    excluded: bool = Field(
+        description="true: left out of the scores; false: the operator should check the sensor"
+    )
+    sites: list[str] = Field(description="sites whose scores the station is used for")
     text: str
 
 
 def flag_entry(flag: stored.StationFlag) -> StationFlag:
-    """Return a flag as the API shows it."""
+    """Return a flag as part of an answer."""
     return StationFlag(
         parameter=flag.parameter,
         reason=flag.reason,
@@ -41,7 +43,7 @@ def flag_entry(flag: stored.StationFlag) -> StationFlag:
 
 
 def flag_text(flag: stored.StationFlag) -> str:
-    """Return what a flag is about in one line; its days are local days."""
+    """Return a flag as one sentence, with local days."""
     last = None if flag.until is None else flag.until - timedelta(seconds=1)
     return flag_sentence(
         flag.station,

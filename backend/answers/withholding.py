@@ -1,4 +1,4 @@
-"""Which values are shown to whom: those of sources that are not public need the admin token."""
+"""Which values need the admin token: those of sources whose raw values are not public."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from backend.answers.service import ReadingParts
 from backend.core.records import IMPORTED, network_of
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS
 
-REASON = "its publisher does not let raw values be shown to the public; with the admin token they are"
+REASON = "raw values are not public under the publisher's licence; the admin token shows them"
 UNKNOWN_REASON = (
-    "its publisher's terms are not known: it came from a file, or from a source that this version does not"
-    " have; with the admin token it is shown, and to the public once the setting PUBLIC_IMPORTS names it"
+    "licence unknown: imported from a file, or from a source that this version does not have; the admin token"
+    " shows the values, and the setting PUBLIC_IMPORTS makes them public"
 )
 
 
@@ -22,30 +22,30 @@ UNKNOWN_REASON = (
 class Withholding:
     """The models, each with its source, and the networks, whose values are left out for this caller.
 
-    `silent` are those of them that nobody asked to collect: named only to whoever asks for them. `imported`
-    are the models and networks whose terms are not known: they stand for their own source.
+    `silent` are sources that are not opted in: an answer names them only if the question does. `imported`
+    are the models and networks whose licence is unknown; each counts as its own source.
     """
 
     models: dict[str, str]
     networks: frozenset[str]
     silent: frozenset[str] = frozenset()
     imported: frozenset[str] = frozenset()
-    public: bool = True  # false: what is shown is not for everybody, and no shared cache may keep it
+    public: bool = True  # false: the answer has values that are not public, so no shared cache may store it
 
-    def of_models(self, asked: str | None) -> list[WithheldSource]:
-        """Name the sources left out of an answer about one model, or about all."""
-        if asked is None:
+    def of_models(self, model: str | None) -> list[WithheldSource]:
+        """Return the sources left out of an answer about one model, or about all."""
+        if model is None:
             return self.named(set(self.models.values()) - self.silent)
-        return self.named({source for model, source in self.models.items() if asked == model})
+        return self.named({self.models[model]} if model in self.models else ())
 
-    def of_stations(self, asked: Sequence[str] | None) -> list[WithheldSource]:
-        """Name the networks left out of an answer about some stations, or about all."""
-        if asked is None:
+    def of_stations(self, stations: Sequence[str] | None) -> list[WithheldSource]:
+        """Return the networks left out of an answer about some stations, or about all."""
+        if stations is None:
             return self.named(self.networks - self.silent)
-        return self.named(self.networks & {network_of(station) for station in asked})
+        return self.named(self.networks & {network_of(station) for station in stations})
 
     def named(self, sources: Iterable[str]) -> list[WithheldSource]:
-        """Name sources that are withheld, each with the reason."""
+        """Return withheld sources, each with the reason."""
         return [
             WithheldSource(source=source, reason=UNKNOWN_REASON if source in self.imported else REASON)
             for source in sorted(set(sources))
@@ -53,11 +53,11 @@ class Withholding:
 
 
 NOTHING = Withholding({}, frozenset(), public=False)
-"""What is withheld from the operator."""
+"""For the operator: no value is withheld."""
 
 
 def withheld_from_public(service: ReadingParts) -> Withholding:
-    """Return what is withheld from a caller without the admin token. Raises StoreUnavailableError."""
+    """Return the models and networks withheld without the admin token. Raises StoreUnavailableError."""
     observations = service.sources.every(OBSERVATIONS)
     sources = service.sources.of_every_model()
     known = {model: _Terms(source.name, source.public) for model, source in sources.items()}
@@ -78,32 +78,32 @@ def withheld_from_public(service: ReadingParts) -> Withholding:
 
 
 class _Terms(NamedTuple):
-    """Whose terms a model is under: the name of a source, and whether raw values may be shown."""
+    """The licence of a model: the name of its source, and whether raw values are public."""
 
     name: str
     public: bool
 
 
 def _terms_of_other_models(service: ReadingParts, known: Collection[str]) -> dict[str, _Terms | None]:
-    """Return each stored model that no source lists now, with its terms.
+    """Return each stored model that no source lists now, with its licence.
 
-    They are those of the source which collected it (AROME's other grid, after the setting changed). Of
-    several, one that is not public counts. None where it came from files alone, or where a source took part
-    that this version does not have.
+    It is the licence of the source that collected the model, such as AROME's other grid after a change of the
+    setting. With several sources, one that is not public decides. None if the model was only imported from
+    files, or if one of its sources does not exist in this version.
     """
     sources = {source.name: _Terms(source.name, source.public) for source in service.sources.every(FORECASTS)}
-    found: dict[str, _Terms | None] = {}
+    terms_of: dict[str, _Terms | None] = {}
     for model, names in service.reading.other_models(known).items():
         collected = names - {IMPORTED}
         if not collected or not collected <= sources.keys():
-            found[model] = None
+            terms_of[model] = None
         else:
-            found[model] = min((sources[name] for name in collected), key=lambda terms: terms.public)
-    return found
+            terms_of[model] = min((sources[name] for name in collected), key=lambda terms: terms.public)
+    return terms_of
 
 
 def public_models(service: ReadingParts, models: Collection[str]) -> dict[str, bool]:
-    """Return of each of these models whether its raw values are shown to everybody."""
+    """Return for each of these models whether its raw values are public. Unknown models are left out."""
     public = {model: source.public for model, source in service.sources.of_every_model().items()}
     for model, terms in _terms_of_other_models(service, public).items():
         public[model] = model in service.settings.public_imports if terms is None else terms.public

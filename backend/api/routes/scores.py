@@ -17,8 +17,8 @@ from backend.answers.scores import comparison_answer, scores_answer, verdict_ans
 from backend.answers.service import ServiceParts
 from backend.answers.shapes import (
     ROUNDED,
-    Asked,
     BiasAnswer,
+    CommonFields,
     ComparisonAnswer,
     EventsAnswer,
     MethodsAnswer,
@@ -232,7 +232,7 @@ def _given(request: Request, headers: dict[str, str], answer: Callable[[], ApiMo
 
 
 def _written(answer: ApiModel) -> bytes:
-    context = ROUNDED if isinstance(answer, Asked) and answer.rounded else None
+    context = ROUNDED if isinstance(answer, CommonFields) and answer.rounded else None
     return answer.model_dump_json(context=context).encode()
 
 

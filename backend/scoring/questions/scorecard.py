@@ -280,7 +280,7 @@ def _with_pairs_first(each: ModelScore) -> tuple[bool, bool]:
 def common_words(compared: Sequence[str], sample: Sample, quantity: Quantity) -> str:
     """Say which hours a common sample has, or why it has none."""
     if not sample.reference_days:
-        return "no station speaks for this site"
+        return "this site has no reference station"
     if compared:
         return f"{sample.hours.noun} that {listed([*map(model_name, compared), sample.station])} all have"
     if quantity is Quantity.TEMPERATURE:

@@ -87,9 +87,9 @@ def test_days_whose_figures_are_not_published_are_refused_with_the_published_mon
     error = UnpublishedDaysError(["meteo_parapente"], [may])
     assert not error.of_station
     assert str(error) == (
-        "MeteoParapente: raw values are not public, so figures with them are published of whole calendar"
+        "MeteoParapente: raw values are not public, so figures with them are published for whole calendar"
         " months only: 1 month: 2026-05-01 to 2026-05-31."
     )
     of_station = UnpublishedDaysError(["romma:902"], [])
     assert of_station.of_station
-    assert str(of_station).startswith("romma:902: the first calendar month is not complete;")
+    assert str(of_station).startswith("romma:902: the first calendar month is not complete. ")

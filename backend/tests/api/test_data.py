@@ -321,7 +321,7 @@ async def test_a_model_from_a_file_is_withheld_until_the_operator_declares_it_pu
         models = (await get(client, "/api/v1/models"))["models"]
     assert opted_in["forecasts"] == []
     assert [withheld["source"] for withheld in opted_in["withheld"]] == ["my_wrf"]
-    assert "came from a file" in opted_in["withheld"][0]["reason"]
+    assert "imported from a file" in opted_in["withheld"][0]["reason"]
     assert [withheld["source"] for withheld in everything["withheld"]] == ["meteo_parapente", "my_wrf"]
     assert 155.0 not in values_in(everything)
     assert known["forecasts"], "more hours of a model that is collected are under its terms"
@@ -501,7 +501,7 @@ async def test_a_sites_file_broken_meanwhile_leaves_the_list_as_it_was(tmp_path:
         page = await client.get("/")
     assert answer.status_code == page.status_code == 200
     assert [site["id"] for site in answer.json()["sites"]] == ["grand-pre", "petit-col", "sans-balise"]
-    assert "The sites file cannot be used; the last good list goes on." in page.text
+    assert "The sites file is not usable; the service uses the last valid list." in page.text
     assert str(tmp_path) not in page.text
 
 

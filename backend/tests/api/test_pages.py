@@ -187,7 +187,7 @@ async def test_a_stale_source_is_named_at_the_top_and_explained_below(tmp_path: 
     fill(service)
     page = await page_of(replace(service, clock=HandClock(NOW + timedelta(hours=4))))
     summary = text_of(page.css_first("ul.summary"))
-    assert "! data stale The newest data of ffvl are 4 h old; 35 min is the most for its cadence." in summary
+    assert "! data stale The newest data of ffvl are 4 h old; 35 min is the limit for this source." in summary
     assert "If its runs fail, read their errors" in summary
     assert source_row(page, "ffvl").startswith("ffvl ! stale observations 4 h old")
     assert "more than 35 min old when it was last due, Wed 15 Jul 14:00 UTC" in main_text(page)

@@ -144,7 +144,7 @@ async def test_a_source_that_never_answered_since_the_start_is_named_and_a_resta
         assert await why(client) == []
         run_of(restarted, "failed", source="ffvl")
         sentences = [reason["sentence"] for reason in (await ready(client))["reasons"]]
-        assert sentences == ["ffvl has never answered since the start."]
+        assert sentences == ["ffvl has not answered since the start of the service."]
 
 
 async def test_a_disk_that_is_nearly_full_is_a_reason(tmp_path: Path) -> None:

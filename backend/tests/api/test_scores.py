@@ -1047,7 +1047,7 @@ async def test_a_model_that_is_not_counted_with_the_others_says_why(tmp_path: Pa
         answer = await get(client, "/api/v1/sites/grand-pre/events?limit=20")
     icon = by_model(answer["events"][0])["icon_d2"]
     assert (icon["nPairs"], icon["nDays"], icon["counts"]) == (12 * DAYS, DAYS, None)
-    assert icon["sentence"] == "ICON-D2: not counted with the others, of whose cases it has too few."
+    assert icon["sentence"] == "ICON-D2: not compared, because it has too few of the others' cases."
 
 
 async def test_five_go_hours_give_no_surprise_rate_anywhere(tmp_path: Path) -> None:
@@ -1161,7 +1161,7 @@ async def test_a_time_without_data_has_null_scores_and_the_label(tmp_path: Path,
         assert (found["nPairs"], found["nDays"], found["label"]) == (0, 0, "collecting")
         if path in {"verdict", "scores", "comparison"}:
             assert [each["score"] for each in found["models"]] == [None, None]
-    assert "no station" in (nobody["commonSample"])
+    assert nobody["commonSample"] == "this site has no reference station"
 
 
 @pytest.mark.parametrize(
