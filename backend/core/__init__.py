@@ -1,1 +1,1 @@
-"""What every other room stands on: settings, records, parameters, units, time and errors."""
+"""Basis of all other folders: settings, records, parameters, units, time and errors."""

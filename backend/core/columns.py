@@ -1,4 +1,4 @@
-"""Columns of whole numbers that storage and scoring share: collected rows, and the days made from them.
+"""Columns of whole numbers that storage and scoring share: collected rows and score days.
 
 Values are whole thousandths of their unit; ABSENT stands for a missing value. Times are whole seconds since
 1970 in UTC, days are local day numbers.
@@ -21,13 +21,13 @@ SPEED, GUST, DIRECTION, TEMPERATURE = range(len(Parameter))
 """The index of each parameter in an array that has one column per parameter."""
 
 NO_LEAD = -1
-"""In an array of lead times: no forecast."""
+"""Marks an hour without a forecast in an array of lead times."""
 
 UNPAIRED = -128
-"""In an array of offsets: the hour has no reading."""
+"""Marks an hour without a reading in an array of offsets."""
 
 UNKNOWN_MINUTES = 0
-"""In an array of averaging periods: the source does not publish the period."""
+"""Marks an unpublished period in an array of averaging periods."""
 
 
 def _no_later_values() -> Times:
@@ -38,9 +38,9 @@ def _no_later_values() -> Times:
 class ForecastRows:
     """Forecast hours of one site, by valid time, model and run; `values` has a column per parameter.
 
-    `available_at` is that of the value of an hour that was available first; `estimated` is true where that is
-    the time of the first collection, because the source publishes none. `later` has a row for each value that
-    was available later: index of the hour, index of the parameter, when.
+    `available_at` is that of the first available value of an hour; `estimated` is true if it is the time of
+    the first collection, because the source publishes none. `later` has a row for each value that was
+    available later: index of the hour, index of the parameter, availability.
     """
 
     valid_time: Times
@@ -91,8 +91,8 @@ class DayColumns:
 class ForecastDays(DayColumns):
     """Forecast days of one view: `owner` is a model, `minutes` are lead times, NO_LEAD without a forecast.
 
-    `minutes` are of the newest run; `older` (n, 4, 25) is by how many minutes the run that a value is from is
-    older than that one. `estimated` counts the hours of each day whose run has no published time.
+    `minutes` are of the newest run; `older` (n, 4, 25) is by how many minutes the run of a value is older
+    than that one. `estimated` counts the hours of each day whose run has no published time.
     """
 
     estimated: Times
@@ -103,9 +103,9 @@ class ForecastDays(DayColumns):
 class ObservedDays(DayColumns):
     """Days of stations: `owner` is a station, `minutes` are distances of readings from their hour.
 
-    `minutes` are UNPAIRED for an hour without a mean wind. `readings` is how many there were on the day,
-    `resolution` the coarsest of their directions in degrees or None. `means` are of the same hours
-    (n, 4, 25), each the mean of its reports. `doubts` (n, 4, MOST_REASONS) counts the values of the day that
+    `minutes` are UNPAIRED for an hour without a mean wind. `readings` is their number on the day,
+    `resolution` the coarsest of their directions in degrees or None. `means` (n, 4, 25) are the hourly means
+    of all readings. `doubts` (n, 4, MOST_REASONS) counts the values of the day that
     quality control flags, by parameter and by the number of the reason.
     """
 
@@ -116,4 +116,4 @@ class ObservedDays(DayColumns):
 
 
 MOST_REASONS = 16
-"""For how many reasons of quality control a stored day has room."""
+"""Number of quality control reasons that a stored day has space for."""

@@ -1,1 +1,1 @@
-"""Files in and out: what was collected, its pairs and its scores, as CSV, Parquet and verif's text."""
+"""Export and import of files: values, pairs and scores as CSV, Parquet and verif's text format."""

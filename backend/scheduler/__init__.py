@@ -32,7 +32,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what is named when it is used: a command that reads one constant needs no scheduler."""
+    """Import a module at the first use of its name: a command that reads a constant needs no scheduler."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"backend.scheduler.{_MODULES[name]}"), name)

@@ -1,1 +1,1 @@
-"""Where everything is kept: the tables, the store of records and the ledger of runs."""
+"""Storage: the tables, the store of records, the ledger of job runs, and all SQL."""

@@ -1,4 +1,4 @@
-"""What score days are made from: the collected forecasts and readings of a site, as columns of integers."""
+"""Collected forecasts and readings of a site as columns of integers, the input of score days."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from backend.storage import schema as t
 from backend.storage.origins import other_batches
 from backend.storage.rows import chunks, fetched, fetched_in_parts, value_columns
 
-# --- Statements: to build one takes longer than to execute it ------------------------------------------
+# --- Statements, built once: that takes longer than to execute them --------------------------------------
 
 _SITE, _FIRST, _LAST = (sa.bindparam(name, type_=sa.BigInteger) for name in ("site", "first", "last"))
 _WIND = (SPEED, DIRECTION, GUST)
@@ -37,7 +37,7 @@ _STATION_IDS = sa.select(t.station.c.code, t.station.c.id).where(
 _FORECASTS = (
     sa.select(
         t.forecast.c.valid_time,
-        t.forecast.c.batch_id,  # it knows the model and the run, which need not be said of every hour
+        t.forecast.c.batch_id,  # stands for model and run, which are then not read for every hour
         *(sa.func.coalesce(column, ABSENT) for column in value_columns(t.forecast)),
     )
     .where(t.forecast.c.site_id == sa.bindparam("owner"), t.forecast.c.valid_time.between(_FIRST, _LAST))
@@ -71,7 +71,7 @@ _READINGS = (
 
 
 def site_stations(connection: sa.Connection, site_id: int) -> tuple[int, ...]:
-    """Return the ids of the stations that speak for a site and are known, in order of preference."""
+    """Return the ids of the known stations of a site, in order of preference."""
     codes = connection.execute(_STATIONS_OF, {"site": site_id}).scalar_one()
     names = [code for code in codes.split(",") if code]
     ids = _pairs(connection, _STATION_IDS, names=names)
@@ -84,20 +84,20 @@ def site_slug(connection: sa.Connection, site_id: int) -> str:
 
 
 def span_of(connection: sa.Connection, site_id: int, stations: Collection[int]) -> tuple[int, int] | None:
-    """Return the first and the last moment of anything kept for a site and its stations, or None."""
+    """Return the times of the first and last stored value of a site and its stations, or None."""
     forecast, observation = t.forecast.c, t.observation.c
     ends: list[int] = []
     for column, owner, owners in (
         (forecast.valid_time, forecast.site_id, [site_id]),
         (observation.time, observation.station_id, stations),
     ):
-        for each in owners:
-            query = sa.select(sa.func.min(column), sa.func.max(column)).where(owner == each)
+        for owner_id in owners:
+            query = sa.select(sa.func.min(column), sa.func.max(column)).where(owner == owner_id)
             ends += [end for end in connection.execute(query).one() if end is not None]
     return (min(ends), max(ends)) if ends else None
 
 
-# --- Columns of what was collected -------------------------------------------------------------------
+# --- Columns of collected values ---------------------------------------------------------------------
 
 
 def forecast_rows(connection: sa.Connection, site_id: int, first: int, last: int) -> ForecastRows:
@@ -105,11 +105,11 @@ def forecast_rows(connection: sa.Connection, site_id: int, first: int, last: int
     table = _table(connection, _FORECASTS, 2 + len(Parameter), owner=site_id, first=first, last=last)
     others = other_batches(connection, t.forecast, site_id, first, last)
     ids = np.unique(table[:, 1])
-    wanted = {*ids.tolist(), *(batch for of_row in others.values() for batch in of_row.values())}
+    all_ids = {*ids.tolist(), *(batch for of_row in others.values() for batch in of_row.values())}
     batches = np.array(
         [
             tuple(batch)
-            for some in chunks(sorted(wanted))
+            for some in chunks(sorted(all_ids))
             for batch in fetched(connection, _BATCHES, {"ids": some})
         ],
         np.int64,
@@ -139,7 +139,7 @@ def _with_later(
     others: Mapping[tuple[int, ...], Mapping[int, int]],
     known: Mapping[int, tuple[int, bool]],
 ) -> ForecastRows:
-    """Return rows with the availability of each value; `known` is that of each batch, and if it is estimated.
+    """Return rows with the availability of each value; `known` has it per batch, with True for an estimate.
 
     `others` is by valid time, model and run.
     """
@@ -149,13 +149,13 @@ def _with_later(
         if key not in others:
             continue
         present = np.flatnonzero(rows.values[index] != ABSENT).tolist()
-        each = {place: known[others[key].get(place, int(batch[index]))] for place in present}
-        earliest = min(available_at for available_at, _ in each.values())
+        availability = {place: known[others[key].get(place, int(batch[index]))] for place in present}
+        earliest = min(available_at for available_at, _ in availability.values())
         rows.available_at[index] = earliest
-        rows.estimated[index] = any(estimated for _, estimated in each.values())
+        rows.estimated[index] = any(estimated for _, estimated in availability.values())
         later += (
             (index, place, available_at)
-            for place, (available_at, _) in each.items()
+            for place, (available_at, _) in availability.items()
             if available_at > earliest
         )
     return replace(rows, later=np.array(later, np.int64).reshape(-1, 3))
@@ -180,8 +180,8 @@ def reading_rows(connection: sa.Connection, station_id: int, first: int, last: i
     }
     for (_, time), of_row in others.items():
         index = int(np.searchsorted(rows.time, time))
-        # The first of the wind's values that is there says how the wind was averaged.
-        wind = next((each for each in _WIND if rows.values[index, each] != ABSENT), None)
+        # The averaging period of the wind is that of its first present value.
+        wind = next((parameter for parameter in _WIND if rows.values[index, parameter] != ABSENT), None)
         if wind in of_row:
             rows.averaging[index] = ways[of_row[wind]][0]
         if DIRECTION in of_row:
@@ -191,11 +191,13 @@ def reading_rows(connection: sa.Connection, station_id: int, first: int, last: i
     return rows
 
 
-def _pairs(connection: sa.Connection, query: sa.Select[Any], **given: Any) -> dict[Any, Any]:
-    return {row[0]: row[1] for row in connection.execute(query, given)}
+def _pairs(connection: sa.Connection, query: sa.Select[Any], **parameters: Any) -> dict[Any, Any]:
+    return {row[0]: row[1] for row in connection.execute(query, parameters)}
 
 
-def _table(connection: sa.Connection, query: sa.Select[Any], width: int, **given: int) -> NDArray[np.int64]:
-    """Return what a query of whole numbers answers, as an array with a row per row."""
-    rows = chain.from_iterable(fetched_in_parts(connection, query, given))
+def _table(
+    connection: sa.Connection, query: sa.Select[Any], width: int, **parameters: int
+) -> NDArray[np.int64]:
+    """Return the rows of a query of whole numbers as an array."""
+    rows = chain.from_iterable(fetched_in_parts(connection, query, parameters))
     return np.fromiter(chain.from_iterable(rows), np.int64).reshape(-1, width)

@@ -1,6 +1,6 @@
-"""Days for scores: which of them are due, and the days themselves, packed as bytes in rows.
+"""Score days: which of them are due, and their values, packed as bytes in rows.
 
-Values are whole thousandths of their unit; ABSENT stands for what is not there. Times are whole seconds
+Values are whole thousandths of their unit; ABSENT marks a missing value. Times are whole seconds
 since 1970 in UTC.
 """
 
@@ -28,16 +28,16 @@ from backend.storage.rows import fetched
 DAYS_A_YEAR = 366
 
 NO_MEANS = np.full((len(Parameter), HOURS_A_DAY), ABSENT, "<i4").tobytes()
-"""In place of the means of a day that was made before there were any: it is due."""
+"""The means of a day that was computed before means were stored: such a day is due."""
 
 NO_DOUBTS = np.zeros((len(Parameter), MOST_REASONS), "<u2").tobytes()
-"""In place of the counts of a day that was made before they were kept with it, and had none to count."""
+"""The counts of a day without flagged values from before counts were stored."""
 
 Doubt = tuple[int, int, int, str]
 """A reading that enters no score: station, time, index of the parameter, reason."""
 
 
-# --- Statements: to build one takes longer than to execute it ------------------------------------------
+# --- Statements, built once: that takes longer than to execute them --------------------------------------
 
 _SITE, _FIRST, _LAST = (sa.bindparam(name, type_=sa.BigInteger) for name in ("site", "first", "last"))
 _DUE_SITES = (
@@ -54,7 +54,7 @@ _DUE_DAYS = sa.select(t.due_day.c.day, t.due_day.c.stamp).where(
 )
 _SETTLED = sa.delete(t.due_day).where(t.due_day.c.site_id == _SITE, t.due_day.c.day == sa.bindparam("of_day"))
 _STAMPED = sa.update(t.site).where(t.site.c.id == _SITE).values(days_stamp=sa.bindparam("stamp"))
-_FORECAST_DAYS = {  # by whether they are the days as published
+_FORECAST_DAYS = {  # True: the days of public months
     public: sa.select(
         *(table.c[name] for name in ("model_id", "day", "hourly", "leads", "estimated", "older"))
     ).where(
@@ -90,29 +90,29 @@ _DOUBTS_REPLACED = sa.delete(t.doubted).where(
 )
 
 
-# --- What is due -------------------------------------------------------------------------------------
+# --- Due days ----------------------------------------------------------------------------------------
 
 
 def due_sites(connection: sa.Connection, until: int) -> dict[int, int]:
-    """Return by site id how many days of it are due up to `until`; EVERY_DAY counts as a year."""
+    """Return, per site id, the number of due days up to `until`; EVERY_DAY counts as a year."""
     return _pairs(connection, _DUE_SITES, until=until)
 
 
 def due_days(connection: sa.Connection, site_id: int, until: int) -> dict[int, int]:
-    """Return the due days of a site up to `until`, EVERY_DAY among them, with their stamps."""
+    """Return the due days of a site up to `until`, EVERY_DAY included, with their stamps."""
     return _pairs(connection, _DUE_DAYS, site=site_id, until=until)
 
 
 def days_stamp(connection: sa.Connection, site_id: int) -> int:
-    """Return the number that a site has until its days change."""
+    """Return the stamp of a site, which changes whenever its days change."""
     return int(connection.execute(_STAMP, {"site": site_id}).scalar_one())
 
 
 def settle(connection: sa.Connection, site_id: int, stamps: Mapping[int, int], of_site: int) -> bool:
-    """Take days off the list of what is due; False, and nothing done, where they are not as read.
+    """Clear the marks of due days; return False, and change nothing, if a stamp differs from the one read.
 
-    `of_site` is the site's days_stamp as read: limits and flags rest on all its days, so that none of them
-    may have been written in between.
+    `of_site` is the site's days_stamp as read: limits and flags depend on all its days, so that none of them
+    may have changed in between.
     """
     now = due_days(connection, site_id, max(stamps))
     if any(now.get(day) != stamp for day, stamp in stamps.items()):
@@ -125,61 +125,64 @@ def settle(connection: sa.Connection, site_id: int, stamps: Mapping[int, int], o
 
 
 def stamp_days(connection: sa.Connection, site_id: int) -> None:
-    """Note that a site's days are not what they were: whoever remembers an answer asks again."""
+    """Give a site a new stamp because its days changed, so that cached answers about it expire."""
     connection.execute(_STAMPED, {"site": site_id, "stamp": secrets.randbits(31)})
 
 
-def _pairs(connection: sa.Connection, query: sa.Select[Any], **given: Any) -> dict[Any, Any]:
-    return {row[0]: row[1] for row in connection.execute(query, given)}
+def _pairs(connection: sa.Connection, query: sa.Select[Any], **parameters: Any) -> dict[Any, Any]:
+    return {row[0]: row[1] for row in connection.execute(query, parameters)}
 
 
-# --- Days, written and read --------------------------------------------------------------------------
+# --- Writing and reading days ------------------------------------------------------------------------
 
 
 def write_forecast_days(
-    connection: sa.Connection, site_id: int, days: range, made: Mapping[int, ForecastDays]
+    connection: sa.Connection, site_id: int, days: range, new_days: Mapping[int, ForecastDays]
 ) -> None:
-    """Put new forecast days, by view, in the place of those that there are of these views and days."""
+    """Replace the forecast days of these views and days."""
     span = {"site": site_id, "first": days[0], "last": days[-1]}
-    connection.execute(_FORECAST_DAYS_REPLACED, {**span, "views": list(made)})
-    insert_rows(connection, t.forecast_day, forecast_day_rows(site_id, made))
+    connection.execute(_FORECAST_DAYS_REPLACED, {**span, "views": list(new_days)})
+    insert_rows(connection, t.forecast_day, forecast_day_rows(site_id, new_days))
 
 
-def forecast_day_rows(site_id: int, made: Mapping[int, ForecastDays]) -> list[tuple[Any, ...]]:
+def forecast_day_rows(site_id: int, new_days: Mapping[int, ForecastDays]) -> list[tuple[Any, ...]]:
     """Return forecast days, by view, as rows of forecast_day or public_forecast_day."""
     return [
         (site_id, view, *row)
-        for view, found in made.items()
+        for view, columns in new_days.items()
         for row in zip(
-            found.day.tolist(),
-            found.owner.tolist(),
-            _packed(found.hourly, "<i4"),
-            _packed(found.minutes, "<i2"),
-            found.estimated.tolist(),
-            _packed_or_none(found.older),
+            columns.day.tolist(),
+            columns.owner.tolist(),
+            _packed(columns.hourly, "<i4"),
+            _packed(columns.minutes, "<i2"),
+            columns.estimated.tolist(),
+            _packed_or_none(columns.older),
             strict=True,
         )
     ]
 
 
 def _packed_or_none(older: NDArray[np.integer[Any]]) -> list[bytes | None]:
-    """Return the bytes of each row, None of a day whose values are all of the newest run."""
-    some: list[bool] = np.asarray(older.any(axis=(1, 2))).tolist()
-    return [packed if kept else None for packed, kept in zip(_packed(older, "<i2"), some, strict=True)]
+    """Return the bytes of each row, None for a day whose values are all from the newest run."""
+    has_older: list[bool] = np.asarray(older.any(axis=(1, 2))).tolist()
+    return [
+        packed if is_older else None
+        for packed, is_older in zip(_packed(older, "<i2"), has_older, strict=True)
+    ]
 
 
 def write_observed_days(
     connection: sa.Connection,
     site_id: int,
     days: range,
-    made: Iterable[ObservedDays],
+    new_days: Iterable[ObservedDays],
     doubts: Iterable[Doubt],
 ) -> None:
-    """Put new observed days and doubts in the place of those that there are of these days."""
+    """Replace the observed days and flagged readings of these days."""
     moments = {"first": local_moment(days[0]), "end": local_moment(days[-1] + 1)}
     connection.execute(_OBSERVED_DAYS_REPLACED, {"site": site_id, "first": days[0], "last": days[-1]})
     connection.execute(_DOUBTS_REPLACED, {"site": site_id, **moments})
-    insert_rows(connection, t.observed_day, observed_day_rows(site_id, made))
+    insert_rows(connection, t.observed_day, observed_day_rows(site_id, new_days))
     insert_rows(
         connection,
         t.doubted,
@@ -187,27 +190,27 @@ def write_observed_days(
     )
 
 
-def observed_day_rows(site_id: int, made: Iterable[ObservedDays]) -> list[tuple[Any, ...]]:
+def observed_day_rows(site_id: int, new_days: Iterable[ObservedDays]) -> list[tuple[Any, ...]]:
     """Return the days of several stations as rows of observed_day or public_observed_day."""
     return [
         (site_id, *row)
-        for found in made
+        for columns in new_days
         for row in zip(
-            found.day.tolist(),
-            found.owner.tolist(),
-            _packed(found.hourly, "<i4"),
-            _packed(found.minutes, "<i1"),
-            found.readings.tolist(),
-            found.resolution,
-            _packed(found.means, "<i4"),
-            _packed(found.doubts, "<u2"),
+            columns.day.tolist(),
+            columns.owner.tolist(),
+            _packed(columns.hourly, "<i4"),
+            _packed(columns.minutes, "<i1"),
+            columns.readings.tolist(),
+            columns.resolution,
+            _packed(columns.means, "<i4"),
+            _packed(columns.doubts, "<u2"),
             strict=True,
         )
     ]
 
 
 def forget(connection: sa.Connection, site_id: int) -> None:
-    """Remove every day that was made for a site."""
+    """Delete all score days of a site, with its flags and limits."""
     for table in (
         *(t.forecast_day, t.observed_day, t.doubted, t.quality_limit),
         *(t.sensor_day, t.station_flag),
@@ -225,7 +228,7 @@ def forecast_columns(
 
 
 def _ages(older: Sequence[bytes | None]) -> NDArray[np.int16]:
-    """Return the ages of runs, (n, 4, 25); days whose values are all of the newest run take no memory."""
+    """Return the ages of runs, (n, 4, 25); days whose values are all from the newest run take no memory."""
     shape = len(older), len(Parameter), HOURS_A_DAY
     stored = [row for row, packed in enumerate(older) if packed is not None]
     if not stored:
@@ -239,12 +242,12 @@ def observed_columns(
     connection: sa.Connection, site_id: int, first: int, last: int, *, public: bool = False
 ) -> ObservedDays:
     """Return the days of all stations of a site from `first` to `last`, or those of its published months."""
-    given = {"site": site_id, "first": first, "last": last}
+    parameters = {"site": site_id, "first": first, "last": last}
     columns, (readings, resolution, means, doubts) = _day_columns(
-        fetched(connection, _OBSERVED_DAYS[public], given), 4, "<i1"
+        fetched(connection, _OBSERVED_DAYS[public], parameters), 4, "<i1"
     )
-    of_hours = _hours_of_days(b"".join(NO_MEANS if each is None else each for each in means))
-    counts = np.frombuffer(b"".join(NO_DOUBTS if each is None else each for each in doubts), "<u2")
+    of_hours = _hours_of_days(b"".join(NO_MEANS if of_day is None else of_day for of_day in means))
+    counts = np.frombuffer(b"".join(NO_DOUBTS if of_day is None else of_day for of_day in doubts), "<u2")
     return ObservedDays(
         *columns,
         np.array(readings, np.int64),
@@ -257,13 +260,13 @@ def observed_columns(
 def _day_columns(
     rows: Iterable[tuple[Any, ...]], more: int, minutes: str
 ) -> tuple[tuple[Times, Times, Ints, NDArray[np.integer[Any]]], list[tuple[Any, ...]]]:
-    """Return the columns that all days have, and the `more` others that these have."""
-    owners, days, hourly, told, *others = tuple(zip(*rows, strict=True)) or ((),) * (4 + more)
+    """Return the columns common to all days, and the `more` others of these days."""
+    owners, days, hourly, hour_minutes, *others = tuple(zip(*rows, strict=True)) or ((),) * (4 + more)
     columns = (
         np.array(owners, np.int64),
         np.array(days, np.int64),
         _hours_of_days(b"".join(hourly)),
-        np.frombuffer(b"".join(told), minutes).reshape(-1, HOURS_A_DAY),
+        np.frombuffer(b"".join(hour_minutes), minutes).reshape(-1, HOURS_A_DAY),
     )
     return columns, others
 
@@ -280,7 +283,7 @@ def _packed(rows: NDArray[Any], kind: str) -> list[bytes]:
 
 
 def insert_rows(connection: sa.Connection, table: sa.Table, rows: list[tuple[Any, ...]]) -> None:
-    """Write rows, their values in the order of the table's columns."""
+    """Insert rows; their values are in the order of the table's columns."""
     if not rows:
         return
     if is_postgres(connection):

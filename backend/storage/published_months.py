@@ -1,4 +1,4 @@
-"""Closed calendar months as they are published: copies of score days, with their owners and months."""
+"""Public months: copies of the score days of closed months, per model and station."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def lock_site(connection: sa.Connection, site_id: int) -> None:
 def public_months(connection: sa.Connection, site_id: int) -> dict[tuple[int, int], set[int]]:
     """Return the published months of a site by kind and id of their owner."""
     column = t.public_month.c
-    found: dict[tuple[int, int], set[int]] = {}
+    months: dict[tuple[int, int], set[int]] = {}
     for kind, owner, month in connection.execute(
         sa.select(column.kind, column.owner_id, column.month).where(column.site_id == site_id)
     ):
-        found.setdefault((kind, owner), set()).add(month)
-    return found
+        months.setdefault((kind, owner), set()).add(month)
+    return months
 
 
 def months_with_days(connection: sa.Connection, site_id: int) -> tuple[int, int] | None:
@@ -43,22 +43,22 @@ def months_with_days(connection: sa.Connection, site_id: int) -> tuple[int, int]
 
 
 def publish_forecast_month(
-    connection: sa.Connection, site_id: int, month: int, model_id: int, made: Mapping[int, ForecastDays]
+    connection: sa.Connection, site_id: int, month: int, model_id: int, new_days: Mapping[int, ForecastDays]
 ) -> None:
-    """Put a model's days, by view, in the place of those of a month that are published."""
+    """Replace a model's published days of a month, by view."""
     _replace_month(connection, t.public_forecast_day, site_id, month, OF_MODEL, model_id)
-    rows = forecast_day_rows(site_id, made)
+    rows = forecast_day_rows(site_id, new_days)
     insert_rows(connection, t.public_forecast_day, rows)
     if rows:
         insert_rows(connection, t.public_month, [(site_id, month, OF_MODEL, model_id)])
 
 
 def publish_observed_month(
-    connection: sa.Connection, site_id: int, month: int, station_id: int, made: ObservedDays
+    connection: sa.Connection, site_id: int, month: int, station_id: int, new_days: ObservedDays
 ) -> None:
-    """Put a station's days in the place of those of a month that are published."""
+    """Replace a station's published days of a month."""
     _replace_month(connection, t.public_observed_day, site_id, month, OF_STATION, station_id)
-    rows = observed_day_rows(site_id, [made])
+    rows = observed_day_rows(site_id, [new_days])
     insert_rows(connection, t.public_observed_day, rows)
     if rows:
         insert_rows(connection, t.public_month, [(site_id, month, OF_STATION, station_id)])

@@ -1,4 +1,4 @@
-"""What quality control stores for a site: limits by month, digests of sensors by day, flags, exclusions."""
+"""State of quality control per site: climate limits, digests of sensors by day, flags, exclusions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from backend.storage.days import insert_rows
 from backend.storage.rows import chunks
 
 FlagRow = tuple[int, int, str, int, int, bool]
-"""A flag: station, index of the parameter, reason, first moment, first moment after it, does it exclude."""
+"""A flag: station id, index of the parameter, reason, start, end (exclusive), whether it excludes values."""
 
-# --- Statements: to build one takes longer than to execute it ------------------------------------------
+# --- Statements, built once: that takes longer than to execute them --------------------------------------
 
 _SITE, _FIRST, _LAST = (sa.bindparam(name, type_=sa.BigInteger) for name in ("site", "first", "last"))
 _DIGESTS = (
@@ -42,28 +42,28 @@ _LIMITS = sa.select(t.quality_limit.c.month, t.quality_limit.c.limits).where(
 
 
 def write_limits(connection: sa.Connection, site_id: int, limits: Mapping[int, Ints]) -> None:
-    """Put limits in the place of those of these months."""
+    """Replace the limits of these months."""
     column = t.quality_limit.c
     for months in chunks(limits):
         connection.execute(
             sa.delete(t.quality_limit).where(column.site_id == site_id, column.month.in_(months))
         )
-    rows = [(site_id, month, found.astype("<i4").tobytes()) for month, found in limits.items()]
+    rows = [(site_id, month, of_month.astype("<i4").tobytes()) for month, of_month in limits.items()]
     insert_rows(connection, t.quality_limit, rows)
 
 
 def read_limits(connection: sa.Connection, site_id: int) -> dict[int, Ints]:
-    """Return the limits of each month, as they were written, flat."""
-    found = connection.execute(_LIMITS, {"site": site_id})
-    return {month: np.frombuffer(limits, "<i4") for month, limits in found}
+    """Return the limits of each month as a flat array."""
+    rows = connection.execute(_LIMITS, {"site": site_id})
+    return {month: np.frombuffer(limits, "<i4") for month, limits in rows}
 
 
 def write_digests(
-    connection: sa.Connection, site_id: int, days: range, made: Iterable[tuple[int, int, bytes]]
+    connection: sa.Connection, site_id: int, days: range, digests: Iterable[tuple[int, int, bytes]]
 ) -> None:
-    """Put new digests (station, day, bytes) in the place of those that there are of these days."""
+    """Replace the digests (station, day, bytes) of these days."""
     connection.execute(_DIGESTS_REPLACED, {"site": site_id, "first": days[0], "last": days[-1]})
-    insert_rows(connection, t.sensor_day, [(site_id, *row) for row in made])
+    insert_rows(connection, t.sensor_day, [(site_id, *row) for row in digests])
 
 
 def read_digests(connection: sa.Connection, site_id: int) -> list[tuple[int, int, bytes]]:
@@ -72,7 +72,7 @@ def read_digests(connection: sa.Connection, site_id: int) -> list[tuple[int, int
 
 
 def write_flags(connection: sa.Connection, site_id: int, flags: Iterable[FlagRow]) -> None:
-    """Put flags in the place of all that a site has."""
+    """Replace all flags of a site."""
     connection.execute(_FLAGS_REPLACED, {"site": site_id})
     insert_rows(connection, t.station_flag, [(site_id, *flag) for flag in flags])
 
@@ -85,5 +85,5 @@ def read_flags(connection: sa.Connection, site_id: int) -> list[FlagRow]:
 def read_exclusions(
     connection: sa.Connection, stations: Collection[int]
 ) -> list[tuple[int, int, int, int | None]]:
-    """Return what the operator excludes of these stations: station, parameter, first and last local day."""
+    """Return the operator's exclusions of these stations: station, parameter, first and last local day."""
     return [tuple(row) for row in connection.execute(_EXCLUSIONS, {"ids": list(stations)})]

@@ -1,4 +1,4 @@
-"""What scores read besides days: a site's series, its stations and models, and what an answer depends on."""
+"""Queries of scores besides score days: series, stations and models of a site, and the stamp of an answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backend.core.records import Site
 from backend.storage import schema as t
 from backend.storage.database import Database
 
-# --- Statements: to build one takes longer than to execute it ------------------------------------------
+# --- Statements, built once: that takes longer than to execute them --------------------------------------
 
 _SITE_ROW = (
     sa.select(t.site)
@@ -29,7 +29,7 @@ _STATIONS = (
     .where(t.station.c.code.in_(sa.bindparam("codes", expanding=True)))
     .order_by(t.station.c.code)
 )
-_DESCRIBED = _STATIONS.with_only_columns(
+_STATION_PROPERTIES = _STATIONS.with_only_columns(
     t.station.c.code,
     t.station.c.name,
     t.station.c.latitude,
@@ -71,7 +71,7 @@ _STATIONS_WITH_DAYS = (
     )
     .distinct()
 )
-_GROUNDS = (
+_MODEL_ELEVATIONS = (
     sa.select(t.model.c.name, t.grid_point.c.ground)
     .join_from(t.grid_point, t.model, t.model.c.id == t.grid_point.c.model_id)
     .where(t.grid_point.c.site_id == sa.bindparam("site"))
@@ -88,14 +88,14 @@ def site_ids(database: Database, site: str | None = None) -> dict[int, str]:
     query = sa.select(t.site.c.id, t.site.c.slug).order_by(t.site.c.id)
     with database.read() as connection:
         known = {row.id: row.slug for row in connection.execute(query)}
-    found = {number: slug for number, slug in known.items() if site is None or slug == site}
-    if site is not None and not found:
+    slugs = {number: slug for number, slug in known.items() if site is None or slug == site}
+    if site is not None and not slugs:
         raise UnknownNameError("site", site, known.values())
-    return found
+    return slugs
 
 
 def site_row(connection: sa.Connection, site: str, last: int) -> sa.Row[tuple[object, ...]] | None:
-    """Return the row of a site's newest series that had begun by the end of a local day, or None."""
+    """Return the row of a site's newest series that started before the end of a local day, or None."""
     return connection.execute(_SITE_ROW, {"name": site, "end": local_moment(last + 1)}).first()
 
 
@@ -114,28 +114,28 @@ def model_ids(connection: sa.Connection) -> dict[str, int]:
     return dict(map(tuple, connection.execute(_MODELS)))
 
 
-def model_grounds(connection: sa.Connection, site_id: int) -> dict[str, float | None]:
-    """Return the height of the ground of each model at a site, in metres above sea level."""
-    return dict(map(tuple, connection.execute(_GROUNDS, {"site": site_id})))
+def model_elevations(connection: sa.Connection, site_id: int) -> dict[str, float | None]:
+    """Return the model elevation of each model at a site, in metres above sea level."""
+    return dict(map(tuple, connection.execute(_MODEL_ELEVATIONS, {"site": site_id})))
 
 
 def models_with_days(connection: sa.Connection, site_id: int, first: int, last: int) -> frozenset[str]:
     """Return the models with any day of a site from `first` to `last` (local day numbers)."""
-    given = {"site": site_id, "first": first, "last": last}
-    return frozenset(connection.execute(_MODELS_WITH_DAYS, given).scalars())
+    parameters = {"site": site_id, "first": first, "last": last}
+    return frozenset(connection.execute(_MODELS_WITH_DAYS, parameters).scalars())
 
 
 def stations_with_days(connection: sa.Connection, site_id: int, first: int, last: int) -> frozenset[str]:
     """Return the stations with any day of a site from `first` to `last` (local day numbers)."""
-    given = {"site": site_id, "first": first, "last": last}
-    return frozenset(connection.execute(_STATIONS_WITH_DAYS, given).scalars())
+    parameters = {"site": site_id, "first": first, "last": last}
+    return frozenset(connection.execute(_STATIONS_WITH_DAYS, parameters).scalars())
 
 
 def answer_stamp(connection: sa.Connection, site: Site, last: int) -> str:
     """Return a text that changes whenever an answer about a site's days up to `last` may change."""
     row = site_row(connection, site.id, last)
     parts: list[object] = [site, None if row is None else tuple(row)]
-    parts += map(tuple, connection.execute(_DESCRIBED, {"codes": site.stations}))
+    parts += map(tuple, connection.execute(_STATION_PROPERTIES, {"codes": site.stations}))
     if row is not None:
         parts += map(tuple, connection.execute(_POINTS, {"site": row.id}))
     parts += map(tuple, connection.execute(_STAYS, {"codes": site.stations}))

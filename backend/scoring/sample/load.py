@@ -28,7 +28,7 @@ from backend.storage.database import Connection, Database
 from backend.storage.positions import Whereabouts, whereabouts
 from backend.storage.score_queries import (
     answer_stamp,
-    model_grounds,
+    model_elevations,
     model_ids,
     models_with_days,
     site_row,
@@ -119,7 +119,7 @@ class Samples:
             named = _Models(  # the same in all views: a model may have forecasts in some of them only
                 asked=frozenset(models).union(name for name, number in ids.items() if number in kept),
                 ids=ids,
-                grounds=model_grounds(connection, site_id),
+                grounds=model_elevations(connection, site_id),
             )
             return tuple(_load(view, of_view, same, named) for view, of_view in zip(views, days, strict=True))
 
