@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from backend.cli.console import say
+from backend.cli.console import say, silent
 from backend.core.config import Settings, check_setting_names, settings_file, slips_in_environment
 from backend.demo.store import FOLDER as DEMO_FOLDER
 from backend.demo.store import store_settings
@@ -42,7 +42,11 @@ class CliContext:
         """Return the settings in force. Raises ConfigError."""
         for name, meant in self.slips_in_environment().items():
             say(f"Warning: {name} is not a setting: did you mean {meant}?", err=True)
-        return Settings.load_from(self.env_file, **(store_settings(DEMO_FOLDER) if self._demo else {}))
+        settings = Settings.load_from(self.env_file, **(store_settings(DEMO_FOLDER) if self._demo else {}))
+        # Unless a command chooses more, only critical lines are logged, and to stderr: structlog's default is
+        # stdout, which is for the output of the command.
+        silent(settings)
+        return settings
 
     @cached_property
     def config(self) -> SchedulerConfig:

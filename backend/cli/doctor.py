@@ -19,7 +19,7 @@ from rich.table import Column, Table
 from backend.answers.readiness import SET_THE_CLOCK, reasons, take_snapshot
 from backend.answers.service import ServiceParts
 from backend.answers.station_flags import flag_text
-from backend.cli.console import AsJson, print_json, run_to_the_end, silent
+from backend.cli.console import AsJson, print_json, run_to_the_end
 from backend.cli.context import CliContext, opened
 from backend.collectors.areas import not_covered
 from backend.collectors.base import Fetch, Source, collect
@@ -69,7 +69,6 @@ class Finding(NamedTuple):
 def doctor(context: typer.Context, as_json: AsJson = False) -> None:
     """Look at settings, store, clock, sources, sites and stations. Exit 1 if something needs mending."""
     used = opened(context)
-    silent(used.settings)
     findings = [*_settings_file(used), *run_to_the_end(_examine(used.service_without_store))]
     if as_json:
         print_json([finding._asdict() for finding in findings])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.console import AsJson, print_json, say, silent
+from backend.cli.console import AsJson, print_json, say
 from backend.cli.context import opened
 from backend.cli.progress import row_progress
 from backend.core.errors import ConfigError
@@ -79,7 +79,7 @@ def export_forecasts(
     from backend.files import columns
     from backend.files import exporting as files
 
-    service = _service(context)
+    service = opened(context).current()
     choice = _choice(site=site, model=model, first=first, last=last)
     frames = files.forecast_frames(service.database, choice, parameter or ())
     _write(service, "forecasts", output, columns.FORECASTS, frames, force=force, as_json=as_json)
@@ -101,7 +101,7 @@ def export_observations(
     from backend.files import columns
     from backend.files import exporting as files
 
-    service = _service(context)
+    service = opened(context).current()
     choice = _choice(site=site, station=station, first=first, last=last)
     frames = files.observation_frames(service.database, choice, parameter or ())
     _write(service, "observations", output, columns.OBSERVATIONS, frames, force=force, as_json=as_json)
@@ -125,7 +125,7 @@ def export_pairs(
     from backend.files import columns
     from backend.files import exporting as files
 
-    service = _service(context)
+    service = opened(context).current()
     if Quantity.WIND in (parameter or ()):
         raise ConfigError("--parameter wind: has no pairs: see those of wind_speed and wind_direction")
     views = _views(view)
@@ -165,7 +165,7 @@ def export_scores(
     from backend.files.dictionary import name_origins, withheld
     from backend.files.writing import new_file
 
-    service = _service(context)
+    service = opened(context).current()
     views = _views(view)
     update(service.database, service.clock())
     choice = _choice(site=site, station=station, model=model, first=first, last=last)
@@ -221,7 +221,7 @@ def export_verif(
     from backend.files.verif import write_verif
     from backend.files.writing import replacing
 
-    service = _service(context)
+    service = opened(context).current()
     if output.suffix.lower() != ".txt":
         raise ConfigError(f"{output}: must end in .txt")
     quantity = Quantity.TEMPERATURE_RAW if parameter is Parameter.TEMPERATURE else Quantity(parameter.value)
@@ -329,12 +329,6 @@ def _finish_export(
             " Scores may be shown: meteo-score export scores",
             err=True,
         )
-
-
-def _service(context: typer.Context) -> ReadingService:
-    """Return what reads the store; the log is off, so that the output of the command stands alone."""
-    silent(opened(context).settings)
-    return opened(context).current()
 
 
 def _origins(service: ReadingService) -> list[Origin]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.console import AsJson, print_json, say, silent
+from backend.cli.console import AsJson, print_json, say
 from backend.cli.context import opened
 from backend.cli.progress import row_progress
 from backend.core.text import printable
@@ -63,7 +63,6 @@ def forecasts(
     from backend.files import importing as files
     from backend.files.formats import forecast_table
 
-    silent(opened(context).settings)
     service = opened(context).migrated()
     table = forecast_table(file, model)
     sites = service.sites() if dry_run else service.runner.sites()
@@ -96,7 +95,6 @@ def observations(
     from backend.files import importing as files
     from backend.files.formats import is_verif, observation_table
 
-    silent(opened(context).settings)
     service = opened(context).migrated()
     table = observation_table(file)
     sites = service.sites() if dry_run else service.runner.sites()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from backend.cli.app import SUBCOMMANDS, load
-from backend.tests.support.commands import SITE, Environment, outside, typed
+from backend.tests.support.commands import SITE, Environment, ended, outside, typed
 from backend.tests.support.waiting import HANG_SECONDS
 
 HEAVY = (
@@ -59,6 +61,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     environment = outside() | {
         "DATABASE_URL": f"sqlite:///{folder / 'store.sqlite3'}",
         "SITES_FILE": str(folder / "sites.toml"),
+        "DATA_DIR": str(folder),
     }
     assert typed("db upgrade", environment).exit_code == 0
     return environment
@@ -79,3 +82,21 @@ def test_a_command_that_only_reads_imports_no_service(line: str, store: Environm
 def test_the_table_has_the_first_paragraph_of_each_subcommands_help(name: str) -> None:
     paragraph = load(name).help.partition("\n\n")[0]
     assert SUBCOMMANDS[name].summary == paragraph.replace("\n", " ")
+
+
+def test_a_damaged_store_is_an_error_on_stderr_alone(tmp_path: Path, store: Environment) -> None:
+    file = Path(store["DATABASE_URL"].removeprefix("sqlite:///"))
+    damaged = tmp_path / "damaged.sqlite3"
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute(f"VACUUM INTO '{damaged}'")
+    connection.close()
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))  # all pages but the first one
+    shown = ended("score", "planfait", environment=store | {"DATABASE_URL": f"sqlite:///{damaged}"})
+    assert shown.stdout == ""
+    first, *others = shown.stderr.splitlines()
+    assert "the store is damaged" in first
+    assert "critical" in first
+    assert [line for line in others if line.startswith("meteo-score: the store is damaged")]
+    assert shown.returncode == 1
