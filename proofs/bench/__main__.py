@@ -52,7 +52,7 @@ async def measure(only: Sequence[str], work: Path, quiet: Quiet, *, rounds: int,
     if "scoring" in only:
         figures += await bench_scoring(work, quiet, rounds=rounds, shape=FORTNIGHT if tiny else YEAR)
     if "starting" in only:
-        figures += await bench_starting(work, quiet, rounds=rounds)
+        figures += await bench_starting(work, quiet, rounds=rounds, days=15 if tiny else 365)
     if "layout" in only:
         figures += bench_layout()
     return figures

@@ -1,14 +1,16 @@
-"""How long the service takes to its first answer, and to the claim of the run that it owes."""
+"""How long the service takes to its first answer and its first claim, and the CPU time of commands."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median
@@ -17,7 +19,8 @@ from typing import Any
 
 from proofs.bench.quiet import Quiet
 from proofs.bench.report import Figure, over_rounds
-from proofs.bench.world import upstreams
+from proofs.bench.scored import Scored, filled
+from proofs.bench.world import NOW, upstreams
 
 SERVE = (sys.executable, "-m", "backend", "serve")
 BARE = """
@@ -37,7 +40,61 @@ PATIENCE_SECONDS = 600.0
 _LOOK_EVERY_SECONDS = 0.005
 
 
-async def bench_starting(work: Path, quiet: Quiet, *, rounds: int) -> list[Figure]:
+async def bench_starting(work: Path, quiet: Quiet, *, rounds: int, days: int) -> list[Figure]:
+    """Measure the service and commands from their start; the commands on a store of one site and `days`."""
+    return [
+        *await _serving(work, quiet, rounds=rounds),
+        *await _commands(work, quiet, rounds=rounds, days=days),
+    ]
+
+
+async def _commands(work: Path, quiet: Quiet, *, rounds: int, days: int) -> list[Figure]:
+    """Return the CPU time of commands that only read, beside that of Python itself."""
+    shape = Scored(sites=1, days=days)
+    store = work / "commands.sqlite3"
+    shutil.copy(filled(work, shape), store)
+    environment = {
+        **os.environ,
+        "DATABASE_URL": f"sqlite:///{store}",
+        "DATA_DIR": str(work),
+        "SITES_FROM": "database",
+        "LOG_LEVEL": "ERROR",
+    }
+    meteo_score = (sys.executable, "-m", "backend")
+    _cpu_seconds((*meteo_score, "scores", "rebuild"), environment, work)
+    site = shape.list_sites()[0].id
+    last_day = f"{NOW - timedelta(days=1):%Y-%m-%d}"
+    lines = {
+        "python -c pass": (sys.executable, "-c", "pass"),
+        "meteo-score --help": (*meteo_score, "--help"),
+        f"meteo-score score SITE, {days} days": (*meteo_score, "score", site, "--to", last_day),
+    }
+
+    async def run_each() -> tuple[float, ...]:
+        return tuple(_cpu_seconds(line, environment, work) for line in lines.values())
+
+    measured = [await quiet.measure(run_each) for _ in range(rounds)]
+    python, *seconds = zip(*measured, strict=True)
+    beside: dict[str, Any] = {"beside": "python -c pass", "beside_value": median(python)}
+    return [
+        over_rounds("CPU time of a command", name, "s", values, at_most=at_most, **beside)
+        for name, values, at_most in zip([*lines][1:], seconds, (0.4, 1.0), strict=True)
+    ]
+
+
+def _cpu_seconds(line: Sequence[str], environment: dict[str, str], folder: Path) -> float:
+    """Return the CPU time, user and system, of a process from its start to its end."""
+    process = subprocess.Popen(
+        line, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(line)} ended with exit code {process.returncode}")
+    return usage.ru_utime + usage.ru_stime
+
+
+async def _serving(work: Path, quiet: Quiet, *, rounds: int) -> list[Figure]:
     """Measure starts on a new store and on one that is there, beside a FastAPI application of three lines."""
     found: list[tuple[float, ...]] = []
     async with upstreams(work, full_grid=False) as standing_in:
