@@ -69,7 +69,7 @@ class Life:
         """Live through the days, killed at random moments; return how often.
 
         The moments, at first `between` so many seconds of CPU time of its processes, move apart as crashes
-        go on: so the days come to an end. CPU time is how far the process is, on a busy machine too.
+        go on: so the days come to an end. CPU time measures progress on a busy machine too.
         """
         for kills in range(MOST_KILLS):
             process = self.begin()
@@ -102,7 +102,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Return what a store holds, without the numbers that depend on the order of things."""
+    """Return the rows of a store by kind, without the ids, which depend on the order of writing."""
     values = ("wind_speed", "wind_gust", "wind_direction", "temperature")
     forecast, observation, part = t.forecast.c, t.observation.c, t.collected_part.c
     model, site, station, run = t.model.c, t.site.c, t.station.c, t.job_run.c
@@ -123,12 +123,12 @@ def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:
     }
     database = Database(url)
     with database.read() as connection:
-        found = {
+        rows = {
             name: sorted((tuple(row) for row in connection.execute(query)), key=repr)
             for name, query in queries.items()
         }
     database.close()
-    return found
+    return rows
 
 
 def differences(one: dict[str, list[tuple[Any, ...]]], other: dict[str, list[tuple[Any, ...]]]) -> list[str]:
@@ -144,7 +144,7 @@ def differences(one: dict[str, list[tuple[Any, ...]]], other: dict[str, list[tup
 
 @dataclass(frozen=True)
 class Proof:
-    """How often the days were cut, how many values the undisturbed ones brought, and what differs."""
+    """How often the days were interrupted, how many rows the undisturbed ones have, and what differs."""
 
     kills: int
     rows: int
@@ -152,7 +152,7 @@ class Proof:
 
 
 def prove(calm: Life, stormy: Life, seed: int, between: tuple[float, float]) -> Proof:
-    """Live through the days in both ways, and compare what the stores hold."""
+    """Live through the days in both ways, and compare the contents of the stores."""
     calm.undisturbed()
     kills = stormy.killed(random.Random(seed), between)
     one, other = contents(calm.url), contents(stormy.url)
@@ -173,7 +173,7 @@ def lives(database: str, days: int, folder: Path) -> Iterator[tuple[Life, Life]]
 
 
 def main() -> None:
-    """Print what was found, and exit with 1 if the stores differ."""
+    """Print the results, and exit with 1 if the stores differ."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -183,17 +183,17 @@ def main() -> None:
     parser.add_argument(
         "--between", type=float, nargs=2, default=(2.0, 8.0), help="seconds of CPU time between crashes"
     )
-    given = parser.parse_args()
+    options = parser.parse_args()
     failed = 0
-    databases = ("sqlite", "postgresql") if given.database == "both" else (given.database,)
+    databases = ("sqlite", "postgresql") if options.database == "both" else (options.database,)
     for database in databases:
-        print(f"{database}: {given.days} days, seed {given.seed} …", flush=True)
+        print(f"{database}: {options.days} days, seed {options.seed} …", flush=True)
         began = time.monotonic()
         with (
             tempfile.TemporaryDirectory() as folder,
-            lives(database, given.days, Path(folder)) as (calm, stormy),
+            lives(database, options.days, Path(folder)) as (calm, stormy),
         ):
-            proof = prove(calm, stormy, given.seed, tuple(given.between))
+            proof = prove(calm, stormy, options.seed, tuple(options.between))
         seconds = time.monotonic() - began
         print(f"{database}: {proof.kills} crashes, {proof.rows} rows, {seconds:.0f} s")
         print("\n".join(proof.differing) or "the same keys and values, and every slot once", flush=True)

@@ -1,8 +1,8 @@
-"""The bench of the fault matrix: what happens to an installation, and what should have happened.
+"""The bench of the fault matrix: it compares an installation under a fault with an undisturbed one.
 
-It collects from stand-in upstreams in a process of their own. Three moments make a cell: a collection before
-the fault, one under it, and one after it. What the store must hold is known from an installation that lived
-through the same moments undisturbed.
+It collects from stand-in upstreams in a process of their own. A cell has three moments: a collection before
+the fault, one under it, and one after it. The values that the store must hold are those of an installation
+that collects at the same moments undisturbed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from proofs.fault_installation import Collected, Installation, Routes
 from proofs.fault_truth import SEED, SITES, Values, untrue, values
 from proofs.fault_verdict import (
     Reference,
-    kept_waiting,
+    delayed,
     newest_routes,
     no_false_success,
     not_recovered,
@@ -49,7 +49,7 @@ OF_JOB: dict[JobId, tuple[str, str]] = {
     FORECASTS: ("meteo_parapente", "arome"),
     OBSERVATIONS: ("ffvl", "romma"),
 }
-"""The two sources of a job that are each other's witness; for any other source the first of them is it."""
+"""The two sources of a job that are checked beside each other. Other sources are checked beside the first."""
 
 FORECAST_SOURCES = {*OF_JOB[FORECASTS], "open_meteo", "arome_ifs"}
 
@@ -58,15 +58,15 @@ BRISK = HttpLimits(
     failures=4, recovery=0.1,
 )  # fmt: skip
 SHORT = replace(BRISK, read=2.5, payload=4, download=4)
-"""For what never comes. What does come takes a few hundredths of a second."""
+"""For responses that never come. Any other response takes a few hundredths of a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
     """A source by one of its routes, and its upstreams.
 
-    `one` is what the address of one answer of several holds; `own` what all its addresses hold, where
-    another route asks the same upstream.
+    `one` is a part of the address of one response of several. `own` is a part of all its addresses; it is
+    set if another route uses the same upstream.
     """
 
     source: str
@@ -77,7 +77,7 @@ class Way:
 
     @property
     def name(self) -> str:
-        """Return what the tables call it."""
+        """Return its name in the tables."""
         return f"{self.source}/{self.route}"
 
     @property
@@ -105,7 +105,7 @@ def step(way: Way, under: datetime) -> timedelta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What became of a source, and what is wrong with that."""
+    """The outcome of a source, and the problems found."""
 
     outcome: SourceRun
     problems: tuple[str, ...]
@@ -113,14 +113,14 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class _Lived:
-    """What an undisturbed installation holds, and its store as it was before the fault."""
+    """The values of an undisturbed installation, and a copy of its store from before the fault."""
 
     before: Path
     reference: Reference
 
 
 References = dict[tuple[Way, datetime], "asyncio.Task[_Lived]"]
-"""The references made so far, or being made: several benches may share them."""
+"""The references that are complete or in progress. Several benches may share them."""
 
 
 class Bench:
@@ -146,9 +146,9 @@ class Bench:
     async def judge(
         self, way: Way, strikes: Mapping[str, str], under: datetime, *, harmless: bool = False
     ) -> Judged:
-        """Live through a fault and its end, and judge what became of the source.
+        """Collect before, under and after a fault, and judge the source.
 
-        `strikes` are the faults by upstream; `harmless` ones need leave no trace.
+        `strikes` are the faults by upstream; `harmless` ones may leave no trace.
         """
         lived = await self._undisturbed(way, under)
         await self._warm_up(way.job)
@@ -161,8 +161,8 @@ class Bench:
                 *wrong_values(database, reference),
                 *no_false_success(database, reference, outcome, run, harmless=harmless),
                 *other_disturbed(database, sources[way.other], reference),
-                # AROME is heard of when its files are read, which may take as long as our patience.
-                *(kept_waiting(way.source, way.other, place.heard) if waits and way.other != "arome" else ()),
+                # AROME delivers once its files are read, which may take as long as the HTTP limits allow.
+                *(delayed(way.source, way.other, place.delivered) if waits and way.other != "arome" else ()),
                 *not_shown(outcome, *await place.shown(run), place.settings.secrets()),
             ]
             await asyncio.sleep(BRISK.recovery)
@@ -171,9 +171,9 @@ class Bench:
         return Judged(outcome=outcome, problems=tuple(problems))
 
     async def judge_fallback(self, ways: Sequence[Way], *, replaced: bool) -> Judged:
-        """Take every route but the last away and give them back; `replaced` says that the best is better.
+        """Disable every route but the last, then enable all; `replaced` if values of the best one must win.
 
-        The second collection is at the same moment: the best route then tells again what the last one told.
+        The second collection is at the same moment: the best route then has the values that the last one had.
         """
         best, last = ways[0], ways[-1]
         lived = await self._undisturbed(best, SUMMER)
@@ -183,36 +183,38 @@ class Bench:
         async with self._install(lived.before, BRISK) as place:
             database = place.database
             run, sources = await self._collect_under(strikes, place, best.job, SUMMER, routes)
-            outcome, kept = sources[best.source], values(database)
-            lacking = [key for key in lesser.under if key not in lesser.before and key not in kept]
+            outcome, stored = sources[best.source], values(database)
+            missing = [key for key in lesser.under if key not in lesser.before and key not in stored]
             problems = [
                 *wrong_values(database, lived.reference, lesser),
                 *([] if outcome.status == "partial" else ["not partial"]),
-                *([f"{len(lacking)} values lack, such as {lacking[0]}"] if lacking else []),
+                *([f"{len(missing)} values are missing, such as {missing[0]}"] if missing else []),
                 *([] if last.route in newest_routes(database, best.source) else [f"none by {last.route}"]),
                 *not_shown(outcome, *await place.shown(run), place.settings.secrets()),
             ]
             await asyncio.sleep(BRISK.recovery)
             _, recovered = await self._collect(place, best.job, SUMMER, routes)
-            kept, after = values(database), recovered[best.source]
-            lacking = [key for key in lived.reference.under if key not in kept]
+            stored, after = values(database), recovered[best.source]
+            missing = [key for key in lived.reference.under if key not in stored]
             problems += [] if after.status in WELL else [f"afterwards {after.status}: {after.reason}"]
-            problems += [f"afterwards {len(lacking)} values lack, such as {lacking[0]}"] if lacking else []
+            problems += (
+                [f"afterwards {len(missing)} values are missing, such as {missing[0]}"] if missing else []
+            )
             if replaced and newest_routes(database, best.source) != {best.route}:
                 problems.append(f"not replaced by {best.route}")
         return Judged(outcome=outcome, problems=tuple(problems))
 
     def new_folder(self) -> Path:
-        """Return a folder that nothing is in yet."""
+        """Return a new, empty folder."""
         folder = self._folder / str(next(self._number))
         folder.mkdir(parents=True)
         return folder
 
     async def judge_move(self, way: Way) -> Judged:
-        """Let every beacon state another place for four days, and judge what becomes of its sites.
+        """Let every beacon state another position for four days, and judge moves and scores.
 
         Every reading must be stored and true; each site must have its stations' move, dated to the first
-        answer that stated it, and none of the later readings in its scores.
+        response that stated it, and none of the later readings in its scores.
         """
         lived = await self._undisturbed(way, SUMMER)
         strikes, routes = dict.fromkeys(way.upstreams, "moved"), {way.source: (way.route,)}
@@ -243,7 +245,7 @@ class Bench:
         ]
         return Judged(outcome=outcome, problems=tuple(problems))
 
-    # --- What happens --------------------------------------------------------------------------------
+    # --- Collections ---------------------------------------------------------------------------------
 
     def _install(self, copy: Path | None = None, limits: HttpLimits = BRISK) -> Installation:
         """Return an installation on an empty store, or on a copy of one."""
@@ -275,10 +277,10 @@ class Bench:
         finally:
             await self._upstreams.set_faults(dict.fromkeys(strikes))
 
-    # --- What should be there ------------------------------------------------------------------------
+    # --- Expected values -----------------------------------------------------------------------------
 
     async def _undisturbed(self, way: Way, under: datetime) -> _Lived:
-        """Return what undisturbed installations hold: each way is lived through once for all benches."""
+        """Return the values of an undisturbed installation, which is made once for all benches."""
         if (way, under) not in self._references:
             self._references[way, under] = asyncio.create_task(self._live(way, under))
         return await asyncio.shield(self._references[way, under])
@@ -289,7 +291,7 @@ class Bench:
             collect = partial(self._collect, place, way.job, routes=_both(way))
             _all_well(await collect(now=under - distance))
             before = place.store.with_name("before.sqlite3")
-            place.database.close()  # the file is whole only when nobody has it open
+            place.database.close()  # the file is complete once no connection is open
             shutil.copyfile(place.store, before)
             held_before = values(place.database)
             sources = _all_well(await collect(now=under))
@@ -297,16 +299,16 @@ class Bench:
             _all_well(await collect(now=under + distance))
             held_after = values(place.database)
         wrong = untrue(held_after)
-        assert not wrong, f"{way.name}: undisturbed, and yet untrue: {wrong[0]}"
+        assert not wrong, f"{way.name}: undisturbed, but untrue: {wrong[0]}"
         offered = await self._hold_when_new(way, under + distance)
-        assert offered.items() <= held_after.items(), "one moment, two truths"
+        assert offered.items() <= held_after.items(), "two undisturbed installations differ at one moment"
         reference = Reference(
             before=held_before, under=held_under, after=held_after, offered=offered, sources=sources
         )
         return _Lived(before, reference)
 
     async def _hold_when_new(self, way: Way, now: datetime) -> Values:
-        """Return what an installation holds whose first collection is at `now`."""
+        """Return the values of an installation whose first collection is at `now`."""
         async with self._install() as place:
             _all_well(await self._collect(place, way.job, now, {way.source: (way.route,)}))
             return values(place.database)
@@ -318,5 +320,5 @@ def _both(way: Way) -> Routes:
 
 def _all_well(collected: Collected) -> dict[str, SourceRun]:
     run, sources = collected
-    assert run.status == "success", f"undisturbed, and yet {run}"
+    assert run.status == "success", f"undisturbed, but {run}"
     return sources

@@ -1,4 +1,4 @@
-"""An installation under test: the service as it is, on a store of its own, collecting by forced routes."""
+"""An installation under test: the real service, on a store of its own, collecting by fixed routes."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ COLLECTED = SITES[:3]
 
 Collected = tuple[JobRun, dict[str, SourceRun]]
 Routes = Mapping[str, Sequence[str]]
-"""The sources to collect, each with the routes that it is left."""
+"""The sources to collect, each with the routes that it may use."""
 
 
 class Installation:
-    """Use it with `async with`. The GRIB worker is lent to it, and the patience of its HTTP client given."""
+    """Use it with `async with`. The caller gives the GRIB worker and the limits of the HTTP client."""
 
     def __init__(
         self, store: Path, environment: Mapping[str, Any], worker: Worker, limits: HttpLimits
     ) -> None:
         self.clock = HandClock()
         self.store = store
-        self.heard: list[str] = []  # the source of each batch of the last collection, in their order
+        self.delivered: list[str] = []  # the source of each batch of the last collection, in their order
         self.variables = {
             **environment,
             "database_url": f"sqlite:///{store}",
@@ -79,29 +79,29 @@ class Installation:
         return self._made.database
 
     async def collect(self, job: JobId, now: datetime, routes: Routes) -> Collected:
-        """Run a job at a moment; return the run, and what became of each source."""
+        """Run a job at a moment; return the run, and the outcome of each source."""
         self.clock.now = now
-        self.heard.clear()
+        self.delivered.clear()
         runner = self._service(routes).runner
-        run = await runner.run(job, "cli", on_batch=lambda batch: self.heard.append(batch.source))
+        run = await runner.run(job, "cli", on_batch=lambda batch: self.delivered.append(batch.source))
         assert run is not None, "a run by hand is always granted"
         return run, {source.source: source for source in run.sources}
 
     async def shown(self, run: JobRun) -> tuple[dict[str, Any], str]:
-        """Return what the API and the command line say of a run."""
+        """Return a run as the API and as the command line show it."""
         transport = httpx2.ASGITransport(create_app(self._service({})))
         async with httpx2.AsyncClient(transport=transport, base_url="http://service") as client:
             answer = await client.get(f"/api/scheduler/runs/{run.id}")
-        said = typed(f"runs {run.id}", {name.upper(): str(value) for name, value in self.variables.items()})
-        return answer.json(), said.output
+        result = typed(f"runs {run.id}", {name.upper(): str(value) for name, value in self.variables.items()})
+        return answer.json(), result.output
 
     def _service(self, routes: Routes) -> Service:
         made = self._made
 
         def forced(source: Source[B]) -> Source[B]:
-            kept = tuple(route for route in source.routes if route.name in routes[source.name])
-            assert len(kept) == len(routes[source.name]), f"{source.name} lacks a route"
-            return replace(source, routes=kept)
+            fixed = tuple(route for route in source.routes if route.name in routes[source.name])
+            assert len(fixed) == len(routes[source.name]), f"{source.name} has not all of these routes"
+            return replace(source, routes=fixed)
 
         def channel_for(_run: int, _source: str) -> MeteredFetch:
             counted = self._client.counted()

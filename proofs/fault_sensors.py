@@ -1,8 +1,8 @@
-"""Sensors that die while everything else is well: what a store makes of weeks of their readings.
+"""Sensors that fail while everything else works: how the scores treat weeks of their readings.
 
-A site with one station lives for 75 days; for the last 30 of them a sensor is dead. Of each kind it is
-asserted that its values stay stored, that none of them is scored, that the flag names the sensor, that the
-days are the same when they are made from scratch, and that a repaired sensor is scored at once.
+A site with one station has 75 days of values; on the last 30 of them a sensor is dead. For each kind of
+failure, its values must stay stored, none of them may be scored, the flag must name the sensor, recomputed
+days must be the same, and a repaired sensor must be scored at once.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SPEED, GUST, DIRECTION, WARMTH = Parameter
 
 
 class Death(StrEnum):
-    """What becomes of a sensor, by the reason that its values are left out for."""
+    """How a sensor fails, named by the reason for which its values are excluded."""
 
     STOPPED = "stopped"  # the anemometer: mean and gust at 0
     ZERO_DIRECTION = "zero_direction"  # the vane is missing, and written as 0
@@ -60,23 +60,23 @@ class DeadSensor:
 
     @property
     def name(self) -> str:
-        """Return what the tables call it."""
+        """Return its name in the tables."""
         return f"{'any network':<24} {self.death:<18} for 30 days"
 
     async def judge(self, bench: Bench) -> Judged:
-        """Live through it."""
+        """Judge the failure in a store of its own."""
         return await asyncio.to_thread(judge, bench.new_folder(), self.death)
 
 
 def judge(folder: Path, death: Death) -> Judged:
-    """Live through it in a store of its own."""
+    """Store the days, and judge what is scored before, during and after the failure."""
     database = Database(f"sqlite:///{folder / 'sensors.sqlite3'}", durable=False)
     database.migrate()
     store = Store(database)
     store.save_sites([SITE])
     for day in range(DAYS + REPAIRED):
         for model, share in (("arome_0025", 1.0), ("icon_d2", 0.45)):
-            store.add_forecasts(_said(day, model, share))
+            store.add_forecasts(_forecasts(day, model, share))
     _add(store, [_measured(day, None if day < DEAD_FROM else death) for day in range(DAYS)])
     update(database, BEGINS + timedelta(days=DAYS))
     dead, parameter = range(DEAD_FROM + 1, DAYS - 1), PARAMETERS[death]
@@ -100,17 +100,17 @@ def judge(folder: Path, death: Death) -> Judged:
     named = [(flag.station, flag.parameter, flag.reason, flag.excludes) for flag in store.station_flags()]
     if named != [(STATION, parameter, death.value, True)]:
         problems.append(f"the flags are {named}")
-    kept = _made(database)
+    before = _made(database)
     make_due(database, [1])
     update(database, BEGINS + timedelta(days=DAYS))
-    if _made(database) != kept:
-        problems.append("made from scratch, the days are others")
+    if _made(database) != before:
+        problems.append("recomputed days differ")
     _add(store, [_measured(day, None) for day in range(DAYS, DAYS + REPAIRED)])
     update(database, BEGINS + timedelta(days=DAYS + REPAIRED))
     if not _scored(database, DAYS + 1, parameter):
         problems.append("the repaired sensor is not scored")
     if _scored(database, DEAD_FROM + 2, parameter):
-        problems.append("once it is repaired, what it said while dead is scored")
+        problems.append("after the repair, values of the dead sensor are scored")
     database.close()
     reason = f"left out: {death.value}; everything stays stored"
     return Judged(outcome=SourceRun(source="ffvl", status="success", reason=reason), problems=tuple(problems))
@@ -137,7 +137,7 @@ def _measured(day: int, death: Death | None) -> list[Observation]:
     return found
 
 
-def _said(day: int, model: str, share: float) -> ForecastBatch:
+def _forecasts(day: int, model: str, share: float) -> ForecastBatch:
     start = BEGINS + timedelta(days=day)
     run = start - timedelta(hours=12)
     records = []

@@ -1,7 +1,7 @@
-"""What a store holds, and whether it is true: by the weather itself, no collector and no parser between.
+"""The values of a store, compared with the simulated weather itself, without any collector or parser.
 
-The matrix compares stores with each other; here the undisturbed one is compared with the truth. A reading
-in October's doubled hour that became the wrong instant is found here.
+The matrix compares stores with each other; this module compares the undisturbed one with the truth. It
+finds, for example, a reading in October's doubled hour that is stored at the wrong instant.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ from backend.storage.database import Database
 
 Key = tuple[str | int, ...]
 Values = dict[Key, int]
-"""What a store holds, in thousandths: (station, time, parameter), or (model, site, run, time, parameter)."""
+"""Values of a store, in thousandths: (station, time, parameter), or (model, site, run, time, parameter)."""
 
 NAMES = tuple(parameter.value for parameter in Parameter)
 SEED = 1
 SITES = load_sites(SITES_FILE)
 
 OFF_KMH, OFF_DEGREES, OFF_CELSIUS = 0.3, 0.6, 0.15
-"""What packing and rounding may do to a forecast: Open-Meteo rounds to 0.1 m/s (0.36 km/h) and whole degrees.
+"""Errors by packing and rounding: Open-Meteo rounds to 0.1 m/s (0.36 km/h) and whole degrees.
 
-Components that are off by so much turn a weak wind further than a strong one.
+The same error of the components turns a weak wind further than a strong one.
 """
 
 DEAD_DAYS = 520
-"""For how many days a beacon that has been dead for long may be shown with the same last words."""
+"""For how many days a network may show the same last reading of a dead beacon."""
 
 DECIMALS = {"ffvl": 0, "romma": 1}
 """To how many decimals a network rounds its temperatures; winds are whole km/h, but quarters for Pioupiou."""
 
 
 def values(database: Database) -> Values:
-    """Return every value."""
+    """Return every value of a store."""
     forecast, observation = t.forecast.c, t.observation.c
-    told = (
+    forecasts = (
         sa.select(
             *(t.model.c.name, t.site.c.slug, forecast.reference_time, forecast.valid_time),
             *(forecast[name] for name in NAMES),
@@ -64,49 +64,49 @@ def values(database: Database) -> Values:
         .join_from(t.forecast, t.model, t.model.c.id == forecast.model_id)
         .join(t.site, t.site.c.id == forecast.site_id)
     )
-    measured = sa.select(
+    observations = sa.select(
         *(t.station.c.code, observation.time), *(observation[name] for name in NAMES)
     ).join_from(t.observation, t.station, t.station.c.id == observation.station_id)
-    found: Values = {}
+    stored: Values = {}
     with database.read() as connection:
-        for query in (told, measured):
+        for query in (forecasts, observations):
             for row in connection.execute(query):
                 key = tuple(row[: -len(NAMES)])
                 for name, value in zip(NAMES, row[-len(NAMES) :], strict=True):
                     if value is not None:
-                        found[*key, name] = value
-    return found
+                        stored[*key, name] = value
+    return stored
 
 
-def untrue(kept: Values) -> list[Key]:
+def untrue(stored: Values) -> list[Key]:
     """Return the keys whose values the weather does not confirm."""
-    told: Values = {key: value for key, value in kept.items() if len(key) == 5}
-    measured: Values = {key: value for key, value in kept.items() if len(key) == 3}
-    return [*_untrue_forecasts(told), *_untrue_readings(measured)]
+    forecasts: Values = {key: value for key, value in stored.items() if len(key) == 5}
+    observations: Values = {key: value for key, value in stored.items() if len(key) == 3}
+    return [*_untrue_forecasts(forecasts), *_untrue_readings(observations)]
 
 
-def _untrue_forecasts(kept: Values) -> list[Key]:
+def _untrue_forecasts(stored: Values) -> list[Key]:
     weather, by_id = Weather(SEED), {site.id: site for site in SITES}
     series: dict[tuple[str, str, int], list[Key]] = {}
-    for key in kept:
+    for key in stored:
         model, site, run = key[:3]
         series.setdefault((str(model), str(site), int(run)), []).append(key)
     wrong = []
     for (model, site, run), keys in series.items():
         times = np.array([float(key[3]) for key in keys])
-        said = weather.forecast(model, by_id[site], float(run), times)
-        # As good as calm: then it comes from anywhere.
-        turned = np.where(said.speed > OFF_KMH, np.degrees(np.arctan2(OFF_KMH, said.speed)), 180.0)
+        simulated = weather.forecast(model, by_id[site], float(run), times)
+        # In a wind as weak as the rounding error, any direction is possible.
+        turned = np.where(simulated.speed > OFF_KMH, np.degrees(np.arctan2(OFF_KMH, simulated.speed)), 180.0)
         columns = {
-            Parameter.WIND_SPEED: (said.speed, np.full_like(times, OFF_KMH)),
-            Parameter.WIND_GUST: (said.gust, np.full_like(times, OFF_KMH)),
-            Parameter.WIND_DIRECTION: (said.direction, OFF_DEGREES + turned),
-            Parameter.TEMPERATURE: (said.temperature, np.full_like(times, OFF_CELSIUS)),
+            Parameter.WIND_SPEED: (simulated.speed, np.full_like(times, OFF_KMH)),
+            Parameter.WIND_GUST: (simulated.gust, np.full_like(times, OFF_KMH)),
+            Parameter.WIND_DIRECTION: (simulated.direction, OFF_DEGREES + turned),
+            Parameter.TEMPERATURE: (simulated.temperature, np.full_like(times, OFF_CELSIUS)),
         }
         for index, key in enumerate(keys):
             parameter = Parameter(str(key[4]))
             values, off = columns[parameter]
-            if _distance(parameter, kept[key] / 1000, values[index]) > off[index]:
+            if _distance(parameter, stored[key] / 1000, values[index]) > off[index]:
                 wrong.append(key)
     return wrong
 
@@ -129,28 +129,28 @@ def _written(reading: SimulatedReading, parameter: Parameter) -> int | None:
             return None if speed is None else round(1000 * speed * KMH_PER_MS)
 
 
-def _untrue_readings(kept: Values) -> list[Key]:
-    now = max((float(time) for _, time, _ in kept), default=0.0)
+def _untrue_readings(stored: Values) -> list[Key]:
+    now = max((float(time) for _, time, _ in stored), default=0.0)
     view = View(now=now, weather=Weather(SEED), sites=SITES)
     networks = (ffvl_beacons, romma_beacons, pioupiou_beacons, meteofrance_beacons)
     beacons = {f"{b.network}:{b.number}": b for network in networks for b in network(SITES)}
     spans: dict[str, list[int]] = {}
-    for station, time, _ in kept:
+    for station, time, _ in stored:
         spans.setdefault(str(station), []).append(int(time))
-    said = {
-        (station, _kept_time(station, reading)): reading
+    simulated = {
+        (station, _stored_time(station, reading)): reading
         for station, times in spans.items()
-        for reading in _said(view, beacons[station], times)
+        for reading in _simulated(view, beacons[station], times)
     }
     return [
         key
-        for key, value in kept.items()
-        if value != _measured(str(key[0]), said.get((str(key[0]), int(key[1]))), Parameter(str(key[2])))
+        for key, value in stored.items()
+        if value != _measured(str(key[0]), simulated.get((str(key[0]), int(key[1]))), Parameter(str(key[2])))
     ]
 
 
-def _said(view: View, beacon: Beacon, times: list[int]) -> list[SimulatedReading]:
-    """Return what a beacon said at about these times; what was a dead one's last word depends on the day."""
+def _simulated(view: View, beacon: Beacon, times: list[int]) -> list[SimulatedReading]:
+    """Return the readings of a beacon about these times; the last one of a dead beacon depends on the day."""
     if beacon.network == "meteofrance":  # by the clock
         return measured_at(view, beacon, np.array(sorted(set(times))))
     first, last = min(times) - 60, max(times) + 60
@@ -160,8 +160,8 @@ def _said(view: View, beacon: Beacon, times: list[int]) -> list[SimulatedReading
     return [reading for now in days for reading in readings(replace(view, now=now), beacon, first, last)]
 
 
-def _kept_time(station: str, reading: SimulatedReading) -> int:
-    """Return the time a reading is kept under: to the minute, except where every way states the seconds."""
+def _stored_time(station: str, reading: SimulatedReading) -> int:
+    """Return the time a reading is stored with: whole minutes, except where each route states seconds."""
     return reading.time // 60 * 60 if station.startswith(("ffvl:", "romma:")) else reading.time
 
 

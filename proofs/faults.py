@@ -2,10 +2,10 @@
 
     python -m proofs.faults [--route ffvl/page] [--fault hang] [--markdown]
 
-Each fault strikes twice: everything that an upstream says, and one answer of several. Of each cell it is
-asserted that the source is no success where something was taken away; that no wrong value is stored; that
-the other source of the job is well and on time; that the API and the command line say why; and that all
-that the source still offers is there after the fault. docs/lab/reliability.md holds the table.
+Each fault strikes twice: all responses of an upstream, and one response of several. Each cell asserts that
+the source is not successful if data were removed; that no wrong value is stored; that the other source of
+the job is successful and on time; that the API and the command line show the reason; and that all values
+that the source still offers are stored after the fault. docs/lab/reliability.md has the table.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from proofs.fault_bench import MARCH, OCTOBER, SUMMER, Bench, Judged, References
 from proofs.fault_sensors import DeadSensor, Death
 
 LANES = 4
-"""How many benches work side by side: most of a cell is waiting, or the work of other processes."""
+"""How many benches run in parallel: most of a cell is waiting, or the work of other processes."""
 
 WORDS = 72  # of a reason
 
@@ -60,12 +60,12 @@ FAULTS = (*(fault.value for fault in Fault), DOUBLED_HOUR)
 MOMENTS = {Fault.MISSING_HOUR: MARCH, DOUBLED_HOUR: OCTOBER}
 
 HARMLESS = {Fault.LATIN_1, Fault.MOVED, DOUBLED_HOUR}
-"""What may be understood without loss, and then leaves no trace."""
+"""Faults that a parser may read without a loss, so that they leave no trace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A route under a fault, which strikes everything or one answer only."""
+    """A route under a fault, which strikes all responses or one only."""
 
     way: Way
     fault: str
@@ -87,19 +87,19 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Return what the tables call it."""
+        """Return its name in the tables."""
         return f"{self.way.name:<24} {self.fault:<15} {'one answer' if self.one else 'everything'}"
 
     async def judge(self, bench: Bench) -> Judged:
-        """Live through it."""
+        """Collect, and judge the source."""
         return await bench.judge(self.way, self.strikes, self.moment, harmless=self.fault in HARMLESS)
 
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """Routes of one source, best first, of which all but the last are down and come back.
+    """Routes of one source, best first: all but the last are down, and then come back.
 
-    `replaced` says that the best one is better, so that its values take the place of the last one's.
+    `replaced` is True if values of the best route must replace those of the last one.
     """
 
     ways: tuple[Way, ...]
@@ -107,28 +107,28 @@ class Fallback:
 
     @property
     def name(self) -> str:
-        """Return what the tables call it."""
+        """Return its name in the tables."""
         best, *_, last = self.ways
         return f"{best.name:<24} {'down':<15} by {last.route}"
 
     async def judge(self, bench: Bench) -> Judged:
-        """Live through it."""
+        """Collect, and judge the source."""
         return await bench.judge_fallback(self.ways, replaced=self.replaced)
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A route whose beacons state another place for good: their sites' series end there."""
+    """A route whose beacons state another position for good: the series of their sites end there."""
 
     way: Way
 
     @property
     def name(self) -> str:
-        """Return what the tables call it."""
+        """Return its name in the tables."""
         return f"{self.way.name:<24} {'moved':<15} for good"
 
     async def judge(self, bench: Bench) -> Judged:
-        """Live through it."""
+        """Collect, and judge the source."""
         return await bench.judge_move(self.way)
 
 
@@ -154,54 +154,54 @@ _GROUPED = {OPEN_METEO, MODELS}
 
 
 def why_not(cell: Cell) -> str | None:
-    """Return why a cell cannot be, or None."""
+    """Return why a cell is not applicable, or None."""
     way, one = cell.way, cell.one
     match cell.fault:
         case Fault.MISSING_HOUR | "doubled_hour" if way not in _PARIS:
             return "its times are UTC"
         case "doubled_hour" if one:
-            return "it is the same for every answer"
+            return "it is the same for every response"
         case Fault.STALE if one:
             return "age is judged by source; a single silent station is shown by meteo-score doctor"
         case Fault.FUTURE if one and way is METEO_PARAPENTE:
             return "a sounding carries no stamp of its own"
         case Fault.ZERO_MEAN if way not in _GUSTS:
-            return "it brings no readings with gusts"
+            return "its readings have no gusts"
         case Fault.NO_GUSTS if way not in {*_GRIB, *_GROUPED}:
-            return "it has no gusts of a model"
+            return "it has no model gusts"
         case Fault.NO_PLACE if way not in _GROUPED:
-            return "no answer of it is for several sites"
+            return "none of its responses covers several sites"
         case Fault.MOVED if way not in _ROWS or one:
             return "no position is stated there"
         case Fault.ODD_ROW if way not in _ROWS:
-            return "its answers are no rows of stations"
+            return "its responses are not rows of stations"
         case Fault.LATIN_1 if one and way in _GRIB:
-            return "a GRIB file is no text"
+            return "a GRIB file is not text"
         case Fault.NO_TEMPERATURE if way in {WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE} or (one and way is FFVL):
             return "a station without a thermometer looks the same"
         case Fault.NO_TEMPERATURE if way is PIOUPIOU:
             return "it measures wind only"
-    return None if way.one or not one else "one request brings everything"
+    return None if way.one or not one else "one request returns everything"
 
 
 def all_cells() -> Iterator[Cell]:
-    """Yield every cell there could be, fault by fault."""
+    """Yield each combination of fault, extent and route."""
     return (Cell(way, fault, one) for fault in FAULTS for one in (False, True) for way in WAYS)
 
 
 @dataclass
 class Report:
-    """What was judged so far."""
+    """The cases judged so far."""
 
     judged: dict[Case, Judged] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
-        """Return how many of them have something wrong with them."""
+        """Return how many cases have problems."""
         return sum(bool(judged.problems) for judged in self.judged.values())
 
     def line(self, case: Case) -> str:
-        """Return a case as a line of the table: its outcome, the reason, and what is wrong."""
+        """Return a case as a line of the table: its outcome, the reason, and the problems."""
         outcome, problems = self.judged[case].outcome, self.judged[case].problems
         rejected = ", ".join(f"{count} {word}" for word, count in outcome.rejected_reasons.items())
         words = outcome.reason or (f"rejected {rejected}" if rejected else "")
@@ -209,7 +209,7 @@ class Report:
         return "\n".join((line, *(f"    WRONG: {problem}" for problem in problems)))
 
     def markdown(self) -> Iterator[str]:
-        """Yield the matrix for docs/lab/reliability.md: everything struck / one answer struck.
+        """Yield the matrix for docs/lab/reliability.md: all responses struck / one response struck.
 
         Faults with the same outcomes share a row.
         """
@@ -251,37 +251,39 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--route", default="", help="only routes whose name holds this")
+    parser.add_argument("--route", default="", help="only routes whose name contains this")
     parser.add_argument(
         "--fault",
-        choices=(*FAULTS, *(each.value for each in Death)),
+        choices=(*FAULTS, *(death.value for death in Death)),
         help="only this fault, and no fallbacks",
     )
-    parser.add_argument("--lanes", type=int, default=LANES, help="how many work side by side")
+    parser.add_argument("--lanes", type=int, default=LANES, help="how many benches run in parallel")
     parser.add_argument("--markdown", action="store_true", help="print the matrix of the documentation too")
-    given = parser.parse_args()
+    options = parser.parse_args()
     chosen = [
-        cell for cell in all_cells() if given.route in cell.way.name and given.fault in {None, cell.fault}
+        cell for cell in all_cells() if options.route in cell.way.name and options.fault in {None, cell.fault}
     ]
     cells = [cell for cell in chosen if not why_not(cell)]
     fallbacks = [
         fallback
         for fallback in FALLBACKS
-        if not given.fault and any(given.route in way.name for way in fallback.ways)
+        if not options.fault and any(options.route in way.name for way in fallback.ways)
     ]
-    sensors = [each for each in SENSORS if given.fault in {None, each.death} and not given.route]
-    moves = [move for move in MOVES if given.fault in {None, Fault.MOVED} and given.route in move.way.name]
+    sensors = [sensor for sensor in SENSORS if options.fault in {None, sensor.death} and not options.route]
+    moves = [
+        move for move in MOVES if options.fault in {None, Fault.MOVED} and options.route in move.way.name
+    ]
     began, report = time.monotonic(), Report()
     cases: list[Case] = [*cells, *fallbacks, *sensors, *moves]
-    with tempfile.TemporaryDirectory() as folder, chdir(folder):  # away from the .env of whoever runs this
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):  # without the .env of the developer
         silent(Settings.load())
-        asyncio.run(judge_all(cases, Path(folder), given.lanes, report))
+        asyncio.run(judge_all(cases, Path(folder), options.lanes, report))
     for case in cases:
         print(report.line(case))
     for cell in chosen:
         if reason := why_not(cell):
             print(f"{cell.name:<52} {'–':<11} not applicable: {reason}")
-    if given.markdown:
+    if options.markdown:
         print("\n".join(("", *report.markdown(), "")))
     print(f"{time.monotonic() - began:.0f} s")
     print(f"{len(report.judged) - report.failed} passed, {report.failed} failed")

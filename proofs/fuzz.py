@@ -1,9 +1,9 @@
-"""Fuzzing: every parser in turn against payloads gone wrong, for as long as one likes.
+"""Fuzzing: every parser in turn against damaged payloads, for a chosen time.
 
     python -m proofs.fuzz --seconds 600 --only romma
 
-Each round damages payloads of one parser in new ways, in a process of its own: a parser that crashes, or
-hangs, is found out like one that lets an error through. What broke it is kept as a file.
+Each round damages payloads of one parser in new ways, in a process of its own: a crash or a hang is
+detected like an error that gets through. The payload that broke the parser is stored as a file.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ SECONDS_PER_PAYLOAD, SECONDS_PER_ROUND = 5, 300.0  # of CPU time; of the clock, 
 
 @dataclass(frozen=True)
 class Fault:
-    """What a parser did to a payload, which is in the file `kept`."""
+    """The failure of a parser on a payload, which is in `file`."""
 
     what: str
-    kept: Path
+    file: Path
 
 
 def play(name: str, seed: int, folder: Path) -> Fault | None:
     """Damage a parser's payloads in ways that follow from `seed`; return the first fault, made small."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # ecCodes has a word on every bad byte
-    with opened(name, folder) as target:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # ecCodes reports each bad byte
+    with target_of(name, folder) as target:
 
         @seeded(seed)
         @settings(
@@ -61,19 +61,19 @@ def play(name: str, seed: int, folder: Path) -> Fault | None:
         @given(data=st.data())
         def the_parser_keeps_its_promise(data: st.DataObject) -> None:
             body = data.draw(damaged(target.kind, target.seeds))
-            trace(name, folder).write_bytes(body)  # before, for a parser may take the process with it
+            trace(name, folder).write_bytes(body)  # beforehand: the parser may crash this process
             check_soon(target, body, SECONDS_PER_PAYLOAD)
 
         try:
             the_parser_keeps_its_promise()
-        except Exception as error:  # noqa: BLE001 - whatever a parser lets through is what we look for
+        except Exception as error:  # noqa: BLE001 - any error that gets through is a fault
             return Fault(f"{type(error).__name__}: {error}", keep(name, folder))
     return None
 
 
 @contextmanager
-def opened(name: str, folder: Path) -> Iterator[Target]:
-    """Give the target of this name; that of GRIB has a service, with a worker, of its own."""
+def target_of(name: str, folder: Path) -> Iterator[Target]:
+    """Give the target of this name; that of GRIB has a service of its own, with a worker."""
     if name != GRIB:
         yield next(target for target in targets() if target.name == name)
         return
@@ -92,7 +92,7 @@ def trace(name: str, folder: Path) -> Path:
 
 
 def keep(name: str, folder: Path) -> Path:
-    """Put the payload that was given last aside, under a name made of its bytes."""
+    """Store the last payload under a name made of its bytes."""
     last = trace(name, folder)
     digest = blake2b(last.read_bytes(), digest_size=6).hexdigest()
     return last.rename(last.with_name(f"{last.stem}-{digest}.bin"))
@@ -112,7 +112,7 @@ async def fuzz(names: Sequence[str], seconds: float, seed: int, folder: Path) ->
         played[name] += 1
         if fault:
             failed[name] = fault
-            print(f"{name}: {fault.what}\n  kept as {fault.kept}", flush=True)
+            print(f"{name}: {fault.what}\n  stored as {fault.file}", flush=True)
         else:
             waiting.append(name)
     worker.close()
@@ -122,21 +122,21 @@ async def fuzz(names: Sequence[str], seconds: float, seed: int, folder: Path) ->
 
 
 def main() -> None:
-    """Print what was found, and exit with 1 if a parser let anything through."""
+    """Print the results, and exit with 1 if a parser failed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=60.0, help="how long, at least one round each")
     parser.add_argument("--only", default="", help="part of the name of a parser")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32))
-    asked = parser.parse_args()
+    options = parser.parse_args()
     known = (*(target.name for target in targets()), GRIB)
-    names = [name for name in known if asked.only in name]
+    names = [name for name in known if options.only in name]
     if not names:
-        parser.error(f"--only {asked.only!r} is no part of {', '.join(known)}")
+        parser.error(f"--only {options.only!r} is no part of {', '.join(known)}")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    print(f"seed {asked.seed}, {len(names)} parsers, {asked.seconds:g} s", flush=True)
-    count = asyncio.run(fuzz(names, asked.seconds, asked.seed, FOLDER.resolve()))
+    print(f"seed {options.seed}, {len(names)} parsers, {options.seconds:g} s", flush=True)
+    count = asyncio.run(fuzz(names, options.seconds, options.seed, FOLDER.resolve()))
     print(f"{count['passed']} passed, {count['failed']} failed")
     sys.exit(bool(count["failed"]))
 

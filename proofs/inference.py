@@ -3,7 +3,7 @@
     python -m proofs.inference [--repetitions 1000] [--processes 2] [--markdown]
 
 Each repetition is a world whose truth is known: errors of an hour that last (AR(1) 0.9 from hour to hour) on
-top of errors of a day that last (AR(1) from day to day), both of the same size. It is asked through the
+top of errors of a day that last (AR(1) from day to day), both of the same size. It is evaluated by the
 functions that answer the API, `export scores` and the command line: the score of a model, its bias, its
 events, its skill, and the ranking of two models. Seeded: the same figures on every run.
 docs/lab/inference.md holds the table.
@@ -102,7 +102,7 @@ def world(observed: dict[Parameter, Floats], models: dict[str, dict[Parameter, F
         view=EVENING_BEFORE,
         span=Span(FIRST, FIRST + days - 1),
         hours=Hours.ALL,
-        all_forecasts={name: _values(days, said) for name, said in models.items()},
+        all_forecasts={name: _values(days, forecast) for name, forecast in models.items()},
         leads={name: np.full((days, HOURS_A_DAY), 720) for name in models},
         older={name: dict.fromkeys(Parameter, np.zeros((days, HOURS_A_DAY), np.int64)) for name in models},
         estimated=dict.fromkeys(models, 0),
@@ -116,28 +116,28 @@ def world(observed: dict[Parameter, Floats], models: dict[str, dict[Parameter, F
     )
 
 
-def _values(days: int, given: dict[Parameter, Floats]) -> dict[Parameter, Values]:
+def _values(days: int, hours: dict[Parameter, Floats]) -> dict[Parameter, Values]:
     found = {parameter: np.full((days, HOURS_A_DAY), ABSENT, np.int32) for parameter in Parameter}
-    for parameter, values in given.items():
+    for parameter, values in hours.items():
         there = ~np.isnan(values)
         found[parameter][there] = np.rint(values[there] * 1000).astype(np.int32)
     return found
 
 
-# --- What is asked in each repetition ------------------------------------------------------------------
+# --- The questions of a repetition ---------------------------------------------------------------------
 
 
 def one_model(generator: np.random.Generator, days: int, lag: float) -> dict[str, bool | None]:
-    """Return of a model without a bias which intervals hold the truth; None where there is no interval."""
+    """Return which intervals of an unbiased model contain the truth; None where there is no interval."""
     observed = np.maximum(SPEED + SPREAD * lasting(generator, days, lag), 0.0)
-    said = np.maximum(observed + ERROR * lasting(generator, days, lag), 0.0)
+    forecast = np.maximum(observed + ERROR * lasting(generator, days, lag), 0.0)
     turned = (200.0 + TURN + TURNS * lasting(generator, days, lag)) % 360.0
     sample = world(
         {
             Parameter.WIND_SPEED: observed,
             Parameter.WIND_DIRECTION: np.where(np.isnan(observed), np.nan, 200.0),
         },
-        {"model": {Parameter.WIND_SPEED: said, Parameter.WIND_DIRECTION: turned}},
+        {"model": {Parameter.WIND_SPEED: forecast, Parameter.WIND_DIRECTION: turned}},
     )
     card = Scorecard(sample)
     speed, direction = (
@@ -178,7 +178,7 @@ def a_better_one(generator: np.random.Generator, days: int, lag: float) -> dict[
 
 
 def _winner(difference: Floats, apart: float) -> str | None:
-    """Return the winner of two models of which the other errs more by `difference` + `apart` (in SPREAD)."""
+    """Return the winner of two models, where "other" errs more by `difference` + `apart` (in SPREAD)."""
     observed = np.where(np.isnan(difference), np.nan, SPEED)
     larger = 100.0 + SPREAD * (difference + apart)  # far from 0: the errors keep their sign
     sample = world(
@@ -207,8 +207,8 @@ def surprise_rate() -> float:
     """Return the true share of hours over LIMIT among those forecast up to it."""
     of_wind, of_model = 2 * SPREAD**2, 2 * SPREAD**2 + 2 * ERROR**2
     both = multivariate_normal([SPEED, SPEED], [[of_wind, of_wind], [of_wind, of_model]])
-    said_good = 0.5 * math.erfc((SPEED - LIMIT) / math.sqrt(2 * of_model))
-    return float(1 - both.cdf([LIMIT, LIMIT]) / said_good)
+    forecast_good = 0.5 * math.erfc((SPEED - LIMIT) / math.sqrt(2 * of_model))
+    return float(1 - both.cdf([LIMIT, LIMIT]) / forecast_good)
 
 
 def skill_against_yesterday(lag: float) -> float:
@@ -222,7 +222,7 @@ def skill_against_yesterday(lag: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One kind of world, of so many days, asked many times."""
+    """One kind of world with its number of days, evaluated many times."""
 
     kind: str
     lag: float
@@ -283,7 +283,7 @@ def aim_of(what: str, cell: Cell) -> tuple[float, bool]:
 
 
 def is_limit(row: Row) -> bool:
-    """Whether a figure is known to fall short of its aim: "Limits" in docs/methodology.md says so."""
+    """Whether a figure is known to miss its aim: see "Limits" in docs/methodology.md."""
     return row.what == "surprise_rate" and row.cell.lag >= 0.5 and row.cell.days <= 60
 
 
@@ -339,7 +339,7 @@ HEAD = ("figure", "lag-1", "days", "aim", "found", "±", "")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; return 1 if a figure misses its aim that is not known to."""
+    """Print the table; return 1 if a figure misses its aim and is no known limit."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -347,14 +347,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--only", default="", help="model, equal or power: only cells of this kind")
     parser.add_argument("--markdown", action="store_true", help="as a table for the documentation")
-    given = parser.parse_args(arguments)
-    cells = [cell for cell in CELLS if given.only in cell.kind]
-    print(f"seed {SEED}, {given.repetitions} repetitions a cell, {len(cells)} cells", flush=True)
-    if given.markdown:
+    options = parser.parse_args(arguments)
+    cells = [cell for cell in CELLS if options.only in cell.kind]
+    print(f"seed {SEED}, {options.repetitions} repetitions a cell, {len(cells)} cells", flush=True)
+    if options.markdown:
         print(f"| {' | '.join(HEAD)} |\n|{' --- |' * len(HEAD)}")
     missed = 0
-    for row in prove(cells, given.repetitions, given.processes):
-        print(line(row, markdown=given.markdown), flush=True)
+    for row in prove(cells, options.repetitions, options.processes):
+        print(line(row, markdown=options.markdown), flush=True)
         missed += not row.met and not is_limit(row)
     print(
         f"{missed} figures miss their aim by more than two standard errors" if missed else "every aim is met"

@@ -1,6 +1,6 @@
 """Living through the soak: the real service in this process, its upstreams in theirs, and a clock stepped on.
 
-Nothing here is restarted on the way, but what the soak kills.
+Nothing is restarted on the way, except what the soak kills.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ BRISK = HttpLimits(
     connect=1, read=1.5, payload=3, download=4, attempts=2, backoff=0.01, backoff_max=0.02, jitter=0.01,
     failures=4, recovery=0.1,
 )  # fmt: skip
-"""For what never comes. What does come takes a few hundredths of a second."""
+"""For responses that never come. Any other response takes a few hundredths of a second."""
 
 END_OF_RUNS_SECONDS = 300.0
 COLLECTIONS_TO_THE_END = 6
@@ -58,7 +58,7 @@ def settings_for(upstreams: Upstreams, url: str, folder: Path, max_lead: int) ->
 
 
 def make_service(settings: Settings, clock: SteppedClock) -> Service:
-    """Return a service that is real but for its clock and its patience."""
+    """Return a service that is real except for its clock and its HTTP limits."""
     return Service.make(settings, SchedulerConfig.load(), clock, durable=False, limits=BRISK)
 
 
@@ -70,15 +70,15 @@ class Life:
     upstreams: Upstreams
     clock: SteppedClock
     temporary: Path
-    steps: dict[int, Step] = field(default_factory=dict)  # by run; runs that made up for a slot are not in it
+    steps: dict[int, Step] = field(default_factory=dict)  # by run; without the catch-up runs
     samples: list[Sample] = field(default_factory=list)
-    befell: Counter[str] = field(default_factory=Counter)
+    mishaps: Counter[str] = field(default_factory=Counter)
     _stops: set[asyncio.Task[None]] = field(default_factory=set)  # shutdowns under way
-    _slept_through: datetime | None = None  # the last slot that nobody saw to
+    _slept_through: datetime | None = None  # the last missed slot
     _strikes: Mapping[str, str] = field(default_factory=dict)
 
     async def live(self, steps: list[Step], start: datetime) -> Rest:
-        """Go through all slots, looking at the service after each day; return what it was at first."""
+        """Go through all slots, with a sample after each day; return the state before the first run."""
         for job in JOBS:
             self.service.ledger.note_schedule(job, self.service.config.crontab(job), start)
         rest, empty = at_rest(), size(self.service.database)
@@ -89,7 +89,7 @@ class Life:
         return rest
 
     async def collect_the_rest(self, now: datetime) -> int:
-        """Without faults, collect until nothing new comes; return how often something did."""
+        """Without faults, collect until nothing new comes; return how many collections stored values."""
         await self._move(now, {})
         await self._wake_up()
         for number in range(COLLECTIONS_TO_THE_END):
@@ -100,7 +100,7 @@ class Life:
 
     async def _pass(self, step: Step) -> None:
         if step.mishap is Mishap.ASLEEP:
-            self.befell[Mishap.ASLEEP] += 1
+            self.mishaps[Mishap.ASLEEP] += 1
             self._slept_through = step.slot
             return
         await self._move(step.slot + AFTER_THE_SLOT, step.strikes)
@@ -109,11 +109,12 @@ class Life:
         run = await self.service.runner.run(step.job, "schedule", step.slot, on_batch=self._mishap(step))
         await asyncio.gather(*self._stops)
         self._stops.clear()
-        if run is not None:  # a job that never ran begins with the newest slot, whoever wakes up
+        # None if the catch-up has run this slot: it starts a job without runs with the newest slot.
+        if run is not None:
             self.steps[run.id] = step
 
     async def _move(self, now: datetime, strikes: Mapping[str, str]) -> None:
-        """Make it another time, with other faults; circuits that opened have closed by then."""
+        """Set the time and the faults, after a pause in which open circuits close."""
         if self._strikes:
             await asyncio.sleep(BRISK.recovery)
         self.clock.moment = now
@@ -122,7 +123,7 @@ class Life:
         self._strikes = strikes
 
     async def _wake_up(self) -> None:
-        """Make up for what was slept through, as the loop beside the schedule does."""
+        """Catch up on missed slots, as the loop beside the schedule does."""
         self._slept_through = None
         catch_up = CatchUp(self.service.runner)
         for job in JOBS:
@@ -130,14 +131,14 @@ class Life:
             await self.service.runner.drain(END_OF_RUNS_SECONDS)
 
     def _mishap(self, step: Step) -> OnBatch:
-        """Return what brings about the mishap of a step, once, when its batch has come."""
-        heard = 0
+        """Return a callback that causes the mishap of a step, once, after its batch."""
+        batches = 0
         done = False
 
         def on_batch(_: Batch) -> None:
-            nonlocal heard, done
-            heard += 1
-            if done or heard < step.batch:
+            nonlocal batches, done
+            batches += 1
+            if done or batches < step.batch:
                 return
             if step.mishap is Mishap.CANCELLED:
                 self._stops.add(asyncio.create_task(self.service.runner.drain(0)))
@@ -147,12 +148,12 @@ class Life:
             else:
                 return
             done = True
-            self.befell[step.mishap] += 1
+            self.mishaps[step.mishap] += 1
 
         return on_batch
 
 
-# --- What it is compared with ------------------------------------------------------------------------
+# --- Undisturbed installations -----------------------------------------------------------------------
 
 
 def live_undisturbed(folder: Path, days: int, end: datetime, max_lead: int) -> str:
@@ -166,7 +167,7 @@ def live_undisturbed(folder: Path, days: int, end: datetime, max_lead: int) -> s
 
 
 async def offered(settings: Settings, clock: SteppedClock, folder: Path) -> Values:
-    """Return what a new installation gets just now: all that the upstreams still offer."""
+    """Return the values that a new installation collects now: all that the upstreams still offer."""
     folder.mkdir()
     new = {"database_url": f"sqlite:///{folder / 'new.sqlite3'}", "data_dir": folder}
     service = make_service(settings.model_copy(update=new), clock)
@@ -174,7 +175,7 @@ async def offered(settings: Settings, clock: SteppedClock, folder: Path) -> Valu
     try:
         for job in JOBS:
             run = await service.runner.run(job, "cli")
-            assert run is not None and run.status == "success", f"undisturbed, and yet {run}"
+            assert run is not None and run.status == "success", f"undisturbed, but {run}"
         return values(service.database)
     finally:
         await service.close()
@@ -182,7 +183,7 @@ async def offered(settings: Settings, clock: SteppedClock, folder: Path) -> Valu
 
 @contextmanager
 def temporary_files_in(folder: Path) -> Iterator[None]:
-    """Have this process put its temporary files into a folder that nobody else uses."""
+    """Put the temporary files of this process into a new folder that nothing else uses."""
     folder.mkdir()
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
     try:

@@ -1,6 +1,6 @@
-"""What befalls the soak on its way: which faults strike when, and what else happens to a run.
+"""The plan of the soak: which faults strike when, and which mishaps happen to the runs.
 
-Made from a seed before anything begins, so that the same seed makes the same 30 days again.
+It is drawn from a seed beforehand, so that the same seed gives the same 30 days.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Mishap(StrEnum):
 
     WORKER_KILLED = "worker killed"  # the process that decodes GRIB gets a SIGKILL at work
     CANCELLED = "run cancelled"  # as by a shutdown, after some batches
-    ASLEEP = "slot slept through"  # nobody is there at the slot; whoever comes back has to make up for it
+    ASLEEP = "slot slept through"  # the service is off at the slot, and catches up later
 
 
 NEW_TROUBLE = 0.35
-"""How likely a slot is to bring another trouble: about two slots in three suffer from one, many from two."""
+"""The probability that a trouble starts at a slot: about two slots in three have one, many have two."""
 
 LENGTHS = (1, 1, 1, 2, 2, 3, 5, 8)  # in slots; eight of them are most of a day
 AT_A_TIME = 3
@@ -44,14 +44,14 @@ LATEST_BATCH = 12
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Faults by upstream that come and go together; `name` is what the report counts them under."""
+    """Faults by upstream that come and go together; the report counts them by `name`."""
 
     name: str
     strikes: tuple[tuple[str, str], ...]
 
     @property
     def slow(self) -> bool:
-        """Say whether it keeps us waiting."""
+        """Whether its requests end by a timeout only, which costs real seconds."""
         return self.name in SLOW
 
     @property
@@ -62,7 +62,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A slot and what befalls it; a mishap of a run comes with its `batch`, counted from 1."""
+    """A slot with its troubles; a mishap of a run happens after its batch number `batch`, from 1."""
 
     slot: datetime
     job: JobId
@@ -77,17 +77,18 @@ class Step:
 
 
 def troubles() -> dict[str, list[Trouble]]:
-    """Return everything that can go wrong, by fault: all that the fault matrix has at any date.
+    """Return all troubles by fault: the cells of the fault matrix that need no special date.
 
-    A lesser route is only asked while the better ones are down, so they are. ROMMA's page shares its
-    upstream with the feed, and an upstream has one fault at a time: the page is asked where the feed is down.
+    A lesser route is used only while the better ones are down, so its troubles include that. ROMMA's page
+    shares its upstream with the feed, and an upstream has one fault at a time: so the page has no troubles
+    of its own, and is used while the feed is down.
     """
-    found: dict[str, list[Trouble]] = {}
+    by_name: dict[str, list[Trouble]] = {}
 
     def add(name: str, strikes: Mapping[str, str]) -> None:
-        found.setdefault(name, []).append(Trouble(name, tuple(strikes.items())))
+        by_name.setdefault(name, []).append(Trouble(name, tuple(strikes.items())))
 
-    # What is off by default is not collected here: nobody would notice its troubles.
+    # A source that is off by default is not collected here, so its troubles would have no effect.
     cells = [cell for cell in all_cells() if cell.way.source in DEFAULT_SOURCES]
     for cell in cells:
         if cell.fault not in DATED and cell.way != ROMMA_PAGE and not why_not(cell):
@@ -95,7 +96,7 @@ def troubles() -> dict[str, list[Trouble]]:
     for fallback in FALLBACKS:
         better = fallback.ways[:-1]
         add("better route down", {name: f"500@{way.own}" for way in better for name in way.upstreams})
-    return found
+    return by_name
 
 
 def _better_down(way: Way) -> dict[str, str]:
@@ -104,7 +105,7 @@ def _better_down(way: Way) -> dict[str, str]:
 
 
 def plan(slots: Sequence[tuple[datetime, JobId]], seed: int) -> list[Step]:
-    """Return what happens at each slot."""
+    """Return the step of each slot."""
     chance = random.Random(seed)
     hand = _deck(chance)
     lasting: dict[Trouble, int] = {}  # for how many more slots
@@ -132,7 +133,7 @@ def plan(slots: Sequence[tuple[datetime, JobId]], seed: int) -> list[Step]:
 
 
 def _deck(chance: random.Random) -> Iterator[Trouble]:
-    """Deal out troubles for ever, each fault as often as every other."""
+    """Yield troubles without end, each fault as often as every other."""
     by_fault = troubles()
     while True:
         for fault in chance.sample(sorted(by_fault), len(by_fault)):

@@ -39,43 +39,43 @@ from proofs.soak_verdict import (
     ahead_of_time,
     false_successes,
     incomplete,
-    kept_share,
     keys_shown,
     ledger_problems,
     spoilt_without_cause,
-    told,
+    stored_rows,
+    stored_share,
 )
 
 END = datetime(2026, 11, 23, 6, 30, tzinfo=UTC)
-"""Thirty days before it, Paris puts its clocks back."""
+"""The thirty days before it include the end of summer time in Paris."""
 
 PROBLEMS_SHOWN = 5
 
 
 @dataclass
 class Report:
-    """What happened, and what is wrong with it, by what was to hold."""
+    """What happened, and the problems found by each verdict."""
 
     samples: list[Sample] = field(default_factory=list)
     verdicts: dict[str, list[str]] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
     mishaps: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
-    kept: dict[str, tuple[int, int]] = field(default_factory=dict)
+    shares: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
-        """Return how many things did not hold."""
+        """Return how many verdicts failed."""
         return sum(bool(problems) for problems in self.verdicts.values())
 
     def lines(self) -> Iterator[str]:
-        """Yield what there is to read."""
+        """Yield the lines of the report."""
         yield from ("", *table(self.samples, every=3), "")
         yield "faults: " + ", ".join(f"{name} {count}" for name, count in sorted(self.faults.items()))
         yield "mishaps: " + ", ".join(f"{name} {count}" for name, count in sorted(self.mishaps.items()))
         yield "runs: " + ", ".join(f"{name} {count}" for name, count in sorted(self.statuses.items()))
-        shares = (f"{source} {100 * kept / whole:.2f} %" for source, (kept, whole) in self.kept.items())
-        yield "kept of what undisturbed days keep: " + ", ".join(shares)
+        texts = (f"{source} {100 * stored / whole:.2f} %" for source, (stored, whole) in self.shares.items())
+        yield "stored share of the undisturbed days' values: " + ", ".join(texts)
         yield ""
         for name, problems in self.verdicts.items():
             yield f"{'FAILED' if problems else 'passed'}  {name}"
@@ -89,8 +89,8 @@ async def prove(
 ) -> Report:
     """Live through the days and judge them; `url` is the address of an empty store.
 
-    AROME is collected up to `max_lead` hours. `undisturbed` is the address of a store that lived through
-    the same days without faults; without it, one does so first.
+    AROME is collected up to `max_lead` hours. `undisturbed` is the address of a store that has the same
+    days without faults; without it, such a store is made first.
     """
     start, clock = END - timedelta(days=days), SteppedClock()
     due = slots(SchedulerConfig.load(), start, END)
@@ -106,47 +106,47 @@ async def prove(
                 rest = await life.live(steps, start)
                 rounds = await life.collect_the_rest(END)
                 still_offered = await offered(service.settings, clock, folder / "new")
-            report = Report(samples=life.samples, faults=began(steps), mishaps=life.befell)
+            report = Report(samples=life.samples, faults=began(steps), mishaps=life.mishaps)
             report.statuses.update(run.status for run in service.ledger.runs(limit=10_000))
             kind = "sqlite" if service.database.path else "postgresql"
             report.verdicts |= dict(unbounded(life.samples, rest, KEEP_PAYLOADS_DAYS, kind))
-            report.verdicts |= dict(_kept(service, still_offered, rounds))
-            report.verdicts |= dict(_owned_up_to(service, life, due, undisturbed, report))
+            report.verdicts |= dict(_store_verdicts(service, still_offered, rounds))
+            report.verdicts |= dict(_ledger_verdicts(service, life, due, undisturbed, report))
             return report
         finally:
             await service.close()
 
 
-def _kept(service: Service, still_offered: Values, rounds: int) -> Iterator[tuple[str, list[str]]]:
-    """Judge what is in the store, against what is offered and against the weather."""
-    kept = values(service.database)
-    restless = [f"there was news in {rounds} collections of the same moment"]
+def _store_verdicts(service: Service, still_offered: Values, rounds: int) -> Iterator[tuple[str, list[str]]]:
+    """Judge the values of the store against those still offered and against the weather."""
+    shares = values(service.database)
+    unfinished = [f"{rounds} collections of the same moment stored new values"]
     yield (
         f"complete: all {len(still_offered)} values that are still offered",
-        [*(restless if rounds == COLLECTIONS_TO_THE_END else []), *incomplete(kept, still_offered)],
+        [*(unfinished if rounds == COLLECTIONS_TO_THE_END else []), *incomplete(shares, still_offered)],
     )
     yield (
-        f"true: each of {len(kept)} values, by the weather",
+        f"true: each of {len(shares)} values, by the weather",
         [*wrong_values(service.database), *ahead_of_time(service.database)],
     )
 
 
-def _owned_up_to(
+def _ledger_verdicts(
     service: Service, life: Life, due: Sequence[tuple[datetime, JobId]], undisturbed: str, report: Report
 ) -> Iterator[tuple[str, list[str]]]:
-    """Judge what the ledger says, against what was to be had undisturbed."""
+    """Judge the ledger against the values that an undisturbed installation has."""
     database, config = service.database, service.config
     yield f"ledger: each of {len(due)} slots once, and ended", ledger_problems(database, due)
     yield "no key in the ledger", keys_shown(database, service.settings.secrets())
     other = Database(undisturbed, make=False)
-    mine, theirs = told(database), told(other)
+    mine, expected = stored_rows(database), stored_rows(other)
     other.close()
-    report.kept = kept_share(mine, theirs)
+    report.shares = stored_share(mine, expected)
     yield (
-        "honest: a source that is well lacks nothing",
-        false_successes(database, mine, theirs, config),
+        "honest: a successful source misses nothing",
+        false_successes(database, mine, expected, config),
     )
-    yield "apart: a source without a fault is well", spoilt_without_cause(database, life.steps)
+    yield "apart: a source without a fault is successful", spoilt_without_cause(database, life.steps)
 
 
 def soak(days: int, seed: int, kind: str) -> int:
@@ -169,6 +169,6 @@ def _store(kind: str, folder: Path) -> Iterator[str]:
         yield f"sqlite:///{folder / 'soak.sqlite3'}"
         return
     with running_postgres() as server, server.database() as url:
-        # As any server has it, and as often as these days go by.
+        # Autovacuum as on a real server. A simulated day takes seconds, so the pause is as short as possible.
         server.settle(autovacuum="on", autovacuum_naptime="1s")
         yield url

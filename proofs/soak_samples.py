@@ -1,4 +1,4 @@
-"""What the service takes up, measured at rest after each simulated day, and whether that stays bounded."""
+"""The resources of the service, measured at rest after each simulated day, and their bounds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MB = 1e6
 
 EXECUTOR_THREADS = min(32, (os.cpu_count() or 1) + 4)  # of asyncio.to_thread
 POOL_THREADS = 2  # of the process pool: one manages it, one feeds it
-KEPT_CONNECTIONS = 20  # to upstreams, open and idle: what the HTTP client keeps at most, for 5 s
+IDLE_CONNECTIONS = 20  # to upstreams, open and idle: the most that the HTTP client keeps, for 5 s
 POOL_SIZE = 5  # of connections to the store, kept open
 
 MEMORY_GROWTH_MB = 15.0
@@ -31,7 +31,7 @@ MEMORY_GROWTH_MB = 15.0
 LOG_BYTES = 16e6
 BYTES_PER_VALUE = {"sqlite": 20.0, "postgresql": 100.0}
 """Of the whole store. PostgreSQL takes 36 in a large one whose rows are full (docs/decisions/postgresql.md);
-here a row has 3.4 values of four, and the ledger counts. Set after 49 had been measured over 30 days.
+here a row has 3.4 values of four, and the ledger counts. Set after a measurement of 49 over 30 days.
 """
 
 SWELLING = 1.1
@@ -43,9 +43,9 @@ VALUES_FOR_A_RATIO = 40_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One look; `memory` is resident, in MB; `files` are open descriptors that are no connection.
+    """One measurement; `memory` is resident, in MB; `files` are open descriptors that are no connection.
 
-    `upstreams` and `store` are open connections; `busy` those to the store that nobody gave back.
+    `upstreams` and `store` are open connections; `busy` those to the store that are in use.
     `left_over` are temporary files.
     """
 
@@ -70,21 +70,21 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What the process had before its first run."""
+    """Tasks and threads of the process before its first run."""
 
     tasks: int
     threads: int
 
 
 def at_rest() -> Rest:
-    """Look before the first run."""
+    """Count them now, before the first run."""
     return Rest(len(asyncio.all_tasks()), psutil.Process().num_threads())
 
 
 async def sample(service: Service, day: int, temporary: Path, empty_bytes: int) -> Sample:
-    """Look at the service between two runs, when a killed worker's remains have gone.
+    """Measure the service between two runs, when the remains of a killed worker are gone.
 
-    `empty_bytes` is what the store took up without anything in it.
+    `empty_bytes` is the size of the empty store.
     """
     gc.collect()
     mine = psutil.Process()
@@ -95,17 +95,17 @@ async def sample(service: Service, day: int, temporary: Path, empty_bytes: int) 
     upstreams = len(mine.net_connections("inet"))
     pool = service.database.engine.pool
     assert isinstance(pool, sa.QueuePool)
-    kept = pool.checkedin() + pool.checkedout()
+    connections = pool.checkedin() + pool.checkedout()
     rows, values = counted(service.database)
     days = [folder for folder in (service.settings.data_dir / "payloads").glob("*") if folder.is_dir()]
     return Sample(
         day=day,
         memory=mine.memory_info().rss / MB,
         worker_memory=worker.memory_info().rss / MB if worker else None,
-        files=mine.num_fds() - upstreams - (of_store if path is not None else kept),
+        files=mine.num_fds() - upstreams - (of_store if path is not None else connections),
         worker_files=worker.num_fds() if worker else None,
         upstreams=upstreams,
-        store=kept,
+        store=connections,
         busy=pool.checkedout(),
         tasks=len(asyncio.all_tasks()),
         threads=mine.num_threads(),
@@ -129,13 +129,13 @@ def counted(database: Database) -> tuple[int, int]:
     with database.read() as connection:
         for table in (t.forecast, t.observation):
             columns = [sa.func.count(), *(sa.func.count(table.c[name]) for name in NAMES)]
-            found = connection.execute(sa.select(*columns).select_from(table)).one()
-            rows, values = rows + found[0], values + sum(found[1:])
+            counts = connection.execute(sa.select(*columns).select_from(table)).one()
+            rows, values = rows + counts[0], values + sum(counts[1:])
     return rows, values
 
 
 def size(database: Database) -> int:
-    """Return the bytes that a store takes up, indexes and what is only in SQLite's log yet included."""
+    """Return the size of a store in bytes, with its indexes and the pages that are only in SQLite's log."""
     with database.read() as connection:
         if is_postgres(connection):
             whole = sa.func.pg_database_size(sa.func.current_database())
@@ -158,7 +158,7 @@ def _log_bytes(path: Path | None) -> int:
 def unbounded(
     samples: Sequence[Sample], rest: Rest, keep_days: int, kind: str
 ) -> Iterator[tuple[str, list[str]]]:
-    """Yield each thing that has to stay bounded, and what is wrong with it."""
+    """Yield each resource that must stay bounded, and its problems."""
     # There may be no worker on a day: it starts with the first GRIB, and some are killed.
     first, last = [s for s in samples if s.worker_memory is not None][:2], samples[-1]
     most_threads = rest.threads + EXECUTOR_THREADS + POOL_THREADS
@@ -183,7 +183,7 @@ def unbounded(
         [
             *as_at_first("open files", lambda s: s.files),
             *as_at_first("open files of the worker", lambda s: s.worker_files),
-            *at_most("connections to upstreams", lambda s: s.upstreams, KEPT_CONNECTIONS),
+            *at_most("connections to upstreams", lambda s: s.upstreams, IDLE_CONNECTIONS),
             *at_most("connections to the store", lambda s: s.store, POOL_SIZE),
             *at_most("connections to the store in use", lambda s: s.busy, 0),
         ],
@@ -204,12 +204,12 @@ def _growth(whose: str, samples: Sequence[Sample], of: Callable[[Sample], float 
     before, after = _last_thirds(samples, of)
     if after - before <= MEMORY_GROWTH_MB:
         return []
-    return [f"memory of {whose} went from {before:.0f} to {after:.0f} MB"]
+    return [f"memory of {whose} grew from {before:.0f} to {after:.0f} MB"]
 
 
 def _swelling(samples: Sequence[Sample]) -> list[str]:
     before, after = _last_thirds(samples, lambda s: s.store_bytes / max(s.values, 1))
-    return [f"it went from {before:.1f} to {after:.1f} bytes a value"] if after > SWELLING * before else []
+    return [f"it grew from {before:.1f} to {after:.1f} bytes a value"] if after > SWELLING * before else []
 
 
 def _last_thirds(samples: Sequence[Sample], of: Callable[[Sample], float | None]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What is wrong with what the soak left behind: the store, the ledger, and what runs said of themselves."""
+"""The verdicts of the soak: problems of the store, of the ledger, and of the outcomes in it."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ ENDS = frozenset({"success", "partial", "nothing_new", "failed", "missed", "canc
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Which parameters of a row are kept, as bits, and when they were collected (seconds since 1970)."""
+class StoredRow:
+    """The parameters of a stored row, as bits, and when the last was collected (seconds since 1970)."""
 
     at: int
     parameters: int
 
 
-def told(database: Database) -> dict[Row, Told]:
-    """Return what a store holds, and when the last value of each row was collected."""
-    found: dict[Row, Told] = {}
+def stored_rows(database: Database) -> dict[Row, StoredRow]:
+    """Return the rows of a store, each with the time when its last value was collected."""
+    rows: dict[Row, StoredRow] = {}
     with database.read() as connection:
         for query in (_forecasts(t.forecast, *NAMES), _readings(t.observation, *NAMES)):
             for row in connection.execute(query):
                 *key, at = row[: -len(NAMES)]
                 bits = (1 << i for i, value in enumerate(row[-len(NAMES) :]) if value is not None)
-                found[tuple(key)] = Told(at, sum(bits))
+                rows[tuple(key)] = StoredRow(at, sum(bits))
         for query in (_forecasts(t.forecast_origin), _readings(t.observation_origin)):
             for *key, at in connection.execute(query):
-                whole = found[tuple(key)]
-                found[tuple(key)] = Told(max(at, whole.at), whole.parameters)
-    return found
+                whole = rows[tuple(key)]
+                rows[tuple(key)] = StoredRow(max(at, whole.at), whole.parameters)
+    return rows
 
 
 def _forecasts(table: sa.Table, *names: str) -> sa.Select[Any]:
-    """Return a query for rows of forecasts, or of their origins, with the start of the run that stored."""
+    """Return a query for rows of forecasts, or of their origins, with the start of the storing run."""
     batch, run = t.forecast_batch.c, t.job_run.c
     return (
         sa.select(
@@ -69,7 +69,7 @@ def _forecasts(table: sa.Table, *names: str) -> sa.Select[Any]:
 
 
 def _readings(table: sa.Table, *names: str) -> sa.Select[Any]:
-    """Return the same of readings."""
+    """Return a query for rows of readings, or of their origins, in the same way."""
     batch, run = t.observation_batch.c, t.job_run.c
     return (
         sa.select(t.station.c.code, table.c.time, run.start_time, *(table.c[name] for name in names))
@@ -80,35 +80,39 @@ def _readings(table: sa.Table, *names: str) -> sa.Select[Any]:
 
 
 def source_of(row: Row) -> str:
-    """Return the source of a row: a model, or a station, begins with its name."""
+    """Return the source of a row: the name of a model or station begins with the source."""
     return next(name for name in SOURCE_NAMES if str(row[0]).startswith(name))
 
 
-def kept_share(mine: Mapping[Row, Told], undisturbed: Mapping[Row, Told]) -> dict[str, tuple[int, int]]:
-    """Return how many undisturbed values are kept, and how many there are, per source that has any."""
-    kept: Counter[str] = Counter()
+def stored_share(
+    mine: Mapping[Row, StoredRow], undisturbed: Mapping[Row, StoredRow]
+) -> dict[str, tuple[int, int]]:
+    """Return how many undisturbed values are stored, and how many there are, per source that has any."""
+    stored: Counter[str] = Counter()
     whole: Counter[str] = Counter()
-    for row, said in undisturbed.items():
+    for row, expected in undisturbed.items():
         source = source_of(row)
-        whole[source] += said.parameters.bit_count()
+        whole[source] += expected.parameters.bit_count()
         if row in mine:
-            kept[source] += (said.parameters & mine[row].parameters).bit_count()
-    return {source: (kept[source], whole[source]) for source in SOURCE_NAMES if whole[source]}
+            stored[source] += (expected.parameters & mine[row].parameters).bit_count()
+    return {source: (stored[source], whole[source]) for source in SOURCE_NAMES if whole[source]}
 
 
 # --- The store ---------------------------------------------------------------------------------------
 
 
-def incomplete(kept: Values, offered: Values) -> list[str]:
-    """All that the upstreams still offer is kept, and as they tell it."""
-    lacking = [key for key in offered if key not in kept]
-    other = [key for key, value in offered.items() if kept.get(key, value) != value]
-    problems = [f"{len(lacking)} of {len(offered)} values lack, such as {lacking[0]}"] if lacking else []
-    return problems + ([f"{len(other)} values are told otherwise, such as {other[0]}"] if other else [])
+def incomplete(stored: Values, offered: Values) -> list[str]:
+    """Return which values that the upstreams still offer are missing or different in the store."""
+    missing = [key for key in offered if key not in stored]
+    other = [key for key, value in offered.items() if stored.get(key, value) != value]
+    problems = (
+        [f"{len(missing)} of {len(offered)} values are missing, such as {missing[0]}"] if missing else []
+    )
+    return problems + ([f"{len(other)} values differ, such as {other[0]}"] if other else [])
 
 
 def ahead_of_time(database: Database) -> list[str]:
-    """No reading is from after it was collected, but by as much as clocks may differ."""
+    """Return how many readings are later than their collection, by more than clocks may differ."""
     reading, batch = t.observation.c, t.observation_batch.c
     query = (
         sa.select(sa.func.count())
@@ -118,23 +122,23 @@ def ahead_of_time(database: Database) -> list[str]:
     )
     with database.read() as connection:
         count = connection.execute(query).scalar_one()
-    return [f"{count} readings are from after they were collected"] if count else []
+    return [f"{count} readings are later than their collection"] if count else []
 
 
 # --- The ledger --------------------------------------------------------------------------------------
 
 
 def ledger_problems(database: Database, slots: Sequence[tuple[datetime, JobId]]) -> list[str]:
-    """Each slot is there once and has come to its end; whatever is not well says why, without a key."""
+    """Return slots that are missing, doubled or unfinished, and unsuccessful outcomes without a reason."""
     run, part = t.job_run.c, t.source_run.c
     with database.read() as connection:
         runs = connection.execute(sa.select(run.job, run.slot, run.status, run.note)).all()
         parts = connection.execute(sa.select(part.run_id, part.source, part.status, part.reason)).all()
-    found = Counter((from_epoch(row.slot), row.job) for row in runs if row.slot is not None)
+    counts = Counter((from_epoch(row.slot), row.job) for row in runs if row.slot is not None)
     problems = [
-        f"{job} of {slot} is there {found[slot, job]} times" for slot, job in slots if found[slot, job] != 1
+        f"{job} of {slot} is there {counts[slot, job]} times" for slot, job in slots if counts[slot, job] != 1
     ]
-    problems += [f"{job} of {slot} was never due" for slot, job in found.keys() - set(slots)]
+    problems += [f"{job} of {slot} was never due" for slot, job in counts.keys() - set(slots)]
     problems += [f"{row.job} of {row.slot} is {row.status}" for row in runs if row.status not in ENDS]
     problems += [
         f"run {row.run_id}: {row.source} is {row.status} without a reason"
@@ -145,7 +149,7 @@ def ledger_problems(database: Database, slots: Sequence[tuple[datetime, JobId]])
 
 
 def keys_shown(database: Database, secrets: Iterable[str]) -> list[str]:
-    """No key is in what the ledger tells."""
+    """Return a problem for each key in the texts of the ledger."""
     with database.read() as connection:
         texts = [
             *connection.execute(sa.select(t.job_run.c.note)).scalars(),
@@ -155,7 +159,7 @@ def keys_shown(database: Database, secrets: Iterable[str]) -> list[str]:
     return ["a key is shown" for secret in secrets if any(secret in text for text in texts)]
 
 
-# --- What runs said of themselves --------------------------------------------------------------------
+# --- Outcomes ----------------------------------------------------------------------------------------
 
 
 def _outcomes(database: Database) -> list[Any]:
@@ -170,7 +174,7 @@ def _outcomes(database: Database) -> list[Any]:
 
 
 def spoilt_without_cause(database: Database, steps: Mapping[int, Step]) -> list[str]:
-    """A source whose upstreams are all well is well, whatever befalls the other one of its job."""
+    """Return the unsuccessful outcomes of sources whose upstreams have no fault."""
     hosts: defaultdict[str, set[str]] = defaultdict(set)
     for way in WAYS:
         hosts[way.source].update(way.upstreams)
@@ -188,14 +192,14 @@ def spoilt_without_cause(database: Database, steps: Mapping[int, Step]) -> list[
 
 def false_successes(
     database: Database,
-    mine: Mapping[Row, Told],
-    undisturbed: Mapping[Row, Told],
+    mine: Mapping[Row, StoredRow],
+    undisturbed: Mapping[Row, StoredRow],
     config: SchedulerConfig,
 ) -> list[str]:
-    """A source that says it is well lacks nothing then that the undisturbed days had by then.
+    """Return the successful outcomes that miss values which the undisturbed days have at that moment.
 
-    But for what was no longer to be had: what is older than the lookback, or, of ROMMA, not the last
-    reading. And but for values that were set aside with a reason.
+    Values that are no longer offered are excepted: those older than the lookback and, of ROMMA, all but the
+    last reading. So are values that were set aside with a reason.
     """
     well: defaultdict[str, list[int]] = defaultdict(list)
     rejecting: defaultdict[str, set[int]] = defaultdict(set)
@@ -204,39 +208,39 @@ def false_successes(
             well[outcome.source].append(outcome.start_time)
             if outcome.rejected:
                 rejecting[outcome.source].add(outcome.start_time)
-    aside = _set_aside(database)
+    rejected = _rejected(database)
     problems: Counter[tuple[str, int]] = Counter()
-    for row, said in undisturbed.items():
-        had = mine.get(row)
-        if had is not None and had.at <= said.at and not said.parameters & ~had.parameters:
+    for row, expected in undisturbed.items():
+        stored = mine.get(row)
+        if stored is not None and stored.at <= expected.at and not expected.parameters & ~stored.parameters:
             continue
         source = source_of(row)
-        whole = had is not None and not said.parameters & ~had.parameters
-        until = _offered_until(row, said, source, config)
-        if had is not None and whole:
-            until = min(until, had.at)
+        whole = stored is not None and not expected.parameters & ~stored.parameters
+        until = _offered_until(row, expected, source, config)
+        if stored is not None and whole:
+            until = min(until, stored.at)
         moments = well[source]
-        for moment in moments[bisect_left(moments, said.at) : bisect_left(moments, until)]:
-            if not (moment in rejecting[source] and _explained(row, aside)):
+        for moment in moments[bisect_left(moments, expected.at) : bisect_left(moments, until)]:
+            if not (moment in rejecting[source] and _explained(row, rejected)):
                 problems[source, moment] += 1
     return [
-        f"{source} says that it is well on {from_epoch(moment):%d %B at %H:%M}, although {count} rows lack"
+        f"{source} is successful on {from_epoch(moment):%d %B at %H:%M}, although {count} rows are missing"
         for (source, moment), count in sorted(problems.items())
     ]
 
 
-def _offered_until(row: Row, said: Told, source: str, config: SchedulerConfig) -> int:
+def _offered_until(row: Row, expected: StoredRow, source: str, config: SchedulerConfig) -> int:
     if source == "romma":
-        return said.at + 1
+        return expected.at + 1
     if source in OF_JOB[FORECASTS]:
         return int(row[2]) + int(config.lookback(FORECASTS).total_seconds()) + 1
     return int(row[1]) + 3600 * config.observation_lookback_hours + 1
 
 
-def _set_aside(database: Database) -> set[tuple[str, int | None]]:
-    """Return whose values of which time were set aside; None is a time that was set aside itself.
+def _rejected(database: Database) -> set[tuple[str, int | None]]:
+    """Return subject and time of the values that were set aside; None stands for a rejected time.
 
-    The same value is noted once, however many runs met it.
+    A value that several runs reject is in the table once.
     """
     column = t.rejected.c
     query = sa.select(column.subject, column.parameter, column.time).distinct()
@@ -244,6 +248,6 @@ def _set_aside(database: Database) -> set[tuple[str, int | None]]:
         return {(row.subject, row.time if row.parameter else None) for row in connection.execute(query)}
 
 
-def _explained(row: Row, aside: Collection[tuple[str, int | None]]) -> bool:
+def _explained(row: Row, rejected: Collection[tuple[str, int | None]]) -> bool:
     subject = f"{row[0]} {row[1]}" if len(row) == 4 else str(row[0])
-    return (subject, None) in aside or (subject, int(row[-1])) in aside
+    return (subject, None) in rejected or (subject, int(row[-1])) in rejected

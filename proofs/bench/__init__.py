@@ -1,4 +1,4 @@
-"""How fast, how large, how responsive: measured, each figure beside a named alternative of the same run.
+"""Measurements of speed, size and latency, each figure beside a named alternative of the same run.
 
     python -m proofs.bench --json .bench/figures.json
 

@@ -31,7 +31,7 @@ YEAR, FORTNIGHT = Scored(), Scored(sites=2, days=15)
 
 
 async def measure(only: Sequence[str], work: Path, quiet: Quiet, *, rounds: int, tiny: bool) -> list[Figure]:
-    """Run the benches that are asked for, one after the other."""
+    """Run the chosen benches, one after the other."""
     counts, shape = (FEW_SITES, TINY) if tiny else (SITES, FULL)
     figures: list[Figure] = []
     if "collecting" in only:
@@ -67,7 +67,7 @@ def main() -> None:
     )
     parser.add_argument("only", nargs="*", help=f"{', '.join(BENCHES)}; all if none is named")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--tiny", action="store_true", help="sizes that take seconds and mean nothing")
+    parser.add_argument("--tiny", action="store_true", help="tiny sizes, whose figures have no meaning")
     parser.add_argument("--work", type=Path, default=Path(".bench"), help="a folder for files and stores")
     parser.add_argument("--json", type=Path, help="where the figures go (WORK/figures.json)")
     parser.add_argument(
@@ -75,27 +75,27 @@ def main() -> None:
         type=float,
         default=0.0,
         metavar="SECONDS",
-        help="seconds that each measure waits for others to rest; what they disturb is redone",
+        help="seconds that each measure waits for a quiet machine; disturbed measures are repeated",
     )
-    given = parser.parse_args()
-    if unknown := set(given.only) - set(BENCHES):
+    options = parser.parse_args()
+    if unknown := set(options.only) - set(BENCHES):
         parser.error(f"knows no bench {min(unknown)!r}: choose from {', '.join(BENCHES)}")
-    work: Path = given.work.absolute()
+    work: Path = options.work.absolute()
     work.mkdir(parents=True, exist_ok=True)
     about = machine()
-    quiet = Quiet(given.quiet)
-    only = given.only or BENCHES
-    figures = asyncio.run(measure(only, work, quiet, rounds=given.rounds, tiny=given.tiny))
+    quiet = Quiet(options.quiet)
+    only = options.only or BENCHES
+    figures = asyncio.run(measure(only, work, quiet, rounds=options.rounds, tiny=options.tiny))
     show(figures, Console(width=150))
-    path = given.json or work / "figures.json"
+    path = options.json or work / "figures.json"
     path.write_text(
-        json.dumps(as_json(figures, {**about, "quiet": asdict(quiet), "rounds": given.rounds}), indent=1)
+        json.dumps(as_json(figures, {**about, "quiet": asdict(quiet), "rounds": options.rounds}), indent=1)
         + "\n"
     )
     (work / "figures.md").write_text(as_markdown(figures))
     missed = [figure for figure in figures if figure.met is False]
     print(f"{len(figures)} figures in {path}, {len(missed)} of them short of an aim")
-    sys.exit(bool(missed) and not given.tiny)
+    sys.exit(bool(missed) and not options.tiny)
 
 
 if __name__ == "__main__":

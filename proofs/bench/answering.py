@@ -44,8 +44,8 @@ async def bench_answering(
             sites = write_sites(work, load.get("count", 1))
             with running("server", environment=standing_in.environment, sites=sites, **load) as server:
                 port = server.line()["port"]
-                asked = {"port": port, "path": STATUS, "rate": REQUESTS_PER_SECOND, "seconds": seconds}
-                return (await measured("client", **asked))["late"], server.ended()["jobs"]
+                requests = {"port": port, "path": STATUS, "rate": REQUESTS_PER_SECOND, "seconds": seconds}
+                return (await measured("client", **requests))["late"], server.ended()["jobs"]
 
         for _ in range(rounds):
             for name, load in loads.items():
@@ -73,7 +73,7 @@ def _figures(late: dict[str, list[list[float]]], jobs: dict[str, list[float]]) -
                     }
             figures.append(over_rounds(group, f"{name}: p{100 * share:.0f}", "ms", found, **compared))
         if name != IDLE:
-            figures.append(over_rounds(group, f"{name}: done meanwhile", "times", jobs[name]))
+            figures.append(over_rounds(group, f"{name}: completed in that time", "times", jobs[name]))
     return figures
 
 

@@ -34,7 +34,7 @@ MOST_SITES = 20
 
 
 async def main() -> None:
-    """Ask, and tell the median milliseconds of each question over sites; raise RuntimeError for a refusal."""
+    """Ask, and print the median milliseconds per question over sites; raise RuntimeError for a refusal."""
     task = given()
     shape = Scored(task["sites"], task["days"])
     with TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""What a measuring process runs first. Its workers run it as well, so it imports little."""
+"""The entry point of a measuring process. Its workers run it as well, so it imports little."""
 
 import asyncio
 import importlib

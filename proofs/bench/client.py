@@ -1,7 +1,7 @@
-"""In a process of its own: asks at fixed moments, whether the last answer has come or not (open loop).
+"""In a process of its own: sends requests at fixed moments, without waiting for responses (open loop).
 
-An answer's time counts from the moment it should have been asked for: a service that stands still for a
-second owes a hundred late answers, not one.
+The latency of a response counts from the planned moment of its request: a service that stands still for a
+second has a hundred late responses, not one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from proofs.bench.processes import answer, given
 
 
 class Client:
-    """Asks over as many kept connections as it takes."""
+    """Sends requests over as many open connections as needed."""
 
     def __init__(self, port: int, path: str) -> None:
         self._port = port
@@ -43,7 +43,7 @@ class Client:
 
 
 async def main() -> None:
-    """Ask for a while, and tell how late each answer was, in milliseconds."""
+    """Send requests for some seconds, and print how late each response was, in milliseconds."""
     task = given()
     client = Client(task["port"], task["path"])
     await client.ask()

@@ -17,9 +17,9 @@ from proofs.bench.report import Figure, over_rounds
 from proofs.bench.world import NOW, arome_files, upstreams, write_sites
 
 Found = dict[int, list[dict[str, Any]]]
-"""What each fresh process found, by the number of sites."""
+"""The results of each fresh process, by the number of sites."""
 
-# What answers for all stations or sites at once; everything else is about one beacon or one cell.
+# Addresses with a response for all stations or sites; any other is about one beacon or one cell.
 _BULK = frozenset({"listing", "arome", "list", "releves_meteo", "releves_romma_xml.php", "status.php"})
 
 _MOMENTS = (NOW, NOW + timedelta(minutes=10))
@@ -66,7 +66,7 @@ async def bench_collecting(
             for count in counts:
                 both = partial(collect, count, OBSERVATIONS, "ffvl", "romma")
                 beacons[count].append(await quiet.measure(both))
-        # The model's requests grow with the sites by their nature, and politeness is switched off here.
+        # The requests of this model grow with the number of sites, and the spacing is switched off here.
         parapente = {
             count: [await quiet.measure(partial(collect, count, FORECASTS, "meteo_parapente", lookback=13))]
             for count in counts
@@ -247,7 +247,7 @@ def _bulk(round_: dict[str, Any]) -> int:
 
 
 def _check_equal_work(collected: dict[str, Any], loop: dict[str, Any]) -> None:
-    """Both ways must have read the same numbers, or there is nothing to compare."""
+    """Raise RuntimeError if the collection and the loop did not read the same numbers."""
     ours, theirs = collected["rounds"][0]["mean_temperature"], loop["mean_temperature"]
     if abs(ours - theirs) > 1e-6:
         raise RuntimeError(f"the collection read a mean temperature of {ours}, the plain loop {theirs}")

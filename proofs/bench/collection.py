@@ -1,4 +1,4 @@
-"""In a process of its own: one collection by the real runner, with a watch on what it does when."""
+"""In a process of its own: one collection by the real runner, with the times of its steps."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 @dataclass
 class Watch:
-    """When each download and each decode ran, and what was asked for."""
+    """When each download and each decode ran, and how often each address was requested."""
 
     downloads: list[Span] = field(default_factory=list)
     decodes: list[Span] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Watch:
 
 
 class WatchedWorker(Worker):
-    """The worker, with a note of when it was at work."""
+    """A worker that notes when it decoded."""
 
     def __init__(self, watch: Watch) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class WatchedWorker(Worker):
 
 @dataclass(frozen=True)
 class WatchedFetch:
-    """A fetch, with a note of what was asked and when a download ran."""
+    """A fetch that notes the requests and when a download ran."""
 
     fetch: Fetch
     watch: Watch
@@ -80,7 +80,7 @@ class WatchedFetch:
             yield download
 
     def _note(self, request: Request) -> None:
-        """Count by what an address is about: `r=histo` and a path of its own are about one beacon."""
+        """Count a request by the kind of its address: `r=histo` and a path of its own mean one beacon."""
         if self.watch.first_request is None:
             self.watch.first_request = time.monotonic()
         word = request.params.get("r") or Path(urlsplit(request.url).path).name
@@ -114,15 +114,14 @@ def watched(service: Service, watch: Watch) -> Service:
 
 
 async def collected(service: Service, watch: Watch, job: Any) -> dict[str, Any]:
-    """Run a job once; say how long it took from first request to last batch, and until all was stored."""
+    """Run a job once; return the seconds to its last batch and until all is stored, and counts."""
     warmth: list[float] = []
     handed_over = 0.0
 
     def on_batch(batch: Batch) -> None:
         nonlocal handed_over
-        if (
-            not isinstance(batch, ForecastBatch) or batch.records
-        ):  # and not the height of the ground, which comes once and for all
+        # The batch with the height of the ground has no records. It comes once, so it does not count.
+        if not isinstance(batch, ForecastBatch) or batch.records:
             handed_over = time.monotonic()
         if isinstance(batch, ForecastBatch):
             warmth.extend(
@@ -149,7 +148,7 @@ async def collected(service: Service, watch: Watch, job: Any) -> dict[str, Any]:
 
 
 async def main() -> None:
-    """Collect once or several times, with the clock moved on in between, and tell what it cost."""
+    """Collect at each moment of the task, and print the costs."""
     task = given()
     with TemporaryDirectory() as folder:
         watch = Watch()
@@ -171,7 +170,7 @@ async def main() -> None:
         rounds = []
         for index, moment in enumerate(task["moments"]):
             if index:
-                answer({})  # whoever started us now moves the clock of the stand-ins as well
+                answer({})  # the parent process now moves the clock of the stand-ins as well
                 await asyncio.to_thread(sys.stdin.readline)
             assert isinstance(service.clock, HandClock)
             service.clock.now = datetime.fromisoformat(moment)

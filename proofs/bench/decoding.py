@@ -1,7 +1,7 @@
 """In a process of its own: the alternative to a collection, a plain ecCodes loop over messages in memory.
 
 It fetches nothing, stores nothing and checks nothing: it opens each wanted message, unpacks its values
-and takes those at the sites. Less than that cannot be done with ecCodes.
+and takes those at the sites. This is the least work possible with ecCodes.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def cells_of(sites: Sequence[Site], body: bytes) -> NDArray[np.int64]:
 
 
 def main() -> None:
-    """Decode everything once and tell how long that took."""
+    """Decode everything once and print how long it took."""
     task = given()
     messages = wanted_messages([Path(path) for path in task["files"]])
     cells = cells_of(load_sites(Path(task["sites"])), messages[0][1])

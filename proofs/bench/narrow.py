@@ -16,7 +16,7 @@ _NUMBER = {parameter: index for index, parameter in enumerate(Parameter)}
 
 
 def fill(database: Database, runs: int, shape: Shape) -> None:
-    """Make the table and bring it to hold `runs` whole runs."""
+    """Make the table and fill it with `runs` complete runs."""
     with database.write() as connection:
         sqlite = connection.dialect.name == "sqlite"
         columns = ", ".join(f"{name} {'INTEGER' if sqlite else _kind(name)} NOT NULL" for name in COLUMNS)

@@ -21,9 +21,9 @@ Span = tuple[float, float]
 
 
 class Child:
-    """A measuring process: it is given a task as JSON and answers in lines of JSON.
+    """A measuring process: it gets a task as JSON and answers in lines of JSON.
 
-    Its standard input is for telling it to go on, or by its end to come to an end.
+    A line on its standard input lets it go on; the end of the input ends it.
     """
 
     def __init__(self, module: str, task: Mapping[str, Any], errors: IO[bytes], folder: Path) -> None:
@@ -37,29 +37,29 @@ class Child:
         )
 
     def line(self) -> dict[str, Any]:
-        """Return the next thing it says."""
+        """Return its next line; raise RuntimeError with its errors if it has ended."""
         assert self._process.stdout is not None
         if line := self._process.stdout.readline():
-            found: dict[str, Any] = json.loads(line)
-            return found
+            result: dict[str, Any] = json.loads(line)
+            return result
         code = self._process.wait(PATIENCE_SECONDS)
         self._errors.seek(0)
-        told = self._errors.read().decode(errors="replace")[-2000:]
-        raise RuntimeError(f"a measuring process ended with exit code {code}: {told}")
+        messages = self._errors.read().decode(errors="replace")[-2000:]
+        raise RuntimeError(f"a measuring process ended with exit code {code}: {messages}")
 
     def go_on(self) -> None:
-        """Tell it to go on with what it waits for."""
+        """Let it go on after a wait."""
         assert self._process.stdin is not None
         self._process.stdin.write(b"\n")
         self._process.stdin.flush()
 
     def ended(self) -> dict[str, Any]:
-        """Tell it to end, and return the last thing it says."""
+        """End it, and return its last line."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        said = self.line()
+        last = self.line()
         self._process.wait(PATIENCE_SECONDS)
-        return said
+        return last
 
     def kill(self) -> None:
         self._process.kill()
@@ -91,25 +91,25 @@ def given() -> dict[str, Any]:
     return task
 
 
-def answer(found: Mapping[str, Any]) -> None:
-    """Say what was found, in a measuring process."""
-    print(json.dumps(found), flush=True)
+def answer(result: Mapping[str, Any]) -> None:
+    """Print a line of results, in a measuring process."""
+    print(json.dumps(result), flush=True)
 
 
 def timed(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[T, Span, float]:
-    """Return what a function returns, when it ran, and what it took of the processor, in seconds.
+    """Return the result of a function, when it ran, and its CPU seconds.
 
-    When is told by the one clock of all processes of the machine.
+    The times are of the monotonic clock, which all processes of the machine share.
     """
     began, used = time.monotonic(), time.process_time()
-    found = function(*args, **kwargs)
-    return found, (began, time.monotonic()), time.process_time() - used
+    result = function(*args, **kwargs)
+    return result, (began, time.monotonic()), time.process_time() - used
 
 
 def peak_megabytes(pid: int | str = "self") -> float:
-    """Return the most memory that a process ever held (resident, MB).
+    """Return the peak memory of a process (resident, MB).
 
-    Not getrusage's: a process inherits that from whoever started it.
+    Not by getrusage: its value is inherited from the parent process.
     """
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):

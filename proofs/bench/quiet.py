@@ -1,4 +1,4 @@
-"""A machine that others use too: wait until they rest, and measure again what they disturbed."""
+"""Measuring on a machine with other work: wait for quiet, and repeat disturbed measures."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MOST_TRIES = 6
 
 @dataclass
 class Quiet:
-    """Sees to it that others use no more than `cores` while something is measured.
+    """Keeps measures apart from other processes: these may use at most `cores` during a measure.
 
-    It waits up to `patience` seconds for that, and measures again up to six times; `disturbed` counts what
-    was thrown away, `kept_disturbed` what was kept all the same. Without patience it does neither.
+    It waits up to `patience` seconds for quiet, and measures up to six times. `disturbed` counts discarded
+    measures, `kept_disturbed` those used all the same. With a patience of 0 it neither waits nor repeats.
     """
 
     patience: float = 0.0
@@ -30,18 +30,18 @@ class Quiet:
     kept_disturbed: int = 0
 
     async def measure(self, measure: Callable[[], Awaitable[T]]) -> T:
-        """Return what was measured undisturbed."""
+        """Return the result of an undisturbed measure, or of the last attempt."""
         for last in [False] * (MOST_TRIES - 1) + [True]:
             await self._until_others_rest()
             before, began = _used_by_others(), time.monotonic()
-            found = await measure()
+            result = await measure()
             if not self.patience or _cores(before, began) <= self.cores:
                 break
             if last:
                 self.kept_disturbed += 1
             else:
                 self.disturbed += 1
-        return found
+        return result
 
     async def _until_others_rest(self) -> None:
         deadline = time.monotonic() + self.patience
@@ -53,15 +53,15 @@ class Quiet:
 
 
 def _cores(before: dict[int, float], began: float) -> float:
-    """Return how many cores others used since `began`; who came and went meanwhile is in no list."""
+    """Return how many cores others used since `began`, without processes that started and ended since."""
     now = _used_by_others()
     return sum(used - before.get(pid, 0.0) for pid, used in now.items()) / (time.monotonic() - began)
 
 
 def _used_by_others() -> dict[int, float]:
-    """Return the seconds that each process which is not ours has used so far, its ended children's included.
+    """Return the CPU seconds of each process that is not ours, those of its ended children included.
 
-    A database server belongs to whoever asks it, which cannot be told: it counts as ours.
+    A database server counts as ours, because the client that it works for is unknown.
     """
     ourselves = psutil.Process()
     ours = {ourselves.pid, *(child.pid for child in ourselves.children(recursive=True))}

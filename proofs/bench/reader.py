@@ -1,4 +1,4 @@
-"""In a process of its own: someone who reads, a hundred times a second, whatever is being written."""
+"""In a process of its own: a client that reads a hundred times a second, also during writes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from proofs.bench.processes import answer, given
 
 
 def main() -> None:
-    """Read until standard input ends; tell when each reading was due and how late its answer was."""
+    """Read until standard input ends; print when each reading was due and how late its answer was."""
     task = given()
     sites = values.Shape(**task["shape"]).list_sites()
     chance = random.Random(task["seed"])
@@ -34,15 +34,15 @@ def main() -> None:
             limit=24,
         )
         if not rows:
-            raise RuntimeError(f"nothing is there from {start} on")
+            raise RuntimeError(f"no values from {start} on")
 
     read()
     answer({})
-    end_told = selectors.DefaultSelector()
-    end_told.register(sys.stdin, selectors.EVENT_READ)
+    end_of_input = selectors.DefaultSelector()
+    end_of_input.register(sys.stdin, selectors.EVENT_READ)
     late: list[tuple[float, float]] = []
     due = time.monotonic()
-    while not end_told.select(max(0.0, due - time.monotonic())):
+    while not end_of_input.select(max(0.0, due - time.monotonic())):
         if time.monotonic() < due:
             continue
         read()

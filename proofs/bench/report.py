@@ -1,4 +1,4 @@
-"""Figures: what was measured, what stands beside it, and what was aimed at."""
+"""Figures: the measured value, the value of an alternative, and the aim."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def percentile(values: Iterable[float], share: float) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures depend on besides our code."""
+    """Return the properties of the machine and the versions that the figures depend on."""
     return {
         "cores": psutil.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),

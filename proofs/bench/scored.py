@@ -1,7 +1,6 @@
 """A store to score: sites with a beacon each, and two models, over days that lie before NOW.
 
-What 100 sites bring in a year is 21 million forecast hours. They are written by the driver: nobody measures
-the filling.
+A year of 100 sites has 21 million forecast hours. The driver writes them: filling is not measured.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ class Scored:
 
 
 def filled(work: Path, shape: Scored) -> Path:
-    """Return a store of this shape, whose days have not been made; it is filled once and kept."""
+    """Return a store of this shape without score days; it is filled once and used again."""
     path = work / f"scored-{shape.sites}x{shape.days}.sqlite3"
     if not path.exists():
         half = path.with_suffix(".half")

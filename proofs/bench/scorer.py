@@ -1,4 +1,4 @@
-"""In a process of its own: days made from scratch, then after one more collection, then asked for scores."""
+"""In a process of its own: all days rebuilt, then updated after one collection, then asked for scores."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TODAY = local_day(NOW)
 
 
 def main() -> None:
-    """Measure, and tell."""
+    """Measure, and print the figures."""
     task = given()
     shape = Scored(task["sites"], task["days"])
     database = Database(task["url"], busy_timeout=60)
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def _rebuilt(database: Database, url: str) -> tuple[float, float]:
-    """Return how long it takes to make every day, and the memory of us and our workers meanwhile, in MB."""
+    """Return the seconds to compute every day, and the peak memory of this process and its workers, in MB."""
     with database.read() as connection:
         sites = list(connection.execute(sa.select(t.site.c.id)).scalars())
     largest, done, us = [0.0], threading.Event(), psutil.Process()
@@ -65,7 +65,7 @@ def _rebuilt(database: Database, url: str) -> tuple[float, float]:
     def watch() -> None:
         while not done.wait(LOOK_SECONDS):
             family = [us, *us.children(recursive=True)]
-            largest[0] = max(largest[0], sum(_memory(each) for each in family))
+            largest[0] = max(largest[0], sum(_memory(process) for process in family))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -206,11 +206,11 @@ def _check(ours: dict[tuple[str, str], dict[tuple[str, int], tuple[int, float]]]
         for (model, hour), (count, size) in groups.items():
             row = theirs.loc[(site, view, model, hour)]
             if int(row["n"]) != count or abs(row["mae"] - size) > 1e-9:
-                raise RuntimeError(f"{site} {view} {model} {hour}: {count}, {size}, pandas says {row}")
+                raise RuntimeError(f"{site} {view} {model} {hour}: {count}, {size}, pandas has {row}")
 
 
 def _on_disk(url: str) -> float:
-    """Return what the days take in the store, in MB."""
+    """Return the size of the days in the store, in MB."""
     connection = sqlite3.connect(Path(url.removeprefix("sqlite:///")))
     names = ("forecast_day", "observed_day", "doubted", "quality_limit")
     marks = ", ".join("?" * len(names))

@@ -1,4 +1,4 @@
-"""Scores: every day made from scratch, one collection later, and the same strata by pandas."""
+"""Scores: all days rebuilt, updated after one collection, and the same strata by pandas."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def _beside_verif(shape: Scored, found: list[dict[str, Any]]) -> list[Figure]:
     return [
         over_rounds(
             _group(shape),
-            "MAE of the wind speed at 10 sites, seen the evening before, from the kept days",
+            "MAE of the wind speed at 10 sites, seen the evening before, from the stored days",
             "s",
-            [each["ours"] for each in found],
+            [run["ours"] for run in found],
             beside="verif, from the file we write",
-            beside_value=median(each["verif"] for each in found),
+            beside_value=median(run["verif"] for run in found),
         )
     ]
 
@@ -54,7 +54,7 @@ def _beside_verif(shape: Scored, found: list[dict[str, Any]]) -> list[Figure]:
 def _answers(found: list[dict[str, float]]) -> list[Figure]:
     group = "GET /api/v1/sites/{id}/…, asked for the first time, a year"
     return [
-        over_rounds(group, question, "ms", [each[question] for each in found], at_most=50)
+        over_rounds(group, question, "ms", [run[question] for run in found], at_most=50)
         for question in found[0]
     ]
 
@@ -67,7 +67,7 @@ def _figures(shape: Scored, found: list[dict[str, Any]]) -> list[Figure]:
     group = _group(shape)
 
     def of(name: str) -> list[float]:
-        return [each[name] for each in found]
+        return [run[name] for run in found]
 
     hours = f"{shape.forecast_hours / 1e6:.1f} million forecast hours"
     return [
@@ -79,7 +79,7 @@ def _figures(shape: Scored, found: list[dict[str, Any]]) -> list[Figure]:
         over_rounds(group, "days on disk, a site and year", "MB", of("disk_megabytes")),
         over_rounds(
             group,
-            "mean error, MAE, RMSE by model, view and hour: 10 sites, from the kept days",
+            "mean error, MAE, RMSE by model, view and hour: 10 sites, from the stored days",
             "s",
             of("strata"),
             beside="pandas, pairs in memory",

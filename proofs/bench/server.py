@@ -36,7 +36,7 @@ async def idle() -> None:
 
 
 def decoding(service: Service) -> Work:
-    """Return what collects a run of AROME, all but the storing, again and again."""
+    """Return work that collects a run of AROME without storing it."""
     needs = CollectionRequest(
         now=NOW, since=NOW - timedelta(hours=7), sites=load_sites(service.settings.sites_file)
     )
@@ -59,7 +59,7 @@ def decoding(service: Service) -> Work:
 
 
 def storing(service: Service, shape: values.Shape, batches: int) -> Work:
-    """Return what stores batches that were made beforehand: each as new, and later once more."""
+    """Return work that stores batches made beforehand: each as new, and later once more."""
     service.store.save_sites(shape.list_sites())
     made = [values.batch(run, shape) for run in range(batches)]
     turn = count()
@@ -71,7 +71,7 @@ def storing(service: Service, shape: values.Shape, batches: int) -> Work:
 
 
 def note_runs(service: Service) -> None:
-    """Put a run of each job into the ledger, for the status to tell of."""
+    """Put a run of each job into the ledger, so that the status has runs to show."""
     for job in JOBS:
         claim = service.ledger.claim(job, "schedule", NOW, NOW)
         if claim is None:
@@ -82,7 +82,7 @@ def note_runs(service: Service) -> None:
 
 
 def work_for(service: Service, task: dict[str, Any]) -> Work:
-    """Return what the service has to do while it is asked."""
+    """Return the work of the service during the requests."""
     match task["load"]:
         case "decode":
             return decoding(service)
@@ -92,7 +92,7 @@ def work_for(service: Service, task: dict[str, Any]) -> Work:
 
 
 async def main() -> None:
-    """Serve, and work until standard input ends; tell the port, and in the end how much was done."""
+    """Serve, and work until standard input ends; print the port, and at the end how many jobs are done."""
     task = given()
     with TemporaryDirectory() as folder:
         service = make_service(Path(folder), task["environment"], Path(task["sites"]), port=0)

@@ -1,4 +1,4 @@
-"""How long the service takes to its first answer and its first claim, and the CPU time of commands."""
+"""How long the service takes to its first response and its first claim, and the CPU time of commands."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def _serving(work: Path, quiet: Quiet, *, rounds: int) -> list[Figure]:
                 )
 
         for _ in range(rounds):
-            found.append(await quiet.measure(start))  # noqa: PERF401 - told apart by rounds
+            found.append(await quiet.measure(start))  # noqa: PERF401 - one measure per round
     first, claimed, again, bare = zip(*found, strict=True)
     group = "meteo-score serve, from the command"
     beside: dict[str, Any] = {"beside": "bare FastAPI", "beside_value": median(bare)}

@@ -1,4 +1,4 @@
-"""A batch of 320 000 values into a store that holds 10 million, new and repeated, while someone reads."""
+"""A batch of 320 000 values into a store of 10 million, new and repeated, beside a reader."""
 
 from __future__ import annotations
 
@@ -52,17 +52,18 @@ async def _measure(
         reading = {"shape": sizes, "url": urls["ours"], "runs": runs, "seed": run, "rate": READS_PER_SECOND}
         with running("reader", **reading) as reader:
             reader.line()
-            told = await measured("writer", shape=sizes, url=urls[layout], layout=layout, run=run)
-            return told, reader.ended()["late"]
+            result = await measured("writer", shape=sizes, url=urls[layout], layout=layout, run=run)
+            return result, reader.ended()["late"]
 
     for _ in range(rounds):
         for layout in urls:
-            told, read = await quiet.measure(partial(write, layout))
-            found[layout].append(told)
+            result, read = await quiet.measure(partial(write, layout))
+            found[layout].append(result)
             if layout == "ours":
                 late += read
-        if any(each[-1]["new"] != [shape.values, 0] for each in found.values()):
-            raise RuntimeError(f"a batch was not stored once: {[each[-1]['new'] for each in found.values()]}")
+        new = [results[-1]["new"] for results in found.values()]
+        if any(counts != [shape.values, 0] for counts in new):
+            raise RuntimeError(f"a batch was not stored once: {new}")
     on_disk = {layout: _bytes(url) / (shape.values * written[layout]) for layout, url in urls.items()}
     return _figures(name, shape, found, late, on_disk)
 
@@ -96,21 +97,21 @@ def _figures(
             )
         )
     spans = [span for run in found["ours"] for span in run["spans"]]
-    meanwhile: list[float] = []
+    during_writes: list[float] = []
     idle: list[float] = []
     for due, delay in late:
         disturbed = any(due < end and due + delay > start for start, end in spans)
-        (meanwhile if disturbed else idle).append(1000 * delay)
+        (during_writes if disturbed else idle).append(1000 * delay)
     for share in (0.5, 0.99):
-        value, beside = percentile(meanwhile, share), percentile(idle, share)
+        value, beside = percentile(during_writes, share), percentile(idle, share)
         aim: dict[str, Any] = {"aim": "≤ 10 ms", "met": value <= 10} if share == 0.99 else {}
         figures.append(
             Figure(
                 group=group,
-                name=f"a reader meanwhile, p{100 * share:.0f} ({len(meanwhile)} readings)",
+                name=f"a reader during the writes, p{100 * share:.0f} ({len(during_writes)} readings)",
                 value=value,
                 unit="ms",
-                beside="nobody writes",
+                beside="no writes",
                 beside_value=beside,
                 **aim,
             )
@@ -154,7 +155,7 @@ def _sqlite_stores(work: Path, runs: int, shape: Shape) -> Iterator[dict[str, st
 
 @contextmanager
 def _postgres_stores(runs: int, shape: Shape) -> Iterator[dict[str, str]]:
-    """Give databases of a server that keeps its word, filled while it need not."""
+    """Give databases of a server with durable writes, which are switched on after the filling."""
     with running_postgres() as server:
         urls = {layout: server.url(server.create()) for layout in _FILLERS}
         for layout, fill in _FILLERS.items():
@@ -172,7 +173,7 @@ def _postgres_stores(runs: int, shape: Shape) -> Iterator[dict[str, str]]:
 
 
 def _bytes(url: str) -> int:
-    """Return what a store takes on disk."""
+    """Return the size of a store on disk, in bytes."""
     database = Database(url)
     if database.path is not None:
         connection = sqlite3.connect(database.path)
@@ -187,7 +188,7 @@ def _bytes(url: str) -> int:
 
 
 def _digest() -> str:
-    """Tell what the filled stores depend on apart from anything older."""
+    """Return a digest of the files that the filled stores depend on."""
     here = Path(__file__).parent
     paths = [*sorted(MIGRATIONS.glob("versions/*.py")), here / "values.py", here / "narrow.py"]
     return blake2b(b"".join(path.read_bytes() for path in paths), digest_size=4).hexdigest()

@@ -33,7 +33,7 @@ ROWS = (
 
 @dataclass(frozen=True)
 class Shape:
-    """How large a run is: the issue's batch of 320 000 values is 1000 sites for 80 hours, four of each."""
+    """The size of a run. By default 1000 sites, 80 hours and four parameters: 320 000 values."""
 
     sites: int = 1000
     hours: int = 80
@@ -63,7 +63,7 @@ def thousandths(run: int, shape: Shape) -> list[list[int]]:
 
 
 def batch(run: int, shape: Shape) -> ForecastBatch:
-    """Return a run as a collector hands it over."""
+    """Return a run as a collector delivers it."""
     started = reference_time(run)
     hours = [started + timedelta(hours=hour) for hour in range(shape.hours)]
     sites = [site.id for site in shape.list_sites()]
@@ -85,7 +85,7 @@ def batch(run: int, shape: Shape) -> ForecastBatch:
 
 
 def fill(database: Database, runs: int, shape: Shape) -> None:
-    """Bring a new database to hold `runs` whole runs, each written in its turn as it would have come."""
+    """Fill a new database with `runs` complete runs, written one after the other in order of time."""
     database.migrate()
     Store(database).save_sites(shape.list_sites())
     with database.write() as connection:

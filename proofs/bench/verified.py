@@ -1,7 +1,7 @@
-"""In a process of its own: a model's error at ten sites, by us from the kept days and by verif from a file.
+"""In a process of its own: a model's error at ten sites, by us from the stored days and by verif from a file.
 
-verif (https://github.com/WFRT/verif) brings windows and maps along, so it is none of our dependencies.
-Whoever wants the comparison installs it beside us: docs/lab/performance.md says how.
+verif (https://github.com/WFRT/verif) depends on libraries for windows and maps, so it is no dependency.
+The comparison needs a separate installation: see docs/lab/performance.md.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LINE = re.compile(r"^(?P<number>\d+)\s*\|.*\|\s*(?P<error>[\d.]+)\s*\|\s*$", re
 
 
 def main() -> None:
-    """Measure both, and tell; raise RuntimeError where they do not agree."""
+    """Measure both, and print the seconds; raise RuntimeError if the errors differ."""
     task = given()
     shape = Scored(task["sites"], task["days"])
     sites = shape.list_sites()[:MOST_SITES]
@@ -46,7 +46,7 @@ def main() -> None:
     database.close()
     # verif writes four digits.
     if len(theirs) != len(ours) or not np.allclose(ours, theirs, rtol=1e-3):
-        raise RuntimeError(f"we say {ours}, verif says {theirs}")
+        raise RuntimeError(f"our errors are {ours}, those of verif {theirs}")
     answer({"ours": seconds, "verif": their_seconds})
 
 
@@ -61,7 +61,7 @@ def _mean_size(samples: Samples, site: Site, days: int) -> float:
 
 
 def _by_verif(verif: str, url: str, sites: list[Site]) -> tuple[list[float], float]:
-    """Return what verif makes of the file that we write, and how many seconds it took."""
+    """Return the errors that verif computes from our file, and how many seconds it took."""
     with TemporaryDirectory() as folder:
         text = Path(folder) / "pairs.txt"
         environment = os.environ | {
@@ -79,14 +79,14 @@ def _by_verif(verif: str, url: str, sites: list[Site]) -> tuple[list[float], flo
             check=True,
         )
         began = time.monotonic()
-        said = subprocess.run(
+        done = subprocess.run(
             [verif, str(text), "-m", "mae", "-x", "location", "-type", "text"],
             env=environment,
             capture_output=True,
             text=True,
             check=True,
         )
-        return [float(line["error"]) for line in _LINE.finditer(said.stdout)], time.monotonic() - began
+        return [float(line["error"]) for line in _LINE.finditer(done.stdout)], time.monotonic() - began
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The world that is measured in: sites, stand-ins far away, and the service on a store of its own."""
+"""The world of the bench: sites, stand-ins with latency, and the service on a store of its own."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from backend.tests.support.worlds import HandClock
 from proofs.bench.processes import PATIENCE_SECONDS
 
 NOW = datetime.fromisoformat("2026-11-23T06:00:00Z")
-RUN = NOW.replace(hour=0)  # the one AROME run that is whole, and within seven hours
+RUN = NOW.replace(hour=0)  # the one complete AROME run within seven hours
 LATENCY_SECONDS = 0.05
-FFVL_STATIONS, ROMMA_STATIONS = 200, 100  # about as many as there are, however many sites they speak for
+FFVL_STATIONS, ROMMA_STATIONS = 200, 100  # about as many as in reality; many sites share one
 MOST_SITES = 1000
 
 _SITE = """
@@ -80,7 +80,7 @@ def arome_files(work: Path, *, full_grid: bool) -> list[Path]:
 
 
 def _digest(sites: Path) -> str:
-    """Tell what the composed files depend on apart from anything older."""
+    """Return a digest of the files that the composed GRIB files depend on."""
     folder = Path(demo.__file__).parent
     parts = [sites, *(folder / name for name in ("grib.py", "weather.py", "noise.py"))]
     return blake2b(b"".join(path.read_bytes() for path in parts), digest_size=4).hexdigest()

@@ -12,7 +12,7 @@ from proofs.bench.processes import answer, given, peak_megabytes, timed
 
 
 def main() -> None:
-    """Store, and tell when that was and how many values were new."""
+    """Store the batch twice; print the times and how many values were new."""
     task = given()
     shape = values.Shape(**task["shape"])
     batch = values.batch(task["run"], shape)

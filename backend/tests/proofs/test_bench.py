@@ -1,4 +1,4 @@
-"""The bench runs end to end on tiny sizes and writes its figures; what they say is for a quiet machine."""
+"""The bench runs end to end on tiny sizes and writes its figures, whose values need a quiet machine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_each_bench_runs_and_writes_figures_beside_their_alternative(bench: str,
     assert counts_only or any(figure["ratio"] is not None for figure in found["figures"])
 
 
-def test_a_bench_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_bench_is_refused(tmp_path: Path) -> None:
     done = subprocess.run(
         (*BENCH, "nonsense"), cwd=tmp_path, capture_output=True, text=True, timeout=HANG_SECONDS
     )

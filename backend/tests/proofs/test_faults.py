@@ -1,7 +1,7 @@
 """The fault matrix in short: each fault once, spread over the routes. `make faults` has every cell.
 
-What a cell asserts is said in proofs/faults.py. The order is that of the routes, because what a route brings
-undisturbed is found out once.
+The assertions of a cell are in proofs/faults.py. The cases are in the order of the routes, because the
+undisturbed values of a route are computed once.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(case.name.split()))
-async def test_a_fault_loses_nothing_invents_nothing_and_is_owned_up_to(bench: Bench, case: Case) -> None:
+async def test_a_fault_loses_nothing_invents_nothing_and_is_reported(bench: Bench, case: Case) -> None:
     judged = await case.judge(bench)
     assert judged.problems == (), judged.outcome
 
@@ -97,7 +97,7 @@ async def test_every_fault_and_every_route_is_in_the_short_form() -> None:
     assert not [cell for cell in cells if why_not(cell)]
 
 
-async def test_every_cell_of_the_matrix_is_judged_or_says_why_not() -> None:
+async def test_every_cell_of_the_matrix_is_judged_or_has_a_reason_why_not() -> None:
     cells = list(all_cells())
     assert len(cells) == len(set(cells)) == 2 * len(FAULTS) * len(WAYS)
     assert all(reason for cell in cells if (reason := why_not(cell)) is not None)

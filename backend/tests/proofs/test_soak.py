@@ -1,6 +1,6 @@
 """The soak in short: two days instead of the thirty of `make soak`, on both databases.
 
-What is asserted is said in docs/lab/reliability.md; the seed is one that brings every kind of mishap.
+docs/lab/reliability.md lists the assertions; the plan of this seed has every kind of mishap.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from proofs.soak_plan import DATED, Mishap, Step, Trouble, began, plan, troubles
 from proofs.soak_report import END, prove
 from proofs.soak_samples import Rest, Sample, unbounded
 from proofs.soak_verdict import (
-    Told,
+    StoredRow,
     false_successes,
     incomplete,
-    kept_share,
     ledger_problems,
     spoilt_without_cause,
-    told,
+    stored_rows,
+    stored_share,
 )
 
 DUE = slots(SchedulerConfig.load(), END - timedelta(days=30), END)
@@ -43,7 +43,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
     return live_undisturbed(tmp_path_factory.mktemp("undisturbed"), end=END, **TWO_DAYS)
 
 
-async def test_two_days_of_faults_take_up_no_more_lose_nothing_and_are_owned_up_to(
+async def test_two_days_of_faults_stay_bounded_lose_nothing_and_are_reported(
     tmp_path: Path, database_url: str, undisturbed: str
 ) -> None:
     report = await prove(tmp_path, database_url, seed=43682, undisturbed=undisturbed, **TWO_DAYS)
@@ -63,7 +63,7 @@ def test_thirty_days_see_every_fault_that_needs_no_date_and_two_upstreams_at_onc
     assert any(a.troubles and a.troubles == b.troubles for a, b in pairwise(steps))
 
 
-def test_the_same_seed_makes_the_same_days_again() -> None:
+def test_the_same_seed_makes_the_same_days() -> None:
     assert plan(DUE, seed=7) == plan(DUE, seed=7) != plan(DUE, seed=8)
 
 
@@ -72,7 +72,7 @@ def test_a_lesser_route_is_struck_while_the_better_ones_are_down() -> None:
     assert hidden in troubles()["hang"]
 
 
-# --- What is called bounded --------------------------------------------------------------------------
+# --- Bounds ------------------------------------------------------------------------------------------
 
 CALM = Sample(
     day=1, memory=140.0, worker_memory=99.0, files=21, worker_files=11, upstreams=5, store=2, busy=0,
@@ -86,7 +86,7 @@ def wrong(samples: Sequence[Sample]) -> set[str]:
 
 
 def days(**changed: float) -> list[Sample]:
-    """Return nine days of which the last three are different."""
+    """Return nine days, with changes in the last three."""
     return [
         replace(CALM, day=day, **(changed if day > 6 else {}))  # type: ignore[arg-type]
         for day in range(1, 10)
@@ -116,30 +116,30 @@ def test_days_that_are_all_the_same_are_bounded() -> None:
         ({"left_over": 1}, "temporary files"),
     ],
 )
-def test_what_grows_is_found(changed: dict[str, float], name: str) -> None:
+def test_growth_is_found(changed: dict[str, float], name: str) -> None:
     assert wrong(days(**changed)) == {f"bounded: {name}"}
 
 
-# --- What is called honest, complete and apart -------------------------------------------------------
+# --- Verdicts on values and outcomes -----------------------------------------------------------------
 
 
-async def test_a_success_that_lacks_what_was_to_be_had_is_a_lie_and_what_is_past_the_lookback_is_not(
+async def test_a_success_without_an_available_value_is_false_unless_the_value_is_past_the_lookback(
     tmp_path: Path,
 ) -> None:
     world = make_world(tmp_path)
     await world.runner.run("collect_forecasts", "cli")
-    mine = told(world.database)
+    mine = stored_rows(world.database)
     [(model, site, run, time)] = mine
     now = int(NOON.timestamp())
     fresh, old = (model, site, run, int(time) + 3600), (model, site, now - 37 * 3600, now)
-    for row, lies in ((fresh, 1), (old, 0)):
-        undisturbed = {**mine, row: Told(at=now, parameters=1)}
-        assert len(false_successes(world.database, mine, undisturbed, world.runner.config)) == lies
-    assert kept_share(mine, {**mine, fresh: Told(at=now, parameters=3)})["arome"] == (1, 3)
+    for row, false in ((fresh, 1), (old, 0)):
+        undisturbed = {**mine, row: StoredRow(at=now, parameters=1)}
+        assert len(false_successes(world.database, mine, undisturbed, world.runner.config)) == false
+    assert stored_share(mine, {**mine, fresh: StoredRow(at=now, parameters=3)})["arome"] == (1, 3)
     world.database.close()
 
 
-async def test_a_source_that_fails_is_only_excused_by_a_fault_of_its_own_upstreams(tmp_path: Path) -> None:
+async def test_only_a_fault_of_its_own_upstreams_excuses_a_source_that_fails(tmp_path: Path) -> None:
     world = make_world(tmp_path, observations=[observation_source(fails)])
     run = await world.runner.run("collect_observations", "schedule", NOON)
     assert run is not None
@@ -149,7 +149,7 @@ async def test_a_source_that_fails_is_only_excused_by_a_fault_of_its_own_upstrea
     world.database.close()
 
 
-async def test_a_slot_that_is_lacking_or_was_never_due_is_found_in_the_ledger(tmp_path: Path) -> None:
+async def test_a_slot_that_is_missing_or_was_never_due_is_found_in_the_ledger(tmp_path: Path) -> None:
     world = make_world(tmp_path)
     await world.runner.run("collect_forecasts", "schedule", NOON)
     assert ledger_problems(world.database, [(NOON, "collect_forecasts")]) == []
@@ -157,7 +157,7 @@ async def test_a_slot_that_is_lacking_or_was_never_due_is_found_in_the_ledger(tm
     world.database.close()
 
 
-def test_a_value_that_lacks_or_is_told_otherwise_is_found() -> None:
+def test_a_missing_value_and_a_different_value_are_found() -> None:
     offered: Values = {("ffvl:9001", 0, "wind_speed"): 12_000}
     assert incomplete(offered, offered) == []
     assert len(incomplete({}, offered)) == len(incomplete(dict.fromkeys(offered, 13_000), offered)) == 1
