@@ -78,7 +78,11 @@ def test_a_link_without_a_file_or_a_heading_is_found(tmp_path: Path) -> None:
 
 
 def files_that_are_missing(text: str) -> set[str]:
-    """Return the files, modules and tests that a text names and the repository does not have."""
+    """Return the files, modules and tests that a text names and the repository does not have.
+
+    A comment `<!-- path -->` stands before the content of a file that the reader creates.
+    """
+    created = set(re.findall(r"<!-- (\S+) -->", text))
     code = [path for folder in ("backend", "proofs") for path in (ROOT / folder).rglob("*.py")]
     paths = set(re.findall(r"\b(?:backend|proofs)(?:/[\w.-]+)*/[\w-]+\.\w+", text))
     modules = set(re.findall(r"python -m ((?:backend|proofs)[\w.]*)", text))
@@ -86,7 +90,7 @@ def files_that_are_missing(text: str) -> set[str]:
     names = set(re.findall(r"`(\w+\.py)`", text)) | {
         f"{name}.py" for name in re.findall(r"`(test_\w+)`", text)
     }
-    return {path for path in paths if not list(ROOT.glob(f"{path}*"))} | (
+    return {path for path in paths - created if not list(ROOT.glob(f"{path}*"))} | (
         names - {path.name for path in code}
     )
 
