@@ -6,6 +6,7 @@ line names it, so that `meteo-score --help` and each command load only what they
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -91,6 +92,10 @@ class MainCommand(TyperGroup):
         name, command, rest = super().resolve_command(context, args)
         if name in SUBCOMMANDS:
             command = load(name)
+            # Modules live as long as the process. To examine them in each collection, as while a large batch
+            # is stored, takes longer than the storing.
+            gc.freeze()
+            gc.enable()
         if context.params.get("demo") and name != "demo" and "--help" not in rest:
             path = f"{name} {rest[0]}" if isinstance(command, TyperGroup) and rest else name
             _require_demo(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +63,7 @@ class CliContext:
         """Return the service, its store not yet opened; a SQLite file is made. Raises ConfigError."""
         from backend.main import Service
 
+        gc.freeze()  # as after the import of a subcommand: the service imports many modules
         return Service.make(self.settings, self.config)
 
     @cached_property
