@@ -18,7 +18,7 @@ async def bench_scoring(work: Path, quiet: Quiet, *, rounds: int, shape: Scored)
     """Measure on a copy of a store that was filled once."""
     source = filled(work, shape)
     rebuilt: list[dict[str, Any]] = []
-    asked: list[dict[str, float]] = []
+    asked: list[dict[str, dict[str, float]]] = []
     verified: list[dict[str, Any]] = []
     verif = shutil.which("verif")
     if verif is None:
@@ -51,11 +51,18 @@ def _beside_verif(shape: Scored, found: list[dict[str, Any]]) -> list[Figure]:
     ]
 
 
-def _answers(found: list[dict[str, float]]) -> list[Figure]:
+def _answers(rounds: list[dict[str, dict[str, float]]]) -> list[Figure]:
     group = "GET /api/v1/sites/{id}/…, asked for the first time, a year"
     return [
-        over_rounds(group, question, "ms", [run[question] for run in found], at_most=50)
-        for question in found[0]
+        over_rounds(
+            group,
+            question,
+            "ms of CPU",
+            [of_round[question]["answer"] for of_round in rounds],
+            beside="its stored days, read and unpacked bare",
+            beside_value=median(of_round[question]["bare"] for of_round in rounds),
+        )
+        for question in rounds[0]
     ]
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from backend.scoring.grid import SCALE, Integers
-from backend.scoring.inference.jackknife import departures_spread, jackknife, symmetric
+from backend.scoring.inference.jackknife import departures_spread, jackknife, leave_one_out, symmetric
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.error_kind import ErrorKind, ErrorSums
 from backend.scoring.metrics.sums import Sums, no_sums
@@ -28,21 +28,18 @@ def group_sums(hourly: S, groups: Groups) -> S:
 
 def by_day_groups(of_days: S, group: Integers, count: int) -> S:
     """Return the sums of each day in the column of its group, as that of its month: (days, groups)."""
-    days = np.arange(len(group))
-
-    def laid_out(column: Integers) -> Integers:
-        if not column.any():
-            return no_sums(len(group), count)
-        table = np.zeros((len(group), count), np.int64)
-        table[days, group] = column
-        return table
-
-    return of_days.each(laid_out)
+    days, columns = np.arange(len(group)), []
+    for column in of_days.columns():
+        table = np.zeros((len(group), count), np.int64) if column.any() else no_sums(len(group), count)
+        if table.flags.writeable:
+            table[days, group] = column
+        columns.append(table)
+    return type(of_days)(*columns)
 
 
 def over_days(of_groups: S) -> S:
     """Return the sums of each group over all days."""
-    return of_groups.each(lambda column: column.sum(axis=0, dtype=np.int64))
+    return type(of_groups)(*[column.sum(axis=0, dtype=np.int64) for column in of_groups.columns()])
 
 
 def beside(tables: Sequence[S]) -> S:
@@ -58,7 +55,7 @@ def days_of(of_groups: ErrorSums) -> Integers:
 
 def alone(of_days: S) -> S:
     """Return the sums of days as those of one group: (days, 1)."""
-    return of_days.each(lambda column: column[:, None])
+    return type(of_days)(*[column[:, None] for column in of_days.columns()])
 
 
 # --- Intervals -------------------------------------------------------------------------------------------
@@ -79,7 +76,7 @@ def bias_intervals(kind: ErrorKind, of_groups: ErrorSums) -> list[Interval | Non
     if kind.bias is None:
         return [None] * of_groups.n.shape[1]
     values = kind.bias.each(over_days(of_groups))
-    without = of_groups.each(lambda column: column.sum(axis=0) - column)
+    _, without = leave_one_out(of_groups)
     reach = departures_spread(kind.bias_changes(values, without), of_groups.n > 0).reach()
     half = np.minimum(reach, kind.widest_bias)
     columns = (values - half, values + half, np.isfinite(values + reach))

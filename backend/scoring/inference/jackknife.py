@@ -44,11 +44,10 @@ def jackknife(score: Callable[[S], Floats], of_days: S, present: Bools) -> Jackk
 
 def leave_one_out(of_days: S) -> tuple[S, S]:
     """Return the sums over all days, and those without each day; columns (days, ...)."""
-    total = of_days.each(lambda column: np.asarray(column.sum(axis=0, dtype=np.int64)))
-    without = type(of_days)(
-        *(whole - column for whole, column in zip(total.columns(), of_days.columns(), strict=True))
-    )
-    return total, without
+    columns = of_days.columns()
+    totals = [np.asarray(column.sum(axis=0, dtype=np.int64)) for column in columns]
+    without = [total - column for total, column in zip(totals, columns, strict=True)]
+    return type(of_days)(*totals), type(of_days)(*without)
 
 
 def departures_spread(changes: Floats, present: Bools) -> Spread:
@@ -82,12 +81,14 @@ def rates(jackknifed: Jackknifed, days: Integers) -> list[Interval | None]:
     day differs from another, it is worth one case for each of the `days` that have any.
     """
     columns = (jackknifed.values, jackknifed.spread.standard_error, jackknifed.spread.quantile(), days)
-    return [_rate(*each) for each in zip(*(column.tolist() for column in columns), strict=True)]
-
-
-def _rate(rate: float, error: float, z: float, days: int) -> Interval | None:
-    if not np.isfinite(rate + error):
-        return None
-    if rate in {0.0, 1.0}:
-        return wilson(rate, days, z)
-    return wilson(rate, rate * (1 - rate) / error**2, z) if error > 0 else Interval(rate, rate)
+    intervals: list[Interval | None] = []
+    for rate, error, z, count in zip(*(column.tolist() for column in columns), strict=True):
+        if not np.isfinite(rate + error):
+            intervals.append(None)
+        elif rate in {0.0, 1.0}:
+            intervals.append(wilson(rate, count, z))
+        else:
+            intervals.append(
+                wilson(rate, rate * (1 - rate) / error**2, z) if error > 0 else Interval(rate, rate)
+            )
+    return intervals

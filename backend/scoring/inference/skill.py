@@ -44,40 +44,36 @@ def pooled_skills(formula: Formula[Any], models: Sequence[Any], reference: Any) 
     first, and forming one skill of them, would credit a model for knowing the climates. Hamill & Juras 2006,
     QJRMS 132. Raises ValueError for other pairs.
     """
-    together = _beside([*models, reference])
-    of_groups = _of_groups(formula, over_days(together))
-    present = np.broadcast_to((together.n > 0).any(axis=(1, 2))[:, None], (len(together.n), len(models)))
-    sure = jackknife(lambda sums: _averaged(_of_groups(formula, sums), sums), together, present)
+    n = reference.n
+    if not all(np.array_equal(n, model.n) for model in models):
+        raise ValueError("the models and their reference were not summed over the same pairs")
+    columns = zip(*(table.columns() for table in (*models, reference)), strict=True)
+    stacked = type(reference)(*(np.stack(tables, axis=1) for tables in columns))
+    together = replace(stacked, n=n[:, None])  # the pairs are the same for all: (days, 1, groups)
+
+    def skills_of(sums: Any) -> Floats:
+        """Return the skill of each model and group against the last table, (..., models, groups)."""
+        scores = formula.each(sums)
+        return _skills(scores[..., :-1, :], scores[..., -1:, :])
+
+    def mean_skill(sums: Any) -> Floats:
+        """Return the mean over the groups, weighted by their pairs, of the skills that are defined."""
+        skills = skills_of(sums)
+        defined = np.isfinite(skills)
+        total = np.where(defined, skills * sums.n, 0.0).sum(axis=-1)
+        return ratio(total, np.where(defined, sums.n, 0).sum(axis=-1))
+
+    of_groups = skills_of(over_days(together))
+    present = np.broadcast_to((n > 0).any(axis=1)[:, None], (len(n), len(models)))
+    jackknifed = jackknife(mean_skill, together, present)
     used = np.isfinite(of_groups).sum(axis=1).tolist()
     return [
         PooledSkill(mean, of_model, of_groups.shape[1] - of_model, interval)
         for mean, of_model, interval in zip(
-            map(number, sure.values), used, symmetric(sure, highest=1.0), strict=True
+            map(number, jackknifed.values), used, symmetric(jackknifed, highest=1.0), strict=True
         )
     ]
 
 
-def _beside(tables: Sequence[Any]) -> Any:
-    """Return sums of the same pairs in one, columns (days, tables, groups); `n`, which they share, once."""
-    n = tables[-1].n
-    if not all(np.array_equal(n, each.n) for each in tables):
-        raise ValueError("the models and their reference were not summed over the same pairs")
-    columns = zip(*(table.columns() for table in tables), strict=True)
-    return replace(type(tables[0])(*(np.stack(each, axis=1) for each in columns)), n=n[:, None])
-
-
-def _of_groups(formula: Formula[Any], together: Any) -> Floats:
-    """Return the skill of each model and group against the last table, (..., models, groups)."""
-    scores = formula.each(together)
-    return _skills(scores[..., :-1, :], scores[..., -1:, :])
-
-
 def _skills(score: ArrayLike, reference: ArrayLike) -> Floats:
     return np.asarray(1.0 - ratio(score, reference))
-
-
-def _averaged(skills: Floats, together: Any) -> Floats:
-    """Return the mean over the groups, weighted by their pairs, of what is defined."""
-    defined = np.isfinite(skills)
-    total = np.where(defined, skills * together.n, 0.0).sum(axis=-1)
-    return ratio(total, np.where(defined, together.n, 0).sum(axis=-1))

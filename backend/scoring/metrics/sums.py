@@ -47,17 +47,16 @@ class Sums:
 
     def each(self, change: Callable[[Integers], Integers]) -> Self:
         """Return these sums with `change` applied to each."""
-        return type(self)(*map(change, self.columns()))
+        return type(self)(*[change(column) for column in self.columns()])
 
     def of_days(self, mask: Bools | None = None) -> Self:
         """Return the sums of each day from those of its hours within `mask`."""
-        if mask is None:
-            return self.each(lambda hours: hours.sum(axis=-1, dtype=np.int64))
-        return self.each(lambda hours: (hours * mask).sum(axis=-1, dtype=np.int64))
+        hours = self.columns() if mask is None else [column * mask for column in self.columns()]
+        return type(self)(*[column.sum(axis=-1, dtype=np.int64) for column in hours])
 
     def total(self) -> Self:
         """Return the sums over all days, of shape ()."""
-        return self.each(lambda column: np.asarray(column.sum(dtype=np.int64)))
+        return type(self)(*[np.asarray(column.sum(dtype=np.int64)) for column in self.columns()])
 
     def groups(self, group: Integers, count: int) -> Self:
         """Return the sums over the days of each group, one row for each of `count`; -1 is in none."""

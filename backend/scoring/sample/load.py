@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
-from typing import TypedDict
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.core.columns import NO_LEAD, UNPAIRED, DayColumns, ForecastDays
 from backend.core.errors import NotFoundError
@@ -15,7 +17,7 @@ from backend.core.local_time import HOURS_A_DAY, date_of, day_number, day_of_epo
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
 from backend.core.registry import THREE_HOUR_GUST_MODELS
-from backend.scoring.grid import Bools, Integers, Values
+from backend.scoring.grid import Bools, Integers
 from backend.scoring.hours import Hours
 from backend.scoring.local_span import Span
 from backend.scoring.reasons import REASONS
@@ -25,7 +27,7 @@ from backend.scoring.views import View
 from backend.storage import days as store
 from backend.storage import published_months
 from backend.storage.database import Connection, Database
-from backend.storage.positions import Whereabouts, whereabouts
+from backend.storage.positions import whereabouts
 from backend.storage.score_queries import (
     answer_stamp,
     model_elevations,
@@ -39,6 +41,8 @@ from backend.storage.site_rows import site_record, station_record
 
 UNKNOWN_ID = -1
 """The id of a site, model or station that is not in the store."""
+
+N = TypeVar("N", np.int32, np.int64)
 
 _INDEX = {parameter: index for index, parameter in enumerate(Parameter)}
 
@@ -180,15 +184,16 @@ def _load(view: View, days: ForecastDays, same: _SameInAllViews, models: _Models
     span, names = same["span"], sorted(models.asked)
     rows = {name: np.flatnonzero(days.owner == models.ids.get(name, UNKNOWN_ID)) for name in names}
 
-    def of_model(name: str) -> Mapping[Parameter, Values]:
-        without = Parameter.WIND_GUST if name in THREE_HOUR_GUST_MODELS else None
-        return _by_parameter(span, days.day, days.hourly, rows[name], without)
-
+    absent = np.full((len(span.days), HOURS_A_DAY), ABSENT, np.int32)
+    values = {name: _by_parameter(span, days.day, days.hourly, rows[name], absent) for name in names}
+    for name in THREE_HOUR_GUST_MODELS.intersection(names):
+        values[name] = {**values[name], Parameter.WIND_GUST: absent}
+    newest = np.zeros((len(span.days), HOURS_A_DAY), np.int64)
     return Sample(
         view=view,
-        all_forecasts=Lazy(names, of_model),
+        all_forecasts=values,
         leads=Lazy(names, lambda name: _minutes(span, days, rows[name], NO_LEAD)),
-        older=Lazy(names, lambda name: _older(span, days, rows[name])),
+        older={name: _by_parameter(span, days.day, days.older, rows[name], newest) for name in names},
         estimated={name: int(days.estimated[rows[name]].sum()) for name in names},
         grounds={name: models.grounds.get(name) for name in names},
         **same,
@@ -215,81 +220,70 @@ def _stations(
     earlier = Span(span.first - EARLIER_DAYS, span.first - 1)
     days = store.observed_columns(connection, site_id, earlier.first, span.last, public=public)
     places = whereabouts(connection, site.id, [row.id for row in described.values()])
-    found = {}
+    absent = np.full((len(span.days), HOURS_A_DAY), ABSENT, np.int32)
+    stations = {}
     for code in site.stations:
         row = described.get(code)
         mine = days.owner == (UNKNOWN_ID if row is None else row.id)
         rows = np.flatnonzero(mine & (days.day >= span.first))
-        told = [each for row in rows.tolist() if (each := days.resolution[row]) is not None]
-        found[code] = StationDays(
-            station=Station(code) if row is None else _at_its_place(station_record(row), places.get(row.id)),
-            observed=_by_parameter(span, days.day, days.hourly, rows),
-            means=_by_parameter(span, days.day, days.means, rows),
+        earlier_rows = np.flatnonzero(mine & (days.day < span.first))
+        station, place = Station(code), None
+        heights: tuple[tuple[int, float | None], ...] = ()
+        if row is not None:
+            station, place = station_record(row), places.get(row.id)
+        if place is not None and len(place.stays) > 1:
+            before = ((day_of_epoch(stay.since), stay.elevation) for stay in place.stays[:-1])
+            heights = (*before, (day_of_epoch(place.stays[-1].since), station.elevation))
+        if place is not None and place.counted is not None and place.counted != place.stays[-1]:
+            stay = place.counted  # the site has not confirmed the newest place: use the last confirmed one
+            station = replace(
+                station,
+                latitude=stay.latitude,
+                longitude=stay.longitude,
+                elevation=stay.elevation,
+                name=stay.name or station.name,
+            )
+        doubts = days.doubts[rows].sum(axis=0, dtype=np.int64).tolist()
+        stations[code] = StationDays(
+            station=station,
+            observed=_by_parameter(span, days.day, days.hourly, rows, absent),
+            means=_by_parameter(span, days.day, days.means, rows, absent),
             offsets=_minutes(span, days, rows, UNPAIRED),
-            resolution=max(told, default=None),
+            resolution=max(
+                (step for row in rows.tolist() if (step := days.resolution[row]) is not None), default=None
+            ),
             doubted={
                 (parameter, reason): count
-                for parameter, counts in zip(
-                    Parameter, days.doubts[rows].sum(axis=0, dtype=np.int64).tolist(), strict=True
-                )
+                for parameter, counts in zip(Parameter, doubts, strict=True)
                 for reason, count in zip(REASONS, counts, strict=False)
                 if count
             },
             before=_by_parameter(
-                earlier, days.day, days.hourly, np.flatnonzero(mine & (days.day < span.first))
+                earlier,
+                days.day,
+                days.hourly,
+                earlier_rows,
+                np.full((EARLIER_DAYS, HOURS_A_DAY), ABSENT, np.int32),
             ),
-            heights=() if row is None else _heights(station_record(row), places.get(row.id)),
-            away_since=None if row is None else _away_since(places.get(row.id)),
+            heights=heights,
+            away_since=day_of_epoch(place.away[-1][0]) if place is not None and place.away else None,
         )
-    return found
-
-
-def _at_its_place(station: Station, place: Whereabouts | None) -> Station:
-    """Return a station that moved as it is described at its newest place that counts for the site."""
-    if place is None or place.counted is None or place.counted == place.stays[-1]:
-        return station
-    stay = place.counted
-    return replace(
-        station,
-        latitude=stay.latitude,
-        longitude=stay.longitude,
-        elevation=stay.elevation,
-        name=stay.name or station.name,
-    )
-
-
-def _away_since(place: Whereabouts | None) -> int | None:
-    return day_of_epoch(place.away[-1][0]) if place is not None and place.away else None
-
-
-def _heights(station: Station, place: Whereabouts | None) -> tuple[tuple[int, float | None], ...]:
-    if place is None or len(place.stays) < 2:
-        return ()
-    before = ((day_of_epoch(stay.since), stay.elevation) for stay in place.stays[:-1])
-    return (*before, (day_of_epoch(place.stays[-1].since), station.elevation))
+    return stations
 
 
 def _by_parameter(
-    span: Span, day: Integers, hourly: Values, rows: Integers, without: Parameter | None = None
-) -> Mapping[Parameter, Values]:
-    """Return the values of some rows of stored days as arrays (days, 25); of `without` there are none."""
-
-    def of_parameter(parameter: Parameter) -> Values:
-        values = np.full((len(span.days), HOURS_A_DAY), ABSENT, np.int32)
-        if parameter is not without:
-            values[day[rows] - span.first] = hourly[rows, _INDEX[parameter]]
-        return values
-
-    return Lazy(Parameter, of_parameter)
+    span: Span, day: Integers, hours: NDArray[np.integer[Any]], rows: Integers, absent: NDArray[N]
+) -> Mapping[Parameter, NDArray[N]]:
+    """Return some rows of stored days (n, 4, 25) as arrays (days, 25), `absent` on days without a row."""
+    return Lazy(Parameter, partial(_of_parameter, day[rows] - span.first, hours, rows, absent))
 
 
-def _older(span: Span, days: ForecastDays, rows: Integers) -> Mapping[Parameter, Integers]:
-    def of_parameter(parameter: Parameter) -> Integers:
-        minutes = np.zeros((len(span.days), HOURS_A_DAY), np.int64)
-        minutes[days.day[rows] - span.first] = days.older[rows, _INDEX[parameter]]
-        return minutes
-
-    return Lazy(Parameter, of_parameter)
+def _of_parameter(
+    index: Integers, hours: NDArray[np.integer[Any]], rows: Integers, absent: NDArray[N], parameter: Parameter
+) -> NDArray[N]:
+    values = absent.copy()
+    values[index] = hours[rows, _INDEX[parameter]]
+    return values
 
 
 def _minutes(span: Span, days: DayColumns, rows: Integers, missing: int) -> Integers:

@@ -43,6 +43,11 @@ class Quantity(StrEnum):
         """Return the kind of its errors: their sums, scores and bias."""
         return _KIND[self]
 
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Return the parameters that a series of this quantity needs."""
+        return (Parameter.WIND_DIRECTION, Parameter.WIND_SPEED) if self.kind.of_wind else (self.parameter,)
+
     def series(self, values: Mapping[Parameter, Values]) -> Series:
         """Return the series of this quantity from the values of all parameters."""
         if self.kind.of_wind:

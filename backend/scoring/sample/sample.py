@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar, cast
 
 import numpy as np
@@ -41,7 +41,6 @@ EARLIER_DAYS = max(int(view.newest_known_day().max()) for view in VIEWS)
 """How many days before the first are read: "yesterday" of the first days lies in them."""
 
 N = TypeVar("N", np.int32, np.int64)
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,25 +134,29 @@ class Sample:
     @cached_property
     def forecasts(self) -> Mapping[str, Mapping[Parameter, Values]]:
         """What the models said of the hours that count."""
-        # What is computed later must not refer to the sample: a cycle would keep its arrays in memory.
-        forecasts, counted = self.all_forecasts, self._mask
-        return Lazy(forecasts, lambda model: _within_hours(forecasts[model], counted))
+        if self.hours is Hours.ALL:
+            return self.all_forecasts
+        # partial() and not a closure: a reference to the sample would be a cycle that keeps its arrays.
+        return {
+            model: Lazy(values, partial(_in_hours, values, self.counted))
+            for model, values in self.all_forecasts.items()
+        }
 
     @cached_property
     def observed(self) -> Mapping[Parameter, Values]:
         """What the reference station measured in the hours that count."""
-        return _within_hours(self.measured, self._mask)
+        measured = self.measured
+        return (
+            measured
+            if self.hours is Hours.ALL
+            else Lazy(measured, partial(_in_hours, measured, self.counted))
+        )
 
     @cached_property
     def measured(self) -> Mapping[Parameter, Values]:
         """What the reference station measured in all hours."""
-        stations, days, count = self.stations, self.reference_days, len(self.span.days)
-
-        def of_parameter(parameter: Parameter) -> Values:
-            values = {code: stations[code].observed[parameter] for code in days}
-            return _by_reference_station(values, days, np.full((count, HOURS_A_DAY), ABSENT, np.int32))
-
-        return Lazy(Parameter, of_parameter)
+        observed = {code: self.stations[code].observed for code in self.reference_days}
+        return Lazy(Parameter, partial(_measured, observed, self.reference_days, len(self.span.days)))
 
     @cached_property
     def offsets(self) -> Integers:
@@ -229,10 +232,6 @@ class Sample:
 
         It is made from all hours, and is there in those that count.
         """
-        values = self._reference(name, parameter, said)
-        return values if self._mask is None else _where(values, self._mask)
-
-    def _reference(self, name: str, parameter: Parameter, said: Iterable[Values]) -> Values:
         observed = self.measured[parameter]
         circular = parameter is Parameter.WIND_DIRECTION
         if name == "yesterday":
@@ -240,29 +239,31 @@ class Sample:
             for code, days in self.speaking_before.items():
                 before[days] = self.stations[code].before[parameter][days]
             clock = clock_hours(date_of(self.span.first - EARLIER_DAYS), EARLIER_DAYS + len(self.span.days))
-            return yesterday(np.concatenate([before, observed]), clock, self.view)[EARLIER_DAYS:]
-        if name == "climatology":
-            make = direction_climatology if circular else climatology
-            return make(observed, self.clock, self.months)
-        reference_days = [values for values in said if (values != ABSENT).any()]
-        if len(reference_days) < 2:
-            return np.full_like(observed, ABSENT)  # the mean of one model is that model
-        return model_mean_direction(reference_days) if circular else model_mean(reference_days)
-
-    @property
-    def _mask(self) -> Bools | None:
-        """The hours that count, None for all: then the arrays need no copy."""
-        return None if self.hours is Hours.ALL else self.counted
+            values = yesterday(np.concatenate([before, observed]), clock, self.view)[EARLIER_DAYS:]
+        elif name == "climatology":
+            values = (direction_climatology if circular else climatology)(observed, self.clock, self.months)
+        else:
+            of_models = [forecast for forecast in said if (forecast != ABSENT).any()]
+            if len(of_models) < 2:
+                return np.full_like(observed, ABSENT)  # the mean of one model is that model
+            values = (model_mean_direction if circular else model_mean)(of_models)
+        return values if self.hours is Hours.ALL else np.where(self.counted, values, np.int32(ABSENT))
 
 
-def _within_hours(values: Mapping[Parameter, Values], mask: Bools | None) -> Mapping[Parameter, Values]:
-    if mask is None:
-        return values
-    return Lazy(values, lambda parameter: _where(values[parameter], mask))
+def _in_hours(values: Mapping[Parameter, Values], counted: Bools, parameter: Parameter) -> Values:
+    """Return the values of a parameter in the hours that count, ABSENT in the others."""
+    return np.where(counted, values[parameter], np.int32(ABSENT))
 
 
-def _where(values: Values, mask: Bools) -> Values:
-    return np.where(mask, values, np.int32(ABSENT))
+def _measured(
+    observed: Mapping[str, Mapping[Parameter, Values]],
+    days: Mapping[str, Bools],
+    count: int,
+    parameter: Parameter,
+) -> Values:
+    """Return what the reference station of each of `count` days measured."""
+    values = {code: of_station[parameter] for code, of_station in observed.items()}
+    return _by_reference_station(values, days, np.full((count, HOURS_A_DAY), ABSENT, np.int32))
 
 
 def _by_reference_station(
@@ -294,62 +295,67 @@ class QuantitySample:
     @property
     def common(self) -> CommonSample:
         """The models that can be compared, and the hours they share."""
-        return self._once(("common",), self._common)
+        key = self.quantity, "common"
+        if key not in self.sample.computed:
+            pairs = {name: self.pairs(name) for name in self.sample.forecasts}
+            compared = comparable(pairs)
+            none = np.zeros((len(self.sample.span.days), HOURS_A_DAY), np.bool_)
+            shared = all_of(pairs[name] for name in compared) if compared else none
+            self.sample.computed[key] = CommonSample(compared, shared)
+        return cast(CommonSample, self.sample.computed[key])
 
     def series(self, name: str) -> Series:
         """Return the forecasts of a model or baseline; ABSENT where there are none."""
-        if name in BASELINES:
-            return self._once(("baseline", name), lambda: self._baseline(name))
-        if self.quantity is Quantity.TEMPERATURE:
-            none = np.full_like(self.sample.observed[Parameter.TEMPERATURE], ABSENT)
-            return Series(self.sample.temperatures.get(name, none))
-        return self.quantity.series(self.sample.forecasts[name])
+        sample, quantity = self.sample, self.quantity
+        if name not in BASELINES:
+            if quantity is Quantity.TEMPERATURE:
+                none = np.full_like(sample.observed[Parameter.TEMPERATURE], ABSENT)
+                return Series(sample.temperatures.get(name, none))
+            return quantity.series(sample.forecasts[name])
+        key = quantity, "baseline", name
+        if key not in sample.computed:
+            values = {}
+            for parameter in quantity.parameters:
+                if quantity is Quantity.TEMPERATURE:
+                    of_models = [
+                        sample.temperatures[model]
+                        for model in self.common.compared
+                        if model in sample.temperatures
+                    ]
+                else:
+                    of_models = [sample.forecasts[model][parameter] for model in self.common.compared]
+                values[parameter] = sample.reference(name, parameter, of_models)
+            sample.computed[key] = quantity.series(values)
+        return cast(Series, sample.computed[key])
 
     def hourly(self, name: str) -> ErrorSums:
         """Return the sums of each hour by itself."""
-        return self._once(("hourly", name), lambda: self.kind.hourly(self.series(name), self.observed))
+        key = self.quantity, "hourly", name
+        if key not in self.sample.computed:
+            self.sample.computed[key] = self.kind.hourly(self.series(name), self.observed)
+        return cast(ErrorSums, self.sample.computed[key])
 
     def pairs(self, name: str) -> Bools:
         """Return the hours that count as pairs, (days, 25)."""
-        return self._once(("pairs", name), lambda: self.hourly(name).n.astype(np.bool_))
+        return np.asarray(self.hourly(name).n != 0)
 
     def errors(self, name: str) -> Integers:
         """Return the errors hour by hour, (days, 25), in thousandths; 0 where there is no pair."""
-        return self._once(("errors", name), lambda: self.hourly(name).sum_errors)
+        return self.hourly(name).sum_errors
 
     def sums(self, name: str, mask: Bools | None = None) -> ErrorSums:
         """Return the sums of each day, of its pairs within `mask`."""
-        key = "sums", name, None if mask is None else mask.tobytes()
-        return self._once(key, lambda: self.hourly(name).of_days(mask))
+        key = self.quantity, "sums", name, None if mask is None else mask.tobytes()
+        if key not in self.sample.computed:
+            self.sample.computed[key] = self.hourly(name).of_days(mask)
+        return cast(ErrorSums, self.sample.computed[key])
 
     def sizes(self, name: str, mask: Bools | None = None) -> SizeSums:
         """Return the sizes of errors of each day, of its pairs within `mask`."""
         within = None if mask is None else mask.tobytes()
         if (self.quantity, "sums", name, within) in self.sample.computed:
             return self.sums(name, mask).sizes()
-        return self._once(("sizes", name, within), lambda: self.hourly(name).sizes().of_days(mask))
-
-    def _once(self, key: tuple[object, ...], compute: Callable[[], T]) -> T:
-        computed, whole_key = self.sample.computed, (self.quantity, *key)
-        if whole_key not in computed:
-            computed[whole_key] = compute()
-        return cast(T, computed[whole_key])
-
-    def _common(self) -> CommonSample:
-        pairs = {name: self.pairs(name) for name in self.sample.forecasts}
-        compared = comparable(pairs)
-        none = np.zeros((len(self.sample.span.days), HOURS_A_DAY), np.bool_)
-        return CommonSample(compared, all_of(pairs[name] for name in compared) if compared else none)
-
-    def _baseline(self, name: str) -> Series:
-        sample, compared = self.sample, self.common.compared
-
-        def values(parameter: Parameter) -> Values:
-            if self.quantity is Quantity.TEMPERATURE:
-                temperatures = sample.temperatures
-                of_models = [temperatures[model] for model in compared if model in temperatures]
-            else:
-                of_models = [sample.forecasts[model][parameter] for model in compared]
-            return sample.reference(name, parameter, of_models)
-
-        return self.quantity.series(Lazy(Parameter, values))
+        key = self.quantity, "sizes", name, within
+        if key not in self.sample.computed:
+            self.sample.computed[key] = self.hourly(name).sizes().of_days(mask)
+        return cast(SizeSums, self.sample.computed[key])
