@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from backend.answers.reading import ReadingService
     from backend.files.columns import Columns
     from backend.files.dictionary import Origin
-    from backend.files.exporting import Choice
+    from backend.files.export_filter import Choice
 
 app = typer.Typer(
     name="export", add_completion=False, help="Values, pairs and scores into a file, with a data dictionary."
@@ -77,7 +77,7 @@ def export_forecasts(
 ) -> None:
     """Write what the models said, as `import forecasts` reads it."""
     from backend.files import columns
-    from backend.files import exporting as files
+    from backend.files import export_values as files
 
     service = opened(context).current()
     choice = _choice(site=site, model=model, first=first, last=last)
@@ -99,7 +99,7 @@ def export_observations(
 ) -> None:
     """Write what the stations measured, as `import observations` reads it. A site stands for its stations."""
     from backend.files import columns
-    from backend.files import exporting as files
+    from backend.files import export_values as files
 
     service = opened(context).current()
     choice = _choice(site=site, station=station, first=first, last=last)
@@ -123,7 +123,7 @@ def export_pairs(
 ) -> None:
     """Write forecasts beside what was measured, hour by hour: what the scores are made of."""
     from backend.files import columns
-    from backend.files import exporting as files
+    from backend.files import export_scores as files
 
     service = opened(context).current()
     if Quantity.WIND in (parameter or ()):
@@ -161,7 +161,7 @@ def export_scores(
     Where raw values may not be, scores are of whole closed months and as coarse as they are in public.
     """
     from backend.files import columns
-    from backend.files import exporting as files
+    from backend.files import export_scores as files
     from backend.files.dictionary import name_origins, withheld
     from backend.files.writing import new_file
 
@@ -217,7 +217,7 @@ def export_verif(
 ) -> None:
     """Write the pairs of a model, parameter and view in the text format of verif, to check us with it."""
     from backend.files import columns
-    from backend.files import exporting as files
+    from backend.files import export_scores as files
     from backend.files.verif import write_verif
     from backend.files.writing import replacing
 
@@ -348,7 +348,7 @@ def _choice(
     first: datetime | None = None,
     last: datetime | None = None,
 ) -> Choice:
-    from backend.files.exporting import Choice
+    from backend.files.export_filter import Choice
 
     if first is not None and last is not None and first > last:
         raise ConfigError("--from: must not be later than --to")

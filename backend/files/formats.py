@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backend.files.csv_table import CsvTable
 from backend.files.faults import FileRefusedError
 from backend.files.importing import FORECAST_SHAPE, OBSERVATION_SHAPE
-from backend.files.reading import Table, open_table
+from backend.files.parquet_table import ParquetTable
+from backend.files.tables import Shape, Table
 from backend.files.verif import VerifTable
 
 
@@ -32,3 +34,21 @@ def observation_table(path: Path) -> Table:
     if is_verif(path):
         return VerifTable.observations(path)
     return open_table(path, OBSERVATION_SHAPE)
+
+
+def open_table(path: Path, shape: Shape) -> Table:
+    """Return the table of a .csv or .parquet file.
+
+    Raises FileRefusedError for other files and for an invalid header.
+    """
+    kinds: dict[str, type[CsvTable] | type[ParquetTable]] = {".csv": CsvTable, ".parquet": ParquetTable}
+    kind = kinds.get(path.suffix.lower())
+    if kind is None:
+        raise FileRefusedError(f"{path}: must end in .csv, .parquet or .txt")
+    try:
+        path.open("rb").close()
+    except FileNotFoundError:
+        raise FileRefusedError(f"{path}: no such file") from None
+    except OSError as error:
+        raise FileRefusedError(f"{path}: cannot be read: {error.strerror}") from error
+    return kind(path, shape)

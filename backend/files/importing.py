@@ -24,9 +24,9 @@ import sqlalchemy as sa
 from backend.core.clock import require_utc
 from backend.core.records import IMPORTED, Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
 from backend.files.faults import MOST_NAMED, Fault, Faults, FileRefusedError
-from backend.files.reading import Shape, Table
 from backend.files.rules import PARAMETER_NUMBERS, PARAMETERS, Piece
 from backend.files.sorting import Staging
+from backend.files.tables import Shape, Table
 from backend.scoring.sample.sample import BASELINES
 from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch, to_epoch

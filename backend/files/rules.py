@@ -9,7 +9,7 @@ import polars as pl
 
 from backend.core.parameters import RULES, Parameter
 from backend.files.faults import MOST_NAMED, Fault
-from backend.files.reading import ROW
+from backend.files.tables import ROW
 from backend.files.times import epochs
 
 PARAMETERS = tuple(Parameter)

@@ -19,7 +19,7 @@ import polars as pl
 
 from backend.core.errors import MeteoScoreError
 from backend.files.faults import MOST_NAMED
-from backend.files.reading import ROW
+from backend.files.tables import ROW
 
 
 class Staging:

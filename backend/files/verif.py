@@ -23,7 +23,7 @@ import polars as pl
 
 from backend.core.parameters import RULES, Parameter
 from backend.files.faults import FileRefusedError
-from backend.files.reading import PIECE, ROW, bounded_lines
+from backend.files.tables import PIECE, ROW, bounded_lines
 
 MISSING = -999.0
 _MISSING_WORDS = frozenset({"na", "nan", "null", "none", "missing", "."})

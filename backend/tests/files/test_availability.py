@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import BACKFILLED, IMPORTED, Forecast, ForecastBatch, ObservationBatch, Run
-from backend.files.exporting import Choice, forecast_frames, observation_frames
+from backend.files.export_filter import Choice
+from backend.files.export_values import forecast_frames, observation_frames
 from backend.scoring.days.update import update
 from backend.scoring.views import DECISION_VIEWS
 from backend.storage import collected_rows, days

@@ -25,14 +25,9 @@ from backend.core.local_time import day_number, local_day
 from backend.core.parameters import Parameter
 from backend.core.records import Reference, Site
 from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, Columns, schema
-from backend.files.exporting import (
-    Choice,
-    forecast_frames,
-    observation_frames,
-    pair_frames,
-    places,
-    score_frames,
-)
+from backend.files.export_filter import Choice
+from backend.files.export_scores import pair_frames, places, score_frames
+from backend.files.export_values import forecast_frames, observation_frames
 from backend.files.formats import forecast_table, observation_table
 from backend.files.importing import import_forecasts, import_observations
 from backend.files.verif import Place, write_verif

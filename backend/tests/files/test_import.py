@@ -15,10 +15,11 @@ import pytest
 
 from backend.core.records import Site
 from backend.files import importing
+from backend.files.csv_table import CsvTable
 from backend.files.faults import FileRefusedError
 from backend.files.formats import forecast_table, is_verif, observation_table
 from backend.files.importing import FORECAST_SHAPE, Imported, import_forecasts, import_observations
-from backend.files.reading import LONGEST_LINE, CsvTable
+from backend.files.tables import LONGEST_LINE
 from backend.scoring.days.update import update
 from backend.scoring.views import DECISION_VIEWS, LEAD_VIEWS
 from backend.storage import schema as t

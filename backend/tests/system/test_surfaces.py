@@ -19,7 +19,8 @@ import pytest
 import sqlalchemy as sa
 
 from backend.core.parameters import Parameter
-from backend.files.exporting import Choice, score_frames
+from backend.files.export_filter import Choice
+from backend.files.export_scores import score_frames
 from backend.scoring.hours import Hours
 from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity
 from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS, MORNING, VIEW_OF, VIEWS

@@ -1,25 +1,20 @@
-"""Values, pairs and scores as frames, one site and month (or CHUNK_DAYS) at a time.
-
-A frame has tens of thousands of rows for an export of any size, so that memory does not grow with the store.
-"""
+"""Pairs and scores as frames, one site, view and period of CHUNK_DAYS at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import polars as pl
-import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from backend.core.columns import UNPAIRED
-from backend.core.errors import ConfigError, NotFoundError, UnknownNameError
-from backend.core.local_time import date_of, local_moment
-from backend.core.parameters import Parameter
+from backend.core.errors import ConfigError, NotFoundError
+from backend.core.local_time import date_of
 from backend.core.records import Site, network_of
-from backend.files.columns import FORECASTS, OBSERVATIONS, PAIRS, SCORES, schema
+from backend.files.columns import PAIRS, SCORES, schema
+from backend.files.export_filter import Choice, chosen_names, stations_of_sites
+from backend.files.export_values import file_columns
 from backend.files.verif import Place
 from backend.scoring.days.update import CHUNK_DAYS
 from backend.scoring.hours import Hours
@@ -37,111 +32,12 @@ from backend.scoring.views import View
 from backend.scoring.words.sentences import tendency
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.storage.export_queries import Row, forecast_extracts, reading_extracts, stored_days
+from backend.storage.export_queries import stored_days
 from backend.storage.score_queries import site_row
-from backend.storage.site_rows import configured_stations, site_record
-
-_NAMES = tuple(parameter.value for parameter in Parameter)
-_ORDERED = pl.Enum(_NAMES)
-_THOUSANDTHS = dict.fromkeys(_NAMES, pl.Int64)
+from backend.storage.site_rows import site_record
 
 IsWithheld = Callable[[set[str], set[str]], bool]
 """Returns True if any of these models or stations has raw values that may not be passed on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """Filter of an export; an empty field selects all. `first` and `last` are local days, both included."""
-
-    sites: Sequence[str] = ()
-    stations: Sequence[str] = ()
-    models: Sequence[str] = ()
-    first: int | None = None
-    last: int | None = None
-
-    @property
-    def begins(self) -> int | None:
-        """Return the start of the first day, in seconds since 1970."""
-        return None if self.first is None else local_moment(self.first)
-
-    @property
-    def ends(self) -> int | None:
-        """Return the end of the last day, in seconds since 1970."""
-        return None if self.last is None else local_moment(self.last + 1)
-
-
-# --- Values ------------------------------------------------------------------------------------------
-
-
-def forecast_frames(
-    database: Database, choice: Choice, parameters: Sequence[Parameter] = ()
-) -> Iterator[pl.DataFrame]:
-    """Yield forecasts by site, valid time, model, run and parameter.
-
-    Raises NotFoundError, StoreUnavailableError.
-    """
-    keys = {"valid_time": pl.Int64, "model_id": pl.Int64, "reference_time": pl.Int64}
-    rest = {"available_at": pl.Int64, "available_at_published": pl.Boolean, "collected_at": pl.Int64}
-    shape = {**keys, **_THOUSANDTHS, **rest, "source": pl.String}
-    with database.read() as connection:
-        models = _chosen(connection, t.model.c.name, choice.models, "model")
-        names = pl.DataFrame(
-            {"model_id": list(models), "model": list(models.values())},
-            schema_overrides={"model_id": pl.Int64},
-        )
-        for site_id, site in _chosen(connection, t.site.c.slug, choice.sites, "site").items():
-            for rows in forecast_extracts(connection, site_id, choice.begins, choice.ends, list(models)):
-                wide = _frame(rows, shape).join(names, on="model_id").with_columns(site=pl.lit(site))
-                long = _long(wide, parameters).sort("valid_time", "model", "reference_time", "parameter")
-                yield _shaped(long, schema(FORECASTS))
-
-
-def observation_frames(
-    database: Database, choice: Choice, parameters: Sequence[Parameter] = ()
-) -> Iterator[pl.DataFrame]:
-    """Yield readings by station, time and parameter; a site selects its stations. Raises as above."""
-    rest = {"averaging_minutes": pl.Int64, "direction_resolution": pl.Float64, "collected_at": pl.Int64}
-    shape = {"time": pl.Int64, **_THOUSANDTHS, **rest, "source": pl.String}
-    with database.read() as connection:
-        stations = _chosen(connection, t.station.c.code, choice.stations, "station")
-        if choice.sites:
-            of_sites = set(_stations_of(connection, choice.sites))
-            stations = {number: code for number, code in stations.items() if code in of_sites}
-        for station_id, station in stations.items():
-            for rows in reading_extracts(connection, station_id, choice.begins, choice.ends):
-                wide = _frame(rows, shape).with_columns(station=pl.lit(station))
-                long = _long(wide, parameters).sort("time", "parameter")
-                yield _shaped(long, schema(OBSERVATIONS))
-
-
-def _frame(rows: Sequence[Row], shape: dict[str, type[pl.DataType]]) -> pl.DataFrame:
-    # SQLite's driver returns booleans as 0 and 1.
-    loose = {name: pl.Int64 if kind is pl.Boolean else kind for name, kind in shape.items()}
-    return pl.DataFrame(rows, schema=loose, orient="row", strict=False)
-
-
-def _long(wide: pl.DataFrame, parameters: Sequence[Parameter]) -> pl.DataFrame:
-    """Return one row per value, in its unit, absent ones left out."""
-    chosen = [parameter.value for parameter in parameters or Parameter]
-    others = [name for name in wide.columns if name not in _NAMES]
-    return (
-        wide.unpivot(chosen, index=others, variable_name="parameter")
-        .drop_nulls("value")
-        .with_columns(pl.col("parameter").cast(_ORDERED), pl.col("value") / 1000)
-    )
-
-
-def _shaped(frame: pl.DataFrame, columns: dict[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
-    """Return the columns of a file, with seconds since 1970 converted to times."""
-    return frame.select(
-        pl.from_epoch(name, "s").dt.cast_time_unit("us").dt.replace_time_zone("UTC")
-        if isinstance(kind, pl.Datetime) and frame.schema[name] == pl.Int64
-        else pl.col(name).cast(kind)
-        for name, kind in columns.items()
-    )
-
-
-# --- Pairs and scores ---------------------------------------------------------------------------------
 
 
 def pair_frames(
@@ -313,9 +209,9 @@ def _spans(
     `narrowed` to the stored days, which gives the same pairs sooner. A site without stored days is left out.
     """
     with database.read() as connection:
-        _chosen(connection, t.model.c.name, choice.models, "model")
-        _chosen(connection, t.station.c.code, choice.stations, "station")
-        sites = _chosen(connection, t.site.c.slug, choice.sites, "site", t.site.c.configured)
+        chosen_names(connection, t.model.c.name, choice.models, "model")
+        chosen_names(connection, t.station.c.code, choice.stations, "station")
+        sites = chosen_names(connection, t.site.c.slug, choice.sites, "site", t.site.c.configured)
         newest = {slug: site_id for site_id, slug in sites.items()}  # of several series the last one remains
         spans: list[tuple[str, str | None, int, int]] = []
         for slug, site_id in newest.items():
@@ -329,7 +225,7 @@ def _spans(
             if not narrowed:
                 first = first if choice.first is None else choice.first
                 last = last if choice.last is None else choice.last
-            of_site = _stations_of(connection, [slug])
+            of_site = stations_of_sites(connection, [slug])
             stations = [station for station in choice.stations if station in of_site]
             spans += ((slug, station, first, last) for station in (stations if choice.stations else [None]))
         return spans
@@ -357,7 +253,7 @@ def _pairs_of(sample: Sample, view: View, model: str, quantity: Quantity) -> pl.
     )
     same = {"site": sample.site.id, "model": model, "view": view.name}
     constants = {name: pl.lit(value) for name, value in (same | {"quantity": quantity.value}).items()}
-    return _shaped(frame.with_columns(**constants), schema(PAIRS))
+    return file_columns(frame.with_columns(**constants), schema(PAIRS))
 
 
 def _stations_on(sample: Sample) -> NDArray[np.str_]:
@@ -424,34 +320,3 @@ def _score_row(
         "common_days": ranking.size.days,
         "method_version": METHOD_VERSION,
     }
-
-
-# --- Selection of stored names -----------------------------------------------------------------------
-
-
-def _chosen(
-    connection: sa.Connection,
-    column: sa.Column[str],
-    names: Sequence[str],
-    what: Literal["site", "station", "model"],
-    only: sa.ColumnElement[bool] | None = None,
-) -> dict[int, str]:
-    """Return the chosen names, or all, by id and in the order of names.
-
-    Raises NotFoundError for an unknown name.
-    """
-    table = column.table
-    query = sa.select(table.c.id, column).order_by(column, table.c.id)
-    names_by_id = {row[0]: row[1] for row in connection.execute(query if only is None else query.where(only))}
-    for name in names:
-        if name not in names_by_id.values():
-            raise UnknownNameError(what, name, names_by_id.values())
-    return {number: name for number, name in names_by_id.items() if not names or name in names}
-
-
-def _stations_of(connection: sa.Connection, sites: Sequence[str]) -> list[str]:
-    stations = dict(configured_stations(connection))
-    for site in sites:
-        if site not in stations:
-            raise UnknownNameError("site", site, stations)
-    return [code for site in sites for code in stations[site]]

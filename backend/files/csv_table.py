@@ -1,131 +1,40 @@
-"""Tables to import, read in pieces, so that memory does not grow with the file.
-
-A table yields frames with the row number, from 0, in the column ROW. All cells of a CSV file are text.
-"""
+"""CSV files to import: detection of the format, rows in blocks, and errors with line numbers."""
 
 from __future__ import annotations
 
 import csv
 import re
 from collections.abc import Iterator, Sequence
-from datetime import date
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol, TextIO
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-import polars.selectors as cs
 
-from backend.core.clock import DAY_SECONDS
 from backend.files.cells import NumberCells, without_marks
 from backend.files.faults import FileRefusedError
+from backend.files.tables import (
+    LONGEST_LINE,
+    ROW,
+    Shape,
+    bounded_lines,
+    checked_header,
+    first_line,
+    too_long,
+)
 
-ROW = "row"
-LONGEST_NAME = 40
-"""How many characters of a column name an error shows."""
-
-PIECE = 100_000
-"""Rows in memory at a time: some tens of megabytes, with all derived columns."""
+SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 
 BLOCK = 8_000_000
 """Bytes of a CSV file read at a time: about PIECE rows."""
 
-
-LONGEST_LINE = 1 << 20
-"""Maximum bytes of a line in a text file. An exported row has about a hundred."""
-
-MOST_COLUMNS = 64
-
-SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
-
 _INDEX = ("", "unnamed: 0")
 """Names that pandas gives to its index if that is the first column."""
-
-_FIRST_DAY, _LAST_DAY = ((day - date(1970, 1, 1)).days for day in (date.min, date.max))
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
 _SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-
-
-class Shape(NamedTuple):
-    """The columns of a table: required ones, optional ones, and those that are not read.
-
-    `numbers` are the columns that contain numbers.
-    """
-
-    required: tuple[str, ...]
-    optional: tuple[str, ...]
-    ignored: tuple[str, ...]
-    numbers: tuple[str, ...] = ("value",)
-
-
-_TEXTS = (pl.String, pl.Categorical, pl.Enum)
-
-
-class Table(Protocol):
-    """A file of rows."""
-
-    @property
-    def path(self) -> Path:
-        """Return the path of the file."""
-        ...
-
-    def pieces(self) -> Iterator[pl.DataFrame]:
-        """Yield all rows in their order. Raises FileRefusedError if the file itself is malformed."""
-        ...
-
-    def lines(self, rows: Sequence[int]) -> list[str]:
-        """Return names for these rows, given in ascending order, as a person counts them: "line 3"."""
-        ...
-
-
-def open_table(path: Path, shape: Shape) -> Table:
-    """Return the table of a .csv or .parquet file.
-
-    Raises FileRefusedError for other files and for an invalid header.
-    """
-    kinds: dict[str, type[CsvTable] | type[ParquetTable]] = {".csv": CsvTable, ".parquet": ParquetTable}
-    kind = kinds.get(path.suffix.lower())
-    if kind is None:
-        raise FileRefusedError(f"{path}: must end in .csv, .parquet or .txt")
-    try:
-        path.open("rb").close()
-    except FileNotFoundError:
-        raise FileRefusedError(f"{path}: no such file") from None
-    except OSError as error:
-        raise FileRefusedError(f"{path}: cannot be read: {error.strerror}") from error
-    return kind(path, shape)
-
-
-def checked_header(
-    path: Path, header: Sequence[str], shape: Shape, line: int = 1, how: str = ""
-) -> list[str]:
-    """Return the columns of a header that are read; raise FileRefusedError.
-
-    `how` describes how the header was parsed.
-    """
-    if len(header) > MOST_COLUMNS:
-        raise FileRefusedError(
-            f"{path}, line {line}: the header has {len(header)} columns{how}:"
-            f" must have at most {MOST_COLUMNS}"
-        )
-    known = {*shape.required, *shape.optional, *shape.ignored}
-    missing = [name for name in shape.required if name not in header]
-    unknown = [name for name in header if name not in known]
-    twice = sorted({name for name in header if header.count(name) > 1})
-    problem = (
-        (missing and f"has no {', '.join(missing)}")
-        or (unknown and f"has {', '.join(repr(name[:LONGEST_NAME]) for name in unknown)}")
-        or (twice and f"names {', '.join(twice)} twice")
-    )
-    if problem:
-        optional = f", and it may have {','.join(shape.optional)}" if shape.optional else ""
-        raise FileRefusedError(
-            f"{path}, line {line}: the header {problem}: it must be {','.join(shape.required)}{optional}{how}"
-        )
-    return [name for name in header if name not in shape.ignored]
 
 
 class _Dialect(NamedTuple):
@@ -165,7 +74,7 @@ def _dialect(path: Path, shape: Shape) -> _Dialect:
         elif text.strip():
             break
     if len(head) == LONGEST_LINE and number == len(lines):
-        raise _too_long(path, number)
+        raise too_long(path, number)
     if _LONE_RETURN.search(text[:-1]):
         raise _lone_return(path, number)
     try:
@@ -191,12 +100,6 @@ def _names(line: str, separator: str) -> list[str]:
     return [cell.strip().lower() for cell in cells]
 
 
-def _too_long(path: Path, line: int) -> FileRefusedError:
-    return FileRefusedError(
-        f"{path}, line {line}: is longer than {LONGEST_LINE} bytes: it is not a row of a table"
-    )
-
-
 def _lone_return(path: Path, line: int) -> FileRefusedError:
     """Return the error for a lone carriage return: programs disagree whether it ends a row."""
     return FileRefusedError(
@@ -206,19 +109,6 @@ def _lone_return(path: Path, line: int) -> FileRefusedError:
 
 def _not_utf_8(path: Path, line: int) -> FileRefusedError:
     return FileRefusedError(f"{path}, line {line}: is not UTF-8: save the file with that encoding")
-
-
-def bounded_lines(path: Path, file: TextIO, first: int = 1) -> Iterator[str]:
-    """Yield the lines of an open text file; `first` is the number of the first one.
-
-    Raises FileRefusedError for a line that is too long, without reading all of it.
-    """
-    number = first
-    while line := file.readline(LONGEST_LINE + 1):
-        if len(line) > LONGEST_LINE:
-            raise _too_long(path, number)
-        yield line
-        number += 1
 
 
 class CsvTable:
@@ -264,7 +154,7 @@ class CsvTable:
                 self._find_break()
                 if b'"' in block.text:
                     raise self._stray_quote(block.line) from error
-                raise FileRefusedError(f"{self.path}: cannot be read as CSV: {_first_line(error)}") from error
+                raise FileRefusedError(f"{self.path}: cannot be read as CSV: {first_line(error)}") from error
             if len(frame) != block.rows:
                 raise self._stray_quote(block.line)
             first += block.rows
@@ -336,7 +226,7 @@ class CsvTable:
         lengths = np.diff(ends, prepend=-1, append=len(text))
         long = np.flatnonzero(lengths > LONGEST_LINE)
         if len(long):
-            raise _too_long(self.path, line + int(long[0]))
+            raise too_long(self.path, line + int(long[0]))
 
     def lines(self, rows: Sequence[int]) -> list[str]:
         """Return the numbers of lines. Rows and lines differ, because a cell may contain line breaks."""
@@ -384,58 +274,6 @@ class CsvTable:
                 raise _not_utf_8(self.path, _undecodable(self.path)) from error
 
 
-class ParquetTable:
-    """A Parquet file. Its times have a zone, or are text with one."""
-
-    def __init__(self, path: Path, shape: Shape) -> None:
-        self.path = path
-        try:
-            columns = pl.scan_parquet(path, glob=False).collect_schema()
-        except pl.exceptions.PolarsError as error:
-            raise FileRefusedError(f"{path}: is not a Parquet file: {_first_line(error)}") from error
-        self._columns = checked_header(path, columns.names(), shape)
-        self._numbers = [name for name in self._columns if name in shape.numbers]
-        self._cells = NumberCells(path, self.lines, comma_parts=True)
-        for name in self._columns:
-            kind = columns[name]
-            if not (kind.is_numeric() or kind in _TEXTS or kind in (pl.Datetime, pl.Date, pl.Null)):
-                raise FileRefusedError(
-                    f"{path}: the column {name} is {kind}: must be text, numbers, or times with their zone"
-                )
-
-    def pieces(self) -> Iterator[pl.DataFrame]:
-        """Yield all rows in their order."""
-        rows = pl.scan_parquet(self.path, row_index_name=ROW, glob=False).select(ROW, *self._columns)
-        rows = rows.with_columns(cs.categorical().cast(pl.String), cs.enum().cast(pl.String))
-        try:
-            for frame in rows.collect_batches(chunk_size=PIECE, maintain_order=True):
-                for name in self._columns:
-                    self._refuse_no_date(name, frame[name], frame[ROW])
-                yield frame.with_columns(
-                    self._cells.read(name, frame[name], frame[ROW]).alias(name) for name in self._numbers
-                )
-        except pl.exceptions.PolarsError as error:
-            raise FileRefusedError(f"{self.path}: cannot be read: {_first_line(error)}") from error
-
-    def _refuse_no_date(self, name: str, cells: pl.Series, rows: pl.Series) -> None:
-        """Raise FileRefusedError for a time outside the years 1 to 9999: Polars panics on formatting."""
-        ticks = {"ns": 10**9, "us": 10**6, "ms": 10**3}
-        if isinstance(cells.dtype, pl.Datetime):
-            days = cells.to_physical() // (ticks[cells.dtype.time_unit] * DAY_SECONDS)
-        elif cells.dtype == pl.Date:
-            days = cells.to_physical()
-        else:
-            return
-        outside = (~days.is_between(_FIRST_DAY, _LAST_DAY)).arg_true()
-        if len(outside):
-            line = self.lines([int(rows[int(outside[0])])])[0]
-            raise FileRefusedError(f"{self.path}, {line}: {name}: is outside the calendar")
-
-    def lines(self, rows: Sequence[int]) -> list[str]:
-        """Return the numbers of rows, from 1."""
-        return [f"row {row + 1}" for row in rows]
-
-
 class _Block(NamedTuple):
     """Some whole rows of a CSV file, their number, their first line, and the bytes after them."""
 
@@ -472,7 +310,3 @@ def _undecodable(path: Path) -> int:
             except UnicodeDecodeError:
                 return number
     return 1
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
