@@ -31,9 +31,9 @@ from backend.core.sites import (
     read_text,
     slugify,
 )
-from backend.storage.positions import Stay
 from backend.storage.sites_file import SitesFile
 from backend.storage.station_flags import StationFlag
+from backend.storage.stays import Stay
 
 app = typer.Typer(
     name="sites", add_completion=False, help="The flying sites, and the stations that speak for them."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from backend.files.csv_table import CsvTable
 from backend.files.faults import FileRefusedError
-from backend.files.importing import FORECAST_SHAPE, OBSERVATION_SHAPE
+from backend.files.import_kinds import FORECAST_SHAPE, OBSERVATION_SHAPE
 from backend.files.parquet_table import ParquetTable
 from backend.files.tables import Shape, Table
 from backend.files.verif import VerifTable

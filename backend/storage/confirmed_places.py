@@ -11,14 +11,8 @@ import sqlalchemy as sa
 from backend.core.errors import NotFoundError
 from backend.storage import schema as t
 from backend.storage.database import insert_into, to_epoch
-from backend.storage.positions import (
-    Stay,
-    elsewhere,
-    note_change,
-    place_key,
-    places_of,
-    stays_of,
-)
+from backend.storage.positions import note_change, place_key, places_of, stays_of
+from backend.storage.stays import Stay, elsewhere
 
 
 def confirm(connection: sa.Connection, site: str, station: str, now: datetime) -> list[Stay]:

@@ -13,15 +13,9 @@ from backend.core.clock import DAY_SECONDS
 from backend.core.distance import metres_between
 from backend.storage import schema as t
 from backend.storage.database import from_epoch, to_epoch
-from backend.storage.positions import (
-    MOVE_SIGHTINGS,
-    MOVED_METRES,
-    NO_PLACE,
-    Stay,
-    apart_metres,
-    stays_of,
-)
+from backend.storage.positions import NO_PLACE, stays_of
 from backend.storage.rows import chunks
+from backend.storage.stays import MOVE_SIGHTINGS, MOVED_METRES, Stay, apart_metres
 
 
 class PlaceQuestion(NamedTuple):

@@ -30,12 +30,13 @@ from backend.storage.forecasts import note_outside, store_forecasts
 from backend.storage.ledger import require_lease
 from backend.storage.observations import store_observations
 from backend.storage.place_questions import PlaceQuestion, place_questions
-from backend.storage.positions import Move, Stay, forget_positions, moves
+from backend.storage.positions import Move, forget_positions, moves
 from backend.storage.rows import chunks
 from backend.storage.run_records import Claim
 from backend.storage.schema import storable
 from backend.storage.site_rows import present_ids, save_site, site_record, station_record
 from backend.storage.station_flags import StationFlag, exclude, include, station_flags
+from backend.storage.stays import Stay
 
 
 class Store:

@@ -23,8 +23,8 @@ from backend.core.parameters import Parameter
 from backend.core.records import Outside, Site, Station
 from backend.core.sites import load_sites
 from backend.storage.database import Database
-from backend.storage.positions import Stay
 from backend.storage.station_flags import BY_OPERATOR, StationFlag
+from backend.storage.stays import Stay
 from backend.storage.store import Store
 from backend.tests.core.test_sites import HEADER, MOVED, ROW, SITE, entry
 

@@ -14,11 +14,12 @@ import polars as pl
 import pytest
 
 from backend.core.records import Site
-from backend.files import importing
+from backend.files import import_kinds
 from backend.files.csv_table import CsvTable
 from backend.files.faults import FileRefusedError
 from backend.files.formats import forecast_table, is_verif, observation_table
-from backend.files.importing import FORECAST_SHAPE, Imported, import_forecasts, import_observations
+from backend.files.import_kinds import FORECAST_SHAPE
+from backend.files.importing import Imported, import_forecasts, import_observations
 from backend.files.tables import LONGEST_LINE
 from backend.scoring.days.update import update
 from backend.scoring.views import DECISION_VIEWS, LEAD_VIEWS
@@ -118,7 +119,7 @@ def test_a_forecast_is_stored_as_it_is_written_and_as_an_import(store: Store, wr
         assert (row.reference_time, row.valid_time) == (RUN, noon)
         assert (row.available_at, row.available_at_published, row.collected_at) == (NOW, False, NOW)
     batches = rows(store.database, t.forecast_batch, "source", "route", "rank", "job_run_id")
-    assert set(batches) == {("import", "file", importing.RANK, None)}
+    assert set(batches) == {("import", "file", import_kinds.RANK, None)}
 
 
 def test_a_reading_is_stored_with_how_it_was_measured(store: Store, write: Write) -> None:

@@ -18,7 +18,7 @@ from backend.scoring.days.update import make_due, update
 from backend.scoring.sample.load import Samples
 from backend.scoring.views import NEAREST
 from backend.storage import schema as t
-from backend.storage.positions import MOVED_METRES, Sighting, stays
+from backend.storage.stays import MOVED_METRES, Sighting, stays
 from backend.storage.store import Store
 from backend.tests.scoring.test_days import (
     LONG_AFTER,
