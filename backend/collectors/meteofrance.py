@@ -1,17 +1,17 @@
-"""The stations of Météo-France, every six minutes: masts of 10 m, the best reference there is near a site.
+"""The stations of Météo-France, every six minutes: masts of 10 m, the best reference near a site.
 
 Publisher: Météo-France. Licence: Licence Ouverte 2.0 (Etalab), to be credited. It needs a free key of the
-portal, whose application must be subscribed to "DPPaquetObs"; it is off unless `SOURCES` names it, since
-whoever set the key for AROME need not have done that. About 680 of some 1 850 stations report wind (2026).
+portal, whose application must be subscribed to "DPPaquetObs". It is off unless `SOURCES` names it, because a
+key for AROME may be without that subscription. About 680 of some 1 850 stations report wind (2026).
 Units: m/s, degrees, K; means and gusts over the ten minutes before the stamp. Times: ISO 8601 in UTC.
 A station's id is its eight digits, leading zero included: "meteofrance:01014002".
 
-Quirks, with the date we saw them:
+Quirks, with the date of their observation:
 - a slot of six minutes fills up for about twenty (August 2026): slots aged 12 to 30 minutes are read;
-- the gust is called `raf10` in version 2 and `fxi10` before it (June 2026): both are known;
-- a station without an anemometer has null for its wind: it is left out unless a site names it;
-- an empty list is a slot in the future, or a station that is not known.
-Limits: 50 requests a minute; the last 24 hours are kept.
+- the gust is `raf10` in version 2 and `fxi10` before it (June 2026): both are read;
+- a station without an anemometer has null for its wind: it is skipped unless a site names it;
+- an empty list is a slot in the future, or an unknown station.
+Limits: 50 requests a minute; the portal serves the last 24 hours.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ METEOFRANCE = Network(
     name=registry.METEOFRANCE.name, cadence=SLOT + timedelta(minutes=2), averaging_minutes=10
 )
 AGES = tuple(timedelta(minutes=minutes) for minutes in (12, 18, 24, 30))
-"""How old the slots are that one collection reads, newest first."""
+"""Ages of the slots that one collection reads, newest first."""
 
 HISTORY = timedelta(hours=24)
 MAX_AGE = timedelta(minutes=60)
-"""The newest slot that is asked for is 12 to 18 minutes old, and slots may lag."""
+"""The newest requested slot is 12 to 18 minutes old, and slots may be late."""
 
 _DIGITS = 8
 _WIND = {"ff": "ff", "dd": "dd"}
@@ -76,7 +76,7 @@ class _Row(msgspec.Struct):
 
     @property
     def gust(self) -> float | msgspec.UnsetType | None:
-        """Return the gust by whichever name it has."""
+        """Return the gust, under its new or old name."""
         return self.fxi10 if self.raf10 is msgspec.UNSET else self.raf10
 
 
@@ -98,7 +98,7 @@ def build(settings: Settings) -> Source[ObservationBatch]:
 
 @dataclass(frozen=True, slots=True)
 class Portal:
-    """Some slots of all stations, then the last day of each mapped station with a gap."""
+    """Four slots of all stations, then the last day of each mapped station with a gap."""
 
     url: str
     key: str = field(repr=False)
@@ -107,9 +107,9 @@ class Portal:
     rank = 0
 
     async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
-        """Yield one batch per slot and per history; a slot that fails costs itself only.
+        """Yield one batch per slot and per history; a failed slot does not stop the others.
 
-        Of the older slots only mapped stations are kept: they are there to leave those no gap.
+        From the older slots only mapped stations are read: they prevent gaps in these.
         """
         mapped = frozenset(needs.mapped_stations(METEOFRANCE.name))
         latest: dict[str, datetime] = {}
@@ -127,7 +127,7 @@ class Portal:
             only = mapped
         if not latest:
             return
-        # Four slots in a row leave no gap to a reading that is vouched for six minutes before the oldest.
+        # Four slots in a row leave no gap to a `complete_until` six minutes before the oldest slot.
         reach = AGES[-1] - AGES[0] + SLOT if whole else METEOFRANCE.cadence
         gaps = find_gaps(replace(METEOFRANCE, cadence=reach), needs, latest, needs.now - HISTORY)
         if gaps.complete_until:
@@ -178,7 +178,7 @@ class _Slot:
 
 
 def _slot_of(moment: datetime) -> datetime:
-    """Return the start of the six minutes that a moment lies in."""
+    """Return the start of the six-minute slot that contains a moment."""
     return moment.replace(minute=moment.minute // 6 * 6, second=0, microsecond=0)
 
 
@@ -190,26 +190,25 @@ def parse_slot(
 ) -> tuple[Readings, tuple[Station, ...]]:
     """Read a slot of all stations, later than `after` per station, and the stations that are in it.
 
-    `only` these stations are kept, where given; of others those that report wind, or are `mapped` to a
-    site. Raises ParseError for another shape, where most rows are odd, or no station at all has a usable
-    reading.
+    Reads `only` these stations, if given; else those that report wind or are `mapped` to a site. Raises
+    ParseError for another shape, if most rows are odd, or if no station has a usable reading.
     """
     rows = not_empty(json_rows(payload, _ROWS, _ROW))
     require_fields(rows.rows, {**_WIND, "gust": "raf10", "t": "t"}, payload)
-    told = [(row, METEOFRANCE.station_id(row.geo_id_insee)) for row in rows.rows]
-    kept = [
+    chosen = [
         (row, station)
-        for row, station in told
+        for row in rows.rows
+        for station in [METEOFRANCE.station_id(row.geo_id_insee)]
         if (station in mapped or row.ff is not None if only is None else station in only)
     ]
     odd = rows.rejected(_station_of_odd, f"{METEOFRANCE.name}:?")
-    of_interest = odd if only is None else [each for each in odd if each.subject in only]
-    readings = validate((*of_interest, *_readings(kept, payload.fetched_at)), payload.fetched_at, after)
+    rejected = odd if only is None else [value for value in odd if value.subject in only]
+    readings = validate((*rejected, *_readings(chosen, payload.fetched_at)), payload.fetched_at, after)
     if not readings.latest and only is None:
         raise ParseError(f"none of {rows.total} stations has a usable reading", url=payload.url)
     return readings, tuple(
         Station(id=station, latitude=row.lat, longitude=row.lon)
-        for row, station in kept
+        for row, station in chosen
         if station is not None and len(number_of(station)) == _DIGITS
     )
 
@@ -217,18 +216,18 @@ def parse_slot(
 def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
     """Read the last day of one station, later than `after`; ParseError if most rows are of another one.
 
-    An empty one is read as such: whether it can be true, the caller knows.
+    An empty history is returned as such; the caller checks whether it is plausible.
     """
 
     def why_not_mine(row: _Row) -> str | None:
-        told = METEOFRANCE.station_id(row.geo_id_insee)
-        return None if told == station else f"requested {station}, row is of {told}"
+        reported = METEOFRANCE.station_id(row.geo_id_insee)
+        return None if reported == station else f"requested {station}, row is of {reported}"
 
     rows = json_rows(payload, _ROWS, _ROW).without(why_not_mine)
     require_fields(rows.rows, {**_WIND, "gust": "raf10", "t": "t"}, payload)
     mine = [(row, station) for row in rows.rows]
-    found = (*rows.rejected(lambda _: station, station), *_readings(mine, payload.fetched_at))
-    return validate(found, payload.fetched_at, {station: after})
+    readings = (*rows.rejected(lambda _: station, station), *_readings(mine, payload.fetched_at))
+    return validate(readings, payload.fetched_at, {station: after})
 
 
 def _station_of_odd(content: object) -> str | None:
@@ -245,7 +244,9 @@ def _readings(rows: Sequence[tuple[_Row, str | None]], fetched_at: datetime) -> 
         if isinstance(time, Rejected):
             yield time
             continue
-        speed, gust, kelvin, direction = map(_told, (row.ff, row.gust, row.t, row.dd))
+        speed, gust, kelvin, direction = (
+            None if value is msgspec.UNSET else value for value in (row.ff, row.gust, row.t, row.dd)
+        )
         yield Reading(
             station=station,
             time=time,
@@ -256,7 +257,3 @@ def _readings(rows: Sequence[tuple[_Row, str | None]], fetched_at: datetime) -> 
                 Parameter.TEMPERATURE: None if kelvin is None else kelvin_to_celsius(kelvin),
             },
         )
-
-
-def _told(value: float | msgspec.UnsetType | None) -> float | None:
-    return None if value is msgspec.UNSET else value

@@ -1,18 +1,18 @@
 """The beacons of Pioupiou, now OpenWindMap: all newest readings in one answer, and an archive of each.
 
-Publisher: the contributors of the OpenWindMap network. Licence: the Community License lets anyone use the
-data with a visible credit, but not beside data of sensors that are not themselves open, as those of ROMMA
-are not and those of the FFVL hardly are. Whether the two may be mixed is for the operator to settle with the
-network: hence it is off unless `SOURCES` names it, and withheld unless `PUBLIC_RAW_SOURCES` does too.
+Publisher: the contributors of the OpenWindMap network. Licence: the Community License allows use of the data
+with a visible credit, but not beside data of sensors that are not open themselves, such as those of ROMMA and
+probably of the FFVL. Whether they may be mixed is a question between operator and network, so the source is
+off unless `SOURCES` names it, and withheld unless `PUBLIC_RAW_SOURCES` does too.
 About 690 beacons report (2026), every 4 to 5 minutes; wind only, over the 4 minutes before the stamp.
 Units: km/h, degrees. Times: ISO 8601 in UTC. The network states no height of its masts, nor of its places.
 
-Quirks, with the date we saw them described:
-- the feed repeats a beacon's last word for months; `on` does not say that there is wind (October 2026);
-- a beacon that is switched off may say 0 for the mean and null for the rest: no calm (October 2026);
+Quirks, with the date of their description:
+- the feed repeats a beacon's last reading for months; a state `on` does not mean a new one (October 2026);
+- a beacon that is switched off may report 0 for the mean and null for the rest: not a calm (October 2026);
 - an item may have no number (2015), a position may be a dummy near 0, 0 with `success` false (2026);
-- rows of the archive are lists; its `legend` says what is where, and the lull comes first;
-- Pioupious turn in steps of 22.5 degrees, Windbirds of 1: no one resolution is stated.
+- rows of the archive are lists; its `legend` names the columns, and the lull comes first;
+- Pioupious report directions in steps of 22.5 degrees, Windbirds of 1: the network has no single resolution.
 Limits: newest readings at most once a minute; an archive of one beacon and 31 days at a time.
 """
 
@@ -56,15 +56,15 @@ from backend.core.terms import terms_of
 
 PIOUPIOU = Network(
     name=registry.PIOUPIOU.name,
-    cadence=timedelta(minutes=7),  # they speak every four or five
+    cadence=timedelta(minutes=7),  # they report every four or five
     averaging_minutes=4,
 )
 
 MAX_AGE = timedelta(minutes=20)
-"""Hundreds of beacons speak every five minutes: three silences in a row from all of them, and a margin."""
+"""Hundreds of beacons report every five minutes: three missed readings in a row of all, and a margin."""
 
 ARCHIVE = "archive"
-"""What the positions of an archive are kept by: it may state another place than the newest readings do."""
+"""Route of the positions in an archive: they may differ from those beside the newest readings."""
 
 LONGEST_ARCHIVE = timedelta(days=31)
 
@@ -143,7 +143,7 @@ class Live:
     rank = 0
 
     async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
-        """Yield one batch per answer, and one for each mapped beacon that nobody knows."""
+        """Yield one batch per answer, and a failure for each mapped beacon that is unknown."""
         payload = await fetch(Request(url=f"{self.url}/v1/live/all", kind="json"))
         after = stored_until(needs.newest, payload.fetched_at)
         readings, stations = await asyncio.to_thread(parse_live, payload, after)
@@ -172,7 +172,7 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveRoute:
-    """What mapped beacons said long ago, up to 31 days of one at a time."""
+    """The archive of each mapped beacon, up to 31 days at a time."""
 
     url: str
 
@@ -180,7 +180,7 @@ class ArchiveRoute:
     rank = 0
 
     async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
-        """Yield one batch per beacon and span of days that are not here yet."""
+        """Yield one batch per beacon and span of missing days."""
         for station in needs.mapped_stations(PIOUPIOU.name):
             for first, last in missing_spans(needs, station, LONGEST_ARCHIVE):
                 yield await self._span(station, first, last, needs, fetch)
@@ -201,7 +201,7 @@ class ArchiveRoute:
 
 
 def archive_request(url: str, station: str, start: datetime, stop: datetime) -> Request:
-    """Ask for the readings of one beacon between two times, 31 days apart at most."""
+    """Return the request for the readings of one beacon between two times, at most 31 days apart."""
     return Request(
         url=f"{url}/v1/archive/{number_of(station)}",
         kind="json",
@@ -212,7 +212,7 @@ def archive_request(url: str, station: str, start: datetime, stop: datetime) -> 
 def parse_live(payload: Payload, after: Mapping[str, datetime]) -> tuple[Readings, tuple[Station, ...]]:
     """Read the newest readings of all beacons, later than `after` per station, and the beacons.
 
-    Raises ParseError for another shape, where most rows are odd, or no beacon at all has a usable reading.
+    Raises ParseError for another shape, if most rows are odd, or if no beacon has a usable reading.
     """
     data = bytes(_decoded(_LIVE, payload, "list of beacons").data)
     rows = not_empty(json_rows(payload, _BEACONS, _BEACON, data))
@@ -240,31 +240,31 @@ def parse_archive(payload: Payload, station: str, after: datetime) -> Readings:
     longest = max(places.values())
 
     def why_short(row: Sequence[Value]) -> str | None:
-        return f"a row of {len(row)} where its legend has more" if len(row) <= longest else None
+        return f"a row of {len(row)} values, fewer than in its legend" if len(row) <= longest else None
 
     rows = json_rows(payload, _VALUE_ROWS, _VALUE_ROW, bytes(archive.data)).without(why_short)
-    found = (*rows.rejected(lambda _: station, station), *_rows(rows.rows, places, station, payload))
-    return validate(found, payload.fetched_at, {station: after})
+    readings = (*rows.rejected(lambda _: station, station), *_rows(rows.rows, places, station, payload))
+    return validate(readings, payload.fetched_at, {station: after})
 
 
 def parse_archive_positions(payload: Payload, station: str) -> tuple[Position, ...]:
-    """Read where a beacon stood at each row of its archive; none where the archive states no positions.
+    """Read the position of a beacon in each row of its archive; none if the archive has no positions.
 
-    Rows of an unknown shape or time are left out: `parse_archive` rejects them.
+    Rows of an unknown shape or time are skipped: `parse_archive` rejects them.
     """
     archive = _decoded(_ARCHIVE, payload, "archive")
     units = dict(zip(archive.legend, archive.units, strict=False))
     if any(units.get(name) != "degrees" for name in ("latitude", "longitude")):
         return ()
     moment, north, east = (archive.legend.index(name) for name in ("time", "latitude", "longitude"))
-    found = []
+    positions = []
     for row in json_rows(payload, _VALUE_ROWS, _VALUE_ROW, bytes(archive.data)).rows:
         if len(row) > max(moment, north, east):
             time = iso_time(station, str(row[moment]), payload.fetched_at)
             if not isinstance(time, Rejected):
                 latitude, longitude = number(row[north]), number(row[east])
-                found.append(Position(station, time, latitude, longitude, route=ARCHIVE))
-    return tuple(found)
+                positions.append(Position(station, time, latitude, longitude, route=ARCHIVE))
+    return tuple(positions)
 
 
 def _station_of_odd(content: object) -> str | None:
@@ -276,19 +276,19 @@ def _decoded(decoder: msgspec.json.Decoder[_T], payload: Payload, what: str) -> 
     try:
         return decode_json_leniently(decoder, payload.body)
     except ParseError as error:
-        raise ParseError(f"not the {what} that is documented: {error.reason}", url=payload.url) from error
+        raise ParseError(f"not the documented {what}: {error.reason}", url=payload.url) from error
 
 
 def _newest(beacons: Sequence[_Beacon], fetched_at: datetime) -> Iterator[Reading | Rejected]:
     for beacon in beacons:
         station = None if beacon.id is None else PIOUPIOU.station_id(beacon.id)
-        said = beacon.measurements
+        measured = beacon.measurements
         if station is None:
             yield Rejected(f"{PIOUPIOU.name}:?", None, None, repr(beacon.id), "no_station")
-        elif said is not None and said.date is not None:  # null: it never said anything
-            values = {parameter: value_of(getattr(said, name)) for parameter, name in _WIND.items()}
+        elif measured is not None and measured.date is not None:  # null: it has never reported
+            values = {parameter: value_of(getattr(measured, name)) for parameter, name in _WIND.items()}
             yield _reading(
-                station, said.date, values, fetched_at, off=(beacon.status or _Status()).state == "off"
+                station, measured.date, values, fetched_at, off=(beacon.status or _Status()).state == "off"
             )
 
 
@@ -303,21 +303,21 @@ def _rows(
 def _reading(
     station: str, stamp: str, values: Mapping[Parameter, Value], fetched_at: datetime, *, off: bool = False
 ) -> Reading | Rejected:
-    """Return what a beacon said. Mean and gust only count together, and if it is not switched off."""
+    """Return the reading of a beacon; without mean and gust, or switched off, its values are rejected."""
     time = iso_time(station, stamp, fetched_at)
     if isinstance(time, Rejected):
         return time
-    there = [parameter for parameter, value in values.items() if value is not None]
+    present = [parameter for parameter, value in values.items() if value is not None]
     marked: dict[Parameter, str] = {}
     if off:
-        marked = dict.fromkeys(there, "switched_off: what it says then is no measurement")
+        marked = dict.fromkeys(present, "switched_off: its values are not measurements")
     elif None in (values[Parameter.WIND_SPEED], values[Parameter.WIND_GUST]):
-        marked = dict.fromkeys(there, "incomplete: mean and gust only count together")
+        marked = dict.fromkeys(present, "incomplete: mean and gust must both be present")
     return Reading(station=station, time=time, values=values, marked=marked)
 
 
 def _places(archive: _Archive, url: str) -> dict[str, int]:
-    """Return where in a row each value is, by the legend; raise ParseError for other names or units."""
+    """Return the column of each value, by the legend; raise ParseError for other names or units."""
     units = dict(zip(archive.legend, archive.units, strict=False))
     for name, unit in _UNITS.items():
         if name not in archive.legend:
@@ -328,7 +328,7 @@ def _places(archive: _Archive, url: str) -> dict[str, int]:
 
 
 def _described(beacon: _Beacon) -> Station | None:
-    """Return what is told of a beacon. A dummy for a position is none: the store keeps the last good one."""
+    """Return the station of a beacon, without a dummy position: the store then keeps the last good one."""
     station = None if beacon.id is None else PIOUPIOU.station_id(beacon.id)
     if station is None:
         return None

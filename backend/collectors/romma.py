@@ -4,9 +4,9 @@ An association's network, not open data: a key opens one XML of all stations gra
 one, a page per station. A reading every 10 minutes, in km/h, °C and naive Europe/Paris time.
 
 Quirks: a key without rights gets an empty document with HTTP 200. Missing is "--", "---" or "--.-".
-Hours may have one digit, dates three separators (seen over the years to 2026). The wind comes as one
-of sixteen French compass points, where O is west. The XML's `rafale_maxi` is a maximum over a time
-that nobody states (perhaps since midnight), so it is not kept as a gust; the page's 10-minute one is.
+Hours may have one digit, dates one of three separators (seen over the years to 2026). The wind direction is
+one of sixteen French compass points, where O is west. The XML's `rafale_maxi` is a maximum over an
+undocumented period (perhaps since midnight), so it is not stored as a gust; the page's 10-minute gust is.
 See docs/sources/romma.md.
 """
 
@@ -56,7 +56,7 @@ from backend.core.units import french_compass_to_degrees
 NAME = registry.ROMMA.name
 
 MAX_AGE = timedelta(minutes=35)
-"""Three readings missed, at one every 10 minutes, and a little for the way."""
+"""Three missed readings, at one every 10 minutes, and a margin."""
 
 ROMMA = Network(name=NAME, cadence=timedelta(minutes=10), averaging_minutes=10, direction_resolution=22.5)
 
@@ -67,7 +67,7 @@ _XML_NAMES = {
     Parameter.TEMPERATURE: "temperature",
 }
 
-# A page is compared without accents, capitals and, for its labels, without spaces.
+# The text of a page is compared without accents and capitals, and its labels also without spaces.
 _PAGE_DATE = re.compile(
     r"dernier releve en direct ?:? ?le "
     r"(?P<stamp>([0-9]{1,2})(?:er)? ([a-z]+) ([0-9]{4})(?: a)? ([0-9]{1,2}):([0-9]{2}))"
@@ -102,10 +102,10 @@ class Parsed:
         texts: Mapping[Parameter, str],
         fetched_at: datetime,
     ) -> None:
-        """Add one reading. `local` is naive Paris time, None where `stamp` is no date."""
+        """Add one reading. `local` is naive Paris time, None where `stamp` is not a date."""
         time = from_paris(station, stamp, local, fetched_at)
         if isinstance(time, Rejected):
-            # The store knows these rejections of ROMMA by their bare word.
+            # The store has these rejections of ROMMA under their bare reason code.
             self.rejected.append(replace(time, reason=time.reason_code))
             return
         good, bad = check_values(Reading(station=station, time=time, values=texts), _interpret)
@@ -113,7 +113,7 @@ class Parsed:
         self.rejected += bad
 
     def batch(self, route: Route[ObservationBatch], payload: Payload) -> ObservationBatch:
-        """Return the batch of this document, which came by `route`."""
+        """Return the batch of this document, read by `route`."""
         newest = max((record.time for record in self.records), default=None)
         readings = Readings(tuple(self.records), tuple(self.rejected), {}, newest)
         positions = positions_of(self.stations, payload.fetched_at)
@@ -121,7 +121,7 @@ class Parsed:
 
 
 def build(settings: Settings) -> Source[ObservationBatch]:
-    """Return the source with the routes that the settings allow; disabled if they allow none."""
+    """Return the source with the routes that the settings allow; disabled without any."""
     routes: list[Route[ObservationBatch]] = []
     key = settings.romma_key
     if key and key.get_secret_value():
@@ -143,7 +143,7 @@ def build(settings: Settings) -> Source[ObservationBatch]:
 
 @dataclass(frozen=True, slots=True)
 class KeyedRoute:
-    """One XML with the last reading of every station that the key opens."""
+    """One XML with the last reading of every station that the key gives access to."""
 
     base_url: str
     key: SecretStr
@@ -164,7 +164,7 @@ class KeyedRoute:
 
 @dataclass(frozen=True, slots=True)
 class PageRoute:
-    """The public page of each station that speaks for a site, one after the other."""
+    """The public page of each mapped station, one after the other."""
 
     base_url: str
     name: str = "page"
@@ -186,7 +186,7 @@ class PageRoute:
 
 
 def parse_feed(payload: Payload) -> Parsed:
-    """Read the keyed XML. Raise ParseError for any other document, one without a station or of odd rows."""
+    """Read the keyed XML. Raise ParseError for any other document, without a station, or with odd rows."""
     try:
         root = _xml(payload.body)
     except ParseError as error:
@@ -226,7 +226,7 @@ def parse_feed(payload: Payload) -> Parsed:
 
 
 def _xml(body: bytes) -> etree._Element:
-    """Parse in the declared encoding, else UTF-8; in Latin-1 where the bytes are plainly not that."""
+    """Parse in the declared encoding, else UTF-8; in Latin-1 if the bytes are not UTF-8."""
     try:
         return parse_xml(body)
     except ParseError:
@@ -273,12 +273,12 @@ def parse_page(payload: Payload, station: str) -> Parsed:
     compact = shown.replace(" ", "")
     for parameter, label in _PAGE_LABELS.items():
         if label.endswith(":") and label in compact and parameter not in texts:
-            reason = f"the page announces {parameter} and shows no value where we know to look"
+            reason = f"the page has a label for {parameter}, but no value after it"
             raise ParseError(reason, source=NAME, url=payload.url)
     if not texts:
-        raise ParseError("not one reading that we know", source=NAME, url=payload.url)
+        raise ParseError("the page has no known reading", source=NAME, url=payload.url)
     if not _PAGE_WIND.isdisjoint(texts) and Parameter.WIND_SPEED not in texts:
-        reason = "the page shows a direction or a gust, and no mean wind where we know to look"
+        reason = "the page has a direction or a gust, but no mean wind"
         raise ParseError(reason, source=NAME, url=payload.url)
     parsed = Parsed()
     parsed.add(station, heading["stamp"], _page_time(heading), texts, payload.fetched_at)
@@ -299,10 +299,10 @@ def _folded(text: str) -> str:
 
 
 def _page_texts(block: LexborNode) -> dict[Parameter, str]:
-    """Return the value that directly follows each label we know; the first, where one is repeated.
+    """Return the value that directly follows each known label; the first, if a label is repeated.
 
-    Each value belongs to the text since the value before it, so that a missing one never lets its
-    label take the next: the gust of ten minutes is not the one since midnight.
+    Each value belongs to the text since the previous value. So a label without a value does not take the
+    next one: the gust of ten minutes is not the one since midnight.
     """
     texts: dict[Parameter, str] = {}
     for label, value in _labelled(block):

@@ -23,7 +23,7 @@ MeteoScoreError
     │   ├── PayloadMissingError a replay needs a payload that the archive does not have
     │   └── UnchangedError      the file is still the version that was read before
     ├── ParseError              a response does not have the documented format
-    │   └── RefusedError        the publisher refuses the site (collectors/meteo_parapente.py)
+    │   └── RefusedError        the publisher refuses the site (collectors/meteo_parapente_answer.py)
     ├── IncompleteError         a run without all of its values; the others are stored
     └── SourceSlowError         a source took longer than the time to the next slot (scheduler/jobs.py)
 """

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from backend.collectors.base import Payload, Request, collect
-from backend.collectors.meteo_parapente import MODEL, Answer, Entry, build, parse, parse_status
+from backend.collectors.meteo_parapente import build
+from backend.collectors.meteo_parapente_answer import MODEL, Answer, Entry, parse, parse_status
 from backend.core.config import Settings
 from backend.core.errors import FetchError, ParseError
 from backend.core.parameters import Parameter
@@ -183,9 +184,9 @@ def test_an_empty_list_of_runs_is_refused() -> None:
         (line(run=2026071506), "Expected `str`"),
         (line(day="20260732"), "day"),
         (line(day="2026-07-15"), "day"),
-        (line(day="20260714"), "a day that the run cannot speak of"),
-        (line(day="99991231"), "a day that the run cannot speak of"),
-        (line(update="2026-07-15T12:21:00Z"), "available in the future"),
+        (line(day="20260714"), "the day is outside the horizon of the run"),
+        (line(day="99991231"), "the day is outside the horizon of the run"),
+        (line(update="2026-07-15T12:21:00Z"), "availability is in the future"),
         (line(private=...), "private"),
         (line(private="no"), "private"),
         (line(status=...), "status"),
@@ -193,7 +194,7 @@ def test_an_empty_list_of_runs_is_refused() -> None:
         (line(update="2026-07-15T12:08:31"), "timezone"),
         (line(update="0001-01-01T00:00:00+02:00"), "out of range"),
         (line(run="2026071512", update=...), "the run starts in the future"),
-        (line(update="2026-07-15T05:59:59Z"), "available before its run started"),
+        (line(update="2026-07-15T05:59:59Z"), "availability precedes run start"),
     ],
 )
 def test_a_malformed_entry_is_an_error_and_the_others_are_kept(bad: dict[str, Any], said: str) -> None:
@@ -472,10 +473,10 @@ def test_a_sounding_of_which_most_hours_are_odd_is_refused() -> None:
         (lambda answer: answer.update(status=None), "not a sounding"),
         (
             lambda answer: answer["gridCoords"].update(lat=45.8624),
-            "the answer is for 45.8624,6.2272, not for",
+            "response is for 45.8624,6.2272",
         ),
-        (lambda answer: answer["gridCoords"].update(lon=6.2271), "the answer is for 45.8623,6.2271, not for"),
-        (lambda answer: answer["gridCoords"].update(lat=6.2272, lon=45.8623), "the answer is for"),
+        (lambda answer: answer["gridCoords"].update(lon=6.2271), "response is for 45.8623,6.2271"),
+        (lambda answer: answer["gridCoords"].update(lat=6.2272, lon=45.8623), "response is for"),
     ],
 )
 def test_an_answer_of_another_shape_or_place_is_refused(

@@ -292,7 +292,7 @@ def test_a_row_of_another_network_or_station_costs_itself() -> None:
     [other] = read_with("ffvl history", feed_row("6", PARIS)).rejected
     assert "requested ffvl:5, row is of ffvl:6" in other.reason
     [short] = read_with("pioupiou archive", ["2026-05-09T12:36:09.000Z", 45.8]).rejected
-    assert "a row of 2 where its legend has more" in short.reason
+    assert "a row of 2 values, fewer than in its legend" in short.reason
 
 
 def test_a_history_with_an_odd_row_does_not_count_as_complete() -> None:

@@ -210,7 +210,7 @@ def test_values_that_stand_elsewhere_in_the_rows_are_found_by_the_legend() -> No
         (archive(legend=["time"]), "an archive without wind_speed_avg"),
         (archive(units=["utc", "degrees", "degrees", *["knots"] * 5]), "'knots' instead of 'km/h'"),
         (archive(units=[]), "time in None instead of 'utc'"),
-        (archive(data=[["2026-05-09T12:36:09.000Z", 45.8]]), "a row of 2 where its legend has more"),
+        (archive(data=[["2026-05-09T12:36:09.000Z", 45.8]]), "a row of 2 values, fewer than in its legend"),
         (archive(data=[{"time": 1}]), "Expected `array`, got `object`"),
     ],
 )

@@ -532,9 +532,9 @@ def test_an_empty_value_is_absent() -> None:
         ("affichage_simple", "autre", "no block of readings"),
         ("Dernier relev&eacute;", "Relev&eacute;", "no time of the last reading"),
         ("le 15 Juillet 2026    14:01", "-- --", "no time of the last reading"),
-        ('<span class="bigTexte">17</span>', "17", "announces wind_speed and shows no value"),
-        ('<span class="smallTexte">SSO</span>', "SSO", "announces wind_direction and shows no value"),
-        ('<span class="smallTexte">28</span>', "28", "announces wind_gust and shows no value"),
+        ('<span class="bigTexte">17</span>', "17", "a label for wind_speed, but no value after it"),
+        ('<span class="smallTexte">SSO</span>', "SSO", "a label for wind_direction, but no value after it"),
+        ('<span class="smallTexte">28</span>', "28", "a label for wind_gust, but no value after it"),
     ],
 )
 def test_a_page_of_another_shape_is_refused_and_never_takes_the_next_value(
@@ -552,7 +552,7 @@ def test_a_page_that_breaks_off_is_refused(end: str) -> None:
 
 
 def test_a_page_with_a_direction_and_no_mean_wind_is_refused() -> None:
-    with pytest.raises(ParseError, match="no mean wind where we know to look"):
+    with pytest.raises(ParseError, match="but no mean wind"):
         read_page(page('Moyen sur 10min : <span class="bigTexte">17</span> km/h<br>'))
 
 
@@ -565,7 +565,7 @@ def test_a_station_without_an_anemometer_is_read() -> None:
 
 def test_a_page_without_one_reading_is_refused() -> None:
     body = b'<div id="affichage_simple">Dernier releve en direct : le 15 Juillet 2026 14:01</div>'
-    with pytest.raises(ParseError, match="not one reading"):
+    with pytest.raises(ParseError, match="the page has no known reading"):
         read_page(body)
 
 

@@ -23,15 +23,15 @@ from typing import Any, TypeVar, cast
 import httpx2
 import psycopg  # noqa: F401 - with sqlite3, before eccodes
 
-from backend.collectors import meteo_parapente, meteofrance, open_meteo, open_meteo_answer, romma
-from backend.collectors.arome import PackageRoute
+from backend.collectors import meteo_parapente_answer, meteofrance, open_meteo, open_meteo_answer, romma
 from backend.collectors.base import Fetch, Payload, Request, set_aside_implausible
 from backend.collectors.ffvl_routes import keyed, pages, winds_mobi
 from backend.collectors.grib.object_storage import ObjectStorage
+from backend.collectors.grib.package_route import PackageRoute
 from backend.collectors.grib.portal import Portal
 from backend.collectors.grib.runs import GRIDS, PackageFile, PublishedRun
 from backend.collectors.grib.worker import Worker
-from backend.collectors.meteo_parapente import Entry
+from backend.collectors.meteo_parapente_answer import Entry
 from backend.collectors.runs import Part
 from backend.collectors.transport import bodies, headers
 from backend.core.errors import ParseError
@@ -267,13 +267,13 @@ def targets() -> tuple[Target, ...]:
         Target(
             "meteo_parapente status",
             "json",
-            lambda body: meteo_parapente.parse_status(payload(body), NOW),
+            lambda body: meteo_parapente_answer.parse_status(payload(body), NOW),
             (*stored("meteo_parapente", "status.json"), made["meteo_parapente"]),
         ),
         Target(
             "meteo_parapente sounding",
             "json",
-            lambda body: meteo_parapente.parse(payload(body), HERE, TODAY),
+            lambda body: meteo_parapente_answer.parse(payload(body), HERE, TODAY),
             stored("meteo_parapente", "sounding.json", "refused.json"),
             "here",
         ),
