@@ -156,7 +156,7 @@ def test_the_environment_wins_over_the_env_file(monkeypatch: pytest.MonkeyPatch)
 # --- One run ----------------------------------------------------------------------------------------
 
 
-async def test_a_scheduled_run_stores_what_it_collected_and_says_so(database_url: str) -> None:
+async def test_a_scheduled_run_stores_and_records_what_it_collected(database_url: str) -> None:
     world = make_world(database_url)
     run = await world.runner.run(FORECASTS, "schedule", NOON)
     assert run is not None
@@ -175,7 +175,7 @@ async def test_a_scheduled_run_stores_what_it_collected_and_says_so(database_url
     assert (row.wind_speed, row.wind_gust) == (20_000, None)
 
 
-async def test_a_slot_is_run_once_however_often_it_is_asked_for(database_url: str) -> None:
+async def test_a_slot_is_run_once_however_often_it_is_requested(database_url: str) -> None:
     world = make_world(database_url)
     assert await world.runner.run(FORECASTS, "schedule", NOON) is not None
     assert await world.runner.run(FORECASTS, "catch_up", NOON) is None
@@ -225,7 +225,7 @@ async def test_a_bug_in_one_source_is_recorded_and_stops_no_other(database_url: 
     assert "KeyError" in run.sources[0].reason
 
 
-async def test_a_run_that_brought_nothing_because_it_failed_has_failed(database_url: str) -> None:
+async def test_a_run_without_data_because_of_failures_has_failed(database_url: str) -> None:
     run = await make_world(database_url, forecasts=[forecast_source(fails)]).runner.run(
         FORECASTS, "schedule", NOON
     )
@@ -280,7 +280,7 @@ async def test_a_source_that_answers_without_any_data_is_stale(
     assert "no data at all" in run.sources[0].reason
 
 
-async def test_readings_already_kept_are_nothing_new(database_url: str) -> None:
+async def test_readings_already_stored_are_nothing_new(database_url: str) -> None:
     world = make_world(database_url)
     first = await world.runner.run(OBSERVATIONS, "schedule", NOON)
     second = await world.runner.run(OBSERVATIONS, "api")
@@ -304,7 +304,7 @@ async def test_values_that_cannot_be_true_are_counted_and_never_stored(database_
         assert connection.execute(sa.select(sa.func.count()).select_from(t.observation)).scalar_one() == 0
 
 
-async def test_a_disabled_source_says_why_and_does_not_spoil_the_run(database_url: str) -> None:
+async def test_a_disabled_source_has_its_reason_and_does_not_spoil_the_run(database_url: str) -> None:
     sources = [
         forecast_source(brings_a_run, "meteo_parapente"),
         forecast_source(brings_a_run, "arome", disabled="CONTACT is not set"),
@@ -318,7 +318,7 @@ async def test_a_disabled_source_says_why_and_does_not_spoil_the_run(database_ur
     ]
 
 
-async def test_a_run_without_any_enabled_source_has_nothing_new_and_says_why(database_url: str) -> None:
+async def test_a_run_without_any_enabled_source_has_nothing_new_and_the_reason(database_url: str) -> None:
     world = make_world(database_url, forecasts=[forecast_source(brings_a_run, disabled="off")])
     run = await world.runner.run(FORECASTS, "schedule", NOON)
     assert run is not None
@@ -346,7 +346,7 @@ async def test_a_run_by_hand_can_be_limited_to_a_source_and_a_site(database_url:
 
 
 async def test_a_site_added_later_gets_the_runs_that_are_still_served(database_url: str) -> None:
-    async def lacking(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
+    async def incomplete(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         missing = needs.missing("arome", at(12), "whole", 0)
         yield (
             a_run(replace(needs, sites=missing))
@@ -355,7 +355,7 @@ async def test_a_site_added_later_gets_the_runs_that_are_still_served(database_u
         )
 
     sites = [PLANFAIT]
-    world = make_world(database_url, forecasts=[forecast_source(lacking)], sites=lambda: tuple(sites))
+    world = make_world(database_url, forecasts=[forecast_source(incomplete)], sites=lambda: tuple(sites))
     statuses = []
     for added in (None, None, replace(PLANFAIT, id="semnoz", name="Semnoz")):
         if added:
@@ -366,7 +366,7 @@ async def test_a_site_added_later_gets_the_runs_that_are_still_served(database_u
     assert statuses == [("success", 1), ("nothing_new", 0), ("success", 1)]
 
 
-async def test_an_unusable_sites_file_fails_the_run_and_says_so(database_url: str) -> None:
+async def test_an_unusable_sites_file_fails_the_run_with_that_reason(database_url: str) -> None:
     def broken() -> Any:
         raise ConfigError("sites.toml: line 3: latitude must be between -90 and 90")
 
@@ -376,7 +376,7 @@ async def test_an_unusable_sites_file_fails_the_run_and_says_so(database_url: st
     assert "line 3" in run.note
 
 
-async def test_a_run_past_its_deadline_keeps_what_it_has_and_says_so(database_url: str) -> None:
+async def test_a_run_past_its_deadline_stores_what_it_has_and_records_the_reason(database_url: str) -> None:
     async def hangs(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         yield a_run(needs)
         await asyncio.Event().wait()
@@ -420,11 +420,11 @@ async def test_batches_wait_in_memory_while_the_store_is_locked(database_url: st
 async def test_a_store_that_stays_locked_fails_the_run_at_its_deadline(
     database_url: str, moment: str
 ) -> None:
-    lock, other, begun = ExitStack(), Database(database_url), list[str]()
+    lock, other, statements = ExitStack(), Database(database_url), list[str]()
 
     async def while_locked(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         lock.enter_context(other.write())
-        begun.clear()
+        statements.clear()
         yield a_run(needs)
 
     world = make_world(
@@ -437,7 +437,7 @@ async def test_a_store_that_stays_locked_fails_the_run_at_its_deadline(
     @sa.event.listens_for(world.database.engine, "before_cursor_execute")
     def _note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if waits_for_the_lock(statement):
-            begun.append(statement)
+            statements.append(statement)
 
     with capture_logs() as logs:
 
@@ -445,7 +445,7 @@ async def test_a_store_that_stays_locked_fails_the_run_at_its_deadline(
             return sum(line["event"] == "stamina.retry_scheduled" for line in logs)
 
         task = asyncio.create_task(world.runner.run(FORECASTS, "schedule", NOON))
-        await until(failed if moment == "between_two_tries" else lambda: failed() and len(begun) > 1)
+        await until(failed if moment == "between_two_tries" else lambda: failed() and len(statements) > 1)
         before = failed()
         skip(3600)
         await until(lambda: failed() > before)  # the end of the run could not be recorded either
@@ -599,7 +599,7 @@ async def test_a_slot_whose_turn_came_during_a_long_run_is_made_up_for(database_
     started = await world.runner.start(FORECASTS, "schedule", at(12))
     assert started is not None
     world.clock.now = at(18)
-    await world.runner.tick(FORECASTS)  # finds the job busy, and says so in the log
+    await world.runner.tick(FORECASTS)  # finds the job busy, which is logged
     world.clock.now = at(18) + timedelta(minutes=5)
     with pytest.raises(JobBusyError):
         await CatchUp(world.runner).once(FORECASTS)
@@ -664,17 +664,17 @@ async def test_a_run_that_ends_within_the_grace_is_a_success(database_url: str) 
     assert world.ledger.runs(job=FORECASTS)[0].status == "success"
 
 
-async def test_a_run_beyond_the_grace_is_recorded_as_cancelled_with_what_it_kept(database_url: str) -> None:
-    kept = asyncio.Event()
+async def test_a_run_beyond_the_grace_is_recorded_as_cancelled_with_what_it_stored(database_url: str) -> None:
+    stored = asyncio.Event()
 
     async def endless(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         yield a_run(needs)
-        kept.set()
+        stored.set()
         await asyncio.Event().wait()
 
     world = make_world(database_url, forecasts=[forecast_source(endless)], shutdown_grace_seconds=0.05)
     await start_scheduler(world.runner)
-    await kept.wait()
+    await stored.wait()
     await stop_scheduler()
     run = world.ledger.runs(job=FORECASTS)[0]
     assert (run.status, run.stored) == ("cancelled", 1)
@@ -714,7 +714,7 @@ async def test_a_stop_within_a_claim_leaves_no_run_without_an_end(database_url: 
         await until(lambda: any(waits_for_the_lock(each) for each in asked))
         tick.cancel()
         stop = asyncio.create_task(world.runner.drain(0))
-        await asyncio.sleep(0)  # the stop has begun
+        await asyncio.sleep(0)  # the stop has started
     await stop
     (run,) = world.ledger.runs()
     assert (run.slot, run.status) == (NOON, "cancelled")

@@ -149,7 +149,7 @@ async def test_an_answer_from_a_cache_states_its_age() -> None:
         {"Date": "Sun, 06 Nov 1994 08:49:37 GMT", "Age": "9" * 5000},
     ],
 )
-async def test_headers_that_state_no_time_say_nothing(headers: dict[str, str]) -> None:
+async def test_headers_without_a_time_have_no_effect(headers: dict[str, str]) -> None:
     assert await heard(headers) is None
 
 
@@ -203,7 +203,7 @@ def upstreams_ahead() -> Iterator[StandIns]:
         yield serving_upstreams
 
 
-def test_doctor_says_that_the_clock_is_slow_and_that_every_value_is_refused(
+def test_doctor_reports_a_slow_clock_and_the_rejection_of_every_value(
     upstreams_ahead: StandIns, tmp_path: Path
 ) -> None:
     environment = upstreams_ahead.environment(tmp_path, sources="meteo_parapente,ffvl,romma,arome")
@@ -222,7 +222,7 @@ def test_doctor_says_that_the_clock_is_slow_and_that_every_value_is_refused(
         assert re.search(r"\d+ future", refused[2])
 
 
-def test_the_service_says_so_and_a_source_with_nothing_but_refused_values_has_failed(
+def test_the_service_reports_it_and_a_source_with_only_rejected_values_has_failed(
     upstreams_ahead: StandIns, tmp_path: Path
 ) -> None:
     environment = upstreams_ahead.environment(
@@ -239,5 +239,5 @@ def test_the_service_says_so_and_a_source_with_nothing_but_refused_values_has_fa
         assert "clock_off" in {reason["code"] for reason in ready["reasons"]}
         assert "The clock of this machine is" in client.get("/").text
         service.terminate()
-    told = ended("runs", "--json", environment=environment)
-    assert "future" in told.stdout
+    runs = ended("runs", "--json", environment=environment)
+    assert "future" in runs.stdout

@@ -104,7 +104,7 @@ def test_without_a_file_of_ones_own_the_shipped_sites_are_meant() -> None:
     assert Settings.load().sites_file.read_text() == (ROOT / "sites.toml").read_text()
 
 
-# --- What the documentation says --------------------------------------------------------------------
+# --- The documentation ------------------------------------------------------------------------------
 
 
 def documented() -> dict[str, str]:

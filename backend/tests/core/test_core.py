@@ -146,7 +146,7 @@ def test_a_station_is_named_by_its_network_and_its_number() -> None:
     assert number_of("romma:241") == "241"
 
 
-def test_a_part_of_a_run_is_missing_for_the_sites_that_only_a_lesser_route_brought() -> None:
+def test_a_part_is_missing_for_sites_stored_by_a_lesser_route_only() -> None:
     sites = tuple(Site(name, name, 45.0, 6.0, 900.0) for name in ("best", "lesser", "none"))
     collected = {("arome", NOON, "00H06H", "best"): 0, ("arome", NOON, "00H06H", "lesser"): 1}
     needs = CollectionRequest(now=NOON, since=NOON, sites=sites, collected=collected)
@@ -154,21 +154,23 @@ def test_a_part_of_a_run_is_missing_for_the_sites_that_only_a_lesser_route_broug
     assert [site.id for site in needs.missing("arome", NOON, "00H06H", 1)] == ["none"]
 
 
-def test_a_ground_lacks_where_a_model_answers_in_a_cell_whose_ground_is_not_kept() -> None:
-    names = ("kept", "not_kept", "moved_cell", "just_answered", "never_answered")
+def test_a_model_elevation_is_missing_for_cells_without_a_stored_one() -> None:
+    names = ("stored", "not_stored", "moved_cell", "just_answered", "never_answered")
     sites = {name: Site(name, name, 45.0, 6.0, 900.0) for name in names}
     needs = CollectionRequest(
         now=NOON,
         since=NOON,
         sites=tuple(sites.values()),
-        cells={("arome", name): "1,1" for name in ("kept", "not_kept", "moved_cell")},
-        model_elevations=frozenset({("arome", "kept"), ("arome", "moved_cell"), ("arome_ifs", "not_kept")}),
+        cells={("arome", name): "1,1" for name in ("stored", "not_stored", "moved_cell")},
+        model_elevations=frozenset(
+            {("arome", "stored"), ("arome", "moved_cell"), ("arome_ifs", "not_stored")}
+        ),
     )
-    answered = {"kept": "1,1", "moved_cell": "2,2", "just_answered": "3,3"}
+    answered = {"stored": "1,1", "moved_cell": "2,2", "just_answered": "3,3"}
 
-    lacking = needs.without_model_elevation("arome", answered)
+    missing = needs.without_model_elevation("arome", answered)
 
-    assert [site.id for site in lacking] == ["not_kept", "moved_cell", "just_answered"]
+    assert [site.id for site in missing] == ["not_stored", "moved_cell", "just_answered"]
 
 
 def test_the_mapped_stations_of_a_network_come_once_each_in_the_order_of_the_sites() -> None:
@@ -183,7 +185,7 @@ def test_the_mapped_stations_of_a_network_come_once_each_in_the_order_of_the_sit
     )
 
 
-def test_an_error_of_a_collector_says_where_and_what() -> None:
+def test_an_error_of_a_collector_has_place_and_reason() -> None:
     assert str(FetchError("HTTP 503", source="ffvl", url="https://data.example/x")) == (
         "ffvl https://data.example/x: HTTP 503"
     )
@@ -291,7 +293,7 @@ def test_a_plausible_value_breaks_no_rule(parameter: Parameter, value: float) ->
         (Parameter.WIND_SPEED, float("inf"), "not_a_number"),
     ],
 )
-def test_a_value_that_cannot_be_true_is_told_which_rule_it_breaks(
+def test_an_implausible_value_gets_the_rule_it_breaks(
     parameter: Parameter, value: float, reason: str
 ) -> None:
     assert why_implausible(parameter, value) == reason
@@ -301,7 +303,7 @@ def test_a_value_that_cannot_be_true_is_told_which_rule_it_breaks(
     ("parameter", "value", "spelt"),
     [
         (Parameter.WIND_DIRECTION, 360.0, 0.0),
-        (Parameter.WIND_DIRECTION, 359.9996, 0.0),  # kept in thousandths, it would be 360
+        (Parameter.WIND_DIRECTION, 359.9996, 0.0),  # in stored thousandths it is 360
         (Parameter.WIND_DIRECTION, 359.9994, 359.9994),
         (Parameter.WIND_DIRECTION, 0.0, 0.0),
         (Parameter.WIND_DIRECTION, 359.9, 359.9),

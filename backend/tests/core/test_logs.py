@@ -49,7 +49,7 @@ def events(stream: io.StringIO) -> list[dict[str, Any]]:
 # --- Lines ------------------------------------------------------------------------------------------
 
 
-def test_a_line_says_when_what_and_how_bad_with_its_values() -> None:
+def test_a_line_has_time_event_level_and_values() -> None:
     stream = written()
     log.warning("slot has to wait", slot=NOON, tries=3, share=0.5, sure=True, reason=None)
     (event,) = events(stream)
@@ -92,7 +92,7 @@ def test_a_line_gives_no_orders_to_the_terminal_that_shows_it() -> None:
 
 
 @pytest.mark.parametrize("log_format", FORMATS)
-def test_what_a_library_says_is_a_line_like_any_other(log_format: Format) -> None:
+def test_a_message_of_a_library_is_a_line_like_any_other(log_format: Format) -> None:
     stream = written(log_format)
     library.warning("gave up after %d tries", 3)
     assert "gave up after 3 tries" in stream.getvalue()
@@ -108,7 +108,7 @@ def test_lines_below_the_level_are_left_out() -> None:
     assert [event["event"] for event in events(stream)] == ["loud", "loud"]
 
 
-def test_libraries_that_tell_each_step_are_kept_to_what_needs_attention() -> None:
+def test_libraries_that_log_each_step_are_limited_to_warnings() -> None:
     stream = written(log_level="DEBUG")
     for name in ("apscheduler.executors", "httpx2", "httpcore2.http11", "alembic.runtime", "uvicorn.access"):
         logging.getLogger(name).info("step")
@@ -139,7 +139,7 @@ def test_setting_up_again_replaces_what_was_set_up_before() -> None:
 # --- Whose line it is -------------------------------------------------------------------------------
 
 
-async def test_each_line_of_a_run_carries_its_id_whoever_writes_it_and_from_wherever() -> None:
+async def test_each_line_of_a_run_has_its_id_from_any_task_or_thread() -> None:
     stream = written()
 
     def in_a_thread() -> None:

@@ -1,4 +1,4 @@
-"""What a sites file may say, and how each refusal names file, line, key and rule."""
+"""The sites file: its keys and values, and errors with file, line, key and rule."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def entry(**changes: str | None) -> str:
 
 
 def refusal(tmp_path: Path, text: str) -> str:
-    """What the reader of a file with this text is told, without the path of the folder."""
+    """Return the error for a file with this text, without the path of its folder."""
     path = tmp_path / "sites.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as refused:
@@ -69,7 +69,7 @@ def refusal(tmp_path: Path, text: str) -> str:
 # --- A whole file --------------------------------------------------------------------------------------
 
 
-def test_an_entry_becomes_a_site_with_everything_it_says(tmp_path: Path) -> None:
+def test_an_entry_becomes_a_site_with_all_its_fields(tmp_path: Path) -> None:
     path = tmp_path / "sites.toml"
     path.write_text(entry())
     assert load_sites(path) == (SITE,)
@@ -229,7 +229,7 @@ CHANGED = replace(
 )
 
 
-def test_a_site_says_which_station_its_scores_are_about_and_since_when(tmp_path: Path) -> None:
+def test_a_site_has_its_reference_stations_with_their_first_days(tmp_path: Path) -> None:
     path = tmp_path / "sites.toml"
     path.write_text(
         entry(
@@ -355,11 +355,11 @@ def test_an_older_series_with_stored_data_must_stay_where_it_was(known: list[Sit
         check_positions([replace(SITE, latitude=45.9), MOVED], known)
 
 
-def test_an_older_series_that_the_store_never_had_is_no_move() -> None:
+def test_an_older_series_that_was_never_stored_is_no_move() -> None:
     check_positions([SITE, MOVED], [MOVED])
 
 
-def test_of_several_series_the_newest_that_has_begun_is_active() -> None:
+def test_of_several_series_the_newest_started_one_is_active() -> None:
     other = replace(SITE, id="varan")
     sites = (SITE, other, MOVED)
     assert active(sites, MAY.replace(month=4)) == (SITE, other)
@@ -465,7 +465,7 @@ def test_a_file_in_the_working_folder_comes_first() -> None:
     assert load_sites(default_sites_file()) == (SITE,)
 
 
-def test_the_shipped_sites_are_french_and_each_speaks_of_both_networks() -> None:
+def test_the_shipped_sites_are_french_and_each_accounts_for_both_networks() -> None:
     sites = load_sites(default_sites_file())
     assert len(sites) >= 18
     assert sum(1 for site in sites if site.stations) >= 18
@@ -479,7 +479,7 @@ def test_the_shipped_sites_are_french_and_each_speaks_of_both_networks() -> None
         assert networks == {"ffvl", "romma"}, site
 
 
-def test_the_shipped_sites_hold_what_the_lists_say() -> None:
+def test_the_shipped_sites_match_the_lists_of_stations() -> None:
     sites = {site.id: site for site in load_sites(default_sites_file())}
     pilat = sites["dune-du-pilat"]
     assert (pilat.name, pilat.latitude, pilat.longitude, pilat.elevation) == (

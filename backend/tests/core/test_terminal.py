@@ -1,4 +1,4 @@
-"""Output in ASCII: readable, and without a traceback, whatever is printed."""
+"""Output in ASCII: readable and without a traceback for any text."""
 
 from __future__ import annotations
 

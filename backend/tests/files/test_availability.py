@@ -49,7 +49,7 @@ def store(database_url: str) -> Store:
     return open_store(database_url, PLANFAIT)
 
 
-def said(*records: Forecast, at: datetime, published: bool = True, **fields: Any) -> ForecastBatch:
+def forecast_batch(*records: Forecast, at: datetime, published: bool = True, **fields: Any) -> ForecastBatch:
     """Return a batch of the run that was available at a time."""
     run = Run(MODEL, RUN, at, published=published)
     return replace(forecasts(*records, **fields), run=run)
@@ -85,8 +85,8 @@ def decided(store: Store, name: str, now: datetime) -> dict[Parameter, set[float
 def test_a_value_is_used_by_a_decision_only_if_it_was_available_itself(store: Store, order: int) -> None:
     tomorrow = range(24, 36)
     came = [
-        said(*(forecast(20, WIND, hour) for hour in tomorrow), at=NINE),
-        said(*(forecast(31, GUST, hour) for hour in tomorrow), at=EVENING),
+        forecast_batch(*(forecast(20, WIND, hour) for hour in tomorrow), at=NINE),
+        forecast_batch(*(forecast(31, GUST, hour) for hour in tomorrow), at=EVENING),
     ]
     for batch in came[::order]:
         store.add_forecasts(batch)
@@ -101,8 +101,8 @@ def test_a_value_is_used_by_a_decision_only_if_it_was_available_itself(store: St
 
 
 def test_an_hour_counts_as_estimated_where_one_of_its_values_does(store: Store) -> None:
-    store.add_forecasts(said(forecast(20), at=NINE))
-    store.add_forecasts(said(forecast(31, GUST), at=EVENING, published=False))
+    store.add_forecasts(forecast_batch(forecast(20), at=NINE))
+    store.add_forecasts(forecast_batch(forecast(31, GUST), at=EVENING, published=False))
     with store.database.read() as connection:
         found = collected_rows.forecast_rows(connection, 1, 0, 2**40)
     assert found.available_at.tolist() == [int(NINE.timestamp())]
@@ -111,28 +111,30 @@ def test_an_hour_counts_as_estimated_where_one_of_its_values_does(store: Store) 
 
 
 def test_a_better_route_that_gives_the_same_value_later_leaves_when_it_was_known(store: Store) -> None:
-    store.add_forecasts(said(forecast(20), forecast(30, GUST), at=NINE, rank=1))
-    store.add_forecasts(said(forecast(20), forecast(31, GUST), at=EVENING, rank=0))
+    store.add_forecasts(forecast_batch(forecast(20), forecast(30, GUST), at=NINE, rank=1))
+    store.add_forecasts(forecast_batch(forecast(20), forecast(31, GUST), at=EVENING, rank=0))
     found = known(store)
     assert (found[WIND].route, found[WIND].available_at) == ("route_0", NINE)
-    assert (found[GUST].value, found[GUST].available_at) == (31, EVENING), "a value that nobody knew at nine"
+    assert (found[GUST].value, found[GUST].available_at) == (31, EVENING), (
+        "a value that was not known at nine"
+    )
 
 
 @pytest.mark.parametrize(("source", "route"), [(IMPORTED, "file"), ("arome", f"single_runs{BACKFILLED}")])
-def test_neither_a_file_nor_an_estimate_says_when_a_collected_value_was_known(
+def test_neither_a_file_nor_an_estimate_sets_when_a_collected_value_was_known(
     store: Store, source: str, route: str
 ) -> None:
-    word = said(forecast(20), at=NINE, published=False, rank=5, source=source, route=route)
+    word = forecast_batch(forecast(20), at=NINE, published=False, rank=5, source=source, route=route)
     store.add_forecasts(word)
-    store.add_forecasts(said(forecast(20), at=EVENING, rank=0))
+    store.add_forecasts(forecast_batch(forecast(20), at=EVENING, rank=0))
     assert known(store)[WIND].available_at == EVENING
     store.add_forecasts(word)
     assert known(store)[WIND].available_at == EVENING
 
 
 def test_values_that_came_apart_are_exported_each_with_its_own_time(store: Store) -> None:
-    store.add_forecasts(said(forecast(20), forecast(180, DIRECTION), at=NINE))
-    store.add_forecasts(said(forecast(31, GUST), at=EVENING))
+    store.add_forecasts(forecast_batch(forecast(20), forecast(180, DIRECTION), at=NINE))
+    store.add_forecasts(forecast_batch(forecast(31, GUST), at=EVENING))
     store.add_observations(observations(reading(12), averaging_minutes=10, direction_resolution=22.5))
     store.add_observations(observations(reading(21, TEMPERATURE)))
     (frame,) = forecast_frames(store.database, Choice())
@@ -205,7 +207,7 @@ def test_a_correction_stays_when_an_older_payload_is_parsed_again(store: Store) 
     assert (found[WIND].value, found[GUST].value) == (22, 15)
 
 
-def test_a_repaired_parser_still_repairs_what_the_same_payload_brought(store: Store) -> None:
+def test_a_repaired_parser_still_repairs_values_of_the_same_payload(store: Store) -> None:
     store.add_observations(observations(reading(10), reading(15, GUST), collected_at=NINE))
     store.add_observations(observations(reading(21, TEMPERATURE), collected_at=NOW))
     assert store.add_observations(observations(reading(36), collected_at=NINE), repair=True) == 1
@@ -213,15 +215,15 @@ def test_a_repaired_parser_still_repairs_what_the_same_payload_brought(store: St
 
 
 def test_a_forecast_that_a_repaired_parser_changes_is_known_since_the_same_time(store: Store) -> None:
-    store.add_forecasts(said(forecast(72), at=NINE, collected_at=NINE))
-    again = said(forecast(20), at=NINE - EARLIER, collected_at=NINE)
+    store.add_forecasts(forecast_batch(forecast(72), at=NINE, collected_at=NINE))
+    again = forecast_batch(forecast(20), at=NINE - EARLIER, collected_at=NINE)
     assert store.add_forecasts(again, repair=True) == 1
     assert (known(store)[WIND].value, known(store)[WIND].available_at) == (20, NINE)
-    published_again = said(forecast(25), at=EVENING, collected_at=EVENING)
+    published_again = forecast_batch(forecast(25), at=EVENING, collected_at=EVENING)
     assert store.add_forecasts(published_again, repair=True) == 0, "a run never changes"
 
 
-# --- Whatever the order --------------------------------------------------------------------------------
+# --- In any order -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -247,7 +249,7 @@ class Arrival:
         return [(p, v) for p, v in zip(Parameter, self.values, strict=True) if v is not None]
 
     def forecasts(self, position: int) -> ForecastBatch:
-        return said(
+        return forecast_batch(
             *(forecast(value, parameter) for parameter, value in self.given),
             **self.fields,
             at=RUN + timedelta(hours=self.available),

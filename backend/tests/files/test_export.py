@@ -1,4 +1,4 @@
-"""Files out: what was stored comes back the same, pairs give the scores, and a file says whose data it is."""
+"""Export of files: values come back the same, pairs give the scores, and a file names its sources."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_rows_come_in_the_order_of_their_keys(store: Store) -> None:
     assert frame["value"].null_count() == 0
 
 
-def test_what_was_not_asked_for_is_not_exported(store: Store) -> None:
+def test_only_chosen_values_are_exported(store: Store) -> None:
     today = local_day(NOW)
     of_day = pl.concat(forecast_frames(store.database, Choice(first=today, last=today)))
     assert {moment.day for moment in of_day["valid_time"]} == {15}
@@ -269,7 +269,7 @@ def test_the_scores_can_be_made_from_the_pairs(world: Store) -> None:
     assert set(scores["model"]) > {"yesterday", "climatology", "model_mean"}
 
 
-def test_a_pair_says_which_run_spoke_and_how_far_the_reading_was_off(world: Store) -> None:
+def test_a_pair_has_its_run_and_the_offset_of_its_reading(world: Store) -> None:
     pairs = pl.concat(pair_frames(world.database, Choice(models=["arome_0025"]), [MORNING], SINGLE_VALUED))
     assert pairs.schema == pl.Schema(schema(PAIRS))
     lead = (pairs["valid_time"] - pairs["reference_time"]).dt.total_minutes()
@@ -352,9 +352,9 @@ def test_both_sides_of_a_verif_file_come_back_the_same(
     quantity = Quantity.TEMPERATURE_RAW if parameter is TEMPERATURE else Quantity(parameter.value)
     choice = Choice(models=["arome_0025"])
     before = pl.concat(pair_frames(world.database, choice, [MORNING], [quantity])).sort("valid_time")
-    said = pl.concat(forecast_frames(store.database, Choice())).sort("valid_time")
-    assert said["value"].to_list() == pytest.approx(before["forecast"].to_list(), abs=1e-3)
-    assert said["reference_time"].to_list() == before["reference_time"].to_list()
+    forecasts = pl.concat(forecast_frames(store.database, Choice())).sort("valid_time")
+    assert forecasts["value"].to_list() == pytest.approx(before["forecast"].to_list(), abs=1e-3)
+    assert forecasts["reference_time"].to_list() == before["reference_time"].to_list()
     measured = pl.concat(observation_frames(store.database, Choice()))
     assert measured["value"].to_list() == pytest.approx(before["observation"].to_list(), abs=1e-3)
 
@@ -396,10 +396,10 @@ def test_a_file_of_verif_itself_is_read_with_its_older_names_and_gaps(another: S
     path.write_text(VERIF)
     done = import_forecasts(another.database, forecast_table(path, "ecmwf"), another.sites(), NOW)
     assert (done.rows, done.new) == (3, 3)
-    said = pl.concat(forecast_frames(another.database, Choice()))
+    forecasts = pl.concat(forecast_frames(another.database, Choice()))
     assert [
         (row["site"], row["model"], f"{row['valid_time']:%H:%M}", row["value"])
-        for row in said.iter_rows(named=True)
+        for row in forecasts.iter_rows(named=True)
     ] == [
         ("passy", "ecmwf", "08:00", -1),
         ("planfait", "ecmwf", "07:00", 21.5),
@@ -418,7 +418,7 @@ def test_a_file_of_verif_itself_is_read_with_its_older_names_and_gaps(another: S
         (("214=planfait,", "214="), "line 5: site = 'ffvl:2496': is not a site on the list"),
         (("# locations: 214=planfait,ffvl:2496\n", ""), "line 4: site = '214': is not a site on the list"),
         (("214=planfait", "planfait"), "locations: 'planfait,ffvl:2496': must be number=site,station"),
-        (("obs  fcst", "obs  said"), "line 4: the header has no fcst"),
+        (("obs  fcst", "obs  model"), "line 4: the header has no fcst"),
         (("21.5 0.9", "21.5"), "line 5: has 9 cells: must have as many as the header, 10"),
         (("21.5 0.9", "warm 0.9"), "line 5: value = 'warm': is not a number"),
         (("21.5 0.9", "98.1 0.9"), "line 5: value = '98.1': must be from -40 to 50"),
@@ -438,7 +438,7 @@ def test_a_verif_file_keeps_every_rule_too(
     assert not rows(another.database, t.forecast, "batch_id")
 
 
-def test_a_verif_file_must_say_which_model_it_is_of(tmp_path: Path) -> None:
+def test_a_verif_file_must_name_its_model(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_text(VERIF)
     with pytest.raises(ConfigError, match="names no model"):
@@ -488,7 +488,7 @@ def test_a_link_to_nowhere_is_a_file_that_is_there(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_file_that_is_there_is_kept_unless_forced(tmp_path: Path) -> None:
+def test_an_existing_file_stays_unless_forced(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("mine")
     with pytest.raises(ConfigError, match="exists already"), new_file(path, PAIRS, force=False):
@@ -556,11 +556,11 @@ def test_export_writes_a_dictionary_that_names_every_column_and_source(
 def test_raw_values_that_may_not_be_passed_on_are_named_and_scores_are_not(
     environment: Environment, tmp_path: Path
 ) -> None:
-    told = typed(
+    result = typed(
         f"export forecasts -o {tmp_path / 'f.parquet'} --from 2026-07-01 --to 2026-07-02", environment
     )
-    assert told.exit_code == 0, told.output
-    assert "do not pass this file on: it holds raw values of meteo_parapente." in told.stderr
+    assert result.exit_code == 0, result.output
+    assert "do not pass this file on: it holds raw values of meteo_parapente." in result.stderr
     assert "**Do not pass this file on**" in (tmp_path / "f.parquet.dictionary.md").read_text()
 
     free = typed(
@@ -583,7 +583,7 @@ BEGINS = date(2026, 6, 1)
 
 
 def kept_store(folder: Path, site: Site = PLACE, days: int = 40) -> Database:
-    """Return a site's store: its first station had 20 km/h, its second 24, AROME said 25, the other 28."""
+    """Return a store: stations with 20 and 24 km/h, forecasts of 25 (AROME) and 28 km/h (the other model)."""
     database = Database(sqlite_url(folder), durable=False)
     database.migrate()
     noise = np.random.default_rng(3).normal(0, 1, (2, days, 25))
@@ -627,13 +627,13 @@ def test_both_networks_of_a_site_are_named_and_credited(tmp_path: Path) -> None:
     changing(tmp_path).close()
     settings = settings_of(tmp_path)
     for what in ("pairs", "scores"):
-        told = typed(f"export {what} --json -o {tmp_path / what}.csv --view evening_before", settings)
-        assert told.exit_code == 0, told.output
-        assert any("ROMMA" in each for each in json.loads(told.stdout)["attribution"])
-    told = typed(
+        result = typed(f"export {what} --json -o {tmp_path / what}.csv --view evening_before", settings)
+        assert result.exit_code == 0, result.output
+        assert any("ROMMA" in each for each in json.loads(result.stdout)["attribution"])
+    result = typed(
         f"export pairs --json -o {tmp_path}/a.csv --model arome_0025 --view evening_before", settings
     )
-    assert json.loads(told.stdout)["notToBePassedOn"] == ["romma"]
+    assert json.loads(result.stdout)["notToBePassedOn"] == ["romma"]
 
 
 def test_a_source_that_is_off_keeps_its_terms(tmp_path: Path) -> None:
@@ -642,9 +642,9 @@ def test_a_source_that_is_off_keeps_its_terms(tmp_path: Path) -> None:
     keep(database, PLACE, BEGINS, models=models, stations={"ffvl:1": {WIND: constant(40, 20.0)}})
     database.close()
     settings = settings_of(tmp_path)
-    told = typed(f"export pairs --json -o {tmp_path}/a.csv --view evening_before", settings)
-    assert json.loads(told.stdout)["notToBePassedOn"] == []
-    assert any("Open-Meteo" in each for each in json.loads(told.stdout)["attribution"])
+    result = typed(f"export pairs --json -o {tmp_path}/a.csv --view evening_before", settings)
+    assert json.loads(result.stdout)["notToBePassedOn"] == []
+    assert any("Open-Meteo" in each for each in json.loads(result.stdout)["attribution"])
 
 
 def test_the_dictionary_names_all_whose_values_scores_rest_on(tmp_path: Path) -> None:
@@ -658,7 +658,7 @@ def test_the_dictionary_names_all_whose_values_scores_rest_on(tmp_path: Path) ->
 
 
 def test_scores_of_a_few_days_are_absent(tmp_path: Path) -> None:
-    """The mean of a day and of the day before tell the day's own value."""
+    """A day's own value follows from the means of that day and of the day before."""
     database, choice = kept_store(tmp_path, days=20), Choice(last=day_number(BEGINS) + 13)
     values = [column.name for column in SCORES if column.kind == "number" and column.name != "p_value"]
     for last, absent in ((13, True), (14, False)):
@@ -733,7 +733,7 @@ def test_chosen_public_models_keep_any_days_without_the_withheld_ones(tmp_path: 
             scores_of(database, chosen, withheld=meteo_parapente)
 
 
-def test_a_site_of_which_nothing_is_published_is_left_out_and_named(tmp_path: Path) -> None:
+def test_a_site_without_a_published_period_is_left_out_and_named(tmp_path: Path) -> None:
     database = kept_store(tmp_path)
     left_out: list[str] = []
     assert scores_of(database, Choice(stations=["romma:2"]), withheld=romma, left_out=left_out.append) == []
@@ -783,13 +783,13 @@ def test_the_weakest_comparison_of_a_winner_is_not_always_that_with_the_second(t
 def history(folder: Path) -> tuple[Path, Path]:
     """Write five days of forecasts and readings of the year before the world began."""
     moments = [f"2025-06-0{day}T{hour:02}" for day in range(1, 6) for hour in range(24)]
-    said = [f"my_wrf,planfait,wind_speed,{moment[:10]}T00:00:00Z,{moment}:00:00Z,20" for moment in moments]
+    lines = [f"my_wrf,planfait,wind_speed,{moment[:10]}T00:00:00Z,{moment}:00:00Z,20" for moment in moments]
     station = SITES["planfait"].stations[0]
     measured = [
         f"{station},wind_speed,{moment}:05:00Z,{15 + number % 3},10" for number, moment in enumerate(moments)
     ]
     forecasts_file, readings_file = folder / "history.csv", folder / "readings.csv"
-    forecasts_file.write_text("\n".join(["model,site,parameter,reference_time,valid_time,value", *said]))
+    forecasts_file.write_text("\n".join(["model,site,parameter,reference_time,valid_time,value", *lines]))
     readings_file.write_text("\n".join(["station,parameter,time,value,averaging_minutes", *measured]))
     return forecasts_file, readings_file
 
@@ -806,9 +806,7 @@ def test_what_was_exported_is_imported_by_the_command(environment: Environment, 
     assert (done["rows"], done["new"], done["known"]) == (120, 0, 120)
 
 
-def test_a_corrected_file_is_refused_until_it_is_told_to_replace(
-    environment: Environment, tmp_path: Path
-) -> None:
+def test_a_corrected_file_is_refused_without_replace(environment: Environment, tmp_path: Path) -> None:
     given, corrected = history(tmp_path)[0], tmp_path / "corrected.csv"
     assert typed(f"import forecasts {given}", environment).exit_code == 0
     corrected.write_text(given.read_text().replace("T07:00:00Z,20", "T07:00:00Z,21.5"))
@@ -841,9 +839,9 @@ def test_an_import_that_is_refused_ends_with_two_and_the_lines(
 
 
 def test_scores_follow_an_import_at_once(environment: Environment, tmp_path: Path) -> None:
-    said, measured = history(tmp_path)
-    assert typed(f"import forecasts {said}", environment).exit_code == 0
-    assert typed(f"import observations {measured}", environment).exit_code == 0
+    forecasts, readings = history(tmp_path)
+    assert typed(f"import forecasts {forecasts}", environment).exit_code == 0
+    assert typed(f"import observations {readings}", environment).exit_code == 0
     out = tmp_path / "s.csv"
     assert (
         typed(

@@ -1,4 +1,4 @@
-"""Files in: every rule refuses with file, line and rule, and a file is stored whole or not at all."""
+"""Import of files: each rule refuses with file, line and rule, and a file is stored whole or not at all."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def store(database_url: str) -> Store:
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A store of which every test here takes care that it stays empty."""
+    """A store that every test here leaves empty."""
     return open_store(sqlite_url(tmp_path_factory.mktemp("empty")), *SITES)
 
 
@@ -87,7 +87,7 @@ def take_readings(store: Store, path: Path, now: datetime = NOW, **options: Any)
 
 
 def refusal(take: Callable[[], object]) -> list[str]:
-    """Return what was wrong with a file, a line each, without where the file lies."""
+    """Return the faults of a refused file, one per line, without the path of its folder."""
     with pytest.raises(FileRefusedError) as refused:
         take()
     return [re.sub(r"^/\S*/", "", line) for line in str(refused.value).splitlines()]
@@ -181,11 +181,11 @@ def test_what_people_and_programs_write_is_read(store: Store, tmp_path: Path, te
     assert take_forecasts(store, path) == Imported(1, 1)
     found, _ = StoreQueries(store.database).forecasts()
     assert [(row.model, row.value) for row in found] == [("arome_0025", 12.5)]
-    # The lines of a message are those of the file, whatever comes before the header.
+    # The lines of a message are those of the file, also with lines before the header.
     path.write_bytes(text.replace("planfait", "planfoy").encode())
     line = next(n for n, row in enumerate(text.splitlines(), start=1) if "planfait" in row)
-    told = refusal(lambda: take_forecasts(store, path))[0].replace(" ", "")
-    assert told.startswith(f"a.csv,line{line}:site='planfoy'")
+    messages = refusal(lambda: take_forecasts(store, path))[0].replace(" ", "")
+    assert messages.startswith(f"a.csv,line{line}:site='planfoy'")
 
 
 @pytest.mark.parametrize(
@@ -225,8 +225,8 @@ def test_a_parquet_file_with_endless_columns_is_refused(empty: Store, tmp_path: 
     frame.with_columns(**{name: pl.Series(cells) for name, cells in more.items()}).write_parquet(
         tmp_path / "a.parquet"
     )
-    told = refusal(lambda: take_forecasts(empty, tmp_path / "a.parquet"))
-    assert told == ["a.parquet, line 1: the header has 66 columns: must have at most 64"]
+    messages = refusal(lambda: take_forecasts(empty, tmp_path / "a.parquet"))
+    assert messages == ["a.parquet, line 1: the header has 66 columns: must have at most 64"]
 
 
 def test_a_parquet_file_is_read_with_times_of_any_zone_and_unit(store: Store, tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_the_same_file_again_changes_nothing(store: Store, write: Write) -> None
 
 
 def test_rows_of_a_run_may_lie_anywhere_in_a_file(store: Store, write: Write) -> None:
-    """The run is written whole all the same, in one batch, however many pieces the file is read in."""
+    """The run is stored as one batch, also if the file is read in several pieces."""
     hour = [
         f"m,planfait,wind_speed,2026-07-15T06:00:00Z,2026-07-15T{hour:02}:00:00Z,1" for hour in range(6, 24)
     ]
@@ -326,8 +326,8 @@ def test_a_forecast_that_differs_from_an_earlier_files_is_refused_by_its_line(
     take_forecasts(store, write(GOOD, other))
     before = state(store)
     path = write(other, GOOD.replace("12.5", "14"), GOOD.replace("wind_speed", "wind_gust"))
-    told = refusal(lambda: take_forecasts(store, path, LATER, dry_run=dry_run))
-    assert told == ["history.csv, line 3: value = 14: 12.5 is stored", ADVICE]
+    messages = refusal(lambda: take_forecasts(store, path, LATER, dry_run=dry_run))
+    assert messages == ["history.csv, line 3: value = 14: 12.5 is stored", ADVICE]
     assert state(store) == before
 
 
@@ -338,13 +338,13 @@ def test_a_reading_that_differs_from_an_earlier_files_is_refused_by_its_line(
     header = f"{READING_HEADER},averaging_minutes"
     take_readings(store, write(f"{GOOD_READING},10", header=header))
     before = state(store)
-    told = refusal(
+    messages = refusal(
         lambda: take_readings(store, write(f"{GOOD_READING},30", header=header), LATER, dry_run=dry_run)
     )
-    assert told == ["history.csv, line 2: averaging_minutes = 30: 10 is stored", ADVICE]
+    assert messages == ["history.csv, line 2: averaging_minutes = 30: 10 is stored", ADVICE]
     corrected = GOOD_READING.replace("12.5", "13")
-    told = refusal(lambda: take_readings(store, write(corrected, header=READING_HEADER), dry_run=dry_run))
-    assert told == ["history.csv, line 2: value = 13: 12.5 is stored", ADVICE]
+    messages = refusal(lambda: take_readings(store, write(corrected, header=READING_HEADER), dry_run=dry_run))
+    assert messages == ["history.csv, line 2: value = 13: 12.5 is stored", ADVICE]
     assert state(store) == before
 
 
@@ -353,10 +353,10 @@ def test_another_time_of_availability_is_refused_and_none_is_no_difference(
 ) -> None:
     take_forecasts(store, write(f"{GOOD},2026-07-15T09:00:00Z", header=WITH_TIME))
     before = state(store)
-    told = refusal(
+    messages = refusal(
         lambda: take_forecasts(store, write(f"{GOOD},2026-07-15T10:00:00Z", header=WITH_TIME), LATER)
     )
-    assert told[0] == (
+    assert messages[0] == (
         "history.csv, line 2: available_at = 2026-07-15T10:00:00Z: 2026-07-15T09:00:00Z is stored"
     )
     assert take_forecasts(store, write(GOOD), LATER) == Imported(1, 0)
@@ -371,8 +371,8 @@ def test_many_differences_are_counted(store: Store, write: Write) -> None:
         for minute in ("00", "30")
     ]
     take_forecasts(store, write(*(line.format(10) for line in hours)))
-    told = refusal(lambda: take_forecasts(store, write(*(line.format(11) for line in hours)), LATER))
-    assert (len(told), told[20]) == (22, "history.csv: and 4 more")
+    messages = refusal(lambda: take_forecasts(store, write(*(line.format(11) for line in hours)), LATER))
+    assert (len(messages), messages[20]) == (22, "history.csv: and 4 more")
 
 
 def test_replace_takes_the_file_and_records_what_was_stored(store: Store, write: Write) -> None:
@@ -397,7 +397,7 @@ def test_replace_takes_the_file_and_records_what_was_stored(store: Store, write:
         ("wind_gust", 12.5, "09:00"),
         ("temperature", 12.5, "09:00"),
     ]
-    assert rows(store.database, t.due_day, "site_id") != [], "its scores are made again"
+    assert rows(store.database, t.due_day, "site_id") != [], "its scores are computed again"
     nine, ten = (int(RUN.replace(hour=hour).timestamp()) for hour in (9, 10))
     (record,), count = replaced_values(store.database, 10)
     assert (record.old, record.new) == (
@@ -434,7 +434,7 @@ def test_replace_takes_a_reading_and_leaves_what_was_collected(store: Store, wri
     assert rows(store.database, t.due_day, "site_id") != []
 
 
-def test_an_import_leaves_what_is_still_to_be_collected_wanted(store: Store, write: Write) -> None:
+def test_an_import_does_not_mark_parts_of_runs_as_collected(store: Store, write: Write) -> None:
     take_forecasts(store, write(GOOD))
     needs = store.forecast_request(SITES, NOW, NOW - timedelta(days=2))
     assert needs.missing("arome_0025", RUN, "whole", 0) == SITES
@@ -531,10 +531,10 @@ def test_one_bad_line_refuses_the_whole_file_by_its_number(
     empty: Store, write: Write, line: str, rule: str
 ) -> None:
     other = GOOD.replace("planfait", "passy")
-    told = refusal(lambda: take_forecasts(empty, write(other, line, GOOD)))
-    assert told[0].startswith("history.csv, line 3"), told
-    assert rule in told[0]
-    assert told[1:] == ([] if "cells" in rule or "thousands" in rule else ["nothing was stored"])
+    messages = refusal(lambda: take_forecasts(empty, write(other, line, GOOD)))
+    assert messages[0].startswith("history.csv, line 3"), messages
+    assert rule in messages[0]
+    assert messages[1:] == ([] if "cells" in rule or "thousands" in rule else ["nothing was stored"])
     assert nothing_is_in(empty)
 
 
@@ -557,40 +557,40 @@ def test_one_bad_reading_refuses_the_whole_file_by_its_number(
 ) -> None:
     header = f"{READING_HEADER},averaging_minutes,direction_resolution"
     other = GOOD_READING.replace("ffvl:2496", "romma:77")
-    told = refusal(lambda: take_readings(empty, write(other, line, header=header)))
-    assert told[0].startswith("history.csv, line 3: "), told
-    assert rule in told[0]
+    messages = refusal(lambda: take_readings(empty, write(other, line, header=header)))
+    assert messages[0].startswith("history.csv, line 3: "), messages
+    assert rule in messages[0]
     assert nothing_is_in(empty)
 
 
 def test_a_value_given_twice_is_refused_with_both_lines(store: Store, write: Write) -> None:
-    """Also with the same value, with times written otherwise, and far apart."""
+    """Also with the same value, with times in another format, and far apart."""
     between = [GOOD.replace("12:00:00Z,", f"{hour}:00:00Z,") for hour in (13, 14)]
     again = GOOD.replace("12:00:00Z,12.5", "14:00:00+02:00,3")
-    told = refusal(lambda: take_forecasts(store, write(GOOD, *between, again)))
-    assert told == [
+    messages = refusal(lambda: take_forecasts(store, write(GOOD, *between, again)))
+    assert messages == [
         "history.csv, line 5: has the same model, reference_time, site, valid_time, parameter as line 2",
         "nothing was stored",
     ]
-    told = refusal(lambda: take_readings(store, write(GOOD_READING, GOOD_READING, header=READING_HEADER)))
-    assert told[0] == "history.csv, line 3: has the same station, time, parameter as line 2"
+    messages = refusal(lambda: take_readings(store, write(GOOD_READING, GOOD_READING, header=READING_HEADER)))
+    assert messages[0] == "history.csv, line 3: has the same station, time, parameter as line 2"
     assert nothing_is_in(store)
 
 
 def test_the_first_twenty_faults_are_named_and_the_others_counted(empty: Store, write: Write) -> None:
     bad = [GOOD.replace("12.5", f"bad {number}") for number in range(30)]
-    told = refusal(lambda: take_forecasts(empty, write(GOOD, *bad[:29], GOOD)))
-    assert len(told) == 22
-    assert told[0].startswith("history.csv, line 3: value = 'bad 0'")
-    assert told[19].startswith("history.csv, line 22: value = 'bad 19'")
-    assert told[20:] == ["history.csv: and 10 more", "nothing was stored"]
+    messages = refusal(lambda: take_forecasts(empty, write(GOOD, *bad[:29], GOOD)))
+    assert len(messages) == 22
+    assert messages[0].startswith("history.csv, line 3: value = 'bad 0'")
+    assert messages[19].startswith("history.csv, line 22: value = 'bad 19'")
+    assert messages[20:] == ["history.csv: and 10 more", "nothing was stored"]
     assert nothing_is_in(empty)
 
 
 def test_lines_are_counted_through_blank_ones_and_cells_of_several_lines(empty: Store, write: Write) -> None:
     lines = ["", f'"a\nb",{GOOD.partition(",")[2]}', GOOD.replace("12.5", "x")]
-    told = refusal(lambda: take_forecasts(empty, write(*lines)))
-    assert [line.partition(" = ")[0] for line in told[:2]] == [
+    messages = refusal(lambda: take_forecasts(empty, write(*lines)))
+    assert [line.partition(" = ")[0] for line in messages[:2]] == [
         "history.csv, line 3: model",
         "history.csv, line 5: value",
     ]
@@ -610,9 +610,9 @@ def test_a_run_before_a_site_moved_is_refused(empty: Store, write: Write) -> Non
     moved = Site(
         "planfait", "Planfait", 45.9, 6.3, 900.0, stations=("ffvl:2496",), valid_from=RUN + timedelta(hours=1)
     )
-    told = refusal(lambda: take_forecasts(empty, write(GOOD), sites=(moved, PASSY)))
-    assert "line 2: reference_time" in told[0]
-    assert "is before planfait moved to its present position (2026-07-15)" in told[0]
+    messages = refusal(lambda: take_forecasts(empty, write(GOOD), sites=(moved, PASSY)))
+    assert "line 2: reference_time" in messages[0]
+    assert "is before planfait moved to its present position (2026-07-15)" in messages[0]
 
 
 BAD_FILES: dict[str, tuple[str, bytes, str]] = {
@@ -719,8 +719,8 @@ def test_a_broken_file_is_refused_with_what_is_wrong(empty: Store, tmp_path: Pat
 def test_a_file_that_is_not_there_is_refused(empty: Store, tmp_path: Path) -> None:
     assert refusal(lambda: take_forecasts(empty, tmp_path / "a.csv")) == ["a.csv: no such file"]
     (tmp_path / "folder.csv").mkdir()
-    told = refusal(lambda: take_forecasts(empty, tmp_path / "folder.csv"))
-    assert told[0].startswith("folder.csv: cannot be read: ")
+    messages = refusal(lambda: take_forecasts(empty, tmp_path / "folder.csv"))
+    assert messages[0].startswith("folder.csv: cannot be read: ")
 
 
 def test_a_line_of_600_mb_is_refused_after_its_first_megabytes(empty: Store, tmp_path: Path) -> None:
@@ -732,11 +732,11 @@ def test_a_line_of_600_mb_is_refused_after_its_first_megabytes(empty: Store, tmp
         # NUL characters within the first megabyte would be refused as UTF-16: here they come after it.
         path.write_text(f"{FORECAST_HEADER}\n" + f"{GOOD}\n" * 20_000)
         os.truncate(path, 600_000_000)
-        told = refusal(lambda: take_forecasts(empty, path))
+        messages = refusal(lambda: take_forecasts(empty, path))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert told == ["a.csv, line 20002: is longer than 1048576 bytes: it is not a row of a table"]
+    assert messages == ["a.csv, line 20002: is longer than 1048576 bytes: it is not a row of a table"]
     assert peak < 150_000_000, "several times what is read at once, and not the file"
 
 
@@ -756,15 +756,15 @@ def test_a_column_of_a_parquet_file_that_is_of_another_kind_is_named(
 ) -> None:
     frame = pl.DataFrame([GOOD.split(",")], schema=FORECAST_HEADER.split(","), orient="row")
     frame.with_columns(column).write_parquet(tmp_path / "a.parquet")
-    told = refusal(lambda: take_forecasts(empty, tmp_path / "a.parquet"))
-    assert told == [
+    messages = refusal(lambda: take_forecasts(empty, tmp_path / "a.parquet"))
+    assert messages == [
         f"a.parquet: the column {column.name} is {column.dtype}: must be text, numbers, or times with their"
         " zone"
     ]
     assert nothing_is_in(empty)
 
 
-def test_words_and_numbers_may_be_kept_as_categories(store: Store, tmp_path: Path) -> None:
+def test_words_and_numbers_may_be_stored_as_categories(store: Store, tmp_path: Path) -> None:
     frame = pl.DataFrame([GOOD.split(",")], schema=FORECAST_HEADER.split(","), orient="row")
     frame.cast({"model": pl.Categorical, "value": pl.Categorical}).write_parquet(tmp_path / "a.parquet")
     assert take_forecasts(store, tmp_path / "a.parquet").new == 1
@@ -799,6 +799,6 @@ def test_a_bad_row_of_a_parquet_file_is_named(
 ) -> None:
     frame = pl.DataFrame([GOOD.split(",")], schema=FORECAST_HEADER.split(","), orient="row")
     frame.with_columns(column).write_parquet(tmp_path / "a.parquet")
-    told = refusal(lambda: take_forecasts(empty, tmp_path / "a.parquet"))
-    assert told[0].startswith("a.parquet, row 1: ") and rule in told[0], told
+    messages = refusal(lambda: take_forecasts(empty, tmp_path / "a.parquet"))
+    assert messages[0].startswith("a.parquet, row 1: ") and rule in messages[0], messages
     assert nothing_is_in(empty)

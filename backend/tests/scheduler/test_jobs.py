@@ -68,8 +68,8 @@ def test_called_bare_the_forecasts_of_all_sources_are_returned_and_nothing_is_st
     oldest = utc_now() - timedelta(hours=25)  # FORECAST_LOOKBACK_HOURS is 24
     assert all(record.reference_time > oldest for record in collection.records)
     for outcome in collection.outcomes:
-        brought = [record for record in collection.records if record.model.startswith(outcome.source)]
-        assert (outcome.collected, outcome.stored, outcome.failed) == (len(brought), 0, 0)
+        records = [record for record in collection.records if record.model.startswith(outcome.source)]
+        assert (outcome.collected, outcome.stored, outcome.failed) == (len(records), 0, 0)
         assert outcome.requests > 0
         assert outcome.bytes > 1000
         assert outcome.duration > 0
@@ -86,7 +86,7 @@ def test_called_bare_the_readings_of_all_networks_are_returned_with_what_was_rej
     assert [path.name for path in folder.iterdir()] == ["sites.toml"]
 
 
-def test_called_for_a_site_only_that_site_is_asked_for(folder: Path) -> None:
+def test_called_for_one_site_only_that_site_is_requested(folder: Path) -> None:
     (planfait,) = load_sites(folder / "sites.toml")
     elsewhere = replace(planfait, id="montmin", latitude=45.814, longitude=6.247)
     settings = Settings.load(sources="meteo_parapente")
@@ -101,10 +101,10 @@ def test_called_bare_with_a_sites_file_that_cannot_be_used_it_is_refused(folder:
         asyncio.run(collect_all_forecasts())
 
 
-# --- Called by somebody who takes each batch at once ------------------------------------------------
+# --- Called with `deliver` --------------------------------------------------------------------------
 
 
-async def test_a_caller_is_handed_each_batch_at_once_and_the_records_are_not_kept() -> None:
+async def test_a_caller_gets_each_batch_at_once_and_the_records_are_not_returned() -> None:
     handed: list[float] = []
     seen_by_the_source: list[int] = []
 
@@ -157,7 +157,7 @@ async def test_what_cannot_be_delivered_is_a_failure_of_that_source_and_of_no_ot
     assert parapente.status == "success"
 
 
-async def test_of_a_group_of_errors_the_first_is_told_and_not_the_group() -> None:
+async def test_of_a_group_of_errors_the_first_is_reported_and_not_the_group() -> None:
     async def several(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
         raise ExceptionGroup("several", [ExceptionGroup("inner", [KeyError("hourly")]), ValueError("b")])
         yield a_run(needs)
@@ -197,12 +197,12 @@ async def test_a_collection_that_is_cut_short_can_be_summed_up_at_any_moment() -
 # --- One vocabulary ---------------------------------------------------------------------------------
 
 
-def outcomes(*said: str) -> list[SourceRun]:
-    """Return outcomes by their status; "partial" and "stale" brought something, as "success" did."""
-    brought = {"success", "partial", "stale"}
+def outcomes(*statuses: str) -> list[SourceRun]:
+    """Return outcomes by their status; "partial" and "stale" collected something, as "success" did."""
+    with_records = {"success", "partial", "stale"}
     return [
-        SourceRun(source=str(index), status=status, collected=int(status in brought))  # type: ignore[arg-type]
-        for index, status in enumerate(said)
+        SourceRun(source=str(index), status=status, collected=int(status in with_records))  # type: ignore[arg-type]
+        for index, status in enumerate(statuses)
     ]
 
 
@@ -238,7 +238,7 @@ async def _one_reading_and_then_nothing(needs: CollectionRequest) -> AsyncIterat
     await asyncio.Event().wait()
 
 
-async def test_a_source_that_does_not_end_is_cut_short_and_what_it_brought_is_kept() -> None:
+async def test_a_source_that_does_not_end_is_cut_short_and_its_records_are_used() -> None:
     stored: list[ObservationBatch] = []
 
     async def deliver(batch: ObservationBatch) -> None:
@@ -271,7 +271,9 @@ async def test_storing_is_not_cut_short() -> None:
     seconds = 0.05
 
     async def deliver(batch: ObservationBatch) -> None:
-        over = asyncio.Event()  # set by the loop once the time of the collection, begun before, has run out
+        over = (
+            asyncio.Event()
+        )  # set by the loop once the time of the collection, which started before, is over
         asyncio.get_running_loop().call_later(seconds, over.set)
         await over.wait()
         stored.append(batch)

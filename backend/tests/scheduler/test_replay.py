@@ -1,4 +1,4 @@
-"""Kept payloads parsed again: what a mistake spoilt comes back, and nothing else is touched."""
+"""Replay of archived payloads: it repairs values of a broken parser and changes nothing else."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class JsonRoute:
 
 @dataclass(frozen=True)
 class VouchingRoute:
-    """A route of beacons that says up to when nothing is lacking."""
+    """A route of stations that returns `complete_until`."""
 
     name: str = "history"
     rank: int = 0
@@ -142,7 +142,7 @@ def beacons() -> Source[Any]:
 
 @dataclass
 class Collected:
-    """A world in which payloads are kept, and what its upstreams say."""
+    """A world with a payload archive, and the responses of its upstreams."""
 
     world: World
     archive: PayloadArchive
@@ -166,8 +166,8 @@ class Collected:
                 sites=runner.sites,
                 clock=runner.clock,
             )
-        (kept,) = [kept for kept in self.archive.runs() if kept.run_id == run.id]
-        return await replay(runner, self.archive, kept)
+        (archived,) = [archived for archived in self.archive.runs() if archived.run_id == run.id]
+        return await replay(runner, self.archive, archived)
 
     def files(self, pattern: str) -> list[Path]:
         return sorted(self.folder.glob(f"payloads/*/{pattern}"))
@@ -234,7 +234,7 @@ async def test_a_value_that_was_spoilt_comes_back_and_the_replay_leaves_a_row_of
     assert again.end_time is not None
 
 
-async def test_what_a_repaired_parser_says_wins_although_a_run_never_changes(
+async def test_values_of_a_repaired_parser_win_although_a_run_never_changes(
     collected: MakeCollected,
 ) -> None:
     there = collected(model(JsonRoute(per_unit=1.0)), json=b'{"speed": 10}')
@@ -245,13 +245,13 @@ async def test_what_a_repaired_parser_says_wins_although_a_run_never_changes(
     assert (again.status, again.stored) == ("success", 1)
 
 
-async def test_a_replay_that_changes_nothing_says_so(collected: MakeCollected) -> None:
+async def test_a_replay_without_changes_has_nothing_new(collected: MakeCollected) -> None:
     there = collected(json=b'{"speed": 10}')
     again = await there.replayed(await there.run())
     assert (again.status, again.collected, again.stored) == ("nothing_new", 1, 0)
 
 
-async def test_what_a_better_route_brought_since_is_not_replaced_by_a_lesser_ones_old_payload(
+async def test_later_values_of_a_better_route_are_not_replaced_by_an_old_payload(
     collected: MakeCollected,
 ) -> None:
     best, lesser = JsonRoute("best"), JsonRoute("lesser", rank=1)
@@ -288,11 +288,11 @@ async def test_two_answers_of_one_second_do_not_remove_each_others_values_of_a_r
     again = await there.replayed(run)
     assert (again.status, again.stored) == ("nothing_new", 0)
     with there.world.database.read() as connection:
-        kept = connection.execute(sa.select(t.observation.c.wind_speed, t.observation.c.temperature)).all()
-    assert kept == [(12_000, 9_000)]
+        stored = connection.execute(sa.select(t.observation.c.wind_speed, t.observation.c.temperature)).all()
+    assert stored == [(12_000, 9_000)]
 
 
-async def test_old_payloads_vouch_for_nothing_and_are_no_sign_of_life(collected: MakeCollected) -> None:
+async def test_old_payloads_neither_complete_a_period_nor_show_new_data(collected: MakeCollected) -> None:
     there = collected(observations=replace(beacons(), routes=(VouchingRoute(),)))
     run = await there.run(OBSERVATIONS)
 
@@ -325,10 +325,10 @@ async def test_every_value_rejected_is_a_failure_in_a_replay_too(collected: Make
     assert (again.status, again.rejected) == ("failed", 1)
 
 
-# --- What was not kept ------------------------------------------------------------------------------
+# --- Missing payloads -------------------------------------------------------------------------------
 
 
-async def test_grib_that_is_not_kept_is_no_failure(collected: MakeCollected) -> None:
+async def test_grib_that_is_not_archived_is_no_failure(collected: MakeCollected) -> None:
     there = collected(model(JsonRoute(grib=True)), json=b'{"speed": null}', file=b"GRIB7777")
     run = await there.run()
     assert (run.status, outcome(run).failed) == ("nothing_new", 0)
@@ -349,7 +349,7 @@ async def test_a_route_that_failed_then_is_passed_over_now(collected: MakeCollec
     assert speeds(there.world.database) == [7.0]
 
 
-async def test_a_run_that_kept_nothing_of_a_known_source_cannot_be_replayed(
+async def test_a_run_without_archived_payloads_of_a_known_source_cannot_be_replayed(
     collected: MakeCollected,
 ) -> None:
     there = collected()
@@ -358,7 +358,7 @@ async def test_a_run_that_kept_nothing_of_a_known_source_cannot_be_replayed(
     assert there.world.ledger.runs() == ()
 
 
-async def test_without_what_a_run_was_asked_for_its_replay_fails_and_says_so(
+async def test_without_the_request_of_a_run_its_replay_fails_with_that_reason(
     collected: MakeCollected,
 ) -> None:
     there = collected(json=b'{"speed": 10}')
@@ -370,7 +370,7 @@ async def test_without_what_a_run_was_asked_for_its_replay_fails_and_says_so(
     assert outcome(again).reason == f"the archive has no collection request of run {run.id}"
 
 
-async def test_a_source_that_is_switched_off_by_now_says_so(collected: MakeCollected) -> None:
+async def test_a_source_that_was_disabled_since_is_reported_as_disabled(collected: MakeCollected) -> None:
     there = collected(json=b'{"speed": 10}')
     run = await there.run()
     again = await there.replayed(run, model(disabled="SOURCES does not name it"))
@@ -409,7 +409,7 @@ async def test_a_damaged_payload_is_a_failure_of_its_source_and_of_no_other(
     assert parapente.status == "nothing_new"
 
 
-async def test_a_damaged_note_of_what_was_asked_for_fails_the_replay(collected: MakeCollected) -> None:
+async def test_a_damaged_request_of_a_run_fails_the_replay(collected: MakeCollected) -> None:
     there = collected(json=b'{"speed": 10}')
     run = await there.run()
     (damaged,) = there.files(f"run-{run.id}/wanted.gz")

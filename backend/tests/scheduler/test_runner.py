@@ -71,7 +71,7 @@ async def test_a_slot_that_the_store_cannot_take_is_left_to_the_catch_up(tmp_pat
     assert (run.slot, run.trigger, run.status) == (NOON, "catch_up", "success")
 
 
-async def test_a_run_waits_for_a_store_that_does_not_say_what_it_lacks(tmp_path: Path) -> None:
+async def test_a_run_waits_for_a_store_that_does_not_return_the_request(tmp_path: Path) -> None:
     troubles = [StoreUnavailableError("database is locked")]
 
     def listed() -> tuple[Site, ...]:
@@ -84,7 +84,7 @@ async def test_a_run_waits_for_a_store_that_does_not_say_what_it_lacks(tmp_path:
     assert (run.status, run.stored) == ("success", 1)
 
 
-async def test_a_store_that_never_says_what_it_lacks_fails_the_run_at_its_deadline(tmp_path: Path) -> None:
+async def test_a_store_that_never_returns_the_request_fails_the_run_at_its_deadline(tmp_path: Path) -> None:
     def listed() -> tuple[Site, ...]:
         raise StoreUnavailableError("database is locked")
 

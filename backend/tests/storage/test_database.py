@@ -1,4 +1,4 @@
-"""The database: its address, its tables, and what it says when it cannot be used."""
+"""The database: its address, its tables, and its errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def pragma(database: Database, name: str) -> object:
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("", "DATABASE_URL='': is not a database address such as sqlite:///scores.sqlite3"),
         ("scores.sqlite3", "DATABASE_URL='scores.sqlite3': is not a database address"),
@@ -68,13 +68,13 @@ def pragma(database: Database, name: str) -> object:
         ("sqlite:///folder", "DATABASE_URL='sqlite:///folder': cannot be written: Is a directory"),
     ],
 )
-def test_an_address_that_can_never_work_is_refused_by_name_value_and_rule(url: str, said: str) -> None:
+def test_an_address_that_can_never_work_is_refused_by_name_value_and_rule(url: str, message: str) -> None:
     Path("notes.txt").write_text("Wednesday: north-westerly, cloud base 1900 m")
     Path("folder").mkdir()
-    with pytest.raises(ConfigError, match=said) as refused:
+    with pytest.raises(ConfigError, match=message) as refused:
         Database(url)
-    told = "".join(traceback.format_exception_only(refused.value))
-    assert "hush" not in told and told.count("\n") == 1
+    text = "".join(traceback.format_exception_only(refused.value))
+    assert "hush" not in text and text.count("\n") == 1
     assert Path("notes.txt").read_text().startswith("Wednesday")
 
 
@@ -244,7 +244,7 @@ def test_a_damaged_file_is_not_one_that_is_out_of_reach(tmp_path: Path) -> None:
         rows(database, t.model, "name")
 
 
-def test_more_readers_than_connections_are_told_so_and_served_later(database_url: str) -> None:
+def test_more_readers_than_connections_get_that_reason_and_are_served_later(database_url: str) -> None:
     database = open_database(database_url, busy_timeout=0.05)
     held = [database.engine.connect() for _ in range(15)]
     with pytest.raises(StoreUnavailableError, match="all its connections are in use"):

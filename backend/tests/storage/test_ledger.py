@@ -1,4 +1,4 @@
-"""The ledger: who may do a run, what became of each slot, and what can be read back."""
+"""The ledger: claims of runs, the outcome of each slot, and queries."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def open_ledger(url: str, **options: Any) -> Ledger:
 
 
 def open_lost_ledger(url: str) -> Ledger:
-    """Return the ledger of a process elsewhere whose every lease has run out as soon as it is had."""
+    """Return the ledger of a process elsewhere whose leases all expire at once."""
     return open_ledger(url, owner=ELSEWHERE, lease=0)
 
 
@@ -72,7 +72,7 @@ def ended(ledger: Ledger, slot: datetime | None = SLOT, job: str = JOB, status: 
 
 @contextmanager
 def running(work: Callable[..., None], *arguments: object) -> Iterator[Any]:
-    """Run `work` in another process until it has sent what it is to be known by; give that, then kill it."""
+    """Run `work` in another process until it has sent its identity; yield that, then kill it."""
     receiver, sender = multiprocessing.get_context("spawn").Pipe(duplex=False)
     process = start_process(work, *arguments, sender)
     sender.close()
@@ -83,8 +83,8 @@ def running(work: Callable[..., None], *arguments: object) -> Iterator[Any]:
         process.join()
 
 
-def _claim_and_wait(url: str, lease: float, tell: Any) -> None:
-    tell.send(claimed(open_ledger(url, lease=lease)))
+def _claim_and_wait(url: str, lease: float, pipe: Any) -> None:
+    pipe.send(claimed(open_ledger(url, lease=lease)))
     threading.Event().wait()
 
 
@@ -94,8 +94,8 @@ def _claim_and_wait(url: str, lease: float, tell: Any) -> None:
 def test_a_run_is_in_the_ledger_from_its_claim_to_its_end(database_url: str) -> None:
     ledger = open_ledger(database_url)
     claim = claimed(ledger)
-    begun = ledger.run(claim.run_id)
-    assert begun == JobRun(
+    started = ledger.run(claim.run_id)
+    assert started == JobRun(
         id=claim.run_id,
         job=JOB,
         slot=SLOT,
@@ -131,7 +131,7 @@ def test_a_run_is_in_the_ledger_from_its_claim_to_its_end(database_url: str) -> 
     )
     ledger.finish(claim, "partial", LATER, duration=60.5, sources=sources, note="one day is missing")
     assert ledger.run(claim.run_id) == replace(
-        begun,
+        started,
         status="partial",
         end_time=LATER,
         duration=60.5,
@@ -152,7 +152,7 @@ def test_a_slot_that_was_dealt_with_is_not_done_again(database_url: str) -> None
     assert ended(ledger, SLOT, OTHER_JOB), "the same time is another slot of another job"
 
 
-def test_while_a_job_runs_no_second_run_of_it_begins_whoever_asks(database_url: str) -> None:
+def test_while_a_job_runs_no_process_can_start_a_second_run_of_it(database_url: str) -> None:
     ledger, other = open_ledger(database_url), open_ledger(database_url, owner=ELSEWHERE)
     claim = claimed(ledger)
     for contender in (ledger, other):
@@ -253,7 +253,7 @@ def test_the_owner_on_another_host_is_trusted_for_as_long_as_its_lease(database_
 
 
 def test_a_run_under_way_in_this_process_is_left_alone_also_when_its_lease_ran_out(database_url: str) -> None:
-    """The store may be locked for longer than a lease, and nobody knows better than we that it goes on."""
+    """The store may be locked for longer than a lease; this process knows that its run continues."""
     ledger = open_ledger(database_url, lease=0)
     claim = claimed(ledger)
     ledger.reap(JOB, LATER)
@@ -265,7 +265,7 @@ def test_a_run_under_way_in_this_process_is_left_alone_also_when_its_lease_ran_o
 
 
 def test_a_claim_whose_answer_was_lost_is_taken_up_once_its_lease_ends(database_url: str) -> None:
-    """The store went away just after it had kept the claim: this process does not know that it has it."""
+    """The connection broke after the claim was committed: this process does not know that it has it."""
     unheard = claimed(open_ledger(database_url, lease=0))
     ledger = open_ledger(database_url)
     again = ledger.claim(JOB, "catch_up", LATER, SLOT)
@@ -297,7 +297,7 @@ def test_a_renewed_lease_holds(database_url: str) -> None:
         Ledger(database).claim(JOB, "schedule", NOW, SLOT)
 
 
-def test_a_slot_is_begun_at_most_so_often(database_url: str) -> None:
+def test_a_slot_has_a_maximum_of_attempts(database_url: str) -> None:
     ledger = open_ledger(database_url)
     for attempt in range(1, MAX_ATTEMPTS + 1):
         assert claimed(Ledger(ledger.database, owner=f"host-{attempt}", lease=0)).epoch == attempt
@@ -359,12 +359,12 @@ def test_another_process_under_the_same_number_is_not_the_owner() -> None:
     assert is_dead(f"{host}/{boot}/{pid}/{int(start) - 1}")
 
 
-def test_whatever_ran_before_the_last_boot_is_dead() -> None:
+def test_processes_from_before_the_last_boot_are_dead() -> None:
     host, _, pid, start = this_process().split("/")
     assert is_dead(f"{host}/another-boot/{pid}/{start}")
 
 
-def test_nobody_out_of_sight_is_known_to_be_dead() -> None:
+def test_a_process_on_another_host_is_never_known_to_be_dead() -> None:
     host, boot, _, _ = this_process().split("/")
     name, namespace = host.rsplit(":", 1)
     assert not is_dead(ELSEWHERE)
@@ -372,8 +372,8 @@ def test_nobody_out_of_sight_is_known_to_be_dead() -> None:
     assert not is_dead("the demo")
 
 
-def _name_and_wait(tell: Any) -> None:
-    tell.send(this_process())
+def _name_and_wait(pipe: Any) -> None:
+    pipe.send(this_process())
     threading.Event().wait()
 
 
@@ -398,7 +398,7 @@ def test_a_missed_slot_has_a_row_with_the_reason_and_is_not_done_again(database_
     ended(ledger, SLOT)
     ledger.note_missed(JOB, (), "nothing was missed")
     ledger.note_missed(JOB, (SLOT, SLOT - HOUR), "the service was off")
-    ledger.note_missed(JOB, (SLOT - HOUR,), "told twice")
+    ledger.note_missed(JOB, (SLOT - HOUR,), "noted twice")
     missed, done = ledger.runs()
     assert (done.slot, done.status) == (SLOT, "success")
     assert (missed.slot, missed.status, missed.trigger, missed.note) == (
@@ -409,7 +409,7 @@ def test_a_missed_slot_has_a_row_with_the_reason_and_is_not_done_again(database_
     assert latest_run(ledger, JOB, LATER + 9 * HOUR) == done
 
 
-def test_slots_are_told_apart_into_those_dealt_with_and_those_to_do_again(database_url: str) -> None:
+def test_slots_are_divided_into_done_ones_and_those_to_repeat(database_url: str) -> None:
     ledger = open_ledger(database_url)
     ended(ledger, SLOT - 5 * HOUR)
     ended(ledger, SLOT - 2 * HOUR)
@@ -477,7 +477,7 @@ def test_runs_come_newest_first_in_pages_by_job_and_status(database_url: str) ->
             ledger.run(number)
 
 
-def test_the_latest_run_is_the_one_that_ended_last_not_the_one_begun_last(database_url: str) -> None:
+def test_the_latest_run_is_the_one_that_ended_last_not_the_one_started_last(database_url: str) -> None:
     ledger = open_ledger(database_url)
     first = claimed(open_lost_ledger(database_url), SLOT)
     second = claimed(ledger, SLOT + HOUR)  # the first is interrupted
@@ -492,7 +492,7 @@ def test_the_latest_run_is_the_one_that_ended_last_not_the_one_begun_last(databa
     assert latest is not None and latest.id == first.run_id
 
 
-def test_many_failures_of_a_source_are_all_counted_and_the_first_kept(database_url: str) -> None:
+def test_many_failures_of_a_source_are_all_counted_and_the_first_stored(database_url: str) -> None:
     ledger = open_ledger(database_url)
     failures = tuple(
         Failure("page", f"https://beacons.example/{n}", "HTTP 500", "FetchError") for n in range(70)
@@ -584,7 +584,7 @@ def test_after_a_year_of_144_runs_a_day_every_question_is_still_a_look_up(databa
         assert ledger.silent_sources({"ffvl"}) == {}
 
     plans = query_plans(ledger.database, ask_everything)
-    # SQLite says SCAN where the first page of all runs walks the table backwards, and stops after 20 rows.
+    # SQLite prints SCAN for the first page of all runs: it reads backwards and stops after 20 rows.
     assert [plan for plan in plans if walks(plan, t.job_run)] in ([], ["SCAN job_run"])
     assert not [plan for plan in plans if "TEMP B-TREE" in plan]
     assert claimed(ledger).epoch == 1

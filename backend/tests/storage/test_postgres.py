@@ -55,7 +55,7 @@ def setting(database: Database, name: str) -> object:
 # --- Connections ------------------------------------------------------------------------------------
 
 
-def test_connections_that_the_server_ended_are_made_anew_without_an_error(postgres_url: str) -> None:
+def test_connections_that_the_server_closed_are_replaced_without_an_error(postgres_url: str) -> None:
     store = open_store(postgres_url)
     administer(postgres_url, END_ALL_OTHERS)
     assert store.sites() == (PASSY, PLANFAIT)
@@ -111,18 +111,20 @@ def test_a_store_that_is_to_be_durable_leaves_that_to_the_server(postgres_url: s
     assert setting(Database(postgres_url, durable=False), "synchronous_commit") == "off"
 
 
-def test_nobody_waits_for_a_lock_for_ever(postgres_url: str) -> None:
+def test_every_wait_for_a_lock_has_a_limit(postgres_url: str) -> None:
     assert setting(Database(postgres_url, busy_timeout=0.25), "lock_timeout") == "250ms"
-    assert setting(Database(postgres_url, busy_timeout=0), "lock_timeout") == "1ms", "0 is for ever"
+    assert setting(Database(postgres_url, busy_timeout=0), "lock_timeout") == "1ms", "0 would be no limit"
 
 
-def test_what_the_address_says_of_a_connection_stands(postgres_url: str) -> None:
-    told = Database(f"{postgres_url}&connect_timeout=9&options=-c%20lock_timeout%3D7s%20-c%20work_mem%3D8MB")
-    assert (setting(told, "lock_timeout"), setting(told, "work_mem")) == ("7s", "8MB")
+def test_options_of_the_address_override_our_own(postgres_url: str) -> None:
+    database = Database(
+        f"{postgres_url}&connect_timeout=9&options=-c%20lock_timeout%3D7s%20-c%20work_mem%3D8MB"
+    )
+    assert (setting(database, "lock_timeout"), setting(database, "work_mem")) == ("7s", "8MB")
 
 
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
-def test_whatever_the_servers_isolation_of_two_threads_exactly_one_gets_a_slot(
+def test_with_any_isolation_of_the_server_exactly_one_of_two_threads_gets_a_slot(
     postgres_url: str, level: str
 ) -> None:
     """A writer that had to wait must see what the one before it wrote, not the state before the wait."""
@@ -145,7 +147,7 @@ def test_whatever_the_servers_isolation_of_two_threads_exactly_one_gets_a_slot(
     assert (len(outcomes), len([claim for claim in outcomes if claim])) == (20, 1)
 
 
-def test_a_user_without_the_right_to_make_tables_is_told_so(bare_postgres_url: str) -> None:
+def test_a_user_without_the_right_to_create_tables_gets_that_reason(bare_postgres_url: str) -> None:
     administer(
         bare_postgres_url,
         "DROP ROLE IF EXISTS reader",
@@ -187,7 +189,7 @@ def test_a_lease_is_measured_by_the_clock_of_the_database(postgres_url: str) -> 
     assert again is not None and again.epoch == 2
 
 
-# --- A writer that says nothing more -----------------------------------------------------------------
+# --- A writer that stops responding -----------------------------------------------------------------
 
 
 def test_a_writer_that_falls_silent_is_ended_so_that_others_can_write(postgres_url: str) -> None:
@@ -205,7 +207,7 @@ def test_a_writer_that_falls_silent_is_ended_so_that_others_can_write(postgres_u
 # --- A server that goes and comes back ---------------------------------------------------------------
 
 
-def test_a_server_that_was_stopped_and_started_again_goes_on_with_what_it_had(
+def test_after_a_restart_of_the_server_all_stored_data_are_there(
     postgres: PostgresServer, postgres_url: str
 ) -> None:
     store = open_store(postgres_url)

@@ -193,7 +193,7 @@ def test_a_reading_comes_back_with_how_it_came(database_url: str) -> None:
 
 
 def some_observations(url: str) -> StoreQueries:
-    """Four hours of Planfait's two stations, and of one that speaks for no site."""
+    """Four hours of Planfait's two stations, and of one without a site."""
     store = open_store(url)
     store.add_observations(
         observations(
@@ -322,7 +322,7 @@ def test_a_station_that_measures_everything_leaves_nothing_to_the_next(database_
     assert [row.value for row in found.observed] == [7, 7, 7, 7]
 
 
-def test_a_site_shows_what_the_newest_run_of_each_model_says_of_now(database_url: str) -> None:
+def test_a_site_shows_the_forecast_for_now_of_each_models_newest_run(database_url: str) -> None:
     read = some_forecasts(database_url)
 
     def found(now: datetime, **withheld: Any) -> list[tuple[str, str, str, float]]:
@@ -338,7 +338,7 @@ def test_a_site_shows_what_the_newest_run_of_each_model_says_of_now(database_url
         ("meteo_parapente", "06", "12", 26),
     ]
     assert found(NOON + timedelta(minutes=40))[0] == ("arome_0025", "06", "13", 27)
-    assert found(NOON - 4 * HOUR)[0] == ("arome_0025", "00", "07", 27), "the newer run says nothing of 08:00"
+    assert found(NOON - 4 * HOUR)[0] == ("arome_0025", "00", "07", 27), "the newer run has no value for 08:00"
     assert found(NOON, models_withheld={"arome_0025"}) == [("meteo_parapente", "06", "12", 26)]
     assert found(NOON + 12 * HOUR) == []
 
@@ -445,7 +445,7 @@ def test_every_answer_for_a_site_or_a_station_is_a_look_up(database_url: str) ->
     assert not [plan for plan in values if "TEMP B-TREE FOR ORDER" in plan or "Sort" in plan]
 
 
-def test_what_is_kept_and_already_known_is_looked_up_when_a_batch_comes_again(database_url: str) -> None:
+def test_stored_rows_are_looked_up_by_index_when_a_batch_comes_again(database_url: str) -> None:
     store = a_full_store(database_url)
     network = observations(*(reading(12, minutes=10 * step) for step in range(6)))
 

@@ -40,7 +40,7 @@ def wind(day: int, hour: int) -> float:
 def lived(folder: Path, *, until: int = DAYS, dead_vane: bool = False) -> Service:
     """Return a service with a beacon that stopped (or that lost its vane) 30 days ago.
 
-    One model says the true wind, the other less than half of it. The beacon is the site's only one that
+    One model forecasts the true wind, the other less than half of it. The beacon is the site's only one that
     reports.
     """
     service = make_service(folder)
@@ -114,7 +114,9 @@ def of_days(first: int, last: int) -> str:
     return f"/api/v1/sites/{SITE_ID}/verdict?from={begins}&to={ends}&hours=all"
 
 
-async def test_a_stopped_anemometer_does_not_turn_the_verdict_and_is_said_everywhere(tmp_path: Path) -> None:
+async def test_a_stopped_anemometer_does_not_change_the_verdict_and_is_shown_everywhere(
+    tmp_path: Path,
+) -> None:
     service = lived(tmp_path)
     async with served(service) as client:
         before = await get(client, of_days(0, STOPS - 1))
@@ -155,7 +157,7 @@ async def test_flags_of_a_withheld_network_are_for_the_operator_only(tmp_path: P
 
 
 async def test_a_missing_vane_does_not_turn_the_verdict_of_directions(tmp_path: Path) -> None:
-    """The model that always says 10 degrees would be right about every 0 that stands for no vane."""
+    """A model with a constant 10 degrees would match every 0 of a missing vane."""
     async with served(lived(tmp_path, dead_vane=True)) as client:
         after = await get(client, f"{of_days(STOPS, DAYS - 1)}&parameter=wind_direction")
         both = await get(client, f"{of_days(0, DAYS - 1)}&parameter=wind_direction")
@@ -276,7 +278,7 @@ def test_doctor_names_what_is_known_of_sensors(tmp_path: Path) -> None:
         (False, "wind direction")
     ]
     assert sorted(each["says"].split(", ")[1] for each in found if each["ok"] is None) == [
-        "mean wind",  # excluded by the operator, and the stop of which the end is ten days ago
+        "mean wind",  # excluded by the operator, and the stop that ended ten days ago
         "mean wind",
         "temperature",
     ]

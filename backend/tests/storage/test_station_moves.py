@@ -161,16 +161,16 @@ def test_readings_of_the_new_place_are_stored_and_enter_no_score(store: Store) -
     assert max(observed_hours(store, number(5))) == 11
 
 
-def test_a_station_that_moves_while_days_are_kept_up_to_date_takes_its_readings_back(store: Store) -> None:
+def test_a_station_that_moves_during_updates_takes_its_readings_back(store: Store) -> None:
     add(store, [readings()])
     for batch in moved():
         add(store, [batch])
         update(store.database, batch.collected_at)
     update(store.database, LONG_AFTER)
-    kept = derived(store.database)
+    before = derived(store.database)
     make_due(store.database, [1])
     update(store.database, LONG_AFTER)
-    assert derived(store.database) == kept
+    assert derived(store.database) == before
     assert days_observed(store) == [1, 2, 3, 4, 5]
 
 
@@ -193,10 +193,10 @@ def test_positions_that_come_in_any_order_give_the_same_days(database_url: str, 
         if index % 17 == 0:
             update(store.database, LONG_AFTER)
     update(store.database, LONG_AFTER)
-    kept = derived(store.database)
+    before = derived(store.database)
     make_due(store.database, [1])
     update(store.database, LONG_AFTER)
-    assert derived(store.database) == kept
+    assert derived(store.database) == before
     assert [(move.route, move.since) for move in store.moves([SITE])] == [
         ("live", utc(5, 10)),
         ("live", utc(11, 4)),
@@ -252,7 +252,7 @@ def test_a_station_given_to_a_site_measures_for_it_where_it_stands_then(database
 
 
 def test_an_archive_shows_where_a_station_stood_before_it_was_given_to_a_site(database_url: str) -> None:
-    """The archive is read later, by a route of its own of which no place was known on that day."""
+    """The archive is read later, by another route without a known place on that day."""
     store = open_store(database_url, replace(SITE, stations=("romma:241",)))
     add(store, [readings(), placed(utc(11), THERE)])
     store.save_sites([replace(SITE, stations=(STATION, "romma:241"))])
@@ -282,7 +282,7 @@ def test_a_site_judges_a_move_for_itself(database_url: str) -> None:
 
 
 def test_a_moved_station_gives_no_evidence_against_its_neighbour(database_url: str) -> None:
-    """Its wind, 81 km away, says nothing of a calm at the site."""
+    """Its wind, 81 km away, does not show whether it is calm at the site."""
     store = open_store(database_url, SITE)
     calm = every(10, utc(8), 6 * 30, {WIND: 0.0, WIND_GUST: 0.0})
     windy = measured(every(10, utc(8), 6 * 30, 40.0))
@@ -316,9 +316,9 @@ def test_each_stay_has_its_own_height(store: Store) -> None:
     of_station = sample.stations[STATION]
     assert (of_station.station.name, of_station.station.elevation) == ("Alpha take-off", 1300.0)
     # 0.0065 degrees a metre: 1300 m is 1.95 degrees colder than the model's ground, 400 m 3.9 warmer.
-    brought = sample.temperatures["arome_0025"]
-    assert {value for value in brought[0].tolist() if value > -1000} == {8050}
-    assert {value for value in brought[7].tolist() if value > -1000} == {13900}
+    corrected = sample.temperatures["arome_0025"]
+    assert {value for value in corrected[0].tolist() if value > -1000} == {8050}
+    assert {value for value in corrected[7].tolist() if value > -1000} == {13900}
 
 
 # Questions
@@ -368,7 +368,7 @@ def test_a_place_seen_once_is_a_question(store: Store) -> None:
     assert "stated 81.9 km from its place on 2026-07-02 00:00 UTC" in question
 
 
-# What is kept
+# What is stored
 
 
 def rows(store: Store) -> int:

@@ -1,4 +1,4 @@
-"""The store: what is kept, what wins, and that a batch is there whole or not at all."""
+"""The store: stored values, precedence, and batches that are stored whole or not at all."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ from backend.tests.support.stores import (
 DAY = timedelta(days=1)
 
 
-def said(store: Store) -> dict[tuple[str, Parameter, int], tuple[float, str]]:
-    """Return each forecast kept: site, parameter and lead in hours, with its value and route."""
+def stored_forecasts(store: Store) -> dict[tuple[str, Parameter, int], tuple[float, str]]:
+    """Return each stored forecast: site, parameter and lead in hours, with its value and route."""
     found, _ = StoreQueries(store.database).forecasts()
     return {(row.site, row.parameter, row.lead_minutes // 60): (row.value, row.route) for row in found}
 
 
 def measured(store: Store) -> dict[tuple[str, Parameter, str], tuple[float, str]]:
-    """Return each reading kept: station, parameter and time of day, with its value and route."""
+    """Return each stored reading: station, parameter and time of day, with its value and route."""
     found, _ = StoreQueries(store.database).observations()
     return {(row.station, row.parameter, f"{row.time:%H:%M}"): (row.value, row.route) for row in found}
 
@@ -64,7 +64,7 @@ def measured(store: Store) -> dict[tuple[str, Parameter, str], tuple[float, str]
 # --- Whole batches ----------------------------------------------------------------------------------
 
 
-def test_texts_that_an_earlier_version_stored_are_read_without_control_characters(database_url: str) -> None:
+def test_texts_stored_by_an_earlier_version_are_read_without_control_characters(database_url: str) -> None:
     store = open_store(database_url)
     ledger = Ledger(store.database)
     store.add_observations(observations(stations=(Station("ffvl:1"),)))
@@ -84,7 +84,7 @@ def test_a_batch_that_breaks_in_the_middle_leaves_nothing_behind(database_url: s
     bad = forecasts(forecast(20), parts=("whole",), sites=("planfait",), grid_points=(unknown,))
     with pytest.raises(KeyError, match="nowhere"):
         store.add_forecasts(bad)
-    assert said(store) == {}
+    assert stored_forecasts(store) == {}
     assert rows(store.database, t.model, "name") == []
     assert store.forecast_request((PLANFAIT,), NOW, RUN).collected == {}
 
@@ -119,8 +119,8 @@ def test_a_process_killed_while_storing_leaves_only_whole_batches(database_url: 
     process.join()
 
     store = Store(database)
-    kept = rows(store.database, t.forecast, "reference_time", "wind_speed")
-    assert kept == [(int(RUN.timestamp()), hour * 1000) for hour in range(48)]
+    stored = rows(store.database, t.forecast, "reference_time", "wind_speed")
+    assert stored == [(int(RUN.timestamp()), hour * 1000) for hour in range(48)]
     assert len(rows(store.database, t.forecast_batch, "id")) == 1
     assert store.add_forecasts(forecasts(forecast(20, run=NOW), run=NOW)) == 1, "the store goes on working"
 
@@ -131,7 +131,7 @@ def test_forecasts_that_are_not_of_the_run_of_their_batch_are_refused(database_u
         store.add_forecasts(forecasts(forecast(20), forecast(20, run=RUN - DAY)))
     with pytest.raises(ValueError, match="have no run"):
         store.add_forecasts(replace(forecasts(forecast(20)), run=None))
-    assert said(store) == {}
+    assert stored_forecasts(store) == {}
 
 
 def test_a_batch_that_is_written_in_portions_is_one_batch_with_whole_rows(database_url: str) -> None:
@@ -144,9 +144,9 @@ def test_a_batch_that_is_written_in_portions_is_one_batch_with_whole_rows(databa
     batch = forecasts(*values)
     assert store.add_forecasts(batch) == len(values)
     assert len(rows(store.database, t.forecast_batch, "id")) == 1
-    kept = rows(store.database, t.forecast, "wind_speed", "wind_gust")
-    assert len(kept) == len(values) // 2
-    assert all(wind == gust is not None for wind, gust in kept)
+    stored = rows(store.database, t.forecast, "wind_speed", "wind_gust")
+    assert len(stored) == len(values) // 2
+    assert all(wind == gust is not None for wind, gust in stored)
     assert store.add_forecasts(replace(batch, records=(*values, forecast(5, DIRECTION, 3, "passy")))) == 1
 
 
@@ -167,11 +167,11 @@ def test_a_repeated_batch_stores_nothing(database_url: str) -> None:
     assert len(rows(store.database, t.observation_batch, "id")) == 1
 
 
-def test_a_run_never_changes_within_a_rank_but_takes_what_it_lacked(database_url: str) -> None:
+def test_a_run_never_changes_within_a_rank_but_gains_missing_values(database_url: str) -> None:
     store = open_store(database_url)
     store.add_forecasts(forecasts(forecast(20)))
     assert store.add_forecasts(forecasts(forecast(25), forecast(40, GUST))) == 1
-    assert said(store) == {
+    assert stored_forecasts(store) == {
         ("planfait", WIND, 6): (20, "route_0"),
         ("planfait", GUST, 6): (40, "route_0"),
     }
@@ -192,34 +192,34 @@ def test_a_better_route_replaces_each_value_of_a_run_and_readings_whole(database
     store = open_store(database_url)
     store.add_forecasts(forecasts(forecast(0), forecast(40, GUST), rank=2))
     assert store.add_forecasts(forecasts(forecast(20), rank=1)) == 1
-    assert said(store) == {
+    assert stored_forecasts(store) == {
         ("planfait", WIND, 6): (20, "route_1"),
         ("planfait", GUST, 6): (40, "route_2"),
     }, "a file without gusts costs no gust"
     assert store.add_forecasts(forecasts(forecast(20), forecast(45, GUST), rank=0)) == 1
-    assert said(store)["planfait", GUST, 6] == (45, "route_0")
+    assert stored_forecasts(store)["planfait", GUST, 6] == (45, "route_0")
 
     store.add_observations(observations(reading(0), reading(0, GUST), rank=2))
     assert store.add_observations(observations(reading(12), rank=1)) == 1
     assert measured(store) == {("ffvl:2496", WIND, "12:00"): (12, "route_1")}
 
 
-def test_a_calm_takes_no_direction_of_a_lesser_route_whatever_the_order(database_url: str) -> None:
+def test_a_calm_takes_no_direction_of_a_lesser_route_in_any_order(database_url: str) -> None:
     store = open_store(database_url)
     calm = forecasts(forecast(0), rank=0)
     lesser = forecasts(forecast(3), forecast(180, Parameter.WIND_DIRECTION), rank=2)
     store.add_forecasts(lesser)
     store.add_forecasts(calm)
-    assert said(store) == {("planfait", WIND, 6): (0, "route_0")}
+    assert stored_forecasts(store) == {("planfait", WIND, 6): (0, "route_0")}
     store.add_forecasts(lesser)
-    assert said(store) == {("planfait", WIND, 6): (0, "route_0")}
+    assert stored_forecasts(store) == {("planfait", WIND, 6): (0, "route_0")}
 
 
 def test_a_lesser_route_overwrites_nothing_and_adds_to_no_reading(database_url: str) -> None:
     store = open_store(database_url)
     store.add_forecasts(forecasts(forecast(20), rank=0))
     assert store.add_forecasts(forecasts(forecast(9), forecast(30, GUST), forecast(8, hours=7), rank=1)) == 2
-    assert said(store) == {
+    assert stored_forecasts(store) == {
         ("planfait", WIND, 6): (20, "route_0"),
         ("planfait", GUST, 6): (30, "route_1"),
         ("planfait", WIND, 7): (8, "route_1"),
@@ -234,14 +234,14 @@ def test_a_better_route_with_the_same_values_gains_nothing_but_is_noted(database
     store = open_store(database_url)
     store.add_forecasts(forecasts(forecast(20), rank=1))
     assert store.add_forecasts(forecasts(forecast(20), rank=0)) == 0
-    assert said(store) == {("planfait", WIND, 6): (20, "route_0")}
+    assert stored_forecasts(store) == {("planfait", WIND, 6): (20, "route_0")}
 
 
 def test_a_repaired_parser_replaces_what_the_broken_one_stored(database_url: str) -> None:
     store = open_store(database_url)
     store.add_forecasts(forecasts(forecast(72), forecast(5, GUST)))
     assert store.add_forecasts(forecasts(forecast(20)), repair=True) == 1
-    assert said(store) == {("planfait", WIND, 6): (20, "route_0")}
+    assert stored_forecasts(store) == {("planfait", WIND, 6): (20, "route_0")}
     assert store.add_forecasts(forecasts(forecast(9), rank=1), repair=True) == 0, "not a better route's"
 
     store.add_observations(observations(reading(72), reading(5, GUST)))
@@ -256,10 +256,10 @@ def test_absent_stays_absent_and_zero_is_a_value(database_url: str) -> None:
     assert rows(store.database, t.observation, *COLUMNS) == [(0, None, None, 0)]
     assert rows(store.database, t.forecast, *COLUMNS) == [(0, None, None, 0)]
     assert measured(store)["ffvl:2496", WIND, "12:00"] == (0.0, "route_0")
-    assert said(store)["planfait", TEMPERATURE, 6] == (0.0, "route_0")
+    assert stored_forecasts(store)["planfait", TEMPERATURE, 6] == (0.0, "route_0")
 
 
-def test_values_are_kept_to_the_thousandth_of_their_unit(database_url: str) -> None:
+def test_values_are_stored_to_the_thousandth_of_their_unit(database_url: str) -> None:
     store = open_store(database_url)
     store.add_observations(observations(reading(7.2 * 3.6), reading(-3.4567, TEMPERATURE)))
     assert rows(store.database, t.observation, "wind_speed", "temperature") == [(25920, -3457)]
@@ -270,15 +270,15 @@ ranked = st.tuples(st.integers(0, 2), values.filter(lambda row: any(value is not
 
 
 @given(st.lists(ranked, min_size=1, max_size=6), st.booleans())
-def test_whatever_the_order_the_best_rank_is_kept_and_coming_again_changes_nothing(
+def test_in_any_order_the_best_rank_stays_and_a_repetition_changes_nothing(
     came: list[tuple[int, Values]], last_wins: bool
 ) -> None:
     origins = {number: Origin(rank, "", number) for number, (rank, _) in enumerate(came, start=1)}
-    kept: dict[str, Row] = {}
+    stored: dict[str, Row] = {}
     for number, (_, row) in enumerate(came, start=1):
-        changed, _ = merge(kept, {"here": row}, origins[number], origins, last_wins=last_wins)
-        kept |= {key: numbered(each, number) for key, each in changed.items()}
-    for index, (value, batch) in enumerate(zip(*kept["here"], strict=True)):
+        changed, _ = merge(stored, {"here": row}, origins[number], origins, last_wins=last_wins)
+        stored |= {key: numbered(each, number) for key, each in changed.items()}
+    for index, (value, batch) in enumerate(zip(*stored["here"], strict=True)):
         # Readings are those of the best rank, whole; of forecasts each value is that of its best rank.
         best = min((rank for rank, row in came if last_wins or row[index] is not None), default=0)
         mine = [(number, row) for number, (rank, row) in enumerate(came, start=1) if rank == best]
@@ -295,9 +295,9 @@ def test_whatever_the_order_the_best_rank_is_kept_and_coming_again_changes_nothi
             since = max(others, default=0)
             assert (value, batch) == (last, min(n for _, n in given_values if n > since))
     best = min(rank for rank, _ in came)
-    again = [row for rank, row in came if rank == best][-1] if not last_wins else kept["here"].values
+    again = [row for rank, row in came if rank == best][-1] if not last_wins else stored["here"].values
     number = max(number for number, origin in origins.items() if origin.rank == best)
-    assert merge(kept, {"here": again}, origins[number], origins, last_wins=last_wins) == ({}, 0)
+    assert merge(stored, {"here": again}, origins[number], origins, last_wins=last_wins) == ({}, 0)
 
 
 def numbered(row: Row, number: int) -> Row:
@@ -329,7 +329,7 @@ def test_a_site_added_later_is_missing_from_what_was_collected_before(database_u
     assert needs.missing("arome_0025", RUN, "whole", rank=0) == (PASSY,)
 
 
-def test_a_part_kept_by_a_lesser_route_is_missing_for_the_better_until_it_comes(
+def test_a_part_stored_by_a_lesser_route_is_missing_for_the_better_one(
     database_url: str,
 ) -> None:
     store = open_store(database_url, PLANFAIT)
@@ -344,7 +344,7 @@ def test_a_part_kept_by_a_lesser_route_is_missing_for_the_better_until_it_comes(
     assert missing(0) == ()
 
 
-def test_only_runs_since_the_oldest_wanted_are_looked_up(database_url: str) -> None:
+def test_only_runs_since_the_oldest_requested_one_are_looked_up(database_url: str) -> None:
     store = open_store(database_url)
     for run in (RUN - DAY, RUN):
         store.add_forecasts(forecasts(forecast(20, run=run), run=run, parts=("a",), sites=("planfait",)))
@@ -362,21 +362,21 @@ def test_the_grid_cell_that_answered_is_remembered_and_may_change(database_url: 
     assert rows(store.database, t.grid_point, "ground", "height") == [(912.5, 8.0)]
 
 
-def test_a_ground_once_told_stays_for_as_long_as_the_cell_does(database_url: str) -> None:
+def test_a_model_elevation_stays_as_long_as_its_cell(database_url: str) -> None:
     store = open_store(database_url)
-    told = GridPoint("arome_0025", "planfait", "12,7", model_elevation=912.5, height=8.0)
+    stated = GridPoint("arome_0025", "planfait", "12,7", model_elevation=912.5, height=8.0)
 
     def then(point: GridPoint) -> list[tuple[object, ...]]:
         store.add_forecasts(forecasts(grid_points=(point,)))
         return rows(store.database, t.grid_point, "cell", "ground", "height")
 
-    assert then(told) == [("12,7", 912.5, 8.0)]
-    assert then(replace(told, model_elevation=None, height=None)) == [("12,7", 912.5, 8.0)]
-    assert then(replace(told, model_elevation=915.0, height=None)) == [("12,7", 915.0, 8.0)]
-    assert then(replace(told, cell="12,8", model_elevation=None)) == [("12,8", None, 8.0)]
+    assert then(stated) == [("12,7", 912.5, 8.0)]
+    assert then(replace(stated, model_elevation=None, height=None)) == [("12,7", 912.5, 8.0)]
+    assert then(replace(stated, model_elevation=915.0, height=None)) == [("12,7", 915.0, 8.0)]
+    assert then(replace(stated, cell="12,8", model_elevation=None)) == [("12,8", None, 8.0)]
 
 
-def test_a_forecast_collection_knows_of_which_sites_the_ground_is_kept(database_url: str) -> None:
+def test_a_forecast_request_has_the_sites_with_a_stored_model_elevation(database_url: str) -> None:
     store = open_store(database_url)
     points = (
         GridPoint("arome_0025", "planfait", "12,7", model_elevation=0.0),
@@ -390,7 +390,7 @@ def test_a_forecast_collection_knows_of_which_sites_the_ground_is_kept(database_
     assert needs.without_model_elevation("arome_0025", {}) == (PASSY,)
 
 
-def test_the_ground_of_a_site_that_moved_is_not_known(database_url: str) -> None:
+def test_the_model_elevation_of_a_moved_site_is_unknown(database_url: str) -> None:
     store = open_store(database_url, PLANFAIT)
     store.add_forecasts(
         forecasts(grid_points=(GridPoint("arome_0025", "planfait", "12,7", model_elevation=912.5),))
@@ -436,7 +436,7 @@ def test_what_is_known_of_a_station_is_never_lost(database_url: str) -> None:
     assert store.observation_request((), NOW, NOW).stations == {"ffvl:2496": replace(full, elevation=952.0)}
 
 
-def test_a_rejected_value_is_kept_once_with_its_raw_text_and_reason(database_url: str) -> None:
+def test_a_rejected_value_is_stored_once_with_its_raw_text_and_reason(database_url: str) -> None:
     store = open_store(database_url)
     absurd = Rejected("ffvl:2496", WIND, NOW, "9999", "out_of_range: not within 0 to 250 km/h")
     unreadable = Rejected("ffvl:2496", None, None, "31/02", "time: no such day")
@@ -450,7 +450,7 @@ def test_a_rejected_value_is_kept_once_with_its_raw_text_and_reason(database_url
     ]
 
 
-def test_of_a_flood_of_rejected_values_a_thousand_are_kept_for_ninety_days(database_url: str) -> None:
+def test_of_many_rejected_values_a_thousand_are_stored_for_ninety_days(database_url: str) -> None:
     store = open_store(database_url)
     ledger = Ledger(store.database)
     claim = ledger.claim("collect_observations", "cli", NOW)
@@ -462,8 +462,8 @@ def test_of_a_flood_of_rejected_values_a_thousand_are_kept_for_ninety_days(datab
 
     for batch in (flood(0), flood(600), flood(1200), flood(0, "romma")):
         store.add_observations(batch, claim)
-    kept = [source for (source,) in rows(store.database, t.rejected, "source")]
-    assert (kept.count("ffvl"), kept.count("romma")) == (MOST_REJECTED, 600)
+    stored = [source for (source,) in rows(store.database, t.rejected, "source")]
+    assert (stored.count("ffvl"), stored.count("romma")) == (MOST_REJECTED, 600)
 
     store.prune_rejected(NOW + timedelta(days=REJECTED_DAYS))
     assert len(rows(store.database, t.rejected, "source")) == 1600
@@ -471,7 +471,7 @@ def test_of_a_flood_of_rejected_values_a_thousand_are_kept_for_ninety_days(datab
     assert rows(store.database, t.rejected, "source") == []
 
 
-def test_that_a_station_lacks_a_sensor_is_kept_once_and_not_at_every_reading(database_url: str) -> None:
+def test_a_missing_sensor_is_stored_once_and_not_at_every_reading(database_url: str) -> None:
     store = open_store(database_url)
     for minutes, reason in product((0, 10), ("missing", "out_of_range: not within 0 to 250 km/h")):
         value = Rejected("ffvl:2496", GUST, NOW - timedelta(minutes=minutes), "-", reason)
@@ -487,10 +487,10 @@ def test_that_a_station_lacks_a_sensor_is_kept_once_and_not_at_every_reading(dat
     ]
 
 
-def test_text_that_not_every_database_can_hold_is_kept_as_far_as_it_can_be(database_url: str) -> None:
+def test_text_that_not_every_database_can_store_is_stored_as_far_as_possible(database_url: str) -> None:
     store = open_store(database_url)
     odd = "NUL \0, half of a pair \ud83e, whole \U0001fa82"
-    kept = "NUL \ufffd, half of a pair \ufffd, whole \U0001fa82"
+    stored = "NUL \ufffd, half of a pair \ufffd, whole \U0001fa82"
     batch = observations(
         reading(12, station=f"ffvl:{odd}"),
         stations=(Station(f"ffvl:{odd}", odd),),
@@ -498,8 +498,8 @@ def test_text_that_not_every_database_can_hold_is_kept_as_far_as_it_can_be(datab
     )
     for _ in range(2):
         store.add_observations(batch)
-    assert store.stations() == (Station(f"ffvl:{kept}", kept),)
-    assert rows(store.database, t.rejected, "subject", "raw") == [(kept, kept)]
+    assert store.stations() == (Station(f"ffvl:{stored}", stored),)
+    assert rows(store.database, t.rejected, "subject", "raw") == [(stored, stored)]
     found, _ = StoreQueries(store.database).observations(station=f"ffvl:{odd}")
     assert [row.value for row in found] == [12]
 
@@ -576,7 +576,7 @@ def test_a_move_that_was_taken_back_goes_on_with_the_old_series(database_url: st
     assert rows(store.database, t.forecast, "site_id", "wind_speed") == [(1, 30000), (2, 20000)]
 
 
-def test_a_series_is_told_by_its_date_and_the_newest_by_its_place(database_url: str) -> None:
+def test_a_series_is_identified_by_its_date_and_the_newest_by_its_place(database_url: str) -> None:
     store = open_store(database_url, PLANFAIT)
     moved = replace(PLANFAIT, latitude=45.86, valid_from=NOW - DAY)
     back = replace(PLANFAIT, valid_from=NOW)
@@ -597,7 +597,10 @@ def test_a_site_taken_off_the_list_keeps_its_data_and_what_was_on_its_way(databa
     store.remove_site("planfait")
     assert store.sites() == (PASSY,)
     assert store.add_forecasts(forecasts(forecast(18, hours=7))) == 1
-    assert said(store) == {("planfait", WIND, 6): (20, "route_0"), ("planfait", WIND, 7): (18, "route_0")}
+    assert stored_forecasts(store) == {
+        ("planfait", WIND, 6): (20, "route_0"),
+        ("planfait", WIND, 7): (18, "route_0"),
+    }
     with pytest.raises(NotFoundError, match="there is no site 'planfait'"):
         store.remove_site("planfait")
     store.save_sites((PLANFAIT,))
@@ -612,7 +615,7 @@ def test_a_locked_database_is_unavailable_and_nothing_is_half_written(database_u
     with open_database(database_url).write():
         with pytest.raises(StoreUnavailableError, match=r"database is locked|due to lock timeout"):
             store.add_forecasts(forecasts(forecast(20)))
-        assert said(store) == {}, "readers are not held up"
+        assert stored_forecasts(store) == {}, "readers are not held up"
     assert store.add_forecasts(forecasts(forecast(20))) == 1
 
 
@@ -624,13 +627,13 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 20}")
     with pytest.raises(StoreUnavailableError, match="database or disk is full"):
         store.add_forecasts(many)
-    assert said(store) == {}
+    assert stored_forecasts(store) == {}
     with store.database.engine.connect() as connection:
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 20_000}")
     assert store.add_forecasts(many) == 20_000
 
 
-def test_a_store_whose_folder_is_gone_says_so_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
+def test_a_store_without_its_folder_is_unavailable_until_the_folder_is_back(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     store = open_store(sqlite_url(folder))
@@ -642,7 +645,7 @@ def test_a_store_whose_folder_is_gone_says_so_and_goes_on_when_it_is_back(tmp_pa
         store.sites()
     (tmp_path / "elsewhere").rename(folder)
     assert store.add_forecasts(forecasts(forecast(18, hours=7))) == 1
-    assert said(store).keys() == {("planfait", WIND, 6), ("planfait", WIND, 7)}
+    assert stored_forecasts(store).keys() == {("planfait", WIND, 6), ("planfait", WIND, 7)}
 
 
 def test_a_store_that_was_replaced_under_the_service_is_the_one_that_is_used(tmp_path: Path) -> None:

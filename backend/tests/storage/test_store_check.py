@@ -56,7 +56,7 @@ def test_sixty_overwritten_pages_are_found(tmp_path: Path, whole: bool) -> None:
     assert database.damage.since == NOW
 
 
-def test_a_query_that_meets_the_damage_says_so_and_it_is_remembered(tmp_path: Path) -> None:
+def test_a_query_that_finds_damage_raises_and_records_it(tmp_path: Path) -> None:
     store = a_store(sqlite_url(tmp_path))
     store.database.close()
     overwrite_pages(file_of(store.database), 1, tables=("site",))
@@ -94,7 +94,7 @@ def test_only_a_whole_check_of_a_restored_store_removes_the_damage(tmp_path: Pat
     assert database.damage is None
 
 
-def test_a_read_only_store_is_no_damage_and_is_told_from_one(tmp_path: Path) -> None:
+def test_a_read_only_store_is_not_reported_as_damaged(tmp_path: Path) -> None:
     database = a_store(sqlite_url(tmp_path)).database
     with database.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA query_only=ON")
