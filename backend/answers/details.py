@@ -40,7 +40,7 @@ from backend.scoring.public.windows import with_public_values
 from backend.scoring.questions import bias as biases
 from backend.scoring.questions.flyability import EventTable, ModelCounts, event_tables
 from backend.scoring.questions.scorecard import Scorecard
-from backend.scoring.questions.series import Hour, Said
+from backend.scoring.questions.series import Hour, HourForecast
 from backend.scoring.questions.series import hours as hourly
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.strata import Stratum
@@ -323,12 +323,12 @@ def _hour(hour: Hour, withheld: Withholding, *, station: bool) -> SeriesHour:
         report_offset_minutes=hour.offset,
         forecasts=[
             _forecast(entry, hour, hidden=entry.model in withheld.models, station=station)
-            for entry in hour.said
+            for entry in hour.forecasts
         ],
     )
 
 
-def _forecast(forecast: Said, hour: Hour, *, hidden: bool, station: bool) -> ForecastHour:
+def _forecast(forecast: HourForecast, hour: Hour, *, hidden: bool, station: bool) -> ForecastHour:
     return ForecastHour(
         model=forecast.model,
         forecast=None if hidden else forecast.forecast,

@@ -1,1 +1,1 @@
-"""How sure a score is, and whether two scores differ."""
+"""The uncertainty of scores, and tests of whether two scores differ."""

@@ -1,7 +1,7 @@
 """From sums of a day to one value a day: the series on which differences are judged.
 
-Hours of one day are not independent: so first average over each local day, then test the days. How much days
-resemble each other is effective_days' matter. A day without pairs is no value, and not 0.
+Hours of one day are not independent: so first average over each local day, then test the days. The
+correlation between days is handled in effective_days. A day without pairs is no value, and not 0.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def daily_difference(a: Sized, b: Sized) -> DailySeries:
     """Return `mean|e_A| - mean|e_B|` of each day; negative where A was better.
 
     The sums must be of the common sample, the same pairs for both models: ValueError otherwise. For
-    directions that is where both are `direction.usable`, since a forecast calm has none.
+    directions that is where both are pairs of `direction_pairs`, since a forecast calm has no direction.
     """
     if not np.array_equal(a.n, b.n):
         raise ValueError("the two models were not summed over the same pairs")

@@ -1,4 +1,4 @@
-"""How sure a figure made of many days is: Student's t, as if of the independent days they are worth.
+"""The uncertainty of a figure made of many days: Student's t with the effective number of independent days.
 
 Weather lasts for days, so that `n` days of errors hold less than `n` independent values. The series of daily
 values is taken as an AR(1) process: from its lag-1 autocorrelation `r` follows the effective number of days
@@ -43,10 +43,10 @@ class Spread(NamedTuple):
 
 
 def spread(departures: Floats, present: Bools) -> Spread:
-    """Return how sure the means of daily series are, one series a row, arrays of shape (groups, days).
+    """Return the spread of the means of daily series, one series a row, arrays of shape (groups, days).
 
     `departures` are each day's value minus the mean, 0 on days that are not `present`. Days without a value
-    are passed over: the days on either side of a gap resemble each other less, which lowers `r` as it should.
+    are skipped: the days on either side of a gap resemble each other less, which correctly lowers `r`.
 
     With `S` the sum of the squared departures, the expectation of `S / n` is `(1 - 1 / n_eff)` times the
     variance of a day, so that the squared standard error is `S / n / (n_eff - 1)`. For independent days that
@@ -103,16 +103,16 @@ def mean_test(series: DailySeries) -> MeanTest | None:
     None for fewer than INTERVAL_DAYS, and for a series that never changes.
     """
     departures = series.departures()
-    found = spread(departures[None], series.present[None])
-    (error,), (worth,) = found.standard_error.tolist(), found.effective_days.tolist()
+    of_mean = spread(departures[None], series.present[None])
+    (error,), (effective,) = of_mean.standard_error.tolist(), of_mean.effective_days.tolist()
     mean = series.mean
     if mean is None or not error > 0:
         return None
-    reach = float(found.reach()[0])
+    reach = float(of_mean.reach()[0])
     return MeanTest(
         mean=mean,
         interval=Interval(mean - reach, mean + reach),
-        p_value=student_tails(mean / error, worth - 1),
+        p_value=student_tails(mean / error, effective - 1),
         days=series.days,
-        effective_days=worth,
+        effective_days=effective,
     )

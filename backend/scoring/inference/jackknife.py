@@ -21,11 +21,11 @@ from backend.scoring.metrics.sums import Sums
 S = TypeVar("S", bound=Sums)
 
 _ROUNDING = 1e-9
-"""What floating point leaves of scores that do not depend on the day left out, in the score's unit."""
+"""The rounding error of scores that do not depend on the day left out, in the score's unit."""
 
 
 class Jackknifed(NamedTuple):
-    """Scores of groups, and how sure they are."""
+    """Scores of groups, and their spread."""
 
     values: Floats
     spread: Spread
@@ -35,7 +35,7 @@ def jackknife(score: Callable[[S], Floats], of_days: S, present: Bools) -> Jackk
     """Return the scores of sums, columns (days, ...), and their spread; `present` are the days with pairs.
 
     `score` returns one value for each group: of sums without their days, or of many such, days first. A
-    group has no spread where the score is not defined without one of its days: it hangs on that day alone.
+    group has no spread where the score is undefined without one of its days: it depends on that day alone.
     """
     total, without = leave_one_out(of_days)
     values = score(total)

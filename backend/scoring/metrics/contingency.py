@@ -114,7 +114,7 @@ def _logarithms(rate: Floats) -> tuple[Floats, Floats]:
 
 @Formula
 def surprise_rate(counts: Contingency) -> Floats:
-    """`c / (c + d)`: when the model said "under the limit", how often was it over? The safety number."""
+    """`c / (c + d)`: of the forecasts under the limit, how many were over it? The safety score."""
     return ratio(counts.c, counts.c + counts.d)
 
 
@@ -139,10 +139,10 @@ Intervals = Mapping[str, Interval | None]
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many `count` of `of`, with the rate and its interval by whole days where there are enough events.
+    """`count` out of `of` cases; with enough events, the rate and its interval by whole days.
 
-    `value` is None with too few events, or too few cases that the rate is of: then "2 of 3" is the whole
-    answer. `interval` is None then too, and where the rate hangs on a single day.
+    `value` is None with too few events, or with too small a denominator: then "2 of 3" is the whole answer.
+    `interval` is None then too, and where the rate depends on a single day.
     """
 
     count: int

@@ -44,7 +44,7 @@ def direction_pairs(
     f: Values, o: Values, speed_f: Values, speed_o: Values, mask: Bools | None = None, *,
     least: float | None = None, below: float | None = None,
 ) -> tuple[Bools, Bools, Bools]:  # fmt: skip
-    """Return which pairs of winds tell of direction, which are too light, and which lack a direction.
+    """Return which pairs of winds have a direction error, which are too light, and which have no direction.
 
     Pairs of winds are where a speed was observed and a wind forecast. Those whose observed speed is
     not in [`least`, `below`) km/h are "light"; of the others, those with a forecast calm or without
@@ -80,7 +80,7 @@ class DirectionSums(ErrorSums):
     light: Integers
     """Pairs left out because the observed wind was too light (or outside the speeds asked for)."""
     undefined: Integers
-    """Pairs left out because one side had no direction, as in a forecast calm."""
+    """Pairs left out because one side has no direction, as in a forecast calm."""
 
     @classmethod
     def of(
@@ -110,7 +110,7 @@ class DirectionSums(ErrorSums):
 
 @Formula
 def mean_absolute_direction_error(sums: DirectionSums) -> Floats:
-    """`mean(|d|)` in degrees, 0 to 180. A forecast that knows nothing gives UNINFORMED_DIRECTION_MAE."""
+    """`mean(|d|)` in degrees, 0 to 180. A random direction gives UNINFORMED_DIRECTION_MAE."""
     return ratio(sums.sum_abs, sums.n * SCALE)
 
 
@@ -128,7 +128,7 @@ def resultant(sums: DirectionSums) -> Floats:
 
 
 def _resultant(sums: DirectionSums) -> Floats:
-    sine, cosine = (np.asarray(each, np.float64) for each in (sums.sum_sin, sums.sum_cos))
+    sine, cosine = (np.asarray(column, np.float64) for column in (sums.sum_sin, sums.sum_cos))
     length = np.sqrt(sine * sine + cosine * cosine)  # far from where hypot, which takes longer, is needed
     return ratio(length, sums.n * TRIGONOMETRIC_STEPS.value)
 

@@ -29,7 +29,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ErrorSums(Sums):
-    """Sums over pairs. Each kind of error has these, whatever else it adds up."""
+    """Sums over pairs. Each kind of error has at least these."""
 
     n: Integers
     """The number of pairs."""
@@ -56,7 +56,7 @@ class ErrorSums(Sums):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SizeSums(ErrorSums):
-    """The sizes of errors alone: what models are compared by, whatever the kind of their errors."""
+    """The sizes of errors alone: models are compared by them for every kind of error."""
 
     sum_abs: Integers
     sum_squares: Integers

@@ -17,12 +17,12 @@ Sector = tuple[float, float]
 """From and to, clockwise, in degrees; both ends are in it."""
 
 EVERY_SECTOR: tuple[Sector, ...] = ((0.0, 360.0),)
-"""The sectors of a take-off that does not say which, or has all."""
+"""The sectors of a take-off without an orientation, or with all of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Occurrence:
-    """Whether an event happens: `yes` where it does, `known` where that can be said at all."""
+    """Whether an event happens: `yes` where it does, `known` where the values decide it."""
 
     yes: Bools
     known: Bools
@@ -73,13 +73,13 @@ def sectors_of(orientation: Sequence[str]) -> tuple[Sector, ...]:
     faces = [name in orientation for name in COMPASS]
     if not any(faces) or all(faces):
         return EVERY_SECTOR
-    found = []
+    sectors = []
     for index, faced in enumerate(faces):
         if faced and not faces[index - 1]:
             count = next(step for step in range(1, len(faces)) if not faces[(index + step) % len(faces)])
             start = index * width - width / 2
-            found.append((start % 360, (start + count * width) % 360))
-    return tuple(found)
+            sectors.append((start % 360, (start + count * width) % 360))
+    return tuple(sectors)
 
 
 def on_slope(direction: Values, speed: Values, sectors: Sequence[Sector]) -> Occurrence:
@@ -89,8 +89,8 @@ def on_slope(direction: Values, speed: Values, sectors: Sequence[Sector]) -> Occ
     depend on the model.
     """
     sector = in_any_sector(direction, sectors)
-    told = sector.known & (speed >= thousandths(LIGHT_WIND.value))
-    return Occurrence(sector.yes & told, told)
+    known = sector.known & (speed >= thousandths(LIGHT_WIND.value))
+    return Occurrence(sector.yes & known, known)
 
 
 def flyable(
@@ -102,8 +102,8 @@ def flyable(
     Any direction suits in winds below LIGHT_WIND. One bad value is enough to know an hour as not
     flyable; for it to be flyable, all that matters must be known.
     """
-    told = Occurrence(speed >= thousandths(LIGHT_WIND.value), present(speed))
-    suits = ~(told & ~in_any_sector(direction, sectors))
+    windy = Occurrence(speed >= thousandths(LIGHT_WIND.value), present(speed))
+    suits = ~(windy & ~in_any_sector(direction, sectors))
     return ~above(speed, wind_limit) & ~above(gust, gust_limit) & suits
 
 

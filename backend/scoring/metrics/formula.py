@@ -35,8 +35,8 @@ class Formula(Generic[S]):
 
 def number(value: ArrayLike) -> float | None:
     """Return one value as a Python number, or None for NaN and infinity."""
-    found = float(np.asarray(value))
-    return found if np.isfinite(found) else None
+    plain = float(np.asarray(value))
+    return plain if np.isfinite(plain) else None
 
 
 def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:

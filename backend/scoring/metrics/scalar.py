@@ -81,7 +81,7 @@ def error_sd(sums: ScalarSums) -> Floats:
 def correlation(sums: ScalarSums) -> Floats:
     """Pearson's r of forecast and observation, -1 to 1. None where either never changes.
 
-    For the detail view: it forgives every bias, and says nothing of a single day.
+    For the detail view: it ignores every bias, and does not describe a single day.
     """
     ff = _about_mean(sums.n, sums.sum_f, sums.sum_f, sums.sum_ff)
     oo = _about_mean(sums.n, sums.sum_o, sums.sum_o, sums.sum_oo)

@@ -162,7 +162,9 @@ def without(sample: Sample, models: Collection[str], networks: Collection[str]) 
         grounds={name: ground for name, ground in sample.grounds.items() if name not in models},
         stations=stations,
         # "Yesterday" of the first days may lie where another station was the reference.
-        speaking_before={code: days for code, days in sample.speaking_before.items() if code in stations},
+        reference_days_before={
+            code: days for code, days in sample.reference_days_before.items() if code in stations
+        },
     )
 
 

@@ -1,6 +1,6 @@
-"""How a model is wrong: its mean error, by the clock, by what it said and by how far ahead it said it.
+"""The bias of a model: its mean error by the clock, by its own forecast and by lead time.
 
-Everything is given the forecast, never given the observation: noise alone makes a model look too low on days
+Groups are formed by the forecast, never by the observation: noise alone makes a model look too low on days
 that were observed to be windy (Lerch et al. 2017, Stat. Sci.).
 """
 
@@ -57,7 +57,7 @@ class GroupBias:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelBias:
-    """A model's bias in all, in groups, and what was observed given what it said."""
+    """A model's bias in all hours and in groups, and the distribution of observations given its forecast."""
 
     model: str
     n_pairs: int
@@ -94,8 +94,8 @@ def model_bias(
     if leads:
         observed = of_quantity.observed
         series = [lead.of(quantity).series(model) for lead in leads]
-        tables.append(beside([alone(kind.hourly(each, observed).of_days()) for each in series]))
-    whole, *found = _biases(kind, tables, sample.hours)
+        tables.append(beside([alone(kind.hourly(forecast, observed).of_days()) for forecast in series]))
+    whole, *of_groups = _biases(kind, tables, sample.hours)
     size = sample_of(days_with(of_quantity.pairs(model)), sample.months)
     wind = quantity in {Quantity.WIND_SPEED, Quantity.WIND_GUST}
     return ModelBias(
@@ -106,9 +106,9 @@ def model_bias(
         interval=whole[0].interval if size.shows_values else None,
         groups={
             stratum: tuple(map(_shown, kind.names, values))
-            for stratum, kind, values in zip(CLOCKS, groupings, found, strict=False)
+            for stratum, kind, values in zip(CLOCKS, groupings, of_groups, strict=False)
         },
-        leads=tuple(map(_shown, (each.view.name for each in leads), found[-1])) if leads else (),
+        leads=tuple(map(_shown, (lead.view.name for lead in leads), of_groups[-1])) if leads else (),
         given=given_forecast(of_quantity.series(model).main, of_quantity.observed.main) if wind else (),
     )
 
@@ -132,11 +132,11 @@ def _biases(kind: ErrorKind, tables: Sequence[ErrorSums], hours: Hours) -> list[
         values,
         bias_intervals(kind, together),
     )
-    found = [_Bias(*each) for each in zip(*columns, strict=True)]
+    biases = [_Bias(*row) for row in zip(*columns, strict=True)]
     rest = [table.n.shape[1] for table in tables[1:]]
     widths = [1, CLOCK, *(part.shape[1] for part in PARTS), *rest]
     starts = np.cumsum([0, *widths])
-    return [found[start : start + width] for start, width in zip(starts, widths, strict=False)]
+    return [biases[start : start + width] for start, width in zip(starts, widths, strict=False)]
 
 
 def _with_parts(by_hour: ErrorSums, counted: Hours) -> ErrorSums:
@@ -153,14 +153,14 @@ def _with_parts(by_hour: ErrorSums, counted: Hours) -> ErrorSums:
     return by_hour.each(widened)
 
 
-def _shown(group: str, found: _Bias) -> GroupBias:
+def _shown(group: str, bias: _Bias) -> GroupBias:
     """Return a group as it may be shown: without values where it has too few days."""
-    shown = stratum_may_be_shown(found.n_days)
+    shown = stratum_may_be_shown(bias.n_days)
     return GroupBias(
         group=group,
-        n_pairs=found.n_pairs,
-        n_days=found.n_days,
+        n_pairs=bias.n_pairs,
+        n_days=bias.n_days,
         shown=shown,
-        mean_error=found.mean_error if shown else None,
-        interval=found.interval if shown else None,
+        mean_error=bias.mean_error if shown else None,
+        interval=bias.interval if shown else None,
     )

@@ -1,4 +1,4 @@
-"""How often a "go" was a bad surprise at a site: events that are bad, and who said so beforehand.
+"""How often a "go" was a bad surprise at a site: bad events, and which models forecast them.
 
 Every event is the bad one (too windy, too gusty, off the slope, not flyable), so that a miss is a surprise.
 All models of an event are counted on the same cases.
@@ -69,27 +69,28 @@ class EventTable:
 def event_tables(sample: Sample, wind_limit: float, gust_limit: float) -> tuple[EventTable, ...]:
     """Return the events of a site for a pilot's own limits, in km/h.
 
-    Hours are those that the sample counts. A flyable day has its own hours, whichever the sample counts: it
-    is judged, and so is what is asked of an hour, by all that models and station have.
+    Hours are those that the sample counts. A flyable day has hours of its own, regardless of those: whether a
+    day or an hour is flyable is decided from all values of models and station.
     """
     sectors = sectors_of(sample.site.orientation)
     winds = sample.all_forecasts
     observed = sample.measured
     everywhere = sectors == EVERY_SECTOR
-    asked = [Parameter.WIND_GUST] if _has(observed[Parameter.WIND_GUST]) else []
+    required = [Parameter.WIND_GUST] if _has(observed[Parameter.WIND_GUST]) else []
     if not everywhere and _has(observed[Parameter.WIND_DIRECTION]):
-        asked.append(Parameter.WIND_DIRECTION)
+        required.append(Parameter.WIND_DIRECTION)
     hours = {
-        name: _not_flyable(values, wind_limit, gust_limit, sectors, asked) for name, values in winds.items()
+        name: _not_flyable(values, wind_limit, gust_limit, sectors, required)
+        for name, values in winds.items()
     }
-    real_hours = _not_flyable(observed, wind_limit, gust_limit, sectors, asked)
+    real_hours = _not_flyable(observed, wind_limit, gust_limit, sectors, required)
     begins = max(int(FLYING_FROM.value), sample.view.first_hour)
     days = {  # of the hours that the station has: both sides are judged by the same ones
-        name: ~event_day(~found.where(real_hours.known), sample.clock, begins)
-        for name, found in hours.items()
+        name: ~event_day(~of_model.where(real_hours.known), sample.clock, begins)
+        for name, of_model in hours.items()
     }
     real_days = ~event_day(~real_hours, sample.clock, begins)
-    limits = _limits(winds, wind_limit, gust_limit, asked)
+    limits = _limits(winds, wind_limit, gust_limit, required)
     return (
         _table(
             sample,
@@ -115,10 +116,10 @@ def event_tables(sample: Sample, wind_limit: float, gust_limit: float) -> tuple[
 
 
 def _limits(
-    winds: Mapping[str, Winds], wind_limit: float, gust_limit: float, asked: Sequence[Parameter]
+    winds: Mapping[str, Winds], wind_limit: float, gust_limit: float, required: Sequence[Parameter]
 ) -> str:
     """Return in words what makes an hour not flyable, and which models are judged without a part of it."""
-    said = {
+    phrases = {
         Parameter.WIND_GUST: (f" or {gust_limit:g} of gust", "gusts"),
         Parameter.WIND_DIRECTION: (
             f", or a wind of {LIGHT_WIND.value:g} km/h and more off the slope",
@@ -126,14 +127,14 @@ def _limits(
         ),
     }
     words = f"more than {wind_limit:g} km/h of mean wind"
-    for parameter in asked:
-        part, name = said[parameter]
-        silent = [
+    for parameter in required:
+        part, name = phrases[parameter]
+        without = [
             model_name(model)
             for model, values in winds.items()
             if _has(values[Parameter.WIND_SPEED]) and not _has(values[parameter])
         ]
-        words += part + (f" ({', '.join(silent)}: without {name})" if silent else "")
+        words += part + (f" ({', '.join(without)}: without {name})" if without else "")
     return words
 
 
@@ -151,20 +152,22 @@ def limit_table(
     Only the scores in `scores` have intervals. Raises KeyError for another parameter.
     """
     event, name = _LIMITED[parameter]
-    said = {model: above(values[parameter], limit) for model, values in sample.forecasts.items()}
+    forecast = {model: above(values[parameter], limit) for model, values in sample.forecasts.items()}
     real = above(sample.observed[parameter], limit)
-    return _table(sample, event, f"a {name} of more than {limit:g} km/h", "hours", said, real, limit, scores)
+    return _table(
+        sample, event, f"a {name} of more than {limit:g} km/h", "hours", forecast, real, limit, scores
+    )
 
 
 def _off_slope(sample: Sample, sectors: Sequence[Sector]) -> EventTable:
     speed = sample.observed[Parameter.WIND_SPEED]
-    said = {
+    forecast = {
         model: ~on_slope(values[Parameter.WIND_DIRECTION], speed, sectors)
         for model, values in sample.forecasts.items()
     }
     real = ~on_slope(sample.observed[Parameter.WIND_DIRECTION], speed, sectors)
     text = f"a wind off the take-off's sectors, where at least {LIGHT_WIND.value:g} km/h were observed"
-    return _table(sample, "off_slope", text, "hours", said, real)
+    return _table(sample, "off_slope", text, "hours", forecast, real)
 
 
 def _not_flyable(
@@ -172,25 +175,25 @@ def _not_flyable(
     wind_limit: float,
     gust_limit: float,
     sectors: Sequence[Sector],
-    asked: Sequence[Parameter],
+    required: Sequence[Parameter],
 ) -> Occurrence:
-    """Return where an hour is not flyable, known only where all that decides it was told.
+    """Return where an hour is not flyable, known only where all values that decide it are present.
 
-    `asked` are the further parameters that the station measures; a side that never has one of them is judged
-    without it. Which hours are known must not depend on how strong the wind was, or those that are left would
-    be the good ones, or the bad: a direction is asked of light winds too, although it decides nothing there.
-    A calm has none, and counts on days on which directions are told, or which were calm all day.
+    `required` are the further parameters that the station measures; a side that never has one of them is
+    judged without it. Which hours are known must not depend on the strength of the wind, or only the good or
+    only the bad ones would remain: a direction is required in light winds too, although it decides nothing
+    there. A calm has none, and counts on days that have any direction, or that were calm all day.
     """
     speed = winds[Parameter.WIND_SPEED]
-    has = {parameter: winds[parameter] for parameter in asked if _has(winds[parameter])}
+    has = {parameter: winds[parameter] for parameter in required if _has(winds[parameter])}
     nothing = np.where(present(speed), 0, speed)
     gust = has.get(Parameter.WIND_GUST, nothing)
     whole = present(speed) & present(gust)
     if Parameter.WIND_DIRECTION in has:
         direction = has[Parameter.WIND_DIRECTION]
         calm = (speed == 0) | ~present(speed)
-        told = np.asarray(present(direction).any(axis=1) | calm.all(axis=1))
-        whole &= present(direction) | (calm & told[:, None])
+        has_directions = np.asarray(present(direction).any(axis=1) | calm.all(axis=1))
+        whole &= present(direction) | (calm & has_directions[:, None])
     else:
         direction, sectors = nothing, EVERY_SECTOR
     good = flyable(speed, gust, direction, wind_limit=wind_limit, gust_limit=gust_limit, sectors=sectors)
@@ -206,17 +209,17 @@ def _table(
     event: str,
     text: str,
     units: str,
-    said: Mapping[str, Occurrence],
+    forecast: Mapping[str, Occurrence],
     real: Occurrence,
     limit: float | None = None,
     scores: Sequence[str] = tuple(SCORES),
 ) -> EventTable:
-    has: dict[str, Bools] = {name: found.known & real.known for name, found in said.items()}
+    has: dict[str, Bools] = {name: of_model.known & real.known for name, of_model in forecast.items()}
     compared = comparable(has)
     shared = all_of(has[name] for name in compared) if compared else np.zeros_like(real.known)
     there = np.asarray(shared.any(axis=1))
     size = sample_of(there, sample.months)
-    of_days = {name: Contingency.of(said[name], real, shared) for name in sorted(compared)}
+    of_days = {name: Contingency.of(forecast[name], real, shared) for name in sorted(compared)}
     intervals: Sequence[Intervals] = [{}] * len(of_days)
     if of_days and size.shows_values:
         intervals = score_intervals(beside([alone(counts) for counts in of_days.values()]), scores)

@@ -37,7 +37,7 @@ class Beacon:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Headline:
-    """A verdict and what belongs beside it.
+    """A verdict and the figures shown beside it.
 
     `surprises` are by model: how often a wind at or below `limit` was forecast and more came, and `go_days`
     on how many days it was forecast. Both are empty for a quantity without a limit. `model_mean` is the mean
@@ -53,17 +53,17 @@ class Headline:
 
 
 def headline(sample: Sample, verdict: Verdict) -> Headline:
-    """Return what belongs beside a verdict of this sample."""
+    """Return a verdict of this sample with the figures shown beside it."""
     limit = USUAL_LIMITS.get(verdict.quantity)
-    found: Mapping[str, Rate] = {}
+    rates: Mapping[str, Rate] = {}
     go_days: Mapping[str, int] = {}
     if limit is not None:
         table = limit_table(sample, verdict.quantity.parameter, limit, ["surprise_rate"])
-        found, go_days = _surprises(table), {each.model: each.go_days for each in table.models}
+        rates, go_days = _surprises(table), {entry.model: entry.go_days for entry in table.models}
     return Headline(
         verdict=verdict,
         limit=limit,
-        surprises=found,
+        surprises=rates,
         go_days=go_days,
         model_mean=_better_mean(verdict),
         beacons=tuple(beacon(sample.site, sample.stations[code].station) for code in sample.reference_days),
@@ -74,13 +74,13 @@ def _surprises(table: EventTable) -> dict[str, Rate]:
     """Return the surprises of the models; none while there are too few days to show any."""
     if not table.size.shows_values:
         return {}
-    return {each.model: surprises(each.counts, each.intervals) for each in table.models}
+    return {entry.model: surprises(entry.counts, entry.intervals) for entry in table.models}
 
 
 def _better_mean(verdict: Verdict) -> ModelScore | None:
     """Return the mean of the models where its error is smaller, as it is shown, than that of the best."""
-    best = next((each for each in verdict.models if each.model == verdict.best), None)
-    mean = next((each for each in verdict.models if each.model == "model_mean"), None)
+    best = next((entry for entry in verdict.models if entry.model == verdict.best), None)
+    mean = next((entry for entry in verdict.models if entry.model == "model_mean"), None)
     if best is None or mean is None or best.score.mae is None or mean.score.mae is None:
         return None
     if mean.n_pairs != verdict.n_pairs:

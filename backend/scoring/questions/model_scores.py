@@ -24,7 +24,10 @@ from backend.scoring.sample_size import SampleLabel, sample_of, stratum_may_be_s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreSet:
-    """What a model scored, in the quantity's unit; None is undefined. `mean_error` > 0: it says too much."""
+    """The scores of a model, in the quantity's unit; None is undefined.
+
+    `mean_error` > 0: the forecast is too high.
+    """
 
     mean_error: float | None = None
     mean_error_interval: Interval | None = None

@@ -1,4 +1,4 @@
-"""Would it come out the same otherwise? By a site's further stations, and by the means of whole hours."""
+"""Checks of a verdict: at the site's other stations, and against the means of whole hours."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class SecondOpinion:
     """How the two models of a verdict compare at one station; `agrees` is None where it has too few days.
 
     `difference` is the mean daily difference of error sizes, negative where the verdict's best errs less
-    here too. A station agrees only where that is clear by the same tests as the verdict; `outcome` says
-    whether it is too close to call, or the other model better. `duplicate_of` names the station that this one
-    is a copy of: then it does not count.
+    here too. A station agrees only where that is clear by the same tests as the verdict; `outcome` is the
+    result there: too close to call, or which model is better. `duplicate_of` is the station that this one is
+    a copy of: then it does not count.
     """
 
     station: str
@@ -52,18 +52,18 @@ class Robustness:
     @property
     def counted(self) -> int:
         """How many beacons have an opinion."""
-        return sum(each.agrees is not None for each in self.stations)
+        return sum(opinion.agrees is not None for opinion in self.stations)
 
     @property
     def agreeing(self) -> int:
         """How many of them agree with the verdict."""
-        return sum(each.agrees is True for each in self.stations)
+        return sum(opinion.agrees is True for opinion in self.stations)
 
 
 def robustness(sample: Sample, quantity: Quantity, verdict: PairOfModels) -> Robustness:
-    """Ask every station of the site which of the two models of a verdict errs less there."""
+    """Return at every station of the site which of the two models of a verdict errs less there."""
     counting: list[StationDays] = []
-    found = []
+    opinions = []
     ordered = [
         *sample.reference_days,
         *(code for code in sample.stations if code not in sample.reference_days),
@@ -75,7 +75,7 @@ def robustness(sample: Sample, quantity: Quantity, verdict: PairOfModels) -> Rob
         duel = verdict if alone else Scorecard(sample.at(code)).duel(quantity, verdict.a, verdict.b)
         enough = duplicate is None and stratum_may_be_shown(duel.n_days)
         difference = duel.comparison.difference
-        found.append(
+        opinions.append(
             SecondOpinion(
                 station=code,
                 n_pairs=duel.n_pairs,
@@ -88,14 +88,14 @@ def robustness(sample: Sample, quantity: Quantity, verdict: PairOfModels) -> Rob
         )
         if duplicate is None:
             counting.append(station)
-    return Robustness(tuple(found))
+    return Robustness(tuple(opinions))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HourlyMeanCheck:
-    """What the two models of a verdict show against the mean of each hour's reports, on its common sample.
+    """The two models of a verdict compared against the mean of each hour's reports, on its common sample.
 
-    `same` says whether that is the verdict's outcome; None where too few days have such means.
+    `same` is whether the outcome is the verdict's; None where too few days have such means.
     """
 
     n_pairs: int
@@ -106,7 +106,7 @@ class HourlyMeanCheck:
 
 
 def with_hourly_means(sample: Sample, quantity: Quantity, verdict: Verdict) -> HourlyMeanCheck | None:
-    """Compare the two models of a verdict anew, by hourly means; None of gusts, and without a duel."""
+    """Compare the two models of a verdict by hourly means; None for gusts, and without a duel."""
     if quantity is Quantity.WIND_GUST or verdict.duel is None:
         return None
     of_quantity = sample.of(quantity)
@@ -124,18 +124,18 @@ def with_hourly_means(sample: Sample, quantity: Quantity, verdict: Verdict) -> H
 
 
 def is_duplicate(one: StationDays, other: StationDays) -> bool:
-    """Say whether two stations are one mast in the lists of two networks.
+    """Return whether two stations are one mast in the lists of two networks.
 
     They are within DUPLICATE_DISTANCE and DUPLICATE_HEIGHT, and their mean winds agree within
     DUPLICATE_WIND in DUPLICATE_SHARE of the hours that both have.
     """
-    apart = metres_between(*((each.station.latitude, each.station.longitude) for each in (one, other)))
+    apart = metres_between(*((days.station.latitude, days.station.longitude) for days in (one, other)))
     if apart is None or apart > DUPLICATE_DISTANCE.value:
         return False
-    heights = [each.station.elevation for each in (one, other)]
+    heights = [days.station.elevation for days in (one, other)]
     if None not in heights and abs(heights[0] - heights[1]) > DUPLICATE_HEIGHT.value:  # type: ignore[operator]
         return False
-    mine, others = (each.observed[Parameter.WIND_SPEED] for each in (one, other))
+    mine, others = (days.observed[Parameter.WIND_SPEED] for days in (one, other))
     both = paired(mine, others)
     if int(both.sum()) < DUPLICATE_HOURS.value:
         return False

@@ -1,7 +1,7 @@
-"""The one question that the API, the pages and the command line ask: which forecast to trust here.
+"""The main question of the API, the pages and the command line: which forecast to trust here.
 
-Everything is computed from the days that are kept (see upkeep); nothing here is stored. Models are compared
-on the hours that all of the compared ones have, and on nothing else.
+Answers are computed from stored score days (see days/update.py) and are not stored. Models are compared on
+the hours that all of the compared ones have, and on no others.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class PairOfModels:
 
 
 class Finding(StrEnum):
-    """What a verdict may say. NOT_RANKED is for what models cannot be ranked by, with however many days."""
+    """The result of a verdict. NOT_RANKED is for what models cannot be ranked by, with however many days."""
 
     WINNER = "winner"
     TOO_CLOSE = "too_close_to_call"
@@ -54,7 +54,7 @@ class Finding(StrEnum):
 
     @property
     def ranks(self) -> bool:
-        """Whether it says who errs less, be it that nobody clearly does."""
+        """Whether models were ranked, also if no model is clearly better."""
         return self in {Finding.WINNER, Finding.TOO_CLOSE}
 
 
@@ -84,9 +84,9 @@ class Ranking:
 
     @property
     def finding(self) -> Finding:
-        """Return what may be said of the first.
+        """Return the result for the first model.
 
-        Where the days speak for the other although it errs more in the mean of all hours, nothing is clear.
+        Too close to call where the daily differences favour a model that errs more in the mean of all hours.
         """
         duel = self.duel
         if duel is None or not self.size.may_rank:
@@ -99,25 +99,25 @@ class Ranking:
     def p_value(self) -> float | None:
         """Return how likely it is by chance that the first beats all others: that of its weakest duel.
 
-        None where nothing may be found yet, or where a duel has no test.
+        None where models may not be ranked yet, or where a duel has no test.
         """
         tests = [duel.comparison.test for duel in self.duels]
-        told = [test.p_value for test in tests if test is not None]
-        if not self.finding.ranks or len(told) < len(tests):
+        p_values = [test.p_value for test in tests if test is not None]
+        if not self.finding.ranks or len(p_values) < len(tests):
             return None
-        return max(told)
+        return max(p_values)
 
     @property
     def ranks(self) -> dict[str, int | None]:
         """Return the rank of each, None where they may not be ranked."""
         settled = self.size.label in {SampleLabel.ESTABLISHED, SampleLabel.ESTABLISHED_SEASON}
         may_rank = self.finding is Finding.WINNER or (self.finding is Finding.TOO_CLOSE and settled)
-        return {each.model: rank if may_rank else None for rank, each in enumerate(self.scores, start=1)}
+        return {score.model: rank if may_rank else None for rank, score in enumerate(self.scores, start=1)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Which model to trust for a quantity, or why that cannot be said.
+    """Which model to trust for a quantity, or why no model can be named.
 
     `best` errs least on the common sample of the models in `compared`. `second` is the one that errs least of
     those that it does not clearly beat, or else of all others. Both are None, and `models` are in the order
@@ -140,16 +140,16 @@ class Verdict:
 
 
 class Scorecard:
-    """Answers about one sample; each is computed when it is asked for."""
+    """Answers about one sample, computed on demand."""
 
     def __init__(self, sample: Sample) -> None:
         self.sample = sample
 
     def models(self) -> tuple[str, ...]:
-        """Return the models of which anything is kept in this view, by name."""
+        """Return the models that have stored days in this view, by name."""
         return tuple(self.sample.forecasts)
 
-    # --- Scores of each ------------------------------------------------------------------------------
+    # --- Scores of models ----------------------------------------------------------------------------
 
     def scores(
         self,
@@ -159,7 +159,7 @@ class Scorecard:
         mask: Bools | None = None,
         intervals: bool = True,
     ) -> tuple[ModelScore, ...]:
-        """Return each model's score on its own pairs within `mask`, then the references'; none is ranked.
+        """Return each model's score on its own pairs within `mask`, then the baselines'; none is ranked.
 
         Models without any pair are the last of the models.
         """
@@ -193,17 +193,17 @@ class Scorecard:
         )
 
     def duels(self, quantity: Quantity) -> tuple[PairOfModels, ...]:
-        """Compare every two models, whatever little the others have."""
+        """Compare every two models on the hours of both, regardless of the other models."""
         return tuple(self.duel(quantity, a, b) for a, b in combinations(self.models(), 2))
 
     def ranking(self, quantity: Quantity, *, intervals: bool = False) -> Ranking:
-        """Return which models are compared, in the order of their errors, and what that allows to say."""
+        """Return which models are compared, in the order of their errors, with the duels of the first."""
         common = self.common(quantity)
         scores = score_all(self.sample.of(quantity), common.compared, common.shared, intervals=intervals)
         # The mean size of the error was declared as the score that ranks before any result was seen.
         ranked = sorted(
             scores,
-            key=lambda each: (float("inf") if each.score.mae is None else each.score.mae, each.model),
+            key=lambda score: (float("inf") if score.score.mae is None else score.score.mae, score.model),
         )
         return Ranking(
             quantity=quantity,
@@ -211,46 +211,48 @@ class Scorecard:
             common=common,
             size=sample_of(days_with(common.shared), self.sample.months),
             duels=tuple(
-                self.duel(quantity, ranked[0].model, each.model, common.shared) for each in ranked[1:]
+                self.duel(quantity, ranked[0].model, score.model, common.shared) for score in ranked[1:]
             ),
         )
 
     def verdict(self, quantity: Quantity) -> Verdict:
-        """Return which model errs least here, if the test and the sample allow to say so."""
-        of_quantity, found = self.sample.of(quantity), self.ranking(quantity, intervals=True)
-        shared, ranks, duel = found.common.shared, found.ranks, found.duel
-        may_rank = found.finding.ranks
-        ranked = tuple(each.model for each in found.scores)
+        """Return which model errs least here, if the test and the sample show a difference."""
+        of_quantity, ranking = self.sample.of(quantity), self.ranking(quantity, intervals=True)
+        shared, ranks, duel = ranking.common.shared, ranking.ranks, ranking.duel
+        may_rank = ranking.finding.ranks
+        ranked = tuple(score.model for score in ranking.scores)
         baselines = [name for name in BASELINES if present(of_quantity.series(name).main).any()]
         skills = {name: self._skills(of_quantity, ranked, name, shared) for name in baselines}
         scored = [
             replace(
-                each,
-                rank=ranks[each.model],
-                skill={name: of_models[each.model] for name, of_models in skills.items()},
+                score,
+                rank=ranks[score.model],
+                skill={name: of_models[score.model] for name, of_models in skills.items()},
             )
-            for each in (found.scores if may_rank else sorted(found.scores, key=lambda each: each.model))
+            for score in (
+                ranking.scores if may_rank else sorted(ranking.scores, key=lambda entry: entry.model)
+            )
         ]
         others = [name for name in self.models() if name not in ranked]
         on_their_own = score_all(of_quantity, others, intervals=False)
         return Verdict(
             quantity=quantity,
             hours=self.sample.hours,
-            finding=found.finding,
-            compared=tuple(each.model for each in scored),
+            finding=ranking.finding,
+            compared=tuple(score.model for score in scored),
             best=ranked[0] if may_rank else None,
             second=duel.b if may_rank and duel is not None else None,
             duel=duel,
-            p_value=found.p_value,
+            p_value=ranking.p_value,
             models=(
                 *scored,
                 *sorted(on_their_own, key=_with_pairs_first),
                 *score_all(of_quantity, baselines, shared, intervals=False),
             ),
-            n_pairs=found.n_pairs,
-            n_days=found.size.days,
-            size=found.size,
-            common_sample=common_words(found.common.compared, self.sample, quantity),
+            n_pairs=ranking.n_pairs,
+            n_days=ranking.size.days,
+            size=ranking.size,
+            common_sample=common_words(ranking.common.compared, self.sample, quantity),
         )
 
     def _skills(
@@ -272,20 +274,20 @@ class Scorecard:
         return dict(zip(models, skills, strict=True))
 
 
-def _with_pairs_first(each: ModelScore) -> tuple[bool, bool]:
+def _with_pairs_first(score: ModelScore) -> tuple[bool, bool]:
     """Return an order that keeps that of the names: models with pairs, models without any, references."""
-    return each.reference, not each.n_pairs
+    return score.reference, not score.n_pairs
 
 
 def common_words(compared: Sequence[str], sample: Sample, quantity: Quantity) -> str:
-    """Say which hours a common sample has, or why it has none."""
+    """Return in words which hours a common sample has, or why it has none."""
     if not sample.reference_days:
         return "this site has no reference station"
     if compared:
         return f"{sample.hours.noun} that {listed([*map(model_name, compared), sample.station])} all have"
     if quantity is Quantity.TEMPERATURE:
         if all(sample.stations[code].station.elevation is None for code in sample.reference_days):
-            return f"the height of {sample.station} is not known, to which temperatures would be brought"
+            return f"the height of {sample.station} is unknown, so temperatures cannot be corrected to it"
         if not sample.temperatures:
-            return "no model tells the height of its ground, from which its temperature would be brought"
+            return "no model publishes the height of its ground, so temperatures cannot be corrected"
     return f"none of the models shown has an hour in common with {sample.station}"

@@ -16,8 +16,8 @@ from backend.scoring.sample.sample import Sample
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a model said of an hour, in the quantity's unit; `lead` in minutes."""
+class HourForecast:
+    """A model's forecast of an hour, in the quantity's unit; `lead` in minutes."""
 
     model: str
     forecast: float | None
@@ -27,7 +27,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """An hour: its moment (seconds since 1970), its local day and hour, and what was observed and said.
+    """An hour: its moment (seconds since 1970), its local day and hour, its observation and forecasts.
 
     `offset` is how many minutes what was measured is from the hour.
     """
@@ -37,7 +37,7 @@ class Hour:
     clock: int
     observation: float | None
     offset: int | None
-    said: tuple[Said, ...]
+    forecasts: tuple[HourForecast, ...]
 
 
 def hours(sample: Sample, quantity: Quantity) -> Iterator[Hour]:
@@ -59,8 +59,8 @@ def hours(sample: Sample, quantity: Quantity) -> Iterator[Hour]:
         for hour in range(HOURS_A_DAY):
             if clock[row, hour] == NO_HOUR:
                 continue
-            said = tuple(
-                Said(
+            forecasts = tuple(
+                HourForecast(
                     model,
                     _value(forecast, row, hour),
                     _value(error, row, hour),
@@ -74,13 +74,13 @@ def hours(sample: Sample, quantity: Quantity) -> Iterator[Hour]:
                 int(clock[row, hour]),
                 _value(observed.main, row, hour),
                 _unless(int(sample.offsets[row, hour]), UNPAIRED),
-                said,
+                forecasts,
             )
 
 
 def _value(values: Values, row: int, hour: int) -> float | None:
-    found = int(values[row, hour])
-    return None if found == ABSENT else found / SCALE
+    value = int(values[row, hour])
+    return None if value == ABSENT else value / SCALE
 
 
 def _unless(value: int, missing: int) -> int | None:

@@ -1,4 +1,4 @@
-"""How much of what could be had was had: of each model, of each station, and of each calendar month."""
+"""Data completeness per model, per station and per calendar month."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from backend.scoring.views import DecisionView
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """So many `hours` were had of those `expected`."""
+    """Hours available out of hours expected."""
 
     hours: int
     expected: int
 
     @property
     def share(self) -> float | None:
-        """The share, None of nothing expected."""
+        """The share; None where no hour is expected."""
         return self.hours / self.expected if self.expected else None
 
 
@@ -34,9 +34,9 @@ class Coverage:
 class Month:
     """A calendar month: the number of `core.local_time.month_number`, and how much of it was observed.
 
-    All of its hours that the question counts are expected, so that one that is cut short by the days asked
-    for, or not over yet, is complete only if enough of the whole was observed. WMO LC-DNV leaves a station
-    out below COMPLETE_MONTH; here that is a label.
+    All hours of the month that the question counts are expected: a month that is not over, or only partly
+    within the requested days, is complete only if enough of the whole month was observed. WMO LC-DNV excludes
+    a station below COMPLETE_MONTH; here that is a label.
     """
 
     number: int
@@ -50,9 +50,9 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """What was had of one question, by model, by station that speaks, and by month.
+    """Data completeness of one question: by model, by reference station, and by month.
 
-    `pairs` are the hours that each model has in common with the station, whatever the others have.
+    `pairs` are the hours that each model has in common with the station, regardless of the other models.
     """
 
     pairs: Mapping[str, int]
@@ -62,10 +62,10 @@ class Covered:
 
 
 def covered(sample: Sample, quantity: Quantity, now: int) -> Covered:
-    """Return what was had up to `now` (seconds since 1970), since the first day on which anything was.
+    """Return data completeness from the first day with any value up to `now` (seconds since 1970).
 
     Only hours that the question counts are expected: of a model, those of the view; of a station, those of
-    the days on which it speaks. Winds too light to tell a direction are had.
+    the days on which it is the reference. An hour with a wind too light for a direction counts as available.
     """
     of_quantity = sample.of(quantity)
     observed = known(of_quantity.observed)

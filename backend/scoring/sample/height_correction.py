@@ -11,11 +11,11 @@ from backend.scoring.grid import ABSENT, SCALE, Values, present
 def to_station_height(
     f: Values, model_elevation: float | None, station_elevation: float | None
 ) -> Values | None:
-    """Return the forecast brought to the station's height, `T + 0.0065 * (z_model - z_station)`.
+    """Return the forecast corrected to the station's height, `T + 0.0065 * (z_model - z_station)`.
 
     Elevations in metres, temperatures in thousandths of °C, rounded to them. None when an elevation
     is unknown: the raw forecast is then shown with a warning and not ranked. A constant lapse rate
-    fails under a valley inversion, hence always offer night and day apart (WMO LC-DNV).
+    fails under a valley inversion: always show night and day apart as well (WMO LC-DNV).
     """
     if model_elevation is None or station_elevation is None:
         return None

@@ -65,17 +65,17 @@ class Samples:
         hours: Hours = Hours.ALL,
         public: bool = False,
     ) -> Sample:
-        """Return what is kept of a site's days from `first` to `last` (local day numbers).
+        """Return the stored days of a site from `first` to `last` (local day numbers).
 
         `hours` are those that count. `station` is one of the site's, NotFoundError otherwise; without it,
-        each day is taken from the station that was the site's reference on it. Of `models` there is something
-        even where nothing is kept. `public` takes the published months in place of the days of now (see
-        public_months).
+        each day is taken from the station that was the site's reference on it. `models` are in the sample
+        even where no day of them is stored. `public` takes the published months in place of the current days
+        (see public_months).
         """
-        (found,) = self.load_views(
+        (sample,) = self.load_views(
             site, (view,), first, last, station=station, models=models, hours=hours, public=public
         )
-        return found
+        return sample
 
     def load_views(
         self,
@@ -112,23 +112,23 @@ class Samples:
                 hours=hours,
                 stations=_stations(connection, site_id, place, span, public=public),
                 reference_days=of_span,
-                speaking_before=of_earlier,
+                reference_days_before=of_earlier,
             )
             days = [
                 store.forecast_columns(connection, site_id, view.number, span.first, span.last, public=public)
                 for view in views
             ]
             ids = model_ids(connection)
-            kept = {number for of_view in days for number in of_view.owner.tolist()}
+            stored = {number for of_view in days for number in of_view.owner.tolist()}
             named = _Models(  # the same in all views: a model may have forecasts in some of them only
-                asked=frozenset(models).union(name for name, number in ids.items() if number in kept),
+                names=frozenset(models).union(name for name, number in ids.items() if number in stored),
                 ids=ids,
                 grounds=model_elevations(connection, site_id),
             )
             return tuple(_load(view, of_view, same, named) for view, of_view in zip(views, days, strict=True))
 
     def kept_between(self, site: Site, first: int, last: int) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the models and the stations of which any day from `first` to `last` is kept at a site."""
+        """Return the models and the stations that have any stored day of a site from `first` to `last`."""
         with self.database.read() as connection:
             row = site_row(connection, site.id, last)
             if row is None:
@@ -148,7 +148,9 @@ class Samples:
 
         def named(kind: int, names: Mapping[int, str]) -> dict[str, set[int]]:
             return {
-                names[owner]: found for (of, owner), found in months.items() if of == kind and owner in names
+                names[owner]: of_owner
+                for (owner_kind, owner), of_owner in months.items()
+                if owner_kind == kind and owner in names
             }
 
         return named(published_months.OF_MODEL, models), named(published_months.OF_STATION, stations)
@@ -167,21 +169,21 @@ class _SameInAllViews(TypedDict):
     hours: Hours
     stations: Mapping[str, StationDays]
     reference_days: Mapping[str, Bools]
-    speaking_before: Mapping[str, Bools]
+    reference_days_before: Mapping[str, Bools]
 
 
 @dataclass(frozen=True, slots=True)
 class _Models:
-    """The models that are asked for in any case, and the ids of all, and their grounds at the site."""
+    """The models of the sample, the ids of all models, and the heights of their ground at the site."""
 
-    asked: frozenset[str]
+    names: frozenset[str]
     ids: Mapping[str, int]
     grounds: Mapping[str, float | None]
 
 
 def _load(view: View, days: ForecastDays, same: _SameInAllViews, models: _Models) -> Sample:
-    """Return a sample; gusts that are not of one hour are not in it."""
-    span, names = same["span"], sorted(models.asked)
+    """Return a sample, without the gusts of models whose gust is not of one hour."""
+    span, names = same["span"], sorted(models.names)
     rows = {name: np.flatnonzero(days.owner == models.ids.get(name, UNKNOWN_ID)) for name in names}
 
     absent = np.full((len(span.days), HOURS_A_DAY), ABSENT, np.int32)
@@ -204,13 +206,13 @@ def reference_days(site: Site, span: Span) -> dict[str, Bools]:
     """Return the days on which each station of a site is its reference, in the order of these days."""
     changes = (day_number(each.since) for each in site.references if each.since is not None)
     begins = sorted({span.first, *(day for day in changes if day in span.days)})
-    found: dict[str, Bools] = {}
+    reference: dict[str, Bools] = {}
     for first, end in pairwise([*begins, span.last + 1]):
         code = site.reference_on(date_of(first))
         if code is not None:
-            days = found.setdefault(code, np.zeros(len(span.days), np.bool_))
+            days = reference.setdefault(code, np.zeros(len(span.days), np.bool_))
             days[first - span.first : end - span.first] = True
-    return found
+    return reference
 
 
 def _stations(

@@ -1,4 +1,4 @@
-"""Forecasts anyone could make, in the shape of a model's: what a model must beat to be worth reading.
+"""Baseline forecasts that need no model, as arrays like a model's: a useful model errs less than they do.
 
 All take and return arrays of the grid. "The same hour" is what the clock shows (`grid.clock_hours`):
 on the days of the clock change that is not the same column.
@@ -55,7 +55,7 @@ def direction_climatology(o: Values, clock: Integers, months: Integers) -> Value
 def model_mean(models: Sequence[Values]) -> Values:
     """Return the mean of several models, to the nearest thousandth, halves upwards. Not for directions.
 
-    Only where all of them say something: a mean over fewer models is another forecast.
+    Only where all of them have a value: a mean over fewer models is another forecast.
     """
     stack, everywhere = _stacked(models)
     means = rounded_mean(stack.sum(axis=0), np.asarray(len(models)))

@@ -1,4 +1,4 @@
-"""One site in one view over a span of days, as arrays that lie hour on hour: what every score starts from."""
+"""One site in one view over a span of days, as arrays of the same hours: every score starts from a sample."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from backend.scoring.sample.reference_forecasts import (
 from backend.scoring.views import VIEWS, View
 
 BASELINES = ("yesterday", "climatology", "model_mean")
-"""Forecasts that anyone could make; they are scored beside the models and never win."""
+"""Forecasts that need no model; they are scored beside the models and never ranked."""
 
 STATION_SEPARATOR = " and then "
 """Between the names of reference stations that followed each other."""
@@ -47,9 +47,9 @@ N = TypeVar("N", np.int32, np.int64)
 class StationDays:
     """What a station measured: arrays (days, 25) in thousandths, and how far each report is from its hour.
 
-    `offsets` in minutes, NOT_MATCHED where there is no mean wind. `resolution` is of directions, in degrees.
-    `means` are those of all reports around each hour, of gusts there are none. `doubted` counts the values
-    that are kept and enter no score, by parameter and reason. `before` is what was measured on the
+    `offsets` in minutes, UNPAIRED where there is no mean wind. `resolution` is of directions, in degrees.
+    `means` are those of all reports around each hour; gusts have none. `doubted` counts the values that are
+    stored and enter no score, by parameter and reason. `before` is what was measured on the
     EARLIER_DAYS days before the first, (EARLIER_DAYS, 25).
 
     `station` is described as of its newest place that counts for the site. Where it moved, `heights` are
@@ -74,12 +74,12 @@ class StationDays:
         """
         if not self.heights:
             return to_station_height(forecast, ground, self.station.elevation)
-        brought = np.full_like(forecast, ABSENT)
+        corrected = np.full_like(forecast, ABSENT)
         for number, (begins, height) in enumerate(self.heights):
             start = 0 if number == 0 else max(begins - first, 0)
             of_place = to_station_height(forecast[start:], ground, height)
-            brought[start:] = ABSENT if of_place is None else of_place
-        return brought if (brought != ABSENT).any() else None
+            corrected[start:] = ABSENT if of_place is None else of_place
+        return corrected if (corrected != ABSENT).any() else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,10 +92,10 @@ class Sample:
     two stations are one.
 
     `stations` holds every station of the site, `reference_days` those that the scores are about, each with
-    the days on which it speaks. `leads` are minutes, NOT_SAID where there is no forecast, and of the newest
+    the days on which it is the reference. `leads` are minutes, NO_LEAD without a forecast, and of the newest
     run; `older` is by how many minutes the run that a value is from is older. `estimated` counts hours whose
-    run told no time of publication, of the whole days. `grounds` are metres, None where a model does not say.
-    `speaking_before` is as `reference_days`, of the EARLIER_DAYS days before the first.
+    run has no published time, of the whole days. `grounds` are metres, None where a model publishes none.
+    `reference_days_before` is like `reference_days`, for the EARLIER_DAYS days before the first.
     """
 
     site: Site
@@ -109,7 +109,7 @@ class Sample:
     grounds: Mapping[str, float | None]
     stations: Mapping[str, StationDays]
     reference_days: Mapping[str, Bools]
-    speaking_before: Mapping[str, Bools] = field(default_factory=dict)
+    reference_days_before: Mapping[str, Bools] = field(default_factory=dict)
 
     @cached_property
     def clock(self) -> Integers:
@@ -133,7 +133,7 @@ class Sample:
 
     @cached_property
     def forecasts(self) -> Mapping[str, Mapping[Parameter, Values]]:
-        """What the models said of the hours that count."""
+        """The forecasts of the models for the hours that count."""
         if self.hours is Hours.ALL:
             return self.all_forecasts
         # partial() and not a closure: a reference to the sample would be a cycle that keeps its arrays.
@@ -160,35 +160,35 @@ class Sample:
 
     @cached_property
     def offsets(self) -> Integers:
-        """How many minutes each report of the reference station is from its hour, or NOT_MATCHED."""
+        """How many minutes each report of the reference station is from its hour, or UNPAIRED."""
         offsets = {code: self.stations[code].offsets for code in self.reference_days}
         unpaired = np.full((len(self.span.days), HOURS_A_DAY), UNPAIRED, np.int64)
         return _by_reference_station(offsets, self.reference_days, unpaired)
 
     @cached_property
     def temperatures(self) -> Mapping[str, Values]:
-        """What the models say of the temperature at the station's height.
+        """The forecast temperatures of the models at the station's height.
 
         A model whose ground is not known is not here; a day whose station's height is not known is absent.
         """
-        found = {}
+        corrected = {}
         for model, of_model in self.forecasts.items():
             raw, ground = of_model[Parameter.TEMPERATURE], self.grounds.get(model)
-            brought = {
+            by_station = {
                 code: self.stations[code].to_height(raw, ground, self.span.first)
                 for code in self.reference_days
             }
-            known = {code: values for code, values in brought.items() if values is not None}
+            known = {code: values for code, values in by_station.items() if values is not None}
             if known:
                 absent = np.full_like(raw, ABSENT)
-                found[model] = _by_reference_station(known, self.reference_days, absent)
-        return found
+                corrected[model] = _by_reference_station(known, self.reference_days, absent)
+        return corrected
 
     @property
     def resolution(self) -> float | None:
         """The coarsest resolution of the reference station's directions, in degrees."""
-        told = [self.stations[code].resolution for code in self.reference_days]
-        return max((each for each in told if each is not None), default=None)
+        steps = [self.stations[code].resolution for code in self.reference_days]
+        return max((step for step in steps if step is not None), default=None)
 
     def of(self, quantity: Quantity) -> QuantitySample:
         """Return one quantity of this sample; what it computes is cached with the sample."""
@@ -200,14 +200,14 @@ class Sample:
         return {}
 
     def lead(self, model: str, parameter: Parameter) -> Integers:
-        """Return the lead times of a parameter of a model in minutes; NOT_SAID without a forecast."""
+        """Return the lead times of a parameter of a model in minutes; NO_LEAD without a forecast."""
         leads = self.leads[model]
         return np.where(leads == NO_LEAD, NO_LEAD, leads + self.older[model][parameter])
 
     def from_older_runs(self, model: str, parameter: Parameter) -> int:
         """Return in how many hours that count the value of a parameter is not of the newest run."""
-        said = present(self.forecasts[model][parameter])  # without gusts that are not of one hour
-        return int((said & (self.older[model][parameter] > 0)).sum())
+        forecast = present(self.forecasts[model][parameter])  # without gusts that are not of one hour
+        return int((forecast & (self.older[model][parameter] > 0)).sum())
 
     def within(self, hours: Hours) -> Sample:
         """Return the same days with other hours that count."""
@@ -218,17 +218,17 @@ class Sample:
         return replace(
             self,
             reference_days={station: np.ones(len(self.span.days), np.bool_)},
-            speaking_before={station: np.ones(EARLIER_DAYS, np.bool_)},
+            reference_days_before={station: np.ones(EARLIER_DAYS, np.bool_)},
         )
 
     def averaged(self) -> Sample:
         """Return the same forecasts against the mean of each hour's reports."""
         return replace(
-            self, stations={code: replace(each, observed=each.means) for code, each in self.stations.items()}
+            self, stations={code: replace(days, observed=days.means) for code, days in self.stations.items()}
         )
 
-    def reference(self, name: str, parameter: Parameter, said: Iterable[Values]) -> Values:
-        """Return what one of REFERENCES would have forecast; `said` is what the models did.
+    def reference(self, name: str, parameter: Parameter, forecasts: Iterable[Values]) -> Values:
+        """Return the forecast of one of BASELINES; `forecasts` are those of the models.
 
         It is made from all hours, and is there in those that count.
         """
@@ -236,14 +236,14 @@ class Sample:
         circular = parameter is Parameter.WIND_DIRECTION
         if name == "yesterday":
             before = np.full((EARLIER_DAYS, HOURS_A_DAY), ABSENT, np.int32)
-            for code, days in self.speaking_before.items():
+            for code, days in self.reference_days_before.items():
                 before[days] = self.stations[code].before[parameter][days]
             clock = clock_hours(date_of(self.span.first - EARLIER_DAYS), EARLIER_DAYS + len(self.span.days))
             values = yesterday(np.concatenate([before, observed]), clock, self.view)[EARLIER_DAYS:]
         elif name == "climatology":
             values = (direction_climatology if circular else climatology)(observed, self.clock, self.months)
         else:
-            of_models = [forecast for forecast in said if (forecast != ABSENT).any()]
+            of_models = [forecast for forecast in forecasts if (forecast != ABSENT).any()]
             if len(of_models) < 2:
                 return np.full_like(observed, ABSENT)  # the mean of one model is that model
             values = (model_mean_direction if circular else model_mean)(of_models)

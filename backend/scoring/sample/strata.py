@@ -1,7 +1,7 @@
 """Groups of hours in which a model is looked at by itself: by the clock, the calendar, or its own forecast.
 
-A group by sector or by wind class is a group by what the model itself said, which is all that a pilot knows
-beforehand. Such groups hold other hours for every model, and rank nothing.
+A group by sector or by wind class is a group by the model's own forecast, the only thing a pilot knows
+beforehand. Such groups hold different hours for every model, so that models are not ranked in them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from backend.scoring.sample.wind_groups import NO_GROUP, sectors, wind_classes
 
 
 class Stratum(StrEnum):
-    """What hours are put together by."""
+    """What hours are grouped by."""
 
     HOUR = "hour"
     PART_OF_DAY = "part_of_day"
@@ -82,11 +82,11 @@ def clock_groups(stratum: Stratum, clock: Integers) -> tuple[tuple[str, ...], In
 
 
 def _by_forecast(sample: Sample, stratum: Stratum, model: str) -> Groups:
-    said = sample.forecasts[model]
-    speed = said[Parameter.WIND_SPEED]
+    forecast = sample.forecasts[model]
+    speed = forecast[Parameter.WIND_SPEED]
     if stratum is Stratum.WIND_CLASS:
         ends = ("0", *(f"{edge:g}" for edge in WIND_CLASSES.value))
         names = (*(f"{low}-{high}" for low, high in pairwise(ends)), f"{ends[-1]}+")
         return Groups(names, wind_classes(speed))
-    told = speed >= thousandths(LIGHT_WIND.value)
-    return Groups(COMPASS, np.where(told, sectors(said[Parameter.WIND_DIRECTION]), NO_GROUP))
+    windy = speed >= thousandths(LIGHT_WIND.value)
+    return Groups(COMPASS, np.where(windy, sectors(forecast[Parameter.WIND_DIRECTION]), NO_GROUP))

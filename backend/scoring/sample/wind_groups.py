@@ -25,8 +25,8 @@ def sectors(direction: Values) -> Integers:
     A sector is 45 degrees wide and has its lower edge in it: 337.5 is north, 22.5 is north-east.
     """
     width = CIRCLE // SECTORS.value
-    found = (direction.astype(np.int64) + width // 2) % CIRCLE // width
-    return np.where(present(direction), found, NO_GROUP)
+    sector = (direction.astype(np.int64) + width // 2) % CIRCLE // width
+    return np.where(present(direction), sector, NO_GROUP)
 
 
 def wind_classes(speed: Values) -> Integers:
@@ -51,7 +51,7 @@ class ConditionalQuantiles:
 def given_forecast(
     f: Values, o: Values, edges: Sequence[float] = GIVEN_WIND_EDGES.value, mask: Bools | None = None
 ) -> tuple[ConditionalQuantiles, ...]:
-    """Return the distribution of `o` for each bin of `f` that has pairs: what comes when it says 25?
+    """Return the distribution of `o` for each bin of `f` that has pairs: what follows a forecast of 25?
 
     Not for directions. Quantiles of type 7. Calibration-refinement view of Murphy & Winkler 1987, MWR.
     """
@@ -59,12 +59,12 @@ def given_forecast(
     day, observed = np.nonzero(pair)[0], o[pair]
     bins = np.searchsorted(np.array([thousandths(edge) for edge in edges], np.int32), f[pair], side="right")
     lows, highs = (None, *edges), (*edges, None)
-    found = []
+    quantiles_of_bins = []
     for index in np.unique(bins).tolist():
         inside = bins == index
         p10, median, p90 = (quantiles(observed[inside], [0.1, 0.5, 0.9]) / SCALE).tolist()
-        days = int(np.count_nonzero(np.diff(day[inside], prepend=-1)))  # they come in their order
-        found.append(
+        days = int(np.count_nonzero(np.diff(day[inside], prepend=-1)))  # the days are in order
+        quantiles_of_bins.append(
             ConditionalQuantiles(lows[index], highs[index], int(inside.sum()), days, p10, median, p90)
         )
-    return tuple(found)
+    return tuple(quantiles_of_bins)

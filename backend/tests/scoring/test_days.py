@@ -369,7 +369,7 @@ def test_hours_of_an_older_run_s_gust_are_counted_and_have_their_own_lead(store:
     ) in notes(sample, Quantity.WIND_GUST)
     assert not any("newest run" in note for note in notes(sample, Quantity.WIND_SPEED))
     (hour,) = (each for each in hours(sample, Quantity.WIND_GUST) if each.moment == moments[0].timestamp())
-    assert (hour.said[0].forecast, hour.said[0].lead) == (35.0, 28 * 60)
+    assert (hour.forecasts[0].forecast, hour.forecasts[0].lead) == (35.0, 28 * 60)
 
 
 # --- Which reading ---------------------------------------------------------------------------------
