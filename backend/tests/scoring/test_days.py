@@ -1,4 +1,4 @@
-"""Days for scores: which forecast and which reading speak for an hour, kept up to date exactly."""
+"""Score days: which forecast and which reading belong to an hour, and exact updates."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def number(day: int, month: int = 7) -> int:
     return day_number(date(2026, month, day))
 
 
-def said(
+def a_run(
     run: datetime,
     values: Mapping[datetime, Hour],
     *,
@@ -57,7 +57,7 @@ def said(
     published: bool = True,
     site: str = SITE.id,
 ) -> ForecastBatch:
-    """Return what a run said, four hours after its start unless `available` says otherwise."""
+    """Return the batch of a run, available four hours after its start unless `available` is given."""
     given = {
         time: value if isinstance(value, dict) else {WIND: float(value)} for time, value in values.items()
     }
@@ -128,7 +128,7 @@ def add(store: Store, batches: Iterable[ForecastBatch | ObservationBatch]) -> No
 def forecast_hours(
     store: Store, view: View, day: int, parameter: int = SPEED, model: int = 1, site: int = 1
 ) -> dict[int, float]:
-    """Return what a model says of a day in a view, by hours from local midnight, in the parameter's unit."""
+    """Return a model's values of a day in a view, by hours from local midnight, in the parameter's unit."""
     with store.database.read() as connection:
         found = days.forecast_columns(connection, site, view.number, day, day)
     return _hours(found, model, parameter)
@@ -150,7 +150,7 @@ def _hours(found: DayColumns, owner: int, parameter: int) -> dict[int, float]:
 
 
 def mean_hours(store: Store, day: int, parameter: int = SPEED) -> dict[int, float]:
-    """Return the means of hours that the first station's reports make."""
+    """Return the hourly means of the first station."""
     with store.database.read() as connection:
         found = days.observed_columns(connection, 1, day, day)
     return {
@@ -162,7 +162,7 @@ def mean_hours(store: Store, day: int, parameter: int = SPEED) -> dict[int, floa
 
 
 def doubts(store: Store) -> list[tuple[datetime, int, str]]:
-    """Return each doubted value, after a look whether the days count the same ones."""
+    """Return each flagged value; fail unless the days count the same ones."""
     with store.database.read() as connection:
         found = connection.execute(sa.select(t.doubted).order_by(*t.doubted.primary_key)).all()
         kept = days.observed_columns(connection, 1, -(10**6), 10**6)
@@ -178,7 +178,7 @@ def doubts(store: Store) -> list[tuple[datetime, int, str]]:
 
 
 def derived(database: Database) -> dict[str, list[tuple[object, ...]]]:
-    """Return everything that was made, to the bit."""
+    """Return all derived rows, to the bit."""
     with database.read() as connection:
         return {
             table.name: [
@@ -194,8 +194,8 @@ def derived(database: Database) -> dict[str, list[tuple[object, ...]]]:
 def test_noon_in_paris_is_ten_utc_in_summer_and_eleven_in_winter(store: Store) -> None:
     made(
         store,
-        said(utc(15, 6), {utc(15, 10): 20}),
-        said(utc(15, 6, month=12), {utc(15, 11, month=12): 30}),
+        a_run(utc(15, 6), {utc(15, 10): 20}),
+        a_run(utc(15, 6, month=12), {utc(15, 11, month=12): 30}),
     )
     assert forecast_hours(store, NEAREST, number(15)) == {12: 20.0}
     assert forecast_hours(store, NEAREST, number(15, month=12)) == {12: 30.0}
@@ -205,9 +205,9 @@ def test_a_decision_takes_the_newest_run_that_was_out_by_then(store: Store) -> N
     noon = utc(15, 10)  # 12:00 in Paris; 07:00 there is 05:00 UTC
     made(
         store,
-        said(utc(14, 18), {noon: 10}, available=utc(14, 22)),
-        said(utc(15, 0), {noon: 20}, available=utc(15, 5)),
-        said(utc(15, 6), {noon: 30}, available=utc(15, 9, 59)),
+        a_run(utc(14, 18), {noon: 10}, available=utc(14, 22)),
+        a_run(utc(15, 0), {noon: 20}, available=utc(15, 5)),
+        a_run(utc(15, 6), {noon: 30}, available=utc(15, 9, 59)),
     )
     assert forecast_hours(store, MORNING, number(15)) == {12: 20.0}
     assert forecast_hours(store, NOON, number(15)) == {12: 30.0}
@@ -219,21 +219,21 @@ def test_a_run_published_a_second_too_late_does_not_count(store: Store) -> None:
     noon = utc(15, 10)
     made(
         store,
-        said(utc(14, 6), {noon: 10}, available=utc(14, 17)),  # 19:00 in Paris
-        said(utc(14, 12), {noon: 20}, available=utc(14, 17) + timedelta(seconds=1)),
+        a_run(utc(14, 6), {noon: 10}, available=utc(14, 17)),  # 19:00 in Paris
+        a_run(utc(14, 12), {noon: 20}, available=utc(14, 17) + timedelta(seconds=1)),
     )
     assert forecast_hours(store, EVENING_BEFORE, number(15)) == {12: 10.0}
 
 
 def test_two_evenings_before_is_counted_in_local_days(store: Store) -> None:
     # 23:30 UTC on the 14th is the 15th in Paris: its first whole hour there is 22:00 UTC.
-    made(store, said(utc(13, 12), {utc(14, 22): 5, utc(15, 21): 6, utc(15, 22): 7}, available=utc(13, 17)))
+    made(store, a_run(utc(13, 12), {utc(14, 22): 5, utc(15, 21): 6, utc(15, 22): 7}, available=utc(13, 17)))
     assert forecast_hours(store, TWO_EVENINGS_BEFORE, number(15)) == {0: 5.0, 23: 6.0}
     assert forecast_hours(store, EVENING_BEFORE, number(15)) == {0: 5.0, 23: 6.0}  # nothing newer came
 
 
 def test_an_hour_before_the_decision_is_not_decided_any_more(store: Store) -> None:
-    made(store, said(utc(15, 0), {utc(15, 9): 9, utc(15, 10): 10, utc(15, 11): 11}, available=utc(15, 4)))
+    made(store, a_run(utc(15, 0), {utc(15, 9): 9, utc(15, 10): 10, utc(15, 11): 11}, available=utc(15, 4)))
     assert forecast_hours(store, NOON, number(15)) == {12: 10.0, 13: 11.0}
     assert forecast_hours(store, MORNING, number(15)) == {11: 9.0, 12: 10.0, 13: 11.0}
 
@@ -243,7 +243,7 @@ def test_lead_times_are_counted_from_the_start_of_the_run(store: Store) -> None:
     made(
         store,
         *(
-            said(noon - timedelta(hours=lead), {noon: lead})
+            a_run(noon - timedelta(hours=lead), {noon: lead})
             for lead in (5, 6, 11, 12, 23, 24, 35, 36, 47, 48, 60)
         ),
     )
@@ -259,13 +259,13 @@ def test_lead_times_are_counted_from_the_start_of_the_run(store: Store) -> None:
 
 
 def test_half_hours_are_no_hours_of_a_day(store: Store) -> None:
-    made(store, said(utc(15, 6), {utc(15, 10): 20, utc(15, 10, 30): 99}, model="meteo_parapente"))
+    made(store, a_run(utc(15, 6), {utc(15, 10): 20, utc(15, 10, 30): 99}, model="meteo_parapente"))
     assert forecast_hours(store, NEAREST, number(15)) == {12: 20.0}
 
 
 def test_a_calm_has_no_direction_and_zero_is_a_value(store: Store) -> None:
     hour = {WIND: 0.0, WIND_GUST: 0.0, WIND_DIRECTION: 0.0, WARMTH: 0.0}
-    made(store, said(utc(15, 6), {utc(15, 10): hour}), measured({utc(15, 10, 5): hour}))
+    made(store, a_run(utc(15, 6), {utc(15, 10): hour}), measured({utc(15, 10, 5): hour}))
     assert forecast_hours(store, NEAREST, number(15), SPEED) == {12: 0.0}
     assert forecast_hours(store, NEAREST, number(15), TEMPERATURE) == {12: 0.0}
     assert forecast_hours(store, NEAREST, number(15), DIRECTION) == {}
@@ -277,7 +277,7 @@ def test_a_calm_has_no_direction_and_zero_is_a_value(store: Store) -> None:
 def test_days_of_23_and_25_hours_hold_each_hour_once(store: Store) -> None:
     spring = {utc(28, 23, month=3) + timedelta(hours=hour): float(hour) for hour in range(24)}
     autumn = {utc(24, 22, month=10) + timedelta(hours=hour): float(hour) for hour in range(26)}
-    made(store, said(utc(28, 21, month=3), spring), said(utc(24, 21, month=10), autumn))
+    made(store, a_run(utc(28, 21, month=3), spring), a_run(utc(24, 21, month=10), autumn))
     lead = VIEW_OF["lead_12_23"]
     assert max(forecast_hours(store, lead, number(29, month=3))) == 21  # 02:00 to 20:59 UTC after 24 h ahead
     everything = [
@@ -290,11 +290,11 @@ def test_days_of_23_and_25_hours_hold_each_hour_once(store: Store) -> None:
     assert sorted(hour for found in everything[1::2] for hour in found) == list(range(25))
 
 
-def test_hours_of_runs_that_told_no_time_are_counted(store: Store) -> None:
+def test_hours_of_runs_with_an_estimated_availability_are_counted(store: Store) -> None:
     made(
         store,
-        said(utc(15, 0), {utc(15, 10): 1, utc(15, 11): 2}, model="meteo_parapente", published=False),
-        said(utc(15, 6), {utc(15, 11): 3}, model="meteo_parapente", available=utc(15, 8)),
+        a_run(utc(15, 0), {utc(15, 10): 1, utc(15, 11): 2}, model="meteo_parapente", published=False),
+        a_run(utc(15, 6), {utc(15, 11): 3}, model="meteo_parapente", available=utc(15, 8)),
     )
     with store.database.read() as connection:
         found = days.forecast_columns(connection, 1, NOON.number, number(15), number(15))
@@ -313,8 +313,8 @@ def test_a_newer_run_without_a_gust_does_not_hide_that_of_the_older_run(store: S
     whole = {WIND: 20.0, WIND_GUST: 35.0, WIND_DIRECTION: 90.0, WARMTH: 8.0}
     made(
         store,
-        said(utc(14, 6), {utc(15, 10): whole, utc(15, 11): whole}),
-        said(utc(14, 12), {utc(15, 10): {WIND: 24.0, WIND_DIRECTION: 100.0}, utc(15, 11): whole}),
+        a_run(utc(14, 6), {utc(15, 10): whole, utc(15, 11): whole}),
+        a_run(utc(14, 12), {utc(15, 10): {WIND: 24.0, WIND_DIRECTION: 100.0}, utc(15, 11): whole}),
     )
     day = number(15)
     for view in (EVENING_BEFORE, VIEW_OF["lead_12_23"]):
@@ -332,17 +332,17 @@ def test_a_newer_run_without_a_gust_does_not_hide_that_of_the_older_run(store: S
 def test_a_calm_of_the_newest_run_takes_no_direction_of_an_older_one(store: Store) -> None:
     made(
         store,
-        said(utc(14, 6), {utc(15, 10): {WIND: 20.0, WIND_DIRECTION: 90.0}}),
-        said(utc(14, 12), {utc(15, 10): {WIND: 0.0, WIND_DIRECTION: 0.0}}),
+        a_run(utc(14, 6), {utc(15, 10): {WIND: 20.0, WIND_DIRECTION: 90.0}}),
+        a_run(utc(14, 12), {utc(15, 10): {WIND: 0.0, WIND_DIRECTION: 0.0}}),
     )
     assert forecast_hours(store, EVENING_BEFORE, number(15), SPEED) == {12: 0.0}
     assert forecast_hours(store, EVENING_BEFORE, number(15), DIRECTION) == {}
 
 
 def test_a_gust_that_came_after_the_decision_leaves_the_older_run_s_gust_in_it(store: Store) -> None:
-    newer = said(utc(14, 12), {utc(15, 10): 24})
-    made(store, said(utc(14, 6), {utc(15, 10): {WIND: 20.0, WIND_GUST: 35.0}}), newer)
-    late = said(utc(14, 12), {utc(15, 10): {WIND_GUST: 50.0}}, available=utc(14, 20))
+    newer = a_run(utc(14, 12), {utc(15, 10): 24})
+    made(store, a_run(utc(14, 6), {utc(15, 10): {WIND: 20.0, WIND_GUST: 35.0}}), newer)
+    late = a_run(utc(14, 12), {utc(15, 10): {WIND_GUST: 50.0}}, available=utc(14, 20))
     made(store, late)
     assert forecast_hours(store, EVENING_BEFORE, number(15), GUST) == {12: 35.0}
     assert forecast_hours(store, EVENING_BEFORE, number(15), SPEED) == {12: 24.0}
@@ -354,8 +354,8 @@ def test_hours_of_an_older_run_s_gust_are_counted_and_have_their_own_lead(store:
     whole = {time: {WIND: 20.0, WIND_GUST: 35.0} for time in moments}
     made(
         store,
-        said(utc(14, 6), whole),
-        said(utc(14, 12), {time: {WIND: 20.0} for time in moments}),
+        a_run(utc(14, 6), whole),
+        a_run(utc(14, 12), {time: {WIND: 20.0} for time in moments}),
         measured({time + timedelta(minutes=5): {WIND: 18.0, WIND_GUST: 30.0} for time in moments}),
     )
     sample = Samples(store.database).load(SITE, EVENING_BEFORE, number(15), number(15))
@@ -392,7 +392,7 @@ def test_a_better_reading_takes_the_place_of_a_worse_one(store: Store) -> None:
     assert observed_hours(store, number(15)) == {12: 2.0}
 
 
-def test_a_reading_too_far_from_the_hour_speaks_for_none(store: Store) -> None:
+def test_a_reading_too_far_from_the_hour_belongs_to_none(store: Store) -> None:
     made(store, measured({utc(15, 10, 25): 1, utc(15, 10, 35): 2}))
     assert observed_hours(store, number(15)) == {}
 
@@ -470,7 +470,7 @@ def test_the_direction_of_an_hour_is_that_of_the_mean_vector(store: Store) -> No
     assert mean_hours(store, number(15), DIRECTION) == {12: pytest.approx(12.63, abs=0.005)}
 
 
-def test_a_calm_is_a_report_without_a_say_in_the_direction(store: Store) -> None:
+def test_a_calm_counts_as_a_report_but_not_for_the_direction(store: Store) -> None:
     calm: Hour = {WIND: 0.0, WIND_DIRECTION: 200.0}
     east: Hour = {WIND: 8.0, WIND_DIRECTION: 90.0}
     made(store, measured(reports([calm, east, calm, east], utc(15, 9, 45))))
@@ -496,7 +496,7 @@ def test_a_doubted_reading_is_in_no_mean(store: Store) -> None:
     assert mean_hours(store, number(15)) == {12: 13.0}
 
 
-# --- Which readings are not believed ----------------------------------------------------------------
+# --- Which readings are flagged ---------------------------------------------------------------------
 
 
 def test_a_gust_below_the_mean_is_doubted_and_the_mean_is_not(store: Store) -> None:
@@ -577,7 +577,7 @@ def test_a_store_of_before_keeps_its_counts_of_doubts_where_there_is_room_for_mo
 
 
 @pytest.mark.parametrize("version", ["0005", "0012"])
-def test_a_store_of_before_has_its_days_made_anew(store: Store, version: str) -> None:
+def test_a_store_of_before_has_its_days_recomputed(store: Store, version: str) -> None:
     made(store, measured({utc(20, 12): 8.0}))
     with store.database.write() as connection:
         connection.exec_driver_sql("UPDATE observed_day SET doubts = NULL")
@@ -603,7 +603,7 @@ def _a_climate(store: Store, month: int = 6, *, spread: float = 2.0) -> None:
     add(
         store,
         (
-            said(
+            a_run(
                 utc(day, 6, month=month),
                 {utc(day, hour, month=month): 10 + spread * (-1) ** (day + hour) for hour in range(6, 12)},
             )
@@ -616,23 +616,23 @@ def test_a_reading_far_from_every_model_is_doubted_by_the_climate_of_the_months_
     _a_climate(store)
     made(
         store,
-        said(utc(15, 6), {utc(15, 10): 10, utc(15, 11): 10}),
+        a_run(utc(15, 6), {utc(15, 10): 10, utc(15, 11): 10}),
         measured({utc(15, 10, 5): 30, utc(15, 11, 5): 18}),
     )
     assert doubts(store) == [(utc(15, 10, 5), SPEED, "far_from_models")]
     assert observed_hours(store, number(15)) == {13: 18.0}
 
 
-def test_a_limit_that_changes_makes_its_month_anew(store: Store) -> None:
+def test_a_limit_that_changes_recomputes_its_month(store: Store) -> None:
     _a_climate(store)
-    made(store, said(utc(15, 6), {utc(15, 10): 10}), measured({utc(15, 10, 5): 30}))
+    made(store, a_run(utc(15, 6), {utc(15, 10): 10}), measured({utc(15, 10, 5): 30}))
     assert observed_hours(store, number(15)) == {}
     _a_climate(store, month=5, spread=9.0)  # backfilled: the models' climate is wider than we knew
     update(store.database, LONG_AFTER)
     assert observed_hours(store, number(15)) == {12: 30.0}
 
 
-# --- Exactly, whatever the order -------------------------------------------------------------------
+# --- The same result in any order ------------------------------------------------------------------
 
 
 def _a_world(seed: int) -> list[ForecastBatch | ObservationBatch]:
@@ -654,7 +654,7 @@ def _a_world(seed: int) -> list[ForecastBatch | ObservationBatch]:
                         for lead in range(0, 48, 3)
                     }
                     available = run + timedelta(hours=chance.uniform(2, 9))
-                    batches.append(said(run, values, available=available, model=model))
+                    batches.append(a_run(run, values, available=available, model=model))
         if day in range(40, 75) and chance.random() < 0.9:
             for station in ("ffvl:2496", "romma:241"):
                 start = first + timedelta(days=day, minutes=chance.choice((0, 3, 5)))
@@ -688,7 +688,7 @@ def test_days_kept_up_to_date_in_any_order_equal_those_made_at_once(database_url
             update(store.database, now - timedelta(days=chance.randrange(30)))
     update(store.database, now)
     kept = derived(store.database)
-    flags = kept.pop(t.station_flag.name)  # of a weather without rhyme or reason, none need be learned
+    flags = kept.pop(t.station_flag.name)  # this random weather need not lead to any
     assert {name: bool(found) for name, found in kept.items()} == dict.fromkeys(kept, True)
     kept[t.station_flag.name] = flags
     make_due(store.database, [1])
@@ -717,7 +717,7 @@ def test_an_update_makes_every_site_that_something_came_for_and_no_other(store: 
     lengths = {"other-0": 3, "other-2": CHUNK_DAYS + 10, "other-3": 3}  # one of them too much for one time
     for site, length in lengths.items():
         values = {utc(1, 10) + timedelta(days=day): day for day in range(length)}
-        add(store, [said(utc(1), values, site=site)])
+        add(store, [a_run(utc(1), values, site=site)])
     done: list[int] = []
     report = update(store.database, LONG_AFTER, done.append)
     assert report.days == {2: 3, 4: CHUNK_DAYS + 10, 5: 3}
@@ -731,7 +731,7 @@ def test_an_update_makes_every_site_that_something_came_for_and_no_other(store: 
 
 
 def test_days_to_come_wait_until_they_are_today(store: Store) -> None:
-    add(store, [said(utc(15, 0), {utc(15, 10): 1, utc(16, 10): 2})])
+    add(store, [a_run(utc(15, 0), {utc(15, 10): 1, utc(16, 10): 2})])
     update(store.database, utc(15, 6))
     assert forecast_hours(store, MORNING, number(15)) == {12: 1.0}
     assert forecast_hours(store, VIEW_OF["lead_24_35"], number(16)) == {}
@@ -740,11 +740,11 @@ def test_days_to_come_wait_until_they_are_today(store: Store) -> None:
 
 
 def test_a_day_that_changed_since_it_was_read_is_not_settled(store: Store) -> None:
-    add(store, [said(utc(15, 0), {utc(15, 10): 1})])
+    add(store, [a_run(utc(15, 0), {utc(15, 10): 1})])
     with store.database.read() as connection:
         read = days.due_days(connection, 1, number(20))
         stamp = days.days_stamp(connection, 1)
-    add(store, [said(utc(15, 6), {utc(15, 10): 2})])
+    add(store, [a_run(utc(15, 6), {utc(15, 10): 2})])
     with store.database.write() as connection:
         assert not days.settle(connection, 1, read, stamp)
         now = days.due_days(connection, 1, number(20))
@@ -754,7 +754,7 @@ def test_a_day_that_changed_since_it_was_read_is_not_settled(store: Store) -> No
 
 def test_days_are_not_settled_once_another_process_has_written_other_days_of_the_site(store: Store) -> None:
     """Limits and flags rest on days that are not due: they may not be those of before."""
-    add(store, [said(utc(15, 0), {utc(15, 10): 1})])
+    add(store, [a_run(utc(15, 0), {utc(15, 10): 1})])
     with store.database.read() as connection:
         read = days.due_days(connection, 1, number(20))
         stamp = days.days_stamp(connection, 1)
@@ -765,14 +765,14 @@ def test_days_are_not_settled_once_another_process_has_written_other_days_of_the
 
 
 def test_the_same_batch_again_makes_nothing_due(store: Store) -> None:
-    batch = said(utc(15, 0), {utc(15, 10): 1})
+    batch = a_run(utc(15, 0), {utc(15, 10): 1})
     made(store, batch)
     add(store, [batch])
     with store.database.read() as connection:
         assert days.due_sites(connection, number(31)) == {}
 
 
-def test_a_station_that_comes_to_speak_for_a_site_is_made_for_all_its_days(store: Store) -> None:
+def test_a_new_reference_station_is_computed_for_all_days_of_its_site(store: Store) -> None:
     made(store, measured({utc(15, 10, 5): 12}, station="ffvl:7"))
     assert observed_hours(store, number(15)) == {}
     store.save_sites(
@@ -793,7 +793,7 @@ def test_a_station_that_comes_to_speak_for_a_site_is_made_for_all_its_days(store
 
 
 def test_what_was_collected_before_there_were_days_is_made_by_the_first_update(store: Store) -> None:
-    add(store, [said(utc(15, 0), {utc(15, 10): 1}), measured({utc(15, 10, 5): 12})])
+    add(store, [a_run(utc(15, 0), {utc(15, 10): 1}), measured({utc(15, 10, 5): 12})])
     with store.database.write() as connection:  # as the migration leaves a store
         connection.execute(sa.delete(t.due_day))
         due.note_due(connection, [(1, due.EVERY_DAY)])
@@ -807,13 +807,13 @@ def test_local_midnight_is_where_a_day_begins() -> None:
     assert np.diff([local_moment(number(25, month=10) + step) for step in range(2)]).tolist() == [25 * 3600]
 
 
-# --- What is learned of sensors ---------------------------------------------------------------------
+# --- Station flags ----------------------------------------------------------------------------------
 
 
 def _a_stop(seed: int) -> list[ForecastBatch | ObservationBatch]:
     """Return a batch per day: a station that stops for 14 days, and two models that always have wind.
 
-    Its vane is missing on the last five days. A network that corrects itself says once more that it stood.
+    Its vane is missing on the last five days. A correction of the network repeats some zeros.
     """
     chance = random.Random(seed)
     first = datetime(2026, 9, 1, tzinfo=UTC)
@@ -832,11 +832,11 @@ def _a_stop(seed: int) -> list[ForecastBatch | ObservationBatch]:
         if stands and chance.random() < 0.3:
             batches.append(measured(dict.fromkeys(chance.sample(sorted(values), 5), 0.0)))
         for model in ("arome_0025", "meteo_parapente"):
-            told: dict[datetime, Hour] = {
+            windy_hours: dict[datetime, Hour] = {
                 start + timedelta(hours=hour): {WIND: 14.0 + hour % 5, WIND_DIRECTION: 180.0}
                 for hour in range(24)
             }
-            batches.append(said(start - timedelta(hours=6), told, model=model))
+            batches.append(a_run(start - timedelta(hours=6), windy_hours, model=model))
     return batches
 
 
@@ -900,7 +900,7 @@ def test_days_that_were_made_lose_what_is_learned_later_and_get_it_back(store: S
     calm: dict[datetime, Hour] = {
         first + timedelta(days=day, hours=hour): 3.0 for day in range(36, 52) for hour in range(24)
     }
-    add(store, [said(first + timedelta(days=35, hours=12), calm, model="icon_d2")])
+    add(store, [a_run(first + timedelta(days=35, hours=12), calm, model="icon_d2")])
     update(store.database, first + timedelta(days=50))
     assert {flag[2] for flag in _learned(store.database)} == {False}
     assert observed_hours(store, standing)[12] == 0.0

@@ -1,4 +1,4 @@
-"""A station whose level changes slowly: a question, and no reading less."""
+"""A station whose level changes slowly: it gets a question, and all its readings count."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def kept(database: Database, wear: Grid, *, beside: Grid | None = None, warmer: 
     """Keep 120 days of two models and a station that reads `wear` of the wind; `beside` is a second one."""
     wind, warmth = weather()
     noise = np.random.default_rng(2).normal(0, 2, wind.shape)
-    told = {SPEED: wind + noise.clip(-3, 3), WARMTH: warmth + noise / 2}
+    forecast = {SPEED: wind + noise.clip(-3, 3), WARMTH: warmth + noise / 2}
     late = (np.arange(DAYS) >= DAYS - 30)[:, None]
     stations = {"ffvl:1": {SPEED: wind * wear[:, None], WARMTH: warmth + warmer * late}}
     if beside is not None:
         stations["romma:2"] = {SPEED: wind * beside[:, None], WARMTH: warmth}
-    models = {"arome_0025": told, "icon_d2": {SPEED: wind * 1.3, WARMTH: warmth - 1}}
+    models = {"arome_0025": forecast, "icon_d2": {SPEED: wind * 1.3, WARMTH: warmth - 1}}
     keep(database, SITE, FIRST, models=models, stations=stations)
 
 
@@ -96,7 +96,7 @@ def test_a_temperature_that_is_off_by_more_than_three_degrees_is_a_question(
     assert found(database) == ([("ffvl:1", WARMTH, "drift", False)] if asked else [])
 
 
-def test_with_too_few_days_nothing_is_said(database: Database) -> None:
+def test_with_too_few_days_there_is_no_question(database: Database) -> None:
     kept(database, WORN)
     assert drifts(database, [SITE.id], NOW + timedelta(days=15)) == ()
     assert drifts(database, ["nowhere"], NOW) == ()

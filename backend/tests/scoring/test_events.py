@@ -79,7 +79,7 @@ def test_a_sector_is_clockwise_from_start_to_end_with_its_edges(
     assert answers(in_sector(grid([direction]), start, end), 1) == [inside]
 
 
-def test_a_direction_says_nothing_in_light_wind() -> None:
+def test_a_direction_decides_nothing_in_light_wind() -> None:
     found = on_slope(grid([0, 0, 180, None]), grid([10.8, 10.799, 20, 20]), [(315, 45)])
     assert answers(found, 4) == [True, None, False, None]
 
@@ -99,7 +99,7 @@ def test_what_is_missing_leaves_an_hour_unknown_unless_it_could_not_matter() -> 
     gust = grid([None, None, 20, 20, 20, 40])
     direction = grid([0, 0, None, None, 0, 180])
     found = flyable(speed, gust, direction, wind_limit=20, gust_limit=30, sectors=[(315, 45)])
-    # The fifth: whatever the speed, the direction suits; but the speed may be above the limit.
+    # The fifth: the direction suits at any speed, but the speed may be above the limit.
     assert answers(found, 6) == [None, False, None, True, None, False]
 
 
@@ -122,7 +122,7 @@ ORDINARY = clock_hours(date(2026, 7, 1), 1)
         ("n" * 10 + "ynynynyny", False),
         ("n" * 10 + "y?", False),  # a missing hour ends a run
         ("n" * 10 + "??nnnnnnn", None),  # seven of nine hours are known
-        ("n" * 10 + "??yyyyyyy", None),  # whatever they were
+        ("n" * 10 + "??yyyyyyy", None),  # but the unknown two may decide
         ("n" * 10 + "?yy", True),
         ("?" * 25, None),
         ("y" * 10 + "n" * 9 + "y" * 6, False),
@@ -136,7 +136,7 @@ def test_a_day_is_flyable_with_two_good_hours_in_a_row_between_10_and_18(
 
 
 def test_a_day_is_judged_by_the_hours_that_a_view_has() -> None:
-    """At 12 o'clock the hours before are past, and no forecast speaks of them."""
+    """At 12 o'clock the hours before are past, and no forecast covers them."""
     bad_after_noon = hours_of("?" * 12 + "n" * 6 + "?")
     assert answers(event_day(bad_after_noon, ORDINARY), 1) == [None]
     assert answers(event_day(bad_after_noon, ORDINARY, begins=12), 1) == [False]
@@ -226,7 +226,7 @@ def test_swapping_forecast_and_observation_swaps_false_alarms_with_misses(
 
 
 def test_a_forecast_without_skill_scores_zero_by_chance_corrected_scores() -> None:
-    # The event happens in one case of four whatever was forecast.
+    # The event happens in one case of four, with any forecast.
     independent = counts(10, 30, 20, 60)
     assert [score(independent) for score in (ets, hss, peirce, sedi)] == pytest.approx([0, 0, 0, 0])
 

@@ -94,7 +94,7 @@ def test_model_and_reference_lose_the_same_days() -> None:
     generator = np.random.default_rng(11)
     f, o = random_grid(generator, 60, 0, 40), random_grid(generator, 60, 0, 40)
     model = monthly(f, o)
-    # A reference that is wrong by twice as much on every day: the skill is 0.5 whichever is left out.
+    # A reference that is wrong by twice as much on every day: the skill is 0.5 without any one of them.
     reference = dataclasses.replace(model, sum_abs=2 * model.sum_abs)
     assert skill_of(model, reference).interval == pytest.approx((0.5, 0.5))
 
@@ -124,7 +124,7 @@ def test_a_skill_that_is_not_defined_has_no_interval() -> None:
         (PooledSkill(None, 0, 1, None), None),
     ],
 )
-def test_a_skill_is_called_clear_only_where_its_interval_says_so(
+def test_a_skill_is_called_clear_only_where_its_interval_excludes_zero(
     found: PooledSkill, words: str | None
 ) -> None:
     assert skill_words(found, "yesterday") == words

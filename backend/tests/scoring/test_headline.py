@@ -53,7 +53,9 @@ def windy() -> Grid:
     return wind
 
 
-async def test_a_verdict_says_that_its_number_is_an_error_and_what_matters_to_a_pilot(tmp_path: Path) -> None:
+async def test_a_verdict_states_that_its_number_is_an_error_and_what_a_pilot_needs(
+    tmp_path: Path,
+) -> None:
     """AROME errs least, and misses every strong hour: 40 of 360; MeteoParapente announces each of them."""
     wind = windy()
     models = {

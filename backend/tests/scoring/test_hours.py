@@ -87,7 +87,7 @@ async def test_a_model_that_errs_at_night_only_is_the_better_one_in_flying_hours
 
 
 @pytest.mark.parametrize(("hours", "first", "last"), [("flying", 10, 18), ("day", 8, 19), ("all", 0, 23)])
-async def test_both_ends_count_and_the_local_clock_says_which_hour_it_is(
+async def test_both_ends_count_and_hours_are_those_of_the_local_clock(
     tmp_path: Path, hours: str, first: int, last: int
 ) -> None:
     """An error of 1 at every hour that counts, and of 50 at those beside: on both sides of a clock change."""
@@ -153,9 +153,9 @@ async def test_a_reference_knows_the_other_hours_and_is_compared_in_those_that_c
 async def test_flyable_days_keep_their_own_hours_and_hours_are_those_asked_for(tmp_path: Path) -> None:
     observed = constant(DAYS, 10.0)
     observed[::3] = 40.0
-    told = observed.copy()
-    told[:12] = 10.0
-    async with served(stored(tmp_path, told - observed, constant(DAYS, 0.0), observed)) as client:
+    forecast = observed.copy()
+    forecast[:12] = 10.0
+    async with served(stored(tmp_path, forecast - observed, constant(DAYS, 0.0), observed)) as client:
         answers = {hours: await ask(client, f"events?hours={hours}") for hours in ("flying", "day", "all")}
     events = {hours: {each["event"]: each for each in answer["events"]} for hours, answer in answers.items()}
     days = [of(each["not_flyable_day"], AROME) for each in events.values()]

@@ -1,4 +1,4 @@
-"""The methodology document says what the code does, to the last constant."""
+"""The methodology document agrees with the code, to the last constant."""
 
 from __future__ import annotations
 

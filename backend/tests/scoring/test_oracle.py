@@ -86,7 +86,7 @@ def test_tables_and_their_scores_agree(seed: int, limit: float) -> None:
     assert_scores_agree(ours, theirs)
 
 
-# The name is a trap: their "false alarm rate" is our POFD, their "false alarm ratio" our FAR.
+# The names differ: their "false alarm rate" is our POFD, their "false alarm ratio" our FAR.
 NAMES = {
     contingency.pod: "probability_of_detection",
     contingency.far: "false_alarm_ratio",
@@ -102,7 +102,7 @@ NAMES = {
 
 def assert_scores_agree(ours: Contingency, theirs: scores.categorical.BasicContingencyManager) -> None:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # theirs divides by 0, and says so
+        warnings.simplefilter("ignore")  # theirs divides by 0, with a warning
         expected = {score: float(getattr(theirs, name)()) for score, name in NAMES.items()}
         expected[contingency.surprise_rate] = 1 - float(theirs.negative_predictive_value())
     for score, value in expected.items():

@@ -95,7 +95,7 @@ def test_a_parameter_with_fewer_than_20_days_is_not_published(database: Database
 
 
 def test_each_parameter_is_replaced_by_itself() -> None:
-    """20 days of gusts do not bring one late wind into a published figure."""
+    """20 days of gusts do not put one late wind into a published figure."""
     live = np.full((1, DAYS, 4, 25), 20_000, np.int32)
     kept = live.copy()
     live[0, 3, 0, 12] = 27_000

@@ -1,4 +1,4 @@
-"""What anyone could have forecast: yesterday, the climate, the mean of the models."""
+"""Forecasts without a model of their own: yesterday, the climate, the mean of the models."""
 
 from __future__ import annotations
 
@@ -26,28 +26,30 @@ FIRST = date(2026, 7, 1)
 
 
 def numbered(days: int) -> Values:
-    """Return hours that say what they are: day * 100 + hour."""
+    """Return hours whose values name them: day * 100 + hour."""
     return grid(*[[day * 100 + hour for hour in range(24)] for day in range(days)])
 
 
-def said(o: Values, first: date, view: DecisionView) -> Values:
+def yesterdays(o: Values, first: date, view: DecisionView) -> Values:
     return yesterday(o, clock_hours(first, len(o)), view)
 
 
 @pytest.mark.parametrize("view", [MORNING, NOON])
 def test_on_the_day_itself_yesterday_is_yesterday(view: DecisionView) -> None:
-    assert said(numbered(3), FIRST, view)[2, :24].tolist() == [(100 + hour) * 1000 for hour in range(24)]
+    assert yesterdays(numbered(3), FIRST, view)[2, :24].tolist() == [
+        (100 + hour) * 1000 for hour in range(24)
+    ]
 
 
 def test_the_evening_before_only_knows_yesterdays_hours_up_to_then() -> None:
-    hours = said(numbered(3), FIRST, EVENING_BEFORE)[2]
+    hours = yesterdays(numbered(3), FIRST, EVENING_BEFORE)[2]
     assert hours[18] == 118_000
     assert hours[19] == 19_000  # 19 o'clock is not known at 19:00: the day before
     assert hours[23] == 23_000
 
 
 def test_two_evenings_before_knows_the_day_of_the_decision_and_the_one_before() -> None:
-    hours = said(numbered(5), FIRST, TWO_EVENINGS_BEFORE)[4]
+    hours = yesterdays(numbered(5), FIRST, TWO_EVENINGS_BEFORE)[4]
     assert hours[12] == 212_000
     assert hours[20] == 120_000
 
@@ -62,11 +64,11 @@ def test_nothing_that_was_not_known_at_the_decision_enters_the_reference(view: D
         later[decided, view.hour :] += 1_000_000
     else:
         later[decided] += 1_000_000
-    assert np.array_equal(said(o, FIRST, view)[day], said(later, FIRST, view)[day])
+    assert np.array_equal(yesterdays(o, FIRST, view)[day], yesterdays(later, FIRST, view)[day])
 
 
 def test_a_missing_yesterday_is_absent_and_not_the_day_before() -> None:
-    found = said(grid([1], [None], [3]), FIRST, MORNING)
+    found = yesterdays(grid([1], [None], [3]), FIRST, MORNING)
     assert found[:, 0].tolist() == [ABSENT, 1000, ABSENT]
 
 
@@ -74,7 +76,7 @@ def test_yesterdays_clock_hour_is_taken_on_both_days_of_the_clock_change() -> No
     # 29 March 2026 has 23 hours: its column 9 is 10 o'clock. The day after looks at that column.
     o = numbered(3)
     o[1, 23] = ABSENT
-    spring = said(o, date(2026, 3, 28), MORNING)
+    spring = yesterdays(o, date(2026, 3, 28), MORNING)
     assert spring[1, 9] == 10_000  # 10 o'clock of the 28th
     assert spring[1, 23] == ABSENT
     assert spring[2, 10] == 109_000
@@ -82,14 +84,14 @@ def test_yesterdays_clock_hour_is_taken_on_both_days_of_the_clock_change() -> No
     # 25 October has 25: column 11 is 10 o'clock, columns 2 and 3 are both 2 o'clock.
     o = numbered(3)
     o[1, 24] = 124_000
-    autumn = said(o, date(2026, 10, 24), MORNING)
+    autumn = yesterdays(o, date(2026, 10, 24), MORNING)
     assert autumn[1, [2, 3, 4, 11, 24]].tolist() == [2_000, 2_000, 3_000, 10_000, 23_000]
     assert autumn[2, [2, 3, 10]].tolist() == [102_000, 104_000, 111_000]
 
 
 def test_fewer_days_than_the_view_looks_back_give_no_reference() -> None:
-    assert not present(said(numbered(1), FIRST, TWO_EVENINGS_BEFORE)).any()
-    assert said(grid(), FIRST, MORNING).shape == (0, HOURS)
+    assert not present(yesterdays(numbered(1), FIRST, TWO_EVENINGS_BEFORE)).any()
+    assert yesterdays(grid(), FIRST, MORNING).shape == (0, HOURS)
 
 
 def climate(o: Values, first: date = FIRST) -> Values:
@@ -124,7 +126,7 @@ def test_climatology_keeps_months_apart_and_joins_years() -> None:
     assert (years[365, :24] == 10_000).all()
 
 
-def test_climatology_says_something_where_the_day_itself_was_not_observed() -> None:
+def test_climatology_has_values_where_the_day_itself_was_not_observed() -> None:
     o = filled(12, 4.0)
     o[3] = ABSENT
     assert (climate(o)[3, :24] == 4_000).all()

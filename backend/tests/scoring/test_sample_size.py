@@ -24,7 +24,7 @@ WINTER, SPRING, SUMMER, AUTUMN = SEASONS
         ({SUMMER: 89}, SampleLabel.PRELIMINARY, None),
         ({SUMMER: 90}, SampleLabel.ESTABLISHED_SEASON, SUMMER),
         ({SUMMER: 46, AUTUMN: 44}, SampleLabel.ESTABLISHED_SEASON, SUMMER),
-        ({SUMMER: 45, AUTUMN: 45}, SampleLabel.PRELIMINARY, None),  # neither speaks for the other
+        ({SUMMER: 45, AUTUMN: 45}, SampleLabel.PRELIMINARY, None),  # neither season has enough days
         ({WINTER: 179}, SampleLabel.ESTABLISHED_SEASON, WINTER),
         ({WINTER: 400}, SampleLabel.ESTABLISHED_SEASON, WINTER),  # span alone never upgrades
         ({WINTER: 90, SPRING: 90}, SampleLabel.PRELIMINARY, None),
@@ -57,7 +57,7 @@ def test_only_days_that_are_present_count() -> None:
 
 
 @pytest.mark.parametrize(("days", "may_rank"), [(14, False), (29, False), (30, True), (90, True)])
-def test_nothing_is_said_of_who_errs_less_before_thirty_days(days: int, may_rank: bool) -> None:
+def test_no_model_is_called_better_before_thirty_days(days: int, may_rank: bool) -> None:
     assert sample({SUMMER: days}).may_rank is may_rank
 
 

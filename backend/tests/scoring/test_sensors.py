@@ -1,4 +1,4 @@
-"""What is learned of a station's sensors, by generated series of many days, and what is not."""
+"""Which faults of sensors are learned from generated series of many days, and which are not."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def models(
     direction: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda t: 360 * (t / 3) % 360,
     warmth: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda t: 5 * np.sin(2 * np.pi * t),
 ) -> LastForecasts:
-    """Return what `names` models say of each hour; `t` is in days from the first one on."""
+    """Return the hourly forecasts of `names` models; `t` is in days from the first one on."""
     moments = np.arange(days)[:, None] + np.arange(HOURS_A_DAY) / 24
     values = np.full((names, days, len(Parameter), HOURS_A_DAY), ABSENT, np.int32)
     for index in range(names):
@@ -67,12 +67,12 @@ def models(
         values[index, :, DIRECTION] = 1000 * direction(moments)
         values[index, :, TEMPERATURE] = 1000 * warmth(moments)
 
-    def said(first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    def last_forecasts(first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         rows = np.arange(max(first - FIRST, 0), min(last - FIRST + 1, days))
         hourly = values[:, rows].reshape(-1, len(Parameter), HOURS_A_DAY)
         return np.tile(FIRST + rows, names), hourly
 
-    return said
+    return last_forecasts
 
 
 def windy(t: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -80,13 +80,13 @@ def windy(t: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def flags(
-    time: NDArray[np.int64], values: Series, said: LastForecasts, beside: Series | None = None
+    time: NDArray[np.int64], values: Series, last_forecasts: LastForecasts, beside: Series | None = None
 ) -> list[Flag]:
     span = Span(FIRST, day_of_epoch(int(time[-1])))
     stations = {ME: digests(readings(time, values), span)}
     if beside is not None:
         stations[NEIGHBOUR] = digests(readings(time, beside), span)
-    return [flag for flag in learned(stations, said) if flag.station == ME]
+    return [flag for flag in learned(stations, last_forecasts) if flag.station == ME]
 
 
 def taken_out(time: NDArray[np.int64], values: Series, found: list[Flag]) -> dict[tuple[int, str], int]:
@@ -215,7 +215,7 @@ def test_a_calm_as_long_as_a_verified_one_is_believed() -> None:
     values[earlier, DIRECTION] = np.nan
     calm_then = models(120, lambda t: np.where((t > 49) & (t < 76), 5.0, windy(t)))
     assert not any(flag.excludes for flag in flags(time, values, calm_then))
-    longer = flags(time, values, models(120, windy))  # the models say wind: neither is verified
+    longer = flags(time, values, models(120, windy))  # the models have wind: neither is verified
     assert sum(flag.excludes for flag in longer) == 2
 
 

@@ -86,7 +86,7 @@ def readings(weather: Weather, site: Site, day: datetime) -> ObservationBatch:
 
 
 def lived(folder: Path, seed: int, *sites: Site) -> Store:
-    """Return a store that was told everything of these sites over DAYS days, its days made."""
+    """Return a store with all values of these sites over DAYS days, and their score days."""
     folder.mkdir(exist_ok=True)
     store, weather = open_store(sqlite_url(folder), *sites), Weather(seed)
     for site in sites:
@@ -144,7 +144,7 @@ def test_the_better_model_is_named_with_its_figures(store: Store) -> None:
     assert found.duel.n_pairs == found.n_pairs == found.models[0].n_pairs == found.models[1].n_pairs
 
 
-def test_every_model_beats_what_anyone_could_say(store: Store) -> None:
+def test_every_model_beats_the_baselines(store: Store) -> None:
     for each in verdict(store, "planfait", Quantity.WIND_SPEED).models[:2]:
         assert each.skill["yesterday"].skill is not None
         assert each.skill["yesterday"].skill > 0.3
@@ -159,7 +159,7 @@ def test_models_that_err_alike_are_too_close_to_call(tmp_path: Path) -> None:
     assert findings.count(Finding.TOO_CLOSE) >= 5
 
 
-def test_before_there_is_enough_nothing_is_said(store: Store) -> None:
+def test_before_there_is_enough_there_is_no_finding(store: Store) -> None:
     samples = Samples(store.database)
     first = day_number(date(2026, 6, 3))
     found = {

@@ -26,13 +26,13 @@ from backend.tests.scoring.test_days import (
     WARMTH,
     WIND,
     WIND_GUST,
+    a_run,
     add,
     derived,
     every,
     measured,
     number,
     observed_hours,
-    said,
     utc,
 )
 from backend.tests.support.stores import open_store
@@ -300,8 +300,8 @@ def test_a_moved_station_gives_no_evidence_against_its_neighbour(database_url: s
 
 def test_each_stay_has_its_own_height(store: Store) -> None:
     values = every(60, utc(1), 24 * 12, {WARMTH: 10.0})
-    forecast = said(utc(1), {utc(1) + step * HOUR: {WARMTH: 10.0} for step in range(48)})
-    later = said(utc(8), {utc(8) + step * HOUR: {WARMTH: 10.0} for step in range(48)})
+    forecast = a_run(utc(1), {utc(1) + step * HOUR: {WARMTH: 10.0} for step in range(48)})
+    later = a_run(utc(8), {utc(8) + step * HOUR: {WARMTH: 10.0} for step in range(48)})
     add(store, [measured(values), forecast, later, *moved()])
     described = ObservationBatch(
         source="ffvl", route="live", rank=0, collected_at=utc(11),
