@@ -64,7 +64,7 @@ ROOMS = {
         *("scoring", "scoring/days", "scoring/sample"),
     },
     "main": {"core", "storage", "scheduler", "answers", "api", "api/routes", *COLLECTORS, *SCORING},
-    # The command line speaks no HTTP: only the commands that start a server know the API.
+    # The command line uses no HTTP: only the commands that start a server know the API.
     "cli": {
         *("core", "storage", "scheduler", "files", "demo", "answers", "main"),
         *COLLECTORS,

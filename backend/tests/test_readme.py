@@ -123,6 +123,6 @@ def test_every_command_of_the_section_on_verdicts_answers_on_the_demo(
     assert len(lines) == 4
     monkeypatch.chdir(lived)
     for line in lines:
-        told = typed(line, {})
-        assert told.exit_code == 0, told.stderr
-        assert "planfait" in told.stdout.lower()
+        result = typed(line, {})
+        assert result.exit_code == 0, result.stderr
+        assert "planfait" in result.stdout.lower()

@@ -1,4 +1,4 @@
-"""The schedule, the runner, the catch-up and the drain, on a real store and with sources that obey."""
+"""The schedule, the runner, the catch-up and the drain, on a real store and with scripted sources."""
 
 from __future__ import annotations
 
@@ -290,7 +290,7 @@ async def test_readings_already_stored_are_nothing_new(database_url: str) -> Non
     assert (second.status, second.collected, second.stored) == ("nothing_new", 1, 0)
 
 
-async def test_values_that_cannot_be_true_are_counted_and_never_stored(database_url: str) -> None:
+async def test_implausible_values_are_counted_and_never_stored(database_url: str) -> None:
     async def absurd(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
         yield a_reading(needs, value=9999.0)
 
@@ -547,7 +547,7 @@ async def test_slots_beyond_the_window_are_left_alone(database_url: str) -> None
     assert [run.slot for run in world.ledger.runs(job=FORECASTS)] == [at(6, 20), at(12)]
 
 
-async def test_a_changed_schedule_makes_up_for_nothing_from_before(database_url: str) -> None:
+async def test_a_changed_schedule_catches_up_on_nothing_from_before(database_url: str) -> None:
     world = make_world(database_url)
     await catch_up(world)
     world.clock.now = at(20)
@@ -574,7 +574,7 @@ async def test_a_paused_job_runs_by_itself_neither_now_nor_later_for_the_pause(d
     assert [run.slot for run in world.ledger.runs(job=FORECASTS)] == [at(6, 16), at(12)]
 
 
-async def test_the_slot_of_a_dead_process_is_done_again(database_url: str) -> None:
+async def test_the_slot_of_a_dead_process_is_repeated(database_url: str) -> None:
     world = make_world(database_url)
     await catch_up(world)
     dead = make_world(database_url, owner=DEAD, lease=0.001, clock=world.clock)
@@ -587,7 +587,7 @@ async def test_the_slot_of_a_dead_process_is_done_again(database_url: str) -> No
     assert "attempt 1 was interrupted" in run.note
 
 
-async def test_a_slot_whose_turn_came_during_a_long_run_is_made_up_for(database_url: str) -> None:
+async def test_a_slot_whose_turn_came_during_a_long_run_is_caught_up(database_url: str) -> None:
     release = asyncio.Event()
 
     async def slow(needs: CollectionRequest) -> AsyncIterator[ForecastBatch]:
@@ -612,7 +612,7 @@ async def test_a_slot_whose_turn_came_during_a_long_run_is_made_up_for(database_
     ]
 
 
-async def test_a_clock_set_back_an_hour_does_no_slot_twice(database_url: str) -> None:
+async def test_a_clock_set_back_an_hour_runs_no_slot_twice(database_url: str) -> None:
     world = make_world(database_url)
     await catch_up(world)
     world.clock.now = at(11)

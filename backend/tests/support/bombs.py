@@ -1,4 +1,4 @@
-"""Payloads made to cost time or memory: as large as a request lets through, or small and growing."""
+"""Payloads that are expensive to read: as large as a request may be, or small and growing."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def bombs(target: Target) -> dict[str, bytes]:
 def set_off(name: str) -> tuple[dict[str, float], float]:
     """Feed the bombs to a parser; return the CPU seconds of each, and how many MB they added at most.
 
-    Called in a process of its own, whose memory nobody else has raised, and which may break.
+    It is called in a process of its own, which may break, so that the memory is that of the parser alone.
     """
     target = next(target for target in targets() if target.name == name)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -3,7 +3,7 @@
 A test may not turn the system's clock back, so this service reads the time from the file CLOCK_FILE. Ledger,
 runner, catch-up, store and API are the real ones. APScheduler, though, knows the system's clock only: what it
 fires is fired here instead, in every process whenever its clock enters another slot. The catch-up looks every
-fifth of a second and not every minute. Both say so in the log, for a test to know that nothing came of it.
+fifth of a second and not every minute. Ticks and looks are logged, so that a test knows when they are over.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class FileClock:
-    """A clock that says what stands in a file."""
+    """A clock that reads the time from a file."""
 
     path: Path
 
@@ -46,7 +46,7 @@ class FileClock:
 
 
 class LookingOut(CatchUp):
-    """A catch-up that says when it has looked."""
+    """A catch-up that logs each look."""
 
     async def once(self, job: JobId) -> int | None:
         now = self.runner.clock()
@@ -74,7 +74,7 @@ def create_app() -> FastAPI:
 
 
 async def _tick(service: main.Service) -> None:
-    """Fire what is due as APScheduler does: the tick of a job at each of its slots."""
+    """Fire ticks as APScheduler does: one tick of a job at each of its slots."""
     slots = {job: service.config.latest_slot(job, service.clock()) for job in JOBS}
     while True:
         for job in JOBS:

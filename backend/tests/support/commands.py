@@ -1,4 +1,4 @@
-"""The command as an operator has it: typed in this process or in one of its own, on stand-in upstreams."""
+"""The command as an operator types it: run in this process or in one of its own, on stand-in upstreams."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from backend.tests.support.waiting import HANG_SECONDS
 METEO_SCORE = Path(sys.executable).with_name("meteo-score")
 
 VARIABLES = frozenset(name.upper() for name in (*Settings.model_fields, *SchedulerConfig.model_fields))
-"""Every variable that a service reads: none of those of whoever runs the tests may reach one."""
+"""Every variable that a service reads. None of the developer's own may reach a service under test."""
 
 # One of the stand-ins' own sites, so that a collection is over soon.
 SITE = """
@@ -88,14 +88,14 @@ class StandIns:
         self._runner.run(self._upstreams.set_clock(now))
 
     def requests(self, upstream: str) -> int:
-        """Return how often an upstream was asked so far."""
+        """Return the number of requests to an upstream so far."""
         return self._runner.run(self._upstreams.counts())[upstream]["requests"]
 
 
 @contextmanager
 def stand_ins(now: datetime | None = None, *, dates: bool = False) -> Iterator[StandIns]:
-    """Give stand-in upstreams that live as long as the context; their time stands still (at the
-    present, if not told otherwise), so that what was collected once is all there is.
+    """Give stand-in upstreams that live as long as the context; their time stands still, at the
+    present by default, so that a second collection finds nothing new.
     """
     with asyncio.Runner() as runner:
         upstreams = Upstreams(now=now or utc_now(), dates=dates, deadline=HANG_SECONDS)
@@ -107,7 +107,7 @@ def stand_ins(now: datetime | None = None, *, dates: bool = False) -> Iterator[S
 
 
 def outside() -> Environment:
-    """Return the environment of whoever runs the tests, without a single setting of ours."""
+    """Return the environment of the test run, without the settings of MétéoScore."""
     return {name: value for name, value in os.environ.items() if name.upper() not in VARIABLES}
 
 
@@ -115,7 +115,7 @@ def outside() -> Environment:
 
 
 def typed(line: str, environment: Mapping[str, str]) -> Result:
-    """Return what `meteo-score` answers to a line, in an environment that holds these settings only."""
+    """Return the result of a `meteo-score` line, in an environment that has these settings only."""
     hidden = {name: None for name in os.environ if name.upper() in VARIABLES}
     with logging_put_back():
         result = CliRunner().invoke(app, line.split(), env={**hidden, **environment})
@@ -161,15 +161,15 @@ class Running:
         self.output = output
 
     def text(self) -> str:
-        """Return what it has said so far."""
+        """Return its output so far."""
         return self.output.read_text()
 
     def events(self) -> list[dict[str, Any]]:
-        """Return what it has logged so far as JSON; a line of another kind is an error."""
+        """Return its JSON log lines so far; a broken one is an error."""
         return [json.loads(line) for line in self.text().splitlines() if line.startswith("{")]
 
     def has_logged(self, **values: object) -> bool:
-        """Say whether there is a line with all these values."""
+        """Return whether a line has all these values."""
         return self.count(**values) > 0
 
     def count(self, **values: object) -> int:
@@ -188,9 +188,9 @@ class Running:
 
 @contextmanager
 def running(*command: str | Path, environment: Environment, name: str = "output") -> Iterator[Running]:
-    """Run a command for as long as the context lasts; what it says goes to a file of this name.
+    """Run a command for as long as the context lasts; its output goes to a file of this name.
 
-    Whatever it started ends with it: a server that is killed would leave its workers behind.
+    At the end its whole process group is killed: a killed server would leave its workers behind.
     """
     folder = Path(environment["DATA_DIR"])
     output = folder / f"{name}.log"

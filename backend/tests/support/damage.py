@@ -1,4 +1,4 @@
-"""Breaking a SQLite store as a disk does: pages of the file overwritten."""
+"""Damage to a SQLite store as by a disk: pages of the file overwritten."""
 
 from __future__ import annotations
 

@@ -19,11 +19,11 @@ PAYLOADS = TESTS / "payloads"
 
 
 class ScriptedFetch:
-    """A Fetch that answers from a script and remembers what it was asked.
+    """A Fetch that answers from a script and records the requests.
 
     A script maps the address (without secrets, query appended) to bytes, to an exception, or to a
-    function of the request; the longest key that the address starts with wins. What the script does
-    not know is a 404.
+    function of the request; the longest key that the address starts with wins. Any other
+    address is a 404.
     """
 
     def __init__(

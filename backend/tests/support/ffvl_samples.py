@@ -25,7 +25,7 @@ PAGES = "https://www.balisemeteo.com/"
 
 
 def at(hour: int, minute: int, day: int = 9, month: int = 5) -> datetime:
-    """Return a time of 2026 in UTC, of 9 May unless told."""
+    """Return a time of 2026 in UTC, by default of 9 May."""
     return datetime(2026, month, day, hour, minute, tzinfo=UTC)
 
 
@@ -40,7 +40,7 @@ def payload(body: bytes, fetched_at: datetime = NOW) -> Payload:
 
 
 def feed_row(station: str, date: str | None, **fields: object) -> dict[str, object]:
-    """Return a row of the FFVL's feed with a light westerly, unless told otherwise."""
+    """Return a row of the FFVL's feed, by default with a light westerly."""
     usual = {"vitesseVentMoy": "10", "vitesseVentMax": "16", "directVentMoy": "270", "temperature": "7"}
     return {"idbalise": station, "date": date, **usual, **fields}
 
@@ -58,7 +58,7 @@ def needs(
     known: Mapping[str, Station] | None = None,
     listed: datetime | None = None,
 ) -> CollectionRequest:
-    """Ask at NOW for one site that the `mapped` stations speak for."""
+    """Return a request at NOW for one site with the `mapped` stations."""
     site = Site("loup", "Crête du Loup", 45.8, 6.22, 1745.0, stations=mapped)
     return CollectionRequest(
         now=NOW,
@@ -83,7 +83,7 @@ def values(records: Iterable[Observation], station: str) -> dict[datetime, dict[
     table: dict[datetime, dict[Parameter, float]] = {}
     for record in records:
         if record.station == station:
-            assert record.parameter not in table.setdefault(record.time, {}), "one value told twice"
+            assert record.parameter not in table.setdefault(record.time, {}), "one value twice"
             table[record.time][record.parameter] = record.value
     return table
 

@@ -290,7 +290,7 @@ stations = ["ffvl:9001", "romma:901"]
 WRONG_FILES: Mapping[str, str | bytes] = {
     "sites.toml": SITES,
     "broken.toml": "[[sites]\nid = 3\n",
-    "lacking.toml": '[[sites]]\nid = "a"\nname = "A"\nlatitude = 45.9\n',
+    "incomplete.toml": '[[sites]]\nid = "a"\nname = "A"\nlatitude = 45.9\n',
     "twice.toml": SITES + SITES,
     "sites.xml": "<sites/>",
     "wrong.csv": "id,name,height\na,A,3\n",
@@ -352,7 +352,7 @@ WRONG_CALLS = (
     call("--env-file latin.env config"),
     _on_store("sites list", SITES_FILE="missing.toml"),
     _on_store("sites list", SITES_FILE="broken.toml"),
-    _on_store("sites list", SITES_FILE="lacking.toml"),
+    _on_store("sites list", SITES_FILE="incomplete.toml"),
     _on_store("sites list", SITES_FILE="twice.toml"),
     _on_store("score planfait", SITES_FILE="broken.toml"),
     # The line itself
@@ -448,7 +448,7 @@ def wrong_calls(folder: Path) -> Outputs:
 
 
 def sqlite_ddl(folder: Path) -> str:
-    """Return the definitions of all that a migrated SQLite store has."""
+    """Return the definitions of all tables, indexes and triggers of a migrated SQLite store."""
     (made,) = run_calls(folder, [call("db upgrade", DATABASE_URL="sqlite:///ddl.sqlite3")])
     if made.code != 0:
         raise RuntimeError(f"no store: {made}")
@@ -482,7 +482,7 @@ POSTGRES_QUERIES = {
 
 
 def postgres_ddl(folder: Path) -> str:
-    """Return what the catalogue of a migrated PostgreSQL store says of it."""
+    """Return the schema of a migrated PostgreSQL store, as its catalogue describes it."""
     import psycopg
 
     with running_postgres() as server, server.database() as url:

@@ -1,7 +1,7 @@
-"""Every parser with payloads in its true format, and the one thing that must hold whatever they become.
+"""Every parser with payloads in its true format, and the rules that must hold for any damage to them.
 
-A parser gives records that can be true, or raises a ParseError. Everything it gives can be kept: in UTC,
-finite, in letters that either database takes, of a station or a site that was asked for.
+A parser returns plausible records, or raises a ParseError. Everything that it returns can be stored: in UTC,
+finite, in characters that either database takes, of a station or a site that was requested.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Target:
-    """A parser, `kind` of payload it reads, and whom its records may speak of (a pattern)."""
+    """A parser, the `kind` of payload it reads, and a pattern for the stations or sites of its records."""
 
     name: str
     kind: str
@@ -78,13 +78,13 @@ class Target:
     subjects: str = ""
 
 
-# --- What must hold -----------------------------------------------------------------------------------
+# --- The rules ----------------------------------------------------------------------------------------
 
 
 def check(target: Target, body: bytes) -> bool:
-    """Fail unless the parser gives what can be true and kept, or says in a ParseError why not.
+    """Fail unless the parser returns plausible records that can be stored, or raises a ParseError.
 
-    Return whether it gave something.
+    Return whether it returned records.
     """
     try:
         found = target.parse(body)
@@ -104,7 +104,7 @@ def check_soon(target: Target, body: bytes, cpu_seconds: float) -> None:
 
 
 def check_found(target: Target, found: object) -> None:
-    """Fail unless every record is in range, in time and of whom we asked, and all else can be kept."""
+    """Fail unless each record is in range, in time and of a requested subject, and all else can be stored."""
     things = list(walk(found))
     for batch in as_collected(things):
         for record in batch.records:
@@ -121,15 +121,15 @@ def check_found(target: Target, found: object) -> None:
 
 
 def as_collected(things: Sequence[object]) -> tuple[ForecastBatch, ObservationBatch]:
-    """Return records as they leave a collection: what cannot be true was set aside."""
+    """Return records as they leave a collection, with the implausible ones set aside."""
     forecasts = tuple(thing for thing in things if isinstance(thing, Forecast))
     observations = tuple(thing for thing in things if isinstance(thing, Observation))
     stations = tuple(thing for thing in things if isinstance(thing, Station))
     rejected = tuple(thing for thing in things if isinstance(thing, Rejected))
-    told: dict[str, Any] = {"source": "", "route": "", "rank": 0, "collected_at": NOW, "rejected": rejected}
+    common: dict[str, Any] = {"source": "", "route": "", "rank": 0, "collected_at": NOW, "rejected": rejected}
     return (
-        set_aside_implausible(ForecastBatch(**told, records=forecasts)),
-        set_aside_implausible(ObservationBatch(**told, records=observations, stations=stations)),
+        set_aside_implausible(ForecastBatch(**common, records=forecasts)),
+        set_aside_implausible(ObservationBatch(**common, records=observations, stations=stations)),
     )
 
 
@@ -150,7 +150,7 @@ def walk(value: object) -> Iterator[object]:
 
 
 def check_record(record: Forecast | Observation, subjects: str) -> None:
-    """Fail unless a record that will be stored can be true."""
+    """Fail unless a record that will be stored is plausible."""
     rule = RULES[record.parameter]
     assert rule.low <= record.value <= rule.high, record
     if isinstance(record, Forecast):
@@ -163,7 +163,7 @@ def check_record(record: Forecast | Observation, subjects: str) -> None:
 
 
 def check_place(station: Station) -> None:
-    """Fail unless a station stands somewhere on Earth, or nobody knows where."""
+    """Fail unless the position of a station is on Earth or unknown."""
     for value, low, high in (
         (station.latitude, -90, 90),
         (station.longitude, -180, 180),
@@ -173,13 +173,13 @@ def check_place(station: Station) -> None:
 
 
 def check_text(text: str) -> None:
-    """Fail unless a text can be written down in either database: PostgreSQL keeps no NUL."""
+    """Fail unless either database can store a text: PostgreSQL takes no NUL."""
     assert "\0" not in text, text[:80]
     text.encode()
 
 
 def check_value(value: object) -> None:
-    """Fail unless a plain value can be true of this century, and written down in either database."""
+    """Fail unless a plain value is plausible for this century, and either database can store it."""
     if isinstance(value, datetime):
         assert value.utcoffset() == timedelta(0), value
         assert EARLIEST <= value < LATEST, value
@@ -428,7 +428,7 @@ class _OneRun:
         return PublishedRun(reference_time=RUN, files=tuple(files), seen_at=NOW)
 
     def elevation_request(self, reference_time: datetime) -> Request:
-        return Request(url="http://files/ground", kind="grib")  # not there: it is told in a batch of its own
+        return Request(url="http://files/ground", kind="grib")  # a 404, reported in a batch of its own
 
 
 @asynccontextmanager
@@ -452,7 +452,7 @@ async def grib_service(folder: Path, seconds_per_call: float) -> AsyncIterator[C
 
 
 def grib_target(collect: Callable[[bytes], ForecastBatch]) -> Target:
-    """Return the target of GRIB: the whole route, which must keep the good file whatever the bad one is."""
+    """Return the target of GRIB: the whole route, which must keep the good file beside any bad one."""
 
     def parse(body: bytes) -> ForecastBatch:
         batch = collect(body)

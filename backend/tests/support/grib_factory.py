@@ -1,6 +1,6 @@
 """GRIB 2 messages as AROME writes them, composed with ecCodes: headers, packing and bitmap are the true ones.
 
-Whoever imports this has imported sqlite3 and psycopg before (conftest does), for the order matters.
+sqlite3 and psycopg must be imported before this module (conftest imports them), because the order matters.
 Packing is chosen before the values: chosen afterwards, it silently shifts the values under a bitmap.
 """
 
@@ -111,8 +111,8 @@ KINDS: dict[str, Kind] = {
     **NEAR_MISSES,
 }
 
-# A wind of 18 km/h from 323.13 degrees, gusts of 36 km/h, 15 °C, and ground at 1234 m; decoys that nobody
-# could overlook.
+# A wind of 18 km/h from 323.13 degrees, gusts of 36 km/h, 15 °C, and ground at 1234 m; decoys with
+# values that a test would notice.
 WEATHER: dict[str, float] = {
     "ground": 1234.0,
     "wind_east": 3.0,
@@ -212,9 +212,9 @@ class Message:
         }
 
     def _field(self) -> Floats:
-        told = WEATHER[self.name] if self.values is None else self.values
+        source_values = WEATHER[self.name] if self.values is None else self.values
         longitudes, latitudes = np.meshgrid(self.cut.longitudes(), self.cut.latitudes())
-        values = told(latitudes, longitudes, self.step) if callable(told) else told
+        values = source_values(latitudes, longitudes, self.step) if callable(source_values) else source_values
         grid = np.full((self.cut.rows, self.cut.columns), values, dtype=np.float64)
         for row, column in self.masked:
             grid[row, column] = MISSING
@@ -230,13 +230,13 @@ def messages(
     like: Message = Message("wind_east", 0),
 ) -> list[Message]:
     """Return the messages of a file of package SP1, step by step; `like` gives them their run and grid."""
-    told = weather or {}
+    source_values = weather or {}
     made = []
     for lead in leads:
         names = [*WIND_AND_TEMPERATURE, *(INSTANT_DECOYS if decoys else ())]
         if lead:
             names += [*gusts, *(HOURLY_DECOYS if decoys else ())]
-        made += [replace(like, name=name, step=lead, values=told.get(name)) for name in names]
+        made += [replace(like, name=name, step=lead, values=source_values.get(name)) for name in names]
     return made
 
 

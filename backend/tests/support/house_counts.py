@@ -239,7 +239,7 @@ def walk_of_score() -> Walk:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A figure, and the aim that it should not exceed; in percent where `unit` says so."""
+    """A figure with its `unit`, and the aim that it should not exceed."""
 
     name: str
     value: int

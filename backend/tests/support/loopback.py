@@ -48,7 +48,7 @@ def redirects(location: str, status: str = "302 Found") -> Answer:
 
 
 async def hangs(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-    """Say nothing until the client goes away."""
+    """Send nothing until the client goes away."""
     await reader.read()
 
 

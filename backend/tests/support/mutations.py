@@ -1,7 +1,7 @@
-"""Payloads gone wrong: Hypothesis strategies that damage stored ones, byte by byte and value by value.
+"""Damaged payloads: Hypothesis strategies that damage stored ones, byte by byte and value by value.
 
-Each takes seeds, payloads in their true format, and draws one of them with a few changes: what is nearly
-right gets further into a parser than noise does.
+Each takes seeds, payloads in their true format, and draws one of them with a few changes: a payload that is
+nearly right gets further into a parser than noise.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ _BYTE_CHANGES: tuple[Callable[[st.DrawFn, bytearray], None], ...] = (
 
 @st.composite
 def damaged_bytes(draw: st.DrawFn, bodies: Strategy) -> bytes:
-    """Flip, delete, insert, repeat, cut off or re-encode, one to four times, whatever the format."""
+    """Flip, delete, insert, repeat, cut off or re-encode, one to four times, in any format."""
     body = bytearray(draw(bodies))
     for change in draw(st.lists(st.sampled_from(_BYTE_CHANGES), min_size=1, max_size=4)):
         change(draw, body)
@@ -362,7 +362,7 @@ _MESSAGE_CHANGES = (_other_byte, _other_byte, _other_word, _other_word, _flip, _
 
 @st.composite
 def damaged_grib(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
-    """Change one message one to six times, its lengths and its end mended; or leave one out or twice in."""
+    """Change a message one to six times, then correct its lengths and end; or drop or repeat a message."""
     messages = grib_messages(draw(st.sampled_from(seeds)))
     index = draw(st.integers(0, len(messages) - 1))
     message = bytearray(messages[index])

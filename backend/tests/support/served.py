@@ -1,4 +1,4 @@
-"""The real application on a store in a folder, filled by hand: what the tests of the API and pages ask."""
+"""The real application on a store in a folder, filled by hand, for the tests of the API and the pages."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ without = ["ffvl", "romma"]
 
 
 def lose_the_store(folder: Path) -> None:
-    """Take the file away, as a disk that is gone would."""
+    """Remove the file, as if its disk were gone."""
     for file in folder.glob("store.sqlite3*"):
         file.unlink()
 
@@ -279,7 +279,7 @@ def keep_runs(service: Service) -> None:
 
 
 def owe_nothing(service: Service) -> None:
-    """Put in a run of each job for its last slot, so that nothing is made up for at the start."""
+    """Put in a run of each job for its last slot, so that the start has no slot to catch up."""
     service.database.migrate()
     for job in JOBS:
         claim = service.ledger.claim(job, "schedule", NOW, NOW.replace(minute=0))

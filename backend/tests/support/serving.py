@@ -1,4 +1,4 @@
-"""The service in processes of its own: how tests start it, find it, ask it and read what it did."""
+"""The service in processes of its own: how tests start it, send requests to it and read its store."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Values = dict[str, list[tuple[Any, ...]]]
 
 @contextmanager
 def serving(environment: Environment, name: str = "serve") -> Iterator[Running]:
-    """Run `meteo-score serve` for as long as the context lasts; what it says goes to a file of this name."""
+    """Run `meteo-score serve` for as long as the context lasts; its output goes to a file of this name."""
     with running(METEO_SCORE, "serve", "--port", "0", environment=environment, name=name) as service:
         yield service
 
 
 def address(service: Running) -> str:
-    """Return where a service listens, as soon as it does."""
+    """Return the address of a service, as soon as it listens."""
     found: list[str] = []
 
     def listens() -> bool:
@@ -51,13 +51,13 @@ def client_of(service: Running) -> httpx2.Client:
 
 
 def run_by_hand(client: httpx2.Client, service: Running, job: str) -> dict[str, Any]:
-    """Ask for a run, and return it as the API tells it once it has ended."""
+    """Start a run through the API, and return the API's entry of it after its end."""
     answer = client.post(f"/api/scheduler/jobs/{job}/run")
     assert answer.status_code == 202, answer.text
     run_id = answer.json()["runId"]
     wait_for(lambda: service.has_logged(event="run ended", run=run_id), "the run by hand")
-    told: dict[str, Any] = client.get(f"/api/scheduler/runs/{run_id}").json()
-    return told
+    run: dict[str, Any] = client.get(f"/api/scheduler/runs/{run_id}").json()
+    return run
 
 
 def runs_of(environment: Environment, **wanted: Any) -> tuple[JobRun, ...]:

@@ -1,4 +1,4 @@
-"""Stores for tests, and records to fill them with: one site, one model, one station unless said otherwise."""
+"""Stores for tests, and records to fill them with: by default one site, one model, one station."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def forecast(
     run: datetime = RUN,
     model: str = "arome_0025",
 ) -> Forecast:
-    """Return a value `hours` after the start of the run: at 12:00 UTC unless said otherwise."""
+    """Return a value `hours` after the start of the run, by default at 12:00 UTC."""
     return Forecast(model, site, parameter, run, run + timedelta(hours=hours), value)
 
 
@@ -172,7 +172,7 @@ def query_plans(database: Database, ask: Callable[[], object]) -> list[str]:
 
 
 def looks_up(plan: str, table: sa.Table) -> bool:
-    """Say whether a plan finds rows of a table by the first column of its primary key, or by more."""
+    """Return whether a plan finds rows of a table by the first column of its primary key, or by more."""
     first = table.primary_key.columns[0].name
     in_sqlite = f"SEARCH {table} USING PRIMARY KEY ({first}=?"
     in_postgres = rf"using pk_{table} on {table}; Index Cond: \(+{first} = "
@@ -180,6 +180,6 @@ def looks_up(plan: str, table: sa.Table) -> bool:
 
 
 def walks(plan: str, *tables: sa.Table) -> bool:
-    """Say whether a plan goes through the whole of one of these tables."""
+    """Return whether a plan reads all rows of one of these tables."""
     names = "|".join(table.name for table in tables)
     return re.search(rf"(SCAN|Seq Scan on) ({names})\b", plan) is not None

@@ -1,4 +1,4 @@
-"""Small worlds for tests: sources that obey, a clock that is set, and a runner on a store."""
+"""Small worlds for tests: scripted sources, a clock that is set, and a runner on a store."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class HandClock:
 
 @dataclass(frozen=True)
 class ActingRoute:
-    """A route that does what a test wants it to, under its source's name."""
+    """A route with the behaviour that a test gives it, under its source's name."""
 
     source: str
     act: Act[Any]
@@ -134,7 +134,7 @@ async def breaks(needs: CollectionRequest) -> AsyncIterator[Any]:
 
 @dataclass
 class World:
-    """A runner on a store of its own, with the clock in the test's hand."""
+    """A runner on a store of its own, with a clock that the test sets."""
 
     clock: HandClock
     database: Database

@@ -1,7 +1,7 @@
-"""Bad input, line by line: whatever comes, the rest goes on, and somebody is told.
+"""Bad input, line by line: it is reported, and everything else goes on.
 
-Each heading is a row of the table in the specification. What other modules prove is named there and not
-repeated: parsers, client and store have their own tests for what is bad in their own way.
+Each heading is a row of the table in the specification. It names what other modules test, which is not
+repeated here: parsers, client and store have tests of their own for their kinds of bad input.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def test_the_service_refuses_to_start_with_one_line_that_names_variable_value_an
     "url",
     ["mysql://me:s3cret@localhost/scores", "postgresql://me:s3cret@localhost/scores", "x://me:s3cret@["],
 )
-def test_the_password_of_an_address_that_is_refused_is_not_told(url: str) -> None:
+def test_the_password_of_an_address_that_is_refused_is_not_shown(url: str) -> None:
     result = typed("serve", outside() | {"DATABASE_URL": url})
     assert result.exit_code == 2
     assert result.stderr.startswith("meteo-score: DATABASE_URL='")
@@ -120,7 +120,7 @@ def test_the_password_of_an_address_that_is_refused_is_not_told(url: str) -> Non
 # A collection from the command line: test_cli.py.
 
 
-async def test_with_the_schedule_off_the_service_says_so_and_collects_when_it_is_asked(
+async def test_with_the_schedule_off_the_service_shows_it_and_collects_on_request(
     tmp_path: Path,
 ) -> None:
     service = with_sources(
@@ -154,7 +154,7 @@ async def last_status(client: httpx2.AsyncClient, job: str) -> str | None:
     return last and last["status"]
 
 
-# --- An upstream that is down, hangs, refuses, or says something else than it should -----------------
+# --- An upstream that is down, hangs, refuses, or sends a wrong response ----------------------------
 #
 # The client: test_http.py, test_http_retries.py. Each format: test_romma.py, test_ffvl_keyed.py,
 # test_winds_mobi.py, test_balisemeteo.py, test_meteo_parapente.py, test_arome.py, test_arome_portal.py,
@@ -212,7 +212,7 @@ async def collected_from(url: str, tmp_path: Path, limits: HttpLimits = LONG_LIM
         *("truncated", "cut", "empty", "an error for a document", "redirected", "no http"),
     ],
 )
-async def test_a_request_that_fails_is_told_with_its_reason_and_costs_nothing_else(
+async def test_a_request_that_fails_is_reported_with_its_reason_and_costs_nothing_else(
     tmp_path: Path, answer: Answer, reason: str
 ) -> None:
     async with Loopback(answer) as upstream:
@@ -220,7 +220,7 @@ async def test_a_request_that_fails_is_told_with_its_reason_and_costs_nothing_el
     assert_only_romma_failed(run, reason)
 
 
-async def test_an_upstream_that_is_down_is_told_and_costs_nothing_else(tmp_path: Path) -> None:
+async def test_an_upstream_that_is_down_is_reported_and_costs_nothing_else(tmp_path: Path) -> None:
     run = await collected_from(f"http://127.0.0.1:{unused_port()}", tmp_path)
     assert_only_romma_failed(run, "no connection")
 
@@ -235,10 +235,10 @@ def assert_only_romma_failed(run: JobRun, reason: str) -> None:
     assert KEY not in repr(run)
 
 
-# --- An upstream or the database is down at the start: the service starts, says so, heals by itself ---
+# --- An upstream or the database is down at the start: the service starts, reports it, and recovers ---
 
 
-async def test_upstreams_that_are_down_at_the_start_are_told_and_collected_once_they_are_back(
+async def test_upstreams_that_are_down_at_the_start_are_reported_and_collected_once_they_are_back(
     tmp_path: Path,
 ) -> None:
     up = asyncio.Event()
@@ -251,7 +251,7 @@ async def test_upstreams_that_are_down_at_the_start_are_told_and_collected_once_
     async with served(service, live=True) as client:
         await until(lambda: last_status(client, "lastForecastCollection"))
         assert (await client.get("/api/health")).status_code == 200
-        assert await is_ready(client), "data that are lacking are no reason to be restarted"
+        assert await is_ready(client), "missing data are no reason for a restart"
         status = (await client.get("/api/scheduler/status")).json()
         last = status["lastForecastCollection"]
         assert (last["status"], last["errors"][0]["reason"]) == ("failed", "HTTP 503")
@@ -329,7 +329,7 @@ async def test_a_database_that_is_locked_at_the_start_is_waited_for_and_then_col
             await until(lambda: succeeded(client))
 
 
-async def test_a_database_of_a_newer_version_found_late_is_told_and_not_touched(tmp_path: Path) -> None:
+async def test_a_database_of_a_newer_version_found_late_is_reported_and_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
@@ -348,7 +348,7 @@ async def test_a_database_of_a_newer_version_found_late_is_told_and_not_touched(
             assert (await client.get("/api/health")).status_code == 200
 
 
-# --- A value that cannot be true, a time that cannot be, a sensor's mark for missing -----------------
+# --- An implausible value, an impossible time, a sensor's mark for missing --------------------------
 #
 # Every mark and every time of each format: the tests of the parsers. The rules: test_core.py.
 
@@ -375,13 +375,13 @@ async def test_a_bad_value_is_set_aside_with_its_text_and_the_rest_is_kept(
     assert source.rejected_reasons == {reason: source.rejected}
     assert (source.status, source.failed) == ("success" if kept else "failed", 0)
     with sqlite3.connect(tmp_path / "world.sqlite3") as store:
-        told = store.execute("SELECT raw, reason FROM rejected WHERE source = 'romma'").fetchall()
+        rejected_rows = store.execute("SELECT raw, reason FROM rejected WHERE source = 'romma'").fetchall()
         rows = store.execute(
             "SELECT wind_speed, temperature FROM observation JOIN station ON station.id = station_id"
             " WHERE code = 'romma:301'"
         ).fetchall()
     store.close()
-    assert {(text, why.partition(":")[0]) for text, why in told} == {(raw, reason)}
+    assert {(text, why.partition(":")[0]) for text, why in rejected_rows} == {(raw, reason)}
     stored = [{"wind_speed": speed, "temperature": degrees} for speed, degrees in rows]
     for name, value in kept.items():
         assert stored[0][name] == value
@@ -403,7 +403,7 @@ def stored_speeds(world: World) -> Sequence[int | None]:
 
 
 def failed_tries(logs: Sequence[Mapping[str, Any]]) -> int:
-    """Return how often the store did not answer and is to be tried again."""
+    """Return how often a write to the store failed and will be tried again."""
     return sum(line["event"] == "stamina.retry_scheduled" for line in logs)
 
 

@@ -33,7 +33,7 @@ def upstreams() -> Iterator[StandIns]:
 
 @dataclass
 class Installation:
-    """A store, its environment, and the one clock of everybody."""
+    """A store, its environment, and the one clock of all its processes."""
 
     environment: Environment
     upstreams: StandIns
@@ -104,7 +104,7 @@ def installation(upstreams: StandIns, database_url: str, tmp_path: Path) -> Inst
     return made
 
 
-def test_four_workers_do_each_of_five_slots_once_and_the_command_line_waits_its_turn(
+def test_four_workers_run_each_of_five_slots_once_and_the_command_line_waits_its_turn(
     installation: Installation, upstreams: StandIns
 ) -> None:
     hours = {"SCHEDULER_FORECAST_HOURS": "12,13,14,15,16", "SCHEDULER_OBSERVATION_HOURS": "12,13,14,15,16"}
@@ -134,7 +134,7 @@ def test_four_workers_do_each_of_five_slots_once_and_the_command_line_waits_its_
     assert workers.count(event="run started") == workers.count(event="run ended") == 10
 
 
-def test_after_three_missed_slots_one_is_made_up_for_and_a_clock_set_back_an_hour_repeats_none(
+def test_after_three_missed_slots_one_is_caught_up_and_a_clock_set_back_an_hour_repeats_none(
     installation: Installation,
 ) -> None:
     with installation.serving("first"):
@@ -169,7 +169,7 @@ def test_after_three_missed_slots_one_is_made_up_for_and_a_clock_set_back_an_hou
         wait_for(lambda: installation.slots(FORECASTS) == in_time, "the next slot")
 
 
-def test_neither_a_changed_schedule_nor_a_pause_over_a_restart_is_made_up_for(
+def test_neither_a_changed_schedule_nor_a_pause_over_a_restart_is_caught_up(
     installation: Installation,
 ) -> None:
     with installation.serving("first") as service, client_of(service) as client:

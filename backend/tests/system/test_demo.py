@@ -51,7 +51,7 @@ def serving(environment: Environment, *options: str) -> Iterator[tuple[Running, 
 
 
 def page(port: int) -> str:
-    """Return the status page, or nothing while nobody listens."""
+    """Return the status page, or nothing while no server listens."""
     try:
         return httpx2.get(f"http://127.0.0.1:{port}/", timeout=HANG_SECONDS, trust_env=False).text
     except httpx2.HTTPError:
@@ -69,10 +69,10 @@ def stopped(process: Running) -> None:
     assert process.wait() in {1, 130}
     assert "Traceback" not in process.text()
     assert len([line for line in process.text().splitlines() if "stopped" in line]) == 1
-    wait_for(lambda: not any(one.is_running() for one in started), "the end of what the demo started")
+    wait_for(lambda: not any(one.is_running() for one in started), "the end of the demo's processes")
 
 
-def test_the_page_is_served_while_the_days_fill_in_and_says_how_far_they_are(
+def test_the_page_is_served_while_the_days_fill_in_and_shows_their_progress(
     environment: Environment,
 ) -> None:
     with serving(environment, "--days", "7") as (process, port):
@@ -158,7 +158,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(environment: Environment
     )
 
 
-NOBODY = 65534
+OTHER_USER = 65534
 
 
 def test_a_folder_without_the_right_to_write_is_one_line(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_folder_without_the_right_to_write_is_one_line(tmp_path: Path) -> None
     folder.chmod(0o555)
     line = (
         "import os, sys; from pathlib import Path; from backend.demo.store import held;"
-        f"os.getuid() == 0 and os.setuid({NOBODY});"
+        f"os.getuid() == 0 and os.setuid({OTHER_USER});"
         "held(Path(sys.argv[1])).__enter__()"
     )
     for above in folder.parents[:2]:  # pytest keeps them to the user of the tests

@@ -38,7 +38,7 @@ COLLECTING = {"sources": "meteo_parapente", "admin_token": TOKEN, "log_format": 
 
 @pytest.fixture(scope="module")
 def undisturbed(upstreams: StandIns, tmp_path_factory: pytest.TempPathFactory) -> Values:
-    """What a collection brings that nothing befell."""
+    """The values of an undisturbed collection."""
     environment = upstreams.environment(tmp_path_factory.mktemp("undisturbed"), **COLLECTING)
     assert typed("collect forecasts --json", environment).exit_code == 0
     return values_of(environment)
@@ -46,7 +46,7 @@ def undisturbed(upstreams: StandIns, tmp_path_factory: pytest.TempPathFactory) -
 
 @dataclass(frozen=True)
 class Place:
-    """Where a store is kept, and what can befall it there, each for as long as a context lasts."""
+    """A store, and the outages that can happen to it, each for as long as a context lasts."""
 
     url: str
     gone: Callable[[], AbstractContextManager[None]]
@@ -151,7 +151,7 @@ def test_a_database_that_is_gone_during_a_run_costs_neither_the_run_nor_a_value(
     assert values_of(environment) == undisturbed
 
 
-def test_a_service_starts_without_its_database_says_so_and_collects_once_it_is_there(
+def test_a_service_starts_without_its_database_reports_it_and_collects_once_it_is_there(
     place: Place, upstreams: StandIns, undisturbed: Values, tmp_path: Path
 ) -> None:
     environment = upstreams.environment(tmp_path, database_url=place.url, **COLLECTING)
@@ -172,7 +172,7 @@ def test_a_service_starts_without_its_database_says_so_and_collects_once_it_is_t
     assert values_of(environment) == undisturbed
 
 
-def test_a_disk_that_fills_up_during_a_run_makes_it_no_success_and_the_next_run_brings_the_rest(
+def test_a_disk_that_fills_up_during_a_run_makes_it_no_success_and_the_next_run_stores_the_rest(
     place: Place, upstreams: StandIns, undisturbed: Values, tmp_path: Path
 ) -> None:
     environment = upstreams.environment(
@@ -186,17 +186,17 @@ def test_a_disk_that_fills_up_during_a_run_makes_it_no_success_and_the_next_run_
             place.make_room(service)
             wait_for(lambda: service.has_logged(event="run ended", job=FORECASTS), "the end of the run")
             (cut_short,) = runs_of(environment, job=FORECASTS)
-            kept = values_of(environment)
+            stored_before = values_of(environment)
             assert run_by_hand(client, service, FORECASTS)["status"] == "success"
             assert service.terminate() in ENDED
     assert cut_short.status in {"partial", "failed"}
     assert "stopped at its deadline of 8 s: the store does not answer: " in cut_short.note
-    assert len(kept["parts"]) < len(undisturbed["parts"])
-    assert values_of(environment) == undisturbed, "what counted as complete was so"
+    assert len(stored_before["parts"]) < len(undisturbed["parts"])
+    assert values_of(environment) == undisturbed, "each part that counted as complete was complete"
 
 
 def past_its_deadline(service: Running) -> bool:
-    """Say whether a run was given up: it has ended, or its end waits for room as its batch did before."""
+    """Return whether a run was given up: it has ended, or its end waits for room like its batch before."""
     waiting = [event for event in service.events() if event["event"] == "stamina.retry_scheduled"]
     sources = {event.get("source") for event in waiting if event.get("job") == FORECASTS}
     ended = service.has_logged(event="run ended", job=FORECASTS)

@@ -41,7 +41,7 @@ def environment(upstreams: StandIns, bare_url: str, tmp_path: Path) -> Environme
 # --- Start and restart ------------------------------------------------------------------------------
 
 
-def test_a_first_start_collects_at_once_a_restart_does_no_slot_twice_and_no_key_is_told(
+def test_a_first_start_collects_at_once_a_restart_runs_no_slot_twice_and_no_key_is_shown(
     environment: Environment, upstreams: StandIns
 ) -> None:
     answers: list[str] = []
@@ -83,8 +83,8 @@ def test_a_first_start_collects_at_once_a_restart_does_no_slot_twice_and_no_key_
 
     no_line_of_a_run_is_without_its_id([*first.events(), *second.events()])
     assert second.has_logged(event="request failed", source="romma", run=run_id)
-    for told in (*answers, *everything_kept_by(environment)):
-        assert not [key for key in KEYS if key in told]
+    for text in (*answers, *everything_written_by(environment)):
+        assert not [key for key in KEYS if key in text]
 
 
 def no_line_of_a_run_is_without_its_id(events: list[dict[str, Any]]) -> None:
@@ -96,7 +96,7 @@ def no_line_of_a_run_is_without_its_id(events: list[dict[str, Any]]) -> None:
     assert all("Traceback" in event["exception"] for event in of_runs if event["level"] == "error")
 
 
-def everything_kept_by(environment: Environment) -> Iterator[str]:
+def everything_written_by(environment: Environment) -> Iterator[str]:
     """Yield everything that the service wrote, its logs, its store and its payloads, as text."""
     kept = [path for path in Path(environment["DATA_DIR"]).rglob("*") if path.is_file()]
     assert {".gz", ".log"} <= {path.suffix for path in kept}
@@ -128,7 +128,7 @@ def test_a_run_that_ends_within_the_grace_of_a_stop_is_a_success(
     assert run.stored > 100
 
 
-def test_a_run_beyond_the_grace_of_a_stop_is_cancelled_and_keeps_what_it_had(
+def test_a_run_beyond_the_grace_of_a_stop_is_cancelled_and_keeps_its_batches(
     environment: Environment, upstreams: StandIns
 ) -> None:
     environment |= {"SHUTDOWN_GRACE_SECONDS": "0.2"}
@@ -143,7 +143,7 @@ def test_a_run_beyond_the_grace_of_a_stop_is_cancelled_and_keeps_what_it_had(
     assert run.stored == sources["arome"].stored > 0
 
 
-def test_a_killed_run_is_done_again_as_a_second_attempt_and_leaves_no_process_behind(
+def test_a_killed_run_is_repeated_as_a_second_attempt_and_leaves_no_process_behind(
     environment: Environment, upstreams: StandIns
 ) -> None:
     with upstreams.faults(meteo_parapente="hang"), serving(environment, "killed") as service:
@@ -200,13 +200,13 @@ def test_a_frozen_process_is_taken_over_after_its_lease_and_once_thawed_it_write
     (again,) = (run for run in taken if run.job == FORECASTS)
     assert (again.id, again.status, again.attempt) == (run.id, "success", 2)
     assert "attempt 1 was interrupted: its lease ran out" in again.note
-    assert not frozen.has_logged(level="error", job=FORECASTS), "being refused is no error of a source"
+    assert not frozen.has_logged(level="error", job=FORECASTS), "a refused write is no error of a source"
 
 
 def freeze(service: Running, environment: Environment) -> None:
-    """Stop a process where it is, though not within a transaction: nobody can take a file's lock from it.
+    """Stop a process, but not within a transaction: no other process could take the lock of a SQLite file.
 
-    PostgreSQL may still give it the lock that it was waiting for: hence a second try to write.
+    PostgreSQL may still give the stopped process a lock that it waits for, so the check writes twice.
     """
     hasty, patient = Database(environment["DATABASE_URL"], busy_timeout=0.5), store_of(environment)
     for _ in range(20):

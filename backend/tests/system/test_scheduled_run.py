@@ -1,4 +1,4 @@
-"""What a scheduled run of the real service goes through: every source, and the manners of the HTTP client."""
+"""A scheduled run of the real service: every source, and the limits of the HTTP client."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_the_stations_of_one_host_are_asked_for_one_after_the_other_with_its_spa
     assert run.duration is not None and run.duration >= (requests - 1) * 0.1
 
 
-def test_aromes_temperature_is_brought_to_the_stations_height_and_ranked(
+def test_aromes_temperature_is_corrected_to_the_stations_height_and_ranked(
     upstreams: StandIns, database_url: str, tmp_path: Path
 ) -> None:
     """Its ground is collected, 930 m. The station of the days written lies 100 m below: 0.65 °C are added."""
@@ -124,7 +124,7 @@ def test_aromes_temperature_is_brought_to_the_stations_height_and_ranked(
 
 
 @pytest.mark.parametrize("fault", ["404", "missing_fields", "truncated"])
-def test_a_ground_that_cannot_be_had_leaves_a_run_partial_with_all_its_values(
+def test_a_ground_that_is_unavailable_leaves_a_run_partial_with_all_its_values(
     upstreams: StandIns, tmp_path: Path, fault: str
 ) -> None:
     store = f"sqlite:///{tmp_path / 'store.sqlite3'}"
@@ -138,7 +138,7 @@ def test_a_ground_that_cannot_be_had_leaves_a_run_partial_with_all_its_values(
 
 
 @pytest.mark.parametrize("named", SOURCE_NAMES)
-def test_every_source_belongs_to_a_job_and_is_collected_or_says_that_it_is_turned_off(named: str) -> None:
+def test_every_source_belongs_to_a_job_and_is_collected_or_shown_as_turned_off(named: str) -> None:
     service = Service.make(Settings.load(sources=named), SchedulerConfig.load())
     sources = [source for job in JOBS for source in service.sources.every(job)]
     assert {source.name for source in sources} >= set(SOURCE_NAMES)

@@ -114,13 +114,13 @@ def fill(folder: Path) -> Any:
             views=VIEWS,
             grounds=dict.fromkeys(MODELS, 1250.0),
         )
-    with service.database.write() as connection:  # no value stands behind the days: they are not due
+    with service.database.write() as connection:  # the days have no stored values: they are not due
         connection.execute(sa.delete(t.due_day))
     return service
 
 
 def figures(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a score says, from an entry of the API."""
+    """Return the figures of a score, from an entry of the API."""
     score = entry["score"] or {}
     found = {"n_pairs": entry["nPairs"], "tendency": entry["tendency"]}
     found |= {name: score.get(key) for name, key in (("mae", "mae"), ("mean_error", "meanError"))}
@@ -141,7 +141,7 @@ def assert_same(one: Mapping[str, Any], other: Mapping[str, Any], where: object)
 
 
 def of_bias(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a bias says, of a model or a group, in the names of `figures`."""
+    """Return the figures of a bias, of a model or a group, in the names of `figures`."""
     interval = entry["interval"] or {}
     return {
         "n_pairs": entry["nPairs"],
@@ -297,7 +297,7 @@ async def test_the_command_line_gives_what_the_api_gives(service: Any, folder: P
 
 
 def _camel(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the figures of an entry of `score --json`, in whichever spelling it has its names."""
+    """Return the figures of an entry of `score --json`, with names in camel case or snake case."""
     if "nPairs" in entry:
         return figures(entry)
     score = entry["score"] or {}
