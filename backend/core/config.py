@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backend.core.errors import ConfigError
-from backend.core.registry import DEFAULT_SOURCES, OPEN_METEO_MODELS, OPTIONAL_SOURCES
+from backend.core.registry import AROME, DEFAULT_SOURCES, OPEN_METEO_MODELS, OPTIONAL_SOURCES
 from backend.core.sites import default_sites_file
 
 SOURCE_NAMES = (*DEFAULT_SOURCES, *OPTIONAL_SOURCES)
@@ -152,8 +152,9 @@ def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _arome_runs(hours: tuple[int, ...]) -> tuple[int, ...]:
-    if len(set(hours)) != len(hours) or not set(hours) <= set(range(0, 24, 3)):
-        raise ValueError("must be different hours out of 0,3,6,9,12,15,18,21")
+    allowed = {hour for model in AROME.models for hour in model.run_hours}
+    if len(set(hours)) != len(hours) or not allowed.issuperset(hours):
+        raise ValueError(f"must be different hours out of {','.join(map(str, sorted(allowed)))}")
     return hours
 
 
