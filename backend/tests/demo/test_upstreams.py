@@ -73,8 +73,8 @@ def test_every_upstream_is_a_setting() -> None:
     }
 
 
-def test_a_model_of_the_weather_is_a_model_of_an_upstream() -> None:
-    assert set(MODELS) == {
+def test_a_model_with_errors_of_its_own_is_a_model_of_an_upstream() -> None:
+    assert set(MODELS) <= {
         meteo_parapente.MODEL,
         *(f"arome_{grid}" for grid in arome.GRIDS),
         *(model.weather for model in open_meteo.SERVED),
@@ -96,7 +96,7 @@ async def test_each_upstream_answers_on_a_port_of_its_own(world: World) -> None:
             assert (await http.get(url, headers=APIKEY)).status_code == 200
         assert len({httpx2.URL(url).port for url in urls.values()}) == len(UPSTREAMS)
     assert {counter.requests for counter in world.counters.values()} == {1}
-    assert min(counter.bytes for counter in world.counters.values()) > 200
+    assert min(counter.bytes for counter in world.counters.values()) > 100
 
 
 async def test_faults_of_the_connection(world: World) -> None:

@@ -197,7 +197,7 @@ def test_a_model_and_a_network_added_as_documented_work_everywhere(tree: Path, t
         "backend/tests/core/test_registry.py",
         "backend/tests/core/test_config.py",
         "backend/tests/test_layers.py",
-        "backend/tests/demo/test_upstreams.py::test_every_upstream_is_a_setting",
+        "backend/tests/demo/test_upstreams.py",
         "backend/tests/collectors/test_open_meteo_models.py",
     )
     run(tree, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
