@@ -1,1 +1,1 @@
-"""The stand-in upstreams: every source in its true format, fed by a synthetic weather with known biases."""
+"""Stand-in upstreams: every source in its true format, fed by a synthetic weather with known biases."""

@@ -1,7 +1,7 @@
-"""AROME package SP1, and the file with the model's ground: which of which runs exist, and what is in them.
+"""Files of AROME: package SP1 and the file with the model elevations, by run, with their content.
 
-A run's files come out one after the other, and the last comes 40 to 65 minutes after the first. The
-object storage (arome_storage.py) and the portal (arome_portal.py) hand out the same ones.
+A run's files are published one after the other, the last 40 to 65 minutes after the first. The object storage
+(upstreams/arome_storage.py) and the portal (upstreams/arome_portal.py) serve the same files.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ GRIDS = ("001", "0025", "ifs_0025")
 
 PACKAGE = "SP1"
 GROUNDS = {"001": ("SP3", "00H"), "0025": ("SP2", "00H06H"), "ifs_0025": ("SP2", "00H06H")}
-"""The package and the part that hold the height of the ground; of these packages there is nothing else."""
+"""Package and part with the model elevations; these packages have no other files here."""
 
 _FOLDERS = {"ifs_0025": ("aromeifs", "0025")}
 _CYCLES = {"ifs_0025": (0, 6, 12, 18)}
@@ -55,11 +55,11 @@ DELAYS: dict[str, dict[int, tuple[int, int]]] = {
 STORAGE_DAYS = 15
 PORTAL_DAYS = 4
 _CYCLE = 3 * HOUR
-_BYTES_KEPT = 400_000_000  # composed files in memory: one run of the full grid, or any number of cuts
+_CACHE_BYTES = 400_000_000  # composed files in memory: one run of the full grid, or any number of cuts
 
 
 def published_at(grid: str, run: datetime, part: str) -> datetime:
-    """Return when one file of a run ("00H06H", or "06H") can first be had."""
+    """Return the time of publication of one file of a run ("00H06H", or "06H")."""
     first, last = DELAYS[grid][run.hour]
     names = list(parts(grid))
     share = names.index(part) / (len(names) - 1)
@@ -67,7 +67,7 @@ def published_at(grid: str, run: datetime, part: str) -> datetime:
 
 
 def complete_at(grid: str, run: datetime) -> datetime:
-    """Return when the last file of a run can first be had."""
+    """Return the time of publication of the last file of a run."""
     return published_at(grid, run, list(parts(grid))[-1])
 
 
@@ -78,12 +78,12 @@ def runs(now: float, days: float) -> list[datetime]:
 
 
 def stamp(run: datetime) -> str:
-    """Write a run as Météo-France names it."""
+    """Format the start of a run as Météo-France does."""
     return f"{run:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _grids(run: datetime) -> Iterator[str]:
-    """Yield the grids that are run at this time."""
+    """Yield the grids with a run at this time."""
     return (grid for grid in GRIDS if run.hour in _CYCLES.get(grid, DELAYS[grid]))
 
 
@@ -98,13 +98,13 @@ class File:
 
     @property
     def name(self) -> str:
-        """Return the file's own name."""
+        """Return the name of the file."""
         product, code = self._folder
         return f"{product}__{code}__{self.package}__{self.part}__{stamp(self.run)}.grib2"
 
     @property
     def key(self) -> str:
-        """Return where the object storage keeps it."""
+        """Return its key in the object storage."""
         product, code = self._folder
         return f"pnt/{stamp(self.run)}/{product}/{code}/{self.package}/{self.name}"
 
@@ -114,7 +114,7 @@ class File:
 
     @property
     def published_at(self) -> datetime:
-        """Return when it can first be had."""
+        """Return its time of publication."""
         return published_at(self.grid, self.run, self.part)
 
 
@@ -132,31 +132,31 @@ _LEFT_OUT = {
     Fault.NO_GUSTS: GUSTS,
 }
 _IN_FILES = {*_LEFT_OUT, Fault.ABSURD, Fault.FUTURE, Fault.NAN}
-"""The faults that a file itself can have."""
+"""Faults in the content of a file."""
 
 
 class Archive:
-    """The files that exist, composed when they are first looked at."""
+    """The published files; each is composed at its first request."""
 
     def __init__(
         self,
         world: World,
         *,
         full_grid: bool = False,
-        bytes_kept: int = _BYTES_KEPT,
+        cache_bytes: int = _CACHE_BYTES,
         folder: Path | None = None,
     ) -> None:
-        """`folder` keeps composed files for the next process with the same seed, sites and grid."""
+        """`folder` stores composed files for the next process with the same seed, sites and grid."""
         self._world = world
         self._folder = folder
-        self._bytes_kept = bytes_kept
+        self._cache_bytes = cache_bytes
         self._full_grid = full_grid
         self._writers: dict[str, Writer] = {}
         self._composed: OrderedDict[tuple[File, Fault | None], bytes] = OrderedDict()
-        self._held = 0
+        self._cached_bytes = 0
 
     def published(self, now: float, days: int, prefix: str = "") -> Iterator[File]:
-        """Yield the files to be had whose key starts with `prefix`, in the order of their keys."""
+        """Yield the published files whose key starts with `prefix`, in the order of their keys."""
         for run in runs(now, days):
             folder = f"pnt/{stamp(run)}/"
             if not (folder.startswith(prefix) or prefix.startswith(folder)):
@@ -172,11 +172,11 @@ class Archive:
         key = (file, fault)
         body = self._composed.pop(key, None)
         if body is None:
-            body = self._compose(view, file) if fault else self._kept(view, file)
-            self._held += len(body)
+            body = self._compose(view, file) if fault else self._stored(view, file)
+            self._cached_bytes += len(body)
         self._composed[key] = body
-        while self._held > self._bytes_kept:
-            self._held -= len(self._composed.popitem(last=False)[1])
+        while self._cached_bytes > self._cache_bytes:
+            self._cached_bytes -= len(self._composed.popitem(last=False)[1])
         return body
 
     def _compose(self, view: View, file: File) -> bytes:
@@ -190,13 +190,13 @@ class Archive:
             return replace_values(body, WIND_EAST, math.nan)
         return without(body, *_LEFT_OUT[view.fault]) if view.fault in _LEFT_OUT else body
 
-    def _kept(self, view: View, file: File) -> bytes:
-        """Return a file by way of the folder, if there is one."""
+    def _stored(self, view: View, file: File) -> bytes:
+        """Return a file from the folder, if one is given; compose and store it first if it is missing."""
         if self._folder is None:
             return self._compose(view, file)
         path = self._folder / file.name
         if not path.exists():
-            half = path.with_suffix(".half")  # whoever is killed meanwhile leaves no half file behind
+            half = path.with_suffix(".half")  # a process killed here leaves no half file under the final name
             half.write_bytes(self._compose(view, file))
             half.replace(path)
         return path.read_bytes()

@@ -1,4 +1,4 @@
-"""Living through the demo's days: the same runner as ever, with a clock stepped from slot to slot."""
+"""Collect the days of a demo: the ordinary runner with a clock that steps from slot to slot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backend.scheduler.runner import Runner, heed_stop
 from backend.storage.run_records import JobRun
 
 AFTER_THE_SLOT = timedelta(seconds=5)
-"""How late after its slot a run begins, as a real one does."""
+"""Delay from a slot to the start of its run, as in the real service."""
 
 
 @dataclass
@@ -23,12 +23,12 @@ class SteppedClock:
     moment: datetime | None = None
 
     def __call__(self) -> datetime:
-        """Return the time it is for the demo, aware and in UTC."""
+        """Return the time of the demo, aware and in UTC."""
         return self.moment or utc_now()
 
 
 def slots(config: SchedulerConfig, start: datetime, end: datetime) -> list[tuple[datetime, JobId]]:
-    """Return every slot of both jobs after `start` and up to `end`, in the order of time."""
+    """Return every slot of both jobs after `start` and up to `end`, ordered by time."""
     return sorted((slot, job) for job in JOBS for slot in config.slots(job, start, end))
 
 
@@ -40,10 +40,10 @@ async def collect_days(
     end: datetime,
     on_slot: Callable[[datetime, JobRun | None], None],
 ) -> None:
-    """Run every slot after `start` and up to `end` that has not been dealt with, oldest first.
+    """Run every slot after `start` and up to `end` that has no run yet, oldest first.
 
-    Slots done by an earlier demo on the same store are passed over, so that it resumes where it stopped.
-    Afterwards both clocks, ours and the upstreams', go with the system's again.
+    Slots of an earlier demo on the same store are skipped, so that an interrupted demo resumes. Afterwards
+    both clocks, of the service and of the upstreams, follow the system's again.
     """
     for job in JOBS:
         runner.ledger.note_schedule(job, runner.config.crontab(job), start)

@@ -1,8 +1,7 @@
-"""The beacons: where they stand, and what they measured. Each network says it in its own words.
+"""Beacons with positions and readings; the stand-ins convert them into the format of each network.
 
-Every beacon sees the truth of its site plus a little noise, every ten minutes from its own minute on.
-Single readings are missing, sometimes the wind sensor or the thermometer says nothing, and a few
-beacons have been dead for long.
+Every beacon measures the true weather of its site plus a little noise, every ten minutes from its own minute
+on. Some readings are missing, some are without wind or temperature, and a few beacons stopped long ago.
 """
 
 from __future__ import annotations
@@ -23,18 +22,19 @@ from backend.demo.weather import DAY
 from backend.demo.world import View, utc
 
 PERIOD = 600
-_SKIPPED = 0.04  # share of readings that never come
-_WINDLESS = 0.008  # share that comes without wind
+_SKIPPED = 0.04  # share of readings that are missing
+_WINDLESS = 0.008  # share of readings without wind
 _NO_TEMPERATURE = 0.03
-_GUST_OF_A_ZERO = 11.0  # km/h: to the whole km/h still one that proves the mean to be missing
+_GUST_OF_A_ZERO = 11.0  # km/h: even rounded to whole km/h, the gust shows that a mean of 0 is a missing value
 _NOISE_KMH, _NOISE_DEGREES, _NOISE_C = 0.5, 3.0, 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Beacon:
-    """A beacon at a site. `kind` is what the FFVL calls its maker.
+    """A beacon at a site. `kind` is the FFVL's name of its type.
 
-    `last_heard` gives, for a time (seconds), when a dead beacon spoke last; None for one that lives.
+    `last_heard` returns, for a time (seconds), the last reading of a beacon that has stopped; None for a
+    working one.
     """
 
     network: str
@@ -45,20 +45,20 @@ class Beacon:
 
     @property
     def name(self) -> str:
-        """Return what its network calls it."""
+        """Return its name in its network."""
         return f"{self.site.name} (démo {self.number})"
 
     @property
     def phase(self) -> int:
-        """Return how many seconds after the full ten minutes it reports."""
+        """Return its delay after the full ten minutes, in seconds."""
         return int(PERIOD * chance("phase", self.network, self.number))
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedReading:
-    """What a beacon said at `time` (seconds, UTC): km/h, one of sixteen sectors (0 is north), °C.
+    """Values of a beacon at `time` (seconds, UTC): km/h, one of sixteen sectors (0 is north), °C.
 
-    Wind and temperature are None where the sensor said nothing.
+    Wind and temperature are None where the sensor gave no value.
     """
 
     time: int
@@ -75,12 +75,12 @@ def _months_ago(now: float) -> float:
 
 
 def _weeks_ago(now: float) -> float:
-    """Return a moment that lies 12 to 19 days back."""
+    """Return a time 12 to 19 days back."""
     return (now - 12 * DAY) // (7 * DAY) * (7 * DAY)
 
 
 def ffvl_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
-    """Return the beacons of the FFVL's feed: one per site, two dead ones, and one of another network."""
+    """Return the beacons of the FFVL's feed: one per site, two that stopped, and one of another network."""
     sites = tuple(sites)
     return (
         *mapped("ffvl", sites),
@@ -91,13 +91,13 @@ def ffvl_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
 
 
 def romma_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
-    """Return the stations of ROMMA: one per site, and a dead one."""
+    """Return the stations of ROMMA: one per site, and one that stopped."""
     sites = tuple(sites)
     return (*mapped("romma", sites), Beacon("romma", "990", sites[0], last_heard=_months_ago))
 
 
 def pioupiou_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
-    """Return the beacons of Pioupiou: one per site that names one, one switched off, and one that is lost."""
+    """Return the beacons of Pioupiou: one per site with one, one switched off, and one without a position."""
     sites = tuple(sites)
     return (
         *mapped("pioupiou", sites),
@@ -107,18 +107,18 @@ def pioupiou_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
 
 
 def meteofrance_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
-    """Return the stations of Météo-France: one per site that names one, and one without an anemometer."""
+    """Return the stations of Météo-France: one per site with one, and one without an anemometer."""
     sites = tuple(sites)
     return (*mapped("meteofrance", sites), Beacon("meteofrance", "04039001", sites[-1]))
 
 
 def measured_at(view: View, beacon: Beacon, times: Integers) -> list[SimulatedReading]:
-    """Return what a station says at these times (seconds, UTC): it reports by the clock, and misses none."""
+    """Return the readings of a station at these times (seconds, UTC), without missing ones."""
     return _measure(view, beacon, times) if len(times) else []
 
 
 def mapped(network: str, sites: tuple[Site, ...]) -> tuple[Beacon, ...]:
-    """Return a live beacon for each station of a network that a site names, by number."""
+    """Return a working beacon for each station of a network that a site names, by number."""
     numbers = {
         number_of(station): site
         for site in reversed(sites)
@@ -129,7 +129,7 @@ def mapped(network: str, sites: tuple[Site, ...]) -> tuple[Beacon, ...]:
 
 
 def readings(view: View, beacon: Beacon, since: float, until: float) -> list[SimulatedReading]:
-    """Return what the beacon said after `since` and up to `until`, newest first."""
+    """Return the readings of a beacon after `since` and up to `until`, newest first."""
     if beacon.last_heard:
         last = int(beacon.last_heard(view.now))
         return _measure(view, beacon, np.array([last])) if since < last <= until else []
@@ -140,7 +140,7 @@ def readings(view: View, beacon: Beacon, since: float, until: float) -> list[Sim
 
 
 def latest(view: View, beacon: Beacon, until: float) -> SimulatedReading | None:
-    """Return the last thing the beacon said up to `until`, however long ago."""
+    """Return the last reading of the beacon up to `until`, of any age."""
     if beacon.last_heard:
         until = beacon.last_heard(view.now)
         return readings(view, beacon, until - PERIOD, until)[0]
@@ -160,16 +160,16 @@ def _measure(view: View, beacon: Beacon, times: Integers) -> list[SimulatedReadi
         mean = np.where(gust >= _GUST_OF_A_ZERO, 0.0, mean)
     sector = np.rint((truth.direction + noise("direction", _NOISE_DEGREES)) / 22.5).astype(np.int64) % 16
     warmth = truth.temperature + noise("temperature", _NOISE_C)
-    wind_said = uniform(_stream(view, beacon, "wind said"), times) >= _WINDLESS
-    warmth_said = uniform(_stream(view, beacon, "warmth said"), times) >= _NO_TEMPERATURE
+    has_wind = uniform(_stream(view, beacon, "wind said"), times) >= _WINDLESS
+    has_temperature = uniform(_stream(view, beacon, "warmth said"), times) >= _NO_TEMPERATURE
     return [
         SimulatedReading(
             time=int(times[i]),
-            mean=float(mean[i]) if wind_said[i] else None,
-            gust=float(gust[i]) if wind_said[i] else None,
-            lull=float(lull[i]) if wind_said[i] else None,
-            sector=int(sector[i]) if wind_said[i] else None,
-            temperature=float(warmth[i]) if warmth_said[i] else None,
+            mean=float(mean[i]) if has_wind[i] else None,
+            gust=float(gust[i]) if has_wind[i] else None,
+            lull=float(lull[i]) if has_wind[i] else None,
+            sector=int(sector[i]) if has_wind[i] else None,
+            temperature=float(warmth[i]) if has_temperature[i] else None,
         )
         for i in range(len(times))
     ]

@@ -26,15 +26,15 @@ class _Control:
         self._heed_faults = heed_faults
 
     async def set_clock(self, request: Request) -> Response:
-        """Set the simulated time; null lets it run with the system's."""
+        """Set the simulated time; null: follow the system's."""
         try:
             self._world.set_clock(msgspec.json.decode(await request.body(), type=_Clock).now)
-        except ValueError as error:  # msgspec's refusals are ValueErrors too
+        except ValueError as error:  # msgspec's errors are ValueErrors too
             return _refused(error)
         return JSONResponse({"now": utc(self._world.now()).isoformat()})
 
     async def set_faults(self, request: Request) -> Response:
-        """Switch faults on or off (null); what is not named stays as it is."""
+        """Switch faults on or off (null); other upstreams keep theirs."""
         try:
             faults = msgspec.json.decode(await request.body(), type=dict[str, str | int | None])
             self._world.set_faults(
@@ -49,7 +49,7 @@ class _Control:
         return JSONResponse({name: asdict(counter) for name, counter in self._world.counters.items()})
 
     async def truth(self, request: Request) -> Response:
-        """Answer what really happens at a site at a time."""
+        """Return the true weather of a site at a time."""
         site = self._world.site(request.query_params.get("site", ""))
         if site is None:
             return JSONResponse({"error": "no such site"}, 404)
@@ -75,11 +75,11 @@ def _refused(error: ValueError) -> Response:
 
 
 async def _at_once() -> None:
-    """Wait for nothing: faults are heeded as requests come."""
+    """Do nothing: faults apply to the next requests anyway."""
 
 
 def app(world: World, heed_faults: Callable[[], Awaitable[None]] = _at_once) -> Router:
-    """Return the control port; `heed_faults` is awaited when other faults were set."""
+    """Return the control port; it awaits `heed_faults` after each change of faults."""
     control = _Control(world, heed_faults)
     return Router(
         [

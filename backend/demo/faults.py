@@ -1,4 +1,4 @@
-"""What can go wrong at an upstream: the catalogue of faults, each switched on per source.
+"""The catalogue of faults of an upstream; each is switched on per source.
 
 Some faults change the data and their times (`stale`, `future`, `absurd`, `missing_hour`): world.py applies
 them. The others change the answer on its way to the client: unreliable.py applies those.
@@ -13,12 +13,12 @@ from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """What an upstream can be told to suffer from."""
+    """A fault that can be switched on for an upstream."""
 
-    REFUSE = "refuse"  # nobody listens
+    REFUSE = "refuse"  # the port is closed
     RESET = "reset"  # half of the body, then the connection is reset
-    HANG = "hang"  # no answer ever comes
-    DRIP = "drip"  # the answer comes a byte at a time
+    HANG = "hang"  # no answer
+    DRIP = "drip"  # the answer is sent byte by byte
     UNAUTHORIZED = "401"
     FORBIDDEN = "403"
     NOT_FOUND = "404"
@@ -26,35 +26,35 @@ class Fault(StrEnum):
     BROKEN = "500"
     UNAVAILABLE = "503"
     LOGIN = "login"  # a redirect to the login page of another host
-    MAINTENANCE = "maintenance"  # a page that says so, with HTTP 200
-    ERROR_IN_200 = "error_in_200"  # what this upstream says with HTTP 200 when it means no
+    MAINTENANCE = "maintenance"  # a maintenance page, with HTTP 200
+    ERROR_IN_200 = "error_in_200"  # an error of this upstream, with HTTP 200
     EMPTY = "empty"  # HTTP 200 with no body at all
     TRUNCATED = "truncated"  # half of the announced body, then the connection closes
-    CUT = "cut"  # half of the document, as if that were all
-    MISSING_FIELDS = "missing_fields"  # without the field that the mean wind comes in, or what leads to it
-    NO_TEMPERATURE = "no_temperature"  # without the field that the temperature comes in
-    NO_GUSTS = "no_gusts"  # without the fields that a model's gusts come in
+    CUT = "cut"  # half of the document, with a matching length
+    MISSING_FIELDS = "missing_fields"  # without the field of the mean wind, or the index that leads to it
+    NO_TEMPERATURE = "no_temperature"  # without the field of the temperature
+    NO_GUSTS = "no_gusts"  # without the fields of a model's gusts
     NO_PLACE = "no_place"  # one place of an answer for several has no coordinates and no values
     STALE = "stale"  # the newest data are two days old
-    FUTURE = "future"  # what is said is stamped a day ahead
-    ABSURD = "absurd"  # values that cannot be true
-    NAN = "nan"  # mean winds that are no number
-    ZERO_MEAN = "zero_mean"  # beacons say 0 for the mean beside a gust, as winds.mobi writes a missing one
+    FUTURE = "future"  # times are a day ahead
+    ABSURD = "absurd"  # impossible values
+    NAN = "nan"  # mean winds that are NaN
+    ZERO_MEAN = "zero_mean"  # a mean of 0 beside a gust, as winds.mobi writes a missing mean
     ODD_ROW = "odd_row"  # one row among the others is not in the documented shape
-    MOVED = "moved"  # every beacon states a place ten degrees south of its own
+    MOVED = "moved"  # every beacon states a position ten degrees south of its own
     LATIN_1 = "latin_1"  # text in another encoding than it declares
     MISSING_HOUR = "missing_hour"  # clocks of beacons go forward an hour late in March
 
 
 ErrorPage = tuple[bytes, str]
-"""What an upstream answers with HTTP 200 when it failed, and the content type it gives it."""
+"""Body and content type of an upstream's error that comes with HTTP 200."""
 
 Spoil = Callable[[Fault, bytes], bytes]
-"""How an upstream's documents look without a field or with a NaN: only it knows its own format."""
+"""Applies a fault to a document in the format of one upstream, such as a missing field or a NaN."""
 
 
 def spoiled_by(patterns: Mapping[Fault, tuple[bytes, bytes]]) -> Spoil:
-    """Return a Spoil that replaces, all over a document, what matches the pattern of a fault."""
+    """Return a Spoil that replaces all matches of a fault's pattern in a document."""
 
     def spoil(fault: Fault, body: bytes) -> bytes:
         pattern, replacement = patterns.get(fault, (b"(?!)", b""))
@@ -65,7 +65,7 @@ def spoiled_by(patterns: Mapping[Fault, tuple[bytes, bytes]]) -> Spoil:
 
 @dataclass(slots=True)
 class Counter:
-    """What an upstream was asked: requests, and bytes of bodies it sent."""
+    """Requests to an upstream, and bytes of the bodies that it sent."""
 
     requests: int = 0
     bytes: int = 0

@@ -1,11 +1,11 @@
-"""AROME files in GRIB2, as Météo-France packs them: true headers, packing, bitmap, decoys and layout.
+"""AROME files in GRIB2, with the headers, packing, bitmap, decoys and layout of Météo-France.
 
-Only the stand-in process may import this module: it loads ecCodes, and sqlite3 has to come first.
+Only the stand-in process may import this module: it loads ecCodes, and sqlite3 must be imported first.
 
-The grid is a cut of the true one around the sites, on the true grid's own points, or the whole of it.
-A cell that is nearest to a site holds exactly what weather.py says the model says there; everywhere
-else is a smooth background. What our collector never reads (the decoys) is packed once, and only its
-times are set anew for each file.
+The grid is a cut of the true one around the sites, on the true grid's own points, or the whole grid. The cell
+nearest to a site has exactly the model's forecast of weather.py; all other cells have a smooth background.
+Fields that the collector never reads (the decoys) are packed once, and only their times change from file to
+file.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Grid:
         return np.round(_WEST + self.increment * (self.column + np.arange(self.columns)), 3)
 
     def cell(self, site: Site) -> tuple[int, int]:
-        """Return the row and column here that are nearest to a site."""
+        """Return the row and column of this grid nearest to a site."""
         row, column = _true_cell(self.increment, site)
         return row - self.row, column - self.column
 
@@ -96,11 +96,11 @@ _SUM, _HIGHEST = 1, 2  # kinds of statistical processing (code table 4.10)
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A quantity as GRIB2 numbers it, its level, and the time it speaks of.
+    """A quantity in the numbers of GRIB2, its level, and the interval of its values.
 
-    `statistic` is None for a moment, _HIGHEST for the highest of the hour that ends at the step, and _SUM
-    for a sum since the run started. `wanted` names the field of weather.py that it holds; None is a decoy.
-    `bits` is what a packed value takes.
+    `statistic` is None for an instant, _HIGHEST for the highest of the hour that ends at the step, and _SUM
+    for a sum since the start of the run. `series` is the name of its values in weather.py; None for a decoy.
+    `bits` is the size of a packed value.
     """
 
     discipline: int
@@ -109,7 +109,7 @@ class Field:
     surface: int
     level: int
     statistic: int | None = None
-    wanted: str | None = None
+    series: str | None = None
     bits: int = 12
 
     @property
@@ -118,11 +118,11 @@ class Field:
         return self.discipline, self.category, self.number
 
     def has(self, step: int) -> bool:
-        """Say whether a file holds this field at a step: step 0 has nothing that needs a past hour."""
+        """True if a file has this field at a step: step 0 has no fields over a past hour."""
         return step > 0 or not (self.statistic or self in _NOT_AT_START)
 
     def start(self, step: int) -> int:
-        """Return the hour at which the interval that ends at `step` starts: `step` itself for a moment."""
+        """Return the hour at which the interval that ends at `step` starts: `step` itself for an instant."""
         if self.statistic == _HIGHEST:
             return step - 1
         return 0 if self.statistic == _SUM else step
@@ -131,15 +131,15 @@ class Field:
 _CLOUD = Field(0, 6, 1, surface=1, level=0)
 _NOT_AT_START = (_CLOUD,)
 
-WIND_EAST = Field(0, 2, 2, 103, 10, wanted="u")
-_WIND = (WIND_EAST, Field(0, 2, 3, 103, 10, wanted="v"))
+WIND_EAST = Field(0, 2, 2, 103, 10, series="u")
+_WIND = (WIND_EAST, Field(0, 2, 3, 103, 10, series="v"))
 _GUST_COMPONENTS = (
-    Field(0, 2, 23, 103, 10, _HIGHEST, wanted="gust_u"),
-    Field(0, 2, 24, 103, 10, _HIGHEST, wanted="gust_v"),
+    Field(0, 2, 23, 103, 10, _HIGHEST, series="gust_u"),
+    Field(0, 2, 24, 103, 10, _HIGHEST, series="gust_v"),
 )
-_GUST_SPEED = Field(0, 2, 22, 103, 10, _HIGHEST, wanted="gust")
+_GUST_SPEED = Field(0, 2, 22, 103, 10, _HIGHEST, series="gust")
 GUSTS = (*_GUST_COMPONENTS, _GUST_SPEED)
-TEMPERATURE = Field(0, 0, 0, 103, 2, wanted="temperature")
+TEMPERATURE = Field(0, 0, 0, 103, 2, series="temperature")
 _HUMIDITY = Field(0, 1, 1, 103, 2)
 
 FIELDS: dict[str, tuple[Field, ...]] = {
@@ -161,7 +161,7 @@ FIELDS: dict[str, tuple[Field, ...]] = {
     ),
 }
 FIELDS["ifs_0025"] = FIELDS["0025"]
-"""The messages of package SP1 per step, in the order we write them."""
+"""The messages of package SP1 per step, in their order in a file."""
 
 GROUND = Field(0, 3, 6, surface=1, level=0, bits=16)
 _SURFACE_PRESSURE = Field(0, 3, 0, surface=1, level=0)
@@ -169,7 +169,7 @@ _SURFACE_PRESSURE = Field(0, 3, 0, surface=1, level=0)
 
 @lru_cache(maxsize=len(FIELDS))
 def parts(grid_name: str) -> dict[str, tuple[int, ...]]:
-    """Return the steps (hours) in each file of a run, by the name it carries: "00H06H", or "06H"."""
+    """Return the steps (hours) in each file of a run, by the part in its name: "00H06H", or "06H"."""
     if grid_name == "001":
         return {f"{step:02}H": (step,) for step in range(MAX_STEP + 1)}
     bounds = [(0, 6), *((first, min(first + 5, MAX_STEP)) for first in range(7, MAX_STEP + 1, 6))]
@@ -177,7 +177,7 @@ def parts(grid_name: str) -> dict[str, tuple[int, ...]]:
 
 
 class Writer:
-    """Composes the files of one grid. Reuses its GRIB handles: not for two threads at once."""
+    """Composes the files of one grid. Not thread-safe: it reuses its GRIB handles."""
 
     def __init__(self, grid_name: str, sites: tuple[Site, ...], *, full_grid: bool = False) -> None:
         self.grid = whole_grid(grid_name) if full_grid else cut_around(grid_name, sites)
@@ -187,7 +187,7 @@ class Writer:
         self._fields = FIELDS[grid_name]
         self._masked = self.grid.masked()
         self._handles = {field: self._template(field) for field in self._fields}
-        # One run is composed file by file; its sites are evaluated once for all of them.
+        # A run is composed file by file; evaluate its sites once for all files.
         self._at_sites = lru_cache(maxsize=8)(self._evaluate_sites)
 
     def compose(self, weather: Weather, run: datetime, steps: tuple[int, ...]) -> bytes:
@@ -199,7 +199,7 @@ class Writer:
         return b"".join(self._messages(values, steps))
 
     def compose_ground(self, run: datetime, steps: tuple[int, ...]) -> bytes:
-        """Return the file with the height of the ground: that once, and a decoy at every step (hours)."""
+        """Return the file with the model elevations: one message, and a decoy at every step (hours)."""
         decoys = (self._moment(_SURFACE_PRESSURE, run, step, self._decoy()) for step in steps)
         return b"".join((self._moment(GROUND, run, steps[0], self._ground()), *decoys))
 
@@ -214,9 +214,9 @@ class Writer:
         return message
 
     def _ground(self) -> Floats:
-        """Return the height of the model's ground (m): that of the site where there is one, else hills.
+        """Return the model elevations (m): in the cell of a site its elevation, elsewhere hills.
 
-        What weather.py has a model say of a site holds at the site's own height.
+        Forecasts of weather.py are for the elevation of the site.
         """
         rows = 800.0 + 300.0 * np.sin(np.linspace(0.0, 9.0, self.grid.rows))
         columns = 300.0 * np.cos(np.linspace(0.0, 9.0, self.grid.columns))
@@ -234,12 +234,12 @@ class Writer:
                 eccodes.codes_set(handle, "forecastTime", field.start(step))
                 if field.statistic:
                     eccodes.codes_set(handle, "endStep", step)
-                if field.wanted:
-                    eccodes.codes_set_values(handle, values[field.wanted][index].ravel())
+                if field.series:
+                    eccodes.codes_set_values(handle, values[field.series][index].ravel())
                 yield eccodes.codes_get_message(handle)
 
     def _values(self, weather: Weather, run: float, steps: tuple[int, ...]) -> dict[str, Floats]:
-        """Return every wanted quantity in GRIB's units, shaped (steps, rows, columns)."""
+        """Return every series in GRIB's units, shaped (steps, rows, columns)."""
         times = run + HOUR * np.array(steps, dtype=np.float64)
         u, v, temperature = weather.background(self.grid.latitudes, self.grid.longitudes, times)
         fields = {"u": u, "v": v, "gust_u": 1.6 * u, "gust_v": 1.6 * v, "temperature": temperature}
@@ -258,14 +258,14 @@ class Writer:
         return [self._evaluate(weather, site, run, times) for site in self._sites]
 
     def _evaluate(self, weather: Weather, site: Site, run: float, times: Floats) -> dict[str, Floats]:
-        said = weather.forecast(self._model, site, run, times)
-        gust_u, gust_v = components(said.gust, said.direction)
+        forecast = weather.forecast(self._model, site, run, times)
+        gust_u, gust_v = components(forecast.gust, forecast.direction)
         return {
-            "u": said.u,
-            "v": said.v,
+            "u": forecast.u,
+            "v": forecast.v,
             "gust_u": gust_u,
             "gust_v": gust_v,
-            "temperature": said.temperature,
+            "temperature": forecast.temperature,
         }
 
     def _template(self, field: Field) -> int:
@@ -301,7 +301,7 @@ class Writer:
         if field.statistic is not None:
             eccodes.codes_set(handle, "typeOfStatisticalProcessing", field.statistic)
             eccodes.codes_set(handle, "indicatorOfUnitForTimeRange", 1)  # hours
-        # Packing has to be chosen before the values that it is to pack: chosen afterwards, it shifts them.
+        # Set the packing before the values: set afterwards, it shifts them.
         eccodes.codes_set(handle, "missingValue", MISSING)
         eccodes.codes_set(handle, "packingType", "grid_ccsds")
         eccodes.codes_set(handle, "bitsPerValue", field.bits)
@@ -315,7 +315,7 @@ class Writer:
         return np.where(self._masked, MISSING, rows[:, None] + columns[None, :])
 
 
-# --- What a faulty upstream does to a file ------------------------------------------------------------
+# --- Faults in files ----------------------------------------------------------------------------------
 
 
 def without(body: bytes, *fields: Field) -> bytes:
@@ -337,7 +337,7 @@ def _messages_of(body: bytes) -> Iterator[tuple[tuple[int, int, int], bytes]]:
     while body:
         length = int.from_bytes(body[8:16], "big")
         start = 16
-        while body[start + 4] != 4:  # the section that says what the message holds
+        while body[start + 4] != 4:  # the section with the number of the field
             start += int.from_bytes(body[start : start + 4], "big")
         yield (body[6], body[start + 9], body[start + 10]), body[:length]
         body = body[length:]

@@ -1,4 +1,4 @@
-"""Randomness without state: numbers that depend on a key and an index, and on nothing before them."""
+"""Random numbers without state: each depends only on a key and an index."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-# The constants of splitmix64, a well-tried mixing of 64 bits (Steele, Lea and Flood, 2014).
+# The constants of splitmix64, a tested mixing function of 64 bits (Steele, Lea and Flood, 2014).
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
@@ -19,7 +19,7 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 @lru_cache(maxsize=65536)
 def stream(*key: str | int) -> int:
-    """Return the 64-bit name of a sequence of random numbers, the same in every process."""
+    """Return the 64-bit seed of a sequence of random numbers, the same in every process."""
     text = "\x1f".join(str(part) for part in key)
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
@@ -46,7 +46,7 @@ def normal(sequence: int, index: Integers) -> Floats:
 
 
 def smooth(sequence: int, times: Floats, spacing: float) -> Floats:
-    """Return normal noise of variance 1 that changes over `spacing` seconds and has no jump."""
+    """Return continuous normal noise of variance 1 that changes over `spacing` seconds."""
     place = times / spacing
     knots = np.floor(place)
     angle = (place - knots) * (np.pi / 2.0)

@@ -1,6 +1,6 @@
-"""The stand-in process as seen from ours: start it, point the settings at it, move its clock, end it.
+"""Control of the stand-in process from the service: start, settings, clock, end.
 
-Nothing here imports what the stand-in imports (ecCodes above all): the service stays free of it.
+This module imports nothing of the stand-ins, because ecCodes must not be loaded in the service.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Upstreams:
         dates: bool = False,
         deadline: float = 120.0,
     ) -> None:
-        """`now` is the simulated time (None: the real one); `deadline` seconds are allowed to start.
+        """`now` is the simulated time (None: the real one); the process must start within `deadline` seconds.
 
-        `files` is a folder that keeps composed AROME files for the next process with the same seed, sites
-        and grid; `latency` seconds pass before each answer begins; with `dates` each answer states the
-        simulated time as the host's own.
+        `files` is a folder that stores composed AROME files for the next process with the same seed, sites
+        and grid; each answer starts after `latency` seconds; with `dates` each answer has the simulated time
+        as the host's own.
         """
         self._arguments = ["--seed", str(seed)]
         if now is not None:
@@ -68,8 +68,8 @@ class Upstreams:
             *(sys.executable, "-m", "backend.demo", *self._arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            # Ctrl-C reaches the whole group of a terminal. This process ends when we let go of it: before
-            # that, it serves the run that is being recorded.
+            # Ctrl-C reaches the whole process group of a terminal. The stand-ins must outlive it: they serve
+            # the run that is being finished, and end when their standard input closes.
             start_new_session=True,
         )
         try:
@@ -96,7 +96,7 @@ class Upstreams:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Return the settings that make the service collect from here: `Settings.load(**environment)`."""
+        """Return the settings that point the service at the stand-ins: `Settings.load(**environment)`."""
         urls = {name.lower(): url for name, url in self._addresses.items() if name != "control"}
         return {
             **urls,
@@ -108,7 +108,7 @@ class Upstreams:
         }
 
     async def set_clock(self, now: datetime | None) -> None:
-        """Stop the simulated time at `now` (aware), or let it run with the system's."""
+        """Stop the simulated time at `now` (aware); None: follow the system's."""
         await self._put("/clock", {"now": now})
 
     async def set_faults(self, faults: Mapping[str, str | None]) -> None:
@@ -116,7 +116,7 @@ class Upstreams:
         await self._put("/faults", faults)
 
     async def counts(self) -> dict[str, dict[str, int]]:
-        """Return what each upstream was asked so far: {"arome": {"requests": 3, "bytes": 512}}."""
+        """Return the traffic of each upstream so far: {"arome": {"requests": 3, "bytes": 512}}."""
         answer = await self._control.get("/counts")
         answer.raise_for_status()
         return msgspec.json.decode(answer.content, type=dict[str, dict[str, int]])
@@ -142,7 +142,7 @@ class Upstreams:
         return msgspec.json.decode(line, type=dict[str, str])
 
     async def _end(self) -> None:
-        """Close its standard input, which ends it; kill it should it not listen."""
+        """Close its standard input, which ends it; kill it if it does not end in time."""
         assert self._process.stdin is not None  # noqa: S101 - it was asked for as a pipe
         self._process.stdin.close()
         try:

@@ -37,11 +37,11 @@ from backend.demo.world import UPSTREAMS, World
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_LOOK_AFTER_PARENT_SECONDS = 0.5
+_CHECK_PARENT_SECONDS = 0.5
 
 
 class _Upstream(Protocol):
-    """What a module says of its upstream's failures."""
+    """The part of a stand-in's module that describes its failures."""
 
     def error_page(self) -> ErrorPage: ...
 
@@ -51,7 +51,7 @@ class _Upstream(Protocol):
 def upstream_apps(
     world: World, *, full_grid: bool = False, files: Path | None = None
 ) -> dict[str, Unreliable]:
-    """Return every upstream behind its faults, by name; composed AROME files are kept in `files`."""
+    """Return every upstream, wrapped for faults, by name; composed AROME files are stored in `files`."""
     archive = Archive(world, full_grid=full_grid, folder=files)
     # A stand-in is the module with the name of the upstream; these need more than the world.
     apps: dict[str, tuple[ASGIApp, _Upstream]] = {
@@ -72,7 +72,7 @@ def upstream_apps(
 
 
 class _Dated:
-    """An app whose every answer states the simulated time in its `Date` header."""
+    """An app whose answers have the simulated time in their `Date` header."""
 
     def __init__(self, app: ASGIApp, world: World) -> None:
         self._app = app
@@ -89,7 +89,7 @@ class _Dated:
 
 
 class _FarAway:
-    """An app whose every answer begins some seconds after it was asked."""
+    """An app whose answers start `latency` seconds after the request."""
 
     def __init__(self, app: ASGIApp, latency: float) -> None:
         self._app = app
@@ -101,7 +101,7 @@ class _FarAway:
 
 
 class _Protocol(HttpToolsProtocol):
-    """Lets an app reach its connection, because some faults are about the connection itself."""
+    """Gives an app access to its connection: some faults are faults of the connection."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -109,7 +109,7 @@ class _Protocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """One of several servers in one loop: signals are for the process, and its end is quick."""
+    """One of several servers in one loop. It leaves signals to the process and ends at once."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -125,7 +125,7 @@ class _Server(uvicorn.Server):
 class _Port:
     """An app on a free port of loopback, which can be closed and opened again.
 
-    Whoever connects while it is closed is refused; the port stays ours.
+    Connections are refused while it is closed; the port stays reserved.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -135,7 +135,7 @@ class _Port:
         self._serving: tuple[_Server, asyncio.Task[None]] | None = None
 
     def open(self) -> None:
-        """Listen: whoever connects from here on is served."""
+        """Listen, and serve new connections."""
         if self._serving is None:
             listener = _bind(self.number)
             listener.listen()
@@ -143,14 +143,14 @@ class _Port:
             self._serving = server, asyncio.create_task(server.serve([listener]))
 
     async def close(self) -> None:
-        """Refuse connections, and break those there are."""
+        """Refuse connections, and abort the open ones."""
         if self._serving is not None:
             (server, task), self._serving = self._serving, None
             server.stop()
             await task
 
     async def end(self) -> None:
-        """Close for good."""
+        """Close, and release the port."""
         await self.close()
         self._holder.close()
 
@@ -164,10 +164,10 @@ async def serving(
     latency: float = 0.0,
     dates: bool = False,
 ) -> AsyncIterator[dict[str, str]]:
-    """Serve everything for as long as the context lasts; give the addresses by setting.
+    """Serve all upstreams for as long as the context lasts; give the addresses by setting.
 
-    `files` keeps composed AROME files; `latency` seconds pass before each answer begins; with `dates` each
-    answer states the simulated time.
+    `files` stores composed AROME files; each answer starts after `latency` seconds; with `dates` each answer
+    has the simulated time.
     """
     apps: dict[str, ASGIApp] = dict(upstream_apps(world, full_grid=full_grid, files=files))
     if dates:
@@ -192,13 +192,13 @@ async def serving(
 
 
 def _bind(port: int) -> socket.socket:
-    """Take a port of loopback; 0 is any that is free."""
-    # asyncio sends small writes at once only on sockets that name their protocol; without it every
-    # answer waits 40 ms for an acknowledgement of its header.
-    taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    taken.bind(("127.0.0.1", port))
-    return taken
+    """Bind a port of loopback; 0: any free one."""
+    # asyncio sets TCP_NODELAY only on sockets that name their protocol; without it every answer waits
+    # 40 ms for an acknowledgement of its header.
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound
 
 
 def _server(app: ASGIApp) -> _Server:
@@ -211,68 +211,68 @@ def _server(app: ASGIApp) -> _Server:
         log_level=logging.ERROR,
         timeout_keep_alive=75,
         server_header=False,
-        date_header=False,  # the answers carry the simulated time
+        date_header=False,  # the answers have the simulated time
     )
     return _Server(config)
 
 
-def _listen_for_the_end() -> asyncio.Event:
+def _stop_event() -> asyncio.Event:
     """Return an event that SIGTERM, SIGINT or the end of standard input sets."""
-    told = asyncio.Event()
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, stop.set)
     stdin = sys.stdin.fileno()
-    if stat.S_ISFIFO(os.fstat(stdin).st_mode):  # a terminal or /dev/null says nothing about a parent
+    if stat.S_ISFIFO(os.fstat(stdin).st_mode):  # only a pipe closes with its parent
 
         def read() -> None:
             if not os.read(stdin, 1024):
                 loop.remove_reader(stdin)
-                told.set()
+                stop.set()
 
         loop.add_reader(stdin, read)
-    return told
+    return stop
 
 
-async def _until(told: asyncio.Event, parent: int) -> None:
-    """Wait until told to end, or until the parent is no longer the one that started us."""
-    while not told.is_set() and os.getppid() == parent:
+async def _until(stop: asyncio.Event, parent: int) -> None:
+    """Wait for the event, or until the process has another parent because its own died."""
+    while not stop.is_set() and os.getppid() == parent:
         with suppress(TimeoutError):
-            await asyncio.wait_for(told.wait(), _LOOK_AFTER_PARENT_SECONDS)
+            await asyncio.wait_for(stop.wait(), _CHECK_PARENT_SECONDS)
 
 
 async def _run(
     world: World, parent: int, *, full_grid: bool, files: Path | None, latency: float, dates: bool
 ) -> None:
-    told = _listen_for_the_end()
+    stop = _stop_event()
     async with serving(world, full_grid=full_grid, files=files, latency=latency, dates=dates) as addresses:
         print(msgspec.json.encode(addresses).decode(), flush=True)
-        await _until(told, parent)
+        await _until(stop, parent)
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve the stand-in upstreams until a signal, or until standard input closes."""
     parent = os.getppid()
     parser = argparse.ArgumentParser(prog="python -m backend.demo", description=main.__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="which synthetic weather (1)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the synthetic weather (1)")
     parser.add_argument(
         "--now", type=datetime.fromisoformat, help="the simulated time, such as 2026-11-01T06:00Z"
     )
     parser.add_argument("--sites", type=Path, help="a sites file other than the demo's own")
     parser.add_argument("--full-grid", action="store_true", help="AROME on its whole grid: 37 MB a file")
-    parser.add_argument("--files", type=Path, help="a folder that keeps composed AROME files for later")
+    parser.add_argument("--files", type=Path, help="a folder that stores composed AROME files")
     parser.add_argument("--dates", action="store_true", help="state the simulated time in each answer")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer begins (0)")
-    asked = parser.parse_args()
-    sites = load_sites(asked.sites) if asked.sites else ()
-    world = World(asked.seed, sites=sites, now=asked.now)
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer starts (0)")
+    arguments = parser.parse_args()
+    sites = load_sites(arguments.sites) if arguments.sites else ()
+    world = World(arguments.seed, sites=sites, now=arguments.now)
     work = _run(
         world,
         parent,
-        full_grid=asked.full_grid,
-        files=asked.files,
-        latency=asked.latency,
-        dates=asked.dates,
+        full_grid=arguments.full_grid,
+        files=arguments.files,
+        latency=arguments.latency,
+        dates=arguments.dates,
     )
     asyncio.run(work)
 

@@ -1,4 +1,4 @@
-"""Where a demo keeps its days, who may use them, and the settings of whatever reads them."""
+"""The folder of a demo: its store, its lock, and the settings to read it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SITES_FILE = Path(__file__).parent / "sites.toml"
 """The sites of the demo."""
 
 FOLDER = Path(".demo")
-"""Where the demo of a working directory is kept, unless another folder is named."""
+"""The default folder of a demo, below the working directory."""
 
-ADMIN_TOKEN = "demo-admin-token"  # noqa: S105 - known to all: it opens nothing but invented data on loopback
+ADMIN_TOKEN = "demo-admin-token"  # noqa: S105 - public: it gives access to synthetic data on loopback only
 
 _LOCK = "demo.lock"
 
@@ -30,7 +30,7 @@ def store_file(folder: Path) -> Path:
 
 
 def store_settings(folder: Path) -> dict[str, Any]:
-    """Return the settings under which a demo's store is written and read; all in it is shown."""
+    """Return the settings to write and read a demo's store; all its raw values are public."""
     return {
         "database_url": f"sqlite:///{store_file(folder)}",
         "data_dir": folder,
@@ -44,9 +44,9 @@ def store_settings(folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Make the folder if it is not there, and hold it for this process; the end of the process lets go of it.
+    """Create the folder if it is missing, and lock it; the lock ends with the context or the process.
 
-    Raises ConfigError for a folder that cannot be written to, or that another demo holds.
+    Raises ConfigError for a folder that cannot be written to, or that another demo has locked.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def clear(folder: Path) -> None:
-    """Throw away everything in a folder that is held. Raises ConfigError for what cannot be deleted."""
+    """Delete all files in a locked folder. Raises ConfigError if one cannot be deleted."""
     try:
         for path in folder.iterdir():
             if path.is_dir() and not path.is_symlink():

@@ -41,7 +41,7 @@ _ACCENT = "démo".encode("latin-1")
 
 
 class Unreliable:
-    """An upstream behind its faults. Counts requests and bytes, and stamps answers with simulated time."""
+    """An upstream with its faults. Counts requests and bytes, and adds the simulated time to answers."""
 
     def __init__(
         self, name: str, app: ASGIApp, world: World, error_page: Callable[[], ErrorPage], spoil: Spoil
@@ -53,7 +53,7 @@ class Unreliable:
         self.spoil = spoil
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as the upstream would, or as its fault has it."""
+        """Answer like the upstream, or as its fault demands."""
         counter = self.world.counters[self.name]
         counter.requests += 1
 
@@ -67,7 +67,7 @@ class Unreliable:
 
         with self.world.asked(_address(scope)):
             match fault := self.world.fault(self.name):
-                case Fault.REFUSE:  # the port is closed but for what was on its way, and for a part of it
+                case Fault.REFUSE:  # the port is closed; this request came before, or only some are refused
                     _reset(scope)
                     await _gone(receive)
                 case Fault.HANG:
@@ -130,7 +130,7 @@ class Unreliable:
         await send({"type": "http.response.body", "body": b""})
 
     async def _garble(self, scope: Scope, receive: Receive, send: Send, fault: Fault) -> None:
-        """Answer with a document that is well framed and not what it should be."""
+        """Answer with a spoiled document in a correct HTTP response."""
         start, body = await self._answer(scope, receive)
         match fault:
             case Fault.CUT:
@@ -144,7 +144,7 @@ class Unreliable:
         await send({"type": "http.response.body", "body": body})
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
-        """Return what the upstream would answer: how it starts, and the whole body."""
+        """Return the upstream's own answer: its start message, and the whole body."""
         messages: list[Message] = []
 
         async def keep(message: Message) -> None:
@@ -155,9 +155,9 @@ class Unreliable:
 
 
 def in_latin_1(body: bytes) -> bytes:
-    """Return a document with its accents in Latin-1, or with one in a place of no importance if it has none.
+    """Return a document with its accents in Latin-1; without any, one is added where it does no harm.
 
-    What is not text (GRIB) stays as it is.
+    GRIB is not text and stays as it is.
     """
     if body.startswith(b"GRIB"):
         return body
@@ -174,13 +174,13 @@ def _address(scope: Scope) -> str:
 
 
 async def _gone(receive: Receive) -> None:
-    """Wait until the client has gone."""
+    """Wait until the client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 def _reset(scope: Scope) -> None:
-    """Drop the connection so that the client sees it reset, and not closed in good order."""
+    """Abort the connection so that the client gets a reset instead of an orderly close."""
     transport: asyncio.Transport = scope["state"]["transport"]
     no_lingering = struct.pack("ii", 1, 0)
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_lingering)

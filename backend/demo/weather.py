@@ -1,4 +1,4 @@
-"""The synthetic weather: what happens at a site, and what each model says of it, wrong in a known way.
+"""The synthetic weather: the truth at a site, and each model's forecast of it with known errors.
 
 Everything is a pure function of the seed, the place and the time, so that any moment can be evaluated
 by itself, in any order and in any process. Times are seconds since 1970 in UTC, as arrays.
@@ -21,7 +21,7 @@ from backend.demo.noise import Floats, chance, smooth, stream, uniform
 
 EQUAL_SITE = "semnoz"
 EQUAL_MODELS = ("meteo_parapente", "arome_0025")
-"""Here these two models err alike: the same bias and the same noise, drawn independently."""
+"""Two models with the same bias and the same noise, drawn independently."""
 
 CALMEST = 6.5 / KMH_PER_MS  # m/s
 HOUR = 3600.0
@@ -63,7 +63,7 @@ def components(speed: Floats, direction: Floats) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """How a model errs: per parameter its mean bias, how far sites differ from it, and its noise.
+    """The errors of a model: per parameter its mean bias, the spread of bias over sites, and its noise.
 
     All in the parameter's unit. The noise is a standard deviation at lead time 0; `growth` is what it
     gains per day of lead time, as a share of itself.
@@ -148,7 +148,7 @@ CHARACTERS = {
 }
 
 PLAIN = _like(bias=(0.5, 1.0, 2.0, 0.3), noise=(1.6, 2.5, 9.0, 0.8), growth=0.3)
-"""How a model errs that has no character of its own."""
+"""The errors of a model without an entry of its own."""
 
 MODELS = tuple(CHARACTERS)
 
@@ -208,7 +208,7 @@ _UNIT_WAVES = ((53.0, 0.5), (29.0, 0.3), (5.1, 0.2))
 
 @lru_cache(maxsize=4096)
 def _breeze_from(seed: int, site: Site) -> float:
-    """Return where the day's breeze comes from: the way the take-off faces."""
+    """Return the direction of the day's breeze: the orientation of the take-off."""
     if site.orientation:
         return _FACING[site.orientation[0]]
     return 360.0 * chance(seed, site.id, "faces")
@@ -216,7 +216,7 @@ def _breeze_from(seed: int, site: Site) -> float:
 
 @lru_cache(maxsize=4096)
 def _exposure(seed: int, site_id: str) -> tuple[float, float]:
-    """Return how much of the large-scale wind, and of the breeze, a site gets."""
+    """Return the shares of the large-scale wind and of the breeze at a site."""
     return 0.7 + 0.5 * chance(seed, site_id, "exposed"), 0.6 + 0.8 * chance(seed, site_id, "breezy")
 
 
@@ -243,7 +243,7 @@ class Weather:
         self._rough = _waves(seed, "rough", *_UNIT_WAVES)
 
     def truth(self, site: Site, times: Floats) -> Values:
-        """Return what really happens at a site: the large-scale wind, the breeze and the site's own ways."""
+        """Return the true weather of a site: the large-scale wind, the breeze and local variations."""
         x = (site.longitude - _CENTRE[1]) * _KM_PER_DEGREE * np.cos(np.radians(_CENTRE[0]))
         y = (site.latitude - _CENTRE[0]) * _KM_PER_DEGREE
         exposure, breeziness = _exposure(self.seed, site.id)
@@ -270,13 +270,13 @@ class Weather:
         )
 
     def forecast(self, model: str, site: Site, run: float, times: Floats) -> Values:
-        """Return what `model` said, in the run that started at `run`, of a site at these valid times."""
+        """Return the forecast of `model` for a site at these valid times, from the run started at `run`."""
         truth = self.truth(site, times)
         wind, more, turn, warm = (
             smooth(stream(self.seed, model, site.id, parameter, int(run)), times, 3.0 * HOUR)
             for parameter in Parameter
         )
-        # Gusts go wrong together with the mean wind, else a gust would fall below it.
+        # The errors of gusts follow those of the mean wind, or a gust would fall below the mean.
         gusty = 0.8 * wind + 0.6 * more
 
         def error(parameter: Parameter, noise: Floats) -> Floats:
@@ -312,7 +312,7 @@ class Weather:
 
 
 class AbsurdWeather(Weather):
-    """What a broken sensor or a broken model says: values that no rule of plausibility lets through."""
+    """The values of a broken sensor or model, all outside the plausible range."""
 
     def truth(self, site: Site, times: Floats) -> Values:
         """Return 9999 km/h of wind with gusts of a million, at 99 °C below zero."""

@@ -1,6 +1,6 @@
-"""The world that the stand-in upstreams share: its weather, its time, its sites and its faults.
+"""The world that the stand-in upstreams share: weather, time, sites and faults.
 
-What is served depends on the seed, the time and the request, and on nothing else.
+The answers depend only on the seed, the time and the request.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from backend.demo.store import SITES_FILE
 from backend.demo.weather import DAY, AbsurdWeather, Weather
 
 UPSTREAMS = tuple(setting.removesuffix("_url") for setting in ADDRESS_SETTINGS)
-"""Every host that has a stand-in, named after its setting: "arome" answers at `AROME_URL`."""
+"""Every upstream with a stand-in, named after its setting: "arome" is served at `AROME_URL`."""
 
 ACCEPTED_KEYS = {
     setting: f"demo-{setting.removesuffix('_key').removesuffix('_api')}" for setting in KEY_SETTINGS
 }
-"""The keys the stand-ins accept, by setting. They open nothing anywhere else."""
+"""The keys that the stand-ins accept, by setting. They are valid nowhere else."""
 
 _STALE_SECONDS = 2 * DAY
 _AHEAD_SECONDS = DAY
@@ -36,9 +36,9 @@ _asked: ContextVar[str] = ContextVar("asked", default="")
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What an upstream knows when it is asked: the time (seconds since 1970, UTC) and the weather.
+    """The world at a request: time (seconds since 1970, UTC), weather and sites.
 
-    `fault` is what it suffers from; now and the weather are already as the fault has them.
+    `fault` is the upstream's fault; `now` and `weather` include its effects.
     """
 
     now: float
@@ -48,11 +48,11 @@ class View:
 
     @property
     def ahead(self) -> float:
-        """Return by how many seconds what it says comes from the future."""
+        """Return by how many seconds the times of its data are ahead."""
         return _AHEAD_SECONDS if self.fault is Fault.FUTURE else 0.0
 
     def nearest(self, latitude: float, longitude: float) -> Site:
-        """Return the site at this place, or an unnamed one where there is none within about 500 m."""
+        """Return the site at this place, or an unnamed one if there is none within about 500 m."""
         for site in self.sites:
             if abs(site.latitude - latitude) < 0.005 and abs(site.longitude - longitude) < 0.005:
                 return site
@@ -60,7 +60,7 @@ class View:
         return Site(place, place, latitude, longitude, elevation=800.0)
 
     def paris(self, seconds: float) -> datetime:
-        """Return a time as the clocks of beacons show it: those of Paris, if they were changed in time."""
+        """Return a time on the clocks of beacons: Paris time, unless the fault delays their change."""
         moment = utc(seconds)
         if self.fault is not Fault.MISSING_HOUR:
             return moment.astimezone(PARIS)
@@ -70,7 +70,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """A fault, and the text that an address (path and query) must contain to be struck by it."""
+    """A fault, and the text that an address (path and query) must contain for it to apply."""
 
     fault: Fault
     only: str = ""
@@ -86,7 +86,7 @@ class Strike:
 
 
 class World:
-    """The state behind the stand-ins. Only the clock, the faults and the counters ever change."""
+    """The state of the stand-ins. Only the clock, the faults and the counters change."""
 
     def __init__(self, seed: int, *, sites: tuple[Site, ...] = (), now: datetime | None = None) -> None:
         self.seed = seed
@@ -99,7 +99,7 @@ class World:
         self.set_clock(now)
 
     def set_clock(self, now: datetime | None) -> None:
-        """Stop the time at `now` (aware, UTC), or let it run with the system's."""
+        """Stop the time at `now` (aware, UTC); None: follow the system's."""
         self._now = None if now is None else require_utc(now).timestamp()
 
     def now(self) -> float:
@@ -109,29 +109,29 @@ class World:
     def set_faults(self, faults: Mapping[str, str | None]) -> None:
         """Switch a fault on, or off with None; raise ValueError for an unknown upstream or fault.
 
-        "hang@balise.php" strikes only the requests whose path and query contain what follows the @.
+        "hang@balise.php" applies only to requests whose path and query contain the text after the @.
         """
-        wanted = {name: None if text is None else Strike.parse(text) for name, text in faults.items()}
-        unknown = wanted.keys() - set(UPSTREAMS)
+        strikes = {name: None if text is None else Strike.parse(text) for name, text in faults.items()}
+        unknown = strikes.keys() - set(UPSTREAMS)
         if unknown:
             raise ValueError(f"{min(unknown)!r} is no upstream: choose from {', '.join(UPSTREAMS)}")
-        for name, strike in wanted.items():
+        for name, strike in strikes.items():
             if strike is None:
                 self._strikes.pop(name, None)
             else:
                 self._strikes[name] = strike
 
     def faults(self) -> dict[str, str]:
-        """Return what is switched on."""
+        """Return the faults that are switched on, by upstream."""
         return {name: str(strike) for name, strike in self._strikes.items()}
 
     def refuses(self, upstream: str) -> bool:
-        """Say whether nobody listens at this upstream."""
+        """True if the port of this upstream is closed."""
         return self._strikes.get(upstream) == Strike(Fault.REFUSE)
 
     @contextmanager
     def asked(self, address: str) -> Iterator[None]:
-        """Say which address (path and query) is being answered for as long as the context lasts."""
+        """Set the address (path and query) of the current request for as long as the context lasts."""
         token = _asked.set(address)
         try:
             yield
@@ -139,12 +139,12 @@ class World:
             _asked.reset(token)
 
     def fault(self, upstream: str) -> Fault | None:
-        """Return what this upstream suffers from while it answers the present request."""
+        """Return the fault of this upstream for the current request."""
         strike = self._strikes.get(upstream)
         return strike.fault if strike and strike.only in _asked.get() else None
 
     def view(self, upstream: str) -> View:
-        """Return the world as this upstream sees it now: late when it is stale, mad when it is absurd."""
+        """Return the world of this upstream, with its time and weather changed by its fault."""
         fault = self.fault(upstream)
         shift = {Fault.STALE: -_STALE_SECONDS, Fault.FUTURE: _AHEAD_SECONDS}
         return View(

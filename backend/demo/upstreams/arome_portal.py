@@ -1,4 +1,4 @@
-"""Météo-France's portal: the same files as packages, found through links, behind a key."""
+"""Météo-France's portal: the same files as packages, with links to them, for holders of a key."""
 
 from __future__ import annotations
 
@@ -101,11 +101,11 @@ def _problem(status: int, message: str) -> Response:
 
 def _links(request: Request, links: dict[str, str]) -> Response:
     base = str(request.base_url).rstrip("/")
-    found = [{"href": base + path, "title": title} for path, title in links.items()]
-    for link in found:
+    others = [{"href": base + path, "title": title} for path, title in links.items()]
+    for link in others:
         if "&time=" in link["href"]:
             link["time"] = link["title"]
-    return JSONResponse({"links": [{"rel": "self", "href": str(request.url)}, *found]})
+    return JSONResponse({"links": [{"rel": "self", "href": str(request.url)}, *others]})
 
 
 def app(world: World, archive: Archive) -> Router:
@@ -123,5 +123,5 @@ def app(world: World, archive: Archive) -> Router:
 
 
 def error_page() -> ErrorPage:
-    """Return a 200 that holds no GRIB."""
+    """Return a 200 without a GRIB."""
     return b'{"code": "900800", "message": "Service unavailable"}', "application/json"

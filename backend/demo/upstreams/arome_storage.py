@@ -1,4 +1,4 @@
-"""Météo-France's object storage: listings as S3 gives them (ListObjectsV2), and the files."""
+"""Météo-France's object storage: listings in the format of S3 (ListObjectsV2), and the files."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class _Storage:
         self._archive = archive
 
     async def list(self, request: Request) -> Response:
-        asked = request.query_params
+        query = request.query_params
         view = self._world.view("arome")
-        if asked.get("list-type") != "2":
+        if query.get("list-type") != "2":
             return _xml_error(403, "AccessDenied", "Access Denied")
-        prefix = asked.get("prefix", "")
+        prefix = query.get("prefix", "")
         published = self._archive.published(view.now, STORAGE_DAYS, prefix)
-        if "delimiter" in asked:
-            return _folders(prefix, asked["delimiter"], published)
-        after = urlsafe_b64decode(asked.get("continuation-token", "")).decode()
+        if "delimiter" in query:
+            return _folders(prefix, query["delimiter"], published)
+        after = urlsafe_b64decode(query.get("continuation-token", "")).decode()
         rest = [file for file in published if file.key > after]
-        most = min(int(asked.get("max-keys", "1000")), 1000)
+        most = min(int(query.get("max-keys", "1000")), 1000)
         page = [(file, self._archive.body(view, file)) for file in rest[:most]]
         return Response(_listing(view, prefix, most, page, truncated=len(rest) > most), media_type=_XML)
 
@@ -121,5 +121,5 @@ def app(world: World, archive: Archive) -> Router:
 
 
 def error_page() -> ErrorPage:
-    """Return an error as S3 words it, which may come with a 200 when it shows late."""
+    """Return an error of S3, which may come with a 200 if it occurs late."""
     return b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>InternalError</Code></Error>', _XML

@@ -1,4 +1,4 @@
-"""balisemeteo.com: one page per beacon, that only shows its values to whoever came in by the front door."""
+"""balisemeteo.com: one page per beacon; its values are masked without the cookie of the start page."""
 
 from __future__ import annotations
 
@@ -93,5 +93,5 @@ def app(world: World) -> Router:
 
 
 def error_page() -> ErrorPage:
-    """Return what the site says of a beacon without data."""
+    """Return the page of a beacon without data."""
     return b"<html><body>ERROR2 : no data for idBalise:0</body></html>", "text/html"

@@ -1,7 +1,7 @@
 """The FFVL's keyed feed: the list of beacons, their last readings, and the history of one.
 
-Every answer starts with a byte order mark, every value is text or null, times are Paris wall clock
-without saying so, and a wrong key gets a page of HTML with HTTP 200.
+Every answer starts with a byte order mark, every value is text or null, times are Paris wall clock without a
+stated zone, and a wrong key gets a page of HTML with HTTP 200.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ spoil = spoiled_by(
 
 
 def whole(value: float | None) -> str | None:
-    """Write a number as the feed does: a whole one, as text."""
+    """Format a number as the feed does: a whole one, as text."""
     return None if value is None else str(round(value))
 
 
@@ -63,7 +63,7 @@ def listed(beacon: Beacon) -> dict[str, str | None]:
 
 
 def row(view: View, beacon: Beacon, reading: SimulatedReading) -> dict[str, str | None]:
-    """Compose a reading; the direction is shown twice, as a mean and as of the instant."""
+    """Compose a reading; it has the direction twice, as a mean and as an instant value."""
     sector = None if reading.sector is None else str(SECTORS[reading.sector])
     return {
         "idbalise": beacon.number,
@@ -98,24 +98,24 @@ class _Feed:
         self._beacons = {beacon.number: beacon for beacon in ffvl_beacons(world.sites)}
 
     async def answer(self, request: Request) -> Response:
-        asked = request.query_params
-        if asked.get("key") != ACCEPTED_KEYS["ffvl_api_key"] or asked.get("base") != "balises":
+        query = request.query_params
+        if query.get("key") != ACCEPTED_KEYS["ffvl_api_key"] or query.get("base") != "balises":
             return Response(*_refusal(2))
         view = self._world.view("ffvl")
-        match asked.get("r"):
+        match query.get("r"):
             case "list":
                 rows = [listed(beacon) for beacon in self._beacons.values()]
             case "releves_meteo":
                 rows = self._latest(view)
             case "histo":
-                rows = self._history(view, asked.get("idbalise", ""), asked.get("hours", "1"))
+                rows = self._history(view, query.get("idbalise", ""), query.get("hours", "1"))
             case _:
                 return Response(*_refusal(1))
         return Response(BOM_UTF8 + msgspec.json.encode(rows), media_type="application/json")
 
     def _latest(self, view: View) -> list[dict[str, str | None]]:
-        found = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())
-        return [row(view, beacon, reading) for beacon, reading in found if reading]
+        newest = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())
+        return [row(view, beacon, reading) for beacon, reading in newest if reading]
 
     def _history(self, view: View, number: str, hours: str) -> list[dict[str, str | None]]:
         beacon = self._beacons.get(number)
@@ -136,5 +136,5 @@ def app(world: World) -> Router:
 
 
 def error_page() -> ErrorPage:
-    """Return what the feed says, with HTTP 200, when it will not answer."""
+    """Return the feed's refusal, which comes with HTTP 200."""
     return _refusal(3)[0], "text/html"

@@ -1,7 +1,7 @@
 """MeteoParapente's status.php and data.php, as documented in docs/sources/meteo_parapente.md.
 
-Two things are our own guess, because nobody has recorded them: the wording of the refusal for a day
-that is not public or not there, and that a run says nothing about the hours before it started.
+Two details are assumptions, because they are undocumented: the wording of the refusal for a day that is not
+public or does not exist, and that a run has no hours before its start.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DELAYS: dict[int, dict[int, tuple[float, float]]] = {
     18: {1: (6.1, 6.2), 2: (7.5, 7.7), 3: (9.1, 9.3), 4: (10.6, 10.7), 5: (10.8, 12.5)},
 }
 KEPT_HOURS = 84.0
-_ABSENT = 0.03  # share of (run, day) pairs that never come
+_ABSENT = 0.03  # share of (run, day) pairs that are never published
 _STUCK = 0.015  # share that starts and is never finished
 _VISIBLE_BEFORE = HOUR  # an unfinished pair is listed, with its progress, for this long
 
@@ -55,7 +55,7 @@ _HOURS = np.arange(4.0, 21.01, 1.0) * HOUR
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One run and one day that it covers. `update` is when it came out, None while it has not."""
+    """One run and one day that it covers. `update` is its time of publication, None before."""
 
     run: datetime
     day: datetime
@@ -64,7 +64,7 @@ class Pair:
 
 
 def published_at(seed: int, run: datetime, day: datetime) -> datetime | None:
-    """Return when a run's forecast for a day comes out; None for a pair that never does."""
+    """Return the time of publication of a run's forecast for a day; None for a pair that has none."""
     delays = DELAYS.get(run.hour, {}).get(_days_ahead(run, day))
     pair = ("pair", run.isoformat(), day.isoformat())
     if delays is None or chance(seed, *pair, "fate") < _ABSENT + _STUCK:
@@ -75,7 +75,7 @@ def published_at(seed: int, run: datetime, day: datetime) -> datetime | None:
 
 @lru_cache(maxsize=16)  # every data.php asks for the listing of the same stopped clock
 def listing(seed: int, now: float) -> tuple[Pair, ...]:
-    """Return what status.php lists: the furthest day first, and of each day the newest run first."""
+    """Return the entries of status.php: the furthest day first, and of each day the newest run first."""
     pairs = (pair for run, day in _candidates(now) if (pair := _pair(seed, run, day, now)))
     return tuple(sorted(pairs, key=lambda pair: (pair.day, pair.run), reverse=True))
 
@@ -113,7 +113,7 @@ def _stuck(seed: int, run: datetime, day: datetime, now: float) -> Pair | None:
 
 
 def private_day(pairs: tuple[Pair, ...]) -> datetime | None:
-    """Return the day that is kept for subscribers: the furthest one listed."""
+    """Return the day that is reserved for subscribers: the furthest one listed."""
     return pairs[0].day if pairs else None
 
 
@@ -187,12 +187,12 @@ def data(view: View, site: Site, run: datetime, day: datetime, plot: str) -> byt
 
 
 def terrain(site: Site) -> float:
-    """Return the model's ground at a site (metres): it smooths the mountain, and lies below the take-off."""
+    """Return the model elevation at a site (metres): smoothed terrain, below the take-off."""
     return round(site.elevation - 60.0 - 240.0 * chance("terrain", site.id), 1)
 
 
 def grid_cell(site: Site) -> dict[str, float]:
-    """Return the cell of about 2.5 km that answers for a site, with the request's place echoed."""
+    """Return the cell of about 2.5 km for a site, with the requested position repeated."""
     return {
         "domain": 2,
         "sn": int((site.latitude - 33.4) / 0.0225),
@@ -211,7 +211,7 @@ def _rounded(values: Floats, digits: int) -> list[list[float]]:
 
 
 def error_page() -> ErrorPage:
-    """Return what stands in a 200 when the service could not answer."""
+    """Return an error of the service that comes with HTTP 200."""
     return failure("Server is too busy", "error", 0.0), "application/json"
 
 
@@ -228,21 +228,21 @@ class _MeteoParapente:
         return Response(self._answer(view, request), media_type="application/json")
 
     def _answer(self, view: View, request: Request) -> bytes:
-        asked = request.query_params
+        query = request.query_params
         try:
-            latitude, longitude = (float(part) for part in asked["location"].split(","))
-            run = _stamp(asked["run"], "%Y%m%d%H")
-            day = _stamp(asked["date"], "%Y%m%d")
+            latitude, longitude = (float(part) for part in query["location"].split(","))
+            run = _stamp(query["run"], "%Y%m%d%H")
+            day = _stamp(query["date"], "%Y%m%d")
         except (KeyError, ValueError):
             return failure("Bad parameters", "bad_format", view.now)
-        if asked.get("plot") not in {"sounding", "windgram"}:
+        if query.get("plot") not in {"sounding", "windgram"}:
             return failure("Unknown plot", "bad_format", view.now)
         pairs = listing(self._world.seed, view.now)
         if not any((pair.run, pair.day, pair.status) == (run, day, "complete") for pair in pairs):
             return failure("No data for this run and date", "not_found", view.now)
         if day == private_day(pairs):
             return failure("This day is for subscribers", "forbidden", view.now)
-        return data(view, view.nearest(latitude, longitude), run, day, asked["plot"])
+        return data(view, view.nearest(latitude, longitude), run, day, query["plot"])
 
 
 def _stamp(text: str, form: str) -> datetime:

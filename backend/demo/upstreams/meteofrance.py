@@ -1,7 +1,7 @@
-"""Météo-France's observations of six minutes, on the portal that also hands out AROME: DPPaquetObs.
+"""Météo-France's observations of six minutes, on the portal that also serves AROME: DPPaquetObs.
 
-A slot has every station, and fills up for twenty minutes; a history has one station's last day. Stations
-stand where sites name them; one has no anemometer, and one stands overseas.
+A slot has every station, and fills up for twenty minutes; a history has one station's last day. There is a
+station at each site that names one; one further station has no anemometer, and one is overseas.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def kelvin(temperature: float | None) -> float | None:
 
 
 def row(beacon: Beacon, reading: SimulatedReading) -> dict[str, Any]:
-    """Compose what a station says in a slot."""
+    """Compose the row of a station in a slot."""
     windless = beacon.number == NO_WIND
     direction = None if reading.sector is None or windless else round(22.5 * reading.sector)
     gust = None if windless else ms(reading.gust)
@@ -75,14 +75,14 @@ class _Observations:
         if refusal := _refusal(request):
             return refusal
         try:
-            asked = require_utc(datetime.fromisoformat(request.query_params["date"])).timestamp()
+            slot = require_utc(datetime.fromisoformat(request.query_params["date"])).timestamp()
         except (KeyError, ValueError):
             return _problem(400, "paramètre invalide")
         view = self._world.view(_UPSTREAM)
         rows = [
             row(beacon, reading)
             for beacon in self._beacons.values()
-            for reading in _said(view, beacon, asked + view.ahead, asked + view.ahead)
+            for reading in _published(view, beacon, slot + view.ahead, slot + view.ahead)
         ]
         return json_response(rows)
 
@@ -91,12 +91,12 @@ class _Observations:
             return refusal
         view = self._world.view(_UPSTREAM)
         beacon = self._beacons.get(request.query_params.get("id_station", ""))
-        said = _said(view, beacon, view.now - DAY, view.now) if beacon else []
-        return json_response([row(beacon, reading) for reading in said] if beacon else [])
+        history = _published(view, beacon, view.now - DAY, view.now) if beacon else []
+        return json_response([row(beacon, reading) for reading in history] if beacon else [])
 
 
-def _said(view: View, beacon: Beacon, first: float, last: float) -> list[SimulatedReading]:
-    """Return the readings of the slots from `first` to `last` that have come in by now."""
+def _published(view: View, beacon: Beacon, first: float, last: float) -> list[SimulatedReading]:
+    """Return the readings of the slots from `first` to `last` that are published by now."""
     latest = view.now - FILLS_FOR * chance("fills", beacon.number) / 2
     slots = np.arange(-(-first // SLOT), min(last, latest) // SLOT + 1).astype(np.int64) * SLOT
     return measured_at(view, beacon, slots)
@@ -113,7 +113,7 @@ def _problem(status: int, message: str) -> Response:
 
 
 def routes(world: World) -> list[Route]:
-    """Return what the portal has of observations."""
+    """Return the portal's service of observations."""
     service = _Observations(world)
     return [
         Route(f"{_BASE}/stations/infrahoraire-6m", service.slot),

@@ -1,4 +1,4 @@
-"""Open-Meteo: when a model's newest run came in (meta.json), and one run of it as JSON (single runs)."""
+"""Open-Meteo: the newest run of a model (meta.json), and single runs as JSON."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class Served(NamedTuple):
     minutes: int | None = None
 
     def available_at(self, run: datetime) -> datetime:
-        """Return when a run can be had."""
+        """Return the time of publication of a run."""
         if self.minutes is None:
             return complete_at(self.weather.removeprefix("arome_"), run) + _INGESTED_AFTER
         return run + timedelta(minutes=self.minutes)
 
     def starts(self, run: datetime) -> bool:
-        """Say whether there is a run at this time."""
+        """True if the model has a run at this time."""
         return run.timestamp() % (self.every * HOUR) == 0
 
 
@@ -123,14 +123,14 @@ def meta(model: Served, now: float) -> bytes:
 def _series(
     view: View, model: Served, site: Site, run: float, times: Floats
 ) -> dict[str, list[float | None]]:
-    """Return every variable as the service rounds it: winds to 0.1 m/s, null where there is nothing."""
-    said = view.weather.forecast(model.weather, site, run, times)
+    """Return every variable with the service's rounding: winds to 0.1 m/s; null where there is no value."""
+    forecast = view.weather.forecast(model.weather, site, run, times)
     steps = np.rint((times - run) / HOUR).astype(np.int64)
     columns: dict[str, Floats | Integers] = {
-        "wind_speed_10m": np.round(np.round(said.speed / KMH_PER_MS, 1) * KMH_PER_MS, 1),
-        "wind_direction_10m": np.rint(said.direction).astype(np.int64) % 360,
-        "wind_gusts_10m": np.round(np.round(said.gust / KMH_PER_MS, 1) * KMH_PER_MS, 1),
-        "temperature_2m": np.round(said.temperature, 1),
+        "wind_speed_10m": np.round(np.round(forecast.speed / KMH_PER_MS, 1) * KMH_PER_MS, 1),
+        "wind_direction_10m": np.rint(forecast.direction).astype(np.int64) % 360,
+        "wind_gusts_10m": np.round(np.round(forecast.gust / KMH_PER_MS, 1) * KMH_PER_MS, 1),
+        "temperature_2m": np.round(forecast.temperature, 1),
     }
     first = {"wind_gusts_10m": 1}
     return {
@@ -142,16 +142,16 @@ def _series(
     }
 
 
-def _location(view: View, asked: Asked, site: Site) -> dict[str, object]:
-    run = asked.run.timestamp()
-    times = run + view.ahead + HOUR * np.arange(24 * asked.days, dtype=np.float64)
+def _location(view: View, query: Query, site: Site) -> dict[str, object]:
+    run = query.run.timestamp()
+    times = run + view.ahead + HOUR * np.arange(24 * query.days, dtype=np.float64)
     stamps = [f"{utc(moment):%Y-%m-%dT%H:%M}" for moment in times]
     units: dict[str, str] = {"time": "iso8601"}
     hourly: dict[str, object] = {"time": stamps}
-    for model in asked.models:
+    for model in query.models:
         series = _series(view, MODELS[model], site, run, times)
-        suffix = f"_{model}" if len(asked.models) > 1 else ""
-        for name in asked.variables:
+        suffix = f"_{model}" if len(query.models) > 1 else ""
+        for name in query.variables:
             units[name + suffix] = VARIABLES[name]
             hourly[name + suffix] = series[name]
     return {
@@ -167,7 +167,7 @@ def _location(view: View, asked: Asked, site: Site) -> dict[str, object]:
     }
 
 
-class Asked(msgspec.Struct, frozen=True):
+class Query(msgspec.Struct, frozen=True):
     """A request to the single-runs service, read and checked."""
 
     run: datetime
@@ -177,25 +177,28 @@ class Asked(msgspec.Struct, frozen=True):
     days: int
 
 
-def _read(query: Mapping[str, str]) -> Asked:
+def _read(parameters: Mapping[str, str]) -> Query:
     """Read a request; raise ValueError with the reason that the service would give."""
     try:
-        asked = Asked(
-            run=datetime.strptime(query["run"], "%Y-%m-%dT%H:%M").replace(tzinfo=UTC),
-            places=list(zip(_floats(query["latitude"]), _floats(query["longitude"]), strict=True)),
-            variables=query["hourly"].split(","),
-            models=query["models"].split(","),
-            days=int(query.get("forecast_days", "7")),
+        query = Query(
+            run=datetime.strptime(parameters["run"], "%Y-%m-%dT%H:%M").replace(tzinfo=UTC),
+            places=list(zip(_floats(parameters["latitude"]), _floats(parameters["longitude"]), strict=True)),
+            variables=parameters["hourly"].split(","),
+            models=parameters["models"].split(","),
+            days=int(parameters.get("forecast_days", "7")),
         )
     except KeyError as error:
         raise ValueError(f"Parameter {error} is missing") from error
-    for known, names in ((VARIABLES, asked.variables), (MODELS, asked.models)):
+    for known, names in ((VARIABLES, query.variables), (MODELS, query.models)):
         for name in names:
             if name not in known:
                 raise ValueError(f"Cannot initialize from invalid String value {name}")
-    if query.get("wind_speed_unit", "kmh") != "kmh" or query.get("timezone", "GMT") not in {"GMT", "UTC"}:
-        raise ValueError("The stand-in only speaks km/h and GMT")
-    return asked
+    if parameters.get("wind_speed_unit", "kmh") != "kmh" or parameters.get("timezone", "GMT") not in {
+        "GMT",
+        "UTC",
+    }:
+        raise ValueError("The stand-in has only km/h and GMT")
+    return query
 
 
 def _floats(text: str) -> list[float]:
@@ -215,14 +218,14 @@ class _OpenMeteo:
     async def single_run(self, request: Request) -> Response:
         view = self._world.view("open_meteo_single_runs")
         try:
-            asked = _read(request.query_params)
+            query = _read(request.query_params)
         except ValueError as error:
             return _refused(str(error))
-        for name in asked.models:
+        for name in query.models:
             model = MODELS[name]
-            if not model.starts(asked.run) or model.available_at(asked.run).timestamp() > view.now:
-                return _refused(f"modelRunUnavailable(run: {asked.run:%Y-%m-%dT%H:%MZ}, model: {name})")
-        answers = [_location(view, asked, view.nearest(*place)) for place in asked.places]
+            if not model.starts(query.run) or model.available_at(query.run).timestamp() > view.now:
+                return _refused(f"modelRunUnavailable(run: {query.run:%Y-%m-%dT%H:%MZ}, model: {name})")
+        answers = [_location(view, query, view.nearest(*place)) for place in query.places]
         return _json(msgspec.json.encode(answers if len(answers) > 1 else answers[0]))
 
 
@@ -236,15 +239,15 @@ def _refused(reason: str) -> Response:
 
 
 def app(world: World) -> Router:
-    """Return the service that says what the newest run is."""
+    """Return the service of the metadata, with the newest run."""
     return Router([Route("/data/{domain}/static/meta.json", _OpenMeteo(world).meta)])
 
 
 def single_runs_app(world: World) -> Router:
-    """Return the service that answers with one run."""
+    """Return the service of single runs."""
     return Router([Route("/v1/forecast", _OpenMeteo(world).single_run)])
 
 
 def error_page() -> ErrorPage:
-    """Return a 200 that says it is an error."""
+    """Return an error that comes with HTTP 200."""
     return b'{"error":true,"reason":"The database is busy"}', "application/json"

@@ -1,7 +1,7 @@
 """Pioupiou / OpenWindMap: the newest reading of every beacon in one answer, and the archive of each.
 
-Speeds come in quarters of a km/h, directions in steps of 22.5 degrees; there is no temperature. One beacon
-is switched off and says zero, one has no idea where it stands, and one item has no number.
+Speeds are in quarters of a km/h, directions in steps of 22.5 degrees; there is no temperature. One beacon is
+switched off and reports zero, one has no position, and one item has no number.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def quarters(speed: float | None) -> float | None:
 
 
 def heading(reading: SimulatedReading) -> float | None:
-    """Return the direction as the beacons say it."""
+    """Return the direction in the steps of the beacons."""
     return None if reading.sector is None else 22.5 * reading.sector
 
 
@@ -57,7 +57,7 @@ def stamp(seconds: float) -> str:
 
 
 def item(beacon: Beacon, reading: SimulatedReading) -> dict[str, object]:
-    """Compose the newest reading of a beacon. A dead one was switched off, and says 0 for its mean."""
+    """Compose the newest reading of a beacon. One that stopped is switched off, and has a mean of 0."""
     off = beacon.number == SWITCHED_OFF
     placed = beacon.number != LOST
     date = stamp(reading.time)
@@ -84,7 +84,7 @@ def item(beacon: Beacon, reading: SimulatedReading) -> dict[str, object]:
 
 
 def nobody() -> dict[str, object]:
-    """Compose an item of no beacon: it has no number, no place and no reading."""
+    """Compose an item without a beacon: it has no number, no position and no reading."""
     nothing = dict.fromkeys(("pressure", "wind_heading", "wind_speed_avg", "wind_speed_max"))
     return {
         "id": None,
@@ -116,12 +116,12 @@ class _Pioupiou:
 
     async def live(self, request: Request) -> Response:
         view = self._world.view("pioupiou")
-        found = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())
-        items = [item(beacon, reading) for beacon, reading in found if reading]
+        newest = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())
+        items = [item(beacon, reading) for beacon, reading in newest if reading]
         return _answer("live", {"data": [nobody(), *items]})
 
     async def archive(self, request: Request) -> Response:
-        """Answer with what a beacon said from `start` to `stop`, oldest first."""
+        """Answer with the readings of a beacon from `start` to `stop`, oldest first."""
         view = self._world.view("pioupiou")
         beacon = self._beacons.get(request.path_params["station"])
         if beacon is None:
@@ -132,8 +132,8 @@ class _Pioupiou:
             return _refused("invalid_argument", "start and stop must be dates in ISO 8601", 400)
         if stop - start > _LONGEST:
             return _refused("request_too_large", "31 days is the most", 413)
-        said = _between(view, beacon, start + view.ahead, stop + view.ahead)
-        rows = [row(beacon, reading) for reading in said]
+        history = _between(view, beacon, start + view.ahead, stop + view.ahead)
+        rows = [row(beacon, reading) for reading in history]
         return _answer("archive", {"legend": _LEGEND, "units": _UNITS, "data": rows})
 
 
@@ -161,5 +161,5 @@ def app(world: World) -> Router:
 
 
 def error_page() -> ErrorPage:
-    """Return a 200 that says it is an error."""
+    """Return an error that comes with HTTP 200."""
     return b'{"error_code":"internal_error","error_message":"try again later"}', "application/json"

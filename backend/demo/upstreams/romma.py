@@ -1,7 +1,7 @@
 """ROMMA: the keyed XML with every station's last reading, and a public page per station.
 
-There is no history. `rafale_maxi` of the XML is served as what its older name points to: the highest
-gust since midnight in Paris. The page shows both that and the gust of the last ten minutes.
+There is no history. `rafale_maxi` of the XML is served as its older name suggests: the highest gust since
+midnight in Paris. The page has both that and the gust of the last ten minutes.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ def _point(reading: SimulatedReading) -> str:
 def _highest_today(view: View, beacon: Beacon, reading: SimulatedReading) -> SimulatedReading | None:
     """Return the reading with the strongest gust since midnight in Paris."""
     midnight = view.paris(reading.time).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-    gusts = [said for said in readings(view, beacon, midnight, reading.time) if said.gust is not None]
-    return max(gusts, key=lambda said: said.gust or 0.0, default=None)
+    gusts = [other for other in readings(view, beacon, midnight, reading.time) if other.gust is not None]
+    return max(gusts, key=lambda other: other.gust or 0.0, default=None)
 
 
 def element(view: View, beacon: Beacon, reading: SimulatedReading) -> str:
-    """Compose a station's element. A dead one is marked as not valid."""
+    """Compose a station's element. A station that stopped is marked as not valid."""
     moment = view.paris(reading.time)
     highest = _highest_today(view, beacon, reading)
     values = {
@@ -115,8 +115,8 @@ class _Romma:
         elements = ""
         if request.query_params.get("id") == ACCEPTED_KEYS["romma_key"]:
             view = self._world.view("romma")
-            found = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())
-            elements = "".join(element(view, beacon, reading) for beacon, reading in found if reading)
+            newest = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())
+            elements = "".join(element(view, beacon, reading) for beacon, reading in newest if reading)
         return Response(_DOCUMENT.format(elements), media_type="text/xml")
 
     async def station(self, request: Request) -> Response:
@@ -135,5 +135,5 @@ def app(world: World) -> Router:
 
 
 def error_page() -> ErrorPage:
-    """Return what a key without rights gets: a document without a station."""
+    """Return the answer to a key without rights: a document without a station."""
     return _DOCUMENT.format("").encode(), "text/xml"

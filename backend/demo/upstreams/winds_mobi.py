@@ -1,4 +1,4 @@
-"""winds.mobi's copy of the FFVL's beacons: epoch seconds, numbers, and zeros where there was nothing."""
+"""winds.mobi's copy of the FFVL's beacons: epoch seconds, numbers, and zeros for missing values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backend.demo.world import View, World
 
 LATENCY = 360  # seconds: it asks the FFVL every five minutes
 _FORGOTTEN = 10 * DAY  # a last value older than this is dropped
-_HIDDEN = 30 * DAY  # and a station silent for longer is not shown
+_HIDDEN = 30 * DAY  # and a station without a reading for longer is not shown
 _HISTORY = 7 * DAY
 
 EXAMPLE = "/api/2.3/stations/?provider=ffvl&limit=0"
@@ -26,22 +26,22 @@ spoil = spoiled_by(
         Fault.NO_TEMPERATURE: (rb',"temp":[^,}]*', b""),
         Fault.MOVED: (rb'("coordinates":\[[^,]*,)4', rb"\g<1>3"),
         Fault.ODD_ROW: (rb"\A\[(?={)", rb'\g<0>{"_id":false},'),
-        Fault.NAN: (rb'("w-avg":)[^,}]*', rb"\1NaN"),  # as Python writes it, and no JSON at all
+        Fault.NAN: (rb'("w-avg":)[^,}]*', rb"\1NaN"),  # Python's NaN, which is not JSON
     }
 )
 
 
 def measure(reading: SimulatedReading) -> dict[str, int | float]:
-    """Compose a reading. Its makers write 0 for a wind that is missing."""
-    said: dict[str, int | float] = {
+    """Compose a reading. The service writes 0 for a missing wind."""
+    fields: dict[str, int | float] = {
         "_id": reading.time,
         "w-dir": 0 if reading.sector is None else SECTORS[reading.sector],
         "w-avg": float(round(reading.mean or 0.0)),
         "w-max": float(round(reading.gust or 0.0)),
     }
     if reading.temperature is not None:
-        said["temp"] = float(round(reading.temperature))
-    return said
+        fields["temp"] = float(round(reading.temperature))
+    return fields
 
 
 def _station(beacon: Beacon, reading: SimulatedReading, age: float) -> dict[str, object]:
@@ -62,33 +62,33 @@ def _station(beacon: Beacon, reading: SimulatedReading, age: float) -> dict[str,
 class _WindsMobi:
     def __init__(self, world: World) -> None:
         self._world = world
-        # It keeps the networks that the FFVL re-publishes under their own names only.
+        # Networks that the FFVL re-publishes are listed under their own names only.
         beacons = (beacon for beacon in ffvl_beacons(world.sites) if beacon.kind == "FFVL")
         self._beacons = {f"ffvl-{beacon.number}": beacon for beacon in beacons}
 
     async def stations(self, request: Request) -> Response:
-        asked = request.query_params
-        limit = int(asked.get("limit", "20"))
-        wanted = asked.getlist("ids")
-        if asked.get("provider", "ffvl") != "ffvl":
+        query = request.query_params
+        limit = int(query.get("limit", "20"))
+        ids = query.getlist("ids")
+        if query.get("provider", "ffvl") != "ffvl":
             return json_response([])
         shown = [
             station
             for station in self._shown(self._world.view("winds_mobi"))
-            if not wanted or station["_id"] in wanted
+            if not ids or station["_id"] in ids
         ]
         return json_response(shown[: min(limit, 500)] if limit else shown)
 
     def _shown(self, view: View) -> list[dict[str, object]]:
-        found = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())
+        newest = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())
         return [
             _station(beacon, reading, age)
-            for beacon, reading in found
+            for beacon, reading in newest
             if reading and (age := view.now - reading.time) < _HIDDEN
         ]
 
     async def historic(self, request: Request) -> Response:
-        """Answer with the readings of the last seconds, counted back from the station's last one."""
+        """Answer with the readings of the last `duration` seconds before the station's last one."""
         view = self._world.view("winds_mobi")
         beacon = self._beacons.get(request.path_params["station"])
         last = latest(view, beacon, view.now - LATENCY) if beacon else None
@@ -112,5 +112,5 @@ def app(world: World) -> Router:
 
 
 def error_page() -> ErrorPage:
-    """Return its words for a refusal, in a 200."""
+    """Return a refusal that comes with HTTP 200."""
     return b'{"detail":"Internal error"}', "application/json"

@@ -373,7 +373,7 @@ def test_no_two_sites_share_a_cell_and_no_site_is_masked() -> None:
 
 
 def test_files_that_no_longer_fit_in_memory_are_composed_again(world: World) -> None:
-    archive = arome.Archive(world, bytes_kept=300_000)
+    archive = arome.Archive(world, cache_bytes=300_000)
     view = world.view("arome")
     files = [file for file in archive.published(view.now, 1) if file.grid == "0025"][:9]
     bodies = [archive.body(view, file) for file in files]
