@@ -264,7 +264,7 @@ def create_app(
             await asyncio.wait([start, watch])
             await stop_scheduler()
             await service.runner.drain(service.config.shutdown_grace_seconds)
-            app.state.kept_answers.close()
+            app.state.answer_cache.close()
             await service.close()
             gc.unfreeze()
 
@@ -279,8 +279,8 @@ def create_app(
         redirect_slashes=False,  # such a redirect repeats whatever host the client named
     )
     app.state.service = service
-    app.state.kept_answers = AnswerCache()
-    app.state.kept_status = StatusCache()
+    app.state.answer_cache = AnswerCache()
+    app.state.status_cache = StatusCache()
     app.add_middleware(Admission, settings=service.settings)
     if service.settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(service.settings.trusted_proxies))

@@ -1,1 +1,1 @@
-"""The service over HTTP: JSON for programs, one plain page for people."""
+"""The service over HTTP: JSON for programs, and the status page."""

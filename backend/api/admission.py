@@ -1,7 +1,7 @@
-"""How much one client, and all of them together, may ask: so that a crowd never starves a collection.
+"""Limits of requests, per client and in total, so that many requests cannot slow a collection down.
 
-The middleware stands before the routes. Health and readiness are never held up, and neither is a request
-with the admin token. An address alone exempts nothing: behind a proxy every client may have the same one.
+The middleware runs before the routes. It never delays health, readiness, or a request with the admin token.
+No address is exempt: behind a proxy all clients can have the same one.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from backend.core.config import Settings
 log = structlog.get_logger()
 
 AT_ONCE = 2
-"""How many requests for values are worked on at a time: the interpreter works on one, and a second waits for
-the database meanwhile. More would take the processor and the connections that a collection needs."""
+"""Number of requests for values in progress: one uses the interpreter while a second waits for the database.
+More would take processor time and connections from a collection."""
 
 MOST_WAITING = 200
-"""How many requests wait for their turn; the next one is refused at once."""
+"""Number of requests that may wait for their turn; further ones are refused at once."""
 
 MOST_SECONDS = 20.0
-"""How long one waits for its turn."""
+"""Time that a request waits for its turn."""
 
 WRONG_TOKENS = RateLimitItemPerMinute(10)
-"""How many wrong admin tokens of one client are answered, and logged, one by one."""
+"""Number of wrong admin tokens of a client per minute that are answered and logged."""
 
 _ALWAYS = frozenset({"/api/health", "/api/ready"})
 _LIGHT = ("/style.css", "/docs", "/redoc", "/openapi.json", "/api/scheduler/status", "/api/scheduler/jobs")
-"""Where answers begin that cost little: they wait for no turn."""
+"""Prefixes of addresses with cheap answers, which do not wait for a turn."""
 
 
 class Admission:
@@ -65,7 +65,7 @@ class Admission:
         self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, in its turn, or refuse it."""
+        """Pass a request on in its turn, or refuse it."""
         if scope["type"] != "http" or scope["path"] in _ALWAYS:
             await self._app(scope, receive, send)
             return
@@ -77,7 +77,7 @@ class Admission:
         client = client_of(scope)
         wait = await self._too_often(request, shown, client)
         if wait is not None:
-            detail = f"Too many requests from this address: ask again in {wait} seconds."
+            detail = f"Too many requests from this address: retry in {wait} seconds."
             refusal = problem_response(request, 429, detail, headers={"Retry-After": str(wait)})
             await refusal(scope, receive, send)
         elif scope["path"].startswith(_LIGHT):
@@ -101,7 +101,7 @@ class Admission:
 
     async def _in_turn(self, request: Request, receive: Receive, send: Send) -> None:
         if self._waiting >= self._most_waiting:
-            await self._refuse(request, receive, send, f"{self._waiting} requests wait already")
+            await self._refuse(request, receive, send, f"{self._waiting} requests are waiting")
             return
         self._waiting += 1
         try:
@@ -118,16 +118,16 @@ class Admission:
             self._turns.release()
 
     async def _refuse(self, request: Request, receive: Receive, send: Send, reason: str) -> None:
-        log.warning("request refused: too much is asked", path=request.url.path, reason=reason)
-        detail = "Too many requests at the same time: ask again in a moment."
+        log.warning("request refused: too many requests", path=request.url.path, reason=reason)
+        detail = "Too many requests at the same time: retry in a moment."
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         await problem_response(request, 503, detail, headers=headers)(request.scope, receive, send)
 
 
 def client_of(scope: Scope) -> str:
-    """Return whom a request is counted for: an IPv4 address, or the /64 network of an IPv6 address.
+    """Return the client that a request counts for: an IPv4 address, or the /64 network of an IPv6 address.
 
-    One customer of a provider has a whole such network.
+    Providers give a whole /64 network to one customer.
     """
     host = scope["client"][0] if scope.get("client") else ""
     try:

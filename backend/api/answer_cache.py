@@ -1,4 +1,4 @@
-"""Answers that were given lately, ready to be given again: many ask the same question of the same days."""
+"""Cache of recent answers: many clients ask the same question."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from threading import Lock
 from backend.core.errors import BusyError
 
 MOST_BYTES = 32_000_000
-"""How much is kept in a process: about a thousand answers."""
+"""Size of the cache of a process: about a thousand answers."""
 
 AT_ONCE = 2
-"""How many answers are made at a time. More would wait for each other, for the memory of each other's years,
-and for the connections to the store that collection needs too."""
+"""Number of answers computed at a time. More would compete for the interpreter, for memory, and for the
+database connections that a collection needs too."""
 
 MOST_SECONDS = 20.0
-"""How long a question waits for its answer, once a thread took it on: there are threads for forty, which
-takes two seconds, and longer only while the store does not answer."""
+"""Time that a request waits for its answer. With all forty threads of the server waiting it is about two
+seconds; it is longer only while the database does not answer."""
 
 
 class AnswerCache:
-    """The bytes of answers by their ETag, which changes with whatever an answer depends on.
+    """The bytes of answers by their ETag, which changes with everything that an answer depends on.
 
-    Those asked for longest ago are dropped first. Used from several threads.
+    The least recently used answers are dropped first. Safe for several threads.
     """
 
     def __init__(
@@ -36,47 +36,47 @@ class AnswerCache:
         self._answers: OrderedDict[str, bytes] = OrderedDict()
         self._lock = Lock()
         self._at_once = at_once
-        self._makers = self._new_makers()
+        self._threads = self._new_threads()
         self._most_seconds = most_seconds
 
     def close(self) -> None:
-        """Make nothing more of what was asked: whoever asked is gone. What is asked later is made again."""
-        makers, self._makers = self._makers, self._new_makers()
-        makers.shutdown(wait=False, cancel_futures=True)
+        """Cancel all waiting computations. The cache stays usable."""
+        threads, self._threads = self._threads, self._new_threads()
+        threads.shutdown(wait=False, cancel_futures=True)
 
-    def get(self, etag: str, make: Callable[[], bytes]) -> bytes:
-        """Return the answer that is kept, or else make it and keep it.
+    def get_or_compute(self, etag: str, compute: Callable[[], bytes]) -> bytes:
+        """Return the cached answer, or compute and cache it.
 
-        Blocks while it, and what was asked before, is made; raises Busy when that takes too long, and
-        whatever `make` raises.
+        Blocks during the computation and the ones before it. Raises BusyError if that takes too long, and
+        all errors of `compute`.
         """
-        found = self._kept(etag)
-        if found is not None:
-            return found
-        making = self._makers.submit(copy_context().run, self._made, etag, make)
-        if not wait([making], self._most_seconds).done:
-            making.cancel()
+        answer = self._cached(etag)
+        if answer is not None:
+            return answer
+        computation = self._threads.submit(copy_context().run, self._computed, etag, compute)
+        if not wait([computation], self._most_seconds).done:
+            computation.cancel()
             raise BusyError(f"no answer within {self._most_seconds:g} seconds")
-        return making.result()
+        return computation.result()
 
-    def _new_makers(self) -> ThreadPoolExecutor:
+    def _new_threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self._at_once, thread_name_prefix="answers")
 
-    def _made(self, etag: str, make: Callable[[], bytes]) -> bytes:
-        found = self._kept(etag)  # another who asked the same may have had it made meanwhile
-        if found is None:
-            found = make()
-            self._keep(etag, found)
-        return found
+    def _computed(self, etag: str, compute: Callable[[], bytes]) -> bytes:
+        answer = self._cached(etag)  # another request for the same answer can have computed it since
+        if answer is None:
+            answer = compute()
+            self._add(etag, answer)
+        return answer
 
-    def _kept(self, etag: str) -> bytes | None:
+    def _cached(self, etag: str) -> bytes | None:
         with self._lock:
-            found = self._answers.get(etag)
-            if found is not None:
+            answer = self._answers.get(etag)
+            if answer is not None:
                 self._answers.move_to_end(etag)
-            return found
+            return answer
 
-    def _keep(self, etag: str, answer: bytes) -> None:
+    def _add(self, etag: str, answer: bytes) -> None:
         if len(answer) > self._most:
             return
         with self._lock:

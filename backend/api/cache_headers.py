@@ -13,16 +13,16 @@ from backend.answers.withholding import Withholding
 from backend.scoring.questions.scorecard import METHOD_VERSION
 from backend.scoring.sample.load import Samples
 
-KEPT_SECONDS = 300
-"""How long an answer may be shown without asking again: half of the shortest usual collection interval."""
+MAX_AGE_SECONDS = 300
+"""Time that a client may reuse an answer: half of the shortest usual collection interval."""
 
 
 def cache_headers(
     service: ReadingParts, request: Request, question: Question, withheld: Withholding
 ) -> dict[str, str]:
-    """Return what an answer says about how long, by whom and as what it may be kept.
+    """Return the cache headers of an answer to a question.
 
-    The ETag is weak: the answer itself also says when it was made.
+    The ETag is weak, because the answer also contains the time of its computation.
     """
     return {
         "ETag": _etag(
@@ -35,20 +35,20 @@ def cache_headers(
             sorted(withheld.networks),
             service.public_rules,
         ),
-        "Cache-Control": f"{'public' if withheld.public else 'private'}, max-age={KEPT_SECONDS}",
+        "Cache-Control": f"{'public' if withheld.public else 'private'}, max-age={MAX_AGE_SECONDS}",
         "Vary": "Authorization",
     }
 
 
 def static_headers(request: Request, *parts: object) -> dict[str, str]:
-    """Return the same of an answer that depends on `parts` and on nothing of a site."""
-    return {"ETag": _etag(request.url.path, parts), "Cache-Control": f"public, max-age={KEPT_SECONDS}"}
+    """Return the cache headers of an answer that depends only on `parts`, not on data of a site."""
+    return {"ETag": _etag(request.url.path, parts), "Cache-Control": f"public, max-age={MAX_AGE_SECONDS}"}
 
 
 def known_already(request: Request, headers: dict[str, str]) -> bool:
-    """Say whether the asker has this answer already (If-None-Match, compared weakly)."""
-    told = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
-    return "*" in told or headers["ETag"].removeprefix("W/") in told
+    """Return whether the client has this answer already (If-None-Match, weak comparison)."""
+    etags = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
+    return "*" in etags or headers["ETag"].removeprefix("W/") in etags
 
 
 def _etag(*parts: object) -> str:

@@ -1,7 +1,7 @@
-"""How long and how large a connection may be: uvicorn bounds neither by itself.
+"""Limits of the time and size of a connection, which uvicorn itself does not have.
 
-About a thousand silent sockets would use up the process's file descriptors, those of a collection included,
-and headers without end its memory.
+About a thousand idle sockets would use all file descriptors of the process, so that a collection could open
+no file. Endless headers would use all memory.
 """
 
 from __future__ import annotations
@@ -17,31 +17,33 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 log = structlog.get_logger()
 
 MOST_CONNECTIONS = 400
-"""How many clients may be connected; the one that is silent longest makes room for a new one."""
+"""Number of connected clients; a further one replaces the client that is idle longest."""
 
 REQUEST_SECONDS = 10.0
-"""How long a request may take to arrive. No route takes a body, so it is a few hundred bytes."""
+"""Time for a request to arrive. No route has a body, so a request has a few hundred bytes."""
 
 READ_SECONDS = 30.0
-"""How long a client may leave an answer unread once it fills the buffers."""
+"""Time that a client may leave an answer unread after the buffers are full."""
 
 MOST_REQUEST_BYTES = 65_536
-"""How large the head and the body of a request may be together."""
+"""Size of the headers and the body of a request together."""
 
 BACKLOG = 100
-"""How many connections the system accepts ahead of us."""
+"""Number of connections that the operating system accepts before the service does."""
 
 _FILES_FOR_COLLECTING = 200
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with an end to silence, to slowness and to size."""
+    """uvicorn's protocol with limits of idle time, of transfer time and of size."""
 
     most_connections = MOST_CONNECTIONS
     request_seconds = REQUEST_SECONDS
     read_seconds = READ_SECONDS
     most_request_bytes = MOST_REQUEST_BYTES
-    crowd_noted: ClassVar[float] = float("-inf")  # the event loop's time of the last line about it
+    crowd_logged: ClassVar[float] = float(
+        "-inf"
+    )  # event loop time of the last log line about too many clients
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -51,61 +53,61 @@ class BoundedProtocol(HttpToolsProtocol):
         self._answer, self.app = self.app, self._answer_once_read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start to wait for the request; a client too many takes the place of the longest silent one."""
+        """Wait for the request. With too many clients, close the connection that is idle longest."""
         super().connection_made(transport)
         self._wait_for_request()
         open_ones = [
-            each
-            for each in self.connections
-            if isinstance(each, BoundedProtocol) and not each.transport.is_closing()
+            connection
+            for connection in self.connections
+            if isinstance(connection, BoundedProtocol) and not connection.transport.is_closing()
         ]
         if len(open_ones) > self.most_connections:
-            silent = [each for each in open_ones if each.is_silent]
-            longest = min(silent, key=BoundedProtocol.ends_at, default=self)
-            self._note_crowd()
+            idle = [connection for connection in open_ones if connection.is_idle]
+            longest = min(idle, key=BoundedProtocol.ends_at, default=self)
+            self._log_crowd()
             longest.transport.abort()
 
-    def _note_crowd(self) -> None:
-        """Log that clients are turned away, once a minute: a flood of them is no flood of lines."""
+    def _log_crowd(self) -> None:
+        """Log that connections are closed, at most once a minute."""
         now = self.loop.time()
-        if now - BoundedProtocol.crowd_noted >= 60:
-            BoundedProtocol.crowd_noted = now
+        if now - BoundedProtocol.crowd_logged >= 60:
+            BoundedProtocol.crowd_logged = now
             log.warning("connections closed: too many clients", most=self.most_connections)
 
     @property
-    def is_silent(self) -> bool:
-        """Whether no request of this connection is being answered."""
+    def is_idle(self) -> bool:
+        """Whether no request of this connection is in progress."""
         return self.cycle is None or self.cycle.response_complete
 
     def ends_at(self) -> float:
-        """Return the time (the event loop's) at which a silent connection is closed."""
+        """Return the event loop time at which an idle connection is closed."""
         handle = self._patience or self.timeout_keep_alive_task
         return handle.when() if handle is not None else 0.0
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop all waiting."""
+        """Cancel all timers."""
         self._cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take a piece of a request, up to a size."""
+        """Receive a piece of a request, up to a total size."""
         self._received += len(data)
         if self._received > self.most_request_bytes:
-            if self.is_silent:  # else an answer is being written, and this would stand in its middle
+            if self.is_idle:  # otherwise these bytes would be in the middle of an answer
                 self.transport.write(_TOO_LARGE)
             self._close_soon()
             return
         super().data_received(data)
-        if self.is_silent and self.timeout_keep_alive_task is None and not self.transport.is_closing():
-            self._wait_for_request()  # empty lines begin no request, and have ended the wait for the next one
+        if self.is_idle and self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            self._wait_for_request()  # empty lines end uvicorn's own timer and start no request
 
     def on_message_begin(self) -> None:
-        """A request begins: it must be whole soon."""
+        """Start the timer for the rest of a request."""
         super().on_message_begin()
         self._wait_for_request()
 
     def on_message_complete(self) -> None:
-        """A request is whole."""
+        """Stop the timer: the request is complete."""
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
@@ -113,37 +115,37 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def pause_writing(self) -> None:
-        """The client does not read: it must do so soon."""
+        """Start the timer for a client that does not read."""
         super().pause_writing()
         if self._unread is None:
             self._unread = self.loop.call_later(self.read_seconds, self._give_up, "does not read")
 
     def resume_writing(self) -> None:
-        """The client reads again."""
+        """Stop the timer: the client reads again."""
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
         super().resume_writing()
 
     async def _answer_once_read(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request, but not before the client has read the answers to those before it.
+        """Answer a request after the client has read the previous answers.
 
-        Else it would hold the turn of a request for values (admission.py) until it reads them.
+        Otherwise a client that does not read would block a turn of admission.py.
         """
         await self.flow.drain()
         if not self.transport.is_closing():
             await self._answer(scope, receive, send)
             return
-        # The client is gone. uvicorn logs a fault unless there is an answer.
+        # The client is gone. uvicorn logs an error if the application sends no response.
         await send({"type": "http.response.start", "status": 503, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
     def timeout_keep_alive_handler(self) -> None:
-        """The client asks nothing more: close, even if it leaves the last answer unread."""
+        """Close after the last request, even if the client leaves the last answer unread."""
         self._close_soon()
 
     def _close_soon(self) -> None:
-        self.transport.close()  # once what was written is sent
+        self.transport.close()  # after the written bytes are sent
         if self._unread is None:
             self._unread = self.loop.call_later(self.read_seconds, self._give_up, "does not read")
 
@@ -165,17 +167,16 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0
 
 
 def allow_files() -> None:
-    """Let this process open as many files as the system allows: connections must leave some to collecting.
+    """Raise the limit of open files, so that connections leave enough of them to a collection.
 
-    Raises nothing: where the system allows fewer than both need, fewer clients may be connected, and the log
-    shows how many.
+    If the system allows too few files for both, lower the number of connected clients, and log it.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = MOST_CONNECTIONS + BACKLOG + _FILES_FOR_COLLECTING
-    wanted = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        soft = wanted
+    target = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
+    if soft != resource.RLIM_INFINITY and soft < target:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+        soft = target
     if soft != resource.RLIM_INFINITY and soft < needed:
         most = BoundedProtocol.most_connections = connections_within(soft)
         log.warning(
@@ -184,5 +185,5 @@ def allow_files() -> None:
 
 
 def connections_within(files: int) -> int:
-    """Return how many clients may be connected where a process may open so many files."""
+    """Return the number of clients for a limit of open files."""
     return max(10, min(MOST_CONNECTIONS, files // 4))

@@ -1,4 +1,4 @@
-"""What routes are given: the service, and who is asking."""
+"""Dependencies of routes: the service, and whether the caller has the admin token."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from backend.core.config import LEAST_TOKEN, Settings
 
 
 async def service_of(request: Request) -> ServiceParts:
-    """Return the service that an application was made for.
+    """Return the service of the application.
 
-    `async`, like what is asked below: FastAPI would send a plain function to a thread and wait for it.
+    `async`, like the functions below: FastAPI would run a plain function in a thread and wait for it.
     """
     return cast(ServiceParts, request.app.state.service)
 
@@ -33,7 +33,7 @@ CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
 class TokenShown(Enum):
-    """What a request shows of the admin token."""
+    """Whether a request has the admin token."""
 
     NONE = "none"
     ADMIN = "admin"
@@ -41,12 +41,15 @@ class TokenShown(Enum):
 
 
 def token_shown(settings: Settings, authorization: str | None) -> TokenShown:
-    """Return what an Authorization header shows; without a usable token in the settings, none is right."""
+    """Return whether an Authorization header has the admin token.
+
+    Every token is WRONG if the settings have no usable one.
+    """
     scheme, _, credentials = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not credentials:
         return TokenShown.NONE
     token = settings.usable_admin_token
-    as_sent = credentials.strip().encode("latin-1")  # as header bytes are read, whatever they were meant in
+    as_sent = credentials.strip().encode("latin-1")  # header bytes were read as Latin-1
     if token is not None and hmac.compare_digest(as_sent, token.encode()):
         return TokenShown.ADMIN
     return TokenShown.WRONG
@@ -57,7 +60,7 @@ async def is_admin(
     request: Request,
     shown: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> bool:
-    """Return whether the admin token was shown. A wrong one is refused rather than taken for none."""
+    """Return whether the request has the admin token. A wrong token is an error, not the same as none."""
     if shown is None:
         return False
     _require_token(service)
@@ -67,10 +70,12 @@ async def is_admin(
 
 
 async def require_admin(service: ServiceDep, admin: Annotated[bool, Depends(is_admin)]) -> None:
-    """Refuse a request without the admin token."""
+    """Raise 401 for a request without the admin token."""
     _require_token(service)
     if not admin:
-        raise HTTPException(401, "Send Authorization: Bearer and the admin token.", CHALLENGE)
+        raise HTTPException(
+            401, "This route needs the admin token: send it as Authorization: Bearer.", CHALLENGE
+        )
 
 
 def _require_token(service: ServiceParts) -> None:
@@ -90,5 +95,5 @@ def _require_token(service: ServiceParts) -> None:
 
 Admin = Annotated[bool, Depends(is_admin)]
 
-# FastAPI can say that a route needs the token, or that it does not; this says that it may be shown.
+# For the OpenAPI document: the token is optional. FastAPI itself only knows "required" and "none".
 TOKEN_OPTIONAL: dict[str, Any] = {"security": [{}]}

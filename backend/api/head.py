@@ -1,4 +1,4 @@
-"""`HEAD` for every route that answers `GET`, as HTTP asks for (RFC 9110, section 9.3.2)."""
+"""`HEAD` for every route that answers `GET`, as HTTP requires (RFC 9110, section 9.3.2)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 class HeadAsGet:
     """Middleware that answers a `HEAD` with the headers of the `GET`, and without its body.
 
-    FastAPI registers `GET` alone. A `HEAD` beside each route would double the OpenAPI document, and new
-    routes would have to remember it. The answer is computed as for `GET`, so that status and headers,
-    `Content-Length` and `ETag` among them, are those of the `GET`.
+    FastAPI registers `GET` alone. A `HEAD` at each route would double the OpenAPI document, and authors of
+    new routes could forget it. The answer is computed as for `GET`, so that status and headers, including
+    `Content-Length` and `ETag`, are those of the `GET`.
     """
 
     def __init__(self, app: ASGIApp) -> None:

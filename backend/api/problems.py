@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457), whatever went wrong and wherever."""
+"""All errors as `application/problem+json` (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ RETRY_AFTER_SECONDS = 10
 
 
 class FieldProblem(ApiModel):
-    """A part of the request that cannot be used: "query.from", and the rule it breaks."""
+    """An invalid part of the request, such as "query.from", and the rule that it breaks."""
 
     field: str
     message: str
 
 
 class Problem(ApiModel):
-    """What went wrong (RFC 9457). Members without a meaning in a case are left out."""
+    """An error (RFC 9457). Members that do not apply are left out."""
 
     type: str = "about:blank"
     title: str
@@ -55,12 +55,12 @@ class Problem(ApiModel):
 _DESCRIPTIONS = {
     401: "The admin token is missing or wrong",
     403: "The service has no admin token configured",
-    404: "There is no such thing",
-    409: "The job is running already; `runId` names the run",
-    429: "Too many requests from one address: ask again after `Retry-After` seconds",
-    422: "The request cannot be understood; `errors` names the fields",
-    500: "A fault of the service",
-    503: "The store or the sites file cannot be used just now, or too many ask",
+    404: "Not found",
+    409: "The job is running; `runId` names the run",
+    429: "Too many requests from one address: retry after `Retry-After` seconds",
+    422: "The request is invalid; `errors` names the fields",
+    500: "Internal error",
+    503: "The database or the sites file is not usable now, or there are too many requests",
 }
 
 
@@ -69,7 +69,7 @@ _LISTS_OF_V1 = _LISTS | {"model": "/api/v1/models"}
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the error answers of a route, for the OpenAPI document."""
+    """Return the error responses of a route, for the OpenAPI document."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {"description": _DESCRIPTIONS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
@@ -78,12 +78,12 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def bad_query(name: str, message: str) -> RequestValidationError:
-    """Return the error for a query parameter that is well formed and still cannot be used."""
+    """Return the error for a query parameter that is well formed but not valid."""
     return RequestValidationError([{"loc": ("query", name), "msg": message, "type": "value_error"}])
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Answer every error of an application as a problem, and say so in its OpenAPI document."""
+    """Answer every error of an application as a problem, also in its OpenAPI document."""
     app.exception_handler(HTTPException)(_http_error)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(InvalidDaysError)(_invalid_days)
@@ -104,7 +104,7 @@ def install_problem_handlers(app: FastAPI) -> None:
         schemas["Problem"] = schema
         return document
 
-    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend it
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI documents this way of extending it
 
 
 def problem_response(
@@ -120,10 +120,10 @@ def problem_response(
 
 async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
     detail = error.detail
-    if detail == HTTPStatus(error.status_code).phrase:  # the framework's own: no route, or not this method
+    if detail == HTTPStatus(error.status_code).phrase:  # from the framework: no route, or not this method
         detail = {
-            404: f"There is nothing at {request.url.path}: /docs lists what there is.",
-            405: f"{request.method} is not possible at {request.url.path}: /docs lists what is.",
+            404: f"There is nothing at {request.url.path}: /docs lists all addresses.",
+            405: f"{request.method} is not possible at {request.url.path}: /docs lists the methods.",
         }.get(error.status_code, detail)
     return problem_response(request, error.status_code, detail, headers=dict(error.headers or {}))
 
@@ -154,29 +154,29 @@ async def _job_busy(request: Request, error: JobBusyError) -> JSONResponse:
 
 
 async def _store_unavailable(request: Request, error: StoreUnavailableError) -> JSONResponse:
-    # The database's own words name hosts and users: they are for the log.
+    # The message of the database contains hosts and users, so it goes to the log only.
     log.warning("store unavailable", path=request.url.path, reason=str(error))
-    detail = "The store does not answer just now; the service tries again by itself."
+    detail = "The database is unreachable; the service retries by itself."
     if isinstance(error, StoreDamagedError):
-        detail = "The store is damaged: this cannot be read until the operator has restored it."
+        detail = "The store is damaged: these values cannot be read until the operator restores them."
     return problem_response(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 async def _busy(request: Request, error: BusyError) -> JSONResponse:
-    log.warning("too much is asked", path=request.url.path, reason=str(error))
-    detail = "Too many ask at the same time: ask again in a moment."
+    log.warning("too many requests", path=request.url.path, reason=str(error))
+    detail = "Too many requests at the same time: retry in a moment."
     return problem_response(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 async def _unusable_configuration(request: Request, error: ConfigError) -> JSONResponse:
     log.error("configuration cannot be used", path=request.url.path, reason=str(error))
-    detail = "The sites file cannot be used just now: the log of the service names the line and the rule."
+    detail = "The sites file is not usable: the log of the service has the line and the rule."
     return problem_response(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 async def _fault(request: Request, error: Exception) -> JSONResponse:
-    log.error("request broke", method=request.method, path=request.url.path, exc_info=error)
-    # This answer is made outside of the middleware that adds the headers to all others.
+    log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
+    # This response does not pass through the middleware that adds the headers to all others.
     return problem_response(
-        request, 500, "A fault of the service: its log holds the details.", headers=HEADERS
+        request, 500, "Internal error: the details are in the log of the service.", headers=HEADERS
     )

@@ -22,43 +22,45 @@ from backend.scoring.views import VIEW_OF
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
-def _written_out(value: object) -> object:
-    if isinstance(value, str) and not _DATE.fullmatch(value):  # pydantic would take a number for seconds
+def _iso_date(value: object) -> object:
+    if isinstance(value, str) and not _DATE.fullmatch(value):  # pydantic would read a number as seconds
         raise ValueError("must be a date such as 2026-07-15")
     return value
 
 
-Day = Annotated[date, BeforeValidator(_written_out)]
+Day = Annotated[date, BeforeValidator(_iso_date)]
 
 
 class DaysQuery(BaseModel):
-    """Which days, in which view. Another name is refused, for it may be a slip."""
+    """The days and the view. Unknown names are refused, because they are probably typing errors."""
 
     model_config = ConfigDict(extra="forbid")
 
     view: ViewName = "evening_before"
     first: Day | None = Field(
-        None, alias="from", description="first local day; a year up to `to` unless told"
+        None, alias="from", description="first local day; by default a year before `to`"
     )
-    last: Day | None = Field(None, alias="to", description="last local day, included; today unless told")
-    station: str | None = Field(None, description="another of the site's stations than its reference")
+    last: Day | None = Field(None, alias="to", description="last local day, included; by default today")
+    station: str | None = Field(
+        None, description="a further station of the site, in place of its reference station"
+    )
 
-    def hours_asked(self) -> Hours:
-        """Return the hours that count: all of them."""
+    def counted_hours(self) -> Hours:
+        """Return the hours that count: all."""
         return Hours.ALL
 
-    def clock_hours_asked(self) -> Hours:
-        """Return the hours of groups by the clock: all of them."""
+    def group_hours(self) -> Hours:
+        """Return the hours of groups by hour of the day: all."""
         return Hours.ALL
 
     def quantity(self) -> Quantity:
-        """Return what is asked about; of winds as a whole, the mean wind stands for them."""
+        """Return the quantity: the mean wind for queries about winds as a whole."""
         return Quantity.WIND_SPEED
 
     def question(
         self, service: ReadingParts, site: Site, *, usual: int = USUAL_DAYS.value, most: int = MOST_DAYS.value
     ) -> Question:
-        """Return the question, its days filled in. Raises InvalidDaysError."""
+        """Return the question, with default days if none are given. Raises InvalidDaysError."""
         return make_question(
             service,
             site,
@@ -66,8 +68,8 @@ class DaysQuery(BaseModel):
             VIEW_OF[self.view],
             first=self.first,
             last=self.last,
-            hours=self.hours_asked(),
-            clock_hours=self.clock_hours_asked(),
+            hours=self.counted_hours(),
+            clock_hours=self.group_hours(),
             station=self.station,
             usual=usual,
             most=most,
@@ -75,31 +77,31 @@ class DaysQuery(BaseModel):
 
 
 class HoursQuery(DaysQuery):
-    """Which days, in which view, and which hours of the local clock count."""
+    """The days, the view, and the local hours that count."""
 
     hours: Hours | None = Field(
         None,
-        description="`flying`: 10 to 18 local, unless given; `day`: 08 to 19; `all`. Both ends are included."
-        " Groups by the clock are of all hours unless given.",
+        description="`flying` (default): 10 to 18 local; `day`: 08 to 19; `all`. Both ends are included."
+        " Groups by hour of the day use all hours by default.",
     )
     sources: Literal["all", "public"] = Field(
         "all",
-        description="public: without the models whose raw values are withheld, of any days. Where such a"
-        " model, or the station's network, takes part, the public is answered of whole calendar months",
+        description="public: without the models whose raw values are withheld, for any days. Answers that use"
+        " such a model, or a station of such a network, are for whole calendar months",
     )
 
-    def hours_asked(self) -> Hours:
-        """Return the hours that count: those in which pilots fly, unless given."""
+    def counted_hours(self) -> Hours:
+        """Return the hours that count: by default those in which pilots fly."""
         return Hours.FLYING if self.hours is None else self.hours
 
-    def clock_hours_asked(self) -> Hours:
-        """Return the hours of groups by the clock: all of them, unless given."""
+    def group_hours(self) -> Hours:
+        """Return the hours of groups by hour of the day: by default all."""
         return Hours.ALL if self.hours is None else self.hours
 
     def public_question(
         self, service: ReadingParts, site: Site, withheld: Withholding, *, model: str | None = None
     ) -> Question:
-        """Return the question as it is answered for this caller. Raises InvalidDaysError."""
+        """Return the question with the days and sources that this caller may see. Raises InvalidDaysError."""
         try:
             return public_question(
                 service,
@@ -123,20 +125,20 @@ class HoursQuery(DaysQuery):
 
 
 class SeriesQuery(DaysQuery):
-    """What hourly values are asked for by. They are of all hours."""
+    """The query of hourly values, which are of all hours."""
 
     parameter: Quantity = Quantity.WIND_SPEED
 
     def quantity(self) -> Quantity:
-        """Return what is asked about."""
+        """Return the quantity."""
         return self.parameter
 
 
 class ScoreQuery(HoursQuery):
-    """What scores are asked for by."""
+    """The query of scores."""
 
     parameter: Quantity = Quantity.WIND_SPEED
 
     def quantity(self) -> Quantity:
-        """Return what is asked about."""
+        """Return the quantity."""
         return self.parameter

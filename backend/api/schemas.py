@@ -1,4 +1,4 @@
-"""The shapes of answers. Names are camelCase on the wire, times ISO 8601 in UTC, and null means unknown."""
+"""Answers as JSON: names in camelCase, times as ISO 8601 in UTC, null means unknown."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from backend.scheduler.config import JobId
 Trigger = Literal["schedule", "catch_up", "api", "cli", "backfill"]
 
 
-# --- What was done: runs and their sources -----------------------------------------------------------
+# --- Runs and their sources --------------------------------------------------------------------------
 
 
 class RequestFailure(ApiModel):
-    """One request or payload that brought nothing; the address never holds a key."""
+    """One failed request or unusable payload. The address never contains a key."""
 
     route: str
     url: str
@@ -31,7 +31,7 @@ class RequestFailure(ApiModel):
 
 
 class SourceOutcome(ApiModel):
-    """What one source did in a run. `failures` holds the first of `failedRequests`."""
+    """The outcome of one source in a run. `failures` has the first of `failedRequests`."""
 
     source: str
     status: SourceStatus
@@ -45,11 +45,13 @@ class SourceOutcome(ApiModel):
     requests: int
     bytes: int = Field(description="as transferred")
     duration_seconds: float
-    newest_data: datetime | None = Field(description="the newest that the source showed, new to us or not")
+    newest_data: datetime | None = Field(
+        description="time of the source's newest value, stored before or not"
+    )
 
 
 class RunError(ApiModel):
-    """Something that went wrong in a run; `source` is null where it was the run as a whole."""
+    """An error in a run; `source` is null if it concerns the run as a whole."""
 
     source: str | None
     reason: str
@@ -59,12 +61,12 @@ class RunError(ApiModel):
 
 
 class CollectionRun(ApiModel):
-    """One execution of a job. Counts are null while they are unknown: a run writes them at its end."""
+    """One execution of a job. Counts are null until the run ends."""
 
     run_id: int
     job: JobId
     trigger: Trigger
-    scheduled_time: datetime | None = Field(description="null for a run asked for by hand")
+    scheduled_time: datetime | None = Field(description="null for a run started by hand")
     start_time: datetime | None
     end_time: datetime | None
     duration_seconds: float | None
@@ -72,8 +74,8 @@ class CollectionRun(ApiModel):
     attempt: int
     note: str | None
     records_collected: int | None
-    records_stored: int | None = Field(description="new or better values among those collected")
-    records_rejected: int | None = Field(description="implausible values, set aside with the reason")
+    records_stored: int | None = Field(description="new values, and values by a better route")
+    records_rejected: int | None = Field(description="implausible values, stored apart with the reason")
     errors: list[RunError]
     sources: list[SourceOutcome]
 
@@ -86,7 +88,7 @@ class RunPage(ApiModel):
 
 
 class StartedRun(ApiModel):
-    """A run that was asked for and has begun."""
+    """A run that was started by hand."""
 
     run_id: int
     job: JobId
@@ -97,50 +99,50 @@ class StartedRun(ApiModel):
 
 
 class BlockedRun(ApiModel):
-    """A run that cannot begin, because the store does not take it; it is in no list of runs."""
+    """A run that cannot start because it cannot be written to the store; no list of runs contains it."""
 
     job: JobId
-    scheduled_time: datetime | None = Field(description="null where even that cannot be read")
+    scheduled_time: datetime | None = Field(description="null if the ledger is unreadable")
     since: datetime
 
 
 class MovedStation(ApiModel):
-    """A station that moved; a site's scores use its readings from before until its new place is confirmed."""
+    """A station that moved. The site's scores do not use its readings from the new place until confirmed."""
 
     site: str
     station: str
     since: datetime
-    metres: float = Field(description="between the two places")
+    metres: float = Field(description="between the two positions")
     name_before: str | None
     name_after: str | None
-    route: str = Field(description="the way that stated the new place")
+    route: str = Field(description="the route with the new position")
 
 
 class SchedulerStatus(ApiModel):
-    """What the service did last, what it does now, and how fresh each source is."""
+    """The last runs, the current runs, and the age of each source's data."""
 
-    running: bool = Field(description="whether the schedule ticks in this process")
+    running: bool = Field(description="whether the schedule runs in this process")
     enabled: bool = Field(description="SCHEDULER_ENABLED")
     last_forecast_collection: CollectionRun | None
     last_observation_collection: CollectionRun | None
     current: list[CollectionRun]
-    blocked: list[BlockedRun] = Field(description="runs that cannot begin, as far as this process knows")
+    blocked: list[BlockedRun] = Field(description="runs that cannot start, as known to this process")
     freshness: list[SourceFreshness]
     moved_stations: list[MovedStation] = Field(
-        description="stations of sites that moved, until `sites confirm-station` or another list of stations"
+        description="moved stations of sites, until `sites confirm-station` or a change of the site's list"
     )
 
 
 class ScheduledJob(ApiModel):
-    """A job and when it runs next by itself."""
+    """A job and its next scheduled times."""
 
     id: JobId
     name: str
     trigger: str = Field(description="a crontab line, in UTC")
     trigger_text: str
-    next_run_time: datetime | None = Field(description="null while paused, or without a running scheduler")
+    next_run_time: datetime | None = Field(description="null if paused, or if the scheduler does not run")
     next_run_times: list[datetime] = Field(
-        description="the five next times of the schedule; nothing runs at them while nextRunTime is null"
+        description="the next five times of the schedule; they have no effect while nextRunTime is null"
     )
     paused: bool
     paused_by: str | None
@@ -153,7 +155,7 @@ class JobList(ApiModel):
     jobs: list[ScheduledJob]
 
 
-# --- What is collected, and where --------------------------------------------------------------------
+# --- Sites, stations and models ----------------------------------------------------------------------
 
 
 class SiteEntry(ApiModel):
@@ -165,12 +167,12 @@ class SiteEntry(ApiModel):
     longitude: float
     elevation: float
     orientation: list[str]
-    stations: list[str] = Field(description="the stations that speak for it, best first")
-    without: list[str] = Field(description="networks known to have no station here")
+    stations: list[str] = Field(description="its stations, the reference station first")
+    without: list[str] = Field(description="networks without a station here")
     valid_from: datetime | None
-    collected: bool = Field(description="whether a collection has asked for it yet")
+    collected: bool = Field(description="whether a collection has included it yet")
     moved_stations: list[str] = Field(
-        description="stations that moved: its scores use their readings from before, until confirmed"
+        description="moved stations: the scores do not use their readings from the new place until confirmed"
     )
 
 
@@ -181,7 +183,7 @@ class SiteList(ApiModel):
 
 
 class StationEntry(ApiModel):
-    """A beacon, in degrees (WGS 84) and metres; null is what its network has not told."""
+    """A station, in degrees (WGS 84) and metres; null if the network does not publish it."""
 
     id: str
     network: str
@@ -191,13 +193,11 @@ class StationEntry(ApiModel):
     elevation: float | None
     kind: str | None
     remarks: str | None
-    sites: list[str] = Field(description="the sites that it speaks for")
-    flags: list[StationFlag] = Field(description="what is known of its sensors; the values stay stored")
-    moved_at: datetime | None = Field(
-        description="since when it is at its present place; null if it never moved"
-    )
+    sites: list[str] = Field(description="the sites that list it")
+    flags: list[StationFlag] = Field(description="suspect periods of its sensors; the values stay stored")
+    moved_at: datetime | None = Field(description="start at its current position; null if it never moved")
     not_counted_for: list[str] = Field(
-        description="sites whose scores do not use its readings since it moved: the move is not confirmed"
+        description="sites whose scores do not use its readings since a move that is not confirmed"
     )
 
 
@@ -209,7 +209,7 @@ class StationPage(ApiModel):
 
 
 class ModelEntry(ApiModel):
-    """A weather model; `newestRun` is null and `runs` 0 before anything of it was kept."""
+    """A weather model; `newestRun` is null and `runs` 0 before the first stored run."""
 
     name: str
     source: str | None = Field(description="null for a model that is no longer collected")
@@ -218,7 +218,7 @@ class ModelEntry(ApiModel):
 
 
 class ModelList(ApiModel):
-    """Every model that is collected or kept."""
+    """Every model that is collected or has stored runs."""
 
     models: list[ModelEntry]
 
@@ -227,19 +227,19 @@ class ModelList(ApiModel):
 
 
 class ForecastValue(ApiModel):
-    """What a model said about a parameter at a site and a time."""
+    """A model's forecast of a parameter at a site and a time."""
 
     site: str
     model: str
     parameter: Parameter
     value: float
     reference_time: datetime = Field(description="start of the run")
-    valid_time: datetime = Field(description="the moment the forecast speaks of")
+    valid_time: datetime = Field(description="the moment that the forecast is for")
     lead_minutes: int
     route: str
     available_at: datetime
     available_at_published: bool = Field(
-        description="false: the publisher does not say, and this is when we first saw the run"
+        description="false: the publisher gives no time; availableAt is when the service first found the run"
     )
     collected_at: datetime
 
@@ -251,7 +251,7 @@ class ForecastValue(ApiModel):
 
 
 class ObservationValue(ApiModel):
-    """What a station measured; null where the network does not say how."""
+    """A station's observation; null where the network does not publish how it was measured."""
 
     station: str
     parameter: Parameter
@@ -270,7 +270,7 @@ class ObservationValue(ApiModel):
 
 
 class ForecastPage(ApiModel):
-    """Forecasts by site, valid time, model and run."""
+    """Forecasts, ordered by site, valid time, model and run."""
 
     forecasts: list[ForecastValue]
     next: str | None = Field(description="the cursor of the page after this one; null on the last")
@@ -279,7 +279,7 @@ class ForecastPage(ApiModel):
 
 
 class ObservationPage(ApiModel):
-    """Readings by station and time."""
+    """Observations, ordered by station and time."""
 
     observations: list[ObservationValue]
     next: str | None = Field(description="the cursor of the page after this one; null on the last")
@@ -291,17 +291,17 @@ class ObservationPage(ApiModel):
 
 
 class Health(ApiModel):
-    """The process answers."""
+    """The process is up."""
 
     status: Literal["ok"] = "ok"
     version: str
 
 
 class Readiness(ApiModel):
-    """The store answers, and the schedule ticks or is off by setting; degraded for the reasons given."""
+    """The database answers, and the schedule runs or is off by setting; `reasons` if it is degraded."""
 
     status: Literal["ready", "degraded"]
     store: Literal["reachable"] = "reachable"
     scheduler: Literal["running", "off"]
-    reasons: list[StateReason] = Field(description="why the status is degraded; empty otherwise")
+    reasons: list[StateReason] = Field(description="why the status is degraded; empty if it is ready")
     freshness: list[SourceFreshness]

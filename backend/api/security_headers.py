@@ -1,4 +1,4 @@
-"""Headers that every answer has, whatever its route."""
+"""Security headers of all responses."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS = {
-    "X-Content-Type-Options": "nosniff",  # JSON and CSV are never run as something else
-    "Referrer-Policy": "same-origin",  # addresses hold site and station: other hosts do not get them
+    "X-Content-Type-Options": "nosniff",  # browsers must not interpret JSON and CSV as another type
+    "Referrer-Policy": "same-origin",  # addresses contain site and station, which other hosts must not get
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
 
 class SecurityHeaders:
-    """Adds HEADERS to every HTTP answer of an application."""
+    """Middleware that adds HEADERS to every HTTP response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and the answer back with the headers."""
+        """Pass a request on, and add the headers to the response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""What the scheduler did, does and will do, as the API and the status page say it."""
+"""The state of the scheduler and its runs, for the API and the status page."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from backend.storage.run_records import JobRun, run_as_dict
 
 
 def scheduler_status(service: ServiceParts) -> SchedulerStatus:
-    """Return the last collections, what runs now, and how fresh each source is."""
-    standing = service.ledger.status_snapshot(JOBS, service.clock())
-    forecasts, observations = (standing.latest.get(job) for job in (FORECASTS, OBSERVATIONS))
+    """Return the last runs, the current runs, and the age of each source's data."""
+    snapshot = service.ledger.status_snapshot(JOBS, service.clock())
+    forecasts, observations = (snapshot.latest.get(job) for job in (FORECASTS, OBSERVATIONS))
     return SchedulerStatus(
         running=is_alive(),
         enabled=service.config.scheduler_enabled,
         last_forecast_collection=None if forecasts is None else public_run(forecasts),
         last_observation_collection=None if observations is None else public_run(observations),
-        current=[public_run(run) for run in standing.current],
+        current=[public_run(run) for run in snapshot.current],
         blocked=[
             BlockedRun(job=blocked.job, scheduled_time=blocked.slot, since=blocked.since)
             for blocked in service.runner.blocked.values()
         ],
-        freshness=freshness(service, standing.newest_data),
+        freshness=freshness(service, snapshot.newest_data),
         moved_stations=[
             MovedStation(
                 site=move.site,
@@ -57,9 +57,9 @@ def scheduled_jobs(service: ServiceParts, *, admin: bool = False) -> JobList:
 
 
 def scheduled_job(service: ServiceParts, job: JobId, *, admin: bool = False) -> ScheduledJob:
-    """Return one job with its next times; paused is what the ledger says, in whatever process.
+    """Return one job with its next times. The pause is from the ledger, so it holds for all processes.
 
-    `admin` also shows the address from which it was paused.
+    With `admin` the answer has the address of the client that paused it.
     """
     now, crontab = service.clock(), service.config.crontab(job)
     pause = next((pause for pause in service.ledger.pauses(job, now) if pause.end is None), None)
@@ -79,7 +79,7 @@ def scheduled_job(service: ServiceParts, job: JobId, *, admin: bool = False) -> 
 
 
 def schedule_in_words(crontab: str) -> str:
-    """Say a crontab line in words where it is plain hours of the day, and as it is otherwise."""
+    """Return a crontab line in words if it has only times of the day, otherwise the line itself."""
     minute, hours, *days = crontab.split()
     words = hours.split(",")
     if days == ["*"] * 3 and all(word.isdecimal() for word in (minute, *words)):
@@ -92,22 +92,22 @@ _PUBLIC_NOTES = {
     "running": "an earlier attempt was interrupted",
     "success": "an earlier attempt was interrupted",
     "nothing_new": "an earlier attempt was interrupted",
-    "interrupted": "the process of this run ended before the run did",
-    "cancelled": "stopped while running: the service was shut down",
-    "partial": "ended before all of its sources did",
-    "failed": "the store or the sites file could not be used, or the service has a fault",
+    "interrupted": "the process ended before the run",
+    "cancelled": "stopped by the shutdown of the service",
+    "partial": "ended before all of its sources",
+    "failed": "the store or the sites file was not usable, or an internal error occurred",
 }
-_BROKEN_SOURCE = "the service has a fault with this source: its log holds the details"
+_BROKEN_SOURCE = "internal error with this source: the details are in the log"
 
 
 def public_run(run: JobRun) -> CollectionRun:
-    """Return a run as everybody may see it.
+    """Return a run as the public may see it.
 
-    The ledger's notes and the texts of unexpected errors hold host, process, paths and the database's own
-    words. They are for the operator: the command line and the admin token show them.
+    Notes of the ledger and texts of unexpected errors contain host, process, paths and messages of the
+    database. They are for the operator: the command line and the admin token show them.
     """
     note = run.note
-    if note and run.status != "missed":  # that one is a fixed sentence
+    if note and run.status != "missed":  # its note is a fixed sentence
         note = f"{_PUBLIC_NOTES[run.status]} (the admin token shows the details)"
 
     def public_reason(reason: str, broken: bool) -> str:
@@ -118,9 +118,10 @@ def public_run(run: JobRun) -> CollectionRun:
     sources = tuple(
         replace(
             source,
-            reason=public_reason(source.reason, any(not each.route for each in source.failures)),
+            reason=public_reason(source.reason, any(not failure.route for failure in source.failures)),
             failures=tuple(
-                each if each.route else replace(each, reason=_BROKEN_SOURCE) for each in source.failures
+                failure if failure.route else replace(failure, reason=_BROKEN_SOURCE)
+                for failure in source.failures
             ),
         )
         for source in run.sources
@@ -129,12 +130,12 @@ def public_run(run: JobRun) -> CollectionRun:
 
 
 def collection_run(run: JobRun) -> CollectionRun:
-    """Return a run of the ledger in the API's words, with all that the operator may see."""
+    """Return a run of the ledger as an answer, with everything that the operator may see."""
     return CollectionRun.model_validate(run_as_dict(run, unknown_as_null=True) | {"errors": _errors(run)})
 
 
 def _errors(run: JobRun) -> list[RunError]:
-    """Return everything that went wrong in a run: failed requests, sources that failed as such, its note."""
+    """Return all errors of a run: its note, its failed requests, and its failed sources."""
     errors = [RunError(source=None, reason=run.note)] if run.note else []
     for source in run.sources:
         if source.failures:

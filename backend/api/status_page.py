@@ -1,4 +1,4 @@
-"""The status page: the API's own answers, laid out for people. No script, one stylesheet."""
+"""The status page: the answers of the API as HTML, without scripts, with one stylesheet."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ WEB = Path(__file__).parents[1] / "web"
 STYLESHEET = WEB / "style.css"
 
 SENSOR_LASTS = timedelta(days=3)
-"""A sensor that was suspect up to this long ago still is."""
+"""Time after its end for which a station flag is still shown."""
 
 MISSING = "–"
 NOT_PUBLIC = "not public"
 
-_HEADINGS = {  # with the unit that the values are in
+_HEADINGS = {  # with the unit of the values
     Parameter.WIND_SPEED: ("Wind", "km/h"),
     Parameter.WIND_GUST: ("Gust", "km/h"),
     Parameter.WIND_DIRECTION: ("From", ""),
@@ -46,7 +46,7 @@ _HEADINGS = {  # with the unit that the values are in
 
 @dataclass(frozen=True, slots=True)
 class ValueRow:
-    """One line of a site's table: who says it, about when, and a text per parameter."""
+    """One row of a site's table: station or model, time, and a text per parameter."""
 
     who: str
     kind: str
@@ -58,7 +58,7 @@ class ValueRow:
 
 @dataclass(frozen=True, slots=True)
 class SiteCard:
-    """A site with its newest observations, each model's values for now, and what is known of sensors."""
+    """A site with its newest observations, each model's values for now, and the flags of sensors."""
 
     site: Site
     rows: tuple[ValueRow, ...]
@@ -66,7 +66,7 @@ class SiteCard:
 
 
 def status_page(service: ServiceParts, withheld: Withholding) -> str:
-    """Return the page; raise StoreUnavailableError, or ConfigError for the sites file."""
+    """Return the page. Raises StoreUnavailableError, or ConfigError for the sites file."""
     now = service.clock()
     status = scheduler_status(service)
     last = {
@@ -87,12 +87,12 @@ def status_page(service: ServiceParts, withheld: Withholding) -> str:
 
 
 def unavailable_page(now: datetime, title: str, explanation: str) -> str:
-    """Return the page for when there is nothing to show, and why."""
+    """Return the page that explains why there is no status."""
     return _render("unavailable.html", now=now, title=title, explanation=explanation)
 
 
 def site_cards(service: ServiceParts, withheld: Withholding, now: datetime) -> list[SiteCard]:
-    """Return every site with what is known of it now; of a withheld value, only that there is one."""
+    """Return every site with its current values; of a withheld value, only that there is one."""
     sites = service.sites()
     everything = service.reading.newest_values(sites, now)
     shown = service.reading.newest_values(
@@ -163,9 +163,13 @@ def _forecast_rows(models: Sequence[str], everything: SiteValues, shown: SiteVal
 
 
 def _cells(values: Sequence[ForecastRow] | Sequence[ObservationRow], *, public: bool) -> tuple[str, ...]:
-    found = {value.parameter: value.value for value in values}
+    by_parameter = {value.parameter: value.value for value in values}
     return tuple(
-        MISSING if parameter not in found else _text(parameter, found[parameter]) if public else NOT_PUBLIC
+        MISSING
+        if parameter not in by_parameter
+        else _text(parameter, by_parameter[parameter])
+        if public
+        else NOT_PUBLIC
         for parameter in Parameter
     )
 
@@ -182,28 +186,28 @@ def _text(parameter: Parameter, value: float) -> str:
 
 
 def since_in_words(moment: datetime, now: datetime) -> str:
-    """Say how long ago a moment was."""
+    """Return how long ago a moment was, such as "7 h ago"."""
     return f"{in_words((now - moment).total_seconds())} ago"
 
 
 def iso(moment: datetime) -> str:
-    """Return a time as ISO 8601 with Z, for machines."""
+    """Return a time as ISO 8601 with Z."""
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def day_and_time(moment: datetime) -> str:
-    """Return a UTC time for people: "Wed 15 Jul 06:00"."""
+    """Return a UTC time such as "Wed 15 Jul 06:00"."""
     return f"{moment:%a} {moment.day} {moment:%b %H:%M}"
 
 
 def paris_time(moment: datetime) -> str:
-    """Return the wall clock in Paris, with its day where that is another one than in UTC."""
+    """Return the local time in Paris, with the weekday if it differs from UTC."""
     local = moment.astimezone(PARIS)
     return f"{local:%H:%M}" if local.date() == moment.date() else f"{local:%a %H:%M}"
 
 
 def breakable(name: str) -> Markup:
-    """Let a long name break after its underscores and colons, where a phone is too narrow for it."""
+    """Allow line breaks after underscores and colons of a long name, for narrow screens."""
     return Markup("<wbr>").join(re.findall(r"[^_:]*[_:]|[^_:]+", name))
 
 
@@ -227,7 +231,7 @@ def _environment() -> Environment:
         "version": __version__,
         "missing": MISSING,
         "not_public": NOT_PUBLIC,
-        # A new stylesheet has a new address: browsers may keep the old one as long as they like.
+        # A new stylesheet has a new address, because browsers cache the old one for long.
         "style_version": blake2b(STYLESHEET.read_bytes(), digest_size=4).hexdigest(),
     }
     return environment

@@ -1,4 +1,4 @@
-"""Lists as JSON or CSV, and the way from one page to the next."""
+"""Lists as JSON or CSV, with the link to the next page."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def table(
     following: str | None = None,
     withheld: Sequence[WithheldSource] = (),
 ) -> P | Response:
-    """Return a page as JSON, or its rows as CSV where the caller prefers that.
+    """Return a page as JSON, or its rows as CSV if the client prefers CSV.
 
-    `following` is the cursor of the next page. Both forms carry it in a `Link` header; CSV has no
-    other place for it, nor for what is withheld.
+    `following` is the cursor of the next page. Both formats have it in a `Link` header, because CSV has no
+    other place for it. The names of withheld sources are in a header for the same reason.
     """
     headers = {"Vary": "Accept, Authorization"}
     if following is not None:
@@ -49,7 +49,7 @@ def table(
 
 
 def prefers_csv(accept: str) -> bool:
-    """Say whether an Accept header asks for CSV, and not for JSON at least as much."""
+    """Return whether an Accept header prefers CSV to JSON."""
     weights = {"text/csv": 0.0, "application/json": 0.0}
     for part in accept.split(","):
         media_type, _, rest = part.partition(";")
@@ -71,7 +71,7 @@ def _weight(parameters: str) -> float:
 
 
 def csv_text(rows: Sequence[ApiModel], shape: type[ApiModel]) -> str:
-    """Return rows as CSV with the names of the JSON; null is an empty cell, a list its words."""
+    """Return rows as CSV with the names of the JSON. Null is an empty cell, a list is joined by spaces."""
     columns = list(shape.model_json_schema(mode="serialization")["properties"])
     text = io.StringIO(newline="")
     writer = csv.writer(text)
@@ -83,9 +83,9 @@ def csv_text(rows: Sequence[ApiModel], shape: type[ApiModel]) -> str:
 
 
 def _listed(values: list[Any]) -> str:
-    """Return a list in one cell: its words, or of things that have a text their texts."""
+    """Return a list as one cell: its words, or the texts of its objects."""
     if values and isinstance(values[0], dict):
-        return "; ".join(str(each["text"]) for each in values)
+        return "; ".join(str(entry["text"]) for entry in values)
     return " ".join(values)
 
 
@@ -97,5 +97,5 @@ def _cell(value: object) -> str:
     if not isinstance(value, str | list):
         return str(value)
     text = value if isinstance(value, str) else _listed(value)
-    # A spreadsheet would run a name that begins like this as a formula.
+    # A spreadsheet would run a name that starts with such a character as a formula.
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

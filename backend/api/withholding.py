@@ -1,4 +1,4 @@
-"""What a request leaves out: nothing with the admin token."""
+"""The values withheld from a request: none with the admin token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backend.api.dependencies import Admin, ServiceDep
 
 
 def withholding(service: ServiceDep, admin: Admin) -> Withholding:
-    """Return what is withheld from the caller. Raises StoreUnavailableError."""
+    """Return the models and networks withheld from the caller. Raises StoreUnavailableError."""
     return NOTHING if admin else withheld_from_public(service)
 
 

@@ -1,4 +1,4 @@
-"""The routes, in the order of the documentation."""
+"""The routes of the API, in the order of its documentation."""
 
 from backend.api.routes import data, docs, health, pages, scheduler, scores, sites
 

@@ -1,4 +1,4 @@
-"""What models said and beacons measured, a page of values at a time."""
+"""Forecasts and observations, a page of values at a time."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ router = APIRouter(
 )
 
 
-def _written_out(value: object) -> object:
-    if isinstance(value, str) and ":" not in value:  # pydantic would take a bare number for seconds
+def _with_zone(value: object) -> object:
+    if isinstance(value, str) and ":" not in value:  # pydantic would read a bare number as seconds
         raise ValueError("must be a time with its zone, such as 2026-07-15T06:00:00Z")
     return value
 
@@ -37,33 +37,33 @@ def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError("lies outside of the calendar") from error
+        raise ValueError("is outside of the calendar") from error
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_with_zone), AfterValidator(_in_utc)]
 
 
 class _Window(BaseModel):
-    """What both kinds of values are asked for by. Another name is refused, for it may be a slip."""
+    """The common query. Unknown names are refused, because they are probably typing errors."""
 
     model_config = ConfigDict(extra="forbid")
 
     site: str | None = None
     parameter: Parameter | None = None
-    start: Moment | None = Field(None, alias="from", description="the first time of the answer")
-    end: Moment | None = Field(None, alias="to", description="times of the answer are before it")
+    start: Moment | None = Field(None, alias="from", description="first time, included")
+    end: Moment | None = Field(None, alias="to", description="end, not included")
     limit: int = Field(1000, ge=1, le=5000)
-    cursor: str | None = Field(None, description="`next` of the page before")
+    cursor: str | None = Field(None, description="`next` of the previous page")
 
 
 class ForecastQuery(_Window):
-    """What forecasts are asked for by; times are valid times."""
+    """The query of forecasts; times are valid times."""
 
     model: str | None = None
 
 
 class ObservationQuery(_Window):
-    """What observations are asked for by; a site stands for its stations."""
+    """The query of observations; a site means its stations."""
 
     station: str | None = None
 
@@ -82,7 +82,7 @@ def read_forecasts(
         require_site(service.sites(), query.site)
     require_model(service, query.model, service.sources.of_every_model())
     try:
-        found, following = service.reading.forecasts(
+        values, following = service.reading.forecasts(
             site=query.site,
             model=query.model,
             parameter=query.parameter,
@@ -94,7 +94,7 @@ def read_forecasts(
         )
     except ValueError as error:
         raise bad_query("cursor", str(error)) from error
-    rows = [ForecastValue.model_validate(row) for row in found]
+    rows = [ForecastValue.model_validate(row) for row in values]
     page = ForecastPage(
         forecasts=rows,
         next=following,
@@ -123,13 +123,13 @@ def read_observations(
     """Return readings by station and time."""
     _check(query)
     sites = service.sites()
-    asked = None if query.site is None else require_site(sites, query.site).stations
+    stations = None if query.site is None else require_site(sites, query.site).stations
     if query.station is not None:
         if query.station not in known_stations(service, sites):
             raise UnknownNameError("station", query.station)
-        asked = (query.station,)
+        stations = (query.station,)
     try:
-        found, following = service.reading.observations(
+        values, following = service.reading.observations(
             station=query.station,
             site=query.site,
             parameter=query.parameter,
@@ -141,11 +141,11 @@ def read_observations(
         )
     except ValueError as error:
         raise bad_query("cursor", str(error)) from error
-    rows = [ObservationValue.model_validate(row) for row in found]
+    rows = [ObservationValue.model_validate(row) for row in values]
     page = ObservationPage(
         observations=rows,
         next=following,
-        withheld=withheld.of_stations(asked),
+        withheld=withheld.of_stations(stations),
         attribution=network_attribution(service, {network_of(row.station) for row in rows}),
     )
     return table(

@@ -86,10 +86,10 @@ async def redoc(request: Request) -> HTMLResponse:
 
 @router.get("/docs/{asset}")
 async def asset(asset: Annotated[str, PathParameter()]) -> Response:
-    """Return a script, a style sheet or the icon of the two pages. Raises NotFoundError."""
+    """Return a script, a style sheet or the icon of both pages. Raises NotFoundError."""
     headers = {"Cache-Control": "public, max-age=604800"}
     if asset == "start.js":
         return Response(_START, media_type="text/javascript", headers=headers)
     if asset not in _ASSETS:
-        raise NotFoundError(f"There is nothing at /docs/{asset}: /docs lists what there is.")
+        raise NotFoundError(f"There is nothing at /docs/{asset}: /docs lists all addresses.")
     return FileResponse(_STATIC / asset, media_type=_ASSETS[asset], headers=headers)

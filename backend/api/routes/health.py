@@ -1,4 +1,4 @@
-"""For whoever watches the service: is the process there, and can it do its work."""
+"""For monitoring: is the process up, and is the service ready."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ router = APIRouter(prefix="/api", tags=["health"])
 
 @router.get("/health", response_model=Health, responses=problems(500))
 async def health() -> Health:
-    """Say that the process answers; whatever state the store is in, and whoever waits for a thread."""
+    """Return that the process is up, independent of the database and of waiting requests."""
     return Health(version=__version__)
 
 
 @router.get("/ready", response_model=Readiness, responses=problems(500, 503))
 def ready(service: ServiceDep, request: Request) -> Readiness | Response:
-    """Say whether the service does its work, and why it does not, or only in part.
+    """Return whether the service is ready, and why it is not or only degraded.
 
-    503: the store does not answer or is damaged, or the scheduler is dead. Everything else that needs the
-    operator is 200 with the status "degraded". `reasons` says what, since when, and what to do.
+    503: the database is unreachable or damaged, or the scheduler is dead. All other problems for the operator
+    are 200 with the status "degraded". `reasons` has what is wrong, since when, and what to do.
     """
     snapshot = take_snapshot(service)
-    found = reasons(snapshot)
-    blocking = [reason.sentence for reason in found if is_blocking(reason)]
+    state_reasons = reasons(snapshot)
+    blocking = [reason.sentence for reason in state_reasons if is_blocking(reason)]
     if blocking:
         detail = ", and ".join(sentence[0].lower() + sentence[1:].rstrip(".") for sentence in blocking)
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-        return problem_response(request, 503, f"Not ready: {detail}.", headers=headers, reasons=list(found))
+        return problem_response(
+            request, 503, f"Not ready: {detail}.", headers=headers, reasons=list(state_reasons)
+        )
     return Readiness(
-        status="degraded" if found else "ready",
+        status="degraded" if state_reasons else "ready",
         scheduler="running" if service.config.scheduler_enabled else "off",
-        reasons=list(found),
+        reasons=list(state_reasons),
         freshness=list(snapshot.freshness),
     )

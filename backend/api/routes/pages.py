@@ -1,4 +1,4 @@
-"""What people see at `/`."""
+"""The status page at `/`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 router = APIRouter(include_in_schema=False)
 
-# The page needs nothing but its stylesheet: whatever else a name could smuggle in is not loaded.
+# The page needs only its stylesheet. The policy blocks everything that a name from outside could inject.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'none'",
@@ -27,23 +27,23 @@ _HEADERS = {
 
 @router.get("/", response_class=HTMLResponse)
 def page(service: ServiceDep, admin: Admin) -> HTMLResponse:
-    """Show what the service did, does and will do, and the newest values of each site."""
+    """Show the state of the service, its runs, and the newest values of each site."""
     try:
         return HTMLResponse(status_page(service, withholding(service, admin)), headers=_HEADERS)
     except StoreUnavailableError as error:
         log.warning("store unavailable", path="/", reason=str(error))
-        title = "The store does not answer just now"
-        explanation = "The service goes on trying by itself; its log says what is wrong."
+        title = "The database is unreachable"
+        explanation = "The service retries by itself. The reason is in its log."
         if isinstance(error, StoreDamagedError):
             title = "The store is damaged"
             explanation = (
-                "Some of what was collected cannot be read, and the operator has to restore it. The page of"
-                " the documentation on operations says how."
+                "Some of the stored values cannot be read, and the operator has to restore them. The steps"
+                " are in the documentation, on the page about operations."
             )
     except ConfigError as error:
-        log.error("configuration cannot be used", path="/", reason=str(error))  # noqa: TRY400 - a line says it all
-        title = "The sites file cannot be used just now"
-        explanation = "Its log names the line and the rule."
+        log.error("configuration cannot be used", path="/", reason=str(error))  # noqa: TRY400 - one line is enough
+        title = "The sites file is not usable"
+        explanation = "The log of the service has the line and the rule."
     headers = _HEADERS | {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return HTMLResponse(
         unavailable_page(service.clock(), title, explanation), status_code=503, headers=headers
@@ -52,7 +52,7 @@ def page(service: ServiceDep, admin: Admin) -> HTMLResponse:
 
 @router.get("/style.css")
 def stylesheet() -> FileResponse:
-    """Return the one stylesheet; the page asks for it under a new address whenever it changes."""
+    """Return the stylesheet. Each version has its own address."""
     return FileResponse(
         STYLESHEET, media_type="text/css", headers={"Cache-Control": "public, max-age=604800"}
     )

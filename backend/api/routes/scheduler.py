@@ -1,4 +1,4 @@
-"""The schedule and its runs: look at them, start one, pause a job."""
+"""The schedule and its runs: show them, start a run, pause a job."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from backend.core.errors import NotFoundError
 from backend.core.records import RunStatus
 from backend.scheduler.config import JOBS, JobId
 
-MAX_ID = 2**31 - 1  # what the narrower of the two databases can hold
+MAX_ID = 2**31 - 1  # the largest id of the narrower of the two databases
 
 router = APIRouter(prefix="/api/scheduler", tags=["scheduler"], responses=problems(429, 500, 503))
 
 
 @router.get("/status", response_model=SchedulerStatus)
 async def read_status(service: ServiceDep, request: Request) -> Response:
-    """Return the last collections with their errors, what runs now, and how fresh each source is.
+    """Return the last runs with their errors, the current runs, and the age of each source's data.
 
-    What another process on the same store did is seen within two seconds.
+    Changes by another process on the same store appear within two seconds.
     """
-    status: StatusCache = request.app.state.kept_status
+    status: StatusCache = request.app.state.status_cache
     return Response(await status.body(service), media_type="application/json")
 
 
 @router.get("/jobs", response_model=JobList, responses=problems(401, 403), openapi_extra=TOKEN_OPTIONAL)
 def read_jobs(service: ServiceDep, admin: Admin) -> JobList:
-    """Return the jobs with their next times, and who paused them: with the admin token from which address."""
+    """Return the jobs with their next times and who paused them. With the admin token also the address."""
     return scheduled_jobs(service, admin=admin)
 
 
@@ -76,7 +76,7 @@ admin_router = APIRouter(
 
 
 def known_job(job_id: Annotated[str, Path(alias="jobId")]) -> JobId:
-    """Return the job that a path names; raise NotFoundError."""
+    """Return the job of a path. Raises NotFoundError."""
     for job in JOBS:
         if job == job_id:
             return job
@@ -88,9 +88,9 @@ Job = Annotated[JobId, Depends(known_job)]
 
 @admin_router.post("/run", status_code=202, response_model=StartedRun, responses=problems(409))
 async def start_run(service: ServiceDep, job: Job, response: Response) -> StartedRun:
-    """Start a run now, paused or not; 409 names the run of this job that is under way."""
+    """Start a run now, also of a paused job. 409 if a run of this job is active; it names the run."""
     started = await service.runner.start(job, "api")
-    assert started is not None, "only a slot can have been dealt with"  # noqa: S101 - for the type checker
+    assert started is not None, "only a slot can be taken already"  # noqa: S101 - for the type checker
     run_id, _task = started
     response.headers["Location"] = f"/api/scheduler/runs/{run_id}"
     return StartedRun(run_id=run_id, job=job)
@@ -98,14 +98,14 @@ async def start_run(service: ServiceDep, job: Job, response: Response) -> Starte
 
 @admin_router.post("/pause", response_model=ScheduledJob)
 def pause_job(service: ServiceDep, job: Job, request: Request) -> ScheduledJob:
-    """Keep a job from running by itself, also after a restart, until it is resumed."""
+    """Pause a job until it is resumed, also across restarts. Runs can still be started by hand."""
     service.ledger.pause(job, _who(request), service.clock())
     return scheduled_job(service, job, admin=True)
 
 
 @admin_router.post("/resume", response_model=ScheduledJob)
 def resume_job(service: ServiceDep, job: Job, request: Request) -> ScheduledJob:
-    """Let a job run by itself again; what was due meanwhile is not made up for."""
+    """Resume a job. Slots that were due during the pause stay missed."""
     service.ledger.resume(job, _who(request), service.clock())
     return scheduled_job(service, job, admin=True)
 
@@ -122,4 +122,4 @@ def _run_cursor(cursor: str | None) -> int | None:
         return None
     if cursor.isdecimal() and len(cursor) < 10:
         return int(cursor)
-    raise bad_query("cursor", "is not a cursor of this list: take it from `next` of the page before")
+    raise bad_query("cursor", "is not a cursor of this list: use `next` of the previous page")

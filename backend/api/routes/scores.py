@@ -1,4 +1,4 @@
-"""Which forecast to trust, how each is wrong, and how often a "go" was a bad surprise: `/api/v1`."""
+"""Verdicts, scores, bias, events and series of a site: `/api/v1`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ router = APIRouter(
     prefix="/api/v1",
     tags=["scores"],
     responses={
-        304: {"description": "What `If-None-Match` names is still the answer"},
+        304: {"description": "The answer is still the one that `If-None-Match` names"},
         **problems(401, 403, 404, 422, 429, 500, 503),
     },
 )
@@ -60,7 +60,7 @@ Limit = Annotated[float, Field(ge=LEAST_LIMIT.value, le=MOST_LIMIT.value)]
 
 
 class EventQuery(HoursQuery):
-    """What flyability is asked for by: a pilot's own limits in km/h."""
+    """The query of flyability: a pilot's own limits in km/h."""
 
     limit: Limit = USUAL_WIND_LIMIT.value
     gust_limit: Limit = Field(USUAL_GUST_LIMIT.value, alias="gustLimit")
@@ -70,19 +70,19 @@ SiteId = Annotated[str, Path(alias="siteId")]
 
 
 class ModelQuery(ScoreQuery):
-    """What is asked of all models, or of one."""
+    """A query about all models, or about one."""
 
     model: str | None = None
 
 
 class GroupQuery(ModelQuery):
-    """What scores of each model are asked for by."""
+    """The query of scores of each model."""
 
     stratum: Stratum | None = None
 
-    def hours_asked(self) -> Hours:
-        """Return the hours that count: of groups by the clock all of them, unless given."""
-        return self.clock_hours_asked() if self.stratum in BY_CLOCK else super().hours_asked()
+    def counted_hours(self) -> Hours:
+        """Return the hours that count: for groups by hour of the day, by default all."""
+        return self.group_hours() if self.stratum in BY_CLOCK else super().counted_hours()
 
 
 @router.get("/sites/{siteId}/verdict", response_model=VerdictAnswer, openapi_extra=TOKEN_OPTIONAL)
@@ -108,7 +108,7 @@ def read_scores(
     withheld: Withheld,
     request: Request,
 ) -> Response:
-    """Return each model's scores on its own pairs, by hour, month, season, sector or wind class if asked."""
+    """Return each model's scores on its own pairs, or by hour, month, season, sector or wind class."""
     site = require_site(service.sites(), site_id)
     require_model(service, query.model, collected_models(service))
     question = query.public_question(service, site, withheld, model=query.model)
@@ -129,7 +129,7 @@ def read_comparison(
     withheld: Withheld,
     request: Request,
 ) -> Response:
-    """Return every two models on the hours that both have, with the test of their difference."""
+    """Return each two models on their common hours, with the test of their difference."""
     question = query.public_question(service, require_site(service.sites(), site_id), withheld)
     return _answered(
         service, question, withheld, request, lambda: comparison_answer(service, question, withheld)
@@ -144,9 +144,9 @@ def read_bias(
     withheld: Withheld,
     request: Request,
 ) -> Response:
-    """Return how each model is wrong: by the clock, by its own forecast, by how far ahead it was made."""
+    """Return the bias of each model: by hour of the day, by its own forecast, by lead time."""
     site = require_site(service.sites(), site_id)
-    _require_single_value(query.quantity(), "has no bias: the length of a vector error has no sign")
+    _require_single_value(query.quantity(), "has no bias, because the length of a vector error has no sign")
     require_model(service, query.model, collected_models(service))
     question = query.public_question(service, site, withheld, model=query.model)
     return _answered(
@@ -194,20 +194,20 @@ def read_series(
         usual=USUAL_SERIES_DAYS.value,
         most=MOST_SERIES_DAYS.value,
     )
-    _require_single_value(query.quantity(), "has no hourly values: ask for wind_speed and wind_direction")
+    _require_single_value(query.quantity(), "has no hourly values: use wind_speed and wind_direction")
     return _answered(service, question, withheld, request, lambda: series_answer(service, question, withheld))
 
 
 @router.get("/models", response_model=ModelsAnswer)
 def read_models(service: ServiceDep, request: Request) -> Response:
     """Return the models that can appear in an answer."""
-    found = models_answer(service)
-    return _given(request, static_headers(request, found.models), lambda: found)
+    answer = models_answer(service)
+    return _given(request, static_headers(request, answer.models), lambda: answer)
 
 
 @router.get("/methods", response_model=MethodsAnswer)
 def read_methods(service: ServiceDep, request: Request) -> Response:
-    """Return every number that scoring rests on, with its reason."""
+    """Return every constant of scoring, with its reason."""
     return _given(request, static_headers(request), lambda: methods_answer(service))
 
 
@@ -218,7 +218,7 @@ def _answered(
     request: Request,
     answer: Callable[[], ApiModel],
 ) -> Response:
-    """Answer, with what was said lately if that still holds, or not at all to whoever has it already."""
+    """Return the answer, from the cache if possible, or 304 if the client has it already."""
     headers = cache_headers(service, request, question, withheld)
     return _given(request, headers, answer)
 
@@ -226,8 +226,8 @@ def _answered(
 def _given(request: Request, headers: dict[str, str], answer: Callable[[], ApiModel]) -> Response:
     if known_already(request, headers):
         return Response(status_code=304, headers=headers)
-    kept: AnswerCache = request.app.state.kept_answers
-    content = kept.get(headers["ETag"], lambda: _written(answer()))
+    cache: AnswerCache = request.app.state.answer_cache
+    content = cache.get_or_compute(headers["ETag"], lambda: _written(answer()))
     return Response(content, media_type="application/json", headers=headers)
 
 

@@ -1,4 +1,4 @@
-"""What is collected, and where: sites, stations, models."""
+"""The sites, stations and models that are collected."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/api", tags=["sites"], responses={**CSV_ANSWER, **pro
 
 @router.get("/sites", response_model=SiteList)
 def read_sites(service: ServiceDep, request: Request, response: Response) -> SiteList | Response:
-    """Return every configured site. Its data may be public or not: see the sources' freshness."""
+    """Return every configured site. Whether its data are public depends on the source: see the freshness."""
     collected = {site.id for site in service.store.sites()}
     sites = service.sites()
     moved: dict[str, list[str]] = {}
@@ -65,19 +65,19 @@ def read_stations(
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
     cursor: str | None = None,
 ) -> StationPage | Response:
-    """Return the stations of every network, those of one site if asked, by id and a page at a time."""
+    """Return the stations of all networks or of one site, by id, a page at a time."""
     sites = service.sites()
     known = known_stations(service, sites)
-    asked = set(known) if site is None else set(require_site(sites, site).stations)
-    wanted = sorted(code for code in asked if cursor is None or code > cursor)
-    page = set(wanted[:limit])
-    named = dict.fromkeys(each.id for each in sites if page.intersection(each.stations))
+    codes = set(known) if site is None else set(require_site(sites, site).stations)
+    following_codes = sorted(code for code in codes if cursor is None or code > cursor)
+    page = set(following_codes[:limit])
+    named = dict.fromkeys(entry.id for entry in sites if page.intersection(entry.stations))
     everything = (*service.store.station_flags(), *drifts(service.database, named, service.clock()))
-    # When the wind of a station was 0 is a value of it: where values are withheld, so are these.
-    flags = tuple(each for each in everything if network_of(each.station) not in withheld.networks)
+    # A flag reveals values, such as when the wind was 0. So flags are withheld where values are.
+    flags = tuple(flag for flag in everything if network_of(flag.station) not in withheld.networks)
     moves = service.store.moves(sites)
-    rows = [_station_entry(known[code], sites, flags, moves) for code in wanted[:limit]]
-    following = rows[-1].id if len(wanted) > limit else None
+    rows = [_station_entry(known[code], sites, flags, moves) for code in following_codes[:limit]]
+    following = rows[-1].id if len(following_codes) > limit else None
     return table(
         StationPage(stations=rows, next=following),
         rows,
@@ -90,7 +90,7 @@ def read_stations(
 
 @router.get("/models", response_model=ModelList)
 def read_models(service: ServiceDep, request: Request, response: Response) -> ModelList | Response:
-    """Return the models that are collected, and those of which something is still kept."""
+    """Return the collected models and those with stored runs."""
     sources = {model: source.name for model, source in service.sources.of_every_model().items()}
     rows = [
         ModelEntry(name=name, source=sources.get(name), newest_run=newest_run, runs=runs)
@@ -102,7 +102,7 @@ def read_models(service: ServiceDep, request: Request, response: Response) -> Mo
 def _station_entry(
     station: Station, sites: tuple[Site, ...], flags: tuple[StationFlag, ...], moves: tuple[Move, ...]
 ) -> StationEntry:
-    mine = [move for move in moves if move.station == station.id]
+    own_moves = [move for move in moves if move.station == station.id]
     return StationEntry(
         id=station.id,
         network=station.network,
@@ -113,7 +113,7 @@ def _station_entry(
         kind=station.kind or None,
         remarks=station.remarks or None,
         sites=[site.id for site in sites if station.id in site.stations],
-        flags=[flag_entry(each) for each in flags if each.station == station.id],
-        moved_at=max((move.since for move in mine), default=None),
-        not_counted_for=sorted({move.site for move in mine if not move.confirmed}),
+        flags=[flag_entry(flag) for flag in flags if flag.station == station.id],
+        moved_at=max((move.since for move in own_moves), default=None),
+        not_counted_for=sorted({move.site for move in own_moves if not move.confirmed}),
     )

@@ -58,7 +58,7 @@ UNWELL: dict[ReasonCode, Snapshot] = {
 
 
 @pytest.mark.parametrize("code", UNWELL)
-def test_each_trouble_is_one_reason_with_a_sentence_and_what_to_do(code: ReasonCode) -> None:
+def test_each_problem_is_one_reason_with_a_sentence_and_what_to_do(code: ReasonCode) -> None:
     (reason,) = reasons(UNWELL[code])
     assert reason.code == code
     assert reason.sentence.endswith(".")
@@ -68,13 +68,13 @@ def test_each_trouble_is_one_reason_with_a_sentence_and_what_to_do(code: ReasonC
         assert private not in reason.sentence + reason.what_to_do, "anyone may read it"
 
 
-def test_two_failed_runs_are_no_reason_and_a_full_disk_is_told_once_for_each_cause() -> None:
+def test_two_failed_runs_are_no_reason_and_a_full_disk_is_one_reason_per_cause() -> None:
     assert codes(replace(FINE, streaks=[FailureStreak(FORECASTS, 2, NOW)])) == []
     full = replace(FINE, disk_full=Trouble(NOW, "database or disk is full"))
     assert [(reason.code, reason.since) for reason in reasons(full)] == [("disk_full", NOW)]
 
 
-def test_every_code_has_a_section_that_says_what_to_do() -> None:
+def test_every_code_has_a_section_with_the_steps() -> None:
     text = (DOCS / "operations.md").read_text()
     for code in get_args(ReasonCode):
         assert f"### `{code}`" in text

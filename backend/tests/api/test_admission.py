@@ -1,4 +1,4 @@
-"""How much may be asked: by one client, by all of them, with a wrong token, and behind a proxy."""
+"""Limits of requests: of one client, of all clients, with a wrong token, and behind a proxy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def statuses(client: httpx2.AsyncClient, path: str, times: int, **options:
     return [(await client.get(path, **options)).status_code for _ in range(times)]  # type: ignore[arg-type]
 
 
-async def test_a_client_that_asks_too_often_is_told_when_to_ask_again(tmp_path: Path) -> None:
+async def test_a_client_with_too_many_requests_gets_429_with_the_time_to_wait(tmp_path: Path) -> None:
     service = make_service(tmp_path, rate_limit_per_minute=5)
     fill(service)
     async with served(service) as client:
@@ -41,7 +41,7 @@ async def test_a_client_that_asks_too_often_is_told_when_to_ask_again(tmp_path: 
     assert set(admin) == {200}, "neither is the operator"
 
 
-async def test_wrong_tokens_are_logged_and_slowed_down_and_the_right_one_goes_on(tmp_path: Path) -> None:
+async def test_wrong_tokens_are_logged_and_limited_and_the_right_one_is_not(tmp_path: Path) -> None:
     service = make_service(tmp_path, rate_limit_per_minute=0)
     service.database.migrate()
     async with served(service) as client:
@@ -94,7 +94,7 @@ def test_a_client_is_an_address_or_the_network_of_one_customer(host: str, client
 
 
 @pytest.mark.parametrize("path", ["/api/forecasts", "/api/scheduler/runs"])
-async def test_of_many_requests_for_values_a_few_are_worked_on_at_a_time(path: str) -> None:
+async def test_only_a_few_requests_for_values_are_in_progress_at_a_time(path: str) -> None:
     at_once = most = 0
     go = asyncio.Event()
 
@@ -125,11 +125,11 @@ async def test_of_many_requests_for_values_a_few_are_worked_on_at_a_time(path: s
     assert most == 3, "two values and the status"
 
 
-async def test_what_waits_too_long_for_its_turn_is_refused() -> None:
-    begun, go = asyncio.Event(), asyncio.Event()
+async def test_a_request_that_waits_too_long_for_its_turn_is_refused() -> None:
+    started, go = asyncio.Event(), asyncio.Event()
 
     async def hangs(_scope: Scope, _receive: Receive, send: Send) -> None:
-        begun.set()
+        started.set()
         await go.wait()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body"})
@@ -138,14 +138,14 @@ async def test_what_waits_too_long_for_its_turn_is_refused() -> None:
     transport = httpx2.ASGITransport(bound)
     async with httpx2.AsyncClient(transport=transport, base_url="http://meteo.example") as client:
         first = asyncio.create_task(client.get("/api/forecasts"))
-        await begun.wait()
+        await started.wait()
         second = await client.get("/api/forecasts")
         go.set()
         assert (await first).status_code == 200
     assert second.status_code == 503
 
 
-async def test_a_short_token_turns_the_admin_routes_off_and_says_so(tmp_path: Path) -> None:
+async def test_a_short_token_turns_the_admin_routes_off_with_a_message(tmp_path: Path) -> None:
     short = "fifteen-letters"
     async with served(make_service(tmp_path, admin_token=short)) as client:
         headers = {"Authorization": f"Bearer {short}"}

@@ -1,4 +1,4 @@
-"""Clients that say nothing, too much, or never read: each ends, and the service goes on."""
+"""Clients that send no request, too much, or never read: their connection ends, others continue."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from backend.tests.support.waiting import until
 LARGE = 40_000_000  # more than the system buffers between two of its own sockets
 
 
-begun: list[str] = []  # the paths that the last server began to answer
+started: list[str] = []  # the paths that the last server began to answer
 
 
 async def application(scope: Scope, _receive: Receive, send: Send) -> None:
-    begun.append(scope["path"])
+    started.append(scope["path"])
     body = b"x" * LARGE if scope["path"] == "/large" else b"fine"
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
 
 
 class Hasty(BoundedProtocol):
-    """The same with bounds that a test reaches."""
+    """The protocol with limits that a test reaches."""
 
     made: ClassVar[list[BoundedProtocol]] = []  # by the last server
 
@@ -46,7 +46,7 @@ class Hasty(BoundedProtocol):
 
 
 class Patient(Hasty):
-    """No time ends anything here: what ends a connection is its number or its size."""
+    """The protocol without time limits: only number and size end a connection."""
 
     request_seconds = read_seconds = 600
 
@@ -54,7 +54,7 @@ class Patient(Hasty):
 @asynccontextmanager
 async def serving(protocol: type[BoundedProtocol]) -> AsyncIterator[int]:
     Hasty.made.clear()
-    begun.clear()
+    started.clear()
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(application, http=protocol, log_config=None, lifespan="off", proxy_headers=False)
     server = uvicorn.Server(config)
@@ -90,22 +90,24 @@ async def read_to_end(reader: asyncio.StreamReader) -> bytes:
         return b""
 
 
-async def test_many_silent_clients_do_not_keep_another_from_its_answer() -> None:
+async def test_many_idle_clients_do_not_block_another_client() -> None:
     async with serving(Patient) as port, AsyncExitStack() as stack:
         silent = [await stack.enter_async_context(connected(port)) for _ in range(100)]
         assert b"fine" in await ask(port)
         ended = [reader for reader, _ in silent[:80]]
-        assert await asyncio.gather(*map(read_to_end, ended)) == [b""] * 80, "the longest silent make room"
+        assert await asyncio.gather(*map(read_to_end, ended)) == [b""] * 80, (
+            "those that are idle longest are closed"
+        )
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\n", b"GET / HTTP/1.1\r\nA"])
-async def test_a_request_that_never_ends_is_given_up(sent: bytes) -> None:
+async def test_the_connection_of_an_endless_request_is_closed(sent: bytes) -> None:
     async with serving(Hasty) as port, connected(port) as (reader, writer):
         writer.write(sent)
         assert await read_to_end(reader) == b""
 
 
-async def test_a_request_after_an_answer_must_end_too() -> None:
+async def test_a_second_request_has_the_same_time_limit() -> None:
     async with serving(Hasty) as port, connected(port) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHo")
         assert (await read_to_end(reader)).count(b"fine") == 1
@@ -124,12 +126,12 @@ async def test_a_request_waits_until_the_answer_before_it_is_read() -> None:
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         next_one = b"GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
         writer.write(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" + next_one)
-        await until(lambda: "/large" in begun)
+        await until(lambda: "/large" in started)
         assert b"fine" in await ask(port)
-        assert begun == ["/large", "/"]
+        assert started == ["/large", "/"]
         writer.transport.resume_reading()  # type: ignore[attr-defined]
         assert b"fine" in (await read_to_end(reader))[LARGE:]
-    assert begun == ["/large", "/", "/next"]
+    assert started == ["/large", "/", "/next"]
 
 
 @pytest.mark.parametrize("requests", [2, 3])
@@ -143,7 +145,7 @@ async def test_a_request_of_a_client_that_is_gone_is_not_answered(requests: int)
                 writer.transport.resume_reading()  # type: ignore[attr-defined]
                 await read_to_end(reader)
             assert b"fine" in await ask(port)
-        assert begun == ["/large", "/"]
+        assert started == ["/large", "/"]
         assert [line for line in lines if line["log_level"] == "error"] == []
 
 
@@ -151,7 +153,7 @@ ENDLESS = [b"GET / HTTP/1.1\r\nA: ", b"GET /", b"POST / HTTP/1.1\r\nContent-Leng
 
 
 @pytest.mark.parametrize("start", ENDLESS)
-async def test_a_head_or_a_body_without_end_is_refused_before_it_fills_the_memory(start: bytes) -> None:
+async def test_endless_headers_or_bodies_are_refused_before_they_fill_the_memory(start: bytes) -> None:
     async with serving(Patient) as port:
         async with connected(port) as (_, writer):
             writer.write(start)
@@ -165,7 +167,7 @@ async def test_a_head_or_a_body_without_end_is_refused_before_it_fills_the_memor
         assert b"fine" in await ask(port)
 
 
-async def test_a_client_that_does_not_read_is_given_up() -> None:
+async def test_the_connection_of_a_client_that_does_not_read_is_closed() -> None:
     async with serving(Hasty) as port, connected(port) as (reader, writer):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -189,7 +191,7 @@ print(BoundedProtocol.most_connections)
 """
 
 
-def test_where_few_files_may_be_open_fewer_clients_are_connected() -> None:
+def test_with_a_low_limit_of_open_files_fewer_clients_are_connected() -> None:
     done = subprocess.run([sys.executable, "-c", LITTLE], capture_output=True, text=True, check=True)
     most = int(done.stdout.split()[-1])
     assert most == connections_within(256) == 64

@@ -1,4 +1,4 @@
-"""What the API gives of sites, stations, models, forecasts and observations, and what it keeps back."""
+"""Sites, stations, models, forecasts and observations over the API, and the values that it withholds."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def test_a_site_is_listed_before_anything_was_collected_for_it(tmp_path: P
     ]
 
 
-async def test_sites_kept_in_the_database_are_listed_from_there(tmp_path: Path) -> None:
+async def test_sites_in_the_database_are_listed_from_there(tmp_path: Path) -> None:
     service = make_service(tmp_path, sites_from="database")
     service.database.migrate()
     service.store.save_sites(make_service(tmp_path).sites()[:1])
@@ -71,7 +71,7 @@ async def test_sites_kept_in_the_database_are_listed_from_there(tmp_path: Path) 
         assert [site["id"] for site in (await get(client, "/api/sites"))["sites"]] == ["grand-pre"]
 
 
-async def test_what_a_network_does_not_tell_of_a_station_is_null(tmp_path: Path) -> None:
+async def test_properties_that_a_network_does_not_publish_are_null(tmp_path: Path) -> None:
     async with served(filled(tmp_path)) as client:
         page = await get(client, "/api/stations")
     described, mapped, _ = page["stations"]
@@ -130,7 +130,7 @@ async def test_a_model_is_listed_before_its_first_run_and_after_its_last(tmp_pat
 # --- Values ------------------------------------------------------------------------------------------
 
 
-async def test_a_forecast_carries_its_times_unit_route_and_whose_stamp_it_bears(tmp_path: Path) -> None:
+async def test_a_forecast_has_times_unit_route_and_the_origin_of_its_availability(tmp_path: Path) -> None:
     at_noon = "from=2026-07-15T12:00:00Z&to=2026-07-15T13:00:00Z"
     asked = f"/api/forecasts?site=grand-pre&model=arome_0025&parameter=wind_gust&{at_noon}"
     async with served(filled(tmp_path)) as client:
@@ -156,7 +156,7 @@ async def test_a_forecast_carries_its_times_unit_route_and_whose_stamp_it_bears(
     assert page["attribution"] == ["Météo-France, AROME, Licence Ouverte 2.0 (Etalab)"]
 
 
-async def test_a_reading_has_null_where_the_network_does_not_say(tmp_path: Path) -> None:
+async def test_an_observation_has_null_where_the_network_publishes_nothing(tmp_path: Path) -> None:
     query = "station=ffvl:901&parameter=wind_speed&from=2026-07-15T12:05:00Z"
     async with served(filled(tmp_path)) as client:
         page = await get(client, f"/api/observations?{query}")
@@ -235,7 +235,7 @@ async def test_pages_of_values_hold_every_value_exactly_once(tmp_path: Path, pat
         ("forecasts?modle=arome_0025", 422, "query.modle"),
     ],
 )
-async def test_what_cannot_be_answered_is_refused_with_the_reason(
+async def test_invalid_queries_are_refused_with_the_reason(
     tmp_path: Path, query: str, status: int, word: str
 ) -> None:
     async with served(filled(tmp_path)) as client:
@@ -262,7 +262,7 @@ def values_in(page: Any) -> set[float]:
         ("/api/observations?site=petit-col", "romma", 88.0),
     ],
 )
-async def test_values_that_are_not_public_are_left_out_and_named_until_the_token_is_shown(
+async def test_values_that_are_not_public_are_left_out_and_named_without_the_token(
     tmp_path: Path, path: str, source: str, value: float
 ) -> None:
     async with served(filled(tmp_path)) as client:
@@ -276,14 +276,14 @@ async def test_values_that_are_not_public_are_left_out_and_named_until_the_token
 
 
 @pytest.mark.parametrize("path", ["/api/forecasts?model=arome_0025", "/api/observations?station=ffvl:901"])
-async def test_an_answer_from_which_nothing_is_missing_names_nothing(tmp_path: Path, path: str) -> None:
+async def test_an_answer_without_withheld_values_names_no_source(tmp_path: Path, path: str) -> None:
     async with served(filled(tmp_path)) as client:
         page = await get(client, path)
     assert page["withheld"] == []
     assert values_in(page)
 
 
-async def test_what_the_operator_declares_public_is_shown_to_all(tmp_path: Path) -> None:
+async def test_sources_that_the_operator_declares_public_are_shown(tmp_path: Path) -> None:
     async with served(filled(tmp_path, public_raw_sources="romma")) as client:
         observations = await get(client, "/api/observations")
         forecasts = await get(client, "/api/forecasts")
@@ -292,7 +292,7 @@ async def test_what_the_operator_declares_public_is_shown_to_all(tmp_path: Path)
     assert [withheld["source"] for withheld in forecasts["withheld"]] == ["meteo_parapente"]
 
 
-async def test_what_a_source_brought_stays_withheld_after_it_was_turned_off(tmp_path: Path) -> None:
+async def test_values_of_a_source_stay_withheld_after_it_is_turned_off(tmp_path: Path) -> None:
     service = filled(tmp_path)
     reading = Observation("pioupiou:611", Parameter.WIND_SPEED, NOW, 55.0)
     service.store.add_observations(
@@ -357,7 +357,7 @@ async def test_a_model_of_a_source_that_this_version_does_not_have_is_withheld(t
     assert (shown["old_model"], shown["arome_001"], shown["mp_old"]) == (False, True, False)
 
 
-async def test_a_station_of_a_network_that_only_a_file_knows_is_withheld_too(tmp_path: Path) -> None:
+async def test_a_station_of_a_network_from_a_file_is_withheld_too(tmp_path: Path) -> None:
     service = filled(tmp_path)
     reading = Observation("mine:1", Parameter.WIND_SPEED, NOW, 55.0)
     service.store.add_observations(
@@ -374,14 +374,14 @@ async def test_a_station_of_a_network_that_only_a_file_knows_is_withheld_too(tmp
         assert values_in(await get(client, "/api/observations?station=mine:1")) == {55.0}
 
 
-async def test_a_wrong_token_is_refused_rather_than_shown_less(tmp_path: Path) -> None:
+async def test_a_wrong_token_is_refused_and_not_treated_as_none(tmp_path: Path) -> None:
     async with served(filled(tmp_path)) as client:
         wrong = await client.get(
             "/api/forecasts", headers={b"Authorization": f"Bearer {TOKEN[:-1]}".encode()}
         )
         other = await client.get("/api/forecasts", headers={"Authorization": "Basic YTpi"})
     assert wrong.status_code == 401
-    assert other.status_code == 200, "another scheme, of a proxy perhaps, is none of ours"
+    assert other.status_code == 200, "another scheme, perhaps of a proxy, is ignored"
     assert other.json()["withheld"]
 
 
@@ -408,7 +408,7 @@ def as_cell(value: Any) -> str:
 
 
 @pytest.mark.parametrize("name", ["sites", "stations", "models", "forecasts", "observations"])
-async def test_csv_says_what_json_says(tmp_path: Path, name: str) -> None:
+async def test_csv_has_the_same_values_as_json(tmp_path: Path, name: str) -> None:
     async with served(filled(tmp_path)) as client:
         rows = (await get(client, f"/api/{name}"))[name]
         answer = await client.get(f"/api/{name}", headers=CSV)
@@ -493,7 +493,7 @@ async def test_a_site_added_to_the_file_is_there_without_a_restart(tmp_path: Pat
     assert [(site["id"], site["collected"]) for site in sites][-1] == ("autre-nom", False)
 
 
-async def test_a_sites_file_broken_meanwhile_leaves_the_list_as_it_was(tmp_path: Path) -> None:
+async def test_a_sites_file_that_becomes_invalid_leaves_the_list_unchanged(tmp_path: Path) -> None:
     service = filled(tmp_path)
     async with served(service) as client:
         service.settings.sites_file.write_text("[[sites]]\nid = 5\n")
@@ -505,7 +505,7 @@ async def test_a_sites_file_broken_meanwhile_leaves_the_list_as_it_was(tmp_path:
     assert str(tmp_path) not in page.text
 
 
-async def test_a_moment_that_the_store_cannot_know_is_an_empty_answer(tmp_path: Path) -> None:
+async def test_a_time_outside_of_the_store_is_an_empty_answer(tmp_path: Path) -> None:
     async with served(filled(tmp_path)) as client:
         page = await get(client, "/api/forecasts?from=9999-12-31T00:00:00Z")
     assert (page["forecasts"], page["next"], page["attribution"]) == ([], None, [])

@@ -42,9 +42,7 @@ async def test_only_the_files_of_the_two_pages_are_served(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "path", ["/", "/style.css", "/docs", "/docs/start.js", "/api/health", "/api/sites", "/api/nothing"]
 )
-async def test_every_answer_forbids_guessing_its_type_and_naming_it_elsewhere(
-    tmp_path: Path, path: str
-) -> None:
+async def test_every_response_has_the_security_headers(tmp_path: Path, path: str) -> None:
     async with served(make_service(tmp_path)) as client:
         answer = await client.get(path)
 
@@ -52,7 +50,7 @@ async def test_every_answer_forbids_guessing_its_type_and_naming_it_elsewhere(
     assert answer.headers["referrer-policy"] == "same-origin"
 
 
-async def test_the_answer_to_a_fault_has_these_headers_too() -> None:
+async def test_a_500_response_has_the_security_headers_too() -> None:
     app = FastAPI()
     install_problem_handlers(app)
 

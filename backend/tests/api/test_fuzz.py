@@ -1,4 +1,4 @@
-"""The API against its own OpenAPI document: whatever is asked, the answer is one that is documented.
+"""The API against its own OpenAPI document: every response to any request is documented.
 
 Schemathesis makes up the questions and judges the answers. Half of the names it makes up are replaced by
 such as the store has, for a made-up one rarely gets beyond "there is no such thing".
@@ -58,7 +58,7 @@ KNOWN: dict[str, tuple[Any, ...]] = {
 }
 ACCEPTED = ("application/json", "text/csv", "*/*", "text/csv;q=0.5, application/json;q=0.1", "image/png", "")
 WHO: dict[str, Mapping[bytes, bytes]] = {
-    "nobody": {},
+    "public": {},
     "admin": ADMIN,
     "impostor": {b"Authorization": b"Bearer guess"},
     "muddle": {b"Authorization": b"Basic \xff"},
@@ -72,7 +72,7 @@ Ask = Callable[[Call, Mapping[bytes, bytes]], httpx2.Response]
 
 @contextmanager
 def api(folder: Path, admin_token: str | None) -> Iterator[tuple[Any, Ask]]:
-    """Give the OpenAPI document of an application on a filled store, and a way to ask it."""
+    """Yield the OpenAPI document of an application on a filled store, and a function that sends requests."""
     service = make_service(folder, admin_token=admin_token)
     fill(service)
     service = with_sources(service)
@@ -106,26 +106,26 @@ def _as_sent(value: Any) -> bytes:
 
 
 def with_known_names(case: Call, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
-    """Replace some of the made-up values by such as the store has, and add some that were left out.
+    """Replace some invented values by values of the store, and add some optional ones.
 
-    Some questions about a site are plain, without a condition: of many made-up ones at least one is wrong.
+    Some requests about a site have no condition: with many invented ones at least one is invalid.
     """
     operation = case.operation
     if "siteId" in case.path_parameters and draw(st.booleans()):
         case.path_parameters["siteId"] = draw(st.sampled_from(KNOWN["siteId"]))
         case.query.clear()
         return
-    for told, parameters in (
+    for values, parameters in (
         (case.query, operation.query),
         (case.path_parameters, operation.path_parameters),
     ):
         for name in (parameter.name for parameter in parameters):
             if name in KNOWN and draw(st.booleans()):
-                told[name] = draw(st.sampled_from(KNOWN[name]))
+                values[name] = draw(st.sampled_from(KNOWN[name]))
 
 
 def questions(operation: Operation) -> st.SearchStrategy[Call]:
-    """Return calls that keep to the document, and such as break it where there is something to break."""
+    """Return calls that follow the document, and calls that break it if the operation has parameters."""
     right = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
     if not operation.query and not operation.path_parameters:
         return right

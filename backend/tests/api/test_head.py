@@ -54,7 +54,7 @@ async def test_head_has_the_status_and_headers_of_get_and_no_body_on_every_route
             }, path
 
 
-async def test_head_of_what_is_not_there_or_only_takes_posts_is_refused_as_get_is(tmp_path: Path) -> None:
+async def test_head_is_refused_like_get_for_unknown_paths_and_post_routes(tmp_path: Path) -> None:
     async with served(make_service(tmp_path)) as client:
         assert (await client.head("/nothing")).status_code == 404
         answer = await client.head("/api/scheduler/jobs/collect_forecasts/run")

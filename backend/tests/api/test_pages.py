@@ -1,4 +1,4 @@
-"""The status page: what a person reads there, with data, without, and without the store."""
+"""The status page with data, without data, and without the database."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def article(page: LexborHTMLParser, name: str) -> LexborNode:
 
 
 def values(page: LexborHTMLParser, site: str) -> dict[str, list[str]]:
-    """Return the cells of a site's table by what stands over them: who says it, and about when."""
+    """Return the cells of a site's table by the heading of their row: station or model, and time."""
     return {
         text_of(body.css_first("th")): [text_of(cell) for cell in body.css("td")]
         for body in article(page, f"site-{site}").css("tbody")
@@ -71,7 +71,7 @@ def source_row(page: LexborHTMLParser, source: str) -> str:
 # --- Sites -------------------------------------------------------------------------------------------
 
 
-async def test_a_site_shows_its_newest_observation_and_what_each_model_says_of_now(tmp_path: Path) -> None:
+async def test_a_site_shows_its_newest_observation_and_each_models_forecast_for_now(tmp_path: Path) -> None:
     service = make_service(tmp_path)
     fill(service)
     page = await page_of(service)
@@ -85,7 +85,7 @@ async def test_a_site_shows_its_newest_observation_and_what_each_model_says_of_n
     }
 
 
-async def test_withheld_values_are_nowhere_in_the_page_until_the_token_is_shown(tmp_path: Path) -> None:
+async def test_withheld_values_are_not_in_the_page_without_the_token(tmp_path: Path) -> None:
     service = make_service(tmp_path)
     fill(service)
     async with served(service) as client:
@@ -98,7 +98,7 @@ async def test_withheld_values_are_nowhere_in_the_page_until_the_token_is_shown(
     assert wrong.status_code == 401
 
 
-async def test_what_is_missing_is_a_dash_and_never_a_zero(tmp_path: Path) -> None:
+async def test_a_missing_value_is_a_dash_and_never_a_zero(tmp_path: Path) -> None:
     service = make_service(tmp_path)
     fill(service)
     page = await page_of(service)
@@ -143,7 +143,7 @@ async def test_a_job_shows_its_last_run_with_the_status_of_each_source(tmp_path:
     assert page.css_first("a[href='/api/scheduler/runs/1']") is not None
 
 
-async def test_the_next_times_are_told_in_utc_and_in_paris(tmp_path: Path) -> None:
+async def test_the_next_times_are_in_utc_and_in_paris(tmp_path: Path) -> None:
     service = with_sources(
         make_service(tmp_path, enabled=True),
         [forecast_source(brings_a_run)],
@@ -160,7 +160,7 @@ async def test_the_next_times_are_told_in_utc_and_in_paris(tmp_path: Path) -> No
     assert page.css_first("time[datetime='2026-07-15T18:00:00Z']") is not None
 
 
-async def test_a_paused_job_says_who_paused_it_and_a_running_one_since_when(tmp_path: Path) -> None:
+async def test_a_paused_job_shows_who_paused_it_and_a_running_one_its_start(tmp_path: Path) -> None:
     service = make_service(tmp_path)
     service.database.migrate()
     service.ledger.pause(FORECASTS, "admin (192.0.2.7)", NOW)
@@ -190,7 +190,7 @@ async def test_a_stale_source_is_named_at_the_top_and_explained_below(tmp_path: 
     assert "! data stale The newest data of ffvl are 4 h old; 35 min is the limit for this source." in summary
     assert "If its runs fail, read their errors" in summary
     assert source_row(page, "ffvl").startswith("ffvl ! stale observations 4 h old")
-    assert "more than 35 min old when it was last due, Wed 15 Jul 14:00 UTC" in main_text(page)
+    assert "more than 35 min old at the last due time, Wed 15 Jul 14:00 UTC" in main_text(page)
 
 
 async def test_every_source_is_credited(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ async def test_every_source_is_credited(tmp_path: Path) -> None:
 # --- Nothing there -----------------------------------------------------------------------------------
 
 
-async def test_an_empty_store_is_said_to_be_one_and_what_comes_next(tmp_path: Path) -> None:
+async def test_the_page_of_an_empty_store_explains_what_comes_next(tmp_path: Path) -> None:
     page = await page_of(make_service(tmp_path))
     text = main_text(page)
     assert "○ scheduler off" in text
@@ -212,17 +212,17 @@ async def test_an_empty_store_is_said_to_be_one_and_what_comes_next(tmp_path: Pa
     assert "none yet" in text
 
 
-async def test_without_sites_it_says_how_to_add_one(tmp_path: Path) -> None:
+async def test_without_sites_the_page_explains_how_to_add_one(tmp_path: Path) -> None:
     page = await page_of(make_service(tmp_path, sites=""))
     assert "meteo-score sites add" in main_text(page)
 
 
-async def test_a_scheduler_that_should_tick_and_does_not_is_said_to(tmp_path: Path) -> None:
+async def test_an_enabled_scheduler_that_does_not_run_is_shown_as_not_running(tmp_path: Path) -> None:
     page = await page_of(make_service(tmp_path, enabled=True))
     assert "✕ scheduler not running" in main_text(page)
 
 
-async def test_without_the_store_the_page_says_so_with_503(tmp_path: Path) -> None:
+async def test_without_the_database_the_page_is_503_with_the_reason(tmp_path: Path) -> None:
     service = make_service(tmp_path)
     async with served(service) as client:
         for file in tmp_path.glob("store.sqlite3*"):
@@ -231,7 +231,7 @@ async def test_without_the_store_the_page_says_so_with_503(tmp_path: Path) -> No
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
     page = LexborHTMLParser(answer.text)
-    assert text_of(page.css_first("h1")) == "The store does not answer just now"
+    assert text_of(page.css_first("h1")) == "The database is unreachable"
     assert str(tmp_path) not in answer.text
 
 
@@ -320,5 +320,5 @@ def test_every_text_has_the_contrast_that_wcag_aa_asks_for(theme: str) -> None:
         (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "Sun 25 Oct 01:30", "02:30"),  # and winter time
     ],
 )
-def test_times_are_told_in_utc_and_by_the_clock_in_paris(moment: datetime, utc: str, paris: str) -> None:
+def test_times_are_in_utc_and_in_local_time_of_paris(moment: datetime, utc: str, paris: str) -> None:
     assert (day_and_time(moment), paris_time(moment)) == (utc, paris)

@@ -1,4 +1,4 @@
-"""How the API answers when something is wrong, and that its own document says all it may answer."""
+"""Error responses of the API, and its OpenAPI document, which lists all responses."""
 
 from __future__ import annotations
 
@@ -46,24 +46,24 @@ def as_problem(answer: Any, status: int) -> Any:
 # --- The store is down -------------------------------------------------------------------------------
 
 
-async def test_without_the_store_everything_but_health_is_a_503_that_says_so(tmp_path: Path) -> None:
+async def test_without_the_database_all_routes_but_health_are_503_with_the_reason(tmp_path: Path) -> None:
     service = make_service(tmp_path)
     fill(service)
     async with served(service) as client:
         lose_the_store(tmp_path)
         for path in GETS:
             answer = await client.get(path, headers=ADMIN)
-            assert "store does not answer" in as_problem(answer, 503)["detail"], path
+            assert "database is unreachable" in as_problem(answer, 503)["detail"], path
             assert int(answer.headers["retry-after"]) > 0
             assert str(tmp_path) not in answer.text
         for path in POSTS:
             answer = await client.post(path, headers=ADMIN)
-            assert "store does not answer" in as_problem(answer, 503)["detail"], path
+            assert "database is unreachable" in as_problem(answer, 503)["detail"], path
         health = await client.get("/api/health")
     assert (health.status_code, health.json()) == (200, {"status": "ok", "version": __version__})
 
 
-async def test_the_api_heals_by_itself_when_the_store_is_back(tmp_path: Path) -> None:
+async def test_the_api_recovers_when_the_database_is_back(tmp_path: Path) -> None:
     service = make_service(tmp_path)
     fill(service)
     async with served(service) as client:
@@ -78,7 +78,7 @@ async def test_the_api_heals_by_itself_when_the_store_is_back(tmp_path: Path) ->
         assert (await client.get("/api/models")).status_code == 200
 
 
-async def test_a_service_whose_scheduler_should_tick_and_does_not_is_not_ready(tmp_path: Path) -> None:
+async def test_a_service_with_an_enabled_scheduler_that_does_not_run_is_not_ready(tmp_path: Path) -> None:
     async with served(make_service(tmp_path, enabled=True)) as client:
         answer = await client.get("/api/ready")
         assert as_problem(answer, 503)["detail"] == "Not ready: the scheduler is not running."
@@ -125,7 +125,7 @@ async def test_every_error_is_a_problem(tmp_path: Path, method: str, path: str, 
         assert answer.headers["allow"]
 
 
-async def test_a_request_that_cannot_be_understood_names_each_field_and_rule(tmp_path: Path) -> None:
+async def test_an_invalid_request_names_each_field_and_rule(tmp_path: Path) -> None:
     async with served(make_service(tmp_path)) as client:
         answer = await client.get("/api/forecasts?limit=0&from=noon")
     errors = {error["field"]: error["message"] for error in as_problem(answer, 422)["errors"]}
@@ -133,7 +133,7 @@ async def test_a_request_that_cannot_be_understood_names_each_field_and_rule(tmp
     assert "2026-07-15T06:00:00Z" in errors["query.from"]
 
 
-async def test_a_fault_tells_the_log_everything_and_the_caller_nothing(tmp_path: Path) -> None:
+async def test_an_internal_error_is_logged_in_full_and_hidden_from_the_client(tmp_path: Path) -> None:
     def broken_clock() -> datetime:
         raise RuntimeError("the inner workings")
 
@@ -143,7 +143,7 @@ async def test_a_fault_tells_the_log_everything_and_the_caller_nothing(tmp_path:
             answer = await client.get("/api/scheduler/jobs")
     as_problem(answer, 500)
     assert "inner workings" not in answer.text
-    (line,) = [entry for entry in logs if entry["event"] == "request broke"]
+    (line,) = [entry for entry in logs if entry["event"] == "request failed"]
     assert line["path"] == "/api/scheduler/jobs"
     assert "inner workings" in str(line["exc_info"])
 
@@ -213,7 +213,7 @@ SHOWS_MORE = (
 )
 
 
-def test_it_says_where_the_token_is_needed_and_where_it_only_shows_more(document: dict[str, Any]) -> None:
+def test_the_document_states_where_the_token_is_required_or_optional(document: dict[str, Any]) -> None:
     security = {name: operation.get("security") for name, operation in operations(document)}
     for name, wanted in security.items():
         if name.startswith("POST"):
@@ -225,7 +225,7 @@ def test_it_says_where_the_token_is_needed_and_where_it_only_shows_more(document
     assert document["components"]["securitySchemes"]["adminToken"]["scheme"] == "bearer"
 
 
-def test_tables_are_promised_as_csv_too(document: dict[str, Any]) -> None:
+def test_tables_are_documented_as_csv_too(document: dict[str, Any]) -> None:
     for name in ("sites", "stations", "models", "forecasts", "observations"):
         content = document["paths"][f"/api/{name}"]["get"]["responses"]["200"]["content"]
         assert set(content) == {"application/json", "text/csv"}

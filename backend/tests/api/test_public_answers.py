@@ -1,4 +1,4 @@
-"""What the public is answered where values are withheld: of which days, how coarse, and that it stays so."""
+"""Public answers with withheld sources: their days, their rounding, and that they do not change."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def noise(seed: int, days: int, size: float = 1.0) -> Grid:
 
 
 def stored(folder: Path, first: date = APRIL, *, late: bool = False, parapente: str = PARAPENTE) -> Service:
-    """Return a service with days up to today; `late` says whether one reading of ROMMA is not there yet."""
+    """Return a service with days up to today; with `late` one reading of ROMMA is missing."""
     service = make_service(folder)
     service.database.migrate()
     write(service, first, late=late, parapente=parapente)
@@ -60,7 +60,7 @@ def write(
     if late:
         of_romma[(date(2026, 6, 10) - first).days, 14] = np.nan
     direction = constant(days, 200.0) + noise(7, days, 20.0)
-    said = {
+    forecast = {
         name: {SPEED: np.clip(wind + bias + noise(seed, days), 0, None), GUST: wind + 12 + noise(seed, days)}
         | {DIRECTION: (direction + noise(seed, days, 15.0)) % 360}
         for seed, (name, bias) in enumerate(((AROME, 1.0), (ICON, 2.0), (parapente, 4.0)))
@@ -70,7 +70,7 @@ def write(
         for code, speed in ((FFVL, wind), (ROMMA, of_romma))
     }
     site = service.sites()[0]
-    keep(service.database, site, first, models=said, stations=stations, views=VIEWS, doubts=doubts)
+    keep(service.database, site, first, models=forecast, stations=stations, views=VIEWS, doubts=doubts)
 
 
 async def get(client: httpx2.AsyncClient, path: str, **options: Any) -> Any:
@@ -147,7 +147,7 @@ async def test_other_days_are_refused_with_the_days_that_are_published(
     assert "MeteoParapente" in error["message"] and "sources=public" in error["message"]
 
 
-async def test_of_a_withheld_station_the_message_names_a_way_that_works(tmp_path: Path) -> None:
+async def test_for_a_withheld_station_the_message_names_a_query_that_works(tmp_path: Path) -> None:
     days = "sources=public&from=2026-06-02&to=2026-06-30"
     async with served(stored(tmp_path)) as client:
         refused = await client.get(f"{SITE}/verdict?{days}&station={ROMMA}")
@@ -157,7 +157,7 @@ async def test_of_a_withheld_station_the_message_names_a_way_that_works(tmp_path
     assert "a `station` whose values are public is answered for any days" in refused.json()["detail"]
 
 
-async def test_other_models_are_answered_of_any_days_and_exactly(tmp_path: Path) -> None:
+async def test_other_models_are_exact_and_for_any_days(tmp_path: Path) -> None:
     days = "from=2026-06-11&to=2026-07-15"
     async with served(stored(tmp_path)) as client:
         of_arome = await get(client, f"{SITE}/scores?model={AROME}&{days}")
@@ -179,7 +179,7 @@ async def test_other_models_are_answered_of_any_days_and_exactly(tmp_path: Path)
     assert (refused.status_code, at_romma.status_code) == (422, 422)
 
 
-async def test_before_the_first_month_is_complete_a_sentence_says_so(tmp_path: Path) -> None:
+async def test_before_the_first_month_is_complete_a_sentence_explains_it(tmp_path: Path) -> None:
     async with served(stored(tmp_path, date(2026, 6, 15))) as client:
         verdict = await get(client, f"{SITE}/verdict")
         of_parapente = await get(client, f"{SITE}/scores?model={PARAPENTE}")
@@ -197,7 +197,7 @@ async def test_before_the_first_month_is_complete_a_sentence_says_so(tmp_path: P
 
 
 async def test_a_model_of_unknown_terms_is_withheld_from_mixed_answers(tmp_path: Path) -> None:
-    """Nobody knows the publisher's terms: its source is not of this version."""
+    """The licence is unknown, because this version does not have the source."""
     async with served(stored(tmp_path, parapente="gone_model")) as client:
         refused = await client.get(f"{SITE}/verdict?from=2026-06-11&to=2026-07-15")
         answer = await get(client, f"{SITE}/verdict")
@@ -213,19 +213,19 @@ async def test_a_model_of_unknown_terms_is_withheld_from_mixed_answers(tmp_path:
     }
 
 
-async def test_a_month_with_fewer_than_20_days_of_pairs_counts_for_nothing(tmp_path: Path) -> None:
+async def test_a_month_with_fewer_than_20_days_of_pairs_is_left_out(tmp_path: Path) -> None:
     """Each side has its days, in May the two of them have 15 in common."""
     service = make_service(tmp_path)
     service.database.migrate()
     days = (TODAY - APRIL).days + 1
-    said, observed = constant(days, 22.0), constant(days, 20.0)
-    said[30:38] = np.nan  # 1 to 8 May
+    forecast, observed = constant(days, 22.0), constant(days, 20.0)
+    forecast[30:38] = np.nan  # 1 to 8 May
     observed[38:46] = np.nan
     keep(
         service.database,
         service.sites()[0],
         APRIL,
-        models={PARAPENTE: {SPEED: said}, AROME: {SPEED: constant(days, 21.0)}},
+        models={PARAPENTE: {SPEED: forecast}, AROME: {SPEED: constant(days, 21.0)}},
         stations={FFVL: {SPEED: observed}},
     )
     publish(service.database, NOW)
@@ -287,7 +287,7 @@ def numbers(answer: Any, name: str = "") -> Iterator[tuple[str, float]]:
 
 
 def found(answer: Any, name: str) -> list[Any]:
-    """Return what stands under a name, wherever it is."""
+    """Return the values of a name at any depth."""
     if isinstance(answer, list):
         return [each for value in answer for each in found(value, name)]
     if not isinstance(answer, dict):
@@ -340,7 +340,7 @@ async def test_events_have_no_counts_and_limits_lie_at_steps(tmp_path: Path) -> 
     assert shown
 
 
-async def test_the_pairs_of_a_day_do_not_say_which_winds_are_strong(tmp_path: Path) -> None:
+async def test_the_pairs_of_a_day_do_not_reveal_which_winds_are_strong(tmp_path: Path) -> None:
     """A direction counts from 10.8 km/h on: the number of such hours of one day would be a reading."""
     path = f"{SITE}/series?parameter=wind_direction&from=2026-07-10&to=2026-07-10&station={ROMMA}"
     async with served(stored(tmp_path)) as client:
@@ -350,8 +350,10 @@ async def test_the_pairs_of_a_day_do_not_say_which_winds_are_strong(tmp_path: Pa
 
 
 @pytest.mark.parametrize("path", ["series?from=2026-07-10&to=2026-07-10&", *PATHS])
-async def test_why_a_withheld_reading_is_set_aside_is_not_published(tmp_path: Path, path: str) -> None:
-    """A wind left out because it stopped is 0: the reason, asked day by day, would be the reading."""
+async def test_the_reason_why_a_withheld_reading_is_flagged_is_not_published(
+    tmp_path: Path, path: str
+) -> None:
+    """A wind flagged as stopped is 0: the reason, requested day by day, would reveal the reading."""
     service = make_service(tmp_path)
     service.database.migrate()
     write(service, doubts={(SPEED, "stopped"): 2, (SPEED, "calm_among_wind"): 1})
@@ -372,7 +374,7 @@ async def test_why_a_withheld_reading_is_set_aside_is_not_published(tmp_path: Pa
 
 
 async def everything(client: httpx2.AsyncClient) -> list[Any]:
-    """Return what the public is answered of June, without the time of the answer."""
+    """Return the public answers for June, without the time of the answer."""
     answers = []
     for path in PATHS:
         for station in (FFVL, ROMMA):
@@ -399,7 +401,7 @@ async def test_a_published_figure_changes_by_20_days_or_not_at_all(
     assert live["nPairs"]
 
 
-async def test_what_is_kept_of_an_answer_depends_on_who_asks_and_on_the_rules(tmp_path: Path) -> None:
+async def test_the_cached_answer_depends_on_the_token_and_on_the_rules(tmp_path: Path) -> None:
     service = stored(tmp_path)
     path = f"{SITE}/verdict?from={JUNE[0]}&to={JUNE[1]}"
     async with served(service) as client:

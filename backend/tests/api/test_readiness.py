@@ -1,4 +1,4 @@
-"""Is the service well, and if not: why, since when, and what to do."""
+"""Whether the service is ready, and if not: why, since when, and what to do."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def why(client: httpx2.AsyncClient) -> list[tuple[str, str | None]]:
 def run_of(
     service: Service, status: Any, newest: Any = None, source: str = "ffvl", job: Any = OBSERVATIONS
 ) -> int:
-    """Put in a run of one source that ends now."""
+    """Add a run of one source that ends now to the ledger."""
     claim = service.ledger.claim(OBSERVATIONS, "cli", service.clock())
     assert claim is not None
     part = SourceRun(source=source, status=status, newest=newest)
@@ -110,7 +110,7 @@ async def test_eleven_failed_runs_in_33_minutes_are_seen_from_the_third_on(tmp_p
         assert await why(client) == []
 
 
-async def test_what_came_to_no_verdict_ends_no_row_of_failures(tmp_path: Path) -> None:
+async def test_runs_without_a_result_do_not_end_a_series_of_failures(tmp_path: Path) -> None:
     service = make_service(tmp_path, sources="ffvl")
     service.database.migrate()
     run_of(service, "success", newest=NOW)
@@ -124,7 +124,7 @@ async def test_what_came_to_no_verdict_ends_no_row_of_failures(tmp_path: Path) -
     assert service.ledger.failure_streak(FORECASTS) is None
 
 
-async def test_a_source_that_never_answered_since_the_start_is_named_and_a_restart_counts_anew(
+async def test_a_source_that_never_answered_since_the_start_is_named_and_a_restart_resets_it(
     tmp_path: Path,
 ) -> None:
     service = make_service(tmp_path, sources="ffvl,romma,arome")
@@ -171,7 +171,9 @@ async def test_a_clock_that_several_hosts_contradict_is_a_reason_on_the_page_too
 # --- A sites file that breaks under a running service -----------------------------------------------
 
 
-async def test_a_sites_file_that_breaks_leaves_the_last_good_list_and_is_a_reason(tmp_path: Path) -> None:
+async def test_a_sites_file_that_becomes_invalid_leaves_the_last_valid_list_and_is_a_reason(
+    tmp_path: Path,
+) -> None:
     clock = HandClock(NOW)
     service = make_service(tmp_path, clock=clock)
     fill(service)
@@ -194,7 +196,7 @@ async def test_a_sites_file_that_breaks_leaves_the_last_good_list_and_is_a_reaso
         assert await why(client) == [], "the file is looked at when it is asked"
 
 
-async def test_a_run_collects_the_last_good_list_although_the_file_broke_before_its_first_run(
+async def test_a_run_collects_the_last_valid_list_if_the_file_becomes_invalid_before_the_first_run(
     tmp_path: Path,
 ) -> None:
     service = make_service(tmp_path)
@@ -214,7 +216,7 @@ async def test_an_emptied_file_is_no_list_of_no_sites(tmp_path: Path) -> None:
         assert len(service.runner.sites()) == 3
 
 
-async def test_a_take_off_moved_in_the_file_is_refused_and_the_list_of_the_store_goes_on(
+async def test_a_take_off_moved_in_the_file_is_refused_and_the_list_of_the_store_stays_in_use(
     tmp_path: Path,
 ) -> None:
     service = make_service(tmp_path)
@@ -231,7 +233,7 @@ async def test_a_take_off_moved_in_the_file_is_refused_and_the_list_of_the_store
 # --- A store that does not take a run ---------------------------------------------------------------
 
 
-async def test_a_run_that_cannot_begin_is_seen_and_gone_once_it_can(tmp_path: Path) -> None:
+async def test_a_run_that_cannot_start_is_a_reason_until_it_starts(tmp_path: Path) -> None:
     clock = HandClock(NOW)
     service = with_sources(make_service(tmp_path, clock=clock), [forecast_source(brings_a_run)])
     owe_nothing(service)
@@ -250,7 +252,7 @@ async def test_a_run_that_cannot_begin_is_seen_and_gone_once_it_can(tmp_path: Pa
         assert await why(client) == []
 
 
-async def test_a_damaged_store_is_503_whoever_found_it_and_nothing_is_promised(tmp_path: Path) -> None:
+async def test_a_damaged_store_is_503_wherever_it_is_detected(tmp_path: Path) -> None:
     service = make_service(tmp_path)
     fill(service)
     for day in range(40):
@@ -270,7 +272,7 @@ async def test_a_damaged_store_is_503_whoever_found_it_and_nothing_is_promised(t
             assert "not lost" not in text and "nothing is lost" not in text, path
 
 
-async def test_a_collection_into_a_damaged_store_fails_at_once_and_says_why(tmp_path: Path) -> None:
+async def test_a_collection_into_a_damaged_store_fails_at_once_with_the_reason(tmp_path: Path) -> None:
     async def reads(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
         yield a_reading(needs, station="ffvl:901")
 
@@ -316,7 +318,7 @@ async def test_a_catch_up_whose_rounds_never_end_is_a_dead_scheduler(tmp_path: P
 # --- A damaged store under a real service -----------------------------------------------------------
 
 
-def test_sixty_damaged_blocks_are_503_no_run_is_a_success_and_doctor_says_what_to_do(
+def test_sixty_damaged_blocks_are_503_no_run_succeeds_and_doctor_has_the_steps(
     upstreams: StandIns, tmp_path: Path
 ) -> None:
     environment = upstreams.environment(

@@ -1,4 +1,4 @@
-"""What the API says of the schedule and its runs, and what the admin token may do."""
+"""The schedule and its runs over the API, and the actions with the admin token."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def when_ended(client: httpx2.AsyncClient, run_id: int) -> Any:
 PRIVATE = ("host-7", "4026531836", "b0071d", "/var/lib/meteo", "db.internal", "10.0.0.7")
 
 
-async def test_host_process_paths_and_the_databases_words_are_for_the_operator(tmp_path: Path) -> None:
+async def test_host_process_paths_and_database_messages_are_for_the_operator(tmp_path: Path) -> None:
     service = make_service(tmp_path)
     service.database.migrate()
     dead = Ledger(service.database, owner="host-7:4026531836/b0071d/4711/99", lease=0)
@@ -92,10 +92,10 @@ async def test_host_process_paths_and_the_databases_words_are_for_the_operator(t
     assert {path: [word for word in PRIVATE if word in text] for path, text in public.items()} == {
         path: [] for path in paths
     }
-    assert run["note"].startswith("the store or the sites file could not be used")
+    assert run["note"].startswith("the store or the sites file was not usable")
     assert [source["reason"] for source in run["sources"]] == [
         run["note"],
-        "the service has a fault with this source: its log holds the details",
+        "internal error with this source: the details are in the log",
     ]
     assert {error["reason"] for error in run["errors"]} <= {source["reason"] for source in run["sources"]}
     assert all(word in whole for word in PRIVATE)
@@ -104,7 +104,7 @@ async def test_host_process_paths_and_the_databases_words_are_for_the_operator(t
 # --- Status ------------------------------------------------------------------------------------------
 
 
-async def test_the_status_tells_the_last_collections_with_their_sources_and_errors(tmp_path: Path) -> None:
+async def test_the_status_has_the_last_runs_with_their_sources_and_errors(tmp_path: Path) -> None:
     service = make_service(tmp_path)
     fill(service)
     async with served(service) as client:
@@ -150,7 +150,7 @@ async def test_before_the_first_run_there_is_null_and_not_zero(tmp_path: Path) -
         assert (source["newestData"], source["ageSeconds"], source["stale"]) == (None, None, None)
 
 
-async def test_freshness_tells_age_limit_and_why_a_source_is_disabled(tmp_path: Path) -> None:
+async def test_freshness_has_age_limit_and_why_a_source_is_disabled(tmp_path: Path) -> None:
     service = make_service(tmp_path, sources="arome,ffvl")
     fill(service)
     async with served(service) as client:
@@ -219,7 +219,7 @@ async def test_a_source_that_failed_without_a_failed_request_is_an_error_too(
 # --- Jobs --------------------------------------------------------------------------------------------
 
 
-async def test_a_job_tells_its_schedule_and_its_five_next_times(tmp_path: Path) -> None:
+async def test_a_job_has_its_schedule_and_its_next_five_times(tmp_path: Path) -> None:
     async with served(make_service(tmp_path)) as client:
         forecasts, observations = (await get(client, "/api/scheduler/jobs"))["jobs"]
     assert (forecasts["id"], forecasts["name"]) == ("collect_forecasts", "Collect forecasts")
@@ -244,7 +244,7 @@ async def test_a_job_tells_its_schedule_and_its_five_next_times(tmp_path: Path) 
         ("0 6 * * mon", "crontab 0 6 * * mon, in UTC"),
     ],
 )
-def test_a_crontab_line_is_said_in_words_only_where_the_words_are_right(crontab: str, words: str) -> None:
+def test_a_crontab_line_is_in_words_only_if_the_words_are_exact(crontab: str, words: str) -> None:
     assert schedule_in_words(crontab) == words
 
 
@@ -293,7 +293,7 @@ async def test_pages_of_runs_hold_every_run_exactly_once_newest_first(tmp_path: 
             seen += [run["runId"] for run in page["runs"]]
         whole = await get(client, "/api/scheduler/runs?limit=7")
     assert seen == [7, 6, 5, 4, 3, 2, 1]
-    assert whole["next"] is None, "a last page that is full says that it is the last"
+    assert whole["next"] is None, "a full last page has no next page"
 
 
 async def test_runs_are_filtered_by_job_and_status(tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ async def test_runs_are_filtered_by_job_and_status(tmp_path: Path) -> None:
         ("/api/scheduler/runs?cursor=99999999999999999999", 422, "query.cursor"),
     ],
 )
-async def test_what_is_no_run_is_refused_with_the_reason(
+async def test_an_invalid_run_id_is_refused_with_the_reason(
     tmp_path: Path, path: str, status: int, word: str
 ) -> None:
     async with served(make_service(tmp_path)) as client:
@@ -334,7 +334,7 @@ async def test_what_is_no_run_is_refused_with_the_reason(
 
 
 @pytest.mark.parametrize("path", [RUN_NOW, PAUSE, RESUME])
-async def test_without_the_token_nothing_is_done(tmp_path: Path, path: str) -> None:
+async def test_without_the_token_no_action_is_possible(tmp_path: Path, path: str) -> None:
     service = make_service(tmp_path)
     async with served(service) as client:
         without = await client.post(path)
@@ -349,7 +349,7 @@ async def test_without_the_token_nothing_is_done(tmp_path: Path, path: str) -> N
 
 
 @pytest.mark.parametrize("token", [None, ""])
-async def test_without_a_configured_token_the_answer_says_how_to_set_one(
+async def test_without_a_configured_token_the_error_explains_how_to_set_one(
     tmp_path: Path, token: str | None
 ) -> None:
     async with served(make_service(tmp_path, admin_token=token)) as client:
@@ -366,7 +366,7 @@ async def test_a_job_that_does_not_exist_is_not_found(tmp_path: Path) -> None:
     assert "collect_forecasts and collect_observations" in answer.json()["detail"]
 
 
-async def test_a_run_that_is_asked_for_begins_at_once_and_stores_what_it_collects(tmp_path: Path) -> None:
+async def test_a_run_by_hand_starts_at_once_and_stores_its_values(tmp_path: Path) -> None:
     async def reads(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
         yield a_reading(needs, value=12.0, station="ffvl:901")
 

@@ -1,4 +1,4 @@
-"""What the API says of scores, through the whole service: verdicts, biases, surprises, recent days."""
+"""Scores over the API, through the whole service: verdicts, bias, surprises, recent days."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def speeds(*values: float | Grid, days: int = DAYS) -> list[Values]:
 
 
 async def test_a_forecast_of_25_where_20_came_is_5_too_much_everywhere(tmp_path: Path) -> None:
-    said, other = speeds(25.0, 19.0)
-    service = stored(tmp_path, {AROME: said, PARAPENTE: other}, views=VIEWS)
+    forecast, other = speeds(25.0, 19.0)
+    service = stored(tmp_path, {AROME: forecast, PARAPENTE: other}, views=VIEWS)
     site = "/api/v1/sites/grand-pre"
     async with served(service) as client:
         verdict = await get(client, VERDICT)
@@ -116,9 +116,9 @@ async def test_a_forecast_of_25_where_20_came_is_5_too_much_everywhere(tmp_path:
 
 
 async def test_350_degrees_against_10_is_20_degrees_anticlockwise(tmp_path: Path) -> None:
-    said = {SPEED: constant(DAYS, 20.0), DIRECTION: constant(DAYS, 350.0)}
+    forecast = {SPEED: constant(DAYS, 20.0), DIRECTION: constant(DAYS, 350.0)}
     observed = {SPEED: constant(DAYS, 20.0), DIRECTION: constant(DAYS, 10.0)}
-    service = stored(tmp_path, {AROME: said}, {FFVL: observed})
+    service = stored(tmp_path, {AROME: forecast}, {FFVL: observed})
     async with served(service) as client:
         verdict = await get(client, f"{VERDICT}?parameter=wind_direction")
         bias = await get(client, "/api/v1/sites/grand-pre/bias?parameter=wind_direction")
@@ -134,9 +134,9 @@ async def test_350_degrees_against_10_is_20_degrees_anticlockwise(tmp_path: Path
 
 
 async def test_zero_degrees_and_no_wind_are_values(tmp_path: Path) -> None:
-    said = {SPEED: constant(DAYS, 0.0), TEMPERATURE: constant(DAYS, 1.0)}
+    forecast = {SPEED: constant(DAYS, 0.0), TEMPERATURE: constant(DAYS, 1.0)}
     observed = {SPEED: constant(DAYS, 0.0), TEMPERATURE: constant(DAYS, 0.0)}
-    service = stored(tmp_path, {AROME: said}, {FFVL: observed}, grounds={AROME: 1400.0})
+    service = stored(tmp_path, {AROME: forecast}, {FFVL: observed}, grounds={AROME: 1400.0})
     async with served(service) as client:
         wind = await get(client, VERDICT)
         warmth = await get(client, f"{VERDICT}?parameter=temperature")
@@ -242,7 +242,7 @@ async def test_a_model_without_data_is_last_unranked_and_null(tmp_path: Path) ->
     assert "nothing to compare it with" in answer["sentence"]
 
 
-async def test_two_models_that_share_no_hour_are_not_said_to_be_one(tmp_path: Path) -> None:
+async def test_two_models_without_common_hours_are_not_described_as_one_model(tmp_path: Path) -> None:
     early, late = constant(DAYS, 20.0), constant(DAYS, 20.0)
     early[20:], late[:20] = np.nan, np.nan
     async with served(stored(tmp_path, {AROME: {SPEED: early}, PARAPENTE: {SPEED: late}})) as client:
@@ -251,7 +251,7 @@ async def test_two_models_that_share_no_hour_are_not_said_to_be_one(tmp_path: Pa
 
 
 async def test_a_model_that_missed_the_stormy_days_gains_nothing_by_it(tmp_path: Path) -> None:
-    """In the first ten days both err by 20; the one that said nothing then is compared on the others only."""
+    """In the first ten days both err by 20; the one without forecasts then is compared on the others only."""
     found = two_models(a=2.0, b=2.0)
     storm = found["models"][AROME][SPEED]
     storm[:10] += 20
@@ -319,7 +319,7 @@ async def test_each_view_has_its_own_verdict(tmp_path: Path) -> None:
 # --- Further beacons, and which one is the reference -------------------------------------------------
 
 
-async def test_another_beacon_is_asked_and_a_copy_of_the_first_is_not_counted(tmp_path: Path) -> None:
+async def test_another_station_is_compared_and_a_copy_of_the_first_is_not_counted(tmp_path: Path) -> None:
     found = two_models()
     found["stations"][ROMMA] = {SPEED: constant(DAYS, 20.0) + noise(5) * 0.2}
     service = stored(tmp_path, **found)
@@ -339,7 +339,7 @@ def found_only(found: dict[str, Any]) -> dict[str, Any]:
     return {"models": {}, "stations": found["stations"]}
 
 
-async def test_without_a_winner_no_beacon_is_said_to_have_the_same(tmp_path: Path) -> None:
+async def test_without_a_winner_no_station_is_described_as_agreeing(tmp_path: Path) -> None:
     found = two_models(a=2.0, b=2.3)
     found["stations"][ROMMA] = {SPEED: constant(DAYS, 20.0)}
     async with served(stored(tmp_path, **found, positions={ROMMA: (45.91, 6.7)})) as client:
@@ -348,7 +348,7 @@ async def test_without_a_winner_no_beacon_is_said_to_have_the_same(tmp_path: Pat
     assert (answer["robustness"]["counted"], answer["robustness"]["sentence"]) == (2, None)
 
 
-async def test_a_beacon_that_disagrees_is_told(tmp_path: Path) -> None:
+async def test_a_station_that_disagrees_is_named(tmp_path: Path) -> None:
     found = two_models()
     found["stations"][ROMMA] = {SPEED: constant(DAYS, 25.0)}
     async with served(stored(tmp_path, **found)) as client:
@@ -408,7 +408,7 @@ async def test_each_day_is_judged_by_the_station_that_was_the_reference_on_it(tm
     assert of_day[str(change)] == 24.0
 
 
-# --- How much there was ------------------------------------------------------------------------------
+# --- Coverage ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("march", "april", "complete"), [(2, 0, True), (3, 1, False)])
@@ -422,8 +422,8 @@ async def test_a_month_is_complete_from_nine_tenths_of_its_hours_on(
     for start, hours in ((1, march), (32, april)):
         observed[start : start + 3] = np.nan  # 72 hours
         observed[start + 3, :hours] = np.nan
-    said = {SPEED: constant(days, 22.0)}
-    service = stored(tmp_path, {AROME: said}, {FFVL: {SPEED: observed}}, first=first)
+    forecast = {SPEED: constant(days, 22.0)}
+    service = stored(tmp_path, {AROME: forecast}, {FFVL: {SPEED: observed}}, first=first)
     async with served(service) as client:
         answer = await get(client, f"{SITE}/scores?from=2026-01-01&to=2026-05-01")
         cut = await get(client, f"{SITE}/scores?from=2026-03-08&to=2026-05-01")
@@ -437,13 +437,13 @@ async def test_a_month_is_complete_from_nine_tenths_of_its_hours_on(
     assert cut["months"][0] == {"month": "2026-03", "hours": 743 - 7 * 24, "expected": 743, "complete": False}
 
 
-async def test_each_model_and_station_has_its_share_of_the_hours_that_could_be_had(tmp_path: Path) -> None:
+async def test_each_model_and_station_has_its_coverage_up_to_now(tmp_path: Path) -> None:
     """40 days up to 12:10 UTC, 14:10 in Paris: 39 * 24 + 15 hours; in the view of noon 39 * 12 + 3."""
-    said, observed = constant(DAYS, 22.0), constant(DAYS, 20.0)
-    said[:10] = np.nan
+    forecast, observed = constant(DAYS, 22.0), constant(DAYS, 20.0)
+    forecast[:10] = np.nan
     observed[0, :12] = np.nan
     observed[-1, 15:] = np.nan
-    models = {AROME: {SPEED: constant(DAYS, 21.0)}, PARAPENTE: {SPEED: said}}
+    models = {AROME: {SPEED: constant(DAYS, 21.0)}, PARAPENTE: {SPEED: forecast}}
     models[AROME][SPEED][:, :12] = np.nan
     service = stored(tmp_path, models, {FFVL: {SPEED: observed}}, views=VIEWS)
     async with served(service) as client:
@@ -461,12 +461,12 @@ async def test_each_model_and_station_has_its_share_of_the_hours_that_could_be_h
     assert by_model(evening, "references")["yesterday"]["coverage"] is None
 
 
-async def test_winds_too_light_to_tell_a_direction_count_as_observed(tmp_path: Path) -> None:
-    said = {SPEED: constant(DAYS, 5.0), DIRECTION: constant(DAYS, 10.0)}
+async def test_winds_too_light_for_a_direction_count_as_observed(tmp_path: Path) -> None:
+    forecast = {SPEED: constant(DAYS, 5.0), DIRECTION: constant(DAYS, 10.0)}
     observed = {SPEED: constant(DAYS, 5.0), DIRECTION: constant(DAYS, 10.0)}
     observed[SPEED][:, :12], observed[DIRECTION][:, :12] = 0.0, np.nan
     observed[DIRECTION][:, 20:] = np.nan
-    async with served(stored(tmp_path, {AROME: said}, {FFVL: observed})) as client:
+    async with served(stored(tmp_path, {AROME: forecast}, {FFVL: observed})) as client:
         answer = await get(client, f"{SITE}/scores?parameter=wind_direction&to={TODAY - timedelta(days=1)}")
     assert by_model(answer)[AROME]["nPairs"] == 0
     assert answer["stations"][0]["coverage"]["hours"] == 39 * 20
@@ -502,16 +502,16 @@ async def test_readings_that_enter_no_score_are_counted_with_the_reason(tmp_path
 async def test_directions_in_light_winds_have_a_score_of_their_own(
     tmp_path: Path, days: int, mae: float | None
 ) -> None:
-    """From 5 to below 10.8 km/h: 8 hours err by 30 degrees and 4 by 60, hence 40; 10.8 is not light."""
-    speed, said = constant(DAYS, 4.9), constant(DAYS, 190.0)
+    """From 5 to below 10.8 km/h: 8 hours err by 30 degrees and 4 by 60, 40 in the mean; 10.8 is not light."""
+    speed, forecast = constant(DAYS, 4.9), constant(DAYS, 190.0)
     for hours, wind, error in (
         (slice(8, 16), 5.0, 30.0),
         (slice(16, 20), 10.7, 60.0),
         (slice(20, 24), 10.8, 10.0),
     ):
-        speed[:, hours], said[:, hours] = wind, 10.0 - error
+        speed[:, hours], forecast[:, hours] = wind, 10.0 - error
     winds = {SPEED: speed, DIRECTION: constant(DAYS, 10.0)}
-    service = stored(tmp_path, {AROME: {SPEED: speed, DIRECTION: said % 360}}, {FFVL: winds})
+    service = stored(tmp_path, {AROME: {SPEED: speed, DIRECTION: forecast % 360}}, {FFVL: winds})
     first = TODAY - timedelta(days=days - 1)
     async with served(service) as client:
         answer = await get(client, f"{SITE}/scores?parameter=wind_direction&from={first}")
@@ -521,7 +521,7 @@ async def test_directions_in_light_winds_have_a_score_of_their_own(
     assert score["breezeMae"] == (None if mae is None else pytest.approx(mae))
 
 
-# --- Beside what anyone could say --------------------------------------------------------------------
+# --- Skill against baselines -------------------------------------------------------------------------
 
 
 async def test_a_model_that_is_worse_than_yesterdays_observation_is_called_so(tmp_path: Path) -> None:
@@ -540,7 +540,7 @@ async def test_a_model_that_is_worse_than_yesterdays_observation_is_called_so(tm
         assert each["interval"]["high"] - each["interval"]["low"] < 0.2 * abs(each["skill"])
 
 
-async def test_a_skill_that_may_be_chance_is_not_said_as_if_it_were_sure(tmp_path: Path) -> None:
+async def test_a_skill_that_may_be_chance_is_worded_as_uncertain(tmp_path: Path) -> None:
     """Steady 10 km/h, and now and then a step of 4: it errs as yesterday does, a day earlier or later."""
     observed = constant(DAYS, 10.0)
     observed[::6] += 4.0
@@ -558,9 +558,9 @@ async def test_a_skill_that_may_be_chance_is_not_said_as_if_it_were_sure(tmp_pat
 
 
 def lived(folder: Path, beside: float, *, minutes: int = 10) -> Service:
-    """Return a service that collected 40 days of four hours, in which the report on the hour says 20 km/h.
+    """Return a service that collected 40 days of four hours, in which the reading on the hour is 20 km/h.
 
-    The other five of the hour say `beside`. AROME says 21.5 and 22.5 by turns, MeteoParapente 25.1.
+    The other five of the hour are `beside`. AROME forecasts 21.5 and 22.5 by turns, MeteoParapente 25.1.
     """
     service = make_service(folder, public_raw_sources=OPENED)
     service.database.migrate()
@@ -624,7 +624,7 @@ async def test_by_hourly_means_the_other_model_may_be_the_better_one(tmp_path: P
     )
 
 
-async def test_a_beacon_that_reports_too_rarely_says_nothing_by_hourly_means(tmp_path: Path) -> None:
+async def test_a_station_that_reports_too_rarely_has_no_hourly_means(tmp_path: Path) -> None:
     async with served(lived(tmp_path, beside=26.0, minutes=30)) as client:
         answer = await get(client, VERDICT)
         gust = await get(client, f"{VERDICT}?parameter=wind_gust")
@@ -643,7 +643,9 @@ async def test_a_beacon_that_reports_too_rarely_says_nothing_by_hourly_means(tmp
 # --- Temperature -------------------------------------------------------------------------------------
 
 
-async def test_a_temperature_is_brought_to_the_stations_height_and_shown_raw_as_well(tmp_path: Path) -> None:
+async def test_a_temperature_is_corrected_to_the_stations_height_and_shown_raw_too(
+    tmp_path: Path,
+) -> None:
     """The model's ground lies 100 m above the station: 0.65 degrees are added."""
     models = {AROME: {TEMPERATURE: constant(DAYS, 10.0)}, PARAPENTE: {TEMPERATURE: constant(DAYS, 10.0)}}
     stations = {FFVL: {TEMPERATURE: constant(DAYS, 10.0)}}
@@ -661,7 +663,7 @@ async def test_a_temperature_is_brought_to_the_stations_height_and_shown_raw_as_
     assert [group["group"] for group in parts["groups"]] == ["day", "night"]
 
 
-async def test_temperatures_at_the_heights_of_different_grounds_rank_nobody(tmp_path: Path) -> None:
+async def test_raw_temperatures_at_different_model_elevations_are_not_ranked(tmp_path: Path) -> None:
     models = {
         AROME: {TEMPERATURE: 10.0 + noise(1, size=0.1)},
         PARAPENTE: {TEMPERATURE: 13.0 + noise(2, size=0.1)},
@@ -691,7 +693,7 @@ async def test_gusts_of_three_hours_are_not_compared_with_those_of_one(tmp_path:
     assert "(IFS: without gusts)" in events["events"][0]["text"]
 
 
-async def test_a_station_whose_height_is_not_known_is_told(tmp_path: Path) -> None:
+async def test_a_station_of_unknown_height_has_a_note(tmp_path: Path) -> None:
     models = {AROME: {TEMPERATURE: constant(DAYS, 10.0)}}
     stations = {FFVL: {TEMPERATURE: constant(DAYS, 10.0)}}
     service = stored(tmp_path, models, stations, grounds={AROME: 1500.0}, elevations={FFVL: None})
@@ -727,10 +729,10 @@ async def test_a_group_with_too_few_days_has_no_value(tmp_path: Path) -> None:
     assert shown["01"] is None
 
 
-async def test_an_hour_that_is_wrong_is_found_and_the_others_are_not(tmp_path: Path) -> None:
-    said = constant(DAYS, 20.0) + noise(1)
-    said[:, 12] += 6
-    async with served(stored(tmp_path, {AROME: {SPEED: said}})) as client:
+async def test_an_hour_with_a_bias_is_detected_and_the_others_are_not(tmp_path: Path) -> None:
+    forecast = constant(DAYS, 20.0) + noise(1)
+    forecast[:, 12] += 6
+    async with served(stored(tmp_path, {AROME: {SPEED: forecast}})) as client:
         answer = await get(client, "/api/v1/sites/grand-pre/bias?model=arome_0025")
     (found,) = answer["models"]
     hours = {each["group"]: each for each in found["byHour"]}
@@ -745,8 +747,8 @@ async def test_an_hour_that_is_wrong_is_found_and_the_others_are_not(tmp_path: P
     [("season", 4), ("sector", 8), ("wind_class", 5), ("part_of_day", 8), ("hour", 24)],
 )
 async def test_every_stratum_has_all_its_groups(tmp_path: Path, stratum: str, groups: int) -> None:
-    said = {SPEED: constant(DAYS, 22.0), DIRECTION: constant(DAYS, 45.0)}
-    async with served(stored(tmp_path, {AROME: said})) as client:
+    forecast = {SPEED: constant(DAYS, 22.0), DIRECTION: constant(DAYS, 45.0)}
+    async with served(stored(tmp_path, {AROME: forecast})) as client:
         answer = await get(client, f"/api/v1/sites/grand-pre/scores?model=arome_0025&stratum={stratum}")
     entries = [group["models"][0]["entry"] for group in answer["groups"]]
     assert len(entries) == groups
@@ -754,14 +756,12 @@ async def test_every_stratum_has_all_its_groups(tmp_path: Path, stratum: str, gr
 
 
 @pytest.mark.parametrize("parameter", ["wind_speed", "wind_direction", "wind"])
-async def test_every_score_says_how_many_independent_hours_it_is_worth(
-    tmp_path: Path, parameter: str
-) -> None:
+async def test_every_score_has_its_effective_pairs(tmp_path: Path, parameter: str) -> None:
     """The errors of a day are alike, so its hours are worth little more than one."""
     turned = np.repeat(noise(5)[:, :1], 25, axis=1)
-    said = {SPEED: 22.0 + turned, DIRECTION: 45.0 + 10.0 * turned}
+    forecast = {SPEED: 22.0 + turned, DIRECTION: 45.0 + 10.0 * turned}
     seen = {SPEED: constant(DAYS, 20.0), DIRECTION: constant(DAYS, 45.0)}
-    async with served(stored(tmp_path, {AROME: said}, {FFVL: seen})) as client:
+    async with served(stored(tmp_path, {AROME: forecast}, {FFVL: seen})) as client:
         verdict = await get(client, f"{VERDICT}?parameter={parameter}")
         scores = await get(client, f"{SITE}/scores?parameter={parameter}&model={AROME}&stratum=hour")
     whole = by_model(verdict)[AROME]
@@ -770,11 +770,11 @@ async def test_every_score_says_how_many_independent_hours_it_is_worth(
     assert all(0.4 * DAYS < hour["effectivePairs"] <= hour["nPairs"] for hour in hours)
 
 
-async def test_a_model_that_is_kept_in_one_view_only_has_a_bias_there_and_none_by_lead(
+async def test_a_model_stored_in_one_view_only_has_a_bias_there_and_none_by_lead(
     tmp_path: Path,
 ) -> None:
-    said = {"my_wrf": {SPEED: constant(DAYS, 25.0)}}
-    async with served(stored(tmp_path, said)) as client:
+    forecast = {"my_wrf": {SPEED: constant(DAYS, 25.0)}}
+    async with served(stored(tmp_path, forecast)) as client:
         answer = await get(client, "/api/v1/sites/grand-pre/bias", headers=ADMIN)
     found = by_model(answer)["my_wrf"]
     assert found["meanError"] == 5.0
@@ -791,24 +791,24 @@ async def test_the_length_of_a_vector_has_no_bias_and_no_hourly_value(tmp_path: 
 # --- Events ------------------------------------------------------------------------------------------
 
 
-def windy(over: int, said_over: int, both: int, days: int = DAYS) -> tuple[Grid, Grid]:
+def windy(over: int, forecast_over: int, both: int, days: int = DAYS) -> tuple[Grid, Grid]:
     """Return observed and forecast winds at noon: hours over 25 km/h on so many days, and 10 on the rest.
 
     The days are in no order: windy ones that followed each other would be worth few.
     """
-    observed, said = constant(days, np.nan), constant(days, np.nan)
-    observed[:, 12], said[:, 12] = 10.0, 10.0
+    observed, forecast = constant(days, np.nan), constant(days, np.nan)
+    observed[:, 12], forecast[:, 12] = 10.0, 10.0
     observed[:over, 12] = 30.0
-    said[:both, 12] = 30.0
-    said[over : over + said_over - both, 12] = 30.0
+    forecast[:both, 12] = 30.0
+    forecast[over : over + forecast_over - both, 12] = 30.0
     order = np.random.default_rng(5).permutation(days)
-    return observed[order], said[order]
+    return observed[order], forecast[order]
 
 
-async def test_surprises_are_counted_among_the_hours_that_were_called_good(tmp_path: Path) -> None:
+async def test_surprises_are_counted_among_the_hours_forecast_as_good(tmp_path: Path) -> None:
     """12 windy hours of 40; 11 were called windy, 8 of them rightly: 4 of 29 go hours were surprises."""
-    observed, said = windy(over=12, said_over=11, both=8)
-    service = stored(tmp_path, {AROME: {SPEED: said}}, {FFVL: {SPEED: observed}})
+    observed, forecast = windy(over=12, forecast_over=11, both=8)
+    service = stored(tmp_path, {AROME: {SPEED: forecast}}, {FFVL: {SPEED: observed}})
     async with served(service) as client:
         answer = await get(client, "/api/v1/sites/grand-pre/events?limit=25")
     event = next(each for each in answer["events"] if each["event"] == "wind_over")
@@ -826,8 +826,8 @@ async def test_surprises_are_counted_among_the_hours_that_were_called_good(tmp_p
 
 
 async def test_few_events_have_counts_and_no_rate(tmp_path: Path) -> None:
-    observed, said = windy(over=9, said_over=11, both=8)
-    service = stored(tmp_path, {AROME: {SPEED: said}}, {FFVL: {SPEED: observed}})
+    observed, forecast = windy(over=9, forecast_over=11, both=8)
+    service = stored(tmp_path, {AROME: {SPEED: forecast}}, {FFVL: {SPEED: observed}})
     async with served(service) as client:
         answer = await get(client, "/api/v1/sites/grand-pre/events?limit=25")
     arome = by_model(next(each for each in answer["events"] if each["event"] == "wind_over"))[AROME]
@@ -837,8 +837,8 @@ async def test_few_events_have_counts_and_no_rate(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("limit", "over"), [(29.9, 12), (30, 0)])
 async def test_the_limit_itself_is_still_good(tmp_path: Path, limit: float, over: int) -> None:
-    observed, said = windy(over=12, said_over=12, both=12)
-    service = stored(tmp_path, {AROME: {SPEED: said}}, {FFVL: {SPEED: observed}})
+    observed, forecast = windy(over=12, forecast_over=12, both=12)
+    service = stored(tmp_path, {AROME: {SPEED: forecast}}, {FFVL: {SPEED: observed}})
     async with served(service) as client:
         answer = await get(client, f"/api/v1/sites/grand-pre/events?limit={limit}")
     arome = by_model(next(each for each in answer["events"] if each["event"] == "wind_over"))[AROME]
@@ -889,22 +889,22 @@ def half_windy() -> Values:
     return winds
 
 
-@pytest.mark.parametrize("told", [0.0, 0.5])
-async def test_hours_count_whether_windy_or_not_where_a_station_tells_few_directions(
-    tmp_path: Path, told: float
+@pytest.mark.parametrize("reported", [0.0, 0.5])
+async def test_hours_count_windy_or_not_if_a_station_reports_few_directions(
+    tmp_path: Path, reported: float
 ) -> None:
     """A vane that is broken, now and then or for good, must not leave the light hours alone."""
     winds = half_windy()
-    there = np.random.default_rng(1).random((DAYS, 25)) < told
+    there = np.random.default_rng(1).random((DAYS, 25)) < reported
     observed = {SPEED: winds[SPEED], DIRECTION: np.where(there, winds[DIRECTION], np.nan)}
     async with served(stored(tmp_path, {AROME: winds}, {FFVL: observed})) as client:
         answer = await get(client, "/api/v1/sites/grand-pre/events?limit=20")
     event = answer["events"][0]
     counts = by_model(event)[AROME]["counts"]
-    windy = there[:, 12:24].sum() if told else 12 * DAYS
-    light = there[:, :12].sum() if told else 12 * DAYS
+    windy = there[:, 12:24].sum() if reported else 12 * DAYS
+    light = there[:, :12].sum() if reported else 12 * DAYS
     assert (counts["hits"], counts["correctRejections"]) == (windy, light)
-    assert ("off the slope" in event["text"]) is bool(told)
+    assert ("off the slope" in event["text"]) is bool(reported)
 
 
 async def test_a_calm_has_no_direction_and_is_flyable_all_the_same(tmp_path: Path) -> None:
@@ -927,10 +927,10 @@ async def test_a_model_without_directions_is_named(tmp_path: Path) -> None:
 
 async def test_at_noon_a_day_is_judged_by_the_hours_to_come(tmp_path: Path) -> None:
     """The view has nothing before 12 o'clock; days that were not called flyable are known all the same."""
-    said, real = constant(DAYS, 30.0), constant(DAYS, 30.0)
-    said[:, :12] = np.nan
-    said[:25], real[20:] = 10.0, 10.0
-    models = {AROME: {SPEED: said}}
+    forecast, real = constant(DAYS, 30.0), constant(DAYS, 30.0)
+    forecast[:, :12] = np.nan
+    forecast[:25], real[20:] = 10.0, 10.0
+    models = {AROME: {SPEED: forecast}}
     async with served(stored(tmp_path, models, {FFVL: {SPEED: real}}, views=VIEWS)) as client:
         answer = await get(client, "/api/v1/sites/grand-pre/events?limit=20&view=noon")
     event = answer["events"][1]
@@ -947,8 +947,8 @@ async def test_scores_of_events_have_intervals_of_whole_days(tmp_path: Path) -> 
     """Hours of one day are no independent cases: the interval is far wider than Wilson's of so many hours."""
     generator = np.random.default_rng(7)
     observed = np.where(generator.random((DAYS, 1)) < 0.4, 30.0, 10.0) + constant(DAYS, 0.0)
-    said = np.where(generator.random((DAYS, 1)) < 0.8, observed, 40.0 - observed)
-    async with served(stored(tmp_path, {AROME: {SPEED: said}}, {FFVL: {SPEED: observed}})) as client:
+    forecast = np.where(generator.random((DAYS, 1)) < 0.8, observed, 40.0 - observed)
+    async with served(stored(tmp_path, {AROME: {SPEED: forecast}}, {FFVL: {SPEED: observed}})) as client:
         answer = await get(client, "/api/v1/sites/grand-pre/events?limit=25")
     found = by_model(next(each for each in answer["events"] if each["event"] == "wind_over"))[AROME]
     assert found["scores"].keys() == found["intervals"].keys()
@@ -965,7 +965,7 @@ async def test_scores_of_events_have_intervals_of_whole_days(tmp_path: Path) -> 
     assert by_days["high"] - by_days["low"] > 2 * (by_hours.high - by_hours.low)
 
 
-async def test_a_model_that_never_gives_a_go_is_told_in_the_words_of_the_event(tmp_path: Path) -> None:
+async def test_a_model_that_never_gives_a_go_has_a_sentence_in_the_words_of_the_event(tmp_path: Path) -> None:
     models = {AROME: {SPEED: constant(DAYS, 30.0)}}
     async with served(stored(tmp_path, models)) as client:
         answer = await get(client, "/api/v1/sites/grand-pre/events?limit=25")
@@ -975,7 +975,7 @@ async def test_a_model_that_never_gives_a_go_is_told_in_the_words_of_the_event(t
 
 
 async def test_a_skill_of_too_few_days_is_none(tmp_path: Path) -> None:
-    """The station speaks every other day, so that yesterday's observation is there on two of 21 days."""
+    """The station reports every other day, so that yesterday's observation is there on two of 21 days."""
     observed = constant(DAYS, 20.0)
     observed[1::2] = np.nan
     observed[5] = 20.0
@@ -1019,9 +1019,9 @@ async def test_a_take_off_that_faces_all_sides_asks_for_no_direction(tmp_path: P
     (tmp_path / "sites.toml").write_text(text.replace('orientation = ["S", "SW"]\n', "", 1))
     service.database.migrate()
     winds = {SPEED: constant(DAYS, 15.0), DIRECTION: constant(DAYS, 0.0)}
-    told = {SPEED: winds[SPEED], DIRECTION: winds[DIRECTION].copy()}
-    told[DIRECTION][:, ::2] = np.nan
-    keep(service.database, grand_pre(service), FIRST, models={AROME: winds}, stations={FFVL: told})
+    half = {SPEED: winds[SPEED], DIRECTION: winds[DIRECTION].copy()}
+    half[DIRECTION][:, ::2] = np.nan
+    keep(service.database, grand_pre(service), FIRST, models={AROME: winds}, stations={FFVL: half})
     async with served(service) as client:
         answer = await get(client, "/api/v1/sites/grand-pre/events?limit=20")
     assert answer["sector"] is None
@@ -1035,7 +1035,7 @@ async def test_a_take_off_that_faces_all_sides_asks_for_no_direction(tmp_path: P
     assert "slope" not in answer["events"][0]["text"]
 
 
-async def test_a_model_that_is_not_counted_with_the_others_says_why(tmp_path: Path) -> None:
+async def test_a_model_that_is_not_compared_with_the_others_has_the_reason(tmp_path: Path) -> None:
     half = constant(DAYS, 10.0)
     half[:, ::2] = np.nan
     models = {
@@ -1051,9 +1051,9 @@ async def test_a_model_that_is_not_counted_with_the_others_says_why(tmp_path: Pa
 
 
 async def test_five_go_hours_give_no_surprise_rate_anywhere(tmp_path: Path) -> None:
-    said, real = constant(DAYS, 30.0), constant(DAYS, 30.0)
-    said[0, :5], real[0, :2], real[0, 20] = 10.0, 10.0, 10.0
-    async with served(stored(tmp_path, {AROME: {SPEED: said}}, {FFVL: {SPEED: real}})) as client:
+    forecast, real = constant(DAYS, 30.0), constant(DAYS, 30.0)
+    forecast[0, :5], real[0, :2], real[0, 20] = 10.0, 10.0, 10.0
+    async with served(stored(tmp_path, {AROME: {SPEED: forecast}}, {FFVL: {SPEED: real}})) as client:
         answer = await get(client, "/api/v1/sites/grand-pre/events?limit=25")
     arome = by_model(next(each for each in answer["events"] if each["event"] == "wind_over"))[AROME]
     assert (arome["surprises"]["count"], arome["surprises"]["of"], arome["enoughEvents"]) == (3, 5, True)
@@ -1110,7 +1110,7 @@ def stored_in(service: Service) -> Service:
     return service
 
 
-async def test_what_may_not_be_shown_is_withheld_with_its_errors_and_named(tmp_path: Path) -> None:
+async def test_values_that_are_not_public_are_withheld_with_their_errors_and_named(tmp_path: Path) -> None:
     found = two_models()
     found["stations"][ROMMA] = {SPEED: constant(DAYS, 20.0)}
     path = "/api/v1/sites/grand-pre/series?from=2026-07-15"
@@ -1123,7 +1123,7 @@ async def test_what_may_not_be_shown_is_withheld_with_its_errors_and_named(tmp_p
     assert (hour[PARAPENTE]["forecast"], hour[PARAPENTE]["error"]) == (None, None)
     assert hour[AROME]["error"] is not None
     assert [each["source"] for each in public["withheld"]] == [PARAPENTE]
-    # One side and the error reveal the other: without the station's value no model's error is told.
+    # One side and the error reveal the other: without the station's value no model's error is shown.
     assert {each["observation"] for each in of_romma["hours"]} == {None}
     assert {each["error"] for hour in of_romma["hours"] for each in hour["forecasts"]} == {None}
     assert of_romma["hours"][12]["forecasts"][0]["forecast"] is not None
@@ -1156,18 +1156,18 @@ async def test_a_time_without_data_has_null_scores_and_the_label(tmp_path: Path,
     async with served(stored(tmp_path, **two_models())) as client:
         answer = await get(client, f"/api/v1/sites/grand-pre/{path}?from=2020-01-01&to=2020-01-31")
         never = await get(client, f"/api/v1/sites/petit-col/{path}")
-        nobody = await get(client, f"/api/v1/sites/sans-balise/{path}")
-    for found in (answer, never, nobody):
+        no_station = await get(client, f"/api/v1/sites/sans-balise/{path}")
+    for found in (answer, never, no_station):
         assert (found["nPairs"], found["nDays"], found["label"]) == (0, 0, "collecting")
         if path in {"verdict", "scores", "comparison"}:
             assert [each["score"] for each in found["models"]] == [None, None]
-    assert nobody["commonSample"] == "this site has no reference station"
+    assert no_station["commonSample"] == "this site has no reference station"
 
 
 @pytest.mark.parametrize(
     "path", ["bias?", "scores?", "scores?stratum=sector&", "bias?parameter=temperature&"]
 )
-async def test_a_model_that_is_collected_no_more_is_null_where_nothing_is_kept_of_it(
+async def test_a_model_that_is_no_longer_collected_is_null_without_stored_values(
     tmp_path: Path, path: str
 ) -> None:
     service = stored(tmp_path, **two_models())
@@ -1198,7 +1198,7 @@ async def test_a_model_that_is_collected_no_more_is_null_where_nothing_is_kept_o
         ("/api/v1/sites/grand-pre/events?limit=1000", 422, "80"),
     ],
 )
-async def test_what_cannot_be_asked_is_refused_with_the_rule(
+async def test_invalid_questions_are_refused_with_the_rule(
     tmp_path: Path, query: str, status: int, word: str
 ) -> None:
     async with served(stored(tmp_path, {})) as client:
@@ -1208,10 +1208,10 @@ async def test_what_cannot_be_asked_is_refused_with_the_rule(
     assert word in answer.json()["detail"]
 
 
-# --- Kept answers ------------------------------------------------------------------------------------
+# --- Cached answers ----------------------------------------------------------------------------------
 
 
-async def test_who_has_the_answer_already_is_told_so_until_the_days_change(tmp_path: Path) -> None:
+async def test_an_answer_that_the_client_has_is_304_until_the_days_change(tmp_path: Path) -> None:
     service = stored(tmp_path, **two_models())
     async with served(service) as client:
         first = await client.get(VERDICT)
@@ -1244,7 +1244,7 @@ async def test_the_next_day_is_another_answer(tmp_path: Path) -> None:
 # --- Models and methods ------------------------------------------------------------------------------
 
 
-async def test_the_methods_tell_every_constant_with_its_reason(tmp_path: Path) -> None:
+async def test_the_methods_have_every_constant_with_its_reason(tmp_path: Path) -> None:
     async with served(stored(tmp_path, {})) as client:
         answer = await get(client, "/api/v1/methods")
         models = await get(client, "/api/v1/models")

@@ -1,4 +1,4 @@
-"""The status is put together once for all who ask, and never shown when it is out of date."""
+"""The status is computed once for all requests, and never returned when it is out of date."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def begin(ledger: Ledger) -> None:
     assert ledger.claim(FORECASTS, "api", NOW) is not None
 
 
-async def test_the_status_shows_at_once_what_this_process_did(tmp_path: Path) -> None:
+async def test_changes_by_this_process_are_in_the_status_at_once(tmp_path: Path) -> None:
     service = make_service(tmp_path)
     async with served(service) as client:
         assert await running(client) == 0
@@ -50,7 +50,7 @@ async def test_the_status_shows_at_once_what_this_process_did(tmp_path: Path) ->
         assert await running(client) == 1
 
 
-async def test_the_status_is_made_anew_within_two_seconds_and_at_once_when_the_clock_jumps(
+async def test_the_status_is_computed_again_within_two_seconds_and_at_once_if_the_clock_jumps(
     tmp_path: Path,
 ) -> None:
     clock = HandClock(NOW)
@@ -67,7 +67,7 @@ async def test_the_status_is_made_anew_within_two_seconds_and_at_once_when_the_c
         assert await due(client) < before
 
 
-async def test_a_store_that_is_gone_is_told_once_the_status_is_two_seconds_old(tmp_path: Path) -> None:
+async def test_an_unreachable_store_is_an_error_once_the_status_is_two_seconds_old(tmp_path: Path) -> None:
     clock = HandClock(NOW)
     service = make_service(tmp_path, clock=clock)
     async with served(service) as client:
@@ -80,7 +80,7 @@ async def test_a_store_that_is_gone_is_told_once_the_status_is_two_seconds_old(t
     assert answer.status_code == 503
 
 
-async def test_many_who_ask_at_once_share_one_status(tmp_path: Path) -> None:
+async def test_many_requests_at_once_share_one_status(tmp_path: Path) -> None:
     service = make_service(tmp_path)
     async with served(service) as client:
         statements: list[str] = []

@@ -1,10 +1,10 @@
-"""An attack on withheld values: anonymous answers, put together until single values follow from them.
+"""An attack on withheld values: public answers, combined until single values follow from them.
 
 The attacker knows everything that is public: the other models, the other station, which hours there are. Each
 published mean is an equation for the withheld values behind it, known to half of its rounding step. All
 equations are solved together, around the best guess from the public values of the same hour: what comes out
 is the least-squares estimate of every single value. A mean size of errors is an equation too, once the
-estimate says on which side of the forecast each value lies.
+estimate gives the side of the forecast on which each value lies.
 
 Under the rules of version 1 (any days, figures to 0.1) the attack recovers most values; the same attack must
 gain nothing under the rules of now.
@@ -55,7 +55,7 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class World:
-    """Wind in km/h, (days, 25), NaN where there is none; of each view what each model said."""
+    """Wind in km/h, (days, 25), NaN where there is none; per view the forecast of each model."""
 
     stations: Mapping[str, Grid]
     models: Mapping[str, Mapping[str, Grid]]
@@ -80,7 +80,7 @@ def make_world(seed: int = 15) -> World:
         of_view = {}
         for name, bias in zip((*PUBLIC, WITHHELD), (-1.0, 1.5, 2.0, 2.5), strict=True):
             of_view[name] = np.clip(truth + bias + noise(1.0, 2.2), 0, None).round(2)
-        if view in LEAD_VIEWS:  # a run that nobody collected, and one that one model does not have
+        if view in LEAD_VIEWS:  # a run that was not collected, and one that one model does not have
             for name in of_view:
                 of_view[name][50, 6:12] = np.nan
             of_view[PUBLIC[1]][70, 12:18] = np.nan
@@ -105,7 +105,7 @@ def write(service: Service, world: World) -> None:
         keep(service.database, service.sites()[0], FIRST, models=models, stations=stations, views=[view])
 
 
-# --- What is asked -----------------------------------------------------------------------------------
+# --- The questions -----------------------------------------------------------------------------------
 
 
 @dataclass
@@ -224,7 +224,7 @@ async def collect(
 def best_guess(world: World, target: Target) -> tuple[Numbers, float]:
     """Return the best linear guess from all public values of the same hour, and its spread.
 
-    It is fitted on the withheld values themselves: nobody outside can guess as well.
+    It is fitted on the withheld values themselves, so no guess from outside is as good.
     """
     truth = target.truth(world).ravel()
     sides = [world.models[view.name][name].ravel() for view in VIEWS for name in PUBLIC]
@@ -239,7 +239,7 @@ def best_guess(world: World, target: Target) -> tuple[Numbers, float]:
 
 
 def assert_true(found: Equations, truth: Numbers, *, of_model: bool) -> None:
-    """Raise AssertionError unless the true values fulfil every equation: else the attack attacks nothing."""
+    """Raise AssertionError unless the true values fulfil every equation, as the attack assumes."""
     assert found.masks
     for mask, other, mean, half in zip(found.masks, found.others, found.means, found.half_steps, strict=True):
         error = float((truth - other)[mask].mean()) * (1 if of_model else -1)
@@ -257,7 +257,7 @@ def solve(
 ) -> Numbers:
     """Return the least-squares estimate of every value, given the guess and its spread.
 
-    After the first round, the mean sizes of errors are equations too: by the sides that the estimate says.
+    After the first round, the mean sizes of errors are equations too: by the sides that the estimate gives.
     """
     estimate = guess.copy()
     masks = np.array(found.masks, float)
@@ -400,17 +400,17 @@ def recovered(hours: int, step: float, forecasts: int = 100) -> tuple[float, flo
     rng = np.random.default_rng(3)
     guess = rng.normal(16, 5, hours)
     truth = guess + rng.normal(0, 2, hours)
-    said = guess + rng.normal(0, 1, (forecasts // 10, hours)).repeat(10, 0)
-    said = said + rng.normal(0, 2.2, (forecasts, hours))
+    forecast = guess + rng.normal(0, 1, (forecasts // 10, hours)).repeat(10, 0)
+    forecast = forecast + rng.normal(0, 2.2, (forecasts, hours))
     means, roots = (
         np.round(exact / step) * step
-        for exact in ((said - truth).mean(axis=1), np.sqrt(((said - truth) ** 2).mean(axis=1)))
+        for exact in ((forecast - truth).mean(axis=1), np.sqrt(((forecast - truth) ** 2).mean(axis=1)))
     )
-    squares = (said**2).sum(axis=1)
-    rows = np.concatenate([-np.ones((forecasts, hours)), 2 * (said[0] - said[1:])])
+    squares = (forecast**2).sum(axis=1)
+    rows = np.concatenate([-np.ones((forecasts, hours)), 2 * (forecast[0] - forecast[1:])])
     values = np.concatenate(
         [
-            hours * means - said.sum(axis=1),
+            hours * means - forecast.sum(axis=1),
             squares[0] - squares[1:] - hours * (roots[0] ** 2 - roots[1:] ** 2),
         ]
     )
