@@ -65,6 +65,7 @@ def freshness(service: ServiceParts, newest: Mapping[str, datetime]) -> list[Sou
 
 def last_due(service: ServiceParts, job: JobId, now: datetime) -> datetime:
     """Return the last scheduled time whose collection should have ended by now."""
+    # With an allowance longer than the interval, the newest slot would never be judged.
     allowance = min(_A_COLLECTION, service.config.shortest_interval(job))
     settled = now - allowance
     return service.config.latest_slot(job, settled) or settled

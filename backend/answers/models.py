@@ -24,6 +24,7 @@ class ModelRuns(NamedTuple):
 
 def models_with_runs(service: ReadingParts, collected: Iterable[str]) -> list[ModelRuns]:
     """Return the models that are `collected` and those with stored runs, by name."""
+    # A model that is no longer collected keeps its scores, so it stays in the list.
     stored = {row.name: ModelRuns(row.name, row.newest, row.runs) for row in service.reading.models()}
     return [stored.get(name, ModelRuns(name, None, 0)) for name in sorted({*collected, *stored})]
 

@@ -77,7 +77,7 @@ def make_question(
     if begin > end:
         raise InvalidDaysError("must not be later than the last day, which is today unless given")
     if end - begin + 1 > most:
-        raise InvalidDaysError(f"asks for {end - begin + 1} days: at most {most} at a time")
+        raise InvalidDaysError(f"{end - begin + 1} days: at most {most} at a time")
     if not day_number(FIRST_DAY) <= begin <= end <= day_number(LAST_DAY):
         raise InvalidDaysError(f"days are from {FIRST_DAY} to {LAST_DAY}")
     return Question(
@@ -122,5 +122,6 @@ def load_views(
         }
         samples = tuple(without(sample, hidden, question.networks_left_out) for sample in samples)
     if question.public:
+        # A month with few common days would be a sum of few values, from which they could be computed.
         samples = tuple(in_full_months(sample, question.quantity) for sample in samples)
     return samples

@@ -112,6 +112,7 @@ def take_snapshot(service: ServiceParts) -> Snapshot:
     scheduled = service.config.scheduler_enabled
     return Snapshot(
         now=service.clock(),
+        # The check of the whole store can have found damage that these few queries do not touch.
         store="damaged" if damage is not None and store == "reachable" else store,
         damage=damage,
         scheduler="off" if not scheduled else "running" if is_alive() else "dead",
@@ -132,6 +133,7 @@ def _disks(service: ServiceParts) -> list[Disk]:
         "the payload archive": service.settings.data_dir,
         "temporary files": Path(tempfile.gettempdir()),
     }
+    # A full disk under any of them stops a part of the service.
     disks = []
     for role, path in places.items():
         free = None if path is None else service.free_bytes(path)
@@ -210,7 +212,7 @@ def _about_the_schedule(snapshot: Snapshot) -> list[StateReason]:
             " meteo-score runs with the id of the last run.",
         )
         for streak in snapshot.streaks
-        if streak.runs >= FAILED_RUNS
+        if streak.runs >= FAILED_RUNS  # one or two failed runs are usual
     ]
     return state_reasons
 

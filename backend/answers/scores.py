@@ -89,7 +89,9 @@ def verdict_answer(service: ReadingParts, question: Question, withheld: Withhold
     details = headline(sample, verdict)
     if question.public:
         details = public_headline(details)
+    # The sentence needs the exact verdict to explain why the rounded one has no winner.
     sentences = _sentences(question, exact, details)
+    # Without a ranking, the difference of the first two models would be read as one.
     duel = verdict.duel if verdict.finding.ranks else None
     second_opinions = hourly_means = None
     if duel is not None:
@@ -199,6 +201,7 @@ def comparison_answer(service: ReadingParts, question: Question, withheld: Withh
             covered=covered,
             hidden=taking_part(withheld, [sample], sample.reference_days),
         ),
+        # The exact share would reveal the number of pairs, which public answers round.
         common_sample_share=exact.n_pairs / largest
         if largest and len(exact.compared) > 1 and not question.public
         else None,
@@ -306,6 +309,7 @@ def common_fields(
     are the withheld sources that the figures use, `withheld` those whose values the answer leaves out.
     """
     sample = without_reasons(sample, terms.networks)
+    # Stations that were the reference on some of the days: a site can change its station.
     networks = {network_of(code) for code in sample.reference_days}
     covered = coverage_of(service, question, sample) if covered is None else covered
     return {

@@ -17,5 +17,6 @@ def require_site(sites: tuple[Site, ...], site_id: str) -> Site:
 
 def known_stations(service: ReadingParts, sites: tuple[Site, ...]) -> dict[str, Station]:
     """Return every station by its id: those that a network described, and those of a site's list."""
+    # A station is valid before its first reading, if a site lists it.
     mapped = {code: Station(code) for site in sites for code in site.stations}
     return mapped | {station.id: station for station in service.store.stations()}

@@ -44,6 +44,7 @@ def flag_entry(flag: stored.StationFlag) -> StationFlag:
 
 def flag_text(flag: stored.StationFlag) -> str:
     """Return a flag as one sentence, with local days."""
+    # `until` is midnight after the last day, which would be read as one day more.
     last = None if flag.until is None else flag.until - timedelta(seconds=1)
     return flag_sentence(
         flag.station,

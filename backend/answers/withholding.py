@@ -68,7 +68,7 @@ def withheld_from_public(service: ReadingParts) -> Withholding:
     collected = known | {model: terms for model, terms in others.items() if terms is not None}
     return Withholding(
         {model: terms.name for model, terms in collected.items() if not terms.public}
-        | {model: model for model in undeclared},
+        | {model: model for model in undeclared},  # no source is known, so the model stands for it
         frozenset(source.name for source in observations if not source.public) | (networks - declared),
         frozenset(
             source.name for job in JOBS for source in service.sources.every(job) if not source.opted_in
@@ -98,7 +98,9 @@ def _terms_of_other_models(service: ReadingParts, known: Collection[str]) -> dic
         if not collected or not collected <= sources.keys():
             terms_of[model] = None
         else:
-            terms_of[model] = min((sources[name] for name in collected), key=lambda terms: terms.public)
+            terms_of[model] = min(
+                (sources[name] for name in collected), key=lambda terms: terms.public
+            )  # False < True
     return terms_of
 
 

@@ -43,7 +43,7 @@ _LIGHT = ("/style.css", "/docs", "/redoc", "/openapi.json", "/api/scheduler/stat
 
 
 class Admission:
-    """Refuses a client that asks too often (429), and requests for values beyond a bound (503)."""
+    """Middleware that refuses clients with too many requests (429) and too many requests for values (503)."""
 
     def __init__(
         self,
@@ -86,8 +86,9 @@ class Admission:
             await self._in_turn(request, receive, send)
 
     async def _too_often(self, request: Request, shown: TokenShown, client: str) -> int | None:
-        """Return after how many seconds a client may ask again; None if it may ask now."""
+        """Return the seconds until a client may send a request again; None if it may send one now."""
         if shown is TokenShown.WRONG:
+            # A limit of its own, so that no client can guess tokens quickly or fill the log.
             if not await self._limiter.hit(WRONG_TOKENS, "wrong_token", client):
                 return await self._seconds_left(WRONG_TOKENS, "wrong_token", client)
             log.warning("wrong admin token", client=client, path=request.url.path)
@@ -100,6 +101,7 @@ class Admission:
         return max(1, math.ceil(window.reset_time - time.time()))
 
     async def _in_turn(self, request: Request, receive: Receive, send: Send) -> None:
+        # In a longer queue, requests would get their turn after the client has given up.
         if self._waiting >= self._most_waiting:
             await self._refuse(request, receive, send, f"{self._waiting} requests are waiting")
             return

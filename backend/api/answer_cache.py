@@ -41,6 +41,7 @@ class AnswerCache:
 
     def close(self) -> None:
         """Cancel all waiting computations. The cache stays usable."""
+        # New threads first: a request can still arrive during the shutdown, and needs them.
         threads, self._threads = self._threads, self._new_threads()
         threads.shutdown(wait=False, cancel_futures=True)
 
@@ -55,7 +56,7 @@ class AnswerCache:
             return answer
         computation = self._threads.submit(copy_context().run, self._computed, etag, compute)
         if not wait([computation], self._most_seconds).done:
-            computation.cancel()
+            computation.cancel()  # if it runs already, it ends, and the next request finds it in the cache
             raise BusyError(f"no answer within {self._most_seconds:g} seconds")
         return computation.result()
 
@@ -77,7 +78,7 @@ class AnswerCache:
             return answer
 
     def _add(self, etag: str, answer: bytes) -> None:
-        if len(answer) > self._most:
+        if len(answer) > self._most:  # it would drop all others, and then itself
             return
         with self._lock:
             self._bytes += len(answer) - len(self._answers.pop(etag, b""))

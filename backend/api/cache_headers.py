@@ -25,6 +25,7 @@ def cache_headers(
     The ETag is weak, because the answer also contains the time of its computation.
     """
     return {
+        # Everything that an answer depends on. With a part missing, clients would see outdated answers.
         "ETag": _etag(
             request.url.path,
             request.url.query,
@@ -36,7 +37,7 @@ def cache_headers(
             service.public_rules,
         ),
         "Cache-Control": f"{'public' if withheld.public else 'private'}, max-age={MAX_AGE_SECONDS}",
-        "Vary": "Authorization",
+        "Vary": "Authorization",  # the admin token changes which values are withheld
     }
 
 
@@ -52,5 +53,6 @@ def known_already(request: Request, headers: dict[str, str]) -> bool:
 
 
 def _etag(*parts: object) -> str:
+    # The version of the method: after an upgrade all answers differ, without any change of the data.
     text = repr((METHOD_VERSION, *parts))
     return f'W/"{hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]}"'

@@ -23,6 +23,7 @@ class HeadAsGet:
             return
 
         async def send_without_body(message: Message) -> None:
+            # The server must not send a body, but the headers must keep the length of that of `GET`.
             if message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)

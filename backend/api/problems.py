@@ -144,6 +144,7 @@ async def _invalid_days(request: Request, error: InvalidDaysError) -> JSONRespon
 async def _not_found(request: Request, error: NotFoundError) -> JSONResponse:
     detail = str(error)
     if isinstance(error, UnknownNameError):
+        # Each version of the API has its own list of models, with other fields.
         lists = _LISTS_OF_V1 if request.url.path.startswith("/api/v1/") else _LISTS
         detail = f"{detail[:1].upper()}{detail[1:]}: {lists[error.kind]} lists them."
     return problem_response(request, 404, detail)

@@ -112,16 +112,12 @@ class HoursQuery(DaysQuery):
                 days_chosen=self.first is not None or self.last is not None,
             )
         except UnpublishedDaysError as error:
-            hints = ["With `sources=public`, other models are answered for any days."]
-            if error.of_station:
-                hints = [
-                    "With `sources=public`, a `station` whose values are public is answered for any days."
-                ]
+            # The domain names the rule; how to write a valid query is known only here.
+            others = "a `station` whose values are public is" if error.of_station else "other models are"
+            hint = f"With `sources=public`, {others} answered for any days."
             if error.published:
-                hints.insert(
-                    0, "Use one of these pairs as `from` and `to`; without both, the newest is used."
-                )
-            raise InvalidDaysError(" ".join([str(error), *hints])) from error
+                hint = f"Use one of these as `from` and `to`; without both, the newest is used. {hint}"
+            raise InvalidDaysError(f"{error} {hint}") from error
 
 
 class SeriesQuery(DaysQuery):

@@ -64,6 +64,7 @@ def scheduled_job(service: ServiceParts, job: JobId, *, admin: bool = False) -> 
     now, crontab = service.clock(), service.config.crontab(job)
     pause = next((pause for pause in service.ledger.pauses(job, now) if pause.end is None), None)
     times = next_run_times(service.config, job, now)
+    # In a process without the scheduler, such as a second server, a next time would be a false promise.
     will_run = pause is None and is_alive()
     return ScheduledJob(
         id=job,

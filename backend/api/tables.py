@@ -56,6 +56,7 @@ def prefers_csv(accept: str) -> bool:
         name = media_type.strip().lower()
         if name in weights:
             weights[name] = _weight(rest)
+    # Browsers and most clients accept `*/*`: they get JSON.
     return weights["text/csv"] > weights["application/json"]
 
 

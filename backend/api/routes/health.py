@@ -16,6 +16,7 @@ router = APIRouter(prefix="/api", tags=["health"])
 @router.get("/health", response_model=Health, responses=problems(500))
 async def health() -> Health:
     """Return that the process is up, independent of the database and of waiting requests."""
+    # `async` and without the store: it answers even if all threads and connections are in use.
     return Health(version=__version__)
 
 

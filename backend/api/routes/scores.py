@@ -232,6 +232,7 @@ def _given(request: Request, headers: dict[str, str], answer: Callable[[], ApiMo
 
 
 def _written(answer: ApiModel) -> bytes:
+    # Rounding is the last step, so that no number of the answer is left out.
     context = ROUNDED if isinstance(answer, CommonFields) and answer.rounded else None
     return answer.model_dump_json(context=context).encode()
 

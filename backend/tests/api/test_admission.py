@@ -38,7 +38,7 @@ async def test_a_client_with_too_many_requests_gets_429_with_the_time_to_wait(tm
     assert refused.headers["content-type"] == "application/problem+json"
     assert refused.headers["x-content-type-options"] == "nosniff"
     assert set(free) == {200}, "health and readiness are never refused"
-    assert set(admin) == {200}, "neither is the operator"
+    assert set(admin) == {200}, "requests with the admin token are never refused"
 
 
 async def test_wrong_tokens_are_logged_and_limited_and_the_right_one_is_not(tmp_path: Path) -> None:

@@ -324,7 +324,7 @@ async def test_a_model_from_a_file_is_withheld_until_the_operator_declares_it_pu
     assert "imported from a file" in opted_in["withheld"][0]["reason"]
     assert [withheld["source"] for withheld in everything["withheld"]] == ["meteo_parapente", "my_wrf"]
     assert 155.0 not in values_in(everything)
-    assert known["forecasts"], "more hours of a model that is collected are under its terms"
+    assert known["forecasts"], "imported hours of a collected model have the licence of its source"
     assert 155.0 in values_in(whole)
     assert {model["model"]: model["public"] for model in models}["my_wrf"] is False
     async with served(make_service(tmp_path, public_imports="other, my_wrf")) as client:

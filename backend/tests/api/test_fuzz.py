@@ -1,7 +1,7 @@
 """The API against its own OpenAPI document: every response to any request is documented.
 
-Schemathesis makes up the questions and judges the answers. Half of the names it makes up are replaced by
-such as the store has, for a made-up one rarely gets beyond "there is no such thing".
+Schemathesis generates requests and checks the responses. Half of the generated names are replaced by names of
+the store, because an invented name rarely leads to more than a 404.
 """
 
 from __future__ import annotations

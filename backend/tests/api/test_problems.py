@@ -85,7 +85,7 @@ async def test_a_service_with_an_enabled_scheduler_that_does_not_run_is_not_read
     async with served(make_service(tmp_path, enabled=True)) as client:
         lose_the_store(tmp_path)
         detail = as_problem(await client.get("/api/ready"), 503)["detail"]
-    assert detail == "Not ready: the store does not answer, and the scheduler is not running."
+    assert detail == "Not ready: the database is unreachable, and the scheduler is not running."
 
 
 async def test_old_data_never_make_the_service_unready(tmp_path: Path) -> None:
@@ -237,4 +237,4 @@ async def test_the_document_can_be_read_at_docs(tmp_path: Path) -> None:
         served_document = (await client.get("/openapi.json")).json()
     assert page.status_code == 200
     assert served_document["info"]["version"] == __version__
-    assert "/" not in served_document["paths"], "pages are for people"
+    assert "/" not in served_document["paths"], "pages are not in the document"

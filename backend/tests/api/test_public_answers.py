@@ -83,7 +83,7 @@ def by_model(answer: Any, part: str = "models") -> dict[str, Any]:
     return {each["model"]: each for each in answer[part]}
 
 
-# --- Which days --------------------------------------------------------------------------------------
+# --- Days --------------------------------------------------------------------------------------------
 
 
 def test_periods_are_one_three_or_twelve_whole_months() -> None:
@@ -153,7 +153,7 @@ async def test_for_a_withheld_station_the_message_names_a_query_that_works(tmp_p
         refused = await client.get(f"{SITE}/verdict?{days}&station={ROMMA}")
         answered = await client.get(f"{SITE}/verdict?{days}&station={FFVL}")
     assert (refused.status_code, answered.status_code) == (422, 200)
-    assert "Other models" not in refused.json()["detail"], "of that station no model is"
+    assert "Other models" not in refused.json()["detail"], "no model of that station is public"
     assert "a `station` whose values are public is answered for any days" in refused.json()["detail"]
 
 
@@ -214,7 +214,7 @@ async def test_a_model_of_unknown_terms_is_withheld_from_mixed_answers(tmp_path:
 
 
 async def test_a_month_with_fewer_than_20_days_of_pairs_is_left_out(tmp_path: Path) -> None:
-    """Each side has its days, in May the two of them have 15 in common."""
+    """Station and model have enough days each, but in May only 15 in common."""
     service = make_service(tmp_path)
     service.database.migrate()
     days = (TODAY - APRIL).days + 1
@@ -235,7 +235,7 @@ async def test_a_month_with_fewer_than_20_days_of_pairs_is_left_out(tmp_path: Pa
     assert by_model(answer)[AROME]["nDays"] == 60 + 23
 
 
-# --- How coarse --------------------------------------------------------------------------------------
+# --- Rounding ----------------------------------------------------------------------------------------
 
 
 def test_the_step_grows_as_hours_get_fewer() -> None:
@@ -370,7 +370,7 @@ async def test_the_reason_why_a_withheld_reading_is_flagged_is_not_published(
     assert not any("stored and left out" in note for note in public["notes"])
 
 
-# --- That it stays so --------------------------------------------------------------------------------
+# --- Stability ---------------------------------------------------------------------------------------
 
 
 async def everything(client: httpx2.AsyncClient) -> list[Any]:

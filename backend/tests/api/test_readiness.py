@@ -187,13 +187,15 @@ async def test_a_sites_file_that_becomes_invalid_leaves_the_last_valid_list_and_
         assert await why(client) == [("sites_file_broken", "2026-07-15T12:10:00Z")]
         clock.now += HOUR
         assert (await client.get("/")).status_code == 200
-        assert await why(client) == [("sites_file_broken", "2026-07-15T12:10:00Z")], "since it was first seen"
+        assert await why(client) == [("sites_file_broken", "2026-07-15T12:10:00Z")], (
+            "the time of the first detection stays"
+        )
         assert [site.id for site in service.runner.sites()] == ["grand-pre", "petit-col", "sans-balise"]
 
         file.unlink()
         assert (await client.get("/api/sites")).json() == before
         file.write_text(SITES)
-        assert await why(client) == [], "the file is looked at when it is asked"
+        assert await why(client) == [], "each request checks the file"
 
 
 async def test_a_run_collects_the_last_valid_list_if_the_file_becomes_invalid_before_the_first_run(

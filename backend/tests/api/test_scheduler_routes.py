@@ -403,7 +403,7 @@ async def test_while_a_collection_runs_the_api_answers_and_refuses_a_second_one(
         (current,) = (await get(client, "/api/scheduler/status"))["current"]
         assert (current["runId"], current["status"]) == (run_id, "running")
         other = await client.post("/api/scheduler/jobs/collect_forecasts/run", headers=ADMIN)
-        assert other.status_code == 202, "another job is free"
+        assert other.status_code == 202, "the other job does not run"
         go_on.set()
         assert (await when_ended(client, run_id))["status"] == "success"
         await when_ended(client, other.json()["runId"])
@@ -419,7 +419,7 @@ async def test_a_pause_survives_a_restart_with_who_and_when(tmp_path: Path) -> N
         forecasts, observations = (await get(client, "/api/scheduler/jobs"))["jobs"]
         of_admin = (await client.get("/api/scheduler/jobs", headers=ADMIN)).json()["jobs"][0]
         assert forecasts["paused"] is True
-        assert forecasts["pausedBy"] == "admin", "the address is for the operator"
+        assert forecasts["pausedBy"] == "admin", "only the operator sees the address"
         assert of_admin["pausedBy"] == "admin (127.0.0.1)"
         assert forecasts["pausedAt"] == "2026-07-15T12:10:00Z"
         assert observations["paused"] is False

@@ -151,7 +151,7 @@ async def test_zero_degrees_and_no_wind_are_values(tmp_path: Path) -> None:
 
 
 def two_models(*, days: int = DAYS, a: float = 2.0, b: float = 5.0, first: date = FIRST) -> dict[str, Any]:
-    """Return what `stored` takes: AROME errs by about `a`, MeteoParapente by about `b`."""
+    """Return models for `stored`: AROME with errors of about `a`, MeteoParapente of about `b`."""
     observed = constant(days, 20.0)
     return {
         "models": {
@@ -316,7 +316,7 @@ async def test_each_view_has_its_own_verdict(tmp_path: Path) -> None:
     assert morning["viewText"] == "at 07:00 on the day itself"
 
 
-# --- Further beacons, and which one is the reference -------------------------------------------------
+# --- Further stations, and the reference station ------------------------------------------------------
 
 
 async def test_another_station_is_compared_and_a_copy_of_the_first_is_not_counted(tmp_path: Path) -> None:
@@ -492,7 +492,7 @@ async def test_readings_that_enter_no_score_are_counted_with_the_reason(tmp_path
         gust = await get(client, f"{VERDICT}?parameter=wind_gust")
         later = await get(client, f"{VERDICT}?from={FIRST + timedelta(days=1)}")
     assert [each["stations"][0]["doubted"] for each in (answer, gust, later)] == [{"spike": 1}, {}, {}]
-    assert answer["nPairs"] == 4 * DAYS, "the report before it, ten minutes from the hour, takes its place"
+    assert answer["nPairs"] == 4 * DAYS, "the reading before it, ten minutes from the hour, replaces it"
 
 
 # --- Directions in light winds -----------------------------------------------------------------------
@@ -1148,7 +1148,7 @@ async def test_a_few_days_give_no_mean_from_which_single_values_follow(tmp_path:
             assert '"misses"' not in text
 
 
-# --- Empty, unknown, too much ------------------------------------------------------------------------
+# --- Empty answers and invalid questions --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["verdict", "scores", "comparison", "bias", "events", "series"])

@@ -2,12 +2,12 @@
 
 The attacker knows everything that is public: the other models, the other station, which hours there are. Each
 published mean is an equation for the withheld values behind it, known to half of its rounding step. All
-equations are solved together, around the best guess from the public values of the same hour: what comes out
-is the least-squares estimate of every single value. A mean size of errors is an equation too, once the
+equations are solved together, around the best guess from the public values of the same hour. The result is
+the least-squares estimate of every single value. A mean size of errors is an equation too, once the
 estimate gives the side of the forecast on which each value lies.
 
 Under the rules of version 1 (any days, figures to 0.1) the attack recovers most values; the same attack must
-gain nothing under the rules of now.
+gain nothing under the current rules.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def write(service: Service, world: World) -> None:
 
 @dataclass
 class Target:
-    """The values that are looked for: those of a station, or of a model in one view."""
+    """The target of the attack: the values of a station, or of a model in one view."""
 
     station: str
     model: str | None = None
@@ -126,7 +126,7 @@ class Target:
         return world.stations[self.station] if self.model else world.models[view.name][model]
 
     def figures(self, answer: Mapping[str, Any]) -> Iterator[tuple[str, str | None, Mapping[str, Any]]]:
-        """Yield of each model, whole or in a group, its entry."""
+        """Yield the entry of each model, as a whole and in each group."""
         wanted = (self.model,) if self.model else PUBLIC
         for entry in answer["models"]:
             if entry["model"] in wanted and entry["score"] is not None:
@@ -143,7 +143,7 @@ class Target:
 
 @dataclass
 class Equations:
-    """Of each figure: the hours it adds up (days * 25), their number, its value and half of its step."""
+    """One equation per figure: its hours (days * 25), their number, its value and half of its step."""
 
     masks: list[NDArray[np.bool_]] = field(default_factory=list)
     others: list[Numbers] = field(default_factory=list)
@@ -163,7 +163,7 @@ class Equations:
 
 
 def half_step_of(entry: Mapping[str, Any], count: int) -> float:
-    """Return half of the step, as the methodology publishes the rule."""
+    """Return half of the rounding step, by the rule in the methodology."""
     least = 1.35 * 5.0 / math.sqrt(count)
     return next(step for step in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0) if step >= least) / 2
 
@@ -184,7 +184,7 @@ async def collect(
     queries: Sequence[Mapping[str, str]],
     rules: PublicRules,
 ) -> tuple[Equations, int]:
-    """Return the equations in the answers, and how many questions were refused."""
+    """Return the equations of the answers, and the number of refused questions."""
     found, refused = Equations(), 0
     truth = target.truth(world)
     for query in queries:
@@ -218,7 +218,7 @@ async def collect(
     return found, refused
 
 
-# --- What follows from it -----------------------------------------------------------------------------
+# --- The estimate ------------------------------------------------------------------------------------
 
 
 def best_guess(world: World, target: Target) -> tuple[Numbers, float]:
@@ -284,7 +284,7 @@ def solve(
 
 
 def shares(estimate: Numbers, truth: Numbers, cells: NDArray[np.bool_]) -> tuple[float, float, int]:
-    """Return which shares of values lie within 0.5 and 2 km/h of the estimate, and how many there are."""
+    """Return the shares of values within 0.5 and 2 km/h of the estimate, and the number of values."""
     cells = cells & ~np.isnan(truth)
     off = np.abs(estimate - truth)[cells]
     return float((off <= 0.5).mean()), float((off <= 2).mean()), int(cells.sum())
@@ -316,7 +316,7 @@ def windows_of_any_days(starts: int, step: int) -> list[dict[str, str]]:
 
 
 def whole_months() -> list[dict[str, str]]:
-    """Return questions of every period that is published, in every way that scores are given."""
+    """Return questions for every published period, in every form of scores."""
     periods = [("2026-06-01", "2026-06-30"), ("2026-05-01", "2026-05-31"), ("2026-04-01", "2026-06-30")]
     return [
         {"view": view.name, "from": first, "to": last, "hours": hours}
