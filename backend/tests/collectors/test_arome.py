@@ -1,4 +1,4 @@
-"""AROME by its GRIB files: which runs and files are asked for, and what they say.
+"""AROME by its GRIB files: the requested runs and files, and their values.
 
 Files are composed (grib_factory.py): 3 m/s towards the east and 4 m/s towards the south make 18 km/h from
 323.13 degrees; gusts of 6 and 8 m/s make 36 km/h; 288.15 K is 15 °C.
@@ -166,7 +166,7 @@ def scripted(tmp_path: Path) -> Callable[..., ScriptedFetch]:
     return make
 
 
-# What a complete run brings
+# A complete run
 
 
 async def test_one_download_answers_for_all_sites(
@@ -337,7 +337,7 @@ async def test_a_listing_without_end_fails(worker: Worker, scripted: Callable[..
     assert [failure.reason for failure in batch.failures] == ["a listing of more than 20 pages"]
 
 
-async def test_nothing_missing_downloads_nothing_and_still_says_how_new_the_newest_run_is(
+async def test_nothing_missing_downloads_nothing_and_still_reports_the_newest_run(
     worker: Worker, scripted: Callable[..., ScriptedFetch]
 ) -> None:
     fetch = scripted()
@@ -703,7 +703,7 @@ async def test_a_wind_that_cannot_be_true_has_no_direction_and_its_sites_are_ask
     assert (batch.parts, batch.sites) == (("00H06H",), ("saint-hilaire",))
 
 
-async def test_a_value_masked_alone_is_absent_and_the_rest_of_the_hour_is_kept(tmp_path: Path) -> None:
+async def test_a_value_masked_alone_is_absent_and_the_rest_of_the_hour_is_read(tmp_path: Path) -> None:
     hidden = [
         replace(message, masked=[(8, 8)] if message.name == "gust_north" else ())
         for message in messages(range(2))
@@ -722,7 +722,7 @@ async def test_a_value_masked_alone_is_absent_and_the_rest_of_the_hour_is_kept(t
 
 
 class RecordingFetch(ScriptedFetch):
-    """A ScriptedFetch that tells when each download begins to be held and when it is let go."""
+    """A ScriptedFetch that records the start and the end of each download."""
 
     def __init__(self, *args: Any, on_download: Callable[[int], None] = lambda _: None, **keywords: Any):
         super().__init__(*args, **keywords)
@@ -760,7 +760,7 @@ async def test_the_next_file_is_downloaded_while_one_is_decoded_and_no_further_o
 
 
 class HangingFirstFile(RecordingFetch):
-    """The first file is a pipe into which nobody writes: its decode never ends by itself."""
+    """The first file is a pipe without a writer: its decode never ends by itself."""
 
     @asynccontextmanager
     async def download(self, request: Request) -> AsyncIterator[Download]:
@@ -884,7 +884,7 @@ async def test_one_missing_run_does_not_make_the_source_stale(
     assert source(worker, arome_runs=hours).max_age == timedelta(hours=expected)
 
 
-async def test_a_forecast_says_how_far_ahead_it_looks(tmp_path: Path) -> None:
+async def test_a_forecast_has_its_lead_time(tmp_path: Path) -> None:
     records = read(tmp_path, (SAINT_HILAIRE,)).records
     assert records[-1] == Forecast(
         "arome_0025",

@@ -67,7 +67,7 @@ def about(value: float) -> Any:
     return pytest.approx(value, abs=0.1)
 
 
-# What a file says
+# Content of a file
 
 
 def read(tmp_path: Path, body: bytes, sites: Sequence[Site] = SITES) -> FileValues:
@@ -78,7 +78,7 @@ def read(tmp_path: Path, body: bytes, sites: Sequence[Site] = SITES) -> FileValu
     return parse_model_elevations(fields, grid=GRIDS["0025"], reference_time=RUN, sites=sites)
 
 
-async def test_each_site_gets_the_ground_of_its_cell_whatever_else_the_file_holds(tmp_path: Path) -> None:
+async def test_each_site_gets_the_model_elevation_of_its_cell(tmp_path: Path) -> None:
     reading = read(tmp_path, ground())
 
     assert reading.grid_points == (
@@ -211,7 +211,7 @@ async def test_the_next_run_keeps_the_ground_of_the_one_before(
     assert grounds(store) == {("arome_0025", site.id) for site in SITES}
 
 
-async def test_a_new_site_has_its_ground_fetched_and_nobody_elses(
+async def test_only_the_model_elevation_of_a_new_site_is_fetched(
     worker: Worker, store: Store, scripted: Callable[..., ScriptedFetch]
 ) -> None:
     await collected(worker, store, scripted())
@@ -235,7 +235,7 @@ async def test_a_new_site_has_its_ground_fetched_and_nobody_elses(
     ],
     ids=["not_there", "not_in_it", "no_grib"],
 )
-async def test_a_ground_that_cannot_be_had_is_told_costs_nothing_else_and_is_tried_again(
+async def test_a_missing_model_elevation_is_reported_alone_and_requested_again(
     worker: Worker,
     store: Store,
     scripted: Callable[..., ScriptedFetch],
@@ -276,7 +276,7 @@ async def test_several_runs_at_once_ask_for_one_ground(
     assert [url for url in fetch.urls if "SP2" in url] == [ground_url()]
 
 
-async def test_where_the_model_says_nothing_no_ground_is_asked_for(
+async def test_no_model_elevation_is_requested_without_a_value_of_the_model(
     worker: Worker, scripted: Callable[..., ScriptedFetch]
 ) -> None:
     masked = [replace(message, masked=[(4, 20)]) for message in messages(range(7))]

@@ -195,7 +195,7 @@ async def test_a_run_newer_than_those_that_the_portal_links_to_is_not_asked_for(
     assert asked_of_portal(fetch) == [PACKAGE]
 
 
-async def test_a_run_of_which_files_are_lacking_is_nothing_yet(worker: Worker, tmp_path: Path) -> None:
+async def test_a_run_with_missing_files_is_not_read_yet(worker: Worker, tmp_path: Path) -> None:
     fetch = scripted(tmp_path, {RUN_LINKS: payload("portal-run-partial.json")})
 
     found = await batches(source(worker, max_lead=51), fetch)

@@ -72,7 +72,7 @@ def test_the_settings_open_the_routes(settings: dict[str, object], routes: list[
 
 
 @pytest.mark.parametrize("settings", [{}, {"ffvl_api_key": ""}, {"ffvl_html": True}])
-def test_without_a_key_or_a_contact_the_source_is_disabled_and_says_what_to_set(
+def test_without_a_key_or_a_contact_the_source_is_disabled_with_the_settings_to_set(
     settings: dict[str, object],
 ) -> None:
     source = build(Settings.load(**settings))
@@ -130,7 +130,7 @@ async def test_winds_mobi_failing_too_is_stood_in_for_by_the_pages_of_mapped_bea
 
 
 async def test_a_feed_with_one_failed_history_is_not_replaced() -> None:
-    # 516 is mapped as well, and is told the history of 511.
+    # 516 is mapped as well, and gets the history of 511.
     batches, fetch = await walk(needs("ffvl:511", "ffvl:516", listed=TODAY))
 
     assert [failure.route for failure in failures(batches)] == ["keyed"]

@@ -1,4 +1,4 @@
-"""Six collections a day bring every reading of the day, whatever went wrong in one of them.
+"""Six collections a day store every reading of the day, also after failures in some of them.
 
 The upstream answers from a list of readings as the two real ones would at each moment; what a
 collection brings goes into a store in miniature, and the next collection starts from that.
@@ -137,7 +137,7 @@ class Upstream:
 
 @dataclass
 class Kept:
-    """A store in miniature: what was delivered, and what was vouched for."""
+    """A small store: delivered readings and `complete_until`."""
 
     readings: set[tuple[str, datetime]] = field(default_factory=set)
     complete_until: dict[str, datetime] = field(default_factory=dict)
@@ -228,7 +228,7 @@ async def test_readings_between_two_collections_that_did_not_come_are_asked_for_
 
 
 @every_route
-async def test_a_site_mapped_to_a_beacon_that_the_bulk_answer_brought_before_gets_its_history(
+async def test_a_newly_mapped_beacon_of_an_earlier_bulk_answer_gets_its_history(
     route: Route[ObservationBatch],
 ) -> None:
     upstream, kept = Upstream(DAY), Kept()
@@ -249,7 +249,7 @@ async def test_a_site_mapped_to_a_beacon_that_the_bulk_answer_brought_before_get
         st.sampled_from([WELL, SLOW, HISTORY_FAILS, HISTORY_LAGS, DIES, BULK_FAILS]), max_size=6
     )
 )
-def test_whatever_goes_wrong_one_collection_that_goes_well_brings_all(
+def test_one_good_collection_after_any_failures_has_all_readings(
     route: Route[ObservationBatch], troubles: list[Trouble]
 ) -> None:
     kept, _ = asyncio.run(collect_all(route, dict(zip(SLOTS, troubles, strict=False))))

@@ -83,14 +83,14 @@ def test_a_mean_of_zero_beside_a_gust_of_ten_is_a_missing_mean() -> None:
     assert reasons(readings.rejected) == {("ffvl:5", "0"): "zero_mean"}
 
 
-def test_of_two_rows_with_one_station_and_time_the_first_is_kept_and_other_times_are_kept_too() -> None:
+def test_the_first_of_two_rows_with_one_station_and_time_is_read_and_all_other_times() -> None:
     readings = parse_readings(payload(read("releves_meteo.json")), {})
 
     speeds = {time: row[SPEED] for time, row in values(readings.records, "ffvl:517").items()}
     assert speeds == {at(13, 2): 18.0, at(12, 52): 17.0}
 
 
-def test_what_cannot_be_used_is_rejected_with_its_text_and_the_rest_is_kept() -> None:
+def test_unusable_rows_are_rejected_with_their_text_and_the_others_are_read() -> None:
     readings = parse_readings(payload(read("releves_meteo.json")), {})
 
     assert reasons(readings.rejected) == {
@@ -370,7 +370,7 @@ def test_a_feed_of_which_no_row_can_be_used_is_refused(rows: list[object], reaso
 
 
 @pytest.mark.parametrize("field", ["vitesseVentMoy", "vitesseVentMax", "directVentMoy", "temperature"])
-def test_a_field_that_one_row_lacks_is_absent_and_one_that_all_lack_is_a_new_format(field: str) -> None:
+def test_a_field_missing_in_one_row_is_absent_and_one_missing_in_all_is_a_new_format(field: str) -> None:
     whole = feed_row("531", "2026-05-09 15:00:00")
     part = {name: value for name, value in feed_row("532", "2026-05-09 15:00:00").items() if name != field}
     assert {record.station for record in parse_readings(payload(feed(whole, part)), {}).records} == {
@@ -475,7 +475,7 @@ async def test_a_list_that_fails_is_a_failure_and_costs_beacons_of_unknown_kind_
 # History
 
 
-def test_a_history_gives_every_reading_later_than_the_last_one_kept() -> None:
+def test_a_history_gives_every_reading_later_than_the_last_stored_one() -> None:
     readings = parse_history(payload(read("histo-511.json")), "ffvl:511", at(12, 14))
 
     speeds = {time: row[SPEED] for time, row in values(readings.records, "ffvl:511").items()}
@@ -574,7 +574,7 @@ async def test_a_mapped_beacon_that_fell_silent_long_ago_is_not_asked_for_a_hist
     assert batch.complete_until == {"ffvl:518": at(7, 12, 20, 11).replace(year=2025)}
 
 
-async def test_what_lies_further_back_than_three_days_cannot_be_asked_for_and_is_vouched_for() -> None:
+async def test_readings_older_than_three_days_cannot_be_requested_and_count_as_complete() -> None:
     body = feed(feed_row("531", "2026-05-06 14:00:00"), feed_row("532", "2026-05-09 15:00:00"))
     histories = {f"{HISTORY}&idbalise=532": feed(feed_row("532", "2026-05-06 15:30:00"))}
     fetch = ScriptedFetch({**script(releves_meteo=body), **histories}, now=NOW)
@@ -588,7 +588,7 @@ async def test_what_lies_further_back_than_three_days_cannot_be_asked_for_and_is
     assert history.complete_until == {"ffvl:532": at(13, 30, 6)}, "it stops short of 13:00 today"
 
 
-async def test_a_known_beacon_that_the_feed_leaves_out_is_asked_for_until_it_is_vouched_for() -> None:
+async def test_a_known_beacon_missing_in_the_feed_is_requested_until_it_is_complete() -> None:
     fetch = ScriptedFetch(script(histo=b"[]"), now=NOW)
     want = needs("ffvl:599", known={"ffvl:599": Station("ffvl:599", kind="FFVL")}, listed=TODAY)
 
@@ -620,7 +620,7 @@ async def test_a_beacon_that_the_feed_gives_a_useless_time_for_is_known() -> Non
     assert history.failures == ()
 
 
-async def test_a_number_that_nobody_knows_is_a_failure_that_says_where_to_mend_it() -> None:
+async def test_an_unknown_number_is_a_failure_that_names_sites_toml() -> None:
     fetch = ScriptedFetch(script(histo=b"[]"), now=NOW)
 
     *_, history = await collected(ROUTE, needs("ffvl:599"), fetch)

@@ -35,7 +35,7 @@ def beacon(number: int) -> str:
     return f"{PAGES}balise.php?idBalise={number}"
 
 
-def test_mean_and_gust_are_told_apart_by_the_section_they_stand_in() -> None:
+def test_mean_and_gust_are_distinguished_by_their_sections() -> None:
     readings = parse_page(payload(read("page.html")), "ffvl:511", {})
 
     assert values(readings.records, "ffvl:511") == {
@@ -130,7 +130,7 @@ def test_a_beacon_without_a_thermometer_has_no_temperature_and_icons_beside_a_va
     assert values(readings.records, "ffvl:511")[at(13, 4)].keys() == {SPEED, GUST, DIRECTION}
 
 
-def test_a_reading_kept_long_ago_is_not_delivered_again() -> None:
+def test_a_reading_stored_long_ago_is_not_delivered_again() -> None:
     assert parse_page(payload(read("page.html")), "ffvl:511", {"ffvl:511": at(13, 4)}).records == ()
 
 
@@ -181,7 +181,7 @@ async def test_the_start_page_is_read_first_and_then_mapped_beacons_only_one_at_
         ({}, {}),
     ],
 )
-async def test_a_page_vouches_for_its_reading_only_where_it_leaves_no_gap(
+async def test_a_page_advances_complete_until_only_if_it_leaves_no_gap(
     complete_until: dict[str, datetime], vouched: dict[str, datetime]
 ) -> None:
     fetch = ScriptedFetch({START: INDEX, beacon(511): read("page.html")}, now=NOW)
@@ -202,7 +202,7 @@ async def test_a_masked_page_is_read_once_more_in_a_new_session() -> None:
     assert batch.rejected == ()
 
 
-async def test_a_page_that_stays_masked_is_kept_as_far_as_it_can_be_read() -> None:
+async def test_a_page_that_stays_masked_is_read_without_its_masked_values() -> None:
     fetch = ScriptedFetch({START: INDEX, beacon(511): read("page-masked.html")}, now=NOW)
 
     [batch] = await collected(ROUTE, needs("ffvl:511"), fetch)

@@ -25,7 +25,7 @@ FULL_0025 = Cut(north=55.4, west=-12.0, rows=717, columns=1121)
 
 
 def ramp(latitudes: Floats, longitudes: Floats, step: int) -> Floats:
-    """Return a value that tells where and when it is from: 46.025 N 6.5 E at 3 h is 289.225 + 0.003."""
+    """Return a value that encodes its position and time: 46.025 N 6.5 E at 3 h is 289.225 + 0.003."""
     return 273.15 + (latitudes - 45.0) * 10 + longitudes + step / 1000 - 0.675
 
 
@@ -39,7 +39,7 @@ def read(file: Path, *messages: Message, points: tuple[tuple[float, float], ...]
     return read_fields(file, points, FIELDS)
 
 
-def test_a_message_says_its_run_its_step_its_origin_and_its_value(file: Path) -> None:
+def test_a_message_has_its_run_its_step_its_origin_and_its_value(file: Path) -> None:
     (field,) = read(file, Message("wind_east", 3))
 
     assert field.name == "wind_east"
@@ -95,7 +95,7 @@ def test_a_message_with_a_long_local_section_is_still_recognised(file: Path) -> 
     assert (field.name, field.values) == ("wind_east", (3.0,))
 
 
-def test_an_interval_is_told_in_hours(file: Path) -> None:
+def test_an_interval_is_returned_in_hours(file: Path) -> None:
     hourly, longer = read(file, Message("gust_east", 6), Message("gust_north", 6, hours=6))
     assert (hourly.step, hourly.hours) == (6, 1)
     assert (longer.step, longer.hours) == (6, 6)
@@ -115,7 +115,7 @@ def test_an_interval_is_told_in_hours(file: Path) -> None:
     ],
     ids=["north_west", "south_west", "north_east", "south_east", "greenwich", "348", "date_line", "001"],
 )
-def test_every_cell_is_found_whatever_the_scan_and_the_longitudes(file: Path, cut: Cut) -> None:
+def test_every_cell_is_found_for_all_scans_and_longitudes(file: Path, cut: Cut) -> None:
     places = [(float(lat), float(lon)) for lat in cut.latitudes() for lon in cut.longitudes()]
     near = [(lat + 0.4 * cut.degrees, (lon - 0.4 * cut.degrees + 180) % 360 - 180) for lat, lon in places]
 
@@ -247,7 +247,7 @@ def test_a_damaged_message_is_refused(file: Path, section: int, reason: str) -> 
         read_fields(file, [HERE], FIELDS)
 
 
-def test_a_value_that_is_no_number_is_told_as_such_and_not_as_masked(file: Path) -> None:
+def test_a_nan_is_returned_as_nan_and_not_as_masked(file: Path) -> None:
     whole = Message("wind_east", 3, masked=[(8, 20)]).encode()
     file.write_bytes(replace_values(whole, WIND_EAST, math.nan))
     ((here, hidden),) = (field.values for field in read_fields(file, [HERE, (46.0, 6.9)], FIELDS))
@@ -257,7 +257,7 @@ def test_a_value_that_is_no_number_is_told_as_such_and_not_as_masked(file: Path)
 
 
 def test_a_message_whose_reference_value_is_no_number_is_refused(file: Path) -> None:
-    # ecCodes takes it for 0: 3 m/s would be read as another wind, and nobody would know.
+    # ecCodes takes it for 0: 3 m/s would be read as another wind, without an error.
     body = bytearray(Message("wind_east", 3, values=ramp).encode())
     reference_value = sections(bytes(body))[5].start + 6  # octets 12 to 15 of section 5
     body[reference_value : reference_value + 4] = b"\x7f\xc0\x00\x00"
@@ -297,7 +297,9 @@ def test_a_few_bytes_that_announce_a_thousand_million_cells_are_refused(file: Pa
         ({"longitudeOfLastGridPointInDegrees": 6.4}, "corners contradict its scanning"),
     ],
 )
-def test_what_a_message_may_not_be_is_said(file: Path, headers: dict[str, int], reason: str) -> None:
+def test_an_unexpected_message_is_refused_with_a_reason(
+    file: Path, headers: dict[str, int], reason: str
+) -> None:
     with pytest.raises(GribError, match=reason):
         read(file, Message("wind_east", 0, headers=headers))
 

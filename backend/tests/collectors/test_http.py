@@ -1,4 +1,4 @@
-"""What the client sends, what it believes, and what it never tells."""
+"""Requests of the client, checks of its answers, and masked secrets."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def spellings(secret: str) -> Iterable[str]:
 # What is sent
 
 
-async def test_we_say_who_we_are_and_ask_for_gzip() -> None:
+async def test_requests_have_a_user_agent_and_accept_gzip() -> None:
     async with Loopback(says()) as server, HttpClient(contact="pilot@example.org") as client:
         await client(server.asks())
     assert f"User-Agent: MeteoScore/{version('meteo-score')} (+pilot@example.org)\r\n" in server.heads[0]
@@ -108,7 +108,7 @@ async def test_the_settings_give_contact_spacing_hosts_and_secrets() -> None:
     assert seen[0].headers["User-Agent"].endswith("(+pilot@example.org)")
 
 
-async def test_parameters_and_headers_are_sent_and_secret_ones_are_not_told() -> None:
+async def test_parameters_and_headers_are_sent_and_secret_ones_are_masked() -> None:
     async with Loopback(says()) as server, HttpClient() as client:
         payload = await client(
             replace(
@@ -128,7 +128,7 @@ async def test_parameters_and_headers_are_sent_and_secret_ones_are_not_told() ->
     assert payload.url == f"{server.url}/data?base=json&r=list+of&mode=a%26b"
 
 
-async def test_a_password_in_a_base_url_is_sent_and_not_told() -> None:
+async def test_a_password_in_a_base_url_is_sent_and_masked() -> None:
     async with Loopback(says(), says(b"p4ssw0rd?", "403 Forbidden")) as server, HttpClient() as client:
         request = asks(url=f"http://me:p4ssw0rd@{server.netloc}/data")
         payload = await client(request)
@@ -139,7 +139,7 @@ async def test_a_password_in_a_base_url_is_sent_and_not_told() -> None:
     assert "p4ssw0rd" not in shown(caught.value)
 
 
-async def test_a_cookie_is_kept_from_one_request_to_the_next() -> None:
+async def test_a_cookie_is_sent_with_the_next_request() -> None:
     first = says(JSON, Set_Cookie="PHPSESSID=abc123; path=/")
     async with Loopback(first, says()) as server, HttpClient() as client:
         await client(server.asks("/index.php"))
@@ -204,7 +204,7 @@ async def test_a_body_of_another_kind_is_refused_and_named(kind: Kind, body: byt
     assert (await refusal(body, asks(kind))).startswith(reason)
 
 
-async def test_what_came_instead_is_told_in_eighty_characters() -> None:
+async def test_an_unexpected_body_is_quoted_in_eighty_characters() -> None:
     assert await refusal(b"x" * 10_000, asks()) == f"expected JSON, got text: {'x' * 80!r}"
 
 
@@ -250,7 +250,7 @@ async def test_a_decompression_bomb_is_given_up_before_it_fills_the_memory() -> 
     assert len(server.heads) == 1
 
 
-async def test_a_body_of_many_comments_is_told_apart_at_once() -> None:
+async def test_the_kind_of_a_body_of_many_comments_is_found_at_once() -> None:
     with pytest.raises(FetchError, match="expected JSON, got XML"):
         await fetch(b"<!-- -->" * 400 + b"?", asks())
 
@@ -291,7 +291,7 @@ async def test_a_file_of_the_version_that_is_known_is_not_downloaded(tmp_path: P
 
 
 @pytest.mark.parametrize("url", ["https://data.example/\x00", "ftp://data.example/file", "nowhere"])
-async def test_what_is_no_address_of_the_web_is_an_error_that_no_retry_mends(url: str) -> None:
+async def test_an_invalid_url_is_an_error_without_a_retry(url: str) -> None:
     async with HttpClient() as client:
         with pytest.raises(FetchError) as caught:
             await client(asks(url=url))

@@ -233,7 +233,7 @@ def test_retry_after_is_waited_for_as_seconds_or_as_a_date(status: int, value: s
 
 
 @pytest.mark.parametrize("value", ["soon", "", "Wed, 15 Jul 2026 11:00:00 GMT", "0", "-3"])
-def test_a_retry_after_that_says_nothing_leaves_the_usual_pause(value: str) -> None:
+def test_an_unreadable_retry_after_leaves_the_usual_pause(value: str) -> None:
     async def main() -> None:
         upstream = Upstream(busy(429, Retry_After=value), httpx2.Response(200, content=b"[]"))
         async with upstream.client(HttpLimits(backoff=2, jitter=0)) as client:
@@ -244,7 +244,7 @@ def test_a_retry_after_that_says_nothing_leaves_the_usual_pause(value: str) -> N
 
 
 @in_its_loop
-async def test_a_retry_after_longer_than_we_wait_ends_the_request_at_once_and_says_so() -> None:
+async def test_a_retry_after_beyond_the_limit_ends_the_request_at_once_with_a_reason() -> None:
     upstream = Upstream(busy(429, Retry_After="3600"))
     async with upstream.client(HttpLimits()) as client:
         error = await failure(client, asks())
@@ -284,7 +284,7 @@ async def test_a_request_counts_once_however_often_it_was_tried() -> None:
 @pytest.mark.parametrize(
     "answer", [busy(404), httpx2.Response(200, content=b"<html>"), busy(301, Location="/x")]
 )
-def test_an_answer_that_no_retry_would_mend_is_no_failure_of_the_host(answer: httpx2.Response) -> None:
+def test_an_answer_that_is_not_retryable_is_no_failure_of_the_host(answer: httpx2.Response) -> None:
     async def main() -> None:
         upstream = Upstream(*[busy(503)] * 4, answer, busy(404), *[busy(503)] * 4, busy(404))
         async with upstream.client() as client:

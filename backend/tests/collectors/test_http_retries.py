@@ -82,7 +82,7 @@ async def test_any_other_status_is_final(status: str) -> None:
     assert error.reason == f"HTTP {status}"
 
 
-async def test_what_a_refusal_says_is_told_even_if_it_breaks_off() -> None:
+async def test_the_text_of_a_refusal_is_quoted_even_if_it_is_cut() -> None:
     error, attempts = await failure_and_attempts(
         sends(b"HTTP/1.1 404 Not Found\r\nContent-Length: 500\r\n\r\ndonnee indisponible")
     )

@@ -1,4 +1,4 @@
-"""A file is what the last attempt wrote, whatever became of the attempts before."""
+"""A file has the content of the last attempt only."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ OWN = sqlite3.sqlite_version
 
 
 def run(*statements: str) -> subprocess.CompletedProcess[str]:
-    """Run statements in a new interpreter; whatever happens at its exit shows in the return code."""
+    """Run statements in a new interpreter; a crash at its exit shows in the return code."""
     return python("-c", "\n".join(statements))
 
 
@@ -79,7 +79,7 @@ def test_psycopg_before_eccodes_ends_well() -> None:
         "backend.main",
     ],
 )
-def test_nothing_that_the_service_imports_brings_eccodes(module: str) -> None:
+def test_no_module_of_the_service_loads_eccodes(module: str) -> None:
     loaded = run(
         f"import {module}",
         "import sys",

@@ -98,7 +98,7 @@ class Life:
 # --- A job without an enabled source ----------------------------------------------------------------
 
 
-async def test_a_job_without_an_enabled_source_has_nothing_new_and_says_why(tmp_path: Path) -> None:
+async def test_a_job_without_an_enabled_source_has_nothing_new_with_a_reason(tmp_path: Path) -> None:
     off = replace(forecast_source(brings_a_run), disabled="turned off: SOURCES does not name it")
     world = make_world(tmp_path, forecasts=(off,), observations=())
 
@@ -147,7 +147,7 @@ def grown(body: bytes) -> bytes:
     return body.replace(b"<Size>5000000<", b"<Size>6000000<")
 
 
-async def test_a_file_without_gusts_is_kept_and_not_downloaded_again_until_it_has_changed(
+async def test_a_file_without_gusts_is_stored_and_not_downloaded_again_until_it_changes(
     tmp_path: Path, worker: Worker
 ) -> None:
     arome = source(worker, arome_runs="6")

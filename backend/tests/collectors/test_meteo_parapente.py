@@ -197,7 +197,7 @@ def test_an_empty_list_of_runs_is_refused() -> None:
         (line(update="2026-07-15T05:59:59Z"), "availability precedes run start"),
     ],
 )
-def test_a_malformed_entry_is_an_error_and_the_others_are_kept(bad: dict[str, Any], said: str) -> None:
+def test_a_malformed_entry_is_an_error_and_the_others_are_read(bad: dict[str, Any], said: str) -> None:
     now = utc(15, 11, 59)
     entries, errors = parse_status(payload(status(bad, line(run="2026071500"))), now)
     assert [entry.reference_time for entry in entries] == [utc(15, 0)]
@@ -230,7 +230,7 @@ def test_the_lowest_level_is_read_at_every_hour_given() -> None:
     assert answer.rejected == ()
 
 
-def test_the_grid_point_says_cell_ground_and_height_of_the_level() -> None:
+def test_the_grid_point_has_cell_model_elevation_and_height_of_the_level() -> None:
     assert read(sounding()).grid_point == GridPoint(MODEL, "here", "2/541/537", 853.0, 8.2)
 
 
@@ -247,7 +247,7 @@ def test_the_ground_may_be_stated_at_the_first_hour_only_or_not_at_all() -> None
     assert read(sounding(never)).grid_point == GridPoint(MODEL, "here", "2/541/537", None, None)
 
 
-def test_a_run_says_nothing_about_its_past() -> None:
+def test_a_run_has_no_hours_before_its_start() -> None:
     noon = Entry(utc(15, 12), date(2026, 7, 15), True, False, None)
     answer = read(sounding(), noon)
     assert {record.valid_time for record in answer.records} == {utc(15, 12), utc(15, 12, 30), utc(15, 21)}
@@ -586,13 +586,13 @@ async def test_a_day_was_available_when_we_saw_it_though_the_publishers_clock_ru
     assert (batch.run.available_at, batch.run.published) == (NOW, False)
 
 
-async def test_a_stamp_of_another_zone_is_kept_in_utc() -> None:
+async def test_a_stamp_of_another_zone_is_stored_in_utc() -> None:
     [batch] = await batches(scripted(status(line(update="2026-07-15T14:08:31+02:00"))), needs(HERE))
     assert batch.run is not None
     assert batch.run.available_at == datetime(2026, 7, 15, 12, 8, 31, tzinfo=UTC)
 
 
-async def test_what_is_kept_is_not_asked_for_again_and_the_newest_run_is_still_told() -> None:
+async def test_stored_days_are_not_requested_again_and_the_newest_run_is_still_reported() -> None:
     kept = {(MODEL, utc(15, 6), "20260715", "here"): 0}
     fetch = scripted(status(line()))
     [batch] = await batches(fetch, needs(HERE, collected=kept))
@@ -646,8 +646,8 @@ async def test_a_cell_known_from_before_is_asked_for_once() -> None:
     assert [value.subject for value in batch.rejected] == ["meteo_parapente here", "meteo_parapente near"]
 
 
-async def test_a_cell_is_shared_only_if_the_answer_still_says_so() -> None:
-    # Both sites were in cell 2/1/1 of an older grid; today's answers tell them apart.
+async def test_a_cell_is_shared_only_if_the_answer_still_names_it() -> None:
+    # Both sites were in cell 2/1/1 of an older grid; today's answers have different cells.
     cells = {(MODEL, "here"): "2/1/1", (MODEL, "far"): "2/1/1"}
     fetch = scripted(status(line()))
     [batch] = await batches(fetch, needs(HERE, FAR, cells=cells))

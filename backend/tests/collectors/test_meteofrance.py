@@ -148,7 +148,7 @@ def test_an_answer_in_another_shape_is_refused(body: bytes, reason: str) -> None
         parse_slot(payload(body), {})
 
 
-def test_a_history_is_of_the_station_asked_for_and_later_than_what_is_kept() -> None:
+def test_a_history_is_of_the_requested_station_and_later_than_the_stored_readings() -> None:
     readings = parse_history(payload(read("history-01014002.json")), ARBENT, at(12, 30))
 
     assert sorted(values(readings.records, ARBENT)) == [at(12, minute) for minute in (36, 42, 48, 54)]
@@ -159,7 +159,7 @@ def test_a_history_is_of_the_station_asked_for_and_later_than_what_is_kept() -> 
 # The route
 
 
-async def test_four_slots_are_read_newest_first_and_leave_no_gap_to_what_was_vouched_for() -> None:
+async def test_four_slots_are_read_newest_first_and_leave_no_gap_to_complete_until() -> None:
     want = needs(ARBENT, complete_until={ARBENT: at(12, 30)})
 
     found, fetch = await batches(want, slots())
@@ -194,7 +194,7 @@ async def test_a_slot_that_fails_costs_itself_and_what_it_might_have_held_is_ask
     assert found[-1].complete_until == {ARBENT: at(12, 54)}
 
 
-async def test_a_mapped_station_that_nobody_knows_is_a_failure_that_says_where_to_mend_it() -> None:
+async def test_an_unknown_mapped_station_is_a_failure_that_names_sites_toml() -> None:
     found, _ = await batches(needs("meteofrance:99999999"), {**slots(), HISTORY: b"[]"})
 
     (failure,) = (failure for batch in found for failure in batch.failures)
@@ -222,7 +222,7 @@ def settings(**given: Any) -> Settings:
     return Settings.load(**{**usual, **given})
 
 
-def test_it_is_off_unless_named_and_says_what_it_needs() -> None:
+def test_it_is_off_unless_named_and_states_what_it_needs() -> None:
     def built(**given: Any) -> Any:
         return next(s for s in observation_sources(settings(**given)) if s.name == "meteofrance")
 

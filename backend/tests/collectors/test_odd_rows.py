@@ -206,7 +206,7 @@ each_answer = pytest.mark.parametrize("name", ANSWERS)
 
 
 def read_with(name: str, odd: object, count: int = 1) -> Readings:
-    """Read an answer of MANY rows of which the row in the middle and those before it are `count` odd ones."""
+    """Read an answer of MANY rows with `count` odd ones: the row in the middle and those before it."""
     answer = ANSWERS[name]
     rows: list[object] = [answer.row(number) for number in range(1, MANY + 1)]
     last = MANY // 2 + 1

@@ -312,7 +312,7 @@ def test_a_variable_of_which_no_place_has_a_value_is_named() -> None:
     assert (reading.empty, reading.incomplete) == (("wind_gusts_10m",), ())
 
 
-def test_metadata_tell_the_newest_run_and_since_when_it_is_there() -> None:
+def test_metadata_have_the_newest_run_and_its_time_of_publication() -> None:
     meta = parse_meta(payload("open-meteo-meta.json"))
     assert (meta.reference_time, meta.available_at) == (RUN, AVAILABLE_AT)
 
@@ -398,7 +398,7 @@ async def test_one_answer_gives_a_run_for_all_sites() -> None:
     assert (batch.rank, batch.newest, batch.collected_at) == (2, RUN, NOW)
     assert (batch.parts, batch.sites) == (("00H06H",), ("north", "south"))
     assert (batch.failures, batch.rejected) == ((), ())
-    # A north wind is told as 360 and kept as 0.
+    # A north wind is received as 360 and stored as 0.
     assert values(batch, NORTH, 6)[Parameter.WIND_DIRECTION] == 0.0
 
 
@@ -452,7 +452,7 @@ async def test_older_runs_are_caught_up_without_a_stamp_of_the_publisher() -> No
     assert newest.run.published
     assert second.run == Run("arome_0025", midnight, NOW, published=False)
     assert (second.newest, third.newest) == (RUN, RUN)
-    # The run of midnight lacks its first hours in this answer: they are kept out of what is complete.
+    # The run of midnight is without its first hours in this answer: they do not count as complete.
     assert second.complete() == ()
     assert [failure.reason for failure in second.failures] == [
         "arome_0025 of 2026-07-15 00:00 UTC is incomplete in 00H06H at north and 1 more:"
@@ -471,7 +471,7 @@ async def test_only_the_cycles_asked_for_are_collected() -> None:
     ]
 
 
-async def test_nothing_missing_asks_nothing_and_still_says_how_new_the_newest_run_is() -> None:
+async def test_nothing_missing_requests_nothing_and_still_reports_the_newest_run() -> None:
     kept = {("arome_0025", RUN, "00H06H", site.id): rank for site, rank in zip(SITES, (0, 2), strict=True)}
     fetch = scripted()
 

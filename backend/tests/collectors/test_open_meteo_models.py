@@ -164,7 +164,7 @@ async def test_a_site_that_a_model_does_not_reach_is_not_asked_for() -> None:
     assert (nothing.records, nothing.failures, nothing.newest) == ((), (), NINE)
 
 
-async def test_only_the_sites_and_runs_that_lack_are_asked_for() -> None:
+async def test_only_missing_sites_and_runs_are_requested() -> None:
     other = Site("other", "", 45.9, 6.7, 1000)
     parts = [part.name for part in MODELS["icon_d2"].parts]
     kept = {("icon_d2", NINE, part, "annecy"): 0 for part in parts}
@@ -206,7 +206,7 @@ async def test_a_model_that_stands_still_behind_the_others_is_a_failure_that_nam
     assert any(batch.records for batch in found)
 
 
-async def test_a_spent_quota_is_a_failure_that_says_so() -> None:
+async def test_a_spent_quota_is_a_failure_with_its_reason() -> None:
     spent = FetchError("quota: 9990 of the 10000 calls that runs.test allows a day are spent", url=RUNS)
 
     (batch,) = await collected(
@@ -231,7 +231,7 @@ def test_the_parts_of_a_model_hold_its_hours_each_once(model: Any) -> None:
     assert 24 * model.days > 21 + model.horizon  # the last hour of the latest run is asked for
 
 
-def test_nobody_asked_for_it_unless_a_model_is_named() -> None:
+def test_the_source_is_not_opted_in_unless_a_model_is_named() -> None:
     def built(**settings: Any) -> Source[ForecastBatch]:
         worker = Worker()
         return next(s for s in forecast_sources(Settings.load(**settings), worker) if s.name == "open_meteo")

@@ -54,7 +54,7 @@ async def collect(fetch: Fetch, *requests: Request) -> list[Payload]:
     return [await fetch(request) for request in requests]
 
 
-async def test_each_payload_is_passed_on_and_kept_under_its_day_run_and_source(
+async def test_each_payload_is_passed_on_and_archived_by_day_run_and_source(
     archive: PayloadArchive, tmp_path: Path
 ) -> None:
     kept = archive.archiving(upstream(), 17, "ffvl")
@@ -72,7 +72,7 @@ async def test_payloads_are_for_the_user_of_the_service_alone(tmp_path: Path) ->
     assert not open_to_others(folder)
 
 
-async def test_a_kept_file_is_a_line_of_json_and_the_body_as_it_came(
+async def test_an_archived_file_is_a_line_of_json_and_the_body_as_received(
     archive: PayloadArchive, tmp_path: Path
 ) -> None:
     await collect(archive.archiving(upstream(), 17, "ffvl"), asks(LIST, mode="json"))
@@ -88,7 +88,7 @@ async def test_a_kept_file_is_a_line_of_json_and_the_body_as_it_came(
     assert body == SCRIPT[LIST]
 
 
-async def test_grib_is_passed_on_and_not_kept(archive: PayloadArchive, tmp_path: Path) -> None:
+async def test_grib_is_passed_on_and_not_archived(archive: PayloadArchive, tmp_path: Path) -> None:
     downloads = tmp_path / "downloads"
     downloads.mkdir()
     kept = archive.archiving(upstream(folder=downloads), 17, "arome")
@@ -99,20 +99,22 @@ async def test_grib_is_passed_on_and_not_kept(archive: PayloadArchive, tmp_path:
     assert files(tmp_path) == []
 
 
-async def test_with_zero_days_nothing_is_kept(tmp_path: Path) -> None:
+async def test_with_zero_days_nothing_is_archived(tmp_path: Path) -> None:
     archive = PayloadArchive(tmp_path / "payloads", keep_days=0)
     fetch = upstream()
     assert archive.archiving(fetch, 17, "ffvl") is fetch
     assert archive.runs() == []
 
 
-async def test_a_failed_request_is_not_kept_and_still_fails(archive: PayloadArchive, tmp_path: Path) -> None:
+async def test_a_failed_request_is_not_archived_and_still_fails(
+    archive: PayloadArchive, tmp_path: Path
+) -> None:
     with pytest.raises(FetchError, match="404"):
         await archive.archiving(upstream(), 17, "ffvl")(asks("https://data.example/nothing"))
     assert files(tmp_path) == []
 
 
-async def test_keys_are_neither_in_the_address_nor_in_the_body_that_is_kept(
+async def test_keys_are_neither_in_the_address_nor_in_the_archived_body(
     archive: PayloadArchive, tmp_path: Path
 ) -> None:
     def echo(request: Request) -> bytes:
@@ -128,7 +130,7 @@ async def test_keys_are_neither_in_the_address_nor_in_the_body_that_is_kept(
     assert replayed.body == b'{"asked with": "***"}'
 
 
-async def test_payloads_that_come_together_are_all_kept(archive: PayloadArchive, tmp_path: Path) -> None:
+async def test_simultaneous_payloads_are_all_archived(archive: PayloadArchive, tmp_path: Path) -> None:
     fetch = archive.archiving(upstream(), 17, "ffvl")
     await asyncio.gather(*(fetch(asks(READING, id=str(number))) for number in range(40)))
     assert len(files(tmp_path)) == 40
@@ -137,7 +139,7 @@ async def test_payloads_that_come_together_are_all_kept(archive: PayloadArchive,
         assert (await replay(asks(READING, id=str(number)))).body == SCRIPT[READING]
 
 
-async def test_a_run_that_another_process_takes_up_again_is_kept_on(
+async def test_a_run_that_another_process_takes_over_is_archived_further(
     archive: PayloadArchive, tmp_path: Path
 ) -> None:
     await collect(archive.archiving(upstream(), 17, "ffvl"), asks(LIST))
@@ -188,7 +190,7 @@ async def test_a_replay_answers_as_the_run_was_answered(archive: PayloadArchive)
     assert await collect(replay, asks(LIST), with_another_key) == kept
 
 
-def test_what_a_run_was_asked_for_is_kept_whole(archive: PayloadArchive) -> None:
+def test_the_collection_request_of_a_run_is_archived_whole(archive: PayloadArchive) -> None:
     site = Site("planfait", "Planfait", 45.85, 6.22, 950.0, ("W",), ("ffvl:2496",), ("romma",))
     needs = CollectionRequest(
         now=NOON,
@@ -232,7 +234,7 @@ async def test_a_replay_goes_on_over_midnight(
     assert archive.runs() == [ArchivedRun(17, date(2026, 7, 14), ("ffvl",))]
 
 
-async def test_what_was_not_kept_is_not_answered(archive: PayloadArchive) -> None:
+async def test_a_payload_that_is_not_archived_is_an_error(archive: PayloadArchive) -> None:
     await collect(archive.archiving(upstream(), 17, "ffvl"), asks(READING, id="64"))
     replay = archive.replay(17, "ffvl")
     for request in (asks(READING, id="65"), asks(READING), asks(LIST)):
@@ -246,7 +248,7 @@ async def test_what_was_not_kept_is_not_answered(archive: PayloadArchive) -> Non
 
 
 @pytest.mark.parametrize(("run_id", "source"), [(18, "ffvl"), (17, "romma")])
-async def test_a_run_or_source_of_which_nothing_is_kept_cannot_be_replayed(
+async def test_a_run_or_source_without_payloads_cannot_be_replayed(
     archive: PayloadArchive, run_id: int, source: str
 ) -> None:
     await collect(archive.archiving(upstream(), 17, "ffvl"), asks(LIST))
@@ -315,7 +317,7 @@ async def test_days_older_than_we_keep_are_deleted_and_nothing_else(
     ]
 
 
-async def test_zero_days_delete_what_was_kept_before(archive: PayloadArchive, tmp_path: Path) -> None:
+async def test_zero_days_delete_earlier_payloads(archive: PayloadArchive, tmp_path: Path) -> None:
     await collect(archive.archiving(upstream(), 17, "ffvl"), asks(LIST))
     PayloadArchive(tmp_path, keep_days=0).prune(NOON)
     assert files(tmp_path) == []

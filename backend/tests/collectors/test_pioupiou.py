@@ -44,7 +44,7 @@ def second(hour: int, minute: int, second: int) -> datetime:
 
 
 def live(**measurements: Any) -> bytes:
-    """Return an answer of one beacon, its measurements as told."""
+    """Return an answer of one beacon with these measurements."""
     said = {"date": "2026-05-09T13:06:21.000Z", "wind_speed_avg": 5, "wind_speed_max": 9, "wind_heading": 90}
     return json.dumps({"data": [{"id": 5, "measurements": {**said, **measurements}}]}).encode()
 
@@ -101,7 +101,7 @@ def test_what_is_no_measurement_is_set_aside_with_its_reason_and_what_is_not_the
     }
     spoke = {record.station for record in readings.records}
     assert spoke == {"pioupiou:611", "pioupiou:612", "pioupiou:615", "pioupiou:616"}
-    assert "pioupiou:613" in readings.latest  # it spoke, and had no wind to tell
+    assert "pioupiou:613" in readings.latest  # it reported without wind
     assert "pioupiou:619" not in readings.latest
 
 
@@ -180,7 +180,7 @@ def test_a_beacon_of_which_parts_are_null_costs_the_others_nothing() -> None:
 # The archive of one
 
 
-def test_the_archive_is_read_by_its_legend_and_later_than_what_is_kept() -> None:
+def test_the_archive_is_read_by_its_legend_and_later_than_the_stored_readings() -> None:
     readings = parse_archive(payload(read("archive-611.json")), "pioupiou:611", second(12, 40, 9))
 
     assert values(readings.records, "pioupiou:611") == {
@@ -263,7 +263,7 @@ async def test_an_archive_is_asked_for_from_31_days_ago_at_most() -> None:
     assert fetch.requests[1].params["start"] == "2026-04-08T13:10:00Z"
 
 
-async def test_a_beacon_is_described_when_it_is_new_or_says_something_else_of_itself() -> None:
+async def test_a_beacon_is_described_when_it_is_new_or_changed() -> None:
     _, told = parse_live(payload(read("live.json")), {})
     known = {station.id: station for station in told}
     fetch = ScriptedFetch({LIVE: read("live.json")}, now=NOW)
@@ -277,7 +277,7 @@ async def test_a_beacon_is_described_when_it_is_new_or_says_something_else_of_it
     assert [station.id for station in news.stations] == ["pioupiou:611"]  # a dummy takes nothing away
 
 
-async def test_a_mapped_beacon_that_nobody_knows_is_a_failure_that_says_where_to_mend_it() -> None:
+async def test_an_unknown_mapped_beacon_is_a_failure_that_names_sites_toml() -> None:
     fetch = ScriptedFetch({LIVE: read("live.json")}, now=NOW)
 
     _, unknown = await collected(ROUTE, needs("pioupiou:777"), fetch)

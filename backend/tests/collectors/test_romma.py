@@ -154,7 +154,7 @@ def test_the_feed_is_read_with_units_and_utc() -> None:
     }
 
 
-def test_a_gust_over_an_unknown_time_is_not_kept() -> None:
+def test_a_gust_over_an_unknown_time_is_not_stored() -> None:
     assert all(record.parameter is not GUST for record in read(stored("releves.xml")).records)
 
 
@@ -175,7 +175,7 @@ def test_a_row_that_is_not_valid_is_rejected() -> None:
     assert shown(parsed, "romma:304") == {}
 
 
-def test_a_stale_reading_is_kept_under_its_own_time() -> None:
+def test_a_stale_reading_is_stored_under_its_own_time() -> None:
     parsed = read(stored("releves.xml"))
     assert shown(parsed, "romma:305") == {SPEED: 4, DIRECTION: 22.5, TEMPERATURE: -3.5}
     # 7:20 in Paris in March, before the change to summer time
@@ -320,7 +320,7 @@ def test_a_feed_that_lost_one_of_its_fields_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("number", [None, "", "--", "3x", "٣٠١", "1234567890"])
-def test_a_row_without_a_station_is_rejected_and_the_others_are_kept(number: str | None) -> None:
+def test_a_row_without_a_station_is_rejected_and_the_others_are_read(number: str | None) -> None:
     parsed = read(feed(row(id=number), row(id="311")))
     assert [(value.subject, value.reason) for value in parsed.rejected] == [
         ("romma:?", f"odd_row: row 1: the station id {number or ''!r} is not a number")
@@ -342,7 +342,7 @@ def test_a_declared_encoding_is_followed() -> None:
     assert read(feed(row(station="Crêt"))).stations[0].name == "Crêt"
 
 
-def test_an_empty_document_says_that_the_key_has_no_rights() -> None:
+def test_an_empty_document_means_a_key_without_rights() -> None:
     with pytest.raises(ParseError, match="ROMMA_KEY is unknown or has no rights"):
         read(stored("releves-empty.xml"))
 
@@ -369,7 +369,7 @@ def test_a_document_of_another_shape_is_refused(body: bytes, said: str) -> None:
     assert refusal.value.url == FEED
 
 
-async def test_one_request_brings_every_station_of_the_key() -> None:
+async def test_one_request_returns_every_station_of_the_key() -> None:
     [batch], fetch = await batches({FEED: stored("releves.xml")})
     assert fetch.urls == [FEED]
     assert dict(fetch.requests[0].secret_params) == {"id": KEY}
@@ -381,7 +381,7 @@ async def test_one_request_brings_every_station_of_the_key() -> None:
     assert batch.failures == ()
 
 
-async def test_an_absurd_value_is_set_aside_and_the_rest_kept() -> None:
+async def test_an_absurd_value_is_set_aside_and_the_others_are_read() -> None:
     [batch], _ = await batches({FEED: feed(row(vent_moyen_10="9999", temperature="-99"))})
     assert shown(batch) == {DIRECTION: 292.5}
     assert {value.parameter for value in batch.rejected} == {SPEED, TEMPERATURE}

@@ -1,4 +1,4 @@
-"""What cannot be true is set aside, whichever source said it, and no text is kept without end."""
+"""Impossible values of all sources are set aside, and stored texts are bounded."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_station_at_0_n_0_e_does_not_know_its_place(latitude: float, longitude
     assert batch.rejected == ()
 
 
-def test_of_a_long_text_the_beginning_is_kept() -> None:
+def test_the_beginning_of_a_long_text_is_stored() -> None:
     long = "x" * 5_000_000
     batch = set_aside_implausible(replace(BATCH, rejected=(Rejected(LOUP.id, None, None, long, "future"),)))
     assert [len(value.raw) for value in batch.rejected] == [LONGEST_TEXT]

@@ -197,7 +197,7 @@ def test_an_answer_in_another_shape_is_refused(body: bytes, reason: str) -> None
     assert caught.value.url == "https://somewhere.example/feed"
 
 
-def test_a_history_gives_every_reading_later_than_the_last_one_kept() -> None:
+def test_a_history_gives_every_reading_later_than_the_last_stored_one() -> None:
     readings = parse_history(payload(read("winds_mobi-historic-511.json")), "ffvl:511", at(12, 14))
 
     table = values(readings.records, "ffvl:511")
@@ -250,7 +250,7 @@ async def test_mapped_stations_with_a_gap_are_asked_for_their_history_one_after_
     assert [failure.reason for failure in broken.failures] == ["HTTP 503"]
 
 
-async def test_only_stations_that_nobody_described_yet_are_introduced() -> None:
+async def test_only_stations_without_a_description_are_introduced() -> None:
     fetch = ScriptedFetch({BULK: read("winds_mobi-stations.json")}, now=NOW)
     known = {"ffvl:511": Station("ffvl:511", "Crête du Loup", kind="FFVL", remarks="Abritée.")}
 
@@ -274,7 +274,7 @@ async def test_a_known_station_is_described_again_when_it_changes_and_no_list_is
 
 
 @pytest.mark.parametrize("known", ["ffvl:523", "ffvl:777"])
-async def test_a_known_station_without_a_last_reading_is_not_asked_for_and_not_vouched_for(
+async def test_a_known_station_without_a_last_reading_is_not_requested_and_not_complete(
     known: str,
 ) -> None:
     fetch = ScriptedFetch({BULK: read("winds_mobi-stations.json")}, now=NOW)
@@ -286,7 +286,7 @@ async def test_a_known_station_without_a_last_reading_is_not_asked_for_and_not_v
     assert bulk.complete_until == {}
 
 
-async def test_a_mapped_station_that_nobody_knows_is_a_failure_that_says_where_to_mend_it() -> None:
+async def test_an_unknown_mapped_station_is_a_failure_that_names_sites_toml() -> None:
     fetch = ScriptedFetch({BULK: read("winds_mobi-stations.json")}, now=NOW)
 
     _, unknown = await collected(ROUTE, needs("ffvl:777"), fetch)
@@ -297,7 +297,7 @@ async def test_a_mapped_station_that_nobody_knows_is_a_failure_that_says_where_t
     assert (failure.route, failure.url) == ("winds_mobi", BULK)
 
 
-async def test_the_empty_history_of_a_silent_station_is_no_failure_and_of_a_speaking_one_is() -> None:
+async def test_an_empty_history_is_a_failure_only_if_the_station_reports() -> None:
     silent = int(at(11, 0).timestamp())
     reference_days = int(at(13, 4).timestamp())
     script: dict[str, Answer] = {

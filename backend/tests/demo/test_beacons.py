@@ -19,7 +19,7 @@ from backend.tests.support.demo_client import FFVL, NOON, Client, at
 # --- FFVL --------------------------------------------------------------------------------------------
 
 
-async def test_the_feed_starts_with_a_byte_order_mark_and_says_everything_in_text(client: Client) -> None:
+async def test_the_feed_starts_with_a_byte_order_mark_and_has_only_texts(client: Client) -> None:
     answer = await client.get("ffvl", f"{FFVL}&r=releves_meteo")
     assert answer.content.startswith(b"\xef\xbb\xbf[")
     rows = {row["idbalise"]: row for row in json.loads(answer.content.decode("utf-8-sig"))}
@@ -173,7 +173,7 @@ async def test_a_page_shows_its_values_only_to_who_has_the_cookie(client: Client
     assert "!!! WARNING !!!" not in page.text()
     assert re.fullmatch(r"Relevé du 15/07/2026 - 14:\d\d", page.css("div.Titre")[0].text())
     labels = [cell.text() for cell in page.css("td.label")]
-    assert labels.count("Direction :") == labels.count("Vitesse :") == 2  # the gust says them again
+    assert labels.count("Direction :") == labels.count("Vitesse :") == 2  # again for the gust
     values = [cell.text() for cell in page.css("td.valeur")]
     assert re.fullmatch(r"[NESO]{1,3} : \d+°", values[0])
     assert re.fullmatch(r"\d+ km/h", values[1])
@@ -217,7 +217,7 @@ async def test_an_hour_below_ten_has_one_digit(client: Client) -> None:
     assert re.search(r"le 2 F&eacute;vrier 2026   7:\d\d", page)
 
 
-async def test_the_page_tells_two_gusts_apart(client: Client) -> None:
+async def test_the_page_has_two_distinct_gusts(client: Client) -> None:
     page = LexborHTMLParser((await client.get("romma", "/station_24.php?id=907")).text)
     text = page.css("#affichage_simple")[0].text()
     ten_minutes = re.search(r"Rafale maxi sur 10 min : (\d+) km/h", text)
@@ -247,7 +247,7 @@ async def test_what_a_station_did_not_measure_is_marked_missing(client: Client) 
 # --- Pioupiou ----------------------------------------------------------------------------------------
 
 
-async def test_pioupiou_says_quarters_of_a_km_h_and_sixteen_directions_in_utc(client: Client) -> None:
+async def test_pioupiou_reports_quarters_of_a_km_h_and_sixteen_directions_in_utc(client: Client) -> None:
     items = {item["id"]: item for item in (await client.json("pioupiou", "/v1/live/all"))["data"]}
     assert items.keys() == {None, *range(8001, 8010), 8090, 8091}
     said = items[8001]["measurements"]
@@ -258,7 +258,7 @@ async def test_pioupiou_says_quarters_of_a_km_h_and_sixteen_directions_in_utc(cl
     assert timedelta(minutes=1) <= NOON - fresh <= timedelta(minutes=32)
 
 
-async def test_a_pioupiou_that_is_off_says_zero_and_one_that_is_lost_a_dummy_position(client: Client) -> None:
+async def test_a_pioupiou_that_is_off_reports_zero_and_a_lost_one_a_dummy_position(client: Client) -> None:
     items = {item["id"]: item for item in (await client.json("pioupiou", "/v1/live/all"))["data"]}
     off, lost = items[8090], items[8091]
     assert (off["status"]["state"], off["measurements"]["wind_speed_avg"]) == ("off", 0)

@@ -109,7 +109,7 @@ def test_the_ground_of_each_model_is_known_so_that_its_temperature_can_be_ranked
     assert [ground for _, ground in arome] == pytest.approx([elevation for elevation, _ in arome], abs=0.1)
 
 
-def test_no_forecast_is_kept_from_before_it_could_be_had(store: Database) -> None:
+def test_no_forecast_is_stored_before_its_publication(store: Database) -> None:
     batch = t.forecast_batch.c
     late = (
         sa.select(sa.func.count())
@@ -133,7 +133,7 @@ def test_a_demo_that_is_run_again_resumes_and_stores_nothing_twice(lived: Path, 
 
 
 @pytest.mark.parametrize("options", [(), ("--withheld",)])
-def test_the_demo_shows_invented_values_unless_told_to_withhold_them(
+def test_the_demo_shows_invented_values_unless_a_setting_withholds_them(
     lived: Path, options: tuple[str, ...]
 ) -> None:
     """The values of MeteoParapente and ROMMA are withheld by default, for they are real elsewhere."""
@@ -188,7 +188,7 @@ def test_slots_of_both_jobs_come_in_the_order_of_time() -> None:
     assert {job for _, job in slots(SchedulerConfig.load(), start, start + timedelta(days=1))} == set(JOBS)
 
 
-def test_a_stepped_clock_says_what_it_was_set_to_and_else_the_time() -> None:
+def test_a_stepped_clock_returns_its_setting_or_the_time() -> None:
     clock = SteppedClock()
     before = datetime.now(UTC)
     assert before <= clock() <= datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The faults of the stand-ins do to an answer what their names say, and to no other answer."""
+"""Each fault of the stand-ins has its effect on the chosen answers, and on no others."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def test_one_absurd_page_leaves_the_others_true(client: Client) -> None:
 # --- How it arrives ----------------------------------------------------------------------------------
 
 
-async def test_nobody_listens_at_an_upstream_that_refuses_until_it_is_mended(
+async def test_an_upstream_that_refuses_is_closed_until_the_fault_is_off(
     http: httpx2.AsyncClient,
 ) -> None:
     async with Upstreams(now=NOON) as upstreams:
@@ -224,7 +224,7 @@ async def test_a_mean_beside_a_gust_is_zero(client: Client) -> None:
     assert gusty and all(reading["w-avg"] == 0 for reading in gusty)
 
 
-async def test_a_page_of_romma_lacks_a_field_too(client: Client) -> None:
+async def test_a_page_of_romma_can_miss_a_field_too(client: Client) -> None:
     for fault, gone in ((Fault.MISSING_FIELDS, "Moyen sur 10min"), (Fault.NO_TEMPERATURE, "&deg;C")):
         client.world.set_faults({"romma": fault})
         text = (await client.get("romma", PAGE)).text
@@ -232,7 +232,7 @@ async def test_a_page_of_romma_lacks_a_field_too(client: Client) -> None:
         assert "Direction :" in text
 
 
-async def test_a_file_lacks_a_field_or_has_a_wind_that_is_no_number(client: Client) -> None:
+async def test_a_file_misses_a_field_or_has_a_nan_for_the_wind(client: Client) -> None:
     whole = await grib(client, "001", "06H")
     assert {(0, 2, 2), (0, 0, 0)} < {number(message) for message in whole}
     for fault, gone in ((Fault.MISSING_FIELDS, (0, 2, 2)), (Fault.NO_TEMPERATURE, (0, 0, 0))):

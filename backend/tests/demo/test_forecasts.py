@@ -1,4 +1,4 @@
-"""The stand-ins of what models say: true formats, and runs that come out when they would."""
+"""The stand-ins of forecasts: true formats, and runs with their usual times of publication."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_run_comes_out_within_the_delays_of_its_cycle(
     assert earliest - 0.001 <= min(delays) < max(delays) <= latest
 
 
-def test_the_midday_and_evening_runs_say_nothing_of_their_own_day() -> None:
+def test_the_midday_and_evening_runs_have_no_hours_of_their_own_day() -> None:
     for cycle in (12, 18):
         run = datetime(2026, 9, 1, cycle, tzinfo=UTC)
         assert meteo_parapente.published_at(1, run, run.replace(hour=0)) is None
@@ -138,7 +138,7 @@ async def test_a_windgram_has_hours_and_no_temperature(client: Client) -> None:
     assert {"raintot", "cfracl", "cldfra"} <= answer["data"]["04:00"].keys()
 
 
-async def test_a_run_says_nothing_of_the_hours_before_it(client: Client) -> None:
+async def test_a_run_has_no_hours_before_its_start(client: Client) -> None:
     answer = await client.json("meteo_parapente", sounding("2026071506", "20260715"))
     assert next(iter(answer["data"])) == "06:00"
 
@@ -214,7 +214,7 @@ async def test_the_files_of_a_run_come_one_by_one_between_two_known_minutes(
     assert await count(end) == files
 
 
-async def test_a_run_is_kept_for_fifteen_days(client: Client) -> None:
+async def test_a_run_is_served_for_fifteen_days(client: Client) -> None:
     run = "2026-07-15T06:00:00Z"
     at(client.world, "2026-07-30T05:59:59")
     assert len(texts(await listed(client, run), "s3:Contents")) == 9
@@ -277,7 +277,7 @@ async def test_a_file_has_the_headers_and_the_layout_of_the_real_ones(client: Cl
 
 
 @pytest.mark.parametrize(("grid", "part", "step"), [("0025", "19H24H", 20), ("001", "20H", 20)])
-async def test_the_cell_nearest_to_a_site_holds_what_the_model_says_there(
+async def test_the_cell_nearest_to_a_site_has_the_forecast_of_the_site(
     client: Client, grid: str, part: str, step: int
 ) -> None:
     found = {number(m): m for m in await grib(client, grid, part) if m["endStep"] == step}
@@ -415,7 +415,7 @@ async def test_the_portal_serves_the_steps_that_are_out_and_no_more(client: Clie
     assert late[1]["time"] == "00H"
 
 
-async def test_the_portal_says_no_with_the_right_status(client: Client) -> None:
+async def test_the_portal_refuses_with_the_right_status(client: Client) -> None:
     product = f"{PORTAL}/0.025/packages/SP1/productARO"
     good = f"{product}?referencetime=2026-07-15T06:00:00Z&time=00H06H&format=grib2"
 
@@ -452,7 +452,7 @@ async def test_meta_names_the_newest_run_that_was_taken_in(client: Client) -> No
     assert (await client.get("open_meteo", "/data/arome_seamless/static/meta.json")).status_code == 404
 
 
-async def test_a_single_run_says_what_the_grib_says(client: Client) -> None:
+async def test_a_single_run_has_the_values_of_the_grib(client: Client) -> None:
     answer = await client.json("open_meteo_single_runs", f"{SINGLE_RUN}&run=2026-07-15T06:00")
     hourly = answer["hourly"]
     assert answer["hourly_units"] == {

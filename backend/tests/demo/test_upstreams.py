@@ -152,7 +152,7 @@ async def test_stale_upstreams_end_two_days_ago(client: Client) -> None:
     assert "13-07-2026 14:" in (await client.get("romma", ASK["romma"])).text
 
 
-async def test_absurd_upstreams_say_what_cannot_be(client: Client) -> None:
+async def test_absurd_upstreams_serve_impossible_values(client: Client) -> None:
     client.world.set_faults(dict.fromkeys(UPSTREAMS, "absurd"))
     rows = {row["idbalise"]: row for row in await client.json("ffvl", ASK["ffvl"])}
     assert int(rows["9001"]["vitesseVentMoy"]) > 9000
@@ -273,7 +273,7 @@ async def test_the_process_takes_other_sites(tmp_path: Path) -> None:
         assert "<id>7</id>" in answer.text
 
 
-async def test_a_process_that_cannot_start_says_so(tmp_path: Path) -> None:
+async def test_a_process_that_cannot_start_is_reported(tmp_path: Path) -> None:
     with pytest.raises(MeteoScoreError, match="exit code 1"):
         await Upstreams(sites=tmp_path / "none.toml").__aenter__()
     with pytest.raises(MeteoScoreError, match=r"did not start within 0\.01 s"):

@@ -1,4 +1,4 @@
-"""The synthetic weather: pure, plausible, and wrong in exactly the way it says."""
+"""The synthetic weather: pure, plausible, and with exactly the documented errors."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def errors(model: str, site: Site) -> dict[Parameter, Floats]:
     }
 
 
-def test_a_moment_has_the_same_weather_whatever_else_is_evaluated_with_it() -> None:
+def test_a_moment_has_the_same_weather_in_every_evaluation() -> None:
     times = START + 600 * np.arange(500.0)
     whole = WEATHER.truth(SITES[0], times)
     alone = Weather(7).truth(SITES[0], times[321:322])
@@ -101,7 +101,7 @@ def test_a_year_of_truth_is_plausible_and_never_quite_calm(site: Site) -> None:
     assert truth.speed.std() > 3.0  # weather, and not a constant
 
 
-def test_speed_and_direction_and_the_components_tell_the_same_wind() -> None:
+def test_speed_and_direction_match_the_components() -> None:
     truth = WEATHER.truth(SITES[1], START + HOUR * np.arange(24.0))
     speed, direction = wind_from_components(float(truth.u[5]), float(truth.v[5]))
     assert speed == pytest.approx(truth.speed[5])
@@ -136,7 +136,7 @@ def test_the_injected_bias_is_the_mean_error_of_thirty_days(model: str, site: Si
         )
 
 
-def test_the_injected_noise_grows_with_lead_time_as_it_says() -> None:
+def test_the_injected_noise_grows_with_lead_time_as_documented() -> None:
     spread = errors("meteo_parapente", SITES[0])[Parameter.TEMPERATURE].std(axis=0)
     said = injected_noise(
         "meteo_parapente", SITES[0].id, Parameter.TEMPERATURE, HOUR * np.array([0.0, 24.0, 48.0])
