@@ -302,7 +302,7 @@ async def test_a_database_server_that_is_down_at_the_start_is_waited_for(tmp_pat
             assert (await client.get("/api/health")).status_code == 200
             ready = await client.get("/api/ready")
             assert (ready.status_code, ready.headers["Content-Type"]) == (503, "application/problem+json")
-            assert "the store does not answer" in ready.json()["detail"]
+            assert "the database is unreachable" in ready.json()["detail"]
             assert int(ready.headers["Retry-After"]) > 0
             status = await client.get("/api/scheduler/status")
             assert status.status_code == 503

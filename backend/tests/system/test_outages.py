@@ -139,7 +139,7 @@ def test_a_database_that_is_gone_during_a_run_costs_neither_the_run_nor_a_value(
         under_way(upstreams, asked)
         with place.gone():
             wait_for(lambda: client.get("/api/ready").status_code == 503, "the outage to be noticed")
-            assert "the store does not answer" in client.get("/api/ready").json()["detail"]
+            assert "the database is unreachable" in client.get("/api/ready").json()["detail"]
             assert client.get("/api/health").status_code == 200
             wait_for(lambda: service.has_logged(event="lease not renewed"), "more than a third of a lease")
         wait_for(lambda: service.has_logged(event="run ended", job=FORECASTS), "the end of the run")
@@ -161,7 +161,7 @@ def test_a_service_starts_without_its_database_reports_it_and_collects_once_it_i
             assert client.get("/api/health").status_code == 200
             answer = client.get("/api/ready")
             assert answer.status_code == 503
-            assert "the store does not answer, and the scheduler is not running" in answer.json()["detail"]
+            assert "the database is unreachable, and the scheduler is not running" in answer.json()["detail"]
             assert not service.has_logged(event="run started")
             outage.close()
             wait_for(lambda: ended_runs(service) == len(JOBS), "the first collections")
