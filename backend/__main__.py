@@ -1,7 +1,7 @@
-"""The door of the command, which imports next to nothing by itself.
+"""The entry point of the command, which imports almost nothing at its top.
 
-The worker process opens it too: it runs the file that its parent was started by, and must not load the
-whole service for that.
+The worker process runs this file too: a spawned process imports the main file of its parent, and must not
+load the whole service.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ def main() -> None:
     """Run the command."""
     try:
         _run()
-    except KeyboardInterrupt:  # while the command is still being loaded: what runs has its own rule for it
+    except KeyboardInterrupt:  # while the command is loading; a running command has a handler of its own
         print("meteo-score: stopped", file=sys.stderr)
         raise SystemExit(130) from None
 

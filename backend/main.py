@@ -1,4 +1,4 @@
-"""Where the objects meet: the service, and the application that serves it."""
+"""Where the objects are put together: the service, and the application that serves it."""
 
 from __future__ import annotations
 
@@ -57,16 +57,16 @@ from backend.storage.store_check import watch_store
 log = structlog.get_logger()
 
 SWITCH_SECONDS = 0.0005
-"""How long a thread may keep the interpreter while others wait for it.
+"""Seconds after which a running thread hands the interpreter to a waiting one; Python's default is 5 ms.
 
-By default 5 ms. While a batch of 320 000 values is stored, a thread that wakes up every millisecond is then
-9.5 ms late at the 99th percentile, and 4.8 ms with this; the batch takes as long.
+While a batch of 320 000 values is stored, a thread that wakes up every millisecond is 9.5 ms late at the 99th
+percentile with the default, and 4.8 ms with this value. The batch takes the same time.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """Everything that the application and the command line work with, made once per process."""
+    """The parts of the collecting service, made once per process."""
 
     settings: Settings
     config: SchedulerConfig
@@ -84,7 +84,7 @@ class Service:
     clock_watch: ClockWatch
     free_bytes: Callable[[Path], int | None]
     public_rules: PublicRules = field(default_factory=PublicRules)
-    notices: list[str] = field(default_factory=list)  # what the status page shows on top of everything else
+    notices: list[str] = field(default_factory=list)  # lines at the top of the status page
 
     @classmethod
     def make(
@@ -99,11 +99,10 @@ class Service:
         free_bytes: Callable[[Path], int | None] = free_bytes,
         make_store: bool = True,
     ) -> Self:
-        """Put the objects together; nothing is opened yet. Raises ConfigError.
+        """Put the objects together without opening them. Raises ConfigError.
 
         `durable` and `busy_timeout` are for the database, `limits` is for the HTTP client, and `free_bytes`
-        returns how much room is left on the disk of a path. With `make_store=False` no file is made for a
-        store that is not there.
+        returns the free bytes on the disk of a path. With `make_store=False` no SQLite file is created.
         """
         if settings is None and (file := settings_file()) is not None:
             check_setting_names(file, SETTING_NAMES)
@@ -130,10 +129,10 @@ class Service:
         ledger = Ledger(database, lease=config.lease_seconds)
 
         def after_run(now: datetime) -> None:
-            if clock_watch.offset() is None:  # under a clock that is ahead everything would count as old
+            if clock_watch.offset() is None:  # a clock that is ahead makes everything look old
                 archive.prune(now)
                 _prune_rejected(store, now)
-            _keep_up(database, now)
+            _update_scores(database, now)
 
         runner = Runner(
             store=store,
@@ -164,13 +163,13 @@ class Service:
         )
 
     def sites(self) -> tuple[Site, ...]:
-        """Return the sites as they are configured just now; raise ConfigError, or StoreUnavailableError."""
+        """Return the present sites. Raises ConfigError, StoreUnavailableError."""
         return self.site_list.sites()
 
     def check(self) -> None:
-        """Raise ConfigError where the service could never run: an unusable sites file or database.
+        """Raise ConfigError for an unusable sites file or database.
 
-        A database that does not answer just now is no reason to refuse: the service waits for it.
+        An unavailable database is not an error here: the service waits for it.
         """
         if self.settings.sites_from == "file":
             self.site_list.sites()
@@ -182,7 +181,7 @@ class Service:
             log.warning("new, empty store", address=self.database.name)
 
     async def open_store(self) -> None:
-        """Migrate the database, waiting for it as long as it takes."""
+        """Wait for the database without a limit, and upgrade it."""
 
         def unavailable(error: Exception) -> bool:
             if isinstance(error, StoreUnavailableError):
@@ -197,7 +196,7 @@ class Service:
                 await asyncio.to_thread(self.ledger.note_start)
 
     async def close(self) -> None:
-        """Let go of everything that make() put together."""
+        """End the worker, and close the HTTP client and the database."""
         self.worker.close()
         await self.client.aclose()
         await asyncio.to_thread(self.database.close)
@@ -210,16 +209,16 @@ def _prune_rejected(store: Store, now: datetime) -> None:
         log.warning("old rejected values not deleted", reason=str(error))
 
 
-def _keep_up(database: Database, now: datetime) -> None:
-    """Make the days that a run changed; what cannot be made just now stays due, and no run fails by it."""
+def _update_scores(database: Database, now: datetime) -> None:
+    """Update the score days that a run changed. Days stay due if the store fails; the run does not fail."""
     began = time.monotonic()
     try:
         report = update(database, now)
     except StoreUnavailableError as error:
-        log.warning("scores have to wait", reason=str(error))
+        log.warning("scores not updated yet", reason=str(error))
         return
     log.info(
-        "scores kept up",
+        "scores updated",
         days=sum(report.days.values()),
         unsettled=len(report.unsettled),
         seconds=round(time.monotonic() - began, 3),
@@ -232,13 +231,13 @@ def create_app(
     catch_up: CatchUp | None = None,
     before_schedule: Callable[[], Awaitable[None]] | None = None,
 ) -> FastAPI:
-    """Return the application: the API, the status page and, unless switched off, the schedule.
+    """Return the application: API, status page and, unless it is off, the schedule.
 
-    `catch_up` makes up for slots that nobody ran; the usual one looks every minute. `before_schedule` is
-    awaited between the opening of the store and the start of the schedule; pages are served meanwhile.
-    Raises ConfigError for a sites file or a database that can never be used. Called bare, as a server's
-    factory (`uvicorn --factory backend.main:create_app`), it reads the settings, and ends the process with
-    exit code 2 and one line where they, or those two, cannot be used.
+    `catch_up` runs missed slots; by default it looks for them every minute. `before_schedule` is awaited
+    between the opening of the store and the start of the schedule, while pages are already served. Raises
+    ConfigError for an unusable sites file or database. Called without a service, as the factory of a server
+    (`uvicorn --factory backend.main:create_app`), it reads the settings, and ends the process with one line
+    and exit code 2 if it cannot use them.
     """
     if service is None:
         try:
@@ -253,7 +252,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_SECONDS)
-        gc.freeze()  # modules and routes live as long as the process: to look them over holds up every answer
+        gc.freeze()  # modules and routes are never garbage: to examine them delays every answer
         start = asyncio.create_task(_bring_up(service, catch_up, before_schedule))
         watch = asyncio.create_task(_watch_store(service, start), name="watch the store")
         try:
@@ -276,7 +275,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # routes/docs.py serves both pages without scripts of other hosts
         redoc_url=None,
-        redirect_slashes=False,  # such a redirect repeats whatever host the client named
+        redirect_slashes=False,  # such a redirect repeats the host that the client sent
     )
     app.state.service = service
     app.state.answer_cache = AnswerCache()
@@ -284,7 +283,7 @@ def create_app(
     app.add_middleware(Admission, settings=service.settings)
     if service.settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(service.settings.trusted_proxies))
-    app.add_middleware(SecurityHeaders)  # added last, so around the others: their refusals have them too
+    app.add_middleware(SecurityHeaders)  # added after the others, so that their errors have the headers too
     install_problem_handlers(app)
     app.add_middleware(HeadAsGet)
     for router in ROUTERS:
@@ -293,7 +292,7 @@ def create_app(
 
 
 async def _watch_store(service: Service, start: asyncio.Task[None]) -> None:
-    """Check the store once it is open, and then regularly, beside the first collections."""
+    """Check the store once it is open, and regularly after that."""
     await asyncio.wait([start])
     await watch_store(service.database)
 
@@ -301,7 +300,7 @@ async def _watch_store(service: Service, start: asyncio.Task[None]) -> None:
 async def _bring_up(
     service: Service, catch_up: CatchUp | None, before_schedule: Callable[[], Awaitable[None]] | None
 ) -> None:
-    """Open the store and start the schedule, without holding up the first answer of the API."""
+    """Open the store and start the schedule, in the background of the first answers of the API."""
     try:
         await service.open_store()
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""The command `meteo-score`: a table of subcommands, and what they share.
+"""The command `meteo-score`: the table of its subcommands, its options, and its errors.
 
 A subcommand is a module of this folder with a Typer application `app`. Its module is imported when a command
 line names it, so that `meteo-score --help` and each command load only what they use.
@@ -19,7 +19,7 @@ from backend.core.errors import ConfigError, MeteoScoreError
 
 
 class Subcommand(NamedTuple):
-    """Where a subcommand is, and the line that `meteo-score --help` shows for it (the first of its own)."""
+    """The module of a subcommand, and the first paragraph of its help, shown by `--help`."""
 
     module: str
     summary: str
@@ -28,44 +28,45 @@ class Subcommand(NamedTuple):
 SUBCOMMANDS = {
     "collect": Subcommand(
         "backend.cli.collect",
-        "Collect now what is missing. Exit 0: success or nothing new; 1: partial, failed or already running.",
+        "Collect missing values now. Exit 0: success or nothing new; 1: partial, failed or already running.",
     ),
     "backfill": Subcommand(
-        "backend.cli.backfill", "Fetch what archives still have of these days, and label it as backfilled."
+        "backend.cli.backfill",
+        "Fetch the values of past days from the archives of sources, and label them as backfilled.",
     ),
     "replay": Subcommand(
         "backend.cli.replay",
-        "Parse the kept payloads again and store what differs: a parser's mistake, repaired.",
+        "Parse the archived payloads again and store what differs, after a correction of a parser.",
     ),
     "score": Subcommand(
         "backend.cli.score",
-        "Say which forecast to trust at a site, and by how much each one is wrong there.",
+        "Show which forecast to trust at a site, and how large the errors of each model are.",
     ),
     "doctor": Subcommand(
         "backend.cli.doctor",
-        "Look at settings, store, clock, sources, sites and stations. Exit 1 if something needs mending.",
+        "Check settings, store, clock, sources, sites and stations. Exit 1 if action is needed.",
     ),
     "demo": Subcommand(
         "backend.cli.demo",
-        "Start stand-in upstreams, collect from them day by day, and serve what comes from the start.",
+        "Start stand-in upstreams, collect from them day by day, and serve the page from the start.",
     ),
     "serve": Subcommand("backend.cli.serve", "Collect on schedule, and serve the API and the status page."),
     "runs": Subcommand(
         "backend.cli.runs",
-        "Show what was done and how it ended: the newest runs, or one of them in full.",
+        "Show the newest runs and how they ended, or one run in full.",
     ),
     "config": Subcommand(
         "backend.cli.config",
-        "Show the settings in force as the environment would hold them, secrets masked.",
+        "Show the settings in force in the form of the environment, secrets masked.",
     ),
-    "sites": Subcommand("backend.cli.sites", "The flying sites, and the stations that speak for them."),
-    "db": Subcommand("backend.cli.database", "The database that everything is kept in."),
-    "scores": Subcommand("backend.cli.rebuild", "What scores are made of."),
+    "sites": Subcommand("backend.cli.sites", "The flying sites, and the stations that represent them."),
+    "db": Subcommand("backend.cli.database", "The database of the service."),
+    "scores": Subcommand("backend.cli.rebuild", "The score data."),
     "import": Subcommand(
-        "backend.cli.import_", "Forecasts and observations from a file: all of it, or nothing."
+        "backend.cli.import_", "Import forecasts and observations from a file: all rows, or none."
     ),
     "export": Subcommand(
-        "backend.cli.export", "Values, pairs and scores into a file, with a data dictionary."
+        "backend.cli.export", "Export values, pairs and scores to a file, with a data dictionary."
     ),
 }
 
@@ -76,7 +77,7 @@ READING_COMMANDS = frozenset(
         *(f"export {what}" for what in ("pairs", "scores", "forecasts", "observations", "verif")),
     }
 )
-"""The commands that only read the store, which `--demo` points at the demo's."""
+"""The commands that only read the store; with `--demo` they read the store of the demo."""
 
 
 def load(name: str) -> Any:
@@ -85,10 +86,10 @@ def load(name: str) -> Any:
 
 
 class MainCommand(TyperGroup):
-    """Loads a subcommand when it is named, and ends every refusal with one line and without a traceback."""
+    """Loads a subcommand when a line names it; an error of ours is one line without a traceback."""
 
     def resolve_command(self, context: Any, args: list[str]) -> Any:
-        """Find and load the subcommand of a line. Raises ConfigError where --demo does not go with it."""
+        """Find and load the subcommand of a line. Raises ConfigError if it is not for --demo."""
         name, command, rest = super().resolve_command(context, args)
         if name in SUBCOMMANDS:
             command = load(name)
@@ -102,7 +103,7 @@ class MainCommand(TyperGroup):
         return name, command, rest
 
     def invoke(self, context: Any) -> Any:
-        """Run a subcommand. Exit code 2: this can never work; 1: it did not work just now."""
+        """Run a subcommand. Exit code 2: it cannot work as it is; 1: it failed this time."""
         try:
             return super().invoke(context)
         except MeteoScoreError as error:
@@ -112,11 +113,11 @@ class MainCommand(TyperGroup):
 
 
 def _require_demo(command: str | None) -> None:
-    """Raise ConfigError where a command does not go with --demo, or there is no demo."""
+    """Raise ConfigError if a command is not for --demo, or there is no demo."""
     from backend.demo.store import FOLDER, store_file
 
     if command not in READING_COMMANDS:
-        raise ConfigError(f"--demo is for commands that only read, and {command} does more than that")
+        raise ConfigError(f"--demo is for commands that only read; {command} writes")
     if not store_file(FOLDER).is_file():
         raise ConfigError(f"--demo: there is no store in {FOLDER}: run make demo first")
 
@@ -131,15 +132,15 @@ app = typer.Typer(
 
 
 def _placeholder() -> None:
-    """Stand for a subcommand in the help of the main command; `MainCommand` runs the command itself."""
+    """Represent a subcommand in the help of the main command; `MainCommand` loads the subcommand itself."""
 
 
 for _name, _subcommand in SUBCOMMANDS.items():
     app.command(_name, help=_subcommand.summary)(_placeholder)
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         from backend import __version__
 
         typer.echo(f"meteo-score {__version__}")
@@ -153,7 +154,7 @@ def _open(
         Path | None,
         typer.Option(
             envvar="METEO_SCORE_ENV_FILE",
-            help="File with settings; .env in the working directory if not given.",
+            help="File with settings; default: .env in the working directory.",
         ),
     ] = None,
     demo: Annotated[

@@ -1,4 +1,4 @@
-"""`meteo-score backfill`: what archives still have of the past, span by span, resumed where it stopped."""
+"""`meteo-score backfill`: values of past days from the archives of sources, resumed where it stopped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from backend.cli.console import AsJson, print_json, quiet_on_a_terminal, run_to_the_end, say
+from backend.cli.console import AsJson, print_json, print_text, quiet_on_a_terminal, run_to_the_end
 from backend.cli.context import opened
 from backend.cli.progress import progress
 from backend.collectors.base import Source
@@ -27,14 +27,14 @@ from backend.storage.run_records import JobRun, run_as_dict
 app = typer.Typer(add_completion=False)
 
 SPAN = {FORECASTS: timedelta(days=1), OBSERVATIONS: timedelta(days=31)}
-"""How much of the past one run asks for: few enough for the schedule to come between two of them."""
+"""Period of one run of a backfill: short, so that scheduled runs can start between two of them."""
 
 _SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One run of a backfill: a source, and the span of the past it is asked for, both ends included."""
+    """One run of a backfill: a source, and the past period to collect, both ends included."""
 
     job: JobId
     source: str
@@ -52,9 +52,9 @@ def backfill(
     source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch what archives still have of these days, and label it as backfilled.
+    """Fetch the values of past days from the archives of sources, and label them as backfilled.
 
-    What is here already is not asked for again: call it again to go on. Exit 1 if something failed.
+    Stored values are not requested again: repeat the command to continue. Exit 1 if something failed.
     """
     quiet_on_a_terminal(opened(context).settings)
     service = opened(context).service
@@ -68,27 +68,27 @@ def backfill(
     opened(context).migrated()
     pieces = [piece for job, one in chosen for piece in _pieces(job, one, since, until, now)]
     for line in _left_out(service, chosen, since, now, named=source is not None):
-        say(line, err=True)
+        print_text(line, err=True)
     well = run_to_the_end(_backfill(service, pieces, as_json))
     raise typer.Exit(0 if well else 1)
 
 
 def _chosen(service: Service, names: Sequence[str] | None) -> list[tuple[JobId, Source[Any]]]:
-    """Return the sources that serve the past; raise ConfigError for a named one that does not."""
+    """Return the sources with an archive; raise ConfigError for a named source without one."""
     known = {source.name: (job, source) for job in JOBS for source in service.sources.of(job)}
     for name in names or ():
         if name not in known:
-            raise ConfigError(f"--source {name}: there are only {', '.join(known)}")
+            raise ConfigError(f"--source {name}: must be one of {', '.join(known)}")
         if reason := _why_not(known[name][1]):
             raise ConfigError(f"--source {name}: {reason}")
-    chosen = [found for name, found in known.items() if names is None or name in names]
+    chosen = [entry for name, entry in known.items() if names is None or name in names]
     return [(job, source) for job, source in chosen if not _why_not(source)]
 
 
 def _why_not(source: Source[Any]) -> str | None:
     if source.disabled is not None:
         return f"disabled: {source.disabled}"
-    return None if source.past is not None else f"cannot serve the past: {source.no_archive_reason}"
+    return None if source.past is not None else f"cannot serve past days: {source.no_archive_reason}"
 
 
 def _left_out(
@@ -99,7 +99,7 @@ def _left_out(
     *,
     named: bool,
 ) -> Iterator[str]:
-    """Yield a line for each source that is not asked, and for each that reaches less far than `since`."""
+    """Yield a line for each source that is left out, and for each whose archive starts after `since`."""
     for job in JOBS if not named else ():
         for source in service.sources.of(job):
             if reason := _why_not(source):
@@ -113,7 +113,7 @@ def _left_out(
 def _pieces(
     job: JobId, source: Source[Any], since: datetime, until: datetime, now: datetime
 ) -> Iterator[Piece]:
-    """Yield the spans to ask a source for, oldest first; none that its archive does not reach."""
+    """Yield the periods of a source to collect, oldest first, within the reach of its archive."""
     oldest = source.past.start(now) if source.past else None
     start = since if oldest is None else max(since, oldest)
     while start <= until:
@@ -123,7 +123,9 @@ def _pieces(
 
 
 async def _backfill(service: Service, pieces: Sequence[Piece], as_json: bool) -> bool:
-    """Run every piece; return whether all went well. Ends early where a quota is spent or a job is busy."""
+    """Run every piece; return whether all succeeded. Ends early when a job is busy.
+
+    A source whose quota is spent is passed over from then on."""
     done: list[tuple[Piece, JobRun]] = []
     stopped = ""
     spent: set[str] = set()
@@ -138,15 +140,15 @@ async def _backfill(service: Service, pieces: Sequence[Piece], as_json: bool) ->
                     done.append((piece, run))
                     if reason := _quota(run):
                         spent.add(piece.source)
-                        stopped = f"{piece.source}: {reason}: call it again later, and it goes on from there"
+                        stopped = f"{piece.source}: {reason}: repeat the command later to continue"
                 bar.update(task, advance=1)
     except JobBusyError as busy:
-        stopped = f"{busy}: call it again when it has ended, and it goes on from there"
+        stopped = f"{busy}: repeat the command when it has ended to continue"
     finally:
         await service.close()
     _report(done, as_json)
     if stopped:
-        say(f"meteo-score: {stopped}", err=True)
+        print_text(f"meteo-score: {stopped}", err=True)
     return not stopped and all(run.status in WELL for _, run in done)
 
 
@@ -160,7 +162,7 @@ async def _run(service: Service, piece: Piece) -> JobRun:
 
 
 def _quota(run: JobRun) -> str:
-    """Return why a run was not let ask for more, if that is how it ended."""
+    """Return the reason if the quota of a source ended the run, otherwise nothing."""
     reasons = (failure.reason for source in run.sources for failure in source.failures)
     return next((reason for reason in reasons if reason.startswith("quota:")), "")
 

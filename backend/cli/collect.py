@@ -17,9 +17,9 @@ from backend.cli.console import (
     print_json,
     print_outcomes,
     print_run,
+    print_text,
     quiet_on_a_terminal,
     run_to_the_end,
-    say,
 )
 from backend.cli.context import opened
 from backend.cli.progress import progress
@@ -36,8 +36,8 @@ from backend.storage.ledger import JobBusyError
 from backend.storage.run_records import run_as_dict, source_as_dict
 
 
-class What(StrEnum):
-    """What there is to collect."""
+class Target(StrEnum):
+    """The kinds of values to collect."""
 
     FORECASTS = "forecasts"
     OBSERVATIONS = "observations"
@@ -49,28 +49,28 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def collect(
     context: typer.Context,
-    what: What,
+    what: Target,
     source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
     site: Annotated[list[str] | None, typer.Option(help="Only this site; may be repeated.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Collect, and store nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Collect without storing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Collect now what is missing. Exit 0: success or nothing new; 1: partial, failed or already running."""
+    """Collect missing values now. Exit 0: success or nothing new; 1: partial, failed or already running."""
     settings = opened(context).settings
     quiet_on_a_terminal(settings)
     used = opened(context)
-    # What is asked for is checked first, so that a refused command makes no tables.
+    # The options are checked first, so that a command with wrong options creates no tables.
     if settings.sites_from == "file":
         service = used.service
         sites = active(load_sites(settings.sites_file), service.clock())
     else:
         service = used.migrated()
         sites = service.sites()
-    job = FORECASTS if what is What.FORECASTS else OBSERVATIONS
+    job = FORECASTS if what is Target.FORECASTS else OBSERVATIONS
     selection = _checked(service, job, sites, source, site)
     used.migrated()
     if not dry_run:
-        service.runner.sites()  # stores the list, which is refused here rather than in a run that has begun
+        service.runner.sites()  # stores the list: an unusable list is an error before the run starts
     run = _rehearse if dry_run else _collect
     status = run_to_the_end(run(service, job, selection, as_json))
     raise typer.Exit(0 if status in WELL else 1)
@@ -84,7 +84,7 @@ async def _collect(service: Service, job: JobId, selection: Selection, as_json: 
         if as_json:
             print_json({"status": "already_running", "runId": busy.run_id})
         else:
-            say(f"meteo-score: {busy}: see meteo-score runs {busy.run_id}", err=True)
+            print_text(f"meteo-score: {busy}: see meteo-score runs {busy.run_id}", err=True)
         return "already_running"
     finally:
         await service.close()
@@ -111,12 +111,12 @@ async def _rehearse(service: Service, job: JobId, selection: Selection, as_json:
     try:
         with _progress(service, job, selection, shown=not as_json) as on_batch:
 
-            async def let_go(batch: Batch) -> None:
+            async def discard(batch: Batch) -> None:
                 on_batch(batch)
 
             collection = await collect_all(
                 needs=needs,
-                deliver=let_go,
+                deliver=discard,
                 sources=service.runner.selected(job, selection),
                 channel_for=channel_for,
                 settings=service.settings,
@@ -142,7 +142,7 @@ def _checked(
     known = [source.name for source in service.sources.of(job)]
     for name in sources or ():
         if name not in known:
-            raise ConfigError(f"--source {name}: {job} knows only {', '.join(known)}")
+            raise ConfigError(f"--source {name}: must be one of {', '.join(known)} for {job}")
     listed = {site.id for site in configured}
     for name in sites or ():
         if name not in listed:
@@ -155,7 +155,7 @@ def _checked(
 def _progress(
     service: Service, job: JobId, selection: Selection, *, shown: bool
 ) -> Iterator[Callable[[Batch], None]]:
-    """Show a line per source on a terminal, that grows with what comes; elsewhere nothing."""
+    """Show a line per source with its count of values, on a terminal only."""
     columns = (
         TextColumn("{task.description:>16}"),
         BarColumn(),

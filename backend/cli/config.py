@@ -19,7 +19,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def config(context: typer.Context, as_json: AsJson = False) -> None:
-    """Show the settings in force as the environment would hold them, secrets masked."""
+    """Show the settings in force in the form of the environment, secrets masked."""
     used = opened(context)
     effective = dict([*_shown(used.settings), *_shown(used.config)])
     if as_json:
@@ -42,7 +42,7 @@ def _shown(settings: EnvironmentSettings) -> Iterator[tuple[str, object]]:
 
 
 def _as_written(value: object) -> str:
-    """Return a value as the environment would hold it."""
+    """Return a value in the form of the environment."""
     match value:
         case None:
             return ""

@@ -29,7 +29,7 @@ T = TypeVar("T")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 UNUSABLE = 2
-"""The exit code for what can never work as it is configured or asked for."""
+"""Exit code of an error that the same settings and options cannot avoid."""
 
 _STYLES = {
     "success": "green",
@@ -49,22 +49,22 @@ _NUMBERS = ("Values", "Stored", "Rejected", "Requests", "Failed", "MB", "Secs")
 
 
 def refused(error: MeteoScoreError) -> typer.Exit:
-    """Print an error on stderr, and return the exit to raise: 2 for what can never work, otherwise 1."""
+    """Print an error on stderr and return the exit to raise: 2 for wrong settings or options, otherwise 1."""
     no_site = isinstance(error, UnknownNameError) and error.kind == "site"
     hint = ": see meteo-score sites list" if no_site else ""
-    say(printable(f"meteo-score: {error}{hint}", keep="\n"), err=True)
+    print_text(printable(f"meteo-score: {error}{hint}", keep="\n"), err=True)
     return typer.Exit(UNUSABLE if isinstance(error, ConfigError | NotFoundError) else 1)
 
 
 def quiet_on_a_terminal(settings: Settings) -> None:
-    """Log as the settings say; to a person who watches, only what needs attention."""
+    """Log at LOG_LEVEL; on a terminal the default is WARNING, so that no log line breaks a bar or a table."""
     if sys.stderr.isatty() and "log_level" not in settings.model_fields_set:
         settings = settings.model_copy(update={"log_level": "WARNING"})
     _configure_logging(settings)
 
 
 def silent(settings: Settings) -> None:
-    """Log nothing: for a command whose output says it all."""
+    """Log critical lines only: for a command whose output is complete in itself."""
     _configure_logging(settings.model_copy(update={"log_level": "CRITICAL"}))
 
 
@@ -75,7 +75,7 @@ def _configure_logging(settings: Settings) -> None:
 
 
 def run_to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine; SIGTERM stops it as Ctrl-C does, so that a run under way is recorded."""
+    """Run a coroutine. SIGTERM cancels it as Ctrl-C does, so that the end of the run is recorded."""
 
     async def watched() -> T:
         task = asyncio.ensure_future(work)
@@ -87,12 +87,12 @@ def run_to_the_end(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(watched())
     except asyncio.CancelledError:
-        say("meteo-score: stopped", err=True)
+        print_text("meteo-score: stopped", err=True)
         raise typer.Exit(1) from None
 
 
-def say(text: str, *, err: bool = False) -> None:
-    """Print lines of text: broken between words on a terminal, as they are in a file or a pipe.
+def print_text(text: str, *, err: bool = False) -> None:
+    """Print lines of text: wrapped between words on a terminal, unchanged in a file or a pipe.
 
     A word that is longer than a line, such as a path, stays whole.
     """
@@ -122,7 +122,7 @@ def _plain(value: object) -> str:
 
 
 def print_runs(runs: Iterable[JobRun]) -> None:
-    """Print runs as a table, times in UTC, and below it what was noted about them."""
+    """Print runs as a table, times in UTC, and their notes below it."""
     console = Console()
     table = _table("Run", "Job", "Slot (UTC)", "Trigger", "Status", "Secs", "Values", "Stored")
     notes = []
@@ -144,13 +144,13 @@ def print_runs(runs: Iterable[JobRun]) -> None:
 
 
 def print_run(run: JobRun) -> None:
-    """Print what each source did in a run, and what was noted about it."""
+    """Print the outcome of each source of a run, and the note of the run."""
     print_outcomes(f"Run {run.id}: {run.status}", run.sources)
     _print_lines(Console(), [run.note] if run.note else [])
 
 
 def print_failures(run: JobRun) -> None:
-    """Print every failure of a run that was kept, one a line."""
+    """Print every stored failure of a run, one per line."""
     lines = [
         f"{source.source}: {' '.join(filter(None, (failure.route, failure.url)))}: {failure.reason}"
         for source in run.sources
@@ -160,7 +160,7 @@ def print_failures(run: JobRun) -> None:
 
 
 def print_outcomes(title: str, outcomes: Iterable[SourceRun]) -> None:
-    """Print the outcomes of sources as a table, and below it why they are what they are."""
+    """Print the outcomes of sources as a table, and their reasons below it."""
     console = Console()
     table = _table(
         *("Source", "Status", *_NUMBERS),
@@ -189,7 +189,7 @@ def print_outcomes(title: str, outcomes: Iterable[SourceRun]) -> None:
 
 
 def _table(*headers: str, title: str | None = None) -> Table:
-    """Return a table that has room on 80 columns, so that no word is cut."""
+    """Return a table that fits into 80 columns without cutting a word."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for header in headers:
         table.add_column(header, no_wrap=True, justify="right" if header in _NUMBERS else "left")

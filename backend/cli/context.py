@@ -1,4 +1,4 @@
-"""What the main command gives to its subcommands: settings, the service, and the store."""
+"""The context of a command: settings, service and store, each opened at its first use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from backend.cli.console import say, silent
+from backend.cli.console import print_text, silent
 from backend.core.config import Settings, check_setting_names, settings_file, slips_in_environment
 from backend.demo.store import FOLDER as DEMO_FOLDER
 from backend.demo.store import store_settings
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class CliContext:
-    """What a subcommand works with; each thing is opened when it is first asked for."""
+    """Settings, service and store of one command, each opened at its first use."""
 
     def __init__(self, env_file: Path | None = None, *, demo: bool = False) -> None:
         self._env_file = env_file
@@ -32,7 +32,7 @@ class CliContext:
 
     @cached_property
     def env_file(self) -> Path | None:
-        """Return the settings file in use, if there is one. Raises ConfigError for a slip in its names."""
+        """Return the settings file in use, if there is one. Raises ConfigError for a misspelt name in it."""
         file = settings_file(self._env_file)
         if file is not None:
             check_setting_names(file, SETTING_NAMES)
@@ -42,7 +42,7 @@ class CliContext:
     def settings(self) -> Settings:
         """Return the settings in force. Raises ConfigError."""
         for name, meant in self.slips_in_environment().items():
-            say(f"Warning: {name} is not a setting: did you mean {meant}?", err=True)
+            print_text(f"Warning: {name} is not a setting: did you mean {meant}?", err=True)
         settings = Settings.load_from(self.env_file, **(store_settings(DEMO_FOLDER) if self._demo else {}))
         # Unless a command chooses more, only critical lines are logged, and to stderr: structlog's default is
         # stdout, which is for the output of the command.
@@ -55,12 +55,12 @@ class CliContext:
         return SchedulerConfig.load_from(self.env_file)
 
     def slips_in_environment(self) -> dict[str, str]:
-        """Return the variables that are nearly settings, which other programs may well use."""
+        """Return variables that look like misspelt settings; another program may use them."""
         return slips_in_environment(SETTING_NAMES)
 
     @cached_property
     def service(self) -> Service:
-        """Return the service, its store not yet opened; a SQLite file is made. Raises ConfigError."""
+        """Return the service with its store not yet opened; a SQLite file is created. Raises ConfigError."""
         from backend.main import Service
 
         gc.freeze()  # as after the import of a subcommand: the service imports many modules
@@ -68,14 +68,14 @@ class CliContext:
 
     @cached_property
     def service_without_store(self) -> Service:
-        """Return the service for `doctor`: it makes no store where there is none. Raises ConfigError."""
+        """Return the service for `doctor`, which creates no store. Raises ConfigError."""
         from backend.main import Service
 
         return Service.make(self.settings, self.config, make_store=False)
 
     @cached_property
     def reading_service(self) -> ReadingService:
-        """Return what reads the store; it makes none where there is none. Raises ConfigError."""
+        """Return the reading part of the service, which creates no store. Raises ConfigError."""
         from backend.answers.reading import ReadingService
 
         _ = self.config  # a wrong setting of the schedule is an error of every command
@@ -84,11 +84,11 @@ class CliContext:
     def migrated(self) -> Service:
         """Return the service with its store at this version. Raises ConfigError, StoreUnavailableError."""
         if self.service.database.migrate():
-            say(f"New, empty store: {self.service.database.name}", err=True)
+            print_text(f"New, empty store: {self.service.database.name}", err=True)
         return self.service
 
     def current(self) -> ReadingService:
-        """Return what reads the store, which must be of this version.
+        """Return the reading part of the service, with a store of this version.
 
         Raises ConfigError, which names `db upgrade`, or StoreUnavailableError.
         """
@@ -118,15 +118,15 @@ class CliContext:
         return tuple(site for site in sites if not any(area is None or area.holds(site) for area in areas))
 
     def close(self) -> None:
-        """Let go of the databases that were opened."""
+        """Close the databases that were opened."""
         for name in ("service", "service_without_store", "reading_service"):
             if name in self.__dict__:
                 self.__dict__[name].database.close()
 
 
 def opened(context: typer.Context) -> CliContext:
-    """Return what the main command handed down."""
-    given = context.obj
-    if not isinstance(given, CliContext):
+    """Return the context that the main command set."""
+    cli_context = context.obj
+    if not isinstance(cli_context, CliContext):
         raise TypeError("the main command sets a CliContext")
-    return given
+    return cli_context

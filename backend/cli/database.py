@@ -1,4 +1,4 @@
-"""`meteo-score db`: bring a store to this version, or move it from one database to another."""
+"""`meteo-score db`: upgrade a store to this version, or copy it to another database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from backend.cli.console import AsJson, print_json, say
+from backend.cli.console import AsJson, print_json, print_text
 from backend.cli.context import opened
 from backend.cli.progress import progress
 from backend.storage.database import Database
@@ -24,29 +24,31 @@ from backend.storage.store_copy import (
     require_store,
 )
 
-app = typer.Typer(name="db", add_completion=False, help="The database that everything is kept in.")
+app = typer.Typer(name="db", add_completion=False, help="The database of the service.")
 
 
 @app.command()
 def upgrade(context: typer.Context) -> None:
-    """Bring the store to this version of the program; make a new one if there is none.
+    """Upgrade the store to this version of the program; create one if there is none.
 
-    The commands that write (serve, collect, backfill, import) do so by themselves.
+    The commands that write (serve, collect, backfill, import) also do this.
     """
     service = opened(context).migrated()
-    say(f"The store is of this version: {service.database.name}")
+    print_text(f"The store has this version: {service.database.name}")
 
 
 @app.command()
 def copy(
-    source: Annotated[str, typer.Argument(help="Address of the database to read, as DATABASE_URL has it.")],
+    source: Annotated[
+        str, typer.Argument(help="Address of the database to read, in the form of DATABASE_URL.")
+    ],
     target: Annotated[str, typer.Argument(help="Address of an empty database, of the same or another kind.")],
     as_json: AsJson = False,
 ) -> None:
-    """Copy everything from one database to another, and compare.
+    """Copy all tables from one database to another, and compare them.
 
-    Stop the service first: what it writes meanwhile stays behind. The source is not changed, but for its
-    tables being brought to this version. Exit 1 if anything differs; the target is then left empty.
+    Stop the service first: rows that it writes during the copy are not copied. The tables of the source
+    are upgraded to this version. Exit 1 if anything differs; the target is then empty.
     """
     with (
         closing(Database(source, setting="SOURCE", make=False)) as old,
@@ -56,14 +58,14 @@ def copy(
         for database in (old, new):
             database.migrate()
         try:
-            with _progress(2 * count_rows(old)) as on_rows:  # each is written, and then read again
+            with _progress(2 * count_rows(old)) as on_rows:  # each row is written, and then read back
                 tables = copy_store(old, new, on_rows)
         except CopyDiffersError as differs:
             _print(differs.tables, as_json)
             raise
         _print(tables, as_json)
         if not as_json:
-            say("Copied. Now set DATABASE_URL to the address of the target, and start the service.")
+            print_text("Copied. Now set DATABASE_URL to the address of the target, and start the service.")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`meteo-score demo`: four sources, many days and a page to look at, without network or keys."""
+"""`meteo-score demo`: four sources and their days, collected and served without network or keys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from backend.answers.service import ReadingParts
 from backend.api.connections import BACKLOG, BoundedProtocol, allow_files
 from backend.cli.console import run_to_the_end
 from backend.cli.progress import progress
-from backend.cli.score import Asked, find_all, print_all
+from backend.cli.score import ScoreOptions, find_all, print_all
 from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.core.errors import ConfigError
@@ -41,7 +41,7 @@ console = Console()
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """What is lived through, on which store, and where it is served."""
+    """The period that a demo collects, and its store."""
 
     start: datetime
     end: datetime
@@ -52,65 +52,66 @@ class Days:
 
     @property
     def count(self) -> int:
-        """Return how many days they are."""
+        """Return the number of days."""
         return (self.end - self.start).days
 
     def day_of(self, slot: datetime) -> int:
-        """Return on which of the days a slot lies, from 1."""
+        """Return the number of the day of a slot, from 1."""
         return min((slot - self.start) // timedelta(days=1) + 1, self.count)
 
     @property
     def shortage(self) -> str:
-        """Return that the days are too few for a verdict, or nothing."""
+        """Return a sentence if the days are too few for a verdict, otherwise nothing."""
         least = int(PRELIMINARY_DAYS.value)
         if self.count >= least:
             return ""
-        return f'A verdict needs {least} days: after {self.count} the scores say "not enough data yet".'
+        return f'A verdict needs {least} days: after {self.count} the scores show "not enough data yet".'
 
 
 @app.command()
 def demo(
-    days: Annotated[int, typer.Option(min=1, max=60, help="How many days to live through.")] = 30,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Throw the store of an earlier demo away.")] = False,
+    days: Annotated[int, typer.Option(min=1, max=60, help="Number of days to collect.")] = 30,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete the store of an earlier demo.")] = False,
     serve: Annotated[bool, typer.Option(help="Serve the page and the API.")] = True,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")] = 8000,
     seed: Annotated[int, typer.Option(help="Seed of the weather.")] = 1,
     until: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%SZ"], help="End of the days, UTC; now.")
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%dT%H:%M:%SZ"], help="End of the period, UTC; default: now."),
     ] = None,
-    folder: Annotated[Path, typer.Option(help="Where the demo keeps its store.")] = FOLDER,
+    folder: Annotated[Path, typer.Option(help="Folder of the store.")] = FOLDER,
     database_url: Annotated[
-        str | None, typer.Option(help="A database for the demo alone, in place of a file in its folder.")
+        str | None, typer.Option(help="Database for the demo alone, instead of a file in the folder.")
     ] = None,
     withheld: Annotated[
         bool,
         typer.Option(
             "--withheld",
-            help="Withhold what real publishers do not let be shown. The demo's values are invented, so all"
-            " are shown without this option.",
+            help="Withhold what the real publishers do not allow to be shown. The values of the demo are"
+            " invented, so all are shown without this option.",
         ),
     ] = False,
 ) -> None:
-    """Start stand-in upstreams, collect from them day by day, and serve what comes from the start.
+    """Start stand-in upstreams, collect from them day by day, and serve the page from the start.
 
     An earlier demo is resumed at its first unfinished slot, unless --fresh.
     """
     if fresh and database_url is not None:
-        raise ConfigError("--fresh throws the demo's folder away, and no database: make a new one for it")
+        raise ConfigError("--fresh deletes the folder of the demo, not a database: create a new one")
     end = until.replace(tzinfo=UTC) if until else utc_now()
-    lived = Days(end - timedelta(days=days), end, seed, folder, database_url, withheld)
+    period = Days(end - timedelta(days=days), end, seed, folder, database_url, withheld)
     with held(folder), listening(port) if serve else nullcontext() as listener:
         if fresh:
             clear(folder)
-        if lived.shortage:
-            console.print(lived.shortage)
-        run_to_the_end(_demo(lived, listener))
+        if period.shortage:
+            console.print(period.shortage)
+        run_to_the_end(_demo(period, listener))
 
 
 @contextmanager
 def listening(port: int) -> Iterator[socket.socket]:
-    """Listen on a port of loopback; who connects before there is a server waits. Raises ConfigError."""
-    # Named by its protocol, or asyncio would send small writes late.
+    """Listen on a port of the loopback interface; connections wait for the server. Raises ConfigError."""
+    # With the protocol given: asyncio sets TCP_NODELAY only then, and small writes are sent at once.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -118,13 +119,13 @@ def listening(port: int) -> Iterator[socket.socket]:
             listener.listen(BACKLOG)
         except OSError as error:
             raise ConfigError(
-                f"port {port}: cannot be listened on ({error.strerror}): name another with --port"
+                f"port {port}: cannot listen ({error.strerror}): choose another with --port"
             ) from error
         yield listener
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to the process, which is busy with more than serving."""
+    """A server without handlers of signals: the demo handles them, as it also collects."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -136,12 +137,12 @@ async def _demo(days: Days, listener: socket.socket | None) -> None:
     async with Upstreams(seed=days.seed) as upstreams:
         settings = _settings(days, upstreams)
         configure_logging(settings)
-        # A throw-away store need not survive a power cut; a run of the demo's is over in a second.
+        # A demo's store need not survive a loss of power, and a run must take no more than a second.
         service = Service.make(settings, SchedulerConfig.load(), clock, durable=False)
         await asyncio.to_thread(service.database.migrate)
         if listener is None:
             try:
-                await _live(service, upstreams, clock, days)
+                await _collect_days(service, upstreams, clock, days)
             finally:
                 await service.close()
         else:
@@ -163,12 +164,12 @@ def _settings(days: Days, upstreams: Upstreams) -> Settings:
 async def _serve(
     service: Service, upstreams: Upstreams, clock: SteppedClock, days: Days, listener: socket.socket
 ) -> None:
-    """Serve from the start, while the days fill in; the schedule begins once they are lived through."""
-    store_open, lived = asyncio.Event(), asyncio.Event()
+    """Serve while the days are collected; the schedule starts after the last of them."""
+    store_open, collected = asyncio.Event(), asyncio.Event()
 
     async def hold_the_schedule() -> None:
         store_open.set()
-        await lived.wait()
+        await collected.wait()
 
     address = f"[bold]http://127.0.0.1:{listener.getsockname()[1]}/[/]"
     allow_files()
@@ -185,20 +186,20 @@ async def _serve(
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="serve the demo")
     try:
-        console.print(f"{address} fills in while the days are collected (Ctrl-C ends it)")
+        console.print(f"{address} shows the days as they are collected (Ctrl-C ends it)")
         await store_open.wait()
-        await _live(service, upstreams, clock, days)
-        lived.set()
+        await _collect_days(service, upstreams, clock, days)
+        collected.set()
         console.print(f"\n{address} (Ctrl-C ends it); the API is described at /docs")
-        await asyncio.wait([serving])  # a stop of this task is none of the server's yet
+        await asyncio.wait([serving])  # cancelling this task does not yet stop the server
     finally:
         server.should_exit = True
         await asyncio.wait([serving])
     serving.result()
 
 
-async def _live(service: Service, upstreams: Upstreams, clock: SteppedClock, days: Days) -> None:
-    """Live through the days, and print what came and which forecast to trust."""
+async def _collect_days(service: Service, upstreams: Upstreams, clock: SteppedClock, days: Days) -> None:
+    """Collect the days, and print the outcomes of their runs and which forecast to trust."""
     count = len(slots(service.config, days.start, days.end))
     statuses: Counter[str] = Counter()
     try:
@@ -222,9 +223,9 @@ async def _live(service: Service, upstreams: Upstreams, clock: SteppedClock, day
     for status, number in statuses.most_common():
         table.add_row(str(number), status)
     console.print(table)
-    console.print("\n[bold]Which forecast to trust[/] for the mean wind, looked at the evening before:")
-    asked = Asked()
-    found = await asyncio.to_thread(find_all, cast(ReadingParts, service), asked)
-    print_all(found, asked)
+    console.print("\n[bold]Which forecast to trust[/] for the mean wind, as forecast the evening before:")
+    options = ScoreOptions()
+    headlines = await asyncio.to_thread(find_all, cast(ReadingParts, service), options)
+    print_all(headlines, options)
     if days.shortage:
         console.print(days.shortage)

@@ -1,4 +1,4 @@
-"""`meteo-score doctor`: is everything in place, and if not, what to do about it."""
+"""`meteo-score doctor`: checks of settings, store, clock, sources and stations, and what to do."""
 
 from __future__ import annotations
 
@@ -42,41 +42,45 @@ app = typer.Typer(add_completion=False)
 
 SILENT_AFTER = timedelta(days=1)
 SENSOR_LASTS = timedelta(days=3)
-"""A sensor that was suspect up to this long ago still is."""
+"""A sensor counts as suspect for this long after the end of its last flag."""
 
 SENSOR_SHOWN = timedelta(days=30)
 CLOCK_TOLERANCE = timedelta(minutes=10)
 
 SHORT_LIMITS = HttpLimits(connect=5, read=10, payload=20, attempts=1)
-"""Somebody is watching: one try, and no long wait."""
+"""An operator waits for the answer: one attempt, short timeouts."""
 
 _RESTORE = "restore a backup, or recover what can be read: docs/operations.md, store_damaged"
 
-_LOOKED_INTO = {"store_unreachable", "store_damaged", "scheduler_dead", "clock_off"}
+_CHECKED_HERE = {"store_unreachable", "store_damaged", "scheduler_dead", "clock_off"}
 
-_MARKS = {True: "[green]ok[/]", False: "[bold red]mend[/]", None: "[dim]–[/]"}
+_MARKS = {True: "[green]ok[/]", False: "[bold red]action needed[/]", None: "[dim]–[/]"}
 
 
 class Finding(NamedTuple):
-    """One thing looked at; `ok` is None where there is nothing to judge."""
+    """The result of one check; `ok` is None for a remark that needs no action."""
 
-    what: str
+    subject: str
     ok: bool | None
-    says: str
+    message: str
+
+    def as_json(self) -> dict[str, object]:
+        """Return the finding under the names of the JSON output."""
+        return {"what": self.subject, "ok": self.ok, "says": self.message}
 
 
 @app.command()
 def doctor(context: typer.Context, as_json: AsJson = False) -> None:
-    """Look at settings, store, clock, sources, sites and stations. Exit 1 if something needs mending."""
+    """Check settings, store, clock, sources, sites and stations. Exit 1 if action is needed."""
     used = opened(context)
     findings = [*_settings_file(used), *run_to_the_end(_examine(used.service_without_store))]
     if as_json:
-        print_json([finding._asdict() for finding in findings])
+        print_json([finding.as_json() for finding in findings])
     else:
         table = Table("", "What", Column("Finding", overflow="fold"))
         for finding in findings:
-            table.add_row(_MARKS[finding.ok], finding.what, escape(finding.says))
-        # On a terminal sentences are folded to its width; in a file each keeps to its line.
+            table.add_row(_MARKS[finding.ok], finding.subject, escape(finding.message))
+        # A terminal folds sentences to its width; in a file each sentence is one line.
         Console(width=None if sys.stdout.isatty() else 1000).print(table)
     raise typer.Exit(1 if any(finding.ok is False for finding in findings) else 0)
 
@@ -86,7 +90,7 @@ async def _examine(service: Service) -> list[Finding]:
         clock_watch = ClockWatch(service.clock)
         store = await _store(service)
         readable = all(finding.ok for finding in store[:1])
-        # This also notes the time that the hosts state.
+        # The requests also record the Date headers of the hosts, which the check of the clock needs.
         sources_and_sites = await _sources_and_sites(service, clock_watch, with_store=readable)
         return [
             _settings(service),
@@ -102,7 +106,7 @@ async def _examine(service: Service) -> list[Finding]:
 
 
 def _settings_file(used: CliContext) -> list[Finding]:
-    """Return which settings file is in use, and the variables that are nearly settings."""
+    """Return the settings file in use, and variables that look like misspelt settings."""
     file = f"{used.env_file or f'no settings file: there is no .env in {Path.cwd()}'}"
     slips = used.slips_in_environment()
     return [
@@ -121,7 +125,7 @@ def _settings(service: Service) -> Finding:
 
 
 def _admin_token(service: Service) -> list[Finding]:
-    """Return that the admin token is too short to be used; the collection goes on without it."""
+    """Return a finding if the admin token is too short. Collection does not need it."""
     if service.settings.admin_token is None or service.settings.usable_admin_token is not None:
         return []
     rule = (
@@ -131,7 +135,7 @@ def _admin_token(service: Service) -> list[Finding]:
 
 
 def _permissions(service: Service) -> list[Finding]:
-    """Return the files that others on this machine can read: they hold values that may not be passed on."""
+    """Return the files that other users can read: they hold values that must not be passed on."""
     paths = [service.settings.data_dir / "payloads"]
     if service.database.path is not None:
         paths.append(service.database.path)
@@ -143,7 +147,7 @@ def _permissions(service: Service) -> list[Finding]:
 
 
 async def _store(service: Service) -> list[Finding]:
-    """Check all of the store, which is neither made nor changed."""
+    """Check the whole store without creating or changing it."""
     try:
         await asyncio.to_thread(service.database.require_current)
         report = await asyncio.to_thread(check_store, service.database, whole=True)
@@ -160,7 +164,7 @@ async def _store(service: Service) -> list[Finding]:
 
 
 async def _clock(service: Service, clock_watch: ClockWatch) -> Finding:
-    """Compare the clock with the time that the hosts state, and with the newest data in the store."""
+    """Compare the clock with the Date headers of the hosts, and with the newest data in the store."""
     now = service.clock()
     offset = clock_watch.offset()
     if offset is not None:
@@ -183,13 +187,13 @@ async def _clock(service: Service, clock_watch: ClockWatch) -> Finding:
 
 
 async def _state(service: Service) -> list[Finding]:
-    """Return the reasons that `ready` and the status page give, but for those that are looked into here."""
-    parts = cast(ServiceParts, service)  # its fields are read-only, which a protocol of variables is not
-    found = reasons(await asyncio.to_thread(take_snapshot, parts))
+    """Return the reasons of `/api/ready` and the status page, except those that other checks cover."""
+    parts = cast(ServiceParts, service)  # a frozen class does not match a protocol of variables
+    all_reasons = reasons(await asyncio.to_thread(take_snapshot, parts))
     return [
         Finding(reason.code.replace("_", " "), False, f"{reason.sentence} {reason.what_to_do}")
-        for reason in found
-        if reason.code not in _LOOKED_INTO
+        for reason in all_reasons
+        if reason.code not in _CHECKED_HERE
     ]
 
 
@@ -197,7 +201,7 @@ async def _sources_and_sites(service: Service, clock_watch: ClockWatch, *, with_
     try:
         sites = await asyncio.to_thread(service.sites)
     except StoreUnavailableError:
-        sites = ()  # the store that does not answer has the list of them
+        sites = ()  # their list is in the store, which does not answer
     async with HttpClient.from_settings(
         service.settings, service.clock, limits=SHORT_LIMITS, clock_watch=clock_watch
     ) as client:
@@ -224,7 +228,7 @@ async def _sources_and_sites(service: Service, clock_watch: ClockWatch, *, with_
 async def _source(
     service: Service, job: JobId, source: Source[Any], sites: tuple[Site, ...], fetch: Fetch
 ) -> Finding:
-    """Ask a source for its index: nothing is wanted, so that nothing more is fetched or stored."""
+    """Request the index of a source only: the request has no sites, and nothing is stored."""
     if source.disabled is not None:
         return Finding(source.name, None, f"disabled: {source.disabled}")
     now = service.clock()
@@ -233,7 +237,7 @@ async def _source(
         needs = _one_station(needs, source.name, sites)
     answered = []
     refused: Counter[str] = Counter()
-    failed: dict[str, Failure] = {}  # the first of each route: the others tell no more
+    failed: dict[str, Failure] = {}  # the first of each route: the others add nothing
     async for batch in collect(source, needs, fetch):
         refused.update(value.reason_code for value in batch.rejected)
         for failure in batch.failures:
@@ -244,19 +248,19 @@ async def _source(
     if not answered and refused and not failures:
         return Finding(source.name, False, f"every value was refused: {counted(refused)}")
     if not answered:
-        return Finding(source.name, False if failures else None, "; ".join(failures) or "nothing to ask")
+        return Finding(source.name, False if failures else None, "; ".join(failures) or "nothing to request")
     newest = max((batch.newest for batch in answered if batch.newest), default=None)
     age = "" if newest is None else f", newest data of {newest:%Y-%m-%d %H:%M} UTC"
-    says = f"answers by {answered[-1].route}{age}"
-    # A beacon that fell silent long ago is still listed with its last reading, beside refused current ones.
+    message = f"answers by {answered[-1].route}{age}"
+    # A beacon that has long been silent is still listed with its last reading, which hides refused ones.
     is_old = newest is not None and now - newest > source.max_age
     if is_old and refused:
         failures.append(f"every current value was refused: {counted(refused)}")
-    return Finding(source.name, not failures, "; ".join([says, *failures]))
+    return Finding(source.name, not failures, "; ".join([message, *failures]))
 
 
 def _one_station(needs: CollectionRequest, network: str, sites: tuple[Site, ...]) -> CollectionRequest:
-    """Want one station, with no gap: a network that has no feed of all can only be asked about some."""
+    """Request one station without a gap: a network without a feed of all stations needs their numbers."""
     for site in sites:
         for station in site.stations:
             if station.startswith(f"{network}:"):
@@ -266,7 +270,7 @@ def _one_station(needs: CollectionRequest, network: str, sites: tuple[Site, ...]
 
 
 async def _coverage(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
-    """Return which models do not cover which sites: by their areas, and as it turned out."""
+    """Return the sites outside the area of a model, as declared and as found in its answers."""
     used = [source for source in service.sources.of(FORECASTS) if source.disabled is None]
     areas = {model: area for source in used for model, area in source.areas.items()}
     models = {model for source in used for model in source.models}
@@ -286,7 +290,7 @@ async def _coverage(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
 
 
 async def _incomplete_runs(service: Service) -> list[Finding]:
-    """Return the runs within the lookback that are not complete, with what is not there."""
+    """Return the incomplete runs within the lookback, with their missing parts."""
     since = service.clock() - service.config.lookback(FORECASTS)
     try:
         parts = await asyncio.to_thread(service.store.incomplete_parts, since)
@@ -324,17 +328,17 @@ async def _stations(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
     except StoreUnavailableError:
         return []
     if not known:
-        return [Finding("stations", None, "nothing has been collected yet: meteo-score collect observations")]
+        return [Finding("stations", None, "nothing is collected yet: meteo-score collect observations")]
     if not silent:
-        return [Finding("stations", True, "none mapped to a site has been silent for a day")]
-    says = [
-        f"{code} ({f'since {last:%Y-%m-%d}' if last else 'never heard'})" for code, last in silent.items()
+        return [Finding("stations", True, "no station of a site has been silent for a day")]
+    silences = [
+        f"{code} ({f'since {last:%Y-%m-%d}' if last else 'no reading yet'})" for code, last in silent.items()
     ]
-    return [Finding("stations silent for a day", False, ", ".join(says))]
+    return [Finding("stations silent for a day", False, ", ".join(silences))]
 
 
 async def _sensors(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
-    """Return what is known of the sensors of sites' stations, where it lasts or waits for an answer."""
+    """Return the present and recent flags of the sensors of the stations of sites."""
     now = service.clock()
     try:
         known = await asyncio.to_thread(service.store.station_flags)
@@ -363,20 +367,20 @@ def _what_to_do(flag: StationFlag) -> str:
         return ""
     command = f"meteo-score sites exclude-station {flag.station} {flag.parameter} --from DAY"
     if flag.excludes:
-        return ". The values count again once the station reports others; tell its network"
+        return ". The values count again once the station reports normal ones; report it to its network"
     return f" If not: {command}"
 
 
 async def _places(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
-    """Return the moves that wait for the operator, and what is odd about the places of mapped stations."""
+    """Return the moves that the operator has not confirmed, and doubtful positions of stations of sites."""
     try:
         moves = await asyncio.to_thread(service.store.moves, sites)
         questions = await asyncio.to_thread(service.store.place_questions, sites, service.clock())
     except StoreUnavailableError:
         return []
     waiting = [Finding("station moved", False, _moved(move)) for move in moves if not move.confirmed]
-    asked = [Finding(f"place of {each.station}", None, each.text) for each in questions]
-    return [*waiting, *asked]
+    doubtful = [Finding(f"place of {place.station}", None, place.text) for place in questions]
+    return [*waiting, *doubtful]
 
 
 def _moved(move: Move) -> str:

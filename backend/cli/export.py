@@ -1,6 +1,6 @@
 """`meteo-score export`: values, pairs and scores into files, each with its data dictionary.
 
-As for import, the room behind it is imported when the command is typed.
+The room `files/` is imported inside the commands, so that `--help` needs no Polars.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.console import AsJson, print_json, say
+from backend.cli.console import AsJson, print_json, print_text
 from backend.cli.context import opened
 from backend.cli.progress import row_progress
 from backend.core.errors import ConfigError
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from backend.files.export_filter import Choice
 
 app = typer.Typer(
-    name="export", add_completion=False, help="Values, pairs and scores into a file, with a data dictionary."
+    name="export",
+    add_completion=False,
+    help="Export values, pairs and scores to a file, with a data dictionary.",
 )
 
 Sites = Annotated[list[str] | None, typer.Option("--site", help="Only this site; may be repeated.")]
@@ -50,17 +52,17 @@ ViewNames = Annotated[
     list[str] | None, typer.Option("--view", help=f"Only this view ({', '.join(VIEW_OF)}); may be repeated.")
 ]
 First = Annotated[
-    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first local day (Europe/Paris).")
+    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First local day (Europe/Paris).")
 ]
 Last = Annotated[
-    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last local day, included.")
+    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last local day, included.")
 ]
 HoursOption = Annotated[
     Hours,
-    typer.Option("--hours", help="Hours of the local clock that count: flying is 10 to 18, day 08 to 19."),
+    typer.Option("--hours", help="Hours of the local clock to include: flying is 10 to 18, day 08 to 19."),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write: .csv or .parquet.")]
-Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there already.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 
 
 @app.command("forecasts")
@@ -75,7 +77,7 @@ def export_forecasts(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write what the models said, as `import forecasts` reads it."""
+    """Write forecasts in the format of `import forecasts`."""
     from backend.files import columns
     from backend.files import export_values as files
 
@@ -97,7 +99,7 @@ def export_observations(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write what the stations measured, as `import observations` reads it. A site stands for its stations."""
+    """Write observations in the format of `import observations`. `--site` selects the stations of a site."""
     from backend.files import columns
     from backend.files import export_values as files
 
@@ -121,13 +123,13 @@ def export_pairs(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write forecasts beside what was measured, hour by hour: what the scores are made of."""
+    """Write pairs of forecast and observation, hour by hour: the values that scores are computed from."""
     from backend.files import columns
     from backend.files import export_scores as files
 
     service = opened(context).current()
     if Quantity.WIND in (parameter or ()):
-        raise ConfigError("--parameter wind: has no pairs: see those of wind_speed and wind_direction")
+        raise ConfigError("--parameter wind: has no pairs: use wind_speed and wind_direction")
     views = _views(view)
     update(service.database, service.clock())
     choice = _choice(site=site, station=station, model=model, first=first, last=last)
@@ -150,7 +152,7 @@ def export_scores(
     exact: Annotated[
         bool,
         typer.Option(
-            "--exact", help="Exact scores of any days: not to be passed on where raw values may not."
+            "--exact", help="Exact scores of any days; do not pass them on if raw values are not public."
         ),
     ] = False,
     force: Force = False,
@@ -158,7 +160,7 @@ def export_scores(
 ) -> None:
     """Write the scores of every model by site, view and quantity. They may be passed on.
 
-    Where raw values may not be, scores are of whole closed months and as coarse as they are in public.
+    If raw values of a source are not public, scores are of whole closed months and rounded as on the web.
     """
     from backend.files import columns
     from backend.files import export_scores as files
@@ -169,17 +171,17 @@ def export_scores(
     views = _views(view)
     update(service.database, service.clock())
     choice = _choice(site=site, station=station, model=model, first=first, last=last)
-    origins, declared, seen = _origins(service), service.settings.public_imports, _Seen()
+    origins, declared, contents = _origins(service), service.settings.public_imports, _Contents()
     waiting: dict[str, None] = {}
 
     def taking_part(models: Collection[str], stations: Collection[str]) -> None:
-        seen.models.update(models)
-        seen.stations.update(stations)
+        contents.models.update(models)
+        contents.stations.update(stations)
 
     def hidden(models: set[str], stations: set[str]) -> bool:
         return not exact and bool(withheld(name_origins(models, stations, origins, declared)))
 
-    with new_file(output, columns.SCORES, force=force) as writer, row_progress() as told:
+    with new_file(output, columns.SCORES, force=force) as writer, row_progress() as on_rows:
         frames = files.score_frames(
             service.database,
             choice,
@@ -188,18 +190,18 @@ def export_scores(
             hours=hours,
             withheld=hidden,
             taking_part=taking_part,
-            on_rows=told,
+            on_rows=on_rows,
             left_out=lambda name: waiting.update({name: None}),
         )
-        for frame in seen.watch(frames, told):
+        for frame in contents.watch(frames, on_rows):
             writer.write(frame)
     for name in waiting:
-        say(
+        print_text(
             f"{name}: left out: raw values of a source are not public there, and its first calendar month is"
             " not complete",
             err=True,
         )
-    _finish_export(service, "scores", output, columns.SCORES, seen, as_json=as_json, raw=exact)
+    _finish_export(service, "scores", output, columns.SCORES, contents, as_json=as_json, raw=exact)
 
 
 @app.command("verif")
@@ -207,7 +209,7 @@ def export_verif(
     context: typer.Context,
     output: Annotated[Path, typer.Option("--output", "-o", help="The .txt file to write.")],
     model: Annotated[str, typer.Option(help="The model.")],
-    parameter: Annotated[Parameter, typer.Option(help="The parameter, as the model said it.")],
+    parameter: Annotated[Parameter, typer.Option(help="The parameter, as forecast by the model.")],
     view: Annotated[str, typer.Option(help=f"The view: {', '.join(VIEW_OF)}.")],
     site: Sites = None,
     first: First = None,
@@ -215,7 +217,7 @@ def export_verif(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the pairs of a model, parameter and view in the text format of verif, to check us with it."""
+    """Write the pairs of a model, parameter and view in the text format of verif, an independent check."""
     from backend.files import columns
     from backend.files import export_scores as files
     from backend.files.verif import write_verif
@@ -229,37 +231,37 @@ def export_verif(
     update(service.database, service.clock())
     choice = _choice(site=site, model=[model], first=first, last=last)
     places = files.places(service.database, choice)
-    seen = _Seen()
+    contents = _Contents()
     with (
         replacing(output, force=force) as part,
         part.open("w", encoding="utf-8") as file,
-        row_progress() as told,
+        row_progress() as on_rows,
     ):
-        frames = seen.watch(files.pair_frames(service.database, choice, views, [quantity]), told)
+        frames = contents.watch(files.pair_frames(service.database, choice, views, [quantity]), on_rows)
         write_verif(file, parameter, model, places, frames)
-    _finish_export(service, "pairs", output, columns.VERIF, seen, as_json=as_json, raw=True)
+    _finish_export(service, "pairs", output, columns.VERIF, contents, as_json=as_json, raw=True)
 
 
-class _Seen:
-    """What went into a file: how many rows, and of which models and stations."""
+class _Contents:
+    """The number of rows in a file, and their models and stations."""
 
     def __init__(self) -> None:
         self.rows = 0
         self.models: set[str] = set()
         self.stations: set[str] = set()
 
-    def watch(self, frames: Iterator[Any], told: Callable[[str, int], None]) -> Iterator[Any]:
-        """Yield the frames as they are."""
+    def watch(self, frames: Iterator[Any], on_rows: Callable[[str, int], None]) -> Iterator[Any]:
+        """Yield the frames unchanged, and count their rows."""
         for frame in frames:
             for name, names in (("model", self.models), ("station", self.stations)):
                 if name in frame.columns:
                     names |= {
-                        each
-                        for told in frame[name].unique().to_list()
-                        for each in told.split(STATION_SEPARATOR)
+                        code
+                        for codes in frame[name].unique().to_list()
+                        for code in codes.split(STATION_SEPARATOR)
                     }
             self.rows += len(frame)
-            told("written", len(frame))
+            on_rows("written", len(frame))
             yield frame
 
 
@@ -275,11 +277,11 @@ def _write(
 ) -> None:
     from backend.files.writing import new_file
 
-    seen = _Seen()
-    with new_file(output, columns, force=force) as writer, row_progress() as told:
-        for frame in seen.watch(frames, told):
+    contents = _Contents()
+    with new_file(output, columns, force=force) as writer, row_progress() as on_rows:
+        for frame in contents.watch(frames, on_rows):
             writer.write(frame)
-    _finish_export(service, what, output, columns, seen, as_json=as_json, raw=True)
+    _finish_export(service, what, output, columns, contents, as_json=as_json, raw=True)
 
 
 def _finish_export(
@@ -287,45 +289,45 @@ def _finish_export(
     what: str,
     output: Path,
     columns: Columns,
-    seen: _Seen,
+    contents: _Contents,
     *,
     as_json: bool,
     raw: bool,
 ) -> None:
-    """Write the data dictionary beside a file, and say what there is and what may be done with it."""
+    """Write the data dictionary beside a file, and print its contents and terms."""
     from backend.files.dictionary import dictionary, name_origins, withheld
     from backend.files.writing import replacing
 
     named = name_origins(
-        seen.models - set(BASELINES),
-        seen.stations,
+        contents.models - set(BASELINES),
+        contents.stations,
         _origins(service),
         service.settings.public_imports,
     )
     beside = output.with_name(f"{output.name}.dictionary.md")
-    text = dictionary(output, what, columns, named, rows=seen.rows, now=service.clock(), raw=raw)
+    text = dictionary(output, what, columns, named, rows=contents.rows, now=service.clock(), raw=raw)
     with replacing(beside, force=True) as part:
         part.write_text(text, encoding="utf-8")
-    kept = withheld(named) if raw else []
+    not_public = withheld(named) if raw else []
     if as_json:
         print_json(
             {
                 "file": str(output),
                 "dictionary": str(beside),
                 "what": what,
-                "rows": seen.rows,
-                "attribution": [each.terms for each in named],
-                "notToBePassedOn": kept,
+                "rows": contents.rows,
+                "attribution": [origin.terms for origin in named],
+                "notToBePassedOn": not_public,
             }
         )
         return
-    say(f"{output}: {seen.rows} {what}; what the columns mean: {beside.name}")
-    for each in named:
-        say(f"{each.name}: {each.terms}")
-    if kept:
+    print_text(f"{output}: {contents.rows} {what}; columns are explained in {beside.name}")
+    for origin in named:
+        print_text(f"{origin.name}: {origin.terms}")
+    if not_public:
         holds = "exact scores, from which raw values follow," if what == "scores" else "raw values"
-        say(
-            f"Warning: do not pass this file on: it holds {holds} of {', '.join(kept)}."
+        print_text(
+            f"Warning: do not pass this file on: it holds {holds} of {', '.join(not_public)}."
             " Scores may be shown: meteo-score export scores",
             err=True,
         )

@@ -1,7 +1,6 @@
 """`meteo-score import`: forecasts and observations from files.
 
-The room behind this command stands on Polars, which a service that only collects has no need of: it is
-imported when the command is typed.
+The room `files/` is imported inside the commands, so that `--help` and `import replaced` need no Polars.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.console import AsJson, print_json, say
+from backend.cli.console import AsJson, print_json, print_text
 from backend.cli.context import opened
 from backend.cli.progress import row_progress
 from backend.core.text import printable
@@ -24,14 +23,14 @@ if TYPE_CHECKING:
     from backend.main import Service
 
 app = typer.Typer(
-    name="import", add_completion=False, help="Forecasts and observations from a file: all of it, or nothing."
+    name="import", add_completion=False, help="Forecasts and observations from a file: all rows, or none."
 )
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the file, and store nothing.")]
 Replace = Annotated[
     bool,
     typer.Option(
-        "--replace", help="Take values that differ from those of an earlier file; the old ones are recorded."
+        "--replace", help="Replace values of an earlier file that differ; the old values are recorded."
     ),
 ]
 File = Annotated[
@@ -48,7 +47,7 @@ def forecasts(
     context: typer.Context,
     file: File,
     model: Annotated[
-        str | None, typer.Option(help="The model that a verif file is of, where it does not say.")
+        str | None, typer.Option(help="The model of a verif file that does not name it.")
     ] = None,
     dry_run: DryRun = False,
     replace: Replace = False,
@@ -56,9 +55,9 @@ def forecasts(
 ) -> None:
     """Store the forecasts of FILE: model,site,parameter,reference_time,valid_time,value[,available_at].
 
-    Times carry a zone. What was collected is never replaced. Without available_at, a run counts as to be had
-    from now on: it then enters the views by lead time, and none of those of a pilot's decision. Exit 2 if a
-    line breaks a rule, or differs from what an earlier file stored; nothing is stored then.
+    Times carry a zone. Collected values are never replaced. Without available_at, a run counts as available
+    from now on: it then enters the views by lead time, and none of the views of a pilot's decision. Exit 2
+    if a line breaks a rule or differs from a value of an earlier file; nothing is stored then.
     """
     from backend.files import importing as files
     from backend.files.formats import forecast_table
@@ -89,8 +88,8 @@ def observations(
 ) -> None:
     """Store the readings of FILE: station,parameter,time,value[,averaging_minutes,direction_resolution].
 
-    Times carry a zone. What was collected is never replaced. Exit 2 if a line breaks a rule, or differs from
-    what an earlier file stored; nothing is stored then.
+    Times carry a zone. Collected values are never replaced. Exit 2 if a line breaks a rule or differs from a
+    value of an earlier file; nothing is stored then.
     """
     from backend.files import importing as files
     from backend.files.formats import is_verif, observation_table
@@ -117,25 +116,25 @@ def observations(
 @app.command("replaced")
 def replaced(
     context: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many, the last first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Number of values, newest first.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Show the values that `import --replace` replaced: the old value, the file and the time."""
-    found, count = replaced_values(opened(context).current().database, limit)
+    values, count = replaced_values(opened(context).current().database, limit)
     if as_json:
-        print_json({"count": count, "values": [_as_dict(each) for each in found]})
+        print_json({"count": count, "values": [_as_dict(value) for value in values]})
         return
-    if not found:
-        say("No import has replaced anything.")
-    for each in found:
-        run = f", run of {each.reference_time:%Y-%m-%d %H:%M}" if each.reference_time else ""
-        at = f" at {each.site}" if each.site else ""
-        say(f"{each.replaced_at:%Y-%m-%d %H:%M} UTC, by {printable(each.file)}")
-        say(f"  {each.name}{at}: {each.parameter} of {each.time:%Y-%m-%d %H:%M}{run}")
-        say(f"  was {_described(each.old)}")
-        say(f"  is  {_described(each.new)}")
-    if count > len(found):
-        say(f"and {count - len(found)} more: see --limit")
+    if not values:
+        print_text("No import has replaced a value.")
+    for value in values:
+        run = f", run of {value.reference_time:%Y-%m-%d %H:%M}" if value.reference_time else ""
+        at = f" at {value.site}" if value.site else ""
+        print_text(f"{value.replaced_at:%Y-%m-%d %H:%M} UTC, by {printable(value.file)}")
+        print_text(f"  {value.name}{at}: {value.parameter} of {value.time:%Y-%m-%d %H:%M}{run}")
+        print_text(f"  was {_described(value.old)}")
+        print_text(f"  is  {_described(value.new)}")
+    if count > len(values):
+        print_text(f"and {count - len(values)} more: see --limit")
 
 
 def _described(measure: Measure) -> str:
@@ -149,30 +148,30 @@ def _described(measure: Measure) -> str:
     return ", ".join(words)
 
 
-def _as_dict(each: Replaced) -> dict[str, Any]:
-    def measure(found: Measure) -> dict[str, Any]:
+def _as_dict(value: Replaced) -> dict[str, Any]:
+    def as_dict(measure: Measure) -> dict[str, Any]:
         return {
-            "value": found.value / 1000,
-            "availableAt": None if found.available_at is None else from_epoch(found.available_at),
-            "averagingMinutes": found.averaging_minutes,
-            "directionResolution": found.direction_resolution,
+            "value": measure.value / 1000,
+            "availableAt": None if measure.available_at is None else from_epoch(measure.available_at),
+            "averagingMinutes": measure.averaging_minutes,
+            "directionResolution": measure.direction_resolution,
         }
 
     return {
-        "replacedAt": each.replaced_at,
-        "file": each.file,
-        "modelOrStation": each.name,
-        "site": each.site,
-        "parameter": each.parameter,
-        "referenceTime": each.reference_time,
-        "time": each.time,
-        "old": measure(each.old),
-        "new": measure(each.new),
+        "replacedAt": value.replaced_at,
+        "file": value.file,
+        "modelOrStation": value.name,
+        "site": value.site,
+        "parameter": value.parameter,
+        "referenceTime": value.reference_time,
+        "time": value.time,
+        "old": as_dict(value.old),
+        "new": as_dict(value.new),
     }
 
 
 def _finish(service: Service, what: str, file: Path, done: Imported, *, dry_run: bool, as_json: bool) -> None:
-    """Make the days of scores that an import changed, and say what was done."""
+    """Update the score days that an import changed, and print the counts."""
     if not dry_run:
         update(service.database, service.clock())
     if as_json:
@@ -185,15 +184,15 @@ def _finish(service: Service, what: str, file: Path, done: Imported, *, dry_run:
         }
         print_json({"file": str(file), "what": what, "rows": done.rows, "dryRun": dry_run} | counts)
         return
-    checked = " keep every rule. Dry run: nothing was stored." if dry_run else ""
-    say(f"{file}: {done.rows} {what}{checked}")
+    checked = " follow every rule. Dry run: nothing was stored." if dry_run else ""
+    print_text(f"{file}: {done.rows} {what}{checked}")
     lines = (
         (done.new, "new"),
         (done.known, "already stored"),
         (done.replaced, "replace another value: see meteo-score import replaced"),
-        (done.collected, "left out: a collected value is never replaced by a file"),
-        (done.missing, "rows without a value, passed over"),
+        (done.collected, "left out: a file never replaces a collected value"),
+        (done.missing, "rows without a value, ignored"),
     )
     for count, meaning in lines:
         if count or meaning == "new":
-            say(f"  {count} {meaning}")
+            print_text(f"  {count} {meaning}")

@@ -1,4 +1,4 @@
-"""`meteo-score scores`: what scores are made of, made again."""
+"""`meteo-score scores rebuild`: recompute all score data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from backend.cli.console import AsJson, print_json, say
+from backend.cli.console import AsJson, print_json, print_text
 from backend.cli.context import opened
 from backend.cli.progress import progress
 from backend.core.errors import MeteoScoreError
@@ -19,12 +19,12 @@ from backend.scoring.days.public_months import publish
 from backend.scoring.days.rebuild import OnSite, rebuild
 from backend.storage.score_queries import site_ids
 
-app = typer.Typer(name="scores", add_completion=False, help="What scores are made of.")
+app = typer.Typer(name="scores", add_completion=False, help="The score data.")
 
 
 @app.callback()
 def _scores() -> None:
-    """Keep `rebuild` a subcommand, though it is the only one."""
+    """Make `rebuild` a subcommand: Typer runs an only command without its name."""
 
 
 @app.command("rebuild")
@@ -33,15 +33,19 @@ def rebuild_scores(
     site: Annotated[str | None, typer.Option(help="Only this site.")] = None,
     first: Annotated[
         datetime | None,
-        typer.Option("--from", formats=["%Y-%m-%d"], help="Only from this local day on; from the first one."),
+        typer.Option(
+            "--from",
+            formats=["%Y-%m-%d"],
+            help="First local day to rebuild; default: the first day of the store.",
+        ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes work at a time.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Number of processes.")] = 2,
     as_json: AsJson = False,
 ) -> None:
-    """Make every day again from what was collected. The result is the same, to the bit.
+    """Rebuild all score days from stored values; the result is bit-identical.
 
-    Days are kept up to date after each collection; this is for proof, and for a new version of the methods.
-    The service may go on meanwhile.
+    Each collection updates the days that it changes; this is a proof, and the step to a new version of the
+    methods. The service may run at the same time.
     """
     service = opened(context).migrated()
     began, now = time.monotonic(), service.clock()
@@ -57,20 +61,21 @@ def rebuild_scores(
             on_site=on_site,
         )
     publish(service.database, now, report.months)
-    made = {
+    summary = {
         "sites": len(report.days),
         "days": sum(report.days.values()),
         "unsettled": [sites[site_id] for site_id in report.unsettled],
         "seconds": round(time.monotonic() - began, 1),
     }
     if as_json:
-        print_json(made)
+        print_json(summary)
     else:
-        say(f"{made['days']} days of {made['sites']} sites in {made['seconds']} s")
+        print_text(f"{summary['days']} days of {summary['sites']} sites in {summary['seconds']} s")
     if report.unsettled:
         names = ", ".join(sites[site_id] for site_id in report.unsettled)
         raise MeteoScoreError(
-            f"not done: {names}: values came in all the time; the next collection makes them, or try again"
+            f"not rebuilt: {names}: new values arrived during the computation; the next collection updates"
+            " them, or repeat the command"
         )
 
 

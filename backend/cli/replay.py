@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from backend.cli.console import AsJson, print_json, print_run, quiet_on_a_terminal, run_to_the_end, say
+from backend.cli.console import AsJson, print_json, print_run, print_text, quiet_on_a_terminal, run_to_the_end
 from backend.cli.context import opened
 from backend.collectors.transport.payload_archive import ArchivedRun
 from backend.core.errors import NotFoundError
@@ -24,25 +24,25 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def replay(
     context: typer.Context,
-    run: Annotated[list[int] | None, typer.Option(help="Only this run; may be repeated.")] = None,
+    run: Annotated[list[int] | None, typer.Option(help="Only this run; repeat the option for more.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Parse the kept payloads again and store what differs: a parser's mistake, repaired."""
+    """Parse the archived payloads again and store what differs, after a correction of a parser."""
     quiet_on_a_terminal(opened(context).settings)
     service = opened(context).service
-    chosen = _kept_runs(service, run)
+    chosen = _archived_runs(service, run)
     opened(context).migrated()
     status = run_to_the_end(_replay(service, chosen, as_json))
     raise typer.Exit(0 if status in WELL else 1)
 
 
-def _kept_runs(service: Service, run_ids: list[int] | None) -> list[ArchivedRun]:
-    """Return the runs whose payloads are kept, all or those asked for. Raises NotFoundError."""
-    kept = [run for run in service.archive.runs() if run.sources]
-    chosen = [run for run in kept if run_ids is None or run.run_id in run_ids]
+def _archived_runs(service: Service, run_ids: list[int] | None) -> list[ArchivedRun]:
+    """Return the runs with archived payloads: all, or those of `run_ids`. Raises NotFoundError."""
+    archived = [run for run in service.archive.runs() if run.sources]
+    chosen = [run for run in archived if run_ids is None or run.run_id in run_ids]
     unknown = set(run_ids or ()) - {run.run_id for run in chosen}
     if unknown:
-        raise NotFoundError(f"no payloads are kept of run {', '.join(map(str, sorted(unknown)))}")
+        raise NotFoundError(f"no archived payloads of run {', '.join(map(str, sorted(unknown)))}")
     return chosen
 
 
@@ -53,14 +53,14 @@ async def _replay(service: Service, chosen: Sequence[ArchivedRun], as_json: bool
             done.append(await replay_run(service.runner, service.archive, kept_run))
             heed_stop()
     except JobBusyError as busy:
-        say(f"meteo-score: {busy}: try again when it has ended", err=True)
+        print_text(f"meteo-score: {busy}: repeat the command when it has ended", err=True)
         return "already_running"
     finally:
         await service.close()
     if as_json:
         print_json([run_as_dict(run) for run in done])
     elif not done:
-        say("No payloads are kept: there is nothing to parse again.")
+        print_text("There are no archived payloads to parse again.")
     else:
         for run in done:
             print_run(run)

@@ -1,4 +1,4 @@
-"""`meteo-score runs`: what was done, and how it ended."""
+"""`meteo-score runs`: the runs of the jobs."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def runs(
     context: typer.Context,
     run_id: Annotated[int | None, typer.Argument(metavar="[ID]", help="Show this run in full.")] = None,
     job: Annotated[JobId | None, typer.Option(help="Only runs of this job.")] = None,
-    status: Annotated[RunStatus | None, typer.Option(help="Only runs that ended so.")] = None,
+    status: Annotated[RunStatus | None, typer.Option(help="Only runs with this status.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show what was done and how it ended: the newest runs, or one of them in full."""
+    """Show the newest runs and how they ended, or one run in full."""
     ledger = Ledger(opened(context).current().database)
     if run_id is None:
-        found = ledger.runs(job=job, status=status, limit=limit)
+        runs_found = ledger.runs(job=job, status=status, limit=limit)
         if as_json:
-            print_json([run_as_dict(run) for run in found])
+            print_json([run_as_dict(run) for run in runs_found])
         else:
-            print_runs(found)
+            print_runs(runs_found)
         return
     run = ledger.run(run_id)
     if as_json:

@@ -1,4 +1,4 @@
-"""`meteo-score score`: which forecast to trust at a site, in one sentence, and what speaks for it."""
+"""`meteo-score score`: which forecast to trust at a site, in one sentence, and the figures behind it."""
 
 from __future__ import annotations
 
@@ -43,30 +43,34 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def score(
     context: typer.Context,
-    site: Annotated[str | None, typer.Argument(help="A site's id; without it, every site is listed.")] = None,
+    site: Annotated[str | None, typer.Argument(help="Id of a site; default: a list of all sites.")] = None,
     parameter: Annotated[Quantity, typer.Option(help="What to score.")] = Quantity.WIND_SPEED,
     view: Annotated[
-        ViewName, typer.Option(help="When the forecast was looked at, or how far ahead it looks.")
+        ViewName, typer.Option(help="When the pilot looks at the forecast, or its lead time.")
     ] = "evening_before",
     first: Annotated[
         datetime | None,
-        typer.Option("--from", formats=["%Y-%m-%d"], help="First local day; a year before the last."),
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], help="First local day; default: a year before the last."
+        ),
     ] = None,
     last: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last local day; today.")
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last local day; default: today.")
     ] = None,
     hours: Annotated[
-        Hours, typer.Option(help="Hours of the local clock that count: flying is 10 to 18, day 08 to 19.")
+        Hours, typer.Option(help="Hours of the local clock to include: flying is 10 to 18, day 08 to 19.")
     ] = Hours.FLYING,
     as_json: AsJson = False,
 ) -> None:
-    """Say which forecast to trust at a site, and by how much each one is wrong there."""
-    service = cast(ReadingParts, opened(context).current())  # a frozen class, and a protocol of variables
-    asked = Asked(parameter, view, _day(first), _day(last), hours)
+    """Show which forecast to trust at a site, and how large the errors of each model are."""
+    service = cast(
+        ReadingParts, opened(context).current()
+    )  # a frozen class does not match a protocol of variables
+    options = ScoreOptions(parameter, view, _day(first), _day(last), hours)
     if site is None:
-        print_all(find_all(service, asked), asked, as_json=as_json)
+        print_all(find_all(service, options), options, as_json=as_json)
         return
-    question = asked.question(service, require_site(service.sites(), site))
+    question = options.question(service, require_site(service.sites(), site))
     answer = verdict_answer(service, question, NOTHING)
     if as_json:
         print_json(answer.model_dump(mode="json"))
@@ -75,8 +79,8 @@ def score(
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What is asked of each site; days that are not given are the last year's."""
+class ScoreOptions:
+    """The options of a question to each site; the default days are those of the last year."""
 
     quantity: Quantity = Quantity.WIND_SPEED
     view: str = "evening_before"
@@ -85,7 +89,7 @@ class Asked:
     hours: Hours = Hours.FLYING
 
     def question(self, service: ReadingParts, site: Site) -> Question:
-        """Return the question for one site. Raises ConfigError for days that cannot be asked for."""
+        """Return the question for one site. Raises ConfigError for unusable days."""
         try:
             return make_question(
                 service,
@@ -109,7 +113,7 @@ def _day(given: datetime | None) -> date | None:
 
 def _print_answer(answer: VerdictAnswer) -> None:
     console = Console(markup=False, highlight=False)
-    whole = not console.is_terminal  # a terminal would break lines within words
+    whole = not console.is_terminal  # rich would wrap lines of a file within words
     first, *others = answer.sentences
     console.print(first, style="bold", soft_wrap=whole)
     for sentence in others:
@@ -123,11 +127,12 @@ def _print_answer(answer: VerdictAnswer) -> None:
         console.print(_table(entries, answer))
         if answer.surprise_limit is not None:
             console.print(
-                f"Surprise: of hours forecast at {answer.surprise_limit:g} km/h or less, those with more.",
+                f"Surprise: share of the hours forecast at {answer.surprise_limit:g} km/h or less"
+                " that had more.",
                 soft_wrap=whole,
             )
         if any(map(_on_its_own, entries)):
-            console.print("* on its own hours, not to be compared with the others.", soft_wrap=whole)
+            console.print("* on its own hours, not comparable with the others.", soft_wrap=whole)
         console.print(f"Skill: against {model_name('yesterday')}, above 0 is better.", soft_wrap=whole)
         within = skill_ends_sentence(
             {
@@ -159,9 +164,9 @@ def _print_answer(answer: VerdictAnswer) -> None:
 
 def _coverage(answer: VerdictAnswer) -> str:
     stations = [station.coverage for station in answer.stations]
-    expected = sum(each.expected for each in stations)
+    expected = sum(station.expected for station in stations)
     return coverage_sentence(
-        sum(each.hours for each in stations) / expected if expected else None,
+        sum(station.hours for station in stations) / expected if expected else None,
         {
             entry.model: entry.coverage.share
             for entry in answer.models
@@ -173,15 +178,15 @@ def _coverage(answer: VerdictAnswer) -> str:
 
 
 _UNIT_NAMES = {"degrees": "°"}
-"""Units that are too long for the head of a column."""
+"""Short forms of units that are too long for the head of a column."""
 
 
 def _table(entries: Iterable[ScoredModel], answer: VerdictAnswer) -> Table:
     quantity = answer.parameter
     surprises = {
-        each.model: f"{100 * each.surprises.value:.0f} %"
-        for each in answer.contenders
-        if each.surprises is not None and each.surprises.value is not None
+        model.model: f"{100 * model.surprises.value:.0f} %"
+        for model in answer.contenders
+        if model.surprises is not None and model.surprises.value is not None
     }
     unit, tolerance = _UNIT_NAMES.get(quantity.unit, quantity.unit), f"{answer.within_tolerance:g}"
     titles = ["Rank", f"MAE\n{unit}", "\n95 %", f"Bias\n{unit}", "\n95 %", f"Within\n{tolerance} {unit}"]
@@ -230,27 +235,32 @@ def _interval(interval: object, quantity: Quantity) -> str:
 # --- All of them -------------------------------------------------------------------------------------
 
 
-def find_all(service: ReadingParts, asked: Asked) -> list[tuple[Site, Headline]]:
-    """Return the verdict of every site. Raises ConfigError while there is none."""
+def find_all(service: ReadingParts, options: ScoreOptions) -> list[tuple[Site, Headline]]:
+    """Return the headline of every site. Raises ConfigError if there is no site."""
     sites = service.sites()
     if not sites:
         raise ConfigError("there is no site yet: see meteo-score sites add")
-    return [(site, headline_of(service, asked.question(service, site))) for site in sites]
+    return [(site, headline_of(service, options.question(service, site))) for site in sites]
 
 
-def print_all(found: Sequence[tuple[Site, Headline]], asked: Asked, *, as_json: bool = False) -> None:
-    """Print the verdicts of many sites, and which winners stand in a list of so many."""
-    stands = significant_winners(
-        [each.verdict.p_value for _, each in found],
-        [each.verdict.finding is Finding.WINNER for _, each in found],
+def print_all(
+    headlines: Sequence[tuple[Site, Headline]], options: ScoreOptions, *, as_json: bool = False
+) -> None:
+    """Print the verdicts of many sites, and which winners are significant among so many."""
+    significant = significant_winners(
+        [headline.verdict.p_value for _, headline in headlines],
+        [headline.verdict.finding is Finding.WINNER for _, headline in headlines],
     )
     if as_json:
         print_json(
-            [_as_dict(site, each, asked, stand) for (site, each), stand in zip(found, stands, strict=True)]
+            [
+                _as_dict(site, headline, options, is_significant)
+                for (site, headline), is_significant in zip(headlines, significant, strict=True)
+            ]
         )
         return
-    limit = USUAL_LIMITS.get(asked.quantity)
-    error = f"Error\n{_UNIT_NAMES.get(asked.quantity.unit, asked.quantity.unit)}"
+    limit = USUAL_LIMITS.get(options.quantity)
+    error = f"Error\n{_UNIT_NAMES.get(options.quantity.unit, options.quantity.unit)}"
     titles = ["Site", "Verdict", error, "Against", *(["Sur-\nprise"] if limit else []), "Days", "Label"]
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for title in titles:
@@ -262,21 +272,22 @@ def print_all(found: Sequence[tuple[Site, Headline]], asked: Asked, *, as_json: 
             overflow="fold",
             min_width=len("preliminary") if title == "Label" else None,
         )
-    for (site, each), stand in zip(found, stands, strict=True):
-        verdict, figure, against, *rest = _row(each.verdict, stand=stand)
-        table.add_row(site.id, verdict, figure, against, *([_surprises(each)] if limit else []), *rest)
+    for (site, headline), is_significant in zip(headlines, significant, strict=True):
+        verdict, figure, against, *rest = _row(headline.verdict, significant=is_significant)
+        table.add_row(site.id, verdict, figure, against, *([_surprises(headline)] if limit else []), *rest)
     console = Console(markup=False, highlight=False)
-    whole = not console.is_terminal  # a terminal would break lines within words
+    whole = not console.is_terminal  # rich would wrap lines of a file within words
     console.print(table)
-    console.print(f"Average errors in {asked.hours.text}.", soft_wrap=whole)
+    console.print(f"Average errors in {options.hours.text}.", soft_wrap=whole)
     if limit:
         console.print(
-            f"Surprise: of hours forecast at {limit:g} km/h or less, the share with more; of both models.",
+            f"Surprise: share of the hours forecast at {limit:g} km/h or less that had more, of both models.",
             soft_wrap=whole,
         )
     console.print(
-        f"Of the winners above, at most {100 * FALSE_DISCOVERIES.value:.0f} % are expected to be chance "
-        "(Benjamini-Hochberg); (winner) in brackets does not stand in a list as long as this.",
+        f"Of the winners above, at most {100 * FALSE_DISCOVERIES.value:.0f} % are expected to be chance"
+        " (Benjamini-Hochberg); a (winner) in brackets is not significant after correction for the number of"
+        " sites.",
         style="dim",
         soft_wrap=whole,
     )
@@ -285,7 +296,7 @@ def print_all(found: Sequence[tuple[Site, Headline]], asked: Asked, *, as_json: 
 _WITHOUT = {Finding.TOO_CLOSE: "too close to call", Finding.NOT_RANKED: "not ranked"}
 
 
-def _row(verdict: Verdict, *, stand: bool) -> tuple[str, ...]:
+def _row(verdict: Verdict, *, significant: bool) -> tuple[str, ...]:
     label = label_name(verdict.size.label, verdict.size.season)
     duel, days = verdict.duel, str(verdict.n_days)
     if verdict.finding is Finding.NOT_RANKED:
@@ -293,7 +304,13 @@ def _row(verdict: Verdict, *, stand: bool) -> tuple[str, ...]:
     if duel is None or verdict.finding is Finding.NOT_ENOUGH or duel.score_a is None or duel.score_b is None:
         return "not enough data yet", "–", "–", days, label
     best = model_name(duel.a)
-    words = best if stand else f"({best})" if verdict.finding is Finding.WINNER else _WITHOUT[verdict.finding]
+    words = (
+        best
+        if significant
+        else f"({best})"
+        if verdict.finding is Finding.WINNER
+        else _WITHOUT[verdict.finding]
+    )
     figures = amount(duel.score_b, verdict.quantity, unit=False)
     return (
         words,
@@ -304,41 +321,41 @@ def _row(verdict: Verdict, *, stand: bool) -> tuple[str, ...]:
     )
 
 
-def _as_dict(site: Site, found: Headline, asked: Asked, stands: bool) -> dict[str, object]:
-    verdict = found.verdict
-    sentences = verdict_sentences(found, VIEW_OF[asked.view])
+def _as_dict(site: Site, headline: Headline, options: ScoreOptions, significant: bool) -> dict[str, object]:
+    verdict = headline.verdict
+    sentences = verdict_sentences(headline, VIEW_OF[options.view])
     duel = None if verdict.best is None else verdict.duel
     return {
         "site": site.id,
-        "hours": asked.hours,
+        "hours": options.hours,
         "finding": verdict.finding,
-        "standsInTheList": stands,
+        "significantInList": significant,
         "sentence": sentences[0],
         "sentences": sentences,
         "best": verdict.best,
         "second": verdict.second,
         "maeOfBest": None if duel is None else duel.score_a,
         "maeOfSecond": None if duel is None else duel.score_b,
-        "surpriseLimit": found.limit,
-        "surprisesOfBest": None if duel is None else _rate(found, duel.a),
-        "surprisesOfSecond": None if duel is None else _rate(found, duel.b),
+        "surpriseLimit": headline.limit,
+        "surprisesOfBest": None if duel is None else _rate(headline, duel.a),
+        "surprisesOfSecond": None if duel is None else _rate(headline, duel.b),
         "nPairs": verdict.n_pairs,
         "nDays": verdict.n_days,
         "label": verdict.size.label,
     }
 
 
-def _surprises(found: Headline) -> str:
-    """Return how often each of the two models was a bad surprise: "18/4 %"."""
-    duel = found.verdict.duel
-    if duel is None or not found.verdict.finding.ranks:
+def _surprises(headline: Headline) -> str:
+    """Return the surprise rates of the two compared models: "18/4 %"."""
+    duel = headline.verdict.duel
+    if duel is None or not headline.verdict.finding.ranks:
         return "–"
-    rates = [_rate(found, model) for model in (duel.a, duel.b)]
+    rates = [_rate(headline, model) for model in (duel.a, duel.b)]
     if rates == [None, None]:
         return "–"
     return "/".join("–" if rate is None else f"{100 * rate:.0f}" for rate in rates) + " %"
 
 
-def _rate(found: Headline, model: str) -> float | None:
-    rate = found.surprises.get(model)
+def _rate(headline: Headline, model: str) -> float | None:
+    rate = headline.surprises.get(model)
     return None if rate is None else rate.value

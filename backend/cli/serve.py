@@ -18,9 +18,9 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def serve(
     context: typer.Context,
-    host: Annotated[str | None, typer.Option(help="Address to listen on; HOST if not given.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default: HOST.")] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port to listen on; PORT if not given.")
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on; default: PORT.")
     ] = None,
 ) -> None:
     """Collect on schedule, and serve the API and the status page."""
@@ -35,5 +35,5 @@ def serve(
         timeout_graceful_shutdown=5,
         http=BoundedProtocol,
         backlog=BACKLOG,
-        proxy_headers=False,  # the application trusts those of TRUSTED_PROXIES, and no address by itself
+        proxy_headers=False,  # only those of TRUSTED_PROXIES count, which the application checks
     )

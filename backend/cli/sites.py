@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backend.answers.station_flags import flag_entry, flag_text
-from backend.cli.console import AsJson, print_json, say
+from backend.cli.console import AsJson, print_json, print_text
 from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.core.distance import metres_between
@@ -36,23 +36,23 @@ from backend.storage.station_flags import StationFlag
 from backend.storage.stays import Stay
 
 app = typer.Typer(
-    name="sites", add_completion=False, help="The flying sites, and the stations that speak for them."
+    name="sites", add_completion=False, help="The flying sites, and the stations that represent them."
 )
 
 
 class SiteStore(Protocol):
-    """What these commands need of the store."""
+    """The methods of the store that these commands use."""
 
     def sites(self) -> tuple[Site, ...]:
         """Return every series of every site on the list."""
         ...
 
     def add_sites(self, sites: Sequence[Site]) -> None:
-        """Put these on the list too, all or none, and leave all others as they are."""
+        """Add these to the list, all or none; other sites stay unchanged."""
         ...
 
     def remove_site(self, site_id: str) -> None:
-        """Take a site with all its series off the list, and keep its data."""
+        """Remove a site with all its series from the list; its data stay stored."""
         ...
 
     def stations(self) -> tuple[Station, ...]:
@@ -60,7 +60,7 @@ class SiteStore(Protocol):
         ...
 
     def station_flags(self) -> tuple[StationFlag, ...]:
-        """Return what is learned of the sensors of stations, and what the operator excludes."""
+        """Return the flags of sensors of stations, with the exclusions by the operator."""
         ...
 
     def exclude_station(
@@ -72,24 +72,24 @@ class SiteStore(Protocol):
         note: str,
         now: datetime,
     ) -> None:
-        """Take parameters of a station out of all scores for some local days."""
+        """Exclude parameters of a station from all scores for some local days."""
         ...
 
     def include_station(self, station: str, parameters: Collection[Parameter]) -> list[date]:
-        """Take back what is excluded of parameters of a station, and return the first days of it."""
+        """Undo the exclusions of parameters of a station, and return their first days."""
         ...
 
     def confirm_station(self, site: str, station: str, now: datetime) -> list[Stay]:
-        """Count a station's readings at its present place for a site, and return that place by each route."""
+        """Accept the present place of a station for a site, and return that place by route."""
         ...
 
     def withdraw_confirmation(self, site: str, station: str) -> int:
-        """Take back what was confirmed of a station for a site, and return of how many places."""
+        """Withdraw the confirmed places of a station for a site, and return their number."""
         ...
 
 
 class Services(Protocol):
-    """What the main command hands down as `typer.Context.obj`."""
+    """The part of `CliContext` that these commands use."""
 
     @property
     def settings(self) -> Settings:
@@ -97,11 +97,11 @@ class Services(Protocol):
         ...
 
     def store(self) -> SiteStore:
-        """Return the store, opening it at the first call."""
+        """Return the store, opened at the first call."""
         ...
 
     def stored(self) -> SiteStore:
-        """Return the store for a command that only reads: it must be there."""
+        """Return the store for a command that only reads, which must exist."""
         ...
 
     def beyond_every_model(self, sites: Sequence[Site]) -> Sequence[Site]:
@@ -114,7 +114,7 @@ class Services(Protocol):
 
 
 class _SitesTable:
-    """The sites of the store, with what SitesFile offers."""
+    """The sites of the store, with the methods of SitesFile."""
 
     label = "the database"
 
@@ -131,7 +131,7 @@ class _SitesTable:
         self._store.remove_site(site_id)
 
 
-def _kept_in(services: Services, *, reading: bool = False) -> SitesFile | _SitesTable:
+def _site_list(services: Services, *, reading: bool = False) -> SitesFile | _SitesTable:
     if services.settings.sites_from == "file":
         return SitesFile(services.settings.sites_file)
     return _SitesTable(services.stored() if reading else services.store())
@@ -142,14 +142,14 @@ def _kept_in(services: Services, *, reading: bool = False) -> SitesFile | _Sites
 
 @app.command("list")
 def list_sites(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the sites and the stations that speak for them."""
-    kept = _kept_in(context.obj, reading=True)
-    entries = kept.entries()
+    """List the sites and the stations that represent them."""
+    site_list = _site_list(context.obj, reading=True)
+    entries = site_list.entries()
     sites = [entry.site for entry in entries]
     if as_json:
         print_json([_as_json(site) for site in sites])
         return
-    table = Table(caption=f"{len(sites)} in {kept.label}")
+    table = Table(caption=f"{len(sites)} in {site_list.label}")
     for title in ("Site", "Name", "Elevation", "Faces", "Stations"):
         table.add_column(title, no_wrap=title != "Name")  # where space is short, only names are broken
     for site in sites:
@@ -168,26 +168,24 @@ def list_sites(context: typer.Context, as_json: AsJson = False) -> None:
 @app.command()
 def add(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="What pilots call the place.")],
+    name: Annotated[str, typer.Argument(help="Name of the place among pilots.")],
     latitude: Annotated[float, typer.Option(help="Decimal degrees, north is positive.")],
     longitude: Annotated[float, typer.Option(help="Decimal degrees, east is positive.")],
     elevation: Annotated[float, typer.Option(help="Of the take-off, metres above sea level.")],
-    orientation: Annotated[str, typer.Option(help="Sectors that can be flown, such as SW,W,NW.")] = "",
+    orientation: Annotated[str, typer.Option(help="Flyable sectors, such as SW,W,NW.")] = "",
     station: Annotated[
-        list[str] | None, typer.Option(help="Station that speaks for the site (ffvl:87); repeat, best first.")
+        list[str] | None, typer.Option(help="Station that represents the site (ffvl:87); repeat, best first.")
     ] = None,
     without: Annotated[
         list[str] | None, typer.Option(help="Network without a station here (romma); repeat.")
     ] = None,
-    site_id: Annotated[str, typer.Option("--id", help="Short name; made of NAME if not given.")] = "",
-    valid_from: Annotated[
-        str, typer.Option(help="Day (UTC) from which the take-off of this id is here: it moved.")
-    ] = "",
+    site_id: Annotated[str, typer.Option("--id", help="Short name; default: made from NAME.")] = "",
+    valid_from: Annotated[str, typer.Option(help="First day (UTC) of a moved take-off at this place.")] = "",
 ) -> None:
     """Add a site, or a new series of a site whose take-off moved."""
     site_id = site_id or slugify(name)
     if not site_id:
-        raise ConfigError(f"id: nothing of {name!r} can be used for it: give one with --id")
+        raise ConfigError(f"id: {name!r} has no letter or digit for it: give one with --id")
     entry: dict[str, object] = {
         "id": site_id,
         "name": name,
@@ -202,18 +200,18 @@ def add(
         entry["valid_from"] = valid_from
     where = f"site {site_id!r}"
     label = _add(context.obj, [Located(site_from_entry(entry, where), where)])
-    say(f"Added {site_id} ({name}) to {label}.")
+    print_text(f"Added {site_id} ({name}) to {label}.")
 
 
 @app.command()
 def remove(context: typer.Context, site_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
-    """Take a site off the list. What was collected for it is kept."""
-    kept = _kept_in(context.obj)
-    site_ids = {entry.site.id for entry in kept.entries()}
+    """Remove a site from the list. Its collected values stay stored."""
+    site_list = _site_list(context.obj)
+    site_ids = {entry.site.id for entry in site_list.entries()}
     if site_id not in site_ids:
         raise UnknownNameError("site", site_id, site_ids)
-    kept.remove(site_id)
-    say(f"Removed {site_id} from {kept.label}. Its forecasts and observations are kept.")
+    site_list.remove(site_id)
+    print_text(f"Removed {site_id} from {site_list.label}. Its forecasts and observations stay stored.")
 
 
 @app.command("confirm-station")
@@ -223,11 +221,11 @@ def confirm_station(
     station: Annotated[
         str, typer.Argument(metavar="STATION", help="A station of the site, such as ffvl:87.")
     ],
-    undo: Annotated[bool, typer.Option("--undo", help="Take back what was confirmed.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Withdraw the confirmation.")] = False,
 ) -> None:
-    """Confirm that a station that moved still measures for a site: its readings there count again."""
-    kept = _kept_in(context.obj)
-    entries = kept.entries()
+    """Confirm that a moved station still represents a site: its readings count again."""
+    site_list = _site_list(context.obj)
+    entries = site_list.entries()
     site_ids = {entry.site.id for entry in entries}
     if site_id not in site_ids:
         raise UnknownNameError("site", site_id, site_ids)
@@ -239,14 +237,14 @@ def confirm_station(
     if undo:
         count = store.withdraw_confirmation(site_id, station)
         if not count:
-            raise NotFoundError(f"nothing was confirmed of {station} for {site_id}")
-        say(f"Withdrawn: {station} at its new place measures no more for {site_id}.")
+            raise NotFoundError(f"no place of {station} is confirmed for {site_id}")
+        print_text(f"Withdrawn: {station} at its new place no longer represents {site_id}.")
     else:
         for stay in store.confirm_station(site_id, station, utc_now()):
             place = f"{stay.latitude:.4f}, {stay.longitude:.4f}"
             name = f" ({stay.name})" if stay.name else ""
-            say(f"Confirmed: {station} at {place}{name} measures for {site_id}, by {stay.route}.")
-    say("The scores follow with the next collection of observations.")
+            print_text(f"Confirmed: {station} at {place}{name} represents {site_id}, by {stay.route}.")
+    print_text("The next collection of observations updates the scores.")
 
 
 @app.command("import")
@@ -254,7 +252,7 @@ def import_sites(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .toml or .csv file, in UTF-8.")],
 ) -> None:
-    """Add every site of a TOML or CSV file, or none of them if one is refused."""
+    """Add all sites of a TOML or CSV file, or none if one is wrong."""
     parse = {".toml": parse_toml, ".csv": parse_csv}.get(file.suffix.lower())
     if parse is None:
         raise ConfigError(f"{file}: must end in .toml or .csv")
@@ -262,17 +260,18 @@ def import_sites(
     if not entries:
         raise ConfigError(f"{file}: holds no site")
     label = _add(context.obj, entries)
-    say(f"Added {len(entries)} {'site' if len(entries) == 1 else 'sites'} to {label}.")
+    print_text(f"Added {len(entries)} {'site' if len(entries) == 1 else 'sites'} to {label}.")
 
 
-# Without the setting, a western longitude (-1.21) would be taken for an option.
+# Without this setting Click reads a western longitude (-1.21) as an option.
 @app.command(context_settings={"ignore_unknown_options": True})
 def near(
     context: typer.Context,
     latitude: Annotated[float, typer.Argument(metavar="LAT", min=-90, max=90)],
     longitude: Annotated[float, typer.Argument(metavar="LON", min=-180, max=180)],
     elevation: Annotated[
-        float | None, typer.Option(help="Of the take-off, in metres: shows how much higher a station is.")
+        float | None,
+        typer.Option(help="Of the take-off, metres: shows the difference in height of each station."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Stations per network.")] = 5,
     as_json: AsJson = False,
@@ -282,27 +281,26 @@ def near(
     all_nearest = (
         (network, _nearest(known, network, latitude, longitude, elevation)[:limit]) for network in NETWORKS
     )
-    nearest = {network: found for network, found in all_nearest if found or network in REQUIRED_NETWORKS}
-    for network in (network for network, found in nearest.items() if not found):
-        say(
+    nearest = {network: near for network, near in all_nearest if near or network in REQUIRED_NETWORKS}
+    for network in (network for network, stations in nearest.items() if not stations):
+        print_text(
             f"No station of {network} with a known position yet:"
-            " the list fills with the first collection of observations.",
+            " the first collection of observations adds them.",
             err=True,
         )
     if as_json:
-        stations = {network: [one.as_json() for one in found] for network, found in nearest.items()}
-        print_json(stations)
+        print_json({network: [near.as_json() for near in stations] for network, stations in nearest.items()})
         return
     table = Table("Station", "Name", "Distance", "Height difference")
-    for one in (one for found in nearest.values() for one in found):
+    for one in (one for stations in nearest.values() for one in stations):
         table.add_row(one.station.id, one.station.name, f"{one.distance_km:.1f} km", one.height())
     _console().print(table)
 
 
 WIND = "wind"
-"""In place of a parameter: the mean wind, the gust and the direction."""
+"""Name of three parameters together: mean wind, gust and direction."""
 
-PARAMETERS = {WIND: tuple(each for each in Parameter if each is not Parameter.TEMPERATURE)} | {
+PARAMETERS = {WIND: tuple(parameter for parameter in Parameter if parameter is not Parameter.TEMPERATURE)} | {
     parameter.value: (parameter,) for parameter in Parameter
 }
 
@@ -319,55 +317,53 @@ def exclude_station(
     ] = None,
     last: Annotated[
         datetime | None,
-        typer.Option("--until", formats=["%Y-%m-%d"], help="Last local day; none: until it is undone."),
+        typer.Option("--until", formats=["%Y-%m-%d"], help="Last local day; default: until it is undone."),
     ] = None,
-    note: Annotated[str, typer.Option(help="Why, in a few words; it is shown with the station.")] = "",
-    undo: Annotated[bool, typer.Option("--undo", help="Take back what is excluded of it.")] = False,
+    note: Annotated[str, typer.Option(help="Reason in a few words, shown with the station.")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Undo the exclusion.")] = False,
 ) -> None:
-    """Take a station's parameter out of the scores from a day on. The values stay stored."""
+    """Exclude a parameter of a station from the scores from a day on. The values stay stored."""
     parameters = PARAMETERS.get(parameter)
     if parameters is None:
-        raise ConfigError(f"PARAMETER: {parameter!r} is none of {', '.join(PARAMETERS)}")
+        raise ConfigError(f"PARAMETER: {parameter!r} must be one of {', '.join(PARAMETERS)}")
     store = context.obj.store()
     if undo:
         days = store.include_station(station, parameters)
         if not days:
-            raise NotFoundError(
-                f"nothing of the {parameter} of {station} is excluded: see meteo-score sites flags"
-            )
-        say(f"The {parameter} of {station} counts again from {days[0]} on.")
+            raise NotFoundError(f"the {parameter} of {station} is not excluded: see meteo-score sites flags")
+        print_text(f"The {parameter} of {station} counts again from {days[0]} on.")
     elif first is None:
         raise ConfigError("--from: give the first local day, such as --from 2026-10-29")
     else:
         until = None if last is None else last.date()
         store.exclude_station(station, parameters, first.date(), until, note, utc_now())
         end = "" if until is None else f" to {until}"
-        say(
+        print_text(
             f"The {parameter} of {station} is left out of the scores from {first.date()}"
             f"{end or ' on'}. The values stay stored."
         )
-    say("The scores follow with the next collection of observations.")
+    print_text("The next collection of observations updates the scores.")
 
 
 @app.command("flags")
 def list_flags(context: typer.Context, as_json: AsJson = False) -> None:
-    """List what is known of stations' sensors: what is left out of the scores, and what is in question."""
+    """List the flags of sensors: values excluded from the scores, and doubtful values."""
     flags = context.obj.stored().station_flags()
     if as_json:
-        shown = [{"station": each.station} | flag_entry(each).model_dump(mode="json") for each in flags]
+        shown = [{"station": flag.station} | flag_entry(flag).model_dump(mode="json") for flag in flags]
         print_json(shown)
         return
-    for each in flags:
-        say(flag_text(each))
+    for flag in flags:
+        print_text(flag_text(flag))
     if not flags:
-        say("Nothing is known against any sensor of a site's stations.")
+        print_text("No sensor of a station of a site has a flag.")
 
 
 def _add(services: Services, new: Sequence[Located]) -> str:
-    """Add sites where sites are written, all or none, and return what that place is called."""
-    kept, store = _kept_in(services), services.store()
+    """Add sites to the file or the table, all or none, and return the name of that place."""
+    site_list, store = _site_list(services), services.store()
     sites = [entry.site for entry in new]
-    check_series([*kept.entries(), *new])
+    check_series([*site_list.entries(), *new])
     check_positions(sites, store.sites())
     named = dict.fromkeys(station for site in sites for station in site.stations)
     seen = {station.id: station for station in store.stations()}
@@ -376,32 +372,32 @@ def _add(services: Services, new: Sequence[Located]) -> str:
         raise ConfigError(_misplaced(services, site))
     pairs = [(site, seen[code]) for site in sites for code in site.stations if code in seen]
     doubts = [doubt for site, station in pairs for doubt in _doubts(site, station)]
-    kept.add(sites)
+    site_list.add(sites)
     for doubt in doubts:
-        say(f"Warning: {doubt}", err=True)
+        print_text(f"Warning: {doubt}", err=True)
     for one in services.uncovered(sites):
-        say(
+        print_text(
             f"Warning: {one.model} has no forecasts for {one.site}: {one.reason}. It is left out there.",
             err=True,
         )
     if unseen:
-        say(
+        print_text(
             f"Warning: not seen yet: {', '.join(unseen)}. If that lasts after the next collection of"
             " observations, check the number with meteo-score sites near.",
             err=True,
         )
-    return kept.label
+    return site_list.label
 
 
 NEAR_KM, AS_HIGH_METRES = 6.0, 400.0
-"""How far away, and how much higher or lower, a station still measures a take-off's wind (docs/sites.md)."""
+"""Beyond these a station seldom measures the wind of a take-off (docs/sites.md)."""
 
 FAR_KM = 50.0
-"""A station beyond this is no station of the site: a coordinate or the number is wrong (docs/sites.md)."""
+"""Beyond this distance a coordinate or the number of the station is wrong (docs/sites.md)."""
 
 
 def _misplaced(services: Services, site: Site) -> str:
-    """Return why a site where no model has forecasts is refused, and what was probably meant."""
+    """Return the error of a site outside all models, with the probable intention."""
     where = (
         f"site {site.id!r}: no model has forecasts at latitude {site.latitude:g},"
         f" longitude {site.longitude:g}"
@@ -416,7 +412,7 @@ def _misplaced(services: Services, site: Site) -> str:
 
 
 def _doubts(site: Site, station: Station) -> Iterator[str]:
-    """Yield why a station may not measure the wind of a site. Raises ConfigError for one that cannot."""
+    """Yield reasons to doubt a station of a site. Raises ConfigError for a station that is too far away."""
     metres = metres_between((site.latitude, site.longitude), (station.latitude, station.longitude))
     if metres is not None and metres > 1000 * FAR_KM:
         raise ConfigError(
@@ -428,7 +424,7 @@ def _doubts(site: Site, station: Station) -> Iterator[str]:
             f"{station.id} is {metres / 1000:.1f} km from {site.id}: beyond {NEAR_KM:g} km a station seldom"
             " measures the wind of the take-off (docs/sites.md)."
         )
-    # Some lists say 0 m for a height that they do not know.
+    # Some networks publish 0 m for an unknown height.
     if station.elevation and abs(station.elevation - site.elevation) > AS_HIGH_METRES:
         side = "above" if station.elevation > site.elevation else "below"
         yield (
@@ -457,7 +453,7 @@ class _Near(NamedTuple):
 def _nearest(
     stations: Sequence[Station], network: str, latitude: float, longitude: float, elevation: float | None
 ) -> list[_Near]:
-    found = []
+    nearest = []
     for station in stations:
         metres = metres_between((latitude, longitude), (station.latitude, station.longitude))
         if station.network != network or metres is None:
@@ -465,18 +461,19 @@ def _nearest(
         higher = None
         if elevation is not None and station.elevation is not None:
             higher = station.elevation - elevation
-        found.append(_Near(station, metres / 1000, higher))
-    return sorted(found, key=lambda one: one.distance_km)
+        nearest.append(_Near(station, metres / 1000, higher))
+    return sorted(nearest, key=lambda near: near.distance_km)
 
 
 def _as_json(site: Site) -> dict[str, object]:
     entry = entry_from_site(site)
     entry.pop("valid_from", None)
     entry["references"] = [
-        {"station": each.station, "since": each.since and each.since.isoformat()} for each in site.references
+        {"station": reference.station, "since": reference.since and reference.since.isoformat()}
+        for reference in site.references
     ]
     return entry | {"validFrom": site.valid_from and site.valid_from.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
 def _console() -> Console:
-    return Console(markup=False, highlight=False)  # a name may hold [brackets]
+    return Console(markup=False, highlight=False)  # rich would read [brackets] in a name as markup

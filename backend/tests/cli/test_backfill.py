@@ -366,8 +366,8 @@ def test_sources_that_cannot_serve_the_past_are_named_with_the_reason(environmen
     result = typed(f"backfill --from {days_ago(6)} --to {days_ago(6)} --json", environment)
 
     assert result.exit_code == 0, result.output
-    assert "romma: left out: cannot serve the past: ROMMA has no history" in result.stderr
-    assert "arome: left out: cannot serve the past: its files are kept for 15 days" in result.stderr
+    assert "romma: left out: cannot serve past days: ROMMA has no history" in result.stderr
+    assert "arome: left out: cannot serve past days: its files are kept for 15 days" in result.stderr
     assert "meteo_parapente: left out: cannot serve the past" in result.stderr
     runs = json.loads(result.stdout)
     assert {source["source"] for run in runs for source in run["sources"]} == {
@@ -380,8 +380,11 @@ def test_sources_that_cannot_serve_the_past_are_named_with_the_reason(environmen
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("--from {6} --to {6} --source romma", "--source romma: cannot serve the past: ROMMA has no history"),
-        ("--from {6} --to {6} --source nobody", "--source nobody: there are only meteo_parapente, arome"),
+        (
+            "--from {6} --to {6} --source romma",
+            "--source romma: cannot serve past days: ROMMA has no history",
+        ),
+        ("--from {6} --to {6} --source nobody", "--source nobody: must be one of meteo_parapente, arome"),
         ("--from {6} --to {0}", "must be yesterday (UTC) at most"),
         ("--from {5} --to {6}", "must not be later than --to"),
     ],

@@ -637,7 +637,7 @@ def test_sites_without_a_station_and_silent_stations_are_named(
     alone |= {"SITES_FROM": "database", "SOURCES": "arome", "SCHEDULER_ENABLED": "false"}
     assert findings("doctor", alone)[1]["stations"] == (
         None,
-        "nothing has been collected yet: meteo-score collect observations",
+        "nothing is collected yet: meteo-score collect observations",
     )
     store.add_observations(observations(reading(12.0, station="ffvl:1")))  # on 15 July 2026 at 12:00 UTC
     now = utc_now().replace(microsecond=0)
@@ -646,7 +646,7 @@ def test_sites_without_a_station_and_silent_stations_are_named(
     assert code == 1
     assert found["sites without a station"] == (None, "lonely")
     ok, silent = found["stations silent for a day"]
-    assert (ok, silent) == (False, "ffvl:1 (since 2026-07-15), ffvl:2 (never heard)")
+    assert (ok, silent) == (False, "ffvl:1 (since 2026-07-15), ffvl:2 (no reading yet)")
     assert "switched off by SCHEDULER_ENABLED" in found["settings"][1]
 
 
@@ -691,14 +691,14 @@ def test_a_bad_setting_ends_a_command_in_one_line(
     [
         (
             "collect forecasts --source foo",
-            "--source foo: collect_forecasts knows only meteo_parapente, arome",
+            "--source foo: must be one of meteo_parapente, arome",
         ),
-        ("collect forecasts --source ffvl", "--source ffvl: collect_forecasts knows only"),
+        ("collect forecasts --source ffvl", "--source ffvl: must be one of"),
         (
             "collect observations --site nowhere",
             "--site nowhere: is not on the list; see meteo-score sites list",
         ),
-        ("replay --run 9", "no payloads are kept of run 9"),
+        ("replay --run 9", "no archived payloads of run 9"),
     ],
 )
 def test_what_is_asked_for_and_does_not_exist_is_refused(alone: Environment, line: str, said: str) -> None:
@@ -769,7 +769,7 @@ def test_while_a_job_runs_its_payloads_are_left_alone(environment: Environment) 
     result = typed("replay", environment)
     database.close()
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "already running as run 2: try again when it has ended" in result.stderr
+    assert "already running as run 2: repeat the command when it has ended" in result.stderr
 
 
 # --- The whole --------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def test_the_verdict_comes_first_in_one_sentence(environment: dict[str, str]) ->
     )
     assert any(line.startswith("AROME ") and "+1.9" in line for line in rest)
     assert any("observation *" in line for line in rest)
-    assert "* on its own hours, not to be compared with the others." in rest
+    assert "* on its own hours, not comparable with the others." in rest
     assert "Skill: against yesterday's observation, above 0 is better." in rest
     assert rest[:2] == [
         "Within 5 km/h: AROME in 100 % of the hours, MeteoParapente in 54 %.",
@@ -106,7 +106,7 @@ def test_without_a_site_all_are_listed(environment: dict[str, str]) -> None:
     assert lines["Site"].split() == ["Site", "Verdict", "km/h", "Against", "prise", "Days", "Label"]
     assert "Average errors in flying hours, 10 to 18." in shown.stdout
     told = json.loads(typed(f"score {SPAN} --json", environment).stdout)
-    assert [(each["site"], each["standsInTheList"]) for each in told] == [
+    assert [(each["site"], each["significantInList"]) for each in told] == [
         ("grand-pre", True),
         ("petit-col", False),
         ("sans-balise", False),

@@ -291,7 +291,7 @@ def test_a_station_that_was_never_seen_is_accepted_with_a_warning(path: Path, on
         ),
         (
             ("'Planfait (Talloires)' --id planfait", "'富士'"),
-            "id: nothing of '富士' can be used for it: give one with --id",
+            "id: '富士' has no letter or digit for it: give one with --id",
         ),
     ],
 )
@@ -332,7 +332,7 @@ def test_a_file_cannot_move_a_site_whose_data_the_store_holds(path: Path) -> Non
 def test_remove_takes_the_site_off_the_list_and_says_that_its_data_stay(path: Path, on_file: Type) -> None:
     shown = on_file("remove semnoz")
     assert (shown.exit_code, path.read_text()) == (0, "# mine\n")
-    assert shown.stdout == f"Removed semnoz from {path}. Its forecasts and observations are kept.\n"
+    assert shown.stdout == f"Removed semnoz from {path}. Its forecasts and observations stay stored.\n"
 
 
 def test_remove_takes_it_off_the_store_where_that_is_the_source(services: Services, on_store: Type) -> None:
@@ -466,13 +466,13 @@ def test_near_says_when_the_list_fills_while_no_station_is_known() -> None:
 
 
 def test_a_parameter_of_a_station_is_left_out_from_a_day_on_and_counts_again(on_store: Type) -> None:
-    assert on_store("flags").stdout == "Nothing is known against any sensor of a site's stations.\n"
+    assert on_store("flags").stdout == "No sensor of a station of a site has a flag.\n"
     said = on_store("exclude-station ffvl:67 wind_direction --from 2026-10-29 --note 'vane is bent'")
     assert said.exit_code == 0
     assert said.stdout == (
         "The wind_direction of ffvl:67 is left out of the scores from 2026-10-29 on."
         " The values stay stored.\n"
-        "The scores follow with the next collection of observations.\n"
+        "The next collection of observations updates the scores.\n"
     )
     assert on_store("flags").stdout == (
         "ffvl:67, wind direction, from 2026-10-29 on: excluded by the operator (vane is bent);"
@@ -495,9 +495,9 @@ def test_all_of_the_wind_can_be_left_out_for_some_days(on_store: Type) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("exclude-station ffvl:67 gust --from 2026-10-01", "'gust' is none of wind, wind_speed"),
+        ("exclude-station ffvl:67 gust --from 2026-10-01", "'gust' must be one of wind, wind_speed"),
         ("exclude-station ffvl:67 wind_gust", "--from: give the first local day"),
-        ("exclude-station ffvl:67 wind_gust --undo", "nothing of the wind_gust of ffvl:67 is excluded"),
+        ("exclude-station ffvl:67 wind_gust --undo", "the wind_gust of ffvl:67 is not excluded"),
     ],
 )
 def test_an_exclusion_that_cannot_be_is_refused(on_store: Type, line: str, said: str) -> None:

@@ -797,7 +797,7 @@ def history(folder: Path) -> tuple[Path, Path]:
 def test_what_was_exported_is_imported_by_the_command(environment: Environment, tmp_path: Path) -> None:
     given, out = history(tmp_path)[0], tmp_path / "out.csv"
     dry = typed(f"import forecasts --dry-run {given}", environment)
-    assert "120 forecasts keep every rule. Dry run: nothing was stored." in dry.stdout
+    assert "120 forecasts follow every rule. Dry run: nothing was stored." in dry.stdout
     assert typed(f"import forecasts {given}", environment).stdout.endswith("120 forecasts\n  120 new\n")
     again = typed(f"import forecasts {given}", environment)
     assert again.stdout.endswith("120 forecasts\n  0 new\n  120 already stored\n")
@@ -814,7 +814,7 @@ def test_a_corrected_file_is_refused_without_replace(environment: Environment, t
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "corrected.csv, line 9: value = 21.5: 20 is stored" in refused.stderr
     assert "nothing was stored: --replace stores the values of the file" in refused.stderr
-    assert typed("import replaced", environment).stdout == "No import has replaced anything.\n"
+    assert typed("import replaced", environment).stdout == "No import has replaced a value.\n"
 
     done = typed(f"import forecasts --replace {corrected}", environment)
     assert "  0 new\n  115 already stored\n  5 replace another value" in done.stdout

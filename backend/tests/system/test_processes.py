@@ -186,7 +186,7 @@ def test_a_frozen_process_is_taken_over_after_its_lease_and_once_thawed_it_write
         assert (run.status, run.attempt) == ("running", 1)
         wait_for(lambda: lease_is_over(environment), "the end of the lease")
         with serving(environment, "other") as other:
-            kept_up = {"event": "scores kept up", "job": FORECASTS}  # the last thing that a run sees to
+            kept_up = {"event": "scores updated", "job": FORECASTS}  # the last thing that a run sees to
             wait_for(lambda: other.has_logged(**kept_up), "the second attempt")
             taken = runs_of(environment)
             kept = contents(environment)
