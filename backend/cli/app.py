@@ -62,9 +62,7 @@ SUBCOMMANDS = {
     "sites": Subcommand("backend.cli.sites", "The flying sites, and the stations that represent them."),
     "db": Subcommand("backend.cli.database", "The database of the service."),
     "scores": Subcommand("backend.cli.rebuild", "The score data."),
-    "import": Subcommand(
-        "backend.cli.import_", "Import forecasts and observations from a file: all rows, or none."
-    ),
+    "import": Subcommand("backend.cli.import_", "Forecasts and observations from a file: all rows, or none."),
     "export": Subcommand(
         "backend.cli.export", "Export values, pairs and scores to a file, with a data dictionary."
     ),

@@ -180,7 +180,7 @@ def six_days(route: str) -> bytes:
 
 
 @pytest.mark.parametrize("route", HISTORIES)
-async def test_the_past_of_a_beacon_holds_the_days_that_are_lacking_and_nothing_else(route: str) -> None:
+async def test_the_past_of_a_beacon_holds_only_the_missing_days(route: str) -> None:
     archive, url = HISTORIES[route]
     fetch = ScriptedFetch({url: six_days(route)}, now=NOW)
     since, until = datetime(2026, 7, 13, tzinfo=UTC), datetime(2026, 7, 14, 23, 59, 59, tzinfo=UTC)
@@ -221,7 +221,7 @@ async def test_the_past_of_a_beacon_of_another_network_is_not_asked_for() -> Non
 # The store and the runner
 
 
-def test_the_store_tells_the_days_that_a_backfill_brought_and_no_others(database_url: str) -> None:
+def test_the_store_returns_the_backfilled_days_only(database_url: str) -> None:
     database = Database(database_url, durable=False)
     store = Store(database)
 
@@ -238,17 +238,17 @@ def test_the_store_tells_the_days_that_a_backfill_brought_and_no_others(database
     keep("archive+backfill", "pioupiou:612", noon)
     keep("archive+backfill", "pioupiou:611", noon + timedelta(days=9))
 
-    found = store.backfilled_days({"pioupiou:611", "pioupiou:700"}, FIRST, LAST)
+    stored = store.backfilled_days({"pioupiou:611", "pioupiou:700"}, FIRST, LAST)
     database.close()
 
-    assert found == {"pioupiou:611": (date(2026, 5, 8), date(2026, 5, 10))}
+    assert stored == {"pioupiou:611": (date(2026, 5, 8), date(2026, 5, 10))}
 
 
 async def test_a_backfill_moves_no_station_forward_and_is_new_however_old_it_is(tmp_path: Path) -> None:
-    asked: list[CollectionRequest] = []
+    requests: list[CollectionRequest] = []
 
     async def serves(needs: CollectionRequest) -> AsyncIterator[ObservationBatch]:
-        asked.append(needs)
+        requests.append(needs)
         yield readings_of(needs, needs.since + timedelta(hours=1))
 
     past = Archive(routes=(ActingRoute("ffvl", serves),))
@@ -261,7 +261,7 @@ async def test_a_backfill_moves_no_station_forward_and_is_new_however_old_it_is(
 
     assert run is not None
     assert (run.status, run.trigger, run.stored) == ("success", "backfill", 1)
-    assert (asked[-1].since, asked[-1].until, asked[-1].complete_until) == (FIRST, LAST, {})
+    assert (requests[-1].since, requests[-1].until, requests[-1].complete_until) == (FIRST, LAST, {})
     assert _stations(world) == before
     assert run.sources[0].newest is None
 
@@ -318,17 +318,17 @@ def test_runs_of_the_past_are_stored_with_their_times_an_estimated_stamp_and_a_l
 
     assert result.exit_code == 0, result.output
     batch = t.forecast_batch.c
-    found = rows(
+    stored = rows(
         environment,
         sa.select(
             batch.route, batch.published, batch.reference_time, batch.available_at, t.job_run.c.trigger
         ).join_from(t.forecast_batch, t.job_run, t.job_run.c.id == batch.job_run_id),
     )
     midnight = datetime.fromisoformat(f"{days_ago(20)}T00:00:00Z").timestamp()
-    assert sorted(row.reference_time for row in found) == [midnight + 10_800 * n for n in range(16)]
-    assert {row.available_at - row.reference_time for row in found} == {7200}  # 2 h as a rule
-    assert {(row.route, bool(row.published)) for row in found} == {("single_runs+backfill", False)}
-    assert {row.trigger for row in found} == {"backfill"}
+    assert sorted(row.reference_time for row in stored) == [midnight + 10_800 * n for n in range(16)]
+    assert {row.available_at - row.reference_time for row in stored} == {7200}  # 2 h as a rule
+    assert {(row.route, bool(row.published)) for row in stored} == {("single_runs+backfill", False)}
+    assert {row.trigger for row in stored} == {"backfill"}
 
 
 def test_a_backfill_asks_again_for_nothing_that_is_here(
@@ -337,13 +337,13 @@ def test_a_backfill_asks_again_for_nothing_that_is_here(
     shorter = f"backfill --from {days_ago(8)} --to {days_ago(6)} --source open_meteo --source pioupiou"
     assert typed(shorter, environment).exit_code == 0
     before = {name: upstreams.requests(name) for name in ("open_meteo_single_runs", "pioupiou")}
-    kept = contents(environment)
+    stored = contents(environment)
 
     again = typed(shorter, environment)
 
     assert again.exit_code == 0, again.output
     assert {name: upstreams.requests(name) for name in before} == before
-    assert contents(environment)["forecast"] == kept["forecast"]
+    assert contents(environment)["forecast"] == stored["forecast"]
 
     line = f"backfill --from {days_ago(40)} --to {days_ago(3)} --source pioupiou"
     assert typed(line, environment).exit_code == 0
@@ -368,7 +368,7 @@ def test_sources_that_cannot_serve_the_past_are_named_with_the_reason(environmen
     assert result.exit_code == 0, result.output
     assert "romma: left out: cannot serve past days: ROMMA has no history" in result.stderr
     assert "arome: left out: cannot serve past days: its files are kept for 15 days" in result.stderr
-    assert "meteo_parapente: left out: cannot serve the past" in result.stderr
+    assert "meteo_parapente: left out: cannot serve past days" in result.stderr
     runs = json.loads(result.stdout)
     assert {source["source"] for run in runs for source in run["sources"]} == {
         "open_meteo",
@@ -400,7 +400,7 @@ def test_what_can_never_work_is_refused_in_one_line(environment: Environment, li
     assert reason in result.output
 
 
-def test_a_spent_quota_ends_it_and_says_that_it_goes_on_from_there(
+def test_a_spent_quota_ends_it_with_a_hint_to_repeat_it(
     environment: Environment, tmp_path: Path, upstreams: StandIns
 ) -> None:
     host = environment["OPEN_METEO_SINGLE_RUNS_URL"].removeprefix("http://").replace(":", "-")
@@ -412,7 +412,7 @@ def test_a_spent_quota_ends_it_and_says_that_it_goes_on_from_there(
 
     assert result.exit_code == 1
     assert "quota: 4999 of the 5000 calls" in result.output
-    assert "it goes on from there" in result.output
+    assert "repeat the command" in result.output
     assert len(rows(environment, sa.select(t.forecast_batch.c.id))) == 9
 
     spent.write_text("")

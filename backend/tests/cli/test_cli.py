@@ -1,4 +1,4 @@
-"""The command as an operator types it: what it says, what it keeps, and with which exit code it ends."""
+"""The command as an operator types it: its output, what it stores, and its exit code."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def unframed(text: str) -> str:
 
 
 def refusal(result: Result) -> str:
-    """Return the one line of a command that ended because it could never work."""
+    """Return the one line of an error with exit code 2."""
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
@@ -115,13 +115,13 @@ def test_a_collection_ends_well_and_the_next_one_finds_nothing_new(environment: 
     assert first.exit_code == 0, first.stderr
     assert "Run 1: success" in words(first)
     assert re.search(r"ffvl success [1-9]\d+ [1-9]\d+ 0 \d+ 0 ", words(first))
-    kept = contents(environment)
-    assert kept["observation"] > 20
+    stored = contents(environment)
+    assert stored["observation"] > 20
 
     second = typed("collect observations", environment)
     assert second.exit_code == 0, second.stderr
     assert "Run 2: nothing_new" in words(second)
-    assert contents(environment)["observation"] == kept["observation"]
+    assert contents(environment)["observation"] == stored["observation"]
     assert [(run.trigger, run.slot, run.status) for run in runs_of(environment)] == [
         ("cli", None, "nothing_new"),
         ("cli", None, "success"),
@@ -143,7 +143,7 @@ def test_forecasts_of_all_models_are_collected_by_the_real_command(environment: 
     assert "run ended" in done.stderr  # the log, where it does not get in the way
 
 
-def test_a_failed_source_makes_the_run_partial_and_is_told_with_its_reason(
+def test_a_failed_source_makes_the_run_partial_and_is_listed_with_its_reason(
     environment: Environment, upstreams: StandIns
 ) -> None:
     with upstreams.faults(romma="error_in_200"):
@@ -199,10 +199,10 @@ def test_a_dry_run_collects_and_stores_nothing(environment: Environment, line: s
     result = typed(f"{line} --dry-run {form}", environment)
     assert result.exit_code == 0, result.stderr
     if form:
-        told = json.loads(result.stdout)
-        assert (told["status"], told["dryRun"]) == ("success", True)
-        assert all(source["recordsCollected"] > 20 for source in told["sources"])
-        assert all(source["recordsStored"] == 0 for source in told["sources"])
+        answer = json.loads(result.stdout)
+        assert (answer["status"], answer["dryRun"]) == ("success", True)
+        assert all(source["recordsCollected"] > 20 for source in answer["sources"])
+        assert all(source["recordsStored"] == 0 for source in answer["sources"])
     else:
         assert "Dry run: success; nothing was stored" in words(result)
     assert set(contents(environment).values()) == {0}
@@ -224,8 +224,8 @@ def test_triggers_by_hand_work_while_the_schedule_is_switched_off(environment: E
 
 
 def test_a_wrong_site_suggests_the_nearest_one(environment: Environment) -> None:
-    said = refusal(typed("collect observations --site planfit", environment))
-    assert said == (
+    message = refusal(typed("collect observations --site planfit", environment))
+    assert message == (
         "--site planfit: is not on the list (did you mean 'planfait'?); see meteo-score sites list"
     )
 
@@ -242,12 +242,12 @@ def test_sigterm_ends_a_collection_which_is_recorded_as_cancelled(
     environment: Environment, upstreams: StandIns
 ) -> None:
     command = (METEO_SCORE, "collect", "forecasts", "--source", "meteo_parapente")
-    asked = upstreams.requests("meteo_parapente")
+    requests = upstreams.requests("meteo_parapente")
     with (
         upstreams.faults(meteo_parapente="hang"),
         running(*command, environment=environment) as process,
     ):
-        wait_for(lambda: upstreams.requests("meteo_parapente") > asked, "the request")
+        wait_for(lambda: upstreams.requests("meteo_parapente") > requests, "the request")
         assert process.terminate() == 1
     (run,) = runs_of(environment)
     assert (run.status, run.sources[0].status) == ("cancelled", "failed")
@@ -256,12 +256,12 @@ def test_sigterm_ends_a_collection_which_is_recorded_as_cancelled(
 
 def test_ctrl_c_ends_a_rehearsal_without_a_traceback(environment: Environment, upstreams: StandIns) -> None:
     command = (METEO_SCORE, "collect", "forecasts", "--dry-run", "--source", "meteo_parapente")
-    asked = upstreams.requests("meteo_parapente")
+    requests = upstreams.requests("meteo_parapente")
     with (
         upstreams.faults(meteo_parapente="hang"),
         running(*command, environment=environment) as process,
     ):
-        wait_for(lambda: upstreams.requests("meteo_parapente") > asked, "the request")
+        wait_for(lambda: upstreams.requests("meteo_parapente") > requests, "the request")
         process.process.send_signal(signal.SIGINT)
         assert process.wait() == 1
         assert process.text().splitlines()[-1] == "meteo-score: stopped"
@@ -273,7 +273,7 @@ def test_a_person_who_watches_sees_the_sources_grow_and_no_log(environment: Envi
     process = subprocess.Popen([METEO_SCORE, "collect", "observations"], env=environment, stderr=end)
     os.close(end)
     seen = bytearray()
-    with suppress(OSError):  # how a terminal says that nobody is at its other end
+    with suppress(OSError):  # a terminal raises it once its other end is closed
         while piece := os.read(terminal, 4096):
             seen += piece
     os.close(terminal)
@@ -287,7 +287,7 @@ def test_a_person_who_watches_sees_the_sources_grow_and_no_log(environment: Envi
 
 
 def keep_runs(database: Database) -> tuple[int, int]:
-    """Keep a forecast run of which a part failed, and an observation run; return their ids."""
+    """Store a partly failed forecast run and an observation run; return their ids."""
     ledger = Ledger(database)
     slot = datetime(2026, 7, 15, 12, 0, tzinfo=UTC)
     failed = Failure("api", "https://models.example/data.php", "HTTP 503", "FetchError")
@@ -341,15 +341,15 @@ def test_runs_are_listed_newest_first_with_what_was_noted(alone: Environment, da
         ("--limit 1", [2]),
     ],
 )
-def test_runs_can_be_chosen_and_told_as_json(
+def test_runs_can_be_chosen_and_printed_as_json(
     alone: Environment, database: Database, options: str, ids: list[int]
 ) -> None:
     keep_runs(database)
-    told = json.loads(typed(f"runs --json {options}", alone).stdout)
-    assert [run["runId"] for run in told] == ids
+    answer = json.loads(typed(f"runs --json {options}", alone).stdout)
+    assert [run["runId"] for run in answer] == ids
 
 
-def test_one_run_is_told_in_full(alone: Environment, database: Database) -> None:
+def test_one_run_is_printed_in_full(alone: Environment, database: Database) -> None:
     first, _ = keep_runs(database)
     shown = words(typed(f"runs {first}", alone))
     assert "meteo_parapente partial 300 290 2 12 2 3.5 18.0" in shown
@@ -357,13 +357,13 @@ def test_one_run_is_told_in_full(alone: Environment, database: Database) -> None
     assert "meteo_parapente: api https://models.example/data.php: HTTP 503" in shown
     assert "meteo_parapente: api https://models.example/[other]: HTTP 404" in shown
 
-    told = json.loads(typed(f"runs {first} --json", alone).stdout)
-    assert (told["runId"], told["scheduledTime"], told["status"]) == (
+    answer = json.loads(typed(f"runs {first} --json", alone).stdout)
+    assert (answer["runId"], answer["scheduledTime"], answer["status"]) == (
         first,
         "2026-07-15T12:00:00Z",
         "partial",
     )
-    (source,) = told["sources"]
+    (source,) = answer["sources"]
     assert source["failures"][0] == {
         "route": "api",
         "url": "https://models.example/data.php",
@@ -372,7 +372,7 @@ def test_one_run_is_told_in_full(alone: Environment, database: Database) -> None
     }
 
 
-def test_a_run_that_does_not_exist_is_said_so(alone: Environment, database: Database) -> None:
+def test_a_run_that_does_not_exist_is_an_error(alone: Environment, database: Database) -> None:
     assert refusal(typed("runs 77", alone)) == "there is no run 77"
 
 
@@ -388,14 +388,18 @@ def test_a_choice_that_does_not_exist_is_refused(alone: Environment, database: D
 
 def test_config_shows_every_setting_in_force_under_its_name(alone: Environment) -> None:
     alone |= {"SCHEDULER_FORECAST_HOURS": "18,6", "FFVL_HTML": "yes", "CONTACT": "pilot@example.org"}
-    told = json.loads(typed("config --json", alone).stdout)
-    assert set(told) == VARIABLES | {"ENV_FILE"}
-    assert told.pop("ENV_FILE") is None
-    assert told["SCHEDULER_FORECAST_HOURS"] == [6, 18]
-    assert (told["FFVL_HTML"], told["CONTACT"], told["ADMIN_TOKEN"]) == (True, "pilot@example.org", None)
+    answer = json.loads(typed("config --json", alone).stdout)
+    assert set(answer) == VARIABLES | {"ENV_FILE"}
+    assert answer.pop("ENV_FILE") is None
+    assert answer["SCHEDULER_FORECAST_HOURS"] == [6, 18]
+    assert (answer["FFVL_HTML"], answer["CONTACT"], answer["ADMIN_TOKEN"]) == (
+        True,
+        "pilot@example.org",
+        None,
+    )
     first, *lines = typed("config", alone).stdout.splitlines()
     assert first == f"# settings file: none (no .env in {Path.cwd()})"
-    assert [line.partition("=")[0] for line in lines] == list(told)
+    assert [line.partition("=")[0] for line in lines] == list(answer)
     for line in (
         "SCHEDULER_FORECAST_HOURS=6,18",
         "FFVL_HTML=true",
@@ -440,8 +444,8 @@ def test_a_slip_in_the_environment_is_a_warning(alone: Environment) -> None:
     result = typed("config", alone)
     assert result.exit_code == 0
     assert result.stderr == "Warning: FFVL_KEY is not a setting: did you mean FFVL_API_KEY?\n"
-    found = json.loads(typed("doctor --json", alone).stdout)
-    (line,) = [each for each in found if each["what"] == "environment"]
+    checks = json.loads(typed("doctor --json", alone).stdout)
+    (line,) = [each for each in checks if each["what"] == "environment"]
     assert (line["ok"], "did you mean FFVL_API_KEY?" in line["says"]) == (None, True)
 
 
@@ -456,9 +460,11 @@ def test_a_command_that_reads_makes_no_store(alone: Environment, tmp_path: Path,
     store = tmp_path / "mistyped" / "store.sqlite3"
     alone |= {"DATABASE_URL": f"sqlite:///{store}"}
     result = typed(line, alone)
-    said = result.stdout if line == "doctor" else result.stderr
+    message = result.stdout if line == "doctor" else result.stderr
     assert result.exit_code == (1 if line == "doctor" else 2)
-    assert "there is no store: check the address, or create one with meteo-score db upgrade" in unframed(said)
+    assert "there is no store: check the address, or create one with meteo-score db upgrade" in unframed(
+        message
+    )
     assert not store.parent.exists()
 
 
@@ -471,10 +477,10 @@ def test_a_command_that_reads_leaves_an_older_store_as_it_is(
     with database.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
     result = typed(line, alone)
-    said = unframed(result.stdout if line == "doctor" else result.stderr)
+    message = unframed(result.stdout if line == "doctor" else result.stderr)
     assert result.exit_code == (1 if line == "doctor" else 2)
-    assert "is of version 0003, and this program needs 00" in said
-    assert "run meteo-score db upgrade" in said
+    assert "is of version 0003, and this program needs 00" in message
+    assert "run meteo-score db upgrade" in message
     with database.read() as connection:
         assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one() == "0003"
     database.close()
@@ -505,23 +511,23 @@ def test_config_masks_every_secret_and_the_passwords_in_addresses(alone: Environ
 def findings(line: str, environment: Environment) -> tuple[int, dict[str, tuple[bool | None, str]]]:
     result = typed(f"{line} --json", environment)
     assert result.stderr == ""
-    told: list[dict[str, Any]] = json.loads(result.stdout)
-    return result.exit_code, {one["what"]: (one["ok"], one["says"]) for one in told}
+    answer: list[dict[str, Any]] = json.loads(result.stdout)
+    return result.exit_code, {one["what"]: (one["ok"], one["says"]) for one in answer}
 
 
-def test_all_is_well_where_every_source_answers_and_every_station_speaks(environment: Environment) -> None:
+def test_all_is_well_if_every_source_answers_and_no_station_is_silent(environment: Environment) -> None:
     typed("collect observations", environment)
     before = contents(environment)
-    code, found = findings("doctor", environment)
-    assert (code, {what for what, (ok, _) in found.items() if ok is not True}) == (0, set())
-    assert set(found) == {
+    code, checks = findings("doctor", environment)
+    assert (code, {what for what, (ok, _) in checks.items() if ok is not True}) == (0, set())
+    assert set(checks) == {
         *("settings file", "settings", "store", "store check", "clock", "sites", "stations"),
         *("meteo_parapente", "arome", "ffvl", "romma"),
     }
-    assert "'0 0,6,12,18 * * *'" in found["settings"][1]
-    assert found["store"][1] == environment["DATABASE_URL"]
+    assert "'0 0,6,12,18 * * *'" in checks["settings"][1]
+    assert checks["store"][1] == environment["DATABASE_URL"]
     for name, route in (("meteo_parapente", "api"), ("arome", "object_storage"), ("ffvl", "keyed")):
-        assert found[name][1].startswith(f"answers by {route}, newest data of 20")
+        assert checks[name][1].startswith(f"answers by {route}, newest data of 20")
     assert contents(environment) == before
 
     shown = words(typed("doctor", environment))
@@ -534,60 +540,60 @@ def test_a_store_that_others_can_read_is_named_with_the_command_that_closes_it(
     typed("collect observations", environment)
     store = Path(environment["DATABASE_URL"].removeprefix("sqlite:///"))
     store.chmod(0o644)
-    code, found = findings("doctor", environment)
+    code, checks = findings("doctor", environment)
     assert code == 1
-    assert found["permissions"] == (False, f"others can read {store}: chmod go= {store}")
+    assert checks["permissions"] == (False, f"others can read {store}: chmod go= {store}")
     store.chmod(0o600)
     assert "permissions" not in findings("doctor", environment)[1]
 
 
-def test_a_disabled_source_says_why_and_is_nothing_to_mend(environment: Environment) -> None:
+def test_a_disabled_source_has_its_reason_and_needs_no_action(environment: Environment) -> None:
     environment |= {"SOURCES": "ffvl,romma,meteo_parapente", "CONTACT": "", "ROMMA_KEY": ""}
     typed("db upgrade", environment)
-    code, found = findings("doctor", environment)
+    code, checks = findings("doctor", environment)
     assert code == 0
-    assert found["arome"] == (None, "disabled: turned off: SOURCES does not name it")
-    assert found["meteo_parapente"][0] is None
-    assert "CONTACT" in found["meteo_parapente"][1]
-    assert found["romma"] == (
+    assert checks["arome"] == (None, "disabled: turned off: SOURCES does not name it")
+    assert checks["meteo_parapente"][0] is None
+    assert "CONTACT" in checks["meteo_parapente"][1]
+    assert checks["romma"] == (
         None,
         "disabled: ROMMA_KEY is not set, and the station pages are not read because CONTACT is not set",
     )
-    assert found["ffvl"][0] is True
+    assert checks["ffvl"][0] is True
 
 
 def test_an_upstream_out_of_reach_is_named_with_its_address(environment: Environment) -> None:
     environment |= {"ROMMA_URL": CLOSED}
-    code, found = findings("doctor", environment)
+    code, checks = findings("doctor", environment)
     assert code == 1
-    assert found["romma"][0] is False
-    assert CLOSED in found["romma"][1]
-    assert "no connection" in found["romma"][1]
-    assert found["ffvl"][0] is True
+    assert checks["romma"][0] is False
+    assert CLOSED in checks["romma"][1]
+    assert "no connection" in checks["romma"][1]
+    assert checks["ffvl"][0] is True
 
 
-def test_a_route_that_fails_is_told_although_another_answers(
+def test_a_route_that_fails_is_listed_although_another_answers(
     environment: Environment, upstreams: StandIns
 ) -> None:
     with upstreams.faults(ffvl="error_in_200"):
-        code, found = findings("doctor", environment)
-    assert (code, found["ffvl"][0]) == (1, False)
-    assert "answers by winds_mobi" in found["ffvl"][1]
-    assert "keyed: " in found["ffvl"][1]
+        code, checks = findings("doctor", environment)
+    assert (code, checks["ffvl"][0]) == (1, False)
+    assert "answers by winds_mobi" in checks["ffvl"][1]
+    assert "keyed: " in checks["ffvl"][1]
 
 
-def test_a_store_that_does_not_answer_is_told_and_the_rest_is_looked_at_all_the_same(
+def test_an_unavailable_store_is_a_finding_beside_the_other_checks(
     environment: Environment,
 ) -> None:
     environment["DATABASE_URL"] = NO_SERVER
-    code, found = findings("doctor", environment)
-    assert (code, found["store"][0]) == (1, False)
+    code, checks = findings("doctor", environment)
+    assert (code, checks["store"][0]) == (1, False)
     assert (
         "postgresql+psycopg://collector:***@127.0.0.1:1/scores: the store does not answer"
-        in found["store"][1]
+        in checks["store"][1]
     )
-    assert found["ffvl"][0] is True
-    assert found["sites"] == (True, "1 configured")
+    assert checks["ffvl"][0] is True
+    assert checks["sites"] == (True, "1 configured")
     environment["SITES_FROM"] = "database"
     assert findings("doctor", environment)[1]["sites"] == (False, "0 configured")
 
@@ -616,10 +622,10 @@ def test_models_that_do_not_cover_a_site_and_incomplete_runs_are_named(
     )
     alone |= {"SITES_FROM": "database", "SOURCES": "arome", "SCHEDULER_ENABLED": "false"}
 
-    _, found = findings("doctor", alone)
+    _, checks = findings("doctor", alone)
 
-    assert found["sites outside arome_0025"] == (None, "no forecasts for far, near")
-    assert found["incomplete run"] == (
+    assert checks["sites outside arome_0025"] == (None, "no forecasts for far, near")
+    assert checks["incomplete run"] == (
         None,
         f"arome_0025 of {run:%Y-%m-%d %H:%M} UTC: 00H06H: without gust_east at 1 h; 07H12H: there is no file",
     )
@@ -642,15 +648,15 @@ def test_sites_without_a_station_and_silent_stations_are_named(
     store.add_observations(observations(reading(12.0, station="ffvl:1")))  # on 15 July 2026 at 12:00 UTC
     now = utc_now().replace(microsecond=0)
     store.add_observations(observations(msgspec.structs.replace(reading(12.0, station="romma:3"), time=now)))
-    code, found = findings("doctor", alone)
+    code, checks = findings("doctor", alone)
     assert code == 1
-    assert found["sites without a station"] == (None, "lonely")
-    ok, silent = found["stations silent for a day"]
+    assert checks["sites without a station"] == (None, "lonely")
+    ok, silent = checks["stations silent for a day"]
     assert (ok, silent) == (False, "ffvl:1 (since 2026-07-15), ffvl:2 (no reading yet)")
-    assert "switched off by SCHEDULER_ENABLED" in found["settings"][1]
+    assert "switched off by SCHEDULER_ENABLED" in checks["settings"][1]
 
 
-def test_a_clock_that_is_slow_is_told_by_data_from_its_future(alone: Environment, database: Database) -> None:
+def test_data_from_the_future_reveal_a_slow_clock(alone: Environment, database: Database) -> None:
     tomorrow = utc_now() + timedelta(days=1)
     ledger = Ledger(database)
     claim = ledger.claim(OBSERVATIONS, "cli", tomorrow)
@@ -658,9 +664,9 @@ def test_a_clock_that_is_slow_is_told_by_data_from_its_future(alone: Environment
     romma = SourceRun(source="romma", status="success", newest=tomorrow)
     ledger.finish(claim, "success", tomorrow, duration=1.0, sources=[romma])
     alone["SOURCES"] = "arome"
-    code, found = findings("doctor", alone)
-    assert (code, found["clock"][0]) == (1, False)
-    assert f"but romma has data of {tomorrow:%Y-%m-%d %H:%M}" in found["clock"][1]
+    code, checks = findings("doctor", alone)
+    assert (code, checks["clock"][0]) == (1, False)
+    assert f"but romma has data of {tomorrow:%Y-%m-%d %H:%M}" in checks["clock"][1]
 
 
 # --- What can never work ----------------------------------------------------------------------------
@@ -681,9 +687,9 @@ BAD_SETTINGS = {
 def test_a_bad_setting_ends_a_command_in_one_line(
     alone: Environment, line: str, variable: str, value: str, rule: str
 ) -> None:
-    said = refusal(typed(line, alone | {variable: value}))
-    assert said.startswith(f"{variable}={value!r}: ")
-    assert rule in said
+    message = refusal(typed(line, alone | {variable: value}))
+    assert message.startswith(f"{variable}={value!r}: ")
+    assert rule in message
 
 
 @pytest.mark.parametrize(
@@ -701,8 +707,8 @@ def test_a_bad_setting_ends_a_command_in_one_line(
         ("replay --run 9", "no archived payloads of run 9"),
     ],
 )
-def test_what_is_asked_for_and_does_not_exist_is_refused(alone: Environment, line: str, said: str) -> None:
-    assert refusal(typed(line, alone)).startswith(said)
+def test_an_option_that_names_nothing_is_an_error(alone: Environment, line: str, message: str) -> None:
+    assert refusal(typed(line, alone)).startswith(message)
     typed("db upgrade", alone)
     assert runs_of(alone) == ()
 
@@ -734,8 +740,8 @@ def test_a_store_that_does_not_answer_is_one_line_and_worth_another_try(
 # --- replay (what it repairs is in test_replay.py) --------------------------------------------------
 
 
-def test_kept_payloads_are_parsed_again_and_what_differs_is_told(environment: Environment) -> None:
-    assert "No payloads are kept" in typed("replay", environment).stdout
+def test_archived_payloads_are_parsed_again_and_differences_are_printed(environment: Environment) -> None:
+    assert "There are no archived payloads" in typed("replay", environment).stdout
     typed("collect observations --source romma", environment)
     database = store_of(environment)
     with database.write() as connection:
@@ -745,8 +751,8 @@ def test_kept_payloads_are_parsed_again_and_what_differs_is_told(environment: En
     assert result.exit_code == 0, result.stderr
     assert "Run 2: success" in words(result)
     assert "replay of run 1" in words(result)
-    told = json.loads(typed("replay --json", environment).stdout)
-    assert [(run["status"], run["recordsStored"], run["note"]) for run in told] == [
+    answer = json.loads(typed("replay --json", environment).stdout)
+    assert [(run["status"], run["recordsStored"], run["note"]) for run in answer] == [
         ("nothing_new", 0, "replay of run 1")
     ]
     assert spoilt > 0

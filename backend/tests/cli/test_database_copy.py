@@ -53,7 +53,7 @@ MakeUrl = Callable[[str], str]
 
 @pytest.fixture
 def make_url(tmp_path: Path, request: pytest.FixtureRequest) -> MakeUrl:
-    """Return the address of a new database without tables, of the kind asked for."""
+    """Return the address of a new database without tables, of the kind of the test."""
 
     def make(kind: str) -> str:
         if kind == "sqlite":
@@ -137,16 +137,16 @@ def fill(url: str) -> None:
 def fill_days(connection: sa.Connection) -> None:
     """Put in a day of every kind, with bytes that no text could hold."""
     one, day, hourly = np.array([1]), np.array([20_000]), np.full((1, 4, 25), -2, np.int32)
-    said = ForecastDays(one, day, hourly, np.full((1, 25), -1, np.int16), np.array([2]), hourly)
+    forecast = ForecastDays(one, day, hourly, np.full((1, 25), -1, np.int16), np.array([2]), hourly)
     offsets = np.full((1, 25), -128, np.int8)
     counts = np.full((1, 4, MOST_REASONS), 65_535, np.int64)
     measured = ObservedDays(one, day, hourly, offsets, np.array([144]), (22.5,), hourly + 1, counts)
-    days.write_forecast_days(connection, 1, range(20_000, 20_001), {3: said})
+    days.write_forecast_days(connection, 1, range(20_000, 20_001), {3: forecast})
     doubts = [(1, 1_728_000_000, 0, "stuck")]
     days.write_observed_days(connection, 1, range(20_000, 20_001), [measured], doubts)
     quality_state.write_limits(connection, 1, {24_000: np.full((4, 3), 7, np.int32)})
     month, later = month_number(20_001), day + 1
-    published_months.publish_forecast_month(connection, 1, month, 1, {3: replace(said, day=later)})
+    published_months.publish_forecast_month(connection, 1, month, 1, {3: replace(forecast, day=later)})
     published_months.publish_observed_month(connection, 1, month, 1, replace(measured, day=later))
 
 
@@ -204,7 +204,7 @@ def test_afterwards_the_store_goes_on_in_the_target(make_url: MakeUrl, kind: str
     source, target = make_url(kind), make_url(to)
     fill(source)
     assert copied(source, target).exit_code == 0
-    last = {name: kept[-1][0] for name, kept in contents(target).items()}
+    last = {name: table[-1][0] for name, table in contents(target).items()}
 
     store = Store(open_database(target))
     ledger = Ledger(store.database)
@@ -219,22 +219,22 @@ def test_afterwards_the_store_goes_on_in_the_target(make_url: MakeUrl, kind: str
     assert store.add_observations(observations(reading(9, station="ffvl:9"), rejected=(new,))) == 1
     with store.database.write() as connection:
         note_replaced(connection, [A_REPLACED_VALUE])
-    for name, kept in contents(target).items():
+    for name, table in contents(target).items():
         if "id" in t.metadata.tables[name].c:
-            assert kept[-1][0] > last[name]
-    found, _ = StoreQueries(store.database).forecasts(parameter=GUST)
-    assert [(row.lead_minutes, row.value) for row in found] == [(300, 8), (360, 0)]
+            assert table[-1][0] > last[name]
+    values, _ = StoreQueries(store.database).forecasts(parameter=GUST)
+    assert [(row.lead_minutes, row.value) for row in values] == [(300, 8), (360, 0)]
 
 
 def test_a_copy_of_a_copy_has_the_same_checksums(make_url: MakeUrl) -> None:
     first, second, third = make_url("sqlite"), make_url("postgresql"), make_url("sqlite")
     fill(first)
-    told = [
+    outputs = [
         json.loads(typed(f"db copy --json {source} {target}", {}).stdout)
         for source, target in ((first, second), (second, third))
     ]
-    assert told[0] == told[1]
-    by_name = {table["table"]: table for table in told[0]}
+    assert outputs[0] == outputs[1]
+    by_name = {table["table"]: table for table in outputs[0]}
     assert by_name.keys() == t.metadata.tables.keys()
     forecasts_copied = by_name["forecast"]
     assert forecasts_copied == {
@@ -245,7 +245,7 @@ def test_a_copy_of_a_copy_has_the_same_checksums(make_url: MakeUrl) -> None:
         "checksumInTarget": forecasts_copied["checksum"],
         "same": True,
     }
-    assert len({table["checksum"] for table in told[0]}) == len(by_name)
+    assert len({table["checksum"] for table in outputs[0]}) == len(by_name)
 
 
 def test_what_is_written_meanwhile_stays_behind_and_spoils_nothing(make_url: MakeUrl) -> None:
@@ -263,7 +263,7 @@ def test_what_is_written_meanwhile_stays_behind_and_spoils_nothing(make_url: Mak
     assert len(rows(moved, t.observation, "time")) == 3
 
 
-def test_whoever_watches_sees_how_far_it_is(make_url: MakeUrl) -> None:
+def test_a_terminal_shows_the_progress(make_url: MakeUrl) -> None:
     source = make_url("sqlite")
     fill(source)
     result = copied(source, make_url("sqlite"), FORCE_COLOR="1")
@@ -329,7 +329,7 @@ def test_a_source_that_a_newer_version_made_is_refused_by_name(make_url: MakeUrl
 
 
 @pytest.mark.parametrize(
-    ("url", "code", "said"),
+    ("url", "code", "message"),
     [
         ("postgresql+psycopg://me:hush@127.0.0.1:9/scores", 1, "the store does not answer"),
         ("postgresql+psycopg://me@127.0.0.1:9/scores?password=hush", 1, "the store does not answer"),
@@ -337,13 +337,13 @@ def test_a_source_that_a_newer_version_made_is_refused_by_name(make_url: MakeUrl
         ("postgres//me:hush@127.0.0.1/scores", 2, "='***@127.0.0.1/scores': is not a database address"),
     ],
 )
-def test_a_password_is_never_shown(make_url: MakeUrl, url: str, code: int, said: str) -> None:
+def test_a_password_is_never_shown(make_url: MakeUrl, url: str, code: int, message: str) -> None:
     store = make_url("sqlite")
     open_database(store).close()
     for source, target in ((url, store), (store, url)):
         result = copied(source, target)
         assert result.exit_code == code
-        assert said in result.stderr
+        assert message in result.stderr
         assert "hush" not in result.output
 
 
@@ -362,9 +362,7 @@ BREAKS_IT = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_single_value_that_arrives_otherwise_is_seen_and_nothing_is_kept(
-    make_url: MakeUrl, kind: str
-) -> None:
+def test_a_single_different_value_is_detected_and_nothing_is_stored(make_url: MakeUrl, kind: str) -> None:
     source, target = make_url("sqlite"), make_url(kind)
     fill(source)
     database = open_database(target)

@@ -91,10 +91,10 @@ def test_a_model_that_is_worse_than_yesterdays_observation_is_called_so(
     assert max(map(len, re.findall(r"^ *(?:Model|AROME|MeteoParapente) .*", shown, re.MULTILINE)[1:])) <= 80
 
 
-def test_as_json_it_is_what_the_api_says(environment: dict[str, str]) -> None:
-    told = json.loads(typed(f"score grand-pre {SPAN} --json", environment).stdout)
-    assert (told["finding"], told["best"], told["nDays"]) == ("winner", "arome_0025", DAYS)
-    assert told["duel"]["interval"]["high"] < 0
+def test_its_json_is_that_of_the_api(environment: dict[str, str]) -> None:
+    answer = json.loads(typed(f"score grand-pre {SPAN} --json", environment).stdout)
+    assert (answer["finding"], answer["best"], answer["nDays"]) == ("winner", "arome_0025", DAYS)
+    assert answer["duel"]["interval"]["high"] < 0
 
 
 def test_without_a_site_all_are_listed(environment: dict[str, str]) -> None:
@@ -105,14 +105,14 @@ def test_without_a_site_all_are_listed(environment: dict[str, str]) -> None:
     assert "not enough data yet" in lines["sans-balise"]
     assert lines["Site"].split() == ["Site", "Verdict", "km/h", "Against", "prise", "Days", "Label"]
     assert "Average errors in flying hours, 10 to 18." in shown.stdout
-    told = json.loads(typed(f"score {SPAN} --json", environment).stdout)
-    assert [(each["site"], each["significantInList"]) for each in told] == [
+    answer = json.loads(typed(f"score {SPAN} --json", environment).stdout)
+    assert [(each["site"], each["significantInList"]) for each in answer] == [
         ("grand-pre", True),
         ("petit-col", False),
         ("sans-balise", False),
     ]
-    assert [(each["hours"], each["surpriseLimit"]) for each in told] == [("flying", 25.0)] * 3
-    assert all(each["sentence"] == each["sentences"][0] for each in told)
+    assert [(each["hours"], each["surpriseLimit"]) for each in answer] == [("flying", 25.0)] * 3
+    assert all(each["sentence"] == each["sentences"][0] for each in answer)
 
 
 def test_a_winner_that_may_be_chance_does_not_stand_among_many() -> None:
@@ -143,7 +143,7 @@ def test_what_cannot_be_asked_ends_with_one_line_and_code_2(
     assert len(shown.stderr.splitlines()) == 1
 
 
-def test_before_anything_was_collected_it_says_so(environment: dict[str, str]) -> None:
+def test_without_collected_values_there_is_not_enough_data(environment: dict[str, str]) -> None:
     shown = typed("score grand-pre --from 2020-01-01 --to 2020-02-01", environment)
     assert shown.exit_code == 0
     assert shown.stdout.startswith(

@@ -102,13 +102,13 @@ class MemoryStore:
 @dataclass
 class Services:
     settings: Settings
-    kept: SiteStore = field(default_factory=MemoryStore)
+    memory: SiteStore = field(default_factory=MemoryStore)
 
     def store(self) -> SiteStore:
-        return self.kept
+        return self.memory
 
     def stored(self) -> SiteStore:
-        return self.kept
+        return self.memory
 
     def beyond_every_model(self, sites: Sequence[Site]) -> Sequence[Site]:
         europe = Area(35.0, -11.0, 61.0, 25.0)
@@ -179,7 +179,7 @@ def test_the_sites_of_a_database_can_be_added_moved_and_removed(tmp_path: Path) 
 # --- list ------------------------------------------------------------------------------------------------
 
 
-def test_list_shows_each_site_with_its_stations_and_the_networks_it_lacks(on_file: Type) -> None:
+def test_list_shows_each_site_with_its_stations_and_its_networks_without_a_station(on_file: Type) -> None:
     shown = on_file("list")
     assert shown.exit_code == 0
     for word in ("semnoz", "Le Semnoz", "1685 m", "W NW", "ffvl:67", "no romma", "1 in "):
@@ -192,7 +192,7 @@ def test_list_shows_ids_whole_on_a_narrow_terminal(path: Path, on_file: Type) ->
 
 
 def test_list_shows_since_when_a_series_holds(services: Services, on_store: Type) -> None:
-    services.kept.add_sites([MOVED])
+    services.memory.add_sites([MOVED])
     shown = on_store("list").stdout
     assert "(from" in shown
     assert "2026-05-01)" in shown
@@ -200,7 +200,7 @@ def test_list_shows_since_when_a_series_holds(services: Services, on_store: Type
 
 
 def test_list_as_json_holds_everything(services: Services, on_store: Type) -> None:
-    services.kept.add_sites([MOVED])
+    services.memory.add_sites([MOVED])
     first, second = json.loads(on_store("list --json").stdout)
     assert first == {
         "id": "semnoz",
@@ -260,14 +260,14 @@ def test_add_makes_an_id_of_the_name_and_takes_western_longitudes(path: Path, on
 
 def test_stations_keep_their_order_of_preference(services: Services, on_store: Type) -> None:
     on_store(PLANFAIT.replace("--without romma", "--station romma:24 --station ffvl:2496"))
-    assert services.kept.sites()[1].stations == ("ffvl:75", "romma:24", "ffvl:2496")
+    assert services.memory.sites()[1].stations == ("ffvl:75", "romma:24", "ffvl:2496")
 
 
 def test_add_puts_the_site_into_the_store_where_that_is_the_source(
     services: Services, on_store: Type
 ) -> None:
     assert on_store(PLANFAIT).stdout == "Added planfait (Planfait (Talloires)) to the database.\n"
-    assert [site.id for site in services.kept.sites()] == ["semnoz", "planfait"]
+    assert [site.id for site in services.memory.sites()] == ["semnoz", "planfait"]
     assert not Path("sites.toml").exists()
 
 
@@ -306,10 +306,10 @@ def test_an_addition_that_breaks_a_rule_changes_nothing(
     assert path.read_text() == before
 
 
-def test_a_moved_take_off_is_refused_until_it_says_since_when(services: Services, on_store: Type) -> None:
+def test_a_moved_take_off_needs_valid_from(services: Services, on_store: Type) -> None:
     assert on_store(f"{MOVE} --id semnoz").exit_code == 2
     assert on_store(f"{MOVE} --id semnoz --valid-from 2026-05-01").exit_code == 0
-    assert [(site.latitude, site.valid_from) for site in services.kept.sites()] == [
+    assert [(site.latitude, site.valid_from) for site in services.memory.sites()] == [
         (45.79718, None),
         (45.81, MOVED.valid_from),
     ]
@@ -329,7 +329,7 @@ def test_a_file_cannot_move_a_site_whose_data_the_store_holds(path: Path) -> Non
 # --- remove ------------------------------------------------------------------------------------------------
 
 
-def test_remove_takes_the_site_off_the_list_and_says_that_its_data_stay(path: Path, on_file: Type) -> None:
+def test_remove_takes_the_site_off_the_list_and_its_data_stay(path: Path, on_file: Type) -> None:
     shown = on_file("remove semnoz")
     assert (shown.exit_code, path.read_text()) == (0, "# mine\n")
     assert shown.stdout == f"Removed semnoz from {path}. Its forecasts and observations stay stored.\n"
@@ -337,7 +337,7 @@ def test_remove_takes_the_site_off_the_list_and_says_that_its_data_stay(path: Pa
 
 def test_remove_takes_it_off_the_store_where_that_is_the_source(services: Services, on_store: Type) -> None:
     assert on_store("remove semnoz").exit_code == 0
-    assert services.kept.sites() == ()
+    assert services.memory.sites() == ()
 
 
 def test_remove_of_a_site_that_is_not_there_is_an_error(on_store: Type) -> None:
@@ -365,7 +365,7 @@ def test_import_adds_every_site_of_a_csv(target: str, request: pytest.FixtureReq
 def test_import_adds_every_site_of_a_toml_file(services: Services, on_store: Type) -> None:
     Path("new.toml").write_text(entry(id='"planfait"'))
     assert on_store("import new.toml").stdout == "Added 1 site to the database.\n"
-    assert [site.id for site in services.kept.sites()] == ["semnoz", "planfait"]
+    assert [site.id for site in services.memory.sites()] == ["semnoz", "planfait"]
 
 
 @pytest.mark.parametrize(
@@ -407,17 +407,17 @@ def test_an_import_of_a_file_that_is_not_there_is_named(on_store: Type) -> None:
 
 
 def test_near_lists_the_nearest_stations_of_each_network_first(on_store: Type) -> None:
-    found = json.loads(on_store("near 45.85323 6.22304 --elevation 950 --limit 3 --json").stdout)
-    assert [one["id"] for one in found["ffvl"]] == ["ffvl:2496", "ffvl:75", "ffvl:67"]
+    stations = json.loads(on_store("near 45.85323 6.22304 --elevation 950 --limit 3 --json").stdout)
+    assert [one["id"] for one in stations["ffvl"]] == ["ffvl:2496", "ffvl:75", "ffvl:67"]
     # 4.37 km along the meridian and 1.84 km along the parallel: 4.74 km.
-    assert found["ffvl"][1] == {
+    assert stations["ffvl"][1] == {
         "id": "ffvl:75",
         "name": "Montmin décollage",
         "distanceKm": pytest.approx(4.74, abs=0.01),
         "heightDifference": 320.0,
     }
-    assert found["ffvl"][0]["heightDifference"] is None
-    assert [(one["id"], one["heightDifference"]) for one in found["romma"]] == [("romma:24", -500.0)]
+    assert stations["ffvl"][0]["heightDifference"] is None
+    assert [(one["id"], one["heightDifference"]) for one in stations["romma"]] == [("romma:24", -500.0)]
 
 
 def test_near_shows_distance_and_height_difference(on_store: Type) -> None:
@@ -432,14 +432,14 @@ def test_near_shows_distance_and_height_difference(on_store: Type) -> None:
 
 
 def test_near_without_an_elevation_has_no_height_difference(on_store: Type) -> None:
-    found = json.loads(on_store("near 45.85323 6.22304 --json").stdout)
-    assert [one["heightDifference"] for one in found["ffvl"]] == [None] * 4
+    stations = json.loads(on_store("near 45.85323 6.22304 --json").stdout)
+    assert [one["heightDifference"] for one in stations["ffvl"]] == [None] * 4
 
 
 def test_near_takes_a_western_longitude(on_store: Type) -> None:
-    found = json.loads(on_store("near 44.58596 -1.21491 --json --limit 1").stdout)
-    assert found["ffvl"][0]["id"] == "ffvl:64"
-    assert found["ffvl"][0]["distanceKm"] == pytest.approx(1.34, abs=0.01)
+    stations = json.loads(on_store("near 44.58596 -1.21491 --json --limit 1").stdout)
+    assert stations["ffvl"][0]["id"] == "ffvl:64"
+    assert stations["ffvl"][0]["distanceKm"] == pytest.approx(1.34, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -449,14 +449,14 @@ def test_near_refuses_what_is_no_place(on_store: Type, line: str) -> None:
     assert on_store(line).exit_code == 2
 
 
-def test_near_says_when_the_list_fills_while_no_station_is_known() -> None:
+def test_near_explains_an_empty_list_of_stations() -> None:
     empty = terminal(Services(Settings(), MemoryStore(stations=())))
     shown = empty("near 45.85323 6.22304")
     assert shown.exit_code == 0
     assert "Station" in shown.stdout
     for network in ("ffvl", "romma"):
         assert (
-            f"No station of {network} with a known position yet: the list fills with the first"
+            f"No station of {network} with a known position yet: the first collection of observations"
             in shown.stderr
         )
     assert json.loads(empty("near 45.85323 6.22304 --json").stdout) == {"ffvl": [], "romma": []}
@@ -467,9 +467,9 @@ def test_near_says_when_the_list_fills_while_no_station_is_known() -> None:
 
 def test_a_parameter_of_a_station_is_left_out_from_a_day_on_and_counts_again(on_store: Type) -> None:
     assert on_store("flags").stdout == "No sensor of a station of a site has a flag.\n"
-    said = on_store("exclude-station ffvl:67 wind_direction --from 2026-10-29 --note 'vane is bent'")
-    assert said.exit_code == 0
-    assert said.stdout == (
+    result = on_store("exclude-station ffvl:67 wind_direction --from 2026-10-29 --note 'vane is bent'")
+    assert result.exit_code == 0
+    assert result.stdout == (
         "The wind_direction of ffvl:67 is left out of the scores from 2026-10-29 on."
         " The values stay stored.\n"
         "The next collection of observations updates the scores.\n"
@@ -493,16 +493,16 @@ def test_all_of_the_wind_can_be_left_out_for_some_days(on_store: Type) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("exclude-station ffvl:67 gust --from 2026-10-01", "'gust' must be one of wind, wind_speed"),
         ("exclude-station ffvl:67 wind_gust", "--from: give the first local day"),
         ("exclude-station ffvl:67 wind_gust --undo", "the wind_gust of ffvl:67 is not excluded"),
     ],
 )
-def test_an_exclusion_that_cannot_be_is_refused(on_store: Type, line: str, said: str) -> None:
+def test_an_exclusion_that_cannot_be_is_refused(on_store: Type, line: str, message: str) -> None:
     refused = on_store(line)
-    assert (refused.exit_code, said in refused.stderr) == (2, True)
+    assert (refused.exit_code, message in refused.stderr) == (2, True)
 
 
 def test_adding_a_site_outside_a_model_warns_which_one_and_adds_it(
@@ -517,14 +517,14 @@ def test_adding_a_site_outside_a_model_warns_which_one_and_adds_it(
         "Warning: icon_d2 has no forecasts for val-louron: it lies outside the area of the model"
         " (43.3 N to 58 N, 3.8 W to 20.2 E). It is left out there."
     ]
-    assert [site.id for site in services.kept.sites()][-1] == "val-louron"
+    assert [site.id for site in services.memory.sites()][-1] == "val-louron"
 
 
 BESIDE = "--elevation 950 --without romma --id here"
 
 
 def test_swapped_coordinates_are_refused_with_the_right_ones(services: Services, on_store: Type) -> None:
-    before = services.kept.sites()
+    before = services.memory.sites()
     refused = on_store(f"add Here --latitude 6.223 --longitude 45.8532 {BESIDE} --station ffvl:2496")
     assert refused.exit_code == 2
     assert refused.stderr == (
@@ -534,27 +534,27 @@ def test_swapped_coordinates_are_refused_with_the_right_ones(services: Services,
     far = on_store(f"add Here --latitude -45.8 --longitude 100 {BESIDE} --without ffvl")
     assert far.exit_code == 2
     assert "check both; degrees north and east are positive" in far.stderr
-    assert services.kept.sites() == before
+    assert services.memory.sites() == before
 
 
 def test_a_site_that_is_far_from_its_station_is_refused(services: Services, on_store: Type) -> None:
-    before = services.kept.sites()
+    before = services.memory.sites()
     refused = on_store(f"add Here --latitude 45.8532 --longitude 6.223 {BESIDE} --station ffvl:64")
     assert refused.exit_code == 2
     assert refused.stderr.startswith(
         "meteo-score: site 'here': ffvl:64 is 602 km away, and 50 km is the most: check"
     )
-    assert services.kept.sites() == before
+    assert services.memory.sites() == before
 
 
 def test_a_site_far_from_its_station_is_refused_in_a_file_too(services: Services, on_store: Type) -> None:
-    before = services.kept.sites()
+    before = services.memory.sites()
     rows = ROW.replace("semnoz", "here").replace("ffvl:67", "ffvl:64")
     Path("new.csv").write_text(HEADER + rows)
     refused = on_store("import new.csv")
     assert refused.exit_code == 2
     assert "and 50 km is the most" in refused.stderr
-    assert services.kept.sites() == before
+    assert services.memory.sites() == before
 
 
 @pytest.mark.parametrize(
@@ -580,4 +580,4 @@ def test_a_station_beyond_the_documented_distance_or_height_is_warned_of(
     for line, words in zip(lines, warned, strict=True):
         assert line.startswith(f"Warning: {station} {words}: beyond")
         assert line.endswith("(docs/sites.md).")
-    assert [site.id for site in services.kept.sites()][-1] == "here"
+    assert [site.id for site in services.memory.sites()][-1] == "here"
