@@ -187,7 +187,7 @@ async def _clock(service: Service, clock_watch: ClockWatch) -> Finding:
 
 
 async def _state(service: Service) -> list[Finding]:
-    """Return the reasons of `/api/ready` and the status page, except those that other checks cover."""
+    """Return the reasons of the status page that no other check covers."""
     parts = cast(ServiceParts, service)  # a frozen class does not match a protocol of variables
     all_reasons = reasons(await asyncio.to_thread(take_snapshot, parts))
     return [
