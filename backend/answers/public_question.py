@@ -58,13 +58,16 @@ def public_question(
     if not withheld.public or not service.public_rules.closed_months:
         return question
     site, samples = question.site, Samples(service.database)
-    kept_models, kept_stations = samples.kept_between(site, question.first, question.last)
+    public = [name for name, source in service.sources.of_every_model().items() if source.public]
+    stored_models, stored_stations = samples.stored_between(
+        site, question.first, question.last, besides=public
+    )
     of_models, of_stations = samples.public_months(site, question.last)
     codes = (
         [question.station] if question.station else reference_days(site, Span(question.first, question.last))
     )
     stations = frozenset(code for code in codes if network_of(code) in withheld.networks)
-    candidates = kept_models | of_models.keys()
+    candidates = stored_models | of_models.keys()
     is_public = public_models(service, candidates)
     # A model of unknown licence counts as not public.
     models = frozenset(withheld.models) | {name for name in candidates if not is_public.get(name, False)}
@@ -87,7 +90,7 @@ def public_question(
         for name in names & months_of.keys()
         for month in months_of[name]
     }
-    present = (models & kept_models) | (stations & kept_stations)
+    present = (models & stored_models) | (stations & stored_stations)
     if days_chosen:
         if not present:
             return replace(question, public=True) if alone else apart

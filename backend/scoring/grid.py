@@ -64,7 +64,10 @@ def clock_hours(first: date, days: int, zone: ZoneInfo = PARIS) -> Integers:
     offsets = [_midnight(first + timedelta(days=day), zone).utcoffset() for day in range(days + 1)]
     for day in range(days):
         if offsets[day] != offsets[day + 1]:
-            hours[day] = _hours_of(first + timedelta(days=day), zone)
+            local_day = first + timedelta(days=day)
+            start = _midnight(local_day, zone).astimezone(UTC)
+            moments = [(start + timedelta(hours=hour)).astimezone(zone) for hour in range(HOURS)]
+            hours[day] = [moment.hour if moment.date() == local_day else NO_HOUR for moment in moments]
     hours.flags.writeable = False
     return hours
 
@@ -79,12 +82,6 @@ def months(first: date, days: int) -> Integers:
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), tzinfo=zone)
-
-
-def _hours_of(day: date, zone: ZoneInfo) -> list[int]:
-    start = _midnight(day, zone).astimezone(UTC)
-    moments = [(start + timedelta(hours=hour)).astimezone(zone) for hour in range(HOURS)]
-    return [moment.hour if moment.date() == day else NO_HOUR for moment in moments]
 
 
 def rounded_mean(total: Integers, n: Integers) -> Integers:

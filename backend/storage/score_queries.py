@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -53,14 +53,19 @@ _POINTS = (
     .order_by(t.grid_point.c.model_id)
 )
 _MODELS = sa.select(t.model.c.name, t.model.c.id)
+_IN_DAYS = (
+    t.forecast_day.c.site_id == sa.bindparam("site"),
+    t.forecast_day.c.day.between(sa.bindparam("first"), sa.bindparam("last")),
+)
+_NAMED = t.model.c.name.in_(sa.bindparam("names", expanding=True))
 _MODELS_WITH_DAYS = (
     sa.select(t.model.c.name)
     .join_from(t.forecast_day, t.model, t.model.c.id == t.forecast_day.c.model_id)
-    .where(
-        t.forecast_day.c.site_id == sa.bindparam("site"),
-        t.forecast_day.c.day.between(sa.bindparam("first"), sa.bindparam("last")),
-    )
+    .where(_NAMED, *_IN_DAYS)
     .distinct()
+)
+_MODELS_WITH_A_DAY = sa.select(t.model.c.name).where(
+    _NAMED, sa.exists().where(t.forecast_day.c.model_id == t.model.c.id, *_IN_DAYS)
 )
 _STATIONS_WITH_DAYS = (
     sa.select(t.station.c.code)
@@ -119,10 +124,22 @@ def model_elevations(connection: sa.Connection, site_id: int) -> dict[str, float
     return dict(map(tuple, connection.execute(_MODEL_ELEVATIONS, {"site": site_id})))
 
 
-def models_with_days(connection: sa.Connection, site_id: int, first: int, last: int) -> frozenset[str]:
-    """Return the models with any day of a site from `first` to `last` (local day numbers)."""
-    parameters = {"site": site_id, "first": first, "last": last}
-    return frozenset(connection.execute(_MODELS_WITH_DAYS, parameters).scalars())
+def models_with_days(
+    connection: sa.Connection, site_id: int, first: int, last: int, names: Collection[str]
+) -> frozenset[str]:
+    """Return those of `names` with any day of a site from `first` to `last` (local day numbers).
+
+    A model with a grid point at the site nearly always has days, and the first one found ends its search. For
+    the others, one query looks through all days of the span.
+    """
+    near = [name for name in model_elevations(connection, site_id) if name in names]
+    others = [name for name in names if name not in near]
+    span = {"site": site_id, "first": first, "last": last}
+    models: set[str] = set()
+    for query, candidates in ((_MODELS_WITH_A_DAY, near), (_MODELS_WITH_DAYS, others)):
+        if candidates:
+            models.update(connection.execute(query, {**span, "names": candidates}).scalars())
+    return frozenset(models)
 
 
 def stations_with_days(connection: sa.Connection, site_id: int, first: int, last: int) -> frozenset[str]:

@@ -73,11 +73,10 @@ def _of_site(
             for rows in [observed.owner == station]
         }
         for station, mine in measured.items():
-            if not _changed(_sums(mine, of_models), index):
+            if _changes(_sums(mine, of_models), index) not in ([-1, -1], [1, 1]):
                 continue
             others = [each for other, each in measured.items() if other != station]
-            beside = [_sums(mine, each) for each in others]
-            if any(_steady(each, index) for each in beside):
+            if any(_changes(_sums(mine, other), index) == [0, 0] for other in others):
                 continue  # the neighbour changed in the same way: it is the models
             yield StationFlag(codes[station], parameter, DRIFT, since, until, excludes=False, sites=(site,))
 
@@ -116,36 +115,24 @@ def _sums(mine: NDArray[np.int32], other: NDArray[np.int32]) -> Sums:
     return np.where(hours[:, None] >= _HOURS, sums, 0).astype(np.float64)
 
 
-def _levels(sums: Sums, index: int) -> tuple[float, float, float] | None:
-    """Return the level before, and in both halves of the last days; None with too few days."""
-    recent, before = sums[-DRIFT_DAYS.value :], sums[: -DRIFT_DAYS.value]
-    if (recent[:, 0] > 0).sum() < DRIFT_LEAST.value or (before[:, 0] > 0).sum() < DRIFT_BEFORE.value // 2:
+def _changes(sums: Sums, index: int) -> list[int] | None:
+    """Return for both halves of the last days: is the level lower (-1), higher (1) or as before (0).
+
+    None with too few days.
+    """
+    recent, earlier = sums[-DRIFT_DAYS.value :], sums[: -DRIFT_DAYS.value]
+    if (recent[:, 0] > 0).sum() < DRIFT_LEAST.value or (earlier[:, 0] > 0).sum() < DRIFT_BEFORE.value // 2:
         return None
     half = DRIFT_DAYS.value // 2
     levels = []
-    for part in (before, recent[:half], recent[half:]):
+    for part in (earlier, recent[:half], recent[half:]):
         hours, measured, other = part.sum(axis=0)
         if hours == 0 or (index == SPEED and other <= 0):
             return None
         levels.append(measured / other if index == SPEED else (measured - other) / hours)
-    return levels[0], levels[1], levels[2]
-
-
-def _changes(levels: tuple[float, float, float], index: int) -> list[int]:
-    """Return for both halves of the last days: is the level lower (-1), higher (1) or as it was (0)."""
-    before, *recent = levels
+    before, *after = levels
     if index == SPEED:
         low, high = before * DRIFT_RATIO.value, before / DRIFT_RATIO.value
     else:
         low, high = (before + sign * thousandths(DRIFT_TEMPERATURE.value) for sign in (-1, 1))
-    return [-1 if level < low else 1 if level > high else 0 for level in recent]
-
-
-def _changed(sums: Sums, index: int) -> bool:
-    levels = _levels(sums, index)
-    return levels is not None and _changes(levels, index) in ([-1, -1], [1, 1])
-
-
-def _steady(sums: Sums, index: int) -> bool:
-    levels = _levels(sums, index)
-    return levels is not None and _changes(levels, index) == [0, 0]
+    return [-1 if level < low else 1 if level > high else 0 for level in after]

@@ -171,10 +171,16 @@ def _make(connection: Connection, site_id: int, due: Iterable[int], today: int) 
         first, last = int(span.starts[0]) - HOUR, int(span.starts[-1]) + HOUR
         runs.append(collected_rows.forecast_rows(connection, site_id, first, last))
         made.forecasts.append(select_runs(runs[-1], span))
-    known = {} if EVERY_DAY in due else _known_limits(connection, site_id)
+    stored = {} if EVERY_DAY in due else quality_state.read_limits(connection, site_id)
+    known = {month: flat.reshape(QUARTERS, len(LIMITED)) for month, flat in stored.items()}
     if made.spans:
         _renew_limits(connection, site_id, made, known, today)
-    rows = [_reading_rows(connection, stations, span) for span in made.spans]
+    rows = []
+    for span in made.spans:  # with the hours around it that its days depend on
+        first, last = int(span.starts[0]) - HOUR - CONTEXT, int(span.starts[-1]) + HOUR + CONTEXT
+        rows.append(
+            {station: collected_rows.reading_rows(connection, station, first, last) for station in stations}
+        )
     places = whereabouts(connection, collected_rows.site_slug(connection, site_id), stations)
     away = {station: place.away for station, place in places.items()}
     for span, of_span in zip(made.spans, rows, strict=True):
@@ -185,7 +191,10 @@ def _make(connection: Connection, site_id: int, due: Iterable[int], today: int) 
             }
         )
     _learn_flags(connection, site_id, made, stations, today, cleared=EVERY_DAY in due)
-    flags = [*made.flags, *_exclusions(connection, stations)]
+    flags = list(made.flags)
+    for station, parameter, first_day, last_day in quality_state.read_exclusions(connection, stations):
+        until = int(np.iinfo(np.int64).max) if last_day is None else local_moment(last_day + 1)
+        flags.append(Flag(station, parameter, EXCLUDED, local_moment(first_day), until, excludes=True))
     for span, of_runs, of_readings in zip(made.spans, runs, rows, strict=True):
         observed, doubts = _observed(of_readings, span, of_runs, known, flags, away)
         made.observed.append(observed)
@@ -209,13 +218,6 @@ def _spans(
         else:
             spans.append(Span(day, day))
     return spans
-
-
-def _known_limits(connection: Connection, site_id: int) -> dict[int, NDArray[np.int32]]:
-    return {
-        month: flat.reshape(QUARTERS, len(LIMITED))
-        for month, flat in quality_state.read_limits(connection, site_id).items()
-    }
 
 
 def _renew_limits(
@@ -324,19 +326,6 @@ def _of_days(flag: Flag) -> Iterator[tuple[int, int, int, str, int, int]]:
     for day in range(day_of_epoch(flag.first), day_of_epoch(flag.until - 1) + 1):
         first, until = max(flag.first, local_moment(day)), min(flag.until, local_moment(day + 1))
         yield day, flag.station, flag.parameter, flag.reason, first, until
-
-
-def _exclusions(connection: Connection, stations: tuple[int, ...]) -> Iterator[Flag]:
-    """Yield what the operator takes out of the scores."""
-    for station, parameter, first, last in quality_state.read_exclusions(connection, stations):
-        until = np.iinfo(np.int64).max if last is None else local_moment(last + 1)
-        yield Flag(station, parameter, EXCLUDED, local_moment(first), int(until), excludes=True)
-
-
-def _reading_rows(connection: Connection, stations: tuple[int, ...], span: Span) -> dict[int, ReadingRows]:
-    """Return what is kept of a span and of the hours around it that its days depend on, by station."""
-    first, last = int(span.starts[0]) - HOUR - CONTEXT, int(span.starts[-1]) + HOUR + CONTEXT
-    return {station: collected_rows.reading_rows(connection, station, first, last) for station in stations}
 
 
 def _observed(

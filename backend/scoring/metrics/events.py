@@ -115,9 +115,6 @@ def event_day(flyable_hours: Occurrence, clock: Integers, begins: int = int(FLYI
     """
     window = (clock >= begins) & (clock <= FLYING_UNTIL.value)
     enough = (window & flyable_hours.known).sum(axis=1) >= FLYABLE_DAY_HOURS.value * window.sum(axis=1)
-    return Occurrence((_has_run(window & flyable_hours.yes) & enough)[:, None], enough[:, None])
-
-
-def _has_run(hours: Bools) -> Bools:
-    windows = np.lib.stride_tricks.sliding_window_view(hours, FLYABLE_RUN.value, axis=-1)
-    return np.asarray(windows.all(axis=-1).any(axis=-1))
+    good = window & flyable_hours.yes
+    runs = np.lib.stride_tricks.sliding_window_view(good, FLYABLE_RUN.value, axis=-1).all(axis=-1)
+    return Occurrence((runs.any(axis=-1) & enough)[:, None], enough[:, None])

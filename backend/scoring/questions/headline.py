@@ -9,7 +9,7 @@ from backend.core.distance import metres_between
 from backend.core.records import Site, Station
 from backend.scoring.constants import USUAL_GUST_LIMIT, USUAL_WIND_LIMIT
 from backend.scoring.metrics.contingency import Rate, surprises
-from backend.scoring.questions.flyability import EventTable, limit_table
+from backend.scoring.questions.flyability import limit_table
 from backend.scoring.questions.model_scores import ModelScore
 from backend.scoring.questions.scorecard import Verdict
 from backend.scoring.sample.quantities import Quantity
@@ -59,7 +59,9 @@ def headline(sample: Sample, verdict: Verdict) -> Headline:
     go_days: Mapping[str, int] = {}
     if limit is not None:
         table = limit_table(sample, verdict.quantity.parameter, limit, ["surprise_rate"])
-        rates, go_days = _surprises(table), {entry.model: entry.go_days for entry in table.models}
+        go_days = {entry.model: entry.go_days for entry in table.models}
+        if table.size.shows_values:
+            rates = {entry.model: surprises(entry.counts, entry.intervals) for entry in table.models}
     return Headline(
         verdict=verdict,
         limit=limit,
@@ -68,13 +70,6 @@ def headline(sample: Sample, verdict: Verdict) -> Headline:
         model_mean=_better_mean(verdict),
         beacons=tuple(beacon(sample.site, sample.stations[code].station) for code in sample.reference_days),
     )
-
-
-def _surprises(table: EventTable) -> dict[str, Rate]:
-    """Return the surprises of the models; none while there are too few days to show any."""
-    if not table.size.shows_values:
-        return {}
-    return {entry.model: surprises(entry.counts, entry.intervals) for entry in table.models}
 
 
 def _better_mean(verdict: Verdict) -> ModelScore | None:

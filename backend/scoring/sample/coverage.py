@@ -10,7 +10,6 @@ import numpy as np
 from backend.core.local_time import date_of, month_days, month_number
 from backend.scoring.constants import COMPLETE_MONTH
 from backend.scoring.grid import Bools, clock_hours, present
-from backend.scoring.hours import Hours
 from backend.scoring.metrics.error_kind import Series
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Sample
@@ -77,18 +76,21 @@ def covered(sample: Sample, quantity: Quantity, now: int) -> Covered:
     in_view = expected
     if isinstance(view, DecisionView):
         in_view = expected & (moments >= sample.span.moments(view.hour, view.days_before)[:, None])
-    numbers = np.array([month_number(day) for day in sample.span.days])
-    hours = observed.sum(axis=1)
+    numbers, hours = np.array([month_number(day) for day in sample.span.days]), observed.sum(axis=1)
+    months = []
+    for number in np.unique(numbers[np.argmax(has_data) :]).tolist() if has_data.any() else ():
+        days = month_days(number)
+        # Counted by the clock: a month in which the clocks change has an hour more or less.
+        clock = clock_hours(date_of(days[0]), len(days))
+        coverage = Coverage(int(hours[numbers == number].sum()), int(sample.hours.counted(clock).sum()))
+        months.append(Month(number, coverage))
     return Covered(
         pairs={model: int(of_quantity.pairs(model).sum()) for model in forecast},
         models={model: _counted(values, in_view) for model, values in forecast.items()},
         stations={
             code: _counted(observed, expected & days[:, None]) for code, days in sample.reference_days.items()
         },
-        months=tuple(
-            Month(number, Coverage(int(hours[numbers == number].sum()), _length(number, sample.hours)))
-            for number in (np.unique(numbers[np.argmax(has_data) :]).tolist() if has_data.any() else ())
-        ),
+        months=tuple(months),
     )
 
 
@@ -101,9 +103,3 @@ def known(series: Series) -> Bools:
 
 def _counted(available: Bools, expected: Bools) -> Coverage:
     return Coverage(int((available & expected).sum()), int(expected.sum()))
-
-
-def _length(number: int, hours: Hours) -> int:
-    """Return how many of these hours a calendar month has, the changes of the clocks included."""
-    days = month_days(number)
-    return int(hours.counted(clock_hours(date_of(days[0]), len(days))).sum())

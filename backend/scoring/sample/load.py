@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -127,14 +127,20 @@ class Samples:
             )
             return tuple(_load(view, of_view, same, named) for view, of_view in zip(views, days, strict=True))
 
-    def kept_between(self, site: Site, first: int, last: int) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the models and the stations that have any stored day of a site from `first` to `last`."""
+    def stored_between(
+        self, site: Site, first: int, last: int, *, besides: Collection[str] = ()
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the models and the stations that have any stored day of a site from `first` to `last`.
+
+        The models in `besides` are not looked for.
+        """
         with self.database.read() as connection:
             row = site_row(connection, site.id, last)
             if row is None:
                 return frozenset(), frozenset()
+            names = model_ids(connection).keys() - set(besides)
             return (
-                models_with_days(connection, row.id, first, last),
+                models_with_days(connection, row.id, first, last, names),
                 stations_with_days(connection, row.id, first, last),
             )
 

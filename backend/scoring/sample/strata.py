@@ -66,7 +66,14 @@ def groups(sample: Sample, stratum: Stratum, model: str) -> Groups:
     if stratum is Stratum.SEASON:
         seasons = np.broadcast_to(season_index(sample.months)[:, None], clock.shape)
         return Groups(tuple(SEASONS), seasons)
-    return _by_forecast(sample, stratum, model)
+    forecast = sample.forecasts[model]
+    speed = forecast[Parameter.WIND_SPEED]
+    if stratum is Stratum.WIND_CLASS:
+        ends = ("0", *(f"{edge:g}" for edge in WIND_CLASSES.value))
+        names = (*(f"{low}-{high}" for low, high in pairwise(ends)), f"{ends[-1]}+")
+        return Groups(names, wind_classes(speed))
+    windy = speed >= thousandths(LIGHT_WIND.value)
+    return Groups(COMPASS, np.where(windy, sectors(forecast[Parameter.WIND_DIRECTION]), NO_GROUP))
 
 
 def clock_groups(stratum: Stratum, clock: Integers) -> tuple[tuple[str, ...], Integers]:
@@ -79,14 +86,3 @@ def clock_groups(stratum: Stratum, clock: Integers) -> tuple[tuple[str, ...], In
         night = (clock < DAY_FROM.value) | (clock > DAY_UNTIL.value)
         return ("day", "night"), np.where(clock == NO_HOUR, NO_GROUP, night.astype(np.int64))
     return tuple(f"{hour:02d}" for hour in range(CLOCK)), np.where(clock == NO_HOUR, NO_GROUP, clock)
-
-
-def _by_forecast(sample: Sample, stratum: Stratum, model: str) -> Groups:
-    forecast = sample.forecasts[model]
-    speed = forecast[Parameter.WIND_SPEED]
-    if stratum is Stratum.WIND_CLASS:
-        ends = ("0", *(f"{edge:g}" for edge in WIND_CLASSES.value))
-        names = (*(f"{low}-{high}" for low, high in pairwise(ends)), f"{ends[-1]}+")
-        return Groups(names, wind_classes(speed))
-    windy = speed >= thousandths(LIGHT_WIND.value)
-    return Groups(COMPASS, np.where(windy, sectors(forecast[Parameter.WIND_DIRECTION]), NO_GROUP))
