@@ -14,15 +14,7 @@ import polars as pl
 
 from backend.files.cells import NumberCells, without_marks
 from backend.files.faults import FileRefusedError
-from backend.files.tables import (
-    LONGEST_LINE,
-    ROW,
-    Shape,
-    bounded_lines,
-    checked_header,
-    first_line,
-    too_long,
-)
+from backend.files.tables import LONGEST_LINE, ROW, Shape, bounded_lines, checked_header, first_line, too_long
 
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 

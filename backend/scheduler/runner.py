@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import stamina
 import structlog
 
 from backend.collectors.base import MeteredFetch, Source
@@ -23,13 +21,8 @@ from backend.core.clock import Clock, utc_now
 from backend.core.errors import ConfigError, StoreDamagedError, StoreUnavailableError
 from backend.core.records import Batch, CollectionRequest, RunStatus, Site
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId, SchedulerConfig
-from backend.scheduler.jobs import (
-    Tally,
-    collect_all_forecasts,
-    collect_all_observations,
-    run_status,
-    why_no_source,
-)
+from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations, run_status, why_no_source
+from backend.scheduler.run_progress import RunProgress, until_the_store_answers
 from backend.scheduler.source_list import SourceList
 from backend.storage.ledger import JobBusyError, LeaseLostError, Ledger
 from backend.storage.run_records import Claim, JobRun, SourceRun
@@ -255,7 +248,7 @@ class Runner:
         structlog.contextvars.bind_contextvars(run=claim.run_id, job=job)  # this task's own
         log.info("run started", trigger=trigger, slot=slot, attempt=claim.epoch)
         began = time.monotonic()
-        progress = _Progress()
+        progress = RunProgress()
         status: RunStatus
         note = ""
         try:
@@ -286,11 +279,11 @@ class Runner:
         claim: Claim,
         job: JobId,
         selection: Selection,
-        progress: _Progress,
+        progress: RunProgress,
         on_batch: OnBatch | None,
         lose: Callable[[LeaseLostError], None],
     ) -> None:
-        async for attempt in _until_the_store_answers(progress, also_if_damaged=False):
+        async for attempt in until_the_store_answers(progress, also_if_damaged=False):
             with attempt:
                 sites = await asyncio.to_thread(self.sites)
                 await asyncio.to_thread(self.store.forget_times_ahead, self.clock())
@@ -307,7 +300,7 @@ class Runner:
                 on_batch(batch)
             # A batch that cannot be stored now stays in memory, with retries until the deadline.
             try:
-                async for attempt in _until_the_store_answers(progress, also_if_damaged=False):
+                async for attempt in until_the_store_answers(progress, also_if_damaged=False):
                     with attempt:
                         progress.stored[batch.source] += await asyncio.to_thread(add, batch, claim)
             except StoreDamagedError as error:
@@ -337,7 +330,7 @@ class Runner:
     ) -> JobRun:
         """Record the end of a run as soon as the store answers, however long that takes."""
         try:
-            async for attempt in _until_the_store_answers(_Progress()):
+            async for attempt in until_the_store_answers(RunProgress()):
                 with attempt:
                     await asyncio.to_thread(
                         self.ledger.finish,
@@ -371,7 +364,7 @@ class Runner:
 
     async def _as_recorded(self, run_id: int) -> JobRun:
         """Return the record of a run as soon as the store answers."""
-        async for attempt in _until_the_store_answers(_Progress()):
+        async for attempt in until_the_store_answers(RunProgress()):
             with attempt:
                 run = await asyncio.to_thread(self.ledger.run, run_id)
         return run
@@ -422,46 +415,3 @@ def heed_stop() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
-
-
-@dataclass
-class _Progress:
-    """State of a run, from which its outcomes are computed at its end or before."""
-
-    tallies: dict[str, Tally] = field(default_factory=dict)
-    stored: Counter[str] = field(default_factory=Counter)
-    store_error: str = ""
-    damage: StoreDamagedError | None = None
-
-    def outcomes(self, cut_short: str = "") -> tuple[SourceRun, ...]:
-        """Return the outcome of each source; `cut_short` is the reason of unfinished ones."""
-        return tuple(
-            replace(tally.ended or _unfinished(tally, cut_short), stored=self.stored[name])
-            for name, tally in self.tallies.items()
-        )
-
-
-def _unfinished(tally: Tally, reason: str) -> SourceRun:
-    return tally.outcome("partial" if tally.collected else "failed", reason)
-
-
-async def _until_the_store_answers(
-    progress: _Progress, *, also_if_damaged: bool = True
-) -> AsyncIterator[stamina.Attempt]:
-    """Yield attempts while the store is unavailable; the caller's deadline ends it.
-
-    Waiting does not repair a damaged store: a collection fails at once, so that the damage is noticed. The
-    end of a run also waits for a store that the operator restores.
-    """
-
-    def unavailable(error: Exception) -> bool:
-        if not isinstance(error, StoreUnavailableError):
-            return False  # e.g. a deadline within an attempt: the earlier error of the store stays recorded
-        progress.store_error = str(error)
-        return also_if_damaged or not isinstance(error, StoreDamagedError)
-
-    async for attempt in stamina.retry_context(
-        on=unavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=15.0
-    ):
-        yield attempt
-    progress.store_error = ""
