@@ -30,10 +30,6 @@ UNKNOWN_MINUTES = 0
 """Marks an unpublished period in an array of averaging periods."""
 
 
-def _no_later_values() -> Times:
-    return np.empty((0, 3), np.int64)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class ForecastRows:
     """Forecast hours of one site, by valid time, model and run; `values` has a column per parameter.
@@ -49,7 +45,7 @@ class ForecastRows:
     available_at: Times
     estimated: NDArray[np.bool_]
     values: Ints
-    later: Times = field(default_factory=_no_later_values)
+    later: Times = field(default_factory=lambda: np.empty((0, 3), np.int64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -120,7 +120,10 @@ def dictionary(
             "",
             "| Model or network | Credit | Raw values may be passed on |",
             "| --- | --- | --- |",
-            *(f"| {name.name} | {name.terms} | {_yes(name)} |" for name in named),
+            *(
+                f"| {name.name} | {name.terms} | {'yes' if name.may_be_passed_on else '**no**'} |"
+                for name in named
+            ),
             "",
             *_warning(named, raw=raw),
         ]
@@ -158,10 +161,6 @@ def _meaning(view: View) -> str:
         when = ("the same day", "the day before", "two days before")[view.days_before]
         return f"the newest run available at {view.hour:02}:00 local time {when}"
     return f"the newest run with a lead time of {view.first} to {view.last} whole hours"
-
-
-def _yes(named: Named) -> str:
-    return "yes" if named.may_be_passed_on else "**no**"
 
 
 def _warning(named: Sequence[Named], *, raw: bool) -> Iterator[str]:

@@ -48,7 +48,9 @@ def pair_frames(
     The station is the reference station of each day, or each of the chosen stations. Raises as above.
     """
     for view, sample in _samples(database, choice, views, CHUNK_DAYS):
-        for model in _models_of(sample, choice):
+        for model in sample.forecasts:
+            if choice.models and model not in choice.models:
+                continue
             for quantity in quantities or SINGLE_VALUED:
                 frame = _pairs_of(sample, view, model, quantity)
                 if len(frame):
@@ -229,10 +231,6 @@ def _spans(
             stations = [station for station in choice.stations if station in of_site]
             spans += ((slug, station, first, last) for station in (stations if choice.stations else [None]))
         return spans
-
-
-def _models_of(sample: Sample, choice: Choice) -> list[str]:
-    return [model for model in sample.forecasts if not choice.models or model in choice.models]
 
 
 def _pairs_of(sample: Sample, view: View, model: str, quantity: Quantity) -> pl.DataFrame:

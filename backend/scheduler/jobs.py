@@ -31,7 +31,6 @@ from backend.core.records import (
     ForecastBatch,
     Observation,
     ObservationBatch,
-    Outside,
     RunStatus,
     Site,
     SourceStatus,
@@ -74,14 +73,22 @@ class Tally:
         if isinstance(batch, ForecastBatch) or needs.until is not None:
             self.new += len(batch.records)
         else:
-            self.new += sum(_is_new(record, needs) for record in batch.records)
+            self.new += sum(
+                (newest := needs.newest.get(record.station)) is None or record.time > newest
+                for record in batch.records
+            )
         self.rejected.update(value.reason_code for value in batch.rejected)
         self.failures.extend(
             failure for failure in batch.failures if failure.error != PayloadMissingError.__name__
         )
         self.notes.update(dict.fromkeys(batch.notes))
         if isinstance(batch, ForecastBatch):
-            self.notes.update(dict.fromkeys(map(_not_covered, batch.outside)))
+            self.notes.update(
+                dict.fromkeys(
+                    f"{outside.model} does not cover {outside.site}: {outside.reason}"
+                    for outside in batch.outside
+                )
+            )
         if batch.newest is not None:
             self.newest = max(batch.newest, self.newest or batch.newest)
 
@@ -336,15 +343,6 @@ def _first_cause(error: Exception) -> Exception:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _not_covered(outside: Outside) -> str:
-    return f"{outside.model} does not cover {outside.site}: {outside.reason}"
-
-
-def _is_new(record: Observation, needs: CollectionRequest) -> bool:
-    newest = needs.newest.get(record.station)
-    return newest is None or record.time > newest
 
 
 def _given(tallies: dict[str, Tally] | None) -> dict[str, Tally]:

@@ -74,7 +74,7 @@ def site_stations(connection: sa.Connection, site_id: int) -> tuple[int, ...]:
     """Return the ids of the known stations of a site, in order of preference."""
     codes = connection.execute(_STATIONS_OF, {"site": site_id}).scalar_one()
     names = [code for code in codes.split(",") if code]
-    ids = _pairs(connection, _STATION_IDS, names=names)
+    ids = dict(map(tuple, connection.execute(_STATION_IDS, {"names": names})))
     return tuple(ids[name] for name in names if name in ids)
 
 
@@ -189,10 +189,6 @@ def reading_rows(connection: sa.Connection, station_id: int, first: int, last: i
         if TEMPERATURE in of_row:
             rows.temperature_averaging[index] = ways[of_row[TEMPERATURE]][0]
     return rows
-
-
-def _pairs(connection: sa.Connection, query: sa.Select[Any], **parameters: Any) -> dict[Any, Any]:
-    return {row[0]: row[1] for row in connection.execute(query, parameters)}
 
 
 def _table(

@@ -35,9 +35,12 @@ def store_forecasts(
     """Store a batch of `run`; return how many values are new or better."""
     model_id = ids_of(connection, t.model.c.name, [run.model])[run.model]
     sites = present_ids(connection, batch.collected_at)
-    known = _is_known(connection, model_id, run)
     batch_rows = _BatchRows(connection, batch, run, claim, model_id)
     of_run = (model_id, to_epoch(run.reference_time))
+    # Most runs are new: one look-up here saves reading the stored rows of each portion.
+    column = t.forecast_batch.c
+    earlier = sa.select(column.id).where(column.model_id == model_id, column.reference_time == of_run[1])
+    known = connection.execute(earlier.limit(1)).first() is not None
     gained = 0
     for incoming in _portions(batch, run, sites):
         stored: dict[Key, Row] = {}
@@ -77,15 +80,6 @@ def _rows(records: Iterable[Forecast], sites: Mapping[str, int]) -> dict[Key, Va
     return rows_by_key(
         (sites[record.site], record.valid_time, record.parameter, record.value) for record in records
     )
-
-
-def _is_known(connection: sa.Connection, model_id: int, run: Run) -> bool:
-    """Return True if values of this run are stored."""
-    batch = t.forecast_batch.c
-    query = sa.select(batch.id).where(
-        batch.model_id == model_id, batch.reference_time == to_epoch(run.reference_time)
-    )
-    return connection.execute(query.limit(1)).first() is not None
 
 
 def stored_forecasts(

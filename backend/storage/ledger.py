@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -167,7 +166,10 @@ class Ledger(RunQueries):
         ).scalar()
         if running is not None:
             raise JobBusyError(job, running)
-        slot_row = self._slot_row(connection, job, slot)
+        slot_row = None
+        if slot is not None:
+            of_slot = sa.select(t.job_run).where(t.job_run.c.job == job, t.job_run.c.slot == to_epoch(slot))
+            slot_row = connection.execute(of_slot).one_or_none()
         values = {
             "trigger": trigger,
             "status": "running",
@@ -284,12 +286,6 @@ class Ledger(RunQueries):
                 retry = status == "interrupted" and epoch < MAX_ATTEMPTS
                 (again if retry else done).add(from_epoch(slot))
         return done, again
-
-    def _slot_row(self, connection: sa.Connection, job: str, slot: datetime | None) -> Any:
-        if slot is None:
-            return None
-        query = sa.select(t.job_run).where(t.job_run.c.job == job, t.job_run.c.slot == to_epoch(slot))
-        return connection.execute(query).one_or_none()
 
     def _reap(self, connection: sa.Connection, job: str, now: datetime) -> None:
         query = sa.select(t.job_run).where(t.job_run.c.job == job, t.job_run.c.status == "running")

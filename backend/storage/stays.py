@@ -108,14 +108,10 @@ def elsewhere(of_route: Sequence[Stay], places: Sequence[Place]) -> list[tuple[i
     return [
         (stay.since if number else 0, end)  # before its first position it stood at the first place
         for number, (stay, end) in enumerate(zip(of_route, ends_of(of_route), strict=True))
-        if (number > 0 or assigned) and not _at_one_of(stay, places)
+        if (number > 0 or assigned) and all(apart_metres(stay, place) >= MOVED_METRES for place in places)
     ]
 
 
 def ends_of(of_route: Sequence[Stay]) -> list[int]:
     """Return the end of each stay: the start of the next one; the last stay has none."""
     return [*(stay.since for stay in of_route[1:]), _ALWAYS]
-
-
-def _at_one_of(stay: Stay, places: Sequence[Place]) -> bool:
-    return any(apart_metres(stay, place) < MOVED_METRES for place in places)
