@@ -693,7 +693,7 @@ def test_a_bad_setting_ends_a_command_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         (
             "collect forecasts --source foo",
