@@ -57,8 +57,8 @@ from backend.core.records import (
 from backend.core.terms import terms_of
 
 NO_PAST = (
-    "its files are kept for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them; OPEN_METEO_FALLBACK=true"
-    " opens an archive of lesser copies"
+    "its publisher serves files for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them;"
+    " OPEN_METEO_FALLBACK=true opens an archive of lesser copies"
 )
 
 _IN_OPEN_METEO = {
@@ -100,7 +100,9 @@ def build_ifs(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
         batch=ForecastBatch,
         routes=(PackageRoute("object_storage", storage, AROME_IFS, hours, worker),),
         max_age=max_age(hours) + timedelta(hours=2),  # a run takes up to 7 h 35
-        no_archive_reason="its files are kept for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them",
+        no_archive_reason=(
+            "its publisher serves files for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them"
+        ),
     )
 
 

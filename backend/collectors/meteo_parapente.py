@@ -67,7 +67,7 @@ def build(settings: Settings) -> Source[ForecastBatch]:
         if settings.contact
         else "CONTACT is not set: requests to MeteoParapente must have a contact address",
         no_archive_reason=(
-            "its runs are kept for about three days, and FORECAST_LOOKBACK_HOURS=84 collects them"
+            "its publisher serves runs for about three days, and FORECAST_LOOKBACK_HOURS=84 collects them"
         ),
     )
 

@@ -65,7 +65,7 @@ class Unreliable:
             counter.bytes += len(message.get("body", b""))
             await send(message)
 
-        with self.world.asked(_address(scope)):
+        with self.world.answering(_address(scope)):
             match fault := self.world.fault(self.name):
                 case Fault.REFUSE:  # the port is closed; this request came before, or only some are refused
                     _reset(scope)

@@ -31,7 +31,7 @@ _STALE_SECONDS = 2 * DAY
 _AHEAD_SECONDS = DAY
 _LATE_CHANGE = timedelta(hours=1)
 
-_asked: ContextVar[str] = ContextVar("asked", default="")
+_address: ContextVar[str] = ContextVar("address", default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +130,18 @@ class World:
         return self._strikes.get(upstream) == Strike(Fault.REFUSE)
 
     @contextmanager
-    def asked(self, address: str) -> Iterator[None]:
+    def answering(self, address: str) -> Iterator[None]:
         """Set the address (path and query) of the current request for as long as the context lasts."""
-        token = _asked.set(address)
+        token = _address.set(address)
         try:
             yield
         finally:
-            _asked.reset(token)
+            _address.reset(token)
 
     def fault(self, upstream: str) -> Fault | None:
         """Return the fault of this upstream for the current request."""
         strike = self._strikes.get(upstream)
-        return strike.fault if strike and strike.only in _asked.get() else None
+        return strike.fault if strike and strike.only in _address.get() else None
 
     def view(self, upstream: str) -> View:
         """Return the world of this upstream, with its time and weather changed by its fault."""

@@ -44,41 +44,41 @@ class _Portal:
         return _links(request, {f"{request.url.path}/{name}": name for name in names})
 
     async def package(self, request: Request) -> Response:
-        """Answer with the runs, or with the steps of the run that is asked for."""
+        """Answer with the runs, or with the steps of the requested run."""
         if refusal := self._refusal(request):
             return refusal
-        asked = request.query_params.get("referencetime")
+        run = request.query_params.get("referencetime")
         base = request.url.path
         files = self._served(request)
-        if asked is None:
+        if run is None:
             stamps = sorted({stamp(file.run) for file in files})
-            return _links(request, {f"{base}?referencetime={run}": run for run in stamps})
+            return _links(request, {f"{base}?referencetime={each}": each for each in stamps})
         return _links(
             request,
             {
-                f"{base}/productARO?referencetime={asked}&time={file.part}&format=grib2": file.part
+                f"{base}/productARO?referencetime={run}&time={file.part}&format=grib2": file.part
                 for file in files
-                if stamp(file.run) == asked
+                if stamp(file.run) == run
             },
         )
 
     async def product(self, request: Request) -> Response:
         if refusal := self._refusal(request):
             return refusal
-        asked = request.query_params
-        if not _TIME.fullmatch(asked.get("referencetime", "")) or asked.get("format") != "grib2":
+        query = request.query_params
+        if not _TIME.fullmatch(query.get("referencetime", "")) or query.get("format") != "grib2":
             return _problem(400, "paramètre invalide")
         for file in self._served(request):
-            if (stamp(file.run), file.part) == (asked["referencetime"], asked.get("time")):
+            if (stamp(file.run), file.part) == (query["referencetime"], query.get("time")):
                 body = self._archive.body(self._world.view(_PORTAL), file)
                 return Response(body, media_type="application/octet-stream")
         return _problem(404, "donnée indisponible")
 
     def _served(self, request: Request) -> list[File]:
-        asked = _GRID_OF[request.path_params["grid"]], request.path_params["package"]
+        requested = _GRID_OF[request.path_params["grid"]], request.path_params["package"]
         now = self._world.view(_PORTAL).now
         published = self._archive.published(now, PORTAL_DAYS)
-        return [file for file in published if (file.grid, file.package) == asked]
+        return [file for file in published if (file.grid, file.package) == requested]
 
     def _refusal(self, request: Request) -> Response | None:
         if request.method == "HEAD":

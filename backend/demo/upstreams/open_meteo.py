@@ -104,8 +104,8 @@ spoil = spoiled_by(
 
 def meta(model: Served, now: float) -> bytes:
     """Compose meta.json of a model."""
-    found = (run for run in runs(now, 2) if model.starts(run))
-    run = max(run for run in found if model.available_at(run).timestamp() <= now)
+    started = (run for run in runs(now, 2) if model.starts(run))
+    run = max(run for run in started if model.available_at(run).timestamp() <= now)
     available = model.available_at(run).timestamp()
     return msgspec.json.encode(
         {

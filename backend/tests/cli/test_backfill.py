@@ -367,7 +367,7 @@ def test_sources_that_cannot_serve_the_past_are_named_with_the_reason(environmen
 
     assert result.exit_code == 0, result.output
     assert "romma: left out: cannot serve past days: ROMMA has no history" in result.stderr
-    assert "arome: left out: cannot serve past days: its files are kept for 15 days" in result.stderr
+    assert "arome: left out: cannot serve past days: its publisher serves files for 15 days" in result.stderr
     assert "meteo_parapente: left out: cannot serve past days" in result.stderr
     runs = json.loads(result.stdout)
     assert {source["source"] for run in runs for source in run["sources"]} == {
