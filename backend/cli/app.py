@@ -108,6 +108,9 @@ class MainCommand(TyperGroup):
             from backend.cli.console import refused
 
             raise refused(error) from error
+        except KeyboardInterrupt:  # while the subcommand loads: `main` sees no interrupt inside of Typer
+            typer.echo("meteo-score: stopped", err=True)
+            raise typer.Exit(130) from None
 
 
 def _require_demo(command: str | None) -> None:
