@@ -62,7 +62,10 @@ SUBCOMMANDS = {
     "sites": Subcommand("backend.cli.sites", "The flying sites, and the stations that represent them."),
     "db": Subcommand("backend.cli.database", "The database of the service."),
     "scores": Subcommand("backend.cli.rebuild", "The score data."),
-    "import": Subcommand("backend.cli.import_", "Forecasts and observations from a file: all rows, or none."),
+    "import": Subcommand(
+        "backend.cli.import_",
+        "Import forecasts and observations from a file: all rows, or none.",
+    ),
     "export": Subcommand(
         "backend.cli.export", "Export values, pairs and scores to a file, with a data dictionary."
     ),
@@ -118,7 +121,7 @@ def _require_demo(command: str | None) -> None:
     from backend.demo.store import FOLDER, store_file
 
     if command not in READING_COMMANDS:
-        raise ConfigError(f"--demo is for commands that only read; {command} writes")
+        raise ConfigError(f"--demo is for commands that only read the store, not for {command}")
     if not store_file(FOLDER).is_file():
         raise ConfigError(f"--demo: there is no store in {FOLDER}: run make demo first")
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from backend.main import Service
 
 app = typer.Typer(
-    name="import", add_completion=False, help="Forecasts and observations from a file: all rows, or none."
+    name="import",
+    add_completion=False,
+    help="Import forecasts and observations from a file: all rows, or none.",
 )
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the file, and store nothing.")]

@@ -255,7 +255,7 @@ def test_a_command_that_writes_is_refused_beside_the_demo(line: str, beside: Pat
     refused = typed(f"--demo {line}", {})
     assert refused.exit_code == 2
     assert refused.stdout == ""
-    assert refused.stderr == f"meteo-score: --demo is for commands that only read; {line} writes\n"
+    assert refused.stderr == f"meteo-score: --demo is for commands that only read the store, not for {line}\n"
 
 
 def test_every_command_that_reads_exists() -> None:
