@@ -620,7 +620,7 @@ async def test_a_clock_set_back_an_hour_runs_no_slot_twice(database_url: str) ->
     assert await catch_up(world) is None
     world.clock.now = at(12)
     await world.runner.tick(FORECASTS)
-    await world.runner.drain(10)
+    await world.runner.drain(HANG_SECONDS)
     assert [run.slot for run in world.ledger.runs(job=FORECASTS) if run.status == "success"].count(
         at(12)
     ) == 1

@@ -17,7 +17,7 @@ from backend.core.records import CollectionRequest, ForecastBatch, ObservationBa
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
-from backend.tests.support.waiting import skip, until
+from backend.tests.support.waiting import HANG_SECONDS, skip, until
 from backend.tests.support.worlds import (
     NOON,
     PLANFAIT,
@@ -66,7 +66,7 @@ async def test_a_slot_that_the_store_cannot_take_is_left_to_the_catch_up(tmp_pat
         await world.runner.tick(FORECASTS)
     assert world.ledger.runs() == ()
     await CatchUp(world.runner).once(FORECASTS)
-    await world.runner.drain(10)
+    await world.runner.drain(HANG_SECONDS)
     (run,) = world.ledger.runs()
     assert (run.slot, run.trigger, run.status) == (NOON, "catch_up", "success")
 

@@ -187,7 +187,7 @@ def make_world(
 async def catch_up(world: World, job: JobId = FORECASTS) -> int | None:
     """Run one round of catching up to its end; return the id of the run, None where nothing was due."""
     run_id = await CatchUp(world.runner).once(job)
-    await world.runner.drain(10)
+    await world.runner.drain(HANG_SECONDS)
     return run_id
 
 

@@ -23,6 +23,7 @@ from backend.storage.run_records import JobRun
 from backend.tests.support.commands import StandIns
 from backend.tests.support.score_store import TEMPERATURE, constant, keep
 from backend.tests.support.served import served
+from backend.tests.support.waiting import HANG_SECONDS
 
 BRISK = HttpLimits(attempts=1, failures=3)
 
@@ -54,7 +55,7 @@ def scheduled_run(
 
     async def run() -> None:
         await runner.tick(job)
-        await runner.drain(60)
+        await runner.drain(HANG_SECONDS)
         await client.aclose()
         await service.close()
 
