@@ -7,6 +7,8 @@ line names it, so that `meteo-score --help` and each command load only what they
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -106,14 +108,27 @@ class MainCommand(TyperGroup):
     def invoke(self, context: Any) -> Any:
         """Run a subcommand. Exit code 2: it cannot work as it is; 1: it failed this time."""
         try:
-            return super().invoke(context)
+            with _interrupts_reported():
+                return super().invoke(context)
         except MeteoScoreError as error:
             from backend.cli.console import refused
 
             raise refused(error) from error
-        except KeyboardInterrupt:  # while the subcommand loads: `main` sees no interrupt inside of Typer
-            typer.echo("meteo-score: stopped", err=True)
-            raise typer.Exit(130) from None
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Parse the options of the main command. Typer imports Pydantic here, which takes a while."""
+        with _interrupts_reported():
+            return super().make_context(*args, **options)
+
+
+@contextmanager
+def _interrupts_reported() -> Iterator[None]:
+    """Report a Ctrl-C while Typer or a subcommand loads: Typer itself ends without a word."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("meteo-score: stopped", err=True)
+        raise typer.Exit(130) from None
 
 
 def _require_demo(command: str | None) -> None:
