@@ -19,6 +19,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -38,6 +39,14 @@ _LEAST_KEY_BYTES = 8
 _RUN = re.compile(r"run-(\d+)")
 _FILE = re.compile(r"(\d+)\.gz")
 _WANTED = "wanted.gz"
+
+_FORMER_NAMES = {
+    "caught_up": "complete_until",
+    "grounds": "model_elevations",
+    "filled": "backfilled_days",
+    "without": "networks_without_station",
+}
+"""Fields of a collection request and its sites as version 0.1.0 wrote them, and their present names."""
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +156,10 @@ class PayloadArchive:
             path = day / f"run-{run_id}" / _WANTED
             if path.is_file():
                 with _opened(path) as file:
-                    return msgspec.msgpack.decode(file.read(), type=CollectionRequest)
+                    fields = _renamed(msgspec.msgpack.decode(file.read(), type=dict[str, Any]))
+                    sites = msgspec.convert(fields.get("sites"), list[dict[str, Any]])
+                    fields["sites"] = [_renamed(site) for site in sites]
+                    return msgspec.convert(fields, CollectionRequest)
         raise NotFoundError(f"the archive has no collection request of run {run_id}")
 
     def _of(self, moment: datetime, run_id: int) -> Path:
@@ -223,6 +235,10 @@ def _as_day(name: str) -> date | None:
         return datetime.strptime(name, "%Y-%m-%d").date()  # noqa: DTZ007 - a day in UTC, without a zone
     except ValueError:
         return None
+
+
+def _renamed(fields: dict[str, Any]) -> dict[str, Any]:
+    return {_FORMER_NAMES.get(name, name): value for name, value in fields.items()}
 
 
 def _numbered(folder: Path) -> list[tuple[int, Path]]:

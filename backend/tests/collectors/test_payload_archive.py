@@ -209,6 +209,31 @@ def test_the_collection_request_of_a_run_is_archived_whole(archive: PayloadArchi
         archive.request_of(18)
 
 
+def test_a_request_archived_by_version_0_1_is_read_whole(archive: PayloadArchive, tmp_path: Path) -> None:
+    site = Site("planfait", "Planfait", 45.85, 6.22, 950.0, ("W",), ("ffvl:2496",), ("romma",))
+    request = CollectionRequest(
+        now=NOON,
+        since=NOON - timedelta(days=3),
+        sites=(site,),
+        collected={("arome_0025", NOON, "00H06H", "planfait"): 0},
+        complete_until={"ffvl:2496": NOON},
+        model_elevations=frozenset({("arome_0025", "planfait")}),
+        backfilled_days={"ffvl:2496": [date(2026, 7, 14)]},
+    )
+    archive.store_request(17, request)
+    (path,) = tmp_path.rglob("run-17/wanted.gz")
+    content = msgspec.msgpack.decode(gzip.decompress(path.read_bytes()))
+    for new, former in (
+        ("complete_until", "caught_up"),
+        ("model_elevations", "grounds"),
+        ("backfilled_days", "filled"),
+    ):
+        content[former] = content.pop(new)
+    content["sites"][0]["without"] = content["sites"][0].pop("networks_without_station")
+    path.write_bytes(gzip.compress(msgspec.msgpack.encode(content)))
+    assert archive.request_of(17) == request
+
+
 async def test_several_answers_to_one_address_come_in_their_order_and_the_last_one_stays(
     archive: PayloadArchive,
 ) -> None:
