@@ -285,7 +285,7 @@ class SecondOpinion(ApiModel):
     difference: Figure | None
     outcome: Outcome | None
     agrees: bool | None
-    duplicate_of: str | None = Field(description="the station of which this one is a copy: it does not count")
+    duplicate_of: str | None = Field(description="the station that this one copies: it does not count")
 
 
 class Robustness(ApiModel):

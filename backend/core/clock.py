@@ -19,8 +19,8 @@ DAY_SECONDS = 86_400
 CLOCK_TOLERANCE = timedelta(minutes=10)
 """How far ahead of the clock a stored or published time may be; later times are from another clock.
 
-A service that ran under a wrong clock (2031, say) leaves such times in the store. They are not compared with
-the present: otherwise nothing newer would count until that year.
+A service that ran under a wrong clock (for example 2031) leaves such times in the store. They are not
+compared with the present: otherwise nothing newer would count until that year.
 """
 
 

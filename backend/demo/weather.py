@@ -3,7 +3,7 @@
 Everything is a pure function of the seed, the place and the time, so that any moment can be evaluated
 by itself, in any order and in any process. Times are seconds since 1970 in UTC, as arrays.
 
-The wind never falls quite calm (see CALMEST), so that a model that says too little is not cut off at
+The wind never falls quite calm (see CALMEST), so that a model that forecasts too little is not cut off at
 zero and its injected bias stays recoverable as a plain mean.
 """
 
@@ -296,7 +296,7 @@ class Weather:
     ) -> tuple[Floats, Floats, Floats]:
         """Return u, v (m/s) and temperature (°C) on a grid, shaped (times, latitudes, longitudes).
 
-        Smooth and bounded at any size; it is what a model says where no site is looked at.
+        Smooth and bounded at any size; it is the forecast of a model away from the sites.
         """
         rows = np.sin(np.radians(latitudes * 20.0))[None, :, None]
         columns = np.cos(np.radians(longitudes * 15.0))[None, None, :]

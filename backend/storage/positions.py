@@ -50,7 +50,7 @@ class Move:
 def note_positions(connection: sa.Connection, batch: ObservationBatch) -> None:
     """Store the positions of a batch, and mark the days affected by a move as due.
 
-    A station of a site has one row per day and place. For other stations, of which there are thousands, the
+    A station of a site has one row per day and place. For each of the thousands of other stations, the
     newest row is extended while the place stays the same: this keeps enough in case a site adds the station.
     """
     if not batch.positions:

@@ -27,7 +27,7 @@ MAX_FILE_BYTES = 500_000_000
 class AromeGrid:
     """One of the grids that AROME and its siblings are published on; `degrees` between cells.
 
-    `source` collects it, `product` is what its files are called, and `process` tells in GRIB whose they are.
+    `source` collects it, `product` is the name in its files, and `process` is its generating process in GRIB.
     `elevation_file` names the file that holds the height of the model's ground: its package and its part.
     """
 

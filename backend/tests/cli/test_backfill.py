@@ -384,7 +384,7 @@ def test_sources_that_cannot_serve_the_past_are_named_with_the_reason(environmen
             "--from {6} --to {6} --source romma",
             "--source romma: cannot serve past days: ROMMA has no history",
         ),
-        ("--from {6} --to {6} --source nobody", "--source nobody: must be one of meteo_parapente, arome"),
+        ("--from {6} --to {6} --source unknown", "--source unknown: must be one of meteo_parapente, arome"),
         ("--from {6} --to {0}", "must be yesterday (UTC) at most"),
         ("--from {5} --to {6}", "must not be later than --to"),
     ],

@@ -1,7 +1,7 @@
-"""The height of AROME's ground: read once for a site, kept, and told where it cannot be had.
+"""The height of AROME's ground: read once for a site, stored, and reported where it is missing.
 
-Files are composed (grib_factory.py). Ground that rises to the east, by 1000 m a degree from 6.0, tells cells
-apart: 600 m in the cell of Saint-Hilaire (6.6 E), 900 m in that of Planpraz (6.9 E).
+Files are composed (grib_factory.py). Ground that rises to the east, by 1000 m a degree from 6.0, separates
+cells: 600 m in the cell of Saint-Hilaire (6.6 E), 900 m in that of Planpraz (6.9 E).
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def store(tmp_path: Path) -> Store:
 
 
 async def collected(worker: Worker, store: Store, fetch: ScriptedFetch) -> list[ForecastBatch]:
-    """Collect what the store lacks for its sites and keep it; return the batches."""
+    """Collect what is missing in the store for its sites and store it; return the batches."""
     needs = store.forecast_request(store.sites(), NOW, EARLIER)
     batches = [batch async for batch in collect(source(worker), needs, fetch)]
     for batch in batches:

@@ -12,7 +12,7 @@ ANY_JSON = msgspec.json.Decoder(dict[str, str | list[int]])
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "text"),
     [
         (b"", "Input data was truncated"),
         (b"<html>", "malformed"),
@@ -22,8 +22,8 @@ ANY_JSON = msgspec.json.Decoder(dict[str, str | list[int]])
         (b'{"a": [1' + b"0" * 5000 + b"]}", "out of range"),
     ],
 )
-def test_what_is_not_the_json_we_know_is_a_parse_error(body: bytes, said: str) -> None:
-    with pytest.raises(ParseError, match=said):
+def test_what_is_not_the_json_we_know_is_a_parse_error(body: bytes, text: str) -> None:
+    with pytest.raises(ParseError, match=text):
         decode_json(ANY_JSON, body)
 
 
@@ -43,7 +43,7 @@ def test_xml_is_read_in_the_encoding_that_it_declares_or_that_is_given() -> None
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "text"),
     [
         (b"<a><b></a>", "not well-formed XML at line 1"),
         (b"<a>" * 300 + b"</a>" * 300, "not well-formed XML at line 1"),
@@ -51,8 +51,8 @@ def test_xml_is_read_in_the_encoding_that_it_declares_or_that_is_given() -> None
         (b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "a document type declaration is not accepted"),
     ],
 )
-def test_xml_that_is_broken_endless_or_has_a_document_type_is_a_parse_error(body: bytes, said: str) -> None:
-    with pytest.raises(ParseError, match=said):
+def test_xml_that_is_broken_endless_or_has_a_document_type_is_a_parse_error(body: bytes, text: str) -> None:
+    with pytest.raises(ParseError, match=text):
         parse_xml(body)
 
 

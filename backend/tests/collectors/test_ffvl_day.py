@@ -1,7 +1,7 @@
 """Six collections a day store every reading of the day, also after failures in some of them.
 
-The upstream answers from a list of readings as the two real ones would at each moment; what a
-collection brings goes into a store in miniature, and the next collection starts from that.
+The upstream answers from a list of readings as the two real ones would at each moment; the
+readings of a collection go into a store in miniature, and the next collection starts from that.
 """
 
 from __future__ import annotations

@@ -469,7 +469,7 @@ async def test_a_list_that_fails_is_a_failure_and_costs_beacons_of_unknown_kind_
     assert listing.listed is None
     assert {record.station for record in readings.records} == {"ffvl:511", "ffvl:512"}
     unknown = {value.subject for value in readings.rejected if value.reason.startswith("unknown_kind")}
-    assert {"ffvl:513", "ffvl:516"} <= unknown, "513 is a Pioupiou, as only the list says"
+    assert {"ffvl:513", "ffvl:516"} <= unknown, "513 is a Pioupiou, which only the list shows"
 
 
 # History

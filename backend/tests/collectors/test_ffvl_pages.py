@@ -173,7 +173,7 @@ async def test_the_start_page_is_read_first_and_then_mapped_beacons_only_one_at_
 
 
 @pytest.mark.parametrize(
-    ("complete_until", "vouched"),
+    ("complete_until", "complete"),
     [
         ({"ffvl:511": at(12, 54)}, {"ffvl:511": at(13, 4)}),
         ({"ffvl:511": at(12, 48)}, {}),  # 16 minutes: a route with histories may still fill them
@@ -182,13 +182,13 @@ async def test_the_start_page_is_read_first_and_then_mapped_beacons_only_one_at_
     ],
 )
 async def test_a_page_advances_complete_until_only_if_it_leaves_no_gap(
-    complete_until: dict[str, datetime], vouched: dict[str, datetime]
+    complete_until: dict[str, datetime], complete: dict[str, datetime]
 ) -> None:
     fetch = ScriptedFetch({START: INDEX, beacon(511): read("page.html")}, now=NOW)
 
     [batch] = await collected(ROUTE, needs("ffvl:511", complete_until=complete_until), fetch)
 
-    assert batch.complete_until == vouched
+    assert batch.complete_until == complete
 
 
 async def test_a_masked_page_is_read_once_more_in_a_new_session() -> None:

@@ -323,7 +323,7 @@ async def test_a_cancelled_request_neither_opens_nor_closes_the_circuit() -> Non
         await asyncio.sleep(0.5)
         cut_short.cancel()
         await asyncio.wait([cut_short])
-        assert (await failure(client, asks())).status == 503  # the second failure, not the first of anew
+        assert (await failure(client, asks())).status == 503  # the second failure, not a first one
         assert "circuit open after 2 failures" in (await failure(client, asks())).reason
 
 

@@ -16,7 +16,7 @@ from backend.tests.support.waiting import HANG_SECONDS
 
 
 class _SlowDisk(io.BytesIO):
-    """Takes each block only when it is told to."""
+    """Takes each block only after a signal."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -47,7 +47,7 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_eccodes_before_sqlite_swaps_it_for_another() -> None:
     swapped = run("import eccodes", VERSION)
     if swapped.stdout.strip() == OWN:
-        pytest.skip("this Python keeps its SQLite whatever is loaded before")
+        pytest.skip("this Python keeps its SQLite after any import")
     assert swapped.returncode == 0
 
 
@@ -59,7 +59,7 @@ def test_sqlite_before_eccodes_stays_what_it_was() -> None:
 def test_eccodes_before_psycopg_crashes_at_exit() -> None:
     ended = run("import sqlite3", "import eccodes", "import psycopg", "print('done')")
     if ended.returncode == 0:
-        pytest.skip("this Python ends well whatever is loaded before")
+        pytest.skip("this Python ends well after any import")
     assert ended.stdout == "done\n"
 
 

@@ -176,7 +176,7 @@ def test_an_empty_list_of_runs_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bad", "said"),
+    ("bad", "text"),
     [
         (line(run="20260715"), "run"),
         (line(run="2026071525"), "hour"),
@@ -197,12 +197,12 @@ def test_an_empty_list_of_runs_is_refused() -> None:
         (line(update="2026-07-15T05:59:59Z"), "availability precedes run start"),
     ],
 )
-def test_a_malformed_entry_is_an_error_and_the_others_are_read(bad: dict[str, Any], said: str) -> None:
+def test_a_malformed_entry_is_an_error_and_the_others_are_read(bad: dict[str, Any], text: str) -> None:
     now = utc(15, 11, 59)
     entries, errors = parse_status(payload(status(bad, line(run="2026071500"))), now)
     assert [entry.reference_time for entry in entries] == [utc(15, 0)]
     assert [error.url for error in errors] == [f"{HOST}/data.php?run=2026071506"]
-    assert said in errors[0].reason
+    assert text in errors[0].reason
     assert bad["run"] == 2026071506 or bad["run"] in errors[0].reason
 
 
@@ -399,7 +399,7 @@ def test_minus_zero_is_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "text"),
     [
         ({"umet": [3, 3.4]}, "12:00: z, umet and vmet are empty or of unequal length"),
         ({"z": [], "umet": [], "vmet": [], "tc": []}, "12:00: z, umet and vmet are empty"),
@@ -412,17 +412,17 @@ def test_minus_zero_is_zero() -> None:
         ({"z": [861.4, 886, 1e300]}, "12:00: Expected `float` <= 100000"),
     ],
 )
-def test_an_odd_hour_costs_itself_only(fields: dict[str, Any], said: str) -> None:
+def test_an_odd_hour_costs_itself_only(fields: dict[str, Any], text: str) -> None:
     answer = read(with_noon(**fields))
 
     (odd,) = answer.rejected
     assert (odd.subject, odd.parameter, odd.time) == ("meteo_parapente here", None, None)
-    assert odd.reason.startswith(f"odd_hour: {said}")
+    assert odd.reason.startswith(f"odd_hour: {text}")
     assert "12:00" not in values(answer, Parameter.WIND_SPEED) | values(answer, Parameter.TEMPERATURE)
     usual = values(read(sounding()), Parameter.WIND_SPEED)
     del usual["12:00"]
     assert values(answer, Parameter.WIND_SPEED) == usual
-    assert answer.absent.startswith(f"1 of 4 hours: {said}")
+    assert answer.absent.startswith(f"1 of 4 hours: {text}")
 
 
 @pytest.mark.parametrize("clock", ["24:00", "12"])
@@ -463,7 +463,7 @@ def test_a_sounding_of_which_most_hours_are_odd_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "text"),
     [
         (lambda answer: answer.update(data={}), "no usable value"),
         (lambda answer: answer.update(data=[]), "not a sounding"),
@@ -480,9 +480,9 @@ def test_a_sounding_of_which_most_hours_are_odd_is_refused() -> None:
     ],
 )
 def test_an_answer_of_another_shape_or_place_is_refused(
-    change: Callable[[dict[str, Any]], object], said: str
+    change: Callable[[dict[str, Any]], object], text: str
 ) -> None:
-    with pytest.raises(ParseError, match=said) as refusal:
+    with pytest.raises(ParseError, match=text) as refusal:
         read(sounding(change))
     assert refusal.value.url == f"{HOST}/data.php?run=2026071506"
 
@@ -642,7 +642,7 @@ async def test_a_cell_known_from_before_is_asked_for_once() -> None:
     )
     [batch] = await batches(fetch, needs(HERE, NEAR, FAR, cells=cells))
     assert [request[2] for request in data_requests(fetch)] == ["45.86231,6.22719", "44.50000,6.00000"]
-    assert batch.sites == ("far",)  # the others are asked for again: a NaN may be mended
+    assert batch.sites == ("far",)  # the others are asked for again: a NaN may be replaced
     assert [value.subject for value in batch.rejected] == ["meteo_parapente here", "meteo_parapente near"]
 
 
@@ -678,7 +678,7 @@ async def test_a_site_that_fails_costs_itself_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "text"),
     [
         ((FOLDER / "refused.json").read_bytes(), "Run not available"),
         (sounding()[:400], "not a sounding"),
@@ -687,11 +687,11 @@ async def test_a_site_that_fails_costs_itself_only() -> None:
         (b'{"more": ' + b"[" * 5000, "not a sounding"),
     ],
 )
-async def test_an_unusable_answer_is_a_failure_that_names_its_address(body: bytes, said: str) -> None:
+async def test_an_unusable_answer_is_a_failure_that_names_its_address(body: bytes, text: str) -> None:
     [batch] = await batches(scripted(status(line()), body), needs(HERE))
     assert (batch.records, batch.sites) == ((), ())
     [failure] = batch.failures
-    assert said in failure.reason
+    assert text in failure.reason
     assert failure.error == ("RefusedError" if "status" in failure.reason else "ParseError")
     assert failure.url == (
         f"{HOST}/data.php?run=2026071506&location=45.86231%2C6.22719&date=20260715&plot=sounding"

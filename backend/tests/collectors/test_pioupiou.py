@@ -132,7 +132,7 @@ def test_a_beacon_has_its_name_without_blanks_and_no_dummy_for_a_position() -> N
 @pytest.mark.parametrize(
     ("date", "reason"),
     [
-        ("2026-05-09T13:06:21", "invalid_time"),  # of which zone?
+        ("2026-05-09T13:06:21", "invalid_time"),  # no zone
         ("1970-01-01T00:00:00.000Z", "invalid_time"),
         ("0001-01-01T00:00:00+14:00", "invalid_time"),
         ("today", "invalid_time"),

@@ -348,7 +348,7 @@ def test_an_empty_document_means_a_key_without_rights() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "text"),
     [
         (b"", "not well-formed XML"),
         (b"<releves><releve>", "not well-formed XML"),
@@ -363,8 +363,8 @@ def test_an_empty_document_means_a_key_without_rights() -> None:
         ),
     ],
 )
-def test_a_document_of_another_shape_is_refused(body: bytes, said: str) -> None:
-    with pytest.raises(ParseError, match=said) as refusal:
+def test_a_document_of_another_shape_is_refused(body: bytes, text: str) -> None:
+    with pytest.raises(ParseError, match=text) as refusal:
         read(body)
     assert refusal.value.url == FEED
 
@@ -527,7 +527,7 @@ def test_an_empty_value_is_absent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "text"),
     [
         ("affichage_simple", "autre", "no block of readings"),
         ("Dernier relev&eacute;", "Relev&eacute;", "no time of the last reading"),
@@ -538,9 +538,9 @@ def test_an_empty_value_is_absent() -> None:
     ],
 )
 def test_a_page_of_another_shape_is_refused_and_never_takes_the_next_value(
-    old: str, new: str, said: str
+    old: str, new: str, text: str
 ) -> None:
-    with pytest.raises(ParseError, match=said):
+    with pytest.raises(ParseError, match=text):
         read_page(page(old, new))
 
 

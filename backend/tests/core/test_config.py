@@ -190,7 +190,7 @@ def test_a_file_that_is_no_text_is_named() -> None:
 
 def test_settings_never_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Settings.load().contact = "somebody@else.example"  # type: ignore[misc]
+        Settings.load().contact = "pilot@other.example"  # type: ignore[misc]
 
 
 # --- Rules (the schedule's own are in test_scheduler.py) --------------------------------------------
