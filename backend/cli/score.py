@@ -23,7 +23,7 @@ from backend.core.errors import ConfigError
 from backend.core.records import Site
 from backend.scoring.constants import FALSE_DISCOVERIES
 from backend.scoring.hours import Hours
-from backend.scoring.intervals import significant_winners
+from backend.scoring.inference.comparison import significant_winners
 from backend.scoring.names import model_name
 from backend.scoring.questions.headline import USUAL_LIMITS, Headline
 from backend.scoring.questions.scorecard import Finding, Verdict

@@ -18,7 +18,7 @@ from backend.files.export_values import file_columns
 from backend.files.verif import Place
 from backend.scoring.days.update import CHUNK_DAYS
 from backend.scoring.hours import Hours
-from backend.scoring.intervals import significant_winners
+from backend.scoring.inference.comparison import significant_winners
 from backend.scoring.local_span import Span
 from backend.scoring.public.figures import enough, public_score, rounded_count
 from backend.scoring.public.windows import in_full_months, named, newest_window, windows, without

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.scoring.constants import CONFIDENCE, FALSE_DISCOVERIES
+from backend.scoring.constants import CONFIDENCE
 from backend.scoring.grid import Floats
 
 Z = NormalDist().inv_cdf(0.5 + CONFIDENCE.value / 2)
@@ -91,24 +91,3 @@ def _places(count: int, shares: tuple[float, ...]) -> _Places:
     below = place.astype(np.int64)
     above = np.minimum(below + 1, count - 1)
     return _Places(below, above, place - below, tuple(sorted({*below.tolist(), *above.tolist()})))
-
-
-def benjamini_hochberg(
-    p_values: Sequence[float | None], q: float = FALSE_DISCOVERIES.value
-) -> tuple[bool, ...]:
-    """Return which of `p_values` stand when at most a share `q` of those that stand may be chance.
-
-    Of m tests, the largest k with `p(k) <= k q / m` in ascending order stands, with all smaller ones.
-    None (a test that could not be made) never stands and does not count in m.
-    Benjamini & Hochberg 1995, J. R. Stat. Soc. B 57, 289-300.
-    """
-    made = sorted(p for p in p_values if p is not None)
-    passing = [p for rank, p in enumerate(made, start=1) if p <= rank * q / len(made)]
-    threshold = max(passing, default=-1.0)
-    return tuple(p is not None and p <= threshold for p in p_values)
-
-
-def significant_winners(p_values: Sequence[float | None], winners: Sequence[bool]) -> list[bool]:
-    """Return which winners stand in a list of so many; the tests without a winner count in it too."""
-    passed = benjamini_hochberg(p_values)
-    return [won and stands for won, stands in zip(winners, passed, strict=True)]

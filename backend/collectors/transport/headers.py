@@ -16,7 +16,7 @@ def host_name(url: httpx2.URL) -> str:
 
 
 def user_agent(contact: str) -> str:
-    """Return program, version and contact address: "MeteoScore/0.1.0 (+pilot@example.org)"."""
+    """Return program, version and contact address: "MeteoScore/0.2.0 (+pilot@example.org)"."""
     name = f"MeteoScore/{version('meteo-score')}"
     return f"{name} (+{contact})" if contact else name
 

@@ -364,7 +364,8 @@ def _surroundings(runs: ForecastRows, span: Span, known: Mapping[int, NDArray[np
         (runs.valid_time % HOUR == 0) & (lead >= NEAREST.first * 60) & (lead < (NEAREST.last + 1) * 60)
     )
     hour = (runs.valid_time[rows] - first) // HOUR
-    for parameter in range(len(Parameter)):  # as in select(): a run without a parameter hides no older one
+    # As in select_runs(): a run without a parameter hides no older one.
+    for parameter in range(len(Parameter)):
         has = runs.values[rows, parameter] != ABSENT
         last_forecasts[model[rows][has], hour[has], parameter] = runs.values[rows[has], parameter]
     none = np.full((QUARTERS, len(LIMITED)), ABSENT, np.int32)

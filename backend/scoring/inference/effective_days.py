@@ -8,7 +8,6 @@ the methods that this one was compared with.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +19,7 @@ from backend.scoring.constants import (
     PERSISTENCE_CAUTION,
 )
 from backend.scoring.grid import Bools, Floats, Integers
-from backend.scoring.inference.daily import DailySeries
-from backend.scoring.intervals import Interval, student_quantile, student_tails
+from backend.scoring.intervals import student_quantile
 
 
 class Spread(NamedTuple):
@@ -84,35 +82,3 @@ def effective_number(n: Integers, r: Floats) -> Floats:
     days = np.maximum(n, 1)
     tail = r / (1.0 - r) - r * (1.0 - r**days) / (days * (1.0 - r) ** 2)
     return np.asarray(days / (1.0 + 2.0 * tail))
-
-
-@dataclass(frozen=True, slots=True)
-class MeanTest:
-    """The mean of a daily series (the unit's), its interval, and the p-value of "it is 0"."""
-
-    mean: float
-    interval: Interval
-    p_value: float
-    days: int
-    effective_days: float
-
-
-def mean_test(series: DailySeries) -> MeanTest | None:
-    """Test whether the mean of a daily series is 0.
-
-    None for fewer than INTERVAL_DAYS, and for a series that never changes.
-    """
-    departures = series.departures()
-    of_mean = spread(departures[None], series.present[None])
-    (error,), (effective,) = of_mean.standard_error.tolist(), of_mean.effective_days.tolist()
-    mean = series.mean
-    if mean is None or not error > 0:
-        return None
-    reach = float(of_mean.reach()[0])
-    return MeanTest(
-        mean=mean,
-        interval=Interval(mean - reach, mean + reach),
-        p_value=student_tails(mean / error, effective - 1),
-        days=series.days,
-        effective_days=effective,
-    )

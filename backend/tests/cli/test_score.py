@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from backend.core.sites import load_sites
-from backend.scoring.intervals import significant_winners
+from backend.scoring.inference.comparison import significant_winners
 from backend.storage.database import Database
 from backend.tests.support.commands import typed
 from backend.tests.support.score_store import SPEED, constant, keep

@@ -14,12 +14,19 @@ from scipy.special import stdtr  # type: ignore[import-untyped]
 from backend.core.parameters import Parameter
 from backend.scoring.constants import LEAST_EFFECTIVE_DAYS, MOST_PERSISTENCE
 from backend.scoring.grid import ABSENT
-from backend.scoring.inference.comparison import Outcome, compare, outcome
+from backend.scoring.inference.comparison import (
+    MeanTest,
+    Outcome,
+    benjamini_hochberg,
+    compare,
+    mean_test,
+    outcome,
+)
 from backend.scoring.inference.daily import MICRO, DailySeries, daily_difference
-from backend.scoring.inference.effective_days import MeanTest, effective_number, mean_test, persistence
+from backend.scoring.inference.effective_days import effective_number, persistence
 from backend.scoring.inference.event_intervals import score_intervals
 from backend.scoring.inference.group_sums import alone, beside, bias_intervals, over_days, size_intervals
-from backend.scoring.intervals import Interval, benjamini_hochberg, quantiles, student_quantile, wilson
+from backend.scoring.intervals import Interval, quantiles, student_quantile, wilson
 from backend.scoring.metrics.contingency import Contingency
 from backend.scoring.metrics.direction import DirectionSums, steady_bias
 from backend.scoring.metrics.error_kind import ErrorSums, Series

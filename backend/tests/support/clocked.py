@@ -1,4 +1,6 @@
-"""The real application on a clock that a test sets: `uvicorn --factory backend.tests.clocked:create_app`.
+"""The real application on a clock that a test sets.
+
+    uvicorn --factory backend.tests.support.clocked:create_app
 
 A test may not turn the system's clock back, so this service reads the time from the file CLOCK_FILE. Ledger,
 runner, catch-up, store and API are the real ones. APScheduler, though, knows the system's clock only: what it
