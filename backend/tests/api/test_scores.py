@@ -699,7 +699,7 @@ async def test_a_station_of_unknown_height_has_a_note(tmp_path: Path) -> None:
     service = stored(tmp_path, models, stations, grounds={AROME: 1500.0}, elevations={FFVL: None})
     async with served(service) as client:
         answer = await get(client, f"{VERDICT}?parameter=temperature")
-    assert f"the height of {FFVL} is not known" in answer["sentence"]
+    assert f"the height of {FFVL} is unknown" in answer["sentence"]
     assert any(f"{FFVL}: the height of the station is not known" in note for note in answer["notes"])
 
 
