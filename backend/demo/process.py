@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -72,11 +72,10 @@ class Upstreams:
             # the run that is being finished, and end when their standard input closes.
             start_new_session=True,
         )
-        try:
+        async with AsyncExitStack() as on_failure:
+            on_failure.push_async_callback(self._end)
             self._addresses = await self._read_addresses()
-        except BaseException:
-            await self._end()
-            raise
+            on_failure.pop_all()
         self._control = httpx2.AsyncClient(base_url=self._addresses["control"], trust_env=False)
         return self
 

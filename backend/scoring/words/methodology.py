@@ -110,12 +110,12 @@ def _events() -> Iterator[str]:
 
 
 def _others() -> Iterator[str]:
-    brought = to_station_height(_row(10), 1500.0, 1300.0)
-    warmer = 0.0 if brought is None else brought[0, 0] / SCALE
-    yield (
-        "**Temperature**: 10 °C at the model's ground of 1500 m, a station at 1300 m:"
-        f" 10 + 0.0065 × 200 = {warmer:.1f} °C is compared."
-    )
+    corrected = to_station_height(_row(10), 1500.0, 1300.0)
+    if corrected is not None:  # None is for unknown elevations only
+        yield (
+            "**Temperature**: 10 °C at the model's ground of 1500 m, a station at 1300 m:"
+            f" 10 + 0.0065 × 200 = {corrected[0, 0] / SCALE:.1f} °C is compared."
+        )
     yield f"**Skill**: MAE 4 against 5 for yesterday's observation: 1 - 4 / 5 = {skill_score(4, 5):+.2f}."
     yield f"**Skill** of MAE 6 against 5: {skill_score(6, 5):+.2f}, worse than yesterday's observation."
 
