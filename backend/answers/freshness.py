@@ -28,7 +28,8 @@ class SourceFreshness(ApiModel):
     age_seconds: float | None
     max_age_seconds: float
     last_due: datetime = Field(
-        description="the last scheduled time, with half an hour allowed for collecting"
+        description="the last scheduled time whose collection should be over: half an hour after it,"
+        " or the shortest interval of the schedule"
     )
     stale: bool | None = Field(description="older than maxAgeSeconds at lastDue")
     disabled: str | None = Field(description="why the source is not collected with the current settings")

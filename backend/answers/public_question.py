@@ -14,7 +14,7 @@ from backend.answers.service import ReadingParts
 from backend.answers.withholding import Withholding, public_models
 from backend.core.local_time import local_day
 from backend.core.records import network_of
-from backend.scoring.constants import PUBLIC_AFTER_DAYS
+from backend.scoring.constants import PUBLIC_AFTER_DAYS, STRATUM_DAYS
 from backend.scoring.days.public_months import newest_closed_month
 from backend.scoring.local_span import Span
 from backend.scoring.names import listed, model_name
@@ -111,8 +111,8 @@ def not_complete(sources: list[str]) -> str:
     """Return why no figures are published yet for these models and stations."""
     return (
         f"{listed([_name(source) for source in sources])}: the first calendar month is not complete. Raw"
-        " values are not public, so figures are published for whole calendar months with at least 20 days,"
-        f" {PUBLIC_AFTER_DAYS.value} days after the end of the month."
+        " values are not public, so figures are published for whole calendar months with at least"
+        f" {STRATUM_DAYS.value} days, {PUBLIC_AFTER_DAYS.value} days after the end of the month."
     )
 
 

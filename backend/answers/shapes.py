@@ -110,7 +110,9 @@ class CommonFields(ApiModel):
     label: SampleLabel = Field(
         description="size class of the sample; scores are null while it is `collecting`"
     )
-    season: Season | None = Field(description="set if the sample is of one season only")
+    season: Season | None = Field(
+        description="the season of most days; null unless `label` is `established_for_season`"
+    )
     label_text: str
     common_sample: str
     confidence: float = Field(description="of every interval: a share of 1")
@@ -337,7 +339,7 @@ class VerdictAnswer(ScoreFields):
         description="baselines: forecasts without a model; they are never the winner"
     )
     robustness: Robustness | None = Field(
-        description="null, like `hourlyMeans`, for a quantity that is not ranked"
+        description="null, like `hourlyMeans`, for a quantity that is not ranked, and below 30 days"
     )
     hourly_means: HourlyMeans | None = Field(description="null for gusts, which are the highest of an hour")
 
@@ -346,7 +348,7 @@ class ComparisonAnswer(ScoreFields):
     """Each two models on their common hours, and how much of it all models share."""
 
     common_sample_share: float | None = Field(
-        description="the common sample of all compared models, as a share of the largest of two models"
+        description="hours that all compared models share, of the most hours that any two of them share"
     )
     compared: list[str]
     duels: list[Duel]

@@ -6,6 +6,7 @@ import hashlib
 
 from fastapi import Request
 
+from backend import __version__
 from backend.answers.models import collected_models
 from backend.answers.question import Question
 from backend.answers.service import ReadingParts
@@ -53,6 +54,6 @@ def known_already(request: Request, headers: dict[str, str]) -> bool:
 
 
 def _etag(*parts: object) -> str:
-    # The version of the method: after an upgrade all answers differ, without any change of the data.
-    text = repr((METHOD_VERSION, *parts))
+    # The versions: after an upgrade figures or sentences differ without any change of the data.
+    text = repr((__version__, METHOD_VERSION, *parts))
     return f'W/"{hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]}"'

@@ -123,7 +123,7 @@ async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
     if detail == HTTPStatus(error.status_code).phrase:  # from the framework: no route, or not this method
         detail = {
             404: f"There is nothing at {request.url.path}: /docs lists all addresses.",
-            405: f"{request.method} is not possible at {request.url.path}: /docs lists the methods.",
+            405: f"{request.method} is not possible at {request.url.path}: /docs lists its methods.",
         }.get(error.status_code, detail)
     return problem_response(request, error.status_code, detail, headers=dict(error.headers or {}))
 
@@ -159,7 +159,7 @@ async def _store_unavailable(request: Request, error: StoreUnavailableError) -> 
     log.warning("store unavailable", path=request.url.path, reason=str(error))
     detail = "The database is unreachable; the service retries by itself."
     if isinstance(error, StoreDamagedError):
-        detail = "The store is damaged: these values cannot be read until the operator restores them."
+        detail = "The store is damaged: some values cannot be read until the operator restores the store."
     return problem_response(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 

@@ -70,7 +70,7 @@ class Days:
 
 @app.command()
 def demo(
-    days: Annotated[int, typer.Option(min=1, max=60, help="Number of days to collect.")] = 30,
+    days: Annotated[int, typer.Option(min=1, max=60, help="Number of simulated days to collect.")] = 30,
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete the store of an earlier demo.")] = False,
     serve: Annotated[bool, typer.Option(help="Serve the page and the API.")] = True,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")] = 8000,
@@ -223,7 +223,9 @@ async def _collect_days(service: Service, upstreams: Upstreams, clock: SteppedCl
     for status, number in statuses.most_common():
         table.add_row(str(number), status)
     console.print(table)
-    console.print("\n[bold]Which forecast to trust[/] for the mean wind, as forecast the evening before:")
+    console.print(
+        "\n[bold]Which forecast to trust[/] for the mean wind, by the forecasts of the evening before:"
+    )
     options = ScoreOptions()
     headlines = await asyncio.to_thread(find_all, cast(ReadingParts, service), options)
     print_all(headlines, options)

@@ -328,7 +328,7 @@ async def _stations(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
     except StoreUnavailableError:
         return []
     if not known:
-        return [Finding("stations", None, "nothing is collected yet: meteo-score collect observations")]
+        return [Finding("stations", None, "no station is stored yet: run meteo-score collect observations")]
     if not silent:
         return [Finding("stations", True, "no station of a site has been silent for a day")]
     silences = [

@@ -46,7 +46,10 @@ def score(
     site: Annotated[str | None, typer.Argument(help="Id of a site; default: a list of all sites.")] = None,
     parameter: Annotated[Quantity, typer.Option(help="What to score.")] = Quantity.WIND_SPEED,
     view: Annotated[
-        ViewName, typer.Option(help="When the pilot looks at the forecast, or its lead time.")
+        ViewName,
+        typer.Option(
+            help="When the pilot looks at the forecast (evening_before: 19:00 local time), or its lead time."
+        ),
     ] = "evening_before",
     first: Annotated[
         datetime | None,

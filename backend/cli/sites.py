@@ -180,7 +180,9 @@ def add(
         list[str] | None, typer.Option(help="Network without a station here (romma); repeat.")
     ] = None,
     site_id: Annotated[str, typer.Option("--id", help="Short name; default: made from NAME.")] = "",
-    valid_from: Annotated[str, typer.Option(help="First day (UTC) of a moved take-off at this place.")] = "",
+    valid_from: Annotated[
+        str, typer.Option(help="For a take-off that moved: its first day (UTC) here.")
+    ] = "",
 ) -> None:
     """Add a site, or a new series of a site whose take-off moved."""
     site_id = site_id or slugify(name)

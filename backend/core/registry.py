@@ -137,12 +137,12 @@ _ALPS = Area(south=43.0, west=1.5, north=49.5, east=16.0)
 
 # Run hours, horizons and delays: as described in 2026. Areas: the grids, those of DWD and MeteoSwiss a few
 # tenths of a degree from their edges.
+OPEN_METEO_CREDIT = "Open-Meteo.com, CC BY 4.0"
 OPEN_METEO = SourceInfo(
     name="open_meteo",
     display_name="Open-Meteo",
     attribution=(
-        "Open-Meteo.com, CC BY 4.0,"
-        " from data of Météo-France, Deutscher Wetterdienst, MeteoSwiss, ECMWF and NOAA"
+        f"{OPEN_METEO_CREDIT}, from data of Météo-France, Deutscher Wetterdienst, MeteoSwiss, ECMWF and NOAA"
     ),
     public=True,
     default=False,  # the free service is for non-commercial use; OPEN_METEO_MODELS opts in, model by model

@@ -8,9 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backend.core.config import Settings
-from backend.core.registry import AROME, OPEN_METEO, SOURCES, SourceInfo
-
-OPEN_METEO_CREDIT = "Open-Meteo.com, CC BY 4.0"
+from backend.core.registry import AROME, OPEN_METEO, OPEN_METEO_CREDIT, SOURCES, SourceInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

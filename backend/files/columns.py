@@ -107,8 +107,18 @@ SCORES: Columns = (
     Column("n_pairs", pl.Int64, "", "pairs of this model that the scores are computed from"),
     Column("n_days", pl.Int64, "", "distinct local days of these pairs; below 15 there are no scores"),
     Column("label", pl.String, "", "sample size label, by the number of days"),
-    Column("estimated_hours", pl.Int64, "", "of whole days: hours of runs without a stated publication time"),
-    Column("mean_error", pl.Float64, _UNIT, "mean of forecast − observation; of directions the mean turn"),
+    Column(
+        "estimated_hours",
+        pl.Int64,
+        "",
+        "of whole days: hours of runs without a published time of availability",
+    ),
+    Column(
+        "mean_error",
+        pl.Float64,
+        _UNIT,
+        "mean of forecast − observation; of directions the circular bias, if it is steady",
+    ),
     Column("mean_error_low", pl.Float64, _UNIT, _LOW),
     Column("mean_error_high", pl.Float64, _UNIT, _HIGH),
     Column("tendency", pl.String, "", "the mean error in words: overestimates, clockwise, no steady bias"),
@@ -137,9 +147,7 @@ SCORES: Columns = (
         "finding", pl.String, "", "result of the comparison of the best two: winner, too_close_to_call, …"
     ),
     Column("p_value", pl.Float64, "share", "of the weakest comparison of the best with the others"),
-    Column(
-        "stands", pl.Boolean, "", "true: a winner also after correction for the number of rows of this file"
-    ),
+    Column("stands", pl.Boolean, "", "true: a winner also after correction for all rankings of this file"),
     Column("common_pairs", pl.Int64, "", "pairs that rank and finding are computed from"),
     Column("common_days", pl.Int64, "", "distinct local days of these"),
     Column("method_version", pl.String, "", "version of the methods"),

@@ -166,9 +166,9 @@ def _meaning(view: View) -> str:
 def _warning(named: Sequence[Named], *, raw: bool) -> Iterator[str]:
     names = withheld(named)
     if names and raw:
-        yield f"**Do not pass this file on**: it contains raw values of {', '.join(names)}, or values that"
-        yield "they follow from. Scores may be shown, with the credits above; `meteo-score export scores`"
-        yield "writes them."
+        yield f"**Do not pass this file on**: it contains raw values of {', '.join(names)}, or values from"
+        yield "which they can be computed. Scores may be shown, with the credits above;"
+        yield "`meteo-score export scores` writes them."
         yield ""
     elif names:
         yield "This file contains scores and no raw values: it may be passed on, with the credits above. For"

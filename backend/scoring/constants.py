@@ -324,7 +324,7 @@ GIVEN_WIND_EDGES = Constant(
     "given_wind_edges",
     (5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0),
     "km/h",
-    "Bins of the forecast value, for what is measured at such a forecast; wider where cases are rare.",
+    "Bins of the forecast, to show what is observed after such a value; wider where cases are rare.",
 )
 LEAST_CLIMATOLOGY_DAYS = Constant(
     "least_climatology_days",
@@ -375,7 +375,9 @@ MOST_DAYS = Constant("most_days", 1100, "days of a question", "Three years; mode
 MOST_SERIES_DAYS = Constant("most_series_days", 31, "days of hourly values", "What a chart can show.")
 USUAL_SERIES_DAYS = Constant("usual_series_days", 7, "days", "What a pilot remembers.")
 LEAST_LIMIT = Constant("least_limit", 5.0, "km/h", "The lowest limit that anyone may ask about.")
-MOST_LIMIT = Constant("most_limit", 80.0, "km/h", "The highest limit: no flights beyond it.")
+MOST_LIMIT = Constant(
+    "most_limit", 80.0, "km/h", "The highest limit that may be asked about; flights end far below it."
+)
 USUAL_WIND_LIMIT = Constant("usual_wind_limit", 25.0, "km/h", "Where the slider for the mean wind begins.")
 USUAL_GUST_LIMIT = Constant("usual_gust_limit", 35.0, "km/h", "Where the slider for gusts begins.")
 

@@ -156,7 +156,7 @@ def include(connection: sa.Connection, station: str, parameters: Collection[Para
 def _id_of(connection: sa.Connection, station: str) -> int:
     station_id = connection.execute(sa.select(t.station.c.id).where(t.station.c.code == station)).scalar()
     if station_id is None:
-        raise NotFoundError(f"nothing was collected of station {station!r}: see meteo-score sites near")
+        raise NotFoundError(f"no reading of station {station!r} is stored: see meteo-score sites near")
     return int(station_id)
 
 

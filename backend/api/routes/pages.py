@@ -37,8 +37,8 @@ def page(service: ServiceDep, admin: Admin) -> HTMLResponse:
         if isinstance(error, StoreDamagedError):
             title = "The store is damaged"
             explanation = (
-                "Some of the stored values cannot be read, and the operator has to restore them. The steps"
-                " are in the documentation, on the page about operations."
+                "Some of the stored values cannot be read, and the operator has to restore the store. The"
+                " steps are in the documentation, on the page about operations."
             )
     except ConfigError as error:
         log.error("configuration cannot be used", path="/", reason=str(error))  # noqa: TRY400 - one line is enough

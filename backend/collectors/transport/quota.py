@@ -23,7 +23,10 @@ _HOUR, _DAY, _MONTH = timedelta(hours=1), timedelta(days=1), timedelta(days=31)
 
 
 class QuotaSpentError(MeteoScoreError):
-    """The request would exceed the host's quota and was not sent."""
+    """The request would exceed the host's quota and was not sent.
+
+    The message begins with "quota:": the command `backfill` ends at a failure with such a reason.
+    """
 
 
 class Quota:
@@ -57,7 +60,7 @@ class Quota:
         if calls > self._at_once:
             raise QuotaSpentError(
                 f"quota: one request of {calls} calls; {self._host} is sent at most {self._at_once:g} calls"
-                " at once"
+                " at once, half of its limit per minute"
             )
         async with self._turn:
             await asyncio.to_thread(self._record, calls)
@@ -81,7 +84,7 @@ class Quota:
         except OSError as error:
             # Without the path: the reasons of failures are public. The log has the whole error.
             reason = error.strerror or type(error).__name__
-            raise QuotaSpentError(f"quota file not writable, request not sent: {reason}") from error
+            raise QuotaSpentError(f"quota: file not writable, request not sent: {reason}") from error
 
     def _recorded(self, now: datetime) -> Iterator[tuple[datetime, int]]:
         """Yield time and calls of the requests of the last month; skip half a line of a killed process."""

@@ -643,7 +643,7 @@ def test_sites_without_a_station_and_silent_stations_are_named(
     alone |= {"SITES_FROM": "database", "SOURCES": "arome", "SCHEDULER_ENABLED": "false"}
     assert findings("doctor", alone)[1]["stations"] == (
         None,
-        "nothing is collected yet: meteo-score collect observations",
+        "no station is stored yet: run meteo-score collect observations",
     )
     store.add_observations(observations(reading(12.0, station="ffvl:1")))  # on 15 July 2026 at 12:00 UTC
     now = utc_now().replace(microsecond=0)

@@ -89,7 +89,7 @@ async def test_no_minute_has_more_than_it_allows(tmp_path: Path) -> None:
 
 async def test_what_cannot_be_counted_is_not_asked(tmp_path: Path) -> None:
     (tmp_path / "quota").write_text("a file where the folder should be")
-    with pytest.raises(QuotaSpentError, match=r"quota file not writable, request not sent: [A-Z][a-z ]+$"):
+    with pytest.raises(QuotaSpentError, match=r"^quota: file not writable, request not sent: [A-Z][a-z ]+$"):
         await quota(tmp_path, HandClock(NOON)).spend(1)
 
 

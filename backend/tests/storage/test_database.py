@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from backend.core.errors import ConfigError, StoreDamagedError, StoreUnavailableError
 from backend.core.private_files import open_to_others
 from backend.storage import schema as t
-from backend.storage.database import Database
+from backend.storage.database import MIGRATIONS, Database, revisions
 from backend.tests.support.stores import open_database, rows, sqlite_url, start_process
 
 
@@ -252,3 +254,10 @@ def test_more_readers_than_connections_get_that_reason_and_are_served_later(data
     for connection in held:
         connection.close()
     assert rows(database, t.model, "name") == []
+
+
+def test_the_file_names_of_the_migrations_give_the_revisions_of_alembic() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    chain = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert revisions() == chain[::-1]

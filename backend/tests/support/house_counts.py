@@ -280,6 +280,13 @@ def counts_table() -> str:
     return "\n".join(["| Count | Now | Aim |", "| --- | --- | --- |", *rows, ""])
 
 
+_NOT_PACKAGES = {
+    "storage/migrations": "Migrations of the store by Alembic, which loads them as files.",
+    "storage/migrations/versions": "One file per migration, in their order.",
+}
+"""What is in the folders that cannot have a docstring."""
+
+
 def rooms_table() -> str:
     """Return the table of test_layers, with the first line of each folder's docstring."""
     rows = []
@@ -287,7 +294,8 @@ def rooms_table() -> str:
         modules = [f"`{path.rpartition('/')[2]}`" for path, row in MODULES.items() if row == room]
         package = BACKEND / room / "__init__.py"
         about = ast.get_docstring(ast.parse(package.read_text())) if package.exists() else None
-        first = f"only {', '.join(modules)}" if modules else (about or "").partition("\n")[0]
+        about = about or _NOT_PACKAGES.get(room, "")
+        first = f"only {', '.join(modules)}" if modules else about.partition("\n")[0]
         all_scoring = set(SCORING) - {room} <= may and not room.startswith("scoring")
         others = [*sorted(may - set(SCORING)), "all of scoring"] if all_scoring else sorted(may)
         rows.append(f"| `{room}` | {first} | {', '.join(others) or 'none'} |")
