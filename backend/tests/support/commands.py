@@ -165,8 +165,12 @@ class Running:
         return self.output.read_text()
 
     def events(self) -> list[dict[str, Any]]:
-        """Return its JSON log lines so far; a broken one is an error."""
-        return [json.loads(line) for line in self.text().splitlines() if line.startswith("{")]
+        """Return its JSON log lines so far; a broken one is an error.
+
+        A line without its line break is left for the next call: the process is still writing it.
+        """
+        lines = self.text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
 
     def has_logged(self, **values: object) -> bool:
         """Return whether a line has all these values."""

@@ -37,7 +37,7 @@ def address(service: Running) -> str:
 
     def listens() -> bool:
         assert service.process.poll() is None, service.text()
-        found.extend(re.findall(r"running on (http://127\.0\.0\.1:\d+)", service.text()))
+        found.extend(re.findall(r"running on (http://127\.0\.0\.1:\d+)\s", service.text()))
         return bool(found)
 
     wait_for(listens, "the server")
