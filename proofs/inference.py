@@ -29,10 +29,8 @@ from scipy.stats import multivariate_normal  # type: ignore[import-untyped]
 from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
-from backend.scoring.grid import Floats, Values
-from backend.scoring.hours import Hours
+from backend.scoring.grid import Floats, Hours, Span, Values
 from backend.scoring.intervals import Interval
-from backend.scoring.local_span import Span
 from backend.scoring.metrics.contingency import enough_events
 from backend.scoring.questions.bias import model_bias
 from backend.scoring.questions.flyability import event_tables

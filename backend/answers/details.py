@@ -30,7 +30,7 @@ from backend.answers.withholding import Withholding
 from backend.core.local_time import date_of
 from backend.core.records import network_of
 from backend.scoring.constants import PUBLIC_LIMIT_STEP
-from backend.scoring.hours import Hours
+from backend.scoring.grid import Hours
 from backend.scoring.metrics import contingency
 from backend.scoring.metrics.contingency import Contingency
 from backend.scoring.metrics.events import sectors_of

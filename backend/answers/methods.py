@@ -12,7 +12,7 @@ from backend.answers.shapes import (
 )
 from backend.core.clock import PARIS
 from backend.scoring.constants import CONSTANTS
-from backend.scoring.hours import Hours
+from backend.scoring.grid import Hours
 from backend.scoring.questions.scorecard import METHOD_VERSION
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample_size import SampleLabel

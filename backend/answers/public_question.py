@@ -16,7 +16,7 @@ from backend.core.local_time import local_day
 from backend.core.records import network_of
 from backend.scoring.constants import PUBLIC_AFTER_DAYS, STRATUM_DAYS
 from backend.scoring.days.public_months import newest_closed_month
-from backend.scoring.local_span import Span
+from backend.scoring.grid import Span
 from backend.scoring.names import listed, model_name
 from backend.scoring.public.windows import Window, named, newest_window, windows
 from backend.scoring.sample.load import Samples, reference_days

@@ -13,7 +13,7 @@ from backend.core.errors import MeteoScoreError
 from backend.core.local_time import day_number, local_day
 from backend.core.records import Site
 from backend.scoring.constants import MOST_DAYS, USUAL_DAYS
-from backend.scoring.hours import Hours
+from backend.scoring.grid import Hours
 from backend.scoring.public.windows import has_values, in_full_months, without
 from backend.scoring.sample.load import Samples
 from backend.scoring.sample.quantities import Quantity

@@ -53,9 +53,8 @@ from backend.scoring.public.figures import (
 )
 from backend.scoring.public.windows import without_reasons
 from backend.scoring.questions.group_scores import group_scores
-from backend.scoring.questions.headline import Headline, beacon, headline
+from backend.scoring.questions.headline import Headline, beacon, headline, robustness, with_hourly_means
 from backend.scoring.questions.model_scores import ModelScore, ScoreSet, days_with
-from backend.scoring.questions.robustness import robustness, with_hourly_means
 from backend.scoring.questions.scorecard import METHOD_VERSION, PairOfModels, Scorecard, Verdict, common_words
 from backend.scoring.sample import coverage as coverages
 from backend.scoring.sample.coverage import Covered

@@ -9,8 +9,7 @@ from pydantic import Field, PlainSerializer, SerializationInfo
 
 from backend.answers.base import ApiModel, WithheldSource
 from backend.scoring.constants import PUBLIC_DECIMALS, PUBLIC_SHARE_DECIMALS
-from backend.scoring.grid import Season
-from backend.scoring.hours import Hours
+from backend.scoring.grid import Hours, Season
 from backend.scoring.inference.comparison import Outcome
 from backend.scoring.questions.scorecard import Finding
 from backend.scoring.sample.quantities import Quantity

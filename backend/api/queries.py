@@ -15,7 +15,7 @@ from backend.answers.shapes import ViewName
 from backend.answers.withholding import Withholding
 from backend.core.records import Site
 from backend.scoring.constants import MOST_DAYS, USUAL_DAYS
-from backend.scoring.hours import Hours
+from backend.scoring.grid import Hours
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.views import VIEW_OF
 

@@ -20,7 +20,7 @@ from backend.core.local_time import day_number
 from backend.core.parameters import Parameter
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.scoring.days.update import update
-from backend.scoring.hours import Hours
+from backend.scoring.grid import Hours
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import BASELINES, STATION_SEPARATOR
 from backend.scoring.views import VIEW_OF, View

@@ -22,7 +22,7 @@ from backend.cli.context import opened
 from backend.core.errors import ConfigError
 from backend.core.records import Site
 from backend.scoring.constants import FALSE_DISCOVERIES
-from backend.scoring.hours import Hours
+from backend.scoring.grid import Hours
 from backend.scoring.inference.comparison import significant_winners
 from backend.scoring.names import model_name
 from backend.scoring.questions.headline import USUAL_LIMITS, Headline

@@ -17,15 +17,14 @@ from backend.files.export_filter import Choice, chosen_names, stations_of_sites
 from backend.files.export_values import file_columns
 from backend.files.verif import Place
 from backend.scoring.days.update import CHUNK_DAYS
-from backend.scoring.hours import Hours
+from backend.scoring.grid import Hours, Span
 from backend.scoring.inference.comparison import significant_winners
-from backend.scoring.local_span import Span
 from backend.scoring.public.figures import enough, public_score, rounded_count
 from backend.scoring.public.windows import in_full_months, named, newest_window, windows, without
 from backend.scoring.questions.model_scores import ModelScore, ScoreSet
 from backend.scoring.questions.scorecard import METHOD_VERSION, Finding, Ranking, Scorecard
 from backend.scoring.sample.load import Samples, reference_days
-from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity
+from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample_size import SampleLabel
 from backend.scoring.views import View
@@ -234,7 +233,7 @@ def _spans(
 
 
 def _pairs_of(sample: Sample, view: View, model: str, quantity: Quantity) -> pl.DataFrame:
-    of_quantity = sample.of(quantity)
+    of_quantity = QuantitySample(sample, quantity)
     paired = of_quantity.pairs(model)
     valid, lead = sample.span.hours()[paired], sample.lead(model, quantity.parameter)[paired]
     frame = pl.DataFrame(

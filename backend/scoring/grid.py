@@ -2,22 +2,23 @@
 
 A row is one local day at the sites (Europe/Paris), a column the number of hours since that day's
 local midnight. A day of the clock change has 23 or 25 hours, so there are 25 columns; what does not exist
-or has no forecast is ABSENT. Whole numbers make every sum exact in any order of adding.
-"""
+or has no forecast is ABSENT. Whole numbers make every sum exact in any order of adding."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.core.clock import PARIS
-from backend.core.local_time import HOURS_A_DAY
+from backend.core.local_time import HOUR, HOURS_A_DAY, local_moment
 from backend.core.parameters import ABSENT as ABSENT
+from backend.scoring.constants import DAY_FROM, DAY_UNTIL, FLYING_FROM, FLYING_UNTIL
 
 Values = NDArray[np.int32]
 Integers = NDArray[np.int64]
@@ -105,3 +106,86 @@ SEASONS = tuple(Season)
 def season_index(months: Integers) -> Integers:
     """Return the index in SEASONS of months 1 to 12: December to February is winter."""
     return months % 12 // 3
+
+
+# --- The hours that a question counts --------------------------------------------------------------------
+
+
+class Hours(StrEnum):
+    """The hours of a question. Both ends are included."""
+
+    FLYING = "flying"
+    DAY = "day"
+    ALL = "all"
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """Return the first and the last hour of the local clock that count."""
+        return _ENDS[self]
+
+    @property
+    def text(self) -> str:
+        """Return the hours in words: "flying hours, 10 to 18"."""
+        return _TEXTS[self]
+
+    @property
+    def noun(self) -> str:
+        """Return the hours as the object of a sentence: "hours from 10 to 18"."""
+        return "hours" if self is Hours.ALL else "hours from {:02d} to {:02d}".format(*self.ends)
+
+    def counted(self, clock: Integers) -> Bools:
+        """Return which columns count, given what the clock shows at each (`clock_hours`)."""
+        first, last = self.ends
+        return np.asarray((clock != NO_HOUR) & (clock >= first) & (clock <= last))
+
+
+_ENDS = {
+    Hours.FLYING: (int(FLYING_FROM.value), int(FLYING_UNTIL.value)),
+    Hours.DAY: (int(DAY_FROM.value), int(DAY_UNTIL.value)),
+    Hours.ALL: (0, 23),
+}
+_TEXTS = {
+    Hours.FLYING: "flying hours, {:02d} to {:02d}".format(*_ENDS[Hours.FLYING]),
+    Hours.DAY: "daytime hours, {:02d} to {:02d}".format(*_ENDS[Hours.DAY]),
+    Hours.ALL: "all hours",
+}
+
+
+# --- The moments of a span of days -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Span:
+    """The local days from `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+    @property
+    def days(self) -> range:
+        """Return the numbers of the days."""
+        return range(self.first, self.last + 1)
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """Return when each day begins, and when the last one ends: seconds since 1970, one more than days."""
+        return np.array([local_moment(day) for day in range(self.first, self.last + 2)], np.int64)
+
+    def moments(self, hour: int, days_before: int) -> NDArray[np.int64]:
+        """Return, per day, when it was `hour` o'clock that many days before."""
+        return np.array([local_moment(day - days_before, hour) for day in self.days], np.int64)
+
+    def hours(self) -> NDArray[np.int64]:
+        """Return the moment of each hour, (days, 25); of a shorter day, the last ones lie in the next day."""
+        return self.starts[:-1, None] + HOUR * np.arange(HOURS_A_DAY)
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Return how many hours each day has: 24, or when the clocks change 23 or 25."""
+        return np.diff(self.starts) // HOUR
+
+    def locate(self, times: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the index of the day in which each moment lies (-1 before, len(days) after) and its hour."""
+        starts = self.starts
+        index = np.searchsorted(starts, times, side="right") - 1
+        hour = (times - starts[np.clip(index, 0, len(starts) - 1)]) // HOUR
+        return index, hour

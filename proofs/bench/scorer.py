@@ -22,7 +22,7 @@ from backend.scoring.days.update import update
 from backend.scoring.grid import HOURS, SCALE
 from backend.scoring.questions.scorecard import Scorecard
 from backend.scoring.sample.load import Samples
-from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
 from backend.scoring.views import EVENING_BEFORE, VIEWS
 from backend.storage import schema as t
@@ -178,7 +178,7 @@ def _strata(samples: Samples, shape: Scored) -> dict[str, float]:
 
 def _by_hour(sample: Sample) -> dict[tuple[str, int], tuple[int, float]]:
     """Return, by model and hour, the pairs and the mean size of the error (and work out the rest)."""
-    of_quantity = sample.of(Quantity.WIND_SPEED)
+    of_quantity = QuantitySample(sample, Quantity.WIND_SPEED)
     found = {}
     for model in sample.forecasts:
         there, error = of_quantity.pairs(model), of_quantity.errors(model)
@@ -191,7 +191,7 @@ def _by_hour(sample: Sample) -> dict[tuple[str, int], tuple[int, float]]:
 
 
 def _frame(site: str, view: str, sample: Sample) -> Any:
-    of_quantity = sample.of(Quantity.WIND_SPEED)
+    of_quantity = QuantitySample(sample, Quantity.WIND_SPEED)
     parts = []
     for model in sample.forecasts:
         there = of_quantity.pairs(model)

@@ -20,7 +20,7 @@ from backend.core.local_time import local_day
 from backend.core.records import Site
 from backend.scoring.grid import SCALE
 from backend.scoring.sample.load import Samples
-from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.views import EVENING_BEFORE
 from backend.storage.database import Database
 from proofs.bench.processes import answer, given
@@ -54,7 +54,7 @@ def _mean_size(samples: Samples, site: Site, days: int) -> float:
     """Return the mean absolute error of the wind speed, in km/h, over the model's own pairs."""
     today = local_day(NOW)
     sample = samples.load(site, EVENING_BEFORE, today - days, today)
-    of_quantity = sample.of(Quantity.WIND_SPEED)
+    of_quantity = QuantitySample(sample, Quantity.WIND_SPEED)
     there = of_quantity.pairs(MODEL)
     size = np.abs(of_quantity.errors(MODEL)).sum()
     return float(size / there.sum() / SCALE)

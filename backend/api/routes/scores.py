@@ -43,7 +43,7 @@ from backend.scoring.constants import (
     USUAL_SERIES_DAYS,
     USUAL_WIND_LIMIT,
 )
-from backend.scoring.hours import Hours
+from backend.scoring.grid import Hours
 from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity
 from backend.scoring.sample.strata import BY_CLOCK, Stratum
 

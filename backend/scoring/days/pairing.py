@@ -19,7 +19,7 @@ from backend.scoring.constants import (
     USUAL_AVERAGING,
 )
 from backend.scoring.days.hourly_means import hourly_means
-from backend.scoring.local_span import Span
+from backend.scoring.grid import Span
 
 
 def pair(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from backend.core.columns import DIRECTION, NO_LEAD, SPEED, ForecastDays, ForecastRows
 from backend.core.local_time import HOUR, HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
-from backend.scoring.local_span import Span
+from backend.scoring.grid import Span
 from backend.scoring.views import VIEWS, DecisionView, View
 
 

@@ -41,8 +41,7 @@ from backend.scoring.constants import (
     TURNING_SHARE,
 )
 from backend.scoring.days.quality_control import Flag
-from backend.scoring.grid import thousandths
-from backend.scoring.local_span import Span
+from backend.scoring.grid import Span, thousandths
 from backend.scoring.reasons import FROZEN_TEMPERATURE, STOPPED, STUCK_VANE, ZERO_DIRECTION
 
 NEVER = 0

@@ -41,7 +41,7 @@ from backend.scoring.days.quality_control import (
 )
 from backend.scoring.days.run_selection import select_runs
 from backend.scoring.days.sensors import DIGEST, Digests, digests, learned
-from backend.scoring.local_span import Span
+from backend.scoring.grid import Span
 from backend.scoring.reasons import EXCLUDED
 from backend.scoring.views import LEAD_VIEWS, NEAREST
 from backend.storage import collected_rows, quality_state

@@ -1,16 +1,77 @@
-"""Which of two models is better here, or that it is too close to call."""
+"""Comparisons: which of two models is better here, or too close to call, and skill against a reference.
+
+Hours of one day are not independent: so first average over each local day, then test the days. The
+correlation between days is handled in scoring/intervals.py. A day without pairs is no value, and not 0."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from backend.core.parameters import Parameter
 from backend.scoring.constants import DIFFERENCE, FALSE_DISCOVERIES
-from backend.scoring.inference.daily import DailySeries
-from backend.scoring.inference.effective_days import spread
-from backend.scoring.intervals import Interval, student_tails
+from backend.scoring.grid import SCALE, Bools, Floats, Integers
+from backend.scoring.inference.group_intervals import jackknife, over_days, symmetric
+from backend.scoring.intervals import Interval, spread, student_tails
+from backend.scoring.metrics.sums import Formula, number, ratio
+
+MICRO = 1_000_000
+"""Steps in one unit of a daily mean: whole ones, so that means are exact."""
+
+
+class Sized(Protocol):
+    """Sums with a number of pairs and a sum of error sizes, in thousandths: of scalars, directions, winds."""
+
+    @property
+    def n(self) -> Integers: ...  # noqa: D102
+
+    @property
+    def sum_abs(self) -> Integers: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DailySeries:
+    """One value for each of successive calendar days, in millionths of the unit; 0 where not `present`."""
+
+    micro: Integers
+    present: Bools
+
+    @property
+    def days(self) -> int:
+        """The number of days with a value."""
+        return int(self.present.sum())
+
+    @property
+    def mean(self) -> float | None:
+        """The mean over the days that have a value, each counting once, in the unit. None without any."""
+        return int(self.micro.sum()) / (self.days * MICRO) if self.days else None
+
+    def departures(self) -> Floats:
+        """Return each day's value minus the mean, in the unit; 0 in a gap, so that it adds nothing."""
+        # Subtracted as whole numbers: a series that never changes must give 0, not a rounding error.
+        rest = self.micro * self.days - self.micro.sum()
+        return np.where(self.present, rest / (max(self.days, 1) * MICRO), 0.0)
+
+
+def daily_difference(a: Sized, b: Sized) -> DailySeries:
+    """Return `mean|e_A| - mean|e_B|` of each day; negative where A was better.
+
+    The sums must be of the common sample, the same pairs for both models: ValueError otherwise. For
+    directions that is where both are pairs of `direction_pairs`, since a forecast calm has no direction.
+    """
+    if not np.array_equal(a.n, b.n):
+        raise ValueError("the two models were not summed over the same pairs")
+    present = a.n > 0
+    means = (a.sum_abs - b.sum_abs) * (MICRO // SCALE) / np.maximum(a.n, 1)
+    return DailySeries(np.rint(np.where(present, means, 0.0)).astype(np.int64), present)
+
+
+# --- Two models ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +159,69 @@ def significant_winners(p_values: Sequence[float | None], winners: Sequence[bool
     """Return which winners stand in a list of so many; the tests without a winner count in it too."""
     passed = benjamini_hochberg(p_values)
     return [won and stands for won, stands in zip(winners, passed, strict=True)]
+
+
+# --- Skill against a reference ---------------------------------------------------------------------------
+
+
+class PooledSkill(NamedTuple):
+    """The mean of the groups' skills, and how many groups it rests on and leaves out."""
+
+    skill: float | None
+    used: int
+    left_out: int
+    interval: Interval | None = None
+
+
+def skill_score(score: float | None, reference: float | None) -> float | None:
+    """Return `1 - S / S_ref` for a score whose best is 0: 1 is perfect, 0 no better than the reference.
+
+    Negative skill means worse than yesterday's observation. None when a score is undefined
+    or the reference is perfect.
+    """
+    if score is None or reference is None:
+        return None
+    return number(_skills(score, reference))
+
+
+def pooled_skills(formula: Formula[Any], models: Sequence[Any], reference: Any) -> list[PooledSkill]:
+    """Return the mean of each model's skills in groups, weighted by pairs; those without skill are left out.
+
+    All are sums of one kind, of the same pairs, columns (days, groups). For the interval each day is left out
+    of all of them, and what remains forms its own skills. Pooling the pairs of groups with different climates
+    first, and forming one skill of them, would credit a model for knowing the climates. Hamill & Juras 2006,
+    QJRMS 132. Raises ValueError for other pairs.
+    """
+    n = reference.n
+    if not all(np.array_equal(n, model.n) for model in models):
+        raise ValueError("the models and their reference were not summed over the same pairs")
+    columns = zip(*(table.columns() for table in (*models, reference)), strict=True)
+    stacked = type(reference)(*(np.stack(tables, axis=1) for tables in columns))
+    together = replace(stacked, n=n[:, None])  # the pairs are the same for all: (days, 1, groups)
+
+    def skills_of(sums: Any) -> Floats:
+        """Return the skill of each model and group against the last table, (..., models, groups)."""
+        scores = formula.each(sums)
+        return _skills(scores[..., :-1, :], scores[..., -1:, :])
+
+    def mean_skill(sums: Any) -> Floats:
+        """Return the mean over the groups, weighted by their pairs, of the skills that are defined."""
+        skills = skills_of(sums)
+        defined = np.isfinite(skills)
+        total = np.where(defined, skills * sums.n, 0.0).sum(axis=-1)
+        return ratio(total, np.where(defined, sums.n, 0).sum(axis=-1))
+
+    of_groups = skills_of(over_days(together))
+    present = np.broadcast_to((n > 0).any(axis=1)[:, None], (len(n), len(models)))
+    jackknifed = jackknife(mean_skill, together, present)
+    used = np.isfinite(of_groups).sum(axis=1).tolist()
+    return [
+        PooledSkill(mean, of_model, of_groups.shape[1] - of_model, interval)
+        for mean, of_model, interval in zip(
+            map(number, jackknifed.values), used, symmetric(jackknifed, highest=1.0), strict=True
+        )
+    ]
+
+
+def _skills(score: ArrayLike, reference: ArrayLike) -> Floats:
+    return np.asarray(1.0 - ratio(score, reference))

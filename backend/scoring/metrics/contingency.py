@@ -17,8 +17,7 @@ from backend.scoring.constants import LEAST_EVENTS
 from backend.scoring.grid import Bools, Floats, Integers
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.events import Occurrence
-from backend.scoring.metrics.formula import Formula, ratio
-from backend.scoring.metrics.sums import Sums
+from backend.scoring.metrics.sums import Formula, Sums, ratio
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,8 +14,7 @@ import numpy as np
 
 from backend.scoring.constants import LIGHT_WIND, STEADY_RESULTANT, TRIGONOMETRIC_STEPS
 from backend.scoring.grid import SCALE, Bools, Floats, Integers, Values, paired, present, thousandths
-from backend.scoring.metrics.error_kind import ErrorKind, ErrorSums, Series
-from backend.scoring.metrics.formula import Formula, ratio
+from backend.scoring.metrics.sums import ErrorKind, ErrorSums, Formula, Series, ratio
 
 CIRCLE = 360 * SCALE
 HALF_CIRCLE = CIRCLE // 2

@@ -10,8 +10,7 @@ import numpy as np
 
 from backend.scoring.grid import SCALE, Bools, Floats, Integers, Values, paired, thousandths
 from backend.scoring.intervals import quantiles
-from backend.scoring.metrics.error_kind import ErrorKind, ErrorSums, Series
-from backend.scoring.metrics.formula import Formula, ratio
+from backend.scoring.metrics.sums import ErrorKind, ErrorSums, Formula, Series, ratio
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,8 +10,7 @@ import numpy as np
 
 from backend.scoring.grid import SCALE, Bools, Floats, Integers, Values, present
 from backend.scoring.metrics.direction import direction_errors
-from backend.scoring.metrics.error_kind import ErrorKind, ErrorSums, Series
-from backend.scoring.metrics.formula import Formula, ratio
+from backend.scoring.metrics.sums import ErrorKind, ErrorSums, Formula, Series, ratio
 
 
 def vector_errors(

@@ -22,14 +22,12 @@ from backend.scoring.constants import (
     STRATUM_DAYS,
     WITHIN,
 )
-from backend.scoring.inference.comparison import Comparison
-from backend.scoring.inference.skill import PooledSkill
+from backend.scoring.inference.comparison import Comparison, PooledSkill
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.contingency import Rate
 from backend.scoring.questions.bias import GroupBias, ModelBias
-from backend.scoring.questions.headline import Headline
+from backend.scoring.questions.headline import Headline, HourlyMeanCheck, Robustness, SecondOpinion
 from backend.scoring.questions.model_scores import ModelScore, ScoreSet
-from backend.scoring.questions.robustness import HourlyMeanCheck, Robustness, SecondOpinion
 from backend.scoring.questions.scorecard import Finding, PairOfModels, Verdict
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.strata import Stratum

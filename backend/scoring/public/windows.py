@@ -18,7 +18,7 @@ from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import network_of
 from backend.scoring.constants import PUBLIC_WINDOWS, STRATUM_DAYS
 from backend.scoring.grid import Bools, Integers, Values, present
-from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
 
 LENGTHS = tuple(int(months) for months in PUBLIC_WINDOWS.value)
@@ -123,7 +123,7 @@ def in_full_months(sample: Sample, quantity: Quantity) -> Sample:
     found = replace(sample, all_forecasts=forecasts)
     if not quantity.kind.of_wind:
         return found
-    of_quantity = found.of(quantity)
+    of_quantity = QuantitySample(found, quantity)
     for model, of_model in found.all_forecasts.items():
         there = of_quantity.pairs(model)
         direction = _without_short_months(of_model[Parameter.WIND_DIRECTION], there, numbers)

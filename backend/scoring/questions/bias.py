@@ -12,9 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backend.scoring.grid import CLOCK, Integers
-from backend.scoring.hours import Hours
-from backend.scoring.inference.group_sums import (
+from backend.scoring.grid import CLOCK, Hours, Integers
+from backend.scoring.inference.group_intervals import (
     alone,
     beside,
     bias_intervals,
@@ -23,10 +22,9 @@ from backend.scoring.inference.group_sums import (
     over_days,
 )
 from backend.scoring.intervals import Interval
-from backend.scoring.metrics.error_kind import ErrorKind, ErrorSums
-from backend.scoring.metrics.formula import number
+from backend.scoring.metrics.sums import ErrorKind, ErrorSums, number
 from backend.scoring.questions.model_scores import days_with
-from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity
+from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import Stratum, clock_groups, groups
 from backend.scoring.sample.wind_groups import ConditionalQuantiles, given_forecast
@@ -84,16 +82,16 @@ def model_bias(
     """
     if quantity not in SINGLE_VALUED:
         raise ValueError(f"{quantity} has no bias")
-    of_quantity, kind = sample.of(quantity), quantity.kind
+    of_quantity, kind = QuantitySample(sample, quantity), quantity.kind
     groupings = [groups(sample, stratum, model) for stratum in CLOCKS]
-    hourly = sample.within(clock_hours).of(quantity).hourly(model)
+    hourly = QuantitySample(sample.within(clock_hours), quantity).hourly(model)
     tables = [
         group_sums(hourly, groupings[0]),
         group_sums(hourly, groupings[-1]),
     ]  # hours not counted have no sector
     if leads:
         observed = of_quantity.observed
-        series = [lead.of(quantity).series(model) for lead in leads]
+        series = [QuantitySample(lead, quantity).series(model) for lead in leads]
         tables.append(beside([alone(kind.hourly(forecast, observed).of_days()) for forecast in series]))
     whole, *of_groups = _biases(kind, tables, sample.hours)
     size = sample_of(days_with(of_quantity.pairs(model)), sample.months)

@@ -14,8 +14,7 @@ import numpy as np
 from backend.core.parameters import Parameter
 from backend.scoring.constants import FLYABLE_RUN, FLYING_FROM, FLYING_UNTIL, LIGHT_WIND
 from backend.scoring.grid import Bools, Values, present
-from backend.scoring.inference.event_intervals import score_intervals
-from backend.scoring.inference.group_sums import alone, beside
+from backend.scoring.inference.group_intervals import alone, beside, score_intervals
 from backend.scoring.metrics.contingency import SCORES, Contingency, Intervals
 from backend.scoring.metrics.events import (
     EVERY_SECTOR,
@@ -28,7 +27,7 @@ from backend.scoring.metrics.events import (
     sectors_of,
 )
 from backend.scoring.names import model_name
-from backend.scoring.sample.common_sample import all_of, comparable
+from backend.scoring.sample.quantities import all_of, comparable
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample_size import SampleSize, sample_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backend.scoring.inference.group_sums import (
+from backend.scoring.inference.group_intervals import (
     bias_intervals,
     days_of,
     group_sums,
@@ -12,7 +12,7 @@ from backend.scoring.inference.group_sums import (
     size_intervals,
 )
 from backend.scoring.questions.model_scores import ModelScore, days_with, scores_of
-from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import Stratum, groups
 from backend.scoring.sample_size import sample_of, stratum_may_be_shown
@@ -22,7 +22,7 @@ def group_scores(
     sample: Sample, quantity: Quantity, stratum: Stratum, model: str
 ) -> dict[str, ModelScore | None]:
     """Return a model's score in each group of a stratum, None in those with too few days to be shown."""
-    of_quantity, kind = sample.of(quantity), quantity.kind
+    of_quantity, kind = QuantitySample(sample, quantity), quantity.kind
     grouping = groups(sample, stratum, model)
     table = group_sums(of_quantity.hourly(model), grouping)
     totals, days = over_days(table), days_of(table).tolist()

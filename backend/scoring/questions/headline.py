@@ -1,19 +1,35 @@
-"""What a pilot needs beside a verdict: surprises, the mean of the models, and where the beacon stands."""
+"""What stands beside a verdict: surprises, the mean of the models, the beacons, and checks of the verdict.
+
+It is checked at the site's other stations, and against the means of whole hours."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from backend.core.distance import metres_between
+from backend.core.parameters import Parameter
 from backend.core.records import Site, Station
-from backend.scoring.constants import USUAL_GUST_LIMIT, USUAL_WIND_LIMIT
+from backend.scoring.constants import (
+    DUPLICATE_DISTANCE,
+    DUPLICATE_HEIGHT,
+    DUPLICATE_HOURS,
+    DUPLICATE_SHARE,
+    DUPLICATE_WIND,
+    USUAL_GUST_LIMIT,
+    USUAL_WIND_LIMIT,
+)
+from backend.scoring.grid import paired, thousandths
+from backend.scoring.inference.comparison import Outcome
 from backend.scoring.metrics.contingency import Rate, surprises
 from backend.scoring.questions.flyability import limit_table
 from backend.scoring.questions.model_scores import ModelScore
-from backend.scoring.questions.scorecard import Verdict
-from backend.scoring.sample.quantities import Quantity
-from backend.scoring.sample.sample import Sample
+from backend.scoring.questions.scorecard import PairOfModels, Scorecard, Verdict
+from backend.scoring.sample.quantities import Quantity, QuantitySample, all_of
+from backend.scoring.sample.sample import Sample, StationDays
+from backend.scoring.sample_size import stratum_may_be_shown
 
 USUAL_LIMITS = {
     Quantity.WIND_SPEED: USUAL_WIND_LIMIT.value,
@@ -93,3 +109,125 @@ def beacon(site: Site, station: Station) -> Beacon:
         distance=None if metres is None else metres / 1000,
         height=None if station.elevation is None else station.elevation - site.elevation,
     )
+
+
+# --- Checks at other stations and by hourly means --------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondOpinion:
+    """How the two models of a verdict compare at one station; `agrees` is None where it has too few days.
+
+    `difference` is the mean daily difference of error sizes, negative where the verdict's best errs less
+    here too. A station agrees only where that is clear by the same tests as the verdict; `outcome` is the
+    result there: too close to call, or which model is better. `duplicate_of` is the station that this one is
+    a copy of: then it does not count.
+    """
+
+    station: str
+    n_pairs: int
+    n_days: int
+    difference: float | None
+    outcome: Outcome | None
+    agrees: bool | None
+    duplicate_of: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Robustness:
+    """At how many of the beacons that count the same model is clearly better; the reference is the first."""
+
+    stations: tuple[SecondOpinion, ...]
+
+    @property
+    def counted(self) -> int:
+        """How many beacons have an opinion."""
+        return sum(opinion.agrees is not None for opinion in self.stations)
+
+    @property
+    def agreeing(self) -> int:
+        """How many of them agree with the verdict."""
+        return sum(opinion.agrees is True for opinion in self.stations)
+
+
+def robustness(sample: Sample, quantity: Quantity, verdict: PairOfModels) -> Robustness:
+    """Return at every station of the site which of the two models of a verdict errs less there."""
+    counting: list[StationDays] = []
+    opinions = []
+    ordered = [
+        *sample.reference_days,
+        *(code for code in sample.stations if code not in sample.reference_days),
+    ]
+    for code in ordered:
+        station = sample.stations[code]
+        duplicate = next((other for other in counting if is_duplicate(station, other)), None)
+        alone = [*sample.reference_days] == [code]
+        duel = verdict if alone else Scorecard(sample.at(code)).duel(quantity, verdict.a, verdict.b)
+        enough = duplicate is None and stratum_may_be_shown(duel.n_days)
+        difference = duel.comparison.difference
+        opinions.append(
+            SecondOpinion(
+                station=code,
+                n_pairs=duel.n_pairs,
+                n_days=duel.n_days,
+                difference=difference if enough else None,
+                outcome=duel.comparison.outcome if enough else None,
+                agrees=duel.comparison.outcome is Outcome.A_BETTER if enough else None,
+                duplicate_of=None if duplicate is None else duplicate.station.id,
+            )
+        )
+        if duplicate is None:
+            counting.append(station)
+    return Robustness(tuple(opinions))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourlyMeanCheck:
+    """The two models of a verdict compared against the mean of each hour's reports, on its common sample.
+
+    `same` is whether the outcome is the verdict's; None where too few days have such means.
+    """
+
+    n_pairs: int
+    n_days: int
+    difference: float | None
+    outcome: Outcome | None
+    same: bool | None
+
+
+def with_hourly_means(sample: Sample, quantity: Quantity, verdict: Verdict) -> HourlyMeanCheck | None:
+    """Compare the two models of a verdict by hourly means; None for gusts, and without a duel."""
+    if quantity is Quantity.WIND_GUST or verdict.duel is None:
+        return None
+    of_quantity = QuantitySample(sample, quantity)
+    shared = all_of(of_quantity.pairs(model) for model in verdict.compared)
+    duel = Scorecard(sample.averaged()).duel(quantity, verdict.duel.a, verdict.duel.b, shared)
+    enough = stratum_may_be_shown(duel.n_days)
+    outcome = duel.comparison.outcome
+    return HourlyMeanCheck(
+        n_pairs=duel.n_pairs,
+        n_days=duel.n_days,
+        difference=duel.comparison.difference if enough else None,
+        outcome=outcome if enough else None,
+        same=outcome is verdict.duel.comparison.outcome if enough else None,
+    )
+
+
+def is_duplicate(one: StationDays, other: StationDays) -> bool:
+    """Return whether two stations are one mast in the lists of two networks.
+
+    They are within DUPLICATE_DISTANCE and DUPLICATE_HEIGHT, and their mean winds agree within
+    DUPLICATE_WIND in DUPLICATE_SHARE of the hours that both have.
+    """
+    apart = metres_between(*((days.station.latitude, days.station.longitude) for days in (one, other)))
+    if apart is None or apart > DUPLICATE_DISTANCE.value:
+        return False
+    heights = [days.station.elevation for days in (one, other)]
+    if None not in heights and abs(heights[0] - heights[1]) > DUPLICATE_HEIGHT.value:  # type: ignore[operator]
+        return False
+    mine, others = (days.observed[Parameter.WIND_SPEED] for days in (one, other))
+    both = paired(mine, others)
+    if int(both.sum()) < DUPLICATE_HOURS.value:
+        return False
+    difference = np.abs(mine[both].astype(np.int64) - others[both])
+    return float(np.mean(difference <= thousandths(DUPLICATE_WIND.value))) >= DUPLICATE_SHARE.value

@@ -10,15 +10,14 @@ import numpy as np
 
 from backend.scoring.constants import BREEZE, LIGHT_WIND, WITHIN
 from backend.scoring.grid import Bools, Integers, Season
-from backend.scoring.inference.group_sums import alone, beside, bias_intervals, size_intervals
-from backend.scoring.inference.skill import PooledSkill
+from backend.scoring.inference.comparison import PooledSkill
+from backend.scoring.inference.group_intervals import alone, beside, bias_intervals, size_intervals
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.direction import DirectionError
-from backend.scoring.metrics.error_kind import Series
-from backend.scoring.metrics.formula import number
 from backend.scoring.metrics.scalar import ErrorQuantiles, error_quantiles, within_share
-from backend.scoring.sample.quantities import Quantity
-from backend.scoring.sample.sample import BASELINES, QuantitySample
+from backend.scoring.metrics.sums import Series, number
+from backend.scoring.sample.quantities import Quantity, QuantitySample
+from backend.scoring.sample.sample import BASELINES
 from backend.scoring.sample_size import SampleLabel, sample_of, stratum_may_be_shown
 
 

@@ -13,17 +13,20 @@ from itertools import combinations
 
 import numpy as np
 
-from backend.scoring.grid import Bools, present
-from backend.scoring.hours import Hours
-from backend.scoring.inference.comparison import Comparison, Outcome, compare
-from backend.scoring.inference.daily import daily_difference
-from backend.scoring.inference.group_sums import by_day_groups
-from backend.scoring.inference.skill import PooledSkill, pooled_skills
+from backend.scoring.grid import Bools, Hours, present
+from backend.scoring.inference.comparison import (
+    Comparison,
+    Outcome,
+    PooledSkill,
+    compare,
+    daily_difference,
+    pooled_skills,
+)
+from backend.scoring.inference.group_intervals import by_day_groups
 from backend.scoring.names import listed, model_name
 from backend.scoring.questions.model_scores import ModelScore, days_with, score_all
-from backend.scoring.sample.common_sample import CommonSample
-from backend.scoring.sample.quantities import Quantity
-from backend.scoring.sample.sample import BASELINES, QuantitySample, Sample
+from backend.scoring.sample.quantities import CommonSample, Quantity, QuantitySample
+from backend.scoring.sample.sample import BASELINES, Sample
 from backend.scoring.sample_size import SampleLabel, SampleSize, sample_of
 
 METHOD_VERSION = "2"
@@ -164,18 +167,20 @@ class Scorecard:
         Models without any pair are the last of the models.
         """
         names = self.models() if models is None else models
-        scores = score_all(self.sample.of(quantity), [*names, *BASELINES], mask, intervals=intervals)
+        scores = score_all(
+            QuantitySample(self.sample, quantity), [*names, *BASELINES], mask, intervals=intervals
+        )
         return tuple(sorted(scores, key=_with_pairs_first))
 
     # --- Comparison ----------------------------------------------------------------------------------
 
     def common(self, quantity: Quantity) -> CommonSample:
         """Return which models can be compared, and on which hours."""
-        return self.sample.of(quantity).common
+        return QuantitySample(self.sample, quantity).common
 
     def duel(self, quantity: Quantity, a: str, b: str, mask: Bools | None = None) -> PairOfModels:
         """Compare two models on the hours that both have, within `mask`."""
-        of_quantity = self.sample.of(quantity)
+        of_quantity = QuantitySample(self.sample, quantity)
         both = of_quantity.pairs(a) & of_quantity.pairs(b)
         if mask is not None:
             both &= mask
@@ -199,7 +204,9 @@ class Scorecard:
     def ranking(self, quantity: Quantity, *, intervals: bool = False) -> Ranking:
         """Return which models are compared, in the order of their errors, with the duels of the first."""
         common = self.common(quantity)
-        scores = score_all(self.sample.of(quantity), common.compared, common.shared, intervals=intervals)
+        scores = score_all(
+            QuantitySample(self.sample, quantity), common.compared, common.shared, intervals=intervals
+        )
         # The mean size of the error was declared as the score that ranks before any result was seen.
         ranked = sorted(
             scores,
@@ -217,7 +224,7 @@ class Scorecard:
 
     def verdict(self, quantity: Quantity) -> Verdict:
         """Return which model errs least here, if the test and the sample show a difference."""
-        of_quantity, ranking = self.sample.of(quantity), self.ranking(quantity, intervals=True)
+        of_quantity, ranking = QuantitySample(self.sample, quantity), self.ranking(quantity, intervals=True)
         shared, ranks, duel = ranking.common.shared, ranking.ranks, ranking.duel
         may_rank = ranking.finding.ranks
         ranked = tuple(score.model for score in ranking.scores)

@@ -11,7 +11,7 @@ from backend.core.columns import NO_LEAD, UNPAIRED
 from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import ABSENT
 from backend.scoring.grid import NO_HOUR, SCALE, Values
-from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity
+from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
 
 
@@ -44,7 +44,7 @@ def hours(sample: Sample, quantity: Quantity) -> Iterator[Hour]:
     """Yield every hour of a sample's days. Raises ValueError for a quantity without hourly values."""
     if quantity not in SINGLE_VALUED:
         raise ValueError(f"{quantity} has no hourly values")
-    of_quantity = sample.of(quantity)
+    of_quantity = QuantitySample(sample, quantity)
     observed = of_quantity.observed
     of_model = {
         model: (

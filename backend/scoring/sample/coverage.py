@@ -10,8 +10,8 @@ import numpy as np
 from backend.core.local_time import date_of, month_days, month_number
 from backend.scoring.constants import COMPLETE_MONTH
 from backend.scoring.grid import Bools, clock_hours, present
-from backend.scoring.metrics.error_kind import Series
-from backend.scoring.sample.quantities import Quantity
+from backend.scoring.metrics.sums import Series
+from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
 from backend.scoring.views import DecisionView
 
@@ -66,7 +66,7 @@ def covered(sample: Sample, quantity: Quantity, now: int) -> Covered:
     Only hours that the question counts are expected: of a model, those of the view; of a station, those of
     the days on which it is the reference. An hour with a wind too light for a direction counts as available.
     """
-    of_quantity = sample.of(quantity)
+    of_quantity = QuantitySample(sample, quantity)
     observed = known(of_quantity.observed)
     forecast = {model: known(of_quantity.series(model)) for model in sample.forecasts}
     has_data = np.logical_or.reduce([observed, *forecast.values()]).any(axis=1)

@@ -17,12 +17,9 @@ from backend.core.local_time import HOURS_A_DAY, date_of, day_number, day_of_epo
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
 from backend.core.registry import THREE_HOUR_GUST_MODELS
-from backend.scoring.grid import Bools, Integers
-from backend.scoring.hours import Hours
-from backend.scoring.local_span import Span
+from backend.scoring.grid import Bools, Hours, Integers, Span
 from backend.scoring.reasons import REASONS
-from backend.scoring.sample.lazy import Lazy
-from backend.scoring.sample.sample import EARLIER_DAYS, Sample, StationDays
+from backend.scoring.sample.sample import EARLIER_DAYS, Lazy, Sample, StationDays
 from backend.scoring.views import View
 from backend.storage import days as store
 from backend.storage import published_months

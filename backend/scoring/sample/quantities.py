@@ -1,16 +1,23 @@
-"""What can be scored: each quantity with its unit, its kind of error and whether models are ranked by it."""
+"""What can be scored, and one quantity of a sample: its series, pairs, errors and sums, for each model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from itertools import combinations
+from typing import NamedTuple, cast
 
-from backend.core.parameters import RULES, Parameter
-from backend.scoring.grid import Values
+import numpy as np
+
+from backend.core.local_time import HOURS_A_DAY
+from backend.core.parameters import ABSENT, RULES, Parameter
+from backend.scoring.constants import COMMON_SAMPLE_KEEPS
+from backend.scoring.grid import Bools, Integers, Values
 from backend.scoring.metrics.direction import DirectionError
-from backend.scoring.metrics.error_kind import ErrorKind, Series
 from backend.scoring.metrics.scalar import ScalarError
+from backend.scoring.metrics.sums import ErrorKind, ErrorSums, Series, SizeSums
 from backend.scoring.metrics.vector import VectorError
+from backend.scoring.sample.sample import BASELINES, Sample
 
 
 class Quantity(StrEnum):
@@ -72,3 +79,127 @@ _KIND: Mapping[Quantity, ErrorKind] = dict.fromkeys(Quantity, _SCALAR) | {
 
 SINGLE_VALUED = tuple(quantity for quantity in Quantity if quantity.kind.bias is not None)
 """The quantities with one value an hour, and therefore with a bias. A wind is a speed and a direction."""
+
+
+# --- The hours that are compared -------------------------------------------------------------------------
+
+
+class CommonSample(NamedTuple):
+    """The models that are compared, in the order in which they were added, and the hours they share."""
+
+    compared: tuple[str, ...]
+    shared: Bools
+
+
+def comparable(pairs: Mapping[str, Bools]) -> tuple[str, ...]:
+    """Return the models that can be compared without a large loss of hours, given the pairs of each.
+
+    From the two that share the most on, a model is added as long as the common sample keeps
+    COMMON_SAMPLE_KEEPS of what these two share.
+    """
+    counted = sorted((name for name in pairs if pairs[name].any()), key=lambda name: -int(pairs[name].sum()))
+    shares = {(a, b): int((pairs[a] & pairs[b]).sum()) for a, b in combinations(counted, 2)}
+    first = max(shares, key=lambda two: shares[two], default=())
+    if not first or not shares[first]:
+        return tuple(counted[:1])
+    taken, shared = list(first), pairs[first[0]] & pairs[first[1]]
+    for name in (name for name in counted if name not in first):
+        both = shared & pairs[name]
+        if int(both.sum()) >= COMMON_SAMPLE_KEEPS.value * shares[first]:
+            taken.append(name)
+            shared = both
+    return tuple(taken)
+
+
+def all_of(masks: Iterable[Bools]) -> Bools:
+    """Return the hours that are in all of these masks."""
+    return np.asarray(np.logical_and.reduce(list(masks)))
+
+
+# --- One quantity of a sample ----------------------------------------------------------------------------
+
+
+class QuantitySample:
+    """One quantity of a sample: the series, pairs, errors and sums of each model and baseline.
+
+    `name` is a model or one of BASELINES; the mean of the models is that of the compared ones. Each array is
+    computed once per sample: a verdict needs most of them several times.
+    """
+
+    def __init__(self, sample: Sample, quantity: Quantity) -> None:
+        self.sample = sample
+        self.quantity = quantity
+        self.kind: ErrorKind = quantity.kind
+
+    @property
+    def observed(self) -> Series:
+        """What the reference station measured in the hours that count."""
+        return self.quantity.series(self.sample.observed)
+
+    @property
+    def common(self) -> CommonSample:
+        """The models that can be compared, and the hours they share."""
+        key = self.quantity, "common"
+        if key not in self.sample.computed:
+            pairs = {name: self.pairs(name) for name in self.sample.forecasts}
+            compared = comparable(pairs)
+            none = np.zeros((len(self.sample.span.days), HOURS_A_DAY), np.bool_)
+            shared = all_of(pairs[name] for name in compared) if compared else none
+            self.sample.computed[key] = CommonSample(compared, shared)
+        return cast(CommonSample, self.sample.computed[key])
+
+    def series(self, name: str) -> Series:
+        """Return the forecasts of a model or baseline; ABSENT where there are none."""
+        sample, quantity = self.sample, self.quantity
+        if name not in BASELINES:
+            if quantity is Quantity.TEMPERATURE:
+                none = np.full_like(sample.observed[Parameter.TEMPERATURE], ABSENT)
+                return Series(sample.temperatures.get(name, none))
+            return quantity.series(sample.forecasts[name])
+        key = quantity, "baseline", name
+        if key not in sample.computed:
+            values = {}
+            for parameter in quantity.parameters:
+                if quantity is Quantity.TEMPERATURE:
+                    of_models = [
+                        sample.temperatures[model]
+                        for model in self.common.compared
+                        if model in sample.temperatures
+                    ]
+                else:
+                    of_models = [sample.forecasts[model][parameter] for model in self.common.compared]
+                values[parameter] = sample.reference(name, parameter, of_models)
+            sample.computed[key] = quantity.series(values)
+        return cast(Series, sample.computed[key])
+
+    def hourly(self, name: str) -> ErrorSums:
+        """Return the sums of each hour by itself."""
+        key = self.quantity, "hourly", name
+        if key not in self.sample.computed:
+            self.sample.computed[key] = self.kind.hourly(self.series(name), self.observed)
+        return cast(ErrorSums, self.sample.computed[key])
+
+    def pairs(self, name: str) -> Bools:
+        """Return the hours that count as pairs, (days, 25)."""
+        return np.asarray(self.hourly(name).n != 0)
+
+    def errors(self, name: str) -> Integers:
+        """Return the errors hour by hour, (days, 25), in thousandths; 0 where there is no pair."""
+        return self.hourly(name).sum_errors
+
+    def sums(self, name: str, mask: Bools | None = None) -> ErrorSums:
+        """Return the sums of each day, of its pairs within `mask`."""
+        key = self.quantity, "sums", name, None if mask is None else mask.tobytes()
+        if key not in self.sample.computed:
+            self.sample.computed[key] = self.hourly(name).of_days(mask)
+        return cast(ErrorSums, self.sample.computed[key])
+
+    def sizes(self, name: str, mask: Bools | None = None) -> SizeSums:
+        """Return the sizes of errors of each day, of its pairs within `mask`."""
+        within = None if mask is None else mask.tobytes()
+        if (self.quantity, "sums", name, within) in self.sample.computed:
+            return self.sums(name, mask).sizes()
+        key = self.quantity, "sizes", name, within
+        if key not in self.sample.computed:
+            self.sample.computed[key] = self.hourly(name).sizes().of_days(mask)
+        return cast(SizeSums, self.sample.computed[key])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +14,8 @@ from backend.core.columns import NO_LEAD, UNPAIRED
 from backend.core.local_time import HOURS_A_DAY, date_of
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
-from backend.scoring.grid import Bools, Integers, Values, clock_hours, months, present
-from backend.scoring.hours import Hours
-from backend.scoring.local_span import Span
-from backend.scoring.metrics.error_kind import ErrorKind, ErrorSums, Series, SizeSums
-from backend.scoring.sample.common_sample import CommonSample, all_of, comparable
+from backend.scoring.grid import Bools, Hours, Integers, Span, Values, clock_hours, months, present
 from backend.scoring.sample.height_correction import to_station_height
-from backend.scoring.sample.lazy import Lazy
-from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.reference_forecasts import (
     climatology,
     direction_climatology,
@@ -30,6 +24,36 @@ from backend.scoring.sample.reference_forecasts import (
     yesterday,
 )
 from backend.scoring.views import VIEWS, View
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Lazy(Mapping[K, V]):
+    """Values by key, each from one call of `compute`; its keys are known from the start.
+
+    A question is about one quantity: the arrays of the other parameters are never built.
+    """
+
+    def __init__(self, keys: Iterable[K], compute: Callable[[K], V]) -> None:
+        self._values: dict[K, V | None] = dict.fromkeys(keys)
+        self._compute = compute
+
+    def __getitem__(self, key: K) -> V:
+        """Return the value of a key; raises KeyError."""
+        value = self._values[key]
+        if value is None:
+            value = self._values[key] = self._compute(key)
+        return value
+
+    def __iter__(self) -> Iterator[K]:
+        """Iterate over the keys in their order."""
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        """Return the number of keys."""
+        return len(self._values)
+
 
 BASELINES = ("yesterday", "climatology", "model_mean")
 """Forecasts that need no model; they are scored beside the models and never ranked."""
@@ -190,10 +214,6 @@ class Sample:
         steps = [self.stations[code].resolution for code in self.reference_days]
         return max((step for step in steps if step is not None), default=None)
 
-    def of(self, quantity: Quantity) -> QuantitySample:
-        """Return one quantity of this sample; what it computes is cached with the sample."""
-        return QuantitySample(self, quantity)
-
     @cached_property
     def computed(self) -> dict[tuple[object, ...], object]:
         """The cache of QuantitySample. It lies here, so that no sample and object refer to each other."""
@@ -273,89 +293,3 @@ def _by_reference_station(
     for code, of_station in values.items():
         absent[days[code]] = of_station[days[code]]
     return absent
-
-
-class QuantitySample:
-    """One quantity of a sample: the series, pairs, errors and sums of each model and baseline.
-
-    `name` is a model or one of BASELINES; the mean of the models is that of the compared ones. Each array is
-    computed once per sample: a verdict needs most of them several times.
-    """
-
-    def __init__(self, sample: Sample, quantity: Quantity) -> None:
-        self.sample = sample
-        self.quantity = quantity
-        self.kind: ErrorKind = quantity.kind
-
-    @property
-    def observed(self) -> Series:
-        """What the reference station measured in the hours that count."""
-        return self.quantity.series(self.sample.observed)
-
-    @property
-    def common(self) -> CommonSample:
-        """The models that can be compared, and the hours they share."""
-        key = self.quantity, "common"
-        if key not in self.sample.computed:
-            pairs = {name: self.pairs(name) for name in self.sample.forecasts}
-            compared = comparable(pairs)
-            none = np.zeros((len(self.sample.span.days), HOURS_A_DAY), np.bool_)
-            shared = all_of(pairs[name] for name in compared) if compared else none
-            self.sample.computed[key] = CommonSample(compared, shared)
-        return cast(CommonSample, self.sample.computed[key])
-
-    def series(self, name: str) -> Series:
-        """Return the forecasts of a model or baseline; ABSENT where there are none."""
-        sample, quantity = self.sample, self.quantity
-        if name not in BASELINES:
-            if quantity is Quantity.TEMPERATURE:
-                none = np.full_like(sample.observed[Parameter.TEMPERATURE], ABSENT)
-                return Series(sample.temperatures.get(name, none))
-            return quantity.series(sample.forecasts[name])
-        key = quantity, "baseline", name
-        if key not in sample.computed:
-            values = {}
-            for parameter in quantity.parameters:
-                if quantity is Quantity.TEMPERATURE:
-                    of_models = [
-                        sample.temperatures[model]
-                        for model in self.common.compared
-                        if model in sample.temperatures
-                    ]
-                else:
-                    of_models = [sample.forecasts[model][parameter] for model in self.common.compared]
-                values[parameter] = sample.reference(name, parameter, of_models)
-            sample.computed[key] = quantity.series(values)
-        return cast(Series, sample.computed[key])
-
-    def hourly(self, name: str) -> ErrorSums:
-        """Return the sums of each hour by itself."""
-        key = self.quantity, "hourly", name
-        if key not in self.sample.computed:
-            self.sample.computed[key] = self.kind.hourly(self.series(name), self.observed)
-        return cast(ErrorSums, self.sample.computed[key])
-
-    def pairs(self, name: str) -> Bools:
-        """Return the hours that count as pairs, (days, 25)."""
-        return np.asarray(self.hourly(name).n != 0)
-
-    def errors(self, name: str) -> Integers:
-        """Return the errors hour by hour, (days, 25), in thousandths; 0 where there is no pair."""
-        return self.hourly(name).sum_errors
-
-    def sums(self, name: str, mask: Bools | None = None) -> ErrorSums:
-        """Return the sums of each day, of its pairs within `mask`."""
-        key = self.quantity, "sums", name, None if mask is None else mask.tobytes()
-        if key not in self.sample.computed:
-            self.sample.computed[key] = self.hourly(name).of_days(mask)
-        return cast(ErrorSums, self.sample.computed[key])
-
-    def sizes(self, name: str, mask: Bools | None = None) -> SizeSums:
-        """Return the sizes of errors of each day, of its pairs within `mask`."""
-        within = None if mask is None else mask.tobytes()
-        if (self.quantity, "sums", name, within) in self.sample.computed:
-            return self.sums(name, mask).sizes()
-        key = self.quantity, "sizes", name, within
-        if key not in self.sample.computed:
-            self.sample.computed[key] = self.hourly(name).sizes().of_days(mask)
-        return cast(SizeSums, self.sample.computed[key])

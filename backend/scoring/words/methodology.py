@@ -15,11 +15,8 @@ import numpy as np
 
 from backend.scoring.constants import CONSTANTS, Constant
 from backend.scoring.grid import SCALE, Values
-from backend.scoring.inference.comparison import mean_test
-from backend.scoring.inference.daily import MICRO, DailySeries
-from backend.scoring.inference.effective_days import persistence
-from backend.scoring.inference.skill import skill_score
-from backend.scoring.intervals import Interval, student_quantile, wilson
+from backend.scoring.inference.comparison import MICRO, DailySeries, mean_test, skill_score
+from backend.scoring.intervals import Interval, persistence, student_quantile, wilson
 from backend.scoring.metrics import contingency
 from backend.scoring.metrics.contingency import Contingency
 from backend.scoring.metrics.direction import (

@@ -21,15 +21,12 @@ from backend.scoring.constants import (
     SEASON_DAYS,
     STRATUM_DAYS,
 )
-from backend.scoring.grid import Season
-from backend.scoring.hours import Hours
-from backend.scoring.inference.comparison import Outcome
-from backend.scoring.inference.skill import PooledSkill
+from backend.scoring.grid import Hours, Season
+from backend.scoring.inference.comparison import Outcome, PooledSkill
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.contingency import Rate
 from backend.scoring.names import listed, model_name
-from backend.scoring.questions.headline import Beacon, Headline
-from backend.scoring.questions.robustness import HourlyMeanCheck, Robustness
+from backend.scoring.questions.headline import Beacon, Headline, HourlyMeanCheck, Robustness
 from backend.scoring.questions.scorecard import Finding, PairOfModels, Verdict
 from backend.scoring.reasons import EXCLUDED, FROZEN_TEMPERATURE, STOPPED, STUCK_VANE, ZERO_DIRECTION
 from backend.scoring.sample.quantities import Quantity

@@ -34,7 +34,7 @@ from backend.files.verif import Place, write_verif
 from backend.files.writing import new_file
 from backend.scoring.days.public_months import publish
 from backend.scoring.days.update import update
-from backend.scoring.hours import Hours
+from backend.scoring.grid import Hours
 from backend.scoring.questions.scorecard import Finding, Scorecard
 from backend.scoring.sample.load import Samples
 from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity

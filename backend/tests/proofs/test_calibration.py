@@ -10,8 +10,7 @@ import math
 import numpy as np
 import pytest
 
-from backend.scoring.inference.comparison import mean_test
-from backend.scoring.inference.daily import MICRO, DailySeries
+from backend.scoring.inference.comparison import MICRO, DailySeries, mean_test
 from proofs.inference import (
     CELLS,
     DAYS,

@@ -17,7 +17,7 @@ from backend.core.local_time import day_number, day_of_epoch, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
 from backend.scoring.days.update import CHUNK_DAYS, make_due, update
-from backend.scoring.hours import Hours
+from backend.scoring.grid import Hours
 from backend.scoring.questions.series import hours
 from backend.scoring.reasons import REASONS
 from backend.scoring.sample.load import Samples

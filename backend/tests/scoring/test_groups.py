@@ -10,10 +10,9 @@ import pytest
 from backend.core.parameters import Parameter
 from backend.scoring.constants import CONSTANTS, DIFFERENCE, LIGHT_WIND, WITHIN
 from backend.scoring.grid import SCALE, Bools, Values, present
-from backend.scoring.inference.effective_days import spread
-from backend.scoring.inference.group_sums import by_day_groups
-from backend.scoring.inference.skill import PooledSkill, pooled_skills, skill_score
-from backend.scoring.intervals import Interval
+from backend.scoring.inference.comparison import PooledSkill, pooled_skills, skill_score
+from backend.scoring.inference.group_intervals import by_day_groups
+from backend.scoring.intervals import Interval, spread
 from backend.scoring.metrics.scalar import ScalarSums, mae
 from backend.scoring.sample.wind_groups import NO_GROUP, given_forecast, sectors, wind_classes
 from backend.scoring.words.sentences import skill_words

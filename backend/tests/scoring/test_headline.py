@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from backend.core.records import Site, Station
-from backend.scoring.hours import Hours
+from backend.scoring.grid import Hours
 from backend.scoring.intervals import Interval
 from backend.scoring.questions.headline import beacon
 from backend.scoring.sample.quantities import Quantity

@@ -13,8 +13,7 @@ import pytest
 
 from backend.main import Service
 from backend.scoring.constants import DAY_FROM, DAY_UNTIL, FLYING_FROM, FLYING_UNTIL
-from backend.scoring.grid import clock_hours
-from backend.scoring.hours import Hours
+from backend.scoring.grid import Hours, clock_hours
 from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS, MORNING, TWO_EVENINGS_BEFORE, View
 from backend.tests.support.method_one import STORED, figures, world
 from backend.tests.support.score_store import SPEED, Grid, constant, keep

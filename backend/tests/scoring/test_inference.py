@@ -15,22 +15,36 @@ from backend.core.parameters import Parameter
 from backend.scoring.constants import LEAST_EFFECTIVE_DAYS, MOST_PERSISTENCE
 from backend.scoring.grid import ABSENT
 from backend.scoring.inference.comparison import (
+    MICRO,
+    DailySeries,
     MeanTest,
     Outcome,
     benjamini_hochberg,
     compare,
+    daily_difference,
     mean_test,
     outcome,
 )
-from backend.scoring.inference.daily import MICRO, DailySeries, daily_difference
-from backend.scoring.inference.effective_days import effective_number, persistence
-from backend.scoring.inference.event_intervals import score_intervals
-from backend.scoring.inference.group_sums import alone, beside, bias_intervals, over_days, size_intervals
-from backend.scoring.intervals import Interval, quantiles, student_quantile, wilson
+from backend.scoring.inference.group_intervals import (
+    alone,
+    beside,
+    bias_intervals,
+    over_days,
+    score_intervals,
+    size_intervals,
+)
+from backend.scoring.intervals import (
+    Interval,
+    effective_number,
+    persistence,
+    quantiles,
+    student_quantile,
+    wilson,
+)
 from backend.scoring.metrics.contingency import Contingency
 from backend.scoring.metrics.direction import DirectionSums, steady_bias
-from backend.scoring.metrics.error_kind import ErrorSums, Series
 from backend.scoring.metrics.scalar import ScalarSums
+from backend.scoring.metrics.sums import ErrorSums, Series
 from backend.scoring.metrics.vector import VectorSums
 from backend.scoring.sample.quantities import Quantity
 from backend.tests.support.scoring_grids import counted, filled, grid, random_grid

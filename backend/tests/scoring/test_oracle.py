@@ -12,8 +12,7 @@ import xarray as xr
 from scipy.stats import ttest_1samp  # type: ignore[import-untyped]
 
 from backend.scoring.grid import ABSENT, Floats, Values, paired
-from backend.scoring.inference.comparison import mean_test
-from backend.scoring.inference.daily import MICRO, DailySeries
+from backend.scoring.inference.comparison import MICRO, DailySeries, mean_test
 from backend.scoring.metrics import contingency, direction, scalar
 from backend.scoring.metrics.contingency import Contingency
 from backend.scoring.metrics.direction import DirectionSums

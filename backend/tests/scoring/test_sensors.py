@@ -15,7 +15,7 @@ from backend.core.local_time import HOURS_A_DAY, day_number, day_of_epoch, local
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.days.quality_control import Flag, ModelContext, flag
 from backend.scoring.days.sensors import LastForecasts, digests, learned
-from backend.scoring.local_span import Span
+from backend.scoring.grid import Span
 from backend.scoring.reasons import REASONS
 
 FIRST = day_number(date(2026, 1, 10))

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from backend.core.parameters import Parameter
 from backend.files.export_filter import Choice
 from backend.files.export_scores import score_frames
-from backend.scoring.hours import Hours
+from backend.scoring.grid import Hours
 from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity
 from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS, MORNING, VIEW_OF, VIEWS
 from backend.storage import schema as t

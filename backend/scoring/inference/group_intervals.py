@@ -1,0 +1,223 @@
+"""The intervals of scores of many groups at once, from what each score would be without each single day.
+
+Scores are ratios, roots and angles of sums of days. Leaving out day `t` of `n` gives `score_t`; about their
+mean, `(n - 1) (score - score_t)` are what each day adds to the score (the jackknife's pseudo-values; Efron &
+Stein 1981, Ann. Stat. 9, 586-596). Their spread is that of a mean of days, and `intervals.spread` allows for
+their correlation. For a mean of one value a day that is exactly the interval of this mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from backend.scoring.grid import SCALE, Bools, Floats, Integers
+from backend.scoring.intervals import Interval, Spread, spread, wilson
+from backend.scoring.metrics.contingency import (
+    SCORES,
+    Contingency,
+)
+from backend.scoring.metrics.sums import ErrorKind, ErrorSums, Sums, no_sums
+from backend.scoring.sample.strata import Groups
+
+S = TypeVar("S", bound=Sums)
+
+
+def group_sums(hourly: S, groups: Groups) -> S:
+    """Return the sums of each day and group, columns (days, groups)."""
+    days, count = len(groups.index), len(groups.names)
+    cell = np.arange(days)[:, None] * count + groups.index
+    cell = np.where(groups.index >= 0, cell, -1).ravel()
+    by_cell = hourly.each(np.ravel).groups(cell, days * count)
+    return by_cell.each(lambda column: column.reshape(days, count))
+
+
+def by_day_groups(of_days: S, group: Integers, count: int) -> S:
+    """Return the sums of each day in the column of its group, as that of its month: (days, groups)."""
+    days, columns = np.arange(len(group)), []
+    for column in of_days.columns():
+        table = np.zeros((len(group), count), np.int64) if column.any() else no_sums(len(group), count)
+        if table.flags.writeable:
+            table[days, group] = column
+        columns.append(table)
+    return type(of_days)(*columns)
+
+
+def over_days(of_groups: S) -> S:
+    """Return the sums of each group over all days."""
+    return type(of_groups)(*[column.sum(axis=0, dtype=np.int64) for column in of_groups.columns()])
+
+
+def beside(tables: Sequence[S]) -> S:
+    """Return the groups of several tables of one kind in one: (days, all of their groups)."""
+    columns = zip(*(table.columns() for table in tables), strict=True)
+    return type(tables[0])(*(np.concatenate(each, axis=1) for each in columns))
+
+
+def days_of(of_groups: ErrorSums) -> Integers:
+    """Return how many days each group has."""
+    return np.asarray((of_groups.n > 0).sum(axis=0))
+
+
+def alone(of_days: S) -> S:
+    """Return the sums of days as those of one group: (days, 1)."""
+    return type(of_days)(*[column[:, None] for column in of_days.columns()])
+
+
+# --- Without each day ------------------------------------------------------------------------------------
+
+
+_ROUNDING = 1e-9
+"""The rounding error of scores that do not depend on the day left out, in the score's unit."""
+
+
+class Jackknifed(NamedTuple):
+    """Scores of groups, and their spread."""
+
+    values: Floats
+    spread: Spread
+
+
+def jackknife(score: Callable[[S], Floats], of_days: S, present: Bools) -> Jackknifed:
+    """Return the scores of sums, columns (days, ...), and their spread; `present` are the days with pairs.
+
+    `score` returns one value for each group: of sums without their days, or of many such, days first. A
+    group has no spread where the score is undefined without one of its days: it depends on that day alone.
+    """
+    total, without = leave_one_out(of_days)
+    values = score(total)
+    return Jackknifed(values, departures_spread(score(without) - values, present))
+
+
+def leave_one_out(of_days: S) -> tuple[S, S]:
+    """Return the sums over all days, and those without each day; columns (days, ...)."""
+    columns = of_days.columns()
+    totals = [np.asarray(column.sum(axis=0, dtype=np.int64)) for column in columns]
+    without = [total - column for total, column in zip(totals, columns, strict=True)]
+    return type(of_days)(*totals), type(of_days)(*without)
+
+
+def departures_spread(changes: Floats, present: Bools) -> Spread:
+    """Return the spread of scores from their changes by leaving out a day each; arrays (days, groups)."""
+    days: Integers = present.sum(axis=0)
+    changes = np.where(present, changes, 0.0)
+    with np.errstate(invalid="ignore"):
+        about = np.where(present, changes - changes.sum(axis=0) / np.maximum(days, 1), 0.0)
+    about[np.abs(about) < _ROUNDING] = 0.0
+    return spread(np.ascontiguousarray((about * (days - 1)).T), np.ascontiguousarray(present.T))
+
+
+def symmetric(
+    jackknifed: Jackknifed, lowest: float = -np.inf, highest: float = np.inf
+) -> list[Interval | None]:
+    """Return `value ± reach` of each group, cut at the ends of what the score can be; None where unknown."""
+    reach = jackknifed.spread.reach()
+    known = np.isfinite(jackknifed.values + reach).tolist()
+    lows = np.maximum(jackknifed.values - reach, lowest).tolist()
+    highs = np.minimum(jackknifed.values + reach, highest).tolist()
+    return [
+        Interval(low, high) if is_known else None
+        for low, high, is_known in zip(lows, highs, known, strict=True)
+    ]
+
+
+def rates(jackknifed: Jackknifed, days: Integers) -> list[Interval | None]:
+    """Return Wilson's interval of each group's rate, of as many cases as the spread of its days shows.
+
+    A rate `p` with the standard error `s` is worth `p (1 - p) / s²` independent cases. At 0 and 1, where no
+    day differs from another, it is worth one case for each of the `days` that have any.
+    """
+    columns = (jackknifed.values, jackknifed.spread.standard_error, jackknifed.spread.quantile(), days)
+    intervals: list[Interval | None] = []
+    for rate, error, z, count in zip(*(column.tolist() for column in columns), strict=True):
+        if not np.isfinite(rate + error):
+            intervals.append(None)
+        elif rate in {0.0, 1.0}:
+            intervals.append(wilson(rate, count, z))
+        else:
+            intervals.append(
+                wilson(rate, rate * (1 - rate) / error**2, z) if error > 0 else Interval(rate, rate)
+            )
+    return intervals
+
+
+# --- Errors ----------------------------------------------------------------------------------------------
+
+
+class Sizes(NamedTuple):
+    """The intervals of groups' mean sizes of error, and how many independent pairs each rests on."""
+
+    intervals: list[Interval | None]
+    effective_pairs: list[float | None]
+
+
+def bias_intervals(kind: ErrorKind, of_groups: ErrorSums) -> list[Interval | None]:
+    """Return the interval of each group's bias, in the quantity's unit; None where there is no bias.
+
+    It goes at most ErrorKind.widest_bias to either side.
+    """
+    if kind.bias is None:
+        return [None] * of_groups.n.shape[1]
+    values = kind.bias.each(over_days(of_groups))
+    _, without = leave_one_out(of_groups)
+    reach = departures_spread(kind.bias_changes(values, without), of_groups.n > 0).reach()
+    half = np.minimum(reach, kind.widest_bias)
+    columns = (values - half, values + half, np.isfinite(values + reach))
+    return [
+        Interval(low, high) if is_known else None
+        for low, high, is_known in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def size_intervals(kind: ErrorKind, of_groups: ErrorSums) -> Sizes:
+    """Return the interval of each group's mean size of error, in the quantity's unit.
+
+    The effective number of pairs is `n * var_iid / var_days`, at most n: `var_iid` is the variance of the
+    mean of n independent errors' sizes, `var_days` that of the same mean by its days. Hours that repeat each
+    other count for less. Capped at n because more than was measured is hard to explain. None where either
+    variance is 0 or unknown.
+    """
+    sizes = of_groups.sizes()
+    jackknifed = jackknife(kind.ranking.each, sizes, sizes.n > 0)
+    totals, errors = over_days(sizes), jackknifed.spread.standard_error * SCALE
+    columns = (totals.n, totals.sum_abs, totals.sum_squares, errors)
+    effective: list[float | None] = []
+    # As Python's whole numbers, of any length: equal sizes then have a variance of exactly 0.
+    for n, size, square, error in zip(*(column.tolist() for column in columns), strict=True):
+        iid = (n * square - size * size) / (n * (n - 1)) / n if n > 1 and error > 0 else 0.0
+        effective.append(min(float(n), n * iid / error**2) if iid > 0 else None)
+    return Sizes(symmetric(jackknifed, lowest=0.0), effective)
+
+
+# --- Scores of an event ----------------------------------------------------------------------------------
+
+
+OF_CASES: dict[str, str] = {"surprise_rate": "cd", "pod": "ac", "far": "ab", "pofd": "bd", "csi": "abc"}
+"""The scores that are rates, and the cells that make up their denominators."""
+
+LOWEST = {"frequency_bias": 0.0, "ets": -1 / 3, "hss": -1.0, "peirce": -1.0, "sedi": -1.0}
+
+HIGHEST = {"frequency_bias": np.inf, "ets": 1.0, "hss": 1.0, "peirce": 1.0, "sedi": 1.0}
+
+
+def score_intervals(
+    of_days: Contingency, names: Sequence[str] = tuple(SCORES)
+) -> list[dict[str, Interval | None]]:
+    """Return the interval of each score in `names`, by group, from counts with columns (days, groups).
+
+    Hours of one day are not independent cases: whole days are what is left out in turn.
+    """
+    present = of_days.n > 0
+    total, without = leave_one_out(of_days)
+    intervals: dict[str, list[Interval | None]] = {}
+    for name in names:
+        score = SCORES[name].each
+        values = score(total)
+        jackknifed = Jackknifed(values, departures_spread(score(without) - values, present))
+        if name in OF_CASES:
+            cases = sum(getattr(of_days, cell) for cell in OF_CASES[name])
+            intervals[name] = rates(jackknifed, np.asarray((cases > 0).sum(axis=0)))
+        else:
+            intervals[name] = symmetric(jackknifed, LOWEST[name], HIGHEST[name])
+    return [dict(zip(intervals, of_group, strict=True)) for of_group in zip(*intervals.values(), strict=True)]
