@@ -26,7 +26,7 @@ from typing import TypeVar
 
 import msgspec
 
-from backend.collectors.base import DUMMY_DEGREES, Archive, Fetch, Payload, Request, Source
+from backend.collectors.base import Archive, Fetch, Payload, Request, Source
 from backend.collectors.beacons.gaps import fill_gap, find_gaps, missing_spans, unknown_station
 from backend.collectors.beacons.readings import (
     Network,
@@ -46,6 +46,7 @@ from backend.collectors.beacons.readings import (
     value_of,
 )
 from backend.collectors.beacons.times import iso_time
+from backend.collectors.set_aside import DUMMY_DEGREES
 from backend.collectors.transport.decoding import decode_json_leniently
 from backend.core import registry
 from backend.core.config import Settings

@@ -73,7 +73,10 @@ ROOMS = {
     "cli/serve": {"core", "storage", "scheduler", "demo", "answers", "api", "main", "cli", *SCORING},
 }
 MODULES = {
-    **dict.fromkeys(("collectors/base.py", "collectors/areas.py", "collectors/runs.py"), "collectors/base"),
+    **dict.fromkeys(
+        ("collectors/base.py", "collectors/set_aside.py", "collectors/areas.py", "collectors/runs.py"),
+        "collectors/base",
+    ),
     **dict.fromkeys(("demo/server.py", "demo/__main__.py"), "demo/server"),
     "main.py": "main",
     **dict.fromkeys(("__main__.py", "cli/serve.py", "cli/demo.py"), "cli/serve"),

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from backend.collectors.base import PLAUSIBLE_PLACE
 from backend.collectors.grib.decode import Field, Selector
 from backend.collectors.grib.runs import AromeGrid
 from backend.collectors.runs import Part
+from backend.collectors.set_aside import PLAUSIBLE_PLACE
 from backend.core.errors import ParseError
 from backend.core.parameters import Parameter, why_implausible
 from backend.core.records import Forecast, GridPoint, Outside, Rejected, Site

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from backend.collectors.areas import within
-from backend.collectors.base import LONGEST_TEXT, Fetch, as_failure
+from backend.collectors.base import Fetch, as_failure
 from backend.collectors.grib.decode import Field, GribError, Selector, prepare, read_fields
 from backend.collectors.grib.fields import FIELDS, MODEL_ELEVATION, FileValues, parse, parse_model_elevations
 from backend.collectors.grib.runs import (
@@ -22,6 +22,7 @@ from backend.collectors.grib.runs import (
 )
 from backend.collectors.grib.worker import Worker, WorkerLostError
 from backend.collectors.runs import Part, cycles, parts_by_missing_sites
+from backend.collectors.set_aside import LONGEST_TEXT
 from backend.core.errors import CollectorError, IncompleteError, ParseError, UnchangedError
 from backend.core.records import (
     CollectionRequest,

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from backend.collectors import meteofrance, pioupiou
-from backend.collectors.base import set_aside_implausible
 from backend.collectors.beacons.readings import Readings
 from backend.collectors.ffvl_routes import keyed, winds_mobi
 from backend.collectors.ffvl_routes.keyed import Keyed, parse_list
+from backend.collectors.set_aside import set_aside_implausible
 from backend.collectors.transport.decoding import MAX_ODD_TEXT, MOST_ODD_ROWS
 from backend.core.errors import ParseError
 from backend.core.records import ObservationBatch, Station

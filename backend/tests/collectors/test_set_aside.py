@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from backend.collectors.base import LONGEST_TEXT, MOST_STATIONS, as_failure, set_aside_implausible
+from backend.collectors.base import as_failure
+from backend.collectors.set_aside import LONGEST_TEXT, MOST_STATIONS, set_aside_implausible
 from backend.core.errors import ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import (

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from backend.collectors.base import set_aside_implausible
+from backend.collectors.set_aside import set_aside_implausible
 from backend.core.distance import metres_between
 from backend.core.errors import NotFoundError
 from backend.core.records import ObservationBatch, Position, Site, Station

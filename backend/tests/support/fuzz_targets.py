@@ -24,7 +24,7 @@ import httpx2
 import psycopg  # noqa: F401 - with sqlite3, before eccodes
 
 from backend.collectors import meteo_parapente_answer, meteofrance, open_meteo, open_meteo_answer, romma
-from backend.collectors.base import Fetch, Payload, Request, set_aside_implausible
+from backend.collectors.base import Fetch, Payload, Request
 from backend.collectors.ffvl_routes import keyed, pages, winds_mobi
 from backend.collectors.grib.object_storage import ObjectStorage
 from backend.collectors.grib.package_route import PackageRoute
@@ -33,6 +33,7 @@ from backend.collectors.grib.runs import GRIDS, PackageFile, PublishedRun
 from backend.collectors.grib.worker import Worker
 from backend.collectors.meteo_parapente_answer import Entry
 from backend.collectors.runs import Part
+from backend.collectors.set_aside import set_aside_implausible
 from backend.collectors.transport import bodies, headers
 from backend.core.errors import ParseError
 from backend.core.parameters import RULES
