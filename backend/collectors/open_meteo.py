@@ -46,6 +46,8 @@ from backend.core.records import CollectionRequest, ForecastBatch, IncompletePar
 
 SITES_PER_REQUEST = 100
 SETTLED_AFTER = timedelta(minutes=10)
+"""Time after the publication of a run until all servers of Open-Meteo have it."""
+
 ARCHIVE_SINCE = datetime(2026, 4, 2, tzinfo=UTC)
 """The first runs of most models in the single-runs service."""
 
@@ -142,43 +144,46 @@ class OpenMeteo:
         A model that fails does not stop the others.
         """
         for model in self.models:
-            if needs.until is not None and not self._has_missing_runs(model, needs):
+            inside, outside = within(model.name, model.area, needs)
+            if needs.until is not None and not any(
+                parts_by_missing_sites(inside, model.name, run, model.parts, self.rank)
+                for run in cycles(needs, model.hours)
+            ):
                 continue
             try:
-                latest, seen_at = await self._latest(model, fetch)
+                meta = await fetch(
+                    Request(url=f"{self.url}/data/{model.domain}/static/meta.json", kind="json")
+                )
+                latest = parse_meta(meta.body, url=meta.url)
             except CollectorError as error:
                 yield self._failed(error, needs.now)
                 continue
-            async for batch in self._collect_model(model, latest, seen_at, needs, fetch):
+            if outside:
+                yield replace(self._batch(needs.now), outside=outside)
+            async for batch in self._collect_model(model, latest, meta.fetched_at, inside, fetch):
                 yield batch
-
-    def _has_missing_runs(self, model: Model, needs: CollectionRequest) -> bool:
-        inside, _ = within(model.name, model.area, needs)
-        return any(
-            parts_by_missing_sites(inside, model.name, run, model.parts, self.rank)
-            for run in cycles(needs, model.hours)
-        )
-
-    async def _latest(self, model: Model, fetch: Fetch) -> tuple[LatestRun, datetime]:
-        request = Request(url=f"{self.url}/data/{model.domain}/static/meta.json", kind="json")
-        payload = await fetch(request)
-        return parse_meta(payload.body, url=payload.url), payload.fetched_at
 
     async def _collect_model(
         self, model: Model, latest: LatestRun, seen_at: datetime, needs: CollectionRequest, fetch: Fetch
     ) -> AsyncIterator[ForecastBatch]:
-        needs, outside = within(model.name, model.area, needs)
-        runs = [
-            _run(model, reference_time, latest, needs)
-            for reference_time in cycles(needs, model.hours)
-            if _is_there(reference_time, latest, needs.now)
-        ]
-        if outside:
-            yield replace(self._batch(needs.now), outside=outside)
+        runs: list[Run] = []
+        for start in cycles(needs, model.hours):
+            if start < latest.reference_time:
+                # Only the newest run has a published time. For an older one it is the time of the collection,
+                # in a backfill the usual delay after the start of the run.
+                seen = needs.now if needs.until is None else min(needs.now, start + model.usual_delay)
+                runs.append(Run(model.name, start, seen, published=False))
+            elif start == latest.reference_time and needs.now >= latest.available_at + SETTLED_AFTER:
+                runs.append(Run(model.name, start, latest.available_at, published=True))
         # The age of a source is that of its newest model, so report each stale model by itself.
         several = len(self.models) > 1 and needs.until is None
         if several and needs.now - latest.reference_time > model.max_age:
-            yield self._failed(_stands_still(model, latest, self.source), needs.now)
+            hours = model.max_age / timedelta(hours=1)
+            reason = (
+                f"the newest run of {model.name} is that of {latest.reference_time:%Y-%m-%d %H:%M} UTC,"
+                f" older than the limit of {hours:g} h"
+            )
+            yield self._failed(CollectorError(reason, source=self.source), needs.now)
         idle = True
         incomplete: list[str] = []
         for run in runs:
@@ -220,60 +225,47 @@ class OpenMeteo:
         return batches
 
     async def _ask_all(self, question: _Question, sites: Sequence[Site], fetch: Fetch) -> list[ForecastBatch]:
+        """Return the batches of some sites.
+
+        A request that is refused because of a position is repeated in halves, MOST_SPLITS requests at most.
+        """
         batches: list[ForecastBatch] = []
         refused: list[tuple[Site, CollectorError]] = []
         for first in range(0, len(sites), SITES_PER_REQUEST):
-            some = sites[first : first + SITES_PER_REQUEST]
-            try:
-                batches += await self._ask(question, some, fetch, refused, [MOST_SPLITS])
-            except _NotArchivedError as error:
-                return [*batches, self._not_archived(question, sites[first:], error)]
-        answered = any(batch.records for batch in batches)
-        return batches + [self._refused(question, site, error, answered) for site, error in refused]
-
-    async def _ask(
-        self,
-        question: _Question,
-        sites: Sequence[Site],
-        fetch: Fetch,
-        refused: list[tuple[Site, CollectorError]],
-        splits: list[int],
-    ) -> list[ForecastBatch]:
-        """Return the batches of some sites, and add sites that are refused alone to `refused`.
-
-        A request that is refused because of a position is repeated in halves, `splits` requests at most.
-        """
-        model, run = question.model, question.run
-        try:
-            payload = await fetch(self._request(model, run.reference_time, sites))
-            reading = await asyncio.to_thread(
-                parse,
-                payload.body,
-                model=model.name,
-                reference_time=run.reference_time,
-                parts=question.parts,
-                sites=sites,
-                source=self.source,
-                url=payload.url,
-            )
-        except CollectorError as error:
-            if _NOT_ARCHIVED.search(error.reason):
-                raise _NotArchivedError(error.reason, source=self.source, url=error.url) from error
-            if not _is_about_a_position(error):
-                return [self._failed(error, question.needs.now, question.newest)]
-            if len(sites) == 1:
-                refused.append((sites[0], error))
-                return []
-            if splits[0] < 2:
-                return [self._failed(error, question.needs.now, question.newest)]
-            splits[0] -= 2
-            middle = len(sites) // 2
-            return [
-                batch
-                for half in (sites[:middle], sites[middle:])
-                for batch in await self._ask(question, half, fetch, refused, splits)
-            ]
-        return [self._as_batch(question, sites, payload, reading)]
+            answered: list[ForecastBatch] = []
+            waiting, splits = [sites[first : first + SITES_PER_REQUEST]], MOST_SPLITS
+            while waiting:
+                some = waiting.pop()
+                try:
+                    payload = await fetch(self._request(question, some))
+                    reading = await asyncio.to_thread(
+                        parse,
+                        payload.body,
+                        model=question.model.name,
+                        reference_time=question.run.reference_time,
+                        parts=question.parts,
+                        sites=some,
+                        source=self.source,
+                        url=payload.url,
+                    )
+                except CollectorError as error:
+                    if _NOT_ARCHIVED.search(error.reason):
+                        return [*batches, self._not_archived(question, sites[first:], error)]
+                    bad_request = isinstance(error, FetchError) and error.status == HTTPStatus.BAD_REQUEST
+                    about_a_position = bad_request or _REFUSED_PLACE.search(error.reason)
+                    if about_a_position and len(some) == 1:
+                        refused.append((some[0], error))
+                    elif about_a_position and splits >= 2:
+                        splits -= 2
+                        middle = len(some) // 2
+                        waiting += [some[middle:], some[:middle]]  # a stack: the first half comes next
+                    else:
+                        answered.append(self._failed(error, question.needs.now, question.newest))
+                else:
+                    answered.append(self._as_batch(question, some, payload, reading))
+            batches += answered
+        others = any(batch.records for batch in batches)
+        return batches + [self._refused(question, site, error, others) for site, error in refused]
 
     def _as_batch(
         self, question: _Question, sites: Sequence[Site], payload: Payload, reading: AnswerValues
@@ -290,7 +282,14 @@ class OpenMeteo:
         ]
         incomplete = (*reading.incomplete, *odd)
         new = [one for one in incomplete if not needs.known_incomplete(model, start, one.part, one.site)]
-        failures = [as_failure(self.name, self._incomplete(question, new, payload.url))] if new else []
+        failures = []
+        if new:
+            first, places = new[0], dict.fromkeys(one.site for one in new)
+            others = f" and {len(places) - 1} more" if len(places) > 1 else ""
+            parts = ", ".join(dict.fromkeys(one.part for one in new))
+            reason = f"{question.title} is incomplete in {parts} at {first.site}{others}: {first.reason}"
+            error = IncompleteError(reason, source=self.source, url=payload.url)
+            failures.append(as_failure(self.name, error))
         empty = ", ".join(reading.empty)
         return replace(
             self._batch(payload.fetched_at, question.newest),
@@ -310,14 +309,6 @@ class OpenMeteo:
                 if one.site not in covered and (model, one.site) not in needs.outside
             ),
         )
-
-    def _incomplete(self, question: _Question, new: Sequence[IncompletePart], url: str) -> IncompleteError:
-        first = new[0]
-        sites = list(dict.fromkeys(one.site for one in new))
-        parts = ", ".join(dict.fromkeys(one.part for one in new))
-        others = f" and {len(sites) - 1} more" if len(sites) > 1 else ""
-        reason = f"{question.title} is incomplete in {parts} at {first.site}{others}: {first.reason}"
-        return IncompleteError(reason, source=self.source, url=url)
 
     def _not_archived(
         self, question: _Question, sites: Sequence[Site], error: CollectorError
@@ -360,12 +351,13 @@ class OpenMeteo:
             outside=() if (model, site.id) in needs.outside else (outside,),
         )
 
-    def _request(self, model: Model, reference_time: datetime, sites: Sequence[Site]) -> Request:
+    def _request(self, question: _Question, sites: Sequence[Site]) -> Request:
+        model = question.model
         return Request(
             url=f"{self.single_runs_url}/v1/forecast",
             kind="json",
             params={
-                "run": f"{reference_time:%Y-%m-%dT%H:%M}",
+                "run": f"{question.run.reference_time:%Y-%m-%dT%H:%M}",
                 "latitude": ",".join(f"{site.latitude:.5f}" for site in sites),
                 "longitude": ",".join(f"{site.longitude:.5f}" for site in sites),
                 "hourly": ",".join(UNITS),
@@ -388,52 +380,12 @@ class OpenMeteo:
         return replace(self._batch(now, newest), failures=(as_failure(self.name, error),))
 
 
-class _NotArchivedError(CollectorError):
-    """The run is not in Open-Meteo's archive."""
-
-
 _THE_RUN = "single run"
 """The version of every part: the archive does not change its runs."""
 
 
 def _completes(batch: ForecastBatch) -> bool:
     return bool(batch.records and batch.complete())
-
-
-def _is_about_a_position(error: CollectorError) -> bool:
-    """True if a request may have been refused because of one of its positions."""
-    return (isinstance(error, FetchError) and error.status == HTTPStatus.BAD_REQUEST) or bool(
-        _REFUSED_PLACE.search(error.reason)
-    )
-
-
-def _run(model: Model, reference_time: datetime, latest: LatestRun, needs: CollectionRequest) -> Run:
-    """Return a run with its time of availability; only the newest run has a published one.
-
-    For any other it is the time of the collection; in a backfill it is the usual delay after the run's start.
-    """
-    if reference_time == latest.reference_time:
-        return Run(model.name, reference_time, latest.available_at, published=True)
-    seen = needs.now
-    if needs.until is not None:
-        seen = min(seen, reference_time + model.usual_delay)
-    return Run(model.name, reference_time, seen, published=False)
-
-
-def _stands_still(model: Model, latest: LatestRun, source: str) -> CollectorError:
-    hours = model.max_age / timedelta(hours=1)
-    return CollectorError(
-        f"the newest run of {model.name} is that of {latest.reference_time:%Y-%m-%d %H:%M} UTC, older than"
-        f" the limit of {hours:g} h",
-        source=source,
-    )
-
-
-def _is_there(reference_time: datetime, latest: LatestRun, now: datetime) -> bool:
-    """True if a run can be requested: any before the latest, and the latest after the servers agree."""
-    if reference_time == latest.reference_time:
-        return now >= latest.available_at + SETTLED_AFTER
-    return reference_time < latest.reference_time
 
 
 def parse_meta(body: bytes, *, url: str = "") -> LatestRun:

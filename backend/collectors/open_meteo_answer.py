@@ -6,9 +6,10 @@ column or site that has it. See open_meteo.py for units and quirks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import msgspec
 
@@ -112,22 +113,15 @@ def parse(
     for a wind from before the run (then runs were joined), or if every location has a problem.
     """
     try:
-        return _answer(body, model, reference_time, parts, sites)
+        places = [
+            _place(location, model, reference_time, parts, site)
+            for site, location in zip(sites, _locations(body, len(sites)), strict=True)
+        ]
     except ParseError as error:
         raise ParseError(error.reason, source=source, url=url) from error
-
-
-def _answer(
-    body: bytes, model: str, reference_time: datetime, parts: Sequence[Part], sites: Sequence[Site]
-) -> AnswerValues:
-    locations = _locations(body, len(sites))
-    places = [
-        _place(location, model, reference_time, parts, site)
-        for site, location in zip(sites, locations, strict=True)
-    ]
     odd = [place.problems[0] for place in places if place.problems and not place.records]
     if odd and len(odd) == len(places):
-        raise ParseError(odd[0])
+        raise ParseError(odd[0], source=source, url=url)
     return _together(model, parts, places)
 
 
@@ -141,13 +135,17 @@ def _together(model: str, parts: Sequence[Part], places: Sequence[_Place]) -> An
         if place.bare and (place.no_cell or covered)
     ]
     names = {one.site for one in outside}
-    incomplete = tuple(
-        IncompletePart(part.name, place.site.id, reason)
-        for place in places
-        if place.site.id not in names
-        for part in parts
-        if (reason := _why_incomplete(place, part))
-    )
+    incomplete: list[IncompletePart] = []
+    for place, part in product(places, parts):
+        without = [lead for lead in part.leads if lead not in place.winds]
+        if place.site.id in names or not (place.problems or without):
+            continue
+        reason = "; ".join(place.problems)
+        if not reason and len(without) == 1:
+            reason = f"without wind at {without[0]} h"
+        elif not reason:
+            reason = f"without wind at {len(without)} hours from {without[0]} h on"
+        incomplete.append(IncompletePart(part.name, place.site.id, reason))
     open_ = {(one.part, one.site) for one in incomplete}
     return AnswerValues(
         records=tuple(record for place in places for record in place.records),
@@ -156,22 +154,12 @@ def _together(model: str, parts: Sequence[Part], places: Sequence[_Place]) -> An
             part for part in parts if any((part.name, place.site.id) not in open_ for place in places)
         ),
         grid_points=tuple(place.point for place in places if place.point and place.records),
-        incomplete=incomplete,
+        incomplete=tuple(incomplete),
         outside=tuple(outside),
         empty=tuple(
             name for name in UNITS if covered and not any(name in place.variables for place in covered)
         ),
     )
-
-
-def _why_incomplete(place: _Place, part: Part) -> str:
-    if place.problems:
-        return "; ".join(place.problems)
-    without = [lead for lead in part.leads if lead not in place.winds]
-    if not without:
-        return ""
-    hours = f"{without[0]} h" if len(without) == 1 else f"{len(without)} hours from {without[0]} h on"
-    return f"without wind at {hours}"
 
 
 def _locations(body: bytes, expected: int) -> list[msgspec.Raw]:
@@ -187,23 +175,16 @@ def _locations(body: bytes, expected: int) -> list[msgspec.Raw]:
             body[broke_off : broke_off + 200].decode(errors="replace") if broke_off >= 0 else error.reason
         )
         raise ParseError(f"not an hourly forecast: {reason}") from error
-    if len(locations) != expected:
-        _raise_if_refused(locations)
-        raise ParseError(f"{len(locations)} locations for {expected} sites")
     if len(locations) == 1:
-        _raise_if_refused(locations)
+        try:
+            refusal = decode_json(_REFUSAL, bytes(locations[0]))
+        except ParseError:
+            pass  # it is a forecast
+        else:
+            raise ParseError(f"not an hourly forecast: refused: {refusal.reason[:200]}")
+    if len(locations) != expected:
+        raise ParseError(f"{len(locations)} locations for {expected} sites")
     return locations
-
-
-def _raise_if_refused(locations: Sequence[msgspec.Raw]) -> None:
-    """Raise ParseError with the reason if the answer is an error."""
-    if len(locations) != 1:
-        return
-    try:
-        refusal = decode_json(_REFUSAL, bytes(locations[0]))
-    except ParseError:
-        return
-    raise ParseError(f"not an hourly forecast: refused: {refusal.reason[:200]}")
 
 
 def _place(
@@ -211,11 +192,30 @@ def _place(
 ) -> _Place:
     place = _Place(site)
     try:
-        location = _location(raw)
-        columns = _columns(location, place)
-        leads = _leads(location, reference_time, place, model) if columns else []
+        location = decode_json(_LOCATION, bytes(raw))
     except ParseError as error:
         place.problems.append(f"not an hourly forecast: {error.reason}")
+        return place
+    if location.utc_offset_seconds:
+        place.problems.append(f"not an hourly forecast: times {location.utc_offset_seconds} s off UTC")
+        return place
+    columns = _columns(location, place)
+    leads: list[tuple[int, datetime] | None] = []  # lead time (h) and valid time of each row
+    for text in (_listed(location.hourly.get("time")) or []) if columns else []:
+        try:
+            valid_time = datetime.strptime(str(text), "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
+        except ValueError:
+            valid_time = None
+        lead, rest = divmod(valid_time - reference_time, _HOUR) if valid_time else (0, _HOUR)
+        if valid_time is None or rest:
+            reason = "odd_time: not a whole hour after the run"
+            place.rejected.append(Rejected(f"{model} {site.id}", None, None, str(text), reason))
+            leads.append(None)
+        else:
+            leads.append((lead, valid_time))
+    if leads and not any(leads):
+        first = place.rejected[0].raw
+        place.problems.append(f"not an hourly forecast: no time is a whole hour: {first!r}")
         return place
     cell = (location.latitude, location.longitude)
     place.no_cell = not all(isinstance(degrees, float) for degrees in cell)
@@ -225,13 +225,6 @@ def _place(
         place.point = GridPoint(model, site.id, "{:g},{:g}".format(*cell), elevation or None)
     _read(place, columns, leads, model, reference_time, parts)
     return place
-
-
-def _location(raw: msgspec.Raw) -> _Location:
-    location = decode_json(_LOCATION, bytes(raw))
-    if location.utc_offset_seconds:
-        raise ParseError(f"times {location.utc_offset_seconds} s off UTC")
-    return location
 
 
 def _columns(location: _Location, place: _Place) -> dict[str, list[Value]]:
@@ -271,28 +264,6 @@ def _listed(raw: msgspec.Raw | None) -> list[Value] | None:
         return None
 
 
-def _leads(
-    location: _Location, reference_time: datetime, place: _Place, model: str
-) -> list[tuple[int, datetime] | None]:
-    """Return lead time (h) and valid time of each row; None for a row whose time cannot be read."""
-    leads: list[tuple[int, datetime] | None] = []
-    for text in _listed(location.hourly.get("time")) or []:
-        try:
-            valid_time = datetime.strptime(str(text), "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
-        except ValueError:
-            valid_time = None
-        lead, rest = divmod(valid_time - reference_time, _HOUR) if valid_time else (0, _HOUR)
-        if valid_time is None or rest:
-            reason = "odd_time: not a whole hour after the run"
-            place.rejected.append(Rejected(f"{model} {place.site.id}", None, None, str(text), reason))
-            leads.append(None)
-        else:
-            leads.append((lead, valid_time))
-    if leads and not any(leads):
-        raise ParseError(f"no time is a whole hour: {place.rejected[0].raw!r}")
-    return leads
-
-
 def _read(
     place: _Place,
     columns: Mapping[str, Sequence[Value]],
@@ -302,8 +273,15 @@ def _read(
     parts: Sequence[Part],
 ) -> None:
     requested = {lead for part in parts for lead in part.leads}
-    for (lead, valid_time), name, value in _cells(columns, leads):
-        parameter = _PARAMETERS[name]
+    subject = f"{model} {place.site.id}"
+    speeds = columns.get("wind_speed_10m")
+    for (index, at), (name, column) in product(enumerate(leads), columns.items()):
+        if at is None:
+            continue
+        lead, valid_time = at
+        # A calm has no direction.
+        calm = name == "wind_direction_10m" and speeds is not None and not speeds[index]
+        value = None if calm else column[index]
         if isinstance(value, float):
             place.variables.add(name)
             if name == "wind_speed_10m":
@@ -312,22 +290,8 @@ def _read(
                 place.winds.add(lead)
         if lead not in requested or value is None:
             continue
-        if not isinstance(value, float):
-            place.rejected.append(
-                Rejected(f"{model} {place.site.id}", parameter, valid_time, repr(value)[:200], "not_a_number")
-            )
-        else:
+        parameter = _PARAMETERS[name]
+        if isinstance(value, float):
             place.records.append(Forecast(model, place.site.id, parameter, reference_time, valid_time, value))
-
-
-def _cells(
-    columns: Mapping[str, Sequence[Value]], leads: Sequence[tuple[int, datetime] | None]
-) -> Iterator[tuple[tuple[int, datetime], str, Value]]:
-    """Yield each value with its time and its variable, hour by hour. A calm has no direction."""
-    speeds = columns.get("wind_speed_10m")
-    for index, lead in enumerate(leads):
-        if lead is None:
-            continue
-        for name, column in columns.items():
-            calm = name == "wind_direction_10m" and speeds is not None and not speeds[index]
-            yield lead, name, None if calm else column[index]
+        else:
+            place.rejected.append(Rejected(subject, parameter, valid_time, repr(value)[:200], "not_a_number"))

@@ -15,30 +15,28 @@ from backend.collectors.open_meteo import ARCHIVE_SINCE, Model, OpenMeteo
 from backend.collectors.runs import Part
 from backend.core.config import Settings
 from backend.core.records import ForecastBatch
-from backend.core.registry import OPEN_METEO, ModelInfo, OpenMeteoCopy
+from backend.core.registry import OPEN_METEO
 from backend.core.terms import terms_of
 
 _PART_HOURS = 24
 
 
-def _model(info: ModelInfo, copy: OpenMeteoCopy) -> Model:
-    starts = range(0, copy.horizon + 1, _PART_HOURS)
-    return Model(
+MODELS = {
+    info.name: Model(
         name=info.name,
         id=copy.id,
         domain=copy.domain,
         hours=info.run_hours,
         horizon=copy.horizon,
         parts=[
-            Part(start, min(start + _PART_HOURS - copy.step, copy.horizon), copy.step) for start in starts
+            Part(start, min(start + _PART_HOURS - copy.step, copy.horizon), copy.step)
+            for start in range(0, copy.horizon + 1, _PART_HOURS)
         ],
         usual_delay=copy.delay,
         area=info.area,
     )
-
-
-MODELS = {
-    info.name: _model(info, info.open_meteo) for info in OPEN_METEO.models if info.open_meteo is not None
+    for info in OPEN_METEO.models
+    if (copy := info.open_meteo) is not None
 }
 
 
