@@ -41,6 +41,8 @@ from backend.core.errors import ConfigError, StoreUnavailableError
 from backend.core.logs import configure_logging
 from backend.core.memory import keep_freed
 from backend.core.records import Site
+from backend.pages.error_pages import install_error_pages
+from backend.pages.routes import ROUTERS as PAGE_ROUTERS
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import SETTING_NAMES, SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
@@ -285,8 +287,9 @@ def create_app(
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(service.settings.trusted_proxies))
     app.add_middleware(SecurityHeaders)  # added after the others, so that their errors have the headers too
     install_problem_handlers(app)
+    install_error_pages(app)
     app.add_middleware(HeadAsGet)
-    for router in ROUTERS:
+    for router in (*ROUTERS, *PAGE_ROUTERS):
         app.include_router(router)
     return app
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -28,7 +27,6 @@ from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.storage.value_rows import ForecastRow, ObservationRow, SiteValues
 
 WEB = Path(__file__).parents[1] / "web"
-STYLESHEET = WEB / "style.css"
 
 SENSOR_LASTS = timedelta(days=3)
 """Time after its end for which a station flag is still shown."""
@@ -231,8 +229,6 @@ def _environment() -> Environment:
         "version": __version__,
         "missing": MISSING,
         "not_public": NOT_PUBLIC,
-        # A new stylesheet has a new address, because browsers cache the old one for long.
-        "style_version": blake2b(STYLESHEET.read_bytes(), digest_size=4).hexdigest(),
     }
     return environment
 

@@ -63,7 +63,26 @@ ROOMS = {
         *("core", "storage", "scheduler", "answers", "api"),
         *("scoring", "scoring/days", "scoring/sample"),
     },
-    "main": {"core", "storage", "scheduler", "answers", "api", "api/routes", *COLLECTORS, *SCORING},
+    "pages": {
+        "core",
+        "scheduler",
+        "answers",
+        "api",
+        "scoring",
+        "scoring/sample",
+        "scoring/questions",
+        "pages/charts",
+    },
+    "pages/charts": {"core", "scoring"},
+    "pages/routes": {
+        *("core", "scheduler", "answers", "api", "pages", "pages/charts"),
+        *("scoring", "scoring/sample", "scoring/questions"),
+    },
+    "main": {
+        *("core", "storage", "scheduler", "answers", "api", "api/routes", "pages", "pages/routes"),
+        *COLLECTORS,
+        *SCORING,
+    },
     # The command line uses no HTTP: only the commands that start a server know the API.
     "cli": {
         *("core", "storage", "scheduler", "files", "demo", "answers", "main"),
@@ -99,7 +118,7 @@ MAY_READ_ENVIRONMENT = ("core/config.py", "scheduler/config.py")
 MAY_CATCH_EVERYTHING = ("scheduler/jobs.py", "scheduler/runner.py")
 
 WEB_LIBRARIES = {"fastapi", "starlette", "uvicorn", "jinja2"}
-MAY_SERVE = ("api/", "main.py", "cli/serve.py", "cli/demo.py", "demo/")
+MAY_SERVE = ("api/", "pages/", "main.py", "cli/serve.py", "cli/demo.py", "demo/")
 NAMES_ADDRESSES = (*MAY_SERVE, "collectors/")
 
 Problem = tuple[int, str]

@@ -111,7 +111,7 @@ def test_the_wheel_has_the_package_with_its_types_and_licence(tmp_path: Path) ->
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = ZipFile(wheel).namelist()
-    assert {"backend/main.py", "backend/py.typed", "backend/web/style.css"} <= set(names)
+    assert {"backend/main.py", "backend/py.typed", "backend/web/styles/base.css"} <= set(names)
     assert [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]
     assert [name for name in names if name.startswith(("backend/tests", "proofs"))] == []
 

@@ -1,14 +1,14 @@
-"""The status page at `/`."""
+"""The status page at `/status`."""
 
 from __future__ import annotations
 
 import structlog
 from fastapi import APIRouter
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import HTMLResponse
 
 from backend.api.dependencies import Admin, ServiceDep
 from backend.api.problems import RETRY_AFTER_SECONDS
-from backend.api.status_page import STYLESHEET, status_page, unavailable_page
+from backend.api.status_page import status_page, unavailable_page
 from backend.api.withholding import withholding
 from backend.core.errors import ConfigError, StoreDamagedError, StoreUnavailableError
 
@@ -25,13 +25,13 @@ _HEADERS = {
 }
 
 
-@router.get("/", response_class=HTMLResponse)
+@router.get("/status", response_class=HTMLResponse)
 def page(service: ServiceDep, admin: Admin) -> HTMLResponse:
     """Show the state of the service, its runs, and the newest values of each site."""
     try:
         return HTMLResponse(status_page(service, withholding(service, admin)), headers=_HEADERS)
     except StoreUnavailableError as error:
-        log.warning("store unavailable", path="/", reason=str(error))
+        log.warning("store unavailable", path="/status", reason=str(error))
         title = "The database is unreachable"
         explanation = "The service retries by itself. The reason is in its log."
         if isinstance(error, StoreDamagedError):
@@ -41,18 +41,10 @@ def page(service: ServiceDep, admin: Admin) -> HTMLResponse:
                 " steps are in the documentation, on the page about operations."
             )
     except ConfigError as error:
-        log.error("configuration cannot be used", path="/", reason=str(error))  # noqa: TRY400 - one line is enough
+        log.error("configuration cannot be used", path="/status", reason=str(error))  # noqa: TRY400 - one line is enough
         title = "The sites file is not usable"
         explanation = "The log of the service has the line and the rule."
     headers = _HEADERS | {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return HTMLResponse(
         unavailable_page(service.clock(), title, explanation), status_code=503, headers=headers
-    )
-
-
-@router.get("/style.css")
-def stylesheet() -> FileResponse:
-    """Return the stylesheet. Each version has its own address."""
-    return FileResponse(
-        STYLESHEET, media_type="text/css", headers={"Cache-Control": "public, max-age=604800"}
     )

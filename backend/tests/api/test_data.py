@@ -345,7 +345,7 @@ async def test_a_model_of_a_source_that_this_version_does_not_have_is_withheld(t
             await get(client, f"/api/forecasts?model={model}")
             for model in ("old_model", "arome_001", "mp_old")
         ]
-        page = (await client.get("/")).text
+        page = (await client.get("/status")).text
         whole = await get(client, "/api/forecasts?model=old_model", headers=ADMIN)
         models = (await get(client, "/api/v1/models"))["models"]
     assert [bool(answer["forecasts"]) for answer in public] == [False, True, False]
@@ -498,7 +498,7 @@ async def test_a_sites_file_that_becomes_invalid_leaves_the_list_unchanged(tmp_p
     async with served(service) as client:
         service.settings.sites_file.write_text("[[sites]]\nid = 5\n")
         answer = await client.get("/api/sites")
-        page = await client.get("/")
+        page = await client.get("/status")
     assert answer.status_code == page.status_code == 200
     assert [site["id"] for site in answer.json()["sites"]] == ["grand-pre", "petit-col", "sans-balise"]
     assert "The sites file is not usable; the service uses the last valid list." in page.text

@@ -41,7 +41,7 @@ async def test_head_has_the_status_and_headers_of_get_and_no_body_on_every_route
     service = make_service(tmp_path)
     fill(service)
     known = paths(create_app(service))
-    assert {"/", "/style.css", "/docs", "/openapi.json", "/api/health", "/api/ready"} <= set(known)
+    assert {"/", "/status", "/style.css", "/docs", "/openapi.json", "/api/health", "/api/ready"} <= set(known)
     assert "/api/scheduler/runs/1" in known
     async with served(service) as client:
         for path in known:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from backend.api.status_page import STYLESHEET, day_and_time, paris_time
+from backend.api.status_page import day_and_time, paris_time
 from backend.main import Service
+from backend.pages.assets import STYLE
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.tests.support.served import (
     ADMIN,
@@ -34,7 +35,7 @@ from backend.tests.support.worlds import (
 
 async def page_of(service: Service, headers: dict[bytes, bytes] | None = None) -> LexborHTMLParser:
     async with served(service) as client:
-        answer = await client.get("/", headers=headers)
+        answer = await client.get("/status", headers=headers)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     return LexborHTMLParser(answer.text)
@@ -89,9 +90,9 @@ async def test_withheld_values_are_not_in_the_page_without_the_token(tmp_path: P
     service = make_service(tmp_path)
     fill(service)
     async with served(service) as client:
-        public = (await client.get("/")).text
-        whole = LexborHTMLParser((await client.get("/", headers=ADMIN)).text)
-        wrong = await client.get("/", headers={name: value + b"x" for name, value in ADMIN.items()})
+        public = (await client.get("/status")).text
+        whole = LexborHTMLParser((await client.get("/status", headers=ADMIN)).text)
+        wrong = await client.get("/status", headers={name: value + b"x" for name, value in ADMIN.items()})
     assert not re.search(r">\s*(83|88|18\.3)\s*<", public)
     assert values(whole, "petit-col")["romma:903 measured 5 min ago"] == ["88", "–", "225° SW", "18.3"]
     assert values(whole, "petit-col")["meteo_parapente for 12:00 UTC, run Wed 06:00"][0] == "83"
@@ -121,7 +122,7 @@ async def test_an_old_reading_is_marked_with_a_word(tmp_path: Path) -> None:
 
 async def test_names_are_escaped(tmp_path: Path) -> None:
     async with served(make_service(tmp_path)) as client:
-        answer = await client.get("/")
+        answer = await client.get("/status")
     assert "Petit Col <b>" not in answer.text
     assert "Petit Col &lt;b&gt;&amp; Cie&lt;/b&gt;" in answer.text
 
@@ -152,7 +153,7 @@ async def test_the_next_times_are_in_utc_and_in_paris(tmp_path: Path) -> None:
     owe_nothing(service)
     async with served(service, live=True) as client:
         await when_ready(client)
-        page = LexborHTMLParser((await client.get("/")).text)
+        page = LexborHTMLParser((await client.get("/status")).text)
     assert "✓ scheduler running" in main_text(page)
     forecasts = text_of(article(page, FORECASTS))
     assert "Wed 15 Jul 18:00 UTC (20:00 in Paris)" in forecasts
@@ -227,7 +228,7 @@ async def test_without_the_database_the_page_is_503_with_the_reason(tmp_path: Pa
     async with served(service) as client:
         for file in tmp_path.glob("store.sqlite3*"):
             file.unlink()
-        answer = await client.get("/")
+        answer = await client.get("/status")
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
     page = LexborHTMLParser(answer.text)
@@ -242,7 +243,7 @@ async def test_the_page_loads_its_stylesheet_and_nothing_else(tmp_path: Path) ->
     service = make_service(tmp_path)
     fill(service)
     async with served(service) as client:
-        answer = await client.get("/")
+        answer = await client.get("/status")
         page = LexborHTMLParser(answer.text)
         (sheet,) = page.css("link[rel=stylesheet]")
         style = await client.get(str(sheet.attributes["href"]))
@@ -250,7 +251,7 @@ async def test_the_page_loads_its_stylesheet_and_nothing_else(tmp_path: Path) ->
     assert "script-src" not in answer.headers["content-security-policy"]
     assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'self'")
     assert style.headers["content-type"].startswith("text/css")
-    assert style.text == STYLESHEET.read_text()
+    assert style.text == STYLE.decode()
     assert len(answer.text) + len(style.text) < 60_000
 
 
@@ -272,7 +273,7 @@ async def test_every_link_of_the_page_leads_somewhere(tmp_path: Path) -> None:
     service = make_service(tmp_path)
     fill(service)
     async with served(service) as client:
-        page = LexborHTMLParser((await client.get("/")).text)
+        page = LexborHTMLParser((await client.get("/status")).text)
         links = {str(link.attributes["href"]) for link in page.css("a[href]")}
         for link in links:
             assert (await client.get(link)).status_code == 200, link
@@ -283,7 +284,7 @@ COLOUR = re.compile(r"--([\w-]+): #([0-9a-f]{6});")
 
 
 def colours_of(theme: str) -> dict[str, str]:
-    light, dark = STYLESHEET.read_text().split("@media (prefers-color-scheme: dark)")
+    light, dark = STYLE.decode().split("@media (prefers-color-scheme: dark)")
     return dict(COLOUR.findall(light if theme == "light" else dark))
 
 

@@ -1,0 +1,18 @@
+"""The style sheet and the script of the pages. A new version has a new address, as browsers cache the old."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from pathlib import Path
+
+WEB = Path(__file__).parents[1] / "web"
+
+STYLE = b"".join(file.read_bytes() for file in sorted((WEB / "styles").glob("*.css")))
+"""All style sheets in one, in the order of their names: `base.css` is the first."""
+
+SCRIPT = (WEB / "scripts" / "pages.js").read_bytes()
+
+
+def version(content: bytes) -> str:
+    """Return a short hash of a file's content."""
+    return blake2b(content, digest_size=4).hexdigest()

@@ -1,0 +1,120 @@
+"""One day hour by hour: models as thin lines, the beacon as a thick one, a band, and the pilot's limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from backend.pages.charts.style import BAND, LIMIT, OBSERVED, Spec, chart, model_colour, model_dash
+
+Line = Mapping[int, float]
+"""Values by the full hour of the local clock. An hour without a value is absent, and a gap in the line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayChart:
+    """What the chart shows, in the pilot's unit. `band` and `gusts` are pairs of a low and a high value."""
+
+    first: int
+    last: int
+    unit: str
+    models: Mapping[str, Line]
+    observed: Line = field(default_factory=dict)
+    band: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+    gusts: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+    limit: float | None = None
+    limit_text: str = ""
+
+    def spec(self) -> Spec:
+        """Return the specification of the chart."""
+        hours = range(self.first, self.last + 1)
+        ticks = [hour for hour in hours if hour % 3 == 0]
+        tops = [value for line in (*self.models.values(), self.observed) for value in line.values()]
+        tops += [high for _, high in (*self.band.values(), *self.gusts.values())]
+        top = max([*tops, self.limit or 0, 10]) * 1.08
+        x = {
+            "field": "hour",
+            "type": "quantitative",
+            "scale": {"domain": [self.first, self.last], "nice": False},
+            "axis": {"title": None, "values": ticks, "grid": False, "labelExpr": "datum.value + ' h'"},
+        }
+        y = {
+            "field": "value",
+            "type": "quantitative",
+            "scale": {"domain": [0, top], "nice": False},
+            "axis": {"title": self.unit, "tickCount": 5, "titleAngle": 0, "titleAlign": "left", "titleY": -2,
+                     "titleX": 0, "titleAnchor": "end"},
+        }  # fmt: skip
+        layers: list[Spec] = []
+        for part, opacity in ((self.band, 1.0), (self.gusts, 0.6)):
+            if part:
+                rows = [
+                    {"hour": hour, "value": part[hour][0], "high": part[hour][1], "part": index}
+                    for index, group in enumerate(_unbroken([hour for hour in hours if hour in part]))
+                    for hour in group
+                ]
+                layers.append(
+                    {
+                        "data": {"values": rows},
+                        "mark": {"type": "area", "color": BAND, "opacity": opacity},
+                        "encoding": {"x": x, "y": y, "y2": {"field": "high"}, "detail": {"field": "part"}},
+                    }
+                )
+        if self.limit is not None:
+            layers.append(
+                {
+                    "data": {"values": [{"value": self.limit, "text": self.limit_text}]},
+                    "encoding": {"y": y},
+                    "layer": [
+                        {"mark": {"type": "rule", "color": LIMIT, "strokeDash": [4, 3]}},
+                        {
+                            "mark": {"type": "text", "align": "left", "dy": -5, "x": 2, "color": LIMIT},
+                            "encoding": {"text": {"field": "text"}},
+                        },
+                    ],
+                }
+            )
+        lines = [(line, model_colour(name), 1.6, model_dash(name)) for name, line in self.models.items()]
+        for line, colour, thickness, dash in [*lines, (self.observed, OBSERVED, 3.2, [1, 0])]:
+            groups = _unbroken([hour for hour in hours if hour in line])
+            rows = [
+                {"hour": hour, "value": line[hour], "part": index}
+                for index, group in enumerate(groups)
+                for hour in group
+            ]
+            if rows:
+                lonely = {group[0] for group in groups if len(group) == 1}
+                alone = [row for row in rows if row["hour"] in lonely]
+                encoding = {"x": x, "y": y, "detail": {"field": "part"}}
+                layers.append(
+                    {
+                        "data": {"values": rows},
+                        "mark": {
+                            "type": "line",
+                            "color": colour,
+                            "strokeWidth": thickness,
+                            "strokeDash": dash,
+                        },
+                        "encoding": encoding,
+                    }
+                )
+                if alone:  # a line needs two points
+                    layers.append(
+                        {
+                            "data": {"values": alone},
+                            "mark": {"type": "point", "color": colour, "filled": True, "size": 30},
+                            "encoding": {"x": x, "y": y},
+                        }
+                    )
+        return chart(layers)
+
+
+def _unbroken(hours: Sequence[int]) -> list[list[int]]:
+    """Return hours in groups without a gap."""
+    groups: list[list[int]] = []
+    for hour in hours:
+        if groups and groups[-1][-1] == hour - 1:
+            groups[-1].append(hour)
+        else:
+            groups.append([hour])
+    return groups

@@ -1,0 +1,121 @@
+"""The languages of the pages: the choice for a request, the translations, and the forms of numbers and dates.
+
+English texts are the keys of the translations. `web/locale/LANGUAGE/*.po` has them, one file per part of the
+pages. They are compiled when the service starts.
+"""
+
+from __future__ import annotations
+
+import gettext
+import io
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+from babel import Locale, dates, numbers
+from babel.lists import format_list
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+from backend.core.clock import PARIS
+
+LOCALES = Path(__file__).parents[1] / "web" / "locale"
+
+LANGUAGES = ("fr", "en")
+"""The languages, the preferred one first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One language: its translations, and how it writes numbers, dates and times."""
+
+    code: str
+    locale: Locale
+    translations: gettext.NullTranslations
+
+    def gettext(self, text: str) -> str:
+        """Return the translation of an English text."""
+        return self.translations.gettext(text)
+
+    def ngettext(self, one: str, many: str, count: int) -> str:
+        """Return the translation of the form for this count."""
+        return self.translations.ngettext(one, many, count)
+
+    def number(self, value: float, decimals: int = 0) -> str:
+        """Return a number with this many decimals: "6,1" in French. The minus sign is U+2212."""
+        rounded = round(value, decimals) + 0.0  # + 0.0: a value that rounds to -0.0 is 0
+        pattern = "#,##0" + ("." + "0" * decimals if decimals else "")
+        written = numbers.format_decimal(rounded, pattern, self.locale)
+        return written.replace("-", "−")
+
+    def percent(self, share: float) -> str:
+        """Return a share of 1 in whole percent, with the spacing of the language."""
+        return numbers.format_percent(share, locale=self.locale)
+
+    def hour(self, hour: int) -> str:
+        """Return a full hour of the local clock: "13 h" or "13:00"."""
+        return f"{hour}\N{NO-BREAK SPACE}h" if self.code == "fr" else f"{hour:02d}:00"
+
+    def clock(self, moment: datetime) -> str:
+        """Return the local time of a moment: "13 h 05" or "13:05"."""
+        local = moment.astimezone(PARIS)
+        if self.code == "fr":
+            return f"{local.hour}\N{NO-BREAK SPACE}h\N{NO-BREAK SPACE}{local.minute:02d}"
+        return f"{local:%H:%M}"
+
+    def day(self, day: date, *, year: bool = False) -> str:
+        """Return a day: "lundi 30 novembre" or "Monday 30 November", optionally with its year."""
+        return dates.format_date(day, "EEEE d MMMM" + (" y" if year else ""), self.locale)
+
+    def short_day(self, day: date) -> str:
+        """Return a day in few characters: "lun. 30" or "Mon 30"."""
+        return dates.format_date(day, "EEE d", self.locale)
+
+    def full_date(self, day: date) -> str:
+        """Return a day with its year: "30 novembre 2026"."""
+        return dates.format_date(day, "d MMMM y", self.locale)
+
+    def age(self, seconds: float) -> str:
+        """Return a length of time in its largest unit: "7 heures", "7 hours"."""
+        return dates.format_timedelta(timedelta(seconds=seconds), threshold=1.2, locale=self.locale)
+
+    def listed(self, names: list[str]) -> str:
+        """Return names as a list in words: "AROME, ICON-D2 et IFS"."""
+        return format_list(names, locale=self.locale)
+
+
+@cache
+def language(code: str) -> Language:
+    """Return a language of LANGUAGES. Raises KeyError for another code."""
+    if code not in LANGUAGES:
+        raise KeyError(code)
+    locale = Locale.parse("en_GB" if code == "en" else code)
+    if code == "en":
+        return Language(code, locale, gettext.NullTranslations())
+    whole = Catalog(locale=code)
+    for file in sorted((LOCALES / code).glob("*.po")):
+        with file.open("rb") as opened:
+            for message in read_po(opened, locale=code):
+                if message.id:
+                    whole[message.id] = message
+    compiled = io.BytesIO()
+    write_mo(compiled, whole)
+    compiled.seek(0)
+    return Language(code, locale, gettext.GNUTranslations(compiled))
+
+
+def preferred_language(accept_language: str) -> str:
+    """Return the language of LANGUAGES that an Accept-Language header prefers (RFC 9110, 12.5.4)."""
+    best, best_quality = LANGUAGES[0], 0.0
+    for part in accept_language.split(","):
+        name, _, parameter = part.strip().partition(";")
+        code = name.strip().lower().partition("-")[0]
+        try:
+            quality = float(parameter.strip().removeprefix("q=") or 1)
+        except ValueError:
+            continue
+        if code in LANGUAGES and quality > best_quality:
+            best, best_quality = code, quality
+    return best

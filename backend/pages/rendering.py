@@ -1,0 +1,39 @@
+"""Templates of the pages: one Jinja environment per language."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from backend import __version__
+from backend.pages.assets import SCRIPT, STYLE, WEB, version
+from backend.pages.language import Language
+
+
+@cache
+def _environment(language: Language) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(WEB / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
+        language.gettext, language.ngettext, newstyle=True
+    )
+    environment.globals |= {
+        "version": __version__,
+        "style_version": version(STYLE),
+        "script_version": version(SCRIPT),
+        "words": language,
+    }
+    return environment
+
+
+def render(language: Language, template: str, **values: Any) -> str:
+    """Return the HTML of a template of `web/templates` in a language."""
+    return _environment(language).get_template(template).render(values)

@@ -1,0 +1,73 @@
+"""Languages of the pages: the choice, the catalogue, and the forms of numbers and times."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+from backend.pages.language import LOCALES, language, preferred_language
+
+BACKEND = Path(__file__).parents[2]
+METHODS = [("pages/**.py", "python"), ("web/templates/pages/**.html", "jinja2")]
+
+
+def texts_of_the_pages() -> set[str | tuple[str, ...]]:
+    found = extract_from_dir(BACKEND, METHODS, options_map={"**.html": {"trimmed": "true"}})
+    return {message for _, _, message, _, _ in found}
+
+
+def test_every_text_of_the_pages_is_translated_once_and_nothing_else_is() -> None:
+    translated: Counter[str | tuple[str, ...]] = Counter()
+    for file in LOCALES.glob("fr/*.po"):
+        for message in read_po(io.BytesIO(file.read_bytes()), locale="fr"):
+            if message.id:
+                strings = message.string if isinstance(message.string, tuple) else (message.string,)
+                assert all(strings), f"{file.name}: no translation of {message.id!r}"
+                assert not message.fuzzy, f"{file.name}: {message.id!r} is fuzzy"
+                assert not list(message.check()), f"{file.name}: placeholders differ in {message.id!r}"
+                translated[message.id if isinstance(message.id, str) else tuple(message.id)] += 1
+    texts = texts_of_the_pages()
+    assert texts - translated.keys() == set(), "without a French translation"
+    assert translated.keys() - texts == set(), "translated, but in no page"
+    assert [text for text, count in translated.items() if count > 1] == [], "translated twice"
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        ("", "fr"),
+        ("de-CH,de;q=0.9", "fr"),
+        ("en-GB,en;q=0.9,fr;q=0.8", "en"),
+        ("fr;q=0.3, en;q=0.7", "en"),
+        ("en;q=0, fr;q=0.1", "fr"),
+        ("en;q=high", "fr"),
+        ("*", "fr"),
+    ],
+)
+def test_the_language_is_the_one_that_the_browser_prefers(header: str, code: str) -> None:
+    assert preferred_language(header) == code
+
+
+def test_numbers_days_and_times_have_the_form_of_the_language() -> None:
+    french, english = language("fr"), language("en")
+    assert (french.number(6.14, 1), english.number(6.14, 1)) == ("6,1", "6.1")
+    assert french.number(-3.2) == "−3"
+    assert english.number(-0.04, 1) == "0.0"
+    assert (french.hour(9), english.hour(9)) == ("9\N{NO-BREAK SPACE}h", "09:00")
+    summer = datetime(2026, 7, 15, 16, 5, tzinfo=UTC)
+    assert english.clock(summer) == "18:05"
+    assert french.clock(summer) == "18\N{NO-BREAK SPACE}h\N{NO-BREAK SPACE}05"
+    assert french.day(date(2026, 7, 15)) == "mercredi 15 juillet"
+    assert french.percent(0.78).replace("\N{NARROW NO-BREAK SPACE}", " ").replace("\xa0", " ") == "78 %"
+    assert french.listed(["AROME", "ICON-D2", "IFS"]) == "AROME, ICON-D2 et IFS"
+
+
+def test_another_language_is_refused() -> None:
+    with pytest.raises(KeyError):
+        language("de")
