@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from backend.api.routes import ROUTERS
 from backend.main import create_app
+from backend.pages.routes import ROUTERS as PAGES
 from backend.tests.support.commands import StandIns
 from backend.tests.support.served import fill, make_service, served
 from backend.tests.support.serving import address, serving
@@ -20,7 +21,7 @@ GIVEN = {"{runId}": "1", "{siteId}": "grand-pre", "{asset}": "swagger-ui.css"}
 
 def paths(app: FastAPI) -> list[str]:
     """Return an address for every path that answers GET: API, pages, style sheet and documentation."""
-    routes = [*app.routes, *(route for router in ROUTERS for route in router.routes)]
+    routes = [*app.routes, *(route for router in (*ROUTERS, *PAGES) for route in router.routes)]
     found = {
         route.path
         for route in routes
