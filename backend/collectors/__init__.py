@@ -29,12 +29,11 @@ def forecast_sources(settings: Settings, worker: Worker) -> tuple[Source[Forecas
 
 def observation_sources(settings: Settings) -> tuple[Source[ObservationBatch], ...]:
     """Return the sources of observations; one that `SOURCES` leaves out is disabled."""
-    return tuple(_unless_left_out(_network_source(name, settings), settings) for name in NETWORKS)
-
-
-def _network_source(name: str, settings: Settings) -> Source[ObservationBatch]:
-    source: Source[ObservationBatch] = import_module(f"backend.collectors.{name}").build(settings)
-    return source
+    sources = []
+    for name in NETWORKS:
+        source: Source[ObservationBatch] = import_module(f"backend.collectors.{name}").build(settings)
+        sources.append(_unless_left_out(source, settings))
+    return tuple(sources)
 
 
 def _unless_left_out(source: Source[B], settings: Settings) -> Source[B]:

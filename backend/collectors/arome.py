@@ -43,7 +43,6 @@ from backend.collectors.grib.runs import (
     GRIDS,
     LONGEST_LEAD,
     NAME,
-    AromeGrid,
     parts_of,
 )
 from backend.collectors.grib.worker import Worker
@@ -79,7 +78,24 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
         portal = Portal(settings.meteofrance_api_url, key, grid, max_lead)
         routes.append(PacedRoute(PackageRoute("portal", portal, grid, hours, worker)))
     if settings.open_meteo_fallback:
-        routes.append(copies := _open_meteo(settings, grid))
+        model = Model(
+            name=grid.model,
+            id=_IN_OPEN_METEO[grid.code][0],
+            domain=_IN_OPEN_METEO[grid.code][1],
+            hours=hours,
+            horizon=LONGEST_LEAD,
+            parts=parts_of(grid, max_lead),
+            usual_delay=timedelta(hours=6),
+            area=grid.area,
+        )
+        copies = OpenMeteo(
+            source=NAME,
+            url=settings.open_meteo_url,
+            single_runs_url=settings.open_meteo_single_runs_url,
+            models=(model,),
+            rank=2,
+        )
+        routes.append(copies)
         past = Archive(routes=(copies,), since=ARCHIVE_SINCE)
     return Source.of(
         terms_of(registry.AROME, settings),
@@ -103,26 +119,6 @@ def build_ifs(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
         no_archive_reason=(
             "its publisher serves files for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them"
         ),
-    )
-
-
-def _open_meteo(settings: Settings, grid: AromeGrid) -> OpenMeteo:
-    model = Model(
-        name=grid.model,
-        id=_IN_OPEN_METEO[grid.code][0],
-        domain=_IN_OPEN_METEO[grid.code][1],
-        hours=settings.arome_runs,
-        horizon=LONGEST_LEAD,
-        parts=parts_of(grid, settings.arome_max_lead),
-        usual_delay=timedelta(hours=6),
-        area=grid.area,
-    )
-    return OpenMeteo(
-        source=NAME,
-        url=settings.open_meteo_url,
-        single_runs_url=settings.open_meteo_single_runs_url,
-        models=(model,),
-        rank=2,
     )
 
 

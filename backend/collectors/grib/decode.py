@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,16 +136,28 @@ def read_fields(
     fields: dict[tuple[str, int], Field] = {}
     with path.open("rb") as file:
         for offset, length, head in _messages(file, path.stat().st_size):
-            if (product := _product(head)) and product not in products:
+            # Discipline, category and number are at fixed offsets. ecCodes takes most of a millisecond to
+            # open a message, and more than half of a file's messages are not selected.
+            product = _section(head, 4)
+            if len(product) > 10 and (head[6], product[9], product[10]) not in products:
                 continue
-            _check_reference_value(head)
+            packing = _section(head, 5)
+            if len(packing) >= 15 and int.from_bytes(packing[9:11], "big") != _IEEE_PACKING:
+                # ecCodes takes NaN and infinity for 0, and unpacks wrong values.
+                (reference_value,) = struct.unpack(">f", packing[11:15])
+                if not math.isfinite(reference_value):
+                    raise GribError("GRIB reference value is not a number")
             file.seek(offset)
             try:
-                with _opened(eccodes, file.read(length)) as message:
+                handle = eccodes.codes_new_from_message(file.read(length))
+                try:
+                    message = _Message(eccodes, handle)
                     name = names.get(_selector(message))
                     if name is None:
                         continue
                     field = _read(message, name, points, cells)
+                finally:
+                    eccodes.codes_release(handle)
             except (eccodes.CodesInternalError, ValueError) as error:
                 raise GribError(f"the message at byte {offset} cannot be decoded: {error}") from error
             if (name, field.step) in fields:
@@ -192,15 +203,6 @@ class _Message:
         return self._eccodes.codes_get_values(self._handle)
 
 
-@contextmanager
-def _opened(eccodes: ModuleType, body: bytes) -> Iterator[_Message]:
-    handle = eccodes.codes_new_from_message(body)
-    try:
-        yield _Message(eccodes, handle)
-    finally:
-        eccodes.codes_release(handle)
-
-
 def _messages(file: BinaryIO, size: int) -> list[tuple[int, int, bytes]]:
     """Return offset, length and head of every message; raise GribError unless they fill the file exactly."""
     messages: list[tuple[int, int, bytes]] = []
@@ -222,26 +224,6 @@ def _messages(file: BinaryIO, size: int) -> list[tuple[int, int, bytes]]:
         messages.append((offset, length, head))
         offset = end
     return messages
-
-
-def _product(head: bytes) -> tuple[int, int, int] | None:
-    """Return discipline, category and number from their fixed offsets, or None if the head is too short.
-
-    ecCodes takes most of a millisecond to open a message, and more than half of a file's messages are not
-    selected.
-    """
-    section = _section(head, 4)
-    return (head[6], section[9], section[10]) if len(section) > 10 else None
-
-
-def _check_reference_value(head: bytes) -> None:
-    """Refuse a reference value that is NaN or infinite: ecCodes takes it for 0 and unpacks wrong values."""
-    section = _section(head, 5)
-    if len(section) < 15 or int.from_bytes(section[9:11], "big") == _IEEE_PACKING:
-        return
-    (reference_value,) = struct.unpack(">f", section[11:15])
-    if not math.isfinite(reference_value):
-        raise GribError("GRIB reference value is not a number")
 
 
 def _section(head: bytes, number: int) -> bytes:
@@ -280,50 +262,40 @@ def _read(
     if (unit := message.integer("stepUnits")) != _HOUR:
         raise GribError(f"{name} has steps in unit {unit} of table 4.4, not in hours")
     grid = _grid(message)
-    _check_size(message, grid)
+    # Refuse more cells than fit into memory, and a bitmap that would assign values to the wrong cells.
+    size = message.integer("numberOfDataPoints")
+    if size != grid.rows * grid.columns:
+        raise GribError(f"{size} points for {grid.rows} x {grid.columns} cells")
+    if size > MAX_CELLS:
+        raise GribError(f"grid has {size} cells, the limit is {MAX_CELLS}")
+    hidden, coded = message.integer("numberOfMissing"), message.integer("numberOfCodedValues")
+    if hidden + coded != size:
+        raise GribError(f"{hidden} cells under the bitmap and {coded} values do not add up to {size} cells")
     if grid not in known:
         known[grid] = tuple(grid.cell(latitude, longitude) for latitude, longitude in points)
+    cells = known[grid]
     step = message.integer("endStep")
+    year, month, day, hour, minute, second = map(
+        message.integer, ("year", "month", "day", "hour", "minute", "second")
+    )
+    values = message.values()
+    if len(values) != size:
+        raise GribError(f"{len(values)} values for {grid.rows} x {grid.columns} cells")
+    # Index all points at once: numpy creates an object for each scalar access.
+    taken = iter(values[[cell.j * grid.columns + cell.i for cell in cells if cell is not None]].tolist())
+    at_cells = (None if cell is None else next(taken) for cell in cells)
     return Field(
         name=name,
-        reference_time=_reference_time(message),
+        reference_time=datetime(year, month, day, hour, minute, second, tzinfo=UTC),
         step=step,
         hours=step - message.integer("startStep"),
         centre=message.integer("centre"),
         process=message.integer("generatingProcessIdentifier"),
         spacing=abs(grid.latitude_step),
-        cells=known[grid],
-        values=_values_at(message.values(), grid, known[grid]),
+        cells=cells,
+        # NaN is not a mask: return it; the range check rejects it.
+        values=tuple(None if value is None or value >= MASKED_FROM else value for value in at_cells),
     )
-
-
-def _check_size(message: _Message, grid: _Grid) -> None:
-    """Refuse more cells than fit into memory, and a bitmap that would assign values to the wrong cells."""
-    cells = message.integer("numberOfDataPoints")
-    if cells != grid.rows * grid.columns:
-        raise GribError(f"{cells} points for {grid.rows} x {grid.columns} cells")
-    if cells > MAX_CELLS:
-        raise GribError(f"grid has {cells} cells, the limit is {MAX_CELLS}")
-    hidden, coded = message.integer("numberOfMissing"), message.integer("numberOfCodedValues")
-    if hidden + coded != cells:
-        raise GribError(f"{hidden} cells under the bitmap and {coded} values do not add up to {cells} cells")
-
-
-def _values_at(values: Any, grid: _Grid, cells: Sequence[Cell | None]) -> tuple[float | None, ...]:
-    if len(values) != grid.rows * grid.columns:
-        raise GribError(f"{len(values)} values for {grid.rows} x {grid.columns} cells")
-    # Index all points at once: numpy creates an object for each scalar access.
-    taken = iter(values[[cell.j * grid.columns + cell.i for cell in cells if cell is not None]].tolist())
-    at_cells = (None if cell is None else next(taken) for cell in cells)
-    # NaN is not a mask: return it; the range check rejects it.
-    return tuple(None if value is None or value >= MASKED_FROM else value for value in at_cells)
-
-
-def _reference_time(message: _Message) -> datetime:
-    year, month, day, hour, minute, second = map(
-        message.integer, ("year", "month", "day", "hour", "minute", "second")
-    )
-    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
 
 
 def _grid(message: _Message) -> _Grid:

@@ -66,10 +66,18 @@ def parse(
     """
     for item in fields:
         _check_origin(item, grid, reference_time, url)
-    by_name = {(item.name, item.step): item for item in fields if _has_its_interval(item)}
+    by_name = {
+        (item.name, item.step): item
+        for item in fields
+        if item.hours == (1 if item.name.startswith("gust") else 0)  # the hour before its step, or an instant
+    }
     gusts = {lead: _gust_fields(by_name, lead) for lead in part.leads}
     absent = _absent(by_name, gusts, {(item.name, item.step): item.hours for item in fields})
-    if not any(_can_be_made(by_name, gust, lead) for lead, gust in gusts.items()):
+    if not any(
+        all((name, lead) in by_name for name in names)
+        for lead, gust in gusts.items()
+        for names in filter(None, (_WIND, _TEMPERATURE, gust))
+    ):
         raise ParseError(f"incomplete, without {absent}", source=grid.source, url=url)
     records: list[Forecast] = []
     rejected: dict[Rejected, None] = {}
@@ -122,7 +130,9 @@ def parse_model_elevations(
     for site, cell, height in zip(sites, item.cells, item.values, strict=True):
         subject = f"{grid.model} {site.id}"
         if cell is None:
-            rejected.append(_outside(subject, site))
+            where = f"{site.latitude:g},{site.longitude:g}"
+            why = "outside_grid: the position is outside the model's grid"
+            rejected.append(Rejected(subject, None, None, where, why))
         elif height is None:
             rejected.append(_masked(subject, None, cell.name))
         elif not lowest <= height <= highest:  # also true for NaN
@@ -150,11 +160,6 @@ def _check_origin(item: Field, grid: AromeGrid, reference_time: datetime, url: s
         raise ParseError(
             f"a grid of {item.spacing:g} degrees, not {grid.degrees:g}", source=grid.source, url=url
         )
-
-
-def _has_its_interval(item: Field) -> bool:
-    """True if a gust covers the hour before its step, or another field is an instant."""
-    return item.hours == (1 if item.name.startswith("gust") else 0)
 
 
 Fields = Mapping[tuple[str, int], Field]
@@ -187,11 +192,6 @@ def _absent(
     return ", ".join(absent[:4]) + (f" and {len(absent) - 4} more" if len(absent) > 4 else "")
 
 
-def _can_be_made(fields: Fields, gust: tuple[str, ...], lead: int) -> bool:
-    made_of = (_WIND, _TEMPERATURE, *((gust,) if gust else ()))
-    return any(all((name, lead) in fields for name in names) for names in made_of)
-
-
 def _parameters(
     fields: Fields, gust: tuple[str, ...], lead: int, index: int
 ) -> Iterator[tuple[Parameter, float | None]]:
@@ -220,11 +220,6 @@ def _parameters(
     if present(_TEMPERATURE):
         kelvin = values(_TEMPERATURE)
         yield Parameter.TEMPERATURE, kelvin_to_celsius(*kelvin) if kelvin else None
-
-
-def _outside(subject: str, site: Site) -> Rejected:
-    where = f"{site.latitude:g},{site.longitude:g}"
-    return Rejected(subject, None, None, where, "outside_grid: the position is outside the model's grid")
 
 
 def _masked(subject: str, parameter: Parameter | None, cell: str) -> Rejected:

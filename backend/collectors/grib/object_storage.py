@@ -86,7 +86,19 @@ class ObjectStorage:
             )
         return PublishedRun(
             reference_time=reference_time,
-            files=tuple(self._file(part, listed) for part, listed in sorted(files, key=lambda pair: pair[0])),
+            files=tuple(
+                PackageFile(
+                    part.until(self.max_lead),
+                    Request(
+                        url=f"{self.url}/{listed.key}",
+                        kind="grib",
+                        max_bytes=MAX_FILE_BYTES,
+                        expected_bytes=listed.size,
+                    ),
+                    version=f"{listed.size} {listed.last_modified.isoformat()}",
+                )
+                for part, listed in sorted(files, key=lambda pair: pair[0])
+            ),
             absent=absent_parts(self.grid, (part for part, _ in files), self.max_lead),
             seen_at=seen_at,
             available_at=available_at,
@@ -106,16 +118,6 @@ class ObjectStorage:
         prefix = self._prefix(reference_time, package)
         before = f"{prefix}{self.grid.product}__{self.grid.code}__{package}__"
         return before, f"__{timestamp(reference_time)}.grib2"
-
-    def _file(self, part: Part, listed: Listed) -> PackageFile:
-        request = Request(
-            url=f"{self.url}/{listed.key}",
-            kind="grib",
-            max_bytes=MAX_FILE_BYTES,
-            expected_bytes=listed.size,
-        )
-        version = f"{listed.size} {listed.last_modified.isoformat()}"
-        return PackageFile(part.until(self.max_lead), request, version)
 
     async def _list(self, prefix: str, fetch: Fetch) -> tuple[list[Listed], datetime]:
         params = {"list-type": "2", "prefix": prefix, "max-keys": "1000"}
@@ -145,14 +147,16 @@ def parse_listing(body: bytes, *, url: str = "") -> Page:
 def _page(root: etree._Element) -> Page:
     if (name := etree.QName(root).localname) != "ListBucketResult":
         raise ParseError(f"<{name}> instead of a listing: {_text(root, 'Code')}")
-    objects = tuple(_listed(entry) for entry in root.iterfind("{*}Contents"))
+    objects = tuple(
+        Listed(
+            last_modified=require_utc(datetime.fromisoformat(_text(entry, "LastModified"))),
+            key=_text(entry, "Key"),
+            size=int(_text(entry, "Size")),
+        )
+        for entry in root.iterfind("{*}Contents")
+    )
     more = {"true": True, "false": False}[_text(root, "IsTruncated")]
     return Page(objects, _text(root, "NextContinuationToken") if more else None)
-
-
-def _listed(entry: etree._Element) -> Listed:
-    stamp = datetime.fromisoformat(_text(entry, "LastModified"))
-    return Listed(_text(entry, "Key"), int(_text(entry, "Size")), require_utc(stamp))
 
 
 def _text(parent: etree._Element, tag: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -42,12 +42,6 @@ OVERDUE_AFTER = timedelta(hours=12)
 
 STORED_FOR = timedelta(days=14)
 """How long the storage has files, rounded down. An older run without files may have been complete."""
-
-
-def _is_overdue(run: PublishedRun, newest: datetime | None, now: datetime) -> bool:
-    """True if an incomplete run is to be read as it is; `newest` is a newer complete run, if any."""
-    age = now - run.reference_time
-    return (newest is not None or age >= OVERDUE_AFTER) and (bool(run.files) or age < STORED_FOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +83,9 @@ class PackageRoute:
             except CollectorError as error:
                 yield self._batch(needs.now, newest, [as_failure(self.name, error)])
                 continue
-            if run.absent and not _is_overdue(run, newest, needs.now):
+            age = needs.now - reference_time
+            overdue = (newest is not None or age >= OVERDUE_AFTER) and (run.files or age < STORED_FOR)
+            if run.absent and not overdue:
                 continue
             files = {file.part: file for file in run.files}
             versions = {part: file.version for part, file in files.items()}
@@ -102,12 +98,17 @@ class PackageRoute:
                     yield self._batch(run.seen_at, newest)
             complete: set[tuple[str, str]] = set()
             for sites, parts in missing.items():
-                some = [self._unless_known(files[part], reference_time, sites, needs) for part in parts]
-                batch = await self._collect_files(run, some, sites, fetch, newest)
+                some = [files[part] for part in parts]
+                batch = await self._collect_files(run, some, sites, needs, fetch, newest)
                 cells |= {point.site: point.cell for point in batch.grid_points}
                 complete.update(batch.complete())
-                yield self._settled(batch, needs)
-            if self._is_open(run, needs, complete):
+                yield batch
+            if any(  # reported before as incomplete, and still not complete
+                needs.known_incomplete(self.grid.model, reference_time, part.name, site.id)
+                for part in (*files, *run.absent)
+                for site in needs.missing(self.grid.model, reference_time, part.name, self.rank)
+                if (part.name, site.id) not in complete
+            ):
                 incomplete.append(f"{reference_time:%Y-%m-%d %H:%M}")
             if absent := self._without_files(run, needs, newest):
                 yield absent
@@ -120,32 +121,6 @@ class PackageRoute:
         if incomplete:
             note = f"{self.grid.model} is incomplete in {', '.join(incomplete)} UTC"
             yield replace(self._batch(needs.now, newest), notes=(note,))
-
-    def _unless_known(
-        self, file: PackageFile, reference_time: datetime, sites: Sequence[Site], needs: CollectionRequest
-    ) -> PackageFile:
-        """Return the file, with `known` in its request if one version of it was read for all of `sites`.
-
-        This is for a listing without stamps; with stamps, a file of a known version is not missing at all.
-        """
-        read = {
-            needs.incomplete.get((self.grid.model, reference_time, file.part.name, site.id), "")
-            for site in sites
-        }
-        (known, *others) = read
-        return file if others or file.version else replace(file, request=replace(file.request, known=known))
-
-    def _is_open(
-        self, run: PublishedRun, needs: CollectionRequest, complete: Collection[tuple[str, str]]
-    ) -> bool:
-        """True if a part of a run was reported before as incomplete, and is still not `complete`."""
-        parts = [*(file.part for file in run.files), *run.absent]
-        return any(
-            needs.known_incomplete(self.grid.model, run.reference_time, part.name, site.id)
-            for part in parts
-            for site in needs.missing(self.grid.model, run.reference_time, part.name, self.rank)
-            if (part.name, site.id) not in complete
-        )
 
     def _without_files(
         self, run: PublishedRun, needs: CollectionRequest, newest: datetime | None
@@ -166,63 +141,102 @@ class PackageRoute:
         batch = self._batch(run.seen_at, newest, [as_failure(self.name, error)])
         return replace(batch, run=self._run(run), incomplete=tuple(new))
 
-    def _settled(self, batch: ForecastBatch, needs: CollectionRequest) -> ForecastBatch:
-        """Return the batch with each site without a value either outside of the model or rejected.
-
-        A site with values in earlier runs is not outside of the model: the mask is an error of this run.
-        """
-        known = {site for model, site in needs.cells if model == self.grid.model}
-        outside = [one for one in batch.outside if one.site not in known]
-        subjects = {f"{one.model} {one.site}" for one in outside}
-        named = {value.subject for value in batch.rejected}
-        odd = [
-            Rejected(f"{one.model} {one.site}", None, None, "", f"outside_grid: {one.reason}")
-            for one in batch.outside
-            if one.site in known and f"{one.model} {one.site}" not in named
-        ]
-        others = [value for value in batch.rejected if value.subject not in subjects]
-        return replace(
-            batch,
-            rejected=(*others, *odd),
-            outside=tuple(one for one in outside if (one.model, one.site) not in needs.outside),
-        )
-
     async def _collect_files(
         self,
         run: PublishedRun,
         files: Sequence[PackageFile],
         sites: tuple[Site, ...],
+        needs: CollectionRequest,
         fetch: Fetch,
         newest: datetime | None,
     ) -> ForecastBatch:
         """Download and read files; a file that fails does not stop the others."""
         on_disk, line = asyncio.Semaphore(FILES_AT_A_TIME), asyncio.Lock()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._start_worker())
-            tasks = [
-                group.create_task(self._read_file(run, file, sites, fetch, on_disk, line)) for file in files
-            ]
-        outcomes = [task.result() for task in tasks]
-        return await asyncio.to_thread(self._together, run, outcomes, sites, newest)
 
-    def _together(
+        async def start_worker() -> None:
+            """Start the worker early. Errors are ignored here; reading the first file reports them."""
+            if self.worker.pid is None:
+                with suppress(WorkerLostError):
+                    await self.worker.run(prepare)
+
+        async def read(file: PackageFile) -> _FileRead | CollectorError | None:
+            """Return the values of a file, its error, or None if it was read before in this version."""
+            request, part = file.request, file.part
+            (known, *others) = {
+                needs.incomplete.get((self.grid.model, run.reference_time, part.name, site.id), "")
+                for site in sites
+            }
+            # For a listing without stamps; with stamps, a file of a known version is not missing at all.
+            if not others and not file.version:
+                request = replace(request, known=known)
+            try:
+                async with on_disk, AsyncExitStack() as stack:
+                    async with line:  # downloads run one at a time, in order
+                        download = await stack.enter_async_context(fetch.download(request))
+                    fields = await self._decode(download.path, download.url, sites, FIELDS)
+                    reading = await asyncio.to_thread(
+                        parse,
+                        fields,
+                        grid=self.grid,
+                        reference_time=run.reference_time,
+                        part=part,
+                        sites=sites,
+                        url=download.url,
+                    )
+                    version = file.version or download.version
+                    return _FileRead(part, download.url, version, reading, download.fetched_at)
+            except UnchangedError:
+                return None
+            except CollectorError as error:
+                return error
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(start_worker())
+            tasks = [group.create_task(read(file)) for file in files]
+        # In a thread: there may be 200 000 records.
+        return await asyncio.to_thread(
+            self._as_batch, run, [task.result() for task in tasks], sites, needs, newest
+        )
+
+    def _as_batch(
         self,
         run: PublishedRun,
         outcomes: Sequence[_FileRead | CollectorError | None],
         sites: tuple[Site, ...],
+        needs: CollectionRequest,
         newest: datetime | None,
     ) -> ForecastBatch:
-        """Return the values of the files as one batch. Runs in a thread: there may be 200 000 records."""
+        """Return the values of the files as one batch.
+
+        A site without a value is either outside of the model or, with values in earlier runs, rejected: then
+        the mask is an error of this run.
+        """
+        model = self.grid.model
         read = [outcome for outcome in outcomes if isinstance(outcome, _FileRead)]
         open_ = [file for file in read if file.reading.absent]
         failures = [as_failure(self.name, error) for error in outcomes if isinstance(error, CollectorError)]
-        failures += [as_failure(self.name, self._incomplete(run, file)) for file in open_]
+        for file in open_:
+            title = f"{model} of {run.reference_time:%Y-%m-%d %H:%M} UTC is incomplete"
+            reason = f"{title}: {file.part.name} is without {file.reading.absent}"[:LONGEST_TEXT]
+            error = IncompleteError(reason, source=self.grid.source, url=file.url)
+            failures.append(as_failure(self.name, error))
+        covered = {site for name, site in needs.cells if name == model}
+        # Every file has the same sites under the mask: report each once.
+        valueless = dict.fromkeys(one for file in read for one in file.reading.outside)
+        outside = [one for one in valueless if one.site not in covered]
+        names = {f"{model} {one.site}" for one in outside}
+        rejected = dict.fromkeys(item for file in read for item in file.reading.rejected)
+        subjects = {value.subject for value in rejected}
+        odd = [
+            Rejected(f"{model} {one.site}", None, None, "", f"outside_grid: {one.reason}")
+            for one in valueless
+            if one.site in covered and f"{model} {one.site}" not in subjects
+        ]
         collected_at = max((file.fetched_at for file in read), default=run.seen_at)
         return replace(
             self._batch(collected_at, newest, failures),
             records=tuple(chain.from_iterable(file.reading.records for file in read)),
-            # Every file has the same sites under the mask: report each once.
-            rejected=tuple(dict.fromkeys(item for file in read for item in file.reading.rejected)),
+            rejected=(*(value for value in rejected if value.subject not in names), *odd),
             grid_points=tuple(dict.fromkeys(point for file in read for point in file.reading.grid_points)),
             run=self._run(run),
             parts=tuple(file.part.name for file in read),
@@ -233,15 +247,8 @@ class PackageRoute:
                 for file in open_
                 for site in sites
             ),
-            outside=tuple(dict.fromkeys(one for file in read for one in file.reading.outside)),
+            outside=tuple(one for one in outside if (model, one.site) not in needs.outside),
         )
-
-    def _incomplete(self, run: PublishedRun, file: _FileRead) -> IncompleteError:
-        reason = (
-            f"{self.grid.model} of {run.reference_time:%Y-%m-%d %H:%M} UTC is incomplete: {file.part.name}"
-            f" is without {file.reading.absent}"
-        )
-        return IncompleteError(reason[:LONGEST_TEXT], source=self.grid.source, url=file.url)
 
     async def _collect_model_elevations(
         self, run: PublishedRun, sites: tuple[Site, ...], fetch: Fetch, newest: datetime | None
@@ -267,46 +274,6 @@ class PackageRoute:
             grid_points=reading.grid_points,
             run=self._run(run),
         )
-
-    async def _start_worker(self) -> None:
-        """Start the worker early. Errors are ignored here; reading the first file reports them."""
-        if self.worker.pid is None:
-            with suppress(WorkerLostError):
-                await self.worker.run(prepare)
-
-    async def _read_file(
-        self,
-        run: PublishedRun,
-        file: PackageFile,
-        sites: tuple[Site, ...],
-        fetch: Fetch,
-        on_disk: asyncio.Semaphore,
-        line: asyncio.Lock,
-    ) -> _FileRead | CollectorError | None:
-        """Return the values of a file, its error, or None if it was read before in this version.
-
-        Downloads run one at a time, in order.
-        """
-        try:
-            async with on_disk, AsyncExitStack() as stack:
-                async with line:
-                    download = await stack.enter_async_context(fetch.download(file.request))
-                fields = await self._decode(download.path, download.url, sites, FIELDS)
-                reading = await asyncio.to_thread(
-                    parse,
-                    fields,
-                    grid=self.grid,
-                    reference_time=run.reference_time,
-                    part=file.part,
-                    sites=sites,
-                    url=download.url,
-                )
-                version = file.version or download.version
-                return _FileRead(file.part, download.url, version, reading, download.fetched_at)
-        except UnchangedError:
-            return None
-        except CollectorError as error:
-            return error
 
     async def _decode(
         self, path: Path, url: str, sites: Sequence[Site], selectors: Mapping[str, Selector]

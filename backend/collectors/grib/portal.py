@@ -80,7 +80,10 @@ class Portal:
         files = [(part, time) for time in times if (part := Part.parse(time)) and part.first <= self.max_lead]
         return PublishedRun(
             reference_time=reference_time,
-            files=tuple(self._file(part, time, reference_time) for part, time in sorted(files)),
+            files=tuple(
+                PackageFile(part.until(self.max_lead), self._product(PACKAGE, time, reference_time))
+                for part, time in sorted(files)
+            ),
             absent=absent_parts(self.grid, (part for part, _ in files), self.max_lead),
             seen_at=seen_at,
         )
@@ -92,9 +95,6 @@ class Portal:
 
     def _package(self, name: str) -> str:
         return f"{self.url}/previnum/DPPaquetAROME/v1/models/AROME/grids/{self.grid.degrees}/packages/{name}"
-
-    def _file(self, part: Part, time: str, reference_time: datetime) -> PackageFile:
-        return PackageFile(part.until(self.max_lead), self._product(PACKAGE, time, reference_time))
 
     def _product(self, package: str, time: str, reference_time: datetime) -> Request:
         return Request(
@@ -111,7 +111,14 @@ class Portal:
 
 def parse_runs(body: bytes, *, url: str = "") -> set[datetime]:
     """Return the reference times (UTC) that a package links to."""
-    return {_reference_time(text, url) for text in _queries(body, "referencetime", url)}
+    runs = set()
+    for text in _queries(body, "referencetime", url):
+        try:
+            runs.add(require_utc(datetime.fromisoformat(text)))
+        except ValueError as error:
+            reason = f"a run at {text!r}, which is not a time in UTC"
+            raise ParseError(reason, source=NAME, url=url) from error
+    return runs
 
 
 def parse_times(body: bytes, *, url: str = "") -> list[str]:
@@ -131,10 +138,3 @@ def _queries(body: bytes, key: str, url: str) -> list[str]:
     if None in values:
         raise ParseError(f"a link without {key}", source=NAME, url=url)
     return [value for value in values if value]
-
-
-def _reference_time(text: str, url: str) -> datetime:
-    try:
-        return require_utc(datetime.fromisoformat(text))
-    except ValueError as error:
-        raise ParseError(f"a run at {text!r}, which is not a time in UTC", source=NAME, url=url) from error

@@ -11,10 +11,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import ParamSpec, TypeVar, cast
@@ -61,8 +61,21 @@ class Worker:
         call or took too long.
         """
         async with self._turn:
-            pool = await self._alive()
-            return await self._call(pool, function, *args, **kwargs)
+            if self._pool:
+                gone = True
+                with suppress(psutil.NoSuchProcess):  # it may end between the two checks
+                    process = self._process
+                    gone = not (process and process.is_running()) or process.status() == psutil.STATUS_ZOMBIE
+                if gone:
+                    self._discard()  # it died between two calls, so that no call fails
+            if not self._pool:
+                self._pool = ProcessPoolExecutor(
+                    max_workers=1, mp_context=multiprocessing.get_context("spawn"), initializer=_initialize
+                )
+                pid = await self._call(self._pool, os.getpid)
+                with suppress(psutil.NoSuchProcess):
+                    self._process = psutil.Process(pid)
+            return await self._call(self._pool, function, *args, **kwargs)
 
     def close(self) -> None:
         """End the process after its current call. A later call would start a new one."""
@@ -70,25 +83,17 @@ class Worker:
         if pool:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    async def _alive(self) -> ProcessPoolExecutor:
-        if self._pool and _is_gone(self._process):
-            self._discard()  # it died between two calls, so that no call fails
-        if not self._pool:
-            self._pool = ProcessPoolExecutor(
-                max_workers=1, mp_context=multiprocessing.get_context("spawn"), initializer=_initialize
-            )
-            pid = await self._call(self._pool, os.getpid)
-            with suppress(psutil.NoSuchProcess):
-                self._process = psutil.Process(pid)
-        return self._pool
-
     async def _call(
         self, pool: ProcessPoolExecutor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         seconds = self.seconds_per_call
         try:
-            with _signals_blocked():  # the first call spawns the process
+            # The first call spawns the process, which inherits the mask until it ignores the signals.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+            try:
                 future = pool.submit(function, *args, **kwargs)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             async with asyncio.timeout(seconds) as bound:
                 return await asyncio.wrap_future(future)
         except TimeoutError:
@@ -114,29 +119,19 @@ class Worker:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _is_gone(process: psutil.Process | None) -> bool:
-    """True if the process has ended; a zombie counts as ended."""
-    with suppress(psutil.NoSuchProcess):  # it may end between the two checks
-        return process is None or not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    return True
-
-
-@contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """Block SIGINT and SIGTERM; a process started within inherits the mask and resets it later."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _initialize() -> None:
     """Prepare the worker process: lowest priority, ignores SIGINT and SIGTERM, exits with its parent.
 
     A terminal and a service manager send their signal to the whole process group. The parent finishes its
     calls and then ends the worker; a worker that ended first would break these calls.
     """
+
+    def end_with_parent() -> None:
+        """Wait for the end of the parent: SIGKILL of the parent sends no notice."""
+        parent = cast(BaseProcess, multiprocessing.parent_process())  # None only in the first process
+        wait([parent.sentinel])
+        os._exit(1)
+
     os.nice(NICENESS)
     # The C library (glibc) returns freed memory to the system, and requests it again page by page, until it
     # has seen a larger block freed; 32 MB is the largest it learns from. A message of AROME takes 15 MB, and
@@ -145,11 +140,4 @@ def _initialize() -> None:
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent has ended: SIGKILL of the parent sends no notice."""
-    parent = cast(BaseProcess, multiprocessing.parent_process())  # None only in the first process
-    wait([parent.sentinel])
-    os._exit(1)
+    threading.Thread(target=end_with_parent, daemon=True).start()
