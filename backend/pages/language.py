@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gettext
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -80,6 +81,14 @@ class Language:
     def age(self, seconds: float) -> str:
         """Return a length of time in its largest unit: "7 heures", "7 hours"."""
         return dates.format_timedelta(timedelta(seconds=seconds), threshold=1.2, locale=self.locale)
+
+    def compass(self, point: str) -> str:
+        """Return a point of the compass such as "SW": "SO" in French."""
+        return point.replace("W", "O") if self.code == "fr" else point
+
+    def sectors(self, points: Sequence[str]) -> str:
+        """Return the sectors of a take-off in words: "S, SO et O"."""
+        return self.listed([self.compass(point) for point in points])
 
     def listed(self, names: list[str]) -> str:
         """Return names as a list in words: "AROME, ICON-D2 et IFS"."""

@@ -1,5 +1,5 @@
 """The routes of the pages."""
 
-from backend.pages.routes import assets, home
+from backend.pages.routes import assets, home, site
 
-ROUTERS = (home.router, assets.router)
+ROUTERS = (home.router, site.router, assets.router)
