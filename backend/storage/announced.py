@@ -1,0 +1,128 @@
+"""Forecasts of chosen hours for many sites at once, run by run, and what changes with new data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from backend.core.clock import CLOCK_TOLERANCE
+from backend.core.parameters import Parameter
+from backend.storage import schema as t
+from backend.storage.database import Database, from_epoch, maybe_time, to_epoch
+from backend.storage.origins import batch_fields, by_row
+from backend.storage.rows import chunks, fetched, value_columns
+from backend.storage.site_rows import present_ids
+
+_AT_HOURS = (
+    t.forecast.c.site_id.in_(sa.bindparam("sites", expanding=True)),
+    t.forecast.c.valid_time.in_(sa.bindparam("times", expanding=True)),
+)
+_VALUES = sa.select(*t.forecast.primary_key, t.forecast.c.batch_id, *value_columns(t.forecast)).where(
+    *_AT_HOURS
+)
+_ORIGINS = sa.select(t.forecast_origin).where(
+    t.forecast_origin.c.site_id.in_(sa.bindparam("sites", expanding=True)),
+    t.forecast_origin.c.valid_time.in_(sa.bindparam("times", expanding=True)),
+)
+_MODELS = sa.select(t.model.c.id, t.model.c.name)
+_VERSION = sa.select(
+    sa.select(sa.func.max(t.forecast_batch.c.id)).scalar_subquery(),
+    sa.select(sa.func.max(t.observation_batch.c.id)).scalar_subquery(),
+    # Score days are computed after the batches are stored: then the stamps of their sites change.
+    sa.select(sa.func.sum(t.site.c.days_stamp)).scalar_subquery(),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnouncedValue:
+    """One stored value in the parameter's unit, of the run that started at `reference_time` (times in UTC).
+
+    `published` is False if `available_at` is an estimate or the time at which we first saw the run.
+    """
+
+    site: str
+    model: str
+    valid_time: datetime
+    parameter: Parameter
+    reference_time: datetime
+    available_at: datetime
+    published: bool
+    value: float
+
+
+def announced_values(
+    database: Database,
+    sites: Iterable[str],
+    times: Sequence[datetime],
+    known_at: datetime,
+    *,
+    models_withheld: Iterable[str] = (),
+) -> Iterator[AnnouncedValue]:
+    """Yield the values of all runs that were available at `known_at`, for these sites and hours.
+
+    Only the present series of each site counts. The newest run of an hour comes first. The runs of a clock
+    that was ahead are left out. Raises StoreUnavailableError.
+    """
+    newest_run = to_epoch(known_at + CLOCK_TOLERANCE)
+    hidden = set(models_withheld)
+    with database.read() as connection:
+        slug_of = {number: slug for slug, number in present_ids(connection, known_at).items()}
+        wanted = set(sites)
+        ids = [number for number, slug in slug_of.items() if slug in wanted]
+        hours = {"times": [to_epoch(time) for time in times]}
+        models = {number: name for number, name in fetched(connection, _MODELS) if name not in hidden}
+        rows = [
+            row
+            for some in chunks(ids)
+            for row in fetched(connection, _VALUES, {"sites": some, **hours})
+            if row[2] in models and row[3] <= newest_run
+        ]
+        others = by_row(
+            row for some in chunks(ids) for row in fetched(connection, _ORIGINS, {"sites": some, **hours})
+        )
+        batches = batch_fields(
+            connection,
+            t.forecast_batch,
+            {row[4] for row in rows} | {batch for of_row in others.values() for batch in of_row.values()},
+            ("available_at", "published"),
+        )
+    parameters = tuple(Parameter)
+    for site_id, valid_time, model_id, reference_time, batch_id, *values in sorted(rows, reverse=True):
+        of_values = others.get((site_id, valid_time, model_id, reference_time), {})
+        for index, value in enumerate(values):
+            if value is None:
+                continue
+            available_at, published = batches[of_values.get(index, batch_id)]
+            if available_at <= newest_run:
+                yield AnnouncedValue(
+                    site=slug_of[site_id],
+                    model=models[model_id],
+                    valid_time=from_epoch(valid_time),
+                    parameter=parameters[index],
+                    reference_time=from_epoch(reference_time),
+                    available_at=from_epoch(available_at),
+                    published=bool(published),
+                    value=value / 1000,
+                )
+
+
+def newest_readings(database: Database, stations: Iterable[str]) -> dict[str, datetime]:
+    """Return the time of the newest stored reading of each of these stations that has one."""
+    query = sa.select(t.station.c.code, t.station.c.newest)
+    with database.read() as connection:
+        newest = {
+            row.code: maybe_time(row.newest)
+            for some in chunks(sorted(set(stations)))
+            for row in connection.execute(query.where(t.station.c.code.in_(some)))
+        }
+    return {code: time for code, time in newest.items() if time is not None}
+
+
+def data_version(database: Database) -> tuple[int, int, int]:
+    """Return numbers that change with each new batch and with each change of score days."""
+    with database.read() as connection:
+        forecasts, observations, days = connection.execute(_VERSION).one()
+    return int(forecasts or 0), int(observations or 0), int(days or 0)
