@@ -30,6 +30,7 @@ SLOW_MODULES = frozenset(
         "files/test_availability",
         "files/test_export",
         "files/test_import",
+        "pages/test_browser",
         "proofs/test_bench",
         "proofs/test_calibration",
         "proofs/test_crash",

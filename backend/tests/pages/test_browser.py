@@ -1,0 +1,160 @@
+"""Every page in a real browser: phone and desktop, light and dark, French and English."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import product
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from fastapi.routing import APIRoute
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from backend.main import create_app
+from backend.pages.routes import ROUTERS
+from backend.tests.support.browser import CHROMIUM, REQUIRED, chromium, listening
+from backend.tests.support.page_store import page_service
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None and REQUIRED not in os.environ,
+    reason="no Chromium installed: the tests in a browser were left out (Debian package chromium)",
+)
+
+VALUES = {"{siteId}": "planfait"}
+"""A value for each parameter of a path."""
+
+MORE = ("/?s=planfait,petit-col&lim=20", "/sites/petit-col", "/sites/sans-balise", "/nothing-here")
+"""Pages in states that the first site does not show."""
+
+WIDTHS = (360, 1280)
+VARIANTS = [*product(WIDTHS, ("light", "dark"), ("fr", "en"))]
+
+
+def page_paths() -> list[str]:
+    """Return an address for every route of the pages that people open."""
+    paths = []
+    for router in ROUTERS:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
+                path = route.path
+                for name, value in VALUES.items():
+                    path = path.replace(name, value)
+                assert "{" not in path, f"{path}: give VALUES a value for its parameter"
+                paths.append(path)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with listening(create_app(page_service(tmp_path_factory.mktemp("pages")))) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def pages(address: str) -> list[str]:
+    """The addresses that answer with HTML."""
+    with httpx2.Client(base_url=address, headers={"Accept": "text/html"}, trust_env=False) as client:
+        answers = {path: client.get(path) for path in page_paths()}
+    assert {path: answer.status_code for path, answer in answers.items() if answer.status_code >= 400} == {}
+    html = [
+        path for path, answer in answers.items() if answer.headers["content-type"].startswith("text/html")
+    ]
+    return [*html, *MORE]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+class Watched:
+    """A tab, and what a reader of its console and of its network log would object to."""
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.page: Page = context.new_page()
+        self.problems: list[str] = []
+        self._host = urlsplit(address).netloc
+        self.page.on("console", lambda message: self._console(message.type, message.text))
+        self.page.on("pageerror", lambda error: self.problems.append(f"script: {error}"))
+        self.page.on("request", lambda request: self._request(request.url))
+
+    def _console(self, kind: str, text: str) -> None:
+        if kind in {"error", "warning"} and "status of 404" not in text:
+            self.problems.append(f"console: {text}")
+
+    def _request(self, url: str) -> None:
+        if urlsplit(url).netloc not in {self._host, ""}:
+            self.problems.append(f"request to another host: {url}")
+
+
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.mark.parametrize(("width", "scheme", "lang"), VARIANTS)
+def test_every_page_fits_obeys_its_policy_and_is_accessible(
+    browser: Browser, address: str, pages: list[str], width: int, scheme: str, lang: str
+) -> None:
+    context = browser.new_context(
+        viewport={"width": width, "height": 800},
+        color_scheme="dark" if scheme == "dark" else "light",
+        locale=lang,
+        reduced_motion="reduce",
+    )
+    problems = []
+    for path in pages:
+        watched = Watched(context, address)
+        watched.page.goto(address + path)
+        assert watched.page.get_attribute("html", "lang") == lang, path
+        assert watched.page.locator("h1").count() == 1, path
+        if overflow := watched.page.evaluate(OVERFLOW):
+            watched.problems.append(f"{overflow} pixels too wide")
+        for violation in Axe().run(watched.page).response["violations"]:
+            nodes = [node["html"][:120] for node in violation["nodes"][:3]]
+            watched.problems.append(f"axe {violation['id']}: {violation['help']}: {nodes}")
+        problems += [f"{path}: {problem}" for problem in watched.problems]
+        watched.page.close()
+    context.close()
+    assert problems == []
+
+
+def test_every_page_is_complete_without_scripts(browser: Browser, address: str, pages: list[str]) -> None:
+    texts: dict[bool, dict[str, str]] = {}
+    for scripts in (True, False):
+        context = browser.new_context(java_script_enabled=scripts, locale="en")
+        tab = context.new_page()
+        texts[scripts] = {}
+        for path in pages:
+            tab.goto(address + path)
+            texts[scripts][path] = tab.locator("main").inner_text()
+        context.close()
+    for path in pages:
+        shown = texts[False][path].split()
+        # A script may add a button; it may not add an answer.
+        assert len(shown) >= 0.95 * len(texts[True][path].split()), path
+
+
+def test_every_control_is_reached_by_the_keyboard(browser: Browser, address: str, pages: list[str]) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 800}, locale="en")
+    tab = context.new_page()
+    for path in pages:
+        tab.goto(address + path)
+        controls = tab.locator(
+            "a[href]:visible, button:visible, input:visible:not([type=hidden]), select:visible,"
+            " summary:visible"
+        ).count()
+        reached = set()
+        for _ in range(controls + 2):
+            tab.keyboard.press("Tab")
+            reached.add(
+                tab.evaluate(
+                    "[...document.querySelectorAll('a[href],button,input,select,summary')]"
+                    ".indexOf(document.activeElement)"
+                )
+            )
+        assert len(reached - {-1}) >= min(controls, 1), path
+        assert len(reached - {-1}) >= controls - 1, f"{path}: {len(reached)} of {controls} controls reached"
+    context.close()
