@@ -54,7 +54,7 @@ from backend.scoring.public.figures import (
 from backend.scoring.public.windows import without_reasons
 from backend.scoring.questions.group_scores import group_scores
 from backend.scoring.questions.headline import Headline, beacon, headline, robustness, with_hourly_means
-from backend.scoring.questions.model_scores import ModelScore, ScoreSet, days_with
+from backend.scoring.questions.model_scores import ModelScore, ScoreSet
 from backend.scoring.questions.scorecard import METHOD_VERSION, PairOfModels, Scorecard, Verdict, common_words
 from backend.scoring.sample import coverage as coverages
 from backend.scoring.sample.coverage import Covered
@@ -406,7 +406,7 @@ def _has_any(values: Mapping[Parameter, Values]) -> bool:
 def common_of(card: Scorecard, question: Question) -> tuple[SampleSize, int, str]:
     """Return the size, number of pairs and description of the common sample of the compared models."""
     compared, shared = card.common(question.quantity)
-    size = sample_of(days_with(shared), card.sample.months)
+    size = sample_of(shared, card.sample.months)
     return size, int(shared.sum()), common_words(compared, card.sample, question.quantity)
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -62,13 +64,12 @@ def clock_hours(first: date, days: int, zone: ZoneInfo = PARIS) -> Integers:
     two days it is not column 10.
     """
     hours = np.tile(np.append(np.arange(HOURS - 1), NO_HOUR), (days, 1)).astype(np.int64)
-    offsets = [_midnight(first + timedelta(days=day), zone).utcoffset() for day in range(days + 1)]
-    for day in range(days):
-        if offsets[day] != offsets[day + 1]:
-            local_day = first + timedelta(days=day)
-            start = _midnight(local_day, zone).astimezone(UTC)
+    midnights = [datetime.combine(first + timedelta(days=day), time(), zone) for day in range(days + 1)]
+    for day, (midnight, next_midnight) in enumerate(pairwise(midnights)):
+        if midnight.utcoffset() != next_midnight.utcoffset():
+            start = midnight.astimezone(UTC)  # an hour added to a local time would ignore the change
             moments = [(start + timedelta(hours=hour)).astimezone(zone) for hour in range(HOURS)]
-            hours[day] = [moment.hour if moment.date() == local_day else NO_HOUR for moment in moments]
+            hours[day] = [moment.hour if moment.date() == midnight.date() else NO_HOUR for moment in moments]
     hours.flags.writeable = False
     return hours
 
@@ -79,10 +80,6 @@ def months(first: date, days: int) -> Integers:
     found = np.array([(first + timedelta(days=day)).month for day in range(days)], dtype=np.int64)
     found.flags.writeable = False
     return found
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time(), tzinfo=zone)
 
 
 def rounded_mean(total: Integers, n: Integers) -> Integers:
@@ -114,41 +111,34 @@ def season_index(months: Integers) -> Integers:
 class Hours(StrEnum):
     """The hours of a question. Both ends are included."""
 
-    FLYING = "flying"
-    DAY = "day"
-    ALL = "all"
+    ends: tuple[int, int]
+    """The first and the last hour of the local clock that count."""
+    text: str
+    """The hours in words: "flying hours, 10 to 18"."""
+    noun: str
+    """The hours as the object of a sentence: "hours from 10 to 18"."""
 
-    @property
-    def ends(self) -> tuple[int, int]:
-        """Return the first and the last hour of the local clock that count."""
-        return _ENDS[self]
+    FLYING = "flying", int(FLYING_FROM.value), int(FLYING_UNTIL.value), "flying hours"
+    DAY = "day", int(DAY_FROM.value), int(DAY_UNTIL.value), "daytime hours"
+    ALL = "all", 0, 23, "all hours"
 
-    @property
-    def text(self) -> str:
-        """Return the hours in words: "flying hours, 10 to 18"."""
-        return _TEXTS[self]
-
-    @property
-    def noun(self) -> str:
-        """Return the hours as the object of a sentence: "hours from 10 to 18"."""
-        return "hours" if self is Hours.ALL else "hours from {:02d} to {:02d}".format(*self.ends)
+    def __new__(cls, value: str, *attributes: Any) -> Self:
+        """Make a member of its row above; a call with a value alone finds the member."""
+        first, last, name = attributes
+        hours = str.__new__(cls, value)
+        hours._value_ = value
+        hours.ends = first, last
+        if value == "all":
+            hours.text, hours.noun = name, "hours"
+        else:
+            hours.text = f"{name}, {first:02d} to {last:02d}"
+            hours.noun = f"hours from {first:02d} to {last:02d}"
+        return hours
 
     def counted(self, clock: Integers) -> Bools:
         """Return which columns count, given what the clock shows at each (`clock_hours`)."""
         first, last = self.ends
         return np.asarray((clock != NO_HOUR) & (clock >= first) & (clock <= last))
-
-
-_ENDS = {
-    Hours.FLYING: (int(FLYING_FROM.value), int(FLYING_UNTIL.value)),
-    Hours.DAY: (int(DAY_FROM.value), int(DAY_UNTIL.value)),
-    Hours.ALL: (0, 23),
-}
-_TEXTS = {
-    Hours.FLYING: "flying hours, {:02d} to {:02d}".format(*_ENDS[Hours.FLYING]),
-    Hours.DAY: "daytime hours, {:02d} to {:02d}".format(*_ENDS[Hours.DAY]),
-    Hours.ALL: "all hours",
-}
 
 
 # --- The moments of a span of days -----------------------------------------------------------------------
@@ -178,10 +168,6 @@ class Span:
     def hours(self) -> NDArray[np.int64]:
         """Return the moment of each hour, (days, 25); of a shorter day, the last ones lie in the next day."""
         return self.starts[:-1, None] + HOUR * np.arange(HOURS_A_DAY)
-
-    def lengths(self) -> NDArray[np.int64]:
-        """Return how many hours each day has: 24, or when the clocks change 23 or 25."""
-        return np.diff(self.starts) // HOUR
 
     def locate(self, times: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the index of the day in which each moment lies (-1 before, len(days) after) and its hour."""

@@ -118,11 +118,7 @@ class Spread(NamedTuple):
 
     def reach(self) -> Floats:
         """Return how far an interval goes to either side of its mean."""
-        return self.quantile() * self.standard_error
-
-    def quantile(self) -> Floats:
-        """Return how many standard errors that is: Student's t of the effective number of days."""
-        return student_quantile(self.effective_days - 1)
+        return student_quantile(self.effective_days - 1) * self.standard_error
 
 
 def spread(departures: Floats, present: Bools) -> Spread:

@@ -38,7 +38,8 @@ def pair(
     interval = _intervals(readings, span)
     hourly = np.full((len(span.days), len(Parameter), HOURS_A_DAY), ABSENT, np.int32)
     offsets = np.full((len(span.days), HOURS_A_DAY), UNPAIRED, np.int8)
-    hours, exists = span.hours(), np.arange(HOURS_A_DAY) < span.lengths()[:, None]
+    hours = span.hours()
+    exists = hours < span.starts[1:, None]  # a day has 23, 24 or 25 hours
     averaging, middle = _windows(readings, readings.averaging)
     temperature = readings.temperature_averaging
     apart = not np.array_equal(temperature, readings.averaging)

@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from backend.core.parameters import Parameter
 from backend.scoring.constants import DIFFERENCE, FALSE_DISCOVERIES
@@ -181,7 +180,7 @@ def skill_score(score: float | None, reference: float | None) -> float | None:
     """
     if score is None or reference is None:
         return None
-    return number(_skills(score, reference))
+    return number(1.0 - ratio(score, reference))
 
 
 def pooled_skills(formula: Formula[Any], models: Sequence[Any], reference: Any) -> list[PooledSkill]:
@@ -202,7 +201,7 @@ def pooled_skills(formula: Formula[Any], models: Sequence[Any], reference: Any) 
     def skills_of(sums: Any) -> Floats:
         """Return the skill of each model and group against the last table, (..., models, groups)."""
         scores = formula.each(sums)
-        return _skills(scores[..., :-1, :], scores[..., -1:, :])
+        return np.asarray(1.0 - ratio(scores[..., :-1, :], scores[..., -1:, :]))
 
     def mean_skill(sums: Any) -> Floats:
         """Return the mean over the groups, weighted by their pairs, of the skills that are defined."""
@@ -221,7 +220,3 @@ def pooled_skills(formula: Formula[Any], models: Sequence[Any], reference: Any) 
             map(number, jackknifed.values), used, symmetric(jackknifed, highest=1.0), strict=True
         )
     ]
-
-
-def _skills(score: ArrayLike, reference: ArrayLike) -> Floats:
-    return np.asarray(1.0 - ratio(score, reference))

@@ -13,12 +13,12 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from backend.scoring.grid import SCALE, Bools, Floats, Integers
-from backend.scoring.intervals import Interval, Spread, spread, wilson
+from backend.scoring.intervals import Interval, Spread, spread, student_quantile, wilson
 from backend.scoring.metrics.contingency import (
     SCORES,
     Contingency,
 )
-from backend.scoring.metrics.sums import ErrorKind, ErrorSums, Sums, no_sums
+from backend.scoring.metrics.sums import ErrorKind, ErrorSums, Sums
 from backend.scoring.sample.strata import Groups
 
 S = TypeVar("S", bound=Sums)
@@ -35,12 +35,14 @@ def group_sums(hourly: S, groups: Groups) -> S:
 
 def by_day_groups(of_days: S, group: Integers, count: int) -> S:
     """Return the sums of each day in the column of its group, as that of its month: (days, groups)."""
-    days, columns = np.arange(len(group)), []
+    days, shape = np.arange(len(group)), (len(group), count)
+    columns = []
     for column in of_days.columns():
-        table = np.zeros((len(group), count), np.int64) if column.any() else no_sums(len(group), count)
-        if table.flags.writeable:
-            table[days, group] = column
-        columns.append(table)
+        if column.any():
+            columns.append(np.zeros(shape, np.int64))
+            columns[-1][days, group] = column
+        else:
+            columns.append(np.broadcast_to(np.int64(0), shape))  # takes no memory
     return type(of_days)(*columns)
 
 
@@ -50,19 +52,22 @@ def over_days(of_groups: S) -> S:
 
 
 def beside(tables: Sequence[S]) -> S:
-    """Return the groups of several tables of one kind in one: (days, all of their groups)."""
+    """Return the groups of several tables of one kind in one: (days, all of their groups).
+
+    Sums of days without groups are one group.
+    """
     columns = zip(*(table.columns() for table in tables), strict=True)
-    return type(tables[0])(*(np.concatenate(each, axis=1) for each in columns))
+    return type(tables[0])(
+        *(
+            np.concatenate([column if column.ndim > 1 else column[:, None] for column in of_tables], axis=1)
+            for of_tables in columns
+        )
+    )
 
 
 def days_of(of_groups: ErrorSums) -> Integers:
     """Return how many days each group has."""
     return np.asarray((of_groups.n > 0).sum(axis=0))
-
-
-def alone(of_days: S) -> S:
-    """Return the sums of days as those of one group: (days, 1)."""
-    return type(of_days)(*[column[:, None] for column in of_days.columns()])
 
 
 # --- Without each day ------------------------------------------------------------------------------------
@@ -128,7 +133,8 @@ def rates(jackknifed: Jackknifed, days: Integers) -> list[Interval | None]:
     A rate `p` with the standard error `s` is worth `p (1 - p) / s²` independent cases. At 0 and 1, where no
     day differs from another, it is worth one case for each of the `days` that have any.
     """
-    columns = (jackknifed.values, jackknifed.spread.standard_error, jackknifed.spread.quantile(), days)
+    errors, effective_days = jackknifed.spread
+    columns = (jackknifed.values, errors, student_quantile(effective_days - 1), days)
     intervals: list[Interval | None] = []
     for rate, error, z, count in zip(*(column.tolist() for column in columns), strict=True):
         if not np.isfinite(rate + error):

@@ -18,11 +18,6 @@ from numpy.typing import ArrayLike
 from backend.scoring.grid import Bools, Floats, Integers, Values
 
 
-def no_sums(*shape: int) -> Integers:
-    """Return sums of nothing, which take no memory."""
-    return np.broadcast_to(np.int64(0), shape)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Sums:
     """Named sums: a row per day in each, or totals of shape ().

@@ -14,7 +14,6 @@ import numpy as np
 
 from backend.scoring.grid import CLOCK, Hours, Integers
 from backend.scoring.inference.group_intervals import (
-    alone,
     beside,
     bias_intervals,
     days_of,
@@ -23,7 +22,6 @@ from backend.scoring.inference.group_intervals import (
 )
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.sums import ErrorKind, ErrorSums, number
-from backend.scoring.questions.model_scores import days_with
 from backend.scoring.sample.quantities import SINGLE_VALUED, Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import Stratum, clock_groups, groups
@@ -92,9 +90,9 @@ def model_bias(
     if leads:
         observed = of_quantity.observed
         series = [QuantitySample(lead, quantity).series(model) for lead in leads]
-        tables.append(beside([alone(kind.hourly(forecast, observed).of_days()) for forecast in series]))
+        tables.append(beside([kind.hourly(forecast, observed).of_days() for forecast in series]))
     whole, *of_groups = _biases(kind, tables, sample.hours)
-    size = sample_of(days_with(of_quantity.pairs(model)), sample.months)
+    size = sample_of(of_quantity.pairs(model), sample.months)
     wind = quantity in {Quantity.WIND_SPEED, Quantity.WIND_GUST}
     return ModelBias(
         model=model,

@@ -14,7 +14,7 @@ import numpy as np
 from backend.core.parameters import Parameter
 from backend.scoring.constants import FLYABLE_RUN, FLYING_FROM, FLYING_UNTIL, LIGHT_WIND
 from backend.scoring.grid import Bools, Values, present
-from backend.scoring.inference.group_intervals import alone, beside, score_intervals
+from backend.scoring.inference.group_intervals import beside, score_intervals
 from backend.scoring.metrics.contingency import SCORES, Contingency, Intervals
 from backend.scoring.metrics.events import (
     EVERY_SECTOR,
@@ -216,12 +216,11 @@ def _table(
     has: dict[str, Bools] = {name: of_model.known & real.known for name, of_model in forecast.items()}
     compared = comparable(has)
     shared = all_of(has[name] for name in compared) if compared else np.zeros_like(real.known)
-    there = np.asarray(shared.any(axis=1))
-    size = sample_of(there, sample.months)
+    size = sample_of(shared, sample.months)
     of_days = {name: Contingency.of(forecast[name], real, shared) for name in sorted(compared)}
     intervals: Sequence[Intervals] = [{}] * len(of_days)
     if of_days and size.shows_values:
-        intervals = score_intervals(beside([alone(counts) for counts in of_days.values()]), scores)
+        intervals = score_intervals(beside([*of_days.values()]), scores)
     return EventTable(
         event=event,
         text=text,

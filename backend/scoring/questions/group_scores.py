@@ -11,7 +11,7 @@ from backend.scoring.inference.group_intervals import (
     over_days,
     size_intervals,
 )
-from backend.scoring.questions.model_scores import ModelScore, days_with, scores_of
+from backend.scoring.questions.model_scores import ModelScore, scores_of
 from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import Stratum, groups
@@ -35,7 +35,7 @@ def group_scores(
     )
     scored: dict[str, ModelScore | None] = dict.fromkeys(grouping.names)
     for index, score in zip(shown, scores, strict=True):
-        size = sample_of(days_with(masks[index]), sample.months)
+        size = sample_of(masks[index], sample.months)
         scored[grouping.names[index]] = ModelScore(
             model=model,
             reference=False,

@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from backend.scoring.constants import BREEZE, LIGHT_WIND, WITHIN
 from backend.scoring.grid import Bools, Integers, Season
 from backend.scoring.inference.comparison import PooledSkill
-from backend.scoring.inference.group_intervals import alone, beside, bias_intervals, size_intervals
+from backend.scoring.inference.group_intervals import beside, bias_intervals, over_days, size_intervals
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.direction import DirectionError
 from backend.scoring.metrics.scalar import ErrorQuantiles, error_quantiles, within_share
-from backend.scoring.metrics.sums import Series, number
+from backend.scoring.metrics.sums import number
 from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.sample import BASELINES
 from backend.scoring.sample_size import SampleLabel, sample_of, stratum_may_be_shown
@@ -77,28 +75,35 @@ def score_all(
 
     Intervals are of the same days for all of them.
     """
-    sample, kind = of_quantity.sample, of_quantity.kind
-    of_days = [of_quantity.sums(name, mask) for name in names]
-    none: list[Any] = [None] * len(of_days)
+    if not names:
+        return ()
+    sample, kind = of_quantity.sample, of_quantity.quantity.kind
+    together = beside([of_quantity.sums(name, mask) for name in names])
+    none: list[Any] = [None] * len(names)
     of_size, of_bias, effective = none, none, none
-    if intervals and of_days:
-        together = beside([alone(table) for table in of_days])
+    if intervals:
         of_size, effective = size_intervals(kind, together)
         of_bias = bias_intervals(kind, together)
+    pairs = [of_quantity.pairs(name) if mask is None else of_quantity.pairs(name) & mask for name in names]
+    errors = [of_quantity.errors(name)[mine] for name, mine in zip(names, pairs, strict=True)]
+    scores = scores_of(of_quantity.quantity, over_days(together), errors)
     scored = []
     for index, name in enumerate(names):
-        pairs = of_quantity.pairs(name) if mask is None else of_quantity.pairs(name) & mask
-        size = sample_of(days_with(pairs), sample.months)
-        totals = of_days[index].total().each(lambda column: column[None])
-        (score,) = scores_of(of_quantity.quantity, totals, [of_quantity.errors(name)[pairs]])
-        score = replace(score, mae_interval=of_size[index], mean_error_interval=of_bias[index])
+        size = sample_of(pairs[index], sample.months)
+        score = replace(scores[index], mae_interval=of_size[index], mean_error_interval=of_bias[index])
         if isinstance(kind, DirectionError) and mask is None and name not in BASELINES:
-            score = _with_breeze(score, of_quantity.series(name), of_quantity.observed)
+            # Beside it the noisier score of light winds, from BREEZE to below LIGHT_WIND.
+            of_days = _BREEZE.hourly(of_quantity.series(name), of_quantity.observed).of_days()
+            total = of_days.total()
+            shown = stratum_may_be_shown(int((of_days.n > 0).sum()))
+            score = replace(
+                score, breeze_mae=_BREEZE.ranking(total) if shown else None, breeze_pairs=int(total.n)
+            )
         scored.append(
             ModelScore(
                 model=name,
                 reference=name in BASELINES,
-                n_pairs=int(totals.n[0]),
+                n_pairs=len(errors[index]),
                 n_days=size.days,
                 effective_pairs=effective[index],
                 label=size.label,
@@ -133,17 +138,4 @@ def scores_of(quantity: Quantity, totals: Any, errors_of: Sequence[Integers]) ->
     ]
 
 
-def _with_breeze(score: ScoreSet, forecast: Series, observed: Series) -> ScoreSet:
-    """Return a score of directions with the noisier one of light winds, from BREEZE to below LIGHT_WIND."""
-    of_days = _BREEZE.hourly(forecast, observed).of_days()
-    total = of_days.total()
-    shown = stratum_may_be_shown(int((of_days.n > 0).sum()))
-    return replace(score, breeze_mae=_BREEZE.ranking(total) if shown else None, breeze_pairs=int(total.n))
-
-
 _BREEZE = DirectionError(BREEZE.value, LIGHT_WIND.value)
-
-
-def days_with(mask: Bools) -> Bools:
-    """Return which days have any of these hours."""
-    return np.asarray(mask.any(axis=1))

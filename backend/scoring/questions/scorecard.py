@@ -24,7 +24,7 @@ from backend.scoring.inference.comparison import (
 )
 from backend.scoring.inference.group_intervals import by_day_groups
 from backend.scoring.names import listed, model_name
-from backend.scoring.questions.model_scores import ModelScore, days_with, score_all
+from backend.scoring.questions.model_scores import ModelScore, score_all
 from backend.scoring.sample.quantities import CommonSample, Quantity, QuantitySample
 from backend.scoring.sample.sample import BASELINES, Sample
 from backend.scoring.sample_size import SampleLabel, SampleSize, sample_of
@@ -185,7 +185,7 @@ class Scorecard:
         if mask is not None:
             both &= mask
         sizes_a, sizes_b = (of_quantity.sizes(name, both) for name in (a, b))
-        size = sample_of(days_with(both), self.sample.months)
+        size = sample_of(both, self.sample.months)
         return PairOfModels(
             a=a,
             b=b,
@@ -216,7 +216,7 @@ class Scorecard:
             quantity=quantity,
             scores=tuple(ranked),
             common=common,
-            size=sample_of(days_with(common.shared), self.sample.months),
+            size=sample_of(common.shared, self.sample.months),
             duels=tuple(
                 self.duel(quantity, ranked[0].model, score.model, common.shared) for score in ranked[1:]
             ),
@@ -271,13 +271,13 @@ class Scorecard:
         None where there are too few days to show a score.
         """
         both = shared & of_quantity.pairs(baseline)
-        if not sample_of(days_with(both), self.sample.months).shows_values:
+        if not sample_of(both, self.sample.months).shows_values:
             return dict.fromkeys(models, PooledSkill(None, 0, 0))
         months, month = np.unique(self.sample.months, return_inverse=True)
         *of_models, naive = (
             by_day_groups(of_quantity.sizes(name, both), month, len(months)) for name in (*models, baseline)
         )
-        skills = pooled_skills(of_quantity.kind.ranking, of_models, naive)
+        skills = pooled_skills(of_quantity.quantity.kind.ranking, of_models, naive)
         return dict(zip(models, skills, strict=True))
 
 

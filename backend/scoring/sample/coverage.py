@@ -71,7 +71,7 @@ def covered(sample: Sample, quantity: Quantity, now: int) -> Covered:
     forecast = {model: known(of_quantity.series(model)) for model in sample.forecasts}
     has_data = np.logical_or.reduce([observed, *forecast.values()]).any(axis=1)
     moments, view = sample.span.hours(), sample.view
-    exists = np.arange(moments.shape[1]) < sample.span.lengths()[:, None]
+    exists = moments < sample.span.starts[1:, None]
     expected = exists & (moments <= now) & sample.counted & (np.cumsum(has_data) > 0)[:, None]
     in_view = expected
     if isinstance(view, DecisionView):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 
@@ -23,37 +24,36 @@ from backend.scoring.sample.sample import BASELINES, Sample
 class Quantity(StrEnum):
     """What is scored. `temperature` is corrected to the station's height, `temperature_raw` is not."""
 
-    WIND_SPEED = "wind_speed"
-    WIND_GUST = "wind_gust"
-    WIND_DIRECTION = "wind_direction"
-    TEMPERATURE = "temperature"
-    TEMPERATURE_RAW = "temperature_raw"
-    WIND = "wind"  # speed and direction in one, as a vector
+    parameter: Parameter
+    """The parameter that has this quantity's unit and least difference."""
+    parameters: tuple[Parameter, ...]
+    """The parameters that a series of this quantity needs."""
+    unit: str
+    """The unit of scores."""
+    kind: ErrorKind
+    """The kind of its errors: their sums, scores and bias."""
+    is_ranked: bool
+    """Whether models may be ranked by it: not by temperatures at the heights of their own ground."""
 
-    @property
-    def parameter(self) -> Parameter:
-        """Return the parameter that has this quantity's unit and least difference."""
-        return _PARAMETER[self]
+    WIND_SPEED = "wind_speed", Parameter.WIND_SPEED, ScalarError()
+    WIND_GUST = "wind_gust", Parameter.WIND_GUST, ScalarError()
+    WIND_DIRECTION = "wind_direction", Parameter.WIND_DIRECTION, DirectionError()
+    TEMPERATURE = "temperature", Parameter.TEMPERATURE, ScalarError()
+    TEMPERATURE_RAW = "temperature_raw", Parameter.TEMPERATURE, ScalarError()
+    WIND = "wind", Parameter.WIND_SPEED, VectorError()  # speed and direction in one, as a vector
 
-    @property
-    def unit(self) -> str:
-        """Return the unit of scores."""
-        return "degrees" if self is Quantity.WIND_DIRECTION else RULES[self.parameter].unit
-
-    @property
-    def is_ranked(self) -> bool:
-        """Whether models may be ranked by it: not by temperatures at the heights of their own ground."""
-        return self is not Quantity.TEMPERATURE_RAW
-
-    @property
-    def kind(self) -> ErrorKind:
-        """Return the kind of its errors: their sums, scores and bias."""
-        return _KIND[self]
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """Return the parameters that a series of this quantity needs."""
-        return (Parameter.WIND_DIRECTION, Parameter.WIND_SPEED) if self.kind.of_wind else (self.parameter,)
+    def __new__(cls, value: str, *attributes: Any) -> Self:
+        """Make a member of its row above; a call with a value alone finds the member."""
+        measured, error_kind = attributes
+        quantity = str.__new__(cls, value)
+        quantity._value_ = value
+        quantity.parameter, quantity.kind = measured, error_kind
+        of_wind = (Parameter.WIND_DIRECTION, Parameter.WIND_SPEED)
+        quantity.parameters = of_wind if error_kind.of_wind else (measured,)
+        is_direction = measured is Parameter.WIND_DIRECTION
+        quantity.unit = "degrees" if is_direction else RULES[measured].unit
+        quantity.is_ranked = value != "temperature_raw"
+        return quantity
 
     def series(self, values: Mapping[Parameter, Values]) -> Series:
         """Return the series of this quantity from the values of all parameters."""
@@ -61,21 +61,6 @@ class Quantity(StrEnum):
             return Series(values[Parameter.WIND_DIRECTION], values[Parameter.WIND_SPEED])
         return Series(values[self.parameter])
 
-
-_PARAMETER = {
-    Quantity.WIND_SPEED: Parameter.WIND_SPEED,
-    Quantity.WIND_GUST: Parameter.WIND_GUST,
-    Quantity.WIND_DIRECTION: Parameter.WIND_DIRECTION,
-    Quantity.TEMPERATURE: Parameter.TEMPERATURE,
-    Quantity.TEMPERATURE_RAW: Parameter.TEMPERATURE,
-    Quantity.WIND: Parameter.WIND_SPEED,
-}
-
-_SCALAR = ScalarError()
-_KIND: Mapping[Quantity, ErrorKind] = dict.fromkeys(Quantity, _SCALAR) | {
-    Quantity.WIND_DIRECTION: DirectionError(),
-    Quantity.WIND: VectorError(),
-}
 
 SINGLE_VALUED = tuple(quantity for quantity in Quantity if quantity.kind.bias is not None)
 """The quantities with one value an hour, and therefore with a bias. A wind is a speed and a direction."""
@@ -97,9 +82,10 @@ def comparable(pairs: Mapping[str, Bools]) -> tuple[str, ...]:
     From the two that share the most on, a model is added as long as the common sample keeps
     COMMON_SAMPLE_KEEPS of what these two share.
     """
-    counted = sorted((name for name in pairs if pairs[name].any()), key=lambda name: -int(pairs[name].sum()))
+    hours = {name: int(of_model.sum()) for name, of_model in pairs.items()}
+    counted = sorted((name for name in pairs if hours[name]), key=hours.__getitem__, reverse=True)
     shares = {(a, b): int((pairs[a] & pairs[b]).sum()) for a, b in combinations(counted, 2)}
-    first = max(shares, key=lambda two: shares[two], default=())
+    first = max(shares, key=shares.__getitem__, default=())
     if not first or not shares[first]:
         return tuple(counted[:1])
     taken, shared = list(first), pairs[first[0]] & pairs[first[1]]
@@ -119,6 +105,7 @@ def all_of(masks: Iterable[Bools]) -> Bools:
 # --- One quantity of a sample ----------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, eq=False)
 class QuantitySample:
     """One quantity of a sample: the series, pairs, errors and sums of each model and baseline.
 
@@ -126,10 +113,8 @@ class QuantitySample:
     computed once per sample: a verdict needs most of them several times.
     """
 
-    def __init__(self, sample: Sample, quantity: Quantity) -> None:
-        self.sample = sample
-        self.quantity = quantity
-        self.kind: ErrorKind = quantity.kind
+    sample: Sample
+    quantity: Quantity
 
     @property
     def observed(self) -> Series:
@@ -176,7 +161,7 @@ class QuantitySample:
         """Return the sums of each hour by itself."""
         key = self.quantity, "hourly", name
         if key not in self.sample.computed:
-            self.sample.computed[key] = self.kind.hourly(self.series(name), self.observed)
+            self.sample.computed[key] = self.quantity.kind.hourly(self.series(name), self.observed)
         return cast(ErrorSums, self.sample.computed[key])
 
     def pairs(self, name: str) -> Bools:

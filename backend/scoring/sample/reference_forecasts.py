@@ -22,7 +22,12 @@ def yesterday(o: Values, clock: Integers, view: View) -> Values:
     Breezes are diurnal, which makes this the strong naive rule. If that day's observation is missing,
     so is the reference. An hour that yesterday's clock showed twice counts with its first.
     """
-    by_clock = _first_by_clock(o, clock)
+    by_clock = o[:, :CLOCK].copy()
+    for day in _changed_days(clock):
+        by_clock[day] = ABSENT
+        for column in reversed(range(HOURS)):  # backwards: the earlier of two equal hours is written last
+            if clock[day, column] != NO_HOUR:
+                by_clock[day, clock[day, column]] = o[day, column]
     earlier = np.full_like(by_clock, ABSENT)
     for hour, back in enumerate(view.newest_known_day()):
         earlier[back:, hour] = by_clock[: len(o) - back, hour] if back <= len(o) else ABSENT
@@ -75,17 +80,6 @@ def _stacked(models: Sequence[Values]) -> tuple[Integers, Bools]:
         raise ValueError("no models to average")
     stack = np.stack(models).astype(np.int64)
     return stack, np.asarray((stack != ABSENT).all(axis=0))
-
-
-def _first_by_clock(o: Values, clock: Integers) -> Values:
-    """Return values by what the clock showed, shape (days, 24); of an hour shown twice the first."""
-    by_clock = o[:, :CLOCK].copy()
-    for day in _changed_days(clock):
-        by_clock[day] = ABSENT
-        for column in reversed(range(HOURS)):  # backwards: the earlier of two equal hours is written last
-            if clock[day, column] != NO_HOUR:
-                by_clock[day, clock[day, column]] = o[day, column]
-    return by_clock
 
 
 def _changed_days(clock: Integers) -> list[int]:

@@ -134,6 +134,8 @@ class Sample:
     stations: Mapping[str, StationDays]
     reference_days: Mapping[str, Bools]
     reference_days_before: Mapping[str, Bools] = field(default_factory=dict)
+    computed: dict[tuple[object, ...], object] = field(default_factory=dict, init=False, compare=False)
+    """The cache of QuantitySample: here, so that no sample and object refer to each other."""
 
     @cached_property
     def clock(self) -> Integers:
@@ -213,11 +215,6 @@ class Sample:
         """The coarsest resolution of the reference station's directions, in degrees."""
         steps = [self.stations[code].resolution for code in self.reference_days]
         return max((step for step in steps if step is not None), default=None)
-
-    @cached_property
-    def computed(self) -> dict[tuple[object, ...], object]:
-        """The cache of QuantitySample. It lies here, so that no sample and object refer to each other."""
-        return {}
 
     def lead(self, model: str, parameter: Parameter) -> Integers:
         """Return the lead times of a parameter of a model in minutes; NO_LEAD without a forecast."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -26,7 +27,6 @@ from backend.scoring.inference.comparison import (
     outcome,
 )
 from backend.scoring.inference.group_intervals import (
-    alone,
     beside,
     bias_intervals,
     over_days,
@@ -44,10 +44,17 @@ from backend.scoring.intervals import (
 from backend.scoring.metrics.contingency import Contingency
 from backend.scoring.metrics.direction import DirectionSums, steady_bias
 from backend.scoring.metrics.scalar import ScalarSums
-from backend.scoring.metrics.sums import ErrorSums, Series
+from backend.scoring.metrics.sums import ErrorSums, Series, Sums
 from backend.scoring.metrics.vector import VectorSums
 from backend.scoring.sample.quantities import Quantity
 from backend.tests.support.scoring_grids import counted, filled, grid, random_grid
+
+S = TypeVar("S", bound=Sums)
+
+
+def alone(sums: S) -> S:
+    """Return the sums of days as those of one group."""
+    return beside([sums])
 
 
 def series(*values: float | None) -> DailySeries:
