@@ -32,7 +32,6 @@ from backend.core.records import network_of
 from backend.scoring.constants import PUBLIC_LIMIT_STEP
 from backend.scoring.grid import Hours
 from backend.scoring.metrics import contingency
-from backend.scoring.metrics.contingency import Contingency
 from backend.scoring.metrics.events import sectors_of
 from backend.scoring.names import model_name
 from backend.scoring.public.figures import public_bias, public_rate, rounded_count
@@ -40,7 +39,7 @@ from backend.scoring.public.windows import with_public_values
 from backend.scoring.questions import bias as biases
 from backend.scoring.questions.flyability import EventTable, ModelCounts, event_tables
 from backend.scoring.questions.scorecard import Scorecard
-from backend.scoring.questions.series import Hour, HourForecast
+from backend.scoring.questions.series import Hour
 from backend.scoring.questions.series import hours as hourly
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.strata import Stratum
@@ -155,7 +154,8 @@ def events_answer(
     if hidden or question.public:
         wind_limit, gust_limit = _stepwise(wind_limit), _stepwise(gust_limit)
     tables = event_tables(sample, wind_limit, gust_limit)
-    first = tables[0]
+    first, count = tables[0], rounded_count if question.public else int
+    model_event = _public_model_event if question.public else _model_event
     sectors = sectors_of(sample.site.orientation)
     words = (
         f"for each event, the cases that all its models and {sample.station} have"
@@ -169,7 +169,20 @@ def events_answer(
         wind_limit=wind_limit,
         gust_limit=gust_limit,
         sector=[end for sector in sectors for end in sector] if sample.site.orientation else None,
-        events=[_event(table, question.hours, public=question.public) for table in tables],
+        events=[
+            Event(
+                event=table.event,
+                text=table.text,
+                limit=table.limit,
+                units=table.units,
+                n_pairs=count(table.n_pairs),
+                n_days=table.size.days,
+                label=table.size.label,
+                models=[model_event(table, counts, question.hours) for counts in table.models]
+                + [_left_out(name, count(pairs), days) for name, (pairs, days) in table.without.items()],
+            )
+            for table in tables
+        ],
     )
 
 
@@ -177,22 +190,6 @@ def _stepwise(limit: float) -> float:
     """Round a limit to the nearest step, upwards from the middle: finer limits would reveal single values."""
     step = PUBLIC_LIMIT_STEP.value
     return math.floor(limit / step + 0.5) * step
-
-
-def _event(table: EventTable, hours: Hours, *, public: bool) -> Event:
-    model_event = _public_model_event if public else _model_event
-    count = rounded_count if public else int
-    return Event(
-        event=table.event,
-        text=table.text,
-        limit=table.limit,
-        units=table.units,
-        n_pairs=count(table.n_pairs),
-        n_days=table.size.days,
-        label=table.size.label,
-        models=[model_event(table, counts, hours) for counts in table.models]
-        + [_left_out(name, count(pairs), days) for name, (pairs, days) in table.without.items()],
-    )
 
 
 def _left_out(model: str, n_pairs: int, n_days: int) -> ModelEvent:
@@ -218,6 +215,7 @@ def _left_out(model: str, n_pairs: int, n_days: int) -> ModelEvent:
 
 def _model_event(table: EventTable, model: ModelCounts, hours: Hours) -> ModelEvent:
     counts, shown = model.counts, table.size.shows_values
+    hits, false_alarms, misses, rejections = (int(cell) for cell in counts.columns())
     enough = shown and contingency.enough_events(counts)
     surprises = contingency.surprises(counts, model.intervals)
     sentence = (
@@ -241,7 +239,9 @@ def _model_event(table: EventTable, model: ModelCounts, hours: Hours) -> ModelEv
         surprises=rate_entry(surprises) if shown else None,
         kept=rate_entry(contingency.success_ratio(counts, model.intervals)) if shown else None,
         detected=rate_entry(contingency.detected(counts, model.intervals)) if shown else None,
-        counts=_counts(counts) if shown else None,
+        counts=EventCounts(hits=hits, false_alarms=false_alarms, misses=misses, correct_rejections=rejections)
+        if shown
+        else None,
         n_pairs=int(counts.n),
         n_days=table.size.days,
         enough_events=enough,
@@ -270,11 +270,6 @@ def _public_model_event(table: EventTable, model: ModelCounts, hours: Hours) -> 
         scores=EventScores(**{**dict.fromkeys(contingency.SCORES), "surprise_rate": surprises.value}),
         intervals=EventIntervals(**dict.fromkeys(contingency.SCORES)),
     )
-
-
-def _counts(counts: Contingency) -> EventCounts:
-    a, b, c, d = (int(column) for column in counts.columns())
-    return EventCounts(hits=a, false_alarms=b, misses=c, correct_rejections=d)
 
 
 # --- Series ------------------------------------------------------------------------------------------
@@ -322,17 +317,14 @@ def _hour(hour: Hour, withheld: Withholding, *, station: bool) -> SeriesHour:
         observation=None if station else hour.observation,
         report_offset_minutes=hour.offset,
         forecasts=[
-            _forecast(entry, hour, hidden=entry.model in withheld.models, station=station)
+            ForecastHour(
+                model=entry.model,
+                forecast=None if hidden else entry.forecast,
+                error=None if hidden or station else entry.error,
+                reference_time=None if entry.lead is None else from_epoch(hour.moment - 60 * entry.lead),
+                lead_minutes=entry.lead,
+            )
             for entry in hour.forecasts
+            for hidden in [entry.model in withheld.models]
         ],
-    )
-
-
-def _forecast(forecast: HourForecast, hour: Hour, *, hidden: bool, station: bool) -> ForecastHour:
-    return ForecastHour(
-        model=forecast.model,
-        forecast=None if hidden else forecast.forecast,
-        error=None if hidden or station else forecast.error,
-        reference_time=None if forecast.lead is None else from_epoch(hour.moment - 60 * forecast.lead),
-        lead_minutes=forecast.lead,
     )

@@ -109,6 +109,11 @@ def take_snapshot(service: ServiceParts) -> Snapshot:
     except StoreUnavailableError:
         store = "unreachable"
     damage = service.database.damage
+    places = {  # a full disk under any of them stops a part of the service
+        "the store": service.database.path,
+        "the payload archive": service.settings.data_dir,
+        "temporary files": Path(tempfile.gettempdir()),
+    }
     scheduled = service.config.scheduler_enabled
     return Snapshot(
         now=service.clock(),
@@ -120,26 +125,15 @@ def take_snapshot(service: ServiceParts) -> Snapshot:
         streaks=streaks,
         silent=silent,
         freshness=ages,
-        disks=_disks(service),
+        disks=[
+            Disk(role, free)
+            for role, path in places.items()
+            if path is not None and (free := service.free_bytes(path)) is not None
+        ],
         disk_full=service.database.full,
         sites_problem=service.site_list.look(),
         clock_offset=service.clock_watch.offset(),
     )
-
-
-def _disks(service: ServiceParts) -> list[Disk]:
-    places = {
-        "the store": service.database.path,
-        "the payload archive": service.settings.data_dir,
-        "temporary files": Path(tempfile.gettempdir()),
-    }
-    # A full disk under any of them stops a part of the service.
-    disks = []
-    for role, path in places.items():
-        free = None if path is None else service.free_bytes(path)
-        if free is not None:
-            disks.append(Disk(role, free))
-    return disks
 
 
 def reasons(snapshot: Snapshot) -> tuple[StateReason, ...]:

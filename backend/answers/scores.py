@@ -58,13 +58,13 @@ from backend.scoring.questions.model_scores import ModelScore, ScoreSet
 from backend.scoring.questions.scorecard import METHOD_VERSION, PairOfModels, Scorecard, Verdict, common_words
 from backend.scoring.sample import coverage as coverages
 from backend.scoring.sample.coverage import Covered
-from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
 from backend.scoring.sample.strata import TEXTS, Stratum
 from backend.scoring.sample_size import SampleLabel, SampleSize, sample_of
 from backend.scoring.words.caveats import may_headline, notes
 from backend.scoring.words.sentences import (
-    confidence_words,
+    CONFIDENCE_WORDS,
     label_name,
     means_sentence,
     public_shortage_sentence,
@@ -223,7 +223,7 @@ def scores_answer(
     sample = load(service, question, model=model)
     covered = coverage_of(service, question, sample)
     card = Scorecard(sample)
-    names = card.models() if model is None else (model,)
+    names = tuple(sample.forecasts) if model is None else (model,)
     scored = card.scores(question.quantity, models=names)
     size, n_pairs, words = common_of(card, question)
     if question.public:
@@ -307,7 +307,8 @@ def common_fields(
     `terms` also withhold the reasons why readings were flagged, because a reason reveals the value. `hidden`
     are the withheld sources that the figures use, `withheld` those whose values the answer leaves out.
     """
-    sample = without_reasons(sample, terms.networks)
+    if terms.networks:
+        sample = without_reasons(sample, terms.networks)
     # Stations that were the reference on some of the days: a site can change its station.
     networks = {network_of(code) for code in sample.reference_days}
     covered = coverage_of(service, question, sample) if covered is None else covered
@@ -356,10 +357,10 @@ def common_fields(
         "label_text": label_name(size.label, size.season),
         "common_sample": common_sample,
         "confidence": CONFIDENCE.value,
-        "interval_method": confidence_words(),
+        "interval_method": CONFIDENCE_WORDS,
         "notes": [
             *([] if question.remark is None else [question.remark]),
-            *([_rounded_words(question, hidden)] if hidden else []),
+            *([(public_words if question.public else rounded_words)(sorted(hidden))] if hidden else []),
             *notes(sample, question.quantity),
         ],
         "rounded": bool(hidden) or question.public,
@@ -371,10 +372,6 @@ def common_fields(
         "method_version": METHOD_VERSION,
         "generated_at": service.clock(),
     }
-
-
-def _rounded_words(question: Question, hidden: Collection[str]) -> str:
-    return (public_words if question.public else rounded_words)(sorted(hidden))
 
 
 def coverage_of(service: ReadingParts, question: Question, sample: Sample) -> Covered:
@@ -405,7 +402,7 @@ def _has_any(values: Mapping[Parameter, Values]) -> bool:
 
 def common_of(card: Scorecard, question: Question) -> tuple[SampleSize, int, str]:
     """Return the size, number of pairs and description of the common sample of the compared models."""
-    compared, shared = card.common(question.quantity)
+    compared, shared = QuantitySample(card.sample, question.quantity).common
     size = sample_of(shared, card.sample.months)
     return size, int(shared.sum()), common_words(compared, card.sample, question.quantity)
 
@@ -468,6 +465,9 @@ def _entry(
 ) -> ScoredModel:
     score = entry.score
     coverage = None if covered is None else covered.models.get(entry.model)
+    own_pairs = None if covered is None else covered.pairs.get(entry.model)
+    if question.public and own_pairs is not None:
+        own_pairs = rounded_count(own_pairs)
     return ScoredModel(
         model=entry.model,
         name=model_name(entry.model),
@@ -475,7 +475,7 @@ def _entry(
         on_common_sample=common,
         n_pairs=entry.n_pairs,
         n_days=entry.n_days,
-        own_pairs=_own_pairs(question, entry.model, covered),
+        own_pairs=own_pairs,
         effective_pairs=entry.effective_pairs,
         label=entry.label,
         season=entry.season,
@@ -496,11 +496,6 @@ def _entry(
         if shown
         else {},
     )
-
-
-def _own_pairs(question: Question, model: str, covered: Covered | None) -> int | None:
-    pairs = None if covered is None else covered.pairs.get(model)
-    return rounded_count(pairs) if question.public and pairs is not None else pairs
 
 
 def ends(interval: Interval | None) -> Ends | None:

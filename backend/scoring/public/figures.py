@@ -22,11 +22,10 @@ from backend.scoring.constants import (
     STRATUM_DAYS,
     WITHIN,
 )
-from backend.scoring.inference.comparison import Comparison, PooledSkill
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics.contingency import Rate
 from backend.scoring.questions.bias import GroupBias, ModelBias
-from backend.scoring.questions.headline import Headline, HourlyMeanCheck, Robustness, SecondOpinion
+from backend.scoring.questions.headline import Headline, HourlyMeanCheck, Robustness
 from backend.scoring.questions.model_scores import ModelScore, ScoreSet
 from backend.scoring.questions.scorecard import Finding, PairOfModels, Verdict
 from backend.scoring.sample.quantities import Quantity
@@ -108,12 +107,13 @@ def public_score(quantity: Quantity, each: ModelScore) -> ModelScore:
             within=rounded(score.within, share),
             within_tolerance=score.within_tolerance,
         ),
-        skill={name: _public_skill(skill, share) for name, skill in each.skill.items()},
+        skill={
+            name: skill._replace(
+                skill=rounded(skill.skill, share), interval=rounded_ends(skill.interval, share)
+            )
+            for name, skill in each.skill.items()
+        },
     )
-
-
-def _public_skill(found: PooledSkill, step: float) -> PooledSkill:
-    return found._replace(skill=rounded(found.skill, step), interval=rounded_ends(found.interval, step))
 
 
 def public_duel(quantity: Quantity, duel: PairOfModels) -> PairOfModels:
@@ -122,22 +122,18 @@ def public_duel(quantity: Quantity, duel: PairOfModels) -> PairOfModels:
     if not enough(duel.n_pairs) or duel.n_days < STRATUM_DAYS.value:
         nothing = replace(duel.comparison, difference=None, test=None)
         return replace(duel, n_pairs=pairs, score_a=None, score_b=None, comparison=nothing)
-    step = figure_step(quantity, duel.n_pairs)
+    step, test = figure_step(quantity, duel.n_pairs), duel.comparison.test
+    if test is not None:
+        low, high = (_at_step(end, step) for end in test.interval)
+        test = replace(test, mean=_at_step(test.mean, step), interval=Interval(low, high))
+    difference = rounded(duel.comparison.difference, step)
     return replace(
         duel,
         n_pairs=pairs,
         score_a=rounded(duel.score_a, step),
         score_b=rounded(duel.score_b, step),
-        comparison=_public_comparison(duel.comparison, step),
+        comparison=replace(duel.comparison, difference=difference, test=test),
     )
-
-
-def _public_comparison(found: Comparison, step: float) -> Comparison:
-    test = found.test
-    if test is not None:
-        low, high = (_at_step(end, step) for end in test.interval)
-        test = replace(test, mean=_at_step(test.mean, step), interval=Interval(low, high))
-    return replace(found, difference=rounded(found.difference, step), test=test)
 
 
 def public_verdict(found: Verdict) -> Verdict:
@@ -158,15 +154,15 @@ def public_headline(found: Headline) -> Headline:
 
 def public_robustness(quantity: Quantity, found: Robustness) -> Robustness:
     """Return the entries of the stations of a site as they are published."""
-    return Robustness(tuple(_public_opinion(quantity, each) for each in found.stations))
-
-
-def _public_opinion(quantity: Quantity, each: SecondOpinion) -> SecondOpinion:
-    pairs = rounded_count(each.n_pairs)
-    if not enough(each.n_pairs):
-        return replace(each, n_pairs=pairs, difference=None, outcome=None, agrees=None)
-    difference = rounded(each.difference, figure_step(quantity, each.n_pairs))
-    return replace(each, n_pairs=pairs, difference=difference)
+    opinions = []
+    for opinion in found.stations:
+        shown = replace(opinion, n_pairs=rounded_count(opinion.n_pairs))
+        if enough(opinion.n_pairs):
+            step = figure_step(quantity, opinion.n_pairs)
+            opinions.append(replace(shown, difference=rounded(opinion.difference, step)))
+        else:
+            opinions.append(replace(shown, difference=None, outcome=None, agrees=None))
+    return Robustness(tuple(opinions))
 
 
 def public_means(quantity: Quantity, found: HourlyMeanCheck) -> HourlyMeanCheck:

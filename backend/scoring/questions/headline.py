@@ -71,6 +71,14 @@ class Headline:
 def headline(sample: Sample, verdict: Verdict) -> Headline:
     """Return a verdict of this sample with the figures shown beside it."""
     limit = USUAL_LIMITS.get(verdict.quantity)
+    of_model = {entry.model: entry for entry in verdict.models}
+    best, mean = of_model.get(verdict.best or ""), of_model.get("model_mean")
+    decimals = 0 if verdict.quantity is Quantity.WIND_DIRECTION else 1  # as errors are shown
+    better_mean = None
+    if best is not None and mean is not None and mean.n_pairs == verdict.n_pairs:
+        error, of_mean = best.score.mae, mean.score.mae
+        if error is not None and of_mean is not None and round(of_mean, decimals) < round(error, decimals):
+            better_mean = mean
     rates: Mapping[str, Rate] = {}
     go_days: Mapping[str, int] = {}
     if limit is not None:
@@ -83,21 +91,9 @@ def headline(sample: Sample, verdict: Verdict) -> Headline:
         limit=limit,
         surprises=rates,
         go_days=go_days,
-        model_mean=_better_mean(verdict),
+        model_mean=better_mean,
         beacons=tuple(beacon(sample.site, sample.stations[code].station) for code in sample.reference_days),
     )
-
-
-def _better_mean(verdict: Verdict) -> ModelScore | None:
-    """Return the mean of the models where its error is smaller, as it is shown, than that of the best."""
-    best = next((entry for entry in verdict.models if entry.model == verdict.best), None)
-    mean = next((entry for entry in verdict.models if entry.model == "model_mean"), None)
-    if best is None or mean is None or best.score.mae is None or mean.score.mae is None:
-        return None
-    if mean.n_pairs != verdict.n_pairs:
-        return None  # of other hours than the models'
-    decimals = 0 if verdict.quantity is Quantity.WIND_DIRECTION else 1
-    return mean if round(mean.score.mae, decimals) < round(best.score.mae, decimals) else None
 
 
 def beacon(site: Site, station: Station) -> Beacon:

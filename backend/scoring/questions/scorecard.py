@@ -6,7 +6,7 @@ the hours that all of the compared ones have, and on no others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import combinations
@@ -63,59 +63,25 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ranking:
-    """The models that are compared on the hours `shared` by all of them, those that err least first.
+    """The models that are compared on the hours `common` to all of them, those that err least first.
 
-    `duels` are between the first and each other.
+    `duels` are between the first and each other; `duel` is the one with the model that errs least of those
+    that the first does not clearly beat, or else of all. `finding` is the result for the first model: too
+    close to call where the daily differences favour a model that errs more in the mean of all hours.
+    `p_value` is how likely it is by chance that the first beats all others, that of its weakest duel: None
+    where models may not be ranked yet, or where a duel has no test. `ranks` has None for each model where
+    they may not be ranked.
     """
 
-    quantity: Quantity
     scores: tuple[ModelScore, ...]
     common: CommonSample
+    n_pairs: int
     size: SampleSize
     duels: tuple[PairOfModels, ...]
-
-    @property
-    def n_pairs(self) -> int:
-        """Return how many hours they share."""
-        return int(self.common.shared.sum())
-
-    @property
-    def duel(self) -> PairOfModels | None:
-        """The duel with the one that errs least of those that the first does not clearly beat, or of all."""
-        unbeaten = [duel for duel in self.duels if duel.comparison.outcome is not Outcome.A_BETTER]
-        return next(iter((*unbeaten, *self.duels)), None)
-
-    @property
-    def finding(self) -> Finding:
-        """Return the result for the first model.
-
-        Too close to call where the daily differences favour a model that errs more in the mean of all hours.
-        """
-        duel = self.duel
-        if duel is None or not self.size.may_rank:
-            return Finding.NOT_ENOUGH
-        if not self.quantity.is_ranked:
-            return Finding.NOT_RANKED
-        return Finding.WINNER if duel.comparison.outcome is Outcome.A_BETTER else Finding.TOO_CLOSE
-
-    @property
-    def p_value(self) -> float | None:
-        """Return how likely it is by chance that the first beats all others: that of its weakest duel.
-
-        None where models may not be ranked yet, or where a duel has no test.
-        """
-        tests = [duel.comparison.test for duel in self.duels]
-        p_values = [test.p_value for test in tests if test is not None]
-        if not self.finding.ranks or len(p_values) < len(tests):
-            return None
-        return max(p_values)
-
-    @property
-    def ranks(self) -> dict[str, int | None]:
-        """Return the rank of each, None where they may not be ranked."""
-        settled = self.size.label in {SampleLabel.ESTABLISHED, SampleLabel.ESTABLISHED_SEASON}
-        may_rank = self.finding is Finding.WINNER or (self.finding is Finding.TOO_CLOSE and settled)
-        return {score.model: rank if may_rank else None for rank, score in enumerate(self.scores, start=1)}
+    duel: PairOfModels | None
+    finding: Finding
+    p_value: float | None
+    ranks: Mapping[str, int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,15 +108,11 @@ class Verdict:
     common_sample: str
 
 
+@dataclass(frozen=True, eq=False)
 class Scorecard:
-    """Answers about one sample, computed on demand."""
+    """Answers about one sample, computed on demand. Its models are those of `sample.forecasts`."""
 
-    def __init__(self, sample: Sample) -> None:
-        self.sample = sample
-
-    def models(self) -> tuple[str, ...]:
-        """Return the models that have stored days in this view, by name."""
-        return tuple(self.sample.forecasts)
+    sample: Sample
 
     # --- Scores of models ----------------------------------------------------------------------------
 
@@ -166,17 +128,13 @@ class Scorecard:
 
         Models without any pair are the last of the models.
         """
-        names = self.models() if models is None else models
+        names = self.sample.forecasts if models is None else models
         scores = score_all(
             QuantitySample(self.sample, quantity), [*names, *BASELINES], mask, intervals=intervals
         )
         return tuple(sorted(scores, key=_with_pairs_first))
 
     # --- Comparison ----------------------------------------------------------------------------------
-
-    def common(self, quantity: Quantity) -> CommonSample:
-        """Return which models can be compared, and on which hours."""
-        return QuantitySample(self.sample, quantity).common
 
     def duel(self, quantity: Quantity, a: str, b: str, mask: Bools | None = None) -> PairOfModels:
         """Compare two models on the hours that both have, within `mask`."""
@@ -199,27 +157,39 @@ class Scorecard:
 
     def duels(self, quantity: Quantity) -> tuple[PairOfModels, ...]:
         """Compare every two models on the hours of both, regardless of the other models."""
-        return tuple(self.duel(quantity, a, b) for a, b in combinations(self.models(), 2))
+        return tuple(self.duel(quantity, a, b) for a, b in combinations(self.sample.forecasts, 2))
 
     def ranking(self, quantity: Quantity, *, intervals: bool = False) -> Ranking:
         """Return which models are compared, in the order of their errors, with the duels of the first."""
-        common = self.common(quantity)
-        scores = score_all(
-            QuantitySample(self.sample, quantity), common.compared, common.shared, intervals=intervals
-        )
+        of_quantity = QuantitySample(self.sample, quantity)
+        compared, shared = of_quantity.common
         # The mean size of the error was declared as the score that ranks before any result was seen.
-        ranked = sorted(
-            scores,
+        scores = sorted(
+            score_all(of_quantity, compared, shared, intervals=intervals),
             key=lambda score: (float("inf") if score.score.mae is None else score.score.mae, score.model),
         )
+        duels = tuple(self.duel(quantity, scores[0].model, score.model, shared) for score in scores[1:])
+        unbeaten = [duel for duel in duels if duel.comparison.outcome is not Outcome.A_BETTER]
+        size = sample_of(shared, self.sample.months)
+        if not duels or not size.may_rank:
+            finding = Finding.NOT_ENOUGH
+        elif not quantity.is_ranked:
+            finding = Finding.NOT_RANKED
+        else:
+            finding = Finding.TOO_CLOSE if unbeaten else Finding.WINNER
+        p_values = [duel.comparison.test.p_value for duel in duels if duel.comparison.test is not None]
+        settled = size.label in {SampleLabel.ESTABLISHED, SampleLabel.ESTABLISHED_SEASON}
+        may_rank = finding is Finding.WINNER or (finding is Finding.TOO_CLOSE and settled)
         return Ranking(
-            quantity=quantity,
-            scores=tuple(ranked),
-            common=common,
-            size=sample_of(common.shared, self.sample.months),
-            duels=tuple(
-                self.duel(quantity, ranked[0].model, score.model, common.shared) for score in ranked[1:]
-            ),
+            scores=tuple(scores),
+            common=of_quantity.common,
+            n_pairs=int(shared.sum()),
+            size=size,
+            duels=duels,
+            duel=next(iter((*unbeaten, *duels)), None),
+            finding=finding,
+            p_value=max(p_values) if finding.ranks and len(p_values) == len(duels) else None,
+            ranks={score.model: rank if may_rank else None for rank, score in enumerate(scores, start=1)},
         )
 
     def verdict(self, quantity: Quantity) -> Verdict:
@@ -240,7 +210,7 @@ class Scorecard:
                 ranking.scores if may_rank else sorted(ranking.scores, key=lambda entry: entry.model)
             )
         ]
-        others = [name for name in self.models() if name not in ranked]
+        others = [name for name in self.sample.forecasts if name not in ranked]
         on_their_own = score_all(of_quantity, others, intervals=False)
         return Verdict(
             quantity=quantity,

@@ -12,7 +12,7 @@ from backend.scoring.names import listed, model_name
 from backend.scoring.sample.height_correction import is_far_in_height
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Sample
-from backend.scoring.words.sentences import RELATIVE, SAFETY, left_out_sentence, light_wind_words
+from backend.scoring.words.sentences import LIGHT_WIND_WORDS, RELATIVE, SAFETY, left_out_sentence
 
 _TEMPERATURES = {Quantity.TEMPERATURE, Quantity.TEMPERATURE_RAW}
 
@@ -39,8 +39,23 @@ def notes(sample: Sample, quantity: Quantity) -> tuple[str, ...]:
     found = []
     if not sample.reference_days:
         found.append("This site has no reference station: there is nothing to compare forecasts with.")
-    found += _of_sensors(sample, quantity)
-    found += _of_moves(sample)
+    parameters = [quantity.parameter]
+    if quantity in {Quantity.WIND, Quantity.WIND_DIRECTION}:
+        parameters = [Parameter.WIND_SPEED, Parameter.WIND_DIRECTION]
+    of_sensors = parameters if quantity is Quantity.WIND else [quantity.parameter]
+    found += [
+        left_out_sentence(code, parameter, reason, count)
+        for code in sample.reference_days
+        for (parameter, reason), count in sample.stations[code].doubted.items()
+        if parameter in of_sensors and reason in LEARNED
+    ]
+    found += [
+        f"{code} moved on {date_of(day):%-d %B %Y}: its readings since then are stored and not compared with"
+        " forecasts until the operator confirms its new place."
+        for code in sample.reference_days
+        for day in [sample.stations[code].away_since]
+        if day is not None and day <= sample.span.last
+    ]
     if quantity is Quantity.WIND_DIRECTION:
         found += _of_direction(sample)
     if quantity is Quantity.WIND_GUST:
@@ -49,7 +64,13 @@ def notes(sample: Sample, quantity: Quantity) -> tuple[str, ...]:
             found.append(f"{listed(longer)}: gusts of three hours, not compared with those of one.")
     if quantity in _TEMPERATURES:
         found += _of_temperature(sample, quantity)
-    found += _of_older_runs(sample, quantity)
+    found += [
+        f"{model_name(model)}: in {count} hours the newest run has no {parameter.value.replace('_', ' ')};"
+        " that of the newest run that has one counts."
+        for model in sample.forecasts
+        for parameter in parameters
+        if (count := sample.from_older_runs(model, parameter))
+    ]
     estimated = [model_name(model) for model, hours in sample.estimated.items() if hours]
     if estimated:
         found.append(
@@ -59,48 +80,10 @@ def notes(sample: Sample, quantity: Quantity) -> tuple[str, ...]:
     return (*found, RELATIVE, SAFETY)
 
 
-def _of_sensors(sample: Sample, quantity: Quantity) -> list[str]:
-    """Return which values of the reference stations are left out because of what is known of a sensor."""
-    about = {quantity.parameter}
-    if quantity is Quantity.WIND:
-        about |= {Parameter.WIND_SPEED, Parameter.WIND_DIRECTION}
-    return [
-        left_out_sentence(code, parameter, reason, count)
-        for code in sample.reference_days
-        for (parameter, reason), count in sample.stations[code].doubted.items()
-        if parameter in about and reason in LEARNED
-    ]
-
-
-def _of_older_runs(sample: Sample, quantity: Quantity) -> list[str]:
-    """Return the models with hours from an older run because the newest run has no such value."""
-    parameters = [quantity.parameter]
-    if quantity in {Quantity.WIND, Quantity.WIND_DIRECTION}:
-        parameters = [Parameter.WIND_SPEED, Parameter.WIND_DIRECTION]
-    return [
-        f"{model_name(model)}: in {count} hours the newest run has no {parameter.value.replace('_', ' ')};"
-        " that of the newest run that has one counts."
-        for model in sample.forecasts
-        for parameter in parameters
-        if (count := sample.from_older_runs(model, parameter))
-    ]
-
-
-def _of_moves(sample: Sample) -> list[str]:
-    """Return the moves of reference stations that the site has not confirmed."""
-    return [
-        f"{code} moved on {date_of(day):%-d %B %Y}: its readings since then are stored and not compared with"
-        " forecasts until the operator confirms its new place."
-        for code in sample.reference_days
-        for day in [sample.stations[code].away_since]
-        if day is not None and day <= sample.span.last
-    ]
-
-
 def _of_direction(sample: Sample) -> list[str]:
     found = [
         f"A forecast that knows nothing errs by {UNINFORMED_DIRECTION_MAE.value:g}° in the mean.",
-        f"{light_wind_words().capitalize()}: their direction is noise.",
+        f"{LIGHT_WIND_WORDS.capitalize()}: their direction is noise.",
     ]
     if sample.resolution:
         floor = quantisation_floor(sample.resolution)

@@ -9,11 +9,10 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from backend.scoring.constants import CONSTANTS, Constant
+from backend.scoring.constants import CONSTANTS
 from backend.scoring.grid import SCALE, Values
 from backend.scoring.inference.comparison import MICRO, DailySeries, mean_test, skill_score
 from backend.scoring.intervals import Interval, persistence, student_quantile, wilson
@@ -126,20 +125,16 @@ def _inference() -> Iterator[str]:
     found = mean_test(series)
     assert found is not None  # noqa: S101  # these days differ from each other
     low, high = found.interval
+    days = series.days
+    error = float(np.sqrt(departures @ departures / days / (days - 1)))  # of independent days
+    reach = float(student_quantile(np.asarray(days - 1))) * error
     yield (
         f"**Interval**: the daily differences {', '.join(map(str, values))} km/h have the mean"
         f" {found.mean:+.2f} and the lag-1 autocorrelation {lag_1:.2f}. Corrected for the few days, and with"
-        f" the caution added, that is r = {float(r):.2f}: {series.days} days are worth"
+        f" the caution added, that is r = {float(r):.2f}: {days} days are worth"
         f" {found.effective_days:.1f} independent ones, and the interval is {low:+.1f} to {high:+.1f}. Of"
-        f" independent days it would be {_as_independent(series)}."
+        f" independent days it would be {found.mean - reach:+.1f} to {found.mean + reach:+.1f}."
     )
-
-
-def _as_independent(series: DailySeries) -> str:
-    days, departures = series.days, series.departures()
-    error = float(np.sqrt(departures @ departures / days / (days - 1)))
-    reach = float(student_quantile(np.asarray(days - 1))) * error
-    return f"{(series.mean or 0) - reach:+.1f} to {(series.mean or 0) + reach:+.1f}"
 
 
 def _percent(interval: Interval) -> str:
@@ -156,14 +151,13 @@ def _row(*values: float) -> Values:
 def constants() -> str:
     """Return every constant as a row of a table: value, unit, reason, and whose choice it is."""
     head = "| Constant | Value | Unit | Why | Source |\n| --- | --- | --- | --- | --- |\n"
-    return head + "".join(f"{_constant_row(each)}\n" for each in CONSTANTS)
-
-
-def _constant_row(constant: Constant[Any]) -> str:
-    value = constant.value
-    shown = ", ".join(f"{each:g}" for each in value) if isinstance(value, tuple) else str(value)
-    cells = (f"`{constant.name}`", shown, constant.unit, constant.reason, constant.reference or "ours")
-    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+    rows = []
+    for constant in CONSTANTS:
+        value = constant.value
+        shown = ", ".join(f"{each:g}" for each in value) if isinstance(value, tuple) else str(value)
+        cells = (f"`{constant.name}`", shown, constant.unit, constant.reason, constant.reference or "ours")
+        rows.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |\n")
+    return head + "".join(rows)
 
 
 PARTS: dict[str, Callable[[], str]] = {"examples": examples, "constants": constants}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from backend.core.parameters import Parameter
@@ -68,6 +68,11 @@ LABEL_MEANINGS = {
     SampleLabel.ESTABLISHED: f"from {ESTABLISHED_DAYS.value} common days in at least"
     f" {ESTABLISHED_SEASONS.value} seasons: a verdict for the whole year",
 }
+
+CONFIDENCE_WORDS = (
+    f"{100 * CONFIDENCE.value:.0f} % interval by whole days, fewer where they resemble each other"
+)
+LIGHT_WIND_WORDS = f"hours with less than {LIGHT_WIND.value:g} km/h observed are left out of directions"
 
 SAFETY = "Statistics about past forecasts at one beacon, not a flight decision."
 RELATIVE = (
@@ -189,38 +194,34 @@ def verdict_sentences(found: Headline, view: View) -> tuple[str, ...]:
         first = (
             f"Too close to call {when}: the {what} of {a} is wrong by {error_a}, of {b} by {error_b}; {days}."
         )
-    return tuple(each for each in (first, _how_reliable(found, duel), _what_else(found)) if each)
+    more = [words for each in found.beacons if (words := beacon_words(each)) is not None]
+    if found.model_mean is not None and found.model_mean.score.mae is not None:
+        error = amount(found.model_mean.score.mae, quantity)
+        more.insert(0, f"the mean of the models errs less: it is wrong by {error} on average")
+    texts = "; ".join(_reliability(found, duel)), "; ".join(more)
+    return (first, *(f"{text[0].upper()}{text[1:]}." for text in texts if text))
 
 
-def _how_reliable(found: Headline, duel: PairOfModels) -> str | None:
-    """Return how often the two models of a duel were within the tolerance, and a bad surprise."""
-    verdict, names = found.verdict, [duel.a, duel.b]
-    scores = {each.model: each.score for each in verdict.models}
-    parts = []
+def _reliability(found: Headline, duel: PairOfModels) -> Iterator[str]:
+    """Yield how often the two models of a duel were within the tolerance, and a bad surprise."""
+    scores = {each.model: each.score for each in found.verdict.models}
     tolerance, of_a, of_b = scores[duel.a].within_tolerance, scores[duel.a].within, scores[duel.b].within
     if tolerance is not None and of_a is not None and of_b is not None:
-        shares = (
-            f"{model_name(duel.a)} in {_percent(of_a)} of the hours, {model_name(duel.b)} in {_percent(of_b)}"
+        yield (
+            f"within {tolerance:g}{_UNITS[found.verdict.quantity.unit]}: {model_name(duel.a)} in"
+            f" {_percent(of_a)} of the hours, {model_name(duel.b)} in {_percent(of_b)}"
         )
-        parts.append(f"within {tolerance:g}{_UNITS[verdict.quantity.unit]}: {shares}")
-    rates = {name: found.surprises[name] for name in names if name in found.surprises}
+    rates = {name: found.surprises[name] for name in (duel.a, duel.b) if name in found.surprises}
     # A model that never forecasts a strong wind has no rate, and all the surprises.
     if any(rate.value is not None or rate.count >= LEAST_EVENTS.value for rate in rates.values()):
-        each = ", ".join(f"{model_name(name)} in {_rate_words(rate)}" for name, rate in rates.items())
-        parts.append(f"bad surprises (over {found.limit:g} km/h where no more was forecast): {each}")
-    text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}." if text else None
-
-
-def _what_else(found: Headline) -> str | None:
-    """Return the mean of the models where it errs less, and where the beacon stands."""
-    parts = []
-    if found.model_mean is not None and found.model_mean.score.mae is not None:
-        error = amount(found.model_mean.score.mae, found.verdict.quantity)
-        parts.append(f"the mean of the models errs less: it is wrong by {error} on average")
-    parts += [words for each in found.beacons if (words := beacon_words(each)) is not None]
-    text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}." if text else None
+        shares = {
+            name: f"{rate.count} of {_count(rate.of, 'hours')}"
+            if rate.value is None
+            else _percent(rate.value)
+            for name, rate in rates.items()
+        }
+        each = ", ".join(f"{model_name(name)} in {share}" for name, share in shares.items())
+        yield f"bad surprises (over {found.limit:g} km/h where no more was forecast): {each}"
 
 
 def beacon_words(found: Beacon) -> str | None:
@@ -235,12 +236,8 @@ def beacon_words(found: Beacon) -> str | None:
     return f"the beacon {found.name or found.station} stands {far} the take-off{height}"
 
 
-def _rate_words(rate: Rate) -> str:
-    return _percent(rate.value) if rate.value is not None else f"{rate.count} of {_count(rate.of, 'hours')}"
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.0f} %"
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _what_is_missing(verdict: Verdict) -> str:
@@ -384,16 +381,6 @@ def coverage_sentence(observed: float | None, models: Mapping[str, float], compl
         f" Complete months of observations ({100 * COMPLETE_MONTH.value:.0f} % of the hours and more):"
         f" {complete} of {months}."
     )
-
-
-def confidence_words() -> str:
-    """Return what an interval is."""
-    return f"{100 * CONFIDENCE.value:.0f} % interval by whole days, fewer where they resemble each other"
-
-
-def light_wind_words() -> str:
-    """Return the rule that leaves light winds out of directions."""
-    return f"hours with less than {LIGHT_WIND.value:g} km/h observed are left out of directions"
 
 
 def rounded_words(sources: Sequence[str]) -> str:
