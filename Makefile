@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test check lint bench crash faults fuzz prove soak lock clean
+.PHONY: demo serve test check lint bench crash faults fuzz prove soak screenshots lock clean
 
 # The lock names every package there is to install: --no-deps keeps pip from looking for others
 # (pip 23 stumbles over "coverage[toml]" as soon as there is a release newer than the pinned one).
@@ -55,9 +55,12 @@ prove: $(READY)  ## how often intervals, biases and winners are right where the 
 bench: $(READY)  ## speed, memory and latency, each beside an alternative (BENCH="storing --rounds 3 --quiet 120")
 	$(BIN)/python -m proofs.bench $(BENCH)
 
+screenshots: $(READY)  ## every page in Chromium into .screenshots (SCREENSHOTS="--readme": those of the README)
+	$(BIN)/python -m proofs.screenshots $(SCREENSHOTS)
+
 lock: $(READY)  ## pin the newest allowed versions, with hashes, for Python 3.11 to 3.13
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-annotate --no-header --quiet --upgrade -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .demo .bench .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .demo .bench .screenshots .coverage* .mypy_cache .ruff_cache .pytest_cache

@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from itertools import product
 from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from fastapi.routing import APIRoute
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from backend.main import create_app
-from backend.pages.routes import ROUTERS
 from backend.tests.support.browser import CHROMIUM, REQUIRED, chromium, listening
+from backend.tests.support.page_paths import html_paths
 from backend.tests.support.page_store import page_service
 
 pytestmark = pytest.mark.skipif(
@@ -23,28 +21,8 @@ pytestmark = pytest.mark.skipif(
     reason="no Chromium installed: the tests in a browser were left out (Debian package chromium)",
 )
 
-VALUES = {"{siteId}": "planfait"}
-"""A value for each parameter of a path."""
-
-MORE = ("/?s=planfait,petit-col&lim=20", "/sites/petit-col", "/sites/sans-balise", "/nothing-here")
-"""Pages in states that the first site does not show."""
-
 WIDTHS = (360, 1280)
 VARIANTS = [*product(WIDTHS, ("light", "dark"), ("fr", "en"))]
-
-
-def page_paths() -> list[str]:
-    """Return an address for every route of the pages that people open."""
-    paths = []
-    for router in ROUTERS:
-        for route in router.routes:
-            if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
-                path = route.path
-                for name, value in VALUES.items():
-                    path = path.replace(name, value)
-                assert "{" not in path, f"{path}: give VALUES a value for its parameter"
-                paths.append(path)
-    return paths
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +34,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def pages(address: str) -> list[str]:
     """The addresses that answer with HTML."""
-    with httpx2.Client(base_url=address, headers={"Accept": "text/html"}, trust_env=False) as client:
-        answers = {path: client.get(path) for path in page_paths()}
-    assert {path: answer.status_code for path, answer in answers.items() if answer.status_code >= 400} == {}
-    html = [
-        path for path, answer in answers.items() if answer.headers["content-type"].startswith("text/html")
-    ]
-    return [*html, *MORE]
+    return html_paths(address)
 
 
 @pytest.fixture(scope="module")
