@@ -189,9 +189,14 @@ class HttpClient:
         """Put the checked body into the sink and return the headers it came with."""
         target = exchange.first_target()
         for _ in range(MAX_REDIRECTS + 1):
+            name = host_name(target.url)
+            if name not in self._hosts:
+                self._hosts[name] = Host(
+                    self._spacing.get(name, timedelta()), self._limits, self._quotas.get(name)
+                )
             try:
-                ask = partial(self._attempt, exchange, target)
-                response = await self._host(target.url).call(ask, exchange.bound, exchange.request.calls)
+                attempt = partial(self._attempt, exchange, target)
+                response = await self._hosts[name].call(attempt, exchange.bound, exchange.request.calls)
             except CircuitOpenError as error:
                 raise exchange.error(str(error), retryable=True, retry_after=error.wait) from error
             except QuotaSpentError as error:
@@ -200,14 +205,6 @@ class HttpClient:
                 return response.headers
             target = self._next_target(exchange, target, response.headers["Location"])
         raise exchange.error(f"redirected more than {MAX_REDIRECTS} times")
-
-    def _host(self, url: httpx2.URL) -> Host:
-        name = host_name(url)
-        if name not in self._hosts:
-            self._hosts[name] = Host(
-                self._spacing.get(name, timedelta()), self._limits, self._quotas.get(name)
-            )
-        return self._hosts[name]
 
     async def _attempt(self, exchange: _Exchange, target: _Target) -> httpx2.Response:
         """Make one attempt; convert every low-level error into a FetchError."""
@@ -222,20 +219,47 @@ class HttpClient:
             # A traceback also shows the cause, so leave out a cause that quotes a key.
             cause = error if exchange.mask(str(error)) == str(error) else None
             retryable = isinstance(error, _RETRYABLE_ERRORS)
-            raise exchange.error(_why(error, self._limits), retryable=retryable) from cause
+            reason = str(error) or type(error).__name__
+            match error:
+                case httpx2.ConnectTimeout():
+                    reason = f"no connection within {self._limits.connect:g} s"
+                case httpx2.TimeoutException():
+                    reason = f"no data received for {self._limits.read:g} s"
+                case httpx2.ConnectError() | httpx2.ProxyError():
+                    reason = f"no connection: {reason}"
+                case httpx2.NetworkError() | httpx2.RemoteProtocolError():
+                    reason = f"connection cut: {reason}"
+                case httpx2.DecodingError():
+                    reason = f"body cannot be decompressed: {reason}"
+                case _:
+                    reason = f"{type(error).__name__}: {reason}"
+            raise exchange.error(reason, retryable=retryable) from cause
 
     async def _send(self, exchange: _Exchange, target: _Target) -> httpx2.Response:
+        """Put the body into the sink; raise FetchError if it is too large, cut, or of the wrong kind."""
+        request, sink = exchange.request, exchange.sink
         message = self._client.build_request("GET", target.url, headers=encoded(target.headers))
         exchange.meter.requests += 1
         response = await self._client.send(message, stream=True)
+        status = response.status_code
         stated = stated_time(response.headers)
         if stated is not None and self._clock_watch is not None:
             self._clock_watch.note(host_name(target.url), stated)
         try:
-            if response.status_code == httpx2.codes.OK and not _is_known(exchange.request, response.headers):
-                await _read_body(exchange, response)
-            elif response.status_code != httpx2.codes.OK and not response.has_redirect_location:
+            if status != httpx2.codes.OK and not response.has_redirect_location:
                 raise await self._refusal(exchange, response)
+            if status == httpx2.codes.OK and not _is_known(request, response.headers):
+                body = BodySummary()
+                await sink.restart()
+                async with aclosing(response.aiter_bytes()) as chunks:  # decompressed, 1 MiB at most
+                    async for chunk in chunks:
+                        body.add(chunk)
+                        if body.size > request.max_bytes:
+                            raise exchange.error(f"body larger than {request.max_bytes} bytes", status=status)
+                        await sink.write(chunk)
+                await sink.finish()
+                if flaw := find_problem(request, body, declared_bytes(response.headers), exchange.mask):
+                    raise exchange.error(flaw.reason, status=status, retryable=flaw.retryable)
         finally:
             exchange.meter.bytes += response.num_bytes_downloaded
             await response.aclose()
@@ -243,9 +267,16 @@ class HttpClient:
 
     async def _refusal(self, exchange: _Exchange, response: httpx2.Response) -> FetchError:
         """Return the error for a status other than 200, with the start of the body as the explanation."""
+        head = bytearray()
+        with suppress(httpx2.RequestError):  # a cut body is accepted: the status is the error to report
+            async with aclosing(response.aiter_bytes()) as chunks:
+                async for chunk in chunks:
+                    head += chunk
+                    if len(head) >= HEAD_BYTES:
+                        break
         status, longest = response.status_code, self._limits.longest_retry_after
         reason = f"HTTP {status} {response.reason_phrase}".rstrip()
-        if text := start_of_text(await _head(response), exchange.mask):
+        if text := start_of_text(bytes(head[:HEAD_BYTES]), exchange.mask):
             reason += f": {text!r}"
         if status not in _RETRYABLE_STATUS:
             return exchange.error(reason, status=status)
@@ -344,51 +375,6 @@ class _Target:
 
 def _is_known(request: Request, headers: httpx2.Headers) -> bool:
     return bool(request.known) and body_version(headers) == request.known
-
-
-async def _read_body(exchange: _Exchange, response: httpx2.Response) -> None:
-    """Put a body into the sink; raise FetchError if it is too large, cut, or of the wrong kind."""
-    limit = exchange.request.max_bytes
-    body = BodySummary()
-    await exchange.sink.restart()
-    async with aclosing(response.aiter_bytes()) as chunks:  # decompressed in pieces of 1 MiB at most
-        async for chunk in chunks:
-            body.add(chunk)
-            if body.size > limit:
-                raise exchange.error(f"body larger than {limit} bytes", status=response.status_code)
-            await exchange.sink.write(chunk)
-    await exchange.sink.finish()
-    if flaw := find_problem(exchange.request, body, declared_bytes(response.headers), exchange.mask):
-        raise exchange.error(flaw.reason, status=response.status_code, retryable=flaw.retryable)
-
-
-async def _head(response: httpx2.Response) -> bytes:
-    """Return the start of a refusal's body. A cut body is accepted: the status is the error to report."""
-    head = bytearray()
-    with suppress(httpx2.RequestError):
-        async with aclosing(response.aiter_bytes()) as chunks:
-            async for chunk in chunks:
-                head += chunk
-                if len(head) >= HEAD_BYTES:
-                    break
-    return bytes(head[:HEAD_BYTES])
-
-
-def _why(error: httpx2.RequestError, limits: HttpLimits) -> str:
-    text = str(error) or type(error).__name__
-    match error:
-        case httpx2.ConnectTimeout():
-            return f"no connection within {limits.connect:g} s"
-        case httpx2.TimeoutException():
-            return f"no data received for {limits.read:g} s"
-        case httpx2.ConnectError() | httpx2.ProxyError():
-            return f"no connection: {text}"
-        case httpx2.NetworkError() | httpx2.RemoteProtocolError():
-            return f"connection cut: {text}"
-        case httpx2.DecodingError():
-            return f"body cannot be decompressed: {text}"
-        case _:
-            return f"{type(error).__name__}: {text}"
 
 
 def _normal(netloc: str) -> str:

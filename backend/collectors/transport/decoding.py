@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -80,17 +81,13 @@ def decode_json_leniently(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         if isinstance(error.__cause__, msgspec.ValidationError):
             raise
         try:
-            body = _as_strict_json(body.replace(_NUL, _REPLACEMENT))
+            # Python's lenient decoder reads it, and writes it as strict JSON.
+            quoted = _STRING_OR_NAN.sub(_as_string, body.replace(_NUL, _REPLACEMENT))
+            content = json.loads(quoted.decode("utf-8", "replace"))
+            strict = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
         except (ValueError, RecursionError):
             raise error from error.__cause__
-        return decode_json(decoder, body)
-
-
-def _as_strict_json(body: bytes) -> bytes:
-    """Return a body as strict JSON that Python's lenient decoder reads; raise ValueError for any other."""
-    quoted = _STRING_OR_NAN.sub(_as_string, body)
-    content = json.loads(quoted.decode("utf-8", "replace"))
-    return json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
+        return decode_json(decoder, strict)
 
 
 def decode_rows(
@@ -111,7 +108,12 @@ def decode_rows(
         try:
             rows.append(decode_json(row, bytes(raw)))
         except ParseError as error:
-            odd.append(OddRow(_text_of(raw), error.reason, _content_of(raw)))
+            # Cut before decoding: a row may have megabytes, and a character of UTF-8 four bytes at most.
+            text = bytes(raw)[: 4 * MAX_ODD_TEXT].decode("utf-8", "replace")[:MAX_ODD_TEXT]
+            content: object = None
+            with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                content = msgspec.json.decode(raw)
+            odd.append(OddRow(text, error.reason, content))
             require_few_odd(odd, len(raw_rows))
     return rows, odd
 
@@ -120,18 +122,6 @@ def require_few_odd(odd: list[OddRow], total: int) -> None:
     """Raise ParseError where more than MOST_ROWS of `total` rows, or MOST_ODD_ROWS of them, are odd."""
     if len(odd) > min(MOST_ROWS * total, MOST_ODD_ROWS):
         raise ParseError(f"at least {len(odd)} of {total} rows are not as documented: {odd[0].reason}")
-
-
-def _text_of(raw: msgspec.Raw) -> str:
-    # A character of UTF-8 has four bytes at most.
-    return bytes(raw)[: 4 * MAX_ODD_TEXT].decode("utf-8", "replace")[:MAX_ODD_TEXT]
-
-
-def _content_of(raw: msgspec.Raw) -> object:
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def decode_json_with_nan(decoder: msgspec.json.Decoder[T], body: bytes) -> T:

@@ -85,21 +85,7 @@ class Host:
         the host's spacing. Each attempt counts as `calls` of the host's quota. Raises the FetchError of the
         last attempt, or at once CircuitOpenError or QuotaSpentError.
         """
-        self._refuse_while_open()
-        async with self._slots:
-            self._refuse_while_open()  # the circuit may have opened during the wait for the slot
-            # Report the outcome to the breaker instead of wrapping the request in it: the breaker would
-            # count a cancelled request as a success.
-            try:
-                answer = await self._retrying(bound)(self._limits.when_to_retry, self._spaced, attempt, calls)
-            except FetchError:
-                with self._breaker:
-                    raise
-            self._breaker.reset()
-            return answer
-
-    def _retrying(self, bound: float) -> AsyncRetryingCaller:
-        return AsyncRetryingCaller(
+        retrying = AsyncRetryingCaller(
             attempts=self._limits.attempts,
             timeout=2 * bound,
             wait_initial=self._limits.backoff,
@@ -107,12 +93,25 @@ class Host:
             wait_jitter=self._limits.jitter,
         )
 
-    async def _spaced(self, attempt: Callable[[], Awaitable[T]], calls: int) -> T:
-        if self._quota:
-            await self._quota.spend(calls)
-        if self._limiter:
-            await self._limiter.acquire()
-        return await attempt()
+        async def spaced() -> T:
+            if self._quota:
+                await self._quota.spend(calls)
+            if self._limiter:
+                await self._limiter.acquire()
+            return await attempt()
+
+        self._refuse_while_open()
+        async with self._slots:
+            self._refuse_while_open()  # the circuit may have opened during the wait for the slot
+            # Report the outcome to the breaker instead of wrapping the request in it: the breaker would
+            # count a cancelled request as a success.
+            try:
+                answer = await retrying(self._limits.when_to_retry, spaced)
+            except FetchError:
+                with self._breaker:
+                    raise
+            self._breaker.reset()
+            return answer
 
     def _refuse_while_open(self) -> None:
         if self._breaker.opened:

@@ -15,7 +15,7 @@ import shutil
 import zlib
 from collections import defaultdict, deque
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -90,7 +90,12 @@ class PayloadArchive:
             fetched_at=payload.fetched_at,
             last_modified=payload.last_modified,
         )
-        content = msgspec.json.encode(header) + b"\n" + _without_keys(payload.body, request)
+        body = payload.body
+        for secret in secrets_of(request):  # a host may repeat a key in an error
+            key = secret.strip().encode()
+            if len(key) >= _LEAST_KEY_BYTES:
+                body = body.replace(key, MASKED.encode())
+        content = msgspec.json.encode(header) + b"\n" + body
         folder = self._of(payload.fetched_at, run_id) / source
         with self._best_effort(run_id, source):
             make_private_folder(self._folder)
@@ -182,8 +187,13 @@ class PayloadArchive:
 
     def _days(self) -> list[tuple[date, Path]]:
         """Return the archived days, oldest first; other files in the folder are ignored."""
-        folders = self._folder.iterdir() if self._folder.is_dir() else ()
-        return sorted((day, path) for path in folders if path.is_dir() and (day := _as_day(path.name)))
+        days = []
+        for path in self._folder.iterdir() if self._folder.is_dir() else ():
+            with suppress(ValueError):
+                day = datetime.strptime(path.name, "%Y-%m-%d").date()  # noqa: DTZ007 - a day in UTC, without a zone
+                if path.is_dir():
+                    days.append((day, path))
+        return sorted(days)
 
 
 class _ArchivingFetch:
@@ -215,7 +225,9 @@ class Replay:
     def __init__(self, files: list[Path]) -> None:
         self._answers: defaultdict[str, deque[Path]] = defaultdict(deque)
         for path in files:
-            self._answers[_read_header(path).url].append(path)
+            with _opened(path) as file:
+                header = msgspec.json.decode(file.readline(), type=_Header)
+            self._answers[header.url].append(path)
 
     async def __call__(self, request: Request) -> Payload:
         """Return the archived body; raise PayloadMissingError for an address without one."""
@@ -228,13 +240,6 @@ class Replay:
     def download(self, request: Request) -> AbstractAsyncContextManager[Download]:
         """Raise PayloadMissingError: downloads are not archived."""
         raise _missing_payload(request)
-
-
-def _as_day(name: str) -> date | None:
-    try:
-        return datetime.strptime(name, "%Y-%m-%d").date()  # noqa: DTZ007 - a day in UTC, without a zone
-    except ValueError:
-        return None
 
 
 def _renamed(fields: dict[str, Any]) -> dict[str, Any]:
@@ -251,15 +256,6 @@ def _missing_payload(request: Request) -> PayloadMissingError:
     return PayloadMissingError("not in the payload archive", url=address(request))
 
 
-def _without_keys(body: bytes, request: Request) -> bytes:
-    """Return a body without the keys of its request: a host may repeat them in an error."""
-    for secret in secrets_of(request):
-        key = secret.strip().encode()
-        if len(key) >= _LEAST_KEY_BYTES:
-            body = body.replace(key, MASKED.encode())
-    return body
-
-
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     part = path.with_suffix(".part")
@@ -269,11 +265,6 @@ def _write(path: Path, content: bytes) -> None:
     except OSError:
         part.unlink(missing_ok=True)
         raise
-
-
-def _read_header(path: Path) -> _Header:
-    with _opened(path) as file:
-        return msgspec.json.decode(file.readline(), type=_Header)
 
 
 def _read_payload(path: Path) -> Payload:

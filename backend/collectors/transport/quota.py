@@ -7,7 +7,6 @@ share the files, and the files survive them: the service, a collection by hand a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -69,7 +68,13 @@ class Quota:
     def _record(self, calls: int) -> None:
         now = self._clock()
         try:
-            recorded = list(self._recorded(now))
+            recorded: list[tuple[datetime, int]] = []  # time and calls of each request of the last month
+            for ago in range(_MONTH.days + 1):
+                file = self._file(now.date() - timedelta(days=ago))
+                for line in file.read_text(errors="replace").splitlines() if file.exists() else ():
+                    with suppress(ValueError, OverflowError):  # half a line of a killed process
+                        seconds, cost = line.split()
+                        recorded.append((datetime.fromtimestamp(int(seconds), now.tzinfo), int(cost)))
             for period, limit, called in self._limits:
                 spent = sum(cost for time, cost in recorded if time > now - period)
                 if spent + calls >= limit:
@@ -79,21 +84,12 @@ class Quota:
                     )
             make_private_folder(self._folder)
             self._file(now.date() - _MONTH - 2 * _DAY).unlink(missing_ok=True)
-            with self._file(now.date()).open("a") as file:
-                file.write(f"\n{now.timestamp():.0f} {calls}\n")  # a killed process may leave half a line
+            with self._file(now.date()).open("a") as today:
+                today.write(f"\n{now.timestamp():.0f} {calls}\n")  # a killed process may leave half a line
         except OSError as error:
             # Without the path: the reasons of failures are public. The log has the whole error.
             reason = error.strerror or type(error).__name__
             raise QuotaSpentError(f"quota: file not writable, request not sent: {reason}") from error
-
-    def _recorded(self, now: datetime) -> Iterator[tuple[datetime, int]]:
-        """Yield time and calls of the requests of the last month; skip half a line of a killed process."""
-        for ago in range(_MONTH.days + 1):
-            file = self._file(now.date() - timedelta(days=ago))
-            for line in file.read_text(errors="replace").splitlines() if file.exists() else ():
-                with suppress(ValueError, OverflowError):
-                    seconds, calls = line.split()
-                    yield datetime.fromtimestamp(int(seconds), now.tzinfo), int(calls)
 
     def _file(self, day: date) -> Path:
         return self._folder / f"{self._host.replace(':', '-')}_{day:%Y-%m-%d}.txt"

@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -64,8 +63,14 @@ class FileSink:
 
     async def restart(self) -> None:
         """Discard the body of the last attempt."""
+
+        def empty() -> None:
+            with _disk_trouble():
+                self._file.seek(0)
+                self._file.truncate()
+
         self._block.clear()
-        await _finish_in_thread(self._empty)
+        await _finish_in_thread(empty)
 
     async def write(self, chunk: bytes) -> None:
         """Append a chunk; write the buffer to the file if it is full."""
@@ -79,17 +84,13 @@ class FileSink:
 
     async def _flush(self) -> None:
         block, self._block = self._block, bytearray()
-        await _finish_in_thread(partial(self._store, block))
 
-    def _store(self, block: bytearray) -> None:
-        with _disk_trouble():
-            self._file.write(block)
-            self._file.flush()
+        def store() -> None:
+            with _disk_trouble():
+                self._file.write(block)
+                self._file.flush()
 
-    def _empty(self) -> None:
-        with _disk_trouble():
-            self._file.seek(0)
-            self._file.truncate()
+        await _finish_in_thread(store)
 
 
 async def _finish_in_thread(work: Callable[[], None]) -> None:
