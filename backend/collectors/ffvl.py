@@ -26,45 +26,30 @@ MAX_AGE = timedelta(minutes=35)
 
 def build(settings: Settings) -> Source[ObservationBatch]:
     """Return the source with the routes that the settings allow, best first; disabled without any."""
-    routes, past = _routes(settings), _past(settings)
+    key = settings.ffvl_api_key.get_secret_value() if settings.ffvl_api_key else ""
+    routes: list[Route[ObservationBatch]] = []
+    past: list[Route[ObservationBatch]] = []
+    if key:
+        routes.append(Keyed(settings.ffvl_url, key))
+        past.append(KeyedHistory(settings.ffvl_url, key))
+    if settings.contact:
+        routes.append(WindsMobi(settings.winds_mobi_url))
+        past.append(WindsMobiHistory(settings.winds_mobi_url))
+    if settings.contact and settings.ffvl_html:
+        routes.append(Pages(settings.balisemeteo_url))
+    pages = "CONTACT too" if settings.ffvl_html else "CONTACT and FFVL_HTML=true"
+    no_route = (
+        "no route to the beacons: set FFVL_API_KEY for the FFVL's own feed, or CONTACT for winds.mobi without"
+        f" a key; the pages of balisemeteo.com need {pages}"
+    )
     return Source.of(
         terms_of(registry.FFVL, settings),
         batch=ObservationBatch,
-        routes=routes,
+        routes=tuple(routes),
         max_age=MAX_AGE,
-        disabled=None if routes else _why_disabled(settings),
-        past=Archive(routes=past, reach=HISTORY) if past else None,
+        disabled=None if routes else no_route,
+        past=Archive(routes=tuple(past), reach=HISTORY) if past else None,
         no_archive_reason=(
             "the pages of balisemeteo.com show no history: set FFVL_API_KEY, or CONTACT for winds.mobi"
         ),
     )
-
-
-def _routes(settings: Settings) -> tuple[Route[ObservationBatch], ...]:
-    routes: list[Route[ObservationBatch]] = []
-    if key := _key(settings):
-        routes.append(Keyed(settings.ffvl_url, key))
-    if settings.contact:
-        routes.append(WindsMobi(settings.winds_mobi_url))
-    if settings.contact and settings.ffvl_html:
-        routes.append(Pages(settings.balisemeteo_url))
-    return tuple(routes)
-
-
-def _past(settings: Settings) -> tuple[Route[ObservationBatch], ...]:
-    routes: list[Route[ObservationBatch]] = []
-    if key := _key(settings):
-        routes.append(KeyedHistory(settings.ffvl_url, key))
-    if settings.contact:
-        routes.append(WindsMobiHistory(settings.winds_mobi_url))
-    return tuple(routes)
-
-
-def _key(settings: Settings) -> str:
-    return settings.ffvl_api_key.get_secret_value() if settings.ffvl_api_key else ""
-
-
-def _why_disabled(settings: Settings) -> str:
-    ways = "set FFVL_API_KEY for the FFVL's own feed, or CONTACT for winds.mobi without a key"
-    pages = "CONTACT too" if settings.ffvl_html else "CONTACT and FFVL_HTML=true"
-    return f"no route to the beacons: {ways}; the pages of balisemeteo.com need {pages}"

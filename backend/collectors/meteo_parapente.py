@@ -55,6 +55,8 @@ MAX_AGE = timedelta(hours=20)
 _OVERDUE_AFTER = timedelta(hours=24)
 """Age from which an unfinished day of a run counts as incomplete; the last day takes up to 12.5 h."""
 
+_REFUSING_STATUS = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}
+
 
 def build(settings: Settings) -> Source[ForecastBatch]:
     """Return the source; disabled without a contact address for the publisher."""
@@ -90,7 +92,12 @@ class ApiRoute:
         entries, errors = parse_status(listing, needs.now)
         newest = max((entry.reference_time for entry in entries if entry.complete), default=None)
         needs, outside = within(MODEL, registry.MODELS[MODEL].area, needs)
-        due = [entry for entry in entries if self._is_due(entry, needs)]
+        due = [
+            entry
+            for entry in entries
+            if entry.complete and not entry.private and entry.reference_time >= needs.since
+            if self._missing(entry, needs)
+        ]
         if errors or outside or not due:
             yield ForecastBatch(
                 source=NAME,
@@ -115,7 +122,13 @@ class ApiRoute:
         """Yield the days that runs left unfinished: as a failure where that is new, else in a note."""
         days: dict[datetime, list[Entry]] = {}
         for entry in entries:
-            if _is_overdue(entry, entries, needs.now) and entry.reference_time >= needs.since:
+            old = needs.now - entry.reference_time >= _OVERDUE_AFTER
+            newer = any(
+                other.complete and other.day == entry.day and other.reference_time > entry.reference_time
+                for other in entries
+            )
+            unfinished = not entry.complete and not entry.private
+            if unfinished and (newer or old) and entry.reference_time >= needs.since:
                 days.setdefault(entry.reference_time, []).append(entry)
         known: list[str] = []
         for start, left in sorted(days.items(), reverse=True):
@@ -143,14 +156,6 @@ class ApiRoute:
 
     def _batch(self, collected_at: datetime) -> ForecastBatch:
         return ForecastBatch(source=NAME, route=self.name, rank=self.rank, collected_at=collected_at)
-
-    def _is_due(self, entry: Entry, needs: CollectionRequest) -> bool:
-        return (
-            entry.complete
-            and not entry.private
-            and entry.reference_time >= needs.since
-            and bool(self._missing(entry, needs))
-        )
 
     def _missing(self, entry: Entry, needs: CollectionRequest) -> tuple[Site, ...]:
         return needs.missing(MODEL, entry.reference_time, entry.part, self.rank)
@@ -192,7 +197,10 @@ class ApiRoute:
                 payload = await fetch(self._request(site, entry))
                 answer = await asyncio.to_thread(parse, payload, site, entry)
             except CollectorError as error:
-                if known is None and _is_refusal(error):
+                is_refusal = isinstance(error, RefusedError) or (
+                    isinstance(error, FetchError) and error.status in _REFUSING_STATUS
+                )
+                if known is None and is_refusal:
                     refusals.append((site, error))
                     continue
                 failures.append(as_failure(self.name, error))
@@ -256,18 +264,3 @@ class ApiRoute:
                 "plot": "sounding",
             },
         )
-
-
-def _is_overdue(entry: Entry, entries: Sequence[Entry], now: datetime) -> bool:
-    """True if an unfinished day is overdue: a newer run has it, or the run is a day old."""
-    newer = any(
-        other.complete and other.day == entry.day and other.reference_time > entry.reference_time
-        for other in entries
-    )
-    old = now - entry.reference_time >= _OVERDUE_AFTER
-    return not entry.complete and not entry.private and (newer or old)
-
-
-def _is_refusal(error: CollectorError) -> bool:
-    refused = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}
-    return isinstance(error, RefusedError) or (isinstance(error, FetchError) and error.status in refused)

@@ -202,24 +202,32 @@ def parse(payload: Payload, site: Site, entry: Entry) -> Answer:
     another position than `site`, if most hours are odd, and if no usable value remains.
     """
     try:
-        return _answer(_sounding(payload.body), site, entry)
+        return _answer(_sounding(payload.body, site), site, entry)
     except ParseError as error:
         raise type(error)(error.reason, source=NAME, url=payload.url) from error
 
 
-def _sounding(body: bytes) -> _Sounding:
+def _sounding(body: bytes, site: Site) -> _Sounding:
+    """Decode a sounding; raise ParseError for a refusal, and for another position than `site`."""
     try:
         verdict = decode_json_with_nan(_VERDICT, body)
-        if verdict.status == "ok":
-            return decode_json_with_nan(_SOUNDING, body)
+        sounding = decode_json_with_nan(_SOUNDING, body) if verdict.status == "ok" else None
     except ParseError as error:
         raise ParseError(f"not a sounding: {error.reason}") from error
-    raise RefusedError(f"refused with status {verdict.status[:40]!r}: {verdict.message[:200]}")
+    if sounding is None:
+        raise RefusedError(f"refused with status {verdict.status[:40]!r}: {verdict.message[:200]}")
+    grid = sounding.grid_coords
+    requested = round(site.latitude, 5), round(site.longitude, 5)
+    if not all(
+        math.isclose(echo, degrees, rel_tol=0, abs_tol=_ECHO_TOLERANCE)
+        for echo, degrees in zip((grid.lat, grid.lon), requested, strict=True)
+    ):
+        raise ParseError(f"requested {requested[0]},{requested[1]}, response is for {grid.lat},{grid.lon}")
+    return sounding
 
 
 def _answer(sounding: _Sounding, site: Site, entry: Entry) -> Answer:
     grid = sounding.grid_coords
-    _check_place(grid, site)
     records: list[Forecast] = []
     rejected: list[Rejected] = []
     ground = height = None
@@ -227,8 +235,7 @@ def _answer(sounding: _Sounding, site: Site, entry: Entry) -> Answer:
     used, without = 0, {"wind": 0, "temperature": 0}
     for clock, raw in sorted(sounding.data.items()):
         try:
-            valid_time = datetime.combine(entry.day, _time_of_day(clock), UTC)
-            hour = _hour(clock, raw)
+            valid_time, hour = _hour(entry.day, clock, raw)
         except ParseError as error:
             odd.append(error.reason)
             text = bytes(raw).decode(errors="replace")[:200]
@@ -266,13 +273,21 @@ def _answer(sounding: _Sounding, site: Site, entry: Entry) -> Answer:
     return Answer(tuple(records), tuple(rejected), point, " and ".join(absent))
 
 
-def _hour(clock: str, raw: msgspec.Raw) -> _Hour:
+def _hour(day: date, clock: str, raw: msgspec.Raw) -> tuple[datetime, _Hour]:
+    """Return time (UTC) and content of one hour; raise ParseError if one of them is odd."""
+    match = _CLOCK.fullmatch(clock)
+    if match is None:
+        raise ParseError(f"{clock!r} is not a time of day such as '12:30'")
     try:
         hour = decode_json(_HOUR, bytes(raw))
     except ParseError as error:
         raise ParseError(f"{clock}: {error.reason}") from error
-    _check_levels(clock, hour)
-    return hour
+    lengths = {len(levels) for levels in (hour.z, hour.umet, hour.vmet) if levels is not None}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ParseError(f"{clock}: z, umet and vmet are empty or of unequal length")
+    if any(upper <= lower for lower, upper in pairwise(hour.z)):
+        raise ParseError(f"{clock}: level altitudes do not ascend")
+    return datetime.combine(day, time(int(match[1]), int(match[2])), UTC), hour
 
 
 def _lowest_level(hour: _Hour) -> tuple[dict[Parameter, float], dict[Parameter, str]]:
@@ -288,47 +303,20 @@ def _lowest_level(hour: _Hour) -> tuple[dict[Parameter, float], dict[Parameter, 
             values[Parameter.WIND_DIRECTION] = direction
     elif east is not None and north is not None:
         unreadable[Parameter.WIND_SPEED] = f"umet {east!r}, vmet {north!r}"
-    temperature = _lowest_temperature(hour)
+    temperature: Level
+    try:
+        levels = decode_json(_LEVELS, bytes(hour.tc))
+    except ParseError:
+        temperature = bytes(hour.tc).decode(errors="replace")[:200]
+    else:
+        temperature = levels[0] if levels else None
+        if levels is not None and len(levels) != len(hour.z):
+            temperature = f"{len(levels)} values for {len(hour.z)} levels"
     if isinstance(temperature, float):
         values[Parameter.TEMPERATURE] = temperature + 0.0  # -0.0 becomes 0.0
     elif temperature is not None:
         unreadable[Parameter.TEMPERATURE] = repr(temperature)
     return values, unreadable
-
-
-def _lowest_temperature(hour: _Hour) -> Level:
-    """Return the temperature (°C) of the lowest level; text if the levels cannot be read."""
-    try:
-        levels = decode_json(_LEVELS, bytes(hour.tc))
-    except ParseError:
-        return bytes(hour.tc).decode(errors="replace")[:200]
-    if levels is None:
-        return None
-    return levels[0] if len(levels) == len(hour.z) else f"{len(levels)} values for {len(hour.z)} levels"
-
-
-def _check_place(grid: _GridCoords, site: Site) -> None:
-    requested = round(site.latitude, 5), round(site.longitude, 5)
-    if not all(
-        math.isclose(echo, degrees, rel_tol=0, abs_tol=_ECHO_TOLERANCE)
-        for echo, degrees in zip((grid.lat, grid.lon), requested, strict=True)
-    ):
-        raise ParseError(f"requested {requested[0]},{requested[1]}, response is for {grid.lat},{grid.lon}")
-
-
-def _check_levels(clock: str, hour: _Hour) -> None:
-    lengths = {len(levels) for levels in (hour.z, hour.umet, hour.vmet) if levels is not None}
-    if len(lengths) != 1 or 0 in lengths:
-        raise ParseError(f"{clock}: z, umet and vmet are empty or of unequal length")
-    if any(upper <= lower for lower, upper in pairwise(hour.z)):
-        raise ParseError(f"{clock}: level altitudes do not ascend")
-
-
-def _time_of_day(clock: str) -> time:
-    match = _CLOCK.fullmatch(clock)
-    if match is None:
-        raise ParseError(f"{clock!r} is not a time of day such as '12:30'")
-    return time(int(match[1]), int(match[2]))
 
 
 def _subject(site: Site) -> str:

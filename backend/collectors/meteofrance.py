@@ -35,7 +35,6 @@ from backend.collectors.beacons.readings import (
     positions_of,
     require_fields,
     stored_until,
-    text_of,
     validate,
 )
 from backend.collectors.beacons.times import iso_time
@@ -115,15 +114,22 @@ class Portal:
         latest: dict[str, datetime] = {}
         whole, only = True, None
         for age in AGES:
+            slot = needs.now - age
+            slot = slot.replace(minute=slot.minute // 6 * 6, second=0, microsecond=0)
+            request = self._request("stations/infrahoraire-6m", date=f"{slot:%Y-%m-%dT%H:%M:%SZ}")
             try:
-                slot = await self._slot(_slot_of(needs.now - age), needs, only, fetch)
+                payload = await fetch(request)
+                after = stored_until(needs.newest, payload.fetched_at)
+                readings, stations = await asyncio.to_thread(parse_slot, payload, after, only, mapped)
             except CollectorError as error:
                 whole = False
                 yield METEOFRANCE.failed(self, error, needs)
                 continue
-            for station, time in slot.latest.items():
+            for station, time in readings.latest.items():
                 latest[station] = max(time, latest.get(station, time))
-            yield slot.batch
+            news = [one for one in stations if is_new_or_changed(one, needs.stations.get(one.id))]
+            positions = positions_of(stations, payload.fetched_at, readings.latest)
+            yield METEOFRANCE.batch(self, payload, readings, {}, news, positions)
             only = mapped
         if not latest:
             return
@@ -131,36 +137,18 @@ class Portal:
         reach = AGES[-1] - AGES[0] + SLOT if whole else METEOFRANCE.cadence
         gaps = find_gaps(replace(METEOFRANCE, cadence=reach), needs, latest, needs.now - HISTORY)
         if gaps.complete_until:
-            yield self._completeness_batch(gaps.complete_until, needs)
+            yield ObservationBatch(
+                source=METEOFRANCE.name,
+                route=self.name,
+                rank=self.rank,
+                collected_at=needs.now,
+                complete_until=gaps.complete_until,
+            )
         for gap in gaps.open:
             if gap.until is not None or gap.station not in needs.stations:
                 ask = self._request("infrahoraire-6m", id_station=number_of(gap.station))
                 known = gap.until is not None
                 yield await fill_gap(METEOFRANCE, self, gap, needs, fetch, ask, parse_history, known=known)
-
-    async def _slot(
-        self, slot: datetime, needs: CollectionRequest, only: Collection[str] | None, fetch: Fetch
-    ) -> _Slot:
-        payload = await fetch(self._request("stations/infrahoraire-6m", date=f"{slot:%Y-%m-%dT%H:%M:%SZ}"))
-        after = stored_until(needs.newest, payload.fetched_at)
-        readings, stations = await asyncio.to_thread(
-            parse_slot, payload, after, only, frozenset(needs.mapped_stations(METEOFRANCE.name))
-        )
-        news = [station for station in stations if is_new_or_changed(station, needs.stations.get(station.id))]
-        positions = positions_of(stations, payload.fetched_at, readings.latest)
-        batch = METEOFRANCE.batch(self, payload, readings, {}, news, positions)
-        return _Slot(batch, readings.latest)
-
-    def _completeness_batch(
-        self, complete_until: Mapping[str, datetime], needs: CollectionRequest
-    ) -> ObservationBatch:
-        return ObservationBatch(
-            source=METEOFRANCE.name,
-            route=self.name,
-            rank=self.rank,
-            collected_at=needs.now,
-            complete_until=complete_until,
-        )
 
     def _request(self, path: str, **params: str) -> Request:
         return Request(
@@ -169,17 +157,6 @@ class Portal:
             params={**params, "format": "json"},
             secret_headers={"apikey": self.key},
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Slot:
-    batch: ObservationBatch
-    latest: Mapping[str, datetime]
-
-
-def _slot_of(moment: datetime) -> datetime:
-    """Return the start of the six-minute slot that contains a moment."""
-    return moment.replace(minute=moment.minute // 6 * 6, second=0, microsecond=0)
 
 
 def parse_slot(
@@ -193,6 +170,11 @@ def parse_slot(
     Reads `only` these stations, if given; else those that report wind or are `mapped` to a site. Raises
     ParseError for another shape, if most rows are odd, or if no station has a usable reading.
     """
+
+    def station_of_odd(content: object) -> str | None:
+        station = METEOFRANCE.station_of_odd(content, "geo_id_insee")
+        return station if station is not None and len(number_of(station)) == _DIGITS else None
+
     rows = not_empty(json_rows(payload, _ROWS, _ROW))
     require_fields(rows.rows, {**_WIND, "gust": "raf10", "t": "t"}, payload)
     chosen = [
@@ -201,7 +183,7 @@ def parse_slot(
         for station in [METEOFRANCE.station_id(row.geo_id_insee)]
         if (station in mapped or row.ff is not None if only is None else station in only)
     ]
-    odd = rows.rejected(_station_of_odd, f"{METEOFRANCE.name}:?")
+    odd = rows.rejected(station_of_odd, f"{METEOFRANCE.name}:?")
     rejected = odd if only is None else [value for value in odd if value.subject in only]
     readings = validate((*rejected, *_readings(chosen, payload.fetched_at)), payload.fetched_at, after)
     if not readings.latest and only is None:
@@ -228,11 +210,6 @@ def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
     mine = [(row, station) for row in rows.rows]
     readings = (*rows.rejected(lambda _: station, station), *_readings(mine, payload.fetched_at))
     return validate(readings, payload.fetched_at, {station: after})
-
-
-def _station_of_odd(content: object) -> str | None:
-    station = METEOFRANCE.station_id(text_of(content, "geo_id_insee") or "")
-    return station if station is not None and len(number_of(station)) == _DIGITS else None
 
 
 def _readings(rows: Sequence[tuple[_Row, str | None]], fetched_at: datetime) -> Iterator[Reading | Rejected]:

@@ -19,9 +19,9 @@ Limits: newest readings at most once a minute; an archive of one beacon and 31 d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TypeVar
 
 import msgspec
@@ -41,7 +41,6 @@ from backend.collectors.beacons.readings import (
     positions_of,
     require_fields,
     stored_until,
-    text_of,
     validate,
     value_of,
 )
@@ -184,21 +183,17 @@ class ArchiveRoute:
         """Yield one batch per beacon and span of missing days."""
         for station in needs.mapped_stations(PIOUPIOU.name):
             for first, last in missing_spans(needs, station, LONGEST_ARCHIVE):
-                yield await self._span(station, first, last, needs, fetch)
-
-    async def _span(
-        self, station: str, first: date, last: date, needs: CollectionRequest, fetch: Fetch
-    ) -> ObservationBatch:
-        start = datetime.combine(first, time(), UTC)
-        stop = datetime.combine(last, time(23, 59, 59), UTC)
-        try:
-            payload = await fetch(archive_request(self.url, station, start, stop))
-            before = start - timedelta(seconds=1)
-            readings = await asyncio.to_thread(parse_archive, payload, station, before)
-            positions = await asyncio.to_thread(parse_archive_positions, payload, station)
-        except CollectorError as error:
-            return PIOUPIOU.failed(self, error, needs)
-        return PIOUPIOU.batch(self, payload, readings, {}, positions=positions)
+                start = datetime.combine(first, time(), UTC)
+                stop = datetime.combine(last, time(23, 59, 59), UTC)
+                try:
+                    payload = await fetch(archive_request(self.url, station, start, stop))
+                    before = start - timedelta(seconds=1)
+                    readings = await asyncio.to_thread(parse_archive, payload, station, before)
+                    positions = await asyncio.to_thread(parse_archive_positions, payload, station)
+                except CollectorError as error:
+                    yield PIOUPIOU.failed(self, error, needs)
+                else:
+                    yield PIOUPIOU.batch(self, payload, readings, {}, positions=positions)
 
 
 def archive_request(url: str, station: str, start: datetime, stop: datetime) -> Request:
@@ -217,18 +212,34 @@ def parse_live(payload: Payload, after: Mapping[str, datetime]) -> tuple[Reading
     """
     data = bytes(_decoded(_LIVE, payload, "list of beacons").data)
     rows = not_empty(json_rows(payload, _BEACONS, _BEACON, data))
-    beacons = rows.rows
     require_fields(
-        (beacon.measurements for beacon in beacons if beacon.measurements is not None),
+        (beacon.measurements for beacon in rows.rows if beacon.measurements is not None),
         {name: name for name in _WIND.values()},
         payload,
     )
-    odd = rows.rejected(_station_of_odd, f"{PIOUPIOU.name}:?")
-    readings = validate((*odd, *_newest(beacons, payload.fetched_at)), payload.fetched_at, after)
+    stations: list[Station] = []
+    values: list[Reading | Rejected] = [
+        *rows.rejected(lambda content: PIOUPIOU.station_of_odd(content, "id"), f"{PIOUPIOU.name}:?")
+    ]
+    for beacon in rows.rows:
+        station = None if beacon.id is None else PIOUPIOU.station_id(beacon.id)
+        if station is None:
+            values.append(Rejected(f"{PIOUPIOU.name}:?", None, None, repr(beacon.id), "no_station"))
+            continue
+        measured = beacon.measurements
+        if measured is not None and measured.date is not None:  # null: it has never reported
+            wind = {parameter: value_of(getattr(measured, name)) for parameter, name in _WIND.items()}
+            off = (beacon.status or _Status()).state == "off"
+            values.append(_reading(station, measured.date, wind, payload.fetched_at, off=off))
+        place, meta = beacon.location or _Location(), beacon.meta or _Meta()
+        latitude, longitude = number(place.latitude), number(place.longitude)
+        if latitude is None or longitude is None or max(abs(latitude), abs(longitude)) < DUMMY_DEGREES:
+            latitude = longitude = None  # the store keeps the last good position
+        stations.append(Station(station, (meta.name or "").strip(), latitude, longitude))
+    readings = validate(values, payload.fetched_at, after)
     if not readings.latest:
         raise ParseError(f"none of {rows.total} beacons has a reading with a usable time", url=payload.url)
-    stations = (_described(beacon) for beacon in beacons)
-    return readings, tuple(station for station in stations if station is not None)
+    return readings, tuple(stations)
 
 
 def parse_archive(payload: Payload, station: str, after: datetime) -> Readings:
@@ -237,14 +248,23 @@ def parse_archive(payload: Payload, station: str, after: datetime) -> Readings:
     Raises ParseError for another shape, and where most rows are odd.
     """
     archive = _decoded(_ARCHIVE, payload, "archive")
-    places = _places(archive, payload.url)
-    longest = max(places.values())
+    units = dict(zip(archive.legend, archive.units, strict=False))
+    for name, unit in _UNITS.items():
+        if name not in archive.legend:
+            raise ParseError(f"an archive without {name}", url=payload.url)
+        if units.get(name) != unit:
+            raise ParseError(f"{name} in {units.get(name)!r} instead of {unit!r}", url=payload.url)
+    columns = {name: archive.legend.index(name) for name in _UNITS}
+    longest = max(columns.values())
 
     def why_short(row: Sequence[Value]) -> str | None:
         return f"a row of {len(row)} values, fewer than in its legend" if len(row) <= longest else None
 
     rows = json_rows(payload, _VALUE_ROWS, _VALUE_ROW, bytes(archive.data)).without(why_short)
-    readings = (*rows.rejected(lambda _: station, station), *_rows(rows.rows, places, station, payload))
+    readings: list[Reading | Rejected] = [*rows.rejected(lambda _: station, station)]
+    for row in rows.rows:
+        wind = {parameter: row[columns[name]] for parameter, name in _WIND.items()}
+        readings.append(_reading(station, str(row[columns["time"]]), wind, payload.fetched_at))
     return validate(readings, payload.fetched_at, {station: after})
 
 
@@ -268,37 +288,11 @@ def parse_archive_positions(payload: Payload, station: str) -> tuple[Position, .
     return tuple(positions)
 
 
-def _station_of_odd(content: object) -> str | None:
-    number = text_of(content, "id")
-    return None if number is None else PIOUPIOU.station_id(number)
-
-
 def _decoded(decoder: msgspec.json.Decoder[_T], payload: Payload, what: str) -> _T:
     try:
         return decode_json_leniently(decoder, payload.body)
     except ParseError as error:
         raise ParseError(f"not the documented {what}: {error.reason}", url=payload.url) from error
-
-
-def _newest(beacons: Sequence[_Beacon], fetched_at: datetime) -> Iterator[Reading | Rejected]:
-    for beacon in beacons:
-        station = None if beacon.id is None else PIOUPIOU.station_id(beacon.id)
-        measured = beacon.measurements
-        if station is None:
-            yield Rejected(f"{PIOUPIOU.name}:?", None, None, repr(beacon.id), "no_station")
-        elif measured is not None and measured.date is not None:  # null: it has never reported
-            values = {parameter: value_of(getattr(measured, name)) for parameter, name in _WIND.items()}
-            yield _reading(
-                station, measured.date, values, fetched_at, off=(beacon.status or _Status()).state == "off"
-            )
-
-
-def _rows(
-    rows: Sequence[Sequence[Value]], places: Mapping[str, int], station: str, payload: Payload
-) -> Iterator[Reading | Rejected]:
-    for row in rows:
-        values = {parameter: row[places[name]] for parameter, name in _WIND.items()}
-        yield _reading(station, str(row[places["time"]]), values, payload.fetched_at)
 
 
 def _reading(
@@ -315,26 +309,3 @@ def _reading(
     elif None in (values[Parameter.WIND_SPEED], values[Parameter.WIND_GUST]):
         marked = dict.fromkeys(present, "incomplete: mean and gust must both be present")
     return Reading(station=station, time=time, values=values, marked=marked)
-
-
-def _places(archive: _Archive, url: str) -> dict[str, int]:
-    """Return the column of each value, by the legend; raise ParseError for other names or units."""
-    units = dict(zip(archive.legend, archive.units, strict=False))
-    for name, unit in _UNITS.items():
-        if name not in archive.legend:
-            raise ParseError(f"an archive without {name}", url=url)
-        if units.get(name) != unit:
-            raise ParseError(f"{name} in {units.get(name)!r} instead of {unit!r}", url=url)
-    return {name: archive.legend.index(name) for name in _UNITS}
-
-
-def _described(beacon: _Beacon) -> Station | None:
-    """Return the station of a beacon, without a dummy position: the store then keeps the last good one."""
-    station = None if beacon.id is None else PIOUPIOU.station_id(beacon.id)
-    if station is None:
-        return None
-    place, meta = beacon.location or _Location(), beacon.meta or _Meta()
-    latitude, longitude = number(place.latitude), number(place.longitude)
-    if latitude is None or longitude is None or max(abs(latitude), abs(longitude)) < DUMMY_DEGREES:
-        latitude = longitude = None
-    return Station(id=station, name=(meta.name or "").strip(), latitude=latitude, longitude=longitude)

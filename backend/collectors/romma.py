@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -37,7 +37,14 @@ from backend.collectors.beacons.readings import (
     positions_of,
 )
 from backend.collectors.beacons.times import from_paris
-from backend.collectors.transport.decoding import MAX_ODD_TEXT, OddRow, parse_html, parse_xml, require_few_odd
+from backend.collectors.transport.decoding import (
+    MAX_ODD_TEXT,
+    OddRow,
+    decode_page,
+    parse_html,
+    parse_xml,
+    require_few_odd,
+)
 from backend.core import registry
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, ParseError
@@ -209,14 +216,21 @@ def parse_feed(payload: Payload) -> Parsed:
             reason = f"row {position}: the station id {number[:40]!r} is not a number"
             odd.append(OddRow(number[:MAX_ODD_TEXT], reason))
             continue
-        parsed.stations.append(_station(station, element))
+        latitude, longitude, elevation = (
+            french_number(_text(element, name)) for name in ("latitude", "longitude", "altitude")
+        )
+        parsed.stations.append(Station(station, _text(element, "station"), latitude, longitude, elevation))
         valid = _text(element, "valide")
         if valid != "1":
             parsed.rejected.append(Rejected(station, None, None, valid, "not_valid"))
             continue
         stamp = _text(element, "date")
+        local = None
+        if match := _XML_DATE.fullmatch(stamp):
+            day, month, year, hour, minute = (int(digits) for digits in match.groups())
+            local = _local(year, month, day, hour, minute)
         texts = {parameter: _text(element, name) for parameter, name in _XML_NAMES.items()}
-        parsed.add(station, stamp, _feed_time(stamp), texts, payload.fetched_at)
+        parsed.add(station, stamp, local, texts, payload.fetched_at)
     try:
         require_few_odd(odd, len(elements))
     except ParseError as error:
@@ -241,25 +255,10 @@ def _text(element: etree._Element, name: str) -> str:
     return (element.findtext(name) or "").strip()
 
 
-def _station(station: str, element: etree._Element) -> Station:
-    latitude, longitude, elevation = (
-        french_number(_text(element, name)) for name in ("latitude", "longitude", "altitude")
-    )
-    return Station(station, _text(element, "station"), latitude, longitude, elevation)
-
-
-def _feed_time(stamp: str) -> datetime | None:
-    match = _XML_DATE.fullmatch(stamp)
-    if match is None:
-        return None
-    day, month, year, hour, minute = (int(digits) for digits in match.groups())
-    return _local(year, month, day, hour, minute)
-
-
 def parse_page(payload: Payload, station: str) -> Parsed:
     """Read a station's page. Raise ParseError for a page that shows no reading."""
     try:
-        block = parse_html(_decoded(payload.body)).css_first("#affichage_simple")
+        block = parse_html(decode_page(payload.body)).css_first("#affichage_simple")
     except ParseError as error:
         raise ParseError(error.reason, source=NAME, url=payload.url) from error
     if block is None:
@@ -281,15 +280,12 @@ def parse_page(payload: Payload, station: str) -> Parsed:
         reason = "the page has a direction or a gust, but no mean wind"
         raise ParseError(reason, source=NAME, url=payload.url)
     parsed = Parsed()
-    parsed.add(station, heading["stamp"], _page_time(heading), texts, payload.fetched_at)
+    stamp, day, month, year, hour, minute = heading.groups()
+    local = None
+    if month in _MONTHS:
+        local = _local(int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute))
+    parsed.add(station, stamp, local, texts, payload.fetched_at)
     return parsed
-
-
-def _decoded(body: bytes) -> str:
-    try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return body.decode("iso-8859-1")
 
 
 def _folded(text: str) -> str:
@@ -305,34 +301,23 @@ def _page_texts(block: LexborNode) -> dict[Parameter, str]:
     next one: the gust of ten minutes is not the one since midnight.
     """
     texts: dict[Parameter, str] = {}
-    for label, value in _labelled(block):
-        for parameter, known in _PAGE_LABELS.items():
-            if label.endswith(known):
-                texts.setdefault(parameter, value)
-    return texts
-
-
-def _labelled(block: LexborNode) -> Iterator[tuple[str, str]]:
     label = ""
     for node in block.traverse(include_text=True):
         if _is_value(node):
-            yield _folded(label).replace(" ", ""), node.text(strip=True)
+            label = _folded(label).replace(" ", "")
+            for parameter, known in _PAGE_LABELS.items():
+                if label.endswith(known):
+                    texts.setdefault(parameter, node.text(strip=True))
             label = ""
         elif node.is_text_node and not _is_value(node.parent):
             label += node.text()
+    return texts
 
 
 def _is_value(node: LexborNode | None) -> bool:
     if node is None or node.tag != "span":
         return False
     return not _PAGE_VALUES.isdisjoint((node.attributes.get("class") or "").split())
-
-
-def _page_time(heading: re.Match[str]) -> datetime | None:
-    _, day, month, year, hour, minute = heading.groups()
-    if month not in _MONTHS:
-        return None
-    return _local(int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute))
 
 
 def _local(year: int, month: int, day: int, hour: int, minute: int) -> datetime | None:

@@ -103,6 +103,11 @@ class Network:
         digits = str(number).strip()
         return f"{self.name}:{digits}" if _STATION_NUMBER.fullmatch(digits) else None
 
+    def station_of_odd(self, content: object, name: str) -> str | None:
+        """Return the id of the station whose number is under `name` in an odd row's content, or None."""
+        digits = text_of(content, name)
+        return None if digits is None else self.station_id(digits)
+
     def batch(
         self,
         route: Route[ObservationBatch],
@@ -283,7 +288,7 @@ def check_values(
     read = {
         parameter: interpret(parameter, raw)
         for parameter, raw in reading.values.items()
-        if not _is_blank(raw)
+        if raw is not None and not (isinstance(raw, str) and not raw.strip())
     }
     zeros = zeros_for_missing(
         {parameter: None if isinstance(value, str) else value for parameter, value in read.items()}
@@ -317,10 +322,6 @@ def zeros_for_missing(values: Mapping[Parameter, float | None]) -> dict[Paramete
     if gust == 0 and mean is not None and mean >= MISSING_BESIDE_WIND:
         return {Parameter.WIND_GUST: f"zero_gust: 0 beside a mean of {mean:g} km/h is a missing value"}
     return {}
-
-
-def _is_blank(raw: Value) -> bool:
-    return raw is None or (isinstance(raw, str) and not raw.strip())
 
 
 def number(raw: Value) -> float | None:

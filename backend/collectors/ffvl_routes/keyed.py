@@ -34,13 +34,11 @@ from backend.collectors.beacons.readings import (
     positions_of,
     require_fields,
     stored_until,
-    text_of,
     validate,
     value_of,
 )
 from backend.collectors.beacons.times import local_stamp, newest_first, one_pass_of_two, paris_time
 from backend.collectors.ffvl_routes.network import FFVL
-from backend.collectors.transport.decoding import OddRow
 from backend.core.clock import is_doubled
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
@@ -51,6 +49,9 @@ HISTORY = timedelta(hours=72)
 REPUBLISHED = frozenset({"PIOUPIOU", "OPENWINDMAP", "HOLFUY", "IWEATHAR"})
 """Networks of others that this feed repeats. Their readings are skipped: the credit is not the FFVL's."""
 
+_NUMBER, _LISTED_NUMBER = "idbalise", "idBalise"
+"""The number of a beacon in the readings, and in the list of beacons."""
+
 _DATE = "%Y-%m-%d %H:%M:%S"
 _EITHER_HOUR = "ambiguous_hour: it may be of either pass of the doubled hour"
 
@@ -58,7 +59,7 @@ _EITHER_HOUR = "ambiguous_hour: it may be of either pass of the doubled hour"
 class _Row(
     msgspec.Struct,
     rename={
-        "beacon": "idbalise",
+        "beacon": _NUMBER,
         "mean": "vitesseVentMoy",
         "gust": "vitesseVentMax",
         "direction": "directVentMoy",
@@ -75,7 +76,7 @@ class _Row(
 class _Beacon(
     msgspec.Struct,
     rename={
-        "number": "idBalise",  # spelt with a capital here, and without one in the readings
+        "number": _LISTED_NUMBER,
         "name": "nom",
         "elevation": "altitude",
         "remarks": "remarques",
@@ -227,55 +228,45 @@ def history_hours(after: datetime, now: datetime) -> int:
 
 def parse_list(payload: Payload) -> Listing:
     """Read the list of beacons, with remarks such as a sheltered position."""
+
+    def why_odd(beacon: _Beacon) -> str | None:
+        valid = FFVL.station_id(beacon.number) is not None
+        return None if valid else f"{str(beacon.number)[:40]!r} is not the number of a beacon"
+
     _require_feed(payload)
-    rows = not_empty(json_rows(payload, _BEACONS, _BEACON)).without(_why_odd)
-    odd = [_kind_of_odd(row) for row in rows.odd]
-    described = tuple(_described(beacon) for beacon in rows.rows)
-    good = {station.id for station in described}  # an odd row must not overwrite a good one
-    kinds = (
-        Station(id=station, kind=kind)
-        for station, kind in odd
-        if station and station not in good and kind is not None
+    rows = not_empty(json_rows(payload, _BEACONS, _BEACON)).without(why_odd)
+    described = tuple(
+        Station(
+            id=f"{FFVL.name}:{str(beacon.number).strip()}",
+            name=(beacon.name or "").strip(),
+            latitude=number(beacon.latitude),
+            longitude=number(beacon.longitude),
+            elevation=elevation(beacon.elevation),
+            kind=(beacon.kind or "").strip().upper(),
+            remarks="\n".join(text.strip() for text in (beacon.remarks, beacon.description) if text),
+        )
+        for beacon in rows.rows
     )
+    good = {station.id for station in described}  # an odd row must not overwrite a good one
+    kinds: list[Station] = []
+    whole = True
+    for row in rows.odd:
+        station = FFVL.station_of_odd(row.content, _LISTED_NUMBER)
+        kind: str | None = None  # None where it cannot be read, "" where it is absent
+        if isinstance(row.content, dict):
+            reported = row.content.get("station_type")
+            if reported is None or isinstance(reported, str):
+                kind = (reported or "").strip().upper()
+        whole = whole and (kind is not None if station else kind not in (None, "", *REPUBLISHED))
+        if station and station not in good and kind is not None:
+            kinds.append(Station(id=station, kind=kind))
     return Listing(
         stations=(*described, *kinds),
-        rejected=rows.rejected(_listed_station, f"{FFVL.name}:?"),
-        whole=all(
-            kind is not None if station else kind not in (None, "", *REPUBLISHED) for station, kind in odd
+        rejected=rows.rejected(
+            lambda content: FFVL.station_of_odd(content, _LISTED_NUMBER), f"{FFVL.name}:?"
         ),
+        whole=whole,
         placed=described,
-    )
-
-
-def _why_odd(beacon: _Beacon) -> str | None:
-    if FFVL.station_id(beacon.number) is None:
-        return f"{str(beacon.number)[:40]!r} is not the number of a beacon"
-    return None
-
-
-def _listed_station(content: object) -> str | None:
-    number = text_of(content, "idBalise")
-    return None if number is None else FFVL.station_id(number)
-
-
-def _kind_of_odd(row: OddRow) -> tuple[str | None, str | None]:
-    """Return station and kind of an odd row of the list, None where unreadable; "" for an absent kind."""
-    if not isinstance(row.content, dict):
-        return None, None
-    reported = row.content.get("station_type")
-    kind = "" if reported is None else reported
-    return _listed_station(row.content), kind.strip().upper() if isinstance(kind, str) else None
-
-
-def _described(beacon: _Beacon) -> Station:
-    return Station(
-        id=f"{FFVL.name}:{str(beacon.number).strip()}",
-        name=(beacon.name or "").strip(),
-        latitude=number(beacon.latitude),
-        longitude=number(beacon.longitude),
-        elevation=elevation(beacon.elevation),
-        kind=(beacon.kind or "").strip().upper(),
-        remarks="\n".join(text.strip() for text in (beacon.remarks, beacon.description) if text),
     )
 
 
@@ -292,22 +283,20 @@ def parse_readings(
     """
     rows = not_empty(_documented_rows(payload, _VALUES))
     mine = ((row, station) for row in rows.rows if (station := _station(row)) not in skip)
-    values = (
-        *rows.rejected(_station_of_odd, f"{FFVL.name}:?"),
-        *_readings(mine, payload.fetched_at),
-    )
-    readings = validate((_reject_unknown_kind(value, taken) for value in values), payload.fetched_at, after)
+    values: list[Reading | Rejected] = [
+        *rows.rejected(lambda content: FFVL.station_of_odd(content, _NUMBER), f"{FFVL.name}:?")
+    ]
+    for value in _readings(mine, payload.fetched_at):
+        if isinstance(value, Reading) and taken is not None and value.station not in taken:
+            why = "unknown_kind: the list of beacons was not read whole; the beacon may be of another network"
+            values.append(Rejected(value.station, None, value.time, str(dict(value.values)), why))
+        else:
+            values.append(value)
+    readings = validate(values, payload.fetched_at, after)
     if not readings.latest:
         reasons = ", ".join(sorted({rejected.reason for rejected in readings.rejected})) or "all skipped"
         raise ParseError(f"no row has a usable beacon and time: {reasons}", url=payload.url)
     return readings
-
-
-def _reject_unknown_kind(value: Reading | Rejected, taken: Collection[str] | None) -> Reading | Rejected:
-    if isinstance(value, Rejected) or taken is None or value.station in taken:
-        return value
-    reason = "unknown_kind: the list of beacons was not read whole; the beacon may be of another network"
-    return Rejected(value.station, None, value.time, str(dict(value.values)), reason)
 
 
 def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
@@ -333,11 +322,6 @@ def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
         *_readings(mine, payload.fetched_at, unclear=unclear),
     )
     return validate(readings, payload.fetched_at, {station: after})
-
-
-def _station_of_odd(content: object) -> str | None:
-    number = text_of(content, "idbalise")
-    return None if number is None else FFVL.station_id(number)
 
 
 def _documented_rows(payload: Payload, fields: Mapping[str, str]) -> Rows[_Row]:

@@ -20,7 +20,7 @@ from backend.collectors.beacons.gaps import find_gaps
 from backend.collectors.beacons.readings import Reading, Readings, Value, oldest_first, stored_until, validate
 from backend.collectors.beacons.times import paris_time
 from backend.collectors.ffvl_routes.network import FFVL
-from backend.collectors.transport.decoding import parse_html
+from backend.collectors.transport.decoding import decode_page, parse_html
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import CollectionRequest, ObservationBatch, Rejected, number_of
@@ -51,31 +51,24 @@ class Pages:
         stations = oldest_first(needs, FFVL.name)
         if not stations:
             return
-        await self._open_session(fetch)
+        start = Request(url=f"{self.url}/index.php", kind="html")
+        await fetch(start)
         for station in stations:
-            yield await self._beacon(station, needs, fetch)
-
-    async def _beacon(self, station: str, needs: CollectionRequest, fetch: Fetch) -> ObservationBatch:
-        try:
-            payload = await self._page(station, fetch)
-            readings = parse_page(payload, station, stored_until(needs.newest, payload.fetched_at))
-        except CollectorError as error:
-            return FFVL.failed(self, error, needs)
-        # A gap stays open for a route that can fill it: pages have no history.
-        gaps = find_gaps(FFVL, needs, readings.latest, needs.since)
-        return FFVL.batch(self, payload, readings, gaps.complete_until)
-
-    async def _open_session(self, fetch: Fetch) -> None:
-        await fetch(Request(url=f"{self.url}/index.php", kind="html"))
-
-    async def _page(self, station: str, fetch: Fetch) -> Payload:
-        """Fetch the page of a beacon; repeat once in a new session if its values are masked."""
-        request = Request(url=f"{self.url}/balise.php", kind="html", params={"idBalise": number_of(station)})
-        payload = await fetch(request)
-        if MASK not in _text(payload):
-            return payload
-        await self._open_session(fetch)
-        return await fetch(request)
+            request = Request(
+                url=f"{self.url}/balise.php", kind="html", params={"idBalise": number_of(station)}
+            )
+            try:
+                payload = await fetch(request)
+                if MASK in decode_page(payload.body):  # the session has ended: repeat once in a new one
+                    await fetch(start)
+                    payload = await fetch(request)
+                readings = parse_page(payload, station, stored_until(needs.newest, payload.fetched_at))
+            except CollectorError as error:
+                yield FFVL.failed(self, error, needs)
+                continue
+            # A gap stays open for a route that can fill it: pages have no history.
+            gaps = find_gaps(FFVL, needs, readings.latest, needs.since)
+            yield FFVL.batch(self, payload, readings, gaps.complete_until)
 
 
 def parse_page(payload: Payload, station: str, after: Mapping[str, datetime]) -> Readings:
@@ -85,24 +78,21 @@ def parse_page(payload: Payload, station: str, after: Mapping[str, datetime]) ->
     ParseError if the page has no reading, or another structure.
     """
     try:
-        reading = _reading(_text(payload), station, payload.fetched_at)
+        reading = _reading(decode_page(payload.body), station, payload.fetched_at)
     except ParseError as error:
         raise ParseError(error.reason, url=payload.url) from error
     return validate((reading,), payload.fetched_at, after)
-
-
-def _text(payload: Payload) -> str:
-    try:
-        return payload.body.decode("utf-8")
-    except UnicodeDecodeError:
-        return payload.body.decode("latin-1")
 
 
 def _reading(text: str, station: str, fetched_at: datetime) -> Reading | Rejected:
     if "ERROR2" in text:
         raise ParseError(f"balisemeteo.com has no data for {station}: is its number in sites.toml right?")
     page = parse_html(text)
-    time = paris_time(station, _stamp(page), _DATE, fetched_at)
+    titles = (_TITLE.search(_text_of(title)) for title in page.css("div.Titre"))
+    stamp = next((match[1] for match in titles if match), None)
+    if stamp is None:
+        raise ParseError("the page has no title 'Relevé du …'")
+    time = paris_time(station, stamp, _DATE, fetched_at)
     mean, gust = _sections(page)
     cells = {
         Parameter.WIND_SPEED: _cell(mean, "vitesse"),
@@ -112,19 +102,19 @@ def _reading(text: str, station: str, fetched_at: datetime) -> Reading | Rejecte
     }
     if isinstance(time, Rejected):
         return time
+    values: dict[Parameter, Value] = {
+        # "SO : 224°" becomes "224". Another unit remains, so that the value is refused.
+        parameter: cell
+        if cell is None or MASK in cell
+        else cell.rpartition(":")[2].removesuffix(_UNITS[parameter]).strip()
+        for parameter, cell in cells.items()
+    }
     return Reading(
         station=station,
         time=time,
-        values={parameter: _bare(cell, parameter) for parameter, cell in cells.items()},
+        values=values,
         marked={parameter: "masked" for parameter, cell in cells.items() if cell and MASK in cell},
     )
-
-
-def _stamp(page: LexborHTMLParser) -> str:
-    for title in page.css("div.Titre"):
-        if match := _TITLE.search(_text_of(title)):
-            return match[1]
-    raise ParseError("the page has no title 'Relevé du …'")
 
 
 def _sections(page: LexborHTMLParser) -> tuple[dict[str, str], dict[str, str]]:
@@ -150,13 +140,6 @@ def _cell(section: Mapping[str, str], label: str) -> str:
         return section[label]
     except KeyError:
         raise ParseError(f"the page has no cell {label!r}") from None
-
-
-def _bare(cell: str | None, parameter: Parameter) -> Value:
-    """Strip sector and unit: "SO : 224°" becomes "224". Another unit remains: the value is refused."""
-    if cell is None or MASK in cell:
-        return cell
-    return cell.rpartition(":")[2].removesuffix(_UNITS[parameter]).strip()
 
 
 def _text_of(node: LexborNode) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -157,7 +157,11 @@ def parse_stations(payload: Payload, after: Mapping[str, datetime]) -> tuple[Rea
     Raises ParseError if most rows are odd (a station of another network is odd too), or if no station has a
     usable reading.
     """
-    rows = not_empty(json_rows(payload, _STATIONS, _STATION)).without(_why_not_ours)
+
+    def why_not_ours(row: _Station) -> str | None:
+        return None if _our_id(row.id) else f"requested stations of ffvl, row is of {row.id[:40]!r}"
+
+    rows = not_empty(json_rows(payload, _STATIONS, _STATION)).without(why_not_ours)
     ours = [(station, row) for row in rows.rows if (station := _our_id(row.id))]
     last = [(station, row.last) for station, row in ours if row.last is not None]
     require_fields((reading for _, reading in last), _WIND_FIELDS, payload)
@@ -165,7 +169,11 @@ def parse_stations(payload: Payload, after: Mapping[str, datetime]) -> tuple[Rea
     readings = validate((*odd, *_readings(last, payload.fetched_at)), payload.fetched_at, after)
     if not readings.latest:
         raise ParseError(f"none of {rows.total} stations has a reading with a usable time", url=payload.url)
-    return readings, tuple(_described(station, row) for station, row in ours)
+    stations = []
+    for station, row in ours:
+        longitude, latitude = row.loc.coordinates[:2] if row.loc else (None, None)
+        stations.append(Station(station, row.name.strip(), latitude, longitude, elevation(row.alt)))
+    return readings, tuple(stations)
 
 
 def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
@@ -179,18 +187,6 @@ def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
 
 def _our_id(name: str) -> str | None:
     return FFVL.station_id(name.removeprefix(_PREFIX)) if name.startswith(_PREFIX) else None
-
-
-def _why_not_ours(row: _Station) -> str | None:
-    return None if _our_id(row.id) else f"requested stations of ffvl, row is of {row.id[:40]!r}"
-
-
-def _described(station_id: str, row: _Station) -> Station:
-    station = Station(id=station_id, name=row.name.strip(), elevation=elevation(row.alt))
-    if row.loc is None:
-        return station
-    longitude, latitude = row.loc.coordinates[:2]
-    return replace(station, latitude=latitude, longitude=longitude)
 
 
 def _readings(rows: Iterable[tuple[str, _ReadingRow]], fetched_at: datetime) -> Iterable[Reading | Rejected]:

@@ -159,6 +159,14 @@ def parse_xml(body: bytes, encoding: str | None = None) -> etree._Element:
     return root
 
 
+def decode_page(body: bytes) -> str:
+    """Return the text of a page in UTF-8; in Latin-1 if the bytes are not UTF-8."""
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return body.decode("latin-1")
+
+
 def parse_html(text: str) -> LexborHTMLParser:
     """Parse a page; raise ParseError for one that is too large to be a page of readings, or that is cut.
 
