@@ -1,0 +1,182 @@
+"""Withheld values appear on no public page, and none can be computed from one.
+
+The walk takes the routes of the pages from their routers, so that it visits a new page too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from backend.pages.charts import render
+from backend.pages.charts.day import DayChart
+from backend.pages.choices import Unit
+from backend.tests.support.page_walk import ROUTES, Walk, route_of, walk
+from backend.tests.support.withheld_world import MAY_31, MID_JUNE, OTHER, SECRET, Secret, withheld_world
+
+NUMBER = re.compile(r"(?<![\w.,#-])[−-]?\d+(?:[.,]\d+)?(?![\w])")
+NEAR = 0.06
+"""Values are shown with one decimal: a value this near to a withheld one is that value."""
+
+LABEL_OFFSET = 3.0
+"""Vega places the label of a tick by its base line, 3 units below the tick."""
+
+
+def secret_numbers(secret: Secret) -> set[float]:
+    """Return the withheld values in each unit in which a page can show them."""
+    speeds = {value for values in (secret.model, secret.station) for value in values[:2]}
+    others = {value for values in (secret.model, secret.station) for value in values[2:]}
+    turned = {values[2] + 6 for values in (secret.model, secret.station)}
+    return {unit.of(speed) for unit in Unit for speed in speeds} | others | turned
+
+
+def numbers_in(text: str) -> Iterator[float]:
+    for found in NUMBER.finditer(text):
+        yield float(found[0].replace("−", "-").replace(",", "."))
+
+
+def revealed(numbers: Iterator[float], secret: Secret) -> set[float]:
+    """Return the numbers that are withheld values, as they are or rounded to whole km/h or degrees."""
+    exact = secret_numbers(secret)
+    whole = {float(round(value)) for value in exact if value > 150}  # smaller whole numbers are counts too
+    return {
+        number
+        for number in numbers
+        if number in whole or (number % 1 and any(abs(number - value) <= NEAR for value in exact))
+    }
+
+
+def texts_of(page: LexborHTMLParser) -> str:
+    """Return all text and attributes that a reader, or a program, can read on a page."""
+    parts = [page.root.text(separator=" ") if page.root else ""]
+    for node in page.css("[title], [aria-label], [content], [value], [alt]"):
+        names = ("title", "aria-label", "content", "value", "alt")
+        parts += [node.attributes[name] or "" for name in names if name in node.attributes]
+    return " ".join(parts)
+
+
+# --- What is drawn ------------------------------------------------------------------------------------
+
+
+def drawn_values(spec: Any) -> Iterator[float]:
+    """Yield all numbers in a specification that was handed to the renderer."""
+    if isinstance(spec, str):
+        spec = json.loads(spec) if spec.startswith("{") else spec
+    if isinstance(spec, dict):
+        for value in spec.values():
+            yield from drawn_values(value)
+    elif isinstance(spec, list):
+        for value in spec:
+            yield from drawn_values(value)
+    elif isinstance(spec, float | int) and not isinstance(spec, bool):
+        yield float(spec)
+
+
+def path_values(svg: LexborNode) -> Iterator[float]:
+    """Yield the points of the lines and areas of a chart in the unit of its vertical axis."""
+    ticks = []
+    for label in svg.css("text[text-anchor=end]"):
+        place = re.search(r"translate\([-\d.]+,([-\d.]+)\)", label.attributes.get("transform") or "")
+        if place and re.fullmatch(r"[−-]?\d+(?:[.,]\d+)?", label.text().strip()):
+            ticks.append((float(place[1]), next(numbers_in(label.text()))))
+    if len({value for _, value in ticks}) < 2:
+        return
+    (low_at, low), (high_at, high) = ticks[0], ticks[-1]
+    if low_at == high_at:
+        return
+    base = low_at - LABEL_OFFSET
+    for mark in svg.css(".role-mark path[d], .role-mark line, .role-mark text"):
+        points = re.findall(r"[MLH](?:[-\d.]+),([-\d.]+)", mark.attributes.get("d") or "")
+        points += re.findall(r"translate\([-\d.]+,([-\d.]+)\)", mark.attributes.get("transform") or "")
+        for point in points:
+            yield low + (float(point) - base) * (high - low) / (high_at - low_at)
+
+
+# --- The tests ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", [MID_JUNE, MAY_31], ids=["no closed month", "a closed month"])
+async def test_no_public_page_depends_on_a_withheld_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: Any
+) -> None:
+    """Pages of two stores that differ only in withheld values are the same, byte for byte.
+
+    The published figures of a closed month are made from its values, and rounded. So there only the
+    later values differ.
+    """
+    walks = []
+    for name, closed, recent in (
+        ("one", SECRET, SECRET),
+        ("two", SECRET if first == MAY_31 else OTHER, OTHER),
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        walks.append(await walk(withheld_world(folder, first, closed, recent), monkeypatch))
+    one, two = walks
+    assert one.answers.keys() == two.answers.keys()
+    differing = [
+        address
+        for address, answer in one.answers.items()
+        if answer.content != two.answers[address].content
+        or answer.status_code != two.answers[address].status_code
+    ]
+    assert differing == []
+    assert_whole(one)
+
+
+async def test_withheld_values_appear_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = await walk(withheld_world(tmp_path, MAY_31), monkeypatch)
+    assert_whole(found)
+    assert shown_secrets(found) == {}
+    assert revealed((value for spec in found.drawn for value in drawn_values(spec)), SECRET) == set()
+
+
+def assert_whole(found: Walk) -> None:
+    """Each route has an answer that is a page, and none is an error of ours."""
+    answered = {
+        route.path
+        for address, answer in found.answers.items()
+        if answer.status_code == 200 and (route := route_of(address)) is not None
+    }
+    operators = {route.path for route in ROUTES if route.path.startswith("/ops")}
+    assert {route.path for route in ROUTES} - answered - operators == set()
+    assert [address for address, answer in found.answers.items() if answer.status_code >= 500] == []
+
+
+def shown_secrets(found: Walk) -> dict[str, set[float]]:
+    """Return the withheld values that are in the texts and the charts of the answers, by address."""
+    shown = {}
+    for address, answer in found.answers.items():
+        kind = answer.headers.get("content-type", "").partition(";")[0]
+        if kind == "text/html":
+            page = LexborHTMLParser(answer.text)
+            numbers = [*numbers_in(texts_of(page))]
+            for svg in page.css("svg"):
+                numbers += [value for value in path_values(svg) if value > 150]
+        elif kind.startswith("text/") or kind.endswith(("xml", "json")):
+            numbers = [*numbers_in(re.sub(r"<[^>]*>", " ", answer.text))]
+        else:
+            continue  # an image: its specification is among those drawn
+        if kind not in {"text/css", "text/javascript"} and (values := revealed(iter(numbers), SECRET)):
+            shown[address] = values
+    return shown
+
+
+def test_the_search_finds_values_in_texts() -> None:
+    text = "Vent 177,7 km/h, rafale 191 ; 95.9 kt; N 314"
+    assert revealed(numbers_in(text), SECRET) == {177.7, 191.0, 95.9, 314.0}
+    assert revealed(numbers_in("12,5 km/h on 2026-07-15, 178 x, #a177.7"), SECRET) == {178.0}
+
+
+def test_the_search_finds_values_in_the_paths_of_a_chart() -> None:
+    chart = DayChart(first=9, last=20, unit="km/h", models={"arome_0025": {9: 12.0, 10: 177.7, 12: 9.0}})
+    svg = LexborHTMLParser(str(render.svg(chart.spec(), "text"))).css_first("svg")
+    assert svg is not None
+    (found,) = revealed((value for value in path_values(svg) if value > 150), SECRET)
+    assert found == pytest.approx(177.7, abs=0.05)
