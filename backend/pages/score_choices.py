@@ -1,0 +1,78 @@
+"""What a page of scores asks, as its address states it: the quantity, the view and the sources."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from backend.answers.question import Question, make_question
+from backend.answers.shown_station import shown_question
+from backend.api.problems import bad_query
+from backend.core.records import Site
+from backend.pages.page import Page
+from backend.scoring.grid import Hours
+from backend.scoring.sample.quantities import Quantity
+from backend.scoring.views import DECISION_VIEWS, VIEW_OF
+
+QUANTITIES = (Quantity.WIND_SPEED, Quantity.WIND_GUST, Quantity.WIND_DIRECTION, Quantity.TEMPERATURE)
+"""The quantities of the pages, in the order of their choice."""
+
+SPEEDS = frozenset({Quantity.WIND_SPEED, Quantity.WIND_GUST})
+"""The quantities that are shown in the pilot's unit of speed."""
+
+
+class ScoreChoices(BaseModel):
+    """The choices of a page of scores."""
+
+    model_config = ConfigDict(frozen=True)
+
+    parameter: Literal["wind_speed", "wind_gust", "wind_direction", "temperature"] = "wind_speed"
+    view: Literal["morning", "noon", "evening_before", "two_evenings_before"] = "evening_before"
+    sources: Literal["all", "public"] = "all"
+
+    @property
+    def quantity(self) -> Quantity:
+        """The quantity that is scored."""
+        return Quantity(self.parameter)
+
+
+def score_choices(page: Page) -> ScoreChoices:
+    """Return the choices of a page's address. Raises RequestValidationError."""
+    named = {name: page.request.query_params.get(name) for name in ScoreChoices.model_fields}
+    try:
+        return ScoreChoices.model_validate(
+            {name: value for name, value in named.items() if value is not None}
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise bad_query(str(first["loc"][0]), first["msg"]) from error
+
+
+def score_question(
+    page: Page,
+    site: Site,
+    choices: ScoreChoices,
+    *,
+    quantity: Quantity | None = None,
+    only_public: bool = False,
+    clock_hours: Hours = Hours.ALL,
+) -> Question:
+    """Return the question of a page about a site, in flying hours, as the public may ask it."""
+    asked = make_question(
+        page.service,
+        site,
+        choices.quantity if quantity is None else quantity,
+        VIEW_OF[choices.view],
+        hours=Hours.FLYING,
+        clock_hours=clock_hours,
+    )
+    only_public = only_public or choices.sources == "public"
+    return shown_question(page.service, asked, page.withheld(), only_public=only_public)
+
+
+def view_names() -> tuple[str, ...]:
+    """Return the views of the choice, from the latest forecast to the earliest."""
+    return tuple(
+        view.name for view in sorted(DECISION_VIEWS, key=lambda view: (view.days_before, -view.hour))
+    )
