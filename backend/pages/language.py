@@ -78,6 +78,10 @@ class Language:
         """Return a day with its year: "30 novembre 2026"."""
         return dates.format_date(day, "d MMMM y", self.locale)
 
+    def month(self, day: date) -> str:
+        """Return the month of a day with its year: "novembre 2026"."""
+        return dates.format_date(day, "MMMM y", self.locale)
+
     def age(self, seconds: float) -> str:
         """Return a length of time in its largest unit: "7 heures", "7 hours"."""
         return dates.format_timedelta(timedelta(seconds=seconds), threshold=1.2, locale=self.locale)
@@ -106,9 +110,11 @@ def language(code: str) -> Language:
     whole = Catalog(locale=code)
     for file in sorted((LOCALES / code).glob("*.po")):
         with file.open("rb") as opened:
-            for message in read_po(opened, locale=code):
-                if message.id:
-                    whole[message.id] = message
+            part = read_po(opened, locale=code)
+        whole.mime_headers = part.mime_headers  # with the plural forms that the translators counted with
+        for message in part:
+            if message.id:
+                whole[message.id] = message
     compiled = io.BytesIO()
     write_mo(compiled, whole)
     compiled.seek(0)

@@ -6,12 +6,15 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from backend.answers.models import collected_models
 from backend.answers.question import Question, make_question
 from backend.answers.shown_station import shown_question
 from backend.api.problems import bad_query
+from backend.core.local_time import local_day
 from backend.core.records import Site
 from backend.pages.page import Page
 from backend.scoring.grid import Hours
+from backend.scoring.sample.load import Samples
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.views import DECISION_VIEWS, VIEW_OF
 
@@ -75,4 +78,17 @@ def view_names() -> tuple[str, ...]:
     """Return the views of the choice, from the latest forecast to the earliest."""
     return tuple(
         view.name for view in sorted(DECISION_VIEWS, key=lambda view: (view.days_before, -view.hour))
+    )
+
+
+def score_parts(page: Page, site: Site) -> tuple[object, ...]:
+    """Return what the scores of a site depend on besides the address: for `Page.respond`."""
+    withheld = page.withheld()
+    return (
+        site,
+        Samples(page.service.database).stamp(site, local_day(page.now)),
+        collected_models(page.service),
+        sorted(withheld.models),
+        sorted(withheld.networks),
+        page.service.public_rules,
     )

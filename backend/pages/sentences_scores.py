@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from backend.answers.shapes import CommonFields, ReferenceStation, VerdictAnswer
 from backend.pages.page import Page
@@ -163,20 +164,18 @@ class ScoreWords:
         if station.distance_km is None:
             return words.gettext("The beacon %(name)s states no position.") % {"name": name}
         height = round(station.height_difference) if station.height_difference is not None else None
-        near = station.distance_km < 0.05  # rounds to 0.0 km
-        if height is None:
-            text = (
-                words.gettext("The beacon %(name)s stands at the take-off.")
-                if near
-                else words.gettext("The beacon %(name)s stands %(distance)s km from the take-off.")
-            )
+        if station.distance_km < 0.05:  # rounds to 0.0 km
+            if not height:
+                text = words.gettext("The beacon %(name)s stands at the take-off.")
+            elif height > 0:
+                text = words.gettext("The beacon %(name)s stands at the take-off, %(height)s m higher.")
+            else:
+                text = words.gettext("The beacon %(name)s stands at the take-off, %(height)s m lower.")
+        elif height is None:
+            text = words.gettext("The beacon %(name)s stands %(distance)s km from the take-off.")
         elif height == 0:
-            text = (
-                words.gettext("The beacon %(name)s stands at the take-off.")
-                if near
-                else words.gettext(
-                    "The beacon %(name)s stands %(distance)s km from the take-off, at its height."
-                )
+            text = words.gettext(
+                "The beacon %(name)s stands %(distance)s km from the take-off, at its height."
             )
         elif height > 0:
             text = words.gettext(
@@ -193,11 +192,17 @@ class ScoreWords:
         }
 
     def period(self, answer: CommonFields) -> str:
-        """Return the days of an answer, both included."""
+        """Return the months of an answer that have observations: "May 2026 to July 2026"."""
         words = self.page.language
+        first, last = answer.first_day, answer.last_day
+        seen = [date.fromisoformat(f"{month.month}-01") for month in answer.months if month.hours]
+        if seen:
+            first, last = max(first, seen[0]), min(last, seen[-1])
+        if words.month(first) == words.month(last):
+            return words.month(first)
         return words.gettext("%(first)s to %(last)s") % {
-            "first": words.full_date(answer.first_day),
-            "last": words.full_date(answer.last_day),
+            "first": words.month(first),
+            "last": words.month(last),
         }
 
     def rounded(self, answer: CommonFields, names: Sequence[str]) -> str:

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 
 from backend.answers.sites import require_site
-from backend.core.local_time import local_day
 from backend.pages.page import PageDep
-from backend.scoring.sample.load import Samples
+from backend.pages.score_choices import score_parts
+from backend.pages.verdict_card import verdict_card
 
 router = APIRouter(include_in_schema=False)
 
@@ -18,5 +18,8 @@ router = APIRouter(include_in_schema=False)
 def site_page(page: PageDep, site_id: Annotated[str, Path(alias="siteId")]) -> Response:
     """Return the page of a site. Raises UnknownNameError for an unknown id."""
     site = require_site(page.service.sites(), site_id)
-    stamp = Samples(page.service.database).stamp(site, local_day(page.now))
-    return page.respond("pages/site.html", lambda: {"site": site}, site, stamp)
+    return page.respond(
+        "pages/site.html",
+        lambda: {"site": site, "verdict": verdict_card(page, site)},
+        *score_parts(page, site),
+    )

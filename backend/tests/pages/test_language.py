@@ -65,7 +65,14 @@ def test_numbers_days_and_times_have_the_form_of_the_language() -> None:
     assert french.clock(summer) == "18\N{NO-BREAK SPACE}h\N{NO-BREAK SPACE}05"
     assert french.day(date(2026, 7, 15)) == "mercredi 15 juillet"
     assert french.percent(0.78).replace("\N{NARROW NO-BREAK SPACE}", " ").replace("\xa0", " ") == "78 %"
+    assert english.month(date(2026, 7, 15)) == "July 2026"
     assert french.listed(["AROME", "ICON-D2", "IFS"]) == "AROME, ICON-D2 et IFS"
+
+
+def test_a_count_has_the_form_of_its_number() -> None:
+    one_and_many = "%(num)s common day", "%(num)s common days"
+    french = [language("fr").ngettext(*one_and_many, count) for count in (0, 1, 2, 1_000_000)]
+    assert french == ["%(num)s jour commun"] * 2 + ["%(num)s jours communs"] * 2
 
 
 def test_another_language_is_refused() -> None:
