@@ -18,6 +18,7 @@ from backend.scheduler.config import FORECASTS, SETTING_NAMES, SchedulerConfig
 
 if TYPE_CHECKING:
     from backend.answers.reading import ReadingService
+    from backend.core.areas import Area
     from backend.core.records import Outside, Site
     from backend.main import Service
     from backend.storage.store import Store
@@ -107,15 +108,18 @@ class CliContext:
         """Return which of these sites lie outside the area of a model that is collected."""
         from backend.collectors.areas import not_covered
 
-        used = [source for source in self.service.sources.of(FORECASTS) if source.disabled is None]
-        areas = {model: area for source in used for model, area in source.areas.items()}
-        return not_covered(areas, sites)
+        bounded = {model: area for model, area in self._areas().items() if area is not None}
+        return not_covered(bounded, sites)
 
     def beyond_every_model(self, sites: Sequence[Site]) -> tuple[Site, ...]:
         """Return which of these sites lie where no model that is collected has forecasts."""
-        used = [source for source in self.service.sources.of(FORECASTS) if source.disabled is None]
-        areas = [source.areas.get(model) for source in used for model in source.models]
+        areas = self._areas().values()
         return tuple(site for site in sites if not any(area is None or area.holds(site) for area in areas))
+
+    def _areas(self) -> dict[str, Area | None]:
+        """Return the area of each model that is collected, None for a global model."""
+        used = [source for source in self.service.sources.of(FORECASTS) if source.disabled is None]
+        return {model: source.areas.get(model) for source in used for model in source.models}
 
     def close(self) -> None:
         """Close the databases that were opened."""

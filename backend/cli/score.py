@@ -14,7 +14,7 @@ from rich.table import Table
 from backend.answers.question import InvalidDaysError, Question, make_question
 from backend.answers.scores import headline_of, verdict_answer
 from backend.answers.service import ReadingParts
-from backend.answers.shapes import ScoredModel, VerdictAnswer, ViewName
+from backend.answers.shapes import Ends, ScoredModel, VerdictAnswer, ViewName
 from backend.answers.sites import require_site
 from backend.answers.withholding import NOTHING
 from backend.cli.console import AsJson, print_json
@@ -114,70 +114,63 @@ def _day(given: datetime | None) -> date | None:
 # --- One site ----------------------------------------------------------------------------------------
 
 
-def _print_answer(answer: VerdictAnswer) -> None:
+def _console() -> Console:
+    """Return a console for plain text, which leaves lines of a file whole: rich wraps within words."""
     console = Console(markup=False, highlight=False)
-    whole = not console.is_terminal  # rich would wrap lines of a file within words
+    console.soft_wrap = not console.is_terminal
+    return console
+
+
+def _print_answer(answer: VerdictAnswer) -> None:
+    console = _console()
     first, *others = answer.sentences
-    console.print(first, style="bold", soft_wrap=whole)
+    checks = (answer.robustness, answer.hourly_means)
+    others += [check.sentence for check in checks if check is not None and check.sentence is not None]
+    console.print(first, style="bold")
     for sentence in others:
-        console.print(sentence, soft_wrap=whole)
-    if answer.robustness is not None and answer.robustness.sentence is not None:
-        console.print(answer.robustness.sentence, soft_wrap=whole)
-    if answer.hourly_means is not None and answer.hourly_means.sentence is not None:
-        console.print(answer.hourly_means.sentence, soft_wrap=whole)
+        console.print(sentence)
     entries = [*answer.models, *answer.references]
     if any(entry.score is not None for entry in entries):
-        console.print(_table(entries, answer))
-        if answer.surprise_limit is not None:
-            console.print(
-                f"Surprise: share of the hours forecast at {answer.surprise_limit:g} km/h or less"
-                " that had more.",
-                soft_wrap=whole,
-            )
-        if any(map(_on_its_own, entries)):
-            console.print("* on its own hours, not comparable with the others.", soft_wrap=whole)
-        console.print(f"Skill: against {model_name('yesterday')}, above 0 is better.", soft_wrap=whole)
-        within = skill_ends_sentence(
-            {
-                entry.name: (skill.interval.low, skill.interval.high)
-                for entry in answer.models
-                if (skill := entry.skill.get("yesterday")) is not None and skill.interval is not None
-            },
-            "yesterday",
-        )
-        if within is not None:
-            console.print(within, soft_wrap=whole)
-        for entry in answer.models:
-            skill = entry.skill.get("yesterday")
-            if skill is not None and skill.skill is not None and skill.skill < 0:
-                console.print(f"{entry.name} is {skill.text}.", soft_wrap=whole)
+        _print_scores(console, entries, answer)
     else:
-        console.print(
-            f"{answer.n_days} days so far ({answer.label_text}): no score is shown yet.",
-            soft_wrap=whole,
-        )
-    console.print(
-        f"{answer.site_name}, {answer.first_day} to {answer.last_day}: {answer.common_sample}.",
-        soft_wrap=whole,
-    )
-    console.print(_coverage(answer), soft_wrap=whole)
-    for note in answer.notes:
-        console.print(note, style="dim", soft_wrap=whole)
-
-
-def _coverage(answer: VerdictAnswer) -> str:
+        console.print(f"{answer.n_days} days so far ({answer.label_text}): no score is shown yet.")
+    console.print(f"{answer.site_name}, {answer.first_day} to {answer.last_day}: {answer.common_sample}.")
     stations = [station.coverage for station in answer.stations]
     expected = sum(station.expected for station in stations)
-    return coverage_sentence(
-        sum(station.hours for station in stations) / expected if expected else None,
-        {
-            entry.model: entry.coverage.share
-            for entry in answer.models
-            if entry.coverage is not None and entry.coverage.share is not None
-        },
-        sum(month.complete for month in answer.months),
-        len(answer.months),
+    console.print(
+        coverage_sentence(
+            sum(station.hours for station in stations) / expected if expected else None,
+            {
+                entry.model: entry.coverage.share
+                for entry in answer.models
+                if entry.coverage is not None and entry.coverage.share is not None
+            },
+            sum(month.complete for month in answer.months),
+            len(answer.months),
+        )
     )
+    for note in answer.notes:
+        console.print(note, style="dim")
+
+
+def _print_scores(console: Console, entries: Iterable[ScoredModel], answer: VerdictAnswer) -> None:
+    """Print the table of scores, and what its columns mean."""
+    console.print(_table(entries, answer), soft_wrap=False)
+    if answer.surprise_limit is not None:
+        console.print(
+            f"Surprise: share of the hours forecast at {answer.surprise_limit:g} km/h or less that had more."
+        )
+    if any(map(_on_its_own, entries)):
+        console.print("* on its own hours, not comparable with the others.")
+    console.print(f"Skill: against {model_name('yesterday')}, above 0 is better.")
+    skills = [(entry.name, skill) for entry in answer.models if (skill := entry.skill.get("yesterday"))]
+    intervals = [(name, skill.interval) for name, skill in skills if skill.interval is not None]
+    within = skill_ends_sentence({name: (ends.low, ends.high) for name, ends in intervals}, "yesterday")
+    if within is not None:
+        console.print(within)
+    for name, skill in skills:
+        if skill.skill is not None and skill.skill < 0:
+            console.print(f"{name} is {skill.text}.")
 
 
 _UNIT_NAMES = {"degrees": "°"}
@@ -202,14 +195,19 @@ def _table(entries: Iterable[ScoredModel], answer: VerdictAnswer) -> Table:
     for entry in entries:
         score = entry.score
         skill = entry.skill.get("yesterday")
+        figures = ["–"] * 5
+        if score is not None:
+            figures = [
+                _shown(score.mae, quantity),
+                _interval(score.mae_interval, quantity),
+                _shown(score.mean_error, quantity, sign=True),
+                _interval(score.mean_error_interval, quantity),
+                "–" if score.within is None else f"{100 * score.within:.0f} %",
+            ]
         table.add_row(
             entry.name + (" *" if _on_its_own(entry) else ""),
             "–" if entry.rank is None else str(entry.rank),
-            _shown(None if score is None else score.mae, quantity),
-            _interval(None if score is None else score.mae_interval, quantity),
-            _shown(None if score is None else score.mean_error, quantity, sign=True),
-            _interval(None if score is None else score.mean_error_interval, quantity),
-            "–" if score is None or score.within is None else f"{100 * score.within:.0f} %",
+            *figures,
             *([surprises.get(entry.model, "–")] if answer.surprise_limit is not None else []),
             "–" if skill is None or skill.skill is None else f"{skill.skill:+.2f}",
             str(entry.n_days),
@@ -228,11 +226,10 @@ def _shown(value: float | None, quantity: Quantity, *, sign: bool = False) -> st
     return f"+{text}" if sign and value > 0 else text
 
 
-def _interval(interval: object, quantity: Quantity) -> str:
-    low, high = getattr(interval, "low", None), getattr(interval, "high", None)
-    if low is None or high is None:
+def _interval(interval: Ends | None, quantity: Quantity) -> str:
+    if interval is None:
         return "–"
-    return f"{amount(low, quantity, unit=False)}…{amount(high, quantity, unit=False)}"
+    return f"{amount(interval.low, quantity, unit=False)}…{amount(interval.high, quantity, unit=False)}"
 
 
 # --- All of them -------------------------------------------------------------------------------------
@@ -278,21 +275,18 @@ def print_all(
     for (site, headline), is_significant in zip(headlines, significant, strict=True):
         verdict, figure, against, *rest = _row(headline.verdict, significant=is_significant)
         table.add_row(site.id, verdict, figure, against, *([_surprises(headline)] if limit else []), *rest)
-    console = Console(markup=False, highlight=False)
-    whole = not console.is_terminal  # rich would wrap lines of a file within words
-    console.print(table)
-    console.print(f"Average errors in {options.hours.text}.", soft_wrap=whole)
+    console = _console()
+    console.print(table, soft_wrap=False)
+    console.print(f"Average errors in {options.hours.text}.")
     if limit:
         console.print(
-            f"Surprise: share of the hours forecast at {limit:g} km/h or less that had more, of both models.",
-            soft_wrap=whole,
+            f"Surprise: share of the hours forecast at {limit:g} km/h or less that had more, of both models."
         )
     console.print(
         f"Of the winners above, at most {100 * FALSE_DISCOVERIES.value:.0f} % are expected to be chance"
         " (Benjamini-Hochberg); a (winner) in brackets is not significant after correction for the number of"
         " sites.",
         style="dim",
-        soft_wrap=whole,
     )
 
 

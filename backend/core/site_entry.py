@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, NoReturn
 
@@ -28,13 +29,19 @@ def _within(low: float, high: float, unit: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _distinct(rule: Callable[[str], str | None]) -> AfterValidator:
-    """Apply `rule` (which returns an error text or None) to each word of a list, and refuse repetitions."""
+def _distinct(known: Collection[str], *, stations: bool = False) -> AfterValidator:
+    """Accept a list of `known` words, or of `stations` of known networks, without repetitions."""
 
     def check(words: list[str]) -> list[str]:
         for index, word in enumerate(words):
-            if wrong := rule(word):
-                raise ValueError(wrong)
+            name = word
+            if stations:
+                name, _, number = word.partition(":")
+                pattern = NETWORKS.get(name, _ANY_NETWORK).station_number
+                if not (_NETWORK.fullmatch(name) and re.fullmatch(pattern, number)):
+                    raise ValueError(f"{word!r} is not network:number, such as ffvl:87")
+            if name not in known:
+                raise ValueError(f"{name!r} is not one of {', '.join(known)}")
             if word in words[:index]:
                 raise ValueError(f"names {word!r} twice")
         return words
@@ -52,22 +59,6 @@ def _check_name(value: str) -> str:
     if not value.strip():
         raise ValueError("must not be blank")
     return value
-
-
-def _wrong_sector(word: str) -> str | None:
-    return None if word in COMPASS else f"{word!r} is not one of {', '.join(COMPASS)}"
-
-
-def _wrong_network(word: str) -> str | None:
-    return None if word in NETWORKS else f"{word!r} is not one of {', '.join(NETWORKS)}"
-
-
-def _wrong_station(word: str) -> str | None:
-    network, _, number = word.partition(":")
-    pattern = NETWORKS.get(network, _ANY_NETWORK).station_number
-    if _NETWORK.fullmatch(network) and re.fullmatch(pattern, number):
-        return _wrong_network(network)
-    return f"{word!r} is not network:number, such as ffvl:87"
 
 
 def _start_of_series(value: object) -> object:
@@ -121,9 +112,9 @@ class _Entry(BaseModel):
     latitude: Annotated[float, _within(-90, 90, "degrees")]
     longitude: Annotated[float, _within(-180, 180, "degrees")]
     elevation: Annotated[float, _within(-100, 5000, "metres")]
-    orientation: Annotated[list[str], _distinct(_wrong_sector)] = []
-    stations: Annotated[list[str], _distinct(_wrong_station)] = []
-    without: Annotated[list[str], _distinct(_wrong_network)] = []
+    orientation: Annotated[list[str], _distinct(COMPASS)] = []
+    stations: Annotated[list[str], _distinct(NETWORKS, stations=True)] = []
+    without: Annotated[list[str], _distinct(NETWORKS)] = []
     valid_from: Annotated[datetime | None, BeforeValidator(_start_of_series)] = None
     references: list[_Reference] = []
 
@@ -140,8 +131,28 @@ def site_from_entry(entry: Mapping[str, object], where: str) -> Site:
         checked = _Entry.model_validate(dict(entry))
     except ValidationError as error:
         _refuse(error, where)
-    _check_networks(checked, where)
-    _check_references(checked, where)
+    # Each required network is in `stations` or `without`, so that an omission is never ambiguous.
+    present = {network_of(station) for station in checked.stations}
+    for network in NETWORKS:
+        if network in present and network in checked.without:
+            raise ConfigError(f"{where}: without: {network!r} has a station here: drop one of the two")
+        if network in REQUIRED_NETWORKS and network not in present and network not in checked.without:
+            raise ConfigError(
+                f"{where}: stations: none of {network!r}: add one, or, if there is none,"
+                f" put {network!r} into without"
+            )
+    last: date | None = None
+    for index, reference in enumerate(checked.references):
+        if reference.station not in checked.stations:
+            raise ConfigError(
+                f"{where}: references: {reference.station!r} is not one of the stations:"
+                " add it there, or drop it"
+            )
+        if index and (reference.since is None or (last is not None and reference.since <= last)):
+            raise ConfigError(
+                f"{where}: references: {reference.station!r} must have a since later than the one before it"
+            )
+        last = reference.since
     return Site(
         id=checked.id,
         name=checked.name,
@@ -191,53 +202,18 @@ def site_from_row(row: Mapping[str, str], where: str) -> Site:
     for key, cell in row.items():
         text = cell.strip()
         if key == "references":
-            entry[key] = [_reference_from(word) for word in text.split()]
+            dated = [word.partition("@") for word in text.split()]
+            entry[key] = [
+                {"station": station} | ({"since": since} if at else {}) for station, at, since in dated
+            ]
         elif key in _LISTS:
             entry[key] = text.split()
         elif text:
-            entry[key] = _number(text) if key in _NUMBERS else text
+            entry[key] = text
+            if key in _NUMBERS:
+                with suppress(ValueError):  # the type of the key refuses it, with the text in the message
+                    entry[key] = float(text)
     return site_from_entry(entry, where)
-
-
-def _reference_from(word: str) -> dict[str, object]:
-    station, at, since = word.partition("@")
-    return {"station": station, "since": since} if at else {"station": station}
-
-
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text  # refused by the type of its key, with the text in the message
-
-
-def _check_networks(entry: _Entry, where: str) -> None:
-    """Require each required network in `stations` or `without`, so that an omission is never ambiguous."""
-    present = {network_of(station) for station in entry.stations}
-    for network in NETWORKS:
-        if network in present and network in entry.without:
-            raise ConfigError(f"{where}: without: {network!r} has a station here: drop one of the two")
-        if network in REQUIRED_NETWORKS and network not in present and network not in entry.without:
-            raise ConfigError(
-                f"{where}: stations: none of {network!r}: add one, or, if there is none,"
-                f" put {network!r} into without"
-            )
-
-
-def _check_references(entry: _Entry, where: str) -> None:
-    """Require references to be stations of the site, in ascending order of their days."""
-    last: date | None = None
-    for index, reference in enumerate(entry.references):
-        if reference.station not in entry.stations:
-            raise ConfigError(
-                f"{where}: references: {reference.station!r} is not one of the stations:"
-                " add it there, or drop it"
-            )
-        if index and (reference.since is None or (last is not None and reference.since <= last)):
-            raise ConfigError(
-                f"{where}: references: {reference.station!r} must have a since later than the one before it"
-            )
-        last = reference.since
 
 
 def _refuse(error: ValidationError, where: str) -> NoReturn:

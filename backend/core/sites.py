@@ -96,7 +96,13 @@ def parse_csv(text: str, name: str) -> tuple[Located, ...]:
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
     entries = []
     try:
-        _check_header(reader.fieldnames or (), name)
+        header = reader.fieldnames or ()
+        columns = set(header)
+        if columns - set(KEYS) or set(REQUIRED_KEYS) - columns or len(columns) != len(header):
+            raise ConfigError(
+                f"{name}, line 1: the header is {','.join(header)!r}: must be {','.join(KEYS[:-2])}"
+                f" ({' and '.join(KEYS[-2:])} may follow)"
+            )
         for row in reader:
             where = f"{name}, line {reader.line_num}"
             if None in row or None in row.values():
@@ -106,15 +112,6 @@ def parse_csv(text: str, name: str) -> tuple[Located, ...]:
         # The inner reader has counted the invalid line; `reader` has not.
         raise ConfigError(f"{name}, line {reader.reader.line_num}: not valid CSV: {error}") from error
     return tuple(entries)
-
-
-def _check_header(header: Sequence[str], name: str) -> None:
-    columns = set(header)
-    if columns - set(KEYS) or set(REQUIRED_KEYS) - columns or len(columns) != len(header):
-        raise ConfigError(
-            f"{name}, line 1: the header is {','.join(header)!r}: must be {','.join(KEYS[:-2])}"
-            f" ({' and '.join(KEYS[-2:])} may follow)"
-        )
 
 
 # --- Several series of one site ----------------------------------------------------------------------

@@ -7,7 +7,7 @@ since 1970 in UTC.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -147,28 +147,22 @@ def write_forecast_days(
 
 def forecast_day_rows(site_id: int, new_days: Mapping[int, ForecastDays]) -> list[tuple[Any, ...]]:
     """Return forecast days, by view, as rows of forecast_day or public_forecast_day."""
-    return [
-        (site_id, view, *row)
-        for view, columns in new_days.items()
-        for row in zip(
+    rows = []
+    for view, columns in new_days.items():
+        # Most days are all of the newest run: they have no ages of older runs.
+        has_older: list[bool] = np.asarray(columns.older.any(axis=(1, 2))).tolist()
+        ages = zip(_packed(columns.older, "<i2"), has_older, strict=True)
+        of_view = zip(
             columns.day.tolist(),
             columns.owner.tolist(),
             _packed(columns.hourly, "<i4"),
             _packed(columns.minutes, "<i2"),
             columns.estimated.tolist(),
-            _packed_or_none(columns.older),
+            [packed if is_older else None for packed, is_older in ages],
             strict=True,
         )
-    ]
-
-
-def _packed_or_none(older: NDArray[np.integer[Any]]) -> list[bytes | None]:
-    """Return the bytes of each row, None for a day whose values are all from the newest run."""
-    has_older: list[bool] = np.asarray(older.any(axis=(1, 2))).tolist()
-    return [
-        packed if is_older else None
-        for packed, is_older in zip(_packed(older, "<i2"), has_older, strict=True)
-    ]
+        rows += [(site_id, view, *row) for row in of_view]
+    return rows
 
 
 def write_observed_days(
@@ -224,18 +218,13 @@ def forecast_columns(
     """Return a view's days from `first` to `last`, or those of its published months."""
     given = {"site": site_id, "view": view, "first": first, "last": last}
     columns, (estimated, older) = _day_columns(fetched(connection, _FORECAST_DAYS[public], given), 2, "<i2")
-    return ForecastDays(*columns, np.array(estimated, np.int64), _ages(older))
-
-
-def _ages(older: Sequence[bytes | None]) -> NDArray[np.int16]:
-    """Return the ages of runs, (n, 4, 25); days whose values are all from the newest run take no memory."""
     shape = len(older), len(Parameter), HOURS_A_DAY
+    ages = np.broadcast_to(np.int16(0), shape)  # takes no memory where all values are of the newest runs
     stored = [row for row, packed in enumerate(older) if packed is not None]
-    if not stored:
-        return np.broadcast_to(np.int16(0), shape)
-    ages = np.zeros(shape, "<i2")
-    ages[stored] = np.frombuffer(b"".join(filter(None, older)), "<i2").reshape(-1, *shape[1:])
-    return ages
+    if stored:
+        ages = np.zeros(shape, "<i2")
+        ages[stored] = np.frombuffer(b"".join(filter(None, older)), "<i2").reshape(-1, *shape[1:])
+    return ForecastDays(*columns, np.array(estimated, np.int64), ages)
 
 
 def observed_columns(

@@ -96,7 +96,8 @@ def fetched(
 ) -> list[tuple[Any, ...]]:
     """Return the rows of a query as the driver's own tuples: faster for many rows of plain values."""
     with _translated(connection, query):
-        rows: list[tuple[Any, ...]] = _cursor(connection, query, parameters).fetchall()
+        cursor: Any = connection.execute(query, parameters).cursor
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
 
 
@@ -105,13 +106,9 @@ def fetched_in_parts(
 ) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the same rows in parts: a caller that fills an array never holds all tuples in memory."""
     with _translated(connection, query):
-        cursor = _cursor(connection, query, parameters)
+        cursor: Any = connection.execute(query, parameters).cursor
         while rows := cursor.fetchmany(FETCHED_AT_ONCE):
             yield rows
-
-
-def _cursor(connection: sa.Connection, query: sa.Select[Any], parameters: Mapping[str, Any] | None) -> Any:
-    return connection.execute(query, parameters).cursor
 
 
 @contextmanager

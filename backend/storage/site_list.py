@@ -81,7 +81,12 @@ class SiteList:
         return active(self._store.sites(), self._clock())
 
     def _loaded(self, path: Path) -> tuple[Site, ...]:
-        sites = self._read(path)
+        stamp = _stamp(path)
+        if stamp is not None and self._seen is not None and self._seen[0] == stamp:
+            sites = self._seen[1]  # an unchanged file is not parsed again
+        else:
+            sites = load_sites(path)
+            self._seen = None if stamp is None else (stamp, sites)
         if self._good and not sites:
             raise ConfigError(
                 f"{path}: contains no site, but contained {len(self._good)} before: an editor or a full disk"
@@ -93,15 +98,6 @@ class SiteList:
                 raise error
             self._refused = None
         return sites
-
-    def _read(self, path: Path) -> tuple[Site, ...]:
-        """Return the sites of the file; an unchanged file is not parsed again."""
-        stamp = _stamp(path)
-        if stamp is None or self._seen is None or self._seen[0] != stamp:
-            sites = load_sites(path)
-            self._seen = None if stamp is None else (stamp, sites)
-            return sites
-        return self._seen[1]
 
     def _save(self, sites: tuple[Site, ...]) -> None:
         # Remember a refused list, so that the store is not asked again while the file stays the same.

@@ -47,7 +47,10 @@ def save_site(connection: sa.Connection, site: Site) -> None:
         "stations": ",".join(site.stations),
         "without": ",".join(site.networks_without_station),
         "configured": True,
-        "reference_stations": ",".join(map(_reference_text, site.references)),
+        "reference_stations": ",".join(
+            reference.station if reference.since is None else f"{reference.station}@{reference.since}"
+            for reference in site.references
+        ),
     }
     row = _series_of(site, known)
     if row is not None:
@@ -97,17 +100,12 @@ def site_record(row: Any) -> Site:
         stations=_words(row.stations),
         networks_without_station=_words(row.without),
         valid_from=maybe_time(row.valid_from),
-        references=tuple(map(_reference, _words(row.reference_stations))),
+        references=tuple(
+            Reference(station, date.fromisoformat(since) if since else None)
+            for text in _words(row.reference_stations)
+            for station, _, since in [text.partition("@")]
+        ),
     )
-
-
-def _reference_text(reference: Reference) -> str:
-    return reference.station if reference.since is None else f"{reference.station}@{reference.since}"
-
-
-def _reference(text: str) -> Reference:
-    station, _, since = text.partition("@")
-    return Reference(station, date.fromisoformat(since) if since else None)
 
 
 def _words(text: str) -> tuple[str, ...]:
