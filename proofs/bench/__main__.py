@@ -16,6 +16,7 @@ from proofs import bench
 from proofs.bench.answering import bench_answering
 from proofs.bench.collecting import bench_collecting
 from proofs.bench.layout import bench_layout
+from proofs.bench.pages import bench_pages
 from proofs.bench.quiet import Quiet
 from proofs.bench.report import Figure, as_json, as_markdown, machine, show
 from proofs.bench.scored import Scored
@@ -24,7 +25,7 @@ from proofs.bench.starting import bench_starting
 from proofs.bench.storing import bench_storing
 from proofs.bench.values import Shape
 
-BENCHES = ("collecting", "answering", "storing", "scoring", "starting", "layout")
+BENCHES = ("collecting", "answering", "storing", "scoring", "pages", "starting", "layout")
 SITES, FEW_SITES = (1, 50, 1000), (1, 3)
 FULL, TINY = Shape(), Shape(sites=200, hours=20)
 YEAR, FORTNIGHT = Scored(), Scored(sites=2, days=15)
@@ -51,6 +52,8 @@ async def measure(only: Sequence[str], work: Path, quiet: Quiet, *, rounds: int,
         figures += await bench_storing(work, quiet, rounds=rounds, shape=shape, held=held)
     if "scoring" in only:
         figures += await bench_scoring(work, quiet, rounds=rounds, shape=FORTNIGHT if tiny else YEAR)
+    if "pages" in only:
+        figures += await bench_pages(work, quiet, rounds=rounds, shape=FORTNIGHT if tiny else YEAR)
     if "starting" in only:
         figures += await bench_starting(work, quiet, rounds=rounds, days=15 if tiny else 365)
     if "layout" in only:
