@@ -6,10 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
+from backend.answers.announced import data_version
 from backend.answers.sites import require_site
 from backend.pages.page import PageDep
 from backend.pages.score_choices import score_parts
-from backend.pages.verdict_card import verdict_card
+from backend.pages.site_page import site_values
 
 router = APIRouter(include_in_schema=False)
 
@@ -20,6 +21,7 @@ def site_page(page: PageDep, site_id: Annotated[str, Path(alias="siteId")]) -> R
     site = require_site(page.service.sites(), site_id)
     return page.respond(
         "pages/site.html",
-        lambda: {"site": site, "verdict": verdict_card(page, site)},
+        lambda: site_values(page, site),
+        data_version(page.service),
         *score_parts(page, site),
     )

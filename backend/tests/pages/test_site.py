@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import httpx2
+import pytest
+from fastapi import Request
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from backend.tests.support.served import SITES, fill, make_service, served
+from backend.answers.beacon_place import BeaconPlace
+from backend.answers.now import AgainstAnnounced, AnnouncedNow, StationNow
+from backend.answers.service import ServiceParts
+from backend.pages.choices import Choices
+from backend.pages.page import make_page
+from backend.pages.sentences_site import SiteWords
+from backend.tests.support.served import NOW, SITES, fill, make_service, served
 
 HTML = {"Accept": "text/html", "Accept-Language": "fr"}
 
@@ -47,3 +56,105 @@ async def test_an_unknown_site_has_the_404_page(tmp_path: Path) -> None:
     assert answer.status_code == 404
     assert "<script>" not in answer.text.partition("</head>")[2]
     assert one(LexborHTMLParser(answer.text), "h1").text() == "Rien à cette adresse"
+
+
+async def test_the_newest_reading_has_its_age_and_links_to_live_maps(tmp_path: Path) -> None:
+    page = LexborHTMLParser((await get(tmp_path, "/sites/grand-pre")).text)
+    now = " ".join(one(page, "#now").text().split())
+    assert "21 km/h" in now
+    assert "relevé de 14 h 05, il y a 5 minutes" in now
+    links = {link.attributes["href"]: link.attributes["rel"] for link in page.css("#now .live a")}
+    assert links == dict.fromkeys(
+        (
+            "https://www.balisemeteo.com/balise.php?idBalise=901",
+            "https://www.romma.fr/station_24.php?id=902",
+            "https://winds.mobi/",
+        ),
+        "noopener external",
+    )
+
+
+async def test_a_withheld_reading_is_not_on_the_page(tmp_path: Path) -> None:
+    answer = await get(tmp_path, "/sites/petit-col")
+    assert "Les relevés des balises de ce site ne sont pas publics." in answer.text
+    assert "88" not in one(LexborHTMLParser(answer.text), "#now").text()
+
+
+def a_reading(station: str = "ffvl:901") -> StationNow:
+    place = BeaconPlace(
+        station=station,
+        name="Balise",
+        elevation=1270,
+        distance_km=4.7,
+        height_difference=320,
+        is_reference=True,
+    )
+    return StationNow(
+        place=place,
+        time=NOW,
+        age_seconds=300,
+        stale=False,
+        wind_speed=26,
+        wind_gust=None,
+        wind_direction=None,
+        temperature=None,
+    )
+
+
+def words_in(folder: Path, code: str) -> SiteWords:
+    service = cast(ServiceParts, make_service(folder))
+    request = Request({"type": "http", "headers": [], "query_string": b"", "path": "/"})
+    return SiteWords(make_page(request, service, Choices(lang="fr" if code == "fr" else "en")))
+
+
+@pytest.mark.parametrize(
+    ("difference", "english", "french"),
+    [
+        (6.0, "6 km/h above every model of last evening since 11:00.",
+         "6 km/h au-dessus de tous les modèles d’hier soir depuis 11 h."),
+        (-6.0, "6 km/h below every model of last evening since 11:00.",
+         "6 km/h au-dessous de tous les modèles d’hier soir depuis 11 h."),
+    ],
+)  # fmt: skip
+def test_above_and_below_are_said_in_both_languages(
+    tmp_path: Path, difference: float, english: str, french: str
+) -> None:
+    models = [
+        AnnouncedNow(model=name, name=name.upper(), wind_speed=26 - difference, within=False)
+        for name in ("arome", "icon")
+    ]
+    against = AgainstAnnounced(
+        hour=14,
+        models=models,
+        side="above" if difference > 0 else "below",
+        difference=difference,
+        since=11,
+        tolerance=5,
+    )
+    for code, text in (("en", english), ("fr", french)):
+        assert words_in(tmp_path, code).against(against).replace("\N{NO-BREAK SPACE}", " ") == text
+
+
+@pytest.mark.parametrize(
+    ("announced", "english", "french"),
+    [
+        (23.0, "AROME 23: the beacon reads 3 more", "AROME 23 : la balise mesure 3 de plus"),
+        (37.0, "AROME 37: the beacon reads 11 less", "AROME 37 : la balise mesure 11 de moins"),
+        (26.2, "AROME 26: the beacon reads the same", "AROME 26 : la balise mesure autant"),
+    ],
+)
+def test_an_announcement_is_compared_in_whole_units(
+    tmp_path: Path, announced: float, english: str, french: str
+) -> None:
+    model = AnnouncedNow(model="arome_0025", name="AROME", wind_speed=announced, within=False)
+    assert words_in(tmp_path, "en").announced(model, 26.0) == english
+    assert words_in(tmp_path, "fr").announced(model, 26.0) == french
+
+
+def test_a_place_is_given_by_distance_and_height(tmp_path: Path) -> None:
+    place = a_reading().place
+    lower = place.model_copy(update={"distance_km": 0.01, "height_difference": -12.0})
+    english, french = words_in(tmp_path, "en"), words_in(tmp_path, "fr")
+    assert english.place(place) == "4.7 km from the take-off, 320 m higher"
+    assert french.place(place) == "à 4,7 km du décollage, 320 m plus haut"
+    assert english.place(lower) == "at the take-off, 12 m lower"
