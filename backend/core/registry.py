@@ -69,7 +69,8 @@ class SourceInfo:
     `attribution` is the credit to show beside values and scores. `public` is False where the licence does not
     let raw values be shown; the operator may hold a permission and then sets `PUBLIC_RAW_SOURCES`.
     A source with `default` False is collected only if the operator opts in: for what its licence forbids, or
-    for what it costs. A source has either `models` (forecasts) or a `network` (observations).
+    for what it costs. A source has either `models` (forecasts) or a `network` (observations). `licence` is
+    its name, empty without a published one; `website` is the publisher's page for readers, empty if unknown.
     """
 
     name: str
@@ -79,7 +80,11 @@ class SourceInfo:
     default: bool
     models: tuple[ModelInfo, ...] = ()
     network: NetworkInfo | None = None
+    licence: str = ""
+    website: str = ""
 
+
+LICENCE_OUVERTE = "Licence Ouverte 2.0 (Etalab)"
 
 METEO_PARAPENTE = SourceInfo(
     name="meteo_parapente",
@@ -87,6 +92,7 @@ METEO_PARAPENTE = SourceInfo(
     attribution="MeteoParapente, meteo-parapente.com",
     public=False,  # the publisher protects the values
     default=True,
+    website="https://meteo-parapente.com",
     models=(
         ModelInfo(
             name="meteo_parapente",
@@ -107,6 +113,8 @@ AROME = SourceInfo(
     attribution="Météo-France, AROME, Licence Ouverte 2.0 (Etalab)",
     public=True,
     default=True,
+    licence=LICENCE_OUVERTE,
+    website="https://donneespubliques.meteofrance.fr",
     models=(  # each grid is scored as a model of its own
         ModelInfo(
             name="arome_0025",
@@ -129,6 +137,8 @@ AROME_IFS = SourceInfo(
     attribution="Météo-France, AROME-IFS, Licence Ouverte 2.0 (Etalab)",
     public=True,
     default=False,  # as many bytes as AROME
+    licence=LICENCE_OUVERTE,
+    website="https://donneespubliques.meteofrance.fr",
     models=(ModelInfo(name="arome_ifs_0025", display_name="AROME-IFS", area=_AROME_GRID),),
 )
 
@@ -146,6 +156,8 @@ OPEN_METEO = SourceInfo(
     ),
     public=True,
     default=False,  # the free service is for non-commercial use; OPEN_METEO_MODELS opts in, model by model
+    licence="CC BY 4.0",
+    website="https://open-meteo.com",
     models=(
         ModelInfo(
             # The same model as arome_001 from another publisher: no archive of files reaches as far back.
@@ -238,6 +250,7 @@ FFVL = SourceInfo(
     attribution="Source : FFVL - balisemeteo.com",
     public=True,
     default=True,
+    website="https://www.balisemeteo.com",
     network=NetworkInfo(required=True),
 )
 
@@ -247,6 +260,7 @@ ROMMA = SourceInfo(
     attribution="ROMMA, Réseau d'Observation Météo du Massif Alpin, romma.fr",
     public=False,  # the data are not open
     default=True,
+    website="https://www.romma.fr",
     network=NetworkInfo(required=True),
 )
 
@@ -256,6 +270,8 @@ PIOUPIOU = SourceInfo(
     attribution="Wind data (c) contributors of the OpenWindMap wind network, https://openwindmap.org",
     public=False,  # the licence forbids a mix with data that are not open; see docs/sources/pioupiou.md
     default=False,
+    licence="Community License",
+    website="https://www.openwindmap.org",
     network=NetworkInfo(),
 )
 
@@ -265,6 +281,8 @@ METEOFRANCE = SourceInfo(
     attribution="Source : Météo-France, Licence Ouverte 2.0 (Etalab)",
     public=True,
     default=False,  # a key for AROME need not be subscribed to the stations
+    licence=LICENCE_OUVERTE,
+    website="https://donneespubliques.meteofrance.fr",
     network=NetworkInfo(station_number="[0-9]{8}"),
 )
 
