@@ -85,7 +85,12 @@ def _publish_month(connection: Connection, site_id: int, month: int) -> bool:
         any_changed = True
     new, old = (store.observed_columns(connection, site_id, *ends, public=public) for public in (False, True))
     for station in _owners([new, old]):
-        values, taken = merged(*(_readings_and_means(each, station, span) for each in (old, new)))
+        values, taken = merged(
+            *(
+                np.stack([_laid_out(each, of_kind, station, span) for of_kind in (each.hourly, each.means)])
+                for each in (old, new)
+            )
+        )
         if taken.any():
             made_days = _observed_days(station, span, values, [new, old])
             published_months.publish_observed_month(connection, site_id, month, station, made_days)
@@ -116,10 +121,6 @@ def _owners(columns: Iterable[DayColumns]) -> list[int]:
 
 def _grid(columns: Iterable[DayColumns], owner: int, span: range) -> Grid:
     return np.stack([_laid_out(each, each.hourly, owner, span) for each in columns])
-
-
-def _readings_and_means(columns: ObservedDays, owner: int, span: range) -> Grid:
-    return np.stack([_laid_out(columns, values, owner, span) for values in (columns.hourly, columns.means)])
 
 
 def _laid_out(columns: DayColumns, values: Grid, owner: int, span: range) -> Grid:

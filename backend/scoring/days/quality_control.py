@@ -148,51 +148,42 @@ def flag(
     `neighbours` are the other stations of the site, `flags` what is known of this one's sensors.
     """
     found = QcFlags(np.zeros(readings.values.shape, np.int8))
-    for flag in sorted(flags, key=lambda flag: REASONS.index(flag.reason), reverse=True):
-        _take_out(found.reason, readings, flag)
     gust, speed = readings.values[:, GUST], readings.values[:, SPEED]
+    for flag in sorted(flags, key=lambda flag: REASONS.index(flag.reason), reverse=True):
+        if not flag.excludes:
+            continue
+        within = (readings.time >= flag.first) & (readings.time < flag.until)
+        number = REASONS.index(flag.reason)
+        if flag.reason == STOPPED:
+            within &= (speed == 0) & (gust <= 0)  # ABSENT is far below
+            for parameter in _WIND:
+                found.reason[within, parameter] = number
+            continue
+        if flag.reason == ZERO_DIRECTION:
+            within &= readings.values[:, DIRECTION] == 0
+        found.reason[within, flag.parameter] = number
     found.reason[(speed == 0) & (gust >= thousandths(MISSING_BESIDE_WIND)), SPEED] = _ZERO_MEAN
     found.reason[_far(readings, around)] = _FAR
     below = (gust != ABSENT) & (speed != ABSENT) & (gust < speed)
     found.reason[below, GUST] = _GUST
     for parameter, limit in SPIKES.items():
         found.reason[_spikes(readings.time, readings.values[:, parameter], limit), parameter] = _SPIKE
-    run = _equal_runs(readings)
+    # Runs of equal readings without a silence in them: the number of the run that each reading is in.
+    winds = readings.values[:, _WIND]
+    breaks = (winds[1:] != winds[:-1]).any(axis=1) | (np.diff(readings.time) > STUCK_GAP)
+    run = np.cumsum(np.concatenate(([False], breaks))[: len(winds)], dtype=np.int64)
     first, last = _around(readings.time, run)
-    calm = (readings.values[:, SPEED] == 0) & (readings.values[:, GUST] == 0)
+    calm = (speed == 0) & (gust == 0)
     lasting = calm & (readings.time[last] - readings.time[first] >= STUCK_CALM.value * HOUR)
     for row in np.flatnonzero(lasting):
         if _wind_among(neighbours, int(readings.time[first[row]]), int(readings.time[last[row]])):
             found.reason[row, _WIND] = _CALM
-    told = (readings.values[:, _WIND] != ABSENT).sum(axis=1)  # one value alone is often the same again
-    stuck = _repeated(readings.time, run) & (readings.values[:, SPEED] > 0) & (told >= 2)
+    reported = (winds != ABSENT).sum(axis=1)  # one value alone is often the same again
+    stuck = _repeated(readings.time, run) & (speed > 0) & (reported >= 2)
     for parameter in _WIND:
         found.reason[stuck, parameter] = _STUCK
     found.reason[readings.values == ABSENT] = 0
     return found
-
-
-def _take_out(reason: NDArray[np.int8], readings: ReadingRows, flag: Flag) -> None:
-    """Note the reason of a flag for the values that it is about."""
-    if not flag.excludes:
-        return
-    within = (readings.time >= flag.first) & (readings.time < flag.until)
-    number = REASONS.index(flag.reason)
-    if flag.reason == STOPPED:
-        within &= (readings.values[:, SPEED] == 0) & (readings.values[:, GUST] <= 0)  # ABSENT is far below
-        for parameter in _WIND:
-            reason[within, parameter] = number
-        return
-    if flag.reason == ZERO_DIRECTION:
-        within &= readings.values[:, DIRECTION] == 0
-    reason[within, flag.parameter] = number
-
-
-def _equal_runs(readings: ReadingRows) -> NDArray[np.int64]:
-    """Return the number of the run of equal readings, without a silence in it, that each is in."""
-    triples = readings.values[:, _WIND]
-    breaks = (triples[1:] != triples[:-1]).any(axis=1) | (np.diff(readings.time) > STUCK_GAP)
-    return np.cumsum(np.concatenate(([False], breaks))[: len(triples)], dtype=np.int64)
 
 
 def _around(time: NDArray[np.int64], run: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

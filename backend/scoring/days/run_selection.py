@@ -16,7 +16,7 @@ from backend.core.columns import DIRECTION, NO_LEAD, SPEED, ForecastDays, Foreca
 from backend.core.local_time import HOUR, HOURS_A_DAY
 from backend.core.parameters import ABSENT, Parameter
 from backend.scoring.grid import Span
-from backend.scoring.views import VIEWS, DecisionView, View
+from backend.scoring.views import VIEWS, DecisionView
 
 
 def select_runs(runs: ForecastRows, span: Span) -> dict[int, ForecastDays]:
@@ -42,8 +42,20 @@ def select_runs(runs: ForecastRows, span: Span) -> dict[int, ForecastDays]:
     )
     found = {}
     for view in VIEWS:
-        chosen = np.flatnonzero(within & _allowed(runs, view, span, index, lead))
-        known = _known(forecasts, runs, view, span, index)
+        known = forecasts
+        if isinstance(view, DecisionView):
+            moments = span.moments(view.hour, view.days_before)
+            decided = moments[np.clip(index, 0, len(moments) - 1)]
+            allowed = (runs.available_at <= decided) & (runs.valid_time >= decided) & (lead >= 0)
+            if len(runs.later):  # a run may be there before some of its values are
+                row, parameter, available_at = runs.later.T
+                late = available_at > decided[row]
+                in_time = forecasts.values.copy()
+                in_time[row[late], parameter[late]] = ABSENT
+                known = forecasts._replace(values=in_time)
+        else:
+            allowed = (lead >= view.first * 60) & (lead < (view.last + 1) * 60)
+        chosen = np.flatnonzero(within & allowed)
 
         def newest(rows: NDArray[np.int64]) -> NDArray[np.int64]:
             """Return the last of these rows at each place: runs come oldest first."""
@@ -51,27 +63,12 @@ def select_runs(runs: ForecastRows, span: Span) -> dict[int, ForecastDays]:
             row.reshape(-1)[slot[rows]] = rows
             return row
 
-        row = newest(chosen)
+        newest_rows = newest(chosen)
         has = known.values[chosen] != ABSENT
         has[:, DIRECTION] |= known.values[chosen, SPEED] == 0
-        of_parameters = [row if mine.all() else newest(chosen[mine]) for mine in has.T]
-        found[view.number] = _days(row, of_parameters, span, models, known)
+        of_parameters = [newest_rows if mine.all() else newest(chosen[mine]) for mine in has.T]
+        found[view.number] = _days(newest_rows, of_parameters, span, models, known)
     return found
-
-
-def _allowed(
-    runs: ForecastRows, view: View, span: Span, index: NDArray[np.int64], lead: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    if isinstance(view, DecisionView):
-        decided = _decided(view, span, index)
-        return (runs.available_at <= decided) & (runs.valid_time >= decided) & (lead >= 0)
-    return (lead >= view.first * 60) & (lead < (view.last + 1) * 60)
-
-
-def _decided(view: DecisionView, span: Span, index: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the moment of decision of each day, given by its index in the span."""
-    moments = span.moments(view.hour, view.days_before)
-    return moments[np.clip(index, 0, len(moments) - 1)]
 
 
 class ForecastAtHour(NamedTuple):
@@ -80,19 +77,6 @@ class ForecastAtHour(NamedTuple):
     values: NDArray[np.int32]
     lead: NDArray[np.int16]
     estimated: NDArray[np.bool_]
-
-
-def _known(
-    forecasts: ForecastAtHour, runs: ForecastRows, view: View, span: Span, index: NDArray[np.int64]
-) -> ForecastAtHour:
-    """Return the forecasts without the values that were not available at the time of decision."""
-    if not len(runs.later) or not isinstance(view, DecisionView):
-        return forecasts
-    row, parameter, available_at = runs.later.T
-    late = available_at > _decided(view, span, index[row])
-    values = forecasts.values.copy()
-    values[row[late], parameter[late]] = ABSENT
-    return forecasts._replace(values=values)
 
 
 def _days(

@@ -98,30 +98,26 @@ def digests(readings: ReadingRows, span: Span) -> Digests:
     found = np.zeros(len(days), DIGEST)
     for row, day in enumerate(days.tolist()):
         part = slice(edges[day], edges[day + 1])
-        _digest(found[row], readings.time[part], readings.values[part], daylight[part])
+        time, digest = readings.time[part], found[row]
+        speed, gust, direction, warmth = readings.values[part].T
+        wind = (speed > 0) | (gust > 0)
+        calm = (speed == 0) & ~wind
+        digest["calm"], digest["daylight"] = calm.sum(), (calm & daylight[part]).sum()
+        digest["moving"] = wind.sum()
+        if wind.any():
+            digest["first_wind"], digest["last_wind"] = time[wind][0], time[wind][-1]
+        bearings = direction[calm & (direction != ABSENT)]
+        digest["bearings"], digest["turns"] = max(len(bearings) - 1, 0), (np.diff(bearings) != 0).sum()
+        beside = (direction != ABSENT) & ((speed > 0) | (gust >= thousandths(MISSING_BESIDE_WIND)))
+        digest["vane"], digest["north"] = beside.sum(), (direction[beside] == 0).sum()
+        _steady(digest, "vane", time[beside], direction[beside])
+        speeds = speed[beside & (speed > 0)]
+        if len(speeds):
+            digest["speed_low"], digest["speed_high"] = speeds.min(), speeds.max()
+        there = warmth != ABSENT
+        digest["warmth"] = there.sum()
+        _steady(digest, "warmth", time[there], warmth[there])
     return Digests(span.first + days, found)
-
-
-def _digest(
-    row: Any, time: NDArray[np.int64], values: NDArray[np.int32], daylight: NDArray[np.bool_]
-) -> None:
-    speed, gust, direction, warmth = values.T
-    wind = (speed > 0) | (gust > 0)
-    calm = (speed == 0) & ~wind
-    row["calm"], row["daylight"], row["moving"] = calm.sum(), (calm & daylight).sum(), wind.sum()
-    if wind.any():
-        row["first_wind"], row["last_wind"] = time[wind][0], time[wind][-1]
-    bearings = direction[calm & (direction != ABSENT)]
-    row["bearings"], row["turns"] = max(len(bearings) - 1, 0), (np.diff(bearings) != 0).sum()
-    beside = (direction != ABSENT) & ((speed > 0) | (gust >= thousandths(MISSING_BESIDE_WIND)))
-    row["vane"], row["north"] = beside.sum(), (direction[beside] == 0).sum()
-    _steady(row, "vane", time[beside], direction[beside])
-    speeds = speed[beside & (speed > 0)]
-    if len(speeds):
-        row["speed_low"], row["speed_high"] = speeds.min(), speeds.max()
-    there = warmth != ABSENT
-    row["warmth"] = there.sum()
-    _steady(row, "warmth", time[there], warmth[there])
 
 
 def _steady(row: Any, name: str, time: NDArray[np.int64], values: NDArray[np.int32]) -> None:
@@ -249,7 +245,12 @@ def _stuck_vane(station: int, mine: Digests, last_forecasts: LastForecasts) -> I
 
     def contradicted(run: _Run) -> bool:
         def turned(values: NDArray[np.int32]) -> bool:
-            return _turned(values, run.value)
+            """Return whether at some hour every model has wind away from the direction of the run."""
+            direction = values[:, DIRECTION, _BY_DAY].astype(np.int64)
+            apart = np.abs((direction - run.value + 180_000) % 360_000 - 180_000)
+            windy = values[:, SPEED, _BY_DAY] > thousandths(NEIGHBOUR_WIND.value)
+            away = (direction != ABSENT) & (apart >= thousandths(STUCK_VANE_ANGLE.value))
+            return _all_models(values, windy & away)
 
         return _contradicted(run.days, run.days, last_forecasts, turned)
 
@@ -357,15 +358,6 @@ def _all_models(values: NDArray[np.int32], holds: NDArray[np.bool_]) -> bool:
 
 def _windy(values: NDArray[np.int32]) -> bool:
     return _all_models(values, values[:, SPEED, _BY_DAY] > thousandths(NEIGHBOUR_WIND.value))
-
-
-def _turned(values: NDArray[np.int32], bearing: int) -> bool:
-    """Return whether at some hour every model has wind away from `bearing` (thousandths of a degree)."""
-    direction = values[:, DIRECTION, _BY_DAY].astype(np.int64)
-    apart = np.abs((direction - bearing + 180_000) % 360_000 - 180_000)
-    windy = values[:, SPEED, _BY_DAY] > thousandths(NEIGHBOUR_WIND.value)
-    away = (direction != ABSENT) & (apart >= thousandths(STUCK_VANE_ANGLE.value))
-    return _all_models(values, windy & away)
 
 
 def _warmed(values: NDArray[np.int32]) -> bool:

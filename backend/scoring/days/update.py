@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -238,29 +239,20 @@ def _renew_limits(
         before = range(month - CLIMATE_MONTHS.value, month)
         if month in known and changed.isdisjoint(before):
             continue  # its limit rests on the months before, and these did not change
-        new = _limits(connection, site_id, before, fresh, redone)
+        first, last = month_days(before[0])[0], month_days(before[-1])[-1]
+        forecasts = [(each.day, each.hourly) for each in fresh]
+        if not redone.issuperset(range(first, last + 1)):  # some of the days are not made again
+            kept = store.forecast_columns(connection, site_id, NEAREST.number, first, last)
+            stays = ~np.isin(kept.day, list(redone))
+            forecasts.append((kept.day[stays], kept.hourly[stays]))
+        day, hourly = (np.concatenate(columns) for columns in zip(*forecasts, strict=True))
+        within = (day >= first) & (day <= last)
+        new = limits(hourly[within], len(np.unique(day[within])))
         old = known.get(month)
         if old is None or not np.array_equal(old, new):
             made.limits[month] = known[month] = new
             if old is not None:
                 made.again |= {day for day in month_days(month) if day <= today} - redone
-
-
-def _limits(
-    connection: Connection, site_id: int, months: range, fresh: Sequence[ForecastDays], redone: set[int]
-) -> NDArray[np.int32]:
-    """Return the limits from the newest forecasts of these months, including those not written yet."""
-    first, last = month_days(months[0])[0], month_days(months[-1])[-1]
-    days = [each.day for each in fresh]
-    hourly = [each.hourly for each in fresh]
-    if not redone.issuperset(range(first, last + 1)):
-        kept = store.forecast_columns(connection, site_id, NEAREST.number, first, last)
-        stays = ~np.isin(kept.day, list(redone))
-        days.append(kept.day[stays])
-        hourly.append(kept.hourly[stays])
-    day = np.concatenate(days)
-    within = (day >= first) & (day <= last)
-    return limits(np.concatenate(hourly)[within], len(np.unique(day[within])))
 
 
 def _learn_flags(
@@ -288,10 +280,7 @@ def _learn_flags(
             np.array([day for day, _ in days], np.int64), np.array([found for _, found in days], DIGEST)
         )
 
-    def last_forecasts(first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        return _freshest(connection, site_id, first, last, made, redone)
-
-    made.flags = learned(of_stations, last_forecasts)
+    made.flags = learned(of_stations, partial(_freshest, connection, site_id, made, redone))
     if not cleared:
         stored = quality_state.read_flags(connection, site_id)
         before = {excluded for flag in stored for excluded in _of_days(Flag(*flag))}
@@ -302,7 +291,7 @@ def _learn_flags(
 
 
 def _freshest(
-    connection: Connection, site_id: int, first: int, last: int, made: _Made, redone: set[int]
+    connection: Connection, site_id: int, made: _Made, redone: set[int], first: int, last: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Return the forecasts of each model for these days, each hour with the shortest lead time available."""
     together: dict[tuple[int, int], NDArray[np.int32]] = {}
