@@ -82,11 +82,6 @@ def stamp(run: datetime) -> str:
     return f"{run:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _grids(run: datetime) -> Iterator[str]:
-    """Yield the grids with a run at this time."""
-    return (grid for grid in GRIDS if run.hour in _CYCLES.get(grid, DELAYS[grid]))
-
-
 @dataclass(frozen=True, slots=True)
 class File:
     """One file of a run."""
@@ -116,14 +111,6 @@ class File:
     def published_at(self) -> datetime:
         """Return its time of publication."""
         return published_at(self.grid, self.run, self.part)
-
-
-def _files(grid: str, run: datetime) -> Iterator[File]:
-    """Yield the files of a run in the order of their keys, published or not."""
-    for part in parts(grid):
-        yield File(grid, run, part)
-    package, part = GROUNDS[grid]
-    yield File(grid, run, part, package)
 
 
 _LEFT_OUT = {
@@ -161,8 +148,12 @@ class Archive:
             folder = f"pnt/{stamp(run)}/"
             if not (folder.startswith(prefix) or prefix.startswith(folder)):
                 continue
-            for grid in _grids(run):
-                for file in _files(grid, run):
+            for grid in GRIDS:
+                if run.hour not in _CYCLES.get(grid, DELAYS[grid]):
+                    continue
+                package, part = GROUNDS[grid]
+                files = [File(grid, run, name) for name in parts(grid)]
+                for file in (*files, File(grid, run, part, package)):
                     if file.key.startswith(prefix) and file.published_at.timestamp() <= now:
                         yield file
 

@@ -196,36 +196,7 @@ class Writer:
         for handle in self._handles.values():
             eccodes.codes_set(handle, "dataDate", int(f"{run:%Y%m%d}"))
             eccodes.codes_set(handle, "dataTime", int(f"{run:%H%M}"))
-        return b"".join(self._messages(values, steps))
-
-    def compose_ground(self, run: datetime, steps: tuple[int, ...]) -> bytes:
-        """Return the file with the model elevations: one message, and a decoy at every step (hours)."""
-        decoys = (self._moment(_SURFACE_PRESSURE, run, step, self._decoy()) for step in steps)
-        return b"".join((self._moment(GROUND, run, steps[0], self._ground()), *decoys))
-
-    def _moment(self, field: Field, run: datetime, step: int, values: Floats) -> bytes:
-        handle = self._template(field)
-        eccodes.codes_set(handle, "dataDate", int(f"{run:%Y%m%d}"))
-        eccodes.codes_set(handle, "dataTime", int(f"{run:%H%M}"))
-        eccodes.codes_set(handle, "forecastTime", step)
-        eccodes.codes_set_values(handle, values.ravel())
-        message: bytes = eccodes.codes_get_message(handle)
-        eccodes.codes_release(handle)
-        return message
-
-    def _ground(self) -> Floats:
-        """Return the model elevations (m): in the cell of a site its elevation, elsewhere hills.
-
-        Forecasts of weather.py are for the elevation of the site.
-        """
-        rows = 800.0 + 300.0 * np.sin(np.linspace(0.0, 9.0, self.grid.rows))
-        columns = 300.0 * np.cos(np.linspace(0.0, 9.0, self.grid.columns))
-        ground = rows[:, None] + columns[None, :]
-        for site in self._sites:
-            ground[self.grid.cell(site)] = site.elevation
-        return np.where(self._masked, MISSING, ground)
-
-    def _messages(self, values: dict[str, Floats], steps: tuple[int, ...]) -> Iterator[bytes]:
+        messages: list[bytes] = []
         for index, step in enumerate(steps):
             for field in self._fields:
                 if not field.has(step):
@@ -236,7 +207,33 @@ class Writer:
                     eccodes.codes_set(handle, "endStep", step)
                 if field.series:
                     eccodes.codes_set_values(handle, values[field.series][index].ravel())
-                yield eccodes.codes_get_message(handle)
+                messages.append(eccodes.codes_get_message(handle))
+        return b"".join(messages)
+
+    def compose_ground(self, run: datetime, steps: tuple[int, ...]) -> bytes:
+        """Return the file with the model elevations (m): one message, and a decoy at every step (hours).
+
+        In the cell of a site the elevation is that of the site, for which the forecasts of weather.py are.
+        Elsewhere there are hills.
+        """
+        rows = 800.0 + 300.0 * np.sin(np.linspace(0.0, 9.0, self.grid.rows))
+        columns = 300.0 * np.cos(np.linspace(0.0, 9.0, self.grid.columns))
+        ground = rows[:, None] + columns[None, :]
+        for site in self._sites:
+            ground[self.grid.cell(site)] = site.elevation
+        ground = np.where(self._masked, MISSING, ground)
+        decoys = (self._moment(_SURFACE_PRESSURE, run, step, self._decoy()) for step in steps)
+        return b"".join((self._moment(GROUND, run, steps[0], ground), *decoys))
+
+    def _moment(self, field: Field, run: datetime, step: int, values: Floats) -> bytes:
+        handle = self._template(field)
+        eccodes.codes_set(handle, "dataDate", int(f"{run:%Y%m%d}"))
+        eccodes.codes_set(handle, "dataTime", int(f"{run:%H%M}"))
+        eccodes.codes_set(handle, "forecastTime", step)
+        eccodes.codes_set_values(handle, values.ravel())
+        message: bytes = eccodes.codes_get_message(handle)
+        eccodes.codes_release(handle)
+        return message
 
     def _values(self, weather: Weather, run: float, steps: tuple[int, ...]) -> dict[str, Floats]:
         """Return every series in GRIB's units, shaped (steps, rows, columns)."""
@@ -255,18 +252,13 @@ class Writer:
 
     def _evaluate_sites(self, weather: Weather, run: float) -> list[dict[str, Floats]]:
         times = run + HOUR * np.arange(MAX_STEP + 1, dtype=np.float64)
-        return [self._evaluate(weather, site, run, times) for site in self._sites]
-
-    def _evaluate(self, weather: Weather, site: Site, run: float, times: Floats) -> dict[str, Floats]:
-        forecast = weather.forecast(self._model, site, run, times)
-        gust_u, gust_v = components(forecast.gust, forecast.direction)
-        return {
-            "u": forecast.u,
-            "v": forecast.v,
-            "gust_u": gust_u,
-            "gust_v": gust_v,
-            "temperature": forecast.temperature,
-        }
+        series: list[dict[str, Floats]] = []
+        for site in self._sites:
+            forecast = weather.forecast(self._model, site, run, times)
+            gust_u, gust_v = components(forecast.gust, forecast.direction)
+            gust = {"gust_u": gust_u, "gust_v": gust_v}
+            series.append({"u": forecast.u, "v": forecast.v, **gust, "temperature": forecast.temperature})
+        return series
 
     def _template(self, field: Field) -> int:
         handle: int = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib2")
@@ -326,10 +318,18 @@ def without(body: bytes, *fields: Field) -> bytes:
 
 def replace_values(body: bytes, field: Field, value: float) -> bytes:
     """Return a file in which each message of a field has this value everywhere, as IEEE 754 writes it."""
-    return b"".join(
-        _filled(message, value) if product == field.product else message
-        for product, message in _messages_of(body)
-    )
+    messages: list[bytes] = []
+    for product, message in _messages_of(body):
+        if product != field.product:
+            messages.append(message)
+            continue
+        handle = eccodes.codes_new_from_message(message)
+        values = eccodes.codes_get_values(handle)
+        eccodes.codes_set(handle, "packingType", "grid_ieee")
+        eccodes.codes_set_values(handle, np.where(values == MISSING, values, value))
+        messages.append(eccodes.codes_get_message(handle))
+        eccodes.codes_release(handle)
+    return b"".join(messages)
 
 
 def _messages_of(body: bytes) -> Iterator[tuple[tuple[int, int, int], bytes]]:
@@ -341,13 +341,3 @@ def _messages_of(body: bytes) -> Iterator[tuple[tuple[int, int, int], bytes]]:
             start += int.from_bytes(body[start : start + 4], "big")
         yield (body[6], body[start + 9], body[start + 10]), body[:length]
         body = body[length:]
-
-
-def _filled(message: bytes, value: float) -> bytes:
-    handle = eccodes.codes_new_from_message(message)
-    values = eccodes.codes_get_values(handle)
-    eccodes.codes_set(handle, "packingType", "grid_ieee")
-    eccodes.codes_set_values(handle, np.where(values == MISSING, values, value))
-    filled: bytes = eccodes.codes_get_message(handle)
-    eccodes.codes_release(handle)
-    return filled

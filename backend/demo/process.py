@@ -74,7 +74,19 @@ class Upstreams:
         )
         async with AsyncExitStack() as on_failure:
             on_failure.push_async_callback(self._end)
-            self._addresses = await self._read_addresses()
+            assert self._process.stdout is not None  # noqa: S101 - it was asked for as a pipe
+            try:
+                line = await asyncio.wait_for(self._process.stdout.readline(), self._deadline)
+            except TimeoutError:
+                raise MeteoScoreError(
+                    f"the stand-in upstreams did not start within {self._deadline:g} s"
+                ) from None
+            if not line:
+                code = await self._process.wait()
+                raise MeteoScoreError(
+                    f"the stand-in upstreams ended with exit code {code} before they were ready"
+                )
+            self._addresses = msgspec.json.decode(line, type=dict[str, str])
             on_failure.pop_all()
         self._control = httpx2.AsyncClient(base_url=self._addresses["control"], trust_env=False)
         return self
@@ -124,21 +136,6 @@ class Upstreams:
         answer = await self._control.put(path, content=msgspec.json.encode(content))
         if answer.is_error:
             raise MeteoScoreError(f"the stand-in upstreams refused {path}: {answer.text}")
-
-    async def _read_addresses(self) -> dict[str, str]:
-        assert self._process.stdout is not None  # noqa: S101 - it was asked for as a pipe
-        try:
-            line = await asyncio.wait_for(self._process.stdout.readline(), self._deadline)
-        except TimeoutError:
-            raise MeteoScoreError(
-                f"the stand-in upstreams did not start within {self._deadline:g} s"
-            ) from None
-        if not line:
-            code = await self._process.wait()
-            raise MeteoScoreError(
-                f"the stand-in upstreams ended with exit code {code} before they were ready"
-            )
-        return msgspec.json.decode(line, type=dict[str, str])
 
     async def _end(self) -> None:
         """Close its standard input, which ends it; kill it if it does not end in time."""

@@ -139,7 +139,18 @@ class _Port:
         if self._serving is None:
             listener = _bind(self.number)
             listener.listen()
-            server = _server(self._app)
+            config = uvicorn.Config(
+                self._app,
+                http=_Protocol,
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_level=logging.ERROR,
+                timeout_keep_alive=75,
+                server_header=False,
+                date_header=False,  # the answers have the simulated time
+            )
+            server = _Server(config)
             self._serving = server, asyncio.create_task(server.serve([listener]))
 
     async def close(self) -> None:
@@ -201,21 +212,6 @@ def _bind(port: int) -> socket.socket:
     return bound
 
 
-def _server(app: ASGIApp) -> _Server:
-    config = uvicorn.Config(
-        app,
-        http=_Protocol,
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_level=logging.ERROR,
-        timeout_keep_alive=75,
-        server_header=False,
-        date_header=False,  # the answers have the simulated time
-    )
-    return _Server(config)
-
-
 def _stop_event() -> asyncio.Event:
     """Return an event that SIGTERM, SIGINT or the end of standard input sets."""
     stop = asyncio.Event()
@@ -234,20 +230,15 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
-async def _until(stop: asyncio.Event, parent: int) -> None:
-    """Wait for the event, or until the process has another parent because its own died."""
-    while not stop.is_set() and os.getppid() == parent:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _CHECK_PARENT_SECONDS)
-
-
 async def _run(
     world: World, parent: int, *, full_grid: bool, files: Path | None, latency: float, dates: bool
 ) -> None:
     stop = _stop_event()
     async with serving(world, full_grid=full_grid, files=files, latency=latency, dates=dates) as addresses:
         print(msgspec.json.encode(addresses).decode(), flush=True)
-        await _until(stop, parent)
+        while not stop.is_set() and os.getppid() == parent:  # another parent: its own died
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _CHECK_PARENT_SECONDS)
 
 
 def main() -> None:

@@ -65,7 +65,7 @@ class Unreliable:
             counter.bytes += len(message.get("body", b""))
             await send(message)
 
-        with self.world.answering(_address(scope)):
+        with self.world.answering(f"{scope['path']}?{scope['query_string'].decode()}"):
             match fault := self.world.fault(self.name):
                 case Fault.REFUSE:  # the port is closed; this request came before, or only some are refused
                     _reset(scope)
@@ -167,10 +167,6 @@ def in_latin_1(body: bytes) -> bytes:
     if body.startswith((b"{", b"[")):
         return body.replace(b"{", b'{"remark":"' + _ACCENT + b'",', 1)
     return body.replace(b">", b"><!-- " + _ACCENT + b" -->", 1)
-
-
-def _address(scope: Scope) -> str:
-    return f"{scope['path']}?{scope['query_string'].decode()}"
 
 
 async def _gone(receive: Receive) -> None:

@@ -36,7 +36,14 @@ class _Storage:
         prefix = query.get("prefix", "")
         published = self._archive.published(view.now, STORAGE_DAYS, prefix)
         if "delimiter" in query:
-            return _folders(prefix, query["delimiter"], published)
+            delimiter = query["delimiter"]
+            below = {prefix + file.key[len(prefix) :].split(delimiter)[0] + delimiter for file in published}
+            names = (
+                f"<CommonPrefixes><Prefix>{escape(name)}</Prefix></CommonPrefixes>" for name in sorted(below)
+            )
+            head = f"<Prefix>{escape(prefix)}</Prefix><KeyCount>{len(below)}</KeyCount>"
+            body = f"{head}<IsTruncated>false</IsTruncated>{''.join(names)}"
+            return Response(_bucket(body), media_type=_XML)
         after = urlsafe_b64decode(query.get("continuation-token", "")).decode()
         rest = [file for file in published if file.key > after]
         most = min(int(query.get("max-keys", "1000")), 1000)
@@ -76,17 +83,6 @@ def _listing(
         f"<Prefix>{escape(prefix)}</Prefix><KeyCount>{len(contents)}</KeyCount><MaxKeys>{most}</MaxKeys>"
         f"<IsTruncated>{str(truncated).lower()}</IsTruncated>{token}{''.join(contents)}"
     )
-
-
-def _folders(prefix: str, delimiter: str, published: Iterable[File]) -> Response:
-    below = {prefix + file.key[len(prefix) :].split(delimiter)[0] + delimiter: None for file in published}
-    names = "".join(
-        f"<CommonPrefixes><Prefix>{escape(name)}</Prefix></CommonPrefixes>" for name in sorted(below)
-    )
-    body = (
-        f"<Prefix>{escape(prefix)}</Prefix><KeyCount>{len(below)}</KeyCount><IsTruncated>false</IsTruncated>"
-    )
-    return Response(_bucket(body + names), media_type=_XML)
 
 
 def _bucket(inside: str) -> str:

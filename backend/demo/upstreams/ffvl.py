@@ -106,24 +106,20 @@ class _Feed:
             case "list":
                 rows = [listed(beacon) for beacon in self._beacons.values()]
             case "releves_meteo":
-                rows = self._latest(view)
+                newest = ((one, latest(view, one, view.now - LATENCY)) for one in self._beacons.values())
+                rows = [row(view, beacon, reading) for beacon, reading in newest if reading]
             case "histo":
-                rows = self._history(view, query.get("idbalise", ""), query.get("hours", "1"))
+                beacon = self._beacons.get(query.get("idbalise", ""))
+                hours = query.get("hours", "1")
+                rows = []
+                if beacon is not None and hours.isdecimal():
+                    since = view.now - 3600 * min(int(hours), HISTORY_HOURS)
+                    for reading in readings(view, beacon, since, view.now - LATENCY):
+                        full = row(view, beacon, reading)
+                        rows.append({name: full[name] for name in _HISTORY_FIELDS})
             case _:
                 return Response(*_refusal(1))
         return Response(BOM_UTF8 + msgspec.json.encode(rows), media_type="application/json")
-
-    def _latest(self, view: View) -> list[dict[str, str | None]]:
-        newest = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())
-        return [row(view, beacon, reading) for beacon, reading in newest if reading]
-
-    def _history(self, view: View, number: str, hours: str) -> list[dict[str, str | None]]:
-        beacon = self._beacons.get(number)
-        if beacon is None or not hours.isdecimal():
-            return []
-        since = view.now - 3600 * min(int(hours), HISTORY_HOURS)
-        rows = (row(view, beacon, reading) for reading in readings(view, beacon, since, view.now - LATENCY))
-        return [{name: full[name] for name in _HISTORY_FIELDS} for full in rows]
 
 
 def _refusal(number: int) -> tuple[bytes, int, None, str]:

@@ -6,7 +6,6 @@ public or does not exist, and that a run has no hours before its start.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -76,7 +75,10 @@ def published_at(seed: int, run: datetime, day: datetime) -> datetime | None:
 @lru_cache(maxsize=16)  # every data.php asks for the listing of the same stopped clock
 def listing(seed: int, now: float) -> tuple[Pair, ...]:
     """Return the entries of status.php: the furthest day first, and of each day the newest run first."""
-    pairs = (pair for run, day in _candidates(now) if (pair := _pair(seed, run, day, now)))
+    cycle = int(6 * HOUR)
+    runs = map(utc, range(int(now) // cycle * cycle, int(now - KEPT_HOURS * HOUR), -cycle))
+    days = ((run, run.replace(hour=0) + timedelta(days=ahead)) for run in runs for ahead in DELAYS[run.hour])
+    pairs = (pair for run, day in days if (pair := _pair(seed, run, day, now)))
     return tuple(sorted(pairs, key=lambda pair: (pair.day, pair.run), reverse=True))
 
 
@@ -84,32 +86,20 @@ def _days_ahead(run: datetime, day: datetime) -> int:
     return (day.date() - run.date()).days
 
 
-def _candidates(now: float) -> Iterator[tuple[datetime, datetime]]:
-    cycle = int(6 * HOUR)
-    for start in range(int(now) // cycle * cycle, int(now - KEPT_HOURS * HOUR), -cycle):
-        run = utc(start)
-        for ahead in DELAYS[run.hour]:
-            yield run, run.replace(hour=0) + timedelta(days=ahead)
-
-
 def _pair(seed: int, run: datetime, day: datetime, now: float) -> Pair | None:
     update = published_at(seed, run, day)
-    if update is None:
-        return _stuck(seed, run, day, now)
+    if update is None:  # never published, or stuck at a percentage
+        fate = chance(seed, "pair", run.isoformat(), day.isoformat(), "fate")
+        due = run.timestamp() + DELAYS[run.hour][_days_ahead(run, day)][0] * HOUR
+        if fate < _ABSENT or now < due:
+            return None
+        return Pair(run, day, f"{int(40 + 50 * (fate - _ABSENT) / _STUCK)}%", None)
     late = now - update.timestamp()
     if late >= 0:
         return Pair(run, day, "complete", update)
     if late >= -_VISIBLE_BEFORE:
         return Pair(run, day, f"{int(100 + 100 * late / _VISIBLE_BEFORE)}%", None)
     return None
-
-
-def _stuck(seed: int, run: datetime, day: datetime, now: float) -> Pair | None:
-    fate = chance(seed, "pair", run.isoformat(), day.isoformat(), "fate")
-    due = run.timestamp() + DELAYS[run.hour][_days_ahead(run, day)][0] * HOUR
-    if fate < _ABSENT or now < due:
-        return None
-    return Pair(run, day, f"{int(40 + 50 * (fate - _ABSENT) / _STUCK)}%", None)
 
 
 def private_day(pairs: tuple[Pair, ...]) -> datetime | None:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from backend.core.records import Site
-from backend.core.registry import OPEN_METEO, ModelInfo, OpenMeteoCopy
+from backend.core.registry import OPEN_METEO
 from backend.core.units import KMH_PER_MS
 from backend.demo.arome import complete_at, runs
 from backend.demo.faults import ErrorPage, Fault, spoiled_by
@@ -66,17 +66,19 @@ _MINUTES = {
 """Minutes from the start of a run to its publication, as seen in 2026; for others: 3/4 of the usual delay."""
 
 
-def _served(model: ModelInfo, copy: OpenMeteoCopy) -> Served:
-    minutes = _MINUTES.get(model.name, int(0.75 * copy.delay / timedelta(minutes=1)))
-    return Served(copy.id, copy.domain, model.name, 24 // len(model.run_hours), copy.horizon, minutes)
-
-
 SERVED = (
     *_AROME,
     *(
-        _served(model, model.open_meteo)
+        Served(
+            copy.id,
+            copy.domain,
+            model.name,
+            every=24 // len(model.run_hours),
+            horizon=copy.horizon,
+            minutes=_MINUTES.get(model.name, int(0.75 * copy.delay / timedelta(minutes=1))),
+        )
         for model in OPEN_METEO.models
-        if model.open_meteo is not None and model.open_meteo.id not in {served.id for served in _AROME}
+        if (copy := model.open_meteo) is not None and copy.id not in {served.id for served in _AROME}
     ),
 )
 DOMAINS = {model.domain: model for model in SERVED}

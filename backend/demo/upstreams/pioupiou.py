@@ -16,7 +16,7 @@ from backend.core.clock import require_utc
 from backend.demo.beacons import Beacon, SimulatedReading, json_response, latest, pioupiou_beacons, readings
 from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.weather import DAY
-from backend.demo.world import View, World, utc
+from backend.demo.world import World, utc
 
 LATENCY = 60  # seconds from a reading to its place here
 SWITCHED_OFF, LOST = "8090", "8091"
@@ -127,22 +127,18 @@ class _Pioupiou:
         if beacon is None:
             return _refused("station_not_found", "unable to find station with this {station_id}", 404)
         try:
-            start, stop = (_moment(request.query_params[name]) for name in ("start", "stop"))
+            start, stop = (
+                require_utc(datetime.fromisoformat(request.query_params[name])).timestamp()
+                for name in ("start", "stop")
+            )
         except (KeyError, ValueError):
             return _refused("invalid_argument", "start and stop must be dates in ISO 8601", 400)
         if stop - start > _LONGEST:
             return _refused("request_too_large", "31 days is the most", 413)
-        history = _between(view, beacon, start + view.ahead, stop + view.ahead)
-        rows = [row(beacon, reading) for reading in history]
+        until = min(stop + view.ahead, view.now - LATENCY)
+        newest_first = readings(view, beacon, start + view.ahead - 1, until)
+        rows = [row(beacon, reading) for reading in reversed(newest_first)]
         return _answer("archive", {"legend": _LEGEND, "units": _UNITS, "data": rows})
-
-
-def _between(view: View, beacon: Beacon, start: float, stop: float) -> list[SimulatedReading]:
-    return readings(view, beacon, start - 1, min(stop, view.now - LATENCY))[::-1]
-
-
-def _moment(text: str) -> float:
-    return require_utc(datetime.fromisoformat(text)).timestamp()
 
 
 def _answer(what: str, content: dict[str, object]) -> Response:

@@ -10,7 +10,7 @@ from backend.demo.beacons import Beacon, SimulatedReading, ffvl_beacons, json_re
 from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.upstreams.ffvl import SECTORS
 from backend.demo.weather import DAY
-from backend.demo.world import View, World
+from backend.demo.world import World
 
 LATENCY = 360  # seconds: it asks the FFVL every five minutes
 _FORGOTTEN = 10 * DAY  # a last value older than this is dropped
@@ -72,20 +72,15 @@ class _WindsMobi:
         ids = query.getlist("ids")
         if query.get("provider", "ffvl") != "ffvl":
             return json_response([])
-        shown = [
-            station
-            for station in self._shown(self._world.view("winds_mobi"))
-            if not ids or station["_id"] in ids
-        ]
-        return json_response(shown[: min(limit, 500)] if limit else shown)
-
-    def _shown(self, view: View) -> list[dict[str, object]]:
+        view = self._world.view("winds_mobi")
         newest = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())
-        return [
+        stations = [
             _station(beacon, reading, age)
             for beacon, reading in newest
             if reading and (age := view.now - reading.time) < _HIDDEN
         ]
+        shown = [station for station in stations if not ids or station["_id"] in ids]
+        return json_response(shown[: min(limit, 500)] if limit else shown)
 
     async def historic(self, request: Request) -> Response:
         """Answer with the readings of the last `duration` seconds before the station's last one."""
