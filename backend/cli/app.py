@@ -92,7 +92,7 @@ class MainCommand(TyperGroup):
     """Loads a subcommand when a line names it; an error of ours is one line without a traceback."""
 
     def resolve_command(self, context: Any, args: list[str]) -> Any:
-        """Find and load the subcommand of a line. Raises ConfigError if it is not for --demo."""
+        """Find and load the subcommand of a line. Raises ConfigError if `--demo` cannot read for it."""
         name, command, rest = super().resolve_command(context, args)
         if name in SUBCOMMANDS:
             command = load(name)
@@ -101,8 +101,13 @@ class MainCommand(TyperGroup):
             gc.freeze()
             gc.enable()
         if context.params.get("demo") and name != "demo" and "--help" not in rest:
+            from backend.demo.store import FOLDER, store_file
+
             path = f"{name} {rest[0]}" if isinstance(command, TyperGroup) and rest else name
-            _require_demo(path)
+            if path not in READING_COMMANDS:
+                raise ConfigError(f"--demo is for commands that only read the store, not for {path}")
+            if not store_file(FOLDER).is_file():
+                raise ConfigError(f"--demo: there is no store in {FOLDER}: run make demo first")
         return name, command, rest
 
     def invoke(self, context: Any) -> Any:
@@ -131,16 +136,6 @@ def _interrupts_reported() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _require_demo(command: str | None) -> None:
-    """Raise ConfigError if a command is not for --demo, or there is no demo."""
-    from backend.demo.store import FOLDER, store_file
-
-    if command not in READING_COMMANDS:
-        raise ConfigError(f"--demo is for commands that only read the store, not for {command}")
-    if not store_file(FOLDER).is_file():
-        raise ConfigError(f"--demo: there is no store in {FOLDER}: run make demo first")
-
-
 app = typer.Typer(
     name="meteo-score",
     cls=MainCommand,
@@ -150,12 +145,9 @@ app = typer.Typer(
 )
 
 
-def _placeholder() -> None:
-    """Represent a subcommand in the help of the main command; `MainCommand` loads the subcommand itself."""
-
-
 for _name, _subcommand in SUBCOMMANDS.items():
-    app.command(_name, help=_subcommand.summary)(_placeholder)
+    # Only for the list in `--help`: `MainCommand` loads the subcommand itself when a line names it.
+    app.command(_name, help=_subcommand.summary)(lambda: None)
 
 
 def _print_version(requested: bool) -> None:

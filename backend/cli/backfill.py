@@ -64,50 +64,32 @@ def backfill(
         raise ConfigError(f"--to {last:%Y-%m-%d}: must be yesterday (UTC) at most")
     if since > until:
         raise ConfigError(f"--from {first:%Y-%m-%d}: must not be later than --to {last:%Y-%m-%d}")
-    chosen = _chosen(service, source)
-    opened(context).migrated()
-    pieces = [piece for job, one in chosen for piece in _pieces(job, one, since, until, now)]
-    for line in _left_out(service, chosen, since, now, named=source is not None):
-        print_text(line, err=True)
-    well = run_to_the_end(_backfill(service, pieces, as_json))
-    raise typer.Exit(0 if well else 1)
-
-
-def _chosen(service: Service, names: Sequence[str] | None) -> list[tuple[JobId, Source[Any]]]:
-    """Return the sources with an archive; raise ConfigError for a named source without one."""
-    known = {source.name: (job, source) for job in JOBS for source in service.sources.of(job)}
-    for name in names or ():
+    known = {one.name: (job, one) for job in JOBS for one in service.sources.of(job)}
+    excluded = {}
+    for name, (_, one) in known.items():
+        if one.disabled is not None:
+            excluded[name] = f"disabled: {one.disabled}"
+        elif one.past is None:
+            excluded[name] = f"cannot serve past days: {one.no_archive_reason}"
+    for name in source or ():
         if name not in known:
             raise ConfigError(f"--source {name}: must be one of {', '.join(known)}")
-        if reason := _why_not(known[name][1]):
-            raise ConfigError(f"--source {name}: {reason}")
-    chosen = [entry for name, entry in known.items() if names is None or name in names]
-    return [(job, source) for job, source in chosen if not _why_not(source)]
+        if name in excluded:
+            raise ConfigError(f"--source {name}: {excluded[name]}")
+    chosen = [
+        entry for name, entry in known.items() if name not in excluded and (source is None or name in source)
+    ]
 
-
-def _why_not(source: Source[Any]) -> str | None:
-    if source.disabled is not None:
-        return f"disabled: {source.disabled}"
-    return None if source.past is not None else f"cannot serve past days: {source.no_archive_reason}"
-
-
-def _left_out(
-    service: Service,
-    chosen: Sequence[tuple[JobId, Source[Any]]],
-    since: datetime,
-    now: datetime,
-    *,
-    named: bool,
-) -> Iterator[str]:
-    """Yield a line for each source that is left out, and for each whose archive starts after `since`."""
-    for job in JOBS if not named else ():
-        for source in service.sources.of(job):
-            if reason := _why_not(source):
-                yield f"{source.name}: left out: {reason}"
-    for _, source in chosen:
-        start = source.past.start(now) if source.past else None
+    opened(context).migrated()
+    pieces = [piece for job, one in chosen for piece in _pieces(job, one, since, until, now)]
+    for name, reason in excluded.items() if source is None else ():
+        print_text(f"{name}: left out: {reason}", err=True)
+    for _, one in chosen:
+        start = one.past.start(now) if one.past else None
         if start is not None and start > since:
-            yield f"{source.name}: its archive starts at {start:%Y-%m-%d %H:%M} UTC"
+            print_text(f"{one.name}: its archive starts at {start:%Y-%m-%d %H:%M} UTC", err=True)
+    well = run_to_the_end(_backfill(service, pieces, as_json))
+    raise typer.Exit(0 if well else 1)
 
 
 def _pieces(
@@ -125,7 +107,8 @@ def _pieces(
 async def _backfill(service: Service, pieces: Sequence[Piece], as_json: bool) -> bool:
     """Run every piece; return whether all succeeded. Ends early when a job is busy.
 
-    A source whose quota is spent is passed over from then on."""
+    A source whose quota is spent is passed over from then on.
+    """
     done: list[tuple[Piece, JobRun]] = []
     stopped = ""
     spent: set[str] = set()
@@ -135,12 +118,18 @@ async def _backfill(service: Service, pieces: Sequence[Piece], as_json: bool) ->
             for piece in pieces:
                 bar.update(task, description=f"{piece.source} {piece.since:%Y-%m-%d}".ljust(28))
                 if piece.source not in spent:
-                    run = await _run(service, piece)
+                    await asyncio.to_thread(service.runner.sites)
+                    selection = Selection(sources=(piece.source,), since=piece.since, until=piece.until)
+                    run = await service.runner.run(piece.job, "backfill", selection=selection)
+                    if run is None:
+                        raise AssertionError("a run without a slot always gets its claim")
                     heed_stop()
                     done.append((piece, run))
-                    if reason := _quota(run):
+                    reasons = [failure.reason for source in run.sources for failure in source.failures]
+                    quota = next((reason for reason in reasons if reason.startswith("quota:")), None)
+                    if quota is not None:
                         spent.add(piece.source)
-                        stopped = f"{piece.source}: {reason}: repeat the command later to continue"
+                        stopped = f"{piece.source}: {quota}: repeat the command later to continue"
                 bar.update(task, advance=1)
     except JobBusyError as busy:
         stopped = f"{busy}: repeat the command when it has ended to continue"
@@ -150,21 +139,6 @@ async def _backfill(service: Service, pieces: Sequence[Piece], as_json: bool) ->
     if stopped:
         print_text(f"meteo-score: {stopped}", err=True)
     return not stopped and all(run.status in WELL for _, run in done)
-
-
-async def _run(service: Service, piece: Piece) -> JobRun:
-    await asyncio.to_thread(service.runner.sites)
-    selection = Selection(sources=(piece.source,), since=piece.since, until=piece.until)
-    run = await service.runner.run(piece.job, "backfill", selection=selection)
-    if run is None:
-        raise AssertionError("a run without a slot always gets its claim")
-    return run
-
-
-def _quota(run: JobRun) -> str:
-    """Return the reason if the quota of a source ended the run, otherwise nothing."""
-    reasons = (failure.reason for source in run.sources for failure in source.failures)
-    return next((reason for reason in reasons if reason.startswith("quota:")), "")
 
 
 def _report(done: Sequence[tuple[Piece, JobRun]], as_json: bool) -> None:

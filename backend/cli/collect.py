@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated, Any
@@ -25,7 +25,7 @@ from backend.cli.context import opened
 from backend.cli.progress import progress
 from backend.collectors.base import MeteredFetch
 from backend.core.errors import ConfigError
-from backend.core.records import WELL, Batch, Site
+from backend.core.records import WELL, Batch
 from backend.core.sites import active, load_sites
 from backend.core.text import did_you_mean
 from backend.main import Service
@@ -67,7 +67,16 @@ def collect(
         service = used.migrated()
         sites = service.sites()
     job = FORECASTS if what is Target.FORECASTS else OBSERVATIONS
-    selection = _checked(service, job, sites, source, site)
+    known = [one.name for one in service.sources.of(job)]
+    for name in source or ():
+        if name not in known:
+            raise ConfigError(f"--source {name}: must be one of {', '.join(known)} for {job}")
+    listed = {one.id for one in sites}
+    for name in site or ():
+        if name not in listed:
+            meant = did_you_mean(name, listed)
+            raise ConfigError(f"--site {name}: is not on the list{meant}; see meteo-score sites list")
+    selection = Selection(sources=source, sites=site)
     used.migrated()
     if not dry_run:
         service.runner.sites()  # stores the list: an unusable list is an error before the run starts
@@ -130,25 +139,6 @@ async def _rehearse(service: Service, job: JobId, selection: Selection, as_json:
     else:
         print_outcomes(f"Dry run: {collection.status}; nothing was stored", collection.outcomes)
     return str(collection.status)
-
-
-def _checked(
-    service: Service,
-    job: JobId,
-    configured: Sequence[Site],
-    sources: list[str] | None,
-    sites: list[str] | None,
-) -> Selection:
-    known = [source.name for source in service.sources.of(job)]
-    for name in sources or ():
-        if name not in known:
-            raise ConfigError(f"--source {name}: must be one of {', '.join(known)} for {job}")
-    listed = {site.id for site in configured}
-    for name in sites or ():
-        if name not in listed:
-            meant = did_you_mean(name, listed)
-            raise ConfigError(f"--site {name}: is not on the list{meant}; see meteo-score sites list")
-    return Selection(sources=sources, sites=sites)
 
 
 @contextmanager

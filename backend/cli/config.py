@@ -27,7 +27,16 @@ def config(context: typer.Context, as_json: AsJson = False) -> None:
         return
     typer.echo(f"# settings file: {used.env_file or f'none (no .env in {Path.cwd()})'}")
     for name, value in effective.items():
-        typer.echo(f"{name}={_as_written(value)}")
+        match value:
+            case None:
+                text = ""
+            case bool():
+                text = str(value).lower()
+            case tuple():
+                text = ",".join(map(str, value))
+            case _:
+                text = str(value)
+        typer.echo(f"{name}={text}")
 
 
 def _shown(settings: EnvironmentSettings) -> Iterator[tuple[str, object]]:
@@ -39,16 +48,3 @@ def _shown(settings: EnvironmentSettings) -> Iterator[tuple[str, object]]:
         elif isinstance(value, SecretStr):
             value = MASKED
         yield name.upper(), value
-
-
-def _as_written(value: object) -> str:
-    """Return a value in the form of the environment."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return str(value).lower()
-        case tuple():
-            return ",".join(map(str, value))
-        case _:
-            return str(value)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -17,7 +17,6 @@ from backend.cli.progress import progress
 from backend.storage.database import Database
 from backend.storage.store_copy import (
     CopyDiffersError,
-    OnRows,
     TableCopy,
     copy_store,
     count_rows,
@@ -58,8 +57,18 @@ def copy(
         for database in (old, new):
             database.migrate()
         try:
-            with _progress(2 * count_rows(old)) as on_rows:  # each row is written, and then read back
-                tables = copy_store(old, new, on_rows)
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TaskProgressColumn(),
+                TimeElapsedColumn(),
+            )
+            with progress(*columns, transient=True) as bar:
+                # Each row is written, and then read back.
+                task = bar.add_task("", total=2 * count_rows(old))
+                tables = copy_store(
+                    old, new, lambda table, rows: bar.update(task, advance=rows, description=table)
+                )
         except CopyDiffersError as differs:
             _print(differs.tables, as_json)
             raise
@@ -68,17 +77,21 @@ def copy(
             print_text("Copied. Now set DATABASE_URL to the address of the target, and start the service.")
 
 
-@contextmanager
-def _progress(total: int) -> Iterator[OnRows]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with progress(*columns, transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda table, rows: bar.update(task, advance=rows, description=table)
-
-
 def _print(tables: Sequence[TableCopy], as_json: bool) -> None:
     if as_json:
-        print_json([_as_dict(table) for table in tables])
+        print_json(
+            [
+                {
+                    "table": table.name,
+                    "rows": table.source.rows,
+                    "checksum": table.source.checksum,
+                    "rowsInTarget": table.target.rows,
+                    "checksumInTarget": table.target.checksum,
+                    "same": table.same,
+                }
+                for table in tables
+            ]
+        )
         return
     shown = Table("Table", "Rows", "Checksum", "In the target")
     for table in tables:
@@ -91,14 +104,3 @@ def _print(tables: Sequence[TableCopy], as_json: bool) -> None:
         )
     console = Console()
     console.print(shown, soft_wrap=not console.is_terminal)
-
-
-def _as_dict(table: TableCopy) -> dict[str, object]:
-    return {
-        "table": table.name,
-        "rows": table.source.rows,
-        "checksum": table.source.checksum,
-        "rowsInTarget": table.target.rows,
-        "checksumInTarget": table.target.checksum,
-        "same": table.same,
-    }

@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 import uvicorn
@@ -135,7 +135,14 @@ class _Server(uvicorn.Server):
 async def _demo(days: Days, listener: socket.socket | None) -> None:
     clock = SteppedClock()
     async with Upstreams(seed=days.seed) as upstreams:
-        settings = _settings(days, upstreams)
+        own: dict[str, Any] = upstreams.environment | store_settings(days.folder)
+        if days.database_url is not None:
+            own["database_url"] = days.database_url
+        if days.withheld:
+            own["public_raw_sources"] = ()
+        settings = Settings.load(**own, log_level="WARNING")
+        if settings.admin_token is None:
+            settings = Settings.load(**own, log_level="WARNING", admin_token=ADMIN_TOKEN)
         configure_logging(settings)
         # A demo's store need not survive a loss of power, and a run must take no more than a second.
         service = Service.make(settings, SchedulerConfig.load(), clock, durable=False)
@@ -147,18 +154,6 @@ async def _demo(days: Days, listener: socket.socket | None) -> None:
                 await service.close()
         else:
             await _serve(service, upstreams, clock, days, listener)
-
-
-def _settings(days: Days, upstreams: Upstreams) -> Settings:
-    own = store_settings(days.folder)
-    if days.database_url is not None:
-        own["database_url"] = days.database_url
-    if days.withheld:
-        own["public_raw_sources"] = ()
-    settings = Settings.load(**upstreams.environment | own, log_level="WARNING")
-    if settings.admin_token is not None:
-        return settings
-    return Settings.load(**upstreams.environment | own, log_level="WARNING", admin_token=ADMIN_TOKEN)
 
 
 async def _serve(

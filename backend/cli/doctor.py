@@ -20,7 +20,7 @@ from backend.answers.readiness import SET_THE_CLOCK, reasons, take_snapshot
 from backend.answers.service import ServiceParts
 from backend.answers.station_flags import flag_text
 from backend.cli.console import AsJson, print_json, run_to_the_end
-from backend.cli.context import CliContext, opened
+from backend.cli.context import opened
 from backend.collectors.areas import not_covered
 from backend.collectors.base import Fetch, Source, collect
 from backend.collectors.transport.client import HttpClient
@@ -34,7 +34,6 @@ from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.jobs import counted
 from backend.scoring.days.drift import drifts
-from backend.storage.positions import Move
 from backend.storage.station_flags import BY_OPERATOR, StationFlag
 from backend.storage.store_check import check_store
 
@@ -73,7 +72,16 @@ class Finding(NamedTuple):
 def doctor(context: typer.Context, as_json: AsJson = False) -> None:
     """Check settings, store, clock, sources, sites and stations. Exit 1 if action is needed."""
     used = opened(context)
-    findings = [*_settings_file(used), *run_to_the_end(_examine(used.service_without_store))]
+    file = f"{used.env_file or f'no settings file: there is no .env in {Path.cwd()}'}"
+    slips = used.slips_in_environment()
+    findings = [
+        Finding("settings file", True, file),
+        *(
+            Finding("environment", None, f"{name} is not a setting: did you mean {meant}?")
+            for name, meant in slips.items()
+        ),
+        *run_to_the_end(_examine(used.service_without_store)),
+    ]
     if as_json:
         print_json([finding.as_json() for finding in findings])
     else:
@@ -92,58 +100,44 @@ async def _examine(service: Service) -> list[Finding]:
         readable = all(finding.ok for finding in store[:1])
         # The requests also record the Date headers of the hosts, which the check of the clock needs.
         sources_and_sites = await _sources_and_sites(service, clock_watch, with_store=readable)
+        parts = cast(ServiceParts, service)  # a frozen class does not match a protocol of variables
+        all_reasons = reasons(await asyncio.to_thread(take_snapshot, parts)) if readable else []
         return [
-            _settings(service),
-            *_admin_token(service),
-            *_permissions(service),
+            *_settings(service),
             *store,
             await _clock(service, clock_watch),
-            *(await _state(service) if readable else []),
+            *(
+                Finding(reason.code.replace("_", " "), False, f"{reason.sentence} {reason.what_to_do}")
+                for reason in all_reasons
+                if reason.code not in _CHECKED_HERE
+            ),
             *sources_and_sites,
         ]
     finally:
         await service.close()
 
 
-def _settings_file(used: CliContext) -> list[Finding]:
-    """Return the settings file in use, and variables that look like misspelt settings."""
-    file = f"{used.env_file or f'no settings file: there is no .env in {Path.cwd()}'}"
-    slips = used.slips_in_environment()
-    return [
-        Finding("settings file", True, file),
-        *(
-            Finding("environment", None, f"{name} is not a setting: did you mean {meant}?")
-            for name, meant in slips.items()
-        ),
-    ]
-
-
-def _settings(service: Service) -> Finding:
+def _settings(service: Service) -> list[Finding]:
+    """Check the schedule, the admin token, and who can read the files of the service."""
     schedule = ", ".join(f"{job} at {service.config.crontab(job)!r}" for job in JOBS)
     state = "" if service.config.scheduler_enabled else "; switched off by SCHEDULER_ENABLED"
-    return Finding("settings", True, f"{schedule} (UTC){state}")
-
-
-def _admin_token(service: Service) -> list[Finding]:
-    """Return a finding if the admin token is too short. Collection does not need it."""
-    if service.settings.admin_token is None or service.settings.usable_admin_token is not None:
-        return []
-    rule = (
-        f"ADMIN_TOKEN has fewer than {LEAST_TOKEN} characters, so the admin routes are off: set a longer one"
-    )
-    return [Finding("admin token", False, rule)]
-
-
-def _permissions(service: Service) -> list[Finding]:
-    """Return the files that other users can read: they hold values that must not be passed on."""
+    findings = [Finding("settings", True, f"{schedule} (UTC){state}")]
+    # Collection does not need the token, so that one too short to use is no error of the settings.
+    if service.settings.admin_token is not None and service.settings.usable_admin_token is None:
+        rule = (
+            f"ADMIN_TOKEN has fewer than {LEAST_TOKEN} characters, so the admin routes are off:"
+            " set a longer one"
+        )
+        findings.append(Finding("admin token", False, rule))
     paths = [service.settings.data_dir / "payloads"]
     if service.database.path is not None:
         paths.append(service.database.path)
-    return [
-        Finding("permissions", False, f"others can read {path}: chmod go= {shlex.quote(str(path))}")
-        for path in paths
-        if path.exists() and open_to_others(path)
-    ]
+    for path in paths:
+        # The files hold values that must not be passed on.
+        if path.exists() and open_to_others(path):
+            message = f"others can read {path}: chmod go= {shlex.quote(str(path))}"
+            findings.append(Finding("permissions", False, message))
+    return findings
 
 
 async def _store(service: Service) -> list[Finding]:
@@ -186,17 +180,6 @@ async def _clock(service: Service, clock_watch: ClockWatch) -> Finding:
     return Finding("clock", True, f"{now:%Y-%m-%d %H:%M:%S} UTC")
 
 
-async def _state(service: Service) -> list[Finding]:
-    """Return the reasons of the status page that no other check covers."""
-    parts = cast(ServiceParts, service)  # a frozen class does not match a protocol of variables
-    all_reasons = reasons(await asyncio.to_thread(take_snapshot, parts))
-    return [
-        Finding(reason.code.replace("_", " "), False, f"{reason.sentence} {reason.what_to_do}")
-        for reason in all_reasons
-        if reason.code not in _CHECKED_HERE
-    ]
-
-
 async def _sources_and_sites(service: Service, clock_watch: ClockWatch, *, with_store: bool) -> list[Finding]:
     try:
         sites = await asyncio.to_thread(service.sites)
@@ -234,7 +217,11 @@ async def _source(
     now = service.clock()
     needs = CollectionRequest(now=now, since=now - service.config.lookback(job))
     if job == OBSERVATIONS:
-        needs = _one_station(needs, source.name, sites)
+        # A network without a feed of all stations needs their numbers: one is enough, without a gap.
+        named = [(site, code) for site in sites for code in site.stations if network_of(code) == source.name]
+        for site, code in named[:1]:
+            one = replace(site, stations=(code,))
+            needs = replace(needs, sites=(one,), complete_until={code: now})
     answered = []
     refused: Counter[str] = Counter()
     failed: dict[str, Failure] = {}  # the first of each route: the others add nothing
@@ -257,16 +244,6 @@ async def _source(
     if is_old and refused:
         failures.append(f"every current value was refused: {counted(refused)}")
     return Finding(source.name, not failures, "; ".join([message, *failures]))
-
-
-def _one_station(needs: CollectionRequest, network: str, sites: tuple[Site, ...]) -> CollectionRequest:
-    """Request one station without a gap: a network without a feed of all stations needs their numbers."""
-    for site in sites:
-        for station in site.stations:
-            if station.startswith(f"{network}:"):
-                one = replace(site, stations=(station,))
-                return replace(needs, sites=(one,), complete_until={station: needs.now})
-    return needs
 
 
 async def _coverage(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
@@ -300,13 +277,11 @@ async def _incomplete_runs(service: Service) -> list[Finding]:
     for model, start, part, reason in parts:
         title = f"{model} of {start:%Y-%m-%d %H:%M} UTC"
         runs.setdefault(title, {}).setdefault(reason, {})[part] = None
-    return [
-        Finding("incomplete run", None, f"{title}: {_in_words(reasons)}") for title, reasons in runs.items()
-    ]
-
-
-def _in_words(reasons: dict[str, dict[str, None]]) -> str:
-    return "; ".join(f"{', '.join(parts)}: {reason}" for reason, parts in reasons.items())
+    findings = []
+    for title, missing in runs.items():
+        text = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in missing.items())
+        findings.append(Finding("incomplete run", None, f"{title}: {text}"))
+    return findings
 
 
 def _sites(sites: tuple[Site, ...]) -> list[Finding]:
@@ -345,30 +320,25 @@ async def _sensors(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
         slow = await asyncio.to_thread(drifts, service.database, [site.id for site in sites], now)
     except StoreUnavailableError:
         return []
-    return [
-        Finding(
-            f"sensor of {flag.station}",
-            False
-            if _lasts(flag, now - SENSOR_LASTS) and flag.excludes and flag.reason != BY_OPERATOR
-            else None,
-            f"{flag_text(flag)}{_what_to_do(flag)}",
+    findings = []
+    for flag in (*known, *slow):
+        if not flag.sites or not _lasts(flag, now - SENSOR_SHOWN):
+            continue
+        suspect = flag.excludes and flag.reason != BY_OPERATOR and _lasts(flag, now - SENSOR_LASTS)
+        if flag.reason == BY_OPERATOR:
+            action = ""
+        elif flag.excludes:
+            action = ". The values count again once the station reports normal ones; report it to its network"
+        else:
+            action = f" If not: meteo-score sites exclude-station {flag.station} {flag.parameter} --from DAY"
+        findings.append(
+            Finding(f"sensor of {flag.station}", False if suspect else None, f"{flag_text(flag)}{action}")
         )
-        for flag in (*known, *slow)
-        if flag.sites and _lasts(flag, now - SENSOR_SHOWN)
-    ]
+    return findings
 
 
 def _lasts(flag: StationFlag, moment: datetime) -> bool:
     return flag.until is None or flag.until > moment
-
-
-def _what_to_do(flag: StationFlag) -> str:
-    if flag.reason == BY_OPERATOR:
-        return ""
-    command = f"meteo-score sites exclude-station {flag.station} {flag.parameter} --from DAY"
-    if flag.excludes:
-        return ". The values count again once the station reports normal ones; report it to its network"
-    return f" If not: {command}"
 
 
 async def _places(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
@@ -378,16 +348,17 @@ async def _places(service: Service, sites: tuple[Site, ...]) -> list[Finding]:
         questions = await asyncio.to_thread(service.store.place_questions, sites, service.clock())
     except StoreUnavailableError:
         return []
-    waiting = [Finding("station moved", False, _moved(move)) for move in moves if not move.confirmed]
-    doubtful = [Finding(f"place of {place.station}", None, place.text) for place in questions]
-    return [*waiting, *doubtful]
-
-
-def _moved(move: Move) -> str:
-    names = f" ({move.before.name} -> {move.after.name})" if move.before.name != move.after.name else ""
-    return (
-        f"{move.station} of {move.site}: {move.metres / 1000:.1f} km away since"
-        f" {move.since:%Y-%m-%d %H:%M} UTC, by {move.route}{names}. Its readings since then are stored and"
-        f" enter no score of {move.site}. If it still measures for the site: meteo-score sites"
-        f" confirm-station {move.site} {move.station}; if not, take it out of the site's stations"
-    )
+    findings = []
+    for move in moves:
+        if move.confirmed:
+            continue
+        renamed = move.before.name != move.after.name
+        names = f" ({move.before.name} -> {move.after.name})" if renamed else ""
+        text = (
+            f"{move.station} of {move.site}: {move.metres / 1000:.1f} km away since"
+            f" {move.since:%Y-%m-%d %H:%M} UTC, by {move.route}{names}. Its readings since then are stored"
+            f" and enter no score of {move.site}. If it still measures for the site: meteo-score sites"
+            f" confirm-station {move.site} {move.station}; if not, take it out of the site's stations"
+        )
+        findings.append(Finding("station moved", False, text))
+    return findings + [Finding(f"place of {place.station}", None, place.text) for place in questions]

@@ -6,7 +6,7 @@ The room `files/` is imported inside the commands, so that `--help` and `import 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,7 @@ from backend.cli.progress import row_progress
 from backend.core.text import printable
 from backend.scoring.days.update import update
 from backend.storage.database import from_epoch
-from backend.storage.replaced import Measure, Replaced, replaced_values
+from backend.storage.replaced import Measure, replaced_values
 
 if TYPE_CHECKING:
     from backend.files.importing import Imported
@@ -124,7 +124,21 @@ def replaced(
     """Show the values that `import --replace` replaced: the old value, the file and the time."""
     values, count = replaced_values(opened(context).current().database, limit)
     if as_json:
-        print_json({"count": count, "values": [_as_dict(value) for value in values]})
+        entries = [
+            {
+                "replacedAt": value.replaced_at,
+                "file": value.file,
+                "modelOrStation": value.name,
+                "site": value.site,
+                "parameter": value.parameter,
+                "referenceTime": value.reference_time,
+                "time": value.time,
+                "old": _measure_entry(value.old),
+                "new": _measure_entry(value.new),
+            }
+            for value in values
+        ]
+        print_json({"count": count, "values": entries})
         return
     if not values:
         print_text("No import has replaced a value.")
@@ -150,25 +164,12 @@ def _described(measure: Measure) -> str:
     return ", ".join(words)
 
 
-def _as_dict(value: Replaced) -> dict[str, Any]:
-    def as_dict(measure: Measure) -> dict[str, Any]:
-        return {
-            "value": measure.value / 1000,
-            "availableAt": None if measure.available_at is None else from_epoch(measure.available_at),
-            "averagingMinutes": measure.averaging_minutes,
-            "directionResolution": measure.direction_resolution,
-        }
-
+def _measure_entry(measure: Measure) -> dict[str, object]:
     return {
-        "replacedAt": value.replaced_at,
-        "file": value.file,
-        "modelOrStation": value.name,
-        "site": value.site,
-        "parameter": value.parameter,
-        "referenceTime": value.reference_time,
-        "time": value.time,
-        "old": as_dict(value.old),
-        "new": as_dict(value.new),
+        "value": measure.value / 1000,  # stored in thousandths of the unit
+        "availableAt": None if measure.available_at is None else from_epoch(measure.available_at),
+        "averagingMinutes": measure.averaging_minutes,
+        "directionResolution": measure.direction_resolution,
     }
 
 

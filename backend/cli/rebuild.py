@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -16,7 +14,7 @@ from backend.cli.progress import progress
 from backend.core.errors import MeteoScoreError
 from backend.core.local_time import day_number, local_day
 from backend.scoring.days.public_months import publish
-from backend.scoring.days.rebuild import OnSite, rebuild
+from backend.scoring.days.rebuild import rebuild
 from backend.storage.score_queries import site_ids
 
 app = typer.Typer(name="scores", add_completion=False, help="The score data.")
@@ -51,14 +49,15 @@ def rebuild_scores(
     began, now = time.monotonic(), service.clock()
     sites = site_ids(service.database, site)
     day = None if first is None else day_number(first.replace(tzinfo=UTC).date())
-    with _progress(len(sites)) as on_site:
+    with progress(transient=True) as bar:
+        task = bar.add_task("sites", total=len(sites))
         report = rebuild(
             service.settings.database_url,
             list(sites),
             local_day(now),
             first=day,
             workers=workers,
-            on_site=on_site,
+            on_site=lambda _site: bar.update(task, advance=1),
         )
     publish(service.database, now, report.months)
     summary = {
@@ -77,10 +76,3 @@ def rebuild_scores(
             f"not rebuilt: {names}: new values arrived during the computation; the next collection updates"
             " them, or repeat the command"
         )
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[OnSite]:
-    with progress(transient=True) as bar:
-        task = bar.add_task("sites", total=total)
-        yield lambda _site: bar.update(task, advance=1)

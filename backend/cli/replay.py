@@ -30,20 +30,14 @@ def replay(
     """Parse the archived payloads again and store what differs, after a correction of a parser."""
     quiet_on_a_terminal(opened(context).settings)
     service = opened(context).service
-    chosen = _archived_runs(service, run)
+    archived = [one for one in service.archive.runs() if one.sources]
+    chosen = [one for one in archived if run is None or one.run_id in run]
+    unknown = set(run or ()) - {one.run_id for one in chosen}
+    if unknown:
+        raise NotFoundError(f"no archived payloads of run {', '.join(map(str, sorted(unknown)))}")
     opened(context).migrated()
     status = run_to_the_end(_replay(service, chosen, as_json))
     raise typer.Exit(0 if status in WELL else 1)
-
-
-def _archived_runs(service: Service, run_ids: list[int] | None) -> list[ArchivedRun]:
-    """Return the runs with archived payloads: all, or those of `run_ids`. Raises NotFoundError."""
-    archived = [run for run in service.archive.runs() if run.sources]
-    chosen = [run for run in archived if run_ids is None or run.run_id in run_ids]
-    unknown = set(run_ids or ()) - {run.run_id for run in chosen}
-    if unknown:
-        raise NotFoundError(f"no archived payloads of run {', '.join(map(str, sorted(unknown)))}")
-    return chosen
 
 
 async def _replay(service: Service, chosen: Sequence[ArchivedRun], as_json: bool) -> str:

@@ -147,7 +147,17 @@ def list_sites(context: typer.Context, as_json: AsJson = False) -> None:
     entries = site_list.entries()
     sites = [entry.site for entry in entries]
     if as_json:
-        print_json([_as_json(site) for site in sites])
+        shown = []
+        for site in sites:
+            entry = entry_from_site(site)
+            entry.pop("valid_from", None)
+            entry["references"] = [
+                {"station": reference.station, "since": reference.since and reference.since.isoformat()}
+                for reference in site.references
+            ]
+            entry["validFrom"] = site.valid_from and site.valid_from.strftime("%Y-%m-%dT%H:%M:%SZ")
+            shown.append(entry)
+        print_json(shown)
         return
     table = Table(caption=f"{len(sites)} in {site_list.label}")
     for title in ("Site", "Name", "Elevation", "Faces", "Stations"):
@@ -279,17 +289,26 @@ def near(
     as_json: AsJson = False,
 ) -> None:
     """List the nearest known stations of each network."""
-    known = context.obj.stored().stations()
-    all_nearest = (
-        (network, _nearest(known, network, latitude, longitude, elevation)[:limit]) for network in NETWORKS
-    )
-    nearest = {network: near for network, near in all_nearest if near or network in REQUIRED_NETWORKS}
-    for network in (network for network, stations in nearest.items() if not stations):
-        print_text(
-            f"No station of {network} with a known position yet:"
-            " the first collection of observations adds them.",
-            err=True,
-        )
+    distances = []
+    for station in context.obj.stored().stations():
+        metres = metres_between((latitude, longitude), (station.latitude, station.longitude))
+        if metres is not None:
+            higher = None
+            if elevation is not None and station.elevation is not None:
+                higher = station.elevation - elevation
+            distances.append(_Near(station, metres / 1000, higher))
+    distances.sort(key=lambda one: one.distance_km)
+    nearest = {}
+    for network in NETWORKS:
+        of_network = [one for one in distances if one.station.network == network][:limit]
+        if of_network or network in REQUIRED_NETWORKS:
+            nearest[network] = of_network
+        if not of_network and network in REQUIRED_NETWORKS:
+            print_text(
+                f"No station of {network} with a known position yet:"
+                " the first collection of observations adds them.",
+                err=True,
+            )
     if as_json:
         print_json({network: [near.as_json() for near in stations] for network, stations in nearest.items()})
         return
@@ -450,31 +469,6 @@ class _Near(NamedTuple):
             "distanceKm": round(self.distance_km, 3),
             "heightDifference": self.height_difference,
         }
-
-
-def _nearest(
-    stations: Sequence[Station], network: str, latitude: float, longitude: float, elevation: float | None
-) -> list[_Near]:
-    nearest = []
-    for station in stations:
-        metres = metres_between((latitude, longitude), (station.latitude, station.longitude))
-        if station.network != network or metres is None:
-            continue
-        higher = None
-        if elevation is not None and station.elevation is not None:
-            higher = station.elevation - elevation
-        nearest.append(_Near(station, metres / 1000, higher))
-    return sorted(nearest, key=lambda near: near.distance_km)
-
-
-def _as_json(site: Site) -> dict[str, object]:
-    entry = entry_from_site(site)
-    entry.pop("valid_from", None)
-    entry["references"] = [
-        {"station": reference.station, "since": reference.since and reference.since.isoformat()}
-        for reference in site.references
-    ]
-    return entry | {"validFrom": site.valid_from and site.valid_from.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
 def _console() -> Console:

@@ -18,7 +18,6 @@ from backend.core.errors import StoreUnavailableError
 from backend.scheduler.config import JOBS, JobId
 from backend.scheduler.runner import Runner
 from backend.storage.ledger import JobBusyError
-from backend.storage.run_records import Pause
 
 log = structlog.get_logger()
 
@@ -96,11 +95,12 @@ class CatchUp:
             return config.latest_slot(job, now), []  # the first start with an empty store
         done, again = ledger.open_slots(job, now - window, now)
         expected = config.slots(job, max(since, now - window), now - TICK_ALLOWANCE)
-        without_run = {slot for slot in expected if slot not in done and not _paused(slot, pauses)}
+        without_run = {
+            slot
+            for slot in expected
+            if slot not in done
+            and not any(pause.start <= slot and (pause.end is None or slot <= pause.end) for pause in pauses)
+        }
         newest = max(without_run | again | done, default=None)
         slot = newest if newest not in done else max(again, default=None)
         return slot, sorted(without_run - {slot})
-
-
-def _paused(slot: datetime, pauses: tuple[Pause, ...]) -> bool:
-    return any(pause.start <= slot and (pause.end is None or slot <= pause.end) for pause in pauses)

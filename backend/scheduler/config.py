@@ -55,12 +55,12 @@ def _crontab(line: str) -> str:
     return " ".join(fields)
 
 
-def _unset_if_blank(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
 Hours = Annotated[Integers, AfterValidator(_hours)]
-Crontab = Annotated[Annotated[str, AfterValidator(_crontab)] | None, BeforeValidator(_unset_if_blank)]
+Crontab = Annotated[
+    Annotated[str, AfterValidator(_crontab)] | None,
+    # A blank setting is as good as none.
+    BeforeValidator(lambda line: None if isinstance(line, str) and not line.strip() else line),
+]
 
 
 ENDING_SECONDS = 5.0

@@ -144,7 +144,9 @@ async def collect_all_forecasts(
     """
     async with AsyncExitStack() as stack:
         if sources is None:
-            built = forecast_sources(_settings(settings), _own_worker(stack))
+            worker = Worker()
+            stack.callback(worker.close)
+            built = forecast_sources(_settings(settings), worker)
             sources = [source for source in built if source.opted_in]
         if channel_for is None:
             channel_for = await _own_client(stack, _settings(settings), clock)
@@ -204,31 +206,29 @@ def source_status(tally: Tally, source: Source[B], now: datetime | None) -> tupl
     `now` is None in a backfill, in which the age of the newest data has no meaning. A source with incomplete
     runs and no other failure is partial even if it collected nothing new.
     """
-    status, reason = _status_alone(tally, source, now)
-    return status, "; ".join(filter(None, (reason, *tally.notes)))[:LONGEST_REASON]
-
-
-def _status_alone(tally: Tally, source: Source[B], now: datetime | None) -> tuple[SourceStatus, str]:
+    status: SourceStatus = "success" if tally.new else "nothing_new"
+    reason = ""
+    age = None if now is None or tally.newest is None else now - tally.newest
     if tally.failures:
         errors = [failure for failure in tally.failures if failure.error != IncompleteError.__name__]
+        status = "partial" if tally.collected or not errors else "failed"
         reason = (errors or tally.failures)[0].reason
-        return ("partial", reason) if tally.collected or not errors else ("failed", reason)
-    if tally.rejected and not tally.collected:
-        return "failed", f"every value was rejected: {counted(tally.rejected)}"
-    if now is None:
-        return ("success", "") if tally.new else ("nothing_new", "")
-    if tally.newest is None and tally.channel is not None and tally.channel.meter.requests:
-        return "stale", "it responds, but has no data at all"
-    if tally.newest is not None and now - tally.newest > source.max_age:
-        age = (now - tally.newest).total_seconds() / 3600
-        limit = source.max_age.total_seconds() / 3600
-        reason = f"its newest data are {age:.1f} h old, and {limit:.1f} h is the most for its cadence"
-        return "stale", f"{reason}; rejected: {counted(tally.rejected)}" if tally.rejected else reason
-    if (
-        tally.rejected["future"] > tally.collected
-    ):  # our clock or theirs is wrong: current values are rejected
-        return "partial", f"most values were rejected: {counted(tally.rejected)}"
-    return ("success", "") if tally.new else ("nothing_new", "")
+    elif tally.rejected and not tally.collected:
+        status, reason = "failed", f"every value was rejected: {counted(tally.rejected)}"
+    elif now is None:
+        pass
+    elif tally.newest is None and tally.channel is not None and tally.channel.meter.requests:
+        status, reason = "stale", "it responds, but has no data at all"
+    elif age is not None and age > source.max_age:
+        hours, limit = (span.total_seconds() / 3600 for span in (age, source.max_age))
+        status = "stale"
+        reason = f"its newest data are {hours:.1f} h old, and {limit:.1f} h is the most for its cadence"
+        if tally.rejected:
+            reason = f"{reason}; rejected: {counted(tally.rejected)}"
+    elif tally.rejected["future"] > tally.collected:
+        # Our clock or theirs is wrong: current values are rejected.
+        status, reason = "partial", f"most values were rejected: {counted(tally.rejected)}"
+    return status, "; ".join(filter(None, (reason, *tally.notes)))[:LONGEST_REASON]
 
 
 def run_status(outcomes: Sequence[SourceRun]) -> RunStatus:
@@ -293,7 +293,9 @@ async def _collect_one(
     except Exception as error:
         # One of the project's two broad handlers: other sources continue after any bug of this one.
         log.exception("source broke")
-        cause = _first_cause(error)
+        cause = error
+        while isinstance(cause, ExceptionGroup):  # the message of a group has no information
+            cause = cause.exceptions[0]
         kind = type(cause).__name__
         tally.failures.append(Failure(route="", url="", reason=f"{kind}: {cause}", error=kind))
     status, reason = source_status(tally, source, None if needs.until else needs.now)
@@ -338,13 +340,6 @@ async def _until(batches: AsyncIterator[B], seconds: float | None) -> AsyncItera
         yield batch
 
 
-def _first_cause(error: Exception) -> Exception:
-    """Return the error itself, or the first of a group: the message of a group has no information."""
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
 def _given(tallies: dict[str, Tally] | None) -> dict[str, Tally]:
     return {} if tallies is None else tallies
 
@@ -352,12 +347,6 @@ def _given(tallies: dict[str, Tally] | None) -> dict[str, Tally]:
 def _settings(settings: Settings | None) -> Settings:
     """Return the given settings; read the environment only if there are none."""
     return settings or Settings.load()
-
-
-def _own_worker(stack: AsyncExitStack) -> Worker:
-    worker = Worker()
-    stack.callback(worker.close)
-    return worker
 
 
 async def _own_client(stack: AsyncExitStack, settings: Settings, clock: Clock) -> ChannelFor:

@@ -19,7 +19,7 @@ from backend.collectors.transport.payload_archive import ArchivedRun, PayloadArc
 from backend.core.errors import NotFoundError, ParseError
 from backend.core.parameters import Parameter
 from backend.core.records import Failure, Forecast, Observation, ObservationBatch, RunStatus
-from backend.scheduler.config import FORECASTS, JOBS, JobId
+from backend.scheduler.config import FORECASTS, JOBS
 from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations, run_status
 from backend.scheduler.runner import Runner
 from backend.storage.database import to_epoch
@@ -40,7 +40,10 @@ async def replay(runner: Runner, archive: PayloadArchive, kept: ArchivedRun) -> 
     Values without an archived payload stay as they are; a damaged payload is a failure of its source. Raises
     JobBusyError while a run of the same job is under way, NotFoundError if none of its sources is known.
     """
-    job, sources = _work(runner, kept)
+    known = {job: [one for one in runner.sources.of(job) if one.name in kept.sources] for job in JOBS}
+    job = next((job for job in JOBS if known[job]), None)
+    if job is None:
+        raise NotFoundError(f"no payload of a known source is archived for run {kept.run_id}")
     claim = await asyncio.to_thread(runner.ledger.claim, job, "cli", runner.clock())
     if claim is None:
         raise AssertionError("a run without a slot always gets its claim")
@@ -61,7 +64,7 @@ async def replay(runner: Runner, archive: PayloadArchive, kept: ArchivedRun) -> 
     with structlog.contextvars.bound_contextvars(run=claim.run_id, job=job):
         log.info("replay started", replayed=kept.run_id)
         try:
-            for source in sources:
+            for source in known[job]:
                 outcome = await _replay_source(runner, archive, kept, claim, source)
                 outcomes.append(outcome)
         except asyncio.CancelledError:
@@ -71,14 +74,6 @@ async def replay(runner: Runner, archive: PayloadArchive, kept: ArchivedRun) -> 
         done = await asyncio.to_thread(runner.ledger.run, claim.run_id)
         log.info("replay ended", replayed=kept.run_id, status=done.status, stored=done.stored)
     return done
-
-
-def _work(runner: Runner, kept: ArchivedRun) -> tuple[JobId, Sequence[Source[Any]]]:
-    for job in JOBS:
-        sources = [source for source in runner.sources.of(job) if source.name in kept.sources]
-        if sources:
-            return job, sources
-    raise NotFoundError(f"no payload of a known source is archived for run {kept.run_id}")
 
 
 async def _replay_source(
@@ -113,7 +108,11 @@ async def _replay_source(
     for batch in await asyncio.to_thread(_with_whole_rows, batches):
         stored += await asyncio.to_thread(add, batch, claim, repair=True)
         await asyncio.to_thread(runner.ledger.renew, claim)
-    return _as_replayed(collection.outcomes[0], stored)
+    # The age of the newest data has no meaning here.
+    outcome: SourceRun = replace(collection.outcomes[0], stored=stored, newest=None)
+    if outcome.status in {"success", "nothing_new", "stale"}:
+        return replace(outcome, status="success" if stored else "nothing_new", reason="")
+    return outcome
 
 
 def _with_whole_rows(batches: Sequence[Any]) -> list[Any]:
@@ -151,11 +150,3 @@ def _row(record: Forecast | Observation) -> Hashable:
     if isinstance(record, Observation):
         return record.station, record.time
     return record.model, record.site, record.reference_time, record.valid_time
-
-
-def _as_replayed(outcome: SourceRun, stored: int) -> SourceRun:
-    """Return the outcome with the count of changes; the age of the newest data has no meaning here."""
-    replayed = replace(outcome, stored=stored, newest=None)
-    if outcome.status in {"success", "nothing_new", "stale"}:
-        return replace(replayed, status="success" if stored else "nothing_new", reason="")
-    return replayed
