@@ -175,7 +175,7 @@ async def _clock(service: Service, clock_watch: ClockWatch) -> Finding:
         return Finding(
             "clock",
             False,
-            f"it is {now:%Y-%m-%d %H:%M} UTC here, but {source} has data of {time:%Y-%m-%d %H:%M}",
+            f"it is {now:%Y-%m-%d %H:%M} UTC here, but {source} has data of {time:%Y-%m-%d %H:%M} UTC",
         )
     return Finding("clock", True, f"{now:%Y-%m-%d %H:%M:%S} UTC")
 

@@ -13,6 +13,7 @@ import typer
 from backend.cli.console import AsJson, print_json, print_text
 from backend.cli.context import opened
 from backend.cli.progress import row_progress
+from backend.core.parameters import RULES, Parameter
 from backend.core.text import printable
 from backend.scoring.days.update import update
 from backend.storage.database import from_epoch
@@ -143,20 +144,21 @@ def replaced(
     if not values:
         print_text("No import has replaced a value.")
     for value in values:
-        run = f", run of {value.reference_time:%Y-%m-%d %H:%M}" if value.reference_time else ""
+        run = f", run of {value.reference_time:%Y-%m-%d %H:%M} UTC" if value.reference_time else ""
         at = f" at {value.site}" if value.site else ""
         print_text(f"{value.replaced_at:%Y-%m-%d %H:%M} UTC, by {printable(value.file)}")
-        print_text(f"  {value.name}{at}: {value.parameter} of {value.time:%Y-%m-%d %H:%M}{run}")
-        print_text(f"  was {_described(value.old)}")
-        print_text(f"  is  {_described(value.new)}")
+        print_text(f"  {value.name}{at}: {value.parameter} of {value.time:%Y-%m-%d %H:%M} UTC{run}")
+        print_text(f"  was {_described(value.old, value.parameter)}")
+        print_text(f"  is  {_described(value.new, value.parameter)}")
     if count > len(values):
         print_text(f"and {count - len(values)} more: see --limit")
 
 
-def _described(measure: Measure) -> str:
-    words = [f"{measure.value / 1000:g}"]
+def _described(measure: Measure, parameter: str) -> str:
+    rule = RULES[Parameter(parameter)]
+    words = [f"{measure.value / 1000:g}{'°' if rule.circular else f' {rule.unit}'}"]
     if measure.available_at is not None:
-        words.append(f"available {from_epoch(measure.available_at):%Y-%m-%d %H:%M}")
+        words.append(f"available {from_epoch(measure.available_at):%Y-%m-%d %H:%M} UTC")
     if measure.averaging_minutes is not None:
         words.append(f"averaged over {measure.averaging_minutes} min")
     if measure.direction_resolution is not None:

@@ -666,7 +666,7 @@ def test_data_from_the_future_reveal_a_slow_clock(alone: Environment, database: 
     alone["SOURCES"] = "arome"
     code, checks = findings("doctor", alone)
     assert (code, checks["clock"][0]) == (1, False)
-    assert f"but romma has data of {tomorrow:%Y-%m-%d %H:%M}" in checks["clock"][1]
+    assert f"but romma has data of {tomorrow:%Y-%m-%d %H:%M} UTC" in checks["clock"][1]
 
 
 # --- What can never work ----------------------------------------------------------------------------

@@ -820,8 +820,8 @@ def test_a_corrected_file_is_refused_without_replace(environment: Environment, t
     assert "  0 new\n  115 already stored\n  5 replace another value" in done.stdout
     assert max(map(len, done.stdout.splitlines()[1:])) <= 80
     shown = typed("import replaced --limit 2", environment).stdout
-    assert "  my_wrf at planfait: wind_speed of 2025-06-05 07:00, run of 2025-06-05 00:00\n" in shown
-    assert "  was 20, available " in shown and "  is  21.5, available " in shown
+    assert "  my_wrf at planfait: wind_speed of 2025-06-05 07:00 UTC, run of 2025-06-05 00:00 UTC\n" in shown
+    assert "  was 20 km/h, available " in shown and "  is  21.5 km/h, available " in shown
     assert shown.endswith("and 3 more: see --limit\n")
     record = json.loads(typed("import replaced --json", environment).stdout)
     assert (record["count"], record["values"][0]["old"]["value"]) == (5, 20.0)
