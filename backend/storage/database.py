@@ -197,7 +197,7 @@ class Database:
             if is_damage(error.orig):
                 self.note_damage(reason)
                 raise StoreDamagedError(f"the store is damaged: {reason}") from error
-            if _is_full(error.orig):
+            if _code_of(error.orig) in _FULL:
                 self.full = self.full or Trouble(self._clock(), reason)
             raise StoreUnavailableError(f"the store does not answer: {reason}") from error
         except sa.exc.TimeoutError as error:
@@ -334,20 +334,19 @@ _STATES = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError,
 _SQLSTATES = {"42501", "42P01", "3F000"}
 
 
-# SQLite's primary result codes. PostgreSQL: data_corrupted, index_corrupted, and undefined_file (the file
-# of a table is gone).
-_DAMAGED_SQLITE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_DAMAGED_POSTGRES = {"XX001", "XX002", "58P01"}
+# SQLite's primary result codes, and SQLSTATEs of PostgreSQL: data_corrupted, index_corrupted, and
+# undefined_file (the file of a table is gone); disk_full.
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, "XX001", "XX002", "58P01"}
+_FULL = {sqlite3.SQLITE_FULL, "53100"}
 
 
 def is_damage(error: BaseException | None) -> bool:
     """Return True if a driver's error means that stored data are damaged."""
-    if isinstance(error, sqlite3.Error):
-        return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGED_SQLITE
-    return getattr(error, "sqlstate", None) in _DAMAGED_POSTGRES
+    return _code_of(error) in _DAMAGED
 
 
-def _is_full(error: BaseException | None) -> bool:
+def _code_of(error: BaseException | None) -> int | str | None:
+    """Return the primary result code of an error of SQLite, or the SQLSTATE of one of PostgreSQL."""
     if isinstance(error, sqlite3.Error):
-        return (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_FULL
-    return getattr(error, "sqlstate", None) == "53100"  # disk_full
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return getattr(error, "sqlstate", None)

@@ -94,7 +94,12 @@ class Ledger(RunQueries):
         that would be valid only from then on, and a pause that would end only then.
         """
         with self._write() as connection:
-            _correct_pauses(connection, job, now)
+            pause = t.job_pause
+            for column in (pause.c.paused_at, pause.c.resumed_at):
+                ahead = column > to_epoch(now + CLOCK_TOLERANCE)
+                connection.execute(
+                    sa.update(pause).where(pause.c.job == job, ahead).values({column: to_epoch(now)})
+                )
             insert = insert_into(connection, t.job)
             connection.execute(
                 insert.on_conflict_do_update(
@@ -209,42 +214,31 @@ class Ledger(RunQueries):
     ) -> None:
         """Store how a run ended; raise LeaseLostError if another process took it over."""
         try:
-            self._finish(claim, status, now, duration, sources, note)
+            with self._write() as connection:
+                require_lease(connection, claim)
+                mine = t.job_run.c.id == claim.run_id
+                earlier = connection.execute(sa.select(t.job_run.c.note).where(mine)).scalar_one()
+                connection.execute(
+                    sa.update(t.job_run)
+                    .where(mine)
+                    .values(
+                        status=status,
+                        end_time=to_epoch(now),
+                        duration=duration,
+                        collected=sum(source.collected for source in sources),
+                        stored=sum(source.stored for source in sources),
+                        rejected=sum(source.rejected for source in sources),
+                        note=_joined(earlier, note),
+                    )
+                )
+                if sources:
+                    rows = [source_row(claim.run_id, source) for source in sources]
+                    connection.execute(sa.insert(t.source_run), rows)
+                _note_newest(connection, sources, now)
         except LeaseLostError:
             self._under_way.discard(claim)
             raise
         self._under_way.discard(claim)
-
-    def _finish(
-        self,
-        claim: Claim,
-        status: RunStatus,
-        now: datetime,
-        duration: float,
-        sources: Sequence[SourceRun],
-        note: str,
-    ) -> None:
-        with self._write() as connection:
-            require_lease(connection, claim)
-            mine = t.job_run.c.id == claim.run_id
-            earlier = connection.execute(sa.select(t.job_run.c.note).where(mine)).scalar_one()
-            connection.execute(
-                sa.update(t.job_run)
-                .where(mine)
-                .values(
-                    status=status,
-                    end_time=to_epoch(now),
-                    duration=duration,
-                    collected=sum(source.collected for source in sources),
-                    stored=sum(source.stored for source in sources),
-                    rejected=sum(source.rejected for source in sources),
-                    note=_joined(earlier, note),
-                )
-            )
-            if sources:
-                rows = [source_row(claim.run_id, source) for source in sources]
-                connection.execute(sa.insert(t.source_run), rows)
-            _note_newest(connection, sources, now)
 
     def note_missed(self, job: str, slots: Sequence[datetime], reason: str) -> None:
         """Insert a row with the reason for each slot that will not run; existing rows stay."""
@@ -308,15 +302,11 @@ class Ledger(RunQueries):
             )
 
 
-def _correct_pauses(connection: sa.Connection, job: str, now: datetime) -> None:
-    for column in (t.job_pause.c.paused_at, t.job_pause.c.resumed_at):
-        ahead = column > to_epoch(now + CLOCK_TOLERANCE)
-        connection.execute(
-            sa.update(t.job_pause).where(t.job_pause.c.job == job, ahead).values({column: to_epoch(now)})
-        )
-
-
 def _note_newest(connection: sa.Connection, sources: Sequence[SourceRun], now: datetime) -> None:
+    """Store the time of the newest data of each source, unless a later time is stored.
+
+    A stored time ahead of `now` was written under a clock that was ahead, so that it is replaced.
+    """
     newest = t.source_newest.c.newest
     rows = [
         {"source": source.source, "newest": to_epoch(source.newest)} for source in sources if source.newest

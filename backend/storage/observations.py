@@ -33,7 +33,18 @@ def store_observations(
     stored, origins = stored_readings(connection, incoming)
     changed, gained = merge(stored, incoming, origin_of(batch), origins, last_wins=True, mode=mode)
     if changed:
-        batch_id = _note_batch(connection, batch, claim)
+        batch_id = inserted_id(
+            connection,
+            sa.insert(t.observation_batch).values(
+                job_run_id=claim.run_id if claim else None,
+                source=batch.source,
+                route=batch.route,
+                rank=batch.rank,
+                averaging_minutes=batch.averaging_minutes,
+                direction_resolution=batch.direction_resolution,
+                collected_at=to_epoch(batch.collected_at),
+            ),
+        )
         before = [key for key in mixed(stored) if key in changed]
         write_values(
             connection, t.observation, changed, lambda batch: batch_id if batch == NEW else batch, before
@@ -79,22 +90,6 @@ def _spanned(table: sa.Table, *columns: sa.ColumnElement[int]) -> sa.Select[Any]
 
 _READINGS = _spanned(t.observation, t.observation.c.batch_id, *value_columns(t.observation))
 _OTHERS = _spanned(t.observation_origin, t.observation_origin.c.parameter, t.observation_origin.c.batch_id)
-
-
-def _note_batch(connection: sa.Connection, batch: ObservationBatch, claim: Claim | None) -> int:
-    """Insert the batch of readings, and return its id."""
-    return inserted_id(
-        connection,
-        sa.insert(t.observation_batch).values(
-            job_run_id=claim.run_id if claim else None,
-            source=batch.source,
-            route=batch.route,
-            rank=batch.rank,
-            averaging_minutes=batch.averaging_minutes,
-            direction_resolution=batch.direction_resolution,
-            collected_at=to_epoch(batch.collected_at),
-        ),
-    )
 
 
 def _move_forward(connection: sa.Connection, column: sa.Column[int], times: Mapping[int, int]) -> None:

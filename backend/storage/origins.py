@@ -133,33 +133,26 @@ def write_values(
     split: dict[Batches, tuple[int, tuple[tuple[int, int], ...]]] = {}
     for key, (values, batches) in sorted(rows.items()):
         if batches not in split:  # the rows have few different combinations of batches
-            split[batches] = _split([None if batch is None else id_of(batch) for batch in batches])
+            ids = [(index, id_of(batch)) for index, batch in enumerate(batches) if batch is not None]
+            counts = Counter(batch for _, batch in ids)
+            # The row names the batch of most values, on a tie the oldest.
+            commonest = max(counts, key=lambda batch: (counts[batch], -batch))
+            split[batches] = commonest, tuple(entry for entry in ids if entry[1] != commonest)
         batch_id, rest = split[batches]
         plain.append((*key, *of_run, batch_id, *values))
         if rest:
             others += ((*key, *of_run, *other) for other in rest)
     write_rows(connection, table, plain)
-    _delete_origins(connection, origin, [(*key, *of_run) for key in before])
+    columns = list(origin.primary_key)[:-1]  # without the parameter
+    old = [
+        {f"key_{column.name}": part for column, part in zip(columns, (*key, *of_run), strict=True)}
+        for key in before
+    ]
+    if old:
+        same = (column == sa.bindparam(f"key_{column.name}") for column in columns)
+        connection.execute(sa.delete(origin).where(*same), old)
     if others:
         write_rows(connection, origin, others)
-
-
-def _split(batches: Sequence[int | None]) -> tuple[int, tuple[tuple[int, int], ...]]:
-    """Return the batch of most values (on a tie the oldest), and (parameter, batch) of the other values."""
-    counts = Counter(batch for batch in batches if batch is not None)
-    commonest = max(counts, key=lambda batch: (counts[batch], -batch))
-    rest = ((index, batch) for index, batch in enumerate(batches) if batch not in {None, commonest})
-    return commonest, tuple((index, batch) for index, batch in rest if batch is not None)
-
-
-def _delete_origins(connection: sa.Connection, origin: sa.Table, keys: Iterable[tuple[int, ...]]) -> None:
-    columns = list(origin.primary_key)[:-1]
-    key_rows = [
-        {f"key_{column.name}": part for column, part in zip(columns, key, strict=True)} for key in keys
-    ]
-    if key_rows:
-        same = (column == sa.bindparam(f"key_{column.name}") for column in columns)
-        connection.execute(sa.delete(origin).where(*same), key_rows)
 
 
 def mixed(rows: Mapping[Key, Row]) -> Iterator[Key]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, takewhile
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -49,23 +49,23 @@ def place_questions(connection: sa.Connection, stations: Sequence[str], now: dat
         for route, of_route in by_route.items()
     }
     questions = []
+    by_station: dict[str, list[Stay]] = {}
     for (code, route), of_route in sorted(rows.items()):
         stay = present.get((of_route[0].station_id, route))
-        texts = (_missing(of_route), _other_height(of_route, stay, to_epoch(now)), _elsewhere(of_route, stay))
+        if stay is not None:
+            by_station.setdefault(code, []).append(stay)
+        texts = [_other_height(of_route, stay, to_epoch(now)), _elsewhere(of_route, stay)]
+        without_place = list(takewhile(lambda row: row.place == NO_PLACE, reversed(of_route)))
+        if without_place:
+            since = from_epoch(without_place[-1].first_seen)
+            texts.append(f"no position is stated since {since:%Y-%m-%d}; the last known one is used")
         questions += [PlaceQuestion(code, f"by {route}: {text}") for text in texts if text]
-    questions += _between_routes(rows, present)
+    for code, stays in by_station.items():
+        for one, other in combinations(stays, 2):
+            if (apart := apart_metres(one, other)) >= MOVED_METRES:
+                text = f"{one.route} and {other.route} state places {apart / 1000:.1f} km apart"
+                questions.append(PlaceQuestion(code, f"{text}; this is not a move"))
     return sorted(questions)
-
-
-def _missing(rows: Sequence[Any]) -> str:
-    if rows[-1].place != NO_PLACE:
-        return ""
-    since = rows[-1].first_seen
-    for row in reversed(rows):
-        if row.place != NO_PLACE:
-            break
-        since = row.first_seen
-    return f"no position is stated since {from_epoch(since):%Y-%m-%d}; the last known one is used"
 
 
 def _other_height(rows: Sequence[Any], stay: Stay | None, now: int) -> str:
@@ -103,25 +103,3 @@ def _elsewhere(rows: Sequence[Any], stay: Stay | None) -> str:
         f"stated {apart / 1000:.1f} km from its place on {seen:%Y-%m-%d %H:%M} UTC;"
         f" it counts as a move after {MOVE_SIGHTINGS} such answers over 24 h"
     )
-
-
-def _between_routes(
-    rows: Mapping[tuple[str, str], Sequence[Any]], present: Mapping[tuple[int, str], Stay]
-) -> list[PlaceQuestion]:
-    questions = []
-    for code in sorted({code for code, _ in rows}):
-        here = [
-            present[of_route[0].station_id, route]
-            for (name, route), of_route in sorted(rows.items())
-            if name == code and (of_route[0].station_id, route) in present
-        ]
-        for one, other in combinations(here, 2):
-            if (apart := apart_metres(one, other)) >= MOVED_METRES:
-                questions.append(
-                    PlaceQuestion(
-                        code,
-                        f"{one.route} and {other.route} state places {apart / 1000:.1f} km apart;"
-                        " this is not a move",
-                    )
-                )
-    return questions

@@ -37,24 +37,18 @@ def copy_rows(
     # The columns are named: a column added by a migration has another position in the database than here.
     names = sql.SQL(", ").join(map(sql.Identifier, table.columns.keys()))
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(into or table.name), names)
+    # A COPY gets the values as SQLAlchemy converts them in a statement; most columns need no conversion.
+    convert = [column.type.bind_processor(connection.dialect) for column in table.columns]
+    if any(convert):
+        rows = (
+            [process(value) if process else value for process, value in zip(convert, row, strict=True)]
+            for row in rows
+        )
     driver: Any = connection.connection.driver_connection
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in _as_bound(connection, table, rows):
+            for row in rows:
                 copy.write_row(row)
     except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
         # SQLAlchemy does not see the errors of a COPY. It converts these classes for any other statement.
         raise sa.exc.OperationalError(statement.as_string(driver), None, error) from error
-
-
-def _as_bound(
-    connection: sa.Connection, table: sa.Table, rows: Iterable[Sequence[Any]]
-) -> Iterable[Sequence[Any]]:
-    """Convert the values as SQLAlchemy converts them in a statement; most columns need no conversion."""
-    convert = [column.type.bind_processor(connection.dialect) for column in table.columns]
-    if not any(convert):
-        return rows
-    return (
-        [process(value) if process else value for process, value in zip(convert, row, strict=True)]
-        for row in rows
-    )

@@ -88,7 +88,8 @@ def merge(
             gained += len(values) - values.count(None)
             continue
         if old.batches not in ranks:  # the rows have few different combinations of batches
-            ranks[old.batches] = _ranks(old, origins)
+            of_values = [origins[batch].rank for batch in old.batches if batch is not None] or [2**15]
+            ranks[old.batches] = min(of_values), max(of_values)
         best, worst = ranks[old.batches]
         if last_wins and origin.rank > best:
             continue
@@ -115,12 +116,6 @@ def _whole(values: Values) -> Row:
     if None not in values:
         return Row(values, _ALL_NEW)
     return Row(values, tuple([None if value is None else NEW for value in values]))
-
-
-def _ranks(row: Row, origins: Mapping[int, Origin]) -> tuple[int, int]:
-    """Return the best and the worst rank of the values of a row."""
-    ranks = [origins[batch].rank for batch in row.batches if batch is not None] or [2**15]
-    return min(ranks), max(ranks)
 
 
 def _better(old: Row, values: Values, origin: Origin, origins: Mapping[int, Origin]) -> Row:

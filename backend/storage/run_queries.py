@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -119,7 +118,11 @@ class RunQueries:
         A run that ended later than `now`, by a clock that was ahead, counts only if there is no other.
         """
         with self.database.read() as connection:
-            ended = [_latest(connection, job, now) for job in jobs]
+            ended = [
+                connection.execute(_ENDED_BY, {"job": job, "end": to_epoch(now + CLOCK_TOLERANCE)}).first()
+                or connection.execute(_ENDED, {"job": job}).first()
+                for job in jobs
+            ]
             running = connection.execute(_RUNNING).all()
             rows = [row for row in ended if row is not None]
             runs = job_runs(connection, [*rows, *running])
@@ -137,11 +140,6 @@ _ENDED = (
 _ENDED_BY = _ENDED.where(t.job_run.c.end_time <= sa.bindparam("end"))
 _RUNNING = sa.select(t.job_run).where(t.job_run.c.status == "running").order_by(t.job_run.c.id.desc())
 _NEWEST = sa.select(t.source_newest)
-
-
-def _latest(connection: sa.Connection, job: str, now: datetime) -> Any:
-    latest = connection.execute(_ENDED_BY, {"job": job, "end": to_epoch(now + CLOCK_TOLERANCE)}).first()
-    return latest or connection.execute(_ENDED, {"job": job}).first()
 
 
 def _newest_data(connection: sa.Connection) -> dict[str, datetime]:

@@ -187,7 +187,23 @@ def job_runs(connection: sa.Connection, rows: Sequence[Any]) -> tuple[JobRun, ..
     ids = [row.id for row in rows]
     sources: dict[int, list[SourceRun]] = {run_id: [] for run_id in ids}
     for row in connection.execute(_SOURCES, {"ids": ids}):
-        sources[row.run_id].append(_source_run(row))
+        sources[row.run_id].append(
+            SourceRun(
+                source=row.source,
+                status=row.status,
+                reason=printable(row.reason),
+                collected=row.collected,
+                stored=row.stored,
+                rejected=row.rejected,
+                rejected_reasons=json.loads(row.rejected_reasons),
+                failures=tuple(Failure(*parts) for parts in json.loads(row.failures)),
+                failed=row.failed,
+                requests=row.requests,
+                bytes=row.bytes,
+                duration=row.duration,
+                newest=maybe_time(row.newest),
+            )
+        )
     return tuple(
         JobRun(
             id=row.id,
@@ -207,22 +223,4 @@ def job_runs(connection: sa.Connection, rows: Sequence[Any]) -> tuple[JobRun, ..
             sources=tuple(sources[row.id]),
         )
         for row in rows
-    )
-
-
-def _source_run(row: Any) -> SourceRun:
-    return SourceRun(
-        source=row.source,
-        status=row.status,
-        reason=printable(row.reason),
-        collected=row.collected,
-        stored=row.stored,
-        rejected=row.rejected,
-        rejected_reasons=json.loads(row.rejected_reasons),
-        failures=tuple(Failure(*parts) for parts in json.loads(row.failures)),
-        failed=row.failed,
-        requests=row.requests,
-        bytes=row.bytes,
-        duration=row.duration,
-        newest=maybe_time(row.newest),
     )

@@ -30,7 +30,11 @@ class SitesFile:
         """Append these sites to the file: all of them or, with a ConfigError, none."""
         text = read_text(self._path)
         gap = "" if text.endswith("\n") or not text else "\n"
-        entries = "\n".join(_toml(site) for site in sites)
+        lines: list[str] = []
+        for site in sites:
+            fields = entry_from_site(site).items()
+            lines += ["[[sites]]", *(f"{key} = {_inline(value)}" for key, value in fields), ""]
+        entries = "\n".join(lines)
         self._write(f"{text}{gap}\n{entries}" if text else entries)
 
     def remove(self, site_id: str) -> None:
@@ -59,11 +63,6 @@ class SitesFile:
                 draft.replace(path)
         except OSError as error:
             raise ConfigError(f"{self.label}: cannot be written: {error.strerror}") from error
-
-
-def _toml(site: Site) -> str:
-    entry = entry_from_site(site).items()
-    return "\n".join(["[[sites]]", *(f"{key} = {_inline(value)}" for key, value in entry), ""])
 
 
 def _inline(value: object) -> str:

@@ -58,8 +58,10 @@ def check_store(database: Database, *, whole: bool) -> CheckReport:
     problem clears earlier damage. Blocks for seconds to minutes, on its own connections, and blocks no
     writer. Raises StoreUnavailableError if the store is unreachable or read-only.
     """
-    with suppress(StoreDamagedError):  # the check below finds the same damage, with more detail
-        _require_writable(database)
+    # A write that changes nothing shows whether the store is writable. If it finds damage, the check below
+    # finds the same, with more detail.
+    with suppress(StoreDamagedError), database.write() as connection:
+        connection.execute(sa.update(t.job).where(t.job.c.name == "").values(schedule=""))
     try:
         report = _check_sqlite(database.path, whole) if database.path else _check_postgres(database, whole)
     except StoreDamagedError as error:
@@ -69,12 +71,6 @@ def check_store(database: Database, *, whole: bool) -> CheckReport:
     elif whole:
         database.damage = None
     return report
-
-
-def _require_writable(database: Database) -> None:
-    """Raise StoreUnavailableError if a write is refused; changes nothing."""
-    with database.write() as connection:
-        connection.execute(sa.update(t.job).where(t.job.c.name == "").values(schedule=""))
 
 
 def _check_sqlite(path: Path, whole: bool) -> CheckReport:
@@ -109,32 +105,25 @@ def _check_postgres(database: Database, whole: bool) -> CheckReport:
         statements += [f"SELECT count(*), min(msg) FROM verify_heapam('{table}')" for table in tables]  # noqa: S608
         statements += [f"SELECT bt_index_check('{index}')" for index in indexes]
     for statement in statements:
-        problems += _problems_of(database, statement)
-    covers = _covered(whole=whole, checksums=checksums, amcheck=amcheck)
-    return CheckReport(tuple(problems[:MOST_PROBLEMS]), covers)
-
-
-def _problems_of(database: Database, statement: str) -> list[str]:
-    """Return the problem found by a statement of the check: an error or an answer."""
-    try:
-        with database.read() as connection:
-            connection.exec_driver_sql("SET LOCAL enable_indexscan = off")
-            connection.exec_driver_sql("SET LOCAL enable_indexonlyscan = off")
-            row = connection.exec_driver_sql(statement).one()
-    except StoreDamagedError as error:
-        return [str(error)]
-    return [str(row[1])] if "verify_heapam" in statement and row[0] else []
-
-
-def _covered(*, whole: bool, checksums: bool, amcheck: bool) -> str:
-    parts = ["every row read" if whole else "every page of every table read"]
+        try:
+            with database.read() as connection:
+                # An index scan would read only the pages of the index.
+                connection.exec_driver_sql("SET LOCAL enable_indexscan = off")
+                connection.exec_driver_sql("SET LOCAL enable_indexonlyscan = off")
+                row = connection.exec_driver_sql(statement).one()
+        except StoreDamagedError as error:
+            problems.append(str(error))
+        else:
+            if "verify_heapam" in statement and row[0]:
+                problems.append(str(row[1]))
+    covers = ["every row read" if whole else "every page of every table read"]
     if amcheck and whole:
-        parts.append("tables and indexes checked by amcheck")
+        covers.append("tables and indexes checked by amcheck")
     elif whole:
-        parts.append("indexes not checked: amcheck is not installed, or not allowed for this user")
+        covers.append("indexes not checked: amcheck is not installed, or not allowed for this user")
     if not checksums:
-        parts.append("page checksums are off on this server, so that some broken pages are not detected")
-    return "; ".join(parts)
+        covers.append("page checksums are off on this server, so that some broken pages are not detected")
+    return CheckReport(tuple(problems[:MOST_PROBLEMS]), "; ".join(covers))
 
 
 _CHECKSUM_FAILURES = (

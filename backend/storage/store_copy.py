@@ -89,24 +89,23 @@ def copy_store(source: Database, target: Database, on_rows: OnRows) -> tuple[Tab
     if source.identity() == target.identity():
         raise ConfigError(f"TARGET={target.name!r}: is the SOURCE itself")
     with source.read() as outgoing, target.write() as incoming:
-        _require_empty(incoming, target)
+        for table in t.metadata.sorted_tables:
+            if incoming.execute(sa.select(table).limit(1)).first() is not None:
+                raise ConfigError(
+                    f"TARGET={target.name!r}: is not empty, there are rows in {table.name}:"
+                    " give the address of a database without any data of meteo-score"
+                )
         sent = {table: _copy(outgoing, incoming, table, on_rows) for table in t.metadata.sorted_tables}
-        tables = tuple(
-            TableCopy(table.name, tally, _read_back(incoming, table, on_rows))
-            for table, tally in sent.items()
-        )
+        tables = []
+        for table, tally in sent.items():
+            arrived = Tally()
+            for rows in _batches(incoming, table):
+                arrived.add(rows)
+                on_rows(table.name, len(rows))
+            tables.append(TableCopy(table.name, tally, arrived))
         if not all(table.same for table in tables):
             raise CopyDiffersError(tables)
-    return tables
-
-
-def _require_empty(connection: sa.Connection, target: Database) -> None:
-    for table in t.metadata.sorted_tables:
-        if connection.execute(sa.select(table).limit(1)).first() is not None:
-            raise ConfigError(
-                f"TARGET={target.name!r}: is not empty, there are rows in {table.name}:"
-                " give the address of a database without any data of meteo-score"
-            )
+    return tuple(tables)
 
 
 def _copy(outgoing: sa.Connection, incoming: sa.Connection, table: sa.Table, on_rows: OnRows) -> Tally:
@@ -119,22 +118,9 @@ def _copy(outgoing: sa.Connection, incoming: sa.Connection, table: sa.Table, on_
         tally.add(rows)
         on_rows(table.name, len(rows))
     if is_postgres(incoming) and "id" in table.c:
-        _set_next_id(incoming, table)
-    return tally
-
-
-def _set_next_id(connection: sa.Connection, table: sa.Table) -> None:
-    """Set the next id after the last one in PostgreSQL. SQLite needs no such step."""
-    sequence = sa.func.pg_get_serial_sequence(table.name, "id")
-    last = sa.func.max(table.c.id)
-    connection.execute(sa.select(sa.func.setval(sequence, sa.func.coalesce(last, 1), last.is_not(None))))
-
-
-def _read_back(connection: sa.Connection, table: sa.Table, on_rows: OnRows) -> Tally:
-    tally = Tally()
-    for rows in _batches(connection, table):
-        tally.add(rows)
-        on_rows(table.name, len(rows))
+        # The copied rows have their ids, so that PostgreSQL's sequence still starts at 1.
+        sequence, last = sa.func.pg_get_serial_sequence(table.name, "id"), sa.func.max(table.c.id)
+        incoming.execute(sa.select(sa.func.setval(sequence, sa.func.coalesce(last, 1), last.is_not(None))))
     return tally
 
 

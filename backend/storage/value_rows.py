@@ -102,13 +102,48 @@ OBSERVATIONS = sa.select(
 def forecast_rows(connection: sa.Connection, values: Sequence[Value]) -> list[ForecastRow]:
     """Convert values of rows of FORECASTS, each with its own batch."""
     batches = _own_batches(connection, t.forecast, t.forecast_batch, values)
-    return [_forecast_row(value, batches.get(value.position, value.row)) for value in values]
+    rows = []
+    for value in values:
+        row = value.row
+        batch = batches.get(value.position, row)
+        rows.append(
+            ForecastRow(
+                model=row.model,
+                site=row.site,
+                parameter=value.parameter,
+                reference_time=from_epoch(row.reference_time),
+                valid_time=from_epoch(row.valid_time),
+                lead_minutes=(row.valid_time - row.reference_time) // 60,
+                value=value.value,
+                route=batch.route,
+                available_at=from_epoch(batch.available_at),
+                available_at_published=batch.published,
+                collected_at=from_epoch(batch.collected_at),
+            )
+        )
+    return rows
 
 
 def observation_rows(connection: sa.Connection, values: Sequence[Value]) -> list[ObservationRow]:
     """Convert values of rows of OBSERVATIONS, each with its own batch."""
     batches = _own_batches(connection, t.observation, t.observation_batch, values)
-    return [_observation_row(value, batches.get(value.position, value.row)) for value in values]
+    rows = []
+    for value in values:
+        row = value.row
+        batch = batches.get(value.position, row)
+        rows.append(
+            ObservationRow(
+                station=row.station,
+                parameter=value.parameter,
+                time=from_epoch(row.time),
+                value=value.value,
+                route=batch.route,
+                averaging_minutes=batch.averaging_minutes,
+                direction_resolution=batch.direction_resolution,
+                collected_at=from_epoch(batch.collected_at),
+            )
+        )
+    return rows
 
 
 def _own_batches(
@@ -130,34 +165,3 @@ def _own_batches(
         for row in connection.execute(query.where(batches.c.id.in_(some)))
     }
     return {position: rows[batch] for position, batch in batch_of.items()}
-
-
-def _forecast_row(value: Value, batch: Any) -> ForecastRow:
-    row = value.row
-    return ForecastRow(
-        model=row.model,
-        site=row.site,
-        parameter=value.parameter,
-        reference_time=from_epoch(row.reference_time),
-        valid_time=from_epoch(row.valid_time),
-        lead_minutes=(row.valid_time - row.reference_time) // 60,
-        value=value.value,
-        route=batch.route,
-        available_at=from_epoch(batch.available_at),
-        available_at_published=batch.published,
-        collected_at=from_epoch(batch.collected_at),
-    )
-
-
-def _observation_row(value: Value, batch: Any) -> ObservationRow:
-    row = value.row
-    return ObservationRow(
-        station=row.station,
-        parameter=value.parameter,
-        time=from_epoch(row.time),
-        value=value.value,
-        route=batch.route,
-        averaging_minutes=batch.averaging_minutes,
-        direction_resolution=batch.direction_resolution,
-        collected_at=from_epoch(batch.collected_at),
-    )
