@@ -70,19 +70,16 @@ def _boolean(value: object) -> object:
     raise ValueError("must be one of true, false, 1, 0, yes, no, on, off")
 
 
-def _is_base_url(value: str) -> bool:
+def _base_url(value: str) -> str:
+    value = value.strip()
     try:
         parts = urlsplit(value)
         well_formed = bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is not a number, or an unclosed bracket
-        return False
-    bare = not parts.query and not parts.fragment and not any(letter.isspace() for letter in value)
-    return well_formed and bare and parts.scheme in {"http", "https"}
-
-
-def _base_url(value: str) -> str:
-    value = value.strip()
-    if not _is_base_url(value):
+        well_formed = False
+    else:
+        well_formed &= parts.scheme in {"http", "https"} and not parts.query and not parts.fragment
+    if not well_formed or any(letter.isspace() for letter in value):
         raise ValueError("must be an http or https address without a query, such as https://example.org/api")
     return value.rstrip("/")
 
@@ -92,10 +89,6 @@ def _line_of_text(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must be one line of text")
     return value
-
-
-def _upper(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
 
 
 def _key(value: object) -> object:
@@ -122,10 +115,10 @@ def integers(value: object) -> object:
     return tuple(int(word) for word in words)
 
 
-def _sources(names: tuple[str, ...]) -> tuple[str, ...]:
+def _require_known(kind: str, names: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:
     for name in names:
-        if name not in SOURCE_NAMES:
-            raise ValueError(f"unknown source {name!r}: choose from {', '.join(SOURCE_NAMES)}")
+        if name not in known:
+            raise ValueError(f"unknown {kind} {name!r}: choose from {', '.join(known)}")
     return names
 
 
@@ -133,13 +126,6 @@ def _at_least_one(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names:
         raise ValueError(f"must name a source: choose from {', '.join(SOURCE_NAMES)}")
     return names
-
-
-def _models(names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        if name not in OPEN_METEO_MODELS:
-            raise ValueError(f"unknown model {name!r}: choose from {', '.join(OPEN_METEO_MODELS)}")
-    return tuple(dict.fromkeys(names))
 
 
 def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -162,10 +148,14 @@ Boolean = Annotated[bool, BeforeValidator(_boolean)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Key = Annotated[SecretStr | None, BeforeValidator(_key)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
-Sources = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words), AfterValidator(_sources)]
-Models = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words), AfterValidator(_models)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
-Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words), AfterValidator(_networks)]
+Sources = Annotated[Names, AfterValidator(lambda names: _require_known("source", names, SOURCE_NAMES))]
+Models = Annotated[
+    Names,
+    AfterValidator(lambda names: _require_known("model", names, OPEN_METEO_MODELS)),
+    AfterValidator(lambda names: tuple(dict.fromkeys(names))),  # a model that is named twice counts once
+]
+Networks = Annotated[Names, AfterValidator(_networks)]
 Integers = Annotated[tuple[int, ...], NoDecode, BeforeValidator(integers)]
 
 S = TypeVar("S", bound="EnvironmentSettings")
@@ -191,13 +181,23 @@ class EnvironmentSettings(BaseSettings):
         try:
             return cls(**overrides)
         except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = str(first["loc"][0]) if first["loc"] else ""
+            field = cls.model_fields.get(name)
+            given = first["input"]
+            if name.endswith("_url") and isinstance(given, str):
+                given = without_credentials(given)
+            secret = field is not None and "SecretStr" in str(field.annotation)
+            shown = "(secret)" if secret else repr(given)
+            message = first["msg"].removeprefix("Value error, ")
             # Not chained: pydantic's message quotes the value, which may be a key.
-            raise ConfigError(_one_line(cls, error)) from None
+            raise ConfigError(f"{name.upper()}={shown}: {message}") from None
         except OSError as error:
             raise ConfigError(f"{error.filename}: cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
-            name = env_file or USUAL_ENV_FILE
-            raise ConfigError(f"{name}: is not UTF-8: save the file with that encoding") from error
+            raise ConfigError(
+                f"{env_file or USUAL_ENV_FILE}: is not UTF-8: save the file with that encoding"
+            ) from error
 
     @classmethod
     def names(cls) -> frozenset[str]:
@@ -219,7 +219,13 @@ def settings_file(env_file: Path | None = None) -> Path | None:
 
 def check_setting_names(file: Path, known: Collection[str]) -> None:
     """Raise ConfigError for a name in a settings file that is similar to a setting: a misspelling."""
-    for name, meant in near_misses(_names_in(file), known).items():
+    try:
+        names = list(dotenv_values(file, encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: is not UTF-8: save the file with that encoding") from error
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    for name, meant in near_misses(names, known).items():
         raise ConfigError(f"{file}: {name}: is not a setting: did you mean {meant}?")
 
 
@@ -242,36 +248,15 @@ def near_misses(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
     return misspelt
 
 
-def _names_in(file: Path) -> list[str]:
-    try:
-        return list(dotenv_values(file, encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: is not UTF-8: save the file with that encoding") from error
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
-
-
-def _one_line(settings: type[BaseSettings], error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0]) if first["loc"] else ""
-    field = settings.model_fields.get(name)
-    secret = field is not None and "SecretStr" in str(field.annotation)
-    given = first["input"]
-    if name.endswith("_url") and isinstance(given, str):
-        given = without_credentials(given)
-    shown = "(secret)" if secret else repr(given)
-    return f"{name.upper()}={shown}: {first['msg'].removeprefix('Value error, ')}"
-
-
-def _default_database_url() -> str:
-    return f"sqlite:///{user_data_path('meteo-score', appauthor=False) / 'meteo-score.sqlite3'}"
-
-
 class Settings(EnvironmentSettings):
     """All settings except the schedule. Addresses are settings, for stand-ins and proxies."""
 
     # Storage
-    database_url: str = Field(default_factory=_default_database_url)
+    database_url: str = Field(
+        default_factory=lambda: (
+            f"sqlite:///{user_data_path('meteo-score', appauthor=False) / 'meteo-score.sqlite3'}"
+        )
+    )
     data_dir: Path = Field(default_factory=lambda: user_data_path("meteo-score", appauthor=False))
     keep_payloads_days: Annotated[int, Field(ge=0, le=3650)] = 14
     sites_file: Path = Field(default_factory=default_sites_file)
@@ -320,7 +305,10 @@ class Settings(EnvironmentSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any free port, named in the log
     trusted_proxies: Networks = ()
     rate_limit_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 300  # 0: no limit
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        BeforeValidator(lambda name: name.upper() if isinstance(name, str) else name),
+    ] = "INFO"
     log_format: Literal["console", "json"] = "console"
 
     @property

@@ -10,7 +10,15 @@ def printable(text: str, *, keep: str = "") -> str:
     """Return a text with each control or invisible character, except those in `keep`, as `\\x1b`."""
     if text.isprintable():
         return text
-    return "".join(letter if letter.isprintable() or letter in keep else _escaped(letter) for letter in text)
+    letters = (
+        letter
+        if letter.isprintable() or letter in keep
+        else " "  # a no-break space is shown as a space
+        if letter.isspace()
+        else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for letter in text
+    )
+    return "".join(letters)
 
 
 def one_line(text: str, longest: int) -> str:
@@ -24,9 +32,3 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = {candidate.lower(): candidate for candidate in known}
     near = get_close_matches(name.lower(), names, n=1)
     return f" (did you mean {names[near[0]]!r}?)" if near else ""
-
-
-def _escaped(letter: str) -> str:
-    if letter.isspace():  # a no-break space is shown as a space
-        return " "
-    return letter.encode("unicode_escape", "surrogatepass").decode("ascii")
