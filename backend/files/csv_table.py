@@ -189,7 +189,11 @@ class CsvTable:
             rest, skip, line = file.read(3).removeprefix(b"\xef\xbb\xbf"), self._dialect.line, 1
             while chunk := file.read(self._block):
                 text = rest + chunk
-                self._refuse_long_lines(text, line)
+                # Complete or not: a line without an end would otherwise be read to the end of the file.
+                ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
+                long = np.flatnonzero(np.diff(ends, prepend=-1, append=len(text)) > LONGEST_LINE)
+                if len(long):
+                    raise too_long(self.path, line + int(long[0]))
                 block = _whole_rows(text, skip, line)
                 if block is None and len(rest) > BLOCK:
                     self._find_break()
@@ -208,17 +212,6 @@ class CsvTable:
                     raise self._stray_quote(line + skip)
                 else:  # only a header
                     self._refuse_lone_returns(rest, line)
-
-    def _refuse_long_lines(self, text: bytes, line: int) -> None:
-        """Raise FileRefusedError for a line that is too long, complete or not.
-
-        `line` is the number of the first line of `text`.
-        """
-        ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
-        lengths = np.diff(ends, prepend=-1, append=len(text))
-        long = np.flatnonzero(lengths > LONGEST_LINE)
-        if len(long):
-            raise too_long(self.path, line + int(long[0]))
 
     def lines(self, rows: Sequence[int]) -> list[str]:
         """Return the numbers of lines. Rows and lines differ, because a cell may contain line breaks."""

@@ -12,7 +12,7 @@ from backend.core.parameters import RULES
 from backend.core.records import network_of
 from backend.files.columns import Columns
 from backend.scoring.sample.quantities import Quantity
-from backend.scoring.views import VIEWS, DecisionView, View
+from backend.scoring.views import VIEWS, DecisionView
 
 _QUANTITIES = {
     Quantity.WIND_SPEED: "mean wind",
@@ -114,8 +114,7 @@ def dictionary(
                 for column in columns
             ),
             "",
-            *_units(columns),
-            *_views(columns),
+            *_names_in_cells(columns),
             "## Sources and their terms",
             "",
             "| Model or network | Credit | Raw values may be passed on |",
@@ -130,7 +129,8 @@ def dictionary(
     )
 
 
-def _units(columns: Columns) -> Iterator[str]:
+def _names_in_cells(columns: Columns) -> Iterator[str]:
+    """Yield tables of the parameters, quantities and views that cells name."""
     names = {column.name for column in columns}
     if "parameter" in names:
         yield from ("| Parameter | Unit | Plausible range |", "| --- | --- | --- |")
@@ -146,21 +146,16 @@ def _units(columns: Columns) -> Iterator[str]:
         for quantity, meaning in _QUANTITIES.items():
             yield f"| `{quantity.value}` | {quantity.unit} | {meaning} |"
         yield ""
-
-
-def _views(columns: Columns) -> Iterator[str]:
-    if "view" in {column.name for column in columns}:
+    if "view" in names:
         yield from ("| View | Run that it chooses for an hour |", "| --- | --- |")
         for view in VIEWS:
-            yield f"| `{view.name}` | {_meaning(view)} |"
+            if isinstance(view, DecisionView):
+                when = ("the same day", "the day before", "two days before")[view.days_before]
+                run = f"the newest run available at {view.hour:02}:00 local time {when}"
+            else:
+                run = f"the newest run with a lead time of {view.first} to {view.last} whole hours"
+            yield f"| `{view.name}` | {run} |"
         yield ""
-
-
-def _meaning(view: View) -> str:
-    if isinstance(view, DecisionView):
-        when = ("the same day", "the day before", "two days before")[view.days_before]
-        return f"the newest run available at {view.hour:02}:00 local time {when}"
-    return f"the newest run with a lead time of {view.first} to {view.last} whole hours"
 
 
 def _warning(named: Sequence[Named], *, raw: bool) -> Iterator[str]:

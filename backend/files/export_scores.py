@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backend.core.columns import UNPAIRED
 from backend.core.errors import ConfigError, NotFoundError
@@ -236,37 +235,29 @@ def _pairs_of(sample: Sample, view: View, model: str, quantity: Quantity) -> pl.
     of_quantity = QuantitySample(sample, quantity)
     paired = of_quantity.pairs(model)
     valid, lead = sample.span.hours()[paired], sample.lead(model, quantity.parameter)[paired]
+    width = max(map(len, sample.reference_days), default=1)
+    stations = np.full(len(sample.span.days), "", dtype=f"<U{width}")  # "": a day without a station
+    for code, days in sample.reference_days.items():
+        stations[days] = code
+    # The sample has the offsets of the readings of the mean wind only.
+    offsets = sample.offsets[paired]
+    known = (offsets != UNPAIRED) & (quantity is Quantity.WIND_SPEED)
+    minutes = [int(offset) if is_known else None for offset, is_known in zip(offsets, known, strict=True)]
     frame = pl.DataFrame(
         {
             "valid_time": valid,
             "forecast": of_quantity.series(model).main[paired] / 1000,
             "observation": of_quantity.observed.main[paired] / 1000,
             "error": of_quantity.errors(model)[paired] / 1000,
-            "station": _stations_on(sample)[np.nonzero(paired)[0]],
+            "station": stations[np.nonzero(paired)[0]],
             "reference_time": valid - 60 * lead,
             "lead_minutes": lead,
-            "report_offset_minutes": _offsets(sample.offsets[paired], quantity),
+            "report_offset_minutes": pl.Series(minutes, dtype=pl.Int64),
         }
     )
     same = {"site": sample.site.id, "model": model, "view": view.name}
     constants = {name: pl.lit(value) for name, value in (same | {"quantity": quantity.value}).items()}
     return file_columns(frame.with_columns(**constants), schema(PAIRS))
-
-
-def _stations_on(sample: Sample) -> NDArray[np.str_]:
-    """Return the reference station of each hour; "" on days without one."""
-    codes = np.full(len(sample.span.days), "", dtype=f"<U{max(map(len, sample.reference_days), default=1)}")
-    for code, days in sample.reference_days.items():
-        codes[days] = code
-    return codes
-
-
-def _offsets(offsets: NDArray[np.int64], quantity: Quantity) -> pl.Series:
-    known = (offsets != UNPAIRED) & (quantity is Quantity.WIND_SPEED)
-    return pl.Series(
-        [int(minutes) if is_known else None for minutes, is_known in zip(offsets, known, strict=True)],
-        dtype=pl.Int64,
-    )
 
 
 def _score_row(

@@ -124,15 +124,13 @@ class Piece:
         """Return the first rows that break a rule, each with its first broken rule, and their number."""
         broken = self._broken()
         rows = broken.arg_true().head(MOST_NAMED).to_list()
-        return [self._fault(row) for row in rows], int(broken.sum())
-
-    def _fault(self, row: int) -> Fault:
-        for name, wrong in self._wrong:
-            if wrong[row] is not None:
-                cell = self.raw[name][row]
-                shown = "" if cell is None else f" = {str(cell)[:_LONGEST_SHOWN]!r}"
-                return int(self.raw[ROW][row]), f"{name}{shown}: {wrong[row]}"
-        raise AssertionError("this row breaks no rule")
+        faults = []
+        for row in rows:
+            name, rule = next((name, wrong[row]) for name, wrong in self._wrong if wrong[row] is not None)
+            cell = self.raw[name][row]
+            shown = "" if cell is None else f" = {str(cell)[:_LONGEST_SHOWN]!r}"
+            faults.append((int(self.raw[ROW][row]), f"{name}{shown}: {rule}"))
+        return faults, int(broken.sum())
 
     def _broken(self) -> pl.Series:
         broken = pl.zeros(len(self.raw), pl.Boolean, eager=True)

@@ -20,10 +20,24 @@ def epochs(cells: pl.Series) -> pl.DataFrame:
 
     Both are null for an absent cell. Text is parsed as ISO 8601 by Python.
     """
-    if isinstance(cells.dtype, pl.Datetime):
-        return _of_datetimes(cells)
-    if cells.dtype != pl.String:
-        return _all_wrong(cells)
+    dtype = cells.dtype
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
+        whole = {"ns": 1_000_000_000, "us": 1_000_000, "ms": 1_000}[dtype.time_unit]
+        frame = pl.DataFrame({"ticks": cells.to_physical(), "present": cells.is_not_null()})
+        seconds = pl.col("ticks") // whole
+        wrong = (
+            pl.when(pl.col("present") & (pl.col("ticks") % whole != 0))
+            .then(pl.lit(_NOT_WHOLE))
+            .when(pl.col("present") & (seconds < int(EARLIEST.timestamp())))
+            .then(pl.lit(_TOO_EARLY))
+        )
+        return frame.select(wrong=wrong, epoch=seconds).select(
+            epoch=pl.when(pl.col("wrong").is_null()).then(pl.col("epoch")), wrong="wrong"
+        )
+    if dtype != pl.String:
+        why = _NAIVE if dtype in (pl.Datetime, pl.Date) else _NO_TIME
+        frame = pl.DataFrame({"present": cells.is_not_null()})
+        return frame.select(epoch=pl.lit(None, pl.Int64), wrong=pl.when(pl.col("present")).then(pl.lit(why)))
     # A file has few different times, each of them many times: each is parsed once per piece.
     texts = cells.drop_nulls().unique()
     parsed = [_read(text) for text in texts.to_list()]
@@ -50,28 +64,3 @@ def _read(text: str) -> tuple[int | None, str | None]:
     except OverflowError:
         return None, "is outside the calendar"
     return (int(utc.timestamp()), None) if utc >= EARLIEST else (None, _TOO_EARLY)
-
-
-def _of_datetimes(cells: pl.Series) -> pl.DataFrame:
-    dtype = cells.dtype
-    if not isinstance(dtype, pl.Datetime) or dtype.time_zone is None:
-        return _all_wrong(cells)
-    whole = {"ns": 1_000_000_000, "us": 1_000_000, "ms": 1_000}[dtype.time_unit]
-    ticks, present = cells.to_physical(), cells.is_not_null()
-    frame = pl.DataFrame({"ticks": ticks, "present": present})
-    seconds = pl.col("ticks") // whole
-    wrong = (
-        pl.when(pl.col("present") & (pl.col("ticks") % whole != 0))
-        .then(pl.lit(_NOT_WHOLE))
-        .when(pl.col("present") & (seconds < int(EARLIEST.timestamp())))
-        .then(pl.lit(_TOO_EARLY))
-    )
-    return frame.select(wrong=wrong, epoch=seconds).select(
-        epoch=pl.when(pl.col("wrong").is_null()).then(pl.col("epoch")), wrong="wrong"
-    )
-
-
-def _all_wrong(cells: pl.Series) -> pl.DataFrame:
-    why = _NAIVE if cells.dtype in (pl.Datetime, pl.Date) else _NO_TIME
-    frame = pl.DataFrame({"there": cells.is_not_null()})
-    return frame.select(epoch=pl.lit(None, pl.Int64), wrong=pl.when(pl.col("there")).then(pl.lit(why)))

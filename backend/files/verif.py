@@ -88,21 +88,18 @@ class VerifTable:
 
         Raises FileRefusedError for a row with another number of cells.
         """
+        names = ["station", "parameter", "time", "value"]
+        if self._side == "fcst":
+            names = ["model", "site", "parameter", "reference_time", "valid_time", "value"]
+        schema = {ROW: pl.Int64, **dict.fromkeys(names, pl.String)}
         with _opened(self.path) as file:
             rows = self._rows(file)
             while some := list(islice(rows, PIECE)):
-                yield pl.DataFrame(
-                    some, schema={ROW: pl.Int64, **dict.fromkeys(self._names(), pl.String)}, orient="row"
-                )
+                yield pl.DataFrame(some, schema=schema, orient="row")
 
     def lines(self, rows: Sequence[int]) -> list[str]:
         """Return the numbers of lines: rows are counted by line here."""
         return [f"line {row + 1}" for row in rows]
-
-    def _names(self) -> tuple[str, ...]:
-        if self._side == "fcst":
-            return ("model", "site", "parameter", "reference_time", "valid_time", "value")
-        return ("station", "parameter", "time", "value")
 
     def _rows(self, file: TextIO) -> Iterator[tuple[int | str | None, ...]]:
         head, width = self._head, len(self._head.columns)
@@ -222,24 +219,29 @@ def _read_head(path: Path, side: str) -> _Head:
                 name, _, rest = line[1:].partition(":")
                 comments[name.strip()] = rest.strip()
             elif line.strip():
-                columns = _columns(path, number, line.split(), side)
-                parameter = _parameter(path, comments)
-                return _Head(
-                    parameter, comments.get("model"), _locations(path, comments), columns, number + 1
-                )
-    raise FileRefusedError(f"{path}: contains no rows")
-
-
-def _columns(path: Path, number: int, header: Sequence[str], side: str) -> dict[str, int]:
+                header, at = line.split(), number
+                break
+        else:
+            raise FileRefusedError(f"{path}: contains no rows")
     columns = {_OLD_NAMES.get(name, name): index for index, name in enumerate(header)}
     missing = [name for name in ("leadtime", "location", side) if name not in columns]
     if "unixtime" not in columns and "date" not in columns:
         missing.insert(0, "unixtime")
     if missing:
-        raise FileRefusedError(f"{path}, line {number}: the header has no {', '.join(missing)}")
+        raise FileRefusedError(f"{path}, line {at}: the header has no {', '.join(missing)}")
     if len(columns) != len(header):
-        raise FileRefusedError(f"{path}, line {number}: the header names a column twice")
-    return columns
+        raise FileRefusedError(f"{path}, line {at}: the header names a column twice")
+    parameter = _parameter(path, comments)
+    locations = {}
+    for word in comments.get("locations", "").split():
+        location, _, places = word.partition("=")
+        site, _, station = places.partition(",")
+        if not location or not site:
+            raise FileRefusedError(
+                f"{path}: locations: {word!r}: must be number=site,station, such as 1=planfait,ffvl:87"
+            )
+        locations[location] = Location(site, station or site)
+    return _Head(parameter, comments.get("model"), locations, columns, at + 1)
 
 
 def _parameter(path: Path, comments: Mapping[str, str]) -> str:
@@ -258,16 +260,3 @@ def _parameter(path: Path, comments: Mapping[str, str]) -> str:
             " nothing is converted"
         )
     return parameter.value
-
-
-def _locations(path: Path, comments: Mapping[str, str]) -> dict[str, Location]:
-    locations = {}
-    for word in comments.get("locations", "").split():
-        number, _, names = word.partition("=")
-        site, _, station = names.partition(",")
-        if not number or not site:
-            raise FileRefusedError(
-                f"{path}: locations: {word!r}: must be number=site,station, such as 1=planfait,ffvl:87"
-            )
-        locations[number] = Location(site, station or site)
-    return locations
