@@ -75,7 +75,15 @@ class Admission:
             await self._app(scope, receive, send)
             return
         client = client_of(scope)
-        wait = await self._too_often(request, shown, client)
+        wait = None
+        if shown is TokenShown.WRONG:
+            # A limit of its own, so that no client can guess tokens quickly or fill the log.
+            if await self._limiter.hit(WRONG_TOKENS, "wrong_token", client):
+                log.warning("wrong admin token", client=client, path=request.url.path)
+            else:
+                wait = await self._seconds_left(WRONG_TOKENS, "wrong_token", client)
+        if wait is None and self._rate and not await self._limiter.hit(self._rate, "request", client):
+            wait = await self._seconds_left(self._rate, "request", client)
         if wait is not None:
             detail = f"Too many requests from this address: retry in {wait} seconds."
             refusal = problem_response(request, 429, detail, headers={"Retry-After": str(wait)})
@@ -84,17 +92,6 @@ class Admission:
             await self._app(scope, receive, send)
         else:
             await self._in_turn(request, receive, send)
-
-    async def _too_often(self, request: Request, shown: TokenShown, client: str) -> int | None:
-        """Return the seconds until a client may send a request again; None if it may send one now."""
-        if shown is TokenShown.WRONG:
-            # A limit of its own, so that no client can guess tokens quickly or fill the log.
-            if not await self._limiter.hit(WRONG_TOKENS, "wrong_token", client):
-                return await self._seconds_left(WRONG_TOKENS, "wrong_token", client)
-            log.warning("wrong admin token", client=client, path=request.url.path)
-        if self._rate is not None and not await self._limiter.hit(self._rate, "request", client):
-            return await self._seconds_left(self._rate, "request", client)
-        return None
 
     async def _seconds_left(self, item: RateLimitItem, *key: str) -> int:
         window = await self._limiter.get_window_stats(item, *key)

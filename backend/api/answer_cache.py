@@ -67,7 +67,12 @@ class AnswerCache:
         answer = self._cached(etag)  # another request for the same answer can have computed it since
         if answer is None:
             answer = compute()
-            self._add(etag, answer)
+            if len(answer) <= self._most:  # a larger one would drop all others, and then itself
+                with self._lock:
+                    self._bytes += len(answer) - len(self._answers.pop(etag, b""))
+                    self._answers[etag] = answer
+                    while self._bytes > self._most:
+                        self._bytes -= len(self._answers.popitem(last=False)[1])
         return answer
 
     def _cached(self, etag: str) -> bytes | None:
@@ -76,12 +81,3 @@ class AnswerCache:
             if answer is not None:
                 self._answers.move_to_end(etag)
             return answer
-
-    def _add(self, etag: str, answer: bytes) -> None:
-        if len(answer) > self._most:  # it would drop all others, and then itself
-            return
-        with self._lock:
-            self._bytes += len(answer) - len(self._answers.pop(etag, b""))
-            self._answers[etag] = answer
-            while self._bytes > self._most:
-                self._bytes -= len(self._answers.popitem(last=False)[1])

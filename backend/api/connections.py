@@ -64,15 +64,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(open_ones) > self.most_connections:
             idle = [connection for connection in open_ones if connection.is_idle]
             longest = min(idle, key=BoundedProtocol.ends_at, default=self)
-            self._log_crowd()
+            now = self.loop.time()
+            if now - BoundedProtocol.crowd_logged >= 60:  # at most one line a minute
+                BoundedProtocol.crowd_logged = now
+                log.warning("connections closed: too many clients", most=self.most_connections)
             longest.transport.abort()
-
-    def _log_crowd(self) -> None:
-        """Log that connections are closed, at most once a minute."""
-        now = self.loop.time()
-        if now - BoundedProtocol.crowd_logged >= 60:
-            BoundedProtocol.crowd_logged = now
-            log.warning("connections closed: too many clients", most=self.most_connections)
 
     @property
     def is_idle(self) -> bool:
@@ -86,7 +82,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel all timers."""
-        self._cancel()
+        for handle in (self._patience, self._unread):
+            if handle is not None:
+                handle.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -156,11 +154,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def _give_up(self, reason: str) -> None:
         log.debug("connection closed", reason=f"the client {reason}")
         self.transport.abort()
-
-    def _cancel(self) -> None:
-        for handle in (self._patience, self._unread):
-            if handle is not None:
-                handle.cancel()
 
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"

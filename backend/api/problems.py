@@ -89,9 +89,9 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.exception_handler(InvalidDaysError)(_invalid_days)
     app.exception_handler(NotFoundError)(_not_found)
     app.exception_handler(JobBusyError)(_job_busy)
-    app.exception_handler(StoreUnavailableError)(_store_unavailable)
-    app.exception_handler(BusyError)(_busy)
-    app.exception_handler(ConfigError)(_unusable_configuration)
+    app.exception_handler(StoreUnavailableError)(_not_now)
+    app.exception_handler(BusyError)(_not_now)
+    app.exception_handler(ConfigError)(_not_now)
     app.exception_handler(Exception)(_fault)
 
     document_routes = app.openapi
@@ -154,24 +154,19 @@ async def _job_busy(request: Request, error: JobBusyError) -> JSONResponse:
     return problem_response(request, 409, str(error), run_id=error.run_id)
 
 
-async def _store_unavailable(request: Request, error: StoreUnavailableError) -> JSONResponse:
-    # The message of the database contains hosts and users, so it goes to the log only.
-    log.warning("store unavailable", path=request.url.path, reason=str(error))
-    detail = "The database is unreachable; the service retries by itself."
-    if isinstance(error, StoreDamagedError):
-        detail = "The store is damaged: some values cannot be read until the operator restores the store."
-    return problem_response(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
-
-
-async def _busy(request: Request, error: BusyError) -> JSONResponse:
-    log.warning("too many requests", path=request.url.path, reason=str(error))
-    detail = "Too many requests at the same time: retry in a moment."
-    return problem_response(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
-
-
-async def _unusable_configuration(request: Request, error: ConfigError) -> JSONResponse:
-    log.error("configuration cannot be used", path=request.url.path, reason=str(error))
-    detail = "The sites file is not usable: the log of the service has the line and the rule."
+async def _not_now(request: Request, error: BusyError | ConfigError | StoreUnavailableError) -> JSONResponse:
+    """Answer 503. The message of the error contains hosts, users or paths, so it goes to the log only."""
+    if isinstance(error, BusyError):
+        log.warning("too many requests", path=request.url.path, reason=str(error))
+        detail = "Too many requests at the same time: retry in a moment."
+    elif isinstance(error, ConfigError):
+        log.error("configuration cannot be used", path=request.url.path, reason=str(error))
+        detail = "The sites file is not usable: the log of the service has the line and the rule."
+    else:
+        log.warning("store unavailable", path=request.url.path, reason=str(error))
+        detail = "The database is unreachable; the service retries by itself."
+        if isinstance(error, StoreDamagedError):
+            detail = "The store is damaged: some values cannot be read until the operator restores the store."
     return problem_response(request, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 

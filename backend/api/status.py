@@ -131,12 +131,10 @@ def public_run(run: JobRun) -> CollectionRun:
 
 
 def collection_run(run: JobRun) -> CollectionRun:
-    """Return a run of the ledger as an answer, with everything that the operator may see."""
-    return CollectionRun.model_validate(run_as_dict(run, unknown_as_null=True) | {"errors": _errors(run)})
+    """Return a run of the ledger as an answer, with everything that the operator may see.
 
-
-def _errors(run: JobRun) -> list[RunError]:
-    """Return all errors of a run: its note, its failed requests, and its failed sources."""
+    Its errors are its note, its failed requests, and its failed sources without such a request.
+    """
     errors = [RunError(source=None, reason=run.note)] if run.note else []
     for source in run.sources:
         if source.failures:
@@ -152,4 +150,4 @@ def _errors(run: JobRun) -> list[RunError]:
             ]
         elif source.status in {"failed", "partial", "stale"}:
             errors.append(RunError(source=source.source, reason=source.reason))
-    return errors
+    return CollectionRun.model_validate(run_as_dict(run, unknown_as_null=True) | {"errors": errors})

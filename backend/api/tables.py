@@ -83,13 +83,6 @@ def csv_text(rows: Sequence[ApiModel], shape: type[ApiModel]) -> str:
     return text.getvalue()
 
 
-def _listed(values: list[Any]) -> str:
-    """Return a list as one cell: its words, or the texts of its objects."""
-    if values and isinstance(values[0], dict):
-        return "; ".join(str(entry["text"]) for entry in values)
-    return " ".join(values)
-
-
 def _cell(value: object) -> str:
     if value is None:
         return ""
@@ -97,6 +90,11 @@ def _cell(value: object) -> str:
         return str(value).lower()
     if not isinstance(value, str | list):
         return str(value)
-    text = value if isinstance(value, str) else _listed(value)
+    if isinstance(value, str):
+        text = value
+    elif value and isinstance(value[0], dict):
+        text = "; ".join(str(entry["text"]) for entry in value)
+    else:
+        text = " ".join(value)
     # A spreadsheet would run a name that starts with such a character as a formula.
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -14,10 +14,8 @@ from backend.api.problems import problems
 from backend.api.schemas import ModelEntry, ModelList, SiteEntry, SiteList, StationEntry, StationPage
 from backend.api.tables import CSV_ANSWER, table
 from backend.api.withholding import Withheld
-from backend.core.records import Site, Station, network_of
+from backend.core.records import network_of
 from backend.scoring.days.drift import drifts
-from backend.storage.positions import Move
-from backend.storage.station_flags import StationFlag
 
 router = APIRouter(prefix="/api", tags=["sites"], responses={**CSV_ANSWER, **problems(429, 500, 503)})
 
@@ -76,7 +74,25 @@ def read_stations(
     # A flag reveals values, such as when the wind was 0. So flags are withheld where values are.
     flags = tuple(flag for flag in everything if network_of(flag.station) not in withheld.networks)
     moves = service.store.moves(sites)
-    rows = [_station_entry(known[code], sites, flags, moves) for code in following_codes[:limit]]
+    rows = []
+    for station in (known[code] for code in following_codes[:limit]):
+        own_moves = [move for move in moves if move.station == station.id]
+        rows.append(
+            StationEntry(
+                id=station.id,
+                network=station.network,
+                name=station.name or None,
+                latitude=station.latitude,
+                longitude=station.longitude,
+                elevation=station.elevation,
+                kind=station.kind or None,
+                remarks=station.remarks or None,
+                sites=[site.id for site in sites if station.id in site.stations],
+                flags=[flag_entry(flag) for flag in flags if flag.station == station.id],
+                moved_at=max((move.since for move in own_moves), default=None),
+                not_counted_for=sorted({move.site for move in own_moves if not move.confirmed}),
+            )
+        )
     following = rows[-1].id if len(following_codes) > limit else None
     return table(
         StationPage(stations=rows, next=following),
@@ -97,23 +113,3 @@ def read_models(service: ServiceDep, request: Request, response: Response) -> Mo
         for name, newest_run, runs in models_with_runs(service, sources)
     ]
     return table(ModelList(models=rows), rows, ModelEntry, request=request, response=response)
-
-
-def _station_entry(
-    station: Station, sites: tuple[Site, ...], flags: tuple[StationFlag, ...], moves: tuple[Move, ...]
-) -> StationEntry:
-    own_moves = [move for move in moves if move.station == station.id]
-    return StationEntry(
-        id=station.id,
-        network=station.network,
-        name=station.name or None,
-        latitude=station.latitude,
-        longitude=station.longitude,
-        elevation=station.elevation,
-        kind=station.kind or None,
-        remarks=station.remarks or None,
-        sites=[site.id for site in sites if station.id in site.stations],
-        flags=[flag_entry(flag) for flag in flags if flag.station == station.id],
-        moved_at=max((move.since for move in own_moves), default=None),
-        not_counted_for=sorted({move.site for move in own_moves if not move.confirmed}),
-    )
