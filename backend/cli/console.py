@@ -111,11 +111,16 @@ def print_text(text: str, *, err: bool = False) -> None:
 def print_json(value: object) -> None:
     """Print a value as JSON, times in ISO 8601."""
     escaped = not takes_unicode(sys.stdout)
-    print(json.dumps(value, ensure_ascii=escaped, indent=2, default=_plain))
-
-
-def _plain(value: object) -> str:
-    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
+    print(
+        json.dumps(
+            value,
+            ensure_ascii=escaped,
+            indent=2,
+            default=lambda item: (
+                item.isoformat().replace("+00:00", "Z") if isinstance(item, datetime) else str(item)
+            ),
+        )
+    )
 
 
 # --- On a terminal, 80 columns wide or more ----------------------------------------------------------

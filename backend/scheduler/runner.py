@@ -123,36 +123,30 @@ class Runner:
 
         None if the slot has its run already. Raises JobBusyError with the id of the run under way.
         """
+
+        async def claim_and_begin() -> tuple[int, asyncio.Task[JobRun]] | None:
+            try:
+                claim = await asyncio.to_thread(self.ledger.claim, job, trigger, self.clock(), slot)
+            except StoreUnavailableError as error:
+                self.note_blocked(job, slot, error)
+                raise
+            except JobBusyError:  # the store has answered
+                self.blocked.pop(job, None)
+                raise
+            self.blocked.pop(job, None)
+            if claim is None:
+                return None
+            work = self._run(claim, job, trigger, slot, selection, on_batch)
+            task = asyncio.create_task(work, name=f"run {claim.run_id} of {job}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            return claim.run_id, task
+
         # Cancelling the caller does not cancel the claim: a claimed run must come to its end.
-        begin = asyncio.create_task(self._start(job, trigger, slot, selection, on_batch))
+        begin = asyncio.create_task(claim_and_begin())
         self._starts.add(begin)
         begin.add_done_callback(self._starts.discard)
         return await asyncio.shield(begin)
-
-    async def _start(
-        self,
-        job: JobId,
-        trigger: str,
-        slot: datetime | None,
-        selection: Selection,
-        on_batch: OnBatch | None,
-    ) -> tuple[int, asyncio.Task[JobRun]] | None:
-        try:
-            claim = await asyncio.to_thread(self.ledger.claim, job, trigger, self.clock(), slot)
-        except StoreUnavailableError as error:
-            self.note_blocked(job, slot, error)
-            raise
-        except JobBusyError:  # the store has answered
-            self.blocked.pop(job, None)
-            raise
-        self.blocked.pop(job, None)
-        if claim is None:
-            return None
-        work = self._run(claim, job, trigger, slot, selection, on_batch)
-        task = asyncio.create_task(work, name=f"run {claim.run_id} of {job}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return claim.run_id, task
 
     async def run(
         self,
