@@ -31,13 +31,18 @@ MeteoScoreError
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 from backend.core.text import did_you_mean
 
 
 class MeteoScoreError(Exception):
-    """Base of all exceptions that this project raises on purpose."""
+    """Base of all exceptions that this project raises on purpose. All survive pickle and copy."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default pickle calls the constructor with `args`. Constructors of subclasses take other arguments
+        # than the message that they pass on, so the object is made from its `args` and attributes instead.
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
 class ConfigError(MeteoScoreError):

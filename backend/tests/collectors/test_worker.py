@@ -50,8 +50,19 @@ async def at_work(worker: Worker) -> tuple[asyncio.Task[None], int]:
     return task, worker.pid
 
 
+class KeywordsOnlyError(Exception):
+    """Pickle writes this exception, but cannot read it: it calls the constructor without the keyword."""
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(reason)
+
+
+def raise_keywords_only() -> None:
+    raise KeywordsOnlyError(reason="does not survive pickle")
+
+
 def raise_parse_error() -> None:
-    raise ParseError("keyword arguments do not survive pickle", source="arome", url="https://example.org")
+    raise ParseError("not the documented format", source="arome", url="https://example.org")
 
 
 def take_and_free() -> int:
@@ -163,10 +174,18 @@ async def test_an_error_that_cannot_travel_costs_its_call_only(worker: Worker) -
     pid = await worker.run(os.getpid)
 
     with pytest.raises(WorkerLostError):
-        await worker.run(raise_parse_error)
+        await worker.run(raise_keywords_only)
 
     wait_for(lambda: is_gone(pid), "the end of the process")
     assert await worker.run(abs, -3) == 3
+
+
+async def test_an_exception_of_ours_arrives_with_its_attributes(worker: Worker) -> None:
+    with pytest.raises(ParseError) as raised:
+        await worker.run(raise_parse_error)
+
+    assert (raised.value.source, raised.value.url) == ("arome", "https://example.org")
+    assert str(raised.value) == "arome https://example.org: not the documented format"
 
 
 async def test_closing_ends_the_process_and_may_be_repeated(worker: Worker) -> None:
