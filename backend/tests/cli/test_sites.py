@@ -26,7 +26,7 @@ from backend.storage.database import Database
 from backend.storage.station_flags import BY_OPERATOR, StationFlag
 from backend.storage.stays import Stay
 from backend.storage.store import Store
-from backend.tests.core.test_sites import HEADER, MOVED, ROW, SITE, entry
+from backend.tests.support.site_texts import HEADER, MOVED, ROW, SITE, entry
 
 STATIONS = (
     Station("ffvl:67", "Le Semnoz", 45.7972, 6.10478, 1704.0),

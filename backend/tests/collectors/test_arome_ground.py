@@ -22,24 +22,24 @@ from backend.collectors.grib.worker import Worker
 from backend.core.errors import FetchError, ParseError
 from backend.core.records import CollectionRequest, ForecastBatch, GridPoint, Rejected, Site
 from backend.storage.store import Store
-from backend.tests.collectors.test_arome import (
+from backend.tests.support import grib_factory
+from backend.tests.support.arome_files import (
     EARLIER,
     ELSEWHERE,
     NOW,
     PLANPRAZ,
     SAINT_HILAIRE,
     SITES,
-    STORAGE,
     beside,
     file_url,
     grib,
+    ground,
+    ground_url,
     ifs_source,
     listing,
     listing_url,
-    run_name,
     source,
 )
-from backend.tests.support import grib_factory
 from backend.tests.support.fakes import ScriptedFetch
 from backend.tests.support.grib_factory import RUN, Cut, Message, messages
 from backend.tests.support.stores import open_store, sqlite_url
@@ -48,19 +48,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 GONE = FetchError("HTTP 404", url="", status=404)
 NO_HEIGHT = "the height of the model's ground: "
-
-
-def rising(latitudes: Any, longitudes: Any, _step: int) -> Any:
-    return 1000.0 * (longitudes - 6.0) + 0.0 * latitudes
-
-
-def ground(**how: Any) -> bytes:
-    return grib_factory.encode(grib_factory.ground(rising, like=Message("ground", 0, **how)))
-
-
-def ground_url(run: datetime = RUN, grid: str = "0025", package: str = "SP2", part: str = "00H06H") -> str:
-    name = f"arome__{grid}__{package}__{part}__{run_name(run)}.grib2"
-    return f"{STORAGE}/pnt/{run_name(run)}/arome/{grid}/{package}/{name}"
 
 
 def about(value: float) -> Any:

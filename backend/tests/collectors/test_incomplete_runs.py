@@ -27,8 +27,8 @@ from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.storage import schema as t
 from backend.storage.database import from_epoch
 from backend.storage.run_records import JobRun, SourceRun
-from backend.tests.collectors import test_meteo_parapente as parapente
-from backend.tests.collectors.test_arome import (
+from backend.tests.support import parapente_answers as parapente
+from backend.tests.support.arome_files import (
     EARLIER,
     GROUPS,
     HOUR_OF_STAMP,
@@ -36,15 +36,16 @@ from backend.tests.collectors.test_arome import (
     SITES,
     file_url,
     grib,
+    ground,
+    ground_url,
     listing,
     listing_url,
     source,
 )
-from backend.tests.collectors.test_arome_ground import ground, ground_url
-from backend.tests.collectors.test_open_meteo_models import ANNECY, META, NINE, RUNS, SIX, answer, meta, place
-from backend.tests.collectors.test_open_meteo_models import source as models
 from backend.tests.support.fakes import ScriptedFetch
 from backend.tests.support.grib_factory import RUN, Message
+from backend.tests.support.open_meteo_answers import ANNECY, META, NINE, RUNS, SIX, answer, meta, place
+from backend.tests.support.open_meteo_answers import source as models
 from backend.tests.support.worlds import (
     HandClock,
     NoTraffic,

@@ -22,39 +22,10 @@ from backend.core.sites import (
     slugify,
 )
 from backend.storage.sites_file import SitesFile
+from backend.tests.support.site_texts import HEADER, MAY, MOVED, ROW, SITE, entry
 from backend.tests.support.stores import open_store, sqlite_url
 
-SEMNOZ = {
-    "id": '"semnoz"',
-    "name": '"Le Semnoz"',
-    "latitude": "45.79718",
-    "longitude": "6.10478",
-    "elevation": "1685",
-    "orientation": '["W", "NW"]',
-    "stations": '["ffvl:67"]',
-    "without": '["romma"]',
-}
-
-MAY = datetime(2026, 5, 1, tzinfo=UTC)
 JUNE = datetime(2026, 6, 1, tzinfo=UTC)
-
-SITE = Site(
-    id="semnoz",
-    name="Le Semnoz",
-    latitude=45.79718,
-    longitude=6.10478,
-    elevation=1685.0,
-    orientation=("W", "NW"),
-    stations=("ffvl:67",),
-    networks_without_station=("romma",),
-)
-MOVED = replace(SITE, latitude=45.80001, valid_from=MAY)
-
-
-def entry(**changes: str | None) -> str:
-    """A [[sites]] entry as a user writes it; None leaves a key out."""
-    keys = {key: value for key, value in (SEMNOZ | changes).items() if value is not None}
-    return "\n".join(["[[sites]]", *(f"{key} = {value}" for key, value in keys.items()), ""])
 
 
 def refusal(tmp_path: Path, text: str) -> str:
@@ -371,9 +342,6 @@ def test_a_site_that_only_begins_later_is_not_active() -> None:
 
 
 # --- CSV -------------------------------------------------------------------------------------------------
-
-HEADER = "id,name,latitude,longitude,elevation,orientation,stations,without\n"
-ROW = "semnoz,Le Semnoz,45.79718,6.10478,1685,W NW,ffvl:67,romma\n"
 
 
 def test_a_row_becomes_a_site_with_lists_split_at_spaces() -> None:

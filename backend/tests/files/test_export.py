@@ -42,8 +42,8 @@ from backend.scoring.views import EVENING_BEFORE, MORNING, NEAREST, VIEWS
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.store import Store
-from backend.tests.scoring.test_world import END, SITES, lived
 from backend.tests.support.commands import METEO_SCORE, Environment, outside, typed
+from backend.tests.support.lived_world import END, SITES, lived
 from backend.tests.support.score_store import constant, keep
 from backend.tests.support.stores import (
     DIRECTION,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from backend.core.columns import DIRECTION, GUST, SPEED, TEMPERATURE, DayColumns
+from backend.core.columns import DIRECTION, GUST, SPEED, TEMPERATURE
 from backend.core.local_time import day_number, day_of_epoch, local_moment
 from backend.core.parameters import ABSENT, Parameter
-from backend.core.records import Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
+from backend.core.records import ForecastBatch, ObservationBatch, Site
 from backend.scoring.days.update import CHUNK_DAYS, make_due, update
 from backend.scoring.grid import Hours
 from backend.scoring.questions.series import hours
@@ -28,81 +28,25 @@ from backend.storage import days, due, quality_state
 from backend.storage import schema as t
 from backend.storage.database import Database
 from backend.storage.store import Store
+from backend.tests.support.score_days import (
+    LONG_AFTER,
+    SITE,
+    WARMTH,
+    WIND,
+    WIND_DIRECTION,
+    WIND_GUST,
+    Hour,
+    a_run,
+    add,
+    derived,
+    every,
+    hours_of,
+    measured,
+    number,
+    observed_hours,
+    utc,
+)
 from backend.tests.support.stores import open_store, set_back
-
-SITE = Site("planfait", "Planfait", 45.85, 6.22, 950.0, ("W",), ("ffvl:2496", "romma:241"))
-WIND, WIND_GUST = Parameter.WIND_SPEED, Parameter.WIND_GUST
-WIND_DIRECTION, WARMTH = Parameter.WIND_DIRECTION, Parameter.TEMPERATURE
-
-Hour = float | dict[Parameter, float]
-
-LONG_AFTER = datetime(2027, 6, 1, tzinfo=UTC)
-DERIVED = (t.forecast_day, t.observed_day, t.doubted, t.quality_limit, t.sensor_day, t.station_flag)
-
-
-def utc(day: int, hour: int = 0, minute: int = 0, month: int = 7) -> datetime:
-    return datetime(2026, month, day, hour, minute, tzinfo=UTC)
-
-
-def number(day: int, month: int = 7) -> int:
-    return day_number(date(2026, month, day))
-
-
-def a_run(
-    run: datetime,
-    values: Mapping[datetime, Hour],
-    *,
-    available: datetime | None = None,
-    model: str = "arome_0025",
-    published: bool = True,
-    site: str = SITE.id,
-) -> ForecastBatch:
-    """Return the batch of a run, available four hours after its start unless `available` is given."""
-    given = {
-        time: value if isinstance(value, dict) else {WIND: float(value)} for time, value in values.items()
-    }
-    return ForecastBatch(
-        source=model,
-        route="test",
-        rank=0,
-        collected_at=run + timedelta(hours=5),
-        run=Run(model, run, available or run + timedelta(hours=4), published=published),
-        records=[
-            Forecast(model, site, parameter, run, time, value)
-            for time, hour in given.items()
-            for parameter, value in hour.items()
-        ],
-    )
-
-
-def measured(
-    values: Mapping[datetime, Hour],
-    station: str = "ffvl:2496",
-    averaging: int | None = 10,
-    resolution: float | None = None,
-) -> ObservationBatch:
-    given = {
-        time: value if isinstance(value, dict) else {WIND: float(value)} for time, value in values.items()
-    }
-    return ObservationBatch(
-        source=station.partition(":")[0],
-        route="test",
-        rank=0,
-        collected_at=max(values) + timedelta(minutes=2),
-        averaging_minutes=averaging,
-        direction_resolution=resolution,
-        records=[
-            Observation(station, parameter, time, value)
-            for time, reading in given.items()
-            for parameter, value in reading.items()
-        ],
-    )
-
-
-def every(
-    minutes: int, start: datetime, count: int, value: float | dict[Parameter, float]
-) -> dict[datetime, Hour]:
-    return {start + timedelta(minutes=minutes * step): value for step in range(count)}
 
 
 @pytest.fixture
@@ -117,36 +61,13 @@ def made(store: Store, *batches: ForecastBatch | ObservationBatch, now: datetime
     return store
 
 
-def add(store: Store, batches: Iterable[ForecastBatch | ObservationBatch]) -> None:
-    for batch in batches:
-        if isinstance(batch, ForecastBatch):
-            store.add_forecasts(batch)
-        else:
-            store.add_observations(batch)
-
-
 def forecast_hours(
     store: Store, view: View, day: int, parameter: int = SPEED, model: int = 1, site: int = 1
 ) -> dict[int, float]:
     """Return a model's values of a day in a view, by hours from local midnight, in the parameter's unit."""
     with store.database.read() as connection:
         found = days.forecast_columns(connection, site, view.number, day, day)
-    return _hours(found, model, parameter)
-
-
-def observed_hours(store: Store, day: int, parameter: int = SPEED, station: int = 1) -> dict[int, float]:
-    with store.database.read() as connection:
-        found = days.observed_columns(connection, 1, day, day)
-    return _hours(found, station, parameter)
-
-
-def _hours(found: DayColumns, owner: int, parameter: int) -> dict[int, float]:
-    return {
-        hour: value / 1000
-        for hourly in found.hourly[found.owner == owner]
-        for hour, value in enumerate(hourly[parameter].tolist())
-        if value != ABSENT
-    }
+    return hours_of(found, model, parameter)
 
 
 def mean_hours(store: Store, day: int, parameter: int = SPEED) -> dict[int, float]:
@@ -175,17 +96,6 @@ def doubts(store: Store) -> list[tuple[datetime, int, str]]:
         (row.station_id, day_of_epoch(row.time), row.parameter, row.reason) for row in found
     )
     return [(datetime.fromtimestamp(row.time, UTC), row.parameter, row.reason) for row in found]
-
-
-def derived(database: Database) -> dict[str, list[tuple[object, ...]]]:
-    """Return all derived rows, to the bit."""
-    with database.read() as connection:
-        return {
-            table.name: [
-                tuple(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key))
-            ]
-            for table in DERIVED
-        }
 
 
 # --- Which forecast --------------------------------------------------------------------------------

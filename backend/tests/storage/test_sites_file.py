@@ -12,7 +12,7 @@ import pytest
 from backend.core.errors import ConfigError
 from backend.core.sites import default_sites_file
 from backend.storage.sites_file import SitesFile
-from backend.tests.core.test_sites import MOVED, SITE, entry
+from backend.tests.support.site_texts import MOVED, SITE, entry
 
 TWO = f"""# My sites
 

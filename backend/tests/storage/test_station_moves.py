@@ -20,7 +20,7 @@ from backend.scoring.views import NEAREST
 from backend.storage import schema as t
 from backend.storage.stays import MOVED_METRES, Sighting, stays
 from backend.storage.store import Store
-from backend.tests.scoring.test_days import (
+from backend.tests.support.score_days import (
     LONG_AFTER,
     SITE,
     WARMTH,
