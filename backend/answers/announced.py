@@ -22,7 +22,7 @@ from backend.storage.announced import AnnouncedValue
 from backend.storage.database import from_epoch
 
 LAST_RUNS = 4
-"""Number of runs of which an hour's values are compared."""
+"""Number of runs that are compared for an hour."""
 
 
 class RunValue(ApiModel):
