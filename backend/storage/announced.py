@@ -27,6 +27,36 @@ _ORIGINS = sa.select(t.forecast_origin).where(
     t.forecast_origin.c.site_id.in_(sa.bindparam("sites", expanding=True)),
     t.forecast_origin.c.valid_time.in_(sa.bindparam("times", expanding=True)),
 )
+_NEWEST_RUN = (
+    sa.select(*list(t.forecast.primary_key)[:3], sa.func.max(t.forecast.c.reference_time).label("run"))
+    .where(
+        *_AT_HOURS,
+        t.forecast.c.model_id.in_(sa.bindparam("models", expanding=True)),
+        t.forecast.c.reference_time <= sa.bindparam("newest", type_=sa.BigInteger),
+    )
+    .group_by(*list(t.forecast.primary_key)[:3])
+    .subquery()
+)
+_HIGHEST = (
+    sa.select(
+        t.forecast.c.site_id,
+        t.forecast.c.model_id,
+        sa.func.count(t.forecast.c.wind_speed),
+        sa.func.max(t.forecast.c.wind_speed),
+        sa.func.max(t.forecast.c.wind_gust),
+    )
+    .join_from(
+        _NEWEST_RUN,
+        t.forecast,
+        sa.and_(
+            t.forecast.c.site_id == _NEWEST_RUN.c.site_id,
+            t.forecast.c.valid_time == _NEWEST_RUN.c.valid_time,
+            t.forecast.c.model_id == _NEWEST_RUN.c.model_id,
+            t.forecast.c.reference_time == _NEWEST_RUN.c.run,
+        ),
+    )
+    .group_by(t.forecast.c.site_id, t.forecast.c.model_id)
+)
 _MODELS = sa.select(t.model.c.id, t.model.c.name)
 _VERSION = sa.select(
     sa.select(sa.func.max(t.forecast_batch.c.id)).scalar_subquery(),
@@ -126,3 +156,49 @@ def data_version(database: Database) -> tuple[int, int, int]:
     with database.read() as connection:
         forecasts, observations, days = connection.execute(_VERSION).one()
     return int(forecasts or 0), int(observations or 0), int(days or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class HighestValues:
+    """The highest values of a model's newest runs at a site over some hours, in km/h; None if it has none."""
+
+    hours: int
+    wind: float
+    gust: float | None
+
+
+def highest_values(
+    database: Database, times: Sequence[datetime], now: datetime, *, models_withheld: Iterable[str] = ()
+) -> dict[str, dict[str, HighestValues]]:
+    """Return the highest mean wind and gust over these hours, by site and model.
+
+    Only the newest run of each hour counts, and only the present series of each site.
+    """
+    hidden = set(models_withheld)
+    with database.read() as connection:
+        slug_of = {number: slug for slug, number in present_ids(connection, now).items()}
+        models = {number: name for number, name in fetched(connection, _MODELS) if name not in hidden}
+        asked = {
+            "times": [to_epoch(time) for time in times],
+            "newest": to_epoch(now + CLOCK_TOLERANCE),
+            "models": list(models),
+        }
+        rows = [
+            row
+            for some in chunks(sorted(slug_of))
+            for row in fetched(connection, _HIGHEST, {"sites": some, **asked})
+        ]
+    found: dict[str, dict[str, HighestValues]] = {}
+    for site_id, model_id, hours, wind, gust in rows:
+        if wind is not None:
+            values = HighestValues(hours, wind / 1000, None if gust is None else gust / 1000)
+            found.setdefault(slug_of[site_id], {})[models[model_id]] = values
+    return found
+
+
+def days_stamps(database: Database, now: datetime) -> dict[str, int]:
+    """Return, by site, the stamp of its present series, which changes whenever its score days change."""
+    with database.read() as connection:
+        slug_of = {number: slug for slug, number in present_ids(connection, now).items()}
+        rows = connection.execute(sa.select(t.site.c.id, t.site.c.days_stamp))
+        return {slug_of[row.id]: row.days_stamp for row in rows if row.id in slug_of}

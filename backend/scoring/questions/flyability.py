@@ -71,24 +71,9 @@ def event_tables(sample: Sample, wind_limit: float, gust_limit: float) -> tuple[
     Hours are those that the sample counts. A flyable day has hours of its own, regardless of those: whether a
     day or an hour is flyable is decided from all values of models and station.
     """
-    sectors = sectors_of(sample.site.orientation)
-    winds = sample.all_forecasts
-    observed = sample.measured
-    everywhere = sectors == EVERY_SECTOR
-    required = [Parameter.WIND_GUST] if _has(observed[Parameter.WIND_GUST]) else []
-    if not everywhere and _has(observed[Parameter.WIND_DIRECTION]):
-        required.append(Parameter.WIND_DIRECTION)
-    hours = {
-        name: _not_flyable(values, wind_limit, gust_limit, sectors, required)
-        for name, values in winds.items()
-    }
-    real_hours = _not_flyable(observed, wind_limit, gust_limit, sectors, required)
-    begins = max(int(FLYING_FROM.value), sample.view.first_hour)
-    days = {  # of the hours that the station has: both sides are judged by the same ones
-        name: ~event_day(~of_model.where(real_hours.known), sample.clock, begins)
-        for name, of_model in hours.items()
-    }
-    real_days = ~event_day(~real_hours, sample.clock, begins)
+    winds, everywhere = sample.all_forecasts, sectors_of(sample.site.orientation) == EVERY_SECTOR
+    required = _required(sample)
+    hours, real_hours = _hours_not_flyable(sample, wind_limit, gust_limit)
     limits = _limits(winds, wind_limit, gust_limit, required)
     return (
         _table(
@@ -99,18 +84,63 @@ def event_tables(sample: Sample, wind_limit: float, gust_limit: float) -> tuple[
             hours,
             real_hours.where(sample.counted),
         ),
-        _table(
-            sample,
-            "not_flyable_day",
-            f"a day without {FLYABLE_RUN.value} flyable hours in a row from {begins} to"
-            f" {FLYING_UNTIL.value} o'clock; not flyable: {limits}",
-            "days",
-            days,
-            real_days,
-        ),
+        _day_table(sample, hours, real_hours, limits),
         limit_table(sample, Parameter.WIND_SPEED, wind_limit),
         limit_table(sample, Parameter.WIND_GUST, gust_limit),
-        *(() if everywhere else (_off_slope(sample, sectors),)),
+        *(() if everywhere else (_off_slope(sample, sectors_of(sample.site.orientation)),)),
+    )
+
+
+def flyable_days(sample: Sample, wind_limit: float, gust_limit: float) -> EventTable:
+    """Return the event of a day that is not flyable, as in event_tables, without intervals of its scores."""
+    hours, real_hours = _hours_not_flyable(sample, wind_limit, gust_limit)
+    limits = _limits(sample.all_forecasts, wind_limit, gust_limit, _required(sample))
+    return _day_table(sample, hours, real_hours, limits, ())
+
+
+def _required(sample: Sample) -> list[Parameter]:
+    """Return what decides whether an hour is flyable, besides the mean wind."""
+    observed = sample.measured
+    required = [Parameter.WIND_GUST] if _has(observed[Parameter.WIND_GUST]) else []
+    everywhere = sectors_of(sample.site.orientation) == EVERY_SECTOR
+    if not everywhere and _has(observed[Parameter.WIND_DIRECTION]):
+        required.append(Parameter.WIND_DIRECTION)
+    return required
+
+
+def _hours_not_flyable(
+    sample: Sample, wind_limit: float, gust_limit: float
+) -> tuple[dict[str, Occurrence], Occurrence]:
+    """Return the hours that are not flyable by each model, and by the readings."""
+    sectors, required = sectors_of(sample.site.orientation), _required(sample)
+    of_models = {
+        name: _not_flyable(values, wind_limit, gust_limit, sectors, required)
+        for name, values in sample.all_forecasts.items()
+    }
+    return of_models, _not_flyable(sample.measured, wind_limit, gust_limit, sectors, required)
+
+
+def _day_table(
+    sample: Sample,
+    hours: Mapping[str, Occurrence],
+    real_hours: Occurrence,
+    limits: str,
+    scores: Sequence[str] = tuple(SCORES),
+) -> EventTable:
+    begins = max(int(FLYING_FROM.value), sample.view.first_hour)
+    days = {  # of the hours that the station has: both sides are judged by the same ones
+        name: ~event_day(~of_model.where(real_hours.known), sample.clock, begins)
+        for name, of_model in hours.items()
+    }
+    return _table(
+        sample,
+        "not_flyable_day",
+        f"a day without {FLYABLE_RUN.value} flyable hours in a row from {begins} to"
+        f" {FLYING_UNTIL.value} o'clock; not flyable: {limits}",
+        "days",
+        days,
+        ~event_day(~real_hours, sample.clock, begins),
+        scores=scores,
     )
 
 
@@ -219,7 +249,7 @@ def _table(
     size = sample_of(shared, sample.months)
     of_days = {name: Contingency.of(forecast[name], real, shared) for name in sorted(compared)}
     intervals: Sequence[Intervals] = [{}] * len(of_days)
-    if of_days and size.shows_values:
+    if of_days and scores and size.shows_values:
         intervals = score_intervals(beside([*of_days.values()]), scores)
     return EventTable(
         event=event,
