@@ -1,16 +1,80 @@
-"""The home page: tomorrow at the pilot's sites."""
+"""The home page: tomorrow at the pilot's sites, until noon today."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from typing import Annotated, Literal
 
-from backend.pages.page import PageDep
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from backend.answers.announced import data_version
+from backend.answers.home import HomeQuestion, home_answer, is_about_today
+from backend.pages.charts.style import COLOURS, model_index
+from backend.pages.choices import MOST_CHOSEN
+from backend.pages.page import Page, PageDep
+from backend.pages.sentences_home import beacon_words, record_words, run_words, standing_words
+from backend.scoring.constants import PRELIMINARY_DAYS
 
 router = APIRouter(include_in_schema=False)
 
 
+class HomeChoices(BaseModel):
+    """What an address of the home page has besides the choices of every page.
+
+    `list` shows all sites, also to a pilot with own ones. `lat` and `lon` are where the pilot is.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    q: Annotated[str, Field(max_length=60)] = ""
+    list: Literal["all"] | None = None
+    within: bool = False
+    lat: Annotated[float, Field(ge=-90, le=90)] | None = None
+    lon: Annotated[float, Field(ge=-180, le=180)] | None = None
+    day: Literal["today", "tomorrow"] | None = None
+    page: Annotated[int, Field(ge=1, le=100_000)] = 1
+
+
 @router.get("/")
-def home(page: PageDep) -> Response:
-    """Return the list of sites."""
-    sites = page.service.sites()
-    return page.respond("pages/home.html", lambda: {"sites": sites}, sites)
+def home(page: PageDep, choices: Annotated[HomeChoices, Query()]) -> Response:
+    """Return the list of sites, each with what one public model announces for the next flying day."""
+    question = _question(page, choices)
+    withheld = page.withheld()
+    answer_parts = (
+        page.service.sites(),
+        data_version(page.service),
+        sorted(withheld.models),
+        sorted(withheld.networks),
+        question,
+    )
+    return page.respond(
+        "pages/home.html",
+        lambda: {
+            "answer": home_answer(page.service, question, withheld),
+            "asked": choices,
+            "question": question,
+            "standing_words": standing_words,
+            "record_words": record_words,
+            "beacon_words": beacon_words,
+            "run_words": run_words,
+            "own": page.choices.sites,
+            "model_number": lambda model: model_index(model) % COLOURS + 1,
+            "least_days": PRELIMINARY_DAYS.value,
+            "most_chosen": MOST_CHOSEN,
+        },
+        *answer_parts,
+    )
+
+
+def _question(page: Page, choices: HomeChoices) -> HomeQuestion:
+    today = is_about_today(page.now) if choices.day is None else choices.day == "today"
+    return HomeQuestion(
+        chosen=() if choices.list == "all" else page.choices.sites,
+        search=choices.q.strip(),
+        position=None if choices.lat is None or choices.lon is None else (choices.lat, choices.lon),
+        within=choices.within,
+        page=choices.page,
+        wind_limit=page.choices.lim,
+        gust_limit=page.choices.glim,
+        is_today=today,
+    )

@@ -5,3 +5,42 @@
 for (const form of document.querySelectorAll("form[data-auto]")) {
   form.addEventListener("change", () => form.requestSubmit());
 }
+
+// The pilot's own sites and limits stay in this browser. A club's link does not change them: only what the
+// pilot adds, removes or applies is kept. An address without sites gets them back.
+const kept = {
+  get(name) { try { return localStorage.getItem(name); } catch { return null; } },
+  set(name, value) { try { localStorage.setItem(name, value); } catch { /* the address still has them */ } },
+};
+for (const link of document.querySelectorAll("a[data-own]")) {
+  link.addEventListener("click", () => kept.set("s", new URL(link.href).searchParams.get("s") ?? ""));
+}
+const limits = document.querySelector("form[data-limits]");
+if (limits) {
+  limits.addEventListener("submit", () => {
+    for (const name of ["lim", "glim", "u"]) kept.set(name, limits.elements[name].value);
+  });
+  const address = new URL(location.href);
+  let restored = false;
+  for (const name of ["s", "lim", "glim", "u"]) {
+    const value = kept.get(name);
+    if (value && !address.searchParams.has(name) && limits.elements[name]?.value !== value) {
+      address.searchParams.set(name, value);
+      restored = true;
+    }
+  }
+  if (restored) location.replace(address);
+}
+
+// Sites by their distance. The position is rounded to a kilometre before it leaves the browser.
+const nearest = document.querySelector("[data-nearest]");
+if (nearest && navigator.geolocation) {
+  nearest.hidden = false;
+  nearest.addEventListener("click", () => navigator.geolocation.getCurrentPosition(({ coords }) => {
+    const address = new URL(location.href);
+    address.searchParams.set("lat", coords.latitude.toFixed(2));
+    address.searchParams.set("lon", coords.longitude.toFixed(2));
+    address.searchParams.delete("page");
+    location.assign(address);
+  }, () => { nearest.disabled = true; }));
+}
