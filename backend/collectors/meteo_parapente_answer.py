@@ -202,9 +202,49 @@ def parse(payload: Payload, site: Site, entry: Entry) -> Answer:
     another position than `site`, if most hours are odd, and if no usable value remains.
     """
     try:
-        return _answer(_sounding(payload.body, site), site, entry)
+        sounding = _sounding(payload.body, site)
     except ParseError as error:
         raise type(error)(error.reason, source=NAME, url=payload.url) from error
+    records: list[Forecast] = []
+    rejected: list[Rejected] = []
+    ground = height = None
+    odd: list[str] = []
+    used, without = 0, {"wind": 0, "temperature": 0}
+    for clock, raw in sorted(sounding.data.items()):
+        try:
+            valid_time, hour = _hour(entry.day, clock, raw)
+        except ParseError as error:
+            odd.append(error.reason)
+            text = bytes(raw).decode(errors="replace")[:200]
+            rejected.append(Rejected(_subject(site), None, None, text, f"odd_hour: {error.reason}"))
+            continue
+        if ground is None and hour.ground is not None:
+            ground, height = hour.ground, round(hour.z[0] - hour.ground, 1)
+        if valid_time < entry.reference_time:
+            continue  # not a forecast
+        used += 1
+        without["wind"] += hour.umet is None or hour.vmet is None
+        without["temperature"] += bytes(hour.tc) == b"null"
+        for parameter, value in _lowest_level(hour).items():
+            if isinstance(value, float):
+                records.append(Forecast(MODEL, site.id, parameter, entry.reference_time, valid_time, value))
+            else:
+                rejected.append(Rejected(_subject(site), parameter, valid_time, value, "not_a_number"))
+    if len(odd) > _MOST_ODD_HOURS * len(sounding.data):
+        raise ParseError(odd[0], source=NAME, url=payload.url)
+    if not records:
+        reason = f"no usable value at or after the start of the run for {entry.day}"
+        raise ParseError(reason, source=NAME, url=payload.url)
+    absent = [
+        name if hours == used else f"{name} in {hours} of {used} hours"
+        for name, hours in without.items()
+        if hours
+    ]
+    if odd:
+        absent.append(f"{len(odd)} of {len(sounding.data)} hours: {odd[0]}")
+    grid = sounding.grid_coords
+    point = GridPoint(MODEL, site.id, f"{grid.domain:.0f}/{grid.sn:.0f}/{grid.we:.0f}", ground, height)
+    return Answer(tuple(records), tuple(rejected), point, " and ".join(absent))
 
 
 def _sounding(body: bytes, site: Site) -> _Sounding:
@@ -226,53 +266,6 @@ def _sounding(body: bytes, site: Site) -> _Sounding:
     return sounding
 
 
-def _answer(sounding: _Sounding, site: Site, entry: Entry) -> Answer:
-    grid = sounding.grid_coords
-    records: list[Forecast] = []
-    rejected: list[Rejected] = []
-    ground = height = None
-    odd: list[str] = []
-    used, without = 0, {"wind": 0, "temperature": 0}
-    for clock, raw in sorted(sounding.data.items()):
-        try:
-            valid_time, hour = _hour(entry.day, clock, raw)
-        except ParseError as error:
-            odd.append(error.reason)
-            text = bytes(raw).decode(errors="replace")[:200]
-            rejected.append(Rejected(_subject(site), None, None, text, f"odd_hour: {error.reason}"))
-            continue
-        if ground is None and hour.ground is not None:
-            ground, height = hour.ground, round(hour.z[0] - hour.ground, 1)
-        if valid_time < entry.reference_time:
-            continue  # not a forecast
-        used += 1
-        without["wind"] += hour.umet is None or hour.vmet is None
-        without["temperature"] += bytes(hour.tc) == b"null"
-        values, unreadable = _lowest_level(hour)
-        records += [
-            Forecast(MODEL, site.id, parameter, entry.reference_time, valid_time, value)
-            for parameter, value in values.items()
-        ]
-        rejected += [
-            Rejected(_subject(site), parameter, valid_time, raw, "not_a_number")
-            for parameter, raw in unreadable.items()
-        ]
-    if len(odd) > _MOST_ODD_HOURS * len(sounding.data):
-        raise ParseError(odd[0])
-    if not records:
-        raise ParseError(f"no usable value at or after the start of the run for {entry.day}")
-    cell = f"{grid.domain:.0f}/{grid.sn:.0f}/{grid.we:.0f}"
-    absent = [
-        name if hours == used else f"{name} in {hours} of {used} hours"
-        for name, hours in without.items()
-        if hours
-    ]
-    if odd:
-        absent.append(f"{len(odd)} of {len(sounding.data)} hours: {odd[0]}")
-    point = GridPoint(MODEL, site.id, cell, ground, height)
-    return Answer(tuple(records), tuple(rejected), point, " and ".join(absent))
-
-
 def _hour(day: date, clock: str, raw: msgspec.Raw) -> tuple[datetime, _Hour]:
     """Return time (UTC) and content of one hour; raise ParseError if one of them is odd."""
     match = _CLOCK.fullmatch(clock)
@@ -290,10 +283,9 @@ def _hour(day: date, clock: str, raw: msgspec.Raw) -> tuple[datetime, _Hour]:
     return datetime.combine(day, time(int(match[1]), int(match[2])), UTC), hour
 
 
-def _lowest_level(hour: _Hour) -> tuple[dict[Parameter, float], dict[Parameter, str]]:
-    """Return the values of one hour, and as text those that are not numbers. A null is absent."""
-    values: dict[Parameter, float] = {}
-    unreadable: dict[Parameter, str] = {}
+def _lowest_level(hour: _Hour) -> dict[Parameter, float | str]:
+    """Return the values of one hour; one that is not a number as text. A null is absent."""
+    values: dict[Parameter, float | str] = {}
     east, north = (levels[0] if levels else None for levels in (hour.umet, hour.vmet))
     if isinstance(east, float) and isinstance(north, float):
         speed, direction = wind_from_components(east, north)
@@ -302,7 +294,7 @@ def _lowest_level(hour: _Hour) -> tuple[dict[Parameter, float], dict[Parameter, 
         if direction is not None and why_implausible(Parameter.WIND_SPEED, speed) is None:
             values[Parameter.WIND_DIRECTION] = direction
     elif east is not None and north is not None:
-        unreadable[Parameter.WIND_SPEED] = f"umet {east!r}, vmet {north!r}"
+        values[Parameter.WIND_SPEED] = f"umet {east!r}, vmet {north!r}"
     temperature: Level
     try:
         levels = decode_json(_LEVELS, bytes(hour.tc))
@@ -315,8 +307,8 @@ def _lowest_level(hour: _Hour) -> tuple[dict[Parameter, float], dict[Parameter, 
     if isinstance(temperature, float):
         values[Parameter.TEMPERATURE] = temperature + 0.0  # -0.0 becomes 0.0
     elif temperature is not None:
-        unreadable[Parameter.TEMPERATURE] = repr(temperature)
-    return values, unreadable
+        values[Parameter.TEMPERATURE] = repr(temperature)
+    return values
 
 
 def _subject(site: Site) -> str:

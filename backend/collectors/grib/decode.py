@@ -152,7 +152,7 @@ def read_fields(
                 handle = eccodes.codes_new_from_message(file.read(length))
                 try:
                     message = _Message(eccodes, handle)
-                    name = names.get(_selector(message))
+                    name = names.get(message.selector())
                     if name is None:
                         continue
                     field = _read(message, name, points, cells)
@@ -198,6 +198,40 @@ class _Message:
     def number_if_any(self, key: str) -> float | None:
         return self.number(key) if self._eccodes.codes_is_defined(self._handle, key) else None
 
+    def selector(self) -> Selector | None:
+        """Return its selector, or None if it has no level: no selected field is without one."""
+        level_type = self.integer_if_any("typeOfFirstFixedSurface")
+        level = self.number_if_any("level")
+        if level_type is None or level is None:
+            return None
+        return Selector(
+            discipline=self.integer("discipline"),
+            category=self.integer("parameterCategory"),
+            number=self.integer("parameterNumber"),
+            template=self.integer("productDefinitionTemplateNumber"),
+            level_type=level_type,
+            level=level,
+            statistic=self.integer_if_any("typeOfStatisticalProcessing"),
+        )
+
+    def grid(self) -> _Grid:
+        """Read its grid; longitudes may run from 0 to 360 or from -180 to 180."""
+        if (template := self.integer("gridDefinitionTemplateNumber")) != _REGULAR_LATITUDE_LONGITUDE:
+            raise GribError(f"a grid of template 3.{template}, not a regular latitude-longitude grid")
+        if self.integer("jPointsAreConsecutive") or self.integer("alternativeRowScanning"):
+            raise GribError("a grid that is not scanned row by row in one direction")
+        columns, rows = self.integer("Ni"), self.integer("Nj")
+        if columns < 2 or rows < 2:
+            raise GribError(f"a grid of {rows} x {columns} cells")
+        north, south = (self.number(f"latitudeOf{end}GridPointInDegrees") for end in ("First", "Last"))
+        west, east = (self.number(f"longitudeOf{end}GridPointInDegrees") for end in ("First", "Last"))
+        westward = bool(self.integer("iScansNegatively"))
+        width = ((west - east if westward else east - west) % 360) / (columns - 1)
+        latitude_step = (south - north) / (rows - 1)
+        if not width or not latitude_step or (latitude_step > 0) != bool(self.integer("jScansPositively")):
+            raise GribError(f"a grid whose corners contradict its scanning: {north} {west} to {south} {east}")
+        return _Grid(columns, rows, north, west, latitude_step, -width if westward else width)
+
     def values(self) -> Any:
         """Unpack; return a one-dimensional array in scanning order."""
         return self._eccodes.codes_get_values(self._handle)
@@ -236,23 +270,6 @@ def _section(head: bytes, number: int) -> bytes:
     return b""
 
 
-def _selector(message: _Message) -> Selector | None:
-    """Return the selector of a message, or None if it has no level: no selected field is without one."""
-    level_type = message.integer_if_any("typeOfFirstFixedSurface")
-    level = message.number_if_any("level")
-    if level_type is None or level is None:
-        return None
-    return Selector(
-        discipline=message.integer("discipline"),
-        category=message.integer("parameterCategory"),
-        number=message.integer("parameterNumber"),
-        template=message.integer("productDefinitionTemplateNumber"),
-        level_type=level_type,
-        level=level,
-        statistic=message.integer_if_any("typeOfStatisticalProcessing"),
-    )
-
-
 def _read(
     message: _Message,
     name: str,
@@ -261,7 +278,7 @@ def _read(
 ) -> Field:
     if (unit := message.integer("stepUnits")) != _HOUR:
         raise GribError(f"{name} has steps in unit {unit} of table 4.4, not in hours")
-    grid = _grid(message)
+    grid = message.grid()
     # Refuse more cells than fit into memory, and a bitmap that would assign values to the wrong cells.
     size = message.integer("numberOfDataPoints")
     if size != grid.rows * grid.columns:
@@ -296,22 +313,3 @@ def _read(
         # NaN is not a mask: return it; the range check rejects it.
         values=tuple(None if value is None or value >= MASKED_FROM else value for value in at_cells),
     )
-
-
-def _grid(message: _Message) -> _Grid:
-    """Read the grid of a message; longitudes may run from 0 to 360 or from -180 to 180."""
-    if (template := message.integer("gridDefinitionTemplateNumber")) != _REGULAR_LATITUDE_LONGITUDE:
-        raise GribError(f"a grid of template 3.{template}, not a regular latitude-longitude grid")
-    if message.integer("jPointsAreConsecutive") or message.integer("alternativeRowScanning"):
-        raise GribError("a grid that is not scanned row by row in one direction")
-    columns, rows = message.integer("Ni"), message.integer("Nj")
-    if columns < 2 or rows < 2:
-        raise GribError(f"a grid of {rows} x {columns} cells")
-    north, south = (message.number(f"latitudeOf{end}GridPointInDegrees") for end in ("First", "Last"))
-    west, east = (message.number(f"longitudeOf{end}GridPointInDegrees") for end in ("First", "Last"))
-    westward = bool(message.integer("iScansNegatively"))
-    width = ((west - east if westward else east - west) % 360) / (columns - 1)
-    latitude_step = (south - north) / (rows - 1)
-    if not width or not latitude_step or (latitude_step > 0) != bool(message.integer("jScansPositively")):
-        raise GribError(f"a grid whose corners contradict its scanning: {north} {west} to {south} {east}")
-    return _Grid(columns, rows, north, west, latitude_step, -width if westward else width)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -66,17 +66,13 @@ def parse(
     """
     for item in fields:
         _check_origin(item, grid, reference_time, url)
-    by_name = {
-        (item.name, item.step): item
-        for item in fields
-        if item.hours == (1 if item.name.startswith("gust") else 0)  # the hour before its step, or an instant
-    }
-    gusts = {lead: _gust_fields(by_name, lead) for lead in part.leads}
-    absent = _absent(by_name, gusts, {(item.name, item.step): item.hours for item in fields})
+    content = _FileFields(fields)
+    absent = content.absent(part.leads)
     if not any(
-        all((name, lead) in by_name for name in names)
-        for lead, gust in gusts.items()
-        for names in filter(None, (_WIND, _TEMPERATURE, gust))
+        content.has(names, lead)
+        for lead in part.leads
+        for names in (_WIND, _TEMPERATURE, content.gust(lead))
+        if names
     ):
         raise ParseError(f"incomplete, without {absent}", source=grid.source, url=url)
     records: list[Forecast] = []
@@ -92,7 +88,7 @@ def parse(
         before = len(records)
         for lead in part.leads:
             valid_time = reference_time + timedelta(hours=lead)
-            for parameter, value in _parameters(by_name, gusts[lead], lead, index):
+            for parameter, value in content.parameters(lead, index):
                 if value is None:
                     rejected[_masked(subject, parameter, cell.name)] = None
                 else:
@@ -162,64 +158,66 @@ def _check_origin(item: Field, grid: AromeGrid, reference_time: datetime, url: s
         )
 
 
-Fields = Mapping[tuple[str, int], Field]
+class _FileFields:
+    """The fields of a file by name and step (h). One with another interval than ours counts as missing."""
 
+    def __init__(self, fields: Sequence[Field]) -> None:
+        self._intervals = {(item.name, item.step): item.hours for item in fields}
+        self._fields = {
+            (item.name, item.step): item
+            for item in fields
+            # A gust covers the hour before its step, every other field is an instant.
+            if item.hours == (1 if item.name.startswith("gust") else 0)
+        }
 
-def _gust_fields(fields: Fields, lead: int) -> tuple[str, ...]:
-    """Return the names of the gust's fields: components if present, else the speed; none at step 0."""
-    if lead == 0:
-        return ()
-    if all((name, lead) in fields for name in _GUST_COMPONENTS) or (*_GUST_SPEED, lead) not in fields:
-        return _GUST_COMPONENTS
-    return _GUST_SPEED
+    def has(self, names: Sequence[str], lead: int) -> bool:
+        """True if all of these fields are present at a lead time."""
+        return all((name, lead) in self._fields for name in names)
 
+    def gust(self, lead: int) -> tuple[str, ...]:
+        """Return the names of the gust's fields: components if present, else the speed; none at step 0."""
+        if lead == 0:
+            return ()
+        speed_only = self.has(_GUST_SPEED, lead) and not self.has(_GUST_COMPONENTS, lead)
+        return _GUST_SPEED if speed_only else _GUST_COMPONENTS
 
-def _absent(
-    fields: Fields, gusts: Mapping[int, tuple[str, ...]], intervals: Mapping[tuple[str, int], int]
-) -> str:
-    """List the missing fields with their hours, at most four of them.
+    def absent(self, leads: Iterable[int]) -> str:
+        """List the missing fields with their hours, at most four of them."""
+        absent = [
+            f"{name} at {lead} h"
+            + (f" (it covers {self._intervals[name, lead]} h)" if (name, lead) in self._intervals else "")
+            for lead in leads
+            for name in (*_WIND, *_TEMPERATURE, *self.gust(lead))
+            if (name, lead) not in self._fields
+        ]
+        return ", ".join(absent[:4]) + (f" and {len(absent) - 4} more" if len(absent) > 4 else "")
 
-    `intervals` has the hours that each field in the file covers: a field with a wrong interval counts as
-    missing.
-    """
-    absent = [
-        f"{name} at {lead} h"
-        + (f" (it covers {intervals[name, lead]} h)" if (name, lead) in intervals else "")
-        for lead, gust in gusts.items()
-        for name in (*_WIND, *_TEMPERATURE, *gust)
-        if (name, lead) not in fields
-    ]
-    return ", ".join(absent[:4]) + (f" and {len(absent) - 4} more" if len(absent) > 4 else "")
-
-
-def _parameters(
-    fields: Fields, gust: tuple[str, ...], lead: int, index: int
-) -> Iterator[tuple[Parameter, float | None]]:
-    """Yield each parameter of a site and hour whose fields are in the file; None under the mask.
-
-    A calm has no direction.
-    """
-
-    def present(names: tuple[str, ...]) -> bool:
-        return all((name, lead) in fields for name in names)
-
-    def values(names: tuple[str, ...]) -> list[float] | None:
-        unmasked = [value for name in names if (value := fields[name, lead].values[index]) is not None]
+    def values(self, names: Sequence[str], lead: int, index: int) -> list[float] | None:
+        """Return the values of some fields at a site; None if one of them is masked."""
+        values = [self._fields[name, lead].values[index] for name in names]
+        unmasked = [value for value in values if value is not None]
         return unmasked if len(unmasked) == len(names) else None
 
-    if present(_WIND):
-        wind = values(_WIND)
-        speed, direction = wind_from_components(*wind) if wind else (None, None)
-        yield Parameter.WIND_SPEED, speed
-        # An impossible speed is rejected later; its direction must not stay.
-        if speed is not None and direction is not None and not why_implausible(Parameter.WIND_SPEED, speed):
-            yield Parameter.WIND_DIRECTION, direction
-    if gust and present(gust):
-        components = values(gust)
-        yield Parameter.WIND_GUST, ms_to_kmh(math.hypot(*components)) if components else None
-    if present(_TEMPERATURE):
-        kelvin = values(_TEMPERATURE)
-        yield Parameter.TEMPERATURE, kelvin_to_celsius(*kelvin) if kelvin else None
+    def parameters(self, lead: int, index: int) -> Iterator[tuple[Parameter, float | None]]:
+        """Yield each parameter of a site and hour whose fields are in the file; None under the mask.
+
+        A calm has no direction.
+        """
+        if self.has(_WIND, lead):
+            wind = self.values(_WIND, lead, index)
+            speed, direction = wind_from_components(*wind) if wind else (None, None)
+            yield Parameter.WIND_SPEED, speed
+            # An impossible speed is rejected later; its direction must not stay.
+            plausible = speed is not None and not why_implausible(Parameter.WIND_SPEED, speed)
+            if direction is not None and plausible:
+                yield Parameter.WIND_DIRECTION, direction
+        gust = self.gust(lead)
+        if gust and self.has(gust, lead):
+            components = self.values(gust, lead, index)
+            yield Parameter.WIND_GUST, ms_to_kmh(math.hypot(*components)) if components else None
+        if self.has(_TEMPERATURE, lead):
+            kelvin = self.values(_TEMPERATURE, lead, index)
+            yield Parameter.TEMPERATURE, kelvin_to_celsius(*kelvin) if kelvin else None
 
 
 def _masked(subject: str, parameter: Parameter | None, cell: str) -> Rejected:

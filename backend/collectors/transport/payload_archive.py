@@ -235,7 +235,18 @@ class Replay:
         if answers is None:
             raise _missing_payload(request)
         path = answers.popleft() if len(answers) > 1 else answers[0]
-        return await asyncio.to_thread(_read_payload, path)
+
+        def read() -> Payload:
+            with _opened(path) as file:
+                header = msgspec.json.decode(file.readline(), type=_Header)
+                return Payload(
+                    url=header.url,
+                    body=file.read(),
+                    fetched_at=header.fetched_at,
+                    last_modified=header.last_modified,
+                )
+
+        return await asyncio.to_thread(read)
 
     def download(self, request: Request) -> AbstractAsyncContextManager[Download]:
         """Raise PayloadMissingError: downloads are not archived."""
@@ -265,17 +276,6 @@ def _write(path: Path, content: bytes) -> None:
     except OSError:
         part.unlink(missing_ok=True)
         raise
-
-
-def _read_payload(path: Path) -> Payload:
-    with _opened(path) as file:
-        header = msgspec.json.decode(file.readline(), type=_Header)
-        return Payload(
-            url=header.url,
-            body=file.read(),
-            fetched_at=header.fetched_at,
-            last_modified=header.last_modified,
-        )
 
 
 @contextmanager
