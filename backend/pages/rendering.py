@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from backend import __version__
 from backend.pages.assets import SCRIPT, STYLE, WEB, version
+from backend.pages.charts.style import model_class
 from backend.pages.language import Language
 
 
@@ -30,6 +31,7 @@ def _environment(language: Language) -> Environment:
         "style_version": version(STYLE),
         "script_version": version(SCRIPT),
         "words": language,
+        "model_class": model_class,
     }
     return environment
 

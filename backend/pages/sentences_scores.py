@@ -158,13 +158,16 @@ class ScoreWords:
         return words.gettext("Not enough data yet")
 
     def beacon(self, station: ReferenceStation) -> str:
-        """Return where a beacon stands: its distance and its height from the take-off."""
+        """Return where a reference station stands."""
+        return self.place(station.name or station.station, station.distance_km, station.height_difference)
+
+    def place(self, name: str, distance: float | None, metres: float | None) -> str:
+        """Return where a beacon stands: its distance (km) and its height (m) from the take-off."""
         words = self.page.language
-        name = station.name or station.station
-        if station.distance_km is None:
+        if distance is None:
             return words.gettext("The beacon %(name)s states no position.") % {"name": name}
-        height = round(station.height_difference) if station.height_difference is not None else None
-        if station.distance_km < 0.05:  # rounds to 0.0 km
+        height = None if metres is None else round(metres)
+        if distance < 0.05:  # rounds to 0.0 km
             if not height:
                 text = words.gettext("The beacon %(name)s stands at the take-off.")
             elif height > 0:
@@ -187,7 +190,7 @@ class ScoreWords:
             )
         return text % {
             "name": name,
-            "distance": words.number(station.distance_km, 1),
+            "distance": words.number(distance, 1),
             "height": words.number(abs(height or 0)),
         }
 

@@ -366,6 +366,18 @@ DUPLICATE_HOURS = Constant(
     "With fewer in common, their values do not show whether both are one mast.",
 )
 
+# What a page shows of a beacon
+
+BEACON_DAYS = Constant(
+    "beacon_days", 28, "days up to today", "Four weeks: what the sensor does now, over more than one weather."
+)
+BEACON_HOURS = Constant(
+    "beacon_hours",
+    100,
+    "hours that both have",
+    "With fewer, a difference from a neighbour or a model is that of a few days' weather.",
+)
+
 # Questions
 
 USUAL_DAYS = Constant(

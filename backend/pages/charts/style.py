@@ -44,6 +44,11 @@ def model_colour(model: str) -> str:
     return f"var(--m{model_index(model) % COLOURS + 1})"
 
 
+def model_class(model: str) -> str:
+    """Return the class of the style sheet that has the colour of a model."""
+    return f"m{model_index(model) % COLOURS + 1}"
+
+
 def model_dash(model: str) -> list[int]:
     """Return the dash pattern of a model's line: solid for the first models."""
     return [[1, 0], [6, 3], [2, 2]][model_index(model) // COLOURS % 3]

@@ -1,0 +1,160 @@
+"""The beacon of a site in words: where it stands, what it reads, and which of its readings do not count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backend.answers.beacon import BeaconAnswer, BeaconDifference, beacon_answer
+from backend.answers.station_flags import StationFlag
+from backend.core.clock import PARIS
+from backend.core.parameters import Parameter
+from backend.core.records import Site
+from backend.pages.details import Topic, make_detail
+from backend.pages.page import Page
+from backend.pages.sentences_scores import ScoreWords
+
+
+@dataclass(frozen=True)
+class BeaconWords:
+    """The sentences about one beacon."""
+
+    words: ScoreWords
+    answer: BeaconAnswer
+
+    def instead(self) -> str:
+        """Return why this beacon is shown in place of the reference."""
+        return self.words.page.language.gettext(
+            "The values of the reference station %(name)s are not public, so the site is shown at this one."
+        ) % {"name": self.answer.instead_of}
+
+    def place(self) -> str:
+        """Return where the beacon stands."""
+        answer = self.answer
+        return self.words.place(answer.name, answer.distance_km, answer.height_difference)
+
+    def first(self) -> str:
+        """Return how complete its readings are and how often it reads a calm."""
+        words, answer = self.words.page.language, self.answer
+        if answer.calm_share is None:
+            return words.gettext("No reading in the last %(days)s days.") % {"days": self._days()}
+        return words.gettext(
+            "In the last %(days)s days it has %(hours)s of %(expected)s hours; in %(calm)s of them it read"
+            " less than %(limit)s."
+        ) % {
+            "days": self._days(),
+            "hours": words.number(answer.coverage.hours),
+            "expected": words.number(answer.coverage.expected),
+            "calm": words.percent(answer.calm_share),
+            "limit": self.words.limit(answer.calm_below),
+        }
+
+    def _days(self) -> int:
+        return (self.answer.last_day - self.answer.first_day).days + 1
+
+    def difference(self, other: BeaconDifference) -> str:
+        """Return how the beacon's mean wind differs from that of a neighbour or of a model."""
+        words = self.words.page.language
+        values: dict[str, object] = {"name": other.name, "hours": words.number(other.n_hours)}
+        if other.mean is None or other.size is None:
+            return words.gettext("%(name)s: too few common hours (%(hours)s).") % values
+        values |= {
+            "mean": self.words.amount(abs(other.mean)),
+            "size": self.words.amount(other.size),
+        }
+        if self.words.amount(other.mean, unit=False).strip("−0.,") == "":
+            text = words.gettext(
+                "As much wind as %(name)s on average; hour by hour they differ by %(size)s (%(hours)s hours)."
+            )
+        elif other.mean > 0:
+            text = words.gettext(
+                "%(mean)s more than %(name)s on average; hour by hour they differ by %(size)s (%(hours)s"
+                " hours)."
+            )
+        else:
+            text = words.gettext(
+                "%(mean)s less than %(name)s on average; hour by hour they differ by %(size)s (%(hours)s"
+                " hours)."
+            )
+        return text % values
+
+    def parameter(self, parameter: Parameter) -> str:
+        """Return a measured quantity in words."""
+        words = self.words.page.language
+        return {
+            Parameter.WIND_SPEED: words.gettext("Mean wind"),
+            Parameter.WIND_GUST: words.gettext("Gust"),
+            Parameter.WIND_DIRECTION: words.gettext("Direction"),
+            Parameter.TEMPERATURE: words.gettext("Temperature"),
+        }[parameter]
+
+    def reason(self, reason: str) -> str:
+        """Return why readings are left out."""
+        words = self.words.page.language
+        return {
+            "stuck": words.gettext("the same reading many times in a row"),
+            "calm_among_wind": words.gettext("a long calm while its neighbours had wind"),
+            "gust_below_mean": words.gettext("a gust below the mean wind"),
+            "zero_mean": words.gettext("a mean wind of 0 beside a gust"),
+            "moved": words.gettext("measured at another place"),
+            "spike": words.gettext("far from the readings before and after"),
+            "far_from_models": words.gettext("far from every model"),
+            "zero_direction": words.gettext("direction always exactly 0"),
+            "stopped": words.gettext("at 0 for many days"),
+            "stuck_vane": words.gettext("vane stuck in one direction"),
+            "frozen_temperature": words.gettext("the same temperature for days"),
+            "drift": words.gettext("its level against the models has changed"),
+            "excluded_by_operator": words.gettext("excluded by the operator"),
+        }.get(reason, reason.replace("_", " "))
+
+    def flag(self, flag: StationFlag) -> str:
+        """Return a period of suspect values with its days and whether they count."""
+        words = self.words.page.language
+        since = words.full_date(flag.since.astimezone(PARIS).date())
+        values = {"what": self.parameter(flag.parameter), "reason": self.reason(flag.reason), "since": since}
+        if flag.until is None:
+            period = words.gettext("%(what)s, since %(since)s: %(reason)s.") % values
+        else:
+            # The end is the midnight after the last day.
+            last = words.full_date(flag.until.astimezone(PARIS).date())
+            period = words.gettext("%(what)s, from %(since)s to before %(until)s: %(reason)s.") % {
+                **values,
+                "until": last,
+            }
+        fate = (
+            words.gettext("These readings do not count.")
+            if flag.excluded
+            else words.gettext("These readings still count.")
+        )
+        return f"{period} {fate}"
+
+    def moves(self) -> list[str]:
+        """Return the moves of the station."""
+        words = self.words.page.language
+        found = []
+        for move in self.answer.moves:
+            values = {
+                "day": words.full_date(move.since.astimezone(PARIS).date()),
+                "metres": words.number(move.metres),
+            }
+            if move.confirmed:
+                text = words.gettext("Moved by %(metres)s m on %(day)s; the new place counts.")
+            else:
+                text = words.gettext(
+                    "Moved by %(metres)s m on %(day)s; its readings since then do not count until the"
+                    " operator confirms the new place."
+                )
+            found.append(text % values)
+        return found
+
+
+def beacon_detail(page: Page, site: Site) -> Mapping[str, Any]:
+    """Return the values of the page about the beacon."""
+    detail = make_detail(page, site, Topic.BEACON)
+    answer = beacon_answer(page.service, site, page.withheld())
+    return {
+        "detail": detail,
+        "answer": answer,
+        "beacon": None if answer is None else BeaconWords(detail.words, answer),
+    }
