@@ -60,7 +60,7 @@ class AgainstAnnounced(ApiModel):
     """The reading against the announcements of the evening before.
 
     It is above (below) if it is above (below) every model by more than the tolerance. `difference` is reading
-    minus nearest announcement. `since` is the first of the hours without a break of which the side is true.
+    minus nearest announcement. `since` is the first hour of the unbroken row in which the side is the same.
     """
 
     hour: int = Field(description="o'clock of the local day, the nearest to the reading")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from backend.answers.beacon_place import BeaconPlace
 from backend.answers.now import AgainstAnnounced, AnnouncedNow, StationNow
+from backend.answers.yesterday import HourPair, Judgement, ModelOfDay
 from backend.core.units import COMPASS
 from backend.pages.language import Language
 from backend.pages.page import Page
@@ -105,3 +106,64 @@ class SiteWords:
         if more < 0:
             return words.gettext("%(name)s %(speed)s: the beacon reads %(more)s less") % facts
         return words.gettext("%(name)s %(speed)s: the beacon reads the same") % facts
+
+    # --- Past days -----------------------------------------------------------------------------------
+
+    def judgement(self, model: ModelOfDay) -> str:
+        """Return the word for a model's day: "right", "bad surprise at 15:00"."""
+        words = self.language
+        if model.judgement is Judgement.BAD_SURPRISE and model.decisive is not None:
+            return words.gettext("bad surprise at %(hour)s") % {"hour": words.hour(model.decisive.hour)}
+        return {
+            Judgement.RIGHT: words.gettext("right"),
+            Judgement.TOO_STRONG: words.gettext("too strong"),
+            Judgement.TOO_WEAK: words.gettext("too weak"),
+            Judgement.BAD_SURPRISE: words.gettext("bad surprise"),
+            Judgement.TOO_FEW_HOURS: words.gettext("not judged"),
+        }[model.judgement]
+
+    def reason(self, model: ModelOfDay) -> str:
+        """Return the hour that decides the word of a model's day."""
+        words, pair = self.language, model.decisive
+        if model.judgement is Judgement.TOO_FEW_HOURS or pair is None:
+            text = words.ngettext(
+                "%(num)s hour with forecast and reading is too few",
+                "%(num)s hours with forecast and reading are too few",
+                model.n_hours,
+            )
+            return text % {"num": model.n_hours}
+        if model.judgement is Judgement.RIGHT:
+            text = words.ngettext("at %(num)s hour", "at all %(num)s hours", model.n_hours)
+            return text % {"num": model.n_hours}
+        return words.gettext("at %(hour)s announced %(forecast)s, came %(observation)s") % {
+            "hour": words.hour(pair.hour),
+            "forecast": self.page.speed(pair.forecast),
+            "observation": self.page.speed(pair.observation),
+        }
+
+    def miss(self, name: str, pair: HourPair) -> str:
+        """Return a large error in words."""
+        words = self.language
+        shown = [round(self.page.unit.of(value)) for value in (pair.forecast, pair.observation)]
+        facts = {
+            "hour": words.hour(pair.hour),
+            "name": name,
+            "forecast": words.number(shown[0]),
+            "observation": words.number(shown[1]),
+            "size": f"{words.number(abs(shown[0] - shown[1]))}\N{NO-BREAK SPACE}{self.page.unit.symbol}",
+        }
+        if pair.error > 0:
+            return (
+                words.gettext(
+                    "at %(hour)s %(name)s announced %(forecast)s, the beacon read %(observation)s:"
+                    " %(size)s too strong"
+                )
+                % facts
+            )
+        return (
+            words.gettext(
+                "at %(hour)s %(name)s announced %(forecast)s, the beacon read %(observation)s:"
+                " %(size)s too weak"
+            )
+            % facts
+        )

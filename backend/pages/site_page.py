@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Any
 
 from backend.answers.now import now_answer
+from backend.answers.yesterday import yesterday_answer
+from backend.core.clock import PARIS
 from backend.core.records import Site
 from backend.pages.live_maps import live_pages
 from backend.pages.page import Page
+from backend.pages.past_day import PastDayCard
 from backend.pages.sentences_site import SiteWords
 from backend.pages.verdict_card import verdict_card
 
 
-def site_values(page: Page, site: Site) -> dict[str, Any]:
+def site_values(page: Page, site: Site, day: date | None) -> dict[str, Any]:
     """Return what the template of a site's page needs. Raises StoreUnavailableError."""
     withheld = page.withheld()
+    today = page.now.astimezone(PARIS).date()
+    past = day if day is not None and day < today else today - timedelta(days=1)
     return {
         "site": site,
         "text": SiteWords(page),
         "now": now_answer(page.service, site, withheld),
+        "past": PastDayCard(
+            page, yesterday_answer(page.service, site, withheld, limit=page.choices.lim, day=past)
+        ),
         "verdict": verdict_card(page, site),
         "live_pages": live_pages(site.stations),
     }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from backend.answers.announced import data_version
+from backend.answers.question import FIRST_DAY, LAST_DAY
 from backend.answers.sites import require_site
 from backend.pages.page import PageDep
 from backend.pages.score_choices import score_parts
@@ -16,12 +18,19 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/sites/{siteId}")
-def site_page(page: PageDep, site_id: Annotated[str, Path(alias="siteId")]) -> Response:
-    """Return the page of a site. Raises UnknownNameError for an unknown id."""
+def site_page(
+    page: PageDep,
+    site_id: Annotated[str, Path(alias="siteId")],
+    day: Annotated[date | None, Query(ge=FIRST_DAY, le=LAST_DAY)] = None,
+) -> Response:
+    """Return the page of a site. Raises UnknownNameError for an unknown id.
+
+    A past `day` is shown as the day that was, today and later as the one that comes.
+    """
     site = require_site(page.service.sites(), site_id)
     return page.respond(
         "pages/site.html",
-        lambda: site_values(page, site),
+        lambda: site_values(page, site, day),
         data_version(page.service),
         *score_parts(page, site),
     )

@@ -13,9 +13,11 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from backend.answers.beacon_place import BeaconPlace
 from backend.answers.now import AgainstAnnounced, AnnouncedNow, StationNow
 from backend.answers.service import ServiceParts
+from backend.answers.yesterday import HourPair
 from backend.pages.choices import Choices
 from backend.pages.page import make_page
 from backend.pages.sentences_site import SiteWords
+from backend.tests.support.scored_site import AROME, PARAPENTE, noise, page_of, scored_site, speeds, text_of
 from backend.tests.support.served import NOW, SITES, fill, make_service, served
 
 HTML = {"Accept": "text/html", "Accept-Language": "fr"}
@@ -78,6 +80,57 @@ async def test_a_withheld_reading_is_not_on_the_page(tmp_path: Path) -> None:
     answer = await get(tmp_path, "/sites/petit-col")
     assert "Les relevés des balises de ce site ne sont pas publics." in answer.text
     assert "88" not in one(LexborHTMLParser(answer.text), "#now").text()
+
+
+async def test_the_strip_leads_to_each_day_and_marks_the_chosen_one(tmp_path: Path) -> None:
+    service = scored_site(tmp_path, {AROME: speeds(noise(1) + 20)[0]})
+    page = await page_of(service, "/sites/grand-pre?lim=30&day=2026-07-10")
+    assert text_of(page, "#yesterday h2") == "Friday 10 July: who was right"
+    links = [link.attributes["href"] for link in page.css("#yesterday .dot")]
+    assert len(links) == 14
+    assert links[0] == "/sites/grand-pre?lim=30&day=2026-07-01#yesterday"
+    chosen = one(page, '#yesterday .dot[aria-current="true"]')
+    assert "Friday 10 July: AROME right" in chosen.text()
+    assert len(page.css("#yesterday tbody tr")) == 9
+
+
+async def test_a_day_before_the_store_has_an_honest_sentence(tmp_path: Path) -> None:
+    service = scored_site(tmp_path, {AROME: speeds(20.0)[0]})
+    text = text_of(await page_of(service, "/sites/grand-pre?day=2020-01-01"), "#yesterday")
+    assert "has no reading of this day between 10:00 and 18:00." in text
+    assert "No public forecast of the evening before is stored for this day." in text
+
+
+async def test_a_withheld_model_is_named_and_has_no_word(tmp_path: Path) -> None:
+    service = scored_site(
+        tmp_path, dict(zip((AROME, PARAPENTE), speeds(20.0, 77.0), strict=True)), public_raw_sources=""
+    )
+    page = await page_of(service, "/sites/grand-pre")
+    yesterday = text_of(page, "#yesterday")
+    assert "Not shown: MeteoParapente, whose values are not public." in yesterday
+    assert yesterday.count("MeteoParapente") == 1
+    assert "77" not in yesterday
+
+
+@pytest.mark.parametrize("day", ["1999-12-31", "tomorrow", "2026-02-30"])
+async def test_an_impossible_day_is_refused(tmp_path: Path, day: str) -> None:
+    assert (await get(tmp_path, f"/sites/grand-pre?day={day}")).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("pair", "english", "french"),
+    [
+        (HourPair(hour=16, forecast=12.2, observation=29.0, error=-16.8),
+         "at 16:00 AROME announced 12, the beacon read 29: 17 km/h too weak",
+         "à 16 h AROME annonçait 12, la balise a mesuré 29 : 17 km/h de moins"),
+        (HourPair(hour=9, forecast=30.0, observation=12.0, error=18.0),
+         "at 09:00 AROME announced 30, the beacon read 12: 18 km/h too strong",
+         "à 9 h AROME annonçait 30, la balise a mesuré 12 : 18 km/h de trop"),
+    ],
+)  # fmt: skip
+def test_a_miss_is_said_for_both_signs(tmp_path: Path, pair: HourPair, english: str, french: str) -> None:
+    for code, text in (("en", english), ("fr", french)):
+        assert words_in(tmp_path, code).miss("AROME", pair).replace("\N{NO-BREAK SPACE}", " ") == text
 
 
 def a_reading(station: str = "ffvl:901") -> StationNow:

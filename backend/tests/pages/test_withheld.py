@@ -128,13 +128,15 @@ async def test_no_public_page_depends_on_a_withheld_value(
     ]
     assert differing == []
     assert_whole(one)
+    # A public value may happen to equal a withheld one: then it is drawn with other secrets too.
+    drawn_one, drawn_two = ({value for spec in each.drawn for value in drawn_values(spec)} for each in walks)
+    assert revealed(iter(drawn_one - drawn_two), SECRET) == set()
 
 
 async def test_withheld_values_appear_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = await walk(withheld_world(tmp_path, MAY_31), monkeypatch)
     assert_whole(found)
     assert shown_secrets(found) == {}
-    assert revealed((value for spec in found.drawn for value in drawn_values(spec)), SECRET) == set()
 
 
 def assert_whole(found: Walk) -> None:
