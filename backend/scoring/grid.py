@@ -161,6 +161,12 @@ class Span:
         """Return when each day begins, and when the last one ends: seconds since 1970, one more than days."""
         return np.array([local_moment(day) for day in range(self.first, self.last + 2)], np.int64)
 
+    @cached_property
+    def month_numbers(self) -> NDArray[np.int64]:
+        """Return the calendar month of each day, as `core.local_time.month_number`."""
+        days = np.arange(self.first, self.last + 1).astype("datetime64[D]")
+        return days.astype("datetime64[M]").astype(np.int64) + 1970 * 12
+
     def moments(self, hour: int, days_before: int) -> NDArray[np.int64]:
         """Return, per day, when it was `hour` o'clock that many days before."""
         return np.array([local_moment(day - days_before, hour) for day in self.days], np.int64)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backend.core.local_time import date_of, month_days, month_number
+from backend.core.local_time import date_of, month_days
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import network_of
 from backend.scoring.constants import PUBLIC_WINDOWS, STRATUM_DAYS
@@ -109,7 +109,7 @@ def in_full_months(sample: Sample, quantity: Quantity) -> Sample:
     Pairs are those of the hours that count. Each parameter is judged by itself, and a quantity of two
     parameters by its own pairs as well.
     """
-    numbers = np.array([month_number(day) for day in sample.span.days])
+    numbers = sample.span.month_numbers
     forecasts = {}
     for model, of_model in sample.all_forecasts.items():
         both = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.core.local_time import date_of, month_days, month_number
+from backend.core.local_time import date_of, month_days
 from backend.scoring.constants import COMPLETE_MONTH
 from backend.scoring.grid import Bools, clock_hours, present
 from backend.scoring.metrics.sums import Series
@@ -76,7 +76,7 @@ def covered(sample: Sample, quantity: Quantity, now: int) -> Covered:
     in_view = expected
     if isinstance(view, DecisionView):
         in_view = expected & (moments >= sample.span.moments(view.hour, view.days_before)[:, None])
-    numbers, hours = np.array([month_number(day) for day in sample.span.days]), observed.sum(axis=1)
+    numbers, hours = sample.span.month_numbers, observed.sum(axis=1)
     months = []
     for number in np.unique(numbers[np.argmax(has_data) :]).tolist() if has_data.any() else ():
         days = month_days(number)
