@@ -90,6 +90,7 @@ def verdict_answer(service: ReadingParts, question: Question, withheld: Withhold
         details = public_headline(details)
     # The sentence needs the exact verdict to explain why the rounded one has no winner.
     sentences = _sentences(question, exact, details)
+    on_common = _on_common_sample(exact)
     # Without a ranking, the difference of the first two models would be read as one.
     duel = verdict.duel if verdict.finding.ranks else None
     second_opinions = hourly_means = None
@@ -142,8 +143,8 @@ def verdict_answer(service: ReadingParts, question: Question, withheld: Withhold
         best=verdict.best,
         second=verdict.second,
         duel=None if duel is None else duel_entry(duel, question.quantity, public=question.public),
-        models=_entries(question, verdict.models, _on_common_sample(exact), covered, references=False),
-        references=_entries(question, verdict.models, _on_common_sample(exact), covered, references=True),
+        models=_entries(question, verdict.models, on_common, covered, references=False),
+        references=_entries(question, verdict.models, on_common, covered, references=True),
         robustness=second_opinions,
         hourly_means=hourly_means,
     )
@@ -184,6 +185,7 @@ def comparison_answer(service: ReadingParts, question: Question, withheld: Withh
     card = Scorecard(sample)
     exact = verdict = card.verdict(question.quantity)
     duels = card.duels(question.quantity)
+    on_common = _on_common_sample(exact)
     largest = max((duel.n_pairs for duel in duels), default=0)
     if question.public:
         verdict = public_verdict(exact)
@@ -206,8 +208,8 @@ def comparison_answer(service: ReadingParts, question: Question, withheld: Withh
         else None,
         compared=list(verdict.compared),
         duels=[duel_entry(duel, question.quantity, public=question.public) for duel in duels],
-        models=_entries(question, verdict.models, _on_common_sample(exact), covered, references=False),
-        references=_entries(question, verdict.models, _on_common_sample(exact), covered, references=True),
+        models=_entries(question, verdict.models, on_common, covered, references=False),
+        references=_entries(question, verdict.models, on_common, covered, references=True),
     )
 
 
@@ -386,8 +388,8 @@ def taking_part(withheld: Withholding, samples: Iterable[Sample], stations: Iter
     """
     sources: set[str] = set()
     for sample in samples:
-        networks = {code: network_of(code) for code in stations if _has_any(sample.stations[code].observed)}
-        sources |= withheld.networks.intersection(networks.values())
+        networks = {network_of(code) for code in stations if _has_any(sample.stations[code].observed)}
+        sources |= withheld.networks & networks
         sources |= {
             source
             for model, source in withheld.models.items()

@@ -141,6 +141,7 @@ def site_from_entry(entry: Mapping[str, object], where: str) -> Site:
                 f"{where}: stations: none of {network!r}: add one, or, if there is none,"
                 f" put {network!r} into without"
             )
+    # Only the first reference may be without a day: in ascending order, one holds until the next begins.
     last: date | None = None
     for index, reference in enumerate(checked.references):
         if reference.station not in checked.stations:

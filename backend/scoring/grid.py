@@ -55,7 +55,7 @@ def thousandths(value: float) -> int:
     return round(value * SCALE)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64)  # one answer asks for the same year several times
 def clock_hours(first: date, days: int, zone: ZoneInfo = PARIS) -> Integers:
     """Return what a clock in `zone` shows at each column of `days` days from `first`: 0 to 23.
 
@@ -70,7 +70,7 @@ def clock_hours(first: date, days: int, zone: ZoneInfo = PARIS) -> Integers:
             start = midnight.astimezone(UTC)  # an hour added to a local time would ignore the change
             moments = [(start + timedelta(hours=hour)).astimezone(zone) for hour in range(HOURS)]
             hours[day] = [moment.hour if moment.date() == midnight.date() else NO_HOUR for moment in moments]
-    hours.flags.writeable = False
+    hours.flags.writeable = False  # the cache hands the same array to all callers
     return hours
 
 

@@ -265,7 +265,7 @@ def _hours_of_days(packed: bytes) -> Ints:
 
 
 def _packed(rows: NDArray[Any], kind: str) -> list[bytes]:
-    """Return the bytes of each row."""
+    """Return the bytes of each row. `kind` has the order of bytes: a store may move between machines."""
     packed = np.ascontiguousarray(rows, kind).tobytes()
     width = len(packed) // max(len(rows), 1)
     return [packed[start : start + width] for start in range(0, len(packed), width or 1)]

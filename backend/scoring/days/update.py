@@ -241,7 +241,7 @@ def _renew_limits(
             continue  # its limit rests on the months before, and these did not change
         first, last = month_days(before[0])[0], month_days(before[-1])[-1]
         forecasts = [(each.day, each.hourly) for each in fresh]
-        if not redone.issuperset(range(first, last + 1)):  # some of the days are not made again
+        if not redone.issuperset(range(first, last + 1)):  # the days that are not recomputed
             kept = store.forecast_columns(connection, site_id, NEAREST.number, first, last)
             stays = ~np.isin(kept.day, list(redone))
             forecasts.append((kept.day[stays], kept.hourly[stays]))

@@ -211,6 +211,7 @@ def pooled_skills(formula: Formula[Any], models: Sequence[Any], reference: Any) 
         return ratio(total, np.where(defined, sums.n, 0).sum(axis=-1))
 
     of_groups = skills_of(over_days(together))
+    # A day without pairs in any group changes no mean: it is left out for all models alike.
     present = np.broadcast_to((n > 0).any(axis=1)[:, None], (len(n), len(models)))
     jackknifed = jackknife(mean_skill, together, present)
     used = np.isfinite(of_groups).sum(axis=1).tolist()

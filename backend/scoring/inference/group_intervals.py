@@ -109,7 +109,7 @@ def departures_spread(changes: Floats, present: Bools) -> Spread:
     changes = np.where(present, changes, 0.0)
     with np.errstate(invalid="ignore"):
         about = np.where(present, changes - changes.sum(axis=0) / np.maximum(days, 1), 0.0)
-    about[np.abs(about) < _ROUNDING] = 0.0
+    about[np.abs(about) < _ROUNDING] = 0.0  # a score that no day changes has a spread of exactly 0
     return spread(np.ascontiguousarray((about * (days - 1)).T), np.ascontiguousarray(present.T))
 
 

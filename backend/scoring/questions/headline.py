@@ -158,6 +158,7 @@ def robustness(sample: Sample, quantity: Quantity, verdict: PairOfModels) -> Rob
         station = sample.stations[code]
         duplicate = next((other for other in counting if is_duplicate(station, other)), None)
         alone = [*sample.reference_days] == [code]
+        # At the only reference station the duel is the verdict itself.
         duel = verdict if alone else Scorecard(sample.at(code)).duel(quantity, verdict.a, verdict.b)
         enough = duplicate is None and stratum_may_be_shown(duel.n_days)
         difference = duel.comparison.difference

@@ -177,6 +177,7 @@ class Scorecard:
             finding = Finding.NOT_RANKED
         else:
             finding = Finding.TOO_CLOSE if unbeaten else Finding.WINNER
+        # The first beats all others only if it beats the one that is hardest to beat: the largest p-value.
         p_values = [duel.comparison.test.p_value for duel in duels if duel.comparison.test is not None]
         settled = size.label in {SampleLabel.ESTABLISHED, SampleLabel.ESTABLISHED_SEASON}
         may_rank = finding is Finding.WINNER or (finding is Finding.TOO_CLOSE and settled)

@@ -72,12 +72,14 @@ def covered(sample: Sample, quantity: Quantity, now: int) -> Covered:
     has_data = np.logical_or.reduce([observed, *forecast.values()]).any(axis=1)
     moments, view = sample.span.hours(), sample.view
     exists = moments < sample.span.starts[1:, None]
+    # Days before the first value are not missing: the site was not collected yet.
     expected = exists & (moments <= now) & sample.counted & (np.cumsum(has_data) > 0)[:, None]
     in_view = expected
     if isinstance(view, DecisionView):
         in_view = expected & (moments >= sample.span.moments(view.hour, view.days_before)[:, None])
     numbers, hours = sample.span.month_numbers, observed.sum(axis=1)
     months = []
+    # argmax() of booleans is the first True, and 0 where there is none.
     for number in np.unique(numbers[np.argmax(has_data) :]).tolist() if has_data.any() else ():
         days = month_days(number)
         # Counted by the clock: a month in which the clocks change has an hour more or less.

@@ -111,6 +111,7 @@ class Samples:
                 reference_days=of_span,
                 reference_days_before=of_earlier,
             )
+            # All views in one transaction: a collection between two of them would mix two states.
             days = [
                 store.forecast_columns(connection, site_id, view.number, span.first, span.last, public=public)
                 for view in views
@@ -193,7 +194,7 @@ def _load(view: View, days: ForecastDays, same: _SameInAllViews, models: _Models
     values = {name: _by_parameter(span, days.day, days.hourly, rows[name], absent) for name in names}
     for name in THREE_HOUR_GUST_MODELS.intersection(names):
         values[name] = {**values[name], Parameter.WIND_GUST: absent}
-    newest = np.zeros((len(span.days), HOURS_A_DAY), np.int64)
+    newest = np.zeros((len(span.days), HOURS_A_DAY), np.int64)  # minutes by which a run is older: none
     return Sample(
         view=view,
         all_forecasts=values,

@@ -174,6 +174,7 @@ class QuantitySample:
 
     def sums(self, name: str, mask: Bools | None = None) -> ErrorSums:
         """Return the sums of each day, of its pairs within `mask`."""
+        # An array cannot be a key of a dictionary, its bytes can.
         key = self.quantity, "sums", name, None if mask is None else mask.tobytes()
         if key not in self.sample.computed:
             self.sample.computed[key] = self.hourly(name).of_days(mask)
@@ -182,6 +183,7 @@ class QuantitySample:
     def sizes(self, name: str, mask: Bools | None = None) -> SizeSums:
         """Return the sizes of errors of each day, of its pairs within `mask`."""
         within = None if mask is None else mask.tobytes()
+        # The sums, where they were computed, contain the sizes; to add up the sizes alone takes less time.
         if (self.quantity, "sums", name, within) in self.sample.computed:
             return self.sums(name, mask).sizes()
         key = self.quantity, "sizes", name, within

@@ -101,7 +101,7 @@ def _without_own_day(x: Integers | Values | Bools, clock: Integers, months: Inte
         shown = clock[day] != NO_HOUR
         own[day] = 0
         np.add.at(own[day], clock[day, shown], x[day, shown].astype(np.int64))
-    by_month = np.zeros((13, CLOCK), dtype=np.int64)
+    by_month = np.zeros((13, CLOCK), dtype=np.int64)  # months count from 1
     for month in np.unique(months):
         by_month[month] = own[months == month].sum(axis=0)
     return np.asarray(by_month[months] - own)
