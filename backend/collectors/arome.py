@@ -34,10 +34,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import timedelta
 
-from backend.collectors.base import Archive, Route, Source
+from backend.collectors.base import Archive, Source, SourceRoute
 from backend.collectors.grib.object_storage import ObjectStorage
-from backend.collectors.grib.package_route import PackageRoute
 from backend.collectors.grib.portal import Portal
+from backend.collectors.grib.route import GribRoute
 from backend.collectors.grib.runs import (
     AROME_IFS,
     GRIDS,
@@ -71,12 +71,12 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
     """Return the source for the grid of the settings; `worker` decodes GRIB."""
     grid, max_lead, hours = GRIDS[settings.arome_grid], settings.arome_max_lead, settings.arome_runs
     storage = ObjectStorage(settings.arome_url, grid, max_lead)
-    routes: list[Route[ForecastBatch]] = [PackageRoute("object_storage", storage, grid, hours, worker)]
+    routes: list[SourceRoute[ForecastBatch]] = [GribRoute("object_storage", storage, grid, hours, worker)]
     past: Archive[ForecastBatch] | None = None
     if settings.meteofrance_api_key:
         key = settings.meteofrance_api_key.get_secret_value()
         portal = Portal(settings.meteofrance_api_url, key, grid, max_lead)
-        routes.append(PacedRoute(PackageRoute("portal", portal, grid, hours, worker)))
+        routes.append(PacedRoute(GribRoute("portal", portal, grid, hours, worker)))
     if settings.open_meteo_fallback:
         model = Model(
             name=grid.model,
@@ -114,7 +114,7 @@ def build_ifs(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
     return Source.of(
         terms_of(registry.AROME_IFS, settings),
         batch=ForecastBatch,
-        routes=(PackageRoute("object_storage", storage, AROME_IFS, hours, worker),),
+        routes=(GribRoute("object_storage", storage, AROME_IFS, hours, worker),),
         max_age=max_age(hours) + timedelta(hours=2),  # a run takes up to 7 h 35
         no_archive_reason=(
             "its publisher serves files for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them"

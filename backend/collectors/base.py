@@ -112,8 +112,11 @@ B = TypeVar("B", ForecastBatch, ObservationBatch)
 B_co = TypeVar("B_co", ForecastBatch, ObservationBatch, covariant=True)
 
 
-class Route(Protocol[B_co]):
-    """One way to a source's data. Lower `rank` is better; equal ranks carry the same values."""
+class SourceRoute(Protocol[B_co]):
+    """One way to a source's data; not an address of the API, which is called a route too.
+
+    Lower `rank` is better; equal ranks carry the same values.
+    """
 
     @property
     def name(self) -> str:
@@ -142,7 +145,7 @@ class Archive(Generic[B]):
     `reach` is counted back from now, `since` is the start of the archive; None: no such limit.
     """
 
-    routes: tuple[Route[B], ...]
+    routes: tuple[SourceRoute[B], ...]
     reach: timedelta | None = None
     since: datetime | None = None
 
@@ -170,7 +173,7 @@ class Source(Generic[B]):
 
     name: str
     batch: type[B]
-    routes: tuple[Route[B], ...]
+    routes: tuple[SourceRoute[B], ...]
     max_age: timedelta
     public: bool
     attribution: str
@@ -187,7 +190,7 @@ class Source(Generic[B]):
         terms: SourceTerms,
         *,
         batch: type[B],
-        routes: tuple[Route[B], ...],
+        routes: tuple[SourceRoute[B], ...],
         max_age: timedelta,
         disabled: str | None = None,
         past: Archive[B] | None = None,
@@ -260,7 +263,7 @@ def as_failure(route: str, error: CollectorError) -> Failure:
     return Failure(route=route, url=error.url, reason=reason, error=type(error).__name__)
 
 
-def failure_batch(source: Source[B], route: Route[B], error: CollectorError, now: datetime) -> B:
+def failure_batch(source: Source[B], route: SourceRoute[B], error: CollectorError, now: datetime) -> B:
     """Return a batch with nothing but the failure of a whole route."""
     return source.batch(
         source=source.name,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from backend.collectors.base import Archive, Route, Source
+from backend.collectors.base import Archive, Source, SourceRoute
 from backend.collectors.ffvl_routes.keyed import Keyed, KeyedHistory
 from backend.collectors.ffvl_routes.pages import Pages
 from backend.collectors.ffvl_routes.winds_mobi import HISTORY, WindsMobi, WindsMobiHistory
@@ -27,8 +27,8 @@ MAX_AGE = timedelta(minutes=35)
 def build(settings: Settings) -> Source[ObservationBatch]:
     """Return the source with the routes that the settings allow, best first; disabled without any."""
     key = settings.ffvl_api_key.get_secret_value() if settings.ffvl_api_key else ""
-    routes: list[Route[ObservationBatch]] = []
-    past: list[Route[ObservationBatch]] = []
+    routes: list[SourceRoute[ObservationBatch]] = []
+    past: list[SourceRoute[ObservationBatch]] = []
     if key:
         routes.append(Keyed(settings.ffvl_url, key))
         past.append(KeyedHistory(settings.ffvl_url, key))

@@ -139,7 +139,7 @@ class OpenMeteo:
     rank: int = 0
 
     async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
-        """Yield every requested run of every model, up to the newest one that all servers have; see Route.
+        """Yield the requested runs of each model, up to the newest that all servers have; see SourceRoute.
 
         A model that fails does not stop the others.
         """

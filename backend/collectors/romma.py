@@ -23,7 +23,7 @@ from lxml import etree
 from pydantic import SecretStr
 from selectolax.lexbor import LexborNode
 
-from backend.collectors.base import Fetch, Payload, Request, Route, Source
+from backend.collectors.base import Fetch, Payload, Request, Source, SourceRoute
 from backend.collectors.beacons.readings import (
     DASHES,
     ODD_ROW,
@@ -119,7 +119,7 @@ class Parsed:
         self.records += good
         self.rejected += bad
 
-    def batch(self, route: Route[ObservationBatch], payload: Payload) -> ObservationBatch:
+    def batch(self, route: SourceRoute[ObservationBatch], payload: Payload) -> ObservationBatch:
         """Return the batch of this document, read by `route`."""
         newest = max((record.time for record in self.records), default=None)
         readings = Readings(tuple(self.records), tuple(self.rejected), {}, newest)
@@ -129,7 +129,7 @@ class Parsed:
 
 def build(settings: Settings) -> Source[ObservationBatch]:
     """Return the source with the routes that the settings allow; disabled without any."""
-    routes: list[Route[ObservationBatch]] = []
+    routes: list[SourceRoute[ObservationBatch]] = []
     key = settings.romma_key
     if key and key.get_secret_value():
         routes.append(KeyedRoute(settings.romma_url, key))

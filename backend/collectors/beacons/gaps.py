@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from backend.collectors.base import Fetch, Payload, Request, Route
+from backend.collectors.base import Fetch, Payload, Request, SourceRoute
 from backend.collectors.beacons.readings import Network, Readings
 from backend.core.errors import CollectorError, ParseError
 from backend.core.records import CollectionRequest, ObservationBatch, Position
@@ -108,7 +108,7 @@ def complete_after(network: Network, gap: Gap, history: Readings, payload: Paylo
 
 async def fill_gap(
     network: Network,
-    route: Route[ObservationBatch],
+    route: SourceRoute[ObservationBatch],
     gap: Gap,
     needs: CollectionRequest,
     fetch: Fetch,
@@ -168,7 +168,7 @@ def missing_span(
 
 async def missing_histories(
     network: Network,
-    route: Route[ObservationBatch],
+    route: SourceRoute[ObservationBatch],
     needs: CollectionRequest,
     fetch: Fetch,
     *,

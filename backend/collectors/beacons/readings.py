@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from backend.collectors.base import Payload, Route, as_failure
+from backend.collectors.base import Payload, SourceRoute, as_failure
 from backend.collectors.transport.decoding import MAX_ODD_TEXT, OddRow, decode_rows, require_few_odd
 from backend.core.errors import CollectorError, ParseError
 from backend.core.parameters import MISSING_BESIDE_WIND, Parameter
@@ -110,7 +110,7 @@ class Network:
 
     def batch(
         self,
-        route: Route[ObservationBatch],
+        route: SourceRoute[ObservationBatch],
         payload: Payload,
         readings: Readings,
         complete_until: Mapping[str, datetime],
@@ -134,7 +134,7 @@ class Network:
         )
 
     def failed(
-        self, route: Route[ObservationBatch], error: CollectorError, needs: CollectionRequest
+        self, route: SourceRoute[ObservationBatch], error: CollectorError, needs: CollectionRequest
     ) -> ObservationBatch:
         """Return a batch with nothing but the failure of one request of `route`."""
         return ObservationBatch(

@@ -9,7 +9,7 @@ from typing import Generic
 
 from aiolimiter import AsyncLimiter
 
-from backend.collectors.base import B, Download, Fetch, Payload, Request, Route
+from backend.collectors.base import B, Download, Fetch, Payload, Request, SourceRoute
 from backend.core.records import CollectionRequest
 
 # The portal allows 50 requests a minute per application: ten at once, then 40 a minute.
@@ -20,7 +20,7 @@ BURST, BURST_SECONDS = 10, 15.0
 class PacedRoute(Generic[B]):
     """A route whose requests stay within the portal's limit per minute."""
 
-    route: Route[B]
+    route: SourceRoute[B]
 
     @property
     def name(self) -> str:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.collectors.base import Request, Route
+from backend.collectors.base import Request, SourceRoute
 from backend.collectors.ffvl_routes.keyed import Keyed
 from backend.collectors.ffvl_routes.winds_mobi import WindsMobi
 from backend.core.clock import PARIS
@@ -25,7 +25,7 @@ from backend.core.records import CollectionRequest, ObservationBatch, Site
 from backend.tests.support.fakes import Answer, ScriptedFetch
 from backend.tests.support.ffvl_samples import KEYED, MOBI, at, feed, feed_row
 
-ROUTES: dict[str, Route[ObservationBatch]] = {
+ROUTES: dict[str, SourceRoute[ObservationBatch]] = {
     "keyed": Keyed("https://data.ffvl.fr", "s3cret"),
     "winds_mobi": WindsMobi("https://winds.mobi"),
 }
@@ -165,7 +165,7 @@ class Kept:
 
 
 async def collect_at(
-    route: Route[ObservationBatch], upstream: Upstream, kept: Kept, now: datetime, mapped: Sequence[str]
+    route: SourceRoute[ObservationBatch], upstream: Upstream, kept: Kept, now: datetime, mapped: Sequence[str]
 ) -> None:
     """Collect once at `now`. Of a process that dies, the first batch with readings is all that is kept."""
     dead = False
@@ -179,7 +179,7 @@ async def collect_at(
 
 
 async def collect_all(
-    route: Route[ObservationBatch],
+    route: SourceRoute[ObservationBatch],
     troubles: Mapping[datetime, Trouble] | None = None,
     mapped: Sequence[str] = tuple(DAY),
     slots: Sequence[datetime] = SLOTS,
@@ -195,7 +195,7 @@ async def collect_all(
 @every_route
 @pytest.mark.parametrize("pace", [WELL, SLOW])
 async def test_six_collections_a_day_bring_every_reading_of_the_day(
-    route: Route[ObservationBatch], pace: Trouble
+    route: SourceRoute[ObservationBatch], pace: Trouble
 ) -> None:
     kept, _ = await collect_all(route, dict.fromkeys(SLOTS, pace))
 
@@ -204,7 +204,7 @@ async def test_six_collections_a_day_bring_every_reading_of_the_day(
 
 
 @every_route
-async def test_a_beacon_that_fell_silent_is_not_asked_for_again(route: Route[ObservationBatch]) -> None:
+async def test_a_beacon_that_fell_silent_is_not_asked_for_again(route: SourceRoute[ObservationBatch]) -> None:
     _, upstream = await collect_all(route, mapped=["518"])
 
     assert upstream.histories == 2  # at 8 all since the night, at 10 the last two hours
@@ -213,7 +213,7 @@ async def test_a_beacon_that_fell_silent_is_not_asked_for_again(route: Route[Obs
 @every_route
 @pytest.mark.parametrize("trouble", [HISTORY_FAILS, HISTORY_LAGS, DIES])
 async def test_readings_between_two_collections_that_did_not_come_are_asked_for_by_the_next(
-    route: Route[ObservationBatch], trouble: Trouble
+    route: SourceRoute[ObservationBatch], trouble: Trouble
 ) -> None:
     broken, _ = await collect_all(route, {at(14, 0): trouble}, ["511"], SLOTS[:4])
     mended, _ = await collect_all(route, {at(14, 0): trouble}, ["511"], SLOTS[:5])
@@ -229,7 +229,7 @@ async def test_readings_between_two_collections_that_did_not_come_are_asked_for_
 
 @every_route
 async def test_a_newly_mapped_beacon_of_an_earlier_bulk_answer_gets_its_history(
-    route: Route[ObservationBatch],
+    route: SourceRoute[ObservationBatch],
 ) -> None:
     upstream, kept = Upstream(DAY), Kept()
     for slot in SLOTS[:3]:
@@ -250,7 +250,7 @@ async def test_a_newly_mapped_beacon_of_an_earlier_bulk_answer_gets_its_history(
     )
 )
 def test_one_good_collection_after_any_failures_has_all_readings(
-    route: Route[ObservationBatch], troubles: list[Trouble]
+    route: SourceRoute[ObservationBatch], troubles: list[Trouble]
 ) -> None:
     kept, _ = asyncio.run(collect_all(route, dict(zip(SLOTS, troubles, strict=False))))
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from backend.collectors import meteo_parapente
 from backend.collectors.base import MeteredFetch, Request, Source
-from backend.collectors.grib.package_route import OVERDUE_AFTER
+from backend.collectors.grib.route import OVERDUE_AFTER
 from backend.collectors.grib.worker import Worker
 from backend.collectors.open_meteo import MOST_SPLITS
 from backend.core.errors import FetchError

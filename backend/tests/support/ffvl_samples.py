@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from backend.collectors.base import Payload, Route
+from backend.collectors.base import Payload, SourceRoute
 from backend.core.parameters import Parameter
 from backend.core.records import CollectionRequest, Observation, ObservationBatch, Rejected, Site, Station
 from backend.tests.support.fakes import PAYLOADS, ScriptedFetch
@@ -72,7 +72,7 @@ def needs(
 
 
 async def collected(
-    route: Route[ObservationBatch], want: CollectionRequest, fetch: ScriptedFetch
+    route: SourceRoute[ObservationBatch], want: CollectionRequest, fetch: ScriptedFetch
 ) -> list[ObservationBatch]:
     """Return all batches of a route."""
     return [batch async for batch in route.collect(want, fetch)]

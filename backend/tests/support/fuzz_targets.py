@@ -27,8 +27,8 @@ from backend.collectors import meteo_parapente_answer, meteofrance, open_meteo, 
 from backend.collectors.base import Fetch, Payload, Request
 from backend.collectors.ffvl_routes import keyed, pages, winds_mobi
 from backend.collectors.grib.object_storage import ObjectStorage
-from backend.collectors.grib.package_route import PackageRoute
 from backend.collectors.grib.portal import Portal
+from backend.collectors.grib.route import GribRoute
 from backend.collectors.grib.runs import GRIDS, PackageFile, PublishedRun
 from backend.collectors.grib.worker import Worker
 from backend.collectors.meteo_parapente_answer import Entry
@@ -436,7 +436,7 @@ class _OneRun:
 async def grib_service(folder: Path, seconds_per_call: float) -> AsyncIterator[Callable[[bytes], Any]]:
     """Give a coroutine that collects a run whose second file is the bytes it is given."""
     worker = Worker(seconds_per_call=seconds_per_call)
-    route = PackageRoute("object_storage", _OneRun(), GRIDS["0025"], (6,), worker)
+    route = GribRoute("object_storage", _OneRun(), GRIDS["0025"], (6,), worker)
     needs = CollectionRequest(now=NOW, since=RUN - timedelta(hours=1), sites=(GRIB_SITE,))
     good = grib_factory.encode(messages(GOOD.leads))
 

@@ -54,7 +54,7 @@ class _FileRead:
 
 
 @dataclass(frozen=True, slots=True)
-class PackageRoute:
+class GribRoute:
     """A route to the GRIB files of a catalogue, which lists runs and their files."""
 
     name: str
@@ -65,7 +65,7 @@ class PackageRoute:
     rank: int = 0
 
     async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ForecastBatch]:
-        """Yield every run that is complete or overdue and has missing values, newest first; see Route.
+        """Yield every run that is complete or overdue and has missing values, newest first; see SourceRoute.
 
         An incomplete run is reported once as a failure, and then in a note. If the model elevation of a site
         is not stored, the file with the elevations is read too, at most once in a collection.
