@@ -6,7 +6,10 @@ from fastapi import APIRouter, Response
 
 from backend.answers.announced import data_version
 from backend.answers.data_sources import data_sources_answer
+from backend.answers.methods import methods_answer
+from backend.answers.worked_examples import worked_examples
 from backend.pages.page import PageDep
+from backend.pages.sentences_method import MethodWords
 
 router = APIRouter(include_in_schema=False)
 
@@ -20,3 +23,20 @@ def about_data(page: PageDep) -> Response:
         data_version(page.service),
         page.withheld(),
     )
+
+
+@router.get("/methodology")
+def methodology(page: PageDep) -> Response:
+    """Return how scores are worked out: with examples from this store, and every constant."""
+    withheld = page.withheld()
+
+    def values() -> dict[str, object]:
+        method = methods_answer(page.service)
+        return {
+            "method": method,
+            "k": {constant.name: constant.value for constant in method.constants},
+            "examples": worked_examples(page.service, withheld),
+            "text": MethodWords(page),
+        }
+
+    return page.respond("pages/methodology.html", values, data_version(page.service), withheld)
