@@ -15,7 +15,7 @@ from backend.pages.charts.intervals import IntervalChart, Point
 from backend.pages.charts.render import svg
 from backend.pages.details import Topic, make_detail
 from backend.pages.page import Page
-from backend.pages.score_choices import SPEEDS, score_question
+from backend.pages.score_choices import score_question
 from backend.pages.sentences_scores import ScoreWords
 
 PARTS = ("06-08", "09-11", "12-14", "15-17", "18-20")
@@ -110,11 +110,7 @@ def bias_detail(page: Page, site: Site) -> Mapping[str, Any]:
 
 def _chart(words: ScoreWords, models: list[ModelBias]) -> Markup | None:
     """Return the bias of all models by part of the day; None where no part has enough days."""
-    language, unit = words.page.language, words.page.unit
-
-    def shown(value: float) -> float:
-        return unit.of(value) if words.quantity in SPEEDS else value
-
+    language, shown = words.page.language, words.shown
     lines: dict[str, dict[int, Point]] = {}
     for model in models:
         groups = {group.group: group for group in model.by_part_of_day}

@@ -10,6 +10,7 @@ from backend.pages.page import Page
 from backend.pages.score_choices import ScoreChoices, score_choices
 from backend.pages.sentences_scores import ScoreWords
 from backend.pages.verdict_card import Chip, parameter_chips, view_chips
+from backend.scoring.sample.quantities import Quantity
 
 
 class Topic(StrEnum):
@@ -19,6 +20,9 @@ class Topic(StrEnum):
     BIAS = "bias"
     BEACON = "beacon"
     COVERAGE = "coverage"
+    LEAD = "lead"
+    DIRECTION = "direction"
+    RUNS = "runs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,18 @@ def topic_links(page: Page, site: Site) -> tuple[TopicLink, ...]:
             words.gettext("Coverage"),
             words.gettext("How many of the expected hours each model and the beacon have."),
         ),
+        Topic.LEAD: (
+            words.gettext("Error by lead time"),
+            words.gettext("How much better a forecast gets as its hour comes nearer."),
+        ),
+        Topic.DIRECTION: (
+            words.gettext("Wind direction"),
+            words.gettext("How often the announced direction is right, and where the wind comes from."),
+        ),
+        Topic.RUNS: (
+            words.gettext("From run to run"),
+            words.gettext("How much later runs change the forecast for the same hour."),
+        ),
     }
     return tuple(
         TopicLink(
@@ -75,12 +91,21 @@ def topic_links(page: Page, site: Site) -> tuple[TopicLink, ...]:
 
 
 def make_detail(
-    page: Page, site: Site, topic: Topic, *, parameters: bool = False, views: bool = False
+    page: Page,
+    site: Site,
+    topic: Topic,
+    *,
+    parameters: bool = False,
+    views: bool = False,
+    quantity: Quantity = Quantity.WIND_SPEED,
 ) -> Detail:
-    """Return the frame of a detail. Raises RequestValidationError for a choice that does not exist."""
+    """Return the frame of a detail; `quantity` is that of a detail without a choice of it.
+
+    Raises RequestValidationError for a choice that does not exist.
+    """
     choices = score_choices(page)
     if not parameters:
-        choices = choices.model_copy(update={"parameter": "wind_speed"})
+        choices = choices.model_copy(update={"parameter": quantity.value})
     links = topic_links(page, site)
     detail = Detail(
         page=page,

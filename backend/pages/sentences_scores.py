@@ -44,6 +44,14 @@ class ScoreWords:
             "two_evenings_before": words.gettext("two evenings before"),
         }[view]
 
+    def lead_name(self, view: str) -> str:
+        """Return how far ahead a lead view is: "6–11 h ahead"."""
+        words = self.page.language
+        hours = view.removeprefix("lead_").split("_")
+        if len(hours) == 1:
+            return words.gettext("%(first)s h ahead or more") % {"first": hours[0]}
+        return words.gettext("%(first)s–%(last)s h ahead") % {"first": hours[0], "last": hours[1]}
+
     def hours(self) -> str:
         """Return the flying hours: "10 h to 18 h"."""
         words = self.page.language
@@ -64,7 +72,7 @@ class ScoreWords:
 
         With `sign`, a plus stands before a figure above 0.
         """
-        shown = self.page.unit.of(value) if self.quantity in SPEEDS else value
+        shown = self.shown(value)
         text = self.page.language.number(shown, 0 if self.quantity is Quantity.WIND_DIRECTION else 1)
         if sign and shown > 0 and text.strip("0.,"):
             text = f"+{text}"
@@ -72,6 +80,10 @@ class ScoreWords:
             return text
         space = "" if self.quantity is Quantity.WIND_DIRECTION else "\N{NO-BREAK SPACE}"
         return f"{text}{space}{self.unit}"
+
+    def shown(self, value: float) -> float:
+        """Return a value of this quantity in the unit of the page, for a chart."""
+        return self.page.unit.of(value) if self.quantity in SPEEDS else value
 
     def limit(self, kmh: float) -> str:
         """Return a limit of wind speed with its unit, without decimals that it does not have."""

@@ -12,6 +12,8 @@ from backend.core.records import Site
 from backend.pages.detail_beacon import beacon_detail
 from backend.pages.detail_bias import bias_detail
 from backend.pages.detail_coverage import coverage_detail
+from backend.pages.detail_direction import direction_detail
+from backend.pages.detail_lead import lead_detail, runs_detail
 from backend.pages.detail_limit import limit_detail
 from backend.pages.details import Topic, topic_links
 from backend.pages.page import Page, PageDep
@@ -26,6 +28,9 @@ DETAILS: dict[Topic, Callable[[Page, Site], Mapping[str, Any]]] = {
     Topic.BIAS: bias_detail,
     Topic.BEACON: beacon_detail,
     Topic.COVERAGE: coverage_detail,
+    Topic.LEAD: lead_detail,
+    Topic.DIRECTION: direction_detail,
+    Topic.RUNS: runs_detail,
 }
 """The values of each detail."""
 

@@ -20,7 +20,10 @@ from backend.pages.choices import Unit
 from backend.tests.support.page_walk import ROUTES, Walk, route_of, walk
 from backend.tests.support.withheld_world import MAY_31, MID_JUNE, OTHER, SECRET, Secret, withheld_world
 
-NUMBER = re.compile(r"(?<![\w.,#-])[−-]?\d+(?:[.,]\d+)?(?![\w])")
+NUMBER = re.compile(
+    r"(?<![\w.,#-])[−-]?\d+(?:[.,]\d+)?(?![\w])(?!\s*(?:of|sur|hours?|heures?|days?|jours?)\b)"
+)
+"""A number that is not a count of hours or days: such a count may happen to be a withheld value."""
 NEAR = 0.06
 """Values are shown with one decimal: a value this near to a withheld one is that value."""
 
