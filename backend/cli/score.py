@@ -26,7 +26,7 @@ from backend.scoring.grid import Hours
 from backend.scoring.inference.comparison import significant_winners
 from backend.scoring.names import model_name
 from backend.scoring.questions.headline import USUAL_LIMITS, Headline
-from backend.scoring.questions.scorecard import Finding, Verdict
+from backend.scoring.questions.scorecard import Finding
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.views import VIEW_OF
 from backend.scoring.words.sentences import (
@@ -273,8 +273,8 @@ def print_all(
             min_width=len("preliminary") if title == "Label" else None,
         )
     for (site, headline), is_significant in zip(headlines, significant, strict=True):
-        verdict, figure, against, *rest = _row(headline.verdict, significant=is_significant)
-        table.add_row(site.id, verdict, figure, against, *([_surprises(headline)] if limit else []), *rest)
+        *figures, surprises, days, label = _row(headline, significant=is_significant)
+        table.add_row(site.id, *figures, *([surprises] if limit else []), days, label)
     console = _console()
     console.print(table, soft_wrap=False)
     console.print(f"Average errors in {options.hours.text}.")
@@ -290,32 +290,23 @@ def print_all(
     )
 
 
-_WITHOUT = {Finding.TOO_CLOSE: "too close to call", Finding.NOT_RANKED: "not ranked"}
-
-
-def _row(verdict: Verdict, *, significant: bool) -> tuple[str, ...]:
-    label = label_name(verdict.size.label, verdict.size.season)
-    duel, days = verdict.duel, str(verdict.n_days)
+def _row(headline: Headline, *, significant: bool) -> tuple[str, ...]:
+    """Return the finding, both models' errors, their surprise rates ("18/4 %"), the days and the label."""
+    verdict, duel = headline.verdict, headline.verdict.duel
+    finding, error, against, surprises = "not enough data yet", "–", "–", "–"
     if verdict.finding is Finding.NOT_RANKED:
-        return _WITHOUT[verdict.finding], "–", "–", days, label
-    if duel is None or verdict.finding is Finding.NOT_ENOUGH or duel.score_a is None or duel.score_b is None:
-        return "not enough data yet", "–", "–", days, label
-    best = model_name(duel.a)
-    words = (
-        best
-        if significant
-        else f"({best})"
-        if verdict.finding is Finding.WINNER
-        else _WITHOUT[verdict.finding]
-    )
-    figures = amount(duel.score_b, verdict.quantity, unit=False)
-    return (
-        words,
-        amount(duel.score_a, verdict.quantity, unit=False),
-        f"{model_name(duel.b)} {figures}",
-        days,
-        label,
-    )
+        finding = "not ranked"
+    elif verdict.finding.ranks and duel is not None and duel.score_a is not None and duel.score_b is not None:
+        best = model_name(duel.a) if significant else f"({model_name(duel.a)})"
+        finding = best if verdict.finding is Finding.WINNER else "too close to call"
+        error = amount(duel.score_a, verdict.quantity, unit=False)
+        against = f"{model_name(duel.b)} {amount(duel.score_b, verdict.quantity, unit=False)}"
+        rates = [_rate(headline, model) for model in (duel.a, duel.b)]
+        if rates != [None, None]:
+            shares = ("–" if rate is None else f"{100 * rate:.0f}" for rate in rates)
+            surprises = f"{'/'.join(shares)} %"
+    label = label_name(verdict.size.label, verdict.size.season)
+    return finding, error, against, surprises, str(verdict.n_days), label
 
 
 def _as_dict(site: Site, headline: Headline, options: ScoreOptions, significant: bool) -> dict[str, object]:
@@ -340,17 +331,6 @@ def _as_dict(site: Site, headline: Headline, options: ScoreOptions, significant:
         "nDays": verdict.n_days,
         "label": verdict.size.label,
     }
-
-
-def _surprises(headline: Headline) -> str:
-    """Return the surprise rates of the two compared models: "18/4 %"."""
-    duel = headline.verdict.duel
-    if duel is None or not headline.verdict.finding.ranks:
-        return "–"
-    rates = [_rate(headline, model) for model in (duel.a, duel.b)]
-    if rates == [None, None]:
-        return "–"
-    return "/".join("–" if rate is None else f"{100 * rate:.0f}" for rate in rates) + " %"
 
 
 def _rate(headline: Headline, model: str) -> float | None:

@@ -42,10 +42,12 @@ def publish(database: Database, now: datetime, touched: Mapping[int, Iterable[in
     """
     newest = newest_closed_month(local_day(now))
     with database.read() as connection:
-        awaited = {
-            site_id: _awaited(connection, site_id, newest) | set((touched or {}).get(site_id, ()))
-            for site_id in series_ids(connection)
-        }
+        awaited = {site_id: set((touched or {}).get(site_id, ())) for site_id in series_ids(connection)}
+        for site_id, months in awaited.items():
+            held = published_months.months_with_days(connection, site_id)
+            if held is not None:
+                published = published_months.public_months(connection, site_id).values()
+                months |= set(range(held[0], min(held[1], newest) + 1)).difference(*published)
     changed = 0
     for site_id, months in awaited.items():
         for month in sorted(month for month in months if month <= newest):
@@ -55,15 +57,6 @@ def publish(database: Database, now: datetime, touched: Mapping[int, Iterable[in
                     store.stamp_days(connection, site_id)
                     changed += 1
     return changed
-
-
-def _awaited(connection: Connection, site_id: int, newest: int) -> set[int]:
-    """Return the closed months with days of a site that are not published yet."""
-    held = published_months.months_with_days(connection, site_id)
-    if held is None:
-        return set()
-    published = set[int]().union(*published_months.public_months(connection, site_id).values())
-    return set(range(held[0], min(held[1], newest) + 1)) - published
 
 
 def _publish_month(connection: Connection, site_id: int, month: int) -> bool:

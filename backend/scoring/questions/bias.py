@@ -118,7 +118,16 @@ class _Bias(NamedTuple):
 
 def _biases(kind: ErrorKind, tables: Sequence[ErrorSums], hours: Hours) -> list[list[_Bias]]:
     """Return the bias of the hours that count, of each hour and part of a day, and of the other groups."""
-    together = _with_parts(beside(tables), hours)
+    whole = hours.counted(np.arange(CLOCK))
+
+    def with_parts(column: Integers) -> Integers:
+        """Return the sums of the hours that count, of each hour, of the parts of a day, and of the others."""
+        of_hours = column[:, :CLOCK]
+        parts = [of_hours @ part for part in PARTS]
+        counted = of_hours[:, whole].sum(axis=1)[:, None]
+        return np.concatenate([counted, of_hours, *parts, column[:, CLOCK:]], axis=1)
+
+    together = beside(tables).each(with_parts)
     totals, formula = over_days(together), kind.bias
     assert formula is not None  # noqa: S101  # model_bias refuses what has none
     values = map(number, formula.each(totals).tolist())
@@ -133,20 +142,6 @@ def _biases(kind: ErrorKind, tables: Sequence[ErrorSums], hours: Hours) -> list[
     widths = [1, CLOCK, *(part.shape[1] for part in PARTS), *rest]
     starts = np.cumsum([0, *widths])
     return [biases[start : start + width] for start, width in zip(starts, widths, strict=False)]
-
-
-def _with_parts(by_hour: ErrorSums, counted: Hours) -> ErrorSums:
-    """Return the sums of the hours that count, of each hour, and of the parts of a day, before the others."""
-    whole = counted.counted(np.arange(CLOCK))
-
-    def widened(column: Integers) -> Integers:
-        hours = column[:, :CLOCK]
-        parts = [hours @ part for part in PARTS]
-        return np.concatenate(
-            [hours[:, whole].sum(axis=1)[:, None], hours, *parts, column[:, CLOCK:]], axis=1
-        )
-
-    return by_hour.each(widened)
 
 
 def _shown(group: str, bias: _Bias) -> GroupBias:
