@@ -16,12 +16,11 @@ from backend.cli.console import AsJson, print_json, print_text, quiet_on_a_termi
 from backend.cli.context import opened
 from backend.cli.progress import progress
 from backend.collectors.base import Source
-from backend.core.errors import ConfigError
+from backend.core.errors import ConfigError, JobBusyError
 from backend.core.records import WELL
 from backend.main import Service
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, JobId
 from backend.scheduler.runner import Selection, heed_stop
-from backend.storage.ledger import JobBusyError
 from backend.storage.run_records import JobRun, run_as_dict
 
 app = typer.Typer(add_completion=False)

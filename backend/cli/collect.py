@@ -24,7 +24,7 @@ from backend.cli.console import (
 from backend.cli.context import opened
 from backend.cli.progress import progress
 from backend.collectors.base import MeteredFetch
-from backend.core.errors import ConfigError
+from backend.core.errors import ConfigError, JobBusyError
 from backend.core.records import WELL, Batch
 from backend.core.sites import active, load_sites
 from backend.core.text import did_you_mean
@@ -32,7 +32,6 @@ from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations
 from backend.scheduler.runner import Selection
-from backend.storage.ledger import JobBusyError
 from backend.storage.run_records import run_as_dict, source_as_dict
 
 

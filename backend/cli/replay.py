@@ -10,12 +10,11 @@ import typer
 from backend.cli.console import AsJson, print_json, print_run, print_text, quiet_on_a_terminal, run_to_the_end
 from backend.cli.context import opened
 from backend.collectors.transport.payload_archive import ArchivedRun
-from backend.core.errors import NotFoundError
+from backend.core.errors import JobBusyError, NotFoundError
 from backend.core.records import WELL
 from backend.main import Service
 from backend.scheduler.replay import replay as replay_run
 from backend.scheduler.runner import heed_stop
-from backend.storage.ledger import JobBusyError
 from backend.storage.run_records import run_as_dict
 
 app = typer.Typer(add_completion=False)

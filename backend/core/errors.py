@@ -10,8 +10,9 @@ MeteoScoreError
 ├── BusyError                   too many requests at the same time
 ├── StoreUnavailableError       the database does not answer
 │   └── StoreDamagedError       the database answers, but stored data cannot be read
-├── JobBusyError                another run of the job is under way (storage/ledger.py)
+├── JobBusyError                another run of the job is under way
 ├── LeaseLostError              another process took the run over (storage/ledger.py)
+├── NotSignedInError            a page needs a session of the operator (pages/operator.py)
 ├── CopyDiffersError            a copied store differs from its source (storage/store_copy.py)
 ├── CircuitOpenError            a host failed too often: not contacted (collectors/transport/hosts.py)
 ├── QuotaSpentError             a host's limit is reached: not contacted (collectors/transport/quota.py)
@@ -129,3 +130,11 @@ class IncompleteError(CollectorError):
 
     A source with no other error has not failed: its part of the job run is `partial`.
     """
+
+
+class JobBusyError(MeteoScoreError):
+    """A run of the same job is under way."""
+
+    def __init__(self, job: str, run_id: int) -> None:
+        super().__init__(f"{job} is already running as run {run_id}")
+        self.run_id = run_id

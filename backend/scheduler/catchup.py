@@ -14,10 +14,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from backend.core.errors import StoreUnavailableError
+from backend.core.errors import JobBusyError, StoreUnavailableError
 from backend.scheduler.config import JOBS, JobId
 from backend.scheduler.runner import Runner
-from backend.storage.ledger import JobBusyError
 
 log = structlog.get_logger()
 

@@ -18,13 +18,13 @@ import structlog
 
 from backend.collectors.base import MeteredFetch, Source
 from backend.core.clock import Clock, utc_now
-from backend.core.errors import ConfigError, StoreDamagedError, StoreUnavailableError
+from backend.core.errors import ConfigError, JobBusyError, StoreDamagedError, StoreUnavailableError
 from backend.core.records import Batch, CollectionRequest, RunStatus, Site
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId, SchedulerConfig
 from backend.scheduler.jobs import collect_all_forecasts, collect_all_observations, run_status, why_no_source
 from backend.scheduler.run_progress import RunProgress, until_the_store_answers
 from backend.scheduler.source_list import SourceList
-from backend.storage.ledger import JobBusyError, LeaseLostError, Ledger
+from backend.storage.ledger import LeaseLostError, Ledger
 from backend.storage.run_records import Claim, JobRun, SourceRun
 from backend.storage.store import Store
 

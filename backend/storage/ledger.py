@@ -15,7 +15,7 @@ from itertools import count
 import sqlalchemy as sa
 
 from backend.core.clock import CLOCK_TOLERANCE
-from backend.core.errors import MeteoScoreError, StoreUnavailableError
+from backend.core.errors import JobBusyError, MeteoScoreError, StoreUnavailableError
 from backend.core.records import RunStatus
 from backend.storage import schema as t
 from backend.storage.database import (
@@ -40,14 +40,6 @@ _LONGEST_LEASE = timedelta(hours=2).total_seconds()  # twice what LEASE_SECONDS 
 
 class LeaseLostError(MeteoScoreError):
     """Another process took this run over. Remaining writes of this process are refused."""
-
-
-class JobBusyError(MeteoScoreError):
-    """A run of the same job is under way."""
-
-    def __init__(self, job: str, run_id: int) -> None:
-        super().__init__(f"{job} is already running as run {run_id}")
-        self.run_id = run_id
 
 
 def require_lease(connection: sa.Connection, claim: Claim | None) -> None:

@@ -17,7 +17,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from structlog.testing import capture_logs
 
 from backend.collectors.base import MeteredFetch
-from backend.core.errors import ConfigError, MeteoScoreError
+from backend.core.errors import ConfigError, JobBusyError, MeteoScoreError
 from backend.core.parameters import Parameter
 from backend.core.records import CollectionRequest, ForecastBatch, Observation, ObservationBatch
 from backend.scheduler.catchup import CatchUp
@@ -33,7 +33,6 @@ from backend.scheduler.scheduler import (
 )
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.storage.ledger import JobBusyError
 from backend.tests.support.fakes import ScriptedFetch
 from backend.tests.support.stores import rows
 from backend.tests.support.waiting import HANG_SECONDS, skip, until

@@ -19,7 +19,6 @@ from backend.answers.public_question import UnpublishedDaysError
 from backend.collectors.transport.hosts import CircuitOpenError
 from backend.core import errors
 from backend.scoring.public.windows import Window
-from backend.storage.ledger import JobBusyError
 from backend.storage.store_copy import CopyDiffersError, TableCopy, Tally
 
 
@@ -54,7 +53,7 @@ MADE: dict[type[BaseException], Callable[[], BaseException]] = {
     errors.PayloadMissingError: lambda: errors.PayloadMissingError("not archived", **FETCH),
     errors.UnchangedError: lambda: errors.UnchangedError("unchanged", **FETCH),
     errors.ParseError: lambda: errors.ParseError("another format", source="ffvl", url="https://example.org"),
-    JobBusyError: lambda: JobBusyError("collect_forecasts", 7),
+    errors.JobBusyError: lambda: errors.JobBusyError("collect_forecasts", 7),
     CircuitOpenError: lambda: CircuitOpenError(5, 60.0, "HTTP 503"),
     CopyDiffersError: lambda: CopyDiffersError([TableCopy("site", Tally(rows=1), Tally())]),
     UnpublishedDaysError: lambda: UnpublishedDaysError(["ffvl:87"], [Window(677, 678)]),

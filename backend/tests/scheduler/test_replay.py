@@ -18,7 +18,7 @@ from backend.collectors import romma
 from backend.collectors.base import Fetch, MeteredFetch, Request, Source, as_failure
 from backend.collectors.transport.payload_archive import ArchivedRun, PayloadArchive
 from backend.core.config import Settings
-from backend.core.errors import CollectorError, FetchError, NotFoundError
+from backend.core.errors import CollectorError, FetchError, JobBusyError, NotFoundError
 from backend.core.parameters import Parameter
 from backend.core.records import (
     CollectionRequest,
@@ -33,7 +33,6 @@ from backend.scheduler.replay import replay
 from backend.scheduler.runner import Runner
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.storage.ledger import JobBusyError
 from backend.storage.run_records import JobRun, SourceRun
 from backend.tests.support.fakes import Answer, ScriptedFetch
 from backend.tests.support.waiting import until

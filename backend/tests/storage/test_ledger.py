@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from backend.core.errors import NotFoundError, StoreUnavailableError
+from backend.core.errors import JobBusyError, NotFoundError, StoreUnavailableError
 from backend.core.records import Failure
 from backend.storage import schema as t
 from backend.storage.database import to_epoch
-from backend.storage.ledger import MAX_ATTEMPTS, JobBusyError, LeaseLostError, Ledger
+from backend.storage.ledger import MAX_ATTEMPTS, LeaseLostError, Ledger
 from backend.storage.process_identity import is_dead, this_process
 from backend.storage.run_records import Claim, FailureStreak, JobRun, Pause, SourceRun
 from backend.tests.support.stores import (

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from backend.core.errors import StoreUnavailableError
+from backend.core.errors import JobBusyError, StoreUnavailableError
 from backend.storage import schema as t
 from backend.storage.database import Database
-from backend.storage.ledger import JobBusyError, Ledger
+from backend.storage.ledger import Ledger
 from backend.storage.postgres_copy import copy_rows
 from backend.storage.store import Store
 from backend.tests.support.postgres import PostgresServer
