@@ -14,16 +14,17 @@ from starlette.exceptions import HTTPException
 from backend.answers.base import ApiModel
 from backend.answers.question import InvalidDaysError
 from backend.answers.readiness import StateReason
+from backend.api.prefix import path_of, public_path, root_of
 from backend.api.security_headers import HEADERS
 from backend.core.errors import (
     BusyError,
     ConfigError,
+    JobBusyError,
     NotFoundError,
     StoreDamagedError,
     StoreUnavailableError,
     UnknownNameError,
 )
-from backend.storage.ledger import JobBusyError
 
 log = structlog.get_logger()
 
@@ -112,18 +113,22 @@ def problem_response(
 ) -> JSONResponse:
     """Return a problem as the answer to a request."""
     problem = Problem(
-        title=HTTPStatus(status).phrase, status=status, detail=detail, instance=request.url.path, **extra
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        instance=public_path(request.scope),
+        **extra,
     )
     content = problem.model_dump(mode="json", exclude_none=True)
     return JSONResponse(content, status, headers=headers, media_type=MEDIA_TYPE)
 
 
 async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
-    detail = error.detail
+    detail, path, root = error.detail, request.url.path, root_of(request.scope)
     if detail == HTTPStatus(error.status_code).phrase:  # from the framework: no route, or not this method
         detail = {
-            404: f"There is nothing at {request.url.path}: /docs lists all addresses.",
-            405: f"{request.method} is not possible at {request.url.path}: /docs lists its methods.",
+            404: f"There is nothing at {path}: {root}/docs lists all addresses.",
+            405: f"{request.method} is not possible at {path}: {root}/docs lists its methods.",
         }.get(error.status_code, detail)
     return problem_response(request, error.status_code, detail, headers=dict(error.headers or {}))
 
@@ -145,8 +150,8 @@ async def _not_found(request: Request, error: NotFoundError) -> JSONResponse:
     detail = str(error)
     if isinstance(error, UnknownNameError):
         # Each version of the API has its own list of models, with other fields.
-        lists = _LISTS_OF_V1 if request.url.path.startswith("/api/v1/") else _LISTS
-        detail = f"{detail[:1].upper()}{detail[1:]}: {lists[error.kind]} lists them."
+        lists = _LISTS_OF_V1 if path_of(request.scope).startswith("/api/v1/") else _LISTS
+        detail = f"{detail[:1].upper()}{detail[1:]}: {root_of(request.scope)}{lists[error.kind]} lists them."
     return problem_response(request, 404, detail)
 
 

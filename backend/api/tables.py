@@ -6,10 +6,12 @@ import csv
 import io
 from collections.abc import Sequence
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from fastapi import Request, Response
 
 from backend.answers.base import ApiModel, WithheldSource
+from backend.api.prefix import public_path
 
 P = TypeVar("P", bound=ApiModel)
 
@@ -39,7 +41,7 @@ def table(
     headers = {"Vary": "Accept, Authorization"}
     if following is not None:
         url = request.url.include_query_params(cursor=following)
-        headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+        headers["Link"] = f'<{quote(public_path(request.scope))}?{url.query}>; rel="next"'
     if withheld:
         headers["X-Withheld"] = ", ".join(source.source for source in withheld)
     if not prefers_csv(request.headers.get("accept", "")):

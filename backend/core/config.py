@@ -17,7 +17,15 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from platformdirs import user_data_path
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backend.core.errors import ConfigError
@@ -84,6 +92,13 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _root_path(value: str) -> str:
+    value = value.strip().rstrip("/")
+    if value and not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+", value):
+        raise ValueError("must be a path without special characters, such as /meteo, or empty")
+    return value
+
+
 def _line_of_text(value: str) -> str:
     value = value.strip()
     if not value.isprintable():
@@ -96,6 +111,11 @@ def _key(value: object) -> object:
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     return value.strip() or None if isinstance(value, str) else value
+
+
+def unset_if_blank(value: object) -> object:
+    """Return None for a blank setting without a value of its own."""
+    return None if isinstance(value, str) and not value.strip() else value
 
 
 def split_words(value: object) -> object:
@@ -303,6 +323,8 @@ class Settings(EnvironmentSettings):
     # Server and log
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any free port, named in the log
+    root_path: Annotated[str, AfterValidator(_root_path)] = ""
+    public_url: Annotated[BaseUrl | None, BeforeValidator(unset_if_blank)] = None
     trusted_proxies: Networks = ()
     rate_limit_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 300  # 0: no limit
     log_level: Annotated[
@@ -310,6 +332,16 @@ class Settings(EnvironmentSettings):
         BeforeValidator(lambda name: name.upper() if isinstance(name, str) else name),
     ] = "INFO"
     log_format: Literal["console", "json"] = "console"
+
+    @field_validator("public_url")
+    @classmethod
+    def _ends_in_the_root_path(cls, url: str | None, info: ValidationInfo) -> str | None:
+        root = info.data.get("root_path", "")
+        if url is not None and urlsplit(url).path != root:
+            raise ValueError(
+                f"must end in ROOT_PATH ({root})" if root else "must have no path: set ROOT_PATH to that path"
+            )
+        return url
 
     @property
     def usable_admin_token(self) -> str | None:
@@ -345,7 +377,9 @@ class Settings(EnvironmentSettings):
 
 # Derived from the field names, so that a new source adds only fields above.
 ADDRESS_SETTINGS = tuple(
-    name for name in Settings.model_fields if name.endswith("_url") and name != "database_url"
+    name
+    for name in Settings.model_fields
+    if name.endswith("_url") and name not in {"database_url", "public_url"}
 )
 SPACING_SETTINGS = tuple(name for name in Settings.model_fields if name.endswith("_spacing_seconds"))
 KEY_SETTINGS = tuple(name for name in Settings.model_fields if name.endswith("_key"))

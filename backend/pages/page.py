@@ -17,6 +17,7 @@ from backend.answers.withholding import Withholding, withheld_from_public
 from backend.api.answer_cache import AnswerCache
 from backend.api.cache_headers import known_already, static_headers
 from backend.api.dependencies import ServiceDep
+from backend.api.prefix import public_path, root_of
 from backend.pages.choices import Choices, Unit
 from backend.pages.language import LANGUAGES, Language, language, preferred_language
 from backend.pages.rendering import render
@@ -65,15 +66,13 @@ class Page:
 
     def bare_url(self, path: str) -> str:
         """Return the address of a path of this service, below the path prefix, without a query."""
-        root: str = self.request.scope.get("root_path", "")
-        return root + quote(path)
+        return root_of(self.request.scope) + quote(path)
 
     def same(self, **changes: object) -> str:
         """Return the address of this page with changes of its query."""
         query = {**self.request.query_params, **changes}
         written = urlencode({name: value for name, value in query.items() if value is not None}, safe=",")
-        root = self.request.scope.get("root_path", "")
-        return quote(root + self.request.url.path.removeprefix(root)) + (f"?{written}" if written else "")
+        return quote(public_path(self.request.scope)) + (f"?{written}" if written else "")
 
     def respond(
         self,

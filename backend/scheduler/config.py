@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from backend.core.config import Boolean, EnvironmentSettings, Integers, Settings
+from backend.core.config import Boolean, EnvironmentSettings, Integers, Settings, unset_if_blank
 
 if TYPE_CHECKING:
     from apscheduler.triggers.cron import CronTrigger
@@ -56,11 +56,7 @@ def _crontab(line: str) -> str:
 
 
 Hours = Annotated[Integers, AfterValidator(_hours)]
-Crontab = Annotated[
-    Annotated[str, AfterValidator(_crontab)] | None,
-    # A blank setting is as good as none.
-    BeforeValidator(lambda line: None if isinstance(line, str) and not line.strip() else line),
-]
+Crontab = Annotated[Annotated[str, AfterValidator(_crontab)] | None, BeforeValidator(unset_if_blank)]
 
 
 ENDING_SECONDS = 5.0

@@ -15,6 +15,7 @@ from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from backend import __version__
+from backend.api.prefix import root_of
 from backend.core.errors import NotFoundError
 
 router = APIRouter(include_in_schema=False)
@@ -50,8 +51,8 @@ _PAGE = """<!doctype html>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <title>MétéoScore API</title>
-  <link rel="icon" href="/docs/favicon.png">
-  <link rel="stylesheet" href="/docs/swagger-ui.css?v={version}">
+  <link rel="icon" href="{root}/docs/favicon.png">
+  <link rel="stylesheet" href="{root}/docs/swagger-ui.css?v={version}">
 </head>
 <body>
 {body}
@@ -60,16 +61,17 @@ _PAGE = """<!doctype html>
 """
 
 _SWAGGER = """<div id="swagger-ui"></div>
-<script src="/docs/swagger-ui-bundle.js?v={version}"></script>
-<script src="/docs/start.js?v={version}" data-description="{description}"></script>"""
+<script src="{root}/docs/swagger-ui-bundle.js?v={version}"></script>
+<script src="{root}/docs/start.js?v={version}" data-description="{description}"></script>"""
 
 _REDOC = """<redoc spec-url="{description}"></redoc>
-<script src="/docs/redoc.standalone.js?v={version}"></script>"""
+<script src="{root}/docs/redoc.standalone.js?v={version}"></script>"""
 
 
 def _page(request: Request, body: str) -> HTMLResponse:
-    body = body.format(version=__version__, description=request.app.openapi_url)
-    return HTMLResponse(_PAGE.format(version=__version__, body=body), headers=_HEADERS)
+    root = root_of(request.scope)
+    body = body.format(version=__version__, root=root, description=root + request.app.openapi_url)
+    return HTMLResponse(_PAGE.format(version=__version__, root=root, body=body), headers=_HEADERS)
 
 
 @router.get("/docs", response_class=HTMLResponse)

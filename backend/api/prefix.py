@@ -1,0 +1,25 @@
+"""Addresses of a service below a path prefix (`ROOT_PATH`), whether its proxy strips the prefix or not."""
+
+from __future__ import annotations
+
+from starlette.types import Scope
+
+
+def root_of(scope: Scope) -> str:
+    """Return the path prefix of the service, such as "/meteo"; empty without one."""
+    root: str = scope.get("root_path", "")
+    return root
+
+
+def path_of(scope: Scope) -> str:
+    """Return the path of a request below the prefix, as the routes know it."""
+    path: str = scope["path"]
+    root = root_of(scope)
+    if root and (path == root or path.startswith(f"{root}/")):
+        return path[len(root) :]
+    return path
+
+
+def public_path(scope: Scope) -> str:
+    """Return the path of a request with the prefix, as the client has to write it."""
+    return root_of(scope) + path_of(scope)
