@@ -157,12 +157,16 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A request or payload without a result; `url` never contains a key."""
+    """A request or payload without a result; `url` never contains a key.
+
+    `traceback` is set for an unexpected error of our own code.
+    """
 
     route: str
     url: str
     reason: str
     error: str
+    traceback: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -43,6 +44,9 @@ log = structlog.get_logger()
 
 LONGEST_REASON = 2000
 """Maximum characters of a source's reason, notes included."""
+
+LONGEST_TRACEBACK = 8000
+"""Maximum characters of a traceback that are stored: the last ones, which name the error."""
 
 R = TypeVar("R", Forecast, Observation)
 ChannelFor = Callable[[str], MeteredFetch]
@@ -297,7 +301,10 @@ async def _collect_one(
         while isinstance(cause, ExceptionGroup):  # the message of a group has no information
             cause = cause.exceptions[0]
         kind = type(cause).__name__
-        tally.failures.append(Failure(route="", url="", reason=f"{kind}: {cause}", error=kind))
+        trace = "".join(traceback.format_exception(error))[-LONGEST_TRACEBACK:]
+        tally.failures.append(
+            Failure(route="", url="", reason=f"{kind}: {cause}", error=kind, traceback=trace)
+        )
     status, reason = source_status(tally, source, None if needs.until else needs.now)
     outcome = tally.ended = tally.outcome(status, reason)
     log.info(

@@ -165,7 +165,10 @@ def source_row(run_id: int, source: SourceRun) -> dict[str, Any]:
         "rejected": source.rejected,
         "rejected_reasons": json.dumps(source.rejected_reasons),
         "failures": json.dumps(
-            [[f.route, f.url, f.reason, f.error] for f in source.failures[:FAILURES_KEPT]]
+            [
+                [f.route, f.url, f.reason, f.error, *([f.traceback] if f.traceback else [])]
+                for f in source.failures[:FAILURES_KEPT]
+            ]
         ),
         "failed": source.failed,
         "requests": source.requests,
