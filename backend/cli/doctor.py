@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from backend.answers.operation import SENSOR_SHOWN, SILENT_AFTER
 from backend.answers.readiness import SET_THE_CLOCK, reasons, take_snapshot
 from backend.answers.service import ServiceParts
 from backend.answers.station_flags import flag_text
@@ -39,11 +40,9 @@ from backend.storage.store_check import check_store
 
 app = typer.Typer(add_completion=False)
 
-SILENT_AFTER = timedelta(days=1)
 SENSOR_LASTS = timedelta(days=3)
 """A sensor counts as suspect for this long after the end of its last flag."""
 
-SENSOR_SHOWN = timedelta(days=30)
 CLOCK_TOLERANCE = timedelta(minutes=10)
 
 SHORT_LIMITS = HttpLimits(connect=5, read=10, payload=20, attempts=1)

@@ -55,10 +55,12 @@ class NetworkInfo:
     """What is particular to a network of stations.
 
     Every site accounts for a `required` network: it lists a station of it, or states that there is none.
-    `station_number` is the pattern (regular expression) of the number in a station's id.
+    `station_number` is the pattern (regular expression) of the number in a station's id. Without `history` a
+    collection receives only the present readings, and not those since the collection before.
     """
 
     required: bool = False
+    history: bool = True
     station_number: str = "[1-9][0-9]*"
 
 
@@ -261,7 +263,7 @@ ROMMA = SourceInfo(
     public=False,  # the data are not open
     default=True,
     website="https://www.romma.fr",
-    network=NetworkInfo(required=True),
+    network=NetworkInfo(required=True, history=False),
 )
 
 PIOUPIOU = SourceInfo(

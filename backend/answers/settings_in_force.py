@@ -1,0 +1,40 @@
+"""The settings in force, secrets masked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import SecretStr
+
+from backend.core.config import EnvironmentSettings, without_credentials
+from backend.core.masking import MASKED
+from backend.storage.address import shown, usable_url
+
+
+def settings_in_force(*groups: EnvironmentSettings) -> dict[str, object]:
+    """Return every setting by its name in the environment; secrets and passwords are masked."""
+    return dict(setting for group in groups for setting in _shown(group))
+
+
+def as_written(value: object) -> str:
+    """Return a value in the form of the environment."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ",".join(map(str, value))
+        case _:
+            return str(value)
+
+
+def _shown(settings: EnvironmentSettings) -> Iterator[tuple[str, object]]:
+    for name, value in settings:
+        if name == "database_url":
+            value = shown(usable_url(value, make=None))
+        elif name.endswith("_url") and value is not None:
+            value = without_credentials(value)
+        elif isinstance(value, SecretStr):
+            value = MASKED
+        yield name.upper(), value
