@@ -20,12 +20,13 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from backend import __version__
 from backend.answers.reading import ReadingService
-from backend.api.admission import Admission
+from backend.api.admission import Admission, RequestCounts
 from backend.api.answer_cache import AnswerCache
 from backend.api.head import HeadAsGet
 from backend.api.problems import install_problem_handlers
 from backend.api.routes import ROUTERS
 from backend.api.security_headers import SecurityHeaders
+from backend.api.sessions import Sessions
 from backend.api.status_cache import StatusCache
 from backend.collectors import forecast_sources, observation_sources
 from backend.collectors.base import MeteredFetch
@@ -41,7 +42,7 @@ from backend.core.errors import ConfigError, StoreUnavailableError
 from backend.core.logs import configure_logging
 from backend.core.memory import keep_freed
 from backend.core.records import Site
-from backend.pages.error_pages import install_error_pages
+from backend.pages.error_pages import install_error_pages, page_instead
 from backend.pages.routes import ROUTERS as PAGE_ROUTERS
 from backend.scheduler.catchup import CatchUp
 from backend.scheduler.config import SETTING_NAMES, SchedulerConfig
@@ -86,7 +87,7 @@ class Service:
     clock_watch: ClockWatch
     free_bytes: Callable[[Path], int | None]
     public_rules: PublicRules = field(default_factory=PublicRules)
-    notices: list[str] = field(default_factory=list)  # lines at the top of the status page
+    notices: list[str] = field(default_factory=list)  # lines at the top of each page
 
     @classmethod
     def make(
@@ -233,7 +234,7 @@ def create_app(
     catch_up: CatchUp | None = None,
     before_schedule: Callable[[], Awaitable[None]] | None = None,
 ) -> FastAPI:
-    """Return the application: API, status page and, unless it is off, the schedule.
+    """Return the application: API, pages and, unless it is off, the schedule.
 
     `catch_up` runs missed slots; by default it looks for them every minute. `before_schedule` is awaited
     between the opening of the store and the start of the schedule, while pages are already served. Raises
@@ -277,12 +278,21 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # routes/docs.py serves both pages without scripts of other hosts
         redoc_url=None,
+        root_path=service.settings.root_path,
         redirect_slashes=False,  # such a redirect repeats the host that the client sent
     )
     app.state.service = service
     app.state.answer_cache = AnswerCache()
     app.state.status_cache = StatusCache()
-    app.add_middleware(Admission, settings=service.settings)
+    app.state.request_counts = RequestCounts()
+    app.state.sessions = Sessions(settings=service.settings, clock=service.clock)
+    app.add_middleware(
+        Admission,
+        settings=service.settings,
+        counts=app.state.request_counts,
+        sessions=app.state.sessions,
+        shown=page_instead,
+    )
     if service.settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(service.settings.trusted_proxies))
     app.add_middleware(SecurityHeaders)  # added after the others, so that their errors have the headers too

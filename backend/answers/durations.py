@@ -1,4 +1,4 @@
-"""Durations in words, for the status page and for reasons."""
+"""Durations in words, for reasons and the operator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why the service is degraded, since when, and what to do: for `ready`, the status page and `doctor`.
+"""Why the service is degraded, since when, and what to do: for `ready`, the operator and `doctor`.
 
 `take_snapshot` reads the state, with a few queries to the store. `reasons` is a pure function of it.
 """

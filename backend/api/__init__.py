@@ -1,1 +1,1 @@
-"""The service over HTTP: JSON for programs, and the status page."""
+"""The service over HTTP: JSON for programs."""

@@ -10,16 +10,20 @@ import asyncio
 import ipaddress
 import math
 import time
+from collections.abc import Callable
 
 import structlog
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backend.api.dependencies import TokenShown, token_shown
+from backend.api.prefix import path_of
 from backend.api.problems import RETRY_AFTER_SECONDS, problem_response
+from backend.api.sessions import Sessions
 from backend.core.config import Settings
 
 log = structlog.get_logger()
@@ -38,8 +42,35 @@ WRONG_TOKENS = RateLimitItemPerMinute(10)
 """Number of wrong admin tokens of a client per minute that are answered and logged."""
 
 _ALWAYS = frozenset({"/api/health", "/api/ready"})
-_LIGHT = ("/style.css", "/docs", "/redoc", "/openapi.json", "/api/scheduler/status", "/api/scheduler/jobs")
+_LIGHT = (
+    *("/style.css", "/pages.js", "/worker.js", "/icon.svg", "/site.webmanifest", "/robots.txt"),
+    *("/docs", "/redoc", "/openapi.json", "/api/scheduler/status", "/api/scheduler/jobs", "/ops/sign-in"),
+)
 """Prefixes of addresses with cheap answers, which do not wait for a turn."""
+
+
+class RequestCounts:
+    """Requests and wrong admin tokens of each client in the last minute."""
+
+    def __init__(self) -> None:
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+    async def count(self, item: RateLimitItem, kind: str, client: str) -> int | None:
+        """Count one of a client; return the seconds until it may send another if it has sent too many."""
+        if await self._limiter.hit(item, kind, client):
+            return None
+        window = await self._limiter.get_window_stats(item, kind, client)
+        return max(1, math.ceil(window.reset_time - time.time()))
+
+    async def count_wrong_token(self, client: str, path: str) -> int | None:
+        """Count and log a wrong admin token; return the seconds to wait after too many.
+
+        A limit of its own, so that no client can guess tokens quickly or fill the log.
+        """
+        wait = await self.count(WRONG_TOKENS, "wrong_token", client)
+        if wait is None:
+            log.warning("wrong admin token", client=client, path=path)
+        return wait
 
 
 class Admission:
@@ -50,13 +81,19 @@ class Admission:
         app: ASGIApp,
         settings: Settings,
         *,
+        counts: RequestCounts | None = None,
+        sessions: Sessions | None = None,
+        shown: Callable[[Request, Response], Response] = lambda _, refusal: refusal,
         at_once: int = AT_ONCE,
         most_waiting: int = MOST_WAITING,
         most_seconds: float = MOST_SECONDS,
     ) -> None:
+        """`shown` returns a refusal in the form that suits the request: a page for a browser."""
         self._app = app
+        self._shown = shown
         self._settings = settings
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._counts = counts or RequestCounts()
+        self._sessions = sessions
         per_minute = settings.rate_limit_per_minute
         self._rate = RateLimitItemPerMinute(per_minute) if per_minute else None
         self._turns = asyncio.Semaphore(at_once)
@@ -66,36 +103,29 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on in its turn, or refuse it."""
-        if scope["type"] != "http" or scope["path"] in _ALWAYS:
+        path = path_of(scope) if scope["type"] == "http" else ""
+        if scope["type"] != "http" or path in _ALWAYS:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
         shown = token_shown(self._settings, request.headers.get("authorization"))
-        if shown is TokenShown.ADMIN:
+        if shown is TokenShown.ADMIN or (self._sessions is not None and self._sessions.of(request)):
             await self._app(scope, receive, send)
             return
         client = client_of(scope)
         wait = None
         if shown is TokenShown.WRONG:
-            # A limit of its own, so that no client can guess tokens quickly or fill the log.
-            if await self._limiter.hit(WRONG_TOKENS, "wrong_token", client):
-                log.warning("wrong admin token", client=client, path=request.url.path)
-            else:
-                wait = await self._seconds_left(WRONG_TOKENS, "wrong_token", client)
-        if wait is None and self._rate and not await self._limiter.hit(self._rate, "request", client):
-            wait = await self._seconds_left(self._rate, "request", client)
+            wait = await self._counts.count_wrong_token(client, request.url.path)
+        if wait is None and self._rate:
+            wait = await self._counts.count(self._rate, "request", client)
         if wait is not None:
             detail = f"Too many requests from this address: retry in {wait} seconds."
             refusal = problem_response(request, 429, detail, headers={"Retry-After": str(wait)})
-            await refusal(scope, receive, send)
-        elif scope["path"].startswith(_LIGHT):
+            await self._shown(request, refusal)(scope, receive, send)
+        elif path.startswith(_LIGHT):
             await self._app(scope, receive, send)
         else:
             await self._in_turn(request, receive, send)
-
-    async def _seconds_left(self, item: RateLimitItem, *key: str) -> int:
-        window = await self._limiter.get_window_stats(item, *key)
-        return max(1, math.ceil(window.reset_time - time.time()))
 
     async def _in_turn(self, request: Request, receive: Receive, send: Send) -> None:
         # In a longer queue, requests would get their turn after the client has given up.
@@ -120,7 +150,8 @@ class Admission:
         log.warning("request refused: too many requests", path=request.url.path, reason=reason)
         detail = "Too many requests at the same time: retry in a moment."
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-        await problem_response(request, 503, detail, headers=headers)(request.scope, receive, send)
+        refusal = problem_response(request, 503, detail, headers=headers)
+        await self._shown(request, refusal)(request.scope, receive, send)
 
 
 def client_of(scope: Scope) -> str:

@@ -48,11 +48,14 @@ def token_shown(settings: Settings, authorization: str | None) -> TokenShown:
     scheme, _, credentials = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not credentials:
         return TokenShown.NONE
-    token = settings.usable_admin_token
     as_sent = credentials.strip().encode("latin-1")  # header bytes were read as Latin-1
-    if token is not None and hmac.compare_digest(as_sent, token.encode()):
-        return TokenShown.ADMIN
-    return TokenShown.WRONG
+    return TokenShown.ADMIN if is_admin_token(settings, as_sent) else TokenShown.WRONG
+
+
+def is_admin_token(settings: Settings, sent: bytes) -> bool:
+    """Return whether these bytes (UTF-8) are the admin token. False if the settings have no usable one."""
+    token = settings.usable_admin_token
+    return token is not None and hmac.compare_digest(sent, token.encode())
 
 
 async def is_admin(
@@ -67,6 +70,11 @@ async def is_admin(
     if token_shown(service.settings, request.headers.get("authorization")) is not TokenShown.ADMIN:
         raise HTTPException(401, "This is not the admin token.", CHALLENGE)
     return True
+
+
+def operator_name(request: Request) -> str:
+    """Return who does something with the admin token, for the ledger: by the address of the client."""
+    return f"admin ({request.client.host})" if request.client else "admin"
 
 
 async def require_admin(service: ServiceDep, admin: Annotated[bool, Depends(is_admin)]) -> None:

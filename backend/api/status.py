@@ -1,4 +1,4 @@
-"""The state of the scheduler and its runs, for the API and the status page."""
+"""The state of the scheduler and its runs, for the API and the operator."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ SUBCOMMANDS = {
         "backend.cli.demo",
         "Start stand-in upstreams, collect from them day by day, and serve the page from the start.",
     ),
-    "serve": Subcommand("backend.cli.serve", "Collect on schedule, and serve the API and the status page."),
+    "serve": Subcommand("backend.cli.serve", "Collect on schedule, and serve the API and the pages."),
     "runs": Subcommand(
         "backend.cli.runs",
         "Show the newest runs and how they ended, or one run in full.",

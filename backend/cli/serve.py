@@ -1,4 +1,4 @@
-"""`meteo-score serve`: the collecting service with its API and status page."""
+"""`meteo-score serve`: the collecting service with its API and pages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="Port to listen on; default: PORT.")
     ] = None,
 ) -> None:
-    """Collect on schedule, and serve the API and the status page."""
+    """Collect on schedule, and serve the API and the pages."""
     service = opened(context).service
     configure_logging(service.settings)
     allow_files()

@@ -1,6 +1,6 @@
 """The routes of the API, in the order of its documentation."""
 
-from backend.api.routes import data, docs, health, pages, scheduler, scores, sites
+from backend.api.routes import data, docs, health, scheduler, scores, sites
 
 ROUTERS = (
     scheduler.router,
@@ -8,6 +8,5 @@ ROUTERS = (
     data.router,
     scores.router,
     health.router,
-    pages.router,
     docs.router,
 )

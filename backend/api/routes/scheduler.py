@@ -6,7 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from backend.api.dependencies import TOKEN_OPTIONAL, Admin, ServiceDep, require_admin
+from backend.api.dependencies import TOKEN_OPTIONAL, Admin, ServiceDep, operator_name, require_admin
+from backend.api.prefix import root_of
 from backend.api.problems import bad_query, problems
 from backend.api.schemas import CollectionRun, JobList, RunPage, ScheduledJob, SchedulerStatus, StartedRun
 from backend.api.status import collection_run, public_run, scheduled_job, scheduled_jobs
@@ -87,34 +88,30 @@ Job = Annotated[JobId, Depends(known_job)]
 
 
 @admin_router.post("/run", status_code=202, response_model=StartedRun, responses=problems(409))
-async def start_run(service: ServiceDep, job: Job, response: Response) -> StartedRun:
+async def start_run(service: ServiceDep, job: Job, request: Request, response: Response) -> StartedRun:
     """Start a run now, also of a paused job. 409 if a run of this job is active; it names the run."""
     started = await service.runner.start(job, "api")
     assert started is not None, "only a slot can be taken already"  # noqa: S101 - for the type checker
     run_id, _task = started
-    response.headers["Location"] = f"/api/scheduler/runs/{run_id}"
+    response.headers["Location"] = f"{root_of(request.scope)}/api/scheduler/runs/{run_id}"
     return StartedRun(run_id=run_id, job=job)
 
 
 @admin_router.post("/pause", response_model=ScheduledJob)
 def pause_job(service: ServiceDep, job: Job, request: Request) -> ScheduledJob:
     """Pause a job until it is resumed, also across restarts. Runs can still be started by hand."""
-    service.ledger.pause(job, _who(request), service.clock())
+    service.ledger.pause(job, operator_name(request), service.clock())
     return scheduled_job(service, job, admin=True)
 
 
 @admin_router.post("/resume", response_model=ScheduledJob)
 def resume_job(service: ServiceDep, job: Job, request: Request) -> ScheduledJob:
     """Resume a job. Slots that were due during the pause stay missed."""
-    service.ledger.resume(job, _who(request), service.clock())
+    service.ledger.resume(job, operator_name(request), service.clock())
     return scheduled_job(service, job, admin=True)
 
 
 router.include_router(admin_router)
-
-
-def _who(request: Request) -> str:
-    return f"admin ({request.client.host})" if request.client else "admin"
 
 
 def _run_cursor(cursor: str | None) -> int | None:

@@ -1,5 +1,8 @@
 """The routes of the pages."""
 
-from backend.pages.routes import about, assets, details, home, site
+from backend.pages.routes import about, assets, details, home, ops, ops_forms, site
 
-ROUTERS = (home.router, site.router, details.router, about.router, assets.router)
+ROUTERS = (
+    *(home.router, site.router, details.router, about.router, assets.router),
+    *(ops.router, ops_forms.router),
+)

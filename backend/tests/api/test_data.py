@@ -13,6 +13,7 @@ import pytest
 from backend.api.tables import prefers_csv
 from backend.core.parameters import Parameter
 from backend.core.records import IMPORTED, Observation, ObservationBatch, Station
+from backend.tests.support.operator import sign_in
 from backend.tests.support.served import ADMIN, NOW, TOKEN, fill, make_service, served, store_forecasts
 
 CSV = {"Accept": "text/csv"}
@@ -345,7 +346,8 @@ async def test_a_model_of_a_source_that_this_version_does_not_have_is_withheld(t
             await get(client, f"/api/forecasts?model={model}")
             for model in ("old_model", "arome_001", "mp_old")
         ]
-        page = (await client.get("/status")).text
+        await sign_in(client)
+        page = (await client.get("/ops")).text
         whole = await get(client, "/api/forecasts?model=old_model", headers=ADMIN)
         models = (await get(client, "/api/v1/models"))["models"]
     assert [bool(answer["forecasts"]) for answer in public] == [False, True, False]
@@ -498,11 +500,12 @@ async def test_a_sites_file_that_becomes_invalid_leaves_the_list_unchanged(tmp_p
     async with served(service) as client:
         service.settings.sites_file.write_text("[[sites]]\nid = 5\n")
         answer = await client.get("/api/sites")
-        page = await client.get("/status")
+        await sign_in(client)
+        page = await client.get("/ops?lang=en")
     assert answer.status_code == page.status_code == 200
     assert [site["id"] for site in answer.json()["sites"]] == ["grand-pre", "petit-col", "sans-balise"]
     assert "The sites file is not usable; the service uses the last valid list." in page.text
-    assert str(tmp_path) not in page.text
+    assert str(tmp_path) not in page.text.partition("Settings in force")[0]
 
 
 async def test_a_time_outside_of_the_store_is_an_empty_answer(tmp_path: Path) -> None:

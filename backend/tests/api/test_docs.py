@@ -41,7 +41,7 @@ async def test_only_the_files_of_the_two_pages_are_served(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/status", "/style.css", "/docs", "/docs/start.js", "/api/health", "/api/sites", "/api/nothing"],
+    ["/", "/ops", "/style.css", "/docs", "/docs/start.js", "/api/health", "/api/sites", "/api/nothing"],
 )
 async def test_every_response_has_the_security_headers(tmp_path: Path, path: str) -> None:
     async with served(make_service(tmp_path)) as client:

@@ -13,10 +13,11 @@ from backend.api.routes import ROUTERS
 from backend.main import create_app
 from backend.pages.routes import ROUTERS as PAGES
 from backend.tests.support.commands import StandIns
+from backend.tests.support.operator import sign_in
 from backend.tests.support.served import fill, make_service, served
 from backend.tests.support.serving import address, serving
 
-GIVEN = {"{runId}": "1", "{siteId}": "grand-pre", "{asset}": "swagger-ui.css"}
+GIVEN = {"{runId}": "1", "{run_id}": "1", "{siteId}": "grand-pre", "{asset}": "swagger-ui.css"}
 
 
 def paths(app: FastAPI) -> list[str]:
@@ -42,12 +43,15 @@ async def test_head_has_the_status_and_headers_of_get_and_no_body_on_every_route
     service = make_service(tmp_path)
     fill(service)
     known = paths(create_app(service))
-    assert {"/", "/status", "/style.css", "/docs", "/openapi.json", "/api/health", "/api/ready"} <= set(known)
+    assert {"/", "/ops/sign-in", "/style.css", "/docs", "/openapi.json", "/api/health", "/api/ready"} <= set(
+        known
+    )
     assert "/api/scheduler/runs/1" in known
     async with served(service) as client:
+        await sign_in(client)
         for path in known:
             got, head = await client.get(path), await client.head(path)
-            assert got.status_code == 200, path
+            assert got.status_code == (303 if path == "/ops/sign-in" else 200), path
             assert (head.status_code, head.content) == (got.status_code, b""), path
             changing = {"date", "etag"}
             assert {k: v for k, v in head.headers.items() if k not in changing} == {

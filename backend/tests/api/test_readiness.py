@@ -23,6 +23,7 @@ from backend.storage.run_records import SourceRun
 from backend.storage.store_check import check_store
 from backend.tests.support.commands import Running, StandIns, store_of, typed
 from backend.tests.support.damage import overwrite_pages
+from backend.tests.support.operator import sign_in
 from backend.tests.support.served import (
     ADMIN,
     NOW,
@@ -163,7 +164,8 @@ async def test_a_clock_that_several_hosts_contradict_is_a_reason_on_the_page_too
         service.clock_watch.note(host, NOW + timedelta(minutes=61))
     async with served(service) as client:
         assert [code for code, _ in await why(client)] == ["clock_off"]
-        page = (await client.get("/status")).text
+        await sign_in(client)
+        page = (await client.get("/ops?lang=en")).text
     assert "The clock of this machine is 61 min slow, by the answers of 3 of 3 hosts." in page
     assert "timedatectl" in page
 
@@ -186,7 +188,8 @@ async def test_a_sites_file_that_becomes_invalid_leaves_the_last_valid_list_and_
         assert "sites.toml, line 29 (One)" in logs[-1]["reason"]
         assert await why(client) == [("sites_file_broken", "2026-07-15T12:10:00Z")]
         clock.now += HOUR
-        assert (await client.get("/status")).status_code == 200
+        await sign_in(client)
+        assert (await client.get("/ops")).status_code == 200
         assert await why(client) == [("sites_file_broken", "2026-07-15T12:10:00Z")], (
             "the time of the first detection stays"
         )
@@ -269,7 +272,8 @@ async def test_a_damaged_store_is_503_wherever_it_is_detected(tmp_path: Path) ->
         assert "the store is damaged" in problem["detail"]
         assert problem["reasons"][0]["code"] == "store_damaged"
         assert problem["reasons"][0]["since"] == "2026-07-15T12:10:00Z"
-        for path in ("/status", "/api/forecasts", "/api/observations", "/api/models", "/api/scheduler/runs"):
+        await sign_in(client)
+        for path in ("/ops", "/api/forecasts", "/api/observations", "/api/models", "/api/scheduler/runs"):
             text = (await client.get(path, headers=ADMIN)).text
             assert "not lost" not in text and "nothing is lost" not in text, path
 
@@ -343,7 +347,8 @@ def test_sixty_damaged_blocks_are_503_no_run_succeeds_and_doctor_has_the_steps(
         assert str(tmp_path) not in json.dumps(problem)
         answer = client.post("/api/scheduler/jobs/collect_observations/run")
         assert answer.status_code == 503 or not run_is_a_success(service)
-        assert "not lost" not in client.get("/status").text
+        client.post("/ops/sign-in", data={"token": TOKEN})
+        assert "not lost" not in client.get("/ops").text
         assert client.get("/api/health").status_code == 200
         assert service.terminate() in ENDED
 
