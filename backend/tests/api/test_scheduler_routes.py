@@ -18,6 +18,7 @@ from backend.core.records import CollectionRequest, Failure, ObservationBatch
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.storage.ledger import Ledger
 from backend.storage.run_records import SourceRun
+from backend.tests.support.operator import sign_in
 from backend.tests.support.served import (
     ADMIN,
     NOW,
@@ -83,7 +84,13 @@ async def test_host_process_paths_and_database_messages_are_for_the_operator(tmp
             SourceRun(source="romma", status="failed", reason=fault.reason, failures=(fault,), failed=1),
         ],
     )
-    paths = ["/status", "/api/scheduler/status", "/api/scheduler/runs", "/api/scheduler/runs/1", "/api/ready"]
+    paths = [
+        "/ops/sign-in",
+        "/api/scheduler/status",
+        "/api/scheduler/runs",
+        "/api/scheduler/runs/1",
+        "/api/ready",
+    ]
     async with served(service) as client:
         public = {path: (await client.get(path)).text for path in paths}
         run = json.loads(public["/api/scheduler/runs/1"])
@@ -398,7 +405,8 @@ async def test_while_a_collection_runs_the_api_answers_and_refuses_a_second_one(
         again = await client.post(RUN_NOW, headers=ADMIN)
         assert again.status_code == 409
         assert again.json()["runId"] == run_id
-        for path in ("/status", "/api/scheduler/status", "/api/observations", "/api/ready", "/api/sites"):
+        await sign_in(client)
+        for path in ("/ops", "/api/scheduler/status", "/api/observations", "/api/ready", "/api/sites"):
             assert (await client.get(path)).status_code == 200
         (current,) = (await get(client, "/api/scheduler/status"))["current"]
         assert (current["runId"], current["status"]) == (run_id, "running")

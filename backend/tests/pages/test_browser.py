@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from backend.main import create_app
 from backend.tests.support.browser import CHROMIUM, REQUIRED, chromium, listening
-from backend.tests.support.page_paths import html_paths
+from backend.tests.support.page_paths import html_paths, sign_in
 from backend.tests.support.page_store import page_service
 
 pytestmark = pytest.mark.skipif(
@@ -76,6 +76,7 @@ def test_every_page_fits_obeys_its_policy_and_is_accessible(
         locale=lang,
         reduced_motion="reduce",
     )
+    sign_in(context, address)
     problems = []
     for path in pages:
         watched = Watched(context, address)
@@ -97,6 +98,7 @@ def test_every_page_is_complete_without_scripts(browser: Browser, address: str, 
     texts: dict[bool, dict[str, str]] = {}
     for scripts in (True, False):
         context = browser.new_context(java_script_enabled=scripts, locale="en")
+        sign_in(context, address)
         tab = context.new_page()
         texts[scripts] = {}
         for path in pages:
@@ -111,6 +113,7 @@ def test_every_page_is_complete_without_scripts(browser: Browser, address: str, 
 
 def test_every_control_is_reached_by_the_keyboard(browser: Browser, address: str, pages: list[str]) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 800}, locale="en")
+    sign_in(context, address)
     tab = context.new_page()
     for path in pages:
         tab.goto(address + path)

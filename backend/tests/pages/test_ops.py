@@ -224,7 +224,7 @@ async def test_completeness_counts_received_of_expected_by_site_and_day(tmp_path
     assert "Grand Pré ! 1/2 ✕ 0/4" in arome
     assert "Sans Balise ✕ 0/1 ✕ 0/4" in arome
     days = [node.attributes["value"] for node in tables["arome, arome_0025: runs"].css("option")]
-    assert days[0] == "2026-07-14"
+    assert days == ["2026-07-15", "2026-07-14"], "as far as the lookback of forecasts reaches"
 
 
 async def test_collect_now_starts_a_run_of_this_source_and_day(tmp_path: Path) -> None:
