@@ -19,8 +19,8 @@ their content is undocumented.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
@@ -35,6 +35,7 @@ from backend.collectors.meteo_parapente_answer import (
     parse,
     parse_status,
 )
+from backend.collectors.runs import newly_incomplete, title_of
 from backend.core import registry
 from backend.core.config import Settings
 from backend.core.errors import CollectorError, FetchError, IncompleteError
@@ -72,6 +73,21 @@ def build(settings: Settings) -> Source[ForecastBatch]:
             "its publisher serves runs for about three days, and FORECAST_LOOKBACK_HOURS=84 collects them"
         ),
     )
+
+
+@dataclass(slots=True)
+class _Day:
+    """One day of a run, and the outcome of its requests.
+
+    `still_open` is True if a day that is known as incomplete was read again without more values.
+    """
+
+    entry: Entry
+    collected_at: datetime
+    answers: list[Answer] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    refusals: list[tuple[Site, CollectorError]] = field(default_factory=list)
+    still_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +158,7 @@ class ApiRoute:
             ]
             if new:
                 states = ", ".join(f"{entry.part} stayed at {entry.status!r}" for entry in left)
-                reason = f"{MODEL} of {start:%Y-%m-%d %H:%M} UTC is incomplete: {states}"
+                reason = f"{title_of(MODEL, start)} is incomplete: {states}"
                 yield replace(
                     self._batch(seen_at),
                     failures=(as_failure(self.name, IncompleteError(reason, source=NAME)),),
@@ -165,33 +181,26 @@ class ApiRoute:
     ) -> ForecastBatch:
         """Return the batch of one day; add new grid cells to `cells` (by site) and refusals to `refused`.
 
-        There is one request per grid cell. A site that is refused while others get values, and that never got
-        values itself, lies outside the model. It is requested once in a collection, in case that changes. Of
-        the sites whose day is known as incomplete, one is requested, each hour another; the others only if
-        the answer is more complete than before.
+        There is one request per grid cell. Of the sites whose day is known as incomplete, one is requested,
+        each hour another; the others only if the answer is more complete than before.
         """
-        answers: list[Answer] = []
-        failures: list[Failure] = []
+        day = _Day(entry, needs.now)
         by_cell: dict[str, Answer | None] = {}  # None: the request for this cell failed
-        collected_at = needs.now
-        refusals: list[tuple[Site, CollectorError]] = []
         missing = self._missing(entry, needs)
         known_as = {  # the missing values of each site at the last reading of the day
             site.id: needs.incomplete[MODEL, entry.reference_time, entry.part, site.id]
             for site in missing
             if needs.known_incomplete(MODEL, entry.reference_time, entry.part, site.id)
         }
-        known_open = known_as.keys()
-        still_open = False
-        turn = sorted(known_open)
+        turn = sorted(known_as)
         first = turn[int(needs.now.timestamp() // 3600) % len(turn)] if turn else None
-        for site in sorted(missing, key=lambda site: (site.id in known_open, site.id != first)):
-            if site.id in refused or (site.id in known_open and still_open):
+        for site in sorted(missing, key=lambda site: (site.id in known_as, site.id != first)):
+            if site.id in refused or (site.id in known_as and day.still_open):
                 continue
             known = cells.get(site.id)
             if known is not None and known in by_cell:
                 if shared := by_cell[known]:
-                    answers.append(shared.at(site))
+                    day.answers.append(shared.at(site))
                 continue
             try:
                 payload = await fetch(self._request(site, entry))
@@ -200,49 +209,58 @@ class ApiRoute:
                 is_refusal = isinstance(error, RefusedError) or (
                     isinstance(error, FetchError) and error.status in _REFUSING_STATUS
                 )
-                if known is None and is_refusal:
-                    refusals.append((site, error))
-                    continue
-                failures.append(as_failure(self.name, error))
                 if known is not None:
                     by_cell[known] = None
+                # A site with a known cell got values before and lies in the model: its refusal is an error.
+                if known is None and is_refusal:
+                    day.refusals.append((site, error))
+                else:
+                    day.failures.append(as_failure(self.name, error))
                 continue
-            collected_at = payload.fetched_at
+            day.collected_at = payload.fetched_at
             if answer.absent and known_as.get(site.id) == answer.absent:
-                still_open = True
+                day.still_open = True
                 continue
             cells[site.id] = answer.grid_point.cell
             by_cell[answer.grid_point.cell] = answer
-            answers.append(answer)
+            day.answers.append(answer)
+        return self._as_batch(day, needs, cells, refused)
+
+    def _as_batch(
+        self, day: _Day, needs: CollectionRequest, cells: Mapping[str, str], refused: set[str]
+    ) -> ForecastBatch:
+        """Return the batch of a day.
+
+        A site that is refused while others get values, and that never got values itself, lies outside the
+        model. It is requested once in a collection, in case that changes.
+        """
+        entry, answers, failures = day.entry, day.answers, day.failures
         outside: list[Outside] = []
-        for site, refusal in refusals:
+        for site, refusal in day.refusals:
             if cells:  # other sites get values
                 refused.add(site.id)
                 outside.append(Outside(MODEL, site.id, f"the server refuses the position: {refusal.reason}"))
             else:
                 failures.append(as_failure(self.name, refusal))
-        sites = {answer.grid_point.site: answer for answer in answers}
         incomplete = [
             # The list's stamp is not the version of an answer, so compare the missing values.
             IncompletePart(entry.part, site, f"without {answer.absent}", answer.absent)
-            for site, answer in sites.items()
+            for site, answer in {answer.grid_point.site: answer for answer in answers}.items()
             if answer.absent
         ]
-        title = f"{MODEL} of {entry.reference_time:%Y-%m-%d %H:%M} UTC"
-        new = [
+        title = title_of(MODEL, entry.reference_time)
+        if new := [
             one
             for one in incomplete
             if not needs.known_incomplete(MODEL, entry.reference_time, one.part, one.site)
-        ]
-        if new:
-            others = f" and {len(new) - 1} more" if len(new) > 1 else ""
-            reason = f"{title} is incomplete in {entry.part} at {new[0].site}{others}: {new[0].reason}"
-            failures.append(as_failure(self.name, IncompleteError(reason, source=NAME)))
+        ]:
+            error = IncompleteError(newly_incomplete(title, new), source=NAME)
+            failures.append(as_failure(self.name, error))
         return replace(
-            self._batch(collected_at),
+            self._batch(day.collected_at),
             incomplete=tuple(incomplete),
             versions={entry.part: entry.version},
-            notes=(f"{title} is incomplete in {entry.part}",) if still_open else (),
+            notes=(f"{title} is incomplete in {entry.part}",) if day.still_open else (),
             outside=tuple(one for one in outside if (MODEL, one.site) not in needs.outside),
             records=tuple(record for answer in answers for record in answer.records),
             rejected=tuple(value for answer in answers for value in answer.rejected),

@@ -38,7 +38,7 @@ import msgspec
 from backend.collectors.areas import within
 from backend.collectors.base import Fetch, Payload, Request, as_failure
 from backend.collectors.open_meteo_answer import UNITS, AnswerValues, parse
-from backend.collectors.runs import Part, cycles, parts_by_missing_sites
+from backend.collectors.runs import Part, cycles, newly_incomplete, parts_by_missing_sites, title_of
 from backend.collectors.transport.decoding import decode_json
 from backend.core.areas import Area
 from backend.core.errors import CollectorError, FetchError, IncompleteError, ParseError
@@ -117,7 +117,7 @@ class _Question:
 
     @property
     def title(self) -> str:
-        return f"{self.model.name} of {self.run.reference_time:%Y-%m-%d %H:%M} UTC"
+        return title_of(self.model.name, self.run.reference_time)
 
     def is_known(self, site: Site) -> bool:
         """True if all its parts were reported before as incomplete for a site."""
@@ -284,10 +284,7 @@ class OpenMeteo:
         new = [one for one in incomplete if not needs.known_incomplete(model, start, one.part, one.site)]
         failures = []
         if new:
-            first, places = new[0], dict.fromkeys(one.site for one in new)
-            others = f" and {len(places) - 1} more" if len(places) > 1 else ""
-            parts = ", ".join(dict.fromkeys(one.part for one in new))
-            reason = f"{question.title} is incomplete in {parts} at {first.site}{others}: {first.reason}"
+            reason = newly_incomplete(question.title, new)
             error = IncompleteError(reason, source=self.source, url=payload.url)
             failures.append(as_failure(self.name, error))
         empty = ", ".join(reading.empty)

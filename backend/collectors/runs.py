@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
-from backend.core.records import CollectionRequest, Site
+from backend.core.records import CollectionRequest, IncompletePart, Site
 
 _HOUR = timedelta(hours=1)
 
@@ -83,3 +83,16 @@ def parts_by_missing_sites(
         if sites := needs.missing(model, reference_time, part.name, rank, versions.get(part, "")):
             missing.setdefault(sites, []).append(part)
     return missing
+
+
+def title_of(model: str, reference_time: datetime) -> str:
+    """Return the name of a run in messages: "arome_0025 of 2026-08-09 15:00 UTC"."""
+    return f"{model} of {reference_time:%Y-%m-%d %H:%M} UTC"
+
+
+def newly_incomplete(title: str, new: Sequence[IncompletePart]) -> str:
+    """Return the message about the parts of a run that are incomplete; it names the first of the sites."""
+    first, sites = new[0], dict.fromkeys(one.site for one in new)
+    others = f" and {len(sites) - 1} more" if len(sites) > 1 else ""
+    parts = ", ".join(dict.fromkeys(one.part for one in new))
+    return f"{title} is incomplete in {parts} at {first.site}{others}: {first.reason}"

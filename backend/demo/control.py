@@ -21,7 +21,7 @@ class _Clock(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Control:
-    def __init__(self, world: World, heed_faults: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, world: World, heed_faults: Callable[[], Awaitable[None]] | None) -> None:
         self._world = world
         self._heed_faults = heed_faults
 
@@ -42,7 +42,8 @@ class _Control:
             )
         except ValueError as error:
             return _refused(error)
-        await self._heed_faults()
+        if self._heed_faults is not None:
+            await self._heed_faults()
         return JSONResponse(self._world.faults())
 
     async def counts(self, _: Request) -> Response:
@@ -74,12 +75,8 @@ def _refused(error: ValueError) -> Response:
     return JSONResponse({"error": str(error)}, 400)
 
 
-async def _at_once() -> None:
-    """Do nothing: faults apply to the next requests anyway."""
-
-
-def app(world: World, heed_faults: Callable[[], Awaitable[None]] = _at_once) -> Router:
-    """Return the control port; it awaits `heed_faults` after each change of faults."""
+def app(world: World, heed_faults: Callable[[], Awaitable[None]] | None = None) -> Router:
+    """Return the control port; it awaits `heed_faults`, if given, after each change of faults."""
     control = _Control(world, heed_faults)
     return Router(
         [

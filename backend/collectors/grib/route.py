@@ -21,7 +21,7 @@ from backend.collectors.grib.runs import (
     PublishedRun,
 )
 from backend.collectors.grib.worker import Worker, WorkerLostError
-from backend.collectors.runs import Part, cycles, parts_by_missing_sites
+from backend.collectors.runs import Part, cycles, parts_by_missing_sites, title_of
 from backend.collectors.set_aside import LONGEST_TEXT
 from backend.core.errors import CollectorError, IncompleteError, ParseError, UnchangedError
 from backend.core.records import (
@@ -136,7 +136,7 @@ class GribRoute:
         if not new:
             return None
         names = ", ".join(dict.fromkeys(one.part for one in new)) if run.files else "the whole run"
-        reason = f"{model} of {start:%Y-%m-%d %H:%M} UTC is incomplete: there is no file of {names}"
+        reason = f"{title_of(model, start)} is incomplete: there is no file of {names}"
         error = IncompleteError(reason[:LONGEST_TEXT], source=self.grid.source)
         batch = self._batch(run.seen_at, newest, [as_failure(self.name, error)])
         return replace(batch, run=self._run(run), incomplete=tuple(new))
@@ -216,9 +216,9 @@ class GribRoute:
         open_ = [file for file in read if file.reading.absent]
         failures = [as_failure(self.name, error) for error in outcomes if isinstance(error, CollectorError)]
         for file in open_:
-            title = f"{model} of {run.reference_time:%Y-%m-%d %H:%M} UTC is incomplete"
-            reason = f"{title}: {file.part.name} is without {file.reading.absent}"[:LONGEST_TEXT]
-            error = IncompleteError(reason, source=self.grid.source, url=file.url)
+            title = title_of(model, run.reference_time)
+            reason = f"{title} is incomplete: {file.part.name} is without {file.reading.absent}"
+            error = IncompleteError(reason[:LONGEST_TEXT], source=self.grid.source, url=file.url)
             failures.append(as_failure(self.name, error))
         covered = {site for name, site in needs.cells if name == model}
         # Every file has the same sites under the mask: report each once.
