@@ -72,6 +72,7 @@ def make_question(
 
     Raises InvalidDaysError, for example for more than `most` days.
     """
+    # Today is included: its hours so far are scored.
     end = local_day(service.clock()) if last is None else day_number(last)
     begin = end - usual + 1 if first is None else day_number(first)
     if begin > end:

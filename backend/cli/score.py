@@ -247,6 +247,7 @@ def print_all(
     headlines: Sequence[tuple[Site, Headline]], options: ScoreOptions, *, as_json: bool = False
 ) -> None:
     """Print the verdicts of many sites, and which winners are significant among so many."""
+    # Of many sites, some have a winner by chance alone.
     significant = significant_winners(
         [headline.verdict.p_value for _, headline in headlines],
         [headline.verdict.finding is Finding.WINNER for _, headline in headlines],

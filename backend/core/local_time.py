@@ -38,6 +38,7 @@ def date_of(day: int) -> date:
 @lru_cache(maxsize=8192)
 def local_moment(day: int, hour: int = 0) -> int:
     """Return the moment at which the wall clock shows `hour` (0 to 23) on a local day, in epoch seconds."""
+    # By the wall clock: 12:00 is not always twelve hours after midnight.
     wall = datetime.combine(date_of(day), time(hour), PARIS)
     return int(wall.timestamp())
 

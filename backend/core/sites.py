@@ -75,6 +75,7 @@ def parse_toml(text: str, name: str) -> tuple[Located, ...]:
     for key in data:
         if key != "sites":
             raise ConfigError(f"{name}: {key}: unknown key: a sites file has only [[sites]] entries")
+    # tomllib gives no line numbers: the headers of entries are counted in the text.
     lines = entry_lines(text)
     if "sites" in data and (not lines or len(data["sites"]) != len(lines)):
         raise ConfigError(f"{name}: sites: write each site under a [[sites]] line of its own")
@@ -162,6 +163,7 @@ def active(sites: Sequence[Site], now: datetime) -> tuple[Site, ...]:
 
 def slugify(name: str) -> str:
     """Return an id derived from a name: "Puy de Dôme" gives "puy-de-dome"; may be empty."""
+    # NFKD separates a letter from its accent, which is then dropped.
     plain = unicodedata.normalize("NFKD", name.casefold().translate(_LIGATURES))
     letters = "".join(letter for letter in plain if not unicodedata.combining(letter))
     return re.sub(r"[^a-z0-9]+", "-", letters).strip("-")

@@ -133,6 +133,7 @@ def spread(departures: Floats, present: Bools) -> Spread:
     """
     n = present.sum(axis=-1)
     if not present.all():
+        # Days without a value go to the end: neighbours in the array follow each other in time.
         departures = np.take_along_axis(departures, np.argsort(~present, axis=-1, kind="stable"), axis=-1)
     squares = np.square(departures).sum(axis=-1)
     products = (departures[..., :-1] * departures[..., 1:]).sum(axis=-1)
@@ -160,6 +161,6 @@ def effective_number(n: Integers, r: Floats) -> Floats:
 
     That is the variance of a day over that of the mean of `n` days of an AR(1) process.
     """
-    days = np.maximum(n, 1)
+    days = np.maximum(n, 1)  # n = 0 has no spread: spread() sets it to NaN
     tail = r / (1.0 - r) - r * (1.0 - r**days) / (days * (1.0 - r) ** 2)
     return np.asarray(days / (1.0 + 2.0 * tail))

@@ -52,6 +52,7 @@ class SampleSize:
 def sample_of(present: Bools, months: Integers) -> SampleSize:
     """Return the sample of the days `present`, or with an hour that is, given the month of every day."""
     days = present.any(axis=1) if present.ndim > 1 else present
+    # minlength: seasons without a day count 0 too.
     counts = np.bincount(season_index(months[days]), minlength=len(SEASONS))
     return sample({season: int(count) for season, count in zip(SEASONS, counts, strict=True)})
 

@@ -119,6 +119,7 @@ def settle(connection: sa.Connection, site_id: int, stamps: Mapping[int, int], o
         return False
     if days_stamp(connection, site_id) != of_site:
         return False
+    # Only now: a mark that changed since the read belongs to newer values.
     connection.execute(_SETTLED, [{"site": site_id, "of_day": day} for day in stamps])
     stamp_days(connection, site_id)
     return True
@@ -250,6 +251,7 @@ def _day_columns(
     rows: Iterable[tuple[Any, ...]], more: int, minutes: str
 ) -> tuple[tuple[Times, Times, Ints, NDArray[np.integer[Any]]], list[tuple[Any, ...]]]:
     """Return the columns common to all days, and the `more` others of these days."""
+    # zip() of no rows has no columns at all, not empty ones.
     owners, days, hourly, hour_minutes, *others = tuple(zip(*rows, strict=True)) or ((),) * (4 + more)
     columns = (
         np.array(owners, np.int64),

@@ -150,6 +150,7 @@ def stations_with_days(connection: sa.Connection, site_id: int, first: int, last
 
 def answer_stamp(connection: sa.Connection, site: Site, last: int) -> str:
     """Return a text that changes whenever an answer about a site's days up to `last` may change."""
+    # The row has the stamp of the days; the rest is what an answer uses besides the days.
     row = site_row(connection, site.id, last)
     parts: list[object] = [site, None if row is None else tuple(row)]
     parts += map(tuple, connection.execute(_STATION_PROPERTIES, {"codes": site.stations}))

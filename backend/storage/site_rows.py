@@ -26,6 +26,7 @@ def present_ids(connection: sa.Connection, now: datetime) -> dict[str, int]:
     """
     site = t.site.c
     started = sa.or_(site.valid_from.is_(None), site.valid_from <= to_epoch(now))
+    # Of the rows of one site, the last one stays in the dictionary.
     best_last = sa.select(site.slug, site.id).where(started).order_by(site.configured, site.series)
     return {row.slug: row.id for row in connection.execute(best_last)}
 
@@ -57,6 +58,7 @@ def save_site(connection: sa.Connection, site: Site) -> None:
         connection.execute(sa.update(t.site).where(t.site.c.id == row.id).values(details))
         if row.stations != details["stations"]:
             give_to_site(connection, site.id, set(site.stations) - set(_words(row.stations)))
+            # Other stations, other readings: every day of the site changes.
             note_due(connection, [(row.id, EVERY_DAY)])
         return
     give_to_site(connection, site.id, site.stations)

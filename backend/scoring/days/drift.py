@@ -112,6 +112,7 @@ def _sums(mine: NDArray[np.int32], other: NDArray[np.int32]) -> Sums:
     sums = np.stack(
         [hours, np.where(both, mine, 0).sum(axis=1), np.where(both, other, 0).sum(axis=1)], axis=1
     )
+    # A day with few common hours counts as a day without any.
     return np.where(hours[:, None] >= _HOURS, sums, 0).astype(np.float64)
 
 

@@ -49,6 +49,7 @@ def pair(
     tolerance = np.clip(interval // 2, MATCH_TOLERANCE.value * 60, MATCH_TOLERANCE_MOST.value * 60)[:, None]
     calm = trusted[:, SPEED] == 0
     for parameter in range(len(Parameter)):
+        # A gust is the highest of the hour, and not the one nearest to it: see below.
         if parameter == GUST:
             continue
         usable = trusted[:, parameter] != ABSENT
@@ -140,5 +141,6 @@ def _highest_gusts(
     enough = (end - first >= GUST_REPORTS.value * expected) & (end > first)
     # reduceat takes pairs of bounds: every second result is the maximum between them.
     bounds = np.stack((first[enough], end[enough]), axis=1).ravel()
+    # An appended ABSENT, because the second bound may lie one beyond the last gust.
     highest[enough] = np.maximum.reduceat(np.append(gusts, ABSENT), bounds)[::2] if len(bounds) else 0
     return highest

@@ -51,6 +51,7 @@ def publish(database: Database, now: datetime, touched: Mapping[int, Iterable[in
     changed = 0
     for site_id, months in awaited.items():
         for month in sorted(month for month in months if month <= newest):
+            # A transaction for each month: no other writer waits longer than one month takes.
             with database.write() as connection:
                 published_months.lock_site(connection, site_id)
                 if _publish_month(connection, site_id, month):

@@ -199,6 +199,7 @@ def _repeated(time: NDArray[np.int64], run: NDArray[np.int64]) -> NDArray[np.boo
     """Return which readings are among STUCK_READINGS of a run that follow each other within CONTEXT."""
     further = int(STUCK_READINGS.value) - 1
     begins = np.flatnonzero((run[further:] == run[:-further]) & (time[further:] - time[:-further] <= CONTEXT))
+    # Runs overlap: each adds 1 where it begins and takes it off after its end.
     edges = np.zeros(len(run) + 1, np.int64)
     edges[begins] += 1
     edges[begins + further + 1] -= 1
@@ -239,7 +240,7 @@ def _far(readings: ReadingRows, around: ModelContext) -> NDArray[np.bool_]:
         forecasts = around.models[:, hour, parameter]
         value = readings.values[:, parameter]
         apart = np.abs(forecasts.astype(np.int64) - value)
-        apart[forecasts == ABSENT] = np.iinfo(np.int64).max
+        apart[forecasts == ABSENT] = np.iinfo(np.int64).max  # an absent forecast is never the nearest
         nearest = apart.min(axis=0)
         limit = around.limits[hour, column]
         known = inside & (limit != ABSENT) & (value != ABSENT) & (nearest != np.iinfo(np.int64).max)

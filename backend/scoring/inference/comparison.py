@@ -148,6 +148,7 @@ def benjamini_hochberg(
     None (a test that could not be made) never stands and does not count in m.
     Benjamini & Hochberg 1995, J. R. Stat. Soc. B 57, 289-300.
     """
+    # A test that could not be made is no candidate: it would make the others harder to pass.
     made = sorted(p for p in p_values if p is not None)
     passing = [p for rank, p in enumerate(made, start=1) if p <= rank * q / len(made)]
     threshold = max(passing, default=-1.0)

@@ -139,6 +139,7 @@ def rates(jackknifed: Jackknifed, days: Integers) -> list[Interval | None]:
     for rate, error, z, count in zip(*(column.tolist() for column in columns), strict=True):
         if not np.isfinite(rate + error):
             intervals.append(None)
+        # No day differs, so that the spread is 0 and gives no number of cases.
         elif rate in {0.0, 1.0}:
             intervals.append(wilson(rate, count, z))
         else:

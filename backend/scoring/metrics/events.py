@@ -52,7 +52,9 @@ def in_sector(direction: Values, start: float, end: float) -> Occurrence:
     350 to 20 is a sector of 30 degrees through north; 0 to 360 is every direction.
     """
     known = present(direction)
+    # Modulo the circle, 0 to 360 would be a sector without width.
     width = CIRCLE if end - start >= 360 else (thousandths(end) - thousandths(start)) % CIRCLE
+    # Modulo the circle, so that a sector may pass through north.
     beyond = (direction.astype(np.int64) - thousandths(start)) % CIRCLE
     return Occurrence(known & (beyond <= width), known)
 
@@ -116,5 +118,6 @@ def event_day(flyable_hours: Occurrence, clock: Integers, begins: int = int(FLYI
     window = (clock >= begins) & (clock <= FLYING_UNTIL.value)
     enough = (window & flyable_hours.known).sum(axis=1) >= FLYABLE_DAY_HOURS.value * window.sum(axis=1)
     good = window & flyable_hours.yes
+    # A run of hours is seen from its first hour: the windows slide over the day, hour by hour.
     runs = np.lib.stride_tricks.sliding_window_view(good, FLYABLE_RUN.value, axis=-1).all(axis=-1)
     return Occurrence((runs.any(axis=-1) & enough)[:, None], enough[:, None])

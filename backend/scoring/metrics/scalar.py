@@ -44,6 +44,7 @@ class ScalarSums(ErrorSums):
     def hourly(cls, f: Values, o: Values) -> Self:
         """Return what each hour adds, arrays of shape (days, 25)."""
         pair = paired(f, o).astype(np.int64)
+        # An hour without a pair adds 0, so that sums need no mask.
         fcst, obs = f * pair, o * pair
         return cls(pair, fcst, obs, fcst * fcst, obs * obs, fcst * obs, np.abs(fcst - obs))
 
@@ -85,6 +86,7 @@ def correlation(sums: ScalarSums) -> Floats:
     ff = _about_mean(sums.n, sums.sum_f, sums.sum_f, sums.sum_ff)
     oo = _about_mean(sums.n, sums.sum_o, sums.sum_o, sums.sum_oo)
     fo = _about_mean(sums.n, sums.sum_f, sums.sum_o, sums.sum_fo)
+    # Rounding can leave the last digit above 1.
     return np.clip(ratio(fo, np.sqrt(ff) * np.sqrt(oo)), -1.0, 1.0)
 
 

@@ -28,6 +28,7 @@ def vector_errors(
         pair = pair & mask
     fcst, obs = np.where(pair, speed_f, 0).astype(np.float64), np.where(pair, speed_o, 0).astype(np.float64)
     half = np.sin(np.deg2rad(direction_errors(f, o) / SCALE) / 2.0)
+    # Rounded to whole thousandths: sums of whole numbers are the same in any order.
     return np.rint(np.sqrt((fcst - obs) ** 2 + 4.0 * fcst * obs * half**2)).astype(np.int64), pair
 
 

@@ -188,7 +188,7 @@ def public_bias(quantity: Quantity, found: ModelBias, *, withheld: bool) -> Mode
     of it. What was observed given a forecast is a histogram too.
     """
     shown = enough(found.n_pairs) and found.size.days >= STRATUM_DAYS.value
-    step = figure_step(quantity, found.n_pairs) if shown else 1.0
+    step = figure_step(quantity, found.n_pairs) if shown else 1.0  # no figure is shown without a step
     return replace(
         found,
         n_pairs=rounded_count(found.n_pairs),

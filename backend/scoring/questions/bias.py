@@ -138,6 +138,7 @@ def _biases(kind: ErrorKind, tables: Sequence[ErrorSums], hours: Hours) -> list[
         bias_intervals(kind, together),
     )
     biases = [_Bias(*row) for row in zip(*columns, strict=True)]
+    # In the order of with_parts(): the rest are the groups of the other tables.
     rest = [table.n.shape[1] for table in tables[1:]]
     widths = [1, CLOCK, *(part.shape[1] for part in PARTS), *rest]
     starts = np.cumsum([0, *widths])

@@ -215,6 +215,7 @@ def _not_flyable(
     """
     speed = winds[Parameter.WIND_SPEED]
     has = {parameter: winds[parameter] for parameter in required if _has(winds[parameter])}
+    # In place of a value that is not required: present where the speed is, and it decides nothing.
     nothing = np.where(present(speed), 0, speed)
     gust = has.get(Parameter.WIND_GUST, nothing)
     whole = present(speed) & present(gust)

@@ -173,6 +173,7 @@ def robustness(sample: Sample, quantity: Quantity, verdict: PairOfModels) -> Rob
                 duplicate_of=None if duplicate is None else duplicate.station.id,
             )
         )
+        # Two entries of one mast are one witness: only the first is counted.
         if duplicate is None:
             counting.append(station)
     return Robustness(tuple(opinions))

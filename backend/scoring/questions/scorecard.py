@@ -207,6 +207,7 @@ class Scorecard:
                 rank=ranks[score.model],
                 skill={name: of_models[score.model] for name, of_models in skills.items()},
             )
+            # In the order of their errors, models that may not be ranked would look ranked.
             for score in (
                 ranking.scores if may_rank else sorted(ranking.scores, key=lambda entry: entry.model)
             )

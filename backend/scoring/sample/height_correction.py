@@ -19,6 +19,7 @@ def to_station_height(
     """
     if model_elevation is None or station_elevation is None:
         return None
+    # Air cools with height: a model whose ground lies above the station is too cold for it.
     shift = round(LAPSE_RATE.value * SCALE * (model_elevation - station_elevation))
     return np.where(present(f), f.astype(np.int64) + shift, ABSENT).astype(np.int32)
 

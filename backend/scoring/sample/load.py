@@ -231,6 +231,7 @@ def _stations(
     for code in site.stations:
         row = described.get(code)
         mine = days.owner == (UNKNOWN_ID if row is None else row.id)
+        # One query reads the span and the days before it.
         rows = np.flatnonzero(mine & (days.day >= span.first))
         earlier_rows = np.flatnonzero(mine & (days.day < span.first))
         station, place = Station(code), None

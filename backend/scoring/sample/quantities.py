@@ -89,6 +89,7 @@ def comparable(pairs: Mapping[str, Bools]) -> tuple[str, ...]:
     if not first or not shares[first]:
         return tuple(counted[:1])
     taken, shared = list(first), pairs[first[0]] & pairs[first[1]]
+    # In the order of their hours: a model with few hours must not keep out one with many.
     for name in (name for name in counted if name not in first):
         both = shared & pairs[name]
         if int(both.sum()) >= COMMON_SAMPLE_KEEPS.value * shares[first]:

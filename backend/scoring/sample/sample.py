@@ -171,6 +171,7 @@ class Sample:
     @cached_property
     def observed(self) -> Mapping[Parameter, Values]:
         """What the reference station measured in the hours that count."""
+        # Lazy as in `forecasts`, and for the same reason without a reference to the sample.
         measured = self.measured
         return (
             measured
@@ -252,6 +253,7 @@ class Sample:
         observed = self.measured[parameter]
         circular = parameter is Parameter.WIND_DIRECTION
         if name == "yesterday":
+            # "Yesterday" of the first days lies before the span.
             before = np.full((EARLIER_DAYS, HOURS_A_DAY), ABSENT, np.int32)
             for code, days in self.reference_days_before.items():
                 before[days] = self.stations[code].before[parameter][days]

@@ -77,6 +77,7 @@ def notes(sample: Sample, quantity: Quantity) -> tuple[str, ...]:
             f"{listed(estimated)}: the publisher gives no time of availability of a run, and that time is an"
             " estimate."
         )
+    # What holds for every question comes last.
     return (*found, RELATIVE, SAFETY)
 
 

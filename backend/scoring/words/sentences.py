@@ -137,6 +137,7 @@ def view_name(view: View) -> str:
 def amount(value: float, quantity: Quantity, *, unit: bool = True) -> str:
     """Return a value as it is shown: whole degrees, or one decimal, with its unit."""
     text = f"{value:.0f}" if quantity is Quantity.WIND_DIRECTION else f"{value:.1f}"
+    # -0.04 is shown as 0.0, without a sign.
     if float(text) == 0:
         text = text.removeprefix("-")
     return text + (_UNITS[quantity.unit] if unit else "")
@@ -185,6 +186,7 @@ def verdict_sentences(found: Headline, view: View) -> tuple[str, ...]:
             f" {days}.",
         )
     a, b = model_name(duel.a), model_name(duel.b)
+    # "flying hours, 10 to 18," needs a comma at its end before the sentence goes on.
     what = what if verdict.hours is Hours.ALL else f"{what},"
     error_a = f"{amount(duel.score_a, quantity)} on average"
     error_b = amount(duel.score_b, quantity, unit=False)
@@ -232,7 +234,7 @@ def beacon_words(found: Beacon) -> str | None:
     if found.height is not None:
         metres = round(abs(found.height))
         height = f", {metres} m {'higher' if found.height > 0 else 'lower'}" if metres else ", at its height"
-    far = f"{found.distance:.1f} km from" if found.distance >= 0.05 else "at"
+    far = f"{found.distance:.1f} km from" if found.distance >= 0.05 else "at"  # nearer, it would be 0.0 km
     return f"the beacon {found.name or found.station} stands {far} the take-off{height}"
 
 
