@@ -26,6 +26,7 @@ from backend.core.clock import utc_now
 from backend.core.config import Settings
 from backend.core.errors import ConfigError
 from backend.core.logs import configure_logging
+from backend.core.progress import Progress
 from backend.demo.backfill import SteppedClock, collect_days, slots
 from backend.demo.process import Upstreams
 from backend.demo.store import ADMIN_TOKEN, FOLDER, clear, held, store_settings
@@ -202,8 +203,11 @@ async def _collect_days(service: Service, upstreams: Upstreams, clock: SteppedCl
             task = bar.add_task("collecting", total=count)
 
             def show(slot: datetime) -> str:
-                day = f"day {days.day_of(slot)} of {days.count}"
-                service.notices[:] = [f"Collecting {day}. {days.shortage}".rstrip()]
+                number = days.day_of(slot)
+                day = f"day {number} of {days.count}"
+                service.notices[:] = [Progress(f"Collecting {day}.", number, days.count)]
+                if days.shortage:
+                    service.notices.append(days.shortage)
                 return day
 
             def on_slot(slot: datetime, run: JobRun | None) -> None:

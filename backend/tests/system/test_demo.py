@@ -50,10 +50,10 @@ def serving(environment: Environment, *options: str) -> Iterator[tuple[Running, 
         yield process, port
 
 
-def page(port: int) -> str:
-    """Return the status page, or nothing while no server listens."""
+def page(port: int, path: str = "/status") -> str:
+    """Return a page, the one of the status by default, or nothing while no server listens."""
     try:
-        return httpx2.get(f"http://127.0.0.1:{port}/", timeout=HANG_SECONDS, trust_env=False).text
+        return httpx2.get(f"http://127.0.0.1:{port}{path}", timeout=HANG_SECONDS, trust_env=False).text
     except httpx2.HTTPError:
         return ""
 
@@ -77,8 +77,11 @@ def test_the_page_is_served_while_the_days_fill_in_and_shows_their_progress(
 ) -> None:
     with serving(environment, "--days", "7") as (process, port):
         wait_for(lambda: "Collecting day 1 of 7." in page(port), "the first page")
-        assert "A verdict needs 30 days" in page(port)
-        assert 'http-equiv="refresh"' in page(port)
+        for path in ("/", "/status"):
+            assert "A verdict needs 30 days" in page(port, path)
+            assert 'http-equiv="refresh"' in page(port, path)
+        assert re.search('<progress [^>]*max="7" value="[1-7]"', page(port, "/"))
+        assert "Collecte du jour" in page(port, "/?lang=fr")
         wait_for(lambda: re.search("Collecting day [2-7] of 7", page(port)), "the second day")
         assert "which forecast to trust" not in process.text().lower()  # it is still at work
         assert "A verdict needs 30 days" in " ".join(process.text().split())
