@@ -119,9 +119,10 @@ def announced_days(
         sorted(set(time_of.values())),
         now,
         models_withheld=withheld.models,
+        only_newest=True,
     ):
         of_time = newest.setdefault((value.site, value.model), {}).setdefault(value.valid_time, {})
-        of_time.setdefault(value.parameter, value)  # the newest run comes first
+        of_time[value.parameter] = value
 
     def announced_hour(hour: int, values: dict[Parameter, AnnouncedValue]) -> AnnouncedHour:
         return AnnouncedHour(

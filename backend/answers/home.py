@@ -259,9 +259,7 @@ class _Ages:
         }
         stations = {each.station for each in judgements if each is not None and each.station is not None}
         self._newest = store.newest_readings(service.database, stations)
-        self.stations = {
-            station.id: station for station in service.store.stations() if station.id in stations
-        }
+        self.stations = store.described_stations(service.database, stations)
 
     def is_stale(self, source: str | None, newest: datetime) -> bool:
         """Return whether data are older than those of a source that works; False without such a limit."""

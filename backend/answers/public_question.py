@@ -58,15 +58,22 @@ def public_question(
     if not withheld.public or not service.public_rules.closed_months:
         return question
     site, samples = question.site, Samples(service.database)
+    codes = (
+        [question.station] if question.station else reference_days(site, Span(question.first, question.last))
+    )
+    stations = frozenset(code for code in codes if network_of(code) in withheld.networks)
+    if only_public and not stations and model is None:
+        return replace(  # every stored model that is not public is among the withheld ones
+            question,
+            left_out=frozenset(withheld.models),
+            networks_left_out=withheld.networks,
+            named=tuple(withheld.of_models(None)),
+        )
     public = [name for name, source in service.sources.of_every_model().items() if source.public]
     stored_models, stored_stations = samples.stored_between(
         site, question.first, question.last, besides=public
     )
     of_models, of_stations = samples.public_months(site, question.last)
-    codes = (
-        [question.station] if question.station else reference_days(site, Span(question.first, question.last))
-    )
-    stations = frozenset(code for code in codes if network_of(code) in withheld.networks)
     candidates = stored_models | of_models.keys()
     is_public = public_models(service, candidates)
     # A model of unknown licence counts as not public.

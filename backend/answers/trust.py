@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Lock
 from weakref import WeakKeyDictionary
@@ -202,13 +203,37 @@ def _reaching(models: Sequence[AnnouncedModel], parameter: Parameter, hours: Seq
     return [model for model, count in counts.items() if most and count == most]
 
 
-# --- Judgements, kept while the days of a site stay the same -------------------------------------------
+# --- Judgements are kept in the process -----------------------------------------------------------------
 
-_judgements: WeakKeyDictionary[Database, OrderedDict[Hashable, Judgement]] = WeakKeyDictionary()
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A judgement, when it was made, and the stamp of the site's days and the local day then."""
+
+    judgement: Judgement
+    at: datetime
+    stamp: tuple[int | None, int]
+
+
+_judgements: WeakKeyDictionary[Database, OrderedDict[Hashable, _Kept]] = WeakKeyDictionary()
 _lock = Lock()
 
-_MOST_JUDGEMENTS = 10_000
+_MOST_KEPT = 10_000
 """Judgements kept in a process: about 10 MB."""
+
+_FRESH = timedelta(minutes=10)
+"""Age up to which a judgement serves, also if a collection has changed the days of the site since."""
+
+_SERVES = timedelta(hours=26)
+"""Age up to which it serves if the same request renews _MOST_RENEWED others."""
+
+_MOST_RENEWED = 8
+"""Judgements renewed for one page: each takes 15 to 30 ms, and one day of a year changes little."""
+
+
+def _renewal_is_due(entry: _Kept, now: datetime, stamp: tuple[int | None, int], *, may_wait: bool) -> bool:
+    age = abs(now - entry.at)  # the clock of a test or of a demo may be set back
+    return age > _SERVES or (entry.stamp != stamp and age > _FRESH and not may_wait)
 
 
 def judged_sites(
@@ -220,9 +245,9 @@ def judged_sites(
     wind_limit: float,
     gust_limit: float,
 ) -> Mapping[str, Judgement]:
-    """Return the judgement of each site, from the cache of this process where its days are unchanged."""
-    stamps = store.days_stamps(service.database, service.clock())
-    today = local_day(service.clock())
+    """Return the judgement of each site, from the cache of this process where it still serves."""
+    now = service.clock()
+    stamps = store.days_stamps(service.database, now)
     terms = (
         collected_models(service),
         tuple(sorted(withheld.models)),
@@ -231,21 +256,23 @@ def judged_sites(
     )
     with _lock:
         kept = _judgements.setdefault(service.database, OrderedDict())
-    found = {}
+    found, renewed = {}, 0
     for site in sites:
-        key = site, stamps.get(site.id), today, view.name, wind_limit, gust_limit, terms
+        key = site, view.name, wind_limit, gust_limit, terms
+        stamp = stamps.get(site.id), local_day(now)
         with _lock:
-            judgement = kept.get(key)
-            if judgement is not None:
+            entry = kept.get(key)
+            if entry is not None:
                 kept.move_to_end(key)
-        if judgement is None:
+        if entry is None or _renewal_is_due(entry, now, stamp, may_wait=renewed >= _MOST_RENEWED):
+            renewed += 1
             asked = shown_question(
                 service, make_question(service, site, view=view), withheld, only_public=True
             )
-            judgement = judge(service, asked, wind_limit, gust_limit)
+            entry = _Kept(judge(service, asked, wind_limit, gust_limit), now, stamp)
             with _lock:
-                kept[key] = judgement
-                while len(kept) > _MOST_JUDGEMENTS:
+                kept[key] = entry
+                while len(kept) > _MOST_KEPT:
                     kept.popitem(last=False)
-        found[site.id] = judgement
+        found[site.id] = entry.judgement
     return found

@@ -10,11 +10,13 @@ import sqlalchemy as sa
 
 from backend.core.clock import CLOCK_TOLERANCE
 from backend.core.parameters import Parameter
+from backend.core.records import Station
 from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch, maybe_time, to_epoch
 from backend.storage.origins import batch_fields, by_row
 from backend.storage.rows import chunks, fetched, value_columns
-from backend.storage.site_rows import present_ids
+from backend.storage.score_queries import station_rows
+from backend.storage.site_rows import present_ids, station_record
 
 _AT_HOURS = (
     t.forecast.c.site_id.in_(sa.bindparam("sites", expanding=True)),
@@ -90,11 +92,13 @@ def announced_values(
     known_at: datetime,
     *,
     models_withheld: Iterable[str] = (),
+    only_newest: bool = False,
 ) -> Iterator[AnnouncedValue]:
     """Yield the values of all runs that were available at `known_at`, for these sites and hours.
 
-    Only the present series of each site counts. The newest run of an hour comes first. The runs of a clock
-    that was ahead are left out. Raises StoreUnavailableError.
+    Only the present series of each site counts. The newest run of an hour comes first; with `only_newest`
+    each value of an hour is the one of the newest run that has it. The runs of a clock that was ahead are
+    left out. Raises StoreUnavailableError.
     """
     newest_run = to_epoch(known_at + CLOCK_TOLERANCE)
     hidden = set(models_withheld)
@@ -120,23 +124,31 @@ def announced_values(
             ("available_at", "published"),
         )
     parameters = tuple(Parameter)
+    moments = {second: from_epoch(second) for row in rows for second in (row[1], row[3])}
+    seen: dict[tuple[int, int, int], set[int]] = {}
     for site_id, valid_time, model_id, reference_time, batch_id, *values in sorted(rows, reverse=True):
+        of_hour = seen.setdefault((site_id, valid_time, model_id), set())
+        if len(of_hour) == len(parameters):
+            continue
         of_values = others.get((site_id, valid_time, model_id, reference_time), {})
         for index, value in enumerate(values):
-            if value is None:
+            if value is None or index in of_hour:
                 continue
             available_at, published = batches[of_values.get(index, batch_id)]
-            if available_at <= newest_run:
-                yield AnnouncedValue(
-                    site=slug_of[site_id],
-                    model=models[model_id],
-                    valid_time=from_epoch(valid_time),
-                    parameter=parameters[index],
-                    reference_time=from_epoch(reference_time),
-                    available_at=from_epoch(available_at),
-                    published=bool(published),
-                    value=value / 1000,
-                )
+            if available_at > newest_run:
+                continue
+            if only_newest:
+                of_hour.add(index)
+            yield AnnouncedValue(
+                site=slug_of[site_id],
+                model=models[model_id],
+                valid_time=moments[valid_time],
+                parameter=parameters[index],
+                reference_time=moments[reference_time],
+                available_at=from_epoch(available_at),
+                published=bool(published),
+                value=value / 1000,
+            )
 
 
 def newest_readings(database: Database, stations: Iterable[str]) -> dict[str, datetime]:
@@ -149,6 +161,16 @@ def newest_readings(database: Database, stations: Iterable[str]) -> dict[str, da
             for row in connection.execute(query.where(t.station.c.code.in_(some)))
         }
     return {code: time for code, time in newest.items() if time is not None}
+
+
+def described_stations(database: Database, stations: Iterable[str]) -> dict[str, Station]:
+    """Return these stations as their networks describe them; those that are not stored are left out."""
+    with database.read() as connection:
+        return {
+            row.code: station_record(row)
+            for some in chunks(sorted(set(stations)))
+            for row in station_rows(connection, some)
+        }
 
 
 def data_version(database: Database) -> tuple[int, int, int]:
