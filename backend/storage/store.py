@@ -18,7 +18,6 @@ from backend.core.records import (
     ForecastBatch,
     ObservationBatch,
     Outside,
-    Rejected,
     Site,
     Station,
 )
@@ -353,21 +352,27 @@ REJECTED_DAYS = 90
 
 
 def _set_aside(connection: sa.Connection, batch: Batch, claim: Claim | None) -> None:
-    rows = [
-        {
-            "fingerprint": _fingerprint(value),
-            "job_run_id": claim.run_id if claim else None,
-            "source": batch.source,
-            "route": batch.route,
-            "subject": value.subject,
-            "parameter": value.parameter,
-            "time": maybe_epoch(value.time),
-            "raw": value.raw,
-            "reason": value.reason,
-            "collected_at": to_epoch(batch.collected_at),
-        }
-        for value in batch.rejected
-    ]
+    rows = []
+    for value in batch.rejected:
+        code, time = value.reason_code, maybe_epoch(value.time)
+        # The code identifies the reason: its wording may change between versions. A missing sensor is the
+        # same value at each reading, so it has no time.
+        parts = (value.subject, value.parameter, None if code == "missing" else time, value.raw, code)
+        text = storable("\x1f".join(map(str, parts)))
+        rows.append(
+            {
+                "fingerprint": blake2b(text.encode(), digest_size=16).hexdigest(),
+                "job_run_id": claim.run_id if claim else None,
+                "source": batch.source,
+                "route": batch.route,
+                "subject": value.subject,
+                "parameter": value.parameter,
+                "time": time,
+                "raw": value.raw,
+                "reason": value.reason,
+                "collected_at": to_epoch(batch.collected_at),
+            }
+        )
     if rows and claim is not None:
         of_run = sa.select(sa.func.count()).where(
             t.rejected.c.job_run_id == claim.run_id, t.rejected.c.source == batch.source
@@ -377,10 +382,3 @@ def _set_aside(connection: sa.Connection, batch: Batch, claim: Claim | None) -> 
         insert = insert_into(connection, t.rejected)
         new = insert.on_conflict_do_nothing(index_elements=["fingerprint"])
         connection.execute(new, rows[:MOST_REJECTED])
-
-
-def _fingerprint(value: Rejected) -> str:
-    """Identify a rejected value. A missing sensor is the same value at each reading, so it has no time."""
-    time = None if value.reason == "missing" else value.time
-    parts = (value.subject, value.parameter, time, value.raw, value.reason)
-    return blake2b(storable("\x1f".join(map(str, parts))).encode(), digest_size=16).hexdigest()

@@ -5,20 +5,25 @@ from __future__ import annotations
 import re
 import threading
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from backend.core.errors import ConfigError, StoreDamagedError, StoreUnavailableError
+from backend.core.parameters import Parameter
 from backend.core.private_files import open_to_others
+from backend.core.records import Rejected
 from backend.storage import schema as t
-from backend.storage.database import MIGRATIONS, Database, revisions
-from backend.tests.support.stores import open_database, rows, sqlite_url, start_process
+from backend.storage.database import MIGRATIONS, Database, revisions, to_epoch
+from backend.storage.store import Store
+from backend.tests.support.stores import NOW, observations, open_database, rows, sqlite_url, start_process
 
 
 def pragma(database: Database, name: str) -> object:
@@ -164,6 +169,39 @@ def test_migrating_again_changes_nothing(bare_url: str) -> None:
         connection.execute(sa.insert(t.model).values(name="arome_0025"))
     database.migrate()
     assert rows(database, t.model, "name") == [("arome_0025",)]
+
+
+def test_an_upgrade_recognises_rejected_values_by_the_code_of_their_reason(bare_url: str) -> None:
+    database, config = Database(bare_url), Config()
+    config.set_main_option("script_location", MIGRATIONS.as_posix())
+    value = Rejected("ffvl:87", Parameter.WIND_SPEED, NOW, "9999", "out_of_range: as worded now")
+    missing = replace(value, raw="-", reason="missing")
+    row = {
+        "source": "ffvl",
+        "route": "data.ffvl.fr",
+        "subject": value.subject,
+        "parameter": value.parameter,
+        "collected_at": 0,
+    }
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0014")
+        for fingerprint, raw, reason, time in (
+            ("a", "9999", "out_of_range: as worded once", to_epoch(NOW)),
+            ("b", "9999", "out_of_range: as worded later", to_epoch(NOW)),
+            ("c", "9999", "out_of_range: as worded once", to_epoch(NOW) + 600),
+            ("d", "-", "missing", to_epoch(NOW) - 600),
+        ):
+            field = {"fingerprint": fingerprint, "raw": raw, "reason": reason, "time": time}
+            connection.execute(sa.insert(t.rejected).values(row | field))
+    database.migrate()
+    Store(database).add_observations(observations(rejected=(value, missing)))
+
+    assert rows(database, t.rejected, "reason", "time") == [
+        ("out_of_range: as worded once", to_epoch(NOW)),
+        ("out_of_range: as worded once", to_epoch(NOW) + 600),
+        ("missing", to_epoch(NOW) - 600),
+    ]
 
 
 def _migrate(url: str) -> None:
