@@ -390,7 +390,13 @@ def _add(services: Services, new: Sequence[Located]) -> str:
     seen = {station.id: station for station in store.stations()}
     unseen = [station for station in named if station not in seen]
     for site in services.beyond_every_model(sites):
-        raise ConfigError(_misplaced(services, site))
+        where = f"latitude {site.latitude:g}, longitude {site.longitude:g}"
+        swapped = replace(site, latitude=site.longitude, longitude=site.latitude)
+        advice = "check both; degrees north and east are positive, south and west negative"
+        if abs(swapped.latitude) <= 90 and not services.beyond_every_model([swapped]):
+            options = f"--latitude {swapped.latitude:g} --longitude {swapped.longitude:g}"
+            advice = f"the two look swapped: give {options}"
+        raise ConfigError(f"site {site.id!r}: no model has forecasts at {where}: {advice}")
     pairs = [(site, seen[code]) for site in sites for code in site.stations if code in seen]
     doubts = [doubt for site, station in pairs for doubt in _doubts(site, station)]
     site_list.add(sites)
@@ -415,21 +421,6 @@ NEAR_KM, AS_HIGH_METRES = 6.0, 400.0
 
 FAR_KM = 50.0
 """Beyond this distance a coordinate or the number of the station is wrong (docs/sites.md)."""
-
-
-def _misplaced(services: Services, site: Site) -> str:
-    """Return the error of a site outside all models, with the probable intention."""
-    where = (
-        f"site {site.id!r}: no model has forecasts at latitude {site.latitude:g},"
-        f" longitude {site.longitude:g}"
-    )
-    swapped = replace(site, latitude=site.longitude, longitude=site.latitude)
-    if abs(swapped.latitude) <= 90 and not services.beyond_every_model([swapped]):
-        return (
-            f"{where}: the two look swapped: give --latitude {swapped.latitude:g}"
-            f" --longitude {swapped.longitude:g}"
-        )
-    return f"{where}: check both; degrees north and east are positive, south and west negative"
 
 
 def _doubts(site: Site, station: Station) -> Iterator[str]:

@@ -87,7 +87,11 @@ def score_frames(
     tests: list[float | None] = []
     winners: list[bool] = []
     for view, live in _samples(database, choice, views, None, hours):
-        live = _of_chosen_models(live, choice, withheld)
+        hidden = {model for model in live.forecasts if withheld({model}, set())}
+        chosen_withheld = hidden.intersection(choice.models) or withheld(set(), {*live.reference_days})
+        if choice.models and not chosen_withheld:
+            networks = {network_of(code) for code in live.stations if withheld(set(), {code})}
+            live = without(live, hidden, networks)
         taking_part(live.forecasts.keys(), live.reference_days.keys())
         public = withheld({*live.forecasts}, {*live.reference_days})
         sample = _published(database, choice, live, withheld) if public else live
@@ -112,15 +116,6 @@ def score_frames(
     significant = significant_winners(tests, winners)
     for frame, won, is_significant in zip(frames, winners, significant, strict=True):
         yield frame.with_columns(stands=pl.lit(is_significant if won else None, pl.Boolean))
-
-
-def _of_chosen_models(live: Sample, choice: Choice, withheld: IsWithheld) -> Sample:
-    """Return the sample without withheld models and stations if all chosen ones are public."""
-    hidden = {model for model in live.forecasts if withheld({model}, set())}
-    if not choice.models or hidden.intersection(choice.models) or withheld(set(), {*live.reference_days}):
-        return live
-    networks = {network_of(code) for code in live.stations if withheld(set(), {code})}
-    return without(live, hidden, networks)
 
 
 def _published(database: Database, choice: Choice, live: Sample, withheld: IsWithheld) -> Sample | None:

@@ -37,7 +37,23 @@ def usable_url(url: str, setting: str = "DATABASE_URL", *, make: bool | None = T
     else:
         if "@" in f"{parsed.host}{parsed.database}":  # an unescaped @ moved a part of the password there
             raise ConfigError(f"{setting}={_masked(url)!r}: {_ESCAPE}")
-        _require_postgres_options(setting, parsed)
+        import psycopg  # imported here: installations with SQLite do not need it
+
+        for name, value in parsed.query.items():
+            if not isinstance(value, str):
+                raise _refusal(setting, parsed, f"gives the option {name!r} more than once")
+            try:
+                psycopg.conninfo.make_conninfo(**{name: value})
+            except psycopg.ProgrammingError as error:
+                rule = f"{name!r} is not a connection option of PostgreSQL"
+                raise _refusal(setting, parsed, rule) from error
+        try:
+            dialect: Any = parsed.get_dialect()
+            _, options = dialect().create_connect_args(parsed)
+            psycopg.conninfo.timeout_from_conninfo(options)
+        except (sa.exc.ArgumentError, psycopg.ProgrammingError) as error:
+            rule = f"has a connection option that cannot be used: {error}"
+            raise _refusal(setting, parsed, rule) from error
     return parsed
 
 
@@ -80,24 +96,6 @@ def _require_sqlite_file(setting: str, url: URL, make: bool | None) -> None:
         raise _refusal(setting, url, f"cannot be written: {error.strerror}") from error
     if header not in {b"", _SQLITE_HEADER}:
         raise _refusal(setting, url, "is a file, but not a SQLite database")
-
-
-def _require_postgres_options(setting: str, url: URL) -> None:
-    import psycopg  # imported here: installations with SQLite do not need it
-
-    for name, value in url.query.items():
-        if not isinstance(value, str):
-            raise _refusal(setting, url, f"gives the option {name!r} more than once")
-        try:
-            psycopg.conninfo.make_conninfo(**{name: value})
-        except psycopg.ProgrammingError as error:
-            raise _refusal(setting, url, f"{name!r} is not a connection option of PostgreSQL") from error
-    try:
-        dialect: Any = url.get_dialect()
-        _, options = dialect().create_connect_args(url)
-        psycopg.conninfo.timeout_from_conninfo(options)
-    except (sa.exc.ArgumentError, psycopg.ProgrammingError) as error:
-        raise _refusal(setting, url, f"has a connection option that cannot be used: {error}") from error
 
 
 def _refusal(setting: str, url: URL, rule: str) -> ConfigError:

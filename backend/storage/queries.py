@@ -191,23 +191,29 @@ class StoreQueries:
         Forecast: of each model, the value of the newest run at the valid time nearest to `now`.
         """
         with self.database.read() as connection:
-            ids = present_ids(connection, now)
-            return {
-                site.id: SiteValues(
-                    observed=_newest_observed(
-                        connection,
-                        [code for code in site.stations if network_of(code) not in networks_withheld],
-                    ),
-                    forecast=tuple(
-                        row
-                        for row in _nearest_forecasts(connection, ids[site.id], now)
-                        if row.model not in models_withheld
-                    )
-                    if site.id in ids
-                    else (),
+            ids, moment = present_ids(connection, now), to_epoch(now)
+            values_by_site = {}
+            for site in sites:
+                stations = [code for code in site.stations if network_of(code) not in networks_withheld]
+                best: dict[str, tuple[tuple[int, int], Any]] = {}
+                if site.id in ids:
+                    here = FORECASTS.where(t.forecast.c.site_id == ids[site.id])
+                    near = within(here, t.forecast.c.valid_time, moment - _NEAR, moment + _NEAR + 1)
+                    for row in connection.execute(near):
+                        closeness = row.reference_time, -abs(row.valid_time - moment)
+                        if row.model not in best or closeness > best[row.model][0]:
+                            best[row.model] = closeness, row
+                values = [
+                    value
+                    for model, (_, row) in sorted(best.items())
+                    if model not in models_withheld
+                    for value in values_of(row, t.forecast)
+                ]
+                values_by_site[site.id] = SiteValues(
+                    observed=_newest_observed(connection, stations),
+                    forecast=tuple(forecast_rows(connection, values)),
                 )
-                for site in sites
-            }
+            return values_by_site
 
     def silent_stations(
         self, stations: Collection[str], now: datetime, age: timedelta
@@ -262,16 +268,3 @@ def _newest_observed(connection: sa.Connection, stations: Sequence[str]) -> tupl
         if len(rows_by_parameter) == len(Parameter):
             break
     return tuple(rows_by_parameter[parameter] for parameter in Parameter if parameter in rows_by_parameter)
-
-
-def _nearest_forecasts(connection: sa.Connection, site_id: int, now: datetime) -> list[ForecastRow]:
-    moment = to_epoch(now)
-    here = FORECASTS.where(t.forecast.c.site_id == site_id)
-    near = within(here, t.forecast.c.valid_time, moment - _NEAR, moment + _NEAR + 1)
-    best: dict[str, Any] = {}
-    for row in connection.execute(near):
-        closeness = row.reference_time, -abs(row.valid_time - moment)
-        if row.model not in best or closeness > best[row.model][0]:
-            best[row.model] = closeness, row
-    values = [value for _, (_, row) in sorted(best.items()) for value in values_of(row, t.forecast)]
-    return forecast_rows(connection, values)

@@ -47,7 +47,10 @@ def read_runs(
     cursor: str | None = None,
 ) -> RunPage:
     """Return runs, newest first, a page at a time; their notes in full with the admin token."""
-    runs = service.ledger.runs(job=job, status=status, before=_run_cursor(cursor), limit=limit + 1)
+    if cursor is not None and not (cursor.isdecimal() and len(cursor) < 10):
+        raise bad_query("cursor", "is not a cursor of this list: use `next` of the previous page")
+    before = None if cursor is None else int(cursor)
+    runs = service.ledger.runs(job=job, status=status, before=before, limit=limit + 1)
     shown = runs[:limit]
     return RunPage(
         runs=[collection_run(run) if admin else public_run(run) for run in shown],
@@ -112,11 +115,3 @@ def resume_job(service: ServiceDep, job: Job, request: Request) -> ScheduledJob:
 
 
 router.include_router(admin_router)
-
-
-def _run_cursor(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if cursor.isdecimal() and len(cursor) < 10:
-        return int(cursor)
-    raise bad_query("cursor", "is not a cursor of this list: use `next` of the previous page")

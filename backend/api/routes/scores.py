@@ -226,15 +226,16 @@ def _answered(
 def _given(request: Request, headers: dict[str, str], answer: Callable[[], ApiModel]) -> Response:
     if known_already(request, headers):
         return Response(status_code=304, headers=headers)
+
+    def compute() -> bytes:
+        content = answer()
+        # Rounding is the last step, so that no number of the answer is left out.
+        context = ROUNDED if isinstance(content, CommonFields) and content.rounded else None
+        return content.model_dump_json(context=context).encode()
+
     cache: AnswerCache = request.app.state.answer_cache
-    content = cache.get_or_compute(headers["ETag"], lambda: _written(answer()))
+    content = cache.get_or_compute(headers["ETag"], compute)
     return Response(content, media_type="application/json", headers=headers)
-
-
-def _written(answer: ApiModel) -> bytes:
-    # Rounding is the last step, so that no number of the answer is left out.
-    context = ROUNDED if isinstance(answer, CommonFields) and answer.rounded else None
-    return answer.model_dump_json(context=context).encode()
 
 
 def _require_single_value(quantity: Quantity, why: str) -> None:
