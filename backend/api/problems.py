@@ -95,6 +95,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.exception_handler(ConfigError)(_not_now)
     app.exception_handler(Exception)(_fault)
 
+    # FastAPI describes only the models that a route returns: the problem is added to its document.
     document_routes = app.openapi
 
     def document() -> dict[str, Any]:

@@ -117,6 +117,7 @@ async def _backfill(service: Service, pieces: Sequence[Piece], as_json: bool) ->
             for piece in pieces:
                 bar.update(task, description=f"{piece.source} {piece.since:%Y-%m-%d}".ljust(28))
                 if piece.source not in spent:
+                    # Before the claim, so that an unusable list of sites is an error and no failed run.
                     await asyncio.to_thread(service.runner.sites)
                     selection = Selection(sources=(piece.source,), since=piece.since, until=piece.until)
                     run = await service.runner.run(piece.job, "backfill", selection=selection)

@@ -226,6 +226,7 @@ def export_verif(
     service = opened(context).current()
     if output.suffix.lower() != ".txt":
         raise ConfigError(f"{output}: must end in .txt")
+    # verif compares what the model forecast, not the value converted to the height of the station.
     quantity = Quantity.TEMPERATURE_RAW if parameter is Parameter.TEMPERATURE else Quantity(parameter.value)
     views = _views([view])
     update(service.database, service.clock())
@@ -299,6 +300,7 @@ def _finish_export(
     from backend.files.writing import replacing
 
     named = name_origins(
+        # A baseline is computed from readings: it has no publisher of its own.
         contents.models - set(BASELINES),
         contents.stations,
         _origins(service),

@@ -31,6 +31,7 @@ def serve(
         create_app(service),
         host=service.settings.host if host is None else host,
         port=service.settings.port if port is None else port,
+        # Logging is configured above; the configuration of uvicorn would replace it.
         log_config=None,
         timeout_graceful_shutdown=5,
         http=BoundedProtocol,

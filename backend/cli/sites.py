@@ -399,6 +399,7 @@ def _add(services: Services, new: Sequence[Located]) -> str:
         raise ConfigError(f"site {site.id!r}: no model has forecasts at {where}: {advice}")
     pairs = [(site, seen[code]) for site in sites for code in site.stations if code in seen]
     doubts = [doubt for site, station in pairs for doubt in _doubts(site, station)]
+    # After all checks, so that all sites are added or none.
     site_list.add(sites)
     for doubt in doubts:
         print_text(f"Warning: {doubt}", err=True)
@@ -407,6 +408,7 @@ def _add(services: Services, new: Sequence[Located]) -> str:
             f"Warning: {one.model} has no forecasts for {one.site}: {one.reason}. It is left out there.",
             err=True,
         )
+    # Only a warning: a new station becomes known with the first collection that lists it.
     if unseen:
         print_text(
             f"Warning: not seen yet: {', '.join(unseen)}. If that lasts after the next collection of"

@@ -58,6 +58,7 @@ class NumberCells:
                 )
         if points.any():
             self._note("point", text, rows, points)
+        # With both in one file, a point or a comma may separate thousands: 1.234 and 1,5.
         if len(self._seen) == 2:
             (first, one), (second, other) = sorted(self._seen.values(), key=lambda mark: mark[0])
             raise FileRefusedError(

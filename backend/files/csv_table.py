@@ -80,6 +80,7 @@ def _dialect(path: Path, shape: Shape) -> _Dialect:
     for dialect in candidates:
         if set(shape.required) <= {*dialect.header}:
             return dialect
+    # No separator fits. The error is most useful for the one that finds the most columns.
     return max(candidates, key=lambda dialect: len(dialect.header))
 
 
@@ -147,9 +148,11 @@ class CsvTable:
                 if b'"' in block.text:
                     raise self._stray_quote(block.line) from error
                 raise FileRefusedError(f"{self.path}: cannot be read as CSV: {first_line(error)}") from error
+            # A stray quote hides line ends from Polars, or from the count of this block.
             if len(frame) != block.rows:
                 raise self._stray_quote(block.line)
             first += block.rows
+            # Spreadsheets leave rows of empty cells at the end.
             frame = frame.filter(pl.any_horizontal(cell.is_not_null() for cell in cells))
             if frame[self._header[self._needed - 1]].null_count():
                 self._refuse_short_rows(block)

@@ -46,6 +46,7 @@ def open_table(path: Path, shape: Shape) -> Table:
     if kind is None:
         raise FileRefusedError(f"{path}: must end in .csv, .parquet or .txt")
     try:
+        # Opened once here, so that an unreadable file gets the same error for every kind of table.
         path.open("rb").close()
     except FileNotFoundError:
         raise FileRefusedError(f"{path}: no such file") from None

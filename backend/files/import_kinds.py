@@ -178,6 +178,7 @@ class ForecastImport:
     def _compared(self, connection: sa.Connection, run: Run, rows: Sequence[Row]) -> list[Part[Forecast]]:
         """Return the records of some rows of a run, each with the stored value, if any."""
         sites = present_ids(connection, self.now)
+        # Not ids_of(): a dry run must not insert the name of a model.
         models = known_ids(connection, t.model.c.name, [run.model])
         stored_rows: Mapping[Key, StoredRow] = {}
         origins: Mapping[int, Origin] = {}
@@ -197,6 +198,7 @@ class ForecastImport:
                 value=value,
             )
             new = Measure(value=_thousandths(value), available_at=available_at if stated else None)
+            # No site has the id 0: a site that is not stored yet has no stored values.
             row = stored_rows.get((sites.get(name, 0), valid_time))
             stored = None
             if row is not None:
@@ -294,6 +296,7 @@ class ObservationImport:
             new = Measure(
                 value=_thousandths(value), averaging_minutes=averaging, direction_resolution=resolution
             )
+            # No station has the id 0: one that is not stored yet has no stored values.
             row = stored_rows.get((ids.get(name, 0), time))
             stored = None
             if row is not None and _is_collected(row.batches, origins):

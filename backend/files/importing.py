@@ -121,6 +121,7 @@ def _import(
                 collected += len(collected_parts)
                 if not replace:
                     faults.add(*_refused(changed))
+                # After the first fault the rest is only checked: the transaction will not be committed.
                 if not dry_run and not faults.count:
                     kind.store(connection, batch, [part.record for part in new_parts], "collect")
                     kind.store(connection, batch, [part.record for part in changed], "correct")

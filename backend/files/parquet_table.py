@@ -24,6 +24,7 @@ class ParquetTable:
     def __init__(self, path: Path, shape: Shape) -> None:
         self.path = path
         try:
+            # Without glob=False, Polars reads [ and * in a file name as a pattern.
             columns = pl.scan_parquet(path, glob=False).collect_schema()
         except pl.exceptions.PolarsError as error:
             raise FileRefusedError(f"{path}: is not a Parquet file: {first_line(error)}") from error

@@ -86,6 +86,7 @@ class Piece:
                 f"must be from {rule.low:g} to {rule.high:g} {rule.unit} ({candidate.value})",
             )
             if rule.circular:
+                # 360 and 0 degrees are one direction: 0 is stored, as for collected values.
                 north = (here & (numbers.round(3) == 360.0)).fill_null(value=False)
                 numbers = numbers.zip_with(~north, pl.zeros(len(numbers), pl.Float64, eager=True))
         self._keep(name, numbers)

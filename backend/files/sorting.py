@@ -31,6 +31,7 @@ class Staging:
         self._folder = tempfile.TemporaryDirectory(prefix="meteo-score-")
         with _room(self._folder.name):
             self._file = sqlite3.connect(Path(self._folder.name) / "rows.sqlite3", isolation_level=None)
+            # A crash loses only what the next attempt writes again.
             for pragma in ("journal_mode=OFF", "synchronous=OFF", "temp_store=FILE"):
                 self._file.execute(f"PRAGMA {pragma}")
             self._file.execute(f"CREATE TABLE came ({', '.join(self.columns)})")
@@ -61,6 +62,8 @@ class Staging:
         if merge_same:
             rows = f"SELECT {same}, min({ROW}) AS {ROW} FROM came GROUP BY {same}"  # noqa: S608 - our names
         with _room(self._folder.name):
+            # The row number comes last, so that of two rows with the same key the later one is the
+            # duplicate.
             self._file.execute(f"CREATE TABLE sorted AS {rows} ORDER BY {', '.join((*self._key, ROW))}")
             self._file.execute("DROP TABLE came")
             return int(self._file.execute("SELECT count(*) FROM sorted").fetchone()[0])
@@ -68,6 +71,7 @@ class Staging:
     def duplicates(self) -> tuple[list[tuple[int, int]], int]:
         """Return the first rows with the key of an earlier row, each with that row, and their number."""
         same = " AND ".join(f"later.{name} = earlier.{name}" for name in self._key)
+        # Rows with the same key are neighbours, because the table is in the order of the key.
         pairs = f"FROM sorted later JOIN sorted earlier ON earlier.rowid = later.rowid - 1 WHERE {same}"
         with _room(self._folder.name):
             count = int(self._file.execute(f"SELECT count(*) {pairs}").fetchone()[0])

@@ -144,6 +144,7 @@ def _times(row: Mapping[str, str]) -> tuple[str, str]:
         text = row.get("unixtime") or f"{row['date']} {row.get('hour', '')}".strip()
         return text, text
     try:
+        # Decimal hours are seldom a whole number of seconds exactly.
         valid = (run + timedelta(seconds=round(3600 * float(row["leadtime"])))).isoformat()
     except (ValueError, OverflowError):
         valid = row["leadtime"]
@@ -204,6 +205,7 @@ def write_verif(
 
 def _opened(path: Path) -> TextIO:
     try:
+        # Comments of other tools may have any encoding. The cells that are read here are ASCII.
         return path.open(encoding="utf-8-sig", errors="replace")
     except FileNotFoundError:
         raise FileRefusedError(f"{path}: no such file") from None

@@ -76,6 +76,7 @@ def replacing(path: Path, *, force: bool) -> Iterator[Path]:
 class _Csv:
     def __init__(self, path: Path, columns: Columns) -> None:
         self._file = path.open("wb")
+        # A file without rows also has its header.
         pl.DataFrame(schema=schema(columns)).write_csv(self._file)
 
     def write(self, frame: pl.DataFrame) -> None:
@@ -94,6 +95,7 @@ class _Parquet:
     def __init__(self, path: Path, columns: Columns) -> None:
         self._path = path
         self._folder = tempfile.TemporaryDirectory(prefix=path.name, dir=path.parent)
+        # An empty frame, so that a file without rows also has its columns.
         self._waiting: list[pl.DataFrame] = [pl.DataFrame(schema=schema(columns))]
         self._parts: list[Path] = []
 

@@ -289,6 +289,8 @@ async def _collect_one(
     structlog.contextvars.bind_contextvars(source=source.name)  # this task's own
     try:
         async for batch in _until(collect(source, needs, channel.fetch), seconds):
+            # In a thread: a batch has up to some hundred thousand values, and the event loop also serves the
+            # API.
             await asyncio.to_thread(tally.add, batch, needs)
             await deliver(batch)
     except SourceSlowError as error:

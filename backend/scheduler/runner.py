@@ -304,6 +304,7 @@ class Runner:
                 lose(lost)
                 await asyncio.Event().wait()  # until the whole run ends: it is not a failure of this source
 
+        # A slow network must not delay the next slot. A backfill has no slots.
         limit: dict[str, float] = {}
         if job == OBSERVATIONS and selection.until is None:
             limit["seconds"] = self._source_seconds(job, self.clock())

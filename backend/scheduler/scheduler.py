@@ -36,6 +36,7 @@ _running: _Running | None = None
 def register_jobs(scheduler: AsyncIOScheduler, runner: Runner, config: SchedulerConfig) -> None:
     """Add the two jobs to a scheduler; each calls the runner's `tick`."""
     for job in JOBS:
+        # One tick is enough after the process was suspended: the catch-up finds the other slots.
         scheduler.add_job(
             runner.tick,
             config.trigger(job),
@@ -70,6 +71,7 @@ async def stop_scheduler() -> None:
     if _running is None:
         return
     running, _running = _running, None
+    # First no more runs can start, then the current ones end.
     running.scheduler.pause()
     running.catch_up.cancel()
     await asyncio.wait([running.catch_up])
