@@ -73,11 +73,13 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
     storage = ObjectStorage(settings.arome_url, grid, max_lead)
     routes: list[SourceRoute[ForecastBatch]] = [GribRoute("object_storage", storage, grid, hours, worker)]
     past: Archive[ForecastBatch] | None = None
+    # The portal allows 50 requests a minute per application, so its route is paced.
     if settings.meteofrance_api_key:
         key = settings.meteofrance_api_key.get_secret_value()
         portal = Portal(settings.meteofrance_api_url, key, grid, max_lead)
         routes.append(PacedRoute(GribRoute("portal", portal, grid, hours, worker)))
     if settings.open_meteo_fallback:
+        # Rank 2: rounded copies, whose values a better route replaces.
         model = Model(
             name=grid.model,
             id=_IN_OPEN_METEO[grid.code][0],

@@ -244,6 +244,7 @@ async def collect(source: Source[B], needs: CollectionRequest, fetch: Fetch) -> 
         except CollectorError as error:
             failed = True
             yield failure_batch(source, route, error, needs.now)
+        # Without failures and values the route has nothing new: a worse route would have nothing newer.
         if values or not failed:
             return
 

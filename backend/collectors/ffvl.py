@@ -32,6 +32,7 @@ def build(settings: Settings) -> Source[ObservationBatch]:
     if key:
         routes.append(Keyed(settings.ffvl_url, key))
         past.append(KeyedHistory(settings.ffvl_url, key))
+    # The terms of winds.mobi ask for a User-Agent with an address.
     if settings.contact:
         routes.append(WindsMobi(settings.winds_mobi_url))
         past.append(WindsMobiHistory(settings.winds_mobi_url))

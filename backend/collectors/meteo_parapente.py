@@ -106,6 +106,7 @@ class ApiRoute:
         """
         listing = await fetch(Request(url=f"{self.base_url}/status.php", kind="json"))
         entries, errors = parse_status(listing, needs.now)
+        # The list is sorted by day, furthest first, so the newest run may stand anywhere in it.
         newest = max((entry.reference_time for entry in entries if entry.complete), default=None)
         needs, outside = within(MODEL, registry.MODELS[MODEL].area, needs)
         due = [
@@ -192,6 +193,7 @@ class ApiRoute:
             for site in missing
             if needs.known_incomplete(MODEL, entry.reference_time, entry.part, site.id)
         }
+        # Another site each hour: a gap that one site keeps must not hide that the others are complete.
         turn = sorted(known_as)
         first = turn[int(needs.now.timestamp() // 3600) % len(turn)] if turn else None
         for site in sorted(missing, key=lambda site: (site.id in known_as, site.id != first)):

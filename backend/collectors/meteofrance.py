@@ -145,6 +145,7 @@ class Portal:
                 complete_until=gaps.complete_until,
             )
         for gap in gaps.open:
+            # A known station without a reading in these slots is silent, and its history would be empty.
             if gap.until is not None or gap.station not in needs.stations:
                 ask = self._request("infrahoraire-6m", id_station=number_of(gap.station))
                 known = gap.until is not None
@@ -176,6 +177,7 @@ def parse_slot(
         return station if station is not None and len(number_of(station)) == _DIGITS else None
 
     rows = not_empty(json_rows(payload, _ROWS, _ROW))
+    # A field that no row has is a change of the format, and not a missing value.
     require_fields(rows.rows, {**_WIND, "gust": "raf10", "t": "t"}, payload)
     chosen = [
         (row, station)

@@ -173,6 +173,7 @@ class OpenMeteo:
                 # in a backfill the usual delay after the start of the run.
                 seen = needs.now if needs.until is None else min(needs.now, start + model.usual_delay)
                 runs.append(Run(model.name, start, seen, published=False))
+            # Right after its publication some servers still answer with the run before.
             elif start == latest.reference_time and needs.now >= latest.available_at + SETTLED_AFTER:
                 runs.append(Run(model.name, start, latest.available_at, published=True))
         # The age of a source is that of its newest model, so report each stale model by itself.
@@ -250,7 +251,9 @@ class OpenMeteo:
                     )
                 except CollectorError as error:
                     if _NOT_ARCHIVED.search(error.reason):
+                        # The run is missing for all sites alike: further requests would only cost calls.
                         return [*batches, self._not_archived(question, sites[first:], error)]
+                    # One refused position refuses the whole request, and the error does not name it.
                     bad_request = isinstance(error, FetchError) and error.status == HTTPStatus.BAD_REQUEST
                     about_a_position = bad_request or _REFUSED_PLACE.search(error.reason)
                     if about_a_position and len(some) == 1:

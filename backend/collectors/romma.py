@@ -204,6 +204,7 @@ def parse_feed(payload: Payload) -> Parsed:
     if not elements:
         reason = "an empty document: ROMMA_KEY is unknown or has no rights to any station; ask romma.fr"
         raise ParseError(reason, source=NAME, url=payload.url)
+    # A renamed field would look like missing values at all stations, and as a success.
     for name in ("valide", "date", *_XML_NAMES.values()):
         if all(element.find(name) is None for element in elements):
             raise ParseError(f"no row has a <{name}>", source=NAME, url=payload.url)
@@ -270,6 +271,7 @@ def parse_page(payload: Payload, station: str) -> Parsed:
         raise ParseError("no time of the last reading in its heading", source=NAME, url=payload.url)
     texts = _page_texts(block)
     compact = shown.replace(" ", "")
+    # The word "temperature" may stand in other texts of a page, so it proves no missing value.
     for parameter, label in _PAGE_LABELS.items():
         if label.endswith(":") and label in compact and parameter not in texts:
             reason = f"the page has a label for {parameter}, but no value after it"

@@ -53,6 +53,7 @@ class Part:
 
 def cycles(needs: CollectionRequest, hours: Collection[int]) -> list[datetime]:
     """Return the reference times at the given hours (UTC) within the request, newest first."""
+    # A backfill may end in the future: runs that have not started are not requested.
     newest = needs.now if needs.until is None else min(needs.now, needs.until)
     moment = newest.replace(minute=0, second=0, microsecond=0)
     reference_times = []

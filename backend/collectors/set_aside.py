@@ -123,6 +123,7 @@ def _with_bounded_stations(batch: ObservationBatch) -> ObservationBatch:
     """
     ids = {record.station for record in batch.records} | {station.id for station in batch.stations}
     ids |= {position.station for position in batch.positions}
+    # The bound is on ids, not on records: each new id becomes a row in the table of stations.
     if len(ids) > MOST_STATIONS:
         raise ParseError(f"{len(ids)} stations in one answer, the limit is {MOST_STATIONS}")
     odd = {code for code in ids if len(code) > LONGEST_ID or not code.isprintable()}

@@ -101,6 +101,7 @@ def complete_after(network: Network, gap: Gap, history: Readings, payload: Paylo
             raise ParseError(reason, url=payload.url)
         return {gap.station: gap.until}
     reached = max(newest, gap.after)
+    # The history may end one reading before the bulk answer, which is no gap.
     if gap.until is not None and gap.until - reached <= network.cadence:
         reached = max(reached, gap.until)
     return {gap.station: reached}
@@ -189,6 +190,7 @@ async def missing_histories(
         first, last = span
         try:
             payload = await fetch(request(station, first))
+            # `parse` leaves out the time it is given: one second earlier keeps a reading at the start.
             readings = await asyncio.to_thread(parse, payload, station, first - timedelta(seconds=1))
         except CollectorError as error:
             yield network.failed(route, error, needs)

@@ -253,6 +253,7 @@ def validate(
         if isinstance(row, Rejected):
             rejected.append(row)
             continue
+        # Cut to the minute, two rows may have the same time: the first one counts on every route.
         if (row.station, row.time) in seen:
             continue
         seen.add((row.station, row.time))
@@ -261,6 +262,7 @@ def validate(
             good, bad = check_values(row)
             records += good
             rejected += bad
+    # A time ahead of the fetch, even if it is tolerated, must not make the source look fresh.
     newest = max((time for _, time in seen if time <= fetched_at), default=None)
     return Readings(tuple(records), tuple(rejected), latest, newest)
 
@@ -293,6 +295,7 @@ def check_values(
     zeros = zeros_for_missing(
         {parameter: None if isinstance(value, str) else value for parameter, value in read.items()}
     )
+    # A mean of 0 that stands for a missing value is no calm: its direction was measured.
     calm = read.get(Parameter.WIND_SPEED) == 0 and Parameter.WIND_SPEED not in zeros
     good: list[Observation] = []
     bad: list[Rejected] = []
@@ -335,6 +338,7 @@ def number(raw: Value) -> float | None:
 def french_number(text: str) -> float | None:
     """Return a decimal with a point or a French comma as a number, or None; "-0" is 0."""
     value = number(text.replace(",", "."))
+    # -0.0 + 0.0 is 0.0: a calm in a text such as "-0" must equal any other calm.
     return None if value is None else value + 0.0
 
 

@@ -80,6 +80,7 @@ def one_pass_of_two(stamps: Sequence[datetime | None], fetched_at: datetime) -> 
     first, last = inside[0], inside[-1]
     if any(known[index] < known[index + 1] for index in range(first, last)):
         return False  # both passes are present
+    # Before the doubled hour there are newer rows: the pass is open only if rows are older than it too.
     if first > 0:
         return last < len(known) - 1
     newest = paris_to_utc(known[0], fetched_at)

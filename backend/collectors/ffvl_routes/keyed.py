@@ -142,6 +142,7 @@ class Keyed:
                 listing = await asyncio.to_thread(parse_list, payload)
             except CollectorError as error:
                 yield FFVL.failed(self, error, needs)
+                # A site names its stations on purpose: they are not of a re-published network.
                 taken = kinds.keys() | set(mapped)
             else:
                 yield self._listed(listing, payload)
@@ -157,6 +158,7 @@ class Keyed:
         gaps = find_gaps(FFVL, needs, readings.latest, payload.fetched_at - HISTORY, left_out)
         yield FFVL.batch(self, payload, readings, gaps.complete_until)
 
+        # An empty history of a station that nothing else names is an error: its number may be mistyped.
         known = kinds.keys() | readings.stations
         for gap in gaps.open:
             hours = str(history_hours(gap.after, payload.fetched_at))

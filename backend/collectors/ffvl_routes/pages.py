@@ -85,6 +85,7 @@ def parse_page(payload: Payload, station: str, after: Mapping[str, datetime]) ->
 
 
 def _reading(text: str, station: str, fetched_at: datetime) -> Reading | Rejected:
+    # This page has no cells: without the check the error would be about a missing title.
     if "ERROR2" in text:
         raise ParseError(f"balisemeteo.com has no data for {station}: is its number in sites.toml right?")
     page = parse_html(text)
@@ -129,6 +130,7 @@ def _sections(page: LexborHTMLParser) -> tuple[dict[str, str], dict[str, str]]:
         elif "label" in classes:
             label = _text_of(node).rstrip(" :").lower()
         elif "valeur" in classes and label:
+            # Without the words "Vent maxi" the gust would overwrite the mean.
             if label in section:
                 raise ParseError(f"the page gives {label!r} twice in one section")
             section[label], label = _text_of(node), ""

@@ -197,6 +197,7 @@ def _readings(rows: Iterable[tuple[str, _ReadingRow]], fetched_at: datetime) -> 
             continue
         values = (value_of(field) for field in (row.mean, row.gust, row.direction))
         wind = dict(zip(_WIND, values, strict=True))
+        # Its collectors write 0 for a value that they did not get: three zeros are no calm from the north.
         zeros = all(number(value) == 0 for value in wind.values())
         yield Reading(
             station=station,

@@ -225,6 +225,7 @@ class _Message:
             raise GribError(f"a grid of {rows} x {columns} cells")
         north, south = (self.number(f"latitudeOf{end}GridPointInDegrees") for end in ("First", "Last"))
         west, east = (self.number(f"longitudeOf{end}GridPointInDegrees") for end in ("First", "Last"))
+        # Modulo 360: a grid may cross Greenwich, where the corner in the west has the larger number.
         westward = bool(self.integer("iScansNegatively"))
         width = ((west - east if westward else east - west) % 360) / (columns - 1)
         latitude_step = (south - north) / (rows - 1)

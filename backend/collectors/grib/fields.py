@@ -79,6 +79,7 @@ def parse(
     rejected: dict[Rejected, None] = {}
     points: list[GridPoint] = []
     outside: list[Outside] = []
+    # All fields of a file are on one grid, so the cells of the first hold for all.
     cells = fields[0].cells
     for index, (site, cell) in enumerate(zip(sites, cells, strict=True)):
         subject = f"{grid.model} {site.id}"

@@ -66,6 +66,7 @@ class ObjectStorage:
         """Return a run with its listed files and the newest of their stamps."""
         prefix = self._prefix(reference_time, PACKAGE)
         objects, seen_at = await self._list(prefix, fetch)
+        # A prefix also matches other names: only those of this pattern are files of the run.
         before, after = self._around_part(reference_time, PACKAGE)
         name = re.compile(f"{re.escape(before)}(\\w+){re.escape(after)}")
         files = [
@@ -77,6 +78,7 @@ class ObjectStorage:
             and part.first <= self.max_lead
         ]
         available_at = max((listed.last_modified for _, listed in files), default=None)
+        # The stamp is stored as the time of availability, on which the choice of runs depends.
         if available_at and not reference_time <= available_at <= seen_at + CLOCK_TOLERANCE:
             raise ParseError(
                 f"the files of {timestamp(reference_time)} are stamped {timestamp(available_at)}, not"
@@ -155,6 +157,7 @@ def _page(root: etree._Element) -> Page:
         )
         for entry in root.iterfind("{*}Contents")
     )
+    # Any other text raises KeyError: a page that is wrongly taken as the last would hide files.
     more = {"true": True, "false": False}[_text(root, "IsTruncated")]
     return Page(objects, _text(root, "NextContinuationToken") if more else None)
 

@@ -73,6 +73,7 @@ class Portal:
             request = self._request(self._package(PACKAGE), referencetime=timestamp(reference_time))
             payload = await fetch(request)
         except FetchError as error:
+            # A run that is not served yet; a wrong path has failed in `candidates` already.
             if error.status != 404:
                 raise
         else:
@@ -132,6 +133,7 @@ def _queries(body: bytes, key: str, url: str) -> list[str]:
     except ParseError as error:
         raise ParseError(f"not a list of links: {error.reason}", source=NAME, url=url) from error
     try:
+        # The link "self" repeats our own request.
         values = [link.query(key) for link in links if link.rel != "self"]
     except ValueError as error:
         raise ParseError(f"a link is not a valid URL: {error}", source=NAME, url=url) from error

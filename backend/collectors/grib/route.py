@@ -92,6 +92,7 @@ class GribRoute:
             missing = parts_by_missing_sites(
                 needs, self.grid.model, reference_time, files, self.rank, versions
             )
+            # The newest run gives the age of the source, so it is reported even if nothing of it is missing.
             if newest is None and files:
                 newest = reference_time
                 if not missing:
@@ -114,6 +115,7 @@ class GribRoute:
                 yield absent
             if not files:
                 continue
+            # After the files: only these state the grid cell of a site, to which the elevation belongs.
             without = needs.without_model_elevation(self.grid.model, cells)
             if sites := tuple(site for site in without if site not in elevation_tried):
                 elevation_tried.update(sites)

@@ -10,6 +10,7 @@ from backend.collectors.base import Request
 def address(request: Request) -> str:
     """Return the address of a request with its query, and without anything secret."""
     url, parts = request.url, urlsplit(request.url)
+    # A setting may hold user and password of a mirror.
     if "@" in parts.netloc:
         url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     if not request.params:

@@ -203,6 +203,7 @@ class HttpClient:
                 raise exchange.error(str(error)) from error
             if not response.has_redirect_location:
                 return response.headers
+            # Redirects are followed here and not by the library: each host has limits of its own.
             target = self._next_target(exchange, target, response.headers["Location"])
         raise exchange.error(f"redirected more than {MAX_REDIRECTS} times")
 
@@ -301,6 +302,7 @@ class HttpClient:
             return replace(target, url=url)
         if host not in self._allowed_hosts:
             raise exchange.error(f"refused a redirect to {host}, which is not one of the configured hosts")
+        # A host may repeat our query in its redirect: another host must not get the key by it.
         if exchange.mask(str(url)) != str(url):
             raise exchange.error(f"refused a redirect to {host}: its address contains our key")
         return _Target(url, exchange.request.headers)

@@ -101,6 +101,7 @@ class PayloadArchive:
             make_private_folder(self._folder)
             folder.mkdir(parents=True, exist_ok=True)
             files = _numbered(folder)
+            # A replay returns the answers in the order of these numbers.
             number = files[-1][0] + 1 if files else 1
             _write(folder / f"{number:04d}.gz", gzip.compress(content, mtime=0))
 
@@ -269,6 +270,7 @@ def _missing_payload(request: Request) -> PayloadMissingError:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
+    # A process that is killed here leaves a .part, which no reader takes for an archived file.
     part = path.with_suffix(".part")
     try:
         part.write_bytes(content)

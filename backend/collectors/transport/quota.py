@@ -83,6 +83,7 @@ class Quota:
                         f" and this request would count as {calls}"
                     )
             make_private_folder(self._folder)
+            # No period reaches back to this file any more.
             self._file(now.date() - _MONTH - 2 * _DAY).unlink(missing_ok=True)
             with self._file(now.date()).open("a") as today:
                 today.write(f"\n{now.timestamp():.0f} {calls}\n")  # a killed process may leave half a line
