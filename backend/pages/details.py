@@ -21,6 +21,7 @@ class Topic(StrEnum):
     BEACON = "beacon"
     COVERAGE = "coverage"
     LEAD = "lead"
+    TIMING = "timing"
     DIRECTION = "direction"
     RUNS = "runs"
 
@@ -72,6 +73,10 @@ def topic_links(page: Page, site: Site) -> tuple[TopicLink, ...]:
         Topic.LEAD: (
             words.gettext("Error by lead time"),
             words.gettext("How much better a forecast gets as its hour comes nearer."),
+        ),
+        Topic.TIMING: (
+            words.gettext("Timing"),
+            words.gettext("Whether the wind picks up earlier or later than announced."),
         ),
         Topic.DIRECTION: (
             words.gettext("Wind direction"),

@@ -366,6 +366,27 @@ DUPLICATE_HOURS = Constant(
     "With fewer in common, their values do not show whether both are one mast.",
 )
 
+# When the wind picks up
+
+TIMING_LIMIT = Constant(
+    "timing_limit",
+    20.0,
+    "km/h",
+    "A breeze that is set: the limit whose time is compared unless another is given.",
+)
+TIMING_STEP = Constant(
+    "timing_step",
+    15,
+    "minutes",
+    "The time at which an hourly forecast passes a limit is not known more finely than that.",
+)
+TIMING_DAYS = Constant(
+    "timing_days",
+    180,
+    "days up to today",
+    "Half a year: the readings of ten minutes are gone through, and those of years would take too long.",
+)
+
 # What a page shows of a beacon
 
 BEACON_DAYS = Constant(

@@ -15,6 +15,7 @@ from backend.pages.detail_coverage import coverage_detail
 from backend.pages.detail_direction import direction_detail
 from backend.pages.detail_lead import lead_detail, runs_detail
 from backend.pages.detail_limit import limit_detail
+from backend.pages.detail_timing import timing_detail
 from backend.pages.details import Topic, topic_links
 from backend.pages.page import Page, PageDep
 from backend.pages.score_choices import score_parts
@@ -29,6 +30,7 @@ DETAILS: dict[Topic, Callable[[Page, Site], Mapping[str, Any]]] = {
     Topic.BEACON: beacon_detail,
     Topic.COVERAGE: coverage_detail,
     Topic.LEAD: lead_detail,
+    Topic.TIMING: timing_detail,
     Topic.DIRECTION: direction_detail,
     Topic.RUNS: runs_detail,
 }
