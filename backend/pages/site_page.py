@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
+from backend.answers.coming_day import coming_day
 from backend.answers.now import now_answer
 from backend.answers.yesterday import yesterday_answer
 from backend.core.clock import PARIS
 from backend.core.records import Site
+from backend.pages.coming_card import ComingCard, chosen_day
 from backend.pages.live_maps import live_pages
 from backend.pages.page import Page
 from backend.pages.past_day import PastDayCard
@@ -17,12 +19,21 @@ from backend.pages.verdict_card import verdict_card
 
 
 def site_values(page: Page, site: Site, day: date | None) -> dict[str, Any]:
-    """Return what the template of a site's page needs. Raises StoreUnavailableError."""
+    """Return what the template of a site's page needs. Raises InvalidDaysError, StoreUnavailableError."""
     withheld = page.withheld()
     today = page.now.astimezone(PARIS).date()
     past = day if day is not None and day < today else today - timedelta(days=1)
+    coming = coming_day(
+        page.service,
+        site,
+        chosen_day(page, day),
+        withheld,
+        wind_limit=page.choices.lim,
+        gust_limit=page.choices.glim,
+    )
     return {
         "site": site,
+        "coming": ComingCard(page, site, coming),
         "text": SiteWords(page),
         "now": now_answer(page.service, site, withheld),
         "past": PastDayCard(

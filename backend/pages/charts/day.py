@@ -13,7 +13,10 @@ Line = Mapping[int, float]
 
 @dataclass(frozen=True, kw_only=True)
 class DayChart:
-    """What the chart shows, in the pilot's unit. `band` and `gusts` are pairs of a low and a high value."""
+    """What the chart shows, in the pilot's unit. `band` and `gusts` are pairs of a low and a high value.
+
+    `arrows` are directions in degrees, each with whether it suits the take-off; the wind comes from there.
+    """
 
     first: int
     last: int
@@ -24,6 +27,7 @@ class DayChart:
     gusts: Mapping[int, tuple[float, float]] = field(default_factory=dict)
     limit: float | None = None
     limit_text: str = ""
+    arrows: Mapping[int, tuple[float, bool]] = field(default_factory=dict)
 
     def spec(self) -> Spec:
         """Return the specification of the chart."""
@@ -106,7 +110,36 @@ class DayChart:
                             "encoding": {"x": x, "y": y},
                         }
                     )
-        return chart(layers)
+        if self.arrows:
+            layers += [_arrows(x, self.arrows, suits=suits) for suits in (True, False)]
+        return chart(layers, height=220 if self.arrows else 190)
+
+
+def _arrows(x: Spec, arrows: Mapping[int, tuple[float, bool]], *, suits: bool) -> Spec:
+    """Return a row of arrows beneath the hours: filled where the direction suits the take-off."""
+    rows = [
+        {"hour": hour, "angle": (degrees + 180) % 360}
+        for hour, (degrees, of_slope) in arrows.items()
+        if of_slope is suits
+    ]
+    return {
+        "data": {"values": rows},
+        "mark": {
+            "type": "point",
+            "shape": "M0,-1L0.7,0.9L0,0.45L-0.7,0.9Z",
+            "size": 130,
+            "yOffset": 34,
+            "color": OBSERVED,
+            "filled": suits,
+            "strokeWidth": 1.2,
+            "opacity": 1,
+        },
+        "encoding": {
+            "x": x,
+            "y": {"value": "height"},
+            "angle": {"field": "angle", "type": "quantitative", "scale": None},
+        },
+    }
 
 
 def _unbroken(hours: Sequence[int]) -> list[list[int]]:

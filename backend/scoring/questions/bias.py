@@ -109,6 +109,12 @@ def model_bias(
     )
 
 
+def given_winds(sample: Sample, model: str, limit: float) -> tuple[ConditionalQuantiles, ...]:
+    """Return what was observed for each class of a model's mean wind, and how often above a limit (km/h)."""
+    of_quantity = QuantitySample(sample, Quantity.WIND_SPEED)
+    return given_forecast(of_quantity.series(model).main, of_quantity.observed.main, limit=limit)
+
+
 class _Bias(NamedTuple):
     n_pairs: int
     n_days: int

@@ -37,7 +37,10 @@ def wind_classes(speed: Values) -> Integers:
 
 @dataclass(frozen=True, slots=True)
 class ConditionalQuantiles:
-    """What was observed when the forecast was in [`low`, `high`), None for no end; the parameter's unit."""
+    """What was observed when the forecast was in [`low`, `high`), None for no end; the parameter's unit.
+
+    `days_above` are the days with an observation above the limit of the question, None without a limit.
+    """
 
     low: float | None
     high: float | None
@@ -46,10 +49,16 @@ class ConditionalQuantiles:
     p10: float
     median: float
     p90: float
+    days_above: int | None = None
 
 
 def given_forecast(
-    f: Values, o: Values, edges: Sequence[float] = GIVEN_WIND_EDGES.value, mask: Bools | None = None
+    f: Values,
+    o: Values,
+    edges: Sequence[float] = GIVEN_WIND_EDGES.value,
+    mask: Bools | None = None,
+    *,
+    limit: float | None = None,
 ) -> tuple[ConditionalQuantiles, ...]:
     """Return the distribution of `o` for each bin of `f` that has pairs: what follows a forecast of 25?
 
@@ -63,8 +72,15 @@ def given_forecast(
     for index in np.unique(bins).tolist():
         inside = bins == index
         p10, median, p90 = (quantiles(observed[inside], [0.1, 0.5, 0.9]) / SCALE).tolist()
-        days = int(np.count_nonzero(np.diff(day[inside], prepend=-1)))  # the days are in order
+        above = None if limit is None else _days(day[inside & (observed > thousandths(limit))])
         quantiles_of_bins.append(
-            ConditionalQuantiles(lows[index], highs[index], int(inside.sum()), days, p10, median, p90)
+            ConditionalQuantiles(
+                lows[index], highs[index], int(inside.sum()), _days(day[inside]), p10, median, p90, above
+            )
         )
     return tuple(quantiles_of_bins)
+
+
+def _days(days_in_order: Integers) -> int:
+    """Return the number of distinct days."""
+    return int(np.count_nonzero(np.diff(days_in_order, prepend=-1)))

@@ -170,6 +170,14 @@ def test_what_was_observed_given_the_forecast_is_the_table_worked_out_by_hand() 
     assert sum(bin_.n for bin_ in given_forecast(f, o, mask=f > 8_000)) == 2
 
 
+def test_a_day_above_the_limit_counts_once_and_the_limit_itself_is_not_above() -> None:
+    f = grid([6, 7, 8, 26], [6, 6], [9, None])
+    o = grid([20.1, 30, 3, 99], [20, 12], [21, 99])
+    found = given_forecast(f, o, edges=(5, 10, 25), limit=20.0)
+    assert [(bin_.low, bin_.days, bin_.days_above) for bin_ in found] == [(5, 3, 2), (25, 1, 1)]
+    assert {bin_.days_above for bin_ in given_forecast(f, o)} == {None}
+
+
 def test_bins_of_the_forecast_cover_every_pair_once() -> None:
     generator = np.random.default_rng(1)
     f, o = random_grid(generator, 30, 0, 80, 0), random_grid(generator, 30, 0, 80, 0)
