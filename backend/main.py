@@ -23,6 +23,7 @@ from backend.answers.reading import ReadingService
 from backend.api.admission import Admission, RequestCounts
 from backend.api.answer_cache import AnswerCache
 from backend.api.head import HeadAsGet
+from backend.api.prefix import BelowPrefix
 from backend.api.problems import install_problem_handlers
 from backend.api.routes import ROUTERS
 from backend.api.security_headers import SecurityHeaders
@@ -278,7 +279,6 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # routes/docs.py serves both pages without scripts of other hosts
         redoc_url=None,
-        root_path=service.settings.root_path,
         redirect_slashes=False,  # such a redirect repeats the host that the client sent
     )
     app.state.service = service
@@ -301,7 +301,22 @@ def create_app(
     app.add_middleware(HeadAsGet)
     for router in (*ROUTERS, *PAGE_ROUTERS):
         app.include_router(router)
+    if service.settings.root_path:
+        _check_prefix(service.settings.root_path)
+        app.add_middleware(BelowPrefix, root=service.settings.root_path)
     return app
+
+
+def _check_prefix(root: str) -> None:
+    """Raise ConfigError if an address of the service begins like its path prefix.
+
+    If a proxy strips the prefix, the service could not see which of the two a request means.
+    """
+    first = root.split("/")[1]
+    for router in (*ROUTERS, *PAGE_ROUTERS):
+        for route in router.routes:
+            if getattr(route, "path", "").split("/")[1:2] == [first]:
+                raise ConfigError(f"ROOT_PATH={root!r}: must not begin with /{first}, which has pages")
 
 
 async def _watch_store(service: Service, start: asyncio.Task[None]) -> None:

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class BelowPrefix:
+    """Middleware that names the path prefix of the service in every request, as a server's option would."""
+
+    def __init__(self, app: ASGIApp, root: str) -> None:
+        self._app = app
+        self._root = root
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on with the prefix in its scope."""
+        if scope["type"] == "http":
+            scope["root_path"] = self._root
+        await self._app(scope, receive, send)
 
 
 def root_of(scope: Scope) -> str:

@@ -12,6 +12,11 @@ STYLE = b"".join(file.read_bytes() for file in sorted((WEB / "styles").glob("*.c
 
 SCRIPT = (WEB / "scripts" / "pages.js").read_bytes()
 
+WORKER = (WEB / "scripts" / "worker.js").read_bytes()
+"""The service worker. Browsers ask for a new version of it by themselves, so its address stays."""
+
+ICON = (WEB / "icon.svg").read_bytes()
+
 
 def version(content: bytes) -> str:
     """Return a short hash of a file's content."""

@@ -17,7 +17,7 @@ from backend.answers.withholding import Withholding, withheld_from_public
 from backend.api.answer_cache import AnswerCache
 from backend.api.cache_headers import known_already, static_headers
 from backend.api.dependencies import ServiceDep
-from backend.api.prefix import public_path, root_of
+from backend.api.prefix import path_of, public_path, root_of
 from backend.pages.choices import Choices, Unit
 from backend.pages.language import LANGUAGES, Language, language, preferred_language
 from backend.pages.rendering import render
@@ -67,6 +67,14 @@ class Page:
     def bare_url(self, path: str) -> str:
         """Return the address of a path of this service, below the path prefix, without a query."""
         return root_of(self.request.scope) + quote(path)
+
+    def absolute(self, path: str | None = None, **query: str) -> str | None:
+        """Return the public address of a path, by default of this page; None without `PUBLIC_URL`."""
+        public = self.service.settings.public_url
+        if public is None:
+            return None
+        written = urlencode(query, safe=",")
+        return public + quote(path or path_of(self.request.scope)) + (f"?{written}" if written else "")
 
     def same(self, **changes: object) -> str:
         """Return the address of this page with changes of its query."""

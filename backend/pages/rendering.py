@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from backend import __version__
-from backend.pages.assets import SCRIPT, STYLE, WEB, version
+from backend.pages.assets import ICON, SCRIPT, STYLE, WEB, version
 from backend.pages.charts.style import model_class
 from backend.pages.language import Language
 
@@ -30,6 +30,7 @@ def _environment(language: Language) -> Environment:
         "version": __version__,
         "style_version": version(STYLE),
         "script_version": version(SCRIPT),
+        "icon_version": version(ICON),
         "words": language,
         "model_class": model_class,
     }

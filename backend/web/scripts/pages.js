@@ -44,3 +44,17 @@ if (nearest && navigator.geolocation) {
     location.assign(address);
   }, () => { nearest.disabled = true; }));
 }
+
+// Without signal the last pages seen stay readable (worker.js). An old page is named as such.
+const worker = new URL("worker.js", document.currentScript.src);
+if (navigator.serviceWorker) navigator.serviceWorker.register(worker).catch(() => { /* without it, no page is kept */ });
+const old = document.getElementById("old");
+const nameAge = () => {
+  const minutes = (Date.now() - performance.timeOrigin) / 60000;
+  old.querySelector("span").hidden = navigator.onLine;
+  if (!navigator.onLine || minutes > 30) old.hidden = false;
+};
+if (old) {
+  for (const name of ["online", "offline"]) addEventListener(name, nameAge);
+  document.addEventListener("visibilitychange", nameAge);
+}
