@@ -16,7 +16,7 @@ from backend.storage.database import Database, from_epoch, maybe_time, to_epoch
 from backend.storage.origins import batch_fields, by_row
 from backend.storage.rows import chunks, fetched, value_columns
 from backend.storage.score_queries import station_rows
-from backend.storage.site_rows import present_ids, station_record
+from backend.storage.site_rows import present_ids, present_stamps, station_record
 
 _AT_HOURS = (
     t.forecast.c.site_id.in_(sa.bindparam("sites", expanding=True)),
@@ -219,8 +219,6 @@ def highest_values(
 
 
 def days_stamps(database: Database, now: datetime) -> dict[str, int]:
-    """Return, by site, the stamp of its present series, which changes whenever its score days change."""
+    """Return the stamp of each site's present series, which changes whenever its score days change."""
     with database.read() as connection:
-        slug_of = {number: slug for slug, number in present_ids(connection, now).items()}
-        rows = connection.execute(sa.select(t.site.c.id, t.site.c.days_stamp))
-        return {slug_of[row.id]: row.days_stamp for row in rows if row.id in slug_of}
+        return present_stamps(connection, now)

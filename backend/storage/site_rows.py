@@ -24,11 +24,20 @@ def present_ids(connection: sa.Connection, now: datetime) -> dict[str, int]:
     A configured series is preferred. Sites without one are included: values that were being collected when
     the site was removed are still stored.
     """
+    return _of_present_series(connection, now, t.site.c.id)
+
+
+def present_stamps(connection: sa.Connection, now: datetime) -> dict[str, int]:
+    """Return the stamp of each site's present series, which changes whenever its score days change."""
+    return _of_present_series(connection, now, t.site.c.days_stamp)
+
+
+def _of_present_series(connection: sa.Connection, now: datetime, column: sa.Column[int]) -> dict[str, int]:
     site = t.site.c
     started = sa.or_(site.valid_from.is_(None), site.valid_from <= to_epoch(now))
     # Of the rows of one site, the last one stays in the dictionary.
-    best_last = sa.select(site.slug, site.id).where(started).order_by(site.configured, site.series)
-    return {row.slug: row.id for row in connection.execute(best_last)}
+    best_last = sa.select(site.slug, column).where(started).order_by(site.configured, site.series)
+    return {row[0]: row[1] for row in connection.execute(best_last)}
 
 
 def configured_stations(connection: sa.Connection) -> list[tuple[str, tuple[str, ...]]]:

@@ -31,6 +31,7 @@ SLOW_MODULES = frozenset(
         "files/test_export",
         "files/test_import",
         "pages/test_browser",
+        "pages/test_home_in_browser",
         "pages/test_withheld",
         "proofs/test_bench",
         "proofs/test_calibration",

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.answers.announced import data_version
-from backend.answers.home import HomeQuestion, home_answer, is_about_today
+from backend.answers.home import HomeQuestion, home_answer, is_about_today, list_version
 from backend.pages.charts.style import COLOURS, model_index
 from backend.pages.choices import MOST_CHOSEN
 from backend.pages.page import Page, PageDep
@@ -41,7 +41,7 @@ def home(page: PageDep, choices: Annotated[HomeChoices, Query()]) -> Response:
     question = _question(page, choices)
     withheld = page.withheld()
     answer_parts = (
-        page.service.sites(),
+        list_version(page.service.sites()),
         data_version(page.service),
         sorted(withheld.models),
         sorted(withheld.networks),
