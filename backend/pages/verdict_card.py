@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from backend.answers.question import Question
 from backend.answers.scores import verdict_answer
-from backend.answers.shapes import Contender, VerdictAnswer
+from backend.answers.shapes import ComparisonAnswer, Contender, VerdictAnswer
 from backend.answers.withholding import Withholding
 from backend.core.records import Site, network_of
 from backend.pages.page import Page
@@ -69,7 +69,9 @@ def view_chips(page: Page, choices: ScoreChoices, anchor: str = "") -> tuple[Chi
     )
 
 
-def hidden_names(answer: VerdictAnswer, question: Question, withheld: Withholding) -> tuple[str, ...]:
+def hidden_names(
+    answer: VerdictAnswer | ComparisonAnswer, question: Question, withheld: Withholding
+) -> tuple[str, ...]:
     """Return the models and stations of a rounded answer whose raw values are not public."""
     if not answer.rounded:
         return ()

@@ -1,8 +1,8 @@
 """The routes of the pages."""
 
-from backend.pages.routes import about, assets, details, home, ops, ops_forms, site
+from backend.pages.routes import about, assets, compare, details, home, ops, ops_forms, site
 
 ROUTERS = (
-    *(home.router, site.router, details.router, about.router, assets.router),
+    *(home.router, site.router, details.router, compare.router, about.router, assets.router),
     *(ops.router, ops_forms.router),
 )

@@ -1,0 +1,86 @@
+"""The comparison of models: each two on their common hours, with the outcome and its interval in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from backend.tests.support.score_store import SPEED, constant
+from backend.tests.support.scored_site import (
+    AROME,
+    DAYS,
+    PARAPENTE,
+    Values,
+    get,
+    noise,
+    page_of,
+    scored_site,
+    speeds,
+    text_of,
+)
+from backend.tests.support.served import served
+
+ICON = "icon_d2"
+PAGE = "/compare?site=grand-pre"
+
+
+def three_models() -> dict[str, Values]:
+    arome, parapente, icon = speeds(22.0 + noise(1, size=0.5), 26.0 + noise(2), 22.1 + noise(3, size=0.5))
+    return {AROME: arome, PARAPENTE: parapente, ICON: icon}
+
+
+async def test_each_pair_has_its_outcome_in_words_and_its_interval(tmp_path: Path) -> None:
+    service = scored_site(tmp_path, three_models())
+    page = await page_of(service, PAGE)
+    rows = [" ".join(row.text(separator=" ").split()) for row in page.css("table tbody tr")]
+    assert len(rows) == 3
+    (pair,) = (row for row in rows if "MeteoParapente" in row and "AROME" in row)
+    assert pair.startswith("AROME errs less than MeteoParapente: by 2.0 km/h on average")
+    assert "−4.0 km/h (−4." in pair
+    assert pair.endswith("40")
+    (close,) = (row for row in rows if "MeteoParapente" not in row)
+    assert "are too close to call" in close
+    french = text_of(await page_of(service, PAGE, "fr"))
+    assert "AROME se trompe moins que MeteoParapente : de 2,0 km/h en moyenne, contre 6,0 km/h." in french
+    assert "sont trop proches pour trancher" in french
+
+
+async def test_one_model_or_one_pair_may_be_chosen(tmp_path: Path) -> None:
+    service = scored_site(tmp_path, three_models())
+    async with served(service) as client:
+        for query, count in (("", 3), (f"&a={AROME}", 2), (f"&a={AROME}&b={PARAPENTE}", 1), ("&a=&b=", 3)):
+            answer = await get(client, PAGE + query)
+            assert answer.text.count("<tr>") == count + 1, query
+        assert (await get(client, f"{PAGE}&a=no_such_model")).status_code == 422
+        assert (await get(client, "/compare?site=nowhere")).status_code == 404
+
+
+async def test_without_a_site_it_is_the_first_of_the_chosen_ones(tmp_path: Path) -> None:
+    service = scored_site(tmp_path, three_models())
+    page = await page_of(service, "/compare?s=gone,petit-col")
+    assert [node.attributes["value"] for node in page.css("#compare-site option[selected]")] == ["petit-col"]
+    page = await page_of(service, "/compare")
+    assert [node.attributes["value"] for node in page.css("#compare-site option[selected]")] == ["grand-pre"]
+
+
+async def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    alone = scored_site(tmp_path, {AROME: {SPEED: constant(DAYS, 22.0)}})
+    assert "No two models have an hour in common." in text_of(await page_of(alone, PAGE))
+    assert "This site has no beacon" in text_of(await page_of(alone, "/compare?site=sans-balise"))
+
+
+async def test_few_days_give_no_outcome(tmp_path: Path) -> None:
+    arome, parapente = speeds(22.0, 26.0, days=20)
+    service = scored_site(tmp_path, {AROME: arome, PARAPENTE: parapente}, days=20)
+    assert "too few days to compare" in text_of(await page_of(service, PAGE))
+
+
+async def test_a_withheld_model_is_not_compared_before_a_month_is_complete(tmp_path: Path) -> None:
+    models = three_models()
+    by_turns = np.where(np.arange(DAYS) % 2, 1.0, -1.0)[:, None]
+    models[PARAPENTE] = {SPEED: constant(DAYS, 26.37) + by_turns}
+    service = scored_site(tmp_path, models, public_raw_sources="romma")
+    text = text_of(await page_of(service, PAGE), "table")
+    assert "MeteoParapente" not in text
+    assert "AROME" in text
