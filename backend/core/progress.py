@@ -6,7 +6,7 @@ from typing import Self
 
 
 class Progress(str):
-    """A sentence about work of which `done` of `steps` steps are over; pages draw it as a bar."""
+    """A sentence about work in progress: `done` of `steps` steps are over. Pages draw it as a bar."""
 
     done: int
     steps: int

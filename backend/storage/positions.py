@@ -134,7 +134,7 @@ def _newest_rows(
 def _upsert(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
     insert = insert_into(connection, t.station_position)
     new, old = insert.excluded, t.station_position.c
-    # The earliest answer of a day describes the place, in whatever order the answers arrive.
+    # The earliest answer of a day describes the place, in any order of the answers.
     earlier = new.first_seen < old.first_seen
     stated = {
         name: sa.case((earlier, new[name]), else_=old[name])

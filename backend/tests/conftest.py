@@ -7,10 +7,14 @@ their own, and the other order swaps it in or crashes at exit (see test_imports.
 from __future__ import annotations
 
 import sqlite3  # noqa: F401
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import limits.aio.storage.memory
+import limits.aio.strategies
 import psycopg  # noqa: F401
 import pytest
 import pytest_asyncio
@@ -59,6 +63,18 @@ def _no_settings_from_outside(
 ) -> None:
     """Each test starts in an empty folder, so that no .env and no sites.toml of the developer is read."""
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+
+
+@pytest.fixture
+def within_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock of the request limits stands still in the middle of a minute.
+
+    The library counts by the minutes of the system's clock, and a test that runs across the end of one would
+    see one more request admitted.
+    """
+    now = time.time() // 60 * 60 + 30
+    for module in (limits.aio.storage.memory, limits.aio.strategies):
+        monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: now))
 
 
 @pytest.fixture(scope="session")

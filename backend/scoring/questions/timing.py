@@ -108,7 +108,7 @@ def timing(observed: list[float | None], announced: list[float | None]) -> Timin
 
 
 def median_interval(values: Floats) -> Interval | None:
-    """Return the interval of the median of successive days, whatever their distribution.
+    """Return the interval of the median of successive days, for any distribution.
 
     Its ends are order statistics: the `j`-th from below and from above, with
     `j = ceil(n (1/2 - z / (2 sqrt(n_eff))))`. For independent days (`n_eff = n`) that is the usual interval

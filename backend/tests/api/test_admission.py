@@ -17,6 +17,8 @@ from backend.main import create_app
 from backend.tests.support.served import ADMIN, fill, make_service, served
 from backend.tests.support.waiting import until
 
+pytestmark = pytest.mark.usefixtures("within_a_minute")
+
 WRONG = {"Authorization": "Bearer a-wrong-token-of-some-length"}
 
 

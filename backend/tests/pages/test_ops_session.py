@@ -155,6 +155,7 @@ async def test_a_form_that_another_site_sends_is_refused(tmp_path: Path, path: s
 # --- Wrong tokens --------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("within_a_minute")
 async def test_wrong_tokens_count_against_the_same_limit_as_those_of_the_api(tmp_path: Path) -> None:
     service = make_service(tmp_path, rate_limit_per_minute=0)
     service.database.migrate()
@@ -206,6 +207,7 @@ async def test_without_a_usable_token_the_page_names_the_setting(
     assert posted.status_code == 403
 
 
+@pytest.mark.usefixtures("within_a_minute")
 async def test_the_operator_does_not_wait_and_is_not_limited(tmp_path: Path) -> None:
     service = make_service(tmp_path, rate_limit_per_minute=3)
     fill(service)
