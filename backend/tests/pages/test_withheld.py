@@ -20,10 +20,9 @@ from backend.pages.choices import Unit
 from backend.tests.support.page_walk import ROUTES, Walk, route_of, walk
 from backend.tests.support.withheld_world import MAY_31, MID_JUNE, OTHER, SECRET, Secret, withheld_world
 
-NUMBER = re.compile(
-    r"(?<![\w.,#-])[−-]?\d+(?:[.,]\d+)?(?![\w])(?!\s*(?:of|sur|hours?|heures?|days?|jours?)\b)"
-)
-"""A number that is not a count of hours or days: such a count may happen to be a withheld value."""
+NUMBER = re.compile(r"(?<![\w.,#-])[−-]?\d+(?:[.,]\d+)?(?![\w])")
+OF_UNIT = re.compile(r"[−-]?\d+(?=\s?(?:km/h|kt|m/s|°))")
+ALONE = re.compile(r"\s*[−-]?\d+\s*")
 NEAR = 0.06
 """Values are shown with one decimal: a value this near to a withheld one is that value."""
 
@@ -40,14 +39,22 @@ def secret_numbers(secret: Secret) -> set[float]:
 
 
 def numbers_in(text: str) -> Iterator[float]:
-    for found in NUMBER.finditer(text):
-        yield float(found[0].replace("−", "-").replace(",", "."))
+    """Yield the numbers of a text that can be values: decimals, and wholes with a unit or alone.
+
+    Other whole numbers are counts.
+    """
+    found = {match[0] for match in NUMBER.finditer(text) if "." in match[0] or "," in match[0]}
+    found |= {match[0] for match in OF_UNIT.finditer(text)}
+    if ALONE.fullmatch(text):
+        found.add(text.strip())
+    for number in found:
+        yield float(number.replace("−", "-").replace(",", "."))
 
 
 def revealed(numbers: Iterator[float], secret: Secret) -> set[float]:
     """Return the numbers that are withheld values, as they are or rounded to whole km/h or degrees."""
     exact = secret_numbers(secret)
-    whole = {float(round(value)) for value in exact if value > 150}  # smaller whole numbers are counts too
+    whole = {float(round(value)) for value in exact if value > 150}  # smaller ones are also public values
     return {
         number
         for number in numbers
@@ -55,13 +62,12 @@ def revealed(numbers: Iterator[float], secret: Secret) -> set[float]:
     }
 
 
-def texts_of(page: LexborHTMLParser) -> str:
-    """Return all text and attributes that a reader, or a program, can read on a page."""
-    parts = [page.root.text(separator=" ") if page.root else ""]
+def texts_of(page: LexborHTMLParser) -> Iterator[str]:
+    """Yield all texts and attributes that a reader, or a program, can read on a page."""
+    yield from (page.root.text(separator="\0") if page.root else "").split("\0")
     for node in page.css("[title], [aria-label], [content], [value], [alt]"):
-        names = ("title", "aria-label", "content", "value", "alt")
-        parts += [node.attributes[name] or "" for name in names if name in node.attributes]
-    return " ".join(parts)
+        for name in ("title", "aria-label", "content", "value", "alt"):
+            yield node.attributes.get(name) or ""
 
 
 # --- What is drawn ------------------------------------------------------------------------------------
@@ -161,11 +167,12 @@ def shown_secrets(found: Walk) -> dict[str, set[float]]:
         kind = answer.headers.get("content-type", "").partition(";")[0]
         if kind == "text/html":
             page = LexborHTMLParser(answer.text)
-            numbers = [*numbers_in(texts_of(page))]
+            numbers = [number for text in texts_of(page) for number in numbers_in(text)]
             for svg in page.css("svg"):
                 numbers += [value for value in path_values(svg) if value > 150]
         elif kind.startswith("text/") or kind.endswith(("xml", "json")):
-            numbers = [*numbers_in(re.sub(r"<[^>]*>", " ", answer.text))]
+            texts = re.split(r"<[^>]*>", answer.text)
+            numbers = [number for text in texts for number in numbers_in(text)]
         else:
             continue  # an image: its specification is among those drawn
         if kind not in {"text/css", "text/javascript"} and (values := revealed(iter(numbers), SECRET)):
@@ -174,9 +181,10 @@ def shown_secrets(found: Walk) -> dict[str, set[float]]:
 
 
 def test_the_search_finds_values_in_texts() -> None:
-    text = "Vent 177,7 km/h, rafale 191 ; 95.9 kt; N 314"
+    text = "Vent 177,7 km/h, rafale 191 km/h ; 95.9 kt; N 314°"
     assert revealed(numbers_in(text), SECRET) == {177.7, 191.0, 95.9, 314.0}
-    assert revealed(numbers_in("12,5 km/h on 2026-07-15, 178 x, #a177.7"), SECRET) == {178.0}
+    assert revealed(numbers_in("12,5 km/h on 2026-07-15, 178 hours, #a177.7"), SECRET) == set()
+    assert revealed(numbers_in(" 178 "), SECRET) == {178.0}
 
 
 def test_the_search_finds_values_in_the_paths_of_a_chart() -> None:
@@ -185,3 +193,13 @@ def test_the_search_finds_values_in_the_paths_of_a_chart() -> None:
     assert svg is not None
     (found,) = revealed((value for value in path_values(svg) if value > 150), SECRET)
     assert found == pytest.approx(177.7, abs=0.05)
+
+
+async def test_the_walk_finds_the_values_if_they_are_public(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same walk of the same store, whose sources are public, shows that it can find them."""
+    service = withheld_world(tmp_path, MID_JUNE, public_raw_sources="meteo_parapente,romma")
+    found = await walk(service, monkeypatch)
+    assert shown_secrets(found)
+    assert revealed((value for spec in found.drawn for value in drawn_values(spec)), SECRET)

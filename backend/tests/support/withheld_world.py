@@ -95,7 +95,7 @@ class Secret:
     station: tuple[float, float, float, float]
 
 
-SECRET = Secret((177.7, 191.3, 313.7, 47.3), (183.3, 197.9, 331.3, 43.9))
+SECRET = Secret((177.7, 191.3, 313.7, 47.3), (183.3, 195.9, 331.3, 43.9))
 OTHER = Secret((164.2, 203.6, 287.1, 39.7), (168.9, 188.4, 301.9, 36.1))
 
 
@@ -143,11 +143,11 @@ def _true_wind(moment: datetime) -> float:
 
 def _public_values(moment: datetime, error: float) -> dict[Parameter, float]:
     wind = _true_wind(moment)
-    turn = np.random.default_rng(int(moment.timestamp()) + 1).normal(0, 20)
+    turn = np.random.default_rng(int(moment.timestamp()) + 1).uniform(-12, 12)
     return {
         SPEED: max(round(wind + error * wind / 15, 1), 0.1),
         GUST: round((wind + error * wind / 15) * 1.4 + 3, 1),
-        DIRECTION: round((215 + turn + 3 * error) % 360, 0),
+        DIRECTION: round(215 + turn + error),  # far from the wholes of the secrets
         TEMPERATURE: round(14 + wind / 4 + error / 4, 1),
     }
 
