@@ -32,6 +32,7 @@ SLOW_MODULES = frozenset(
         "files/test_import",
         "pages/test_browser",
         "pages/test_home_in_browser",
+        "pages/test_club",
         "pages/test_withheld",
         "proofs/test_bench",
         "proofs/test_calibration",

@@ -58,3 +58,14 @@ if (old) {
   for (const name of ["online", "offline"]) addEventListener(name, nameAge);
   document.addEventListener("visibilitychange", nameAge);
 }
+
+// A text to send on.
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const text = document.getElementById(button.dataset.copy);
+    try { await navigator.clipboard.writeText(text.value); } catch { text.select(); document.execCommand("copy"); }
+    const status = button.parentElement.querySelector("[data-copied]");
+    status.textContent = status.dataset.copied;
+  });
+}

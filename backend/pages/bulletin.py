@@ -1,0 +1,204 @@
+"""The bulletin of a club: its lines of text, its picture, and its feed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from email.utils import format_datetime
+
+from lxml import etree
+
+from backend.answers.bulletin import BulletinAnswer
+from backend.answers.home import HomeHour, HomeRow
+from backend.answers.trust import Standing
+from backend.core.clock import PARIS
+from backend.pages.charts.picture import HEIGHT, WIDTH, Picture, shortened
+from backend.pages.charts.style import Spec
+from backend.pages.page import Page
+
+EVENING = time(19, 5)
+"""Local time of the bulletin: five minutes after the decision of the evening before."""
+
+_NAME_WIDTH, _CELL_WIDTH, _GAP = 400, 148, 8
+_FIRST_ROW, _ROW_HEIGHT = 142, 84
+
+
+def draw_hour(
+    picture: Picture, page: Page, hour: HomeHour, x: float, y: float, width: float, height: float
+) -> None:
+    """Draw an hour as a cell: mean wind, beside it the gust, coloured against the pilot's limits."""
+    if hour.wind is None:
+        picture.text(x + width / 2, y + height / 2, "–", 40, color="var(--quiet)", align="center")
+        return
+    colour = "var(--bad)" if hour.over else "var(--ok)"
+    picture.box(x, y, width, height, "var(--bad-back)" if hour.over else "var(--ok-back)")
+    middle = y + height / 2
+    if hour.close:
+        picture.text(x + 8, y + height - 16, "≈", 28, color=colour)
+    mark = "▲" if hour.over else ""
+    wind = f"{mark}{page.speed(hour.wind)}"
+    if hour.gust is None:
+        picture.text(x + width / 2, middle, wind, 46, color=colour, bold=True, align="center")
+        return
+    picture.text(x + width * 0.62, middle, wind, 46, color=colour, bold=True, align="right")
+    picture.text(x + width * 0.67, middle + 4, page.speed(hour.gust), 32, color=colour)
+
+
+@dataclass(frozen=True)
+class Bulletin:
+    """What the page, the picture and the feed of a bulletin show."""
+
+    page: Page
+    answer: BulletinAnswer
+
+    @property
+    def title(self) -> str:
+        """The heading: "Tomorrow, Thursday 16 July"."""
+        words, home = self.page.language, self.answer.home
+        text = words.gettext("Today, %(day)s") if home.is_today else words.gettext("Tomorrow, %(day)s")
+        return text % {"day": words.day(home.day)}
+
+    @property
+    def hours(self) -> str:
+        """The hours of the columns: "10, 12, 14, 16 and 18 h"."""
+        return "/".join(str(hour) for hour in self.answer.home.hours)
+
+    def lines(self) -> list[str]:
+        """Return the bulletin as lines of text to send on: a heading, and a line for each site."""
+        words = self.page.language
+        heading = words.gettext("%(title)s: mean wind (gust) in %(unit)s at %(hours)s h") % {
+            "title": self.title,
+            "unit": self.page.unit.symbol,
+            "hours": self.hours,
+        }
+        return [heading, *(self.line(row) for row in self.answer.home.rows)]
+
+    def line(self, row: HomeRow) -> str:
+        """Return a site in one line: the values of one model, its name, and how well it is known."""
+        words = self.page.language
+        if row.trust is None or not row.hours:
+            return words.gettext("%(site)s: no public forecast") % {"site": row.name}
+        values = " ".join(self._value(hour) for hour in row.hours)
+        return words.gettext("%(site)s: %(values)s (%(model)s)") % {
+            "site": row.name,
+            "values": values,
+            "model": self.model(row),
+        }
+
+    def model(self, row: HomeRow) -> str:
+        """Return the name of the shown model, and that it is not judged yet, if so."""
+        words = self.page.language
+        if row.trust is None:
+            return ""
+        if row.trust.wind.standing is Standing.NOT_JUDGED:
+            return words.gettext("%(model)s, not yet judged") % {"model": row.trust.wind.name}
+        return row.trust.wind.name
+
+    def _value(self, hour: HomeHour) -> str:
+        if hour.wind is None:
+            return "–"
+        gust = "" if hour.gust is None else f"({self.page.speed(hour.gust)})"
+        return f"{self.page.speed(hour.wind)}{gust}"
+
+    def yesterday(self) -> str | None:
+        """Return at how many sites each model was right yesterday; None where none could be judged."""
+        words = self.page.language
+        parts = [
+            words.ngettext(
+                "%(model)s right at %(right)s of %(num)s site",
+                "%(model)s right at %(right)s of %(num)s sites",
+                each.of,
+            )
+            % {"model": each.name, "right": words.number(each.right), "num": words.number(each.of)}
+            for each in self.answer.yesterday
+        ]
+        if not parts:
+            return None
+        return words.gettext("Yesterday: %(models)s.") % {"models": ", ".join(parts)}
+
+    def text(self) -> str:
+        """Return all lines, and the one about yesterday."""
+        yesterday = self.yesterday()
+        return "\n".join([*self.lines(), *([] if yesterday is None else [yesterday])])
+
+    def description(self) -> str:
+        """Return what the bulletin is about, for previews of links."""
+        names = [row.name for row in self.answer.home.rows]
+        text = self.page.language.gettext("The next flying day at %(sites)s")
+        return text % {"sites": self.page.language.listed(names)}
+
+    # --- Picture -------------------------------------------------------------------------------------
+
+    def picture(self) -> Spec:
+        """Return the specification of the picture: a row for each site."""
+        page, words, home = self.page, self.page.language, self.answer.home
+        picture = Picture()
+        picture.text(40, 52, self.title, 50, bold=True)
+        limits = words.gettext("▲ wind > %(wind)s or gust > %(gust)s  ≈ close") % {
+            "wind": page.speed(page.choices.lim),
+            "gust": page.speed(page.choices.glim),
+        }
+        picture.text(WIDTH - 10, 52, limits, 28, color="var(--quiet)", align="right")
+        picture.text(40, 112, page.unit.symbol, 34, color="var(--quiet)")
+        lefts = [_NAME_WIDTH + 20 + index * (_CELL_WIDTH + _GAP) for index in range(len(home.hours))]
+        for left, hour in zip(lefts, home.hours, strict=True):
+            picture.text(
+                left + _CELL_WIDTH / 2, 112, words.hour(hour), 34, color="var(--quiet)", align="center"
+            )
+        for index, row in enumerate(home.rows):
+            top = _FIRST_ROW + index * _ROW_HEIGHT
+            picture.text(40, top + 24, shortened(row.name, 17), 40, bold=True)
+            picture.text(40, top + 60, shortened(self.model(row), 26), 26, color="var(--quiet)")
+            if not row.hours:
+                text = words.gettext("no public forecast")
+                picture.text(lefts[0], top + 38, text, 34, color="var(--quiet)")
+            for left, each in zip(lefts, row.hours, strict=False):
+                draw_hour(picture, page, each, left, top, _CELL_WIDTH, _ROW_HEIGHT - 10)
+        foot = words.gettext("Bold: mean wind. Beside it: gust.")
+        if self.answer.yesterday:
+            of_models = [
+                words.gettext("%(model)s %(right)s of %(of)s")
+                % {"model": each.name, "right": each.right, "of": each.of}
+                for each in self.answer.yesterday
+            ]
+            foot = words.gettext("Right yesterday (sites): %(models)s") % {"models": ", ".join(of_models)}
+        picture.text(40, HEIGHT - 34, shortened(foot, 66), 28)
+        picture.text(
+            WIDTH - 40, HEIGHT - 34, "MétéoScore", 28, bold=True, color="var(--quiet)", align="right"
+        )
+        return picture.spec()
+
+    # --- Feed ----------------------------------------------------------------------------------------
+
+    def feed(self, base: str) -> bytes:
+        """Return the bulletin as an RSS 2.0 feed with one item; `base` is the address of the service.
+
+        A dozen elements need no library for feeds: lxml, which is there already, writes them well-formed.
+        """
+        words, page, home = self.page.language, self.page, self.answer.home
+        address = base + page.url("/club")
+        names = ", ".join(row.name for row in home.rows)
+        rss = etree.Element("rss", version="2.0")
+        channel = etree.SubElement(rss, "channel")
+
+        def add(parent: etree._Element, tag: str, text: str, **attributes: str) -> None:
+            etree.SubElement(parent, tag, attributes).text = text
+
+        add(channel, "title", f"MétéoScore: {names}")
+        add(channel, "link", address)
+        add(channel, "description", self.description())
+        add(channel, "language", words.code)
+        add(channel, "ttl", "60")
+        item = etree.SubElement(channel, "item")
+        add(item, "title", self.title)
+        add(item, "link", address)
+        add(item, "guid", f"{address}#{home.day.isoformat()}", isPermaLink="false")
+        add(item, "pubDate", format_datetime(self.published()))
+        add(item, "description", self.text())
+        return bytes(etree.tostring(rss, xml_declaration=True, encoding="utf-8", pretty_print=True))
+
+    def published(self) -> datetime:
+        """Return the time of the newest bulletin: 19:05 local, and no later than now."""
+        now = self.page.now
+        evening = datetime.combine(now.astimezone(PARIS).date(), EVENING, PARIS).astimezone(UTC)
+        return min(evening, now)

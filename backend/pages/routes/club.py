@@ -1,0 +1,59 @@
+"""The bulletin of a club: as a page, a picture and a feed."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from backend.answers.announced import data_version
+from backend.answers.bulletin import MOST_SITES, bulletin_answer
+from backend.api.prefix import root_of
+from backend.pages.bulletin import Bulletin
+from backend.pages.charts.render import png
+from backend.pages.media import origin, respond_media
+from backend.pages.page import Page, PageDep
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/club")
+def club(page: PageDep) -> Response:
+    """Return the bulletin of up to five sites."""
+    return page.respond(
+        "pages/club.html",
+        lambda: {"bulletin": _bulletin(page), "most": MOST_SITES, "origin": origin(page)},
+        *_parts(page),
+    )
+
+
+@router.get("/club.png")
+def club_picture(page: PageDep) -> Response:
+    """Return the bulletin as one picture of 1200 × 630 pixels."""
+    return respond_media(page, "image/png", lambda: png(_bulletin(page).picture()), *_parts(page))
+
+
+@router.get("/club.rss")
+def club_feed(page: PageDep) -> Response:
+    """Return the newest bulletin as an RSS feed."""
+    base = origin(page) or str(page.request.base_url).removesuffix(root_of(page.request.scope) + "/")
+    return respond_media(page, "application/rss+xml", lambda: _bulletin(page).feed(base), base, *_parts(page))
+
+
+def _bulletin(page: Page) -> Bulletin:
+    answer = bulletin_answer(
+        page.service,
+        page.choices.sites,
+        page.withheld(),
+        wind_limit=page.choices.lim,
+        gust_limit=page.choices.glim,
+    )
+    return Bulletin(page, answer)
+
+
+def _parts(page: Page) -> tuple[object, ...]:
+    withheld = page.withheld()
+    return (
+        page.service.sites(),
+        data_version(page.service),
+        sorted(withheld.models),
+        sorted(withheld.networks),
+    )
