@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -27,6 +28,7 @@ from backend.scoring.names import model_name
 from backend.scoring.public.windows import with_public_values
 from backend.scoring.sample.sample import Sample
 from backend.scoring.views import EVENING_BEFORE
+from backend.storage.queries import ObservationRow
 
 STALE_AFTER = timedelta(hours=1)
 """Age from which a reading is no longer the wind of now."""
@@ -92,11 +94,11 @@ def now_answer(service: ReadingParts, site: Site, withheld: Withholding) -> NowA
     if first is not None:
         codes = [first, *(code for code in codes if code != first)]
     known = known_stations(service, (site,))
+    # One question for all stations: each as a place of its own, without forecasts.
+    places = [replace(site, id=code, stations=(code,)) for code in codes]
+    newest = service.reading.newest_values(places, now, networks_withheld=withheld.networks)
     stations = [
-        _station_now(
-            service, site, beacon_place(site, known[code], reference), now, networks_withheld=withheld
-        )
-        for code in codes
+        _station_now(beacon_place(site, known[code], reference), newest[code].observed, now) for code in codes
     ]
     against = None
     if stations and not stations[0].stale:
@@ -114,12 +116,7 @@ def now_answer(service: ReadingParts, site: Site, withheld: Withholding) -> NowA
     )
 
 
-def _station_now(
-    service: ReadingParts, site: Site, place: BeaconPlace, now: datetime, *, networks_withheld: Withholding
-) -> StationNow:
-    newest = service.reading.newest_values(
-        [replace(site, stations=(place.station,))], now, networks_withheld=networks_withheld.networks
-    )[site.id].observed
+def _station_now(place: BeaconPlace, newest: Sequence[ObservationRow], now: datetime) -> StationNow:
     time = next((row.time for row in newest if row.parameter is Parameter.WIND_SPEED), None)
     # Values of other times would be shown as if they belonged to the same reading.
     values = {row.parameter: row.value for row in newest if row.time == time}
