@@ -36,7 +36,7 @@ class Standing(StrEnum):
     """How well the shown model is known at the site.
 
     CLEARLY_BEST is the winner of the verdict. ONLY_ONE has no other public model to compare it with. INSTEAD
-    takes the place of a better one that has nothing for the day. NOT_JUDGED has too few days.
+    takes the place of a better one that does not reach all shown hours. NOT_JUDGED has too few days.
     """
 
     CLEARLY_BEST = "clearly_best"
@@ -59,7 +59,9 @@ class TrustedModel(ApiModel):
     model: str
     name: str
     standing: Standing
-    in_place_of: str | None = Field(None, description="name of the better model without values for the day")
+    in_place_of: str | None = Field(
+        None, description="name of the better model that does not reach all hours"
+    )
     average_error: float | None = Field(description="the MAE in flying hours, in km/h")
     n_days: int = Field(description="distinct days of the comparison")
 

@@ -24,7 +24,7 @@ def standing_words(page: Page, model: TrustedModel, *, has_station: bool) -> str
     if model.standing is Standing.ONLY_ONE:
         return words.gettext("the only public model here")
     if model.standing is Standing.INSTEAD:
-        return words.gettext("in place of %(name)s, which has nothing for this day") % {
+        return words.gettext("replaces %(name)s, which does not reach all of this day") % {
             "name": model.in_place_of
         }
     if not has_station:
@@ -67,9 +67,9 @@ def beacon_words(page: Page, row: HomeRow) -> str | None:
         return None
     name = words.gettext("beacon")
     if not station.is_reference:
-        name = words.gettext("beacon %(name)s") % {"name": station.name}
+        name = station.name
         if station.distance_km is not None:
-            name = words.gettext("beacon %(name)s, %(km)s km away") % {
+            name = words.gettext("%(name)s, %(km)s km away") % {
                 "name": station.name,
                 "km": words.number(station.distance_km, 1),
             }
@@ -84,7 +84,11 @@ def beacon_words(page: Page, row: HomeRow) -> str | None:
 def run_words(page: Page, run: datetime, age_seconds: float) -> str:
     """Return the local start of a run and its age."""
     words = page.language
-    when = words.clock(run)
+    figures = {
+        "day": words.day(run.astimezone(PARIS).date()),
+        "time": words.clock(run),
+        "age": words.age(age_seconds),
+    }
     if age_seconds > LONG_AGO:
-        when = f"{words.day(run.astimezone(PARIS).date())}, {when}"
-    return words.gettext("run of %(time)s, %(age)s old") % {"time": when, "age": words.age(age_seconds)}
+        return words.gettext("run of %(day)s, %(time)s, %(age)s old") % figures
+    return words.gettext("run of %(time)s, %(age)s old") % figures

@@ -13,7 +13,7 @@ from backend.pages.charts.style import COLOURS, model_index
 from backend.pages.choices import MOST_CHOSEN
 from backend.pages.page import Page, PageDep
 from backend.pages.sentences_home import beacon_words, record_words, run_words, standing_words
-from backend.scoring.constants import PRELIMINARY_DAYS
+from backend.scoring.constants import LEAST_LIMIT, MOST_LIMIT, PRELIMINARY_DAYS
 
 router = APIRouter(include_in_schema=False)
 
@@ -61,6 +61,8 @@ def home(page: PageDep, choices: Annotated[HomeChoices, Query()]) -> Response:
             "model_number": lambda model: model_index(model) % COLOURS + 1,
             "least_days": PRELIMINARY_DAYS.value,
             "most_chosen": MOST_CHOSEN,
+            "least_limit": LEAST_LIMIT.value,
+            "most_limit": MOST_LIMIT.value,
         },
         *answer_parts,
     )
