@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.answers.beacon import BeaconAnswer, BeaconDifference, beacon_answer
+from backend.answers.scores import verdict_answer
+from backend.answers.shapes import VerdictAnswer
+from backend.answers.sites import known_stations
 from backend.answers.station_flags import StationFlag
 from backend.core.clock import PARIS
 from backend.core.parameters import Parameter
 from backend.core.records import Site
 from backend.pages.details import Topic, make_detail
 from backend.pages.page import Page
+from backend.pages.score_choices import score_question
 from backend.pages.sentences_scores import ScoreWords
+from backend.scoring.questions.scorecard import Finding
 
 
 @dataclass(frozen=True)
@@ -149,11 +154,52 @@ class BeaconWords:
         return found
 
 
+def verdict_elsewhere(words: ScoreWords, answer: VerdictAnswer, names: Mapping[str, str]) -> list[str]:
+    """Return whether the winner errs less at the site's other public beacons, and by means of whole hours."""
+    language = words.page.language
+    if answer.finding is not Finding.WINNER or answer.duel is None or answer.robustness is None:
+        return []
+    texts = {
+        "a_better": language.gettext("At %(station)s %(model)s errs least too (%(days)s)."),
+        "b_better": language.gettext("At %(station)s %(other)s errs less than %(model)s (%(days)s)."),
+        "too_close_to_call": language.gettext("At %(station)s both are too close to call (%(days)s)."),
+    }
+    found = []
+    for station in answer.robustness.stations:
+        if station.station in {each.station for each in answer.stations if each.days}:
+            continue
+        values = {
+            "station": names.get(station.station, station.station),
+            "model": answer.duel.name_a,
+            "other": answer.duel.name_b,
+            "days": words.days(station.n_days),
+        }
+        if station.duplicate_of is not None:
+            text = language.gettext("%(station)s is the same mast in another list and does not count.")
+        elif station.outcome is None:
+            text = language.gettext("At %(station)s there are too few common days (%(days)s).")
+        else:
+            text = texts[station.outcome]
+        found.append(text % values)
+    if answer.hourly_means is not None and answer.hourly_means.same_finding is not None:
+        found.append(
+            language.gettext("By the mean of each hour's readings the verdict is the same.")
+            if answer.hourly_means.same_finding
+            else language.gettext("By the mean of each hour's readings the verdict is another.")
+        )
+    return found
+
+
 def beacon_detail(page: Page, site: Site) -> Mapping[str, Any]:
     """Return the values of the page about the beacon."""
     detail = make_detail(page, site, Topic.BEACON)
-    answer = beacon_answer(page.service, site, page.withheld())
+    withheld = page.withheld()
+    answer = beacon_answer(page.service, site, withheld)
+    verdict = verdict_answer(page.service, score_question(page, site, detail.choices), withheld)
+    names = {code: each.name or code for code, each in known_stations(page.service, (site,)).items()}
     return {
+        "verdict": detail.words.finding(verdict),
+        "elsewhere": verdict_elsewhere(detail.words, verdict, names),
         "detail": detail,
         "answer": answer,
         "beacon": None if answer is None else BeaconWords(detail.words, answer),

@@ -15,7 +15,7 @@ from backend.pages.charts.intervals import IntervalChart, Point
 from backend.pages.charts.render import svg
 from backend.pages.details import Topic, make_detail
 from backend.pages.page import Page
-from backend.pages.score_choices import score_question
+from backend.pages.score_choices import apart_questions
 from backend.pages.sentences_scores import ScoreWords
 
 PARTS = ("06-08", "09-11", "12-14", "15-17", "18-20")
@@ -40,6 +40,39 @@ class BiasWords:
         return self._sentence(
             part_name(self.words, group.group), group.mean_error, group.interval, group.tendency
         )
+
+    def given(self) -> list[str]:
+        """Return what the beacon read after forecasts of some strength, where there are enough days."""
+        language = self.words.page.language
+        sentences = []
+        for group in self.model.given_forecast:
+            if group.p10 is None or group.p90 is None:
+                continue
+            values = {
+                "low": None if group.low is None else self.words.page.speed(group.low),
+                "high": None if group.high is None else self.words.whole(group.high),
+                "p10": self.words.page.speed(group.p10),
+                "p90": self.words.whole(group.p90),
+                "days": language.number(group.n_days),
+            }
+            if group.low is None:
+                text = language.gettext(
+                    "Below %(high)s announced: the beacon read %(p10)s to %(p90)s (8 times in 10, %(days)s"
+                    " days)."
+                )
+            elif group.high is None:
+                values["low"] = self.words.whole(group.low)
+                text = language.gettext(
+                    "%(low)s or more announced: the beacon read %(p10)s to %(p90)s (8 times in 10, %(days)s"
+                    " days)."
+                )
+            else:
+                text = language.gettext(
+                    "%(low)s to %(high)s announced: the beacon read %(p10)s to %(p90)s (8 times in 10,"
+                    " %(days)s days)."
+                )
+            sentences.append(text % values)
+        return sentences
 
     def _sentence(self, when: str, bias: float | None, interval: Any, tendency: str | None) -> str:
         words = self.words.page.language
@@ -91,11 +124,17 @@ def part_name(words: ScoreWords, group: str) -> str:
 def bias_detail(page: Page, site: Site) -> Mapping[str, Any]:
     """Return the values of the page about the bias."""
     detail = make_detail(page, site, Topic.BIAS, parameters=True, views=True)
-    answer = bias_answer(page.service, score_question(page, site, detail.choices), page.withheld())
+    withheld = page.withheld()
+    public, of_all = apart_questions(page, site, detail.choices)
+    answer = bias_answer(page.service, public, withheld)
     models = [model for model in answer.models if model.n_pairs]
+    others = None if of_all is None else bias_answer(page.service, of_all, withheld)
+    if others is not None:
+        models += [model for model in others.models if model.model in withheld.models and model.n_pairs]
     return {
         "detail": detail,
         "answer": answer,
+        "rounded": next((each for each in (answer, others) if each is not None and each.rounded), None),
         "models": [
             (
                 BiasWords(detail.words, model),

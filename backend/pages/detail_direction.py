@@ -16,7 +16,7 @@ from backend.pages.charts.rose import rose_chart
 from backend.pages.charts.style import OBSERVED, model_colour
 from backend.pages.details import Topic, make_detail
 from backend.pages.page import Page
-from backend.pages.score_choices import score_question
+from backend.pages.score_choices import apart_questions
 from backend.pages.sentences_scores import ScoreWords
 from backend.scoring.constants import UNINFORMED_DIRECTION_MAE
 from backend.scoring.sample.quantities import Quantity
@@ -26,13 +26,18 @@ def direction_detail(page: Page, site: Site) -> Mapping[str, Any]:
     """Return the values of the page about the direction."""
     detail = make_detail(page, site, Topic.DIRECTION, views=True, quantity=Quantity.WIND_DIRECTION)
     withheld = page.withheld()
-    answer = scores_answer(page.service, score_question(page, site, detail.choices), withheld)
-    public = score_question(page, site, detail.choices, only_public=True)
+    public, of_all = apart_questions(page, site, detail.choices)
+    answer = scores_answer(page.service, public, withheld)
+    others = None if of_all is None else scores_answer(page.service, of_all, withheld)
+    models = [*answer.models]
+    if others is not None:
+        models += [model for model in others.models if model.model in withheld.models]
     roses = directions_answer(page.service, public, withheld)
     return {
         "detail": detail,
         "answer": answer,
-        "sentences": [_sentence(detail.words, model) for model in answer.models if model.n_pairs],
+        "rounded": next((each for each in (answer, others) if each is not None and each.rounded), None),
+        "sentences": [_sentence(detail.words, model) for model in models if model.n_pairs],
         "roses": roses,
         "charts": [] if roses is None else [_charts(page, roses, *pair) for pair in roses.pairs],
         "knows_nothing": detail.words.amount(UNINFORMED_DIRECTION_MAE.value),

@@ -11,7 +11,7 @@ from backend.answers.shapes import Event, EventsAnswer, ModelEvent
 from backend.core.records import Site
 from backend.pages.details import Topic, make_detail
 from backend.pages.page import Page
-from backend.pages.score_choices import score_question
+from backend.pages.score_choices import apart_questions
 
 EVENTS = ("wind_over", "gust_over", "not_flyable_day")
 """The events of the page, in their order."""
@@ -142,13 +142,9 @@ def limit_detail(page: Page, site: Site) -> Mapping[str, Any]:
     detail = make_detail(page, site, Topic.LIMIT, views=True)
     withheld = page.withheld()
     limits = {"wind_limit": page.choices.lim, "gust_limit": page.choices.glim}
-    public = score_question(page, site, detail.choices, only_public=True)
+    public, of_all = apart_questions(page, site, detail.choices)
     answer = events_answer(page.service, public, withheld, **limits)
-    others: EventsAnswer | None = None
-    if not public.public:
-        of_all = score_question(page, site, detail.choices)
-        if of_all.public:
-            others = events_answer(page.service, of_all, withheld, **limits)
+    others = None if of_all is None else events_answer(page.service, of_all, withheld, **limits)
     return {
         "detail": detail,
         "answer": answer,

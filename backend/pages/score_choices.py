@@ -74,6 +74,21 @@ def score_question(
     return shown_question(page.service, asked, page.withheld(), only_public=only_public)
 
 
+def apart_questions(
+    page: Page, site: Site, choices: ScoreChoices, *, quantity: Quantity | None = None
+) -> tuple[Question, Question | None]:
+    """Return the question about public models, up to today, and one for the others in published months.
+
+    The second is None where no model is withheld, where the first is about published months itself because
+    the values of the beacon are withheld, and before the first month is complete.
+    """
+    public = score_question(page, site, choices, quantity=quantity, only_public=True)
+    if public.public or choices.sources == "public":
+        return public, None
+    of_all = score_question(page, site, choices, quantity=quantity)
+    return public, of_all if of_all.public else None
+
+
 def view_names() -> tuple[str, ...]:
     """Return the views of the choice, from the latest forecast to the earliest."""
     return tuple(

@@ -85,6 +85,10 @@ class ScoreWords:
         """Return a value of this quantity in the unit of the page, for a chart."""
         return self.page.unit.of(value) if self.quantity in SPEEDS else value
 
+    def whole(self, kmh: float) -> str:
+        """Return a wind speed in whole units of the pilot, with the unit."""
+        return f"{self.page.speed(kmh)}\N{NO-BREAK SPACE}{self.page.unit.symbol}"
+
     def limit(self, kmh: float) -> str:
         """Return a limit of wind speed with its unit, without decimals that it does not have."""
         value = self.page.unit.of(kmh)

@@ -152,3 +152,27 @@ async def test_the_coverage_counts_hours_of_those_expected(tmp_path: Path) -> No
     assert rows[0][-1] == "100%"
     assert rows[1][0] == "AROME"
     assert int(rows[1][1]) == int(rows[0][1]) - 90
+
+
+async def test_the_verdict_is_tried_at_the_other_beacon(tmp_path: Path) -> None:
+    arome, parapente = by_day(22, 24), by_day(28, 27)
+    same, other = by_day(20, 20), by_day(28, 27)
+    service = scored_site(
+        tmp_path,
+        {AROME: arome, PARAPENTE: parapente},
+        {FFVL: same, ROMMA: other},
+        positions={FFVL: (45.9, 6.7), ROMMA: (45.92, 6.72)},
+    )
+    english = text_of(await page_of(service, f"{SITE}/beacon"))
+    assert "AROME errs least." in english
+    assert "At romma:902 MeteoParapente errs less than AROME (40 common days)." in english
+    french = text_of(await page_of(service, f"{SITE}/beacon", "fr"))
+    assert "À romma:902, MeteoParapente se trompe moins que AROME (40 jours communs)." in french
+
+
+async def test_what_came_after_an_announcement_has_its_range(tmp_path: Path) -> None:
+    service = scored_site(tmp_path, {AROME: by_day(22, 22)}, {FFVL: by_day(10, 30)})
+    english = text_of(await page_of(service, f"{SITE}/bias"))
+    assert "20 to 25 km/h announced: the beacon read 10 to 30 km/h (8 times in 10, 40 days)." in english
+    french = text_of(await page_of(service, f"{SITE}/bias", "fr"))
+    assert "20 à 25 km/h annoncés : la balise a mesuré 10 à 30 km/h (8 fois sur 10, 40 jours)." in french
