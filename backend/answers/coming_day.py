@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import numpy as np
 from pydantic import Field
@@ -12,9 +12,10 @@ from backend.answers.announced import AnnouncedDay, AnnouncedHour, RunsOfModel, 
 from backend.answers.attribution import network_attribution
 from backend.answers.base import ApiModel
 from backend.answers.beacon_place import BeaconPlace, beacon_place
+from backend.answers.freshness import freshness, is_stale
 from backend.answers.question import Question, load, make_question
 from backend.answers.scores import scores_answer
-from backend.answers.service import ReadingParts
+from backend.answers.service import ReadingParts, ServiceParts
 from backend.answers.shapes import Ends
 from backend.answers.shown_station import shown_question, shown_station
 from backend.answers.trust import Trust, judged_sites, trusted
@@ -75,6 +76,7 @@ class ComingModel(ApiModel):
     name: str
     newest_run: datetime
     age_seconds: float
+    stale: bool = Field(description="older than the newest run of a source that works")
     attribution: str | None
 
 
@@ -127,7 +129,7 @@ class ComingDay(ApiModel):
 
 
 def coming_day(
-    service: ReadingParts,
+    service: ServiceParts,
     site: Site,
     day: date,
     withheld: Withholding,
@@ -182,7 +184,7 @@ def coming_day(
         else None,
         trust=trust,
         hours=hours,
-        models=[ComingModel.model_validate(model) for model in announced.models],
+        models=_models(service, announced),
         headline=_headline(service, site, day, withheld, trust, left or hours),
         gust=_strongest_gust(trust, left or hours),
         unshown=_unshown(service, announced, make_question(service, site, view=view), withheld),
@@ -191,6 +193,26 @@ def coming_day(
             *network_attribution(service, set() if code is None else {network_of(code)}),
         ],
     )
+
+
+def _models(service: ServiceParts, announced: AnnouncedDay) -> list[ComingModel]:
+    source_of = {model: source.name for model, source in service.sources.of_every_model().items()}
+    sources = {each.source: each for each in freshness(service, service.ledger.newest_data())}
+    models = []
+    for model in announced.models:
+        known = sources.get(source_of.get(model.model, ""))
+        models.append(
+            ComingModel(
+                model=model.model,
+                name=model.name,
+                newest_run=model.newest_run,
+                age_seconds=model.age_seconds,
+                stale=known is not None
+                and is_stale(model.newest_run, known.last_due, timedelta(seconds=known.max_age_seconds)),
+                attribution=model.attribution,
+            )
+        )
+    return models
 
 
 def _hours(

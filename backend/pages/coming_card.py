@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from markupsafe import Markup
 
-from backend.answers.coming_day import HOURS, VIEWS, ComingDay, GivenWind, UnshownReading
+from backend.answers.coming_day import HOURS, VIEWS, ComingDay, ComingModel, GivenWind, UnshownReading
 from backend.answers.home import is_about_today
 from backend.answers.question import InvalidDaysError
 from backend.core.clock import PARIS
@@ -16,7 +16,7 @@ from backend.pages.charts.day import DayChart
 from backend.pages.charts.render import svg
 from backend.pages.page import Page
 from backend.pages.past_day import KeyEntry, key_of
-from backend.pages.sentences_home import standing_words
+from backend.pages.sentences_home import run_words, standing_words
 from backend.pages.sentences_scores import ScoreWords
 from backend.pages.sentences_site import SiteWords
 from backend.scoring.constants import STRATUM_DAYS
@@ -150,6 +150,10 @@ class ComingCard:
         if trust is None:
             return ""
         return standing_words(self.page, trust.wind, has_station=self.answer.station is not None)
+
+    def run(self, model: ComingModel) -> str:
+        """Return the newest run of a model with its age."""
+        return run_words(self.page, model.newest_run, model.age_seconds)
 
     def gust(self) -> str:
         """Return the strongest gust; empty if none is announced."""

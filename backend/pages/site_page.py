@@ -16,6 +16,7 @@ from backend.pages.page import Page
 from backend.pages.past_day import PastDayCard
 from backend.pages.sentences_site import SiteWords
 from backend.pages.verdict_card import verdict_card
+from backend.scoring.constants import LEAST_LIMIT, MOST_LIMIT
 
 
 def site_values(page: Page, site: Site, day: date | None) -> dict[str, Any]:
@@ -40,5 +41,7 @@ def site_values(page: Page, site: Site, day: date | None) -> dict[str, Any]:
             page, yesterday_answer(page.service, site, withheld, limit=page.choices.lim, day=past)
         ),
         "verdict": verdict_card(page, site),
+        "least_limit": f"{LEAST_LIMIT.value:g}",
+        "most_limit": f"{MOST_LIMIT.value:g}",
         "live_pages": live_pages(site.stations),
     }

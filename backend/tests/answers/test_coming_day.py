@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from backend.answers.coming_day import ComingDay, coming_day
-from backend.answers.service import ReadingParts
+from backend.answers.service import ServiceParts
 from backend.answers.withholding import withheld_from_public
 from backend.core.records import Forecast, ForecastBatch, Run
 from backend.main import Service
@@ -77,7 +77,7 @@ def service_with(
 
 
 def asked(service: Service, days_ahead: int = 1, limit: float = 25.0) -> ComingDay:
-    parts = cast(ReadingParts, service)
+    parts = cast(ServiceParts, service)
     return coming_day(
         parts,
         service.sites()[0],
@@ -199,3 +199,13 @@ def test_a_site_without_any_run_has_an_empty_day(tmp_path: Path) -> None:
     day = asked(service)
     assert (day.headline, day.trust, day.gust, day.models) == (None, None, None, [])
     assert {len(hour.winds) for hour in day.hours} == {0}
+
+
+def test_a_run_that_is_too_old_is_marked(tmp_path: Path) -> None:
+    service = service_with(tmp_path, {}, {}, peaks={})
+    announce(service, AROME, 26.0, run=RUN - timedelta(hours=42))
+    (model,) = asked(service, 0).models
+    assert model.stale
+    announce(service, AROME, 26.0)
+    (model,) = asked(service, 0).models
+    assert not model.stale

@@ -163,3 +163,12 @@ async def test_a_day_without_forecasts_has_an_honest_sentence(tmp_path: Path) ->
     page = await page_of(service_with(tmp_path, {}, {}, peaks={}), "/sites/grand-pre")
     assert text_of(page, "#tomorrow .headline") == "No public model has values for this day."
     assert page.css("#tomorrow svg") == []
+
+
+async def test_the_limit_is_changed_by_a_form_that_keeps_the_other_choices(tmp_path: Path) -> None:
+    service = service_with(tmp_path, {AROME: announced_on(41)}, {FFVL: windy_on(41, strong=29)})
+    page = await page_of(service, "/sites/grand-pre?lim=30&u=kt&day=2026-07-17")
+    fields = {
+        field.attributes["name"]: field.attributes["value"] for field in page.css(".limit-form input[name]")
+    }
+    assert fields == {"u": "kt", "day": "2026-07-17", "lim": "30"}
