@@ -10,6 +10,10 @@ WEB = Path(__file__).parents[1] / "web"
 STYLE = b"".join(file.read_bytes() for file in sorted((WEB / "styles").glob("*.css")))
 """All style sheets in one, in the order of their names: `base.css` is the first."""
 
+_BASE = (WEB / "styles" / "base.css").read_bytes()
+EMBED_STYLE = _BASE[: _BASE.index(b"* { box-sizing")] + (WEB / "styles" / "alone" / "embed.css").read_bytes()
+"""The style sheet of the card for other pages: the colours of all pages, and its own few rules."""
+
 SCRIPT = (WEB / "scripts" / "pages.js").read_bytes()
 
 WORKER = (WEB / "scripts" / "worker.js").read_bytes()

@@ -170,13 +170,12 @@ class Bulletin:
 
     # --- Feed ----------------------------------------------------------------------------------------
 
-    def feed(self, base: str) -> bytes:
-        """Return the bulletin as an RSS 2.0 feed with one item; `base` is the address of the service.
+    def feed(self, address: str) -> bytes:
+        """Return the bulletin as an RSS 2.0 feed with one item; `address` is that of the page.
 
         A dozen elements need no library for feeds: lxml, which is there already, writes them well-formed.
         """
-        words, page, home = self.page.language, self.page, self.answer.home
-        address = base + page.url("/club")
+        words, home = self.page.language, self.answer.home
         names = ", ".join(row.name for row in home.rows)
         rss = etree.Element("rss", version="2.0")
         channel = etree.SubElement(rss, "channel")

@@ -30,12 +30,3 @@ def respond_media(page: Page, media_type: str, compute: Callable[[], bytes], *pa
     cache = cast(AnswerCache, page.request.app.state.answer_cache)
     body = cache.get_or_compute(f"media {headers['ETag']}", compute)
     return Response(body, media_type=media_type, headers=headers)
-
-
-def origin(page: Page) -> str | None:
-    """Return the address of the service without the path prefix, by its setting; None without that setting.
-
-    What a cache may give to others must not repeat the host that a request names.
-    """
-    url = page.service.settings.public_url
-    return None if url is None else url.removesuffix(page.service.settings.root_path)

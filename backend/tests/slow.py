@@ -33,6 +33,7 @@ SLOW_MODULES = frozenset(
         "pages/test_browser",
         "pages/test_home_in_browser",
         "pages/test_club",
+        "pages/test_embed",
         "pages/test_withheld",
         "proofs/test_bench",
         "proofs/test_calibration",

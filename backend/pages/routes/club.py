@@ -6,10 +6,9 @@ from fastapi import APIRouter, Response
 
 from backend.answers.announced import data_version
 from backend.answers.bulletin import MOST_SITES, bulletin_answer
-from backend.api.prefix import root_of
 from backend.pages.bulletin import Bulletin
 from backend.pages.charts.render import png
-from backend.pages.media import origin, respond_media
+from backend.pages.media import respond_media
 from backend.pages.page import Page, PageDep
 
 router = APIRouter(include_in_schema=False)
@@ -20,7 +19,7 @@ def club(page: PageDep) -> Response:
     """Return the bulletin of up to five sites."""
     return page.respond(
         "pages/club.html",
-        lambda: {"bulletin": _bulletin(page), "most": MOST_SITES, "origin": origin(page)},
+        lambda: {"bulletin": _bulletin(page), "most": MOST_SITES},
         *_parts(page),
     )
 
@@ -34,8 +33,13 @@ def club_picture(page: PageDep) -> Response:
 @router.get("/club.rss")
 def club_feed(page: PageDep) -> Response:
     """Return the newest bulletin as an RSS feed."""
-    base = origin(page) or str(page.request.base_url).removesuffix(root_of(page.request.scope) + "/")
-    return respond_media(page, "application/rss+xml", lambda: _bulletin(page).feed(base), base, *_parts(page))
+    # Without the setting PUBLIC_URL it is the address that the reader asked, which the cache keeps apart.
+    address = page.absolute("/club", **page.choices.query()) or str(
+        page.request.url.replace(path=page.bare_url("/club"))
+    )
+    return respond_media(
+        page, "application/rss+xml", lambda: _bulletin(page).feed(address), address, *_parts(page)
+    )
 
 
 def _bulletin(page: Page) -> Bulletin:

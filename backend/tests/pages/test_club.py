@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from backend.main import Service
 from backend.tests.support.page_store import page_service
 from backend.tests.support.scored_site import get, parsed, text_of
 from backend.tests.support.served import make_service, served
@@ -18,13 +17,8 @@ SITES = "/club?s=planfait,petit-col,sans-balise"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Service:
-    return page_service(tmp_path_factory.mktemp("club"))
-
-
 async def test_the_bulletin_is_a_heading_a_line_for_each_site_and_yesterday(tmp_path: Path) -> None:
-    async with served(page_service(tmp_path, public_url="https://meteo.example")) as client:
+    async with served(page_service(tmp_path)) as client:
         page = parsed(await get(client, SITES))
         french = parsed(await get(client, SITES, "fr"))
         picture = await client.get(SITES.replace("/club", "/club.png"))
@@ -42,7 +36,9 @@ async def test_the_bulletin_is_a_heading_a_line_for_each_site_and_yesterday(tmp_
     assert "AROME" in lines[1] and lines[1].count("(") == 6
     assert "not yet judged" in lines[3]
     assert lines[4].startswith("Yesterday: AROME right at ")
-    assert text_lines(french)[0].startswith("Demain, jeudi 16 juillet : vent moyen (rafale) en km/h")
+    assert text_lines(french)[0].startswith(
+        "Demain, jeudi 16 juillet\N{NO-BREAK SPACE}: vent moyen (rafale) en km/h"
+    )
     images = page.css("meta[property='og:image']")
     assert [each.attributes["content"] for each in images] == [
         f"https://meteo.example{SITES.replace('/club', '/club.png')}"
@@ -62,19 +58,21 @@ def text_lines(page: object) -> list[str]:
     return str(area.text()).splitlines()
 
 
-async def test_without_a_public_address_no_preview_image_is_named(service: Service) -> None:
+async def test_without_a_public_address_no_preview_image_is_named(tmp_path: Path) -> None:
+    service = make_service(tmp_path)
+    service.database.migrate()
     async with served(service) as client:
-        page = parsed(await get(client, SITES))
-        feed = await client.get("/club.rss?s=planfait")
+        page = parsed(await get(client, "/club?s=grand-pre"))
+        feed = await client.get("/club.rss?s=grand-pre")
     assert page.css("meta[property='og:image']") == []
     assert page.css_first("meta[property='og:title']") is not None
-    assert etree.fromstring(feed.content).findtext("channel/link") == "http://meteo.example/club?s=planfait"
+    assert etree.fromstring(feed.content).findtext("channel/link") == "http://meteo.example/club?s=grand-pre"
 
 
 async def test_at_most_five_sites_and_without_any_a_sample(tmp_path: Path) -> None:
     async with served(page_service(tmp_path)) as client:
         page = parsed(await get(client, "/club?s=nowhere"))
-    assert "A sample with the first sites" in text_of(page, ".notice")
+    assert "A sample with the first sites" in text_of(page, "main .notice")
     assert len(text_lines(page)) == 5
 
 
