@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -40,6 +41,7 @@ _SOURCES_OF_MODELS = (
 )
 
 
+@dataclass(frozen=True, eq=False)
 class StoreQueries:
     """Queries to the store. All methods block: call them from a thread. They raise StoreUnavailableError.
 
@@ -47,8 +49,7 @@ class StoreQueries:
     as if they were not stored.
     """
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    database: Database
 
     # --- Pages of values ---------------------------------------------------------------------------
 

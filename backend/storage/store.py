@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
 
@@ -38,14 +39,14 @@ from backend.storage.station_flags import StationFlag, exclude, include, station
 from backend.storage.stays import Stay
 
 
+@dataclass(frozen=True, eq=False)
 class Store:
     """All collected data. All methods block: call them from a thread.
 
     Every method raises StoreUnavailableError if the database does not answer; nothing is written then.
     """
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    database: Database
 
     # --- Sites and stations ------------------------------------------------------------------------
 

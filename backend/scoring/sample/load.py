@@ -44,11 +44,11 @@ N = TypeVar("N", np.int32, np.int64)
 _INDEX = {parameter: index for index, parameter in enumerate(Parameter)}
 
 
+@dataclass(frozen=True, eq=False)
 class Samples:
     """Reads samples from the store. Blocks; raises StoreUnavailableError."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    database: Database
 
     def load(
         self,
