@@ -142,6 +142,11 @@ def bias_detail(page: Page, site: Site) -> Mapping[str, Any]:
             )
             for model in models
         ],
+        "drawn": [
+            model
+            for model in models
+            if any(group.shown for group in model.by_part_of_day if group.group in PARTS)
+        ],
         "chart": _chart(detail.words, models),
         "part_name": part_name,
     }
