@@ -89,7 +89,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the days of a site show about its public models, for a view and a pilot's limits."""
+    """What the days of a site show about its public models, for a view and a pilot's limits.
+
+    `station` is None if the site has no station whose values are public.
+    """
 
     station: str | None
     wind: Judged
@@ -112,7 +115,7 @@ def judge(service: ReadingParts, question: Question, wind_limit: float, gust_lim
     card = Scorecard(sample)
     if question.public:
         return Judgement(
-            station, _published(card, Quantity.WIND_SPEED), _published(card, Quantity.WIND_GUST), {}
+            None, _published(card, Quantity.WIND_SPEED), _published(card, Quantity.WIND_GUST), {}
         )
     days = flyable_days(sample, wind_limit, gust_limit)
     return Judgement(

@@ -57,6 +57,7 @@ _HIGHEST = (
             t.forecast.c.reference_time == _NEWEST_RUN.c.run,
         ),
     )
+    .where(*_AT_HOURS)  # not needed for the result: PostgreSQL may read all of a table that it only joins
     .group_by(t.forecast.c.site_id, t.forecast.c.model_id)
 )
 _MODELS = sa.select(t.model.c.id, t.model.c.name)

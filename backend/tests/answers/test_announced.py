@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+import sqlalchemy as sa
 
 from backend.answers.announced import (
     AnnouncedDay,
@@ -16,13 +17,16 @@ from backend.answers.announced import (
     data_version,
     last_runs,
 )
+from backend.answers.home import likely_within
 from backend.answers.reading import ReadingService
 from backend.answers.service import ReadingParts
 from backend.answers.withholding import NOTHING, Withholding, withheld_from_public
 from backend.core.config import Settings
 from backend.core.parameters import Parameter
 from backend.core.records import Forecast, Run
+from backend.storage import schema as t
 from backend.storage.announced import newest_readings
+from backend.storage.database import to_epoch
 from backend.tests.support.stores import (
     DIRECTION,
     GUST,
@@ -33,9 +37,12 @@ from backend.tests.support.stores import (
     WIND,
     forecast,
     forecasts,
+    looks_up,
     observations,
     open_store,
+    query_plans,
     reading,
+    walks,
 )
 
 TODAY = date(2026, 7, 15)
@@ -184,3 +191,68 @@ def test_the_newest_reading_of_each_station_is_known(service: ReadingParts) -> N
     assert newest_readings(service.database, ["ffvl:2496", "romma:404"]) == {
         "ffvl:2496": NOW.replace(minute=0)
     }
+
+
+def within(service: ReadingParts, wind: float, gust: float, withheld: Withholding = NOTHING) -> set[str]:
+    return likely_within(service, TODAY, withheld, wind_limit=wind, gust_limit=gust)
+
+
+def store_all_hours(
+    service: ReadingParts, run: datetime, wind: float, gust: float | None, model: str
+) -> None:
+    """Store a run of Planfait that reaches from 10 to 18 o'clock; Passy has one hour."""
+    first = (RUN + 2 * HOUR - run) // HOUR
+    records = [forecast(wind, hours=first + step, run=run, model=model) for step in range(9)]
+    if gust is not None:
+        records += [forecast(gust, GUST, first + step, run=run, model=model) for step in range(9)]
+    store_run(
+        service, run, *records, forecast(5, hours=first, site="passy", run=run, model=model), model=model
+    )
+
+
+def test_a_site_is_likely_within_the_limits_if_every_public_model_is(service: ReadingParts) -> None:
+    store_all_hours(service, RUN - 6 * HOUR, 40, 60, "arome_0025")
+    store_all_hours(service, RUN, 18, 30, "arome_0025")
+    assert within(service, 18, 30) == {"planfait"}, "the newest run counts, and the limit is still good"
+    assert within(service, 17.9, 30) == within(service, 18, 29.9) == set()
+    store_all_hours(service, RUN, 22, None, "icon_d2")
+    assert within(service, 20, 30) == set()
+    assert within(service, 22, 30) == {"planfait"}
+    store_all_hours(service, RUN, 15, 80, "ecmwf_ifs025")
+    assert within(service, 22, 30) == {"planfait"}, "a gust of three hours is another quantity"
+    store_all_hours(service, RUN, 70, None, "meteo_parapente")
+    assert within(service, 22, 30) == set()
+    assert within(service, 22, 30, withheld_from_public(service)) == {"planfait"}
+
+
+def test_announced_values_are_looked_up_by_site_and_hour(service: ReadingParts) -> None:
+    first = to_epoch(RUN - 30 * 24 * HOUR)
+    with service.database.write() as connection:
+        connection.execute(sa.insert(t.model), [{"name": "arome_0025"}])
+        connection.execute(
+            sa.insert(t.forecast_batch).values(
+                source="any", route="any", rank=0, collected_at=0,
+                model_id=1, reference_time=0, available_at=0, published=True,
+            )
+        )  # fmt: skip
+        row = {"model_id": 1, "batch_id": 1, "wind_speed": 20_000}
+        connection.execute(
+            sa.insert(t.forecast),
+            [
+                row | {"site_id": site, "valid_time": run + 3600 * lead, "reference_time": run}
+                for site in (1, 2)
+                for run in range(first, first + 130 * 21_600, 21_600)
+                for lead in range(52)
+            ],
+        )
+        connection.exec_driver_sql("ANALYZE")  # PostgreSQL reads a small table as a whole without statistics
+
+    def ask() -> None:
+        days = announced_days(service, [PLANFAIT, PASSY], TODAY, NOTHING, hours=range(10, 19))
+        assert days["passy"].models
+        assert last_runs(service, PLANFAIT, TODAY, 14, NOTHING)
+        assert within(service, 30, 30) == {"planfait", "passy"}
+
+    plans = query_plans(service.database, ask)
+    assert not [plan for plan in plans if walks(plan, t.forecast)]
+    assert len([plan for plan in plans if looks_up(plan, t.forecast)]) == 3

@@ -204,6 +204,28 @@ async def test_a_new_installation_has_its_sentence(tmp_path: Path) -> None:
     assert "Il n’y a pas encore de site" in answer.text
 
 
+async def test_old_runs_and_silent_beacons_are_marked(tmp_path: Path) -> None:
+    def old(service: Service) -> None:
+        fill(service)
+        announce(service, 12, 20, sites=("grand-pre",))
+
+    late = await get(tmp_path, "/?day=today", put=old, now=NOW + timedelta(hours=20))
+    about = words(rows(late)[0].css("tr.about")[0])
+    assert "! run de 8 h 00, vieux de 26 heures" in about
+    assert "! balise : muette depuis 20 heures" in about
+    fresh = words(rows(await get(tmp_path))[0].css("tr.about")[0])
+    assert "!" not in fresh and "balise : il y a 5 minutes" in fresh
+
+
+async def test_a_site_with_a_withheld_beacon_is_judged_at_a_public_one(tmp_path: Path) -> None:
+    first = SITES.replace('stations = ["ffvl:901", "romma:902"]', 'stations = ["romma:902", "ffvl:901"]')
+    about = words(rows(await get(tmp_path, put=fill, sites=first))[0].css("tr.about")[0])
+    assert "Grand Pré (balise), à 0,0 km" in about
+    only = words(rows(await get(tmp_path, sites=first))[1].css("tr.about")[0])
+    assert "pas de balise publique" in only
+    assert "il y a" not in only
+
+
 async def test_bad_parts_of_an_address_have_the_page_of_the_error(tmp_path: Path) -> None:
     for path in ("/?lat=91&lon=0", "/?page=0", "/?q=" + "x" * 61, "/?lim=nan", "/?day=yesterday", "/?u=mph"):
         answer = await get(tmp_path, path)
