@@ -1,9 +1,21 @@
 """The routes of the pages."""
 
-from backend.pages.routes import about, assets, club, compare, details, embed, home, ops, ops_forms, site
+from backend.pages.routes import (
+    about,
+    assets,
+    club,
+    compare,
+    details,
+    downloads,
+    embed,
+    home,
+    ops,
+    ops_forms,
+    site,
+)
 
 ROUTERS = (
     *(home.router, site.router, details.router, compare.router, about.router, assets.router),
-    *(club.router, embed.router),
+    *(club.router, embed.router, downloads.router),
     *(ops.router, ops_forms.router),
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
+import pytest
 import pytest_asyncio
 
 from backend.tests.support.page_store import page_service
@@ -63,6 +65,26 @@ async def test_the_picture_of_a_site_has_cache_headers_and_stands_beside_its_lin
     (image,) = page.css("meta[property='og:image']")
     assert image.attributes["content"] == "https://meteo.example/sites/planfait/card.png?lang=en"
     assert (await get(client, "/sites/nowhere/card.png")).status_code == 404
+
+
+async def test_the_hours_behind_the_scores_are_a_file(client: httpx2.AsyncClient) -> None:
+    answer = await client.get("/sites/planfait/hours.csv?parameter=wind_gust")
+    assert answer.headers["content-disposition"] == (
+        'attachment; filename="planfait-wind_gust-evening_before.csv"'
+    )
+    notes = [line for line in answer.text.splitlines() if line.startswith("#")]
+    assert "wind_gust in km/h, station Balise planfait" in notes[0]
+    assert "error = forecast - observation" in notes[1] and "FFVL" in notes[2]
+    rows = list(csv.DictReader(line for line in answer.text.splitlines() if not line.startswith("#")))
+    assert len({row["local_day"] for row in rows}) == 31
+    assert "meteo_parapente" not in answer.text  # its values are withheld
+    row = next(row for row in rows if row["arome_0025_error"])
+    assert float(row["arome_0025_error"]) == pytest.approx(
+        float(row["arome_0025"]) - float(row["observation"]), abs=0.002
+    )
+    withheld = await client.get("/sites/petit-col/hours.csv")
+    rows = list(csv.DictReader(line for line in withheld.text.splitlines() if not line.startswith("#")))
+    assert {row["observation"] for row in rows} == {""} and rows
 
 
 async def test_an_empty_store_has_honest_sentences(tmp_path: Path) -> None:

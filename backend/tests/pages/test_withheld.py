@@ -76,7 +76,10 @@ def texts_of(page: LexborHTMLParser) -> Iterator[str]:
 def drawn_values(spec: Any) -> Iterator[float]:
     """Yield all numbers in a specification that was handed to the renderer."""
     if isinstance(spec, str):
-        spec = json.loads(spec) if spec.startswith("{") else spec
+        if spec.startswith("{"):
+            spec = json.loads(spec)
+        else:
+            yield from numbers_in(spec)
     if isinstance(spec, dict):
         for value in spec.values():
             yield from drawn_values(value)
