@@ -49,6 +49,7 @@ def path_values(service: Service) -> dict[str, list[str]]:
         "site_id": [site.id for site in service.sites()],
         "siteId": [site.id for site in service.sites()],
         "day": [today.isoformat()],
+        "run_id": ["1"],
     }
 
 
