@@ -50,8 +50,11 @@ def serving(environment: Environment, *options: str) -> Iterator[tuple[Running, 
         yield process, port
 
 
-def page(port: int, path: str = "/status") -> str:
-    """Return a page, the one of the status by default, or nothing while no server listens."""
+STATUS = "/api/scheduler/status"
+
+
+def page(port: int, path: str = "/?lang=en") -> str:
+    """Return a page, the home page by default, or nothing while no server listens."""
     try:
         return httpx2.get(f"http://127.0.0.1:{port}{path}", timeout=HANG_SECONDS, trust_env=False).text
     except httpx2.HTTPError:
@@ -77,7 +80,7 @@ def test_the_page_is_served_while_the_days_fill_in_and_shows_their_progress(
 ) -> None:
     with serving(environment, "--days", "7") as (process, port):
         wait_for(lambda: "Collecting day 1 of 7." in page(port), "the first page")
-        for path in ("/", "/status"):
+        for path in ("/?lang=en", "/about-data?lang=en"):
             assert "A verdict needs 30 days" in page(port, path)
             assert 'http-equiv="refresh"' in page(port, path)
         assert re.search('<progress [^>]*max="7" value="[1-7]"', page(port, "/"))
@@ -90,7 +93,7 @@ def test_the_page_is_served_while_the_days_fill_in_and_shows_their_progress(
 
 def test_a_demo_that_lived_through_its_days_goes_on_as_the_service_does(environment: Environment) -> None:
     with serving(environment, "--days", "1") as (process, port):
-        wait_for(lambda: "scheduler running" in page(port), "the schedule")
+        wait_for(lambda: '"running":true' in page(port, STATUS), "the schedule")
         assert "Collecting day" not in page(port)
         assert 'http-equiv="refresh"' not in page(port)
         stopped(process)
@@ -111,7 +114,7 @@ def test_ctrl_c_at_any_moment_leaves_no_traceback_and_no_process(
             wait_for(lock.exists, "the folder")
             wait_for(lambda: family(process), "the upstreams")
         else:
-            wait_for(lambda: "running now" in page(port), "a run")
+            wait_for(lambda: '"status":"running"' in page(port, STATUS), "a run")
         stopped(process)
 
 
