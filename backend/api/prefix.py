@@ -35,5 +35,8 @@ def path_of(scope: Scope) -> str:
 
 
 def public_path(scope: Scope) -> str:
-    """Return the path of a request with the prefix, as the client has to write it."""
-    return root_of(scope) + path_of(scope)
+    """Return the path of a request with the prefix, as the client has to write it.
+
+    It begins with one slash: after two, a browser would read the name of another host.
+    """
+    return f"{root_of(scope)}/{path_of(scope).lstrip('/')}"
