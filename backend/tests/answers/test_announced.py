@@ -255,4 +255,8 @@ def test_announced_values_are_looked_up_by_site_and_hour(service: ReadingParts) 
 
     plans = query_plans(service.database, ask)
     assert not [plan for plan in plans if walks(plan, t.forecast)]
-    assert len([plan for plan in plans if looks_up(plan, t.forecast)]) == 3
+    # PostgreSQL may find the rows of many hours by a bitmap of the same index.
+    found = [
+        plan for plan in plans if looks_up(plan, t.forecast) or "Bitmap Index Scan on pk_forecast" in plan
+    ]
+    assert len(found) == 3
