@@ -121,8 +121,8 @@ def test_every_control_is_reached_by_the_keyboard(browser: Browser, address: str
             "a[href]:visible, button:visible, input:visible:not([type=hidden]), select:visible,"
             " summary:visible"
         ).count()
-        reached = set()
-        for _ in range(controls + 2):
+        reached = {-1}
+        for _ in range(2 * controls + 20):  # Tab also stops at areas that can be scrolled
             tab.keyboard.press("Tab")
             reached.add(
                 tab.evaluate(
@@ -130,6 +130,7 @@ def test_every_control_is_reached_by_the_keyboard(browser: Browser, address: str
                     ".indexOf(document.activeElement)"
                 )
             )
-        assert len(reached - {-1}) >= min(controls, 1), path
-        assert len(reached - {-1}) >= controls - 1, f"{path}: {len(reached)} of {controls} controls reached"
+            if len(reached) > controls:
+                break
+        assert len(reached) > controls, f"{path}: {len(reached) - 1} of {controls} controls reached"
     context.close()
