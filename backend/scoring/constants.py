@@ -1,7 +1,8 @@
 """Every number that scoring rests on, once, with its unit, its reason and where it comes from.
 
 The methodology page and document are generated from CONSTANTS. A constant without a reference is a
-choice of this project, which no standard imposes.
+choice of this project, which no standard imposes. Reasons and units are shown in French too:
+`web/locale/fr/constants.po` has them.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from backend.pages.language import LOCALES, language, preferred_language
+from backend.scoring.constants import CONSTANTS
 
 BACKEND = Path(__file__).parents[2]
 METHODS = [("pages/**.py", "python"), ("web/templates/pages/**.html", "jinja2")]
@@ -19,7 +20,9 @@ METHODS = [("pages/**.py", "python"), ("web/templates/pages/**.html", "jinja2")]
 
 def texts_of_the_pages() -> set[str | tuple[str, ...]]:
     found = extract_from_dir(BACKEND, METHODS, options_map={"**.html": {"trimmed": "true"}})
-    return {message for _, _, message, _, _ in found}
+    # The page about the method shows the constants with their reasons and units.
+    constants = {text for constant in CONSTANTS for text in (constant.reason, constant.unit)}
+    return {message for _, _, message, _, _ in found} | constants
 
 
 def test_every_text_of_the_pages_is_translated_once_and_nothing_else_is() -> None:
