@@ -60,7 +60,7 @@ async def test_each_error_has_a_page_in_the_language_of_the_browser(service: Ser
         check(await client.post("/", headers=asked(lang)), 405, lang)
         check(await client.get("/?lim=hurricane", headers=asked(lang)), 422, lang)
         await sign_in(client)
-        form = {"form": "of nobody"}
+        form = {"form": "of another session"}
         check(await client.post("/ops/sign-out", data=form, headers=asked(lang)), 403, lang)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import pytest
 from backend.core.records import CollectionRequest, Failure, ObservationBatch, Rejected
 from backend.main import Service
 from backend.pages.assets import STYLE
+from backend.pages.language import language
+from backend.pages.sentences_ops import moment
 from backend.scheduler.config import FORECASTS, OBSERVATIONS
 from backend.storage.run_records import SourceRun
 from backend.tests.support.operator import HTML, form_token, ops_page, section, sign_in, text_of
@@ -223,7 +225,9 @@ async def test_completeness_counts_received_of_expected_by_site_and_day(tmp_path
     arome = text_of(tables["arome, arome_0025: runs"])
     assert "Grand Pré ! 1/2 ✕ 0/4" in arome
     assert "Sans Balise ✕ 0/1 ✕ 0/4" in arome
-    days = [node.attributes["value"] for node in tables["arome, arome_0025: runs"].css("option")]
+    days = [
+        node.attributes["value"] for node in tables["arome, arome_0025: runs"].css("select[name=day] option")
+    ]
     assert days == ["2026-07-15", "2026-07-14"], "as far as the lookback of forecasts reaches"
 
 
@@ -366,7 +370,7 @@ async def test_notices_are_shown_and_the_page_loads_itself(tmp_path: Path) -> No
     fill(service)
     service.notices.append("Collecting day 3 of 30.")
     page = await shown(service)
-    assert text_of(page.css_first(".notice")) == "Collecting day 3 of 30."
+    assert text_of(page.css_first(".notice:not(#old)")) == "Collecting day 3 of 30."
     assert len(page.css("meta[http-equiv=refresh]")) == 1
 
 
@@ -463,3 +467,16 @@ async def test_names_are_escaped(tmp_path: Path) -> None:
         assert "<script>alert" not in text and "<i>" not in text
         assert "&lt;i&gt;" in text
     assert "Petit Col &lt;b&gt;&amp; Cie&lt;/b&gt;" in texts[0]
+
+
+@pytest.mark.parametrize(
+    ("time", "french", "english"),
+    [
+        (datetime(2026, 7, 15, 23, 30, tzinfo=UTC), "jeu. 16, 1 h 30", "Thu 16, 01:30"),
+        (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "dim. 25, 2 h 30", "Sun 25, 02:30"),  # summer time
+        (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "dim. 25, 2 h 30", "Sun 25, 02:30"),  # winter time
+    ],
+)
+def test_times_are_local_with_the_local_day(time: datetime, french: str, english: str) -> None:
+    assert moment(language("fr"), time).replace("\N{NO-BREAK SPACE}", " ") == french
+    assert moment(language("en"), time) == english
