@@ -174,7 +174,8 @@ class OperatorQueries:
     def size(self, now: datetime, days: int) -> StoreSize:
         """Return the size of the store, and what the runs of the last days (UTC) stored."""
         run = t.job_run.c
-        day = (run.end_time // DAY_SECONDS).label("day")
+        # A literal: PostgreSQL takes two parameters for different numbers, in SELECT and in GROUP BY.
+        day = run.end_time // sa.literal_column(str(DAY_SECONDS), sa.BigInteger)
         midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         first = midnight - timedelta(days=days - 1)
         by_day = (
