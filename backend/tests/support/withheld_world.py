@@ -115,6 +115,7 @@ def withheld_world(
         open_meteo_models="icon_d2",
         public_raw_sources=public_raw_sources,
         rate_limit_per_minute=0,
+        public_url="https://meteo.example",
     )
     service.database.migrate()
     service.store.save_sites(service.sites())
