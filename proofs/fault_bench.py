@@ -51,7 +51,7 @@ OF_JOB: dict[JobId, tuple[str, str]] = {
 }
 """The two sources of a job that are checked beside each other. Other sources are checked beside the first."""
 
-FORECAST_SOURCES = {*OF_JOB[FORECASTS], "open_meteo", "arome_ifs"}
+FORECAST_SOURCES = {*OF_JOB[FORECASTS], "open_meteo", "arome_ifs", "geosphere"}
 
 BRISK = HttpLimits(
     connect=60, read=60, payload=60, download=60, attempts=2, backoff=0.01, backoff_max=0.02, jitter=0.01,

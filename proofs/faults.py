@@ -48,9 +48,10 @@ PIOUPIOU = Way("pioupiou", "live", ("pioupiou",), one="/archive/8002")
 METEOFRANCE = Way("meteofrance", "portal", ("meteofrance_api",), one="id_station=74000002")
 IFS = Way("arome_ifs", "object_storage", ("arome",), one="aromeifs__0025__SP1__07H12H", own="/aromeifs/")
 MODELS = Way("open_meteo", "single_runs", ("open_meteo", "open_meteo_single_runs"), one="models=ecmwf_ifs025")
+GEOSPHERE = Way("geosphere", "timeseries", ("geosphere",), one="forecast_offset=1")
 WAYS = (
     *(METEO_PARAPENTE, STORAGE, PORTAL, OPEN_METEO, FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA, ROMMA_PAGE),
-    *(PIOUPIOU, METEOFRANCE, MODELS, IFS),
+    *(PIOUPIOU, METEOFRANCE, MODELS, IFS, GEOSPHERE),
 )
 
 DOUBLED_HOUR = "doubled_hour"
@@ -150,7 +151,7 @@ _PARIS = {FFVL, FFVL_PAGE, ROMMA, ROMMA_PAGE}
 _ROWS = {FFVL, WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE}
 _GUSTS = {FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE, PIOUPIOU, METEOFRANCE}
 _GRIB = {STORAGE, PORTAL, IFS}
-_GROUPED = {OPEN_METEO, MODELS}
+_GROUPED = {OPEN_METEO, MODELS, GEOSPHERE}
 
 
 def why_not(cell: Cell) -> str | None:

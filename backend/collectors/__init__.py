@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib import import_module
 
-from backend.collectors import arome, meteo_parapente, open_meteo_models
+from backend.collectors import arome, geosphere, meteo_parapente, open_meteo_models
 from backend.collectors.base import B, Source
 from backend.collectors.grib.worker import Worker
 from backend.core.config import Settings
@@ -21,6 +21,7 @@ def forecast_sources(settings: Settings, worker: Worker) -> tuple[Source[Forecas
     sources = (
         meteo_parapente.build(settings),
         arome.build(settings, worker),
+        geosphere.build(settings),
         arome.build_ifs(settings, worker),
     )
     chosen = tuple(_unless_left_out(source, settings) for source in sources)

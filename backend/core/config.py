@@ -301,6 +301,7 @@ class Settings(EnvironmentSettings):
     # Addresses and keys
     meteo_parapente_url: BaseUrl = "https://data0.meteo-parapente.com"
     arome_url: BaseUrl = "https://meteofrance-pnt.s3.rbx.io.cloud.ovh.net"
+    geosphere_url: BaseUrl = "https://dataset.api.hub.geosphere.at"
     meteofrance_api_url: BaseUrl = "https://public-api.meteofrance.fr"
     meteofrance_api_key: Key = None
     open_meteo_url: BaseUrl = "https://api.open-meteo.com"
@@ -315,6 +316,7 @@ class Settings(EnvironmentSettings):
 
     # Minimum time between requests
     meteo_parapente_spacing_seconds: Seconds = 1.5
+    geosphere_spacing_seconds: Seconds = 0.5
     winds_mobi_spacing_seconds: Seconds = 1.0
     romma_spacing_seconds: Seconds = 5.0
     balisemeteo_spacing_seconds: Seconds = 2.0

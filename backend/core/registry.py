@@ -144,6 +144,26 @@ AROME_IFS = SourceInfo(
     models=(ModelInfo(name="arome_ifs_0025", display_name="AROME-IFS", area=_AROME_GRID),),
 )
 
+GEOSPHERE = SourceInfo(
+    name="geosphere",
+    display_name="GeoSphere Austria",
+    attribution="Data: GeoSphere Austria, nwp-v2-1h-1km (C-LAEF 1 km), CC BY 4.0",
+    public=True,
+    default=True,
+    licence="CC BY 4.0",
+    website="https://data.hub.geosphere.at",
+    models=(
+        ModelInfo(
+            name="claef_1km",
+            display_name="C-LAEF 1 km",
+            run_hours=EVERY_3_HOURS,
+            # Well within the grid (43.002 to 51.498 N, 5.0317 to 22.5682 E): one point outside would fail the
+            # request of all sites.
+            area=Area(south=43.03, west=5.06, north=51.47, east=22.54),
+        ),
+    ),
+)
+
 # Well within the grid of ICON-CH1 and CH2, which is rotated: its corners lie elsewhere than its edges.
 _ALPS = Area(south=43.0, west=1.5, north=49.5, east=16.0)
 
@@ -288,7 +308,7 @@ METEOFRANCE = SourceInfo(
     network=NetworkInfo(station_number="[0-9]{8}"),
 )
 
-SOURCES = (METEO_PARAPENTE, AROME, AROME_IFS, OPEN_METEO, FFVL, ROMMA, PIOUPIOU, METEOFRANCE)
+SOURCES = (METEO_PARAPENTE, AROME, GEOSPHERE, AROME_IFS, OPEN_METEO, FFVL, ROMMA, PIOUPIOU, METEOFRANCE)
 """Every source, those of forecasts first. A run collects them in this order."""
 
 MODELS: Mapping[str, ModelInfo] = MappingProxyType(

@@ -138,6 +138,7 @@ CHARACTERS = {
         },
         growth=0.3,
     ),
+    "claef_1km": _like(bias=(0.9, -1.2, -4.0, 0.5), noise=(1.3, 2.1, 8.0, 0.7), growth=0.3),
     "arome_ifs_0025": _like(bias=(0.3, 1.6, -1.0, 0.4), noise=(1.4, 2.3, 8.0, 0.7), growth=0.3),
     "icon_d2": _like(bias=(1.2, 0.5, 4.0, -0.4), noise=(1.4, 2.2, 8.0, 0.7), growth=0.3),
     "icon_ch1": _like(bias=(0.4, 1.2, -2.0, 0.2), noise=(1.1, 1.9, 7.0, 0.6), growth=0.3),

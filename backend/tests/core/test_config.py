@@ -61,6 +61,8 @@ SPECIFIED: dict[str, object] = {
     "FORECAST_LOOKBACK_HOURS": 36,
     "METEO_PARAPENTE_URL": "https://data0.meteo-parapente.com",
     "AROME_URL": "https://meteofrance-pnt.s3.rbx.io.cloud.ovh.net",
+    "GEOSPHERE_URL": "https://dataset.api.hub.geosphere.at",
+    "GEOSPHERE_SPACING_SECONDS": 0.5,
     "METEOFRANCE_API_URL": "https://public-api.meteofrance.fr",
     "METEOFRANCE_API_KEY": None,
     "OPEN_METEO_URL": "https://api.open-meteo.com",
@@ -71,7 +73,7 @@ SPECIFIED: dict[str, object] = {
     "BALISEMETEO_URL": "https://www.balisemeteo.com",
     "ROMMA_URL": "https://www.romma.fr",
     "ROMMA_KEY": None,
-    "SOURCES": ("meteo_parapente", "arome", "ffvl", "romma"),
+    "SOURCES": ("meteo_parapente", "arome", "geosphere", "ffvl", "romma"),
     "PIOUPIOU_URL": "https://api.pioupiou.fr",
     "PIOUPIOU_SPACING_SECONDS": 2.0,
     "CONTACT": "",
@@ -202,7 +204,11 @@ SPACING = ("less than or equal to 3600", "greater than or equal to 0")
 @pytest.mark.parametrize(
     ("variable", "value", "rule"),
     [
-        ("SOURCES", "romma,foo", "unknown source 'foo': choose from meteo_parapente, arome, ffvl, romma, "),
+        (
+            "SOURCES",
+            "romma,foo",
+            "unknown source 'foo': choose from meteo_parapente, arome, geosphere, ",
+        ),
         ("SOURCES", "FFVL", "unknown source 'FFVL'"),
         ("SOURCES", "", "must name a source: choose from"),
         ("PUBLIC_RAW_SOURCES", "rommma", "unknown source 'rommma'"),

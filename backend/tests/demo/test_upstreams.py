@@ -23,7 +23,7 @@ from backend.demo.faults import Fault
 from backend.demo.grib import cut_around
 from backend.demo.process import Upstreams
 from backend.demo.server import serving, upstream_apps
-from backend.demo.upstreams import meteo_parapente, open_meteo
+from backend.demo.upstreams import geosphere, meteo_parapente, open_meteo
 from backend.demo.weather import MODELS, Weather
 from backend.demo.world import UPSTREAMS, World
 from backend.tests.support.demo_client import APIKEY, ASK, NOON, Client, grib, listed, number, sounding, texts
@@ -76,6 +76,7 @@ def test_every_upstream_is_a_setting() -> None:
 def test_a_model_with_errors_of_its_own_is_a_model_of_an_upstream() -> None:
     assert set(MODELS) <= {
         meteo_parapente.MODEL,
+        geosphere.MODEL,
         *(f"arome_{grid}" for grid in arome.GRIDS),
         *(model.weather for model in open_meteo.SERVED),
     }

@@ -16,6 +16,7 @@ from backend.core.config import Settings
 from backend.core.errors import ConfigError
 from backend.core.parameters import Parameter
 from backend.core.records import CollectionRequest, ForecastBatch, ObservationBatch
+from backend.core.registry import SOURCES
 from backend.core.sites import load_sites
 from backend.scheduler.jobs import Tally, collect_all_forecasts, collect_all_observations, run_status
 from backend.storage.run_records import SourceRun
@@ -61,14 +62,17 @@ def test_called_bare_the_forecasts_of_all_sources_are_returned_and_nothing_is_st
     assert {outcome.source: outcome.status for outcome in collection.outcomes} == {
         "meteo_parapente": "success",
         "arome": "success",
+        "geosphere": "success",
     }
-    assert {record.model for record in collection.records} == {"meteo_parapente", "arome_0025"}
+    assert {record.model for record in collection.records} == {"meteo_parapente", "arome_0025", "claef_1km"}
     assert {record.site for record in collection.records} == {"planfait"}
     assert {record.parameter for record in collection.records} == set(Parameter)
     oldest = utc_now() - timedelta(hours=25)  # FORECAST_LOOKBACK_HOURS is 24
     assert all(record.reference_time > oldest for record in collection.records)
     for outcome in collection.outcomes:
-        records = [record for record in collection.records if record.model.startswith(outcome.source)]
+        (source,) = (source for source in SOURCES if source.name == outcome.source)
+        models = {model.name for model in source.models}
+        records = [record for record in collection.records if record.model in models]
         assert (outcome.collected, outcome.stored, outcome.failed) == (len(records), 0, 0)
         assert outcome.requests > 0
         assert outcome.bytes > 1000
@@ -92,7 +96,7 @@ def test_called_for_one_site_only_that_site_is_requested(folder: Path) -> None:
     settings = Settings.load(sources="meteo_parapente")
     collection = asyncio.run(collect_all_forecasts([elsewhere], settings=settings))
     assert {record.site for record in collection.records} == {"montmin"}
-    assert [outcome.status for outcome in collection.outcomes] == ["success", "disabled"]
+    assert [outcome.status for outcome in collection.outcomes] == ["success", "disabled", "disabled"]
 
 
 def test_called_bare_with_a_sites_file_that_cannot_be_used_it_is_refused(folder: Path) -> None:

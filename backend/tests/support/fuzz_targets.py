@@ -23,7 +23,14 @@ from typing import Any, TypeVar, cast
 import httpx2
 import psycopg  # noqa: F401 - with sqlite3, before eccodes
 
-from backend.collectors import meteo_parapente_answer, meteofrance, open_meteo, open_meteo_answer, romma
+from backend.collectors import (
+    geosphere_answer,
+    meteo_parapente_answer,
+    meteofrance,
+    open_meteo,
+    open_meteo_answer,
+    romma,
+)
 from backend.collectors.base import Fetch, Payload, Request
 from backend.collectors.ffvl_routes import keyed, pages, winds_mobi
 from backend.collectors.grib.object_storage import ObjectStorage
@@ -246,6 +253,18 @@ def _open_meteo(body: bytes) -> object:
     )
 
 
+_GEOSPHERE = b"""{"type":"FeatureCollection","reference_time":"RUN+00:00","timestamps":["RUN+00:00"],
+"features":[
+{"type":"Feature","geometry":{"type":"Point","coordinates":[6.7057,45.929]},"properties":{"parameters":{
+"2t":{"unit":"degree Celsius","data":[4.1]},"10u":{"unit":"m s-1","data":[3.0]},
+"10v":{"unit":"m s-1","data":[-4.0]},"10fg":{"unit":"m s-1","data":[null]}}}},
+{"type":"Feature","geometry":{"type":"Point","coordinates":[6.2062,45.812]},"properties":{"parameters":{
+"2t":{"unit":"degree Celsius","data":[1]},"10u":{"unit":"m s-1","data":[null]},
+"10v":{"unit":"m s-1","data":[2.5]},"10fg":{"unit":"m s-1","data":[7.5]}}}}]}""".replace(
+    b"RUN", f"{RUN:%Y-%m-%dT%H:%M}".encode()
+)
+
+
 def _kind_of_body(body: bytes) -> object:
     glimpse = bodies.BodySummary()
     glimpse.add(body)
@@ -391,6 +410,19 @@ def targets() -> tuple[Target, ...]:
             "json",
             _open_meteo,
             stored("arome", "open-meteo-two-sites.json"),
+            "north|south",
+        ),
+        Target(
+            "geosphere metadata",
+            "json",
+            lambda body: geosphere_answer.parse_metadata(payload(body), NOW),
+            (made["geosphere"],),
+        ),
+        Target(
+            "geosphere time series",
+            "json",
+            lambda body: geosphere_answer.parse(payload(body), RUN, (NORTH, SOUTH)),
+            (_GEOSPHERE,),
             "north|south",
         ),
         Target(
