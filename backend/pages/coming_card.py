@@ -191,12 +191,12 @@ class ComingCard:
             ends = (0.0, 0.0)
         elif reading.mean_error > 0:
             text = words.gettext(
-                "It usually says %(size)s too much here (between %(low)s and %(high)s; %(period)s)."
+                "It usually announces %(size)s too much here (between %(low)s and %(high)s; %(period)s)."
             )
             ends = (low, high)
         else:
             text = words.gettext(
-                "It usually says %(size)s too little here (between %(low)s and %(high)s; %(period)s)."
+                "It usually announces %(size)s too little here (between %(low)s and %(high)s; %(period)s)."
             )
             ends = (-high, -low)
         return text % {

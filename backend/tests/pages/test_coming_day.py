@@ -106,9 +106,10 @@ def test_thin_data_and_missing_beacons_have_their_own_sentences(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("mean", "ends", "english", "french"),
     [
-        (3.6, (2.6, 4.6), "It usually says 3.6 km/h too much here (between 2.6 and 4.6; June 2026).",
+        (3.6, (2.6, 4.6), "It usually announces 3.6 km/h too much here (between 2.6 and 4.6; June 2026).",
          "Il annonce d’habitude 3,6 km/h de trop ici (entre 2,6 et 4,6 ; juin 2026)."),
-        (-3.6, (-4.6, -2.6), "It usually says 3.6 km/h too little here (between 2.6 and 4.6; June 2026).",
+        (-3.6, (-4.6, -2.6),
+         "It usually announces 3.6 km/h too little here (between 2.6 and 4.6; June 2026).",
          "Il annonce d’habitude 3,6 km/h de moins qu’il ne vient ici (entre 2,6 et 4,6 ; juin 2026)."),
         (0.4, (-0.6, 1.4), "It has no steady bias here (June 2026).",
          "Il n’a pas de biais constant ici (juin 2026)."),
