@@ -56,12 +56,14 @@ class NetworkInfo:
 
     Every site accounts for a `required` network: it lists a station of it, or states that there is none.
     `station_number` is the pattern (regular expression) of the number in a station's id. Without `history` a
-    collection receives only the present readings, and not those since the collection before.
+    collection receives only the present readings, and not those since the collection before. `live_page` is the
+    name of the network's public site and the address of a station's page, with {} for the station's number.
     """
 
     required: bool = False
     history: bool = True
     station_number: str = "[1-9][0-9]*"
+    live_page: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +275,10 @@ FFVL = SourceInfo(
     public=True,
     default=True,
     website="https://www.balisemeteo.com",
-    network=NetworkInfo(required=True),
+    network=NetworkInfo(
+        required=True,
+        live_page=("balisemeteo.com", "https://www.balisemeteo.com/balise.php?idBalise={}"),
+    ),
 )
 
 ROMMA = SourceInfo(
@@ -283,7 +288,11 @@ ROMMA = SourceInfo(
     public=False,  # the data are not open
     default=True,
     website="https://www.romma.fr",
-    network=NetworkInfo(required=True, history=False),
+    network=NetworkInfo(
+        required=True,
+        history=False,
+        live_page=("romma.fr", "https://www.romma.fr/station_24.php?id={}"),
+    ),
 )
 
 PIOUPIOU = SourceInfo(
@@ -294,7 +303,7 @@ PIOUPIOU = SourceInfo(
     default=False,
     licence="Community License",
     website="https://www.openwindmap.org",
-    network=NetworkInfo(),
+    network=NetworkInfo(live_page=("openwindmap.org", "https://www.openwindmap.org/pioupiou-{}")),
 )
 
 METEOFRANCE = SourceInfo(

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from backend.core.records import network_of, number_of
-
-_PAGE_OF_STATION = {
-    "ffvl": ("balisemeteo.com", "https://www.balisemeteo.com/balise.php?idBalise={}"),
-    "romma": ("romma.fr", "https://www.romma.fr/station_24.php?id={}"),
-    "pioupiou": ("openwindmap.org", "https://www.openwindmap.org/pioupiou-{}"),
-}
+from backend.core.registry import NETWORKS
 
 _MAPS = (("winds.mobi", "https://winds.mobi/"),)
 
@@ -19,7 +14,8 @@ def live_pages(stations: Iterable[str]) -> list[tuple[str, str]]:
     """Return names and addresses: of each station the page of its network, then maps of many networks."""
     pages = []
     for station in stations:
-        if found := _PAGE_OF_STATION.get(network_of(station)):
-            name, address = found
+        network = NETWORKS.get(network_of(station))
+        if network is not None and network.live_page is not None:
+            name, address = network.live_page
             pages.append((f"{name} ({number_of(station)})", address.format(number_of(station))))
     return [*pages, *_MAPS]

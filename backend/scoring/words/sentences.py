@@ -1,4 +1,4 @@
-"""Scores in words: one place for the sentences of the API, the pages and the command line."""
+"""Scores in words: the English sentences of the API and the command line. Pages have their own."""
 
 from __future__ import annotations
 
