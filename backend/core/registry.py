@@ -56,8 +56,8 @@ class NetworkInfo:
 
     Every site accounts for a `required` network: it lists a station of it, or states that there is none.
     `station_number` is the pattern (regular expression) of the number in a station's id. Without `history` a
-    collection receives only the present readings, and not those since the collection before. `live_page` is the
-    name of the network's public site and the address of a station's page, with {} for the station's number.
+    collection receives only the present readings, and not those since the collection before. `live_page` is
+    the name of the network's public site and the address of a station's page, with {} for its number.
     """
 
     required: bool = False
