@@ -1,9 +1,10 @@
 """Further models by way of Open-Meteo: single runs, free of charge, for non-commercial use only.
 
-Publishers: Météo-France (AROME, ARPEGE), DWD (ICON-D2), MeteoSwiss (ICON-CH1 and CH2), ECMWF (IFS) and
-NOAA (GFS), by way of Open-Meteo.com. Licence: CC BY 4.0 from Open-Meteo, whose free service is for
-non-commercial use, so a model is collected only if `OPEN_METEO_MODELS` names it. Format, units, rounding and
-quirks: open_meteo.py. The models, with their run hours, horizons, delays and areas: core/registry.py.
+Publishers: Météo-France (AROME, ARPEGE), DWD (ICON-D2), MeteoSwiss (ICON-CH1 and CH2), ItaliaMeteo-ARPAE
+(ICON-2I), DMI and KNMI (HARMONIE), ECMWF (IFS) and NOAA (GFS), by way of Open-Meteo.com. Licence: CC BY 4.0
+from Open-Meteo, whose free service is for non-commercial use, so a model is collected only if
+`OPEN_METEO_MODELS` names it. Format, units, rounding and quirks: open_meteo.py. The models,
+with their run hours, horizons, delays and areas: core/registry.py.
 """
 
 from __future__ import annotations

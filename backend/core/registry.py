@@ -169,6 +169,9 @@ GEOSPHERE = SourceInfo(
 # Well within the grid of ICON-CH1 and CH2, which is rotated: its corners lie elsewhere than its edges.
 _ALPS = Area(south=43.0, west=1.5, north=49.5, east=16.0)
 
+# Well within both grids of HARMONIE: DMI's on a Lambert projection, KNMI's rotated. All of France.
+_WESTERN_EUROPE = Area(south=42.0, west=-10.0, north=60.0, east=16.0)
+
 # Run hours, horizons and delays: as described in 2026. Areas: the grids, those of DWD and MeteoSwiss a few
 # tenths of a degree from their edges.
 OPEN_METEO_CREDIT = "Open-Meteo.com, CC BY 4.0"
@@ -176,7 +179,8 @@ OPEN_METEO = SourceInfo(
     name="open_meteo",
     display_name="Open-Meteo",
     attribution=(
-        f"{OPEN_METEO_CREDIT}, from data of Météo-France, Deutscher Wetterdienst, MeteoSwiss, ECMWF and NOAA"
+        f"{OPEN_METEO_CREDIT}, from data of Météo-France, Deutscher Wetterdienst, MeteoSwiss, DMI, KNMI,"
+        " ItaliaMeteo-ARPAE, ECMWF and NOAA"
     ),
     public=True,
     default=False,  # the free service is for non-commercial use; OPEN_METEO_MODELS opts in, model by model
@@ -228,6 +232,43 @@ OPEN_METEO = SourceInfo(
                 id="meteoswiss_icon_ch2",
                 domain="meteoswiss_icon_ch2",
                 horizon=120,
+                delay=timedelta(hours=4),
+            ),
+        ),
+        ModelInfo(
+            name="icon_2i",
+            display_name="ICON-2I",
+            run_hours=(0, 12),
+            area=Area(south=33.75, west=3.05, north=48.85, east=21.95),  # two cells inside the grid
+            open_meteo=OpenMeteoCopy(
+                id="italia_meteo_arpae_icon_2i",
+                domain="italia_meteo_arpae_icon_2i",
+                horizon=72,
+                delay=timedelta(hours=4),
+            ),
+        ),
+        ModelInfo(
+            name="dmi_harmonie",
+            display_name="HARMONIE (DMI)",
+            run_hours=EVERY_3_HOURS,
+            area=_WESTERN_EUROPE,
+            open_meteo=OpenMeteoCopy(
+                id="dmi_harmonie_arome_europe",
+                domain="dmi_harmonie_arome_europe",
+                horizon=59,
+                delay=timedelta(hours=4),
+            ),
+        ),
+        ModelInfo(
+            # It runs every hour; every third run is enough to compare it with the others.
+            name="knmi_harmonie",
+            display_name="HARMONIE (KNMI)",
+            run_hours=EVERY_3_HOURS,
+            area=_WESTERN_EUROPE,
+            open_meteo=OpenMeteoCopy(
+                id="knmi_harmonie_arome_europe",
+                domain="knmi_harmonie_arome_europe",
+                horizon=59,
                 delay=timedelta(hours=4),
             ),
         ),

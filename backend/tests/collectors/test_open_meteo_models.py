@@ -16,6 +16,7 @@ from backend.core.config import Settings
 from backend.core.errors import FetchError
 from backend.core.records import CollectionRequest, ForecastBatch, GridPoint, Outside, Run, Site
 from backend.core.registry import OPEN_METEO_MODELS
+from backend.core.sites import default_sites_file, load_sites
 from backend.tests.support.fakes import Answer, ScriptedFetch, lead_time
 from backend.tests.support.open_meteo_answers import (
     ANNECY,
@@ -173,6 +174,17 @@ def test_the_parts_of_a_model_hold_its_hours_each_once(model: Any) -> None:
     assert len({later - earlier for earlier, later in pairwise(leads)}) == 1
     assert len({part.name for part in model.parts}) == len(model.parts)
     assert 24 * model.days > 21 + model.horizon  # the last hour of the latest run is asked for
+
+
+def test_the_models_of_neighbouring_countries_cover_these_shipped_sites() -> None:
+    sites = load_sites(default_sites_file())
+
+    def without(model: str) -> set[str]:
+        area = MODELS[model].area
+        return {site.id for site in sites if area is not None and not area.holds(site)}
+
+    assert without("dmi_harmonie") == without("knmi_harmonie") == set()
+    assert without("icon_2i") == {"puy-de-dome", "dune-du-pilat"}
 
 
 def test_the_source_is_not_opted_in_unless_a_model_is_named() -> None:
