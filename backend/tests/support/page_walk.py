@@ -28,6 +28,8 @@ ROUTES = [
 MOST_LINKED = 25
 """Number of further addresses of a route that are visited from links: each page may link to a next one."""
 
+MOST_TRIES = 5
+
 BASE = "http://meteo.example"
 
 SAME_VIEW = frozenset({"lang"})
@@ -167,7 +169,10 @@ async def walk(service: Service, monkeypatch: pytest.MonkeyPatch) -> Walk:
             linked[route.path] += is_linked
             if linked[route.path] > MOST_LINKED:
                 continue
-            answer = await client.get(address, headers={"Accept": "text/html, */*"})
+            for _ in range(MOST_TRIES):
+                answer = await client.get(address, headers={"Accept": "text/html, */*"})
+                if answer.status_code != 503:  # a busy machine may not draw all charts of a page in time
+                    break
             found.answers[address] = answer
             if answer.headers.get("content-type", "").startswith("text/html"):
                 for link in links(address, LexborHTMLParser(answer.text)):
