@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -40,6 +41,9 @@ class Trouble:
 
 Connection = sa.Connection
 """An open connection. Scoring passes it to functions of storage and builds no statement itself."""
+
+
+_MIGRATING = threading.Lock()  # Alembic has one global context in a process, also for two databases
 
 
 class Database:
@@ -126,7 +130,7 @@ class Database:
 
         config = Config()
         config.set_main_option("script_location", MIGRATIONS.as_posix().replace("%", "%%"))
-        with self.write() as connection:
+        with _MIGRATING, self.write() as connection:
             new = MigrationContext.configure(connection).get_current_revision() is None
             config.attributes["connection"] = connection
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -232,6 +233,21 @@ def test_threads_may_open_a_new_store_at_once(bare_url: str) -> None:
     for thread in threads:
         thread.join()
     assert failed == []
+
+
+def test_threads_may_create_different_stores_at_once(tmp_path: Path) -> None:
+    addresses = [f"sqlite:///{tmp_path / f'{number}.sqlite3'}" for number in range(6)]
+    gate = threading.Barrier(len(addresses))
+
+    def create(address: str) -> bool:
+        gate.wait()
+        database = Database(address, durable=False)
+        is_new = database.migrate()
+        database.close()
+        return is_new
+
+    with ThreadPoolExecutor(len(addresses)) as threads:
+        assert list(threads.map(create, addresses)) == [True] * len(addresses)
 
 
 def test_a_database_from_a_newer_version_is_refused_and_left_alone(database_url: str) -> None:
