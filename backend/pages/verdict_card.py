@@ -85,10 +85,20 @@ def hidden_names(
 
 
 def verdict_card(page: Page, site: Site) -> VerdictCard:
-    """Return the verdict card of a site for the choices in the address. Raises RequestValidationError."""
+    """Return the verdict card of a site for the choices in the address. Raises RequestValidationError.
+
+    Where the months of withheld values are too few for a verdict, it is that of the public models up to
+    today, unless the address asks for all models.
+    """
     choices, withheld = score_choices(page), page.withheld()
     question = score_question(page, site, choices)
     answer = verdict_answer(page.service, question, withheld)
+    only_public = choices.sources == "public"
+    if question.public and not answer.finding.ranks and "sources" not in page.request.query_params:
+        of_public = score_question(page, site, choices, only_public=True)
+        instead = verdict_answer(page.service, of_public, withheld)
+        if instead.finding.ranks:
+            question, answer, only_public = of_public, instead, True
     return VerdictCard(
         site=site,
         answer=answer,
@@ -97,5 +107,5 @@ def verdict_card(page: Page, site: Site) -> VerdictCard:
         views=view_chips(page, choices, "#verdict"),
         hidden=hidden_names(answer, question, withheld),
         waits=question.remark is not None,
-        only_public=choices.sources == "public",
+        only_public=only_public,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.scoring.days.public_months import publish
 from backend.tests.support.score_store import DIRECTION, SPEED, TEMPERATURE, constant
 from backend.tests.support.scored_site import (
     AROME,
@@ -123,3 +124,21 @@ async def test_a_site_with_a_withheld_reference_is_shown_at_its_first_public_sta
     card = text_of(await page_of(service, SITE), CARD)
     assert "The beacon ffvl:901" in card
     assert "Too close to call" in card  # both err by 2.0 at the public station
+
+
+async def test_public_models_have_a_verdict_before_the_months_of_withheld_ones_are_enough(
+    tmp_path: Path,
+) -> None:
+    models = dict(zip((AROME, "arome_ifs_0025", PARAPENTE), speeds(21.0 + noise(1), 26.0, 23.0), strict=True))
+    service = scored_site(tmp_path, models, public_raw_sources="romma")
+    publish(service.database, service.clock())
+    async with served(service) as client:
+        page = parsed(await get(client, SITE))
+        assert "AROME errs least" in text_of(page, CARD)
+        assert "MeteoParapente" not in text_of(page, f"{CARD} table")
+        (all_models,) = (link for link in page.css(f"{CARD} a") if link.text() == "All models")
+        of_all = text_of(
+            parsed(await get(client, (all_models.attributes["href"] or "").partition("#")[0])), CARD
+        )
+    assert "Not enough data yet" in of_all
+    assert "MeteoParapente" in of_all
