@@ -50,6 +50,9 @@ DATASET = "nwp-v2-1h-1km"
 MAX_AGE = timedelta(hours=11)
 """A run may be 8 h old before the next is published (3 h apart, up to 5 h late), and one may be absent."""
 
+USUAL_DELAY = timedelta(hours=5)
+"""Usual time from the start of a run until it is listed, rounded up (15 UTC was there at 19:55)."""
+
 SITES_PER_REQUEST = 60
 """With 24 characters for each site the address stays below 1.7 kB."""
 
@@ -209,8 +212,10 @@ class DatasetRoute:
         return f"{self.base_url}/v1/timeseries/forecast/{DATASET}"
 
     def _run(self, run: _RunToRead) -> Run:
-        # The metadata list a run, and state no time of publication: it is available when it is seen first.
-        return Run(MODEL, run.start, run.needs.now, published=False)
+        # The list has no time of publication. Collections are hours apart: the time of the first sight would
+        # make this model look later than those with a stamp, which then are judged by a newer run.
+        seen = min(run.needs.now, run.start + USUAL_DELAY)
+        return Run(MODEL, run.start, seen, published=False)
 
     def _failed(self, run: _RunToRead, error: CollectorError) -> ForecastBatch:
         return replace(self._batch(run.needs.now, run.newest), failures=(as_failure(self.name, error),))

@@ -212,7 +212,8 @@ class Run:
     """One run of a model. `available_at` is when it was available, as stated by its publisher.
 
     If the publisher states no time, `available_at` is when we first saw the run, and `published` is False. In
-    a backfilled batch it is then an estimate: the publisher's usual delay after the start of the run.
+    a backfilled batch, and of C-LAEF always, it is then an estimate: the publisher's usual delay after the
+    start of the run, if that is earlier.
     """
 
     model: str

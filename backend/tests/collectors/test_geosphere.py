@@ -146,11 +146,23 @@ async def test_one_request_has_all_sites_of_a_run_and_names_the_whole_run() -> N
         f"{SERIES}?parameters=2t,10u,10v,10fg&start=2026-07-15T06:00&end=2026-07-17T18:00&forecast_offset=0"
         "&lat_lon=45.8574,6.2235&lat_lon=45.9512,6.7391",
     ]
-    assert batch.run == Run("claef_1km", SIX, NOW, published=False)
+    assert batch.run == Run("claef_1km", SIX, SIX + timedelta(hours=5), published=False)
     assert (batch.source, batch.route, batch.rank, batch.newest) == ("geosphere", "timeseries", 0, SIX)
     assert (batch.parts, batch.sites) == (("00H60H",), ("annecy", "passy"))
     assert max(lead_time(record) for record in batch.records) == timedelta(hours=60)
     assert batch.failures == ()
+
+
+async def test_a_run_is_available_after_the_usual_delay_or_when_it_is_seen_before_that() -> None:
+    nine = SIX + timedelta(hours=3)
+    fetch = ScriptedFetch(hub(nine, SIX), now=NOW)
+
+    later, earlier = await collected(needs(ANNECY), fetch)
+
+    assert [batch.run.available_at for batch in (later, earlier) if batch.run] == [
+        NOW,
+        SIX + timedelta(hours=5),
+    ]
 
 
 async def test_values_are_in_our_units_and_the_first_hour_has_no_gust() -> None:
