@@ -1,4 +1,4 @@
-"""`meteo-score demo`: four sources and their days, collected and served without network or keys."""
+"""`meteo-score demo`: the default sources and their days, collected and served without network or keys."""
 
 from __future__ import annotations
 

@@ -70,6 +70,7 @@ def test_every_slot_of_the_day_was_a_success_of_every_source(store: Database) ->
     brought = {(run.job, source.source) for run in runs for source in run.sources if source.stored}
     assert brought == {
         (FORECASTS, "arome"),
+        (FORECASTS, "geosphere"),
         (FORECASTS, "meteo_parapente"),
         (OBSERVATIONS, "ffvl"),
         (OBSERVATIONS, "romma"),
@@ -89,13 +90,16 @@ def test_every_parameter_came_and_gusts_from_those_that_have_them(store: Databas
             .group_by(t.model.c.name)
         ).all()
     values = {name: (speed, gust, temperature) for name, speed, gust, temperature in rows}
-    assert set(values) == {"arome_0025", "meteo_parapente"}
+    assert set(values) == {"arome_0025", "claef_1km", "meteo_parapente"}
     assert all(values["arome_0025"])
+    assert all(values["claef_1km"])
     assert values["meteo_parapente"][1] == 0  # it states no gust
     assert values["meteo_parapente"][0] > 0
 
 
-def test_the_ground_of_each_model_is_known_so_that_its_temperature_can_be_ranked(store: Database) -> None:
+def test_the_ground_is_known_of_each_model_whose_temperature_is_ranked(
+    store: Database,
+) -> None:
     point = t.grid_point.c
     with store.read() as connection:
         known = connection.execute(
@@ -103,7 +107,7 @@ def test_the_ground_of_each_model_is_known_so_that_its_temperature_can_be_ranked
             .join_from(t.grid_point, t.model)
             .join(t.site, t.site.c.id == point.site_id)
         ).all()
-    assert {name for name, _, ground in known if ground is None} == set()
+    assert {name for name, _, ground in known if ground is None} == {"claef_1km"}
     arome = [(elevation, ground) for name, elevation, ground in known if name == "arome_0025"]
     assert len(arome) == 9
     assert [ground for _, ground in arome] == pytest.approx([elevation for elevation, _ in arome], abs=0.1)
@@ -118,7 +122,8 @@ def test_no_forecast_is_stored_before_its_publication(store: Database) -> None:
     )
     with store.read() as connection:
         assert connection.execute(late).scalar_one() == 0
-        assert connection.execute(sa.select(sa.func.min(batch.published))).scalar_one()
+        estimated = sa.select(t.model.c.name).join_from(t.forecast_batch, t.model).where(~batch.published)
+        assert set(connection.execute(estimated).scalars()) == {"claef_1km"}  # its list has no stamps
 
 
 def test_a_demo_that_is_run_again_resumes_and_stores_nothing_twice(lived: Path, store: Database) -> None:
