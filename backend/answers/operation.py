@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
+from pydantic import Field
+
 from backend.answers.base import ApiModel
 from backend.answers.service import ServiceParts
 from backend.answers.station_flags import StationFlag, flag_entry
@@ -31,7 +33,7 @@ class StationMoved(ApiModel):
     site: str
     station: str
     since: datetime
-    metres: float
+    metres: float = Field(description="between the two positions")
 
 
 class StationSilent(ApiModel):
@@ -59,9 +61,9 @@ class StationDoubtful(ApiModel):
 class StationsToCheck(ApiModel):
     """The stations of sites that need a look."""
 
-    moved: list[StationMoved]
-    silent: list[StationSilent]
-    suspect: list[StationSuspect]
+    moved: list[StationMoved] = Field(description="until the move is confirmed")
+    silent: list[StationSilent] = Field(description="a day or longer without a reading")
+    suspect: list[StationSuspect] = Field(description="periods of a sensor that looks defective")
     doubtful: list[StationDoubtful]
 
     @property
@@ -70,14 +72,23 @@ class StationsToCheck(ApiModel):
         return not (self.moved or self.silent or self.suspect or self.doubtful)
 
 
+class StoredDay(ApiModel):
+    """Number of values that runs stored on a day (UTC)."""
+
+    day: date
+    values: int
+
+
 class StoreGrowth(ApiModel):
     """The size of the store in bytes (null if unknown), and what the last days (UTC) added."""
 
     bytes: int | None
-    free_bytes: int | None
-    values: int
-    stored: list[tuple[date, int]]
-    bytes_per_month: float | None
+    free_bytes: int | None = Field(description="free on the disk of the store; null for PostgreSQL")
+    values: int = Field(description="values that runs stored since the beginning")
+    stored: list[StoredDay] = Field(description="oldest first; the present day is not over")
+    bytes_per_month: float | None = Field(
+        description="estimated growth in 30 days; null before a day of collections"
+    )
 
 
 def stations_to_check(service: ServiceParts, sites: Sequence[Site]) -> StationsToCheck:
@@ -139,6 +150,6 @@ def store_growth(service: ServiceParts) -> StoreGrowth:
         bytes=size.bytes,
         free_bytes=None if path is None else service.free_bytes(path),
         values=size.values,
-        stored=[(date_of(day), count) for day, count in size.days.items()],
+        stored=[StoredDay(day=date_of(day), values=count) for day, count in size.days.items()],
         bytes_per_month=per_month,
     )

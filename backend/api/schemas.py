@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, computed_field
 
 from backend.answers.base import ApiModel, WithheldSource
+from backend.answers.completeness import SourceCompleteness
 from backend.answers.freshness import SourceFreshness
 from backend.answers.readiness import StateReason
 from backend.answers.station_flags import StationFlag
@@ -153,6 +154,53 @@ class JobList(ApiModel):
     """The jobs of the service."""
 
     jobs: list[ScheduledJob]
+
+
+# --- The state of the operation ----------------------------------------------------------------------
+
+
+class CompletenessPage(ApiModel):
+    """What was received of what is expected, by source, site and local day. It has counts and no values."""
+
+    sources: list[SourceCompleteness] = Field(description="one entry for each model, and for each network")
+    next: str | None = Field(description="cursor of the sites after these; null on the last page")
+
+
+class RejectedValues(ApiModel):
+    """Values of a source that were rejected for the same reason, with the last one as it was received."""
+
+    source: str
+    reason: str
+    count: int
+    subject: str = Field(description="the station or site of the last one")
+    parameter: str | None
+    raw: str = Field(description="the last one, secrets masked")
+    last: datetime = Field(description="when the last one was collected")
+
+
+class FlaggedReadings(ApiModel):
+    """Readings of a station with the same flag of the quality control: stored, and in no score."""
+
+    site: str
+    station: str
+    parameter: Parameter
+    reason: str
+    count: int
+    last: datetime = Field(description="time of the newest")
+
+
+class ValuesSetAside(ApiModel):
+    """Values of the last days that enter no score, most frequent first."""
+
+    since: datetime
+    rejected: list[RejectedValues]
+    flagged: list[FlaggedReadings]
+
+
+class SettingsInForce(ApiModel):
+    """The settings by their names in the environment, as they would be written there."""
+
+    settings: dict[str, str] = Field(description="secrets and passwords are masked")
 
 
 # --- Sites, stations and models ----------------------------------------------------------------------

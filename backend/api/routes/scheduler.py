@@ -1,4 +1,4 @@
-"""The schedule and its runs: show them, start a run, pause a job."""
+"""The schedule, its runs and the state of the operation: show them, start a run, pause a job."""
 
 from __future__ import annotations
 
@@ -6,13 +6,38 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from backend.answers.completeness import completeness
+from backend.answers.operation import (
+    SET_ASIDE_SHOWN,
+    StationsToCheck,
+    StoreGrowth,
+    flagged_values,
+    rejected_values,
+    stations_to_check,
+    store_growth,
+)
+from backend.answers.settings_in_force import as_written, settings_in_force
+from backend.answers.sites import require_site
 from backend.api.dependencies import TOKEN_OPTIONAL, Admin, ServiceDep, operator_name, require_admin
 from backend.api.prefix import root_of
 from backend.api.problems import bad_query, problems
-from backend.api.schemas import CollectionRun, JobList, RunPage, ScheduledJob, SchedulerStatus, StartedRun
+from backend.api.schemas import (
+    CollectionRun,
+    CompletenessPage,
+    FlaggedReadings,
+    JobList,
+    RejectedValues,
+    RunPage,
+    ScheduledJob,
+    SchedulerStatus,
+    SettingsInForce,
+    StartedRun,
+    ValuesSetAside,
+)
 from backend.api.status import collection_run, public_run, scheduled_job, scheduled_jobs
 from backend.api.status_cache import StatusCache
 from backend.core.errors import NotFoundError
+from backend.core.masking import mask_of
 from backend.core.records import RunStatus
 from backend.scheduler.config import JOBS, JobId
 
@@ -74,6 +99,64 @@ def read_run(
 
 # --- With the admin token ----------------------------------------------------------------------------
 
+state_router = APIRouter(dependencies=[Depends(require_admin)], responses=problems(401, 403))
+
+
+@state_router.get("/completeness", response_model=CompletenessPage, responses=problems(404, 422))
+def read_completeness(
+    service: ServiceDep,
+    site: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="sites in a page")] = 25,
+    cursor: str | None = None,
+) -> CompletenessPage:
+    """Return received and expected runs and hours of the last seven local days, a page of sites at a time."""
+    sites = service.sites()
+    if site is not None:
+        return CompletenessPage(sources=completeness(service, [require_site(sites, site)]), next=None)
+    start = 0
+    if cursor is not None:
+        ids = [one.id for one in sites]
+        if cursor not in ids:
+            raise bad_query("cursor", "is not a cursor of this list: use `next` of the previous page")
+        start = ids.index(cursor) + 1
+    shown = sites[start : start + limit]
+    more = start + limit < len(sites)
+    return CompletenessPage(sources=completeness(service, shown), next=shown[-1].id if more else None)
+
+
+@state_router.get("/set-aside", response_model=ValuesSetAside)
+def read_set_aside(service: ServiceDep) -> ValuesSetAside:
+    """Return the rejected and flagged values of the last seven days, by source or station, with reasons."""
+    masked = mask_of(service.settings.secrets())
+    return ValuesSetAside(
+        since=service.clock() - SET_ASIDE_SHOWN,
+        rejected=[
+            RejectedValues.model_validate(group).model_copy(update={"raw": masked(group.raw)})
+            for group in rejected_values(service)
+        ],
+        flagged=[FlaggedReadings.model_validate(group) for group in flagged_values(service)],
+    )
+
+
+@state_router.get("/stations", response_model=StationsToCheck)
+def read_stations_to_check(service: ServiceDep) -> StationsToCheck:
+    """Return the stations of sites that moved, fell silent or look defective."""
+    return stations_to_check(service, service.sites())
+
+
+@state_router.get("/store", response_model=StoreGrowth)
+def read_store(service: ServiceDep) -> StoreGrowth:
+    """Return the size of the store in bytes, and what the last days added."""
+    return store_growth(service)
+
+
+@state_router.get("/settings", response_model=SettingsInForce)
+def read_settings(service: ServiceDep) -> SettingsInForce:
+    """Return the settings in force, secrets masked."""
+    in_force = settings_in_force(service.settings, service.config)
+    return SettingsInForce(settings={name: as_written(value) for name, value in in_force.items()})
+
+
 admin_router = APIRouter(
     prefix="/jobs/{jobId}", dependencies=[Depends(require_admin)], responses=problems(401, 403, 404, 422)
 )
@@ -114,4 +197,5 @@ def resume_job(service: ServiceDep, job: Job, request: Request) -> ScheduledJob:
     return scheduled_job(service, job, admin=True)
 
 
+router.include_router(state_router)
 router.include_router(admin_router)
