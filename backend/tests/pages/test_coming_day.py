@@ -76,7 +76,7 @@ def test_the_sentence_has_the_range_the_days_and_the_limit(tmp_path: Path) -> No
         " above 25: on 29 of 41 days."
     )
     assert plain(french.headline()) == "AROME annonce 26 km/h à 13 h."
-    assert french.usually() == (
+    assert plain(french.usually()) == (
         "Quand il annonce 25–30 la veille au soir, la balise mesure 22–31 (8 fois sur 10, 41 jours, 96 h),"
         " plus de 25 : 29 jours sur 41."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -39,6 +40,38 @@ def test_every_text_of_the_pages_is_translated_once_and_nothing_else_is() -> Non
     assert texts - translated.keys() == set(), "without a French translation"
     assert translated.keys() - texts == set(), "translated, but in no page"
     assert [text for text, count in translated.items() if count > 1] == [], "translated twice"
+
+
+# A sign of the end of a line needs its word beside it: a plain space could put it on the next line.
+# `%(` and `%s` are placeholders; `%%` is the percent sign of a text with placeholders.
+PLAIN_SPACE = re.compile(r" [:;!?»]| %(?![(sd])|« |«(?=\S)|(?<=\w)[;!?»]")
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        *((f"Vent{space}: 3", space == " ") for space in (" ", "\N{NO-BREAK SPACE}")),
+        *((f"78{space}%% des jours", space == " ") for space in (" ", "\N{NARROW NO-BREAK SPACE}")),
+        *((f"Où{space}?", space != "\N{NO-BREAK SPACE}") for space in (" ", "", "\N{NO-BREAK SPACE}")),
+        *((f"«{space}oui{space}»", space == " ") for space in (" ", "\N{NO-BREAK SPACE}")),
+        ("«oui»", True),
+        ("sur %(num)s jours, à 12:05", False),
+    ],
+)
+def test_a_plain_space_beside_a_french_sign_is_seen(text: str, refused: bool) -> None:
+    assert bool(PLAIN_SPACE.search(text)) is refused
+
+
+@pytest.mark.parametrize("file", sorted(LOCALES.glob("fr/*.po")), ids=lambda file: file.stem)
+def test_french_signs_have_a_no_break_space(file: Path) -> None:
+    wrong = [
+        string
+        for message in read_po(io.BytesIO(file.read_bytes()), locale="fr")
+        if message.id
+        for string in (message.string if isinstance(message.string, tuple) else (message.string,))
+        if PLAIN_SPACE.search(str(string))
+    ]
+    assert wrong == [], f"{file.name}: U+00A0 before : ; ! ? % and inside « »"
 
 
 @pytest.mark.parametrize(
