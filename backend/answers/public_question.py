@@ -14,12 +14,16 @@ from backend.answers.service import ReadingParts
 from backend.answers.withholding import Withholding, public_models
 from backend.core.local_time import local_day
 from backend.core.records import network_of
-from backend.scoring.constants import PUBLIC_AFTER_DAYS, STRATUM_DAYS
+from backend.scoring.constants import PUBLIC_AFTER_DAYS, PUBLIC_PAIRS, STRATUM_DAYS
 from backend.scoring.days.public_months import newest_closed_month
 from backend.scoring.grid import Span
 from backend.scoring.names import listed, model_name
+from backend.scoring.public.figures import share_step
 from backend.scoring.public.windows import Window, named, newest_window, windows
 from backend.scoring.sample.load import Samples, reference_days
+
+ROUNDED_TO_NONE = share_step(PUBLIC_PAIRS.value) / 2
+"""A public share that was rounded to 0 is below this one: the steps are widest for the fewest hours."""
 
 
 class UnpublishedDaysError(InvalidDaysError):

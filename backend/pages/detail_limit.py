@@ -12,6 +12,7 @@ from backend.core.records import Site
 from backend.pages.details import Topic, make_detail
 from backend.pages.page import Page
 from backend.pages.score_choices import apart_questions
+from backend.pages.sentences_scores import coarse_share
 
 EVENTS = ("wind_over", "gust_over", "not_flyable_day")
 """The events of the page, in their order."""
@@ -119,16 +120,15 @@ class EventWords:
         names = {"model": model.name, "limit": self.limit()}
         if rate is None or rate.value is None:
             return words.gettext("%(model)s: not enough data for a figure that may be published.") % names
-        values = {**names, "rate": words.percent(rate.value)}
+        values = {**names, "rate": coarse_share(words, rate.value)}
         if self.event.units == "days":
             return (
-                words.gettext("%(model)s: about %(rate)s of the days that it announced as flyable were not.")
+                words.gettext("%(model)s: %(rate)s of the days that it announced as flyable were not.")
                 % values
             )
         return (
             words.gettext(
-                "%(model)s: in about %(rate)s of the hours for which it announced at most %(limit)s, more"
-                " came."
+                "%(model)s: in %(rate)s of the hours for which it announced at most %(limit)s, more came."
             )
             % values
         )

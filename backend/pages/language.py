@@ -52,7 +52,14 @@ class Language:
         return written.replace("-", "−")
 
     def percent(self, share: float) -> str:
-        """Return a share of 1 in whole percent, with the spacing of the language."""
+        """Return a share of 1 in whole percent, with the spacing of the language.
+
+        Only none is 0 % and only all is 100 %: one bad surprise in 252 hours is "< 1 %".
+        """
+        if 0 < share < 0.005:
+            return f"<\N{NO-BREAK SPACE}{numbers.format_percent(0.01, locale=self.locale)}"
+        if 0.995 <= share < 1:
+            return f">\N{NO-BREAK SPACE}{numbers.format_percent(0.99, locale=self.locale)}"
         return numbers.format_percent(share, locale=self.locale)
 
     def hour(self, hour: int) -> str:
@@ -68,7 +75,9 @@ class Language:
 
     def day(self, day: date, *, year: bool = False) -> str:
         """Return a day: "lundi 30 novembre" or "Monday 30 November", optionally with its year."""
-        return dates.format_date(day, "EEEE d MMMM" + (" y" if year else ""), self.locale)
+        return dates.format_date(
+            day, f"EEEE {self._number_of(day)} MMMM" + (" y" if year else ""), self.locale
+        )
 
     def short_day(self, day: date) -> str:
         """Return a day in few characters: "lun. 30" or "Mon 30"."""
@@ -76,7 +85,11 @@ class Language:
 
     def full_date(self, day: date) -> str:
         """Return a day with its year: "30 novembre 2026"."""
-        return dates.format_date(day, "d MMMM y", self.locale)
+        return dates.format_date(day, f"{self._number_of(day)} MMMM y", self.locale)
+
+    def _number_of(self, day: date) -> str:
+        """Return the pattern for the day of the month: French writes the first as "1er"."""
+        return "d'er'" if self.code == "fr" and day.day == 1 else "d"
 
     def month(self, day: date) -> str:
         """Return the month of a day with its year: "novembre 2026"."""

@@ -6,13 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from backend.answers.public_question import ROUNDED_TO_NONE
 from backend.answers.shapes import CommonFields, ReferenceStation, VerdictAnswer
+from backend.pages.language import Language
 from backend.pages.page import Page
 from backend.pages.score_choices import SPEEDS
 from backend.scoring.constants import FLYING_FROM, FLYING_UNTIL, PRELIMINARY_DAYS
 from backend.scoring.questions.scorecard import Finding
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample_size import SampleLabel
+
+
+def coarse_share(words: Language, share: float) -> str:
+    """Return a share that was rounded to public steps: "≈40 %".
+
+    One that was rounded to none or to all is written as the bound that it has: "≈0 %" would be read as never.
+    """
+    if share <= 0:
+        return f"<\N{NO-BREAK SPACE}{words.percent(ROUNDED_TO_NONE)}"
+    if share >= 1:
+        return f">\N{NO-BREAK SPACE}{words.percent(1 - ROUNDED_TO_NONE)}"
+    return f"≈{words.percent(share)}"
 
 
 @dataclass(frozen=True)
@@ -101,6 +115,11 @@ class ScoreWords:
             return self.limit(value)
         space = "" if self.quantity is Quantity.WIND_DIRECTION else "\N{NO-BREAK SPACE}"
         return f"{self.page.language.number(value)}{space}{self.unit}"
+
+    def share(self, share: float, answer: CommonFields) -> str:
+        """Return a share of the hours of an answer, which may have rounded figures."""
+        words = self.page.language
+        return coarse_share(words, share) if answer.rounded else words.percent(share)
 
     def days(self, count: int) -> str:
         """Return a number of common days in words."""

@@ -42,7 +42,7 @@ async def test_each_pair_has_its_outcome_in_words_and_its_interval(tmp_path: Pat
     (close,) = (row for row in rows if "MeteoParapente" not in row)
     assert "are too close to call" in close
     french = text_of(await page_of(service, PAGE, "fr"))
-    assert "AROME se trompe moins que MeteoParapente : de 2,0 km/h en moyenne, contre 6,0 km/h." in french
+    assert "AROME se trompe moins : de 2,0 km/h en moyenne, contre 6,0 km/h pour MeteoParapente." in french
     assert "sont trop proches pour trancher" in french
 
 

@@ -58,7 +58,7 @@ async def test_the_four_cases_are_counted_in_words(tmp_path: Path) -> None:
     assert "When AROME announced at most 25 km/h, more came in 90 of 180 hours: 50%" in english
     assert "announced fine, was fine 90 hours announced fine, was too strong 90 hours" in english
     french = text_of(await page_of(service, f"{SITE}/limit?lim=29", "fr"))
-    assert "Quand AROME annonçait 29 km/h au plus, il est venu plus 90 heures sur 180 : 50 %" in french
+    assert "Quand AROME annonçait 29 km/h au plus, il est venu plus dans 90 des 180 heures : 50 %" in french
     page = await page_of(service, f"{SITE}/limit?lim=35")
     assert "more came in 0 of 360 hours" in text_of(page)
     assert [node.attributes["value"] for node in page.css("#lim")] == ["35"]
@@ -131,7 +131,7 @@ async def test_the_beacon_has_its_calms_doubts_and_differences(tmp_path: Path) -
     assert "Mean wind: 84, far from the readings before and after" in english
     assert "2.0 km/h less than romma:902 on average; hour by hour they differ by 2.0 km/h" in english
     french = text_of(await page_of(service, f"{SITE}/beacon", "fr"))
-    assert "2,0 km/h de moins que romma:902 en moyenne" in french
+    assert "romma:902 : cette balise mesure 2,0 km/h de moins en moyenne" in french
 
 
 async def test_nothing_is_shown_of_a_withheld_beacon(tmp_path: Path) -> None:
@@ -167,7 +167,9 @@ async def test_the_verdict_is_tried_at_the_other_beacon(tmp_path: Path) -> None:
     assert "AROME errs least." in english
     assert "At romma:902 MeteoParapente errs less than AROME (40 common days)." in english
     french = text_of(await page_of(service, f"{SITE}/beacon", "fr"))
-    assert "À romma:902, MeteoParapente se trompe moins que AROME (40 jours communs)." in french
+    assert (
+        "À romma:902, c’est MeteoParapente qui se trompe le moins, et non AROME (40 jours communs)." in french
+    )
 
 
 async def test_what_came_after_an_announcement_has_its_range(tmp_path: Path) -> None:

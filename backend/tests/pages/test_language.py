@@ -101,8 +101,16 @@ def test_numbers_days_and_times_have_the_form_of_the_language() -> None:
     assert french.clock(summer) == "18\N{NO-BREAK SPACE}h\N{NO-BREAK SPACE}05"
     assert french.day(date(2026, 7, 15)) == "mercredi 15 juillet"
     assert french.percent(0.78).replace("\N{NARROW NO-BREAK SPACE}", " ").replace("\xa0", " ") == "78 %"
+    assert french.day(date(2026, 7, 1)) == "mercredi 1er juillet"
+    assert french.full_date(date(2026, 7, 1)) == "1er juillet 2026"
+    assert english.day(date(2026, 7, 1)) == "Wednesday 1 July"
     assert english.month(date(2026, 7, 15)) == "July 2026"
     assert french.listed(["AROME", "ICON-D2", "IFS"]) == "AROME, ICON-D2 et IFS"
+
+
+def test_only_none_is_0_percent_and_only_all_is_100_percent() -> None:
+    shown = [language("en").percent(share) for share in (0.0, 1 / 252, 0.01, 0.99, 251 / 252, 1.0)]
+    assert shown == ["0%", "<\xa01%", "1%", "99%", ">\xa099%", "100%"]
 
 
 def test_a_count_has_the_form_of_its_number() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.pages.language import language
+from backend.pages.sentences_scores import coarse_share
 from backend.scoring.days.public_months import publish
 from backend.tests.support.score_store import DIRECTION, SPEED, TEMPERATURE, constant
 from backend.tests.support.scored_site import (
@@ -111,6 +113,12 @@ async def test_a_withheld_model_has_only_figures_of_whole_months(tmp_path: Path)
     card = text_of(await page_of(service, SITE), CARD)
     assert "6.4" not in card
     assert "scores with them appear once a whole calendar month is complete" in card
+
+
+def test_a_coarse_share_never_reads_as_never_or_always() -> None:
+    # Public shares of 180 hours have steps of 20 %: one that was rounded to none may have been 9 %.
+    shown = [coarse_share(language("en"), share).replace("\xa0", " ") for share in (0.0, 0.2, 1.0)]
+    assert shown == ["< 10%", "≈20%", "> 90%"]
 
 
 async def test_a_site_with_a_withheld_reference_is_shown_at_its_first_public_station(tmp_path: Path) -> None:
