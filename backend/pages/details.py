@@ -26,6 +26,19 @@ class Topic(StrEnum):
     RUNS = "runs"
 
 
+METHOD = {
+    Topic.LIMIT: "surprises",
+    Topic.BIAS: "error",
+    Topic.BEACON: "reading",
+    Topic.COVERAGE: "hours",
+    Topic.LEAD: "mae",
+    Topic.TIMING: "interval",
+    Topic.DIRECTION: "direction",
+    Topic.RUNS: "forecast",
+}
+"""The part of the page about the method that explains the figures of a detail."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TopicLink:
     """A detail in the list: its title, what it answers, and its address."""
@@ -48,6 +61,11 @@ class Detail:
     words: ScoreWords
     parameters: tuple[Chip, ...] = ()
     views: tuple[Chip, ...] = ()
+
+    @property
+    def method(self) -> str:
+        """Where the page about the method explains the figures of this detail."""
+        return METHOD[self.link.topic]
 
 
 def topic_links(page: Page, site: Site) -> tuple[TopicLink, ...]:

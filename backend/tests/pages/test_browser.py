@@ -134,3 +134,15 @@ def test_every_control_is_reached_by_the_keyboard(browser: Browser, address: str
                 break
         assert len(reached) > controls, f"{path}: {len(reached) - 1} of {controls} controls reached"
     context.close()
+
+
+def test_links_of_the_verdict_card_are_large_enough_for_a_thumb(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 800}, locale="fr")
+    tab = context.new_page()
+    for query in ("sources=all", "sources=public"):
+        tab.goto(f"{address}/sites/planfait?{query}")
+        links = tab.locator("#verdict a:visible")
+        heights = {links.nth(n).inner_text(): links.nth(n).bounding_box() for n in range(links.count())}
+        assert heights
+        assert {text: box for text, box in heights.items() if box is None or box["height"] < 43.9} == {}
+    context.close()

@@ -51,6 +51,9 @@ def by_lead(folder: Path, winds: list[float], public_raw_sources: str = OPENED) 
 async def test_the_error_by_lead_is_in_words_in_a_chart_and_in_a_table(tmp_path: Path) -> None:
     service = by_lead(tmp_path, [21.0, 22.0, 23.0, 24.0, 25.0, 26.0])
     page = await page_of(service, f"{SITE}/lead")
+    method = [link for link in page.css("main a") if "/methodology#" in str(link.attributes["href"])]
+    anchors = {str(link.attributes["href"]).partition("#")[2] for link in method}
+    assert anchors == {"mae", "interval", "skill"}, "the columns and the dashed line are explained"
     assert (
         "AROME is wrong by 1.0 km/h on average 0–5 h ahead, and by 6.0 km/h 48 h ahead or more."
         in text_of(page)
