@@ -15,6 +15,7 @@ from backend.core.clock import PARIS
 from backend.pages.charts.picture import HEIGHT, WIDTH, Picture, shortened
 from backend.pages.charts.style import Spec
 from backend.pages.page import Page
+from backend.pages.sentences_home import gust_words
 
 EVENING = time(19, 5)
 """Local time of the bulletin: five minutes after the decision of the evening before."""
@@ -42,6 +43,14 @@ def draw_hour(
         return
     picture.text(x + width * 0.62, middle, wind, 46, color=colour, bold=True, align="right")
     picture.text(x + width * 0.67, middle + 4, page.speed(hour.gust), 32, color=colour)
+
+
+def limits_text(page: Page) -> str:
+    """Return what the marks of the cells mean, for a picture."""
+    return page.language.gettext("▲ wind > %(wind)s or gust > %(gust)s · ≈ close") % {
+        "wind": page.speed(page.choices.lim),
+        "gust": page.speed(page.choices.glim),
+    }
 
 
 @dataclass(frozen=True)
@@ -86,13 +95,15 @@ class Bulletin:
         }
 
     def model(self, row: HomeRow) -> str:
-        """Return the name of the shown model, and that it is not judged yet, if so."""
+        """Return the name of the shown model, that it is not judged yet, and of which model the gusts are."""
         words = self.page.language
         if row.trust is None:
             return ""
+        name = row.trust.wind.name
         if row.trust.wind.standing is Standing.NOT_JUDGED:
-            return words.gettext("%(model)s, not yet judged") % {"model": row.trust.wind.name}
-        return row.trust.wind.name
+            name = words.gettext("%(model)s, not yet judged") % {"model": name}
+        gusts = gust_words(self.page, row.trust) if row.trust.gust else None  # no gust is shown without one
+        return name if gusts is None else f"{name}, {gusts}"
 
     def _value(self, hour: HomeHour) -> str:
         if hour.wind is None:
@@ -134,12 +145,9 @@ class Bulletin:
         page, words, home = self.page, self.page.language, self.answer.home
         picture = Picture()
         picture.text(40, 52, self.title, 50, bold=True)
-        limits = words.gettext("▲ wind > %(wind)s or gust > %(gust)s  ≈ close") % {
-            "wind": page.speed(page.choices.lim),
-            "gust": page.speed(page.choices.glim),
-        }
-        picture.text(WIDTH - 10, 52, limits, 28, color="var(--quiet)", align="right")
-        picture.text(40, 112, page.unit.symbol, 34, color="var(--quiet)")
+        picture.text(WIDTH - 10, 52, limits_text(page), 28, color="var(--quiet)", align="right")
+        units = words.gettext("wind, gust in %(unit)s") % {"unit": page.unit.symbol}
+        picture.text(40, 112, units, 30, color="var(--quiet)")
         lefts = [_NAME_WIDTH + 20 + index * (_CELL_WIDTH + _GAP) for index in range(len(home.hours))]
         for left, hour in zip(lefts, home.hours, strict=True):
             picture.text(
@@ -147,8 +155,12 @@ class Bulletin:
             )
         for index, row in enumerate(home.rows):
             top = _FIRST_ROW + index * _ROW_HEIGHT
-            picture.text(40, top + 24, shortened(row.name, 17), 40, bold=True)
-            picture.text(40, top + 60, shortened(self.model(row), 26), 26, color="var(--quiet)")
+            long_name = len(row.name) > 17  # a smaller name is better than one that is cut off
+            picture.text(40, top + 24, shortened(row.name, 24), 29 if long_name else 40, bold=True)
+            model = self.model(row)
+            picture.text(
+                40, top + 60, shortened(model, 34), 23 if len(model) > 26 else 26, color="var(--quiet)"
+            )
             if not row.hours:
                 text = words.gettext("no public forecast")
                 picture.text(lefts[0], top + 38, text, 34, color="var(--quiet)")

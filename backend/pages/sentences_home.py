@@ -53,11 +53,18 @@ def record_words(page: Page, trust: Trust) -> list[str]:
             )
             % {"wrong": words.number(wrong), "of": words.number(of)}
         )
+    gusts = gust_words(page, trust)
+    return found if gusts is None else [*found, gusts]
+
+
+def gust_words(page: Page, trust: Trust) -> str | None:
+    """Return which model the gusts are of; None where it is that of the mean wind."""
+    words = page.language
     if trust.gust is None:
-        found.append(words.gettext("no public model has gusts"))
-    elif trust.gust.model != trust.wind.model:
-        found.append(words.gettext("gusts: %(name)s") % {"name": trust.gust.name})
-    return found
+        return words.gettext("no public model has gusts")
+    if trust.gust.model == trust.wind.model:
+        return None
+    return words.gettext("gusts: %(name)s") % {"name": trust.gust.name}
 
 
 def beacon_words(page: Page, row: HomeRow) -> str | None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from backend.answers.home import HomeQuestion, HomeRow, home_answer, is_about_today
 from backend.core.records import Site
-from backend.pages.bulletin import draw_hour
+from backend.pages.bulletin import draw_hour, limits_text
 from backend.pages.charts.picture import HEIGHT, WIDTH, Picture, shortened, wrapped
 from backend.pages.charts.style import Spec
 from backend.pages.page import Page
-from backend.pages.sentences_home import standing_words
+from backend.pages.sentences_home import gust_words, standing_words
 from backend.pages.verdict_card import VerdictCard, verdict_card
 
 
@@ -31,7 +31,8 @@ class SiteCard:
         if row is None or row.trust is None:
             return ""
         standing = standing_words(self.page, row.trust.wind, has_station=row.station is not None)
-        return f"{row.trust.wind.name} ({standing})"
+        gusts = gust_words(self.page, row.trust) if row.trust.gust else None
+        return f"{row.trust.wind.name} ({standing if gusts is None else f'{standing}, {gusts}'})"
 
     @property
     def credits(self) -> list[str]:
@@ -46,6 +47,8 @@ class SiteCard:
         picture.text(40, 62, shortened(self.site.name, 32), 60, bold=True)
         picture.text(40, 132, f"{self.title}, {page.unit.symbol}", 36, color="var(--quiet)")
         hours = [] if self.row is None else self.row.hours
+        if hours:
+            picture.text(WIDTH - 40, 132, limits_text(page), 24, color="var(--quiet)", align="right")
         for index, hour in enumerate(hours):
             left, width = 40 + index * 226, 216
             picture.text(

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from lxml import etree
 
+from backend.answers.bulletin import BulletinAnswer
+from backend.answers.home import HomeRow
+from backend.answers.trust import Standing, Trust, TrustedModel
+from backend.pages.bulletin import Bulletin
+from backend.pages.language import language
+from backend.pages.page import Page
 from backend.tests.support.page_store import page_service
 from backend.tests.support.scored_site import get, parsed, text_of
 from backend.tests.support.served import make_service, served
@@ -51,6 +59,21 @@ async def test_the_bulletin_is_a_heading_a_line_for_each_site_and_yesterday(tmp_
     assert item.findtext("link") == f"https://meteo.example{SITES}"
     assert item.findtext("description", "").splitlines()[0] == lines[0]
     assert item.findtext("guid", "").endswith("#2026-07-16")
+
+
+def test_gusts_of_another_model_are_named_in_the_text() -> None:
+    wind, gust = (
+        TrustedModel(model=name.lower(), name=name, standing=Standing.TOO_CLOSE, average_error=2.0, n_days=45)
+        for name in ("MeteoParapente", "AROME")
+    )
+    words = cast(Page, SimpleNamespace(language=language("en")))
+    bulletin = Bulletin(words, cast(BulletinAnswer, None))
+
+    def row(of_gusts: TrustedModel) -> HomeRow:
+        return cast(HomeRow, SimpleNamespace(trust=Trust(wind=wind, gust=of_gusts, go_days=None)))
+
+    assert bulletin.model(row(gust)) == "MeteoParapente, gusts: AROME"
+    assert bulletin.model(row(wind)) == "MeteoParapente"
 
 
 def text_lines(page: object) -> list[str]:

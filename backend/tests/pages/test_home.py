@@ -112,7 +112,7 @@ async def test_each_site_is_a_row_of_five_hours_against_the_limits(tmp_path: Pat
 
 async def test_a_model_without_days_is_marked_as_not_judged(tmp_path: Path) -> None:
     french = rows(await get(tmp_path, put=windy))[0]
-    assert "pas encore jugé : 0 jours sur 30" in words(french)
+    assert "pas encore jugé : 0 des 30 jours" in words(french)
     english = rows(await get(tmp_path, put=empty, headers=ENGLISH))[0]
     assert "not yet judged: 0 days of 30" in words(english)
 

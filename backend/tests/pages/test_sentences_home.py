@@ -58,7 +58,7 @@ STANDINGS = {
         "remplace ICON-D2, qui ne couvre pas tout ce jour",
         "replaces ICON-D2, which does not reach all of this day",
     ),
-    Standing.NOT_JUDGED: ("pas encore jugé : 12 jours sur 30", "not yet judged: 12 days of 30"),
+    Standing.NOT_JUDGED: ("pas encore jugé : 12 des 30 jours", "not yet judged: 12 days of 30"),
 }
 
 
