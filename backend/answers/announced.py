@@ -12,17 +12,33 @@ from backend.answers.attribution import forecast_attribution
 from backend.answers.base import ApiModel
 from backend.answers.service import ReadingParts
 from backend.answers.withholding import Withholding
+from backend.core.clock import PARIS
 from backend.core.local_time import day_number, local_moment
 from backend.core.parameters import Parameter
 from backend.core.records import Site
 from backend.core.registry import MODELS, THREE_HOUR_GUST_MODELS
 from backend.scoring.names import model_name
+from backend.scoring.views import EVENING_BEFORE, MORNING, TWO_EVENINGS_BEFORE, DecisionView
 from backend.storage import announced as store
 from backend.storage.announced import AnnouncedValue
 from backend.storage.database import from_epoch
 
+VIEWS: tuple[DecisionView, ...] = (MORNING, EVENING_BEFORE, TWO_EVENINGS_BEFORE)
+"""The stored view whose lead is the one of an announcement for today, tomorrow and the day after."""
+
 LAST_RUNS = 4
 """Number of runs that are compared for an hour."""
+
+
+def view_of(days_ahead: int, now: datetime) -> DecisionView:
+    """Return the view whose past days are like an announcement that is read now for a coming day.
+
+    After midnight, today's forecast is still the one of the evening before: the view of the morning has runs
+    that came in the night, which no pilot has yet.
+    """
+    if days_ahead == 0 and now.astimezone(PARIS).hour < MORNING.hour:
+        return EVENING_BEFORE
+    return VIEWS[days_ahead]
 
 
 class RunValue(ApiModel):

@@ -8,7 +8,14 @@ from datetime import date, datetime, timedelta
 import numpy as np
 from pydantic import Field
 
-from backend.answers.announced import AnnouncedDay, AnnouncedHour, RunsOfModel, announced_day, last_runs
+from backend.answers.announced import (
+    AnnouncedDay,
+    AnnouncedHour,
+    RunsOfModel,
+    announced_day,
+    last_runs,
+    view_of,
+)
 from backend.answers.attribution import network_attribution
 from backend.answers.base import ApiModel
 from backend.answers.beacon_place import BeaconPlace, beacon_place
@@ -30,13 +37,9 @@ from backend.scoring.metrics.events import in_any_sector, sectors_of
 from backend.scoring.questions.bias import given_winds
 from backend.scoring.sample.wind_groups import ConditionalQuantiles
 from backend.scoring.sample_size import stratum_may_be_shown
-from backend.scoring.views import EVENING_BEFORE, MORNING, TWO_EVENINGS_BEFORE, DecisionView
 
 HOURS = range(9, 21)
 """The hours of the local clock that the page of a site shows."""
-
-VIEWS: tuple[DecisionView, ...] = (MORNING, EVENING_BEFORE, TWO_EVENINGS_BEFORE)
-"""The stored view whose lead is the one of an announcement for today, tomorrow and the day after."""
 
 
 class GivenWind(ApiModel):
@@ -141,7 +144,7 @@ def coming_day(
     now = service.clock()
     today = date_of(local_day(now))
     ahead = (day - today).days
-    view = VIEWS[ahead]
+    view = view_of(ahead, now)
     announced = announced_day(service, site, day, withheld, hours=HOURS)
     judgement = judged_sites(
         service, [site], view, withheld, wind_limit=wind_limit, gust_limit=gust_limit

@@ -20,6 +20,7 @@ from backend.answers.announced import (
     announced_days,
     in_fixed_order,
     unshown_models,
+    view_of,
 )
 from backend.answers.base import ApiModel
 from backend.answers.freshness import SourceFreshness, freshness
@@ -31,7 +32,6 @@ from backend.core.distance import metres_between
 from backend.core.local_time import date_of, day_number, local_day, local_moment
 from backend.core.records import Site, Station, network_of
 from backend.core.registry import THREE_HOUR_GUST_MODELS
-from backend.scoring.views import EVENING_BEFORE, MORNING
 from backend.storage import announced as store
 from backend.storage.database import from_epoch
 
@@ -148,7 +148,7 @@ def home_answer(service: ServiceParts, question: HomeQuestion, withheld: Withhol
     page = min(question.page, pages)
     shown = found[(page - 1) * SITES_A_PAGE : page * SITES_A_PAGE]
     announced = announced_days(service, [site for site, _ in shown], day, withheld, hours=HOURS)
-    view = MORNING if question.is_today else EVENING_BEFORE
+    view = view_of(0 if question.is_today else 1, now)
     judgements = judged_sites(
         service,
         [site for site, _ in shown],

@@ -7,7 +7,8 @@ from datetime import date, timedelta
 
 from markupsafe import Markup
 
-from backend.answers.coming_day import HOURS, VIEWS, ComingDay, ComingModel, GivenWind, UnshownReading
+from backend.answers.announced import VIEWS
+from backend.answers.coming_day import HOURS, ComingDay, ComingModel, GivenWind, UnshownReading
 from backend.answers.home import is_about_today
 from backend.answers.question import InvalidDaysError
 from backend.core.clock import PARIS
@@ -275,4 +276,4 @@ class ComingCard:
             "last": words.hour(HOURS[-1]),
             "models": words.listed([entry.name for entry in key]),
         }
-        return svg(drawn.spec(), text)
+        return svg(drawn.spec(), text, decimals=words.of_charts)

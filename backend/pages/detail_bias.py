@@ -181,4 +181,5 @@ def _chart(words: ScoreWords, models: list[ModelBias]) -> Markup | None:
             "Mean error of each model by part of the day, with its interval. Above 0 it announces too much."
             " The table below has the values."
         ),
+        decimals=language.of_charts,
     )

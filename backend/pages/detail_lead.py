@@ -95,6 +95,7 @@ def _lead_chart(words: ScoreWords, answer: LeadsAnswer, models: list[LeadModel])
             "Average error of each model by hours ahead, with its interval; dashed: yesterday's reading taken"
             " as the forecast. The table below has the values."
         ),
+        decimals=words.page.language.of_charts,
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from babel import Locale, dates, numbers
 from babel.lists import format_list
@@ -35,6 +36,11 @@ class Language:
     code: str
     locale: Locale
     translations: gettext.NullTranslations
+
+    @property
+    def of_charts(self) -> Literal["en-GB", "fr-FR"]:
+        """The name that d3-format has for the locale: charts write "2,5" in French."""
+        return "fr-FR" if self.code == "fr" else "en-GB"
 
     def gettext(self, text: str) -> str:
         """Return the translation of an English text."""

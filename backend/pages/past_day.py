@@ -98,7 +98,7 @@ class PastDayCard:
             },
             limit=unit.of(self.answer.limit),
         )
-        return svg(drawn.spec(), self._chart_text(len(observed)))
+        return svg(drawn.spec(), self._chart_text(len(observed)), decimals=self.page.language.of_charts)
 
     def _chart_text(self, n: int) -> str:
         words = self.page.language

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import vl_convert
 from markupsafe import Markup, escape
@@ -18,12 +19,14 @@ _ROLES = re.compile(r' (?:role|aria-roledescription)="[^"]*"')
 _OPENING = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"[^>]*>')
 
 
-def svg(spec: Spec, text: str) -> Markup:
+def svg(spec: Spec, text: str, *, decimals: Literal["en-GB", "fr-FR"] = "en-GB") -> Markup:
     """Return a chart as an element for a page; `text` describes it to those who do not see it.
+
+    `decimals` is the locale of the numbers at the axes.
 
     The element has no style attributes and no scripts, so that a strict Content-Security-Policy allows it.
     """
-    drawn = vl_convert.vegalite_to_svg(spec, vl_version=_VEGA_LITE)
+    drawn = vl_convert.vegalite_to_svg(spec, vl_version=_VEGA_LITE, format_locale=decimals)
     opening = '<svg class="chart" role="img" aria-label="{}" viewBox="0 0 {} {}" xmlns="http://www.w3.org/2000/svg">'
     found = _OPENING.search(drawn)
     if found is None:

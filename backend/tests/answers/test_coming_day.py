@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 import pytest
 
+from backend.answers.announced import view_of
 from backend.answers.coming_day import ComingDay, coming_day
 from backend.answers.service import ServiceParts
 from backend.answers.withholding import withheld_from_public
@@ -140,6 +141,13 @@ def test_a_wind_that_was_never_announced_has_nothing_beside_it(tmp_path: Path) -
 def test_the_lead_decides_the_view(tmp_path: Path, days_ahead: int, view: str) -> None:
     service = service_with(tmp_path, {AROME: announced_on(41)}, {FFVL: windy_on(41, strong=29)})
     assert asked(service, days_ahead).view == view
+
+
+@pytest.mark.parametrize(
+    ("utc", "view"), [((14, 22), "evening_before"), ((15, 4), "evening_before"), ((15, 5), "morning")]
+)
+def test_until_the_morning_run_today_is_judged_by_the_evening_before(utc: tuple[int, int], view: str) -> None:
+    assert view_of(0, datetime(2026, 7, *utc, 30, tzinfo=UTC)).name == view
 
 
 def test_the_hours_of_today_that_are_over_are_not_the_strongest(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
+from backend.pages.charts import render
+from backend.pages.charts.intervals import IntervalChart, Point
 from backend.pages.language import LOCALES, language, preferred_language
 from backend.scoring.constants import CONSTANTS
 
@@ -122,3 +124,9 @@ def test_a_count_has_the_form_of_its_number() -> None:
 def test_another_language_is_refused() -> None:
     with pytest.raises(KeyError):
         language("de")
+
+
+@pytest.mark.parametrize(("code", "tick"), [("fr", "−2,5"), ("en", "−2.5")])
+def test_the_axes_of_a_chart_write_decimals_like_the_text(code: str, tick: str) -> None:
+    drawn = IntervalChart(groups=["6-8 h"], unit="km/h", models={"arome_0025": {0: Point(-2.2, -2.5, 0.0)}})
+    assert f">{tick}<" in render.svg(drawn.spec(), "text", decimals=language(code).of_charts)
