@@ -17,6 +17,7 @@ from backend.answers.question import load, make_question
 from backend.answers.service import ReadingParts
 from backend.answers.shown_station import shown_station
 from backend.answers.sites import known_stations
+from backend.answers.station_flags import FLAG_LASTS, StationFlag, flag_entry
 from backend.answers.withholding import Withholding
 from backend.core.clock import PARIS
 from backend.core.local_time import date_of, local_day
@@ -47,6 +48,7 @@ class StationNow(ApiModel):
     wind_gust: float | None
     wind_direction: float | None
     temperature: float | None
+    flags: list[StationFlag] = Field(description="suspect periods of its sensors that last until now")
 
 
 class AnnouncedNow(ApiModel):
@@ -97,8 +99,21 @@ def now_answer(service: ReadingParts, site: Site, withheld: Withholding) -> NowA
     # One question for all stations: each as a place of its own, without forecasts.
     places = [replace(site, id=code, stations=(code,)) for code in codes]
     newest = service.reading.newest_values(places, now, networks_withheld=withheld.networks)
+    flags = [
+        flag
+        for flag in service.store.station_flags()
+        if site.id in flag.sites
+        and flag.since <= now
+        and (flag.until is None or flag.until > now - FLAG_LASTS)
+    ]
     stations = [
-        _station_now(beacon_place(site, known[code], reference), newest[code].observed, now) for code in codes
+        _station_now(
+            beacon_place(site, known[code], reference),
+            newest[code].observed,
+            now,
+            [flag_entry(flag) for flag in flags if flag.station == code],
+        )
+        for code in codes
     ]
     against = None
     if stations and not stations[0].stale:
@@ -116,7 +131,9 @@ def now_answer(service: ReadingParts, site: Site, withheld: Withholding) -> NowA
     )
 
 
-def _station_now(place: BeaconPlace, newest: Sequence[ObservationRow], now: datetime) -> StationNow:
+def _station_now(
+    place: BeaconPlace, newest: Sequence[ObservationRow], now: datetime, flags: list[StationFlag]
+) -> StationNow:
     time = next((row.time for row in newest if row.parameter is Parameter.WIND_SPEED), None)
     # Values of other times would be shown as if they belonged to the same reading.
     values = {row.parameter: row.value for row in newest if row.time == time}
@@ -126,6 +143,7 @@ def _station_now(place: BeaconPlace, newest: Sequence[ObservationRow], now: date
         time=time,
         age_seconds=age,
         stale=age is None or age > STALE_AFTER.total_seconds(),
+        flags=flags,
         **{parameter.value: values.get(parameter) for parameter in Parameter},
     )
 

@@ -12,6 +12,9 @@ from backend.core.parameters import Parameter
 from backend.scoring.words.sentences import flag_sentence
 from backend.storage import station_flags as stored
 
+FLAG_LASTS = timedelta(days=2)
+"""Time after its end for which a flag is still one of now: flags are learned of days that are over."""
+
 
 class StationFlag(ApiModel):
     """A period in which the values of a station's sensor are suspect. The values stay stored."""

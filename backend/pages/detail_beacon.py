@@ -10,13 +10,12 @@ from backend.answers.beacon import BeaconAnswer, BeaconDifference, beacon_answer
 from backend.answers.scores import verdict_answer
 from backend.answers.shapes import VerdictAnswer
 from backend.answers.sites import known_stations
-from backend.answers.station_flags import StationFlag
 from backend.core.clock import PARIS
-from backend.core.parameters import Parameter
 from backend.core.records import Site
 from backend.pages.details import Topic, make_detail
 from backend.pages.page import Page
 from backend.pages.score_choices import score_question
+from backend.pages.sentences_flags import FlagWords
 from backend.pages.sentences_scores import ScoreWords
 from backend.scoring.questions.scorecard import Finding
 
@@ -84,55 +83,10 @@ class BeaconWords:
             )
         return text % values
 
-    def parameter(self, parameter: Parameter) -> str:
-        """Return a measured quantity in words."""
-        words = self.words.page.language
-        return {
-            Parameter.WIND_SPEED: words.gettext("Mean wind"),
-            Parameter.WIND_GUST: words.gettext("Gust"),
-            Parameter.WIND_DIRECTION: words.gettext("Direction"),
-            Parameter.TEMPERATURE: words.gettext("Temperature"),
-        }[parameter]
-
-    def reason(self, reason: str) -> str:
-        """Return why readings are left out."""
-        words = self.words.page.language
-        return {
-            "stuck": words.gettext("the same reading many times in a row"),
-            "calm_among_wind": words.gettext("a long calm while its neighbours had wind"),
-            "gust_below_mean": words.gettext("a gust below the mean wind"),
-            "zero_mean": words.gettext("a mean wind of 0 beside a gust"),
-            "moved": words.gettext("measured at another place"),
-            "spike": words.gettext("far from the readings before and after"),
-            "far_from_models": words.gettext("far from every model"),
-            "zero_direction": words.gettext("direction always exactly 0"),
-            "stopped": words.gettext("at 0 for many days"),
-            "stuck_vane": words.gettext("vane stuck in one direction"),
-            "frozen_temperature": words.gettext("the same temperature for days"),
-            "drift": words.gettext("its level against the models has changed"),
-            "excluded_by_operator": words.gettext("excluded by the operator"),
-        }.get(reason, reason.replace("_", " "))
-
-    def flag(self, flag: StationFlag) -> str:
-        """Return a period of suspect values with its days and whether they count."""
-        words = self.words.page.language
-        since = words.full_date(flag.since.astimezone(PARIS).date())
-        values = {"what": self.parameter(flag.parameter), "reason": self.reason(flag.reason), "since": since}
-        if flag.until is None:
-            period = words.gettext("%(what)s, since %(since)s: %(reason)s.") % values
-        else:
-            # The end is the midnight after the last day.
-            last = words.full_date(flag.until.astimezone(PARIS).date())
-            period = words.gettext("%(what)s, from %(since)s to before %(until)s: %(reason)s.") % {
-                **values,
-                "until": last,
-            }
-        fate = (
-            words.gettext("These readings do not count.")
-            if flag.excluded
-            else words.gettext("These readings still count.")
-        )
-        return f"{period} {fate}"
+    @property
+    def flags(self) -> FlagWords:
+        """The sentences about flags."""
+        return FlagWords(self.words.page.language)
 
     def moves(self) -> list[str]:
         """Return the moves of the station."""

@@ -10,6 +10,7 @@ from backend.answers.yesterday import HourPair, Judgement, ModelOfDay
 from backend.core.units import COMPASS
 from backend.pages.language import Language
 from backend.pages.page import Page
+from backend.pages.sentences_flags import FlagWords
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ class SiteWords:
         if place.height_difference > 0:
             return words.gettext("%(far)s, %(height)s m higher") % {"far": far, "height": height}
         return words.gettext("%(far)s, %(height)s m lower") % {"far": far, "height": height}
+
+    @property
+    def flags(self) -> FlagWords:
+        """The sentences about flags of a beacon's sensors."""
+        return FlagWords(self.language)
 
     def age(self, station: StationNow) -> str:
         """Return how old a reading is."""

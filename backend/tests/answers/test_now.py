@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +12,7 @@ import pytest
 from backend.answers.now import NowAnswer, now_answer
 from backend.answers.service import ReadingParts
 from backend.answers.withholding import withheld_from_public
+from backend.core.parameters import Parameter
 from backend.main import Service
 from backend.tests.support.score_store import SPEED, Grid, constant, keep
 from backend.tests.support.served import NOW, make_service, store_observations
@@ -99,3 +100,22 @@ def test_a_site_with_withheld_stations_only_has_no_reading(tmp_path: Path) -> No
     assert answer.stations == []
     assert answer.station_withheld == "romma:903"
     assert "88" not in answer.model_dump_json()
+
+
+def test_a_beacon_has_the_flags_of_its_sensors_that_last_until_now(tmp_path: Path) -> None:
+    service = service_with(tmp_path, {})
+    for code, first, last in (
+        ("ffvl:901", date(2026, 7, 10), None),
+        ("ffvl:901", date(2026, 5, 1), date(2026, 5, 9)),  # it is over
+        ("romma:902", date(2026, 7, 10), None),  # its values are not public
+    ):
+        parameter = Parameter.WIND_SPEED if last is None else Parameter.WIND_GUST
+        service.store.exclude_station(code, (parameter,), first, last, "a new tree", NOW)
+    (station,) = now_at(service).stations
+    (flag,) = station.flags
+    assert (flag.parameter, flag.reason, flag.excluded) == (
+        Parameter.WIND_SPEED,
+        "excluded_by_operator",
+        True,
+    )
+    assert flag.until is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +15,7 @@ from backend.answers.beacon_place import BeaconPlace
 from backend.answers.now import AgainstAnnounced, AnnouncedNow, StationNow
 from backend.answers.service import ServiceParts
 from backend.answers.yesterday import HourPair
+from backend.core.parameters import Parameter
 from backend.pages.choices import Choices
 from backend.pages.page import make_page
 from backend.pages.sentences_site import SiteWords
@@ -74,6 +76,30 @@ async def test_the_newest_reading_has_its_age_and_links_to_live_maps(tmp_path: P
         ),
         "noopener external",
     )
+
+
+@pytest.mark.parametrize(
+    ("lang", "sentence"),
+    [
+        (
+            "en",
+            "! suspect Mean wind, since 10 July 2026: excluded by the operator. These readings do not count.",
+        ),
+        (
+            "fr",
+            "! suspecte Vent moyen, depuis le 10 juillet 2026 : écartée par l’opérateur."
+            " Ces mesures ne comptent pas.",
+        ),
+    ],
+)
+async def test_a_flagged_beacon_is_marked_with_the_reason(tmp_path: Path, lang: str, sentence: str) -> None:
+    service = make_service(tmp_path)
+    fill(service)
+    for code in ("ffvl:901", "romma:902"):  # the second one is withheld
+        service.store.exclude_station(code, (Parameter.WIND_SPEED,), date(2026, 7, 10), None, "a tree", NOW)
+    async with served(service) as client:
+        page = LexborHTMLParser((await client.get(f"/sites/grand-pre?lang={lang}", headers=HTML)).text)
+    assert " ".join(one(page, "#now .flagged").text().split()) == sentence
 
 
 async def test_a_withheld_reading_is_not_on_the_page(tmp_path: Path) -> None:
@@ -151,6 +177,7 @@ def a_reading(station: str = "ffvl:901") -> StationNow:
         wind_gust=None,
         wind_direction=None,
         temperature=None,
+        flags=[],
     )
 
 
