@@ -27,8 +27,10 @@ def standing_words(page: Page, model: TrustedModel, *, has_station: bool) -> str
         return words.gettext("replaces %(name)s, which does not reach all of this day") % {
             "name": model.in_place_of
         }
-    if not has_station:
+    if not has_station and model.average_error is None:
         return words.gettext("not yet judged: no public beacon")
+    if model.n_days >= PRELIMINARY_DAYS.value:
+        return words.gettext("not yet judged: too few common hours")
     return words.gettext("not yet judged: %(days)s days of %(least)s") % {
         "days": words.number(model.n_days),
         "least": words.number(PRELIMINARY_DAYS.value),

@@ -71,8 +71,16 @@ def test_each_standing_has_its_words(standing: Standing) -> None:
 
 
 def test_a_site_without_a_public_beacon_names_it_as_the_reason() -> None:
-    shown = model(Standing.NOT_JUDGED, days=0)
+    shown = model(Standing.NOT_JUDGED, days=0, error=None)
     assert standing_words(page("en"), shown, has_station=False) == "not yet judged: no public beacon"
+
+
+def test_no_missing_beacon_is_named_beside_an_error_that_is_known() -> None:
+    # The reference station is withheld: its scores of whole months are published, its readings are not.
+    shown = model(Standing.NOT_JUDGED, days=25, error=2.5)
+    assert standing_words(page("en"), shown, has_station=False) == "not yet judged: 25 days of 30"
+    shown = model(Standing.NOT_JUDGED, days=31, error=2.5)
+    assert standing_words(page("en"), shown, has_station=False) == "not yet judged: too few common hours"
 
 
 def test_the_record_has_the_error_in_the_pilots_unit_and_the_wrong_days() -> None:
