@@ -75,7 +75,7 @@ def _charts(page: Page, answer: DirectionsAnswer, observed: Rose, forecast: Rose
         described = ", ".join(
             f"{name} {words.percent(share)}" for name, share in zip(names, shares, strict=True)
         )
-        return svg(rose_chart(names, shares, colour, most), f"{title}: {described}")
+        return svg(rose_chart(names, shares, colour, most), title + words.colon + described)
 
     return {
         "model": forecast.name,

@@ -50,6 +50,11 @@ class Language:
         """Return the translation of the form for this count."""
         return self.translations.ngettext(one, many, count)
 
+    @property
+    def colon(self) -> str:
+        """The colon between two parts of a line, with the spaces of the language."""
+        return "\N{NO-BREAK SPACE}: " if self.code == "fr" else ": "
+
     def number(self, value: float, decimals: int = 0) -> str:
         """Return a number with this many decimals: "6,1" in French. The minus sign is U+2212."""
         rounded = round(value, decimals) + 0.0  # + 0.0: a value that rounds to -0.0 is 0

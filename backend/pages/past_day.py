@@ -130,8 +130,7 @@ class PastDayCard:
             texts = [words.gettext("no reading")]
         else:
             texts = [words.gettext("nothing to judge")]
-        return Dot(day.day, MARKS[mark], kind, f"{words.day(day.day)} : {', '.join(texts)}"
-                   if words.code == "fr" else f"{words.day(day.day)}: {', '.join(texts)}")  # fmt: skip
+        return Dot(day.day, MARKS[mark], kind, words.day(day.day) + words.colon + ", ".join(texts))
 
     def mark_of(self, model: ModelOfDay) -> tuple[Kind, str]:
         """Return kind and mark of a model's word."""

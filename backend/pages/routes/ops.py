@@ -84,7 +84,7 @@ def shared_values(page: Page, form_token: str) -> dict[str, Any]:
     return {
         "form_token": form_token,
         "refresh": False,
-        "colon": "\N{NO-BREAK SPACE}: " if words.code == "fr" else ": ",
+        "colon": words.colon,
         "moment": in_words(sentences_ops.moment),
         "size": in_words(sentences_ops.size),
         "job_name": in_words(sentences_ops.job_name),

@@ -96,6 +96,7 @@ def test_numbers_days_and_times_have_the_form_of_the_language() -> None:
     french, english = language("fr"), language("en")
     assert (french.number(6.14, 1), english.number(6.14, 1)) == ("6,1", "6.1")
     assert french.number(-3.2) == "−3"
+    assert (french.colon, english.colon) == ("\N{NO-BREAK SPACE}: ", ": ")
     assert english.number(-0.04, 1) == "0.0"
     assert (french.hour(9), english.hour(9)) == ("9\N{NO-BREAK SPACE}h", "09:00")
     summer = datetime(2026, 7, 15, 16, 5, tzinfo=UTC)
