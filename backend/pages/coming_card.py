@@ -17,7 +17,7 @@ from backend.pages.charts.day import DayChart
 from backend.pages.charts.render import svg
 from backend.pages.page import Page
 from backend.pages.past_day import KeyEntry, key_of
-from backend.pages.sentences_home import run_words, standing_words
+from backend.pages.sentences_home import error_words, run_words, standing_words
 from backend.pages.sentences_scores import ScoreWords
 from backend.pages.sentences_site import SiteWords
 from backend.scoring.constants import STRATUM_DAYS
@@ -146,11 +146,13 @@ class ComingCard:
         return f"{self.page.speed(given.low or 0)}–{self.page.speed(given.high)}"
 
     def standing(self) -> str:
-        """Return how well the model of the sentence is known here."""
+        """Return how well the model of the sentence is known here, and how far it is usually wrong."""
         trust = self.answer.trust
         if trust is None:
             return ""
-        return standing_words(self.page, trust.wind, has_station=self.answer.station is not None)
+        known = standing_words(self.page, trust.wind, has_station=self.answer.station is not None)
+        error = error_words(self.page, trust.wind)
+        return known if error is None else f"{known}, {error}"
 
     def run(self, model: ComingModel) -> str:
         """Return the newest run of a model with its age."""

@@ -37,14 +37,20 @@ def standing_words(page: Page, model: TrustedModel, *, has_station: bool) -> str
     }
 
 
+def error_words(page: Page, model: TrustedModel) -> str | None:
+    """Return how far a shown model is usually wrong; None where that is not known."""
+    if model.average_error is None:
+        return None
+    return page.language.gettext("wrong by %(error)s %(unit)s on average") % {
+        "error": page.speed(model.average_error, 1),
+        "unit": page.unit.symbol,
+    }
+
+
 def record_words(page: Page, trust: Trust) -> list[str]:
     """Return how far the shown model is usually wrong, and how often its flyable days were none."""
-    words, found = page.language, []
-    if trust.wind.average_error is not None:
-        found.append(
-            words.gettext("wrong by %(error)s %(unit)s on average")
-            % {"error": page.speed(trust.wind.average_error, 1), "unit": page.unit.symbol}
-        )
+    words, error = page.language, error_words(page, trust.wind)
+    found = [] if error is None else [error]
     if trust.go_days is not None and trust.go_days.of:
         wrong, of = trust.go_days.wrong, trust.go_days.of
         found.append(

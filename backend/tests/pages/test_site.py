@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import cast
@@ -19,6 +20,7 @@ from backend.core.parameters import Parameter
 from backend.pages.choices import Choices
 from backend.pages.page import make_page
 from backend.pages.sentences_site import SiteWords
+from backend.tests.support.page_store import page_service
 from backend.tests.support.scored_site import AROME, PARAPENTE, noise, page_of, scored_site, speeds, text_of
 from backend.tests.support.served import NOW, SITES, fill, make_service, served
 
@@ -48,6 +50,17 @@ async def test_the_head_names_the_site_its_height_and_its_sectors(tmp_path: Path
     assert "volable par S et SO" in head
     assert one(page, ".crumbs a").attributes["href"] == "/"
     assert one(page, ".onward a").attributes["href"] == "/sites/grand-pre/details"
+
+
+async def test_the_usual_error_stands_beside_the_forecast_as_in_the_list(tmp_path: Path) -> None:
+    async with served(page_service(tmp_path)) as client:
+        pages = [await client.get(path, headers=HTML | {"Accept-Language": "en"}) for path in (
+            "/?s=planfait", "/sites/planfait"
+        )]  # fmt: skip
+    errors = [re.findall(r"wrong by ([\d.]+ km/h) on average", page.text)[0] for page in pages]
+    assert errors[0] == errors[1]
+    card = text_of(LexborHTMLParser(pages[1].text), "section.card")
+    assert f"AROME, clearly the best here, wrong by {errors[0]} on average." in card
 
 
 async def test_a_name_with_markup_is_escaped(tmp_path: Path) -> None:
