@@ -95,7 +95,7 @@ class Bulletin:
         }
 
     def model(self, row: HomeRow) -> str:
-        """Return the name of the shown model, that it is not judged yet, and of which model the gusts are."""
+        """Return the name of the shown model, whether it is judged yet, and that of the gusts if another."""
         words = self.page.language
         if row.trust is None:
             return ""
