@@ -52,7 +52,7 @@ def plain(text: str | None) -> str:
 
 STANDINGS = {
     Standing.CLEARLY_BEST: ("nettement le meilleur ici", "clearly the best here"),
-    Standing.TOO_CLOSE: ("trop serré pour trancher", "too close to call"),
+    Standing.TOO_CLOSE: ("trop proche pour trancher", "too close to call"),
     Standing.ONLY_ONE: ("seul modèle public ici", "the only public model here"),
     Standing.INSTEAD: (
         "remplace ICON-D2, qui ne couvre pas tout ce jour",
