@@ -10,6 +10,7 @@ from backend.answers.service import ReadingParts
 from backend.answers.shapes import KnownModel, ModelsAnswer
 from backend.answers.withholding import public_models
 from backend.core.errors import UnknownNameError
+from backend.core.registry import DEFAULT_SOURCES
 from backend.scoring.names import model_name
 from backend.scoring.questions.scorecard import METHOD_VERSION
 
@@ -59,5 +60,12 @@ def require_model(service: ReadingParts, name: str | None, collected: Iterable[s
 
 
 def collected_models(service: ReadingParts) -> tuple[str, ...]:
-    """Return the collected models. Each is in an answer, with or without data."""
-    return tuple(service.sources.of_models())
+    """Return the collected models. Each is in an answer, with or without data.
+
+    A source that is on by default and that `SOURCES` leaves out is not collected, so its models are in answers
+    only with data from before.
+    """
+    left_out = set(DEFAULT_SOURCES) - set(service.settings.sources)
+    return tuple(
+        model for model, source in service.sources.of_models().items() if source.name not in left_out
+    )

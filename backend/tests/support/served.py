@@ -42,6 +42,9 @@ SPEED, GUST, DIRECTION, TEMPERATURE = Parameter
 OPENED = "meteo_parapente,romma"
 """A value of PUBLIC_RAW_SOURCES with which nothing of the usual sources is withheld."""
 
+FOUR_SOURCES = "meteo_parapente,arome,ffvl,romma"
+"""The sources of a service here: a source that becomes a default later changes no answer of the tests."""
+
 SITES = """
 [[sites]]
 id = "grand-pre"
@@ -88,9 +91,10 @@ def make_service(
     sites: str = SITES,
     **settings: Any,
 ) -> Service:
-    """Return a service on a store in `folder`, the scheduler off and the default sources known."""
+    """Return a service on a store in `folder`, the scheduler off and FOUR_SOURCES on."""
     sites_file = folder / "sites.toml"
     sites_file.write_text(sites)
+    settings = {"sources": FOUR_SOURCES, **settings}
     return Service.make(
         Settings.load(
             database_url=f"sqlite:///{folder / 'store.sqlite3'}",
