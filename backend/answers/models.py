@@ -62,8 +62,8 @@ def require_model(service: ReadingParts, name: str | None, collected: Iterable[s
 def collected_models(service: ReadingParts) -> tuple[str, ...]:
     """Return the collected models. Each is in an answer, with or without data.
 
-    A source that is on by default and that `SOURCES` leaves out is not collected, so its models are in answers
-    only with data from before.
+    A source that is on by default and that `SOURCES` leaves out is not collected: its models are in
+    answers only with data from before.
     """
     left_out = set(DEFAULT_SOURCES) - set(service.settings.sources)
     return tuple(

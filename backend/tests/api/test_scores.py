@@ -1256,4 +1256,5 @@ async def test_the_methods_have_every_constant_with_its_reason(tmp_path: Path) -
     assert {each["model"]: (each["name"], each["public"]) for each in models["models"]} == {
         AROME: ("AROME", True),
         PARAPENTE: ("MeteoParapente", True),
+        "claef_1km": ("C-LAEF 1 km", True),
     }

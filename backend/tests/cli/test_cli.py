@@ -135,6 +135,7 @@ def test_forecasts_of_all_models_are_collected_by_the_real_command(environment: 
     sources = {source["source"]: source for source in run["sources"]}
     assert {name: source["status"] for name, source in sources.items()} == {
         "arome": "success",
+        "geosphere": "success",
         "meteo_parapente": "success",
     }
     assert all(source["recordsStored"] > 20 for source in sources.values())
@@ -522,7 +523,7 @@ def test_all_is_well_if_every_source_answers_and_no_station_is_silent(environmen
     assert (code, {what for what, (ok, _) in checks.items() if ok is not True}) == (0, set())
     assert set(checks) == {
         *("settings file", "settings", "store", "store check", "clock", "sites", "stations"),
-        *("meteo_parapente", "arome", "ffvl", "romma"),
+        *("meteo_parapente", "arome", "geosphere", "ffvl", "romma"),
     }
     assert "'0 0,6,12,18 * * *'" in checks["settings"][1]
     assert checks["store"][1] == environment["DATABASE_URL"]

@@ -15,7 +15,7 @@ from backend.scoring.inference.comparison import significant_winners
 from backend.storage.database import Database
 from backend.tests.support.commands import typed
 from backend.tests.support.score_store import SPEED, constant, keep
-from backend.tests.support.served import SITES
+from backend.tests.support.served import FOUR_SOURCES, SITES
 from backend.tests.support.stores import sqlite_url
 
 DAYS = 40
@@ -40,7 +40,12 @@ def environment(tmp_path: Path) -> dict[str, str]:
         stations = {site.stations[0]: {SPEED: observed}}
         keep(database, site, FIRST, models=models, stations=stations, means=stations)
     database.close()
-    return {"DATABASE_URL": sqlite_url(tmp_path), "SITES_FILE": str(sites), "DATA_DIR": str(tmp_path)}
+    return {
+        "DATABASE_URL": sqlite_url(tmp_path),
+        "SITES_FILE": str(sites),
+        "DATA_DIR": str(tmp_path),
+        "SOURCES": FOUR_SOURCES,
+    }
 
 
 def test_the_verdict_comes_first_in_one_sentence(environment: dict[str, str]) -> None:

@@ -237,7 +237,8 @@ def test_the_service_reports_it_and_a_source_with_only_rejected_values_has_faile
         ready = client.get("/api/ready").json()
         assert ready["status"] == "degraded"
         assert "clock_off" in {reason["code"] for reason in ready["reasons"]}
-        assert "The clock of this machine is" in client.get("/").text
+        client.post("/ops/sign-in", data={"token": TOKEN})
+        assert "The clock of this machine is" in client.get("/ops").text
         service.terminate()
     runs = ended("runs", "--json", environment=environment)
     assert "future" in runs.stdout
