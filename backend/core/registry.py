@@ -358,7 +358,10 @@ METEOFRANCE = SourceInfo(
     network=NetworkInfo(station_number="[0-9]{8}"),
 )
 
-SOURCES = (METEO_PARAPENTE, AROME, GEOSPHERE, AROME_IFS, OPEN_METEO, FFVL, ROMMA, PIOUPIOU, METEOFRANCE)
+SOURCES = (
+    *(METEO_PARAPENTE, AROME, GEOSPHERE, AROME_IFS, OPEN_METEO),
+    *(FFVL, ROMMA, PIOUPIOU, METEOFRANCE),
+)
 """Every source, those of forecasts first. A run collects them in this order."""
 
 MODELS: Mapping[str, ModelInfo] = MappingProxyType(

@@ -25,6 +25,7 @@ from backend.tests.support.worlds import HandClock
 PROJECT = Path(__file__).parents[2]
 END = "2026-07-16T12:00:00Z"  # docs/api.md asks for values of 15 July
 NOBODY = "http://127.0.0.1:9"
+EMPTY_WHEN_WELL = ("status=failed", "/api/scheduler/stations")  # lists of what is wrong
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ async def test_every_curl_line_answers_on_the_demo(lived: Path) -> None:
             elif "csv" in answer.headers["content-type"]:
                 if len(answer.text.splitlines()) < 2:
                     wrong.append(f"{curl.line}: no row")
-            elif curl.method == "GET" and not curl.jq and "status=failed" not in curl.address:
+            elif curl.method == "GET" and not curl.jq and not curl.address.endswith(EMPTY_WHEN_WELL):
                 lists = [value for value in json.loads(answer.text).values() if isinstance(value, list)]
                 if lists and not any(lists):
                     wrong.append(f"{curl.line}: only empty lists: {answer.text[:300]}")

@@ -27,7 +27,7 @@ from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS, MORNING, VIEW_OF, 
 from backend.storage import schema as t
 from backend.tests.support.commands import outside, typed
 from backend.tests.support.score_store import DIRECTION, GUST, SPEED, TEMPERATURE, Grid, keep
-from backend.tests.support.served import NOW, make_service, served
+from backend.tests.support.served import FOUR_SOURCES, NOW, make_service, served
 
 DAYS, BEFORE = 45, 10
 TODAY = NOW.date()
@@ -271,6 +271,7 @@ async def test_the_command_line_gives_what_the_api_gives(service: Any, folder: P
         "DATABASE_URL": f"sqlite:///{folder / 'store.sqlite3'}",
         "SITES_FILE": str(folder / "sites.toml"),
         "DATA_DIR": str(folder),
+        "SOURCES": FOUR_SOURCES,
     }
     days = f"--from {FIRST} --to {TODAY}"
     path = folder / "scores.parquet"
