@@ -109,7 +109,11 @@ async def test_every_curl_line_answers_on_the_demo(lived: Path) -> None:
             elif "csv" in answer.headers["content-type"]:
                 if len(answer.text.splitlines()) < 2:
                     wrong.append(f"{curl.line}: no row")
-            elif curl.method == "GET" and not curl.jq and not curl.address.endswith(EMPTY_WHEN_WELL):
+            elif (
+                curl.method == "GET"
+                and not curl.jq
+                and not any(part in curl.address for part in EMPTY_WHEN_WELL)
+            ):
                 lists = [value for value in json.loads(answer.text).values() if isinstance(value, list)]
                 if lists and not any(lists):
                     wrong.append(f"{curl.line}: only empty lists: {answer.text[:300]}")
