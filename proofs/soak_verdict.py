@@ -12,7 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from backend.core.config import SOURCE_NAMES
-from backend.core.records import WELL
+from backend.core.records import WELL, network_of
+from backend.core.registry import SOURCES
 from backend.scheduler.config import FORECASTS, JobId, SchedulerConfig
 from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch
@@ -25,6 +26,8 @@ Row = tuple[str | int, ...]
 """(model, site, run, time), or (station, time)."""
 
 CLOCKS_DIFFER_SECONDS = 600
+
+_SOURCE_OF_MODEL = {model.name: source.name for source in SOURCES for model in source.models}
 
 ENDS = frozenset({"success", "partial", "nothing_new", "failed", "missed", "cancelled"})
 
@@ -80,8 +83,9 @@ def _readings(table: sa.Table, *names: str) -> sa.Select[Any]:
 
 
 def source_of(row: Row) -> str:
-    """Return the source of a row: the name of a model or station begins with the source."""
-    return next(name for name in SOURCE_NAMES if str(row[0]).startswith(name))
+    """Return the source of a row: that of its model, or the network of its station."""
+    name = str(row[0])
+    return _SOURCE_OF_MODEL.get(name) or network_of(name)
 
 
 def stored_share(

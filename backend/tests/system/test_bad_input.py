@@ -66,7 +66,7 @@ KEY = "a-key-of-romma"
 
 HOURS = "must be different hours from 0 to 23, separated by commas"
 NUMBERS = "must be whole numbers separated by commas"
-SOURCES = "choose from meteo_parapente, arome, ffvl, romma"
+SOURCES = "choose from meteo_parapente, arome, geosphere, ffvl, romma"
 URL = "must be an http or https address without a query, such as https://example.org/api"
 
 
