@@ -17,7 +17,6 @@ from backend.core.registry import SOURCES
 from backend.scheduler.config import FORECASTS, JobId, SchedulerConfig
 from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch
-from proofs.fault_bench import OF_JOB
 from proofs.fault_truth import NAMES, Values
 from proofs.faults import WAYS
 from proofs.soak_plan import Mishap, Step
@@ -236,7 +235,7 @@ def false_successes(
 def _offered_until(row: Row, expected: StoredRow, source: str, config: SchedulerConfig) -> int:
     if source == "romma":
         return expected.at + 1
-    if source in OF_JOB[FORECASTS]:
+    if len(row) == 4:  # a forecast
         return int(row[2]) + int(config.lookback(FORECASTS).total_seconds()) + 1
     return int(row[1]) + 3600 * config.observation_lookback_hours + 1
 
