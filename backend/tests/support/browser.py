@@ -22,6 +22,7 @@ REQUIRED = "BROWSER_TESTS_REQUIRED"
 OPTIONS = (
     "--no-sandbox",  # Chromium refuses to run as root with it
     "--disable-gpu",
+    "--disable-dev-shm-usage",  # containers often have 64 MB of it, and a page needs more
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
