@@ -19,7 +19,7 @@ from playwright.sync_api import Browser
 
 from backend.main import create_app
 from backend.tests.support.browser import CHROMIUM, chromium, listening
-from backend.tests.support.page_paths import html_paths, sign_in
+from backend.tests.support.page_paths import give_session, html_paths
 from backend.tests.support.page_store import page_service
 
 VARIANTS = [*product((360, 1280), ("light", "dark"), ("fr", "en"))]
@@ -42,7 +42,7 @@ def all_pages(browser: Browser, address: str, folder: Path) -> None:
             color_scheme="dark" if scheme == "dark" else "light",
             locale=language,
         )
-        sign_in(context, address)
+        give_session(context, address, path)
         tab = context.new_page()
         tab.goto(address + path)
         name = re.sub(r"[^a-z0-9]+", "-", path.lower()).strip("-") or "home"

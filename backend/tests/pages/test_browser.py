@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from itertools import product
 from urllib.parse import urlsplit
@@ -12,14 +11,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from backend.main import create_app
-from backend.tests.support.browser import CHROMIUM, REQUIRED, chromium, listening
-from backend.tests.support.page_paths import html_paths, sign_in
+from backend.tests.support.browser import chromium, in_a_browser, listening
+from backend.tests.support.page_paths import give_session, html_paths
 from backend.tests.support.page_store import page_service
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and REQUIRED not in os.environ,
-    reason="no Chromium installed: the tests in a browser were left out (Debian package chromium)",
-)
+pytestmark = in_a_browser
 
 WIDTHS = (360, 1280)
 VARIANTS = [*product(WIDTHS, ("light", "dark"), ("fr", "en"))]
@@ -76,9 +72,9 @@ def test_every_page_fits_obeys_its_policy_and_is_accessible(
         locale=lang,
         reduced_motion="reduce",
     )
-    sign_in(context, address)
     problems = []
     for path in pages:
+        give_session(context, address, path)
         watched = Watched(context, address)
         watched.page.goto(address + path)
         assert watched.page.get_attribute("html", "lang") == lang, path
@@ -98,10 +94,10 @@ def test_every_page_is_complete_without_scripts(browser: Browser, address: str, 
     texts: dict[bool, dict[str, str]] = {}
     for scripts in (True, False):
         context = browser.new_context(java_script_enabled=scripts, locale="en")
-        sign_in(context, address)
         tab = context.new_page()
         texts[scripts] = {}
         for path in pages:
+            give_session(context, address, path)
             tab.goto(address + path)
             texts[scripts][path] = tab.locator("main").inner_text()
         context.close()
@@ -113,9 +109,9 @@ def test_every_page_is_complete_without_scripts(browser: Browser, address: str, 
 
 def test_every_control_is_reached_by_the_keyboard(browser: Browser, address: str, pages: list[str]) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 800}, locale="en")
-    sign_in(context, address)
     tab = context.new_page()
     for path in pages:
+        give_session(context, address, path)
         tab.goto(address + path)
         controls = tab.locator(
             "a[href]:visible, button:visible, input:visible:not([type=hidden]), select:visible,"

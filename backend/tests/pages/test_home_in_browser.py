@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from backend.main import create_app
-from backend.tests.support.browser import CHROMIUM, REQUIRED, chromium, listening
+from backend.tests.support.browser import chromium, in_a_browser, listening
 from backend.tests.support.page_store import page_service
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and REQUIRED not in os.environ,
-    reason="no Chromium installed: the tests in a browser were left out (Debian package chromium)",
-)
+pytestmark = in_a_browser
 
 NAMES = "table.home tbody th a"
 

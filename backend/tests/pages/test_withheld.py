@@ -17,7 +17,8 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from backend.pages.charts import render
 from backend.pages.charts.day import DayChart
 from backend.pages.choices import Unit
-from backend.tests.support.page_walk import ROUTES, Walk, route_of, walk
+from backend.tests.support.page_paths import ROUTES
+from backend.tests.support.page_walk import Walk, route_of, walk
 from backend.tests.support.withheld_world import MAY_31, MID_JUNE, OTHER, SECRET, Secret, withheld_world
 
 NUMBER = re.compile(r"(?<![\w.,#-])[−-]?\d+(?:[.,]\d+)?(?![\w])")

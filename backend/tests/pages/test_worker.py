@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from backend.main import create_app
 from backend.pages.assets import SCRIPT, WORKER
-from backend.tests.support.browser import CHROMIUM, REQUIRED, chromium
+from backend.tests.support.browser import chromium, in_a_browser
 from backend.tests.support.served import fill, make_service
 
 PREFIX = "/meteo"
@@ -23,12 +22,6 @@ PREFIX = "/meteo"
 def test_the_scripts_are_small() -> None:
     assert len(WORKER) < 3_000
     assert len(SCRIPT) < 15_000
-
-
-in_a_browser = pytest.mark.skipif(
-    CHROMIUM is None and REQUIRED not in os.environ,
-    reason="no Chromium installed: the tests in a browser were left out (Debian package chromium)",
-)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 import uvicorn
 from fastapi import FastAPI
 from playwright.sync_api import Browser, sync_playwright
@@ -18,6 +19,12 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 
 REQUIRED = "BROWSER_TESTS_REQUIRED"
 """With this variable in the environment, a missing browser is a failure: no test is left out for it."""
+
+in_a_browser = pytest.mark.skipif(
+    CHROMIUM is None and REQUIRED not in os.environ,
+    reason="no Chromium installed: the tests in a browser were left out (Debian package chromium)",
+)
+"""The mark of tests that need the browser."""
 
 OPTIONS = (
     "--no-sandbox",  # Chromium refuses to run as root with it

@@ -16,26 +16,35 @@ MORE = ("/?s=planfait,petit-col&lim=20", "/sites/petit-col", "/sites/sans-balise
 """Pages in states that the first site does not show."""
 
 
+ROUTES = [
+    route
+    for router in ROUTERS
+    for route in router.routes
+    if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+]
+"""Every route that answers with a page or a part of one, so that a new one is among them by itself."""
+
+SIGN_IN = "/ops/sign-in"
+
+
 def page_paths() -> list[str]:
-    """Return an address for every route of the pages, so that a new page is among them by itself."""
+    """Return an address for every route of the pages."""
     paths = []
-    for router in ROUTERS:
-        for route in router.routes:
-            if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
-                path = route.path
-                for name, value in VALUES.items():
-                    path = path.replace(name, value)
-                assert "{" not in path, f"{path}: give VALUES a value for its parameter"
-                paths.append(path)
+    for route in ROUTES:
+        path = route.path
+        for name, value in VALUES.items():
+            path = path.replace(name, value)
+        assert "{" not in path, f"{path}: give VALUES a value for its parameter"
+        paths.append(path)
     return paths
 
 
 def html_paths(address: str) -> list[str]:
     """Return those addresses that a running service answers with HTML, and MORE. An error is a failure."""
     with httpx2.Client(base_url=address, headers={"Accept": "text/html"}, trust_env=False) as client:
-        form = client.get("/ops/sign-in")
-        client.post("/ops/sign-in", data={"token": TOKEN})
-        answers = {path: client.get(path) for path in page_paths()} | {"/ops/sign-in": form}
+        form = client.get(SIGN_IN)
+        client.post(SIGN_IN, data={"token": TOKEN})
+        answers = {path: client.get(path) for path in page_paths()} | {SIGN_IN: form}
     assert {path: answer.status_code for path, answer in answers.items() if answer.status_code >= 400} == {}
     of_people = [
         path for path, answer in answers.items() if answer.headers["content-type"].startswith("text/html")
@@ -43,6 +52,8 @@ def html_paths(address: str) -> list[str]:
     return [*of_people, *MORE]
 
 
-def sign_in(context: BrowserContext, address: str) -> None:
-    """Give the tabs of a browser the session of the operator; the form itself is shown without one."""
-    context.request.post(f"{address}/ops/sign-in", form={"token": TOKEN})
+def give_session(context: BrowserContext, address: str, path: str) -> None:
+    """Sign the tabs of a browser in for the operator's pages, and out for all others and the form itself."""
+    context.clear_cookies()
+    if path.startswith("/ops") and path != SIGN_IN:
+        context.request.post(address + SIGN_IN, form={"token": TOKEN})

@@ -15,15 +15,8 @@ from fastapi.routing import APIRoute
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from backend.main import Service
-from backend.pages.routes import ROUTERS
+from backend.tests.support.page_paths import ROUTES
 from backend.tests.support.served import served
-
-ROUTES = [
-    route
-    for router in ROUTERS
-    for route in router.routes
-    if isinstance(route, APIRoute) and "GET" in (route.methods or ())
-]
 
 MOST_LINKED = 25
 """Number of further addresses of a route that are visited from links: each page may link to a next one."""
