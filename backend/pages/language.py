@@ -86,16 +86,18 @@ class Language:
 
     def day(self, day: date, *, year: bool = False) -> str:
         """Return a day: "lundi 30 novembre" or "Monday 30 November", optionally with its year."""
+        day = _local_day(day)
         return dates.format_date(
             day, f"EEEE {self._number_of(day)} MMMM" + (" y" if year else ""), self.locale
         )
 
     def short_day(self, day: date) -> str:
         """Return a day in few characters: "lun. 30" or "Mon 30"."""
-        return dates.format_date(day, "EEE d", self.locale)
+        return dates.format_date(_local_day(day), "EEE d", self.locale)
 
     def full_date(self, day: date) -> str:
         """Return a day with its year: "30 novembre 2026"."""
+        day = _local_day(day)
         return dates.format_date(day, f"{self._number_of(day)} MMMM y", self.locale)
 
     def _number_of(self, day: date) -> str:
@@ -104,7 +106,7 @@ class Language:
 
     def month(self, day: date) -> str:
         """Return the month of a day with its year: "novembre 2026"."""
-        return dates.format_date(day, "MMMM y", self.locale)
+        return dates.format_date(_local_day(day), "MMMM y", self.locale)
 
     def age(self, seconds: float) -> str:
         """Return a length of time in its largest unit: "7 heures", "7 hours"."""
@@ -121,6 +123,11 @@ class Language:
     def listed(self, names: list[str]) -> str:
         """Return names as a list in words: "AROME, ICON-D2 et IFS"."""
         return format_list(names, locale=self.locale)
+
+
+def _local_day(day: date) -> date:
+    """Return the local day of a moment, whose own date is that of its zone; a day stays as it is."""
+    return day.astimezone(PARIS).date() if isinstance(day, datetime) else day
 
 
 @cache

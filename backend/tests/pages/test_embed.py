@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
@@ -13,6 +14,7 @@ import pytest_asyncio
 from backend.tests.support.page_store import page_service
 from backend.tests.support.scored_site import get, parsed, text_of
 from backend.tests.support.served import make_service, served
+from backend.tests.support.worlds import HandClock
 
 MOST_BYTES = 30_000
 
@@ -38,6 +40,18 @@ async def test_the_card_has_the_verdict_tomorrow_and_where_it_is_from(client: ht
     style = await client.get(page.css("link[rel=stylesheet]")[0].attributes["href"] or "")
     assert style.status_code == 200
     assert len(answer.content) + len(style.content) < MOST_BYTES
+
+
+async def test_after_local_midnight_pages_have_the_new_day(tmp_path: Path) -> None:
+    clock = HandClock(datetime(2026, 7, 15, 22, 30, tzinfo=UTC))
+    service = make_service(tmp_path, clock=clock)
+    service.database.migrate()
+    async with served(service) as client:
+        card = parsed(await get(client, "/embed/sites/grand-pre"))
+        page = parsed(await get(client, "/"))
+    assert "16 July 2026" in text_of(card, "body")
+    for selector in ("#old", "footer"):
+        assert "Page of Thursday 16 July, 00:30." in text_of(page, selector)
 
 
 async def test_any_page_may_show_the_card_and_it_loads_nothing_else(client: httpx2.AsyncClient) -> None:

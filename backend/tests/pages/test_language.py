@@ -111,6 +111,15 @@ def test_numbers_days_and_times_have_the_form_of_the_language() -> None:
     assert french.listed(["AROME", "ICON-D2", "IFS"]) == "AROME, ICON-D2 et IFS"
 
 
+def test_a_moment_has_its_local_day() -> None:
+    words, moment = language("en"), datetime(2026, 7, 31, 22, 30, tzinfo=UTC)
+    assert words.day(moment) == "Saturday 1 August"
+    assert words.short_day(moment) == "Sat 1"
+    assert words.full_date(moment) == "1 August 2026"
+    assert words.month(moment) == "August 2026"
+    assert language("fr").day(moment) == "samedi 1er août"
+
+
 def test_only_none_is_0_percent_and_only_all_is_100_percent() -> None:
     shown = [language("en").percent(share) for share in (0.0, 1 / 252, 0.01, 0.99, 251 / 252, 1.0)]
     assert shown == ["0%", "<\xa01%", "1%", "99%", ">\xa099%", "100%"]

@@ -293,6 +293,15 @@ async def test_stations_that_fell_silent_are_named_with_their_last_reading(tmp_p
     assert "! silent ffvl:901 (grand-pre): last reading 15 July 2026" in section(page, "stations")
 
 
+async def test_suspect_sensors_have_the_local_days_of_their_flags(tmp_path: Path) -> None:
+    service = make_service(tmp_path)
+    fill(service)
+    last = NOW.date() - timedelta(days=3)
+    service.store.exclude_station("ffvl:901", (SPEED,), last - timedelta(days=2), last, "a new tree", NOW)
+    page = await shown(service)
+    assert "since 10 July 2026 to before 13 July 2026" in section(page, "stations")
+
+
 async def test_rejected_values_are_grouped_by_source_and_reason(tmp_path: Path) -> None:
     service = make_service(tmp_path)
     fill(service)
