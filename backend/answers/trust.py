@@ -84,7 +84,9 @@ class Judged:
     may_rank: bool
     n_days: int
     errors: Mapping[str, float]
-    """Average error by model; in the order of the ranking if `may_rank`."""
+    """Average error by model; in the order of the ranking if `may_rank`; empty with too few days."""
+    compared: frozenset[str]
+    """The models with common days, also where these are too few for an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Judgement:
     go_days: Mapping[str, GoDays]
 
 
-NOT_JUDGED = Judged(Finding.NOT_ENOUGH, may_rank=False, n_days=0, errors={})
+NOT_JUDGED = Judged(Finding.NOT_ENOUGH, may_rank=False, n_days=0, errors={}, compared=frozenset())
 
 
 def judge(service: ReadingParts, question: Question, wind_limit: float, gust_limit: float) -> Judgement:
@@ -138,7 +140,8 @@ def _judged(card: Scorecard, quantity: Quantity) -> Judged:
         for each in ranking.scores
         if each.score.mae is not None and ranking.size.shows_values
     }
-    return Judged(ranking.finding, ranking.size.may_rank, ranking.size.days, errors)
+    compared = frozenset(each.model for each in ranking.scores)
+    return Judged(ranking.finding, ranking.size.may_rank, ranking.size.days, errors, compared)
 
 
 def _published(card: Scorecard, quantity: Quantity) -> Judged:
@@ -150,7 +153,7 @@ def _published(card: Scorecard, quantity: Quantity) -> Judged:
     }
     errors = dict(sorted(found.items(), key=lambda item: item[1]))
     may_rank = verdict.size.may_rank and (verdict.finding.ranks or len(errors) == 1)
-    return Judged(verdict.finding, may_rank, verdict.size.days, errors)
+    return Judged(verdict.finding, may_rank, verdict.size.days, errors, frozenset(verdict.compared))
 
 
 def trusted(judgement: Judgement, models: Sequence[AnnouncedModel], hours: Sequence[int]) -> Trust | None:
@@ -192,7 +195,7 @@ def _first(judged: Judged, announced: Sequence[str]) -> TrustedModel:
         standing=standing,
         in_place_of=in_place_of,
         average_error=judged.errors.get(model),
-        n_days=judged.n_days if model in judged.errors else 0,
+        n_days=judged.n_days if model in judged.compared else 0,
     )
 
 

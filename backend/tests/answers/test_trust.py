@@ -58,7 +58,7 @@ def model(
 
 
 def judged(finding: Finding, days: int = 60, **errors: float) -> Judged:
-    return Judged(finding, may_rank=days >= 30, n_days=days, errors=errors)
+    return Judged(finding, may_rank=days >= 30, n_days=days, errors=errors, compared=frozenset(errors))
 
 
 def shown(wind: Judged, gust: Judged, *models: AnnouncedModel) -> Trust:
@@ -174,6 +174,18 @@ def test_the_public_models_of_a_site_are_ranked_by_their_errors(service: Reading
     assert (found.wind.finding, found.wind.may_rank, found.wind.n_days) == (Finding.WINNER, True, 40)
     assert list(found.wind.errors) == ["arome_0025", "icon_d2"], "the withheld model is best, and absent"
     assert found.wind.errors["arome_0025"] == pytest.approx(1.2)
+
+
+def test_days_that_are_too_few_for_an_error_are_counted(service: ReadingParts) -> None:
+    store_days(service, 9, {"icon_d2": 9.0, "arome_0025": 1.0})
+    found = judgement(service)
+    assert (found.wind.n_days, found.wind.errors) == (9, {})
+    trust = trusted(found, [model("arome_0025")], HOURS)
+    assert trust is not None
+    assert (trust.wind.standing, trust.wind.n_days) == (Standing.NOT_JUDGED, 9)
+    newcomer = trusted(found, [model("arome_ifs_0025")], HOURS)
+    assert newcomer is not None
+    assert newcomer.wind.n_days == 0, "it is not among the compared models"
 
 
 def test_wrong_days_are_those_called_flyable_that_were_not(service: ReadingParts) -> None:
