@@ -34,7 +34,10 @@ EAST, NORTH, GUST, TEMPERATURE = "10u", "10v", "10fg", "2t"
 PARAMETERS = (TEMPERATURE, EAST, NORTH, GUST)
 
 CELL = (0.009, 0.0135)
-"""The size of a cell (degrees of latitude and longitude). A site lies at most half of it from its cell."""
+"""The size of a cell (degrees of latitude and longitude)."""
+
+FARTHEST = 0.6
+"""Cells between a site and the centre of its own cell: half a cell, and a margin for rounded coordinates."""
 
 _HOUR = timedelta(hours=1)
 
@@ -299,7 +302,7 @@ _PARAMETER = {
 
 
 def _cell_of(site: Site, cells: Sequence[_Cell]) -> _Cell | None:
-    """Return the nearest cell, if the site lies within the size of a cell from its centre."""
+    """Return the nearest cell, if the site lies in it: the one beside it has the wind of another slope."""
     shrink = math.cos(math.radians(site.latitude))
 
     def distance(cell: _Cell) -> float:
@@ -308,8 +311,8 @@ def _cell_of(site: Site, cells: Sequence[_Cell]) -> _Cell | None:
     nearest = min(cells, key=distance, default=None)
     if (
         nearest is None
-        or abs(nearest.latitude - site.latitude) > CELL[0]
-        or abs(nearest.longitude - site.longitude) > CELL[1]
+        or abs(nearest.latitude - site.latitude) > FARTHEST * CELL[0]
+        or abs(nearest.longitude - site.longitude) > FARTHEST * CELL[1]
     ):
         return None
     return nearest

@@ -352,6 +352,21 @@ def test_a_site_without_a_cell_beside_it_has_no_values() -> None:
     assert answer.absent == {"annecy": "the answer has no cell of the model at the site"}
 
 
+@pytest.mark.parametrize("place", [(45.855, 6.2197), (45.8635, 6.233)])
+def test_the_cell_of_a_neighbour_is_not_that_of_a_site(place: tuple[float, float]) -> None:
+    site = Site("forclaz", "Forclaz", 45.858, 6.233, 1150)
+
+    answer = parse(payload(series(SIX, feature(*place), near(PASSY))), SIX, [site, PASSY])
+
+    assert {one.site for one in answer.records} == {"passy"}
+    assert answer.absent == {"forclaz": "the answer has no cell of the model at the site"}
+
+
+def test_a_site_on_the_edge_of_its_cell_has_its_values() -> None:
+    body = series(SIX, feature(round(ANNECY.latitude - 0.0046, 4), round(ANNECY.longitude + 0.0068, 4)))
+    assert parse(payload(body), SIX, [ANNECY]).absent == {}
+
+
 def test_an_odd_place_costs_its_site_only() -> None:
     odd = near(ANNECY)
     odd["geometry"]["coordinates"] = [None, None]
