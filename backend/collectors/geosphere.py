@@ -160,10 +160,16 @@ class DatasetRoute:
         # What was missing before and still is was stored then: it is neither stored nor reported again.
         same = {one.site for one in incomplete if run.known_as(one.site) == one.version}
         new = [one for one in incomplete if run.known_as(one.site) is None]
-        notes = [f"{run.title} is incomplete for {len(same)} sites as before"] if same else []
+        notes = []
+        if same:
+            sites_as_before = "1 site" if len(same) == 1 else f"{len(same)} sites"
+            notes.append(f"{run.title} is incomplete for {sites_as_before} as before")
         records = tuple(record for record in answer.records if record.site not in same)
-        if answer.empty and records:
-            notes.append(f"{run.title} has no {', '.join(answer.empty)}")
+        # What concerns the whole answer has no site: it is new if the answer has a new site.
+        subjects = {f"{MODEL} {site}" for site in same}
+        rejected = tuple(
+            one for one in answer.rejected if len(same) < len(sites) and one.subject not in subjects
+        )
         failures = []
         if new:
             error = IncompleteError(newly_incomplete(run.title, new), source=NAME, url=payload.url)
@@ -171,7 +177,7 @@ class DatasetRoute:
         return replace(
             self._batch(payload.fetched_at, run.newest),
             records=records,
-            rejected=answer.rejected,
+            rejected=rejected,
             failures=tuple(failures),
             notes=tuple(notes),
             run=self._run(run),

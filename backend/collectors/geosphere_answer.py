@@ -95,16 +95,12 @@ _COLUMN = msgspec.json.Decoder(_Column)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The values of one run; `absent` states per site what is missing.
-
-    `empty` are the parameters without a value at any site.
-    """
+    """The values of one run; `absent` states per site what is missing."""
 
     records: tuple[Forecast, ...]
     rejected: tuple[Rejected, ...]
     grid_points: tuple[GridPoint, ...]
     absent: Mapping[str, str]
-    empty: tuple[str, ...] = ()
 
 
 def parse_metadata(payload: Payload, now: datetime) -> list[datetime]:
@@ -143,7 +139,6 @@ def parse(payload: Payload, start: datetime, sites: Sequence[Site]) -> Answer:
         rejected=tuple(reading.rejected),
         grid_points=tuple(reading.points),
         absent=reading.absent,
-        empty=tuple(name for name in PARAMETERS if name not in reading.with_values),
     )
 
 
@@ -179,7 +174,6 @@ class _Reading:
     rejected: list[Rejected] = field(default_factory=list)
     points: list[GridPoint] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
-    with_values: set[str] = field(default_factory=set)
 
     def read_times(self, texts: Sequence[Value]) -> None:
         """Read the times of the rows; an odd one costs its row."""
@@ -221,17 +215,25 @@ class _Reading:
         columns = {name: self._column(name, cell, problems) for name in PARAMETERS}
         hours = {at: index for index, at in enumerate(self.times) if at is not None}
         with_wind = set()
+        found: set[Parameter] = set()  # after hour 0, which has no gust
         before = len(self.records)
         for at, index in hours.items():
             values = {name: column[index] for name, column in columns.items() if column is not None}
-            self.with_values |= {name for name, value in values.items() if isinstance(value, float)}
             for parameter, value in self._parameters(site, at, values):
                 self.records.append(Forecast(MODEL, site.id, parameter, self.start, at, value))
+                if at > self.start:
+                    found.add(parameter)
                 if parameter is Parameter.WIND_SPEED:
                     with_wind.add((at - self.start) // _HOUR)
         without = [lead for lead in PART.leads if lead not in with_wind]
         if without and columns[EAST] is not None and columns[NORTH] is not None:
             problems.append(f"without wind at {len(without)} hours from {without[0]} h on")
+        # A run that counts as complete is not read again: gusts that are published later would be lost.
+        problems += [
+            f"{name} has no value"
+            for name in (TEMPERATURE, GUST)
+            if columns[name] is not None and _PARAMETER[name] not in found
+        ]
         if problems:
             self.absent[site.id] = "; ".join(problems)
         if len(self.records) > before:

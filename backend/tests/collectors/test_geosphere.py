@@ -501,21 +501,63 @@ async def test_a_missing_field_is_a_failure_once_and_a_note_later() -> None:
     assert first.records
     assert first.complete() == ()
     assert (second.records, second.failures, second.complete()) == ((), (), ())
-    assert second.notes == ("claef_1km of 2026-07-15 06:00 UTC is incomplete for 1 sites as before",)
+    assert second.notes == ("claef_1km of 2026-07-15 06:00 UTC is incomplete for 1 site as before",)
     assert third.complete() == (("00H60H", "annecy"),)
     assert third.records
 
 
-async def test_a_field_that_no_site_has_is_named() -> None:
-    def null(start: datetime, places: list[tuple[float, float]]) -> bytes:
-        place = feature(*places[0])
-        place["properties"]["parameters"]["10fg"]["data"] = [None] * 61
-        return series(start, place)
+@pytest.mark.parametrize(
+    ("column", "values", "lost"),
+    [
+        ("10fg", [None] * 61, GUST),
+        ("10fg", [3.0, *[None] * 60], GUST),  # hour 0 has no gust: its value is not read
+        ("10fg", [0.0] * 61, GUST),  # beside 18 km/h of wind
+        ("2t", [None] * 61, TEMPERATURE),
+        ("2t", [4.5, *[None] * 60], TEMPERATURE),
+    ],
+)
+async def test_a_column_without_values_is_read_again_and_its_wind_stays(
+    column: str, values: list[float | None], lost: Parameter
+) -> None:
+    columns: dict[str, Any] = {column: values}
 
-    (batch,) = await collected(needs(ANNECY), ScriptedFetch(hub(SIX, answer=null), now=NOW))
+    def without(start: datetime, places: list[tuple[float, float]]) -> bytes:
+        return series(start, feature(*places[0], **columns), *(feature(*one) for one in places[1:]))
 
-    assert batch.notes == ("claef_1km of 2026-07-15 06:00 UTC has no 10fg",)
-    assert batch.failures == ()
+    script = hub(SIX, answer=without)
+    (first,) = await collected(needs(ANNECY, PASSY), ScriptedFetch(script, now=NOW))
+    known = {("claef_1km", SIX, PART.name, one.site): one.version for one in first.incomplete}
+    (second,) = await collected(needs(ANNECY, incomplete=known), ScriptedFetch(script, now=NOW))
+    (third,) = await collected(needs(ANNECY, incomplete=known), ScriptedFetch(hub(SIX), now=NOW))
+
+    (failure,) = first.failures
+    assert failure.reason.endswith(f"is incomplete in 00H60H at annecy: {column} has no value")
+    assert first.complete() == (("00H60H", "passy"),)
+    after_start = {one.parameter for one in first.records if one.site == "annecy" and one.valid_time > SIX}
+    assert after_start == set(Parameter) - {lost}
+    assert (second.records, second.rejected, second.failures, second.complete()) == ((), (), (), ())
+    assert third.complete() == (("00H60H", "annecy"),)
+    assert lost in {one.parameter for one in third.records}
+
+
+async def test_what_was_set_aside_at_an_incomplete_site_is_not_counted_again() -> None:
+    def odd(start: datetime, places: list[tuple[float, float]]) -> bytes:
+        columns: dict[str, Any] = {"10u": ["NaN", *[5.0] * 60]}
+        return series(start, *(feature(*place, **columns) for place in places)).replace(
+            b"2026-07-15T08:00+00:00", b"2026-07-15T08:07+00:00"
+        )
+
+    async def set_aside(*sites: Site) -> list[tuple[str, str]]:
+        (batch,) = await collected(needs(*sites, incomplete=known), ScriptedFetch(script, now=NOW))
+        return [(one.subject, one.reason_code) for one in batch.rejected]
+
+    script = hub(SIX, answer=odd)
+    (first,) = await collected(needs(ANNECY), ScriptedFetch(script, now=NOW))
+    known = {("claef_1km", SIX, PART.name, one.site): one.version for one in first.incomplete}
+
+    assert [one.reason_code for one in first.rejected] == ["odd_time", "not_a_number"]
+    assert await set_aside(ANNECY) == []
+    assert await set_aside(ANNECY, PASSY) == [("claef_1km", "odd_time"), ("claef_1km passy", "not_a_number")]
 
 
 def test_the_source_is_collected_by_default_and_its_values_are_public() -> None:
