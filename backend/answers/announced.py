@@ -120,13 +120,12 @@ def announced_days(
     withheld: Withholding,
     *,
     hours: Sequence[int] = range(24),
-    known_at: datetime | None = None,
 ) -> dict[str, AnnouncedDay]:
     """Return what the public models announce for a local day, by site id. One query for all sites.
 
-    `known_at` leaves out what became available later; by default it is now. Raises StoreUnavailableError.
+    Raises StoreUnavailableError.
     """
-    now = service.clock() if known_at is None else known_at
+    now = service.clock()
     time_of = {hour: from_epoch(local_moment(day_number(day), hour)) for hour in hours}
     newest: dict[tuple[str, str], dict[datetime, dict[Parameter, AnnouncedValue]]] = {}
     for value in store.announced_values(
@@ -182,10 +181,9 @@ def announced_day(
     withheld: Withholding,
     *,
     hours: Sequence[int] = range(24),
-    known_at: datetime | None = None,
 ) -> AnnouncedDay:
     """Return what the public models announce for a local day at one site."""
-    return announced_days(service, [site], day, withheld, hours=hours, known_at=known_at)[site.id]
+    return announced_days(service, [site], day, withheld, hours=hours)[site.id]
 
 
 def last_runs(

@@ -167,6 +167,7 @@ class Source(Generic[B]):
     source is stale when its newest data are older than `max_age`. `public` is True if raw values may be
     shown. `areas` has the area of each model that has one: nothing is requested for sites outside. `past` has
     the routes of a backfill; `no_archive_reason` is the reason if it is None.
+    `serves` is how long the publisher serves data to a plain collection, if shorter than the lookback.
     `opted_in` is False for an opt-in source that is off. It is not listed; data that it collected earlier
     keep their visibility.
     """
@@ -183,6 +184,7 @@ class Source(Generic[B]):
     opted_in: bool = True
     past: Archive[B] | None = None
     no_archive_reason: str = NO_ARCHIVE
+    serves: timedelta | None = None
 
     @classmethod
     def of(
@@ -195,6 +197,7 @@ class Source(Generic[B]):
         disabled: str | None = None,
         past: Archive[B] | None = None,
         no_archive_reason: str = NO_ARCHIVE,
+        serves: timedelta | None = None,
     ) -> Source[B]:
         """Return a source of the registry, with its terms under the settings."""
         return cls(
@@ -210,6 +213,7 @@ class Source(Generic[B]):
             opted_in=terms.opted_in,
             past=past,
             no_archive_reason=no_archive_reason,
+            serves=serves,
         )
 
 

@@ -72,6 +72,7 @@ def build(settings: Settings) -> Source[ForecastBatch]:
         routes=(DatasetRoute(settings.geosphere_url),),
         max_age=MAX_AGE,
         no_archive_reason="its publisher serves runs for about 18 hours, and every collection reads them",
+        serves=timedelta(hours=18),
     )
 
 

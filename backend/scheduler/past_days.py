@@ -7,8 +7,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from backend.collectors.base import Source
+from backend.core.local_time import date_of, day_number, local_day, local_moment
+from backend.core.registry import NETWORKS
 from backend.scheduler.config import JobId, SchedulerConfig
 from backend.scheduler.runner import Selection
+
+_SECOND = timedelta(seconds=1)
 
 
 def selection_of_day(
@@ -19,20 +23,30 @@ def selection_of_day(
     now: datetime,
     sites: Collection[str] | None = None,
 ) -> Selection | None:
-    """Return the selection that collects what is missing of a day (UTC); None if the source has it no more.
+    """Return the selection that collects what is missing of a local day; None if nothing of it is offered.
 
     A source with an archive serves past days from there. Otherwise a plain collection reaches back as far as
-    the lookback of its job.
+    the lookback of its job and what the publisher still serves; a network without history has no past at all.
     """
-    if source.disabled is not None or day > now.date():
+    today = local_day(now)
+    if source.disabled is not None or day > date_of(today):
         return None
-    start = datetime.combine(day, time(), UTC)
-    end = start + timedelta(days=1) - timedelta(seconds=1)
-    if source.past is not None and day < now.date():
+    start, next_start = (
+        datetime.fromtimestamp(local_moment(number), UTC) for number in (day_number(day), day_number(day) + 1)
+    )
+    if source.past is not None and day < date_of(today):
+        # As for the command `backfill`, the archive is asked for days of UTC that are over.
+        until = min(next_start, datetime.combine(now.astimezone(UTC).date(), time(), UTC)) - _SECOND
         oldest = source.past.start(now)
-        if oldest is None or oldest <= end:
+        if oldest is None or oldest <= until:
             since = start if oldest is None else max(start, oldest)
-            return Selection(sources=(source.name,), sites=sites, since=since, until=end)
-    if end >= now - config.lookback(job):
+            return Selection(sources=(source.name,), sites=sites, since=since, until=until)
+    network = NETWORKS.get(source.name)
+    if network is not None and not network.history:
+        return None
+    reach = config.lookback(job)
+    if source.serves is not None:
+        reach = min(reach, source.serves)
+    if next_start - _SECOND >= now - reach:
         return Selection(sources=(source.name,), sites=sites)
     return None

@@ -123,7 +123,8 @@ def test_what_was_known_earlier_leaves_out_later_runs(service: ReadingParts) -> 
     early = RUN - 6 * HOUR
     store_run(service, early, forecast(20, hours=12, run=early))
     store_run(service, RUN, forecast(30, hours=6))
-    then = announced_day(service, PLANFAIT, TODAY, NOTHING, hours=[14], known_at=RUN + HOUR)
+    early_clock = replace(cast(ReadingService, service), clock=lambda: RUN + HOUR)
+    then = announced_day(cast(ReadingParts, early_clock), PLANFAIT, TODAY, NOTHING, hours=[14])
     assert values(then, "arome_0025", WIND) == {14: (20, "00")}, "the run of 06:00 was available at 10:00"
     ahead = NOW + 12 * HOUR
     store_run(service, ahead, forecast(99, hours=-12, run=ahead))

@@ -18,7 +18,13 @@ from backend.main import Service
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.scheduler.past_days import selection_of_day
 from backend.tests.support.served import NOW, fill, make_service
-from backend.tests.support.worlds import HandClock, brings_a_reading, observation_source
+from backend.tests.support.worlds import (
+    HandClock,
+    brings_a_reading,
+    brings_a_run,
+    forecast_source,
+    observation_source,
+)
 
 
 def tables_of(service: Service) -> dict[str, SourceCompleteness]:
@@ -118,13 +124,31 @@ def test_an_archive_serves_past_days_as_far_as_it_reaches() -> None:
     source = replace(PLAIN, past=Archive(routes=(), reach=timedelta(days=30)))
     selection = selection_of_day(source, OBSERVATIONS, date(2026, 7, 1), CONFIG, NOW, ("grand-pre",))
     assert selection is not None and selection.sites == ("grand-pre",)
-    assert selection.since == datetime(2026, 7, 1, tzinfo=UTC)
-    assert selection.until == datetime(2026, 7, 1, 23, 59, 59, tzinfo=UTC)
+    assert selection.since == datetime(2026, 6, 30, 22, tzinfo=UTC), "a local day starts at 22:00 UTC in July"
+    assert selection.until == datetime(2026, 7, 1, 21, 59, 59, tzinfo=UTC)
     oldest = selection_of_day(source, OBSERVATIONS, date(2026, 6, 15), CONFIG, NOW)
     assert oldest is not None and oldest.since == NOW - timedelta(days=30)
     assert selection_of_day(source, OBSERVATIONS, date(2026, 6, 14), CONFIG, NOW) is None
     today = selection_of_day(source, OBSERVATIONS, NOW.date(), CONFIG, NOW)
     assert today is not None and today.until is None, "the present day is a plain collection"
+
+
+def test_after_local_midnight_the_new_day_is_offered_and_the_archive_until_the_end_of_yesterday() -> None:
+    after_midnight = datetime(2026, 7, 14, 22, 30, tzinfo=UTC)  # 00:30 of 15 July in Paris
+    today = selection_of_day(PLAIN, OBSERVATIONS, date(2026, 7, 15), CONFIG, after_midnight)
+    assert today is not None
+    source = replace(PLAIN, past=Archive(routes=(), reach=timedelta(days=30)))
+    yesterday = selection_of_day(source, OBSERVATIONS, date(2026, 7, 14), CONFIG, after_midnight)
+    assert yesterday is not None
+    assert yesterday.until == datetime(2026, 7, 13, 23, 59, 59, tzinfo=UTC), "only days of UTC that are over"
+
+
+def test_a_past_that_the_publisher_no_longer_serves_is_not_offered() -> None:
+    no_history = observation_source(brings_a_reading, name="romma")
+    assert selection_of_day(no_history, OBSERVATIONS, date(2026, 7, 14), CONFIG, NOW) is None
+    short = replace(forecast_source(brings_a_run), serves=timedelta(hours=6))
+    assert selection_of_day(short, FORECASTS, date(2026, 7, 14), CONFIG, NOW) is None
+    assert selection_of_day(short, FORECASTS, date(2026, 7, 15), CONFIG, NOW) is not None
 
 
 def test_a_source_that_is_off_offers_nothing() -> None:
