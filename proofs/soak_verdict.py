@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from backend.core.config import SOURCE_NAMES
 from backend.core.records import WELL, network_of
-from backend.core.registry import SOURCES
+from backend.core.registry import GEOSPHERE, SOURCES
+from backend.demo.upstreams.geosphere import LISTED
 from backend.scheduler.config import FORECASTS, JobId, SchedulerConfig
 from backend.storage import schema as t
 from backend.storage.database import Database, from_epoch
@@ -201,8 +202,9 @@ def false_successes(
 ) -> list[str]:
     """Return the successful outcomes that miss values which the undisturbed days have at that moment.
 
-    Values that are no longer offered are excepted: those older than the lookback and, of ROMMA, all but the
-    last reading. So are values that were set aside with a reason.
+    Values that are no longer offered are excepted: those older than the lookback, of ROMMA all but the
+    last reading, and of C-LAEF the runs that the data hub no longer lists. So are values that
+    were set aside with a reason.
     """
     well: defaultdict[str, list[int]] = defaultdict(list)
     rejecting: defaultdict[str, set[int]] = defaultdict(set)
@@ -236,7 +238,9 @@ def _offered_until(row: Row, expected: StoredRow, source: str, config: Scheduler
     if source == "romma":
         return expected.at + 1
     if len(row) == 4:  # a forecast
-        return int(row[2]) + int(config.lookback(FORECASTS).total_seconds()) + 1
+        until = int(row[2]) + int(config.lookback(FORECASTS).total_seconds()) + 1
+        listed_until = int(row[2]) + int(LISTED.total_seconds())
+        return min(until, listed_until) if source == GEOSPHERE.name else until
     return int(row[1]) + 3600 * config.observation_lookback_hours + 1
 
 

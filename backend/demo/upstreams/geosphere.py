@@ -27,6 +27,9 @@ DELAY = timedelta(minutes=230)
 KEPT_RUNS = 6
 STEPS = 61
 _CYCLE = 3 * HOUR
+LISTED = DELAY + KEPT_RUNS * timedelta(seconds=_CYCLE)
+"""Time from the start of a run until it is no longer listed."""
+
 _SOUTH, _WEST, _NORTH, _EAST = 43.002, 5.0317, 51.498, 22.5682
 _CELL = (0.009, 0.0135)  # degrees of latitude and longitude
 

@@ -15,14 +15,23 @@ import pytest
 
 from backend.demo.backfill import slots
 from backend.demo.faults import Fault
-from backend.scheduler.config import SchedulerConfig
-from backend.tests.support.worlds import NOON, fails, make_world, observation_source
+from backend.demo.upstreams.geosphere import LISTED
+from backend.scheduler.config import FORECASTS, SchedulerConfig
+from backend.tests.support.worlds import (
+    NOON,
+    brings_a_run,
+    fails,
+    forecast_source,
+    make_world,
+    observation_source,
+)
 from proofs.fault_truth import Values
 from proofs.soak_life import live_undisturbed
 from proofs.soak_plan import DATED, Mishap, Step, Trouble, began, plan, troubles
 from proofs.soak_report import END, prove
 from proofs.soak_samples import Rest, Sample, unbounded
 from proofs.soak_verdict import (
+    Row,
     StoredRow,
     false_successes,
     incomplete,
@@ -136,6 +145,19 @@ async def test_a_success_without_an_available_value_is_false_unless_the_value_is
         undisturbed = {**mine, row: StoredRow(at=now, parameters=1)}
         assert len(false_successes(world.database, mine, undisturbed, world.runner.config)) == false
     assert stored_share(mine, {**mine, fresh: StoredRow(at=now, parameters=3)})["arome"] == (1, 3)
+    world.database.close()
+
+
+async def test_a_run_of_claef_that_the_data_hub_no_longer_lists_is_not_missed(tmp_path: Path) -> None:
+    world = make_world(tmp_path, forecasts=[forecast_source(brings_a_run, name="geosphere")])
+    await world.runner.run("collect_forecasts", "cli")
+    mine = stored_rows(world.database)
+    now, [site] = int(NOON.timestamp()), {row[1] for row in mine}
+    assert world.runner.config.lookback(FORECASTS) > LISTED
+    for age, false in ((LISTED - timedelta(minutes=1), 1), (LISTED, 0)):
+        start = now - int(age.total_seconds())
+        undisturbed: dict[Row, StoredRow] = {("claef_1km", site, start, now): StoredRow(now, parameters=1)}
+        assert len(false_successes(world.database, mine, undisturbed, world.runner.config)) == false
     world.database.close()
 
 
