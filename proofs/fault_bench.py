@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from backend.collectors.grib.worker import Worker
 from backend.collectors.transport.hosts import HttpLimits
 from backend.core.records import WELL
+from backend.core.registry import NETWORKS
 from backend.demo.process import Upstreams
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, JobId
 from backend.scoring.days.update import update
@@ -50,8 +51,6 @@ OF_JOB: dict[JobId, tuple[str, str]] = {
     OBSERVATIONS: ("ffvl", "romma"),
 }
 """The two sources of a job that are checked beside each other. Other sources are checked beside the first."""
-
-FORECAST_SOURCES = {*OF_JOB[FORECASTS], "open_meteo", "arome_ifs", "geosphere"}
 
 BRISK = HttpLimits(
     connect=60, read=60, payload=60, download=60, attempts=2, backoff=0.01, backoff_max=0.02, jitter=0.01,
@@ -83,7 +82,7 @@ class Way:
     @property
     def job(self) -> JobId:
         """Return the job that collects the source."""
-        return FORECASTS if self.source in FORECAST_SOURCES else OBSERVATIONS
+        return OBSERVATIONS if self.source in NETWORKS else FORECASTS
 
     @property
     def other(self) -> str:
