@@ -169,7 +169,7 @@ GEOSPHERE = SourceInfo(
 # Well within the grid of ICON-CH1 and CH2, which is rotated: its corners lie elsewhere than its edges.
 _ALPS = Area(south=43.0, west=1.5, north=49.5, east=16.0)
 
-# Well within both grids of HARMONIE: DMI's on a Lambert projection, KNMI's rotated. All of France.
+# Well within both grids of HARMONIE: DMI's on a Lambert projection, KNMI's rotated. All of mainland France.
 _WESTERN_EUROPE = Area(south=42.0, west=-10.0, north=60.0, east=16.0)
 
 # Run hours, horizons and delays: as described in 2026. Areas: the grids, those of DWD and MeteoSwiss a few
