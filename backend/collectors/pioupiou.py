@@ -64,7 +64,7 @@ MAX_AGE = timedelta(minutes=20)
 """Hundreds of beacons report every five minutes: three missed readings in a row of all, and a margin."""
 
 ARCHIVE = "archive"
-"""SourceRoute of the positions in an archive: they may differ from those beside the newest readings."""
+"""Route of the positions in an archive: they may differ from those beside the newest readings."""
 
 LONGEST_ARCHIVE = timedelta(days=31)
 
