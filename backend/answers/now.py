@@ -71,7 +71,7 @@ class AgainstAnnounced(ApiModel):
     models: list[AnnouncedNow]
     side: Side
     difference: float = Field(description="km/h")
-    since: int | None = Field(description="null if `side` is among")
+    since: int | None = Field(description="null if `side` is among, or if the row has no hour before `hour`")
     tolerance: float
 
 
@@ -202,6 +202,7 @@ def _against(sample: Sample, station: StationNow, today: int) -> AgainstAnnounce
         ],
         side=side,
         difference=difference,
-        since=None if side == "among" else int(sample.clock[0, since]),
+        # The hour of the reading itself may be later than the reading: 15:00 for 14:35.
+        since=None if since == columns[0] else int(sample.clock[0, since]),
         tolerance=WITHIN_WIND.value,
     )

@@ -75,9 +75,23 @@ class SiteWords:
             }
         facts = {
             "difference": self.speed(abs(against.difference)),
-            "hour": words.hour(against.since if against.since is not None else against.hour),
             "name": names,
         }
+        if against.since is None:
+            if against.side == "above":
+                text = (
+                    words.gettext("%(difference)s above every model of last evening.")
+                    if several
+                    else words.gettext("%(difference)s above what %(name)s announced last evening.")
+                )
+            else:
+                text = (
+                    words.gettext("%(difference)s below every model of last evening.")
+                    if several
+                    else words.gettext("%(difference)s below what %(name)s announced last evening.")
+                )
+            return text % facts
+        facts["hour"] = words.hour(against.since)
         if against.side == "above":
             text = (
                 words.gettext("%(difference)s above every model of last evening since %(hour)s.")

@@ -13,6 +13,7 @@ from backend.answers.now import NowAnswer, now_answer
 from backend.answers.service import ReadingParts
 from backend.answers.withholding import withheld_from_public
 from backend.core.parameters import Parameter
+from backend.core.records import Observation, ObservationBatch
 from backend.main import Service
 from backend.tests.support.score_store import SPEED, Grid, constant, keep
 from backend.tests.support.served import NOW, make_service, store_observations
@@ -80,6 +81,26 @@ def test_it_is_so_since_the_first_hour_of_an_unbroken_row(tmp_path: Path) -> Non
     against = now_at(service_with(tmp_path, {"arome_0025": 10.0}, today)).against
     assert against is not None
     assert against.since == 11
+
+
+def test_the_hour_of_the_reading_alone_is_no_beginning(tmp_path: Path) -> None:
+    today = constant(1, 21.0)
+    today[0, :15] = 12.0  # as announced
+    service = service_with(tmp_path, {"arome_0025": 10.0}, today, minutes_later=30)
+    time = NOW + timedelta(minutes=25)
+    service.store.add_observations(
+        ObservationBatch(
+            source="ffvl",
+            route="winds_mobi",
+            rank=1,
+            collected_at=time,
+            newest=time,
+            records=(Observation("ffvl:901", SPEED, time, 21.0),),
+        )
+    )
+    against = now_at(service).against
+    assert against is not None
+    assert (against.hour, against.side, against.since) == (15, "above", None), "15:00 is after 14:35"
 
 
 def test_a_stale_reading_is_not_compared(tmp_path: Path) -> None:

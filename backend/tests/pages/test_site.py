@@ -226,6 +226,11 @@ def test_above_and_below_are_said_in_both_languages(
     )
     for code, text in (("en", english), ("fr", french)):
         assert words_in(tmp_path, code).against(against).replace("\N{NO-BREAK SPACE}", " ") == text
+    of_this_hour = against.model_copy(update={"since": None})
+    for code, text in (("en", english), ("fr", french)):
+        shorter = text.partition(" since")[0].partition(" depuis")[0] + "."
+        found = words_in(tmp_path, code).against(of_this_hour).replace("\N{NO-BREAK SPACE}", " ")
+        assert found == shorter
 
 
 @pytest.mark.parametrize(
