@@ -125,6 +125,7 @@ class ComingDay(ApiModel):
     trust: Trust | None = Field(description="null if no public model has values for the day")
     hours: list[ComingHour]
     models: list[ComingModel]
+    over: bool = Field(description="no flying hour of the day is left")
     headline: Headline | None
     gust: StrongestGust | None
     unshown: list[UnshownReading]
@@ -188,8 +189,9 @@ def coming_day(
         trust=trust,
         hours=hours,
         models=_models(service, announced),
-        headline=_headline(service, site, day, withheld, trust, left or hours),
-        gust=_strongest_gust(trust, left or hours),
+        over=not left,
+        headline=_headline(service, site, day, withheld, trust, left),
+        gust=_strongest_gust(trust, left),
         unshown=_unshown(service, announced, make_question(service, site, view=view), withheld),
         attribution=[
             *dict.fromkeys(model.attribution for model in announced.models if model.attribution),

@@ -97,6 +97,8 @@ class ComingCard:
     def headline(self) -> str:
         """Return what is announced for the strongest hour."""
         words, found, trust = self.page.language, self.answer.headline, self.answer.trust
+        if trust is not None and self.answer.over:
+            return words.gettext("The flying hours of today are over.")
         if found is None or trust is None:
             return words.gettext("No public model has values for this day.")
         return words.gettext("%(name)s announces %(wind)s at %(hour)s.") % {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -19,6 +20,7 @@ from backend.main import Service
 from backend.scoring.views import EVENING_BEFORE, MORNING, TWO_EVENINGS_BEFORE
 from backend.tests.support.score_store import DIRECTION, GUST, SPEED, Grid, constant, keep
 from backend.tests.support.served import NOW, make_service
+from backend.tests.support.worlds import HandClock
 
 AROME, PARAPENTE, FFVL, ROMMA = "arome_0025", "meteo_parapente", "ffvl:901", "romma:902"
 TODAY = NOW.date()
@@ -156,6 +158,19 @@ def test_the_hours_of_today_that_are_over_are_not_the_strongest(tmp_path: Path) 
     day = asked(service, 0)
     assert day.headline is not None
     assert day.headline.hour >= 14
+
+
+def test_in_the_evening_the_flying_hours_of_today_are_over(tmp_path: Path) -> None:
+    service = service_with(tmp_path, {AROME: announced_on(41)}, {FFVL: windy_on(41, strong=29)})
+    at_18, evening = (
+        asked(replace(service, clock=HandClock(NOW.replace(hour=hour))), 0) for hour in (16, 18)
+    )
+    assert at_18.headline is not None
+    assert (at_18.over, at_18.headline.hour) == (False, 18)
+    assert at_18.gust is not None
+    assert (evening.over, evening.headline, evening.gust) == (True, None, None)
+    assert evening.trust is not None
+    assert not asked(replace(service, clock=HandClock(NOW.replace(hour=18)))).over, "tomorrow is to come"
 
 
 def test_directions_are_compared_with_the_take_off(tmp_path: Path) -> None:

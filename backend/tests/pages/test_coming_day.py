@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import cast
@@ -20,6 +21,7 @@ from backend.pages.page import make_page
 from backend.tests.answers.test_coming_day import announced_on, service_with, windy_on
 from backend.tests.support.scored_site import get, page_of, parsed, text_of
 from backend.tests.support.served import NOW, make_service, served
+from backend.tests.support.worlds import HandClock
 
 AROME, FFVL = "arome_0025", "ffvl:901"
 GIVEN = GivenWind(
@@ -56,6 +58,7 @@ def card(
         trust=Trust(wind=wind, gust=None, go_days=None),
         hours=[],
         models=[],
+        over=False,
         headline=Headline(hour=13, wind=26.2, given=given, runs=[]),
         gust=None,
         unshown=[],
@@ -164,6 +167,19 @@ async def test_a_day_without_forecasts_has_an_honest_sentence(tmp_path: Path) ->
     page = await page_of(service_with(tmp_path, {}, {}, peaks={}), "/sites/grand-pre")
     assert text_of(page, "#tomorrow .headline") == "No public model has values for this day."
     assert page.css("#tomorrow svg") == []
+
+
+async def test_in_the_evening_the_hours_of_today_are_over(tmp_path: Path) -> None:
+    service = service_with(tmp_path, {AROME: announced_on(41)}, {FFVL: windy_on(41, strong=29)})
+    evening = replace(service, clock=HandClock(NOW.replace(hour=18)))
+    async with served(evening) as client:
+        page = parsed(await get(client, f"/sites/grand-pre?day={NOW.date()}"))
+        french = parsed(await get(client, f"/sites/grand-pre?day={NOW.date()}", "fr"))
+    assert text_of(page, "#tomorrow .headline") == "The flying hours of today are over."
+    assert text_of(french, "#tomorrow .headline") == "Les heures de vol d’aujourd’hui sont passées."
+    text = text_of(page, "#tomorrow")
+    assert "announces" not in text and "has not announced" not in text and "Gusts up to" not in text
+    assert page.css("#tomorrow svg") != []
 
 
 async def test_the_limit_is_changed_by_a_form_that_keeps_the_other_choices(tmp_path: Path) -> None:
