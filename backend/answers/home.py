@@ -326,11 +326,13 @@ def _hours(question: HomeQuestion, announced: AnnouncedDay, trust: Trust) -> lis
     winds = by_model[trust.wind.model]
     gusts = {} if trust.gust is None else by_model[trust.gust.model]
 
-    def beyond(value: RunValue | None, limit: float, model: TrustedModel | None) -> tuple[float, float]:
-        """Return how far a value is above its limit, and the average error of its model (km/h)."""
+    def beyond(
+        value: RunValue | None, limit: float, model: TrustedModel | None
+    ) -> tuple[float, float | None]:
+        """Return how far a value is above its limit, and the average error of its model, if known (km/h)."""
         if value is None:
-            return -math.inf, 0.0
-        return value.value - limit, 0.0 if model is None else model.average_error or 0.0
+            return -math.inf, None
+        return value.value - limit, None if model is None else model.average_error
 
     shown = []
     for hour in HOURS:
@@ -346,8 +348,8 @@ def _hours(question: HomeQuestion, announced: AnnouncedDay, trust: Trust) -> lis
                 wind=None if wind is None else wind.value,
                 gust=None if gust is None else gust.value,
                 over=any(excess > 0 for excess, _ in sides),
-                close=any(abs(excess) <= error for excess, error in sides)
-                and not any(excess > error for excess, error in sides),
+                close=any(error is not None and abs(excess) <= error for excess, error in sides)
+                and not any(excess > (error or 0.0) for excess, error in sides),
             )
         )
     return shown

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
+import pytest
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from backend.core.records import Forecast, ForecastBatch, Run
@@ -131,6 +132,22 @@ async def test_until_noon_the_page_is_about_today(tmp_path: Path) -> None:
     assert page.css("h1")[0].text() == "Aujourd’hui, mes sites"
     assert words(page.css(".home-day strong")[0]) == "mercredi 15 juillet"
     assert page.css(".home-day a")[0].attributes["href"] == "/?day=tomorrow"
+
+
+@pytest.mark.parametrize(
+    ("hour", "words_of_view"), [(3, "they announced the evening before"), (7, "on the same morning")]
+)
+async def test_the_legend_has_the_view_of_the_figures(tmp_path: Path, hour: int, words_of_view: str) -> None:
+    answer = await get(tmp_path, put=windy, now=MORNING.replace(hour=hour), headers=ENGLISH)
+    page = LexborHTMLParser(answer.text)
+    assert page.css("h1")[0].text() == "Today, my sites"
+    assert words_of_view in words(page.css("section[aria-labelledby='legend']")[0])
+
+
+async def test_a_wind_on_its_limit_is_not_close_without_a_known_error(tmp_path: Path) -> None:
+    answer = await get(tmp_path, "/?lim=31&glim=48", put=windy)
+    cells = rows(answer)[1].css("tr:first-child td")
+    assert {cell.attributes["class"] for cell in cells} == {"under unjudged"}
 
 
 async def test_chosen_sites_keep_the_order_of_the_address(tmp_path: Path) -> None:
