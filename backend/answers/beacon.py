@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 
 import numpy as np
 from pydantic import Field
 
 from backend.answers.base import ApiModel
+from backend.answers.public_question import public_question
 from backend.answers.question import load, make_question
 from backend.answers.scores import coverage_of
 from backend.answers.service import ReadingParts
 from backend.answers.shapes import Coverage
-from backend.answers.shown_station import shown_question, shown_station
+from backend.answers.shown_station import shown_station
 from backend.answers.sites import known_stations
 from backend.answers.station_flags import StationFlag, flag_entry
 from backend.answers.withholding import Withholding
@@ -69,11 +71,13 @@ class BeaconAnswer(ApiModel):
 def beacon_answer(service: ReadingParts, site: Site, withheld: Withholding) -> BeaconAnswer | None:
     """Return how the beacon did that a site is shown at; None if the site has no public station."""
     question = make_question(service, site, view=NEAREST, hours=Hours.ALL, usual=BEACON_DAYS.value)
-    question = shown_question(service, question, withheld, only_public=True)
     last = date_of(question.last)
     code = shown_station(site, last, withheld)
     if code is None:
         return None
+    # About this station on every day: without it, the question is also about the reference stations of
+    # earlier days, whose values can be withheld.
+    question = public_question(service, replace(question, station=code), withheld, only_public=True)
     sample = load(service, question)
     days = sample.stations[code]
     measured = days.observed[Parameter.WIND_SPEED]

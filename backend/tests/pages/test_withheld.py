@@ -8,12 +8,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from backend.answers.beacon import beacon_answer
+from backend.answers.service import ServiceParts
+from backend.answers.sites import require_site
+from backend.answers.withholding import withheld_from_public
 from backend.pages.charts import render
 from backend.pages.charts.day import DayChart
 from backend.pages.choices import Unit
@@ -144,6 +149,16 @@ async def test_no_public_page_depends_on_a_withheld_value(
     # A public value may happen to equal a withheld one: then it is drawn with other secrets too.
     drawn_one, drawn_two = ({value for spec in each.drawn for value in drawn_values(spec)} for each in walks)
     assert revealed(iter(drawn_one - drawn_two), SECRET) == set()
+
+
+@pytest.mark.parametrize("first", [MID_JUNE, MAY_31], ids=["no closed month", "a closed month"])
+def test_a_beacon_is_not_compared_with_the_withheld_reference_before_it(tmp_path: Path, first: date) -> None:
+    service = cast(ServiceParts, withheld_world(tmp_path, first))
+    answer = beacon_answer(service, require_site(service.sites(), "releve"), withheld_from_public(service))
+    assert answer is not None
+    assert (answer.station, answer.neighbours) == ("ffvl:906", [])
+    assert answer.coverage.expected > 0
+    assert all(abs(model.mean) < 10 for model in answer.models if model.mean is not None)
 
 
 async def test_withheld_values_appear_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,16 @@ stations = ["romma:905"]
 without = ["ffvl"]
 
 [[sites]]
+id = "releve"
+name = "Relevé Neuf"
+latitude = 45.85
+longitude = 6.65
+elevation = 1300
+orientation = ["SW"]
+stations = ["ffvl:906", "romma:907"]
+references = [{station = "romma:907"}, {station = "ffvl:906", since = 2026-07-05}]
+
+[[sites]]
 id = "sans-balise"
 name = "Sans Balise"
 latitude = 45.7
@@ -79,9 +89,11 @@ without = ["ffvl", "romma"]
 STATIONS = {
     "ffvl:901": Station("ffvl:901", "Grand Pré (balise)", 45.9, 6.7, 1402.0, "FFVL"),
     "ffvl:904": Station("ffvl:904", "Derrière (balise)", 45.83, 6.62, 1050.0, "FFVL"),
+    "ffvl:906": Station("ffvl:906", "Relevé (balise)", 45.85, 6.65, 1301.0, "FFVL"),
     "romma:902": Station("romma:902", "Grand Pré (station)", 45.91, 6.71, 1390.0),
     "romma:903": Station("romma:903", "Derrière (station)", 45.8, 6.6, 1098.0),
     "romma:905": Station("romma:905", "Col Fermé (station)", 45.75, 6.55, 1201.0),
+    "romma:907": Station("romma:907", "Relevé (station)", 45.86, 6.66, 1290.0),
 }
 
 SPEED, GUST, DIRECTION, TEMPERATURE = Parameter
@@ -165,7 +177,7 @@ def _secret_values(values: tuple[float, float, float, float], step: int) -> dict
 
 
 def _runs(day: date, secret: Secret) -> Iterator[ForecastBatch]:
-    sites = ("ouvert", "derriere", "ferme", "sans-balise")
+    sites = ("ouvert", "derriere", "ferme", "releve", "sans-balise")
     hours = (6, 12) if (TODAY - day).days < 10 else (12,)
     for start in (datetime.combine(day, time(hour), UTC) for hour in hours):
         for model, (source, error) in {**PUBLIC_MODELS, "meteo_parapente": ("meteo_parapente", 0.0)}.items():
