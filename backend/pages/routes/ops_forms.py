@@ -11,6 +11,7 @@ from typing import Annotated, cast
 import structlog
 from fastapi import APIRouter, Depends, Form, HTTPException, Path, Request, Response
 
+from backend.answers.sites import require_site
 from backend.api.admission import RequestCounts, client_of
 from backend.api.dependencies import is_admin_token, operator_name
 from backend.core.errors import JobBusyError, NotFoundError
@@ -101,6 +102,8 @@ async def collect_day(
 ) -> Response:
     """Collect what is missing of a day of a source, at one site or at all. 422 if it has the day no more."""
     service = page.service
+    if site:
+        require_site(service.sites(), site)
     for job in JOBS:
         for one in service.sources.of(job):
             if one.name == source:

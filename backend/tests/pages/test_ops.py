@@ -255,10 +255,12 @@ async def test_collect_now_starts_a_run_of_this_source_and_day(tmp_path: Path) -
         old = await client.post("/ops/collect", data=data | {"day": "2026-07-01"}, headers=HTML)
         odd = await client.post("/ops/collect", data=data | {"day": "<b>"}, headers=HTML)
         unknown = await client.post("/ops/collect", data=data | {"source": "<b>"}, headers=HTML)
+        nowhere = await client.post("/ops/collect", data=data | {"site": "<b>"}, headers=HTML)
     assert [source.source for source in service.ledger.run(1).sources] == ["ffvl"]
     assert [[site.id for site in needs.sites] for needs in seen] == [["grand-pre"]]
-    assert [answer.status_code for answer in (old, odd, unknown)] == [422, 422, 404]
-    assert "<b>" not in odd.text + unknown.text
+    assert [answer.status_code for answer in (old, odd, unknown, nowhere)] == [422, 422, 404, 404]
+    assert len(service.ledger.runs(limit=9)) == 1, "no run for a site that does not exist"
+    assert "<b>" not in odd.text + unknown.text + nowhere.text
 
 
 async def test_many_sites_are_shown_in_pages(tmp_path: Path) -> None:
