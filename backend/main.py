@@ -22,6 +22,7 @@ from backend import __version__
 from backend.answers.reading import ReadingService
 from backend.api.admission import Admission, RequestCounts
 from backend.api.answer_cache import AnswerCache
+from backend.api.connections import MOST_REQUEST_BYTES
 from backend.api.head import HeadAsGet
 from backend.api.prefix import BelowPrefix
 from backend.api.problems import install_problem_handlers
@@ -279,6 +280,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # routes/docs.py serves both pages without scripts of other hosts
         redoc_url=None,
+        max_body_size=MOST_REQUEST_BYTES,  # also below a server without BoundedProtocol
         redirect_slashes=False,  # such a redirect repeats the host that the client sent
     )
     app.state.service = service

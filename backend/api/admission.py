@@ -44,9 +44,12 @@ WRONG_TOKENS = RateLimitItemPerMinute(10)
 _ALWAYS = frozenset({"/api/health", "/api/ready"})
 _LIGHT = (
     *("/style.css", "/pages.js", "/worker.js", "/icon.svg", "/site.webmanifest", "/robots.txt"),
-    *("/docs", "/redoc", "/openapi.json", "/api/scheduler/status", "/api/scheduler/jobs", "/ops/sign-in"),
+    *("/docs", "/redoc", "/openapi.json", "/api/scheduler/status", "/api/scheduler/jobs", "/ops"),
 )
-"""Prefixes of addresses with cheap answers, which do not wait for a turn."""
+"""Prefixes of addresses with cheap answers, which do not wait for a turn.
+
+Without a session, the operator's pages only redirect; a form would hold a turn until its body has arrived.
+"""
 
 
 class RequestCounts:

@@ -20,7 +20,7 @@ MOST_CONNECTIONS = 400
 """Number of connected clients; a further one replaces the client that is idle longest."""
 
 REQUEST_SECONDS = 10.0
-"""Time for a request to arrive. No route has a body, so a request has a few hundred bytes."""
+"""Time for a request to arrive. A request has some hundred bytes: only the operator's forms have a body."""
 
 READ_SECONDS = 30.0
 """Time that a client may leave an answer unread after the buffers are full."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
@@ -10,7 +11,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from backend.api.admission import Admission, client_of
+from backend.api.admission import AT_ONCE, Admission, client_of
+from backend.api.connections import MOST_REQUEST_BYTES
 from backend.core.config import Settings
 from backend.core.errors import ConfigError
 from backend.main import create_app
@@ -125,6 +127,52 @@ async def test_only_a_few_requests_for_values_are_in_progress_at_a_time(path: st
     refused = next(answer for answer in answers if answer.status_code == 503)
     assert refused.headers["retry-after"] == "10"
     assert most == 3, "two values and the status"
+
+
+async def test_the_turns_are_free_while_the_body_of_a_form_is_awaited(tmp_path: Path) -> None:
+    service = make_service(tmp_path)
+    fill(service)
+    go, awaited = asyncio.Event(), 0
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal awaited
+        awaited += 1
+        await go.wait()
+        yield b"form=none"
+
+    async with served(service) as client:
+        forms = [
+            asyncio.create_task(client.post(path, content=body(), headers=form))
+            for path in ("/ops/jobs/collect_forecasts/run", "/ops/collect", "/ops/sign-out", "/ops/sign-in")
+        ]
+        await until(lambda: awaited == len(forms))
+        values = await client.get("/api/forecasts")  # it would be refused after MOST_SECONDS
+        go.set()
+        answers = [await each for each in forms]
+    assert len(forms) > AT_ONCE
+    assert values.status_code == 200
+    assert all(answer.status_code < 500 for answer in answers)
+
+
+async def test_a_large_body_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """Without BoundedProtocol, as below another server: the length is stated, or not."""
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 100 * MOST_REQUEST_BYTES:
+            sent += 10_000
+            yield b"a" * 10_000
+
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    async with served(make_service(tmp_path)) as client:
+        for path in ("/ops/sign-in", "/ops/jobs/collect_forecasts/run"):
+            sent = 0
+            unstated = await client.post(path, content=endless(), headers=form)
+            stated = await client.post(path, content=b"a" * (MOST_REQUEST_BYTES + 1), headers=form)
+            assert (unstated.status_code, stated.status_code) == (413, 413)
+            assert sent < 2 * MOST_REQUEST_BYTES
 
 
 async def test_a_request_that_waits_too_long_for_its_turn_is_refused() -> None:
