@@ -138,10 +138,15 @@ def store_growth(service: ServiceParts) -> StoreGrowth:
     """Return the size of the store and its growth. Raises StoreUnavailableError.
 
     The growth in a month is an estimate: 30 times the stored values of a mean day of the last days that are
-    over, at the bytes that the store has now per value.
+    over, from the day of the first run on, at the bytes that the store has now per value.
     """
     size = OperatorQueries(service.database).size(service.clock(), DAYS_OF_GROWTH + 1)
-    over = list(size.days.values())[:-1]
+    today = max(size.days)
+    over = [
+        count
+        for day, count in size.days.items()
+        if size.first_day is not None and size.first_day <= day < today
+    ]
     per_month = None
     if size.bytes is not None and size.values and any(over):
         per_month = 30 * sum(over) / len(over) * size.bytes / size.values

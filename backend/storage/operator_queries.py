@@ -51,6 +51,8 @@ class StoreSize:
 
     bytes: int | None
     values: int
+    first_day: int | None
+    """The day of the first run (UTC, counted from 1970); None before it."""
     days: dict[int, int]
     """Stored values per day (UTC, counted from 1970) of the last days."""
 
@@ -185,7 +187,9 @@ class OperatorQueries:
         )
         with self.database.read() as connection:
             stored = {int(number): int(count) for number, count in connection.execute(by_day)}
-            values = int(connection.execute(sa.select(sa.func.sum(run.stored))).scalar() or 0)
+            values, begun = connection.execute(
+                sa.select(sa.func.sum(run.stored), sa.func.min(run.end_time))
+            ).one()
             size = None
             if is_postgres(connection):
                 size = connection.execute(sa.text("SELECT pg_database_size(current_database())")).scalar()
@@ -195,6 +199,7 @@ class OperatorQueries:
         first_day = int(to_epoch(first)) // DAY_SECONDS
         return StoreSize(
             bytes=size,
-            values=values,
+            values=int(values or 0),
+            first_day=None if begun is None else int(begun) // DAY_SECONDS,
             days={number: stored.get(number, 0) for number in range(first_day, first_day + days)},
         )

@@ -154,6 +154,13 @@ async def test_the_store_has_its_size_and_the_values_of_the_last_days(tmp_path: 
     assert store["bytesPerMonth"] is None, "unknown before a day of collections, and not 0"
 
 
+async def test_the_growth_of_a_young_store_counts_from_the_day_of_its_first_run(tmp_path: Path) -> None:
+    service = make_service(tmp_path)
+    fill(service)  # all values are of one day, the next day has none, and the third is not over
+    store = await asked(replace(service, clock=HandClock(NOW + timedelta(days=2))), "store")
+    assert store["bytesPerMonth"] == pytest.approx(30 * store["bytes"] / 2)
+
+
 async def test_the_settings_are_those_in_force_with_secrets_masked(tmp_path: Path) -> None:
     service = make_service(
         tmp_path, romma_key="a-key-of-some-length", arome_url="https://me:pass@mirror.example"
