@@ -129,14 +129,16 @@ def _table(
 def _expected_hours(service: ServiceParts, network: str, day: int) -> tuple[range, int]:
     """Return the hours of a local day that are over, and how many of them should have a reading.
 
-    Of a network without history, no more hours are expected than there were collections.
+    Of a network without history, no more hours are expected than there were collections in these hours.
     """
     now = int(service.clock().timestamp())
     over = range(local_moment(day), min(local_moment(day + 1), now - HOUR + 1), HOUR)
     info = NETWORKS.get(network)
     if info is None or info.history or not over:
         return over, len(over)
-    since, until = (datetime.fromtimestamp(moment, UTC) for moment in (over[0], over[-1]))
+    # `slots` has its end in it and not its start: a collection at o'clock belongs to the hour that it begins.
+    before = timedelta(microseconds=1)
+    since, until = (datetime.fromtimestamp(each, UTC) - before for each in (over[0], over[-1] + HOUR))
     return over, min(len(over), sum(1 for _ in service.config.slots(OBSERVATIONS, since, until)))
 
 

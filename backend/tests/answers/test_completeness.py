@@ -55,6 +55,15 @@ def test_of_a_network_without_history_only_the_hours_of_collections_are_expected
     assert counts(table, "petit-col") == [*[(0, 6)] * 6, (2, 2)]
 
 
+def test_an_hourly_schedule_expects_every_hour_of_a_day(tmp_path: Path) -> None:
+    for line in ("5 * * * *", "0 * * * *", "59 * * * *"):
+        config = SchedulerConfig.load(scheduler_enabled=False, scheduler_observation_cron=line)
+        service = replace(make_service(tmp_path), config=config)
+        service.database.migrate()
+        service.store.save_sites(service.sites())
+        assert counts(tables_of(service)["romma"], "petit-col") == [*[(0, 24)] * 6, (0, 14)], line
+
+
 def test_days_of_a_change_of_the_clocks_have_their_hours(tmp_path: Path) -> None:
     service = make_service(tmp_path, clock=HandClock(datetime(2026, 10, 26, 12, 0, tzinfo=UTC)))
     service.database.migrate()
