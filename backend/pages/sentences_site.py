@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from backend.answers.beacon_place import BeaconPlace
 from backend.answers.now import AgainstAnnounced, AnnouncedNow, StationNow
 from backend.answers.yesterday import HourPair, Judgement, ModelOfDay
@@ -11,6 +13,8 @@ from backend.core.units import COMPASS
 from backend.pages.language import Language
 from backend.pages.page import Page
 from backend.pages.sentences_flags import FlagWords
+from backend.scoring.grid import thousandths
+from backend.scoring.sample.wind_groups import sectors
 
 
 @dataclass(frozen=True)
@@ -29,9 +33,9 @@ class SiteWords:
         return f"{self.page.speed(kmh)}\N{NO-BREAK SPACE}{self.page.unit.symbol}"
 
     def direction(self, degrees: float) -> str:
-        """Return a direction as the nearest of eight points and in degrees: "SO (225°)"."""
-        point = COMPASS[round(degrees / 45) % 8]
-        return f"{self.language.compass(point)} ({self.language.number(degrees % 360)}°)"
+        """Return a direction as the nearest of eight points and in degrees: "SO (225°)". North is 0°."""
+        point = COMPASS[int(sectors(np.array(thousandths(degrees))))]
+        return f"{self.language.compass(point)} ({self.language.number(round(degrees) % 360)}°)"
 
     def place(self, place: BeaconPlace) -> str:
         """Return where a beacon stands: "4.7 km from the take-off, 320 m higher"."""

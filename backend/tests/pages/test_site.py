@@ -249,6 +249,25 @@ def test_an_announcement_is_compared_in_whole_units(
     assert words_in(tmp_path, "fr").announced(model, 26.0).replace("\N{NO-BREAK SPACE}", " ") == french
 
 
+@pytest.mark.parametrize(
+    ("degrees", "text"),
+    [
+        (0.0, "N (0°)"),
+        (359.7, "N (0°)"),
+        (360.0, "N (0°)"),
+        (22.4, "N (22°)"),
+        (22.5, "NE (22°)"),
+        (67.5, "E (68°)"),
+        (112.5, "SE (112°)"),
+        (337.5, "N (338°)"),
+    ],
+)
+def test_a_direction_is_in_the_sector_that_the_scores_put_it_in(
+    tmp_path: Path, degrees: float, text: str
+) -> None:
+    assert words_in(tmp_path, "en").direction(degrees) == text
+
+
 def test_a_place_is_given_by_distance_and_height(tmp_path: Path) -> None:
     place = a_reading().place
     lower = place.model_copy(update={"distance_km": 0.01, "height_difference": -12.0})
