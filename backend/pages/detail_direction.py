@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from backend.answers.directions import DirectionsAnswer, Rose, directions_answer
 from backend.answers.scores import scores_answer
-from backend.answers.shapes import ScoredModel
+from backend.answers.shapes import ScoredModel, ScoresAnswer
 from backend.core.records import Site
 from backend.pages.charts.render import svg
 from backend.pages.charts.rose import rose_chart
@@ -29,22 +29,22 @@ def direction_detail(page: Page, site: Site) -> Mapping[str, Any]:
     public, of_all = apart_questions(page, site, detail.choices)
     answer = scores_answer(page.service, public, withheld)
     others = None if of_all is None else scores_answer(page.service, of_all, withheld)
-    models = [*answer.models]
+    models = [(answer, model) for model in answer.models]
     if others is not None:
-        models += [model for model in others.models if model.model in withheld.models]
+        models += [(others, model) for model in others.models if model.model in withheld.models]
     roses = directions_answer(page.service, public, withheld)
     return {
         "detail": detail,
         "answer": answer,
         "rounded": next((each for each in (answer, others) if each is not None and each.rounded), None),
-        "sentences": [_sentence(detail.words, model) for model in models if model.n_pairs],
+        "sentences": [_sentence(detail.words, *pair) for pair in models if pair[1].n_pairs],
         "roses": roses,
         "charts": [] if roses is None else [_charts(page, roses, *pair) for pair in roses.pairs],
         "knows_nothing": detail.words.amount(UNINFORMED_DIRECTION_MAE.value),
     }
 
 
-def _sentence(words: ScoreWords, model: ScoredModel) -> str:
+def _sentence(words: ScoreWords, answer: ScoresAnswer, model: ScoredModel) -> str:
     language = words.page.language
     names = {"model": model.name}
     if model.score is None or model.score.within is None or model.score.mae is None:
@@ -55,7 +55,7 @@ def _sentence(words: ScoreWords, model: ScoredModel) -> str:
     ) % {
         **names,
         "tolerance": words.tolerance(model.score.within_tolerance or 0),
-        "share": language.percent(model.score.within),
+        "share": words.share(model.score.within, answer),
         "error": words.amount(model.score.mae),
         "days": words.days(model.n_days),
     }

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from backend.core.parameters import Parameter
 from backend.main import Service
+from backend.scoring.days.public_months import publish
 from backend.scoring.views import EVENING_BEFORE, LEAD_VIEWS
 from backend.tests.support.score_store import DIRECTION, SPEED, Grid, constant, keep
 from backend.tests.support.scored_site import (
@@ -86,8 +88,8 @@ async def test_the_runs_of_a_withheld_model_are_not_compared(tmp_path: Path) -> 
     assert "MeteoParapente" not in text
 
 
-def winds(speed: float | Grid, direction: float) -> Values:
-    return {SPEED: constant(DAYS, 0.0) + speed, DIRECTION: constant(DAYS, direction)}
+def winds(speed: float | Grid, direction: float, days: int = DAYS) -> Values:
+    return {SPEED: constant(days, 0.0) + speed, DIRECTION: constant(days, direction)}
 
 
 async def test_the_direction_has_its_share_within_the_tolerance_and_two_roses(tmp_path: Path) -> None:
@@ -117,6 +119,20 @@ async def test_no_rose_is_made_of_a_withheld_model(tmp_path: Path) -> None:
     page = await page_of(service, f"{SITE}/direction")
     assert len(page.css("svg[role=img]")) == 2
     assert "MeteoParapente announced" not in text_of(page)
+
+
+@pytest.mark.parametrize(("direction", "share"), [(270.0, "< 10%"), (190.0, "> 90%")])
+async def test_the_share_of_a_withheld_model_is_a_bound_and_no_exact_none_or_all(
+    tmp_path: Path, direction: float, share: str
+) -> None:
+    models = {AROME: winds(20.0, 200.0, 150), PARAPENTE: winds(20.0, direction, 150)}
+    service = scored_site(
+        tmp_path, models, {FFVL: winds(20.0, 190.0, 150)}, days=150, public_raw_sources="romma"
+    )
+    publish(service.database, service.clock())
+    text = text_of(await page_of(service, f"{SITE}/direction")).replace("\N{NO-BREAK SPACE}", " ")
+    assert "AROME is within 30° in 100% of" in text
+    assert f"MeteoParapente is within 30° in {share} of" in text
 
 
 async def test_speeds_alone_give_no_direction(tmp_path: Path) -> None:
