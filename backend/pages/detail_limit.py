@@ -13,6 +13,7 @@ from backend.pages.details import Topic, make_detail
 from backend.pages.page import Page
 from backend.pages.score_choices import apart_questions
 from backend.pages.sentences_scores import coarse_share
+from backend.scoring.constants import LEAST_LIMIT, MOST_LIMIT
 
 EVENTS = ("wind_over", "gust_over", "not_flyable_day")
 """The events of the page, in their order."""
@@ -152,6 +153,8 @@ def limit_detail(page: Page, site: Site) -> Mapping[str, Any]:
         "others": None if others is None else _shown(page, others),
         "others_answer": others,
         "hidden_models": set(withheld.models),
+        "least_limit": LEAST_LIMIT.value,
+        "most_limit": MOST_LIMIT.value,
         "presets": [
             (detail.words.limit(preset), page.same(lim=preset), preset == page.choices.lim)
             for preset in PRESETS
