@@ -126,6 +126,18 @@ class CommonFields(ApiModel):
     method_version: str
     generated_at: datetime
 
+    @property
+    def beacon_hours(self) -> Coverage:
+        """The hours of all reference stations together."""
+        hours = sum(station.coverage.hours for station in self.stations)
+        expected = sum(station.coverage.expected for station in self.stations)
+        return Coverage(hours=hours, expected=expected, share=hours / expected if expected else None)
+
+    @property
+    def complete_months(self) -> int:
+        """The number of complete months."""
+        return sum(month.complete for month in self.months)
+
 
 class ScoreFields(CommonFields):
     """The fields of every answer with scores. The series has other `hours`: its rows, of all hours."""

@@ -19,6 +19,7 @@ from backend.scoring.constants import (
     DAY_FROM,
     DAY_UNTIL,
     FLYABLE_DAY_HOURS,
+    TIMING_STEP,
     USUAL_AVERAGING,
 )
 from backend.scoring.grid import SCALE, Bools, present
@@ -51,6 +52,13 @@ class ModelTiming(ApiModel):
     steady: bool = Field(description="whether the interval excludes 0 as it is shown")
     same_side: int
 
+    @property
+    def as_announced(self) -> bool:
+        """Whether the interval has 0 in it and is as narrow as the rounding can show."""
+        if self.low is None or self.high is None:
+            return False
+        return -TIMING_STEP.value <= self.low <= 0 <= self.high <= TIMING_STEP.value
+
 
 class TimingAnswer(ApiModel):
     """When the mean wind first rises through a limit, from `first_hour` to `last_hour` local time."""
@@ -62,6 +70,11 @@ class TimingAnswer(ApiModel):
     first_day: date
     last_day: date
     models: list[ModelTiming]
+
+    @property
+    def n_days(self) -> int:
+        """The number of days of the question."""
+        return (self.last_day - self.first_day).days + 1
 
 
 def timing_answer(

@@ -191,7 +191,10 @@ class ComingCard:
             return ""
         first, last = words.month(reading.first_day), words.month(reading.last_day)
         low, high = (0.0, 0.0) if reading.interval is None else (reading.interval.low, reading.interval.high)
-        if reading.interval is None or low <= 0 <= high:
+        if reading.interval is None:
+            text = words.gettext("Not enough data yet for its bias here (%(period)s).")
+            ends = (0.0, 0.0)
+        elif low <= 0 <= high:
             text = words.gettext("It has no steady bias here (%(period)s).")
             ends = (0.0, 0.0)
         elif reading.mean_error > 0:

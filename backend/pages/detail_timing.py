@@ -50,12 +50,25 @@ def _sentences(words: ScoreWords, answer: TimingAnswer, model: ModelTiming) -> t
         "same": language.number(model.same_side),
     }
     if model.minutes is None:
-        text = language.gettext(
-            "%(model)s: both rose through %(limit)s on %(days)s days; %(needed)s are needed."
+        text = language.ngettext(
+            "%(model)s: both rose through %(limit)s on %(days)s day; %(needed)s are needed.",
+            "%(model)s: both rose through %(limit)s on %(days)s days; %(needed)s are needed.",
+            model.n_days,
         )
-    elif not model.steady or model.low is None or model.high is None:
+    elif model.low is None or model.high is None:
+        text = language.gettext(
+            "%(model)s: it is not known yet whether the wind passes %(limit)s earlier or later than announced"
+            " (%(days)s days)."
+        )
+    elif model.as_announced:
         text = language.gettext(
             "%(model)s: no steady shift, the wind passes %(limit)s about when announced (%(days)s days)."
+        )
+    elif not model.steady:
+        values |= {"low": language.number(model.low), "high": language.number(model.high)}
+        text = language.gettext(
+            "%(model)s: it is not known yet whether the wind passes %(limit)s earlier or later than announced"
+            " (between %(low)s and %(high)s minutes, %(days)s days)."
         )
     else:
         low, high = sorted((abs(model.low), abs(model.high)))

@@ -134,6 +134,20 @@ def test_a_model_that_may_not_be_shown_is_read_with_its_bias(
         assert plain(card(tmp_path, code, GIVEN).unshown(reading)) == text
 
 
+def test_a_bias_without_an_interval_is_not_known_yet(tmp_path: Path) -> None:
+    reading = UnshownReading(
+        model="x",
+        name="X",
+        website=None,
+        mean_error=3.6,
+        interval=None,
+        first_day=date(2026, 6, 1),
+        last_day=date(2026, 6, 30),
+    )
+    shown = plain(card(tmp_path, "en", GIVEN).unshown(reading))
+    assert shown == "Not enough data yet for its bias here (June 2026)."
+
+
 def test_without_a_published_score_nothing_is_said_of_a_model(tmp_path: Path) -> None:
     reading = UnshownReading(
         model="x", name="X", website=None, mean_error=None, interval=None, first_day=None, last_day=None

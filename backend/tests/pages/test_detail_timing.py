@@ -31,7 +31,9 @@ def ramp(hour: float) -> float:
     return float(np.clip(20 + 5 * (hour - 13), 5, 40))
 
 
-def service_with_readings(folder: Path, earlier: float, *, days: int = DAYS, opened: str = OPENED) -> Service:
+def service_with_readings(
+    folder: Path, earlier: float, *, days: int = DAYS, opened: str = OPENED, spread: float = 0.1
+) -> Service:
     """Return a service whose wind comes `earlier` hours before AROME announces it, more and less by turns."""
     announced: Grid = constant(days, 0.0) + np.array([ramp(hour) for hour in range(25)])
     service = scored_site(
@@ -44,7 +46,7 @@ def service_with_readings(folder: Path, earlier: float, *, days: int = DAYS, ope
     first = NOW.date() - timedelta(days=days - 1)
     records = []
     for day in range(days):
-        shift = earlier + (0.05, -0.05, 0.1, -0.1)[day % 4]
+        shift = earlier + spread * (0.5, -0.5, 1.0, -1.0)[day % 4]
         midnight = datetime.combine(first + timedelta(days=day), datetime.min.time(), PARIS).astimezone(UTC)
         for step in range(7 * 6, 20 * 6):
             moment = midnight + timedelta(minutes=10 * step + 5)  # stamped at the end of ten minutes
@@ -101,6 +103,19 @@ async def test_the_shift_has_its_side_in_both_languages(
 async def test_twenty_days_are_needed(tmp_path: Path) -> None:
     text = text_of(await page_of(service_with_readings(tmp_path, 0.75, days=15), PAGE))
     assert "AROME: both rose through 20 km/h on 15 days; 20 are needed." in text
+
+
+async def test_one_day_is_one_day(tmp_path: Path) -> None:
+    text = text_of(await page_of(service_with_readings(tmp_path, 0.75, days=1), PAGE))
+    assert "AROME: both rose through 20 km/h on 1 day; 20 are needed." in text
+
+
+async def test_a_wide_interval_does_not_read_as_about_when_announced(tmp_path: Path) -> None:
+    service = service_with_readings(tmp_path, 0.0, spread=1.0)
+    english = text_of(await page_of(service, PAGE))
+    assert "it is not known yet whether the wind passes 20 km/h earlier or later than announced" in english
+    assert "about when announced" not in english
+    assert "on ne sait pas encore" in text_of(await page_of(service, PAGE, "fr"))
 
 
 async def test_days_with_one_side_only_are_shown(tmp_path: Path) -> None:

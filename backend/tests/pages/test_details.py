@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from backend.pages.routes.details import DETAILS
+from backend.scoring.constants import LEAST_LIMIT, MOST_LIMIT
 from backend.tests.support.score_store import DIRECTION, GUST, SPEED, constant
 from backend.tests.support.scored_site import (
     AROME,
@@ -62,6 +63,14 @@ async def test_the_four_cases_are_counted_in_words(tmp_path: Path) -> None:
     page = await page_of(service, f"{SITE}/limit?lim=35")
     assert "more came in 0 of 360 hours" in text_of(page)
     assert [node.attributes["value"] for node in page.css("#lim")] == ["35"]
+
+
+async def test_the_form_takes_every_limit_that_the_address_takes(tmp_path: Path) -> None:
+    page = await page_of(scored_site(tmp_path, {}), f"{SITE}/limit?lim=22.5")
+    for name in ("lim", "glim"):
+        (field,) = page.css(f"#{name}")
+        found = [field.attributes[each] for each in ("min", "max", "step")]
+        assert found == [f"{LEAST_LIMIT.value:g}", f"{MOST_LIMIT.value:g}", "any"]
 
 
 async def test_a_limit_out_of_range_is_refused(tmp_path: Path) -> None:
@@ -152,6 +161,13 @@ async def test_the_coverage_counts_hours_of_those_expected(tmp_path: Path) -> No
     assert rows[0][-1] == "100%"
     assert rows[1][0] == "AROME"
     assert int(rows[1][1]) == int(rows[0][1]) - 90
+    assert "months are complete" in text_of(page)
+
+
+async def test_one_month_is_one_month(tmp_path: Path) -> None:
+    service = scored_site(tmp_path, {AROME: speeds(20.0, days=10)[0]}, days=10)
+    text = text_of(await page_of(service, f"{SITE}/coverage"))
+    assert "of 1 month is complete." in text
 
 
 async def test_the_verdict_is_tried_at_the_other_beacon(tmp_path: Path) -> None:
