@@ -454,6 +454,48 @@ due_day = Table(  # days whose values changed after they were computed
     sqlite_with_rowid=False,
 )
 
+# --- Issued forecasts: append-only, triggers refuse every change ------------------------------------
+
+issued_forecast = Table(
+    "issued_forecast",
+    metadata,
+    Column("site", SafeString, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # 1, 2, 3 ... within the site
+    Column("audience", SafeString, nullable=False),
+    Column("parameter", SafeString, nullable=False),
+    Column("view", SmallInteger, nullable=False),
+    Column("day", Integer, nullable=False),  # the local day that it is for
+    Column("method", SafeString, nullable=False),
+    Column("decision_time", BigInteger, nullable=False),
+    Column("issued_at", BigInteger, nullable=False),
+    Column("withdraws", Integer),  # the number of the row that this one withdraws; null: a forecast
+    Column("content", LargeBinary, nullable=False),  # JSON, compressed by zlib
+    Column("hash", LargeBinary, nullable=False),  # SHA-256 of this row and of the hash before
+)
+Index(
+    "uq_issued_forecast_decision",
+    *(issued_forecast.c[name] for name in ("site", "view", "day", "parameter", "audience", "method")),
+    unique=True,
+    sqlite_where=issued_forecast.c.withdraws.is_(None),
+    postgresql_where=issued_forecast.c.withdraws.is_(None),
+)
+
+forecast_learning = Table(  # the values that each day of learning used: later corrections do not change them
+    "forecast_learning",
+    metadata,
+    Column("site", SafeString, primary_key=True),
+    Column("audience", SafeString, primary_key=True),
+    Column("view", SmallInteger, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("station", SafeString, nullable=False),
+    Column("learned_at", BigInteger, nullable=False),
+    Column(
+        "hindcast", Boolean, nullable=False
+    ),  # true: read from archives, not collected as the days went by
+    Column("content", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # --- The ledger ------------------------------------------------------------------------------------
 
 job = Table(

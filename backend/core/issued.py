@@ -1,0 +1,102 @@
+"""The record of a forecast that was issued: what was shown, from which inputs, and its hash.
+
+Values are whole thousandths of their unit, as everywhere in the store; None is a missing value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal, Self
+
+import msgspec
+
+from backend.core.parameters import Parameter
+
+Audience = Literal["public", "operator"]
+"""Whose sources a forecast uses: those that everyone may see, or all."""
+
+LEVELS = (10, 25, 50, 75, 90)
+"""The quantiles of an issued forecast, in percent."""
+
+FIRST_HASH = bytes(32)
+"""Stands for the hash before the first row of a site."""
+
+
+class Input(msgspec.Struct, frozen=True, array_like=True):
+    """A model run that an issued forecast uses: the reference time in seconds since 1970."""
+
+    model: str
+    reference_time: int
+
+
+class IssuedHours(msgspec.Struct, frozen=True, kw_only=True):
+    """What an issued forecast contains, hour by hour of the local day.
+
+    `times` are seconds since 1970. All other lists have one entry an hour; of `quantiles` those of LEVELS in
+    their order. Of a direction, quantiles are signed differences from `values`. `weights` are of each expert,
+    in thousandths. `state` and `reason` are those of the gate.
+    """
+
+    times: tuple[int, ...]
+    values: tuple[int | None, ...]
+    quantiles: tuple[tuple[int | None, ...], ...] = ()
+    weights: dict[str, tuple[int | None, ...]] = {}
+    inputs: tuple[Input, ...] = ()
+    station: str | None = None
+    days: int = 0
+    """Out-of-sample days that the interval is made from."""
+    state: str = "none"
+    reason: str = ""
+
+    def packed(self) -> bytes:
+        """Return the JSON text that is hashed and stored."""
+        return msgspec.json.encode(self, order="deterministic")
+
+    @classmethod
+    def unpacked(cls, content: bytes) -> Self:
+        """Return the contents of `packed`. Raises msgspec.ValidationError, msgspec.DecodeError."""
+        return msgspec.json.decode(content, type=cls)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedForecast:
+    """A forecast for one local day, parameter and audience, as it was issued.
+
+    `view` and `day` are numbers, as in the score days. `number` counts the rows of a site from 1, and is 0
+    before it is stored. A row with `withdraws` hides the row of that number.
+    """
+
+    site: str
+    audience: Audience
+    parameter: Parameter
+    view: int
+    day: int
+    method: str
+    decision_time: datetime
+    issued_at: datetime
+    hours: IssuedHours
+    withdraws: int | None = None
+    number: int = 0
+    hash: bytes = b""
+
+    def chained(self, number: int, before: bytes) -> IssuedForecast:
+        """Return the forecast as row `number` of its site, after a row with the hash `before`."""
+        return replace(self, number=number, hash=self.hash_after(number, before))
+
+    def hash_after(self, number: int, before: bytes) -> bytes:
+        """Return the SHA-256 of `before`, all columns as a JSON array in this order, and the content."""
+        columns = (
+            self.site,
+            number,
+            self.audience,
+            self.parameter.value,
+            self.view,
+            self.day,
+            self.method,
+            int(self.decision_time.timestamp()),
+            int(self.issued_at.timestamp()),
+            self.withdraws,
+        )
+        return hashlib.sha256(before + msgspec.json.encode(columns) + self.hours.packed()).digest()

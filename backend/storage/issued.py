@@ -1,0 +1,190 @@
+"""Issued forecasts: appended, read, and checked by the chain of their hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, cast
+
+import msgspec
+import sqlalchemy as sa
+
+from backend.core.errors import NotFoundError
+from backend.core.issued import FIRST_HASH, Audience, IssuedForecast, IssuedHours
+from backend.core.parameters import Parameter
+from backend.storage import schema as t
+from backend.storage.database import from_epoch, insert_into, to_epoch
+
+_COLUMNS = tuple(t.issued_forecast.c)
+_DECISION = ["site", "view", "day", "parameter", "audience", "method"]
+_WITHDRAWAL = t.issued_forecast.alias("withdrawal").c
+_NOT_WITHDRAWN = (
+    t.issued_forecast.c.withdraws.is_(None),
+    ~sa.exists().where(
+        _WITHDRAWAL.site == t.issued_forecast.c.site, _WITHDRAWAL.withdraws == t.issued_forecast.c.number
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The record of one site: how many rows, the last hash, and what is wrong with it, if anything."""
+
+    site: str
+    rows: int
+    head: bytes
+    fault: str | None = None
+
+
+def append_issued(connection: sa.Connection, forecasts: Iterable[IssuedForecast]) -> int:
+    """Append forecasts to the record; return how many are new.
+
+    A decision that is in the record already stays as it is: a repeated run of the job issues nothing twice.
+    Call it in a transaction of `Database.write`, which has one writer at a time.
+    """
+    new = 0
+    ends: dict[str, tuple[int, bytes]] = {}
+    for forecast in forecasts:
+        number, before = ends.get(forecast.site) or _end(connection, forecast.site)
+        row = forecast.chained(number + 1, before)
+        ends[forecast.site] = number, before
+        insert = insert_into(connection, t.issued_forecast).values(_values(row))
+        once = insert.on_conflict_do_nothing(
+            index_elements=_DECISION, index_where=t.issued_forecast.c.withdraws.is_(None)
+        )
+        if connection.execute(once.returning(t.issued_forecast.c.number)).first() is not None:
+            ends[forecast.site] = row.number, row.hash
+            new += 1
+    return new
+
+
+def withdraw_issued(connection: sa.Connection, site: str, number: int, now: datetime, reason: str) -> None:
+    """Append a row that hides row `number` of a site. Raises NotFoundError."""
+    column = t.issued_forecast.c
+    found = _read(connection, column.site == site, column.number == number, *_NOT_WITHDRAWN)
+    if not found:
+        raise NotFoundError(f"{site} has no issued forecast of number {number}, or it is withdrawn")
+    [old] = found
+    hours = IssuedHours(times=(), values=(), station=old.hours.station, state="withdrawn", reason=reason)
+    row = replace(old, hours=hours, issued_at=now, withdraws=number)
+    end, before = _end(connection, site)
+    connection.execute(sa.insert(t.issued_forecast).values(_values(row.chained(end + 1, before))))
+
+
+def issued_forecasts(
+    connection: sa.Connection,
+    sites: Sequence[str],
+    *,
+    audience: Audience,
+    view: int,
+    first: int,
+    last: int,
+) -> list[IssuedForecast]:
+    """Return the forecasts for the local days from `first` to `last` that are not withdrawn."""
+    column = t.issued_forecast.c
+    return _read(
+        connection,
+        column.site.in_(sites),
+        column.audience == audience,
+        column.view == view,
+        column.day.between(first, last),
+        *_NOT_WITHDRAWN,
+    )
+
+
+def head(connection: sa.Connection, until: datetime | None = None) -> bytes | None:
+    """Return one hash over the ends of all sites' chains, or None while nothing was issued.
+
+    With `until`, the rows that were issued at that time or later do not count. It is the SHA-256 of the site,
+    the number and the hash of each end as JSON arrays, in the order of the sites.
+    """
+    column = t.issued_forecast.c
+    ends = sa.select(column.site, sa.func.max(column.number).label("number")).group_by(column.site)
+    if until is not None:
+        ends = ends.where(column.issued_at < to_epoch(until))
+    last = ends.subquery()
+    query = (
+        sa.select(column.site, column.number, column.hash)
+        .join(last, sa.and_(last.c.site == column.site, last.c.number == column.number))
+        .order_by(column.site)
+    )
+    rows = connection.execute(query).all()
+    if not rows:
+        return None
+    lines = (msgspec.json.encode((site, number, bytes(value).hex())) for site, number, value in rows)
+    return hashlib.sha256(b"\n".join(lines)).digest()
+
+
+def chains(connection: sa.Connection) -> Iterator[Chain]:
+    """Recompute the hashes of every site's record, from its first row to the first wrong one."""
+    sites = sa.select(t.issued_forecast.c.site).distinct().order_by(t.issued_forecast.c.site)
+    for site in connection.scalars(sites).all():
+        yield _checked(connection, site)
+
+
+def _checked(connection: sa.Connection, site: str) -> Chain:
+    column = t.issued_forecast.c
+    query = sa.select(*_COLUMNS).where(column.site == site).order_by(column.number)
+    count, before = 0, FIRST_HASH
+    with connection.execution_options(yield_per=1000).execute(query) as rows:
+        for row in rows:
+            if row.number != count + 1:
+                return Chain(site, count, before, f"number {count + 1} is missing")
+            try:
+                forecast = _forecast(row)
+            except (zlib.error, msgspec.MsgspecError, ValueError) as error:
+                return Chain(site, count, before, f"number {row.number} cannot be read: {error}")
+            if forecast.hash_after(row.number, before) != forecast.hash:
+                return Chain(site, count, before, f"number {row.number} differs from its hash")
+            count, before = row.number, forecast.hash
+    return Chain(site, count, before)
+
+
+def _end(connection: sa.Connection, site: str) -> tuple[int, bytes]:
+    column = t.issued_forecast.c
+    query = sa.select(column.number, column.hash).where(column.site == site)
+    row = connection.execute(query.order_by(column.number.desc()).limit(1)).first()
+    return (0, FIRST_HASH) if row is None else (row.number, bytes(row.hash))
+
+
+def _read(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[IssuedForecast]:
+    column = t.issued_forecast.c
+    query = sa.select(*_COLUMNS).where(*where).order_by(column.site, column.number)
+    return [_forecast(row) for row in connection.execute(query)]
+
+
+def _values(row: IssuedForecast) -> dict[str, Any]:
+    return {
+        "site": row.site,
+        "number": row.number,
+        "audience": row.audience,
+        "parameter": row.parameter.value,
+        "view": row.view,
+        "day": row.day,
+        "method": row.method,
+        "decision_time": to_epoch(row.decision_time),
+        "issued_at": to_epoch(row.issued_at),
+        "withdraws": row.withdraws,
+        "content": zlib.compress(row.hours.packed()),
+        "hash": row.hash,
+    }
+
+
+def _forecast(row: Any) -> IssuedForecast:
+    return IssuedForecast(
+        site=row.site,
+        audience=cast(Audience, row.audience),
+        parameter=Parameter(row.parameter),
+        view=row.view,
+        day=row.day,
+        method=row.method,
+        decision_time=from_epoch(row.decision_time),
+        issued_at=from_epoch(row.issued_at),
+        hours=IssuedHours.unpacked(zlib.decompress(row.content)),
+        withdraws=row.withdraws,
+        number=row.number,
+        hash=bytes(row.hash),
+    )
