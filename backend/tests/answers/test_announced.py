@@ -17,7 +17,7 @@ from backend.answers.announced import (
     data_version,
     last_runs,
 )
-from backend.answers.home import likely_within
+from backend.answers.home import HOURS, likely_within
 from backend.answers.reading import ReadingService
 from backend.answers.service import ReadingParts
 from backend.answers.withholding import NOTHING, Withholding, withheld_from_public
@@ -224,6 +224,33 @@ def test_a_site_is_likely_within_the_limits_if_every_public_model_is(service: Re
     store_all_hours(service, RUN, 70, None, "meteo_parapente")
     assert within(service, 22, 30) == set()
     assert within(service, 22, 30, withheld_from_public(service)) == {"planfait"}
+
+
+def test_limits_are_compared_with_the_values_that_the_page_shows(service: ReadingParts) -> None:
+    def shown() -> tuple[float, float]:
+        [model] = announced_day(service, PLANFAIT, TODAY, NOTHING, hours=HOURS).models
+        winds = [hour.wind_speed.value for hour in model.hours if hour.wind_speed]
+        gusts = [hour.wind_gust.value for hour in model.hours if hour.wind_gust]
+        return max(winds), max(gusts)
+
+    store_all_hours(service, RUN - 6 * HOUR, 30, 50, "arome_0025")
+    store_all_hours(service, RUN, 18, None, "arome_0025")
+    assert shown() == (18, 50)
+    assert within(service, 18, 50) == {"planfait"}
+    assert within(service, 18, 49) == set(), "the newest run has no gust, the one before has"
+
+    late = Run("arome_0025", RUN, NOW + HOUR, published=True)
+    gusts = [forecast(20, GUST, 2 + step) for step in range(9)]
+    service.store.add_forecasts(replace(forecasts(*gusts, rank=1), run=late))
+    assert shown() == (18, 50)
+    assert within(service, 18, 49) == set(), "its gusts come in a later batch"
+
+    run = RUN + 3 * HOUR
+    later = replace(late, reference_time=run)
+    winds = [forecast(10, hours=step - 1, run=run) for step in range(9)]
+    service.store.add_forecasts(replace(forecasts(*winds, run=run), run=later))
+    assert shown() == (18, 50)
+    assert within(service, 17, 50) == set(), "that run is not available yet"
 
 
 def test_announced_values_are_looked_up_by_site_and_hour(service: ReadingParts) -> None:
