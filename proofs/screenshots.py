@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from playwright.sync_api import Browser
 
 from backend.main import create_app
-from backend.tests.support.browser import CHROMIUM, chromium, listening
+from backend.tests.support.browser import CHROMIUM, chromium, listening, new_context
 from backend.tests.support.page_paths import give_session, html_paths
 from backend.tests.support.page_store import page_service
 
@@ -37,7 +37,8 @@ IMAGES = Path(__file__).parents[1] / "docs" / "images"
 def all_pages(browser: Browser, address: str, folder: Path) -> None:
     """Take a picture of each page in each variant."""
     for path, (width, scheme, language) in product(html_paths(address), VARIANTS):
-        context = browser.new_context(
+        context = new_context(
+            browser,
             viewport={"width": width, "height": 800},
             color_scheme="dark" if scheme == "dark" else "light",
             locale=language,
@@ -54,8 +55,8 @@ def of_readme(browser: Browser, address: str) -> None:
     """Take the pictures of the README."""
     IMAGES.mkdir(exist_ok=True)
     for name, (path, width, height) in README.items():
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, device_scale_factor=2, locale="en"
+        context = new_context(
+            browser, viewport={"width": width, "height": height}, device_scale_factor=2, locale="en"
         )
         tab = context.new_page()
         tab.goto(address + path)

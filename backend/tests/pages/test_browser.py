@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from backend.main import create_app
-from backend.tests.support.browser import chromium, in_a_browser, listening
+from backend.tests.support.browser import chromium, in_a_browser, listening, new_context
 from backend.tests.support.page_paths import give_session, html_paths
 from backend.tests.support.page_store import page_service
 
@@ -66,7 +66,8 @@ OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clie
 def test_every_page_fits_obeys_its_policy_and_is_accessible(
     browser: Browser, address: str, pages: list[str], width: int, scheme: str, lang: str
 ) -> None:
-    context = browser.new_context(
+    context = new_context(
+        browser,
         viewport={"width": width, "height": 800},
         color_scheme="dark" if scheme == "dark" else "light",
         locale=lang,
@@ -93,7 +94,7 @@ def test_every_page_fits_obeys_its_policy_and_is_accessible(
 def test_every_page_is_complete_without_scripts(browser: Browser, address: str, pages: list[str]) -> None:
     texts: dict[bool, dict[str, str]] = {}
     for scripts in (True, False):
-        context = browser.new_context(java_script_enabled=scripts, locale="en")
+        context = new_context(browser, java_script_enabled=scripts, locale="en")
         tab = context.new_page()
         texts[scripts] = {}
         for path in pages:
@@ -108,7 +109,7 @@ def test_every_page_is_complete_without_scripts(browser: Browser, address: str, 
 
 
 def test_every_control_is_reached_by_the_keyboard(browser: Browser, address: str, pages: list[str]) -> None:
-    context = browser.new_context(viewport={"width": 360, "height": 800}, locale="en")
+    context = new_context(browser, viewport={"width": 360, "height": 800}, locale="en")
     tab = context.new_page()
     for path in pages:
         give_session(context, address, path)
@@ -133,7 +134,7 @@ def test_every_control_is_reached_by_the_keyboard(browser: Browser, address: str
 
 
 def test_links_of_the_verdict_card_are_large_enough_for_a_thumb(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport={"width": 360, "height": 800}, locale="fr")
+    context = new_context(browser, viewport={"width": 360, "height": 800}, locale="fr")
     tab = context.new_page()
     for query in ("sources=all", "sources=public"):
         tab.goto(f"{address}/sites/planfait?{query}")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from backend.main import create_app
-from backend.tests.support.browser import chromium, in_a_browser, listening
+from backend.tests.support.browser import chromium, in_a_browser, listening, new_context
 from backend.tests.support.page_store import page_service
 
 pytestmark = in_a_browser
@@ -30,7 +30,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def tab(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(locale="en", viewport={"width": 360, "height": 740})
+    context = new_context(browser, locale="en", viewport={"width": 360, "height": 740})
     yield context.new_page()
     context.close()
 
@@ -73,7 +73,8 @@ def test_the_last_own_site_can_be_removed(tab: Page, address: str) -> None:
 
 
 def test_the_position_is_rounded_and_orders_the_sites(browser: Browser, address: str) -> None:
-    context: BrowserContext = browser.new_context(
+    context: BrowserContext = new_context(
+        browser,
         locale="en",
         geolocation={"latitude": 45.79712, "longitude": 6.10449},
         permissions=["geolocation"],
@@ -87,7 +88,7 @@ def test_the_position_is_rounded_and_orders_the_sites(browser: Browser, address:
 
 
 def test_without_a_script_the_list_is_complete_and_the_form_works(browser: Browser, address: str) -> None:
-    context = browser.new_context(locale="en", java_script_enabled=False)
+    context = new_context(browser, locale="en", java_script_enabled=False)
     page = context.new_page()
     page.goto(address)
     assert page.locator(NAMES).count() == 3

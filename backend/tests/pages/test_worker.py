@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from backend.main import create_app
 from backend.pages.assets import SCRIPT, WORKER
-from backend.tests.support.browser import chromium, in_a_browser
-from backend.tests.support.served import fill, make_service
+from backend.tests.support.browser import chromium, in_a_browser, new_context
+from backend.tests.support.served import NOW, fill, make_service
 
 PREFIX = "/meteo"
 
@@ -57,7 +58,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(locale="en", viewport={"width": 360, "height": 740})
+    context = new_context(browser, locale="en", viewport={"width": 360, "height": 740})
     yield context
     context.close()
 
@@ -93,7 +94,17 @@ def test_a_page_that_was_seen_stays_readable_and_is_marked_as_old(
     colour = tab.evaluate("getComputedStyle(document.querySelector('#old')).backgroundColor")
     assert colour != "rgba(0, 0, 0, 0)", "the style sheet was kept too"
     tab.goto(f"{service.address}/sites/grand-pre?lang=en&lim=20")
-    assert tab.locator(NOTICE).is_visible(), "other limits: the page as it was seen, marked as old"
+    assert tab.url == f"{service.address}/sites/grand-pre?lang=en", "other limits: the page with its own"
+    assert tab.locator(NOTICE).is_visible()
+
+
+@in_a_browser
+def test_a_page_that_was_left_open_is_marked(context: BrowserContext, service: Service) -> None:
+    tab = visited(context, service, "/")
+    context.clock.set_fixed_time(NOW + timedelta(minutes=40))
+    tab.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert "Page of Wednesday 15 July, 14:10." in tab.locator(NOTICE).inner_text()
+    assert tab.locator(f"{NOTICE} span").is_hidden(), "there is a connection"
 
 
 @in_a_browser

@@ -8,11 +8,14 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from backend.tests.support.served import NOW
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 """The browser; None if none is installed."""
@@ -47,6 +50,13 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def new_context(browser: Browser, **options: Any) -> BrowserContext:
+    """Return a context of the browser whose clock stands at the time of the stores of tests."""
+    context = browser.new_context(**options)
+    context.clock.set_fixed_time(NOW)
+    return context
 
 
 @contextmanager

@@ -29,7 +29,11 @@ if (limits) {
       restored = true;
     }
   }
-  if (restored) location.replace(address);
+  // Without a connection, only an address that was seen: worker.js would lead from any other one back to here.
+  const marked = document.getElementById("old")?.hidden === false;
+  if (restored) (async () => {
+    if (!marked || await caches.match(address.href)) location.replace(address);
+  })();
 }
 
 // Sites by their distance. The position is rounded to a kilometre before it leaves the browser.
@@ -50,12 +54,14 @@ const worker = new URL("worker.js", document.currentScript.src);
 if (navigator.serviceWorker) navigator.serviceWorker.register(worker).catch(() => { /* without it, no page is kept */ });
 const old = document.getElementById("old");
 const nameAge = () => {
-  const minutes = (Date.now() - performance.timeOrigin) / 60000;
+  const minutes = (Date.now() - Number(old.dataset.at)) / 60000;
   old.querySelector("span").hidden = navigator.onLine;
   if (!navigator.onLine || minutes > 30) old.hidden = false;
 };
 if (old) {
+  if (old.hidden) nameAge(); // else worker.js has marked it, also if the browser assumes a connection
   for (const name of ["online", "offline"]) addEventListener(name, nameAge);
+  addEventListener("pageshow", ({ persisted }) => { if (persisted) nameAge(); });
   document.addEventListener("visibilitychange", nameAge);
 }
 

@@ -26,17 +26,17 @@ self.addEventListener("fetch", (event) => {
 async function page(event) {
   const cache = await caches.open(CACHE);
   try {
-    const answer = await fetch(event.request);
+    const answer = await fetch(event.request, { cache: "no-cache" }); // "back" would show any age from the HTTP cache
     const html = (answer.headers.get("content-type") ?? "").startsWith("text/html");
     if (answer.ok && html) event.waitUntil(keep(cache, event.request.url, answer.clone()));
     return answer;
   } catch (error) {
-    const known = await cache.match(event.request.url)
-      ?? await cache.match(event.request.url, { ignoreSearch: true });
+    const known = await cache.match(event.request.url);
     if (known) return old(known);
-    const last = (await pages(cache)).at(-1);
-    if (!last) throw error;
-    return Response.redirect(last.url);
+    // Another page is shown at its own address: the same place with other choices, else the last one seen.
+    const other = (await cache.keys(event.request.url, { ignoreSearch: true })).at(-1) ?? (await pages(cache)).at(-1);
+    if (!other) throw error;
+    return Response.redirect(other.url);
   }
 }
 
