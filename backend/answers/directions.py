@@ -25,6 +25,8 @@ class Rose(ApiModel):
     model: str | None
     name: str
     shares: list[float]
+    n_hours: int
+    n_days: int
 
 
 class DirectionsAnswer(ApiModel):
@@ -58,15 +60,28 @@ def directions_answer(
     pairs = []
     for model in sample.forecasts:
         both = of_direction.pairs(model)
-        if stratum_may_be_shown(int(both.any(axis=1).sum())):
+        hours, days = int(both.sum()), int(both.any(axis=1).sum())
+        if stratum_may_be_shown(days):
             observed, forecast = (
-                np.bincount(sectors(values)[both], minlength=len(COMPASS)) / both.sum()
+                np.bincount(sectors(values)[both], minlength=len(COMPASS)) / hours
                 for values in (of_direction.observed.main, of_direction.series(model).main)
             )
             pairs.append(
                 (
-                    Rose(model=None, name=", ".join(names), shares=observed.tolist()),
-                    Rose(model=model, name=model_name(model), shares=forecast.tolist()),
+                    Rose(
+                        model=None,
+                        name=", ".join(names),
+                        shares=observed.tolist(),
+                        n_hours=hours,
+                        n_days=days,
+                    ),
+                    Rose(
+                        model=model,
+                        name=model_name(model),
+                        shares=forecast.tolist(),
+                        n_hours=hours,
+                        n_days=days,
+                    ),
                 )
             )
     return DirectionsAnswer(

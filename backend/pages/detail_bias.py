@@ -131,8 +131,19 @@ def bias_detail(page: Page, site: Site) -> Mapping[str, Any]:
     others = None if of_all is None else bias_answer(page.service, of_all, withheld)
     if others is not None:
         models += [model for model in others.models if model.model in withheld.models and model.n_pairs]
+    behind = detail.words.behind(
+        {
+            model.name: [
+                (group.n_days, group.n_pairs)
+                for group in model.by_part_of_day
+                if group.group in PARTS and group.mean_error is not None
+            ]
+            for model in models
+        }
+    )
     return {
         "detail": detail,
+        "behind": behind,
         "answer": answer,
         "rounded": next((each for each in (answer, others) if each is not None and each.rounded), None),
         "models": [
@@ -147,12 +158,12 @@ def bias_detail(page: Page, site: Site) -> Mapping[str, Any]:
             for model in models
             if any(group.shown for group in model.by_part_of_day if group.group in PARTS)
         ],
-        "chart": _chart(detail.words, models),
+        "chart": _chart(detail.words, models, behind),
         "part_name": part_name,
     }
 
 
-def _chart(words: ScoreWords, models: list[ModelBias]) -> Markup | None:
+def _chart(words: ScoreWords, models: list[ModelBias], behind: str) -> Markup | None:
     """Return the bias of all models by part of the day; None where no part has enough days."""
     language, shown = words.page.language, words.shown
     lines: dict[str, dict[int, Point]] = {}
@@ -180,6 +191,7 @@ def _chart(words: ScoreWords, models: list[ModelBias]) -> Markup | None:
         language.gettext(
             "Mean error of each model by part of the day, with its interval. Above 0 it announces too much."
             " The table below has the values."
-        ),
+        )
+        + f" {behind}",
         decimals=language.of_charts,
     )

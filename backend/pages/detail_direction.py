@@ -71,11 +71,13 @@ def _charts(page: Page, answer: DirectionsAnswer, observed: Rose, forecast: Rose
         words.gettext("Where %(model)s announced it from") % {"model": forecast.name},
     )
 
+    count = f"n = {words.number(observed.n_hours)}\N{NO-BREAK SPACE}h"
+
     def rose(shares: list[float], colour: str, title: str) -> Markup:
         described = ", ".join(
             f"{name} {words.percent(share)}" for name, share in zip(names, shares, strict=True)
         )
-        return svg(rose_chart(names, shares, colour, most), title + words.colon + described)
+        return svg(rose_chart(names, shares, colour, most), f"{title} ({count}){words.colon}{described}")
 
     return {
         "model": forecast.name,
@@ -84,4 +86,6 @@ def _charts(page: Page, answer: DirectionsAnswer, observed: Rose, forecast: Rose
         "forecast": rose(forecast.shares, model_colour(forecast.model or ""), titles[1]),
         "rows": list(zip(names, observed.shares, forecast.shares, strict=True)),
         "most": most,
+        "hours": observed.n_hours,
+        "days": observed.n_days,
     }

@@ -28,13 +28,22 @@ def lead_detail(page: Page, site: Site) -> Mapping[str, Any]:
     if others is not None:
         models += [model for model in others.models if model.model in withheld.models]
     models = [model for model in models if any(lead.n_pairs for lead in model.leads)]
+    behind = detail.words.behind(
+        {
+            model.name: [
+                (lead.n_days, lead.n_pairs) for lead in model.leads if lead.average_error is not None
+            ]
+            for model in models
+        }
+    )
     return {
         "detail": detail,
+        "behind": behind,
         "answer": answer,
         "rounded": next((each for each in (answer, others) if each is not None and each.rounded), None),
         "models": models,
         "sentences": [_lead_sentence(detail.words, model) for model in models],
-        "chart": _lead_chart(detail.words, answer, models),
+        "chart": _lead_chart(detail.words, answer, models, behind),
     }
 
 
@@ -61,7 +70,9 @@ def _lead_sentence(words: ScoreWords, model: LeadModel) -> str:
     )
 
 
-def _lead_chart(words: ScoreWords, answer: LeadsAnswer, models: list[LeadModel]) -> Markup | None:
+def _lead_chart(
+    words: ScoreWords, answer: LeadsAnswer, models: list[LeadModel], behind: str
+) -> Markup | None:
     lines = {
         model.model: {
             index: Point(
@@ -94,7 +105,8 @@ def _lead_chart(words: ScoreWords, answer: LeadsAnswer, models: list[LeadModel])
         words.page.language.gettext(
             "Average error of each model by hours ahead, with its interval; dashed: yesterday's reading taken"
             " as the forecast. The table below has the values."
-        ),
+        )
+        + f" {behind}",
         decimals=words.page.language.of_charts,
     )
 

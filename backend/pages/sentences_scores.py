@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -125,6 +125,25 @@ class ScoreWords:
         """Return a number of common days in words."""
         text = self.page.language.ngettext("%(num)s common day", "%(num)s common days", count)
         return text % {"num": self.page.language.number(count)}
+
+    def behind(self, points: Mapping[str, Sequence[tuple[int, int]]]) -> str:
+        """Return the days and hours behind the points of a chart, from the fewest to the most, by model."""
+        words = self.page.language
+
+        def ends(counts: Sequence[int]) -> str:
+            return "–".join(words.number(count) for count in sorted({min(counts), max(counts)}))
+
+        models = [
+            words.gettext("%(name)s %(days)s days, %(hours)s h")
+            % {
+                "name": name,
+                "days": ends([days for days, _ in counts]),
+                "hours": ends([hours for _, hours in counts]),
+            }
+            for name, counts in points.items()
+            if counts
+        ]
+        return words.gettext("n of each point: %(models)s.") % {"models": "; ".join(models)}
 
     def label(self, label: SampleLabel) -> str:
         """Return how far a sample carries, in one or two words."""

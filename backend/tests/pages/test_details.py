@@ -125,6 +125,9 @@ async def test_the_chart_of_the_bias_has_a_table_twin(tmp_path: Path) -> None:
     page = await page_of(scored_site(tmp_path, {AROME: speeds(26.0)[0]}), f"{SITE}/bias")
     (chart,) = page.css("svg[role=img]")
     assert "Mean error of each model" in (chart.attributes["aria-label"] or "")
+    behind = "n of each point: AROME 40 days, 120 h."
+    assert behind in (chart.attributes["aria-label"] or "")
+    assert behind in text_of(page, "figcaption")
     rows = [row.text(separator=" ").split() for row in page.css("details table tbody tr")]
     assert ["12–14", "h", "+6.0", "km/h", "+6.0", "…", "+6.0", "40"] in rows
 

@@ -108,6 +108,8 @@ async def test_the_direction_has_its_share_within_the_tolerance_and_two_roses(tm
     roses = [node.attributes["aria-label"] or "" for node in page.css("svg[role=img]")]
     assert len(roses) == 4
     assert "S 100%" in roses[0]
+    assert "(n = 270 h)" in roses[0].replace("\N{NO-BREAK SPACE}", " ")
+    assert "the same 270 hours with wind on 30 days" in english
     assert "W 100%" in roses[3]
     french = text_of(await page_of(service, f"{SITE}/direction", "fr"))
     assert "AROME est à moins de 30° dans 100 % des heures ventées" in french
