@@ -29,6 +29,7 @@ class RequestFailure(ApiModel):
     url: str
     reason: str
     error: str
+    traceback: str | None = Field(description="of an unexpected error; only with the admin token")
 
 
 class SourceOutcome(ApiModel):

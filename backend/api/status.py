@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from backend.answers.freshness import freshness
@@ -121,13 +122,27 @@ def public_run(run: JobRun) -> CollectionRun:
             source,
             reason=public_reason(source.reason, any(not failure.route for failure in source.failures)),
             failures=tuple(
-                failure if failure.route else replace(failure, reason=_BROKEN_SOURCE)
+                replace(failure, traceback="", reason=failure.reason if failure.route else _BROKEN_SOURCE)
                 for failure in source.failures
             ),
         )
         for source in run.sources
     )
     return collection_run(replace(run, note=note, sources=sources))
+
+
+def operator_run(run: JobRun, masked: Callable[[str], str]) -> CollectionRun:
+    """Return a run with everything that the operator may see. A traceback can quote a secret: it is masked."""
+    sources = tuple(
+        replace(
+            source,
+            failures=tuple(
+                replace(failure, traceback=masked(failure.traceback)) for failure in source.failures
+            ),
+        )
+        for source in run.sources
+    )
+    return collection_run(replace(run, sources=sources))
 
 
 def collection_run(run: JobRun) -> CollectionRun:

@@ -114,7 +114,14 @@ def source_as_dict(source: SourceRun, *, unknown_as_null: bool = False) -> dict[
         "rejectedReasons": source.rejected_reasons,
         "failedRequests": source.failed,
         "failures": [
-            {"route": f.route, "url": f.url, "reason": f.reason, "error": f.error} for f in source.failures
+            {
+                "route": f.route,
+                "url": f.url,
+                "reason": f.reason,
+                "error": f.error,
+                "traceback": f.traceback or None,
+            }
+            for f in source.failures
         ],
         "requests": source.requests,
         "bytes": source.bytes,

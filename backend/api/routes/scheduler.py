@@ -34,7 +34,7 @@ from backend.api.schemas import (
     StartedRun,
     ValuesSetAside,
 )
-from backend.api.status import collection_run, public_run, scheduled_job, scheduled_jobs
+from backend.api.status import operator_run, public_run, scheduled_job, scheduled_jobs
 from backend.api.status_cache import StatusCache
 from backend.core.errors import NotFoundError
 from backend.core.masking import mask_of
@@ -77,8 +77,9 @@ def read_runs(
     before = None if cursor is None else int(cursor)
     runs = service.ledger.runs(job=job, status=status, before=before, limit=limit + 1)
     shown = runs[:limit]
+    masked = mask_of(service.settings.secrets())
     return RunPage(
-        runs=[collection_run(run) if admin else public_run(run) for run in shown],
+        runs=[operator_run(run, masked) if admin else public_run(run) for run in shown],
         next=str(shown[-1].id) if len(runs) > limit else None,
     )
 
@@ -94,7 +95,7 @@ def read_run(
 ) -> CollectionRun:
     """Return one run; its notes in full with the admin token."""
     run = service.ledger.run(run_id)
-    return collection_run(run) if admin else public_run(run)
+    return operator_run(run, mask_of(service.settings.secrets())) if admin else public_run(run)
 
 
 # --- With the admin token ----------------------------------------------------------------------------

@@ -72,7 +72,7 @@ async def test_host_process_paths_and_database_messages_are_for_the_operator(tmp
     again = service.ledger.claim(OBSERVATIONS, "catch_up", NOW, NOW.replace(minute=0))
     assert again is not None
     words = "/var/lib/meteo/sites.toml: connection to db.internal (10.0.0.7) failed"
-    fault = Failure("", "", "KeyError: '/var/lib/meteo/x'", "KeyError")
+    fault = Failure("", "", "KeyError: '/var/lib/meteo/x'", "KeyError", f"/var/lib/meteo/x of {TOKEN}")
     service.ledger.finish(
         again,
         "failed",
@@ -106,6 +106,9 @@ async def test_host_process_paths_and_database_messages_are_for_the_operator(tmp
     ]
     assert {error["reason"] for error in run["errors"]} <= {source["reason"] for source in run["sources"]}
     assert all(word in whole for word in PRIVATE)
+    assert run["sources"][1]["failures"][0]["traceback"] is None
+    (failure,) = json.loads(whole)["sources"][1]["failures"]
+    assert failure["traceback"] == "/var/lib/meteo/x of ***"
 
 
 # --- Status ------------------------------------------------------------------------------------------
