@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from backend.collectors.base import Payload
-from backend.collectors.runs import Part
+from backend.collectors.runs import Part, without_wind
 from backend.collectors.transport.decoding import decode_json, decode_json_with_nan
 from backend.core import registry
 from backend.core.errors import ParseError
@@ -227,7 +227,7 @@ class _Reading:
                     with_wind.add((at - self.start) // _HOUR)
         without = [lead for lead in PART.leads if lead not in with_wind]
         if without and columns[EAST] is not None and columns[NORTH] is not None:
-            problems.append(f"without wind at {len(without)} hours from {without[0]} h on")
+            problems.append(without_wind(without))
         # A run that counts as complete is not read again: gusts that are published later would be lost.
         problems += [
             f"{name} has no value"

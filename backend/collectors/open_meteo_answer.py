@@ -13,7 +13,7 @@ from itertools import product
 
 import msgspec
 
-from backend.collectors.runs import Part
+from backend.collectors.runs import Part, without_wind
 from backend.collectors.transport.decoding import decode_json, decode_json_with_nan
 from backend.core.errors import ParseError
 from backend.core.parameters import Parameter
@@ -140,11 +140,7 @@ def _together(model: str, parts: Sequence[Part], places: Sequence[_Place]) -> An
         without = [lead for lead in part.leads if lead not in place.winds]
         if place.site.id in names or not (place.problems or without):
             continue
-        reason = "; ".join(place.problems)
-        if not reason and len(without) == 1:
-            reason = f"without wind at {without[0]} h"
-        elif not reason:
-            reason = f"without wind at {len(without)} hours from {without[0]} h on"
+        reason = "; ".join(place.problems) or without_wind(without)
         incomplete.append(IncompletePart(part.name, place.site.id, reason))
     open_ = {(one.part, one.site) for one in incomplete}
     return AnswerValues(

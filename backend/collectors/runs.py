@@ -51,6 +51,13 @@ class Part:
         return type(self)(self.first, min(self.last, max_lead), self.step)
 
 
+def without_wind(leads: Sequence[int]) -> str:
+    """Return why a part of a run is incomplete: these lead times, in hours, have no wind."""
+    if len(leads) == 1:
+        return f"without wind at {leads[0]} h"
+    return f"without wind at {len(leads)} hours from {leads[0]} h on"
+
+
 def cycles(needs: CollectionRequest, hours: Collection[int]) -> list[datetime]:
     """Return the reference times at the given hours (UTC) within the request, newest first."""
     # A backfill may end in the future: runs that have not started are not requested.
