@@ -32,6 +32,11 @@ class Withholding:
     imported: frozenset[str] = frozenset()
     public: bool = True  # false: the answer has values that are not public, so no shared cache may store it
 
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What is withheld, in one order: part of the key of a cached answer."""
+        return (*sorted(self.models), "", *sorted(self.networks))
+
     def of_models(self, model: str | None) -> list[WithheldSource]:
         """Return the sources left out of an answer about one model, or about all."""
         if model is None:

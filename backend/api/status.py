@@ -132,7 +132,7 @@ def public_run(run: JobRun) -> CollectionRun:
 
 
 def operator_run(run: JobRun, masked: Callable[[str], str]) -> CollectionRun:
-    """Return a run with everything that the operator may see. A traceback can quote a secret: it is masked."""
+    """Return a run with everything that the operator may see; a traceback can contain a secret."""
     sources = tuple(
         replace(
             source,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ POLICY = (
 
 FRESH_SECONDS = 300
 """Time after which a page is rendered again without new data: ages and "now" are in its text."""
+
+_TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +117,7 @@ class Page:
             return gzip.compress(self.render(template, **values()).encode(), 6, mtime=0)
 
         body = cache.get_or_compute(f"page {cached['ETag']}", compressed)
-        if "gzip" in self.request.headers.get("accept-encoding", ""):
+        if _TAKES_GZIP.search(self.request.headers.get("accept-encoding", "")):
             cached["Content-Encoding"] = "gzip"
         else:
             body = gzip.decompress(body)

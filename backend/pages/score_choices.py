@@ -98,12 +98,10 @@ def view_names() -> tuple[str, ...]:
 
 def score_parts(page: Page, site: Site) -> tuple[object, ...]:
     """Return what the scores of a site depend on besides the address: for `Page.respond`."""
-    withheld = page.withheld()
     return (
         site,
         Samples(page.service.database).stamp(site, local_day(page.now)),
         collected_models(page.service),
-        sorted(withheld.models),
-        sorted(withheld.networks),
+        page.withheld().key,
         page.service.public_rules,
     )

@@ -21,7 +21,7 @@ def about_data(page: PageDep) -> Response:
         "pages/about_data.html",
         lambda: {"data": data_sources_answer(page.service)},
         data_version(page.service),
-        page.withheld(),
+        page.withheld().key,
     )
 
 
@@ -39,4 +39,4 @@ def methodology(page: PageDep) -> Response:
             "text": MethodWords(page),
         }
 
-    return page.respond("pages/methodology.html", values, data_version(page.service), withheld)
+    return page.respond("pages/methodology.html", values, data_version(page.service), withheld.key)

@@ -54,10 +54,4 @@ def _bulletin(page: Page) -> Bulletin:
 
 
 def _parts(page: Page) -> tuple[object, ...]:
-    withheld = page.withheld()
-    return (
-        page.service.sites(),
-        data_version(page.service),
-        sorted(withheld.models),
-        sorted(withheld.networks),
-    )
+    return page.service.sites(), data_version(page.service), page.withheld().key

@@ -43,8 +43,7 @@ def home(page: PageDep, choices: Annotated[HomeChoices, Query()]) -> Response:
     answer_parts = (
         list_version(page.service.sites()),
         data_version(page.service),
-        sorted(withheld.models),
-        sorted(withheld.networks),
+        withheld.key,
         question,
     )
     return page.respond(

@@ -273,3 +273,22 @@ async def test_forwarded_headers_of_others_change_no_address(tmp_path: Path) -> 
             assert "evil" not in answer.text
             assert "evil" not in repr(answer.headers)
     await service.close()
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("gzip", "gzip"),
+        ("br, gzip;q=0.5", "gzip"),
+        ("gzip;q=0", None),
+        ("gzip; q=0.0, br", None),
+        ("br", None),
+    ],
+)
+async def test_a_page_is_compressed_for_those_who_take_it(
+    tmp_path: Path, accepted: str, encoding: str | None
+) -> None:
+    async with served(make_service(tmp_path)) as client:
+        answer = await client.get("/about-data", headers={**HTML, "Accept-Encoding": accepted})
+        assert answer.headers.get("content-encoding") == encoding
+        assert "<h1>" in answer.text
