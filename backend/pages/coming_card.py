@@ -240,6 +240,31 @@ class ComingCard:
             "Band: 8 of 10 readings when %(name)s announced as much %(when)s (n = %(days)s days)."
         ) % {"name": trust.wind.name, "when": self.when, "days": number}
 
+    def thin_text(self) -> str:
+        """Return why some hours have no range of the beacon's readings; empty where each has one."""
+        words = self.page.language
+        days = [hour.given.n_days for hour in self.answer.hours if hour.given and not hour.given.shown]
+        if not days:
+            return ""
+        text = words.ngettext(
+            "No range at %(hours)s: such a wind was announced on %(days)s day so far, and a range needs"
+            " %(least)s.",
+            "No range at %(hours)s: such a wind was announced on %(days)s days so far, and a range needs"
+            " %(least)s.",
+            max(days),
+        )
+        return text % {
+            "hours": words.listed(
+                [
+                    words.hour(hour.hour)
+                    for hour in self.answer.hours
+                    if hour.given is not None and not hour.given.shown
+                ]
+            ),
+            "days": "–".join(words.number(count) for count in sorted({min(days), max(days)})),
+            "least": words.number(STRATUM_DAYS.value),
+        }
+
     def chart(self) -> Markup | None:
         """Return the chart of the day; None without any announced wind."""
         answer, unit, words = self.answer, self.page.unit, self.page.language

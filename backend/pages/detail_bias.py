@@ -17,6 +17,7 @@ from backend.pages.details import Topic, make_detail
 from backend.pages.page import Page
 from backend.pages.score_choices import apart_questions
 from backend.pages.sentences_scores import ScoreWords
+from backend.scoring.constants import STRATUM_DAYS
 
 PARTS = ("06-08", "09-11", "12-14", "15-17", "18-20")
 """The parts of the day with a sentence; the table has the night too."""
@@ -73,6 +74,29 @@ class BiasWords:
                 )
             sentences.append(text % values)
         return sentences
+
+    def thin(self) -> str:
+        """Return which strengths were announced on too few days for such a range; empty without one."""
+        language = self.words.page.language
+        classes = [
+            language.ngettext("%(class)s on %(days)s day", "%(class)s on %(days)s days", group.n_days)
+            % {"class": self.class_of(group.low, group.high), "days": language.number(group.n_days)}
+            for group in self.model.given_forecast
+            if not group.shown and group.n_days
+        ]
+        if not classes:
+            return ""
+        return language.gettext("Too few days for a range so far (%(least)s needed): %(classes)s.") % {
+            "least": language.number(STRATUM_DAYS.value),
+            "classes": language.listed(classes),
+        }
+
+    def class_of(self, low: float | None, high: float | None) -> str:
+        """Return a class of speeds: "25–30 km/h"."""
+        language, speed = self.words.page.language, self.words.page.speed
+        if high is None:
+            return language.gettext("%(low)s or more") % {"low": self.words.whole(low or 0)}
+        return f"{speed(low or 0)}–{self.words.whole(high)}"
 
     def _sentence(self, when: str, bias: float | None, interval: Any, tendency: str | None) -> str:
         words = self.words.page.language

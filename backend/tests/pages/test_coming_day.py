@@ -203,3 +203,24 @@ async def test_the_limit_is_changed_by_a_form_that_keeps_the_other_choices(tmp_p
         field.attributes["name"]: field.attributes["value"] for field in page.css(".limit-form input[name]")
     }
     assert fields == {"u": "kt", "day": "2026-07-17", "lim": "30"}
+
+
+async def test_hours_without_a_range_say_on_how_many_days_such_a_wind_was_announced(tmp_path: Path) -> None:
+    # 26 km/h at 15:00, announced on 11 days only; 10 km/h at all other hours, on the other 30 days.
+    service = service_with(tmp_path, {AROME: announced_on(11)}, {FFVL: windy_on(11, strong=5)})
+    async with served(service) as client:
+        english = parsed(await get(client, "/sites/grand-pre"))
+        french = parsed(await get(client, "/sites/grand-pre", "fr"))
+    assert "No range at 15:00: such a wind was announced on 11 days so far, and a range needs 20." in text_of(
+        english, "#tomorrow"
+    )
+    assert (
+        "Pas de fourchette à 15 h : un tel vent a été annoncé 11 jours jusqu’ici, et il en faut 20."
+        in plain(text_of(french, "#tomorrow"))
+    )
+    cells = {
+        text_of_row[0]: text_of_row[-1]
+        for row in english.css("#tomorrow tbody tr")
+        if (text_of_row := [cell.text().strip() for cell in row.css("th, td")])
+    }
+    assert (cells["15:00"], cells["14:00"]) == ("11 days only", "10–10")

@@ -197,3 +197,13 @@ async def test_what_came_after_an_announcement_has_its_range(tmp_path: Path) -> 
     assert "20 to 25 km/h announced: the beacon read 10 to 30 km/h (8 times in 10, 40 days)." in english
     french = text_of(await page_of(service, f"{SITE}/bias", "fr"))
     assert "20 à 25 km/h annoncés : la balise a mesuré 10 à 30 km/h (8 fois sur 10, 40 jours)." in french
+
+
+async def test_a_strength_announced_on_few_days_has_its_days_in_place_of_a_range(tmp_path: Path) -> None:
+    winds = np.full(DAYS, 22.0)
+    winds[:12] = 52.0
+    service = scored_site(tmp_path, {AROME: {SPEED: winds[:, None] + constant(DAYS, 0.0)}})
+    english = text_of(await page_of(service, f"{SITE}/bias"))
+    assert "Too few days for a range so far (20 needed): 50 km/h or more on 12 days." in english
+    french = text_of(await page_of(service, f"{SITE}/bias", "fr"))
+    assert "jusqu’ici (il en faut 20) : 50 km/h ou plus (12 jours)." in french
