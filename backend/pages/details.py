@@ -18,6 +18,7 @@ class Topic(StrEnum):
 
     LIMIT = "limit"
     BIAS = "bias"
+    HOURS = "hours"
     BEACON = "beacon"
     COVERAGE = "coverage"
     LEAD = "lead"
@@ -29,6 +30,7 @@ class Topic(StrEnum):
 METHOD = {
     Topic.LIMIT: "surprises",
     Topic.BIAS: "error",
+    Topic.HOURS: "error",
     Topic.BEACON: "reading",
     Topic.COVERAGE: "hours",
     Topic.LEAD: "mae",
@@ -79,6 +81,10 @@ def topic_links(page: Page, site: Site) -> tuple[TopicLink, ...]:
         Topic.BIAS: (
             words.gettext("Bias by part of the day"),
             words.gettext("By how much each model announces too much or too little, morning to evening."),
+        ),
+        Topic.HOURS: (
+            words.gettext("Hour by hour"),
+            words.gettext("What was announced and what came, counted, and the error by month and hour."),
         ),
         Topic.BEACON: (
             words.gettext("The beacon"),

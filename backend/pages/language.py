@@ -108,6 +108,10 @@ class Language:
         """Return the month of a day with its year: "novembre 2026"."""
         return dates.format_date(_local_day(day), "MMMM y", self.locale)
 
+    def month_of_year(self, month: int, *, short: bool = False) -> str:
+        """Return a month of the year by itself, 1 to 12: "juin", or short: "juil."."""
+        return dates.format_date(date(2000, month, 1), "LLL" if short else "LLLL", self.locale)
+
     def age(self, seconds: float) -> str:
         """Return a length of time in its largest unit: "7 heures", "7 hours"."""
         return dates.format_timedelta(timedelta(seconds=seconds), threshold=1.2, locale=self.locale)

@@ -13,6 +13,7 @@ from backend.pages.detail_beacon import beacon_detail
 from backend.pages.detail_bias import bias_detail
 from backend.pages.detail_coverage import coverage_detail
 from backend.pages.detail_direction import direction_detail
+from backend.pages.detail_hours import hours_detail
 from backend.pages.detail_lead import lead_detail, runs_detail
 from backend.pages.detail_limit import limit_detail
 from backend.pages.detail_timing import timing_detail
@@ -27,6 +28,7 @@ SiteId = Annotated[str, Path(alias="siteId")]
 DETAILS: dict[Topic, Callable[[Page, Site], Mapping[str, Any]]] = {
     Topic.LIMIT: limit_detail,
     Topic.BIAS: bias_detail,
+    Topic.HOURS: hours_detail,
     Topic.BEACON: beacon_detail,
     Topic.COVERAGE: coverage_detail,
     Topic.LEAD: lead_detail,
