@@ -48,6 +48,7 @@ ROOMS = {
     "storage/migrations": {"core", "storage"},
     "storage/migrations/versions": {"core", "storage"},
     **SCORING,
+    "forecast": {"core", "scoring"},
     **COLLECTORS,
     "scheduler": {
         *("core", "storage"),

@@ -1,0 +1,1 @@
+"""The forecast that is learned from all models: experts, their combination, its interval and its gate."""

@@ -1,0 +1,173 @@
+"""One step of learning per day, and the forecast that follows from what is known.
+
+`issue(state, models)` at the time of a decision gives the hours of the coming day. When the readings of that
+day are known, `learn(state, issued, observed)` learns from the hours as they were issued. Both are pure, and
+the same inputs give the same bits. A state has one or several units: stations of one parameter and one view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.forecast import aggregation, experts, interval
+from backend.forecast.cells import CLASSES, PLACES, Floats, Integers
+from backend.forecast.experts import Rules
+
+METHOD = "boa-1"
+"""Version of the method: another one for each change that changes a figure."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """What is known about units after some days; nothing is changed in place.
+
+    `past_values`, `past_errors`: (units, 90 days, 1 + models, 8, 4), oldest first: the combination and each
+    raw model as issued, and `o - p`. `losses`: (2, units, models) the sum of daily MAE of raw models; days.
+    `days`: (units,) how many days with a pair were learned.
+    """
+
+    memory: experts.Memory
+    known: aggregation.Aggregation
+    past_values: Floats
+    past_errors: Floats
+    losses: Floats
+    days: Integers
+
+    @classmethod
+    def fresh(cls, units: int, models: int) -> Self:
+        """Return the state before the first day: for a new station, or one that was moved."""
+        past = np.full((units, interval.WINDOW, 1 + models, CLASSES, PLACES), np.nan)
+        return cls(
+            experts.fresh(units, models),
+            aggregation.fresh(units, experts.expert_count(models)),
+            past,
+            past,
+            np.zeros((2, units, models)),
+            np.zeros(units, dtype=np.int64),
+        )
+
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Return the state as named arrays, to be stored."""
+        return {
+            **self.memory._asdict(),
+            **self.known._asdict(),
+            "past_values": self.past_values,
+            "past_errors": self.past_errors,
+            "losses": self.losses,
+            "days": self.days.astype(float),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> Self:
+        """Return the state of `arrays`."""
+        return cls(
+            experts.Memory(*(arrays[name] for name in experts.Memory._fields)),
+            aggregation.Aggregation(*(arrays[name] for name in aggregation.Aggregation._fields)),
+            arrays["past_values"],
+            arrays["past_errors"],
+            arrays["losses"],
+            arrays["days"].astype(np.int64),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForecastHours:
+    """The forecast of a day, in the unit of the parameter; NaN where there is none.
+
+    `experts`, `weights`: (units, experts, 8, 4). `combined`: (units, 8, 4), from which errors are learned.
+    `quantiles`: (units, 8, 4, 19) at interval.LEVELS. `best`: (units,) the index of the best raw model
+    so far, -1 for none; `best_value`, `best_quantiles`: that model, also dressed with its past errors.
+    """
+
+    experts: Floats
+    weights: Floats
+    combined: Floats
+    quantiles: Floats
+    best: Integers
+    best_value: Floats
+    best_quantiles: Floats
+
+    @property
+    def value(self) -> Floats:
+        """The published value: the median, or the combination while there is no interval."""
+        median = self.quantiles[..., interval.MEDIAN]
+        return np.where(np.isnan(median), self.combined, median)
+
+
+def issue(state: State, models: Floats, rules: Rules) -> ForecastHours:
+    """Return the forecast from the models' values, (units, models, 8, 4), NaN where one is missing."""
+    advice = experts.advise(state.memory, models, rules)
+    weights = aggregation.weights(state.known, advice)
+    combined = aggregation.combine(weights, advice)
+    units = np.arange(len(models))
+    loss, days = state.losses
+    # A model of a few days must not win against one of many: it needs half of the days of the longest.
+    there = ~np.isnan(models).all(axis=(2, 3)) & (days > 0) & (2 * days >= days.max(axis=1, keepdims=True))
+    score = np.where(there, loss / np.maximum(days, 1), np.inf)
+    best = np.where(there.any(axis=1), score.argmin(axis=1), -1)
+    best_value = np.where((best >= 0)[:, None, None], models[units, best], np.nan)
+    both = np.stack([combined, best_value], axis=1)
+    columns = np.stack([np.zeros_like(best), np.maximum(best, 0) + 1], axis=1)
+    past_values, past_errors = (
+        past[units[:, None], :, columns] for past in (state.past_values, state.past_errors)
+    )
+    dressed = both[..., None] + interval.error_quantiles(both, past_values, past_errors)
+    dressed = np.maximum(dressed, rules.least)
+    return ForecastHours(
+        advice, weights, combined, dressed[:, 0], best.astype(np.int64), best_value, dressed[:, 1]
+    )
+
+
+def learn(state: State, issued: ForecastHours, observed: Floats) -> State:
+    """Return the state after the day of `issued`, with its observations, (units, 8, 4); NaN where missing."""
+    models = issued.experts[:, : state.losses.shape[2]]
+    values = np.concatenate([issued.combined[:, None], models], axis=1)
+    errors = observed[:, None] - values
+    there = ~np.isnan(errors)
+    count = there.sum(axis=(2, 3))
+    loss = np.where(there, np.abs(errors), 0.0).sum(axis=(2, 3)) / np.maximum(count, 1)
+    return State(
+        experts.remember(state.memory, models, observed),
+        aggregation.update(state.known, issued.experts, issued.combined, observed),
+        np.concatenate([state.past_values[:, 1:], values[:, None]], axis=1),
+        np.concatenate([state.past_errors[:, 1:], errors[:, None]], axis=1),
+        state.losses + np.stack([loss, count > 0])[:, :, 1:],
+        state.days + (count[:, 0] > 0),
+    )
+
+
+class Day(NamedTuple):
+    """The stored inputs of a day: models as known at the decision, and the readings.
+
+    `decided`: day number of the decision. `known`: day from which on the readings count, by arrival.
+    """
+
+    models: Floats
+    observed: Floats
+    decided: int
+    known: int
+
+
+def replay(days: Sequence[Day], state: State, rules: Rules) -> Iterator[tuple[ForecastHours, State]]:
+    """Yield what was issued for each day, and the state that it was issued from, in the order of `days`.
+
+    Before a decision it learns the days whose readings were known by then, in the order of the days.
+    Raises ValueError if `days` are not in the order of their decisions.
+    """
+    if any(a.decided > b.decided for a, b in pairwise(days)):
+        raise ValueError("the days are not in the order of their decisions")
+    waiting: list[tuple[Day, ForecastHours]] = []
+    for day in days:
+        for earlier, of_earlier in waiting:
+            if earlier.known <= day.decided:
+                state = learn(state, of_earlier, earlier.observed)
+        waiting = [pair for pair in waiting if pair[0].known > day.decided]
+        issued = issue(state, day.models, rules)
+        waiting.append((day, issued))
+        yield issued, state
