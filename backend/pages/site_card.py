@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backend.answers.attribution import forecast_attribution
 from backend.answers.home import HomeQuestion, HomeRow, home_answer, is_about_today
 from backend.core.records import Site
 from backend.pages.bulletin import draw_hour, limits_text
@@ -36,8 +37,11 @@ class SiteCard:
 
     @property
     def credits(self) -> list[str]:
-        """The credits of the sources of the verdict."""
-        return list(dict.fromkeys(self.verdict.answer.attribution))
+        """The credits of the sources of the verdict and of the models of the day."""
+        trust = None if self.row is None else self.row.trust
+        shown = () if trust is None else [each.model for each in (trust.wind, trust.gust) if each is not None]
+        of_day = forecast_attribution(self.page.service, shown)
+        return list(dict.fromkeys([*self.verdict.answer.attribution, *of_day]))
 
     def picture(self) -> Spec:
         """Return the specification of the picture: name, day, verdict."""
