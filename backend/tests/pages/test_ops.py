@@ -359,9 +359,13 @@ async def test_the_page_has_no_stored_value_of_any_source(tmp_path: Path) -> Non
 async def test_the_page_of_an_empty_store_explains_what_comes_next(tmp_path: Path) -> None:
     service = make_service(tmp_path)
     service.database.migrate()
-    text = text_of((await shown(service)).css_first("main"))
+    page = await shown(service)
+    text = text_of(page.css_first("main"))
     assert "○ the schedule is off" in text
     assert "None yet." in text and "nothing yet" in text
+    state = text_of(page.css_first("section[aria-labelledby=state]"))
+    assert "nothing received yet meteo_parapente" in state
+    assert "no problem known" not in state
 
 
 async def test_without_sites_the_page_explains_how_to_add_one(tmp_path: Path) -> None:
