@@ -33,9 +33,10 @@ class Withholding:
     public: bool = True  # false: the answer has values that are not public, so no shared cache may store it
 
     @property
-    def key(self) -> tuple[str, ...]:
-        """What is withheld, in one order: part of the key of a cached answer."""
-        return (*sorted(self.models), "", *sorted(self.networks))
+    def key(self) -> tuple[object, ...]:
+        """All of it, in one order: part of the key of a cached answer."""
+        sets = (self.networks, self.silent, self.imported)
+        return (*sorted(self.models.items()), *(tuple(sorted(each)) for each in sets), self.public)
 
     def of_models(self, model: str | None) -> list[WithheldSource]:
         """Return the sources left out of an answer about one model, or about all."""
