@@ -75,6 +75,8 @@ class HomeRow(ApiModel):
 
     site: str
     name: str
+    latitude: float
+    longitude: float
     distance_km: float | None = Field(description="from the asked position")
     trust: Trust | None
     hours: list[HomeHour]
@@ -309,6 +311,8 @@ def _row(
     return HomeRow(
         site=site.id,
         name=site.name,
+        latitude=site.latitude,
+        longitude=site.longitude,
         distance_km=distance,
         trust=trust,
         hours=[] if trust is None else _hours(question, announced, trust),

@@ -29,6 +29,7 @@ from backend.collectors.transport.hosts import HttpLimits
 from backend.core.clock_watch import ClockWatch
 from backend.core.config import LEAST_TOKEN
 from backend.core.errors import ConfigError, StoreDamagedError, StoreUnavailableError
+from backend.core.map_library import leaflet_folder
 from backend.core.private_files import open_to_others
 from backend.core.records import CollectionRequest, Failure, Site, network_of
 from backend.main import Service
@@ -117,7 +118,7 @@ async def _examine(service: Service) -> list[Finding]:
 
 
 def _settings(service: Service) -> list[Finding]:
-    """Check the schedule, the admin token, and who can read the files of the service."""
+    """Check the schedule, the admin token, the map, and who can read the files of the service."""
     schedule = ", ".join(f"{job} at {service.config.crontab(job)!r}" for job in JOBS)
     state = "" if service.config.scheduler_enabled else "; switched off by SCHEDULER_ENABLED"
     findings = [Finding("settings", True, f"{schedule} (UTC){state}")]
@@ -128,6 +129,12 @@ def _settings(service: Service) -> list[Finding]:
             " set a longer one"
         )
         findings.append(Finding("admin token", False, rule))
+    if service.settings.map_tiles_url is not None and leaflet_folder() is None:
+        message = (
+            "MAP_TILES_URL is set, but Leaflet is not installed, so there is no map:"
+            " pip install 'meteo-score[map]'"
+        )
+        findings.append(Finding("map", False, message))
     paths = [service.settings.data_dir / "payloads"]
     if service.database.path is not None:
         paths.append(service.database.path)

@@ -99,6 +99,19 @@ def _root_path(value: str) -> str:
     return value
 
 
+def _tiles_url(value: str) -> str:
+    value = value.strip()
+    # The host goes into a Content-Security-Policy, so that no sign may end one of its parts.
+    pattern = r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[A-Za-z0-9._~/{}?=&%@+-]*"
+    places = re.findall(r"\{[^{}]*\}?|\}", value)
+    if not re.fullmatch(pattern, value) or sorted(places) != ["{x}", "{y}", "{z}"]:
+        raise ValueError(
+            "must be an http or https address with {z}, {x} and {y}, such as"
+            " https://tile.example.org/{z}/{x}/{y}.png"
+        )
+    return value
+
+
 def _line_of_text(value: str) -> str:
     value = value.strip()
     if not value.isprintable():
@@ -327,6 +340,10 @@ class Settings(EnvironmentSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any free port, named in the log
     root_path: Annotated[str, AfterValidator(_root_path)] = ""
     public_url: Annotated[BaseUrl | None, BeforeValidator(unset_if_blank)] = None
+    map_tiles_url: Annotated[
+        Annotated[str, AfterValidator(_tiles_url)] | None, BeforeValidator(unset_if_blank)
+    ] = None
+    map_tiles_attribution: Annotated[str, AfterValidator(_line_of_text)] = ""
     trusted_proxies: Networks = ()
     rate_limit_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 300  # 0: no limit
     log_level: Annotated[
@@ -350,6 +367,14 @@ class Settings(EnvironmentSettings):
         """The admin token, if it is long enough."""
         token = self.admin_token.get_secret_value() if self.admin_token is not None else ""
         return token if len(token) >= LEAST_TOKEN else None
+
+    @property
+    def map_tiles_origin(self) -> str | None:
+        """The scheme and host of the tiles of the map; None without a map."""
+        if self.map_tiles_url is None:
+            return None
+        parts = urlsplit(self.map_tiles_url)
+        return f"{parts.scheme}://{parts.netloc}"
 
     def secrets(self) -> tuple[str, ...]:
         """Return all secret values: logs and errors mask them."""
@@ -381,7 +406,7 @@ class Settings(EnvironmentSettings):
 ADDRESS_SETTINGS = tuple(
     name
     for name in Settings.model_fields
-    if name.endswith("_url") and name not in {"database_url", "public_url"}
+    if name.endswith("_url") and name not in {"database_url", "public_url", "map_tiles_url"}
 )
 SPACING_SETTINGS = tuple(name for name in Settings.model_fields if name.endswith("_spacing_seconds"))
 KEY_SETTINGS = tuple(name for name in Settings.model_fields if name.endswith("_key"))

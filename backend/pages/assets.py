@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
+from typing import NamedTuple
+
+from backend.core.map_library import leaflet_folder
 
 WEB = Path(__file__).parents[1] / "web"
 
@@ -16,6 +20,9 @@ EMBED_STYLE = _BASE[: _BASE.index(b"* { box-sizing")] + (WEB / "styles" / "alone
 
 SCRIPT = (WEB / "scripts" / "pages.js").read_bytes()
 
+MAP_SCRIPT = (WEB / "scripts" / "alone" / "map.js").read_bytes()
+"""The script of the map page alone."""
+
 WORKER = (WEB / "scripts" / "worker.js").read_bytes()
 """The service worker. Browsers ask for a new version of it by themselves, so its address stays."""
 
@@ -25,3 +32,19 @@ ICON = (WEB / "icon.svg").read_bytes()
 def version(content: bytes) -> str:
     """Return a short hash of a file's content."""
     return blake2b(content, digest_size=4).hexdigest()
+
+
+class Leaflet(NamedTuple):
+    """The files of the map library."""
+
+    script: bytes
+    style: bytes
+
+
+@cache
+def leaflet() -> Leaflet | None:
+    """Return the files of Leaflet; None if it is not installed."""
+    folder = leaflet_folder()
+    if folder is None:
+        return None
+    return Leaflet((folder / "leaflet.js").read_bytes(), (folder / "leaflet.css").read_bytes())

@@ -19,6 +19,7 @@ from backend.api.answer_cache import AnswerCache
 from backend.api.cache_headers import known_already, static_headers
 from backend.api.dependencies import ServiceDep
 from backend.api.prefix import path_of, public_path, root_of
+from backend.pages.assets import leaflet
 from backend.pages.choices import Choices, Unit
 from backend.pages.language import LANGUAGES, Language, language, preferred_language
 from backend.pages.rendering import render
@@ -28,6 +29,12 @@ POLICY = (
     " manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """The Content-Security-Policy of a page: nothing inline, and nothing of another host."""
+
+
+def policy_with_images(origin: str) -> str:
+    """Return the policy of a page that also shows images of another host."""
+    return POLICY.replace("img-src 'self'", f"img-src 'self' {origin}")
+
 
 FRESH_SECONDS = 300
 """Time after which a page is rendered again without new data: ages and "now" are in its text."""
@@ -53,6 +60,11 @@ class Page:
     def speed(self, kmh: float, decimals: int = 0) -> str:
         """Return a wind speed in the pilot's unit, without the unit."""
         return self.language.number(self.choices.u.of(kmh), decimals)
+
+    @property
+    def has_map(self) -> bool:
+        """Whether the service has a map page: tiles are set, and Leaflet is installed."""
+        return self.service.settings.map_tiles_url is not None and leaflet() is not None
 
     def withheld(self) -> Withholding:
         """Return what the public may not see. Raises StoreUnavailableError."""

@@ -80,7 +80,9 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def service_of(folder: Path) -> Service:
     """Return the service as the demo serves it; its upstreams are gone."""
-    urls = {name: NOBODY for name in Settings.model_fields if name.endswith("_url")}
+    urls = {
+        name: NOBODY for name in Settings.model_fields if name.endswith("_url") and name != "map_tiles_url"
+    }
     settings = Settings.load(**urls | store_settings(folder / ".demo") | {"admin_token": ADMIN_TOKEN})
     clock = HandClock(datetime.fromisoformat(END).astimezone(UTC))
     return Service.make(settings, SchedulerConfig.load(scheduler_enabled=False), clock)

@@ -9,13 +9,14 @@ from backend.pages.routes import (
     downloads,
     embed,
     home,
+    map,
     ops,
     ops_forms,
     site,
 )
 
 ROUTERS = (
-    *(home.router, site.router, details.router, compare.router, about.router, assets.router),
+    *(home.router, map.router, site.router, details.router, compare.router, about.router, assets.router),
     *(club.router, embed.router, downloads.router),
     *(ops.router, ops_forms.router),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -38,36 +38,48 @@ class HomeChoices(BaseModel):
 @router.get("/")
 def home(page: PageDep, choices: Annotated[HomeChoices, Query()]) -> Response:
     """Return the list of sites, each with what one public model announces for the next flying day."""
-    question = _question(page, choices)
-    withheld = page.withheld()
-    answer_parts = (
-        list_version(page.service.sites()),
-        data_version(page.service),
-        withheld.key,
-        question,
-    )
+    question = home_question(page, choices)
     return page.respond(
         "pages/home.html",
-        lambda: {
-            "answer": home_answer(page.service, question, withheld),
-            "asked": choices,
-            "question": question,
-            "standing_words": standing_words,
-            "record_words": record_words,
-            "beacon_words": beacon_words,
-            "run_words": run_words,
-            "own": page.choices.sites,
-            "model_number": lambda model: model_index(model) % COLOURS + 1,
-            "least_days": PRELIMINARY_DAYS.value,
-            "most_chosen": MOST_CHOSEN,
-            "least_limit": LEAST_LIMIT.value,
-            "most_limit": MOST_LIMIT.value,
-        },
-        *answer_parts,
+        lambda: home_values(page, choices, question),
+        *home_parts(page, question),
+        page.has_map,
     )
 
 
-def _question(page: Page, choices: HomeChoices) -> HomeQuestion:
+def home_parts(page: Page, question: HomeQuestion) -> tuple[object, ...]:
+    """Return what the list depends on, for `Page.respond`."""
+    return (
+        list_version(page.service.sites()),
+        data_version(page.service),
+        page.withheld().key,
+        question,
+    )
+
+
+def home_values(page: Page, choices: HomeChoices, question: HomeQuestion) -> dict[str, Any]:
+    """Return what the templates of the list need."""
+    return {
+        "answer": home_answer(page.service, question, page.withheld()),
+        "asked": choices,
+        "asked_further": choices.model_dump(exclude_defaults=True),
+        "map_hour": 0,
+        "question": question,
+        "standing_words": standing_words,
+        "record_words": record_words,
+        "beacon_words": beacon_words,
+        "run_words": run_words,
+        "own": page.choices.sites,
+        "model_number": lambda model: model_index(model) % COLOURS + 1,
+        "least_days": PRELIMINARY_DAYS.value,
+        "most_chosen": MOST_CHOSEN,
+        "least_limit": LEAST_LIMIT.value,
+        "most_limit": MOST_LIMIT.value,
+    }
+
+
+def home_question(page: Page, choices: HomeChoices) -> HomeQuestion:
+    """Return the question of an address about the list."""
     today = is_about_today(page.now) if choices.day is None else choices.day == "today"
     return HomeQuestion(
         chosen=() if choices.list == "all" else page.choices.sites,

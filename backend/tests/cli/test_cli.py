@@ -8,6 +8,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -65,6 +66,7 @@ def alone(tmp_path: Path) -> Environment:
     (tmp_path / "sites.toml").write_text("")
     return outside() | {
         **{name: CLOSED for name in VARIABLES if name.endswith("_URL")},
+        "MAP_TILES_URL": "",
         **{name: "0" for name in VARIABLES if name.endswith("_SPACING_SECONDS")},
         "DATABASE_URL": f"sqlite:///{tmp_path / 'store.sqlite3'}",
         "DATA_DIR": str(tmp_path),
@@ -438,6 +440,19 @@ def test_a_slip_in_the_settings_file_stops_every_command(
     file.write_text("FFVL_KEY=abc\n")
     result = typed(f"--env-file {file} {line}", alone)
     assert refusal(result) == f"{file}: FFVL_KEY: is not a setting: did you mean FFVL_API_KEY?"
+
+
+def test_a_map_without_its_library_is_named(alone: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone |= {"MAP_TILES_URL": "https://tiles.example/{z}/{x}/{y}.png"}
+
+    def of_map() -> list[dict[str, object]]:
+        return [each for each in json.loads(typed("doctor --json", alone).stdout) if each["what"] == "map"]
+
+    assert of_map() == []
+    monkeypatch.setitem(sys.modules, "js_lib_leaflet", None)  # as if it were not installed
+    (finding,) = of_map()
+    assert finding["ok"] is False
+    assert "pip install 'meteo-score[map]'" in str(finding["says"])
 
 
 def test_a_slip_in_the_environment_is_a_warning(alone: Environment) -> None:

@@ -383,7 +383,7 @@ def test_of_sources_on_one_host_the_longest_spacing_holds() -> None:
 
 def test_collection_talks_to_the_configured_hosts_and_no_other() -> None:
     settings = Settings.load(ffvl_url="http://127.0.0.1:8080", public_url="https://score.example")
-    own = {"database_url", "public_url"}
+    own = {"database_url", "public_url", "map_tiles_url"}
     addresses = {value for name, value in settings if name.endswith("_url") and name not in own}
     hosts = settings.hosts()
     assert hosts == {urlsplit(address).netloc for address in addresses}

@@ -71,7 +71,7 @@ def test_every_upstream_is_a_setting() -> None:
     assert {f"{name}_url" for name in UPSTREAMS} == {
         name
         for name in Settings.model_fields
-        if name.endswith("_url") and name not in {"database_url", "public_url"}
+        if name.endswith("_url") and name not in {"database_url", "public_url", "map_tiles_url"}
     }
 
 

@@ -128,6 +128,8 @@ def row(**fields: object) -> HomeRow:
     return HomeRow(
         site="planfait",
         name="Planfait",
+        latitude=45.857,
+        longitude=6.224,
         distance_km=None,
         trust=None,
         hours=[],

@@ -83,8 +83,7 @@ def page_service(folder: Path, *, days: int = DAYS, **settings: Any) -> Service:
         sites=SITES,
         sources="meteo_parapente,arome,arome_ifs,ffvl,romma",
         rate_limit_per_minute=0,
-        public_url="https://meteo.example",
-        **settings,
+        **{"public_url": "https://meteo.example", **settings},
     )
     service.database.migrate()
     service.store.save_sites(service.sites())

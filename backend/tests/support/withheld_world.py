@@ -128,6 +128,7 @@ def withheld_world(
         public_raw_sources=public_raw_sources,
         rate_limit_per_minute=0,
         public_url="https://meteo.example",
+        map_tiles_url="https://tiles.example/{z}/{x}/{y}.png",
     )
     service.database.migrate()
     service.store.save_sites(service.sites())
