@@ -17,7 +17,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/pip check --disable-pip-version-check
 	@touch $@
 
-demo: $(READY)  ## 30 days of four sources without network or keys, then a page to look at
+demo: $(READY)  ## 30 days of all default sources without network or keys, then a page to look at
 	$(BIN)/meteo-score demo $(DEMO)
 
 serve: $(READY)  ## the real thing: see "Going live" in the README

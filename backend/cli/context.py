@@ -44,7 +44,9 @@ class CliContext:
         """Return the settings in force. Raises ConfigError."""
         for name, meant in self.slips_in_environment().items():
             print_text(f"Warning: {name} is not a setting: did you mean {meant}?", err=True)
-        settings = Settings.load_from(self.env_file, **(store_settings(DEMO_FOLDER) if self._demo else {}))
+        settings = Settings.load_from(
+            self.env_file, **(store_settings(DEMO_FOLDER, self.env_file) if self._demo else {})
+        )
         # Unless a command chooses more, only critical lines are logged, and to stderr: structlog's default is
         # stdout, which is for the output of the command.
         silent(settings)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backend.core.config import SOURCE_NAMES
+from backend.core.config import SOURCE_NAMES, EnvironmentSettings, Models
 from backend.core.errors import ConfigError
 
 SITES_FILE = Path(__file__).parent / "sites.toml"
@@ -24,13 +24,25 @@ ADMIN_TOKEN = "demo-admin-token"  # noqa: S105 - public: it gives access to synt
 _LOCK = "demo.lock"
 
 
+class _Chosen(EnvironmentSettings):
+    """The settings of the operator that a demo follows; it has defaults of its own for them.
+
+    The two models err alike at two sites: see EQUALS in `weather.py`.
+    """
+
+    open_meteo_models: Models = ("icon_ch1", "icon_ch2")
+
+
 def store_file(folder: Path) -> Path:
     """Return the SQLite file of a demo."""
     return folder / "demo.sqlite3"
 
 
-def store_settings(folder: Path) -> dict[str, Any]:
-    """Return the settings to write and read a demo's store; all its raw values are public."""
+def store_settings(folder: Path, env_file: Path | None = None) -> dict[str, Any]:
+    """Return the settings to write and read a demo's store; all its raw values are public.
+
+    `env_file` is a settings file in place of `.env`. Raises ConfigError for a setting that breaks a rule.
+    """
     return {
         "database_url": f"sqlite:///{store_file(folder)}",
         "data_dir": folder,
@@ -39,6 +51,7 @@ def store_settings(folder: Path) -> dict[str, Any]:
         "sites_file": SITES_FILE,
         "contact": "demo@example.org",
         "public_raw_sources": SOURCE_NAMES,
+        "open_meteo_models": _Chosen.load_from(env_file).open_meteo_models,
     }
 
 

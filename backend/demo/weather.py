@@ -19,9 +19,12 @@ from backend.core.records import Site
 from backend.core.units import COMPASS, KMH_PER_MS
 from backend.demo.noise import Floats, chance, smooth, stream, uniform
 
-EQUAL_SITE = "semnoz"
-EQUAL_MODELS = ("meteo_parapente", "arome_0025")
-"""Two models with the same bias and the same noise, drawn independently."""
+EQUALS = {
+    "semnoz": ("meteo_parapente", "arome_0025"),
+    "beauregard": ("icon_ch2", "icon_ch1"),
+    "mieussy": ("icon_ch2", "icon_ch1"),
+}
+"""By site, two models with the same bias and the same noise, drawn independently."""
 
 CALMEST = 6.5 / KMH_PER_MS  # m/s
 HOUR = 3600.0
@@ -155,7 +158,8 @@ MODELS = tuple(CHARACTERS)
 
 
 def _errs_like(model: str, site: str) -> str:
-    return EQUAL_MODELS[1] if site == EQUAL_SITE and model in EQUAL_MODELS else model
+    equal = EQUALS.get(site, ())
+    return equal[-1] if model in equal else model
 
 
 def injected_bias(model: str, site: str, parameter: Parameter) -> float:

@@ -18,8 +18,7 @@ from backend.demo.store import SITES_FILE
 from backend.demo.weather import (
     CALMEST,
     DAY,
-    EQUAL_MODELS,
-    EQUAL_SITE,
+    EQUALS,
     HOUR,
     MODELS,
     AbsurdWeather,
@@ -152,17 +151,18 @@ def test_models_and_sites_differ_in_their_bias() -> None:
         for model in MODELS
         for site in SITES
     }
-    equal = {biases[model, EQUAL_SITE] for model in EQUAL_MODELS}
-    assert len(equal) == 1
-    assert len(set(biases.values())) == len(biases) - 1
+    for site, equal in EQUALS.items():
+        assert len({biases[model, site] for model in equal}) == 1
+    assert len(set(biases.values())) == len(biases) - len(EQUALS)
 
 
-def test_two_models_err_alike_at_one_site_but_not_together() -> None:
-    site = next(site for site in SITES if site.id == EQUAL_SITE)
+@pytest.mark.parametrize("equal", EQUALS)
+def test_two_models_err_alike_at_one_site_but_not_together(equal: str) -> None:
+    site = next(site for site in SITES if site.id == equal)
     for parameter in Parameter:
-        one, other = (injected_bias(model, site.id, parameter) for model in EQUAL_MODELS)
+        one, other = (injected_bias(model, site.id, parameter) for model in EQUALS[equal])
         assert one == other
-    these, those = (errors(model, site)[Parameter.WIND_SPEED] for model in EQUAL_MODELS)
+    these, those = (errors(model, site)[Parameter.WIND_SPEED] for model in EQUALS[equal])
     assert these.std() == pytest.approx(those.std(), rel=0.1)
     assert abs(np.corrcoef(these.ravel(), those.ravel())[0, 1]) < 0.1
 
