@@ -49,6 +49,7 @@ class Installation:
             "data_dir": store.parent,
             "keep_payloads_days": 0,
             "arome_max_lead": 12,
+            "arpege_max_lead": 24,
             "open_meteo_fallback": True,
             "ffvl_html": True,
             "sources": ",".join(SOURCE_NAMES),

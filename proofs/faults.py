@@ -47,11 +47,12 @@ ROMMA_PAGE = Way("romma", "page", ("romma",), one="id=902")
 PIOUPIOU = Way("pioupiou", "live", ("pioupiou",), one="/archive/8002")
 METEOFRANCE = Way("meteofrance", "portal", ("meteofrance_api",), one="id_station=74000002")
 IFS = Way("arome_ifs", "object_storage", ("arome",), one="aromeifs__0025__SP1__07H12H", own="/aromeifs/")
+ARPEGE = Way("arpege", "object_storage", ("arome",), one="arpege__01__SP1__000H012H", own="/arpege/")
 MODELS = Way("open_meteo", "single_runs", ("open_meteo", "open_meteo_single_runs"), one="models=ecmwf_ifs025")
 GEOSPHERE = Way("geosphere", "timeseries", ("geosphere",), one="forecast_offset=1")
 WAYS = (
     *(METEO_PARAPENTE, STORAGE, PORTAL, OPEN_METEO, FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA, ROMMA_PAGE),
-    *(PIOUPIOU, METEOFRANCE, MODELS, IFS, GEOSPHERE),
+    *(PIOUPIOU, METEOFRANCE, MODELS, IFS, ARPEGE, GEOSPHERE),
 )
 
 DOUBLED_HOUR = "doubled_hour"
@@ -150,7 +151,7 @@ MOVES = tuple(Moved(way) for way in (FFVL, WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRA
 _PARIS = {FFVL, FFVL_PAGE, ROMMA, ROMMA_PAGE}
 _ROWS = {FFVL, WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE}
 _GUSTS = {FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE, PIOUPIOU, METEOFRANCE}
-_GRIB = {STORAGE, PORTAL, IFS}
+_GRIB = {STORAGE, PORTAL, IFS, ARPEGE}
 _GROUPED = {OPEN_METEO, MODELS, GEOSPHERE}
 
 

@@ -23,6 +23,7 @@ def forecast_sources(settings: Settings, worker: Worker) -> tuple[Source[Forecas
         arome.build(settings, worker),
         geosphere.build(settings),
         arome.build_ifs(settings, worker),
+        arome.build_arpege(settings, worker),
     )
     chosen = tuple(_unless_left_out(source, settings) for source in sources)
     return (*chosen, open_meteo_models.build(settings))  # has a setting of its own

@@ -19,6 +19,8 @@ Quirks, with the date we saw them:
 
 AROME-IFS is the same model started from ECMWF's analysis: since June 2026 its files (0.025 degrees; 00, 06,
 12 and 18 UTC; complete about 7 h 30 after the run) are in the same storage and have the same format.
+So has ARPEGE on its European grid of 0.1 degrees: nine files of 70 MB on average, hourly to +102 h, complete
+3 h 10 to 4 h 20 after the run. The names of its parts have three digits. More in docs/sources/arpege.md.
 
 A run is collected after all of its files are published. A file may stay missing: after a newer run is
 complete, or OVERDUE_AFTER the run's start, the present files are read and the run is stored as incomplete;
@@ -40,9 +42,11 @@ from backend.collectors.grib.portal import Portal
 from backend.collectors.grib.route import GribRoute
 from backend.collectors.grib.runs import (
     AROME_IFS,
+    ARPEGE,
     GRIDS,
     LONGEST_LEAD,
     NAME,
+    PackageGrid,
     parts_of,
 )
 from backend.collectors.grib.worker import Worker
@@ -111,13 +115,33 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
 
 def build_ifs(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
     """Return the source of AROME-IFS, whose files lie beside AROME's; off unless `SOURCES` names it."""
-    storage = ObjectStorage(settings.arome_url, AROME_IFS, settings.arome_max_lead)
-    hours = registry.MODELS[AROME_IFS.model].run_hours
+    # A run takes up to 7 h 35.
+    return _beside(
+        settings, worker, registry.AROME_IFS, AROME_IFS, settings.arome_max_lead, timedelta(hours=2)
+    )
+
+
+def build_arpege(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
+    """Return the source of ARPEGE, whose files lie beside AROME's; off unless `SOURCES` names it."""
+    return _beside(settings, worker, registry.ARPEGE, ARPEGE, settings.arpege_max_lead, timedelta(0))
+
+
+def _beside(
+    settings: Settings,
+    worker: Worker,
+    source: registry.SourceInfo,
+    grid: PackageGrid,
+    max_lead: int,
+    later: timedelta,
+) -> Source[ForecastBatch]:
+    """Return a source whose files are only in the object storage; `later` is added to the age of AROME."""
+    storage = ObjectStorage(settings.arome_url, grid, max_lead)
+    hours = registry.MODELS[grid.model].run_hours
     return Source.of(
-        terms_of(registry.AROME_IFS, settings),
+        terms_of(source, settings),
         batch=ForecastBatch,
-        routes=(GribRoute("object_storage", storage, AROME_IFS, hours, worker),),
-        max_age=max_age(hours) + timedelta(hours=2),  # a run takes up to 7 h 35
+        routes=(GribRoute("object_storage", storage, grid, hours, worker),),
+        max_age=max_age(hours) + later,
         no_archive_reason=(
             "its publisher serves files for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them"
         ),

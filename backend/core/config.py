@@ -305,6 +305,7 @@ class Settings(EnvironmentSettings):
     public_imports: Names = ()
     arome_grid: Literal["0025", "001"] = "0025"
     arome_max_lead: Annotated[int, Field(ge=0, le=51)] = 51
+    arpege_max_lead: Annotated[int, Field(ge=0, le=102)] = 102
     arome_runs: Annotated[Integers, AfterValidator(_arome_runs)] = (0, 6, 12, 18)
     open_meteo_fallback: Boolean = False
     open_meteo_models: Models = ()

@@ -146,6 +146,19 @@ AROME_IFS = SourceInfo(
     models=(ModelInfo(name="arome_ifs_0025", display_name="AROME-IFS", area=_AROME_GRID),),
 )
 
+_ARPEGE_GRID = Area(south=20.0, west=-32.0, north=72.0, east=42.0)
+
+ARPEGE = SourceInfo(
+    name="arpege",
+    display_name="ARPEGE 0.1°",
+    attribution="Météo-France, ARPEGE, Licence Ouverte 2.0 (Etalab)",
+    public=True,
+    default=False,  # 0.63 GB a run
+    licence=LICENCE_OUVERTE,
+    website="https://donneespubliques.meteofrance.fr",
+    models=(ModelInfo(name="arpege_01", display_name="ARPEGE 0.1°", area=_ARPEGE_GRID),),
+)
+
 GEOSPHERE = SourceInfo(
     name="geosphere",
     display_name="GeoSphere Austria",
@@ -275,7 +288,7 @@ OPEN_METEO = SourceInfo(
         ModelInfo(
             name="arpege_europe",
             display_name="ARPEGE",
-            area=Area(south=20.0, west=-32.0, north=72.0, east=42.0),
+            area=_ARPEGE_GRID,
             open_meteo=OpenMeteoCopy(
                 id="meteofrance_arpege_europe",
                 domain="meteofrance_arpege_europe",
@@ -359,7 +372,7 @@ METEOFRANCE = SourceInfo(
 )
 
 SOURCES = (
-    *(METEO_PARAPENTE, AROME, GEOSPHERE, AROME_IFS, OPEN_METEO),
+    *(METEO_PARAPENTE, AROME, GEOSPHERE, AROME_IFS, ARPEGE, OPEN_METEO),
     *(FFVL, ROMMA, PIOUPIOU, METEOFRANCE),
 )
 """Every source, those of forecasts first. A run collects them in this order."""

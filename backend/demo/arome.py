@@ -1,4 +1,4 @@
-"""Files of AROME: package SP1 and the file with the model elevations, by run, with their content.
+"""Files of AROME and ARPEGE: package SP1 and the file with the model elevations, by run, with their content.
 
 A run's files are published one after the other, the last 40 to 65 minutes after the first. The object storage
 (upstreams/arome_storage.py) and the portal (upstreams/arome_portal.py) serve the same files.
@@ -18,15 +18,20 @@ from backend.demo.grib import GROUND, GUSTS, TEMPERATURE, WIND_EAST, Writer, par
 from backend.demo.weather import HOUR
 from backend.demo.world import View, World, utc
 
-GRIDS = ("001", "0025", "ifs_0025")
-"""AROME's two, and AROME-IFS on the coarser one."""
+GRIDS = ("001", "0025", "ifs_0025", "arpege_01")
+"""AROME's two, AROME-IFS on the coarser one, and ARPEGE's over Europe, in the order of their keys."""
 
 PACKAGE = "SP1"
-GROUNDS = {"001": ("SP3", "00H"), "0025": ("SP2", "00H06H"), "ifs_0025": ("SP2", "00H06H")}
+GROUNDS = {
+    "001": ("SP3", "00H"),
+    "0025": ("SP2", "00H06H"),
+    "ifs_0025": ("SP2", "00H06H"),
+    "arpege_01": ("SP2", "000H012H"),
+}
 """Package and part with the model elevations; these packages have no other files here."""
 
-_FOLDERS = {"ifs_0025": ("aromeifs", "0025")}
-_CYCLES = {"ifs_0025": (0, 6, 12, 18)}
+_FOLDERS = {"ifs_0025": ("aromeifs", "0025"), "arpege_01": ("arpege", "01")}
+_CYCLES = {"ifs_0025": (0, 6, 12, 18), "arpege_01": (0, 6, 12, 18)}
 
 # Minutes from the start of a run to its first and its last file, per cycle: 0.01 degrees, then 0.025.
 DELAYS: dict[str, dict[int, tuple[int, int]]] = {
@@ -51,6 +56,7 @@ DELAYS: dict[str, dict[int, tuple[int, int]]] = {
         21: (203, 254),
     },
     "ifs_0025": {0: (392, 440), 6: (398, 452), 12: (393, 444), 18: (399, 455)},
+    "arpege_01": {0: (170, 210), 6: (223, 259), 12: (170, 212), 18: (223, 257)},
 }
 STORAGE_DAYS = 15
 PORTAL_DAYS = 4

@@ -1,4 +1,4 @@
-"""AROME files in GRIB2, with the headers, packing, bitmap, decoys and layout of Météo-France.
+"""Files of AROME and ARPEGE in GRIB2, with the headers, packing, bitmap, decoys and layout of Météo-France.
 
 Only the stand-in process may import this module: it loads ecCodes, and sqlite3 must be imported first.
 
@@ -27,18 +27,52 @@ from backend.demo.weather import HOUR, Weather, components
 
 MISSING = 9999.0
 MAX_STEP = 51
+"""Of AROME, in hours."""
+
 _MARGIN = 4  # cells around the sites; a corner of this size is masked
 
-_NORTH, _SOUTH, _WEST, _EAST = 55.4, 37.5, -12.0, 16.0
-INCREMENTS = {"0025": 0.025, "001": 0.01, "ifs_0025": 0.025}
-_PROCESSES = {"ifs_0025": 254}
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """A grid of a model as it is published: its cells and bounds in degrees, and the runs on it.
+
+    `model` is its name in weather.py and `process` its generating process in GRIB. A file has `hours` of a
+    run, which ends at `max_step`. `masked` is False for a model that fills its grid.
+    """
+
+    model: str
+    increment: float
+    north: float = 55.4
+    south: float = 37.5
+    west: float = -12.0
+    east: float = 16.0
+    process: int = 204
+    max_step: int = MAX_STEP
+    hours: int = 6
+    masked: bool = True
+
+    def true_cell(self, site: Site) -> tuple[int, int]:
+        """Return the row and column nearest to a site."""
+        return round((self.north - site.latitude) / self.increment), round(
+            (site.longitude - self.west) / self.increment
+        )
+
+
+MESHES = {
+    "0025": Mesh("arome_0025", 0.025),
+    "001": Mesh("arome_001", 0.01, hours=1),
+    "ifs_0025": Mesh("arome_ifs_0025", 0.025, process=254),
+    "arpege_01": Mesh(
+        "arpege_01", 0.1, 72.0, 20.0, -32.0, 42.0, process=211, max_step=102, hours=12, masked=False
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A rectangle of AROME's grid: rows from north to south, columns from west to east."""
+    """A rectangle of a model's grid: rows from north to south, columns from west to east."""
 
-    increment: float
+    mesh: Mesh
     row: int  # of the true grid, where this one starts
     column: int
     rows: int
@@ -47,43 +81,42 @@ class Grid:
     @property
     def latitudes(self) -> Floats:
         """Return the latitude of each row, in degrees."""
-        return np.round(_NORTH - self.increment * (self.row + np.arange(self.rows)), 3)
+        return np.round(self.mesh.north - self.mesh.increment * (self.row + np.arange(self.rows)), 3)
 
     @property
     def longitudes(self) -> Floats:
         """Return the longitude of each column, in degrees from -180 to 180."""
-        return np.round(_WEST + self.increment * (self.column + np.arange(self.columns)), 3)
+        return np.round(self.mesh.west + self.mesh.increment * (self.column + np.arange(self.columns)), 3)
 
     def cell(self, site: Site) -> tuple[int, int]:
         """Return the row and column of this grid nearest to a site."""
-        row, column = _true_cell(self.increment, site)
+        row, column = self.mesh.true_cell(site)
         return row - self.row, column - self.column
 
     def masked(self) -> NDArray[np.bool_]:
-        """Return which points lie outside the model's own domain: the south-west corner."""
+        """Return which points lie outside the model's own domain: of AROME, the south-west corner."""
+        if not self.mesh.masked:
+            return np.zeros((self.rows, self.columns), dtype=np.bool_)
         whole = self.row == 0 and self.column == 0
         rows, columns = (0.58 * self.rows, 0.58 * self.columns) if whole else (_MARGIN, _MARGIN)
         up = np.arange(self.rows)[::-1, None] / rows
         return np.asarray(up + np.arange(self.columns)[None, :] / columns < 1.0)
 
 
-def _true_cell(increment: float, site: Site) -> tuple[int, int]:
-    return round((_NORTH - site.latitude) / increment), round((site.longitude - _WEST) / increment)
-
-
 def whole_grid(name: str) -> Grid:
-    """Return the true grid, masked over 17 % of its points."""
-    increment = INCREMENTS[name]
-    rows, columns = round((_NORTH - _SOUTH) / increment), round((_EAST - _WEST) / increment)
-    return Grid(increment, 0, 0, rows + 1, columns + 1)
+    """Return the true grid; that of AROME is masked over 17 % of its points."""
+    mesh = MESHES[name]
+    rows = round((mesh.north - mesh.south) / mesh.increment)
+    columns = round((mesh.east - mesh.west) / mesh.increment)
+    return Grid(mesh, 0, 0, rows + 1, columns + 1)
 
 
 def cut_around(name: str, sites: Sequence[Site]) -> Grid:
     """Return the smallest cut with a margin around all sites."""
-    cells = [_true_cell(INCREMENTS[name], site) for site in sites]
+    cells = [MESHES[name].true_cell(site) for site in sites]
     rows, columns = [row for row, _ in cells], [column for _, column in cells]
     return Grid(
-        INCREMENTS[name],
+        MESHES[name],
         row=min(rows) - _MARGIN,
         column=min(columns) - _MARGIN,
         rows=max(rows) - min(rows) + 2 * _MARGIN + 1,
@@ -160,7 +193,7 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         Field(0, 4, 7, 1, 0, _SUM),  # sunshine
     ),
 }
-FIELDS["ifs_0025"] = FIELDS["0025"]
+FIELDS["ifs_0025"] = FIELDS["arpege_01"] = FIELDS["0025"]
 """The messages of package SP1 per step, in their order in a file."""
 
 GROUND = Field(0, 3, 6, surface=1, level=0, bits=16)
@@ -170,10 +203,16 @@ _SURFACE_PRESSURE = Field(0, 3, 0, surface=1, level=0)
 @lru_cache(maxsize=len(FIELDS))
 def parts(grid_name: str) -> dict[str, tuple[int, ...]]:
     """Return the steps (hours) in each file of a run, by the part in its name: "00H06H", or "06H"."""
-    if grid_name == "001":
-        return {f"{step:02}H": (step,) for step in range(MAX_STEP + 1)}
-    bounds = [(0, 6), *((first, min(first + 5, MAX_STEP)) for first in range(7, MAX_STEP + 1, 6))]
-    return {f"{first:02}H{last:02}H": tuple(range(first, last + 1)) for first, last in bounds}
+    mesh = MESHES[grid_name]
+    hours, end = mesh.hours, mesh.max_step
+    if hours == 1:
+        return {f"{step:02}H": (step,) for step in range(end + 1)}
+    bounds = [
+        (0, hours),
+        *((first, min(first + hours - 1, end)) for first in range(hours + 1, end + 1, hours)),
+    ]
+    digits = len(str(end))
+    return {f"{first:0{digits}}H{last:0{digits}}H": tuple(range(first, last + 1)) for first, last in bounds}
 
 
 class Writer:
@@ -181,8 +220,6 @@ class Writer:
 
     def __init__(self, grid_name: str, sites: tuple[Site, ...], *, full_grid: bool = False) -> None:
         self.grid = whole_grid(grid_name) if full_grid else cut_around(grid_name, sites)
-        self._model = f"arome_{grid_name}"
-        self._process = _PROCESSES.get(grid_name, 204)
         self._sites = sites
         self._fields = FIELDS[grid_name]
         self._masked = self.grid.masked()
@@ -251,10 +288,10 @@ class Writer:
         return fields
 
     def _evaluate_sites(self, weather: Weather, run: float) -> list[dict[str, Floats]]:
-        times = run + HOUR * np.arange(MAX_STEP + 1, dtype=np.float64)
+        times = run + HOUR * np.arange(self.grid.mesh.max_step + 1, dtype=np.float64)
         series: list[dict[str, Floats]] = []
         for site in self._sites:
-            forecast = weather.forecast(self._model, site, run, times)
+            forecast = weather.forecast(self.grid.mesh.model, site, run, times)
             gust_u, gust_v = components(forecast.gust, forecast.direction)
             gust = {"gust_u": gust_u, "gust_v": gust_v}
             series.append({"u": forecast.u, "v": forecast.v, **gust, "temperature": forecast.temperature})
@@ -270,7 +307,7 @@ class Writer:
             "typeOfProcessedData": 1,
             "productDefinitionTemplateNumber": 0 if field.statistic is None else 8,
             "typeOfGeneratingProcess": 2,
-            "generatingProcessIdentifier": self._process,
+            "generatingProcessIdentifier": grid.mesh.process,
             "backgroundProcess": 255,
             "discipline": field.discipline,
             "parameterCategory": field.category,
@@ -286,8 +323,8 @@ class Writer:
             "latitudeOfLastGridPointInDegrees": float(grid.latitudes[-1]),
             "longitudeOfFirstGridPointInDegrees": float(grid.longitudes[0]) % 360.0,
             "longitudeOfLastGridPointInDegrees": float(grid.longitudes[-1]) % 360.0,
-            "iDirectionIncrementInDegrees": grid.increment,
-            "jDirectionIncrementInDegrees": grid.increment,
+            "iDirectionIncrementInDegrees": grid.mesh.increment,
+            "jDirectionIncrementInDegrees": grid.mesh.increment,
         }.items():
             eccodes.codes_set(handle, key, value)
         if field.statistic is not None:

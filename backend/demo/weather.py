@@ -143,6 +143,7 @@ CHARACTERS = {
     ),
     "claef_1km": _like(bias=(0.9, -1.2, -4.0, 0.5), noise=(1.3, 2.1, 8.0, 0.7), growth=0.3),
     "arome_ifs_0025": _like(bias=(0.3, 1.6, -1.0, 0.4), noise=(1.4, 2.3, 8.0, 0.7), growth=0.3),
+    "arpege_01": _like(bias=(-1.4, 1.1, 5.0, 1.1), noise=(1.8, 2.7, 10.0, 1.0), growth=0.25),
     "icon_d2": _like(bias=(1.2, 0.5, 4.0, -0.4), noise=(1.4, 2.2, 8.0, 0.7), growth=0.3),
     "icon_ch1": _like(bias=(0.4, 1.2, -2.0, 0.2), noise=(1.1, 1.9, 7.0, 0.6), growth=0.3),
     "icon_ch2": _like(bias=(0.6, 1.5, -3.0, 0.3), noise=(1.5, 2.4, 9.0, 0.8), growth=0.3),
@@ -158,8 +159,8 @@ MODELS = tuple(CHARACTERS)
 
 
 def _errs_like(model: str, site: str) -> str:
-    equal = EQUALS.get(site, ())
-    return equal[-1] if model in equal else model
+    equal = EQUALS.get(site)
+    return equal[1] if equal and model in equal else model
 
 
 def injected_bias(model: str, site: str, parameter: Parameter) -> float:

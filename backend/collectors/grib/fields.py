@@ -1,4 +1,4 @@
-"""Convert the fields of AROME's GRIB files into forecasts. Pure."""
+"""Convert the fields of the GRIB files of AROME and ARPEGE into forecasts. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backend.collectors.grib.decode import Field, Selector
-from backend.collectors.grib.runs import AromeGrid
+from backend.collectors.grib.runs import PackageGrid
 from backend.collectors.runs import Part
 from backend.collectors.set_aside import PLAUSIBLE_PLACE
 from backend.core.errors import ParseError
@@ -51,7 +51,7 @@ class FileValues:
 def parse(
     fields: Sequence[Field],
     *,
-    grid: AromeGrid,
+    grid: PackageGrid,
     reference_time: datetime,
     part: Part,
     sites: Sequence[Site],
@@ -60,9 +60,9 @@ def parse(
     """Convert the fields of a file, read at the positions of `sites`, into forecasts for the hours of `part`.
 
     If a field is missing, the values computed from it are missing: without one wind component there is
-    neither speed nor direction at that hour. Raises ParseError unless the fields are AROME's, of the run and
-    grid in the listing, and give at least one value. A value under the mask is rejected once, not for every
-    hour.
+    neither speed nor direction at that hour. Raises ParseError unless the fields are the model's, of the run
+    and grid in the listing, and give at least one value. A value under the mask is rejected once, not for
+    every hour.
     """
     for item in fields:
         _check_origin(item, grid, reference_time, url)
@@ -106,7 +106,7 @@ def parse(
 def parse_model_elevations(
     fields: Sequence[Field],
     *,
-    grid: AromeGrid,
+    grid: PackageGrid,
     reference_time: datetime,
     sites: Sequence[Site],
     url: str = "",
@@ -140,7 +140,7 @@ def parse_model_elevations(
     return FileValues(rejected=tuple(rejected), grid_points=tuple(points))
 
 
-def _check_origin(item: Field, grid: AromeGrid, reference_time: datetime, url: str) -> None:
+def _check_origin(item: Field, grid: PackageGrid, reference_time: datetime, url: str) -> None:
     if item.reference_time != reference_time:
         actual, listed = f"{item.reference_time:%Y-%m-%d %H:%M}", f"{reference_time:%Y-%m-%d %H:%M}"
         raise ParseError(

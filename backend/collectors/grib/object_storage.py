@@ -18,8 +18,8 @@ from backend.collectors.base import Fetch, Request
 from backend.collectors.grib.runs import (
     MAX_FILE_BYTES,
     PACKAGE,
-    AromeGrid,
     PackageFile,
+    PackageGrid,
     PublishedRun,
     absent_parts,
     timestamp,
@@ -55,7 +55,7 @@ class ObjectStorage:
     """The catalogue of one grid's files below `url`, up to `max_lead` hours of a run."""
 
     url: str
-    grid: AromeGrid
+    grid: PackageGrid
     max_lead: int
 
     async def candidates(self, cycles: Sequence[datetime], fetch: Fetch) -> Sequence[datetime]:

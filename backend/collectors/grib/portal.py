@@ -20,8 +20,8 @@ from backend.collectors.grib.runs import (
     MAX_FILE_BYTES,
     NAME,
     PACKAGE,
-    AromeGrid,
     PackageFile,
+    PackageGrid,
     PublishedRun,
     absent_parts,
     timestamp,
@@ -56,7 +56,7 @@ class Portal:
 
     url: str
     key: str = field(repr=False)
-    grid: AromeGrid
+    grid: PackageGrid
     max_lead: int
 
     async def candidates(self, cycles: Sequence[datetime], fetch: Fetch) -> Sequence[datetime]:

@@ -1,4 +1,4 @@
-"""The route to AROME's GRIB files: which runs and files are read, and the batches that they give."""
+"""The route to the GRIB files of AROME and ARPEGE: the runs and files that are read, and their batches."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from backend.collectors.base import Fetch, as_failure
 from backend.collectors.grib.decode import Field, GribError, Selector, prepare, read_fields
 from backend.collectors.grib.fields import FIELDS, MODEL_ELEVATION, FileValues, parse, parse_model_elevations
 from backend.collectors.grib.runs import (
-    AromeGrid,
     Catalogue,
     PackageFile,
+    PackageGrid,
     PublishedRun,
 )
 from backend.collectors.grib.worker import Worker, WorkerLostError
@@ -59,7 +59,7 @@ class GribRoute:
 
     name: str
     catalogue: Catalogue
-    grid: AromeGrid
+    grid: PackageGrid
     hours: Sequence[int]
     worker: Worker
     rank: int = 0

@@ -1,4 +1,4 @@
-"""Grid, parts and files of a run of AROME, the same on all routes."""
+"""Grid, parts and files of a run of AROME or ARPEGE, the same on all routes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ MAX_FILE_BYTES = 500_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class AromeGrid:
-    """One of the grids that AROME and its siblings are published on; `degrees` between cells.
+class PackageGrid:
+    """One of the grids that AROME, its sibling and ARPEGE are published on; `degrees` between cells.
 
     `source` collects it, `product` is the name in its files, and `process` is its generating process in GRIB.
     `elevation_file` names the file that holds the height of the model's ground: its package and its part.
+    A run reaches `longest_lead` hours. A file has `file_hours` hours; if these are several, the first file
+    has hour 0 as well.
     """
 
     code: str
@@ -37,6 +39,8 @@ class AromeGrid:
     source: str = NAME
     product: str = "arome"
     process: int = 204
+    longest_lead: int = LONGEST_LEAD
+    file_hours: int = 6
 
     @property
     def model(self) -> str:
@@ -51,12 +55,28 @@ class AromeGrid:
 
 _GROUND_0025, _GROUND_001 = ("SP2", "00H06H"), ("SP3", "00H")
 GRIDS = {
-    grid.code: grid for grid in (AromeGrid("0025", 0.025, _GROUND_0025), AromeGrid("001", 0.01, _GROUND_001))
+    grid.code: grid
+    for grid in (
+        PackageGrid("0025", 0.025, _GROUND_0025),
+        PackageGrid("001", 0.01, _GROUND_001, file_hours=1),
+    )
 }
-AROME_IFS = AromeGrid(
+AROME_IFS = PackageGrid(
     "0025", 0.025, _GROUND_0025, source=registry.AROME_IFS.name, product="aromeifs", process=254
 )
 """The same model started from ECMWF's analysis and not from ARPEGE's."""
+
+ARPEGE = PackageGrid(
+    "01",
+    0.1,
+    ("SP2", "000H012H"),
+    source=registry.ARPEGE.name,
+    product="arpege",
+    process=211,
+    longest_lead=102,
+    file_hours=12,
+)
+"""The global model that drives AROME, on its European grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +121,20 @@ class Catalogue(Protocol):
         ...
 
 
-def parts_of(grid: AromeGrid, max_lead: int) -> list[Part]:
+def parts_of(grid: PackageGrid, max_lead: int) -> list[Part]:
     """Return the parts as Météo-France cuts them, for a route that does not.
 
-    The coarse grid has one part of seven hours, parts of six, and a last one of three; the fine grid has one
-    part per hour.
+    The coarse grid of AROME has one part of seven hours, parts of six, and a last one of three; its fine grid
+    has one part per hour. ARPEGE has one part of thirteen hours, parts of twelve, and a last one of six.
     """
-    last = range(LONGEST_LEAD + 1) if grid.code == "001" else (*range(6, LONGEST_LEAD, 6), LONGEST_LEAD)
+    hours, longest = grid.file_hours, grid.longest_lead
+    last = range(longest + 1) if hours == 1 else (*range(hours, longest, hours), longest)
     first = (0, *(hour + 1 for hour in last[:-1]))
     whole = (Part(start, end) for start, end in zip(first, last, strict=True))
     return [part.until(max_lead) for part in whole if part.first <= max_lead]
 
 
-def absent_parts(grid: AromeGrid, published: Iterable[Part], max_lead: int) -> tuple[Part, ...]:
+def absent_parts(grid: PackageGrid, published: Iterable[Part], max_lead: int) -> tuple[Part, ...]:
     """Return the parts up to `max_lead` with an hour that is in no published part."""
     leads = {lead for part in published for lead in part.leads}
     return tuple(part for part in parts_of(grid, max_lead) if not leads.issuperset(part.leads))

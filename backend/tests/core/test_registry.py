@@ -20,6 +20,8 @@ MAY_NAME = {
     "collectors/grib/runs.py": "the product's name in the addresses of Météo-France",
     "collectors/open_meteo.py": "the name of a route",
     "demo/arome.py": "a folder of the object storage",
+    "demo/grib.py": "the grids of the stand-in's files",
+    "demo/store.py": "the models of a demo besides the default ones",
     "demo/server.py": "names of upstreams after their settings: the stand-ins that need more than the world",
     "demo/weather.py": "how each model errs in the demo; a model without a row errs as PLAIN",
     "demo/beacons.py": "the beacons of each network in the demo; a stand-in may have its own",
