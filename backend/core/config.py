@@ -281,6 +281,12 @@ def near_misses(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
     return misspelt
 
 
+class ChosenModels(EnvironmentSettings):
+    """The one setting that a demo shares with the live service, read without the others."""
+
+    open_meteo_models: Models = ()
+
+
 class Settings(EnvironmentSettings):
     """All settings except the schedule. Addresses are settings, for stand-ins and proxies."""
 

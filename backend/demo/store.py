@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backend.core.config import SOURCE_NAMES, EnvironmentSettings, Models
+from backend.core.config import SOURCE_NAMES, ChosenModels
 from backend.core.errors import ConfigError
 
 SITES_FILE = Path(__file__).parent / "sites.toml"
@@ -19,18 +19,12 @@ SITES_FILE = Path(__file__).parent / "sites.toml"
 FOLDER = Path(".demo")
 """The default folder of a demo, below the working directory."""
 
+OPEN_METEO_MODELS = ("icon_ch1", "icon_ch2")
+"""The models of Open-Meteo in a demo, unless the operator names others. See EQUALS in `weather.py`."""
+
 ADMIN_TOKEN = "demo-admin-token"  # noqa: S105 - public: it gives access to synthetic data on loopback only
 
 _LOCK = "demo.lock"
-
-
-class _Chosen(EnvironmentSettings):
-    """The settings of the operator that a demo follows; it has defaults of its own for them.
-
-    The two models err alike at two sites: see EQUALS in `weather.py`.
-    """
-
-    open_meteo_models: Models = ("icon_ch1", "icon_ch2")
 
 
 def store_file(folder: Path) -> Path:
@@ -51,7 +45,7 @@ def store_settings(folder: Path, env_file: Path | None = None) -> dict[str, Any]
         "sites_file": SITES_FILE,
         "contact": "demo@example.org",
         "public_raw_sources": SOURCE_NAMES,
-        "open_meteo_models": _Chosen.load_from(env_file).open_meteo_models,
+        "open_meteo_models": ChosenModels.load_from(env_file).open_meteo_models or OPEN_METEO_MODELS,
     }
 
 
