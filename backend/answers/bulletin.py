@@ -9,7 +9,7 @@ from pydantic import Field
 
 from backend.answers.announced import in_fixed_order
 from backend.answers.base import ApiModel
-from backend.answers.home import HomeAnswer, HomeQuestion, home_answer, is_about_today
+from backend.answers.home import HomeAnswer, HomeQuestion, home_answer
 from backend.answers.service import ServiceParts
 from backend.answers.withholding import Withholding
 from backend.answers.yesterday import Judgement, yesterday_answer
@@ -43,20 +43,22 @@ def bulletin_answer(
     *,
     wind_limit: float,
     gust_limit: float,
+    is_today: bool,
 ) -> BulletinAnswer:
     """Return the bulletin of these sites; of the first ones of the service without a known id.
+
+    It is about today or, without `is_today`, about tomorrow.
 
     Raises StoreUnavailableError.
     """
     sites = {site.id: site for site in service.sites()}
     chosen = [name for name in site_ids if name in sites][:MOST_SITES]
     shown = chosen or sorted(sites)[:MOST_SITES]
-    now = service.clock()
     question = HomeQuestion(
         chosen=tuple(shown),
         wind_limit=wind_limit,
         gust_limit=gust_limit,
-        is_today=is_about_today(now),
+        is_today=is_today,
     )
     counts: defaultdict[str, list[bool]] = defaultdict(list)
     for name in shown:

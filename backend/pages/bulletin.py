@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from email.utils import format_datetime
 
 from lxml import etree
@@ -18,10 +18,15 @@ from backend.pages.page import Page
 from backend.pages.sentences_home import gust_words
 
 EVENING = time(19, 5)
-"""Local time of the bulletin: five minutes after the decision of the evening before."""
+"""Local time at which a bulletin is published: five minutes after the decision of the evening before."""
 
 _NAME_WIDTH, _CELL_WIDTH, _GAP = 400, 148, 8
 _FIRST_ROW, _ROW_HEIGHT = 142, 84
+
+
+def newest_is_about_today(now: datetime) -> bool:
+    """Return whether the newest published bulletin is about today: that of this evening is still to come."""
+    return now.astimezone(PARIS).time() < EVENING
 
 
 def draw_hour(
@@ -209,7 +214,6 @@ class Bulletin:
         return bytes(etree.tostring(rss, xml_declaration=True, encoding="utf-8", pretty_print=True))
 
     def published(self) -> datetime:
-        """Return the time of the newest bulletin: 19:05 local, and no later than now."""
-        now = self.page.now
-        evening = datetime.combine(now.astimezone(PARIS).date(), EVENING, PARIS).astimezone(UTC)
-        return min(evening, now)
+        """Return when the bulletin of the day was published: at 19:05 local of the evening before."""
+        evening_before = self.answer.home.day - timedelta(days=1)
+        return datetime.combine(evening_before, EVENING, PARIS).astimezone(UTC)

@@ -110,3 +110,27 @@ async def test_in_the_evening_it_is_about_tomorrow(tmp_path: Path, hour: int, ti
         page = parsed(await get(client, "/club?s=grand-pre"))
     assert text_of(page, "h1") == title
     assert text_lines(page)[1] == "Grand Pré: no public forecast"  # the store is empty
+
+
+@pytest.mark.parametrize(
+    ("moment", "guid", "published"),
+    [
+        ("2026-07-14T22:30Z", "2026-07-15", "Tue, 14 Jul 2026 17:05:00 +0000"),
+        ("2026-07-15T07:00Z", "2026-07-15", "Tue, 14 Jul 2026 17:05:00 +0000"),
+        ("2026-07-15T13:00Z", "2026-07-15", "Tue, 14 Jul 2026 17:05:00 +0000"),
+        ("2026-07-15T17:04Z", "2026-07-15", "Tue, 14 Jul 2026 17:05:00 +0000"),
+        ("2026-07-15T17:05Z", "2026-07-16", "Wed, 15 Jul 2026 17:05:00 +0000"),
+        ("2026-07-15T21:30Z", "2026-07-16", "Wed, 15 Jul 2026 17:05:00 +0000"),
+        ("2026-10-25T12:00Z", "2026-10-25", "Sat, 24 Oct 2026 17:05:00 +0000"),  # the clock was set back
+    ],
+)
+async def test_the_feed_is_about_tomorrow_from_the_evening_on_and_a_day_keeps_its_date(
+    tmp_path: Path, moment: str, guid: str, published: str
+) -> None:
+    service = make_service(tmp_path, clock=HandClock(datetime.fromisoformat(moment)))
+    service.database.migrate()
+    async with served(service) as client:
+        feed = await client.get("/club.rss?s=grand-pre")
+    (item,) = etree.fromstring(feed.content).findall("channel/item")
+    assert item.findtext("guid", "").partition("#")[2] == guid
+    assert item.findtext("pubDate") == published
