@@ -44,6 +44,10 @@ SUBCOMMANDS = {
         "backend.cli.score",
         "Show which forecast to trust at a site, and how large the errors of each model are.",
     ),
+    "forecast": Subcommand(
+        "backend.cli.forecast",
+        "Show a forecast from all models, corrected by their past errors at a site. It is on trial.",
+    ),
     "doctor": Subcommand(
         "backend.cli.doctor",
         "Check settings, store, clock, sources, sites and stations. Exit 1 if action is needed.",
@@ -76,7 +80,16 @@ SUBCOMMANDS = {
 
 READING_COMMANDS = frozenset(
     {
-        *("score", "runs", "config", "sites list", "sites near", "sites flags", "import replaced"),
+        *(
+            "score",
+            "forecast",
+            "runs",
+            "config",
+            "sites list",
+            "sites near",
+            "sites flags",
+            "import replaced",
+        ),
         *(f"export {what}" for what in ("pairs", "scores", "forecasts", "observations", "verif")),
     }
 )

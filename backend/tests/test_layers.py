@@ -58,7 +58,7 @@ ROOMS = {
     "demo": {"core", "storage", "scheduler"},
     "demo/upstreams": {"core", "demo"},
     "demo/server": {"core", "demo", "demo/upstreams"},
-    "answers": {"core", "storage", "scheduler", *SCORING},
+    "answers": {"core", "storage", "scheduler", "forecast", *SCORING},
     "api": {"core", "storage", "scheduler", "answers", "scoring", "scoring/sample", "scoring/questions"},
     "api/routes": {
         *("core", "storage", "scheduler", "answers", "api"),

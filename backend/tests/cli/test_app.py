@@ -70,7 +70,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 @pytest.mark.parametrize(
     "line",
     [
-        *("score planfait", "score", "runs", "config", "sites list", "sites near 45.9 6.2", "sites flags"),
+        *(
+            "score planfait",
+            "score",
+            "forecast planfait",
+            "runs",
+            "config",
+            "sites list",
+            "sites near 45.9 6.2",
+            "sites flags",
+        ),
         "import replaced",
     ],
 )

@@ -466,7 +466,7 @@ def test_a_slip_in_the_environment_is_a_warning(alone: Environment) -> None:
 
 
 READING = [
-    *("runs", "score", "score planfait", "sites near 45.9 6.2", "doctor"),
+    *("runs", "score", "score planfait", "forecast planfait", "sites near 45.9 6.2", "doctor"),
     *("export observations -o o.csv", "export scores -o s.csv"),
 ]
 

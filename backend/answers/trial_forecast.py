@@ -1,0 +1,235 @@
+"""The corrected forecast on trial: computed on demand from the stored days, and not issued to anyone."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+
+import numpy as np
+from pydantic import Field
+
+from backend.answers.announced import AnnouncedDay, AnnouncedModel, announced_day, view_of
+from backend.answers.base import ApiModel
+from backend.answers.question import load, make_question
+from backend.answers.service import ReadingParts
+from backend.answers.shown_station import shown_station
+from backend.answers.withholding import Withholding
+from backend.core.clock import PARIS
+from backend.core.local_time import HOURS_A_DAY, date_of, day_number, local_day
+from backend.core.parameters import Parameter
+from backend.core.records import Site
+from backend.forecast.cells import Floats, from_cells, to_cells
+from backend.forecast.experts import WIND
+from backend.forecast.interval import HIGH, LOW
+from backend.forecast.learning import Day, State, replay
+from backend.scoring.grid import SCALE, Hours, Integers, Values, clock_hours, present
+from backend.scoring.names import model_name
+from backend.scoring.sample.quantities import Quantity
+from backend.scoring.views import DecisionView
+
+LEARNED_DAYS = 180
+"""Past days that a forecast on trial is computed from: the longest memory falls by half in 30 days."""
+
+TRIAL_DAYS = 15
+"""Days with pairs before there is a forecast on trial."""
+
+
+class TrialState(StrEnum):
+    """Why there is a forecast on trial, or none."""
+
+    TRIAL = "trial"
+    NO_STATION = "no_station"
+    TOO_FEW_DAYS = "too_few_days"
+    NO_MODEL = "no_model"
+
+
+class TrialHour(ApiModel):
+    """An hour of the local day, in km/h; null where there is none."""
+
+    hour: int = Field(description="o'clock of the local day")
+    value: float | None
+    p10: float | None
+    p90: float | None
+    best_model: float | None = Field(description="what the best raw model so far announces")
+
+
+class TrialForecast(ApiModel):
+    """A forecast on trial of one parameter for one local day, and how it did on the days before.
+
+    `within`: share of the hours whose reading was between p10 and p90 of the forecast for it, in a replay in
+    which each day was forecast from the days before it only.
+    """
+
+    parameter: Parameter
+    state: TrialState
+    n_days: int
+    best: str | None = Field(description="name of the model with the smallest error so far")
+    hours: list[TrialHour]
+    mean_error_size: float | None = Field(description="average size of the errors in the replay, in km/h")
+    best_error_size: float | None = Field(description="of the best raw model of each day, same hours")
+    within: float | None
+    within_days: int
+
+
+class TrialDay(ApiModel):
+    """The forecasts on trial of a site for a local day."""
+
+    site: str
+    site_name: str
+    day: date
+    view: str
+    station: str | None
+    wind_speed: TrialForecast
+    wind_gust: TrialForecast
+
+
+def trial_day(service: ReadingParts, site: Site, days_ahead: int, withheld: Withholding) -> TrialDay:
+    """Return what the stored days give for a coming day; 0 is today.
+
+    Only models and stations that are not withheld are used. Raises StoreUnavailableError.
+    """
+    now = service.clock()
+    today = local_day(now)
+    view = view_of(days_ahead, now)
+    announced = announced_day(service, site, date_of(today + days_ahead), withheld)
+    station = shown_station(site, now.astimezone(PARIS).date(), withheld)
+    wind, gust = (
+        _forecast(service, site, quantity, view, announced, station, today)
+        for quantity in (Quantity.WIND_SPEED, Quantity.WIND_GUST)
+    )
+    return TrialDay(
+        site=site.id,
+        site_name=site.name,
+        day=announced.day,
+        view=view.name,
+        station=station,
+        wind_speed=wind,
+        wind_gust=gust,
+    )
+
+
+def _forecast(
+    service: ReadingParts,
+    site: Site,
+    quantity: Quantity,
+    view: DecisionView,
+    announced: AnnouncedDay,
+    station: str | None,
+    today: int,
+) -> TrialForecast:
+    nothing = TrialForecast(
+        parameter=quantity.parameter,
+        state=TrialState.NO_STATION,
+        n_days=0,
+        best=None,
+        hours=[],
+        mean_error_size=None,
+        best_error_size=None,
+        within=None,
+        within_days=0,
+    )
+    if station is None:
+        return nothing
+    coming = {
+        model.model: _by_clock(model, quantity.parameter)
+        for model in announced.models
+        # A gust of three hours is another quantity: the samples leave it out too.
+        if quantity is not Quantity.WIND_GUST or model.gust_hours == 1
+    }
+    names = sorted(name for name, values in coming.items() if np.isfinite(values).any())
+    if not names:
+        return nothing.model_copy(update={"state": TrialState.NO_MODEL})
+    question = make_question(
+        service,
+        site,
+        quantity,
+        view,
+        last=date_of(today - 1),
+        hours=Hours.ALL,
+        station=station,  # on every day: another mast has other errors
+        usual=LEARNED_DAYS,
+    )
+    sample = load(service, question)
+    observed = _in_units(sample.observed[quantity.parameter])
+    absent = np.full_like(observed, np.nan)
+    models = np.stack(
+        [
+            _in_units(sample.all_forecasts[name][quantity.parameter])
+            if name in sample.all_forecasts
+            else absent
+            for name in names
+        ],
+        axis=1,
+    )
+    days = [
+        _day(models[index], observed[index], sample.clock[index], sample.span.first + index, view)
+        for index in range(len(observed))
+    ]
+    target = day_number(announced.day)
+    clock = clock_hours(announced.day, 1)[0]
+    of_target = np.stack([coming[name][np.clip(clock, 0, None)] for name in names])
+    days.append(_day(of_target, np.full(HOURS_A_DAY, np.nan), clock, target, view))
+    steps = list(replay(days, State.fresh(1, len(names)), WIND))
+    issued, state = steps[-1]
+    learned = int(state.days[0])
+    if learned < TRIAL_DAYS:
+        return nothing.model_copy(update={"state": TrialState.TOO_FEW_DAYS, "n_days": learned})
+    columns = {
+        "value": from_cells(issued.value, clock)[0],
+        "p10": from_cells(issued.quantiles[..., LOW], clock)[0],
+        "p90": from_cells(issued.quantiles[..., HIGH], clock)[0],
+        "best_model": from_cells(issued.best_value, clock)[0],
+    }
+    best = int(issued.best[0])
+    errors, best_errors, within, within_days = [], [], [], 0
+    for day, (past, _) in zip(days[:-1], steps[:-1], strict=True):
+        low, high = past.quantiles[..., LOW], past.quantiles[..., HIGH]
+        counted = ~np.isnan(day.observed + low + past.best_value)
+        errors.append(np.abs(day.observed - past.value)[counted])
+        best_errors.append(np.abs(day.observed - past.best_value)[counted])
+        within.append(((low <= day.observed) & (day.observed <= high))[counted])
+        within_days += bool(counted.any())
+    sizes, best_sizes, inside = (np.concatenate(each) for each in (errors, best_errors, within))
+    return TrialForecast(
+        parameter=quantity.parameter,
+        state=TrialState.TRIAL,
+        n_days=learned,
+        best=None if best < 0 else model_name(names[best]),
+        hours=[
+            TrialHour(hour=hour, **{name: _finite(values[index]) for name, values in columns.items()})
+            for index, hour in enumerate(clock.tolist())
+            if hour >= 0
+        ],
+        mean_error_size=float(sizes.mean()) if len(sizes) else None,
+        best_error_size=float(best_sizes.mean()) if len(sizes) else None,
+        within=float(inside.mean()) if len(inside) else None,
+        within_days=within_days,
+    )
+
+
+def _by_clock(model: AnnouncedModel, parameter: Parameter) -> Floats:
+    """Return what a model announces at each hour of the clock, 0 to 23; NaN where it has no value."""
+    values = np.full(24, np.nan)
+    for hour in model.hours:
+        value = getattr(hour, parameter.value)
+        if value is not None:
+            values[hour.hour] = value.value
+    return values
+
+
+def _day(models: Floats, observed: Floats, clock: Integers, day: int, view: DecisionView) -> Day:
+    """Return the inputs of a day. Its readings are known when the next day begins."""
+    return Day(
+        models=to_cells(models[None], clock),
+        observed=to_cells(observed[None], clock),
+        decided=day - view.days_before,
+        known=day + 1,
+    )
+
+
+def _in_units(values: Values) -> Floats:
+    return np.where(present(values), values / SCALE, np.nan)
+
+
+def _finite(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
