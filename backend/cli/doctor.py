@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Annotated, Any, NamedTuple, cast
 
 import typer
 from rich.console import Console
@@ -22,6 +22,8 @@ from backend.answers.service import ServiceParts
 from backend.answers.station_flags import flag_text
 from backend.cli.console import AsJson, print_json, run_to_the_end
 from backend.cli.context import opened
+from backend.cli.live import first_contact
+from backend.cli.live_report import as_objects, as_text, differs
 from backend.collectors.areas import not_covered
 from backend.collectors.base import Fetch, Source, collect
 from backend.collectors.transport.client import HttpClient
@@ -69,9 +71,29 @@ class Finding(NamedTuple):
 
 
 @app.command()
-def doctor(context: typer.Context, as_json: AsJson = False) -> None:
+def doctor(
+    context: typer.Context,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Check the sources alone, by one small payload each; store nothing."),
+    ] = False,
+    source: Annotated[
+        list[str] | None, typer.Option(help="With --live: only this source; may be repeated.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Check settings, store, clock, sources, sites and stations. Exit 1 if action is needed."""
     used = opened(context)
+    if source and not live:
+        raise ConfigError("--source: doctor needs --live with it")
+    if live:
+        service = used.service_without_store
+        reports = run_to_the_end(first_contact(service, source or []))
+        if as_json:
+            print_json(as_objects(reports))
+        else:
+            sys.stdout.write(f"{as_text(reports, service.clock())}\n")
+        raise typer.Exit(1 if differs(reports) else 0)
     file = f"{used.env_file or f'no settings file: there is no .env in {Path.cwd()}'}"
     slips = used.slips_in_environment()
     findings = [

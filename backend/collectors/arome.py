@@ -36,7 +36,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import timedelta
 
-from backend.collectors.base import Archive, Source, SourceRoute
+from backend.collectors.base import Archive, LiveFacts, Source, SourceRoute
 from backend.collectors.grib.object_storage import ObjectStorage
 from backend.collectors.grib.portal import Portal
 from backend.collectors.grib.route import GribRoute
@@ -62,6 +62,17 @@ from backend.core.terms import terms_of
 NO_PAST = (
     "its publisher serves files for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them;"
     " OPEN_METEO_FALLBACK=true opens an archive of lesser copies"
+)
+
+_LIVE = LiveFacts(
+    licence_page="https://www.data.gouv.fr/api/1/datasets/paquets-arome-resolution-0-025deg/",
+    licence_words="lov2",
+    licence_kind="json",
+    if_gone=(
+        "the object storage moved to another host without a redirect in May 2026. The data set"
+        " paquets-arome-resolution-0-025deg on www.data.gouv.fr links to the present files: set AROME_URL to"
+        " their host"
+    ),
 )
 
 _IN_OPEN_METEO = {
@@ -110,6 +121,7 @@ def build(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
         max_age=max_age(hours),
         past=past,
         no_archive_reason=NO_PAST,
+        live=_LIVE,
     )
 
 
@@ -145,6 +157,7 @@ def _beside(
         no_archive_reason=(
             "its publisher serves files for 15 days, and FORECAST_LOOKBACK_HOURS=360 collects them"
         ),
+        live=_LIVE,
     )
 
 

@@ -159,6 +159,23 @@ NO_ARCHIVE = "its publisher serves no archive"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LiveFacts:
+    """What `doctor --live` compares with and states about a source; a source without them gets the default.
+
+    `licence_page` is a page that states the licence, `licence_words` the words of it there. `if_gone` is what
+    is known about a move or an end of the source.
+    """
+
+    licence_page: str = ""
+    licence_words: str = ""
+    licence_kind: Kind = "html"
+    if_gone: str = ""
+
+
+NO_FACTS = LiveFacts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source(Generic[B]):
     """A source: its routes, best first, and the terms of its publisher.
 
@@ -185,6 +202,7 @@ class Source(Generic[B]):
     past: Archive[B] | None = None
     no_archive_reason: str = NO_ARCHIVE
     serves: timedelta | None = None
+    live: LiveFacts = NO_FACTS
 
     @classmethod
     def of(
@@ -198,6 +216,7 @@ class Source(Generic[B]):
         past: Archive[B] | None = None,
         no_archive_reason: str = NO_ARCHIVE,
         serves: timedelta | None = None,
+        live: LiveFacts = NO_FACTS,
     ) -> Source[B]:
         """Return a source of the registry, with its terms under the settings."""
         return cls(
@@ -214,6 +233,7 @@ class Source(Generic[B]):
             past=past,
             no_archive_reason=no_archive_reason,
             serves=serves,
+            live=live,
         )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from backend.collectors.base import Archive, Source, SourceRoute
+from backend.collectors.base import Archive, LiveFacts, Source, SourceRoute
 from backend.collectors.ffvl_routes.keyed import Keyed, KeyedHistory
 from backend.collectors.ffvl_routes.pages import Pages
 from backend.collectors.ffvl_routes.winds_mobi import HISTORY, WindsMobi, WindsMobiHistory
@@ -53,4 +53,5 @@ def build(settings: Settings) -> Source[ObservationBatch]:
         no_archive_reason=(
             "the pages of balisemeteo.com show no history: set FFVL_API_KEY, or CONTACT for winds.mobi"
         ),
+        live=LiveFacts(if_gone="the feed of the federation needs a key of its own; ask informatique@ffvl.fr"),
     )

@@ -27,7 +27,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from backend.collectors.areas import within
-from backend.collectors.base import Fetch, Payload, Request, Source, as_failure
+from backend.collectors.base import Fetch, LiveFacts, Payload, Request, Source, as_failure
 from backend.collectors.geosphere_answer import (
     HORIZON,
     MODEL,
@@ -73,6 +73,15 @@ def build(settings: Settings) -> Source[ForecastBatch]:
         max_age=MAX_AGE,
         no_archive_reason="its publisher serves runs for about 18 hours, and every collection reads them",
         serves=timedelta(hours=18),
+        live=LiveFacts(
+            licence_page=f"https://data.hub.geosphere.at/dataset/{DATASET}",
+            licence_words="CC BY 4.0",
+            if_gone=(
+                f"{DATASET} is the successor of nwp-v1-1h-2500m, which was to end on 4 November 2026."
+                " GeoSphere announces the end of a data set in the change log of its API, and calls its"
+                " forecasts a prerelease: names may change"
+            ),
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from backend.collectors.base import Archive, Source
+from backend.collectors.base import Archive, LiveFacts, Source
 from backend.collectors.open_meteo import ARCHIVE_SINCE, Model, OpenMeteo
 from backend.collectors.runs import Part
 from backend.core.config import Settings
@@ -58,4 +58,12 @@ def build(settings: Settings) -> Source[ForecastBatch]:
         max_age=max((model.max_age for model in models), default=timedelta()),
         disabled=None if models else "turned off: OPEN_METEO_MODELS names no model",
         past=Archive(routes=(route,), since=ARCHIVE_SINCE) if models else None,
+        live=LiveFacts(
+            licence_page="https://open-meteo.com/en/licence",
+            licence_words="4.0",
+            if_gone=(
+                "Open-Meteo renames and ends models with their publishers: compare id and domain of the model"
+                " in the registry with the list of models on open-meteo.com"
+            ),
+        ),
     )

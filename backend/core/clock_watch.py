@@ -61,6 +61,11 @@ class ClockWatch:
         if len(self._estimates) > _MOST_HOSTS:
             del self._estimates[next(iter(self._estimates))]
 
+    def seconds_of(self, host: str) -> float | None:
+        """Return the host's time minus ours in seconds at its last response; None if it stated no time."""
+        estimate = self._estimates.get(host)
+        return None if estimate is None else estimate.offset
+
     def offset(self) -> ClockOffset | None:
         """Return the offset of our clock; None if it is small, or if too few hosts agree.
 
