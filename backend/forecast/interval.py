@@ -73,22 +73,34 @@ def error_quantiles(values: Floats, past_values: Floats, past_errors: Floats) ->
 def _at_levels(ordered: Floats, cumulated: Floats) -> Floats:
     """Return the conformal quantiles of sorted errors with cumulated weights, (..., 19).
 
-    The test point weighs 1. Above the median: the smallest error with a cumulated weight of level (W + 1);
-    below it the mirror image; the median is that of the errors.
+    The test point weighs 1: an upper quantile lies where the weight reaches level (W + 1), between two errors
+    by linear interpolation, because whole order statistics of 20 days over-cover by some points. The lower
+    ones are the mirror image; the median is that of the errors.
     """
     total = cumulated[..., -1:]
-    last = (cumulated < total - TINY).sum(axis=-1)  # the largest error that has a weight
+    before = np.concatenate([np.zeros_like(total), cumulated[..., :-1]], axis=-1)
+    mirrored = total - before
+    last = ordered.shape[-1] - 1
     parts = []
     for level in LEVELS.tolist():
-        if level > 0.5:
-            reached = cumulated < level * (total + 1) - TINY
-        elif level < 0.5:
-            reached = cumulated <= total - (1 - level) * (total + 1) + TINY
+        need = 0.5 * total if level == 0.5 else np.minimum(max(level, 1 - level) * (total + 1), total)
+        if level < 0.5:
+            at = np.maximum((mirrored >= need - TINY).sum(axis=-1, keepdims=True) - 1, 0)
+            beyond = np.take_along_axis(before, at, axis=-1)
+            reached, upto = total - beyond, np.take_along_axis(cumulated, at, axis=-1)
+            next_at = np.minimum((cumulated <= upto + TINY).sum(axis=-1, keepdims=True), last)
+            passed = total - upto
         else:
-            reached = cumulated < 0.5 * total - TINY
-        parts.append(np.minimum(reached.sum(axis=-1), last))
-    at = np.minimum(np.stack(parts, axis=-1), ordered.shape[-1] - 1)
-    return np.where(total >= LEAST_WEIGHT, np.take_along_axis(ordered, at, axis=-1), np.nan)
+            at = np.minimum((cumulated < need - TINY).sum(axis=-1, keepdims=True), last)
+            reached = np.take_along_axis(cumulated, at, axis=-1)
+            passed = np.take_along_axis(before, at, axis=-1)
+            next_at = np.minimum((cumulated < passed - TINY).sum(axis=-1, keepdims=True), at)
+        share = np.clip((need - passed) / np.maximum(reached - passed, TINY), 0.0, 1.0)
+        end, inner = (np.take_along_axis(ordered, place, axis=-1) for place in (at, next_at))
+        inner = np.where(np.isnan(inner) | (level == 0.5), end, inner)
+        parts.append(inner + share * (end - inner))
+    found = np.concatenate(parts, axis=-1)
+    return np.where(total >= LEAST_WEIGHT, found, np.nan)
 
 
 def chance_of_day(

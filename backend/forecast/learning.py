@@ -22,6 +22,9 @@ from backend.forecast.experts import Rules
 METHOD = "boa-1"
 """Version of the method: another one for each change that changes a figure."""
 
+_UNITS_AXIS = {"moments": 1, "climate": 1, "losses": 1}
+"""The axis of the units in the arrays that have another one first."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
@@ -62,6 +65,21 @@ class State:
             "losses": self.losses,
             "days": self.days.astype(float),
         }
+
+    def restarted(self, unit: int) -> Self:
+        """Return the state with a unit at its start again: its station changed, or its mast was moved."""
+        parts, new = self.arrays(), self.fresh(1, self.losses.shape[2]).arrays()
+        for name in parts:
+            parts[name] = parts[name].copy()
+            np.moveaxis(parts[name], _UNITS_AXIS.get(name, 0), 0)[unit] = np.moveaxis(
+                new[name], _UNITS_AXIS.get(name, 0), 0
+            )[0]
+        return self.from_arrays(parts)
+
+    def taken(self, units: Sequence[int]) -> Self:
+        """Return the state of `units`, in their order."""
+        parts = self.arrays().items()
+        return self.from_arrays({name: part.take(units, _UNITS_AXIS.get(name, 0)) for name, part in parts})
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> Self:

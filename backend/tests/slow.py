@@ -31,6 +31,7 @@ SLOW_MODULES = frozenset(
         "files/test_availability",
         "files/test_export",
         "files/test_import",
+        "forecast/test_learning",
         "pages/test_browser",
         "pages/test_home_in_browser",
         "pages/test_club",
