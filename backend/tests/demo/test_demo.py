@@ -21,6 +21,8 @@ from typer.core import TyperGroup
 
 from backend.cli.app import READING_COMMANDS, SUBCOMMANDS, load
 from backend.demo.backfill import SteppedClock, slots
+from backend.demo.store import store_settings
+from backend.demo.weather import EQUALS
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS, SchedulerConfig
 from backend.storage import schema as t
 from backend.storage.database import Database
@@ -335,3 +337,14 @@ def test_lines_are_broken_between_words_at_80_columns(line: str, beside: Path) -
     assert [
         word for each in lines for word in each.split() if word not in whole and word.strip("─━┃│┏┓┡┩└┘┳╇┴┬")
     ] == []
+
+
+def test_a_demo_has_five_models_of_which_two_err_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPEN_METEO_MODELS", raising=False)
+    chosen = store_settings(tmp_path)["open_meteo_models"]
+    assert set(chosen) in [set(equal) for equal in EQUALS.values()]
+    monkeypatch.setenv("OPEN_METEO_MODELS", "icon_d2,gfs_global")
+    assert store_settings(tmp_path)["open_meteo_models"] == ("icon_d2", "gfs_global")
