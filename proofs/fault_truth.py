@@ -20,6 +20,7 @@ from backend.demo.beacons import (
     ffvl_beacons,
     measured_at,
     meteofrance_beacons,
+    meteofrance_masts,
     pioupiou_beacons,
     readings,
     romma_beacons,
@@ -48,6 +49,9 @@ The same error of the components turns a weak wind further than a strong one.
 
 DEAD_DAYS = 520
 """For how many days a network may show the same last reading of a dead beacon."""
+
+BY_THE_CLOCK = {"meteofrance", "meteofrance_hourly"}
+"""The networks whose stations report at fixed minutes of the hour."""
 
 DECIMALS = {"ffvl": 0, "romma": 1}
 """To how many decimals a network rounds its temperatures; winds are whole km/h, but quarters for Pioupiou."""
@@ -132,7 +136,7 @@ def _written(reading: SimulatedReading, parameter: Parameter) -> int | None:
 def _untrue_readings(stored: Values) -> list[Key]:
     now = max((float(time) for _, time, _ in stored), default=0.0)
     view = View(now=now, weather=Weather(SEED), sites=SITES)
-    networks = (ffvl_beacons, romma_beacons, pioupiou_beacons, meteofrance_beacons)
+    networks = (ffvl_beacons, romma_beacons, pioupiou_beacons, meteofrance_beacons, meteofrance_masts)
     beacons = {f"{b.network}:{b.number}": b for network in networks for b in network(SITES)}
     spans: dict[str, list[int]] = {}
     for station, time, _ in stored:
@@ -151,7 +155,7 @@ def _untrue_readings(stored: Values) -> list[Key]:
 
 def _simulated(view: View, beacon: Beacon, times: list[int]) -> list[SimulatedReading]:
     """Return the readings of a beacon about these times; the last one of a dead beacon depends on the day."""
-    if beacon.network == "meteofrance":  # by the clock
+    if beacon.network in BY_THE_CLOCK:  # by the clock
         return measured_at(view, beacon, np.array(sorted(set(times))))
     first, last = min(times) - 60, max(times) + 60
     if beacon.last_heard is None:
@@ -171,6 +175,10 @@ def _measured(station: str, reading: SimulatedReading | None, parameter: Paramet
     if reading is None:
         return None
     if network == "meteofrance":
+        return _written(reading, parameter)
+    if network == "meteofrance_hourly" and parameter is Parameter.TEMPERATURE:
+        return None if reading.temperature is None else round(1000 * round(reading.temperature, 1))
+    if network == "meteofrance_hourly":
         return _written(reading, parameter)
     if parameter is Parameter.WIND_DIRECTION:
         if reading.sector is None:

@@ -46,13 +46,14 @@ ROMMA = Way("romma", "keyed", ("romma",), own="/releves_romma_xml.php")
 ROMMA_PAGE = Way("romma", "page", ("romma",), one="id=902")
 PIOUPIOU = Way("pioupiou", "live", ("pioupiou",), one="/archive/8002")
 METEOFRANCE = Way("meteofrance", "portal", ("meteofrance_api",), one="id_station=74000002")
+MASTS = Way("meteofrance_hourly", "files", ("meteofrance_hourly",))
 IFS = Way("arome_ifs", "object_storage", ("arome",), one="aromeifs__0025__SP1__07H12H", own="/aromeifs/")
 ARPEGE = Way("arpege", "object_storage", ("arome",), one="arpege__01__SP1__000H012H", own="/arpege/")
 MODELS = Way("open_meteo", "single_runs", ("open_meteo", "open_meteo_single_runs"), one="models=ecmwf_ifs025")
 GEOSPHERE = Way("geosphere", "timeseries", ("geosphere",), one="forecast_offset=1")
 WAYS = (
     *(METEO_PARAPENTE, STORAGE, PORTAL, OPEN_METEO, FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA, ROMMA_PAGE),
-    *(PIOUPIOU, METEOFRANCE, MODELS, IFS, ARPEGE, GEOSPHERE),
+    *(PIOUPIOU, METEOFRANCE, MASTS, MODELS, IFS, ARPEGE, GEOSPHERE),
 )
 
 DOUBLED_HOUR = "doubled_hour"
@@ -146,10 +147,10 @@ FALLBACKS = (
     Fallback((ROMMA, ROMMA_PAGE)),
 )
 
-MOVES = tuple(Moved(way) for way in (FFVL, WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE))
+MOVES = tuple(Moved(way) for way in (FFVL, WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE, MASTS))
 
 _PARIS = {FFVL, FFVL_PAGE, ROMMA, ROMMA_PAGE}
-_ROWS = {FFVL, WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE}
+_ROWS = {FFVL, WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE, MASTS}
 _GUSTS = {FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE, PIOUPIOU, METEOFRANCE}
 _GRIB = {STORAGE, PORTAL, IFS, ARPEGE}
 _GROUPED = {OPEN_METEO, MODELS, GEOSPHERE}
@@ -163,10 +164,14 @@ def why_not(cell: Cell) -> str | None:
             return "its times are UTC"
         case "doubled_hour" if one:
             return "it is the same for every response"
+        case Fault.STALE if way is MASTS:
+            return "rows two days old are usual there: the source is stale after six days"
         case Fault.STALE if one:
             return "age is judged by source; a single silent station is shown by meteo-score doctor"
         case Fault.FUTURE if one and way is METEO_PARAPENTE:
             return "a sounding carries no stamp of its own"
+        case Fault.ZERO_MEAN if way is MASTS:
+            return "its gust is of an hour, its mean of ten minutes: a calm beside a gust is plausible"
         case Fault.ZERO_MEAN if way not in _GUSTS:
             return "its readings have no gusts"
         case Fault.NO_GUSTS if way not in {*_GRIB, *_GROUPED}:
@@ -177,6 +182,8 @@ def why_not(cell: Cell) -> str | None:
             return "no position is stated there"
         case Fault.ODD_ROW if way not in _ROWS:
             return "its responses are not rows of stations"
+        case Fault.LATIN_1 if way is MASTS:
+            return "a compressed file is not text; its parser reads both encodings"
         case Fault.LATIN_1 if one and way in _GRIB:
             return "a GRIB file is not text"
         case Fault.NO_TEMPERATURE if way in {WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE} or (one and way is FFVL):

@@ -32,7 +32,7 @@ from backend.core.text import one_line
 
 log = structlog.get_logger()
 
-Kind = Literal["json", "xml", "html", "grib"]
+Kind = Literal["json", "xml", "html", "grib", "gzip"]
 """Kind of a body; its first bytes are checked, because HTTP 200 and a content type prove nothing."""
 
 

@@ -324,6 +324,7 @@ class Settings(EnvironmentSettings):
     geosphere_url: BaseUrl = "https://dataset.api.hub.geosphere.at"
     meteofrance_api_url: BaseUrl = "https://public-api.meteofrance.fr"
     meteofrance_api_key: Key = None
+    meteofrance_hourly_url: BaseUrl = "https://meteofrance.s3.sbg.io.cloud.ovh.net/data/synchro_ftp/BASE/HOR"
     open_meteo_url: BaseUrl = "https://api.open-meteo.com"
     open_meteo_single_runs_url: BaseUrl = "https://single-runs-api.open-meteo.com"
     ffvl_url: BaseUrl = "https://data.ffvl.fr"
@@ -337,6 +338,7 @@ class Settings(EnvironmentSettings):
     # Minimum time between requests
     meteo_parapente_spacing_seconds: Seconds = 1.5
     geosphere_spacing_seconds: Seconds = 0.5
+    meteofrance_hourly_spacing_seconds: Seconds = 1.0
     winds_mobi_spacing_seconds: Seconds = 1.0
     romma_spacing_seconds: Seconds = 5.0
     balisemeteo_spacing_seconds: Seconds = 2.0

@@ -371,9 +371,20 @@ METEOFRANCE = SourceInfo(
     network=NetworkInfo(station_number="[0-9]{8}"),
 )
 
+METEOFRANCE_HOURLY = SourceInfo(
+    name="meteofrance_hourly",
+    display_name="Météo-France (hourly)",
+    attribution="Source : Météo-France, Licence Ouverte 2.0 (Etalab)",
+    public=True,
+    default=False,  # for its bytes, and because no shipped site has a mapped mast yet
+    licence=LICENCE_OUVERTE,
+    website="https://www.data.gouv.fr/datasets/donnees-climatologiques-de-base-horaires/",
+    network=NetworkInfo(station_number="[0-9]{8}"),
+)
+
 SOURCES = (
     *(METEO_PARAPENTE, AROME, GEOSPHERE, AROME_IFS, ARPEGE, OPEN_METEO),
-    *(FFVL, ROMMA, PIOUPIOU, METEOFRANCE),
+    *(FFVL, ROMMA, PIOUPIOU, METEOFRANCE, METEOFRANCE_HOURLY),
 )
 """Every source, those of forecasts first. A run collects them in this order."""
 

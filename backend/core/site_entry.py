@@ -16,7 +16,7 @@ from backend.core.registry import NETWORKS, REQUIRED_NETWORKS, NetworkInfo
 from backend.core.units import COMPASS
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_NETWORK = re.compile(r"[a-z]+")
+_NETWORK = re.compile(r"[a-z]+(_[a-z]+)*")
 _ANY_NETWORK = NetworkInfo()
 
 

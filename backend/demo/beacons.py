@@ -112,6 +112,14 @@ def meteofrance_beacons(sites: Iterable[Site]) -> tuple[Beacon, ...]:
     return (*mapped("meteofrance", sites), Beacon("meteofrance", "04039001", sites[-1]))
 
 
+def meteofrance_masts(sites: Iterable[Site]) -> tuple[Beacon, ...]:
+    """Return the masts of the hourly files: one per site with one, an unmapped one, a rain gauge."""
+    sites = tuple(sites)
+    network = "meteofrance_hourly"
+    others = (Beacon(network, "74999001", sites[0]), Beacon(network, "74999002", sites[-1]))
+    return (*mapped(network, sites), *others)
+
+
 def measured_at(view: View, beacon: Beacon, times: Integers) -> list[SimulatedReading]:
     """Return the readings of a station at these times (seconds, UTC), without missing ones."""
     return _measure(view, beacon, times) if len(times) else []

@@ -157,9 +157,9 @@ class Unreliable:
 def in_latin_1(body: bytes) -> bytes:
     """Return a document with its accents in Latin-1; without any, one is added where it does no harm.
 
-    GRIB is not text and stays as it is.
+    GRIB and gzip are not text and stay as they are.
     """
-    if body.startswith(b"GRIB"):
+    if body.startswith((b"GRIB", b"\x1f\x8b")):
         return body
     body = body.decode("utf-8-sig").encode("latin-1", "xmlcharrefreplace")
     if not body.isascii():

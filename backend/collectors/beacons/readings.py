@@ -42,12 +42,17 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Values of a station at `time` (UTC). `marked` has the reasons for values known not to be measured."""
+    """Values of a station at `time` (UTC). `marked` has the reasons for values known not to be measured.
+
+    `same_minutes` is False if the gust is of a longer time than the mean: a calm mean beside a gust, or the
+    reverse, is then no contradiction.
+    """
 
     station: str
     time: datetime
     values: Mapping[Parameter, Value]
     marked: Mapping[Parameter, str] = field(default_factory=dict)
+    same_minutes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +299,8 @@ def check_values(
     }
     zeros = zeros_for_missing(
         {parameter: None if isinstance(value, str) else value for parameter, value in read.items()}
+        if reading.same_minutes
+        else {}
     )
     # A mean of 0 that stands for a missing value is no calm: its direction was measured.
     calm = read.get(Parameter.WIND_SPEED) == 0 and Parameter.WIND_SPEED not in zeros
@@ -316,8 +323,8 @@ def check_values(
 def zeros_for_missing(values: Mapping[Parameter, float | None]) -> dict[Parameter, str]:
     """Return, per parameter, the reason why its 0 is a missing value; `values` are those of one reading.
 
-    A mean of 0 contradicts a gust of MISSING_BESIDE_WIND (km/h), and a gust of 0 contradicts such a mean: all
-    networks measure both over the same minutes. A direction or a temperature of 0 alone is plausible.
+    A mean of 0 contradicts a gust of MISSING_BESIDE_WIND (km/h), and a gust of 0 contradicts such a mean, of
+    readings that measure both over the same minutes. A direction or a temperature of 0 alone is plausible.
     """
     mean, gust = values.get(Parameter.WIND_SPEED), values.get(Parameter.WIND_GUST)
     if mean == 0 and gust is not None and gust >= MISSING_BESIDE_WIND:

@@ -13,6 +13,7 @@ HEAD_BYTES = 4096
 SHOWN_CHARACTERS = 80
 
 _GRIB_START, _GRIB_END = b"GRIB", b"7777"
+_GZIP_START = b"\x1f\x8b"
 
 # An HTML page, with or without its doctype, or the fragment that PHP prints when it fails ("<br />\n<b>…").
 # Comments match atomically: with backtracking, thirty of them would take exponential time.
@@ -27,6 +28,7 @@ _ACCEPTED: dict[Kind, frozenset[str]] = {
     "xml": frozenset({"XML"}),
     "html": frozenset({"HTML", "XML"}),  # a page may start with any element, even with <?xml
     "grib": frozenset({"GRIB"}),
+    "gzip": frozenset({"GZIP"}),
 }
 
 
@@ -82,9 +84,11 @@ def find_problem(request: Request, body: BodySummary, declared: int | None, mask
 
 
 def name_kind(head: bytes) -> str:
-    """Return the kind of a body by its first bytes: GRIB, JSON, HTML, XML, text or binary."""
+    """Return the kind of a body by its first bytes: GRIB, GZIP, JSON, HTML, XML, text or binary."""
     if head.startswith(_GRIB_START):
         return "GRIB"
+    if head.startswith(_GZIP_START):
+        return "GZIP"
     text = head.removeprefix(BOM_UTF8).lstrip()
     if text.startswith((b"{", b"[")):
         return "JSON"

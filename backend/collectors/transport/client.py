@@ -25,6 +25,7 @@ from backend.collectors.transport.headers import (
     body_version,
     declared_bytes,
     encoded,
+    entity_tag,
     host_name,
     last_modified,
     retry_after,
@@ -247,6 +248,8 @@ class HttpClient:
         if stated is not None and self._clock_watch is not None:
             self._clock_watch.note(host_name(target.url), stated)
         try:
+            if status == httpx2.codes.NOT_MODIFIED and request.known:
+                raise UnchangedError(f"still of the version {request.known!r}", url=address(request))
             if status != httpx2.codes.OK and not response.has_redirect_location:
                 raise await self._refusal(exchange, response)
             if status == httpx2.codes.OK and not _is_known(request, response.headers):
@@ -347,6 +350,8 @@ class _Exchange:
         except httpx2.InvalidURL as error:
             raise self.error(f"not a valid URL: {error}") from error
         headers = {**self.request.headers, **self.request.secret_headers}
+        if tag := entity_tag(self.request.known):
+            headers["If-None-Match"] = tag
         return _Target(url.copy_merge_params(params) if params else url, headers)
 
     def error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -39,6 +40,12 @@ def body_version(headers: httpx2.Headers) -> str:
     """
     parts = (headers.get(name, "") for name in ("Content-Length", "ETag", "Last-Modified"))
     return " ".join(part.strip() for part in parts if part.strip())
+
+
+def entity_tag(version: str) -> str:
+    """Return the ETag in a body's version, as the host wrote it; empty if it has none."""
+    found = re.search(r'(?:W/)?"[^"]*"', version)
+    return found[0] if found else ""
 
 
 def last_modified(headers: httpx2.Headers) -> datetime | None:
