@@ -206,7 +206,7 @@ async def test_a_backfill_reads_the_files_of_the_missing_years(tmp_path: Path) -
     assert await collected(Years(URL), replace(want, backfilled_days={MAST: days}), fetch) == []
 
 
-def test_files_and_departments_have_the_names_of_the_dossier() -> None:
+def test_files_and_departments_have_the_documented_names() -> None:
     assert [name for name, _, _ in file_names(2026)][:3] == [
         "latest-2025-2026",
         "previous-2020-2024",
