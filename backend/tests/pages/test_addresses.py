@@ -13,14 +13,17 @@ from xml.etree import ElementTree
 
 import httpx2
 import pytest
+from fastapi.dependencies.models import Dependant
+from pydantic import BaseModel
 from selectolax.lexbor import LexborHTMLParser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backend.core.config import Settings
 from backend.core.errors import ConfigError
 from backend.main import create_app
+from backend.pages.score_choices import ScoreChoices
 from backend.tests.support.operator import HTML, form_token, sign_in
-from backend.tests.support.page_paths import page_paths
+from backend.tests.support.page_paths import ROUTES, page_paths
 from backend.tests.support.page_store import page_service
 from backend.tests.support.served import ADMIN, TOKEN, fill, make_service, served
 
@@ -292,3 +295,25 @@ async def test_a_page_is_compressed_for_those_who_take_it(
         answer = await client.get("/about-data", headers={**HTML, "Accept-Encoding": accepted})
         assert answer.headers.get("content-encoding") == encoding
         assert "<h1>" in answer.text
+
+
+def parameters_of(asked: Dependant) -> set[str]:
+    """Return the names that a route reads from the query, also those of its dependencies."""
+    names = {name for each in asked.dependencies for name in parameters_of(each)}
+    for field in asked.query_params:
+        kind = field.field_info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names |= set(kind.model_fields)
+        else:
+            names.add(field.alias)
+    return names
+
+
+def test_every_parameter_of_an_address_is_documented() -> None:
+    lines = (Path(__file__).parents[3] / "docs/pages.md").read_text().splitlines()
+    tables = [line.split("|")[1] for line in lines if line.startswith("| `")]
+    documented = {name for names in tables for name in re.findall(r"`(\w+)`", names)}
+    pages = [route for route in ROUTES if not route.path.startswith("/ops")]
+    asked = set(ScoreChoices.model_fields).union(*(parameters_of(route.dependant) for route in pages))
+    assert {"s", "lim", "within", "view", "a"} <= asked
+    assert asked - documented == set()
