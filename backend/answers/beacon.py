@@ -59,7 +59,6 @@ class BeaconAnswer(ApiModel):
     last_day: date
     coverage: Coverage
     calm_below: float
-    calm_hours: int
     calm_share: float | None
     doubted: dict[Parameter, dict[str, int]]
     flags: list[StationFlag]
@@ -100,7 +99,6 @@ def beacon_answer(service: ReadingParts, site: Site, withheld: Withholding) -> B
         last_day=last,
         coverage=Coverage.model_validate(coverage_of(service, question, sample).stations[code]),
         calm_below=BREEZE.value,
-        calm_hours=calm,
         calm_share=calm / int(hours.sum()) if hours.any() else None,
         doubted=doubted,
         flags=[flag_entry(flag) for flag in service.store.station_flags() if flag.station == code],

@@ -21,7 +21,7 @@ from backend.core.records import Site
 from backend.scoring.constants import USUAL_WIND_LIMIT, WITHIN
 from backend.scoring.grid import SCALE, Bools
 from backend.scoring.inference.comparison import Outcome
-from backend.scoring.metrics.scalar import ScalarSums, error_sd, mae, mean_error, rmse, within_share
+from backend.scoring.metrics.scalar import ScalarSums, mae, mean_error, rmse, within_share
 from backend.scoring.names import model_name
 from backend.scoring.sample.quantities import Quantity, QuantitySample
 from backend.scoring.sample.sample import Sample
@@ -50,7 +50,6 @@ class DayExample(ApiModel):
     site: str
     site_name: str
     station: str
-    station_name: str | None
     model: str
     name: str
     day: date
@@ -58,7 +57,6 @@ class DayExample(ApiModel):
     mean_error: float
     mae: float
     rmse: float
-    error_sd: float | None
     within: float = Field(description="share of errors of at most `withinTolerance`")
     within_count: int
     within_tolerance: float
@@ -164,7 +162,6 @@ def _day_example(sample: Sample, question: Question, withheld: Withholding) -> D
             site=site.id,
             site_name=site.name,
             station=station,
-            station_name=sample.stations[station].station.name or None,
             model=model,
             name=model_name(model),
             day=date_of(sample.span.days[row]),
@@ -172,7 +169,6 @@ def _day_example(sample: Sample, question: Question, withheld: Withholding) -> D
             mean_error=mean_error(sums) or 0.0,
             mae=mae(sums) or 0.0,
             rmse=rmse(sums) or 0.0,
-            error_sd=error_sd(sums),
             within=within_share(errors[only], tolerance) or 0.0,
             within_count=sum(abs(hour.error) <= tolerance for hour in hours),
             within_tolerance=tolerance,

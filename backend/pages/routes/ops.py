@@ -113,7 +113,6 @@ def stored_state(page: Page, number: int) -> dict[str, Any]:
         "completeness": completeness(service, shown),
         "page": number,
         "pages": pages,
-        "sites": shown,
         "rejected": rejected_values(service),
         "flagged": flagged_values(service),
         "stations": stations_to_check(service, sites),

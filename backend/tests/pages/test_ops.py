@@ -464,6 +464,21 @@ def test_every_text_has_the_contrast_that_wcag_aa_asks_for(theme: str) -> None:
         assert (high + 0.05) / (low + 0.05) >= 4.5, f"{text} on {back}"
 
 
+def test_every_class_of_a_template_has_a_rule_or_is_in_the_tests() -> None:
+    backend = Path(__file__).parents[2]
+    rules = "".join(path.read_text() for path in (backend / "web/styles").rglob("*.css"))
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("*.py"))
+    found: set[str] = set()
+    for path in (backend / "web/templates").rglob("*.html"):
+        # A part that is computed stands for any text: "m{{ number }}" is a class that begins with "m".
+        text = re.sub(r"{%.*?%}", " ", re.sub(r"{{.*?}}", "*", path.read_text(), flags=re.S), flags=re.S)
+        found.update(name for names in re.findall(r'class="([^"]*)"', text) for name in names.split())
+    assert {"cards", "small"} <= found
+    for name in found - {"*"}:
+        rule = r"\." + re.escape(name).replace(r"\*", r"[\w-]*") + r"(?![\w-])"
+        assert re.search(rule, rules) or f".{name}" in tests, f"class {name} has no rule"
+
+
 async def test_names_are_escaped(tmp_path: Path) -> None:
     service = make_service(tmp_path)
     fill(service)
