@@ -43,9 +43,12 @@ class BeaconWords:
         words, answer = self.words.page.language, self.answer
         if answer.calm_share is None:
             return words.gettext("No reading in the last %(days)s days.") % {"days": self._days()}
-        return words.gettext(
+        return words.ngettext(
+            "In the last %(days)s days it has %(hours)s of %(expected)s hour; in %(calm)s of them it read"
+            " less than %(limit)s.",
             "In the last %(days)s days it has %(hours)s of %(expected)s hours; in %(calm)s of them it read"
-            " less than %(limit)s."
+            " less than %(limit)s.",
+            answer.coverage.expected,
         ) % {
             "days": self._days(),
             "hours": words.number(answer.coverage.hours),
@@ -68,18 +71,27 @@ class BeaconWords:
             "size": self.words.amount(other.size),
         }
         if self.words.amount(other.mean, unit=False).strip("−0.,") == "":
-            text = words.gettext(
-                "As much wind as %(name)s on average; hour by hour they differ by %(size)s (%(hours)s hours)."
+            text = words.ngettext(
+                "As much wind as %(name)s on average; hour by hour they differ by %(size)s (%(hours)s hour).",
+                "As much wind as %(name)s on average; hour by hour they differ by %(size)s (%(hours)s"
+                " hours).",
+                other.n_hours,
             )
         elif other.mean > 0:
-            text = words.gettext(
+            text = words.ngettext(
                 "%(mean)s more than %(name)s on average; hour by hour they differ by %(size)s (%(hours)s"
-                " hours)."
+                " hour).",
+                "%(mean)s more than %(name)s on average; hour by hour they differ by %(size)s (%(hours)s"
+                " hours).",
+                other.n_hours,
             )
         else:
-            text = words.gettext(
+            text = words.ngettext(
                 "%(mean)s less than %(name)s on average; hour by hour they differ by %(size)s (%(hours)s"
-                " hours)."
+                " hour).",
+                "%(mean)s less than %(name)s on average; hour by hour they differ by %(size)s (%(hours)s"
+                " hours).",
+                other.n_hours,
             )
         return text % values
 

@@ -188,7 +188,9 @@ class HourWords:
         language = self.words.page.language
         days = [cell.n_days for cell in self.answer.months if cell.shown]
         ends = "–".join(language.number(count) for count in sorted({min(days), max(days)})) if days else "0"
-        return language.gettext("n of each figure: %(days)s days.") % {"days": ends}
+        return language.ngettext(
+            "n of each figure: %(days)s day.", "n of each figure: %(days)s days.", max(days, default=0)
+        ) % {"days": ends}
 
 
 def model_chips(page: Page, models: Sequence[str], chosen: str) -> tuple[Chip, ...]:

@@ -102,9 +102,12 @@ class PastDayCard:
 
     def _chart_text(self, n: int) -> str:
         words = self.page.language
-        return words.gettext(
+        return words.ngettext(
             "Wind in %(unit)s on %(day)s: the beacon as a thick line with its gusts, the models as thin"
-            " lines (n = %(n)s hours). The table below has the values."
+            " lines (n = %(n)s hour). The table below has the values.",
+            "Wind in %(unit)s on %(day)s: the beacon as a thick line with its gusts, the models as thin"
+            " lines (n = %(n)s hours). The table below has the values.",
+            n,
         ) % {"unit": self.page.unit.symbol, "day": words.day(self.answer.day.day), "n": n}
 
     def dots(self) -> list[Dot]:

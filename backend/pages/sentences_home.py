@@ -31,7 +31,11 @@ def standing_words(page: Page, model: TrustedModel, *, has_station: bool) -> str
         return words.gettext("not yet judged: no public beacon")
     if model.n_days >= PRELIMINARY_DAYS.value:
         return words.gettext("not yet judged: too few common hours")
-    return words.gettext("not yet judged: %(days)s days of %(least)s") % {
+    return words.ngettext(
+        "not yet judged: %(days)s day of %(least)s",
+        "not yet judged: %(days)s days of %(least)s",
+        model.n_days,
+    ) % {
         "days": words.number(model.n_days),
         "least": words.number(PRELIMINARY_DAYS.value),
     }

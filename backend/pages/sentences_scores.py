@@ -133,16 +133,17 @@ class ScoreWords:
         def ends(counts: Sequence[int]) -> str:
             return "–".join(words.number(count) for count in sorted({min(counts), max(counts)}))
 
-        models = [
-            words.gettext("%(name)s %(days)s days, %(hours)s h")
-            % {
-                "name": name,
-                "days": ends([days for days, _ in counts]),
-                "hours": ends([hours for _, hours in counts]),
-            }
-            for name, counts in points.items()
-            if counts
-        ]
+        models = []
+        for name, counts in points.items():
+            if not counts:
+                continue
+            days = [point[0] for point in counts]
+            text = words.ngettext(
+                "%(name)s %(days)s day, %(hours)s h", "%(name)s %(days)s days, %(hours)s h", max(days)
+            )
+            models.append(
+                text % {"name": name, "days": ends(days), "hours": ends([point[1] for point in counts])}
+            )
         return words.gettext("n of each point: %(models)s.") % {"models": "; ".join(models)}
 
     def label(self, label: SampleLabel) -> str:

@@ -8,12 +8,16 @@ from typing import cast
 
 import pytest
 
+from backend.answers.beacon import BeaconAnswer, BeaconDifference
 from backend.answers.home import HomeRow, HomeStation
 from backend.answers.trust import GoDays, Standing, Trust, TrustedModel
 from backend.pages.choices import Unit
+from backend.pages.detail_beacon import BeaconWords
 from backend.pages.language import language
 from backend.pages.page import Page
 from backend.pages.sentences_home import beacon_words, record_words, run_words, standing_words
+from backend.pages.sentences_scores import ScoreWords
+from backend.scoring.sample.quantities import Quantity
 
 RUN = datetime(2026, 7, 15, 6, tzinfo=UTC)
 HOUR = 3600.0
@@ -68,6 +72,19 @@ def test_each_standing_has_its_words(standing: Standing) -> None:
     french, english = STANDINGS[standing]
     assert plain(standing_words(page("fr"), shown, has_station=True)) == french
     assert standing_words(page("en"), shown, has_station=True) == english
+
+
+def test_one_day_and_one_hour_are_in_the_singular() -> None:
+    shown = model(Standing.NOT_JUDGED, days=1)
+    assert standing_words(page("en"), shown, has_station=True) == "not yet judged: 1 day of 30"
+    english, french = (ScoreWords(page(code), Quantity.WIND_SPEED) for code in ("en", "fr"))
+    assert english.behind({"AROME": [(1, 6)]}) == "n of each point: AROME 1 day, 6 h."
+    assert english.behind({"AROME": [(1, 6), (2, 9)]}) == "n of each point: AROME 1–2 days, 6–9 h."
+    assert plain(french.behind({"AROME": [(1, 6)]})) == "n de chaque point : AROME 1 jour, 6 h."
+    for mean in (0.0, 2.0, -2.0):
+        other = BeaconDifference(name="Forclaz", station=None, n_hours=1, mean=mean, size=2.0)
+        assert BeaconWords(english, cast(BeaconAnswer, None)).difference(other).endswith("(1 hour).")
+        assert BeaconWords(french, cast(BeaconAnswer, None)).difference(other).endswith("(1 heure).")
 
 
 def test_a_site_without_a_public_beacon_names_it_as_the_reason() -> None:
