@@ -21,7 +21,7 @@ from backend.core.config import Settings
 from backend.core.errors import MeteoScoreError
 from backend.demo import arome, control
 from backend.demo.faults import Fault
-from backend.demo.grib import cut_around
+from backend.demo.grib import MESHES, cut_around
 from backend.demo.process import Upstreams
 from backend.demo.server import serving, upstream_apps
 from backend.demo.upstreams import geosphere, meteo_parapente, open_meteo
@@ -80,7 +80,7 @@ def test_a_model_with_errors_of_its_own_is_a_model_of_an_upstream() -> None:
     assert set(MODELS) <= {
         meteo_parapente.MODEL,
         geosphere.MODEL,
-        *(f"arome_{grid}" for grid in arome.GRIDS),
+        *(MESHES[grid].model for grid in arome.GRIDS),
         *(model.weather for model in open_meteo.SERVED),
     }
 

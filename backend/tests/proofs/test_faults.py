@@ -14,6 +14,7 @@ import pytest_asyncio
 from backend.demo.faults import Fault
 from proofs.fault_bench import Bench
 from proofs.faults import (
+    ARPEGE,
     DOUBLED_HOUR,
     FAULTS,
     FFVL,
@@ -48,6 +49,7 @@ CASES: tuple[Case, ...] = (
     Cell(METEO_PARAPENTE, Fault.NO_TEMPERATURE, one=True),
     Cell(STORAGE, Fault.TRUNCATED, one=True),
     Cell(IFS, Fault.ABSURD, one=True),
+    Cell(ARPEGE, Fault.TRUNCATED, one=True),
     Cell(PORTAL, Fault.FORBIDDEN),
     Cell(METEOFRANCE, Fault.UNAUTHORIZED),
     Cell(OPEN_METEO, Fault.UNAVAILABLE),
