@@ -13,7 +13,7 @@ import numpy as np
 from backend.forecast.cells import CLASSES, Floats
 
 RATE = 2.2
-"""How much of a squared regret is added to 1 / eta². `make prove` measures it beside the rule of `opera`."""
+"""How much of a squared regret is added to 1 / eta². Not yet measured beside the rule of `opera`."""
 
 
 class Aggregation(NamedTuple):

@@ -19,7 +19,7 @@ from backend.storage.database import maybe_epoch, maybe_time, to_epoch
 from backend.storage.due import EVERY_DAY, note_due
 
 _MOST_KEPT = 5000
-"""Converted rows kept in a process. Each page needs all sites, and to convert a hundred rows takes 3 ms."""
+"""Converted rows kept in a process: each page needs all sites, and few of them ever change."""
 
 
 def present_ids(connection: sa.Connection, now: datetime) -> dict[str, int]:
