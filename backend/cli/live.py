@@ -30,10 +30,8 @@ from backend.main import Service
 
 PERIOD = timedelta(hours=24)
 """How far back runs are looked for: the newest complete run may be a day old."""
-
 MOST_REQUESTS = 30
-"""Requests to one route at most, so that a listing without an end costs its publisher little."""
-
+"""Requests to one route at most: a listing may have no end."""
 ONE_ATTEMPT = HttpLimits(connect=10, read=30, payload=60, download=300, attempts=1)
 
 _INFO = {info.name: info for info in SOURCES}
@@ -128,16 +126,17 @@ async def first_contact(service: Service, names: Sequence[str]) -> list[SourceRe
     try:
         async with client:
             return [
-                await _report(source, service, sites, client, watch)
+                await report_of(source, service, sites, client, watch)
                 for source in named_sources(service.settings, names, service)
             ]
     finally:
         await service.close()
 
 
-async def _report(
+async def report_of(
     source: Source[Any], service: Service, sites: Sequence[Site], client: HttpClient, watch: ClockWatch
 ) -> SourceReport:
+    """Return the checks of one source by each of its routes, and what they cost."""
     info = _INFO[source.name]
     if source.disabled is not None:
         checks = [Check(name="source", verdict="not checked", seen=source.disabled)]
@@ -148,12 +147,12 @@ async def _report(
     for route in source.routes:
         one = replace(source, routes=(route,))
         fetch = _Watched(counted)
-        found = await _route(one, info, service.clock(), sites, fetch, watch)
+        found = await checks_by_route(one, info, service.clock(), sites, fetch, watch)
         label = route.name if len(source.routes) > 1 else ""
         checks += [replace(check, route=label) for check in found]
         hosts |= fetch.hosts
-    checks += _clocks(hosts, watch)
-    checks.append(await licence(source, info, hosts, counted))
+    checks += check_clocks(hosts, watch)
+    checks.append(await check_licence(source, info, hosts, counted))
     return SourceReport(
         source=source.name,
         display_name=info.display_name,
@@ -163,7 +162,7 @@ async def _report(
     )
 
 
-async def _route(
+async def checks_by_route(
     source: Source[Any],
     info: SourceInfo,
     now: datetime,
@@ -171,8 +170,8 @@ async def _route(
     fetch: _Watched,
     watch: ClockWatch,
 ) -> list[Check]:
-    """Collect one small payload by the only route of `source`, and check what was seen."""
-    needs, where = _one_place(source, now, sites)
+    """Collect one small payload by the only route of `source`, and check it."""
+    needs, where = one_place(source, now, sites)
     batches: list[Any] = []
     models: set[str] = set()
     async with aclosing(cast(Any, collect(source, needs, cast(Fetch, fetch)))) as collected:
@@ -184,17 +183,17 @@ async def _route(
                 break
     failures = [f"{failure.reason} ({failure.url})" for batch in batches for failure in batch.failures]
     return [
-        _address(source, info, fetch),
-        _newest(source, batches, now, fetch, watch),
+        check_address(source, info, fetch),
+        check_newest(source, batches, now, fetch, watch),
         # A host that does not answer has one line, and not the same reason twice.
         Check(name="payload", verdict="not checked", seen="the address did not answer")
         if fetch.errors and not any(batch.records for batch in batches)
-        else _payload(source, batches, models, failures, where),
-        _place(source, needs, batches, sites, where),
+        else check_payload(source, batches, models, failures, where),
+        check_place(source, needs, batches, sites, where),
     ]
 
 
-def _one_place(source: Source[Any], now: datetime, sites: Sequence[Site]) -> tuple[CollectionRequest, str]:
+def one_place(source: Source[Any], now: datetime, sites: Sequence[Site]) -> tuple[CollectionRequest, str]:
     """Return a request for one site or one station, and its name; an empty name if there is none."""
     since = now - PERIOD
     if source.models:
@@ -213,7 +212,8 @@ def _one_place(source: Source[Any], now: datetime, sites: Sequence[Site]) -> tup
     return CollectionRequest(now=now, since=since), ""
 
 
-def _address(source: Source[Any], info: SourceInfo, fetch: _Watched) -> Check:
+def check_address(source: Source[Any], info: SourceInfo, fetch: _Watched) -> Check:
+    """Check that the hosts of a route answer."""
     hosts = ", ".join(fetch.hosts)
     if not fetch.hosts:
         return Check(name="address", verdict="not checked", seen="the route needs a station of a site")
@@ -236,17 +236,17 @@ def if_gone(source: Source[Any], info: SourceInfo) -> str:
     return f"{source.live.if_gone}. Then {general}" if source.live.if_gone else general
 
 
-def _newest(
+def check_newest(
     source: Source[Any], batches: Iterable[Any], now: datetime, fetch: _Watched, watch: ClockWatch
 ) -> Check:
+    """Check the age of the newest run or reading, by the clock of the source."""
     name = "newest run" if source.models else "newest data"
     limit = _hours(source.max_age)
     newest = max((batch.newest for batch in batches if batch.newest is not None), default=None)
     if newest is None:
-        if not fetch.hosts:
-            return Check(name=name, verdict="not checked", seen="nothing was requested")
-        if fetch.errors:
-            return Check(name=name, verdict="not checked", seen="the address did not answer")
+        if fetch.errors or not fetch.hosts:
+            seen = "the address did not answer" if fetch.hosts else "nothing was requested"
+            return Check(name=name, verdict="not checked", seen=seen)
         return Check(
             name=name,
             verdict="differs",
@@ -270,16 +270,17 @@ def _newest(
     )
 
 
-def _payload(
+def check_payload(
     source: Source[Any], batches: Sequence[Any], models: set[str], failures: Sequence[str], where: str
 ) -> Check:
+    """Check that the values of one place can be read, of each model of the source."""
     records = sum(len(batch.records) for batch in batches)
     refused = [rejected for batch in batches for rejected in batch.rejected]
     short = sorted(set(source.models) - models)
     if not where and not records and not failures:
         reason = "no site lies in the area of all its models" if source.models else "no site has its station"
         return Check(name="payload", verdict="not checked", seen=reason)
-    seen = f"{records} values for {where or 'all its stations'}, {len(refused)} set aside"
+    seen = f"{records} values, {len(refused)} set aside"
     if records and not failures and not short:
         return Check(name="payload", verdict="ok", seen=seen)
     if short and models:
@@ -294,13 +295,14 @@ def _payload(
     )
 
 
-def _place(
+def check_place(
     source: Source[Any],
     needs: CollectionRequest,
     batches: Sequence[Any],
     sites: Sequence[Site],
     where: str,
 ) -> Check:
+    """Check that a site lies in the area, or that a station of a site is in the answer."""
     if source.models:
         areas = source.areas.values()
         inside = sum(all(area.holds(site) for area in areas) for site in sites)
@@ -343,7 +345,8 @@ def _place(
     )
 
 
-def _clocks(hosts: Iterable[str], watch: ClockWatch) -> list[Check]:
+def check_clocks(hosts: Iterable[str], watch: ClockWatch) -> list[Check]:
+    """Check the time that each host states in its answers against ours."""
     checks = []
     for host in hosts:
         seconds = watch.seconds_of(host)
@@ -364,12 +367,11 @@ def _clocks(hosts: Iterable[str], watch: ClockWatch) -> list[Check]:
     return checks
 
 
-async def licence(source: Source[Any], info: SourceInfo, hosts: Iterable[str], fetch: Fetch) -> Check:
+async def check_licence(source: Source[Any], info: SourceInfo, hosts: Iterable[str], fetch: Fetch) -> Check:
     """Check that the licence is still stated on its page; not for a stand-in on this machine."""
     facts, known = source.live, info.licence or "no published licence"
     if not facts.licence_page:
-        seen = f"{known}; no page to compare is known"
-        return Check(name="licence", verdict="not checked", seen=seen)
+        return Check(name="licence", verdict="not checked", seen=f"{known}; no page to compare is known")
     names = [urlsplit(f"//{host}").hostname for host in hosts]
     if any(name in ("127.0.0.1", "localhost", "::1") for name in names):
         seen = "the address is on this machine, and not the publisher's"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from backend.cli.live import _one_place, _place, if_gone, licence, named_sources
+from backend.cli.live import check_licence, check_place, if_gone, named_sources, one_place
 from backend.core.clock import utc_now
 from backend.core.config import KEY_SETTINGS, Settings
 from backend.core.records import ForecastBatch, Outside, Site
@@ -137,7 +137,7 @@ def test_every_source_of_the_registry_has_live_checks(info: SourceInfo, service:
 
 def test_a_point_that_the_server_refuses_in_the_declared_area_differs(service: Service) -> None:
     [source] = named_sources(service.settings, [GEOSPHERE.name], service)
-    needs, where = _one_place(source, utc_now(), [SITE])
+    needs, where = one_place(source, utc_now(), [SITE])
     refused = ForecastBatch(
         source=source.name,
         route="timeseries",
@@ -145,11 +145,11 @@ def test_a_point_that_the_server_refuses_in_the_declared_area_differs(service: S
         collected_at=needs.now,
         outside=(Outside(source.models[0], SITE.id, "400: the point is outside"),),
     )
-    check = _place(source, needs, [refused], [SITE], where)
+    check = check_place(source, needs, [refused], [SITE], where)
     assert (check.verdict, check.expected) == ("differs", "planfait inside")
     far = Site("far", "Far", 0.0, 0.0, 0)
-    needs, where = _one_place(source, utc_now(), [far])
-    assert (where, _place(source, needs, [], [far], where).verdict) == ("", "not checked")
+    needs, where = one_place(source, utc_now(), [far])
+    assert (where, check_place(source, needs, [], [far], where).verdict) == ("", "not checked")
 
 
 async def test_the_licence_is_looked_for_on_its_page(service: Service) -> None:
@@ -157,5 +157,5 @@ async def test_the_licence_is_looked_for_on_its_page(service: Service) -> None:
     page = source.live.licence_page
     for body, verdict in ((b"<p>Licence:\n<b>CC BY</b> 4.0</p>", "ok"), (b"<p>All rights</p>", "differs")):
         fetch = ScriptedFetch({page: body}, now=utc_now())
-        assert (await licence(source, GEOSPHERE, ["data.example"], fetch)).verdict == verdict
-    assert (await licence(source, GEOSPHERE, ["127.0.0.1:1"], fetch)).verdict == "not checked"
+        assert (await check_licence(source, GEOSPHERE, ["data.example"], fetch)).verdict == verdict
+    assert (await check_licence(source, GEOSPHERE, ["127.0.0.1:1"], fetch)).verdict == "not checked"
