@@ -161,7 +161,10 @@ def list_sites(context: typer.Context, as_json: AsJson = False) -> None:
         return
     table = Table(caption=f"{len(sites)} in {site_list.label}")
     for title in ("Site", "Name", "Elevation", "Faces", "Stations"):
-        table.add_column(title, no_wrap=title != "Name")  # where space is short, only names are broken
+        # Where space is short, only names and the list of sectors are broken, and both between words.
+        longest = max((len(word) for site in sites for word in site.name.split()), default=0)
+        wraps = title in ("Name", "Faces")
+        table.add_column(title, no_wrap=not wraps, min_width=longest if title == "Name" else None)
     for site in sites:
         since = f" (from {site.valid_from:%Y-%m-%d})" if site.valid_from else ""
         stations = [*site.stations, *(f"no {network}" for network in site.networks_without_station)]
