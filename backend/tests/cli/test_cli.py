@@ -372,6 +372,7 @@ def test_one_run_is_printed_in_full(alone: Environment, database: Database) -> N
         "url": "https://models.example/data.php",
         "reason": "HTTP 503",
         "error": "FetchError",
+        "traceback": None,
     }
 
 
