@@ -40,7 +40,8 @@ def _filled_in(path: str) -> str:
 
 
 async def test_head_has_the_status_and_headers_of_get_and_no_body_on_every_route(tmp_path: Path) -> None:
-    service = make_service(tmp_path, public_url="https://meteo.example")
+    tiles = "https://tiles.example/{z}/{x}/{y}.png"  # without the setting there is no map
+    service = make_service(tmp_path, public_url="https://meteo.example", map_tiles_url=tiles)
     fill(service)
     known = paths(create_app(service))
     assert {"/", "/ops/sign-in", "/style.css", "/docs", "/openapi.json", "/api/health", "/api/ready"} <= set(
