@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,9 +16,6 @@ from backend.storage import schema as t
 from backend.storage.confirmed_places import give_to_site
 from backend.storage.database import maybe_epoch, maybe_time, to_epoch
 from backend.storage.due import EVERY_DAY, note_due
-
-_MOST_KEPT = 5000
-"""Converted rows kept in a process: each page needs all sites, and few of them ever change."""
 
 
 def present_ids(connection: sa.Connection, now: datetime) -> dict[str, int]:
@@ -105,46 +101,19 @@ def _series_of(site: Site, known: Sequence[Any]) -> Any | None:
 
 def site_record(row: Any) -> Site:
     """Convert a row of the site table."""
-    return _site_record(
-        row.slug,
-        row.name,
-        row.latitude,
-        row.longitude,
-        row.elevation,
-        row.orientation,
-        row.stations,
-        row.without,
-        row.valid_from,
-        row.reference_stations,
-    )
-
-
-@lru_cache(maxsize=_MOST_KEPT)
-def _site_record(
-    slug: str,
-    name: str,
-    latitude: float,
-    longitude: float,
-    elevation: float,
-    orientation: str,
-    stations: str,
-    without: str,
-    valid_from: int | None,
-    reference_stations: str,
-) -> Site:
     return Site(
-        id=slug,
-        name=name,
-        latitude=latitude,
-        longitude=longitude,
-        elevation=elevation,
-        orientation=_words(orientation),
-        stations=_words(stations),
-        networks_without_station=_words(without),
-        valid_from=maybe_time(valid_from),
+        id=row.slug,
+        name=row.name,
+        latitude=row.latitude,
+        longitude=row.longitude,
+        elevation=row.elevation,
+        orientation=_words(row.orientation),
+        stations=_words(row.stations),
+        networks_without_station=_words(row.without),
+        valid_from=maybe_time(row.valid_from),
         references=tuple(
             Reference(station, date.fromisoformat(since) if since else None)
-            for text in _words(reference_stations)
+            for text in _words(row.reference_stations)
             for station, _, since in [text.partition("@")]
         ),
     )
