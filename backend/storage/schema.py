@@ -480,22 +480,6 @@ Index(
     postgresql_where=issued_forecast.c.withdraws.is_(None),
 )
 
-forecast_learning = Table(  # the values that each day of learning used: later corrections do not change them
-    "forecast_learning",
-    metadata,
-    Column("site", SafeString, primary_key=True),
-    Column("audience", SafeString, primary_key=True),
-    Column("view", SmallInteger, primary_key=True, autoincrement=False),
-    Column("day", Integer, primary_key=True, autoincrement=False),
-    Column("station", SafeString, nullable=False),
-    Column("learned_at", BigInteger, nullable=False),
-    Column(
-        "hindcast", Boolean, nullable=False
-    ),  # true: read from archives, not collected as the days went by
-    Column("content", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
-)
-
 # --- The ledger ------------------------------------------------------------------------------------
 
 job = Table(

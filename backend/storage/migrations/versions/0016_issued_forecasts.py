@@ -1,4 +1,4 @@
-"""Issued forecasts and what was learned from each day: append-only, also for the database's own tools"""
+"""Issued forecasts: append-only, also for the database's own tools"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,8 +7,6 @@ revision = "0016"
 down_revision = "0015"
 branch_labels = None
 depends_on = None
-
-_APPEND_ONLY = ("issued_forecast", "forecast_learning")
 
 
 def upgrade() -> None:
@@ -36,37 +34,18 @@ def upgrade() -> None:
         sqlite_where=sa.text("withdraws IS NULL"),
         postgresql_where=sa.text("withdraws IS NULL"),
     )
-    op.create_table(
-        "forecast_learning",
-        sa.Column("site", sa.String(), nullable=False),
-        sa.Column("audience", sa.String(), nullable=False),
-        sa.Column("view", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("day", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("station", sa.String(), nullable=False),
-        sa.Column("learned_at", sa.BigInteger(), nullable=False),
-        sa.Column("hindcast", sa.Boolean(), nullable=False),
-        sa.Column("content", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("site", "audience", "view", "day", name=op.f("pk_forecast_learning")),
-        sqlite_with_rowid=False,
-    )
     if op.get_bind().dialect.name == "postgresql":
-        _refuse_changes_on_postgresql()
-    else:
-        for table in _APPEND_ONLY:
-            for change in ("UPDATE", "DELETE"):
-                op.execute(
-                    f"CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table} "
-                    f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-                )
-
-
-def _refuse_changes_on_postgresql() -> None:
-    op.execute(
-        "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$"
-    )
-    for table in _APPEND_ONLY:
         op.execute(
-            f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+            "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$"
+        )
+        op.execute(
+            "CREATE TRIGGER issued_forecast_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON issued_forecast "
             "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
         )
+    else:
+        for change in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER issued_forecast_no_{change.lower()} BEFORE {change} ON issued_forecast "
+                "BEGIN SELECT RAISE(ABORT, 'issued_forecast is append-only'); END"
+            )
