@@ -56,7 +56,7 @@ def sites_on_a_map(page: PageDep, choices: Annotated[MapChoices, Query()]) -> Re
         "pages/map.html",
         lambda: home_values(page, choices, question) | values,
         *home_parts(page, question),
-        tuple(values.items())[2:],
+        *(values[name] for name in ("tiles", "source", "library_version", "map_script_version")),
         headers={"Content-Security-Policy": policy_with_images(origin)},
     )
 
