@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from enum import StrEnum
 
@@ -20,18 +21,18 @@ from backend.core.parameters import Parameter
 from backend.core.records import Site
 from backend.forecast.cells import Floats, from_cells, to_cells
 from backend.forecast.experts import WIND
+from backend.forecast.gate import TRIAL_DAYS, Stage, stage
 from backend.forecast.interval import HIGH, LOW
-from backend.forecast.learning import Day, State, replay
+from backend.forecast.learning import Day, ForecastHours, State, replay
+from backend.forecast.verification import plainly_covered
 from backend.scoring.grid import SCALE, Hours, Integers, Values, clock_hours, present
 from backend.scoring.names import model_name
 from backend.scoring.sample.quantities import Quantity
+from backend.scoring.sample.sample import Sample
 from backend.scoring.views import DecisionView
 
 LEARNED_DAYS = 180
 """Past days that a forecast on trial is computed from: the longest memory falls by half in 30 days."""
-
-TRIAL_DAYS = 15
-"""Days with pairs before there is a forecast on trial."""
 
 
 class TrialState(StrEnum):
@@ -62,13 +63,14 @@ class TrialForecast(ApiModel):
 
     parameter: Parameter
     state: TrialState
-    n_days: int
-    best: str | None = Field(description="name of the model with the smallest error so far")
-    hours: list[TrialHour]
-    mean_error_size: float | None = Field(description="average size of the errors in the replay, in km/h")
-    best_error_size: float | None = Field(description="of the best raw model of each day, same hours")
-    within: float | None
-    within_days: int
+    n_days: int = 0
+    least_days: int = Field(TRIAL_DAYS, description="days from which there is a forecast on trial")
+    best: str | None = Field(None, description="name of the model with the smallest error so far")
+    hours: list[TrialHour] = Field(default_factory=list)
+    mean_error_size: float | None = Field(None, description="average size of errors in the replay, in km/h")
+    best_error_size: float | None = Field(None, description="of the best raw model of each day, same hours")
+    within: float | None = None
+    within_days: int = 0
 
 
 class TrialDay(ApiModel):
@@ -117,27 +119,17 @@ def _forecast(
     station: str | None,
     today: int,
 ) -> TrialForecast:
-    nothing = TrialForecast(
-        parameter=quantity.parameter,
-        state=TrialState.NO_STATION,
-        n_days=0,
-        best=None,
-        hours=[],
-        mean_error_size=None,
-        best_error_size=None,
-        within=None,
-        within_days=0,
-    )
+    nothing = TrialForecast(parameter=quantity.parameter, state=TrialState.NO_STATION)
     if station is None:
         return nothing
     coming = {
-        model.model: _by_clock(model, quantity.parameter)
+        model.model: values
         for model in announced.models
         # A gust of three hours is another quantity: the samples leave it out too.
         if quantity is not Quantity.WIND_GUST or model.gust_hours == 1
+        if np.isfinite(values := _by_clock(model, quantity.parameter)).any()
     }
-    names = sorted(name for name, values in coming.items() if np.isfinite(values).any())
-    if not names:
+    if not coming:
         return nothing.model_copy(update={"state": TrialState.NO_MODEL})
     question = make_question(
         service,
@@ -149,30 +141,15 @@ def _forecast(
         station=station,  # on every day: another mast has other errors
         usual=LEARNED_DAYS,
     )
-    sample = load(service, question)
-    observed = _in_units(sample.observed[quantity.parameter])
-    absent = np.full_like(observed, np.nan)
-    models = np.stack(
-        [
-            _in_units(sample.all_forecasts[name][quantity.parameter])
-            if name in sample.all_forecasts
-            else absent
-            for name in names
-        ],
-        axis=1,
-    )
-    days = [
-        _day(models[index], observed[index], sample.clock[index], sample.span.first + index, view)
-        for index in range(len(observed))
-    ]
-    target = day_number(announced.day)
+    names = sorted(coming)
+    past = _past_days(load(service, question), names, quantity.parameter, view)
     clock = clock_hours(announced.day, 1)[0]
     of_target = np.stack([coming[name][np.clip(clock, 0, None)] for name in names])
-    days.append(_day(of_target, np.full(HOURS_A_DAY, np.nan), clock, target, view))
-    steps = list(replay(days, State.fresh(1, len(names)), WIND))
-    issued, state = steps[-1]
+    none_yet = np.full(HOURS_A_DAY, np.nan)
+    target = _day(of_target, none_yet, clock, day_number(announced.day), view)
+    *replayed, (issued, state) = replay([*past, target], State.fresh(1, len(names)), WIND)
     learned = int(state.days[0])
-    if learned < TRIAL_DAYS:
+    if stage(learned) is Stage.NOTHING:
         return nothing.model_copy(update={"state": TrialState.TOO_FEW_DAYS, "n_days": learned})
     columns = {
         "value": from_cells(issued.value, clock)[0],
@@ -181,15 +158,6 @@ def _forecast(
         "best_model": from_cells(issued.best_value, clock)[0],
     }
     best = int(issued.best[0])
-    errors, best_errors, within, within_days = [], [], [], 0
-    for day, (past, _) in zip(days[:-1], steps[:-1], strict=True):
-        low, high = past.quantiles[..., LOW], past.quantiles[..., HIGH]
-        counted = ~np.isnan(day.observed + low + past.best_value)
-        errors.append(np.abs(day.observed - past.value)[counted])
-        best_errors.append(np.abs(day.observed - past.best_value)[counted])
-        within.append(((low <= day.observed) & (day.observed <= high))[counted])
-        within_days += bool(counted.any())
-    sizes, best_sizes, inside = (np.concatenate(each) for each in (errors, best_errors, within))
     return TrialForecast(
         parameter=quantity.parameter,
         state=TrialState.TRIAL,
@@ -200,11 +168,44 @@ def _forecast(
             for index, hour in enumerate(clock.tolist())
             if hour >= 0
         ],
-        mean_error_size=float(sizes.mean()) if len(sizes) else None,
-        best_error_size=float(best_sizes.mean()) if len(sizes) else None,
-        within=float(inside.mean()) if len(inside) else None,
-        within_days=within_days,
+        **_how_it_did(past, [forecast for forecast, _ in replayed]),
     )
+
+
+def _past_days(sample: Sample, names: Sequence[str], parameter: Parameter, view: DecisionView) -> list[Day]:
+    """Return the inputs of each day of a sample; a model without a stored day is absent on all."""
+    observed = _in_units(sample.observed[parameter])
+    absent = np.full_like(observed, np.nan)
+    models = np.stack(
+        [
+            _in_units(sample.all_forecasts[name][parameter]) if name in sample.all_forecasts else absent
+            for name in names
+        ],
+        axis=1,
+    )
+    return [
+        _day(models[index], observed[index], sample.clock[index], sample.span.first + index, view)
+        for index in range(len(observed))
+    ]
+
+
+def _how_it_did(days: Sequence[Day], forecasts: Sequence[ForecastHours]) -> dict[str, float | int | None]:
+    """Return the fields about the replay: of the hours with a reading, an interval and a best model."""
+    observed = np.concatenate([day.observed for day in days])
+    value, best, quantiles = (
+        np.concatenate([getattr(forecast, name) for forecast in forecasts])
+        for name in ("value", "best_value", "quantiles")
+    )
+    inside = plainly_covered(quantiles, observed)
+    counted = ~np.isnan(inside + best)
+    if not counted.any():
+        return {}
+    return {
+        "mean_error_size": float(np.abs(observed - value)[counted].mean()),
+        "best_error_size": float(np.abs(observed - best)[counted].mean()),
+        "within": float(inside[counted].mean()),
+        "within_days": int(counted.any(axis=(1, 2)).sum()),
+    }
 
 
 def _by_clock(model: AnnouncedModel, parameter: Parameter) -> Floats:

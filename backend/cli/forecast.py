@@ -11,7 +11,7 @@ from rich.table import Table
 
 from backend.answers.service import ReadingParts
 from backend.answers.sites import require_site
-from backend.answers.trial_forecast import TRIAL_DAYS, TrialDay, TrialForecast, TrialState, trial_day
+from backend.answers.trial_forecast import TrialDay, TrialForecast, TrialState, trial_day
 from backend.answers.withholding import NOTHING
 from backend.cli.console import AsJson, print_json
 from backend.cli.context import opened
@@ -85,7 +85,7 @@ def _sentence(name: str, of: TrialForecast) -> str:
     if of.state is TrialState.NO_MODEL:
         return f"{name}: no model has values for this day."
     if of.state is TrialState.TOO_FEW_DAYS:
-        return f"{name}: {of.n_days} days with readings so far, {TRIAL_DAYS} are needed."
+        return f"{name}: {of.n_days} days with readings so far, {of.least_days} are needed."
     text = f"{name}: learned from {of.n_days} days."
     if of.mean_error_size is None or of.best_error_size is None or of.within is None:
         return f"{text} No day before had an interval yet."

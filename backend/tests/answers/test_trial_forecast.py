@@ -9,11 +9,12 @@ from typing import Any, cast
 import pytest
 
 from backend.answers.service import ReadingParts
-from backend.answers.trial_forecast import TRIAL_DAYS, TrialDay, TrialState, trial_day
+from backend.answers.trial_forecast import TrialDay, TrialState, trial_day
 from backend.answers.withholding import NOTHING, withheld_from_public
 from backend.cli.forecast import _sentence
 from backend.core.parameters import Parameter
 from backend.core.records import Observation, ObservationBatch
+from backend.forecast.gate import TRIAL_DAYS
 from backend.scoring.days.update import update
 from backend.tests.support.page_store import NOW, page_service
 
