@@ -6,8 +6,10 @@ Values are whole thousandths of their unit, as everywhere in the store; None is 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal, Self
 
 import msgspec
@@ -31,12 +33,42 @@ class Input(msgspec.Struct, frozen=True, array_like=True):
     reference_time: int
 
 
+class GateState(StrEnum):
+    """Whether an issued forecast is shown: what `IssuedHours.state` contains.
+
+    TRIAL has too few days for the gate to decide. CLOSED is refused by the gate, VETO at this site only.
+    """
+
+    SHOWN = "shown"
+    TRIAL = "trial"
+    CLOSED = "closed"
+    VETO = "veto"
+
+
+class GateReason(msgspec.Struct, frozen=True, array_like=True):
+    """Why a gate is not open: a code of forecast/gate.py, its figure, and the limit that the figure misses.
+
+    A figure that cannot be computed is None.
+    """
+
+    code: str
+    figure: float | None
+    limit: float | None
+
+
+def reason_text(reasons: Iterable[GateReason]) -> str:
+    """Return reasons as `IssuedHours.reason` contains them, "" for none."""
+    found = list(reasons)
+    return msgspec.json.encode(found).decode() if found else ""
+
+
 class IssuedHours(msgspec.Struct, frozen=True, kw_only=True):
     """What an issued forecast contains, hour by hour of the local day.
 
     `times` are seconds since 1970. All other lists have one entry an hour; of `quantiles` those of LEVELS in
     their order. Of a direction, quantiles are signed differences from `values`. `weights` are of each expert,
-    in thousandths. `state` and `reason` are those of the gate.
+    in thousandths. `state` is a GateState or "none", and `reason` the text of `reason_text`; of a withdrawal
+    they are "withdrawn" and the words of who withdrew it.
     """
 
     times: tuple[int, ...]
@@ -53,6 +85,11 @@ class IssuedHours(msgspec.Struct, frozen=True, kw_only=True):
     def packed(self) -> bytes:
         """Return the JSON text that is hashed and stored."""
         return msgspec.json.encode(self, order="deterministic")
+
+    @property
+    def reasons(self) -> tuple[GateReason, ...]:
+        """Why the gate is not open. Raises msgspec.ValidationError, msgspec.DecodeError for other words."""
+        return msgspec.json.decode(self.reason, type=tuple[GateReason, ...]) if self.reason else ()
 
     @classmethod
     def unpacked(cls, content: bytes) -> Self:

@@ -9,7 +9,16 @@ import pytest
 import sqlalchemy as sa
 
 from backend.core.errors import NotFoundError
-from backend.core.issued import FIRST_HASH, LEVELS, Input, IssuedForecast, IssuedHours
+from backend.core.issued import (
+    FIRST_HASH,
+    LEVELS,
+    GateReason,
+    GateState,
+    Input,
+    IssuedForecast,
+    IssuedHours,
+    reason_text,
+)
 from backend.core.local_time import local_day
 from backend.core.parameters import Parameter
 from backend.scoring.views import EVENING_BEFORE, MORNING
@@ -82,6 +91,15 @@ def test_an_issued_forecast_is_read_as_it_was_issued(database: Database) -> None
     assert first == ISSUED.chained(1, FIRST_HASH)
     assert second == gust.chained(2, first.hash)
     assert faults(database) == {"planfait": None}
+
+
+def test_the_reasons_of_the_gate_are_read_as_they_were_written(database: Database) -> None:
+    reasons = (GateReason("coverage_off", 0.823, 0.8), GateReason("mae_not_better", None, 0.0))
+    hours = replace_hours(state=GateState.CLOSED, reason=reason_text(reasons))
+    append(database, replace(ISSUED, hours=hours))
+    [found] = read(database, "planfait")
+    assert (GateState(found.hours.state), found.hours.reasons) == (GateState.CLOSED, reasons)
+    assert (reason_text(()), HOURS.reasons) == ("", ())
 
 
 def test_a_decision_is_issued_once(database: Database) -> None:
