@@ -53,7 +53,8 @@ class ReadingRows:
     """Readings of one station, by time; `averaging` in minutes, `values` with a column per parameter.
 
     `averaging` is that of the wind, `temperature_averaging` that of the temperature. `resolution` is of their
-    directions, in thousandths of a degree; 0 where the source publishes none.
+    directions, in thousandths of a degree; 0 where the source publishes none. `gust_minutes` is the period of
+    each gust, by the network in the registry.
     """
 
     time: Times
@@ -61,6 +62,7 @@ class ReadingRows:
     values: Ints
     resolution: Times
     temperature_averaging: Times
+    gust_minutes: int = UNKNOWN_MINUTES
 
     def where(self, mask: NDArray[np.bool_]) -> ReadingRows:
         """Return the rows that are true in `mask`."""
@@ -70,6 +72,7 @@ class ReadingRows:
             self.values[mask],
             self.resolution[mask],
             self.temperature_averaging[mask],
+            self.gust_minutes,
         )
 
 

@@ -58,10 +58,13 @@ class NetworkInfo:
     `station_number` is the pattern (regular expression) of the number in a station's id. Without `history` a
     collection receives only the present readings, and not those since the collection before. `live_page` is
     the name of the network's public site and the address of a station's page, with {} for its number.
+    A gust is the maximum of the `gust_minutes` before its stamp. None: of the time since the report before,
+    or not published; then the gust of an hour is the highest of its reports.
     """
 
     required: bool = False
     history: bool = True
+    gust_minutes: int | None = None
     station_number: str = "[1-9][0-9]*"
     live_page: tuple[str, str] | None = None
 
@@ -379,7 +382,7 @@ METEOFRANCE_HOURLY = SourceInfo(
     default=False,  # for its bytes, and because no shipped site has a mapped mast yet
     licence=LICENCE_OUVERTE,
     website="https://www.data.gouv.fr/datasets/donnees-climatologiques-de-base-horaires/",
-    network=NetworkInfo(station_number="[0-9]{8}"),
+    network=NetworkInfo(station_number="[0-9]{8}", gust_minutes=60),
 )
 
 SOURCES = (

@@ -22,6 +22,8 @@ from backend.core.columns import (
     Times,
 )
 from backend.core.parameters import ABSENT, Parameter
+from backend.core.records import network_of
+from backend.core.registry import NETWORKS
 from backend.storage import schema as t
 from backend.storage.origins import other_batches
 from backend.storage.rows import chunks, fetched, fetched_in_parts, value_columns
@@ -34,6 +36,7 @@ _STATIONS_OF = sa.select(t.site.c.stations).where(t.site.c.id == _SITE)
 _STATION_IDS = sa.select(t.station.c.code, t.station.c.id).where(
     t.station.c.code.in_(sa.bindparam("names", expanding=True))
 )
+_CODE_OF = sa.select(t.station.c.code).where(t.station.c.id == sa.bindparam("station"))
 _FORECASTS = (
     sa.select(
         t.forecast.c.valid_time,
@@ -163,6 +166,8 @@ def _with_later(
 
 def reading_rows(connection: sa.Connection, station_id: int, first: int, last: int) -> ReadingRows:
     """Return the readings of a station from `first` to `last`."""
+    code = connection.execute(_CODE_OF, {"station": station_id}).scalar_one()
+    network = NETWORKS.get(network_of(code))  # None for a network that is no longer in the registry
     table = _table(connection, _READINGS, 3 + len(Parameter), owner=station_id, first=first, last=last)
     rows = ReadingRows(
         time=table[:, 0],
@@ -170,6 +175,7 @@ def reading_rows(connection: sa.Connection, station_id: int, first: int, last: i
         values=table[:, 3:].astype(np.int32),
         resolution=table[:, 2],
         temperature_averaging=table[:, 1].copy(),
+        gust_minutes=(network.gust_minutes if network else None) or UNKNOWN_MINUTES,
     )
     others = other_batches(connection, t.observation, station_id, first, last)
     ids = {batch for of_row in others.values() for batch in of_row.values()}

@@ -1,7 +1,7 @@
 """Which reading is paired with an hour: the one whose averaging window best covers it.
 
 A forecast of the mean wind at 12:00 is compared with the mean that has 12:00 in its middle, a forecast of the
-gust with the highest gust reported in the hour before.
+gust with the highest gust reported in the hour before, or with the report that is of this hour by itself.
 """
 
 from __future__ import annotations
@@ -63,8 +63,13 @@ def pair(
         hourly[:, parameter][fits] = trusted[rows[chosen[fits]], parameter]
         if parameter == SPEED:
             offsets[fits] = np.rint(distance[fits] / 60).astype(np.int8)
+    gusts = trusted[:, GUST]
     hourly[:, GUST] = np.where(
-        exists, _highest_gusts(readings.time, trusted[:, GUST], hours, interval), ABSENT
+        exists,
+        _gusts_of_periods(readings.time, gusts, readings.gust_minutes * 60, hours)
+        if readings.gust_minutes
+        else _highest_gusts(readings.time, gusts, hours, interval),
+        ABSENT,
     )
     means = hourly_means(middle, averaging, trusted, hours, interval)
     if apart:
@@ -144,3 +149,22 @@ def _highest_gusts(
     # An appended ABSENT, because the second bound may lie one beyond the last gust.
     highest[enough] = np.maximum.reduceat(np.append(gusts, ABSENT), bounds)[::2] if len(bounds) else 0
     return highest
+
+
+def _gusts_of_periods(
+    time: NDArray[np.int64], gusts: NDArray[np.int32], period: int, hours: NDArray[np.int64]
+) -> NDArray[np.int32]:
+    """Return the gust of the hour that ends at each hour, from gusts of the `period` (s) before their stamp.
+
+    One report is the maximum of the hour if period and hour have most in common, each of the other. So a gust
+    of ten minutes is never the gust of an hour, however seldom a station reports, nor is one of three hours.
+    """
+    rows = np.flatnonzero(gusts != ABSENT)
+    found = np.full(hours.shape, ABSENT, np.int32)
+    if not len(rows):
+        return found
+    chosen, late = _nearest(time[rows], hours)  # late: seconds from the end of the hour to that of the period
+    common = np.minimum(late, 0) + HOUR - np.maximum(late + HOUR - period, 0)
+    enough = common >= GUST_REPORTS.value * max(period, HOUR)
+    found[enough] = gusts[rows[chosen[enough]]]
+    return found

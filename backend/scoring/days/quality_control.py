@@ -162,7 +162,9 @@ def flag(
         if flag.reason == ZERO_DIRECTION:
             within &= readings.values[:, DIRECTION] == 0
         found.reason[within, flag.parameter] = number
-    found.reason[(speed == 0) & (gust >= thousandths(MISSING_BESIDE_WIND)), SPEED] = _ZERO_MEAN
+    # A gust of a period of its own may be from before the minutes of a mean of 0.
+    if not readings.gust_minutes:
+        found.reason[(speed == 0) & (gust >= thousandths(MISSING_BESIDE_WIND)), SPEED] = _ZERO_MEAN
     found.reason[_far(readings, around)] = _FAR
     below = (gust != ABSENT) & (speed != ABSENT) & (gust < speed)
     found.reason[below, GUST] = _GUST

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from backend.core.columns import DIRECTION, GUST, SPEED, TEMPERATURE
+from backend.core.columns import DIRECTION, GUST, SPEED, TEMPERATURE, ReadingRows
 from backend.core.local_time import day_number, day_of_epoch, local_moment
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import ForecastBatch, ObservationBatch, Site
+from backend.scoring.days.pairing import pair
 from backend.scoring.days.update import CHUNK_DAYS, make_due, update
-from backend.scoring.grid import Hours
+from backend.scoring.grid import Hours, Span
 from backend.scoring.questions.series import hours
 from backend.scoring.reasons import REASONS
 from backend.scoring.sample.load import Samples
@@ -328,6 +329,50 @@ def test_too_few_gusts_are_none(store: Store) -> None:
     del gusts[utc(15, 9, 25)], gusts[utc(15, 9, 35)]
     made(store, measured(gusts))
     assert observed_hours(store, number(15), GUST) == {13: 20.0}
+
+
+MAST = "meteofrance_hourly:33236002"
+"""A station whose gusts are the maximum of the 60 minutes before the stamp."""
+
+
+@pytest.fixture
+def with_mast(database_url: str) -> Store:
+    return open_store(database_url, replace(SITE, stations=(MAST,)))
+
+
+@pytest.mark.parametrize(
+    ("minute", "gust"), [(-13, {}), (-12, {12: 31.0}), (0, {12: 31.0}), (12, {12: 31.0}), (13, {})]
+)
+def test_the_gust_of_an_hour_by_itself_is_that_of_the_hour_that_it_covers(
+    with_mast: Store, minute: int, gust: dict[int, float]
+) -> None:
+    """48 of its 60 minutes are 0.8 of the hour."""
+    made(with_mast, measured({utc(15, 10) + timedelta(minutes=minute): {WIND_GUST: 31.0}}, MAST))
+    assert observed_hours(with_mast, number(15), GUST) == gust
+
+
+def test_hourly_gusts_are_not_taken_from_the_hour_beside(with_mast: Store) -> None:
+    """The report of 11:00 UTC is missing: no other one is of the hour that ends there."""
+    made(with_mast, measured({utc(15, hour): {WIND_GUST: 20.0 + hour} for hour in (9, 10, 12)}, MAST))
+    assert observed_hours(with_mast, number(15), GUST) == {11: 29.0, 12: 30.0, 14: 32.0}
+
+
+def test_the_gust_of_ten_minutes_or_of_three_hours_is_not_that_of_an_hour() -> None:
+    time = np.array([int(utc(15, 10).timestamp())], np.int64)
+    values = np.array([[ABSENT, 31_000, ABSENT, ABSENT]], np.int32)
+    ten = np.full(1, 10, np.int64)
+
+    def gusts(minutes: int) -> list[int]:
+        readings = ReadingRows(time, ten, values, np.zeros(1, np.int64), ten, minutes)
+        found = pair(1, readings, values, np.zeros((1, 4, 16), np.int64), Span(number(15), number(15)))
+        return [gust for gust in found.hourly[:, GUST].ravel().tolist() if gust != ABSENT]
+
+    assert (gusts(60), gusts(10), gusts(180)) == ([31_000], [], [])
+
+
+def test_a_calm_beside_the_gust_of_its_hour_is_a_measurement(with_mast: Store) -> None:
+    made(with_mast, measured({utc(15, 10): {WIND: 0.0, WIND_GUST: 31.0}}, MAST))
+    assert (doubts(with_mast), observed_hours(with_mast, number(15))) == ([], {12: 0.0})
 
 
 # --- The mean of an hour ----------------------------------------------------------------------------
