@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal, Self
 
@@ -21,6 +21,9 @@ Audience = Literal["public", "operator"]
 
 LEVELS = (10, 25, 50, 75, 90)
 """The quantiles of an issued forecast, in percent."""
+
+LATE_AFTER = timedelta(minutes=15)
+"""How long after its decision time a forecast may be issued. A later one is shown, and never scored."""
 
 FIRST_HASH = bytes(32)
 """Stands for the hash before the first row of a site."""
@@ -62,8 +65,10 @@ def reason_text(reasons: Iterable[GateReason]) -> str:
     return msgspec.json.encode(found).decode() if found else ""
 
 
-class IssuedHours(msgspec.Struct, frozen=True, kw_only=True):
+class IssuedHours(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an issued forecast contains, hour by hour of the local day.
+
+    Empty fields are left out of the packed text, so that a new field does not change the hash of older rows.
 
     `times` are seconds since 1970. All other lists have one entry an hour; of `quantiles` those of LEVELS in
     their order. Of a direction, quantiles are signed differences from `values`. `weights` are of each expert,
@@ -81,6 +86,13 @@ class IssuedHours(msgspec.Struct, frozen=True, kw_only=True):
     """Out-of-sample days that the interval is made from."""
     state: str = "none"
     reason: str = ""
+    best: str = ""
+    """The raw model with the smallest error so far, which is shown where the gate is closed."""
+    best_values: tuple[int | None, ...] = ()
+    best_quantiles: tuple[tuple[int | None, ...], ...] = ()
+    """That model, and the quantiles of it with its own past errors: the references of the gate."""
+    placebo: tuple[int | None, ...] = ()
+    """The same models, corrected by what was learned at another station."""
 
     def packed(self) -> bytes:
         """Return the JSON text that is hashed and stored."""
@@ -117,6 +129,11 @@ class IssuedForecast:
     withdraws: int | None = None
     number: int = 0
     hash: bytes = b""
+
+    @property
+    def is_late(self) -> bool:
+        """Return True if it was issued too late to count as a forecast of its view."""
+        return self.issued_at - self.decision_time > LATE_AFTER
 
     def chained(self, number: int, before: bytes) -> IssuedForecast:
         """Return the forecast as row `number` of its site, after a row with the hash `before`."""

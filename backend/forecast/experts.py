@@ -7,6 +7,7 @@ the mean of the corrected, the newest observation of the same hour, the climate 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -68,6 +69,12 @@ def fresh(units: int, models: int) -> Memory:
 def expert_count(models: int) -> int:
     """Return how many experts there are for so many models."""
     return models * (1 + len(MEMORIES)) + EXTRA
+
+
+def expert_names(models: Sequence[str]) -> list[str]:
+    """Return the names of the experts in their order: "arome:10" is AROME with a memory of 10 days."""
+    corrected = [f"{model}:{memory:g}" for memory in MEMORIES for model in models]
+    return [*models, *corrected, "mean", "mean_corrected", "newest_observation", "climate"]
 
 
 def _mean(values: Floats) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backend.forecast.cells import PLACES, Floats, from_cells, to_cells
-from backend.forecast.experts import TEMPERATURE, WIND, advise, forget_model
+from backend.forecast.experts import TEMPERATURE, WIND, advise, expert_names, forget_model, remember
 from backend.forecast.gate import Evidence, findings
 from backend.forecast.interval import HIGH, LOW
 from backend.forecast.learning import Day, ForecastHours, State, issue, learn, replay
@@ -178,3 +178,18 @@ def test_a_day_of_any_length_comes_back_from_its_cells(clock: list[int]) -> None
     cells = to_cells(day, shown)
     np.testing.assert_array_equal(from_cells(cells, shown), day)
     assert cells[4, 2] == day[clock.index(14)]
+
+
+def test_each_expert_has_the_name_of_its_model_and_memory() -> None:
+    models, observed = world(8, 1, [0.0, 0.0], seed=3)
+    models[:, :, 1] = observed
+    models[6, :, 1] += 10.0  # a short memory makes most of the newest day
+    memory = State.fresh(1, 2).memory
+    for day in range(7):
+        memory = remember(memory, models[day], observed[day])
+    advice = dict(zip(expert_names(["a", "b"]), advise(memory, models[7], TEMPERATURE)[0], strict=True))
+    bias = {name: float(np.nanmean(value - models[7, 0, 1])) for name, value in advice.items()}
+    np.testing.assert_array_equal(advice["b"], models[7, 0, 1])
+    assert bias["b:3"] < bias["b:10"] < bias["b:30"] < 0.0
+    np.testing.assert_array_equal(advice["newest_observation"], observed[6, 0])
+    np.testing.assert_allclose(advice["mean"], models[7, 0].mean(axis=0))

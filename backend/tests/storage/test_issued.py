@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -100,6 +101,17 @@ def test_the_reasons_of_the_gate_are_read_as_they_were_written(database: Databas
     [found] = read(database, "planfait")
     assert (GateState(found.hours.state), found.hours.reasons) == (GateState.CLOSED, reasons)
     assert (reason_text(()), HOURS.reasons) == ("", ())
+
+
+def test_a_field_that_is_new_and_empty_does_not_change_the_hash_of_older_rows() -> None:
+    assert set(json.loads(HOURS.packed())) == {
+        *("times", "values", "quantiles", "weights", "inputs", "station", "days", "state")
+    }
+
+
+def test_a_forecast_issued_more_than_15_minutes_after_its_decision_is_late() -> None:
+    late = [replace(ISSUED, issued_at=NOW + timedelta(minutes=15, seconds=more)).is_late for more in (0, 1)]
+    assert late == [False, True]
 
 
 def test_a_decision_is_issued_once(database: Database) -> None:
