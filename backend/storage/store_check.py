@@ -25,6 +25,9 @@ from backend.storage.database import Database, is_damage
 log = structlog.get_logger()
 
 CHECK_EVERY = timedelta(hours=6)
+WHOLE_CHECK_EVERY = timedelta(days=1)
+"""Interval of the checks that also compare indexes with their tables, and read every value."""
+
 RECHECK_EVERY = timedelta(minutes=5)
 """Wait before the next check of a damaged or unreachable store: the operator may have restored it."""
 
@@ -146,13 +149,21 @@ _INDEXES = """
 async def watch_store(
     database: Database, *, every: timedelta = CHECK_EVERY, again: timedelta = RECHECK_EVERY
 ) -> None:
-    """Check the store now and at intervals, until cancelled; collections and answers are not blocked."""
+    """Check the store now and at intervals, until cancelled; collections and answers are not blocked.
+
+    The check at the start reads pages only, because the first collections run beside it. The next one is
+    whole, and then one a day.
+    """
+    rounds_between = max(1, round(WHOLE_CHECK_EVERY / CHECK_EVERY))
+    left_until_whole = 1
     while True:
         wait = every
+        # While damage is known, only a whole check can show that the store was restored.
+        whole = database.damage is not None or left_until_whole == 0
         try:
-            # While damage is known, only a whole check can show that the store was restored.
-            report = await _check_in_own_thread(database, database.damage is not None)
-            log.info("store checked", covers=report.covers, problems=len(report.problems))
+            report = await _check_in_own_thread(database, whole)
+            left_until_whole = rounds_between - 1 if whole else left_until_whole - 1
+            log.debug("store checked", covers=report.covers, problems=len(report.problems))
         except StoreUnavailableError as error:
             log.warning("the store could not be checked", reason=str(error))
             wait = again

@@ -153,3 +153,17 @@ async def test_damage_that_a_query_met_between_two_checks_is_checked_soon(tmp_pa
         await until(lambda: database.damage is None)
     watch.cancel()
     await asyncio.wait([watch])
+
+
+async def test_one_check_a_day_is_whole_also_soon_after_each_start(tmp_path: Path) -> None:
+    database = a_store(sqlite_url(tmp_path)).database
+    short = timedelta(milliseconds=5)
+    with capture_logs() as logs:
+        watch = asyncio.create_task(watch_store(database, every=short, again=short))
+        await until(lambda: len(logs) >= 6)
+    watch.cancel()
+    await asyncio.wait([watch])
+    whole = [line["covers"] == "every page and index checked" for line in logs[:6]]
+    assert whole == [False, True, False, False, False, True], (
+        "every six hours, so that the fourth is a day later"
+    )
