@@ -57,6 +57,10 @@ SUBCOMMANDS = {
         "Start stand-in upstreams, collect from them day by day, and serve the page from the start.",
     ),
     "serve": Subcommand("backend.cli.serve", "Collect on schedule, and serve the API and the pages."),
+    "status": Subcommand(
+        "backend.cli.status",
+        "Show whether the service is well. Exit 0: well; 1: degraded; 2: down, or it cannot be examined.",
+    ),
     "runs": Subcommand(
         "backend.cli.runs",
         "Show the newest runs and how they ended, or one run in full.",

@@ -19,6 +19,7 @@ SLOW_MODULES = frozenset(
         "cli/test_backfill",
         "cli/test_cli",
         "cli/test_database_copy",
+        "cli/test_status",
         "collectors/test_arome",
         "collectors/test_imports",
         "collectors/test_incomplete_runs",
