@@ -10,8 +10,8 @@ from backend.answers.service import ReadingParts
 from backend.answers.shapes import KnownModel, ModelsAnswer
 from backend.answers.withholding import public_models
 from backend.core.errors import UnknownNameError
-from backend.core.registry import DEFAULT_SOURCES
-from backend.scoring.names import model_name
+from backend.core.registry import DEFAULT_SOURCES, OWN_MODEL
+from backend.scoring.names import is_ours, model_name
 from backend.scoring.questions.scorecard import METHOD_VERSION
 
 
@@ -31,9 +31,12 @@ def models_with_runs(service: ReadingParts, collected: Iterable[str]) -> list[Mo
 
 
 def models_answer(service: ReadingParts) -> ModelsAnswer:
-    """Return the collected models and those with stored runs."""
+    """Return the collected models, those with stored runs, and ours once it was issued."""
     sources = service.sources.of_models()
     models = models_with_runs(service, sources)
+    newest_decision = service.reading.newest_decision()
+    if newest_decision is not None:
+        models.append(ModelRuns(OWN_MODEL.name, newest_decision, 0))
     public = public_models(service, {model.name for model in models})
     return ModelsAnswer(
         models=[
@@ -45,6 +48,7 @@ def models_answer(service: ReadingParts) -> ModelsAnswer:
                 runs=runs,
                 public=public.get(name),
                 attribution=sources[name].attribution if name in sources else None,
+                ours=is_ours(name),
             )
             for name, newest_run, runs in models
         ],

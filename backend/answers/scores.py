@@ -39,7 +39,7 @@ from backend.scoring.constants import CONFIDENCE, WITHIN
 from backend.scoring.grid import Values, present
 from backend.scoring.intervals import Interval
 from backend.scoring.metrics import contingency
-from backend.scoring.names import model_name
+from backend.scoring.names import is_ours, model_name
 from backend.scoring.public.figures import (
     BY_FORECAST,
     public_duel,
@@ -165,6 +165,7 @@ def _contender(details: Headline, model: str, *, public: bool) -> Contender:
     return Contender(
         model=model,
         name=model_name(model),
+        ours=is_ours(model),
         average_error=score.mae if size.shows_values else None,
         within=score.within if size.shows_values else None,
         surprises=None if surprises is None else rate_entry(surprises, public=public),
@@ -473,6 +474,7 @@ def _entry(
     return ScoredModel(
         model=entry.model,
         name=model_name(entry.model),
+        ours=is_ours(entry.model),
         rank=entry.rank,
         on_common_sample=common,
         n_pairs=entry.n_pairs,

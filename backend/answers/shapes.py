@@ -46,6 +46,9 @@ Share = Annotated[float, _rounded_to(PUBLIC_SHARE_DECIMALS.value)]
 Whole = Annotated[float, _rounded_to(0)]
 
 
+OURS = Field(False, description="whether it is the corrected forecast of this service, as it was issued")
+
+
 class Ends(ApiModel):
     """The ends of an interval, in the unit of what it encloses."""
 
@@ -201,6 +204,7 @@ class ScoredModel(ApiModel):
 
     model: str
     name: str
+    ours: bool = OURS
     rank: int | None
     on_common_sample: bool = Field(
         description="false: on other hours than the other models, so not comparable"
@@ -272,6 +276,7 @@ class Contender(ApiModel):
 
     model: str
     name: str
+    ours: bool = OURS
     average_error: Figure | None = Field(description="the MAE")
     within: Share | None = Field(description="share of errors of at most `withinTolerance`")
     surprises: Rate | None = Field(
@@ -573,9 +578,10 @@ class KnownModel(ApiModel):
 
     model: str
     name: str
+    ours: bool = OURS
     source: str | None = Field(description="null for a model that is no longer collected")
-    newest_run: datetime | None
-    runs: int
+    newest_run: datetime | None = Field(description="of ours: its newest decision time")
+    runs: int = Field(description="0 for ours, which has none")
     public: bool | None = Field(
         description="whether raw values are shown without the admin token; null: the source no longer exists"
     )

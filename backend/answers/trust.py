@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Lock
@@ -22,6 +22,7 @@ from backend.answers.withholding import Withholding
 from backend.core.local_time import local_day
 from backend.core.parameters import Parameter
 from backend.core.records import Site
+from backend.core.registry import OWN_MODEL
 from backend.scoring.names import model_name
 from backend.scoring.public.figures import public_verdict
 from backend.scoring.questions.flyability import flyable_days
@@ -110,7 +111,8 @@ def judge(service: ReadingParts, question: Question, wind_limit: float, gust_lim
 
     Without a public station the figures are those of the published months, and none depends on the limits.
     """
-    sample = load(service, question)
+    # Our own forecast is shown by itself: here stands the model to trust among those that it is made from.
+    sample = load(service, replace(question, left_out=question.left_out | {OWN_MODEL.name}))
     station = next(iter(sample.reference_days), None)
     if station is None:
         return Judgement(None, NOT_JUDGED, NOT_JUDGED, {})

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from backend.answers.base import WithheldSource
 from backend.answers.service import ReadingParts
 from backend.core.records import IMPORTED, network_of
+from backend.core.registry import OWN_MODEL
 from backend.scheduler.config import FORECASTS, JOBS, OBSERVATIONS
 
 REASON = "raw values are not public under the publisher's licence; the admin token shows them"
@@ -67,6 +68,7 @@ def withheld_from_public(service: ReadingParts) -> Withholding:
     observations = service.sources.every(OBSERVATIONS)
     sources = service.sources.of_every_model()
     known = {model: _Terms(source.name, source.public) for model, source in sources.items()}
+    known[OWN_MODEL.name] = _OWN_TERMS
     others = _terms_of_other_models(service, known)
     networks = service.reading.other_networks({source.name for source in observations})
     declared = frozenset(service.settings.public_imports)
@@ -88,6 +90,10 @@ class _Terms(NamedTuple):
 
     name: str
     public: bool
+
+
+_OWN_TERMS = _Terms(OWN_MODEL.name, public=True)
+"""Of what this service issues to everyone: it is made from public models and stations only."""
 
 
 def _terms_of_other_models(service: ReadingParts, known: Collection[str]) -> dict[str, _Terms | None]:
@@ -113,6 +119,7 @@ def _terms_of_other_models(service: ReadingParts, known: Collection[str]) -> dic
 def public_models(service: ReadingParts, models: Collection[str]) -> dict[str, bool]:
     """Return for each of these models whether its raw values are public. Unknown models are left out."""
     public = {model: source.public for model, source in service.sources.of_every_model().items()}
+    public[OWN_MODEL.name] = _OWN_TERMS.public
     for model, terms in _terms_of_other_models(service, public).items():
         public[model] = model in service.settings.public_imports if terms is None else terms.public
     return {model: public[model] for model in models if model in public}

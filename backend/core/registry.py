@@ -394,6 +394,12 @@ SOURCES = (
 MODELS: Mapping[str, ModelInfo] = MappingProxyType(
     {model.name: model for source in SOURCES for model in source.models}
 )
+OWN_MODEL = ModelInfo(name="meteo_score", display_name="MétéoScore", run_hours=())
+"""The corrected forecast of this service, scored as it was issued.
+
+It is in no source, because it is not collected, and not in MODELS: it must never be an input of itself.
+"""
+
 NETWORKS: Mapping[str, NetworkInfo] = MappingProxyType(
     {source.name: source.network for source in SOURCES if source.network is not None}
 )

@@ -12,6 +12,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import sqlalchemy as sa
 
 from backend.core.records import IMPORTED, Forecast, ForecastBatch, Observation, ObservationBatch, Run, Site
+from backend.core.registry import OWN_MODEL
 from backend.files.rules import PARAMETER_NUMBERS, PARAMETERS, Piece
 from backend.files.tables import Shape
 from backend.scoring.sample.sample import BASELINES
@@ -51,7 +52,7 @@ FURTHEST = timedelta(days=20)
 _MODEL = "[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _NO_MODEL = (
     "is not the name of a model: letters, digits, _ . and -, at most 64,"
-    f" and not {', '.join(BASELINES[:-1])} or {BASELINES[-1]}"
+    f" and not {', '.join(BASELINES)} or {OWN_MODEL.name}"
 )
 _NO_PARAMETER = f"is not one of {', '.join(PARAMETERS)}"
 _NO_SITE = "is not a site on the list: see meteo-score sites list"
@@ -136,7 +137,7 @@ class ForecastImport:
 
     def check(self, piece: Piece) -> None:
         """Check a piece by the rules for forecasts."""
-        piece.word("model", _MODEL, BASELINES, _NO_MODEL)
+        piece.word("model", _MODEL, (*BASELINES, OWN_MODEL.name), _NO_MODEL)
         piece.one_of("site", self.numbers, _NO_SITE)
         piece.one_of("parameter", PARAMETER_NUMBERS, _NO_PARAMETER)
         piece.moment("reference_time")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backend.core.registry import MODELS
+from backend.core.registry import MODELS, OWN_MODEL
 
 BASELINE_NAMES = {
     "yesterday": "yesterday's observation",
@@ -15,9 +15,16 @@ BASELINE_NAMES = {
 
 def model_name(model: str) -> str:
     """Return the display name of a model or a baseline; an imported model has none but its own."""
+    if model == OWN_MODEL.name:
+        return OWN_MODEL.display_name
     if info := MODELS.get(model):
         return info.display_name
     return BASELINE_NAMES.get(model, model)
+
+
+def is_ours(model: str) -> bool:
+    """Return whether a model is the corrected forecast of this service."""
+    return model == OWN_MODEL.name
 
 
 def listed(names: Sequence[str]) -> str:

@@ -15,8 +15,11 @@ import sqlalchemy as sa
 from backend.core.errors import NotFoundError
 from backend.core.issued import FIRST_HASH, Audience, IssuedForecast, IssuedHours
 from backend.core.parameters import Parameter
+from backend.core.registry import OWN_MODEL
 from backend.storage import schema as t
 from backend.storage.database import from_epoch, insert_into, to_epoch
+from backend.storage.due import note_due
+from backend.storage.rows import ids_of
 
 _COLUMNS = tuple(t.issued_forecast.c)
 _DECISION = ["site", "view", "day", "parameter", "audience", "method"]
@@ -43,9 +46,10 @@ def append_issued(connection: sa.Connection, forecasts: Iterable[IssuedForecast]
     """Append forecasts to the record; return how many are new.
 
     A decision that is in the record already stays as it is: a repeated run of the job issues nothing twice.
-    Call it in a transaction of `Database.write`, which has one writer at a time.
+    The score days of public forecasts become due. Call it in a transaction of `Database.write`, which has one
+    writer at a time.
     """
-    new = 0
+    new: list[IssuedForecast] = []
     ends: dict[str, tuple[int, bytes]] = {}
     for forecast in forecasts:
         number, before = ends.get(forecast.site) or _end(connection, forecast.site)
@@ -57,8 +61,11 @@ def append_issued(connection: sa.Connection, forecasts: Iterable[IssuedForecast]
         )
         if connection.execute(once.returning(t.issued_forecast.c.number)).first() is not None:
             ends[forecast.site] = row.number, row.hash
-            new += 1
-    return new
+            new.append(row)
+    if any(row.audience == "public" for row in new):
+        ids_of(connection, t.model.c.name, [OWN_MODEL.name])  # score days name it by its id
+        note_due(connection, _scored_days(connection, new))
+    return len(new)
 
 
 def withdraw_issued(connection: sa.Connection, site: str, number: int, now: datetime, reason: str) -> None:
@@ -72,6 +79,7 @@ def withdraw_issued(connection: sa.Connection, site: str, number: int, now: date
     row = replace(old, hours=hours, issued_at=now, withdraws=number)
     end, before = _end(connection, site)
     connection.execute(sa.insert(t.issued_forecast).values(_values(row.chained(end + 1, before))))
+    note_due(connection, _scored_days(connection, [old]))
 
 
 def issued_forecasts(
@@ -93,6 +101,53 @@ def issued_forecasts(
         column.day.between(first, last),
         *_NOT_WITHDRAWN,
     )
+
+
+def scored_forecasts(connection: sa.Connection, site_id: int, first: int, last: int) -> list[IssuedForecast]:
+    """Return the forecasts of one series of a site that are scored, for local days from `first` to `last`.
+
+    They are public, not withdrawn and not late. Of several methods at one decision the last one counts.
+    """
+    column, series = t.issued_forecast.c, t.site.alias("later").c
+    next_start = (
+        sa.select(sa.func.min(series.valid_from))
+        .where(series.slug == t.site.c.slug, series.series > t.site.c.series)
+        .scalar_subquery()
+    )
+    of_series = sa.select(t.site.c.slug, t.site.c.valid_from, next_start).where(t.site.c.id == site_id)
+    slug, since, until = connection.execute(of_series).one()
+    found = _read(
+        connection,
+        column.site == slug,
+        column.audience == "public",
+        column.day.between(first, last),
+        column.decision_time >= (since or 0),
+        *([] if until is None else [column.decision_time < until]),
+        *_NOT_WITHDRAWN,
+    )
+    in_time = {(row.view, row.day, row.parameter): row for row in found if not row.is_late}
+    return list(in_time.values())
+
+
+def issued_day_numbers(connection: sa.Connection, site_id: int) -> set[int]:
+    """Return the local days that public forecasts were issued for at a site, in any of its series."""
+    column = t.issued_forecast.c
+    slug = sa.select(t.site.c.slug).where(t.site.c.id == site_id).scalar_subquery()
+    days = sa.select(column.day).where(column.site == slug, column.audience == "public").distinct()
+    return set(connection.scalars(days))
+
+
+def _scored_days(connection: sa.Connection, forecasts: Iterable[IssuedForecast]) -> Iterator[tuple[int, int]]:
+    """Yield the (site id, local day) pairs whose score days contain these forecasts."""
+    site = t.site.c
+    for forecast in forecasts:
+        if forecast.audience != "public":
+            continue
+        started = sa.or_(site.valid_from.is_(None), site.valid_from <= to_epoch(forecast.decision_time))
+        series = sa.select(site.id).where(site.slug == forecast.site, started)
+        site_id = connection.scalar(series.order_by(site.series.desc()).limit(1))
+        if site_id is not None:
+            yield site_id, forecast.day
 
 
 def head(connection: sa.Connection, until: datetime | None = None) -> bytes | None:

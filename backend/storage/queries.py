@@ -157,6 +157,21 @@ class StoreQueries:
                 for name, newest, runs in connection.execute(query)
             ]
 
+    def newest_decision(self) -> datetime | None:
+        """Return the newest decision time (UTC) of a public issued forecast, None before the first."""
+        issued = t.issued_forecast.c
+        # The newest row of each site: one look-up a site, however long the record is.
+        newest = (
+            sa.select(issued.decision_time)
+            .where(issued.site == t.site.c.slug, issued.audience == "public", issued.withdraws.is_(None))
+            .order_by(issued.number.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        with self.database.read() as connection:
+            of_sites = connection.scalars(sa.select(newest).select_from(t.site)).all()
+        return maybe_time(max((time for time in of_sites if time is not None), default=None))
+
     def other_models(self, models: Collection[str]) -> dict[str, frozenset[str]]:
         """Return each stored model that is not among `models`, with the sources of its values.
 

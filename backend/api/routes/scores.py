@@ -35,6 +35,7 @@ from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep
 from backend.api.problems import bad_query, problems
 from backend.api.queries import HoursQuery, ScoreQuery, SeriesQuery
 from backend.api.withholding import Withheld
+from backend.core.registry import OWN_MODEL
 from backend.scoring.constants import (
     LEAST_LIMIT,
     MOST_LIMIT,
@@ -110,7 +111,7 @@ def read_scores(
 ) -> Response:
     """Return each model's scores on its own pairs, or by hour, month, season, sector or wind class."""
     site = require_site(service.sites(), site_id)
-    require_model(service, query.model, collected_models(service))
+    require_model(service, query.model, (*collected_models(service), OWN_MODEL.name))
     question = query.public_question(service, site, withheld, model=query.model)
     return _answered(
         service,
@@ -147,7 +148,7 @@ def read_bias(
     """Return the bias of each model: by hour of the day, by its own forecast, by lead time."""
     site = require_site(service.sites(), site_id)
     _require_single_value(query.quantity(), "has no bias, because the length of a vector error has no sign")
-    require_model(service, query.model, collected_models(service))
+    require_model(service, query.model, (*collected_models(service), OWN_MODEL.name))
     question = query.public_question(service, site, withheld, model=query.model)
     return _answered(
         service,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from backend.core.columns import SPEED, TEMPERATURE, ForecastDays
 from backend.core.local_time import HOURS_A_DAY, local_day, local_moment
 from backend.core.parameters import ABSENT, Parameter
+from backend.core.registry import OWN_MODEL
 from backend.scoring.constants import (
     DRIFT_BEFORE,
     DRIFT_DAYS,
@@ -27,7 +28,7 @@ from backend.scoring.grid import thousandths
 from backend.scoring.views import EVENING_BEFORE
 from backend.storage import days as store
 from backend.storage.database import Connection, Database, from_epoch
-from backend.storage.score_queries import station_codes
+from backend.storage.score_queries import model_ids, station_codes
 from backend.storage.site_rows import present_ids
 from backend.storage.station_flags import StationFlag
 
@@ -61,12 +62,14 @@ def _of_site(
     first = today - DRIFT_DAYS.value - DRIFT_BEFORE.value
     observed = store.observed_columns(connection, site_id, first, today - 1)
     forecasts = store.forecast_columns(connection, site_id, EVENING_BEFORE.number, first, today - 1)
+    # Our own forecast learns from the station: it drifts with it.
+    models = set(forecasts.owner.tolist()) - {model_ids(connection).get(OWN_MODEL.name)}
     stations = sorted(set(observed.owner.tolist()))
     days = today - first
     since = from_epoch(local_moment(today - DRIFT_DAYS.value))
     until = from_epoch(local_moment(today))
     for index, parameter in ((SPEED, Parameter.WIND_SPEED), (TEMPERATURE, Parameter.TEMPERATURE)):
-        of_models = _model_mean(forecasts, index, first, days)
+        of_models = _model_mean(forecasts, models, index, first, days)
         measured = {
             station: _grid(observed.day[rows], observed.hourly[rows, index], first, days)
             for station in stations
@@ -87,11 +90,12 @@ def _grid(day: NDArray[np.int64], hourly: NDArray[np.int32], first: int, days: i
     return values
 
 
-def _model_mean(forecasts: ForecastDays, index: int, first: int, days: int) -> NDArray[np.int32]:
+def _model_mean(
+    forecasts: ForecastDays, models: Iterable[int], index: int, first: int, days: int
+) -> NDArray[np.int32]:
     """Return the mean of the models that reach over the whole time: one that comes or goes is no drift."""
-    models = sorted(set(forecasts.owner.tolist()))
     grids = []
-    for model in models:
+    for model in sorted(models):
         rows = forecasts.owner == model
         grid = _grid(forecasts.day[rows], forecasts.hourly[rows, index], first, days)
         there = (grid != ABSENT).any(axis=1)

@@ -27,8 +27,10 @@ from backend.core.local_time import (
     month_number,
 )
 from backend.core.parameters import ABSENT, Parameter
+from backend.core.registry import OWN_MODEL
 from backend.scoring.constants import CLIMATE_MONTHS
 from backend.scoring.days.climate_limits import by_hour, limits
+from backend.scoring.days.issued_days import issued_days, joined
 from backend.scoring.days.pairing import pair
 from backend.scoring.days.public_months import publish
 from backend.scoring.days.quality_control import (
@@ -49,7 +51,9 @@ from backend.storage import collected_rows, quality_state
 from backend.storage import days as store
 from backend.storage.database import Connection, Database
 from backend.storage.due import EVERY_DAY, note_due
+from backend.storage.issued import issued_day_numbers, scored_forecasts
 from backend.storage.positions import whereabouts
+from backend.storage.score_queries import model_ids
 
 CHUNK_DAYS = 200
 """How many days are read at a time."""
@@ -172,6 +176,7 @@ def _make(connection: Connection, site_id: int, due: Iterable[int], today: int) 
         first, last = int(span.starts[0]) - HOUR, int(span.starts[-1]) + HOUR
         runs.append(collected_rows.forecast_rows(connection, site_id, first, last))
         made.forecasts.append(select_runs(runs[-1], span))
+        _add_issued(connection, site_id, span, made.forecasts[-1])
     stored = {} if EVERY_DAY in due else quality_state.read_limits(connection, site_id)
     known = {month: flat.reshape(QUARTERS, len(LIMITED)) for month, flat in stored.items()}
     if made.spans:
@@ -203,6 +208,16 @@ def _make(connection: Connection, site_id: int, due: Iterable[int], today: int) 
     return made
 
 
+def _add_issued(connection: Connection, site_id: int, span: Span, forecasts: dict[int, ForecastDays]) -> None:
+    """Add the service's own forecasts of the span to those of the models, by view."""
+    owner = model_ids(connection).get(OWN_MODEL.name)
+    if owner is None:
+        return  # nothing was ever issued
+    issued = scored_forecasts(connection, site_id, span.first, span.last)
+    for view, own in issued_days(issued, span, owner).items():
+        forecasts[view] = joined(forecasts[view], own)
+
+
 def _spans(
     connection: Connection, site_id: int, stations: tuple[int, ...], due: set[int], today: int
 ) -> list[Span]:
@@ -212,6 +227,7 @@ def _spans(
         kept = collected_rows.span_of(connection, site_id, stations)
         if kept is not None:
             due |= set(range(day_of_epoch(kept[0]), min(day_of_epoch(kept[1]), today) + 1))
+        due |= {day for day in issued_day_numbers(connection, site_id) if day <= today}
     spans: list[Span] = []
     for day in sorted(due):
         if spans and day == spans[-1].last + 1 and len(spans[-1].days) < CHUNK_DAYS:

@@ -12,6 +12,7 @@ import numpy as np
 
 from backend.core.local_time import HOURS_A_DAY
 from backend.core.parameters import ABSENT, RULES, Parameter
+from backend.core.registry import OWN_MODEL
 from backend.scoring.constants import COMMON_SAMPLE_KEEPS
 from backend.scoring.grid import Bools, Integers, Values
 from backend.scoring.metrics.direction import DirectionError
@@ -145,15 +146,15 @@ class QuantitySample:
         key = quantity, "baseline", name
         if key not in sample.computed:
             values = {}
+            # Our own forecast is a combination of the models: the mean is of the others.
+            models = [model for model in self.common.compared if model != OWN_MODEL.name]
             for parameter in quantity.parameters:
                 if quantity is Quantity.TEMPERATURE:
                     of_models = [
-                        sample.temperatures[model]
-                        for model in self.common.compared
-                        if model in sample.temperatures
+                        sample.temperatures[model] for model in models if model in sample.temperatures
                     ]
                 else:
-                    of_models = [sample.forecasts[model][parameter] for model in self.common.compared]
+                    of_models = [sample.forecasts[model][parameter] for model in models]
                 values[parameter] = sample.reference(name, parameter, of_models)
             sample.computed[key] = quantity.series(values)
         return cast(Series, sample.computed[key])

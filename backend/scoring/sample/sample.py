@@ -14,6 +14,7 @@ from backend.core.columns import NO_LEAD, UNPAIRED
 from backend.core.local_time import HOURS_A_DAY, date_of
 from backend.core.parameters import ABSENT, Parameter
 from backend.core.records import Site, Station
+from backend.core.registry import OWN_MODEL
 from backend.scoring.grid import Bools, Hours, Integers, Span, Values, clock_hours, months, present
 from backend.scoring.sample.height_correction import to_station_height
 from backend.scoring.sample.reference_forecasts import (
@@ -201,6 +202,9 @@ class Sample:
         corrected = {}
         for model, of_model in self.forecasts.items():
             raw, ground = of_model[Parameter.TEMPERATURE], self.grounds.get(model)
+            if model == OWN_MODEL.name:
+                corrected[model] = raw  # issued for the station: at its height already
+                continue
             by_station = {
                 code: self.stations[code].to_height(raw, ground, self.span.first)
                 for code in self.reference_days

@@ -100,7 +100,9 @@ def _of_temperature(sample: Sample, quantity: Quantity) -> list[str]:
     unknown = [
         model_name(model)
         for model, values in sample.forecasts.items()
-        if sample.grounds.get(model) is None and bool((values[Parameter.TEMPERATURE] != ABSENT).any())
+        if model not in sample.temperatures
+        and sample.grounds.get(model) is None
+        and bool((values[Parameter.TEMPERATURE] != ABSENT).any())
     ]
     if unknown and quantity is Quantity.TEMPERATURE:
         found.append(
