@@ -61,6 +61,8 @@ screenshots: $(READY)  ## every page in Chromium into .screenshots (SCREENSHOTS=
 lock: $(READY)  ## pin the newest allowed versions, with hashes, for Python 3.11 to 3.13
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-annotate --no-header --quiet --upgrade -o requirements.lock
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --constraint requirements.lock \
+	  --generate-hashes --no-annotate --no-header --quiet -o deploy/requirements.lock
 
 clean:
 	rm -rf $(VENV) .demo .bench .screenshots .coverage* .mypy_cache .ruff_cache .pytest_cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import sysconfig
 import tomllib
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -38,12 +39,15 @@ class Located(NamedTuple):
 
 # --- Files -------------------------------------------------------------------------------------------
 
+PACKAGED_SITES = Path(sysconfig.get_path("data")) / "share" / "meteo-score" / "sites.toml"
+"""The list of sites that a wheel installs. Each installation of a newer one replaces it."""
+
 
 def default_sites_file() -> Path:
-    """Return `sites.toml` of the working directory, or the project's own if there is none."""
+    """Return `sites.toml` of the working directory, else of the source tree, else of the package."""
     here = Path("sites.toml")
-    shipped = Path(__file__).parents[2] / "sites.toml"
-    return shipped if shipped.exists() and not here.exists() else here
+    tree = Path(__file__).parents[2] / "sites.toml"
+    return next((path for path in (here, tree, PACKAGED_SITES) if path.exists()), here)
 
 
 def load_sites(path: Path) -> tuple[Site, ...]:

@@ -12,7 +12,7 @@ import tomlkit
 from backend.core.errors import ConfigError
 from backend.core.records import Site
 from backend.core.site_entry import entry_from_site
-from backend.core.sites import Located, check_series, entry_lines, parse_toml, read_text
+from backend.core.sites import PACKAGED_SITES, Located, check_series, entry_lines, parse_toml, read_text
 
 
 class SitesFile:
@@ -53,6 +53,11 @@ class SitesFile:
 
     def _write(self, text: str) -> None:
         """Replace the file in one step: readers see the old text or the new one, never a part."""
+        if self._path == PACKAGED_SITES:
+            raise ConfigError(
+                f"{self.label}: the next installation of meteo-score replaces this file:"
+                " copy it, and name the copy in SITES_FILE"
+            )
         self._checked(text)
         path = self._path.resolve()  # a symbolic link stays, its target is replaced
         try:

@@ -57,6 +57,7 @@ SLOW_MODULES = frozenset(
         "system/test_bad_input",
         "system/test_clock",
         "system/test_demo",
+        "system/test_installation",
         "system/test_outages",
         "system/test_processes",
         "system/test_scheduled_run",
