@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from backend.core.issued import LEVELS as ISSUED_LEVELS
 from backend.forecast.cells import Floats
 from backend.forecast.interval import HIGH, LEVELS, LOW
 from backend.scoring.intervals import spread
@@ -17,6 +18,19 @@ NOMINAL = 0.8
 """The share of observations that the interval is made for."""
 
 BINS = 10
+
+ISSUED = np.array(ISSUED_LEVELS) / 100
+"""The levels of the quantiles of an issued row."""
+
+
+def at_all_levels(issued: Floats) -> Floats:
+    """Return the quantiles at LEVELS (..., 19) from those of an issued row (..., 5), in the order of ISSUED.
+
+    Between two of them the distribution is taken as uniform; beyond the outermost it goes on as beside them.
+    """
+    after = np.clip(np.searchsorted(ISSUED, LEVELS), 1, len(ISSUED) - 1)
+    share = (LEVELS - ISSUED[after - 1]) / (ISSUED[after] - ISSUED[after - 1])
+    return np.asarray(issued[..., after - 1] * (1 - share) + issued[..., after] * share)
 
 
 def crps(quantiles: Floats, observed: Floats) -> Floats:
