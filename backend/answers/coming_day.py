@@ -25,7 +25,8 @@ from backend.answers.scores import scores_answer
 from backend.answers.service import ReadingParts, ServiceParts
 from backend.answers.shapes import Ends
 from backend.answers.shown_station import shown_question, shown_station
-from backend.answers.trust import Trust, judged_sites, trusted
+from backend.answers.site_records import judged_sites
+from backend.answers.trust import Trust, trusted
 from backend.answers.withholding import Withholding
 from backend.core.clock import PARIS
 from backend.core.local_time import date_of, local_day

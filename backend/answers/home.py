@@ -25,7 +25,8 @@ from backend.answers.announced import (
 from backend.answers.base import ApiModel
 from backend.answers.freshness import SourceFreshness, freshness
 from backend.answers.service import ReadingParts, ServiceParts
-from backend.answers.trust import Judgement, Trust, TrustedModel, judged_sites, trusted
+from backend.answers.site_records import judged_sites, renew_records
+from backend.answers.trust import Judgement, Trust, TrustedModel, trusted
 from backend.answers.withholding import Withholding
 from backend.core.clock import PARIS
 from backend.core.distance import metres_between
@@ -133,6 +134,12 @@ class HomeQuestion:
 def is_about_today(now: datetime) -> bool:
     """Return whether the next flying day is today."""
     return now.astimezone(PARIS).hour < TODAY_UNTIL
+
+
+def prepare_home(service: ReadingParts) -> int:
+    """Make the records of the next home page in advance; return their number."""
+    now = service.clock()
+    return renew_records(service, view_of(0 if is_about_today(now) else 1, now))
 
 
 @lru_cache(maxsize=4)

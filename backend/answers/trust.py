@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from threading import Lock
-from weakref import WeakKeyDictionary
 
 from pydantic import Field
 
 from backend.answers.announced import AnnouncedModel
 from backend.answers.base import ApiModel
-from backend.answers.models import collected_models
-from backend.answers.question import Question, load, make_question
-from backend.answers.service import ReadingParts
-from backend.answers.shown_station import shown_question
-from backend.answers.withholding import Withholding
-from backend.core.local_time import local_day
 from backend.core.parameters import Parameter
-from backend.core.records import Site
-from backend.core.registry import OWN_MODEL
 from backend.scoring.names import model_name
-from backend.scoring.public.figures import public_verdict
-from backend.scoring.questions.flyability import flyable_days
-from backend.scoring.questions.scorecard import Finding, Scorecard
-from backend.scoring.sample.quantities import Quantity
-from backend.scoring.views import DecisionView
-from backend.storage import announced as store
-from backend.storage.database import Database
+from backend.scoring.questions.scorecard import Finding
 
 
 class Standing(StrEnum):
@@ -106,58 +88,6 @@ class Judgement:
 NOT_JUDGED = Judged(Finding.NOT_ENOUGH, may_rank=False, n_days=0, errors={}, compared=frozenset())
 
 
-def judge(service: ReadingParts, question: Question, wind_limit: float, gust_limit: float) -> Judgement:
-    """Return what the sample of a page's question shows. Limits in km/h.
-
-    Without a public station the figures are those of the published months, and none depends on the limits.
-    """
-    # Our own forecast is shown by itself: here stands the model to trust among those that it is made from.
-    sample = load(service, replace(question, left_out=question.left_out | {OWN_MODEL.name}))
-    station = next(iter(sample.reference_days), None)
-    if station is None:
-        return Judgement(None, NOT_JUDGED, NOT_JUDGED, {})
-    card = Scorecard(sample)
-    if question.public:
-        return Judgement(
-            None, _published(card, Quantity.WIND_SPEED), _published(card, Quantity.WIND_GUST), {}
-        )
-    days = flyable_days(sample, wind_limit, gust_limit)
-    return Judgement(
-        station,
-        _judged(card, Quantity.WIND_SPEED),
-        _judged(card, Quantity.WIND_GUST),
-        {
-            each.model: GoDays(wrong=int(each.counts.c), of=int(each.counts.c + each.counts.d))
-            for each in days.models
-        }
-        if days.size.shows_values
-        else {},
-    )
-
-
-def _judged(card: Scorecard, quantity: Quantity) -> Judged:
-    ranking = card.ranking(quantity)
-    errors = {
-        each.model: each.score.mae
-        for each in ranking.scores
-        if each.score.mae is not None and ranking.size.shows_values
-    }
-    compared = frozenset(each.model for each in ranking.scores)
-    return Judged(ranking.finding, ranking.size.may_rank, ranking.size.days, errors, compared)
-
-
-def _published(card: Scorecard, quantity: Quantity) -> Judged:
-    verdict = public_verdict(card.verdict(quantity))
-    found = {
-        each.model: each.score.mae
-        for each in verdict.models
-        if each.model in verdict.compared and each.score.mae is not None
-    }
-    errors = dict(sorted(found.items(), key=lambda item: item[1]))
-    may_rank = verdict.size.may_rank and (verdict.finding.ranks or len(errors) == 1)
-    return Judged(verdict.finding, may_rank, verdict.size.days, errors, frozenset(verdict.compared))
-
-
 def trusted(judgement: Judgement, models: Sequence[AnnouncedModel], hours: Sequence[int]) -> Trust | None:
     """Return which of the announced models are shown for these hours; None if none has a mean wind.
 
@@ -211,78 +141,3 @@ def _reaching(models: Sequence[AnnouncedModel], parameter: Parameter, hours: Seq
     }
     most = max(counts.values(), default=0)
     return [model for model, count in counts.items() if most and count == most]
-
-
-# --- Judgements are kept in the process -----------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A judgement, when it was made, and the stamp of the site's days and the local day then."""
-
-    judgement: Judgement
-    at: datetime
-    stamp: tuple[int | None, int]
-
-
-_judgements: WeakKeyDictionary[Database, OrderedDict[Hashable, _Kept]] = WeakKeyDictionary()
-_lock = Lock()
-
-_MOST_KEPT = 10_000
-"""Judgements kept in a process: about 10 MB."""
-
-_FRESH = timedelta(minutes=10)
-"""Age up to which a judgement serves, also if a collection has changed the days of the site since."""
-
-_SERVES = timedelta(hours=26)
-"""Age up to which it serves if the same request renews _MOST_RENEWED others."""
-
-_MOST_RENEWED = 8
-"""Judgements renewed for one page: each takes 15 to 30 ms, and one day of a year changes little."""
-
-
-def _renewal_is_due(entry: _Kept, now: datetime, stamp: tuple[int | None, int], *, may_wait: bool) -> bool:
-    age = abs(now - entry.at)  # the clock of a test or of a demo may be set back
-    return age > _SERVES or (entry.stamp != stamp and age > _FRESH and not may_wait)
-
-
-def judged_sites(
-    service: ReadingParts,
-    sites: Sequence[Site],
-    view: DecisionView,
-    withheld: Withholding,
-    *,
-    wind_limit: float,
-    gust_limit: float,
-) -> Mapping[str, Judgement]:
-    """Return the judgement of each site, from the cache of this process where it still serves."""
-    now = service.clock()
-    stamps = store.days_stamps(service.database, now)
-    terms = (
-        collected_models(service),
-        tuple(sorted(withheld.models)),
-        tuple(sorted(withheld.networks)),
-        service.public_rules,
-    )
-    with _lock:
-        kept = _judgements.setdefault(service.database, OrderedDict())
-    found, renewed = {}, 0
-    for site in sites:
-        key = site, view.name, wind_limit, gust_limit, terms
-        stamp = stamps.get(site.id), local_day(now)
-        with _lock:
-            entry = kept.get(key)
-            if entry is not None:
-                kept.move_to_end(key)
-        if entry is None or _renewal_is_due(entry, now, stamp, may_wait=renewed >= _MOST_RENEWED):
-            renewed += 1
-            asked = shown_question(
-                service, make_question(service, site, view=view), withheld, only_public=True
-            )
-            entry = _Kept(judge(service, asked, wind_limit, gust_limit), now, stamp)
-            with _lock:
-                kept[key] = entry
-                while len(kept) > _MOST_KEPT:
-                    kept.popitem(last=False)
-        found[site.id] = entry.judgement
-    return found

@@ -13,7 +13,7 @@ import numpy as np
 
 from backend.core.parameters import Parameter
 from backend.scoring.constants import FLYABLE_RUN, FLYING_FROM, FLYING_UNTIL, LIGHT_WIND
-from backend.scoring.grid import Bools, Values, present
+from backend.scoring.grid import Bools, Integers, Values, present, thousandths
 from backend.scoring.inference.group_intervals import beside, score_intervals
 from backend.scoring.metrics.contingency import SCORES, Contingency, Intervals
 from backend.scoring.metrics.events import (
@@ -91,11 +91,73 @@ def event_tables(sample: Sample, wind_limit: float, gust_limit: float) -> tuple[
     )
 
 
-def flyable_days(sample: Sample, wind_limit: float, gust_limit: float) -> EventTable:
-    """Return the event of a day that is not flyable, as in event_tables, without intervals of its scores."""
-    hours, real_hours = _hours_not_flyable(sample, wind_limit, gust_limit)
-    limits = _limits(sample.all_forecasts, wind_limit, gust_limit, _required(sample))
-    return _day_table(sample, hours, real_hours, limits, ())
+@dataclass(frozen=True, slots=True, eq=False)
+class FlyableRuns:
+    """The days of the event `not_flyable_day`, so that they can be counted at any limits.
+
+    A day is flyable at some limits if one of its runs of hours is. `real` and each array of `models` have the
+    highest mean wind and the highest gust of each run, shape (2, days, runs), in thousandths of a km/h;
+    _NEVER for a run that no limit makes flyable. The days are those on which all these models and the
+    readings are known.
+    """
+
+    size: SampleSize
+    real: Integers
+    models: Mapping[str, Integers]
+
+    def go_days(self, wind_limit: float, gust_limit: float) -> dict[str, tuple[int, int]]:
+        """Return by model the days that it called flyable and that were not, and all that it called flyable.
+
+        The same as `c` and `c + d` of event_tables for these limits, in km/h.
+        """
+        limits = np.array([thousandths(wind_limit), thousandths(gust_limit)])[:, None, None]
+
+        def flyable_days(runs: Integers) -> Bools:
+            within = np.asarray((runs <= limits).all(axis=0))
+            return np.asarray(within.any(axis=1))
+
+        real = flyable_days(self.real)
+        called = {name: flyable_days(runs) for name, runs in self.models.items()}
+        return {name: (int((days & ~real).sum()), int(days.sum())) for name, days in called.items()}
+
+
+_NO_LIMIT = 1e6
+"""A limit in km/h that no wind exceeds: what is not flyable at it is so at every limit."""
+
+_NEVER = np.iinfo(np.int32).max
+
+
+def flyable_runs(sample: Sample) -> FlyableRuns:
+    """Return the event of a day that is not flyable, as in event_tables, before limits are chosen."""
+    required, begins = _required(sample), max(int(FLYING_FROM.value), sample.view.first_hour)
+    hours, real_hours = _hours_not_flyable(sample, _NO_LIMIT, _NO_LIMIT)
+    known = {
+        name: event_day(of_model.where(real_hours.known), sample.clock, begins).known
+        for name, of_model in hours.items()
+    }
+    compared, shared = _compared_on(known, event_day(real_hours, sample.clock, begins).known)
+    days = np.flatnonzero(shared)
+    window = (sample.clock >= begins) & (sample.clock <= FLYING_UNTIL.value)
+    columns = np.flatnonzero(window.any(axis=0))
+    begin, end = int(columns[0]), int(columns[-1]) + 1
+
+    def runs(winds: Winds, not_flyable: Occurrence, among: Bools) -> Integers:
+        gust = winds[Parameter.WIND_GUST] if Parameter.WIND_GUST in required else None
+        speed = winds[Parameter.WIND_SPEED]
+        both = np.stack([speed, gust if gust is not None and _has(gust) else np.zeros_like(speed)])
+        suits = among & not_flyable.known & ~not_flyable.yes
+        hourly = np.where(suits, both, np.int32(_NEVER))[:, days, begin:end]
+        windows = np.lib.stride_tricks.sliding_window_view(hourly, FLYABLE_RUN.value, axis=-1)
+        return np.asarray(windows.max(axis=-1))
+
+    return FlyableRuns(
+        size=sample_of(shared, sample.months),
+        real=runs(sample.measured, real_hours, window),
+        models={
+            name: runs(sample.all_forecasts[name], hours[name], window & real_hours.known)
+            for name in sorted(compared)
+        },
+    )
 
 
 def _required(sample: Sample) -> list[Parameter]:
@@ -234,6 +296,13 @@ def _has(values: Values) -> bool:
     return bool(present(values).any())
 
 
+def _compared_on(known: Mapping[str, Bools], real: Bools) -> tuple[tuple[str, ...], Bools]:
+    """Return the models that are compared, and the cases that all of them and the readings decide."""
+    has = {name: of_model & real for name, of_model in known.items()}
+    compared = comparable(has)
+    return compared, all_of(has[name] for name in compared) if compared else np.zeros_like(real)
+
+
 def _table(
     sample: Sample,
     event: str,
@@ -245,8 +314,7 @@ def _table(
     scores: Sequence[str] = tuple(SCORES),
 ) -> EventTable:
     has: dict[str, Bools] = {name: of_model.known & real.known for name, of_model in forecast.items()}
-    compared = comparable(has)
-    shared = all_of(has[name] for name in compared) if compared else np.zeros_like(real.known)
+    compared, shared = _compared_on({name: of_model.known for name, of_model in forecast.items()}, real.known)
     size = sample_of(shared, sample.months)
     of_days = {name: Contingency.of(forecast[name], real, shared) for name in sorted(compared)}
     intervals: Sequence[Intervals] = [{}] * len(of_days)

@@ -14,6 +14,7 @@ import pytest
 from backend.answers.announced import AnnouncedHour, AnnouncedModel, RunValue
 from backend.answers.reading import ReadingService
 from backend.answers.service import ReadingParts
+from backend.answers.site_records import judged_sites, renew_records
 from backend.answers.trust import (
     NOT_JUDGED,
     GoDays,
@@ -21,7 +22,6 @@ from backend.answers.trust import (
     Judgement,
     Standing,
     Trust,
-    judged_sites,
     trusted,
 )
 from backend.answers.withholding import withheld_from_public
@@ -30,6 +30,7 @@ from backend.core.records import Site
 from backend.scoring.names import model_name
 from backend.scoring.questions.scorecard import Finding
 from backend.scoring.views import EVENING_BEFORE, MORNING
+from backend.storage.site_list import SiteList
 from backend.tests.support.score_store import DIRECTION, GUST, SPEED, Grid, constant, keep
 from backend.tests.support.stores import open_database, sqlite_url
 
@@ -196,27 +197,32 @@ def test_wrong_days_are_those_called_flyable_that_were_not(service: ReadingParts
     assert judgement(service, limit=50.0).go_days["icon_d2"] == GoDays(wrong=0, of=40)
 
 
-def test_a_judgement_is_kept_until_the_days_of_the_site_change(service: ReadingParts) -> None:
+def test_what_the_days_show_is_kept_for_all_limits(service: ReadingParts) -> None:
     store_days(service, 40, {"arome_0025": 1.0, "icon_d2": 9.0})
     first = judgement(service)
-    assert judgement(service) is first
-    assert judgement(service, limit=30.0) is not first
+    assert judgement(service).wind is first.wind
+    assert judgement(service, limit=30.0).wind is first.wind
+    assert judgement(service, limit=50.0).go_days != first.go_days
     other = judged_sites(
         service, [SITE], MORNING, withheld_from_public(service), wind_limit=25.0, gust_limit=60.0
     )
     assert other["planfait"].wind == NOT_JUDGED
 
 
-def test_a_changed_day_renews_the_judgement_after_some_minutes(tmp_path: Path) -> None:
-    open_database(sqlite_url(tmp_path)).close()
-    settings = Settings.load(database_url=sqlite_url(tmp_path), data_dir=tmp_path)
-    moment = [NOW]
-    service = cast(ReadingParts, ReadingService.make(settings, lambda: moment[0], durable=False))
+def test_a_changed_day_renews_the_judgement_at_once(service: ReadingParts) -> None:
     store_days(service, 40, {"arome_0025": 1.0, "icon_d2": 9.0})
     assert list(judgement(service).wind.errors) == ["arome_0025", "icon_d2"]
     store_days(service, 40, {"arome_0025": 9.0, "icon_d2": 1.0})
-    moment[0] = NOW + timedelta(minutes=11)
     assert list(judgement(service).wind.errors) == ["icon_d2", "arome_0025"]
+
+
+def test_records_made_in_advance_are_those_that_a_page_uses(service: ReadingParts) -> None:
+    store_days(service, 40, {"arome_0025": 1.0, "icon_d2": 9.0})
+    others = tuple(replace(SITE, id=f"site-{number}", stations=()) for number in range(3))
+    service.store.save_sites((SITE, *others))
+    service = replace(service, site_list=SiteList(service.store, None, lambda: NOW))  # type: ignore[type-var]
+    assert renew_records(service, EVENING_BEFORE) == 4
+    assert renew_records(service, MORNING) == 8, "those that were used, and those of the next view"
 
 
 def test_a_site_is_judged_at_its_first_public_station(service: ReadingParts) -> None:
