@@ -9,7 +9,7 @@ import numpy as np
 
 from backend.answers.question import make_question
 from backend.answers.service import ReadingParts
-from backend.answers.trust import judge
+from backend.answers.site_records import site_record
 from backend.answers.withholding import public_models, withheld_from_public
 from backend.core.local_time import day_number
 from backend.core.registry import MODELS, OWN_MODEL, SOURCES
@@ -126,7 +126,7 @@ def test_the_model_to_trust_is_one_of_those_that_announce(tmp_path: Path) -> Non
     service = service_with_ours(tmp_path)
     parts = cast(ReadingParts, service)  # its variables are read-only
     question = make_question(parts, service.sites()[0])
-    judgement = judge(parts, question, 25.0, 35.0)
+    judgement = site_record(parts, question).judgement(25.0, 35.0)
     assert judgement.wind.compared == {AROME, PARAPENTE}
     assert next(iter(judgement.wind.errors)) == AROME
     assert OWN not in judgement.go_days
