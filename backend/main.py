@@ -23,6 +23,7 @@ from backend.answers.reading import ReadingService
 from backend.api.admission import Admission, RequestCounts
 from backend.api.answer_cache import AnswerCache
 from backend.api.connections import MOST_REQUEST_BYTES
+from backend.api.cross_origin import CrossOrigin
 from backend.api.head import HeadAsGet
 from backend.api.prefix import BelowPrefix
 from backend.api.problems import install_problem_handlers
@@ -295,6 +296,8 @@ def create_app(
         sessions=app.state.sessions,
         shown=page_instead,
     )
+    if service.settings.cors_origins:  # around the limits, so that a script can read a refusal too
+        app.add_middleware(CrossOrigin, origins=service.settings.cors_origins)
     if service.settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(service.settings.trusted_proxies))
     app.add_middleware(SecurityHeaders)  # added after the others, so that their errors have the headers too

@@ -170,6 +170,16 @@ def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if value != "*" and not re.fullmatch(r"https?://(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?", value):
+            raise ValueError(
+                f"{value!r} is not an origin: write scheme, host and port in small letters, without a path,"
+                " such as https://club.example.org, or * for every site"
+            )
+    return values
+
+
 def _arome_runs(hours: tuple[int, ...]) -> tuple[int, ...]:
     allowed = {hour for model in AROME.models for hour in model.run_hours}
     if len(set(hours)) != len(hours) or not allowed.issuperset(hours):
@@ -189,6 +199,7 @@ Models = Annotated[
     AfterValidator(lambda names: tuple(dict.fromkeys(names))),  # a model that is named twice counts once
 ]
 Networks = Annotated[Names, AfterValidator(_networks)]
+Origins = Annotated[Names, AfterValidator(_origins)]
 Integers = Annotated[tuple[int, ...], NoDecode, BeforeValidator(integers)]
 
 S = TypeVar("S", bound="EnvironmentSettings")
@@ -354,6 +365,7 @@ class Settings(EnvironmentSettings):
     ] = None
     map_tiles_attribution: Annotated[str, AfterValidator(_line_of_text)] = ""
     trusted_proxies: Networks = ()
+    cors_origins: Origins = ()
     rate_limit_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 300  # 0: no limit
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
