@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -128,3 +129,22 @@ def test_hooks_use_the_tools_of_the_environment_and_download_nothing() -> None:
 )
 def test_every_ci_service_runs_the_same_command(file: str, command: str) -> None:
     assert re.findall(rf"\b{command}(.*)", (ROOT / file).read_text()) == [".ci/run"]
+
+
+def test_the_list_of_packages_has_every_package_of_an_installation(tmp_path: Path) -> None:
+    lock, listed = ROOT / "deploy" / "requirements.lock", tmp_path / "sbom.json"
+    program = str(Path(sys.executable).with_name("cyclonedx-py"))
+    command = [program, "requirements", "--output-reproducible", "--of", "JSON", "-o", str(listed), str(lock)]
+    subprocess.run(command, check=True, capture_output=True)
+    components = json.loads(listed.read_text())["components"]
+    pinned = set(re.findall(r"^([\w.-]+)==([\w.]+)", lock.read_text(), flags=re.MULTILINE))
+    assert {(component["name"], component["version"]) for component in components} == pinned
+
+
+def test_every_test_that_the_page_on_security_names_exists() -> None:
+    text = (ROOT / "docs" / "security.md").read_text()
+    named = re.findall(r"`([\w/]+\.py)(?:::(test_\w+))?`", text)
+    assert len(named) > 15
+    for file, name in named:
+        tests = (ROOT / "backend" / "tests" / file).read_text()
+        assert not name or f"def {name}(" in tests, f"{file} has no {name}"
