@@ -22,11 +22,10 @@ from backend.core.records import Site
 from backend.forecast.cells import Floats, from_cells, to_cells
 from backend.forecast.experts import WIND
 from backend.forecast.gate import TRIAL_DAYS, Stage, stage
-from backend.forecast.interval import HIGH, LOW
+from backend.forecast.interval import HIGH, LOW, LOWER_QUARTER, UPPER_QUARTER
 from backend.forecast.learning import Day, ForecastHours, State, replay
 from backend.forecast.verification import plainly_covered
 from backend.scoring.grid import SCALE, Hours, Integers, Values, clock_hours, present
-from backend.scoring.names import model_name
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.sample.sample import Sample
 from backend.scoring.views import DecisionView
@@ -50,6 +49,8 @@ class TrialHour(ApiModel):
     hour: int = Field(description="o'clock of the local day")
     value: float | None
     p10: float | None
+    p25: float | None
+    p75: float | None
     p90: float | None
     best_model: float | None = Field(description="what the best raw model so far announces")
 
@@ -65,7 +66,7 @@ class TrialForecast(ApiModel):
     state: TrialState
     n_days: int = 0
     least_days: int = Field(TRIAL_DAYS, description="days from which there is a forecast on trial")
-    best: str | None = Field(None, description="name of the model with the smallest error so far")
+    best: str | None = Field(None, description="the model with the smallest error so far")
     hours: list[TrialHour] = Field(default_factory=list)
     mean_error_size: float | None = Field(None, description="average size of errors in the replay, in km/h")
     best_error_size: float | None = Field(None, description="of the best raw model of each day, same hours")
@@ -154,6 +155,8 @@ def _forecast(
     columns = {
         "value": from_cells(issued.value, clock)[0],
         "p10": from_cells(issued.quantiles[..., LOW], clock)[0],
+        "p25": from_cells(issued.quantiles[..., LOWER_QUARTER], clock)[0],
+        "p75": from_cells(issued.quantiles[..., UPPER_QUARTER], clock)[0],
         "p90": from_cells(issued.quantiles[..., HIGH], clock)[0],
         "best_model": from_cells(issued.best_value, clock)[0],
     }
@@ -162,7 +165,7 @@ def _forecast(
         parameter=quantity.parameter,
         state=TrialState.TRIAL,
         n_days=learned,
-        best=None if best < 0 else model_name(names[best]),
+        best=None if best < 0 else names[best],
         hours=[
             TrialHour(hour=hour, **{name: _finite(values[index]) for name, values in columns.items()})
             for index, hour in enumerate(clock.tolist())

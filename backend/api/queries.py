@@ -14,7 +14,7 @@ from backend.answers.service import ReadingParts
 from backend.answers.shapes import ViewName
 from backend.answers.withholding import Withholding
 from backend.core.records import Site
-from backend.scoring.constants import MOST_DAYS, USUAL_DAYS
+from backend.scoring.constants import LEAST_LIMIT, MOST_DAYS, MOST_LIMIT, USUAL_DAYS
 from backend.scoring.grid import Hours
 from backend.scoring.sample.quantities import Quantity
 from backend.scoring.views import VIEW_OF
@@ -29,6 +29,9 @@ def _iso_date(value: object) -> object:
 
 
 Day = Annotated[date, BeforeValidator(_iso_date)]
+
+Limit = Annotated[float, Field(ge=LEAST_LIMIT.value, le=MOST_LIMIT.value)]
+"""A pilot's own limit, in km/h."""
 
 
 class DaysQuery(BaseModel):

@@ -15,6 +15,7 @@ from backend.answers.trial_forecast import TrialDay, TrialForecast, TrialState, 
 from backend.answers.withholding import NOTHING
 from backend.cli.console import AsJson, print_json
 from backend.cli.context import opened
+from backend.scoring.names import model_name
 
 app = typer.Typer(add_completion=False)
 
@@ -61,7 +62,7 @@ def _table(answer: TrialDay) -> Table:
     parts = [each for each in (answer.wind_speed, answer.wind_gust) if each.hours]
     for each in parts:
         name = "Wind" if each is answer.wind_speed else "Gust"
-        for title in (name, "8 of 10", each.best or "best model"):
+        for title in (name, "8 of 10", model_name(each.best) if each.best else "best model"):
             table.add_column(title, justify="right", no_wrap=True)
     for hours in zip(*(each.hours for each in parts), strict=True):
         if all(hour.value is None for hour in hours):

@@ -87,17 +87,20 @@ def issued_forecasts(
     sites: Sequence[str],
     *,
     audience: Audience,
-    view: int,
+    view: int | None,
     first: int,
     last: int,
 ) -> list[IssuedForecast]:
-    """Return the forecasts for the local days from `first` to `last` that are not withdrawn."""
+    """Return the forecasts for the local days from `first` to `last` that are not withdrawn.
+
+    They are in the order of their numbers within a site; None is every view.
+    """
     column = t.issued_forecast.c
     return _read(
         connection,
         column.site.in_(sites),
         column.audience == audience,
-        column.view == view,
+        *(() if view is None else (column.view == view,)),
         column.day.between(first, last),
         *_NOT_WITHDRAWN,
     )
@@ -148,6 +151,11 @@ def _scored_days(connection: sa.Connection, forecasts: Iterable[IssuedForecast])
         site_id = connection.scalar(series.order_by(site.series.desc()).limit(1))
         if site_id is not None:
             yield site_id, forecast.day
+
+
+def record_length(connection: sa.Connection, site: str) -> int:
+    """Return how many rows the record of a site has: it changes with each of them."""
+    return _end(connection, site)[0]
 
 
 def head(connection: sa.Connection, until: datetime | None = None) -> bytes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 SLOW_MODULES = frozenset(
     {
+        "answers/test_forecast",
         "answers/test_trial_forecast",
         "api/test_data",
         "api/test_docs",

@@ -1,12 +1,13 @@
 """The routes of the API, in the order of its documentation."""
 
-from backend.api.routes import data, docs, health, scheduler, scores, sites
+from backend.api.routes import data, docs, forecast, health, scheduler, scores, sites
 
 ROUTERS = (
     scheduler.router,
     sites.router,
     data.router,
     scores.router,
+    forecast.router,
     health.router,
     docs.router,
 )

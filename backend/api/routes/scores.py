@@ -33,12 +33,10 @@ from backend.api.answer_cache import AnswerCache
 from backend.api.cache_headers import cache_headers, known_already, static_headers
 from backend.api.dependencies import TOKEN_OPTIONAL, ServiceDep
 from backend.api.problems import bad_query, problems
-from backend.api.queries import HoursQuery, ScoreQuery, SeriesQuery
+from backend.api.queries import HoursQuery, Limit, ScoreQuery, SeriesQuery
 from backend.api.withholding import Withheld
 from backend.core.registry import OWN_MODEL
 from backend.scoring.constants import (
-    LEAST_LIMIT,
-    MOST_LIMIT,
     MOST_SERIES_DAYS,
     USUAL_GUST_LIMIT,
     USUAL_SERIES_DAYS,
@@ -56,8 +54,6 @@ router = APIRouter(
         **problems(401, 403, 404, 422, 429, 500, 503),
     },
 )
-
-Limit = Annotated[float, Field(ge=LEAST_LIMIT.value, le=MOST_LIMIT.value)]
 
 
 class EventQuery(HoursQuery):

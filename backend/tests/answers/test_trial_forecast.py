@@ -47,7 +47,7 @@ def test_the_forecast_has_a_value_within_its_interval_at_each_hour(service: Read
             assert hour.value is not None and hour.p10 is not None and hour.p90 is not None
             assert 0 <= hour.p10 <= hour.value <= hour.p90
             assert hour.best_model is not None
-    assert answer.wind_gust.best == "AROME", "the only one with gusts and small errors"
+    assert answer.wind_gust.best == "arome_0025", "the only one with gusts and small errors"
 
 
 def test_known_biases_are_corrected(service: ReadingParts) -> None:

@@ -1,0 +1,73 @@
+"""English sentences about the corrected forecast, for the API and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backend.answers.trial_forecast import TrialState
+from backend.core.issued import GateReason, GateState
+from backend.forecast.gate import GATED_DAYS, TRIAL_DAYS, Reason
+
+_WITH_FIGURES = {
+    Reason.FEW_DAYS: "it has {figure:.0f} of {limit:.0f} issued days with readings",
+    Reason.COVERAGE_OFF: "its intervals held for {figure:.0%} of the readings in place of {limit:.0%}",
+    Reason.COVERAGE_UNCERTAIN: "how often its intervals hold is known to {points:.0f} points only, and"
+    " {limit_points:.0f} are needed",
+    Reason.SITE_UNDER_COVERS: "its intervals held here for {figure:.0%} of the readings only",
+}
+_PLAIN = {
+    Reason.FEW_DAYS: "it has too few issued days with readings",
+    Reason.MAE_NOT_BETTER: "its errors are not surely smaller than those of the best model",
+    Reason.CRPS_NOT_BETTER: "its intervals are not surely better than those of the best model",
+    Reason.COVERAGE_OFF: "its intervals do not hold as often as they must",
+    Reason.COVERAGE_UNCERTAIN: "how often its intervals hold is not known well enough",
+    Reason.PLACEBO_AS_GOOD: "the correction of another station does not do surely worse",
+    Reason.SITE_NO_GAIN: "at this site it has not been better than the best model",
+    Reason.SITE_UNDER_COVERS: "its intervals hold too rarely at this site",
+}
+_STATES = {
+    GateState.SHOWN: "Shown: over past days it was better than the best model.",
+    GateState.TRIAL: "On trial",
+    GateState.CLOSED: "Not shown, the best model is shown instead",
+    GateState.VETO: "Not shown at this site, the best model is shown instead",
+}
+
+
+def reason_words(reason: GateReason) -> str:
+    """Return a reason of the gate with its figures; a code of a later version stands by itself."""
+    if reason.code not in _PLAIN:
+        return reason.code.replace("_", " ")
+    code = Reason(reason.code)
+    if code in _WITH_FIGURES and reason.figure is not None and reason.limit is not None:
+        return _WITH_FIGURES[code].format(
+            figure=reason.figure,
+            limit=reason.limit,
+            points=100 * reason.figure,
+            limit_points=100 * reason.limit,
+        )
+    return _PLAIN[code]
+
+
+def gate_words(state: GateState, reasons: Sequence[GateReason], days: int) -> str:
+    """Return the state of the gate with its reasons. `days` are the issued days with readings."""
+    if state is GateState.SHOWN:
+        return _STATES[state]
+    found = [reason_words(reason) for reason in reasons]
+    if state is GateState.TRIAL and not any(reason.code == Reason.FEW_DAYS for reason in reasons):
+        found = [f"day {days} of {GATED_DAYS}" if days < GATED_DAYS else f"{days} issued days", *found]
+    return f"{_STATES[state]}: {'; '.join(found)}." if found else f"{_STATES[state]}."
+
+
+def trial_words(state: TrialState, days: int) -> str:
+    """Return why there is no issued forecast, and whether there is one on trial."""
+    return {
+        TrialState.TRIAL: "On trial: computed now from the stored days, and not issued to anyone.",
+        TrialState.NO_STATION: "The site has no public station, so nothing can be learned: raw models only.",
+        TrialState.NO_MODEL: "No public model has values for this day.",
+        TrialState.TOO_FEW_DAYS: f"{days} days with readings so far, and {TRIAL_DAYS} are needed: raw"
+        " models only.",
+    }[state]
+
+
+NOT_ISSUED = "No corrected forecast was issued for this day in this view."
+NONE_YET = f"Nothing is shown before {TRIAL_DAYS} issued days with readings: raw models only."
