@@ -16,6 +16,20 @@ def settings_in_force(*groups: EnvironmentSettings) -> dict[str, object]:
     return dict(setting for group in groups for setting in _shown(group))
 
 
+def settings_without_secrets(*groups: EnvironmentSettings) -> str:
+    """Return the settings that differ from their defaults as lines of an env file, secrets as comments."""
+    lines = []
+    for group in groups:
+        for name, shown_value in _shown(group):
+            value = getattr(group, name.lower())
+            if value == type(group).model_fields[name.lower()].get_default(call_default_factory=True):
+                continue
+            secret = isinstance(value, SecretStr) or as_written(shown_value) != as_written(value)
+            line = f"{name}={as_written(shown_value)}"
+            lines.append(f"# {line}  (a secret, not in the backup)" if secret else line)
+    return "".join(f"{line}\n" for line in lines)
+
+
 def as_written(value: object) -> str:
     """Return a value in the form of the environment."""
     match value:

@@ -71,6 +71,13 @@ SUBCOMMANDS = {
     ),
     "sites": Subcommand("backend.cli.sites", "The flying sites, and the stations that represent them."),
     "db": Subcommand("backend.cli.database", "The database of the service."),
+    "backup": Subcommand(
+        "backend.cli.backup",
+        "Back up the store, the sites and the settings without secrets, while the service collects.",
+    ),
+    "restore": Subcommand(
+        "backend.cli.restore", "Restore a backup to DATABASE_URL, which has to be empty, and check it."
+    ),
     "scores": Subcommand("backend.cli.rebuild", "The score data."),
     "import": Subcommand(
         "backend.cli.import_",

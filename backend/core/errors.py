@@ -13,6 +13,7 @@ MeteoScoreError
 ├── JobBusyError                another run of the job is under way
 ├── LeaseLostError              another process took the run over (storage/ledger.py)
 ├── NotSignedInError            a page needs a session of the operator (pages/operator.py)
+├── BackupError                 a backup is not whole, or cannot be written (storage/backup_file.py)
 ├── CopyDiffersError            a copied store differs from its source (storage/store_copy.py)
 ├── CircuitOpenError            a host failed too often: not contacted (collectors/transport/hosts.py)
 ├── QuotaSpentError             a host's limit is reached: not contacted (collectors/transport/quota.py)

@@ -131,7 +131,7 @@ class Database:
         config = Config()
         config.set_main_option("script_location", MIGRATIONS.as_posix().replace("%", "%%"))
         with _MIGRATING, self.write() as connection:
-            new = MigrationContext.configure(connection).get_current_revision() is None
+            before = MigrationContext.configure(connection).get_current_revision()
             config.attributes["connection"] = connection
             try:
                 command.upgrade(config, "head")
@@ -140,7 +140,12 @@ class Database:
                     f"{self._setting}={self.name!r}: was made by a newer meteo-score, this one knows tables"
                     f" up to {revisions()[-1]}: update the program ({error})"
                 ) from error
-        return new
+            if before != revisions()[-1]:
+                from backend import __version__
+
+                program = sa.text("UPDATE store_identity SET program = :version")
+                connection.execute(program, {"version": __version__})
+        return before is None
 
     def require_current(self) -> None:
         """Raise unless the store exists and has this version's tables. Changes nothing.

@@ -74,6 +74,17 @@ def _values() -> tuple[Column[int], ...]:
     )
 
 
+# --- The store itself ------------------------------------------------------------------------------
+
+store_identity = Table(  # one row, made with the store
+    "store_identity",
+    metadata,
+    Column("store", SafeString, primary_key=True),  # random; copies and backups of the store have it too
+    Column("made_at", BigInteger, nullable=False),
+    Column("program", SafeString, nullable=False),  # version of meteo-score that upgraded the tables last
+    Column("backed_up_at", BigInteger),  # snapshot of the newest backup; null: none yet
+)
+
 # --- Sites, models and stations --------------------------------------------------------------------
 
 site = Table(

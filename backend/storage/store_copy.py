@@ -89,6 +89,8 @@ def copy_store(source: Database, target: Database, on_rows: OnRows) -> tuple[Tab
     if source.identity() == target.identity():
         raise ConfigError(f"TARGET={target.name!r}: is the SOURCE itself")
     with source.read() as outgoing, target.write() as incoming:
+        # A new store has an identity already; the copy gets that of its source.
+        incoming.execute(sa.delete(t.store_identity))
         for table in t.metadata.sorted_tables:
             if incoming.execute(sa.select(table).limit(1)).first() is not None:
                 raise ConfigError(

@@ -26,6 +26,7 @@ from backend.demo.world import World
 from backend.storage.database import Database
 from backend.tests.slow import SLOW_MODULES
 from backend.tests.support.commands import StandIns, stand_ins
+from backend.tests.support.filled_store import MakeUrl
 from backend.tests.support.postgres import PostgresServer, running_postgres
 from backend.tests.support.stores import sqlite_url
 
@@ -112,6 +113,23 @@ def bare_postgres_url(postgres: PostgresServer) -> Iterator[str]:
     """As `postgres_url`, but with no tables yet."""
     with postgres.database() as url:
         yield url
+
+
+@pytest.fixture
+def make_url(tmp_path: Path, request: pytest.FixtureRequest) -> MakeUrl:
+    """Return the address of a new database without tables, of the kind of the test."""
+
+    def make(kind: str) -> str:
+        if kind == "sqlite":
+            folder = tmp_path / f"store-{len(list(tmp_path.iterdir()))}"
+            folder.mkdir()
+            return sqlite_url(folder)
+        server: PostgresServer = request.getfixturevalue("postgres")
+        database = server.database()
+        request.addfinalizer(lambda: database.__exit__(None, None, None))
+        return database.__enter__()
+
+    return make
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
