@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import cast
 
 from pydantic import Field
 
@@ -13,6 +14,7 @@ from backend.answers.issued_history import DayChance
 from backend.core.issued import Audience
 from backend.core.parameters import Parameter
 from backend.forecast.gate import GATED_DAYS
+from backend.scoring.grid import Hours
 
 
 class ForecastState(StrEnum):
@@ -59,6 +61,11 @@ class ForecastHour(ApiModel):
         None, description="k: past days whose errors would exceed the limit in these 3 hours, rounded"
     )
     chance_days: int | None = Field(None, description="n: past issued days with readings in these 3 hours")
+
+    @property
+    def shown(self) -> float | None:
+        """The corrected value, else that of the best raw model."""
+        return self.best_model if self.value is None else self.value
 
 
 class GateFinding(ApiModel):
@@ -154,7 +161,22 @@ class ForecastAnswer(ApiModel):
     attribution: list[str]
 
     @property
-    def parameters(self) -> list[ParameterForecast]:
-        """The parameters that the answer has."""
-        found = (self.wind_speed, self.wind_gust, self.wind_direction, self.temperature)
-        return [each for each in found if each is not None]
+    def winds(self) -> tuple[ParameterForecast, ParameterForecast]:
+        """Mean wind and gust."""
+        return self.wind_speed, self.wind_gust
+
+    @property
+    def strongest(self) -> ForecastHour | None:
+        """The flying hour with the strongest mean wind, corrected or of the best model; None without one."""
+        first, last = Hours.FLYING.ends
+        flying = [hour for hour in self.wind_speed.hours if first <= hour.hour <= last]
+        return max(
+            (hour for hour in flying if hour.shown is not None),
+            key=lambda hour: cast(float, hour.shown),
+            default=None,
+        )
+
+    def gust_at(self, hour: ForecastHour) -> ForecastHour | None:
+        """Return the gust of an hour of the mean wind; None where there is none."""
+        same = (each for each in self.wind_gust.hours if each.valid_time == hour.valid_time)
+        return next((each for each in same if each.shown is not None), None)

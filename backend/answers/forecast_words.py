@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from backend.answers.forecast_shapes import ForecastAnswer, ForecastHour, ParameterForecast, RecordEntry
+from backend.answers.issued_history import DayChance
 from backend.answers.trial_forecast import TrialState
 from backend.core.issued import GateReason, GateState
+from backend.core.parameters import Parameter
 from backend.forecast.gate import GATED_DAYS, TRIAL_DAYS, Reason
 
 _WITH_FIGURES = {
@@ -67,6 +70,69 @@ def trial_words(state: TrialState, days: int) -> str:
         TrialState.TOO_FEW_DAYS: f"{days} days with readings so far, and {TRIAL_DAYS} are needed: raw"
         " models only.",
     }[state]
+
+
+def share_words(share: float) -> str:
+    """Return a share in whole percent: neither 0 % nor 100 % unless it is exactly that."""
+    if 0 < share < 0.005:
+        return "< 1 %"
+    return "> 99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
+
+
+def parameter_words(of: ParameterForecast) -> str:
+    """Return the state of a parameter, and how its intervals held or would have held."""
+    text = of.reason
+    if of.held is not None:
+        text += f" Such intervals held here for {share_words(of.held.share)} of {of.held.n_hours} hours on"
+        text += f" {of.held.n_days} days"
+        if of.held.low is not None and of.held.high is not None:
+            text += f" ({share_words(max(of.held.low, 0))} to {share_words(min(of.held.high, 1))}, by days)"
+        text += "."
+    if of.replayed is not None:
+        text += (
+            f" Replayed, it was off by {of.replayed.mean_error_size:.1f} on average and the best model so far"
+            f" by {of.replayed.best_error_size:.1f}; {share_words(of.replayed.within)} of the hours of"
+            f" {of.replayed.n_days} days were within the interval."
+        )
+    return text
+
+
+def record_words(record: RecordEntry) -> str:
+    """Return where the forecast stands in the record of its site."""
+    late = ", late: it is not scored" if record.late else ""
+    return (
+        f"Number {record.number} of the record, issued {record.issued_at:%Y-%m-%d %H:%M} UTC{late}, method"
+        f" {record.method}, hash {record.hash[:16]}."
+    )
+
+
+def day_words(answer: ForecastAnswer) -> str:
+    """Return a day in one line: its strongest flying hour, and the chance of the day."""
+    hour = answer.strongest
+    if hour is None:
+        return f"{answer.day}: {answer.wind_speed.reason}"
+    text = f"{answer.day}: at {hour.hour:02d}:00 {_with_interval(hour)} km/h"
+    gust = answer.gust_at(hour)
+    if gust is not None:
+        text += f", gusts {_with_interval(gust)}"
+    if not answer.wind_speed.state.has_values:
+        return f"{text}, by {answer.wind_speed.best_name}"
+    return text if answer.day_chance is None else f"{text}; {chance_words(answer, answer.day_chance)}"
+
+
+def chance_words(answer: ForecastAnswer, of: DayChance) -> str:
+    """Return the chance of more than a limit in any flying hour; below 30 days as a count of days."""
+    limits = f"more than {answer.limit:g}"
+    if Parameter.WIND_GUST in of.parameters:
+        limits += f" or gusts above {answer.gust_limit:g}"
+    share = f"{of.days_above} of {of.n_days} days" if of.chance is None else share_words(of.chance)
+    return f"{limits} at any hour from {of.first_hour} to {of.last_hour}: {share}"
+
+
+def _with_interval(hour: ForecastHour) -> str:
+    if hour.p10 is None or hour.p90 is None:
+        return f"{hour.shown:.0f}"
+    return f"{hour.shown:.0f} ({hour.p10:.0f} to {hour.p90:.0f})"
 
 
 NOT_ISSUED = "No corrected forecast was issued for this day in this view."

@@ -46,7 +46,7 @@ SUBCOMMANDS = {
     ),
     "forecast": Subcommand(
         "backend.cli.forecast",
-        "Show a forecast from all models, corrected by their past errors at a site. It is on trial.",
+        "Show the forecast of a coming day from all models, corrected by their past errors.",
     ),
     "doctor": Subcommand(
         "backend.cli.doctor",

@@ -1,7 +1,8 @@
-"""`meteo-score forecast`: tomorrow at a site, corrected by the past errors of all models, on trial."""
+"""`meteo-score forecast`: a coming day at a site, corrected by the past errors of all models."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, cast
 
@@ -9,13 +10,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from backend.answers.forecast import forecast_answer
+from backend.answers.forecast_shapes import ForecastAnswer, ForecastHour, ForecastState
+from backend.answers.forecast_words import day_words, parameter_words, record_words, share_words
 from backend.answers.service import ReadingParts
 from backend.answers.sites import require_site
-from backend.answers.trial_forecast import TrialDay, TrialForecast, TrialState, trial_day
 from backend.answers.withholding import NOTHING
 from backend.cli.console import AsJson, print_json
 from backend.cli.context import opened
-from backend.scoring.names import model_name
+from backend.core.clock import PARIS
+from backend.scoring.constants import LEAST_LIMIT, MOST_LIMIT, USUAL_GUST_LIMIT, USUAL_WIND_LIMIT
 
 app = typer.Typer(add_completion=False)
 
@@ -33,45 +37,75 @@ def forecast(
     context: typer.Context,
     site: Annotated[str, typer.Argument(help="Id of a site.")],
     day: Annotated[ComingDay, typer.Option(help="The local day to forecast.")] = ComingDay.TOMORROW,
+    limit: Annotated[
+        float,
+        typer.Option(min=LEAST_LIMIT.value, max=MOST_LIMIT.value, help="Your limit of mean wind, km/h."),
+    ] = USUAL_WIND_LIMIT.value,
+    gust_limit: Annotated[
+        float, typer.Option(min=LEAST_LIMIT.value, max=MOST_LIMIT.value, help="Your limit of gusts, km/h.")
+    ] = USUAL_GUST_LIMIT.value,
     as_json: AsJson = False,
 ) -> None:
-    """Show a forecast from all models, corrected by their past errors at a site. It is on trial.
+    """Show the forecast of a coming day from all models, corrected by their past errors.
 
-    It is computed from the stored days at each call, with 8 of 10 past errors as its interval. It is not
-    issued, and not yet proven better than the best model.
+    Where it is not yet proven better than the best model, the best model is shown with the reason. Without an
+    issued forecast it is computed from the stored days, and marked as a trial.
     """
     service = cast(ReadingParts, opened(context).current())  # as in score.py
-    answer = trial_day(service, require_site(service.sites(), site), list(ComingDay).index(day), NOTHING)
+    place = require_site(service.sites(), site)
+
+    def of_day(ahead: int, *, on_demand: bool) -> ForecastAnswer:
+        today = service.clock().astimezone(PARIS).date()
+        return forecast_answer(
+            service,
+            place,
+            today + timedelta(days=ahead),
+            NOTHING,
+            limit=limit,
+            gust_limit=gust_limit,
+            on_demand=on_demand,
+        )
+
+    chosen = list(ComingDay).index(day)
+    answer = of_day(chosen, on_demand=True)
     if as_json:
         print_json(answer.model_dump(mode="json"))
         return
     console = Console(markup=False, highlight=False)
     console.soft_wrap = not console.is_terminal
-    console.print(f"{answer.site_name}, {answer.day}, in km/h (view {answer.view}): on trial", style="bold")
-    of_names = (("mean wind", answer.wind_speed), ("gust", answer.wind_gust))
-    if any(each.hours for _, each in of_names):
+    marked = ": on trial" if answer.wind_speed.state is ForecastState.TRIAL else ""
+    console.print(f"{answer.site_name}, {answer.day}, in km/h (view {answer.view}){marked}", style="bold")
+    if any(each.hours for each in answer.winds):
         console.print(_table(answer), soft_wrap=False)
-    for name, each in of_names:
-        console.print(_sentence(name, each))
+    for name, each in zip(("Mean wind", "Gust"), answer.winds, strict=True):
+        console.print(f"{name}: {parameter_words(each)}")
+    if answer.wind_speed.record is not None:
+        console.print(record_words(answer.wind_speed.record))
+    for ahead in range(len(ComingDay)):
+        console.print(day_words(answer if ahead == chosen else of_day(ahead, on_demand=False)))
 
 
-def _table(answer: TrialDay) -> Table:
-    """Return the hours of the day with any value."""
+def _table(answer: ForecastAnswer) -> Table:
+    """Return the hours of the day with any value, within 80 columns."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("Hour", no_wrap=True)
-    parts = [each for each in (answer.wind_speed, answer.wind_gust) if each.hours]
-    for each in parts:
-        name = "Wind" if each is answer.wind_speed else "Gust"
-        for title in (name, "8 of 10", model_name(each.best) if each.best else "best model"):
-            table.add_column(title, justify="right", no_wrap=True)
-    for hours in zip(*(each.hours for each in parts), strict=True):
-        if all(hour.value is None for hour in hours):
+    limits = (answer.limit, answer.gust_limit)
+    rows: dict[int, list[str]] = {}
+    for name, each, limit in zip(("Wind", "Gust"), answer.winds, limits, strict=True):
+        corrected = each.state.has_values
+        titles = (name, "8 of 10", f">{limit:g}") if corrected else (f"{name}, {each.best_name}",)
+        if not each.hours:
             continue
-        cells = []
-        for hour in hours:
-            interval = "–" if hour.p10 is None or hour.p90 is None else f"{hour.p10:.0f} to {hour.p90:.0f}"
-            cells += [_whole(hour.value), interval, _whole(hour.best_model)]
-        table.add_row(f"{hours[0].hour:02d}:00", *cells)
+        for title in titles:
+            table.add_column(title, justify="right", no_wrap=True)
+        for hour in each.hours:
+            cells = rows.setdefault(int(hour.valid_time.timestamp()), [f"{hour.hour:02d}:00"])
+            cells += [_whole(hour.value), _interval(hour), _chance(hour)] if corrected else [
+                _whole(hour.best_model)
+            ]  # fmt: skip
+    for cells in rows.values():
+        if any(cell != "–" for cell in cells[1:]):
+            table.add_row(*cells)
     return table
 
 
@@ -79,19 +113,12 @@ def _whole(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f}"
 
 
-def _sentence(name: str, of: TrialForecast) -> str:
-    """Return what the trial of a parameter rests on, or why there is none."""
-    if of.state is TrialState.NO_STATION:
-        return f"{name}: the site has no reference station, so nothing can be learned."
-    if of.state is TrialState.NO_MODEL:
-        return f"{name}: no model has values for this day."
-    if of.state is TrialState.TOO_FEW_DAYS:
-        return f"{name}: {of.n_days} days with readings so far, {of.least_days} are needed."
-    text = f"{name}: learned from {of.n_days} days."
-    if of.mean_error_size is None or of.best_error_size is None or of.within is None:
-        return f"{text} No day before had an interval yet."
-    return (
-        f"{text} Replayed, it was off by {of.mean_error_size:.1f} on average and the best model so far by"
-        f" {of.best_error_size:.1f}; {100 * of.within:.0f} % of the hours of {of.within_days} days were"
-        " within the interval."
-    )
+def _interval(hour: ForecastHour) -> str:
+    return "–" if hour.p10 is None or hour.p90 is None else f"{hour.p10:.0f} to {hour.p90:.0f}"
+
+
+def _chance(hour: ForecastHour) -> str:
+    """Return the chance of more than the limit, or below 30 days its counts."""
+    if hour.chance is not None:
+        return share_words(hour.chance)
+    return "–" if hour.chance_days is None else f"{hour.days_above} of {hour.chance_days}"
