@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple, Protocol
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from backend.answers.station_flags import flag_entry, flag_text
 from backend.cli.console import AsJson, print_json, print_text
@@ -315,7 +315,8 @@ def near(
     if as_json:
         print_json({network: [near.as_json() for near in stations] for network, stations in nearest.items()})
         return
-    table = Table("Station", "Name", "Distance", "Height difference")
+    station_id = Column("Station", no_wrap=True)  # to be copied; the name wraps
+    table = Table(station_id, "Name", "Distance", "Height difference")
     for one in (one for stations in nearest.values() for one in stations):
         table.add_row(one.station.id, one.station.name, f"{one.distance_km:.1f} km", one.height())
     _console().print(table)

@@ -379,7 +379,7 @@ METEOFRANCE_HOURLY = SourceInfo(
     display_name="Météo-France (hourly)",
     attribution="Source : Météo-France, Licence Ouverte 2.0 (Etalab)",
     public=True,
-    default=False,  # for its bytes, and because no shipped site has a mapped mast yet
+    default=True,  # without a mapped mast nothing is requested
     licence=LICENCE_OUVERTE,
     website="https://www.data.gouv.fr/datasets/donnees-climatologiques-de-base-horaires/",
     network=NetworkInfo(station_number="[0-9]{8}", gust_minutes=60),

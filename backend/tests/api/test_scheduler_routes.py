@@ -15,6 +15,7 @@ import pytest
 
 from backend.api.status import schedule_in_words
 from backend.core.records import CollectionRequest, Failure, ObservationBatch
+from backend.core.registry import DEFAULT_SOURCES
 from backend.scheduler.config import FORECASTS, OBSERVATIONS, SchedulerConfig
 from backend.storage.ledger import Ledger
 from backend.storage.run_records import SourceRun
@@ -166,7 +167,7 @@ async def test_freshness_has_age_limit_and_why_a_source_is_disabled(tmp_path: Pa
     async with served(service) as client:
         freshness = (await get(client, "/api/scheduler/status"))["freshness"]
     by_source = {source["source"]: source for source in freshness}
-    assert list(by_source) == ["meteo_parapente", "arome", "geosphere", "ffvl", "romma"]
+    assert tuple(by_source) == DEFAULT_SOURCES
     assert by_source["ffvl"]["newestData"] == "2026-07-15T12:05:00Z"
     assert by_source["ffvl"]["ageSeconds"] == 300
     assert by_source["ffvl"]["maxAgeSeconds"] == 35 * 60

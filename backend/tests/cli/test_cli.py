@@ -204,7 +204,9 @@ def test_a_dry_run_collects_and_stores_nothing(environment: Environment, line: s
     if form:
         answer = json.loads(result.stdout)
         assert (answer["status"], answer["dryRun"]) == ("success", True)
-        assert all(source["recordsCollected"] > 20 for source in answer["sources"])
+        collected = {source["source"]: source["recordsCollected"] for source in answer["sources"]}
+        assert collected.pop("meteofrance_hourly", 0) == 0  # the site names no mast
+        assert all(count > 20 for count in collected.values())
         assert all(source["recordsStored"] == 0 for source in answer["sources"])
     else:
         assert "Dry run: success; nothing was stored" in words(result)
@@ -536,6 +538,7 @@ def test_all_is_well_if_every_source_answers_and_no_station_is_silent(environmen
     typed("collect observations", environment)
     before = contents(environment)
     code, checks = findings("doctor", environment)
+    assert checks.pop("meteofrance_hourly") == (None, "nothing to request")  # the site names no mast
     assert (code, {what for what, (ok, _) in checks.items() if ok is not True}) == (0, set())
     assert set(checks) == {
         *("settings file", "settings", "store", "store check", "clock", "sites", "stations"),

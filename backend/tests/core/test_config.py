@@ -73,7 +73,7 @@ SPECIFIED: dict[str, object] = {
     "BALISEMETEO_URL": "https://www.balisemeteo.com",
     "ROMMA_URL": "https://www.romma.fr",
     "ROMMA_KEY": None,
-    "SOURCES": ("meteo_parapente", "arome", "geosphere", "ffvl", "romma"),
+    "SOURCES": ("meteo_parapente", "arome", "geosphere", "ffvl", "romma", "meteofrance_hourly"),
     "PIOUPIOU_URL": "https://api.pioupiou.fr",
     "PIOUPIOU_SPACING_SECONDS": 2.0,
     "CONTACT": "",

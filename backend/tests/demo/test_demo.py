@@ -76,6 +76,7 @@ def test_every_slot_of_the_day_was_a_success_of_every_source(store: Database) ->
         (FORECASTS, "meteo_parapente"),
         (FORECASTS, "open_meteo"),
         (OBSERVATIONS, "ffvl"),
+        (OBSERVATIONS, "meteofrance_hourly"),
         (OBSERVATIONS, "romma"),
     }
 
