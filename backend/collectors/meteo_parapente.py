@@ -25,7 +25,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from backend.collectors.areas import within
-from backend.collectors.base import Fetch, Request, Source, as_failure
+from backend.collectors.base import Fetch, LiveFacts, Request, Source, as_failure
 from backend.collectors.meteo_parapente_answer import (
     MODEL,
     NAME,
@@ -71,6 +71,13 @@ def build(settings: Settings) -> Source[ForecastBatch]:
         else "CONTACT is not set: requests to MeteoParapente must have a contact address",
         no_archive_reason=(
             "its publisher serves runs for about three days, and FORECAST_LOOKBACK_HOURS=84 collects them"
+        ),
+        live=LiveFacts(
+            if_gone=(
+                "the addresses are those of the publisher's own web page and not a promised interface: the"
+                " requests of that page show the present host. If it is another one, ask the publisher, and"
+                " set METEO_PARAPENTE_URL"
+            )
         ),
     )
 

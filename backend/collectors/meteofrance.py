@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from backend.collectors.base import Fetch, Payload, Request, Source
+from backend.collectors.base import Fetch, LiveFacts, Payload, Request, Source
 from backend.collectors.beacons.gaps import fill_gap, find_gaps
 from backend.collectors.beacons.readings import (
     Network,
@@ -92,6 +92,13 @@ def build(settings: Settings) -> Source[ObservationBatch]:
         max_age=MAX_AGE,
         disabled=None if key else "set METEOFRANCE_API_KEY, and subscribe its application to DPPaquetObs",
         no_archive_reason="the portal keeps 24 hours, which every collection makes up for by itself",
+        live=LiveFacts(
+            if_gone=(
+                "a key is valid for up to three years, and its application is subscribed to each API by"
+                " itself: look at both on portail-api.meteofrance.fr. Version 1 of DPPaquetObs has other"
+                " field names than version 2, which is read here"
+            )
+        ),
     )
 
 

@@ -1,8 +1,8 @@
 """The masts of Météo-France, every hour: open files of whole departments, one day or more late.
 
 Publisher: Météo-France, the set "données climatologiques de base horaires" of data.gouv.fr. Licence: Licence
-Ouverte 2.0 (Etalab), to be credited. No key. It is off unless `SOURCES` names it, for its bytes: 3 to 15 MB
-for each department with a mapped mast, once a day.
+Ouverte 2.0 (Etalab), to be credited. No key. A department with a mapped mast costs 3 to 15 MB, once a day;
+without a mapped mast nothing is requested.
 Units: m/s, degrees, °C. Times: the hour in UTC at which the interval ends. Wind at 10 m: the mean of ten
 minutes at the hour (FF, DD; that they end at the stamp is not verified), and the gust of the hour before it
 (FXI). FXY is the highest mean of ten minutes and no gust; FF2 and FXI2 are measured at 2 m: none is read.
@@ -23,7 +23,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 
-from backend.collectors.base import Archive, Fetch, Payload, Request, Source
+from backend.collectors.base import Archive, Fetch, LiveFacts, Payload, Request, Source
 from backend.collectors.beacons.gaps import missing_spans
 from backend.collectors.beacons.readings import is_new_or_changed, positions_of
 from backend.collectors.meteofrance_files import NETWORK, Content, read
@@ -49,7 +49,7 @@ _NOT_FOUND = (403, 404)  # an object storage may answer 403 for an object that d
 
 
 def build(settings: Settings) -> Source[ObservationBatch]:
-    """Return the source; the registry turns it off unless `SOURCES` names it."""
+    """Return the source, which requests nothing until a site names a mast."""
     return Source.of(
         terms_of(registry.METEOFRANCE_HOURLY, settings),
         batch=ObservationBatch,
@@ -57,6 +57,16 @@ def build(settings: Settings) -> Source[ObservationBatch]:
         max_age=MAX_AGE,
         past=Archive(
             routes=(Years(settings.meteofrance_hourly_url),), since=datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
+        ),
+        live=LiveFacts(
+            licence_page="https://www.data.gouv.fr/api/1/datasets/donnees-climatologiques-de-base-horaires/",
+            licence_words="lov2",
+            licence_kind="json",
+            if_gone=(
+                "the former host object.files.data.gouv.fr/meteofrance is frozen since June 2026. The data"
+                " set donnees-climatologiques-de-base-horaires on www.data.gouv.fr links to the present"
+                " files: set METEOFRANCE_HOURLY_URL to their folder"
+            ),
         ),
     )
 

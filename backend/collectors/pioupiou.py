@@ -26,7 +26,7 @@ from typing import TypeVar
 
 import msgspec
 
-from backend.collectors.base import Archive, Fetch, Payload, Request, Source
+from backend.collectors.base import Archive, Fetch, LiveFacts, Payload, Request, Source
 from backend.collectors.beacons.gaps import fill_gap, find_gaps, missing_spans, unknown_station
 from backend.collectors.beacons.readings import (
     Network,
@@ -130,6 +130,12 @@ def build(settings: Settings) -> Source[ObservationBatch]:
         routes=(Live(settings.pioupiou_url),),
         max_age=MAX_AGE,
         past=Archive(routes=(ArchiveRoute(settings.pioupiou_url),)),
+        live=LiveFacts(
+            if_gone=(
+                "Pioupiou became OpenWindMap, and api.openwindmap.org has the same paths below /v1: set"
+                " PIOUPIOU_URL=https://api.openwindmap.org"
+            )
+        ),
     )
 
 

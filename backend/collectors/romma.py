@@ -23,7 +23,7 @@ from lxml import etree
 from pydantic import SecretStr
 from selectolax.lexbor import LexborNode
 
-from backend.collectors.base import Fetch, Payload, Request, Source, SourceRoute
+from backend.collectors.base import Fetch, LiveFacts, Payload, Request, Source, SourceRoute
 from backend.collectors.beacons.readings import (
     DASHES,
     ODD_ROW,
@@ -145,6 +145,12 @@ def build(settings: Settings) -> Source[ObservationBatch]:
         if routes
         else f"ROMMA_KEY is not set, and the station pages are not read because {why_no_pages}",
         no_archive_reason="ROMMA has no history",
+        live=LiveFacts(
+            if_gone=(
+                "winds.mobi stopped reading ROMMA on 30 June 2024, for a reason that is not known. A key that"
+                " ended gives an empty answer and no error: ask the association"
+            )
+        ),
     )
 
 

@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
-from backend.cli.live import check_licence, check_place, if_gone, named_sources, one_place
+from backend.cli.live import named_sources
+from backend.cli.live_checks import check_licence, check_place, if_gone
+from backend.cli.live_requests import one_place
 from backend.core.clock import utc_now
 from backend.core.config import KEY_SETTINGS, Settings
 from backend.core.records import ForecastBatch, Outside, Site
-from backend.core.registry import GEOSPHERE, SOURCES, SourceInfo
+from backend.core.registry import GEOSPHERE, SOURCES
+from backend.core.source_info import SourceInfo
 from backend.main import Service
 from backend.tests.support.commands import Environment, StandIns, stand_ins, typed
 from backend.tests.support.fakes import ScriptedFetch
@@ -32,7 +35,11 @@ def dated() -> Iterator[StandIns]:
 @pytest.fixture
 def ours(dated: StandIns, tmp_path: Path) -> Environment:
     dated.set_clock(utc_now())
-    return dated.environment(tmp_path)
+    environment = dated.environment(tmp_path)
+    sites = tmp_path / "sites.toml"
+    mast = '"ffvl:9001", "meteofrance_hourly:74000001"'
+    sites.write_text(sites.read_text().replace('"ffvl:9001"', mast))
+    return environment
 
 
 def report(line: str, environment: Environment) -> tuple[int, dict[str, list[dict[str, Any]]]]:
@@ -131,7 +138,8 @@ def test_every_source_of_the_registry_has_live_checks(info: SourceInfo, service:
     [source] = named_sources(service.settings, [info.name], service)
     assert source.disabled is None
     assert source.routes
-    assert if_gone(source, info)
+    assert source.live.if_gone
+    assert source.live.if_gone in if_gone(source, info)
     assert bool(source.live.licence_page) == bool(source.live.licence_words)
 
 
