@@ -17,6 +17,7 @@ from backend.collectors.transport.client import HttpClient
 from backend.collectors.transport.hosts import HttpLimits
 from backend.core.config import SOURCE_NAMES, Settings
 from backend.core.records import Site
+from backend.core.registry import WINDS_MOBI_PROVIDERS
 from backend.main import Service, create_app
 from backend.scheduler.config import JobId, SchedulerConfig
 from backend.scheduler.runner import Runner, Sources
@@ -54,6 +55,7 @@ class Installation:
             "ffvl_html": True,
             "sources": ",".join(SOURCE_NAMES),
             "open_meteo_models": "icon_d2,ecmwf_ifs025",
+            "winds_mobi_providers": ",".join(WINDS_MOBI_PROVIDERS),
         }
         self.settings = Settings.load(**self.variables)
         config = SchedulerConfig.load(forecast_lookback_hours=24, scheduler_enabled=False)

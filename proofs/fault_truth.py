@@ -24,6 +24,7 @@ from backend.demo.beacons import (
     pioupiou_beacons,
     readings,
     romma_beacons,
+    winds_mobi_stations,
 )
 from backend.demo.store import SITES_FILE
 from backend.demo.upstreams.ffvl import SECTORS
@@ -53,7 +54,10 @@ DEAD_DAYS = 520
 BY_THE_CLOCK = {"meteofrance", "meteofrance_hourly"}
 """The networks whose stations report at fixed minutes of the hour."""
 
-DECIMALS = {"ffvl": 0, "romma": 1}
+BY_WINDS_MOBI = {"ffvl", "meteoswiss", "slf"}
+"""The networks that winds.mobi carries: whole degrees."""
+
+DECIMALS = {"ffvl": 0, "romma": 1, "meteoswiss": 0, "slf": 0}
 """To how many decimals a network rounds its temperatures; winds are whole km/h, but quarters for Pioupiou."""
 
 
@@ -136,7 +140,10 @@ def _written(reading: SimulatedReading, parameter: Parameter) -> int | None:
 def _untrue_readings(stored: Values) -> list[Key]:
     now = max((float(time) for _, time, _ in stored), default=0.0)
     view = View(now=now, weather=Weather(SEED), sites=SITES)
-    networks = (ffvl_beacons, romma_beacons, pioupiou_beacons, meteofrance_beacons, meteofrance_masts)
+    networks = (
+        *(ffvl_beacons, romma_beacons, pioupiou_beacons, meteofrance_beacons, meteofrance_masts),
+        winds_mobi_stations,
+    )
     beacons = {f"{b.network}:{b.number}": b for network in networks for b in network(SITES)}
     spans: dict[str, list[int]] = {}
     for station, time, _ in stored:
@@ -166,7 +173,8 @@ def _simulated(view: View, beacon: Beacon, times: list[int]) -> list[SimulatedRe
 
 def _stored_time(station: str, reading: SimulatedReading) -> int:
     """Return the time a reading is stored with: whole minutes, except where each route states seconds."""
-    return reading.time // 60 * 60 if station.startswith(("ffvl:", "romma:")) else reading.time
+    to_the_minute = {"romma", *BY_WINDS_MOBI}
+    return reading.time // 60 * 60 if station.partition(":")[0] in to_the_minute else reading.time
 
 
 def _measured(station: str, reading: SimulatedReading | None, parameter: Parameter) -> int | None:
@@ -183,7 +191,7 @@ def _measured(station: str, reading: SimulatedReading | None, parameter: Paramet
     if parameter is Parameter.WIND_DIRECTION:
         if reading.sector is None:
             return None
-        return round(1000 * (SECTORS[reading.sector] if network == "ffvl" else 22.5 * reading.sector))
+        return round(1000 * (SECTORS[reading.sector] if network in BY_WINDS_MOBI else 22.5 * reading.sector))
     if parameter is Parameter.TEMPERATURE:
         warmth = reading.temperature
         return None if warmth is None else round(1000 * round(warmth, DECIMALS[network]))

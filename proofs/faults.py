@@ -47,13 +47,15 @@ ROMMA_PAGE = Way("romma", "page", ("romma",), one="id=902")
 PIOUPIOU = Way("pioupiou", "live", ("pioupiou",), one="/archive/8002")
 METEOFRANCE = Way("meteofrance", "portal", ("meteofrance_api",), one="id_station=74000002")
 MASTS = Way("meteofrance_hourly", "files", ("meteofrance_hourly",))
+METEOSWISS = Way("meteoswiss", "winds_mobi", ("winds_mobi",), one="meteoswiss-DEM2", own="meteoswiss")
+SLF = Way("slf", "winds_mobi", ("winds_mobi",), one="slf-DEM2", own="slf")
 IFS = Way("arome_ifs", "object_storage", ("arome",), one="aromeifs__0025__SP1__07H12H", own="/aromeifs/")
 ARPEGE = Way("arpege", "object_storage", ("arome",), one="arpege__01__SP1__000H012H", own="/arpege/")
 MODELS = Way("open_meteo", "single_runs", ("open_meteo", "open_meteo_single_runs"), one="models=ecmwf_ifs025")
 GEOSPHERE = Way("geosphere", "timeseries", ("geosphere",), one="forecast_offset=1")
 WAYS = (
     *(METEO_PARAPENTE, STORAGE, PORTAL, OPEN_METEO, FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA, ROMMA_PAGE),
-    *(PIOUPIOU, METEOFRANCE, MASTS, MODELS, IFS, ARPEGE, GEOSPHERE),
+    *(PIOUPIOU, METEOFRANCE, MASTS, METEOSWISS, SLF, MODELS, IFS, ARPEGE, GEOSPHERE),
 )
 
 DOUBLED_HOUR = "doubled_hour"
@@ -147,11 +149,12 @@ FALLBACKS = (
     Fallback((ROMMA, ROMMA_PAGE)),
 )
 
-MOVES = tuple(Moved(way) for way in (FFVL, WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE, MASTS))
+MOVES = tuple(Moved(way) for way in (FFVL, WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE, MASTS, SLF))
 
 _PARIS = {FFVL, FFVL_PAGE, ROMMA, ROMMA_PAGE}
-_ROWS = {FFVL, WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE, MASTS}
-_GUSTS = {FFVL, WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE, PIOUPIOU, METEOFRANCE}
+_BY_WINDS_MOBI = {WINDS_MOBI, METEOSWISS, SLF}
+_ROWS = {FFVL, *_BY_WINDS_MOBI, ROMMA, PIOUPIOU, METEOFRANCE, MASTS}
+_GUSTS = {FFVL, *_BY_WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE, PIOUPIOU, METEOFRANCE}
 _GRIB = {STORAGE, PORTAL, IFS, ARPEGE}
 _GROUPED = {OPEN_METEO, MODELS, GEOSPHERE}
 
@@ -186,7 +189,7 @@ def why_not(cell: Cell) -> str | None:
             return "a compressed file is not text; its parser reads both encodings"
         case Fault.LATIN_1 if one and way in _GRIB:
             return "a GRIB file is not text"
-        case Fault.NO_TEMPERATURE if way in {WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE} or (one and way is FFVL):
+        case Fault.NO_TEMPERATURE if way in {*_BY_WINDS_MOBI, FFVL_PAGE, ROMMA_PAGE} or (one and way is FFVL):
             return "a station without a thermometer looks the same"
         case Fault.NO_TEMPERATURE if way is PIOUPIOU:
             return "it measures wind only"

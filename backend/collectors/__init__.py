@@ -13,7 +13,7 @@ from backend.collectors.base import B, Source
 from backend.collectors.grib.worker import Worker
 from backend.core.config import Settings
 from backend.core.records import ForecastBatch, ObservationBatch
-from backend.core.registry import NETWORKS
+from backend.core.registry import NETWORKS, WINDS_MOBI_PROVIDERS
 
 
 def forecast_sources(settings: Settings, worker: Worker) -> tuple[Source[ForecastBatch], ...]:
@@ -34,7 +34,8 @@ def observation_sources(settings: Settings) -> tuple[Source[ObservationBatch], .
     sources = []
     for name in NETWORKS:
         source: Source[ObservationBatch] = import_module(f"backend.collectors.{name}").build(settings)
-        sources.append(_unless_left_out(source, settings))
+        # Those of winds.mobi have a setting of their own.
+        sources.append(source if name in WINDS_MOBI_PROVIDERS else _unless_left_out(source, settings))
     return tuple(sources)
 
 

@@ -57,6 +57,7 @@ from backend.core.config import Settings
 from backend.core.records import (
     ForecastBatch,
 )
+from backend.core.source_info import SourceInfo
 from backend.core.terms import terms_of
 
 NO_PAST = (
@@ -141,7 +142,7 @@ def build_arpege(settings: Settings, worker: Worker) -> Source[ForecastBatch]:
 def _beside(
     settings: Settings,
     worker: Worker,
-    source: registry.SourceInfo,
+    source: SourceInfo,
     grid: PackageGrid,
     max_lead: int,
     later: timedelta,

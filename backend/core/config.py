@@ -29,11 +29,17 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backend.core.errors import ConfigError
-from backend.core.registry import AROME, DEFAULT_SOURCES, OPEN_METEO_MODELS, OPTIONAL_SOURCES
+from backend.core.registry import (
+    AROME,
+    DEFAULT_SOURCES,
+    OPEN_METEO_MODELS,
+    OPTIONAL_SOURCES,
+    WINDS_MOBI_PROVIDERS,
+)
 from backend.core.sites import default_sites_file
 
 SOURCE_NAMES = (*DEFAULT_SOURCES, *OPTIONAL_SOURCES)
-"""Valid names in `SOURCES`. Open-Meteo is enabled by `OPEN_METEO_MODELS`."""
+"""Valid names in `SOURCES`. `OPEN_METEO_MODELS` and `WINDS_MOBI_PROVIDERS` enable the others."""
 
 
 class Allowance(NamedTuple):
@@ -198,6 +204,9 @@ Models = Annotated[
     AfterValidator(lambda names: _require_known("model", names, OPEN_METEO_MODELS)),
     AfterValidator(lambda names: tuple(dict.fromkeys(names))),  # a model that is named twice counts once
 ]
+Providers = Annotated[
+    Names, AfterValidator(lambda names: _require_known("network", names, WINDS_MOBI_PROVIDERS))
+]
 Networks = Annotated[Names, AfterValidator(_networks)]
 Origins = Annotated[Names, AfterValidator(_origins)]
 Integers = Annotated[tuple[int, ...], NoDecode, BeforeValidator(integers)]
@@ -326,6 +335,7 @@ class Settings(EnvironmentSettings):
     arome_runs: Annotated[Integers, AfterValidator(_arome_runs)] = (0, 6, 12, 18)
     open_meteo_fallback: Boolean = False
     open_meteo_models: Models = ()
+    winds_mobi_providers: Providers = ()
     ffvl_html: Boolean = False
     romma_html: Boolean = True
 

@@ -12,7 +12,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 
 from backend.core.errors import ConfigError
 from backend.core.records import Reference, Site, network_of
-from backend.core.registry import NETWORKS, REQUIRED_NETWORKS, NetworkInfo
+from backend.core.registry import NETWORKS, REQUIRED_NETWORKS
+from backend.core.source_info import NetworkInfo
 from backend.core.units import COMPASS
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")

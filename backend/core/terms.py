@@ -8,7 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backend.core.config import Settings
-from backend.core.registry import AROME, OPEN_METEO, OPEN_METEO_CREDIT, SOURCES, SourceInfo
+from backend.core.registry import (
+    AROME,
+    OPEN_METEO,
+    OPEN_METEO_CREDIT,
+    SOURCES,
+    WINDS_MOBI_PROVIDERS,
+)
+from backend.core.source_info import SourceInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +45,8 @@ def terms_of(source: SourceInfo, settings: Settings) -> SourceTerms:
     elif source is OPEN_METEO:
         models = settings.open_meteo_models or models
         opted_in = bool(settings.open_meteo_models)
+    elif source.name in WINDS_MOBI_PROVIDERS:
+        opted_in = source.name in settings.winds_mobi_providers
     return SourceTerms(
         name=source.name,
         models=models,

@@ -1,13 +1,14 @@
 """Beacons with positions and readings; the stand-ins convert them into the format of each network.
 
-Every beacon measures the true weather of its site plus a little noise, every ten minutes from its own minute
-on. Some readings are missing, some are without wind or temperature, and a few beacons stopped long ago.
+Every beacon measures the true weather of its site plus a little noise, every ten minutes (one network: every
+thirty) from its own minute on. Some readings are missing, some are without wind or temperature, and a few
+beacons stopped long ago.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
@@ -16,6 +17,7 @@ from starlette.responses import Response
 
 from backend.core.clock import PARIS
 from backend.core.records import Site, number_of
+from backend.core.registry import WINDS_MOBI_PROVIDERS
 from backend.demo.faults import Fault
 from backend.demo.noise import Floats, Integers, chance, normal, stream, uniform
 from backend.demo.weather import DAY
@@ -31,7 +33,7 @@ _NOISE_KMH, _NOISE_DEGREES, _NOISE_C = 0.5, 3.0, 0.2
 
 @dataclass(frozen=True, slots=True)
 class Beacon:
-    """A beacon at a site. `kind` is the FFVL's name of its type.
+    """A beacon at a site, with a reading every `period` seconds. `kind` is the FFVL's name of its type.
 
     `last_heard` returns, for a time (seconds), the last reading of a beacon that has stopped; None for a
     working one.
@@ -42,6 +44,7 @@ class Beacon:
     site: Site
     kind: str = "FFVL"
     last_heard: Callable[[float], float] | None = None
+    period: int = PERIOD
 
     @property
     def name(self) -> str:
@@ -50,8 +53,8 @@ class Beacon:
 
     @property
     def phase(self) -> int:
-        """Return its delay after the full ten minutes, in seconds."""
-        return int(PERIOD * chance("phase", self.network, self.number))
+        """Return its delay after the full period, in seconds."""
+        return int(self.period * chance("phase", self.network, self.number))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,16 @@ def meteofrance_masts(sites: Iterable[Site]) -> tuple[Beacon, ...]:
     return (*mapped(network, sites), *others)
 
 
+def winds_mobi_stations(sites: Iterable[Site]) -> tuple[Beacon, ...]:
+    """Return the stations of each further network of winds.mobi: one per site with one, and one more."""
+    sites = tuple(sites)
+    return tuple(
+        replace(beacon, period=1800 if network == "slf" else PERIOD)
+        for network in WINDS_MOBI_PROVIDERS
+        for beacon in (*mapped(network, sites), Beacon(network, "DEM9", sites[-1]))
+    )
+
+
 def measured_at(view: View, beacon: Beacon, times: Integers) -> list[SimulatedReading]:
     """Return the readings of a station at these times (seconds, UTC), without missing ones."""
     return _measure(view, beacon, times) if len(times) else []
@@ -133,7 +146,8 @@ def mapped(network: str, sites: tuple[Site, ...]) -> tuple[Beacon, ...]:
         for station in site.stations
         if station.startswith(f"{network}:")
     }
-    return tuple(Beacon(network, number, numbers[number]) for number in sorted(numbers, key=int))
+    ordered = sorted(numbers, key=lambda number: (len(number), number))
+    return tuple(Beacon(network, number, numbers[number]) for number in ordered)
 
 
 def readings(view: View, beacon: Beacon, since: float, until: float) -> list[SimulatedReading]:
@@ -141,10 +155,10 @@ def readings(view: View, beacon: Beacon, since: float, until: float) -> list[Sim
     if beacon.last_heard:
         last = int(beacon.last_heard(view.now))
         return _measure(view, beacon, np.array([last])) if since < last <= until else []
-    phase = beacon.phase
-    slots = np.arange((since - phase) // PERIOD + 1, (until - phase) // PERIOD + 1).astype(np.int64)
+    phase, period = beacon.phase, beacon.period
+    slots = np.arange((since - phase) // period + 1, (until - phase) // period + 1).astype(np.int64)
     came = uniform(_stream(view, beacon, "came"), slots) >= _SKIPPED
-    return _measure(view, beacon, slots[came] * PERIOD + phase)[::-1]
+    return _measure(view, beacon, slots[came] * period + phase)[::-1]
 
 
 def latest(view: View, beacon: Beacon, until: float) -> SimulatedReading | None:
@@ -152,7 +166,7 @@ def latest(view: View, beacon: Beacon, until: float) -> SimulatedReading | None:
     if beacon.last_heard:
         until = beacon.last_heard(view.now)
         return readings(view, beacon, until - PERIOD, until)[0]
-    return next(iter(readings(view, beacon, until - 20 * PERIOD, until)), None)
+    return next(iter(readings(view, beacon, until - 20 * beacon.period, until)), None)
 
 
 def _measure(view: View, beacon: Beacon, times: Integers) -> list[SimulatedReading]:

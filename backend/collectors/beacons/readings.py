@@ -29,7 +29,6 @@ CORRECTED_FOR = timedelta(hours=72)
 """How far back the networks serve a history and may correct it. Older readings are not delivered again."""
 
 _DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
-_STATION_NUMBER = re.compile(r"[0-9]{1,9}")
 
 Value = str | float | None
 """A measured value as received: text in the FFVL's feed, a number from winds.mobi, or null."""
@@ -95,18 +94,19 @@ class Network:
 
     `cadence` is the longest time between two readings of a station that misses none.
     `averaging_minutes` and `direction_resolution` (degrees) are None where the network does not document
-    them.
+    them. `number` is the pattern of a station's number.
     """
 
     name: str
     cadence: timedelta
     averaging_minutes: int | None = None
     direction_resolution: float | None = None
+    number: re.Pattern[str] = re.compile(r"[0-9]{1,9}")
 
     def station_id(self, number: str | int) -> str | None:
         """Return the id of the station with `number`: "ffvl:2834". None if that is not a number."""
         digits = str(number).strip()
-        return f"{self.name}:{digits}" if _STATION_NUMBER.fullmatch(digits) else None
+        return f"{self.name}:{digits}" if self.number.fullmatch(digits) else None
 
     def station_of_odd(self, content: object, name: str) -> str | None:
         """Return the id of the station whose number is under `name` in an odd row's content, or None."""

@@ -1,1 +1,1 @@
-"""The FFVL's routes: the keyed API, the pages of beacons, winds.mobi."""
+"""The FFVL's routes: the keyed API and the pages of beacons."""

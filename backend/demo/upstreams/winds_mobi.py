@@ -1,4 +1,4 @@
-"""winds.mobi's copy of the FFVL's beacons: epoch seconds, numbers, and zeros for missing values."""
+"""winds.mobi's copies of networks: epoch seconds, numbers, and zeros for missing values."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from backend.demo.beacons import Beacon, SimulatedReading, ffvl_beacons, json_response, latest, readings
+from backend.demo.beacons import (
+    Beacon,
+    SimulatedReading,
+    ffvl_beacons,
+    json_response,
+    latest,
+    readings,
+    winds_mobi_stations,
+)
 from backend.demo.faults import ErrorPage, Fault, spoiled_by
 from backend.demo.upstreams.ffvl import SECTORS
 from backend.demo.weather import DAY
 from backend.demo.world import World
 
-LATENCY = 360  # seconds: it asks the FFVL every five minutes
+LATENCY = 360  # seconds: it asks the networks every five minutes or less often
 _FORGOTTEN = 10 * DAY  # a last value older than this is dropped
 _HIDDEN = 30 * DAY  # and a station without a reading for longer is not shown
 _HISTORY = 7 * DAY
@@ -44,14 +52,18 @@ def measure(reading: SimulatedReading) -> dict[str, int | float]:
     return fields
 
 
+def _id(beacon: Beacon) -> str:
+    return f"{beacon.network}-{beacon.number}"
+
+
 def _station(beacon: Beacon, reading: SimulatedReading, age: float) -> dict[str, object]:
     station: dict[str, object] = {
-        "_id": f"ffvl-{beacon.number}",
+        "_id": _id(beacon),
         "alt": round(beacon.site.elevation),
         "loc": {"type": "Point", "coordinates": [beacon.site.longitude, beacon.site.latitude]},
         "name": beacon.name,
         "peak": False,
-        "pv-name": "ffvl.fr",
+        "pv-code": beacon.network,
         "short": beacon.site.name,
         "status": "green" if age < 3600 else "red",
         "tz": "Europe/Paris",
@@ -63,17 +75,17 @@ class _WindsMobi:
     def __init__(self, world: World) -> None:
         self._world = world
         # Networks that the FFVL re-publishes are listed under their own names only.
-        beacons = (beacon for beacon in ffvl_beacons(world.sites) if beacon.kind == "FFVL")
-        self._beacons = {f"ffvl-{beacon.number}": beacon for beacon in beacons}
+        own = (beacon for beacon in ffvl_beacons(world.sites) if beacon.kind == "FFVL")
+        self._beacons = {_id(beacon): beacon for beacon in (*own, *winds_mobi_stations(world.sites))}
 
     async def stations(self, request: Request) -> Response:
         query = request.query_params
         limit = int(query.get("limit", "20"))
         ids = query.getlist("ids")
-        if query.get("provider", "ffvl") != "ffvl":
-            return json_response([])
+        provider = query.get("provider")
+        asked = [one for one in self._beacons.values() if provider in (None, one.network)]
         view = self._world.view("winds_mobi")
-        newest = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in self._beacons.values())
+        newest = ((beacon, latest(view, beacon, view.now - LATENCY)) for beacon in asked)
         stations = [
             _station(beacon, reading, age)
             for beacon, reading in newest

@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from backend.collectors import ffvl, romma
 from backend.collectors.base import Archive, Source, collect
 from backend.collectors.beacons.gaps import missing_spans
+from backend.collectors.beacons.winds_mobi import WindsMobiHistory
 from backend.collectors.ffvl_routes.keyed import KeyedHistory
-from backend.collectors.ffvl_routes.winds_mobi import WindsMobiHistory
+from backend.collectors.ffvl_routes.network import FFVL
 from backend.collectors.pioupiou import LONGEST_ARCHIVE, ArchiveRoute
 from backend.core.clock import PARIS, utc_now
 from backend.core.config import Settings
@@ -151,7 +152,7 @@ HISTORIES: dict[str, tuple[KeyedHistory | WindsMobiHistory, str]] = {
         "https://data.ffvl.fr/api/?base=balises&r=histo",
     ),
     "winds_mobi": (
-        WindsMobiHistory("https://winds.mobi"),
+        WindsMobiHistory("https://winds.mobi", FFVL, rank=1),
         "https://winds.mobi/api/2.3/stations/ffvl-87/historic/",
     ),
 }

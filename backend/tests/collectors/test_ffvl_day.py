@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.collectors.base import Request, SourceRoute
+from backend.collectors.beacons.winds_mobi import WindsMobi
 from backend.collectors.ffvl_routes.keyed import Keyed
-from backend.collectors.ffvl_routes.winds_mobi import WindsMobi
+from backend.collectors.ffvl_routes.network import FFVL
 from backend.core.clock import PARIS
 from backend.core.errors import CollectorError, FetchError
 from backend.core.records import CollectionRequest, ObservationBatch, Site
@@ -27,7 +28,7 @@ from backend.tests.support.ffvl_samples import KEYED, MOBI, at, feed, feed_row
 
 ROUTES: dict[str, SourceRoute[ObservationBatch]] = {
     "keyed": Keyed("https://data.ffvl.fr", "s3cret"),
-    "winds_mobi": WindsMobi("https://winds.mobi"),
+    "winds_mobi": WindsMobi("https://winds.mobi", FFVL, rank=1),
 }
 SLOTS = (*(at(hour, 0) for hour in (8, 10, 12, 14, 16, 18)), at(8, 0, 10))
 LATENCY = timedelta(minutes=5)

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from backend.collectors import meteofrance, pioupiou
+from backend.collectors.beacons import winds_mobi
 from backend.collectors.beacons.readings import Readings
-from backend.collectors.ffvl_routes import keyed, winds_mobi
+from backend.collectors.ffvl_routes import keyed
 from backend.collectors.ffvl_routes.keyed import Keyed, parse_list
+from backend.collectors.ffvl_routes.network import FFVL
 from backend.collectors.set_aside import set_aside_implausible
 from backend.collectors.transport.decoding import MAX_ODD_TEXT, MOST_ODD_ROWS
 from backend.core.errors import ParseError
@@ -141,7 +143,7 @@ ANSWERS: Mapping[str, Answer] = {
     "winds.mobi stations": Answer(
         mobi_row,
         plain,
-        lambda body: winds_mobi.parse_stations(payload(body), {})[0],
+        lambda body: winds_mobi.parse_stations(FFVL, payload(body), {})[0],
         lambda number: f"ffvl:{number}",
     ),
     "winds.mobi history": Answer(

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from backend.collectors.ffvl_routes.winds_mobi import (
+from backend.collectors.beacons.winds_mobi import (
     WindsMobi,
     history_seconds,
     parse_history,
     parse_stations,
 )
+from backend.collectors.ffvl_routes.network import FFVL
 from backend.core.errors import FetchError, ParseError
 from backend.core.records import Station
 from backend.tests.support.fakes import Answer, ScriptedFetch
@@ -34,7 +35,7 @@ from backend.tests.support.ffvl_samples import (
     values,
 )
 
-ROUTE = WindsMobi("https://winds.mobi")
+ROUTE = WindsMobi("https://winds.mobi", FFVL, rank=1)
 BULK = f"{MOBI}?provider=ffvl&limit=0"
 WIND = {"w-dir": 90, "w-avg": 5.5, "w-max": 9}
 
@@ -49,7 +50,7 @@ def station(number: int | str, seconds: float | None = None, **last: Any) -> dic
 
 
 def test_a_reading_has_speed_gust_direction_and_temperature_at_its_time() -> None:
-    readings, _ = parse_stations(payload(read("winds_mobi-stations.json")), {})
+    readings, _ = parse_stations(FFVL, payload(read("winds_mobi-stations.json")), {})
 
     assert values(readings.records, "ffvl:511") == {
         at(13, 4): {SPEED: 14.0, GUST: 23.0, DIRECTION: 292.0, TEMPERATURE: 11.0}
@@ -61,15 +62,15 @@ def test_a_reading_has_speed_gust_direction_and_temperature_at_its_time() -> Non
 def test_a_wind_field_that_no_reading_has_is_a_new_format(field: str) -> None:
     lacking = station(5, int(at(13, 0).timestamp()))
     del lacking["last"][field]
-    parse_stations(payload(answer(lacking, station(6, int(at(13, 0).timestamp())))), {})
+    parse_stations(FFVL, payload(answer(lacking, station(6, int(at(13, 0).timestamp())))), {})
     with pytest.raises(ParseError, match=f"no row has the documented field {field}"):
-        parse_stations(payload(answer(lacking)), {})
+        parse_stations(FFVL, payload(answer(lacking)), {})
     with pytest.raises(ParseError, match=f"no row has the documented field {field}"):
         parse_history(payload(answer(lacking["last"])), "ffvl:5", at(12, 0))
 
 
 def test_three_zeros_are_no_calm_but_a_mark_for_no_wind_measured_and_the_temperature_stays() -> None:
-    readings, _ = parse_stations(payload(read("winds_mobi-stations.json")), {})
+    readings, _ = parse_stations(FFVL, payload(read("winds_mobi-stations.json")), {})
 
     assert values(readings.records, "ffvl:512") == {at(12, 58): {TEMPERATURE: 9.0}}
     assert {(r.subject, r.parameter, r.time, r.raw, r.reason) for r in readings.rejected} == {
@@ -88,7 +89,7 @@ def test_a_zero_for_one_missing_value_is_rejected_alone() -> None:
         station(43, seconds, **{"w-avg": 9.9, "w-max": 0}),
     )
 
-    readings, _ = parse_stations(payload(body), {})
+    readings, _ = parse_stations(FFVL, payload(body), {})
 
     assert values(readings.records, "ffvl:37") == {
         at(13, 0): {GUST: 31.0, DIRECTION: 202.0, TEMPERATURE: 0.0}
@@ -114,20 +115,20 @@ def test_a_history_rejects_a_mean_of_zero_beside_a_gust_too() -> None:
 
 
 def test_a_calm_with_a_gust_is_a_calm_and_has_no_direction() -> None:
-    readings, _ = parse_stations(payload(read("winds_mobi-stations.json")), {})
+    readings, _ = parse_stations(FFVL, payload(read("winds_mobi-stations.json")), {})
 
     assert values(readings.records, "ffvl:516") == {at(13, 1): {SPEED: 0.0, GUST: 3.0, TEMPERATURE: -2.0}}
 
 
 def test_a_station_without_a_last_reading_is_described_and_has_no_values() -> None:
-    readings, stations = parse_stations(payload(read("winds_mobi-stations.json")), {})
+    readings, stations = parse_stations(FFVL, payload(read("winds_mobi-stations.json")), {})
 
     assert stations[3] == Station("ffvl:523", "Roche muette", 45.517, 6.402, 890.0)
     assert "ffvl:523" not in readings.latest
 
 
 def test_positions_come_with_the_longitude_first() -> None:
-    _, stations = parse_stations(payload(read("winds_mobi-stations.json")), {})
+    _, stations = parse_stations(FFVL, payload(read("winds_mobi-stations.json")), {})
 
     assert (stations[0].latitude, stations[0].longitude, stations[0].elevation) == (45.8031, 6.2207, 1745.0)
 
@@ -136,7 +137,7 @@ def test_a_station_without_a_position_or_with_a_third_coordinate_is_described() 
     seconds = int(NOW.timestamp())
     placed = {**station(6, seconds), "loc": {"type": "Point", "coordinates": [6.5, 45.1, 900.0]}}
 
-    _, stations = parse_stations(payload(answer(station(5, seconds), placed)), {})
+    _, stations = parse_stations(FFVL, payload(answer(station(5, seconds), placed)), {})
 
     assert stations[0] == Station("ffvl:5", "B", None, None, 10.0)
     assert (stations[1].latitude, stations[1].longitude) == (45.1, 6.5)
@@ -154,7 +155,7 @@ def test_a_station_without_a_position_or_with_a_third_coordinate_is_described() 
 def test_a_time_that_cannot_be_is_rejected(seconds: int, reason: str) -> None:
     body = answer(station(5, seconds), station(6, int(NOW.timestamp())))
 
-    readings, _ = parse_stations(payload(body), {})
+    readings, _ = parse_stations(FFVL, payload(body), {})
 
     [rejected] = readings.rejected
     assert (rejected.subject, rejected.raw) == ("ffvl:5", str(seconds))
@@ -166,7 +167,7 @@ def test_a_value_that_is_null_or_left_out_is_absent_and_text_is_no_number() -> N
     seconds = int(NOW.timestamp())
     body = answer(station(5, seconds, temp="warm", **{"w-max": None}))
 
-    readings, _ = parse_stations(payload(body), {})
+    readings, _ = parse_stations(FFVL, payload(body), {})
 
     assert values(readings.records, "ffvl:5") == {at(13, 10): {SPEED: 5.5, DIRECTION: 90.0}}
     assert [(r.parameter, r.raw, r.reason) for r in readings.rejected] == [
@@ -192,7 +193,7 @@ def test_a_value_that_is_null_or_left_out_is_absent_and_text_is_no_number() -> N
 )
 def test_an_answer_in_another_shape_is_refused(body: bytes, reason: str) -> None:
     with pytest.raises(ParseError) as caught:
-        parse_stations(payload(body), {})
+        parse_stations(FFVL, payload(body), {})
     assert reason in caught.value.reason
     assert caught.value.url == "https://somewhere.example/feed"
 
@@ -319,6 +320,6 @@ async def test_an_empty_history_is_a_failure_only_if_the_station_reports() -> No
 def test_an_elevation_of_0_is_not_known(alt: float | None, elevation: float | None) -> None:
     row = {**station(5, int(NOW.timestamp())), "alt": alt}
 
-    _, [described] = parse_stations(payload(answer(row)), {})
+    _, [described] = parse_stations(FFVL, payload(answer(row)), {})
 
     assert described.elevation == elevation

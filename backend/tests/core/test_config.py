@@ -211,6 +211,7 @@ SPACING = ("less than or equal to 3600", "greater than or equal to 0")
         ),
         ("SOURCES", "FFVL", "unknown source 'FFVL'"),
         ("SOURCES", "", "must name a source: choose from"),
+        ("WINDS_MOBI_PROVIDERS", "slf,metar", "unknown network 'metar': choose from meteoswiss, slf"),
         ("PUBLIC_RAW_SOURCES", "rommma", "unknown source 'rommma'"),
         ("ROMMA_URL", "www.romma.fr", BASE_URL),
         ("ROMMA_URL", "", BASE_URL),

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.core.config import Settings
-from backend.core.registry import MODELS, NETWORKS, OPEN_METEO, SOURCES, SourceInfo
+from backend.core.config import SOURCE_NAMES, Settings
+from backend.core.registry import MODELS, NETWORKS, OPEN_METEO, SOURCES
+from backend.core.source_info import SourceInfo
 from backend.core.terms import forecast_terms, network_terms, terms_of
 
 ROOT = Path(__file__).parents[3]
@@ -89,7 +90,7 @@ def test_a_network_has_a_module_and_a_test_of_its_name(network: str) -> None:
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
 def test_raw_values_are_public_by_licence_or_by_a_setting(source: SourceInfo) -> None:
     assert terms_of(source, Settings.load()).public == source.public
-    if source is not OPEN_METEO:
+    if source.name in SOURCE_NAMES:
         assert terms_of(source, Settings.load(public_raw_sources=source.name)).public
 
 
@@ -102,6 +103,7 @@ def test_a_source_is_opted_in_by_default_or_by_a_setting() -> None:
     assert opted_in() == default
     assert opted_in(sources="pioupiou,arome_ifs") == default | {"pioupiou", "arome_ifs"}
     assert opted_in(open_meteo_models="icon_d2") == default | {"open_meteo"}
+    assert opted_in(winds_mobi_providers="slf") == default | {"slf"}
 
 
 def test_the_settings_choose_models_and_credits() -> None:

@@ -137,6 +137,8 @@ async def test_the_bulk_answer_has_every_beacon_of_the_ffvl_and_no_other_network
     assert "last" not in stations["ffvl-9091"]  # silent for 12 to 19 days
     assert len(await client.json("winds_mobi", "/api/2.3/stations/?provider=ffvl&limit=4")) == 4
     assert len(await client.json("winds_mobi", "/api/2.3/stations/?ids=ffvl-9001&ids=ffvl-9002")) == 2
+    of_slf = await client.json("winds_mobi", "/api/2.3/stations/?provider=slf&limit=0")
+    assert {station["_id"] for station in of_slf} == {"slf-DEM1", "slf-DEM2", "slf-DEM9"}
     assert await client.json("winds_mobi", "/api/2.3/stations/?provider=holfuy&limit=0") == []
 
 

@@ -32,7 +32,9 @@ from backend.collectors import (
     romma,
 )
 from backend.collectors.base import Fetch, Payload, Request
-from backend.collectors.ffvl_routes import keyed, pages, winds_mobi
+from backend.collectors.beacons import winds_mobi
+from backend.collectors.ffvl_routes import keyed, pages
+from backend.collectors.ffvl_routes.network import FFVL
 from backend.collectors.grib.object_storage import ObjectStorage
 from backend.collectors.grib.portal import Portal
 from backend.collectors.grib.route import GribRoute
@@ -335,7 +337,7 @@ def targets() -> tuple[Target, ...]:
         Target(
             "winds.mobi stations",
             "json",
-            lambda body: winds_mobi.parse_stations(payload(body), {}),
+            lambda body: winds_mobi.parse_stations(FFVL, payload(body), {}),
             (
                 *stored("ffvl", "winds_mobi-stations.json"),
                 with_odd_row("ffvl", "winds_mobi-stations.json"),

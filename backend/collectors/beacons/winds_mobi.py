@@ -1,10 +1,11 @@
-"""The FFVL beacons by way of winds.mobi, which reads the federation's feed: no key, one answer for all.
+"""Networks of stations by way of winds.mobi, which collects them: no key, one answer for each network.
 
 Format (its public source and captures): JSON numbers, times as epoch seconds in UTC, km/h, positions as
-[longitude, latitude]. `last` is absent for a station without a reading for days. Its collectors write 0 for
-each mandatory value that they did not get: 0/0/0 may not be a calm, and one 0 beside wind is a missing value.
-Networks that the FFVL re-publishes are already removed. Its terms ask for few calls and for a User-Agent with
-a contact.
+[longitude, latitude]. A station's id is the code of its network and the network's own id: "ffvl-2820". `last`
+is absent for a station without a reading for days. Its collectors write 0 for each mandatory value that they
+did not get: 0/0/0 may not be a calm, and one 0 beside wind is a missing value. Stations that the FFVL
+re-publishes of other networks are already removed. Its terms ask for few calls, for a User-Agent with a
+contact, and for a use without advertising or payment.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from typing import Annotated
 
 import msgspec
 
-from backend.collectors.base import Fetch, Payload, Request
+from backend.collectors.base import Archive, Fetch, LiveFacts, Payload, Request, Source
 from backend.collectors.beacons.gaps import MARGIN, fill_gap, find_gaps, missing_histories, unknown_station
 from backend.collectors.beacons.readings import (
+    Network,
     Reading,
     Readings,
     ReportedField,
@@ -37,14 +39,15 @@ from backend.collectors.beacons.readings import (
     value_of,
 )
 from backend.collectors.beacons.times import epoch_time
-from backend.collectors.ffvl_routes.network import FFVL
+from backend.core.config import Settings
 from backend.core.errors import ParseError
 from backend.core.parameters import Parameter
-from backend.core.records import CollectionRequest, ObservationBatch, Rejected, Station, number_of
+from backend.core.records import CollectionRequest, ObservationBatch, Rejected, Station, network_of, number_of
+from backend.core.terms import SourceTerms
 
 HISTORY = timedelta(days=7)
+ROUTE = "winds_mobi"
 
-_PREFIX = "ffvl-"
 _WIND = (Parameter.WIND_SPEED, Parameter.WIND_GUST, Parameter.WIND_DIRECTION)
 _WIND_FIELDS = {"mean": "w-avg", "gust": "w-max", "direction": "w-dir"}
 
@@ -77,12 +80,13 @@ _HISTORY, _READING_ROW = msgspec.json.Decoder(list[_ReadingRow]), msgspec.json.D
 
 @dataclass(frozen=True, slots=True)
 class WindsMobi:
-    """All newest readings, then the history of each mapped station with a gap."""
+    """All newest readings of a network, then the history of each mapped station with a gap."""
 
     url: str
+    network: Network
+    rank: int = 0
 
-    name = "winds_mobi"
-    rank = 1
+    name = ROUTE
 
     async def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per answer, and a failure for each mapped station that is unknown.
@@ -90,11 +94,12 @@ class WindsMobi:
         A station without a reading in the bulk answer gets no request: winds.mobi counts a history back from
         the last reading, and there is none.
         """
-        payload = await fetch(request(self.url, "", provider=FFVL.name, limit="0"))
+        network = self.network
+        payload = await fetch(request(self.url, "", provider=network.name, limit="0"))
         after = stored_until(needs.newest, payload.fetched_at)
-        readings, stations = await asyncio.to_thread(parse_stations, payload, after)
-        # The FFVL's own list describes stations better, so it is not overwritten.
-        listed = FFVL.name in needs.listed
+        readings, stations = await asyncio.to_thread(parse_stations, network, payload, after)
+        # A list of the network's own describes stations better, so it is not overwritten.
+        listed = network.name in needs.listed
         introduced = tuple(
             station
             for station in stations
@@ -102,16 +107,16 @@ class WindsMobi:
             and not (listed and station.id in needs.stations)
         )
         positions = positions_of(stations, payload.fetched_at, readings.latest)
-        gaps = find_gaps(FFVL, needs, readings.latest, needs.since)
-        yield FFVL.batch(self, payload, readings, gaps.complete_until, introduced, positions)
+        gaps = find_gaps(network, needs, readings.latest, needs.since)
+        yield network.batch(self, payload, readings, gaps.complete_until, introduced, positions)
 
         known = needs.stations.keys() | {station.id for station in stations}
         for gap in gaps.open:
             if gap.until is not None:
                 ask = history_request(self.url, gap.station, history_seconds(gap.after, gap.until))
-                yield await fill_gap(FFVL, self, gap, needs, fetch, ask, parse_history)
+                yield await fill_gap(network, self, gap, needs, fetch, ask, parse_history)
             elif gap.station not in known:
-                yield FFVL.failed(self, unknown_station(gap.station, payload.url), needs)
+                yield network.failed(self, unknown_station(gap.station, payload.url), needs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +124,10 @@ class WindsMobiHistory:
     """The histories of mapped beacons with missing days, up to seven days back."""
 
     url: str
+    network: Network
+    rank: int = 0
 
-    name = "winds_mobi"
-    rank = 1
+    name = ROUTE
 
     def collect(self, needs: CollectionRequest, fetch: Fetch) -> AsyncIterator[ObservationBatch]:
         """Yield one batch per beacon with missing days.
@@ -133,7 +139,30 @@ class WindsMobiHistory:
         def ask(station: str, first: datetime) -> Request:
             return history_request(self.url, station, history_seconds(first, needs.now))
 
-        return missing_histories(FFVL, self, needs, fetch, reach=HISTORY, request=ask, parse=parse_history)
+        return missing_histories(
+            self.network, self, needs, fetch, reach=HISTORY, request=ask, parse=parse_history
+        )
+
+
+def source_of(
+    network: Network, terms: SourceTerms, settings: Settings, *, max_age: timedelta, live: LiveFacts
+) -> Source[ObservationBatch]:
+    """Return the source of a network that is collected by this route alone, if the settings name it."""
+    url = settings.winds_mobi_url
+    disabled = None
+    if not terms.opted_in:
+        disabled = f"turned off: WINDS_MOBI_PROVIDERS does not name {network.name}"
+    elif not settings.contact:
+        disabled = "winds.mobi asks for an address in the User-Agent: set CONTACT"
+    return Source.of(
+        terms,
+        batch=ObservationBatch,
+        routes=() if disabled else (WindsMobi(url, network),),
+        max_age=max_age,
+        disabled=disabled,
+        past=None if disabled else Archive(routes=(WindsMobiHistory(url, network),), reach=HISTORY),
+        live=live,
+    )
 
 
 def request(url: str, path: str, **params: str) -> Request:
@@ -143,7 +172,8 @@ def request(url: str, path: str, **params: str) -> Request:
 
 def history_request(url: str, station: str, seconds: int) -> Request:
     """Return the request for a beacon's readings in the `seconds` before its last one."""
-    return request(url, f"{_PREFIX}{number_of(station)}/historic/", duration=str(seconds))
+    name = f"{network_of(station)}-{number_of(station)}"
+    return request(url, f"{name}/historic/", duration=str(seconds))
 
 
 def history_seconds(after: datetime, until: datetime) -> int:
@@ -151,21 +181,30 @@ def history_seconds(after: datetime, until: datetime) -> int:
     return math.ceil(min(until - after + MARGIN, HISTORY).total_seconds())
 
 
-def parse_stations(payload: Payload, after: Mapping[str, datetime]) -> tuple[Readings, tuple[Station, ...]]:
-    """Read the newest readings of all beacons, later than `after` per station, and the beacons.
+def parse_stations(
+    network: Network, payload: Payload, after: Mapping[str, datetime]
+) -> tuple[Readings, tuple[Station, ...]]:
+    """Read the newest readings of all stations, later than `after` per station, and the stations.
 
     Raises ParseError if most rows are odd (a station of another network is odd too), or if no station has a
     usable reading.
     """
 
+    prefix = f"{network.name}-"
+
+    def our_id(name: str) -> str | None:
+        return network.station_id(name.removeprefix(prefix)) if name.startswith(prefix) else None
+
     def why_not_ours(row: _Station) -> str | None:
-        return None if _our_id(row.id) else f"requested stations of ffvl, row is of {row.id[:40]!r}"
+        if our_id(row.id):
+            return None
+        return f"requested stations of {network.name}, row is of {row.id[:40]!r}"
 
     rows = not_empty(json_rows(payload, _STATIONS, _STATION)).without(why_not_ours)
-    ours = [(station, row) for row in rows.rows if (station := _our_id(row.id))]
+    ours = [(station, row) for row in rows.rows if (station := our_id(row.id))]
     last = [(station, row.last) for station, row in ours if row.last is not None]
     require_fields((reading for _, reading in last), _WIND_FIELDS, payload)
-    odd = rows.rejected(lambda content: _our_id(text_of(content, "_id") or ""), f"{FFVL.name}:?")
+    odd = rows.rejected(lambda content: our_id(text_of(content, "_id") or ""), f"{network.name}:?")
     readings = validate((*odd, *_readings(last, payload.fetched_at)), payload.fetched_at, after)
     if not readings.latest:
         raise ParseError(f"none of {rows.total} stations has a reading with a usable time", url=payload.url)
@@ -183,10 +222,6 @@ def parse_history(payload: Payload, station: str, after: datetime) -> Readings:
     mine = ((station, row) for row in rows.rows)
     readings = (*rows.rejected(lambda _: station, station), *_readings(mine, payload.fetched_at))
     return validate(readings, payload.fetched_at, {station: after})
-
-
-def _our_id(name: str) -> str | None:
-    return FFVL.station_id(name.removeprefix(_PREFIX)) if name.startswith(_PREFIX) else None
 
 
 def _readings(rows: Iterable[tuple[str, _ReadingRow]], fetched_at: datetime) -> Iterable[Reading | Rejected]:
