@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backend.forecast.cells import Bools, Floats
+from backend.forecast.cells import PLACES, Bools, Floats, Integers
 
 LEVELS = np.arange(1, 20) / 20.0
 """The quantiles that are issued: 5, 10, ..., 95 %. The 80 % interval goes from index LOW to index HIGH."""
@@ -19,7 +19,11 @@ LEVELS = np.arange(1, 20) / 20.0
 LOW, LOWER_QUARTER, MEDIAN, UPPER_QUARTER, HIGH = 1, 4, 9, 14, 17
 
 WINDOW = 90
-"""Days of past errors."""
+"""Most days of past errors."""
+
+SHARE, LEAST_WINDOW = 0.75, 20
+"""Of fewer days the newest three quarters count, at least 20: errors of the first days, in which nothing was
+corrected yet, make the interval of the second month too wide."""
 
 LEAST_WEIGHT = 9.0
 """With fewer days of weight there is no interval: the 80 % order statistics would be beyond the sample."""
@@ -46,61 +50,61 @@ def _one_day_weights(chosen: Bools, places: int) -> Floats:
     return np.asarray((by_day / count).reshape(chosen.shape))
 
 
-def error_quantiles(values: Floats, past_values: Floats, past_errors: Floats) -> Floats:
-    """Return the quantiles of the error o - p at LEVELS for each cell, (..., 8, 4, 19); NaN where too few.
+def newest(past_errors: Floats, days: Integers) -> Floats:
+    """Return the past errors (units, days, ...) of the days that count, NaN elsewhere.
+
+    `days`: (units,) how many days were learned so far.
+    """
+    window = np.clip(np.ceil(SHARE * days), LEAST_WINDOW, WINDOW)
+    counts = np.arange(-past_errors.shape[1], 0) >= -window[:, None]
+    return np.where(counts.reshape(*counts.shape, *[1] * (past_errors.ndim - 2)), past_errors, np.nan)
+
+
+def dressed(values: Floats, past_values: Floats, past_errors: Floats, least: float) -> Floats:
+    """Return the quantiles of the reading at LEVELS for each cell, (..., 8, 4, 19); NaN where too few days.
 
     `values`: (..., 8, 4) the forecasts to dress; `past_*`: (..., days, 8, 4), NaN where there is no pair.
+    A past reading of `least` stays `least`: added to another forecast, the error of a calm would be a
+    breeze. Quantiles lie between members by linear interpolation, the test point weighing 1: in a sample of n
+    days with one hour each, level q is rank q (n + 1), type 6 of Hyndman & Fan 1996.
     """
     places = values.shape[-1]
+    if places == PLACES and np.isnan(values[..., -1]).all() and np.isnan(past_errors[..., -1]).all():  # no day of 25 hours
+        inner = dressed(values[..., :-1], past_values[..., :-1], past_errors[..., :-1], least)
+        return np.concatenate([inner, np.full_like(inner[..., :1, :], np.nan)], axis=-2)
     errors = np.moveaxis(past_errors, -3, -2)
     errors = errors.reshape(*errors.shape[:-2], -1)  # (..., 8, days * 4)
     past = np.moveaxis(past_values, -3, -2).reshape(errors.shape)
     there = ~np.isnan(errors)
     third, past_third = _thirds(values, np.where(there, past, np.nan))
-    whole = _one_day_weights(there, places)
-    # The weights depend on the third only: quantiles per third, and each cell takes those of its own.
-    of_third = np.stack([_one_day_weights(there & (past_third == k), places) for k in range(3)], axis=-2)
-    enough = of_third.sum(axis=-1, keepdims=True) >= THIRD_WEIGHT
-    weight = np.where(enough, of_third, whole[..., None, :])
-    order = np.argsort(errors, axis=-1, kind="stable")
-    ordered = np.take_along_axis(errors, order, axis=-1)
-    cumulated = np.take_along_axis(weight, order[..., None, :], axis=-1).cumsum(axis=-1)
-    found = _at_levels(np.broadcast_to(ordered[..., None, :], cumulated.shape), cumulated)
-    own = np.take_along_axis(found, third.astype(np.int64)[..., None], axis=-2)
-    return np.where(np.isnan(values)[..., None], np.nan, own)
+    alike = _one_day_weights(there[..., None, :] & (past_third[..., None, :] == third[..., None]), places)
+    enough = alike.sum(axis=-1, keepdims=True) >= THIRD_WEIGHT - TINY
+    weight = np.where(enough, alike, _one_day_weights(there, places)[..., None, :])
+    calm = (past + errors <= least)[..., None, :]
+    members = np.maximum(np.nan_to_num(values)[..., None] + errors[..., None, :], least)
+    members = np.where(calm, least, members)
+    members = np.where(weight > 0, members, np.inf)
+    order = np.argsort(members, axis=-1, kind="stable")
+    found = _at_levels(np.take_along_axis(members, order, -1), np.take_along_axis(weight, order, -1))
+    return np.where(np.isnan(values)[..., None], np.nan, found)
 
 
-def _at_levels(ordered: Floats, cumulated: Floats) -> Floats:
-    """Return the conformal quantiles of sorted errors with cumulated weights, (..., 19).
-
-    The test point weighs 1: an upper quantile lies where the weight reaches level (W + 1), between two errors
-    by linear interpolation, because whole order statistics of 20 days over-cover by some points. The lower
-    ones are the mirror image; the median is that of the errors.
-    """
+def _at_levels(members: Floats, weight: Floats) -> Floats:
+    """Return the quantiles at LEVELS of sorted members, those of weight 0 last; NaN below LEAST_WEIGHT."""
+    cumulated = weight.cumsum(axis=-1)
     total = cumulated[..., -1:]
-    before = np.concatenate([np.zeros_like(total), cumulated[..., :-1]], axis=-1)
-    mirrored = total - before
-    last = ordered.shape[-1] - 1
-    parts = []
-    for level in LEVELS.tolist():
-        need = 0.5 * total if level == 0.5 else np.minimum(max(level, 1 - level) * (total + 1), total)
-        if level < 0.5:
-            at = np.maximum((mirrored >= need - TINY).sum(axis=-1, keepdims=True) - 1, 0)
-            beyond = np.take_along_axis(before, at, axis=-1)
-            reached, upto = total - beyond, np.take_along_axis(cumulated, at, axis=-1)
-            next_at = np.minimum((cumulated <= upto + TINY).sum(axis=-1, keepdims=True), last)
-            passed = total - upto
-        else:
-            at = np.minimum((cumulated < need - TINY).sum(axis=-1, keepdims=True), last)
-            reached = np.take_along_axis(cumulated, at, axis=-1)
-            passed = np.take_along_axis(before, at, axis=-1)
-            next_at = np.minimum((cumulated < passed - TINY).sum(axis=-1, keepdims=True), at)
-        share = np.clip((need - passed) / np.maximum(reached - passed, TINY), 0.0, 1.0)
-        end, inner = (np.take_along_axis(ordered, place, axis=-1) for place in (at, next_at))
-        inner = np.where(np.isnan(inner) | (level == 0.5), end, inner)
-        parts.append(inner + share * (end - inner))
-    found = np.concatenate(parts, axis=-1)
-    return np.where(total >= LEAST_WEIGHT, found, np.nan)
+    rank = cumulated - weight / 2 + 0.5
+    last = np.maximum((weight > 0).sum(axis=-1, keepdims=True) - 1, 0)
+    wanted = np.clip(LEVELS * (total + 1), rank[..., :1], np.take_along_axis(rank, last, -1))
+    upper = np.minimum((rank[..., None, :] < wanted[..., None]).sum(axis=-1), last)
+    lower = np.maximum(upper - 1, 0)
+    (low, low_rank), (high, high_rank) = (
+        (np.take_along_axis(members, at, -1), np.take_along_axis(rank, at, -1)) for at in (lower, upper)
+    )
+    share = np.where(high_rank > low_rank, (wanted - low_rank) / np.maximum(high_rank - low_rank, TINY), 1.0)
+    enough = total >= LEAST_WEIGHT - TINY
+    low, high = np.where(enough, low, 0.0), np.where(enough, high, 0.0)
+    return np.where(enough, low + share * (high - low), np.nan)
 
 
 def chance_of_day(

@@ -19,7 +19,7 @@ from backend.forecast import aggregation, experts, interval
 from backend.forecast.cells import CLASSES, PLACES, Floats, Integers
 from backend.forecast.experts import Rules
 
-METHOD = "boa-1"
+METHOD = "boa-2"
 """Version of the method: another one for each change that changes a figure."""
 
 _UNITS_AXIS = {"moments": 1, "climate": 1, "losses": 1}
@@ -133,10 +133,10 @@ def issue(state: State, models: Floats, rules: Rules) -> ForecastHours:
     both = np.stack([combined, best_value], axis=1)
     columns = np.stack([np.zeros_like(best), np.maximum(best, 0) + 1], axis=1)
     past_values, past_errors = (
-        past[units[:, None], :, columns] for past in (state.past_values, state.past_errors)
+        past[units[:, None], :, columns]
+        for past in (state.past_values, interval.newest(state.past_errors, state.days))
     )
-    dressed = both[..., None] + interval.error_quantiles(both, past_values, past_errors)
-    dressed = np.maximum(dressed, rules.least)
+    dressed = interval.dressed(both, past_values, past_errors, rules.least)
     return ForecastHours(
         advice, weights, combined, dressed[:, 0], best.astype(np.int64), best_value, dressed[:, 1]
     )

@@ -36,13 +36,11 @@ def test_shuffled_observations_open_the_gate_in_at_most_five_percent_of_worlds()
     assert opens(observations_of_another_day=True) <= 0.05
 
 
-@pytest.mark.xfail(strict=True, reason="the interval covers 82 % here: docs/forecast.md, What falls short")
 def test_a_gain_opens_the_gate_of_an_installation() -> None:
     models, observed = world(150, 6, [4.0, -4.0], seed=4)
     # Each station has a bias of its own, so that the correction of another one is no substitute.
     models += np.linspace(0, 6, 6)[:, None, None, None]
     found = evidence(models, observed)
-    # Order statistics of few days over-cover: docs/forecast.md states by how much.
     later = Evidence(*(getattr(found, field.name)[50:] for field in fields(Evidence)))
     assert findings(later) == ()
 
@@ -104,7 +102,6 @@ def test_a_calm_beacon_has_no_negative_wind() -> None:
     assert np.nanmean(quantiles[60:, ..., HIGH] - quantiles[60:, ..., LOW]) < 8
 
 
-@pytest.mark.xfail(strict=True, reason="72 % by randomised PIT: docs/forecast.md, What falls short")
 def test_a_calm_beacon_has_an_honest_interval() -> None:
     quantiles, observed = calm_beacon()
     share = over_days(covered(pit(quantiles, observed, seed=2))[60:]).mean

@@ -32,11 +32,11 @@ def test_the_interval_has_the_ranks_of_split_conformal_prediction(days: int) -> 
     past_errors = np.full((90, 8, 4), np.nan)
     past_errors[-days:, 0, 0] = errors
     past = np.where(np.isnan(past_errors), np.nan, 10.0)  # one strength: a third that is the whole class
-    found = interval.error_quantiles(np.full((8, 4), 10.0), past, past_errors)
+    found = interval.dressed(np.full((8, 4), 10.0), past, past_errors, 0.0) - 10
     # By hand: of n errors 1 ... n, the ranks 0.1 (n + 1) and 0.9 (n + 1).
     assert found[0, 0, LOW] == pytest.approx((days + 1) / 10)
     assert found[0, 0, HIGH] == pytest.approx(9 * (days + 1) / 10)
-    assert found[0, 0, MEDIAN] == (days + 1) // 2
+    assert found[0, 0, MEDIAN] == pytest.approx((days + 1) / 2)
     assert np.isnan(found[1]).all()
 
 
@@ -44,7 +44,7 @@ def test_there_is_no_interval_below_nine_days_even_of_three_hours() -> None:
     past_errors = np.full((90, 8, 4), np.nan)
     past_errors[-8:, :, :3] = 1.0
     values = np.full((8, 4), 10.0)
-    assert np.isnan(interval.error_quantiles(values, past_errors * 10, past_errors)).all()
+    assert np.isnan(interval.dressed(values, past_errors * 10, past_errors, 0.0)).all()
 
 
 def test_strong_wind_is_dressed_with_the_errors_of_strong_wind() -> None:
@@ -53,7 +53,7 @@ def test_strong_wind_is_dressed_with_the_errors_of_strong_wind() -> None:
     errors[:, :, 0] = np.where(past[:, :, 0] > 60, 8.0, 1.0)
     values = np.full((8, 4), 80.0)
     values[:, 1] = 5.0
-    found = interval.error_quantiles(values, past, errors)
+    found = interval.dressed(values, past, errors, 0.0) - values[..., None]
     assert found[0, 0, MEDIAN] == 8.0
     assert found[0, 1, MEDIAN] == 1.0
 
