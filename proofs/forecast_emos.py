@@ -1,9 +1,8 @@
 """Rolling EMOS, the reference of the literature: a normal distribution cut at 0, fitted to the last 45 days.
 
-Thorarinsdottir & Gneiting 2010, J. R. Stat. Soc. A 173, 371-388. Location: an offset and a factor for each model.
-Variance: an offset and a factor for the variance of the models. Fitted by the smallest mean CRPS, per site and
-3-hour class, each day from the parameters of the day before (Adam, which is exact enough: more steps change the
-CRPS of the proof by less than 0.5 %).
+Thorarinsdottir & Gneiting 2010, J. R. Stat. Soc. A 173, 371-388. Location: an offset, and a factor for each
+model. Variance: an offset, and a factor for the variance of the models. Fitted by the smallest mean CRPS, per
+site and 3-hour class, each day from the parameters of the day before, by steps of Adam.
 """
 
 from __future__ import annotations
@@ -112,5 +111,7 @@ def _scale(count: int) -> Floats:
 def _filled(models: Floats) -> Floats:
     """Return the models with the mean of the others in place of a missing one."""
     there = ~np.isnan(models)
-    mean = np.where(there, models, 0).sum(axis=1, keepdims=True) / np.maximum(there.sum(axis=1, keepdims=True), 1)
+    mean = np.where(there, models, 0).sum(axis=1, keepdims=True) / np.maximum(
+        there.sum(axis=1, keepdims=True), 1
+    )
     return np.where(there, models, np.where(there.any(axis=1, keepdims=True), mean, np.nan))

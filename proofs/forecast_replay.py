@@ -21,7 +21,7 @@ SEED = 7
 
 @dataclass(slots=True, eq=False)
 class Issued:
-    """What was issued for each day, (days, sites, 8, 4), with its references; quantiles have one axis more."""
+    """What was issued for each day, (days, sites, 8, 4), with its references; quantiles: one axis more."""
 
     observed: Floats
     value: Floats
@@ -30,7 +30,7 @@ class Issued:
     dressed: Floats
     placebo: Floats
     yesterday: Floats
-    emos: Floats
+    emos: Floats | None = None
     seconds: float = 0.0
     """CPU time of the method alone, without its references."""
 
@@ -61,7 +61,7 @@ def replay(world: World, name: str, rules: Rules, *, emos: bool) -> Issued:
     state, reference = State.fresh(sites, count), RollingEmos(sites, count)
     waiting: list[tuple[int, ForecastHours]] = []
     kept: dict[str, list[Floats]] = {key: [] for key in ("value", "quantiles", "best", "dressed", "placebo")}
-    kept |= {"yesterday": [], "emos": []}
+    kept |= {"yesterday": [], **({"emos": []} if emos else {})}
     seconds = 0.0
     for day in range(days):
         before = time.process_time()
@@ -73,7 +73,7 @@ def replay(world: World, name: str, rules: Rules, *, emos: bool) -> Issued:
             state = learn(state, of_earlier, readings)
             seconds += time.process_time() - before
             if emos:
-                reference.learn(models[earlier], readings.copy())
+                reference.learn(models[earlier], readings)
             before = time.process_time()
         waiting = [pair for pair in waiting if world.known[pair[0]] > day - 1]
         issued = issue(state, models[day], rules)
@@ -85,15 +85,15 @@ def replay(world: World, name: str, rules: Rules, *, emos: bool) -> Issued:
         kept["dressed"].append(issued.best_quantiles)
         kept["placebo"].append(issue(state.taken(others), models[day], rules).value)
         kept["yesterday"].append(state.memory.newest)
-        kept["emos"].append(reference.quantiles(models[day]) if emos else np.full_like(issued.quantiles, np.nan))
+        if emos:
+            kept["emos"].append(reference.quantiles(models[day]))
     return Issued(observed, **{key: np.stack(values) for key, values in kept.items()}, seconds=seconds)
 
 
 def _of_this_beacon(world: World, observed: Floats, earlier: int, day: int) -> Floats:
     """Return the readings of an earlier day, without those of a beacon that was moved since."""
     site, moved = world.moved
-    if not earlier < moved <= day:
-        return observed[earlier]
-    readings = observed[earlier].copy()
-    readings[site] = np.nan
+    readings: Floats = observed[earlier].copy()
+    if earlier < moved <= day:
+        readings[site] = np.nan
     return readings

@@ -2,8 +2,8 @@
 
 Sites share a synoptic part of the wind. A model sees the wind through its own factor and offset at each site,
 which change with the season and drift, and errs by a day's and an hour's part, both AR(1), half of them in
-common with the other models. The sizes are such that the raw models err by 3 to 6 km/h and that EMOS gains what
-such corrections gain on real data, 20 to 30 %; what the method gains was not used to choose them.
+common with the other models. The sizes are such that raw models err by 3 to 5 km/h and that EMOS gains about
+a third on the best of them, which is more than such corrections gain on real data (docs/forecast.md).
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ LATE_DAYS = 3
 class World(NamedTuple):
     """Wind, gusts and temperature (km/h and degC), and directions (degrees), by name.
 
-    `models`: (days, sites, models, 8, 4); `observed`: (days, sites, 8, 4). `known`: (days,) the day from which on
-    the readings count. `moved`: the site whose beacon was moved, and the day. `upgraded`: the model, and the day.
+    `models`: (days, sites, models, 8, 4); `observed`: (days, sites, 8, 4). `known`: (days,) the day from
+    which on the readings count. `moved`: the site whose beacon was moved, and the day. `upgraded`: the model,
+    and the day.
     """
 
     models: dict[str, Floats]
@@ -90,12 +91,19 @@ def years(days: int, sites: int, seed: int) -> World:
     warm = 8 + 9 * season + (2 + 4 * daily) + 4 * synoptic[..., None] + hourly(generator, days, (sites,))
     observed["temperature"] = warm
     forecasts["temperature"] = warm[:, :, None] + 0.6 * _errors(generator, days, sites, 3.0)
-    turned = 200 + 60 * lasting(generator, 0.5, (days, sites))[..., None] + 15 * hourly(generator, days, (sites,))
+    turned = (
+        200 + 60 * lasting(generator, 0.5, (days, sites))[..., None] + 15 * hourly(generator, days, (sites,))
+    )
     observed["wind_direction"] = turned % 360
     forecasts["wind_direction"] = (turned[:, :, None] + 6 * _errors(generator, days, sites, 3.0)) % 360
 
     steps = np.array([STEPS[site % len(STEPS)] for site in range(sites)])[:, None]
-    for name, step in (("wind_speed", steps), ("wind_gust", steps), ("temperature", 0.1), ("wind_direction", 22.5)):
+    for name, step in (
+        ("wind_speed", steps),
+        ("wind_gust", steps),
+        ("temperature", 0.1),
+        ("wind_direction", 22.5),
+    ):
         observed[name] = np.rint(observed[name] / step) * step
     return _with_gaps(generator, forecasts, observed, moved, upgraded)
 
@@ -104,7 +112,9 @@ def _errors(generator: np.random.Generator, days: int, sites: int, bias: float) 
     """Return errors (days, sites, 4, 24): biases of sites and models that drift, and lasting parts."""
     count = len(SKILL)
     drift = bias * generator.standard_normal((sites, count)) + lasting(generator, 0.98, (days, sites, count))
-    of_days = COMMON * lasting(generator, 0.5, (days, sites, 1)) + lasting(generator, 0.5, (days, sites, count))
+    of_days = COMMON * lasting(generator, 0.5, (days, sites, 1)) + lasting(
+        generator, 0.5, (days, sites, count)
+    )
     of_hours = COMMON * hourly(generator, days, (sites, 1)) + hourly(generator, days, (sites, count))
     size = np.array(SKILL)[:, None]
     return drift[..., None] + size * (1.7 * of_days[..., None] + 1.4 * of_hours)
@@ -155,4 +165,6 @@ def _with_gaps(
 def _cells(hours: Floats) -> Floats:
     """Return hours of the clock (..., 24) as cells (..., 8, 4)."""
     classes = hours.reshape(*hours.shape[:-1], CLASSES, CLASS_HOURS)
-    return np.pad(classes, [(0, 0)] * (classes.ndim - 1) + [(0, PLACES - CLASS_HOURS)], constant_values=np.nan)
+    return np.pad(
+        classes, [(0, 0)] * (classes.ndim - 1) + [(0, PLACES - CLASS_HOURS)], constant_values=np.nan
+    )

@@ -1,12 +1,13 @@
 """Inference: how often the intervals hold the truth, and how often chance is called a bias or a winner.
 
-    python -m proofs.inference [--repetitions 1000] [--processes 2] [--markdown]
+    python -m proofs.inference [--repetitions 1000] [--processes 2] [--markdown] [--only power|forecast]
 
 Each repetition is a world whose truth is known: errors of an hour that last (AR(1) 0.9 from hour to hour) on
 top of errors of a day that last (AR(1) from day to day), both of the same size. It is evaluated by the
 functions that answer the API, `export scores` and the command line: the score of a model, its bias, its
 events, its skill, and the ranking of two models. Seeded: the same figures on every run.
-docs/lab/inference.md holds the table.
+docs/lab/inference.md holds the table. `--only forecast` is another proof, that of proofs/forecast.py; it runs
+after the others if there is no `--only`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from backend.scoring.sample.sample import Sample, StationDays
 from backend.scoring.sample.strata import Stratum
 from backend.scoring.views import EVENING_BEFORE
 from backend.scoring.words.sentences import tendency
+from proofs import forecast
 
 SEED = 20_261_010
 REPETITIONS = 1000
@@ -343,9 +345,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--repetitions", type=int, default=REPETITIONS)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--only", default="", help="model, equal or power: only cells of this kind")
+    parser.add_argument("--only", default="", help="model, equal or power: only such cells; or forecast")
     parser.add_argument("--markdown", action="store_true", help="as a table for the documentation")
-    options = parser.parse_args(arguments)
+    options, of_forecast = parser.parse_known_args(arguments)
+    if options.only == "forecast":
+        return forecast.main(of_forecast)
+    if of_forecast:
+        parser.error(f"unknown: {' '.join(of_forecast)}")
     cells = [cell for cell in CELLS if options.only in cell.kind]
     print(f"seed {SEED}, {options.repetitions} repetitions a cell, {len(cells)} cells", flush=True)
     if options.markdown:
@@ -357,7 +363,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(
         f"{missed} figures miss their aim by more than two standard errors" if missed else "every aim is met"
     )
-    return int(bool(missed))
+    return int(bool(missed) | (not options.only and forecast.main([]) > 0))
 
 
 if __name__ == "__main__":

@@ -69,7 +69,9 @@ def dressed(values: Floats, past_values: Floats, past_errors: Floats, least: flo
     days with one hour each, level q is rank q (n + 1), type 6 of Hyndman & Fan 1996.
     """
     places = values.shape[-1]
-    if places == PLACES and np.isnan(values[..., -1]).all() and np.isnan(past_errors[..., -1]).all():  # no day of 25 hours
+    if (
+        places == PLACES and np.isnan(values[..., -1]).all() and np.isnan(past_errors[..., -1]).all()
+    ):  # no day of 25 hours
         inner = dressed(values[..., :-1], past_values[..., :-1], past_errors[..., :-1], least)
         return np.concatenate([inner, np.full_like(inner[..., :1, :], np.nan)], axis=-2)
     errors = np.moveaxis(past_errors, -3, -2)
