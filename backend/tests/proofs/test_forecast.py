@@ -12,9 +12,10 @@ import pytest
 import scoringrules  # type: ignore[import-untyped]
 
 from backend.forecast.experts import WIND
+from backend.forecast.interval import LEVELS
 from backend.forecast.verification import covered
 from proofs.forecast import aims, decisions, table
-from proofs.forecast_emos import LEVELS, RollingEmos, crps_and_slopes
+from proofs.forecast_emos import RollingEmos, crps_and_slopes
 from proofs.forecast_replay import Issued, replay
 from proofs.forecast_world import World, years
 
