@@ -491,6 +491,49 @@ Index(
     postgresql_where=issued_forecast.c.withdraws.is_(None),
 )
 
+# What each learning step of the corrected forecast used: a row per part of a day, append-only like the record
+forecast_learning = Table(
+    "forecast_learning",
+    metadata,
+    Column("site", SafeString, primary_key=True),
+    Column("audience", SafeString, primary_key=True),
+    Column("view", SmallInteger, primary_key=True, autoincrement=False),
+    Column("parameter", SafeString, primary_key=True),
+    Column("station", SafeString, primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),  # the local day that was forecast
+    Column("part", SafeString, primary_key=True),  # "models": as known at the decision; "readings"
+    Column("decided_at", BigInteger, nullable=False),  # the decision from which on the part was known
+    Column("content", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+gate_decision = Table(  # append-only: whether the corrected forecast of a parameter and a view is shown
+    "gate_decision",
+    metadata,
+    Column("audience", SafeString, primary_key=True),
+    Column("view", SmallInteger, primary_key=True, autoincrement=False),
+    Column("parameter", SafeString, primary_key=True),
+    Column("method", SafeString, primary_key=True),
+    Column("decided_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("state", SafeString, nullable=False),  # "open" or "closed"
+    Column("content", SafeText, nullable=False),  # JSON: days, failures, reasons, vetoes
+    sqlite_with_rowid=False,
+)
+
+learning_state = Table(  # a cache: forecast_learning replayed, for each of its units
+    "learning_state",
+    metadata,
+    Column("site", SafeString, primary_key=True),
+    Column("audience", SafeString, primary_key=True),
+    Column("view", SmallInteger, primary_key=True, autoincrement=False),
+    Column("parameter", SafeString, primary_key=True),
+    Column("station", SafeString, nullable=False),
+    Column("method", SafeString, nullable=False),
+    Column("first", Integer, nullable=False),  # the day that learning started at
+    Column("days", Integer, nullable=False),  # how many days are learned
+    Column("content", LargeBinary, nullable=False),
+)
+
 # --- The ledger ------------------------------------------------------------------------------------
 
 job = Table(
