@@ -25,10 +25,14 @@ from backend.answers.withholding import Withholding
 from backend.core.local_time import date_of
 from backend.core.parameters import RULES, Parameter
 from backend.core.records import Site, network_of
+from backend.forecast.interval import WINDOW
 from backend.forecast.verification import BINS, NOMINAL
 from backend.scoring.grid import Hours
 from backend.scoring.views import DecisionView
 from backend.scoring.words.sentences import view_name
+
+USUAL_DAYS = WINDOW
+"""The days that are verified unless a caller chooses others: those that an interval is made from."""
 
 WINDS = (Parameter.WIND_SPEED, Parameter.WIND_GUST)
 """The parameters with a limit."""

@@ -54,6 +54,30 @@ class Question:
     remark: str | None = None
 
 
+def chosen_days(
+    service: ReadingParts,
+    first: date | None,
+    last: date | None,
+    *,
+    usual: int = USUAL_DAYS.value,
+    most: int = MOST_DAYS.value,
+) -> tuple[int, int]:
+    """Return the numbers of the first and the last day, by default of the `usual` days up to today.
+
+    Raises InvalidDaysError, for example for more than `most` days.
+    """
+    # Today is included: its hours so far are scored.
+    end = local_day(service.clock()) if last is None else day_number(last)
+    begin = end - usual + 1 if first is None else day_number(first)
+    if begin > end:
+        raise InvalidDaysError("must not be later than the last day, which is today unless given")
+    if end - begin + 1 > most:
+        raise InvalidDaysError(f"{end - begin + 1} days: at most {most} at a time")
+    if not day_number(FIRST_DAY) <= begin <= end <= day_number(LAST_DAY):
+        raise InvalidDaysError(f"days are from {FIRST_DAY} to {LAST_DAY}")
+    return begin, end
+
+
 def make_question(
     service: ReadingParts,
     site: Site,
@@ -72,15 +96,7 @@ def make_question(
 
     Raises InvalidDaysError, for example for more than `most` days.
     """
-    # Today is included: its hours so far are scored.
-    end = local_day(service.clock()) if last is None else day_number(last)
-    begin = end - usual + 1 if first is None else day_number(first)
-    if begin > end:
-        raise InvalidDaysError("must not be later than the last day, which is today unless given")
-    if end - begin + 1 > most:
-        raise InvalidDaysError(f"{end - begin + 1} days: at most {most} at a time")
-    if not day_number(FIRST_DAY) <= begin <= end <= day_number(LAST_DAY):
-        raise InvalidDaysError(f"days are from {FIRST_DAY} to {LAST_DAY}")
+    begin, end = chosen_days(service, first, last, usual=usual, most=most)
     return Question(
         site=site,
         view=view,

@@ -29,6 +29,9 @@ ViewName = Literal[
 ]
 
 
+DecisionViewName = Literal["morning", "noon", "evening_before", "two_evenings_before"]
+
+
 def _rounded_to(decimals: int) -> PlainSerializer:
     """Return a serialiser that rounds to so many decimals in the context ROUNDED."""
 

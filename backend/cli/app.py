@@ -48,6 +48,10 @@ SUBCOMMANDS = {
         "backend.cli.forecast",
         "Show the forecast of a coming day from all models, corrected by their past errors.",
     ),
+    "verify": Subcommand(
+        "backend.cli.verify",
+        "Show how good the issued forecasts were: error, interval and chances, beside named references.",
+    ),
     "doctor": Subcommand(
         "backend.cli.doctor",
         "Check settings, store, clock, sources, sites and stations. Exit 1 if action is needed.",
@@ -94,6 +98,7 @@ READING_COMMANDS = frozenset(
         *(
             "score",
             "forecast",
+            "verify",
             "runs",
             "config",
             "sites list",

@@ -1,6 +1,6 @@
 """The routes of the API, in the order of its documentation."""
 
-from backend.api.routes import data, docs, forecast, health, scheduler, scores, sites
+from backend.api.routes import data, docs, forecast, health, scheduler, scores, sites, verification
 
 ROUTERS = (
     scheduler.router,
@@ -8,6 +8,7 @@ ROUTERS = (
     data.router,
     scores.router,
     forecast.router,
+    verification.router,
     health.router,
     docs.router,
 )

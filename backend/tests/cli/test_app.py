@@ -74,6 +74,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Environment:
             "score planfait",
             "score",
             "forecast planfait",
+            "verify planfait",
             "runs",
             "config",
             "sites list",
